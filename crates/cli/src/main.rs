@@ -1,0 +1,2 @@
+//! The `krt` command.
+fn main() {}

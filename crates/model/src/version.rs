@@ -1,0 +1,93 @@
+//! What a checked package describes.
+
+use crate::name::{Name, VariableName};
+use std::time::Duration;
+
+/// A version of a solution: nodes, chained to workflows.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// Its name.
+    pub name: Name,
+    /// What it is for, in the author's words.
+    pub description: String,
+    /// The `.proto` that describes the entrypoint, relative to the package's root.
+    pub proto: String,
+    /// What must be given from outside before the version starts.
+    pub config: Vec<Variable>,
+    /// At least one. Names are unique.
+    pub nodes: Vec<Node>,
+    /// At least one. Names are unique, and so are their RPCs.
+    pub workflows: Vec<Workflow>,
+}
+
+/// One piece of configuration that comes from outside the package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// The name of the environment variable that nodes see.
+    pub name: VariableName,
+    /// Whether its value is a file's content.
+    pub kind: VariableKind,
+}
+
+/// Where the value of a variable comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VariableKind {
+    /// `config.variables`: a text.
+    Text,
+    /// `config.files`: the content of a file.
+    File,
+}
+
+/// One node: a process, or several, that runs a user's `init` and `handler`.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its name.
+    pub name: Name,
+    /// The Python file or the executable, relative to the package's root.
+    pub src: String,
+    /// The container image a cluster would use; not used here.
+    pub image: Option<String>,
+    /// Whether a cluster should give it a GPU; not used here.
+    pub gpu: bool,
+    /// How it is run here.
+    pub run: RunOptions,
+}
+
+/// Optional keys of a node that are ours: other tools pass over them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Processes of this node, 1 to [`RunOptions::MAX_REPLICAS`].
+    pub replicas: u16,
+    /// Messages a process handles at a time, 1 to [`RunOptions::MAX_CONCURRENCY`].
+    pub concurrency: u16,
+    /// How long a handler may take. `None`: as long as its request waits.
+    pub timeout: Option<Duration>,
+    /// How many times a message whose process died while it handled is given to another process.
+    pub retries: u16,
+}
+
+impl RunOptions {
+    /// The most processes of a node.
+    pub const MAX_REPLICAS: u16 = 256;
+    /// The most messages a process handles at a time.
+    pub const MAX_CONCURRENCY: u16 = 4096;
+    /// The most retries.
+    pub const MAX_RETRIES: u16 = 100;
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self { replicas: 1, concurrency: 1, timeout: None, retries: 0 }
+    }
+}
+
+/// A chain of nodes behind one RPC.
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    /// Its name.
+    pub name: Name,
+    /// The RPC's name, without its service.
+    pub entrypoint: String,
+    /// Which nodes a message goes through: indices into [`Version::nodes`], at least one.
+    pub sequence: Vec<usize>,
+}

@@ -1,0 +1,1 @@
+//! Reads, checks, packs and unpacks KRT v1 packages.

@@ -1,0 +1,1 @@
+//! The server: entrypoint, flow of requests, nodes and their hosts.

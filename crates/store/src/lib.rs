@@ -1,0 +1,1 @@
+//! The embedded store: measurements, documents, predictions and logs in SQLite.
