@@ -1,1 +1,18 @@
-//! The server: entrypoint, flow of requests, nodes and their hosts.
+//! The server: a KRT v1 package at work.
+//!
+//! - [`server`]: puts the parts together, runs them until told to stop, drains.
+//! - [`entry`]: gRPC and HTTP in front.
+//! - [`flow`]: a request's way through its workflow, and the decisions on it.
+//! - [`node`]: the processes that run user code.
+//! - [`logs`]: one stream of records.
+//!
+//! `entry` and `node` import `flow`, not one another.
+
+pub mod entry;
+pub mod errors;
+pub mod flow;
+pub mod logs;
+pub mod node;
+pub mod server;
+
+pub use server::{Options, Server};

@@ -1,1 +1,56 @@
 //! The embedded store: measurements, documents, predictions and logs in SQLite.
+//!
+//! - [`Store`] writes, [`Writer`] owns the threads behind it, [`Reader`] reads, also from another
+//!   process.
+//! - [`filter`]: queries over documents, as MongoDB understands them.
+//! - [`json`]: documents as Extended JSON.
+//! - `point`, `log`, `intake`, `telemetry`, `chunk`: measurements and logs, from the caller to the disk.
+//! - `documents`: saving and finding.
+//! - `database`: the files.
+//!
+//! What [`Store::save`] confirmed outlives the process, however it ends. Measurements and logs wait in
+//! memory for up to a second, and a process that is killed loses those. A power cut may take the
+//! last second or so of anything, never the files.
+//!
+//! SQLite carries the documents because no embedded document database for Rust is well kept: PoloDB,
+//! the one that speaks MongoDB's queries, has reports of corrupted files and lost data, little
+//! time from its author, and brings RocksDB with it.
+
+mod bytes;
+mod chunk;
+mod clock;
+mod database;
+mod documents;
+mod error;
+pub mod filter;
+mod intake;
+pub mod json;
+mod log;
+mod options;
+mod point;
+mod reader;
+mod store;
+mod telemetry;
+
+pub use documents::{
+    check::{MAX_DEPTH, MAX_SIZE},
+    find::FindLimits,
+};
+pub use error::{DocumentError, Error, Fault, PointError};
+pub use filter::{Filter, FilterError};
+pub use json::{JsonError, parse_document, to_json};
+pub use log::{Level, LevelError, LogRecord, MAX_MESSAGE};
+pub use options::{Options, Retention};
+pub use point::{MAX_FIELDS, MAX_NAME, MAX_TEXT, Point, Value};
+pub use reader::{
+    Reader,
+    documents::{Collection, PredictionFilter},
+    logs::{LogFilter, LogPage, StoredLog},
+    measurements::{Order, PointFilter, SeriesInfo, StoredPoint, Tags},
+    windows::{MAX_WINDOWS, Window, WindowQuery},
+};
+pub use store::{Series, Store, Writer};
+pub use telemetry::Counters;
+
+/// The collection that predictions are documents of (KRT v1, "Context").
+pub const PREDICTIONS: &str = "classificationMetrics";

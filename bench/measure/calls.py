@@ -1,0 +1,134 @@
+"""Single gRPC calls, each with the answer that is right."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import grpc
+from chain_pb2 import Work
+from single_pb2 import Blob, HangRequest, Ping, Process
+
+from . import BenchError
+
+# Room for a message of 1 MiB and its frame.
+_CHANNEL = [("grpc.max_receive_message_length", 4 << 20), ("grpc.use_local_subchannel_pool", 1)]
+_SECONDS = 10
+# Before each message: whether it is compressed, and its length.
+_PREFIX = struct.Struct(">BI")
+_HANG = "/single.Entrypoint/Hang"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One method with a request and the answer that is right."""
+
+    method: str
+    request: Any
+    answer: Any
+
+    def body(self) -> bytes:
+        """The request as it travels."""
+        message: bytes = self.request.SerializeToString()
+        return _PREFIX.pack(0, len(message)) + message
+
+    def answer_size(self) -> int:
+        """Bytes of the right answer as it travels."""
+        return _PREFIX.size + int(self.answer.ByteSize())
+
+    def verify(self, address: str) -> None:
+        """Makes the call once, and raises unless the answer is right."""
+        answer = _unary(address, self.method, self.request, type(self.answer))
+        if answer != self.answer:
+            raise BenchError(f"{self.method} gave another answer than expected")
+
+
+class CallError(BenchError):
+    """A call that ended with an error."""
+
+    def __init__(self, method: str, error: Any) -> None:
+        self.code: grpc.StatusCode = error.code()
+        super().__init__(f"{method} failed: {self.code.name}: {error.details()}")
+
+
+def when_up(call: Callable[[], T], seconds: float = _SECONDS) -> T:
+    """Repeats a call while its node is not up."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except CallError as error:
+            if error.code is not grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                raise
+        time.sleep(0.001)
+
+
+def run(steps: int) -> Call:
+    """A small message through nodes that add one step each."""
+    request = Work(text="the quick brown fox", steps=1, values=[0.25, 0.5, 0.75, 1.0])
+    answer = Work(text=request.text, steps=request.steps + steps, values=request.values)
+    return Call("/chain.Entrypoint/Run", request, answer)
+
+
+def wait() -> Call:
+    """A handler that awaits."""
+    return Call("/single.Entrypoint/Wait", Ping(text="wait"), Ping(text="wait"))
+
+
+def echo(size: int) -> Call:
+    """A message of `size` bytes, there and back."""
+    blob = Blob(content=bytes(range(256)) * (size // 256))
+    return Call("/single.Entrypoint/Echo", blob, blob)
+
+
+def idle(address: str) -> int:
+    """The process of the node `idle`."""
+    return int(_unary(address, "/single.Entrypoint/Idle", Ping(), Process).id)
+
+
+def mortal(address: str) -> int:
+    """The process of the node `mortal`."""
+    return int(_unary(address, _HANG, HangRequest(), Process).id)
+
+
+class Hanging:
+    """A call whose handler has announced its process in a file and never ends."""
+
+    def __init__(self, address: str, file: str) -> None:
+        self._channel = _channel(address)
+        method = self._channel.unary_unary(
+            _HANG,
+            request_serializer=HangRequest.SerializeToString,
+            response_deserializer=Process.FromString,
+        )
+        self._future = method.future(HangRequest(file=file), timeout=_SECONDS)
+
+    def error(self) -> grpc.StatusCode:
+        """Waits for the call's end, which must be an error."""
+        error = self._future.exception()
+        self._channel.close()
+        if error is None:
+            raise BenchError("the call of a killed node was answered")
+        return error.code()
+
+
+def _unary(address: str, method: str, request: Any, answer: type[Any]) -> Any:
+    with _channel(address) as channel:
+        call = channel.unary_unary(
+            method,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=answer.FromString,
+        )
+        try:
+            return call(request, timeout=_SECONDS)
+        except grpc.RpcError as error:
+            raise CallError(method, error) from error
+
+
+def _channel(address: str) -> grpc.Channel:
+    return grpc.insecure_channel(address, options=_CHANNEL)

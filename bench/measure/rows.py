@@ -1,0 +1,216 @@
+"""The measurements. Each yields its figures by their keys in `targets.FIGURES`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import BenchError, calls, load, processes, servers
+from .calls import Call
+from .load import Load
+from .options import Options
+from .servers import Server
+from .targets import Measured
+
+Figures = Iterator[tuple[str, Measured]]
+Contender = tuple[AbstractContextManager[Server], Call]
+
+_MEBIBYTE = 1 << 20
+_NODES = 3
+
+
+def chain_32(options: Options) -> Figures:
+    """Three Python nodes, 32 clients."""
+    rounds = _compare(options, _chain(options), _reference_chain(), clients=32)
+    yield "chain-32/rate", _median(rounds, lambda load: load.rate)
+    yield "chain-32/p50", _median(rounds, lambda load: load.p50)
+
+
+def chain_1(options: Options) -> Figures:
+    """Three Python nodes, one client."""
+    rounds = _compare(options, _chain(options), _reference_chain(), clients=1)
+    yield "chain-1/p50", _median(rounds, lambda load: load.p50)
+
+
+def entry_32(options: Options) -> Figures:
+    """The entrypoint with nothing behind it, 32 clients."""
+    echo = calls.run(steps=0)
+    ours = (servers.entrypoint(options), echo)
+    reference = (servers.tonic_echo(options), echo)
+    rounds = _compare(options, ours, reference, clients=32)
+    yield "entry-32/rate", _median(rounds, lambda load: load.rate)
+    yield "entry-32/p50", _median(rounds, lambda load: load.p50)
+
+
+def payload(options: Options) -> Figures:
+    """1 MiB to a Python node and back, one client."""
+    echo = calls.echo(_MEBIBYTE)
+    rounds = _compare(options, *_single(options, echo), clients=1)
+    yield "payload/p50", _median(rounds, lambda load: load.p50)
+
+
+def waiting(options: Options) -> Figures:
+    """A handler that awaits, 32 messages at a time."""
+    rounds = _compare(options, *_single(options, calls.wait()), clients=32)
+    yield "waiting/rate", _median(rounds, lambda load: load.rate)
+
+
+def start(options: Options) -> Figures:
+    """From the start of the process to the first answer, packages installed before."""
+    if options.references_only:
+        return
+    _first_answer(options)
+    times = [_first_answer(options) for _ in range(options.rounds)]
+    yield "start/first", Measured(statistics.median(times))
+
+
+def memory(options: Options) -> Figures:
+    """What engine and host keep in RAM."""
+    if options.references_only:
+        return
+    chain = calls.run(_NODES)
+    with servers.krt(options, "chain") as server:
+        calls.when_up(lambda: chain.verify(server.address))
+        yield "memory/engine", Measured(processes.resident(server.pid))
+        _prepare(server, chain, clients=32).load(options.seconds)
+        yield "memory/loaded", Measured(processes.resident(server.pid))
+    yield "memory/host", Measured(_idle_host(options))
+
+
+def crash(options: Options) -> Figures:
+    """A host is killed while it handles a message."""
+    if options.references_only:
+        return
+    with servers.krt(options, "single") as server, tempfile.TemporaryDirectory() as folder:
+        calls.when_up(lambda: calls.mortal(server.address))
+        times = [_kill(server, Path(folder, str(turn))) for turn in range(options.rounds)]
+    yield "crash/error", Measured(statistics.median(error for error, _ in times))
+    yield "crash/again", Measured(statistics.median(again for _, again in times))
+
+
+ROWS: dict[str, Callable[[Options], Figures]] = {
+    "chain-32": chain_32,
+    "chain-1": chain_1,
+    "entry-32": entry_32,
+    "start": start,
+    "memory": memory,
+    "payload": payload,
+    "waiting": waiting,
+    "crash": crash,
+}
+
+
+def _chain(options: Options) -> Contender:
+    return servers.krt(options, "chain"), calls.run(_NODES)
+
+
+def _reference_chain() -> Contender:
+    return servers.grpc_aio(), calls.run(_NODES)
+
+
+def _single(options: Options, call: Call) -> tuple[Contender, Contender]:
+    return (servers.krt(options, "single"), call), (servers.grpc_aio(), call)
+
+
+def _compare(
+    options: Options, ours: Contender, reference: Contender, clients: int
+) -> dict[str, list[Load]]:
+    """Loads two servers in turn, so that both meet the same machine.
+
+    The order changes each round.
+    """
+    contenders = {"reference": reference}
+    if not options.references_only:
+        contenders["ours"] = ours
+    with ExitStack() as stack:
+        prepared = {
+            name: _prepare(stack.enter_context(server), call, clients)
+            for name, (server, call) in contenders.items()
+        }
+        rounds: dict[str, list[Load]] = {name: [] for name in prepared}
+        for turn in range(options.rounds):
+            for name in sorted(prepared, reverse=bool(turn % 2)):
+                rounds[name].append(prepared[name].load(options.seconds))
+        for contender in prepared.values():
+            contender.call.verify(contender.server.address)
+    return rounds
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A server that answers rightly and is warm."""
+
+    server: Server
+    call: Call
+    clients: int
+    rate: float
+
+    def load(self, seconds: float) -> Load:
+        """Makes as many calls as take about that long."""
+        requests = _requests(self.rate, self.clients, seconds)
+        return load.run(self.server.address, self.call, self.clients, requests)
+
+
+def _prepare(server: Server, call: Call, clients: int) -> Prepared:
+    calls.when_up(lambda: call.verify(server.address))
+    return Prepared(server, call, clients, load.warm_up(server.address, call, clients))
+
+
+def _requests(rate: float, clients: int, seconds: float) -> int:
+    """How many calls take about that long; each client makes the same number."""
+    return max(1, round(rate * seconds / clients)) * clients
+
+
+def _median(rounds: dict[str, list[Load]], figure: Callable[[Load], float]) -> Measured:
+    medians = {name: statistics.median(map(figure, loads)) for name, loads in rounds.items()}
+    return Measured(medians.get("ours"), medians["reference"])
+
+
+def _first_answer(options: Options) -> float:
+    began = time.perf_counter()
+    with servers.krt(options, "chain", data="start") as server:
+        chain = calls.run(_NODES)
+        calls.when_up(lambda: chain.verify(server.address))
+        return time.perf_counter() - began
+
+
+def _idle_host(options: Options) -> float:
+    with servers.krt(options, "single") as server:
+        calls.when_up(lambda: calls.mortal(server.address))
+        before = {pid: processes.resident(pid) for pid in processes.descendants(server.pid)}
+        host = calls.when_up(lambda: calls.idle(server.address))
+    if host not in before:
+        raise BenchError("the process of the node `idle` was not there before its first message")
+    return before[host]
+
+
+def _kill(server: Server, file: Path) -> tuple[float, float]:
+    """Kills a host in a handler: milliseconds until its client knows, until the node answers."""
+    hanging = calls.Hanging(server.address, str(file))
+    host = _announced(file)
+    if host not in processes.descendants(server.pid):
+        raise BenchError(f"process {host} is not a host of the server that is measured")
+    killed = time.perf_counter()
+    os.kill(host, signal.SIGKILL)
+    code = hanging.error()
+    known = time.perf_counter()
+    if code.name != "INTERNAL":
+        raise BenchError(f"the call of a killed node ended with {code.name}, not INTERNAL")
+    calls.when_up(lambda: calls.mortal(server.address))
+    return (known - killed) * 1000, (time.perf_counter() - killed) * 1000
+
+
+def _announced(file: Path) -> int:
+    deadline = time.monotonic() + 10
+    while not file.exists():
+        if time.monotonic() > deadline:
+            raise BenchError("the handler of the node `mortal` did not begin within 10 s")
+        time.sleep(0.001)
+    return int(file.read_text())

@@ -1,0 +1,117 @@
+"""Starts and stops what is measured. Each server listens on a free port of the loopback."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import BenchError
+from .environment import BENCH, GENERATED, WORK
+from .options import Options
+
+# A first start may install packages.
+_READY_SECONDS = 180
+_STOP_SECONDS = 15
+_LISTENING = re.compile(r"listening on (?:http://)?(127\.0\.0\.1:\d+)")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that listens."""
+
+    name: str
+    address: str
+    pid: int
+
+
+@contextmanager
+def grpc_aio() -> Iterator[Server]:
+    """The reference in Python."""
+    script = BENCH / "reference/grpc_aio.py"
+    with _serve("grpc.aio", [sys.executable, "-B", script, GENERATED]) as server:
+        yield server
+
+
+@contextmanager
+def tonic_echo(options: Options) -> Iterator[Server]:
+    """The reference in Rust."""
+    with _serve("tonic echo", [_binary(options, "krt-bench-echo")]) as server:
+        yield server
+
+
+@contextmanager
+def entrypoint(options: Options) -> Iterator[Server]:
+    """Our entrypoint with nothing behind it."""
+    with _serve("entrypoint", [_binary(options, "krt-bench-entry")]) as server:
+        yield server
+
+
+@contextmanager
+def krt(options: Options, package: str, data: str | None = None) -> Iterator[Server]:
+    """`krt run` of one of the packages beside this driver, with everything on."""
+    folder = WORK / "data" / (data or package)
+    folder.mkdir(parents=True, exist_ok=True)
+    command: list[str | Path] = [_binary(options, "krt"), "run", BENCH / package]
+    command += ["--listen", "127.0.0.1:0", "--data", folder, "--log-format", "json"]
+    with _serve("krt", command) as server:
+        yield server
+
+
+def forget_data() -> None:
+    """Removes what earlier measurements left in the stores."""
+    shutil.rmtree(WORK / "data", ignore_errors=True)
+
+
+def _binary(options: Options, name: str) -> Path:
+    path = options.binaries / name
+    if not path.is_file():
+        raise BenchError(f"`{path}` does not exist\nhint: cargo build --release --workspace")
+    return path
+
+
+@contextmanager
+def _serve(name: str, command: list[str | Path]) -> Iterator[Server]:
+    log = WORK / f"{name.replace(' ', '-')}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield Server(name, _address(name, process, log), process.pid)
+    finally:
+        _stop(name, process)
+
+
+def _address(name: str, process: subprocess.Popen[bytes], log: Path) -> str:
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        ended = process.poll() is not None
+        written = log.read_text(errors="replace")
+        if found := _LISTENING.search(written):
+            return found[1]
+        if ended:
+            raise BenchError(f"{name} ended with status {process.returncode}\n{written[-2000:]}")
+        time.sleep(0.001)
+    raise BenchError(f"{name} does not listen after {_READY_SECONDS} s\nhint: see {log}")
+
+
+def _stop(name: str, process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        print(f"warning: {name} did not stop within {_STOP_SECONDS} s", file=sys.stderr)

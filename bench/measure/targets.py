@@ -1,0 +1,89 @@
+"""What is measured, and what it must reach."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Target:
+    """A bound on our own figure, or on its ratio to the reference's."""
+
+    bound: str
+    limit: float
+    of_ratio: bool = False
+
+    def reached(self, ours: float, reference: float | None) -> bool:
+        """Whether the figures keep within the bound."""
+        if not self.of_ratio:
+            return BOUNDS[self.bound](ours, self.limit)
+        if reference is None:
+            raise ValueError("a ratio needs a reference")
+        return BOUNDS[self.bound](ours / reference, self.limit)
+
+
+BOUNDS: dict[str, Callable[[float, float], bool]] = {"≥": operator.ge, "≤": operator.le}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table."""
+
+    row: str
+    what: str
+    unit: str
+    reference: str | None = None
+    target: Target | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The medians of one figure. `ours` is absent when only references are measured."""
+
+    ours: float | None
+    reference: float | None = None
+
+
+def _times(bound: str, limit: float) -> Target:
+    return Target(bound, limit, of_ratio=True)
+
+
+FIGURES = {
+    "chain-32/rate": Figure(
+        "chain-32", "3 Python nodes, 32 clients", "req/s", "grpc.aio", _times("≥", 3)
+    ),
+    "chain-32/p50": Figure("chain-32", "3 Python nodes, 32 clients, p50", "ms", "grpc.aio"),
+    "chain-1/p50": Figure(
+        "chain-1", "3 Python nodes, 1 client, p50", "ms", "grpc.aio", _times("≤", 0.75)
+    ),
+    "entry-32/rate": Figure(
+        "entry-32", "entrypoint alone, 32 clients", "req/s", "tonic echo", _times("≥", 0.8)
+    ),
+    "entry-32/p50": Figure("entry-32", "entrypoint alone, 32 clients, p50", "ms", "tonic echo"),
+    "start/first": Figure(
+        "start", "start to first answer, 3 Python nodes, warm", "s", None, Target("≤", 0.4)
+    ),
+    "memory/engine": Figure("memory", "engine, after start", "MB", None, Target("≤", 30)),
+    "memory/loaded": Figure("memory", "engine, after load", "MB", None, Target("≤", 30)),
+    "memory/host": Figure(
+        "memory", "Python host, before the user's imports", "MB", None, Target("≤", 25)
+    ),
+    "payload/p50": Figure(
+        "payload", "1 MiB through a Python node, 1 client, p50", "ms", "grpc.aio", Target("≤", 2.5)
+    ),
+    "waiting/rate": Figure(
+        "waiting",
+        "handler awaits 50 ms, concurrency 32, 32 clients",
+        "req/s",
+        "grpc.aio",
+        _times("≥", 0.95),
+    ),
+    "crash/error": Figure(
+        "crash", "host killed in a handler, until the client's error", "ms", None, Target("≤", 20)
+    ),
+    "crash/again": Figure("crash", "host killed in a handler, until the next answer", "ms"),
+}
+
+ROWS = tuple(dict.fromkeys(figure.row for figure in FIGURES.values()))

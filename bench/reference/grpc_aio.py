@@ -1,0 +1,60 @@
+"""What a Python programmer writes by hand without KRT: one grpc.aio server, one process.
+
+It serves the methods of `chain.proto` and `single.proto` that are measured, and does the work of
+their handlers by calling them as functions. Takes the folder of the generated modules.
+"""
+
+import asyncio
+import sys
+
+import grpc
+
+sys.path.insert(0, sys.argv[1])
+
+import chain_pb2_grpc
+import single_pb2_grpc
+from chain_pb2 import Work
+from single_pb2 import Blob, Ping
+
+
+async def first(work):
+    return Work(text=work.text, steps=work.steps + 1, values=work.values)
+
+
+async def second(work):
+    return Work(text=work.text, steps=work.steps + 1, values=work.values)
+
+
+async def third(work):
+    return Work(text=work.text, steps=work.steps + 1, values=work.values)
+
+
+class Chain(chain_pb2_grpc.EntrypointServicer):
+    """The three functions in a row."""
+
+    async def Run(self, request, context):
+        return await third(await second(await first(request)))
+
+
+class Single(single_pb2_grpc.EntrypointServicer):
+    """One function each."""
+
+    async def Wait(self, request, context):
+        await asyncio.sleep(0.05)
+        return Ping(text=request.text)
+
+    async def Echo(self, request, context):
+        return Blob(content=request.content)
+
+
+async def main():
+    server = grpc.aio.server()
+    chain_pb2_grpc.add_EntrypointServicer_to_server(Chain(), server)
+    single_pb2_grpc.add_EntrypointServicer_to_server(Single(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(f"listening on 127.0.0.1:{port}", flush=True)
+    await server.wait_for_termination()
+
+
+asyncio.run(main())

@@ -1,0 +1,35 @@
+//! What can be typed.
+
+use crate::commands::run::RunArgs;
+use clap::{
+    Parser, Subcommand,
+    builder::styling::{AnsiColor, Styles},
+};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  krt run .                        run the package in this folder on 127.0.0.1:9000
+  krt call Greet '{\"name\": \"Ada\"}'   call an RPC of a running service
+  krt check .                      report everything that is wrong with a package
+  krt data measurements            show what was measured";
+
+/// Run KRT v1 packages: user-written nodes, chained to workflows, behind gRPC and HTTP
+#[derive(Debug, Parser)]
+#[command(name = "krt", version, styles = STYLES, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a package on this machine
+    Run(RunArgs),
+}

@@ -1,0 +1,102 @@
+//! `krt run`: a package at work on this machine, until Ctrl-C.
+
+use crate::{
+    exit,
+    service::{End, Service, ServiceArgs, bind, block_on, signals, watch::Watch},
+    terminal,
+};
+use clap::Args;
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use tokio_util::sync::CancellationToken;
+
+/// What `krt run` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Configuration that the package names is looked for in --set, --set-file, --env-file and the
+environment, in this order.
+
+Ctrl-C (or SIGTERM) finishes the requests in work and stops; a second one stops at once.")]
+pub(crate) struct RunArgs {
+    /// The package: a folder with a krt.yml, or a .krt file
+    #[arg(default_value = ".")]
+    path: PathBuf,
+
+    /// Where gRPC and HTTP are served; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", env = "KRT_LISTEN")]
+    listen: SocketAddr,
+
+    /// Where measurements, documents, predictions and logs are kept
+    #[arg(long, value_name = "DIR", default_value = ".krt", env = "KRT_DATA")]
+    data: PathBuf,
+
+    /// Restart the nodes whose files change
+    #[arg(long)]
+    watch: bool,
+
+    #[command(flatten)]
+    service: ServiceArgs,
+}
+
+/// Runs until told to stop.
+pub(crate) fn execute(args: RunArgs) -> anyhow::Result<ExitCode> {
+    block_on(async move {
+        let stop = signals::stop()?;
+        let logs = args.service.logs()?;
+        let listener = bind(args.listen)?;
+        let ran = if args.watch {
+            run_watched(&args, &logs, &listener, &stop).await
+        } else {
+            run_once(&args, &logs, &listener, &stop).await
+        };
+        logs.flush();
+        ran.map(|()| exit::SUCCESS)
+    })
+}
+
+type Logs = krt_runtime::logs::Logs;
+
+async fn run_once(
+    args: &RunArgs,
+    logs: &Logs,
+    listener: &std::net::TcpListener,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let opened = tokio::select! {
+        opened = Service::open(&args.service, &args.path, &args.data, logs) => opened?,
+        () = stop.cancelled() => return Ok(()),
+    };
+    opened.run(listener.try_clone()?, None, stop).await.map(drop)
+}
+
+/// Runs the package anew each time that its krt.yml or its .proto files change.
+async fn run_watched(
+    args: &RunArgs,
+    logs: &Logs,
+    listener: &std::net::TcpListener,
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut watch = Watch::start(&args.path)?;
+    loop {
+        let opened = tokio::select! {
+            opened = Service::open(&args.service, &args.path, &args.data, logs) => opened,
+            () = stop.cancelled() => return Ok(()),
+        };
+        let ran = match opened {
+            Ok(service) => service.run(listener.try_clone()?, Some(&mut watch), stop).await,
+            Err(error) => Err(error),
+        };
+        match ran {
+            Ok(End::Stopped) => return Ok(()),
+            Ok(End::PackageChanged) => tracing::info!("the package changed: starting anew"),
+            Err(error) => {
+                logs.flush();
+                terminal::print_error(&error);
+                tracing::info!("waiting for the package to change");
+                tokio::select! {
+                    _ = watch.next() => {}
+                    () = stop.cancelled() => return Ok(()),
+                }
+            }
+        }
+    }
+}

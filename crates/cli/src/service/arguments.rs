@@ -1,0 +1,194 @@
+//! The flags that say how a package runs.
+
+use super::configuration::Configuration;
+use crate::terminal;
+use clap::{Args, ValueEnum};
+use krt_environment::PythonChoice;
+use krt_runtime::{
+    Options, entry, flow,
+    logs::{Console, EngineLayer, Format, Level, Logs},
+};
+use std::time::Duration;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+/// How a package runs.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ServiceArgs {
+    #[command(flatten)]
+    pub(super) configuration: Configuration,
+
+    /// The Python for nodes: a path, a command, or a version such as 3.12
+    #[arg(long, value_name = "PYTHON", env = "KRT_PYTHON", help_heading = "Nodes")]
+    pub(super) python: Option<PythonChoice>,
+
+    /// The longest wait for an answer; a client's own deadline may be shorter
+    #[arg(long, value_name = "SECONDS", default_value = "30", env = "KRT_REQUEST_TIMEOUT", value_parser = seconds, help_heading = "Limits")]
+    request_timeout: Duration,
+
+    /// The largest message in and out, such as 512KiB or 16MiB
+    #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = message_size, help_heading = "Limits")]
+    max_message: usize,
+
+    /// How many requests may be in work; more are refused
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
+    max_requests: u32,
+
+    /// How many bytes of requests may be in work; more are refused
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size, help_heading = "Limits")]
+    max_bytes: usize,
+
+    /// How long requests in work may take to finish when the service stops
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds, help_heading = "Limits")]
+    drain: Duration,
+
+    /// How long measurements and logs are kept, in days
+    #[arg(long, value_name = "DAYS", default_value = "7", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Data")]
+    keep_days: u32,
+
+    /// How much measurements and logs may take on disk
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size, help_heading = "Data")]
+    keep_size: usize,
+
+    /// How log records are written to standard error
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        env = "KRT_LOG_FORMAT",
+        help_heading = "Logs"
+    )]
+    log_format: LogFormat,
+
+    /// The lowest level that is logged
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        value_name = "LEVEL",
+        env = "KRT_LOG_LEVEL",
+        help_heading = "Logs"
+    )]
+    pub(crate) log_level: LogLevel,
+}
+
+/// How log records are written.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum LogFormat {
+    /// Pretty on a terminal, JSON lines otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The lowest level that is logged.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum LogLevel {
+    /// Everything.
+    Debug,
+    /// The ordinary course.
+    #[default]
+    Info,
+    /// What may need a look.
+    Warn,
+    /// What went wrong.
+    Error,
+}
+
+impl ServiceArgs {
+    /// Starts the one stream of logs.
+    pub(crate) fn logs(&self) -> anyhow::Result<Logs> {
+        let pretty = Format::Pretty { colour: terminal::colour() };
+        let format = match self.log_format {
+            LogFormat::Pretty => pretty,
+            LogFormat::Auto if terminal::is_terminal() => pretty,
+            LogFormat::Auto | LogFormat::Json => Format::Json,
+        };
+        let level = match self.log_level {
+            LogLevel::Debug => Level::Debug,
+            LogLevel::Info => Level::Info,
+            LogLevel::Warn => Level::Warn,
+            LogLevel::Error => Level::Error,
+        };
+        let logs = Logs::new(Console::start(format, std::io::stderr())?, level);
+        let engine = tracing_subscriber::registry().with(EngineLayer::new(logs.clone()));
+        tracing::subscriber::set_global_default(engine)?;
+        Ok(logs)
+    }
+
+    pub(super) fn options(&self) -> Options {
+        Options {
+            work: flow::Limits { requests: self.max_requests as usize, bytes: self.max_bytes },
+            requests: entry::Limits { timeout: self.request_timeout, message: self.max_message },
+            drain: self.drain,
+        }
+    }
+
+    pub(super) fn store_options(&self) -> krt_store::Options {
+        let age = Duration::from_secs(u64::from(self.keep_days) * 24 * 3600);
+        let retention = krt_store::Retention { age: Some(age), size: Some(self.keep_size as u64) };
+        krt_store::Options { retention, ..krt_store::Options::default() }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text
+        .strip_suffix('s')
+        .unwrap_or(text)
+        .parse::<f64>()
+        .map_err(|_| "expected seconds, such as 30 or 0.5")?;
+    let seconds = Duration::try_from_secs_f64(number).map_err(|_| "expected seconds above 0")?;
+    let sane = Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 3600);
+    if sane.contains(&seconds) { Ok(seconds) } else { Err("expected 0.001 seconds to a year".to_owned()) }
+}
+
+/// The largest limit of a message, bytes: a frame's length has four bytes, and gRPC's has, too.
+const MAX_MESSAGE: usize = 1 << 30;
+
+fn message_size(text: &str) -> Result<usize, String> {
+    let size = size(text)?;
+    if size <= MAX_MESSAGE { Ok(size) } else { Err("at most 1GiB".to_owned()) }
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let factor: usize = match unit.trim() {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        _ => return Err("expected bytes, or a number with KiB, MiB or GiB".to_owned()),
+    };
+    let size = digits.parse().ok().and_then(|number: usize| number.checked_mul(factor));
+    size.filter(|&size| size > 0).ok_or_else(|| "expected a size above 0, such as 16MiB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, expected) in
+            [("1", 1), ("2B", 2), ("512KiB", 512 << 10), ("16 MiB", 16 << 20), ("1G", 1 << 30)]
+        {
+            assert_eq!(size(text), Ok(expected), "{text}");
+        }
+        for bad in ["", "0", "-1", "1.5MiB", "MiB", "1TB", "99999999999999999999", "99999999999999G"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(seconds("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(seconds("0.5s"), Ok(Duration::from_millis(500)));
+        for bad in ["", "-1", "0", "nan", "inf", "soon", "1e99"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Values that come from outside the package: flags, files, the environment.
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use krt_model::{
+    name::VariableName,
+    version::{Variable, VariableKind, Version},
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// Where values are looked for.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct Configuration {
+    /// Give a configuration variable (or a configuration file's content) a value
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
+    set: Vec<(String, String)>,
+
+    /// Give a configuration variable a file's content
+    #[arg(long = "set-file", value_name = "NAME=PATH", value_parser = pair)]
+    set_file: Vec<(String, String)>,
+
+    /// Read values from a file of NAME=VALUE lines
+    #[arg(long = "env-file", value_name = "FILE")]
+    env_file: Vec<PathBuf>,
+}
+
+impl Configuration {
+    /// All values that a version needs.
+    pub(crate) fn values(&self, version: &Version) -> anyhow::Result<BTreeMap<VariableName, String>> {
+        let given = self.given(version)?;
+        let lookup = |variable: &Variable| {
+            let name = variable.name.as_str();
+            given.get(name).cloned().or_else(|| std::env::var(name).ok())
+        };
+        krt_package::config::values(version, lookup).map_err(|missing| {
+            let lines = missing.missing.iter().map(|variable| {
+                let name = &variable.name;
+                match variable.kind {
+                    VariableKind::Text => format!("\n  --set {name}=VALUE"),
+                    VariableKind::File => format!("\n  --set-file {name}=PATH"),
+                }
+            });
+            anyhow::anyhow!(
+                "the configuration is not complete; hint: give a value with\n  {}",
+                lines.collect::<String>().trim_start()
+            )
+        })
+    }
+
+    /// What flags and files give, the stronger over the weaker.
+    fn given(&self, version: &Version) -> anyhow::Result<BTreeMap<String, String>> {
+        let mut given = BTreeMap::new();
+        for file in &self.env_file {
+            given.extend(read_env_file(file)?);
+        }
+        for (name, path) in &self.set_file {
+            check_known(version, name, "--set-file")?;
+            let content = std::fs::read_to_string(path)
+                .with_context(|| format!("failed to read `{path}`, which --set-file names for {name}"))?;
+            given.insert(name.clone(), content);
+        }
+        for (name, value) in &self.set {
+            check_known(version, name, "--set")?;
+            given.insert(name.clone(), value.clone());
+        }
+        Ok(given)
+    }
+}
+
+fn check_known(version: &Version, name: &str, flag: &str) -> anyhow::Result<()> {
+    if version.config.iter().any(|variable| variable.name.as_str() == name) {
+        return Ok(());
+    }
+    let known: Vec<_> = version.config.iter().map(|variable| variable.name.as_str()).collect();
+    match known.as_slice() {
+        [] => bail!("{flag} {name}: the package names no configuration"),
+        known => {
+            bail!("{flag} {name}: the package has no such configuration; hint: it has {}", known.join(", "))
+        }
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn read_env_file(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).with_context(|| format!("failed to read `{shown}`"))?;
+    let mut values = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let line = line.strip_prefix("export ").unwrap_or(line);
+        let Some((name, value)) = line.split_once('=') else {
+            bail!("{shown}:{}: expected NAME=VALUE", index + 1);
+        };
+        values.push((name.trim().to_owned(), unquote(value.trim()).to_owned()));
+    }
+    Ok(values)
+}
+
+/// A value without the quotes around it.
+fn unquote(value: &str) -> &str {
+    ['"', '\''].iter().find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn env_files() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"# a comment\n\nA=1\nexport B = two words \nC='x=y'\nD=\"\"\nE='\n").unwrap();
+        let values = read_env_file(file.path()).unwrap();
+        let values: Vec<_> = values.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(values, [("A", "1"), ("B", "two words"), ("C", "x=y"), ("D", ""), ("E", "'")]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_value_is_named() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(b"A=1\nnonsense\n").unwrap();
+        let error = read_env_file(file.path()).unwrap_err().to_string();
+        assert!(error.ends_with(":2: expected NAME=VALUE"), "{error}");
+    }
+}

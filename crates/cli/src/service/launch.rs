@@ -1,0 +1,96 @@
+//! How each node's process is started, and in which environment.
+
+use super::ServiceArgs;
+use crate::terminal;
+use anyhow::Context as _;
+use krt_environment::{Environments, NodeSource};
+use krt_model::{
+    name::VariableName,
+    version::{Node, Version},
+};
+use krt_package::Package;
+use krt_runtime::node::Launch;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+/// The file of the Python SDK that is run as a host.
+const HOST: &str = "krt/__main__.py";
+
+/// How each node is started, in the package's order. Makes environments that are missing.
+pub(super) async fn prepare(
+    args: &ServiceArgs,
+    package: &Package,
+    values: &BTreeMap<VariableName, String>,
+) -> anyhow::Result<Vec<Launch>> {
+    let pythons = pythons(args, package).await?;
+    let launch = |node: &Node| {
+        let src = package.root.join(&node.src);
+        let (program, arguments) = match pythons.get(node.name.as_str()) {
+            Some((python, host)) => (python.clone(), vec![host.clone()]),
+            None => (src.clone(), Vec::new()),
+        };
+        Launch {
+            program,
+            arguments,
+            environment: environment(&package.version, node, &package.root, &src, values),
+            folder: package.root.clone(),
+        }
+    };
+    Ok(package.version.nodes.iter().map(launch).collect())
+}
+
+/// The interpreter and the host's file of each Python node.
+async fn pythons(
+    args: &ServiceArgs,
+    package: &Package,
+) -> anyhow::Result<BTreeMap<String, (PathBuf, PathBuf)>> {
+    let is_python = |node: &&Node| Path::new(&node.src).extension().is_some_and(|ending| ending == "py");
+    let source = |node: &Node| NodeSource { name: node.name.to_string(), src: PathBuf::from(&node.src) };
+    let sources: Vec<_> = package.version.nodes.iter().filter(is_python).map(source).collect();
+    if sources.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let environments = Environments::new(cache()?, args.python.clone());
+    let sdk = environments.sdk()?;
+    if let Some(why) = sdk.fallback() {
+        tracing::warn!("{why}");
+    }
+    let host = sdk.path().join(HOST);
+    let progress = terminal::Installation::new();
+    let show = |event| progress.show(event);
+    let interpreters = environments.prepare(&sources, &package.root, &show).await?;
+    let named = sources.into_iter().map(|source| source.name);
+    Ok(named.zip(interpreters.into_iter().map(|interpreter| (interpreter.python, host.clone()))).collect())
+}
+
+/// Where environments and the SDK are kept.
+fn cache() -> anyhow::Result<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    named("KRT_CACHE")
+        .or_else(|| Some(named("XDG_CACHE_HOME")?.join("krt")))
+        .or_else(|| Some(named("HOME")?.join(".cache/krt")))
+        .context("there is no folder for the cache; hint: set KRT_CACHE or HOME")
+}
+
+/// What a node's process sees in its environment (KRT v1, "On the wire" and "Package").
+fn environment(
+    version: &Version,
+    node: &Node,
+    root: &Path,
+    src: &Path,
+    values: &BTreeMap<VariableName, String>,
+) -> Vec<(String, String)> {
+    let own = [
+        ("KRT_VERSION", version.name.to_string()),
+        ("KRT_VERSION_ID", version.name.to_string()),
+        ("KRT_RUNTIME_ID", version.name.to_string()),
+        ("KRT_NODE_NAME", node.name.to_string()),
+        ("KRT_BASE_PATH", root.display().to_string()),
+        ("KRT_HANDLER_PATH", src.display().to_string()),
+    ];
+    let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let given = values.iter().map(|(name, value)| (name.to_string(), value.clone()));
+    given.chain(own).collect()
+}

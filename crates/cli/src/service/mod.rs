@@ -1,0 +1,138 @@
+//! From a package to a running server.
+//!
+//! - [`arguments`]: the flags that say how it runs.
+//! - [`configuration`]: values that come from outside the package.
+//! - [`launch`]: how each node's process is started, in which environment.
+//! - [`signals`]: Ctrl-C and SIGTERM.
+//! - [`watch`]: files that change.
+
+mod arguments;
+mod configuration;
+mod launch;
+pub(crate) mod signals;
+pub(crate) mod watch;
+
+pub(crate) use arguments::ServiceArgs;
+
+use crate::terminal;
+use anyhow::Context as _;
+use krt_package::Package;
+use krt_runtime::{Server, logs::Logs, node::Lifeline};
+use krt_store::{Store, Writer};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::Arc,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use watch::{Change, Watch};
+
+/// A package that is ready to be served.
+pub(crate) struct Service {
+    server: Server,
+    store: Store,
+    writer: Writer,
+}
+
+/// Why a service ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It was told to.
+    Stopped,
+    /// The package itself changed: it must be opened anew.
+    PackageChanged,
+}
+
+impl Service {
+    /// Loads a package, opens its store, and makes its nodes' environments.
+    pub(crate) async fn open(
+        args: &ServiceArgs,
+        path: &Path,
+        data: &Path,
+        logs: &Logs,
+    ) -> anyhow::Result<Self> {
+        let package = load(path)?;
+        let values = args.configuration.values(&package.version)?;
+        let (store, writer) = Store::open(data, &args.store_options())?;
+        logs.keep(store.clone(), &package.version.name);
+        let launches = launch::prepare(args, &package, &values).await?;
+        let server = Server {
+            package,
+            launches,
+            store: store.clone(),
+            logs: logs.clone(),
+            lifeline: Arc::new(Lifeline::new().context("failed to make the hosts' lifeline")?),
+            options: args.options(),
+        };
+        Ok(Self { server, store, writer })
+    }
+
+    /// Serves until told to stop, or until the package itself changes.
+    pub(crate) async fn run(
+        self,
+        listener: TcpListener,
+        watch: Option<&mut Watch>,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<End> {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let package = Arc::clone(&self.server.package);
+        let (restart, restarts) = mpsc::channel(package.version.nodes.len());
+        let mut end = End::Stopped;
+        let until = async {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = restart_changed(watch, &package, restart) => end = End::PackageChanged,
+            }
+        };
+        let served = self.server.run(listener, restarts, until).await;
+        drop(self.store);
+        tokio::task::spawn_blocking(move || self.writer.close()).await?;
+        served?;
+        Ok(end)
+    }
+}
+
+/// Restarts nodes whose files change; returns when the package itself changed.
+async fn restart_changed(watch: Option<&mut Watch>, package: &Package, restart: mpsc::Sender<usize>) {
+    let Some(watch) = watch else { return std::future::pending().await };
+    loop {
+        match watch.next().await.of(package) {
+            Change::Package => return,
+            Change::Nodes(nodes) => {
+                for node in nodes {
+                    tracing::info!(node = %package.version.nodes[node].name, "its files changed: restarting");
+                    // Fails when the server has ended, which ends this, too.
+                    let _ = restart.send(node).await;
+                }
+            }
+        }
+    }
+}
+
+fn load(path: &Path) -> anyhow::Result<Arc<Package>> {
+    let package = krt_package::load(path).map_err(|error| terminal::package_error(error, path))?;
+    terminal::print_report(&package.warnings, path);
+    Ok(Arc::new(package))
+}
+
+/// Binds the port before anything slow is done, so that a port in use is told at once.
+pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).map_err(|error| {
+        let hint = match error.kind() {
+            std::io::ErrorKind::AddrInUse => "; hint: something listens there already, choose another with --listen, or 127.0.0.1:0 for a free one",
+            std::io::ErrorKind::PermissionDenied => "; hint: ports below 1024 need rights, choose another with --listen",
+            _ => "",
+        };
+        anyhow::anyhow!("cannot listen on {address}: {error}{hint}")
+    })
+}
+
+/// Runs a future on a runtime of its own.
+pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(future);
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    outcome
+}

@@ -1,0 +1,162 @@
+//! Files of a package that change.
+
+use anyhow::Context as _;
+use krt_package::Package;
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use std::{
+    collections::BTreeSet,
+    path::{Component, Path, PathBuf},
+    time::Duration,
+};
+use tokio::sync::mpsc;
+
+/// Changes that come within this time of one another are one.
+const TOGETHER: Duration = Duration::from_millis(100);
+
+/// Sees the files of a package change.
+pub(crate) struct Watch {
+    root: PathBuf,
+    changed: mpsc::UnboundedReceiver<PathBuf>,
+    _watcher: RecommendedWatcher,
+}
+
+/// What a change of files means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The package itself: its krt.yml, a .proto.
+    Package,
+    /// Some of its nodes, by index.
+    Nodes(BTreeSet<usize>),
+}
+
+/// Files that changed, relative to the package's root.
+#[derive(Debug, Default)]
+pub(crate) struct Changed(BTreeSet<PathBuf>);
+
+impl Watch {
+    /// Starts to watch a package's folder.
+    pub(crate) fn start(path: &Path) -> anyhow::Result<Self> {
+        let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+        anyhow::ensure!(
+            path.extension().is_none_or(|ending| ending != "krt"),
+            "--watch needs a folder: `{}` is an archive",
+            path.display()
+        );
+        let root = folder.canonicalize().with_context(|| format!("failed to find `{}`", path.display()))?;
+        let (tell, changed) = mpsc::unbounded_channel();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let Ok(event) = event else { return };
+            if matches!(event.kind, EventKind::Access(_)) {
+                return;
+            }
+            for path in event.paths {
+                // Fails when nobody watches any more.
+                let _ = tell.send(path);
+            }
+        })?;
+        watcher
+            .watch(&root, RecursiveMode::Recursive)
+            .with_context(|| format!("failed to watch `{}`", root.display()))?;
+        Ok(Self { root, changed, _watcher: watcher })
+    }
+
+    /// Waits for files to change, and for the changing to pause.
+    pub(crate) async fn next(&mut self) -> Changed {
+        let mut changed = Changed::default();
+        loop {
+            let path = if changed.0.is_empty() {
+                self.changed.recv().await
+            } else {
+                match tokio::time::timeout(TOGETHER, self.changed.recv()).await {
+                    Ok(path) => path,
+                    Err(_) => return changed,
+                }
+            };
+            let Some(path) = path else { return std::future::pending().await };
+            if let Some(path) = path.strip_prefix(&self.root).ok().filter(|path| matters(path)) {
+                changed.0.insert(path.to_owned());
+            }
+        }
+    }
+}
+
+/// Whether a file can matter to a node: not what tools and Python itself write.
+fn matters(path: &Path) -> bool {
+    let name = |part: Component<'_>| part.as_os_str().to_string_lossy().into_owned();
+    let written = |part: &String| part.starts_with('.') || part == "__pycache__" || part == "node_modules";
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    !path.components().map(name).any(|part| written(&part))
+        && !path.to_string_lossy().ends_with('~')
+        && !matches!(ending, "pyc" | "swp" | "tmp")
+}
+
+impl Changed {
+    /// What the change means to a package.
+    ///
+    /// A file below the folder of one node's `src` is that node's; every other file may be of any.
+    pub(crate) fn of(&self, package: &Package) -> Change {
+        let folders: Vec<_> = package
+            .version
+            .nodes
+            .iter()
+            .map(|node| Path::new(&node.src).parent().unwrap_or(Path::new("")))
+            .collect();
+        let mut nodes = BTreeSet::new();
+        for path in &self.0 {
+            let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+            if ending == "proto" || is_manifest(path) {
+                return Change::Package;
+            }
+            let owners: Vec<_> = owners(path, &folders);
+            nodes.extend(owners);
+        }
+        Change::Nodes(nodes)
+    }
+}
+
+fn is_manifest(path: &Path) -> bool {
+    matches!(path.to_str(), Some("krt.yml" | "krt.yaml"))
+}
+
+/// The nodes in whose folder a file is, the nearest folder counting; all, when it is in none.
+fn owners(path: &Path, folders: &[&Path]) -> Vec<usize> {
+    let depth = |folder: &Path| folder.components().count();
+    let holds = |folder: &Path| depth(folder) > 0 && path.starts_with(folder);
+    let nearest = folders.iter().filter(|folder| holds(folder)).map(|folder| depth(folder)).max();
+    let owns = |folder: &Path| nearest.is_none_or(|nearest| holds(folder) && depth(folder) == nearest);
+    (0..folders.len()).filter(|&index| owns(folders[index])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_of_a_file() {
+        let folders =
+            [Path::new("src/etl"), Path::new("src/model"), Path::new("src/model/deep"), Path::new("bin")];
+        let rows: [(&str, &[usize]); 6] = [
+            ("src/etl/main.py", &[0]),
+            ("src/model/helper/x.py", &[1]),
+            ("src/model/deep/y.py", &[2]),
+            ("bin/go", &[3]),
+            ("src/shared.py", &[0, 1, 2, 3]),
+            ("models/m.joblib", &[0, 1, 2, 3]),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(owners(Path::new(path), &folders), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn files_that_matter() {
+        for path in ["krt.yml", "src/etl/main.py", "models/m.joblib"] {
+            assert!(matters(Path::new(path)), "{path}");
+        }
+        for path in
+            [".krt/data.db", "src/__pycache__/main.cpython-311.pyc", "src/.main.py.swp", "src/main.py~"]
+        {
+            assert!(!matters(Path::new(path)), "{path}");
+        }
+    }
+}

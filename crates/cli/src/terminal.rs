@@ -1,0 +1,115 @@
+//! What is shown to the person at the terminal: results go to standard output, all else here.
+
+#![expect(clippy::print_stderr, reason = "the command line speaks to people on standard error")]
+
+use indicatif::{ProgressBar, ProgressStyle};
+use krt_environment::{Event, Step};
+use krt_package::{Report, render::Style};
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// Whether standard error is a terminal.
+pub(crate) fn is_terminal() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+/// Whether to colour what goes to standard error (<https://no-color.org>).
+pub(crate) fn colour() -> bool {
+    is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Prints an error with its causes, each once.
+pub(crate) fn print_error(error: &anyhow::Error) {
+    let (red, reset) = if colour() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
+    eprintln!("{red}error{reset}: {}", chain(error));
+}
+
+/// An error with its causes, each once, even where a cause is already part of what it caused.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Prints what a check found.
+pub(crate) fn print_report(report: &Report, path: &Path) {
+    if !report.is_empty() {
+        eprintln!("{}\n", report.render(&style(path)));
+    }
+}
+
+/// An error of a package, its report rendered.
+pub(crate) fn package_error(error: krt_package::Error, path: &Path) -> anyhow::Error {
+    match &error {
+        krt_package::Error::Invalid { report, .. } => {
+            print_report(report, path);
+            anyhow::Error::new(error)
+        }
+        _ => anyhow::Error::new(error),
+    }
+}
+
+fn style(path: &Path) -> Style {
+    let base = if path.is_dir() { path.to_owned() } else { PathBuf::new() };
+    let base = if base == Path::new(".") { PathBuf::new() } else { base };
+    Style { colour: colour(), base, ..Style::default() }
+}
+
+/// Shows how environments are made: a spinner on a terminal, a few log records otherwise.
+pub(crate) struct Installation {
+    spinner: ProgressBar,
+}
+
+impl Installation {
+    pub(crate) fn new() -> Self {
+        Self { spinner: ProgressBar::hidden() }
+    }
+
+    /// Shows one event.
+    pub(crate) fn show(&self, event: Event) {
+        let nodes = event.nodes.join(", ");
+        match event.step {
+            Step::Reusing => {}
+            Step::Waiting => tracing::info!("waiting for another krt that makes the environment of {nodes}"),
+            Step::Creating { tool, file } => {
+                let file = file.map_or_else(|| "protobuf only".to_owned(), |file| file.display().to_string());
+                tracing::info!("making the Python environment of {nodes} with {tool} ({file})");
+                self.start();
+            }
+            Step::Installing { line } => {
+                tracing::debug!("{line}");
+                self.spinner.set_message(line);
+            }
+            Step::Installed { elapsed } => {
+                self.spinner.finish_and_clear();
+                tracing::info!("the environment of {nodes} is ready after {:.1} s", elapsed.as_secs_f64());
+            }
+        }
+    }
+
+    fn start(&self) {
+        if is_terminal() {
+            self.spinner.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+            self.spinner.set_style(
+                ProgressStyle::with_template("{spinner} {wide_msg}").expect("the template is valid"),
+            );
+            self.spinner.enable_steady_tick(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Installation {
+    fn drop(&mut self) {
+        self.spinner.finish_and_clear();
+    }
+}

@@ -1,0 +1,271 @@
+//! The folder where environments are kept between runs.
+//!
+//! An environment is complete when its record is there, which is written last; a folder without one is
+//! what an interrupted run left, and is removed by the next that needs the place. A lock beside the
+//! folder makes sure that one process at a time makes an environment. Its record's time of change is
+//! when the environment was last used.
+
+use crate::error::Error;
+use pep440_rs::Version;
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+use tokio::time::sleep;
+
+/// How often a process looks whether another one is ready.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// The file that completes an environment.
+const RECORD: &str = "krt-environment.json";
+
+/// The place of one environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    folder: PathBuf,
+}
+
+/// What is kept of how an environment was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) version: Version,
+    pub(crate) protobuf: Version,
+    /// The interpreter it was made with.
+    pub(crate) base: PathBuf,
+    /// What installed the packages.
+    pub(crate) tool: String,
+}
+
+/// The right to make or remove one environment, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock(File);
+
+/// An environment in the making. Dropped before it is finished, it is removed.
+#[derive(Debug)]
+pub(crate) struct HalfMade<'a> {
+    place: &'a Place,
+    finished: bool,
+}
+
+/// What [`crate::Environments::clean`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cleaned {
+    /// Environments removed.
+    pub removed: usize,
+    /// Environments that stay.
+    pub kept: usize,
+}
+
+impl Place {
+    /// The place of the environment with a key.
+    pub(crate) fn new(environments: &Path, key: &str) -> Self {
+        Self { folder: environments.join(key) }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The environment's interpreter.
+    pub(crate) fn python(&self) -> PathBuf {
+        self.folder.join("bin/python")
+    }
+
+    /// The record, if the environment is complete and the interpreter it was made with still there.
+    pub(crate) fn complete(&self) -> Option<Record> {
+        let record = fs::read(self.folder.join(RECORD)).ok()?;
+        let record = serde_json::from_slice(&record).ok()?;
+        self.python().is_file().then_some(record)
+    }
+
+    /// Notes that the environment is used now. Where that cannot be written, it only seems older.
+    pub(crate) fn touch(&self) {
+        let record = File::options().append(true).open(self.folder.join(RECORD));
+        drop(record.and_then(|record| record.set_modified(SystemTime::now())));
+    }
+
+    fn last_used(&self) -> Option<SystemTime> {
+        fs::metadata(self.folder.join(RECORD)).ok()?.modified().ok()
+    }
+
+    /// Takes the lock if it is free.
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>, Error> {
+        let path = self.folder.with_extension("lock");
+        let failed = |source| Error::Cache { path: path.clone(), source };
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
+        let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
+        let file = file.map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Lock(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    /// Takes the lock as soon as it is free.
+    pub(crate) async fn lock(&self) -> Result<Lock, Error> {
+        loop {
+            match self.try_lock()? {
+                Some(lock) => return Ok(lock),
+                None => sleep(LOOK_EVERY).await,
+            }
+        }
+    }
+
+    /// Starts anew: removes what an interrupted run left.
+    pub(crate) fn begin(&self, _lock: &Lock) -> Result<HalfMade<'_>, Error> {
+        match fs::remove_dir_all(&self.folder) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::Cache { path: self.folder.clone(), source })
+            }
+            _ => Ok(HalfMade { place: self, finished: false }),
+        }
+    }
+}
+
+impl Lock {
+    /// The locked file, for a child process to hold too: should this process be killed, the lock stays
+    /// until the child has ended.
+    pub(crate) fn share(&self) -> io::Result<File> {
+        self.0.try_clone()
+    }
+}
+
+impl HalfMade<'_> {
+    /// Writes the record, with which the environment is complete.
+    pub(crate) fn finish(mut self, record: &Record) -> Result<(), Error> {
+        let path = self.place.folder.join(RECORD);
+        self.seal(&path, record).map_err(|source| Error::Cache { path, source })?;
+        self.finished = true;
+        Ok(())
+    }
+
+    fn seal(&self, path: &Path, record: &Record) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.place.folder)?;
+        file.write_all(&serde_json::to_vec_pretty(record)?)?;
+        file.persist(path)?;
+        Ok(())
+    }
+}
+
+impl Drop for HalfMade<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            drop(fs::remove_dir_all(&self.place.folder));
+        }
+    }
+}
+
+/// Removes the environments that were not used for a time, and what interrupted runs left.
+pub(crate) fn clean(environments: &Path, unused_for: Duration) -> Result<Cleaned, Error> {
+    let mut cleaned = Cleaned::default();
+    let oldest = SystemTime::now().checked_sub(unused_for);
+    for folder in fs::read_dir(environments).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if !folder.is_dir() {
+            continue;
+        }
+        let place = Place { folder };
+        let in_use = place.last_used().is_some_and(|used| oldest.is_none_or(|oldest| used > oldest));
+        match if in_use { None } else { place.try_lock()? } {
+            Some(lock) => {
+                drop(place.begin(&lock)?);
+                cleaned.removed += 1;
+            }
+            None => cleaned.kept += 1,
+        }
+    }
+    Ok(cleaned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::str::FromStr;
+
+    fn record() -> Record {
+        Record {
+            version: Version::from_str("3.12.1").unwrap(),
+            protobuf: Version::from_str("6.33.0").unwrap(),
+            base: "/usr/bin/python3".into(),
+            tool: "pip".into(),
+        }
+    }
+
+    fn make(place: &Place) {
+        let lock = place.try_lock().unwrap().unwrap();
+        let half_made = place.begin(&lock).unwrap();
+        fs::create_dir_all(place.folder().join("bin")).unwrap();
+        fs::write(place.python(), "").unwrap();
+        half_made.finish(&record()).unwrap();
+    }
+
+    #[test]
+    fn an_environment_is_complete_once_sealed() {
+        let cache = tempfile::tempdir().unwrap();
+        let place = Place::new(cache.path(), "k");
+        assert_eq!(place.complete(), None);
+        make(&place);
+        assert_eq!(place.complete(), Some(record()));
+        fs::remove_file(place.python()).unwrap();
+        assert_eq!(place.complete(), None, "its interpreter is gone");
+    }
+
+    #[test]
+    fn what_is_not_finished_is_removed() {
+        let cache = tempfile::tempdir().unwrap();
+        let place = Place::new(cache.path(), "k");
+        let lock = place.try_lock().unwrap().unwrap();
+        let half_made = place.begin(&lock).unwrap();
+        fs::create_dir_all(place.folder().join("lib")).unwrap();
+        drop(half_made);
+        assert!(!place.folder().exists());
+    }
+
+    #[test]
+    fn a_lock_keeps_others_out_until_dropped_by_all() {
+        let cache = tempfile::tempdir().unwrap();
+        let place = Place::new(cache.path(), "k");
+        let lock = place.try_lock().unwrap().unwrap();
+        let shared = lock.share().unwrap();
+        drop(lock);
+        assert!(place.try_lock().unwrap().is_none());
+        drop(shared);
+        assert!(place.try_lock().unwrap().is_some());
+    }
+
+    #[test]
+    fn cleaning_removes_what_is_old_or_half_made_and_nobody_makes() {
+        let cache = tempfile::tempdir().unwrap();
+        let place = |key| Place::new(cache.path(), key);
+        let (old, new, made) = (place("old"), place("new"), place("made"));
+        make(&old);
+        make(&new);
+        let then = SystemTime::now() - Duration::from_secs(3600);
+        let sealed = File::options().append(true).open(old.folder().join(RECORD)).unwrap();
+        sealed.set_modified(then).unwrap();
+        for half_made in [&place("left"), &made] {
+            fs::create_dir(half_made.folder()).unwrap();
+        }
+        let _making = made.try_lock().unwrap().unwrap();
+        let cleaned = clean(cache.path(), Duration::from_secs(60)).unwrap();
+        assert_eq!(cleaned, Cleaned { removed: 2, kept: 2 });
+        assert!(new.complete().is_some() && made.folder().exists() && !old.folder().exists());
+        old.touch();
+        assert_eq!(clean(&cache.path().join("nothing"), Duration::ZERO).unwrap(), Cleaned::default());
+    }
+
+    #[test]
+    fn use_makes_young() {
+        let cache = tempfile::tempdir().unwrap();
+        let place = Place::new(cache.path(), "k");
+        make(&place);
+        let sealed = File::options().append(true).open(place.folder().join(RECORD)).unwrap();
+        sealed.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        place.touch();
+        let cleaned = clean(cache.path(), Duration::from_secs(60)).unwrap();
+        assert_eq!(cleaned, Cleaned { removed: 0, kept: 1 });
+    }
+}

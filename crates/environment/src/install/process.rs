@@ -1,0 +1,101 @@
+//! One run of an installer, in a process group of its own that does not outlive the wish for it.
+
+use super::output::Output;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs::File,
+    io,
+    path::Path,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+use tokio::{
+    io::AsyncReadExt,
+    net::unix::pipe::Receiver,
+    process::{Child, Command},
+    time::timeout,
+};
+
+/// How long output is awaited once the installer has ended; something it left behind may hold the pipe.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// What to run and how.
+pub(super) struct Run<'a> {
+    /// The program and its arguments.
+    pub(super) command: &'a [OsString],
+    /// Its environment variables, all of them.
+    pub(super) variables: BTreeMap<OsString, OsString>,
+    /// The folder it runs in.
+    pub(super) folder: &'a Path,
+    /// An empty file that it keeps open, as its standard input.
+    pub(super) hold: File,
+    /// Takes its lines as they come.
+    pub(super) on_line: &'a (dyn Fn(String) + Send + Sync),
+}
+
+/// How a run ended.
+pub(super) struct Ended {
+    pub(super) status: ExitStatus,
+    /// Its last lines.
+    pub(super) output: Vec<String>,
+}
+
+impl Run<'_> {
+    /// Runs to the end. Dropped before, it kills the whole process group and waits until it is dead.
+    pub(super) async fn finish(self) -> io::Result<Ended> {
+        let mut output = Output::new(self.on_line);
+        let (mut reader, mut group) = self.start()?;
+        let mut chunk = vec![0; 8192];
+        let status = loop {
+            tokio::select! {
+                status = group.child.wait() => break status?,
+                read = reader.read(&mut chunk) => match read? {
+                    0 => break group.child.wait().await?,
+                    length => output.take(&chunk[..length]),
+                },
+            }
+        };
+        while let Ok(Ok(length @ 1..)) = timeout(LAST_WORDS, reader.read(&mut chunk)).await {
+            output.take(&chunk[..length]);
+        }
+        Ok(Ended { status, output: output.finish() })
+    }
+
+    /// Starts it, with one pipe for both its outputs, so that their lines stay in order.
+    fn start(self) -> io::Result<(Receiver, Group)> {
+        let (reader, writer) = io::pipe()?;
+        let (program, arguments) = self.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(self.variables)
+            .current_dir(self.folder)
+            .stdin(Stdio::from(self.hold))
+            .stdout(writer.try_clone()?)
+            .stderr(writer)
+            .process_group(0)
+            .spawn()?;
+        let id = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
+        Ok((Receiver::from_owned_fd(reader.into())?, Group { child, id }))
+    }
+}
+
+/// A process group, by its leader.
+struct Group {
+    child: Child,
+    id: Option<Pid>,
+}
+
+impl Drop for Group {
+    /// The leader is awaited without being reaped, which stays the runtime's to do: until then its id
+    /// names no other process.
+    fn drop(&mut self) {
+        let running = self.child.id().is_some();
+        if let Some(id) = self.id.filter(|_| running) {
+            let _ = kill_process_group(id, Signal::KILL);
+            let _ = waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
+        }
+    }
+}

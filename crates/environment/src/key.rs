@@ -1,0 +1,43 @@
+//! Short names made from content.
+
+use sha2::{Digest, Sha256};
+
+/// Takes parts and makes one short text of them; equal parts in equal order make equal texts.
+#[derive(Clone, Default)]
+pub(crate) struct Key(Sha256);
+
+impl Key {
+    /// Adds a part. Its length counts, so that parts cannot run into one another.
+    pub(crate) fn add(&mut self, part: impl AsRef<[u8]>) {
+        let part = part.as_ref();
+        self.0.update((part.len() as u64).to_le_bytes());
+        self.0.update(part);
+    }
+
+    /// The same, in a chain.
+    #[must_use]
+    pub(crate) fn with(mut self, part: impl AsRef<[u8]>) -> Self {
+        self.add(part);
+        self
+    }
+
+    /// 24 hexadecimal digits.
+    pub(crate) fn finish(self) -> String {
+        self.0.finalize().iter().take(12).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn equal_parts_only_make_equal_keys(a in prop::collection::vec("[ab]{0,2}", 0..4), b in prop::collection::vec("[ab]{0,2}", 0..4)) {
+            let key = |parts: &[String]| parts.iter().fold(Key::default(), Key::with).finish();
+            prop_assert_eq!(key(&a) == key(&b), a == b);
+            prop_assert_eq!(key(&a).len(), 24);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! One entry of a table of dependencies, read with care: what is not understood is an error.
+
+use super::requirement::Origin;
+use crate::{error::Error, mask::mask};
+use pep440_rs::VersionSpecifiers;
+use std::{path::Path, str::FromStr};
+use toml::{Table, Value};
+
+const INSTEAD: &str = "say it in a `requirements.txt` in the same folder, which goes before this file";
+
+/// The index that installers use unless told otherwise. It is never named to them, so that the user's
+/// own settings for them keep their effect.
+const USUAL_INDEX: &str = "https://pypi.org/simple";
+
+/// A named entry of a file.
+#[derive(Clone, Copy)]
+pub(super) struct Entry<'a> {
+    pub(super) file: &'a Path,
+    pub(super) name: &'a str,
+}
+
+impl Entry<'_> {
+    /// The error that says why this entry cannot be translated.
+    pub(super) fn cannot(&self, problem: impl Into<String>) -> Error {
+        let (file, entry) = (self.file.to_owned(), mask(self.name));
+        Error::Untranslatable { file, entry, problem: mask(&problem.into()), hint: INSTEAD }
+    }
+
+    /// Checks that a table has no other keys than these.
+    pub(super) fn only(&self, table: &Table, known: &[&str]) -> Result<(), Error> {
+        match table.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => Err(self.cannot(format!("has `{key}`, which cannot be given to an installer"))),
+            None => Ok(()),
+        }
+    }
+
+    /// A key's text.
+    pub(super) fn text<'t>(&self, table: &'t Table, key: &str) -> Result<Option<&'t str>, Error> {
+        match table.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(self.cannot(format!("has a `{key}` that is no text"))),
+        }
+    }
+
+    /// A key's truth; false where there is none.
+    pub(super) fn flag(&self, table: &Table, key: &str) -> Result<bool, Error> {
+        match table.get(key) {
+            None => Ok(false),
+            Some(Value::Boolean(flag)) => Ok(*flag),
+            Some(_) => Err(self.cannot(format!("has a `{key}` that is neither true nor false"))),
+        }
+    }
+
+    /// A key's list of texts; empty where there is none.
+    pub(super) fn texts(&self, table: &Table, key: &str) -> Result<Vec<String>, Error> {
+        let Some(value) = table.get(key) else { return Ok(Vec::new()) };
+        let texts = value
+            .as_array()
+            .and_then(|list| list.iter().map(|text| text.as_str().map(str::to_owned)).collect());
+        texts.ok_or_else(|| self.cannot(format!("has a `{key}` that is no list of texts")))
+    }
+
+    /// Where a table says the package comes from, other than an index. `editable` is the key that says
+    /// that a project is used where it stands.
+    pub(super) fn origin(&self, table: &Table, editable: &str) -> Result<Option<Origin>, Error> {
+        if let Some(address) = self.text(table, "git")? {
+            let mut revision = None;
+            for key in ["rev", "ref", "tag", "branch"] {
+                revision = revision.or(self.text(table, key)?.map(str::to_owned));
+            }
+            let folder = self.text(table, "subdirectory")?.map(str::to_owned);
+            return Ok(Some(Origin::Git { address: address.to_owned(), revision, folder }));
+        }
+        if let Some(address) = self.text(table, "url")? {
+            return Ok(Some(Origin::Address(address.to_owned())));
+        }
+        if let Some(path) = self.text(table, "path")? {
+            return Ok(Some(Origin::Path { path: path.to_owned(), editable: self.flag(table, editable)? }));
+        }
+        Ok(None)
+    }
+
+    /// Version specifiers (PEP 440), checked.
+    pub(super) fn specifiers(&self, text: &str) -> Result<VersionSpecifiers, Error> {
+        VersionSpecifiers::from_str(text)
+            .map_err(|_| self.cannot(format!("has `{text}` for a version, which is no version specifier")))
+    }
+}
+
+/// The option that names an index; none for the usual one.
+pub(super) fn index_option(address: &str) -> Option<String> {
+    (address.trim_end_matches('/') != USUAL_INDEX).then(|| format!("--index-url {address}"))
+}

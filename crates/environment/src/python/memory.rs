@@ -1,0 +1,114 @@
+//! Remembers what interpreters said, so that a start needs no process for it.
+//!
+//! An answer holds while nothing it depends on has changed: the executable, the folders packages are
+//! installed to, the variables Python reads and, behind a version manager's command, the files that
+//! tell the manager which version is switched on.
+
+use super::Facts;
+use crate::{key::Key, surroundings::Surroundings};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs,
+    io::{self, Read, Write},
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::{Path, PathBuf},
+};
+
+/// Variables that change what an interpreter imports, or which one a version manager starts.
+const VARIABLES: [&str; 9] = [
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "PYTHONNOUSERSITE",
+    "PYTHONUSERBASE",
+    "PYTHONSAFEPATH",
+    "PYENV_VERSION",
+    "ASDF_PYTHON_VERSION",
+    "MISE_PYTHON_VERSION",
+    "HOME",
+];
+
+/// Files in which version managers look for a version, from a folder upward.
+const VERSION_FILES: [&str; 4] = [".python-version", ".tool-versions", "mise.toml", ".mise.toml"];
+
+/// Where the answer of one interpreter is kept.
+pub(super) struct Place {
+    file: PathBuf,
+    asked: PathBuf,
+}
+
+/// An answer, and the state of all it depends on.
+#[derive(Serialize, Deserialize)]
+struct Remembered {
+    facts: Facts,
+    states: Vec<(PathBuf, State)>,
+}
+
+/// What a file or folder looked like; `None` where there was none.
+type State = Option<(i64, i64, u64)>;
+
+impl Place {
+    pub(super) fn of(python: &Path, surroundings: &Surroundings, folder: &Path, memory: &Path) -> Self {
+        let mut key = Key::default().with(python.as_os_str().as_bytes());
+        for name in VARIABLES {
+            key.add(surroundings.get(name).map(OsStrExt::as_bytes).unwrap_or_default());
+        }
+        if is_indirect(python) {
+            for file in version_files(surroundings, folder) {
+                key.add(fs::read(file).unwrap_or_default());
+            }
+        }
+        Self { file: memory.join(format!("{}.json", key.finish())), asked: python.to_owned() }
+    }
+
+    /// What the interpreter said, if it would say the same now.
+    pub(super) fn recall(&self) -> Option<Facts> {
+        let remembered: Remembered = serde_json::from_slice(&fs::read(&self.file).ok()?).ok()?;
+        remembered.states.iter().all(|(path, then)| state(path) == *then).then_some(remembered.facts)
+    }
+
+    /// Keeps what the interpreter said. Where that fails, it is asked again next time.
+    pub(super) fn remember(&self, facts: &Facts) {
+        let paths = facts.watched.iter().chain([&self.asked]);
+        let states = paths.map(|path| (path.clone(), state(path))).collect();
+        let remembered = Remembered { facts: facts.clone(), states };
+        drop(write(&self.file, &remembered));
+    }
+}
+
+/// Writes a file as a whole, or not at all.
+fn write(file: &Path, remembered: &Remembered) -> io::Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(folder)?;
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    new.write_all(&serde_json::to_vec(remembered)?)?;
+    new.persist(file)?;
+    Ok(())
+}
+
+fn state(path: &Path) -> State {
+    path.metadata().ok().map(|entry| (entry.mtime(), entry.mtime_nsec(), entry.len()))
+}
+
+/// Whether a command starts an interpreter that it is not itself: a script, or a link to a program
+/// that is not called Python.
+fn is_indirect(python: &Path) -> bool {
+    let Ok(program) = python.canonicalize() else { return false };
+    let name = program.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let mut start = [0; 2];
+    let read = fs::File::open(&program).and_then(|mut file| file.read_exact(&mut start));
+    (read.is_ok() && &start == b"#!") || !(name.starts_with("python") || name.starts_with("pypy"))
+}
+
+fn version_files(surroundings: &Surroundings, folder: &Path) -> Vec<PathBuf> {
+    let upward =
+        folder.ancestors().flat_map(|folder| VERSION_FILES.iter().map(move |name| folder.join(name)));
+    let everywhere = [
+        ("PYENV_ROOT", ".pyenv", "version"),
+        ("HOME", "", ".tool-versions"),
+        ("XDG_CONFIG_HOME", ".config", "mise/config.toml"),
+    ];
+    let everywhere = everywhere.into_iter().filter_map(|(variable, below_home, file)| {
+        Some(surroundings.folder(variable, below_home)?.join(file))
+    });
+    upward.chain(everywhere).collect()
+}

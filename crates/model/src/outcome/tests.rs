@@ -1,0 +1,153 @@
+use super::*;
+use proptest::prelude::*;
+
+const ANSWER: &str = "p.Answer";
+const LIMIT: usize = 8;
+
+fn step(node: &Name) -> Step<'_> {
+    Step { node, last: false, replied: false, retries_left: 0, answer_type: ANSWER, answer_limit: LIMIT }
+}
+
+fn node() -> Name {
+    Name::parse("model").unwrap()
+}
+
+fn payload(type_name: &str, size: usize) -> Payload {
+    Payload::pack(&format!("type.googleapis.com/{type_name}"), &vec![7; size])
+}
+
+fn message(type_name: &str, size: usize, early_exit: bool) -> HandlerResult {
+    HandlerResult::Message { payload: payload(type_name, size), early_exit }
+}
+
+/// A text for each outcome, so that the table below reads as one.
+fn told(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Next(payload) => format!("next {}", payload.type_name()),
+        Outcome::Answer(payload) => format!("answer {}", payload.type_name()),
+        Outcome::Fail(failure) => format!("fail {failure}"),
+        Outcome::Again { counts } => format!("again {counts}"),
+        Outcome::Finished => "finished".to_owned(),
+        Outcome::FailedInBackground(failure) => format!("background {failure}"),
+        Outcome::Dropped => "dropped".to_owned(),
+    }
+}
+
+#[test]
+fn table() {
+    let node = node();
+    let inner = step(&node);
+    let last = Step { last: true, ..inner };
+    let replied = Step { replied: true, ..inner };
+    let last_replied = Step { last: true, replied: true, ..inner };
+    let retried = Step { retries_left: 1, ..inner };
+    let error = || HandlerResult::Error("no price".to_owned());
+    let died = || HandlerResult::Died("killed by signal 9".to_owned());
+    let nothing = |early_exit| HandlerResult::Nothing { early_exit };
+
+    let rows = [
+        ("a message goes on", inner, message("p.Inner", 2, false), "next p.Inner"),
+        ("its type matters at the end only", inner, message(ANSWER, 99, false), "next p.Answer"),
+        ("the last node answers", last, message(ANSWER, LIMIT, false), "answer p.Answer"),
+        ("early exit answers", inner, message(ANSWER, 2, true), "answer p.Answer"),
+        (
+            "early exit with another type",
+            inner,
+            message("p.Inner", 2, true),
+            "fail node 'model' answered with a p.Inner, but the RPC returns p.Answer",
+        ),
+        (
+            "another type",
+            last,
+            message("p.Inner", 2, false),
+            "fail node 'model' answered with a p.Inner, but the RPC returns p.Answer",
+        ),
+        (
+            "too large",
+            last,
+            message(ANSWER, LIMIT + 1, false),
+            "fail the answer of node 'model' has 9 bytes, the limit is 8",
+        ),
+        ("goes on after a reply", replied, message("p.Inner", 2, false), "next p.Inner"),
+        ("the last result after a reply is dropped", last_replied, message("p.Inner", 2, false), "finished"),
+        ("early exit after a reply", replied, message(ANSWER, 2, true), "finished"),
+        ("nothing", inner, nothing(false), "fail error in 'model': the handler returned no message"),
+        (
+            "nothing at the end",
+            last,
+            nothing(false),
+            "fail error in 'model': the handler returned no message",
+        ),
+        ("nothing at the end after a reply", last_replied, nothing(false), "finished"),
+        ("nothing with an early exit after a reply", replied, nothing(true), "finished"),
+        (
+            "nothing with an early exit",
+            inner,
+            nothing(true),
+            "fail error in 'model': the handler returned no message",
+        ),
+        (
+            "nothing in the middle after a reply",
+            replied,
+            nothing(false),
+            "background error in 'model': the handler returned no message",
+        ),
+        ("an error", inner, error(), "fail error in 'model': no price"),
+        ("an error at the end", last, error(), "fail error in 'model': no price"),
+        ("an error after a reply", replied, error(), "background error in 'model': no price"),
+        ("an error is not retried", retried, error(), "fail error in 'model': no price"),
+        ("death", inner, died(), "fail node 'model' died while it handled the request: killed by signal 9"),
+        ("death where retries are left", retried, died(), "again true"),
+        (
+            "death after a reply",
+            replied,
+            died(),
+            "background node 'model' died while it handled the request: killed by signal 9",
+        ),
+        ("death before it was touched", inner, HandlerResult::Untouched, "again false"),
+        ("cancelled", inner, HandlerResult::Cancelled, "dropped"),
+        (
+            "too slow",
+            inner,
+            HandlerResult::TimedOut,
+            "fail the handler of node 'model' took longer than the node's timeout",
+        ),
+    ];
+    for (name, step, result, expected) in rows {
+        assert_eq!(told(judge(&step, result)), expected, "{name}");
+    }
+}
+
+fn results() -> impl Strategy<Value = HandlerResult> {
+    prop_oneof![
+        (prop_oneof![Just(ANSWER), Just("p.Inner")], 0..2 * LIMIT, any::<bool>())
+            .prop_map(|(type_name, size, early_exit)| message(type_name, size, early_exit)),
+        any::<bool>().prop_map(|early_exit| HandlerResult::Nothing { early_exit }),
+        ".*".prop_map(HandlerResult::Error),
+        Just(HandlerResult::TimedOut),
+        Just(HandlerResult::Cancelled),
+        ".*".prop_map(HandlerResult::Died),
+        Just(HandlerResult::Untouched),
+    ]
+}
+
+proptest! {
+    /// A client that was answered is never answered again; one that was not is never forgotten.
+    #[test]
+    fn one_answer(result in results(), last: bool, replied: bool, retries_left in 0..3u16) {
+        let node = node();
+        let step = Step { last, replied, retries_left, ..step(&node) };
+        let cancelled = result == HandlerResult::Cancelled;
+        match judge(&step, result) {
+            Outcome::Answer(payload) => {
+                prop_assert!(!replied);
+                prop_assert!(check_answer(&step, &payload).is_ok());
+            }
+            Outcome::Fail(_) => prop_assert!(!replied),
+            Outcome::Finished | Outcome::FailedInBackground(_) => prop_assert!(replied),
+            Outcome::Again { counts } => prop_assert!(!counts || retries_left > 0),
+            Outcome::Dropped => prop_assert!(cancelled),
+            Outcome::Next(_) => prop_assert!(!last),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Which names an archive has claimed so far, and where its links lead.
+//!
+//! Decided here, on names alone, before anything is written: the file system is never asked.
+
+use super::error::Error;
+use super::limits::Limits;
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+
+/// More links than this on one way are a circle, as for the kernel.
+const MAX_HOPS: usize = 40;
+
+/// What a name stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    Folder,
+    File,
+    /// A symbolic link, and what it points to.
+    Link(String),
+}
+
+/// The names of an archive.
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    kinds: HashMap<String, Kind>,
+}
+
+impl Layout {
+    /// Claims a name, and returns the folders above it that were not there yet, from the top.
+    pub(super) fn claim(&mut self, name: &str, kind: Kind, limits: &Limits) -> Result<Vec<String>, Error> {
+        let missing = self.missing_parents(name)?;
+        match self.kinds.get(name) {
+            Some(Kind::Folder) if kind == Kind::Folder => return Ok(missing),
+            Some(_) => return Err(Error::Duplicate { name: name.to_owned() }),
+            None => {}
+        }
+        self.kinds.extend(missing.iter().map(|parent| (parent.clone(), Kind::Folder)));
+        self.kinds.insert(name.to_owned(), kind);
+        if self.kinds.len() > limits.entries {
+            return Err(Error::TooManyEntries { limit: limits.entries });
+        }
+        Ok(missing)
+    }
+
+    pub(super) fn kind(&self, name: &str) -> Option<&Kind> {
+        self.kinds.get(name)
+    }
+
+    fn missing_parents(&self, name: &str) -> Result<Vec<String>, Error> {
+        let mut missing = Vec::new();
+        for (place, _) in name.match_indices('/') {
+            let parent = &name[..place];
+            match self.kinds.get(parent) {
+                Some(Kind::Folder) => {}
+                None => missing.push(parent.to_owned()),
+                Some(_) => {
+                    return Err(Error::NotFolder { name: name.to_owned(), parent: parent.to_owned() });
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// The symbolic links and what they point to, when all are known to stay inside.
+    pub(super) fn links(&self) -> Result<Vec<(&str, &str)>, Error> {
+        let mut links = Vec::new();
+        for (name, kind) in &self.kinds {
+            if let Kind::Link(target) = kind {
+                self.follow(name, target)?;
+                links.push((name.as_str(), target.as_str()));
+            }
+        }
+        links.sort_unstable();
+        Ok(links)
+    }
+
+    /// Walks a link as the kernel would, other links on its way included.
+    fn follow(&self, name: &str, target: &str) -> Result<(), Error> {
+        let outside = || Error::LinkOutside { name: name.to_owned(), target: target.to_owned() };
+        let mut here: Vec<&str> = name.split('/').collect();
+        here.pop();
+        let mut hops = 0;
+        let mut ahead: VecDeque<&str> = VecDeque::new();
+        let mut link = target;
+        loop {
+            if link.starts_with('/') {
+                return Err(outside());
+            }
+            link.rsplit('/').for_each(|part| ahead.push_front(part));
+            link = loop {
+                match ahead.pop_front() {
+                    None => return Ok(()),
+                    Some("" | ".") => continue,
+                    Some("..") => drop(here.pop().ok_or_else(outside)?),
+                    Some(part) => here.push(part),
+                }
+                if let Some(Kind::Link(next)) = self.kinds.get(&here.join("/")) {
+                    here.pop();
+                    break next;
+                }
+            };
+            hops += 1;
+            if hops > MAX_HOPS {
+                return Err(Error::LinkLoop { name: name.to_owned() });
+            }
+        }
+    }
+
+    /// A folder, one below the root, that holds one of the files named.
+    pub(super) fn nested(&self, files: &[&str]) -> Option<PathBuf> {
+        let found = self.kinds.keys().filter_map(|name| name.split_once('/'));
+        found.filter(|(_, file)| files.contains(file)).map(|(folder, _)| PathBuf::from(folder)).min()
+    }
+}
+
+#[cfg(test)]
+mod tests;

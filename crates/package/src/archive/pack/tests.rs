@@ -1,0 +1,185 @@
+//! What goes into an archive, and that it is always the same.
+
+use super::*;
+use crate::archive::{Limits, unpack};
+use std::collections::BTreeMap;
+use std::fs::FileTimes;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, content) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn packed(folder: &Path) -> Result<Vec<u8>, PackError> {
+    let mut archive = Vec::new();
+    pack(folder, &mut archive, &mut |_| {}).map(|_| archive)
+}
+
+/// The names in an archive, links with what they point to.
+fn names(archive: &[u8]) -> Vec<String> {
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive));
+    let entries = archive.entries().unwrap().map(Result::unwrap);
+    let name = |entry: tar::Entry<'_, _>| {
+        let link = entry.link_name().unwrap().map(|link| format!(" -> {}", link.display()));
+        format!("{}{}", entry.path().unwrap().display(), link.unwrap_or_default())
+    };
+    entries.map(name).collect()
+}
+
+#[test]
+fn the_same_content_makes_the_same_bytes() {
+    let files = [("krt.yml", "version: a"), ("src/b.py", "b"), ("src/a.py", "a"), ("a-b", ""), ("a/b", "")];
+    let first = folder(&files);
+    let mut backwards = files;
+    backwards.reverse();
+    let second = folder(&backwards);
+    for (name, _) in files {
+        let file = fs::File::options().append(true).open(second.path().join(name)).unwrap();
+        let past = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        file.set_times(FileTimes::new().set_modified(past)).unwrap();
+        let mode = if name == "krt.yml" { 0o600 } else { 0o664 };
+        file.set_permissions(fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let archive = packed(first.path()).unwrap();
+    assert_eq!(archive, packed(second.path()).unwrap());
+    assert_eq!(archive[..10], [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255]);
+    assert_eq!(names(&archive), ["a/", "a-b", "a/b", "krt.yml", "src/", "src/a.py", "src/b.py"]);
+
+    fs::set_permissions(second.path().join("src/a.py"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_ne!(archive, packed(second.path()).unwrap(), "the x bit is content");
+}
+
+#[test]
+fn what_is_left_out() {
+    let folder = folder(&[
+        ("krt.yml", ""),
+        (".krtignore", "*.log\n/data/\n!keep.log\n"),
+        ("a.log", ""),
+        ("keep.log", ""),
+        ("data/x", ""),
+        ("src/data/x", ""),
+        ("src/.krtignore", "notes.txt"),
+        ("src/notes.txt", ""),
+        ("notes.txt", ""),
+        (".gitignore", "notes.txt"),
+        (".ignore", "notes.txt"),
+        (".git/config", ""),
+        (".krt/log.db", ""),
+        (".venv/lib/x.py", ""),
+        ("env/pyvenv.cfg", ""),
+        ("src/__pycache__/x.pyc", ""),
+    ]);
+    assert_eq!(
+        names(&packed(folder.path()).unwrap()),
+        [
+            ".gitignore", ".ignore", ".krtignore", "keep.log", "krt.yml", "notes.txt", "src/", "src/.krtignore",
+            "src/data/", "src/data/x",
+        ]
+    );
+}
+
+#[test]
+fn an_ignore_file_above_the_package_is_not_its_own() {
+    let folder = folder(&[(".krtignore", "*.py"), ("package/krt.yml", ""), ("package/main.py", "")]);
+    assert_eq!(names(&packed(&folder.path().join("package")).unwrap()), ["krt.yml", "main.py"]);
+}
+
+#[test]
+fn links_stay_inside() {
+    let folder = folder(&[("krt.yml", ""), ("src/a/main.py", ""), ("src/b/x", ""), ("left.log", ""), (".krtignore", "*.log")]);
+    let at = |name: &str| folder.path().join(name);
+    symlink("../a/main.py", at("src/b/main.py")).unwrap();
+    symlink(at("src/a").canonicalize().unwrap(), at("latest")).unwrap();
+    symlink("b/main.py", at("src/twice.py")).unwrap();
+    symlink("..", at("src/up")).unwrap();
+    let archive = packed(folder.path()).unwrap();
+    let links: Vec<_> = names(&archive).into_iter().filter(|name| name.contains("->")).collect();
+    assert_eq!(
+        links,
+        ["latest -> src/a", "src/b/main.py -> ../a/main.py", "src/twice.py -> a/main.py", "src/up -> ../"]
+            .map(|link| link.trim_end_matches('/').to_owned())
+    );
+    unpack(archive.as_slice(), &at("out"), &Limits::default()).unwrap();
+    assert!(at("out/latest/main.py").is_file());
+    fs::remove_dir_all(at("out")).unwrap();
+
+    for (name, target) in [("out", "/etc/passwd"), ("up", ".."), ("none", "nowhere"), ("log", "left.log"), ("self", "self")] {
+        symlink(target, at(name)).unwrap();
+        let said = packed(folder.path()).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("the link `{name}` points to `")), "{said}");
+        fs::remove_file(at(name)).unwrap();
+    }
+}
+
+#[test]
+fn what_cannot_be_packed() {
+    let none = folder(&[("main.py", "")]);
+    assert!(matches!(packed(none.path()), Err(PackError::NoManifest { .. })));
+    let ignored = folder(&[("krt.yml", ""), (".krtignore", "krt.*")]);
+    assert!(matches!(packed(ignored.path()), Err(PackError::NoManifest { .. })));
+    let broken = folder(&[("krt.yml", ""), (".krtignore", "a[")]);
+    assert!(matches!(packed(broken.path()), Err(PackError::Walk(_))));
+    assert!(matches!(packed(Path::new("/no/such/folder")), Err(PackError::Read { .. })));
+
+    let socket = folder(&[("krt.yml", "")]);
+    let _listener = std::os::unix::net::UnixListener::bind(socket.path().join("s")).unwrap();
+    let Err(PackError::Special { name }) = packed(socket.path()) else { panic!("a socket") };
+    assert_eq!(name, "s");
+}
+
+#[test]
+fn a_file_appears_when_it_is_whole_and_never_holds_itself() {
+    let folder = folder(&[("krt.yml", "version: a"), ("main.py", "x")]);
+    let out = folder.path().join("a.krt");
+    let first = pack_file(folder.path(), &out, &mut |_| {}).unwrap();
+    assert_eq!(first, Packed { files: 2, bytes: 11 });
+    let bytes = fs::read(&out).unwrap();
+    pack_file(folder.path(), &out, &mut |_| {}).unwrap();
+    assert_eq!(fs::read(&out).unwrap(), bytes);
+    assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o644);
+
+    fs::remove_file(folder.path().join("krt.yml")).unwrap();
+    pack_file(folder.path(), &out, &mut |_| {}).unwrap_err();
+    assert_eq!(fs::read(&out).unwrap(), bytes, "the old archive stays");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "no temporary file stays");
+    assert!(matches!(pack_file(folder.path(), &PathBuf::from("/no/a.krt"), &mut |_| {}), Err(PackError::NoManifest { .. })));
+}
+
+#[test]
+fn a_file_that_changes_meanwhile_is_noticed() {
+    for change in ["longer than before", ""] {
+        let folder = folder(&[("a", "first"), ("b", "second"), ("krt.yml", "")]);
+        let later = folder.path().join("b");
+        let mut out = Vec::new();
+        let result = pack(folder.path(), &mut out, &mut |progress| {
+            if progress.file == "a" {
+                fs::write(&later, change).unwrap();
+            }
+        });
+        let Err(PackError::Changed { name }) = result else { panic!("it changed") };
+        assert_eq!(name, "b");
+    }
+}
+
+#[test]
+fn progress_reaches_the_total() {
+    let folder = folder(&[("krt.yml", "1234"), ("big", &"x".repeat(100_000))]);
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    let mut last = 0;
+    pack(folder.path(), std::io::sink(), &mut |progress| {
+        assert!(progress.bytes >= last && progress.total == 100_004);
+        last = progress.bytes;
+        seen.insert(progress.file.to_owned(), progress.bytes);
+    })
+    .unwrap();
+    assert_eq!((last, seen["big"]), (100_004, 100_000));
+}

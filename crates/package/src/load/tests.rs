@@ -1,0 +1,216 @@
+//! Packages as an author writes them, from a folder to what runs.
+
+use super::*;
+use crate::archive::pack_file;
+use crate::render::Style;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+const MANIFEST: &str = "\
+version: greeter-v1
+description: Greets
+entrypoint:
+  proto: public_input.proto
+config:
+  variables: [API_KEY]
+  files:
+    - CERT
+nodes:
+  - name: greeter
+    src: src/greeter/main.py
+    replicas: 2
+    timeout: 500ms
+  - name: counter
+    src: bin/counter
+    gpu: true
+workflows:
+  - name: go
+    entrypoint: Greet
+    sequential: [greeter, counter, greeter]
+";
+
+const PROTO: &str = "\
+syntax = \"proto3\";
+package hello;
+message Request { string first_name = 1; }
+message Response { string greeting = 1; }
+service Entrypoint {
+  rpc Greet (Request) returns (Response);
+}
+";
+
+/// A folder with files.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (path, content) in files {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn greeter() -> TempDir {
+    folder(&[
+        ("krt.yml", MANIFEST),
+        ("public_input.proto", PROTO),
+        ("src/greeter/main.py", "async def handler(ctx, data): ...\n"),
+        ("bin/counter", "\x7fELF"),
+    ])
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_folder_loads() {
+    let folder = greeter();
+    let package = load(folder.path()).unwrap();
+    assert!(package.warnings.is_empty(), "{}", package.warnings.render(&Style::default()));
+    let version = &package.version;
+    assert_eq!(version.name.as_str(), "greeter-v1");
+    assert_eq!(version.config.len(), 2);
+    assert_eq!(version.nodes[0].run.replicas, 2);
+    assert_eq!(version.nodes[0].run.timeout, Some(Duration::from_millis(500)));
+    assert!(version.nodes[1].gpu);
+    assert_eq!(version.workflows[0].sequence, [0, 1, 0]);
+    let method = package.schema.method("/hello.Entrypoint/Greet").unwrap();
+    assert_eq!(method.workflow, Some(0));
+    assert_eq!(method.output_type_url, "type.googleapis.com/hello.Response");
+    assert_eq!(mode(&package.root.join("bin/counter")), 0o755);
+    assert_eq!(mode(&package.root.join("src/greeter/main.py")), 0o644);
+}
+
+#[test]
+fn its_manifest_stands_for_it() {
+    let folder = greeter();
+    let package = load(&folder.path().join("krt.yml")).unwrap();
+    assert_eq!(package.root, folder.path().canonicalize().unwrap());
+}
+
+#[test]
+fn an_archive_loads_and_leaves_nothing_behind() {
+    let folder = greeter();
+    let work_dir = tempfile::tempdir().unwrap();
+    let archive = work_dir.path().join("greeter.krt");
+    pack_file(folder.path(), &archive, &mut |_| {}).unwrap();
+    let loader = Loader { work_dir: Some(work_dir.path().to_owned()), ..Loader::default() };
+
+    let package = loader.load(&archive).unwrap();
+    assert!(package.root.starts_with(work_dir.path().canonicalize().unwrap()));
+    assert_eq!(mode(&package.root.join("bin/counter")), 0o755);
+    assert!(package.root.join("src/greeter/main.py").is_file());
+    drop(package);
+    assert!(loader.check(&archive).unwrap().version.is_some());
+
+    fs::write(&archive, "no archive").unwrap();
+    assert!(matches!(loader.load(&archive), Err(Error::Archive { .. })));
+    assert_eq!(fs::read_dir(work_dir.path()).unwrap().count(), 1, "only the archive is left");
+}
+
+#[test]
+fn a_check_changes_nothing() {
+    let folder = greeter();
+    assert!(Loader::default().check(folder.path()).unwrap().version.is_some());
+    assert_eq!(mode(&folder.path().join("bin/counter")), 0o644);
+}
+
+#[test]
+fn what_is_no_package() {
+    let empty = folder(&[("readme.md", "")]);
+    let error = load(empty.path()).unwrap_err().to_string();
+    assert!(error.ends_with("has no `krt.yml`"), "{error}");
+
+    let nested = folder(&[("greeter/krt.yaml", MANIFEST), ("other/krt.yml", MANIFEST)]);
+    let error = load(nested.path()).unwrap_err().to_string();
+    assert!(error.contains("\nhint: there is one in `") && error.ends_with("/greeter`"), "{error}");
+
+    assert!(matches!(load(&empty.path().join("no")), Err(Error::Read { .. })));
+    let odd = tempfile::tempdir().unwrap();
+    fs::create_dir(odd.path().join("krt.yml")).unwrap();
+    assert!(matches!(load(odd.path()), Err(Error::NoManifest { .. })));
+}
+
+#[test]
+fn the_second_spelling_is_read_unless_there_is_the_first() {
+    let folder = greeter();
+    fs::copy(folder.path().join("krt.yml"), folder.path().join("krt.yaml")).unwrap();
+    let both = load(folder.path()).unwrap();
+    assert_eq!(both.warnings.warnings(), 1);
+    assert!(both.warnings.render(&Style::default()).contains("`krt.yaml` is not read"));
+    fs::remove_file(folder.path().join("krt.yml")).unwrap();
+    assert!(load(folder.path()).unwrap().warnings.is_empty());
+}
+
+/// One edit of a good package, and what is said about it: `file:line:column severity: message`.
+#[test]
+fn the_manifest_against_the_other_files() {
+    let second = "service Second { rpc Greet (Request) returns (Response); }\n";
+    let rpc = "rpc Greet (Request) returns (Response);";
+    let more = format!("{rpc}\n  rpc Unused (Request) returns (Response);");
+    let both = format!("{PROTO}{second}");
+    for (file, from, to, expected) in [
+        ("krt.yml", "src/greeter/main.py", "src/greeter/mian.py", "krt.yml:11:10 error: `src/greeter/mian.py` does not exist | did you mean `src/greeter/main.py`?"),
+        ("krt.yml", "src/greeter/main.py", "src/greeter", "krt.yml:11:10 error: `src/greeter` is not a file"),
+        ("krt.yml", "bin/counter", "../counter", "krt.yml:15:10 error: `../counter` leads out of the package | name a file in the package, relative to its root"),
+        ("krt.yml", "bin/counter", "/bin/sh", "krt.yml:15:10 error: `/bin/sh` is absolute | name a file in the package, relative to its root"),
+        ("krt.yml", "public_input.proto", "public_inptu.proto", "krt.yml:4:10 error: `public_inptu.proto` does not exist | did you mean `public_input.proto`?"),
+        ("krt.yml", "entrypoint: Greet", "entrypoint: Gret", "krt.yml:19:17 error: the entrypoint has no RPC `Gret` | did you mean `Greet`?; public_input.proto:6:7 warning: RPC `Greet` has no workflow: its callers will get `UNIMPLEMENTED`"),
+        ("public_input.proto", rpc, more.as_str(), "public_input.proto:7:7 warning: RPC `Unused` has no workflow: its callers will get `UNIMPLEMENTED`"),
+        ("public_input.proto", "(Request)", "(stream Request)", "public_input.proto:6:7 error: RPC `Greet` streams: only unary RPCs can be served | remove `stream` on both sides: one request gives one answer"),
+        ("public_input.proto", PROTO, both.as_str(), "krt.yml:19:17 error: `Greet` is an RPC of `hello.Entrypoint` and of `hello.Second` | rename one of them: a workflow names its RPC without the service; public_input.proto:6:7 warning: RPC `Greet` has no workflow: its callers will get `UNIMPLEMENTED`; public_input.proto:8:22 warning: RPC `Greet` has no workflow: its callers will get `UNIMPLEMENTED`"),
+        ("public_input.proto", "string first_name", "Name first_name", "public_input.proto:3:19 error: name `Name` is not defined"),
+        ("krt.yml", "description: Greets", "description: \u{1}", "krt.yml:2:14 error: this is not YAML: "),
+    ] {
+        let folder = greeter();
+        let path = folder.path().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "{from}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+        let found = lines(&Loader::default().check(folder.path()).unwrap().report);
+        assert!(found == expected || expected.ends_with(": ") && found.starts_with(expected), "{found}");
+        assert_eq!(load(folder.path()).is_err(), found.contains(" error: "), "{found}");
+    }
+}
+
+fn lines(report: &Report) -> String {
+    let line = |problem: &Problem| {
+        let place = problem.location.as_ref().map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+        let hint = problem.hint.as_ref().map(|hint| format!(" | {hint}")).unwrap_or_default();
+        let severity = format!("{:?}", problem.severity).to_lowercase();
+        format!("{}{place} {severity}: {}{hint}", problem.file.display(), problem.message)
+    };
+    report.problems().iter().map(line).collect::<Vec<_>>().join("; ")
+}
+
+#[test]
+fn all_that_is_wrong_with_a_package_is_reported_at_once() {
+    let folder = folder(&[
+        ("krt.yml", &MANIFEST.replace("name: go", "name: Go").replace("bin/counter", "bin/conter")),
+        ("public_input.proto", &PROTO.replace("string greeting", "Text greeting")),
+        ("src/greeter/main.py", ""),
+        ("bin/counter", ""),
+    ]);
+    let Err(error @ Error::Invalid { .. }) = load(folder.path()) else { panic!("it has errors") };
+    assert_eq!(error.to_string(), "the package has 3 errors");
+    let Error::Invalid { report, .. } = error else { unreachable!() };
+    insta::assert_snapshot!(report.render(&Style::default()));
+}
+
+#[test]
+fn a_manifest_that_is_not_utf8() {
+    let folder = greeter();
+    fs::write(folder.path().join("krt.yml"), b"version: a\ndescription: gr\xfc\xdfe\n").unwrap();
+    let report = Loader::default().check(folder.path()).unwrap().report;
+    assert_eq!(lines(&report), "krt.yml:2:16 error: the file is not UTF-8 text | save it with the encoding UTF-8");
+    assert!(report.render(&Style::default()).contains("gr��e"));
+}
+
+#[test]
+fn a_manifest_that_is_too_large() {
+    let folder = greeter();
+    fs::write(folder.path().join("krt.yml"), "é".repeat(manifest::MAX_BYTES)).unwrap();
+    let report = Loader::default().check(folder.path()).unwrap().report;
+    assert_eq!(lines(&report), "krt.yml error: the file is larger than 256 KiB");
+}

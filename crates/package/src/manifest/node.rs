@@ -1,0 +1,25 @@
+//! The list of nodes.
+
+use super::read::{Fields, Reader};
+use super::{NodeEntry, document, run};
+use crate::yaml::Node;
+
+const KEYS: [&str; 8] = ["name", "image", "src", "gpu", "replicas", "concurrency", "timeout", "retries"];
+
+pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<NodeEntry> {
+    let items = reader.items(fields, "nodes");
+    items.into_iter().enumerate().filter_map(|(index, item)| entry(reader, item, index)).collect()
+}
+
+fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<NodeEntry> {
+    let mut fields = reader.item_fields(item, "node", index, &KEYS)?;
+    let (label, name) = reader.name(&mut fields, "name");
+    Some(NodeEntry {
+        label,
+        name,
+        src: reader.required_text(&mut fields, "src"),
+        image: document::image(reader, &mut fields),
+        gpu: fields.get("gpu").and_then(|node| reader.boolean(&node, "gpu")).unwrap_or(false),
+        run: run::read(reader, &mut fields),
+    })
+}

@@ -1,0 +1,197 @@
+//! Takes values out of the YAML tree as the types that are wanted, and says where they are not.
+
+use super::Located;
+use crate::check::Target;
+use crate::problem::{Problem, Report, Source};
+use crate::suggest;
+use crate::yaml::{Entry, Node, Value};
+use krt_model::name::{self, Name};
+use std::ops::Range;
+
+/// What is read from, and where problems go.
+pub(super) struct Reader<'a> {
+    pub(super) source: &'a Source,
+    pub(super) target: Target,
+    pub(super) report: &'a mut Report,
+}
+
+/// A mapping whose keys are taken one by one.
+pub(super) struct Fields {
+    /// What the mapping describes, for messages: "node `etl`".
+    pub(super) owner: String,
+    /// Where it begins.
+    pub(super) span: Range<usize>,
+    entries: Vec<Entry>,
+}
+
+impl Fields {
+    /// The value of a key. `null` is as good as nothing.
+    pub(super) fn get(&mut self, key: &str) -> Option<Node> {
+        let place = self.entries.iter().position(|entry| entry.key == key)?;
+        let node = self.entries.swap_remove(place).value;
+        (!matches!(node.value, Value::Null)).then_some(node)
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn push(&mut self, problem: Problem) {
+        self.report.push(problem);
+    }
+
+    pub(super) fn error(&mut self, span: &Range<usize>, message: impl Into<String>) {
+        self.push(self.source.error(span, message));
+    }
+
+    /// The keys of a mapping; those not in `known` are warned of.
+    pub(super) fn fields(&mut self, node: Node, owner: &str, known: &[&str]) -> Option<Fields> {
+        let Value::Map(entries) = node.value else {
+            self.mistyped(&node, owner, "a mapping");
+            return None;
+        };
+        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            let hint = self.suggest(&entry.key, known.iter().copied());
+            let message = format!("unknown key `{}` in {owner}", entry.key);
+            self.push(self.source.warning(&entry.key_span, message).maybe_hint(hint));
+        }
+        Some(Fields { owner: owner.to_owned(), span: node.span, entries })
+    }
+
+    /// The keys of an item in a list of things with names, such as "node `etl`" or, without one, "node 2".
+    pub(super) fn item_fields(
+        &mut self,
+        node: Node,
+        what: &str,
+        index: usize,
+        known: &[&str],
+    ) -> Option<Fields> {
+        let owner = match name_of(&node) {
+            Some(name) => format!("{what} `{}`", shorten(name)),
+            None => format!("{what} {}", index + 1),
+        };
+        self.fields(node, &owner, known)
+    }
+
+    /// A key that must be there.
+    pub(super) fn required(&mut self, fields: &mut Fields, key: &str) -> Option<Node> {
+        let node = fields.get(key);
+        if node.is_none() {
+            self.error(&fields.span, format!("{} has no `{key}`", fields.owner));
+        }
+        node
+    }
+
+    /// A text that must be there and must not be empty.
+    pub(super) fn required_text(&mut self, fields: &mut Fields, key: &str) -> Option<Located<String>> {
+        let node = self.required(fields, key)?;
+        self.text(node, &format!("`{key}`"))
+    }
+
+    /// A value that must be a text that is not empty. A number or a boolean is taken as it is written.
+    pub(super) fn text(&mut self, node: Node, what: &str) -> Option<Located<String>> {
+        match node.value {
+            Value::Plain(value) | Value::Quoted(value) if !value.trim().is_empty() => {
+                Some(Located { value, span: node.span })
+            }
+            Value::Plain(_) | Value::Quoted(_) => {
+                self.error(&node.span, format!("{what} is empty"));
+                None
+            }
+            _ => {
+                self.mistyped(&node, what, "text");
+                None
+            }
+        }
+    }
+
+    /// The items of a list that must have one.
+    pub(super) fn items(&mut self, fields: &mut Fields, key: &str) -> Vec<Node> {
+        let Some(node) = self.required(fields, key) else { return Vec::new() };
+        let span = node.span.clone();
+        let items = self.list(node, key);
+        if items.as_ref().is_some_and(Vec::is_empty) {
+            self.error(&span, format!("`{key}` is empty: at least one is needed"));
+        }
+        items.unwrap_or_default()
+    }
+
+    /// The items of a list.
+    pub(super) fn list(&mut self, node: Node, key: &str) -> Option<Vec<Node>> {
+        match node.value {
+            Value::List(items) => Some(items),
+            _ => {
+                self.mistyped(&node, &format!("`{key}`"), "a list");
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`, in the spellings that YAML readers take.
+    pub(super) fn boolean(&mut self, node: &Node, key: &str) -> Option<bool> {
+        if let Value::Plain(text) = &node.value {
+            match text.to_ascii_lowercase().as_str() {
+                "true" | "yes" | "on" => return Some(true),
+                "false" | "no" | "off" => return Some(false),
+                _ => {}
+            }
+        }
+        self.mistyped(node, &format!("`{key}`"), "`true` or `false`");
+        None
+    }
+
+    /// A name that must be there; as it is written, and parsed if it can be.
+    pub(super) fn name(&mut self, fields: &mut Fields, key: &str) -> (Option<Located<String>>, Option<Name>) {
+        let Some(label) = self.required_text(fields, key) else { return (None, None) };
+        let parsed = match Name::parse(&label.value) {
+            Ok(name) => Some(name),
+            Err(error) => {
+                self.bad_name(&label, &error);
+                None
+            }
+        };
+        (Some(label), parsed)
+    }
+
+    fn bad_name(&mut self, label: &Located<String>, error: &name::Error) {
+        let hint = proposal(&label.value).map(|name| format!("for example `{name}`"));
+        self.push(self.source.error(&label.span, error.to_string()).maybe_hint(hint));
+    }
+
+    /// The known word that may have been meant; not for problems that are too many to be shown.
+    pub(super) fn suggest<'k>(&self, word: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
+        if self.report.is_full() { None } else { suggest::hint(word, known) }
+    }
+
+    pub(super) fn mistyped(&mut self, node: &Node, what: &str, wanted: &str) {
+        let found = match &node.value {
+            Value::Plain(text) | Value::Quoted(text) => format!("`{}`", shorten(text)),
+            other => other.kind().to_owned(),
+        };
+        self.error(&node.span, format!("{what} must be {wanted}, not {found}"));
+    }
+}
+
+/// The text of the key `name`.
+fn name_of(node: &Node) -> Option<&str> {
+    let Value::Map(entries) = &node.value else { return None };
+    match &entries.iter().find(|entry| entry.key == "name")?.value.value {
+        Value::Plain(text) | Value::Quoted(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A name close to what was written.
+fn proposal(text: &str) -> Option<Name> {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+    let text: String = text.trim().chars().map(allowed).take(Name::MAX_LENGTH).collect();
+    Name::parse(text.trim_matches('-')).ok()
+}
+
+/// Enough of a text to recognise it.
+fn shorten(text: &str) -> String {
+    const ENOUGH: usize = 40;
+    let line = text.lines().next().unwrap_or_default();
+    if line.chars().count() <= ENOUGH && line.len() == text.len() {
+        return line.to_owned();
+    }
+    line.chars().take(ENOUGH).chain(['…']).collect()
+}

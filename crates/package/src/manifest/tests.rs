@@ -1,0 +1,362 @@
+//! Every rule of the manifest, as a table: one edit of a good manifest, and what is said about it.
+
+use super::*;
+use crate::render::Style;
+use proptest::prelude::*;
+use std::time::{Duration, Instant};
+
+const GOOD: &str = "\
+version: greeter-v1
+description: Greets people
+entrypoint:
+  proto: public_input.proto
+  image: example/entrypoint:1
+config:
+  variables: [API_KEY, HOST]
+  files:
+    - CERT
+nodes:
+  - name: greeter
+    image: example/py:1
+    src: src/greeter/main.py
+    gpu: true
+  - name: counter
+    image: example/go:1
+    src: bin/counter
+workflows:
+  - name: go
+    entrypoint: Greet
+    sequential: [greeter, counter]
+  - name: count
+    entrypoint: Count
+    sequential:
+      - counter
+";
+
+fn read(text: &str, target: Target) -> (Manifest, Report) {
+    parse(&Source::new("krt.yml", text), target)
+}
+
+/// Each problem in a line: `line:column severity: message | hint`.
+fn lines(report: &Report) -> Vec<String> {
+    let line = |problem: &crate::Problem| {
+        let place = problem.location.as_ref().map(|at| format!("{}:{} ", at.line, at.column));
+        let severity = format!("{:?}", problem.severity).to_lowercase();
+        let hint = problem.hint.as_ref().map(|hint| format!(" | {hint}"));
+        let (place, hint) = (place.unwrap_or_default(), hint.unwrap_or_default());
+        format!("{place}{severity}: {}{hint}", problem.message)
+    };
+    report.problems().iter().map(line).collect()
+}
+
+fn edited(from: &str, to: &str) -> String {
+    assert_eq!(GOOD.matches(from).count(), 1, "`{from}` must be in the manifest once");
+    GOOD.replace(from, to)
+}
+
+fn check(table: &[(&str, &str, &[&str])]) {
+    for (from, to, expected) in table {
+        let (_, report) = read(&edited(from, to), Target::Local);
+        assert_eq!(lines(&report), *expected, "`{from}` → `{to}`");
+    }
+}
+
+#[test]
+fn a_good_manifest_is_a_version() {
+    for target in [Target::Local, Target::Cluster] {
+        let (manifest, report) = read(GOOD, target);
+        assert_eq!(lines(&report), [""; 0]);
+        let version = manifest.into_version().unwrap();
+        assert_eq!(version.nodes[0].image.as_deref(), Some("example/py:1"));
+        assert_eq!((version.nodes[0].gpu, version.nodes[1].gpu), (true, false));
+        assert_eq!(version.workflows[0].sequence, [0, 1]);
+        assert_eq!(version.workflows[1].sequence, [1]);
+        assert_eq!(version.config.len(), 3);
+    }
+}
+
+#[test]
+fn the_top() {
+    check(&[
+        ("version: greeter-v1\n", "", &["1:1 error: the package has no `version`"]),
+        ("version: greeter-v1", "version:", &["1:1 error: the package has no `version`"]),
+        ("version: greeter-v1", "version: ''", &["1:10 error: `version` is empty"]),
+        ("version: greeter-v1", "version: [a]", &["1:10 error: `version` must be text, not a list"]),
+        ("version: greeter-v1", "version: {a: b}", &["1:10 error: `version` must be text, not a mapping"]),
+        ("version: greeter-v1", "version: 1", &[]),
+        (
+            "version: greeter-v1",
+            "version: 1.0",
+            &["1:10 error: `1.0` is not a name: lowercase letters, digits and `-` only, with a letter or digit at both ends | for example `1-0`"],
+        ),
+        (
+            "version: greeter-v1",
+            "version: twenty-characters-no",
+            &["1:10 error: `twenty-characters-no` has 20 characters, a name has at most 19 | for example `twenty-characters-n`"],
+        ),
+        (
+            "version: greeter-v1",
+            "verison: greeter-v1",
+            &[
+                "1:1 error: the package has no `version`",
+                "1:1 warning: unknown key `verison` in the package | did you mean `version`?",
+            ],
+        ),
+        ("description: Greets people\n", "", &["1:1 error: the package has no `description`"]),
+        ("description: Greets people", "description: '  '", &["2:14 error: `description` is empty"]),
+        ("description: Greets people", "description: 42", &[]),
+        (
+            "description: Greets people",
+            "description: Greets people\nauthor: me",
+            &["3:1 warning: unknown key `author` in the package | there are `version`, `description`, `entrypoint`, `config`, `nodes` and `workflows`"],
+        ),
+        (
+            "description: Greets people",
+            "description: Greets people\nversion: other",
+            &["3:1 error: `version` stands here a second time | the first is on line 1"],
+        ),
+    ]);
+}
+
+#[test]
+fn the_entrypoint() {
+    check(&[
+        ("  proto: public_input.proto\n", "", &["4:3 error: `entrypoint` has no `proto`"]),
+        ("public_input.proto", "public_input.txt", &["4:10 error: `public_input.txt` does not end in `.proto`"]),
+        ("  image: example/entrypoint:1\n", "", &[]),
+        ("image: example/entrypoint:1", "image: []", &["5:10 error: `image` must be text, not a list"]),
+        (
+            "image: example/entrypoint:1",
+            "imgae: example/entrypoint:1",
+            &["5:3 warning: unknown key `imgae` in `entrypoint` | did you mean `image`?"],
+        ),
+        (
+            "entrypoint:\n  proto: public_input.proto\n  image: example/entrypoint:1",
+            "entrypoint: public_input.proto",
+            &["3:13 error: `entrypoint` must be a mapping, not `public_input.proto`"],
+        ),
+    ]);
+}
+
+#[test]
+fn the_configuration() {
+    let block = "config:\n  variables: [API_KEY, HOST]\n  files:\n    - CERT\n";
+    check(&[
+        (block, "", &[]),
+        (block, "config:\n", &[]),
+        (block, "config: ~\n", &[]),
+        (block, "config: {}\n", &[]),
+        (block, "config: {variables: null, files: []}\n", &[]),
+        (block, "config: []\n", &["6:9 error: `config` must be a mapping, not a list"]),
+        ("variables: [API_KEY, HOST]", "variables: API_KEY", &["7:14 error: `variables` must be a list, not `API_KEY`"]),
+        (
+            "variables: [API_KEY, HOST]",
+            "variables: [API_KEY, api-key, {a: b}, _X]",
+            &[
+                "7:24 error: `api-key` is not the name of a variable: capital letters, digits and `_` only, with a letter or digit at both ends | for example `API_KEY`",
+                "7:33 error: a name in `config` must be text, not a mapping",
+                "7:41 error: `_X` is not the name of a variable: capital letters, digits and `_` only, with a letter or digit at both ends",
+            ],
+        ),
+        ("- CERT", "- HOST", &["9:7 error: `HOST` is in `config` twice | the first is on line 7"]),
+        ("variables: [", "variabels: [", &["7:3 warning: unknown key `variabels` in `config` | did you mean `variables`?"]),
+    ]);
+}
+
+#[test]
+fn the_nodes() {
+    check(&[
+        (
+            "  - name: greeter\n",
+            "  - title: greeter\n",
+            &[
+                "11:5 error: node 1 has no `name`",
+                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `gpu`, `replicas`, `concurrency`, `timeout` and `retries`",
+                "21:18 error: there is no node `greeter` | there is only `counter`",
+            ],
+        ),
+        ("    src: src/greeter/main.py\n", "", &["11:5 error: node `greeter` has no `src`"]),
+        ("gpu: true", "gpu: maybe", &["14:10 error: `gpu` must be `true` or `false`, not `maybe`"]),
+        ("gpu: true", "gpu: 'true'", &["14:10 error: `gpu` must be `true` or `false`, not `true`"]),
+        ("gpu: true", "gpu: No", &[]),
+        ("gpu: true", "gpu:", &[]),
+        (
+            "name: counter",
+            "name: greeter",
+            &[
+                "15:11 error: two nodes are named `greeter` | the first is on line 11",
+                "21:27 error: there is no node `counter` | there is only `greeter`",
+                "25:9 error: there is no node `counter` | there is only `greeter`",
+            ],
+        ),
+        (
+            "name: counter",
+            "name: Counter",
+            &[
+                "15:11 error: `Counter` is not a name: lowercase letters, digits and `-` only, with a letter or digit at both ends | for example `counter`",
+                "21:27 error: there is no node `counter` | did you mean `Counter`?",
+                "25:9 error: there is no node `counter` | did you mean `Counter`?",
+            ],
+        ),
+    ]);
+}
+
+#[test]
+fn how_a_node_is_run() {
+    check(&[
+        ("gpu: true", "replicas: 256", &[]),
+        ("gpu: true", "replicas: 0", &["14:15 error: `replicas` must be a whole number from 1 to 256, not `0`"]),
+        ("gpu: true", "replicas: 257", &["14:15 error: `replicas` must be a whole number from 1 to 256, not `257`"]),
+        ("gpu: true", "replicas: 1.5", &["14:15 error: `replicas` must be a whole number from 1 to 256, not `1.5`"]),
+        ("gpu: true", "replicas: '2'", &["14:15 error: `replicas` must be a whole number from 1 to 256, not `2`"]),
+        ("gpu: true", "concurrency: 4097", &["14:18 error: `concurrency` must be a whole number from 1 to 4096, not `4097`"]),
+        ("gpu: true", "retries: -1", &["14:14 error: `retries` must be a whole number from 0 to 100, not `-1`"]),
+        ("gpu: true", "retries: [1]", &["14:14 error: `retries` must be a whole number from 0 to 100, not a list"]),
+        ("gpu: true", "timeout: 30", &[]),
+        ("gpu: true", "timeout: '2m'", &[]),
+        ("gpu: true", "timeout: 0", &["14:14 error: `timeout` must be from 1 millisecond to 24 hours"]),
+        ("gpu: true", "timeout: 25h", &["14:14 error: `timeout` must be from 1 millisecond to 24 hours"]),
+        (
+            "gpu: true",
+            "timeout: soon",
+            &["14:14 error: `timeout` must be seconds, or a time such as `30s`, `500ms` or `2m`, not `soon`"],
+        ),
+        (
+            "gpu: true",
+            "replica: 2",
+            &["14:5 warning: unknown key `replica` in node `greeter` | did you mean `replicas`?"],
+        ),
+    ]);
+}
+
+#[test]
+fn the_workflows() {
+    check(&[
+        ("    entrypoint: Greet\n", "", &["19:5 error: workflow `go` has no `entrypoint`"]),
+        ("    sequential: [greeter, counter]\n", "", &[
+            "19:5 error: workflow `go` has no `sequential`",
+        ]),
+        ("sequential: [greeter, counter]", "sequential: []", &[
+            "21:17 error: `sequential` is empty: at least one is needed",
+        ]),
+        ("sequential: [greeter, counter]", "sequential: greeter", &[
+            "21:17 error: `sequential` must be a list, not `greeter`",
+        ]),
+        (
+            "sequential: [greeter, counter]",
+            "sequential: [greeter, countr, greeter]",
+            &["21:27 error: there is no node `countr` | did you mean `counter`?"],
+        ),
+        ("sequential: [greeter, counter]", "sequential: [greeter, greeter, counter]", &[]),
+        (
+            "sequential: [greeter, counter]",
+            "sequential: [counter]",
+            &["11:11 warning: node `greeter` is in no workflow: it will not be started"],
+        ),
+        ("name: count\n", "name: go\n", &["22:11 error: two workflows are named `go` | the first is on line 19"]),
+        (
+            "entrypoint: Count",
+            "entrypoint: Greet",
+            &["23:17 error: two workflows lead from the RPC `Greet` | the first is on line 20"],
+        ),
+    ]);
+}
+
+#[test]
+fn lists_that_must_hold_something() {
+    for (list, rest) in [("nodes", "workflows: [{name: a, entrypoint: A, sequential: [x]}]"), ("workflows", "")] {
+        let head = "version: a\ndescription: b\nentrypoint: {proto: c.proto}\n";
+        for (written, expected) in [
+            (String::new(), format!("the package has no `{list}`")),
+            (format!("{list}:\n"), format!("the package has no `{list}`")),
+            (format!("{list}: []\n"), format!("`{list}` is empty: at least one is needed")),
+            (format!("{list}: {{}}\n"), format!("`{list}` must be a list, not a mapping")),
+        ] {
+            let (manifest, report) = read(&format!("{head}{written}{rest}\n"), Target::Local);
+            assert!(lines(&report).iter().any(|line| line.ends_with(&expected)), "{written:?}: {:?}", lines(&report));
+            assert!(report.has_errors() && manifest.workflows.len() < 2);
+        }
+    }
+}
+
+#[test]
+fn a_cluster_needs_images() {
+    for (image, expected) in [
+        ("  image: example/entrypoint:1\n", "4:3 error: `entrypoint` has no `image`"),
+        ("    image: example/go:1\n", "15:5 error: node `counter` has no `image`"),
+    ] {
+        let (_, report) = read(&edited(image, ""), Target::Cluster);
+        assert_eq!(lines(&report), [expected]);
+    }
+}
+
+#[test]
+fn all_problems_at_once() {
+    let text = "\
+version: Greeter V1
+descripton: Greets people
+entrypoint:
+  proto: public_input.proto
+config: null
+nodes:
+  - name: greeter
+    src: src/greeter/main.py
+    replicas: many
+  - name: greeter
+    src: [a, b]
+  - greeter
+workflows:
+  - name: go
+    entrypoint: Greet
+    sequential: [greter]
+";
+    let (manifest, report) = read(text, Target::Local);
+    assert!(manifest.into_version().is_none());
+    insta::assert_snapshot!(report.render(&Style::default()));
+}
+
+fn bounded(text: &str) -> Report {
+    let start = Instant::now();
+    let (_, report) = read(text, Target::Local);
+    assert!(start.elapsed() < Duration::from_secs(20), "it took {:?}", start.elapsed());
+    assert!(report.problems().len() <= Report::MAX_PROBLEMS + 1);
+    report
+}
+
+#[test]
+fn a_manifest_wrong_all_over_is_reported_quickly() {
+    let nodes: String = (0..3_000).map(|n| format!("- {{name: N{n}, x: 1}}\n")).collect();
+    let names: String = (0..5_000).map(|n| format!("n{n}, ")).collect();
+    let report = bounded(&format!("nodes:\n{nodes}workflows: [{{sequential: [{names}]}}]\n"));
+    assert!(report.has_errors());
+    let keys: String = (0..9_000).map(|n| format!("key{n}: ,")).collect();
+    assert!(bounded(&format!("{{{keys}}}")).has_errors());
+}
+
+proptest! {
+    #[test]
+    fn mutated_manifests_never_panic(
+        cuts in prop::collection::vec((0usize..GOOD.len(), 0usize..12, "[\\[\\]{}:,&*!|>'\"#%@`\\- \ta-z\n]{0,6}"), 1..6),
+        cluster: bool,
+    ) {
+        let mut text = GOOD.to_owned();
+        for (place, length, new) in cuts {
+            let place = place.min(text.len());
+            let end = (place + length).min(text.len());
+            text.replace_range(place..end, &new);
+        }
+        let target = if cluster { Target::Cluster } else { Target::Local };
+        let (manifest, report) = read(&text, target);
+        // What is no version has been reported, and all can be shown.
+        prop_assert!(manifest.into_version().is_some() || report.has_errors());
+        prop_assert!(report.render(&Style::default()).lines().count() >= report.problems().len());
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
+        let (manifest, report) = read(&text, Target::Local);
+        prop_assert!(manifest.into_version().is_some() || report.has_errors());
+        let style = Style { colour: true, ..Style::default() };
+        prop_assert_eq!(report.render(&style).is_empty(), report.is_empty());
+    }
+}

@@ -1,0 +1,21 @@
+//! The list of workflows.
+
+use super::WorkflowEntry;
+use super::read::{Fields, Reader};
+use crate::yaml::Node;
+
+const KEYS: [&str; 3] = ["name", "entrypoint", "sequential"];
+
+pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<WorkflowEntry> {
+    let items = reader.items(fields, "workflows");
+    items.into_iter().enumerate().filter_map(|(index, item)| entry(reader, item, index)).collect()
+}
+
+fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<WorkflowEntry> {
+    let mut fields = reader.item_fields(item, "workflow", index, &KEYS)?;
+    let (label, name) = reader.name(&mut fields, "name");
+    let entrypoint = reader.required_text(&mut fields, "entrypoint");
+    let items = reader.items(&mut fields, "sequential");
+    let sequential = items.into_iter().filter_map(|item| reader.text(item, "a name in `sequential`")).collect();
+    Some(WorkflowEntry { label, name, entrypoint, sequential, sequence: Vec::new() })
+}

@@ -1,0 +1,48 @@
+//! What a person sees.
+
+use super::*;
+use crate::problem::Source;
+
+fn report() -> Report {
+    let source = Source::new("krt.yml", "version: grüße\n\tnodes: \"日本\" # x\nend");
+    let mut report = Report::default();
+    report.push(source.error(&(9..16), "`grüße` is not a name").hint("for example `gr--e`"));
+    report.push(source.warning(&(17..40), "marks of many lines end with the first"));
+    report.push(source.error(&(source.text().len()..999), "at the very end"));
+    report.push(Problem::error("public_input.proto", "`public_input.proto` has no service"));
+    let elsewhere = Source::new("away.proto", "a\nb").location(&(2..3));
+    report.push(Problem::warning("away.proto", "its text was not kept").at(elsewhere));
+    report.push(Problem::error("krt.yml", "a text with \u{1b}[31mcontrol\u{7} characters"));
+    report.keep(source);
+    report
+}
+
+#[test]
+fn without_colour() {
+    insta::assert_snapshot!(report().render(&Style::default()));
+}
+
+#[test]
+fn from_where_the_reader_stands() {
+    let mut report = Report::default();
+    report.push(Problem::error("krt.yml", "the file is empty"));
+    let style = Style { base: PathBuf::from("examples/greeter"), ..Style::default() };
+    assert_eq!(report.render(&style), "error: the file is empty\n--> examples/greeter/krt.yml");
+}
+
+#[test]
+fn colour_changes_nothing_else() {
+    let styled = report().render(&Style { colour: true, ..Style::default() });
+    let mut plain = String::new();
+    let mut rest = styled.as_str();
+    while let Some(start) = rest.find('\u{1b}') {
+        plain.push_str(&rest[..start]);
+        rest = &rest[start + rest[start..].find('m').unwrap() + 1..];
+    }
+    assert_eq!(plain + rest, report().render(&Style::default()));
+}
+
+#[test]
+fn no_text_of_an_author_reaches_the_terminal_raw() {
+    assert!(!report().render(&Style::default()).contains(['\u{1b}', '\u{7}']));
+}

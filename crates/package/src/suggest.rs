@@ -1,0 +1,97 @@
+//! "Did you mean": the known word nearest to one that is not known.
+
+/// How alike two words must be, from 0 to 1, for one to be offered for the other.
+const ALIKE: f64 = 0.75;
+
+/// A word longer than this is no slip of the finger, and comparing it costs its length squared.
+const LONGEST: usize = 64;
+
+/// So many words can be read through.
+const FEW: usize = 8;
+
+/// No more words than this are compared.
+const MOST: usize = 500;
+
+/// The nearest of `known` to `word`, if one is near enough.
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > LONGEST {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    known
+        .into_iter()
+        .take(MOST)
+        .filter(|candidate| candidate.len() <= LONGEST)
+        .map(|candidate| (likeness(&lower, &candidate.to_lowercase()), candidate))
+        .filter(|(score, _)| *score >= ALIKE)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// The hint for a word that is not known: the nearest, or all there are, if they are few.
+pub(crate) fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let known: Vec<&str> = known.into_iter().collect();
+    if let Some(near) = nearest(word, known.iter().copied()) {
+        return Some(format!("did you mean `{near}`?"));
+    }
+    let mut different: Vec<&str> = Vec::new();
+    for word in known.into_iter().take(FEW + 1) {
+        if !different.contains(&word) {
+            different.push(word);
+        }
+    }
+    match different.as_slice() {
+        [] => None,
+        [only] => Some(format!("there is only `{only}`")),
+        few if few.len() <= FEW => Some(format!("there are {}", list(few))),
+        _ => None,
+    }
+}
+
+/// "`a`, `b` and `c`".
+pub(crate) fn list(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match quoted.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+/// Jaro-Winkler, which favours a common beginning, or a plain count of slips, whichever is kinder.
+fn likeness(a: &str, b: &str) -> f64 {
+    let slips = strsim::normalized_damerau_levenshtein(a, b);
+    let jaro = strsim::jaro_winkler(a, b);
+    if jaro > 0.9 { jaro.max(slips) } else { slips }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slips_are_recognised() {
+        let keys = ["version", "description", "entrypoint", "config", "nodes", "workflows"];
+        for (word, expected) in [
+            ("verison", Some("version")),
+            ("node", Some("nodes")),
+            ("Nodes", Some("nodes")),
+            ("workflow", Some("workflows")),
+            ("entry-point", Some("entrypoint")),
+            ("x", None),
+            ("zebra", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, keys), expected, "{word}");
+        }
+        assert_eq!(nearest(&"n".repeat(100_000), keys), None);
+    }
+
+    #[test]
+    fn what_there_is_is_listed_when_nothing_is_near() {
+        assert_eq!(hint("zebra", ["a", "b", "c"]).as_deref(), Some("there are `a`, `b` and `c`"));
+        assert_eq!(hint("zebra", ["a", "a"]).as_deref(), Some("there is only `a`"));
+        assert_eq!(hint("gret", ["greet"]).as_deref(), Some("did you mean `greet`?"));
+        assert_eq!(hint("zebra", []), None);
+    }
+}

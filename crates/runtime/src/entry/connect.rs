@@ -1,0 +1,182 @@
+//! JSON (and protobuf) over HTTP, by the unary rules of the Connect protocol.
+
+use super::{
+    body::Body,
+    deadline,
+    door::{Door, Method, unknown},
+    read::{Reader, gunzip, too_large},
+    status,
+};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode,
+    header::{ACCEPT, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+};
+use hyper::body::Incoming;
+use krt_model::message::Payload;
+use prost_reflect::{DynamicMessage, prost::Message as _};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+use tonic::Status;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const PROTO: HeaderValue = HeaderValue::from_static("application/proto");
+
+/// How messages are written on this request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Codec {
+    Json,
+    Proto,
+}
+
+/// Answers a request that is not gRPC. `method` is the one its path names, if there is one.
+pub(super) async fn call(door: &Door, method: Option<&Method>, request: Request<Incoming>) -> Response<Body> {
+    let Some(method) = method else {
+        return refuse(StatusCode::NOT_FOUND, &unknown(request.uri().path()));
+    };
+    if request.method() != Verb::POST {
+        let mut response = refuse(
+            StatusCode::METHOD_NOT_ALLOWED,
+            &Status::unimplemented(format!("`{}` is called with POST", method.path())),
+        );
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+        return response;
+    }
+    let Some(codec) = codec(request.headers()) else {
+        let hint = "send JSON with the header `content-type: application/json`";
+        let mut response =
+            refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Status::invalid_argument(format!("hint: {hint}")));
+        response
+            .headers_mut()
+            .insert("accept-post", HeaderValue::from_static("application/json, application/proto"));
+        return response;
+    };
+    match answer(door, method, codec, request).await {
+        Ok(message) => {
+            let mut response = Response::new(Body::data(message));
+            response.headers_mut().insert(CONTENT_TYPE, if codec == Codec::Json { JSON } else { PROTO });
+            response
+        }
+        Err(error) => refuse(status::http(error.code()), &error),
+    }
+}
+
+/// The response that carries an error: JSON with the gRPC code, whatever the request's codec.
+pub(super) fn refuse(http: StatusCode, status: &Status) -> Response<Body> {
+    #[derive(Serialize)]
+    struct Error<'a> {
+        code: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        message: &'a str,
+    }
+    let error = Error { code: status::name(status.code()), message: status.message() };
+    let text = serde_json::to_vec(&error).expect("texts are JSON");
+    let mut response = Response::new(Body::data(text));
+    *response.status_mut() = http;
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    response
+}
+
+fn codec(headers: &HeaderMap) -> Option<Codec> {
+    let kind = headers.get(CONTENT_TYPE).map_or(Some(""), |value| value.to_str().ok())?;
+    match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/json" => Some(Codec::Json),
+        "application/proto" => Some(Codec::Proto),
+        "" if headers.get(ACCEPT).is_none_or(|accept| accept != PROTO) => Some(Codec::Json),
+        _ => None,
+    }
+}
+
+async fn answer(
+    door: &Door,
+    method: &Method,
+    codec: Codec,
+    request: Request<Incoming>,
+) -> Result<Bytes, Status> {
+    let (parts, body) = request.into_parts();
+    check_version(&parts.headers)?;
+    let limit = door.limits().message;
+    let timeout = deadline::of_connect(&parts.headers)?.unwrap_or(Duration::MAX).min(door.limits().timeout);
+    let deadline = Instant::now() + timeout;
+    let route = method.route()?;
+    let declared = declared_size(&parts.headers);
+    if let Some(size) = declared.filter(|&size| size > limit) {
+        return Err(too_large(size, limit));
+    }
+    let permit = door
+        .flow()
+        .admission()
+        .enter(declared.unwrap_or(limit.min(UNDECLARED)))
+        .map_err(|failure| status::of_failure(&failure))?;
+    let read = tokio::time::timeout_at(deadline.into(), read_body(&parts.headers, Reader::new(body), limit));
+    let body = read.await.map_err(|_| Status::deadline_exceeded("the request did not arrive in time"))??;
+    let message = match codec {
+        Codec::Json => from_json(method, &body)?,
+        Codec::Proto => {
+            method.check(&body)?;
+            body
+        }
+    };
+    let payload = Payload::pack(method.input_url(), &message);
+    let answer = door.flow().request(permit, route, payload, deadline).await;
+    let answer = answer.map_err(|failure| status::of_failure(&failure))?;
+    match codec {
+        Codec::Json => to_json(method, answer.value()),
+        Codec::Proto => Ok(answer.value().clone()),
+    }
+}
+
+/// What a body without a declared size is counted as, bytes.
+const UNDECLARED: usize = 64 << 10;
+
+fn declared_size(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn check_version(headers: &HeaderMap) -> Result<(), Status> {
+    match headers.get("connect-protocol-version") {
+        Some(version) if version != "1" => {
+            Err(Status::invalid_argument("the header `connect-protocol-version` must be 1"))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn read_body(headers: &HeaderMap, mut reader: Reader, limit: usize) -> Result<Bytes, Status> {
+    let size = reader.fill(limit + 1).await?;
+    if size > limit {
+        return Err(too_large(size, limit));
+    }
+    let body = reader.take_all();
+    match headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
+        None | Some(b"identity") => Ok(body),
+        Some(b"gzip") => gunzip(&body, limit),
+        Some(other) => Err(Status::unimplemented(format!(
+            "bodies compressed with `{}` are not understood, only with `gzip`",
+            String::from_utf8_lossy(other)
+        ))),
+    }
+}
+
+fn from_json(method: &Method, body: &[u8]) -> Result<Bytes, Status> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Bytes::new());
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let message = DynamicMessage::deserialize(method.input().clone(), &mut json)
+        .and_then(|message| json.end().map(|()| message))
+        .map_err(|error| {
+            let name = method.input().full_name();
+            Status::invalid_argument(format!("the request's JSON is not a {name}: {error}"))
+        })?;
+    Ok(message.encode_to_vec().into())
+}
+
+fn to_json(method: &Method, message: &[u8]) -> Result<Bytes, Status> {
+    let name = || method.output().full_name().to_owned();
+    let message = DynamicMessage::decode(method.output().clone(), message)
+        .map_err(|error| Status::internal(format!("the answer is not a {}: {error}", name())))?;
+    let text = serde_json::to_vec(&message)
+        .map_err(|error| Status::internal(format!("the {} cannot be written as JSON: {error}", name())))?;
+    Ok(text.into())
+}

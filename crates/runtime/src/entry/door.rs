@@ -1,0 +1,154 @@
+//! Which protocol a request speaks, and which method it names.
+
+use super::{Limits, body::Body, connect, grpc, index};
+use crate::flow::{Flow, Route};
+use http::{Method as Verb, Request, Response, header::CONTENT_TYPE};
+use hyper::body::Incoming;
+use krt_package::Package;
+use prost_reflect::MessageDescriptor;
+use std::{collections::HashMap, sync::Arc};
+use tonic::{Status, service::Routes};
+use tower::ServiceExt as _;
+
+/// All that stands behind the port.
+#[derive(Debug)]
+pub struct Door {
+    methods: HashMap<String, Method>,
+    flow: Arc<Flow>,
+    limits: Limits,
+    /// Health and reflection.
+    generated: Routes,
+}
+
+/// One RPC of the user's.
+#[derive(Debug)]
+pub struct Method {
+    path: String,
+    input: MessageDescriptor,
+    output: MessageDescriptor,
+    input_url: String,
+    route: Option<Arc<Route>>,
+}
+
+impl Method {
+    /// Where the method leads.
+    pub(super) fn route(&self) -> Result<&Arc<Route>, Status> {
+        self.route.as_ref().ok_or_else(|| {
+            Status::unimplemented(format!("no workflow of this version stands behind `{}`", self.path))
+        })
+    }
+
+    /// Whether bytes are a message of the type that the method takes.
+    pub(super) fn check(&self, message: &[u8]) -> Result<(), Status> {
+        super::wire::check(message, &self.input).map_err(|fault| {
+            let name = self.input.full_name();
+            Status::invalid_argument(format!("the request's message is not a {name}: {fault}"))
+        })
+    }
+
+    /// `/package.Service/Method`.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The message it takes.
+    pub(super) fn input(&self) -> &MessageDescriptor {
+        &self.input
+    }
+
+    /// The message it returns.
+    pub(super) fn output(&self) -> &MessageDescriptor {
+        &self.output
+    }
+
+    /// The type URL of the message it takes.
+    pub(super) fn input_url(&self) -> &str {
+        &self.input_url
+    }
+}
+
+impl Door {
+    /// Builds the door of a package. `generated` answers for health and reflection.
+    pub fn new(package: &Package, flow: Arc<Flow>, limits: Limits, generated: Routes) -> Self {
+        let version = &package.version;
+        let routes: Vec<_> = package
+            .schema
+            .methods
+            .iter()
+            .map(|method| {
+                let index = method.workflow?;
+                let workflow = &version.workflows[index];
+                Some(Arc::new(Route {
+                    workflow: workflow.name.clone(),
+                    index,
+                    sequence: workflow.sequence.clone(),
+                    answer_type: method.output.full_name().to_owned(),
+                    answer_limit: limits.message,
+                }))
+            })
+            .collect();
+        let methods = package.schema.methods.iter().zip(routes).map(|(method, route)| {
+            let known = Method {
+                path: method.path.clone(),
+                input: method.input.clone(),
+                output: method.output.clone(),
+                input_url: format!("{}{}", krt_model::message::TYPE_URL_PREFIX, method.input.full_name()),
+                route,
+            };
+            (method.path.clone(), known)
+        });
+        Self { methods: methods.collect(), flow, limits, generated }
+    }
+
+    pub(super) fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// The RPCs, by their path.
+    pub(super) fn methods(&self) -> impl Iterator<Item = &Method> {
+        let mut methods: Vec<_> = self.methods.values().collect();
+        methods.sort_by(|one, other| one.path.cmp(&other.path));
+        methods.into_iter()
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        if is_grpc(&request) {
+            match self.methods.get(request.uri().path()) {
+                Some(method) => grpc::call(self, method, request).await,
+                None => self.generated(request).await,
+            }
+        } else if matches!(*request.method(), Verb::GET | Verb::HEAD) && request.uri().path() == "/" {
+            index::page(self)
+        } else {
+            connect::call(self, self.methods.get(request.uri().path()), request).await
+        }
+    }
+
+    async fn generated(&self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path();
+        if !path.starts_with("/grpc.health.") && !path.starts_with("/grpc.reflection.") {
+            return grpc::refuse(&unknown(path));
+        }
+        match self.generated.clone().oneshot(request).await {
+            Ok(response) => response.map(Body::Tonic),
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// What a client is told that calls a method which does not exist.
+pub(super) fn unknown(path: &str) -> Status {
+    Status::unimplemented(format!(
+        "there is no method `{path}`; hint: `/package.Service/Method`, as in the entrypoint's .proto"
+    ))
+}
+
+fn is_grpc(request: &Request<Incoming>) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    matches!(kind, b"application/grpc" | b"application/grpc+proto") || kind.starts_with(b"application/grpc;")
+}

@@ -1,0 +1,36 @@
+//! The entrypoint: gRPC and HTTP in front of the workflows, on one port.
+//!
+//! - [`listen`]: connections.
+//! - [`door`]: which protocol a request speaks, and which method it names.
+//! - [`grpc`]: unary gRPC.
+//! - [`connect`]: JSON over HTTP, by the Connect protocol's unary rules.
+//! - [`read`]: a request's body, its limits and its compression.
+//! - [`wire`]: whether bytes are a message of a type.
+//! - [`status`]: the one place where failures become statuses.
+//! - [`health`]: `grpc.health.v1`, true to the nodes' state.
+
+mod body;
+mod connect;
+mod deadline;
+mod door;
+mod grpc;
+mod health;
+mod index;
+pub mod listen;
+mod read;
+mod status;
+mod wire;
+
+pub use door::Door;
+pub use health::watch as watch_health;
+
+use std::time::Duration;
+
+/// What every request is held to.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The longest wait for an answer; a client's own deadline may be shorter.
+    pub timeout: Duration,
+    /// The largest message in and out, bytes.
+    pub message: usize,
+}

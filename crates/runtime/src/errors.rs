@@ -1,0 +1,15 @@
+//! How an error is told in one line.
+
+use std::error::Error;
+
+/// An error with its causes, each once, joined by `: `.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text.push_str(": ");
+        text.push_str(&next.to_string());
+        cause = next.source();
+    }
+    text
+}

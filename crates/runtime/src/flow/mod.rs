@@ -1,0 +1,267 @@
+//! A request's way through its workflow: admission, desks, judgement.
+//!
+//! Nothing here knows of sockets or processes. The door ([`crate::entry`]) calls [`Flow::request`];
+//! whoever runs user code joins a [`Desk`] as a [`Host`], takes deliveries, and gives each back
+//! through [`Flow::finish`].
+//!
+//! Back-pressure stands at the door: [`Admission`] bounds requests and bytes in work, so that the
+//! queues inside, which a request holds one place of at a time, are bounded too, and a post between
+//! nodes can never block (two workflows that cross each other's nodes cannot deadlock).
+
+mod admission;
+mod desk;
+mod elapsed;
+mod request;
+
+pub use admission::{Admission, Limits, Permit};
+pub use desk::{Desk, Host, SeatId};
+pub use request::{Delivery, Request, Route};
+
+use elapsed::Elapsed;
+use krt_model::{
+    message::{Payload, Timestamp, Tracking},
+    outcome::{self, Failure, HandlerResult, Outcome},
+    version::{Node, Version},
+};
+use krt_store::Store;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::watch;
+
+/// All workflows of one version, at work.
+#[derive(Debug)]
+pub struct Flow {
+    desks: Vec<Arc<Desk>>,
+    retries: Vec<u16>,
+    admission: Arc<Admission>,
+    elapsed: Elapsed,
+    counts: Counts,
+    hosts: watch::Sender<()>,
+}
+
+/// What happened, counted since the start.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Requests that were answered with a message.
+    pub answered: AtomicU64,
+    /// Requests that were answered with an error.
+    pub failed: AtomicU64,
+    /// Results that came when nobody waited any more.
+    pub late: AtomicU64,
+    /// Workflows that failed after an early reply.
+    pub failed_in_background: AtomicU64,
+}
+
+/// When a handler began and ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Handled {
+    /// When it was called.
+    pub start: Timestamp,
+    /// When it returned.
+    pub end: Timestamp,
+}
+
+impl Flow {
+    /// Builds the flow of a version; its desks are empty until hosts join them.
+    pub fn new(version: &Version, limits: Limits, store: &Store) -> Self {
+        let hosts = watch::Sender::new(());
+        let desk = |node: &Node| Arc::new(Desk::new(node.name.clone(), node.run.retries > 0, hosts.clone()));
+        Self {
+            desks: version.nodes.iter().map(desk).collect(),
+            retries: version.nodes.iter().map(|node| node.run.retries).collect(),
+            admission: Arc::new(Admission::new(limits)),
+            elapsed: Elapsed::new(version, store),
+            counts: Counts::default(),
+            hosts,
+        }
+    }
+
+    /// The desk of a node, by its index in the version.
+    pub fn desk(&self, node: usize) -> &Arc<Desk> {
+        &self.desks[node]
+    }
+
+    /// Tells whenever a host joins or leaves a desk.
+    pub fn watch_hosts(&self) -> watch::Receiver<()> {
+        self.hosts.subscribe()
+    }
+
+    /// Who may come in, and how many are in work.
+    pub fn admission(&self) -> &Arc<Admission> {
+        &self.admission
+    }
+
+    /// What happened since the start.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Sends a message through a workflow and waits for its one answer, until `deadline`.
+    ///
+    /// Dropping the future means that the client left: the work is stopped.
+    pub async fn request(
+        &self,
+        permit: Permit,
+        route: &Arc<Route>,
+        payload: Payload,
+        deadline: Instant,
+    ) -> Result<Payload, Failure> {
+        let (begun, start) = (Instant::now(), now());
+        let (request, answer) = Request::open(Arc::clone(route), start, permit);
+        let waiting = Waiting { flow: self, request: Arc::clone(&request) };
+        let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
+        tracking.push(Tracking { node: None, start, end: now() });
+        let retries_left = self.retries[route.sequence[0]];
+        self.post(Delivery { request, position: 0, payload, tracking, retries_left });
+        let answer = tokio::time::timeout_at(deadline.into(), answer).await;
+        drop(waiting);
+        let answer = match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Failure::Lost),
+            Err(_) => Err(Failure::Deadline { waited: begun.elapsed() }),
+        };
+        let count = if answer.is_ok() { &self.counts.answered } else { &self.counts.failed };
+        count.fetch_add(1, Ordering::Relaxed);
+        answer
+    }
+
+    /// Takes back a delivery with what the handler made of it, and decides how the request goes on.
+    pub fn finish(&self, mut delivery: Delivery, result: HandlerResult, handled: Handled) {
+        let node = self.node_of(&delivery).clone();
+        let succeeded = matches!(result, HandlerResult::Message { .. } | HandlerResult::Nothing { .. });
+        let outcome = outcome::judge(&delivery.step(&node), result);
+        if succeeded && !matches!(outcome, Outcome::Fail(_) | Outcome::FailedInBackground(_)) {
+            self.elapsed.node(&delivery, handled);
+            delivery.tracking.push(Tracking { node: Some(node), start: handled.start, end: handled.end });
+        }
+        match outcome {
+            Outcome::Next(payload) => self.pass_on(delivery, payload),
+            Outcome::Answer(payload) => {
+                self.elapsed.workflow(&delivery, handled.end);
+                self.reply(&delivery.request, Ok(payload));
+            }
+            Outcome::Fail(failure) => self.reply(&delivery.request, Err(failure)),
+            Outcome::Again { counts } => {
+                delivery.retries_left -= u16::from(counts);
+                self.post(delivery);
+            }
+            Outcome::Finished => {
+                self.elapsed.workflow(&delivery, handled.end);
+                self.dropped_result(&delivery);
+            }
+            Outcome::FailedInBackground(failure) => self.failed_in_background(&delivery, &failure),
+            Outcome::Dropped => {
+                self.counts.late.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Answers the client now; the workflow goes on. Returns whether somebody waited for it.
+    pub fn reply_early(&self, delivery: &Delivery, payload: Payload) -> bool {
+        let answer = outcome::check_answer(&delivery.step(self.node_of(delivery)), &payload);
+        if let Err(failure) = &answer {
+            tracing::error!(
+                workflow = %delivery.request.route.workflow,
+                node = %self.node_of(delivery),
+                request = %delivery.request.id,
+                "the early reply was refused: {failure}"
+            );
+        }
+        delivery.request.answer(answer.map(|()| payload))
+    }
+
+    fn pass_on(&self, mut delivery: Delivery, payload: Payload) {
+        delivery.payload = payload;
+        delivery.position += 1;
+        delivery.retries_left = self.retries[delivery.node()];
+        self.post(delivery);
+    }
+
+    /// Puts a delivery on its node's desk, unless nobody waits for it any more.
+    fn post(&self, delivery: Delivery) {
+        if let Err(delivery) = self.desks[delivery.node()].post(delivery) {
+            self.down(&delivery);
+        }
+    }
+
+    /// A host left a desk that has no other: what waits there fails at once, unless the node has retries.
+    pub fn clear(&self, node: usize) {
+        for delivery in self.desks[node].clear() {
+            self.down(&delivery);
+        }
+    }
+
+    fn down(&self, delivery: &Delivery) {
+        let failure = Failure::Down { node: self.node_of(delivery).clone() };
+        if delivery.request.replied() {
+            self.failed_in_background(delivery, &failure);
+        } else {
+            self.reply(&delivery.request, Err(failure));
+        }
+    }
+
+    fn reply(&self, request: &Request, answer: Result<Payload, Failure>) {
+        if !request.answer(answer) {
+            self.counts.late.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn dropped_result(&self, delivery: &Delivery) {
+        tracing::debug!(
+            workflow = %delivery.request.route.workflow,
+            node = %self.node_of(delivery),
+            request = %delivery.request.id,
+            "the result is dropped: the request was replied to before"
+        );
+    }
+
+    fn failed_in_background(&self, delivery: &Delivery, failure: &Failure) {
+        self.counts.failed_in_background.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(
+            workflow = %delivery.request.route.workflow,
+            node = %self.node_of(delivery),
+            request = %delivery.request.id,
+            "the workflow failed after its early reply: {failure}"
+        );
+    }
+
+    fn node_of(&self, delivery: &Delivery) -> &krt_model::name::Name {
+        self.desks[delivery.node()].node()
+    }
+
+    /// Nobody waits for a request any more: its work is stopped wherever it is.
+    fn stop(&self, request: &Request) {
+        request.leave();
+        for &node in &request.route.sequence {
+            self.desks[node].cancel(request);
+        }
+    }
+}
+
+/// A client that waits. Dropped before the answer came, it has left.
+struct Waiting<'a> {
+    flow: &'a Flow,
+    request: Arc<Request>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.request.replied() {
+            self.flow.stop(&self.request);
+        }
+    }
+}
+
+/// The present moment by the system's clock.
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

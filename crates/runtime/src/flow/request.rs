@@ -1,0 +1,123 @@
+//! A request: one client that waits for one answer.
+
+use super::admission::Permit;
+use krt_model::{
+    message::{Payload, Timestamp, Tracking},
+    name::Name,
+    outcome::{Failure, Step},
+};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+/// Where an RPC leads: its workflow, and what its answer must be.
+#[derive(Debug)]
+pub struct Route {
+    /// The workflow's name.
+    pub workflow: Name,
+    /// Its index in the version.
+    pub index: usize,
+    /// The nodes, by their index in the version; at least one.
+    pub sequence: Vec<usize>,
+    /// The full name of the message that the RPC returns.
+    pub answer_type: String,
+    /// The largest answer, bytes.
+    pub answer_limit: usize,
+}
+
+/// One request. Exactly one answer leaves through it, the first that is given.
+#[derive(Debug)]
+pub struct Request {
+    /// Names the request in logs and measurements (KRT v1's tracking id): a UUID, version 7.
+    pub id: Arc<str>,
+    /// Where it goes.
+    pub route: Arc<Route>,
+    /// When it came in.
+    pub start: Timestamp,
+    client: Mutex<Option<oneshot::Sender<Answer>>>,
+    replied: AtomicBool,
+    left: AtomicBool,
+    _permit: Permit,
+}
+
+type Answer = Result<Payload, Failure>;
+
+impl Request {
+    pub(super) fn open(
+        route: Arc<Route>,
+        start: Timestamp,
+        permit: Permit,
+    ) -> (Arc<Self>, oneshot::Receiver<Answer>) {
+        let (client, answer) = oneshot::channel();
+        let mut text = Uuid::encode_buffer();
+        let id = Arc::from(&*Uuid::now_v7().hyphenated().encode_lower(&mut text));
+        let request = Self {
+            id,
+            route,
+            start,
+            client: Mutex::new(Some(client)),
+            replied: AtomicBool::new(false),
+            left: AtomicBool::new(false),
+            _permit: permit,
+        };
+        (Arc::new(request), answer)
+    }
+
+    /// Gives the answer. Returns false when there was one before, or the client has left.
+    pub(super) fn answer(&self, answer: Answer) -> bool {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(client) = client else { return false };
+        self.replied.store(true, Ordering::Release);
+        client.send(answer).is_ok()
+    }
+
+    /// Whether the answer was given.
+    pub fn replied(&self) -> bool {
+        self.replied.load(Ordering::Acquire)
+    }
+
+    /// Whether the client left before its answer, so that the work is for nobody.
+    pub fn left(&self) -> bool {
+        self.left.load(Ordering::Acquire)
+    }
+
+    pub(super) fn leave(&self) {
+        self.left.store(true, Ordering::Release);
+    }
+}
+
+/// A request's message at one node of its workflow.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The request that it belongs to.
+    pub request: Arc<Request>,
+    /// Which station of the workflow it is at, from 0.
+    pub position: usize,
+    /// The message.
+    pub payload: Payload,
+    /// The stations before.
+    pub tracking: Vec<Tracking>,
+    /// How many more times it may be given to another process.
+    pub retries_left: u16,
+}
+
+impl Delivery {
+    /// The node it is at, by its index in the version.
+    pub fn node(&self) -> usize {
+        self.request.route.sequence[self.position]
+    }
+
+    pub(super) fn step<'a>(&'a self, node: &'a Name) -> Step<'a> {
+        Step {
+            node,
+            last: self.position + 1 == self.request.route.sequence.len(),
+            replied: self.request.replied(),
+            retries_left: self.retries_left,
+            answer_type: &self.request.route.answer_type,
+            answer_limit: self.request.route.answer_limit,
+        }
+    }
+}

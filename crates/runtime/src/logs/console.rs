@@ -1,0 +1,231 @@
+//! How records look on standard error: for people on a terminal, JSON lines otherwise.
+
+use super::Record;
+use serde::Serialize;
+use std::{
+    fmt::Write as _,
+    io::Write,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, SyncSender, TrySendError},
+    },
+    thread,
+    time::Duration,
+};
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people, with colours or without.
+    Pretty {
+        /// Whether to colour.
+        colour: bool,
+    },
+    /// One JSON object a line.
+    Json,
+}
+
+/// Writes records in a thread of its own, so that a slow terminal slows nobody.
+#[derive(Debug, Clone)]
+pub struct Console {
+    lines: SyncSender<Line>,
+    dropped: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Line {
+    Record(Option<Arc<str>>, Record),
+    Flush(SyncSender<()>),
+}
+
+/// Records that may wait for a slow reader.
+const WAITING: usize = 16 * 1024;
+
+impl Console {
+    /// Starts the thread that writes to `out`. It ends when the last clone is gone.
+    pub fn start(format: Format, out: impl Write + Send + 'static) -> std::io::Result<Self> {
+        let (lines, waiting) = mpsc::sync_channel(WAITING);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let writer = Writer { format, out, dropped: Arc::clone(&dropped) };
+        thread::Builder::new().name("krt-console".to_owned()).spawn(move || writer.run(&waiting))?;
+        Ok(Self { lines, dropped })
+    }
+
+    pub(super) fn write(&self, version: Option<&Arc<str>>, record: Record) {
+        if let Err(TrySendError::Full(_)) = self.lines.try_send(Line::Record(version.cloned(), record)) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn flush(&self) {
+        let (done, wait) = mpsc::sync_channel(1);
+        if self.lines.try_send(Line::Flush(done)).is_ok() {
+            let _ = wait.recv_timeout(Duration::from_secs(1));
+        }
+    }
+}
+
+struct Writer<W> {
+    format: Format,
+    out: W,
+    dropped: Arc<AtomicU64>,
+}
+
+impl<W: Write> Writer<W> {
+    fn run(mut self, waiting: &Receiver<Line>) {
+        let mut buffer = String::new();
+        while let Ok(first) = waiting.recv() {
+            buffer.clear();
+            let mut flushed = Vec::new();
+            for line in std::iter::once(first).chain(waiting.try_iter().take(256)) {
+                match line {
+                    Line::Record(version, record) => {
+                        self.format.put(&mut buffer, version.as_deref(), &record)
+                    }
+                    Line::Flush(done) => flushed.push(done),
+                }
+            }
+            self.report_dropped(&mut buffer);
+            // Nobody reads any more: there is no better place to say so.
+            let _ = self.out.write_all(buffer.as_bytes()).and_then(|()| self.out.flush());
+            for done in flushed {
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn report_dropped(&self, buffer: &mut String) {
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let record = Record {
+                time: crate::flow::now(),
+                level: super::Level::Warn,
+                workflow: None,
+                node: None,
+                request: None,
+                message: format!(
+                    "{dropped} log records are not shown here: they came faster than they could be written"
+                ),
+            };
+            self.format.put(buffer, None, &record);
+        }
+    }
+}
+
+const CLOCK: &[BorrowedFormatItem<'_>] = format_description!("[hour]:[minute]:[second].[subsecond digits:3]");
+const MOMENT: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+impl Format {
+    fn put(self, buffer: &mut String, version: Option<&str>, record: &Record) {
+        match self {
+            Self::Pretty { colour } => put_pretty(buffer, record, colour),
+            Self::Json => put_json(buffer, version, record),
+        }
+    }
+}
+
+fn moment(record: &Record, format: &[BorrowedFormatItem<'_>]) -> String {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(record.time.0))
+        .ok()
+        .and_then(|moment| moment.format(format).ok())
+        .unwrap_or_else(|| record.time.0.to_string())
+}
+
+fn put_pretty(buffer: &mut String, record: &Record, colour: bool) {
+    let (dim, tint, reset) = if colour { ("\x1b[2m", tint(record.level), "\x1b[0m") } else { ("", "", "") };
+    let node = record.node.as_ref().map_or("krt", |node| node.as_str());
+    let clock = moment(record, CLOCK);
+    let mut lines = record.message.lines();
+    let first = lines.next().unwrap_or_default();
+    let _ = write!(buffer, "{dim}{clock}{reset} {tint}{:5}{reset} {node:<10} {first}", record.level);
+    if let Some(request) = &record.request {
+        let _ = write!(buffer, "  {dim}request={request}{reset}");
+    }
+    buffer.push('\n');
+    for line in lines {
+        let _ = writeln!(buffer, "{:30}{line}", "");
+    }
+}
+
+fn tint(level: super::Level) -> &'static str {
+    match level {
+        super::Level::Debug => "\x1b[2m",
+        super::Level::Info => "\x1b[32m",
+        super::Level::Warn => "\x1b[33m",
+        super::Level::Error => "\x1b[31m",
+    }
+}
+
+fn put_json(buffer: &mut String, version: Option<&str>, record: &Record) {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        time: String,
+        level: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        version: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        workflow: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        node: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request: Option<&'a str>,
+        message: &'a str,
+    }
+    let line = Line {
+        time: moment(record, MOMENT),
+        level: record.level.as_str(),
+        version,
+        workflow: record.workflow.as_ref().map(|name| name.as_str()),
+        node: record.node.as_ref().map(|name| name.as_str()),
+        request: record.request.as_deref(),
+        message: &record.message,
+    };
+    buffer.push_str(&serde_json::to_string(&line).expect("texts are JSON"));
+    buffer.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::logs::Level;
+    use krt_model::{message::Timestamp, name::Name};
+
+    fn record() -> Record {
+        Record {
+            time: Timestamp(1_704_067_200_123_456_789),
+            level: Level::Warn,
+            workflow: Name::parse("price").ok(),
+            node: Name::parse("model").ok(),
+            request: Some("r-1".into()),
+            message: "no \"price\"\nsecond line".to_owned(),
+        }
+    }
+
+    #[test]
+    fn pretty() {
+        let mut text = String::new();
+        put_pretty(&mut text, &record(), false);
+        let indent = " ".repeat(30);
+        assert_eq!(
+            text,
+            format!("00:00:00.123 WARN  model      no \"price\"  request=r-1\n{indent}second line\n")
+        );
+    }
+
+    #[test]
+    fn json() {
+        let mut text = String::new();
+        put_json(&mut text, Some("v1"), &record());
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            line,
+            serde_json::json!({
+                "time": "2024-01-01T00:00:00.123Z", "level": "WARN", "version": "v1", "workflow": "price",
+                "node": "model", "request": "r-1", "message": "no \"price\"\nsecond line",
+            })
+        );
+    }
+}

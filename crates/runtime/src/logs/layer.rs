@@ -1,0 +1,74 @@
+//! How the engine's own `tracing` events become records of the one stream.
+//!
+//! An event's fields `workflow`, `node` and `request` say what it belongs to.
+
+use super::{Level, Logs, Record};
+use krt_model::name::Name;
+use std::fmt::{self, Write as _};
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::layer::{Context, Layer};
+
+/// Writes events of this project to the logs; of others, warnings and errors.
+#[derive(Debug)]
+pub struct EngineLayer(Logs);
+
+impl EngineLayer {
+    /// A layer that writes to `logs`.
+    pub fn new(logs: Logs) -> Self {
+        Self(logs)
+    }
+}
+
+impl<S: Subscriber> Layer<S> for EngineLayer {
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let level = level_of(metadata);
+        level >= self.0.level() && (metadata.target().starts_with("krt") || level >= Level::Warn)
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        self.0.write(Record {
+            time: crate::flow::now(),
+            level: level_of(event.metadata()),
+            workflow: fields.workflow.as_deref().and_then(|text| Name::parse(text).ok()),
+            node: fields.node.as_deref().and_then(|text| Name::parse(text).ok()),
+            request: fields.request.map(Into::into),
+            message: fields.message,
+        });
+    }
+}
+
+fn level_of(metadata: &Metadata<'_>) -> Level {
+    match *metadata.level() {
+        tracing::Level::ERROR => Level::Error,
+        tracing::Level::WARN => Level::Warn,
+        tracing::Level::INFO => Level::Info,
+        tracing::Level::DEBUG | tracing::Level::TRACE => Level::Debug,
+    }
+}
+
+#[derive(Default)]
+struct Fields {
+    workflow: Option<String>,
+    node: Option<String>,
+    request: Option<String>,
+    message: String,
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match field.name() {
+            "workflow" => self.workflow = Some(format!("{value:?}")),
+            "node" => self.node = Some(format!("{value:?}")),
+            "request" => self.request = Some(format!("{value:?}")),
+            "message" => self.message.insert_str(0, &format!("{value:?}")),
+            name => {
+                let _ = write!(self.message, " {name}={value:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Records written as text: `2024-01-01T00:00:00.123Z LEVEL message` (KRT v1, "Logs").
+
+use super::Level;
+use krt_model::message::Timestamp;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+/// A line that starts a record.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Start<'a> {
+    /// When it was made.
+    pub time: Timestamp,
+    /// How serious it is.
+    pub level: Level,
+    /// The rest of the line.
+    pub message: &'a str,
+}
+
+/// Parses a line that starts a record; `None` is a line that belongs to the record before it.
+pub fn parse(line: &str) -> Option<Start<'_>> {
+    let (time, rest) = line.split_once(' ')?;
+    let (level, message) = rest.split_once(' ').unwrap_or((rest, ""));
+    let level = Level::parse(level)?;
+    let time = OffsetDateTime::parse(time, &Rfc3339).ok()?;
+    let time = Timestamp(u64::try_from(time.unix_timestamp_nanos()).ok()?);
+    Some(Start { time, level, message })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn lines() {
+        let time = Timestamp(1_704_067_200_123_000_000);
+        let start = |level, message| Some(Start { time, level, message });
+        let rows = [
+            ("2024-01-01T00:00:00.123Z INFO hello there", start(Level::Info, "hello there")),
+            ("2024-01-01T00:00:00.123Z WARNING  x", start(Level::Warn, " x")),
+            ("2024-01-01T00:00:00.123Z ERROR", start(Level::Error, "")),
+            ("2024-01-01T00:00:00.123Z LOUD x", None),
+            ("2024-13-01T00:00:00.123Z INFO x", None),
+            ("1924-01-01T00:00:00.123Z INFO x", None),
+            ("Traceback (most recent call last):", None),
+            ("  File \"main.py\", line 3, in handler", None),
+            ("", None),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(parse(line), expected, "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(line in ".*") {
+            let _ = parse(&line);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! How long to wait before a host is started again.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// Deaths within [`WINDOW`] that make a crash loop.
+const LOOP: usize = 5;
+const WINDOW: Duration = Duration::from_secs(60);
+const FIRST: Duration = Duration::from_millis(100);
+const LONGEST: Duration = Duration::from_secs(10);
+
+/// Remembers the latest deaths of a replica.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    deaths: VecDeque<Instant>,
+    in_vain: u32,
+}
+
+/// What to do after a death.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Pause {
+    /// How long to wait.
+    pub(super) wait: Duration,
+    /// How many times it died within a minute, when that makes a crash loop.
+    pub(super) crash_loop: Option<usize>,
+}
+
+impl Backoff {
+    /// A host died. `useful`: it had answered something, so that starting it again is worthwhile.
+    ///
+    /// The first restart comes at once; after hosts that were of no use, the wait doubles each time.
+    pub(super) fn died(&mut self, now: Instant, useful: bool) -> Pause {
+        self.deaths.push_back(now);
+        self.deaths.retain(|&death| now.saturating_duration_since(death) < WINDOW);
+        self.in_vain = if useful { 0 } else { self.in_vain.saturating_add(1) };
+        let wait = match self.in_vain {
+            0 | 1 => Duration::ZERO,
+            times => FIRST.saturating_mul(1 << (times - 2).min(10)).min(LONGEST),
+        };
+        let deaths = self.deaths.len();
+        Pause { wait, crash_loop: (deaths >= LOOP).then_some(deaths) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_no_use_wait_longer_each_time() {
+        let (mut backoff, now) = (Backoff::default(), Instant::now());
+        let waits: Vec<_> = (0..12).map(|_| backoff.died(now, false).wait.as_millis()).collect();
+        assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000, 10_000]);
+        assert_eq!(backoff.died(now, true).wait, Duration::ZERO);
+        assert_eq!(backoff.died(now, false).wait, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_crash_loop_is_five_deaths_within_a_minute() {
+        let (mut backoff, start) = (Backoff::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        for seconds in [0, 1, 2, 3] {
+            assert_eq!(backoff.died(at(seconds), true).crash_loop, None);
+        }
+        assert_eq!(backoff.died(at(4), true).crash_loop, Some(5));
+        assert_eq!(backoff.died(at(63), true).crash_loop, None);
+    }
+}

@@ -1,0 +1,102 @@
+//! What handlers do beside answering: measurements, documents, predictions.
+//!
+//! Hosts never talk to a store: the engine does it for them.
+
+use super::{Node, frame::Measurement, link::Link};
+use crate::errors::chain;
+use futures::StreamExt as _;
+use krt_store::{FindLimits, Point, Store, Value, parse_document, to_json};
+use std::{error::Error, pin::pin, sync::Arc};
+use tokio::task::JoinSet;
+
+/// How many SAVE and FIND calls of one host are in work; more are left in its socket.
+const MAX_CALLS: usize = 256;
+
+/// The calls of one host that are in work. Dropped, they are stopped.
+#[derive(Debug, Default)]
+pub(super) struct Calls(JoinSet<()>);
+
+impl Calls {
+    /// Whether another call may be started.
+    pub(super) fn has_room(&self) -> bool {
+        self.0.len() < MAX_CALLS
+    }
+
+    /// Waits until a call has ended; for ever when there is none.
+    pub(super) async fn finish_one(&mut self) {
+        if self.0.join_next().await.is_none() {
+            std::future::pending().await
+        }
+    }
+
+    /// Saves a document and tells the host.
+    pub(super) fn save(&mut self, link: Arc<Link>, call: u32, collection: String, document: String) {
+        self.0.spawn(async move {
+            match save(&link.node().store, &collection, &document).await {
+                Ok(()) => link.send(|outbox| outbox.done(call)),
+                Err(error) => link.send(|outbox| outbox.failed(call, &chain(&*error))),
+            }
+        });
+    }
+
+    /// Looks for documents and streams them to the host.
+    pub(super) fn find(&mut self, link: Arc<Link>, call: u32, collection: String, query: String) {
+        self.0.spawn(async move {
+            match find(&link, call, &collection, &query).await {
+                Ok(()) => link.send(|outbox| outbox.done(call)),
+                Err(error) => link.send(|outbox| outbox.failed(call, &chain(&*error))),
+            }
+        });
+    }
+}
+
+async fn save(store: &Store, collection: &str, text: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
+    store.save(collection, parse_document(text)?).await?;
+    Ok(())
+}
+
+async fn find(
+    link: &Link,
+    call: u32,
+    collection: &str,
+    query: &str,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let query = parse_document(query)?;
+    let reader = link.node().store.reader();
+    let mut found = pin!(reader.find(collection, &query, FindLimits::default())?);
+    while let Some(next) = found.next().await {
+        let text = to_json(&next?);
+        link.has_room().await;
+        link.send(|outbox| outbox.document(call, &text));
+    }
+    Ok(())
+}
+
+/// Records a point of user code, with the tags that are set for the user.
+pub(super) fn measure(node: &Node, workflow: Option<&str>, point: &Measurement) {
+    let mut tags: Vec<(&str, &str)> = Vec::with_capacity(point.tags.len() + 3);
+    tags.extend(point.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    tags.retain(|(name, _)| !matches!(*name, "version" | "node" | "workflow"));
+    tags.push(("version", &node.hello.version));
+    tags.push(("node", node.name.as_str()));
+    tags.extend(workflow.map(|workflow| ("workflow", workflow)));
+    let fields: Vec<_> =
+        point.fields.iter().filter_map(|(name, value)| Some((name.as_str(), field(value)?))).collect();
+    let point = Point { measurement: &point.measurement, tags: &tags, fields: &fields, time: point.time };
+    if let Err(error) = node.store.measure(&point) {
+        tracing::warn!(node = %node.name, "a measurement is not kept: {}", chain(&error));
+    }
+}
+
+/// A JSON value as a field; hosts send no others.
+fn field(value: &serde_json::Value) -> Option<Value<'_>> {
+    Some(match value {
+        serde_json::Value::Bool(value) => Value::Bool(*value),
+        serde_json::Value::String(value) => Value::Text(value.as_str().into()),
+        serde_json::Value::Number(number) => match number.as_i64() {
+            Some(number) => Value::Int(number),
+            None => Value::Float(number.as_f64()?),
+        },
+        _ => return None,
+    })
+}

@@ -1,0 +1,406 @@
+//! The engine's end of the socket to one host.
+//!
+//! Whoever posts a delivery writes its frame to the socket itself, without waking a task: what does
+//! not fit is left to the link's own task, which reads the host's frames and acts on them.
+
+use super::{
+    Node,
+    effects::{self, Calls},
+    frame::{self, Breach, FromHost, Level, Outbox, Status},
+    output::Gather,
+    window::{Unanswered, Window},
+};
+use crate::{
+    flow::{Delivery, Handled, Host, Request, SeatId, now},
+    logs::Record,
+};
+use bytes::BytesMut;
+use krt_model::outcome::HandlerResult;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::AsyncReadExt,
+    net::unix::{OwnedReadHalf, OwnedWriteHalf},
+    sync::{Notify, oneshot},
+    time::MissedTickBehavior,
+};
+
+/// How many deliveries the only process of a node is sent ahead.
+const AHEAD: usize = 8;
+/// Bytes read at a time.
+const READ: usize = 64 << 10;
+/// How often deliveries in work are looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// Bytes that may wait to be written before documents of a FIND are held back.
+const OUTBOX_FULL: usize = 1 << 20;
+
+/// One host, seen from the desk.
+#[derive(Debug)]
+pub(super) struct Link {
+    node: Arc<Node>,
+    socket: OwnedWriteHalf,
+    state: Mutex<State>,
+    seat: OnceLock<SeatId>,
+    /// There are bytes that did not fit into the socket.
+    unflushed: Notify,
+    /// All bytes were written.
+    flushed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    window: Window,
+    outbox: Outbox,
+    open: bool,
+    answered: u64,
+}
+
+/// Why a link ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The host closed its end.
+    Closed,
+    /// The host could not start: its words.
+    Broken(String),
+    /// The host broke the protocol.
+    Breach(Breach),
+    /// The host went on with work that nobody waits for.
+    Stuck,
+}
+
+/// What becomes known to whoever starts a host: that `init` has ended.
+pub(super) type Readiness = oneshot::Sender<frame::Ready>;
+
+impl Link {
+    pub(super) fn new(node: Arc<Node>, socket: OwnedWriteHalf) -> Self {
+        let window = Window::new(usize::from(node.run.concurrency));
+        let state = State { window, outbox: Outbox::default(), open: true, answered: 0 };
+        Self {
+            node,
+            socket,
+            state: Mutex::new(state),
+            seat: OnceLock::new(),
+            unflushed: Notify::new(),
+            flushed: Notify::new(),
+        }
+    }
+
+    /// Says hello.
+    pub(super) fn greet(&self) {
+        self.send(|outbox| outbox.hello(&self.node.hello));
+    }
+
+    /// Takes no more deliveries and asks the host to finish those it has.
+    pub(super) fn stop(&self) {
+        self.leave();
+        self.send(Outbox::stop);
+    }
+
+    /// Takes no more deliveries.
+    pub(super) fn leave(&self) {
+        self.lock().open = false;
+        if let Some(&seat) = self.seat.get() {
+            self.node.desk().leave(seat);
+        }
+    }
+
+    /// Whether the host has answered all that it was given.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lock().window.is_empty()
+    }
+
+    /// The node that the host is of.
+    pub(super) fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// How many deliveries the host has answered.
+    pub(super) fn answered(&self) -> u64 {
+        self.lock().answered
+    }
+
+    /// The host is gone: what it had is judged, and what waits for nobody else is answered.
+    pub(super) fn abandon(&self, how: &str) {
+        self.leave();
+        let unanswered = self.lock().window.drain();
+        let end = now();
+        for Unanswered { delivery, in_work } in unanswered {
+            let result = if in_work { HandlerResult::Died(how.to_owned()) } else { HandlerResult::Untouched };
+            self.node.flow.finish(delivery, result, Handled { start: end, end });
+        }
+        self.node.flow.clear(self.node.index);
+    }
+
+    /// Reads the host's frames and acts on them, until the link ends.
+    pub(super) async fn run(self: &Arc<Self>, mut socket: OwnedReadHalf, ready: Readiness) -> Ended {
+        let mut buffer = BytesMut::with_capacity(READ);
+        let mut inbox =
+            Inbox { link: self, ready: Some(ready), calls: Calls::default(), plain: Gather::default() };
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            buffer.reserve(READ);
+            tokio::select! {
+                biased;
+                read = socket.read_buf(&mut buffer), if inbox.calls.has_room() => match read {
+                    Ok(0) | Err(_) => return inbox.close(Ended::Closed),
+                    Ok(_) => if let Err(ended) = inbox.take_all(&mut buffer) {
+                        return inbox.close(ended);
+                    },
+                },
+                () = self.flush_rest() => return inbox.close(Ended::Closed),
+                () = inbox.calls.finish_one() => {}
+                _ = tick.tick() => {
+                    inbox.flush_plain();
+                    if self.give_up_overdue() {
+                        return inbox.close(Ended::Stuck);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Appends frames and writes what the socket takes now.
+    pub(super) fn send(&self, put: impl FnOnce(&mut Outbox)) {
+        let mut state = self.lock();
+        put(&mut state.outbox);
+        self.flush(&mut state);
+    }
+
+    /// Waits until there is room for a large answer.
+    pub(super) async fn has_room(&self) {
+        loop {
+            let flushed = self.flushed.notified();
+            if self.lock().outbox.pending().len() < OUTBOX_FULL {
+                return;
+            }
+            flushed.await;
+        }
+    }
+
+    /// Writes what the socket takes. An error shows as the end of the socket's other direction.
+    fn flush(&self, state: &mut State) -> bool {
+        while !state.outbox.pending().is_empty() {
+            match self.socket.try_write(state.outbox.pending()) {
+                Ok(count) => state.outbox.sent(count),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.unflushed.notify_one();
+                    return true;
+                }
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Writes what did not fit, each time the socket takes more; ends when the socket is broken.
+    async fn flush_rest(&self) {
+        loop {
+            if self.lock().outbox.pending().is_empty() {
+                self.unflushed.notified().await;
+                continue;
+            }
+            if self.socket.writable().await.is_err() || !self.flush(&mut self.lock()) {
+                return;
+            }
+            self.flushed.notify_waiters();
+        }
+    }
+
+    /// Gives up deliveries past the node's timeout; whether the host must be ended.
+    fn give_up_overdue(&self) -> bool {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let stuck = state.window.is_stuck(now);
+        let Some(timeout) = self.node.run.timeout else { return stuck };
+        let overdue = state.window.overdue(now, timeout);
+        for (id, _) in &overdue {
+            state.outbox.cancel(*id);
+        }
+        self.flush(&mut state);
+        drop(state);
+        let end = crate::flow::now();
+        for (_, delivery) in overdue {
+            self.node.flow.finish(delivery, HandlerResult::TimedOut, Handled { start: end, end });
+        }
+        stuck
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Host for Link {
+    fn deliver(&self, delivery: Delivery) -> Result<(), Delivery> {
+        let mut state = self.lock();
+        if !state.open {
+            return Err(delivery);
+        }
+        if delivery.request.left() {
+            drop(state);
+            self.freed();
+            return Ok(());
+        }
+        let State { window, outbox, .. } = &mut *state;
+        let request = &delivery.request;
+        let workflow = u16::try_from(request.route.index).unwrap_or(u16::MAX);
+        outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &delivery.payload);
+        window.push(delivery);
+        self.flush(&mut state);
+        Ok(())
+    }
+
+    fn cancel(&self, request: &Request) {
+        let mut state = self.lock();
+        if let Some(id) = state.window.cancel(request) {
+            state.outbox.cancel(id);
+            self.flush(&mut state);
+        }
+    }
+}
+
+impl Link {
+    fn freed(&self) {
+        if let Some(&seat) = self.seat.get() {
+            self.node.desk().freed(seat);
+        }
+    }
+}
+
+/// What the link's task keeps while it reads.
+struct Inbox<'a> {
+    link: &'a Arc<Link>,
+    ready: Option<Readiness>,
+    calls: Calls,
+    plain: Gather,
+}
+
+impl Inbox<'_> {
+    fn take_all(&mut self, buffer: &mut BytesMut) -> Result<(), Ended> {
+        while let Some(frame) = frame::take(buffer, self.link.node.hello.max_frame).map_err(Ended::Breach)? {
+            self.act(frame)?;
+        }
+        Ok(())
+    }
+
+    fn act(&mut self, frame: FromHost) -> Result<(), Ended> {
+        match frame {
+            FromHost::Ready(ready) => self.ready(ready).map_err(Ended::Breach),
+            FromHost::Broken(why) => Err(Ended::Broken(why)),
+            FromHost::Result { id, status, early_exit, start, end } => self
+                .result(id, status, early_exit, Handled { start, end })
+                .map_err(|_| Ended::Breach(Breach::UnknownDelivery { what: "RESULT", id })),
+            FromHost::EarlyReply { id, payload } => {
+                let state = self.link.lock();
+                let delivery = state.window.get(id);
+                match delivery {
+                    Ok(Some(delivery)) => {
+                        self.link.node.flow.reply_early(delivery, payload);
+                        Ok(())
+                    }
+                    Ok(None) => Ok(()),
+                    Err(_) => Err(Ended::Breach(Breach::UnknownDelivery { what: "EARLY_REPLY", id })),
+                }
+            }
+            FromHost::Log { id, level, time, text } => {
+                self.log(id, level, time, text);
+                Ok(())
+            }
+            FromHost::Measurement { id, point } => {
+                effects::measure(&self.link.node, self.workflow_of(id).as_deref(), &point);
+                Ok(())
+            }
+            FromHost::Save { call, collection, document } => {
+                self.calls.save(Arc::clone(self.link), call, collection, document);
+                Ok(())
+            }
+            FromHost::Find { call, collection, query } => {
+                self.calls.find(Arc::clone(self.link), call, collection, query);
+                Ok(())
+            }
+        }
+    }
+
+    fn ready(&mut self, ready: frame::Ready) -> Result<(), Breach> {
+        if ready.protocol != frame::PROTOCOL {
+            return Err(Breach::Unexpected { what: "the host speaks another version of the node protocol" });
+        }
+        let Some(known) = self.ready.take() else {
+            return Err(Breach::Unexpected { what: "READY came twice" });
+        };
+        let run = &self.link.node.run;
+        let ahead = if run.replicas == 1 && run.concurrency == 1 { AHEAD } else { 0 };
+        // Said before the first delivery can come, which `join` may bring.
+        let _ = known.send(ready);
+        let host: Arc<dyn Host> = Arc::clone(self.link) as _;
+        self.link.node.desk().join(host, usize::from(run.concurrency) + ahead, &self.link.seat);
+        Ok(())
+    }
+
+    fn result(
+        &mut self,
+        id: u32,
+        status: Status,
+        early_exit: bool,
+        handled: Handled,
+    ) -> Result<(), super::window::Unknown> {
+        let mut state = self.link.lock();
+        let delivery = state.window.answered(id)?;
+        state.answered += 1;
+        drop(state);
+        self.link.freed();
+        let Some(delivery) = delivery else { return Ok(()) };
+        let result = match status {
+            Status::Message(payload) => HandlerResult::Message { payload, early_exit },
+            Status::Nothing => HandlerResult::Nothing { early_exit },
+            Status::Error(error) => HandlerResult::Error(error),
+            Status::Cancelled => HandlerResult::Cancelled,
+        };
+        self.link.node.flow.finish(delivery, result, handled);
+        Ok(())
+    }
+
+    fn log(&mut self, id: u32, level: Level, time: krt_model::message::Timestamp, text: String) {
+        let state = self.link.lock();
+        let request = state.window.get(id).ok().flatten().map(|delivery| Arc::clone(&delivery.request));
+        drop(state);
+        let level = match level {
+            Level::Record(level) => level,
+            Level::Plain => {
+                if let Some(record) = self.plain.line(&self.link.node, request.as_ref(), time, &text) {
+                    self.link.node.logs.write(record);
+                }
+                return;
+            }
+        };
+        self.flush_plain();
+        self.link.node.logs.write(Record {
+            time,
+            level,
+            workflow: request.as_ref().map(|request| request.route.workflow.clone()),
+            node: Some(self.link.node.name.clone()),
+            request: request.map(|request| Arc::clone(&request.id)),
+            message: text,
+        });
+    }
+
+    fn workflow_of(&self, id: u32) -> Option<String> {
+        let state = self.link.lock();
+        let delivery = state.window.get(id).ok().flatten()?;
+        Some(delivery.request.route.workflow.to_string())
+    }
+
+    fn flush_plain(&mut self) {
+        if let Some(record) = self.plain.take() {
+            self.link.node.logs.write(record);
+        }
+    }
+
+    fn close(mut self, ended: Ended) -> Ended {
+        self.flush_plain();
+        ended
+    }
+}

@@ -1,0 +1,141 @@
+//! What a host has been given and has not answered yet.
+
+use crate::flow::{Delivery, Request};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+/// How long a host may go on with work that nobody waits for, before it is ended.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
+
+/// Deliveries in the order in which they were sent; the first `concurrency` of them are in work.
+#[derive(Debug)]
+pub(super) struct Window {
+    concurrency: usize,
+    /// The id of the first entry.
+    first: u32,
+    entries: VecDeque<Option<Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// `None`: nobody waits any more, only the host's RESULT is still to come.
+    delivery: Option<Delivery>,
+    /// When the host could have begun with it.
+    since: Option<Instant>,
+    /// When it was cancelled.
+    cancelled: Option<Instant>,
+}
+
+/// A delivery that is still the engine's when its host has died.
+#[derive(Debug)]
+pub(super) struct Unanswered {
+    /// The delivery.
+    pub(super) delivery: Delivery,
+    /// Whether the host may have begun with it.
+    pub(super) in_work: bool,
+}
+
+/// The host answered a delivery that it does not have.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Unknown;
+
+impl Window {
+    pub(super) fn new(concurrency: usize) -> Self {
+        Self { concurrency, first: 1, entries: VecDeque::new() }
+    }
+
+    /// The id of the next delivery.
+    pub(super) fn next_id(&self) -> u32 {
+        self.id(self.entries.len())
+    }
+
+    /// Adds a delivery, under [`Window::next_id`].
+    pub(super) fn push(&mut self, delivery: Delivery) {
+        let since = (self.in_work() < self.concurrency).then(Instant::now);
+        self.entries.push_back(Some(Entry { delivery: Some(delivery), since, cancelled: None }));
+    }
+
+    /// The delivery of an id, if somebody still waits for it.
+    pub(super) fn get(&self, id: u32) -> Result<Option<&Delivery>, Unknown> {
+        match self.entries.get(self.index(id)) {
+            Some(Some(entry)) => Ok(entry.delivery.as_ref()),
+            _ => Err(Unknown),
+        }
+    }
+
+    /// The host answered: takes the delivery out, if somebody still waits for it.
+    pub(super) fn answered(&mut self, id: u32) -> Result<Option<Delivery>, Unknown> {
+        let index = self.index(id);
+        let entry = self.entries.get_mut(index).and_then(Option::take).ok_or(Unknown)?;
+        while let Some(None) = self.entries.front() {
+            self.entries.pop_front();
+            self.first = self.first.wrapping_add(1);
+        }
+        if let Some(next) = self.entries.iter_mut().flatten().find(|entry| entry.since.is_none()) {
+            next.since = Some(Instant::now());
+        }
+        Ok(entry.delivery)
+    }
+
+    /// Gives up the delivery of a request; returns its id, for the host to stop it.
+    pub(super) fn cancel(&mut self, request: &Request) -> Option<u32> {
+        let waits = |entry: &Option<Entry>| {
+            let delivery = entry.as_ref().and_then(|entry| entry.delivery.as_ref());
+            delivery.is_some_and(|delivery| std::ptr::eq(&*delivery.request, request))
+        };
+        let index = self.entries.iter().position(waits)?;
+        self.give_up(index);
+        Some(self.id(index))
+    }
+
+    /// Gives up the deliveries that have been in work for longer than `timeout`.
+    pub(super) fn overdue(&mut self, now: Instant, timeout: Duration) -> Vec<(u32, Delivery)> {
+        let late = |entry: &&Option<Entry>| {
+            let since = entry.as_ref().and_then(|entry| entry.since);
+            since.is_some_and(|since| now.saturating_duration_since(since) > timeout)
+        };
+        let late: Vec<_> = (0..self.entries.len()).filter(|&index| late(&&self.entries[index])).collect();
+        late.into_iter().filter_map(|index| Some((self.id(index), self.give_up(index)?))).collect()
+    }
+
+    /// Whether the host goes on with work that nobody waits for, for longer than [`GRACE`].
+    pub(super) fn is_stuck(&self, now: Instant) -> bool {
+        self.entries.iter().flatten().any(|entry| {
+            let given_up = entry.cancelled.zip(entry.since).map(|(cancelled, since)| cancelled.max(since));
+            given_up.is_some_and(|since| now.saturating_duration_since(since) > GRACE)
+        })
+    }
+
+    /// Whether all was answered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Takes out all that is left.
+    pub(super) fn drain(&mut self) -> Vec<Unanswered> {
+        let entries = std::mem::take(&mut self.entries);
+        let unanswered =
+            |entry: Entry| Some(Unanswered { in_work: entry.since.is_some(), delivery: entry.delivery? });
+        entries.into_iter().flatten().filter_map(unanswered).collect()
+    }
+
+    fn in_work(&self) -> usize {
+        self.entries.iter().flatten().filter(|entry| entry.since.is_some()).count()
+    }
+
+    fn give_up(&mut self, index: usize) -> Option<Delivery> {
+        let entry = self.entries.get_mut(index)?.as_mut()?;
+        entry.cancelled = Some(Instant::now());
+        entry.delivery.take()
+    }
+
+    fn index(&self, id: u32) -> usize {
+        id.wrapping_sub(self.first) as usize
+    }
+
+    fn id(&self, index: usize) -> u32 {
+        self.first.wrapping_add(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+}

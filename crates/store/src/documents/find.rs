@@ -1,0 +1,164 @@
+//! Scanning a collection, one bounded batch after the other.
+//!
+//! A batch is one short read on a blocking thread; between two nothing is held, neither a thread nor
+//! a snapshot, so a reader that is slow, or gone, costs nothing. What was saved after the scan began
+//! is not seen.
+
+use crate::{database::Pool, error::Error, filter::Filter};
+use bson::{RawDocument, RawDocumentBuf};
+use futures::stream::{self, Stream};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+/// A batch ends after so many documents, so many bytes of them, or so long a scan.
+const BATCH: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
+const BATCH_TIME: Duration = Duration::from_millis(20);
+/// The time is looked at every so many documents.
+const LOOK_EVERY: usize = 64;
+
+/// How much a search may give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FindLimits {
+    /// Documents that are passed over first.
+    pub skip: u64,
+    /// The most documents. `None`: all.
+    pub limit: Option<u64>,
+    /// The newest first, instead of the order in which they were saved.
+    pub newest_first: bool,
+}
+
+/// A scan of one collection.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    pool: Arc<Pool>,
+    filter: Arc<Filter>,
+    collection: String,
+    limits: FindLimits,
+    place: Place,
+    found: VecDeque<RawDocumentBuf>,
+}
+
+/// How far a scan is.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Start,
+    /// In a collection, between two ids of rows, both excluded.
+    Between { collection: i64, low: i64, high: i64 },
+    End,
+}
+
+impl Scan {
+    pub(crate) fn new(pool: Arc<Pool>, collection: &str, filter: Filter, limits: FindLimits) -> Self {
+        Self {
+            pool,
+            filter: Arc::new(filter),
+            collection: collection.to_owned(),
+            limits,
+            place: Place::Start,
+            found: VecDeque::new(),
+        }
+    }
+
+    /// The documents as a stream; each batch is read on a blocking thread of the runtime.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<RawDocumentBuf, Error>> + Send + use<> {
+        stream::try_unfold(self, |mut scan| async move {
+            while scan.found.is_empty() && !scan.is_done() {
+                let read = tokio::task::spawn_blocking(move || scan.read().map(|()| scan));
+                scan = read.await.map_err(Error::Interrupted)??;
+            }
+            Ok(scan.found.pop_front().map(|document| (document, scan)))
+        })
+    }
+
+    fn is_done(&self) -> bool {
+        matches!(self.place, Place::End) || self.limits.limit == Some(0)
+    }
+
+    /// Reads a batch.
+    fn read(&mut self) -> Result<(), Error> {
+        let pool = Arc::clone(&self.pool);
+        pool.read(|connection| {
+            if matches!(self.place, Place::Start) {
+                self.place = start(connection, &self.collection)?;
+            }
+            match self.filter.id().map(super::key::encode) {
+                Some(key) => self.read_one(connection, &key),
+                None => self.read_batch(connection),
+            }
+        })
+    }
+
+    /// The one document with an `_id`, by the index.
+    fn read_one(&mut self, connection: &Connection, key: &[u8]) -> rusqlite::Result<()> {
+        let Place::Between { collection, .. } = self.place else { return Ok(()) };
+        self.place = Place::End;
+        let sql = "SELECT data FROM document WHERE collection = ? AND key = ?";
+        let data = connection
+            .prepare_cached(sql)?
+            .query_row(params![collection, key], |row| row.get::<_, Vec<u8>>(0))
+            .optional()?;
+        if let Some(data) = data {
+            self.offer(&data);
+        }
+        Ok(())
+    }
+
+    fn read_batch(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        let Place::Between { collection, mut low, mut high } = self.place else { return Ok(()) };
+        let sql = match self.limits.newest_first {
+            false => "SELECT id, data FROM document WHERE collection = ? AND id > ? AND id < ? ORDER BY id",
+            true => "SELECT id, data FROM document WHERE collection = ? AND id > ? AND id < ? ORDER BY id DESC",
+        };
+        let mut statement = connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params![collection, low, high])?;
+        let (begun, mut seen, mut bytes) = (Instant::now(), 0, 0);
+        while let Some(row) = rows.next()? {
+            let id = row.get(0)?;
+            if self.limits.newest_first { high = id } else { low = id }
+            bytes += self.offer(row.get_ref(1)?.as_blob()?);
+            seen += 1;
+            let late = seen % LOOK_EVERY == 0 && begun.elapsed() > BATCH_TIME;
+            if self.limits.limit == Some(0) || self.found.len() >= BATCH || bytes >= BATCH_BYTES || late {
+                self.place = Place::Between { collection, low, high };
+                return Ok(());
+            }
+        }
+        self.place = Place::End;
+        Ok(())
+    }
+
+    /// Takes a document if it matches; gives the bytes it takes.
+    fn offer(&mut self, data: &[u8]) -> usize {
+        let Ok(document) = RawDocument::from_bytes(data) else { return 0 };
+        if !self.filter.matches(document) {
+            return 0;
+        }
+        if self.limits.skip > 0 {
+            self.limits.skip -= 1;
+            return 0;
+        }
+        if let Some(limit) = &mut self.limits.limit {
+            *limit -= 1;
+        }
+        self.found.push_back(document.to_owned());
+        data.len()
+    }
+}
+
+/// Where a scan starts: after nothing, before what is not there yet.
+fn start(connection: &Connection, name: &str) -> rusqlite::Result<Place> {
+    let select = "SELECT id, (SELECT coalesce(max(id), 0) FROM document) FROM collection WHERE name = ?";
+    let found = connection
+        .prepare_cached(select)?
+        .query_row([name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
+        .optional()?;
+    Ok(match found {
+        Some((collection, newest)) => Place::Between { collection, low: 0, high: newest.saturating_add(1) },
+        None => Place::End,
+    })
+}

@@ -1,0 +1,245 @@
+//! What was measured, and its points.
+
+use super::Reader;
+use crate::{
+    chunk,
+    error::Error,
+    point::{Value, parse_key},
+};
+use rusqlite::{Connection, params};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    sync::Arc,
+};
+
+/// Tags by name.
+pub type Tags = BTreeMap<String, String>;
+
+/// A measurement with one set of tags.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesInfo {
+    /// What was measured.
+    pub measurement: String,
+    /// Of what.
+    pub tags: Arc<Tags>,
+    /// How many points there are.
+    pub points: u64,
+    /// When the first was measured, nanoseconds since the Unix epoch.
+    pub first: i64,
+    /// When the last was.
+    pub last: i64,
+}
+
+/// Which points are wanted: all that fit everything that is set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PointFilter {
+    /// What was measured.
+    pub measurement: String,
+    /// Tags the points have; they may have others, too.
+    pub tags: Tags,
+    /// From this time on, nanoseconds since the Unix epoch.
+    pub from: Option<i64>,
+    /// Before this time.
+    pub to: Option<i64>,
+}
+
+/// A point as it was stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredPoint {
+    /// When, nanoseconds since the Unix epoch.
+    pub time: i64,
+    /// Of what.
+    pub tags: Arc<Tags>,
+    /// What was measured, by name.
+    pub fields: BTreeMap<String, Value<'static>>,
+}
+
+/// Which of many come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// The oldest.
+    OldestFirst,
+    /// The newest.
+    #[default]
+    NewestFirst,
+}
+
+/// A series that fits a filter.
+pub(super) struct Found {
+    pub(super) id: i64,
+    pub(super) tags: Arc<Tags>,
+}
+
+/// Where a chunk is, and from when to when it reaches.
+struct Place {
+    row: i64,
+    first: i64,
+    last: i64,
+    tags: Arc<Tags>,
+}
+
+impl PointFilter {
+    /// Whether a time is within the filter's.
+    pub(super) fn has(&self, time: i64) -> bool {
+        self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
+    }
+
+    /// The first and the last time, both included.
+    pub(super) fn span(&self) -> (i64, i64) {
+        (self.from.unwrap_or(i64::MIN), self.to.map_or(i64::MAX, |to| to.saturating_sub(1)))
+    }
+
+    /// The series that fit.
+    pub(super) fn series(&self, connection: &Connection) -> rusqlite::Result<Vec<Found>> {
+        let mut statement = connection.prepare_cached("SELECT id, key FROM series WHERE measurement = ?")?;
+        let all = statement.query_map([&self.measurement], |row| Ok((row.get(0)?, tags(row.get_ref(1)?.as_blob()?))))?;
+        let fits = |(_, tags): &(i64, Tags)| self.tags.iter().all(|(name, value)| tags.get(name) == Some(value));
+        let fitting = all.filter(|series| series.as_ref().map_or(true, fits));
+        fitting.map(|series| series.map(|(id, tags)| Found { id, tags: Arc::new(tags) })).collect()
+    }
+}
+
+fn tags(key: &[u8]) -> Tags {
+    let tags = parse_key(key).map(|(_, tags)| tags).unwrap_or_default();
+    tags.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+impl Reader {
+    /// The names of all measurements.
+    pub fn measurements(&self) -> Result<Vec<String>, Error> {
+        let sql = "SELECT DISTINCT measurement FROM series ORDER BY measurement";
+        self.telemetry.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            statement.query_map([], |row| row.get(0))?.collect()
+        })
+    }
+
+    /// The series of a measurement.
+    pub fn series(&self, measurement: &str) -> Result<Vec<SeriesInfo>, Error> {
+        let sql = "SELECT key, sum(points), min(first), max(chunk.last) FROM series JOIN chunk ON series = series.id \
+                   WHERE measurement = ? GROUP BY series.id ORDER BY key";
+        self.telemetry.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let series = statement.query_map([measurement], |row| {
+                Ok(SeriesInfo {
+                    measurement: measurement.to_owned(),
+                    tags: Arc::new(tags(row.get_ref(0)?.as_blob()?)),
+                    points: row.get::<_, i64>(1)?.unsigned_abs(),
+                    first: row.get(2)?,
+                    last: row.get(3)?,
+                })
+            })?;
+            series.collect()
+        })
+    }
+
+    /// Points, at most `limit`, in order of time.
+    pub fn points(&self, filter: &PointFilter, order: Order, limit: usize) -> Result<Vec<StoredPoint>, Error> {
+        self.telemetry.read(|connection| {
+            let mut places = Vec::new();
+            for series in filter.series(connection)? {
+                places.extend(chunks(connection, filter, &series)?);
+            }
+            collect(connection, filter, order, limit, places)
+        })
+    }
+}
+
+/// The chunks of a series that may hold points of the filter's time.
+fn chunks(connection: &Connection, filter: &PointFilter, series: &Found) -> rusqlite::Result<Vec<Place>> {
+    let sql = "SELECT id, first, last FROM chunk WHERE series = ? AND last >= ? AND first <= ?";
+    let (first, last) = filter.span();
+    let mut statement = connection.prepare_cached(sql)?;
+    let places = statement.query_map(params![series.id, first, last], |row| {
+        Ok(Place { row: row.get(0)?, first: row.get(1)?, last: row.get(2)?, tags: Arc::clone(&series.tags) })
+    })?;
+    places.collect()
+}
+
+/// A point found, with the number by which the best `limit` are kept.
+struct Ranked {
+    /// Less is better.
+    rank: (i64, u64),
+    point: StoredPoint,
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl Eq for Ranked {}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.rank.cmp(&other.rank)
+    }
+}
+
+/// Reads chunks, the most promising first, until no other can hold a better point.
+fn collect(
+    connection: &Connection,
+    filter: &PointFilter,
+    order: Order,
+    limit: usize,
+    mut places: Vec<Place>,
+) -> rusqlite::Result<Vec<StoredPoint>> {
+    match order {
+        Order::OldestFirst => places.sort_by_key(|place| place.first),
+        Order::NewestFirst => places.sort_by_key(|place| Reverse(place.last)),
+    }
+    let rank = |time: i64| if order == Order::OldestFirst { time } else { !time };
+    let mut best: BinaryHeap<Ranked> = BinaryHeap::new();
+    let mut seen = 0;
+    for place in places {
+        let promise = rank(if order == Order::OldestFirst { place.first } else { place.last });
+        let worst = |best: &BinaryHeap<Ranked>| best.peek().map(|worst| worst.rank.0);
+        if best.len() >= limit && worst(&best).is_none_or(|worst| promise > worst) {
+            break;
+        }
+        read_chunk(connection, place.row, |chunk| {
+            for (index, &time) in chunk.times.iter().enumerate().filter(|(_, time)| filter.has(**time)) {
+                seen += 1;
+                let rank = (rank(time), seen);
+                if best.len() >= limit && worst(&best).is_none_or(|worst| rank.0 >= worst) {
+                    continue;
+                }
+                best.push(Ranked { rank, point: point(&chunk, index, &place.tags) });
+                if best.len() > limit {
+                    best.pop();
+                }
+            }
+        })?;
+    }
+    Ok(best.into_sorted_vec().into_iter().map(|ranked| ranked.point).collect())
+}
+
+/// Reads all fields of a chunk; one that is damaged, or was just removed, is passed over.
+fn read_chunk(connection: &Connection, row: i64, read: impl FnOnce(chunk::Chunk<'_>)) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached("SELECT data FROM chunk WHERE id = ?")?;
+    let mut rows = statement.query([row])?;
+    let Some(row) = rows.next()? else { return Ok(()) };
+    match chunk::decode(row.get_ref(0)?.as_blob()?, |_| true) {
+        Some(chunk) => read(chunk),
+        None => tracing::warn!("a damaged chunk of measurements was passed over"),
+    }
+    Ok(())
+}
+
+fn point(chunk: &chunk::Chunk<'_>, index: usize, tags: &Arc<Tags>) -> StoredPoint {
+    let mut fields = BTreeMap::new();
+    for (name, values) in &chunk.columns {
+        if let Some(value) = &values[index] {
+            fields.entry((*name).to_owned()).or_insert_with(|| value.clone().into_owned());
+        }
+    }
+    StoredPoint { time: chunk.times[index], tags: Arc::clone(tags), fields }
+}

@@ -1,0 +1,234 @@
+//! What the writer holds between two commits: chunks that grow, and log records.
+
+use crate::{
+    bytes::Cursor,
+    chunk::Builder,
+    log::read_record,
+    point::{Row, parse_key},
+};
+use rusqlite::{Connection, Transaction, params};
+use std::collections::HashMap;
+
+/// Series kept between commits; with more than that, all are begun anew.
+const MAX_SERIES: usize = 4096;
+/// Bytes after which a batch should be written before its time.
+const MAX_BYTES: usize = 2 << 20;
+
+/// With so many points, or over so long a time, a chunk is written once more and then left; a smaller
+/// one is written again with the points of the next commit, so that rare points make few chunks.
+const DONE_POINTS: usize = 256;
+const DONE_SPAN: i64 = 3600 * 1_000_000_000;
+
+/// Points and records that wait for a commit.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    series: HashMap<Box<[u8]>, Series>,
+    /// Chunks that were full before the commit.
+    full: Vec<(Box<[u8]>, Encoded)>,
+    full_bytes: usize,
+    logs: Vec<u8>,
+    /// The id of the newest log record in the database.
+    last_log: i64,
+    points_held: u64,
+    logs_held: u64,
+}
+
+#[derive(Debug, Default)]
+struct Series {
+    /// Its id, once it is in the database.
+    id: Option<i64>,
+    chunk: Builder,
+    /// The row that holds the chunk's first points, and how many.
+    row: Option<i64>,
+    written: usize,
+}
+
+impl Series {
+    /// The chunk, if it has new points.
+    fn encoded(&self) -> Option<Encoded> {
+        if self.chunk.len() == self.written {
+            return None;
+        }
+        let (first, last) = self.chunk.span()?;
+        Some(Encoded { row: self.row, first, last, points: self.chunk.len(), data: self.chunk.encode() })
+    }
+
+    /// Begins another chunk.
+    fn begin(&mut self) {
+        self.chunk.clear();
+        self.row = None;
+        self.written = 0;
+    }
+
+    /// Notes that the chunk was written.
+    fn wrote(&mut self, row: i64) {
+        let long = self.chunk.span().is_some_and(|(first, last)| last.saturating_sub(first) > DONE_SPAN);
+        if long || self.chunk.len() >= DONE_POINTS {
+            self.begin();
+        } else {
+            self.row = Some(row);
+            self.written = self.chunk.len();
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Encoded {
+    /// The row that is written again.
+    row: Option<i64>,
+    first: i64,
+    last: i64,
+    points: usize,
+    data: Vec<u8>,
+}
+
+/// How much a batch holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Held {
+    pub(crate) points: u64,
+    pub(crate) logs: u64,
+}
+
+impl Batch {
+    /// An empty batch for a database.
+    pub(crate) fn new(connection: &Connection) -> rusqlite::Result<Self> {
+        let newest = "SELECT coalesce(max(id), 0) FROM log";
+        Ok(Self { last_log: connection.query_row(newest, [], |row| row.get(0))?, ..Self::default() })
+    }
+
+    /// Adds waiting points.
+    pub(crate) fn add_points(&mut self, rows: &[u8], count: u64) {
+        self.points_held += count;
+        let mut cursor = Cursor::new(rows);
+        while self.add_point(&mut cursor).is_some() {}
+        debug_assert!(cursor.is_empty(), "a waiting point is whole");
+    }
+
+    fn add_point(&mut self, cursor: &mut Cursor<'_>) -> Option<()> {
+        let row = Row::read(cursor)?;
+        if !self.series.contains_key(row.key) {
+            self.series.insert(row.key.into(), Series::default());
+        }
+        let series = self.series.get_mut(row.key)?;
+        if series.chunk.is_full() {
+            if let Some(encoded) = series.encoded() {
+                self.full_bytes += encoded.data.len();
+                self.full.push((row.key.into(), encoded));
+            }
+            series.begin();
+        }
+        let chunk = &mut series.chunk;
+        chunk.start(row.time);
+        let mut position = 0;
+        row.fields(cursor, |name, value| {
+            chunk.field(position, name, &value);
+            position += 1;
+        })
+    }
+
+    /// Adds waiting log records.
+    pub(crate) fn add_logs(&mut self, records: &[u8], count: u64) {
+        self.logs_held += count;
+        self.logs.extend_from_slice(records);
+    }
+
+    /// How much there is to write.
+    pub(crate) fn held(&self) -> Held {
+        Held { points: self.points_held, logs: self.logs_held }
+    }
+
+    /// Whether it should be written before its time.
+    pub(crate) fn is_large(&self) -> bool {
+        self.full_bytes + self.logs.len() > MAX_BYTES
+    }
+
+    /// Writes all of it; it is not forgotten before [`Batch::clear`].
+    pub(crate) fn write(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        for (key, encoded) in &self.full {
+            let series = self.series.get_mut(key).map(|series| &mut series.id);
+            write_chunk(transaction, key, series.unwrap_or(&mut None), encoded)?;
+        }
+        for (key, series) in &mut self.series {
+            if let Some(encoded) = series.encoded() {
+                let row = write_chunk(transaction, key, &mut series.id, &encoded)?;
+                series.wrote(row);
+            }
+        }
+        self.last_log = insert_logs(transaction, &self.logs, self.last_log)?;
+        Ok(())
+    }
+
+    /// Forgets what was written, or could not be. After a failure nothing that the failed
+    /// transaction did is relied on.
+    pub(crate) fn clear(&mut self, written: bool) {
+        self.full.clear();
+        self.full_bytes = 0;
+        self.logs.clear();
+        self.logs.shrink_to(MAX_BYTES);
+        (self.points_held, self.logs_held) = (0, 0);
+        if !written || self.series.len() > MAX_SERIES {
+            self.series.clear();
+        }
+    }
+
+    /// Forgets the ids of series: some were removed from the database.
+    pub(crate) fn forget_ids(&mut self) {
+        self.series.values_mut().for_each(|series| series.id = None);
+    }
+}
+
+/// Writes a chunk; gives its row.
+fn write_chunk(
+    transaction: &Transaction<'_>,
+    key: &[u8],
+    id: &mut Option<i64>,
+    chunk: &Encoded,
+) -> rusqlite::Result<i64> {
+    let points = i64::try_from(chunk.points).unwrap_or(i64::MAX);
+    if let Some(row) = chunk.row {
+        let update = "UPDATE chunk SET first = ?, last = ?, points = ?, data = ? WHERE id = ?";
+        let values = params![chunk.first, chunk.last, points, chunk.data, row];
+        if transaction.prepare_cached(update)?.execute(values)? > 0 {
+            return Ok(row);
+        }
+    }
+    let series = match *id {
+        Some(series) => series,
+        None => *id.insert(series_id(transaction, key)?),
+    };
+    let insert = "INSERT INTO chunk (series, first, last, points, data) VALUES (?, ?, ?, ?, ?)";
+    let values = params![series, chunk.first, chunk.last, points, chunk.data];
+    transaction.prepare_cached(insert)?.insert(values)
+}
+
+fn series_id(transaction: &Transaction<'_>, key: &[u8]) -> rusqlite::Result<i64> {
+    let measurement = parse_key(key).map_or("", |(measurement, _)| measurement);
+    let insert = "INSERT INTO series (measurement, key) VALUES (?, ?) ON CONFLICT (key) DO NOTHING";
+    transaction.prepare_cached(insert)?.execute(params![measurement, key])?;
+    let select = "SELECT id FROM series WHERE key = ?";
+    transaction.prepare_cached(select)?.query_row([key], |row| row.get(0))
+}
+
+/// Inserts waiting records; gives the id of the last.
+fn insert_logs(transaction: &Transaction<'_>, waiting: &[u8], last: i64) -> rusqlite::Result<i64> {
+    let insert = "INSERT INTO log (id, time, level, version, workflow, node, request, message) \
+                  VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let mut statement = transaction.prepare_cached(insert)?;
+    let mut cursor = Cursor::new(waiting);
+    let mut id = last;
+    while let Some(record) = read_record(&mut cursor) {
+        id += 1;
+        let level = record.level as u8;
+        statement.execute(params![
+            id,
+            record.time,
+            level,
+            record.version,
+            record.workflow,
+            record.node,
+            record.request,
+            record.message,
+        ])?;
+    }
+    Ok(id)
+}

@@ -1,0 +1,109 @@
+//! Measurements and logs on their way to the database.
+//!
+//! - [`bell`]: wakes the writer.
+//! - [`batch`]: what the writer holds until it writes it.
+//! - [`writer`]: the thread that writes.
+//! - [`retention`]: removing what is too old or too much.
+
+mod batch;
+mod bell;
+mod retention;
+mod writer;
+
+pub(crate) use writer::Writer;
+
+use crate::{
+    intake::{Intake, Pushed},
+    log::{LogRecord, put_record},
+};
+use bell::Bell;
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64},
+    thread,
+};
+use tokio::sync::oneshot;
+
+/// What callers and the writer share.
+#[derive(Debug)]
+pub(crate) struct Telemetry {
+    points: Intake,
+    logs: Intake,
+    bell: Bell,
+    closed: AtomicBool,
+    points_written: AtomicU64,
+    logs_written: AtomicU64,
+}
+
+/// What became of measurements and logs since the store was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Points in the database.
+    pub points_written: u64,
+    /// Points that found the buffer full, or that could not be written.
+    pub points_dropped: u64,
+    /// Log records in the database.
+    pub logs_written: u64,
+    /// Log records that found the buffer full, or that could not be written.
+    pub logs_dropped: u64,
+}
+
+impl Telemetry {
+    /// Buffers of `size` bytes each.
+    pub(crate) fn new(size: usize) -> Self {
+        let shards = thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
+        Self {
+            points: Intake::new(shards, size),
+            // One shard keeps the records in the order in which they came.
+            logs: Intake::new(1, size),
+            bell: Bell::default(),
+            closed: AtomicBool::new(false),
+            points_written: AtomicU64::new(0),
+            logs_written: AtomicU64::new(0),
+        }
+    }
+
+    /// Lets `encode` append one point.
+    pub(crate) fn measure(&self, encode: impl FnOnce(&mut Vec<u8>)) {
+        self.push(&self.points, encode);
+    }
+
+    pub(crate) fn log(&self, record: &LogRecord<'_>) {
+        self.push(&self.logs, |out| put_record(out, record));
+    }
+
+    fn push(&self, intake: &Intake, encode: impl FnOnce(&mut Vec<u8>)) {
+        use std::sync::atomic::Ordering::Relaxed;
+        if self.closed.load(Relaxed) {
+            intake.drop_counted(1);
+            return;
+        }
+        match intake.push(encode) {
+            Pushed::Waits | Pushed::Dropped => {}
+            Pushed::First => self.bell.ring(|calls| calls.first = true),
+            Pushed::Urgent => self.bell.ring(|calls| calls.urgent = true),
+        }
+    }
+
+    /// Asks the writer to write what waits; the receiver hears when it did, or that it ended.
+    pub(crate) fn flush(&self) -> oneshot::Receiver<()> {
+        let (done, receiver) = oneshot::channel();
+        if !self.closed.load(std::sync::atomic::Ordering::Acquire) {
+            self.bell.ring(|calls| calls.flushes.push(done));
+        }
+        receiver
+    }
+
+    pub(crate) fn close(&self) {
+        self.bell.ring(|calls| calls.close = true);
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        use std::sync::atomic::Ordering::Relaxed;
+        Counters {
+            points_written: self.points_written.load(Relaxed),
+            points_dropped: self.points.dropped(),
+            logs_written: self.logs_written.load(Relaxed),
+            logs_dropped: self.logs.dropped(),
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Removing measurements and logs that are too old or too much, in small steps between commits.
+
+use crate::{clock, options::Retention};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
+use std::time::Duration;
+
+/// How long to wait after nothing was left to do.
+pub(super) const PAUSE: Duration = Duration::from_secs(10);
+/// How long to wait between two steps of one cleaning: commits come first.
+const BREATH: Duration = Duration::from_millis(20);
+/// How much one step removes at most: some milliseconds of work.
+const CHUNKS: i64 = 100;
+const LOGS: i64 = 2000;
+/// How many pages a step gives back to the disk.
+const PAGES: i64 = 512;
+/// How far below the limit cleaning goes on, in 64ths of it, so that it does not begin anew at once.
+const SLACK: u64 = 2;
+
+/// Keeps the database within its limits.
+#[derive(Debug)]
+pub(super) struct Retainer {
+    limits: Retention,
+    /// Whether the size was over its limit, and is not far enough below it yet.
+    shrinking: bool,
+}
+
+/// What a step did.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Whether series without points were removed.
+    pub(super) removed_series: bool,
+    /// When to come again.
+    pub(super) wait: Duration,
+}
+
+impl Retainer {
+    pub(super) fn new(limits: Retention) -> Self {
+        Self { limits, shrinking: false }
+    }
+
+    /// Does a little of what is to do.
+    pub(super) fn step(&mut self, connection: &mut Connection) -> rusqlite::Result<Step> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut removed = match self.limits.age {
+            Some(age) => remove_before(&transaction, clock::now().saturating_sub(clock::nanos(age)))?,
+            None => 0,
+        };
+        if removed == 0 && self.is_too_large(&transaction)? {
+            removed = remove_oldest(&transaction)?;
+        }
+        let removed_series = removed > 0 && remove_empty_series(&transaction)? > 0;
+        transaction.commit()?;
+        let freed = give_back(connection)?;
+        Ok(Step { removed_series, wait: if removed > 0 || freed { BREATH } else { PAUSE } })
+    }
+
+    fn is_too_large(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
+        let Some(limit) = self.limits.size else { return Ok(false) };
+        let size = used_bytes(connection)?;
+        let low = limit - limit / 64 * SLACK;
+        self.shrinking = size > limit || self.shrinking && size > low;
+        Ok(self.shrinking)
+    }
+}
+
+/// Bytes that hold data.
+fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let used = (number("page_count")? - number("freelist_count")?) * number("page_size")?;
+    Ok(used.max(0).cast_unsigned())
+}
+
+/// Removes some of what is older than a time.
+fn remove_before(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usize> {
+    Ok(remove_chunks(transaction, time)? + remove_logs(transaction, time)?)
+}
+
+fn remove_chunks(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM chunk WHERE id IN (SELECT id FROM chunk WHERE last < ? ORDER BY last LIMIT ?)";
+    transaction.prepare_cached(sql)?.execute([time, CHUNKS])
+}
+
+/// The newest record stays: the ids of later ones go on from it.
+fn remove_logs(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM log WHERE id < (SELECT max(id) FROM log) \
+               AND id IN (SELECT id FROM log WHERE time < ? ORDER BY time LIMIT ?)";
+    transaction.prepare_cached(sql)?.execute([time, LOGS])
+}
+
+/// Removes some of the oldest points and records, of both what is older.
+fn remove_oldest(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
+    let nth = |sql: &str, skip: i64| {
+        transaction.prepare_cached(sql)?.query_row([skip], |row| row.get::<_, i64>(0)).optional()
+    };
+    let chunks = "SELECT last FROM chunk ORDER BY last LIMIT 1 OFFSET ?";
+    let logs = "SELECT time FROM log ORDER BY time LIMIT 1 OFFSET ?";
+    let ends = [nth(chunks, CHUNKS)?, nth(logs, LOGS)?];
+    // Where fewer than a step's worth is left of one kind, the other sets the pace.
+    let end = ends.into_iter().flatten().min();
+    match end {
+        Some(end) => remove_before(transaction, end.saturating_add(1)),
+        None => remove_before(transaction, i64::MAX),
+    }
+}
+
+fn remove_empty_series(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM chunk WHERE chunk.series = series.id)";
+    transaction.prepare_cached(sql)?.execute([])
+}
+
+/// Gives some free pages back; whether there are more.
+fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
+    let free = || connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
+    if free()? < PAGES {
+        return Ok(false);
+    }
+    connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+    Ok(free()? >= PAGES)
+}

@@ -1,0 +1,213 @@
+//! The thread that writes measurements and logs.
+//!
+//! It commits everything that waits once per interval. What cannot be written is dropped and
+//! counted, never retried: new data matters more, and the next commit succeeds as soon as the disk
+//! lets it.
+
+use super::{
+    Telemetry,
+    batch::{Batch, Held},
+    bell::Calls,
+    retention::{Retainer, Step},
+};
+use crate::{
+    database::{self, TELEMETRY},
+    error::Error,
+    options::Options,
+};
+use rusqlite::{Connection, TransactionBehavior};
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::Ordering::{Relaxed, Release},
+    },
+    time::{Duration, Instant},
+};
+
+/// The least time between two reports of dropped data.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+
+/// Owns the database of measurements and logs.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    shared: Arc<Telemetry>,
+    connection: Connection,
+    path: PathBuf,
+    interval: Duration,
+    batch: Batch,
+    /// When what waits is written.
+    flush_at: Option<Instant>,
+    retainer: Retainer,
+    retain_at: Instant,
+    /// What was reported as dropped before, and when.
+    reported: (Held, Option<Instant>),
+    failure: Option<Error>,
+    spare: Vec<u8>,
+}
+
+/// Tells callers, however the writer ends, that nobody writes any more.
+struct Closing(Arc<Telemetry>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.closed.store(true, Release);
+        // Dropping those who wait for a flush wakes them.
+        drop(self.0.bell.wait(Instant::now()));
+    }
+}
+
+impl Writer {
+    /// Opens the database.
+    pub(crate) fn open(folder: &Path, options: &Options, shared: Arc<Telemetry>) -> Result<Self, Error> {
+        let connection = database::open_writer(folder, &TELEMETRY, options.file_limit)?;
+        let path = TELEMETRY.path(folder);
+        let batch = Batch::new(&connection).map_err(|source| database::failure(&path, source))?;
+        Ok(Self {
+            shared,
+            connection,
+            path,
+            interval: options.flush_interval,
+            batch,
+            flush_at: None,
+            retainer: Retainer::new(options.retention),
+            retain_at: Instant::now(),
+            reported: (Held::default(), None),
+            failure: None,
+            spare: Vec::new(),
+        })
+    }
+
+    /// Writes until the store is closed, and then what is left.
+    pub(crate) fn run(mut self) {
+        let closing = Closing(Arc::clone(&self.shared));
+        loop {
+            let calls = self.shared.bell.wait(self.flush_at.unwrap_or(self.retain_at).min(self.retain_at));
+            if calls.close {
+                // Callers see it before the last round, so that nothing comes after it.
+                self.shared.closed.store(true, Release);
+            }
+            self.round(&calls);
+            self.report();
+            let close = calls.close;
+            calls.flushes.into_iter().for_each(|done| _ = done.send(()));
+            if close {
+                break;
+            }
+        }
+        drop(closing);
+        self.checkpoint();
+    }
+
+    fn round(&mut self, calls: &Calls) {
+        let now = Instant::now();
+        let due = self.flush_at.is_some_and(|at| at <= now);
+        let asked = calls.close || !calls.flushes.is_empty();
+        if due || asked || calls.urgent {
+            self.take_in();
+        }
+        if due || asked || self.batch.is_large() {
+            self.write();
+            self.flush_at = None;
+        }
+        if calls.first || calls.urgent {
+            self.flush_at.get_or_insert(now + self.interval);
+        }
+        if self.retain_at <= now && !asked {
+            self.retain();
+        }
+    }
+
+    fn take_in(&mut self) {
+        let Self { shared, batch, spare, .. } = self;
+        shared.points.drain(spare, |rows, count| batch.add_points(rows, count));
+        shared.logs.drain(spare, |records, count| batch.add_logs(records, count));
+    }
+
+    fn write(&mut self) {
+        let held = self.batch.held();
+        if held == Held::default() {
+            return;
+        }
+        let written = self.commit();
+        self.batch.clear(written.is_ok());
+        match written {
+            Ok(()) => {
+                self.shared.points_written.fetch_add(held.points, Relaxed);
+                self.shared.logs_written.fetch_add(held.logs, Relaxed);
+            }
+            Err(source) => {
+                self.shared.points.drop_counted(held.points);
+                self.shared.logs.drop_counted(held.logs);
+                self.failure = Some(database::failure(&self.path, source));
+            }
+        }
+    }
+
+    fn commit(&mut self) -> rusqlite::Result<()> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.batch.write(&transaction)?;
+        transaction.commit()
+    }
+
+    fn retain(&mut self) {
+        let step = self.retainer.step(&mut self.connection);
+        let wait = match step {
+            Ok(Step { removed_series, wait }) => {
+                if removed_series {
+                    self.batch.forget_ids();
+                }
+                wait
+            }
+            Err(source) => {
+                self.failure = Some(database::failure(&self.path, source));
+                retention_pause()
+            }
+        };
+        self.retain_at = Instant::now() + wait;
+    }
+
+    /// Says, at most every few seconds, what was dropped since it was said last.
+    fn report(&mut self) {
+        let (before, at) = self.reported;
+        let dropped = Held { points: self.shared.points.dropped(), logs: self.shared.logs.dropped() };
+        if dropped == before && self.failure.is_none() {
+            return;
+        }
+        if at.is_some_and(|at| at.elapsed() < REPORT_EVERY) {
+            return;
+        }
+        let (points, logs) = (dropped.points - before.points, dropped.logs - before.logs);
+        match self.failure.take() {
+            Some(error) => {
+                let error = error_chain(&error);
+                tracing::warn!(points, logs, error, "measurements and logs could not be written");
+            }
+            None => tracing::warn!(points, logs, "measurements and logs were dropped: the buffer was full"),
+        }
+        self.reported = (dropped, Some(Instant::now()));
+    }
+
+    /// Leaves one file behind, without a log to replay.
+    fn checkpoint(&self) {
+        let truncated = self.connection.pragma(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()));
+        if let Err(error) = truncated {
+            tracing::debug!(%error, "the telemetry's log was left to the next start");
+        }
+    }
+}
+
+fn retention_pause() -> Duration {
+    super::retention::PAUSE
+}
+
+/// An error with its causes, on one line.
+fn error_chain(error: &Error) -> String {
+    let mut text = error.to_string().replace('\n', "; ");
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,179 @@
+//! Writing and reading through real files.
+
+use bson::{Bson, Document, doc, oid::ObjectId};
+use futures::{StreamExt, TryStreamExt};
+use krt_store::{Error, Fault, FindLimits, Options, Reader, Store, Writer};
+use std::{path::Path, time::Duration};
+use tempfile::TempDir;
+
+fn open(folder: &Path) -> (Store, Writer) {
+    Store::open(folder, &Options::default()).unwrap()
+}
+
+async fn find(reader: &Reader, collection: &str, query: Document, limits: FindLimits) -> Vec<Document> {
+    let found = reader.find(collection, &query, limits).unwrap();
+    found.map(|raw| Document::try_from(&*raw.unwrap()).map_err(|e| e.to_string())).try_collect().await.unwrap()
+}
+
+#[tokio::test]
+async fn documents_are_found_as_they_were_saved() {
+    let folder = TempDir::new().unwrap();
+    let (store, writer) = open(folder.path());
+    let date = bson::DateTime::from_millis(1_700_000_000_123);
+    let document = doc! { "b": 1_i32, "a": 2_i64, "f": 1.0, "when": date, "nested": { "list": [1, "x", null] } };
+    let id = store.save("things", document.clone()).await.unwrap();
+    assert!(matches!(id, Bson::ObjectId(_)));
+
+    let mut expected = doc! { "_id": id.clone() };
+    expected.extend(document);
+    let by_id = find(store.reader(), "things", doc! { "_id": id }, FindLimits::default()).await;
+    assert_eq!(by_id, [expected.clone()]);
+    assert_eq!(find(store.reader(), "things", doc! { "nested.list": "x" }, FindLimits::default()).await, [expected]);
+    assert!(find(store.reader(), "things", doc! { "a": 3 }, FindLimits::default()).await.is_empty());
+    assert!(find(store.reader(), "nothing", doc! {}, FindLimits::default()).await.is_empty());
+    writer.close();
+
+    let later = Reader::open(folder.path()).unwrap();
+    assert_eq!(find(&later, "things", doc! {}, FindLimits::default()).await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_id_is_taken_once() {
+    let folder = TempDir::new().unwrap();
+    let (store, _writer) = open(folder.path());
+    store.save("a", doc! { "_id": 1 }).await.unwrap();
+    store.save("b", doc! { "_id": 1 }).await.unwrap();
+    for same in [Bson::Int32(1), Bson::Int64(1), Bson::Double(1.0)] {
+        let error = store.save("a", doc! { "_id": same }).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("the collection `a` has a document with the `_id` {} already", match &error {
+            Error::Duplicate { id, .. } => id.clone(),
+            other => panic!("{other}"),
+        }));
+        assert_eq!(error.fault(), Fault::Caller);
+    }
+    assert_eq!(find(store.reader(), "a", doc! {}, FindLimits::default()).await, [doc! { "_id": 1 }]);
+}
+
+#[tokio::test]
+async fn many_saves_at_once_are_all_kept_in_order() {
+    let folder = TempDir::new().unwrap();
+    let (store, _writer) = open(folder.path());
+    let saves = (0..2000).map(|n| {
+        let store = store.clone();
+        async move { store.save("many", doc! { "n": n, "id": ObjectId::new() }).await.unwrap() }
+    });
+    let ids: Vec<_> = futures::stream::iter(saves).buffer_unordered(64).collect().await;
+    assert_eq!(ids.len(), 2000);
+    let all = find(store.reader(), "many", doc! {}, FindLimits::default()).await;
+    assert_eq!(all.len(), 2000);
+
+    let limits = FindLimits { skip: 5, limit: Some(3), newest_first: false };
+    assert_eq!(find(store.reader(), "many", doc! {}, limits).await, all[5..8]);
+    let limits = FindLimits { limit: Some(2), newest_first: true, ..FindLimits::default() };
+    let mut last: Vec<_> = all[1998..].to_vec();
+    last.reverse();
+    assert_eq!(find(store.reader(), "many", doc! {}, limits).await, last);
+}
+
+#[tokio::test]
+async fn a_search_does_not_see_what_comes_after_it() {
+    let folder = TempDir::new().unwrap();
+    let (store, _writer) = open(folder.path());
+    for n in 0..600 {
+        store.save("c", doc! { "n": n }).await.unwrap();
+    }
+    let mut found = Box::pin(store.reader().find("c", &doc! {}, FindLimits::default()).unwrap());
+    found.next().await.unwrap().unwrap();
+    store.save("c", doc! { "n": 600 }).await.unwrap();
+    assert_eq!(found.count().await, 599);
+}
+
+#[tokio::test]
+async fn one_process_writes() {
+    let folder = TempDir::new().unwrap();
+    let (_store, writer) = open(folder.path());
+    let error = Store::open(folder.path(), &Options::default()).unwrap_err();
+    assert!(matches!(&error, Error::InUse { path } if path == folder.path()), "{error}");
+    assert!(error.to_string().contains("hint: "), "{error}");
+    writer.close();
+    let _again = open(folder.path());
+}
+
+#[tokio::test]
+async fn a_closed_store_refuses() {
+    let folder = TempDir::new().unwrap();
+    let (store, writer) = open(folder.path());
+    writer.close();
+    assert!(matches!(store.save("a", doc! {}).await, Err(Error::Closed)));
+    assert!(matches!(store.flush().await, Err(Error::Closed)));
+    store.measure(&krt_store::Point { measurement: "m", tags: &[], fields: &[("f", 1_i64.into())], time: 0 }).unwrap();
+    assert_eq!(store.counters().points_dropped, 1);
+}
+
+#[test]
+fn nothing_to_read_is_said() {
+    let folder = TempDir::new().unwrap();
+    let error = Reader::open(folder.path()).unwrap_err();
+    assert!(matches!(&error, Error::Missing { path } if path == folder.path()), "{error}");
+}
+
+#[test]
+fn a_damaged_file_is_named() {
+    for file in ["telemetry.db", "documents.db"] {
+        let folder = TempDir::new().unwrap();
+        open(folder.path()).1.close();
+        let path = folder.path().join(file);
+        std::fs::write(&path, "this is no database, but a text that somebody put here by mistake".repeat(100)).unwrap();
+        let damaged = |error: &Error| matches!(error, Error::Damaged { path: named, .. } if *named == path);
+        let error = Store::open(folder.path(), &Options::default()).unwrap_err();
+        assert!(damaged(&error), "{error}");
+        let error = Reader::open(folder.path()).unwrap_err();
+        assert!(damaged(&error), "{error}");
+    }
+}
+
+#[test]
+fn a_foreign_or_newer_file_is_refused() {
+    let folder = TempDir::new().unwrap();
+    open(folder.path()).1.close();
+    let path = folder.path().join("documents.db");
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 7).unwrap();
+    let error = Store::open(folder.path(), &Options::default()).unwrap_err();
+    assert!(matches!(error, Error::Newer { found: 7, known: 1, .. }), "{error}");
+
+    rusqlite::Connection::open(&path).unwrap().pragma_update(None, "application_id", 7).unwrap();
+    let error = Store::open(folder.path(), &Options::default()).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_saves_and_nothing_else() {
+    let folder = TempDir::new().unwrap();
+    let options = Options { file_limit: Some(256 << 10), flush_interval: Duration::from_millis(1), ..Options::default() };
+    let (store, writer) = Store::open(folder.path(), &options).unwrap();
+    let large = || doc! { "x": "y".repeat(20_000) };
+    let mut saved = 0;
+    let error = loop {
+        match store.save("a", large()).await {
+            Ok(_) => saved += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, Error::Full { .. }), "{error}");
+    assert_eq!(error.fault(), Fault::Operator);
+    assert_eq!(find(store.reader(), "a", doc! {}, FindLimits::default()).await.len(), saved);
+
+    // Measurements and logs have a file of their own, with the same limit.
+    let text = "z".repeat(50_000);
+    while store.counters().points_dropped == 0 {
+        let fields = [("text", text.as_str().into()), ("n", 1_i64.into())];
+        store.measure(&krt_store::Point { measurement: "m", tags: &[], fields: &fields, time: 0 }).unwrap();
+        store.flush().await.unwrap();
+    }
+    assert!(store.counters().points_written > 0);
+    writer.close();
+
+    // Once there is room again, so is everything.
+    let (store, _writer) = open(folder.path());
+    store.save("a", large()).await.unwrap();
+}

@@ -1,0 +1,83 @@
+"""Turns what handlers return into an encoded `google.protobuf.Any`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import AnswerError
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from ._frames import Hello
+
+_TYPE_URL = b"\x0a"
+_VALUE = b"\x12"
+_PREFIX = "type.googleapis.com/"
+_ANY = "google.protobuf.Any"
+_LONGEST_BEGIN = 1024
+"""Bytes of a frame that are left for what stands around a message."""
+
+
+class Packer:
+    """Packs messages; what an `Any` of each class begins with is kept.
+
+    An `Any` goes out as it is, since a node that only passes a message on has nothing to wrap.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._begins: dict[type[Message], bytes] = {}
+
+    @classmethod
+    def within(cls, hello: Hello) -> Packer:
+        """Keeps to the engine's limits."""
+        return cls(min(hello.max_message, hello.max_frame - _LONGEST_BEGIN))
+
+    def pack(self, message: Any) -> tuple[bytes, bytes]:
+        """Returns what stands before the message's own bytes, and those."""
+        begin = self._begins.get(message.__class__)
+        if begin is None:
+            begin = self._learn(message)
+        body: bytes = message.SerializeToString()
+        size = len(body)
+        if size > self._limit:
+            raise AnswerError(
+                f"the answer, a `{message.DESCRIPTOR.full_name}`, has {size} bytes, "
+                f"more than the limit of {self._limit} bytes"
+            )
+        if not begin:
+            return b"", body
+        return begin + (_ONE_BYTE[size] if size < 0x80 else varint(size)), body
+
+    def _learn(self, message: Any) -> bytes:
+        name = _full_name(message)
+        url = (_PREFIX + name).encode()
+        begin = b"" if name == _ANY else _TYPE_URL + varint(len(url)) + url + _VALUE
+        self._begins[message.__class__] = begin
+        return begin
+
+
+def _full_name(message: Any) -> str:
+    from google.protobuf.message import Message
+
+    if isinstance(message, Message):
+        return str(message.DESCRIPTOR.full_name)
+    kind = type(message)
+    raise AnswerError(
+        f"a protobuf message was expected, not {message!r:.80} of type `{kind.__module__}."
+        f"{kind.__qualname__}`; hint: build a message of the `.proto` and return that"
+    )
+
+
+def varint(number: int) -> bytes:
+    """Protobuf's encoding of a number that is not negative."""
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+_ONE_BYTE = [bytes((size,)) for size in range(0x80)]

@@ -1,0 +1,81 @@
+"""Calls to the engine that are answered: SAVE and FIND."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING
+
+from . import _frames
+from ._delivery import open_id
+
+if TYPE_CHECKING:
+    from ._frames import Frame
+    from ._link import Link
+
+
+class CallFailed(Exception):
+    """The engine answered a call with FAILED; the text says why."""
+
+
+class _Call:
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[list[bytes]] = self.loop.create_future()
+        self.documents: list[bytes] = []
+
+    def end(self, reason: str | None) -> None:
+        if self.future.done():
+            return
+        if reason is None:
+            self.future.set_result(self.documents)
+        else:
+            self.future.set_exception(CallFailed(reason))
+
+
+class Calls:
+    """The calls that wait for an answer. They may come from any thread with an event loop."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._made = itertools.count()
+        self._waiting: dict[int, _Call] = {}
+
+    async def call(self, kind: int, fields: bytes) -> list[bytes]:
+        """Makes a call whose JSON goes on, after the delivery, with `fields`."""
+        number, call = next(self._made) % _frames.MAX_ID + 1, _Call()
+        self._waiting[number] = call
+        self._link.send(_frames.frame(kind, number, b'{"delivery":%d,%b}' % (open_id(), fields)))
+        return await call.future
+
+    def on_document(self, frame: Frame) -> None:
+        """Keeps one document of a FIND."""
+        call = self._find(frame)
+        if not call.future.done():
+            call.documents.append(frame.body)
+
+    def on_done(self, frame: Frame) -> None:
+        """Ends a call well."""
+        self._end(frame, None)
+
+    def on_failed(self, frame: Frame) -> None:
+        """Ends a call badly."""
+        self._end(frame, frame.body.decode(errors="replace"))
+
+    def _end(self, frame: Frame, reason: str | None) -> None:
+        call = self._find(frame)
+        del self._waiting[frame.id]
+        if call.loop is asyncio.get_running_loop():
+            call.end(reason)
+            return
+        try:
+            call.loop.call_soon_threadsafe(call.end, reason)
+        except RuntimeError:
+            # The loop of the thread that called is closed: nobody waits any more.
+            return
+
+    def _find(self, frame: Frame) -> _Call:
+        call = self._waiting.get(frame.id)
+        if call is None:
+            raise _frames.Breach(f"no call {frame.id} waits for an answer")
+        return call

@@ -1,0 +1,57 @@
+"""What KRT v1 fixes for users' code: names, values and messages, in one place."""
+
+from __future__ import annotations
+
+PRECISION_S = "s"
+PRECISION_MS = "ms"
+PRECISION_US = "us"
+PRECISION_NS = "ns"
+NANOSECONDS = {PRECISION_S: 10**9, PRECISION_MS: 10**6, PRECISION_US: 10**3, PRECISION_NS: 1}
+"""How many nanoseconds one unit of each precision has."""
+
+PREDICTIONS = "classificationMetrics"
+"""The collection of predictions."""
+PREDICTION_DATE = "%Y-%m-%dT%H:%M:%S.%fZ"
+ERR_MISSING_VALUES = "missing_values"
+ERR_NEW_LABELS = "new_labels"
+PREDICTION_ERRORS = (ERR_MISSING_VALUES, ERR_NEW_LABELS)
+
+TAG_VERSION = "version"
+TAG_WORKFLOW = "workflow"
+TAG_NODE = "node"
+
+REPLIED_BEFORE = "error the message was replied previously"
+NOT_UTC = "Input date must be a UTC datetime"
+
+
+def not_text(method: str, argument: str, value: object) -> str:
+    """The message for an argument that is not a text, or is empty."""
+    return f"[ctx.{method}] invalid '{argument}'='{value}', must be a nonempty string"
+
+
+def not_query(value: object) -> str:
+    """The message for a query that is not a dict, or is empty."""
+    return f"[ctx.db.find] invalid 'query'='{value}', must be a nonempty dict"
+
+
+def not_found(reason: str) -> str:
+    """The message for a search that failed."""
+    return f"[ctx.db.find] error getting data from MongoDB: {reason}"
+
+
+def not_saved(reason: str) -> str:
+    """The message for a document that could not be saved."""
+    return f"[ctx.db.save] error saving the document: {reason}"
+
+
+def not_a_prediction_error(value: object) -> str:
+    """The message for a prediction's error that KRT v1 does not know."""
+    known = ",".join(PREDICTION_ERRORS)
+    return (
+        f"[ctx.prediction.save] invalid value for metric error {value} should be one of '{known}'"
+    )
+
+
+def not_predicted(reason: str) -> str:
+    """The message for a prediction that could not be saved."""
+    return f"[ctx.prediction.save] error saving the prediction: {reason}"

@@ -1,0 +1,52 @@
+"""`ctx.db`: documents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Mapping
+
+from . import _contract, _documents
+from ._calls import CallFailed
+from .errors import DatabaseError, InvalidArgument
+
+if TYPE_CHECKING:
+    from ._effects import Effects
+
+
+class Database:
+    """Saves and finds documents in the version's own database."""
+
+    def __init__(self, effects: Effects) -> None:
+        self._effects = effects
+
+    async def save(self, coll: str, data: Mapping[str, Any]) -> None:
+        """Saves a document, and returns once the store has it.
+
+        Raises `InvalidArgument`, `DocumentError` for a value that cannot be stored, and
+        `DatabaseError` if the store fails.
+        """
+        _check_collection("db.save", coll)
+        if not isinstance(data, Mapping):
+            raise InvalidArgument(f"[ctx.db.save] invalid 'data'='{data!r:.80}', must be a dict")
+        try:
+            await self._effects.save(coll, _documents.encode(data))
+        except CallFailed as failure:
+            raise DatabaseError(_contract.not_saved(str(failure))) from None
+
+    async def find(self, coll: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns the documents that match a MongoDB query.
+
+        Dates in them are naive and UTC, ids are texts. Raises as `save` does.
+        """
+        _check_collection("db.find", coll)
+        if not isinstance(query, Mapping) or not query:
+            raise InvalidArgument(_contract.not_query(query))
+        try:
+            found = await self._effects.find(coll, _documents.encode(query))
+        except CallFailed as failure:
+            raise DatabaseError(_contract.not_found(str(failure))) from None
+        return [_documents.decode(document) for document in found]
+
+
+def _check_collection(method: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise InvalidArgument(_contract.not_text(method, "collection", value))

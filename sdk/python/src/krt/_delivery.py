@@ -1,0 +1,34 @@
+"""The message in work: what the host knows of it, and how code finds out which one it serves."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+
+class Delivery:
+    """One message that was given to this host, until its RESULT is written."""
+
+    __slots__ = ("cancelled", "early_exit", "id", "open", "replied", "task", "workflow")
+
+    def __init__(self, number: int, replied: bool, workflow: str | None) -> None:
+        self.id = number
+        self.replied = replied
+        self.workflow = workflow
+        self.early_exit = False
+        self.cancelled = False
+        self.open = True
+        self.task: asyncio.Task[None] | None = None
+
+
+current: ContextVar[Delivery | None] = ContextVar("krt_delivery", default=None)
+"""The delivery for which code runs; tasks and threads that are given a copy of the context keep it."""
+
+
+def open_id() -> int:
+    """The id for a frame of the code that runs now; 0 once its delivery is answered."""
+    delivery = current.get()
+    return delivery.id if delivery is not None and delivery.open else 0

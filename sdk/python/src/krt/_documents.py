@@ -1,0 +1,225 @@
+"""Documents as Extended JSON v2, relaxed: how dicts become bytes, and bytes dicts.
+
+What cannot be stored is an error that names the field, since "not serializable" sends a user
+searching through the whole document.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import date, datetime, timedelta, timezone
+from typing import Any, Callable, Mapping
+
+from ._dates import EPOCH, nanoseconds, parse_iso
+from .errors import DocumentError
+
+_DEEPEST = 100
+"""MongoDB nests documents so deep and no deeper."""
+_INT64 = range(-(2**63), 2**63)
+_DECIMAL_DIGITS = 34
+_DECIMAL_EXPONENTS = range(-6176, 6112)
+_GENERIC, _UUID = "00", "04"
+
+
+class ObjectId(str):
+    """The id that a store gave a document: a text that finds the document again.
+
+    It equals the text of its 24 hexadecimal digits, and in a query it stands for the id.
+    """
+
+    __slots__ = ()
+
+
+def encode(document: Mapping[str, Any]) -> bytes:
+    """Writes a document or a query. Raises `DocumentError`."""
+    value = _encode_mapping(document, "", 1)
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def decode(document: bytes) -> dict[str, Any]:
+    """Reads a document. Dates are naive and UTC, as pymongo gives them."""
+    value = json.loads(document, object_hook=_decode)
+    if not isinstance(value, dict):
+        raise ValueError("a document is a JSON object")
+    return value
+
+
+def _encode(value: Any, path: str, depth: int) -> Any:
+    kind = value.__class__
+    if value is None or kind is bool:
+        return value
+    if isinstance(value, str):
+        return _encode_text(value, path)
+    if isinstance(value, int):
+        return _encode_int(int(value), path)
+    if isinstance(value, float):
+        return _encode_float(float(value))
+    if depth >= _DEEPEST and isinstance(value, (Mapping, list, tuple)):
+        raise DocumentError(f"`{path}` is nested more than {_DEEPEST} levels deep")
+    if isinstance(value, Mapping):
+        return _encode_mapping(value, path, depth + 1)
+    if isinstance(value, (list, tuple)):
+        return [_encode(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+    return _encode_special(value, path, depth)
+
+
+def _encode_mapping(value: Any, path: str, depth: int) -> dict[str, Any]:
+    encoded = {}
+    for key, item in value.items():
+        if not isinstance(key, str):
+            where = f"in `{path}`" if path else "at the top"
+            raise DocumentError(
+                f"a key {where} is {key!r:.40}, a `{type(key).__name__}`; hint: use `str({key!r:.40})`"
+            )
+        inner = f"{path}.{key}" if path else key
+        encoded[_encode_key(key, inner)] = _encode(item, inner, depth)
+    return encoded
+
+
+def _encode_key(key: str, path: str) -> str:
+    if "\0" in key:
+        raise DocumentError(f"the key {path!r} has a null character")
+    plain: str = _encode_text(key, path) if key.__class__ is str else str(key)
+    return plain
+
+
+def _encode_text(value: str, path: str) -> Any:
+    if value.__class__ is ObjectId:
+        return {"$oid": str(value)}
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise DocumentError(f"`{path!a}` is no valid text: {error.reason}") from None
+    return value
+
+
+def _encode_int(value: int, path: str) -> int:
+    if value not in _INT64:
+        raise DocumentError(
+            f"`{path}` is {value:.3e}, more than 64 bits hold; hint: store it as text or a float"
+            if abs(value) < 10**300
+            else f"`{path}` is a number of {value.bit_length()} bits, of which 64 can be stored"
+        )
+    return value
+
+
+def _encode_float(value: float) -> Any:
+    if math.isfinite(value):
+        return value
+    name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return {"$numberDouble": name}
+
+
+def _encode_date(value: datetime) -> dict[str, Any]:
+    milliseconds = nanoseconds(value) // 1_000_000
+    moment = EPOCH + timedelta(milliseconds=milliseconds)
+    if moment.year < EPOCH.year:
+        return {"$date": {"$numberLong": str(milliseconds)}}
+    return {"$date": moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{milliseconds % 1000:03}Z"}
+
+
+def _encode_bytes(value: bytes, subtype: str) -> dict[str, Any]:
+    from base64 import b64encode
+
+    return {"$binary": {"base64": b64encode(value).decode(), "subType": subtype}}
+
+
+def _encode_decimal(value: Any, path: str) -> dict[str, Any]:
+    if value.is_finite():
+        _, digits, exponent = value.as_tuple()
+        if len(digits) > _DECIMAL_DIGITS or exponent not in _DECIMAL_EXPONENTS:
+            raise DocumentError(
+                f"`{path}` is a Decimal of {len(digits)} digits, of which {_DECIMAL_DIGITS} "
+                "can be stored; hint: round it"
+            )
+    elif value.is_nan():
+        return {"$numberDecimal": "NaN"}
+    return {"$numberDecimal": str(value)}
+
+
+def _encode_special(value: Any, path: str, depth: int) -> Any:
+    """Values by what they are called, so that nothing is imported to recognise them."""
+    try:
+        if isinstance(value, datetime):
+            return _encode_date(value)
+    except ValueError:
+        raise DocumentError(f"`{path}` is {value!r:.40}, which is no date") from None
+    if isinstance(value, date):
+        return _encode_date(datetime(value.year, value.month, value.day, tzinfo=timezone.utc))
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return _encode_bytes(bytes(value), _GENERIC)
+    name = f"{type(value).__module__}.{type(value).__name__}"
+    if name == "uuid.UUID":
+        return _encode_bytes(value.bytes, _UUID)
+    if name == "decimal.Decimal":
+        return _encode_decimal(value, path)
+    if name == "bson.objectid.ObjectId":
+        return {"$oid": str(value)}
+    if name == "bson.decimal128.Decimal128":
+        return {"$numberDecimal": str(value)}
+    plain = plain_of(value)
+    if plain is not value:
+        return _encode(plain, path, depth)
+    raise DocumentError(f"`{path}` is a `{name}`, which cannot be stored{_hint(value)}")
+
+
+def plain_of(value: Any) -> Any:
+    """Python's own value of one of numpy's; anything else as it is."""
+    if not type(value).__module__.startswith("numpy"):
+        return value
+    convert: Callable[[], Any] | None = getattr(value, "tolist", None)
+    return value if convert is None else convert()
+
+
+def _hint(value: Any) -> str:
+    if isinstance(value, (set, frozenset)):
+        return "; hint: make it a list"
+    if hasattr(value, "SerializeToString"):
+        return "; hint: use google.protobuf.json_format.MessageToDict"
+    return "; hint: store its fields, or its text"
+
+
+def _decode(value: dict[str, Any]) -> Any:
+    if len(value) != 1:
+        return value
+    [(key, inner)] = value.items()
+    if key[:1] != "$":
+        return value
+    read = _READERS.get(key)
+    return value if read is None else read(inner)
+
+
+def _decode_date(inner: Any) -> datetime:
+    if isinstance(inner, int):
+        return (EPOCH + timedelta(milliseconds=inner)).replace(tzinfo=None)
+    return parse_iso(inner).astimezone(timezone.utc).replace(tzinfo=None)
+
+
+def _decode_binary(inner: Any) -> Any:
+    from base64 import b64decode
+
+    value = b64decode(inner["base64"])
+    if inner["subType"] != _UUID:
+        return value
+    from uuid import UUID
+
+    return UUID(bytes=value)
+
+
+def _decode_decimal(inner: str) -> Any:
+    from decimal import Decimal
+
+    return Decimal(inner)
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "$oid": ObjectId,
+    "$date": _decode_date,
+    "$binary": _decode_binary,
+    "$numberInt": int,
+    "$numberLong": int,
+    "$numberDouble": float,
+    "$numberDecimal": _decode_decimal,
+}

@@ -1,0 +1,205 @@
+"""The node protocol's frames: numbers, layouts, and how a stream is cut into them.
+
+`protocol/README.md` says what each frame means. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from struct import Struct
+from typing import Any, NamedTuple
+
+PROTOCOL = 1
+"""The version of the node protocol that this package speaks."""
+
+# From the engine.
+HELLO, DELIVER, CANCEL, DONE, DOCUMENT, FAILED, STOP = range(1, 8)
+# From the host.
+READY, BROKEN, RESULT, EARLY_REPLY, LOG, MEASUREMENT, SAVE, FIND = range(64, 72)
+
+# The status of a RESULT.
+ANSWER, NONE, ERROR, CANCELLED = range(4)
+# The level of a LOG.
+DEBUG, INFO, WARN, FAULT, PLAIN = range(5)
+
+REPLIED = 1
+"""The flag of a DELIVER whose request was replied to before."""
+
+MAX_ID = 0xFFFF_FFFF
+
+_SIZE = 4
+_SMALLEST = 5
+_FROM_ENGINE = range(HELLO, STOP + 1)
+_HEADER = Struct("<IBI")
+_DELIVER = Struct("<BHBH")
+_RESULT = Struct("<IBIBBQQ")
+_LOG = Struct("<IBIBQ")
+
+OVERHEAD = _SMALLEST
+"""What `size` counts of a frame before its body."""
+CALL_OVERHEAD = OVERHEAD + len('{"delivery":4294967295,}')
+"""What `size` counts of a SAVE, a FIND or a MEASUREMENT beside its fields."""
+RESULT_OVERHEAD = _RESULT.size - _SIZE
+"""What `size` counts of a RESULT before its last part."""
+LOG_OVERHEAD = _LOG.size - _SIZE
+"""What `size` counts of a LOG before its text."""
+
+_header = _HEADER.pack
+_deliver = _DELIVER.unpack_from
+_result = _RESULT.pack
+_log = _LOG.pack
+
+
+class Breach(Exception):
+    """The engine sent what the protocol does not allow."""
+
+
+class Frame(NamedTuple):
+    """One frame of the engine's."""
+
+    kind: int
+    id: int
+    body: bytes
+
+
+class Cutter:
+    """Cuts a stream of bytes into frames.
+
+    A frame that comes in many pieces is joined once, however many they are.
+    """
+
+    def __init__(self) -> None:
+        self.max_frame = MAX_ID
+        self._pieces: list[bytes] = []
+        self._held = 0
+        self._wanted = 0
+
+    @property
+    def missing(self) -> int:
+        """How many bytes the frame that has begun still lacks, as far as is known."""
+        return max(self._wanted - self._held, 0)
+
+    @property
+    def inside(self) -> bool:
+        """Whether a frame has begun and not ended."""
+        return self._held > 0
+
+    def cut(self, data: bytes) -> list[Frame]:
+        """Takes what came and returns the frames that it completes."""
+        if self._held:
+            self._pieces.append(data)
+            self._held += len(data)
+            if self._held < self._wanted:
+                return []
+            data = b"".join(self._pieces)
+        frames = []
+        position, length = 0, len(data)
+        header = _HEADER.unpack_from
+        wanted = _HEADER.size
+        while length - position >= _HEADER.size:
+            size, kind, number = header(data, position)
+            if size < _SMALLEST or size > self.max_frame or kind not in _FROM_ENGINE:
+                raise Breach(self._describe(size, kind))
+            end = position + _SIZE + size
+            if end > length:
+                wanted = _SIZE + size
+                break
+            frames.append(Frame(kind, number, data[position + _HEADER.size : end]))
+            position = end
+        self._keep(data[position:] if position else data, wanted)
+        return frames
+
+    def _keep(self, rest: bytes, wanted: int) -> None:
+        self._pieces = [rest] if rest else []
+        self._held = len(rest)
+        self._wanted = wanted
+
+    def _describe(self, size: int, kind: int) -> str:
+        if size < _SMALLEST:
+            return f"a frame says that its size is {size}, less than {_SMALLEST}"
+        if size > self.max_frame:
+            return f"a frame has {size} bytes, more than the limit of {self.max_frame}"
+        return f"no frame of the engine's has the kind {kind}"
+
+
+@dataclass(frozen=True)
+class Hello:
+    """The engine's first frame: what this host is to run, and within which limits."""
+
+    protocol: int
+    node: str
+    version: str
+    version_id: str
+    runtime: str
+    workflows: tuple[str, ...]
+    base_path: str
+    handler_path: str
+    concurrency: int
+    max_frame: int
+    max_message: int
+    log_level: str
+    descriptors: str
+
+    @classmethod
+    def parse(cls, body: bytes) -> Hello:
+        """Reads the body; fields that are not known are passed over."""
+        try:
+            fields = json.loads(body)
+            return cls(
+                workflows=tuple(str(name) for name in fields["workflows"]),
+                **{name: int(fields[name]) for name in _HELLO_NUMBERS},
+                **{name: str(fields[name]) for name in _HELLO_TEXTS},
+            )
+        except KeyError as missing:
+            raise Breach(f"HELLO has no field {missing}") from None
+        except (ValueError, TypeError) as error:
+            raise Breach(f"HELLO does not parse: {error}") from None
+
+
+_HELLO_NUMBERS = ("protocol", "concurrency", "max_frame", "max_message")
+_HELLO_TEXTS = (
+    "node",
+    "version",
+    "version_id",
+    "runtime",
+    "base_path",
+    "handler_path",
+    "log_level",
+    "descriptors",
+)
+
+
+def parse_deliver(body: bytes) -> tuple[int, int, bytes]:
+    """Takes the body of a DELIVER apart: its flags, its workflow, its payload.
+
+    The request's id and metadata are passed over: this host needs nothing of them.
+    """
+    flags, workflow, request_size, metadata_size = _deliver(body)
+    start = _DELIVER.size + request_size + metadata_size
+    if start > len(body):
+        raise Breach("its metadata has no end")
+    return flags, workflow, body[start:]
+
+
+def frame(kind: int, number: int, body: bytes) -> bytes:
+    """One frame whose body has no layout of its own."""
+    return _header(_SMALLEST + len(body), kind, number) + body
+
+
+def result(
+    number: int, status: int, early_exit: bool, start: int, end: int, last: bytes, body: bytes
+) -> bytes:
+    """A RESULT; its last part is `last` and `body` in turn, so that an answer is joined once."""
+    size = RESULT_OVERHEAD + len(last) + len(body)
+    return _result(size, RESULT, number, status, early_exit, start, end) + last + body
+
+
+def log(number: int, level: int, time: int, text: bytes) -> bytes:
+    """A LOG."""
+    return _log(LOG_OVERHEAD + len(text), LOG, number, level, time) + text
+
+
+def json_body(value: dict[str, Any]) -> bytes:
+    """A JSON body."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

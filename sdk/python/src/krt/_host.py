@@ -1,0 +1,215 @@
+"""The host at work: frames in, the user's handler, frames out.
+
+Deliveries are handled in the order in which they come. With a concurrency of 1 the handler is
+awaited in the host's own task, which costs least; else each has a task of its own, started at once
+where Python can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections import deque
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Callable
+
+from . import _frames
+from ._answers import Packer
+from ._delivery import Delivery, current
+from ._exit import leave_for_breach
+from ._frames import Breach, Frame
+from ._user_code import describe, trace
+from ._wait import DirectWait, LoopWait
+
+if TYPE_CHECKING:
+    from ._context import Context
+    from ._frames import Hello
+    from ._user_code import Handler
+    from ._wires import Wires
+
+_READ = 64 * 1024
+_READ_MOST = 1024 * 1024
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+
+class Host:
+    """Handles what the engine delivers."""
+
+    def __init__(self, wires: Wires, hello: Hello, loop: asyncio.AbstractEventLoop) -> None:
+        from google.protobuf.any_pb2 import Any as AnyMessage
+
+        self.stopping = False
+        """Whether nothing new comes: the engine said so, or is gone."""
+        self.starting: asyncio.Task[Any] | None = None
+        """The task that runs `init`, while it does."""
+        self._socket, self._cutter, self._link, self._streams, calls = wires
+        self._workflows = hello.workflows
+        self._concurrency = hello.concurrency
+        self._read_any = AnyMessage.FromString
+        self._pack = Packer.within(hello).pack
+        self._inbox: deque[Frame] = deque()
+        self._working: dict[int, Delivery] = {}
+        self._control: dict[int, Callable[[Frame], None]] = {
+            _frames.DELIVER: self._inbox.append,
+            _frames.CANCEL: self._on_cancel,
+            _frames.DONE: calls.on_done,
+            _frames.DOCUMENT: calls.on_document,
+            _frames.FAILED: calls.on_failed,
+            _frames.STOP: self._on_stop,
+        }
+        descriptor = self._socket.fileno()
+        self._wait: DirectWait | LoopWait = (
+            DirectWait(loop, descriptor, self._receive, self._link)
+            if DirectWait.fits(loop)
+            else LoopWait(loop, descriptor, self._receive)
+        )
+
+    async def serve(self, context: Context, handler: Handler, stoppable: bool) -> None:
+        """Handles deliveries until the engine says to stop.
+
+        `stoppable` says whether a handler that was begun can be cancelled.
+        """
+        self._context = context
+        self._handler = handler
+        self._stoppable = stoppable
+        if self._concurrency == 1:
+            await self._serve_in_turn()
+        else:
+            await self._serve_at_once()
+
+    async def _serve_in_turn(self) -> None:
+        inbox, wait = self._inbox, self._wait
+        task: Any = asyncio.current_task()
+        while True:
+            while not inbox:
+                if self.stopping:
+                    return
+                await wait.wait()
+            delivery, data = self._open(inbox.popleft())
+            delivery.task = task
+            ended = await self._handle(delivery, data)
+            if delivery.cancelled and sys.version_info >= (3, 11):
+                task.uncancel()
+            if wait.owes_turn(ended):
+                await wait.turn()
+
+    async def _serve_at_once(self) -> None:
+        inbox, wait = self._inbox, self._wait
+        loop = asyncio.get_running_loop()
+        tasks: set[asyncio.Task[int]] = set()
+
+        def end(task: asyncio.Task[int]) -> None:
+            tasks.discard(task)
+            wait.wake()
+
+        while inbox or tasks or not self.stopping:
+            if not inbox or len(tasks) >= self._concurrency:
+                await wait.wait()
+                continue
+            delivery, data = self._open(inbox.popleft())
+            task = asyncio.Task(self._handle(delivery, data), loop=loop, **_EAGER)
+            if not task.done():
+                delivery.task = task
+                tasks.add(task)
+                task.add_done_callback(end)
+            if wait.owes_turn(time_ns()):
+                await wait.turn()
+
+    def _open(self, frame: Frame) -> tuple[Delivery, Any]:
+        """Takes a DELIVER apart."""
+        try:
+            flags, workflow, payload = _frames.parse_deliver(frame.body)
+            delivery = Delivery(frame.id, flags & _frames.REPLIED != 0, self._workflows[workflow])
+            data = self._read_any(payload)
+        except Exception as error:
+            leave_for_breach(f"DELIVER {frame.id} does not parse: {error}")
+        self._working[frame.id] = delivery
+        return delivery, data
+
+    async def _handle(self, delivery: Delivery, data: Any) -> int:
+        """Handles one delivery, writes its RESULT, and returns when the handler ended."""
+        current.set(delivery)
+        last = body = b""
+        start = time_ns()
+        try:
+            answer = await self._handler(self._context, data)
+            end = time_ns()
+            if answer is None:
+                status = _frames.NONE
+            else:
+                last, body = self._pack(answer)
+                status = _frames.ANSWER
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            end = time_ns()
+            status, last = self._fail(delivery, error)
+        del self._working[delivery.id]
+        self._streams.finish(delivery)
+        self._link.finish(
+            delivery,
+            _frames.result(delivery.id, status, delivery.early_exit, start, end, last, body),
+        )
+        return end
+
+    def _fail(self, delivery: Delivery, error: BaseException) -> tuple[int, bytes]:
+        """Logs an error, and returns how the RESULT tells of it."""
+        if delivery.cancelled and isinstance(error, asyncio.CancelledError):
+            return _frames.CANCELLED, b""
+        self._link.log(_frames.FAULT, time_ns(), trace(error).encode(errors="backslashreplace"))
+        text = describe(error).encode(errors="backslashreplace")
+        return _frames.ERROR, self._link.fit(text, _frames.RESULT_OVERHEAD)
+
+    def _receive(self) -> None:
+        """Reads what has come, without waiting."""
+        size = min(max(self._cutter.missing, _READ), _READ_MOST)
+        try:
+            data = self._socket.recv(size, socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            return
+        except ConnectionError:
+            data = b""
+        if not data:
+            self._on_end()
+            return
+        try:
+            for frame in self._cutter.cut(data):
+                self._control[frame.kind](frame)
+        except Breach as breach:
+            leave_for_breach(str(breach))
+        except KeyError:
+            leave_for_breach("a second HELLO came")
+
+    def _on_cancel(self, frame: Frame) -> None:
+        delivery = self._working.get(frame.id)
+        if delivery is not None:
+            if self._stoppable and delivery.task is not None and not delivery.cancelled:
+                delivery.cancelled = True
+                delivery.task.cancel()
+            return
+        for index, queued in enumerate(self._inbox):
+            if queued.kind == _frames.DELIVER and queued.id == frame.id:
+                del self._inbox[index]
+                now = time_ns()
+                self._link.send(
+                    _frames.result(frame.id, _frames.CANCELLED, False, now, now, b"", b"")
+                )
+                return
+
+    def _on_stop(self, frame: Frame) -> None:
+        self._stop()
+
+    def _on_end(self) -> None:
+        """The engine is gone: nobody waits for anything."""
+        self._wait.close()
+        self._inbox.clear()
+        for number in list(self._working):
+            self._on_cancel(Frame(_frames.CANCEL, number, b""))
+        self._stop()
+
+    def _stop(self) -> None:
+        self.stopping = True
+        if self.starting is not None:
+            self.starting.cancel()
+        self._wait.wake()

@@ -1,0 +1,125 @@
+"""The way to the engine: writes frames, from any thread, in whole and in order.
+
+A write blocks while the engine is slow. Once the engine is gone, or in a forked child, nothing is
+written any more, and logs go to standard error so that they are not lost.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+from . import _frames
+from ._delivery import open_id
+
+if TYPE_CHECKING:
+    import asyncio
+    import socket
+
+    from ._delivery import Delivery
+
+_CUT = " … (cut: there were {} bytes, more than a frame holds)"
+_STDERR = 2
+
+
+class Link:
+    """The writing side of the socket."""
+
+    def __init__(self, sock: socket.socket, max_frame: int) -> None:
+        self.armed = 0
+        """How many callbacks of this link wait in the event loop: 0 or 1."""
+        self.gone = False
+        """Whether nobody reads what is written."""
+        self._max_frame = max_frame
+        self._socket = sock
+        self._fd = sock.fileno()
+        # A finalizer or a signal's handler may log while this thread writes.
+        self._lock = threading.RLock()
+        self._writing = False
+        self._held: list[bytes] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_thread = 0
+        os.register_at_fork(after_in_child=self._forsake)
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Says which event loop runs on this thread, so that frames may be held back for a while."""
+        self._loop = loop
+        self._loop_thread = threading.get_ident()
+
+    def send(self, data: bytes) -> None:
+        """Writes frames."""
+        with self._lock:
+            self._write(data)
+
+    def finish(self, delivery: Delivery, data: bytes) -> None:
+        """Writes the RESULT of a delivery, after which no frame names it."""
+        with self._lock:
+            delivery.open = False
+            self._write(data)
+
+    def log(self, level: int, time: int, text: bytes) -> None:
+        """Writes a LOG of the code that runs now, at once: it must survive a crash."""
+        if self.gone:
+            os.write(_STDERR, text + b"\n")
+            return
+        text = self.fit(text, _frames.LOG_OVERHEAD)
+        with self._lock:
+            self._write(_frames.log(open_id(), level, time, text))
+
+    def hold(self, kind: int, body: bytes) -> None:
+        """Writes a frame of the code that runs now with the next one that cannot wait.
+
+        It goes out before the handler's result, or when the event loop runs, whichever is first.
+        """
+        with self._lock:
+            data = _frames.frame(kind, open_id(), body)
+            if self._loop is None or threading.get_ident() != self._loop_thread:
+                self._write(data)
+                return
+            self._held.append(data)
+        if not self.armed:
+            self.armed = 1
+            self._loop.call_soon(self._on_turn)
+
+    def flush(self) -> None:
+        """Writes what was held back."""
+        if self._held:
+            self.send(b"")
+
+    def fit(self, text: bytes, overhead: int) -> bytes:
+        """Cuts a text that is too long for a frame, and says so in it."""
+        room = self._max_frame - overhead
+        if len(text) <= room:
+            return text
+        note = _CUT.format(len(text)).encode()
+        return text[: room - len(note)].decode(errors="ignore").encode() + note
+
+    def _on_turn(self) -> None:
+        self.armed = 0
+        self.flush()
+
+    def _write(self, data: bytes) -> None:
+        if self._writing:
+            self._held.append(data)
+            return
+        self._writing = True
+        if self._held:
+            data = b"".join((*self._held, data))
+            self._held.clear()
+        try:
+            if not self.gone:
+                sent = os.write(self._fd, data)
+                if sent < len(data):
+                    self._socket.sendall(memoryview(data)[sent:])
+        except ConnectionError:
+            self.gone = True
+        finally:
+            self._writing = False
+
+    def _forsake(self) -> None:
+        self.gone = True
+        self._lock = threading.RLock()
+        self._writing = False
+        self._held.clear()
+        self._socket.close()

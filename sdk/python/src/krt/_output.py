@@ -1,0 +1,140 @@
+"""Takes what user code prints and logs to the engine, with the delivery that it belongs to."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from time import time_ns
+from typing import TYPE_CHECKING
+
+from . import _frames
+from ._delivery import Delivery, current
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from ._link import Link
+
+_LONGEST = 64 * 1024
+"""How many bytes without a line's end are gathered before they go out as a line."""
+
+_LEVELS = {
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARN": logging.WARNING,
+    "ERROR": logging.ERROR,
+}
+
+
+class Lines(io.RawIOBase):
+    """Gathers what is written to lines; each delivery has its own that has not ended."""
+
+    def __init__(self, link: Link, descriptor: int) -> None:
+        self._link = link
+        self._descriptor = descriptor
+        self._begun: dict[Delivery | None, bytes] = {}
+
+    def fileno(self) -> int:
+        """The real descriptor, for what writes past Python."""
+        return self._descriptor
+
+    def writable(self) -> bool:
+        """Always."""
+        return True
+
+    def write(self, data: Buffer) -> int:
+        """Sends the lines that `data` completes."""
+        data = bytes(data)
+        if self._link.gone:
+            return os.write(self._descriptor, data)
+        delivery = current.get()
+        text = self._begun.pop(delivery, b"") + data
+        *lines, rest = text.split(b"\n")
+        for line in lines:
+            self._send(line)
+        if len(rest) > _LONGEST:
+            self._send(rest)
+        elif rest:
+            self._begun[delivery] = rest
+        return len(data)
+
+    def finish(self, delivery: Delivery | None) -> None:
+        """Sends the line that a delivery has begun and will not end."""
+        if self._begun and delivery in self._begun:
+            self._send(self._begun.pop(delivery))
+
+    def _send(self, line: bytes) -> None:
+        # A progress bar returns to the line's start: what a terminal would show is its last state.
+        shown = line.rstrip(b"\r").rpartition(b"\r")[2]
+        self._link.log(_frames.PLAIN, time_ns(), shown)
+
+
+class Streams:
+    """`sys.stdout` and `sys.stderr` of user code."""
+
+    def __init__(self, link: Link) -> None:
+        self._both = (Lines(link, 1), Lines(link, 2))
+
+    def install(self) -> None:
+        """Puts them in the place of the real ones."""
+        sys.stdout.flush()
+        sys.stdout, sys.stderr = (
+            io.TextIOWrapper(
+                lines,
+                encoding="utf-8",
+                errors="backslashreplace",
+                newline="",
+                write_through=True,
+            )
+            for lines in self._both
+        )
+
+    def finish(self, delivery: Delivery | None) -> None:
+        """Sends the lines that a delivery has begun."""
+        for lines in self._both:
+            lines.finish(delivery)
+
+
+class Records(logging.Handler):
+    """Sends log records."""
+
+    def __init__(self, link: Link, level: int) -> None:
+        super().__init__(level)
+        self._link = link
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Sends one, with its traceback."""
+        try:
+            text = self.format(record).encode(errors="backslashreplace")
+            self._link.log(rank(record.levelno), int(record.created * 1e9), text)
+        except Exception:
+            self.handleError(record)
+
+
+def rank(level: int) -> int:
+    """The protocol's level of one of `logging`'s."""
+    if level >= logging.ERROR:
+        return _frames.FAULT
+    if level >= logging.WARNING:
+        return _frames.WARN
+    return _frames.INFO if level >= logging.INFO else _frames.DEBUG
+
+
+def install_logging(link: Link, node: str, level_name: str) -> logging.Logger:
+    """Sends the records of every logger to the engine, and returns the one of the context.
+
+    That one has a handler of its own, so that `logging.basicConfig(force=True)` in user code
+    neither silences nor doubles it.
+    """
+    level = _LEVELS.get(level_name, logging.INFO)
+    records = Records(link, level)
+    root = logging.getLogger()
+    root.setLevel(level)
+    root.addHandler(records)
+    logger = logging.getLogger(f"krt.{node}")
+    logger.setLevel(level)
+    logger.propagate = False
+    logger.addHandler(records)
+    return logger

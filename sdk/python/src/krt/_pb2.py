@@ -1,0 +1,5 @@
+"""placeholder"""
+
+
+def install(descriptors: str) -> None:
+    """placeholder"""

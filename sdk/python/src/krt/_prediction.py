@@ -1,0 +1,84 @@
+"""`ctx.prediction`: what a classifier said, and what was true."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Mapping
+
+from . import _contract, _documents
+from ._calls import CallFailed
+from ._dates import parse_iso, utc_now
+from .errors import DatabaseError, InvalidArgument
+
+if TYPE_CHECKING:
+    from ._context import Identity
+    from ._effects import Effects
+
+
+class Predictions:
+    """Saves predictions as documents that the figures of a classifier are made of."""
+
+    ERR_MISSING_VALUES = _contract.ERR_MISSING_VALUES
+    """The error of a prediction that lacked input."""
+    ERR_NEW_LABELS = _contract.ERR_NEW_LABELS
+    """The error of a prediction for a label that the model does not know."""
+
+    def __init__(self, identity: Identity, effects: Effects) -> None:
+        self._identity = identity
+        self._effects = effects
+
+    async def save(
+        self,
+        predicted_value: str = "",
+        true_value: str = "",
+        extra: Mapping[str, Any] | None = None,
+        utcdate: datetime | str | None = None,
+        error: str = "",
+    ) -> None:
+        """Saves a prediction: both values, or an error that is one of the two above.
+
+        `utcdate` is a `datetime` in UTC or an ISO 8601 text; without it, now.
+        Raises `InvalidArgument`, `DocumentError` for `extra`, and `DatabaseError`.
+        """
+        if error != "":
+            _check_error(error)
+        else:
+            _check_text("predicted_value", predicted_value)
+            _check_text("true_value", true_value)
+        document = {
+            "date": _in_utc(utcdate).strftime(_contract.PREDICTION_DATE),
+            "error": error,
+            "predictedValue": predicted_value,
+            "trueValue": true_value,
+            "extra": extra,
+            "versionId": self._identity.version_id,
+            "versionName": self._identity.version,
+        }
+        try:
+            await self._effects.save(_contract.PREDICTIONS, _documents.encode(document))
+        except CallFailed as failure:
+            raise DatabaseError(_contract.not_predicted(str(failure))) from None
+
+
+def _check_error(error: object) -> None:
+    if error not in _contract.PREDICTION_ERRORS:
+        raise InvalidArgument(_contract.not_a_prediction_error(error))
+
+
+def _check_text(argument: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise InvalidArgument(_contract.not_text("prediction.save", argument, value))
+
+
+def _in_utc(moment: object) -> datetime:
+    if moment is None:
+        return utc_now()
+    try:
+        date = parse_iso(moment) if isinstance(moment, str) else moment
+    except ValueError as error:
+        raise InvalidArgument(f"{_contract.NOT_UTC}: {error}") from None
+    if not isinstance(date, datetime):
+        raise InvalidArgument(f"{_contract.NOT_UTC}, not {moment!r:.40}")
+    if date.utcoffset():
+        raise InvalidArgument(_contract.NOT_UTC)
+    return date

@@ -1,0 +1,27 @@
+"""What the context raises. All are `krt.Error`."""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """Something that the context cannot do. Its text says what, and what to do."""
+
+
+class InvalidArgument(Error, ValueError):
+    """An argument that a method of the context does not take."""
+
+
+class DocumentError(InvalidArgument):
+    """A document or a query holds a value that cannot be stored; the text names the field."""
+
+
+class DatabaseError(Error):
+    """The store could not save a document, or could not search."""
+
+
+class EarlyReplyError(Error):
+    """The client cannot be answered now: it was before, or there is no request."""
+
+
+class AnswerError(Error):
+    """What a handler returned is no answer."""

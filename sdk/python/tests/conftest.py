@@ -1,0 +1,66 @@
+"""Fixtures: hosts that run a piece of user code."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+from fake_engine import Engine
+
+Start = Callable[..., Engine]
+
+
+def hello_for(handler: Path, **changes: Any) -> dict[str, Any]:
+    """A HELLO for a node whose file is `handler`."""
+    return {
+        "protocol": 1,
+        "node": "etl",
+        "version": "greeter-v1",
+        "version_id": "64b1",
+        "runtime": "rt",
+        "workflows": ["greet", "train"],
+        "base_path": str(handler.parent),
+        "handler_path": str(handler),
+        "concurrency": 1,
+        "max_frame": 4 << 20,
+        "max_message": 1 << 20,
+        "log_level": "INFO",
+        "descriptors": "",
+        "unheard_of": {"readers": "ignore it"},
+        **changes,
+    }
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Iterator[Start]:
+    """Starts hosts of user code, and ends them after the test; `READY` is not waited for."""
+    engines: list[Engine] = []
+
+    def start(code: str, *, file: str = "main.py", **options: Any) -> Engine:
+        handler = tmp_path / file
+        handler.parent.mkdir(parents=True, exist_ok=True)
+        handler.write_text(textwrap.dedent(code))
+        engine_options = {
+            name: options.pop(name) for name in ("arguments", "environment") if name in options
+        }
+        engine = Engine(hello_for(handler, **options), folder=tmp_path, **engine_options)
+        engines.append(engine)
+        return engine
+
+    yield start
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture
+def serve(launch: Start) -> Start:
+    """Starts a host and waits until it is ready."""
+
+    def start(code: str, **options: Any) -> Engine:
+        engine = launch(code, **options)
+        engine.start()
+        return engine
+
+    return start

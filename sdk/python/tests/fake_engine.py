@@ -1,0 +1,352 @@
+"""An engine for tests: starts a real host, speaks the protocol with it, and is strict.
+
+It is written against `protocol/README.md` alone and shares no code with the SDK. A frame that the
+protocol does not allow fails the test that meets it, and so does a delivery without its one RESULT.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any, Callable, NamedTuple
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import Message
+from google.protobuf.wrappers_pb2 import StringValue
+
+SOURCE = Path(__file__).parents[1] / "src"
+PATIENCE = 20.0
+
+HELLO, DELIVER, CANCEL, DONE, DOCUMENT, FAILED, STOP = range(1, 8)
+READY, BROKEN, RESULT, EARLY_REPLY, LOG, MEASUREMENT, SAVE, FIND = range(64, 72)
+ANSWER, NONE, ERROR, CANCELLED = range(4)
+
+
+class Result(NamedTuple):
+    """One RESULT."""
+
+    id: int
+    status: int
+    early_exit: bool
+    start: int
+    end: int
+    last: bytes
+
+    @property
+    def error(self) -> str:
+        assert self.status == ERROR, self
+        return self.last.decode()
+
+    @property
+    def answer(self) -> AnyMessage:
+        assert self.status == ANSWER, self
+        return AnyMessage.FromString(self.last)
+
+    @property
+    def text(self) -> str:
+        """The answer, which is a `StringValue`."""
+        value = StringValue()
+        assert self.answer.Unpack(value), self
+        return value.value
+
+
+class Log(NamedTuple):
+    """One LOG."""
+
+    delivery: int
+    level: int
+    time: int
+    text: str
+
+
+class Call(NamedTuple):
+    """One SAVE or FIND."""
+
+    id: int
+    kind: int
+    body: dict[str, Any]
+
+
+@dataclass
+class Seen:
+    """What came from the host, beside RESULTs."""
+
+    logs: list[Log] = field(default_factory=list)
+    measurements: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    replies: list[tuple[int, AnyMessage]] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    broken: str | None = None
+    ready: dict[str, Any] | None = None
+
+    def texts(self, level: int | None = None) -> list[str]:
+        return [log.text for log in self.logs if level in (None, log.level)]
+
+
+class Engine:
+    """The other end of one host."""
+
+    def __init__(
+        self,
+        hello: dict[str, Any],
+        *,
+        arguments: list[str] | None = None,
+        environment: dict[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.hello = hello
+        self.seen = Seen()
+        self.results: dict[int, Result] = {}
+        self.order: list[int] = []
+        self.on_call: Callable[[Call], None] = self._refuse
+        self._open: list[int] = []
+        self._last = 0
+        self._data = bytearray()
+        self._stopped = False
+        self._sock, theirs = socket.socketpair()
+        self._lifeline_read, self.lifeline = os.pipe()
+        variables = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+        }
+        group: dict[str, Any] = (
+            {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, *(arguments or [str(SOURCE / "krt" / "__main__.py")])],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            pass_fds=[self._lifeline_read],
+            cwd=folder,
+            env={
+                **variables,
+                "KRT_NODE_PROTOCOL": "1",
+                "KRT_LIFELINE": str(self._lifeline_read),
+                **(environment or {}),
+            },
+            **group,
+        )
+        theirs.close()
+        os.close(self._lifeline_read)
+        self.send(HELLO, 0, json.dumps(hello).encode())
+
+    # What an engine says.
+
+    def send(self, kind: int, number: int, body: bytes = b"") -> None:
+        """Sends any frame."""
+        self._sock.sendall(frame(kind, number, body))
+
+    def deliver(self, message: Message | str, *, replied: bool = False, workflow: int = 0) -> int:
+        """Delivers a message, or a text as a `StringValue`, and returns its id."""
+        return self.deliver_many([message], replied=replied, workflow=workflow)[0]
+
+    def deliver_many(
+        self, messages: list[Any], *, replied: bool = False, workflow: int = 0
+    ) -> list[int]:
+        """Delivers messages with one write."""
+        frames = bytearray()
+        numbers = []
+        for message in messages:
+            self._last += 1
+            numbers.append(self._last)
+            frames += frame(DELIVER, self._last, delivery_body(message, replied, workflow))
+        self._open += numbers
+        self._sock.sendall(frames)
+        return numbers
+
+    def cancel(self, number: int) -> None:
+        """Says that nobody waits for a delivery."""
+        self.send(CANCEL, number)
+
+    # What a host says.
+
+    def start(self) -> dict[str, Any]:
+        """Waits for READY."""
+        self._until(lambda: self.seen.ready is not None)
+        assert self.seen.ready is not None
+        return self.seen.ready
+
+    def result(self, number: int) -> Result:
+        """Waits for the RESULT of a delivery."""
+        self._until(lambda: number in self.results)
+        return self.results[number]
+
+    def ask(self, message: Message | str, **options: Any) -> Result:
+        """Delivers a message and waits for its RESULT."""
+        return self.result(self.deliver(message, **options))
+
+    def wait_for(self, condition: Callable[[Seen], Any]) -> None:
+        """Reads until something was seen."""
+        self._until(lambda: bool(condition(self.seen)))
+
+    def broken(self) -> str:
+        """Waits for BROKEN, and for the end that follows."""
+        self._until(lambda: self.seen.broken is not None)
+        assert self.process.wait(PATIENCE) == 1
+        assert self.seen.broken is not None
+        return self.seen.broken
+
+    def stop(self) -> int:
+        """Says STOP, reads what is left, and returns the exit status."""
+        self.send(STOP, 0)
+        return self.drain()
+
+    def drain(self) -> int:
+        """Reads until the host has ended, and returns its exit status."""
+        while self._read():
+            pass
+        assert not self._open, f"deliveries without a RESULT: {self._open}"
+        return self.process.wait(PATIENCE)
+
+    def hang_up(self) -> None:
+        """Closes the socket, without a word."""
+        self._open.clear()
+        self._sock.close()
+
+    def close(self) -> None:
+        """Ends everything that the test has left."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(PATIENCE)
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
+        self._sock.close()
+        if self.lifeline >= 0:
+            os.close(self.lifeline)
+
+    def stderr(self) -> str:
+        """What the ended host wrote past the protocol."""
+        assert self.process.stderr is not None
+        return self.process.stderr.read().decode()
+
+    def stdout(self) -> str:
+        """What the ended host wrote past the protocol."""
+        assert self.process.stdout is not None
+        return self.process.stdout.read().decode()
+
+    def _until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            assert self._read(), f"the host has ended: {self._post_mortem()}"
+
+    def _post_mortem(self) -> str:
+        status = self.process.wait(PATIENCE)
+        return f"status {status}, stderr {self.stderr()!r}, seen {self.seen}"
+
+    def _read(self) -> bool:
+        """Takes in what comes next; false at the end."""
+        deadline = monotonic() + PATIENCE
+        while not (ready := select.select([self._sock], [], [], deadline - monotonic())[0]):
+            assert monotonic() < deadline, f"the host says nothing; seen: {self.seen}"
+        assert ready
+        try:
+            data = self._sock.recv(1 << 20)
+        except ConnectionResetError:
+            return False
+        if not data:
+            assert not self._data, "the host ended inside a frame"
+            return False
+        self._data += data
+        while len(self._data) >= 4:
+            size = int.from_bytes(self._data[:4], "little")
+            assert 5 <= size <= self.hello["max_frame"], f"a frame has the size {size}"
+            if len(self._data) < 4 + size:
+                break
+            kind, number = struct.unpack_from("<BI", self._data, 4)
+            body = bytes(self._data[9 : 4 + size])
+            del self._data[: 4 + size]
+            self._take(kind, number, body)
+        return True
+
+    def _take(self, kind: int, number: int, body: bytes) -> None:
+        takers: dict[int, Callable[[int, bytes], None]] = {
+            READY: self._take_ready,
+            BROKEN: self._take_broken,
+            RESULT: self._take_result,
+            EARLY_REPLY: self._take_reply,
+            LOG: self._take_log,
+            MEASUREMENT: self._take_measurement,
+            SAVE: self._take_save,
+            FIND: self._take_find,
+        }
+        assert kind in takers, f"a host sends no frame of the kind {kind}"
+        takers[kind](number, body)
+
+    def _take_ready(self, number: int, body: bytes) -> None:
+        assert number == 0
+        assert self.seen.ready is None, "a second READY"
+        self.seen.ready = json.loads(body)
+
+    def _take_broken(self, number: int, body: bytes) -> None:
+        assert number == 0
+        assert self.seen.ready is None, "BROKEN after READY"
+        self.seen.broken = body.decode()
+
+    def _take_result(self, number: int, body: bytes) -> None:
+        assert number in self._open, f"a RESULT for {number}, which is not in work"
+        self._open.remove(number)
+        status, flags, start, end = struct.unpack_from("<BBQQ", body)
+        last = body[18:]
+        assert status in (ANSWER, NONE, ERROR, CANCELLED)
+        assert flags in (0, 1)
+        assert 0 < start <= end
+        assert status in (ANSWER, ERROR) or not last
+        self.results[number] = Result(number, status, bool(flags), start, end, last)
+        self.order.append(number)
+
+    def _take_reply(self, number: int, body: bytes) -> None:
+        assert number in self._open, f"an EARLY_REPLY for {number}, which is not in work"
+        self.seen.replies.append((number, AnyMessage.FromString(body)))
+
+    def _take_log(self, number: int, body: bytes) -> None:
+        assert number == 0 or number in self._open, f"a LOG of {number}, which is not in work"
+        level, time = struct.unpack_from("<BQ", body)
+        assert level in range(5)
+        self.seen.logs.append(Log(number, level, time, body[9:].decode()))
+
+    def _take_measurement(self, number: int, body: bytes) -> None:
+        assert number == 0 or number in self._open, f"a MEASUREMENT of {number}"
+        measurement = json.loads(body)
+        assert set(measurement) == {"measurement", "fields", "tags", "time"}
+        self.seen.measurements.append((number, measurement))
+
+    def _take_save(self, number: int, body: bytes) -> None:
+        self._take_call(SAVE, number, body, {"delivery", "collection", "document"})
+
+    def _take_find(self, number: int, body: bytes) -> None:
+        self._take_call(FIND, number, body, {"delivery", "collection", "query"})
+
+    def _take_call(self, kind: int, number: int, body: bytes, fields: set[str]) -> None:
+        call = Call(number, kind, json.loads(body))
+        assert number > 0
+        assert set(call.body) == fields
+        assert call.body["delivery"] in (0, *self._open)
+        self.seen.calls.append(call)
+        self.on_call(call)
+
+    def _refuse(self, call: Call) -> None:
+        self.send(FAILED, call.id, b"this test has no store")
+
+
+def frame(kind: int, number: int, body: bytes) -> bytes:
+    """One frame."""
+    return struct.pack("<IBI", 5 + len(body), kind, number) + body
+
+
+def delivery_body(message: Any, replied: bool, workflow: int) -> bytes:
+    """The body of a DELIVER."""
+    if isinstance(message, str):
+        message = StringValue(value=message)
+    payload = AnyMessage()
+    payload.Pack(message)
+    metadata, request = b'{"more":1}', b"018f3a-request"
+    head = struct.pack("<BHBH", replied, workflow, len(request), len(metadata))
+    return head + request + metadata + payload.SerializeToString()
