@@ -1,9 +1,10 @@
 //! The folder where environments are kept between runs.
 //!
-//! An environment is complete when its record is there, which is written last; a folder without one is
-//! what an interrupted run left, and is removed by the next that needs the place. A lock beside the
-//! folder makes sure that one process at a time makes an environment. Its record's time of change is
-//! when the environment was last used.
+//! Each has a folder of its own, with the virtual environment, its record and, while it is made, a
+//! workshop for all that is only needed meanwhile. It is complete when the record is there, which is
+//! written last; a folder without one is what an interrupted run left, and is removed by the next that
+//! needs the place. A lock beside the folder makes sure that one process at a time makes an environment.
+//! The record's time of change is when the environment was last used.
 
 use crate::error::Error;
 use pep440_rs::Version;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, File, TryLockError},
     io::{self, Write},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -20,10 +22,10 @@ use tokio::time::sleep;
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The file that completes an environment.
-const RECORD: &str = "krt-environment.json";
+const RECORD: &str = "record.json";
 
 /// The place of one environment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     folder: PathBuf,
 }
@@ -65,13 +67,19 @@ impl Place {
         Self { folder: environments.join(key) }
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+    /// The virtual environment.
+    pub(crate) fn environment(&self) -> PathBuf {
+        self.folder.join("venv")
     }
 
     /// The environment's interpreter.
     pub(crate) fn python(&self) -> PathBuf {
-        self.folder.join("bin/python")
+        self.folder.join("venv/bin/python")
+    }
+
+    /// The folder for what is only needed while the environment is made. Nobody else may look into it.
+    pub(crate) fn workshop(&self) -> PathBuf {
+        self.folder.join("work")
     }
 
     /// The record, if the environment is complete and the interpreter it was made with still there.
@@ -115,13 +123,23 @@ impl Place {
         }
     }
 
-    /// Starts anew: removes what an interrupted run left.
-    pub(crate) fn begin(&self, _lock: &Lock) -> Result<HalfMade<'_>, Error> {
+    /// Starts anew.
+    pub(crate) fn begin(&self, lock: &Lock) -> Result<HalfMade<'_>, Error> {
+        self.remove(lock)?;
+        let half_made = HalfMade { place: self, finished: false };
+        let workshop = self.workshop();
+        let made =
+            fs::create_dir(&self.folder).and_then(|()| fs::DirBuilder::new().mode(0o700).create(&workshop));
+        made.map(|()| half_made).map_err(|source| Error::Cache { path: workshop, source })
+    }
+
+    /// Removes the environment, or what an interrupted run left of it.
+    fn remove(&self, _lock: &Lock) -> Result<(), Error> {
         match fs::remove_dir_all(&self.folder) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
                 Err(Error::Cache { path: self.folder.clone(), source })
             }
-            _ => Ok(HalfMade { place: self, finished: false }),
+            _ => Ok(()),
         }
     }
 }
@@ -144,6 +162,7 @@ impl HalfMade<'_> {
     }
 
     fn seal(&self, path: &Path, record: &Record) -> io::Result<()> {
+        fs::remove_dir_all(self.place.workshop())?;
         let mut file = tempfile::NamedTempFile::new_in(&self.place.folder)?;
         file.write_all(&serde_json::to_vec_pretty(record)?)?;
         file.persist(path)?;
@@ -171,7 +190,7 @@ pub(crate) fn clean(environments: &Path, unused_for: Duration) -> Result<Cleaned
         let in_use = place.last_used().is_some_and(|used| oldest.is_none_or(|oldest| used > oldest));
         match if in_use { None } else { place.try_lock()? } {
             Some(lock) => {
-                drop(place.begin(&lock)?);
+                place.remove(&lock)?;
                 cleaned.removed += 1;
             }
             None => cleaned.kept += 1,
@@ -197,9 +216,10 @@ mod tests {
     fn make(place: &Place) {
         let lock = place.try_lock().unwrap().unwrap();
         let half_made = place.begin(&lock).unwrap();
-        fs::create_dir_all(place.folder().join("bin")).unwrap();
+        fs::create_dir_all(place.environment().join("bin")).unwrap();
         fs::write(place.python(), "").unwrap();
         half_made.finish(&record()).unwrap();
+        assert!(!place.workshop().exists());
     }
 
     #[test]
@@ -219,9 +239,9 @@ mod tests {
         let place = Place::new(cache.path(), "k");
         let lock = place.try_lock().unwrap().unwrap();
         let half_made = place.begin(&lock).unwrap();
-        fs::create_dir_all(place.folder().join("lib")).unwrap();
+        fs::create_dir_all(place.environment().join("lib")).unwrap();
         drop(half_made);
-        assert!(!place.folder().exists());
+        assert!(!place.folder.exists());
     }
 
     #[test]
@@ -244,15 +264,15 @@ mod tests {
         make(&old);
         make(&new);
         let then = SystemTime::now() - Duration::from_secs(3600);
-        let sealed = File::options().append(true).open(old.folder().join(RECORD)).unwrap();
+        let sealed = File::options().append(true).open(old.folder.join(RECORD)).unwrap();
         sealed.set_modified(then).unwrap();
         for half_made in [&place("left"), &made] {
-            fs::create_dir(half_made.folder()).unwrap();
+            fs::create_dir(&half_made.folder).unwrap();
         }
         let _making = made.try_lock().unwrap().unwrap();
         let cleaned = clean(cache.path(), Duration::from_secs(60)).unwrap();
         assert_eq!(cleaned, Cleaned { removed: 2, kept: 2 });
-        assert!(new.complete().is_some() && made.folder().exists() && !old.folder().exists());
+        assert!(new.complete().is_some() && made.folder.exists() && !old.folder.exists());
         old.touch();
         assert_eq!(clean(&cache.path().join("nothing"), Duration::ZERO).unwrap(), Cleaned::default());
     }
@@ -262,7 +282,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let place = Place::new(cache.path(), "k");
         make(&place);
-        let sealed = File::options().append(true).open(place.folder().join(RECORD)).unwrap();
+        let sealed = File::options().append(true).open(place.folder.join(RECORD)).unwrap();
         sealed.set_modified(SystemTime::UNIX_EPOCH).unwrap();
         place.touch();
         let cleaned = clean(cache.path(), Duration::from_secs(60)).unwrap();

@@ -86,8 +86,8 @@ impl Environments {
         }
         let homes: Vec<Home> = plans.iter().map(|plan| self.home(plan.as_ref(), &facts)).collect();
         let jobs = self.jobs(nodes, &plans, &homes, &facts, on_event);
-        let made: HashMap<PathBuf, Record> = stream::iter(&jobs)
-            .map(|job| async move { Ok((job.place.folder().to_owned(), job.run().await?)) })
+        let made: HashMap<Place, Record> = stream::iter(&jobs)
+            .map(|job| async move { Ok((job.place.clone(), job.run().await?)) })
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
@@ -164,16 +164,16 @@ enum Home {
 }
 
 impl Home {
-    fn interpreter(&self, made: &HashMap<PathBuf, Record>) -> Interpreter {
+    fn interpreter(&self, made: &HashMap<Place, Record>) -> Interpreter {
         match self {
             Self::AsItIs(interpreter) => interpreter.clone(),
             Self::Environment(place) => {
-                let record = &made[place.folder()];
+                let record = &made[place];
                 Interpreter {
                     python: place.python(),
                     version: record.version.clone(),
                     protobuf: record.protobuf.clone(),
-                    environment: Some(place.folder().to_owned()),
+                    environment: Some(place.environment()),
                 }
             }
         }

@@ -16,8 +16,6 @@ use process::Run;
 use std::{
     ffi::OsString,
     fs, io,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -74,15 +72,15 @@ impl Job<'_> {
     async fn make(&self, lock: &Lock, half_made: HalfMade<'_>) -> Result<Record, Error> {
         let installer = Installer::find(self.facts, self.surroundings).await;
         self.tell(Step::Creating { tool: installer.tool(), file: self.file() });
-        self.call(lock, &installer, installer.create(self.place.folder())).await?;
-        self.call(lock, &installer, installer.install(self.place.folder(), &self.wanted()?)).await?;
+        let folder = self.place.environment();
+        self.call(lock, &installer, installer.create(&folder)).await?;
+        self.call(lock, &installer, installer.install(&folder, &self.wanted()?)).await?;
         let mut facts = self.ask().await?;
         if facts.protobuf.is_none() {
             let protobuf = [PROTOBUF.into()];
-            self.call(lock, &installer, installer.install(self.place.folder(), &protobuf)).await?;
+            self.call(lock, &installer, installer.install(&folder, &protobuf)).await?;
             facts = self.ask().await?;
         }
-        self.forget_wanted()?;
         let record = self.record(facts, &installer)?;
         half_made.finish(&record)?;
         Ok(record)
@@ -90,10 +88,10 @@ impl Job<'_> {
 
     /// Runs one command of the installer.
     async fn call(&self, lock: &Lock, installer: &Installer, command: Vec<OsString>) -> Result<(), Error> {
-        let hold = lock.share().map_err(|source| self.not_written(self.place.folder(), source))?;
+        let hold = lock.share().map_err(|source| self.not_started(&command, source))?;
         let run = Run {
             command: &command,
-            variables: installer.variables(self.surroundings),
+            variables: installer.variables(self.surroundings, &self.place.workshop()),
             folder: self.plan.map_or(Path::new("/"), Plan::folder),
             hold,
             on_line: &|line| self.tell(Step::Installing { line }),
@@ -117,11 +115,11 @@ impl Job<'_> {
         let Some(plan) = self.plan else { return Ok(vec![PROTOBUF.into()]) };
         let mut arguments: Vec<OsString> = match &plan.wanted {
             Wanted::File => vec!["-r".into(), plan.file.clone().into()],
-            Wanted::Lines(lines) => vec!["-r".into(), self.note("krt-requirements.txt", lines)?.into()],
+            Wanted::Lines(lines) => vec!["-r".into(), self.note("requirements.txt", lines)?.into()],
         };
         arguments.extend(plan.options.iter().map(OsString::from));
         if !plan.pins.is_empty() {
-            arguments.extend(["-c".into(), self.note("krt-constraints.txt", &plan.pins)?.into()]);
+            arguments.extend(["-c".into(), self.note("constraints.txt", &plan.pins)?.into()]);
         }
         if !plan.names_protobuf && !plan.has_hashes {
             arguments.push(PROTOBUF.into());
@@ -129,27 +127,14 @@ impl Job<'_> {
         Ok(arguments)
     }
 
-    /// Writes lines for the installer. They may hold credentials: for the owner's eyes only, and removed
-    /// before the environment is complete.
+    /// Writes lines for the installer, which may hold credentials, in the workshop.
     fn note(&self, name: &str, lines: &[String]) -> Result<PathBuf, Error> {
-        let path = self.place.folder().join(name);
-        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        let path = self.place.workshop().join(name);
         let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
-        let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
-        written.map(|()| path.clone()).map_err(|source| self.not_written(&path, source))
-    }
-
-    fn forget_wanted(&self) -> Result<(), Error> {
-        for name in ["krt-requirements.txt", "krt-constraints.txt"] {
-            let path = self.place.folder().join(name);
-            match fs::remove_file(&path) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(self.not_written(&path, source));
-                }
-                _ => {}
-            }
+        match fs::write(&path, text) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(Error::Cache { path, source }),
         }
-        Ok(())
     }
 
     /// What the new environment's interpreter is.
@@ -184,9 +169,5 @@ impl Job<'_> {
     fn not_started(&self, command: &[OsString], source: io::Error) -> Error {
         let command = command.first().map(PathBuf::from).unwrap_or_default();
         Error::Start { nodes: self.nodes.clone(), command, source }
-    }
-
-    fn not_written(&self, path: &Path, source: io::Error) -> Error {
-        Error::Cache { path: path.to_owned(), source }
     }
 }

@@ -24,7 +24,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// Sets the x bit of a file for everybody who may read it, if nobody has it.
-pub fn set_executable(path: &Path) -> io::Result<()> {
+pub(crate) fn set_executable(path: &Path) -> io::Result<()> {
     let mode = fs::metadata(path)?.permissions().mode();
     if mode & 0o111 != 0 {
         return Ok(());

@@ -85,7 +85,8 @@ fn unserved(rpc: &Rpc) -> Option<Problem> {
     let name = &rpc.name;
     match (rpc.streaming, rpc.led) {
         (true, true) => {
-            let problem = Problem::error(&rpc.file, format!("RPC `{name}` streams: only unary RPCs can be served"));
+            let problem =
+                Problem::error(&rpc.file, format!("RPC `{name}` streams: only unary RPCs can be served"));
             Some(at(problem).hint("remove `stream` on both sides: one request gives one answer"))
         }
         (true, false) => {

@@ -119,13 +119,7 @@ impl Loader {
             return Err(Error::Invalid { report: Box::new(report), root: root.path().to_owned() });
         };
         make_executable(root.path(), &version)?;
-        Ok(Package {
-            root: root.path().to_owned(),
-            version,
-            schema,
-            warnings: report,
-            _unpacked: unpacked,
-        })
+        Ok(Package { root: root.path().to_owned(), version, schema, warnings: report, _unpacked: unpacked })
     }
 
     /// Finds everything that is wrong with a package, and changes nothing.
@@ -171,7 +165,8 @@ impl Loader {
         let (name, text) = read_manifest(root)?;
         let mut report = Report::default();
         if name == FILE_NAMES[0] && root.path().join(FILE_NAMES[1]).exists() {
-            let problem = Problem::warning(FILE_NAMES[1], "`krt.yaml` is not read: there is a `krt.yml`, too");
+            let problem =
+                Problem::warning(FILE_NAMES[1], "`krt.yaml` is not read: there is a `krt.yml`, too");
             report.push(problem.hint("keep one of them"));
         }
         let source = Source::new(name, String::from_utf8_lossy(&text));

@@ -90,7 +90,9 @@ fn shorten(path: &str) -> Result<String, Error> {
             Component::Normal(part) => parts.extend(part.to_str()),
             Component::CurDir => {}
             Component::ParentDir => return Err(Error::Outside { path: path.to_owned() }),
-            Component::RootDir | Component::Prefix(_) => return Err(Error::Absolute { path: path.to_owned() }),
+            Component::RootDir | Component::Prefix(_) => {
+                return Err(Error::Absolute { path: path.to_owned() });
+            }
         }
     }
     Ok(parts.join("/"))

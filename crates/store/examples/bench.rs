@@ -5,7 +5,9 @@
 
 use bson::doc;
 use futures::{StreamExt, TryStreamExt};
-use krt_store::{FindLimits, Level, LogFilter, LogRecord, Options, Series, Store, Value};
+use krt_store::{
+    FindLimits, Level, LogFilter, LogRecord, Options, Order, PointFilter, Series, Store, Value, WindowQuery,
+};
 use rustix::time::{ClockId, clock_gettime};
 use std::{
     path::Path,
@@ -27,6 +29,7 @@ fn main() -> Result {
     flat_out(&store)?;
     logs(&store)?;
     search(&store)?;
+    windows(&store)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().build()?;
     for tasks in [1, 64] {
         runtime.block_on(saves(&store, tasks))?;
@@ -51,8 +54,11 @@ fn micros(time: Duration, count: u64) -> f64 {
     time.as_secs_f64() * 1e6 / count as f64
 }
 
-fn size(folder: &Path) -> Result<u64> {
-    Ok(std::fs::metadata(folder.join("telemetry.db"))?.len())
+/// The size of the telemetry, whether or not it is checkpointed.
+fn size(folder: &Path) -> Result<i64> {
+    let database = rusqlite::Connection::open(folder.join("telemetry.db"))?;
+    let number = |pragma| database.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    Ok(number("page_count")? * number("page_size")?)
 }
 
 /// The automatic measurements of a request through three nodes.
@@ -64,11 +70,15 @@ struct Automatic {
 impl Automatic {
     fn new(store: &Store) -> Result<Self> {
         let nodes = ["etl", "model", "output"].into_iter().map(|node| {
-            store.series("node_elapsed_time", &[("workflow", "predict"), ("version", "demo-v1"), ("node", node)])
+            store.series(
+                "node_elapsed_time",
+                &[("workflow", "predict"), ("version", "demo-v1"), ("node", node)],
+            )
         });
         Ok(Self {
             nodes: nodes.collect::<std::result::Result<_, _>>()?,
-            workflow: store.series("workflow_elapsed_time", &[("workflow", "predict"), ("version", "demo-v1")])?,
+            workflow: store
+                .series("workflow_elapsed_time", &[("workflow", "predict"), ("version", "demo-v1")])?,
         })
     }
 
@@ -85,7 +95,8 @@ impl Automatic {
                 ],
             )?;
         }
-        let fields = [("tracking_id", request.into()), ("elapsed_ms", Value::Float((time % 3_000_000) as f64 / 1e6))];
+        let fields =
+            [("tracking_id", request.into()), ("elapsed_ms", Value::Float((time % 3_000_000) as f64 / 1e6))];
         Ok(self.workflow.point(time, &fields)?)
     }
 }
@@ -121,7 +132,7 @@ fn requests(store: &Store, folder: &Path, log: bool) -> Result {
         if log { " and 1 log line" } else { "" },
         micros(cost, count),
         micros(cost, count * if log { 5 } else { 4 }),
-        (size(folder)? - before) / count,
+        (size(folder)? - before) / count.cast_signed(),
     );
     Ok(())
 }
@@ -144,7 +155,7 @@ fn pace(mut work: impl FnMut(&str) -> Result) -> Result<Duration> {
 /// What the caller alone pays for a point.
 fn flat_out(store: &Store) -> Result {
     let automatic = Automatic::new(store)?;
-    let requests = 10_000;
+    let requests = 5000;
     let request = Uuid::now_v7().to_string();
     let start = Instant::now();
     for _ in 0..requests {
@@ -182,8 +193,28 @@ fn search(store: &Store) -> Result {
     for (what, filter) in searches {
         let start = Instant::now();
         let found = store.reader().logs(&filter, 100)?.records.len();
-        println!("search 1,000,000 lines for {what}: {:.0} ms, {found} found", start.elapsed().as_secs_f64() * 1e3);
+        println!(
+            "search 1,000,000 lines for {what}: {:.0} ms, {found} found",
+            start.elapsed().as_secs_f64() * 1e3
+        );
     }
+    Ok(())
+}
+
+/// Sums up all that was measured.
+fn windows(store: &Store) -> Result {
+    let start = Instant::now();
+    let query = WindowQuery {
+        points: PointFilter { measurement: "node_elapsed_time".into(), ..PointFilter::default() },
+        field: "elapsed_ms".into(),
+        every: Duration::from_secs(1),
+        group_by: vec!["node".into()],
+    };
+    let values: u64 = store.reader().windows(&query)?.iter().map(|window| window.count).sum();
+    println!("windows of a second over {values} values: {:.0} ms", start.elapsed().as_secs_f64() * 1e3);
+    let start = Instant::now();
+    let points = store.reader().points(&query.points, Order::NewestFirst, 100)?.len();
+    println!("the newest {points} points: {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
     Ok(())
 }
 
@@ -198,9 +229,13 @@ async fn saves(store: &Store, tasks: usize) -> Result {
             store.save("bench", document).await.map(|_| start.elapsed())
         }
     };
-    let mut times: Vec<_> =
-        futures::stream::iter(0..count).map(|n| tokio::spawn(save(n))).buffer_unordered(tasks).try_collect::<Vec<_>>()
-            .await?.into_iter().collect::<std::result::Result<_, _>>()?;
+    let mut times: Vec<_> = futures::stream::iter(0..count)
+        .map(|n| tokio::spawn(save(n)))
+        .buffer_unordered(tasks)
+        .try_collect::<Vec<_>>()
+        .await?
+        .into_iter()
+        .collect::<std::result::Result<_, _>>()?;
     times.sort();
     let count = times.len() as u64;
     println!(
@@ -221,7 +256,11 @@ async fn finds(store: &Store) -> Result {
     ];
     for (what, query) in searches {
         let start = Instant::now();
-        let found = store.reader().find("bench", &query, FindLimits::default())?.try_fold(0, |n, _| async move { Ok(n + 1) }).await?;
+        let found = store
+            .reader()
+            .find("bench", &query, FindLimits::default())?
+            .try_fold(0, |n, _| async move { Ok(n + 1) })
+            .await?;
         println!("find {what}: {:.1} ms, {found} found", start.elapsed().as_secs_f64() * 1e3);
     }
     Ok(())

@@ -131,6 +131,12 @@ pub enum DocumentError {
         /// What it is.
         kind: &'static str,
     },
+    /// Something else that BSON cannot hold.
+    #[error("the document cannot be encoded: {reason}")]
+    Encode {
+        /// What the encoder said.
+        reason: String,
+    },
     /// A name of a field that BSON cannot hold.
     #[error("the field `{field}` has a NUL in its name")]
     FieldName {

@@ -1,12 +1,13 @@
 //! The embedded store: measurements, documents, predictions and logs in SQLite.
 //!
-//! - [`Store`] writes, [`Writer`] owns the threads behind it, [`Reader`] reads, also from another
-//!   process.
+//! - `store`: [`Store`] writes, [`Writer`] owns the threads behind it.
+//! - `reader`: [`Reader`] reads, also from another process.
 //! - [`filter`]: queries over documents, as MongoDB understands them.
 //! - [`json`]: documents as Extended JSON.
 //! - `point`, `log`, `intake`, `telemetry`, `chunk`: measurements and logs, from the caller to the disk.
 //! - `documents`: saving and finding.
 //! - `database`: the files.
+//! - `bytes`, `clock`, `error`, `options`: what the others share.
 //!
 //! What [`Store::save`] confirmed outlives the process, however it ends. Measurements and logs wait in
 //! memory for up to a second, and a process that is killed loses those. A power cut may take the

@@ -236,7 +236,11 @@ impl<'a> Row<'a> {
     }
 
     /// Reads its fields.
-    pub(crate) fn fields(self, cursor: &mut Cursor<'a>, mut each: impl FnMut(&'a str, Value<'a>)) -> Option<()> {
+    pub(crate) fn fields(
+        self,
+        cursor: &mut Cursor<'a>,
+        mut each: impl FnMut(&'a str, Value<'a>),
+    ) -> Option<()> {
         for _ in 0..self.count {
             let name = cursor.short_text()?;
             each(name, read_value(cursor)?);

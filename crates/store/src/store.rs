@@ -2,7 +2,10 @@
 
 use crate::{
     database,
-    documents::{self, check, queue::{Queue, Save}},
+    documents::{
+        self, check,
+        queue::{Queue, Save},
+    },
     error::{Error, PointError},
     log::LogRecord,
     options::Options,

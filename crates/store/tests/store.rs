@@ -1,8 +1,9 @@
 //! Writing and reading through real files.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bson::{Bson, Document, doc, oid::ObjectId};
 use futures::{StreamExt, TryStreamExt};
-use krt_store::{Error, Fault, FindLimits, Options, Reader, Store, Writer};
+use krt_store::{Error, Fault, FindLimits, Options, PredictionFilter, Reader, Store, Writer};
 use std::{path::Path, time::Duration};
 use tempfile::TempDir;
 
@@ -12,7 +13,11 @@ fn open(folder: &Path) -> (Store, Writer) {
 
 async fn find(reader: &Reader, collection: &str, query: Document, limits: FindLimits) -> Vec<Document> {
     let found = reader.find(collection, &query, limits).unwrap();
-    found.map(|raw| Document::try_from(&*raw.unwrap()).map_err(|e| e.to_string())).try_collect().await.unwrap()
+    found
+        .map(|raw| Document::try_from(&*raw.unwrap()).map_err(|e| e.to_string()))
+        .try_collect()
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -20,7 +25,8 @@ async fn documents_are_found_as_they_were_saved() {
     let folder = TempDir::new().unwrap();
     let (store, writer) = open(folder.path());
     let date = bson::DateTime::from_millis(1_700_000_000_123);
-    let document = doc! { "b": 1_i32, "a": 2_i64, "f": 1.0, "when": date, "nested": { "list": [1, "x", null] } };
+    let document =
+        doc! { "b": 1_i32, "a": 2_i64, "f": 1.0, "when": date, "nested": { "list": [1, "x", null] } };
     let id = store.save("things", document.clone()).await.unwrap();
     assert!(matches!(id, Bson::ObjectId(_)));
 
@@ -28,7 +34,10 @@ async fn documents_are_found_as_they_were_saved() {
     expected.extend(document);
     let by_id = find(store.reader(), "things", doc! { "_id": id }, FindLimits::default()).await;
     assert_eq!(by_id, [expected.clone()]);
-    assert_eq!(find(store.reader(), "things", doc! { "nested.list": "x" }, FindLimits::default()).await, [expected]);
+    assert_eq!(
+        find(store.reader(), "things", doc! { "nested.list": "x" }, FindLimits::default()).await,
+        [expected]
+    );
     assert!(find(store.reader(), "things", doc! { "a": 3 }, FindLimits::default()).await.is_empty());
     assert!(find(store.reader(), "nothing", doc! {}, FindLimits::default()).await.is_empty());
     writer.close();
@@ -45,10 +54,16 @@ async fn an_id_is_taken_once() {
     store.save("b", doc! { "_id": 1 }).await.unwrap();
     for same in [Bson::Int32(1), Bson::Int64(1), Bson::Double(1.0)] {
         let error = store.save("a", doc! { "_id": same }).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("the collection `a` has a document with the `_id` {} already", match &error {
-            Error::Duplicate { id, .. } => id.clone(),
-            other => panic!("{other}"),
-        }));
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the collection `a` has a document with the `_id` {} already",
+                match &error {
+                    Error::Duplicate { id, .. } => id.clone(),
+                    other => panic!("{other}"),
+                }
+            )
+        );
         assert_eq!(error.fault(), Fault::Caller);
     }
     assert_eq!(find(store.reader(), "a", doc! {}, FindLimits::default()).await, [doc! { "_id": 1 }]);
@@ -106,7 +121,9 @@ async fn a_closed_store_refuses() {
     writer.close();
     assert!(matches!(store.save("a", doc! {}).await, Err(Error::Closed)));
     assert!(matches!(store.flush().await, Err(Error::Closed)));
-    store.measure(&krt_store::Point { measurement: "m", tags: &[], fields: &[("f", 1_i64.into())], time: 0 }).unwrap();
+    store
+        .measure(&krt_store::Point { measurement: "m", tags: &[], fields: &[("f", 1_i64.into())], time: 0 })
+        .unwrap();
     assert_eq!(store.counters().points_dropped, 1);
 }
 
@@ -123,7 +140,11 @@ fn a_damaged_file_is_named() {
         let folder = TempDir::new().unwrap();
         open(folder.path()).1.close();
         let path = folder.path().join(file);
-        std::fs::write(&path, "this is no database, but a text that somebody put here by mistake".repeat(100)).unwrap();
+        std::fs::write(
+            &path,
+            "this is no database, but a text that somebody put here by mistake".repeat(100),
+        )
+        .unwrap();
         let damaged = |error: &Error| matches!(error, Error::Damaged { path: named, .. } if *named == path);
         let error = Store::open(folder.path(), &Options::default()).unwrap_err();
         assert!(damaged(&error), "{error}");
@@ -149,7 +170,11 @@ fn a_foreign_or_newer_file_is_refused() {
 #[tokio::test]
 async fn a_full_disk_fails_saves_and_nothing_else() {
     let folder = TempDir::new().unwrap();
-    let options = Options { file_limit: Some(256 << 10), flush_interval: Duration::from_millis(1), ..Options::default() };
+    let options = Options {
+        file_limit: Some(256 << 10),
+        flush_interval: Duration::from_millis(1),
+        ..Options::default()
+    };
     let (store, writer) = Store::open(folder.path(), &options).unwrap();
     let large = || doc! { "x": "y".repeat(20_000) };
     let mut saved = 0;
@@ -176,4 +201,69 @@ async fn a_full_disk_fails_saves_and_nothing_else() {
     // Once there is room again, so is everything.
     let (store, _writer) = open(folder.path());
     store.save("a", large()).await.unwrap();
+}
+
+#[tokio::test]
+async fn damage_within_a_file_is_an_error() {
+    let folder = TempDir::new().unwrap();
+    let (store, writer) = open(folder.path());
+    for n in 0..500 {
+        store.save("c", doc! { "n": n, "text": "x".repeat(1000) }).await.unwrap();
+    }
+    writer.close();
+    drop(store);
+    let path = folder.path().join("documents.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[16 << 10..].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+    let reader = Reader::open(folder.path()).unwrap();
+    let found = reader.find("c", &doc! {}, FindLimits::default()).unwrap();
+    let error = found.try_collect::<Vec<_>>().await.unwrap_err();
+    assert!(matches!(&error, Error::Damaged { path: named, .. } if *named == path), "{error}");
+}
+
+#[tokio::test]
+async fn predictions_are_found_by_version_and_time() {
+    let folder = TempDir::new().unwrap();
+    let (store, _writer) = open(folder.path());
+    for (version, date) in [
+        ("v1", "2023-11-14T22:13:20.000000Z"),
+        ("v1", "2023-11-14T22:13:21.500000Z"),
+        ("v2", "2023-11-14T22:13:22.000000Z"),
+    ] {
+        store.save(krt_store::PREDICTIONS, doc! { "versionName": version, "date": date }).await.unwrap();
+    }
+    let second = 1_000_000_000;
+    let start = 1_700_000_000 * second;
+    let dates = async |filter: PredictionFilter| -> Vec<String> {
+        let found = find(store.reader(), krt_store::PREDICTIONS, filter.query(), FindLimits::default()).await;
+        found.iter().map(|document| document.get_str("date").unwrap()[17..19].to_owned()).collect()
+    };
+    assert_eq!(dates(PredictionFilter::default()).await, ["20", "21", "22"]);
+    let version = PredictionFilter { version: Some("v1".into()), ..PredictionFilter::default() };
+    assert_eq!(dates(version.clone()).await, ["20", "21"]);
+    let time = PredictionFilter { from: Some(start + 1), to: Some(start + 2 * second), version: None };
+    assert_eq!(dates(time).await, ["21"]);
+}
+
+#[tokio::test]
+async fn old_documents_go_only_when_asked() {
+    let folder = TempDir::new().unwrap();
+    let (store, writer) = open(folder.path());
+    for n in 0..1200 {
+        store.save("c", doc! { "n": n }).await.unwrap();
+    }
+    writer.close();
+    let count = |store: &Store| store.reader().collections().unwrap()[0].documents;
+    let (store, writer) = open(folder.path());
+    assert_eq!(count(&store), 1200);
+    writer.close();
+
+    let options = Options { document_age: Some(Duration::ZERO), ..Options::default() };
+    let (store, _writer) = Store::open(folder.path(), &options).unwrap();
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while count(&store) > 0 && std::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(count(&store), 0);
 }

@@ -127,8 +127,13 @@ impl Installer {
         command
     }
 
-    /// The variables it runs with: the user's own settings for it hold.
-    pub(super) fn variables(&self, surroundings: &Surroundings) -> BTreeMap<OsString, OsString> {
+    /// The variables it runs with: the user's own settings for it hold. What it leaves behind when it is
+    /// killed stays in the workshop.
+    pub(super) fn variables(
+        &self,
+        surroundings: &Surroundings,
+        workshop: &Path,
+    ) -> BTreeMap<OsString, OsString> {
         let mut variables: BTreeMap<OsString, OsString> =
             UNATTENDED.iter().map(|(name, value)| (name.into(), value.into())).collect();
         variables.extend(surroundings.clone().without(&NEVER_PASSED).variables().clone());
@@ -143,6 +148,7 @@ impl Installer {
             ],
         };
         variables.extend(fixed.iter().map(|(name, value)| (name.into(), value.into())));
+        variables.insert("TMPDIR".into(), workshop.into());
         if self.tool() == Tool::Uv && !has_uv_index(surroundings) {
             variables.extend(LIKE_PIP.into_iter().filter_map(|names| like_pip(names, surroundings)));
         }

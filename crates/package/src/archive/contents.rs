@@ -21,9 +21,14 @@ pub(super) struct Contents {
 /// One thing to pack.
 pub(super) enum Item {
     Folder,
-    File { size: u64, executable: bool },
+    File {
+        size: u64,
+        executable: bool,
+    },
     /// A symbolic link to something in the package, relative to the link's folder.
-    Link { target: PathBuf },
+    Link {
+        target: PathBuf,
+    },
 }
 
 impl Contents {
@@ -109,8 +114,8 @@ fn name(path: &Path) -> Result<String, PackError> {
 
 fn item(entry: &DirEntry, root: &Path) -> Result<Item, PackError> {
     let path = entry.path();
-    let metadata = fs::symlink_metadata(path)
-        .map_err(|source| PackError::Read { path: path.to_owned(), source })?;
+    let metadata =
+        fs::symlink_metadata(path).map_err(|source| PackError::Read { path: path.to_owned(), source })?;
     let kind = metadata.file_type();
     if kind.is_dir() {
         Ok(Item::Folder)

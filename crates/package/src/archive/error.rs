@@ -153,7 +153,9 @@ pub enum PackError {
         path: PathBuf,
     },
     /// A link to what is not packed.
-    #[error("the link `{name}` points to `{target}`, which is not in the package\nhint: remove it, name it in `.krtignore`, or copy what it points to")]
+    #[error(
+        "the link `{name}` points to `{target}`, which is not in the package\nhint: remove it, name it in `.krtignore`, or copy what it points to"
+    )]
     Link {
         /// The link.
         name: String,

@@ -63,14 +63,13 @@ impl Layout {
 
     /// The symbolic links and what they point to, when all are known to stay inside.
     pub(super) fn links(&self) -> Result<Vec<(&str, &str)>, Error> {
-        let mut links = Vec::new();
-        for (name, kind) in &self.kinds {
-            if let Kind::Link(target) = kind {
-                self.follow(name, target)?;
-                links.push((name.as_str(), target.as_str()));
-            }
-        }
+        let link = |(name, kind)| match kind {
+            Kind::Link(target) => Some((String::as_str(name), target.as_str())),
+            Kind::Folder | Kind::File => None,
+        };
+        let mut links: Vec<_> = self.kinds.iter().filter_map(link).collect();
         links.sort_unstable();
+        links.iter().try_for_each(|(name, target)| self.follow(name, target))?;
         Ok(links)
     }
 
@@ -79,7 +78,7 @@ impl Layout {
         let outside = || Error::LinkOutside { name: name.to_owned(), target: target.to_owned() };
         let mut here: Vec<&str> = name.split('/').collect();
         here.pop();
-        let mut hops = 0;
+        let mut hops = 1;
         let mut ahead: VecDeque<&str> = VecDeque::new();
         let mut link = target;
         loop {

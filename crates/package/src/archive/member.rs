@@ -3,6 +3,7 @@
 use super::error::Error;
 use super::limits::Limits;
 use super::meter::Fault;
+use std::borrow::Cow;
 use std::io::{self, Read};
 use tar::{Entry, EntryType, PaxExtensions};
 
@@ -20,11 +21,18 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) enum Content {
     Folder,
-    File { size: u64, executable: bool },
+    File {
+        size: u64,
+        executable: bool,
+    },
     /// A symbolic link.
-    Link { target: String },
+    Link {
+        target: String,
+    },
     /// Another name of a file before it.
-    HardLink { target: String },
+    HardLink {
+        target: String,
+    },
 }
 
 /// What the entries before an entry say about it.
@@ -80,7 +88,7 @@ impl Member {
         if extensions.size.is_some_and(|said| said != size) {
             return Err(Error::NotTar);
         }
-        let link = || extensions.link.or_else(|| header.link_name_bytes().map(|link| link.into_owned()));
+        let link = || extensions.link.or_else(|| header.link_name_bytes().map(Cow::into_owned));
         let content = match header.entry_type() {
             _ if extensions.sparse => return Err(special(name, "a sparse file")),
             EntryType::Directory => Content::Folder,

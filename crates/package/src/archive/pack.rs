@@ -103,7 +103,8 @@ fn append(
             let path = folder.join(name);
             let file = File::open(&path).map_err(|source| PackError::Read { path: path.clone(), source })?;
             let mut content = Exactly { file, left: *size, fault: None, read };
-            let written = archive.append_data(&mut header(EntryType::Regular, *size, mode), name, &mut content);
+            let written =
+                archive.append_data(&mut header(EntryType::Regular, *size, mode), name, &mut content);
             match (content.fault, written) {
                 (Some(Fault::Changed), _) => Err(PackError::Changed { name: name.to_owned() }),
                 (Some(Fault::Read(source)), _) => Err(PackError::Read { path, source }),

@@ -15,7 +15,8 @@ type Tree = BTreeMap<String, Option<(Vec<u8>, bool)>>;
 fn trees() -> impl Strategy<Value = Tree> {
     let name = "[a-zé ._-]{1,8}(/[a-z]{1,120}){0,3}".prop_filter("a real name", |name| {
         let parts = || name.split('/');
-        parts().all(|part| part != "." && part != ".." && !part.starts_with("._")) && !name.starts_with(".krt")
+        parts().all(|part| part != "." && part != ".." && !part.starts_with("._"))
+            && !name.starts_with(".krt")
     });
     let file = (prop::collection::vec(any::<u8>(), 0..2_000), any::<bool>());
     prop::collection::btree_map(name, prop::option::weighted(0.9, file), 0..12).prop_map(|mut tree| {

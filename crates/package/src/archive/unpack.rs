@@ -82,7 +82,12 @@ impl Unpacking<'_> {
         Ok(())
     }
 
-    fn write<R: Read>(&mut self, member: Member, entry: &mut Entry<'_, R>, fault: &Fault) -> Result<(), Error> {
+    fn write<R: Read>(
+        &mut self,
+        member: Member,
+        entry: &mut Entry<'_, R>,
+        fault: &Fault,
+    ) -> Result<(), Error> {
         let path = self.root.join(&member.name);
         let write = |source| Error::Write { path: path.clone(), source };
         match member.content {

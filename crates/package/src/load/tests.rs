@@ -151,16 +151,61 @@ fn the_manifest_against_the_other_files() {
     let more = format!("{rpc}\n  rpc Unused (Request) returns (Response);");
     let both = format!("{PROTO}{second}");
     for (file, from, to, expected) in [
-        ("krt.yml", "src/greeter/main.py", "src/greeter/mian.py", "krt.yml:11:10 error: `src/greeter/mian.py` does not exist | did you mean `src/greeter/main.py`?"),
+        (
+            "krt.yml",
+            "src/greeter/main.py",
+            "src/greeter/mian.py",
+            "krt.yml:11:10 error: `src/greeter/mian.py` does not exist | did you mean `src/greeter/main.py`?",
+        ),
         ("krt.yml", "src/greeter/main.py", "src/greeter", "krt.yml:11:10 error: `src/greeter` is not a file"),
-        ("krt.yml", "bin/counter", "../counter", "krt.yml:15:10 error: `../counter` leads out of the package | name a file in the package, relative to its root"),
-        ("krt.yml", "bin/counter", "/bin/sh", "krt.yml:15:10 error: `/bin/sh` is absolute | name a file in the package, relative to its root"),
-        ("krt.yml", "public_input.proto", "public_inptu.proto", "krt.yml:4:10 error: `public_inptu.proto` does not exist | did you mean `public_input.proto`?"),
-        ("krt.yml", "entrypoint: Greet", "entrypoint: Gret", "krt.yml:19:17 error: the entrypoint has no RPC `Gret` | did you mean `Greet`?; public_input.proto:6:7 warning: RPC `Greet` has no workflow: its callers will get `UNIMPLEMENTED`"),
-        ("public_input.proto", rpc, more.as_str(), "public_input.proto:7:7 warning: RPC `Unused` has no workflow: its callers will get `UNIMPLEMENTED`"),
-        ("public_input.proto", "(Request)", "(stream Request)", "public_input.proto:6:7 error: RPC `Greet` streams: only unary RPCs can be served | remove `stream` on both sides: one request gives one answer"),
-        ("public_input.proto", PROTO, both.as_str(), "krt.yml:19:17 error: `Greet` is an RPC of `hello.Entrypoint` and of `hello.Second` | rename one of them: a workflow names its RPC without the service; public_input.proto:6:7 warning: RPC `Greet` has no workflow: its callers will get `UNIMPLEMENTED`; public_input.proto:8:22 warning: RPC `Greet` has no workflow: its callers will get `UNIMPLEMENTED`"),
-        ("public_input.proto", "string first_name", "Name first_name", "public_input.proto:3:19 error: name `Name` is not defined"),
+        (
+            "krt.yml",
+            "bin/counter",
+            "../counter",
+            "krt.yml:15:10 error: `../counter` leads out of the package | name a file in the package, relative to its root",
+        ),
+        (
+            "krt.yml",
+            "bin/counter",
+            "/bin/sh",
+            "krt.yml:15:10 error: `/bin/sh` is absolute | name a file in the package, relative to its root",
+        ),
+        (
+            "krt.yml",
+            "public_input.proto",
+            "public_inptu.proto",
+            "krt.yml:4:10 error: `public_inptu.proto` does not exist | did you mean `public_input.proto`?",
+        ),
+        (
+            "krt.yml",
+            "entrypoint: Greet",
+            "entrypoint: Gret",
+            "krt.yml:19:17 error: the entrypoint has no RPC `Gret` | did you mean `Greet`?; public_input.proto:6:7 warning: RPC `Greet` has no workflow: its callers will get `UNIMPLEMENTED`",
+        ),
+        (
+            "public_input.proto",
+            rpc,
+            more.as_str(),
+            "public_input.proto:7:7 warning: RPC `Unused` has no workflow: its callers will get `UNIMPLEMENTED`",
+        ),
+        (
+            "public_input.proto",
+            "(Request)",
+            "(stream Request)",
+            "public_input.proto:6:7 error: RPC `Greet` streams: only unary RPCs can be served | remove `stream` on both sides: one request gives one answer",
+        ),
+        (
+            "public_input.proto",
+            PROTO,
+            both.as_str(),
+            "krt.yml:19:17 error: `Greet` is an RPC of `hello.Entrypoint` and of `hello.Second` | rename one of them: a workflow names its RPC without the service; public_input.proto:6:7 warning: RPC `Greet` has no workflow: its callers will get `UNIMPLEMENTED`; public_input.proto:8:22 warning: RPC `Greet` has no workflow: its callers will get `UNIMPLEMENTED`",
+        ),
+        (
+            "public_input.proto",
+            "string first_name",
+            "Name first_name",
+            "public_input.proto:3:19 error: name `Name` is not defined",
+        ),
         ("krt.yml", "description: Greets", "description: \u{1}", "krt.yml:2:14 error: this is not YAML: "),
     ] {
         let folder = greeter();
@@ -176,7 +221,8 @@ fn the_manifest_against_the_other_files() {
 
 fn lines(report: &Report) -> String {
     let line = |problem: &Problem| {
-        let place = problem.location.as_ref().map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
+        let place =
+            problem.location.as_ref().map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
         let hint = problem.hint.as_ref().map(|hint| format!(" | {hint}")).unwrap_or_default();
         let severity = format!("{:?}", problem.severity).to_lowercase();
         format!("{}{place} {severity}: {}{hint}", problem.file.display(), problem.message)
@@ -203,7 +249,10 @@ fn a_manifest_that_is_not_utf8() {
     let folder = greeter();
     fs::write(folder.path().join("krt.yml"), b"version: a\ndescription: gr\xfc\xdfe\n").unwrap();
     let report = Loader::default().check(folder.path()).unwrap().report;
-    assert_eq!(lines(&report), "krt.yml:2:16 error: the file is not UTF-8 text | save it with the encoding UTF-8");
+    assert_eq!(
+        lines(&report),
+        "krt.yml:2:16 error: the file is not UTF-8 text | save it with the encoding UTF-8"
+    );
     assert!(report.render(&Style::default()).contains("gr��e"));
 }
 
@@ -213,4 +262,13 @@ fn a_manifest_that_is_too_large() {
     fs::write(folder.path().join("krt.yml"), "é".repeat(manifest::MAX_BYTES)).unwrap();
     let report = Loader::default().check(folder.path()).unwrap().report;
     assert_eq!(lines(&report), "krt.yml error: the file is larger than 256 KiB");
+}
+#[test]
+fn zz_time() {
+    let folder = greeter();
+    for _ in 0..5 {
+        let start = std::time::Instant::now();
+        load(folder.path()).unwrap();
+        println!("{:?}", start.elapsed());
+    }
 }

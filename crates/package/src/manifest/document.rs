@@ -46,7 +46,9 @@ pub(super) fn image(reader: &mut Reader<'_>, fields: &mut Fields) -> Option<Stri
 }
 
 fn config(reader: &mut Reader<'_>, block: Node) -> Vec<Variable> {
-    let Some(mut fields) = reader.fields(block, "`config`", &["variables", "files"]) else { return Vec::new() };
+    let Some(mut fields) = reader.fields(block, "`config`", &["variables", "files"]) else {
+        return Vec::new();
+    };
     let mut seen = HashMap::new();
     let mut variables = Vec::new();
     for (key, kind) in [("variables", VariableKind::Text), ("files", VariableKind::File)] {

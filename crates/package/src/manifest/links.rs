@@ -8,7 +8,11 @@ use std::ops::Range;
 pub(super) fn check(reader: &mut Reader<'_>, manifest: &mut Manifest) {
     unique(reader, manifest.nodes.iter().filter_map(|node| node.label.as_ref()), "two nodes are named");
     let workflows = &manifest.workflows;
-    unique(reader, workflows.iter().filter_map(|workflow| workflow.label.as_ref()), "two workflows are named");
+    unique(
+        reader,
+        workflows.iter().filter_map(|workflow| workflow.label.as_ref()),
+        "two workflows are named",
+    );
     unique(
         reader,
         workflows.iter().filter_map(|workflow| workflow.entrypoint.as_ref()),

@@ -87,12 +87,16 @@ fn the_top() {
         (
             "version: greeter-v1",
             "version: 1.0",
-            &["1:10 error: `1.0` is not a name: lowercase letters, digits and `-` only, with a letter or digit at both ends | for example `1-0`"],
+            &[
+                "1:10 error: `1.0` is not a name: lowercase letters, digits and `-` only, with a letter or digit at both ends | for example `1-0`",
+            ],
         ),
         (
             "version: greeter-v1",
             "version: twenty-characters-no",
-            &["1:10 error: `twenty-characters-no` has 20 characters, a name has at most 19 | for example `twenty-characters-n`"],
+            &[
+                "1:10 error: `twenty-characters-no` has 20 characters, a name has at most 19 | for example `twenty-characters-n`",
+            ],
         ),
         (
             "version: greeter-v1",
@@ -108,7 +112,9 @@ fn the_top() {
         (
             "description: Greets people",
             "description: Greets people\nauthor: me",
-            &["3:1 warning: unknown key `author` in the package | there are `version`, `description`, `entrypoint`, `config`, `nodes` and `workflows`"],
+            &[
+                "3:1 warning: unknown key `author` in the package | there are `version`, `description`, `entrypoint`, `config`, `nodes` and `workflows`",
+            ],
         ),
         (
             "description: Greets people",
@@ -122,7 +128,11 @@ fn the_top() {
 fn the_entrypoint() {
     check(&[
         ("  proto: public_input.proto\n", "", &["4:3 error: `entrypoint` has no `proto`"]),
-        ("public_input.proto", "public_input.txt", &["4:10 error: `public_input.txt` does not end in `.proto`"]),
+        (
+            "public_input.proto",
+            "public_input.txt",
+            &["4:10 error: `public_input.txt` does not end in `.proto`"],
+        ),
         ("  image: example/entrypoint:1\n", "", &[]),
         ("image: example/entrypoint:1", "image: []", &["5:10 error: `image` must be text, not a list"]),
         (
@@ -148,7 +158,11 @@ fn the_configuration() {
         (block, "config: {}\n", &[]),
         (block, "config: {variables: null, files: []}\n", &[]),
         (block, "config: []\n", &["6:9 error: `config` must be a mapping, not a list"]),
-        ("variables: [API_KEY, HOST]", "variables: API_KEY", &["7:14 error: `variables` must be a list, not `API_KEY`"]),
+        (
+            "variables: [API_KEY, HOST]",
+            "variables: API_KEY",
+            &["7:14 error: `variables` must be a list, not `API_KEY`"],
+        ),
         (
             "variables: [API_KEY, HOST]",
             "variables: [API_KEY, api-key, {a: b}, _X]",
@@ -159,7 +173,11 @@ fn the_configuration() {
             ],
         ),
         ("- CERT", "- HOST", &["9:7 error: `HOST` is in `config` twice | the first is on line 7"]),
-        ("variables: [", "variabels: [", &["7:3 warning: unknown key `variabels` in `config` | did you mean `variables`?"]),
+        (
+            "variables: [",
+            "variabels: [",
+            &["7:3 warning: unknown key `variabels` in `config` | did you mean `variables`?"],
+        ),
     ]);
 }
 
@@ -205,13 +223,41 @@ fn the_nodes() {
 fn how_a_node_is_run() {
     check(&[
         ("gpu: true", "replicas: 256", &[]),
-        ("gpu: true", "replicas: 0", &["14:15 error: `replicas` must be a whole number from 1 to 256, not `0`"]),
-        ("gpu: true", "replicas: 257", &["14:15 error: `replicas` must be a whole number from 1 to 256, not `257`"]),
-        ("gpu: true", "replicas: 1.5", &["14:15 error: `replicas` must be a whole number from 1 to 256, not `1.5`"]),
-        ("gpu: true", "replicas: '2'", &["14:15 error: `replicas` must be a whole number from 1 to 256, not `2`"]),
-        ("gpu: true", "concurrency: 4097", &["14:18 error: `concurrency` must be a whole number from 1 to 4096, not `4097`"]),
-        ("gpu: true", "retries: -1", &["14:14 error: `retries` must be a whole number from 0 to 100, not `-1`"]),
-        ("gpu: true", "retries: [1]", &["14:14 error: `retries` must be a whole number from 0 to 100, not a list"]),
+        (
+            "gpu: true",
+            "replicas: 0",
+            &["14:15 error: `replicas` must be a whole number from 1 to 256, not `0`"],
+        ),
+        (
+            "gpu: true",
+            "replicas: 257",
+            &["14:15 error: `replicas` must be a whole number from 1 to 256, not `257`"],
+        ),
+        (
+            "gpu: true",
+            "replicas: 1.5",
+            &["14:15 error: `replicas` must be a whole number from 1 to 256, not `1.5`"],
+        ),
+        (
+            "gpu: true",
+            "replicas: '2'",
+            &["14:15 error: `replicas` must be a whole number from 1 to 256, not `2`"],
+        ),
+        (
+            "gpu: true",
+            "concurrency: 4097",
+            &["14:18 error: `concurrency` must be a whole number from 1 to 4096, not `4097`"],
+        ),
+        (
+            "gpu: true",
+            "retries: -1",
+            &["14:14 error: `retries` must be a whole number from 0 to 100, not `-1`"],
+        ),
+        (
+            "gpu: true",
+            "retries: [1]",
+            &["14:14 error: `retries` must be a whole number from 0 to 100, not a list"],
+        ),
         ("gpu: true", "timeout: 30", &[]),
         ("gpu: true", "timeout: '2m'", &[]),
         ("gpu: true", "timeout: 0", &["14:14 error: `timeout` must be from 1 millisecond to 24 hours"]),
@@ -233,15 +279,17 @@ fn how_a_node_is_run() {
 fn the_workflows() {
     check(&[
         ("    entrypoint: Greet\n", "", &["19:5 error: workflow `go` has no `entrypoint`"]),
-        ("    sequential: [greeter, counter]\n", "", &[
-            "19:5 error: workflow `go` has no `sequential`",
-        ]),
-        ("sequential: [greeter, counter]", "sequential: []", &[
-            "21:17 error: `sequential` is empty: at least one is needed",
-        ]),
-        ("sequential: [greeter, counter]", "sequential: greeter", &[
-            "21:17 error: `sequential` must be a list, not `greeter`",
-        ]),
+        ("    sequential: [greeter, counter]\n", "", &["19:5 error: workflow `go` has no `sequential`"]),
+        (
+            "sequential: [greeter, counter]",
+            "sequential: []",
+            &["21:17 error: `sequential` is empty: at least one is needed"],
+        ),
+        (
+            "sequential: [greeter, counter]",
+            "sequential: greeter",
+            &["21:17 error: `sequential` must be a list, not `greeter`"],
+        ),
         (
             "sequential: [greeter, counter]",
             "sequential: [greeter, countr, greeter]",
@@ -253,7 +301,11 @@ fn the_workflows() {
             "sequential: [counter]",
             &["11:11 warning: node `greeter` is in no workflow: it will not be started"],
         ),
-        ("name: count\n", "name: go\n", &["22:11 error: two workflows are named `go` | the first is on line 19"]),
+        (
+            "name: count\n",
+            "name: go\n",
+            &["22:11 error: two workflows are named `go` | the first is on line 19"],
+        ),
         (
             "entrypoint: Count",
             "entrypoint: Greet",
@@ -264,7 +316,9 @@ fn the_workflows() {
 
 #[test]
 fn lists_that_must_hold_something() {
-    for (list, rest) in [("nodes", "workflows: [{name: a, entrypoint: A, sequential: [x]}]"), ("workflows", "")] {
+    for (list, rest) in
+        [("nodes", "workflows: [{name: a, entrypoint: A, sequential: [x]}]"), ("workflows", "")]
+    {
         let head = "version: a\ndescription: b\nentrypoint: {proto: c.proto}\n";
         for (written, expected) in [
             (String::new(), format!("the package has no `{list}`")),
@@ -273,7 +327,11 @@ fn lists_that_must_hold_something() {
             (format!("{list}: {{}}\n"), format!("`{list}` must be a list, not a mapping")),
         ] {
             let (manifest, report) = read(&format!("{head}{written}{rest}\n"), Target::Local);
-            assert!(lines(&report).iter().any(|line| line.ends_with(&expected)), "{written:?}: {:?}", lines(&report));
+            assert!(
+                lines(&report).iter().any(|line| line.ends_with(&expected)),
+                "{written:?}: {:?}",
+                lines(&report)
+            );
             assert!(report.has_errors() && manifest.workflows.len() < 2);
         }
     }

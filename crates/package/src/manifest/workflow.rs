@@ -16,6 +16,7 @@ fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<WorkflowEn
     let (label, name) = reader.name(&mut fields, "name");
     let entrypoint = reader.required_text(&mut fields, "entrypoint");
     let items = reader.items(&mut fields, "sequential");
-    let sequential = items.into_iter().filter_map(|item| reader.text(item, "a name in `sequential`")).collect();
+    let sequential =
+        items.into_iter().filter_map(|item| reader.text(item, "a name in `sequential`")).collect();
     Some(WorkflowEntry { label, name, entrypoint, sequential, sequence: Vec::new() })
 }

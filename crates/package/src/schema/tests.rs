@@ -87,15 +87,19 @@ fn what_does_not_compile_is_reported_with_its_place() {
         ("syntax = \"proto3\";\nmesage M {}", "p.proto:2:1 error: expected "),
         ("syntax = \"proto3\";\nmessage M { Bar b = 1; }", "p.proto:2:13 error: name `Bar` is not defined"),
         ("syntax = \"proto3\";\nimport \"no.proto\";", "p.proto:2:1 error: import `no.proto` not found"),
-        ("syntax = \"proto3\";\nimport \"../up.proto\";", "p.proto:2:8 error: `../up.proto` is no path below the package's root"),
-        ("syntax = \"proto3\";\nimport \"p.proto\";", "p.proto error: import cycle detected: p.proto -> p.proto"),
         (
-            "syntax = \"proto3\";\nmessage M { string a = 1;\n string b = 1; }",
-            "p.proto:3:13 error: ",
+            "syntax = \"proto3\";\nimport \"../up.proto\";",
+            "p.proto:2:8 error: `../up.proto` is no path below the package's root",
         ),
+        (
+            "syntax = \"proto3\";\nimport \"p.proto\";",
+            "p.proto error: import cycle detected: p.proto -> p.proto",
+        ),
+        ("syntax = \"proto3\";\nmessage M { string a = 1;\n string b = 1; }", "p.proto:3:13 error: "),
         ("syntax = \"proto3\";\nmessage M {}\nmessage M {}", "p.proto:3:9 error: name `M` is defined twice"),
     ] {
-        let content = if content.contains("no service") { format!("{content}{service}") } else { content.to_owned() };
+        let content =
+            if content.contains("no service") { format!("{content}{service}") } else { content.to_owned() };
         let (schema, report) = compile_all(&[("p.proto", &content)], "p.proto");
         assert!(schema.is_none(), "{content}");
         assert!(lines(&report)[0].starts_with(expected), "{content}: {:?}", lines(&report));

@@ -43,7 +43,10 @@ fn values() {
         ("\u{feff}a: 1", "{a: 1}"),
         ("a: &x [1, 2]\nb: *x", "{a: [1, 2], b: [1, 2]}"),
         ("a: &x {p: 1, q: 2}\nb:\n  <<: *x\n  q: 3", "{a: {p: 1, q: 2}, b: {q: 3, p: 1}}"),
-        ("a: &x {p: 1}\nb: &y {p: 2, q: 2}\nc: {<<: [*x, *y]}", "{a: {p: 1}, b: {p: 2, q: 2}, c: {p: 1, q: 2}}"),
+        (
+            "a: &x {p: 1}\nb: &y {p: 2, q: 2}\nc: {<<: [*x, *y]}",
+            "{a: {p: 1}, b: {p: 2, q: 2}, c: {p: 1, q: 2}}",
+        ),
         ("a: !!str 1\nb: !mine {c: d}", "{a: 1, b: {c: d}}"),
         ("a: 1\r\nb: 2\r\n", "{a: 1, b: 2}"),
     ] {
@@ -68,7 +71,16 @@ fn refusals() {
     ] {
         assert_eq!(tree(text), expected, "{text}");
     }
-    for broken in ["a: [1", "a: 'x", "a: b: c", "a: }", "- a\nb: 1", "a: \"\u{1}\"", "a: \"\\q\"", "%YAML 3.0\n---\na: 1"] {
+    for broken in [
+        "a: [1",
+        "a: 'x",
+        "a: b: c",
+        "a: }",
+        "- a\nb: 1",
+        "a: \"\u{1}\"",
+        "a: \"\\q\"",
+        "%YAML 3.0\n---\na: 1",
+    ] {
         assert!(tree(broken).contains("this is not YAML: "), "{broken}: {}", tree(broken));
     }
 }
@@ -76,7 +88,8 @@ fn refusals() {
 #[test]
 fn an_invisible_tab_is_pointed_out() {
     let (_, problems) = parse(&Source::new("krt.yml", "nodes:\n  - name: a\n\tsrc: b\n"));
-    let told = problems.iter().filter_map(|problem| problem.hint.as_deref()).any(|hint| hint.contains("use spaces"));
+    let told =
+        problems.iter().filter_map(|problem| problem.hint.as_deref()).any(|hint| hint.contains("use spaces"));
     assert!(told, "{problems:?}");
 }
 

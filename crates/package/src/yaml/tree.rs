@@ -208,7 +208,9 @@ impl<'a> Tree<'a> {
 /// How many values a value holds, with itself, and how deep it is. Never deeper than [`MAX_DEPTH`].
 fn measure(node: &Node) -> (usize, usize) {
     let fold = |children: &mut dyn Iterator<Item = &Node>| {
-        children.map(measure).fold((1, 1), |(values, depth), (more, deep)| (values + more, depth.max(deep + 1)))
+        children
+            .map(measure)
+            .fold((1, 1), |(values, depth), (more, deep)| (values + more, depth.max(deep + 1)))
     };
     match &node.value {
         Value::List(items) => fold(&mut items.iter()),

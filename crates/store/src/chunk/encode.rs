@@ -24,10 +24,6 @@ impl Builder {
         self.times.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.times.is_empty()
-    }
-
     /// Whether it should be written before the next point comes.
     pub(crate) fn is_full(&self) -> bool {
         let rows = self.times.len();

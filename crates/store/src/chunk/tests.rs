@@ -22,9 +22,10 @@ fn add(builder: &mut Builder, points: &[(i64, Fields)]) {
 /// The points of a chunk, each with its fields by name; of two equal ones the first is kept.
 fn points(chunk: &Chunk<'_>) -> Vec<(i64, Vec<(String, String)>)> {
     let row = |index: usize| {
-        let fields = chunk.columns.iter().filter_map(|(name, values)| {
-            Some((name.to_string(), format!("{:?}", values[index].as_ref()?)))
-        });
+        let fields = chunk
+            .columns
+            .iter()
+            .filter_map(|(name, values)| Some((name.to_string(), format!("{:?}", values[index].as_ref()?))));
         let mut fields: Vec<_> = fields.collect();
         fields.sort();
         fields

@@ -63,12 +63,8 @@ impl Kind {
 pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
     let failed = |source| Error::Folder { path: folder.to_owned(), source };
     fs::create_dir_all(folder).map_err(failed)?;
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join("lock"))
-        .map_err(failed)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::InUse { path: folder.to_owned() }),

@@ -30,7 +30,7 @@ pub(crate) fn check(mut document: Document) -> Result<Checked, DocumentError> {
     ordered.insert("_id", id);
     ordered.extend(document);
     check_document(&ordered, "", 1)?;
-    let data = ordered.to_vec().map_err(|error| DocumentError::FieldName { field: error.to_string() })?;
+    let data = ordered.to_vec().map_err(|error| DocumentError::Encode { reason: error.to_string() })?;
     if data.len() > MAX_SIZE {
         return Err(DocumentError::TooLarge { size: data.len(), max: MAX_SIZE });
     }
@@ -117,7 +117,10 @@ mod tests {
         let nested = |levels| (0..levels).fold(doc! { "x": 1 }, |inner, _| doc! { "d": inner });
         check(nested(MAX_DEPTH - 1)).unwrap();
         let error = check(nested(MAX_DEPTH)).unwrap_err();
-        assert!(matches!(&error, DocumentError::TooDeep { field, .. } if field.starts_with("d.d.")), "{error}");
+        assert!(
+            matches!(&error, DocumentError::TooDeep { field, .. } if field.starts_with("d.d.")),
+            "{error}"
+        );
 
         let array = (0..MAX_DEPTH).fold(Bson::Null, |inner, _| Bson::Array(vec![inner]));
         assert!(matches!(check(doc! { "a": array }), Err(DocumentError::TooDeep { .. })));

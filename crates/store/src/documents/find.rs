@@ -48,7 +48,11 @@ pub(crate) struct Scan {
 enum Place {
     Start,
     /// In a collection, between two ids of rows, both excluded.
-    Between { collection: i64, low: i64, high: i64 },
+    Between {
+        collection: i64,
+        low: i64,
+        high: i64,
+    },
     End,
 }
 
@@ -112,14 +116,16 @@ impl Scan {
         let Place::Between { collection, mut low, mut high } = self.place else { return Ok(()) };
         let sql = match self.limits.newest_first {
             false => "SELECT id, data FROM document WHERE collection = ? AND id > ? AND id < ? ORDER BY id",
-            true => "SELECT id, data FROM document WHERE collection = ? AND id > ? AND id < ? ORDER BY id DESC",
+            true => {
+                "SELECT id, data FROM document WHERE collection = ? AND id > ? AND id < ? ORDER BY id DESC"
+            }
         };
         let mut statement = connection.prepare_cached(sql)?;
         let mut rows = statement.query(params![collection, low, high])?;
         let (begun, mut seen, mut bytes) = (Instant::now(), 0, 0);
         while let Some(row) = rows.next()? {
             let id = row.get(0)?;
-            if self.limits.newest_first { high = id } else { low = id }
+            *(if self.limits.newest_first { &mut high } else { &mut low }) = id;
             bytes += self.offer(row.get_ref(1)?.as_blob()?);
             seen += 1;
             let late = seen % LOOK_EVERY == 0 && begun.elapsed() > BATCH_TIME;

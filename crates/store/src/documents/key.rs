@@ -1,9 +1,11 @@
 //! `_id`s as bytes.
 //!
-//! Two `_id`s that MongoDB's unique index finds equal have equal bytes: numbers are equal whatever
-//! their kind, strings and symbols are equal, and the same holds inside documents.
+//! Two `_id`s that MongoDB's unique index finds equal have equal bytes: whole numbers are equal whatever
+//! their kind, strings and symbols are equal, and the same holds inside documents. Only a fraction
+//! that is decimal is not found equal to a floating-point one.
 
-use bson::{Bson, Document, spec::BinarySubtype};
+use crate::filter::integer;
+use bson::{Bson, Decimal128, Document};
 
 /// The bytes of an `_id`.
 pub(crate) fn encode(id: &Bson) -> Vec<u8> {
@@ -15,9 +17,10 @@ pub(crate) fn encode(id: &Bson) -> Vec<u8> {
 /// Each value is a byte for its kind and then bytes of known size, so that no two are confused.
 fn put(key: &mut Vec<u8>, value: &Bson) {
     match value {
-        Bson::Int32(number) => put_number(key, Number::Int((*number).into())),
-        Bson::Int64(number) => put_number(key, Number::Int(*number)),
-        Bson::Double(number) => put_number(key, Number::of(*number)),
+        Bson::Int32(number) => put_integer(key, (*number).into()),
+        Bson::Int64(number) => put_integer(key, *number),
+        Bson::Double(number) => put_double(key, *number),
+        Bson::Decimal128(number) => put_decimal(key, *number),
         Bson::String(text) | Bson::Symbol(text) => put_bytes(key, b's', text.as_bytes()),
         Bson::Document(document) => put_document(key, document),
         Bson::Array(values) => {
@@ -28,7 +31,7 @@ fn put(key: &mut Vec<u8>, value: &Bson) {
         Bson::DateTime(time) => put_bytes(key, b't', &time.timestamp_millis().to_be_bytes()),
         Bson::Binary(binary) => {
             put_bytes(key, b'b', &binary.bytes);
-            key.push(subtype(binary.subtype));
+            key.push(binary.subtype.into());
         }
         // The rest is rare: its text tells apart what differs.
         other => put_bytes(key, b'x', format!("{other:?}").as_bytes()),
@@ -43,26 +46,27 @@ fn put_document(key: &mut Vec<u8>, document: &Document) {
     }
 }
 
-enum Number {
-    Int(i64),
-    Float(f64),
-}
-
-impl Number {
-    /// A whole number is the same number as an integer.
-    fn of(number: f64) -> Self {
-        let whole = number as i64;
-        let same = number.fract() == 0.0 && number >= -(2_f64.powi(63)) && number < 2_f64.powi(63);
-        if same { Self::Int(whole) } else { Self::Float(number) }
+/// A whole number is the same number as an integer.
+fn put_double(key: &mut Vec<u8>, number: f64) {
+    let whole = number as i64;
+    if number.fract() == 0.0 && number >= -(2_f64.powi(63)) && number < 2_f64.powi(63) {
+        put_integer(key, whole);
+    } else if number.is_nan() {
+        put_bytes(key, b'f', b"NaN");
+    } else {
+        put_bytes(key, b'f', &number.to_be_bytes());
     }
 }
 
-fn put_number(key: &mut Vec<u8>, number: Number) {
-    match number {
-        Number::Int(number) => put_bytes(key, b'i', &number.to_be_bytes()),
-        Number::Float(number) if number.is_nan() => put_bytes(key, b'f', b"NaN"),
-        Number::Float(number) => put_bytes(key, b'f', &number.to_be_bytes()),
+fn put_decimal(key: &mut Vec<u8>, number: Decimal128) {
+    match integer(number) {
+        Some(number) => put_integer(key, number),
+        None => put_bytes(key, b'm', &number.bytes()),
     }
+}
+
+fn put_integer(key: &mut Vec<u8>, number: i64) {
+    put_bytes(key, b'i', &number.to_be_bytes());
 }
 
 fn put_size(key: &mut Vec<u8>, kind: u8, size: usize) {
@@ -75,14 +79,16 @@ fn put_bytes(key: &mut Vec<u8>, kind: u8, bytes: &[u8]) {
     key.extend_from_slice(bytes);
 }
 
-fn subtype(subtype: BinarySubtype) -> u8 {
-    subtype.into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bson::doc;
+    use crate::filter::Filter;
+    use bson::{RawDocumentBuf, doc};
+    use proptest::prelude::*;
+
+    fn decimal(text: &str) -> Bson {
+        Bson::Decimal128(text.parse().unwrap())
+    }
 
     #[test]
     fn equal_ids_are_equal_bytes() {
@@ -90,6 +96,9 @@ mod tests {
             (Bson::Int32(1), Bson::Int64(1)),
             (Bson::Int32(1), Bson::Double(1.0)),
             (Bson::Double(0.0), Bson::Double(-0.0)),
+            (Bson::Int32(-100), decimal("-1.00E+2")),
+            (Bson::Int32(0), decimal("0E-5")),
+            (Bson::Int64(i64::MIN), decimal("-9223372036854775808")),
             (Bson::Double(f64::NAN), Bson::Double(-f64::NAN)),
             (Bson::Document(doc! { "a": 1_i64 }), Bson::Document(doc! { "a": 1.0 })),
         ];
@@ -103,6 +112,8 @@ mod tests {
         let all = [
             Bson::Int32(1),
             Bson::Double(1.5),
+            decimal("1.1"),
+            decimal("9223372036854775808000"),
             Bson::Int64(i64::MAX),
             Bson::Double(2_f64.powi(63)),
             Bson::String("1".into()),
@@ -118,6 +129,37 @@ mod tests {
             for other in &all[index + 1..] {
                 assert_ne!(encode(one), encode(other), "{one} {other}");
             }
+        }
+    }
+
+    fn id() -> impl Strategy<Value = Bson> {
+        prop_oneof![
+            (-2..3_i32).prop_map(Bson::Int32),
+            (-2..3_i64).prop_map(Bson::Int64),
+            (-4..5).prop_map(|halves| Bson::Double(f64::from(halves) / 2.0)),
+            (-2..3, 0..3_usize).prop_map(|(n, places)| decimal(&format!("{n}.{}", &"00"[..places]))),
+            "[ab]{0,2}".prop_map(Bson::String),
+            "[ab]{0,2}".prop_map(Bson::Symbol),
+            any::<bool>().prop_map(Bson::Boolean),
+            Just(Bson::Null),
+            (0..3_i64).prop_map(|millis| Bson::DateTime(bson::DateTime::from_millis(millis))),
+        ]
+    }
+
+    fn id_or_document() -> impl Strategy<Value = Bson> {
+        prop_oneof![
+            id(),
+            ("[ab]", id(), id())
+                .prop_map(|(name, one, other)| Bson::Document(doc! { name: one, "l": [other] })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn keys_are_equal_where_queries_find_equal(one in id_or_document(), other in id_or_document()) {
+            let found = Filter::parse(&doc! { "_id": &one }).unwrap();
+            let document = RawDocumentBuf::try_from(&doc! { "_id": &other }).unwrap();
+            prop_assert_eq!(encode(&one) == encode(&other), found.matches(&document), "{} {}", one, other);
         }
     }
 }

@@ -134,7 +134,7 @@ impl Writer {
                    AND id IN (SELECT id FROM document ORDER BY id LIMIT ?)";
         let removed = self.connection.prepare_cached(sql)?.execute([time, STEP])?;
         if removed > 0 {
-            self.connection.execute_batch("PRAGMA incremental_vacuum(512)")?;
+            self.connection.pragma(None, "incremental_vacuum", 4 * STEP, |_| Ok(()))?;
         }
         Ok(removed)
     }
@@ -179,7 +179,9 @@ fn insert(
 fn collection_id(transaction: &Transaction<'_>, name: &str) -> rusqlite::Result<i64> {
     let insert = "INSERT INTO collection (name) VALUES (?) ON CONFLICT (name) DO NOTHING";
     transaction.prepare_cached(insert)?.execute([name])?;
-    transaction.prepare_cached("SELECT id FROM collection WHERE name = ?")?.query_row([name], |row| row.get(0))
+    transaction
+        .prepare_cached("SELECT id FROM collection WHERE name = ?")?
+        .query_row([name], |row| row.get(0))
 }
 
 fn is_duplicate(error: &rusqlite::Error) -> bool {
@@ -192,9 +194,6 @@ fn again(error: &rusqlite::Error) -> rusqlite::Error {
         rusqlite::Error::SqliteFailure(code, message) => {
             rusqlite::Error::SqliteFailure(*code, message.clone())
         }
-        other => rusqlite::Error::SqliteFailure(
-            ffi::Error::new(ffi::SQLITE_ERROR),
-            Some(other.to_string()),
-        ),
+        other => rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_ERROR), Some(other.to_string())),
     }
 }

@@ -55,7 +55,8 @@ fn same_kind(one: RawBsonRef<'_>, other: RawBsonRef<'_>) -> Ordering {
             (one.time, one.increment).cmp(&(other.time, other.increment))
         }
         (B::RegularExpression(one), B::RegularExpression(other)) => {
-            (one.pattern.as_str(), one.options.as_str()).cmp(&(other.pattern.as_str(), other.options.as_str()))
+            (one.pattern.as_str(), one.options.as_str())
+                .cmp(&(other.pattern.as_str(), other.options.as_str()))
         }
         (B::JavaScriptCode(one), B::JavaScriptCode(other)) => one.cmp(other),
         (one, other) if one == other => Ordering::Equal,

@@ -53,6 +53,19 @@ impl Number {
     }
 }
 
+/// The integer that a decimal is, where it is one.
+pub(crate) fn integer(decimal: Decimal128) -> Option<i64> {
+    match Decimal::of(decimal) {
+        Decimal::Zero => Some(0),
+        Decimal::Finite { negative, power, digits } => {
+            let zeros = usize::try_from(power).ok().filter(|power| *power < 20)?.checked_sub(digits.len())?;
+            let digits = String::from_utf8(digits).ok()?;
+            format!("{}{digits}{}", if negative { "-" } else { "" }, "0".repeat(zeros)).parse().ok()
+        }
+        Decimal::NaN | Decimal::Infinite { .. } => None,
+    }
+}
+
 fn doubles(one: f64, other: f64) -> Ordering {
     one.partial_cmp(&other).unwrap_or_else(|| other.is_nan().cmp(&one.is_nan()))
 }

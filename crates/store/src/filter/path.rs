@@ -40,7 +40,8 @@ impl Path {
 
 impl Part {
     fn parse(name: &str) -> Self {
-        let canonical = name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
+        let canonical =
+            name.bytes().all(|byte| byte.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
         Self { name: name.into(), index: name.parse().ok().filter(|_| canonical) }
     }
 }

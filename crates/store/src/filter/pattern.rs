@@ -2,7 +2,7 @@
 
 use bson::RawBsonRef;
 use regex::{Regex, RegexBuilder};
-use regex_syntax::ast::{self, Ast, AssertionKind, ClassPerlKind, Visitor};
+use regex_syntax::ast::{self, AssertionKind, Ast, ClassPerlKind, Visitor};
 
 /// The most memory a compiled expression may take, bytes.
 const SIZE_LIMIT: usize = 1 << 20;
@@ -119,10 +119,13 @@ impl Visitor for Edits {
         match ast {
             Ast::ClassPerl(class) => self.class(class),
             // A flag inside, as in `(?m)`, has a say from there on.
-            Ast::Flags(flags) => self.multi_line |= flags.flags.flag_state(ast::Flag::MultiLine) == Some(true),
+            Ast::Flags(flags) => {
+                self.multi_line |= flags.flags.flag_state(ast::Flag::MultiLine) == Some(true);
+            }
             Ast::Group(group) => {
                 let flags = group.flags();
-                self.multi_line |= flags.and_then(|flags| flags.flag_state(ast::Flag::MultiLine)) == Some(true);
+                self.multi_line |=
+                    flags.and_then(|flags| flags.flag_state(ast::Flag::MultiLine)) == Some(true);
             }
             Ast::Assertion(assertion) => match assertion.kind {
                 AssertionKind::WordBoundary => self.add(&assertion.span, r"(?-u:\b)"),

@@ -77,7 +77,9 @@ fn deep_text_is_refused() {
 fn value() -> impl Strategy<Value = Bson> {
     let leaf = prop_oneof![
         any::<i32>().prop_map(Bson::Int32),
-        any::<i64>().prop_filter("an Int32 when read again", |n| i32::try_from(*n).is_err()).prop_map(Bson::Int64),
+        any::<i64>()
+            .prop_filter("an Int32 when read again", |n| i32::try_from(*n).is_err())
+            .prop_map(Bson::Int64),
         any::<f64>().prop_filter("not equal to itself", |n| !n.is_nan()).prop_map(Bson::Double),
         ".*".prop_map(Bson::String),
         any::<bool>().prop_map(Bson::Boolean),
@@ -91,7 +93,8 @@ fn value() -> impl Strategy<Value = Bson> {
     leaf.prop_recursive(4, 30, 5, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..5).prop_map(Bson::Array),
-            vec(("[^\0$][^\0]{0,4}", inner), 0..5).prop_map(|fields| Bson::Document(fields.into_iter().collect())),
+            vec(("[^\0$][^\0]{0,4}", inner), 0..5)
+                .prop_map(|fields| Bson::Document(fields.into_iter().collect())),
         ]
     })
 }

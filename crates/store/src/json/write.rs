@@ -1,6 +1,7 @@
 //! Writing relaxed Extended JSON.
 
 use bson::{Bson, DateTime, RawArray, RawBsonRef, RawDocument};
+use serde_json::Number;
 use std::fmt::Write as _;
 
 /// When the years of five digits begin, milliseconds since 1970.
@@ -45,6 +46,9 @@ fn write_array(out: &mut String, array: &RawArray) {
 }
 
 fn write_value(out: &mut String, value: RawBsonRef<'_>) {
+    if let Some(number) = value.as_f64().and_then(Number::from_f64) {
+        return write_plain(out, number);
+    }
     match value {
         RawBsonRef::Document(document) => write_document(out, document),
         RawBsonRef::Array(array) => write_array(out, array),
@@ -53,7 +57,6 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) {
         RawBsonRef::Int64(number) => write_plain(out, number),
         RawBsonRef::Boolean(truth) => write_plain(out, truth),
         RawBsonRef::Null => out.push_str("null"),
-        RawBsonRef::Double(number) if number.is_finite() => out.push_str(&serde_json::json!(number).to_string()),
         RawBsonRef::DateTime(time) => write_date(out, time),
         // The rest is rare and the library knows how.
         other => match Bson::try_from(other) {
@@ -65,7 +68,8 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) {
 
 /// As a text from 1970 to 9999, else in milliseconds.
 fn write_date(out: &mut String, time: DateTime) {
-    let text = time.try_to_rfc3339_string().ok().filter(|_| (0..YEAR_10000).contains(&time.timestamp_millis()));
+    let text =
+        time.try_to_rfc3339_string().ok().filter(|_| (0..YEAR_10000).contains(&time.timestamp_millis()));
     match text {
         Some(text) => write_plain(out, format_args!("{{\"$date\":\"{text}\"}}")),
         None => write_plain(

@@ -52,9 +52,10 @@ impl PredictionFilter {
 }
 
 /// A time as predictions write it, `2024-01-31T12:00:00.000000Z`: such texts are in order of time.
+/// Between two microseconds it is the later one, as no prediction lies between them.
 fn date_text(nanos: i64) -> String {
-    let second = nanos.div_euclid(1_000_000_000);
-    let micros = nanos.rem_euclid(1_000_000_000) / 1000;
+    let micros = nanos.div_euclid(1000) + i64::from(nanos.rem_euclid(1000) > 0);
+    let (second, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
     let date = DateTime::from_millis(second * 1000).try_to_rfc3339_string().unwrap_or_default();
     format!("{}.{micros:06}Z", date.trim_end_matches('Z'))
 }
@@ -97,8 +98,10 @@ mod tests {
     fn times_of_predictions() {
         let cases = [
             (0, "1970-01-01T00:00:00.000000Z"),
-            (1_700_000_000_123_456_789, "2023-11-14T22:13:20.123456Z"),
-            (-1, "1969-12-31T23:59:59.999999Z"),
+            (1_700_000_000_123_456_000, "2023-11-14T22:13:20.123456Z"),
+            (1_700_000_000_123_456_001, "2023-11-14T22:13:20.123457Z"),
+            (-1000, "1969-12-31T23:59:59.999999Z"),
+            (-1, "1970-01-01T00:00:00.000000Z"),
         ];
         for (nanos, text) in cases {
             assert_eq!(date_text(nanos), text);

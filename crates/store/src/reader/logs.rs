@@ -9,6 +9,9 @@ use crate::{error::Error, filter::FilterError, log::Level};
 use regex::{Regex, RegexBuilder};
 use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 
+/// The longest text that is looked for, bytes.
+const MAX_TEXT: usize = 4096;
+
 /// Which records are wanted: all that fit everything that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogFilter {
@@ -80,10 +83,14 @@ impl<'a> Matcher<'a> {
         if filter.from.is_some_and(|from| time < from) || filter.to.is_some_and(|to| time >= to) {
             return Ok(false);
         }
-        if filter.level.is_some_and(|level| row.get(2).map(Level::from_number).is_ok_and(|found| found < level)) {
+        if filter
+            .level
+            .is_some_and(|level| row.get(2).map(Level::from_number).is_ok_and(|found| found < level))
+        {
             return Ok(false);
         }
-        for (column, wanted) in [(3, &filter.version), (4, &filter.workflow), (5, &filter.node), (6, &filter.request)]
+        for (column, wanted) in
+            [(3, &filter.version), (4, &filter.workflow), (5, &filter.node), (6, &filter.request)]
         {
             let Some(wanted) = wanted else { continue };
             if row.get_ref(column)? != ValueRef::Text(wanted.as_bytes()) {
@@ -97,14 +104,18 @@ impl<'a> Matcher<'a> {
     }
 }
 
-/// Finds a text in whatever case. Only a text that is far too long cannot be looked for.
+/// Finds a text in whatever case.
 fn anywhere(text: &str) -> Result<Regex, FilterError> {
-    let regex = RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build();
-    regex.map_err(|error| FilterError::Pattern {
+    let refused = |reason| FilterError::Pattern {
         pattern: text.chars().take(80).collect(),
-        reason: error.to_string(),
+        reason,
         path: String::new(),
-    })
+    };
+    if text.len() > MAX_TEXT {
+        return Err(refused(format!("it takes {} bytes, at most {MAX_TEXT} are looked for", text.len())));
+    }
+    let regex = RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build();
+    regex.map_err(|error| refused(error.to_string()))
 }
 
 const COLUMNS: &str = "id, time, level, version, workflow, node, request, message";
@@ -169,7 +180,9 @@ fn ids(connection: &Connection, filter: &LogFilter, newest: i64) -> rusqlite::Re
     let to = filter.to.map_or(i64::MAX, |to| to.saturating_sub(1));
     let range = connection
         .prepare_cached(sql)?
-        .query_row(params![from, to], |row| Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?)))
+        .query_row(params![from, to], |row| {
+            Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
+        })
         .optional()?;
     Ok(range.and_then(|(low, high)| low.zip(high)))
 }

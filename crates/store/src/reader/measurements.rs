@@ -93,8 +93,10 @@ impl PointFilter {
     /// The series that fit.
     pub(super) fn series(&self, connection: &Connection) -> rusqlite::Result<Vec<Found>> {
         let mut statement = connection.prepare_cached("SELECT id, key FROM series WHERE measurement = ?")?;
-        let all = statement.query_map([&self.measurement], |row| Ok((row.get(0)?, tags(row.get_ref(1)?.as_blob()?))))?;
-        let fits = |(_, tags): &(i64, Tags)| self.tags.iter().all(|(name, value)| tags.get(name) == Some(value));
+        let all = statement
+            .query_map([&self.measurement], |row| Ok((row.get(0)?, tags(row.get_ref(1)?.as_blob()?))))?;
+        let fits =
+            |(_, tags): &(i64, Tags)| self.tags.iter().all(|(name, value)| tags.get(name) == Some(value));
         let fitting = all.filter(|series| series.as_ref().map_or(true, fits));
         fitting.map(|series| series.map(|(id, tags)| Found { id, tags: Arc::new(tags) })).collect()
     }
@@ -135,7 +137,12 @@ impl Reader {
     }
 
     /// Points, at most `limit`, in order of time.
-    pub fn points(&self, filter: &PointFilter, order: Order, limit: usize) -> Result<Vec<StoredPoint>, Error> {
+    pub fn points(
+        &self,
+        filter: &PointFilter,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredPoint>, Error> {
         self.telemetry.read(|connection| {
             let mut places = Vec::new();
             for series in filter.series(connection)? {
@@ -223,7 +230,11 @@ fn collect(
 }
 
 /// Reads all fields of a chunk; one that is damaged, or was just removed, is passed over.
-fn read_chunk(connection: &Connection, row: i64, read: impl FnOnce(chunk::Chunk<'_>)) -> rusqlite::Result<()> {
+fn read_chunk(
+    connection: &Connection,
+    row: i64,
+    read: impl FnOnce(chunk::Chunk<'_>),
+) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached("SELECT data FROM chunk WHERE id = ?")?;
     let mut rows = statement.query([row])?;
     let Some(row) = rows.next()? else { return Ok(()) };

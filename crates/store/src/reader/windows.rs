@@ -8,6 +8,7 @@ use super::{
 use crate::{
     chunk,
     error::{Error, PointError},
+    point::Value,
 };
 use rusqlite::{Connection, params};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -105,7 +106,7 @@ impl Reader {
             }
             Ok(Some(windows))
         })?;
-        let windows = windows.ok_or_else(|| PointError::TooManyWindows { max: MAX_WINDOWS })?;
+        let windows = windows.ok_or(PointError::TooManyWindows { max: MAX_WINDOWS })?;
         Ok(windows.into_iter().filter_map(|((group, start), values)| values.finish(group, start)).collect())
     }
 }
@@ -140,7 +141,7 @@ fn add_chunk(chunk: &chunk::Chunk<'_>, query: &WindowQuery, group: &Arc<Tags>, w
     let every = crate::clock::nanos(query.every).max(1);
     for (_, values) in &chunk.columns {
         for (&time, value) in chunk.times.iter().zip(values) {
-            let number = value.as_ref().and_then(|value| value.number());
+            let number = value.as_ref().and_then(Value::number);
             let Some(number) = number.filter(|number| number.is_finite() && query.points.has(time)) else {
                 continue;
             };

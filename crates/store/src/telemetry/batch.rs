@@ -232,3 +232,105 @@ fn insert_logs(transaction: &Transaction<'_>, waiting: &[u8], last: i64) -> rusq
     }
     Ok(id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        database::{TELEMETRY, open_writer},
+        point::{Key, put_row},
+    };
+    use tempfile::TempDir;
+
+    fn point(batch: &mut Batch, time: i64) {
+        let key = Key::new("measured", &[("tag", "value")]).unwrap();
+        let mut row = Vec::new();
+        put_row(&mut row, key.as_bytes(), time, &[("value", time.into())]);
+        batch.add_points(&row, 1);
+    }
+
+    fn commit(connection: &mut Connection, batch: &mut Batch) {
+        let transaction = connection.transaction().unwrap();
+        batch.write(&transaction).unwrap();
+        transaction.commit().unwrap();
+        batch.clear(true);
+    }
+
+    fn chunks(connection: &Connection) -> Vec<(i64, i64, i64)> {
+        let mut statement = connection.prepare("SELECT points, first, last FROM chunk ORDER BY id").unwrap();
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+        rows.map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn rare_points_share_chunks() {
+        let folder = TempDir::new().unwrap();
+        let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
+        let mut batch = Batch::new(&connection).unwrap();
+        for time in 0..300 {
+            point(&mut batch, time);
+            commit(&mut connection, &mut batch);
+            // A commit without new points writes nothing.
+            commit(&mut connection, &mut batch);
+        }
+        assert_eq!(chunks(&connection), [(256, 0, 255), (44, 256, 299)]);
+        point(&mut batch, DONE_SPAN + 1000);
+        commit(&mut connection, &mut batch);
+        point(&mut batch, DONE_SPAN + 1001);
+        commit(&mut connection, &mut batch);
+        assert_eq!(
+            chunks(&connection)[1..],
+            [(45, 256, DONE_SPAN + 1000), (1, DONE_SPAN + 1001, DONE_SPAN + 1001)]
+        );
+    }
+
+    #[test]
+    fn a_removed_chunk_is_written_anew() {
+        let folder = TempDir::new().unwrap();
+        let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
+        let mut batch = Batch::new(&connection).unwrap();
+        point(&mut batch, 1);
+        commit(&mut connection, &mut batch);
+        connection.execute_batch("DELETE FROM chunk; DELETE FROM series").unwrap();
+        batch.forget_ids();
+        point(&mut batch, 2);
+        commit(&mut connection, &mut batch);
+        assert_eq!(chunks(&connection), [(2, 1, 2)]);
+        let joined = "SELECT count(*) FROM chunk JOIN series ON series.id = series";
+        assert_eq!(connection.query_row(joined, [], |row| row.get::<_, i64>(0)).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_failed_commit_leaves_no_trace() {
+        let folder = TempDir::new().unwrap();
+        let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
+        let mut batch = Batch::new(&connection).unwrap();
+        point(&mut batch, 1);
+        commit(&mut connection, &mut batch);
+        point(&mut batch, 2);
+        let transaction = connection.transaction().unwrap();
+        batch.write(&transaction).unwrap();
+        transaction.rollback().unwrap();
+        batch.clear(false);
+        point(&mut batch, 3);
+        commit(&mut connection, &mut batch);
+        assert_eq!(chunks(&connection), [(1, 1, 1), (1, 3, 3)]);
+    }
+
+    #[test]
+    fn a_flood_of_series_is_forgotten_not_lost() {
+        let folder = TempDir::new().unwrap();
+        let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
+        let mut batch = Batch::new(&connection).unwrap();
+        let count = MAX_SERIES + 10;
+        for n in 0..count {
+            let key = Key::new("flood", &[("n", &n.to_string())]).unwrap();
+            let mut row = Vec::new();
+            put_row(&mut row, key.as_bytes(), 0, &[("value", true.into())]);
+            batch.add_points(&row, 1);
+        }
+        commit(&mut connection, &mut batch);
+        assert!(batch.series.is_empty());
+        assert_eq!(chunks(&connection).len(), count);
+    }
+}

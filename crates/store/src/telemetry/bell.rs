@@ -25,6 +25,8 @@ pub(crate) struct Calls {
     pub(crate) close: bool,
     /// Those who wait until what waits is written.
     pub(crate) flushes: Vec<oneshot::Sender<()>>,
+    /// The writer has ended and hears nothing any more.
+    ended: bool,
 }
 
 impl Calls {
@@ -34,10 +36,18 @@ impl Calls {
 }
 
 impl Bell {
-    /// Wakes the writer for something.
+    /// Wakes the writer for something; `what` is dropped where it has ended.
     pub(crate) fn ring(&self, what: impl FnOnce(&mut Calls)) {
-        what(&mut self.lock());
-        self.rung.notify_one();
+        let mut calls = self.lock();
+        if !calls.ended {
+            what(&mut calls);
+            self.rung.notify_one();
+        }
+    }
+
+    /// Notes that the writer has ended; those who wait for it hear so.
+    pub(crate) fn end(&self) {
+        *self.lock() = Calls { ended: true, ..Calls::default() };
     }
 
     /// Waits until somebody rings or until then.

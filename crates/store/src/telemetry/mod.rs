@@ -18,7 +18,7 @@ use crate::{
 };
 use bell::Bell;
 use std::{
-    sync::atomic::{AtomicBool, AtomicU64},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     thread,
 };
 use tokio::sync::oneshot;
@@ -72,7 +72,6 @@ impl Telemetry {
     }
 
     fn push(&self, intake: &Intake, encode: impl FnOnce(&mut Vec<u8>)) {
-        use std::sync::atomic::Ordering::Relaxed;
         if self.closed.load(Relaxed) {
             intake.drop_counted(1);
             return;
@@ -87,9 +86,7 @@ impl Telemetry {
     /// Asks the writer to write what waits; the receiver hears when it did, or that it ended.
     pub(crate) fn flush(&self) -> oneshot::Receiver<()> {
         let (done, receiver) = oneshot::channel();
-        if !self.closed.load(std::sync::atomic::Ordering::Acquire) {
-            self.bell.ring(|calls| calls.flushes.push(done));
-        }
+        self.bell.ring(|calls| calls.flushes.push(done));
         receiver
     }
 
@@ -98,7 +95,6 @@ impl Telemetry {
     }
 
     pub(crate) fn counters(&self) -> Counters {
-        use std::sync::atomic::Ordering::Relaxed;
         Counters {
             points_written: self.points_written.load(Relaxed),
             points_dropped: self.points.dropped(),

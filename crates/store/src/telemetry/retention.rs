@@ -114,6 +114,121 @@ fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
     if free()? < PAGES {
         return Ok(false);
     }
-    connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+    // Every row that this gives is a page.
+    connection.pragma(None, "incremental_vacuum", PAGES, |_| Ok(()))?;
     Ok(free()? >= PAGES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        database::{TELEMETRY, open_writer},
+        log::{Level, LogRecord, put_record},
+        point::{Key, put_row},
+        telemetry::batch::Batch,
+    };
+    use tempfile::TempDir;
+
+    const HOUR: i64 = 3600 * 1_000_000_000;
+
+    struct Fixture {
+        _folder: TempDir,
+        connection: Connection,
+    }
+
+    impl Fixture {
+        fn new() -> Self {
+            let folder = TempDir::new().unwrap();
+            let connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
+            Self { _folder: folder, connection }
+        }
+
+        /// Writes points of a series, and log records, of one time.
+        fn write(&mut self, time: i64, series: &str, points: usize, logs: usize) {
+            let mut batch = Batch::new(&self.connection).unwrap();
+            let key = Key::new(series, &[]).unwrap();
+            let mut rows = Vec::new();
+            for n in 0..points {
+                let text = format!("{n} {}", "x".repeat(50));
+                put_row(&mut rows, key.as_bytes(), time, &[("text", text.as_str().into())]);
+            }
+            batch.add_points(&rows, points as u64);
+            let mut records = Vec::new();
+            for _ in 0..logs {
+                let message = "y".repeat(100);
+                let record = LogRecord {
+                    time,
+                    level: Level::Info,
+                    version: "v1",
+                    workflow: None,
+                    node: None,
+                    request: None,
+                    message: &message,
+                };
+                put_record(&mut records, &record);
+            }
+            batch.add_logs(&records, logs as u64);
+            let transaction = self.connection.transaction().unwrap();
+            batch.write(&transaction).unwrap();
+            transaction.commit().unwrap();
+        }
+
+        /// Cleans until nothing is left to do; gives the number of steps that did something.
+        fn clean(&mut self, limits: Retention) -> usize {
+            let mut retainer = Retainer::new(limits);
+            (0..).take_while(|_| retainer.step(&mut self.connection).unwrap().wait != PAUSE).count()
+        }
+
+        fn number(&self, sql: &str) -> i64 {
+            self.connection.query_row(sql, [], |row| row.get(0)).unwrap()
+        }
+
+        fn pages(&self) -> i64 {
+            self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
+        }
+    }
+
+    #[test]
+    fn what_is_too_old_goes() {
+        let mut fixture = Fixture::new();
+        let now = clock::now();
+        fixture.write(now - 3 * HOUR, "old", 5000, 5000);
+        fixture.write(now - HOUR, "young", 10, 7);
+        let before = fixture.pages();
+        let age = Some(Duration::from_secs(2 * 3600));
+        fixture.clean(Retention { age, size: None });
+        assert_eq!(fixture.number("SELECT sum(points) FROM chunk"), 10);
+        assert_eq!(fixture.number("SELECT count(*) FROM log"), 7);
+        assert_eq!(fixture.number("SELECT count(*) FROM series"), 1);
+        assert!(fixture.pages() < before / 2 + PAGES, "{before} pages, then {}", fixture.pages());
+
+        assert_eq!(fixture.clean(Retention { age: None, size: None }), 0);
+        // All is too old: the newest record stays for its id.
+        fixture.clean(Retention { age: Some(Duration::ZERO), size: None });
+        assert_eq!(fixture.number("SELECT count(*) FROM chunk"), 0);
+        assert_eq!(fixture.number("SELECT id FROM log"), 5007);
+    }
+
+    #[test]
+    fn what_is_too_much_goes_oldest_first() {
+        let mut fixture = Fixture::new();
+        let now = clock::now();
+        for age in (0..200).rev() {
+            fixture.write(now - age * HOUR, "measured", 1000, 500);
+        }
+        let full = used_bytes(&fixture.connection).unwrap();
+        let limit = full / 2;
+        let steps = fixture.clean(Retention { age: None, size: Some(limit) });
+        let used = used_bytes(&fixture.connection).unwrap();
+        assert!(used <= limit && used > limit * 3 / 4, "{used} of {limit}");
+        assert!(steps > 5, "{steps} small steps");
+        assert!(fixture.pages() * 4096 < i64::try_from(limit).unwrap() + PAGES * 4096);
+
+        // Of both the same time is left, up to the newest, within what one step removes.
+        assert_eq!(fixture.number("SELECT max(time) FROM log"), now);
+        assert_eq!(fixture.number("SELECT max(last) FROM chunk"), now);
+        let apart = fixture.number("SELECT abs((SELECT min(time) FROM log) - (SELECT min(last) FROM chunk))");
+        assert!(apart <= 6 * HOUR, "{} h", apart / HOUR);
+    }
 }

@@ -8,7 +8,7 @@ use super::{
     Telemetry,
     batch::{Batch, Held},
     bell::Calls,
-    retention::{Retainer, Step},
+    retention::{PAUSE, Retainer, Step},
 };
 use crate::{
     database::{self, TELEMETRY},
@@ -18,10 +18,7 @@ use crate::{
 use rusqlite::{Connection, TransactionBehavior};
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::Ordering::{Relaxed, Release},
-    },
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -51,9 +48,8 @@ struct Closing(Arc<Telemetry>);
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        self.0.closed.store(true, Release);
-        // Dropping those who wait for a flush wakes them.
-        drop(self.0.bell.wait(Instant::now()));
+        self.0.closed.store(true, Relaxed);
+        self.0.bell.end();
     }
 }
 
@@ -85,11 +81,11 @@ impl Writer {
             let calls = self.shared.bell.wait(self.flush_at.unwrap_or(self.retain_at).min(self.retain_at));
             if calls.close {
                 // Callers see it before the last round, so that nothing comes after it.
-                self.shared.closed.store(true, Release);
+                self.shared.closed.store(true, Relaxed);
             }
             self.round(&calls);
-            self.report();
             let close = calls.close;
+            self.report(close);
             calls.flushes.into_iter().for_each(|done| _ = done.send(()));
             if close {
                 break;
@@ -161,20 +157,21 @@ impl Writer {
             }
             Err(source) => {
                 self.failure = Some(database::failure(&self.path, source));
-                retention_pause()
+                PAUSE
             }
         };
         self.retain_at = Instant::now() + wait;
     }
 
-    /// Says, at most every few seconds, what was dropped since it was said last.
-    fn report(&mut self) {
+    /// Says what was dropped since it was said last; unless it is the last time, only every few
+    /// seconds.
+    fn report(&mut self, last: bool) {
         let (before, at) = self.reported;
         let dropped = Held { points: self.shared.points.dropped(), logs: self.shared.logs.dropped() };
         if dropped == before && self.failure.is_none() {
             return;
         }
-        if at.is_some_and(|at| at.elapsed() < REPORT_EVERY) {
+        if !last && at.is_some_and(|at| at.elapsed() < REPORT_EVERY) {
             return;
         }
         let (points, logs) = (dropped.points - before.points, dropped.logs - before.logs);
@@ -197,10 +194,6 @@ impl Writer {
     }
 }
 
-fn retention_pause() -> Duration {
-    super::retention::PAUSE
-}
-
 /// An error with its causes, on one line.
 fn error_chain(error: &Error) -> String {
     let mut text = error.to_string().replace('\n', "; ");
@@ -210,4 +203,57 @@ fn error_chain(error: &Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use tempfile::TempDir;
+    use tracing::{Event, Metadata, span};
+
+    /// Counts what is said.
+    struct Counter(Arc<AtomicUsize>);
+
+    impl tracing::Subscriber for Counter {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.is_event()
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, _: &Event<'_>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn dropping_is_reported_now_and_then_and_at_the_end() {
+        let folder = TempDir::new().unwrap();
+        let shared = Arc::new(Telemetry::new(1 << 20));
+        let mut writer = Writer::open(folder.path(), &Options::default(), Arc::clone(&shared)).unwrap();
+        let said = Arc::new(AtomicUsize::new(0));
+        tracing::subscriber::with_default(Counter(Arc::clone(&said)), || {
+            let mut said_after = |dropped, last| {
+                shared.logs.drop_counted(dropped);
+                writer.report(last);
+                said.load(Relaxed)
+            };
+            assert_eq!(said_after(0, false), 0);
+            assert_eq!(said_after(3, false), 1);
+            assert_eq!(said_after(3, false), 1, "too soon");
+            assert_eq!(said_after(0, true), 2, "the last chance");
+            assert_eq!(said_after(0, true), 2, "nothing new");
+        });
+    }
 }

@@ -1,9 +1,9 @@
 //! What is taken out, and that nothing else is.
 
 use super::*;
+use proptest::prelude::*;
 use prost_reflect::prost::Message;
 use prost_types::FileDescriptorSet;
-use proptest::prelude::*;
 use protox::Compiler;
 use protox::file::{ChainFileResolver, File, FileResolver, GoogleFileResolver};
 
