@@ -1,7 +1,7 @@
 //! `krt.yml`: the text, read and checked for all that can be known without other files.
 //!
 //! [`parse`] reports every problem at once and keeps what it could read, so that the checks that
-//! need the package's other files (see [`load`](mod@crate::load)) can report theirs as well.
+//! need the package's other files (see [`load`](fn@crate::load)) can report theirs as well.
 
 mod document;
 mod links;

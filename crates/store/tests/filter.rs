@@ -295,7 +295,7 @@ fn query() -> impl Strategy<Value = Document> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60000))]
+    #![proptest_config(ProptestConfig::with_cases(4000))]
 
     #[test]
     fn agrees_with_the_reference(query in query(), documents in vec(document(), 1..8)) {

@@ -63,11 +63,12 @@ impl Layout {
 
     /// The symbolic links and what they point to, when all are known to stay inside.
     pub(super) fn links(&self) -> Result<Vec<(&str, &str)>, Error> {
-        let link = |(name, kind)| match kind {
-            Kind::Link(target) => Some((String::as_str(name), target.as_str())),
-            Kind::Folder | Kind::File => None,
-        };
-        let mut links: Vec<_> = self.kinds.iter().filter_map(link).collect();
+        let mut links = Vec::new();
+        for (name, kind) in &self.kinds {
+            if let Kind::Link(target) = kind {
+                links.push((name.as_str(), target.as_str()));
+            }
+        }
         links.sort_unstable();
         links.iter().try_for_each(|(name, target)| self.follow(name, target))?;
         Ok(links)

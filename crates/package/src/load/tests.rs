@@ -263,12 +263,3 @@ fn a_manifest_that_is_too_large() {
     let report = Loader::default().check(folder.path()).unwrap().report;
     assert_eq!(lines(&report), "krt.yml error: the file is larger than 256 KiB");
 }
-#[test]
-fn zz_time() {
-    let folder = greeter();
-    for _ in 0..5 {
-        let start = std::time::Instant::now();
-        load(folder.path()).unwrap();
-        println!("{:?}", start.elapsed());
-    }
-}

@@ -1,7 +1,7 @@
 //! The engine's end of the socket to one host.
 //!
-//! Whoever posts a delivery writes its frame to the socket itself, without waking a task: what does
-//! not fit is left to the link's own task, which reads the host's frames and acts on them.
+//! Whoever posts a delivery leaves its frame in the outbox and wakes the link's task, which writes all
+//! that has gathered by one call, reads the host's frames, and acts on them.
 
 use super::{
     Node,
@@ -43,10 +43,10 @@ pub(super) struct Link {
     socket: OwnedWriteHalf,
     state: Mutex<State>,
     seat: OnceLock<SeatId>,
-    /// There are bytes that did not fit into the socket.
-    unflushed: Notify,
-    /// All bytes were written.
-    flushed: Notify,
+    /// There is something in the outbox.
+    filled: Notify,
+    /// The outbox has shrunk.
+    shrunk: Notify,
 }
 
 #[derive(Debug)]
@@ -82,8 +82,8 @@ impl Link {
             socket,
             state: Mutex::new(state),
             seat: OnceLock::new(),
-            unflushed: Notify::new(),
-            flushed: Notify::new(),
+            filled: Notify::new(),
+            shrunk: Notify::new(),
         }
     }
 
@@ -150,7 +150,7 @@ impl Link {
                         return inbox.close(ended);
                     },
                 },
-                () = self.flush_rest() => return inbox.close(Ended::Closed),
+                () = self.write() => return inbox.close(Ended::Closed),
                 () = inbox.calls.finish_one() => {}
                 _ = tick.tick() => {
                     inbox.flush_plain();
@@ -162,51 +162,50 @@ impl Link {
         }
     }
 
-    /// Appends frames and writes what the socket takes now.
+    /// Appends frames to the outbox.
     pub(super) fn send(&self, put: impl FnOnce(&mut Outbox)) {
-        let mut state = self.lock();
-        put(&mut state.outbox);
-        self.flush(&mut state);
+        put(&mut self.lock().outbox);
+        self.filled.notify_one();
     }
 
     /// Waits until there is room for a large answer.
     pub(super) async fn has_room(&self) {
         loop {
-            let flushed = self.flushed.notified();
+            let shrunk = self.shrunk.notified();
             if self.lock().outbox.pending().len() < OUTBOX_FULL {
                 return;
             }
-            flushed.await;
+            shrunk.await;
         }
     }
 
-    /// Writes what the socket takes. An error shows as the end of the socket's other direction.
-    fn flush(&self, state: &mut State) -> bool {
+    /// Writes what comes into the outbox; ends when the socket is broken.
+    async fn write(&self) {
+        loop {
+            match self.write_some() {
+                Ok(true) => self.filled.notified().await,
+                Ok(false) => {
+                    if self.socket.writable().await.is_err() {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Writes what the socket takes now; whether that was all.
+    fn write_some(&self) -> std::io::Result<bool> {
+        let mut state = self.lock();
         while !state.outbox.pending().is_empty() {
             match self.socket.try_write(state.outbox.pending()) {
                 Ok(count) => state.outbox.sent(count),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.unflushed.notify_one();
-                    return true;
-                }
-                Err(_) => return false,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
             }
+            self.shrunk.notify_waiters();
         }
-        true
-    }
-
-    /// Writes what did not fit, each time the socket takes more; ends when the socket is broken.
-    async fn flush_rest(&self) {
-        loop {
-            if self.lock().outbox.pending().is_empty() {
-                self.unflushed.notified().await;
-                continue;
-            }
-            if self.socket.writable().await.is_err() || !self.flush(&mut self.lock()) {
-                return;
-            }
-            self.flushed.notify_waiters();
-        }
+        Ok(true)
     }
 
     /// Gives up deliveries past the node's timeout; whether the host must be ended.
@@ -219,8 +218,8 @@ impl Link {
         for (id, _) in &overdue {
             state.outbox.cancel(*id);
         }
-        self.flush(&mut state);
         drop(state);
+        self.filled.notify_one();
         let end = crate::flow::now();
         for (_, delivery) in overdue {
             self.node.flow.finish(delivery, HandlerResult::TimedOut, Handled { start: end, end });
@@ -249,7 +248,8 @@ impl Host for Link {
         let workflow = u16::try_from(request.route.index).unwrap_or(u16::MAX);
         outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &delivery.payload);
         window.push(delivery);
-        self.flush(&mut state);
+        drop(state);
+        self.filled.notify_one();
         Ok(())
     }
 
@@ -257,7 +257,8 @@ impl Host for Link {
         let mut state = self.lock();
         if let Some(id) = state.window.cancel(request) {
             state.outbox.cancel(id);
-            self.flush(&mut state);
+            drop(state);
+            self.filled.notify_one();
         }
     }
 }
