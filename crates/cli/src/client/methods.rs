@@ -1,0 +1,241 @@
+//! Which method a name means.
+
+use prost_reflect::{MethodDescriptor, ServiceDescriptor};
+
+/// So many methods can be read through in a hint.
+const FEW: usize = 8;
+/// How alike two names must be, from 0 to 1, for one to be offered for the other.
+const ALIKE: f64 = 0.6;
+
+/// The methods of a server.
+#[derive(Debug)]
+pub(crate) struct Methods(Vec<MethodDescriptor>);
+
+/// Why a name does not lead to a method that can be called.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("there is no method `{name}`\nhint: {hint}")]
+    Unknown { name: String, hint: String },
+    #[error("`{name}` may be {}\nhint: say which, with its service", list(candidates))]
+    Ambiguous { name: String, candidates: Vec<String> },
+    #[error("`{name}` streams: only methods with one request and one answer can be called")]
+    Streams { name: String },
+}
+
+/// `package.Service/Method`
+pub(crate) fn title(method: &MethodDescriptor) -> String {
+    format!("{}/{}", method.parent_service().full_name(), method.name())
+}
+
+impl Methods {
+    pub(super) fn new(services: Vec<ServiceDescriptor>) -> Self {
+        let methods = |service: ServiceDescriptor| service.methods().collect::<Vec<_>>();
+        Self(services.into_iter().flat_map(methods).collect())
+    }
+
+    /// The methods of the server's own services: not of those that every server may have.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &MethodDescriptor> {
+        self.0.iter().filter(|method| !is_common(method))
+    }
+
+    /// The method that is meant by `Method`, `Service/Method`, `package.Service/Method`, or the same
+    /// with a dot in between.
+    pub(crate) fn find(&self, name: &str) -> Result<&MethodDescriptor, Error> {
+        let wanted = Wanted::parse(name);
+        let exact = self.0.iter().find(|method| wanted.is_exactly(method));
+        let found = match exact {
+            Some(method) => method,
+            None => self.only(name, self.0.iter().filter(|method| wanted.may_be(method)).collect())?,
+        };
+        if found.is_client_streaming() || found.is_server_streaming() {
+            return Err(Error::Streams { name: title(found) });
+        }
+        Ok(found)
+    }
+
+    /// The only one of several, where the server's own come before those that every server may have.
+    fn only<'a>(&self, name: &str, found: Vec<&'a MethodDescriptor>) -> Result<&'a MethodDescriptor, Error> {
+        let own: Vec<_> = found.iter().copied().filter(|method| !is_common(method)).collect();
+        let found = if own.is_empty() { found } else { own };
+        match found.as_slice() {
+            [only] => Ok(only),
+            [] => Err(Error::Unknown { name: name.to_owned(), hint: self.hint(name) }),
+            several => {
+                let candidates = several.iter().map(|method| title(method)).collect();
+                Err(Error::Ambiguous { name: name.to_owned(), candidates })
+            }
+        }
+    }
+
+    fn hint(&self, name: &str) -> String {
+        if let Some(near) = self.nearest(&Wanted::parse(name)) {
+            return format!("did you mean `{near}`?");
+        }
+        let own: Vec<_> = self.own().map(title).collect();
+        match own.len() {
+            0 => "the server has no methods of its own".to_owned(),
+            few if few <= FEW => format!("there is {}", list(&own)),
+            _ => "`krt call --list` shows what there is".to_owned(),
+        }
+    }
+
+    /// The method with nearly the same name, written as the name was.
+    fn nearest(&self, wanted: &Wanted<'_>) -> Option<String> {
+        let text = wanted.written().to_lowercase();
+        let spellings = self.own().flat_map(|method| wanted.spellings(method));
+        spellings
+            .map(|spelling| (likeness(&text, &spelling), spelling))
+            .filter(|(score, _)| *score >= ALIKE)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, spelling)| spelling)
+    }
+}
+
+fn likeness(lower: &str, spelling: &str) -> f64 {
+    strsim::normalized_damerau_levenshtein(lower, &spelling.to_lowercase())
+}
+
+/// Whether a service is part of gRPC itself: health.
+fn is_common(method: &MethodDescriptor) -> bool {
+    method.parent_service().full_name().starts_with("grpc.")
+}
+
+/// "`a`, `b` or `c`"
+fn list(names: &[String]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.concat(),
+    }
+}
+
+/// A name as it was typed.
+struct Wanted<'a> {
+    service: Option<&'a str>,
+    method: &'a str,
+}
+
+impl<'a> Wanted<'a> {
+    fn parse(name: &'a str) -> Self {
+        let name = name.trim_start_matches('/');
+        match name.rsplit_once('/').or_else(|| name.rsplit_once('.')) {
+            Some((service, method)) => Self { service: Some(service), method },
+            None => Self { service: None, method: name },
+        }
+    }
+
+    fn is_exactly(&self, method: &MethodDescriptor) -> bool {
+        method.name() == self.method && self.service == Some(method.parent_service().full_name())
+    }
+
+    fn may_be(&self, method: &MethodDescriptor) -> bool {
+        let service = method.parent_service();
+        let ends = |wanted: &str| {
+            let before = service.full_name().strip_suffix(wanted);
+            before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        };
+        method.name() == self.method && self.service.is_none_or(ends)
+    }
+
+    fn written(&self) -> String {
+        match self.service {
+            Some(service) => format!("{service}/{}", self.method),
+            None => self.method.to_owned(),
+        }
+    }
+
+    /// How a method may be written in the same form.
+    fn spellings(&self, method: &MethodDescriptor) -> Vec<String> {
+        match self.service {
+            Some(_) => {
+                vec![title(method), format!("{}/{}", method.parent_service().name(), method.name())]
+            }
+            None => vec![method.name().to_owned()],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost_reflect::DescriptorPool;
+
+    fn methods() -> Methods {
+        let shop = "syntax = 'proto3'; package shop.v1;
+            import 'google/protobuf/empty.proto';
+            service Entrypoint {
+                rpc Price(google.protobuf.Empty) returns (google.protobuf.Empty);
+                rpc Watch(google.protobuf.Empty) returns (stream google.protobuf.Empty);
+            }
+            service Admin {
+                rpc Price(google.protobuf.Empty) returns (google.protobuf.Empty);
+                rpc Check(google.protobuf.Empty) returns (google.protobuf.Empty);
+            }";
+        let health = "syntax = 'proto3'; package grpc.health.v1;
+            import 'google/protobuf/empty.proto';
+            service Health {
+                rpc Check(google.protobuf.Empty) returns (google.protobuf.Empty);
+                rpc Beat(google.protobuf.Empty) returns (google.protobuf.Empty);
+            }";
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in [("shop.proto", shop), ("health.proto", health)] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let files = protox::compile(["shop.proto", "health.proto"], [folder.path()]).unwrap();
+        let pool = DescriptorPool::from_file_descriptor_set(files).unwrap();
+        Methods::new(pool.services().collect())
+    }
+
+    #[test]
+    fn names_that_are_found() {
+        let methods = methods();
+        for (name, expected) in [
+            ("shop.v1.Entrypoint/Price", "shop.v1.Entrypoint/Price"),
+            ("/shop.v1.Entrypoint/Price", "shop.v1.Entrypoint/Price"),
+            ("shop.v1.Entrypoint.Price", "shop.v1.Entrypoint/Price"),
+            ("v1.Entrypoint/Price", "shop.v1.Entrypoint/Price"),
+            ("Entrypoint/Price", "shop.v1.Entrypoint/Price"),
+            ("Admin.Price", "shop.v1.Admin/Price"),
+            ("Check", "shop.v1.Admin/Check"),
+            ("Health/Check", "grpc.health.v1.Health/Check"),
+            ("Beat", "grpc.health.v1.Health/Beat"),
+        ] {
+            assert_eq!(title(methods.find(name).unwrap()), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_are_not() {
+        let methods = methods();
+        let own = "`shop.v1.Entrypoint/Price`, `shop.v1.Entrypoint/Watch`, `shop.v1.Admin/Price` \
+                   or `shop.v1.Admin/Check`";
+        for (name, expected) in [
+            ("price", "there is no method `price`\nhint: did you mean `Price`?".to_owned()),
+            (
+                "entrypoint/price",
+                "there is no method `entrypoint/price`\nhint: did you mean `Entrypoint/Price`?".to_owned(),
+            ),
+            (
+                "shop.v1.Admn.Chek",
+                "there is no method `shop.v1.Admn.Chek`\nhint: did you mean `shop.v1.Admin/Check`?"
+                    .to_owned(),
+            ),
+            ("Zebra", format!("there is no method `Zebra`\nhint: there is {own}")),
+            ("", format!("there is no method ``\nhint: there is {own}")),
+            ("point/Price", "there is no method `point/Price`\nhint: did you mean `Entrypoint/Price`?".to_owned()),
+            (
+                "Price",
+                "`Price` may be `shop.v1.Entrypoint/Price` or `shop.v1.Admin/Price`\n\
+                 hint: say which, with its service"
+                    .to_owned(),
+            ),
+            (
+                "Watch",
+                "`shop.v1.Entrypoint/Watch` streams: only methods with one request and one answer can be called"
+                    .to_owned(),
+            ),
+        ] {
+            assert_eq!(methods.find(name).unwrap_err().to_string(), expected, "{name}");
+        }
+    }
+}

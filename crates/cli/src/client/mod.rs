@@ -1,0 +1,115 @@
+//! A gRPC client that learns a server's methods from the server: no generated code, no `.proto`.
+//!
+//! - [`address`]: where the server is.
+//! - [`header`]: what is sent beside each request.
+//! - [`reflection`]: what the server says of its methods.
+//! - [`methods`]: which of them a name means.
+//! - [`codec`]: messages whose types are known at run time only.
+//! - [`example`]: what a request may look like.
+//! - [`status`]: how a call's failure is told.
+
+mod address;
+mod codec;
+mod example;
+mod header;
+mod methods;
+mod reflection;
+mod status;
+
+pub(crate) use address::Address;
+pub(crate) use example::example;
+pub(crate) use header::Header;
+pub(crate) use methods::{Methods, title};
+pub(crate) use status::tell;
+
+use anyhow::Context as _;
+use codec::DynamicCodec;
+use prost_reflect::{DynamicMessage, MethodDescriptor};
+use std::time::{Duration, Instant};
+use tonic::{
+    Code, Request, Status,
+    client::Grpc,
+    codec::Codec,
+    codegen::http::uri::PathAndQuery,
+    transport::{Channel, Endpoint},
+};
+
+/// How long to wait for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A connection to a server.
+#[derive(Debug)]
+pub(crate) struct Client {
+    grpc: Grpc<Channel>,
+    address: Address,
+    headers: Vec<Header>,
+}
+
+impl Client {
+    /// Connects. `headers` are sent with each request.
+    pub(crate) async fn connect(address: Address, headers: Vec<Header>) -> anyhow::Result<Self> {
+        let endpoint = Endpoint::from(address.uri())
+            .connect_timeout(CONNECT)
+            .tcp_nodelay(true)
+            .user_agent(concat!("krt/", env!("CARGO_PKG_VERSION")))?;
+        let channel = endpoint.connect().await.map_err(|error| cannot_connect(&address, error.into()))?;
+        let grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
+        Ok(Self { grpc, address, headers })
+    }
+
+    /// What can be called.
+    pub(crate) async fn methods(&self) -> anyhow::Result<Methods> {
+        let described = reflection::describe(self).await;
+        described
+            .map(Methods::new)
+            .with_context(|| format!("failed to ask {} for its methods", self.address))
+    }
+
+    /// Calls a method; `timeout` is told to the server and kept here, too.
+    pub(crate) async fn call(
+        &self,
+        method: &MethodDescriptor,
+        request: DynamicMessage,
+        timeout: Option<Duration>,
+    ) -> Result<DynamicMessage, Status> {
+        let path = PathAndQuery::try_from(format!("/{}", title(method))).expect("names of methods are paths");
+        let codec = DynamicCodec::new(method.output());
+        let Some(timeout) = timeout else { return self.unary(path, codec, Request::new(request)).await };
+        let mut request = Request::new(request);
+        request.set_timeout(timeout);
+        let start = Instant::now();
+        let late = || Status::deadline_exceeded(format!("no answer within {} s", timeout.as_secs_f64()));
+        match tokio::time::timeout(timeout, self.unary(path, codec, request)).await {
+            // The channel keeps the time as well, and calls the end of it a cancellation.
+            Ok(Err(status)) if status.code() == Code::Cancelled && start.elapsed() >= timeout => Err(late()),
+            Ok(answer) => answer,
+            Err(_) => Err(late()),
+        }
+    }
+
+    async fn unary<C: Codec>(
+        &self,
+        path: PathAndQuery,
+        codec: C,
+        mut request: Request<C::Encode>,
+    ) -> Result<C::Decode, Status>
+    where
+        C::Encode: Sync,
+        C::Decode: Sync,
+    {
+        for header in &self.headers {
+            header.add_to(request.metadata_mut());
+        }
+        let mut grpc = self.grpc.clone();
+        grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        grpc.unary(request, path, codec).await.map(tonic::Response::into_inner)
+    }
+}
+
+fn cannot_connect(address: &Address, error: anyhow::Error) -> anyhow::Error {
+    let cause = error.root_cause();
+    anyhow::anyhow!(
+        "cannot connect to {address}: {cause}\n\
+         hint: is `krt run` running? --address names another server, --package starts one for this call"
+    )
+}
