@@ -6,3 +6,5 @@ use std::process::ExitCode;
 pub(crate) const SUCCESS: ExitCode = ExitCode::SUCCESS;
 /// What was asked for did not succeed; standard error says why.
 pub(crate) const FAILURE: ExitCode = ExitCode::FAILURE;
+/// The program was interrupted: 128 and the number of SIGINT.
+pub(crate) const INTERRUPTED: u8 = 130;

@@ -1,13 +1,17 @@
 //! The `krt` command: runs KRT v1 packages.
 //!
 //! - [`args`]: what can be typed.
+//! - [`client`]: calls servers, this one and others.
 //! - [`commands`]: one file a command.
 //! - [`service`]: from a package to a running server; `run` and `call --package` share it.
+//! - [`output`]: results, on standard output.
 //! - [`terminal`]: what is shown to the person at the terminal.
 
 mod args;
+mod client;
 mod commands;
 mod exit;
+mod output;
 mod service;
 mod terminal;
 
@@ -18,6 +22,7 @@ fn main() -> ExitCode {
     let args = args::Args::parse();
     match commands::execute(args) {
         Ok(code) => code,
+        Err(error) if error.is::<output::NobodyReads>() => exit::SUCCESS,
         Err(error) => {
             terminal::print_error(&error);
             exit::FAILURE

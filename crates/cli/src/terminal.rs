@@ -4,27 +4,34 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use krt_environment::{Event, Step};
-use krt_package::{Report, render::Style};
-use std::{
-    io::IsTerminal as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use krt_package::{Report, manifest::FILE_NAMES, render::Style};
+use std::{io::IsTerminal as _, path::Path, time::Duration};
 
 /// Whether standard error is a terminal.
 pub(crate) fn is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Whether to colour what goes to standard error (<https://no-color.org>).
+/// Whether to colour what goes to standard error.
 pub(crate) fn colour() -> bool {
-    is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+    is_terminal() && may_colour()
+}
+
+/// Whether the user lets programs use colours (<https://no-color.org>).
+pub(crate) fn may_colour() -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Prints an error with its causes, each once.
 pub(crate) fn print_error(error: &anyhow::Error) {
     let (red, reset) = if colour() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
     eprintln!("{red}error{reset}: {}", chain(error));
+}
+
+/// Prints what may need a look.
+pub(crate) fn print_warning(message: &str) {
+    let (yellow, reset) = if colour() { ("\x1b[1;33m", "\x1b[0m") } else { ("", "") };
+    eprintln!("{yellow}warning{reset}: {message}");
 }
 
 /// An error with its causes, each once, even where a cause is already part of what it caused.
@@ -44,7 +51,7 @@ fn chain(error: &anyhow::Error) -> String {
 /// Prints what a check found.
 pub(crate) fn print_report(report: &Report, path: &Path) {
     if !report.is_empty() {
-        eprintln!("{}\n", report.render(&style(path)));
+        eprintln!("{}\n", report.render(&style(path, colour())));
     }
 }
 
@@ -59,10 +66,15 @@ pub(crate) fn package_error(error: krt_package::Error, path: &Path) -> anyhow::E
     }
 }
 
-fn style(path: &Path) -> Style {
-    let base = if path.is_dir() { path.to_owned() } else { PathBuf::new() };
-    let base = if base == Path::new(".") { PathBuf::new() } else { base };
-    Style { colour: colour(), base, ..Style::default() }
+/// How a report on the package at `path` is shown.
+pub(crate) fn style(path: &Path, colour: bool) -> Style {
+    let base = match path.file_name() {
+        _ if path.is_dir() => path,
+        Some(name) if FILE_NAMES.iter().any(|known| name == *known) => path.parent().unwrap_or(path),
+        _ => Path::new(""),
+    };
+    let base = base.strip_prefix(".").unwrap_or(base).to_owned();
+    Style { colour, base, ..Style::default() }
 }
 
 /// Shows how environments are made: a spinner on a terminal, a few log records otherwise.

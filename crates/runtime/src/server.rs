@@ -48,13 +48,15 @@ const FRAME_MARGIN: usize = 64 << 10;
 const HOSTS_END: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Serves until `shutdown`, then drains. `restarts` names nodes whose hosts are to be replaced.
+    /// Serves until `shutdown`, then drains. `restarts` names nodes whose hosts are to be replaced;
+    /// `ready` is called once, when requests are let in.
     ///
     /// Returns when nothing is left: no connection, no process.
     pub async fn run(
         self,
         listener: TcpListener,
         restarts: mpsc::Receiver<usize>,
+        ready: impl FnOnce(),
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
         let flow = Arc::new(Flow::new(&self.package.version, self.options.work, &self.store));
@@ -78,6 +80,7 @@ impl Server {
                 if let Ok(address) = address {
                     tracing::info!("listening on {address}");
                 }
+                ready();
                 serve(&running, &nodes, restarts, shutdown).await;
                 self.drain(&flow, running).await;
                 Ok(())

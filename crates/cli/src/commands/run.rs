@@ -65,7 +65,7 @@ async fn run_once(
         opened = Service::open(&args.service, &args.path, &args.data, logs) => opened?,
         () = stop.cancelled() => return Ok(()),
     };
-    opened.run(listener.try_clone()?, None, stop).await.map(drop)
+    opened.run(listener.try_clone()?, None, || {}, stop).await.map(drop)
 }
 
 /// Runs the package anew each time that its krt.yml or its .proto files change.
@@ -82,7 +82,7 @@ async fn run_watched(
             () = stop.cancelled() => return Ok(()),
         };
         let ran = match opened {
-            Ok(service) => service.run(listener.try_clone()?, Some(&mut watch), stop).await,
+            Ok(service) => service.run(listener.try_clone()?, Some(&mut watch), || {}, stop).await,
             Err(error) => Err(error),
         };
         match ran {

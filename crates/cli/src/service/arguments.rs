@@ -134,7 +134,8 @@ impl ServiceArgs {
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// Parses seconds, such as `30` or `0.5`.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let number = text
         .strip_suffix('s')
         .unwrap_or(text)

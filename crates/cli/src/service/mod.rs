@@ -12,7 +12,7 @@ mod launch;
 pub(crate) mod signals;
 pub(crate) mod watch;
 
-pub(crate) use arguments::ServiceArgs;
+pub(crate) use arguments::{ServiceArgs, seconds};
 
 use crate::terminal;
 use anyhow::Context as _;
@@ -68,11 +68,13 @@ impl Service {
         Ok(Self { server, store, writer })
     }
 
-    /// Serves until told to stop, or until the package itself changes.
+    /// Serves until told to stop, or until the package itself changes. `ready` is called once, when
+    /// requests are let in.
     pub(crate) async fn run(
         self,
         listener: TcpListener,
         watch: Option<&mut Watch>,
+        ready: impl FnOnce(),
         stop: &CancellationToken,
     ) -> anyhow::Result<End> {
         listener.set_nonblocking(true)?;
@@ -86,7 +88,7 @@ impl Service {
                 () = restart_changed(watch, &package, restart) => end = End::PackageChanged,
             }
         };
-        let served = self.server.run(listener, restarts, until).await;
+        let served = self.server.run(listener, restarts, ready, until).await;
         drop(self.store);
         tokio::task::spawn_blocking(move || self.writer.close()).await?;
         served?;

@@ -1,10 +1,8 @@
 //! Ctrl-C and SIGTERM.
 
+use crate::exit;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-
-/// The exit code of a program that was interrupted: 128 and the number of SIGINT.
-const INTERRUPTED: i32 = 130;
 
 /// A token that the first Ctrl-C or SIGTERM cancels; the second ends the program at once.
 ///
@@ -21,7 +19,7 @@ pub(crate) fn stop() -> std::io::Result<CancellationToken> {
                 _ = terminations.recv() => {}
             }
             if token.is_cancelled() {
-                std::process::exit(INTERRUPTED);
+                std::process::exit(exit::INTERRUPTED.into());
             }
             token.cancel();
         }

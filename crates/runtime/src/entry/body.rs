@@ -15,7 +15,7 @@ const SMALL: usize = 16 << 10;
 
 /// The body of a response.
 #[derive(Debug)]
-pub enum Body {
+pub(super) enum Body {
     /// What is known in full: data, then trailers.
     Whole(VecDeque<Frame<Bytes>>),
     /// Of a service that is generated: health, reflection.

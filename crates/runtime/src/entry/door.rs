@@ -22,7 +22,7 @@ pub struct Door {
 
 /// One RPC of the user's.
 #[derive(Debug)]
-pub struct Method {
+pub(super) struct Method {
     path: String,
     input: MessageDescriptor,
     output: MessageDescriptor,

@@ -1,6 +1,6 @@
 //! The entrypoint: gRPC and HTTP in front of the workflows, on one port.
 //!
-//! - [`listen`]: connections.
+//! - [`listen`]: connections, from accepting them to letting them go.
 //! - [`door`]: which protocol a request speaks, and which method it names.
 //! - [`grpc`]: unary gRPC.
 //! - [`connect`]: JSON over HTTP, by the Connect protocol's unary rules.

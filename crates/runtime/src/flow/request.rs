@@ -90,6 +90,8 @@ impl Request {
 }
 
 /// A request's message at one node of its workflow.
+///
+/// Dropped while its client waits, it answers that the request was lost: nobody waits in vain.
 #[derive(Debug)]
 pub struct Delivery {
     /// The request that it belongs to.
@@ -118,6 +120,14 @@ impl Delivery {
             retries_left: self.retries_left,
             answer_type: &self.request.route.answer_type,
             answer_limit: self.request.route.answer_limit,
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if !self.request.replied() && !self.request.left() {
+            self.request.answer(Err(Failure::Lost));
         }
     }
 }

@@ -54,7 +54,7 @@ class Context:
     def __init__(self, identity: Identity, logger: logging.Logger, effects: Effects) -> None:
         self.logger = logger
         self.db = Database(effects)
-        self.measurement = Measurements(identity, logger, effects)
+        self.measurement = Measurements(logger, effects)
         self.prediction = Predictions(identity, effects)
         self._base_path = identity.base_path
         self._effects = effects

@@ -16,10 +16,6 @@ ERR_MISSING_VALUES = "missing_values"
 ERR_NEW_LABELS = "new_labels"
 PREDICTION_ERRORS = (ERR_MISSING_VALUES, ERR_NEW_LABELS)
 
-TAG_VERSION = "version"
-TAG_WORKFLOW = "workflow"
-TAG_NODE = "node"
-
 REPLIED_BEFORE = "error the message was replied previously"
 NOT_UTC = "Input date must be a UTC datetime"
 

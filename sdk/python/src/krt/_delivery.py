@@ -12,16 +12,15 @@ if TYPE_CHECKING:
 class Delivery:
     """One message that was given to this host, until its RESULT is written."""
 
-    __slots__ = ("cancelled", "early_exit", "id", "open", "replied", "task", "workflow")
+    __slots__ = ("cancelled", "early_exit", "id", "open", "replied", "task")
 
-    def __init__(self, number: int, replied: bool, workflow: str | None) -> None:
+    def __init__(self, number: int, replied: bool) -> None:
         self.id = number
         self.replied = replied
-        self.workflow = workflow
         self.early_exit = False
         self.cancelled = False
         self.open = True
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[int] | None = None
 
 
 current: ContextVar[Delivery | None] = ContextVar("krt_delivery", default=None)

@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 PROTOCOL = 1
 """The version of the node protocol that this package speaks."""
@@ -23,7 +22,7 @@ ANSWER, NONE, ERROR, CANCELLED = range(4)
 # The level of a LOG.
 DEBUG, INFO, WARN, FAULT, PLAIN = range(5)
 
-REPLIED = 1
+REPLIED = 0b1
 """The flag of a DELIVER whose request was replied to before."""
 
 MAX_ID = 0xFFFF_FFFF
@@ -123,16 +122,16 @@ class Cutter:
         return f"no frame of the engine's has the kind {kind}"
 
 
-@dataclass(frozen=True)
-class Hello:
-    """The engine's first frame: what this host is to run, and within which limits."""
+class Hello(NamedTuple):
+    """The engine's first frame: what this host is to run, and within which limits.
+
+    It says more, which this host has no use for.
+    """
 
     protocol: int
     node: str
     version: str
     version_id: str
-    runtime: str
-    workflows: tuple[str, ...]
     base_path: str
     handler_path: str
     concurrency: int
@@ -146,40 +145,28 @@ class Hello:
         """Reads the body; fields that are not known are passed over."""
         try:
             fields = json.loads(body)
-            return cls(
-                workflows=tuple(str(name) for name in fields["workflows"]),
-                **{name: int(fields[name]) for name in _HELLO_NUMBERS},
-                **{name: str(fields[name]) for name in _HELLO_TEXTS},
-            )
+            return cls(**{name: _NUMBERS.get(name, str)(fields[name]) for name in cls._fields})
         except KeyError as missing:
             raise Breach(f"HELLO has no field {missing}") from None
         except (ValueError, TypeError) as error:
             raise Breach(f"HELLO does not parse: {error}") from None
 
 
-_HELLO_NUMBERS = ("protocol", "concurrency", "max_frame", "max_message")
-_HELLO_TEXTS = (
-    "node",
-    "version",
-    "version_id",
-    "runtime",
-    "base_path",
-    "handler_path",
-    "log_level",
-    "descriptors",
+_NUMBERS: dict[str, Callable[[Any], Any]] = dict.fromkeys(
+    ("protocol", "concurrency", "max_frame", "max_message"), int
 )
 
 
-def parse_deliver(body: bytes) -> tuple[int, int, bytes]:
-    """Takes the body of a DELIVER apart: its flags, its workflow, its payload.
+def parse_deliver(body: bytes) -> tuple[bool, bytes]:
+    """Takes the body of a DELIVER apart: whether the request was replied to, and the payload.
 
-    The request's id and metadata are passed over: this host needs nothing of them.
+    Its workflow, request id and metadata are passed over: this host needs nothing of them.
     """
-    flags, workflow, request_size, metadata_size = _deliver(body)
+    flags, _, request_size, metadata_size = _deliver(body)
     start = _DELIVER.size + request_size + metadata_size
     if start > len(body):
         raise Breach("its metadata has no end")
-    return flags, workflow, body[start:]
+    return flags & REPLIED != 0, body[start:]
 
 
 def frame(kind: int, number: int, body: bytes) -> bytes:

@@ -44,7 +44,6 @@ class Host:
         self.starting: asyncio.Task[Any] | None = None
         """The task that runs `init`, while it does."""
         self._socket, self._cutter, self._link, self._streams, calls = wires
-        self._workflows = hello.workflows
         self._concurrency = hello.concurrency
         self._read_any = AnyMessage.FromString
         self._pack = Packer.within(hello).pack
@@ -119,8 +118,8 @@ class Host:
     def _open(self, frame: Frame) -> tuple[Delivery, Any]:
         """Takes a DELIVER apart."""
         try:
-            flags, workflow, payload = _frames.parse_deliver(frame.body)
-            delivery = Delivery(frame.id, flags & _frames.REPLIED != 0, self._workflows[workflow])
+            replied, payload = _frames.parse_deliver(frame.body)
+            delivery = Delivery(frame.id, replied)
             data = self._read_any(payload)
         except Exception as error:
             leave_for_breach(f"DELIVER {frame.id} does not parse: {error}")

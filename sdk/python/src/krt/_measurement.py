@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 from . import _contract
 from ._dates import nanoseconds, parse_iso
-from ._delivery import current
 from ._documents import plain_of
 
 if TYPE_CHECKING:
     import logging
 
-    from ._context import Identity
     from ._effects import Effects
 
 _INT64 = range(-(2**63), 2**63)
@@ -30,7 +28,7 @@ class _Unfit(Exception):
 
 
 class Measurements:
-    """Saves measurements; the node's, the version's and the workflow's name are added to their tags."""
+    """Saves measurements; the engine adds the tags `version`, `workflow` and `node`."""
 
     PRECISION_S = _contract.PRECISION_S
     """`time` is a number of seconds."""
@@ -41,11 +39,7 @@ class Measurements:
     PRECISION_NS = _contract.PRECISION_NS
     """`time` is a number of nanoseconds."""
 
-    def __init__(self, identity: Identity, logger: logging.Logger, effects: Effects) -> None:
-        self._own_tags = {
-            _contract.TAG_VERSION: identity.version,
-            _contract.TAG_NODE: identity.node,
-        }
+    def __init__(self, logger: logging.Logger, effects: Effects) -> None:
         self._logger = logger
         self._effects = effects
 
@@ -103,10 +97,6 @@ class Measurements:
                 kept[_name(key)] = _text(str(value))
             except _Unfit as reason:
                 self._warn(name, f"its tag `{key!s:.80}` is left out: {reason}")
-        kept.update(self._own_tags)
-        delivery = current.get()
-        if delivery is not None and delivery.workflow is not None:
-            kept[_contract.TAG_WORKFLOW] = delivery.workflow
         return kept
 
     def _warn(self, name: object, what: str) -> None:

@@ -12,12 +12,14 @@ from __future__ import annotations
 import logging
 import sys
 from base64 import b64decode
+from functools import cached_property
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import TYPE_CHECKING, Sequence
 
 from . import _gencode
+from ._proto_names import ProtoNames
 
 if TYPE_CHECKING:
     from ._protos import Protos
@@ -34,32 +36,18 @@ def install(descriptors: str) -> None:
 
 
 class _Source:
-    """The engine's descriptors, read once somebody needs them."""
+    """The engine's descriptors. Only their files' names are read before a module is made."""
 
     def __init__(self, descriptors: str) -> None:
-        self._descriptors = descriptors
-        self._protos: Protos | None = None
+        self._descriptors = b64decode(descriptors)
+        self.names = ProtoNames(self._descriptors)
 
-    @property
+    @cached_property
     def protos(self) -> Protos:
         """The package's `.proto` files."""
-        if self._protos is None:
-            from ._protos import Protos
+        from ._protos import Protos
 
-            self._protos = Protos.parse(b64decode(self._descriptors))
-        return self._protos
-
-    def is_folder(self, package: str) -> bool:
-        """Whether a package holds modules of `.proto` files.
-
-        Much code tries to import what is not there. The name of a folder stands in the descriptors
-        as it is, so that most such attempts cost no reading.
-        """
-        if self._protos is None:
-            raw = b64decode(self._descriptors).replace(b"-", b"_")
-            if f"{package.replace('.', '/')}/".encode() not in raw:
-                return False
-        return self.protos.is_folder(package)
+        return Protos(self._descriptors)
 
 
 class _Maker(MetaPathFinder):
@@ -73,9 +61,9 @@ class _Maker(MetaPathFinder):
     ) -> ModuleSpec | None:
         """Finds a module of the package's."""
         if fullname.endswith(_SUFFIX):
-            name = self._source.protos.file_of(fullname)
+            name = self._source.names.file_of(fullname)
             return None if name is None else ModuleSpec(fullname, _Made(self._source, name))
-        if self._source.is_folder(fullname):
+        if self._source.names.is_folder(fullname):
             spec = ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations = []
             return spec
@@ -149,7 +137,7 @@ class _Rescued(SourceFileLoader):
             generated = _gencode.read(file.read())
         _clear(module)
         if generated is None:
-            name = self._source.protos.file_of(self.name)
+            name = self._source.names.file_of(self.name)
             if name is None:
                 raise LookupError("it holds no descriptor, and the package has no such `.proto`")
             self._source.protos.fill(module, name)

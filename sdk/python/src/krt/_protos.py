@@ -15,45 +15,17 @@ from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto, FileDescriptorSet
 from google.protobuf.internal import builder
 
+from ._proto_names import module_of
+
 _GOOGLE = "google/protobuf/"
-_SUFFIX = "_pb2"
 
 
 class Protos:
-    """The package's `.proto` files, by the name of the module that protoc would generate."""
+    """The files of a serialized `FileDescriptorSet`."""
 
-    def __init__(self, files: list[FileDescriptorProto]) -> None:
+    def __init__(self, descriptors: bytes) -> None:
+        files = FileDescriptorSet.FromString(descriptors).file
         self._files = {file.name: file for file in files}
-        self._modules = {module_of(name): name for name in self._files}
-        self._last: dict[str, list[str]] = {}
-        for module, name in self._modules.items():
-            self._last.setdefault(module.rpartition(".")[2], []).append(name)
-        self._folders = {
-            module.rsplit(".", cut)[0]
-            for module in self._modules
-            for cut in range(1, module.count(".") + 1)
-        }
-
-    @classmethod
-    def parse(cls, descriptors: bytes) -> Protos:
-        """Reads a `FileDescriptorSet`."""
-        return cls(list(FileDescriptorSet.FromString(descriptors).file))
-
-    def file_of(self, module: str) -> str | None:
-        """The file that a module is generated from.
-
-        A module may stand in another folder than its `.proto`, since protoc can be told to put it
-        anywhere: its last name is enough if only one file has it.
-        """
-        exact = self._modules.get(module)
-        if exact is not None:
-            return exact
-        alike = self._last.get(module.rpartition(".")[2], [])
-        return alike[0] if len(alike) == 1 else None
-
-    def is_folder(self, package: str) -> bool:
-        """Whether a package holds modules of `.proto` files."""
-        return package in self._folders
 
     def fill(self, module: ModuleType, name: str) -> None:
         """Makes the module of a file of the package."""
@@ -93,11 +65,6 @@ class Protos:
         if name not in self._files:
             raise ImportError(f"`{name}` is imported, but the package has no such file")
         self._add(self._files[name])
-
-
-def module_of(name: str) -> str:
-    """The module that protoc generates for a file."""
-    return name.removesuffix(".proto").replace("-", "_").replace("/", ".") + _SUFFIX
 
 
 def stripped(file: FileDescriptorProto) -> FileDescriptorProto:
@@ -155,11 +122,9 @@ def _known(file: FileDescriptorProto, clash: Exception) -> FileDescriptor:
 def _defining(file: FileDescriptorProto) -> FileDescriptor | None:
     """The file in the pool that has this one's messages under another path."""
     prefix = f"{file.package}." if file.package else ""
-    for item in (*file.message_type, *file.enum_type):
+    for name in [message.name for message in file.message_type]:
         try:
-            found: FileDescriptor = descriptor_pool.Default().FindFileContainingSymbol(
-                prefix + item.name
-            )
+            found: FileDescriptor = descriptor_pool.Default().FindFileContainingSymbol(prefix + name)
         except KeyError:
             continue
         return found

@@ -1,1 +1,121 @@
+use super::*;
+use proptest::prelude::*;
 
+const LIMIT: usize = 4096;
+
+/// A frame as a host would write it.
+fn frame(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
+    let size = u32::try_from(body.len() + COUNTED).unwrap();
+    [&size.to_le_bytes()[..], &[kind], &id.to_le_bytes(), body].concat()
+}
+
+fn take_one(bytes: &[u8]) -> Result<Option<FromHost>, Breach> {
+    take(&mut BytesMut::from(bytes), LIMIT)
+}
+
+fn result_body(status: u8, rest: &[u8]) -> Vec<u8> {
+    [&[status, 1][..], &5u64.to_le_bytes(), &9u64.to_le_bytes(), rest].concat()
+}
+
+#[test]
+fn breaches() {
+    let any = Payload::pack("type.googleapis.com/a.B", b"x");
+    let short = "is too short";
+    let json = "is not the JSON it should be";
+    let rows: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("size 0", vec![0; 9], "a frame's size is 0, the least is 5"),
+        ("size 4", [&4u32.to_le_bytes()[..], &[66, 0, 0, 0, 0]].concat(), "the least is 5"),
+        ("huge", [&u32::MAX.to_le_bytes()[..], &[66, 0, 0, 0, 0]].concat(), "the limit is 4096"),
+        ("kind 0", frame(0, 0, b""), "0 is no kind of frame"),
+        ("a kind of the engine's", frame(kind::DELIVER, 1, b""), "2 is no kind of frame"),
+        ("RESULT without a body", frame(kind::RESULT, 1, b""), short),
+        ("RESULT without times", frame(kind::RESULT, 1, &[0, 0, 1]), short),
+        ("RESULT, status 4", frame(kind::RESULT, 1, &result_body(4, b"")), "its status is above 3"),
+        (
+            "RESULT without a message",
+            frame(kind::RESULT, 1, &result_body(0, b"\x0a\x7f")),
+            "holds no message",
+        ),
+        ("EARLY_REPLY without a message", frame(kind::EARLY_REPLY, 1, b"\xff"), "holds no message"),
+        ("LOG, level 5", frame(kind::LOG, 0, &[5, 0, 0, 0, 0, 0, 0, 0, 0]), "its level is above 4"),
+        ("LOG without a time", frame(kind::LOG, 0, &[1, 0]), short),
+        ("READY that is no JSON", frame(kind::READY, 0, b"ready"), json),
+        ("READY without a protocol", frame(kind::READY, 0, b"{}"), json),
+        (
+            "MEASUREMENT without a time",
+            frame(kind::MEASUREMENT, 0, br#"{"measurement":"m","fields":{}}"#),
+            json,
+        ),
+        ("SAVE without a document", frame(kind::SAVE, 1, br#"{"collection":"c"}"#), json),
+        ("FIND that is a list", frame(kind::FIND, 1, b"[1]"), json),
+        ("FIND, not UTF-8", frame(kind::FIND, 1, b"{\"collection\":\"\xff\"}"), json),
+    ];
+    for (name, bytes, expected) in rows {
+        let breach = take_one(&bytes).expect_err(name).to_string();
+        assert!(breach.contains(expected), "{name}: {breach}");
+    }
+    assert!(matches!(
+        take_one(&frame(kind::RESULT, 7, &result_body(0, any.encoded()))),
+        Ok(Some(FromHost::Result { id: 7, status: Status::Message(_), early_exit: true, .. }))
+    ));
+}
+
+#[test]
+fn a_frame_is_taken_when_it_is_whole() {
+    let whole = frame(kind::RESULT, 3, &result_body(2, b"no"));
+    let mut buffer = BytesMut::new();
+    for (index, &byte) in whole.iter().enumerate() {
+        buffer.put_u8(byte);
+        let taken = take(&mut buffer, LIMIT).unwrap();
+        assert_eq!(taken.is_some(), index + 1 == whole.len(), "byte {index}");
+    }
+    assert!(buffer.is_empty());
+}
+
+#[test]
+fn only_messages_may_be_large() {
+    let log = [&[1, 0, 0, 0, 0, 0, 0, 0, 0][..], &vec![b'x'; MAX_OTHER]].concat();
+    let error = take(&mut BytesMut::from(&*frame(kind::LOG, 0, &log)), usize::MAX).unwrap_err();
+    assert!(matches!(error, Breach::TooLarge { limit: MAX_OTHER, .. }), "{error}");
+    let large = Payload::pack("a.B", &vec![7; 2 * MAX_OTHER]);
+    let bytes = frame(kind::RESULT, 1, &result_body(0, large.encoded()));
+    assert!(matches!(take(&mut BytesMut::from(&*bytes), usize::MAX), Ok(Some(_))));
+}
+
+#[test]
+fn deliver_has_the_layout_of_the_protocol() {
+    let payload = Payload::pack("t/a.B", b"v");
+    let mut outbox = Outbox::default();
+    outbox.deliver(0x0102_0304, true, 7, "id", &payload);
+    let body = [&[1, 7, 0, 2, 0, 0][..], b"id", payload.encoded()].concat();
+    assert_eq!(outbox.pending(), frame(kind::DELIVER, 0x0102_0304, &body));
+}
+
+proptest! {
+    /// Whatever a host sends, reading it ends, takes no more memory than a frame may have, and
+    /// leaves either whole frames or a breach.
+    #[test]
+    fn any_bytes_are_frames_or_a_breach(bytes: Vec<u8>, kind in 60..75u8, body: Vec<u8>) {
+        for stream in [bytes.clone(), frame(kind, 1, &body), [frame(kind, 1, &body), bytes.clone()].concat()] {
+            let mut buffer = BytesMut::from(&*stream);
+            while let Ok(Some(_)) = take(&mut buffer, LIMIT) {}
+            prop_assert!(buffer.capacity() <= stream.len() + 2 * (LIMIT + HEADER));
+        }
+    }
+
+    /// A stream means the same however it is cut into pieces.
+    #[test]
+    fn pieces_do_not_matter(texts in prop::collection::vec(".{0,40}", 1..5), cut in 1..20usize) {
+        let stream: Vec<u8> =
+            texts.iter().flat_map(|text| frame(kind::BROKEN, 0, text.as_bytes())).collect();
+        let mut buffer = BytesMut::new();
+        let mut read = Vec::new();
+        for piece in stream.chunks(cut) {
+            buffer.extend_from_slice(piece);
+            while let Some(FromHost::Broken(text)) = take(&mut buffer, LIMIT).unwrap() {
+                read.push(text);
+            }
+        }
+        prop_assert_eq!(read, texts);
+    }
+}

@@ -1,0 +1,84 @@
+//! A package that is started for one call, and stopped after it.
+
+use super::Done;
+use crate::service::{Service, ServiceArgs, bind, signals};
+use anyhow::Context as _;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+/// Starts the package at `path` on a port of its own, lets `work` call it, and stops it: what is in
+/// work then is finished, whatever came of `work`.
+pub(super) async fn with(
+    args: &ServiceArgs,
+    path: &Path,
+    data: Option<&Path>,
+    work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Done>,
+) -> anyhow::Result<Done> {
+    let interrupted = signals::stop()?;
+    let logs = args.logs()?;
+    let data = Data::new(data)?;
+    let listener = bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let address = listener.local_addr()?;
+    let service = tokio::select! {
+        service = Service::open(args, path, data.path(), &logs) => service?,
+        () = interrupted.cancelled() => return Ok(Done::Interrupted),
+    };
+    let finished = interrupted.child_token();
+    let (tell, ready) = oneshot::channel();
+    let serving = service.run(listener, None, || drop(tell.send(())), &finished);
+    let working = work_when_ready(ready, work(address), &interrupted, &finished);
+    let (served, worked) = tokio::join!(serving, working);
+    logs.flush();
+    served?;
+    worked
+}
+
+/// Works once the service is ready, and then tells it to stop.
+async fn work_when_ready(
+    ready: oneshot::Receiver<()>,
+    work: impl Future<Output = anyhow::Result<Done>>,
+    interrupted: &CancellationToken,
+    finished: &CancellationToken,
+) -> anyhow::Result<Done> {
+    let _stop = finished.clone().drop_guard();
+    tokio::select! {
+        () = interrupted.cancelled() => Ok(Done::Interrupted),
+        started = ready => {
+            started.context("the service did not start")?;
+            tokio::select! {
+                done = work => done,
+                () = interrupted.cancelled() => Ok(Done::Interrupted),
+            }
+        }
+    }
+}
+
+/// Where the package keeps its data: a folder that was named, or one that is removed afterwards.
+enum Data {
+    Kept(PathBuf),
+    Removed(TempDir),
+}
+
+impl Data {
+    fn new(named: Option<&Path>) -> anyhow::Result<Self> {
+        match named {
+            Some(path) => Ok(Self::Kept(path.to_owned())),
+            None => {
+                let folder = tempfile::Builder::new().prefix("krt-call-").tempdir();
+                Ok(Self::Removed(folder.context("failed to make a temporary folder")?))
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept(path) => path,
+            Self::Removed(folder) => folder.path(),
+        }
+    }
+}

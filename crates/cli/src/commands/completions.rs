@@ -1,0 +1,30 @@
+//! `krt completions`: what makes a shell complete the command.
+
+use crate::{args, exit, output};
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+use std::process::ExitCode;
+
+/// What `krt completions` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+To install them, for new shells:
+  bash        krt completions bash > ~/.local/share/bash-completion/completions/krt
+  zsh         krt completions zsh > ~/.zfunc/_krt
+              with `fpath+=~/.zfunc` before `compinit` in ~/.zshrc
+  fish        krt completions fish > ~/.config/fish/completions/krt.fish
+  elvish      krt completions elvish >> ~/.config/elvish/rc.elv
+  powershell  krt completions powershell >> $PROFILE")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// Prints the script.
+pub(crate) fn execute(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut args::Args::command(), "krt", &mut script);
+    output::print(String::from_utf8(script)?.trim_end())?;
+    Ok(exit::SUCCESS)
+}

@@ -1,0 +1,127 @@
+//! `krt pack`: a folder to a `.krt` file.
+
+use super::check;
+use crate::{exit, output, terminal};
+use anyhow::{Context as _, bail};
+use clap::Args;
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use krt_package::{
+    Error,
+    archive::{self, Packed, Progress},
+};
+use sha2::{Digest as _, Sha256};
+use std::{
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// What `krt pack` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Left out: what .krtignore names, .git, .krt, __pycache__ and virtual environments.
+
+The same content gives the same bytes. An earlier archive of the same name is replaced, at once
+and only when the new one is whole.")]
+pub(crate) struct PackArgs {
+    /// The package's folder
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+
+    /// The file to make [default: the version's name and .krt, in the current folder]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Check for a cluster, where the entrypoint and each node need an `image`
+    #[arg(long, conflicts_with = "no_check")]
+    cluster: bool,
+
+    /// Pack even what has errors; needs --output
+    #[arg(long, requires = "output")]
+    no_check: bool,
+}
+
+/// Checks, packs, and prints what was made.
+pub(crate) fn execute(args: PackArgs) -> anyhow::Result<ExitCode> {
+    let dir = &args.dir;
+    anyhow::ensure!(dir.is_dir(), "`{}` is not a folder", dir.display());
+    let named = if args.no_check { None } else { Some(checked(dir, args.cluster)?) };
+    let out = args.output.or(named).context("--no-check needs --output")?;
+    refuse_other(&out)?;
+    let packed = pack(dir, &out)?;
+    output::print(&summary(&out, packed)?)?;
+    Ok(exit::SUCCESS)
+}
+
+/// The name of the archive of a package without errors.
+fn checked(dir: &Path, cluster: bool) -> anyhow::Result<PathBuf> {
+    let checked = check::loader(cluster).check(dir)?;
+    match checked.version {
+        Some(version) => {
+            terminal::print_report(&checked.report, dir);
+            Ok(PathBuf::from(format!("{}.krt", version.name)))
+        }
+        None => {
+            let error = Error::Invalid { report: Box::new(checked.report), root: checked.root };
+            Err(terminal::package_error(error, dir))
+        }
+    }
+}
+
+/// Refuses to replace what is not an archive: a slip, and a file lost.
+fn refuse_other(out: &Path) -> anyhow::Result<()> {
+    let shown = out.display();
+    let mut file = match File::open(out) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("cannot replace `{shown}`")),
+    };
+    if file.metadata()?.is_dir() {
+        bail!("`{shown}` is a folder; hint: name the file in it, too");
+    }
+    let mut start = [0; GZIP.len()];
+    if file.read_exact(&mut start).is_err() || start != GZIP {
+        bail!("`{shown}` exists and is no archive; hint: choose another --output, or remove it first");
+    }
+    Ok(())
+}
+
+/// How an archive begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+fn pack(dir: &Path, out: &Path) -> anyhow::Result<Packed> {
+    let bar = bar();
+    let mut archives = Vec::new();
+    let packed = archive::pack_file(dir, out, &mut |progress: Progress<'_>| {
+        bar.set_length(progress.total);
+        bar.set_position(progress.bytes);
+        if progress.file.ends_with(".krt") && archives.last().is_none_or(|last| last != progress.file) {
+            archives.push(progress.file.to_owned());
+        }
+    });
+    bar.finish_and_clear();
+    let packed = packed.with_context(|| format!("cannot pack `{}` to `{}`", dir.display(), out.display()))?;
+    for name in archives {
+        terminal::print_warning(&format!("`{name}` was packed, too; hint: name it in .krtignore"));
+    }
+    Ok(packed)
+}
+
+/// A bar on standard error, on a terminal only.
+fn bar() -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}");
+    ProgressBar::new(0).with_style(style.expect("the template is valid"))
+}
+
+/// "greeter-v1.krt (4 files, 1.2 KiB packed, sha256 …)"
+fn summary(out: &Path, packed: Packed) -> anyhow::Result<String> {
+    let mut file = File::open(out)?;
+    let size = HumanBytes(file.metadata()?.len());
+    let mut hash = Sha256::new();
+    io::copy(&mut file, &mut hash)?;
+    let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let files = packed.files;
+    let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    Ok(format!("{} ({files}, {size}, sha256 {hash})", out.display()))
+}

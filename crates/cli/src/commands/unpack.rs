@@ -1,0 +1,40 @@
+//! `krt unpack`: a `.krt` file to a folder.
+
+use crate::{exit, output};
+use anyhow::Context as _;
+use clap::Args;
+use krt_package::archive::{self, Limits};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// What `krt unpack` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The folder appears when it is whole. Archives that would write outside of it are refused.")]
+pub(crate) struct UnpackArgs {
+    /// The .krt file
+    file: PathBuf,
+
+    /// The folder to make [default: the file's name without .krt, in the current folder]
+    dir: Option<PathBuf>,
+}
+
+/// Unpacks, and prints where to.
+pub(crate) fn execute(args: UnpackArgs) -> anyhow::Result<ExitCode> {
+    let dir = match args.dir {
+        Some(dir) => dir,
+        None => named_like(&args.file)?,
+    };
+    archive::unpack_file(&args.file, &dir, &Limits::default())
+        .with_context(|| format!("cannot unpack `{}`", args.file.display()))?;
+    output::print(&dir.display().to_string())?;
+    Ok(exit::SUCCESS)
+}
+
+fn named_like(file: &Path) -> anyhow::Result<PathBuf> {
+    let is_archive = file.extension().is_some_and(|ending| ending == "krt");
+    let name = file.file_stem().filter(|_| is_archive).map(PathBuf::from);
+    name.with_context(|| format!("`{}` does not end in .krt; hint: name the folder, too", file.display()))
+}

@@ -1,0 +1,5 @@
+"""Passes every message on as it came."""
+
+
+async def handler(ctx, data):
+    return data

@@ -1,0 +1,22 @@
+//! The rows of KRT v1's tables, through the real `krt` and real clients.
+//!
+//! Each test starts `krt run` on a package of `packages/`, calls it as its users do, and ends it.
+//! Ending it always checks that it exits well and that none of its processes is left. `/proc` tells
+//! that, so these tests are for Linux.
+#![cfg(target_os = "linux")]
+
+mod connect;
+mod context;
+mod crowd;
+mod discovery;
+mod documents;
+mod early;
+mod hostile;
+mod kill;
+mod limits;
+mod logs;
+mod measurements;
+mod start;
+mod statuses;
+mod supervision;
+mod support;

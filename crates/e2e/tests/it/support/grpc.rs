@@ -1,0 +1,141 @@
+//! A gRPC client that knows a package's `.proto`, and speaks JSON to the tests.
+//!
+//! It has no deadline of its own: what is told to the service is the service's to keep.
+
+use super::{
+    PATIENCE,
+    http::{Transport, http2},
+};
+use http::{Uri, uri::PathAndQuery};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ServiceDescriptor, prost::Message as _};
+use serde_json::Value;
+use std::{net::SocketAddr, path::Path, time::Duration};
+use tonic::{
+    Code, Request, Status,
+    client::Grpc,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+};
+
+/// A client of one service.
+#[derive(Clone)]
+pub(crate) struct Client {
+    service: ServiceDescriptor,
+    transport: Transport,
+    origin: Uri,
+}
+
+impl Client {
+    pub(super) fn new(package: &Path, address: SocketAddr) -> Self {
+        let files = protox::compile(["public_input.proto"], [package]).expect("the .proto compiles");
+        let pool = DescriptorPool::from_file_descriptor_set(files).expect("the files are whole");
+        let service = pool.services().next().expect("the .proto has a service");
+        let origin = format!("http://{address}").parse().expect("an address is an authority");
+        Self { service, transport: http2(), origin }
+    }
+
+    pub(super) fn connect_anew(&self) -> Self {
+        Self { transport: http2(), ..self.clone() }
+    }
+
+    /// For clients that are generated: of health and reflection.
+    pub(crate) fn transport(&self) -> (Transport, Uri) {
+        (self.transport.clone(), self.origin.clone())
+    }
+
+    /// Calls an RPC.
+    pub(crate) async fn call(&self, rpc: &str, request: Value) -> Result<Value, Status> {
+        self.call_by(rpc, Request::new(request)).await
+    }
+
+    /// The same, saying how long to wait for the answer.
+    pub(crate) async fn call_within(
+        &self,
+        deadline: Duration,
+        rpc: &str,
+        request: Value,
+    ) -> Result<Value, Status> {
+        let mut request = Request::new(request);
+        request.set_timeout(deadline);
+        self.call_by(rpc, request).await
+    }
+
+    async fn call_by(&self, rpc: &str, request: Request<Value>) -> Result<Value, Status> {
+        let method = self.service.methods().find(|method| method.name() == rpc).expect("the .proto has it");
+        let path = format!("/{}/{rpc}", self.service.full_name());
+        let input = method.input();
+        let request = request
+            .map(|json| DynamicMessage::deserialize(input, json).expect("the JSON is a message of the RPC's"));
+        let answer = self.call_path(&path, request, method.output()).await?;
+        Ok(serde_json::to_value(answer).expect("messages are JSON"))
+    }
+
+    /// Calls a path, whatever stands behind it.
+    pub(crate) async fn call_path(
+        &self,
+        path: &str,
+        request: Request<DynamicMessage>,
+        output: MessageDescriptor,
+    ) -> Result<DynamicMessage, Status> {
+        let mut grpc = Grpc::with_origin(self.transport.clone(), self.origin.clone())
+            .max_decoding_message_size(usize::MAX);
+        let path = PathAndQuery::try_from(path).expect("it is a path");
+        let call = async {
+            std::future::poll_fn(|context| grpc.poll_ready(context)).await.expect("the client is ready");
+            grpc.unary(request, path, Dynamic(output)).await
+        };
+        let answer = tokio::time::timeout(PATIENCE, call).await.expect("every request gets an answer");
+        answer.map(tonic::Response::into_inner)
+    }
+
+    /// The first message of the RPC, without content.
+    pub(crate) fn empty(&self, rpc: &str) -> DynamicMessage {
+        let method = self.service.methods().find(|method| method.name() == rpc).expect("the .proto has it");
+        DynamicMessage::new(method.input())
+    }
+}
+
+/// Messages of the `.proto`; holds the type of what is decoded.
+struct Dynamic(MessageDescriptor);
+
+impl Codec for Dynamic {
+    type Encode = DynamicMessage;
+    type Decode = DynamicMessage;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self(self.0.clone())
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl Encoder for Dynamic {
+    type Item = DynamicMessage;
+    type Error = Status;
+
+    fn encode(&mut self, item: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        item.encode(buffer).map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+impl Decoder for Dynamic {
+    type Item = DynamicMessage;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
+        let message = DynamicMessage::decode(self.0.clone(), buffer);
+        message.map(Some).map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+/// Asserts that a call failed, and how: its code and its whole message.
+#[track_caller]
+pub(crate) fn assert_status(answer: Result<Value, Status>, code: Code, message: &str) {
+    match answer {
+        Ok(answer) => panic!("expected {code:?} `{message}`, got the answer {answer}"),
+        Err(status) => assert_eq!((status.code(), status.message()), (code, message)),
+    }
+}

@@ -1,0 +1,112 @@
+//! The binary, as it is typed.
+
+use super::{
+    lines::Lines,
+    scratch::{self, Scratch},
+    service::{Process, Service},
+};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// A `krt run` that is about to be typed.
+pub(crate) struct Krt {
+    command: Command,
+    package: PathBuf,
+    folder: TempDir,
+    scratch: Scratch,
+}
+
+impl Krt {
+    /// Runs a package of `packages/`, on a free port, with a data folder of its own.
+    pub(crate) fn run(package: &str) -> Self {
+        Self::run_at(&packages().join(package))
+    }
+
+    /// The same for a package anywhere.
+    pub(crate) fn run_at(package: &Path) -> Self {
+        let folder = tempfile::tempdir().expect("there is room for a temporary folder");
+        let scratch = Scratch::below(folder.path());
+        let binary = binary();
+        let mut command = Command::new(&binary);
+        command
+            .arg("run")
+            .arg(package)
+            .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
+            .arg("--data")
+            .arg(folder.path().join("data"))
+            .env("KRT_CACHE", cache(&binary))
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env(scratch::VARIABLE, scratch.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        for name in ["KRT_LISTEN", "KRT_DATA", "KRT_LOG_LEVEL", "KRT_LOG_FORMAT", "KRT_REQUEST_TIMEOUT"] {
+            command.env_remove(name);
+        }
+        Self { command, package: package.to_owned(), folder, scratch }
+    }
+
+    /// Adds a flag with its value; a flag that was given before is replaced by it.
+    pub(crate) fn flag(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.arg(name).arg(value);
+        self
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// The scratch folder that handlers will see.
+    pub(crate) fn scratch(&self) -> &Scratch {
+        &self.scratch
+    }
+
+    /// Starts it and waits until it serves.
+    pub(crate) async fn start(self) -> Service {
+        let package = self.package.clone();
+        self.spawn().serve(&package).await
+    }
+
+    /// Starts it and waits until it ends by itself. Nothing is left of it.
+    pub(crate) async fn end(self) -> super::service::Ended {
+        self.spawn().end().await
+    }
+
+    /// Starts it.
+    pub(crate) fn spawn(mut self) -> Process {
+        let mut child = self.command.spawn().expect("the binary is there and can be executed");
+        let lines = Lines::read(child.stderr.take().expect("it is piped"));
+        Process::new(child, lines, self.folder, self.scratch)
+    }
+}
+
+/// Where the packages of these tests are.
+pub(crate) fn packages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("packages")
+}
+
+/// `krt`, in the same target folder and profile as these tests.
+fn binary() -> PathBuf {
+    let tests = std::env::current_exe().expect("the system knows this program's path");
+    let profile = tests.ancestors().nth(2).expect("tests are built to `target/PROFILE/deps`");
+    let binary = profile.join("krt");
+    assert!(
+        binary.is_file(),
+        "these tests run `{}`, which is not there; hint: `cargo build -p krt-cli` with the same profile",
+        binary.display()
+    );
+    binary
+}
+
+/// Python environments are made once for all tests.
+fn cache(binary: &Path) -> PathBuf {
+    let target = binary.ancestors().nth(2).expect("the binary is in `target/PROFILE`");
+    target.join("test-cache")
+}

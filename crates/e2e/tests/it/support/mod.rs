@@ -1,0 +1,51 @@
+//! What the tests share.
+//!
+//! - [`krt`]: the binary, as it is typed.
+//! - [`service`]: a running one.
+//! - [`lines`]: what it writes to standard error.
+//! - [`grpc`]: a gRPC client that knows a package's `.proto`.
+//! - [`http`]: a plain HTTP client.
+//! - [`processes`]: what the system tells of processes.
+//! - [`scratch`]: files by which tests and handlers wait for each other.
+
+pub(crate) mod grpc;
+pub(crate) mod http;
+pub(crate) mod krt;
+pub(crate) mod lines;
+pub(crate) mod processes;
+pub(crate) mod scratch;
+pub(crate) mod service;
+
+pub(crate) use grpc::assert_status;
+pub(crate) use krt::Krt;
+pub(crate) use service::Service;
+
+use std::time::Duration;
+
+/// How long anything may take that is expected to happen. Far above what it takes: a test fails by it
+/// when the thing does not happen at all.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a state is looked at that cannot be waited for.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Waits until something is there. `what` names it where it never comes.
+#[track_caller]
+pub(crate) fn eventually<T>(
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> impl Future<Output = T> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let looking = async {
+            loop {
+                if let Some(found) = look().await {
+                    return found;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let found = tokio::time::timeout(PATIENCE, looking).await;
+        found.unwrap_or_else(|_| panic!("{caller}: did not happen: {what}"))
+    }
+}

@@ -1,0 +1,37 @@
+//! A folder of files by which tests and handlers wait for each other.
+
+use super::eventually;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The environment variable that tells handlers where the folder is.
+pub(crate) const VARIABLE: &str = "E2E_SCRATCH";
+
+/// The folder.
+#[derive(Debug)]
+pub(crate) struct Scratch(PathBuf);
+
+impl Scratch {
+    pub(super) fn below(folder: &Path) -> Self {
+        let path = folder.join("scratch");
+        fs::create_dir(&path).expect("the folder is new");
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Makes a file: what waits for it goes on.
+    pub(crate) fn put(&self, name: &str) {
+        fs::write(self.0.join(name), "").expect("the folder is ours");
+    }
+
+    /// Waits until a handler has made a file.
+    pub(crate) async fn wait(&self, name: &str) {
+        let path = self.0.join(name);
+        eventually(name, async || path.exists().then_some(())).await;
+    }
+}
