@@ -43,7 +43,8 @@ PLAIN = ECHO.replace("async def", "def")
 LOGS = ECHO.replace("    return", "    ctx.logger.info('handled %s', request.value)\n    return")
 PRINTS = ECHO.replace("    return", "    print('handled', request.value)\n    return")
 MEASURES = ECHO.replace(
-    "    return", "    ctx.measurement.save('calls', {'size': 1, 'kind': 'a'}, {'x': 'y'})\n    return"
+    "    return",
+    "    ctx.measurement.save('calls', {'size': 1, 'kind': 'a'}, {'x': 'y'})\n    return",
 )
 SUSPENDS = "import asyncio\n" + ECHO.replace("    return", "    await asyncio.sleep(0)\n    return")
 PASSES = "async def handler(ctx, data):\n    return data\n"
@@ -88,7 +89,7 @@ class Host:
         self._sock, theirs = socket.socketpair()
         environment = {**os.environ, "KRT_NODE_PROTOCOL": "1"}
         self.process = subprocess.Popen(
-            [python, str(HOST)], stdin=theirs, stdout=subprocess.DEVNULL, env=environment
+            [python, str(HOST)], stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment
         )
         theirs.close()
         self._data = bytearray()

@@ -1,6 +1,9 @@
 //! What can be typed.
 
-use crate::commands::run::RunArgs;
+use crate::commands::{
+    call::CallArgs, check::CheckArgs, completions::CompletionsArgs, pack::PackArgs, run::RunArgs,
+    unpack::UnpackArgs,
+};
 use clap::{
     Parser, Subcommand,
     builder::styling::{AnsiColor, Styles},
@@ -32,4 +35,14 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run a package on this machine
     Run(RunArgs),
+    /// Call an RPC with JSON
+    Call(CallArgs),
+    /// Report everything that is wrong with a package
+    Check(CheckArgs),
+    /// Pack a folder to a .krt file
+    Pack(PackArgs),
+    /// Unpack a .krt file to a folder
+    Unpack(UnpackArgs),
+    /// Print what makes a shell complete the command
+    Completions(CompletionsArgs),
 }

@@ -119,9 +119,9 @@ class Engine:
         group: dict[str, Any] = (
             {"process_group": 0} if sys.version_info >= (3, 11) else {"preexec_fn": os.setpgrp}
         )
-        self.process = subprocess.Popen(
+        self.process: subprocess.Popen[bytes] = subprocess.Popen(
             [sys.executable, *(arguments or [str(SOURCE / "krt" / "__main__.py")])],
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             pass_fds=[self._lifeline_read],

@@ -1,4 +1,5 @@
 """A host at work."""
+
 ECHO = """
     from google.protobuf.wrappers_pb2 import StringValue
 

@@ -1,6 +1,7 @@
 //! The codec of messages whose types are known at run time only.
 
-use prost_reflect::{DynamicMessage, MessageDescriptor, prost::Message as _};
+use prost::Message as _;
+use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tonic::{
     Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},

@@ -1,6 +1,8 @@
 //! What a request may look like: every field, with the default of its type.
 
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, SerializeOptions, Value};
+use prost_reflect::{
+    DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, SerializeOptions, Value,
+};
 use std::collections::HashMap;
 
 /// An example of a message, as proto3 JSON. Of a `oneof`, the first field is shown.

@@ -115,7 +115,10 @@ mod tests {
             ("a b:x", "`a b` is not the name of a header"),
             ("grpc-timeout:1S", "`grpc-timeout` is set by gRPC itself; hint: use --timeout"),
             ("TE:x", "`te` is set by gRPC itself"),
-            ("a:\u{e9}", "the value of `a` is not visible ASCII; hint: a name that ends in -bin takes base64"),
+            (
+                "a:\u{e9}",
+                "the value of `a` is not visible ASCII; hint: a name that ends in -bin takes base64",
+            ),
             ("a-bin:?", "the value of `a-bin` is not base64, as names that end in -bin need"),
         ] {
             assert_eq!(bad.parse::<Header>().unwrap_err().to_string(), expected);

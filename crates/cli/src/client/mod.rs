@@ -52,7 +52,7 @@ impl Client {
             .connect_timeout(CONNECT)
             .tcp_nodelay(true)
             .user_agent(concat!("krt/", env!("CARGO_PKG_VERSION")))?;
-        let channel = endpoint.connect().await.map_err(|error| cannot_connect(&address, error.into()))?;
+        let channel = endpoint.connect().await.map_err(|error| cannot_connect(&address, &error.into()))?;
         let grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
         Ok(Self { grpc, address, headers })
     }
@@ -60,9 +60,7 @@ impl Client {
     /// What can be called.
     pub(crate) async fn methods(&self) -> anyhow::Result<Methods> {
         let described = reflection::describe(self).await;
-        described
-            .map(Methods::new)
-            .with_context(|| format!("failed to ask {} for its methods", self.address))
+        described.map(Methods::new).with_context(|| format!("failed to ask {} for its methods", self.address))
     }
 
     /// Calls a method; `timeout` is told to the server and kept here, too.
@@ -106,7 +104,7 @@ impl Client {
     }
 }
 
-fn cannot_connect(address: &Address, error: anyhow::Error) -> anyhow::Error {
+fn cannot_connect(address: &Address, error: &anyhow::Error) -> anyhow::Error {
     let cause = error.root_cause();
     anyhow::anyhow!(
         "cannot connect to {address}: {cause}\n\

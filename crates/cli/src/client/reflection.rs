@@ -4,7 +4,8 @@
 //! both. A question is a stream of one request, which on the wire is a unary call.
 
 use super::{Client, status};
-use prost_reflect::{DescriptorPool, ServiceDescriptor, prost::Message as _};
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, ServiceDescriptor};
 use prost_types::FileDescriptorProto;
 use std::collections::{BTreeMap, BTreeSet};
 use tonic::{Code, Request, Status, codegen::http::uri::PathAndQuery};
@@ -34,7 +35,7 @@ pub(crate) enum Error {
     #[error("it does not give `{file}`, which another file imports")]
     MissingImport { file: String },
     #[error("its description does not decode: {0}")]
-    Decode(#[from] prost_reflect::prost::DecodeError),
+    Decode(#[from] prost::DecodeError),
     #[error("its description is not whole: {0}")]
     Pool(#[from] prost_reflect::DescriptorError),
 }

@@ -1,6 +1,11 @@
 //! One file a command.
 
+pub(crate) mod call;
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod pack;
 pub(crate) mod run;
+pub(crate) mod unpack;
 
 use crate::args::{Args, Command};
 use std::process::ExitCode;
@@ -9,5 +14,10 @@ use std::process::ExitCode;
 pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Run(args) => run::execute(args),
+        Command::Call(args) => call::execute(&args),
+        Command::Check(args) => check::execute(&args),
+        Command::Pack(args) => pack::execute(args),
+        Command::Unpack(args) => unpack::execute(args),
+        Command::Completions(args) => completions::execute(&args),
     }
 }

@@ -83,8 +83,8 @@ fn check_content(content: &[u8], field: &FieldDescriptor, kind: &Kind, depth: us
 
 fn check_packed(mut content: &[u8], kind: &Kind) -> Option<()> {
     match kind.wire_type() {
-        WireType::ThirtyTwoBit => (content.len() % 4 == 0).then_some(()),
-        WireType::SixtyFourBit => (content.len() % 8 == 0).then_some(()),
+        WireType::ThirtyTwoBit => (content.len().is_multiple_of(4)).then_some(()),
+        WireType::SixtyFourBit => (content.len().is_multiple_of(8)).then_some(()),
         _ => {
             while content.has_remaining() {
                 decode_varint(&mut content).ok()?;

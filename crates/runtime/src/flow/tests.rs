@@ -8,11 +8,14 @@ use krt_model::{
 };
 use std::sync::{Mutex, OnceLock, Weak};
 
+/// What a host makes of a message; `None`: it keeps it.
+type Act = dyn Fn(&Payload) -> Option<HandlerResult> + Send + Sync;
+
 /// A host that does what its script says with each delivery.
 struct Scripted {
     flow: Weak<Flow>,
     seat: OnceLock<SeatId>,
-    act: Box<dyn Fn(&Payload) -> Option<HandlerResult> + Send + Sync>,
+    act: Box<Act>,
     kept: Mutex<Vec<Delivery>>,
     cancelled: AtomicU64,
 }

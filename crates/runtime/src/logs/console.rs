@@ -1,6 +1,7 @@
 //! How records look on standard error: for people on a terminal, JSON lines otherwise.
 
 use super::Record;
+use krt_model::name::Name;
 use serde::Serialize;
 use std::{
     fmt::Write as _,
@@ -82,7 +83,7 @@ impl<W: Write> Writer<W> {
             for line in std::iter::once(first).chain(waiting.try_iter().take(256)) {
                 match line {
                     Line::Record(version, record) => {
-                        self.format.put(&mut buffer, version.as_deref(), &record)
+                        self.format.put(&mut buffer, version.as_deref(), &record);
                     }
                     Line::Flush(done) => flushed.push(done),
                 }
@@ -178,8 +179,8 @@ fn put_json(buffer: &mut String, version: Option<&str>, record: &Record) {
         time: moment(record, MOMENT),
         level: record.level.as_str(),
         version,
-        workflow: record.workflow.as_ref().map(|name| name.as_str()),
-        node: record.node.as_ref().map(|name| name.as_str()),
+        workflow: record.workflow.as_ref().map(Name::as_str),
+        node: record.node.as_ref().map(Name::as_str),
         request: record.request.as_deref(),
         message: &record.message,
     };

@@ -25,7 +25,7 @@ impl Calls {
     /// Waits until a call has ended; for ever when there is none.
     pub(super) async fn finish_one(&mut self) {
         if self.0.join_next().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

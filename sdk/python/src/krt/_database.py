@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Mapping
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from . import _contract, _documents
 from ._calls import CallFailed
-from .errors import DatabaseError, InvalidArgument
+from .errors import ArgumentError, DatabaseError
 
 if TYPE_CHECKING:
     from ._effects import Effects
@@ -21,12 +22,12 @@ class Database:
     async def save(self, coll: str, data: Mapping[str, Any]) -> None:
         """Saves a document, and returns once the store has it.
 
-        Raises `InvalidArgument`, `DocumentError` for a value that cannot be stored, and
+        Raises `ArgumentError`, `DocumentError` for a value that cannot be stored, and
         `DatabaseError` if the store fails.
         """
         _check_collection("db.save", coll)
         if not isinstance(data, Mapping):
-            raise InvalidArgument(f"[ctx.db.save] invalid 'data'='{data!r:.80}', must be a dict")
+            raise ArgumentError(f"[ctx.db.save] invalid 'data'='{data!r:.80}', must be a dict")
         try:
             await self._effects.save(coll, _documents.encode(data))
         except CallFailed as failure:
@@ -39,7 +40,7 @@ class Database:
         """
         _check_collection("db.find", coll)
         if not isinstance(query, Mapping) or not query:
-            raise InvalidArgument(_contract.not_query(query))
+            raise ArgumentError(_contract.not_query(query))
         try:
             found = await self._effects.find(coll, _documents.encode(query))
         except CallFailed as failure:
@@ -49,4 +50,4 @@ class Database:
 
 def _check_collection(method: str, value: object) -> None:
     if not isinstance(value, str) or not value:
-        raise InvalidArgument(_contract.not_text(method, "collection", value))
+        raise ArgumentError(_contract.not_text(method, "collection", value))

@@ -1,4 +1,4 @@
-"""Dates as users give them: `datetime`s, and ISO 8601 texts, which Python 3.9 reads only in part."""
+"""Dates as users give them: `datetime`s and ISO 8601 texts, which Python 3.9 reads in part."""
 
 from __future__ import annotations
 

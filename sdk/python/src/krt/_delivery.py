@@ -24,7 +24,7 @@ class Delivery:
 
 
 current: ContextVar[Delivery | None] = ContextVar("krt_delivery", default=None)
-"""The delivery for which code runs; tasks and threads that are given a copy of the context keep it."""
+"""The delivery for which code runs; tasks, and threads with a copy of the context, keep it."""
 
 
 def open_id() -> int:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
-from typing import Any, Callable, Mapping
+from typing import Any, Callable
 
 from ._dates import EPOCH, nanoseconds, parse_iso
 from .errors import DocumentError
@@ -69,9 +70,8 @@ def _encode_mapping(value: Any, path: str, depth: int) -> dict[str, Any]:
     for key, item in value.items():
         if not isinstance(key, str):
             where = f"in `{path}`" if path else "at the top"
-            raise DocumentError(
-                f"a key {where} is {key!r:.40}, a `{type(key).__name__}`; hint: use `str({key!r:.40})`"
-            )
+            kind = type(key).__name__
+            raise DocumentError(f"a key {where} is {key!r:.40}, a `{kind}`; hint: make it a text")
         inner = f"{path}.{key}" if path else key
         encoded[_encode_key(key, inner)] = _encode(item, inner, depth)
     return encoded
@@ -91,7 +91,7 @@ def _encode_text(value: str, path: str) -> Any:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise DocumentError(f"`{path!a}` is no valid text: {error.reason}") from None
+            raise DocumentError(f"`{path!a:.200}` is no valid text: {error.reason}") from None
     return value
 
 

@@ -24,20 +24,25 @@ class Engine:
         self._link = link
         self._calls = calls
         self._pack = Packer.within(hello).pack
-        self._room = hello.max_frame - _frames.CALL_OVERHEAD
+        self._most = hello.max_frame
+        self._most_other = min(hello.max_frame, _frames.MAX_OTHER)
 
     async def save(self, collection: str, document: bytes) -> None:
         """Stores a document."""
-        await self._call(_frames.SAVE, b"document", collection, document)
+        fields = _fields(collection, b"document", document)
+        _check(fields, self._most)
+        await self._calls.call(_frames.SAVE, fields)
 
     async def find(self, collection: str, query: bytes) -> list[bytes]:
         """Searches documents."""
-        return await self._call(_frames.FIND, b"query", collection, query)
+        fields = _fields(collection, b"query", query)
+        _check(fields, self._most_other)
+        return await self._calls.call(_frames.FIND, fields)
 
     def measure(self, measurement: Measurement) -> None:
         """Stores a measurement, some time."""
         body = _frames.json_body(measurement)
-        self._check(len(body))
+        _check(body, self._most_other)
         self._link.hold(_frames.MEASUREMENT, body)
 
     def reply(self, response: Any) -> None:
@@ -47,12 +52,12 @@ class Engine:
         begin, body = self._pack(response)
         self._link.send(_frames.frame(_frames.EARLY_REPLY, delivery.id, begin + body))
 
-    async def _call(self, kind: int, name: bytes, collection: str, body: bytes) -> list[bytes]:
-        where = json.dumps(collection).encode()
-        fields = b'"collection":%b,"%b":%b' % (where, name, body)
-        self._check(len(fields))
-        return await self._calls.call(kind, fields)
 
-    def _check(self, size: int) -> None:
-        if size > self._room:
-            raise CallFailed(f"it has {size} bytes, more than the limit of {self._room} bytes")
+def _fields(collection: str, name: bytes, document: bytes) -> bytes:
+    return b'"collection":%b,"%b":%b' % (json.dumps(collection).encode(), name, document)
+
+
+def _check(body: bytes, most: int) -> None:
+    room = most - _frames.CALL_OVERHEAD
+    if len(body) > room:
+        raise CallFailed(f"it has {len(body)} bytes, more than the limit of {room} bytes")

@@ -26,6 +26,10 @@ REPLIED = 0b1
 """The flag of a DELIVER whose request was replied to before."""
 
 MAX_ID = 0xFFFF_FFFF
+MAX_LOG = 256 * 1024
+"""The largest `size` of a LOG: longer records are cut."""
+MAX_OTHER = 1024 * 1024
+"""The largest `size` of a FIND or a MEASUREMENT."""
 
 _SIZE = 4
 _SMALLEST = 5

@@ -7,8 +7,9 @@ All of them, of whatever age, hold the file's descriptor as one bytes literal. O
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from types import CodeType
-from typing import Iterator, NamedTuple
+from typing import NamedTuple
 
 _KEYWORD = "serialized_pb"
 _METHOD = "AddSerializedFile"
@@ -60,10 +61,9 @@ def _imports(tree: ast.Module) -> Iterator[CodeType]:
     for node in tree.body:
         names = [alias.name for alias in getattr(node, "names", ())]
         module = getattr(node, "module", None)
-        if isinstance(node, ast.Import) and all(name.endswith("_pb2") for name in names):
-            yield _compiled(node)
-        elif isinstance(node, ast.ImportFrom) and (
-            (module or "").endswith("_pb2") or all(name.endswith("_pb2") for name in names)
+        if (isinstance(node, ast.Import) and all(name.endswith("_pb2") for name in names)) or (
+            isinstance(node, ast.ImportFrom)
+            and ((module or "").endswith("_pb2") or all(name.endswith("_pb2") for name in names))
         ):
             yield _compiled(node)
 

@@ -19,6 +19,7 @@ from ._answers import Packer
 from ._delivery import Delivery, current
 from ._exit import leave_for_breach
 from ._frames import Breach, Frame
+from ._link import fit
 from ._user_code import describe, trace
 from ._wait import DirectWait, LoopWait
 
@@ -45,6 +46,7 @@ class Host:
         """The task that runs `init`, while it does."""
         self._socket, self._cutter, self._link, self._streams, calls = wires
         self._concurrency = hello.concurrency
+        self._longest_error = min(hello.max_frame, _frames.MAX_LOG) - _frames.RESULT_OVERHEAD
         self._read_any = AnyMessage.FromString
         self._pack = Packer.within(hello).pack
         self._inbox: deque[Frame] = deque()
@@ -158,7 +160,7 @@ class Host:
             return _frames.CANCELLED, b""
         self._link.log(_frames.FAULT, time_ns(), trace(error).encode(errors="backslashreplace"))
         text = describe(error).encode(errors="backslashreplace")
-        return _frames.ERROR, self._link.fit(text, _frames.RESULT_OVERHEAD)
+        return _frames.ERROR, fit(text, self._longest_error)
 
     def _receive(self) -> None:
         """Reads what has come, without waiting."""

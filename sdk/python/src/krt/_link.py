@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ._delivery import Delivery
 
-_CUT = " … (cut: there were {} bytes, more than a frame holds)"
+_CUT = " … (cut: there were {} bytes)"
 _STDERR = 2
 
 
@@ -31,7 +31,7 @@ class Link:
         """How many callbacks of this link wait in the event loop: 0 or 1."""
         self.gone = False
         """Whether nobody reads what is written."""
-        self._max_frame = max_frame
+        self._longest_log = min(max_frame, _frames.MAX_LOG) - _frames.LOG_OVERHEAD
         self._socket = sock
         self._fd = sock.fileno()
         # A finalizer or a signal's handler may log while this thread writes.
@@ -43,7 +43,7 @@ class Link:
         os.register_at_fork(after_in_child=self._forsake)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Says which event loop runs on this thread, so that frames may be held back for a while."""
+        """Says which event loop runs on this thread, so that frames may be held back."""
         self._loop = loop
         self._loop_thread = threading.get_ident()
 
@@ -63,7 +63,8 @@ class Link:
         if self.gone:
             os.write(_STDERR, text + b"\n")
             return
-        text = self.fit(text, _frames.LOG_OVERHEAD)
+        if len(text) > self._longest_log:
+            text = fit(text, self._longest_log)
         with self._lock:
             self._write(_frames.log(open_id(), level, time, text))
 
@@ -86,14 +87,6 @@ class Link:
         """Writes what was held back."""
         if self._held:
             self.send(b"")
-
-    def fit(self, text: bytes, overhead: int) -> bytes:
-        """Cuts a text that is too long for a frame, and says so in it."""
-        room = self._max_frame - overhead
-        if len(text) <= room:
-            return text
-        note = _CUT.format(len(text)).encode()
-        return text[: room - len(note)].decode(errors="ignore").encode() + note
 
     def _on_turn(self) -> None:
         self.armed = 0
@@ -123,3 +116,11 @@ class Link:
         self._writing = False
         self._held.clear()
         self._socket.close()
+
+
+def fit(text: bytes, room: int) -> bytes:
+    """Cuts a text that is too long, and says so in it."""
+    if len(text) <= room:
+        return text
+    note = _CUT.format(len(text)).encode()
+    return text[: max(room - len(note), 0)].decode(errors="ignore").encode() + note

@@ -6,9 +6,10 @@ Saving one never fails a handler: what is wrong with it is logged, and the rest 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any
 
 from . import _contract
 from ._dates import nanoseconds, parse_iso

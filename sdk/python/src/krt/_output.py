@@ -31,7 +31,8 @@ _LEVELS = {
 class Lines(io.RawIOBase):
     """Gathers what is written to lines; each delivery has its own that has not ended."""
 
-    def __init__(self, link: Link, descriptor: int) -> None:
+    def __init__(self, link: Link, descriptor: int, name: str) -> None:
+        self.name = name
         self._link = link
         self._descriptor = descriptor
         self._begun: dict[Delivery | None, bytes] = {}
@@ -75,7 +76,7 @@ class Streams:
     """`sys.stdout` and `sys.stderr` of user code."""
 
     def __init__(self, link: Link) -> None:
-        self._both = (Lines(link, 1), Lines(link, 2))
+        self._both = (Lines(link, 1, "<stdout>"), Lines(link, 2, "<stderr>"))
 
     def install(self) -> None:
         """Puts them in the place of the real ones."""

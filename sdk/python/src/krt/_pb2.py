@@ -12,11 +12,12 @@ from __future__ import annotations
 import logging
 import sys
 from base64 import b64decode
+from collections.abc import Sequence
 from functools import cached_property
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING
 
 from . import _gencode
 from ._proto_names import ProtoNames
@@ -143,7 +144,7 @@ class _Rescued(SourceFileLoader):
             self._source.protos.fill(module, name)
             return
         for line in generated.imports:
-            exec(line, module.__dict__)
+            exec(line, module.__dict__)  # noqa: S102  # the file's own imports, nothing else
         self._source.protos.fill_from(module, generated.descriptor)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any
 
 from . import _contract, _documents
 from ._calls import CallFailed
 from ._dates import parse_iso, utc_now
-from .errors import DatabaseError, InvalidArgument
+from .errors import ArgumentError, DatabaseError
 
 if TYPE_CHECKING:
     from ._context import Identity
@@ -38,7 +39,7 @@ class Predictions:
         """Saves a prediction: both values, or an error that is one of the two above.
 
         `utcdate` is a `datetime` in UTC or an ISO 8601 text; without it, now.
-        Raises `InvalidArgument`, `DocumentError` for `extra`, and `DatabaseError`.
+        Raises `ArgumentError`, `DocumentError` for `extra`, and `DatabaseError`.
         """
         if error != "":
             _check_error(error)
@@ -62,12 +63,12 @@ class Predictions:
 
 def _check_error(error: object) -> None:
     if error not in _contract.PREDICTION_ERRORS:
-        raise InvalidArgument(_contract.not_a_prediction_error(error))
+        raise ArgumentError(_contract.not_a_prediction_error(error))
 
 
 def _check_text(argument: str, value: object) -> None:
     if not isinstance(value, str) or not value:
-        raise InvalidArgument(_contract.not_text("prediction.save", argument, value))
+        raise ArgumentError(_contract.not_text("prediction.save", argument, value))
 
 
 def _in_utc(moment: object) -> datetime:
@@ -76,9 +77,9 @@ def _in_utc(moment: object) -> datetime:
     try:
         date = parse_iso(moment) if isinstance(moment, str) else moment
     except ValueError as error:
-        raise InvalidArgument(f"{_contract.NOT_UTC}: {error}") from None
+        raise ArgumentError(f"{_contract.NOT_UTC}: {error}") from None
     if not isinstance(date, datetime):
-        raise InvalidArgument(f"{_contract.NOT_UTC}, not {moment!r:.40}")
+        raise ArgumentError(f"{_contract.NOT_UTC}, not {moment!r:.40}")
     if date.utcoffset():
-        raise InvalidArgument(_contract.NOT_UTC)
+        raise ArgumentError(_contract.NOT_UTC)
     return date

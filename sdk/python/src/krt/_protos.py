@@ -52,7 +52,7 @@ class Protos:
         return pool.FindFileByName(file.name)
 
     def _need(self, name: str) -> None:
-        """Sees that an imported file is in the pool, as the module on disk has it if there is one."""
+        """Sees that an imported file is in the pool: as it is on disk, if it is there."""
         if _in_pool(name) is not None:
             return
         try:
@@ -124,7 +124,9 @@ def _defining(file: FileDescriptorProto) -> FileDescriptor | None:
     prefix = f"{file.package}." if file.package else ""
     for name in [message.name for message in file.message_type]:
         try:
-            found: FileDescriptor = descriptor_pool.Default().FindFileContainingSymbol(prefix + name)
+            found: FileDescriptor = descriptor_pool.Default().FindFileContainingSymbol(
+                prefix + name
+            )
         except KeyError:
             continue
         return found

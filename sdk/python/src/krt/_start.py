@@ -6,7 +6,6 @@ import asyncio
 import faulthandler
 import inspect
 import os
-import platform
 import signal
 import socket
 import sys
@@ -17,7 +16,7 @@ from ._calls import Calls
 from ._context import Context, Identity
 from ._engine import Engine
 from ._frames import Breach, Cutter, Hello
-from ._link import Link
+from ._link import Link, fit
 from ._output import Streams, install_logging
 from ._version import VERSION
 from ._wires import Wires
@@ -30,6 +29,7 @@ Function = Callable[[Context, Any], Any]
 
 _PROTOCOL_VARIABLE = "KRT_NODE_PROTOCOL"
 _LIFELINE_VARIABLE = "KRT_LIFELINE"
+_STDERR = 2
 _FAREWELL = 1.0
 """Seconds that background tasks of user code have to end after a STOP."""
 
@@ -40,7 +40,7 @@ def main() -> NoReturn:
         sys.stderr.write("krt: this is the part of krt that it starts itself; hint: `krt run`\n")
         sys.exit(_exit.USAGE)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    faulthandler.enable(file=sys.__stderr__)
+    faulthandler.enable(file=_STDERR)
     lifeline = os.environ.pop(_LIFELINE_VARIABLE, None)
     if lifeline is not None:
         _lifeline.hold(int(lifeline))
@@ -150,14 +150,14 @@ def _introduction() -> dict[str, Any]:
     return {
         "protocol": _frames.PROTOCOL,
         "sdk": f"krt-python {VERSION}",
-        "language": f"Python {platform.python_version()}",
+        "language": "Python {}.{}.{}".format(*sys.version_info),
         "pid": os.getpid(),
     }
 
 
 def _break(link: Link, why: str) -> NoReturn:
     """Says why this node cannot start, and ends."""
-    text = link.fit(why.encode(errors="backslashreplace"), _frames.OVERHEAD)
+    text = fit(why.encode(errors="backslashreplace"), _frames.MAX_LOG)
     link.send(_frames.frame(_frames.BROKEN, 0, text))
     _exit.leave(_exit.CANNOT_START)
 

@@ -1,4 +1,4 @@
-"""Loads the user's file, finds `init` and `handler` in it, and shows its errors as it caused them."""
+"""Loads the user's file, finds `init` and `handler` in it, and shows errors from there on."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import inspect
 import os
 import sys
 import traceback
+from collections.abc import Awaitable
 from importlib.machinery import PathFinder, SourceFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType, TracebackType
-from typing import Any, Awaitable, Callable
+from typing import Any, Callable
 
 Handler = Callable[[Any, Any], Awaitable[Any]]
 """What the host awaits for each message."""
@@ -33,7 +34,8 @@ def load(path: str) -> ModuleType:
     stem = os.path.splitext(file)[0]
     name = stem if _is_import_of(stem, path) else f"krt_node_{stem}"
     spec = spec_from_file_location(name, path, loader=SourceFileLoader(name, path))
-    assert spec is not None and spec.loader is not None, "a loader was given"
+    assert spec is not None, "a loader was given"
+    assert spec.loader is not None, "a loader was given"
     module = module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)
@@ -72,7 +74,7 @@ def is_async(function: Callable[..., Any]) -> bool:
     """Whether a call gives something to await: also of an object or a `functools.partial`."""
     while isinstance(function, functools.partial):
         function = function.func
-    call = getattr(type(function), "__call__", None)
+    call = type(function).__call__
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 

@@ -50,10 +50,10 @@ class DirectWait:
         self._receive = receive
         self._link = link
         self._turned = time_ns()
-        poller = select.poll()
-        poller.register(descriptor, select.POLLIN)
-        poller.register(private._selector.fileno(), select.POLLIN)
-        self._poll = poller.poll
+        self._poller = select.poll()
+        self._poller.register(descriptor, select.POLLIN)
+        self._poller.register(private._selector.fileno(), select.POLLIN)
+        self._poll = self._poller.poll
         loop.add_reader(descriptor, receive)
 
     @staticmethod
@@ -98,12 +98,14 @@ class DirectWait:
     def close(self) -> None:
         """Reads no more: the socket has ended."""
         self._loop.remove_reader(self._descriptor)
+        self._poller.unregister(self._descriptor)
 
     def _patience(self) -> int | None:
         """Milliseconds until the loop's next timer."""
         if not self._timers:
             return None
-        return max(math.ceil((self._timers[0].when() - self._now()) * 1000), 0)
+        left: float = self._timers[0].when() - self._now()
+        return max(math.ceil(left * 1000), 0)
 
 
 class LoopWait:

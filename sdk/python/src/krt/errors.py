@@ -7,11 +7,11 @@ class Error(Exception):
     """Something that the context cannot do. Its text says what, and what to do."""
 
 
-class InvalidArgument(Error, ValueError):
+class ArgumentError(Error, ValueError):
     """An argument that a method of the context does not take."""
 
 
-class DocumentError(InvalidArgument):
+class DocumentError(ArgumentError):
     """A document or a query holds a value that cannot be stored; the text names the field."""
 
 

@@ -88,12 +88,12 @@ enum Done {
 }
 
 /// Calls, or lists.
-pub(crate) fn execute(args: CallArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &CallArgs) -> anyhow::Result<ExitCode> {
     let done = block_on(async {
         match &args.package {
-            None => work(&args, args.address.clone()).await,
+            None => work(args, args.address.clone()).await,
             Some(path) => {
-                let work = async |address: std::net::SocketAddr| work(&args, address.into()).await;
+                let work = async |address: std::net::SocketAddr| work(args, address.into()).await;
                 package::with(&args.service, path, args.data.as_deref(), work).await
             }
         }
@@ -189,9 +189,10 @@ impl Calls<'_> {
         } else {
             answer.serialize_with_options(&mut serde_json::Serializer::new(&mut json), &options)
         };
-        let name = answer.descriptor();
-        let name = name.full_name();
-        written.map_err(|error| anyhow!("the answer, a {name}, cannot be shown as JSON: {error}"))?;
+        written.map_err(|error| {
+            let output = self.method.output();
+            anyhow!("the answer, a {}, cannot be shown as JSON: {error}", output.full_name())
+        })?;
         Ok(String::from_utf8(json)?)
     }
 

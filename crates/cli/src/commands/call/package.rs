@@ -30,7 +30,11 @@ pub(super) async fn with(
     };
     let finished = interrupted.child_token();
     let (tell, ready) = oneshot::channel();
-    let serving = service.run(listener, None, || drop(tell.send(())), &finished);
+    let tell = || {
+        // Fails when nobody waits any more: an interruption came first.
+        let _ = tell.send(());
+    };
+    let serving = service.run(listener, None, tell, &finished);
     let working = work_when_ready(ready, work(address), &interrupted, &finished);
     let (served, worked) = tokio::join!(serving, working);
     logs.flush();

@@ -7,7 +7,7 @@ use super::{
     http::{Transport, http2},
 };
 use http::{Uri, uri::PathAndQuery};
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, ServiceDescriptor, prost::Message as _};
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, prost::Message as _};
 use serde_json::Value;
 use std::{net::SocketAddr, path::Path, time::Duration};
 use tonic::{
@@ -19,7 +19,7 @@ use tonic::{
 /// A client of one service.
 #[derive(Clone)]
 pub(crate) struct Client {
-    service: ServiceDescriptor,
+    pool: DescriptorPool,
     transport: Transport,
     origin: Uri,
 }
@@ -28,9 +28,8 @@ impl Client {
     pub(super) fn new(package: &Path, address: SocketAddr) -> Self {
         let files = protox::compile(["public_input.proto"], [package]).expect("the .proto compiles");
         let pool = DescriptorPool::from_file_descriptor_set(files).expect("the files are whole");
-        let service = pool.services().next().expect("the .proto has a service");
         let origin = format!("http://{address}").parse().expect("an address is an authority");
-        Self { service, transport: http2(), origin }
+        Self { pool, transport: http2(), origin }
     }
 
     pub(super) fn connect_anew(&self) -> Self {
@@ -60,8 +59,8 @@ impl Client {
     }
 
     async fn call_by(&self, rpc: &str, request: Request<Value>) -> Result<Value, Status> {
-        let method = self.service.methods().find(|method| method.name() == rpc).expect("the .proto has it");
-        let path = format!("/{}/{rpc}", self.service.full_name());
+        let method = self.method(rpc);
+        let path = format!("/{}/{rpc}", method.parent_service().full_name());
         let input = method.input();
         let request = request
             .map(|json| DynamicMessage::deserialize(input, json).expect("the JSON is a message of the RPC's"));
@@ -80,17 +79,17 @@ impl Client {
             .max_decoding_message_size(usize::MAX);
         let path = PathAndQuery::try_from(path).expect("it is a path");
         let call = async {
-            std::future::poll_fn(|context| grpc.poll_ready(context)).await.expect("the client is ready");
+            grpc.ready().await.expect("the client is ready");
             grpc.unary(request, path, Dynamic(output)).await
         };
         let answer = tokio::time::timeout(PATIENCE, call).await.expect("every request gets an answer");
         answer.map(tonic::Response::into_inner)
     }
 
-    /// The first message of the RPC, without content.
-    pub(crate) fn empty(&self, rpc: &str) -> DynamicMessage {
-        let method = self.service.methods().find(|method| method.name() == rpc).expect("the .proto has it");
-        DynamicMessage::new(method.input())
+    /// What an RPC takes and returns.
+    pub(crate) fn method(&self, rpc: &str) -> MethodDescriptor {
+        let mut methods = self.pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
+        methods.find(|method| method.name() == rpc).expect("the .proto has the RPC")
     }
 }
 

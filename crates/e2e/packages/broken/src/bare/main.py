@@ -1,0 +1,2 @@
+async def handle(ctx, data):
+    return data

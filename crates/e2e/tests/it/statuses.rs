@@ -1,0 +1,297 @@
+//! What the client sees, by what happened (KRT v1, "Entrypoint").
+
+use crate::support::{Krt, Service, assert_status, eventually};
+use prost_reflect::DynamicMessage;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+use tonic::{Code, Request};
+
+fn way(way: &str) -> Value {
+    json!({ "way": way })
+}
+
+/// Begins a call that waits in its handler until the test puts the file.
+async fn begin(service: &Service, rpc: &'static str, file: &str, way: &str) -> Call {
+    let (client, request) = (service.client(), json!({ "way": way, "text": file }));
+    let call = tokio::spawn(async move { client.call(rpc, request).await });
+    service.scratch.wait(&format!("{file}.begun")).await;
+    call
+}
+
+type Call = tokio::task::JoinHandle<Result<Value, tonic::Status>>;
+
+#[tokio::test]
+async fn a_handler_answers() {
+    let service = Krt::run("statuses").start().await;
+    let answer = service.call("Act", json!({ "way": "answer", "text": "fine" })).await.unwrap();
+    assert_eq!(answer["text"], "fine");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_is_internal_with_its_words() {
+    let service = Krt::run("statuses").start().await;
+    let rows = [
+        (json!({ "way": "fail", "text": "no price" }), "no price"),
+        (json!({ "way": "fail", "text": "naïve\nsecond line ☃" }), "naïve\nsecond line ☃"),
+        (way("fail_silently"), "KeyError"),
+        (way("none"), "the handler returned no message"),
+        (json!({ "way": "leave", "number": 3 }), "the handler called sys.exit(3)"),
+        (
+            json!({ "way": "no_message", "text": "x" }),
+            "a protobuf message was expected, not {'text': 'x'} of type `builtins.dict`; hint: build a message \
+             of the `.proto` and return that",
+        ),
+    ];
+    for (request, words) in rows {
+        let answer = service.call("Act", request).await;
+        assert_status(answer, Code::Internal, &format!("error in 'worker': {words}"));
+    }
+    service.call("Act", way("answer")).await.unwrap();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_s_own_deadline_is_kept_and_the_handler_cancelled() {
+    let service = Krt::run("statuses").start().await;
+    let request = json!({ "way": "wait", "text": "never" });
+    let status = service.call_within(Duration::from_millis(300), "Act", request).await.unwrap_err();
+    assert_late(&status, 0.3);
+    service.scratch.wait("never.cancelled").await;
+    service.call("Act", way("answer")).await.unwrap();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_service_s_timeout_is_kept_and_the_handler_cancelled() {
+    let service = Krt::run("statuses").env("KRT_REQUEST_TIMEOUT", "0.3").start().await;
+    let status = service.call("Act", json!({ "way": "wait", "text": "never" })).await.unwrap_err();
+    assert_late(&status, 0.3);
+    service.scratch.wait("never.cancelled").await;
+    let longer = service.call_within(
+        Duration::from_secs(3600),
+        "Act",
+        json!({ "way": "wait", "text": "never again" }),
+    );
+    assert_late(&longer.await.unwrap_err(), 0.3);
+    service.stop().await;
+}
+
+/// Asserts that the deadline has passed, and that the message says how long the request waited.
+#[track_caller]
+fn assert_late(status: &tonic::Status, seconds: f64) {
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    let waited = status.message().strip_prefix("no answer within ").and_then(|rest| rest.strip_suffix(" s"));
+    let waited: f64 = waited.and_then(|number| number.parse().ok()).expect(status.message());
+    assert!((seconds..seconds + 10.0).contains(&waited), "{status}");
+}
+
+#[tokio::test]
+async fn a_node_s_timeout_ends_the_request_only() {
+    let service = Krt::run("statuses").start().await;
+    let message = "the handler of node 'hasty' took longer than the node's timeout";
+    let answer = service.call("Hasty", json!({ "way": "wait", "text": "never" })).await;
+    assert_status(answer, Code::DeadlineExceeded, message);
+    service.scratch.wait("never.cancelled").await;
+    service.call("Hasty", way("answer")).await.unwrap();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_cannot_be_cancelled_is_ended() {
+    let service = Krt::run("statuses").start().await;
+    let deadline = Duration::from_millis(300);
+    let answer = service.call_within(deadline, "Act", json!({ "way": "spin", "text": "spin" })).await;
+    assert_eq!(answer.unwrap_err().code(), Code::DeadlineExceeded);
+    let died = service.lines.wait("the end of the busy process", |record| {
+        record.is("worker", "its process died: it did not stop working for a request that nobody waits for")
+    });
+    died.await;
+    recovered(&service, "Act").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_stops_the_work() {
+    let service = Krt::run("statuses").start().await;
+    let call = begin(&service, "Act", "left", "wait").await;
+    call.abort();
+    service.scratch.wait("left.cancelled").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses() {
+    let service = Krt::run("statuses").flag("--max-requests", "2").start().await;
+    let first = begin(&service, "Act", "first", "wait").await;
+    let second = begin(&service, "Steady", "second", "wait").await;
+    let refused = service.call("Act", way("answer")).await;
+    assert_status(refused, Code::ResourceExhausted, "the queue is full: 2 requests are in work");
+    service.scratch.put("first");
+    service.scratch.put("second");
+    assert_eq!(first.await.unwrap().unwrap()["text"], "first");
+    assert_eq!(second.await.unwrap().unwrap()["text"], "second");
+    service.call("Act", way("answer")).await.unwrap();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn too_many_bytes_in_work_are_refused() {
+    let service = Krt::run("statuses").flag("--max-bytes", "1KiB").start().await;
+    let first = begin(&service, "Act", "first", "wait").await;
+    let large = json!({ "way": "answer", "text": "x".repeat(2000) });
+    let refused = service.call("Act", large.clone()).await;
+    assert_status(refused, Code::ResourceExhausted, "the queue is full: 1024 bytes are in work");
+    service.scratch.put("first");
+    first.await.unwrap().unwrap();
+    service.call("Act", large).await.expect("the only request may be as large as it likes");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_down_is_unavailable() {
+    let krt = Krt::run("phoenix");
+    krt.scratch().put("go");
+    let service = krt.start().await;
+    std::fs::remove_file(service.scratch.path().join("go")).unwrap();
+    let died = service.call("Run", json!({ "text": "die" })).await;
+    assert_status(
+        died,
+        Code::Internal,
+        "node 'phoenix' died while it handled the request: it exited with status 7",
+    );
+    service.scratch.wait("start.2").await;
+    let down = service.call("Run", json!({})).await;
+    assert_status(down, Code::Unavailable, "node 'phoenix' is down: it is being restarted");
+    service.call("Calm", json!({})).await.expect("other workflows go on");
+    service.scratch.put("go");
+    service.lines.wait("the restart", |record| record.is("phoenix", "up again")).await;
+    service.call("Run", json!({})).await.unwrap();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_dies_is_told_at_once() {
+    let service = Krt::run("statuses").start().await;
+    let rows = [
+        (way("die"), "killed by signal 9 (SIGKILL)"),
+        (json!({ "way": "exit", "number": 0 }), "it exited with status 0"),
+        (json!({ "way": "exit", "number": 3 }), "it exited with status 3"),
+        (way("crash"), "killed by signal 11 (SIGSEGV, a crash in native code)"),
+    ];
+    for (request, how) in rows {
+        let begun = Instant::now();
+        let answer = service.call("Act", request).await;
+        let elapsed = begun.elapsed();
+        assert_status(
+            answer,
+            Code::Internal,
+            &format!("node 'worker' died while it handled the request: {how}"),
+        );
+        assert!(elapsed < Duration::from_secs(5), "it took {elapsed:?}, the request's timeout is 30 s");
+        recovered(&service, "Act").await;
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_answers_though_the_node_died() {
+    let service = Krt::run("statuses").start().await;
+    let [before] = service.hosts("steady")[..] else { panic!("one process runs the node") };
+    let answer = service.call("Steady", json!({ "way": "die_once", "text": "once" })).await.unwrap();
+    assert_eq!(answer["text"], "once");
+    assert_ne!(answer["process"], before);
+    let again = service.call("Steady", way("die")).await;
+    let message = "node 'steady' died while it handled the request: killed by signal 9 (SIGKILL)";
+    assert_status(again, Code::Internal, message);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn messages_that_a_dead_node_had_not_touched() {
+    let rows = [("Act", Err(Code::Unavailable)), ("Steady", Ok("waited"))];
+    for (rpc, expected) in rows {
+        let service = Krt::run("statuses").start().await;
+        let dying = begin(&service, rpc, "now", "wait_and_die").await;
+        let client = service.client();
+        let waiting: Vec<Call> = (0..4)
+            .map(|_| {
+                let (client, request) = (client.clone(), json!({ "way": "answer", "text": "waited" }));
+                tokio::spawn(async move { client.call(rpc, request).await })
+            })
+            .collect();
+        // They are behind the first one, of which nothing tells; a fifth that is refused does not help:
+        // whichever have not arrived yet meet the node that is down, or the new one.
+        tokio::task::yield_now().await;
+        service.scratch.put("now");
+        let died = dying.await.unwrap().unwrap_err();
+        assert_eq!(died.code(), Code::Internal, "{died}");
+        for call in waiting {
+            let answer = call.await.unwrap();
+            match expected {
+                Ok(text) => assert_eq!(answer.unwrap()["text"], text),
+                Err(code) => match answer {
+                    Ok(answer) => assert_eq!(answer["text"], "waited", "it came after the restart"),
+                    Err(status) => assert_eq!(status.code(), code, "{status}"),
+                },
+            }
+        }
+        recovered(&service, rpc).await;
+        service.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_names_its_size_and_the_limit() {
+    let service = Krt::run("statuses").flag("--max-message", "64KiB").start().await;
+    // Field 1, its length in three bytes, and its content.
+    let content = (64 << 10) - 4;
+    let fits = service.call("Act", json!({ "way": "large", "number": content })).await.unwrap();
+    assert_eq!(fits["text"].as_str().unwrap().len(), content);
+    for more in [1, 1 << 20] {
+        let large = service.call("Act", json!({ "way": "large", "number": content + more })).await;
+        let size = content + more + if more == 1 { 4 } else { 4 };
+        let message = format!("the answer of node 'worker' has {size} bytes, the limit is 65536");
+        assert_status(large, Code::ResourceExhausted, &message);
+    }
+    service.call("Act", way("answer")).await.unwrap();
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_of_another_type_names_both() {
+    let service = Krt::run("statuses").start().await;
+    let message = "node 'worker' answered with a statuses.Order, but the RPC returns statuses.Answer";
+    assert_status(service.call("Act", way("other_type")).await, Code::Internal, message);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn methods_that_are_not_there() {
+    let service = Krt::run("statuses").start().await;
+    let client = service.client();
+    let act = client.method("Act");
+    for path in ["/statuses.Entrypoint/Nothing", "/statuses.Nobody/Act", "/Act", "/grpc.nobody.v1/Act"] {
+        let request = Request::new(DynamicMessage::new(act.input()));
+        let status = client.call_path(path, request, act.output()).await.unwrap_err();
+        let hint = "hint: `/package.Service/Method`, as in the entrypoint's .proto";
+        let message = format!("there is no method `{path}`; {hint}");
+        assert_eq!((status.code(), status.message()), (Code::Unimplemented, &*message));
+    }
+    let idle = service.call("Idle", json!({})).await;
+    let message = "no workflow of this version stands behind `/statuses.Entrypoint/Idle`";
+    assert_status(idle, Code::Unimplemented, message);
+    service.stop().await;
+}
+
+/// Waits until the RPC answers again.
+pub(crate) async fn recovered(service: &Service, rpc: &str) {
+    eventually("the node answers again", async || match service.call(rpc, way("answer")).await {
+        Ok(_) => Some(()),
+        Err(status) => {
+            assert_eq!(status.code(), Code::Unavailable, "{status}");
+            None
+        }
+    })
+    .await;
+}
