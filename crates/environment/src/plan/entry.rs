@@ -8,9 +8,9 @@ use toml::{Table, Value};
 
 const INSTEAD: &str = "say it in a `requirements.txt` in the same folder, which goes before this file";
 
-/// The index that installers use unless told otherwise. It is never named to them, so that the user's
-/// own settings for them keep their effect.
-const USUAL_INDEX: &str = "https://pypi.org/simple";
+/// The host of the index that installers use unless told otherwise, as name and domain. It is never
+/// named to them, so that the user's own settings for them keep their effect.
+pub(super) const USUAL_HOST: (&str, &str) = ("pypi", "org");
 
 /// A named entry of a file.
 #[derive(Clone, Copy)]
@@ -90,5 +90,12 @@ impl Entry<'_> {
 
 /// The option that names an index; none for the usual one.
 pub(super) fn index_option(address: &str) -> Option<String> {
-    (address.trim_end_matches('/') != USUAL_INDEX).then(|| format!("--index-url {address}"))
+    (host(address).split_once('.') != Some(USUAL_HOST)).then(|| format!("--index-url {address}"))
+}
+
+/// An address's host, with its port.
+pub(super) fn host(address: &str) -> &str {
+    let authority = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or(authority);
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }

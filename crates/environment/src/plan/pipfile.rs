@@ -2,7 +2,7 @@
 
 use super::{
     Translation,
-    entry::{Entry, index_option},
+    entry::{Entry, host, index_option},
     parse_toml,
     pyproject::{table, tables},
     requirement::{Origin, Requirement},
@@ -53,13 +53,6 @@ fn set_index(entry: Entry<'_>, index: &Table, translation: &mut Translation) -> 
         translation.options = vec!["--trusted-host".to_owned(), host(address).to_owned()];
     }
     Ok(())
-}
-
-/// An address's host, with its port.
-fn host(address: &str) -> &str {
-    let authority = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or(authority);
-    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
 fn python(file: &Path, document: &Table) -> Result<Option<VersionSpecifiers>, Error> {

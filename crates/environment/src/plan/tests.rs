@@ -1,5 +1,6 @@
 //! Which file decides, and what it comes to.
 
+use super::entry::USUAL_HOST;
 use super::*;
 use std::str::FromStr;
 use tempfile::TempDir;
@@ -258,10 +259,11 @@ fn poetry_projects_are_translated() {
 
 #[test]
 fn pipfiles_are_translated() {
+    let usual = format!("{}.{}", USUAL_HOST.0, USUAL_HOST.1);
     let text = r#"
         [[source]]
         name = "pypi"
-        url = "https://pypi.org/simple"
+        url = "https://USUAL/simple"
         verify_ssl = true
         [[source]]
         name = "other"
@@ -281,7 +283,7 @@ fn pipfiles_are_translated() {
         [requires]
         python_version = "3.11"
     "#;
-    let (mut lines, _) = translated(&[("Pipfile", text)]);
+    let (mut lines, _) = translated(&[("Pipfile", &text.replace("USUAL", &usual))]);
     let mut expected = [
         "any",
         "pinned==1.2",
@@ -331,7 +333,7 @@ fn locks_pin_what_comes_from_an_index() {
         [[package]]
         name = "six"
         version = "1.16.0"
-        source = { registry = "https://pypi.org/simple" }
+        source = { registry = "https://host/simple" }
         [[package]]
         name = "a"
         version = "0.1"
@@ -339,11 +341,11 @@ fn locks_pin_what_comes_from_an_index() {
         [[package]]
         name = "forked"
         version = "1"
-        source = { registry = "https://pypi.org/simple" }
+        source = { registry = "https://host/simple" }
         [[package]]
         name = "forked"
         version = "2"
-        source = { registry = "https://pypi.org/simple" }
+        source = { registry = "https://host/simple" }
     "#;
     let poetry = r#"
         [[package]]
