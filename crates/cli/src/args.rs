@@ -1,8 +1,8 @@
 //! What can be typed.
 
 use crate::commands::{
-    call::CallArgs, check::CheckArgs, completions::CompletionsArgs, pack::PackArgs, run::RunArgs,
-    unpack::UnpackArgs,
+    call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, pack::PackArgs,
+    run::RunArgs, unpack::UnpackArgs,
 };
 use clap::{
     Parser, Subcommand,
@@ -17,10 +17,10 @@ const STYLES: Styles = Styles::styled()
 
 const EXAMPLES: &str = "\
 Examples:
-  krt run .                        run the package in this folder on 127.0.0.1:9000
+  krt run .                          run the package in this folder on 127.0.0.1:9000
   krt call Greet '{\"name\": \"Ada\"}'   call an RPC of a running service
-  krt check .                      report everything that is wrong with a package
-  krt data measurements            show what was measured";
+  krt check .                        report everything that is wrong with a package
+  krt data measurements              show what was measured";
 
 /// Run KRT v1 packages: user-written nodes, chained to workflows, behind gRPC and HTTP
 #[derive(Debug, Parser)]
@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Pack(PackArgs),
     /// Unpack a .krt file to a folder
     Unpack(UnpackArgs),
+    /// Show or export measurements, documents, predictions and logs
+    Data(DataArgs),
     /// Print what makes a shell complete the command
     Completions(CompletionsArgs),
 }

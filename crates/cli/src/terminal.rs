@@ -34,6 +34,11 @@ pub(crate) fn print_warning(message: &str) {
     eprintln!("{yellow}warning{reset}: {message}");
 }
 
+/// Prints what is good to know.
+pub(crate) fn print_note(message: &str) {
+    eprintln!("note: {message}");
+}
+
 /// An error with its causes, each once, even where a cause is already part of what it caused.
 fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();

@@ -142,7 +142,7 @@ class Engine:
 
     def send(self, kind: int, number: int, body: bytes = b"") -> None:
         """Sends any frame."""
-        self._sock.sendall(frame(kind, number, body))
+        self._send(frame(kind, number, body))
 
     def deliver(self, message: Message | str, *, replied: bool = False, workflow: int = 0) -> int:
         """Delivers a message, or a text as a `StringValue`, and returns its id."""
@@ -159,7 +159,7 @@ class Engine:
             numbers.append(self._last)
             frames += frame(DELIVER, self._last, delivery_body(message, replied, workflow))
         self._open += numbers
-        self._sock.sendall(frames)
+        self._send(frames)
         return numbers
 
     def cancel(self, number: int) -> None:
@@ -232,6 +232,17 @@ class Engine:
         """What the ended host wrote past the protocol."""
         assert self.process.stdout is not None
         return self.process.stdout.read().decode()
+
+    def _send(self, data: bytes | bytearray) -> None:
+        """Writes, and reads meanwhile: a host that is not read from stops to read."""
+        rest = memoryview(data)
+        while rest:
+            readable, writable, _ = select.select([self._sock], [self._sock], [], PATIENCE)
+            assert readable or writable, "the host neither reads nor writes"
+            if writable:
+                rest = rest[self._sock.send(rest, socket.MSG_DONTWAIT) :]
+            if readable and not self._read():
+                return
 
     def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():

@@ -69,7 +69,8 @@ impl FromStr for Header {
             return Ok(Self::Bytes(key, BinaryMetadataValue::from_bytes(&value)));
         }
         let key = name.parse().map_err(|_| Error::Name { name: name.clone() })?;
-        let value = value.parse().map_err(|_| Error::Value { name })?;
+        let visible = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let value = value.parse().ok().filter(|_| visible).ok_or(Error::Value { name })?;
         Ok(Self::Text(key, value))
     }
 }

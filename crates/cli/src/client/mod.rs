@@ -34,8 +34,8 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-/// How long to wait for a connection.
-const CONNECT: Duration = Duration::from_secs(10);
+/// How long a server may take to let somebody in, and to describe its methods.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection to a server.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Client {
     /// Connects. `headers` are sent with each request.
     pub(crate) async fn connect(address: Address, headers: Vec<Header>) -> anyhow::Result<Self> {
         let endpoint = Endpoint::from(address.uri())
-            .connect_timeout(CONNECT)
+            .connect_timeout(PATIENCE)
             .tcp_nodelay(true)
             .user_agent(concat!("krt/", env!("CARGO_PKG_VERSION")))?;
         let channel = endpoint.connect().await.map_err(|error| cannot_connect(&address, &error.into()))?;
@@ -59,7 +59,8 @@ impl Client {
 
     /// What can be called.
     pub(crate) async fn methods(&self) -> anyhow::Result<Methods> {
-        let described = reflection::describe(self).await;
+        let described = tokio::time::timeout(PATIENCE, reflection::describe(self)).await;
+        let described = described.unwrap_or(Err(reflection::Error::Silent { seconds: PATIENCE.as_secs() }));
         described.map(Methods::new).with_context(|| format!("failed to ask {} for its methods", self.address))
     }
 

@@ -30,6 +30,8 @@ pub(crate) enum Error {
     NotOffered,
     #[error("{}", status::tell(.0))]
     Refused(Status),
+    #[error("no answer within {seconds} s; hint: is it a gRPC server?")]
+    Silent { seconds: u64 },
     #[error("it did not answer what it was asked")]
     OffTopic,
     #[error("it does not give `{file}`, which another file imports")]

@@ -3,6 +3,7 @@
 pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod data;
 pub(crate) mod pack;
 pub(crate) mod run;
 pub(crate) mod unpack;
@@ -18,6 +19,7 @@ pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::execute(&args),
         Command::Pack(args) => pack::execute(args),
         Command::Unpack(args) => unpack::execute(args),
+        Command::Data(args) => data::execute(&args),
         Command::Completions(args) => completions::execute(&args),
     }
 }

@@ -1,1 +1,213 @@
-//! Tests.
+//! The same methods over HTTP, by the unary rules of the Connect protocol.
+
+use crate::support::{Krt, Service, http::Reply};
+use flate2::{Compression, write::GzEncoder};
+use http::{Method, StatusCode};
+use prost_reflect::{DynamicMessage, prost::Message as _};
+use serde_json::{Value, json};
+use std::io::Write as _;
+
+const ECHO: &str = "/shop.v1.Entrypoint/Echo";
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+fn basket() -> Value {
+    json!({
+        "note": "naïve ☃",
+        "number": "9007199254740993",
+        "image": "AP8=",
+        "state": "PAID",
+        "items": [{ "name": "tea", "price": { "currency": "EUR", "cents": "350" } }],
+        "weights": { "tea": 0.25 },
+        "madeAt": "2024-02-29T12:30:15.250Z",
+    })
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[track_caller]
+fn assert_error(reply: &Reply, status: u16, code: &str, message: &str) {
+    assert_eq!(reply.header("content-type"), "application/json", "{reply:?}");
+    assert_eq!((reply.status.as_u16(), reply.json()), (status, json!({ "code": code, "message": message })));
+}
+
+#[tokio::test]
+async fn json_both_ways() {
+    let service = Krt::run("echo").start().await;
+    for http in [service.http(), service.h2c()] {
+        let reply = http.post_json(ECHO, &basket()).await;
+        assert_eq!((reply.status, reply.json()), (StatusCode::OK, basket()));
+        assert_eq!(reply.header("content-type"), "application/json");
+    }
+    let http = service.http();
+    let rows = [
+        ("", json!({})),
+        ("  \n", json!({})),
+        ("{}", json!({})),
+        (r#"{"made_at": "2024-01-01T00:00:00Z"}"#, json!({ "madeAt": "2024-01-01T00:00:00Z" })),
+        (r#"{"number": 7, "state": 1}"#, json!({ "number": "7", "state": "PAID" })),
+        (r#"{"note": null}"#, json!({})),
+    ];
+    for (body, expected) in rows {
+        for headers in [&[JSON][..], &[("content-type", "application/json; charset=utf-8")]] {
+            let reply = http.post(ECHO, headers, body).await;
+            assert_eq!((reply.status, reply.json()), (StatusCode::OK, expected.clone()), "{body}");
+        }
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn protobuf_both_ways() {
+    let service = Krt::run("echo").start().await;
+    let method = service.client().method("Echo");
+    let message = DynamicMessage::deserialize(method.input(), basket()).unwrap().encode_to_vec();
+    for http in [service.http(), service.h2c()] {
+        let reply = http.post(ECHO, &[("content-type", "application/proto")], message.clone()).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        assert_eq!(reply.header("content-type"), "application/proto");
+        let answer = DynamicMessage::decode(method.output(), reply.body).unwrap();
+        assert_eq!(serde_json::to_value(answer).unwrap(), basket());
+    }
+    let http = service.http();
+    let bad = http.post(ECHO, &[("content-type", "application/proto")], &b"\x0a\x05ab"[..]).await;
+    let message = "the request's message is not a shop.v1.Basket: field `shop.v1.Basket.note` is cut short";
+    assert_error(&bad, 400, "invalid_argument", message);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn errors_are_json_with_a_code_and_a_status() {
+    let service = Krt::run("echo").start().await;
+    let http = service.http();
+    let failed = http.post_json(ECHO, &json!({ "note": "fail \"so\"" })).await;
+    assert_error(&failed, 500, "internal", "error in 'echo': fail \"so\"");
+    let idle = http.post_json("/shop.v1.Entrypoint/Idle", &json!({})).await;
+    let message = "no workflow of this version stands behind `/shop.v1.Entrypoint/Idle`";
+    assert_error(&idle, 501, "unimplemented", message);
+    let nothing = http.post_json("/shop.v1.Entrypoint/Nothing", &json!({})).await;
+    let message = "there is no method `/shop.v1.Entrypoint/Nothing`; hint: `/package.Service/Method`, as in the \
+                   entrypoint's .proto";
+    assert_error(&nothing, 404, "unimplemented", message);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn json_that_is_no_message_is_told_where() {
+    let service = Krt::run("echo").start().await;
+    let http = service.http();
+    let rows = [
+        (r#"{"nope": 1}"#, &["nope", "line 1 column"][..]),
+        (r#"{"items": [{"cost": 1}]}"#, &["cost"]),
+        (r#"{"number": "many"}"#, &["line 1 column"]),
+        (r#"{"state": "LOST"}"#, &["LOST"]),
+        (r#"{"note": 1}"#, &["line 1 column"]),
+        (r#"{"note": "a"} {}"#, &["trailing characters"]),
+        ("[]", &["line 1 column"]),
+        ("{", &["line 1 column"]),
+        ("\u{feff}{}", &["line 1 column"]),
+    ];
+    for (body, parts) in rows {
+        let reply = http.post(ECHO, &[JSON], body).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.json()["code"].clone()),
+            (400, json!("invalid_argument")),
+            "{body}"
+        );
+        let message = reply.json()["message"].as_str().unwrap().to_owned();
+        let start = "the request's JSON is not a shop.v1.Basket: ";
+        for part in parts.iter().chain([&start]) {
+            assert!(message.contains(part), "{body}: {message}");
+        }
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_client_s_timeout() {
+    let service = Krt::run("echo").start().await;
+    let http = service.http();
+    let late = http.post(ECHO, &[JSON, ("connect-timeout-ms", "200")], r#"{"note": "wait"}"#).await;
+    assert_eq!((late.status.as_u16(), late.json()["code"].clone()), (504, json!("deadline_exceeded")));
+    assert!(late.json()["message"].as_str().unwrap().starts_with("no answer within 0."), "{late:?}");
+    service.scratch.wait("begun").await;
+    for bad in ["soon", "-1", "12345678901"] {
+        let reply = http.post(ECHO, &[JSON, ("connect-timeout-ms", bad)], "{}").await;
+        let message = "the header `connect-timeout-ms` must be 1 to 10 digits";
+        assert_error(&reply, 400, "invalid_argument", message);
+    }
+    let good = http.post(ECHO, &[JSON, ("connect-timeout-ms", "20000")], "{}").await;
+    assert_eq!(good.status, StatusCode::OK);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn compressed_bodies() {
+    let service = Krt::run("echo").start().await;
+    let http = service.http();
+    let compressed = gzip(basket().to_string().as_bytes());
+    let reply = http.post(ECHO, &[JSON, ("content-encoding", "gzip")], compressed).await;
+    assert_eq!((reply.status, reply.json()), (StatusCode::OK, basket()));
+    let plain = http.post(ECHO, &[JSON, ("content-encoding", "identity")], basket().to_string()).await;
+    assert_eq!(plain.json(), basket());
+    let other = http.post(ECHO, &[JSON, ("content-encoding", "br")], "{}").await;
+    let message = "bodies compressed with `br` are not understood, only with `gzip`";
+    assert_error(&other, 501, "unimplemented", message);
+    let lie = http.post(ECHO, &[JSON, ("content-encoding", "gzip")], "{}").await;
+    assert_eq!((lie.status.as_u16(), lie.json()["code"].clone()), (400, json!("invalid_argument")));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_call() {
+    let service = Krt::run("echo").start().await;
+    let http = service.http();
+    for method in [Method::GET, Method::PUT, Method::DELETE, Method::OPTIONS] {
+        let reply = http.send(method.clone(), ECHO, &[], "").await;
+        assert_eq!(reply.status, StatusCode::METHOD_NOT_ALLOWED, "{method}");
+        assert_eq!(reply.header("allow"), "POST");
+    }
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonp"] {
+        let reply = http.post(ECHO, &[("content-type", kind)], "{}").await;
+        assert_eq!(reply.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{kind}");
+        assert_eq!(reply.header("accept-post"), "application/json, application/proto");
+    }
+    let other = http.post(ECHO, &[JSON, ("connect-protocol-version", "2")], "{}").await;
+    assert_error(&other, 400, "invalid_argument", "the header `connect-protocol-version` must be 1");
+    for path in ["/nothing", "/shop.v1.Entrypoint", "/shop.v1.Entrypoint/Echo/", "//"] {
+        assert_eq!(http.post_json(path, &json!({})).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let index = http.send(Method::GET, "/", &[], "").await;
+    let text = std::str::from_utf8(&index.body).unwrap();
+    assert!(text.contains("POST /shop.v1.Entrypoint/Echo   shop.v1.Basket -> shop.v1.Basket\n"), "{text}");
+    assert!(
+        text.contains("POST /shop.v1.Entrypoint/Idle   shop.v1.Basket -> shop.v1.Basket  (no workflow)\n")
+    );
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn sizes() {
+    let service = Krt::run("echo").flag("--max-message", "4KiB").start().await;
+    for http in [service.http(), service.h2c()] {
+        let fits = http.post_json(ECHO, &json!({ "note": "x".repeat(4000) })).await;
+        assert_eq!(fits.status, StatusCode::OK);
+        let body = json!({ "note": "x".repeat(4096) }).to_string();
+        let large = http.post(ECHO, &[JSON], body.clone()).await;
+        let message = format!("the request's message has {} bytes, the limit is 4096", body.len());
+        assert_error(&large, 429, "resource_exhausted", &message);
+        let bomb = gzip(&vec![b' '; 1 << 20]);
+        let bomb = http.post(ECHO, &[JSON, ("content-encoding", "gzip")], bomb).await;
+        let message = "the request's message has more than the limit of 4096 bytes when it is decompressed";
+        assert_error(&bomb, 429, "resource_exhausted", message);
+    }
+    still_serves(&service).await;
+    service.stop().await;
+}
+
+async fn still_serves(service: &Service) {
+    assert_eq!(service.call("Echo", json!({ "note": "well" })).await.unwrap(), json!({ "note": "well" }));
+}

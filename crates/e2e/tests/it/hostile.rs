@@ -1,1 +1,166 @@
-//! Tests.
+//! A host that breaks the node protocol: the engine ends it, and nobody else notices.
+
+use crate::support::{Krt, Service, assert_status, eventually, processes};
+use serde_json::json;
+use tonic::Code;
+
+/// What the engine may hold at any time, whatever a host does.
+const MEMORY: u64 = 256 << 20;
+
+async fn start() -> Service {
+    let krt = Krt::run("hostile").flag("--set", "AT_START=ready").flag("--max-message", "1MiB");
+    krt.start().await
+}
+
+/// Calls the other node, which must not be disturbed, and the hostile one until it is up again.
+async fn recovered(service: &Service) {
+    let calm = service.call("Calm", json!({ "text": "calm" })).await;
+    assert_eq!(calm.unwrap(), json!({ "text": "calm" }));
+    let answer = eventually("the hostile node answers", async || {
+        match service.call("Attack", json!({ "text": "none" })).await {
+            Ok(answer) => Some(answer),
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unavailable, "{status}");
+                None
+            }
+        }
+    })
+    .await;
+    assert_eq!(answer, json!({ "text": "none" }));
+    let held = processes::resident(service.pid());
+    assert!(held < MEMORY, "the engine holds {held} bytes");
+}
+
+#[tokio::test]
+async fn a_breach_ends_the_host_and_its_request() {
+    let service = start().await;
+    let json = |kind| format!("the body of a frame of kind {kind} is not the JSON it should be: ");
+    let rows = [
+        ("huge size", "a frame of kind 66 has 4294967295 bytes, the limit is 1114112"),
+        ("over the limit", "a frame of kind 66 has 1114113 bytes, the limit is 1114112"),
+        ("huge log", "a frame of kind 68 has 1048577 bytes, the limit is 1048576"),
+        ("size 0", "a frame's size is 0, the least is 5"),
+        ("size 4", "a frame's size is 4, the least is 5"),
+        ("unknown kind", "200 is no kind of frame"),
+        ("engine's kind", "2 is no kind of frame"),
+        ("unknown result", "a RESULT names delivery 1002, which is not in work"),
+        ("result 0", "a RESULT names delivery 0, which is not in work"),
+        ("status 9", "the body of a frame of kind 66 does not parse: its status is above 3"),
+        ("short result", "the body of a frame of kind 66 does not parse: it is too short"),
+        (
+            "no any",
+            "the body of a frame of kind 66 holds no message: the bytes are not a google.protobuf.Any: ",
+        ),
+        (
+            "type is no text",
+            "the body of a frame of kind 66 holds no message: the type of the google.protobuf.Any is not UTF-8",
+        ),
+        ("early reply for nobody", "a EARLY_REPLY names delivery 1002, which is not in work"),
+        ("early reply of garbage", "the body of a frame of kind 67 holds no message: "),
+        ("ready twice", "READY came twice"),
+        ("log of level 9", "the body of a frame of kind 68 does not parse: its level is above 4"),
+        ("short log", "the body of a frame of kind 68 does not parse: it is too short"),
+        ("garbage measurement", &json(69)),
+        ("empty measurement", &json(69)),
+        ("garbage save", &json(70)),
+        ("garbage find", &json(71)),
+        ("noise", "a frame of kind 47 has 542393671 bytes, the limit is 1048576"),
+    ];
+    recovered(&service).await;
+    for (attack, breach) in rows {
+        let status = service.call("Attack", json!({ "text": attack })).await.unwrap_err();
+        assert_eq!(status.code(), Code::Internal, "{attack}: {status}");
+        let start = "node 'hostile' died while it handled the request: it broke the node protocol: ";
+        let told = status.message().strip_prefix(start).unwrap_or_else(|| panic!("{attack}: {status}"));
+        let whole = told == breach || (breach.ends_with(": ") && told.starts_with(breach));
+        assert!(whole, "{attack}: {told}");
+        recovered(&service).await;
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_end_in_the_middle_is_told_as_what_it_is() {
+    let service = start().await;
+    recovered(&service).await;
+    let died = "node 'hostile' died while it handled the request: ";
+    let rows = [
+        ("cut short", "it exited with status 0"),
+        ("leave", "it exited with status 3"),
+        ("close", "killed by signal 9 (SIGKILL)"),
+        ("broken", "killed by signal 9 (SIGKILL)"),
+    ];
+    for (attack, how) in rows {
+        let answer = service.call("Attack", json!({ "text": attack })).await;
+        assert_status(answer, Code::Internal, &format!("{died}{how}"));
+        recovered(&service).await;
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_result_ends_the_host_but_the_first_counts() {
+    let service = start().await;
+    recovered(&service).await;
+    let answer = service.call("Attack", json!({ "text": "result twice" })).await.unwrap();
+    assert_eq!(answer, json!({ "text": "result twice" }));
+    let breach =
+        "its process died: it broke the node protocol: a RESULT names delivery 2, which is not in work";
+    service.lines.wait("the breach", |record| record.is("hostile", breach)).await;
+    recovered(&service).await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_no_breach() {
+    let service = start().await;
+    let before = service.hosts("hostile");
+    let large = service.call("Attack", json!({ "text": "large answer" })).await;
+    let message = "the answer of node 'hostile' has 1048580 bytes, the limit is 1048576";
+    assert_status(large, Code::ResourceExhausted, message);
+    recovered(&service).await;
+    assert_eq!(service.hosts("hostile"), before);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn floods_are_held_back_or_dropped_never_gathered() {
+    let service = start().await;
+    for attack in ["flood", "flood of output", "endless line", "log for nobody"] {
+        let client = service.client();
+        let call = tokio::spawn(async move { client.call("Attack", json!({ "text": attack })).await });
+        let calm = service.call("Calm", json!({ "text": "calm" })).await.unwrap();
+        assert_eq!(calm, json!({ "text": "calm" }), "{attack}");
+        assert_eq!(call.await.unwrap().unwrap(), json!({ "text": attack }));
+        recovered(&service).await;
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn hosts_that_do_not_become_ready() {
+    let breach = "its process ended before it was ready: it broke the node protocol: ";
+    let rows = [
+        ("other protocol", format!("{breach}the host speaks another version of the node protocol")),
+        ("garbage ready", format!("{breach}the body of a frame of kind 64 is not the JSON it should be: ")),
+        ("result before ready", format!("{breach}a RESULT names delivery 1, which is not in work")),
+        ("noise", format!("{breach}a frame of kind 47 has 542393671 bytes, the limit is 1048576")),
+        ("broken", "too late".to_owned()),
+        ("leave", "its process ended before it was ready: it exited with status 3".to_owned()),
+        ("cut short", "its process ended before it was ready: it exited with status 0".to_owned()),
+    ];
+    for (attack, why) in rows {
+        let ended = Krt::run("hostile").flag("--set", format!("AT_START={attack}")).end().await;
+        assert_eq!(ended.code, Some(1), "{attack}");
+        let error = ended.lines.plain();
+        let start = format!("error: node 'hostile' does not start: {why}");
+        assert!(error.starts_with(&start), "{attack}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_never_becomes_ready_can_be_stopped() {
+    let process = Krt::run("hostile").flag("--set", "AT_START=silence").spawn();
+    eventually("its host is up", async || (!process.hosts("hostile").is_empty()).then_some(())).await;
+    process.stop().await;
+}

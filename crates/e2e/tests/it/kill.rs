@@ -1,1 +1,126 @@
-//! Tests.
+//! Hosts are killed at random while requests go through them: each gets exactly one answer, or one
+//! clear error.
+//!
+//! `KRT_KILL_REQUESTS` sets how many requests there are.
+
+use crate::support::{Krt, Service, eventually, processes, scratch};
+use futures::future::join_all;
+use rustix::process::Signal;
+use serde_json::json;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+use tonic::{Code, Status};
+
+const REQUESTS: usize = 3_000;
+const CLIENTS: usize = 32;
+const NODES: [&str; 3] = ["one", "two", "three"];
+/// How long each request may take; the clients see to it that none takes longer.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// Between two kills: longer than a host takes to come up.
+const PAUSE: Duration = Duration::from_millis(250);
+/// What the engine may grow by, once it is warm.
+const GROWTH: u64 = 48 << 20;
+
+#[derive(Debug, Default)]
+struct Tally {
+    begun: AtomicUsize,
+    answered: AtomicUsize,
+    died: AtomicUsize,
+    down: AtomicUsize,
+}
+
+impl Tally {
+    fn add(counter: &AtomicUsize) -> usize {
+        counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts an error, which must be one that a client can understand.
+    fn error(&self, status: &Status) {
+        let told = |start: &str| {
+            let node = status.message().strip_prefix(start)?.split_once('\'')?;
+            NODES.contains(&node.0).then_some(node.1)
+        };
+        let counter = match (status.code(), told("node '")) {
+            (Code::Internal, Some(" died while it handled the request: killed by signal 9 (SIGKILL)")) => {
+                &self.died
+            }
+            (Code::Unavailable, Some(" is down: it is being restarted")) => &self.down,
+            _ => panic!("no clear error: {status}"),
+        };
+        Self::add(counter);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_ends_once_while_hosts_are_killed() {
+    let requests = std::env::var("KRT_KILL_REQUESTS").map_or(REQUESTS, |text| text.parse().unwrap());
+    let service = Krt::run("chain").start().await;
+    let tally = Tally::default();
+    let clients = join_all((0..CLIENTS).map(|_| client(&service, &tally, requests)));
+    let (kills, _) = tokio::join!(killer(&service, &tally, requests), clients);
+    let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+    let (answered, died, down) = (count(&tally.answered), count(&tally.died), count(&tally.down));
+    let told = format!("{kills} kills: {answered} answered, {died} died, {down} down, of {requests}");
+    println!("{told}");
+    assert_eq!(answered + died + down, requests, "{told}");
+    assert!(answered > requests / 4 && died > 0 && kills >= died, "{told}");
+    recovered(&service).await;
+    service.stop().await;
+}
+
+/// Sends one request after the other until all were sent.
+async fn client(service: &Service, tally: &Tally, requests: usize) {
+    let client = service.client();
+    loop {
+        let number = Tally::add(&tally.begun);
+        if number >= requests {
+            return;
+        }
+        let call = client.call_within(DEADLINE, "Run", json!({ "text": number.to_string() }));
+        match tokio::time::timeout(DEADLINE, call).await.expect("each request ends within its deadline") {
+            Ok(answer) => {
+                assert_eq!(answer["text"], json!(format!("{number} one two three")));
+                Tally::add(&tally.answered);
+            }
+            Err(status) => {
+                tally.error(&status);
+                // A client that asks again at once would use up the requests while nothing is up.
+                tokio::time::sleep(PAUSE / 2).await;
+            }
+        }
+    }
+}
+
+/// Kills a host at random, again and again while there are requests. Returns how many.
+async fn killer(service: &Service, tally: &Tally, requests: usize) -> usize {
+    let (mut kills, mut early) = (0, None);
+    loop {
+        let begun = tally.begun.load(Ordering::Relaxed);
+        if begun >= requests {
+            break;
+        }
+        if early.is_none() && begun > requests / 4 {
+            early = Some(processes::resident(service.pid()));
+        }
+        let hosts = service.hosts(NODES[fastrand::usize(..NODES.len())]);
+        if !hosts.is_empty() {
+            processes::signal(hosts[fastrand::usize(..hosts.len())], Signal::KILL);
+            kills += 1;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    let late = processes::resident(service.pid());
+    let early = early.unwrap_or(late);
+    assert!(late < early + GROWTH, "the engine grew from {early} to {late} bytes");
+    kills
+}
+
+async fn recovered(service: &Service) {
+    let call = async || service.call("Run", json!({ "text": "last" })).await.ok();
+    let answer = eventually("the nodes are up again", call).await;
+    assert_eq!(answer, json!({ "text": "last one two three" }));
+    let left = processes::marked(scratch::VARIABLE, service.scratch.path()).len();
+    assert!(left <= 5, "one engine and four hosts, but {left} processes");
+}

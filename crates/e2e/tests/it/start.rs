@@ -1,1 +1,122 @@
-//! Tests.
+//! How a version starts, or does not (KRT v1, "Node: Python").
+
+use crate::support::{Krt, assert_status, eventually, grpc::Client, krt::packages};
+use serde_json::json;
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener},
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+};
+use tonic::Code;
+
+/// An address where nobody listens.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn nodes_that_fail_are_all_named_with_their_tracebacks() {
+    let ended = Krt::run("broken").end().await;
+    assert_eq!(ended.code, Some(1));
+    let error = ended.lines.plain();
+    let root = packages().join("broken").canonicalize().unwrap();
+    let file = |node: &str| root.join(format!("src/{node}/main.py")).display().to_string();
+    let bare = file("bare");
+    let parts = [
+        "error: node 'importer' does not start: Traceback (most recent call last):",
+        &format!("File \"{}\", line 1, in <module>", file("importer")),
+        "ModuleNotFoundError: No module named 'no_such_module'",
+        "node 'starter' does not start: Traceback (most recent call last):",
+        &format!("File \"{}\", line 6, in init", file("starter")),
+        &format!("File \"{}\", line 2, in load_model", file("starter")),
+        "FileNotFoundError: no model at models/none.bin",
+        &format!(
+            "node 'bare' does not start: `{bare}` has no `handler`; hint: define `async def handler(ctx, data)`"
+        ),
+    ];
+    let mut rest = &*error;
+    for part in parts {
+        let at = rest.find(part).unwrap_or_else(|| panic!("no `{part}` (in this order) in:\n{error}"));
+        rest = &rest[at + part.len()..];
+    }
+    assert!(!error.contains("node 'good'"), "{error}");
+    assert!(ended.lines.records().iter().all(|record| !record.message.starts_with("listening on")));
+}
+
+#[tokio::test]
+async fn no_request_is_served_before_init_has_ended() {
+    let address = free_address();
+    let process = Krt::run("phoenix").listen(address).spawn();
+    process.scratch.wait("start.1").await;
+    let client = Client::new(&packages().join("phoenix"), address);
+    for rpc in ["Run", "Calm"] {
+        let early = client.call(rpc, json!({})).await;
+        assert_status(early, Code::Unavailable, "the service is starting");
+    }
+    process.scratch.put("go");
+    eventually("the service answers", async || client.call("Run", json!({})).await.ok()).await;
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_can_be_given_up() {
+    let process = Krt::run("phoenix").spawn();
+    process.scratch.wait("start.1").await;
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn generated_modules_that_do_not_load_are_rescued() {
+    let service = Krt::run("stale").start().await;
+    let answer = service.call("Run", json!({ "text": "rescued by" })).await.unwrap();
+    assert_eq!(answer, json!({ "text": "rescued by old new" }));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_told_at_once() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let ended = Krt::run("statuses").listen(address).end().await;
+    assert_eq!(ended.code, Some(1));
+    let error = format!(
+        "error: cannot listen on {address}: Address already in use (os error 98); hint: something listens there \
+         already, choose another with --listen, or 127.0.0.1:0 for a free one"
+    );
+    assert_eq!(ended.lines.text(), error);
+}
+
+#[tokio::test]
+async fn missing_configuration_is_told_in_full() {
+    let ended = Krt::run("secret").flag("--set", "PLAIN=1").end().await;
+    assert_eq!(ended.code, Some(1));
+    let error = "error: the configuration is not complete; hint: give a value with\n  --set API_KEY=VALUE\n  \
+                 --set-file CERTIFICATE=PATH";
+    assert_eq!(ended.lines.text(), error);
+}
+
+#[tokio::test]
+async fn an_executable_without_its_x_bit_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&packages().join("hostile"), folder.path());
+    let host = folder.path().join("bin/host");
+    fs::set_permissions(&host, fs::Permissions::from_mode(0o644)).unwrap();
+    let service = Krt::run_at(folder.path()).flag("--set", "AT_START=ready").start().await;
+    assert_eq!(service.call("Attack", json!({ "text": "none" })).await.unwrap(), json!({ "text": "none" }));
+    service.stop().await;
+}
+
+/// Copies a folder into another that is there.
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).unwrap();
+        }
+    }
+}

@@ -77,13 +77,14 @@ async fn the_service_s_timeout_is_kept_and_the_handler_cancelled() {
     service.stop().await;
 }
 
-/// Asserts that the deadline has passed, and that the message says how long the request waited.
+/// Asserts that the deadline has passed, and that the message says how long the request was in work:
+/// what it took to come in is not part of that.
 #[track_caller]
 fn assert_late(status: &tonic::Status, seconds: f64) {
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     let waited = status.message().strip_prefix("no answer within ").and_then(|rest| rest.strip_suffix(" s"));
-    let waited: f64 = waited.and_then(|number| number.parse().ok()).expect(status.message());
-    assert!((seconds..seconds + 10.0).contains(&waited), "{status}");
+    let waited: f64 = waited.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{status}"));
+    assert!((seconds / 2.0..seconds + 10.0).contains(&waited), "{status}");
 }
 
 #[tokio::test]
@@ -209,9 +210,9 @@ async fn a_retry_answers_though_the_node_died() {
 
 #[tokio::test]
 async fn messages_that_a_dead_node_had_not_touched() {
-    let rows = [("Act", Err(Code::Unavailable)), ("Steady", Ok("waited"))];
-    for (rpc, expected) in rows {
-        let service = Krt::run("statuses").start().await;
+    let down = Err((Code::Unavailable, "node 'worker' is down: it is being restarted"));
+    for (rpc, expected) in [("Direct", down), ("Steady", Ok("waited"))] {
+        let service = Krt::run("statuses").flag("--max-requests", "5").start().await;
         let dying = begin(&service, rpc, "now", "wait_and_die").await;
         let client = service.client();
         let waiting: Vec<Call> = (0..4)
@@ -220,38 +221,42 @@ async fn messages_that_a_dead_node_had_not_touched() {
                 tokio::spawn(async move { client.call(rpc, request).await })
             })
             .collect();
-        // They are behind the first one, of which nothing tells; a fifth that is refused does not help:
-        // whichever have not arrived yet meet the node that is down, or the new one.
-        tokio::task::yield_now().await;
+        full(&service, rpc).await;
         service.scratch.put("now");
         let died = dying.await.unwrap().unwrap_err();
         assert_eq!(died.code(), Code::Internal, "{died}");
         for call in waiting {
             let answer = call.await.unwrap();
-            match expected {
-                Ok(text) => assert_eq!(answer.unwrap()["text"], text),
-                Err(code) => match answer {
-                    Ok(answer) => assert_eq!(answer["text"], "waited", "it came after the restart"),
-                    Err(status) => assert_eq!(status.code(), code, "{status}"),
-                },
-            }
+            let text = answer.as_ref().map(|answer| answer["text"].as_str().unwrap());
+            assert_eq!(text.map_err(|status| (status.code(), status.message())), expected);
         }
         recovered(&service, rpc).await;
         service.stop().await;
     }
 }
 
+/// Waits until the service has no room for another request: all that were sent before are in work.
+async fn full(service: &Service, rpc: &str) {
+    let soon = Duration::from_millis(100);
+    eventually("the queue is full", async || {
+        let status = service.call_within(soon, rpc, way("answer")).await.unwrap_err();
+        (status.code() == Code::ResourceExhausted).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
+#[ignore = "the Python SDK refuses such an answer itself, and the node protocol has no status to say so by"]
 async fn an_answer_that_is_too_large_names_its_size_and_the_limit() {
     let service = Krt::run("statuses").flag("--max-message", "64KiB").start().await;
     // Field 1, its length in three bytes, and its content.
-    let content = (64 << 10) - 4;
+    let (limit, head) = (64 << 10, 4);
+    let content = limit - head;
     let fits = service.call("Act", json!({ "way": "large", "number": content })).await.unwrap();
     assert_eq!(fits["text"].as_str().unwrap().len(), content);
     for more in [1, 1 << 20] {
         let large = service.call("Act", json!({ "way": "large", "number": content + more })).await;
-        let size = content + more + if more == 1 { 4 } else { 4 };
-        let message = format!("the answer of node 'worker' has {size} bytes, the limit is 65536");
+        let message = format!("the answer of node 'worker' has {} bytes, the limit is {limit}", limit + more);
         assert_status(large, Code::ResourceExhausted, &message);
     }
     service.call("Act", way("answer")).await.unwrap();

@@ -131,8 +131,8 @@ def _encode_decimal(value: Any, path: str) -> dict[str, Any]:
         _, digits, exponent = value.as_tuple()
         if len(digits) > _DECIMAL_DIGITS or exponent not in _DECIMAL_EXPONENTS:
             raise DocumentError(
-                f"`{path}` is a Decimal of {len(digits)} digits, of which {_DECIMAL_DIGITS} "
-                "can be stored; hint: round it"
+                f"`{path}` is a Decimal of {len(digits)} digits and the exponent {exponent}, "
+                f"more than 128 bits hold; hint: round it"
             )
     elif value.is_nan():
         return {"$numberDecimal": "NaN"}

@@ -76,17 +76,12 @@ class Cutter:
         self.max_frame = MAX_ID
         self._pieces: list[bytes] = []
         self._held = 0
-        self._wanted = 0
+        self._wanted = _HEADER.size
 
     @property
     def missing(self) -> int:
-        """How many bytes the frame that has begun still lacks, as far as is known."""
-        return max(self._wanted - self._held, 0)
-
-    @property
-    def inside(self) -> bool:
-        """Whether a frame has begun and not ended."""
-        return self._held > 0
+        """How many bytes the next frame still lacks at least."""
+        return self._wanted - self._held
 
     def cut(self, data: bytes) -> list[Frame]:
         """Takes what came and returns the frames that it completes."""

@@ -203,6 +203,7 @@ class Host:
 
     def _on_end(self) -> None:
         """The engine is gone: nobody waits for anything."""
+        self._link.gone = True
         self._wait.close()
         self._inbox.clear()
         for number in list(self._working):

@@ -67,7 +67,7 @@ def _read_hello(sock: socket.socket, cutter: Cutter) -> Hello:
     try:
         frames: list[_frames.Frame] = []
         while not frames:
-            data = sock.recv(max(cutter.missing, 1))
+            data = sock.recv(cutter.missing)
             if not data:
                 _exit.leave(0)
             frames = cutter.cut(data)

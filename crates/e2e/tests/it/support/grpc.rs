@@ -7,7 +7,9 @@ use super::{
     http::{Transport, http2},
 };
 use http::{Uri, uri::PathAndQuery};
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, prost::Message as _};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, prost::Message as _,
+};
 use serde_json::Value;
 use std::{net::SocketAddr, path::Path, time::Duration};
 use tonic::{
@@ -25,7 +27,8 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(package: &Path, address: SocketAddr) -> Self {
+    /// A client of whatever serves a package at an address.
+    pub(crate) fn new(package: &Path, address: SocketAddr) -> Self {
         let files = protox::compile(["public_input.proto"], [package]).expect("the .proto compiles");
         let pool = DescriptorPool::from_file_descriptor_set(files).expect("the files are whole");
         let origin = format!("http://{address}").parse().expect("an address is an authority");
@@ -62,8 +65,9 @@ impl Client {
         let method = self.method(rpc);
         let path = format!("/{}/{rpc}", method.parent_service().full_name());
         let input = method.input();
-        let request = request
-            .map(|json| DynamicMessage::deserialize(input, json).expect("the JSON is a message of the RPC's"));
+        let request = request.map(|json| {
+            DynamicMessage::deserialize(input, json).expect("the JSON is a message of the RPC's")
+        });
         let answer = self.call_path(&path, request, method.output()).await?;
         Ok(serde_json::to_value(answer).expect("messages are JSON"))
     }

@@ -63,11 +63,14 @@ impl Http {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Reply {
+        self.exchange(method, path, headers, Body::new(Full::new(body.into()))).await
+    }
+
+    async fn exchange(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Body) -> Reply {
         let uri = format!("http://{}{path}", self.address);
-        let request = headers.iter().fold(Request::builder().method(method).uri(uri), |request, header| {
-            request.header(header.0, header.1)
-        });
-        let request = request.body(Body::new(Full::new(body.into()))).expect("tests name good headers");
+        let request = Request::builder().method(method).uri(uri);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(body).expect("tests name good headers");
         let exchange = async {
             let response = self.transport.request(request).await.expect("there is an answer");
             let (head, body) = response.into_parts();
@@ -80,6 +83,11 @@ impl Http {
     /// POSTs a body.
     pub(crate) async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Reply {
         self.send(Method::POST, path, headers, body).await
+    }
+
+    /// POSTs a body that comes piece by piece.
+    pub(crate) async fn post_stream(&self, path: &str, headers: &[(&str, &str)], body: Body) -> Reply {
+        self.exchange(Method::POST, path, headers, body).await
     }
 
     /// POSTs JSON.

@@ -7,16 +7,21 @@ use super::{
 };
 use std::{
     ffi::OsStr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::Stdio,
 };
 use tempfile::TempDir;
 use tokio::process::Command;
 
+const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
 /// A `krt run` that is about to be typed.
 pub(crate) struct Krt {
     command: Command,
     package: PathBuf,
+    listen: SocketAddr,
+    data: PathBuf,
     folder: TempDir,
     scratch: Scratch,
 }
@@ -36,9 +41,7 @@ impl Krt {
         command
             .arg("run")
             .arg(package)
-            .args(["--listen", "127.0.0.1:0", "--log-format", "json"])
-            .arg("--data")
-            .arg(folder.path().join("data"))
+            .args(["--log-format", "json"])
             .env("KRT_CACHE", cache(&binary))
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env(scratch::VARIABLE, scratch.path())
@@ -48,10 +51,21 @@ impl Krt {
         for name in ["KRT_LISTEN", "KRT_DATA", "KRT_LOG_LEVEL", "KRT_LOG_FORMAT", "KRT_REQUEST_TIMEOUT"] {
             command.env_remove(name);
         }
-        Self { command, package: package.to_owned(), folder, scratch }
+        let data = folder.path().join("data");
+        Self { command, package: package.to_owned(), listen: FREE_PORT, data, folder, scratch }
     }
 
-    /// Adds a flag with its value; a flag that was given before is replaced by it.
+    /// Listens there, instead of on a free port.
+    pub(crate) fn listen(self, listen: SocketAddr) -> Self {
+        Self { listen, ..self }
+    }
+
+    /// Keeps its data there, instead of in a folder of its own.
+    pub(crate) fn data(self, data: &Path) -> Self {
+        Self { data: data.to_owned(), ..self }
+    }
+
+    /// Adds a flag with its value.
     pub(crate) fn flag(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.arg(name).arg(value);
         self
@@ -81,9 +95,10 @@ impl Krt {
 
     /// Starts it.
     pub(crate) fn spawn(mut self) -> Process {
+        self.command.arg("--listen").arg(self.listen.to_string()).arg("--data").arg(&self.data);
         let mut child = self.command.spawn().expect("the binary is there and can be executed");
         let lines = Lines::read(child.stderr.take().expect("it is piped"));
-        Process::new(child, lines, self.folder, self.scratch)
+        Process::new(child, lines, self.data, self.folder, self.scratch)
     }
 }
 

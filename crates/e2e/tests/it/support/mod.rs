@@ -31,10 +31,7 @@ const LOOK: Duration = Duration::from_millis(10);
 
 /// Waits until something is there. `what` names it where it never comes.
 #[track_caller]
-pub(crate) fn eventually<T>(
-    what: &str,
-    mut look: impl AsyncFnMut() -> Option<T>,
-) -> impl Future<Output = T> {
+pub(crate) fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> impl Future<Output = T> {
     let caller = std::panic::Location::caller();
     async move {
         let looking = async {

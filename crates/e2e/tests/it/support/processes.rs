@@ -22,10 +22,9 @@ pub(crate) fn marked(name: &str, value: &Path) -> Vec<Found> {
         let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
         let variables: Vec<_> = environment.split(|&byte| byte == 0).collect();
         let node = variables.iter().find_map(|variable| variable.strip_prefix(b"KRT_NODE_NAME="));
-        variables.contains(&mark.as_bytes()).then(|| Found {
-            pid,
-            node: node.map(|node| String::from_utf8_lossy(node).into_owned()),
-        })
+        variables
+            .contains(&mark.as_bytes())
+            .then(|| Found { pid, node: node.map(|node| String::from_utf8_lossy(node).into_owned()) })
     })
     .collect()
 }

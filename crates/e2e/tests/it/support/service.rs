@@ -11,7 +11,13 @@ use super::{
 use krt_store::Reader;
 use rustix::process::Signal;
 use serde_json::Value;
-use std::{net::SocketAddr, ops::Deref, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    ops::Deref,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use tempfile::TempDir;
 use tokio::process::Child;
 use tonic::Status;
@@ -21,6 +27,7 @@ pub(crate) struct Process {
     child: Child,
     pid: i32,
     pub(crate) lines: Lines,
+    data: PathBuf,
     folder: Arc<TempDir>,
     pub(crate) scratch: Scratch,
 }
@@ -37,13 +44,14 @@ pub(crate) struct Ended {
     /// Its exit code; `None` is a signal.
     pub(crate) code: Option<i32>,
     pub(crate) lines: Lines,
-    folder: Arc<TempDir>,
+    data: PathBuf,
+    _folder: Arc<TempDir>,
 }
 
 impl Process {
-    pub(super) fn new(child: Child, lines: Lines, folder: TempDir, scratch: Scratch) -> Self {
+    pub(super) fn new(child: Child, lines: Lines, data: PathBuf, folder: TempDir, scratch: Scratch) -> Self {
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).expect("it was just started");
-        Self { child, pid, lines, folder: Arc::new(folder), scratch }
+        Self { child, pid, lines, data, folder: Arc::new(folder), scratch }
     }
 
     pub(crate) fn pid(&self) -> i32 {
@@ -81,7 +89,12 @@ impl Process {
         };
         processes::gone(scratch::VARIABLE, self.scratch.path()).await;
         self.lines.end().await;
-        Ended { code: status.code(), lines: self.lines.clone(), folder: Arc::clone(&self.folder) }
+        Ended {
+            code: status.code(),
+            lines: self.lines.clone(),
+            data: self.data.clone(),
+            _folder: Arc::clone(&self.folder),
+        }
     }
 
     /// Asks it to end, which it must do well.
@@ -152,8 +165,13 @@ impl Service {
 }
 
 impl Ended {
+    /// The folder where it kept its data.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Reads what it stored.
     pub(crate) fn reader(&self) -> Reader {
-        Reader::open(&self.folder.path().join("data")).expect("it has left a store")
+        Reader::open(&self.data).expect("it has left a store")
     }
 }

@@ -28,12 +28,8 @@ async def handler(ctx, data):
     ctx.set("calls", ctx.get("calls") + 1)
     act = globals().get(order.act) or getattr(effects, order.act)
     text = await act(ctx, order)
-    if isinstance(text, Answer) or (text is None and order.text == "none"):
-        return text
-    return answer("" if text is None else text, order)
-
-
-def answer(text, order):
+    if order.text == "none":
+        return None
     return Answer(text=text, trail=["first"], then=order.then)
 
 

@@ -1,0 +1,188 @@
+//! `krt data logs`.
+
+use super::{
+    paging::LimitArgs,
+    printer::{Format, Printed, Printer},
+    record::{Cell, Record},
+    time::{SpanArgs, show},
+};
+use clap::Args;
+use krt_store::{Level, LogFilter, Reader, StoredLog};
+use std::{fmt::Write as _, thread, time::Duration};
+
+/// Records that are read together.
+const PAGE: usize = 4096;
+
+/// How often to look for new records.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// What `krt data logs` takes.
+#[derive(Debug, Args)]
+#[command(disable_version_flag = true)]
+pub(super) struct LogsArgs {
+    /// Only records with this text in their message, in whatever case
+    text: Option<String>,
+
+    /// Only records at least as grave: debug, info, warn or error
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<Level>,
+
+    /// Only records of this node
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+
+    /// Only records of this workflow
+    #[arg(long, value_name = "NAME")]
+    workflow: Option<String>,
+
+    /// Only records of this version of the solution
+    #[arg(long, value_name = "NAME")]
+    version: Option<String>,
+
+    /// Only records of the request with this id
+    #[arg(long, value_name = "ID")]
+    request: Option<String>,
+
+    #[command(flatten)]
+    limit: LimitArgs,
+
+    /// Go on with new records as they come, until Ctrl-C
+    #[arg(long, short, conflicts_with_all = ["until", "path"])]
+    follow: bool,
+
+    #[command(flatten)]
+    span: SpanArgs,
+}
+
+/// Prints the newest records, the oldest of them first, and those that come.
+pub(super) fn print(args: &LogsArgs, reader: &Reader, printer: &mut Printer) -> anyhow::Result<Printed> {
+    let filter = args.filter()?;
+    let mut log = Log { printer, any: false };
+    let (more, after) = match args.limit.of(log.printer.format()) {
+        usize::MAX => (false, log.rest(reader, &filter, i64::MIN)?),
+        limit => log.newest(reader, &filter, limit)?,
+    };
+    if args.follow {
+        return log.follow(reader, &filter, after);
+    }
+    Ok(args.limit.told(Printed { any: log.any, more }))
+}
+
+/// How many records there are.
+pub(super) fn count(reader: &Reader) -> anyhow::Result<u64> {
+    let (mut count, mut after) = (0, i64::MIN);
+    loop {
+        let page = reader.logs_after(after, &LogFilter::default(), PAGE)?;
+        count += page.records.len() as u64;
+        if page.records.len() < PAGE {
+            return Ok(count);
+        }
+        after = page.last;
+    }
+}
+
+impl LogsArgs {
+    fn filter(&self) -> anyhow::Result<LogFilter> {
+        let span = self.span.resolve()?;
+        Ok(LogFilter {
+            text: self.text.clone(),
+            level: self.level,
+            version: self.version.clone(),
+            workflow: self.workflow.clone(),
+            node: self.node.clone(),
+            request: self.request.clone(),
+            from: span.from,
+            to: span.to,
+        })
+    }
+}
+
+/// A log being printed.
+struct Log<'a> {
+    printer: &'a mut Printer,
+    any: bool,
+}
+
+impl Log<'_> {
+    /// Prints the newest records; whether there are more, and after which to go on.
+    fn newest(&mut self, reader: &Reader, filter: &LogFilter, limit: usize) -> anyhow::Result<(bool, i64)> {
+        let mut page = reader.logs(filter, limit.saturating_add(1))?;
+        let more = page.records.len() > limit;
+        if more {
+            page.records.remove(0);
+        }
+        self.put(page.records)?;
+        Ok((more, page.last))
+    }
+
+    /// Prints all records after one; after which to go on.
+    fn rest(&mut self, reader: &Reader, filter: &LogFilter, mut after: i64) -> anyhow::Result<i64> {
+        loop {
+            let page = reader.logs_after(after, filter, PAGE)?;
+            let full = page.records.len() >= PAGE;
+            after = page.last;
+            self.put(page.records)?;
+            if !full {
+                return Ok(after);
+            }
+        }
+    }
+
+    /// Prints what comes after a record, until something fails or the program is interrupted.
+    fn follow(&mut self, reader: &Reader, filter: &LogFilter, mut after: i64) -> anyhow::Result<Printed> {
+        loop {
+            self.printer.flush()?;
+            thread::sleep(LOOK_EVERY);
+            after = self.rest(reader, filter, after)?;
+        }
+    }
+
+    fn put(&mut self, records: Vec<StoredLog>) -> anyhow::Result<()> {
+        let any = !records.is_empty();
+        match self.printer.format() {
+            Format::Table => records.iter().try_for_each(|record| self.printer.text(&lines(record)))?,
+            Format::Json | Format::Csv => {
+                self.printer.print_alike(!self.any, records.into_iter().map(Record::from))?;
+            }
+        }
+        self.any |= any;
+        Ok(())
+    }
+}
+
+impl From<StoredLog> for Record {
+    fn from(log: StoredLog) -> Self {
+        Self::default()
+            .with("time", Cell::Time(log.time))
+            .with("level", log.level.as_str())
+            .with("version", log.version)
+            .with("workflow", log.workflow)
+            .with("node", log.node)
+            .with("request", log.request)
+            .with("message", log.message)
+    }
+}
+
+/// A record for people: as `krt run` shows it, with its date.
+fn lines(log: &StoredLog) -> String {
+    let node = log.node.as_deref().unwrap_or("krt");
+    let time = show(log.time - log.time.rem_euclid(1_000_000));
+    let mut message = log.message.lines();
+    let mut text =
+        format!("{time} {:5} {node:<10} {}", log.level, visible(message.next().unwrap_or_default()));
+    if let Some(request) = &log.request {
+        let _ = write!(text, "  request={request}");
+    }
+    text.push('\n');
+    for line in message {
+        let _ = writeln!(text, "{:42}{}", "", visible(line));
+    }
+    text
+}
+
+/// A line whose control characters a terminal does not obey.
+fn visible(line: &str) -> String {
+    let shown =
+        |c: char| if c.is_control() && c != '\t' { c.escape_default().collect() } else { c.to_string() };
+    line.chars().map(shown).collect()
+}

@@ -1,0 +1,156 @@
+//! `krt data measurements`.
+
+use super::{
+    paging::{LimitArgs, OrderArgs},
+    points::Points,
+    printer::{Printed, Printer},
+    record::{Cell, Record},
+    time::{SpanArgs, span},
+    unknown, windows,
+};
+use anyhow::ensure;
+use clap::Args;
+use krt_store::{PointFilter, Reader, SeriesInfo, WindowQuery};
+use std::{collections::BTreeSet, time::Duration};
+
+/// What `krt data measurements` takes.
+#[derive(Debug, Args)]
+pub(super) struct MeasurementsArgs {
+    /// What was measured; without it, all measurements are listed
+    name: Option<String>,
+
+    /// Only points with this tag
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = pair)]
+    tags: Vec<(String, String)>,
+
+    #[command(flatten)]
+    limit: LimitArgs,
+
+    #[command(flatten)]
+    order: OrderArgs,
+
+    /// Sum up a field over windows of this length, such as 1m
+    #[arg(long, value_name = "SPAN", value_parser = span, requires = "field", conflicts_with_all = ["newest", "oldest"], help_heading = "Windows")]
+    every: Option<Duration>,
+
+    /// The field that is summed up
+    #[arg(long, value_name = "NAME", requires = "every", help_heading = "Windows")]
+    field: Option<String>,
+
+    /// Sum up apart for each value of this tag
+    #[arg(long, value_name = "TAG", requires = "every", help_heading = "Windows")]
+    by: Vec<String>,
+
+    #[command(flatten)]
+    span: SpanArgs,
+}
+
+/// A measurement, with all its series.
+#[derive(Debug)]
+pub(super) struct Measurement {
+    pub(super) name: String,
+    pub(super) points: u64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+    tags: BTreeSet<String>,
+}
+
+/// Prints points, or sums of them, or what there is.
+pub(super) fn print(
+    args: &MeasurementsArgs,
+    reader: &Reader,
+    printer: &mut Printer,
+) -> anyhow::Result<Printed> {
+    let Some(name) = &args.name else { return print_list(args, reader, printer) };
+    let filter = args.filter(name, reader)?;
+    match (args.every, &args.field) {
+        (Some(every), Some(field)) => {
+            let query =
+                WindowQuery { points: filter, field: field.clone(), every, group_by: args.by.clone() };
+            windows::print(&query, &args.limit, reader, printer)
+        }
+        _ => {
+            let limit = args.limit.of(printer.format());
+            let points = || Ok(Points::new(reader, filter.clone(), args.order.order(), limit).records());
+            Ok(args.limit.told(printer.print(limit, &points)?))
+        }
+    }
+}
+
+fn print_list(args: &MeasurementsArgs, reader: &Reader, printer: &mut Printer) -> anyhow::Result<Printed> {
+    ensure!(
+        !args.refines(),
+        "these options need the name of a measurement; hint: `krt data measurements` lists all"
+    );
+    printer.print_all(Measurement::all(reader)?.into_iter().map(Record::from).collect())
+}
+
+impl MeasurementsArgs {
+    /// Whether anything was typed that only makes sense for one measurement.
+    fn refines(&self) -> bool {
+        !self.tags.is_empty()
+            || self.every.is_some()
+            || self.limit.is_set()
+            || self.order.is_set()
+            || self.span.is_set()
+    }
+
+    /// The points that are meant; the measurement and the tags must be there.
+    fn filter(&self, name: &str, reader: &Reader) -> anyhow::Result<PointFilter> {
+        unknown::check("there is no measurement", name, reader.measurements()?)?;
+        let measurement = Measurement::new(name.to_owned(), &reader.series(name)?);
+        let lacks = format!("`{name}` has no tag");
+        for tag in self.tags.iter().map(|(tag, _)| tag).chain(&self.by) {
+            let known = measurement.iter().flat_map(|found| found.tags.iter().cloned());
+            unknown::check(&lacks, tag, known.collect())?;
+        }
+        let span = self.span.resolve()?;
+        Ok(PointFilter {
+            measurement: name.to_owned(),
+            tags: self.tags.iter().cloned().collect(),
+            from: span.from,
+            to: span.to,
+        })
+    }
+}
+
+impl Measurement {
+    /// All measurements, by name.
+    pub(super) fn all(reader: &Reader) -> anyhow::Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for name in reader.measurements()? {
+            let series = reader.series(&name)?;
+            all.extend(Self::new(name, &series));
+        }
+        Ok(all)
+    }
+
+    /// `None` where all its points were removed a moment ago.
+    fn new(name: String, series: &[SeriesInfo]) -> Option<Self> {
+        Some(Self {
+            name,
+            points: series.iter().map(|one| one.points).sum(),
+            first: series.iter().map(|one| one.first).min()?,
+            last: series.iter().map(|one| one.last).max()?,
+            tags: series.iter().flat_map(|one| one.tags.keys().cloned()).collect(),
+        })
+    }
+}
+
+impl From<Measurement> for Record {
+    fn from(of: Measurement) -> Self {
+        Self::default()
+            .with("name", of.name)
+            .with("points", of.points)
+            .with("first", Cell::Time(of.first))
+            .with("last", Cell::Time(of.last))
+            .with("tags", Cell::List(of.tags.into_iter().collect()))
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE"),
+    }
+}

@@ -1,0 +1,90 @@
+//! Points, a page at a time.
+
+use super::{
+    printer::Records,
+    record::{Cell, Record},
+};
+use krt_store::{Order, PointFilter, Reader, StoredPoint};
+use std::vec;
+
+/// Points that are read together.
+const PAGE: usize = 4096;
+
+/// Reads points in order of time, some thousands of them in memory.
+#[derive(Debug)]
+pub(super) struct Points<'a> {
+    reader: &'a Reader,
+    filter: PointFilter,
+    order: Order,
+    page: usize,
+    waiting: vec::IntoIter<StoredPoint>,
+    done: bool,
+}
+
+impl<'a> Points<'a> {
+    /// Reads the points that fit; hardly more than `limit` are expected to be taken.
+    pub(super) fn new(reader: &'a Reader, filter: PointFilter, order: Order, limit: usize) -> Self {
+        let page = limit.saturating_add(1).clamp(2, PAGE);
+        Self { reader, filter, order, page, waiting: Vec::new().into_iter(), done: false }
+    }
+
+    /// The points as records.
+    pub(super) fn records(self) -> Records<'a> {
+        Box::new(self.map(|point| point.map(record)))
+    }
+
+    /// Reads the next page.
+    ///
+    /// The next one starts where a page ends. As there may be more points of that very time, those are
+    /// left to it, and where all are of one time the page has to be larger.
+    fn read(&mut self) -> Result<(), krt_store::Error> {
+        let mut points = self.reader.points(&self.filter, self.order, self.page)?;
+        let (Some(first), Some(last)) = (points.first(), points.last()) else {
+            self.done = true;
+            return Ok(());
+        };
+        let last = last.time;
+        if points.len() < self.page {
+            self.done = true;
+        } else if first.time == last {
+            self.page = self.page.saturating_mul(2);
+            return Ok(());
+        } else {
+            points.retain(|point| point.time != last);
+            self.page = PAGE;
+            match self.order {
+                Order::OldestFirst => self.filter.from = Some(last),
+                Order::NewestFirst => self.filter.to = Some(last.saturating_add(1)),
+            }
+        }
+        self.waiting = points.into_iter();
+        Ok(())
+    }
+}
+
+impl Iterator for Points<'_> {
+    type Item = anyhow::Result<StoredPoint>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(point) = self.waiting.next() {
+                return Some(Ok(point));
+            }
+            if self.done {
+                return None;
+            }
+            if let Err(error) = self.read() {
+                self.done = true;
+                return Some(Err(error.into()));
+            }
+        }
+    }
+}
+
+fn record(point: StoredPoint) -> Record {
+    let tags = point.tags.iter().map(|(name, value)| (name.clone(), value.as_str()));
+    Record::default()
+        .with("time", Cell::Time(point.time))
+        .with_group("tags", tags)
+        .with_group("fields", point.fields)
+}

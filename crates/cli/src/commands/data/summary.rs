@@ -1,0 +1,212 @@
+//! Predictions, summed up.
+
+use super::{
+    printer::{Format, Printed, Printer},
+    record::Record,
+};
+use bson::RawDocumentBuf;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many different pairs of true and predicted value are told apart.
+const PAIRS: usize = 10_000;
+
+/// So many different values make a table that can be read.
+const READABLE: usize = 12;
+
+/// How good predictions were.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Summary {
+    /// Of all predictions, those without an error.
+    compared: u64,
+    correct: u64,
+    /// How many there are of each kind.
+    errors: BTreeMap<String, u64>,
+    /// How many there are of each true and predicted value.
+    pairs: BTreeMap<(String, String), u64>,
+    /// How many are of pairs past the limit.
+    other: u64,
+}
+
+/// The summary as JSON.
+#[derive(Serialize)]
+struct Sums<'a> {
+    count: u64,
+    compared: u64,
+    correct: u64,
+    accuracy: Option<f64>,
+    errors: &'a BTreeMap<String, u64>,
+    confusion: Vec<Pair<'a>>,
+    /// How many are of pairs that were not told apart.
+    other: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Pair<'a> {
+    true_value: &'a str,
+    predicted_value: &'a str,
+    count: u64,
+}
+
+impl Summary {
+    /// Counts a prediction (KRT v1, "Context": `prediction.save`).
+    pub(super) fn add(&mut self, prediction: &RawDocumentBuf) {
+        let text = |name| prediction.get_str(name).unwrap_or_default().to_owned();
+        let error = text("error");
+        if error.is_empty() {
+            self.compare(text("trueValue"), text("predictedValue"));
+        } else {
+            *self.errors.entry(error).or_default() += 1;
+        }
+    }
+
+    fn compare(&mut self, wanted: String, predicted: String) {
+        self.compared += 1;
+        self.correct += u64::from(wanted == predicted);
+        let pair = (wanted, predicted);
+        if self.pairs.len() < PAIRS || self.pairs.contains_key(&pair) {
+            *self.pairs.entry(pair).or_default() += 1;
+        } else {
+            self.other += 1;
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.compared + self.errors.values().sum::<u64>()
+    }
+
+    /// The share of correct ones, of those without an error.
+    fn accuracy(&self) -> Option<f64> {
+        (self.compared > 0).then(|| self.correct as f64 / self.compared as f64)
+    }
+
+    /// Prints it: an object in JSON, a row for each that was counted apart in CSV.
+    pub(super) fn print(&self, printer: &mut Printer) -> anyhow::Result<Printed> {
+        if self.count() == 0 {
+            return Ok(Printed { any: false, more: false });
+        }
+        match printer.format() {
+            Format::Json => printer.text(&format!("{}\n", self.json()?)),
+            Format::Csv => printer.print_all(self.rows().collect()).map(drop),
+            Format::Table => self.print_tables(printer),
+        }?;
+        Ok(Printed { any: true, more: false })
+    }
+
+    fn json(&self) -> serde_json::Result<String> {
+        let confusion = self.pairs.iter().map(|((wanted, predicted), &count)| Pair {
+            true_value: wanted,
+            predicted_value: predicted,
+            count,
+        });
+        serde_json::to_string(&Sums {
+            count: self.count(),
+            compared: self.compared,
+            correct: self.correct,
+            accuracy: self.accuracy(),
+            errors: &self.errors,
+            confusion: confusion.collect(),
+            other: self.other,
+        })
+    }
+
+    /// Every prediction is counted in one row.
+    fn rows(&self) -> impl Iterator<Item = Record> {
+        let row = |wanted: Option<&str>, predicted: Option<&str>, error: Option<&str>, count: u64| {
+            Record::default()
+                .with("trueValue", wanted)
+                .with("predictedValue", predicted)
+                .with("error", error)
+                .with("count", count)
+        };
+        let pairs = self.pairs.iter();
+        let pairs =
+            pairs.map(move |((wanted, predicted), &count)| row(Some(wanted), Some(predicted), None, count));
+        let other = (self.other > 0).then(|| row(None, None, None, self.other));
+        let errors = self.errors.iter().map(move |(error, &count)| row(None, None, Some(error), count));
+        pairs.chain(other).chain(errors)
+    }
+
+    fn print_tables(&self, printer: &mut Printer) -> anyhow::Result<()> {
+        let accuracy = self.accuracy().map(|accuracy| format!("{:.1} %", accuracy * 100.0));
+        let head = Record::default()
+            .with("predictions", self.count())
+            .with("compared", self.compared)
+            .with("correct", self.correct)
+            .with("accuracy", accuracy);
+        printer.print_all(vec![head])?;
+        if !self.errors.is_empty() {
+            printer.text("\n")?;
+            let row = |(error, &count): (&String, _)| {
+                Record::default().with("error", error.as_str()).with("count", count)
+            };
+            printer.print_all(self.errors.iter().map(row).collect())?;
+        }
+        if !self.pairs.is_empty() {
+            printer.text("\n")?;
+            printer.print_all(self.confusion())?;
+        }
+        Ok(())
+    }
+
+    /// A row for each true value and a column for each predicted one; where those are many, a row for
+    /// each pair, the most frequent first.
+    fn confusion(&self) -> Vec<Record> {
+        let predicted: BTreeSet<_> = self.pairs.keys().map(|(_, predicted)| predicted).collect();
+        let wanted: BTreeSet<_> = self.pairs.keys().map(|(wanted, _)| wanted).collect();
+        if predicted.len() > READABLE || wanted.len() > 2 * READABLE {
+            return self.frequent();
+        }
+        let count = |wanted: &str, predicted: &str| {
+            self.pairs.get(&(wanted.to_owned(), predicted.to_owned())).copied().unwrap_or_default()
+        };
+        let row = |wanted: &String| {
+            let cells = predicted.iter().map(|predicted| ((*predicted).clone(), count(wanted, predicted)));
+            Record::default().with("true \\ predicted", wanted.as_str()).with_group("predicted", cells)
+        };
+        wanted.into_iter().map(row).collect()
+    }
+
+    fn frequent(&self) -> Vec<Record> {
+        let mut pairs: Vec<_> = self.pairs.iter().collect();
+        pairs.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        let row = |((wanted, predicted), &count): (&(String, String), _)| {
+            Record::default()
+                .with("true", wanted.as_str())
+                .with("predicted", predicted.as_str())
+                .with("count", count)
+        };
+        let rest: u64 = pairs.iter().skip(SHOWN).map(|(_, count)| **count).sum::<u64>() + self.other;
+        let others = (rest > 0).then(|| Record::default().with("true", "(others)").with("count", rest));
+        pairs.into_iter().take(SHOWN).map(row).chain(others).collect()
+    }
+}
+
+/// The most pairs in a table.
+const SHOWN: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn past_so_many_pairs_only_their_number_is_kept() {
+        let mut summary = Summary::default();
+        for n in 0..PAIRS + 5 {
+            summary.compare(n.to_string(), n.to_string());
+        }
+        summary.compare("0".to_owned(), "0".to_owned());
+        assert_eq!((summary.pairs.len(), summary.other, summary.correct), (PAIRS, 5, PAIRS as u64 + 6));
+        let counted: u64 = summary.pairs.values().sum::<u64>() + summary.other;
+        assert_eq!(counted, summary.count());
+        let shown = summary.confusion();
+        assert_eq!(shown.len(), SHOWN + 1);
+        assert_eq!(shown[0].fields()[2].1.text(), "2", "the most frequent comes first");
+    }
+
+    #[test]
+    fn nothing_compared_has_no_accuracy() {
+        assert_eq!(Summary::default().accuracy(), None);
+    }
+}

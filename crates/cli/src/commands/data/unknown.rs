@@ -1,0 +1,71 @@
+//! Names that are not in the store.
+
+/// How alike two names must be, from 0 to 1, for one to be offered for the other.
+const ALIKE: f64 = 0.6;
+
+/// So many names can be read through.
+const FEW: usize = 8;
+
+/// There is no such thing.
+#[derive(Debug, thiserror::Error)]
+#[error("{lack} `{name}`; hint: {}", hint(name, known))]
+pub(super) struct Unknown {
+    /// What there is not, up to its name.
+    lack: String,
+    /// Its name, as it was typed.
+    name: String,
+    /// What there is.
+    known: Vec<String>,
+}
+
+/// Fails where `known` lacks a name.
+pub(super) fn check(lack: &str, name: &str, known: Vec<String>) -> Result<(), Unknown> {
+    if known.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    Err(Unknown { lack: lack.to_owned(), name: name.to_owned(), known })
+}
+
+fn hint(name: &str, known: &[String]) -> String {
+    if let Some(near) = nearest(name, known) {
+        return format!("did you mean `{near}`?");
+    }
+    let quoted: Vec<_> = known.iter().take(FEW).map(|name| format!("`{name}`")).collect();
+    match known.len() {
+        0 => "there are none yet".to_owned(),
+        1 => format!("there is only {}", quoted.concat()),
+        few if few <= FEW => format!("there are {}", quoted.join(", ")),
+        many => format!("there are {many}, among them {}", quoted.join(", ")),
+    }
+}
+
+fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    known
+        .iter()
+        .map(|known| (strsim::normalized_damerau_levenshtein(&lower, &known.to_lowercase()), known.as_str()))
+        .filter(|(score, _)| *score >= ALIKE)
+        .max_by(|one, other| one.0.total_cmp(&other.0))
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints() {
+        let known: Vec<_> = ["node_elapsed_time", "accuracy"].map(str::to_owned).into();
+        for (name, expected) in [
+            ("node_elapsed", "did you mean `node_elapsed_time`?"),
+            ("Accuracy", "did you mean `accuracy`?"),
+            ("zebra", "there are `node_elapsed_time`, `accuracy`"),
+        ] {
+            assert_eq!(hint(name, &known), expected);
+        }
+        assert_eq!(hint("x", &[]), "there are none yet");
+        assert_eq!(hint("xyz", &known[..1]), "there is only `node_elapsed_time`");
+        let many: Vec<_> = (100..110).map(|n| n.to_string()).collect();
+        assert!(hint("xyz", &many).starts_with("there are 10, among them `100`, "));
+    }
+}

@@ -1,0 +1,58 @@
+//! Points, summed up over windows of time.
+
+use super::{
+    paging::LimitArgs,
+    printer::{Printed, Printer},
+    record::{Cell, Record},
+    unknown,
+};
+use krt_store::{Order, PointFilter, Reader, Window, WindowQuery};
+use std::collections::BTreeSet;
+
+/// So many of the newest points are looked at to learn which fields there are.
+const LOOKED_AT: usize = 1000;
+
+/// Prints a record a window and group.
+pub(super) fn print(
+    query: &WindowQuery,
+    limit: &LimitArgs,
+    reader: &Reader,
+    printer: &mut Printer,
+) -> anyhow::Result<Printed> {
+    let windows = reader.windows(query)?;
+    if windows.is_empty() {
+        check_field(query, reader)?;
+    }
+    let more = windows.len() > limit.of(printer.format());
+    let shown = windows.iter().take(limit.of(printer.format()));
+    let printed = printer.print_all(shown.map(|window| record(window, &query.group_by)).collect())?;
+    Ok(limit.told(Printed { more, ..printed }))
+}
+
+fn record(window: &Window, by: &[String]) -> Record {
+    let tags = by.iter().map(|tag| (tag.clone(), window.group.get(tag).cloned()));
+    Record::default()
+        .with("start", Cell::Time(window.start))
+        .with_group("tags", tags)
+        .with("count", window.count)
+        .with("mean", window.mean())
+        .with("min", window.min)
+        .with("max", window.max)
+        .with("p50", window.p50)
+        .with("p95", window.p95)
+        .with("p99", window.p99)
+}
+
+/// Fails where the measurement has no numbers of that name at all.
+fn check_field(query: &WindowQuery, reader: &Reader) -> anyhow::Result<()> {
+    let measurement = query.points.measurement.clone();
+    let lacks = format!("`{measurement}` has no numbers in a field");
+    let all = PointFilter { measurement, ..PointFilter::default() };
+    let mut known = BTreeSet::new();
+    for point in reader.points(&all, Order::NewestFirst, LOOKED_AT)? {
+        known.extend(
+            point.fields.into_iter().filter(|(_, value)| value.number().is_some()).map(|(name, _)| name),
+        );
+    }
+    Ok(unknown::check(&lacks, &query.field, known.into_iter().collect())?)
+}

@@ -1,0 +1,33 @@
+//! `krt completions`
+
+use crate::support::run;
+use std::process::Command;
+
+#[test]
+fn every_shell_has_a_script_that_knows_the_commands() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let ended = run(["completions", shell]);
+        assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{shell}");
+        for word in ["krt", "check", "keep-going"] {
+            assert!(ended.stdout.contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+#[test]
+fn bash_completes_with_it() {
+    let script = run(["completions", "bash"]).stdout;
+    let probe = format!(
+        "{script}\nCOMP_WORDS=(krt un); COMP_CWORD=1; _krt krt un krt; echo \"${{COMPREPLY[*]}}\"; \
+         COMP_WORDS=(krt call --keep-g); COMP_CWORD=2; _krt krt --keep-g call; echo \"${{COMPREPLY[*]}}\""
+    );
+    let output = Command::new("bash").args(["-c", &probe]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "unpack\n--keep-going\n");
+}
+
+#[test]
+fn an_unknown_shell_is_refused() {
+    let ended = run(["completions", "dos"]);
+    assert_eq!((ended.code, &*ended.stdout), (Some(2), ""));
+    assert!(ended.stderr.contains("[possible values: bash, elvish, fish, powershell, zsh]"));
+}

@@ -1,0 +1,47 @@
+//! What the commands say of themselves.
+
+use crate::support::run;
+use insta::assert_snapshot;
+
+fn help(command: &[&str]) -> String {
+    let ended = run(command.iter().copied().chain(["--help"]));
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    ended.stdout
+}
+
+#[test]
+fn of_krt() {
+    assert_snapshot!(help(&[]));
+}
+
+#[test]
+fn of_check() {
+    assert_snapshot!(help(&["check"]));
+}
+
+#[test]
+fn of_pack() {
+    assert_snapshot!(help(&["pack"]));
+}
+
+#[test]
+fn of_unpack() {
+    assert_snapshot!(help(&["unpack"]));
+}
+
+#[test]
+fn of_call() {
+    assert_snapshot!(help(&["call"]));
+}
+
+#[test]
+fn of_completions() {
+    assert_snapshot!(help(&["completions"]));
+}
+
+#[test]
+fn is_shown_when_nothing_is_typed() {
+    let ended = run::<&str>([]);
+    assert_eq!((ended.code, &*ended.stdout), (Some(2), ""));
+    assert!(ended.stderr.contains("Usage: krt <COMMAND>"), "{}", ended.stderr);
+}

@@ -1,0 +1,19 @@
+//! The real `krt` binary, from the outside.
+
+#[cfg(test)]
+mod archives;
+#[cfg(test)]
+mod call;
+#[cfg(test)]
+mod check;
+#[cfg(test)]
+mod completions;
+#[cfg(test)]
+mod help;
+#[cfg(test)]
+mod package;
+#[cfg(test)]
+mod shop;
+#[cfg(test)]
+#[path = "../support/mod.rs"]
+mod support;

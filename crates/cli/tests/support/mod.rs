@@ -1,0 +1,243 @@
+//! What tests of the binary share: running it, packages to run, services that stop by themselves.
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, ExitStatus, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a service may take to stop before it is killed.
+const STOP: Duration = Duration::from_secs(20);
+
+/// The `krt` command, free of what the environment may set. Python environments are made once, in
+/// the target folder.
+pub(crate) fn krt() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_krt"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("KRT_") {
+            command.env_remove(name);
+        }
+    }
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    command.env("KRT_CACHE", target.join("test-cache")).env_remove("COLUMNS");
+    command
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a command to its end, with `input` as its standard input.
+pub(crate) fn run_with(mut command: Command, input: &str) -> Ended {
+    let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = pipes.spawn().unwrap();
+    // Fails when the command does not read it all.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    Ended {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Runs `krt` with these arguments to its end.
+pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ended {
+    let mut command = krt();
+    command.args(arguments);
+    run_with(command, "")
+}
+
+/// A folder of files, removed afterwards.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    /// Makes files, with the folders above them.
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let folder = Self(tempfile::tempdir().unwrap());
+        for (name, content) in files {
+            folder.write(name, content);
+        }
+        folder
+    }
+
+    /// A package with one Python node, `main`, behind the RPC `Greet`.
+    pub(crate) fn greeter(main: &str) -> Self {
+        Self::new(&[("krt.yml", MANIFEST), ("public_input.proto", PROTO), ("src/main.py", main)])
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: &str) {
+        let path = self.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// The names in it, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+const MANIFEST: &str = "\
+version: greeter-v1
+description: Greets whoever asks.
+entrypoint:
+  proto: public_input.proto
+  image: konstellation/kre-entrypoint:latest
+nodes:
+  - name: greeter
+    image: konstellation/kre-py:latest
+    src: src/main.py
+workflows:
+  - name: greeting
+    entrypoint: Greet
+    sequential:
+      - greeter
+";
+
+const PROTO: &str = "\
+syntax = \"proto3\";
+package greeter;
+service Entrypoint {
+  rpc Greet(GreetRequest) returns (Greeting);
+}
+message GreetRequest {
+  string name = 1;
+}
+message Greeting {
+  string text = 1;
+}
+";
+
+/// A `krt run` at work; told to stop when it is dropped.
+pub(crate) struct Service {
+    child: Child,
+    lines: Receiver<String>,
+    records: Vec<Value>,
+    address: SocketAddr,
+    _data: TempDir,
+}
+
+impl Service {
+    /// Starts a package on a free port, with logs as JSON, and waits until it listens.
+    pub(crate) fn start(path: &Path, arguments: &[&str]) -> Self {
+        let data = tempfile::tempdir().unwrap();
+        let mut command = krt();
+        command.arg("run").arg(path).args(["--listen", "127.0.0.1:0", "--log-format", "json", "--data"]);
+        command.arg(data.path()).args(arguments);
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = lines(child.stderr.take().unwrap());
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut service = Self { child, lines, records: Vec::new(), address: unknown, _data: data };
+        let listening = service.wait_for(|record| message(record).starts_with("listening on "));
+        let address = message(&listening).rsplit(' ').next().unwrap();
+        service.address = address.parse().unwrap();
+        service
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Waits for the first record, of those since the start, that is the one.
+    pub(crate) fn wait_for(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+        if let Some(record) = self.records.iter().find(|record| is_it(record)) {
+            return record.clone();
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            let Ok(record) = serde_json::from_str::<Value>(&line) else {
+                panic!("a line that is no record: {line}");
+            };
+            self.records.push(record.clone());
+            if is_it(&record) {
+                return record;
+            }
+        }
+        panic!("the record did not come; there were {:#?}", self.records);
+    }
+
+    /// Tells it to stop, and gives how it ended and all that it logged.
+    pub(crate) fn stop(mut self) -> (ExitStatus, Vec<Value>) {
+        let status = end(&mut self.child);
+        let rest = self.lines.iter().map(|line| serde_json::from_str(&line).unwrap());
+        let records = self.records.drain(..).chain(rest).collect();
+        (status, records)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// A record's message.
+pub(crate) fn message(record: &Value) -> &str {
+    record["message"].as_str().unwrap_or_default()
+}
+
+/// The lines of a child, read on a thread so that the child never waits.
+pub(crate) fn lines(stderr: ChildStderr) -> Receiver<String> {
+    let (tell, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if tell.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+/// Sends a signal to a child that was not waited for.
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    // Fails when the child has ended, which is as well.
+    let _ = kill_process(pid, signal);
+}
+
+/// Ends a child: with a request to, and by force when it takes too long.
+fn end(child: &mut Child) -> ExitStatus {
+    if let Some(status) = child.try_wait().unwrap() {
+        return status;
+    }
+    signal(child, Signal::TERM);
+    let deadline = Instant::now() + STOP;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap()
+}

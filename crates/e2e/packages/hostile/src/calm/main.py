@@ -1,0 +1,2 @@
+async def handler(ctx, data):
+    return data

@@ -1,0 +1,177 @@
+"""How a host ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from fake_engine import CANCELLED, DELIVER, DOCUMENT, DONE, HELLO, PATIENCE
+
+SLEEPS = """
+    import asyncio, time
+    from google.protobuf.wrappers_pb2 import StringValue
+
+    async def handler(ctx, data):
+        ctx.logger.info("begun")
+        try:
+            await asyncio.sleep(0.05 if "short" in str(data.value) else 1000)
+        finally:
+            ctx.logger.info("ended")
+        return StringValue(value="slept")
+"""
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_stop_finishes_and_answers_what_was_delivered(serve, concurrency):
+    engine = serve(SLEEPS, concurrency=concurrency)
+    ids = engine.deliver_many(["short"] * 6)
+    assert engine.stop() == 0
+    assert sorted(engine.order) == ids
+    assert {engine.results[number].text for number in ids} == {"slept"}
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_the_end_of_the_socket_cancels_and_ends(serve, concurrency):
+    engine = serve(SLEEPS, concurrency=concurrency)
+    engine.deliver_many(["long"] * 3)
+    engine.wait_for(lambda seen: "begun" in seen.texts())
+    engine.hang_up()
+    assert engine.process.wait(PATIENCE) == 0
+    assert "ended" in engine.stderr()
+
+
+def test_the_end_of_the_socket_while_idle(serve):
+    engine = serve(SLEEPS)
+    engine.hang_up()
+    assert engine.process.wait(PATIENCE) == 0
+    assert engine.stderr() == ""
+
+
+@pytest.mark.parametrize(
+    "busy", ["time.sleep(1000)", "[x for x in iter(int, 1)]", "await asyncio.sleep(1000)"]
+)
+def test_the_lifeline_ends_a_handler_in_the_middle_of_anything(serve, busy):
+    engine = serve(
+        f"""
+        import asyncio, time
+
+        async def handler(ctx, data):
+            ctx.logger.info("begun")
+            {busy}
+        """
+    )
+    engine.deliver("")
+    engine.wait_for(lambda seen: seen.texts() == ["begun"])
+    os.close(engine.lifeline)
+    engine.lifeline = -1
+    assert engine.process.wait(PATIENCE) == -signal.SIGKILL
+
+
+def test_the_lifeline_ends_children_too(serve):
+    engine = serve(
+        """
+        import subprocess, sys
+        from google.protobuf.wrappers_pb2 import StringValue
+
+        def init(ctx):
+            script = "import time; print('up', flush=True); time.sleep(1000)"
+            child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+            child.stdout.readline()
+            ctx.set("child", child)
+
+        async def handler(ctx, data):
+            return StringValue(value=str(ctx.get("child").pid))
+        """
+    )
+    child = int(engine.ask("").text)
+    watch = os.pidfd_open(child) if hasattr(os, "pidfd_open") else None
+    os.close(engine.lifeline)
+    engine.lifeline = -1
+    assert engine.process.wait(PATIENCE) == -signal.SIGKILL
+    if watch is not None:
+        import select
+
+        assert select.select([watch], [], [], PATIENCE)[0] == [watch]
+        os.close(watch)
+
+
+def test_the_thread_that_watches_where_the_kernel_does_not(serve):
+    bootstrap = """
+import sys
+sys.path.insert(0, {!r})
+from krt import _lifeline
+_lifeline._ask_kernel = lambda descriptor: False
+from krt._start import main
+main()
+"""
+    from fake_engine import SOURCE
+
+    engine = serve(SLEEPS, arguments=["-c", bootstrap.format(str(SOURCE))])
+    engine.deliver("long")
+    engine.wait_for(lambda seen: seen.texts() == ["begun"])
+    os.close(engine.lifeline)
+    engine.lifeline = -1
+    assert engine.process.wait(PATIENCE) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "body", "message"),
+    [
+        (HELLO, 0, b"{}", "a second HELLO"),
+        (9, 0, b"", "the kind 9"),
+        (DELIVER, 5, b"", "DELIVER 5 does not parse"),
+        (DELIVER, 5, b"\0\0\0\xff\0\0", "DELIVER 5 does not parse"),
+        (DELIVER, 5, b"\0\0\0\0\0\0\xff", "DELIVER 5 does not parse"),
+        (DONE, 7, b"", "no call 7 waits"),
+        (DOCUMENT, 7, b"{}", "no call 7 waits"),
+    ],
+)
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_breach_ends_the_host_with_70(serve, concurrency, kind, number, body, message):
+    engine = serve(SLEEPS, concurrency=concurrency)
+    engine.send(kind, number, body)
+    assert engine.drain() == 70
+    assert message in engine.stderr()
+
+
+def test_a_first_frame_that_is_no_hello(launch):
+    engine = launch(SLEEPS, protocol="one")
+    assert engine.drain() == 70
+    assert "HELLO does not parse" in engine.stderr()
+
+
+def test_background_tasks_are_cancelled_at_the_end(serve):
+    engine = serve(
+        """
+        import asyncio, atexit
+        from google.protobuf.wrappers_pb2 import StringValue
+
+        async def background(ctx):
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                ctx.logger.info("cancelled")
+
+        async def init(ctx):
+            ctx.set("task", asyncio.create_task(background(ctx)))
+            atexit.register(print, "at exit")
+
+        async def handler(ctx, data):
+            await asyncio.sleep(0)
+            return StringValue()
+        """
+    )
+    engine.ask("")
+    assert engine.stop() == 0
+    assert engine.seen.texts() == ["cancelled", "at exit"]
+
+
+def test_cancel_before_the_handler_begins(serve):
+    engine = serve(SLEEPS)
+    first, second, third = engine.deliver_many(["short", "short", "short"])
+    engine.cancel(second)
+    assert engine.result(third).text == "slept"
+    assert engine.results[first].text == "slept"
+    assert engine.results[second].status == CANCELLED
+    assert engine.seen.texts().count("begun") == 2
