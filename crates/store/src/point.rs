@@ -1,7 +1,7 @@
 //! Measured points, and the form in which they wait for the writer.
 //!
 //! A waiting point is a few bytes at the end of a shared buffer: its series (measurement and sorted
-//! tags, encoded once by [`Series`]), its time and its fields. Nothing is allocated for it.
+//! tags, encoded once by [`Key`]), its time and its fields. Nothing is allocated for it.
 
 use crate::{
     bytes::{Cursor, put_long, put_short},
@@ -90,7 +90,7 @@ pub struct Point<'a> {
 }
 
 impl Point<'_> {
-    /// Whether the fields can be stored; [`Series::new`] looks at the rest.
+    /// Whether the fields can be stored; [`put_key`] looks at the rest.
     pub(crate) fn check(&self) -> Result<(), PointError> {
         let measurement = || self.measurement.to_owned();
         if self.fields.is_empty() {

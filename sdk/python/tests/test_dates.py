@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from krt._dates import nanoseconds, parse_iso
 
 zones = st.none() | st.integers(-14 * 60, 14 * 60).map(
@@ -43,7 +44,9 @@ def test_other_formats_are_read(text, expected):
     assert (parse_iso(text).tzinfo is None) == (expected.tzinfo is None)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2024-13-01", "2024-01-31T25:00", "20240131", "٢٠٢٤-01-31"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2024-13-01", "2024-01-31T25:00", "20240131", "٢٠٢٤-01-31"]
+)
 def test_what_is_no_date_is_an_error(text):
     with pytest.raises(ValueError, match=r".+"):
         parse_iso(text)

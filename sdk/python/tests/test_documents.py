@@ -10,12 +10,13 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
+from google.protobuf.wrappers_pb2 import StringValue
 from hypothesis import given
 from hypothesis import strategies as st
+
 from krt import ObjectId
 from krt._documents import decode, encode
 from krt.errors import DocumentError
-from google.protobuf.wrappers_pb2 import StringValue
 
 MILLISECOND = timedelta(milliseconds=1)
 
@@ -100,7 +101,10 @@ def test_encoding(value, encoded):
 @pytest.mark.parametrize(
     ("document", "message"),
     [
-        ({"metadata": {"items": [1, 2, 3, {"price": 1 << 64}]}}, r"`metadata\.items\[3\]\.price` is"),
+        (
+            {"metadata": {"items": [1, 2, 3, {"price": 1 << 64}]}},
+            r"`metadata\.items\[3\]\.price` is",
+        ),
         ({"a": {"b": 10**400}}, r"`a\.b` is a number of 1329 bits"),
         ({"a": {1: 2}}, r"a key in `a` is 1, a `int`"),
         ({None: 2}, r"a key at the top is None, a `NoneType`"),

@@ -8,6 +8,7 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from krt import _frames
 from krt._frames import Breach, Cutter, Frame, Hello
 

@@ -179,9 +179,10 @@ def test_user_threads_do_not_keep_a_broken_host(launch):
 
 
 def test_another_version_of_the_protocol(launch):
-    assert "speaks version 1 of the node protocol, the engine version 2" in launch(
-        ECHO, protocol=2
-    ).broken()
+    assert (
+        "speaks version 1 of the node protocol, the engine version 2"
+        in launch(ECHO, protocol=2).broken()
+    )
 
 
 def test_a_stop_ends_init(launch):

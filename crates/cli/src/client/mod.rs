@@ -5,7 +5,7 @@
 //! - [`reflection`]: what the server says of its methods.
 //! - [`methods`]: which of them a name means.
 //! - [`codec`]: messages whose types are known at run time only.
-//! - [`example`]: what a request may look like.
+//! - [`mod@example`]: what a request may look like.
 //! - [`status`]: how a call's failure is told.
 
 mod address;

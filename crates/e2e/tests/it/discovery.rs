@@ -5,7 +5,7 @@ use futures::stream;
 use prost_reflect::{
     DescriptorPool,
     prost::Message as _,
-    prost_types::{FileDescriptorProto, FileDescriptorSet},
+    prost_types::{FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto},
 };
 use serde_json::json;
 use tonic::Code;
@@ -62,7 +62,8 @@ async fn reflection_lists_and_describes() {
         let file = known.files.iter().map(|file| FileDescriptorProto::decode(&**file).unwrap());
         let files = FileDescriptorSet { file: file.collect() };
         assert_eq!(files.file[0].name(), "public_input.proto");
-        let methods: Vec<_> = files.file[0].service[0].method.iter().map(|method| method.name()).collect();
+        let methods: Vec<_> =
+            files.file[0].service[0].method.iter().map(MethodDescriptorProto::name).collect();
         assert_eq!(methods, ["Echo", "Idle"]);
     }
     service.stop().await;

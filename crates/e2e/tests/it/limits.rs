@@ -29,6 +29,10 @@ fn note(size: usize) -> Vec<u8> {
     message
 }
 
+/// Headers and a body, and the status that they are answered with.
+type Row = (Headers, Vec<u8>, Code, String);
+type Headers = &'static [(&'static str, &'static str)];
+
 /// The status of a call that fails.
 async fn status(http: &Http, headers: &[(&str, &str)], body: Vec<u8>) -> (Code, String) {
     let reply = http.post(ECHO, &[&[GRPC], headers].concat(), body).await;
@@ -48,8 +52,8 @@ async fn requests_that_are_no_calls() {
     let not_a_basket = "the request's message is not a shop.v1.Basket: ";
     let timeout = "the header `grpc-timeout` must be 1 to 8 digits and one of H, M, S, m, u, n";
     let decompressed = "the request's message has more than the limit of 4096 bytes when it is decompressed";
-    let gzipped = &[("grpc-encoding", "gzip")][..];
-    let rows: Vec<(&[(&str, &str)], Vec<u8>, Code, String)> = vec![
+    let gzipped: Headers = &[("grpc-encoding", "gzip")];
+    let rows: Vec<Row> = vec![
         (&[], framed(0, b"\x0a\x05ab"), Code::InvalidArgument, format!("{not_a_basket}{short}")),
         (&[], framed(0, b"\x0a\x02\xff\xfe"), Code::InvalidArgument, format!("{not_a_basket}{text}")),
         (&[], framed(0, b"\x08\x01"), Code::InvalidArgument, format!("{not_a_basket}{kind}")),

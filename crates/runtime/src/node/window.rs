@@ -73,7 +73,10 @@ impl Window {
             self.entries.pop_front();
             self.first = self.first.wrapping_add(1);
         }
-        if let Some(next) = self.entries.iter_mut().flatten().find(|entry| entry.since.is_none()) {
+        // One that was cancelled before the host began with it makes no room for the next.
+        if entry.since.is_some()
+            && let Some(next) = self.entries.iter_mut().flatten().find(|entry| entry.since.is_none())
+        {
             next.since = Some(Instant::now());
         }
         Ok(entry.delivery)

@@ -1,0 +1,125 @@
+"""`krt.testing`, as a user has it."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.wrappers_pb2 import Int64Value, StringValue
+
+from krt import Context, errors
+from krt.testing import FakeContext, Log, run
+
+
+async def init(ctx: Context) -> None:
+    ctx.set("greeting", "hello")
+    ctx.logger.info("ready")
+
+
+async def handler(ctx: Context, data: AnyMessage) -> StringValue:
+    request = StringValue()
+    assert data.Unpack(request)
+    await ctx.db.save("names", {"name": request.value, "length": len(request.value)})
+    ctx.measurement.save("names", {"length": len(request.value)}, {})
+    return StringValue(value=f"{ctx.get('greeting')} {request.value}")
+
+
+def test_a_handler_is_run_with_its_init():
+    context = FakeContext()
+    answer = run(handler, StringValue(value="ada"), init=init, context=context)
+    assert answer == StringValue(value="hello ada")
+    assert context.saved("names") == [{"name": "ada", "length": 3}]
+    assert context.measurements[0]["fields"] == {"length": 3}
+    assert context.logs == [Log("INFO", "ready")]
+    assert context.exited is False
+
+
+def test_a_context_is_kept_over_runs():
+    context = FakeContext()
+    run(handler, StringValue(value="ada"), init=init, context=context)
+    run(handler, StringValue(value="bob"), context=context)
+    assert [document["name"] for document in context.saved("names")] == ["ada", "bob"]
+
+
+def test_errors_are_raised():
+    with pytest.raises(AttributeError, match="no value is kept for `greeting`"):
+        run(handler, StringValue())
+
+
+def test_plain_functions():
+    assert run(lambda ctx, data: Int64Value(value=5), StringValue()) == Int64Value(value=5)
+    assert run(lambda ctx, data: None, StringValue()) is None
+    with pytest.raises(errors.AnswerError, match="not 5 of type `builtins.int`"):
+        run(lambda ctx, data: 5, StringValue())
+
+
+def test_an_any_is_given_as_it_is():
+    packed = AnyMessage()
+    packed.Pack(StringValue(value="x"))
+    assert run(lambda ctx, data: data, packed) is packed
+
+
+def test_early_ways_out():
+    async def early(ctx: Context, data: AnyMessage) -> None:
+        await ctx.early_reply(StringValue(value="now"))
+        ctx.early_exit()
+
+    context = FakeContext()
+    run(early, StringValue(), context=context)
+    assert context.replies == [StringValue(value="now")]
+    assert context.exited is True
+    run(lambda ctx, data: None, StringValue(), context=context)
+    assert context.exited is False
+    with pytest.raises(errors.EarlyReplyError, match="^error the message was replied previously$"):
+        run(early, StringValue(), context=FakeContext(replied=True))
+
+
+def test_init_has_no_request():
+    def bad(ctx: Context) -> None:
+        ctx.early_exit()
+
+    with pytest.raises(errors.Error, match="there is no request in `init`"):
+        run(handler, StringValue(), init=bad)
+
+
+def test_find_compares_values():
+    context = FakeContext()
+    context.saved("houses").extend([{"rooms": {"count": 3}, "city": "x"}, {"city": "y"}])
+
+    async def search(ctx: Context, data: AnyMessage) -> Int64Value:
+        assert await ctx.db.find("none", {"a": 1}) == []
+        assert await ctx.db.find("houses", {"rooms.count": 3, "city": "y"}) == []
+        [house] = await ctx.db.find("houses", {"rooms.count": 3, "city": "x"})
+        return Int64Value(value=house["rooms"]["count"])
+
+    assert run(search, StringValue(), context=context).value == 3
+
+
+def test_find_refuses_what_it_cannot_do():
+    async def search(ctx: Context, data: AnyMessage) -> None:
+        await ctx.db.find("houses", {"price": {"$gt": 5}})
+
+    with pytest.raises(NotImplementedError, match=r"operator `\$gt`.*hint: test it with `krt run`"):
+        run(search, StringValue())
+
+
+def test_a_failing_store():
+    context = FakeContext()
+    context.fail("no space")
+    with pytest.raises(errors.DatabaseError, match="no space"):
+        run(handler, StringValue(), init=init, context=context)
+    context.fail(None)
+    assert run(handler, StringValue(), init=init, context=context)
+
+
+def test_tracebacks_are_logged():
+    def noisy(ctx: Context, data: AnyMessage) -> None:
+        try:
+            raise ValueError("inner")
+        except ValueError:
+            ctx.logger.exception("outer")
+
+    context = FakeContext()
+    run(noisy, StringValue(), context=context)
+    [log] = context.logs
+    assert log.level == "ERROR"
+    assert log.text.startswith("outer\nTraceback")
