@@ -19,6 +19,11 @@ pub enum HandlerResult {
     },
     /// The handler raised or returned an error.
     Error(String),
+    /// A message that is larger than messages may be.
+    TooLarge {
+        /// Its bytes.
+        size: u64,
+    },
     /// The handler took longer than its node's `timeout`.
     TimedOut,
     /// Stopped, because nobody waits for it any more.
@@ -121,7 +126,7 @@ pub enum Failure {
         /// The node.
         node: Name,
         /// Bytes of the answer.
-        size: usize,
+        size: u64,
         /// Bytes allowed.
         limit: usize,
     },
@@ -156,6 +161,7 @@ pub fn judge(step: &Step<'_>, result: HandlerResult) -> Outcome {
             fail(step, Failure::Handler { node: step.node.clone(), error: NOTHING.to_owned() })
         }
         HandlerResult::Error(error) => fail(step, Failure::Handler { node: step.node.clone(), error }),
+        HandlerResult::TooLarge { size } => fail(step, too_large(step, size)),
         HandlerResult::TimedOut => fail(step, Failure::HandlerTimeout { node: step.node.clone() }),
         HandlerResult::Cancelled => Outcome::Dropped,
         HandlerResult::Died(_) if step.retries_left > 0 => Outcome::Again { counts: true },
@@ -188,10 +194,11 @@ pub fn check_answer(step: &Step<'_>, payload: &Payload) -> Result<(), Failure> {
         });
     }
     let size = payload.value().len();
-    if size > step.answer_limit {
-        return Err(Failure::TooLarge { node: step.node.clone(), size, limit: step.answer_limit });
-    }
-    Ok(())
+    if size > step.answer_limit { Err(too_large(step, size as u64)) } else { Ok(()) }
+}
+
+fn too_large(step: &Step<'_>, size: u64) -> Failure {
+    Failure::TooLarge { node: step.node.clone(), size, limit: step.answer_limit }
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ impl Server {
         admission.close();
         let in_work = admission.in_work();
         if in_work > 0 {
-            tracing::info!("stopping: {in_work} requests are in work");
+            tracing::info!("stopping: requests in work: {in_work}");
         }
         if tokio::time::timeout(self.options.drain, admission.drained()).await.is_err() {
             let left = admission.in_work();

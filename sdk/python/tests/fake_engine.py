@@ -28,7 +28,7 @@ PATIENCE = 20.0
 
 HELLO, DELIVER, CANCEL, DONE, DOCUMENT, FAILED, STOP = range(1, 8)
 READY, BROKEN, RESULT, EARLY_REPLY, LOG, MEASUREMENT, SAVE, FIND = range(64, 72)
-ANSWER, NONE, ERROR, CANCELLED = range(4)
+ANSWER, NONE, ERROR, CANCELLED, TOO_LARGE = range(5)
 
 
 class Result(NamedTuple):
@@ -45,6 +45,13 @@ class Result(NamedTuple):
     def error(self) -> str:
         assert self.status == ERROR, self
         return self.last.decode()
+
+    @property
+    def too_large(self) -> int:
+        """How many bytes the message has that is above the limit."""
+        assert self.status == TOO_LARGE, self
+        (size,) = struct.unpack("<Q", self.last)
+        return int(size)
 
     @property
     def answer(self) -> AnyMessage:
@@ -306,10 +313,10 @@ class Engine:
         self._open.remove(number)
         status, flags, start, end = struct.unpack_from("<BBQQ", body)
         last = body[18:]
-        assert status in (ANSWER, NONE, ERROR, CANCELLED)
+        assert status in (ANSWER, NONE, ERROR, CANCELLED, TOO_LARGE)
         assert flags in (0, 1)
         assert 0 < start <= end
-        assert status in (ANSWER, ERROR) or not last
+        assert status in (ANSWER, ERROR, TOO_LARGE) or not last
         self.results[number] = Result(number, status, bool(flags), start, end, last)
         self.order.append(number)
 

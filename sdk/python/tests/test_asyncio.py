@@ -319,3 +319,22 @@ async def handler(ctx, data):
     ids = engine.deliver_many([str(number) for number in range(1, 33)])
     assert [engine.result(number).text for number in ids] == [str(number) for number in ids]
     assert all(log.text == f"of {log.delivery}" for log in engine.seen.logs)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_each_delivery_has_one_result_however_a_cancel_crosses_it(run, concurrency):
+    engine = run(
+        """
+async def handler(ctx, data):
+    for _ in range(int(text(data))):
+        await asyncio.sleep(0)
+    return say("")
+""",
+        concurrency=concurrency,
+    )
+    for number in range(1, 400):
+        engine.deliver(str(number % 4))
+        if number % 3:
+            engine.cancel(number - number % 2)
+    assert engine.stop() == 0
+    assert sorted(engine.order) == list(range(1, 400))

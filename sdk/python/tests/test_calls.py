@@ -36,7 +36,8 @@ def test_save(serve):
     engine = with_store(
         handle(
             serve,
-            "await ctx.db.save('sales', {'price': 1.0, 'at': datetime.datetime(2024, 1, 1)})\nreturn data",
+            "at = datetime.datetime(2024, 1, 1)\n"
+            "await ctx.db.save('sales', {'price': 1.0, 'at': at})\nreturn data",
         )
     )
     number = engine.deliver("")

@@ -95,7 +95,7 @@ def test_documents_are_json(document):
     ],
 )
 def test_encoding(value, encoded):
-    assert encode({"v": value}).decode() == '{"v":%s}' % encoded
+    assert encode({"v": value}).decode() == f'{{"v":{encoded}}}'
 
 
 @pytest.mark.parametrize(
@@ -166,6 +166,5 @@ def test_values_of_pymongo_are_known_by_name():
 
 
 def test_what_is_not_known_stays_as_it_is():
-    text = b'{"a":{"$regularExpression":{"pattern":"x","options":""}},"b":{"$timestamp":{"t":1,"i":2}}}'
-    assert decode(text)["b"] == {"$timestamp": {"t": 1, "i": 2}}
+    assert decode(b'{"a":{"$timestamp":{"t":1,"i":2}}}') == {"a": {"$timestamp": {"t": 1, "i": 2}}}
     assert decode(b'{"a":{"$numberLong":"5"},"b":{"$numberInt":"6"}}') == {"a": 5, "b": 6}

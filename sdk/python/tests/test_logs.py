@@ -167,7 +167,8 @@ def test_warnings_are_lines(serve):
 def test_output_past_python_goes_to_the_real_descriptors(serve):
     engine = handle(
         serve,
-        "os.write(1, b'out\\n'); os.write(2, b'err\\n')\nos.system('echo from a shell')\nreturn data",
+        "os.write(1, b'out\\n'); os.write(2, b'err\\n')\n"
+        "os.system('echo from a shell')\nreturn data",
     )
     engine.ask("")
     assert engine.stop() == 0

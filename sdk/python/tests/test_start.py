@@ -230,3 +230,22 @@ def test_the_loop_may_be_asked_for_while_the_file_is_imported(serve):
         """
     )
     assert engine.ask("").text == "True"
+
+
+def test_an_environment_without_protobuf(launch):
+    bootstrap = f"""
+import sys
+sys.path.insert(0, {str(SOURCE)!r})
+sys.modules["google.protobuf"] = None
+from krt._start import main
+main()
+"""
+    why = launch(ECHO, arguments=["-c", bootstrap]).broken()
+    assert why.startswith(f"`{sys.executable}` cannot import protobuf: ")
+    assert why.endswith("hint: add `protobuf` to what the node requires")
+
+
+def test_a_line_that_was_begun_is_not_lost_when_the_start_fails(launch):
+    engine = launch("print('loading', end=''); 1 / 0")
+    engine.broken()
+    assert engine.seen.texts() == ["loading"]

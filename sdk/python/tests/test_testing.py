@@ -48,7 +48,7 @@ def test_errors_are_raised():
 def test_plain_functions():
     assert run(lambda ctx, data: Int64Value(value=5), StringValue()) == Int64Value(value=5)
     assert run(lambda ctx, data: None, StringValue()) is None
-    with pytest.raises(errors.AnswerError, match="not 5 of type `builtins.int`"):
+    with pytest.raises(errors.AnswerError, match=r"not 5 of type `builtins\.int`"):
         run(lambda ctx, data: 5, StringValue())
 
 
@@ -69,7 +69,7 @@ def test_early_ways_out():
     assert context.exited is True
     run(lambda ctx, data: None, StringValue(), context=context)
     assert context.exited is False
-    with pytest.raises(errors.EarlyReplyError, match="^error the message was replied previously$"):
+    with pytest.raises(errors.EarlyReplyError, match=r"^error the message was replied previously$"):
         run(early, StringValue(), context=FakeContext(replied=True))
 
 

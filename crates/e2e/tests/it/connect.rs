@@ -131,8 +131,7 @@ async fn the_client_s_timeout() {
     let service = Krt::run("echo").start().await;
     let http = service.http();
     let late = http.post(ECHO, &[JSON, ("connect-timeout-ms", "200")], r#"{"note": "wait"}"#).await;
-    assert_eq!((late.status.as_u16(), late.json()["code"].clone()), (504, json!("deadline_exceeded")));
-    assert!(late.json()["message"].as_str().unwrap().starts_with("no answer within 0."), "{late:?}");
+    assert_error(&late, 504, "deadline_exceeded", "no answer within 0.2 s");
     service.scratch.wait("begun").await;
     for bad in ["soon", "-1", "12345678901"] {
         let reply = http.post(ECHO, &[JSON, ("connect-timeout-ms", bad)], "{}").await;

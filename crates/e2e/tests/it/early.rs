@@ -17,7 +17,7 @@ fn last_ran(service: &Service) -> bool {
 async fn dropped(service: &Service, node: &str) {
     let message = "the result is dropped: the request was replied to before";
     let record = service.lines.wait("a dropped result", |record| record.is(node, message)).await;
-    assert_eq!(record.level, "DEBUG");
+    assert_eq!(record.level, "INFO");
     assert!(record.workflow.is_some() && record.request.is_some(), "{record:?}");
 }
 

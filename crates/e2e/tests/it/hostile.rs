@@ -43,9 +43,9 @@ async fn a_breach_ends_the_host_and_its_request() {
         ("size 4", "a frame's size is 4, the least is 5"),
         ("unknown kind", "200 is no kind of frame"),
         ("engine's kind", "2 is no kind of frame"),
-        ("unknown result", "a RESULT names delivery 1002, which is not in work"),
-        ("result 0", "a RESULT names delivery 0, which is not in work"),
-        ("status 9", "the body of a frame of kind 66 does not parse: its status is above 3"),
+        ("unknown result", "RESULT names delivery 1002, which is not in work"),
+        ("result 0", "RESULT names delivery 0, which is not in work"),
+        ("status 9", "the body of a frame of kind 66 does not parse: its status is above 4"),
         ("short result", "the body of a frame of kind 66 does not parse: it is too short"),
         (
             "no any",
@@ -55,7 +55,7 @@ async fn a_breach_ends_the_host_and_its_request() {
             "type is no text",
             "the body of a frame of kind 66 holds no message: the type of the google.protobuf.Any is not UTF-8",
         ),
-        ("early reply for nobody", "a EARLY_REPLY names delivery 1002, which is not in work"),
+        ("early reply for nobody", "EARLY_REPLY names delivery 1002, which is not in work"),
         ("early reply of garbage", "the body of a frame of kind 67 holds no message: "),
         ("ready twice", "READY came twice"),
         ("log of level 9", "the body of a frame of kind 68 does not parse: its level is above 4"),
@@ -105,7 +105,7 @@ async fn a_second_result_ends_the_host_but_the_first_counts() {
     let answer = service.call("Attack", json!({ "text": "result twice" })).await.unwrap();
     assert_eq!(answer, json!({ "text": "result twice" }));
     let breach =
-        "its process died: it broke the node protocol: a RESULT names delivery 2, which is not in work";
+        "its process died: it broke the node protocol: RESULT names delivery 2, which is not in work";
     service.lines.wait("the breach", |record| record.is("hostile", breach)).await;
     recovered(&service).await;
     service.stop().await;
@@ -143,7 +143,7 @@ async fn hosts_that_do_not_become_ready() {
     let rows = [
         ("other protocol", format!("{breach}the host speaks another version of the node protocol")),
         ("garbage ready", format!("{breach}the body of a frame of kind 64 is not the JSON it should be: ")),
-        ("result before ready", format!("{breach}a RESULT names delivery 1, which is not in work")),
+        ("result before ready", format!("{breach}RESULT names delivery 1, which is not in work")),
         ("noise", format!("{breach}a frame of kind 47 has 542393671 bytes, the limit is 1048576")),
         ("broken", "too late".to_owned()),
         ("leave", "its process ended before it was ready: it exited with status 3".to_owned()),

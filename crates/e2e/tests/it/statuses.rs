@@ -77,14 +77,11 @@ async fn the_service_s_timeout_is_kept_and_the_handler_cancelled() {
     service.stop().await;
 }
 
-/// Asserts that the deadline has passed, and that the message says how long the request was in work:
-/// what it took to come in is not part of that.
+/// Asserts that the deadline has passed, and that the message says how long it was.
 #[track_caller]
 fn assert_late(status: &tonic::Status, seconds: f64) {
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
-    let waited = status.message().strip_prefix("no answer within ").and_then(|rest| rest.strip_suffix(" s"));
-    let waited: f64 = waited.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{status}"));
-    assert!((seconds / 2.0..seconds + 10.0).contains(&waited), "{status}");
+    assert_eq!(status.message(), format!("no answer within {seconds} s"));
 }
 
 #[tokio::test]
@@ -237,7 +234,6 @@ async fn messages_that_a_dead_node_had_not_touched() {
 }
 
 #[tokio::test]
-#[ignore = "the Python SDK refuses such an answer itself, and the node protocol has no status to say so by"]
 async fn an_answer_that_is_too_large_names_its_size_and_the_limit() {
     let service = Krt::run("statuses").flag("--max-message", "64KiB").start().await;
     // Field 1, its length in three bytes, and its content.

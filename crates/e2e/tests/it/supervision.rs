@@ -16,7 +16,7 @@ async fn begin(service: &Service) -> JoinHandle<Result<Value, Status>> {
 }
 
 async fn draining(service: &Service) {
-    service.lines.wait("the drain", |record| record.message == "stopping: 1 requests are in work").await;
+    service.lines.wait("the drain", |record| record.message == "stopping: requests in work: 1").await;
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::{
     read::{Reader, gunzip, too_large},
     status,
 };
+use crate::flow::Deadline;
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode,
@@ -16,7 +17,7 @@ use hyper::body::Incoming;
 use krt_model::message::Payload;
 use prost_reflect::{DynamicMessage, prost::Message as _};
 use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tonic::Status;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -97,7 +98,7 @@ async fn answer(
     check_version(&parts.headers)?;
     let limit = door.limits().message;
     let timeout = deadline::of_connect(&parts.headers)?.unwrap_or(Duration::MAX).min(door.limits().timeout);
-    let deadline = Instant::now() + timeout;
+    let deadline = Deadline::after(timeout);
     let route = method.route()?;
     let declared = declared_size(&parts.headers);
     if let Some(size) = declared.filter(|&size| size > limit) {
@@ -108,7 +109,8 @@ async fn answer(
         .admission()
         .enter(declared.unwrap_or(limit.min(UNDECLARED)))
         .map_err(|failure| status::of_failure(&failure))?;
-    let read = tokio::time::timeout_at(deadline.into(), read_body(&parts.headers, Reader::new(body), limit));
+    let read =
+        tokio::time::timeout_at(deadline.at.into(), read_body(&parts.headers, Reader::new(body), limit));
     let body = read.await.map_err(|_| Status::deadline_exceeded("the request did not arrive in time"))??;
     let message = match codec {
         Codec::Json => from_json(method, &body)?,

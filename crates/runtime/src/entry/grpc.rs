@@ -7,11 +7,12 @@ use super::{
     read::{Reader, gunzip, too_large},
     status,
 };
+use crate::flow::Deadline;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use hyper::body::Incoming;
 use krt_model::message::Payload;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tonic::{Code, Status};
 
 /// Bytes before a message: whether it is compressed, and its length.
@@ -41,7 +42,7 @@ pub(super) fn refuse(status: &Status) -> Response<Body> {
 async fn answer(door: &Door, method: &Method, request: Request<Incoming>) -> Result<Bytes, Status> {
     let (parts, body) = request.into_parts();
     let timeout = deadline::of_grpc(&parts.headers)?.unwrap_or(Duration::MAX).min(door.limits().timeout);
-    let deadline = Instant::now() + timeout;
+    let deadline = Deadline::after(timeout);
     let route = method.route()?;
     let mut reader = Reader::new(body);
     let read = async {
@@ -52,7 +53,7 @@ async fn answer(door: &Door, method: &Method, request: Request<Incoming>) -> Res
             if compressed { decompress(&parts.headers, &message, door.limits().message)? } else { message };
         Ok::<_, Status>((permit, message))
     };
-    let (permit, message) = tokio::time::timeout_at(deadline.into(), read)
+    let (permit, message) = tokio::time::timeout_at(deadline.at.into(), read)
         .await
         .map_err(|_| Status::deadline_exceeded("the request did not arrive in time"))??;
     method.check(&message)?;

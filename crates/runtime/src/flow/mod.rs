@@ -15,7 +15,7 @@ mod request;
 
 pub use admission::{Admission, Limits, Permit};
 pub use desk::{Desk, Host, SeatId};
-pub use request::{Delivery, Request, Route};
+pub use request::{Deadline, Delivery, Request, Route};
 
 use elapsed::Elapsed;
 use krt_model::{
@@ -29,7 +29,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::watch;
 
@@ -109,21 +109,21 @@ impl Flow {
         permit: Permit,
         route: &Arc<Route>,
         payload: Payload,
-        deadline: Instant,
+        deadline: Deadline,
     ) -> Result<Payload, Failure> {
-        let (begun, start) = (Instant::now(), now());
+        let start = now();
         let (request, answer) = Request::open(Arc::clone(route), start, permit);
         let waiting = Waiting { flow: self, request: Arc::clone(&request) };
         let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
         tracking.push(Tracking { node: None, start, end: now() });
         let retries_left = self.retries[route.sequence[0]];
         self.post(Delivery { request, position: 0, payload, tracking, retries_left });
-        let answer = tokio::time::timeout_at(deadline.into(), answer).await;
+        let answer = tokio::time::timeout_at(deadline.at.into(), answer).await;
         drop(waiting);
         let answer = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Failure::Lost),
-            Err(_) => Err(Failure::Deadline { waited: begun.elapsed() }),
+            Err(_) => Err(Failure::Deadline { waited: deadline.within }),
         };
         let count = if answer.is_ok() { &self.counts.answered } else { &self.counts.failed };
         count.fetch_add(1, Ordering::Relaxed);
@@ -212,7 +212,7 @@ impl Flow {
     }
 
     fn dropped_result(&self, delivery: &Delivery) {
-        tracing::debug!(
+        tracing::info!(
             workflow = %delivery.request.route.workflow,
             node = %self.node_of(delivery),
             request = %delivery.request.id,

@@ -6,9 +6,12 @@ use krt_model::{
     name::Name,
     outcome::{Failure, Step},
 };
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -26,6 +29,22 @@ pub struct Route {
     pub answer_type: String,
     /// The largest answer, bytes.
     pub answer_limit: usize,
+}
+
+/// When a request must have its answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    /// The moment.
+    pub at: Instant,
+    /// How long that was from when the request came.
+    pub within: Duration,
+}
+
+impl Deadline {
+    /// A time from now.
+    pub fn after(within: Duration) -> Self {
+        Self { at: Instant::now() + within, within }
+    }
 }
 
 /// One request. Exactly one answer leaves through it, the first that is given.

@@ -104,7 +104,7 @@ impl House {
 
     async fn request(&self, timeout: std::time::Duration) -> Result<Payload, Failure> {
         let permit = self.flow.admission().enter(10)?;
-        self.flow.request(permit, &self.route, message(b"in"), Instant::now() + timeout).await
+        self.flow.request(permit, &self.route, message(b"in"), Deadline::after(timeout)).await
     }
 }
 

@@ -137,6 +137,8 @@ pub enum Status {
     Error(String),
     /// It was cancelled.
     Cancelled,
+    /// With a message of that many bytes, which is above the limit.
+    TooLarge(u64),
 }
 
 /// How serious a log record of a host is.
@@ -220,7 +222,7 @@ pub enum Breach {
         what: &'static str,
     },
     /// An id that names nothing in work.
-    #[error("a {what} names delivery {id}, which is not in work")]
+    #[error("{what} names delivery {id}, which is not in work")]
     UnknownDelivery {
         /// The kind of frame.
         what: &'static str,
@@ -327,13 +329,16 @@ struct Find<'a> {
     query: &'a serde_json::value::RawValue,
 }
 
-fn parse_status(kind: u8, status: u8, body: Bytes) -> Result<Status, Breach> {
+fn parse_status(kind: u8, status: u8, mut body: Bytes) -> Result<Status, Breach> {
     Ok(match status {
         0 => Status::Message(payload(kind, body)?),
         1 => Status::Nothing,
         2 => Status::Error(text(&body)),
         3 => Status::Cancelled,
-        _ => return Err(Breach::Body { kind, what: "its status is above 3" }),
+        4 => Status::TooLarge(
+            body.try_get_u64_le().map_err(|_| Breach::Body { kind, what: "it is too short" })?,
+        ),
+        _ => return Err(Breach::Body { kind, what: "its status is above 4" }),
     })
 }
 

@@ -359,6 +359,7 @@ impl Inbox<'_> {
             Status::Nothing => HandlerResult::Nothing { early_exit },
             Status::Error(error) => HandlerResult::Error(error),
             Status::Cancelled => HandlerResult::Cancelled,
+            Status::TooLarge(size) => HandlerResult::TooLarge { size },
         };
         self.link.node.flow.finish(delivery, result, handled);
         Ok(())

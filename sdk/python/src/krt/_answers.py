@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import AnswerError
+from .errors import AnswerError, AnswerTooLargeError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -42,10 +42,7 @@ class Packer:
         body: bytes = message.SerializeToString()
         size = len(body)
         if size > self._limit:
-            raise AnswerError(
-                f"the answer, a `{message.DESCRIPTOR.full_name}`, has {size} bytes, "
-                f"more than the limit of {self._limit} bytes"
-            )
+            raise AnswerTooLargeError(message.DESCRIPTOR.full_name, size, self._limit)
         if not begin:
             return b"", body
         return begin + (_ONE_BYTE[size] if size < 0x80 else varint(size)), body

@@ -10,7 +10,6 @@ from . import _frames
 from ._delivery import open_id
 
 if TYPE_CHECKING:
-    from ._frames import Frame
     from ._link import Link
 
 
@@ -48,23 +47,23 @@ class Calls:
         self._link.send(_frames.frame(kind, number, b'{"delivery":%d,%b}' % (open_id(), fields)))
         return await call.future
 
-    def on_document(self, frame: Frame) -> None:
+    def on_document(self, number: int, body: bytes) -> None:
         """Keeps one document of a FIND."""
-        call = self._find(frame)
+        call = self._find(number)
         if not call.future.done():
-            call.documents.append(frame.body)
+            call.documents.append(body)
 
-    def on_done(self, frame: Frame) -> None:
+    def on_done(self, number: int, body: bytes) -> None:
         """Ends a call well."""
-        self._end(frame, None)
+        self._end(number, None)
 
-    def on_failed(self, frame: Frame) -> None:
+    def on_failed(self, number: int, body: bytes) -> None:
         """Ends a call badly."""
-        self._end(frame, frame.body.decode(errors="replace"))
+        self._end(number, body.decode(errors="replace"))
 
-    def _end(self, frame: Frame, reason: str | None) -> None:
-        call = self._find(frame)
-        del self._waiting[frame.id]
+    def _end(self, number: int, reason: str | None) -> None:
+        call = self._find(number)
+        del self._waiting[number]
         if call.loop is asyncio.get_running_loop():
             call.end(reason)
             return
@@ -74,8 +73,8 @@ class Calls:
             # The loop of the thread that called is closed: nobody waits any more.
             return
 
-    def _find(self, frame: Frame) -> _Call:
-        call = self._waiting.get(frame.id)
+    def _find(self, number: int) -> _Call:
+        call = self._waiting.get(number)
         if call is None:
-            raise _frames.Breach(f"no call {frame.id} waits for an answer")
+            raise _frames.Breach(f"no call {number} waits for an answer")
         return call

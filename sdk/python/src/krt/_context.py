@@ -7,8 +7,7 @@ There is one for the life of the process. What belongs to one message is kept be
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ._contract import REPLIED_BEFORE
 from ._database import Database
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from ._effects import Effects
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(NamedTuple):
     """Which node of which version runs, and where its package is."""
 
     node: str

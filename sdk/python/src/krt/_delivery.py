@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,7 +20,7 @@ class Delivery:
         self.early_exit = False
         self.cancelled = False
         self.open = True
-        self.task: asyncio.Task[int] | None = None
+        self.task: asyncio.Task[Any] | None = None
 
 
 current: ContextVar[Delivery | None] = ContextVar("krt_delivery", default=None)

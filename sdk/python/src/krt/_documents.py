@@ -13,11 +13,13 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any, Callable
 
 from ._dates import EPOCH, nanoseconds, parse_iso
+from ._frames import to_json
 from .errors import DocumentError
 
 _DEEPEST = 100
 """MongoDB nests documents so deep and no deeper."""
-_INT64 = range(-(2**63), 2**63)
+INT64 = range(-(2**63), 2**63)
+"""The integers that stores hold."""
 _DECIMAL_DIGITS = 34
 _DECIMAL_EXPONENTS = range(-6176, 6112)
 _GENERIC, _UUID = "00", "04"
@@ -35,7 +37,7 @@ class ObjectId(str):
 def encode(document: Mapping[str, Any]) -> bytes:
     """Writes a document or a query. Raises `DocumentError`."""
     value = _encode_mapping(document, "", 1)
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return to_json(value).encode()
 
 
 def decode(document: bytes) -> dict[str, Any]:
@@ -96,7 +98,7 @@ def _encode_text(value: str, path: str) -> Any:
 
 
 def _encode_int(value: int, path: str) -> int:
-    if value not in _INT64:
+    if value not in INT64:
         raise DocumentError(
             f"`{path}` is {value:.3e}, more than 64 bits hold; hint: store it as text or a float"
             if abs(value) < 10**300

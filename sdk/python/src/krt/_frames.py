@@ -18,7 +18,7 @@ HELLO, DELIVER, CANCEL, DONE, DOCUMENT, FAILED, STOP = range(1, 8)
 READY, BROKEN, RESULT, EARLY_REPLY, LOG, MEASUREMENT, SAVE, FIND = range(64, 72)
 
 # The status of a RESULT.
-ANSWER, NONE, ERROR, CANCELLED = range(4)
+ANSWER, NONE, ERROR, CANCELLED, TOO_LARGE = range(5)
 # The level of a LOG.
 DEBUG, INFO, WARN, FAULT, PLAIN = range(5)
 
@@ -38,6 +38,7 @@ _HEADER = Struct("<IBI")
 _DELIVER = Struct("<BHBH")
 _RESULT = Struct("<IBIBBQQ")
 _LOG = Struct("<IBIBQ")
+_SIZE_OF_MESSAGE = Struct("<Q")
 
 OVERHEAD = _SMALLEST
 """What `size` counts of a frame before its body."""
@@ -47,6 +48,9 @@ RESULT_OVERHEAD = _RESULT.size - _SIZE
 """What `size` counts of a RESULT before its last part."""
 LOG_OVERHEAD = _LOG.size - _SIZE
 """What `size` counts of a LOG before its text."""
+
+to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+"""Writes JSON as the protocol has it. Made once: `json.dumps` makes an encoder for each call."""
 
 _header = _HEADER.pack
 _deliver = _DELIVER.unpack_from
@@ -58,12 +62,9 @@ class Breach(Exception):
     """The engine sent what the protocol does not allow."""
 
 
-class Frame(NamedTuple):
-    """One frame of the engine's."""
-
-    kind: int
-    id: int
-    body: bytes
+Frame = tuple[int, int, bytes]
+"""One frame of the engine's: its kind, its id, its body. A plain tuple, since one is made for
+every message."""
 
 
 class Cutter:
@@ -103,7 +104,7 @@ class Cutter:
             if end > length:
                 wanted = _SIZE + size
                 break
-            frames.append(Frame(kind, number, data[position + _HEADER.size : end]))
+            frames.append((kind, number, data[position + _HEADER.size : end]))
             position = end
         self._keep(data[position:] if position else data, wanted)
         return frames
@@ -181,6 +182,11 @@ def result(
     return _result(size, RESULT, number, status, early_exit, start, end) + last + body
 
 
+def too_large(size: int) -> bytes:
+    """The last part of a RESULT that tells of a message above the limit."""
+    return _SIZE_OF_MESSAGE.pack(size)
+
+
 def log(number: int, level: int, time: int, text: bytes) -> bytes:
     """A LOG."""
     return _log(LOG_OVERHEAD + len(text), LOG, number, level, time) + text
@@ -188,4 +194,4 @@ def log(number: int, level: int, time: int, text: bytes) -> bytes:
 
 def json_body(value: dict[str, Any]) -> bytes:
     """A JSON body."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return to_json(value).encode()

@@ -18,10 +18,11 @@ from . import _frames
 from ._answers import Packer
 from ._delivery import Delivery, current
 from ._exit import leave_for_breach
-from ._frames import Breach, Frame
+from ._frames import Breach
 from ._link import fit
 from ._user_code import describe, trace
 from ._wait import DirectWait, LoopWait
+from .errors import AnswerTooLargeError
 
 if TYPE_CHECKING:
     from ._context import Context
@@ -49,10 +50,11 @@ class Host:
         self._longest_error = min(hello.max_frame, _frames.MAX_LOG) - _frames.RESULT_OVERHEAD
         self._read_any = AnyMessage.FromString
         self._pack = Packer.within(hello).pack
-        self._inbox: deque[Frame] = deque()
+        self._inbox: deque[tuple[int, bytes]] = deque()
+        """The ids and bodies of deliveries that have not begun."""
         self._working: dict[int, Delivery] = {}
-        self._control: dict[int, Callable[[Frame], None]] = {
-            _frames.DELIVER: self._inbox.append,
+        self._control: dict[int, Callable[[int, bytes], None]] = {
+            _frames.HELLO: self._on_second_hello,
             _frames.CANCEL: self._on_cancel,
             _frames.DONE: calls.on_done,
             _frames.DOCUMENT: calls.on_document,
@@ -87,7 +89,7 @@ class Host:
                 if self.stopping:
                     return
                 await wait.wait()
-            delivery, data = self._open(inbox.popleft())
+            delivery, data = self._open(*inbox.popleft())
             delivery.task = task
             ended = await self._handle(delivery, data)
             if delivery.cancelled and sys.version_info >= (3, 11):
@@ -98,9 +100,9 @@ class Host:
     async def _serve_at_once(self) -> None:
         inbox, wait = self._inbox, self._wait
         loop = asyncio.get_running_loop()
-        tasks: set[asyncio.Task[int]] = set()
+        tasks: set[asyncio.Task[None]] = set()
 
-        def end(task: asyncio.Task[int]) -> None:
+        def end(task: asyncio.Task[None]) -> None:
             tasks.discard(task)
             wait.wake()
 
@@ -108,25 +110,32 @@ class Host:
             if not inbox or len(tasks) >= self._concurrency:
                 await wait.wait()
                 continue
-            delivery, data = self._open(inbox.popleft())
-            task = asyncio.Task(self._handle(delivery, data), loop=loop, **_EAGER)
+            delivery, data = self._open(*inbox.popleft())
+            task = asyncio.Task(self._handle_apart(delivery, data), loop=loop, **_EAGER)
             if not task.done():
-                delivery.task = task
                 tasks.add(task)
                 task.add_done_callback(end)
             if wait.owes_turn(time_ns()):
                 await wait.turn()
 
-    def _open(self, frame: Frame) -> tuple[Delivery, Any]:
+    def _open(self, number: int, body: bytes) -> tuple[Delivery, Any]:
         """Takes a DELIVER apart."""
         try:
-            replied, payload = _frames.parse_deliver(frame.body)
-            delivery = Delivery(frame.id, replied)
+            replied, payload = _frames.parse_deliver(body)
             data = self._read_any(payload)
         except Exception as error:
-            leave_for_breach(f"DELIVER {frame.id} does not parse: {error}")
-        self._working[frame.id] = delivery
+            leave_for_breach(f"DELIVER {number} does not parse: {error}")
+        self._working[number] = delivery = Delivery(number, replied)
         return delivery, data
+
+    async def _handle_apart(self, delivery: Delivery, data: Any) -> None:
+        """Handles one delivery in a task of its own, which a CANCEL may find before it starts."""
+        delivery.task = asyncio.current_task()
+        if delivery.cancelled:
+            del self._working[delivery.id]
+            self._answer_cancelled(delivery.id)
+        else:
+            await self._handle(delivery, data)
 
     async def _handle(self, delivery: Delivery, data: Any) -> int:
         """Handles one delivery, writes its RESULT, and returns when the handler ended."""
@@ -147,7 +156,8 @@ class Host:
             end = time_ns()
             status, last = self._fail(delivery, error)
         del self._working[delivery.id]
-        self._streams.finish(delivery)
+        if self._streams.begun:
+            self._streams.finish(delivery)
         self._link.finish(
             delivery,
             _frames.result(delivery.id, status, delivery.early_exit, start, end, last, body),
@@ -159,6 +169,8 @@ class Host:
         if delivery.cancelled and isinstance(error, asyncio.CancelledError):
             return _frames.CANCELLED, b""
         self._link.log(_frames.FAULT, time_ns(), trace(error).encode(errors="backslashreplace"))
+        if isinstance(error, AnswerTooLargeError):
+            return _frames.TOO_LARGE, _frames.too_large(error.size)
         text = describe(error).encode(errors="backslashreplace")
         return _frames.ERROR, fit(text, self._longest_error)
 
@@ -175,30 +187,39 @@ class Host:
             self._on_end()
             return
         try:
-            for frame in self._cutter.cut(data):
-                self._control[frame.kind](frame)
+            for kind, number, body in self._cutter.cut(data):
+                if kind == _frames.DELIVER:
+                    self._inbox.append((number, body))
+                else:
+                    self._control[kind](number, body)
         except Breach as breach:
             leave_for_breach(str(breach))
-        except KeyError:
-            leave_for_breach("a second HELLO came")
 
-    def _on_cancel(self, frame: Frame) -> None:
-        delivery = self._working.get(frame.id)
-        if delivery is not None:
-            if self._stoppable and delivery.task is not None and not delivery.cancelled:
-                delivery.cancelled = True
+    def _on_second_hello(self, number: int, body: bytes) -> None:
+        raise Breach("a second HELLO came")
+
+    def _on_cancel(self, number: int, body: bytes = b"") -> None:
+        delivery = self._working.get(number)
+        if delivery is None:
+            self._drop(number)
+        elif self._stoppable and not delivery.cancelled:
+            delivery.cancelled = True
+            if delivery.task is not None:
                 delivery.task.cancel()
-            return
-        for index, queued in enumerate(self._inbox):
-            if queued.kind == _frames.DELIVER and queued.id == frame.id:
+
+    def _drop(self, number: int) -> None:
+        """Answers a delivery that has not begun, if there is one."""
+        for index, (queued, _) in enumerate(self._inbox):
+            if queued == number:
                 del self._inbox[index]
-                now = time_ns()
-                self._link.send(
-                    _frames.result(frame.id, _frames.CANCELLED, False, now, now, b"", b"")
-                )
+                self._answer_cancelled(number)
                 return
 
-    def _on_stop(self, frame: Frame) -> None:
+    def _answer_cancelled(self, number: int) -> None:
+        now = time_ns()
+        self._link.send(_frames.result(number, _frames.CANCELLED, False, now, now, b"", b""))
+
+    def _on_stop(self, number: int, body: bytes) -> None:
         self._stop()
 
     def _on_end(self) -> None:
@@ -207,7 +228,7 @@ class Host:
         self._wait.close()
         self._inbox.clear()
         for number in list(self._working):
-            self._on_cancel(Frame(_frames.CANCEL, number, b""))
+            self._on_cancel(number)
         self._stop()
 
     def _stop(self) -> None:

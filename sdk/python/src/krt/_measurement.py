@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import _contract
 from ._dates import nanoseconds, parse_iso
-from ._documents import plain_of
+from ._documents import INT64, plain_of
 
 if TYPE_CHECKING:
     import logging
 
     from ._effects import Effects
 
-_INT64 = range(-(2**63), 2**63)
 _TIMES = range(2**63)
 
 
@@ -126,7 +125,7 @@ def _field(value: Any) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, int):
-        if value in _INT64:
+        if value in INT64:
             return int(value)
         raise _Unfit("it is an integer of more than 64 bits")
     if isinstance(value, float):

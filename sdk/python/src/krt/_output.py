@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 from time import time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from . import _frames
 from ._delivery import Delivery, current
@@ -28,14 +28,18 @@ _LEVELS = {
 }
 
 
-class Lines(io.RawIOBase):
-    """Gathers what is written to lines; each delivery has its own that has not ended."""
+Begun = dict[tuple[int, Optional[Delivery]], bytes]
+"""The lines that have not ended, by the descriptor and the delivery they were written for."""
 
-    def __init__(self, link: Link, descriptor: int, name: str) -> None:
+
+class Lines(io.RawIOBase):
+    """Gathers what is written to lines; each delivery has its own that has begun."""
+
+    def __init__(self, link: Link, descriptor: int, name: str, begun: Begun) -> None:
         self.name = name
         self._link = link
         self._descriptor = descriptor
-        self._begun: dict[Delivery | None, bytes] = {}
+        self._begun = begun
 
     def fileno(self) -> int:
         """The real descriptor, for what writes past Python."""
@@ -50,23 +54,19 @@ class Lines(io.RawIOBase):
         data = bytes(data)
         if self._link.gone:
             return os.write(self._descriptor, data)
-        delivery = current.get()
-        text = self._begun.pop(delivery, b"") + data
+        line = (self._descriptor, current.get())
+        text = self._begun.pop(line, b"") + data
         *lines, rest = text.split(b"\n")
-        for line in lines:
-            self._send(line)
+        for whole in lines:
+            self.send(whole)
         if len(rest) > _LONGEST:
-            self._send(rest)
+            self.send(rest)
         elif rest:
-            self._begun[delivery] = rest
+            self._begun[line] = rest
         return len(data)
 
-    def finish(self, delivery: Delivery | None) -> None:
-        """Sends the line that a delivery has begun and will not end."""
-        if self._begun and delivery in self._begun:
-            self._send(self._begun.pop(delivery))
-
-    def _send(self, line: bytes) -> None:
+    def send(self, line: bytes) -> None:
+        """Sends one line."""
         # A progress bar returns to the line's start: what a terminal would show is its last state.
         shown = line.rstrip(b"\r").rpartition(b"\r")[2]
         self._link.log(_frames.PLAIN, time_ns(), shown)
@@ -76,7 +76,12 @@ class Streams:
     """`sys.stdout` and `sys.stderr` of user code."""
 
     def __init__(self, link: Link) -> None:
-        self._both = (Lines(link, 1, "<stdout>"), Lines(link, 2, "<stderr>"))
+        self.begun: Begun = {}
+        """The lines that have not ended, if there are any."""
+        self._lines = {
+            descriptor: Lines(link, descriptor, name, self.begun)
+            for descriptor, name in ((1, "<stdout>"), (2, "<stderr>"))
+        }
 
     def install(self) -> None:
         """Puts them in the place of the real ones."""
@@ -89,13 +94,15 @@ class Streams:
                 newline="",
                 write_through=True,
             )
-            for lines in self._both
+            for lines in self._lines.values()
         )
 
     def finish(self, delivery: Delivery | None) -> None:
-        """Sends the lines that a delivery has begun."""
-        for lines in self._both:
-            lines.finish(delivery)
+        """Sends the lines that a delivery has begun and will not end."""
+        for descriptor, lines in self._lines.items():
+            rest = self.begun.pop((descriptor, delivery), None)
+            if rest is not None:
+                lines.send(rest)
 
 
 class Records(logging.Handler):

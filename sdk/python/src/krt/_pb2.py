@@ -5,6 +5,8 @@ Two finders stand at the two ends of `sys.meta_path`. The last one is asked when
 module, and makes it from the descriptors that the engine sent. The first one lets Python find a
 `*_pb2` file and run it; only if that fails it makes the module from the descriptor that stands in
 the file, or else from the engine's.
+
+The finders do not inherit from `importlib.abc`, which imports more than the whole host does.
 """
 
 from __future__ import annotations
@@ -14,16 +16,18 @@ import sys
 from base64 import b64decode
 from collections.abc import Sequence
 from functools import cached_property
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from . import _gencode
 from ._proto_names import ProtoNames
 
 if TYPE_CHECKING:
+    from importlib.abc import Loader
+
     from ._protos import Protos
+else:
+    Loader = object
 
 _SUFFIX = "_pb2"
 _logger = logging.getLogger("krt.pb2")
@@ -51,7 +55,7 @@ class _Source:
         return Protos(self._descriptors)
 
 
-class _Maker(MetaPathFinder):
+class _Maker:
     """Finds what nobody else has: modules of `.proto` files, and the packages around them."""
 
     def __init__(self, source: _Source) -> None:
@@ -78,12 +82,15 @@ class _Made(Loader):
         self._source = source
         self._file = file
 
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leaves it to Python."""
+
     def exec_module(self, module: ModuleType) -> None:
         """Fills it."""
         self._source.protos.fill(module, self._file)
 
 
-class _Rescuer(MetaPathFinder):
+class _Rescuer:
     """Finds `*_pb2` files as Python does, and stands ready when one does not run."""
 
     def __init__(self, source: _Source) -> None:
@@ -134,6 +141,8 @@ class _Rescued(SourceFileLoader):
         _logger.debug("made `%s` anew, since it does not load: %s", self.path, reason)
 
     def _fill(self, module: ModuleType) -> None:
+        from . import _gencode
+
         with open(self.path, "rb") as file:
             generated = _gencode.read(file.read())
         _clear(module)

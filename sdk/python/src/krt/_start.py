@@ -71,9 +71,10 @@ def _read_hello(sock: socket.socket, cutter: Cutter) -> Hello:
             if not data:
                 _exit.leave(0)
             frames = cutter.cut(data)
-        if frames[0].kind != _frames.HELLO:
-            raise Breach(f"the first frame has the kind {frames[0].kind}, not {_frames.HELLO}")
-        hello = Hello.parse(frames[0].body)
+        [(kind, _, body)] = frames
+        if kind != _frames.HELLO:
+            raise Breach(f"the first frame has the kind {kind}, not {_frames.HELLO}")
+        hello = Hello.parse(body)
         cutter.max_frame = hello.max_frame
         return hello
     except Breach as breach:
@@ -83,7 +84,7 @@ def _read_hello(sock: socket.socket, cutter: Cutter) -> Hello:
 def _run(wires: Wires, hello: Hello) -> None:
     if hello.protocol != _frames.PROTOCOL:
         _break(
-            wires.link,
+            wires,
             f"this host speaks version {_frames.PROTOCOL} of the node protocol, the engine "
             f"version {hello.protocol}; hint: use the SDK that comes with the engine",
         )
@@ -104,15 +105,26 @@ def _prepare(wires: Wires, hello: Hello) -> tuple[Context, Init | None, Function
     """Loads the user's code; if that fails, says why and ends the process."""
     logger = install_logging(wires.link, hello.node, hello.log_level)
     try:
+        _require_protobuf()
         _pb2.install(hello.descriptors)
         identity = Identity(hello.node, hello.version, hello.version_id, hello.base_path)
         context = Context(identity, logger, Engine(hello, wires.link, wires.calls))
         module = _user_code.load(hello.handler_path)
         return context, _user_code.find_init(module), _user_code.find_handler(module)
     except _user_code.UserCodeError as error:
-        _break(wires.link, str(error))
+        _break(wires, str(error))
     except BaseException as error:
-        _break(wires.link, _user_code.trace(error))
+        _break(wires, _user_code.trace(error))
+
+
+def _require_protobuf() -> None:
+    try:
+        import google.protobuf.any_pb2  # noqa: F401  # what is needed is that it can be imported
+    except ImportError as error:
+        raise _user_code.UserCodeError(
+            f"`{sys.executable}` cannot import protobuf: {error}; "
+            "hint: add `protobuf` to what the node requires"
+        ) from None
 
 
 async def _live(
@@ -122,7 +134,7 @@ async def _live(
     from ._host import Host
 
     host = Host(wires, hello, asyncio.get_running_loop())
-    if init is not None and not await _initialise(wires.link, host, context, init):
+    if init is not None and not await _initialise(wires, host, context, init):
         return
     stoppable = _user_code.is_async(function)
     handler = function if stoppable else _user_code.off_loop(function, hello.concurrency)
@@ -130,7 +142,7 @@ async def _live(
     await host.serve(context, handler, stoppable)
 
 
-async def _initialise(link: Link, host: Host, context: Context, init: Init) -> bool:
+async def _initialise(wires: Wires, host: Host, context: Context, init: Init) -> bool:
     """Calls `init`, and returns whether deliveries may come."""
     host.starting = asyncio.current_task()
     try:
@@ -140,7 +152,7 @@ async def _initialise(link: Link, host: Host, context: Context, init: Init) -> b
     except BaseException as error:
         if host.stopping and isinstance(error, asyncio.CancelledError):
             return False
-        _break(link, _user_code.trace(error))
+        _break(wires, _user_code.trace(error))
     finally:
         host.starting = None
     return not host.stopping
@@ -155,10 +167,11 @@ def _introduction() -> dict[str, Any]:
     }
 
 
-def _break(link: Link, why: str) -> NoReturn:
+def _break(wires: Wires, why: str) -> NoReturn:
     """Says why this node cannot start, and ends."""
     text = fit(why.encode(errors="backslashreplace"), _frames.MAX_LOG)
-    link.send(_frames.frame(_frames.BROKEN, 0, text))
+    wires.streams.finish(None)
+    wires.link.send(_frames.frame(_frames.BROKEN, 0, text))
     _exit.leave(_exit.CANNOT_START)
 
 

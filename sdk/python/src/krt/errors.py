@@ -25,3 +25,13 @@ class EarlyReplyError(Error):
 
 class AnswerError(Error):
     """What a handler returned is no answer."""
+
+
+class AnswerTooLargeError(AnswerError):
+    """A message that is larger than messages may be; `size` says how many bytes it has."""
+
+    def __init__(self, name: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"the answer, a `{name}`, has {size} bytes, more than the limit of {limit} bytes"
+        )
+        self.size = size

@@ -30,7 +30,8 @@ fn breaches() {
         ("a kind of the engine's", frame(kind::DELIVER, 1, b""), "2 is no kind of frame"),
         ("RESULT without a body", frame(kind::RESULT, 1, b""), short),
         ("RESULT without times", frame(kind::RESULT, 1, &[0, 0, 1]), short),
-        ("RESULT, status 4", frame(kind::RESULT, 1, &result_body(4, b"")), "its status is above 3"),
+        ("RESULT, status 5", frame(kind::RESULT, 1, &result_body(5, b"")), "its status is above 4"),
+        ("RESULT, too large, without a size", frame(kind::RESULT, 1, &result_body(4, b"1234567")), short),
         (
             "RESULT without a message",
             frame(kind::RESULT, 1, &result_body(0, b"\x0a\x7f")),
