@@ -338,3 +338,43 @@ async def handler(ctx, data):
             engine.cancel(number - number % 2)
     assert engine.stop() == 0
     assert sorted(engine.order) == list(range(1, 400))
+
+
+def test_ssl_is_loaded_by_whoever_needs_it_first_and_works(serve):
+    engine = serve(
+        """
+        import asyncio, sys
+        from google.protobuf.wrappers_pb2 import StringValue
+
+        before = "_ssl" in sys.modules
+
+        def encryption(side):
+            import ssl
+
+            context = ssl.SSLContext(side)
+            context.check_hostname = False
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            context.set_ciphers("AECDH:@SECLEVEL=0")  # needs no certificate
+            context.verify_mode = ssl.CERT_NONE
+            return context
+
+        async def upper(reader, writer):
+            writer.write((await reader.readline()).upper())
+            writer.close()
+
+        async def handler(ctx, data):
+            import ssl
+
+            server, client = map(encryption, (ssl.PROTOCOL_TLS_SERVER, ssl.PROTOCOL_TLS_CLIENT))
+            listening = await asyncio.start_server(upper, "127.0.0.1", 0, ssl=server)
+            port = listening.sockets[0].getsockname()[1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client)
+            writer.write(b"hello\\n")
+            answer = await reader.readline()
+            writer.close()
+            listening.close()
+            kind = asyncio.sslproto.SSLProtocol.__module__
+            return StringValue(value=repr((before, answer, kind)))
+        """
+    )
+    assert engine.ask("").text == repr((False, b"HELLO\n", "asyncio.sslproto"))

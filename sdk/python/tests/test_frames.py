@@ -1,4 +1,4 @@
-"""The frame codec."""
+"""The layouts of frames."""
 
 from __future__ import annotations
 
@@ -10,48 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from krt import _frames
-from krt._frames import Breach, Cutter, Hello
-
-frames = st.tuples(st.integers(1, 7), st.integers(0, _frames.MAX_ID), st.binary(max_size=60))
-
-
-@given(sent=st.lists(frames, max_size=8), data=st.data())
-def test_frames_survive_any_way_to_cut_the_stream(sent, data):
-    stream = b"".join(_frames.frame(*frame) for frame in sent)
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
-    cutter, came = Cutter(), []
-    for start, end in zip([0, *cuts], [*cuts, len(stream)]):
-        came += cutter.cut(stream[start:end])
-    assert came == sent
-    assert cutter.missing == 9
-
-
-@given(frame=frames, data=st.data())
-def test_what_a_begun_frame_lacks_is_never_too_much(frame, data):
-    stream = _frames.frame(*frame)
-    cut = data.draw(st.integers(1, len(stream) - 1))
-    cutter = Cutter()
-    assert cutter.cut(stream[:cut]) == []
-    lacks = cutter.missing
-    assert 1 <= lacks <= len(stream) - cut
-    assert cut < 9 or lacks == len(stream) - cut
-
-
-@pytest.mark.parametrize(
-    ("header", "message"),
-    [
-        ((4, 2, 1), "its size is 4, less than 5"),
-        ((101, 2, 1), "101 bytes, more than the limit of 100"),
-        ((5, 0, 1), "the kind 0"),
-        ((5, 8, 1), "the kind 8"),
-        ((5, 64, 1), "the kind 64"),
-    ],
-)
-def test_breaches(header, message):
-    cutter = Cutter()
-    cutter.max_frame = 100
-    with pytest.raises(Breach, match=message):
-        cutter.cut(struct.pack("<IBI", *header))
+from krt._frames import Breach, Hello
 
 
 @given(st.binary(max_size=10))

@@ -1,4 +1,4 @@
-"""The node protocol's frames: numbers, layouts, and how a stream is cut into them.
+"""The node protocol's frames: numbers and layouts.
 
 `protocol/README.md` says what each frame means. Nothing here does I/O.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from struct import Struct
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Union
 
 PROTOCOL = 1
 """The version of the node protocol that this package speaks."""
@@ -31,28 +31,29 @@ MAX_LOG = 256 * 1024
 MAX_OTHER = 1024 * 1024
 """The largest `size` of a FIND or a MEASUREMENT."""
 
-_SIZE = 4
-_SMALLEST = 5
-_FROM_ENGINE = range(HELLO, STOP + 1)
-_HEADER = Struct("<IBI")
+SIZE = 4
+"""Bytes of the field `size`, which it does not count."""
+FROM_ENGINE = range(HELLO, STOP + 1)
+HEADER = Struct("<IBI")
+"""What each frame begins with: `size`, `kind`, `id`."""
 _DELIVER = Struct("<BHBH")
 _RESULT = Struct("<IBIBBQQ")
 _LOG = Struct("<IBIBQ")
 _SIZE_OF_MESSAGE = Struct("<Q")
 
-OVERHEAD = _SMALLEST
+OVERHEAD = 5
 """What `size` counts of a frame before its body."""
 CALL_OVERHEAD = OVERHEAD + len('{"delivery":4294967295,}')
 """What `size` counts of a SAVE, a FIND or a MEASUREMENT beside its fields."""
-RESULT_OVERHEAD = _RESULT.size - _SIZE
+RESULT_OVERHEAD = _RESULT.size - SIZE
 """What `size` counts of a RESULT before its last part."""
-LOG_OVERHEAD = _LOG.size - _SIZE
+LOG_OVERHEAD = _LOG.size - SIZE
 """What `size` counts of a LOG before its text."""
 
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 """Writes JSON as the protocol has it. Made once: `json.dumps` makes an encoder for each call."""
 
-_header = _HEADER.pack
+_header = HEADER.pack
 _deliver = _DELIVER.unpack_from
 _result = _RESULT.pack
 _log = _LOG.pack
@@ -62,64 +63,11 @@ class Breach(Exception):
     """The engine sent what the protocol does not allow."""
 
 
-Frame = tuple[int, int, bytes]
+Body = Union[bytes, memoryview]
+"""The body of a frame. A large one is not copied out of what it was read into."""
+Frame = tuple[int, int, Body]
 """One frame of the engine's: its kind, its id, its body. A plain tuple, since one is made for
 every message."""
-
-
-class Cutter:
-    """Cuts a stream of bytes into frames.
-
-    A frame that comes in many pieces is joined once, however many they are.
-    """
-
-    def __init__(self) -> None:
-        self.max_frame = MAX_ID
-        self._pieces: list[bytes] = []
-        self._held = 0
-        self._wanted = _HEADER.size
-
-    @property
-    def missing(self) -> int:
-        """How many bytes the next frame still lacks at least."""
-        return self._wanted - self._held
-
-    def cut(self, data: bytes) -> list[Frame]:
-        """Takes what came and returns the frames that it completes."""
-        if self._held:
-            self._pieces.append(data)
-            self._held += len(data)
-            if self._held < self._wanted:
-                return []
-            data = b"".join(self._pieces)
-        frames = []
-        position, length = 0, len(data)
-        header = _HEADER.unpack_from
-        wanted = _HEADER.size
-        while length - position >= _HEADER.size:
-            size, kind, number = header(data, position)
-            if size < _SMALLEST or size > self.max_frame or kind not in _FROM_ENGINE:
-                raise Breach(self._describe(size, kind))
-            end = position + _SIZE + size
-            if end > length:
-                wanted = _SIZE + size
-                break
-            frames.append((kind, number, data[position + _HEADER.size : end]))
-            position = end
-        self._keep(data[position:] if position else data, wanted)
-        return frames
-
-    def _keep(self, rest: bytes, wanted: int) -> None:
-        self._pieces = [rest] if rest else []
-        self._held = len(rest)
-        self._wanted = wanted
-
-    def _describe(self, size: int, kind: int) -> str:
-        if size < _SMALLEST:
-            return f"a frame says that its size is {size}, less than {_SMALLEST}"
-        if size > self.max_frame:
-            return f"a frame has {size} bytes, more than the limit of {self.max_frame}"
-        return f"no frame of the engine's has the kind {kind}"
 
 
 class Hello(NamedTuple):
@@ -157,7 +105,7 @@ _NUMBERS: dict[str, Callable[[Any], Any]] = dict.fromkeys(
 )
 
 
-def parse_deliver(body: bytes) -> tuple[bool, bytes]:
+def parse_deliver(body: Body) -> tuple[bool, bytes]:
     """Takes the body of a DELIVER apart: whether the request was replied to, and the payload.
 
     Its workflow, request id and metadata are passed over: this host needs nothing of them.
@@ -166,20 +114,20 @@ def parse_deliver(body: bytes) -> tuple[bool, bytes]:
     start = _DELIVER.size + request_size + metadata_size
     if start > len(body):
         raise Breach("its metadata has no end")
-    return flags & REPLIED != 0, body[start:]
+    return flags & REPLIED != 0, bytes(body[start:])
 
 
 def frame(kind: int, number: int, body: bytes) -> bytes:
     """One frame whose body has no layout of its own."""
-    return _header(_SMALLEST + len(body), kind, number) + body
+    return _header(OVERHEAD + len(body), kind, number) + body
 
 
 def result(
     number: int, status: int, early_exit: bool, start: int, end: int, last: bytes, body: bytes
 ) -> bytes:
-    """A RESULT; its last part is `last` and `body` in turn, so that an answer is joined once."""
+    """A RESULT but for its end, `body`, which is not copied: it may be large."""
     size = RESULT_OVERHEAD + len(last) + len(body)
-    return _result(size, RESULT, number, status, early_exit, start, end) + last + body
+    return _result(size, RESULT, number, status, early_exit, start, end) + last
 
 
 def too_large(size: int) -> bytes:

@@ -26,12 +26,12 @@ from .errors import AnswerTooLargeError
 
 if TYPE_CHECKING:
     from ._context import Context
-    from ._frames import Hello
+    from ._frames import Body, Hello
     from ._user_code import Handler
     from ._wires import Wires
 
 _READ = 64 * 1024
-_READ_MOST = 1024 * 1024
+"""Bytes read at a time, but for the rest of a large frame."""
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
@@ -45,12 +45,12 @@ class Host:
         """Whether nothing new comes: the engine said so, or is gone."""
         self.starting: asyncio.Task[Any] | None = None
         """The task that runs `init`, while it does."""
-        self._socket, self._cutter, self._link, self._streams, calls = wires
+        sock, self._reader, self._link, self._streams, calls = wires
         self._concurrency = hello.concurrency
         self._longest_error = min(hello.max_frame, _frames.MAX_LOG) - _frames.RESULT_OVERHEAD
         self._read_any = AnyMessage.FromString
         self._pack = Packer.within(hello).pack
-        self._inbox: deque[tuple[int, bytes]] = deque()
+        self._inbox: deque[tuple[int, Body]] = deque()
         """The ids and bodies of deliveries that have not begun."""
         self._working: dict[int, Delivery] = {}
         self._control: dict[int, Callable[[int, bytes], None]] = {
@@ -61,7 +61,7 @@ class Host:
             _frames.FAILED: calls.on_failed,
             _frames.STOP: self._on_stop,
         }
-        descriptor = self._socket.fileno()
+        descriptor = sock.fileno()
         self._wait: DirectWait | LoopWait = (
             DirectWait(loop, descriptor, self._receive, self._link)
             if DirectWait.fits(loop)
@@ -118,7 +118,7 @@ class Host:
             if wait.owes_turn(time_ns()):
                 await wait.turn()
 
-    def _open(self, number: int, body: bytes) -> tuple[Delivery, Any]:
+    def _open(self, number: int, body: Body) -> tuple[Delivery, Any]:
         """Takes a DELIVER apart."""
         try:
             replied, payload = _frames.parse_deliver(body)
@@ -161,6 +161,7 @@ class Host:
         self._link.finish(
             delivery,
             _frames.result(delivery.id, status, delivery.early_exit, start, end, last, body),
+            body,
         )
         return end
 
@@ -175,25 +176,22 @@ class Host:
         return _frames.ERROR, fit(text, self._longest_error)
 
     def _receive(self) -> None:
-        """Reads what has come, without waiting."""
-        size = min(max(self._cutter.missing, _READ), _READ_MOST)
+        """Reads what has come, without waiting, and acts on it."""
         try:
-            data = self._socket.recv(size, socket.MSG_DONTWAIT)
-        except (BlockingIOError, InterruptedError):
-            return
-        except ConnectionError:
-            data = b""
-        if not data:
-            self._on_end()
-            return
-        try:
-            for kind, number, body in self._cutter.cut(data):
+            frames = self._reader.read(_READ, socket.MSG_DONTWAIT)
+            for kind, number, body in frames or ():
                 if kind == _frames.DELIVER:
                     self._inbox.append((number, body))
                 else:
-                    self._control[kind](number, body)
+                    self._control[kind](number, bytes(body))
+        except (BlockingIOError, InterruptedError):
+            return
+        except ConnectionError:
+            frames = None
         except Breach as breach:
             leave_for_breach(str(breach))
+        if frames is None:
+            self._on_end()
 
     def _on_second_hello(self, number: int, body: bytes) -> None:
         raise Breach("a second HELLO came")

@@ -15,9 +15,10 @@ from . import _exit, _frames, _lifeline, _pb2, _user_code
 from ._calls import Calls
 from ._context import Context, Identity
 from ._engine import Engine
-from ._frames import Breach, Cutter, Hello
+from ._frames import Breach, Hello
 from ._link import Link, fit
 from ._output import Streams, install_logging
+from ._reader import Reader
 from ._version import VERSION
 from ._wires import Wires
 
@@ -45,10 +46,10 @@ def main() -> NoReturn:
     if lifeline is not None:
         _lifeline.hold(int(lifeline))
     sock = _take_stdin()
-    cutter = Cutter()
-    hello = _read_hello(sock, cutter)
+    reader = Reader(sock)
+    hello = _read_hello(reader)
     link = Link(sock, hello.max_frame)
-    _run(Wires(sock, cutter, link, Streams(link), Calls(link)), hello)
+    _run(Wires(sock, reader, link, Streams(link), Calls(link)), hello)
     sys.exit(0)
 
 
@@ -62,20 +63,19 @@ def _take_stdin() -> socket.socket:
     return sock
 
 
-def _read_hello(sock: socket.socket, cutter: Cutter) -> Hello:
+def _read_hello(reader: Reader) -> Hello:
     """Reads the first frame and nothing after it."""
     try:
-        frames: list[_frames.Frame] = []
-        while not frames:
-            data = sock.recv(cutter.missing)
-            if not data:
-                _exit.leave(0)
-            frames = cutter.cut(data)
+        frames: list[_frames.Frame] | None = []
+        while frames == []:
+            frames = reader.read(reader.missing)
+        if frames is None:
+            _exit.leave(0)
         [(kind, _, body)] = frames
         if kind != _frames.HELLO:
             raise Breach(f"the first frame has the kind {kind}, not {_frames.HELLO}")
-        hello = Hello.parse(body)
-        cutter.max_frame = hello.max_frame
+        hello = Hello.parse(bytes(body))
+        reader.max_frame = hello.max_frame
         return hello
     except Breach as breach:
         _exit.leave_for_breach(str(breach))

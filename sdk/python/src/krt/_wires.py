@@ -6,16 +6,16 @@ import socket
 from typing import NamedTuple
 
 from ._calls import Calls
-from ._frames import Cutter
 from ._link import Link
 from ._output import Streams
+from ._reader import Reader
 
 
 class Wires(NamedTuple):
     """The socket, and what reads and writes it."""
 
     socket: socket.socket
-    cutter: Cutter
+    reader: Reader
     link: Link
     streams: Streams
     calls: Calls
