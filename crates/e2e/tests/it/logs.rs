@@ -42,6 +42,24 @@ async fn records_say_whose_they_are() {
 }
 
 #[tokio::test]
+async fn a_task_that_a_handler_left_keeps_its_request() {
+    let service = Krt::run("context").start().await;
+    service.call("Alone", json!({ "act": "leave_a_task" })).await.unwrap();
+    service.call("Alone", json!({ "act": "speak" })).await.unwrap();
+    service.scratch.put("go");
+    let record = service.lines.wait("the task's record", |record| record.is("first", "later")).await;
+    let records = service.lines.records();
+    let other = records.iter().find(|record| record.message == "a warning").unwrap();
+    assert!(record.request.is_some() && record.request != other.request, "{record:?}");
+    assert_eq!(record.workflow.as_deref(), Some("alone"));
+
+    let ended = service.stop().await;
+    let filter = krt_store::PointFilter { measurement: "later".to_owned(), ..Default::default() };
+    let points = ended.reader().points(&filter, krt_store::Order::OldestFirst, 10).unwrap();
+    assert_eq!(points[0].tags["workflow"], "alone");
+}
+
+#[tokio::test]
 async fn a_failing_handler_logs_its_traceback_under_its_request() {
     let service = Krt::run("context").start().await;
     for text in ["one", "two"] {

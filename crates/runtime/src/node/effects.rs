@@ -2,7 +2,7 @@
 //!
 //! Hosts never talk to a store: the engine does it for them.
 
-use super::{Node, frame::Measurement, link::Link};
+use super::{Node, frame::Measurement, link::Link, window::Subject};
 use crate::errors::chain;
 use futures::StreamExt as _;
 use krt_store::{FindLimits, Point, Store, Value, parse_document, to_json};
@@ -73,13 +73,13 @@ async fn find(
 }
 
 /// Records a point of user code, with the tags that are set for the user.
-pub(super) fn measure(node: &Node, workflow: Option<&str>, point: &Measurement) {
+pub(super) fn measure(node: &Node, subject: Option<&Subject>, point: &Measurement) {
     let mut tags: Vec<(&str, &str)> = Vec::with_capacity(point.tags.len() + 3);
     tags.extend(point.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())));
     tags.retain(|(name, _)| !matches!(*name, "version" | "node" | "workflow"));
     tags.push(("version", &node.hello.version));
     tags.push(("node", node.name.as_str()));
-    tags.extend(workflow.map(|workflow| ("workflow", workflow)));
+    tags.extend(subject.map(|subject| ("workflow", subject.route.workflow.as_str())));
     let fields: Vec<_> =
         point.fields.iter().filter_map(|(name, value)| Some((name.as_str(), field(value)?))).collect();
     let point = Point { measurement: &point.measurement, tags: &tags, fields: &fields, time: point.time };

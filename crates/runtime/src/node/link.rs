@@ -311,7 +311,8 @@ impl Inbox<'_> {
                 Ok(())
             }
             FromHost::Measurement { id, point } => {
-                effects::measure(&self.link.node, self.workflow_of(id).as_deref(), &point);
+                let subject = self.link.lock().window.subject(id);
+                effects::measure(&self.link.node, subject.as_ref(), &point);
                 Ok(())
             }
             FromHost::Save { call, collection, document } => {
@@ -366,13 +367,11 @@ impl Inbox<'_> {
     }
 
     fn log(&mut self, id: u32, level: Level, time: krt_model::message::Timestamp, text: String) {
-        let state = self.link.lock();
-        let request = state.window.get(id).ok().flatten().map(|delivery| Arc::clone(&delivery.request));
-        drop(state);
+        let subject = self.link.lock().window.subject(id);
         let level = match level {
             Level::Record(level) => level,
             Level::Plain => {
-                if let Some(record) = self.plain.line(&self.link.node, request.as_ref(), time, &text) {
+                if let Some(record) = self.plain.line(&self.link.node, subject, time, &text) {
                     self.link.node.logs.write(record);
                 }
                 return;
@@ -382,17 +381,11 @@ impl Inbox<'_> {
         self.link.node.logs.write(Record {
             time,
             level,
-            workflow: request.as_ref().map(|request| request.route.workflow.clone()),
+            workflow: subject.as_ref().map(|subject| subject.route.workflow.clone()),
             node: Some(self.link.node.name.clone()),
-            request: request.map(|request| Arc::clone(&request.id)),
+            request: subject.map(|subject| subject.request),
             message: text,
         });
-    }
-
-    fn workflow_of(&self, id: u32) -> Option<String> {
-        let state = self.link.lock();
-        let delivery = state.window.get(id).ok().flatten()?;
-        Some(delivery.request.route.workflow.to_string())
     }
 
     fn flush_plain(&mut self) {

@@ -1,8 +1,8 @@
 //! What user code prints: lines of text that become records of its node.
 
-use super::Node;
+use super::{Node, window::Subject};
 use crate::{
-    flow::{Request, now},
+    flow::now,
     logs::{Level, Record, text},
 };
 use krt_model::message::Timestamp;
@@ -25,15 +25,14 @@ impl Gather {
     pub(super) fn line(
         &mut self,
         node: &Node,
-        request: Option<&Arc<Request>>,
+        subject: Option<Subject>,
         time: Timestamp,
         line: &str,
     ) -> Option<Record> {
         let line = line.trim_end_matches(['\r', '\n']);
         let start = text::parse(line);
-        let id = request.map(|request| &request.id);
         if let (None, Some(record)) = (&start, &mut self.0)
-            && record.request.as_ref() == id
+            && record.request.as_ref() == subject.as_ref().map(|subject| &subject.request)
             && record.message.len() + line.len() < RECORD
         {
             record.message.push('\n');
@@ -44,9 +43,9 @@ impl Gather {
         self.0.replace(Record {
             time: start.time,
             level: start.level,
-            workflow: request.map(|request| request.route.workflow.clone()),
+            workflow: subject.as_ref().map(|subject| subject.route.workflow.clone()),
             node: Some(node.name.clone()),
-            request: id.cloned(),
+            request: subject.map(|subject| subject.request),
             message: start.message.to_owned(),
         })
     }

@@ -1,13 +1,16 @@
 //! What a host has been given and has not answered yet.
 
-use crate::flow::{Delivery, Request};
+use crate::flow::{Delivery, Request, Route};
 use std::{
     collections::VecDeque,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 /// How long a host may go on with work that nobody waits for, before it is ended.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
+/// How many deliveries are remembered past their end, for what background tasks log and measure.
+const REMEMBERED: usize = 1024;
 
 /// Deliveries in the order in which they were sent; the first `concurrency` of them are in work.
 #[derive(Debug)]
@@ -16,6 +19,17 @@ pub(super) struct Window {
     /// The id of the first entry.
     first: u32,
     entries: VecDeque<Option<Entry>>,
+    /// The latest that were answered or given up, the newest at the end.
+    ended: VecDeque<(u32, Subject)>,
+}
+
+/// What a host's log line or measurement is about.
+#[derive(Debug, Clone)]
+pub(super) struct Subject {
+    /// The id of the request.
+    pub(super) request: Arc<str>,
+    /// The way that the request takes.
+    pub(super) route: Arc<Route>,
 }
 
 #[derive(Debug)]
@@ -43,7 +57,7 @@ pub(super) struct Unknown;
 
 impl Window {
     pub(super) fn new(concurrency: usize) -> Self {
-        Self { concurrency, first: 1, entries: VecDeque::new() }
+        Self { concurrency, first: 1, entries: VecDeque::new(), ended: VecDeque::new() }
     }
 
     /// The id of the next delivery.
@@ -65,6 +79,15 @@ impl Window {
         }
     }
 
+    /// What an id is about; `None` for one that was not given out, or was answered long ago.
+    pub(super) fn subject(&self, id: u32) -> Option<Subject> {
+        if let Ok(Some(delivery)) = self.get(id) {
+            return Some(Subject::of(delivery));
+        }
+        let (_, subject) = self.ended.iter().rev().find(|(ended, _)| *ended == id)?;
+        Some(subject.clone())
+    }
+
     /// The host answered: takes the delivery out, if somebody still waits for it.
     pub(super) fn answered(&mut self, id: u32) -> Result<Option<Delivery>, Unknown> {
         let index = self.index(id);
@@ -78,6 +101,9 @@ impl Window {
             && let Some(next) = self.entries.iter_mut().flatten().find(|entry| entry.since.is_none())
         {
             next.since = Some(Instant::now());
+        }
+        if let Some(delivery) = &entry.delivery {
+            self.remember(id, Subject::of(delivery));
         }
         Ok(entry.delivery)
     }
@@ -131,7 +157,16 @@ impl Window {
     fn give_up(&mut self, index: usize) -> Option<Delivery> {
         let entry = self.entries.get_mut(index)?.as_mut()?;
         entry.cancelled = Some(Instant::now());
-        entry.delivery.take()
+        let delivery = entry.delivery.take()?;
+        self.remember(self.id(index), Subject::of(&delivery));
+        Some(delivery)
+    }
+
+    fn remember(&mut self, id: u32, subject: Subject) {
+        if self.ended.len() == REMEMBERED {
+            self.ended.pop_front();
+        }
+        self.ended.push_back((id, subject));
     }
 
     fn index(&self, id: u32) -> usize {
@@ -140,5 +175,11 @@ impl Window {
 
     fn id(&self, index: usize) -> u32 {
         self.first.wrapping_add(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+}
+
+impl Subject {
+    fn of(delivery: &Delivery) -> Self {
+        Self { request: Arc::clone(&delivery.request.id), route: Arc::clone(&delivery.request.route) }
     }
 }

@@ -7,7 +7,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from . import _frames
-from ._delivery import open_id
+from ._delivery import current_id
 
 if TYPE_CHECKING:
     from ._link import Link
@@ -44,7 +44,7 @@ class Calls:
         """Makes a call whose JSON goes on, after the delivery, with `fields`."""
         number, call = next(self._made) % _frames.MAX_ID + 1, _Call()
         self._waiting[number] = call
-        self._link.send(_frames.frame(kind, number, b'{"delivery":%d,%b}' % (open_id(), fields)))
+        self._link.send(_frames.frame(kind, number, b'{"delivery":%d,%b}' % (current_id(), fields)))
         return await call.future
 
     def on_document(self, number: int, body: bytes) -> None:

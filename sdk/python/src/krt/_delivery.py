@@ -27,7 +27,7 @@ current: ContextVar[Delivery | None] = ContextVar("krt_delivery", default=None)
 """The delivery for which code runs; tasks, and threads with a copy of the context, keep it."""
 
 
-def open_id() -> int:
-    """The id for a frame of the code that runs now; 0 once its delivery is answered."""
+def current_id() -> int:
+    """The id for a frame of the code that runs now, answered or not; 0 outside a delivery."""
     delivery = current.get()
-    return delivery.id if delivery is not None and delivery.open else 0
+    return 0 if delivery is None else delivery.id

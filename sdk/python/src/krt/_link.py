@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from . import _frames
-from ._delivery import open_id
+from ._delivery import current_id
 
 if TYPE_CHECKING:
     import asyncio
@@ -55,7 +55,7 @@ class Link:
             self._write(data)
 
     def finish(self, delivery: Delivery, data: bytes, end: bytes) -> None:
-        """Writes the RESULT of a delivery, in two parts, after which no frame names it."""
+        """Writes the RESULT of a delivery, in two parts, after which it takes no early reply."""
         with self._lock:
             delivery.open = False
             if len(end) < _LARGE:
@@ -71,7 +71,7 @@ class Link:
         if len(text) > self._longest_log:
             text = fit(text, self._longest_log)
         with self._lock:
-            self._write(_frames.log(open_id(), level, time, text))
+            self._write(_frames.log(current_id(), level, time, text))
 
     def hold(self, kind: int, body: bytes) -> None:
         """Writes a frame of the code that runs now with the next one that cannot wait.
@@ -79,7 +79,7 @@ class Link:
         It goes out before the handler's result, or when the event loop runs, whichever is first.
         """
         with self._lock:
-            data = _frames.frame(kind, open_id(), body)
+            data = _frames.frame(kind, current_id(), body)
             if self._loop is None or threading.get_ident() != self._loop_thread:
                 self._write(data)
                 return

@@ -102,6 +102,17 @@ async def reply_and_exit(ctx, order):
     return "dropped"
 
 
+async def leave_a_task(ctx, order):
+    """Answers, and leaves a task behind that waits for the test before it goes on."""
+
+    async def later():
+        await until("go")
+        ctx.measurement.save("later", {"n": 1})
+        ctx.logger.info("later")
+
+    ctx.set("task", asyncio.create_task(later()))
+
+
 async def plain(ctx, order):
     return order.text
 
