@@ -64,6 +64,28 @@ pub struct RunOptions {
     pub timeout: Option<Duration>,
     /// How many times a message whose process died while it handled is given to another process.
     pub retries: u16,
+    /// What its handler gets and returns.
+    pub payload: PayloadForm,
+}
+
+/// What a node's handler gets and returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PayloadForm {
+    /// A `google.protobuf.Any`, and a protobuf message.
+    #[default]
+    Protobuf,
+    /// Plain data: what proto3 JSON makes of the message, and what it makes of a message.
+    Json,
+}
+
+impl PayloadForm {
+    /// Its name, in `krt.yml` and to hosts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Protobuf => "protobuf",
+            Self::Json => "json",
+        }
+    }
 }
 
 impl RunOptions {
@@ -77,7 +99,7 @@ impl RunOptions {
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { replicas: 1, concurrency: 1, timeout: None, retries: 0 }
+        Self { replicas: 1, concurrency: 1, timeout: None, retries: 0, payload: PayloadForm::default() }
     }
 }
 

@@ -4,6 +4,7 @@
 //! - [`entry`]: gRPC and HTTP in front.
 //! - [`flow`]: a request's way through its workflow, and the decisions on it.
 //! - [`node`]: the processes that run user code.
+//! - [`json`]: proto3 JSON.
 //! - [`logs`]: one stream of records.
 //!
 //! `entry` and `node` import `flow`, not one another.
@@ -11,6 +12,7 @@
 pub mod entry;
 pub mod errors;
 pub mod flow;
+pub mod json;
 pub mod logs;
 pub mod node;
 pub mod server;

@@ -4,7 +4,7 @@ use crate::{
     entry::{self, Door, listen},
     flow::{self, Flow},
     logs::Logs,
-    node::{Launch, Lifeline, Node, Nodes, StartError, frame},
+    node::{Launch, Lifeline, Node, Nodes, Plain, StartError, frame},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use krt_package::Package;
@@ -111,6 +111,7 @@ impl Server {
                 max_frame: self.options.requests.message + FRAME_MARGIN,
                 max_message: self.options.requests.message,
                 log_level: self.logs.level().as_str(),
+                payload: spec.run.payload.as_str(),
                 descriptors: descriptors.clone(),
             };
             Arc::new(Node {
@@ -118,6 +119,7 @@ impl Server {
                 index,
                 run: spec.run.clone(),
                 launch: launch.clone(),
+                plain: Plain::new(self.package.schema.pool.clone()),
                 hello,
                 flow: Arc::clone(flow),
                 store: self.store.clone(),

@@ -151,8 +151,10 @@ class Engine:
         """Sends any frame."""
         self._send(frame(kind, number, body))
 
-    def deliver(self, message: Message | str, *, replied: bool = False, workflow: int = 0) -> int:
-        """Delivers a message, or a text as a `StringValue`, and returns its id."""
+    def deliver(
+        self, message: Message | str | dict[str, Any], *, replied: bool = False, workflow: int = 0
+    ) -> int:
+        """Delivers a message, a text as a `StringValue`, or plain data, and returns its id."""
         return self.deliver_many([message], replied=replied, workflow=workflow)[0]
 
     def deliver_many(
@@ -186,7 +188,7 @@ class Engine:
         self._until(lambda: number in self.results)
         return self.results[number]
 
-    def ask(self, message: Message | str, **options: Any) -> Result:
+    def ask(self, message: Message | str | dict[str, Any], **options: Any) -> Result:
         """Delivers a message and waits for its RESULT."""
         return self.result(self.deliver(message, **options))
 
@@ -322,7 +324,8 @@ class Engine:
 
     def _take_reply(self, number: int, body: bytes) -> None:
         assert number in self._open, f"an EARLY_REPLY for {number}, which is not in work"
-        self.seen.replies.append((number, AnyMessage.FromString(body)))
+        plain = self.hello.get("payload") == "json"
+        self.seen.replies.append((number, (json.loads if plain else AnyMessage.FromString)(body)))
 
     def _take_log(self, number: int, body: bytes) -> None:
         assert self._was_given(number), f"a LOG of {number}, which was not given"
@@ -366,8 +369,14 @@ def delivery_body(message: Any, replied: bool, workflow: int) -> bytes:
     """The body of a DELIVER."""
     if isinstance(message, str):
         message = StringValue(value=message)
-    payload = AnyMessage()
-    payload.Pack(message)
     metadata, request = b'{"more":1}', b"018f3a-request"
     head = struct.pack("<BHBH", replied, workflow, len(request), len(metadata))
-    return head + request + metadata + payload.SerializeToString()
+    return head + request + metadata + _encoded(message)
+
+
+def _encoded(message: Any) -> bytes:
+    if isinstance(message, dict):
+        return json.dumps(message).encode()
+    payload = AnyMessage()
+    payload.Pack(message)
+    return payload.SerializeToString()

@@ -101,8 +101,8 @@ async fn json_that_is_no_message_is_told_where() {
     let http = service.http();
     let rows = [
         (r#"{"nope": 1}"#, &["nope", "line 1 column"][..]),
-        (r#"{"items": [{"cost": 1}]}"#, &["cost"]),
-        (r#"{"number": "many"}"#, &["line 1 column"]),
+        (r#"{"items": [{"cost": 1}]}"#, &["field `items[0]`", "cost"]),
+        (r#"{"number": "many"}"#, &["field `number`", "line 1 column"]),
         (r#"{"state": "LOST"}"#, &["LOST"]),
         (r#"{"note": 1}"#, &["line 1 column"]),
         (r#"{"note": "a"} {}"#, &["trailing characters"]),

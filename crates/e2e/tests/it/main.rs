@@ -17,6 +17,7 @@ mod kill;
 mod limits;
 mod logs;
 mod measurements;
+mod plain;
 mod start;
 mod statuses;
 mod supervision;

@@ -39,8 +39,8 @@ async fn a_handler_that_fails_is_internal_with_its_words() {
         (json!({ "way": "leave", "number": 3 }), "the handler called sys.exit(3)"),
         (
             json!({ "way": "no_message", "text": "x" }),
-            "a protobuf message was expected, not {'text': 'x'} of type `builtins.dict`; hint: build a message \
-             of the `.proto` and return that",
+            "a protobuf message was expected, not {'text': 'x'} of type `builtins.dict`; hint: give the node \
+             `payload: json` in krt.yml to work with plain data",
         ),
     ];
     for (request, words) in rows {

@@ -4,7 +4,8 @@ use super::read::{Fields, Reader};
 use super::{NodeEntry, document, run};
 use crate::yaml::Node;
 
-const KEYS: [&str; 8] = ["name", "image", "src", "gpu", "replicas", "concurrency", "timeout", "retries"];
+const KEYS: [&str; 9] =
+    ["name", "image", "src", "gpu", "replicas", "concurrency", "timeout", "retries", "payload"];
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<NodeEntry> {
     let items = reader.items(fields, "nodes");

@@ -2,7 +2,7 @@
 
 use super::read::{Fields, Reader};
 use crate::yaml::{Node, Value};
-use krt_model::version::RunOptions;
+use krt_model::version::{PayloadForm, RunOptions};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -22,7 +22,21 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> RunOptions {
         concurrency: concurrency.unwrap_or(default.concurrency),
         retries: retries.unwrap_or(default.retries),
         timeout: fields.get("timeout").and_then(|node| timeout(reader, &node)).or(default.timeout),
+        payload: fields.get("payload").and_then(|node| payload(reader, &node)).unwrap_or_default(),
     }
+}
+
+fn payload(reader: &mut Reader<'_>, node: &Node) -> Option<PayloadForm> {
+    let form = match &node.value {
+        Value::Plain(text) | Value::Quoted(text) => {
+            [PayloadForm::Protobuf, PayloadForm::Json].into_iter().find(|form| form.as_str() == text)
+        }
+        _ => None,
+    };
+    if form.is_none() {
+        reader.mistyped(node, "`payload`", "`protobuf` or `json`");
+    }
+    form
 }
 
 /// A whole number within a range.

@@ -189,7 +189,7 @@ fn the_nodes() {
             "  - title: greeter\n",
             &[
                 "11:5 error: node 1 has no `name`",
-                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `gpu`, `replicas`, `concurrency`, `timeout` and `retries`",
+                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries` and `payload`",
                 "21:18 error: there is no node `greeter` | there is only `counter`",
             ],
         ),
@@ -267,6 +267,10 @@ fn how_a_node_is_run() {
             "timeout: soon",
             &["14:14 error: `timeout` must be seconds, or a time such as `30s`, `500ms` or `2m`, not `soon`"],
         ),
+        ("gpu: true", "payload: json", &[]),
+        ("gpu: true", "payload: 'protobuf'", &[]),
+        ("gpu: true", "payload: yaml", &["14:14 error: `payload` must be `protobuf` or `json`, not `yaml`"]),
+        ("gpu: true", "payload: {}", &["14:14 error: `payload` must be `protobuf` or `json`, not a mapping"]),
         (
             "gpu: true",
             "replica: 2",

@@ -7,7 +7,7 @@ use super::{
     read::{Reader, gunzip, too_large},
     status,
 };
-use crate::flow::Deadline;
+use crate::{errors::chain, flow::Deadline, json};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode,
@@ -15,7 +15,6 @@ use http::{
 };
 use hyper::body::Incoming;
 use krt_model::message::Payload;
-use prost_reflect::{DynamicMessage, prost::Message as _};
 use serde::Serialize;
 use std::time::Duration;
 use tonic::Status;
@@ -164,21 +163,11 @@ fn from_json(method: &Method, body: &[u8]) -> Result<Bytes, Status> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Bytes::new());
     }
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let message = DynamicMessage::deserialize(method.input().clone(), &mut json)
-        .and_then(|message| json.end().map(|()| message))
-        .map_err(|error| {
-            let name = method.input().full_name();
-            Status::invalid_argument(format!("the request's JSON is not a {name}: {error}"))
-        })?;
-    Ok(message.encode_to_vec().into())
+    json::parse(method.input(), body)
+        .map_err(|error| Status::invalid_argument(format!("the request's JSON is {}", chain(&error))))
 }
 
 fn to_json(method: &Method, message: &[u8]) -> Result<Bytes, Status> {
-    let name = || method.output().full_name().to_owned();
-    let message = DynamicMessage::decode(method.output().clone(), message)
-        .map_err(|error| Status::internal(format!("the answer is not a {}: {error}", name())))?;
-    let text = serde_json::to_vec(&message)
-        .map_err(|error| Status::internal(format!("the {} cannot be written as JSON: {error}", name())))?;
-    Ok(text.into())
+    json::write(method.output(), message)
+        .map_err(|error| Status::internal(format!("the answer is {}", chain(&error))))
 }

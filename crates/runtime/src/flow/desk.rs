@@ -11,10 +11,19 @@ use tokio::sync::watch;
 /// Whoever runs a node's user code.
 pub trait Host: Send + Sync + std::fmt::Debug {
     /// Takes a delivery, which ends in [`super::Flow::finish`]; gives it back when it is gone.
-    fn deliver(&self, delivery: Delivery) -> Result<(), Delivery>;
+    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery>;
 
     /// Stops the work for a request, if it is here.
     fn cancel(&self, request: &Request);
+}
+
+/// What a host did with a delivery that it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is in work: its room is used until [`Desk::freed`].
+    InWork,
+    /// It needed no work, and no room.
+    Done,
 }
 
 /// Names a host's seat at a desk.
@@ -47,20 +56,26 @@ struct Seat {
 
 impl State {
     /// The host with the most room, if one has any; its room shrinks by one.
-    fn take_room(&mut self) -> Option<Arc<dyn Host>> {
+    fn take_room(&mut self) -> Option<(SeatId, Arc<dyn Host>)> {
         let seat = self.seats.iter_mut().filter(|seat| seat.room > 0).max_by_key(|seat| seat.room)?;
         seat.room -= 1;
-        Some(Arc::clone(&seat.host))
+        Some((seat.id, Arc::clone(&seat.host)))
     }
 
     /// The oldest delivery that somebody still waits for, with a host that has room for it.
-    fn match_next(&mut self) -> Option<(Arc<dyn Host>, Delivery)> {
+    fn match_next(&mut self) -> Option<(SeatId, Arc<dyn Host>, Delivery)> {
         while self.queue.front().is_some_and(|delivery| delivery.request.left()) {
             self.queue.pop_front();
         }
         self.queue.front()?;
-        let host = self.take_room()?;
-        self.queue.pop_front().map(|delivery| (host, delivery))
+        let (seat, host) = self.take_room()?;
+        self.queue.pop_front().map(|delivery| (seat, host, delivery))
+    }
+
+    fn give_room(&mut self, seat: SeatId) {
+        if let Some(seat) = self.seats.iter_mut().find(|other| other.id == seat) {
+            seat.room += 1;
+        }
     }
 }
 
@@ -112,9 +127,7 @@ impl Desk {
     /// A host has room for one more.
     pub fn freed(&self, seat: SeatId) {
         let mut state = self.lock();
-        if let Some(seat) = state.seats.iter_mut().find(|other| other.id == seat) {
-            seat.room += 1;
-        }
+        state.give_room(seat);
         if state.queue.is_empty() {
             return;
         }
@@ -136,13 +149,17 @@ impl Desk {
                 return Err(delivery);
             }
             let host = if state.queue.is_empty() { state.take_room() } else { None };
-            let Some(host) = host else {
+            let Some((seat, host)) = host else {
                 state.queue.push_back(delivery);
                 return Ok(());
             };
             drop(state);
             match host.deliver(delivery) {
-                Ok(()) => return Ok(()),
+                Ok(Taken::InWork) => return Ok(()),
+                Ok(Taken::Done) => {
+                    self.freed(seat);
+                    return Ok(());
+                }
                 Err(back) => delivery = back,
             }
         }
@@ -172,9 +189,11 @@ impl Desk {
     fn serve(&self) {
         loop {
             let next = self.lock().match_next();
-            let Some((host, delivery)) = next else { return };
-            if let Err(delivery) = host.deliver(delivery) {
-                self.lock().queue.push_front(delivery);
+            let Some((seat, host, delivery)) = next else { return };
+            match host.deliver(delivery) {
+                Ok(Taken::InWork) => {}
+                Ok(Taken::Done) => self.lock().give_room(seat),
+                Err(delivery) => self.lock().queue.push_front(delivery),
             }
         }
     }

@@ -14,7 +14,7 @@ mod elapsed;
 mod request;
 
 pub use admission::{Admission, Limits, Permit};
-pub use desk::{Desk, Host, SeatId};
+pub use desk::{Desk, Host, SeatId, Taken};
 pub use request::{Deadline, Delivery, Request, Route};
 
 use elapsed::Elapsed;
@@ -162,8 +162,11 @@ impl Flow {
     }
 
     /// Answers the client now; the workflow goes on. Returns whether somebody waited for it.
-    pub fn reply_early(&self, delivery: &Delivery, payload: Payload) -> bool {
-        let answer = outcome::check_answer(&delivery.step(self.node_of(delivery)), &payload);
+    ///
+    /// An `answer` that could not be made of what the handler said is told as what it is.
+    pub fn reply_early(&self, delivery: &Delivery, answer: Result<Payload, Failure>) -> bool {
+        let step = delivery.step(self.node_of(delivery));
+        let answer = answer.and_then(|payload| outcome::check_answer(&step, &payload).map(|()| payload));
         if let Err(failure) = &answer {
             tracing::error!(
                 workflow = %delivery.request.route.workflow,
@@ -172,7 +175,7 @@ impl Flow {
                 "the early reply was refused: {failure}"
             );
         }
-        delivery.request.answer(answer.map(|()| payload))
+        delivery.request.answer(answer)
     }
 
     fn pass_on(&self, mut delivery: Delivery, payload: Payload) {

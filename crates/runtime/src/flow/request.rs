@@ -131,10 +131,15 @@ impl Delivery {
         self.request.route.sequence[self.position]
     }
 
+    /// Whether its workflow ends at this node.
+    pub fn is_last(&self) -> bool {
+        self.position + 1 == self.request.route.sequence.len()
+    }
+
     pub(super) fn step<'a>(&'a self, node: &'a Name) -> Step<'a> {
         Step {
             node,
-            last: self.position + 1 == self.request.route.sequence.len(),
+            last: self.is_last(),
             replied: self.request.replied(),
             retries_left: self.retries_left,
             answer_type: &self.request.route.answer_type,

@@ -27,7 +27,7 @@ impl std::fmt::Debug for Scripted {
 }
 
 impl Host for Scripted {
-    fn deliver(&self, delivery: Delivery) -> Result<(), Delivery> {
+    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
         let flow = self.flow.upgrade().unwrap();
         match (self.act)(&delivery.payload) {
             Some(result) => {
@@ -36,7 +36,7 @@ impl Host for Scripted {
             }
             None => self.kept.lock().unwrap().push(delivery),
         }
-        Ok(())
+        Ok(Taken::InWork)
     }
 
     fn cancel(&self, request: &Request) {
@@ -216,8 +216,8 @@ async fn the_first_answer_wins() {
     let mut request = Box::pin(house.request(LONG));
     assert!(futures::poll!(&mut request).is_pending());
     let delivery = host.kept.lock().unwrap().pop().unwrap();
-    assert!(house.flow.reply_early(&delivery, message(b"early")));
-    assert!(!house.flow.reply_early(&delivery, message(b"second")));
+    assert!(house.flow.reply_early(&delivery, Ok(message(b"early"))));
+    assert!(!house.flow.reply_early(&delivery, Ok(message(b"second"))));
     house.flow.finish(delivery, echo(&message(b"x")).unwrap(), Handled { start: now(), end: now() });
     assert_eq!(request.await, Ok(message(b"early")));
 }

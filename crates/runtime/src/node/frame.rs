@@ -3,7 +3,10 @@
 //! Reading is total: whatever a host sends is either a [`FromHost`] or a [`Breach`].
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use krt_model::message::{self, Payload, Timestamp};
+use krt_model::{
+    message::{self, Payload, Timestamp},
+    version::PayloadForm,
+};
 use serde::{Deserialize, Serialize};
 
 /// The version of the node protocol that is spoken here.
@@ -44,6 +47,8 @@ pub struct Hello {
     pub max_message: usize,
     /// Lower records are not sent.
     pub log_level: &'static str,
+    /// What handlers get and return.
+    pub payload: &'static str,
     /// Base64 of a `google.protobuf.FileDescriptorSet`.
     pub descriptors: String,
 }
@@ -86,7 +91,7 @@ pub enum FromHost {
         /// The delivery.
         id: u32,
         /// The answer.
-        payload: Payload,
+        message: Message,
     },
     /// A log record.
     Log {
@@ -130,7 +135,7 @@ pub enum FromHost {
 #[derive(Debug)]
 pub enum Status {
     /// With a message.
-    Message(Payload),
+    Message(Message),
     /// With nothing.
     Nothing,
     /// With an error.
@@ -139,6 +144,15 @@ pub enum Status {
     Cancelled,
     /// With a message of that many bytes, which is above the limit.
     TooLarge(u64),
+}
+
+/// What a handler returned.
+#[derive(Debug)]
+pub enum Message {
+    /// A protobuf message.
+    Protobuf(Payload),
+    /// Plain data, from a node with `payload: json`: what should be JSON.
+    Json(Bytes),
 }
 
 /// How serious a log record of a host is.
@@ -249,8 +263,9 @@ mod kind {
     pub(super) const FIND: u8 = 71;
 }
 
-/// Takes one whole frame off the buffer, if there is one. `limit` is the largest `size`, bytes.
-pub fn take(buffer: &mut BytesMut, limit: usize) -> Result<Option<FromHost>, Breach> {
+/// Takes one whole frame off the buffer, if there is one. `limit` is the largest `size`, bytes;
+/// `form` is what the node's handlers return.
+pub fn take(buffer: &mut BytesMut, limit: usize, form: PayloadForm) -> Result<Option<FromHost>, Breach> {
     let Some(header) = buffer.first_chunk::<HEADER>() else { return Ok(None) };
     let [s0, s1, s2, s3, kind, i0, i1, i2, i3] = *header;
     let size = u32::from_le_bytes([s0, s1, s2, s3]) as usize;
@@ -269,7 +284,7 @@ pub fn take(buffer: &mut BytesMut, limit: usize) -> Result<Option<FromHost>, Bre
     }
     let mut body = buffer.split_to(whole).freeze();
     body.advance(HEADER);
-    parse(kind, id, body).map(Some)
+    parse(kind, id, body, form).map(Some)
 }
 
 fn carries_message(kind: u8) -> bool {
@@ -281,7 +296,7 @@ fn limit_of(kind: u8) -> usize {
     if kind == kind::SAVE { 64 << 20 } else { MAX_OTHER }
 }
 
-fn parse(kind: u8, id: u32, mut body: Bytes) -> Result<FromHost, Breach> {
+fn parse(kind: u8, id: u32, mut body: Bytes, form: PayloadForm) -> Result<FromHost, Breach> {
     let short = |_| Breach::Body { kind, what: "it is too short" };
     let moment = |body: &mut Bytes| body.try_get_u64_le().map(Timestamp).map_err(short);
     Ok(match kind {
@@ -291,10 +306,10 @@ fn parse(kind: u8, id: u32, mut body: Bytes) -> Result<FromHost, Breach> {
             let status = body.try_get_u8().map_err(short)?;
             let flags = body.try_get_u8().map_err(short)?;
             let (start, end) = (moment(&mut body)?, moment(&mut body)?);
-            let status = parse_status(kind, status, body)?;
+            let status = parse_status(kind, status, body, form)?;
             FromHost::Result { id, status, early_exit: flags & 1 == 1, start, end }
         }
-        kind::EARLY_REPLY => FromHost::EarlyReply { id, payload: payload(kind, body)? },
+        kind::EARLY_REPLY => FromHost::EarlyReply { id, message: message(kind, body, form)? },
         kind::LOG => {
             let level = body.try_get_u8().map_err(short)?;
             let level = parse_level(level).ok_or(Breach::Body { kind, what: "its level is above 4" })?;
@@ -329,9 +344,9 @@ struct Find<'a> {
     query: &'a serde_json::value::RawValue,
 }
 
-fn parse_status(kind: u8, status: u8, mut body: Bytes) -> Result<Status, Breach> {
+fn parse_status(kind: u8, status: u8, mut body: Bytes, form: PayloadForm) -> Result<Status, Breach> {
     Ok(match status {
-        0 => Status::Message(payload(kind, body)?),
+        0 => Status::Message(message(kind, body, form)?),
         1 => Status::Nothing,
         2 => Status::Error(text(&body)),
         3 => Status::Cancelled,
@@ -354,8 +369,13 @@ fn parse_level(level: u8) -> Option<Level> {
     })
 }
 
-fn payload(kind: u8, body: Bytes) -> Result<Payload, Breach> {
-    Payload::parse(body).map_err(|source| Breach::Message { kind, source })
+fn message(kind: u8, body: Bytes, form: PayloadForm) -> Result<Message, Breach> {
+    match form {
+        PayloadForm::Json => Ok(Message::Json(body)),
+        PayloadForm::Protobuf => {
+            Payload::parse(body).map(Message::Protobuf).map_err(|source| Breach::Message { kind, source })
+        }
+    }
 }
 
 fn json<'a, T: Deserialize<'a>>(kind: u8, body: &'a [u8]) -> Result<T, Breach> {
@@ -390,8 +410,8 @@ impl Outbox {
         self.frame(kind::HELLO, 0, &[&body]);
     }
 
-    /// DELIVER.
-    pub fn deliver(&mut self, id: u32, replied: bool, workflow: u16, request: &str, payload: &Payload) {
+    /// DELIVER. `message` is an encoded `google.protobuf.Any`, or JSON.
+    pub fn deliver(&mut self, id: u32, replied: bool, workflow: u16, request: &str, message: &[u8]) {
         let request = &request.as_bytes()[..request.len().min(usize::from(u8::MAX))];
         let mut head = [0; 6];
         let mut fields = &mut head[..];
@@ -399,7 +419,7 @@ impl Outbox {
         fields.put_u16_le(workflow);
         fields.put_u8(u8::try_from(request.len()).unwrap_or(u8::MAX));
         fields.put_u16_le(0);
-        self.frame(kind::DELIVER, id, &[&head, request, payload.encoded()]);
+        self.frame(kind::DELIVER, id, &[&head, request, message]);
     }
 
     /// CANCEL.

@@ -6,16 +6,22 @@
 use super::{
     Node,
     effects::{self, Calls},
-    frame::{self, Breach, FromHost, Level, Outbox, Status},
+    frame::{self, Breach, FromHost, Level, Message, Outbox, Status},
     output::Gather,
-    window::{Unanswered, Window},
+    plain::{Misfit, Plain},
+    window::{self, Unanswered, Window},
 };
 use crate::{
-    flow::{Delivery, Handled, Host, Request, SeatId, now},
+    errors::chain,
+    flow::{Delivery, Handled, Host, Request, SeatId, Taken, now},
     logs::Record,
 };
-use bytes::BytesMut;
-use krt_model::outcome::HandlerResult;
+use bytes::{Bytes, BytesMut};
+use krt_model::{
+    message::Payload,
+    outcome::{Failure, HandlerResult},
+    version::PayloadForm,
+};
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
@@ -233,24 +239,29 @@ impl Link {
 }
 
 impl Host for Link {
-    fn deliver(&self, delivery: Delivery) -> Result<(), Delivery> {
+    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
+        let message = match self.message_for(&delivery.payload) {
+            Ok(message) => message,
+            Err(misfit) => {
+                self.refuse(delivery, &misfit);
+                return Ok(Taken::Done);
+            }
+        };
         let mut state = self.lock();
         if !state.open {
             return Err(delivery);
         }
         if delivery.request.left() {
-            drop(state);
-            self.freed();
-            return Ok(());
+            return Ok(Taken::Done);
         }
         let State { window, outbox, .. } = &mut *state;
         let request = &delivery.request;
         let workflow = u16::try_from(request.route.index).unwrap_or(u16::MAX);
-        outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &delivery.payload);
+        outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &message);
         window.push(delivery);
         drop(state);
         self.filled.notify_one();
-        Ok(())
+        Ok(Taken::InWork)
     }
 
     fn cancel(&self, request: &Request) {
@@ -269,6 +280,32 @@ impl Link {
             self.node.desk().freed(seat);
         }
     }
+
+    /// What the handler gets: the message as it is, or as JSON.
+    fn message_for(&self, payload: &Payload) -> Result<Bytes, Misfit> {
+        match self.node.run.payload {
+            PayloadForm::Protobuf => Ok(payload.encoded().clone()),
+            PayloadForm::Json => self.node.plain.to_json(payload).map(Bytes::from),
+        }
+    }
+
+    /// The message that a handler returned; `last` says whether it goes to the client.
+    fn message_from(&self, delivery: &Delivery, message: Message, last: bool) -> Result<Payload, Misfit> {
+        match message {
+            Message::Protobuf(payload) => Ok(payload),
+            Message::Json(text) if last => {
+                self.node.plain.to_answer(&text, &delivery.request.route.answer_type)
+            }
+            Message::Json(text) => Plain::to_struct(&text),
+        }
+    }
+
+    /// Fails a delivery whose message the handler cannot be given.
+    fn refuse(&self, delivery: Delivery, misfit: &Misfit) {
+        let at = now();
+        let result = HandlerResult::Error(chain(misfit));
+        self.node.flow.finish(delivery, result, Handled { start: at, end: at });
+    }
 }
 
 /// What the link's task keeps while it reads.
@@ -281,10 +318,15 @@ struct Inbox<'a> {
 
 impl Inbox<'_> {
     fn take_all(&mut self, buffer: &mut BytesMut) -> Result<(), Ended> {
-        while let Some(frame) = frame::take(buffer, self.link.node.hello.max_frame).map_err(Ended::Breach)? {
+        while let Some(frame) = self.next_frame(buffer)? {
             self.act(frame)?;
         }
         Ok(())
+    }
+
+    fn next_frame(&self, buffer: &mut BytesMut) -> Result<Option<FromHost>, Ended> {
+        let node = &self.link.node;
+        frame::take(buffer, node.hello.max_frame, node.run.payload).map_err(Ended::Breach)
     }
 
     fn act(&mut self, frame: FromHost) -> Result<(), Ended> {
@@ -294,18 +336,9 @@ impl Inbox<'_> {
             FromHost::Result { id, status, early_exit, start, end } => self
                 .result(id, status, early_exit, Handled { start, end })
                 .map_err(|_| Ended::Breach(Breach::UnknownDelivery { what: "RESULT", id })),
-            FromHost::EarlyReply { id, payload } => {
-                let state = self.link.lock();
-                let delivery = state.window.get(id);
-                match delivery {
-                    Ok(Some(delivery)) => {
-                        self.link.node.flow.reply_early(delivery, payload);
-                        Ok(())
-                    }
-                    Ok(None) => Ok(()),
-                    Err(_) => Err(Ended::Breach(Breach::UnknownDelivery { what: "EARLY_REPLY", id })),
-                }
-            }
+            FromHost::EarlyReply { id, message } => self
+                .early_reply(id, message)
+                .map_err(|_| Ended::Breach(Breach::UnknownDelivery { what: "EARLY_REPLY", id })),
             FromHost::Log { id, level, time, text } => {
                 self.log(id, level, time, text);
                 Ok(())
@@ -342,13 +375,23 @@ impl Inbox<'_> {
         Ok(())
     }
 
+    fn early_reply(&mut self, id: u32, message: Message) -> Result<(), window::Unknown> {
+        let state = self.link.lock();
+        let Some(delivery) = state.window.get(id)? else { return Ok(()) };
+        let node = &self.link.node;
+        let answer = self.link.message_from(delivery, message, true);
+        let failure = |misfit| Failure::Handler { node: node.name.clone(), error: chain(&misfit) };
+        node.flow.reply_early(delivery, answer.map_err(failure));
+        Ok(())
+    }
+
     fn result(
         &mut self,
         id: u32,
         status: Status,
         early_exit: bool,
         handled: Handled,
-    ) -> Result<(), super::window::Unknown> {
+    ) -> Result<(), window::Unknown> {
         let mut state = self.link.lock();
         let delivery = state.window.answered(id)?;
         state.answered += 1;
@@ -356,7 +399,13 @@ impl Inbox<'_> {
         self.link.freed();
         let Some(delivery) = delivery else { return Ok(()) };
         let result = match status {
-            Status::Message(payload) => HandlerResult::Message { payload, early_exit },
+            Status::Message(message) => {
+                let last = early_exit || delivery.is_last();
+                match self.link.message_from(&delivery, message, last) {
+                    Ok(payload) => HandlerResult::Message { payload, early_exit },
+                    Err(misfit) => HandlerResult::Error(chain(&misfit)),
+                }
+            }
             Status::Nothing => HandlerResult::Nothing { early_exit },
             Status::Error(error) => HandlerResult::Error(error),
             Status::Cancelled => HandlerResult::Cancelled,

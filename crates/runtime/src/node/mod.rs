@@ -4,6 +4,7 @@
 //! - [`process`]: one process.
 //! - [`link`]: the engine's end of the socket to one host.
 //! - [`window`]: what a host has been given and has not answered yet.
+//! - [`plain`]: plain data instead of messages, for nodes that want it.
 //! - [`frame`]: the node protocol's frames.
 //! - [`effects`]: measurements, documents, predictions.
 //! - [`output`]: what user code prints.
@@ -14,10 +15,12 @@ pub mod frame;
 mod host;
 mod link;
 mod output;
+mod plain;
 mod process;
 mod supervisor;
 mod window;
 
+pub use plain::Plain;
 pub use process::{Launch, Lifeline};
 pub use supervisor::{Nodes, StartError};
 
@@ -40,6 +43,8 @@ pub struct Node {
     pub run: RunOptions,
     /// What is started.
     pub launch: Launch,
+    /// Makes plain data of messages.
+    pub plain: Plain,
     /// What each host is told first.
     pub hello: frame::Hello,
     /// Where deliveries come from and go to.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import AnswerError, AnswerTooLargeError
@@ -9,14 +10,10 @@ from .errors import AnswerError, AnswerTooLargeError
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-    from ._frames import Hello
-
 _TYPE_URL = b"\x0a"
 _VALUE = b"\x12"
 _PREFIX = "type.googleapis.com/"
 _ANY = "google.protobuf.Any"
-_LONGEST_BEGIN = 1024
-"""Bytes of a frame that are left for what stands around a message."""
 
 
 class Packer:
@@ -28,11 +25,6 @@ class Packer:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._begins: dict[type[Message], bytes] = {}
-
-    @classmethod
-    def within(cls, hello: Hello) -> Packer:
-        """Keeps to the engine's limits."""
-        return cls(min(hello.max_message, hello.max_frame - _LONGEST_BEGIN))
 
     def pack(self, message: Any) -> tuple[bytes, bytes]:
         """Returns what stands before the message's own bytes, and those."""
@@ -63,8 +55,14 @@ def _full_name(message: Any) -> str:
     kind = type(message)
     raise AnswerError(
         f"a protobuf message was expected, not {message!r:.80} of type `{kind.__module__}."
-        f"{kind.__qualname__}`; hint: build a message of the `.proto` and return that"
+        f"{kind.__qualname__}`; hint: {_hint(message)}"
     )
+
+
+def _hint(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "give the node `payload: json` in krt.yml to work with plain data"
+    return "build a message of the `.proto` and return that"
 
 
 def varint(number: int) -> bytes:

@@ -18,6 +18,7 @@ from .errors import EarlyReplyError, Error
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Mapping
 
     from google.protobuf.message import Message
 
@@ -76,7 +77,7 @@ class Context:
         except KeyError:
             raise AttributeError(self._nothing(key)) from None
 
-    async def early_reply(self, response: Message) -> None:
+    async def early_reply(self, response: Message | Mapping[str, Any]) -> None:
         """Answers the client now; the workflow goes on with what `handler` returns.
 
         Raises `EarlyReplyError` if the client was answered before, and in `init`.
@@ -87,7 +88,7 @@ class Context:
         self._effects.reply(response)
         delivery.replied = True
 
-    async def reply(self, response: Message) -> None:
+    async def reply(self, response: Message | Mapping[str, Any]) -> None:
         """Does what `early_reply` does, under its old name."""
         await self.early_reply(response)
 

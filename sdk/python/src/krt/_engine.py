@@ -6,9 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from . import _frames
-from ._answers import Packer
 from ._calls import CallFailed
 from ._delivery import current
+from ._forms import form_of
 
 if TYPE_CHECKING:
     from ._calls import Calls
@@ -23,7 +23,7 @@ class Engine:
     def __init__(self, hello: Hello, link: Link, calls: Calls) -> None:
         self._link = link
         self._calls = calls
-        self._pack = Packer.within(hello).pack
+        self._pack = form_of(hello).pack
         self._most = hello.max_frame
         self._most_other = min(hello.max_frame, _frames.MAX_OTHER)
 

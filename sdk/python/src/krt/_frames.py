@@ -87,12 +87,14 @@ class Hello(NamedTuple):
     max_message: int
     log_level: str
     descriptors: str
+    payload: str = "protobuf"
 
     @classmethod
     def parse(cls, body: bytes) -> Hello:
         """Reads the body; fields that are not known are passed over."""
         try:
             fields = json.loads(body)
+            fields = {**cls._field_defaults, **fields}
             return cls(**{name: _NUMBERS.get(name, str)(fields[name]) for name in cls._fields})
         except KeyError as missing:
             raise Breach(f"HELLO has no field {missing}") from None

@@ -15,9 +15,9 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _frames
-from ._answers import Packer
 from ._delivery import Delivery, current
 from ._exit import leave_for_breach
+from ._forms import form_of
 from ._frames import Breach
 from ._link import fit
 from ._user_code import describe, trace
@@ -39,8 +39,6 @@ class Host:
     """Handles what the engine delivers."""
 
     def __init__(self, wires: Wires, hello: Hello, loop: asyncio.AbstractEventLoop) -> None:
-        from google.protobuf.any_pb2 import Any as AnyMessage
-
         self.stopping = False
         """Whether nothing new comes: the engine said so, or is gone."""
         self.starting: asyncio.Task[Any] | None = None
@@ -48,8 +46,7 @@ class Host:
         sock, self._reader, self._link, self._streams, calls = wires
         self._concurrency = hello.concurrency
         self._longest_error = min(hello.max_frame, _frames.MAX_LOG) - _frames.RESULT_OVERHEAD
-        self._read_any = AnyMessage.FromString
-        self._pack = Packer.within(hello).pack
+        self._read_data, self._pack = form_of(hello)
         self._inbox: deque[tuple[int, Body]] = deque()
         """The ids and bodies of deliveries that have not begun."""
         self._working: dict[int, Delivery] = {}
@@ -122,7 +119,7 @@ class Host:
         """Takes a DELIVER apart."""
         try:
             replied, payload = _frames.parse_deliver(body)
-            data = self._read_any(payload)
+            data = self._read_data(payload)
         except Exception as error:
             leave_for_breach(f"DELIVER {number} does not parse: {error}")
         self._working[number] = delivery = Delivery(number, replied)

@@ -15,6 +15,7 @@ from . import _exit, _frames, _lifeline, _pb2, _user_code
 from ._calls import Calls
 from ._context import Context, Identity
 from ._engine import Engine
+from ._forms import JSON
 from ._frames import Breach, Hello
 from ._link import Link, fit
 from ._output import Streams, install_logging
@@ -105,7 +106,8 @@ def _prepare(wires: Wires, hello: Hello) -> tuple[Context, Init | None, Function
     """Loads the user's code; if that fails, says why and ends the process."""
     logger = install_logging(wires.link, hello.node, hello.log_level)
     try:
-        _require_protobuf()
+        if hello.payload != JSON:
+            _require_protobuf()
         _pb2.install(hello.descriptors)
         identity = Identity(hello.node, hello.version, hello.version_id, hello.base_path)
         context = Context(identity, logger, Engine(hello, wires.link, wires.calls))

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Callable
@@ -31,6 +32,7 @@ from ._calls import CallFailed
 from ._context import Context, Identity
 from ._delivery import Delivery, current
 from ._effects import Measurement
+from ._plain import PlainPacker
 from ._user_code import is_async
 
 __all__ = ["FakeContext", "Log", "run"]
@@ -53,8 +55,9 @@ class _Kept:
 
     documents: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
-    replies: list[Message] = field(default_factory=list)
+    replies: list[Any] = field(default_factory=list)
     failure: str | None = None
+    pack: Callable[[Any], Any] = Packer(_UNLIMITED).pack
 
     async def save(self, collection: str, document: bytes) -> None:
         self._fail()
@@ -71,7 +74,7 @@ class _Kept:
         self.measurements.append(measurement)
 
     def reply(self, response: Any) -> None:
-        Packer(_UNLIMITED).pack(response)
+        self.pack(response)
         self.replies.append(response)
 
     def _fail(self) -> None:
@@ -129,7 +132,7 @@ class FakeContext(Context):
         return self.saved(_contract.PREDICTIONS)
 
     @property
-    def replies(self) -> list[Message]:
+    def replies(self) -> list[Any]:
         """What the client was answered early."""
         return self._kept.replies
 
@@ -164,46 +167,51 @@ class FakeContext(Context):
 
 def run(
     handler: Callable[[Any, Any], Any],
-    message: Message,
+    message: Message | Mapping[str, Any],
     *,
     init: Callable[[Any], Any] | None = None,
     context: FakeContext | None = None,
 ) -> Any:
     """Calls `init`, if one is given, and `handler` with a message, and returns the answer.
 
-    What the handler raises is raised. Raises `krt.errors.AnswerError` if the answer is neither a
-    message nor `None`.
+    A dict is for the handler of a node with `payload: json`, which then must return plain data.
+    What the handler raises is raised. Raises `krt.errors.AnswerError` if the answer is not what
+    the node may return.
     """
     return asyncio.run(_run(handler, message, init, context or FakeContext()))
 
 
 async def _run(
     handler: Callable[[Any, Any], Any],
-    message: Message,
+    message: Message | Mapping[str, Any],
     init: Callable[[Any], Any] | None,
     context: FakeContext,
 ) -> Any:
+    plain = not isinstance(message, Message)
+    context._kept.pack = (PlainPacker if plain else Packer)(_UNLIMITED).pack
     if init is not None:
         pending = init(context)
         if inspect.isawaitable(pending):
             await pending
     with context._request():
-        answer = await _call(handler, context, _packed(message))
+        answer = await _call(handler, context, _data(message))
     if answer is not None:
-        Packer(_UNLIMITED).pack(answer)
+        context._kept.pack(answer)
     return answer
 
 
-async def _call(handler: Callable[[Any, Any], Any], context: FakeContext, data: AnyMessage) -> Any:
+async def _call(handler: Callable[[Any, Any], Any], context: FakeContext, data: Any) -> Any:
     if is_async(handler):
         return await handler(context, data)
     answer = await asyncio.to_thread(handler, context, data)
     return await answer if inspect.isawaitable(answer) else answer
 
 
-def _packed(message: Message) -> AnyMessage:
+def _data(message: Message | Mapping[str, Any]) -> Any:
     if isinstance(message, AnyMessage):
         return message
+    if not isinstance(message, Message):
+        return json.loads(b"".join(PlainPacker(_UNLIMITED).pack(message)))
     packed = AnyMessage()
     packed.Pack(message)
     return packed

@@ -10,7 +10,7 @@ fn frame(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
 }
 
 fn take_one(bytes: &[u8]) -> Result<Option<FromHost>, Breach> {
-    take(&mut BytesMut::from(bytes), LIMIT)
+    take(&mut BytesMut::from(bytes), LIMIT, PayloadForm::Protobuf)
 }
 
 fn result_body(status: u8, rest: &[u8]) -> Vec<u8> {
@@ -67,7 +67,7 @@ fn a_frame_is_taken_when_it_is_whole() {
     let mut buffer = BytesMut::new();
     for (index, &byte) in whole.iter().enumerate() {
         buffer.put_u8(byte);
-        let taken = take(&mut buffer, LIMIT).unwrap();
+        let taken = take(&mut buffer, LIMIT, PayloadForm::Protobuf).unwrap();
         assert_eq!(taken.is_some(), index + 1 == whole.len(), "byte {index}");
     }
     assert!(buffer.is_empty());
@@ -76,18 +76,19 @@ fn a_frame_is_taken_when_it_is_whole() {
 #[test]
 fn only_messages_may_be_large() {
     let log = [&[1, 0, 0, 0, 0, 0, 0, 0, 0][..], &vec![b'x'; MAX_OTHER]].concat();
-    let error = take(&mut BytesMut::from(&*frame(kind::LOG, 0, &log)), usize::MAX).unwrap_err();
+    let error = take(&mut BytesMut::from(&*frame(kind::LOG, 0, &log)), usize::MAX, PayloadForm::Protobuf)
+        .unwrap_err();
     assert!(matches!(error, Breach::TooLarge { limit: MAX_OTHER, .. }), "{error}");
     let large = Payload::pack("a.B", &vec![7; 2 * MAX_OTHER]);
     let bytes = frame(kind::RESULT, 1, &result_body(0, large.encoded()));
-    assert!(matches!(take(&mut BytesMut::from(&*bytes), usize::MAX), Ok(Some(_))));
+    assert!(matches!(take(&mut BytesMut::from(&*bytes), usize::MAX, PayloadForm::Protobuf), Ok(Some(_))));
 }
 
 #[test]
 fn deliver_has_the_layout_of_the_protocol() {
     let payload = Payload::pack("t/a.B", b"v");
     let mut outbox = Outbox::default();
-    outbox.deliver(0x0102_0304, true, 7, "id", &payload);
+    outbox.deliver(0x0102_0304, true, 7, "id", payload.encoded());
     let body = [&[1, 7, 0, 2, 0, 0][..], b"id", payload.encoded()].concat();
     assert_eq!(outbox.pending(), frame(kind::DELIVER, 0x0102_0304, &body));
 }
@@ -99,7 +100,7 @@ proptest! {
     fn any_bytes_are_frames_or_a_breach(bytes: Vec<u8>, kind in 60..75u8, body: Vec<u8>) {
         for stream in [bytes.clone(), frame(kind, 1, &body), [frame(kind, 1, &body), bytes.clone()].concat()] {
             let mut buffer = BytesMut::from(&*stream);
-            while let Ok(Some(_)) = take(&mut buffer, LIMIT) {}
+            while let Ok(Some(_)) = take(&mut buffer, LIMIT, PayloadForm::Protobuf) {}
             prop_assert!(buffer.capacity() <= stream.len() + 2 * (LIMIT + HEADER));
         }
     }
@@ -113,7 +114,7 @@ proptest! {
         let mut read = Vec::new();
         for piece in stream.chunks(cut) {
             buffer.extend_from_slice(piece);
-            while let Some(FromHost::Broken(text)) = take(&mut buffer, LIMIT).unwrap() {
+            while let Some(FromHost::Broken(text)) = take(&mut buffer, LIMIT, PayloadForm::Protobuf).unwrap() {
                 read.push(text);
             }
         }
