@@ -40,7 +40,7 @@ pub(crate) fn print_note(message: &str) {
 }
 
 /// An error with its causes, each once, even where a cause is already part of what it caused.
-fn chain(error: &anyhow::Error) -> String {
+pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let cause = cause.to_string();
@@ -60,15 +60,12 @@ pub(crate) fn print_report(report: &Report, path: &Path) {
     }
 }
 
-/// An error of a package, its report rendered.
+/// An error of a package, its report printed.
 pub(crate) fn package_error(error: krt_package::Error, path: &Path) -> anyhow::Error {
-    match &error {
-        krt_package::Error::Invalid { report, .. } => {
-            print_report(report, path);
-            anyhow::Error::new(error)
-        }
-        _ => anyhow::Error::new(error),
+    if let krt_package::Error::Invalid { report, .. } = &error {
+        print_report(report, path);
     }
+    error.into()
 }
 
 /// How a report on the package at `path` is shown.

@@ -86,6 +86,18 @@ impl Problem {
     }
 }
 
+/// On one line: `krt.yml:4:11: what is wrong; hint: what to do`.
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(Location { line, column, .. }) = self.location {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; hint: {hint}"))
+    }
+}
+
 /// A file's text, to find lines and columns in.
 #[derive(Debug, Clone)]
 pub struct Source {

@@ -2,10 +2,10 @@
 
 use crate::{
     exit,
-    service::{End, Service, ServiceArgs, bind, block_on, signals, watch::Watch},
-    terminal,
+    service::{End, Service, ServiceArgs, bind, block_on, signals, telling, watch::Watch},
 };
 use clap::Args;
+use krt_runtime::logs::Logs;
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 
@@ -42,18 +42,23 @@ pub(crate) fn execute(args: RunArgs) -> anyhow::Result<ExitCode> {
     block_on(async move {
         let stop = signals::stop()?;
         let logs = args.service.logs()?;
-        let listener = bind(args.listen)?;
-        let ran = if args.watch {
-            run_watched(&args, &logs, &listener, &stop).await
-        } else {
-            run_once(&args, &logs, &listener, &stop).await
-        };
+        let ran = serve(&args, &logs, &stop).await;
+        if let Err(error) = &ran {
+            telling::error(error, &logs);
+        }
         logs.flush();
-        ran.map(|()| exit::SUCCESS)
+        Ok(if ran.is_ok() { exit::SUCCESS } else { exit::FAILURE })
     })
 }
 
-type Logs = krt_runtime::logs::Logs;
+async fn serve(args: &RunArgs, logs: &Logs, stop: &CancellationToken) -> anyhow::Result<()> {
+    let listener = bind(args.listen)?;
+    if args.watch {
+        run_watched(args, logs, &listener, stop).await
+    } else {
+        run_once(args, logs, &listener, stop).await
+    }
+}
 
 async fn run_once(
     args: &RunArgs,
@@ -89,8 +94,7 @@ async fn run_watched(
             Ok(End::Stopped) => return Ok(()),
             Ok(End::PackageChanged) => tracing::info!("the package changed: starting anew"),
             Err(error) => {
-                logs.flush();
-                terminal::print_error(&error);
+                telling::error(&error, logs);
                 tracing::info!("waiting for the package to change");
                 tokio::select! {
                     _ = watch.next() => {}

@@ -3,7 +3,7 @@
 use super::ServiceArgs;
 use crate::terminal;
 use anyhow::Context as _;
-use krt_environment::{Environments, NodeSource};
+use krt_environment::{Environments, Interpreter, NodeSource};
 use krt_model::{
     name::VariableName,
     version::{Node, Version},
@@ -18,6 +18,15 @@ use std::{
 /// The file of the Python SDK that is run as a host.
 const HOST: &str = "krt/__main__.py";
 
+/// What would let the user's other packages into an environment that was made for a node.
+const PYTHON_PATHS: [&str; 2] = ["PYTHONPATH", "PYTHONHOME"];
+
+/// A Python node's interpreter and the host's file.
+struct Python {
+    interpreter: Interpreter,
+    host: PathBuf,
+}
+
 /// How each node is started, in the package's order. Makes environments that are missing.
 pub(super) async fn prepare(
     args: &ServiceArgs,
@@ -27,25 +36,26 @@ pub(super) async fn prepare(
     let pythons = pythons(args, package).await?;
     let launch = |node: &Node| {
         let src = package.root.join(&node.src);
-        let (program, arguments) = match pythons.get(node.name.as_str()) {
-            Some((python, host)) => (python.clone(), vec![host.clone()]),
-            None => (src.clone(), Vec::new()),
+        let (program, arguments, hidden) = match pythons.get(node.name.as_str()) {
+            Some(Python { interpreter, host }) => {
+                let hidden = interpreter.environment.iter().flat_map(|_| PYTHON_PATHS).collect();
+                (interpreter.python.clone(), vec![host.clone()], hidden)
+            }
+            None => (src.clone(), Vec::new(), Vec::new()),
         };
         Launch {
             program,
             arguments,
             environment: environment(&package.version, node, &package.root, &src, values),
+            hidden,
             folder: package.root.clone(),
         }
     };
     Ok(package.version.nodes.iter().map(launch).collect())
 }
 
-/// The interpreter and the host's file of each Python node.
-async fn pythons(
-    args: &ServiceArgs,
-    package: &Package,
-) -> anyhow::Result<BTreeMap<String, (PathBuf, PathBuf)>> {
+/// What each Python node runs in, by its name.
+async fn pythons(args: &ServiceArgs, package: &Package) -> anyhow::Result<BTreeMap<String, Python>> {
     let is_python = |node: &&Node| Path::new(&node.src).extension().is_some_and(|ending| ending == "py");
     let source = |node: &Node| NodeSource { name: node.name.to_string(), src: PathBuf::from(&node.src) };
     let sources: Vec<_> = package.version.nodes.iter().filter(is_python).map(source).collect();
@@ -62,7 +72,8 @@ async fn pythons(
     let show = |event| progress.show(event);
     let interpreters = environments.prepare(&sources, &package.root, &show).await?;
     let named = sources.into_iter().map(|source| source.name);
-    Ok(named.zip(interpreters.into_iter().map(|interpreter| (interpreter.python, host.clone()))).collect())
+    let pythons = interpreters.into_iter().map(|interpreter| Python { interpreter, host: host.clone() });
+    Ok(named.zip(pythons).collect())
 }
 
 /// Where environments and the SDK are kept.

@@ -4,17 +4,18 @@
 //! - [`configuration`]: values that come from outside the package.
 //! - [`launch`]: how each node's process is started, in which environment.
 //! - [`signals`]: Ctrl-C and SIGTERM.
+//! - [`telling`]: how it says what went wrong.
 //! - [`watch`]: files that change.
 
 mod arguments;
 mod configuration;
 mod launch;
 pub(crate) mod signals;
+pub(crate) mod telling;
 pub(crate) mod watch;
 
 pub(crate) use arguments::{ServiceArgs, seconds};
 
-use crate::terminal;
 use anyhow::Context as _;
 use krt_package::Package;
 use krt_runtime::{Server, logs::Logs, node::Lifeline};
@@ -52,7 +53,7 @@ impl Service {
         data: &Path,
         logs: &Logs,
     ) -> anyhow::Result<Self> {
-        let package = load(path)?;
+        let package = load(path, logs)?;
         let values = args.configuration.values(&package.version)?;
         let (store, writer) = Store::open(data, &args.store_options())?;
         logs.keep(store.clone(), &package.version.name);
@@ -113,9 +114,13 @@ async fn restart_changed(watch: Option<&mut Watch>, package: &Package, restart: 
     }
 }
 
-fn load(path: &Path) -> anyhow::Result<Arc<Package>> {
-    let package = krt_package::load(path).map_err(|error| terminal::package_error(error, path))?;
-    terminal::print_report(&package.warnings, path);
+fn load(path: &Path, logs: &Logs) -> anyhow::Result<Arc<Package>> {
+    let package = krt_package::load(path).inspect_err(|error| {
+        if let krt_package::Error::Invalid { report, .. } = error {
+            telling::report(report, path, logs);
+        }
+    })?;
+    telling::report(&package.warnings, path, logs);
     Ok(Arc::new(package))
 }
 

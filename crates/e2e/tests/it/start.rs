@@ -19,12 +19,12 @@ fn free_address() -> SocketAddr {
 async fn nodes_that_fail_are_all_named_with_their_tracebacks() {
     let ended = Krt::run("broken").end().await;
     assert_eq!(ended.code, Some(1));
-    let error = ended.lines.plain();
+    let error = ended.lines.last_words();
     let root = packages().join("broken").canonicalize().unwrap();
     let file = |node: &str| root.join(format!("src/{node}/main.py")).display().to_string();
     let bare = file("bare");
     let parts = [
-        "error: node 'importer' does not start: Traceback (most recent call last):",
+        "node 'importer' does not start: Traceback (most recent call last):",
         &format!("File \"{}\", line 1, in <module>", file("importer")),
         "ModuleNotFoundError: No module named 'no_such_module'",
         "node 'starter' does not start: Traceback (most recent call last):",
@@ -81,19 +81,35 @@ async fn a_port_in_use_is_told_at_once() {
     let ended = Krt::run("statuses").listen(address).end().await;
     assert_eq!(ended.code, Some(1));
     let error = format!(
-        "error: cannot listen on {address}: Address already in use (os error 98); hint: something listens there \
+        "cannot listen on {address}: Address already in use (os error 98); hint: something listens there \
          already, choose another with --listen, or 127.0.0.1:0 for a free one"
     );
-    assert_eq!(ended.lines.text(), error);
+    assert_eq!(ended.lines.last_words(), error);
+    assert_eq!(ended.lines.plain(), "");
 }
 
 #[tokio::test]
 async fn missing_configuration_is_told_in_full() {
     let ended = Krt::run("secret").flag("--set", "PLAIN=1").end().await;
     assert_eq!(ended.code, Some(1));
-    let error = "error: the configuration is not complete; hint: give a value with\n  --set API_KEY=VALUE\n  \
+    let error = "the configuration is not complete; hint: give a value with\n  --set API_KEY=VALUE\n  \
                  --set-file CERTIFICATE=PATH";
-    assert_eq!(ended.lines.text(), error);
+    assert_eq!(ended.lines.last_words(), error);
+    assert_eq!(ended.lines.plain(), "");
+}
+
+#[tokio::test]
+async fn the_user_s_python_path_does_not_reach_an_environment_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&packages().join("stale"), folder.path());
+    fs::write(folder.path().join("requirements.txt"), "protobuf\n").unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::create_dir(outside.path().join("google")).unwrap();
+    fs::write(outside.path().join("google/__init__.py"), "raise ImportError('from outside')").unwrap();
+    let service =
+        Krt::run_at(folder.path()).env("PYTHONPATH", outside.path().to_str().unwrap()).start().await;
+    service.call("Run", json!({ "text": "a" })).await.unwrap();
+    service.stop().await;
 }
 
 #[tokio::test]

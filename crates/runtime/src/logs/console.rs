@@ -31,6 +31,7 @@ pub enum Format {
 /// Writes records in a thread of its own, so that a slow terminal slows nobody.
 #[derive(Debug, Clone)]
 pub struct Console {
+    pub(super) format: Format,
     lines: SyncSender<Line>,
     dropped: Arc<AtomicU64>,
 }
@@ -51,7 +52,7 @@ impl Console {
         let dropped = Arc::new(AtomicU64::new(0));
         let writer = Writer { format, out, dropped: Arc::clone(&dropped) };
         thread::Builder::new().name("krt-console".to_owned()).spawn(move || writer.run(&waiting))?;
-        Ok(Self { lines, dropped })
+        Ok(Self { format, lines, dropped })
     }
 
     pub(super) fn write(&self, version: Option<&Arc<str>>, record: Record) {

@@ -106,6 +106,11 @@ impl Logs {
         self.0.level
     }
 
+    /// How records look on the console.
+    pub fn format(&self) -> Format {
+        self.0.console.format
+    }
+
     /// Keeps records of a version in a store from now on.
     pub fn keep(&self, store: Store, version: &Name) {
         // A second call comes with the same store: a reload of the same package.

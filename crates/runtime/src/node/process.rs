@@ -34,6 +34,8 @@ pub struct Launch {
     pub arguments: Vec<PathBuf>,
     /// Environment variables beside those that the engine itself has.
     pub environment: Vec<(String, String)>,
+    /// Variables of the engine's that it does not see.
+    pub hidden: Vec<&'static str>,
     /// Where it runs: the package's root.
     pub folder: PathBuf,
 }
@@ -79,7 +81,11 @@ impl Process {
     pub(super) fn start(node: &Node, lifeline: &Lifeline) -> io::Result<(Self, UnixStream)> {
         let (ours, theirs) = pair()?;
         let launch = &node.launch;
-        let child = Command::new(&launch.program)
+        let mut command = Command::new(&launch.program);
+        for name in &launch.hidden {
+            command.env_remove(name);
+        }
+        let child = command
             .args(&launch.arguments)
             .envs(ALLOCATOR.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()))
             .envs(launch.environment.iter().map(|(name, value)| (name, value)))

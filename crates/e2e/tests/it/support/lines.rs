@@ -62,6 +62,11 @@ impl Lines {
         plain.join("\n")
     }
 
+    /// The text of the last record: why `krt` ended, if it ended badly.
+    pub(crate) fn last_words(&self) -> String {
+        self.records().pop().map(|record| record.message).unwrap_or_default()
+    }
+
     /// Waits for a record; `None` when the output ends without it.
     pub(crate) async fn find(&self, fits: impl Fn(&Record) -> bool) -> Option<Record> {
         let mut lines = self.0.clone();
