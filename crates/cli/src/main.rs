@@ -6,6 +6,7 @@
 //! - [`service`]: from a package to a running server; `run` and `call --package` share it.
 //! - [`output`]: results, on standard output.
 //! - [`terminal`]: what is shown to the person at the terminal.
+//! - [`values`]: how the values of flags are written.
 
 mod args;
 mod client;
@@ -14,6 +15,7 @@ mod exit;
 mod output;
 mod service;
 mod terminal;
+mod values;
 
 use clap::Parser as _;
 use std::process::ExitCode;

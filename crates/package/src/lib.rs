@@ -9,6 +9,7 @@
 //! - [`schema`]: the package's `.proto` files, compiled.
 //! - [`archive`]: `.krt` files: packing, and unpacking what may be hostile.
 //! - [`config`]: the values that come from outside.
+//! - [`suggest`]: which known word an unknown one may be.
 //! - [`problem`]: what is wrong, where, and what to do; [`render`] shows it.
 //!
 //! Nothing here runs user code, opens a socket or needs an async runtime.
@@ -16,13 +17,15 @@
 pub mod archive;
 mod check;
 pub mod config;
+#[cfg(test)]
+mod fixture;
 mod load;
 pub mod manifest;
 pub mod problem;
 pub mod render;
 mod root;
 pub mod schema;
-mod suggest;
+pub mod suggest;
 mod yaml;
 
 pub use check::Target;

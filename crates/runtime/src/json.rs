@@ -36,6 +36,11 @@ pub enum Error {
 
 /// Encodes the message that a JSON text says.
 pub fn parse(kind: &MessageDescriptor, text: &[u8]) -> Result<Bytes, Error> {
+    read(kind, text).map(|message| message.encode_to_vec().into())
+}
+
+/// Builds the message that a JSON text says.
+pub fn read(kind: &MessageDescriptor, text: &[u8]) -> Result<DynamicMessage, Error> {
     let mut json = serde_json::Deserializer::from_slice(text);
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
@@ -43,7 +48,7 @@ pub fn parse(kind: &MessageDescriptor, text: &[u8]) -> Result<Bytes, Error> {
     let failed = |source, at| Error::Parse { name: kind.full_name().to_owned(), at, source };
     let message = message.map_err(|source| failed(source, track.path().to_string()))?;
     json.end().map_err(|source| failed(source, String::new()))?;
-    Ok(message.encode_to_vec().into())
+    Ok(message)
 }
 
 /// Writes an encoded message as JSON.

@@ -3,22 +3,27 @@
 use std::{fmt, net::SocketAddr, str::FromStr};
 use tonic::{codegen::http::uri::Authority, transport::Uri};
 
-/// A host and a port, as in `127.0.0.1:9000` or `http://localhost:9000`.
+/// A host and a port, as in `127.0.0.1:9000`, `http://localhost:9000` or `https://krt.example:443`.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Address(Authority);
+pub(crate) struct Address {
+    authority: Authority,
+    tls: bool,
+}
 
 /// Why a text is not an address.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Error {
-    #[error("expected HOST:PORT, such as 127.0.0.1:9000 or http://localhost:9000")]
-    Form,
-    #[error("connections with TLS are not supported; hint: use http://")]
-    Tls,
-}
+#[error("expected HOST:PORT, such as 127.0.0.1:9000, http://localhost:9000 or https://krt.example:443")]
+pub(crate) struct Error;
 
 impl Address {
+    /// Whether the server is spoken to by TLS.
+    pub(crate) fn tls(&self) -> bool {
+        self.tls
+    }
+
     pub(super) fn uri(&self) -> Uri {
-        let uri = Uri::builder().scheme("http").authority(self.0.clone()).path_and_query("/").build();
+        let scheme = if self.tls { "https" } else { "http" };
+        let uri = Uri::builder().scheme(scheme).authority(self.authority.clone()).path_and_query("/").build();
         uri.expect("an authority makes a URI")
     }
 }
@@ -27,26 +32,27 @@ impl FromStr for Address {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        if text.starts_with("https://") {
-            return Err(Error::Tls);
-        }
-        let text = text.strip_prefix("http://").unwrap_or(text);
-        let text = text.strip_suffix('/').unwrap_or(text);
-        let authority: Authority = text.parse().map_err(|_| Error::Form)?;
+        let (tls, rest) = match text.strip_prefix("https://") {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix("http://").unwrap_or(text)),
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let authority: Authority = rest.parse().map_err(|_| Error)?;
         let whole = authority.port_u16().is_some() && !authority.host().is_empty();
-        if whole && !text.contains('@') { Ok(Self(authority)) } else { Err(Error::Form) }
+        if whole && !rest.contains('@') { Ok(Self { authority, tls }) } else { Err(Error) }
     }
 }
 
 impl From<SocketAddr> for Address {
     fn from(address: SocketAddr) -> Self {
-        Self(address.to_string().parse().expect("a socket's address is an authority"))
+        let authority = address.to_string().parse().expect("a socket's address is an authority");
+        Self { authority, tls: false }
     }
 }
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        fmt::Display::fmt(&self.authority, f)
     }
 }
 
@@ -61,14 +67,25 @@ mod tests {
             ("http://localhost:80/", "http://localhost:80/"),
             ("[::1]:9000", "http://[::1]:9000/"),
             ("a.example:1", "http://a.example:1/"),
+            ("https://a.example:443", "https://a.example:443/"),
         ] {
             let address: Address = text.parse().unwrap();
             assert_eq!(address.uri().to_string(), expected, "{text}");
         }
-        for bad in ["", "localhost", ":9000", "host:", "host:99999", "host:1/path", "http://", "me@host:1"] {
-            assert_eq!(bad.parse::<Address>(), Err(Error::Form), "{bad}");
+        for bad in [
+            "",
+            "localhost",
+            ":9000",
+            "host:",
+            "host:99999",
+            "host:1/path",
+            "http://",
+            "https://",
+            "ftp://host:1",
+            "me@host:1",
+        ] {
+            assert_eq!(bad.parse::<Address>(), Err(Error), "{bad}");
         }
-        assert_eq!("https://host:1".parse::<Address>(), Err(Error::Tls));
     }
 
     #[test]

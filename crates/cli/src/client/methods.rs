@@ -1,11 +1,10 @@
 //! Which method a name means.
 
+use krt_package::suggest;
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
 /// So many methods can be read through in a hint.
 const FEW: usize = 8;
-/// How alike two names must be, from 0 to 1, for one to be offered for the other.
-const ALIKE: f64 = 0.6;
 
 /// The methods of a server.
 #[derive(Debug)]
@@ -81,18 +80,9 @@ impl Methods {
 
     /// The method with nearly the same name, written as the name was.
     fn nearest(&self, wanted: &Wanted<'_>) -> Option<String> {
-        let text = wanted.written().to_lowercase();
-        let spellings = self.own().flat_map(|method| wanted.spellings(method));
-        spellings
-            .map(|spelling| (likeness(&text, &spelling), spelling))
-            .filter(|(score, _)| *score >= ALIKE)
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, spelling)| spelling)
+        let spellings: Vec<_> = self.own().flat_map(|method| wanted.spellings(method)).collect();
+        suggest::nearest(&wanted.written(), spellings.iter().map(String::as_str)).map(str::to_owned)
     }
-}
-
-fn likeness(lower: &str, spelling: &str) -> f64 {
-    strsim::normalized_damerau_levenshtein(lower, &spelling.to_lowercase())
 }
 
 /// Whether a service is part of gRPC itself: health.
@@ -222,7 +212,7 @@ mod tests {
             ),
             ("Zebra", format!("there is no method `Zebra`\nhint: there is {own}")),
             ("", format!("there is no method ``\nhint: there is {own}")),
-            ("point/Price", "there is no method `point/Price`\nhint: did you mean `Entrypoint/Price`?".to_owned()),
+            ("Entrypint/Price", "there is no method `Entrypint/Price`\nhint: did you mean `Entrypoint/Price`?".to_owned()),
             (
                 "Price",
                 "`Price` may be `shop.v1.Entrypoint/Price` or `shop.v1.Admin/Price`\n\

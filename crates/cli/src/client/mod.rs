@@ -2,6 +2,7 @@
 //!
 //! - [`address`]: where the server is.
 //! - [`header`]: what is sent beside each request.
+//! - [`trust`]: whose certificates are believed.
 //! - [`reflection`]: what the server says of its methods.
 //! - [`methods`]: which of them a name means.
 //! - [`codec`]: messages whose types are known at run time only.
@@ -15,12 +16,14 @@ mod header;
 mod methods;
 mod reflection;
 mod status;
+mod trust;
 
 pub(crate) use address::Address;
 pub(crate) use example::example;
 pub(crate) use header::Header;
 pub(crate) use methods::{Methods, title};
 pub(crate) use status::tell;
+pub(crate) use trust::Trust;
 
 use anyhow::Context as _;
 use codec::DynamicCodec;
@@ -47,11 +50,18 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects. `headers` are sent with each request.
-    pub(crate) async fn connect(address: Address, headers: Vec<Header>) -> anyhow::Result<Self> {
-        let endpoint = Endpoint::from(address.uri())
+    pub(crate) async fn connect(
+        address: Address,
+        trust: &Trust,
+        headers: Vec<Header>,
+    ) -> anyhow::Result<Self> {
+        let mut endpoint = Endpoint::from(address.uri())
             .connect_timeout(PATIENCE)
             .tcp_nodelay(true)
             .user_agent(concat!("krt/", env!("CARGO_PKG_VERSION")))?;
+        if address.tls() {
+            endpoint = endpoint.tls_config(trust.config()?)?;
+        }
         let channel = endpoint.connect().await.map_err(|error| cannot_connect(&address, &error.into()))?;
         let grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
         Ok(Self { grpc, address, headers })
@@ -107,8 +117,10 @@ impl Client {
 
 fn cannot_connect(address: &Address, error: &anyhow::Error) -> anyhow::Error {
     let cause = error.root_cause();
-    anyhow::anyhow!(
-        "cannot connect to {address}: {cause}\n\
-         hint: is `krt run` running? --address names another server, --package starts one for this call"
-    )
+    let hint = if address.tls() {
+        "--cacert names the certificates of an authority of your own; without TLS it is http://"
+    } else {
+        "is `krt run` running? --address names another server, --package starts one for this call"
+    };
+    anyhow::anyhow!("cannot connect to {address}: {cause}\nhint: {hint}")
 }

@@ -1,7 +1,10 @@
 //! The flags that say how a package runs.
 
 use super::configuration::Configuration;
-use crate::terminal;
+use crate::{
+    terminal,
+    values::{message_size, seconds, size},
+};
 use clap::{Args, ValueEnum};
 use krt_environment::PythonChoice;
 use krt_runtime::{
@@ -131,65 +134,5 @@ impl ServiceArgs {
         let age = Duration::from_secs(u64::from(self.keep_days) * 24 * 3600);
         let retention = krt_store::Retention { age: Some(age), size: Some(self.keep_size as u64) };
         krt_store::Options { retention, ..krt_store::Options::default() }
-    }
-}
-
-/// Parses seconds, such as `30` or `0.5`.
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let number = text
-        .strip_suffix('s')
-        .unwrap_or(text)
-        .parse::<f64>()
-        .map_err(|_| "expected seconds, such as 30 or 0.5")?;
-    let seconds = Duration::try_from_secs_f64(number).map_err(|_| "expected seconds above 0")?;
-    let sane = Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 3600);
-    if sane.contains(&seconds) { Ok(seconds) } else { Err("expected 0.001 seconds to a year".to_owned()) }
-}
-
-/// The largest limit of a message, bytes: a frame's length has four bytes, and gRPC's has, too.
-const MAX_MESSAGE: usize = 1 << 30;
-
-fn message_size(text: &str) -> Result<usize, String> {
-    let size = size(text)?;
-    if size <= MAX_MESSAGE { Ok(size) } else { Err("at most 1GiB".to_owned()) }
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at(split);
-    let factor: usize = match unit.trim() {
-        "" | "B" => 1,
-        "K" | "KiB" => 1 << 10,
-        "M" | "MiB" => 1 << 20,
-        "G" | "GiB" => 1 << 30,
-        _ => return Err("expected bytes, or a number with KiB, MiB or GiB".to_owned()),
-    };
-    let size = digits.parse().ok().and_then(|number: usize| number.checked_mul(factor));
-    size.filter(|&size| size > 0).ok_or_else(|| "expected a size above 0, such as 16MiB".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes() {
-        for (text, expected) in
-            [("1", 1), ("2B", 2), ("512KiB", 512 << 10), ("16 MiB", 16 << 20), ("1G", 1 << 30)]
-        {
-            assert_eq!(size(text), Ok(expected), "{text}");
-        }
-        for bad in ["", "0", "-1", "1.5MiB", "MiB", "1TB", "99999999999999999999", "99999999999999G"] {
-            assert!(size(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn times() {
-        assert_eq!(seconds("30"), Ok(Duration::from_secs(30)));
-        assert_eq!(seconds("0.5s"), Ok(Duration::from_millis(500)));
-        for bad in ["", "-1", "0", "nan", "inf", "soon", "1e99"] {
-            assert!(seconds(bad).is_err(), "{bad}");
-        }
     }
 }

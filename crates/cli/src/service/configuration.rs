@@ -1,5 +1,6 @@
 //! Values that come from outside the package: flags, files, the environment.
 
+use crate::values::pair;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use krt_model::{
@@ -81,13 +82,6 @@ fn check_known(version: &Version, name: &str, flag: &str) -> anyhow::Result<()> 
         known => {
             bail!("{flag} {name}: the package has no such configuration; hint: it has {}", known.join(", "))
         }
-    }
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE".to_owned()),
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) mod signals;
 pub(crate) mod telling;
 pub(crate) mod watch;
 
-pub(crate) use arguments::{ServiceArgs, seconds};
+pub(crate) use arguments::ServiceArgs;
 
 use anyhow::Context as _;
 use krt_package::Package;

@@ -237,8 +237,8 @@ fn a_reader_that_leaves_is_no_error() {
 #[test]
 fn an_address_must_be_one() {
     for (address, expected) in [
-        ("localhost", "expected HOST:PORT, such as 127.0.0.1:9000 or http://localhost:9000"),
-        ("https://localhost:1", "connections with TLS are not supported; hint: use http://"),
+        ("localhost", "expected HOST:PORT, such as 127.0.0.1:9000, http://localhost:9000 or https://"),
+        ("ftp://localhost:1", "expected HOST:PORT"),
     ] {
         let mut command = krt();
         command.args(["call", "--address", address]);

@@ -17,3 +17,5 @@ mod shop;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(test)]
+mod tls;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::archive::pack_file;
+use crate::fixture::folder;
 use crate::render::Style;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -38,17 +39,6 @@ service Entrypoint {
   rpc Greet (Request) returns (Response);
 }
 ";
-
-/// A folder with files.
-fn folder(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (path, content) in files {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-    folder
-}
 
 fn greeter() -> TempDir {
     folder(&[

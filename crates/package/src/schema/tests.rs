@@ -1,12 +1,11 @@
 //! `.proto` files: what is served, what is reported, and what nodes get to know.
 
 use super::*;
+use crate::fixture::folder;
 use crate::render::Style;
 use proptest::prelude::*;
 use prost_reflect::prost::Message;
 use prost_types::FileDescriptorSet;
-use std::fs;
-use tempfile::TempDir;
 
 const GREETER: &str = "\
 syntax = \"proto3\";
@@ -23,18 +22,8 @@ service Entrypoint {
 ";
 const PERSON: &str = "syntax = \"proto3\"; package types; message Person { string last_name = 1; }";
 
-fn package(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (path, content) in files {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-    folder
-}
-
 fn compile_all(files: &[(&str, &str)], entrypoint: &str) -> (Option<Schema>, Report) {
-    let folder = package(files);
+    let folder = folder(files);
     compile(&Root::open(folder.path()).unwrap(), entrypoint)
 }
 

@@ -7,13 +7,15 @@ mod package;
 mod requests;
 
 use crate::{
-    client::{Address, Client, Header, Methods, example, tell, title},
+    client::{Address, Client, Header, Methods, Trust, example, tell, title},
     exit, output,
-    service::{ServiceArgs, block_on, seconds},
+    service::{ServiceArgs, block_on},
     terminal,
+    values::seconds,
 };
 use anyhow::{anyhow, ensure};
 use clap::Args;
+use krt_runtime::{errors::chain, json};
 use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
 use requests::Source;
 use serde_json::value::RawValue;
@@ -43,9 +45,12 @@ pub(crate) struct CallArgs {
     #[arg(value_name = "JSON", default_value = "{}", allow_hyphen_values = true)]
     request: Source,
 
-    /// The server
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9000")]
+    /// The server: HOST:PORT, http://HOST:PORT, or https://HOST:PORT for TLS
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     address: Address,
+
+    #[command(flatten)]
+    trust: Trust,
 
     /// Start this package for the call, and stop it afterwards
     #[arg(long, value_name = "PATH", conflicts_with = "address")]
@@ -106,7 +111,7 @@ pub(crate) fn execute(args: &CallArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn work(args: &CallArgs, address: Address) -> anyhow::Result<Done> {
-    let client = Client::connect(address, args.headers.clone()).await?;
+    let client = Client::connect(address, &args.trust, args.headers.clone()).await?;
     let methods = client.methods().await?;
     match &args.method {
         Some(name) if !args.list => Calls { args, client: &client, method: methods.find(name)? }.run().await,
@@ -173,9 +178,8 @@ impl Calls<'_> {
 
     async fn call(&self, request: &RawValue) -> anyhow::Result<DynamicMessage> {
         let input = self.method.input();
-        let message = requests::parse(request, input.clone()).map_err(|error| {
-            let (name, example) = (input.full_name(), example(&input));
-            anyhow!("the request is not a {name}: {error}\nhint: all its fields are {example}")
+        let message = json::read(&input, request.get().as_bytes()).map_err(|error| {
+            anyhow!("the request is {}\nhint: all its fields are {}", chain(&error), example(&input))
         })?;
         let answer = self.client.call(self.method, message, self.args.timeout).await;
         answer.map_err(|status| anyhow!(tell(&status)))

@@ -1,7 +1,6 @@
 //! The requests of `krt call`: JSON values, from the command line, a file or standard input.
 
 use anyhow::Context as _;
-use prost_reflect::{DynamicMessage, MessageDescriptor};
 use serde_json::{Deserializer, value::RawValue};
 use std::{
     convert::Infallible,
@@ -71,14 +70,6 @@ fn feed(values: impl Iterator<Item = serde_json::Result<Box<RawValue>>> + Send +
         }
     });
     requests
-}
-
-/// Reads one request as the message that it should be.
-pub(super) fn parse(request: &RawValue, message: MessageDescriptor) -> serde_json::Result<DynamicMessage> {
-    let mut json = Deserializer::from_str(request.get());
-    let message = DynamicMessage::deserialize(message, &mut json)?;
-    json.end()?;
-    Ok(message)
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::{
     time::{SpanArgs, span},
     unknown, windows,
 };
+use crate::values::pair;
 use anyhow::ensure;
 use clap::Args;
 use krt_store::{PointFilter, Reader, SeriesInfo, WindowQuery};
@@ -145,12 +146,5 @@ impl From<Measurement> for Record {
             .with("first", Cell::Time(of.first))
             .with("last", Cell::Time(of.last))
             .with("tags", Cell::List(of.tags.into_iter().collect()))
-    }
-}
-
-fn pair(text: &str) -> Result<(String, String), &'static str> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("expected NAME=VALUE"),
     }
 }

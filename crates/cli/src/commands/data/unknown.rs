@@ -1,7 +1,6 @@
 //! Names that are not in the store.
 
-/// How alike two names must be, from 0 to 1, for one to be offered for the other.
-const ALIKE: f64 = 0.6;
+use krt_package::suggest;
 
 /// So many names can be read through.
 const FEW: usize = 8;
@@ -27,7 +26,7 @@ pub(super) fn check(lack: &str, name: &str, known: Vec<String>) -> Result<(), Un
 }
 
 fn hint(name: &str, known: &[String]) -> String {
-    if let Some(near) = nearest(name, known) {
+    if let Some(near) = suggest::nearest(name, known.iter().map(String::as_str)) {
         return format!("did you mean `{near}`?");
     }
     let quoted: Vec<_> = known.iter().take(FEW).map(|name| format!("`{name}`")).collect();
@@ -37,16 +36,6 @@ fn hint(name: &str, known: &[String]) -> String {
         few if few <= FEW => format!("there are {}", quoted.join(", ")),
         many => format!("there are {many}, among them {}", quoted.join(", ")),
     }
-}
-
-fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let lower = name.to_lowercase();
-    known
-        .iter()
-        .map(|known| (strsim::normalized_damerau_levenshtein(&lower, &known.to_lowercase()), known.as_str()))
-        .filter(|(score, _)| *score >= ALIKE)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, known)| known)
 }
 
 #[cfg(test)]

@@ -2,22 +2,12 @@
 
 use super::*;
 use crate::archive::{Limits, unpack};
+use crate::fixture::folder;
 use std::collections::BTreeMap;
 use std::fs::FileTimes;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
-use tempfile::TempDir;
-
-fn folder(files: &[(&str, &str)]) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for (path, content) in files {
-        let path = folder.path().join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-    folder
-}
 
 fn packed(folder: &Path) -> Result<Vec<u8>, PackError> {
     let mut archive = Vec::new();

@@ -1,0 +1,29 @@
+//! Whose certificates are believed.
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use std::path::PathBuf;
+use tonic::transport::{Certificate, ClientTlsConfig};
+
+/// Certificates of authorities, beside those that the system trusts.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Trust {
+    /// Trust the authorities in this PEM file, and not the system's, for https://
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+}
+
+impl Trust {
+    pub(super) fn config(&self) -> anyhow::Result<ClientTlsConfig> {
+        let Some(path) = &self.cacert else { return Ok(ClientTlsConfig::new().with_native_roots()) };
+        let shown = path.display();
+        let pem =
+            std::fs::read(path).with_context(|| format!("failed to read `{shown}`, which --cacert names"))?;
+        let mark = b"-----BEGIN CERTIFICATE-----";
+        ensure!(
+            pem.windows(mark.len()).any(|window| window == mark),
+            "`{shown}` holds no certificate; hint: --cacert takes a PEM file"
+        );
+        Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
+    }
+}

@@ -1,0 +1,73 @@
+//! Values of flags: how they are written, and what they must be.
+
+use std::time::Duration;
+
+/// Parses `NAME=VALUE`.
+pub(crate) fn pair(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE"),
+    }
+}
+
+/// Parses seconds, such as `30` or `0.5`.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text
+        .strip_suffix('s')
+        .unwrap_or(text)
+        .parse::<f64>()
+        .map_err(|_| "expected seconds, such as 30 or 0.5")?;
+    let seconds = Duration::try_from_secs_f64(number).map_err(|_| "expected seconds above 0")?;
+    let sane = Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 3600);
+    if sane.contains(&seconds) { Ok(seconds) } else { Err("expected 0.001 seconds to a year".to_owned()) }
+}
+
+/// The largest limit of a message, bytes: a frame's length has four bytes, and gRPC's has, too.
+const MAX_MESSAGE: usize = 1 << 30;
+
+/// Parses the limit of a message, at most [`MAX_MESSAGE`].
+pub(crate) fn message_size(text: &str) -> Result<usize, String> {
+    let size = size(text)?;
+    if size <= MAX_MESSAGE { Ok(size) } else { Err("at most 1GiB".to_owned()) }
+}
+
+/// Parses bytes, such as `512KiB` or `16MiB`.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(split);
+    let factor: usize = match unit.trim() {
+        "" | "B" => 1,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        _ => return Err("expected bytes, or a number with KiB, MiB or GiB".to_owned()),
+    };
+    let size = digits.parse().ok().and_then(|number: usize| number.checked_mul(factor));
+    size.filter(|&size| size > 0).ok_or_else(|| "expected a size above 0, such as 16MiB".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, expected) in
+            [("1", 1), ("2B", 2), ("512KiB", 512 << 10), ("16 MiB", 16 << 20), ("1G", 1 << 30)]
+        {
+            assert_eq!(size(text), Ok(expected), "{text}");
+        }
+        for bad in ["", "0", "-1", "1.5MiB", "MiB", "1TB", "99999999999999999999", "99999999999999G"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        assert_eq!(seconds("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(seconds("0.5s"), Ok(Duration::from_millis(500)));
+        for bad in ["", "-1", "0", "nan", "inf", "soon", "1e99"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}
