@@ -9,6 +9,7 @@ use crate::problem::{Location, Problem, Report, Source};
 use crate::root::Root;
 use files::PackageFiles;
 use prost_reflect::{DescriptorPool, FileDescriptor, MessageDescriptor, MethodDescriptor, ServiceDescriptor};
+use prost_types::{MethodOptions, method_options::IdempotencyLevel};
 use protox::Compiler;
 use std::path::{Path, PathBuf};
 
@@ -42,6 +43,8 @@ pub struct Method {
     pub input_type_url: String,
     /// The type URL of an answer in a `google.protobuf.Any`.
     pub output_type_url: String,
+    /// Whether its author says that it changes nothing: `option idempotency_level = NO_SIDE_EFFECTS;`.
+    pub safe: bool,
     /// The workflow behind it: an index into `Version::workflows`.
     pub workflow: Option<usize>,
 }
@@ -148,9 +151,15 @@ impl Method {
             output_type_url: type_url(&output),
             input,
             output,
+            safe: is_safe(method),
             workflow: None,
         }
     }
+}
+
+fn is_safe(method: &MethodDescriptor) -> bool {
+    let level = method.method_descriptor_proto().options.as_ref().map(MethodOptions::idempotency_level);
+    level == Some(IdempotencyLevel::NoSideEffects)
 }
 
 /// The type URL of a message in a `google.protobuf.Any`.

@@ -1,6 +1,10 @@
 //! The same methods over HTTP, by the unary rules of the Connect protocol.
 
 use crate::support::{Krt, Service, http::Reply};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD},
+};
 use flate2::{Compression, write::GzEncoder};
 use http::{Method, StatusCode};
 use prost_reflect::{DynamicMessage, prost::Message as _};
@@ -157,6 +161,64 @@ async fn compressed_bodies() {
     assert_error(&other, 501, "unimplemented", message);
     let lie = http.post(ECHO, &[JSON, ("content-encoding", "gzip")], "{}").await;
     assert_eq!((lie.status.as_u16(), lie.json()["code"].clone()), (400, json!("invalid_argument")));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_method_without_side_effects_is_called_with_get() {
+    const LOOK: &str = "/shop.v1.Entrypoint/Look";
+    let service = Krt::run("echo").start().await;
+    let message = DynamicMessage::deserialize(service.client().method("Look").input(), basket())
+        .unwrap()
+        .encode_to_vec();
+    let json = "%7B%22note%22%3A%20%22na%C3%AFve%22%7D";
+    let (note, whole) = (json!({ "note": "naïve" }), basket());
+    let coded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    let text = basket().to_string();
+    for http in [service.http(), service.h2c()] {
+        for (query, expected) in [
+            (format!("connect=v1&encoding=json&message={json}"), &note),
+            (format!("message={json}&encoding=json&unknown=1"), &note),
+            (format!("encoding=json&base64=1&message={}", coded(text.as_bytes())), &whole),
+            (format!("encoding=json&base64=1&message={}", URL_SAFE.encode(&text)), &whole),
+            (
+                format!("encoding=json&base64=1&compression=gzip&message={}", coded(&gzip(text.as_bytes()))),
+                &whole,
+            ),
+            ("encoding=json&message=".to_owned(), &json!({})),
+        ] {
+            let reply = http.send(Method::GET, &format!("{LOOK}?{query}"), &[], "").await;
+            assert_eq!((reply.status, reply.json()), (StatusCode::OK, expected.clone()), "{query}");
+        }
+        let query = format!("connect=v1&encoding=proto&base64=1&message={}", coded(&message));
+        let reply = http.send(Method::GET, &format!("{LOOK}?{query}"), &[], "").await;
+        assert_eq!((reply.header("content-type"), &reply.body[..]), ("application/proto", &message[..]));
+    }
+    let http = service.http();
+    for (query, status, code, message) in [
+        ("encoding=json", 400, "invalid_argument", "the parameter `message` is missing"),
+        ("message=%7B%7D", 400, "invalid_argument", "the parameter `encoding` must be json or proto"),
+        (
+            "connect=v2&encoding=json&message=%7B%7D",
+            400,
+            "invalid_argument",
+            "the parameter `connect` must be v1",
+        ),
+        (
+            "encoding=json&compression=br&message=a",
+            501,
+            "unimplemented",
+            "the parameter `compression` must be gzip or identity",
+        ),
+    ] {
+        let reply = http.send(Method::GET, &format!("{LOOK}?{query}"), &[], "").await;
+        assert_error(&reply, status, code, message);
+    }
+    let reply = http.send(Method::GET, &format!("{LOOK}?encoding=proto&base64=1&message=*"), &[], "").await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    let reply = http.send(Method::DELETE, LOOK, &[], "").await;
+    assert_eq!((reply.status, reply.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET, POST"));
+    assert_eq!(http.post_json(LOOK, &whole).await.json(), whole, "POST works as well");
     service.stop().await;
 }
 

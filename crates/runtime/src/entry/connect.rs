@@ -1,5 +1,7 @@
 //! JSON (and protobuf) over HTTP, by the unary rules of the Connect protocol.
 
+mod query;
+
 use super::{
     body::Body,
     deadline,
@@ -15,6 +17,7 @@ use http::{
 };
 use hyper::body::Incoming;
 use krt_model::message::Payload;
+use query::Query;
 use serde::Serialize;
 use std::time::Duration;
 use tonic::Status;
@@ -29,29 +32,42 @@ enum Codec {
     Proto,
 }
 
+/// Where a request's message is.
+#[derive(Debug)]
+enum Sent {
+    /// In the body.
+    Body(Codec),
+    /// In the URL.
+    Query(Query),
+}
+
+impl Sent {
+    fn codec(&self) -> Codec {
+        match self {
+            Self::Body(codec) => *codec,
+            Self::Query(query) => query.codec,
+        }
+    }
+}
+
 /// Answers a request that is not gRPC. `method` is the one its path names, if there is one.
 pub(super) async fn call(door: &Door, method: Option<&Method>, request: Request<Incoming>) -> Response<Body> {
     let Some(method) = method else {
         return refuse(StatusCode::NOT_FOUND, &unknown(request.uri().path()));
     };
-    if request.method() != Verb::POST {
-        let mut response = refuse(
-            StatusCode::METHOD_NOT_ALLOWED,
-            &Status::unimplemented(format!("`{}` is called with POST", method.path())),
-        );
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-        return response;
-    }
-    let Some(codec) = codec(request.headers()) else {
-        let hint = "send JSON with the header `content-type: application/json`";
-        let mut response =
-            refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &Status::invalid_argument(format!("hint: {hint}")));
-        response
-            .headers_mut()
-            .insert("accept-post", HeaderValue::from_static("application/json, application/proto"));
-        return response;
+    let sent = match *request.method() {
+        Verb::POST => codec(request.headers()).map(Sent::Body).ok_or_else(no_codec),
+        Verb::GET if method.is_safe() => Query::parse(request.uri().query().unwrap_or_default())
+            .map(Sent::Query)
+            .map_err(|error| refuse(status::http(error.code()), &error)),
+        _ => Err(wrong_verb(method)),
     };
-    match answer(door, method, codec, request).await {
+    let sent = match sent {
+        Ok(sent) => sent,
+        Err(refused) => return refused,
+    };
+    let codec = sent.codec();
+    match answer(door, method, sent, request).await {
         Ok(message) => {
             let mut response = Response::new(Body::data(message));
             response.headers_mut().insert(CONTENT_TYPE, if codec == Codec::Json { JSON } else { PROTO });
@@ -59,6 +75,22 @@ pub(super) async fn call(door: &Door, method: Option<&Method>, request: Request<
         }
         Err(error) => refuse(status::http(error.code()), &error),
     }
+}
+
+fn no_codec() -> Response<Body> {
+    let error = Status::invalid_argument("hint: send JSON with the header `content-type: application/json`");
+    let mut response = refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error);
+    let both = HeaderValue::from_static("application/json, application/proto");
+    response.headers_mut().insert("accept-post", both);
+    response
+}
+
+fn wrong_verb(method: &Method) -> Response<Body> {
+    let (verbs, also) = if method.is_safe() { ("GET, POST", " or GET") } else { ("POST", "") };
+    let error = Status::unimplemented(format!("`{}` is called with POST{also}", method.path()));
+    let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, &error);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(verbs));
+    response
 }
 
 /// The response that carries an error: JSON with the gRPC code, whatever the request's codec.
@@ -90,7 +122,7 @@ fn codec(headers: &HeaderMap) -> Option<Codec> {
 async fn answer(
     door: &Door,
     method: &Method,
-    codec: Codec,
+    sent: Sent,
     request: Request<Incoming>,
 ) -> Result<Bytes, Status> {
     let (parts, body) = request.into_parts();
@@ -99,7 +131,11 @@ async fn answer(
     let timeout = deadline::of_connect(&parts.headers)?.unwrap_or(Duration::MAX).min(door.limits().timeout);
     let deadline = Deadline::after(timeout);
     let route = method.route()?;
-    let declared = declared_size(&parts.headers);
+    let codec = sent.codec();
+    let declared = match &sent {
+        Sent::Query(query) => Some(query.size()),
+        Sent::Body(_) => declared_size(&parts.headers),
+    };
     if let Some(size) = declared.filter(|&size| size > limit) {
         return Err(too_large(size, limit));
     }
@@ -108,9 +144,14 @@ async fn answer(
         .admission()
         .enter(declared.unwrap_or(limit.min(UNDECLARED)))
         .map_err(|failure| status::of_failure(&failure))?;
-    let read =
-        tokio::time::timeout_at(deadline.at.into(), read_body(&parts.headers, Reader::new(body), limit));
-    let body = read.await.map_err(|_| Status::deadline_exceeded("the request did not arrive in time"))??;
+    let read = async {
+        match sent {
+            Sent::Query(query) => query.read(limit),
+            Sent::Body(_) => read_body(&parts.headers, Reader::new(body), limit).await,
+        }
+    };
+    let read = tokio::time::timeout_at(deadline.at.into(), read).await;
+    let body = read.map_err(|_| Status::deadline_exceeded("the request did not arrive in time"))??;
     let message = match codec {
         Codec::Json => from_json(method, &body)?,
         Codec::Proto => {

@@ -27,6 +27,7 @@ pub(super) struct Method {
     input: MessageDescriptor,
     output: MessageDescriptor,
     input_url: String,
+    safe: bool,
     route: Option<Arc<Route>>,
 }
 
@@ -61,6 +62,11 @@ impl Method {
         &self.output
     }
 
+    /// Whether it changes nothing, so that it may be called with GET.
+    pub(super) fn is_safe(&self) -> bool {
+        self.safe
+    }
+
     /// The type URL of the message it takes.
     pub(super) fn input_url(&self) -> &str {
         &self.input_url
@@ -93,6 +99,7 @@ impl Door {
                 input: method.input.clone(),
                 output: method.output.clone(),
                 input_url: format!("{}{}", krt_model::message::TYPE_URL_PREFIX, method.input.full_name()),
+                safe: method.safe,
                 route,
             };
             (method.path.clone(), known)
