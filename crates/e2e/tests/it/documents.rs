@@ -217,3 +217,19 @@ async fn what_is_found_finds_itself_again() {
     assert_eq!(script::value(&service, code).await, json!([true, true, [], true, 300]));
     service.stop().await;
 }
+
+#[tokio::test]
+async fn a_search_that_finds_too_much_fails() {
+    let service = script::start().await;
+    let code = "
+        for _ in range(9):
+            await ctx.db.save('large', {'text': 'x' * (15 << 20)})
+        await ctx.db.save('large', {'text': 'small'})
+        found = await ctx.db.find('large', {'text': 'small'})
+        return [len(found), *await told(ctx.db.find('large', {'text': {'$exists': True}}))]
+    ";
+    let message = "[ctx.db.find] error getting data from MongoDB: the documents found have more than 128 MiB; \
+                   hint: look for fewer at a time";
+    assert_eq!(script::value(&service, code).await, json!([1, "DatabaseError", message]));
+    service.stop().await;
+}

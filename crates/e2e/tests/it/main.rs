@@ -20,6 +20,7 @@ mod measurements;
 mod package;
 mod predictions;
 mod python;
+mod records;
 mod schema;
 mod script;
 mod start;
