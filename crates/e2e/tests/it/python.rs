@@ -1,6 +1,6 @@
 //! The user's Python: how its files are loaded, and which functions it may have (KRT v1, "Node: Python").
 
-use crate::support::{Krt, assert_status, krt::write_package};
+use crate::support::{Krt, assert_status, krt::write_package, processes::resident};
 use serde_json::{Value, json};
 use tonic::Code;
 
@@ -120,6 +120,53 @@ async fn an_error_is_of_its_own_request() {
         } else {
             assert_eq!(answer.unwrap()["text"], text);
         }
+    }
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn each_node_has_the_packages_that_its_nearest_file_names() {
+    let version = "import google.protobuf\n\
+         from public_input_pb2 import Note\n\
+         async def handler(ctx, data):\n\
+         \x20   note = Note()\n\
+         \x20   assert data.Unpack(note)\n\
+         \x20   return Note(text='.'.join(google.protobuf.__version__.split('.')[:2]))\n";
+    let nodes = [("oldest", version), ("of a project", version), ("of the package", version)];
+    let more = [
+        ("n0/requirements.txt", "protobuf==3.20.*\n"),
+        ("n1/pyproject.toml", "[project]\nname = 'n'\nversion = '1'\ndependencies = ['protobuf==5.29.*']\n"),
+        ("Pipfile", "[packages]\nprotobuf = '==6.33.*'\n"),
+    ];
+    assert_eq!(answers(&nodes, &more).await, ["3.20", "5.29", "6.33"]);
+}
+
+/// Many messages leave nothing behind, in the engine or in the hosts.
+#[tokio::test]
+async fn memory_does_not_grow_with_messages() {
+    const GROWTH: u64 = 16 << 20;
+    let service = Krt::run("context").start().await;
+    let crowd = async |calls: usize| {
+        let worker = |_| async {
+            let client = service.client();
+            for _ in 0..calls / 32 {
+                let request = json!({ "act": "plain", "text": "x".repeat(1000) });
+                client.call("Act", request).await.unwrap();
+            }
+        };
+        futures::future::join_all((0..32).map(worker)).await;
+    };
+    let held = || {
+        let processes = service.processes();
+        processes.into_iter().map(|found| (found.node, resident(found.pid))).collect::<Vec<_>>()
+    };
+    crowd(3200).await;
+    let before = held();
+    crowd(16_000).await;
+    let after = held();
+    assert_eq!(before.len(), 3);
+    for ((node, before), (_, after)) in before.iter().zip(&after) {
+        assert!(after.saturating_sub(*before) < GROWTH, "{node:?} held {before} bytes, and then {after}");
     }
     service.stop().await;
 }
