@@ -23,7 +23,7 @@ run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
 	$(KRT) run examples/digits
 
 .PHONY: test
-test: test-rust test-python ## Run every test
+test: test-rust test-python test-bench ## Run every test
 
 .PHONY: test-rust
 test-rust:
@@ -33,6 +33,10 @@ test-rust:
 .PHONY: test-python
 test-python:
 	sdk/python/test
+
+.PHONY: test-bench
+test-bench: $(TOOLS)/ready
+	$(TOOLS)/bin/python -m pytest --quiet -p no:cacheprovider bench/tests
 
 .PHONY: check
 check: $(TOOLS)/ready ## Format, lints with warnings as errors, audit, docs
@@ -63,7 +67,7 @@ format: $(TOOLS)/ready ## Format all sources
 clean: ## Remove what was built
 	cargo clean
 
-# Linters from PyPI, in an environment of their own.
+# Linters and pytest from PyPI, in an environment of their own.
 $(TOOLS)/ready: scripts/tools.txt
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/tools.txt

@@ -8,6 +8,7 @@
 - `load`: many calls, by h2load.
 - `processes`: what /proc knows.
 - `rows`: the measurements.
+- `rounds`: from the loads of several rounds to figures.
 - `run`, `report`: runs the rows that were asked for and prints the figures.
 """
 

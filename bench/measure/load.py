@@ -8,9 +8,12 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import BenchError
-from .calls import Call
+
+if TYPE_CHECKING:
+    from .calls import Call
 
 _WARM_UP_SECONDS = 0.5
 _HEADERS = ["-H", "content-type: application/grpc", "-H", "te: trailers"]
@@ -62,11 +65,12 @@ def run(address: str, call: Call, clients: int, requests: int) -> Load:
         )
         if done.returncode:
             raise BenchError(f"h2load failed\n{done.stdout}{done.stderr}")
-        _check_answers(done.stdout, call, requests)
-        return _parse(done.stdout, log.read_text())
+        check_answers(done.stdout, call, requests)
+        return parse(done.stdout, log.read_text())
 
 
-def _check_answers(report: str, call: Call, requests: int) -> None:
+def check_answers(report: str, call: Call, requests: int) -> None:
+    """Raises unless the report tells of so many answers of the right size."""
     data = _DATA.search(report)
     expected = requests * call.answer_size()
     if f" {requests} succeeded, 0 failed" not in report or data is None:
@@ -78,7 +82,8 @@ def _check_answers(report: str, call: Call, requests: int) -> None:
         )
 
 
-def _parse(report: str, log: str) -> Load:
+def parse(report: str, log: str) -> Load:
+    """Reads h2load's report, and its log with a line for each call."""
     finished = _FINISHED.search(report)
     if finished is None:
         raise BenchError(f"the report of h2load is of an unknown form\n{report}")

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import BenchError, calls, load, processes, servers
+from . import BenchError, calls, load, processes, rounds, servers
 from .calls import Call
 from .load import Load
 from .options import Options
@@ -28,15 +28,15 @@ _NODES = 3
 
 def chain_32(options: Options) -> Figures:
     """Three Python nodes, 32 clients."""
-    rounds = _compare(options, _chain(options), _reference_chain(), clients=32)
-    yield "chain-32/rate", _median(rounds, lambda load: load.rate)
-    yield "chain-32/p50", _median(rounds, lambda load: load.p50)
+    loads = _compare(options, _chain(options), _reference_chain(), clients=32)
+    yield "chain-32/rate", rounds.median(loads, lambda load: load.rate)
+    yield "chain-32/p50", rounds.median(loads, lambda load: load.p50)
 
 
 def chain_1(options: Options) -> Figures:
     """Three Python nodes, one client."""
-    rounds = _compare(options, _chain(options), _reference_chain(), clients=1)
-    yield "chain-1/p50", _median(rounds, lambda load: load.p50)
+    loads = _compare(options, _chain(options), _reference_chain(), clients=1)
+    yield "chain-1/p50", rounds.median(loads, lambda load: load.p50)
 
 
 def entry_32(options: Options) -> Figures:
@@ -44,22 +44,22 @@ def entry_32(options: Options) -> Figures:
     echo = calls.run(steps=0)
     ours = (servers.entrypoint(options), echo)
     reference = (servers.tonic_echo(options), echo)
-    rounds = _compare(options, ours, reference, clients=32)
-    yield "entry-32/rate", _median(rounds, lambda load: load.rate)
-    yield "entry-32/p50", _median(rounds, lambda load: load.p50)
+    loads = _compare(options, ours, reference, clients=32)
+    yield "entry-32/rate", rounds.median(loads, lambda load: load.rate)
+    yield "entry-32/p50", rounds.median(loads, lambda load: load.p50)
 
 
 def payload(options: Options) -> Figures:
     """1 MiB to a Python node and back, one client."""
     echo = calls.echo(_MEBIBYTE)
-    rounds = _compare(options, *_single(options, echo), clients=1)
-    yield "payload/p50", _median(rounds, lambda load: load.p50)
+    loads = _compare(options, *_single(options, echo), clients=1)
+    yield "payload/p50", rounds.median(loads, lambda load: load.p50)
 
 
 def waiting(options: Options) -> Figures:
     """A handler that awaits, 32 messages at a time."""
-    rounds = _compare(options, *_single(options, calls.wait()), clients=32)
-    yield "waiting/rate", _median(rounds, lambda load: load.rate)
+    loads = _compare(options, *_single(options, calls.wait()), clients=32)
+    yield "waiting/rate", rounds.median(loads, lambda load: load.rate)
 
 
 def start(options: Options) -> Figures:
@@ -134,13 +134,13 @@ def _compare(
             name: _prepare(stack.enter_context(server), call, clients)
             for name, (server, call) in contenders.items()
         }
-        rounds: dict[str, list[Load]] = {name: [] for name in prepared}
+        loads: dict[str, list[Load]] = {name: [] for name in prepared}
         for turn in range(options.rounds):
             for name in sorted(prepared, reverse=bool(turn % 2)):
-                rounds[name].append(prepared[name].load(options.seconds))
+                loads[name].append(prepared[name].load(options.seconds))
         for contender in prepared.values():
             contender.call.verify(contender.server.address)
-    return rounds
+    return loads
 
 
 @dataclass(frozen=True)
@@ -154,23 +154,13 @@ class Prepared:
 
     def load(self, seconds: float) -> Load:
         """Makes as many calls as take about that long."""
-        requests = _requests(self.rate, self.clients, seconds)
+        requests = rounds.requests(self.rate, self.clients, seconds)
         return load.run(self.server.address, self.call, self.clients, requests)
 
 
 def _prepare(server: Server, call: Call, clients: int) -> Prepared:
     calls.when_up(lambda: call.verify(server.address))
     return Prepared(server, call, clients, load.warm_up(server.address, call, clients))
-
-
-def _requests(rate: float, clients: int, seconds: float) -> int:
-    """How many calls take about that long; each client makes the same number."""
-    return max(1, round(rate * seconds / clients)) * clients
-
-
-def _median(rounds: dict[str, list[Load]], figure: Callable[[Load], float]) -> Measured:
-    medians = {name: statistics.median(map(figure, loads)) for name, loads in rounds.items()}
-    return Measured(medians.get("ours"), medians["reference"])
 
 
 def _first_answer(options: Options) -> float:

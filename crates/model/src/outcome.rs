@@ -187,9 +187,10 @@ fn fail(step: &Step<'_>, failure: Failure) -> Outcome {
 /// Checks that a message can be the answer of an RPC: its type and its size.
 pub fn check_answer(step: &Step<'_>, payload: &Payload) -> Result<(), Failure> {
     if payload.type_name() != step.answer_type {
+        let got = if payload.type_name().is_empty() { "message of no type" } else { payload.type_name() };
         return Err(Failure::WrongType {
             node: step.node.clone(),
-            got: payload.type_name().to_owned(),
+            got: got.to_owned(),
             expected: step.answer_type.to_owned(),
         });
     }

@@ -11,6 +11,7 @@ mod limits;
 mod member;
 mod meter;
 mod pack;
+mod staging;
 mod unpack;
 
 pub use error::{Error, PackError};
@@ -22,6 +23,11 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+
+/// How the names begin of files that are being packed, beside the archive that is to be.
+const PACKING: &str = ".krt-pack-";
+/// How the names begin of folders in which archives are unpacked, beside the folder that is to be.
+const UNPACKING: &str = ".krt-unpack-";
 
 /// Sets the x bit of a file for everybody who may read it, if nobody has it.
 pub(crate) fn set_executable(path: &Path) -> io::Result<()> {

@@ -206,7 +206,10 @@ fn compile(
     let (schema, problems) = schema::compile(root, &proto.value);
     report.extend(problems);
     let mut schema = schema?;
-    check::workflows(manifest, &mut schema, source, report);
+    let mut problems = Report::default();
+    check::workflows(manifest, &mut schema, source, &mut problems);
+    schema::keep_sources(root, &mut problems);
+    report.extend(problems);
     Some(schema)
 }
 

@@ -179,7 +179,7 @@ fn location(file: &FileDescriptor, method: &MethodDescriptor, source: &Source) -
 }
 
 /// Keeps the texts of the files that problems are about.
-fn keep_sources(root: &Root, report: &mut Report) {
+pub(crate) fn keep_sources(root: &Root, report: &mut Report) {
     let files: Vec<PathBuf> = report.problems().iter().map(|problem| problem.file.clone()).collect();
     for file in files {
         if let Some(source) = Path::to_str(&file).and_then(|file| files::source(root, file)) {

@@ -266,6 +266,34 @@ async fn a_log_is_followed() {
     assert_eq!(reader.logs_after(last, &LogFilter::default(), 3).unwrap().records, []);
 }
 
+/// A page says up to where it looked: what follows it must neither repeat a record nor miss one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_is_of_one_moment_while_records_come() {
+    const RECORDS: i64 = 20_000;
+    let Fixture { store, .. } = &fixture();
+    let writing = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for n in 1..=RECORDS {
+                store.log(&record(n, Level::Info, "x"));
+                if n % 20 == 0 {
+                    store.flush().await.unwrap();
+                }
+            }
+        })
+    };
+    let (reader, since) = (store.reader(), LogFilter { from: Some(1), ..LogFilter::default() });
+    let mut pages = 0;
+    while !writing.is_finished() {
+        let page = reader.logs(&since, 5).unwrap();
+        let newest = page.records.last().map_or(0, |record| record.id);
+        assert_eq!(newest, page.last, "page {pages}");
+        pages += 1;
+    }
+    writing.await.unwrap();
+    assert_eq!(reader.logs(&since, 5).unwrap().last, RECORDS);
+}
+
 #[tokio::test]
 async fn a_flood_is_dropped_and_counted() {
     let folder = TempDir::new().unwrap();

@@ -111,7 +111,7 @@ def test_encoding(value, encoded):
         ({"a": {2, 3}}, r"`a` is a `builtins\.set`, .*hint: make it a list"),
         ({"a": [StringValue()]}, r"`a\[0\]` is a `.*StringValue`.*MessageToDict"),
         ({"a": object()}, r"`a` is a `builtins\.object`"),
-        ({"a": "\ud800"}, r"`'a'` is no valid text"),
+        ({"a": "\ud800"}, r"`a` is no valid text"),
         ({"a\0b": 1}, "has a null character"),
         ({"a": Decimal("1." + "1" * 40)}, r"`a` is a Decimal of 41 digits and the exponent -40"),
         ({"a": Decimal("1E+7000")}, r"`a` is a Decimal of 1 digits and the exponent 7000"),

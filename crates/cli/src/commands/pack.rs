@@ -20,7 +20,8 @@ use std::{
 /// What `krt pack` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Left out: what .krtignore names, .git, .krt, __pycache__ and virtual environments.
+Left out: what .krtignore names, .git, .krt, __pycache__, virtual environments, and
+archives at the package's root.
 
 The same content gives the same bytes. An earlier archive of the same name is replaced, at once
 and only when the new one is whole.")]

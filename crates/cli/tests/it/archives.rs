@@ -97,12 +97,16 @@ fn a_cluster_needs_images() {
 }
 
 #[test]
-fn an_archive_in_the_package_is_warned_of() {
+fn an_archive_in_the_package_is_left_out_or_warned_of() {
     let work = work();
     work.write("shop/greeter-v0.krt", "old");
     let ended = krt_in(&work, &["pack", "shop"]);
+    assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
+    assert!(ended.stdout.starts_with("greeter-v1.krt (3 files, "), "{}", ended.stdout);
+    work.write("shop/src/greeter-v0.krt", "old");
+    let ended = krt_in(&work, &["pack", "shop"]);
     assert_eq!(ended.code, Some(0));
-    assert_eq!(ended.stderr, "warning: `greeter-v0.krt` was packed, too; hint: name it in .krtignore\n");
+    assert_eq!(ended.stderr, "warning: `src/greeter-v0.krt` was packed, too; hint: name it in .krtignore\n");
 }
 
 #[test]

@@ -1,17 +1,18 @@
-//! `ctx.db` and `ctx.prediction`, down to what is on the disk (KRT v1, "Context").
+//! `ctx.db`, down to what is on the disk (KRT v1, "Context").
 
 use crate::{
     context::value,
+    script::{self, raised, send},
     support::{Krt, assert_status, service::Ended},
 };
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt as _;
-use krt_store::{FindLimits, PREDICTIONS};
+use krt_store::FindLimits;
 use serde_json::json;
 use tonic::Code;
 
 /// All documents of a collection, as they were saved.
-async fn saved(ended: &Ended, collection: &str) -> Vec<Document> {
+pub(crate) async fn saved(ended: &Ended, collection: &str) -> Vec<Document> {
     let found = ended.reader().find(collection, &doc! {}, FindLimits::default()).unwrap();
     let documents = found.and_then(async |raw| Ok(Document::try_from(raw).unwrap()));
     documents.try_collect().await.unwrap()
@@ -67,31 +68,6 @@ async fn wrong_arguments_are_told_with_the_texts_of_krt_v1() {
         ("ctx.db.find('c', {})", "[ctx.db.find] invalid 'query'='{}', must be a nonempty dict"),
         ("ctx.db.find('c', None)", "[ctx.db.find] invalid 'query'='None', must be a nonempty dict"),
         ("ctx.db.find('c', 'text')", "[ctx.db.find] invalid 'query'='text', must be a nonempty dict"),
-        (
-            "ctx.prediction.save('', 'b')",
-            "[ctx.prediction.save] invalid 'predicted_value'='', must be a nonempty string",
-        ),
-        (
-            "ctx.prediction.save(3, 'b')",
-            "[ctx.prediction.save] invalid 'predicted_value'='3', must be a nonempty string",
-        ),
-        (
-            "ctx.prediction.save('a')",
-            "[ctx.prediction.save] invalid 'true_value'='', must be a nonempty string",
-        ),
-        (
-            "ctx.prediction.save(error='other')",
-            "[ctx.prediction.save] invalid value for metric error other should be one of \
-             'missing_values,new_labels'",
-        ),
-        (
-            "ctx.prediction.save('a', 'b', utcdate=datetime(2024, 1, 1, tzinfo=timezone(timedelta(hours=2))))",
-            "Input date must be a UTC datetime",
-        ),
-        (
-            "ctx.prediction.save('a', 'b', utcdate='2024-01-01T00:00:00+02:00')",
-            "Input date must be a UTC datetime",
-        ),
     ];
     for (call, message) in rows {
         let answer = service.call("Alone", json!({ "act": "wrong", "text": call })).await;
@@ -102,35 +78,158 @@ async fn wrong_arguments_are_told_with_the_texts_of_krt_v1() {
     let start = "error in 'first': [ctx.db.find] error getting data from MongoDB: ";
     assert!(status.message().starts_with(start) && status.message().contains("$nope"), "{status}");
     let ended = service.stop().await;
-    for collection in ["c", PREDICTIONS] {
-        assert_eq!(saved(&ended, collection).await, [], "nothing was saved by a call that failed");
-    }
+    assert_eq!(saved(&ended, "c").await, [], "nothing was saved by a call that failed");
 }
 
 #[tokio::test]
-async fn predictions_are_documents_of_their_collection() {
-    let service = Krt::run("context").start().await;
-    service.call("Alone", json!({ "act": "predict" })).await.unwrap();
-    let ended = service.stop().await;
-    let mut predictions = saved(&ended, PREDICTIONS).await;
-    for prediction in &mut predictions {
-        prediction.remove("_id").expect("every document has an id");
-    }
-    let prediction = |date: &str, values: [&str; 2], error: &str, extra: Bson| {
-        doc! {
-            "date": date, "error": error, "predictedValue": values[0], "trueValue": values[1], "extra": extra,
-            "versionId": "context-v1", "versionName": "context-v1",
-        }
-    };
-    let score = Bson::Document(doc! { "score": 0.5 });
-    assert_eq!(
-        predictions,
-        [
-            prediction("2024-01-02T03:04:05.600000Z", ["cat", "dog"], "", score),
-            prediction("2024-01-02T03:04:06.000000Z", ["a", "a"], "", Bson::Null),
-            prediction("2024-01-02T03:04:07.000000Z", ["a", "b"], "", Bson::Null),
-            prediction("2024-01-02T03:04:08.000000Z", ["", ""], "missing_values", Bson::Null),
-            prediction("2024-01-02T03:04:09.000000Z", ["", ""], "new_labels", Bson::Null),
+async fn each_kind_of_value_comes_back_as_itself() {
+    let service = script::start().await;
+    let code = r"
+        import uuid
+        from collections import OrderedDict
+        from decimal import Decimal
+        day = datetime(2024, 2, 29, 12, 30, 15, 250999)
+        two_hours_east = timezone(timedelta(hours=2))
+        rows = [
+            (True, True), (1, 1), (1.0, 1.0), (-0.0, -0.0), (5e-324, 5e-324), (0.1, 0.1), (1e22, 1e22),
+            (2**31, 2**31), (2**63 - 1, 2**63 - 1), (-2**63, -2**63),
+            (float('inf'), float('inf')), (float('-inf'), float('-inf')), (float('nan'), float('nan')),
+            ('', ''), ('naïve ☃ \U0001f600 \x00', 'naïve ☃ \U0001f600 \x00'), ('$oid', '$oid'), (None, None),
+            (b'', b''), (bytearray(b'\x00\xff'), b'\x00\xff'), (memoryview(b'm'), b'm'),
+            ([], []), ({}, {}), ((1, (2,)), [1, [2]]), ({'': 1, 'a.b': 2, '$c': 3}, {'': 1, 'a.b': 2, '$c': 3}),
+            (OrderedDict(z=1, a=2), {'z': 1, 'a': 2}),
+            (day, datetime(2024, 2, 29, 12, 30, 15, 250000)),
+            (day.replace(tzinfo=timezone.utc), datetime(2024, 2, 29, 12, 30, 15, 250000)),
+            (day.replace(tzinfo=two_hours_east), datetime(2024, 2, 29, 10, 30, 15, 250000)),
+            (datetime(1, 1, 1), datetime(1, 1, 1)), (datetime(1969, 12, 31), datetime(1969, 12, 31)),
+            (datetime(9999, 12, 31), datetime(9999, 12, 31)), (day.date(), datetime(2024, 2, 29)),
+            (Decimal('1.10'), Decimal('1.10')), (uuid.UUID(int=7), uuid.UUID(int=7)),
         ]
-    );
+        await ctx.db.save('kinds', {'rows': [given for given, _ in rows]})
+        [found] = await ctx.db.find('kinds', {'rows': {'$exists': True}})
+        both = zip(found['rows'], (expected for _, expected in rows), strict=True)
+        return [f'{got!r} for {expected!r}' for got, expected in both if repr(got) != repr(expected)]
+    ";
+    assert_eq!(script::value(&service, code).await, json!([]));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_saved_names_the_field() {
+    let service = script::start().await;
+    let host = service.hosts("first");
+    let deep = "(lambda f: f(f, 101))(lambda f, n: {'d': f(f, n - 1)} if n else 1)";
+    let kind = |path: &str, kind: &str, hint: &str| {
+        format!("`{path}` is a `{kind}`, which cannot be stored; hint: {hint}")
+    };
+    let fields = "store its fields, or its text";
+    let large = "more than 64 bits hold; hint: store it as text or a float";
+    let deepest = format!("`{}` is nested more than 100 levels deep", ["d"; 100].join("."));
+    let rows = [
+        ("{'a': {'b': {1}}}", kind("a.b", "builtins.set", "make it a list")),
+        ("{'a': [0, {'b': object()}]}", kind("a[1].b", "builtins.object", fields)),
+        ("{'a': timedelta(1)}", kind("a", "datetime.timedelta", fields)),
+        ("{'a': 1j}", kind("a", "builtins.complex", fields)),
+        (
+            "{'a': data}",
+            kind("a", "google.protobuf.any_pb2.Any", "use google.protobuf.json_format.MessageToDict"),
+        ),
+        ("{'a': 2**63}", format!("`a` is 9.223e+18, {large}")),
+        ("{'a': [-2**63 - 1]}", format!("`a[0]` is -9.223e+18, {large}")),
+        ("{'a': '\\ud800'}", "`a` is no valid text: surrogates not allowed".to_owned()),
+        ("{7: 1}", "a key at the top is 7, a `int`; hint: make it a text".to_owned()),
+        ("{'a': {None: 1}}", "a key in `a` is None, a `NoneType`; hint: make it a text".to_owned()),
+        ("{'a': {'b\\0': 1}}", "the key 'a.b\\x00' has a null character".to_owned()),
+        (deep, deepest),
+    ];
+    for (document, expected) in rows {
+        let (error, text) = raised(&service, &format!("ctx.db.save('c', {document})")).await;
+        assert_eq!((&*error, &*text), ("DocumentError", &*expected), "{document}");
+    }
+    assert_eq!(service.hosts("first"), host);
+    let ended = service.stop().await;
+    assert_eq!(saved(&ended, "c").await, []);
+}
+
+/// Dicts that look like Extended JSON come to the engine as the user wrote them.
+#[tokio::test]
+async fn what_only_looks_like_an_id_or_a_date_is_refused_by_its_field() {
+    let service = script::start().await;
+    let host = service.hosts("first");
+    let rows = [
+        ("{'a': {'b': {'$oid': 'junk'}}}", "a.b", "`$oid` is not 24 hexadecimal digits"),
+        ("{'a': [1, {'$oid': 7}]}", "a[1]", "`$oid` is not 24 hexadecimal digits"),
+        ("{'$oid': 'junk'}", "", "`$oid` is not 24 hexadecimal digits"),
+        ("{'a': {'$date': 'tomorrow'}}", "a", "`$date` is not a time as in `2024-01-31T12:00:00Z` or "),
+        ("{'a': {'$numberLong': '1', 'b': 2}}", "a", "`b` cannot stand beside `$numberLong`"),
+    ];
+    for (document, field, reason) in rows {
+        let (error, text) = raised(&service, &format!("ctx.db.save('c', {document})")).await;
+        let what = match field {
+            "" => "not a document: ".to_owned(),
+            field => format!("the field `{field}` is wrong: "),
+        };
+        let start = format!("[ctx.db.save] error saving the document: {what}{reason}");
+        assert!(error == "DatabaseError" && text.starts_with(&start), "{document}: {error} {text}");
+    }
+    assert_eq!(service.hosts("first"), host, "no process was ended");
+    let ended = service.stop().await;
+    assert_eq!(saved(&ended, "c").await, []);
+    assert!(!ended.lines.text().contains("broke the node protocol"), "{}", ended.lines.text());
+}
+
+#[tokio::test]
+async fn a_save_that_fails_is_raised() {
+    let service = script::start().await;
+    let twice = "
+        await ctx.db.save('people', {'_id': 'ada', 'n': 1})
+        return await told(ctx.db.save('people', {'_id': 'ada', 'n': 2}))
+    ";
+    let told = script::value(&service, twice).await;
+    assert_eq!(told[0], "DatabaseError");
+    let text = told[1].as_str().unwrap().to_owned();
+    assert!(text.starts_with("[ctx.db.save] error saving the document: ") && text.contains("_id"), "{text}");
+    let uncaught = send(&service, "One", &["await ctx.db.save('people', {'_id': 'ada'})"]).await;
+    assert_status(uncaught, Code::Internal, &format!("error in 'first': {text}"));
+    for collection in ["a$b", "system.users", "a\\0"] {
+        let (error, text) = raised(&service, &format!("ctx.db.save('{collection}', {{}})")).await;
+        assert_eq!(error, "DatabaseError", "{text}");
+        assert!(text.contains("cannot name a collection"), "{text}");
+    }
+    let ended = service.stop().await;
+    assert_eq!(saved(&ended, "people").await, [doc! { "_id": "ada", "n": 1 }]);
+}
+
+#[tokio::test]
+async fn what_is_found_finds_itself_again() {
+    let service = script::start().await;
+    let code = "
+        collection = ' of any name ☃ '
+        saves = [ctx.db.save(collection, {'n': n}) for n in range(300)]
+        await asyncio.gather(*saves)
+        finds = [ctx.db.find(collection, {'n': n}) for n in range(300)]
+        found = [document for [document] in await asyncio.gather(*finds)]
+        again = [await ctx.db.find(collection, {'_id': document['_id']}) for document in found[:5]]
+        none = await ctx.db.find('nobody saved here', {'n': 1})
+        return [[d['n'] for d in found] == list(range(300)), again == [[d] for d in found[:5]], none,
+                isinstance(found[0]['_id'], str), len(await ctx.db.find(collection, {'n': {'$gte': 0}}))]
+    ";
+    assert_eq!(script::value(&service, code).await, json!([true, true, [], true, 300]));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_search_that_finds_too_much_fails() {
+    let service = script::start().await;
+    let code = "
+        for _ in range(9):
+            await ctx.db.save('large', {'text': 'x' * (15 << 20)})
+        await ctx.db.save('large', {'text': 'small'})
+        found = await ctx.db.find('large', {'text': 'small'})
+        return [len(found), *await told(ctx.db.find('large', {'text': {'$exists': True}}))]
+    ";
+    let message = "[ctx.db.find] error getting data from MongoDB: the documents found have more than 128 MiB; \
+                   hint: look for fewer at a time";
+    assert_eq!(script::value(&service, code).await, json!([1, "DatabaseError", message]));
+    service.stop().await;
 }

@@ -1,6 +1,9 @@
 //! Early reply, early exit, and `None` (KRT v1, "Context").
 
-use crate::support::{Krt, Service, assert_status};
+use crate::{
+    script::{self, raised, send, value},
+    support::{Krt, Service, assert_status},
+};
 use serde_json::{Value, json};
 use tonic::Code;
 
@@ -131,4 +134,169 @@ async fn none_is_an_error_unless_the_last_node_follows_an_early_reply() {
     let ended = service.stop().await;
     let failed = ended.lines.records().into_iter().filter(|record| record.message.contains("early reply"));
     assert_eq!(failed.count(), 1, "{}", ended.lines.text());
+}
+
+/// What both ways out say where there is no request.
+fn nowhere(method: &str, place: &str) -> String {
+    format!("[ctx.{method}] there is no request {place}; hint: call it in `handler`")
+}
+
+#[tokio::test]
+async fn in_init_there_is_nobody_to_answer() {
+    let init = "
+        kinds = [await told(ctx.early_reply(messages.Note())), await told(ctx.reply(messages.Note()))]
+        for way_out in (ctx.early_exit, ctx.set_early_exit):
+            try:
+                way_out()
+            except Exception as error:
+                kinds.append([type(error).__name__, str(error)])
+        return kinds
+    ";
+    let service = Krt::run("script").env("SCRIPT_INIT", init).start().await;
+    let (reply, exit) = (nowhere("early_reply", "in `init`"), nowhere("early_exit", "in `init`"));
+    let expected =
+        json!([["EarlyReplyError", reply], ["EarlyReplyError", reply], ["Error", exit], ["Error", exit]]);
+    assert_eq!(value(&service, "return ctx.get('from init')").await, expected);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn after_the_handler_there_is_nobody_to_answer() {
+    let service = script::start().await;
+    let code = "
+        async def later():
+            await asyncio.sleep(0)
+            while not (scratch / 'go').exists():
+                await asyncio.sleep(0.01)
+            (scratch / 'late').write_text((await told(ctx.early_reply(messages.Note())))[1])
+            (scratch / 'done').touch()
+        ctx.set('task', asyncio.create_task(later()))
+        return 'answered'
+    ";
+    assert_eq!(value(&service, code).await, "answered");
+    service.scratch.put("go");
+    service.scratch.wait("done").await;
+    let late = std::fs::read_to_string(service.scratch.path().join("late")).unwrap();
+    assert_eq!(late, nowhere("early_reply", "after the handler has returned"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_early_reply_that_is_no_message_answers_nobody() {
+    let service = script::start().await;
+    let hint = "; hint: build a message of the `.proto` and return that";
+    for (response, shown) in [
+        ("None", "None of type `builtins.NoneType`"),
+        ("{'a': 1}", "{'a': 1} of type `builtins.dict`"),
+        ("messages.Note", "<class 'public_input_pb2.Note'> of type "),
+    ] {
+        let (kind, text) = raised(&service, &format!("ctx.early_reply({response})")).await;
+        assert_eq!(kind, "AnswerError", "the request was still answered by what the handler returned");
+        let start = format!("a protobuf message was expected, not {shown}");
+        assert!(text.starts_with(&start) && text.ends_with(hint), "{text}");
+    }
+    let code = "
+        await told(ctx.early_reply(None))
+        await ctx.early_reply(messages.Note(text='second try'))
+    ";
+    assert_eq!(send(&service, "One", &[code]).await.unwrap(), json!({ "text": "second try" }));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_early_replies_at_once_one_is_the_answer() {
+    let service = script::start().await;
+    let code = "
+        both = [ctx.early_reply(messages.Note(text=str(n))) for n in range(2)]
+        errors = await asyncio.gather(*both, return_exceptions=True)
+        ctx.set('errors', [str(error) for error in errors])
+    ";
+    assert_eq!(send(&service, "One", &[code]).await.unwrap(), json!({ "text": "0" }));
+    let errors = value(&service, "return ctx.get('errors')").await;
+    assert_eq!(errors, json!(["None", "error the message was replied previously"]));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn an_early_reply_that_is_too_large_names_its_size_and_the_limit() {
+    let service = Krt::run("script").flag("--max-message", "4KiB").start().await;
+    let answer = send(&service, "One", &["await ctx.early_reply(messages.Note(text='x' * 5000))"]).await;
+    let message = "the answer of node 'first' has 5003 bytes, the limit is 4096";
+    assert_status(answer, Code::ResourceExhausted, message);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_deadline_of_a_request_ends_with_its_early_reply() {
+    let service = Krt::run("script").env("KRT_REQUEST_TIMEOUT", "0.3").start().await;
+    let code = "
+        await ctx.early_reply(messages.Note(text='early'))
+        await asyncio.sleep(0.6)
+        return 'goes on'
+    ";
+    let last = "(scratch / 'last').write_text(messages.Note.FromString(data.value).text)";
+    assert_eq!(send(&service, "Two", &[code, last]).await.unwrap(), json!({ "text": "early" }));
+    service.scratch.wait("last").await;
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn the_only_node_may_reply_early_and_return_anything() {
+    let service = script::start().await;
+    let reply = "await ctx.early_reply(messages.Note(text='early'))";
+    let ends = [
+        "return 'dropped'",
+        "return None",
+        "return messages.Other(text='of another type')",
+        "ctx.early_exit(); return None",
+        "ctx.early_exit(); return messages.Other()",
+    ];
+    for end in ends {
+        let answer = send(&service, "One", &[&format!("{reply}\n{end}")]).await.unwrap();
+        assert_eq!(answer, json!({ "text": "early" }), "{end}");
+    }
+    let ended = service.stop().await;
+    let records = ended.lines.records();
+    let with = |text: &str| records.iter().filter(|record| record.message.contains(text)).count();
+    assert_eq!((with("the result is dropped"), with("failed")), (ends.len(), 0), "{}", ended.lines.text());
+}
+
+#[tokio::test]
+async fn an_early_exit_must_end_with_an_answer() {
+    let service = script::start().await;
+    let rows = [
+        ("return None", "error in 'first': the handler returned no message"),
+        ("raise ValueError('after all')", "error in 'first': after all"),
+        (
+            "return messages.Other()",
+            "node 'first' answered with a script.Other, but the RPC returns script.Note",
+        ),
+    ];
+    for (end, message) in rows {
+        let answer = send(&service, "Two", &[&format!("ctx.early_exit()\n{end}")]).await;
+        assert_status(answer, Code::Internal, message);
+    }
+    let next = send(&service, "Two", &["return 1", "return 2"]).await.unwrap();
+    assert_eq!(next["trail"], json!(["first", "last"]), "the flag was of those requests only");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_there_twice_is_left_or_replies_at_either_place() {
+    let service = script::start().await;
+    let exit = "ctx.early_exit()\nreturn 'out'";
+    let first = send(&service, "Twice", &[exit, "return 'on'"]).await.unwrap();
+    assert_eq!((&first["trail"], &first["text"]), (&json!(["last"]), &json!("\"out\"")));
+    let second = send(&service, "Twice", &["return 'on'", exit]).await.unwrap();
+    assert_eq!((&second["trail"], &second["text"]), (&json!(["last", "last"]), &json!("\"out\"")));
+
+    let reply = "await ctx.early_reply(messages.Note(text='early'))\nreturn 'on'";
+    let again = "(scratch / 'again').write_text((await told(ctx.early_reply(messages.Note())))[1])";
+    let replied = send(&service, "Twice", &[reply, again]).await.unwrap();
+    assert_eq!(replied, json!({ "text": "early" }));
+    service.scratch.wait("again").await;
+    dropped(&service, "last").await;
+    let again = std::fs::read_to_string(service.scratch.path().join("again")).unwrap();
+    assert_eq!(again, "error the message was replied previously");
+    service.stop().await;
 }

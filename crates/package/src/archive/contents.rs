@@ -12,6 +12,8 @@ use std::path::{Component, Path, PathBuf};
 const IGNORE_FILE: &str = ".krtignore";
 /// Left out always: of use on this machine only. Python makes `__pycache__` anew.
 const LEFT_OUT: [&str; 4] = [".git", ".krt", ".venv", "__pycache__"];
+/// Left out always: what a `krt` that was killed while it packed or unpacked has left.
+const UNFINISHED: [&str; 2] = [super::PACKING, super::UNPACKING];
 
 /// The files, folders and links to pack, by their names, in order.
 pub(super) struct Contents {
@@ -99,13 +101,18 @@ fn walk(root: &Path) -> ignore::Walk {
         .build()
 }
 
-/// Whether an entry is always left out. A virtual environment is, by whatever name.
+/// Whether an entry is always left out. A virtual environment is, by whatever name, and an archive at
+/// the root, so that packing twice does not put the first into the second.
 fn is_left_out(entry: &DirEntry) -> bool {
-    let name = entry.file_name().to_str();
-    let environment = || entry.path().join("pyvenv.cfg").is_file();
+    let name = entry.file_name().to_str().unwrap_or_default();
+    let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+    let archive = || entry.depth() == 1 && !is_folder && name.ends_with(".krt");
+    let environment = || is_folder && entry.path().join("pyvenv.cfg").is_file();
     entry.depth() > 0
-        && (name.is_some_and(|name| LEFT_OUT.contains(&name))
-            || entry.file_type().is_some_and(|kind| kind.is_dir()) && environment())
+        && (LEFT_OUT.contains(&name)
+            || UNFINISHED.iter().any(|prefix| name.starts_with(prefix))
+            || archive()
+            || environment())
 }
 
 fn name(path: &Path) -> Result<String, PackError> {

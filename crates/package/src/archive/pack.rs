@@ -41,7 +41,7 @@ pub fn pack_file(
         _ => Path::new("."),
     };
     let mut file = tempfile::Builder::new()
-        .prefix(".krt-pack-")
+        .prefix(super::PACKING)
         .permissions(fs::Permissions::from_mode(0o644))
         .tempfile_in(beside)
         .map_err(PackError::Write)?;
@@ -52,8 +52,8 @@ pub fn pack_file(
 
 /// Packs a folder, without what its `.krtignore` names.
 ///
-/// Always left out: `.git`, `.krt`, `__pycache__` and virtual environments. Links are kept if they
-/// stay inside. Names are in order, times zero, owners nobody, and modes 644 or 755.
+/// Always left out: `.git`, `.krt`, `__pycache__`, virtual environments, and archives at the root.
+/// Links are kept if they stay inside. Names are in order, times zero, owners nobody, and modes 644 or 755.
 pub fn pack(
     folder: &Path,
     out: impl Write,

@@ -17,6 +17,7 @@ fn trees() -> impl Strategy<Value = Tree> {
         let parts = || name.split('/');
         parts().all(|part| part != "." && part != ".." && !part.starts_with("._"))
             && !name.starts_with(".krt")
+            && !name.ends_with(".krt")
     });
     let file = (prop::collection::vec(any::<u8>(), 0..2_000), any::<bool>());
     prop::collection::btree_map(name, prop::option::weighted(0.9, file), 0..12).prop_map(|mut tree| {

@@ -5,6 +5,7 @@ use super::layout::{Kind, Layout};
 use super::limits::Limits;
 use super::member::{Content, Extensions, Member};
 use super::meter::{Fault, Meter};
+use super::staging::Staging;
 use crate::manifest::FILE_NAMES;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -27,7 +28,7 @@ pub fn unpack(archive: impl Read, into: &Path, limits: &Limits) -> Result<(), Er
         _ => Path::new("."),
     };
     let write = |source| Error::Write { path: into.to_owned(), source };
-    let staging = tempfile::Builder::new().prefix(".krt-unpack-").tempdir_in(beside).map_err(write)?;
+    let staging = Staging::beside(beside).map_err(write)?;
     let root = staging.path().join("package");
     fs::create_dir(&root).map_err(write)?;
     Unpacking { root: root.clone(), limits, layout: Layout::default() }.run(archive)?;

@@ -12,6 +12,13 @@ use tokio::task::JoinSet;
 /// How many SAVE and FIND calls of one host are in work; more are left in its socket.
 const MAX_CALLS: usize = 256;
 
+/// How many bytes of documents one FIND gives: a host keeps them all until the last has come.
+const MAX_FOUND: usize = 128 << 20;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the documents found have more than {} MiB; hint: look for fewer at a time", MAX_FOUND >> 20)]
+struct FoundTooMuch;
+
 /// The calls of one host that are in work. Dropped, they are stopped.
 #[derive(Debug, Default)]
 pub(super) struct Calls(JoinSet<()>);
@@ -64,8 +71,14 @@ async fn find(
     let query = parse_document(query)?;
     let reader = link.node().store.reader();
     let mut found = pin!(reader.find(collection, &query, FindLimits::default())?);
+    let mut size = 0;
     while let Some(next) = found.next().await {
-        let text = to_json(&next?);
+        let document = next?;
+        size += document.as_bytes().len();
+        if size > MAX_FOUND {
+            return Err(Box::new(FoundTooMuch));
+        }
+        let text = to_json(&document);
         link.has_room().await;
         link.send(|outbox| outbox.document(call, &text));
     }

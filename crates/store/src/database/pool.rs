@@ -26,14 +26,15 @@ impl Pool {
         Ok(Self { folder: folder.to_owned(), kind, idle: Mutex::new(vec![first]) })
     }
 
-    /// Reads with a connection of its own.
+    /// Reads with a connection of its own, in one transaction: whatever is written meanwhile, all
+    /// statements see the same.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => open_reader(&self.folder, self.kind)?,
         };
-        let value = read(&connection).map_err(|source| self.failure(source))?;
+        let value = in_transaction(&connection, read).map_err(|source| self.failure(source))?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE {
             idle.push(connection);
@@ -45,4 +46,13 @@ impl Pool {
     pub(crate) fn failure(&self, source: rusqlite::Error) -> Error {
         failure(&self.kind.path(&self.folder), source)
     }
+}
+
+/// The transaction is rolled back at the end, which is as good as a commit where nothing is written.
+fn in_transaction<T>(
+    connection: &Connection,
+    read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction = connection.unchecked_transaction()?;
+    read(&transaction)
 }

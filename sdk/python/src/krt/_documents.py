@@ -93,7 +93,8 @@ def _encode_text(value: str, path: str) -> Any:
         try:
             value.encode()
         except UnicodeEncodeError as error:
-            raise DocumentError(f"`{path!a:.200}` is no valid text: {error.reason}") from None
+            where = ascii(path)[1:-1]
+            raise DocumentError(f"`{where:.200}` is no valid text: {error.reason}") from None
     return value
 
 

@@ -138,7 +138,7 @@ def _field(value: Any) -> Any:
 
 
 def _time(time: Any, precision: Any) -> int:
-    unit = _contract.NANOSECONDS.get(precision)
+    unit = _contract.NANOSECONDS.get(precision) if isinstance(precision, str) else None
     if unit is None:
         raise _Unfit(f"its precision is {precision!r:.40}, not one of s, ms, us, ns")
     time = plain_of(time)

@@ -65,6 +65,11 @@ impl Krt {
         Self { data: data.to_owned(), ..self }
     }
 
+    /// The folder with the `.proto` for the client, where the package itself is an archive.
+    pub(crate) fn described_by(self, package: &Path) -> Self {
+        Self { package: package.to_owned(), ..self }
+    }
+
     /// Adds a flag with its value.
     pub(crate) fn flag(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.arg(name).arg(value);
@@ -107,8 +112,19 @@ pub(crate) fn packages() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packages")
 }
 
+/// Makes a package of files and their contents.
+pub(crate) fn write_package(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("there is room for a temporary folder");
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("it is in the folder")).expect("the folder is ours");
+        std::fs::write(path, content).expect("the folder is ours");
+    }
+    folder
+}
+
 /// `krt`, in the same target folder and profile as these tests.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let tests = std::env::current_exe().expect("the system knows this program's path");
     let profile = tests.ancestors().nth(2).expect("tests are built to `target/PROFILE/deps`");
     let binary = profile.join("krt");

@@ -67,6 +67,11 @@ fn what_is_left_out() {
         (".venv/lib/x.py", ""),
         ("env/pyvenv.cfg", ""),
         ("src/__pycache__/x.pyc", ""),
+        ("hello-v1.krt", ""),
+        (".krt-pack-x", ""),
+        (".krt-unpack-x/package/krt.yml", ""),
+        ("src/models.krt/weights", ""),
+        ("src/other-v1.krt", ""),
     ]);
     assert_eq!(
         names(&packed(folder.path()).unwrap()),
@@ -81,8 +86,24 @@ fn what_is_left_out() {
             "src/.krtignore",
             "src/data/",
             "src/data/x",
+            "src/models.krt/",
+            "src/models.krt/weights",
+            "src/other-v1.krt",
         ]
     );
+}
+
+#[test]
+fn packing_twice_in_the_package_makes_the_same_bytes() {
+    let folder = folder(&[("krt.yml", "version: a"), ("main.py", "")]);
+    let pack = |name: &str| {
+        let out = folder.path().join(name);
+        pack_file(folder.path(), &out, &mut |_| {}).unwrap();
+        fs::read(out).unwrap()
+    };
+    let first = pack("first.krt");
+    assert_eq!(pack("second.krt"), first);
+    assert_eq!(pack("first.krt"), first);
 }
 
 #[test]

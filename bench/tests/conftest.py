@@ -1,0 +1,7 @@
+"""Tests of the driver's parts that start nothing. Like the driver they need Python 3.10."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+collect_ignore_glob = ["test_*.py"] if sys.version_info < (3, 10) else []
