@@ -1,8 +1,7 @@
 //! How each node's process is started, and in which environment.
 
 use super::ServiceArgs;
-use crate::terminal;
-use anyhow::Context as _;
+use crate::{build, cache, terminal};
 use krt_environment::{Environments, NodeSource};
 use krt_model::{
     name::VariableName,
@@ -18,18 +17,20 @@ use std::{
 /// The file of the Python SDK that is run as a host.
 const HOST: &str = "krt/__main__.py";
 
-/// How each node is started, in the package's order. Makes environments that are missing.
+/// How each node is started, in the package's order. Makes what is missing for it: environments, executables.
 pub(super) async fn prepare(
     args: &ServiceArgs,
     package: &Package,
     values: &BTreeMap<VariableName, String>,
 ) -> anyhow::Result<Vec<Launch>> {
     let pythons = pythons(args, package).await?;
+    let executables = build::executables(&package.version, &package.root).await?;
     let launch = |node: &Node| {
         let src = package.root.join(&node.src);
-        let (program, arguments) = match pythons.get(node.name.as_str()) {
+        let name = node.name.as_str();
+        let (program, arguments) = match pythons.get(name) {
             Some((python, host)) => (python.clone(), vec![host.clone()]),
-            None => (src.clone(), Vec::new()),
+            None => (executables.get(name).unwrap_or(&src).clone(), Vec::new()),
         };
         Launch {
             program,
@@ -52,7 +53,7 @@ async fn pythons(
     if sources.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let environments = Environments::new(cache()?, args.python.clone());
+    let environments = Environments::new(cache::folder()?, args.python.clone());
     let sdk = environments.sdk()?;
     if let Some(why) = sdk.fallback() {
         tracing::warn!("{why}");
@@ -63,15 +64,6 @@ async fn pythons(
     let interpreters = environments.prepare(&sources, &package.root, &show).await?;
     let named = sources.into_iter().map(|source| source.name);
     Ok(named.zip(interpreters.into_iter().map(|interpreter| (interpreter.python, host.clone()))).collect())
-}
-
-/// Where environments and the SDK are kept.
-fn cache() -> anyhow::Result<PathBuf> {
-    let named = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-    named("KRT_CACHE")
-        .or_else(|| Some(named("XDG_CACHE_HOME")?.join("krt")))
-        .or_else(|| Some(named("HOME")?.join(".cache/krt")))
-        .context("there is no folder for the cache; hint: set KRT_CACHE or HOME")
 }
 
 /// What a node's process sees in its environment (KRT v1, "On the wire" and "Package").
