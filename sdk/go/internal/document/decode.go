@@ -350,5 +350,5 @@ func within(path string, err error) error {
 }
 
 func misfit(value any, into reflect.Value, path string) error {
-	return fmt.Errorf("`%s` is %.40v, which does not fit a `%s`", path, value, into.Type())
+	return fmt.Errorf("`%s` is %.40s, which does not fit a `%s`", path, fmt.Sprint(value), into.Type())
 }

@@ -110,7 +110,7 @@ func (h *Host) introduce() {
 
 func (h *Host) serveInTurn() {
 	for {
-		delivery := h.next()
+		delivery := h.next(h.turn)
 		if delivery == nil {
 			return
 		}
@@ -128,7 +128,7 @@ func (h *Host) serveInTurn() {
 func (h *Host) serveAtOnce() {
 	go h.pump(func() bool { return false })
 	for {
-		delivery := h.next()
+		delivery := h.next(h.changed.Wait)
 		if delivery == nil {
 			break
 		}
@@ -141,8 +141,8 @@ func (h *Host) serveAtOnce() {
 	}
 }
 
-// next waits for a delivery that may begin; nil is the end.
-func (h *Host) next() *Delivery {
+// next waits, in the way that is given, for a delivery that may begin; nil is the end.
+func (h *Host) next(wait func()) *Delivery {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for {
@@ -157,7 +157,7 @@ func (h *Host) next() *Delivery {
 		if len(h.inbox) == 0 && h.stopping {
 			return nil
 		}
-		h.turn()
+		wait()
 	}
 }
 
