@@ -23,7 +23,9 @@ pub(crate) fn sources(manifest: &mut Manifest, root: &Root, source: &Source, rep
         node.sources = build::find(node, root, source, report);
         let Some(src) = &mut node.src else { continue };
         let found = root.find(&src.value).or_else(|error| match error {
-            root::Error::Missing { .. } if node.sources.is_some() => root.place(&src.value),
+            root::Error::Missing { .. } if node.sources.is_some() || node.build.is_some() => {
+                root.place(&src.value)
+            }
             error => Err(error),
         });
         match found {

@@ -26,8 +26,9 @@ impl<'a> Content<'a> {
         content.folder(&node.module)?;
         let file = node.module.join("go.mod");
         let text = fs::read_to_string(&file).map_err(|source| (file, source))?;
-        for beside in replacements(&text) {
-            content.folder(&node.module.join(beside))?;
+        let beside = replacements(&text).map(|beside| node.module.join(beside));
+        for folder in beside.filter(|folder| folder.is_dir()) {
+            content.folder(&folder)?;
         }
         Ok(content)
     }

@@ -115,7 +115,7 @@ async fn a_node_that_does_not_build_fails_the_start() {
         copy.path().canonicalize().unwrap().join("src/etl").display()
     );
     assert!(error.starts_with(&start), "{error}");
-    assert!(error.contains("./main.go:42:2: undefined: undefined"), "{error}");
+    assert!(error.contains("./main.go:44:2: undefined: undefined"), "{error}");
 }
 
 #[tokio::test]
