@@ -58,8 +58,17 @@ impl Tally {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_request_ends_once_while_hosts_are_killed() {
+    every_request_ends_once("chain").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_ends_once_while_hosts_in_go_are_killed() {
+    every_request_ends_once("chain-go").await;
+}
+
+async fn every_request_ends_once(package: &str) {
     let requests = std::env::var("KRT_KILL_REQUESTS").map_or(REQUESTS, |text| text.parse().unwrap());
-    let service = Krt::run("chain").start().await;
+    let service = Krt::run(package).start().await;
     let tally = Tally::default();
     let clients = join_all((0..CLIENTS).map(|_| client(&service, &tally, requests)));
     let (kills, _) = tokio::join!(killer(&service, &tally, requests), clients);
