@@ -156,6 +156,25 @@ mod tests {
             let found = root.find(path).unwrap_or_else(|error| error.to_string());
             assert_eq!(found, expected, "{path}");
         }
+        for (path, expected) in [
+            ("src/etl/", "src/etl"),
+            (".", ""),
+            ("src/etl/main.py", "`src/etl/main.py` is not a folder"),
+            ("src/nothing", "`src/nothing` does not exist"),
+            ("away", "`away` leads out of the package"),
+        ] {
+            let found = root.find_folder(path).unwrap_or_else(|error| error.to_string());
+            assert_eq!(found, expected, "{path}");
+        }
+        for (path, expected) in [
+            ("bin/etl", "bin/etl"),
+            ("./src/new//etl", "src/new/etl"),
+            ("../etl", "`../etl` leads out of the package"),
+            ("away/etl", "`away/etl` leads out of the package"),
+        ] {
+            let found = root.place(path).unwrap_or_else(|error| error.to_string());
+            assert_eq!(found, expected, "{path}");
+        }
         assert!(matches!(root.find("loop.py"), Err(Error::Unreadable { .. })));
         assert!(root.find("a\0b").is_err());
         let hint = root.find("src/etl/mian.py").unwrap_err().hint();
