@@ -28,6 +28,11 @@ impl Embedded {
         self.hash
     }
 
+    /// The paths of its files.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.files.iter().map(|(name, _)| *name)
+    }
+
     /// A file of it, by its path.
     pub(crate) fn file(&self, path: &str) -> &'static [u8] {
         let found = self.files.iter().find(|(name, _)| *name == path);
