@@ -1,9 +1,11 @@
 # Two commands do all the set-up on a fresh clone: `make demo` and `make test`.
-# Needed: Rust, and Python 3.9 or newer with pip.
+# Needed: Rust, Python 3.9 or newer with pip, and Go.
 
 KRT := target/release/krt
 TOOLS := target/tools
 PYTHON ?= python3
+STATICCHECK := v0.8.2
+GO_SOURCES := sdk/go bench/chain-go crates/e2e/packages
 export KRT_CACHE ?= $(CURDIR)/target/cache
 
 .PHONY: help
@@ -23,7 +25,7 @@ run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
 	$(KRT) run examples/digits
 
 .PHONY: test
-test: test-rust test-python test-bench ## Run every test
+test: test-rust test-python test-go test-bench ## Run every test
 
 .PHONY: test-rust
 test-rust:
@@ -38,6 +40,10 @@ test-python:
 test-bench: $(TOOLS)/ready
 	$(TOOLS)/bin/python -m pytest --quiet -p no:cacheprovider bench/tests
 
+.PHONY: test-go
+test-go:
+	cd sdk/go && go test -race ./...
+
 .PHONY: check
 check: $(TOOLS)/ready ## Format, lints with warnings as errors, audit, docs
 	cargo fmt --all --check
@@ -47,6 +53,8 @@ check: $(TOOLS)/ready ## Format, lints with warnings as errors, audit, docs
 	$(TOOLS)/bin/ruff format --check examples bench sdk/python
 	$(TOOLS)/bin/ruff check examples bench sdk/python
 	cd sdk/python && ../../$(TOOLS)/bin/mypy --strict src
+	test -z "$$(gofmt -l $(GO_SOURCES) | tee /dev/stderr)"
+	cd sdk/go && go vet ./... && ../../$(TOOLS)/bin/staticcheck ./...
 	scripts/check-imports
 
 .PHONY: advisories
@@ -62,13 +70,15 @@ bench: build ## Measure against the references, in one run
 format: $(TOOLS)/ready ## Format all sources
 	cargo fmt --all
 	$(TOOLS)/bin/ruff format examples bench sdk/python
+	gofmt -w $(GO_SOURCES)
 
 .PHONY: clean
 clean: ## Remove what was built
 	cargo clean
 
-# Linters and pytest from PyPI, in an environment of their own.
-$(TOOLS)/ready: scripts/tools.txt
+# Linters and pytest, in an environment of their own.
+$(TOOLS)/ready: scripts/tools.txt Makefile
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/tools.txt
+	GOBIN=$(CURDIR)/$(TOOLS)/bin go install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK)
 	touch $@

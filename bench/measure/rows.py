@@ -49,6 +49,15 @@ def entry_32(options: Options) -> Figures:
     yield "entry-32/p50", rounds.median(loads, lambda load: load.p50)
 
 
+def chain_go_32(options: Options) -> Figures:
+    """Three Go nodes, 32 clients, against a server that does nothing."""
+    ours = (servers.krt(options, "chain-go"), calls.run(_NODES))
+    reference = (servers.tonic_echo(options), calls.run(steps=0))
+    rounds = _compare(options, ours, reference, clients=32)
+    yield "chain-go-32/rate", _median(rounds, lambda load: load.rate)
+    yield "chain-go-32/p50", _median(rounds, lambda load: load.p50)
+
+
 def payload(options: Options) -> Figures:
     """1 MiB to a Python node and back, one client."""
     echo = calls.echo(_MEBIBYTE)
@@ -99,6 +108,7 @@ ROWS: dict[str, Callable[[Options], Figures]] = {
     "chain-32": chain_32,
     "chain-1": chain_1,
     "entry-32": entry_32,
+    "chain-go-32": chain_go_32,
     "start": start,
     "memory": memory,
     "payload": payload,

@@ -62,6 +62,10 @@ FIGURES = {
         "entry-32", "entrypoint alone, 32 clients", "req/s", "tonic echo", _times("≥", 0.8)
     ),
     "entry-32/p50": Figure("entry-32", "entrypoint alone, 32 clients, p50", "ms", "tonic echo"),
+    "chain-go-32/rate": Figure(
+        "chain-go-32", "3 Go nodes, 32 clients", "req/s", "tonic echo", _times("≥", 0.3)
+    ),
+    "chain-go-32/p50": Figure("chain-go-32", "3 Go nodes, 32 clients, p50", "ms", "tonic echo"),
     "start/first": Figure(
         "start", "start to first answer, 3 Python nodes, warm", "s", None, Target("≤", 0.4)
     ),

@@ -1,4 +1,4 @@
-//! Writes the list of the Python SDK's files, for `src/sdk.rs` to embed, and their common hash.
+//! Writes the SDKs' files and their common hash, for `src/sdk.rs` to embed.
 
 use sha2::{Digest, Sha256};
 use std::{
@@ -8,24 +8,34 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The name of each SDK that is embedded, and its folder.
+const SDKS: [(&str, &str); 2] = [("python", "sdk/python/src"), ("go", "sdk/go")];
+
 fn main() -> io::Result<()> {
     let crate_folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
-    let sdk = crate_folder.join("../../sdk/python/src");
-    println!("cargo::rerun-if-changed={}", sdk.display());
-    let mut files = Vec::new();
-    list(&sdk, &mut files)
-        .map_err(|error| io::Error::other(format!("cannot read `{}`: {error}", sdk.display())))?;
-    files.sort();
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    fs::write(out.join("python_sdk.rs"), source(&sdk, &files)?)
+    for (name, folder) in SDKS {
+        let sdk = crate_folder.join("../..").join(folder);
+        println!("cargo::rerun-if-changed={}", sdk.display());
+        let mut files = Vec::new();
+        list(&sdk, &mut files)
+            .map_err(|error| io::Error::other(format!("cannot read `{}`: {error}", sdk.display())))?;
+        files.sort();
+        fs::write(out.join(format!("{name}_sdk.rs")), source(name, &sdk, &files)?)?;
+    }
+    Ok(())
 }
 
-/// Every file below a folder, less what is hidden and what Python leaves behind.
+/// Every file below a folder, less what is hidden, tests of Go, and what Python leaves behind.
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().into_string().map_err(|_| io::Error::other("a name is not UTF-8"))?;
-        if name.starts_with('.') || name == "__pycache__" || name.ends_with(".egg-info") {
+        if name.starts_with('.')
+            || name == "__pycache__"
+            || name.ends_with(".egg-info")
+            || name.ends_with("_test.go")
+        {
             continue;
         }
         match entry.file_type()?.is_dir() {
@@ -36,12 +46,12 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The Rust source of the list.
-fn source(sdk: &Path, files: &[PathBuf]) -> io::Result<String> {
+/// The Rust source of one SDK.
+fn source(sdk: &str, folder: &Path, files: &[PathBuf]) -> io::Result<String> {
     let mut entries = String::new();
     let mut hash = Sha256::new();
     for file in files {
-        let name = file.strip_prefix(sdk).expect("it was found below").to_str().expect("checked above");
+        let name = file.strip_prefix(folder).expect("it was found below").to_str().expect("checked above");
         let content = fs::read(file)?;
         hash.update(name.len().to_le_bytes());
         hash.update(name);
@@ -50,5 +60,5 @@ fn source(sdk: &Path, files: &[PathBuf]) -> io::Result<String> {
         writeln!(entries, "    ({name:?}, include_bytes!({file:?})),").expect("writing to a text");
     }
     let hash = hash.finalize().iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    Ok(format!("const HASH: &str = {hash:?};\n\nconst FILES: &[(&str, &[u8])] = &[\n{entries}];\n"))
+    Ok(format!("Embedded {{\n    name: {sdk:?},\n    hash: {hash:?},\n    files: &[\n{entries}    ],\n}}\n"))
 }

@@ -8,7 +8,7 @@
 use krt_model::outcome::HandlerResult;
 use krt_runtime::{
     entry::{self, Door, listen},
-    flow::{self, Delivery, Flow, Handled, Host, Request, SeatId, now},
+    flow::{self, Delivery, Flow, Handled, Host, Request, SeatId, Taken, now},
 };
 use krt_store::Store;
 use std::{
@@ -30,15 +30,12 @@ struct Echo {
 }
 
 impl Host for Echo {
-    fn deliver(&self, delivery: Delivery) -> Result<(), Delivery> {
+    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
         let Some(flow) = self.flow.upgrade() else { return Err(delivery) };
-        if let Some(&seat) = self.seat.get() {
-            flow.desk(delivery.node()).freed(seat);
-        }
         let moment = now();
         let result = HandlerResult::Message { payload: delivery.payload.clone(), early_exit: true };
         flow.finish(delivery, result, Handled { start: moment, end: moment });
-        Ok(())
+        Ok(Taken::Done)
     }
 
     fn cancel(&self, _: &Request) {}

@@ -1,6 +1,8 @@
 //! The `krt` command: runs KRT v1 packages.
 //!
 //! - [`args`]: what can be typed.
+//! - [`build`]: builds nodes in Go; `run`, `check` and `pack` share it.
+//! - [`cache`]: the folder for what is kept between runs.
 //! - [`client`]: calls servers, this one and others.
 //! - [`commands`]: one file a command.
 //! - [`service`]: from a package to a running server; `run` and `call --package` share it.
@@ -9,6 +11,8 @@
 //! - [`values`]: how the values of flags are written.
 
 mod args;
+mod build;
+mod cache;
 mod client;
 mod commands;
 mod exit;

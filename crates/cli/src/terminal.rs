@@ -79,7 +79,7 @@ pub(crate) fn style(path: &Path, colour: bool) -> Style {
     Style { colour, base, ..Style::default() }
 }
 
-/// Shows how environments are made: a spinner on a terminal, a few log records otherwise.
+/// Shows how environments and executables are made: a spinner on a terminal, a few log records otherwise.
 pub(crate) struct Installation {
     spinner: ProgressBar,
 }
@@ -100,13 +100,17 @@ impl Installation {
                 tracing::info!("making the Python environment of {nodes} with {tool} ({file})");
                 self.start();
             }
+            Step::Building { folder } => {
+                tracing::info!("building node {nodes} from {}", folder.display());
+                self.start();
+            }
             Step::Installing { line } => {
                 tracing::debug!("{line}");
                 self.spinner.set_message(line);
             }
             Step::Installed { elapsed } => {
                 self.spinner.finish_and_clear();
-                tracing::info!("the environment of {nodes} is ready after {:.1} s", elapsed.as_secs_f64());
+                tracing::info!("what {nodes} runs in is ready after {:.1} s", elapsed.as_secs_f64());
             }
         }
     }

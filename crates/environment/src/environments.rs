@@ -8,6 +8,7 @@ use crate::{
     key::Key,
     plan::Plan,
     python::{self, Facts, OLDEST_PROTOBUF, is_at_least},
+    sdk::PYTHON,
 };
 use futures::{StreamExt, TryStreamExt, stream};
 use std::{
@@ -96,7 +97,7 @@ impl Environments {
 
     /// The embedded Python SDK, laid down in the cache.
     pub fn sdk(&self) -> Result<Sdk, Error> {
-        Sdk::below(&self.cache)
+        Sdk::below(&self.cache, &PYTHON)
     }
 
     /// Removes the environments that no run has started with for a time. One that a process started

@@ -2,16 +2,16 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-/// Something that happened to the environment of some nodes.
+/// Something that happened to what some nodes run in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The nodes that share the environment, in the order given.
+    /// The nodes that share it, in the order given.
     pub nodes: Vec<String>,
     /// What happened.
     pub step: Step,
 }
 
-/// What happens to an environment. Credentials in addresses are masked.
+/// What happens to an environment, or an executable. Credentials in addresses are masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// It was made before and is used as it is.
@@ -25,7 +25,12 @@ pub enum Step {
         /// The file that asks for them. `None`: only `protobuf` is needed.
         file: Option<PathBuf>,
     },
-    /// The installer wrote a line.
+    /// It is being built from Go sources.
+    Building {
+        /// Their folder.
+        folder: PathBuf,
+    },
+    /// The installer or the compiler wrote a line.
     Installing {
         /// The line, without its end.
         line: String,

@@ -1,7 +1,5 @@
 //! Makes one environment: a virtual environment, what the plan wants in it, and `protobuf`.
 
-mod output;
-mod process;
 mod tool;
 
 use crate::{
@@ -9,10 +7,10 @@ use crate::{
     error::Error,
     event::{Event, Step},
     plan::{Plan, Wanted},
+    process::Run,
     python::{Facts, OLDEST_PROTOBUF, is_at_least, probe},
     surroundings::Surroundings,
 };
-use process::Run;
 use std::{
     ffi::OsString,
     fs, io,

@@ -1,27 +1,31 @@
-//! Decides and makes the Python environment of each node.
+//! Decides and makes what nodes run in: Python environments, and executables of Go sources.
 //!
 //! A node's `requirements.txt`, `pyproject.toml` or `Pipfile`, in the nearest folder upward, decides
 //! which packages it sees; [`Environments::prepare`] makes an environment of it once, and finds it
 //! again by content. A node without such a file runs in the user's own interpreter, as it is, if that
-//! one has `protobuf`. The user's own interpreter is never changed.
+//! one has `protobuf`. The user's own interpreter is never changed. [`Executables::prepare`] builds nodes
+//! in Go, and finds what was built again by content.
 //!
-//! - [`Environments`]: the way in.
+//! - [`Environments`], [`Executables`]: the ways in.
 //! - [`PythonChoice`]: which interpreter was asked for.
 //! - [`Event`]: progress, for the command line to show.
-//! - [`Sdk`]: the Python SDK that is embedded in the binary, laid down where a host can import it.
+//! - [`Sdk`]: an SDK that is embedded in the binary, laid down where a host can import it.
 //! - [`Surroundings`]: the environment variables all this depends on.
 //!
 //! Inside: `plan` reads the user's files, `python` finds and asks interpreters, `install` runs the
-//! installer, `cache` keeps what was made. Nothing here writes to a terminal.
+//! installer, `cache` keeps what was made, `go` builds. Nothing here writes to a terminal.
 
 mod cache;
 mod environments;
 mod error;
 mod event;
+mod go;
 mod install;
 mod key;
 mod mask;
+mod output;
 mod plan;
+mod process;
 mod python;
 mod sdk;
 mod surroundings;
@@ -30,6 +34,7 @@ pub use cache::Cleaned;
 pub use environments::{Environments, Interpreter, NodeSource};
 pub use error::Error;
 pub use event::{Event, Step, Tool};
+pub use go::{Executable, Executables, GoError, GoSource};
 pub use pep440_rs::Version;
 pub use python::PythonChoice;
 pub use sdk::Sdk;

@@ -45,12 +45,23 @@ pub struct Node {
     pub name: Name,
     /// The Python file or the executable, relative to the package's root.
     pub src: String,
+    /// What the executable is built from, if it is.
+    pub build: Option<Build>,
     /// The container image a cluster would use; not used here.
     pub image: Option<String>,
     /// Whether a cluster should give it a GPU; not used here.
     pub gpu: bool,
     /// How it is run here.
     pub run: RunOptions,
+}
+
+/// Go sources, relative to the package's root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The folder of the `package main`.
+    pub folder: String,
+    /// The folder of the `go.mod` that is for it.
+    pub module: String,
 }
 
 /// Optional keys of a node that are ours: other tools pass over them.

@@ -1,8 +1,9 @@
 //! Checks a manifest against the package's other files.
 
+use crate::build;
 use crate::manifest::{Located, Manifest, WorkflowEntry};
 use crate::problem::{Problem, Report, Source};
-use crate::root::Root;
+use crate::root::{self, Root};
 use crate::schema::{Rpc, Schema};
 use crate::suggest;
 
@@ -16,11 +17,18 @@ pub enum Target {
     Cluster,
 }
 
-/// Checks that each node's `src` is a file of the package, and shortens its path.
+/// Checks that each node's `src` is a file of the package, or built from one, and shortens its path.
 pub(crate) fn sources(manifest: &mut Manifest, root: &Root, source: &Source, report: &mut Report) {
     for node in &mut manifest.nodes {
+        node.sources = build::find(node, root, source, report);
         let Some(src) = &mut node.src else { continue };
-        match root.find(&src.value) {
+        let found = root.find(&src.value).or_else(|error| match error {
+            root::Error::Missing { .. } if node.sources.is_some() || node.build.is_some() => {
+                root.place(&src.value)
+            }
+            error => Err(error),
+        });
+        match found {
             Ok(path) => src.value = path,
             Err(error) => report.push(missing(source, src, &error)),
         }
@@ -28,7 +36,7 @@ pub(crate) fn sources(manifest: &mut Manifest, root: &Root, source: &Source, rep
 }
 
 /// A problem with a path in the manifest.
-pub(crate) fn missing(source: &Source, path: &Located<String>, error: &crate::root::Error) -> Problem {
+pub(crate) fn missing(source: &Source, path: &Located<String>, error: &root::Error) -> Problem {
     source.error(&path.span, error.to_string()).maybe_hint(error.hint())
 }
 

@@ -15,6 +15,7 @@
 //! Nothing here runs user code, opens a socket or needs an async runtime.
 
 pub mod archive;
+mod build;
 mod check;
 pub mod config;
 #[cfg(test)]

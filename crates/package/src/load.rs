@@ -32,10 +32,12 @@ pub struct Package {
 pub struct Checked {
     /// Everything that is wrong.
     pub report: Report,
-    /// The package's folder; gone, if the package was an archive.
+    /// The package's folder.
     pub root: PathBuf,
     /// What the package describes, if it has no errors.
     pub version: Option<Version>,
+    /// Where an archive was unpacked; removed with what was found.
+    _unpacked: Option<TempDir>,
 }
 
 /// Why there is no package.
@@ -124,10 +126,10 @@ impl Loader {
 
     /// Finds everything that is wrong with a package, and changes nothing.
     pub fn check(&self, path: &Path) -> Result<Checked, Error> {
-        let (root, _unpacked) = self.open(path)?;
+        let (root, unpacked) = self.open(path)?;
         let reading = self.read(&root)?;
         let version = reading.version.filter(|_| !reading.report.has_errors());
-        Ok(Checked { report: reading.report, root: root.path().to_owned(), version })
+        Ok(Checked { report: reading.report, root: root.path().to_owned(), version, _unpacked: unpacked })
     }
 
     /// The package's folder; that of an archive lives as long as what comes with it.
@@ -246,6 +248,9 @@ fn not_utf8(source: &Source, good: usize) -> Problem {
 fn make_executable(root: &Path, version: &Version) -> Result<(), Error> {
     for node in version.nodes.iter().filter(|node| !node.src.ends_with(".py")) {
         let path = root.join(&node.src);
+        if node.build.is_some() && !path.exists() {
+            continue;
+        }
         archive::set_executable(&path).map_err(|source| Error::Mode { path, source })?;
     }
     Ok(())

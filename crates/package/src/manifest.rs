@@ -14,7 +14,7 @@ use crate::check::Target;
 use crate::problem::{Report, Source};
 use crate::yaml;
 use krt_model::name::Name;
-use krt_model::version::{Node, RunOptions, Variable, Version, Workflow};
+use krt_model::version::{Build, Node, RunOptions, Variable, Version, Workflow};
 use read::Reader;
 use std::ops::Range;
 
@@ -49,6 +49,10 @@ pub(crate) struct NodeEntry {
     pub(crate) label: Option<Located<String>>,
     pub(crate) name: Option<Name>,
     pub(crate) src: Option<Located<String>>,
+    /// The folder of its Go sources, as it is written.
+    pub(crate) build: Option<Located<String>>,
+    /// Its Go sources, once they are found.
+    pub(crate) sources: Option<Build>,
     pub(crate) image: Option<String>,
     pub(crate) gpu: bool,
     pub(crate) run: RunOptions,
@@ -99,7 +103,8 @@ impl Manifest {
 impl NodeEntry {
     fn into_node(self) -> Option<Node> {
         let (name, src) = (self.name?, self.src?.value);
-        Some(Node { name, src, image: self.image, gpu: self.gpu, run: self.run })
+        let (build, image) = (self.sources, self.image);
+        Some(Node { name, src, build, image, gpu: self.gpu, run: self.run })
     }
 }
 

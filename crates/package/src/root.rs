@@ -19,6 +19,8 @@ pub(crate) enum Error {
     Missing { path: String, near: Option<String> },
     #[error("`{path}` is not a file")]
     NotFile { path: String },
+    #[error("`{path}` is not a folder")]
+    NotFolder { path: String },
     #[error("`{path}` cannot be read: {error}")]
     Unreadable { path: String, error: io::Error },
 }
@@ -31,7 +33,7 @@ impl Error {
                 Some("name a file in the package, relative to its root".to_owned())
             }
             Self::Missing { near, .. } => near.as_ref().map(|near| format!("did you mean `{near}`?")),
-            Self::NotFile { .. } | Self::Unreadable { .. } => None,
+            Self::NotFile { .. } | Self::NotFolder { .. } | Self::Unreadable { .. } => None,
         }
     }
 }
@@ -49,16 +51,36 @@ impl Root {
     /// Finds a file and gives its path relative to the root, in the shortest way to write it.
     /// Links are followed as long as they stay inside.
     pub(crate) fn find(&self, path: &str) -> Result<String, Error> {
+        let (short, real) = self.real(path)?;
+        if real.is_file() { Ok(short) } else { Err(Error::NotFile { path: path.to_owned() }) }
+    }
+
+    /// Finds a folder, as [`find`](Self::find) does a file.
+    pub(crate) fn find_folder(&self, path: &str) -> Result<String, Error> {
+        let (short, real) = self.real(path)?;
+        if real.is_dir() { Ok(short) } else { Err(Error::NotFolder { path: path.to_owned() }) }
+    }
+
+    /// The place of a file that is yet to be made, relative to the root.
+    pub(crate) fn place(&self, path: &str) -> Result<String, Error> {
+        let short = shorten(path)?;
+        let mut above = Path::new(&short).ancestors().skip(1);
+        let nearest = above.find_map(|folder| self.0.join(folder).canonicalize().ok());
+        match nearest.is_some_and(|folder| folder.starts_with(&self.0)) {
+            true => Ok(short),
+            false => Err(Error::Outside { path: path.to_owned() }),
+        }
+    }
+
+    /// The shortest way to write a path, and what it leads to.
+    fn real(&self, path: &str) -> Result<(String, PathBuf), Error> {
         let short = shorten(path)?;
         let full = self.0.join(&short);
         let real = full.canonicalize().map_err(|error| self.lost(path, &short, error))?;
-        if !real.starts_with(&self.0) {
-            return Err(Error::Outside { path: path.to_owned() });
+        match real.starts_with(&self.0) {
+            true => Ok((short, real)),
+            false => Err(Error::Outside { path: path.to_owned() }),
         }
-        if !real.is_file() {
-            return Err(Error::NotFile { path: path.to_owned() });
-        }
-        Ok(short)
     }
 
     fn lost(&self, path: &str, short: &str, error: io::Error) -> Error {
@@ -132,6 +154,25 @@ mod tests {
             ("away/secret.py", "`away/secret.py` leads out of the package"),
         ] {
             let found = root.find(path).unwrap_or_else(|error| error.to_string());
+            assert_eq!(found, expected, "{path}");
+        }
+        for (path, expected) in [
+            ("src/etl/", "src/etl"),
+            (".", ""),
+            ("src/etl/main.py", "`src/etl/main.py` is not a folder"),
+            ("src/nothing", "`src/nothing` does not exist"),
+            ("away", "`away` leads out of the package"),
+        ] {
+            let found = root.find_folder(path).unwrap_or_else(|error| error.to_string());
+            assert_eq!(found, expected, "{path}");
+        }
+        for (path, expected) in [
+            ("bin/etl", "bin/etl"),
+            ("./src/new//etl", "src/new/etl"),
+            ("../etl", "`../etl` leads out of the package"),
+            ("away/etl", "`away/etl` leads out of the package"),
+        ] {
+            let found = root.place(path).unwrap_or_else(|error| error.to_string());
             assert_eq!(found, expected, "{path}");
         }
         assert!(matches!(root.find("loop.py"), Err(Error::Unreadable { .. })));

@@ -1,6 +1,6 @@
 //! `krt check`: everything that is wrong with a package, at once.
 
-use crate::{exit, output, terminal};
+use crate::{build, exit, output, service, terminal};
 use clap::Args;
 use krt_package::{Checked, Loader, Report, Target};
 use serde_json::json;
@@ -28,9 +28,23 @@ pub(crate) struct CheckArgs {
 
 /// Prints what was found.
 pub(crate) fn execute(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let checked = loader(args.cluster).check(&args.path)?;
+    let mut checked = loader(args.cluster).check(&args.path)?;
+    build(&mut checked)?;
     output::print(&if args.json { as_json(&checked)? } else { as_text(&checked, &args.path) })?;
     Ok(if checked.report.has_errors() { exit::FAILURE } else { exit::SUCCESS })
+}
+
+/// Builds what the package has in Go; what the compiler says against it joins the report.
+fn build(checked: &mut Checked) -> anyhow::Result<()> {
+    let Some(version) = &checked.version else { return Ok(()) };
+    if let Err(error) = service::block_on(build::executables(version, &checked.root, terminal::print_warning))
+    {
+        for problem in build::problems(error, &checked.root)? {
+            checked.report.push(problem);
+        }
+        checked.version = None;
+    }
+    Ok(())
 }
 
 /// What loads packages that are to run here, or on a cluster.

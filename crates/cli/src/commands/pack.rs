@@ -1,7 +1,7 @@
 //! `krt pack`: a folder to a `.krt` file.
 
 use super::check;
-use crate::{exit, output, terminal};
+use crate::{build, exit, output, service, terminal};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
@@ -11,8 +11,9 @@ use krt_package::{
 };
 use sha2::{Digest as _, Sha256};
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -20,6 +21,8 @@ use std::{
 /// What `krt pack` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Nodes in Go are built first; their executables are put where `src` says.
+
 Left out: what .krtignore names, .git, .krt, __pycache__, virtual environments, and
 archives at the package's root.
 
@@ -61,6 +64,13 @@ fn checked(dir: &Path, cluster: bool) -> anyhow::Result<PathBuf> {
     match checked.version {
         Some(version) => {
             terminal::print_report(&checked.report, dir);
+            let built =
+                service::block_on(build::executables(&version, &checked.root, terminal::print_warning))?;
+            for node in &version.nodes {
+                if let Some(executable) = built.get(node.name.as_str()) {
+                    install(executable, &checked.root.join(&node.src))?;
+                }
+            }
             Ok(PathBuf::from(format!("{}.krt", version.name)))
         }
         None => {
@@ -68,6 +78,25 @@ fn checked(dir: &Path, cluster: bool) -> anyhow::Result<PathBuf> {
             Err(terminal::package_error(error, dir))
         }
     }
+}
+
+/// Puts an executable into the package, in the place of an older one.
+fn install(executable: &Path, place: &Path) -> anyhow::Result<()> {
+    if executable == place {
+        return Ok(());
+    }
+    let put = || -> io::Result<()> {
+        let folder = place.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".krt-pack-")
+            .permissions(fs::Permissions::from_mode(0o755))
+            .tempfile_in(folder)?;
+        io::copy(&mut File::open(executable)?, &mut file)?;
+        file.persist(place)?;
+        Ok(())
+    };
+    put().with_context(|| format!("cannot put the executable at `{}`", place.display()))
 }
 
 /// Refuses to replace what is not an archive: a slip, and a file lost.

@@ -1,8 +1,7 @@
 //! How each node's process is started, and in which environment.
 
 use super::ServiceArgs;
-use crate::terminal;
-use anyhow::Context as _;
+use crate::{build, cache, terminal};
 use krt_environment::{Environments, Interpreter, NodeSource};
 use krt_model::{
     name::VariableName,
@@ -27,21 +26,24 @@ struct Python {
     host: PathBuf,
 }
 
-/// How each node is started, in the package's order. Makes environments that are missing.
+/// How each node is started, in the package's order. Makes what is missing for it: environments, executables.
 pub(super) async fn prepare(
     args: &ServiceArgs,
     package: &Package,
     values: &BTreeMap<VariableName, String>,
 ) -> anyhow::Result<Vec<Launch>> {
     let pythons = pythons(args, package).await?;
+    let executables =
+        build::executables(&package.version, &package.root, |text| tracing::warn!("{text}")).await?;
     let launch = |node: &Node| {
         let src = package.root.join(&node.src);
-        let (program, arguments, hidden) = match pythons.get(node.name.as_str()) {
+        let name = node.name.as_str();
+        let (program, arguments, hidden) = match pythons.get(name) {
             Some(Python { interpreter, host }) => {
                 let hidden = interpreter.environment.iter().flat_map(|_| PYTHON_PATHS).collect();
                 (interpreter.python.clone(), vec![host.clone()], hidden)
             }
-            None => (src.clone(), Vec::new(), Vec::new()),
+            None => (executables.get(name).unwrap_or(&src).clone(), Vec::new(), Vec::new()),
         };
         Launch {
             program,
@@ -62,7 +64,7 @@ async fn pythons(args: &ServiceArgs, package: &Package) -> anyhow::Result<BTreeM
     if sources.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let environments = Environments::new(cache()?, args.python.clone());
+    let environments = Environments::new(cache::folder()?, args.python.clone());
     let sdk = environments.sdk()?;
     if let Some(why) = sdk.fallback() {
         tracing::warn!("{why}");
@@ -74,15 +76,6 @@ async fn pythons(args: &ServiceArgs, package: &Package) -> anyhow::Result<BTreeM
     let named = sources.into_iter().map(|source| source.name);
     let pythons = interpreters.into_iter().map(|interpreter| Python { interpreter, host: host.clone() });
     Ok(named.zip(pythons).collect())
-}
-
-/// Where environments and the SDK are kept.
-fn cache() -> anyhow::Result<PathBuf> {
-    let named = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
-    named("KRT_CACHE")
-        .or_else(|| Some(named("XDG_CACHE_HOME")?.join("krt")))
-        .or_else(|| Some(named("HOME")?.join(".cache/krt")))
-        .context("there is no folder for the cache; hint: set KRT_CACHE or HOME")
 }
 
 /// What a node's process sees in its environment (KRT v1, "On the wire" and "Package").

@@ -1,6 +1,7 @@
 //! Files of a package that change.
 
 use anyhow::Context as _;
+use krt_model::version::Build;
 use krt_package::Package;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::{
@@ -23,7 +24,7 @@ pub(crate) struct Watch {
 /// What a change of files means.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// The package itself: its krt.yml, a .proto.
+    /// The package itself: its krt.yml, a .proto, sources that must be built.
     Package,
     /// Some of its nodes, by index.
     Nodes(BTreeSet<usize>),
@@ -104,7 +105,8 @@ impl Changed {
         let mut nodes = BTreeSet::new();
         for path in &self.0 {
             let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-            if ending == "proto" || is_manifest(path) {
+            let mut builds = package.version.nodes.iter().filter_map(|node| node.build.as_ref());
+            if ending == "proto" || is_manifest(path) || builds.any(|build| is_source(path, build)) {
                 return Change::Package;
             }
             let owners: Vec<_> = owners(path, &folders);
@@ -116,6 +118,14 @@ impl Changed {
 
 fn is_manifest(path: &Path) -> bool {
     matches!(path.to_str(), Some("krt.yml" | "krt.yaml"))
+}
+
+/// Whether an executable may be built from a file.
+fn is_source(path: &Path, build: &Build) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    path.starts_with(&build.module)
+        && (matches!(ending, "go" | "mod" | "sum")
+            || !build.folder.is_empty() && path.starts_with(&build.folder))
 }
 
 /// The nodes in whose folder a file is, the nearest folder counting; all, when it is in none.
@@ -145,6 +155,23 @@ mod tests {
         ];
         for (path, expected) in rows {
             assert_eq!(owners(Path::new(path), &folders), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_built() {
+        let build = Build { folder: "src/etl/cmd".to_owned(), module: "src/etl".to_owned() };
+        let root = Build { folder: String::new(), module: String::new() };
+        for (path, of_module, of_root) in [
+            ("src/etl/cmd/main.go", true, true),
+            ("src/etl/deep/a.go", true, true),
+            ("src/etl/go.mod", true, true),
+            ("src/etl/cmd/words.txt", true, false),
+            ("src/etl/words.txt", false, false),
+            ("src/model/main.py", false, false),
+        ] {
+            let found = [&build, &root].map(|build| is_source(Path::new(path), build));
+            assert_eq!(found, [of_module, of_root], "{path}");
         }
     }
 

@@ -64,7 +64,7 @@ async fn reflection_lists_and_describes() {
         assert_eq!(files.file[0].name(), "public_input.proto");
         let methods: Vec<_> =
             files.file[0].service[0].method.iter().map(MethodDescriptorProto::name).collect();
-        assert_eq!(methods, ["Echo", "Idle"]);
+        assert_eq!(methods, ["Echo", "Look", "Idle"]);
     }
     service.stop().await;
 }

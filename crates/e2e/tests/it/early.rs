@@ -184,11 +184,12 @@ async fn after_the_handler_there_is_nobody_to_answer() {
 #[tokio::test]
 async fn an_early_reply_that_is_no_message_answers_nobody() {
     let service = script::start().await;
-    let hint = "; hint: build a message of the `.proto` and return that";
-    for (response, shown) in [
-        ("None", "None of type `builtins.NoneType`"),
-        ("{'a': 1}", "{'a': 1} of type `builtins.dict`"),
-        ("messages.Note", "<class 'public_input_pb2.Note'> of type "),
+    let build = "; hint: build a message of the `.proto` and return that";
+    let plain = "; hint: give the node `payload: json` in krt.yml to work with plain data";
+    for (response, shown, hint) in [
+        ("None", "None of type `builtins.NoneType`", build),
+        ("{'a': 1}", "{'a': 1} of type `builtins.dict`", plain),
+        ("messages.Note", "<class 'public_input_pb2.Note'> of type ", build),
     ] {
         let (kind, text) = raised(&service, &format!("ctx.early_reply({response})")).await;
         assert_eq!(kind, "AnswerError", "the request was still answered by what the handler returned");

@@ -58,19 +58,29 @@ impl Tally {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_request_ends_once_while_hosts_are_killed() {
+    println!("{}", every_request_ends_once("chain").await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_ends_once_while_hosts_in_go_are_killed() {
+    println!("{}", every_request_ends_once("chain-go").await);
+}
+
+/// Returns what came of the requests, in words.
+async fn every_request_ends_once(package: &str) -> String {
     let requests = std::env::var("KRT_KILL_REQUESTS").map_or(REQUESTS, |text| text.parse().unwrap());
-    let service = Krt::run("chain").start().await;
+    let service = Krt::run(package).start().await;
     let tally = Tally::default();
     let clients = join_all((0..CLIENTS).map(|_| client(&service, &tally, requests)));
     let (kills, _) = tokio::join!(killer(&service, &tally, requests), clients);
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
     let (answered, died, down) = (count(&tally.answered), count(&tally.died), count(&tally.down));
     let told = format!("{kills} kills: {answered} answered, {died} died, {down} down, of {requests}");
-    println!("{told}");
     assert_eq!(answered + died + down, requests, "{told}");
     assert!(kills > 0 && died > 0 && answered >= (kills - 1) * ANSWERS.start, "{told}");
     recovered(&service).await;
     service.stop().await;
+    told
 }
 
 /// Sends one request after the other until all were sent.

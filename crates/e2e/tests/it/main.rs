@@ -12,6 +12,7 @@ mod crowd;
 mod discovery;
 mod documents;
 mod early;
+mod go;
 mod hostile;
 mod kill;
 mod limits;

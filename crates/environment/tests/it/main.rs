@@ -1,6 +1,8 @@
 //! Environments of real interpreters, made by the real installers.
 
 #[cfg(test)]
+mod go;
+#[cfg(test)]
 mod index;
 #[cfg(test)]
 mod interrupted;

@@ -253,3 +253,44 @@ fn a_manifest_that_is_too_large() {
     let report = Loader::default().check(folder.path()).unwrap().report;
     assert_eq!(lines(&report), "krt.yml error: the file is larger than 256 KiB");
 }
+
+#[test]
+fn sources_in_go_are_found_at_the_usual_places() {
+    const GO: [(&str, &str); 2] = [("krt.yml", MANIFEST), ("public_input.proto", PROTO)];
+    let python = ("src/greeter/main.py", "");
+    type Found<'a> = Option<(&'a str, &'a str)>;
+    let rows: [(&[&str], Found<'_>); 8] = [
+        (&["src/counter/main.go", "src/counter/go.mod"], Some(("src/counter", "src/counter"))),
+        (&["src/counter/main.go", "src/go.mod"], Some(("src/counter", "src"))),
+        (&["src/counter/main.go", "go.mod", "bin/counter"], Some(("src/counter", ""))),
+        (&["bin/main.go", "bin/go.mod"], Some(("bin", "bin"))),
+        (&["src/counter/main.go", "bin/counter"], None),
+        (&["src/counter/go.mod", "bin/counter"], None),
+        (&["src/other/main.go", "src/other/go.mod", "bin/counter"], None),
+        (&["go.mod", "main.go", "bin/counter"], None),
+    ];
+    for (files, expected) in rows {
+        let files: Vec<_> = files.iter().map(|file| (*file, "")).chain(GO).chain([python]).collect();
+        let package = load(folder(&files).path()).unwrap();
+        let [greeter, counter] = &package.version.nodes[..] else { panic!("there are two nodes") };
+        let build = counter.build.as_ref().map(|build| (&*build.folder, &*build.module));
+        assert_eq!((build, &greeter.build), (expected, &None), "{files:?}");
+        assert_eq!(counter.src, "bin/counter");
+    }
+}
+
+#[test]
+fn the_sources_that_a_node_names_count() {
+    let manifest = MANIFEST.replace("    src: bin/counter\n", "    src: out/it\n    build: ./cmd/count\n");
+    let package = folder(&[
+        ("krt.yml", &manifest),
+        ("public_input.proto", PROTO),
+        ("src/greeter/main.py", ""),
+        ("cmd/count/main.go", ""),
+        ("go.mod", ""),
+    ]);
+    let package = load(package.path()).unwrap();
+    let counter = &package.version.nodes[1];
+    let build = counter.build.as_ref().map(|build| (&*build.folder, &*build.module));
+    assert_eq!((build, &*counter.src), (Some(("cmd/count", "")), "out/it"));
+}

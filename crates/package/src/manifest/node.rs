@@ -4,8 +4,8 @@ use super::read::{Fields, Reader};
 use super::{NodeEntry, document, run};
 use crate::yaml::Node;
 
-const KEYS: [&str; 9] =
-    ["name", "image", "src", "gpu", "replicas", "concurrency", "timeout", "retries", "payload"];
+const KEYS: [&str; 10] =
+    ["name", "image", "src", "build", "gpu", "replicas", "concurrency", "timeout", "retries", "payload"];
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<NodeEntry> {
     let items = reader.items(fields, "nodes");
@@ -19,6 +19,8 @@ fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<NodeEntry>
         label,
         name,
         src: reader.required_text(&mut fields, "src"),
+        build: fields.get("build").and_then(|node| reader.text(node, "`build`")),
+        sources: None,
         image: document::image(reader, &mut fields),
         gpu: fields.get("gpu").and_then(|node| reader.boolean(&node, "gpu")).unwrap_or(false),
         run: run::read(reader, &mut fields),

@@ -189,7 +189,7 @@ fn the_nodes() {
             "  - title: greeter\n",
             &[
                 "11:5 error: node 1 has no `name`",
-                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries` and `payload`",
+                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `build`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries` and `payload`",
                 "21:18 error: there is no node `greeter` | there is only `counter`",
             ],
         ),

@@ -58,6 +58,7 @@ fn house(retries: u16, limits: Limits) -> House {
     let node = |text| Node {
         name: name(text),
         src: String::new(),
+        build: None,
         image: None,
         gpu: false,
         run: RunOptions { retries, ..RunOptions::default() },

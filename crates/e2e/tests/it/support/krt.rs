@@ -93,6 +93,11 @@ impl Krt {
         self.spawn().serve(&package).await
     }
 
+    /// The same for an archive; the folder that it was made of has its `.proto`.
+    pub(crate) async fn start_archive(self, folder: &Path) -> Service {
+        self.spawn().serve(folder).await
+    }
+
     /// Starts it and waits until it ends by itself. Nothing is left of it.
     pub(crate) async fn end(self) -> super::service::Ended {
         self.spawn().end().await
@@ -105,6 +110,14 @@ impl Krt {
         let lines = Lines::read(child.stderr.take().expect("it is piped"));
         Process::new(child, lines, self.data, self.folder, self.scratch)
     }
+}
+
+/// The binary, with the cache of these tests, for what does not serve.
+pub(crate) fn command() -> std::process::Command {
+    let binary = binary();
+    let mut command = std::process::Command::new(&binary);
+    command.env("KRT_CACHE", cache(&binary)).stdin(Stdio::null());
+    command
 }
 
 /// Where the packages of these tests are.

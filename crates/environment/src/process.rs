@@ -1,6 +1,6 @@
-//! One run of an installer, in a process group of its own that does not outlive the wish for it.
+//! One run of an installer or a compiler, in a process group of its own that does not outlive the wish for it.
 
-use super::output::Output;
+use crate::output::Output;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use std::{
     collections::BTreeMap,
@@ -18,33 +18,33 @@ use tokio::{
     time::timeout,
 };
 
-/// How long output is awaited once the installer has ended; something it left behind may hold the pipe.
+/// How long output is awaited once the process has ended; something it left behind may hold the pipe.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What to run and how.
-pub(super) struct Run<'a> {
+pub(crate) struct Run<'a> {
     /// The program and its arguments.
-    pub(super) command: &'a [OsString],
+    pub(crate) command: &'a [OsString],
     /// Its environment variables, all of them.
-    pub(super) variables: BTreeMap<OsString, OsString>,
+    pub(crate) variables: BTreeMap<OsString, OsString>,
     /// The folder it runs in.
-    pub(super) folder: &'a Path,
+    pub(crate) folder: &'a Path,
     /// An empty file that it keeps open, as its standard input.
-    pub(super) hold: File,
+    pub(crate) hold: File,
     /// Takes its lines as they come.
-    pub(super) on_line: &'a (dyn Fn(String) + Send + Sync),
+    pub(crate) on_line: &'a (dyn Fn(String) + Send + Sync),
 }
 
 /// How a run ended.
-pub(super) struct Ended {
-    pub(super) status: ExitStatus,
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
     /// Its last lines.
-    pub(super) output: Vec<String>,
+    pub(crate) output: Vec<String>,
 }
 
 impl Run<'_> {
     /// Runs to the end. Dropped before, it kills the whole process group and waits until it is dead.
-    pub(super) async fn finish(self) -> io::Result<Ended> {
+    pub(crate) async fn finish(self) -> io::Result<Ended> {
         let mut output = Output::new(self.on_line);
         let (mut reader, mut group) = self.start()?;
         let mut chunk = vec![0; 8192];

@@ -1,4 +1,4 @@
-//! The lines an installer writes: told as they come, and the last of them kept.
+//! The lines an installer or a compiler writes: told as they come, and the last of them kept.
 
 use crate::mask::mask;
 use std::collections::VecDeque;
@@ -10,7 +10,7 @@ const KEPT: usize = 60;
 const LONGEST: usize = 4096;
 
 /// Takes bytes, gives lines.
-pub(super) struct Output<'a> {
+pub(crate) struct Output<'a> {
     on_line: &'a (dyn Fn(String) + Send + Sync),
     open: Vec<u8>,
     last: VecDeque<String>,
@@ -18,12 +18,12 @@ pub(super) struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(on_line: &'a (dyn Fn(String) + Send + Sync)) -> Self {
+    pub(crate) fn new(on_line: &'a (dyn Fn(String) + Send + Sync)) -> Self {
         Self { on_line, open: Vec::new(), last: VecDeque::new(), dropped: 0 }
     }
 
     /// Takes what was read. A carriage return ends a line too: progress is drawn with it.
-    pub(super) fn take(&mut self, bytes: &[u8]) {
+    pub(crate) fn take(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             match byte {
                 b'\n' | b'\r' => self.end_line(),
@@ -50,7 +50,7 @@ impl<'a> Output<'a> {
     }
 
     /// The last lines, and how many came before.
-    pub(super) fn finish(mut self) -> Vec<String> {
+    pub(crate) fn finish(mut self) -> Vec<String> {
         self.end_line();
         let cut = (self.dropped > 0).then(|| format!("… {} lines before", self.dropped));
         cut.into_iter().chain(self.last).collect()

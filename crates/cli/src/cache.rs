@@ -1,0 +1,13 @@
+//! The folder for what is kept between runs.
+
+use anyhow::Context as _;
+use std::path::PathBuf;
+
+/// Where environments, executables and SDKs are kept.
+pub(crate) fn folder() -> anyhow::Result<PathBuf> {
+    let named = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    named("KRT_CACHE")
+        .or_else(|| Some(named("XDG_CACHE_HOME")?.join("krt")))
+        .or_else(|| Some(named("HOME")?.join(".cache/krt")))
+        .context("there is no folder for the cache; hint: set KRT_CACHE or HOME")
+}

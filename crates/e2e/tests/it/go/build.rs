@@ -1,0 +1,220 @@
+//! How sources become executables, and what is said when they do not.
+
+use crate::support::{
+    Krt,
+    krt::{command, packages},
+    lines::Record,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+use tempfile::TempDir;
+
+/// A copy of the package `document`, to change.
+struct Copy {
+    folder: TempDir,
+}
+
+impl Copy {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["krt.yml", "public_input.proto", "src/etl/main.go", "src/etl/go.mod", "src/etl/go.sum"] {
+            let place = folder.path().join(file);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::copy(packages().join("document").join(file), place).unwrap();
+        }
+        let generated = "src/etl/public_input.pb.go";
+        fs::copy(packages().join("document").join(generated), folder.path().join(generated)).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path().join(file)).unwrap();
+        assert!(text.contains(from), "{file} has no `{from}`");
+        fs::write(self.path().join(file), text.replace(from, to)).unwrap();
+    }
+
+    fn krt(&self, word: &str) -> Command {
+        let mut krt = command();
+        krt.arg(word).arg(self.path());
+        krt
+    }
+
+    /// Every file with its content.
+    fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        let mut folders = vec![self.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.insert(path.clone(), fs::read(path).unwrap());
+                }
+            }
+        }
+        files
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().unwrap()
+}
+
+#[test]
+fn a_check_builds_and_changes_nothing() {
+    let copy = Copy::new();
+    let before = copy.files();
+    let checked = run(&mut copy.krt("check"));
+    assert_eq!(
+        (text(&checked.stdout), checked.status.code()),
+        ("document-v1: no problems\n".to_owned(), Some(0))
+    );
+    assert_eq!(copy.files(), before);
+}
+
+#[test]
+fn the_compiler_s_words_are_told_with_their_places() {
+    let copy = Copy::new();
+    copy.edit("src/etl/main.go", "res.Component = req.Component", "res.Component = req.Compnent");
+    let checked = run(copy.krt("check").arg("--json"));
+    assert_eq!(checked.status.code(), Some(1), "{}", text(&checked.stderr));
+    let report: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let problem = &report["problems"][0];
+    assert_eq!(
+        (&problem["file"], &problem["line"], &problem["column"]),
+        (&json!("src/etl/main.go"), &json!(28), &json!(22)),
+        "{report}"
+    );
+    let message = problem["message"].as_str().unwrap();
+    assert!(message.starts_with("req.Compnent undefined"), "{message}");
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_build_fails_the_start() {
+    let copy = Copy::new();
+    copy.edit("src/etl/main.go", "func main() {", "func main() {\n\tundefined()");
+    let ended = Krt::run_at(copy.path()).end().await;
+    assert_eq!(ended.code, Some(1));
+    let error = ended.lines.last_words();
+    let start = format!(
+        "cannot build node `etl` from `{}`",
+        copy.path().canonicalize().unwrap().join("src/etl").display()
+    );
+    assert!(error.starts_with(&start), "{error}");
+    assert!(error.contains("./main.go:44:2: undefined: undefined"), "{error}");
+}
+
+#[tokio::test]
+async fn an_init_that_panics_fails_the_start() {
+    let ended = Krt::run("gopher").env("FAIL_INIT", "1").end().await;
+    assert_eq!(ended.code, Some(1));
+    let error = ended.lines.last_words();
+    assert!(error.contains("node 'worker' does not start: panic: no model at "), "{error}");
+    assert!(error.contains("gopher/gopher/main.go:"), "{error}");
+    assert!(!error.contains("node 'last'"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_packed_runs_where_there_is_no_go() {
+    let (copy, elsewhere) = (Copy::new(), tempfile::tempdir().unwrap());
+    let out = elsewhere.path().join("document.krt");
+    let packed = run(copy.krt("pack").arg("--output").arg(&out));
+    assert!(packed.status.success(), "{}", text(&packed.stderr));
+    let executable = copy.path().join("bin/etl");
+    assert_eq!(fs::metadata(&executable).unwrap().permissions().mode() & 0o777, 0o755);
+
+    // A package made on another system may have lost the x bit.
+    fs::set_permissions(&executable, fs::Permissions::from_mode(0o644)).unwrap();
+    for package in [out.as_path(), copy.path()] {
+        let service = Krt::run_at(package).env("PATH", "/nowhere").start_archive(copy.path()).await;
+        let answer = service.call("Etl", json!({ "component": "packed" })).await.unwrap();
+        assert_eq!(answer, json!({ "component": "packed" }));
+        let ended = service.stop().await;
+        let records = ended.lines.records();
+        let warned = |record: &Record| record.message.starts_with("found no `go`: node `etl` runs `");
+        assert!(records.iter().any(|record| record.level == "WARN" && warned(record)), "{records:?}");
+    }
+}
+
+#[test]
+fn the_same_sources_give_the_same_bytes() {
+    let packed: Vec<Vec<u8>> = (0..2)
+        .map(|_| {
+            let (copy, elsewhere) = (Copy::new(), tempfile::tempdir().unwrap());
+            let out = elsewhere.path().join("document.krt");
+            let mut krt = copy.krt("pack");
+            let packed = run(krt.arg("--output").arg(&out).env("KRT_CACHE", elsewhere.path().join("cache")));
+            assert!(packed.status.success(), "{}", text(&packed.stderr));
+            fs::read(out).unwrap()
+        })
+        .collect();
+    assert!(packed[0] == packed[1], "another folder and another cache make a difference");
+}
+
+#[tokio::test]
+async fn without_go_and_without_an_executable_it_is_told_what_to_do() {
+    let copy = Copy::new();
+    let ended = Krt::run_at(copy.path()).env("PATH", "/nowhere").end().await;
+    assert_eq!(ended.code, Some(1));
+    let error = ended.lines.last_words();
+    assert!(error.starts_with("found no `go` to build node `etl` from `"), "{error}");
+    assert!(error.contains("\nhint: install Go 1.20 or newer"), "{error}");
+}
+
+#[test]
+fn what_is_wrong_with_build_is_told() {
+    let src = "    src: bin/etl\n";
+    let rows = [
+        ("    src: bin/etl\n    build: src/nothing\n", "`src/nothing` does not exist"),
+        ("    src: bin/etl\n    build: src\n", "`src` has no Go source"),
+        ("    src: bin/etl\n    build: ../src\n", "`../src` leads out of the package"),
+        ("    src: bin/etl\n    build: krt.yml\n", "`krt.yml` is not a folder"),
+        (
+            "    src: bin/etl\n    build: src/lone\n",
+            "`src/lone` has no `go.mod`, and no folder above it in the package has one",
+        ),
+        ("    src: src/etl/main.go\n", "`src/etl/main.go` is Go source: `src` names the executable"),
+        (
+            "    src: src/main.py\n    build: src/etl\n",
+            "`build` is for nodes in Go, but `src` is a Python file",
+        ),
+        ("    src: ../bin/etl\n    build: src/etl\n", "`../bin/etl` leads out of the package"),
+    ];
+    for (edited, message) in rows {
+        let copy = Copy::new();
+        copy.edit("krt.yml", src, edited);
+        fs::create_dir(copy.path().join("src/lone")).unwrap();
+        fs::write(copy.path().join("src/lone/main.go"), "package main\n").unwrap();
+        fs::write(copy.path().join("src/main.py"), "").unwrap();
+        let checked = run(copy.krt("check").arg("--json"));
+        let report: Value = serde_json::from_slice(&checked.stdout).unwrap();
+        assert_eq!(report["problems"][0]["message"], message, "{report}");
+        assert_eq!(report["problems"][0]["file"], "krt.yml");
+    }
+}
+
+#[test]
+fn the_user_s_own_replacements_and_workspace_do_not_matter() {
+    let copy = Copy::new();
+    let go_mod = copy.path().join("src/etl/go.mod");
+    let replace = "\nreplace github.com/konstellation-io/kre/runners/kre-go => ../../elsewhere\n";
+    fs::write(&go_mod, fs::read_to_string(&go_mod).unwrap() + replace).unwrap();
+    fs::write(copy.path().join("go.work"), "go 1.20\n\nuse ./nowhere\n").unwrap();
+    let checked = run(copy.krt("check").env("GOFLAGS", "-mod=vendor"));
+    assert_eq!(text(&checked.stdout), "document-v1: no problems\n", "{}", text(&checked.stderr));
+}

@@ -1,0 +1,50 @@
+package birth
+
+import (
+	"io"
+	"syscall"
+)
+
+// raw is a socket that is read and written by plain system calls. To wait in one of them costs less
+// than half of what Go's poller does, as long as nothing else is to run meanwhile.
+type raw int
+
+func (r raw) Read(room []byte) (int, error) {
+	for {
+		count, err := syscall.Read(int(r), room)
+		if err != syscall.EINTR {
+			return max(count, 0), err
+		}
+	}
+}
+
+// ReadNow reads what has come; syscall.EAGAIN says that nothing has.
+func (r raw) ReadNow(room []byte) (int, error) {
+	count, _, err := syscall.Recvfrom(int(r), room, syscall.MSG_DONTWAIT)
+	return max(count, 0), err
+}
+
+func (r raw) Write(data []byte) (int, error) {
+	written := 0
+	for written < len(data) {
+		count, err := syscall.Write(int(r), data[written:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return written, err
+		}
+		if count == 0 {
+			return written, io.ErrUnexpectedEOF
+		}
+		written += count
+	}
+	return written, nil
+}
+
+func max(a, b int) int {
+	if a > b {
+		return a
+	}
+	return b
+}

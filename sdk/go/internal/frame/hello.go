@@ -1,0 +1,37 @@
+package frame
+
+import "encoding/json"
+
+// Introduction is what HELLO says that a host needs: what it is to run, and within which limits.
+type Introduction struct {
+	Protocol    int    `json:"protocol"`
+	Node        string `json:"node"`
+	Version     string `json:"version"`
+	VersionID   string `json:"version_id"`
+	BasePath    string `json:"base_path"`
+	Concurrency int    `json:"concurrency"`
+	MaxFrame    uint32 `json:"max_frame"`
+	MaxMessage  int    `json:"max_message"`
+	LogLevel    string `json:"log_level"`
+}
+
+// ParseHello reads the body of HELLO; fields that are not known are passed over.
+func ParseHello(body []byte) (Introduction, error) {
+	var present map[string]json.RawMessage
+	if err := json.Unmarshal(body, &present); err != nil {
+		return Introduction{}, Breachf("HELLO does not parse: %v", err)
+	}
+	for _, name := range []string{
+		"protocol", "node", "version", "version_id", "base_path", "concurrency", "max_frame",
+		"max_message", "log_level",
+	} {
+		if _, there := present[name]; !there {
+			return Introduction{}, Breachf("HELLO has no field '%s'", name)
+		}
+	}
+	var hello Introduction
+	if err := json.Unmarshal(body, &hello); err != nil {
+		return Introduction{}, Breachf("HELLO does not parse: %v", err)
+	}
+	return hello, nil
+}

@@ -1,0 +1,54 @@
+package kre
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What KRT v1 fixes for users' code: names, values and messages, in one place.
+
+// SaveMetricErr is why there is no prediction.
+type SaveMetricErr string
+
+const (
+	// ErrMissingValues is the error of a prediction that lacked input.
+	ErrMissingValues SaveMetricErr = "missing_values"
+	// ErrNewLabels is the error of a prediction for a label that the model does not know.
+	ErrNewLabels SaveMetricErr = "new_labels"
+
+	// predictions is the collection of predictions.
+	predictions    = "classificationMetrics"
+	predictionDate = "2006-01-02T15:04:05.000000Z"
+)
+
+// IsValid says whether KRT v1 knows the error.
+func (e SaveMetricErr) IsValid() error {
+	if e == ErrMissingValues || e == ErrNewLabels {
+		return nil
+	}
+	return fmt.Errorf(
+		"[ctx.prediction.save] invalid value for metric error %s should be one of '%s,%s'",
+		string(e), ErrMissingValues, ErrNewLabels)
+}
+
+var errNoReply = errors.New("[ctx.early_reply] there is no message to reply with; hint: build one of the `.proto`")
+
+func notText(method, argument, value string) error {
+	return fmt.Errorf("[ctx.%s] invalid '%s'='%s', must be a nonempty string", method, argument, value)
+}
+
+func notQuery(query QueryData) error {
+	return fmt.Errorf("[ctx.db.find] invalid 'query'='%v', must be a nonempty dict", map[string]interface{}(query))
+}
+
+func notFound(reason error) error {
+	return fmt.Errorf("[ctx.db.find] error getting data from MongoDB: %w", reason)
+}
+
+func notSaved(reason error) error {
+	return fmt.Errorf("[ctx.db.save] error saving the document: %w", reason)
+}
+
+func notPredicted(reason error) error {
+	return fmt.Errorf("[ctx.prediction.save] error saving the prediction: %w", reason)
+}
