@@ -150,7 +150,7 @@ async fn memory_does_not_grow_with_messages() {
         let worker = |_| async {
             let client = service.client();
             for _ in 0..calls / 32 {
-                let request = json!({ "act": "plain", "text": "x".repeat(1000) });
+                let request = json!({ "act": "plain", "text": "x".repeat(4000) });
                 client.call("Act", request).await.unwrap();
             }
         };
@@ -160,9 +160,9 @@ async fn memory_does_not_grow_with_messages() {
         let processes = service.processes();
         processes.into_iter().map(|found| (found.node, resident(found.pid))).collect::<Vec<_>>()
     };
-    crowd(3200).await;
+    crowd(1600).await;
     let before = held();
-    crowd(16_000).await;
+    crowd(6400).await;
     let after = held();
     assert_eq!(before.len(), 3);
     for ((node, before), (_, after)) in before.iter().zip(&after) {
