@@ -26,9 +26,15 @@ use std::{
     io,
     os::unix::ffi::OsStrExt as _,
     path::{self, Path, PathBuf},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 use tempfile::TempDir;
+
+/// How long an executable is kept that no run starts with.
+const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
+
+/// No build takes longer.
+const BUILT_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
 /// Part of every key: another number builds everything anew.
 const FORM: &str = "2";
@@ -177,7 +183,9 @@ impl Build<'_> {
         build.extend(overlay.flags());
         build.extend(["-o".into(), made.clone().into(), ".".into()]);
         self.call(&build, &workshop).await?;
-        fs::rename(made, executable).map_err(failed)
+        fs::rename(made, executable).map_err(failed)?;
+        clean(folder, SystemTime::now());
+        Ok(())
     }
 
     /// Runs one command of `go`.
@@ -217,6 +225,21 @@ impl Build<'_> {
     }
 }
 
+/// Removes executables that no run has started with for long, and what killed builds have left. What
+/// cannot be removed is left to the next build.
+fn clean(folder: &Path, now: SystemTime) {
+    for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        let used = path.metadata().and_then(|facts| facts.modified());
+        let unused_for = used.ok().and_then(|used| now.duration_since(used).ok()).unwrap_or_default();
+        let removed = match path.is_dir() {
+            true if unused_for > BUILT_WITHIN => fs::remove_dir_all(path),
+            false if unused_for > KEPT_FOR => fs::remove_file(path),
+            _ => Ok(()),
+        };
+        drop(removed);
+    }
+}
+
 /// Whether a variable changes what the compiler makes.
 fn decides(name: &OsStr) -> bool {
     let name = name.as_bytes();
@@ -234,4 +257,29 @@ fn tool(go: &Path) -> String {
 fn touch(executable: &Path) {
     let file = File::options().append(true).open(executable);
     drop(file.and_then(|file: File| -> io::Result<()> { file.set_modified(SystemTime::now()) }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_old_is_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        let place = |name: &str| home.path().join(name);
+        let age =
+            |name: &str, age: Duration| File::open(place(name)).unwrap().set_modified(now - age).unwrap();
+        for (name, of) in [("old", KEPT_FOR * 2), ("used", KEPT_FOR / 2)] {
+            fs::write(place(name), "").unwrap();
+            age(name, of);
+        }
+        for (name, of) in [(".build-left", BUILT_WITHIN * 2), (".build-now", BUILT_WITHIN / 2)] {
+            fs::create_dir(place(name)).unwrap();
+            age(name, of);
+        }
+        clean(home.path(), now);
+        let left = ["old", "used", ".build-left", ".build-now"].map(|name| place(name).exists());
+        assert_eq!(left, [false, true, false, true]);
+    }
 }

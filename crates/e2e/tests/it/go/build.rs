@@ -1,7 +1,7 @@
 //! How sources become executables, and what is said when they do not.
 
 use crate::support::{
-    Krt,
+    Krt, eventually,
     krt::{command, packages},
     lines::Record,
 };
@@ -217,4 +217,24 @@ fn the_user_s_own_replacements_and_workspace_do_not_matter() {
     fs::write(copy.path().join("go.work"), "go 1.20\n\nuse ./nowhere\n").unwrap();
     let checked = run(copy.krt("check").env("GOFLAGS", "-mod=vendor"));
     assert_eq!(text(&checked.stdout), "document-v1: no problems\n", "{}", text(&checked.stderr));
+}
+
+#[tokio::test]
+async fn sources_that_change_are_built_anew() {
+    let copy = Copy::new();
+    let service = Krt::run_at(copy.path()).watch().start().await;
+    let answered = async |expected: &str| {
+        let call = async || service.call("Etl", json!({ "component": "pump" })).await.ok();
+        let fits = async || call().await.filter(|answer| *answer == json!({ "component": expected }));
+        eventually(expected, fits).await
+    };
+    answered("pump").await;
+    copy.edit("src/etl/main.go", "= req.Component", "= \"edited\"");
+    answered("edited").await;
+    copy.edit("src/etl/main.go", "= \"edited\"", "= edited");
+    service.lines.wait("the wait", |record| record.message == "waiting for the package to change").await;
+    assert!(service.lines.plain().contains("undefined: edited"), "{}", service.lines.plain());
+    copy.edit("src/etl/main.go", "= edited", "= \"mended\"");
+    answered("mended").await;
+    service.stop().await;
 }

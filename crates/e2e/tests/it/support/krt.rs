@@ -76,6 +76,12 @@ impl Krt {
         self
     }
 
+    /// Restarts nodes whose files change.
+    pub(crate) fn watch(mut self) -> Self {
+        self.command.arg("--watch");
+        self
+    }
+
     /// Sets an environment variable.
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
