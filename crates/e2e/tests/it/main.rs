@@ -29,3 +29,4 @@ mod start;
 mod statuses;
 mod supervision;
 mod support;
+mod watch;

@@ -1,12 +1,11 @@
 //! How a version starts, or does not (KRT v1, "Node: Python").
 
-use crate::support::{Krt, assert_status, eventually, grpc::Client, krt::packages};
+use crate::support::{Copy, Krt, assert_status, eventually, grpc::Client, krt::packages};
 use serde_json::json;
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt as _,
-    path::Path,
 };
 use tonic::Code;
 
@@ -100,39 +99,22 @@ async fn missing_configuration_is_told_in_full() {
 
 #[tokio::test]
 async fn the_user_s_python_path_does_not_reach_an_environment_of_its_own() {
-    let folder = tempfile::tempdir().unwrap();
-    copy(&packages().join("stale"), folder.path());
-    fs::write(folder.path().join("requirements.txt"), "protobuf\n").unwrap();
+    let copy = Copy::of("stale");
+    fs::write(copy.path().join("requirements.txt"), "protobuf\n").unwrap();
     let outside = tempfile::tempdir().unwrap();
     fs::create_dir(outside.path().join("google")).unwrap();
     fs::write(outside.path().join("google/__init__.py"), "raise ImportError('from outside')").unwrap();
-    let service =
-        Krt::run_at(folder.path()).env("PYTHONPATH", outside.path().to_str().unwrap()).start().await;
+    let service = Krt::run_at(copy.path()).env("PYTHONPATH", outside.path().to_str().unwrap()).start().await;
     service.call("Run", json!({ "text": "a" })).await.unwrap();
     service.stop().await;
 }
 
 #[tokio::test]
 async fn an_executable_without_its_x_bit_starts() {
-    let folder = tempfile::tempdir().unwrap();
-    copy(&packages().join("hostile"), folder.path());
-    let host = folder.path().join("bin/host");
+    let copy = Copy::of("hostile");
+    let host = copy.path().join("bin/host");
     fs::set_permissions(&host, fs::Permissions::from_mode(0o644)).unwrap();
-    let service = Krt::run_at(folder.path()).flag("--set", "AT_START=ready").start().await;
+    let service = Krt::run_at(copy.path()).flag("--set", "AT_START=ready").start().await;
     assert_eq!(service.call("Attack", json!({ "text": "none" })).await.unwrap(), json!({ "text": "none" }));
     service.stop().await;
-}
-
-/// Copies a folder into another that is there.
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            fs::create_dir(&target).unwrap();
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), &target).unwrap();
-        }
-    }
 }

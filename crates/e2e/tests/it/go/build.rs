@@ -1,46 +1,30 @@
 //! How sources become executables, and what is said when they do not.
 
-use crate::support::{
-    Krt, eventually,
-    krt::{command, packages},
-    lines::Record,
-};
+use crate::support::{Copy, Krt, eventually, krt::command, lines::Record};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     fs,
+    ops::Deref,
     os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Output},
 };
-use tempfile::TempDir;
 
 /// A copy of the package `document`, to change.
-struct Copy {
-    folder: TempDir,
+struct Document(Copy);
+
+impl Deref for Document {
+    type Target = Copy;
+
+    fn deref(&self) -> &Copy {
+        &self.0
+    }
 }
 
-impl Copy {
+impl Document {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        for file in ["krt.yml", "public_input.proto", "src/etl/main.go", "src/etl/go.mod", "src/etl/go.sum"] {
-            let place = folder.path().join(file);
-            fs::create_dir_all(place.parent().unwrap()).unwrap();
-            fs::copy(packages().join("document").join(file), place).unwrap();
-        }
-        let generated = "src/etl/public_input.pb.go";
-        fs::copy(packages().join("document").join(generated), folder.path().join(generated)).unwrap();
-        Self { folder }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn edit(&self, file: &str, from: &str, to: &str) {
-        let text = fs::read_to_string(self.path().join(file)).unwrap();
-        assert!(text.contains(from), "{file} has no `{from}`");
-        fs::write(self.path().join(file), text.replace(from, to)).unwrap();
+        Self(Copy::of("document"))
     }
 
     fn krt(&self, word: &str) -> Command {
@@ -77,7 +61,7 @@ fn run(command: &mut Command) -> Output {
 
 #[test]
 fn a_check_builds_and_changes_nothing() {
-    let copy = Copy::new();
+    let copy = Document::new();
     let before = copy.files();
     let checked = run(&mut copy.krt("check"));
     assert_eq!(
@@ -89,7 +73,7 @@ fn a_check_builds_and_changes_nothing() {
 
 #[test]
 fn the_compiler_s_words_are_told_with_their_places() {
-    let copy = Copy::new();
+    let copy = Document::new();
     copy.edit("src/etl/main.go", "res.Component = req.Component", "res.Component = req.Compnent");
     let checked = run(copy.krt("check").arg("--json"));
     assert_eq!(checked.status.code(), Some(1), "{}", text(&checked.stderr));
@@ -106,7 +90,7 @@ fn the_compiler_s_words_are_told_with_their_places() {
 
 #[tokio::test]
 async fn a_node_that_does_not_build_fails_the_start() {
-    let copy = Copy::new();
+    let copy = Document::new();
     copy.edit("src/etl/main.go", "func main() {", "func main() {\n\tundefined()");
     let ended = Krt::run_at(copy.path()).end().await;
     assert_eq!(ended.code, Some(1));
@@ -131,7 +115,7 @@ async fn an_init_that_panics_fails_the_start() {
 
 #[tokio::test]
 async fn what_is_packed_runs_where_there_is_no_go() {
-    let (copy, elsewhere) = (Copy::new(), tempfile::tempdir().unwrap());
+    let (copy, elsewhere) = (Document::new(), tempfile::tempdir().unwrap());
     let out = elsewhere.path().join("document.krt");
     let packed = run(copy.krt("pack").arg("--output").arg(&out));
     assert!(packed.status.success(), "{}", text(&packed.stderr));
@@ -155,7 +139,7 @@ async fn what_is_packed_runs_where_there_is_no_go() {
 fn the_same_sources_give_the_same_bytes() {
     let packed: Vec<Vec<u8>> = (0..2)
         .map(|_| {
-            let (copy, elsewhere) = (Copy::new(), tempfile::tempdir().unwrap());
+            let (copy, elsewhere) = (Document::new(), tempfile::tempdir().unwrap());
             let out = elsewhere.path().join("document.krt");
             let mut krt = copy.krt("pack");
             let packed = run(krt.arg("--output").arg(&out).env("KRT_CACHE", elsewhere.path().join("cache")));
@@ -168,7 +152,7 @@ fn the_same_sources_give_the_same_bytes() {
 
 #[tokio::test]
 async fn without_go_and_without_an_executable_it_is_told_what_to_do() {
-    let copy = Copy::new();
+    let copy = Document::new();
     let ended = Krt::run_at(copy.path()).env("PATH", "/nowhere").end().await;
     assert_eq!(ended.code, Some(1));
     let error = ended.lines.last_words();
@@ -196,7 +180,7 @@ fn what_is_wrong_with_build_is_told() {
         ("    src: ../bin/etl\n    build: src/etl\n", "`../bin/etl` leads out of the package"),
     ];
     for (edited, message) in rows {
-        let copy = Copy::new();
+        let copy = Document::new();
         copy.edit("krt.yml", src, edited);
         fs::create_dir(copy.path().join("src/lone")).unwrap();
         fs::write(copy.path().join("src/lone/main.go"), "package main\n").unwrap();
@@ -210,7 +194,7 @@ fn what_is_wrong_with_build_is_told() {
 
 #[test]
 fn the_user_s_own_replacements_and_workspace_do_not_matter() {
-    let copy = Copy::new();
+    let copy = Document::new();
     let go_mod = copy.path().join("src/etl/go.mod");
     let replace = "\nreplace github.com/konstellation-io/kre/runners/kre-go => ../../elsewhere\n";
     fs::write(&go_mod, fs::read_to_string(&go_mod).unwrap() + replace).unwrap();
@@ -221,7 +205,7 @@ fn the_user_s_own_replacements_and_workspace_do_not_matter() {
 
 #[tokio::test]
 async fn sources_that_change_are_built_anew() {
-    let copy = Copy::new();
+    let copy = Document::new();
     let service = Krt::run_at(copy.path()).watch().start().await;
     let answered = async |expected: &str| {
         let call = async || service.call("Etl", json!({ "component": "pump" })).await.ok();
@@ -233,7 +217,7 @@ async fn sources_that_change_are_built_anew() {
     answered("edited").await;
     copy.edit("src/etl/main.go", "= \"edited\"", "= edited");
     service.lines.wait("the wait", |record| record.message == "waiting for the package to change").await;
-    assert!(service.lines.plain().contains("undefined: edited"), "{}", service.lines.plain());
+    assert!(service.lines.text().contains("undefined: edited"), "{}", service.lines.text());
     copy.edit("src/etl/main.go", "= edited", "= \"mended\"");
     answered("mended").await;
     service.stop().await;

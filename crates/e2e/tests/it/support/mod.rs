@@ -8,6 +8,7 @@
 //! - [`processes`]: what the system tells of processes.
 //! - [`scratch`]: files by which tests and handlers wait for each other.
 
+mod copy;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod krt;
@@ -16,6 +17,7 @@ pub(crate) mod processes;
 pub(crate) mod scratch;
 pub(crate) mod service;
 
+pub(crate) use copy::Copy;
 pub(crate) use grpc::assert_status;
 pub(crate) use krt::Krt;
 pub(crate) use service::Service;
