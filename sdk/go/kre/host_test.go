@@ -132,7 +132,7 @@ func TestHowAHandlerEnds(t *testing.T) {
 		{"Goexit", func(*HandlerContext, *anypb.Any) (proto.Message, error) {
 			runtime.Goexit()
 			return nil, nil
-		}, frame.Error, "the handler ended its goroutine (runtime.Goexit)", "the handler ended its goroutine (runtime.Goexit)"},
+		}, frame.Error, "user code ended its goroutine (runtime.Goexit)", "the handler ended its goroutine (runtime.Goexit)"},
 		{"broken text", func(*HandlerContext, *anypb.Any) (proto.Message, error) {
 			return wrapperspb.String("\xff"), nil
 		}, frame.Error, "string field contains invalid UTF-8", "the handler failed: string field contains invalid UTF-8"},
@@ -240,7 +240,7 @@ func TestWhatCannotStart(t *testing.T) {
 		{"init panics", enginetest.Hello(), func(*HandlerContext) { panic("no model") }, newHandler(echo),
 			"panic: no model"},
 		{"init ends", enginetest.Hello(), func(*HandlerContext) { runtime.Goexit() }, newHandler(echo),
-			"the handler ended its goroutine (runtime.Goexit)"},
+			"user code ended its goroutine (runtime.Goexit)"},
 	}
 	for _, row := range rows {
 		t.Run(row.name, func(t *testing.T) {

@@ -21,6 +21,9 @@ func (r raw) Read(room []byte) (int, error) {
 // ReadNow reads what has come; syscall.EAGAIN says that nothing has.
 func (r raw) ReadNow(room []byte) (int, error) {
 	count, _, err := syscall.Recvfrom(int(r), room, syscall.MSG_DONTWAIT)
+	if err == syscall.EINTR {
+		err = syscall.EAGAIN
+	}
 	return max(count, 0), err
 }
 

@@ -139,6 +139,7 @@ func (h *Host) turn() {
 	h.fill(h.world.Stream.Read)
 }
 
+// fill reads in the way that is given, and acts on what has come. The lock is held.
 func (h *Host) fill(read func([]byte) (int, error)) {
 	h.reading = true
 	h.mu.Unlock()
@@ -148,10 +149,10 @@ func (h *Host) fill(read func([]byte) (int, error)) {
 	switch {
 	case err == nil:
 		err = h.takeAll()
-	case !errors.Is(err, errNothing):
-		h.leave()
+	case errors.Is(err, errNothing):
 		err = nil
 	default:
+		h.leave()
 		err = nil
 	}
 	h.changed.Broadcast()

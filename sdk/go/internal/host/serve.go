@@ -29,7 +29,8 @@ const (
 )
 
 var (
-	errGoexit  = errors.New("the handler ended its goroutine (runtime.Goexit)")
+	errGoexit = errors.New("user code ended its goroutine (runtime.Goexit)")
+	// errNothing is what a peeker says when nothing has come.
 	errNothing = syscall.EAGAIN
 )
 

@@ -31,7 +31,7 @@ async fn errors_and_panics_are_errors_of_the_request() {
         (json!({ "act": "fail" }), "*errors.errorString"),
         (json!({ "act": "panic", "text": "no model" }), "panic: no model"),
         (json!({ "act": "nil_map" }), "panic: assignment to entry in nil map"),
-        (json!({ "act": "goexit" }), "the handler ended its goroutine (runtime.Goexit)"),
+        (json!({ "act": "goexit" }), "user code ended its goroutine (runtime.Goexit)"),
         (json!({ "act": "none" }), "the handler returned no message"),
         (json!({ "act": "typed_none" }), "the handler returned no message"),
         (json!({ "act": "no such" }), "there is no act `no such`"),
