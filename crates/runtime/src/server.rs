@@ -156,7 +156,7 @@ impl Server {
         if tokio::time::timeout(self.options.drain, admission.drained()).await.is_err() {
             let left = admission.in_work();
             let seconds = self.options.drain.as_secs_f64();
-            tracing::warn!("{left} requests did not finish within {seconds} s and are given up");
+            tracing::warn!("not finished within {seconds} s and given up: requests in work: {left}");
         }
         nodes.stop(HOSTS_END).await;
     }

@@ -39,7 +39,7 @@ async fn a_drain_has_an_end() {
     let service = Krt::run("statuses").flag("--drain", "0.2").start().await;
     let call = begin(&service).await;
     let ended = service.stop().await;
-    let message = "1 requests did not finish within 0.2 s and are given up";
+    let message = "not finished within 0.2 s and given up: requests in work: 1";
     assert!(ended.lines.records().iter().any(|record| record.message == message), "{}", ended.lines.text());
     call.await.unwrap().unwrap_err();
 }

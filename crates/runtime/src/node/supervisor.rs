@@ -174,10 +174,10 @@ impl Keeper {
     /// Starts hosts until one is ready; `None` when the service stops.
     async fn revive(&mut self, backoff: &mut Backoff, exit: Exit) -> Option<Host> {
         let node = &self.node;
-        let mut exit = exit;
+        let mut useful = exit.useful;
+        tracing::error!(node = %node.name, "its process died: {}", exit.how);
         loop {
-            let pause = backoff.died(Instant::now(), exit.useful);
-            tracing::error!(node = %node.name, "its process died: {}", exit.how);
+            let pause = backoff.died(Instant::now(), useful);
             if let Some(deaths) = pause.crash_loop {
                 let next = pause.wait.as_secs_f64();
                 tracing::error!(
@@ -198,7 +198,10 @@ impl Keeper {
                     tracing::info!(node = %node.name, "up again");
                     return Some(host);
                 }
-                Err(failed) => exit = Exit { how: crate::errors::chain(&failed), useful: false },
+                Err(failed) => {
+                    useful = false;
+                    tracing::error!(node = %node.name, "does not start: {}", crate::errors::chain(&failed));
+                }
             }
         }
     }
