@@ -132,7 +132,7 @@ func TestHowAHandlerEnds(t *testing.T) {
 		{"Goexit", func(*HandlerContext, *anypb.Any) (proto.Message, error) {
 			runtime.Goexit()
 			return nil, nil
-		}, frame.Error, "user code ended its goroutine (runtime.Goexit)", "the handler ended its goroutine (runtime.Goexit)"},
+		}, frame.Error, "user code ended its goroutine (runtime.Goexit)", "user code ended its goroutine (runtime.Goexit)"},
 		{"broken text", func(*HandlerContext, *anypb.Any) (proto.Message, error) {
 			return wrapperspb.String("\xff"), nil
 		}, frame.Error, "string field contains invalid UTF-8", "the handler failed: string field contains invalid UTF-8"},
