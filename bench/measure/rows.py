@@ -53,9 +53,9 @@ def chain_go_32(options: Options) -> Figures:
     """Three Go nodes, 32 clients, against a server that does nothing."""
     ours = (servers.krt(options, "chain-go"), calls.run(_NODES))
     reference = (servers.tonic_echo(options), calls.run(steps=0))
-    rounds = _compare(options, ours, reference, clients=32)
-    yield "chain-go-32/rate", _median(rounds, lambda load: load.rate)
-    yield "chain-go-32/p50", _median(rounds, lambda load: load.p50)
+    loads = _compare(options, ours, reference, clients=32)
+    yield "chain-go-32/rate", rounds.median(loads, lambda load: load.rate)
+    yield "chain-go-32/p50", rounds.median(loads, lambda load: load.p50)
 
 
 def payload(options: Options) -> Figures:
