@@ -178,7 +178,7 @@ func TestEarlyReply(t *testing.T) {
 	})
 }
 
-func TestWhatComesAfterTheHandlerNamesNoRequest(t *testing.T) {
+func TestWhatComesAfterTheHandlerKeepsItsRequest(t *testing.T) {
 	contexts := make(chan *HandlerContext, 1)
 	engine := handle(t, act(func(ctx *HandlerContext) error {
 		contexts <- ctx
@@ -187,12 +187,12 @@ func TestWhatComesAfterTheHandlerNamesNoRequest(t *testing.T) {
 	engine.Result()
 	ctx := <-contexts
 	ctx.Logger.Info("late")
-	expect(t, engine.Log(), "1 0 late")
+	expect(t, engine.Log(), "1 1 late")
 	expect(t, ctx.EarlyReply(wrapperspb.String("")).Error(),
 		"[ctx.early_reply] there is no request after the handler has returned; hint: call it in `handler`")
 	ctx.SetEarlyExit()
 	expect(t, engine.Log(),
-		"3 0 [ctx.early_exit] there is no request after the handler has returned; hint: call it in `handler`")
+		"3 1 [ctx.early_exit] there is no request after the handler has returned; hint: call it in `handler`")
 	stop(t, engine)
 }
 

@@ -49,7 +49,7 @@ func (l *link) call(of *Delivery, kind frame.Kind, number uint32, fields []byte)
 	defer l.mu.Unlock()
 	out := frame.Begin(make([]byte, 0, frame.HeaderSize+callOverhead+len(fields)), kind, number)
 	out = append(out, `{"delivery":`...)
-	out = strconv.AppendUint(out, uint64(of.openID()), 10)
+	out = strconv.AppendUint(out, uint64(of.number()), 10)
 	out = append(append(append(out, ','), fields...), '}')
 	l.write(frame.End(out, 0))
 }

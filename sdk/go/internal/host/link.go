@@ -46,7 +46,7 @@ func (l *link) log(of *Delivery, level frame.Level, now time.Time, text string) 
 		_, _ = fmt.Fprintln(l.stderr, text)
 		return
 	}
-	l.spare = frame.AppendLog(l.spare[:0], of.openID(), level, now.UnixNano(), text)
+	l.spare = frame.AppendLog(l.spare[:0], of.number(), level, now.UnixNano(), text)
 	l.write(l.spare)
 }
 
@@ -54,7 +54,7 @@ func (l *link) log(of *Delivery, level frame.Level, now time.Time, text string) 
 func (l *link) hold(of *Delivery, kind frame.Kind, body []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.held = frame.Append(l.held, kind, of.openID(), body)
+	l.held = frame.Append(l.held, kind, of.number(), body)
 	if len(l.held) > heldMost {
 		l.write(nil)
 	} else if !l.armed {
@@ -103,8 +103,8 @@ func (l *link) exit(delivery *Delivery) error {
 	return nil
 }
 
-// close says that no frame names the delivery any more but its RESULT, and whether that has the flag
-// of an early exit.
+// close says that the delivery takes no early reply and no early exit any more, and whether it had the
+// latter.
 func (l *link) close(delivery *Delivery) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -134,9 +134,9 @@ func (l *link) write(data []byte) {
 	}
 }
 
-// openID is for frames that code of a delivery sends; 0 once it is answered. The link's lock is held.
-func (d *Delivery) openID() uint32 {
-	if d == nil || !d.open {
+// number is the id for frames that code of a delivery sends, answered or not; 0 outside of any.
+func (d *Delivery) number() uint32 {
+	if d == nil {
 		return 0
 	}
 	return d.id
