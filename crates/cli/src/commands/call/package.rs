@@ -3,6 +3,7 @@
 use super::Done;
 use crate::service::{Service, ServiceArgs, bind, signals};
 use anyhow::Context as _;
+use krt_runtime::logs::Logs;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -19,13 +20,25 @@ pub(super) async fn with(
     data: Option<&Path>,
     work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Done>,
 ) -> anyhow::Result<Done> {
-    let interrupted = signals::stop()?;
     let logs = args.logs()?;
+    let done = work_with(args, path, data, &logs, work).await;
+    logs.flush();
+    done
+}
+
+async fn work_with(
+    args: &ServiceArgs,
+    path: &Path,
+    data: Option<&Path>,
+    logs: &Logs,
+    work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Done>,
+) -> anyhow::Result<Done> {
+    let interrupted = signals::stop()?;
     let data = Data::new(data)?;
     let listener = bind((Ipv4Addr::LOCALHOST, 0).into())?;
     let address = listener.local_addr()?;
     let service = tokio::select! {
-        service = Service::open(args, path, data.path(), &logs) => service?,
+        service = Service::open(args, path, data.path(), logs) => service?,
         () = interrupted.cancelled() => return Ok(Done::Interrupted),
     };
     let finished = interrupted.child_token();
@@ -37,7 +50,6 @@ pub(super) async fn with(
     let serving = service.run(listener, None, tell, &finished);
     let working = work_when_ready(ready, work(address), &interrupted, &finished);
     let (served, worked) = tokio::join!(serving, working);
-    logs.flush();
     served?;
     worked
 }
