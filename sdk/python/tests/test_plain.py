@@ -79,7 +79,7 @@ def test_the_limit_holds(plain):
 
 def test_no_protobuf_is_needed(plain):
     engine = plain(
-        "import sys\nreturn {'loaded': [n for n in sys.modules if n.startswith('google')]}"
+        "import sys\nreturn {'loaded': [n for n in sys.modules if n.startswith('google.')]}"
     )
     assert json.loads(engine.ask({}).last) == {"loaded": []}
 
