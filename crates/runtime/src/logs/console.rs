@@ -38,7 +38,8 @@ pub struct Console {
 
 #[derive(Debug)]
 enum Line {
-    Record(Option<Arc<str>>, Record),
+    /// In a box, since the channel has memory for all that may wait.
+    Record(Option<Arc<str>>, Box<Record>),
     Flush(SyncSender<()>),
 }
 
@@ -56,7 +57,7 @@ impl Console {
     }
 
     pub(super) fn write(&self, version: Option<&Arc<str>>, record: Record) {
-        if let Err(TrySendError::Full(_)) = self.lines.try_send(Line::Record(version.cloned(), record)) {
+        if let Err(TrySendError::Full(_)) = self.lines.try_send(Line::Record(version.cloned(), Box::new(record))) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
