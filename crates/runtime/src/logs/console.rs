@@ -57,7 +57,9 @@ impl Console {
     }
 
     pub(super) fn write(&self, version: Option<&Arc<str>>, record: Record) {
-        if let Err(TrySendError::Full(_)) = self.lines.try_send(Line::Record(version.cloned(), Box::new(record))) {
+        if let Err(TrySendError::Full(_)) =
+            self.lines.try_send(Line::Record(version.cloned(), Box::new(record)))
+        {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
