@@ -223,6 +223,8 @@ func TestHandlersOfBothAPIs(t *testing.T) {
 func TestWhatCannotStart(t *testing.T) {
 	later := enginetest.Hello()
 	later["protocol"] = 2
+	plain := enginetest.Hello()
+	plain["payload"] = "json"
 	hint := "; hint: write func(ctx *kre.HandlerContext, data *anypb.Any) (proto.Message, error)"
 	rows := []struct {
 		name        string
@@ -233,6 +235,8 @@ func TestWhatCannotStart(t *testing.T) {
 	}{
 		{"protocol", later, nil, newHandler(echo), "this host speaks version 1 of the node protocol, the engine " +
 			"version 2; hint: use the SDK that comes with the engine"},
+		{"plain data", plain, nil, newHandler(echo), "a node in Go works with messages, not with `payload: json`; " +
+			"hint: remove it from the node in krt.yml"},
 		{"no handler", enginetest.Hello(), nil, nil, "kre.Start was given a `<nil>` as handler" + hint},
 		{"other handler", enginetest.Hello(), nil, func() {}, "kre.Start was given a `func()` as handler" + hint},
 		{"nil handler", enginetest.Hello(), nil, Handler(nil),

@@ -102,6 +102,11 @@ func run(with *host.Host, handlerInit HandlerInit, handler interface{}) {
 				"hint: use the SDK that comes with the engine", frame.Protocol, spoken))
 		return
 	}
+	if payload := with.Hello.Payload; payload != "" && payload != frame.Protobuf {
+		with.Break(fmt.Sprintf(
+			"a node in Go works with messages, not with `payload: %s`; hint: remove it from the node in krt.yml", payload))
+		return
+	}
 	handle, err := adapt(handler)
 	if err != nil {
 		with.Break(err.Error())

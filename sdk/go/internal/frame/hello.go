@@ -13,7 +13,12 @@ type Introduction struct {
 	MaxFrame    uint32 `json:"max_frame"`
 	MaxMessage  int    `json:"max_message"`
 	LogLevel    string `json:"log_level"`
+	// Payload is what handlers get and return; empty is Protobuf.
+	Payload string `json:"payload"`
 }
+
+// Protobuf is the payload of messages, as opposed to plain data.
+const Protobuf = "protobuf"
 
 // ParseHello reads the body of HELLO; fields that are not known are passed over.
 func ParseHello(body []byte) (Introduction, error) {
