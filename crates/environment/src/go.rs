@@ -171,8 +171,9 @@ impl Build<'_> {
     }
 
     async fn make(&self, executable: &Path) -> Result<(), GoError> {
-        let failed = |source| GoError::Cache { path: executable.to_owned(), source };
-        let sdk = Sdk::below(self.cache, &sdk::GO).map_err(|source| GoError::Sdk(Box::new(source)))?;
+        let cache = |error| GoError::Cache(Box::new(error));
+        let failed = |source| cache(crate::Error::Cache { path: executable.to_owned(), source });
+        let sdk = Sdk::below(self.cache, &sdk::GO).map_err(cache)?;
         let folder = executable.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder).map_err(failed)?;
         let workshop = tempfile::Builder::new().prefix(".build-").tempdir_in(folder).map_err(failed)?;

@@ -40,16 +40,16 @@ pub(super) async fn prepare(
         let name = node.name.as_str();
         let (program, arguments, hidden) = match pythons.get(name) {
             Some(Python { interpreter, host }) => {
-                let hidden = interpreter.environment.iter().flat_map(|_| PYTHON_PATHS).collect();
+                let hidden: &[_] = if interpreter.environment.is_some() { &PYTHON_PATHS } else { &[] };
                 (interpreter.python.clone(), vec![host.clone()], hidden)
             }
-            None => (executables.get(name).unwrap_or(&src).clone(), Vec::new(), Vec::new()),
+            None => (executables.get(name).unwrap_or(&src).clone(), Vec::new(), &[][..]),
         };
         Launch {
             program,
             arguments,
             environment: environment(&package.version, node, &package.root, &src, values),
-            hidden,
+            hidden: hidden.to_vec(),
             folder: package.root.clone(),
         }
     };

@@ -46,21 +46,9 @@ pub enum GoError {
         #[source]
         source: io::Error,
     },
-    /// The cache cannot be written.
-    #[error(
-        "cannot write `{}`\nhint: `KRT_CACHE` names another folder for what is kept between runs",
-        .path.display()
-    )]
-    Cache {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system says.
-        #[source]
-        source: io::Error,
-    },
-    /// The embedded SDK cannot be laid down.
+    /// The cache cannot be written, with the embedded SDK in it.
     #[error(transparent)]
-    Sdk(Box<crate::Error>),
+    Cache(Box<crate::Error>),
 }
 
 /// What the compiler wrote.

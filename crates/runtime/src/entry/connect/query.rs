@@ -1,7 +1,7 @@
 //! A request that stands in the URL: Connect's unary GET (<https://connectrpc.com/docs/protocol>).
 
 use super::Codec;
-use crate::entry::read::{gunzip, too_large};
+use crate::entry::read::gunzip;
 use base64::{
     Engine as _,
     alphabet::URL_SAFE,
@@ -64,13 +64,10 @@ impl Query {
         self.message.len()
     }
 
-    /// The message, decompressed, of at most `limit` bytes.
+    /// The message, decompressed to at most `limit` bytes. As it came, its [`Query::size`] is checked
+    /// where that of a body is.
     pub(super) fn read(self, limit: usize) -> Result<Bytes, Status> {
-        match self.compressed {
-            true => gunzip(&self.message, limit),
-            false if self.size() > limit => Err(too_large(self.size(), limit)),
-            false => Ok(self.message),
-        }
+        if self.compressed { gunzip(&self.message, limit) } else { Ok(self.message) }
     }
 }
 
