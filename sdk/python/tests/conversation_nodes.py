@@ -1,0 +1,231 @@
+"""The handlers and inits that `protocol/conversations` names, in Python."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from datetime import datetime
+
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+from google.protobuf.wrappers_pb2 import StringValue
+from krt import Context
+
+WHEN = datetime(2024, 2, 29, 12, 30, 15, 250_000)
+HANDLERS = {}
+INITS = {}
+
+_left = {}
+"""What the handler `late` leaves behind, and what releases it."""
+
+
+def handler(function):
+    """Gives a handler its name."""
+    HANDLERS[function.__name__] = function
+    return function
+
+
+def init(name):
+    """Gives an init its name."""
+
+    def keep(function):
+        INITS[name] = function
+        return function
+
+    return keep
+
+
+def read(data: Any) -> str:
+    """The text that was delivered."""
+    message = StringValue()
+    assert data.Unpack(message)
+    return message.value
+
+
+def text(value: str) -> StringValue:
+    """An answer."""
+    return StringValue(value=value)
+
+
+@handler
+async def echo(ctx: Context, data: Any) -> Message:
+    return text(read(data))
+
+
+@handler
+async def same(ctx: Context, data: Any) -> Message:
+    return data
+
+
+@handler
+async def error(ctx: Context, data: Any) -> Message:
+    raise RuntimeError(read(data))
+
+
+@handler
+async def crash(ctx: Context, data: Any) -> Message:
+    if read(data) == "crash":
+        return [][3]
+    return text(read(data))
+
+
+@handler
+async def none(ctx: Context, data: Any) -> None:
+    return None
+
+
+@handler
+async def large(ctx: Context, data: Any) -> Message:
+    return text("x" * int(read(data)))
+
+
+@handler
+async def early(ctx: Context, data: Any) -> Message:
+    for word in read(data).split():
+        if word == "reply":
+            await ctx.early_reply(text("early"))
+        if word == "exit":
+            ctx.early_exit()
+    return text("done")
+
+
+@handler
+async def log(ctx: Context, data: Any) -> Message:
+    ctx.logger.debug("debug %s", read(data))
+    ctx.logger.info("info %s", read(data))
+    ctx.logger.warning("warn %s", read(data))
+    ctx.logger.error("error %s", read(data))
+    return text(read(data))
+
+
+@handler
+async def late(ctx: Context, data: Any) -> Message:
+    async def leave() -> None:
+        await _left["release"].wait()
+        ctx.logger.info("late")
+
+    if read(data) == "leave":
+        _left["release"] = asyncio.Event()
+        _left["task"] = asyncio.create_task(leave())
+    else:
+        _left["release"].set()
+        await _left["task"]
+    return text(read(data))
+
+
+@handler
+async def measure(ctx: Context, data: Any) -> Message:
+    fields = {"count": 3, "price": 0.5, "sold": True, "text": 'a "b" é', "whole": 2.0}
+    ctx.measurement.save("estimates", fields, {"kind": "flat"})
+    return text(read(data))
+
+
+@handler
+async def measure_badly(ctx: Context, data: Any) -> Message:
+    ctx.measurement.save("estimates", {"good": 1, "map": {}, "nan": math.nan}, {})
+    ctx.measurement.save("", {"good": 1}, {})
+    ctx.measurement.save("empty", {}, {})
+    return text(read(data))
+
+
+@handler
+async def save(ctx: Context, data: Any) -> Message:
+    await ctx.db.save("things", {"text": read(data)})
+    return text(read(data))
+
+
+@handler
+async def save_kinds(ctx: Context, data: Any) -> Message:
+    document = {
+        "binary": b"\x00\xff",
+        "date": WHEN,
+        "deep": {"list": [1, 1.0, "1", [], {}]},
+        "false": False,
+        "infinity": math.inf,
+        "large": 2**53 + 1,
+        "negative": -1,
+        "nothing": None,
+        "real": 0.5,
+        "text": "é",
+        "whole": 2.0,
+    }
+    await ctx.db.save("kinds", document)
+    return text(read(data))
+
+
+@handler
+async def save_nowhere(ctx: Context, data: Any) -> Message:
+    await ctx.db.save("", {"n": 1})
+    return text(read(data))
+
+
+@handler
+async def copy(ctx: Context, data: Any) -> Message:
+    found = await ctx.db.find("things", {"kind": read(data)})
+    for document in found:
+        await ctx.db.save("copies", document)
+    return text(str(len(found)))
+
+
+@handler
+async def find_everything(ctx: Context, data: Any) -> Message:
+    await ctx.db.find("things", {})
+    return text(read(data))
+
+
+@handler
+async def predict(ctx: Context, data: Any) -> Message:
+    await ctx.prediction.save(predicted_value="cat", true_value="dog", utcdate=WHEN)
+    return text(read(data))
+
+
+@handler
+async def predict_wrongly(ctx: Context, data: Any) -> Message:
+    for wrong in (
+        {"true_value": "dog"},
+        {"predicted_value": "cat"},
+        {"error": "other"},
+    ):
+        try:
+            await ctx.prediction.save(**wrong)
+        except ValueError as refused:
+            ctx.logger.error("%s", refused)
+    return text(read(data))
+
+
+@handler
+async def path(ctx: Context, data: Any) -> Message:
+    return text(ctx.path(read(data)))
+
+
+@handler
+async def kept(ctx: Context, data: Any) -> Message:
+    return text(ctx.get("word"))
+
+
+@handler
+async def wait(ctx: Context, data: Any) -> Message:
+    ctx.logger.info("waiting")
+    await asyncio.Event().wait()
+    return text(read(data))
+
+
+@init("keep")
+async def keep_a_word(ctx: Context) -> None:
+    ctx.logger.info("in init")
+    ctx.set("word", "kept")
+
+
+@init("save")
+async def save_a_start(ctx: Context) -> None:
+    await ctx.db.save("starts", {"n": 1})
+
+
+@init("fail")
+async def fail(ctx: Context) -> None:
+    raise RuntimeError("no model")
+
+
+@init("reply")
+async def reply(ctx: Context) -> None:
+    await ctx.early_reply(text("early"))

@@ -1,0 +1,195 @@
+"""The conversations of `protocol/conversations`, played to a real host."""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import conversation_nodes
+import fake_engine
+import pytest
+from fake_engine import PATIENCE, Engine, frame
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.wrappers_pb2 import StringValue
+
+PROTOCOL = Path(__file__).parents[3] / "protocol"
+CONVERSATIONS = sorted(PROTOCOL.glob("conversations/*.json"))
+STATUSES = ("answer", "none", "error", "cancelled", "too_large")
+LEVELS = ("debug", "info", "warn", "error", "plain")
+KINDS = {
+    getattr(fake_engine, name): name
+    for name in "READY BROKEN RESULT EARLY_REPLY LOG MEASUREMENT SAVE FIND".split()
+}
+URL = "type.googleapis.com/"
+NODE = """
+from conversation_nodes import HANDLERS, INITS
+
+handler = HANDLERS[{handler!r}]
+init = INITS[{init!r}] if {init!r} else None
+"""
+
+
+class Player(Engine):
+    """An engine that says what a conversation has, and keeps what the host says in its order."""
+
+    def __init__(self, hello: dict[str, Any], folder: Path) -> None:
+        self._heard: deque[dict[str, Any]] = deque()
+        tests = str(Path(__file__).parent)
+        super().__init__(hello, environment={"PYTHONPATH": tests}, folder=folder)
+        self.on_call = lambda call: None
+
+    def say(self, entry: dict[str, Any]) -> None:
+        """Sends one frame, or leaves."""
+        if "raw" in entry:
+            self._send(bytes.fromhex(entry["raw"]))
+        elif entry["engine"] == "LEAVE":
+            self.hang_up()
+        else:
+            kind, number = getattr(fake_engine, entry["engine"]), entry.get("id", 0)
+            if kind == fake_engine.DELIVER:
+                self._open.append(number)
+            self._send(frame(kind, number, body_of(entry)))
+
+    def hear(self) -> dict[str, Any]:
+        """Waits for one frame of the host's."""
+        self._until(lambda: bool(self._heard))
+        return self._heard.popleft()
+
+    def end(self) -> int:
+        """Waits for the end of a host that says no more, and returns its exit status."""
+        while self._sock.fileno() >= 0 and self._read():
+            pass
+        assert not self._heard, f"nobody expects {self._heard}"
+        return self.process.wait(PATIENCE)
+
+    def _take(self, kind: int, number: int, body: bytes) -> None:
+        super()._take(kind, number, body)
+        self._heard.append({"host": KINDS[kind], "id": number, **fields_of(kind, body)})
+
+
+def body_of(entry: dict[str, Any]) -> bytes:
+    """The body of a frame of the engine's."""
+    if "body" in entry:
+        return bytes.fromhex(entry["body"])
+    if entry["engine"] == "DELIVER":
+        request = entry.get("request", "request").encode()
+        metadata = json.dumps(entry["metadata"]).encode() if "metadata" in entry else b""
+        sizes = (entry.get("workflow", 0), len(request), len(metadata))
+        head = struct.pack("<BHBH", entry.get("flags", 0), *sizes)
+        return head + request + metadata + any_of(entry)
+    if "document" in entry:
+        return json.dumps(entry["document"]).encode()
+    return entry.get("text", "").encode()
+
+
+def any_of(entry: dict[str, Any]) -> bytes:
+    """The message of an entry."""
+    packed = AnyMessage()
+    if "any" in entry:
+        packed.type_url = URL + entry["any"]["type"]
+        packed.value = bytes.fromhex(entry["any"]["value"])
+    else:
+        packed.Pack(StringValue(value=entry["message"]))
+    return packed.SerializeToString()
+
+
+def fields_of(kind: int, body: bytes) -> dict[str, Any]:
+    """The fields of a frame of the host's, under the names that conversations use."""
+    if kind == fake_engine.RESULT:
+        return result_of(body)
+    if kind == fake_engine.EARLY_REPLY:
+        return message_of(body)
+    if kind == fake_engine.BROKEN:
+        return {"text": body.decode()}
+    if kind == fake_engine.LOG:
+        level, time = struct.unpack_from("<BQ", body)
+        return {"level": LEVELS[level], "time": time, "text": body[9:].decode()}
+    return json.loads(body)
+
+
+def result_of(body: bytes) -> dict[str, Any]:
+    status, flags, start, end = struct.unpack_from("<BBQQ", body)
+    name, last = STATUSES[status], body[18:]
+    fields = {"status": name, "early_exit": flags == 1, "start": start, "end": end}
+    if name == "answer":
+        fields.update(message_of(last))
+    elif name == "error":
+        fields["text"] = last.decode()
+    elif name == "too_large":
+        fields["size"] = int.from_bytes(last, "little")
+    return fields
+
+
+def message_of(encoded: bytes) -> dict[str, Any]:
+    packed, text = AnyMessage.FromString(encoded), StringValue()
+    assert packed.type_url.startswith(URL)
+    fields: dict[str, Any] = {
+        "any": {"type": packed.type_url[len(URL) :], "value": packed.value.hex()}
+    }
+    if packed.Unpack(text):
+        fields["message"] = text.value
+    return fields
+
+
+def compare(entry: dict[str, Any], heard: dict[str, Any]) -> None:
+    """Checks a frame against what a conversation has."""
+    for key, expected in entry.items():
+        if key == "contains":
+            for part in expected:
+                assert part in heard["text"], heard
+        else:
+            assert key in heard, heard
+            assert exact(heard[key]) == exact(expected), key
+    for key in {"time", "start", "end", "pid"} & heard.keys():
+        assert type(heard[key]) is int, heard
+        assert heard[key] > 0, heard
+    assert heard.get("start", 0) <= heard.get("end", 0)
+
+
+def exact(value: Any) -> Any:
+    """A value of JSON whose numbers equal those of the same kind only."""
+    if isinstance(value, dict):
+        return {key: exact(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [exact(inner) for inner in value]
+    return (type(value).__name__, value)
+
+
+@pytest.mark.parametrize("file", CONVERSATIONS, ids=lambda file: file.stem)
+def test_conversation(file, tmp_path):
+    conversation = json.loads(file.read_text())
+    handler, init = conversation["handler"], conversation.get("init")
+    assert handler in conversation_nodes.HANDLERS
+    assert init is None or init in conversation_nodes.INITS
+    node = tmp_path / "main.py"
+    node.write_text(NODE.format(handler=handler, init=init))
+    hello = json.loads((PROTOCOL / "hello.json").read_text()) | {"handler_path": str(node)}
+    hello |= conversation.get("hello", {})
+    player = Player({key: value for key, value in hello.items() if value is not None}, tmp_path)
+    try:
+        for entry in conversation["frames"]:
+            if "host" in entry:
+                compare(entry, player.hear())
+            else:
+                player.say(entry)
+        assert player.end() == conversation["exit"]
+        assert conversation.get("stderr", "") in player.stderr()
+    finally:
+        player.close()
+
+
+def test_each_name_is_told_of_implemented_and_used():
+    chapters = (PROTOCOL / "conversations" / "README.md").read_text().split("\n## ")
+    conversations = [json.loads(file.read_text()) for file in CONVERSATIONS]
+    for title, key, implemented in (
+        ("Handlers", "handler", conversation_nodes.HANDLERS),
+        ("Inits", "init", conversation_nodes.INITS),
+    ):
+        [chapter] = [chapter for chapter in chapters if chapter.startswith(title)]
+        told = set(re.findall(r"^\| `(\w+)` \|", chapter, re.MULTILINE))
+        assert told == set(implemented)
+        assert told == {conversation[key] for conversation in conversations if key in conversation}
