@@ -42,7 +42,7 @@ test-bench: $(TOOLS)/ready
 
 .PHONY: test-go
 test-go:
-	cd sdk/go && go test -race ./...
+	cd sdk/go && go test -count=1 -race ./...
 
 .PHONY: check
 check: $(TOOLS)/ready ## Format, lints with warnings as errors, audit, docs

@@ -9,6 +9,7 @@ from datetime import datetime
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import StringValue
+
 from krt import Context
 
 WHEN = datetime(2024, 2, 29, 12, 30, 15, 250_000)
@@ -64,9 +65,8 @@ async def error(ctx: Context, data: Any) -> Message:
 
 @handler
 async def crash(ctx: Context, data: Any) -> Message:
-    if read(data) == "crash":
-        return [][3]
-    return text(read(data))
+    empty = []
+    return empty[3] if read(data) == "crash" else text(read(data))
 
 
 @handler

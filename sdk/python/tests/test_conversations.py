@@ -20,10 +20,12 @@ PROTOCOL = Path(__file__).parents[3] / "protocol"
 CONVERSATIONS = sorted(PROTOCOL.glob("conversations/*.json"))
 STATUSES = ("answer", "none", "error", "cancelled", "too_large")
 LEVELS = ("debug", "info", "warn", "error", "plain")
-KINDS = {
-    getattr(fake_engine, name): name
-    for name in "READY BROKEN RESULT EARLY_REPLY LOG MEASUREMENT SAVE FIND".split()
-}
+KINDS = dict(
+    enumerate(
+        ("READY", "BROKEN", "RESULT", "EARLY_REPLY", "LOG", "MEASUREMENT", "SAVE", "FIND"),
+        start=fake_engine.READY,
+    )
+)
 URL = "type.googleapis.com/"
 NODE = """
 from conversation_nodes import HANDLERS, INITS

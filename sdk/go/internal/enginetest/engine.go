@@ -5,6 +5,7 @@ package enginetest
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -259,6 +260,17 @@ func (e *Engine) Log() string {
 	from := e.Await(frame.Log)
 	text := from.Body[frame.LogHead-frame.HeaderSize:]
 	return fmt.Sprintf("%d %d %s", from.Body[0], from.ID, text)
+}
+
+// End waits for the end of a host that says no more.
+func (e *Engine) End() int {
+	e.t.Helper()
+	status := e.Status()
+	rest, err := io.ReadAll(e.socket)
+	if err != nil && !errors.Is(err, net.ErrClosed) || len(rest) > 0 {
+		e.t.Fatalf("the host ended with status %d after %q: %v; stderr: %s", status, rest, err, e.Stderr)
+	}
+	return status
 }
 
 // Status waits for the end of the host.

@@ -1,0 +1,199 @@
+package kre
+
+import (
+	"errors"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// conversationTime is the date that handlers of conversations save.
+var conversationTime = time.Date(2024, 2, 29, 12, 30, 15, 250_000_000, time.UTC)
+
+// conversationInits are the inits that protocol/conversations names.
+var conversationInits = map[string]HandlerInit{
+	"keep": func(ctx *HandlerContext) {
+		ctx.Logger.Info("in init")
+		ctx.Set("word", "kept")
+	},
+	"save": func(ctx *HandlerContext) {
+		if err := ctx.DB.Save("starts", map[string]int{"n": 1}); err != nil {
+			panic(err)
+		}
+	},
+	"fail": func(*HandlerContext) { panic("no model") },
+	"reply": func(ctx *HandlerContext) {
+		if err := ctx.EarlyReply(wrapperspb.String("early")); err != nil {
+			panic(err)
+		}
+	},
+}
+
+// conversationHandlers makes the handlers that protocol/conversations names.
+func conversationHandlers() map[string]newHandler {
+	return map[string]newHandler{
+		"echo":  echo,
+		"same":  func(_ *HandlerContext, data *anypb.Any) (proto.Message, error) { return data, nil },
+		"none":  func(*HandlerContext, *anypb.Any) (proto.Message, error) { return nil, nil },
+		"late":  newLate(),
+		"error": textHandler(func(_ *HandlerContext, text string) (string, error) { return "", errors.New(text) }),
+		"crash": textHandler(crash),
+		"large": textHandler(func(_ *HandlerContext, text string) (string, error) {
+			size, err := strconv.Atoi(text)
+			return strings.Repeat("x", size), err
+		}),
+		"early":           textHandler(early),
+		"log":             then(logAtEachLevel),
+		"measure":         then(measure),
+		"measure_badly":   then(measureBadly),
+		"save":            textHandler(save),
+		"save_kinds":      textHandler(saveKinds),
+		"save_nowhere":    textHandler(saveNowhere),
+		"copy":            textHandler(copyThings),
+		"find_everything": textHandler(findEverything),
+		"predict": then(func(ctx *HandlerContext, _ string) {
+			ctx.Prediction.Save(conversationTime, "cat", "dog")
+		}),
+		"predict_wrongly": then(func(ctx *HandlerContext, _ string) {
+			ctx.Prediction.Save(conversationTime, "", "dog")
+			ctx.Prediction.Save(conversationTime, "cat", "")
+			ctx.Prediction.SaveError("other")
+		}),
+		"path": textHandler(func(ctx *HandlerContext, text string) (string, error) { return ctx.Path(text), nil }),
+		"kept": textHandler(func(ctx *HandlerContext, _ string) (string, error) { return ctx.GetString("word"), nil }),
+		"wait": textHandler(wait),
+	}
+}
+
+// textHandler is a handler from text to text.
+func textHandler(do func(ctx *HandlerContext, text string) (string, error)) newHandler {
+	return func(ctx *HandlerContext, data *anypb.Any) (proto.Message, error) {
+		request := &wrapperspb.StringValue{}
+		if err := data.UnmarshalTo(request); err != nil {
+			return nil, err
+		}
+		answer, err := do(ctx, request.Value)
+		return wrapperspb.String(answer), err
+	}
+}
+
+// then is a handler that does something and answers with the text it was given.
+func then(do func(ctx *HandlerContext, text string)) newHandler {
+	return textHandler(func(ctx *HandlerContext, text string) (string, error) {
+		do(ctx, text)
+		return text, nil
+	})
+}
+
+func crash(_ *HandlerContext, text string) (string, error) {
+	var empty []string
+	if text == "crash" {
+		return empty[3], nil
+	}
+	return text, nil
+}
+
+func early(ctx *HandlerContext, text string) (string, error) {
+	for _, word := range strings.Fields(text) {
+		switch word {
+		case "reply":
+			if err := ctx.EarlyReply(wrapperspb.String("early")); err != nil {
+				return "", err
+			}
+		case "exit":
+			ctx.SetEarlyExit()
+		}
+	}
+	return "done", nil
+}
+
+func logAtEachLevel(ctx *HandlerContext, text string) {
+	ctx.Logger.Debug("debug " + text)
+	ctx.Logger.Info("info " + text)
+	ctx.Logger.Warn("warn " + text)
+	ctx.Logger.Error("error " + text)
+}
+
+func newLate() newHandler {
+	release, over := make(chan struct{}), make(chan struct{})
+	return then(func(ctx *HandlerContext, text string) {
+		if text == "release" {
+			close(release)
+			<-over
+			return
+		}
+		go func() {
+			defer close(over)
+			<-release
+			ctx.Logger.Info("late")
+		}()
+	})
+}
+
+func measure(ctx *HandlerContext, _ string) {
+	ctx.Measurement.Save("estimates", map[string]interface{}{
+		"count": 3, "price": 0.5, "sold": true, "text": `a "b" é`, "whole": 2.0,
+	}, map[string]string{"kind": "flat"})
+}
+
+func measureBadly(ctx *HandlerContext, _ string) {
+	ctx.Measurement.Save("estimates", map[string]interface{}{
+		"good": 1, "map": map[string]int{}, "nan": math.NaN(),
+	}, nil)
+	ctx.Measurement.Save("", map[string]interface{}{"good": 1}, nil)
+	ctx.Measurement.Save("empty", nil, nil)
+}
+
+func save(ctx *HandlerContext, text string) (string, error) {
+	return text, ctx.DB.Save("things", map[string]string{"text": text})
+}
+
+func saveKinds(ctx *HandlerContext, text string) (string, error) {
+	return text, ctx.DB.Save("kinds", map[string]interface{}{
+		"binary":   []byte{0, 255},
+		"date":     conversationTime,
+		"deep":     map[string]interface{}{"list": []interface{}{1, 1.0, "1", []int{}, map[string]int{}}},
+		"false":    false,
+		"infinity": math.Inf(1),
+		"large":    int64(1<<53 + 1),
+		"negative": -1,
+		"nothing":  nil,
+		"real":     0.5,
+		"text":     "é",
+		"whole":    2.0,
+	})
+}
+
+func saveNowhere(ctx *HandlerContext, text string) (string, error) {
+	return text, ctx.DB.Save("", map[string]int{"n": 1})
+}
+
+func copyThings(ctx *HandlerContext, text string) (string, error) {
+	var found []map[string]interface{}
+	if err := ctx.DB.Find("things", QueryData{"kind": text}, &found); err != nil {
+		return "", err
+	}
+	for _, document := range found {
+		if err := ctx.DB.Save("copies", document); err != nil {
+			return "", err
+		}
+	}
+	return strconv.Itoa(len(found)), nil
+}
+
+func findEverything(ctx *HandlerContext, text string) (string, error) {
+	var found []map[string]interface{}
+	return text, ctx.DB.Find("things", QueryData{}, &found)
+}
+
+func wait(ctx *HandlerContext, _ string) (string, error) {
+	watch := ctx.Context()
+	ctx.Logger.Info("waiting")
+	<-watch.Done()
+	return "", watch.Err()
+}
