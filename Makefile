@@ -41,6 +41,7 @@ test-bench: $(TOOLS)/ready
 	$(TOOLS)/bin/python -m pytest --quiet -p no:cacheprovider bench/tests
 
 .PHONY: test-go
+# Go's cache of results does not see protocol/conversations, which lies outside the module.
 test-go:
 	cd sdk/go && go test -count=1 -race ./...
 
