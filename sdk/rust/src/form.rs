@@ -1,0 +1,272 @@
+//! What handlers take and return: messages, or plain data.
+
+use crate::{Context, Error, Result};
+use bytes::Bytes;
+use prost::{Message, Name, encoding};
+use serde_json::Value;
+use std::{marker::PhantomData, pin::Pin, sync::Arc};
+
+const PREFIX: &str = "type.googleapis.com/";
+const ANY: &str = "google.protobuf.Any";
+
+/// A `google.protobuf.Any` whose value is not copied.
+#[derive(Clone, PartialEq, Message)]
+pub struct Packed {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "bytes", tag = "2")]
+    value: Bytes,
+}
+
+/// What a DELIVER carries.
+pub enum Payload {
+    /// A message.
+    Message(Packed),
+    /// JSON.
+    Plain(Bytes),
+}
+
+impl Payload {
+    /// Reads what a DELIVER carries.
+    pub(crate) fn read(bytes: Bytes, plain: bool) -> Result<Self, prost::DecodeError> {
+        match plain {
+            true => Ok(Self::Plain(bytes)),
+            false => Packed::decode(bytes).map(Self::Message),
+        }
+    }
+}
+
+/// Why data is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unfit {
+    #[error(
+        "the message is a `{found}`, the handler takes a `{wanted}`; hint: compare the node before, or the RPC's request"
+    )]
+    OtherType { found: String, wanted: String },
+    #[error("the message, a `{name}`, does not parse: {source}")]
+    Message { name: String, source: prost::DecodeError },
+    #[error("the data do not parse: {0}")]
+    Plain(#[from] serde_json::Error),
+    #[error("the node's payload is not what its handler takes")]
+    OtherPayload,
+    #[error("[ctx.early_reply] there is no message to reply with; hint: build one of the `.proto`")]
+    NoReply,
+    #[error("the answer, {name}, has {size} bytes, more than the limit of {limit} bytes")]
+    TooLarge { name: String, size: usize, limit: usize },
+}
+
+/// Marks handlers that work with messages.
+pub enum Messages {}
+
+/// Marks handlers that work with plain data: their node has `payload: json`.
+pub enum Plain {}
+
+/// Marks what is always an answer.
+pub enum One {}
+
+/// Marks what may be none.
+pub enum Maybe {}
+
+/// Says what a form of data is called in `krt.yml`.
+pub trait Form: Send + Sync + 'static {
+    /// The value of `payload`.
+    const PAYLOAD: &'static str;
+}
+
+impl Form for Messages {
+    const PAYLOAD: &'static str = "protobuf";
+}
+
+impl Form for Plain {
+    const PAYLOAD: &'static str = "json";
+}
+
+/// What a handler may take: a message of prost's with its name, a [`prost_types::Any`] of whatever
+/// message came, or a [`Value`].
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot take a `{Self}`",
+    note = "it takes a message of prost's that implements `prost::Name`, a `prost_types::Any`, or a `serde_json::Value`"
+)]
+pub trait Take<F>: Sized {
+    /// Makes it of what came.
+    #[doc(hidden)]
+    fn take(payload: Payload) -> Result<Self>;
+}
+
+impl<M: Message + Name + Default> Take<Messages> for M {
+    fn take(payload: Payload) -> Result<Self> {
+        let Payload::Message(packed) = payload else { return Err(Unfit::OtherPayload.into()) };
+        let wanted = M::full_name();
+        let parsed = if wanted == ANY {
+            M::decode(packed.encode_to_vec().as_slice())
+        } else {
+            let found = packed.type_url.rsplit('/').next().unwrap_or_default();
+            if found != wanted {
+                return Err(Unfit::OtherType { found: found.to_owned(), wanted }.into());
+            }
+            M::decode(packed.value)
+        };
+        Ok(parsed.map_err(|source| Unfit::Message { name: wanted, source })?)
+    }
+}
+
+impl Take<Plain> for Value {
+    fn take(payload: Payload) -> Result<Self> {
+        let Payload::Plain(json) = payload else { return Err(Unfit::OtherPayload.into()) };
+        Ok(serde_json::from_slice(&json).map_err(Unfit::Plain)?)
+    }
+}
+
+/// What a handler may return: a message of prost's with its name, or a [`Value`]; an `Option` of one
+/// where the request was replied to before.
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return a `{Self}`",
+    note = "it returns a message of prost's that implements `prost::Name`, a `serde_json::Value`, or an `Option` of one"
+)]
+pub trait Give<F, Count> {
+    /// Appends it to what goes out; whether there is anything.
+    #[doc(hidden)]
+    fn give(self, out: &mut Vec<u8>, limit: usize) -> Result<bool>;
+}
+
+impl<M: Message + Name> Give<Messages, One> for M {
+    fn give(self, out: &mut Vec<u8>, limit: usize) -> Result<bool> {
+        let name = M::full_name();
+        let size = self.encoded_len();
+        if size > limit {
+            return Err(Unfit::TooLarge { name: format!("a `{name}`"), size, limit }.into());
+        }
+        out.reserve(size + PREFIX.len() + name.len() + 24);
+        if name != ANY {
+            encoding::encode_key(1, encoding::WireType::LengthDelimited, out);
+            encoding::encode_varint((PREFIX.len() + name.len()) as u64, out);
+            out.extend_from_slice(PREFIX.as_bytes());
+            out.extend_from_slice(name.as_bytes());
+            encoding::encode_key(2, encoding::WireType::LengthDelimited, out);
+            encoding::encode_varint(size as u64, out);
+        }
+        self.encode_raw(out);
+        Ok(true)
+    }
+}
+
+impl Give<Plain, One> for Value {
+    fn give(self, out: &mut Vec<u8>, limit: usize) -> Result<bool> {
+        let before = out.len();
+        serde_json::to_writer(&mut *out, &self)?;
+        match out.len() - before {
+            size if size > limit => Err(Unfit::TooLarge { name: "JSON".to_owned(), size, limit }.into()),
+            _ => Ok(true),
+        }
+    }
+}
+
+impl<F, T: Give<F, One>> Give<F, Maybe> for Option<T> {
+    fn give(self, out: &mut Vec<u8>, limit: usize) -> Result<bool> {
+        self.map_or(Ok(false), |value| value.give(out, limit))
+    }
+}
+
+/// Encodes an answer behind room for a head; none if there is none.
+pub(crate) fn encode<F, Count>(
+    answer: impl Give<F, Count>,
+    head: usize,
+    limit: usize,
+) -> Result<Option<Vec<u8>>> {
+    let mut out = vec![0; head];
+    Ok(answer.give(&mut out, limit)?.then_some(out))
+}
+
+/// An `init`: `async fn(Context) -> Result<()>`.
+pub trait Init: Send + 'static {
+    /// Calls it.
+    #[doc(hidden)]
+    fn call(self, ctx: Context) -> impl Future<Output = Result<()>> + Send + 'static;
+}
+
+impl<I, Fut, E> Init for I
+where
+    I: FnOnce(Context) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<(), E>> + Send + 'static,
+    E: Into<Error> + 'static,
+{
+    async fn call(self, ctx: Context) -> Result<()> {
+        self(ctx).await.map_err(Into::into)
+    }
+}
+
+/// A handler: `async fn(Context, In) -> Result<Out>`. [`Take`] says what `In` may be, [`Give`] what
+/// `Out` may be.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no handler",
+    note = "write `async fn handler(ctx: Context, request: In) -> Result<Out>`, with messages of prost's for In and Out"
+)]
+pub trait Handler<Kind>: Send + Sync + 'static {
+    /// The value of `payload` for it in `krt.yml`.
+    #[doc(hidden)]
+    const PAYLOAD: &'static str;
+
+    /// Handles one message.
+    #[doc(hidden)]
+    fn call(
+        &self,
+        ctx: Context,
+        payload: Payload,
+        head: usize,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>>> + Send + 'static;
+}
+
+impl<H, Fut, In, Out, E, F, Count> Handler<(In, Out, E, F, Count)> for H
+where
+    H: Fn(Context, In) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Out, E>> + Send + 'static,
+    In: Take<F> + 'static,
+    Out: Give<F, Count> + 'static,
+    E: Into<Error> + 'static,
+    F: Form,
+{
+    const PAYLOAD: &'static str = F::PAYLOAD;
+
+    fn call(
+        &self,
+        ctx: Context,
+        payload: Payload,
+        head: usize,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>>> + Send + 'static {
+        let limit = ctx.0.world.hello.largest();
+        let work = In::take(payload).map(|data| self(ctx, data));
+        async move { encode(work?.await.map_err(Into::into)?, head, limit) }
+    }
+}
+
+/// A future of user code.
+pub(crate) type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
+
+/// The two functions of a node.
+pub(crate) struct Node {
+    pub(crate) init: Box<dyn FnOnce(Context) -> Work<()> + Send>,
+    pub(crate) handler: Arc<HandlerFn>,
+    pub(crate) payload: &'static str,
+}
+
+/// Handles a message: what it gives is a frame, behind room for its head.
+pub(crate) type HandlerFn = dyn Fn(Context, Payload, usize) -> Work<Option<Vec<u8>>> + Send + Sync;
+
+impl Node {
+    pub(crate) fn new<Kind: 'static>(init: impl Init, handler: impl Handler<Kind>) -> Self {
+        fn payload<Kind, H: Handler<Kind>>(_: &H, _: PhantomData<Kind>) -> &'static str {
+            H::PAYLOAD
+        }
+        let payload = payload(&handler, PhantomData::<Kind>);
+        // A panic before the first await is one of the future, too.
+        let handler = Arc::new(handler);
+        Self {
+            init: Box::new(|ctx| Box::pin(async { init.call(ctx).await })),
+            handler: Arc::new(move |ctx, data, head| {
+                let handler = Arc::clone(&handler);
+                Box::pin(async move { handler.call(ctx, data, head).await })
+            }),
+            payload,
+        }
+    }
+}

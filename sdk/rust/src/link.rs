@@ -1,0 +1,61 @@
+//! The way to the engine: whole frames, from any thread, in order.
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    net::{SendFlags, send},
+};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
+use tokio::net::unix::OwnedWriteHalf;
+
+/// Writes frames. It waits while the engine is slow; once the engine is gone nothing is written.
+pub(crate) struct Link {
+    stream: OwnedWriteHalf,
+    turn: Mutex<()>,
+    gone: AtomicBool,
+}
+
+impl Link {
+    pub(crate) fn new(stream: OwnedWriteHalf) -> Self {
+        Self { stream, turn: Mutex::new(()), gone: AtomicBool::new(false) }
+    }
+
+    /// Writes a whole frame.
+    pub(crate) fn send(&self, frame: &[u8]) {
+        let _turn = lock(&self.turn);
+        let mut rest = frame;
+        while !rest.is_empty() && !self.is_gone() {
+            match send(self.stream.as_ref(), rest, SendFlags::NOSIGNAL) {
+                Ok(count) => rest = &rest[count..],
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => self.wait(),
+                Err(_) => self.leave(),
+            }
+        }
+    }
+
+    /// Waits until the engine has taken what came before.
+    fn wait(&self) {
+        let mut ready = [PollFd::new(self.stream.as_ref(), PollFlags::OUT)];
+        if poll(&mut ready, None).is_err_and(|error| error != Errno::INTR) {
+            self.leave();
+        }
+    }
+
+    /// Notes that the engine is gone.
+    pub(crate) fn leave(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+}
+
+/// Locks what no panic can leave half-changed.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,200 @@
+//! The handlers and inits that conversations name.
+
+use crate::{
+    Any, Context, Error, MetricError, Prediction, Result,
+    form::{Node, Work},
+};
+use bson::{Binary, Bson, DateTime, Document, doc, spec::BinarySubtype};
+use serde_json::json;
+use std::{
+    str::FromStr as _,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+use tokio::{sync::Notify, task::JoinHandle};
+
+pub(super) const HANDLERS: [&str; 21] = [
+    "echo",
+    "same",
+    "error",
+    "crash",
+    "none",
+    "large",
+    "early",
+    "log",
+    "late",
+    "measure",
+    "measure_badly",
+    "save",
+    "save_kinds",
+    "save_nowhere",
+    "copy",
+    "find_everything",
+    "predict",
+    "predict_wrongly",
+    "path",
+    "kept",
+    "wait",
+];
+
+pub(super) const INITS: [&str; 4] = ["keep", "save", "fail", "reply"];
+
+/// 2024-02-29 12:30:15.25 UTC, in milliseconds since the Unix epoch.
+const DAY: u64 = 1_709_209_815_250;
+
+type Init = fn(Context) -> Work<()>;
+
+/// The node of two names.
+pub(super) fn node(init: Option<&str>, handler: &str) -> Result<Node, String> {
+    assert!(HANDLERS.contains(&handler), "there is no handler `{handler}`");
+    let init: Init = match init {
+        None => |ctx| Box::pin(crate::no_init(ctx)),
+        Some("keep") => |ctx| {
+            Box::pin(async move {
+                ctx.logger().info("in init");
+                ctx.set("word", "kept".to_owned());
+                Ok(())
+            })
+        },
+        Some("save") => |ctx| Box::pin(async move { ctx.db().save("starts", doc! { "n": 1 }).await }),
+        Some("fail") => |_| Box::pin(async { Err("no model".into()) }),
+        Some("reply") => |ctx| Box::pin(async move { ctx.early_reply("early".to_owned()) }),
+        Some(other) => return Err(format!("there is no init `{other}`")),
+    };
+    Ok(match handler {
+        "same" => Node::new(init, async |_: Context, data: Any| Ok::<_, Error>(data)),
+        "none" => Node::new(init, async |_: Context, _: String| Ok::<Option<String>, Error>(None)),
+        "late" => {
+            let left = Arc::new(Left::default());
+            Node::new(init, move |ctx: Context, word: String| late(ctx, word, Arc::clone(&left)))
+        }
+        name => {
+            let name = name.to_owned();
+            Node::new(init, move |ctx: Context, text: String| act(name.clone(), ctx, text))
+        }
+    })
+}
+
+async fn act(name: String, ctx: Context, text: String) -> Result<String> {
+    match name.as_str() {
+        "echo" => {}
+        "error" => return Err(text.into()),
+        "crash" if text == "crash" => return Ok(Vec::<String>::new().remove_at(3)),
+        "large" => return Ok("x".repeat(text.parse()?)),
+        "early" => return early(&ctx, &text),
+        "log" => {
+            ctx.logger().debug(format_args!("debug {text}"));
+            ctx.logger().info(format_args!("info {text}"));
+            ctx.logger().warn(format_args!("warn {text}"));
+            ctx.logger().error(format_args!("error {text}"));
+        }
+        "measure" => ctx.measurement().save(
+            "estimates",
+            [
+                ("count", 3.into()),
+                ("price", 0.5.into()),
+                ("sold", true.into()),
+                ("text", "a \"b\" é".into()),
+                ("whole", 2.0.into()),
+            ],
+            [("kind", "flat")],
+        ),
+        "measure_badly" => {
+            let bad = [("good", 1.into()), ("map", json!({})), ("nan", f64::NAN.into())];
+            ctx.measurement().save("estimates", bad, []);
+            ctx.measurement().save("", [("good", 1.into())], []);
+            ctx.measurement().save("empty", [], []);
+        }
+        "save" => ctx.db().save("things", doc! { "text": &text }).await?,
+        "save_kinds" => ctx.db().save("kinds", kinds()).await?,
+        "save_nowhere" => ctx.db().save("", doc! { "n": 1 }).await?,
+        "copy" => {
+            let found: Vec<Document> = ctx.db().find("things", doc! { "kind": &text }).await?;
+            for document in &found {
+                ctx.db().save("copies", document).await?;
+            }
+            return Ok(found.len().to_string());
+        }
+        "find_everything" => drop(ctx.db().find::<Document>("things", doc! {}).await?),
+        "predict" => {
+            let date = SystemTime::UNIX_EPOCH + Duration::from_millis(DAY);
+            ctx.prediction().save(Prediction::new("cat", "dog").at(date)).await?;
+        }
+        "predict_wrongly" => {
+            let lacking = [Prediction::new("", "dog"), Prediction::new("cat", "")];
+            for prediction in lacking {
+                tell(&ctx, ctx.prediction().save(prediction).await);
+            }
+            tell(&ctx, MetricError::from_str("other"));
+        }
+        "path" => return Ok(ctx.path(text).display().to_string()),
+        "kept" => return Ok(ctx.get::<String>("word")?.to_string()),
+        "wait" => {
+            ctx.logger().info("waiting");
+            std::future::pending::<()>().await;
+        }
+        _ => {}
+    }
+    Ok(text)
+}
+
+fn early(ctx: &Context, words: &str) -> Result<String> {
+    for word in words.split_whitespace() {
+        match word {
+            "reply" => ctx.early_reply("early".to_owned())?,
+            "exit" => ctx.early_exit()?,
+            other => return Err(format!("`{other}` is no word").into()),
+        }
+    }
+    Ok("done".to_owned())
+}
+
+fn tell<T>(ctx: &Context, done: Result<T>) {
+    if let Err(error) = done {
+        ctx.logger().error(error);
+    }
+}
+
+fn kinds() -> Document {
+    let date = DateTime::from_millis(i64::try_from(DAY).unwrap());
+    let binary = Binary { subtype: BinarySubtype::Generic, bytes: vec![0, 255] };
+    doc! {
+        "binary": binary, "date": date, "deep": { "list": [1, 1.0, "1", [], {}] }, "false": false,
+        "infinity": f64::INFINITY, "large": 9_007_199_254_740_993_i64, "negative": -1, "nothing": Bson::Null,
+        "real": 0.5, "text": "é", "whole": 2.0,
+    }
+}
+
+/// What `late` leaves behind.
+#[derive(Default)]
+struct Left {
+    release: Arc<Notify>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+async fn late(ctx: Context, word: String, left: Arc<Left>) -> Result<String> {
+    if word == "leave" {
+        let release = Arc::clone(&left.release);
+        let task = tokio::spawn(async move {
+            release.notified().await;
+            ctx.logger().info("late");
+        });
+        *left.task.lock().unwrap() = Some(task);
+    } else {
+        left.release.notify_one();
+        let task = left.task.lock().unwrap().take();
+        task.ok_or("nothing was left")?.await?;
+    }
+    Ok(word)
+}
+
+/// Takes an element as a mistake in a program would.
+trait RemoveAt<T> {
+    fn remove_at(self, index: usize) -> T;
+}
+
+impl<T: Clone> RemoveAt<T> for Vec<T> {
+    fn remove_at(self, index: usize) -> T {
+        self[index].clone()
+    }
+}
