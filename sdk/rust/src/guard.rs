@@ -54,7 +54,7 @@ pub(crate) fn watch() {
         }
         let words = format!("panic: {}", info.payload_as_str().unwrap_or("a value that is no text"));
         let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
-        let stack = user_frames(&format!("{:#}", Backtrace::force_capture()));
+        let stack = user_frames(&Backtrace::force_capture().to_string());
         LAST.set(Some(Panic { trace: format!("{words}{place}\n{stack}"), words }));
     }));
 }
@@ -78,4 +78,40 @@ fn user_frames(stack: &str) -> String {
         .map_or(0, |(first, _)| first);
     let user = frames[start..].iter().take_while(|frame| !is(frame, &["krt_sdk::form", "krt_sdk::guard"]));
     user.cloned().collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STACK: &str = "   0: std::backtrace::Backtrace::force_capture
+   1: core::panicking::panic_fmt
+             at /rustc/library/core/src/panicking.rs:1:1
+   2: node::predict
+             at src/main.rs:3:5
+   3: node::handler::{{closure}}
+   4: <krt_sdk::guard::Guard<F> as core::future::future::Future>::poll
+   5: std::panicking::try
+   6: main
+";
+
+    #[test]
+    fn a_stack_is_cut_to_what_the_user_wrote() {
+        let expected =
+            "   2: node::predict\n             at src/main.rs:3:5\n   3: node::handler::{{closure}}";
+        assert_eq!(user_frames(STACK), expected);
+    }
+
+    #[test]
+    fn a_panic_is_a_value_that_says_where() {
+        watch();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let work = async { [1, 2].get(2).copied().expect("no third") };
+        let panic = runtime.block_on(Guard(Box::pin(work))).unwrap_err();
+        assert_eq!(panic.words, "panic: no third");
+        assert!(panic.trace.starts_with("panic: no third at "), "{}", panic.trace);
+        assert!(panic.trace.contains("guard.rs:"), "{}", panic.trace);
+        let well = runtime.block_on(Guard(Box::pin(async { 7 })));
+        assert_eq!(well.unwrap(), 7);
+    }
 }
