@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The name of each SDK that is embedded, and its folder.
-const SDKS: [(&str, &str); 2] = [("python", "sdk/python/src"), ("go", "sdk/go")];
+const SDKS: [(&str, &str); 3] = [("python", "sdk/python/src"), ("go", "sdk/go"), ("rust", "sdk/rust")];
 
 fn main() -> io::Result<()> {
     let crate_folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
@@ -26,7 +26,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Every file below a folder, less what is hidden, tests of Go, and what Python leaves behind.
+/// Every file below a folder, less what is hidden, tests of Go and Rust, and what Python leaves behind.
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -35,6 +35,7 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
             || name == "__pycache__"
             || name.ends_with(".egg-info")
             || name.ends_with("_test.go")
+            || matches!(&*name, "tests" | "tests.rs" | "target")
         {
             continue;
         }

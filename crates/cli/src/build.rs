@@ -1,8 +1,8 @@
-//! Builds the nodes of a package that are in Go.
+//! Builds the nodes of a package that are in Go or Rust.
 
 use crate::{cache, terminal};
-use krt_environment::{Executable, Executables, GoError, GoSource};
-use krt_model::version::{Node, Version};
+use krt_environment::{BuildError, Executable, ExecutableSource, Executables};
+use krt_model::version::{Language, Node, Version};
 use krt_package::{Problem, problem::Location};
 use std::{
     collections::BTreeMap,
@@ -16,7 +16,7 @@ pub(crate) async fn executables(
     root: &Path,
     warn: impl Fn(&str),
 ) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let sources: Vec<GoSource> = version.nodes.iter().filter_map(|node| source(node, root)).collect();
+    let sources: Vec<ExecutableSource> = version.nodes.iter().filter_map(|node| source(node, root)).collect();
     if sources.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -26,7 +26,8 @@ pub(crate) async fn executables(
     for (source, executable) in sources.iter().zip(&executables) {
         if let Executable::Prebuilt(path) = executable {
             warn(&format!(
-                "found no `go`: node `{}` runs `{}` as it is, whatever its sources say",
+                "found no `{}`: node `{}` runs `{}` as it is, whatever its sources say",
+                source.language.builder(),
                 source.name,
                 path.display()
             ));
@@ -36,10 +37,11 @@ pub(crate) async fn executables(
     Ok(sources.into_iter().map(|source| source.name).zip(paths).collect())
 }
 
-fn source(node: &Node, root: &Path) -> Option<GoSource> {
+fn source(node: &Node, root: &Path) -> Option<ExecutableSource> {
     let build = node.build.as_ref()?;
-    Some(GoSource {
+    Some(ExecutableSource {
         name: node.name.to_string(),
+        language: build.language,
         folder: root.join(&build.folder),
         module: root.join(&build.module),
         executable: root.join(&node.src),
@@ -48,10 +50,13 @@ fn source(node: &Node, root: &Path) -> Option<GoSource> {
 
 /// What the compiler says against a package's sources, each with its place; other errors as they are.
 pub(crate) fn problems(error: anyhow::Error, root: &Path) -> anyhow::Result<Vec<Problem>> {
-    match error.downcast::<GoError>()? {
-        GoError::Build { node, folder, output, .. } => {
+    match error.downcast::<BuildError>()? {
+        BuildError::Build { node, language, folder, output, .. } => {
             let folder = folder.strip_prefix(root).unwrap_or(&folder);
-            let found: Vec<_> = output.iter().filter_map(|line| problem(line, folder)).collect();
+            let found = match language {
+                Language::Go => of_go(&output, folder),
+                Language::Rust => of_rust(&output, folder, root),
+            };
             Ok(match found.is_empty() {
                 false => found,
                 true => {
@@ -64,15 +69,44 @@ pub(crate) fn problems(error: anyhow::Error, root: &Path) -> anyhow::Result<Vec<
     }
 }
 
-/// A line of the compiler's, `FILE:LINE:COLUMN: MESSAGE`. Files are relative to the folder.
-fn problem(line: &str, folder: &Path) -> Option<Problem> {
-    let mut parts = line.splitn(4, ':');
-    let file = parts.next().filter(|file| file.ends_with(".go") || file.ends_with("go.mod"))?;
+/// The lines of Go's compiler that are `FILE:LINE:COLUMN: MESSAGE`. Files are relative to the folder.
+fn of_go(output: &[String], folder: &Path) -> Vec<Problem> {
+    let problem = |line: &String| {
+        let (file, at) = place(line)?;
+        let message = line.splitn(4, ':').nth(3)?.trim();
+        let is_source = file.ends_with(".go") || file.ends_with("go.mod");
+        is_source.then(|| Problem::error(shorten(&folder.join(file)), message).at(at))
+    };
+    output.iter().filter_map(problem).collect()
+}
+
+/// The errors of Rust's compiler: a line `error: MESSAGE` or `error[CODE]: MESSAGE`, and below it its
+/// place. Files are relative to the folder, or to a workspace above it.
+fn of_rust(output: &[String], folder: &Path, root: &Path) -> Vec<Problem> {
+    let mut message = None;
+    let mut problems = Vec::new();
+    for line in output {
+        if line.starts_with("error") || line.starts_with("warning") {
+            message = line.strip_prefix("error").and_then(|rest| rest.split_once(": "));
+        } else if let Some(place_of) = line.trim_start().strip_prefix("--> ")
+            && let Some((_, message)) = message.take()
+            && let Some((file, at)) = place(place_of)
+        {
+            let mut folders = folder.ancestors().map(|folder| folder.join(file));
+            let known = folders.find(|file| root.join(file).is_file());
+            let file = known.unwrap_or_else(|| folder.join(file));
+            problems.push(Problem::error(shorten(&file), message).at(at));
+        }
+    }
+    problems
+}
+
+/// The start of a text that is `FILE:LINE:COLUMN`.
+fn place(text: &str) -> Option<(&str, Location)> {
+    let mut parts = text.splitn(4, ':');
+    let file = parts.next()?;
     let mut number = || parts.next()?.trim().parse().ok();
-    let (line, column) = (number()?, number()?);
-    let message = parts.next()?.trim();
-    let location = Location { line, column, span: 0..0 };
-    Some(Problem::error(shorten(&folder.join(file)), message).at(location))
+    Some((file, Location { line: number()?, column: number()?, span: 0..0 }))
 }
 
 /// A path without what leads back.
@@ -91,8 +125,14 @@ fn shorten(path: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    fn brief(problems: &[Problem]) -> Vec<(&str, usize, usize, &str)> {
+        let places = problems.iter().map(|problem| (problem, problem.location.as_ref().unwrap()));
+        let brief = places.map(|(of, at)| (of.file.to_str().unwrap(), at.line, at.column, &*of.message));
+        brief.collect()
+    }
+
     #[test]
-    fn lines_of_the_compiler() {
+    fn what_go_says() {
         let rows = [
             ("./main.go:12:3: undefined: nothing", Some(("src/etl/main.go", 12, 3, "undefined: nothing"))),
             ("../shared/a.go:1:2: x: y", Some(("src/shared/a.go", 1, 2, "x: y"))),
@@ -101,12 +141,31 @@ mod tests {
             ("go: module example.com/x: not found", None),
         ];
         for (line, expected) in rows {
-            let found = problem(line, Path::new("src/etl"));
-            let found = found.as_ref().map(|problem| {
-                let at = problem.location.as_ref().unwrap();
-                (problem.file.to_str().unwrap(), at.line, at.column, &*problem.message)
-            });
-            assert_eq!(found, expected, "{line}");
+            let found = of_go(&[line.to_owned()], Path::new("src/etl"));
+            assert_eq!(brief(&found), Vec::from_iter(expected), "{line}");
         }
+    }
+
+    #[test]
+    fn what_rust_says() {
+        let output = "\
+   Compiling etl v0.1.0
+warning: unused variable: `a`
+  --> src/main.rs:2:9
+   |
+error[E0425]: cannot find value `b`: not found
+  --> src/main.rs:3:5
+   |
+ --> src/main.rs:9:9
+error: aborting
+error: expected one of `!`
+ --> ../shared/src/lib.rs:1:2";
+        let output: Vec<_> = output.lines().map(str::to_owned).collect();
+        let found = of_rust(&output, Path::new("src/etl"), Path::new("/nowhere"));
+        let expected = [
+            ("src/etl/src/main.rs", 3, 5, "cannot find value `b`: not found"),
+            ("src/shared/src/lib.rs", 1, 2, "expected one of `!`"),
+        ];
+        assert_eq!(brief(&found), expected);
     }
 }

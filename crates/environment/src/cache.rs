@@ -6,20 +6,16 @@
 //! needs the place. A lock beside the folder makes sure that one process at a time makes an environment.
 //! The record's time of change is when the environment was last used.
 
-use crate::error::Error;
+use crate::{error::Error, lock::Lock};
 use pep440_rs::Version;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io::{self, Write},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
-use tokio::time::sleep;
-
-/// How often a process looks whether another one is ready.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The file that completes an environment.
 const RECORD: &str = "record.json";
@@ -40,10 +36,6 @@ pub(crate) struct Record {
     /// What installed the packages.
     pub(crate) tool: String,
 }
-
-/// The right to make or remove one environment, until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Lock(File);
 
 /// An environment in the making. Dropped before it is finished, it is removed.
 #[derive(Debug)]
@@ -99,28 +91,9 @@ impl Place {
         fs::metadata(self.folder.join(RECORD)).ok()?.modified().ok()
     }
 
-    /// Takes the lock if it is free.
-    pub(crate) fn try_lock(&self) -> Result<Option<Lock>, Error> {
-        let path = self.folder.with_extension("lock");
-        let failed = |source| Error::Cache { path: path.clone(), source };
-        fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
-        let file = File::options().create(true).truncate(false).read(true).write(true).open(&path);
-        let file = file.map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Lock(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(source)) => Err(failed(source)),
-        }
-    }
-
-    /// Takes the lock as soon as it is free.
-    pub(crate) async fn lock(&self) -> Result<Lock, Error> {
-        loop {
-            match self.try_lock()? {
-                Some(lock) => return Ok(lock),
-                None => sleep(LOOK_EVERY).await,
-            }
-        }
+    /// The file whose lock is the right to make or remove the environment.
+    pub(crate) fn lock_file(&self) -> PathBuf {
+        self.folder.with_extension("lock")
     }
 
     /// Starts anew.
@@ -141,14 +114,6 @@ impl Place {
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl Lock {
-    /// The locked file, for a child process to hold too: should this process be killed, the lock stays
-    /// until the child has ended.
-    pub(crate) fn share(&self) -> io::Result<File> {
-        self.0.try_clone()
     }
 }
 
@@ -188,7 +153,7 @@ pub(crate) fn clean(environments: &Path, unused_for: Duration) -> Result<Cleaned
         }
         let place = Place { folder };
         let in_use = place.last_used().is_some_and(|used| oldest.is_none_or(|oldest| used > oldest));
-        match if in_use { None } else { place.try_lock()? } {
+        match if in_use { None } else { Lock::try_take(&place.lock_file())? } {
             Some(lock) => {
                 place.remove(&lock)?;
                 cleaned.removed += 1;
@@ -213,8 +178,12 @@ mod tests {
         }
     }
 
+    fn lock(place: &Place) -> Lock {
+        Lock::try_take(&place.lock_file()).unwrap().unwrap()
+    }
+
     fn make(place: &Place) {
-        let lock = place.try_lock().unwrap().unwrap();
+        let lock = lock(place);
         let half_made = place.begin(&lock).unwrap();
         fs::create_dir_all(place.environment().join("bin")).unwrap();
         fs::write(place.python(), "").unwrap();
@@ -237,23 +206,11 @@ mod tests {
     fn what_is_not_finished_is_removed() {
         let cache = tempfile::tempdir().unwrap();
         let place = Place::new(cache.path(), "k");
-        let lock = place.try_lock().unwrap().unwrap();
+        let lock = lock(&place);
         let half_made = place.begin(&lock).unwrap();
         fs::create_dir_all(place.environment().join("lib")).unwrap();
         drop(half_made);
         assert!(!place.folder.exists());
-    }
-
-    #[test]
-    fn a_lock_keeps_others_out_until_dropped_by_all() {
-        let cache = tempfile::tempdir().unwrap();
-        let place = Place::new(cache.path(), "k");
-        let lock = place.try_lock().unwrap().unwrap();
-        let shared = lock.share().unwrap();
-        drop(lock);
-        assert!(place.try_lock().unwrap().is_none());
-        drop(shared);
-        assert!(place.try_lock().unwrap().is_some());
     }
 
     #[test]
@@ -269,7 +226,7 @@ mod tests {
         for half_made in [&place("left"), &made] {
             fs::create_dir(&half_made.folder).unwrap();
         }
-        let _making = made.try_lock().unwrap().unwrap();
+        let _making = lock(&made);
         let cleaned = clean(cache.path(), Duration::from_secs(60)).unwrap();
         assert_eq!(cleaned, Cleaned { removed: 2, kept: 2 });
         assert!(new.complete().is_some() && made.folder.exists() && !old.folder.exists());

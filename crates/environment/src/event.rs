@@ -25,7 +25,7 @@ pub enum Step {
         /// The file that asks for them. `None`: only `protobuf` is needed.
         file: Option<PathBuf>,
     },
-    /// It is being built from Go sources.
+    /// It is being built from sources.
     Building {
         /// Their folder.
         folder: PathBuf,

@@ -3,9 +3,10 @@
 mod tool;
 
 use crate::{
-    cache::{HalfMade, Lock, Place, Record},
+    cache::{HalfMade, Place, Record},
     error::Error,
     event::{Event, Step},
+    lock::Lock,
     plan::{Plan, Wanted},
     process::Run,
     python::{Facts, OLDEST_PROTOBUF, is_at_least, probe},
@@ -39,13 +40,7 @@ impl Job<'_> {
         if let Some(record) = self.reuse() {
             return Ok(record);
         }
-        let lock = match self.place.try_lock()? {
-            Some(lock) => lock,
-            None => {
-                self.tell(Step::Waiting);
-                self.place.lock().await?
-            }
-        };
+        let lock = Lock::take(&self.place.lock_file(), || self.tell(Step::Waiting)).await?;
         if let Some(record) = self.reuse() {
             return Ok(record);
         }
@@ -92,6 +87,7 @@ impl Job<'_> {
             variables: installer.variables(self.surroundings, &self.place.workshop()),
             folder: self.plan.map_or(Path::new("/"), Plan::folder),
             hold,
+            results: None,
             on_line: &|line| self.tell(Step::Installing { line }),
         };
         let ended = run.finish().await.map_err(|source| self.not_started(&command, source))?;

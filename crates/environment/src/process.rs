@@ -31,6 +31,8 @@ pub(crate) struct Run<'a> {
     pub(crate) folder: &'a Path,
     /// An empty file that it keeps open, as its standard input.
     pub(crate) hold: File,
+    /// Where its standard output goes, if it is for a program to read and not among the lines.
+    pub(crate) results: Option<File>,
     /// Takes its lines as they come.
     pub(crate) on_line: &'a (dyn Fn(String) + Send + Sync),
 }
@@ -67,13 +69,17 @@ impl Run<'_> {
     fn start(self) -> io::Result<(Receiver, Group)> {
         let (reader, writer) = io::pipe()?;
         let (program, arguments) = self.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+        let results = match self.results {
+            Some(file) => Stdio::from(file),
+            None => writer.try_clone()?.into(),
+        };
         let child = Command::new(program)
             .args(arguments)
             .env_clear()
             .envs(self.variables)
             .current_dir(self.folder)
             .stdin(Stdio::from(self.hold))
-            .stdout(writer.try_clone()?)
+            .stdout(results)
             .stderr(writer)
             .process_group(0)
             .spawn()?;

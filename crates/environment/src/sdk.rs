@@ -19,6 +19,9 @@ pub(crate) struct Embedded {
 /// The SDK for Python.
 pub(crate) const PYTHON: Embedded = include!(concat!(env!("OUT_DIR"), "/python_sdk.rs"));
 
+/// The SDK for Rust.
+pub(crate) const RUST: Embedded = include!(concat!(env!("OUT_DIR"), "/rust_sdk.rs"));
+
 /// The SDK for Go.
 pub(crate) const GO: Embedded = include!(concat!(env!("OUT_DIR"), "/go_sdk.rs"));
 
@@ -135,9 +138,13 @@ mod tests {
     #[test]
     fn the_sdks_are_embedded_without_tests_and_what_python_leaves_behind() {
         let odd = |name: &str| name.split('/').any(|part| part.starts_with('.') || part == "__pycache__");
-        for (sdk, ending) in [(PYTHON, ".py"), (GO, ".go")] {
+        for (sdk, ending) in [(PYTHON, ".py"), (GO, ".go"), (RUST, ".rs")] {
             assert!(sdk.files.iter().any(|(name, _)| name.ends_with(ending)));
-            assert!(!sdk.files.iter().any(|(name, _)| odd(name) || name.ends_with("_test.go")));
+            assert!(
+                !sdk.files
+                    .iter()
+                    .any(|(name, _)| odd(name) || name.ends_with("_test.go") || name.contains("tests"))
+            );
         }
     }
 

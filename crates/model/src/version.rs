@@ -55,13 +55,51 @@ pub struct Node {
     pub run: RunOptions,
 }
 
-/// Go sources, relative to the package's root.
+/// Sources of an executable, relative to the package's root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Build {
-    /// The folder of the `package main`.
+    /// What they are written in.
+    pub language: Language,
+    /// The folder of the `package main`, or of the executable's `Cargo.toml`.
     pub folder: String,
-    /// The folder of the `go.mod` that is for it.
+    /// The folder of all that the executable may be made of: that of the `go.mod` that is for it, or
+    /// that of the outermost `Cargo.toml`, which may make a workspace.
     pub module: String,
+}
+
+/// A language whose compiler makes executables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Built by `go`.
+    Go,
+    /// Built by `cargo`.
+    Rust,
+}
+
+impl Language {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Go => "Go",
+            Self::Rust => "Rust",
+        }
+    }
+
+    /// The program that builds what is written in it.
+    pub fn builder(self) -> &'static str {
+        match self {
+            Self::Go => "go",
+            Self::Rust => "cargo",
+        }
+    }
+
+    /// The file that makes a module of a folder.
+    pub fn manifest(self) -> &'static str {
+        match self {
+            Self::Go => "go.mod",
+            Self::Rust => "Cargo.toml",
+        }
+    }
 }
 
 /// Optional keys of a node that are ours: other tools pass over them.

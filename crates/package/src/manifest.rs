@@ -49,9 +49,9 @@ pub(crate) struct NodeEntry {
     pub(crate) label: Option<Located<String>>,
     pub(crate) name: Option<Name>,
     pub(crate) src: Option<Located<String>>,
-    /// The folder of its Go sources, as it is written.
+    /// The folder of its sources in Go or Rust, as it is written.
     pub(crate) build: Option<Located<String>>,
-    /// Its Go sources, once they are found.
+    /// Those sources, once they are found.
     pub(crate) sources: Option<Build>,
     pub(crate) image: Option<String>,
     pub(crate) gpu: bool,

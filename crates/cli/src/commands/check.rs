@@ -34,7 +34,7 @@ pub(crate) fn execute(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     Ok(if checked.report.has_errors() { exit::FAILURE } else { exit::SUCCESS })
 }
 
-/// Builds what the package has in Go; what the compiler says against it joins the report.
+/// Builds what the package has in Go and Rust; what the compiler says against it joins the report.
 fn build(checked: &mut Checked) -> anyhow::Result<()> {
     let Some(version) = &checked.version else { return Ok(()) };
     if let Err(error) = service::block_on(build::executables(version, &checked.root, terminal::print_warning))

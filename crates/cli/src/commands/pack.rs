@@ -21,7 +21,7 @@ use std::{
 /// What `krt pack` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nodes in Go are built first; their executables are put where `src` says.
+Nodes in Go and Rust are built first; their executables are put where `src` says.
 
 Left out: what .krtignore names, .git, .krt, __pycache__, virtual environments, and
 archives at the package's root.

@@ -1,7 +1,7 @@
 //! Files of a package that change.
 
 use anyhow::Context as _;
-use krt_model::version::Build;
+use krt_model::version::{Build, Language};
 use krt_package::Package;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::{
@@ -74,7 +74,9 @@ impl Watch {
                 }
             };
             let Some(path) = path else { return std::future::pending().await };
-            if let Some(path) = path.strip_prefix(&self.root).ok().filter(|path| matters(path)) {
+            if let Some(path) = path.strip_prefix(&self.root).ok().filter(|path| matters(path))
+                && !is_cached(&self.root, path)
+            {
                 changed.0.insert(path.to_owned());
             }
         }
@@ -89,6 +91,12 @@ fn matters(path: &Path) -> bool {
     !path.components().map(name).any(|part| written(&part))
         && !path.to_string_lossy().ends_with('~')
         && !matches!(ending, "pyc" | "swp" | "tmp")
+}
+
+/// Whether a file lies in a folder that a tool has marked as its cache (<https://bford.info/cachedir>),
+/// as `cargo` marks `target`.
+fn is_cached(root: &Path, path: &Path) -> bool {
+    path.ancestors().skip(1).any(|folder| root.join(folder).join("CACHEDIR.TAG").exists())
 }
 
 impl Changed {
@@ -123,9 +131,12 @@ fn is_manifest(path: &Path) -> bool {
 /// Whether an executable may be built from a file.
 fn is_source(path: &Path, build: &Build) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let endings = match build.language {
+        Language::Go => ["go", "mod", "sum"],
+        Language::Rust => ["rs", "toml", "lock"],
+    };
     path.starts_with(&build.module)
-        && (matches!(ending, "go" | "mod" | "sum")
-            || !build.folder.is_empty() && path.starts_with(&build.folder))
+        && (endings.contains(&ending) || !build.folder.is_empty() && path.starts_with(&build.folder))
 }
 
 /// The nodes in whose folder a file is, the nearest folder counting; all, when it is in none.
@@ -160,8 +171,9 @@ mod tests {
 
     #[test]
     fn files_that_are_built() {
-        let build = Build { folder: "src/etl/cmd".to_owned(), module: "src/etl".to_owned() };
-        let root = Build { folder: String::new(), module: String::new() };
+        let language = Language::Go;
+        let build = Build { language, folder: "src/etl/cmd".to_owned(), module: "src/etl".to_owned() };
+        let root = Build { language, folder: String::new(), module: String::new() };
         for (path, of_module, of_root) in [
             ("src/etl/cmd/main.go", true, true),
             ("src/etl/deep/a.go", true, true),
@@ -173,6 +185,17 @@ mod tests {
             let found = [&build, &root].map(|build| is_source(Path::new(path), build));
             assert_eq!(found, [of_module, of_root], "{path}");
         }
+    }
+
+    #[test]
+    fn files_of_caches() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("src/etl/target");
+        std::fs::create_dir_all(&target).unwrap();
+        std::fs::write(target.join("CACHEDIR.TAG"), "").unwrap();
+        let cached = ["src/etl/target/release/etl", "src/etl/src/main.rs", "src/target/main.rs"]
+            .map(|path| is_cached(root.path(), Path::new(path)));
+        assert_eq!(cached, [true, false, false]);
     }
 
     #[test]

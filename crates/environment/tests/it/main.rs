@@ -1,7 +1,7 @@
 //! Environments of real interpreters, made by the real installers.
 
 #[cfg(test)]
-mod go;
+mod executables;
 #[cfg(test)]
 mod index;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::*;
 use crate::archive::pack_file;
 use crate::fixture::folder;
 use crate::render::Style;
+use krt_model::version::Language;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -255,25 +256,32 @@ fn a_manifest_that_is_too_large() {
 }
 
 #[test]
-fn sources_in_go_are_found_at_the_usual_places() {
-    const GO: [(&str, &str); 2] = [("krt.yml", MANIFEST), ("public_input.proto", PROTO)];
+fn sources_are_found_at_the_usual_places() {
+    const PACKAGE: [(&str, &str); 2] = [("krt.yml", MANIFEST), ("public_input.proto", PROTO)];
     let python = ("src/greeter/main.py", "");
-    type Found<'a> = Option<(&'a str, &'a str)>;
-    let rows: [(&[&str], Found<'_>); 8] = [
-        (&["src/counter/main.go", "src/counter/go.mod"], Some(("src/counter", "src/counter"))),
-        (&["src/counter/main.go", "src/go.mod"], Some(("src/counter", "src"))),
-        (&["src/counter/main.go", "go.mod", "bin/counter"], Some(("src/counter", ""))),
-        (&["bin/main.go", "bin/go.mod"], Some(("bin", "bin"))),
+    type Found<'a> = Option<(Language, &'a str, &'a str)>;
+    let go = |folder, module| Some((Language::Go, folder, module));
+    let rust = |folder, module| Some((Language::Rust, folder, module));
+    let rows: [(&[&str], Found<'_>); 13] = [
+        (&["src/counter/main.go", "src/counter/go.mod"], go("src/counter", "src/counter")),
+        (&["src/counter/main.go", "src/go.mod"], go("src/counter", "src")),
+        (&["src/counter/main.go", "go.mod", "bin/counter"], go("src/counter", "")),
+        (&["bin/main.go", "bin/go.mod"], go("bin", "bin")),
         (&["src/counter/main.go", "bin/counter"], None),
         (&["src/counter/go.mod", "bin/counter"], None),
         (&["src/other/main.go", "src/other/go.mod", "bin/counter"], None),
         (&["go.mod", "main.go", "bin/counter"], None),
+        (&["src/counter/Cargo.toml"], rust("src/counter", "src/counter")),
+        (&["src/counter/Cargo.toml", "src/Cargo.toml", "bin/counter"], rust("src/counter", "src")),
+        (&["bin/Cargo.toml"], rust("bin", "bin")),
+        (&["src/counter/src/main.rs", "bin/counter"], None),
+        (&["src/other/Cargo.toml", "Cargo.toml", "bin/counter"], None),
     ];
     for (files, expected) in rows {
-        let files: Vec<_> = files.iter().map(|file| (*file, "")).chain(GO).chain([python]).collect();
+        let files: Vec<_> = files.iter().map(|file| (*file, "")).chain(PACKAGE).chain([python]).collect();
         let package = load(folder(&files).path()).unwrap();
         let [greeter, counter] = &package.version.nodes[..] else { panic!("there are two nodes") };
-        let build = counter.build.as_ref().map(|build| (&*build.folder, &*build.module));
+        let build = counter.build.as_ref().map(|build| (build.language, &*build.folder, &*build.module));
         assert_eq!((build, &greeter.build), (expected, &None), "{files:?}");
         assert_eq!(counter.src, "bin/counter");
     }

@@ -165,7 +165,7 @@ fn what_is_wrong_with_build_is_told() {
     let src = "    src: bin/etl\n";
     let rows = [
         ("    src: bin/etl\n    build: src/nothing\n", "`src/nothing` does not exist"),
-        ("    src: bin/etl\n    build: src\n", "`src` has no Go source"),
+        ("    src: bin/etl\n    build: src\n", "`src` has neither Go source nor a `Cargo.toml`"),
         ("    src: bin/etl\n    build: ../src\n", "`../src` leads out of the package"),
         ("    src: bin/etl\n    build: krt.yml\n", "`krt.yml` is not a folder"),
         (
@@ -175,7 +175,7 @@ fn what_is_wrong_with_build_is_told() {
         ("    src: src/etl/main.go\n", "`src/etl/main.go` is Go source: `src` names the executable"),
         (
             "    src: src/main.py\n    build: src/etl\n",
-            "`build` is for nodes in Go, but `src` is a Python file",
+            "`build` is for nodes in Go and Rust, but `src` is a Python file",
         ),
         ("    src: ../bin/etl\n    build: src/etl\n", "`../bin/etl` leads out of the package"),
     ];

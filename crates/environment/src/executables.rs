@@ -1,34 +1,36 @@
-//! Nodes in Go: builds their executables, once for the same content.
+//! Nodes in Go and Rust: builds their executables, once for the same content.
 //!
-//! The user's `go.mod` and `go.sum` stay as they are: the build has copies of its own, in which the
-//! modules that KRT v1 knows are replaced by those of the embedded SDK. Nothing is written to the
-//! package, and nothing is fetched but what the user's `go.mod` and protobuf need.
+//! Executables are linked with the embedded SDK of their language, whatever the user's manifest says of
+//! where it is; see `go` and `rust`. Nothing is fetched but what the user's sources and the SDK need.
 
 mod content;
 mod error;
-mod overlay;
+mod go;
+mod rust;
+mod toolchain;
 
-pub use error::GoError;
+pub use error::BuildError;
 
 use crate::{
     Surroundings,
     event::{Event, Step},
     key::Key,
+    lock::Lock,
     process::Run,
-    sdk::{self, Sdk},
+    sdk::Sdk,
 };
 use content::Content;
-use overlay::Overlay;
+use krt_model::version::Language;
 use std::{
     collections::{BTreeMap, HashMap},
-    ffi::{OsStr, OsString},
+    ffi::OsString,
     fs::{self, File},
     io,
     os::unix::ffi::OsStrExt as _,
     path::{self, Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
-use tempfile::TempDir;
+use toolchain::Toolchain;
 
 /// How long an executable is kept that no run starts with.
 const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -36,20 +38,16 @@ const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 /// No build takes longer.
 const BUILT_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
-/// Part of every key: another number builds everything anew.
-const FORM: &str = "2";
-
-/// What every build is given. The paths of this machine are kept out of what is built.
-const BUILD: [&str; 4] = ["build", "-mod=mod", "-trimpath", "-buildvcs=false"];
-
-/// A node in Go.
+/// A node that is built from sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GoSource {
+pub struct ExecutableSource {
     /// Its name.
     pub name: String,
-    /// The folder of its `package main`.
+    /// What it is written in.
+    pub language: Language,
+    /// The folder of its `package main`, or of its `Cargo.toml`.
     pub folder: PathBuf,
-    /// The folder of the `go.mod` that is for it.
+    /// The folder of the `go.mod` that is for it, or of the outermost `Cargo.toml`.
     pub module: PathBuf,
     /// Where the package has, or will have, its executable.
     pub executable: PathBuf,
@@ -60,7 +58,7 @@ pub struct GoSource {
 pub enum Executable {
     /// It was built from the sources that are there now.
     Built(PathBuf),
-    /// It is the package's own: there is no `go` to build it with.
+    /// It is the package's own: there is nothing to build it with.
     Prebuilt(PathBuf),
 }
 
@@ -96,22 +94,23 @@ impl Executables {
     /// since a build uses every processor. Dropped in between, it ends what runs and leaves nothing.
     pub async fn prepare(
         &self,
-        nodes: &[GoSource],
+        nodes: &[ExecutableSource],
         on_event: &(dyn Fn(Event) + Send + Sync),
-    ) -> Result<Vec<Executable>, GoError> {
-        let Some(go) = self.surroundings.commands("go").into_iter().next() else {
-            return nodes.iter().map(prebuilt).collect();
-        };
+    ) -> Result<Vec<Executable>, BuildError> {
         let mut built = HashMap::new();
         let mut executables = Vec::with_capacity(nodes.len());
         for node in nodes {
-            let place = (&node.folder, &node.module);
+            let Some(program) = self.surroundings.commands(node.language.builder()).into_iter().next() else {
+                executables.push(prebuilt(node)?);
+                continue;
+            };
+            let place = (&node.folder, &node.module, node.executable.file_name());
             let path = match built.get(&place) {
                 Some(path) => PathBuf::clone(path),
                 None => {
-                    Build { node, go: &go, cache: &self.cache, surroundings: &self.surroundings, on_event }
-                        .find_or_make()
-                        .await?
+                    let toolchain = Toolchain::of(node.language);
+                    let (cache, surroundings) = (&*self.cache, &self.surroundings);
+                    Build { node, toolchain, program, cache, surroundings, on_event }.find_or_make().await?
                 }
             };
             built.insert(place, path.clone());
@@ -122,24 +121,41 @@ impl Executables {
 }
 
 /// The executable that the package brings with it.
-fn prebuilt(node: &GoSource) -> Result<Executable, GoError> {
+fn prebuilt(node: &ExecutableSource) -> Result<Executable, BuildError> {
     match node.executable.is_file() {
         true => Ok(Executable::Prebuilt(node.executable.clone())),
-        false => Err(GoError::NoGo { node: node.name.clone(), folder: node.folder.clone() }),
+        false => Err(BuildError::NoBuilder {
+            node: node.name.clone(),
+            language: node.language,
+            folder: node.folder.clone(),
+        }),
     }
 }
 
 /// One executable to build.
 struct Build<'a> {
-    node: &'a GoSource,
-    go: &'a Path,
+    node: &'a ExecutableSource,
+    toolchain: &'static Toolchain,
+    /// The program that builds.
+    program: PathBuf,
     cache: &'a Path,
     surroundings: &'a Surroundings,
     on_event: &'a (dyn Fn(Event) + Send + Sync),
 }
 
+/// One command of the program that builds.
+struct Command<'a> {
+    arguments: Vec<OsString>,
+    /// Variables beside, or in the place of, the user's own.
+    variables: Vec<(&'static str, OsString)>,
+    /// Where its standard output goes, if not among the lines.
+    results: Option<File>,
+    /// What it keeps to itself until it has ended.
+    lock: Option<&'a Lock>,
+}
+
 impl Build<'_> {
-    async fn find_or_make(&self) -> Result<PathBuf, GoError> {
+    async fn find_or_make(&self) -> Result<PathBuf, BuildError> {
         let executable = self.cache.join("executables").join(self.key()?);
         if executable.is_file() {
             self.tell(Step::Reusing);
@@ -154,76 +170,88 @@ impl Build<'_> {
     }
 
     /// What the executable is kept under: all that decides what is in it.
-    fn key(&self) -> Result<String, GoError> {
-        let content = Content::of(self.node).map_err(|(path, source)| GoError::Read { path, source })?;
-        let mut key = Key::default().with(FORM).with(sdk::GO.hash()).with(content.finish());
-        key.add(
-            self.node.folder.strip_prefix(&self.node.module).unwrap_or(Path::new("")).as_os_str().as_bytes(),
-        );
-        key.add(tool(self.go).as_bytes());
-        for (name, value) in self.variables() {
-            if decides(&name) {
+    fn key(&self) -> Result<String, BuildError> {
+        let content = Content::of(self.node, self.toolchain)
+            .map_err(|(path, source)| BuildError::Read { path, source })?;
+        let mut key = Key::default().with(self.toolchain.form).with(self.toolchain.sdk.hash());
+        key.add(content.finish());
+        let folder = self.node.folder.strip_prefix(&self.node.module).unwrap_or(Path::new(""));
+        key.add(folder.as_os_str().as_bytes());
+        key.add(identity(&self.program).as_bytes());
+        for (name, value) in self.surroundings.variables() {
+            if (self.toolchain.decides)(name.as_bytes()) {
                 key.add(name.as_bytes());
                 key.add(value.as_bytes());
             }
         }
+        if self.node.language == Language::Rust {
+            key.add(self.names().join("\n"));
+        }
         Ok(key.finish())
     }
 
-    async fn make(&self, executable: &Path) -> Result<(), GoError> {
-        let cache = |error| GoError::Cache(Box::new(error));
-        let failed = |source| cache(crate::Error::Cache { path: executable.to_owned(), source });
-        let sdk = Sdk::below(self.cache, &sdk::GO).map_err(cache)?;
+    /// The names that an executable among several may have to be this node's.
+    fn names(&self) -> [&str; 2] {
+        let of_file = self.node.executable.file_name().and_then(|name| name.to_str());
+        [of_file.unwrap_or_default(), &self.node.name]
+    }
+
+    async fn make(&self, executable: &Path) -> Result<(), BuildError> {
+        let sdk = Sdk::below(self.cache, self.toolchain.sdk).map_err(cache_failed)?;
+        let failed = |source| cannot_keep(executable, source);
         let folder = executable.parent().unwrap_or(Path::new("/"));
         fs::create_dir_all(folder).map_err(failed)?;
         let workshop = tempfile::Builder::new().prefix(".build-").tempdir_in(folder).map_err(failed)?;
-        let overlay = Overlay::write(&workshop, &self.node.module, sdk.path()).map_err(failed)?;
-        self.call(&overlay.edit(), &workshop).await?;
-        let made = workshop.path().join("executable");
-        let mut build: Vec<OsString> = BUILD.iter().map(OsString::from).collect();
-        build.extend(overlay.flags());
-        build.extend(["-o".into(), made.clone().into(), ".".into()]);
-        self.call(&build, &workshop).await?;
+        let made = match self.node.language {
+            Language::Go => go::make(self, &workshop, sdk.path()).await?,
+            Language::Rust => rust::make(self, &workshop, sdk.path()).await?,
+        };
         fs::rename(made, executable).map_err(failed)?;
         clean(folder, SystemTime::now());
         Ok(())
     }
 
-    /// Runs one command of `go`.
-    async fn call(&self, arguments: &[OsString], workshop: &TempDir) -> Result<(), GoError> {
-        let failed = |source| GoError::Start { go: self.go.to_owned(), source };
-        let command: Vec<OsString> = [self.go.into()].into_iter().chain(arguments.iter().cloned()).collect();
-        let mut variables = self.variables();
-        variables.insert("GOTMPDIR".into(), workshop.path().into());
+    /// Runs one command of the program that builds, in the folder of the sources.
+    async fn call(&self, call: Command<'_>) -> Result<(), BuildError> {
+        let failed = |source| BuildError::Start { program: self.program.clone(), source };
+        let command: Vec<OsString> =
+            [self.program.clone().into()].into_iter().chain(call.arguments).collect();
+        let mut variables: BTreeMap<_, _> = self.surroundings.variables().clone();
+        variables.extend(call.variables.into_iter().map(|(name, value)| (name.into(), value)));
+        let hold = call.lock.map_or_else(|| File::open("/dev/null"), Lock::share);
         let run = Run {
             command: &command,
             variables,
             folder: &self.node.folder,
-            hold: File::open("/dev/null").map_err(failed)?,
+            hold: hold.map_err(failed)?,
+            results: call.results,
             on_line: &|line| self.tell(Step::Installing { line }),
         };
         let ended = run.finish().await.map_err(failed)?;
         if ended.status.success() {
             return Ok(());
         }
-        Err(GoError::Build {
+        Err(BuildError::Build {
             node: self.node.name.clone(),
+            language: self.node.language,
             folder: self.node.folder.clone(),
             status: ended.status,
             output: ended.output,
         })
     }
 
-    /// The user's own settings of `go` hold, but for a workspace: the package must build without one.
-    fn variables(&self) -> BTreeMap<OsString, OsString> {
-        let mut variables = self.surroundings.variables().clone();
-        variables.insert("GOWORK".into(), "off".into());
-        variables
-    }
-
     fn tell(&self, step: Step) {
         (self.on_event)(Event { nodes: vec![self.node.name.clone()], step });
     }
+}
+
+fn cache_failed(error: crate::Error) -> BuildError {
+    BuildError::Cache(Box::new(error))
+}
+
+/// A file below the cache that cannot be written.
+fn cannot_keep(path: &Path, source: io::Error) -> BuildError {
+    cache_failed(crate::Error::Cache { path: path.to_owned(), source })
 }
 
 /// Removes executables that no run has started with for long, and what killed builds have left. What
@@ -241,15 +269,9 @@ fn clean(folder: &Path, now: SystemTime) {
     }
 }
 
-/// Whether a variable changes what the compiler makes.
-fn decides(name: &OsStr) -> bool {
-    let name = name.as_bytes();
-    name.starts_with(b"GO") || name.starts_with(b"CGO_") || matches!(name, b"CC" | b"CXX" | b"PKG_CONFIG")
-}
-
-/// Stands for the `go` at a path: to ask it for its version would start a process.
-fn tool(go: &Path) -> String {
-    let real = go.canonicalize().unwrap_or_else(|_| go.to_owned());
+/// Stands for the program at a path: to ask it for its version would start a process.
+fn identity(program: &Path) -> String {
+    let real = program.canonicalize().unwrap_or_else(|_| program.to_owned());
     let facts = real.metadata().ok().map(|facts| (facts.len(), facts.modified().ok()));
     format!("{real:?} {facts:?}")
 }

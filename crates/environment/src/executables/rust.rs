@@ -1,0 +1,128 @@
+//! Rust: builds with `cargo`, for which the embedded SDK stands in the place of the crate `krt-sdk`.
+//!
+//! What `cargo` makes on the way is kept in the cache, for the next build and for all packages. It
+//! completes the `Cargo.lock` beside the user's `Cargo.toml`, as it does for everybody.
+
+use super::{Build, BuildError, Command, Toolchain, cache_failed, cannot_keep};
+use crate::{event::Step, lock::Lock, sdk};
+use serde_json::{Value, json};
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+use tempfile::TempDir;
+
+/// What every build is given.
+const BUILD: [&str; 4] = ["build", "--release", "--bins", "--message-format=json-render-diagnostics"];
+
+pub(super) const TOOLCHAIN: Toolchain =
+    Toolchain { sdk: &sdk::RUST, form: "rust 1", decides, beside: dependencies, hidden: &[".cargo"] };
+
+/// Builds the executable, and copies it to the workshop. Packages share the folder that `cargo` works
+/// in, where executables of the same name lie at the same place: one build at a time.
+pub(super) async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
+    let failed = |source| cannot_keep(workshop.path(), source);
+    let target = build.cache.join("cargo");
+    let lock_file = target.with_extension("lock");
+    let lock = Lock::take(&lock_file, || build.tell(Step::Waiting)).await.map_err(cache_failed)?;
+    let settings = workshop.path().join("settings.toml");
+    fs::write(&settings, settings_of(build, sdk)).map_err(failed)?;
+    let results = workshop.path().join("results");
+    let mut arguments: Vec<OsString> = BUILD.iter().map(OsString::from).collect();
+    arguments.extend(["--config".into(), settings.into()]);
+    let command = Command {
+        arguments,
+        variables: vec![("CARGO_TARGET_DIR", target.into())],
+        results: Some(File::create(&results).map_err(failed)?),
+        lock: Some(&lock),
+    };
+    build.call(command).await?;
+    let made = workshop.path().join("executable");
+    let found = the_one(build, executables(&results).map_err(failed)?)?;
+    fs::copy(found, &made).map_err(failed)?;
+    Ok(made)
+}
+
+/// Where the SDK is, and which paths of this machine are kept out of what is built.
+fn settings_of(build: &Build<'_>, sdk: &Path) -> String {
+    let home = build.surroundings.folder("CARGO_HOME", ".cargo");
+    let kept_out = [(home, "/cargo"), (Some(build.cache.join("sdk")), "/krt-sdk")];
+    let flags = kept_out.into_iter().filter_map(|(folder, name)| {
+        Some(json!(format!("--remap-path-prefix={}={name}", folder?.display())).to_string())
+    });
+    format!(
+        "patch.crates-io.krt-sdk.path = {}\nbuild.rustflags = [{}]\n",
+        json!(sdk.display().to_string()),
+        flags.collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// The executables that `cargo` says it has made.
+fn executables(results: &Path) -> io::Result<Vec<PathBuf>> {
+    let results = fs::read_to_string(results)?;
+    let messages = results.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    Ok(messages.filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?))).collect())
+}
+
+/// The executable of the node: the only one, or the one with its name.
+fn the_one(build: &Build<'_>, mut made: Vec<PathBuf>) -> Result<PathBuf, BuildError> {
+    if let [_] = &made[..] {
+        return Ok(made.remove(0));
+    }
+    let named = |name: &str| made.iter().find(|path| path.file_name().is_some_and(|file| file == name));
+    build.names().into_iter().find_map(named).cloned().ok_or_else(|| BuildError::NotOne {
+        node: build.node.name.clone(),
+        folder: build.node.folder.clone(),
+        made: made.iter().filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect(),
+    })
+}
+
+fn decides(name: &[u8]) -> bool {
+    let settings: [&[u8]; 4] = [b"RUST", b"CARGO_BUILD_", b"CARGO_PROFILE_", b"CARGO_ENCODED_"];
+    settings.iter().any(|start| name.starts_with(start)) || matches!(name, b"CC" | b"CXX" | b"PKG_CONFIG")
+}
+
+/// The folders that a `Cargo.toml` names as `path`: dependencies, and what is patched.
+fn dependencies(text: &str) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    if let Ok(manifest) = text.parse::<toml::Table>() {
+        manifest.values().for_each(|value| collect(value, &mut paths));
+    }
+    paths
+}
+
+fn collect(value: &toml::Value, paths: &mut Vec<PathBuf>) {
+    match value {
+        toml::Value::Table(table) => {
+            paths.extend(table.get("path").and_then(toml::Value::as_str).map(PathBuf::from));
+            table.values().for_each(|value| collect(value, paths));
+        }
+        toml::Value::Array(array) => array.iter().for_each(|value| collect(value, paths)),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_of_a_manifest_is_found() {
+        let text = r#"
+            [dependencies]
+            shared = { path = "../shared", version = "1" }
+            prost = "0.14"
+            [target.'cfg(unix)'.dependencies]
+            unix = { path = "../unix" }
+            [[bin]]
+            name = "etl"
+            path = "src/etl.rs"
+        "#;
+        let mut found = dependencies(text);
+        found.sort();
+        assert_eq!(found, ["../shared", "../unix", "src/etl.rs"].map(PathBuf::from));
+        assert_eq!(dependencies("not = [toml"), Vec::<PathBuf>::new());
+    }
+}

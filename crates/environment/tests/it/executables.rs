@@ -1,0 +1,197 @@
+//! Executables are built once for the same content. Needs `go` and `cargo`.
+
+use crate::machine::run;
+use krt_environment::{BuildError, Event, Executable, ExecutableSource, Executables, Step, Surroundings};
+use krt_model::version::Language;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Mutex,
+};
+use tempfile::TempDir;
+
+/// A module that needs nothing of the SDK's, and a cache.
+struct House {
+    folder: TempDir,
+    node: ExecutableSource,
+}
+
+impl House {
+    fn new(language: Language) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let module = folder.path().join("etl");
+        fs::create_dir(&module).unwrap();
+        let house = Self {
+            node: ExecutableSource {
+                name: "etl".to_owned(),
+                language,
+                folder: module.clone(),
+                executable: module.join("bin/etl"),
+                module,
+            },
+            folder,
+        };
+        match language {
+            Language::Go => house.put("go.mod", "module etl\n\ngo 1.20\n"),
+            Language::Rust => {
+                house.put("Cargo.toml", "[package]\nname = \"etl\"\nedition = \"2024\"\n\n[workspace]\n");
+                house.put("Cargo.lock", "version = 4\n\n[[package]]\nname = \"etl\"\nversion = \"0.0.0\"\n");
+            }
+        }
+        house.say("one");
+        house
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        let path = self.node.folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Has the executable say a word.
+    fn say(&self, word: &str) {
+        match self.node.language {
+            Language::Go => {
+                self.put("main.go", &format!("package main\n\nfunc main() {{ println({word:?}) }}\n"));
+            }
+            Language::Rust => {
+                self.put("src/main.rs", &format!("fn main() {{\n    eprintln!({word:?});\n}}\n"));
+            }
+        }
+    }
+
+    /// Names something that is not there, at line 3.
+    fn break_it(&self) {
+        match self.node.language {
+            Language::Go => self.put("main.go", "package main\n\nfunc main() { nothing() }\n"),
+            Language::Rust => self.put("src/main.rs", "fn main() {\n\n    nothing();\n}\n"),
+        }
+    }
+
+    fn executables(&self) -> Executables {
+        Executables::new(self.folder.path().join("cache"))
+    }
+
+    /// Prepares two nodes that share their sources; gives the executable and what was told.
+    fn prepare(&self) -> (PathBuf, Vec<&'static str>) {
+        let told = Mutex::new(Vec::new());
+        let on_event = |event: Event| {
+            assert_eq!(event.nodes, ["etl"]);
+            told.lock().unwrap().push(match event.step {
+                Step::Reusing => "reusing",
+                Step::Building { .. } => "building",
+                Step::Installing { .. } => return,
+                Step::Installed { .. } => "built",
+                step => panic!("{step:?}"),
+            });
+        };
+        let other = ExecutableSource { name: "other".to_owned(), ..self.node.clone() };
+        let made = run(self.executables().prepare(&[self.node.clone(), other], &on_event)).unwrap();
+        let [Executable::Built(first), Executable::Built(second)] = &made[..] else { panic!("{made:?}") };
+        assert_eq!(first, second);
+        (first.clone(), told.into_inner().unwrap())
+    }
+}
+
+fn said(executable: &Path) -> String {
+    String::from_utf8(Command::new(executable).output().unwrap().stderr).unwrap()
+}
+
+fn entries(folder: &Path) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
+fn an_executable_is_built_once_for_its_content(language: Language) {
+    let house = House::new(language);
+    let files = entries(&house.node.module);
+    let (first, told) = house.prepare();
+    assert_eq!((&*said(&first), &told[..]), ("one\n", &["building", "built"][..]));
+    assert_eq!(house.prepare(), (first.clone(), vec!["reusing"]));
+    house.say("two");
+    let (second, told) = house.prepare();
+    assert_eq!((&*said(&second), &told[..]), ("two\n", &["building", "built"][..]));
+    house.say("one");
+    assert_eq!(house.prepare(), (first, vec!["reusing"]), "it was kept");
+    assert_eq!(entries(&house.folder.path().join("cache/executables")), 2, "and nothing else");
+    assert_eq!(entries(&house.node.module), files, "nothing is written beside the sources");
+}
+
+fn what_does_not_build_leaves_nothing(language: Language, expected: &[&str]) {
+    let house = House::new(language);
+    house.break_it();
+    let made = run(house.executables().prepare(std::slice::from_ref(&house.node), &|_| {}));
+    let Err(BuildError::Build { node, output, .. }) = made else { panic!("{made:?}") };
+    assert_eq!(node, "etl");
+    for line in expected {
+        assert!(output.iter().any(|said| said.trim() == *line), "{line}: {output:?}");
+    }
+    assert_eq!(entries(&house.folder.path().join("cache/executables")), 0);
+}
+
+fn without_a_builder_the_package_s_own_executable_serves(language: Language) {
+    let house = House::new(language);
+    let bare = || house.executables().with_surroundings(Surroundings::from_iter([("PATH", "/nowhere")]));
+    let nodes = std::slice::from_ref(&house.node);
+    let made = run(bare().prepare(nodes, &|_| {}));
+    assert!(matches!(made, Err(BuildError::NoBuilder { .. })), "{made:?}");
+    house.put("bin/etl", "");
+    let made = run(bare().prepare(nodes, &|_| {})).unwrap();
+    assert_eq!(made, [Executable::Prebuilt(house.node.executable.clone())]);
+}
+
+mod go {
+    use super::*;
+
+    #[test]
+    fn an_executable_is_built_once_for_its_content() {
+        super::an_executable_is_built_once_for_its_content(Language::Go);
+    }
+
+    #[test]
+    fn what_does_not_build_leaves_nothing() {
+        super::what_does_not_build_leaves_nothing(
+            Language::Go,
+            &["# etl", "./main.go:3:15: undefined: nothing"],
+        );
+    }
+
+    #[test]
+    fn without_go_the_package_s_own_executable_serves() {
+        without_a_builder_the_package_s_own_executable_serves(Language::Go);
+    }
+}
+
+mod rust {
+    use super::*;
+
+    #[test]
+    fn an_executable_is_built_once_for_its_content() {
+        super::an_executable_is_built_once_for_its_content(Language::Rust);
+    }
+
+    #[test]
+    fn what_does_not_build_leaves_nothing() {
+        super::what_does_not_build_leaves_nothing(
+            Language::Rust,
+            &["error[E0425]: cannot find function `nothing` in this scope", "--> src/main.rs:3:5"],
+        );
+    }
+
+    #[test]
+    fn without_cargo_the_package_s_own_executable_serves() {
+        without_a_builder_the_package_s_own_executable_serves(Language::Rust);
+    }
+
+    #[test]
+    fn of_several_executables_the_one_with_the_node_s_name_is_taken() {
+        let house = House::new(Language::Rust);
+        house.put("src/bin/other.rs", "fn main() {\n    eprintln!(\"other\");\n}\n");
+        assert_eq!(said(&house.prepare().0), "one\n");
+        fs::remove_file(house.node.folder.join("src/main.rs")).unwrap();
+        house.put("src/bin/more.rs", "fn main() {}\n");
+        let made = run(house.executables().prepare(std::slice::from_ref(&house.node), &|_| {}));
+        let Err(BuildError::NotOne { made, .. }) = made else { panic!("{made:?}") };
+        assert_eq!(made, ["more", "other"]);
+    }
+}
