@@ -6,6 +6,8 @@ TOOLS := target/tools
 PYTHON ?= python3
 STATICCHECK := v0.8.2
 GO_SOURCES := sdk/go bench/chain-go crates/e2e/packages
+# Nodes in Rust, which are none of the workspace's.
+RUST_SOURCES := bench/chain-rust crates/e2e/packages
 export KRT_CACHE ?= $(CURDIR)/target/cache
 
 .PHONY: help
@@ -48,6 +50,7 @@ test-go:
 .PHONY: check
 check: $(TOOLS)/ready ## Format, lints with warnings as errors, audit, docs
 	cargo fmt --all --check
+	rustfmt --check --edition 2024 $$(git ls-files $(RUST_SOURCES:%=%/*.rs))
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources

@@ -50,12 +50,13 @@ def entry_32(options: Options) -> Figures:
 
 
 def chain_go_32(options: Options) -> Figures:
-    """Three Go nodes, 32 clients, against a server that does nothing."""
-    ours = (servers.krt(options, "chain-go"), calls.run(_NODES))
-    reference = (servers.tonic_echo(options), calls.run(steps=0))
-    loads = _compare(options, ours, reference, clients=32)
-    yield "chain-go-32/rate", rounds.median(loads, lambda load: load.rate)
-    yield "chain-go-32/p50", rounds.median(loads, lambda load: load.p50)
+    """Three Go nodes, 32 clients."""
+    yield from _against_echo(options, "chain-go")
+
+
+def chain_rust_32(options: Options) -> Figures:
+    """Three Rust nodes, 32 clients."""
+    yield from _against_echo(options, "chain-rust")
 
 
 def payload(options: Options) -> Figures:
@@ -109,6 +110,7 @@ ROWS: dict[str, Callable[[Options], Figures]] = {
     "chain-1": chain_1,
     "entry-32": entry_32,
     "chain-go-32": chain_go_32,
+    "chain-rust-32": chain_rust_32,
     "start": start,
     "memory": memory,
     "payload": payload,
@@ -127,6 +129,15 @@ def _reference_chain() -> Contender:
 
 def _single(options: Options, call: Call) -> tuple[Contender, Contender]:
     return (servers.krt(options, "single"), call), (servers.grpc_aio(), call)
+
+
+def _against_echo(options: Options, package: str) -> Figures:
+    """Three nodes, 32 clients, against a server that does nothing."""
+    ours = (servers.krt(options, package), calls.run(_NODES))
+    reference = (servers.tonic_echo(options), calls.run(steps=0))
+    loads = _compare(options, ours, reference, clients=32)
+    yield f"{package}-32/rate", rounds.median(loads, lambda load: load.rate)
+    yield f"{package}-32/p50", rounds.median(loads, lambda load: load.p50)
 
 
 def _compare(

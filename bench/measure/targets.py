@@ -66,6 +66,12 @@ FIGURES = {
         "chain-go-32", "3 Go nodes, 32 clients", "req/s", "tonic echo", _times("≥", 0.3)
     ),
     "chain-go-32/p50": Figure("chain-go-32", "3 Go nodes, 32 clients, p50", "ms", "tonic echo"),
+    "chain-rust-32/rate": Figure(
+        "chain-rust-32", "3 Rust nodes, 32 clients", "req/s", "tonic echo", _times("≥", 0.4)
+    ),
+    "chain-rust-32/p50": Figure(
+        "chain-rust-32", "3 Rust nodes, 32 clients, p50", "ms", "tonic echo"
+    ),
     "start/first": Figure(
         "start", "start to first answer, 3 Python nodes, warm", "s", None, Target("≤", 0.4)
     ),

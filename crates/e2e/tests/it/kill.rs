@@ -66,6 +66,11 @@ async fn every_request_ends_once_while_hosts_in_go_are_killed() {
     println!("{}", every_request_ends_once("chain-go").await);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_request_ends_once_while_hosts_in_rust_are_killed() {
+    println!("{}", every_request_ends_once("chain-rust").await);
+}
+
 /// Returns what came of the requests, in words.
 async fn every_request_ends_once(package: &str) -> String {
     let requests = std::env::var("KRT_KILL_REQUESTS").map_or(REQUESTS, |text| text.parse().unwrap());

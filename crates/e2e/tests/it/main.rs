@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod conformance;
 mod connect;
 mod context;
 mod crowd;
@@ -23,6 +24,7 @@ mod plain;
 mod predictions;
 mod python;
 mod records;
+mod rust;
 mod schema;
 mod script;
 mod start;

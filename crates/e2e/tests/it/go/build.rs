@@ -104,16 +104,6 @@ async fn a_node_that_does_not_build_fails_the_start() {
 }
 
 #[tokio::test]
-async fn an_init_that_panics_fails_the_start() {
-    let ended = Krt::run("gopher").env("FAIL_INIT", "1").end().await;
-    assert_eq!(ended.code, Some(1));
-    let error = ended.lines.last_words();
-    assert!(error.contains("node 'worker' does not start: panic: no model at "), "{error}");
-    assert!(error.contains("gopher/gopher/main.go:"), "{error}");
-    assert!(!error.contains("node 'last'"), "{error}");
-}
-
-#[tokio::test]
 async fn what_is_packed_runs_where_there_is_no_go() {
     let (copy, elsewhere) = (Document::new(), tempfile::tempdir().unwrap());
     let out = elsewhere.path().join("document.krt");

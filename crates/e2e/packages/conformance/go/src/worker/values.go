@@ -1,0 +1,55 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/konstellation-io/kre-runners/kre-go/v2"
+	"google.golang.org/protobuf/proto"
+
+	"conformance/pb"
+)
+
+var values = map[string]act{
+	"values": func(ctx *kre.HandlerContext, _ *pb.Order) (proto.Message, error) {
+		ctx.Set("key", "text")
+		return list(ctx.GetInt("from init"), ctx.GetString("key"), ctx.GetFloat("ratio"), ctx.Get("reply in init"))
+	},
+	"calls": func(ctx *kre.HandlerContext, _ *pb.Order) (proto.Message, error) {
+		ctx.Set("calls", ctx.GetInt("calls")+1)
+		return answer(fmt.Sprint(ctx.GetInt("calls"))), nil
+	},
+	"missing": func(ctx *kre.HandlerContext, _ *pb.Order) (proto.Message, error) {
+		return list(ctx.Get("nowhere"), ctx.GetString("calls"), ctx.GetInt("nowhere"), ctx.GetFloat("calls"))
+	},
+	"path": func(ctx *kre.HandlerContext, _ *pb.Order) (proto.Message, error) {
+		folder, err := os.Getwd()
+		if err != nil {
+			return nil, err
+		}
+		return list(ctx.Path("models/a.bin"), folder)
+	},
+	"environment": func(_ *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
+		return answer(os.Getenv(order.Text)), nil
+	},
+	"stdin": func(*kre.HandlerContext, *pb.Order) (proto.Message, error) {
+		count, err := os.Stdin.Read(make([]byte, 1))
+		if err == io.EOF {
+			err = nil
+		}
+		return answer(fmt.Sprint(count)), err
+	},
+	"echo": func(_ *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
+		made := on(order, order.Text)
+		made.Blob = order.Blob
+		return made, nil
+	},
+}
+
+// list answers with values as JSON.
+func list(values ...interface{}) (proto.Message, error) {
+	text, err := json.Marshal(values)
+	return answer(string(text)), err
+}

@@ -1,0 +1,38 @@
+//! Values, paths and the process's surroundings.
+
+use super::answer;
+use conformance::Answer;
+use krt_sdk::{Context, Result, serde_json::json};
+use std::{
+    env,
+    io::{self, Read as _},
+};
+
+pub fn kept(ctx: &Context) -> Result<Answer> {
+    ctx.set("key", "text");
+    let kept = json!([
+        *ctx.get::<i32>("from init")?,
+        *ctx.get::<&str>("key")?,
+        *ctx.get::<f64>("ratio")?,
+        *ctx.get::<Option<String>>("reply in init")?,
+    ]);
+    Ok(answer(kept.to_string()))
+}
+
+pub fn calls(ctx: &Context) -> Result<Answer> {
+    ctx.set("calls", *ctx.get::<i32>("calls")? + 1);
+    Ok(answer(ctx.get::<i32>("calls")?.to_string()))
+}
+
+pub fn missing(ctx: &Context) -> Result<Answer> {
+    let errors = [ctx.get::<i32>("nowhere").unwrap_err(), ctx.get::<&str>("ratio").err().unwrap()];
+    Ok(answer(errors.map(|error| error.to_string()).join(" | ")))
+}
+
+pub fn path(ctx: &Context) -> Result<Answer> {
+    Ok(answer(json!([ctx.path("models/a.bin"), env::current_dir()?]).to_string()))
+}
+
+pub fn stdin() -> Result<Answer> {
+    Ok(answer(io::stdin().read(&mut [0])?.to_string()))
+}

@@ -1,0 +1,173 @@
+//! One list for nodes in every language: each function of the context, and every way in which a request
+//! can end.
+//!
+//! Each language has a package in `packages/conformance` with the same workflows and the same acts, which
+//! requests name. [`Language`] says where what a user sees is the language's own; all else is the same. A
+//! package without an act, or a folder without a [`Language`], fails.
+
+mod context;
+mod ends;
+
+use crate::support::{Krt, Service, krt::packages};
+use serde_json::{Value, json};
+use std::fs;
+
+/// What differs from language to language.
+pub(crate) struct Language {
+    /// The name of its folder.
+    name: &'static str,
+    /// Whether the variables that are the SDK's own are gone: Rust has no safe way to remove one.
+    hides_variables: bool,
+    /// What a value that was never set is.
+    missing: &'static str,
+    /// Arguments that are wrong in its own way, by name, and what is said.
+    wrong: &'static [(&'static str, &'static str)],
+    /// What is said of fields that measurements cannot have.
+    left_out: &'static [&'static str],
+    /// What is said of an `init` that fails: its start, and what else is in it.
+    init_failure: (&'static str, &'static str),
+    /// The error of a handler that fails without a word.
+    silent_failure: &'static str,
+    /// What handlers do in this language only, by act, and the error of the request.
+    own_failures: &'static [(&'static str, &'static str)],
+    /// The error of a request whose handler panics with `no model`.
+    panic: &'static str,
+    /// What the record of that has: its start, and where it happened.
+    stack: (&'static str, &'static str),
+    /// A way to take the whole process down, by act, and how it ends.
+    crash: (&'static str, &'static str),
+}
+
+const GO: Language = Language {
+    name: "go",
+    hides_variables: true,
+    missing: r#"[null,"",-1,-1]"#,
+    wrong: &[
+        ("save a list", "[ctx.db.save] invalid 'data'='[1]', must be a map or a struct"),
+        (
+            "save a channel",
+            "`a.b` is a `chan int`, which cannot be stored; hint: store its fields, or its text",
+        ),
+        ("find without query", "[ctx.db.find] invalid 'query'='map[]', must be a nonempty dict"),
+    ],
+    left_out: &[
+        "its field `map` is left out: it is map[], a `map[string]int`, not a text, a number or a boolean",
+        "its field `nan` is left out: it is NaN",
+    ],
+    init_failure: ("panic: no model at ", "worker/main.go:"),
+    silent_failure: "*errors.errorString",
+    own_failures: &[
+        ("nil_map", "panic: assignment to entry in nil map"),
+        ("goexit", "user code ended its goroutine (runtime.Goexit)"),
+        ("typed_none", "the handler returned no message"),
+    ],
+    panic: "panic: no model",
+    stack: ("panic: no model\n", "worker/ends.go:"),
+    crash: ("panic_beside", "it exited with status 2"),
+};
+
+const PYTHON: Language = Language {
+    name: "python",
+    hides_variables: true,
+    missing: "no value is kept for `nowhere`; kept: `from init`, `calls`, `ratio`, `reply in init`, `key`; hint: call ctx.set('nowhere', …) in init",
+    wrong: &[
+        ("save a list", "[ctx.db.save] invalid 'data'='[1]', must be a dict"),
+        ("save a set", "`a.b` is a `builtins.set`, which cannot be stored; hint: make it a list"),
+        ("find without query", "[ctx.db.find] invalid 'query'='{}', must be a nonempty dict"),
+    ],
+    left_out: &[
+        "its field `map` is left out: it is {}, a `dict`, not a text, a number or a boolean",
+        "its field `nan` is left out: it is nan",
+    ],
+    init_failure: ("Traceback (most recent call last):", "FileNotFoundError: no model at /"),
+    silent_failure: "ValueError",
+    own_failures: &[("sys_exit", "the handler called sys.exit(3)")],
+    panic: "no model",
+    stack: ("", "worker/ends.py"),
+    crash: ("abort", "killed by signal 6 (SIGABRT)"),
+};
+
+const RUST: Language = Language {
+    name: "rust",
+    hides_variables: false,
+    missing: "no value is kept for 'nowhere'; hint: `ctx.set` it in `init` | the value for 'ratio' is no `&str`",
+    wrong: &[
+        ("save a list", "[ctx.db.save] invalid 'data'='[1]', must be a map or a struct"),
+        ("find without query", "[ctx.db.find] invalid 'query'='{}', must be a nonempty dict"),
+    ],
+    left_out: &[
+        "its field `map` is left out: it is an object, not a text, a number or a boolean",
+        "its field `nan` is left out: it is no number (NaN or infinite), or null",
+    ],
+    init_failure: ("no model at ", ""),
+    silent_failure: "",
+    own_failures: &[("index", "panic: index out of bounds: the len is 1 but the index is 5")],
+    panic: "panic: no model",
+    stack: ("panic: no model at src/bin/worker/main.rs:", "worker::handler"),
+    crash: ("abort", "killed by signal 6 (SIGABRT)"),
+};
+
+/// Makes a test of each case for each language.
+macro_rules! cases {
+    ($($module:ident: $($case:ident),+;)+) => {
+        cases!(@language go GO $($module: $($case),+;)+);
+        cases!(@language python PYTHON $($module: $($case),+;)+);
+        cases!(@language rust RUST $($module: $($case),+;)+);
+    };
+    (@language $language:ident $constant:ident $($module:ident: $($case:ident),+;)+) => {
+        mod $language {
+            $($(
+                #[tokio::test]
+                async fn $case() {
+                    super::$module::$case(&super::$constant).await;
+                }
+            )+)+
+        }
+    };
+}
+
+cases! {
+    context:
+        values_paths_and_the_process_s_surroundings,
+        messages_go_from_node_to_node,
+        early_replies_and_exits,
+        documents_are_found_as_they_were_saved,
+        wrong_arguments_are_told,
+        measurements_keep_their_kinds_and_fail_nothing,
+        predictions_are_documents_of_their_collection,
+        records_say_whose_they_are;
+    ends:
+        an_init_that_fails_fails_the_start,
+        errors_and_panics_are_errors_of_the_request,
+        answers_that_cannot_be_given,
+        a_mebibyte_there_and_back,
+        processes_that_die,
+        a_killed_host_costs_the_request_in_work_only,
+        slow_and_silent_handlers,
+        a_flood_of_records_is_told_whole_or_counted,
+        one_at_a_time_unless_it_is_asked_for,
+        ctrl_c_is_the_engine_s_to_handle_and_a_killed_engine_leaves_no_process;
+}
+
+impl Language {
+    fn krt(&self) -> Krt {
+        Krt::run_at(&packages().join("conformance").join(self.name))
+    }
+
+    async fn start(&self) -> Service {
+        self.krt().start().await
+    }
+}
+
+fn act(act: &str) -> Value {
+    json!({ "act": act })
+}
+
+#[test]
+fn every_language_is_in_the_list() {
+    let folders = fs::read_dir(packages().join("conformance")).unwrap();
+    let mut names: Vec<_> =
+        folders.map(|folder| folder.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, [GO, PYTHON, RUST].map(|language| language.name));
+}

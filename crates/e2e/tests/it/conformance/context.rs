@@ -1,0 +1,197 @@
+//! Every function of the context.
+
+use super::{Language, act};
+use crate::support::{Service, assert_status, krt::packages, service::Ended};
+use bson::{Bson, Document, doc};
+use futures::TryStreamExt as _;
+use krt_store::{FindLimits, Order, PREDICTIONS, PointFilter, StoredPoint, Value};
+use serde_json::{Value as Json, json};
+use tonic::Code;
+
+async fn text(service: &Service, act: &str) -> String {
+    let answer = service.call("Alone", json!({ "act": act })).await.unwrap();
+    answer["text"].as_str().unwrap_or_default().to_owned()
+}
+
+async fn value(service: &Service, act: &str) -> Json {
+    serde_json::from_str(&text(service, act).await).unwrap()
+}
+
+async fn saved(ended: &Ended, collection: &str) -> Vec<Document> {
+    let found = ended.reader().find(collection, &doc! {}, FindLimits::default()).unwrap();
+    found.and_then(async |raw| Ok(Document::try_from(raw).unwrap())).try_collect().await.unwrap()
+}
+
+fn points(ended: &Ended, measurement: &str) -> Vec<StoredPoint> {
+    let filter = PointFilter { measurement: measurement.to_owned(), ..PointFilter::default() };
+    ended.reader().points(&filter, Order::OldestFirst, 1000).unwrap()
+}
+
+pub(super) async fn values_paths_and_the_process_s_surroundings(language: &Language) {
+    let service = language.start().await;
+    let in_init = "[ctx.early_reply] there is no request in `init`; hint: call it in `handler`";
+    assert_eq!(value(&service, "values").await, json!([41, "text", 0.5, in_init]));
+    assert_eq!([text(&service, "calls").await, text(&service, "calls").await], ["1", "2"]);
+    assert_eq!(text(&service, "missing").await, language.missing);
+    let root = packages().join("conformance").join(language.name).canonicalize().unwrap();
+    let root = root.to_str().unwrap();
+    assert_eq!(value(&service, "path").await, json!([format!("{root}/models/a.bin"), root]));
+    assert_eq!(text(&service, "stdin").await, "0", "the socket is not where users read");
+    let own = [("KRT_NODE_PROTOCOL", ""), ("KRT_LIFELINE", "")];
+    let own = own.into_iter().filter(|_| language.hides_variables);
+    for (name, expected) in own.chain([("KRT_NODE_NAME", "worker")]) {
+        let answer = service.call("Alone", json!({ "act": "environment", "text": name })).await.unwrap();
+        assert_eq!(answer["text"].as_str().unwrap_or_default(), expected, "{name}");
+    }
+    service.stop().await;
+}
+
+pub(super) async fn messages_go_from_node_to_node(language: &Language) {
+    let service = language.start().await;
+    let answer = service.call("Act", json!({ "act": "echo", "text": "on" })).await.unwrap();
+    assert_eq!(answer, json!({ "text": "on", "trail": ["worker", "last"], "process": answer["process"] }));
+    service.stop().await;
+}
+
+pub(super) async fn early_replies_and_exits(language: &Language) {
+    let service = language.krt().flag("--log-level", "debug").start().await;
+    let early = service.call("Act", act("reply")).await.unwrap();
+    assert_eq!(early, json!({ "text": "early" }));
+    assert!(!service.scratch.path().join("last ran").exists(), "the handler of the first node still waits");
+    service.scratch.put("go");
+    service.scratch.wait("last ran").await;
+    assert_eq!(service.call("Act", act("old_reply")).await.unwrap()["text"], "early, by its old name");
+    assert_eq!(service.call("Act", act("reply_twice")).await.unwrap()["text"], "once");
+    service.scratch.wait("second reply").await;
+    let error = std::fs::read_to_string(service.scratch.path().join("second reply")).unwrap();
+    assert_eq!(error, "error the message was replied previously");
+    let exit = service.call("Act", act("exit")).await.unwrap();
+    assert_eq!((&exit["text"], &exit["trail"]), (&json!("out"), &json!(["worker"])));
+    assert_eq!(service.call("Act", act("reply_and_exit")).await.unwrap()["text"], "early");
+    for (request, node, words) in [
+        (json!({ "act": "reply_and_fail" }), "worker", "error in 'worker': after the answer"),
+        (json!({ "act": "old_reply", "then": "fail" }), "last", "error in 'last': in the background"),
+        (
+            json!({ "act": "old_reply", "then": "reply" }),
+            "last",
+            "error in 'last': error the message was replied previously",
+        ),
+    ] {
+        service.call("Act", request).await.unwrap();
+        let message = format!("the workflow failed after its early reply: {words}");
+        service.lines.wait("a failure in the background", |record| record.is(node, &message)).await;
+    }
+    service.call("Act", json!({ "act": "old_reply", "then": "none" })).await.unwrap();
+    service.stop().await;
+}
+
+pub(super) async fn documents_are_found_as_they_were_saved(language: &Language) {
+    let service = language.start().await;
+    assert_eq!(value(&service, "save_document").await, json!([true]));
+    assert_eq!(
+        value(&service, "find_documents").await,
+        json!([3, 3, 0, 5, 4]),
+        "four nodes have this `init`"
+    );
+    let ended = service.stop().await;
+    let things = saved(&ended, "things").await;
+    let [thing] = &things[..] else { panic!("{things:?}") };
+    assert_eq!(thing.get("large"), Some(&Bson::Int64((1 << 53) + 1)));
+    assert_eq!(thing.get("real"), Some(&Bson::Double(7.0)));
+    assert_eq!(thing.get_datetime("date").unwrap().timestamp_millis(), 1_709_209_815_250);
+    assert_eq!(thing.get_binary_generic("bytes").unwrap(), b"\x00\xff");
+    assert_eq!(thing.get("nothing"), Some(&Bson::Null));
+}
+
+pub(super) async fn wrong_arguments_are_told(language: &Language) {
+    let service = language.start().await;
+    let rows = [
+        ("save without collection", "[ctx.db.save] invalid 'collection'='', must be a nonempty string"),
+        ("find without collection", "[ctx.db.find] invalid 'collection'='', must be a nonempty string"),
+    ];
+    for (call, message) in rows.iter().chain(language.wrong) {
+        let answer = service.call("Alone", json!({ "act": "wrong", "text": call })).await;
+        assert_status(answer, Code::Internal, &format!("error in 'worker': {message}"));
+    }
+    let nonsense = service.call("Alone", json!({ "act": "wrong", "text": "find by nonsense" })).await;
+    let message = nonsense.unwrap_err().message().to_owned();
+    let start = "error in 'worker': [ctx.db.find] error getting data from MongoDB: ";
+    assert!(message.starts_with(start) && message.contains("$nope"), "{message}");
+    service.stop().await;
+}
+
+pub(super) async fn measurements_keep_their_kinds_and_fail_nothing(language: &Language) {
+    let service = language.start().await;
+    service.call("Alone", act("measure")).await.unwrap();
+    let ended = service.stop().await;
+    let kinds = points(&ended, "kinds");
+    let [kind] = &kinds[..] else { panic!("{kinds:?}") };
+    let fields: Vec<_> = kind.fields.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+    assert_eq!(
+        fields,
+        [
+            ("one", Value::Float(1.0)),
+            ("real", Value::Float(1.5)),
+            ("text", Value::Text("a".into())),
+            ("whole", Value::Int(1)),
+            ("yes", Value::Bool(true)),
+        ]
+    );
+    let own = [("node", "worker"), ("version", "conformance-v1"), ("workflow", "alone")];
+    for (name, value) in own {
+        assert_eq!(kind.tags[name], value);
+        assert_eq!(points(&ended, "own tags")[0].tags[name], value, "it cannot be given");
+    }
+    assert_eq!(points(&ended, "partly")[0].fields.keys().collect::<Vec<_>>(), ["good"]);
+    let start = "[ctx.measurement.save] measurement ";
+    let records = ended.lines.records().into_iter();
+    let warnings = records.filter_map(|record| Some(record.message.strip_prefix(start)?.to_owned()));
+    let expected = language.left_out.iter().map(|words| format!("`partly`: {words}"));
+    let nameless = "``: it is not saved: its name must be a nonempty text".to_owned();
+    assert_eq!(warnings.collect::<Vec<_>>(), expected.chain([nameless]).collect::<Vec<_>>());
+}
+
+pub(super) async fn predictions_are_documents_of_their_collection(language: &Language) {
+    let service = language.start().await;
+    service.call("Alone", act("predict")).await.unwrap();
+    let ended = service.stop().await;
+    let predictions = saved(&ended, PREDICTIONS).await;
+    let errors: Vec<_> = predictions.iter().map(|document| document.get_str("error").unwrap()).collect();
+    assert_eq!(errors, ["", "missing_values", "new_labels"]);
+    let mut first = predictions[0].clone();
+    first.remove("_id").unwrap();
+    let expected = doc! {
+        "date": "2024-02-29T12:30:15.250000Z", "error": "", "predictedValue": "cat", "trueValue": "dog",
+        "extra": Bson::Null, "versionId": "conformance-v1", "versionName": "conformance-v1",
+    };
+    assert_eq!(first, expected);
+    let records = ended.lines.records();
+    for message in [
+        "[ctx.prediction.save] invalid 'predicted_value'='', must be a nonempty string",
+        "[ctx.prediction.save] invalid value for metric error other should be one of 'missing_values,new_labels'",
+    ] {
+        assert!(
+            records.iter().any(|record| record.is("worker", message) && record.level == "ERROR"),
+            "{message}"
+        );
+    }
+}
+
+pub(super) async fn records_say_whose_they_are(language: &Language) {
+    let service = language.krt().flag("--log-level", "debug").start().await;
+    service.call("Alone", act("speak")).await.unwrap();
+    let ended = service.stop().await;
+    assert_eq!(ended.lines.plain(), "", "every line is a record");
+    let records = ended.lines.records();
+    for (level, message) in [
+        ("DEBUG", "a debug record"),
+        ("INFO", "an info record"),
+        ("WARN", "a warning"),
+        ("ERROR", "an error record: 7"),
+    ] {
+        let record = records.iter().find(|record| record.is("worker", message)).unwrap();
+        assert_eq!((&*record.level, record.workflow.as_deref()), (level, Some("alone")), "{message}");
+        assert!(record.request.is_some(), "{message}");
+    }
+    assert!(records.iter().any(|record| record.is("worker", "a printed line")));
+}
