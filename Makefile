@@ -5,9 +5,9 @@ KRT := target/release/krt
 TOOLS := target/tools
 PYTHON ?= python3
 STATICCHECK := v0.8.2
-GO_SOURCES := sdk/go bench/chain-go crates/e2e/packages
+GO_SOURCES := sdk/go bench/chain-go crates/e2e/packages examples
 # Nodes in Rust, which are none of the workspace's.
-RUST_SOURCES := bench/chain-rust crates/e2e/packages
+RUST_SOURCES := bench/chain-rust crates/e2e/packages examples
 export KRT_CACHE ?= $(CURDIR)/target/cache
 
 .PHONY: help

@@ -13,6 +13,7 @@ mod crowd;
 mod discovery;
 mod documents;
 mod early;
+mod examples;
 mod go;
 mod hostile;
 mod kill;
