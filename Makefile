@@ -5,7 +5,7 @@ KRT := target/release/krt
 TOOLS := target/tools
 PYTHON ?= python3
 STATICCHECK := v0.8.2
-GO_SOURCES := sdk/go bench/chain-go crates/e2e/packages examples
+GO_SOURCES := scripts/mongo-server sdk/go bench/chain-go crates/e2e/packages examples
 # Nodes in Rust, which are none of the workspace's.
 RUST_SOURCES := bench/chain-rust crates/e2e/packages examples
 export KRT_CACHE ?= $(CURDIR)/target/cache
@@ -30,9 +30,15 @@ run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
 test: test-rust test-python test-go test-bench ## Run every test
 
 .PHONY: test-rust
-test-rust:
+test-rust: servers
 	cargo build --locked -p krt-cli
 	cargo test --locked --workspace
+
+.PHONY: servers
+servers: $(TOOLS)/bin/mongo-server ## Build the servers that tests of remote stores start
+
+$(TOOLS)/bin/mongo-server: scripts/mongo-server/main.go scripts/mongo-server/go.mod
+	cd scripts/mongo-server && go build -buildvcs=false -trimpath -o $(CURDIR)/$@ .
 
 .PHONY: test-python
 test-python:

@@ -34,12 +34,12 @@ mod store;
 mod telemetry;
 
 pub use documents::{
-    check::{MAX_DEPTH, MAX_SIZE},
+    check::{Checked, MAX_DEPTH, MAX_SIZE, check_collection, check_document},
     find::FindLimits,
 };
 pub use error::{DocumentError, Error, Fault, PointError};
 pub use filter::{Filter, FilterError};
-pub use json::{JsonError, parse_document, to_json};
+pub use json::{JsonError, parse_document, to_json, value_text};
 pub use log::{Level, LevelError, LogRecord, MAX_MESSAGE};
 pub use options::{Options, Retention};
 pub use point::{MAX_FIELDS, MAX_NAME, MAX_TEXT, Point, Value};

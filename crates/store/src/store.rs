@@ -3,7 +3,7 @@
 use crate::{
     database,
     documents::{
-        self, check,
+        self, check, key,
         queue::{Queue, Save},
     },
     error::{Error, PointError},
@@ -95,7 +95,8 @@ impl Store {
     /// take the last ones.
     pub async fn save(&self, collection: &str, document: Document) -> Result<Bson, Error> {
         check::check_collection(collection)?;
-        let check::Checked { id, key, data } = check::check(document)?;
+        let check::Checked { id, data } = check::check_document(document)?;
+        let key = key::encode(&id);
         let permit = self.queue.room(data.len()).await?;
         let (done, confirmed) = oneshot::channel();
         self.queue.push(Save { collection: collection.to_owned(), key, id, data, done, permit });

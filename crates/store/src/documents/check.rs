@@ -1,6 +1,5 @@
 //! What may be stored as a document, by MongoDB's rules.
 
-use super::key;
 use crate::error::DocumentError;
 use bson::{Bson, Document, oid::ObjectId};
 
@@ -11,17 +10,15 @@ pub const MAX_DEPTH: usize = 100;
 
 /// A document that may be stored.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub struct Checked {
     /// Its `_id`.
-    pub(crate) id: Bson,
-    /// The `_id` as bytes.
-    pub(crate) key: Vec<u8>,
+    pub id: Bson,
     /// All of it, as BSON.
-    pub(crate) data: Vec<u8>,
+    pub data: Vec<u8>,
 }
 
-/// Gives a document its `_id`, as its first field, and encodes it.
-pub(crate) fn check(mut document: Document) -> Result<Checked, DocumentError> {
+/// Gives a document its `_id`, as its first field, where it may be stored, and encodes it.
+pub fn check_document(mut document: Document) -> Result<Checked, DocumentError> {
     let id = document.remove("_id").unwrap_or_else(|| Bson::ObjectId(ObjectId::new()));
     if let Some(kind) = forbidden_id(&id) {
         return Err(DocumentError::Id { kind });
@@ -29,18 +26,17 @@ pub(crate) fn check(mut document: Document) -> Result<Checked, DocumentError> {
     let mut ordered = Document::new();
     ordered.insert("_id", id);
     ordered.extend(document);
-    check_document(&ordered, "", 1)?;
+    check_fields(&ordered, "", 1)?;
     let data = ordered.to_vec().map_err(|error| DocumentError::Encode { reason: error.to_string() })?;
     if data.len() > MAX_SIZE {
         return Err(DocumentError::TooLarge { size: data.len(), max: MAX_SIZE });
     }
     let id = ordered.remove("_id").unwrap_or(Bson::Null);
-    let key = key::encode(&id);
-    Ok(Checked { id, key, data })
+    Ok(Checked { id, data })
 }
 
 /// Whether a collection may have this name.
-pub(crate) fn check_collection(name: &str) -> Result<(), DocumentError> {
+pub fn check_collection(name: &str) -> Result<(), DocumentError> {
     if name.is_empty() {
         return Err(DocumentError::NoCollection);
     }
@@ -59,7 +55,7 @@ fn forbidden_id(id: &Bson) -> Option<&'static str> {
     }
 }
 
-fn check_document(document: &Document, path: &str, depth: usize) -> Result<(), DocumentError> {
+fn check_fields(document: &Document, path: &str, depth: usize) -> Result<(), DocumentError> {
     for (name, value) in document {
         if name.contains('\0') {
             return Err(DocumentError::FieldName { field: join(path, name).escape_default().to_string() });
@@ -76,8 +72,8 @@ fn check_nested(value: &Bson, path: &str, depth: usize) -> Result<(), DocumentEr
         return Err(DocumentError::TooDeep { field: path.to_owned(), max: MAX_DEPTH });
     }
     match value {
-        Bson::Document(document) => check_document(document, path, depth),
-        Bson::JavaScriptCodeWithScope(code) => check_document(&code.scope, path, depth),
+        Bson::Document(document) => check_fields(document, path, depth),
+        Bson::JavaScriptCodeWithScope(code) => check_fields(&code.scope, path, depth),
         Bson::Array(values) => values
             .iter()
             .enumerate()
@@ -98,13 +94,13 @@ mod tests {
 
     #[test]
     fn an_id_is_given_and_comes_first() {
-        let checked = check(doc! { "a": 1 }).unwrap();
+        let checked = check_document(doc! { "a": 1 }).unwrap();
         let raw = RawDocument::from_bytes(&checked.data).unwrap();
         let names: Vec<_> = raw.iter().map(|field| field.unwrap().0.as_str().to_owned()).collect();
         assert_eq!(names, ["_id", "a"]);
         assert!(matches!(checked.id, Bson::ObjectId(_)));
 
-        let checked = check(doc! { "a": 1, "_id": "x" }).unwrap();
+        let checked = check_document(doc! { "a": 1, "_id": "x" }).unwrap();
         assert_eq!(checked.id, Bson::String("x".into()));
         assert_eq!(
             Document::try_from(RawDocument::from_bytes(&checked.data).unwrap()).unwrap(),
@@ -115,23 +111,23 @@ mod tests {
     #[test]
     fn what_cannot_be_stored_is_refused() {
         let nested = |levels| (0..levels).fold(doc! { "x": 1 }, |inner, _| doc! { "d": inner });
-        check(nested(MAX_DEPTH - 1)).unwrap();
-        let error = check(nested(MAX_DEPTH)).unwrap_err();
+        check_document(nested(MAX_DEPTH - 1)).unwrap();
+        let error = check_document(nested(MAX_DEPTH)).unwrap_err();
         assert!(
             matches!(&error, DocumentError::TooDeep { field, .. } if field.starts_with("d.d.")),
             "{error}"
         );
 
         let array = (0..MAX_DEPTH).fold(Bson::Null, |inner, _| Bson::Array(vec![inner]));
-        assert!(matches!(check(doc! { "a": array }), Err(DocumentError::TooDeep { .. })));
+        assert!(matches!(check_document(doc! { "a": array }), Err(DocumentError::TooDeep { .. })));
 
-        let error = check(doc! { "a": { "b\0c": 1 } }).unwrap_err();
+        let error = check_document(doc! { "a": { "b\0c": 1 } }).unwrap_err();
         assert_eq!(error.to_string(), "the field `a.b\\u{0}c` has a NUL in its name");
 
-        let error = check(doc! { "_id": [1] }).unwrap_err();
+        let error = check_document(doc! { "_id": [1] }).unwrap_err();
         assert_eq!(error, DocumentError::Id { kind: "an array" });
 
-        let error = check(doc! { "a": "x".repeat(MAX_SIZE) }).unwrap_err();
+        let error = check_document(doc! { "a": "x".repeat(MAX_SIZE) }).unwrap_err();
         assert!(matches!(error, DocumentError::TooLarge { .. }));
     }
 

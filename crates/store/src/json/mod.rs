@@ -10,8 +10,7 @@ mod read;
 mod write;
 
 pub use read::{JsonError, parse_document};
-pub use write::to_json;
-pub(crate) use write::value_text;
+pub use write::{to_json, value_text};
 
 #[cfg(test)]
 mod tests;

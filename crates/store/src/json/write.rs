@@ -17,7 +17,7 @@ pub fn to_json(document: &RawDocument) -> String {
 }
 
 /// A value as relaxed Extended JSON, for messages.
-pub(crate) fn value_text(value: &Bson) -> String {
+pub fn value_text(value: &Bson) -> String {
     value.clone().into_relaxed_extjson().to_string()
 }
 

@@ -1,0 +1,41 @@
+//! Documents, wherever they are kept.
+
+use crate::{Error, Mongo};
+use bson::{Bson, Document, RawDocumentBuf};
+use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use krt_store::{FindLimits, Store};
+
+/// The documents that a search finds. Dropping it ends the search.
+pub type Found = BoxStream<'static, Result<RawDocumentBuf, Error>>;
+
+/// Where documents, and so predictions, are kept. Cheap to clone.
+#[derive(Debug, Clone)]
+pub enum Documents {
+    /// On this machine.
+    Embedded(Store),
+    /// In MongoDB.
+    Mongo(Mongo),
+}
+
+impl Documents {
+    /// Saves a document and gives its `_id`, which it gets where it has none.
+    ///
+    /// Once this returns, the store has confirmed the document.
+    pub async fn save(&self, collection: &str, document: Document) -> Result<Bson, Error> {
+        match self {
+            Self::Embedded(store) => Ok(store.save(collection, document).await?),
+            Self::Mongo(mongo) => mongo.save(collection, document).await,
+        }
+    }
+
+    /// The documents of a collection that a query matches.
+    pub async fn find(&self, collection: &str, query: Document) -> Result<Found, Error> {
+        match self {
+            Self::Embedded(store) => {
+                let found = store.reader().find(collection, &query, FindLimits::default())?;
+                Ok(found.map_err(Error::from).boxed())
+            }
+            Self::Mongo(mongo) => mongo.find(collection, query).await,
+        }
+    }
+}

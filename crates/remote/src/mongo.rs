@@ -1,0 +1,113 @@
+//! Documents in MongoDB, checked by the rules of the embedded store.
+//!
+//! Queries are the server's to understand: it knows more operators than the embedded store does.
+
+use crate::{Address, Error, documents::Found};
+use bson::{Bson, Document, RawDocumentBuf, doc};
+use futures::StreamExt as _;
+use krt_store::{Checked, check_collection, check_document, json::value_text};
+use mongodb::{
+    Client, Database,
+    error::{ErrorKind, WriteFailure},
+    options::{Acknowledgment, ClientOptions},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+
+/// How long a server is looked for, unless the URL says otherwise: a handler waits for it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How much memory documents may take on their way, KiB, as in the embedded store.
+const BUDGET: u32 = 64 << 10;
+/// What the server calls a second document with the same `_id`.
+const DUPLICATE_KEY: i32 = 11000;
+
+/// The database of a runtime. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Mongo {
+    database: Database,
+    address: Address,
+    budget: Arc<Semaphore>,
+}
+
+impl Mongo {
+    /// Opens the database `<runtime>-data`, and asks the server once whether it is there.
+    pub async fn connect(address: &Address, runtime: &str) -> Result<Self, Error> {
+        let options = parse(address).await?;
+        let failed = |source| Error::Connect { address: address.clone(), source };
+        let client = Client::with_options(options).map_err(failed)?;
+        let database = client.database(&format!("{runtime}-data"));
+        database.run_command(doc! { "ping": 1 }).await.map_err(failed)?;
+        Ok(Self { database, address: address.clone(), budget: Arc::new(Semaphore::new(BUDGET as usize)) })
+    }
+
+    /// Saves a document; see [`Documents::save`](crate::Documents::save).
+    pub(crate) async fn save(&self, collection: &str, document: Document) -> Result<Bson, Error> {
+        check_collection(collection).map_err(krt_store::Error::from)?;
+        let Checked { id, data } = check_document(document).map_err(krt_store::Error::from)?;
+        let share = u32::try_from(data.len() / 1024 + 1).unwrap_or(BUDGET).min(BUDGET);
+        let permit = self.budget.acquire_many(share).await.expect("the semaphore is never closed");
+        let raw = RawDocumentBuf::from_bytes(data).expect("what was encoded just now is whole");
+        let saved = self.database.collection::<RawDocumentBuf>(collection).insert_one(raw).await;
+        drop(permit);
+        match saved {
+            Ok(_) => Ok(id),
+            Err(source) if is_duplicate(&source) => {
+                let collection = collection.to_owned();
+                Err(krt_store::Error::Duplicate { collection, id: value_text(&id) }.into())
+            }
+            Err(source) => Err(self.failure(source)),
+        }
+    }
+
+    /// Looks for documents; see [`Documents::find`](crate::Documents::find).
+    pub(crate) async fn find(&self, collection: &str, query: Document) -> Result<Found, Error> {
+        let collection = self.database.collection::<RawDocumentBuf>(collection);
+        let cursor = collection.find(query).await.map_err(|source| self.failure(source))?;
+        let mongo = self.clone();
+        Ok(cursor.map(move |next| next.map_err(|source| mongo.failure(source))).boxed())
+    }
+
+    fn failure(&self, source: mongodb::error::Error) -> Error {
+        Error::Mongo { address: self.address.clone(), source }
+    }
+}
+
+fn is_duplicate(error: &mongodb::error::Error) -> bool {
+    matches!(
+        &*error.kind,
+        ErrorKind::Write(WriteFailure::WriteError(error)) if error.code == DUPLICATE_KEY
+    )
+}
+
+/// Reads the URL, and makes sure that a save which returns is a save that was confirmed.
+async fn parse(address: &Address) -> Result<ClientOptions, Error> {
+    let wrong = |reason| Error::Address { address: address.clone(), store: "MongoDB", reason };
+    let mut options = match ClientOptions::parse(address.secret()).await {
+        Ok(options) => options,
+        Err(_) => return Err(wrong(reason(address).await)),
+    };
+    let concern = options.write_concern.as_ref().and_then(|concern| concern.w.as_ref());
+    if concern == Some(&Acknowledgment::Nodes(0)) {
+        return Err(wrong("with `w=0` no save is ever confirmed".to_owned()));
+    }
+    options.app_name.get_or_insert_with(|| "krt".to_owned());
+    options.server_selection_timeout.get_or_insert(PATIENCE);
+    options.connect_timeout.get_or_insert(PATIENCE);
+    Ok(options)
+}
+
+/// What is wrong with a URL. The driver's message about the URL itself may quote the secret: it is
+/// asked about the same one without.
+async fn reason(address: &Address) -> String {
+    let without = match address.credentials() {
+        Some(credentials) => address.secret().replacen(credentials, "user:password", 1),
+        None => address.secret().to_owned(),
+    };
+    match ClientOptions::parse(without).await {
+        Ok(_) => "the user and the password must be percent-encoded".to_owned(),
+        Err(error) => match *error.kind {
+            ErrorKind::InvalidArgument { message, .. } => message,
+            _ => error.to_string(),
+        },
+    }
+}

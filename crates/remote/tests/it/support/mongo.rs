@@ -1,0 +1,50 @@
+//! FerretDB, which speaks MongoDB's protocol over SQLite (`scripts/mongo-server`).
+
+use super::tool;
+use krt_remote::Address;
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+use tempfile::TempDir;
+
+/// A server that ends when it is dropped.
+pub(crate) struct MongoServer {
+    child: Child,
+    pub(crate) address: Address,
+    _folder: TempDir,
+}
+
+impl MongoServer {
+    /// Starts a server; `None` where there is none to start.
+    pub(crate) fn start(test: &str) -> Option<Self> {
+        let Some(program) = tool("mongo-server") else {
+            super::skipped(test, "target/tools/bin/mongo-server (`make servers`)");
+            return None;
+        };
+        let folder = TempDir::new().unwrap();
+        let mut child = Command::new(program)
+            .arg(folder.path())
+            .current_dir(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Some(Self { child, address: url.trim().into(), _folder: folder })
+    }
+
+    /// Ends the server at once.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for MongoServer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
