@@ -51,7 +51,7 @@ pub use reader::{
     windows::{MAX_WINDOWS, Window, WindowQuery},
 };
 pub use store::{Series, Store, Writer};
-pub use telemetry::Counters;
+pub use telemetry::{Counters, Sink};
 
 /// The collection that predictions are documents of (KRT v1, "Context").
 pub const PREDICTIONS: &str = "classificationMetrics";

@@ -249,6 +249,18 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Reads waiting points one after the other.
+pub(crate) fn read_points(rows: &[u8], mut each: impl FnMut(&Point<'_>)) {
+    let mut cursor = Cursor::new(rows);
+    while let Some(row) = Row::read(&mut cursor) {
+        let mut fields = Vec::with_capacity(row.count.into());
+        let read = row.fields(&mut cursor, |name, value| fields.push((name, value)));
+        let (Some(()), Some((measurement, tags))) = (read, parse_key(row.key)) else { break };
+        each(&Point { measurement, tags: &tags, fields: &fields, time: row.time });
+    }
+    debug_assert!(cursor.is_empty(), "a waiting point is whole");
+}
+
 fn read_value<'a>(cursor: &mut Cursor<'a>) -> Option<Value<'a>> {
     Some(match cursor.u8()? {
         TEXT => Value::Text(cursor.long_text()?.into()),

@@ -11,7 +11,7 @@ use crate::{
     options::Options,
     point::{Key, Point, Value, put_key, put_row},
     reader::Reader,
-    telemetry::{self, Counters, Telemetry},
+    telemetry::{self, Counters, Sink, Telemetry},
 };
 use bson::{Bson, Document};
 use std::{
@@ -52,10 +52,27 @@ pub struct Series {
 impl Store {
     /// Opens the store in a folder, and makes it where there is none. One process at a time.
     pub fn open(folder: &Path, options: &Options) -> Result<(Self, Writer), Error> {
+        Self::build(folder, options, None)
+    }
+
+    /// Opens the store in a folder as [`Store::open`] does, but points go to `sink`.
+    pub fn open_with_sink(
+        folder: &Path,
+        options: &Options,
+        sink: Box<dyn Sink>,
+    ) -> Result<(Self, Writer), Error> {
+        Self::build(folder, options, Some(sink))
+    }
+
+    fn build(
+        folder: &Path,
+        options: &Options,
+        sink: Option<Box<dyn Sink>>,
+    ) -> Result<(Self, Writer), Error> {
         let lock = database::lock(folder)?;
         let telemetry = Arc::new(Telemetry::new(options.buffer));
         let queue = Arc::new(Queue::new());
-        let points = telemetry::Writer::open(folder, options, Arc::clone(&telemetry))?;
+        let points = telemetry::Writer::open(folder, options, sink, Arc::clone(&telemetry))?;
         let saves = documents::writer::Writer::open(folder, options, Arc::clone(&queue))?;
         let reader = Reader::open(folder)?;
         let mut writer = Writer {

@@ -3,13 +3,16 @@
 //! - [`bell`]: wakes the writer.
 //! - [`batch`]: what the writer holds until it writes it.
 //! - [`writer`]: the thread that writes.
+//! - [`sink`]: where points go instead.
 //! - [`retention`]: removing what is too old or too much.
 
 mod batch;
 mod bell;
 mod retention;
+mod sink;
 mod writer;
 
+pub use sink::Sink;
 pub(crate) use writer::Writer;
 
 use crate::{
@@ -37,7 +40,7 @@ pub(crate) struct Telemetry {
 /// What became of measurements and logs since the store was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Points in the database.
+    /// Points in the database, or that the sink has taken.
     pub points_written: u64,
     /// Points that found the buffer full, or that could not be written.
     pub points_dropped: u64,

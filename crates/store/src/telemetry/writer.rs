@@ -5,7 +5,7 @@
 //! lets it.
 
 use super::{
-    Telemetry,
+    Sink, Telemetry,
     batch::{Batch, Held},
     bell::Calls,
     retention::{PAUSE, Retainer, Step},
@@ -14,6 +14,7 @@ use crate::{
     database::{self, TELEMETRY},
     error::Error,
     options::Options,
+    point::read_points,
 };
 use rusqlite::{Connection, TransactionBehavior};
 use std::{
@@ -33,6 +34,8 @@ pub(crate) struct Writer {
     path: PathBuf,
     interval: Duration,
     batch: Batch,
+    /// Takes the points, where they are not for the database.
+    sink: Option<Box<dyn Sink>>,
     /// When what waits is written.
     flush_at: Option<Instant>,
     retainer: Retainer,
@@ -55,7 +58,12 @@ impl Drop for Closing {
 
 impl Writer {
     /// Opens the database.
-    pub(crate) fn open(folder: &Path, options: &Options, shared: Arc<Telemetry>) -> Result<Self, Error> {
+    pub(crate) fn open(
+        folder: &Path,
+        options: &Options,
+        sink: Option<Box<dyn Sink>>,
+        shared: Arc<Telemetry>,
+    ) -> Result<Self, Error> {
         let connection = database::open_writer(folder, &TELEMETRY, options.file_limit)?;
         let path = TELEMETRY.path(folder);
         let batch = Batch::new(&connection).map_err(|source| database::failure(&path, source))?;
@@ -65,6 +73,7 @@ impl Writer {
             path,
             interval: options.flush_interval,
             batch,
+            sink,
             flush_at: None,
             retainer: Retainer::new(options.retention),
             retain_at: Instant::now(),
@@ -115,8 +124,17 @@ impl Writer {
     }
 
     fn take_in(&mut self) {
-        let Self { shared, batch, spare, .. } = self;
-        shared.points.drain(spare, |rows, count| batch.add_points(rows, count));
+        let Self { shared, batch, sink, spare, .. } = self;
+        match sink {
+            None => shared.points.drain(spare, |rows, count| batch.add_points(rows, count)),
+            Some(sink) => {
+                shared.points.drain(spare, |rows, count| {
+                    read_points(rows, |point| sink.take(point));
+                    shared.points_written.fetch_add(count, Relaxed);
+                });
+                sink.send();
+            }
+        }
         shared.logs.drain(spare, |records, count| batch.add_logs(records, count));
     }
 
@@ -241,7 +259,7 @@ mod tests {
     fn dropping_is_reported_now_and_then_and_at_the_end() {
         let folder = TempDir::new().unwrap();
         let shared = Arc::new(Telemetry::new(1 << 20));
-        let mut writer = Writer::open(folder.path(), &Options::default(), Arc::clone(&shared)).unwrap();
+        let mut writer = Writer::open(folder.path(), &Options::default(), None, Arc::clone(&shared)).unwrap();
         let said = Arc::new(AtomicUsize::new(0));
         tracing::subscriber::with_default(Counter(Arc::clone(&said)), || {
             let mut said_after = |dropped, last| {
