@@ -1,6 +1,7 @@
 //! What can go wrong with a remote store.
 
 use crate::Address;
+use std::{io, path::PathBuf};
 
 /// Why a remote store cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -35,4 +36,15 @@ pub enum Error {
         /// What it said.
         source: mongodb::error::Error,
     },
+    /// The folder in which measurements wait cannot be used.
+    #[error("cannot use the folder `{}`", path.display())]
+    Spool {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system's certificates cannot be read.
+    #[error("cannot read the certificates that the system trusts")]
+    Certificates(#[source] io::Error),
 }

@@ -2,15 +2,18 @@
 //!
 //! - [`Documents`]: documents and predictions, embedded or remote.
 //! - [`Mongo`]: documents in MongoDB.
+//! - [`Influx`]: measurements in InfluxDB.
 //! - [`Address`]: where a store is, without its secrets wherever it is shown.
 //! - [`Error`]: what can go wrong.
 
 mod address;
 mod documents;
 mod error;
+mod influx;
 mod mongo;
 
 pub use address::Address;
 pub use documents::{Documents, Found};
 pub use error::Error;
+pub use influx::{Influx, SPOOL_LIMIT};
 pub use mongo::Mongo;

@@ -1,0 +1,138 @@
+//! Posting lines to InfluxDB, and what its answers mean.
+
+use super::target::Target;
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client as HttpClient, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use std::{io, time::Duration};
+
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How much of an answer is read.
+const MAX_ANSWER: usize = 16 << 10;
+
+/// Why lines are not in InfluxDB.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It will not take some of them, however often they come.
+    Refused {
+        /// How many; `None`: all.
+        points: Option<u64>,
+        /// What it said.
+        reason: String,
+    },
+    /// It may take them later.
+    Away {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Speaks with one server.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    target: Target,
+}
+
+impl Client {
+    /// Prepares connections; none is made yet.
+    pub(super) fn new(target: Target) -> io::Result<Self> {
+        let connector =
+            HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
+        Ok(Self { http: HttpClient::builder(TokioExecutor::new()).build(connector), target })
+    }
+
+    /// Writes lines; a database that is missing is made first.
+    pub(super) async fn write(&self, lines: Bytes) -> Result<(), Failure> {
+        let (status, answer) = self.post(&self.target.write, lines.clone()).await?;
+        let Some(create) = self.target.create.as_ref().filter(|_| status == StatusCode::NOT_FOUND) else {
+            return judge(status, &answer);
+        };
+        let (status, answer) = self.post(create, Bytes::new()).await?;
+        judge(status, &answer)?;
+        let (status, answer) = self.post(&self.target.write, lines).await?;
+        judge(status, &answer)
+    }
+
+    async fn post(&self, uri: &Uri, body: Bytes) -> Result<(StatusCode, String), Failure> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri.clone();
+        if let Some(value) = &self.target.authorization {
+            request.headers_mut().insert(header::AUTHORIZATION, value.clone());
+        }
+        let exchange = async {
+            let answer = self.http.request(request).await.map_err(|error| chain(&error))?;
+            let status = answer.status();
+            let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+            // The status alone says what happened, should there be too much text beside it.
+            let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
+            Ok((status, text.unwrap_or_default()))
+        };
+        let answered = tokio::time::timeout(PATIENCE, exchange).await;
+        let late = |_| Err(format!("no answer within {} s", PATIENCE.as_secs()));
+        answered.unwrap_or_else(late).map_err(|reason| Failure::Away { reason })
+    }
+}
+
+/// What an answer means for the lines.
+fn judge(status: StatusCode, answer: &str) -> Result<(), Failure> {
+    let answer = answer.trim();
+    let reason = format!("{status}: {answer}").trim_end_matches([':', ' ']).to_owned();
+    match status {
+        status if status.is_success() => Ok(()),
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY => {
+            Err(Failure::Refused { points: dropped(answer), reason })
+        }
+        _ => Err(Failure::Away { reason }),
+    }
+}
+
+/// How many points the server says that it has dropped.
+fn dropped(answer: &str) -> Option<u64> {
+    let (_, count) = answer.rsplit_once("dropped=")?;
+    count.split(|char: char| !char.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers() {
+        let cases = [
+            (204, "", "Ok(())"),
+            (
+                400,
+                r#"{"error":"partial write: field type conflict dropped=3"}"#,
+                "Refused { points: Some(3),",
+            ),
+            (400, r#"{"error":"unable to parse"}"#, "Refused { points: None,"),
+            (413, "", r#"reason: "413 Payload Too Large" "#),
+            (401, "", "Away"),
+            (404, "database not found", r#"Away { reason: "404 Not Found: database not found" }"#),
+            (429, "", "Away"),
+            (503, "", "Away"),
+        ];
+        for (status, answer, part) in cases {
+            let judged = format!("{:?}", judge(StatusCode::from_u16(status).unwrap(), answer));
+            assert!(judged.contains(part), "{status}: {judged}");
+        }
+    }
+}

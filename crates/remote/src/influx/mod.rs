@@ -1,0 +1,128 @@
+//! Measurements in InfluxDB.
+//!
+//! - [`line`]: points as line protocol.
+//! - [`target`]: which requests an address stands for.
+//! - [`client`]: posting lines, and what the answers mean.
+//! - [`spool`]: lines that wait on disk.
+//! - [`sender`]: the task that brings batches to the server, or to the disk.
+//!
+//! Points come from the store's own buffer once a second ([`krt_store::Sink`]), so that measuring costs the
+//! same whatever is behind it. Nobody waits for the server: what finds every buffer full is dropped,
+//! counted and said.
+
+mod client;
+mod line;
+mod sender;
+mod spool;
+mod target;
+
+use crate::{Address, Error};
+use client::Client;
+use krt_store::{Point, Sink};
+use sender::Sender;
+use spool::Spool;
+use std::{
+    mem,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
+use target::Target;
+use tokio::{sync::mpsc, task::JoinHandle};
+
+/// How much may wait on disk while the server is away, unless told otherwise, bytes.
+pub const SPOOL_LIMIT: u64 = 64 << 20;
+/// The size after which a batch is sent, bytes.
+const BATCH: usize = 512 << 10;
+/// How many batches may wait in memory.
+const QUEUE: usize = 32;
+
+/// Lines that are sent together.
+#[derive(Debug, Default)]
+struct Batch {
+    lines: Vec<u8>,
+    points: u64,
+}
+
+/// What became of points.
+#[derive(Debug, Default)]
+struct Counters {
+    written: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// The task that writes to InfluxDB.
+#[derive(Debug)]
+pub struct Influx {
+    task: JoinHandle<()>,
+    counters: Arc<Counters>,
+}
+
+/// Takes points from a store.
+#[derive(Debug)]
+struct Gatherer {
+    batch: Batch,
+    queue: mpsc::Sender<Batch>,
+    counters: Arc<Counters>,
+}
+
+impl Influx {
+    /// Starts writing to the database (or bucket) of a runtime. Points wait in `folder`, with at most
+    /// `limit` bytes, while the server is away; it need not be there yet.
+    ///
+    /// The sink is for [`krt_store::Store::open_with_sink`].
+    pub fn start(
+        address: &Address,
+        runtime: &str,
+        folder: &Path,
+        limit: u64,
+    ) -> Result<(Self, Box<dyn Sink>), Error> {
+        let failed = |source| Error::Spool { path: folder.to_owned(), source };
+        let client = Client::new(Target::parse(address, runtime)?).map_err(Error::Certificates)?;
+        let spool = Spool::open(folder, limit).map_err(failed)?;
+        let counters = Arc::new(Counters::default());
+        let (queue, batches) = mpsc::channel(QUEUE);
+        let sender = Sender::new(client, spool, address.clone(), Arc::clone(&counters));
+        let task = tokio::spawn(sender.run(batches));
+        let sink = Gatherer { batch: Batch::default(), queue, counters: Arc::clone(&counters) };
+        Ok((Self { task, counters }, Box::new(sink)))
+    }
+
+    /// How many points are in InfluxDB.
+    pub fn written(&self) -> u64 {
+        self.counters.written.load(Relaxed)
+    }
+
+    /// How many points were dropped: refused, or for want of room.
+    pub fn dropped(&self) -> u64 {
+        self.counters.dropped.load(Relaxed)
+    }
+
+    /// Waits until all is sent or on disk. The store whose sink this is has to be closed before.
+    pub async fn close(self) {
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the writer to InfluxDB ended too early");
+        }
+    }
+}
+
+impl Sink for Gatherer {
+    fn take(&mut self, point: &Point<'_>) {
+        line::put(&mut self.batch.lines, point);
+        self.batch.points += 1;
+        if self.batch.lines.len() >= BATCH {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        let batch = mem::take(&mut self.batch);
+        if batch.points > 0
+            && let Err(error) = self.queue.try_send(batch)
+        {
+            self.counters.dropped.fetch_add(error.into_inner().points, Relaxed);
+        }
+    }
+}
