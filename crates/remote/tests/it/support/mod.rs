@@ -1,6 +1,8 @@
 //! Real servers, each on a free port of the loopback, that end with the test.
 
+pub(crate) mod influx;
 pub(crate) mod mongo;
+pub(crate) mod recorder;
 
 use std::{
     io::Write as _,

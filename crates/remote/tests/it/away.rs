@@ -1,0 +1,114 @@
+//! What becomes of measurements while InfluxDB is away, slow, or of another mind.
+
+use crate::{
+    measurements::{House, count, remote},
+    support::{influx::InfluxServer, recorder::Recorder},
+};
+use krt_remote::SPOOL_LIMIT;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Waits until something is so; a test that waits in vain fails.
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn measure(house: &House, times: std::ops::Range<i64>) {
+    for time in times {
+        house.measure("m", time, &[("t", "x")], &[("n", time.into())]);
+    }
+    house.store.flush().await.unwrap();
+}
+
+fn spooled(folder: &TempDir) -> u64 {
+    let files = std::fs::read_dir(folder.path().join("influx")).unwrap();
+    files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_while_the_server_is_away() {
+    let Some(mut server) = InfluxServer::start("nothing_is_lost_while_the_server_is_away", false) else {
+        return;
+    };
+    let url = format!("http://127.0.0.1:{}", server.port);
+    let house = remote(&url, TempDir::new().unwrap(), SPOOL_LIMIT);
+    let influx = house.influx.as_ref().unwrap();
+    measure(&house, 0..100).await;
+    until("the first are there", || influx.written() == 100).await;
+
+    server.kill();
+    measure(&house, 100..200).await;
+    until("some wait on disk", || spooled(&house.folder) > 0).await;
+    measure(&house, 200..300).await;
+    server.start_again();
+    until("all are there", || influx.written() == 300).await;
+    assert_eq!((influx.dropped(), count(&server, "m").await, spooled(&house.folder)), (0, 300, 0));
+
+    // The engine ends while the server is away, and starts once more.
+    server.kill();
+    measure(&house, 300..400).await;
+    let folder = house.close().await;
+    assert!(spooled(&folder) > 0);
+    server.start_again();
+    let house = remote(&url, folder, SPOOL_LIMIT);
+    let influx = house.influx.as_ref().unwrap();
+    until("the last are there", || influx.written() == 100).await;
+    assert_eq!((influx.dropped(), count(&server, "m").await), (0, 400));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_points_of_another_kind_are_dropped() {
+    let Some(server) = InfluxServer::start("only_points_of_another_kind_are_dropped", false) else { return };
+    let house = remote(&format!("http://127.0.0.1:{}", server.port), TempDir::new().unwrap(), SPOOL_LIMIT);
+    let influx = house.influx.as_ref().unwrap();
+    measure(&house, 0..10).await;
+    until("the numbers are there", || influx.written() == 10).await;
+    for time in 10..13 {
+        house.measure("m", time, &[("t", "x")], &[("n", "no number".into())]);
+    }
+    measure(&house, 13..20).await;
+    until("the rest is judged", || influx.written() + influx.dropped() == 20).await;
+    assert_eq!((influx.written(), influx.dropped(), count(&server, "m").await), (17, 3, 17));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_finds_no_room_is_counted() {
+    // Nobody listens at a port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let house = remote(&format!("http://127.0.0.1:{free}"), TempDir::new().unwrap(), 64 << 10);
+    let influx = house.influx.as_ref().unwrap();
+    let mut measured = 0;
+    while influx.dropped() == 0 {
+        measure(&house, measured..measured + 500).await;
+        measured += 500;
+        assert!(measured < 1_000_000, "nothing is ever dropped");
+    }
+    assert!(spooled(&house.folder) <= 64 << 10);
+    let written = influx.written();
+    house.close().await;
+    assert_eq!(written, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_writes_by_the_second_interface() {
+    let server = Recorder::start(&[503, 429]).await;
+    let url = format!("http://t0k%2Fen@127.0.0.1:{}?org=our%20org", server.port);
+    let house = remote(&url, TempDir::new().unwrap(), SPOOL_LIMIT);
+    measure(&house, 7..8).await;
+    let influx = house.influx.as_ref().unwrap();
+    until("it is taken", || influx.written() == 1).await;
+    let requests = server.requests();
+    assert_eq!(requests.len(), 3);
+    for request in requests {
+        assert_eq!(request.target, "/api/v2/write?org=our+org&bucket=shop&precision=ns");
+        assert_eq!(request.authorization.as_deref(), Some("Token t0k/en"));
+        assert_eq!(request.body, "m,t=x n=7i 7\n");
+    }
+    house.close().await;
+}
