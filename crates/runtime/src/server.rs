@@ -8,6 +8,7 @@ use crate::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use krt_package::Package;
+use krt_remote::Documents;
 use krt_store::Store;
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
@@ -32,8 +33,10 @@ pub struct Server {
     pub package: Arc<Package>,
     /// How each node is started, in the package's order.
     pub launches: Vec<Launch>,
-    /// Where measurements, documents and logs are kept.
+    /// Where measurements and logs go.
     pub store: Store,
+    /// Where documents are kept.
+    pub documents: Documents,
     /// Where records go.
     pub logs: Logs,
     /// What hosts see the engine's end by.
@@ -123,6 +126,7 @@ impl Server {
                 hello,
                 flow: Arc::clone(flow),
                 store: self.store.clone(),
+                documents: self.documents.clone(),
                 logs: self.logs.clone(),
             })
         };

@@ -2,7 +2,7 @@
 
 use crate::{
     exit,
-    service::{End, Service, ServiceArgs, bind, block_on, signals, telling, watch::Watch},
+    service::{End, RemoteArgs, Service, ServiceArgs, bind, block_on, signals, telling, watch::Watch},
 };
 use clap::Args;
 use krt_runtime::logs::Logs;
@@ -32,6 +32,9 @@ pub(crate) struct RunArgs {
     /// Restart the nodes whose files change
     #[arg(long)]
     watch: bool,
+
+    #[command(flatten)]
+    remote: RemoteArgs,
 
     #[command(flatten)]
     service: ServiceArgs,
@@ -67,7 +70,7 @@ async fn run_once(
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let opened = tokio::select! {
-        opened = Service::open(&args.service, &args.path, &args.data, logs) => opened?,
+        opened = Service::open(&args.service, &args.path, &args.data, &args.remote, logs) => opened?,
         () = stop.cancelled() => return Ok(()),
     };
     opened.run(listener.try_clone()?, None, || {}, stop).await.map(drop)
@@ -83,7 +86,7 @@ async fn run_watched(
     let mut watch = Watch::start(&args.path)?;
     loop {
         let opened = tokio::select! {
-            opened = Service::open(&args.service, &args.path, &args.data, logs) => opened,
+            opened = Service::open(&args.service, &args.path, &args.data, &args.remote, logs) => opened,
             () = stop.cancelled() => return Ok(()),
         };
         let ran = match opened {

@@ -4,6 +4,7 @@
 //! - [`configuration`]: values that come from outside the package.
 //! - [`launch`]: how each node's process is started, in which environment.
 //! - [`signals`]: Ctrl-C and SIGTERM.
+//! - [`stores`]: where documents, measurements and logs go.
 //! - [`telling`]: how it says what went wrong.
 //! - [`watch`]: files that change.
 
@@ -11,20 +12,22 @@ mod arguments;
 mod configuration;
 mod launch;
 pub(crate) mod signals;
+mod stores;
 pub(crate) mod telling;
 pub(crate) mod watch;
 
 pub(crate) use arguments::ServiceArgs;
+pub(crate) use stores::RemoteArgs;
 
 use anyhow::Context as _;
 use krt_package::Package;
 use krt_runtime::{Server, logs::Logs, node::Lifeline};
-use krt_store::{Store, Writer};
 use std::{
     net::{SocketAddr, TcpListener},
     path::Path,
     sync::Arc,
 };
+use stores::Stores;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use watch::{Change, Watch};
@@ -32,8 +35,7 @@ use watch::{Change, Watch};
 /// A package that is ready to be served.
 pub(crate) struct Service {
     server: Server,
-    store: Store,
-    writer: Writer,
+    stores: Stores,
 }
 
 /// Why a service ended.
@@ -46,27 +48,29 @@ pub(crate) enum End {
 }
 
 impl Service {
-    /// Loads a package, opens its store, and makes its nodes' environments.
+    /// Loads a package, opens its stores, and makes its nodes' environments.
     pub(crate) async fn open(
         args: &ServiceArgs,
         path: &Path,
         data: &Path,
+        remote: &RemoteArgs,
         logs: &Logs,
     ) -> anyhow::Result<Self> {
         let package = load(path, logs)?;
         let values = args.configuration.values(&package.version)?;
-        let (store, writer) = Store::open(data, &args.store_options())?;
-        logs.keep(store.clone(), &package.version.name);
+        let stores = Stores::open(args, remote, data, package.version.name.as_str()).await?;
+        logs.keep(stores.store.clone(), &package.version.name);
         let launches = launch::prepare(args, &package, &values).await?;
         let server = Server {
             package,
             launches,
-            store: store.clone(),
+            store: stores.store.clone(),
+            documents: stores.documents.clone(),
             logs: logs.clone(),
             lifeline: Arc::new(Lifeline::new().context("failed to make the hosts' lifeline")?),
             options: args.options(),
         };
-        Ok(Self { server, store, writer })
+        Ok(Self { server, stores })
     }
 
     /// Serves until told to stop, or until the package itself changes. `ready` is called once, when
@@ -90,8 +94,7 @@ impl Service {
             }
         };
         let served = self.server.run(listener, restarts, ready, until).await;
-        drop(self.store);
-        tokio::task::spawn_blocking(move || self.writer.close()).await?;
+        self.stores.close().await?;
         served?;
         Ok(end)
     }

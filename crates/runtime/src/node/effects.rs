@@ -5,8 +5,9 @@
 use super::{Node, frame::Measurement, link::Link, window::Subject};
 use crate::errors::chain;
 use futures::StreamExt as _;
-use krt_store::{FindLimits, Point, Store, Value, parse_document, to_json};
-use std::{error::Error, pin::pin, sync::Arc};
+use krt_remote::Documents;
+use krt_store::{Point, Value, parse_document, to_json};
+use std::{error::Error, sync::Arc};
 use tokio::task::JoinSet;
 
 /// How many SAVE and FIND calls of one host are in work; more are left in its socket.
@@ -39,7 +40,7 @@ impl Calls {
     /// Saves a document and tells the host.
     pub(super) fn save(&mut self, link: Arc<Link>, call: u32, collection: String, document: String) {
         self.0.spawn(async move {
-            match save(&link.node().store, &collection, &document).await {
+            match save(&link.node().documents, &collection, &document).await {
                 Ok(()) => link.send(|outbox| outbox.done(call)),
                 Err(error) => link.send(|outbox| outbox.failed(call, &chain(&*error))),
             }
@@ -57,8 +58,12 @@ impl Calls {
     }
 }
 
-async fn save(store: &Store, collection: &str, text: &str) -> Result<(), Box<dyn Error + Send + Sync>> {
-    store.save(collection, parse_document(text)?).await?;
+async fn save(
+    documents: &Documents,
+    collection: &str,
+    text: &str,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    documents.save(collection, parse_document(text)?).await?;
     Ok(())
 }
 
@@ -69,8 +74,7 @@ async fn find(
     query: &str,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let query = parse_document(query)?;
-    let reader = link.node().store.reader();
-    let mut found = pin!(reader.find(collection, &query, FindLimits::default())?);
+    let mut found = link.node().documents.find(collection, query).await?;
     let mut size = 0;
     while let Some(next) = found.next().await {
         let document = next?;

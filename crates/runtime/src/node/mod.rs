@@ -29,6 +29,7 @@ use crate::{
     logs::Logs,
 };
 use krt_model::{name::Name, version::RunOptions};
+use krt_remote::Documents;
 use krt_store::Store;
 use std::sync::Arc;
 
@@ -49,8 +50,10 @@ pub struct Node {
     pub hello: frame::Hello,
     /// Where deliveries come from and go to.
     pub flow: Arc<Flow>,
-    /// Where documents and measurements go.
+    /// Where measurements go.
     pub store: Store,
+    /// Where documents go.
+    pub documents: Documents,
     /// Where its records go.
     pub logs: Logs,
 }

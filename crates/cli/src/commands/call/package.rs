@@ -1,7 +1,7 @@
 //! A package that is started for one call, and stopped after it.
 
 use super::Done;
-use crate::service::{Service, ServiceArgs, bind, signals};
+use crate::service::{RemoteArgs, Service, ServiceArgs, bind, signals};
 use anyhow::Context as _;
 use krt_runtime::logs::Logs;
 use std::{
@@ -37,8 +37,9 @@ async fn work_with(
     let data = Data::new(data)?;
     let listener = bind((Ipv4Addr::LOCALHOST, 0).into())?;
     let address = listener.local_addr()?;
+    let none = RemoteArgs::default();
     let service = tokio::select! {
-        service = Service::open(args, path, data.path(), logs) => service?,
+        service = Service::open(args, path, data.path(), &none, logs) => service?,
         () = interrupted.cancelled() => return Ok(Done::Interrupted),
     };
     let finished = interrupted.child_token();
