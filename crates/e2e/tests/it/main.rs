@@ -25,6 +25,7 @@ mod plain;
 mod predictions;
 mod python;
 mod records;
+mod remote;
 mod rust;
 mod schema;
 mod script;

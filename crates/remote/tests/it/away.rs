@@ -2,9 +2,10 @@
 
 use crate::{
     measurements::{House, count, remote},
-    support::{influx::InfluxServer, recorder::Recorder},
+    recorder::Recorder,
 };
 use krt_remote::SPOOL_LIMIT;
+use krt_servers::InfluxServer;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 

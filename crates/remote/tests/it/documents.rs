@@ -1,9 +1,9 @@
 //! One list of what documents do, for SQLite and for MongoDB.
 
-use crate::support::mongo::MongoServer;
 use bson::{Bson, Document, doc, oid::ObjectId};
 use futures::TryStreamExt as _;
 use krt_remote::{Address, Documents, Error, Mongo};
+use krt_servers::MongoServer;
 use krt_store::{MAX_SIZE, Options, PREDICTIONS, PredictionFilter, Store, Writer};
 use std::error::Error as _;
 use tempfile::TempDir;
@@ -25,7 +25,7 @@ fn embedded() -> House {
 
 async fn mongo(test: &str) -> Option<House> {
     let server = MongoServer::start(test)?;
-    let mongo = Mongo::connect(&server.address, "shop").await.unwrap();
+    let mongo = Mongo::connect(&Address::from(&*server.url), "shop").await.unwrap();
     Some(House { documents: Documents::Mongo(mongo), _embedded: None, server: Some(server) })
 }
 

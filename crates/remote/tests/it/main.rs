@@ -4,4 +4,4 @@
 mod away;
 mod documents;
 mod measurements;
-mod support;
+mod recorder;

@@ -1,7 +1,7 @@
 //! One list of what measurements do, for SQLite and for InfluxDB.
 
-use crate::support::influx::InfluxServer;
 use krt_remote::{Influx, SPOOL_LIMIT};
+use krt_servers::InfluxServer;
 use krt_store::{Options, Order, Point, PointFilter, Reader, Store, Tags, Value, Writer};
 use proptest::{
     collection::{btree_map, vec},
@@ -95,7 +95,7 @@ fn stored(folder: &TempDir, measurement: &str) -> Vec<Measured> {
 /// What InfluxDB has of a measurement, in order of time.
 async fn in_influx(server: &InfluxServer, user: Option<&str>, measurement: &str) -> Vec<Measured> {
     let name = measurement.replace('\\', r"\\").replace('"', r#"\""#);
-    let answer = server.query("GET", user, &format!("SELECT * FROM \"{name}\" GROUP BY *")).await;
+    let answer = server.query("GET", "shop", user, &format!("SELECT * FROM \"{name}\" GROUP BY *")).await;
     let mut all = Vec::new();
     for series in answer["results"][0]["series"].as_array().into_iter().flatten() {
         let tags = series["tags"].as_object().into_iter().flatten();
@@ -199,7 +199,8 @@ fn points_are_the_same() {
 #[tokio::test]
 async fn a_user_writes_where_users_are_asked_for() {
     let Some(server) = InfluxServer::start("a_user_writes_where_users_are_asked_for", true) else { return };
-    let made = server.query("POST", None, "CREATE USER ada WITH PASSWORD 'p@ss' WITH ALL PRIVILEGES").await;
+    let made =
+        server.query("POST", "", None, "CREATE USER ada WITH PASSWORD 'p@ss' WITH ALL PRIVILEGES").await;
     assert!(made["error"].is_null(), "{made}");
     let point =
         Measured { time: 5, tags: Tags::new(), fields: [("n".to_owned(), Field::Number(1.5))].into() };
@@ -213,7 +214,7 @@ async fn a_user_writes_where_users_are_asked_for() {
 
 #[tokio::test]
 async fn what_no_store_takes_is_refused_by_both() {
-    let server = crate::support::recorder::Recorder::start(&[]).await;
+    let server = crate::recorder::Recorder::start(&[]).await;
     let url = format!("http://127.0.0.1:{}", server.port);
     for house in [embedded(), remote(&url, TempDir::new().unwrap(), SPOOL_LIMIT)] {
         let number = |value: f64| [("f", Value::Float(value))];

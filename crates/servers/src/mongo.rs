@@ -1,7 +1,6 @@
 //! FerretDB, which speaks MongoDB's protocol over SQLite (`scripts/mongo-server`).
 
-use super::tool;
-use krt_remote::Address;
+use crate::tool;
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
@@ -9,17 +8,19 @@ use std::{
 use tempfile::TempDir;
 
 /// A server that ends when it is dropped.
-pub(crate) struct MongoServer {
+#[derive(Debug)]
+pub struct MongoServer {
     child: Child,
-    pub(crate) address: Address,
+    /// Its URL.
+    pub url: String,
     _folder: TempDir,
 }
 
 impl MongoServer {
     /// Starts a server; `None` where there is none to start.
-    pub(crate) fn start(test: &str) -> Option<Self> {
+    pub fn start(test: &str) -> Option<Self> {
         let Some(program) = tool("mongo-server") else {
-            super::skipped(test, "target/tools/bin/mongo-server (`make servers`)");
+            crate::skipped(test, "target/tools/bin/mongo-server (`make servers`)");
             return None;
         };
         let folder = TempDir::new().unwrap();
@@ -32,11 +33,11 @@ impl MongoServer {
             .unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
-        Some(Self { child, address: url.trim().into(), _folder: folder })
+        Some(Self { child, url: url.trim().to_owned(), _folder: folder })
     }
 
     /// Ends the server at once.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }

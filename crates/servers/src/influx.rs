@@ -14,18 +14,20 @@ use tempfile::TempDir;
 const RUN: &str = r#""$0" -config "$1" & read -r _; kill -9 $!; wait"#;
 
 /// A server that ends when it is dropped.
-pub(crate) struct InfluxServer {
+#[derive(Debug)]
+pub struct InfluxServer {
     child: Option<Child>,
-    pub(crate) port: u16,
+    /// Where it listens on 127.0.0.1.
+    pub port: u16,
     auth: bool,
     folder: TempDir,
 }
 
 impl InfluxServer {
     /// Starts a server, with or without users; `None` where there is none to start.
-    pub(crate) fn start(test: &str, auth: bool) -> Option<Self> {
+    pub fn start(test: &str, auth: bool) -> Option<Self> {
         let Some(program) = installed() else {
-            super::skipped(test, "influxd (Debian's `influxdb`)");
+            crate::skipped(test, "influxd (Debian's `influxdb`)");
             return None;
         };
         let mut server = Self { child: None, port: 0, auth, folder: TempDir::new().unwrap() };
@@ -34,21 +36,21 @@ impl InfluxServer {
     }
 
     /// Ends the server at once.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         drop(child.stdin.take());
         child.wait().unwrap();
     }
 
     /// Starts it once more, where it was.
-    pub(crate) fn start_again(&mut self) {
+    pub fn start_again(&mut self) {
         self.start_program(&installed().unwrap());
     }
 
     /// What a query gives, with times in nanoseconds; `user` is `NAME:PASSWORD`.
-    pub(crate) async fn query(&self, method: &str, user: Option<&str>, text: &str) -> Value {
+    pub async fn query(&self, method: &str, database: &str, user: Option<&str>, text: &str) -> Value {
         let mut url = url::Url::parse(&format!("http://127.0.0.1:{}/query", self.port)).unwrap();
-        url.query_pairs_mut().extend_pairs([("db", "shop"), ("epoch", "ns"), ("q", text)]);
+        url.query_pairs_mut().extend_pairs([("db", database), ("epoch", "ns"), ("q", text)]);
         if let Some((name, password)) = user.and_then(|user| user.split_once(':')) {
             url.query_pairs_mut().extend_pairs([("u", name), ("p", password)]);
         }
