@@ -1,5 +1,6 @@
 # Two commands do all the set-up on a fresh clone: `make demo` and `make test`.
-# Needed: Rust, Python 3.9 or newer with pip, and Go.
+# Needed: Rust, Python 3.9 or newer with pip, and Go. Tests that need InfluxDB are skipped where it is not
+# installed (Debian: influxdb), unless KRT_TEST_SERVERS is set.
 
 KRT := target/release/krt
 TOOLS := target/tools
@@ -64,6 +65,7 @@ check: $(TOOLS)/ready ## Format, lints with warnings as errors, audit, docs
 	$(TOOLS)/bin/ruff check examples bench sdk/python
 	cd sdk/python && ../../$(TOOLS)/bin/mypy --strict src
 	test -z "$$(gofmt -l $(GO_SOURCES) | tee /dev/stderr)"
+	cd scripts/mongo-server && go vet ./...
 	cd sdk/go && go vet ./... && ../../$(TOOLS)/bin/staticcheck ./...
 	scripts/check-imports
 

@@ -1,7 +1,7 @@
 //! Real servers for tests, each on a free port of the loopback, that end with the test.
 //!
-//! - [`MongoServer`]: FerretDB, which speaks MongoDB's protocol.
-//! - [`InfluxServer`]: InfluxDB.
+//! - [`MongoServer`] is FerretDB, which speaks MongoDB's protocol.
+//! - [`InfluxServer`] is InfluxDB, as installed.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod influx;

@@ -64,11 +64,7 @@ impl Store {
         Self::build(folder, options, Some(sink))
     }
 
-    fn build(
-        folder: &Path,
-        options: &Options,
-        sink: Option<Box<dyn Sink>>,
-    ) -> Result<(Self, Writer), Error> {
+    fn build(folder: &Path, options: &Options, sink: Option<Box<dyn Sink>>) -> Result<(Self, Writer), Error> {
         let lock = database::lock(folder)?;
         let telemetry = Arc::new(Telemetry::new(options.buffer));
         let queue = Arc::new(Queue::new());

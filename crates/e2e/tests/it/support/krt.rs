@@ -48,7 +48,15 @@ impl Krt {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        for name in ["KRT_LISTEN", "KRT_DATA", "KRT_LOG_LEVEL", "KRT_LOG_FORMAT", "KRT_REQUEST_TIMEOUT"] {
+        for name in [
+            "KRT_LISTEN",
+            "KRT_DATA",
+            "KRT_LOG_LEVEL",
+            "KRT_LOG_FORMAT",
+            "KRT_REQUEST_TIMEOUT",
+            "KRT_MONGO_URI",
+            "KRT_INFLUX_URI",
+        ] {
             command.env_remove(name);
         }
         let data = folder.path().join("data");
