@@ -1,6 +1,6 @@
 //! Measurements in InfluxDB.
 //!
-//! - [`line`]: points as line protocol.
+//! - [`mod@line`]: points as line protocol.
 //! - [`target`]: which requests an address stands for.
 //! - [`client`]: posting lines, and what the answers mean.
 //! - [`spool`]: lines that wait on disk.
