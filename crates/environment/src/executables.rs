@@ -28,8 +28,11 @@ use std::{
     io,
     os::unix::ffi::OsStrExt as _,
     path::{self, Path, PathBuf},
+    process::{ExitStatus, Stdio},
     time::{Duration, Instant, SystemTime},
 };
+use tempfile::TempDir;
+use tokio::process;
 use toolchain::Toolchain;
 
 /// How long an executable is kept that no run starts with.
@@ -100,23 +103,54 @@ impl Executables {
         let mut built = HashMap::new();
         let mut executables = Vec::with_capacity(nodes.len());
         for node in nodes {
-            let Some(program) = self.surroundings.commands(node.language.builder()).into_iter().next() else {
+            let Some(build) = self.build(node, on_event) else {
                 executables.push(prebuilt(node)?);
                 continue;
             };
             let place = (&node.folder, &node.module, node.executable.file_name());
             let path = match built.get(&place) {
                 Some(path) => PathBuf::clone(path),
-                None => {
-                    let toolchain = Toolchain::of(node.language);
-                    let (cache, surroundings) = (&*self.cache, &self.surroundings);
-                    Build { node, toolchain, program, cache, surroundings, on_event }.find_or_make().await?
-                }
+                None => build.find_or_make().await?,
             };
             built.insert(place, path.clone());
             executables.push(Executable::Built(path));
         }
         Ok(executables)
+    }
+}
+
+impl Executables {
+    /// Runs the tests beside a node's sources as the language does it, on this process's own output.
+    /// Dropped in between, it ends them.
+    pub async fn test(&self, node: &ExecutableSource) -> Result<ExitStatus, BuildError> {
+        let Some(build) = self.build(node, &|_| {}) else {
+            let (node, language, folder) = (node.name.clone(), node.language, node.folder.clone());
+            return Err(BuildError::NoBuilder { node, language, folder });
+        };
+        let sdk = Sdk::below(&self.cache, build.toolchain.sdk).map_err(cache_failed)?;
+        let workshop = build.workshop(&self.cache.join("executables"))?;
+        match node.language {
+            Language::Go => go::test(&build, &workshop, sdk.path()).await,
+            Language::Rust => rust::test(&build, &workshop, sdk.path()).await,
+        }
+    }
+
+    /// What builds a node, where its compiler is there.
+    fn build<'a>(
+        &'a self,
+        node: &'a ExecutableSource,
+        on_event: &'a (dyn Fn(Event) + Send + Sync),
+    ) -> Option<Build<'a>> {
+        let program = self.surroundings.commands(node.language.builder()).into_iter().next()?;
+        let toolchain = Toolchain::of(node.language);
+        Some(Build {
+            node,
+            toolchain,
+            program,
+            cache: &self.cache,
+            surroundings: &self.surroundings,
+            on_event,
+        })
     }
 }
 
@@ -198,17 +232,31 @@ impl Build<'_> {
 
     async fn make(&self, executable: &Path) -> Result<(), BuildError> {
         let sdk = Sdk::below(self.cache, self.toolchain.sdk).map_err(cache_failed)?;
-        let failed = |source| cannot_keep(executable, source);
         let folder = executable.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder).map_err(failed)?;
-        let workshop = tempfile::Builder::new().prefix(".build-").tempdir_in(folder).map_err(failed)?;
+        let workshop = self.workshop(folder)?;
         let made = match self.node.language {
             Language::Go => go::make(self, &workshop, sdk.path()).await?,
             Language::Rust => rust::make(self, &workshop, sdk.path()).await?,
         };
-        fs::rename(made, executable).map_err(failed)?;
+        fs::rename(made, executable).map_err(|source| cannot_keep(executable, source))?;
         clean(folder, SystemTime::now());
         Ok(())
+    }
+
+    /// A folder for what is only needed meanwhile.
+    fn workshop(&self, folder: &Path) -> Result<TempDir, BuildError> {
+        let made = fs::create_dir_all(folder)
+            .and_then(|()| tempfile::Builder::new().prefix(".build-").tempdir_in(folder));
+        made.map_err(|source| cannot_keep(folder, source))
+    }
+
+    /// Runs one command of the program that builds on this process's own output.
+    async fn show(&self, call: Command<'_>) -> Result<ExitStatus, BuildError> {
+        let failed = |source| BuildError::Start { program: self.program.clone(), source };
+        let mut command = process::Command::new(&self.program);
+        command.args(call.arguments).env_clear().envs(self.surroundings.variables()).envs(call.variables);
+        command.current_dir(&self.node.folder).stdin(Stdio::null()).kill_on_drop(true);
+        command.status().await.map_err(failed)
     }
 
     /// Runs one command of the program that builds, in the folder of the sources.

@@ -39,7 +39,9 @@ pub enum Error {
         known: Vec<String>,
     },
     /// A list that is written in a way that is not known here.
-    #[error("cannot add to `{list}` of krt.yml as it is written\nhint: write one item a line, each after `- `")]
+    #[error(
+        "cannot add to `{list}` of krt.yml as it is written\nhint: write one item a line, each after `- `"
+    )]
     Style {
         /// The key of the list.
         list: &'static str,
@@ -199,9 +201,7 @@ fn below<'a>(text: &'a str, items: &[Node]) -> Option<(usize, &'a str)> {
 fn end_of(node: &Node) -> usize {
     let inner = match &node.value {
         Value::List(items) => items.iter().map(end_of).max(),
-        Value::Map(entries) => {
-            entries.iter().map(|entry| end_of(&entry.value).max(entry.key_span.end)).max()
-        }
+        Value::Map(entries) => entries.iter().map(|entry| end_of(&entry.value).max(entry.key_span.end)).max(),
         _ => None,
     };
     inner.unwrap_or(0).max(node.span.end)

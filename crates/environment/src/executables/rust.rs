@@ -11,6 +11,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    process::ExitStatus,
 };
 use tempfile::TempDir;
 
@@ -24,25 +25,49 @@ pub(super) const TOOLCHAIN: Toolchain =
 /// in, where executables of the same name lie at the same place: one build at a time.
 pub(super) async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
     let failed = |source| cannot_keep(workshop.path(), source);
-    let target = build.cache.join("cargo");
-    let lock_file = target.with_extension("lock");
-    let lock = Lock::take(&lock_file, || build.tell(Step::Waiting)).await.map_err(cache_failed)?;
-    let settings = workshop.path().join("settings.toml");
-    fs::write(&settings, settings_of(build, sdk)).map_err(failed)?;
+    let lock = lock(build).await?;
     let results = workshop.path().join("results");
-    let mut arguments: Vec<OsString> = BUILD.iter().map(OsString::from).collect();
-    arguments.extend(["--config".into(), settings.into()]);
-    let command = Command {
-        arguments,
-        variables: vec![("CARGO_TARGET_DIR", target.into())],
-        results: Some(File::create(&results).map_err(failed)?),
-        lock: Some(&lock),
-    };
-    build.call(command).await?;
+    let told = File::create(&results).map_err(failed)?;
+    let command = command(build, &BUILD, workshop, sdk)?;
+    build.call(Command { results: Some(told), lock: Some(&lock), ..command }).await?;
     let made = workshop.path().join("executable");
     let found = the_one(build, executables(&results).map_err(failed)?)?;
     fs::copy(found, &made).map_err(failed)?;
     Ok(made)
+}
+
+/// Runs the tests of the folder.
+pub(super) async fn test(
+    build: &Build<'_>,
+    workshop: &TempDir,
+    sdk: &Path,
+) -> Result<ExitStatus, BuildError> {
+    let _lock = lock(build).await?;
+    build.show(command(build, &["test", "--quiet"], workshop, sdk)?).await
+}
+
+/// Where `cargo` works.
+fn target(build: &Build<'_>) -> PathBuf {
+    build.cache.join("cargo")
+}
+
+async fn lock(build: &Build<'_>) -> Result<Lock, BuildError> {
+    let file = target(build).with_extension("lock");
+    Lock::take(&file, || build.tell(Step::Waiting)).await.map_err(cache_failed)
+}
+
+fn command(
+    build: &Build<'_>,
+    words: &[&str],
+    workshop: &TempDir,
+    sdk: &Path,
+) -> Result<Command<'static>, BuildError> {
+    let settings = workshop.path().join("settings.toml");
+    fs::write(&settings, settings_of(build, sdk)).map_err(|source| cannot_keep(&settings, source))?;
+    let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+    arguments.extend(["--config".into(), settings.into()]);
+    let variables = vec![("CARGO_TARGET_DIR", target(build).into())];
+    Ok(Command { arguments, variables, results: None, lock: None })
 }
 
 /// Where the SDK is, and which paths of this machine are kept out of what is built.
