@@ -20,10 +20,8 @@ type objectID string
 //
 // Whole numbers are int64 where nothing else is asked for, dates time.Time in UTC, ids texts.
 func Decode(document []byte, into reflect.Value) error {
-	reader := json.NewDecoder(bytes.NewReader(document))
-	reader.UseNumber()
-	var read any
-	if err := reader.Decode(&read); err != nil {
+	read, err := readJSON(document)
+	if err != nil {
 		return fmt.Errorf("a document does not parse: %w", err)
 	}
 	value, err := plain(read)
@@ -31,6 +29,14 @@ func Decode(document []byte, into reflect.Value) error {
 		return err
 	}
 	return assign(into, value, "")
+}
+
+// readJSON reads JSON, and keeps numbers as they are written.
+func readJSON(text []byte) (read any, err error) {
+	reader := json.NewDecoder(bytes.NewReader(text))
+	reader.UseNumber()
+	err = reader.Decode(&read)
+	return read, err
 }
 
 // plain turns Extended JSON into Go's own values.

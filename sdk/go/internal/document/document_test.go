@@ -91,7 +91,7 @@ func TestWhatCannotBeStoredIsNamed(t *testing.T) {
 		{map[string]interface{}{"list": []interface{}{1, make(chan int)}}, "`v.list[1]` is a `chan int`, which cannot be stored" + hint},
 		{func() {}, "`v` is a `func()`, which cannot be stored" + hint},
 		{uint64(math.MaxUint64), "`v` is 1.845e+19, more than 64 bits hold; hint: store it as text or a float"},
-		{"\xff", "`\"v\"` is no valid text: it is not UTF-8"},
+		{"\xff", "`v` is no valid text: it is not UTF-8"},
 		{map[float64]int{1.5: 1}, "a key in `v` is 1.5, a `float64`; hint: make it a text"},
 		{map[string]int{"a\x00": 1}, `the key "v.a\x00" has a null character`},
 		{json.Number("x"), "`v` is no number: \"x\""},
