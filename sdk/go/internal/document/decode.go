@@ -276,11 +276,25 @@ func assignStruct(into reflect.Value, object map[string]any, path string) error 
 		if !there {
 			continue
 		}
-		if err := assign(into.FieldByIndex(field.index), item, join(path, key)); err != nil {
+		if err := assign(reach(into, field.index), item, join(path, key)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// reach finds a field, and makes what it is embedded in by a pointer.
+func reach(into reflect.Value, index []int) reflect.Value {
+	for _, number := range index {
+		if into.Kind() == reflect.Pointer {
+			if into.IsNil() {
+				into.Set(reflect.New(into.Type().Elem()))
+			}
+			into = into.Elem()
+		}
+		into = into.Field(number)
+	}
+	return into
 }
 
 func assignList(into reflect.Value, items []any, path string) error {

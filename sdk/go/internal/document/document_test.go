@@ -78,6 +78,53 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// Chain embeds itself.
+type Chain struct {
+	*Chain
+	Link int `json:"link"`
+}
+
+// also has what inner has.
+type also struct{ Deep string }
+
+// shadowed has a name of Base's, and twice one that nothing tells apart.
+type shadowed struct {
+	*Base
+	Chain
+	inner
+	also
+	ID    string `json:"_id"`
+	Link  *Chain
+	Large int64  `json:"large,string"`
+	Sure  *bool  `json:"sure,string"`
+	Word  string `json:"word,omitempty,string"`
+}
+
+func TestFieldsAreThoseThatGoSees(t *testing.T) {
+	sure := true
+	rows := []struct {
+		value    interface{}
+		expected string
+	}{
+		{shadowed{ID: "own", Chain: Chain{Link: 1}}, `{"link":1,"_id":"own","Link":null,"large":0,"sure":null}`},
+		{shadowed{Base: &Base{"base"}, Link: &Chain{Chain: &Chain{}}, Sure: &sure},
+			`{"link":0,"_id":"","Link":{"link":0},"large":0,"sure":true}`},
+	}
+	for _, row := range rows {
+		encoded, err := Encode(row.value)
+		if err != nil || string(encoded) != row.expected {
+			t.Errorf("%s, %v", encoded, err)
+		}
+	}
+	var read struct {
+		*Base
+		Chain
+	}
+	if err := Decode([]byte(`{"_id":"i","link":7}`), reflect.ValueOf(&read).Elem()); err != nil || read.ID != "i" || read.Link != 7 {
+		t.Errorf("%+v, %v", read, err)
+	}
+}
+
 func TestWhatCannotBeStoredIsNamed(t *testing.T) {
 	var deep interface{}
 	for count := 0; count < 200; count++ {

@@ -54,6 +54,8 @@ type form interface {
 	field(path string) string
 	// refusal says of a value that it has no place here, and what to give instead.
 	refusal() (why, instead string)
+	// part is what stands for a field of a struct.
+	part(field field, value reflect.Value) reflect.Value
 	// key checks a key.
 	key(key, path string) error
 	// special writes a value that is more than its kind says; whether it was one.
@@ -207,11 +209,11 @@ func (e *encoder) structure(value reflect.Value, path string, depth int) error {
 	e.add("{")
 	first := true
 	for _, field := range fieldsOf(value.Type()) {
-		inner := value.FieldByIndex(field.index)
-		if field.omit && isEmpty(inner) {
-			continue
+		inner, err := value.FieldByIndexErr(field.index)
+		if err != nil || field.omit && isEmpty(inner) {
+			continue // what is embedded by a pointer may be nil
 		}
-		if err := e.member(first, field.name, inner, path, depth); err != nil {
+		if err := e.member(first, field.name, e.part(field, inner), path, depth); err != nil {
 			return err
 		}
 		first = false

@@ -75,6 +75,20 @@ func (plainly) refusal() (why, instead string) {
 	return "not plain data", "return its fields, or its text"
 }
 
+// part makes texts of numbers, texts and booleans whose tag asks for it.
+func (p plainly) part(field field, value reflect.Value) reflect.Value {
+	settled := settle(value)
+	switch kind := settled.Kind(); {
+	case !field.quoted, kind != reflect.String && (kind < reflect.Bool || kind > reflect.Float64):
+		return value
+	}
+	text, err := encode(settled, p)
+	if err != nil {
+		return value // which fails anew, where its path is known
+	}
+	return reflect.ValueOf(string(text))
+}
+
 func (plainly) key(string, string) error {
 	return nil
 }

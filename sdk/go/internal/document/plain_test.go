@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
@@ -41,6 +42,43 @@ func TestPlainValues(t *testing.T) {
 	}
 }
 
+func TestStructsAreAsInEncodingJSON(t *testing.T) {
+	sure, moment := true, day.UTC()
+	type other struct {
+		*also
+		Label  labelled
+		Labels map[labelled]int `json:"labels,omitempty"`
+		When   *time.Time       `json:"when,omitempty"`
+		Raw    json.RawMessage  `json:",omitempty"`
+		Any    any              `json:"-,"`
+		hidden chan int
+	}
+	for _, value := range []any{
+		shadowed{ID: "own", Chain: Chain{Link: 1}, Large: 1<<53 + 1, Sure: &sure, Word: "a"},
+		shadowed{Link: &Chain{Chain: &Chain{Link: 3}}}, []inner{{true}}, Chain{Chain: &Chain{}, Link: 2},
+		other{Label: labelled{"l"}, When: &moment, Raw: json.RawMessage("[1]"), Any: []byte("x"), hidden: nil},
+		struct {
+			F float32 `json:"f"`
+			I interface{ M() }
+			U uint8 `json:",string"`
+			A [2]*int
+		}{F: 0.1},
+	} {
+		expected, err := json.Marshal(map[string]any{"v": value})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want, got any
+		encoded, err := EncodePlain(map[string]any{"v": value})
+		if err == nil {
+			err = errors.Join(json.Unmarshal(encoded, &got), json.Unmarshal(expected, &want))
+		}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s, not %s: %v", encoded, expected, err)
+		}
+	}
+}
+
 func TestWhatIsNoPlainDataIsNamed(t *testing.T) {
 	self := map[string]any{}
 	self["v"] = self
@@ -50,6 +88,9 @@ func TestWhatIsNoPlainDataIsNamed(t *testing.T) {
 		words string
 	}{
 		{[]any{1, map[string]any{"w": make(chan int)}}, "field `v[1].w` is a `chan int`" + hint},
+		{struct {
+			F float64 `json:"f,string"`
+		}{math.NaN()}, "field `v.f` is NaN, which JSON does not have"},
 		{struct{ F func() }{}, "field `v.F` is a `func()`" + hint}, {1i, "field `v` is a `complex128`" + hint},
 		{math.NaN(), "field `v` is NaN, which JSON does not have"}, {[]float64{math.Inf(-1)}, "field `v[0]` is -Inf, which JSON does not have"},
 		{float32(math.Inf(1)), "field `v` is +Inf, which JSON does not have"}, {"\xff", "field `v` is no valid text: it is not UTF-8"},

@@ -28,6 +28,10 @@ func (stored) refusal() (why, instead string) {
 	return "which cannot be stored", "store its fields, or its text"
 }
 
+func (stored) part(_ field, value reflect.Value) reflect.Value {
+	return value
+}
+
 func (stored) key(key, path string) error {
 	if strings.ContainsRune(key, 0) {
 		return fmt.Errorf("the key %q has a null character", path)
