@@ -3,7 +3,9 @@ package kre
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -89,6 +91,25 @@ func TestAPlainAnswerThatIsTooLarge(t *testing.T) {
 	result := engine.Result()
 	expect(t, result.Status, frame.TooLarge)
 	expect(t, binary.LittleEndian.Uint64(result.Last), 128)
+	stop(t, engine)
+}
+
+func TestPlainDataOfAnySizeComesWhole(t *testing.T) {
+	engine := startPlain(t, func(_ *HandlerContext, data map[string]interface{}) (map[string]interface{}, error) {
+		text := data["text"].(string)
+		return map[string]interface{}{"size": len(text), "same": strings.Trim(text, text[:1]) == ""}, nil
+	})
+	// Those that come by one write lie in one buffer; the largest frame has one of its own.
+	var together []byte
+	sizes := []int{1, 30_000, 90_000, 500_000, 2}
+	for id, size := range sizes {
+		body := append(make([]byte, 6), `{"text":"`+strings.Repeat(string(rune('a'+id)), size)+`"}`...)
+		together = frame.Append(together, frame.Deliver, uint32(id+1), body)
+	}
+	engine.Write(together)
+	for _, size := range sizes {
+		expect(t, string(engine.Result().Last), fmt.Sprintf(`{"same":true,"size":%d}`, size))
+	}
 	stop(t, engine)
 }
 

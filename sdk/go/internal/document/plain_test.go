@@ -50,7 +50,7 @@ func TestStructsAreAsInEncodingJSON(t *testing.T) {
 		Labels map[labelled]int `json:"labels,omitempty"`
 		When   *time.Time       `json:"when,omitempty"`
 		Raw    json.RawMessage  `json:",omitempty"`
-		Any    any              `json:"-,"`
+		Any    any              `json:"any"`
 		hidden chan int
 	}
 	for _, value := range []any{
