@@ -190,7 +190,10 @@ struct Command<'a> {
 
 impl Build<'_> {
     async fn find_or_make(&self) -> Result<PathBuf, BuildError> {
-        let executable = self.cache.join("executables").join(self.key()?);
+        let content = Content::of(self.node, self.toolchain)
+            .map_err(|(path, source)| BuildError::Read { path, source })?
+            .finish();
+        let executable = self.executable(&content);
         if executable.is_file() {
             self.tell(Step::Reusing);
             touch(&executable);
@@ -198,17 +201,21 @@ impl Build<'_> {
         }
         let started = Instant::now();
         self.tell(Step::Building { folder: self.node.folder.clone() });
-        self.make(&executable).await?;
+        let executable = self.make(&content).await?;
         self.tell(Step::Installed { elapsed: started.elapsed() });
         Ok(executable)
     }
 
-    /// What the executable is kept under: all that decides what is in it.
-    fn key(&self) -> Result<String, BuildError> {
-        let content = Content::of(self.node, self.toolchain)
-            .map_err(|(path, source)| BuildError::Read { path, source })?;
+    /// Where the executable is kept: under all that decides what is in it, and what its build may have
+    /// locked.
+    fn executable(&self, content: &str) -> PathBuf {
         let mut key = Key::default().with(self.toolchain.form).with(self.toolchain.sdk.hash());
-        key.add(content.finish());
+        key.add(content);
+        if let Some(lock) = self.toolchain.lock {
+            for folder in [&self.node.module, &self.node.folder] {
+                key.add(fs::read(folder.join(lock)).unwrap_or_default());
+            }
+        }
         let folder = self.node.folder.strip_prefix(&self.node.module).unwrap_or(Path::new(""));
         key.add(folder.as_os_str().as_bytes());
         key.add(identity(&self.program).as_bytes());
@@ -221,7 +228,7 @@ impl Build<'_> {
         if self.node.language == Language::Rust {
             key.add(self.names().join("\n"));
         }
-        Ok(key.finish())
+        self.cache.join("executables").join(key.finish())
     }
 
     /// The names that an executable among several may have to be this node's.
@@ -230,17 +237,18 @@ impl Build<'_> {
         [of_file.unwrap_or_default(), &self.node.name]
     }
 
-    async fn make(&self, executable: &Path) -> Result<(), BuildError> {
+    async fn make(&self, content: &str) -> Result<PathBuf, BuildError> {
         let sdk = Sdk::below(self.cache, self.toolchain.sdk).map_err(cache_failed)?;
-        let folder = executable.parent().unwrap_or(Path::new("/"));
+        let folder = &self.cache.join("executables");
         let workshop = self.workshop(folder)?;
         let made = match self.node.language {
             Language::Go => go::make(self, &workshop, sdk.path()).await?,
             Language::Rust => rust::make(self, &workshop, sdk.path()).await?,
         };
-        fs::rename(made, executable).map_err(|source| cannot_keep(executable, source))?;
+        let executable = self.executable(content);
+        fs::rename(made, &executable).map_err(|source| cannot_keep(&executable, source))?;
         clean(folder, SystemTime::now());
-        Ok(())
+        Ok(executable)
     }
 
     /// A folder for what is only needed meanwhile.

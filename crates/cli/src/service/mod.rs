@@ -9,7 +9,7 @@
 
 mod arguments;
 mod configuration;
-mod launch;
+pub(crate) mod launch;
 pub(crate) mod signals;
 pub(crate) mod telling;
 pub(crate) mod watch;
@@ -17,6 +17,7 @@ pub(crate) mod watch;
 pub(crate) use arguments::ServiceArgs;
 
 use anyhow::Context as _;
+use krt_environment::Sdk;
 use krt_package::Package;
 use krt_runtime::{Server, logs::Logs, node::Lifeline};
 use krt_store::{Store, Writer};
@@ -34,6 +35,8 @@ pub(crate) struct Service {
     server: Server,
     store: Store,
     writer: Writer,
+    /// What hosts in Python are made of, until they have ended.
+    _sdk: Option<Sdk>,
 }
 
 /// Why a service ended.
@@ -60,13 +63,13 @@ impl Service {
         let launches = launch::prepare(args, &package, &values).await?;
         let server = Server {
             package,
-            launches,
+            launches: launches.nodes,
             store: store.clone(),
             logs: logs.clone(),
             lifeline: Arc::new(Lifeline::new().context("failed to make the hosts' lifeline")?),
             options: args.options(),
         };
-        Ok(Self { server, store, writer })
+        Ok(Self { server, store, writer, _sdk: launches.sdk })
     }
 
     /// Serves until told to stop, or until the package itself changes. `ready` is called once, when

@@ -11,6 +11,8 @@ mod completions;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
+mod new;
+#[cfg(test)]
 mod package;
 #[cfg(test)]
 mod shop;
