@@ -2,7 +2,7 @@
 
 use crate::commands::{
     call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, new::NewArgs,
-    pack::PackArgs, run::RunArgs, test::TestArgs, unpack::UnpackArgs,
+    pack::PackArgs, proto::ProtoArgs, run::RunArgs, test::TestArgs, unpack::UnpackArgs,
 };
 use clap::{
     Parser, Subcommand,
@@ -42,6 +42,8 @@ pub(crate) enum Command {
     New(NewArgs),
     /// Run the tests of a package's nodes
     Test(TestArgs),
+    /// Write types of a package's messages, for editors and for Go
+    Proto(ProtoArgs),
     /// Report everything that is wrong with a package
     Check(CheckArgs),
     /// Pack a folder to a .krt file

@@ -6,6 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod new;
 pub(crate) mod pack;
+pub(crate) mod proto;
 pub(crate) mod run;
 pub(crate) mod test;
 pub(crate) mod unpack;
@@ -21,6 +22,7 @@ pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::execute(&args),
         Command::New(args) => new::execute(&args),
         Command::Test(args) => test::execute(&args),
+        Command::Proto(args) => proto::execute(&args),
         Command::Pack(args) => pack::execute(args),
         Command::Unpack(args) => unpack::execute(args),
         Command::Data(args) => data::execute(&args),

@@ -31,6 +31,11 @@ fn of_test() {
 }
 
 #[test]
+fn of_proto() {
+    assert_snapshot!(help(&["proto"]));
+}
+
+#[test]
 fn of_pack() {
     assert_snapshot!(help(&["pack"]));
 }

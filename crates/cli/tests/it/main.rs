@@ -15,6 +15,8 @@ mod new;
 #[cfg(test)]
 mod package;
 #[cfg(test)]
+mod proto;
+#[cfg(test)]
 mod shop;
 #[cfg(test)]
 #[path = "../support/mod.rs"]

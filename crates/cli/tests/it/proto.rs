@@ -1,0 +1,152 @@
+//! `krt proto`: stubs that a type checker understands, and code that Go compiles. Needs `go`, and mypy
+//! where `make` puts it.
+
+use crate::support::{Ended, Folder, krt, run_with};
+use std::{fs, path::Path, process::Command};
+
+const PROTO: &str = r#"
+syntax = "proto3";
+package shop;
+import "google/protobuf/timestamp.proto";
+service Entrypoint { rpc Buy(Order) returns (Order); }
+// What is bought.
+message Order {
+  string name = 1;
+  repeated Item items = 2;
+  map<string, int64> counts = 3;
+  Colour colour = 4;
+  google.protobuf.Timestamp time = 5;
+  oneof payment { string card = 6; bytes token = 7; }
+}
+message Item { optional double price = 1; }
+enum Colour { RED = 0; GREEN = 1; }
+"#;
+
+const USE: &str = r#"
+from google.protobuf.any_pb2 import Any
+from public_input_pb2 import GREEN, Colour, Item, Order
+
+
+def price(data: Any) -> float:
+    order = Order()
+    data.Unpack(order)
+    return sum(item.price for item in order.items)
+
+
+order = Order(name="pen", items=[Item(price=1.5), {"price": 2}], counts={"a": 1}, colour=GREEN)
+order.items.add(price=2.0)
+order.items.extend([Item()])
+order.counts["b"] = 2
+order.colour = Colour.RED
+order.time.GetCurrentTime()
+if order.WhichOneof("payment") == "card":
+    order.card = "x"
+print(Colour.Name(order.colour), order.HasField("time"), order.SerializeToString())
+"#;
+
+/// Each line is wrong.
+const MISUSE: &str = r#"
+from public_input_pb2 import Item, Order
+
+Order(nmae="pen")
+Order().name = 5
+Order().items = []
+Order().nothing
+Item(price="dear")
+Order().counts["a"] = "b"
+if Order().WhichOneof("payment") == "cash": pass
+"#;
+
+const MANIFEST: &str = "\
+version: shop-v1
+description: Sells.
+entrypoint:
+  proto: public_input.proto
+nodes:
+  - name: seller
+    src: src/seller/main.py
+workflows:
+  - name: buy
+    entrypoint: Buy
+    sequential: [seller]
+";
+
+fn krt_in(folder: &Folder, arguments: &[&str]) -> Ended {
+    let mut command = krt();
+    command.args(arguments).current_dir(folder.join(""));
+    run_with(command, "")
+}
+
+fn shop() -> Folder {
+    Folder::new(&[("krt.yml", MANIFEST), ("public_input.proto", PROTO), ("src/seller/main.py", USE)])
+}
+
+/// What mypy says of a file of the node; nothing where there is no mypy.
+fn checked(folder: &Folder, file: &str) -> Option<String> {
+    let mypy = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("tools/bin/mypy");
+    if !mypy.is_file() {
+        println!("skipped: there is no `{}`; `make check` puts it there", mypy.display());
+        return None;
+    }
+    let mut command = Command::new(mypy);
+    command.args(["--strict", "--no-incremental", "--hide-error-context", "--no-color-output", file]);
+    command.current_dir(folder.join("src/seller")).env("MYPY_CACHE_DIR", "/dev/null");
+    Some(String::from_utf8(command.output().unwrap().stdout).unwrap())
+}
+
+#[test]
+fn stubs_are_written_where_they_differ() {
+    let shop = shop();
+    let stub = "src/seller/public_input_pb2.pyi";
+    let stale = krt_in(&shop, &["proto", "--check"]);
+    assert_eq!((stale.code, stale.stdout), (Some(1), format!("out of date: {stub}\n")));
+    assert!(!shop.join(stub).exists());
+    let wrote = krt_in(&shop, &["proto"]);
+    assert_eq!((wrote.code, wrote.stdout), (Some(0), format!("wrote: {stub}\n")));
+    for check in [&["proto"][..], &["proto", "--check"]] {
+        let again = krt_in(&shop, check);
+        assert_eq!((again.code, &*again.stdout), (Some(0), "up to date: 1 file\n"));
+    }
+}
+
+#[test]
+fn a_type_checker_knows_the_messages() {
+    let shop = shop();
+    assert_eq!(krt_in(&shop, &["proto"]).code, Some(0));
+    let Some(well) = checked(&shop, "main.py") else { return };
+    assert!(well.starts_with("Success: no issues found"), "{well}");
+    shop.write("src/seller/misuse.py", MISUSE);
+    let wrong = checked(&shop, "misuse.py").unwrap();
+    for line in 4..=10 {
+        assert!(wrong.contains(&format!("misuse.py:{line}: error:")), "line {line} is wrong: {wrong}");
+    }
+}
+
+#[test]
+fn code_for_go_compiles_in_its_node() {
+    let work = Folder::new(&[]);
+    assert_eq!(krt_in(&work, &["new", "shop", "--lang", "go"]).code, Some(0));
+    let made = krt_in(&work, &["proto", "shop", "--go"]);
+    assert_eq!(made.stdout, "wrote: src/shop/pb/public_input.pb.go\n", "{}", made.stderr);
+    work.write(
+        "shop/src/shop/use.go",
+        "package main\n\nimport \"shop/pb\"\n\nvar _ = &pb.Greeting{Text: \"typed\"}\n",
+    );
+    let checked = krt_in(&work, &["check", "shop"]);
+    assert_eq!(checked.stdout, "shop-v1: no problems\n", "{}", checked.stderr);
+    let again = krt_in(&work, &["proto", "shop", "--go", "--check"]);
+    assert_eq!(again.code, Some(0), "{}", again.stdout);
+}
+
+#[test]
+fn what_has_no_place_is_told() {
+    let shop = shop();
+    let no_go = krt_in(&shop, &["proto", "--go"]);
+    assert!(no_go.stderr.contains("the package has no node in Go that is built from sources"));
+    let no_module = krt_in(&shop, &["proto", "--go", "--out", "src"]);
+    assert!(no_module.stderr.contains("hint: `go mod init` makes one"), "{}", no_module.stderr);
+    fs::write(shop.join("src/go.mod"), "module shop\n").unwrap();
+    let no_library = krt_in(&shop, &["proto", "--go", "--out", "src/pb"]);
+    assert!(no_library.stderr.contains("hint: `go get google.golang.org/protobuf`"), "{}", no_library.stderr);
+    assert!(!shop.join("src/pb").exists());
+}
