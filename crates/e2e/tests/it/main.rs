@@ -11,6 +11,7 @@ mod connect;
 mod context;
 mod crowd;
 mod discovery;
+mod document;
 mod documents;
 mod early;
 mod examples;

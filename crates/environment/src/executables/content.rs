@@ -12,7 +12,7 @@ use std::{
 /// A larger file counts by its size and time of change: it may be a model of gigabytes.
 const LARGE: u64 = 1 << 20;
 
-/// What tools leave in a folder that they can make anew (https://bford.info/cachedir).
+/// What tools leave in a folder that they can make anew (<https://bford.info/cachedir>).
 const CACHE_TAG: &str = "CACHEDIR.TAG";
 
 /// The content, taken in.
