@@ -7,6 +7,7 @@ mod stub;
 use crate::{exit, output, service::launch, terminal};
 use anyhow::Context as _;
 use clap::Args;
+use krt_model::version::{Node, PayloadForm};
 use krt_package::Package;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -50,6 +51,11 @@ type Files = BTreeMap<PathBuf, Vec<u8>>;
 pub(crate) fn execute(args: &ProtoArgs) -> anyhow::Result<ExitCode> {
     let package =
         krt_package::load(&args.path).map_err(|error| terminal::package_error(error, &args.path))?;
+    anyhow::ensure!(
+        args.out.is_some() || args.path.extension().is_none_or(|ending| ending != "krt"),
+        "`{}` is an archive, whose files are not changed\nhint: `krt unpack` it, or name a folder with --out",
+        args.path.display()
+    );
     let files = if args.go { go::files(&package, args.out.as_deref())? } else { stubs(&package, args)? };
     let stale = files.iter().filter(|(path, content)| fs::read(path).ok().as_ref() != Some(content));
     let stale: Vec<_> = stale.collect();
@@ -74,7 +80,8 @@ pub(crate) fn execute(args: &ProtoArgs) -> anyhow::Result<ExitCode> {
 
 /// The stubs for each folder with sources of a Python node.
 fn stubs(package: &Package, args: &ProtoArgs) -> anyhow::Result<Files> {
-    let nodes = package.version.nodes.iter().filter(|node| launch::is_python(node));
+    let with_messages = |node: &&Node| launch::is_python(node) && node.run.payload == PayloadForm::Protobuf;
+    let nodes = package.version.nodes.iter().filter(with_messages);
     let of_nodes = nodes.filter_map(|node| Some(package.root.join(&node.src).parent()?.to_owned()));
     let folders: BTreeSet<PathBuf> = match &args.out {
         Some(out) => BTreeSet::from([out.clone()]),
@@ -82,13 +89,30 @@ fn stubs(package: &Package, args: &ProtoArgs) -> anyhow::Result<Files> {
     };
     anyhow::ensure!(
         !folders.is_empty(),
-        "the package has no node in Python\nhint: --out names a folder for the stubs, --go makes code for Go"
+        "the package has no node in Python that works with messages\nhint: --out names a folder for the stubs, --go makes code for Go"
     );
-    let stubs: Vec<_> = own(package).map(|file| (stub::path(file.name()), stub::text(&file))).collect();
-    let placed = folders
-        .iter()
-        .flat_map(|folder| stubs.iter().map(|(path, text)| (folder.join(path), text.clone().into_bytes())));
-    Ok(placed.collect())
+    let stubs: Vec<_> = own(package).map(|file| (file.name().to_owned(), stub::text(&file))).collect();
+    let homes: Vec<_> = folders.iter().filter_map(|folder| folder.strip_prefix(&package.root).ok()).collect();
+    let mut files = Files::new();
+    for folder in &folders {
+        let home = folder.strip_prefix(&package.root).ok();
+        for (proto, text) in &stubs {
+            if let Some(proto) = seen_from(home, &homes, proto) {
+                files.insert(folder.join(stub::path(proto)), text.clone().into_bytes());
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// How a `.proto` is called by a node: one in the node's own folder by its path from there; one in
+/// another node's not at all.
+fn seen_from<'a>(home: Option<&Path>, homes: &[&Path], proto: &'a str) -> Option<&'a str> {
+    let below = |folder: &&Path| !folder.as_os_str().is_empty() && Path::new(proto).starts_with(folder);
+    match home.filter(below) {
+        Some(home) => Path::new(proto).strip_prefix(home).ok()?.to_str(),
+        None => (!homes.iter().any(below)).then_some(proto),
+    }
 }
 
 /// The package's own files: all but those that protobuf brings.
@@ -112,4 +136,20 @@ fn permissions() -> fs::Permissions {
 
 fn shown(path: &Path, root: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_sees_its_own_files_and_those_of_the_package() {
+        let homes = [Path::new("src/etl"), Path::new("src/model")];
+        let seen = |home: &'static str, proto| seen_from(Some(Path::new(home)), &homes, proto);
+        assert_eq!(seen("src/etl", "public_input.proto"), Some("public_input.proto"));
+        assert_eq!(seen("src/etl", "src/etl/deep/inner.proto"), Some("deep/inner.proto"));
+        assert_eq!(seen("src/model", "src/etl/inner.proto"), None);
+        assert_eq!(seen("src/model", "src/shared.proto"), Some("src/shared.proto"));
+        assert_eq!(seen_from(None, &[], "src/etl/inner.proto"), Some("src/etl/inner.proto"));
+    }
 }

@@ -8,6 +8,9 @@ const PROTO: &str = r#"
 syntax = "proto3";
 package shop;
 import "google/protobuf/timestamp.proto";
+import public "common/money.proto";
+import "class/odd.proto";
+option go_package = "./main";
 service Entrypoint { rpc Buy(Order) returns (Order); }
 // What is bought.
 message Order {
@@ -18,13 +21,28 @@ message Order {
   google.protobuf.Timestamp time = 5;
   oneof payment { string card = 6; bytes token = 7; }
 }
-message Item { optional double price = 1; }
+message Item {
+  optional double price = 1;
+  // Hides the type of the same name.
+  Thing Thing = 2;
+  Thing other = 3;
+  string self = 4;
+  None nothing = 5;
+  oneof size { int32 small = 6; int32 large = 7; }
+  oneof shape { bool round = 8; }
+  odd.Odd odd = 9;
+}
+message Thing { int32 weight = 1; }
+message None {}
 enum Colour { RED = 0; GREEN = 1; }
 "#;
+const MONEY: &str =
+    "syntax = \"proto3\"; package common; message Money { int64 cents = 1; } enum Coin { CENT = 0; }";
+const ODD: &str = "syntax = \"proto3\"; package odd; message Odd {}";
 
 const USE: &str = r#"
 from google.protobuf.any_pb2 import Any
-from public_input_pb2 import GREEN, Colour, Item, Order
+from public_input_pb2 import CENT, GREEN, Coin, Colour, Item, Money, Order, Thing
 
 
 def price(data: Any) -> float:
@@ -39,6 +57,13 @@ order.items.extend([Item()])
 order.counts["b"] = 2
 order.colour = Colour.RED
 order.time.GetCurrentTime()
+item = Item(self="x", Thing=Thing(weight=1))
+weight: int = item.Thing.weight + item.other.weight + Money(cents=5).cents
+coin: Coin.ValueType = CENT
+item.HasField("size")
+item.ClearField("price")
+if item.WhichOneof("size") == "small" or item.WhichOneof("shape") == "round":
+    item.small = 2
 if order.WhichOneof("payment") == "card":
     order.card = "x"
 print(Colour.Name(order.colour), order.HasField("time"), order.SerializeToString())
@@ -55,6 +80,10 @@ Order().nothing
 Item(price="dear")
 Order().counts["a"] = "b"
 if Order().WhichOneof("payment") == "cash": pass
+Order().HasField("items")
+Order().ClearField("nothing")
+if Item().WhichOneof("size") == "round": pass
+Order().WhichOneof("colour")
 "#;
 
 const MANIFEST: &str = "\
@@ -77,8 +106,18 @@ fn krt_in(folder: &Folder, arguments: &[&str]) -> Ended {
     run_with(command, "")
 }
 
+fn well(ended: Ended) {
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
 fn shop() -> Folder {
-    Folder::new(&[("krt.yml", MANIFEST), ("public_input.proto", PROTO), ("src/seller/main.py", USE)])
+    Folder::new(&[
+        ("krt.yml", MANIFEST),
+        ("public_input.proto", PROTO),
+        ("common/money.proto", MONEY),
+        ("class/odd.proto", ODD),
+        ("src/seller/main.py", USE),
+    ])
 }
 
 /// What mypy says of a file of the node; nothing where there is no mypy.
@@ -97,15 +136,16 @@ fn checked(folder: &Folder, file: &str) -> Option<String> {
 #[test]
 fn stubs_are_written_where_they_differ() {
     let shop = shop();
-    let stub = "src/seller/public_input_pb2.pyi";
+    let stubs = ["class/odd_pb2.pyi", "common/money_pb2.pyi", "public_input_pb2.pyi"];
+    let told = |word: &str| stubs.map(|stub| format!("{word}: src/seller/{stub}\n")).concat();
     let stale = krt_in(&shop, &["proto", "--check"]);
-    assert_eq!((stale.code, stale.stdout), (Some(1), format!("out of date: {stub}\n")));
-    assert!(!shop.join(stub).exists());
+    assert_eq!((stale.code, stale.stdout), (Some(1), told("out of date")));
+    assert!(!shop.join("src/seller/common").exists());
     let wrote = krt_in(&shop, &["proto"]);
-    assert_eq!((wrote.code, wrote.stdout), (Some(0), format!("wrote: {stub}\n")));
+    assert_eq!((wrote.code, wrote.stdout), (Some(0), told("wrote")));
     for check in [&["proto"][..], &["proto", "--check"]] {
         let again = krt_in(&shop, check);
-        assert_eq!((again.code, &*again.stdout), (Some(0), "up to date: 1 file\n"));
+        assert_eq!((again.code, &*again.stdout), (Some(0), "up to date: 3 files\n"));
     }
 }
 
@@ -117,7 +157,7 @@ fn a_type_checker_knows_the_messages() {
     assert!(well.starts_with("Success: no issues found"), "{well}");
     shop.write("src/seller/misuse.py", MISUSE);
     let wrong = checked(&shop, "misuse.py").unwrap();
-    for line in 4..=10 {
+    for line in 4..=14 {
         assert!(wrong.contains(&format!("misuse.py:{line}: error:")), "line {line} is wrong: {wrong}");
     }
 }
@@ -126,6 +166,9 @@ fn a_type_checker_knows_the_messages() {
 fn code_for_go_compiles_in_its_node() {
     let work = Folder::new(&[]);
     assert_eq!(krt_in(&work, &["new", "shop", "--lang", "go"]).code, Some(0));
+    let proto = fs::read_to_string(work.join("shop/public_input.proto")).unwrap();
+    let package = "syntax = \"proto3\";\noption go_package = \"./main\";";
+    work.write("shop/public_input.proto", &proto.replace("syntax = \"proto3\";", package));
     let made = krt_in(&work, &["proto", "shop", "--go"]);
     assert_eq!(made.stdout, "wrote: src/shop/pb/public_input.pb.go\n", "{}", made.stderr);
     work.write(
@@ -141,6 +184,9 @@ fn code_for_go_compiles_in_its_node() {
 #[test]
 fn what_has_no_place_is_told() {
     let shop = shop();
+    well(krt_in(&shop, &["pack", "--output", "shop.krt"]));
+    let archive = krt_in(&shop, &["proto", "shop.krt"]);
+    assert!(archive.stderr.contains("hint: `krt unpack` it"), "{}", archive.stderr);
     let no_go = krt_in(&shop, &["proto", "--go"]);
     assert!(no_go.stderr.contains("the package has no node in Go that is built from sources"));
     let no_module = krt_in(&shop, &["proto", "--go", "--out", "src"]);

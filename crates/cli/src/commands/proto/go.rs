@@ -16,6 +16,8 @@ use std::{
 
 /// The plugin, which comes with the library that its code needs.
 const PLUGIN: &str = "google.golang.org/protobuf/cmd/protoc-gen-go";
+/// The field of a request for the plugin that holds a file.
+const PROTO_FILE: u32 = 15;
 const LIBRARY: &str = "google.golang.org/protobuf";
 
 /// The code for each module of a node in Go, or for one folder.
@@ -79,7 +81,7 @@ fn words_after<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str
 
 fn generate(package: &Package, place: &Place<'_>) -> anyhow::Result<Files> {
     let request = request(package, place);
-    let response = CodeGeneratorResponse::decode(&*plugin(place, &request.encode_to_vec())?)
+    let response = CodeGeneratorResponse::decode(&*plugin(place, &request)?)
         .with_context(|| format!("{PLUGIN} answered with something else than code"))?;
     if let Some(error) = response.error {
         bail!("{PLUGIN}: {error}");
@@ -91,21 +93,34 @@ fn generate(package: &Package, place: &Place<'_>) -> anyhow::Result<Files> {
 }
 
 /// What the plugin is asked for: the package's own files, each imported from where it will lie.
-fn request(package: &Package, place: &Place<'_>) -> CodeGeneratorRequest {
+fn request(package: &Package, place: &Place<'_>) -> Vec<u8> {
     let names: Vec<String> = own(package).map(|file| file.name().to_owned()).collect();
     let mapping = names.iter().map(|name| {
         let folder = Path::new(name).parent().unwrap_or(Path::new(""));
         let import = Path::new(&place.import).join(folder).display().to_string();
-        format!("M{name}={}", import.trim_end_matches('/'))
+        let import = import.trim_end_matches('/');
+        // The name of the package is the folder's, whatever the file's `go_package` says.
+        format!("M{name}={import};{}", package_name(import))
     });
     let parameter: Vec<String> = ["paths=source_relative".to_owned()].into_iter().chain(mapping).collect();
-    let files = package.schema.pool.file_descriptor_protos();
-    CodeGeneratorRequest {
+    let request = CodeGeneratorRequest {
         parameter: Some(parameter.join(",")),
-        proto_file: files.cloned().collect(),
+        proto_file: Vec::new(),
         compiler_version: None,
         file_to_generate: names,
+    };
+    // Files go as they were compiled: decoded and encoded again, they would lose the author's own options.
+    let mut encoded = request.encode_to_vec();
+    for file in package.schema.pool.files() {
+        prost::encoding::bytes::encode(PROTO_FILE, &file.encode_to_vec(), &mut encoded);
     }
+    encoded
+}
+
+/// The name of a Go package in a folder.
+fn package_name(import: &str) -> String {
+    let last = import.rsplit('/').next().unwrap_or_default();
+    last.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '_' }).collect()
 }
 
 /// Runs the plugin of the library's version.
@@ -115,8 +130,9 @@ fn plugin(place: &Place<'_>, request: &[u8]) -> anyhow::Result<Vec<u8>> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn();
-    let mut plugin =
-        started.context("cannot start `go`\nhint: install Go 1.20 or newer (https://go.dev/dl)")?;
+    let mut plugin = started.map_err(|error| {
+        anyhow::anyhow!("cannot start `go`: {error}\nhint: install Go 1.20 or newer (https://go.dev/dl)")
+    })?;
     // Fails when the plugin ends early, which its status tells.
     let _ = plugin.stdin.take().map(|mut stdin| stdin.write_all(request));
     let ended = plugin.wait_with_output()?;
