@@ -106,7 +106,7 @@ fn krt_in(folder: &Folder, arguments: &[&str]) -> Ended {
     run_with(command, "")
 }
 
-fn well(ended: Ended) {
+fn well(ended: &Ended) {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
@@ -184,7 +184,7 @@ fn code_for_go_compiles_in_its_node() {
 #[test]
 fn what_has_no_place_is_told() {
     let shop = shop();
-    well(krt_in(&shop, &["pack", "--output", "shop.krt"]));
+    well(&krt_in(&shop, &["pack", "--output", "shop.krt"]));
     let archive = krt_in(&shop, &["proto", "shop.krt"]);
     assert!(archive.stderr.contains("hint: `krt unpack` it"), "{}", archive.stderr);
     let no_go = krt_in(&shop, &["proto", "--go"]);
