@@ -21,6 +21,7 @@ mod kill;
 mod limits;
 mod logs;
 mod measurements;
+mod metrics;
 mod package;
 mod plain;
 mod predictions;
