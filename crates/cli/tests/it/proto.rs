@@ -173,7 +173,7 @@ fn code_for_go_compiles_in_its_node() {
     assert_eq!(made.stdout, "wrote: src/shop/pb/public_input.pb.go\n", "{}", made.stderr);
     work.write(
         "shop/src/shop/use.go",
-        "package main\n\nimport \"shop/pb\"\n\nvar _ = &pb.Greeting{Text: \"typed\"}\n",
+        "package main\n\nimport \"example.com/shop/pb\"\n\nvar _ = &pb.Greeting{Text: \"typed\"}\n",
     );
     let checked = krt_in(&work, &["check", "shop"]);
     assert_eq!(checked.stdout, "shop-v1: no problems\n", "{}", checked.stderr);
