@@ -144,6 +144,16 @@ fn a_manifest_elsewhere_is_changed_there() {
 }
 
 #[test]
+fn a_node_is_not_added_to_an_archive() {
+    let work = Folder::new(&[]);
+    well(krt_in(&work, "", &["new", "shop"]));
+    well(krt_in(&work, "", &["pack", "shop", "-o", "shop.krt"]));
+    let refused = krt_in(&work, "", &["new", "node", "second", "--package", "shop.krt"]);
+    assert_eq!((refused.code, &*refused.stdout), (Some(1), ""));
+    assert!(refused.stderr.contains("`shop.krt` is an archive"), "{}", refused.stderr);
+}
+
+#[test]
 fn tests_that_fail_are_named() {
     let work = Folder::new(&[]);
     well(krt_in(&work, "", &["new", "shop"]));

@@ -28,6 +28,11 @@ use std::{
 pub(super) fn add(args: &NodeArgs) -> anyhow::Result<ExitCode> {
     let name = Name::parse(&args.name)?;
     let name = name.as_str();
+    anyhow::ensure!(
+        !args.package.is_file(),
+        "`{}` is an archive, whose files are not changed\nhint: `krt unpack` it",
+        args.package.display()
+    );
     let (root, version) = checked(&args.package)?;
     let manifest = manifest(&root)?;
     let text = fs::read_to_string(&manifest).with_context(|| unread(&manifest))?;
