@@ -81,7 +81,7 @@ pub fn add_node(source: &Source, node: &NewNode<'_>, workflow: Option<&str>) -> 
     edits.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     let mut edited = text.to_owned();
     for (at, insertion) in edits {
-        edited.insert_str(at, &insertion);
+        edited.insert_str(at, &insertion.replace('\n', newline(text)));
     }
 
     let mut expected = before;
@@ -207,6 +207,12 @@ fn end_of(node: &Node) -> usize {
     inner.unwrap_or(0).max(node.span.end)
 }
 
+/// How a text ends its lines: as its first one.
+fn newline(text: &str) -> &'static str {
+    let first = text.split_inclusive('\n').next().unwrap_or_default();
+    if first.ends_with("\r\n") { "\r\n" } else { "\n" }
+}
+
 fn on_a_line_of_its_own(text: &str, at: usize, lines: String) -> String {
     let open = at > 0 && !text[..at].ends_with('\n');
     if open { format!("\n{lines}") } else { lines }
@@ -294,8 +300,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_that_was_there_stays(text in manifest()) {
+        fn every_line_that_was_there_stays(text in manifest(), newline in prop::sample::select(vec!["\n", "\r\n"])) {
+            let text = text.replace('\n', newline);
             let edited = add(&text, None).unwrap();
+            prop_assert_eq!(edited.split(newline).filter(|line| line.contains(['\r', '\n'])).count(), 0);
             let mut rest = edited.lines();
             for line in text.lines() {
                 let kept = |new: &str| new == line || new.replace(", second]", "]") == line;

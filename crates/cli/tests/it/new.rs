@@ -1,7 +1,10 @@
 //! `krt new` and `krt test`: what is made checks, runs, and passes its own tests. Needs `go` and `cargo`.
 
 use crate::support::{Ended, Folder, krt, run_with};
-use std::fs;
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, symlink},
+};
 
 fn krt_in(folder: &Folder, below: &str, arguments: &[&str]) -> Ended {
     let mut command = krt();
@@ -52,6 +55,40 @@ fn a_package_in_rust() {
     a_package_and_more_nodes("rust");
 }
 
+/// Names that the languages keep for themselves.
+#[test]
+fn every_name_builds() {
+    let work = Folder::new(&[]);
+    for (language, names) in
+        [("go", &["fmt", "cmd", "go", "3d"][..]), ("rust", &["build", "deps", "krt-sdk", "3d"])]
+    {
+        for name in names {
+            let folder = format!("{language}/{name}");
+            well(krt_in(&work, "", &["new", &folder, "--lang", language]));
+            assert_eq!(well(krt_in(&work, &folder, &["check"])).stdout, format!("{name}-v1: no problems\n"));
+        }
+        let package = format!("{language}/3d");
+        well(krt_in(&work, &package, &["new", "node", names[0], "--lang", language]));
+        assert_eq!(well(krt_in(&work, &package, &["check"])).stdout, "3d-v1: no problems\n");
+    }
+}
+
+#[test]
+fn an_empty_folder_is_filled_where_it_is() {
+    let work = Folder::new(&[("shop/file", "")]);
+    fs::remove_file(work.join("shop/file")).unwrap();
+    let before = fs::metadata(work.join("shop")).unwrap().ino();
+    let made = well(krt_in(&work, "shop", &["new", "."]));
+    assert!(
+        made.stdout.starts_with("made `.`, with the node `shop` in Python\n\n  krt run ."),
+        "{}",
+        made.stdout
+    );
+    assert_eq!(fs::metadata(work.join("shop")).unwrap().ino(), before);
+    assert_eq!(well(krt_in(&work, "shop", &["check"])).stdout, "shop-v1: no problems\n");
+    assert_eq!(work.names(), ["shop"]);
+}
+
 #[test]
 fn what_is_there_is_not_touched() {
     let work = Folder::new(&[("taken/file", "x"), ("file", "x")]);
@@ -85,8 +122,35 @@ fn a_node_that_cannot_be_added_changes_nothing() {
         assert_eq!(ended.code, Some(1), "{arguments:?}");
         assert!(ended.stderr.contains(words), "{}", ended.stderr);
     }
+    fs::create_dir_all(work.join("shop/bin/other")).unwrap();
+    let ended = krt_in(&work, "shop", &["new", "node", "other", "--lang", "go"]);
+    assert_eq!(ended.code, Some(1));
+    for words in ["the node is not added", "`bin/other` is not a file"] {
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
     assert_eq!(manifest(), before);
     assert!(!work.join("shop/src/other").exists());
+}
+
+#[test]
+fn a_manifest_elsewhere_is_changed_there() {
+    let work = Folder::new(&[]);
+    well(krt_in(&work, "", &["new", "shop"]));
+    fs::rename(work.join("shop/krt.yml"), work.join("shop/real.yml")).unwrap();
+    symlink("real.yml", work.join("shop/krt.yml")).unwrap();
+    well(krt_in(&work, "shop", &["new", "node", "second"]));
+    assert_eq!(fs::read_link(work.join("shop/krt.yml")).unwrap().to_str(), Some("real.yml"));
+    assert!(fs::read_to_string(work.join("shop/real.yml")).unwrap().ends_with("- shop\n      - second\n"));
+}
+
+#[test]
+fn a_node_is_not_added_to_an_archive() {
+    let work = Folder::new(&[]);
+    well(krt_in(&work, "", &["new", "shop"]));
+    well(krt_in(&work, "", &["pack", "shop", "-o", "shop.krt"]));
+    let refused = krt_in(&work, "", &["new", "node", "second", "--package", "shop.krt"]);
+    assert_eq!((refused.code, &*refused.stdout), (Some(1), ""));
+    assert!(refused.stderr.contains("`shop.krt` is an archive"), "{}", refused.stderr);
 }
 
 #[test]

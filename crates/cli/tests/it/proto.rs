@@ -31,6 +31,9 @@ message Item {
   oneof size { int32 small = 6; int32 large = 7; }
   oneof shape { bool round = 8; }
   odd.Odd odd = 9;
+  string from = 10;
+  string others = 11;
+  common.Tax tax = 12;
 }
 message Thing { int32 weight = 1; }
 message None {}
@@ -38,7 +41,8 @@ enum Colour { RED = 0; GREEN = 1; }
 "#;
 const MONEY: &str =
     "syntax = \"proto3\"; package common; message Money { int64 cents = 1; } enum Coin { CENT = 0; }";
-const ODD: &str = "syntax = \"proto3\"; package odd; message Odd {}";
+const ODD: &str = "syntax = \"proto3\"; package odd; import public \"common/tax.proto\"; message Odd {}";
+const TAX: &str = "syntax = \"proto3\"; package common; message Tax { int64 cents = 1; }";
 
 const USE: &str = r#"
 from google.protobuf.any_pb2 import Any
@@ -60,6 +64,8 @@ order.time.GetCurrentTime()
 item = Item(self="x", Thing=Thing(weight=1))
 weight: int = item.Thing.weight + item.other.weight + Money(cents=5).cents
 coin: Coin.ValueType = CENT
+item = Item(others="y", tax={"cents": 1})
+tax: int = item.tax.cents
 item.HasField("size")
 item.ClearField("price")
 if item.WhichOneof("size") == "small" or item.WhichOneof("shape") == "round":
@@ -84,6 +90,7 @@ Order().HasField("items")
 Order().ClearField("nothing")
 if Item().WhichOneof("size") == "round": pass
 Order().WhichOneof("colour")
+Item().tax.cents = "dear"
 "#;
 
 const MANIFEST: &str = "\
@@ -115,6 +122,7 @@ fn shop() -> Folder {
         ("krt.yml", MANIFEST),
         ("public_input.proto", PROTO),
         ("common/money.proto", MONEY),
+        ("common/tax.proto", TAX),
         ("class/odd.proto", ODD),
         ("src/seller/main.py", USE),
     ])
@@ -136,7 +144,7 @@ fn checked(folder: &Folder, file: &str) -> Option<String> {
 #[test]
 fn stubs_are_written_where_they_differ() {
     let shop = shop();
-    let stubs = ["class/odd_pb2.pyi", "common/money_pb2.pyi", "public_input_pb2.pyi"];
+    let stubs = ["class/odd_pb2.pyi", "common/money_pb2.pyi", "common/tax_pb2.pyi", "public_input_pb2.pyi"];
     let told = |word: &str| stubs.map(|stub| format!("{word}: src/seller/{stub}\n")).concat();
     let stale = krt_in(&shop, &["proto", "--check"]);
     assert_eq!((stale.code, stale.stdout), (Some(1), told("out of date")));
@@ -145,7 +153,7 @@ fn stubs_are_written_where_they_differ() {
     assert_eq!((wrote.code, wrote.stdout), (Some(0), told("wrote")));
     for check in [&["proto"][..], &["proto", "--check"]] {
         let again = krt_in(&shop, check);
-        assert_eq!((again.code, &*again.stdout), (Some(0), "up to date: 3 files\n"));
+        assert_eq!((again.code, &*again.stdout), (Some(0), "up to date: 4 files\n"));
     }
 }
 
@@ -157,7 +165,7 @@ fn a_type_checker_knows_the_messages() {
     assert!(well.starts_with("Success: no issues found"), "{well}");
     shop.write("src/seller/misuse.py", MISUSE);
     let wrong = checked(&shop, "misuse.py").unwrap();
-    for line in 4..=14 {
+    for line in 4..=15 {
         assert!(wrong.contains(&format!("misuse.py:{line}: error:")), "line {line} is wrong: {wrong}");
     }
 }
@@ -173,7 +181,7 @@ fn code_for_go_compiles_in_its_node() {
     assert_eq!(made.stdout, "wrote: src/shop/pb/public_input.pb.go\n", "{}", made.stderr);
     work.write(
         "shop/src/shop/use.go",
-        "package main\n\nimport \"shop/pb\"\n\nvar _ = &pb.Greeting{Text: \"typed\"}\n",
+        "package main\n\nimport \"example.com/shop/pb\"\n\nvar _ = &pb.Greeting{Text: \"typed\"}\n",
     );
     let checked = krt_in(&work, &["check", "shop"]);
     assert_eq!(checked.stdout, "shop-v1: no problems\n", "{}", checked.stderr);

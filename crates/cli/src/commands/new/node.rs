@@ -11,6 +11,7 @@ use krt_model::{
     version::{PayloadForm, Version},
 };
 use krt_package::{
+    Checked,
     edit::{self, NewNode},
     manifest::FILE_NAMES,
     problem::Source,
@@ -27,12 +28,13 @@ use std::{
 pub(super) fn add(args: &NodeArgs) -> anyhow::Result<ExitCode> {
     let name = Name::parse(&args.name)?;
     let name = name.as_str();
-    let checked = check::loader(false).check(&args.package)?;
-    let Some(version) = checked.version else {
-        let error = krt_package::Error::Invalid { report: Box::new(checked.report), root: checked.root };
-        return Err(terminal::package_error(error, &args.package));
-    };
-    let manifest = manifest(&checked.root)?;
+    anyhow::ensure!(
+        !args.package.is_file(),
+        "`{}` is an archive, whose files are not changed\nhint: `krt unpack` it",
+        args.package.display()
+    );
+    let (root, version) = checked(&args.package)?;
+    let manifest = manifest(&root)?;
     let text = fs::read_to_string(&manifest).with_context(|| unread(&manifest))?;
     let plain = is_plain(&version, args.workflow.as_deref());
     let keys = args.language.keys(name, plain);
@@ -40,11 +42,11 @@ pub(super) fn add(args: &NodeArgs) -> anyhow::Result<ExitCode> {
     let source = Source::new(FILE_NAMES[0], text.as_str());
     let edited = edit::add_node(&source, &NewNode { name, keys: &keys }, args.workflow.as_deref())?;
 
-    let folder = checked.root.join("src").join(name);
+    let folder = root.join("src").join(name);
     anyhow::ensure!(!folder.exists(), "`src/{name}` exists already; hint: choose another name");
     write(&folder, name, args.language, plain)
         .with_context(|| format!("cannot make `{}`", folder.display()))?;
-    if let Err(error) = replace(&manifest, &edited).with_context(|| unread(&manifest)) {
+    if let Err(error) = change(&manifest, &text, &edited, &args.package) {
         fs::remove_dir_all(&folder)?;
         return Err(error);
     }
@@ -52,9 +54,32 @@ pub(super) fn add(args: &NodeArgs) -> anyhow::Result<ExitCode> {
     Ok(exit::SUCCESS)
 }
 
+/// The root of a package without errors, and what it says.
+fn checked(package: &Path) -> anyhow::Result<(PathBuf, Version)> {
+    let Checked { version, report, root, .. } = check::loader(false).check(package)?;
+    match version {
+        Some(version) => Ok((root, version)),
+        None => {
+            let error = krt_package::Error::Invalid { report: Box::new(report), root };
+            Err(terminal::package_error(error, package))
+        }
+    }
+}
+
+/// Changes the manifest, and takes that back if the package has errors then.
+fn change(manifest: &Path, before: &str, after: &str, package: &Path) -> anyhow::Result<()> {
+    replace(manifest, after).with_context(|| unread(manifest))?;
+    let changed = checked(package);
+    if changed.is_err() {
+        replace(manifest, before).with_context(|| unread(manifest))?;
+    }
+    changed.map(|_| ()).context("the node is not added: the package would not check with it")
+}
+
 fn manifest(root: &Path) -> anyhow::Result<PathBuf> {
     let mut paths = FILE_NAMES.iter().map(|name| root.join(name));
-    paths.find(|path| path.is_file()).context("the package has no krt.yml")
+    let path = paths.find(|path| path.is_file()).context("the package has no krt.yml")?;
+    path.canonicalize().with_context(|| unread(&path))
 }
 
 fn unread(manifest: &Path) -> String {
@@ -84,7 +109,8 @@ fn write(folder: &Path, name: &str, language: Language, plain: bool) -> io::Resu
         true => ("Value", "Context, Result, serde_json::Value"),
         false => ("Any", "Any, Context, Result"),
     };
-    let values = [("node", name), ("data", data), ("import", import)];
+    let values =
+        [("node", name), ("crate", &*template::crate_name(name)), ("data", data), ("import", import)];
     template::write(workshop.path(), language.next(plain), &values)?;
     fs::rename(workshop.path(), folder)
 }

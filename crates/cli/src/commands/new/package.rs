@@ -26,7 +26,7 @@ pub(super) fn make(folder: &Path, language: Language) -> anyhow::Result<ExitCode
         .tempdir_in(parent)
         .with_context(failed)?;
     write(workshop.path(), name.as_str(), language).with_context(failed)?;
-    fs::rename(workshop.path(), folder).with_context(failed)?;
+    settle(workshop.path(), folder).with_context(failed)?;
     output::print(&next_steps(folder, &name, language))?;
     Ok(exit::SUCCESS)
 }
@@ -41,14 +41,39 @@ fn is_taken(folder: &Path) -> anyhow::Result<bool> {
     }
 }
 
+/// Moves what was made to its folder. An empty one that is there stays the same: somebody may be in it.
+fn settle(workshop: &Path, folder: &Path) -> io::Result<()> {
+    if !folder.exists() {
+        return fs::rename(workshop, folder);
+    }
+    let names: Vec<_> =
+        fs::read_dir(workshop)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
+    let mut moved = Vec::new();
+    let settled = names.iter().try_for_each(|name| {
+        fs::rename(workshop.join(name), folder.join(name))?;
+        moved.push(name);
+        Ok(())
+    });
+    if settled.is_err() {
+        moved.iter().try_for_each(|name| fs::rename(folder.join(name), workshop.join(name)))?;
+    }
+    settled
+}
+
 fn write(folder: &Path, name: &str, language: Language) -> io::Result<()> {
     let keys = language.keys(name, language.first_is_plain());
     let keys = keys.iter().map(|(key, value)| format!("    {key}: {value}\n"));
     let entry = format!("  - name: {name}\n{}", keys.collect::<String>());
     let version = Name::parse(&format!("{name}-v1")).map_or(name.to_owned(), |name| name.to_string());
     let proto = proto_package(name);
-    let values =
-        [("name", name), ("node", name), ("version", &*version), ("proto", &*proto), ("entry", &*entry)];
+    let values = [
+        ("name", name),
+        ("node", name),
+        ("crate", &*template::crate_name(name)),
+        ("version", &*version),
+        ("proto", &*proto),
+        ("entry", &*entry),
+    ];
     template::write(folder, &template::PACKAGE, &values)?;
     template::write(&folder.join("src").join(name), language.first(), &values)
 }
@@ -64,13 +89,15 @@ fn proto_package(name: &str) -> String {
 
 fn next_steps(folder: &Path, name: &Name, language: Language) -> String {
     let here = std::env::current_dir().ok();
-    let shown = here.and_then(|here| folder.strip_prefix(here).map(Path::to_owned).ok());
-    let shown: PathBuf = shown.unwrap_or_else(|| folder.to_owned());
+    let below = here.and_then(|here| folder.strip_prefix(here).map(Path::to_owned).ok());
+    let shown: PathBuf = below.unwrap_or_else(|| folder.to_owned());
+    let (made, enter) = match shown.as_os_str().is_empty() {
+        true => (".".to_owned(), String::new()),
+        false => (shown.display().to_string(), format!("  cd {}\n", shown.display())),
+    };
     format!(
-        "made `{}`, with the node `{name}` in {}\n\n  cd {}\n  krt run .                            serve it\n  krt call Greet '{{\"name\": \"Ada\"}}'     ask it, from another terminal\n  krt test                             run its tests",
-        shown.display(),
+        "made `{made}`, with the node `{name}` in {}\n\n{enter}  krt run .                            serve it\n  krt call Greet '{{\"name\": \"Ada\"}}'     ask it, from another terminal\n  krt test                             run its tests",
         language.name(),
-        shown.display()
     )
 }
 

@@ -112,6 +112,15 @@ impl Language {
     }
 }
 
+/// The package of `cargo` for a node: its name, unless `cargo` has other plans with that.
+pub(super) fn crate_name(node: &str) -> String {
+    const RESERVED: [&str; 5] = ["build", "deps", "examples", "incremental", "krt-sdk"];
+    match node.starts_with(|first: char| first.is_ascii_digit()) || RESERVED.contains(&node) {
+        true => format!("node-{node}"),
+        false => node.to_owned(),
+    }
+}
+
 /// Writes files below a folder, with what stands for `{{name}}` in them.
 pub(super) fn write(folder: &Path, files: &[File], values: &[(&str, &str)]) -> io::Result<()> {
     for (name, template) in files {
@@ -123,4 +132,22 @@ pub(super) fn write(folder: &Path, files: &[File], values: &[(&str, &str)]) -> i
         fs::write(path, text)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_crates() {
+        for (node, expected) in [
+            ("shop", "shop"),
+            ("build-2", "build-2"),
+            ("3d", "node-3d"),
+            ("build", "node-build"),
+            ("krt-sdk", "node-krt-sdk"),
+        ] {
+            assert_eq!(crate_name(node), expected);
+        }
+    }
 }

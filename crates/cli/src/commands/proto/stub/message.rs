@@ -64,7 +64,7 @@ impl Stub<'_> {
         for field in &named {
             parameters.push(format!("{}: _Optional[{}] = ...", field.name(), self.given(field)));
         }
-        parameters.extend((named.len() < fields.len()).then(|| "**others: _Any".to_owned()));
+        parameters.extend((named.len() < fields.len()).then(|| "**_others: _Any".to_owned()));
         self.line(format_args!("def __init__({}) -> None: ...", parameters.join(", ")));
     }
 

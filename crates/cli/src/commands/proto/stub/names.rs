@@ -59,7 +59,7 @@ impl<'a> Names<'a> {
 
     /// The lines that import other modules.
     pub(super) fn imports(&self) -> Vec<String> {
-        let importable = self.file.dependencies().filter(|file| is_importable(file.name()));
+        let importable = visible(self.file).into_iter().filter(|file| is_importable(file.name()));
         let mut lines: Vec<_> = importable.map(|file| import(file.name(), &alias(file.name()))).collect();
         let types = self.file.messages().map(|message| message.name().to_owned());
         let mut types = types.chain(self.file.enums().map(|of_enum| of_enum.name().to_owned()));
@@ -87,6 +87,21 @@ impl<'a> Names<'a> {
         let first = name.split('.').next().unwrap_or_default();
         if self.hidden.contains(first) { format!("{OWN}.{name}") } else { name.to_owned() }
     }
+}
+
+/// The files whose types a file may use: those it imports, and what these import publicly.
+fn visible(file: &FileDescriptor) -> Vec<FileDescriptor> {
+    let mut files: Vec<FileDescriptor> = file.dependencies().collect();
+    let mut next = 0;
+    while let Some(import) = files.get(next).cloned() {
+        for public in import.public_dependencies() {
+            if !files.contains(&public) {
+                files.push(public);
+            }
+        }
+        next += 1;
+    }
+    files
 }
 
 fn import(proto: &str, name: &str) -> String {
