@@ -333,14 +333,39 @@ fn identity(program: &Path) -> String {
 }
 
 /// Notes that an executable is used now. Where that cannot be written, it only seems older.
+///
+/// It is opened for reading: nobody can start an executable that somebody has open for writing.
 fn touch(executable: &Path) {
-    let file = File::options().append(true).open(executable);
+    let file = File::open(executable);
     drop(file.and_then(|file: File| -> io::Result<()> { file.set_modified(SystemTime::now()) }));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_executable_can_be_started_while_it_is_touched() {
+        let home = tempfile::tempdir().unwrap();
+        let executable = home.path().join("true");
+        fs::copy("/bin/true", &executable).unwrap();
+        let then = SystemTime::now() - KEPT_FOR;
+        File::open(&executable).unwrap().set_modified(then).unwrap();
+        touch(&executable);
+        assert!(executable.metadata().unwrap().modified().unwrap() > then);
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    touch(&executable);
+                }
+            });
+            let started = (0..200).map(|_| std::process::Command::new(&executable).status());
+            let failed: Vec<_> = started.filter_map(Result::err).collect();
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(failed.is_empty(), "{failed:?}");
+        });
+    }
 
     #[test]
     fn what_is_old_is_removed() {
