@@ -31,7 +31,7 @@ run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
 test: test-rust test-python test-go test-bench ## Run every test
 
 .PHONY: test-rust
-test-rust: servers
+test-rust: servers $(TOOLS)/ready
 	cargo build --locked -p krt-cli
 	cargo test --locked --workspace
 

@@ -8,8 +8,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from . import BenchError, calls, load, processes, rounds, servers
@@ -20,7 +21,8 @@ from .servers import Server
 from .targets import Measured
 
 Figures = Iterator[tuple[str, Measured]]
-Contender = tuple[AbstractContextManager[Server], Call]
+# How a server is started, and what it is asked.
+Contender = tuple[Callable[[], AbstractContextManager[Server]], Call]
 
 _MEBIBYTE = 1 << 20
 _NODES = 3
@@ -42,8 +44,8 @@ def chain_1(options: Options) -> Figures:
 def entry_32(options: Options) -> Figures:
     """The entrypoint with nothing behind it, 32 clients."""
     echo = calls.run(steps=0)
-    ours = (servers.entrypoint(options), echo)
-    reference = (servers.tonic_echo(options), echo)
+    ours = (partial(servers.entrypoint, options), echo)
+    reference = (partial(servers.tonic_echo, options), echo)
     loads = _compare(options, ours, reference, clients=32)
     yield "entry-32/rate", rounds.median(loads, lambda load: load.rate)
     yield "entry-32/p50", rounds.median(loads, lambda load: load.p50)
@@ -120,21 +122,21 @@ ROWS: dict[str, Callable[[Options], Figures]] = {
 
 
 def _chain(options: Options) -> Contender:
-    return servers.krt(options, "chain"), calls.run(_NODES)
+    return partial(servers.krt, options, "chain"), calls.run(_NODES)
 
 
 def _reference_chain() -> Contender:
-    return servers.grpc_aio(), calls.run(_NODES)
+    return servers.grpc_aio, calls.run(_NODES)
 
 
 def _single(options: Options, call: Call) -> tuple[Contender, Contender]:
-    return (servers.krt(options, "single"), call), (servers.grpc_aio(), call)
+    return (partial(servers.krt, options, "single"), call), (servers.grpc_aio, call)
 
 
 def _against_echo(options: Options, package: str) -> Figures:
     """Three nodes, 32 clients, against a server that does nothing."""
-    ours = (servers.krt(options, package), calls.run(_NODES))
-    reference = (servers.tonic_echo(options), calls.run(steps=0))
+    ours = (partial(servers.krt, options, package), calls.run(_NODES))
+    reference = (partial(servers.tonic_echo, options), calls.run(steps=0))
     loads = _compare(options, ours, reference, clients=32)
     yield f"{package}-32/rate", rounds.median(loads, lambda load: load.rate)
     yield f"{package}-32/p50", rounds.median(loads, lambda load: load.p50)
@@ -145,22 +147,19 @@ def _compare(
 ) -> dict[str, list[Load]]:
     """Loads two servers in turn, so that both meet the same machine.
 
-    The order changes each round.
+    The order changes each round. Each round starts both anew: where the system puts the processes
+    of one start makes a difference of a fifth, which lasts as long as they live.
     """
     contenders = {"reference": reference}
     if not options.references_only:
         contenders["ours"] = ours
-    with ExitStack() as stack:
-        prepared = {
-            name: _prepare(stack.enter_context(server), call, clients)
-            for name, (server, call) in contenders.items()
-        }
-        loads: dict[str, list[Load]] = {name: [] for name in prepared}
-        for turn in range(options.rounds):
-            for name in sorted(prepared, reverse=bool(turn % 2)):
-                loads[name].append(prepared[name].load(options.seconds))
-        for contender in prepared.values():
-            contender.call.verify(contender.server.address)
+    loads: dict[str, list[Load]] = {name: [] for name in contenders}
+    for turn in range(options.rounds):
+        for name in sorted(contenders, reverse=bool(turn % 2)):
+            start, call = contenders[name]
+            with start() as server:
+                loads[name].append(_prepare(server, call, clients).load(options.seconds))
+                call.verify(server.address)
     return loads
 
 

@@ -1,8 +1,8 @@
 //! What can be typed.
 
 use crate::commands::{
-    call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, pack::PackArgs,
-    run::RunArgs, unpack::UnpackArgs,
+    call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, new::NewArgs,
+    pack::PackArgs, proto::ProtoArgs, run::RunArgs, test::TestArgs, unpack::UnpackArgs,
 };
 use clap::{
     Parser, Subcommand,
@@ -17,6 +17,7 @@ const STYLES: Styles = Styles::styled()
 
 const EXAMPLES: &str = "\
 Examples:
+  krt new shop                       make a package in a folder of its own
   krt run .                          run the package in this folder on 127.0.0.1:9000
   krt call Greet '{\"name\": \"Ada\"}'   call an RPC of a running service
   krt check .                        report everything that is wrong with a package
@@ -37,6 +38,12 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Call an RPC with JSON
     Call(CallArgs),
+    /// Make a package that runs, or add a node to one
+    New(NewArgs),
+    /// Run the tests of a package's nodes
+    Test(TestArgs),
+    /// Write types of a package's messages, for editors and for Go
+    Proto(ProtoArgs),
     /// Report everything that is wrong with a package
     Check(CheckArgs),
     /// Pack a folder to a .krt file

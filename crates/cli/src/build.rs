@@ -37,7 +37,8 @@ pub(crate) async fn executables(
     Ok(sources.into_iter().map(|source| source.name).zip(paths).collect())
 }
 
-fn source(node: &Node, root: &Path) -> Option<ExecutableSource> {
+/// The sources of a node, if it is built.
+pub(crate) fn source(node: &Node, root: &Path) -> Option<ExecutableSource> {
     let build = node.build.as_ref()?;
     Some(ExecutableSource {
         name: node.name.to_string(),

@@ -1,7 +1,7 @@
 //! The `krt` command: runs KRT v1 packages.
 //!
 //! - [`args`]: what can be typed.
-//! - [`build`]: builds nodes in Go and Rust; `run`, `check` and `pack` share it.
+//! - [`build`]: builds nodes in Go and Rust; `run`, `check`, `test` and `pack` share it.
 //! - [`cache`]: the folder for what is kept between runs.
 //! - [`client`]: calls servers, this one and others.
 //! - [`commands`]: one file a command.

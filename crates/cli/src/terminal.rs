@@ -94,7 +94,7 @@ impl Installation {
         let nodes = event.nodes.join(", ");
         match event.step {
             Step::Reusing => {}
-            Step::Waiting => tracing::info!("waiting for another krt that makes the environment of {nodes}"),
+            Step::Waiting => tracing::info!("waiting for another krt, which makes what {nodes} runs in"),
             Step::Creating { tool, file } => {
                 let file = file.map_or_else(|| "protobuf only".to_owned(), |file| file.display().to_string());
                 tracing::info!("making the Python environment of {nodes} with {tool} ({file})");

@@ -28,8 +28,11 @@ use std::{
     io,
     os::unix::ffi::OsStrExt as _,
     path::{self, Path, PathBuf},
+    process::{ExitStatus, Stdio},
     time::{Duration, Instant, SystemTime},
 };
+use tempfile::TempDir;
+use tokio::process;
 use toolchain::Toolchain;
 
 /// How long an executable is kept that no run starts with.
@@ -100,23 +103,54 @@ impl Executables {
         let mut built = HashMap::new();
         let mut executables = Vec::with_capacity(nodes.len());
         for node in nodes {
-            let Some(program) = self.surroundings.commands(node.language.builder()).into_iter().next() else {
+            let Some(build) = self.build(node, on_event) else {
                 executables.push(prebuilt(node)?);
                 continue;
             };
             let place = (&node.folder, &node.module, node.executable.file_name());
             let path = match built.get(&place) {
                 Some(path) => PathBuf::clone(path),
-                None => {
-                    let toolchain = Toolchain::of(node.language);
-                    let (cache, surroundings) = (&*self.cache, &self.surroundings);
-                    Build { node, toolchain, program, cache, surroundings, on_event }.find_or_make().await?
-                }
+                None => build.find_or_make().await?,
             };
             built.insert(place, path.clone());
             executables.push(Executable::Built(path));
         }
         Ok(executables)
+    }
+}
+
+impl Executables {
+    /// Runs the tests beside a node's sources as the language does it, on this process's own output.
+    /// Dropped in between, it ends them.
+    pub async fn test(&self, node: &ExecutableSource) -> Result<ExitStatus, BuildError> {
+        let Some(build) = self.build(node, &|_| {}) else {
+            let (node, language, folder) = (node.name.clone(), node.language, node.folder.clone());
+            return Err(BuildError::NoBuilder { node, language, folder });
+        };
+        let sdk = Sdk::below(&self.cache, build.toolchain.sdk).map_err(cache_failed)?;
+        let workshop = build.workshop(&self.cache.join("executables"))?;
+        match node.language {
+            Language::Go => go::test(&build, &workshop, sdk.path()).await,
+            Language::Rust => rust::test(&build, &workshop, sdk.path()).await,
+        }
+    }
+
+    /// What builds a node, where its compiler is there.
+    fn build<'a>(
+        &'a self,
+        node: &'a ExecutableSource,
+        on_event: &'a (dyn Fn(Event) + Send + Sync),
+    ) -> Option<Build<'a>> {
+        let program = self.surroundings.commands(node.language.builder()).into_iter().next()?;
+        let toolchain = Toolchain::of(node.language);
+        Some(Build {
+            node,
+            toolchain,
+            program,
+            cache: &self.cache,
+            surroundings: &self.surroundings,
+            on_event,
+        })
     }
 }
 
@@ -156,7 +190,10 @@ struct Command<'a> {
 
 impl Build<'_> {
     async fn find_or_make(&self) -> Result<PathBuf, BuildError> {
-        let executable = self.cache.join("executables").join(self.key()?);
+        let content = Content::of(self.node, self.toolchain)
+            .map_err(|(path, source)| BuildError::Read { path, source })?
+            .finish();
+        let executable = self.executable(&content);
         if executable.is_file() {
             self.tell(Step::Reusing);
             touch(&executable);
@@ -164,17 +201,21 @@ impl Build<'_> {
         }
         let started = Instant::now();
         self.tell(Step::Building { folder: self.node.folder.clone() });
-        self.make(&executable).await?;
+        let executable = self.make(&content).await?;
         self.tell(Step::Installed { elapsed: started.elapsed() });
         Ok(executable)
     }
 
-    /// What the executable is kept under: all that decides what is in it.
-    fn key(&self) -> Result<String, BuildError> {
-        let content = Content::of(self.node, self.toolchain)
-            .map_err(|(path, source)| BuildError::Read { path, source })?;
+    /// Where the executable is kept: under all that decides what is in it, and what its build may have
+    /// locked.
+    fn executable(&self, content: &str) -> PathBuf {
         let mut key = Key::default().with(self.toolchain.form).with(self.toolchain.sdk.hash());
-        key.add(content.finish());
+        key.add(content);
+        if let Some(lock) = self.toolchain.lock {
+            for folder in [&self.node.module, &self.node.folder] {
+                key.add(fs::read(folder.join(lock)).unwrap_or_default());
+            }
+        }
         let folder = self.node.folder.strip_prefix(&self.node.module).unwrap_or(Path::new(""));
         key.add(folder.as_os_str().as_bytes());
         key.add(identity(&self.program).as_bytes());
@@ -187,7 +228,7 @@ impl Build<'_> {
         if self.node.language == Language::Rust {
             key.add(self.names().join("\n"));
         }
-        Ok(key.finish())
+        self.cache.join("executables").join(key.finish())
     }
 
     /// The names that an executable among several may have to be this node's.
@@ -196,19 +237,34 @@ impl Build<'_> {
         [of_file.unwrap_or_default(), &self.node.name]
     }
 
-    async fn make(&self, executable: &Path) -> Result<(), BuildError> {
+    async fn make(&self, content: &str) -> Result<PathBuf, BuildError> {
         let sdk = Sdk::below(self.cache, self.toolchain.sdk).map_err(cache_failed)?;
-        let failed = |source| cannot_keep(executable, source);
-        let folder = executable.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(folder).map_err(failed)?;
-        let workshop = tempfile::Builder::new().prefix(".build-").tempdir_in(folder).map_err(failed)?;
+        let folder = &self.cache.join("executables");
+        let workshop = self.workshop(folder)?;
         let made = match self.node.language {
             Language::Go => go::make(self, &workshop, sdk.path()).await?,
             Language::Rust => rust::make(self, &workshop, sdk.path()).await?,
         };
-        fs::rename(made, executable).map_err(failed)?;
+        let executable = self.executable(content);
+        fs::rename(made, &executable).map_err(|source| cannot_keep(&executable, source))?;
         clean(folder, SystemTime::now());
-        Ok(())
+        Ok(executable)
+    }
+
+    /// A folder for what is only needed meanwhile.
+    fn workshop(&self, folder: &Path) -> Result<TempDir, BuildError> {
+        let made = fs::create_dir_all(folder)
+            .and_then(|()| tempfile::Builder::new().prefix(".build-").tempdir_in(folder));
+        made.map_err(|source| cannot_keep(folder, source))
+    }
+
+    /// Runs one command of the program that builds on this process's own output.
+    async fn show(&self, call: Command<'_>) -> Result<ExitStatus, BuildError> {
+        let failed = |source| BuildError::Start { program: self.program.clone(), source };
+        let mut command = process::Command::new(&self.program);
+        command.args(call.arguments).env_clear().envs(self.surroundings.variables()).envs(call.variables);
+        command.current_dir(&self.node.folder).stdin(Stdio::null()).kill_on_drop(true);
+        command.status().await.map_err(failed)
     }
 
     /// Runs one command of the program that builds, in the folder of the sources.
@@ -277,14 +333,39 @@ fn identity(program: &Path) -> String {
 }
 
 /// Notes that an executable is used now. Where that cannot be written, it only seems older.
+///
+/// It is opened for reading: nobody can start an executable that somebody has open for writing.
 fn touch(executable: &Path) {
-    let file = File::options().append(true).open(executable);
+    let file = File::open(executable);
     drop(file.and_then(|file: File| -> io::Result<()> { file.set_modified(SystemTime::now()) }));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_executable_can_be_started_while_it_is_touched() {
+        let home = tempfile::tempdir().unwrap();
+        let executable = home.path().join("true");
+        fs::copy("/bin/true", &executable).unwrap();
+        let then = SystemTime::now() - KEPT_FOR;
+        File::open(&executable).unwrap().set_modified(then).unwrap();
+        touch(&executable);
+        assert!(executable.metadata().unwrap().modified().unwrap() > then);
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    touch(&executable);
+                }
+            });
+            let started = (0..200).map(|_| std::process::Command::new(&executable).status());
+            let failed: Vec<_> = started.filter_map(Result::err).collect();
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(failed.is_empty(), "{failed:?}");
+        });
+    }
 
     #[test]
     fn what_is_old_is_removed() {

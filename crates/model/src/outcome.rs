@@ -149,6 +149,24 @@ pub enum Failure {
     Lost,
 }
 
+impl Failure {
+    /// Its kind, in one word of letters and `_`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Handler { .. } => "handler",
+            Self::HandlerTimeout { .. } => "handler_timeout",
+            Self::Died { .. } => "died",
+            Self::Down { .. } => "down",
+            Self::NotServing { .. } => "not_serving",
+            Self::WrongType { .. } => "wrong_type",
+            Self::TooLarge { .. } => "too_large",
+            Self::QueueFull { .. } => "queue_full",
+            Self::Deadline { .. } => "deadline",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// Judges a handler's result (KRT v1, "Entrypoint" and "Context").
 pub fn judge(step: &Step<'_>, result: HandlerResult) -> Outcome {
     match result {

@@ -9,6 +9,7 @@
 //! - [`schema`]: the package's `.proto` files, compiled.
 //! - [`archive`]: `.krt` files: packing, and unpacking what may be hostile.
 //! - [`config`]: the values that come from outside.
+//! - [`edit`]: changes to a `krt.yml` that leave the rest of it as it is.
 //! - [`suggest`]: which known word an unknown one may be.
 //! - [`problem`]: what is wrong, where, and what to do; [`render`] shows it.
 //!
@@ -18,6 +19,7 @@ pub mod archive;
 mod build;
 mod check;
 pub mod config;
+pub mod edit;
 #[cfg(test)]
 mod fixture;
 mod load;

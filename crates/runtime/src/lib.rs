@@ -6,6 +6,7 @@
 //! - [`node`]: the processes that run user code.
 //! - [`json`]: proto3 JSON.
 //! - [`logs`]: one stream of records.
+//! - [`metrics`]: numbers for a monitoring system.
 //!
 //! `entry` and `node` import `flow`, not one another.
 
@@ -14,6 +15,7 @@ pub mod errors;
 pub mod flow;
 pub mod json;
 pub mod logs;
+pub mod metrics;
 pub mod node;
 pub mod server;
 

@@ -4,6 +4,7 @@ use crate::{
     entry::{self, Door, listen},
     flow::{self, Flow},
     logs::Logs,
+    metrics::page,
     node::{Launch, Lifeline, Node, Nodes, Plain, StartError, frame},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -41,6 +42,8 @@ pub struct Server {
     pub logs: Logs,
     /// What hosts see the engine's end by.
     pub lifeline: Arc<Lifeline>,
+    /// Where metrics are read, if they are.
+    pub metrics: Option<TcpListener>,
     /// What it is held to.
     pub options: Options,
 }
@@ -56,7 +59,7 @@ impl Server {
     ///
     /// Returns when nothing is left: no connection, no process.
     pub async fn run(
-        self,
+        mut self,
         listener: TcpListener,
         restarts: mpsc::Receiver<usize>,
         ready: impl FnOnce(),
@@ -71,6 +74,8 @@ impl Server {
         tasks.spawn(listen::run(listener, door, stopped.clone().cancelled_owned(), HOSTS_END));
         let health = entry::watch_health(Arc::clone(&self.package), Arc::clone(&flow), reporter);
         let health = tokio::spawn(health);
+        let page = self.metrics_page(&flow);
+        let page = tokio::spawn(page);
         tokio::pin!(shutdown);
 
         let started = tokio::select! {
@@ -94,7 +99,20 @@ impl Server {
         stopped.cancel();
         tasks.join_all().await;
         health.abort();
+        page.abort();
         outcome
+    }
+
+    /// Serves the metrics, if they are asked for.
+    fn metrics_page(&mut self, flow: &Arc<Flow>) -> impl Future<Output = ()> + use<> {
+        let (listener, flow) = (self.metrics.take(), Arc::clone(flow));
+        async move {
+            let Some(listener) = listener else { return };
+            if let Ok(address) = listener.local_addr() {
+                tracing::info!("metrics are at http://{address}/metrics");
+            }
+            page::run(listener, Arc::new(move || flow.metrics_text())).await;
+        }
     }
 
     fn nodes(&self, flow: &Arc<Flow>) -> Vec<Arc<Node>> {

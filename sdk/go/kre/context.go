@@ -104,14 +104,7 @@ func (c *HandlerContext) GetFloat(key string) float64 {
 //
 // It fails with ErrReplied if the client was answered before, and in init.
 func (c *HandlerContext) EarlyReply(response Message) error {
-	message, err := host.Message(response)
-	if err != nil {
-		return err
-	}
-	if message == nil {
-		return errNoReply
-	}
-	return c.parts.scope.Reply(message)
+	return c.parts.scope.Reply(response)
 }
 
 // Reply does what EarlyReply does, under its old name.

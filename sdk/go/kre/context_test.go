@@ -156,7 +156,10 @@ func TestEarlyReply(t *testing.T) {
 		words   string
 	}{
 		{"after another node's", true, wrapperspb.String(""), "error the message was replied previously"},
-		{"with nothing", false, nil, "[ctx.early_reply] there is no message to reply with; hint: build one of the `.proto`"},
+		{"with nothing", false, nil, "[ctx.early_reply] there is nothing to reply with; hint: build a message of the `.proto`, " +
+			"or a map where the node has `payload: json`"},
+		{"with a map", false, map[string]int{"a": 1}, "a protobuf message was expected, not \"map[a:1]\" of type " +
+			"`map[string]int`; hint: give the node `payload: json` in krt.yml to work with plain data"},
 		{"with no message", false, 7, "a protobuf message was expected, not \"7\" of type `int`; hint: build a " +
 			"message of the `.proto` and return that"},
 	}

@@ -1,9 +1,6 @@
 package kre
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // What KRT v1 fixes for users' code: names, values and messages, in one place.
 
@@ -30,8 +27,6 @@ func (e SaveMetricErr) IsValid() error {
 		"[ctx.prediction.save] invalid value for metric error %s should be one of '%s,%s'",
 		string(e), ErrMissingValues, ErrNewLabels)
 }
-
-var errNoReply = errors.New("[ctx.early_reply] there is no message to reply with; hint: build one of the `.proto`")
 
 func notText(method, argument, value string) error {
 	return fmt.Errorf("[ctx.%s] invalid '%s'='%s', must be a nonempty string", method, argument, value)

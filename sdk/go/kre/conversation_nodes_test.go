@@ -15,6 +15,8 @@ import (
 // conversationTime is the date that handlers of conversations save.
 var conversationTime = time.Date(2024, 2, 29, 12, 30, 15, 250_000_000, time.UTC)
 
+type plainData = map[string]interface{}
+
 // conversationInits are the inits that protocol/conversations names.
 var conversationInits = map[string]HandlerInit{
 	"keep": func(ctx *HandlerContext) {
@@ -35,9 +37,9 @@ var conversationInits = map[string]HandlerInit{
 }
 
 // conversationHandlers makes the handlers that protocol/conversations names.
-func conversationHandlers() map[string]newHandler {
-	return map[string]newHandler{
-		"echo":  echo,
+func conversationHandlers() map[string]interface{} {
+	return map[string]interface{}{
+		"echo":  newHandler(echo),
 		"same":  func(_ *HandlerContext, data *anypb.Any) (proto.Message, error) { return data, nil },
 		"none":  func(*HandlerContext, *anypb.Any) (proto.Message, error) { return nil, nil },
 		"late":  newLate(),
@@ -67,6 +69,11 @@ func conversationHandlers() map[string]newHandler {
 		"path": textHandler(func(ctx *HandlerContext, text string) (string, error) { return ctx.Path(text), nil }),
 		"kept": textHandler(func(ctx *HandlerContext, _ string) (string, error) { return ctx.GetString("word"), nil }),
 		"wait": textHandler(wait),
+
+		"plain_same":  func(_ *HandlerContext, data plainData) (plainData, error) { return data, nil },
+		"plain_none":  func(*HandlerContext, plainData) (plainData, error) { return nil, nil },
+		"plain_early": plainEarly,
+		"plain_unfit": plainUnfit,
 	}
 }
 
@@ -110,6 +117,28 @@ func early(ctx *HandlerContext, text string) (string, error) {
 		}
 	}
 	return "done", nil
+}
+
+func plainEarly(ctx *HandlerContext, data plainData) (plainData, error) {
+	for _, word := range data["do"].([]interface{}) {
+		switch word {
+		case "reply":
+			if err := ctx.EarlyReply(map[string]string{"text": "early"}); err != nil {
+				return nil, err
+			}
+		case "exit":
+			ctx.SetEarlyExit()
+		}
+	}
+	return plainData{"text": "done"}, nil
+}
+
+func plainUnfit(_ *HandlerContext, data plainData) (plainData, error) {
+	var price interface{}
+	if data["what"] != "nothing" {
+		price = math.NaN()
+	}
+	return plainData{"items": []plainData{{"price": 1.5}, {"price": price}}}, nil
 }
 
 func logAtEachLevel(ctx *HandlerContext, text string) {

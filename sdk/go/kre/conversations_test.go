@@ -61,6 +61,7 @@ type spoken struct {
 	Metadata json.RawMessage
 	Message  string
 	Any      *struct{ Type, Value string }
+	JSON     json.RawMessage
 	Document json.RawMessage
 	Text     string
 }
@@ -108,12 +109,16 @@ func play(t *testing.T, file string) {
 	expect(t, known, true)
 	handlerInit, known := conversationInits[told.Init]
 	expect(t, known, told.Init != "")
-	engine := begin(t, helloOf(t, told), handlerInit, handler)
+	hello := helloOf(t, told)
+	engine, read := begin(t, hello, handlerInit, handler), messageFields
+	if hello["payload"] == frame.JSON {
+		read = plainFields
+	}
 	for _, entry := range told.Frames {
 		var expected map[string]any
 		parse(t, entry, &expected)
 		if _, is := expected["host"]; is {
-			hear(t, expected, engine.Next())
+			hear(t, expected, fieldsOf(t, engine.Next(), read))
 		} else {
 			say(t, engine, entry)
 		}
@@ -196,6 +201,9 @@ func deliveryOf(t *testing.T, said spoken) []byte {
 	body := binary.LittleEndian.AppendUint16([]byte{said.Flags}, said.Workflow)
 	body = binary.LittleEndian.AppendUint16(append(body, byte(len(request))), uint16(len(said.Metadata)))
 	body = append(append(body, request...), said.Metadata...)
+	if said.JSON != nil {
+		return append(body, said.JSON...)
+	}
 	packed, err := anypb.New(wrapperspb.String(said.Message))
 	if said.Any != nil {
 		packed = &anypb.Any{TypeUrl: typePrefix + said.Any.Type, Value: unhex(t, said.Any.Value)}
@@ -218,12 +226,9 @@ func unhex(t *testing.T, digits string) []byte {
 	return data
 }
 
-// hear compares a frame of the host's with what a conversation has.
-func hear(t *testing.T, expected map[string]any, from enginetest.Frame) {
+// hear compares the fields of a frame of the host's with what a conversation has.
+func hear(t *testing.T, expected, heard map[string]any) {
 	t.Helper()
-	heard := fieldsOf(t, from)
-	heard["host"], heard["id"] = hostKinds[from.Kind], from.ID
-	heard = asJSON(t, heard)
 	for key, value := range expected {
 		if key == "contains" {
 			for _, part := range value.([]any) {
@@ -245,16 +250,26 @@ func hear(t *testing.T, expected map[string]any, from enginetest.Frame) {
 	}
 }
 
+// reader takes a message apart, under the names that conversations use.
+type reader func(t *testing.T, encoded []byte) map[string]any
+
 // fieldsOf takes a frame of the host's apart, under the names that conversations use.
-func fieldsOf(t *testing.T, from enginetest.Frame) map[string]any {
+func fieldsOf(t *testing.T, from enginetest.Frame, read reader) map[string]any {
+	t.Helper()
+	fields := bodyFields(t, from, read)
+	fields["host"], fields["id"] = hostKinds[from.Kind], from.ID
+	return asJSON(t, fields)
+}
+
+func bodyFields(t *testing.T, from enginetest.Frame, read reader) map[string]any {
 	t.Helper()
 	switch from.Kind {
 	case frame.Broken:
 		return map[string]any{"text": string(from.Body)}
 	case frame.Result:
-		return resultFields(t, from)
+		return resultFields(t, from, read)
 	case frame.EarlyReply:
-		return messageFields(t, from.Body)
+		return read(t, from.Body)
 	case frame.Log:
 		return map[string]any{
 			"level": levelNames[from.Body[0]],
@@ -268,13 +283,13 @@ func fieldsOf(t *testing.T, from enginetest.Frame) map[string]any {
 	}
 }
 
-func resultFields(t *testing.T, from enginetest.Frame) map[string]any {
+func resultFields(t *testing.T, from enginetest.Frame, read reader) map[string]any {
 	t.Helper()
 	result := enginetest.ParseResult(from)
 	fields := map[string]any{}
 	switch result.Status {
 	case frame.Answer:
-		fields = messageFields(t, result.Last)
+		fields = read(t, result.Last)
 	case frame.Error:
 		fields["text"] = string(result.Last)
 	case frame.TooLarge:
@@ -301,6 +316,13 @@ func messageFields(t *testing.T, encoded []byte) map[string]any {
 		fields["message"] = text.Value
 	}
 	return fields
+}
+
+func plainFields(t *testing.T, encoded []byte) map[string]any {
+	t.Helper()
+	var value any
+	parse(t, encoded, &value)
+	return map[string]any{"json": value}
 }
 
 // asJSON is a value as a conversation would have it.

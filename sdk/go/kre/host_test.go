@@ -223,9 +223,10 @@ func TestHandlersOfBothAPIs(t *testing.T) {
 func TestWhatCannotStart(t *testing.T) {
 	later := enginetest.Hello()
 	later["protocol"] = 2
-	plain := enginetest.Hello()
-	plain["payload"] = "json"
-	hint := "; hint: write func(ctx *kre.HandlerContext, data *anypb.Any) (proto.Message, error)"
+	json, other := enginetest.Hello(), enginetest.Hello()
+	json["payload"], other["payload"] = "json", "xml"
+	copied := func(_ *HandlerContext, data map[string]interface{}) (map[string]interface{}, error) { return data, nil }
+	hint := "; hint: write " + signatures
 	rows := []struct {
 		name        string
 		hello       map[string]any
@@ -235,11 +236,17 @@ func TestWhatCannotStart(t *testing.T) {
 	}{
 		{"protocol", later, nil, newHandler(echo), "this host speaks version 1 of the node protocol, the engine " +
 			"version 2; hint: use the SDK that comes with the engine"},
-		{"plain data", plain, nil, newHandler(echo), "a node in Go works with messages, not with `payload: json`; " +
-			"hint: remove it from the node in krt.yml"},
+		{"messages where plain data comes", json, nil, newHandler(echo), "the handler works with `payload: protobuf`, " +
+			"node `etl` has `payload: json`; hint: change it in krt.yml, or let the handler take and return map[string]interface{}"},
+		{"plain data where messages come", enginetest.Hello(), nil, copied, "the handler works with `payload: json`, node " +
+			"`etl` has `payload: protobuf`; hint: change it in krt.yml, or let the handler take *anypb.Any and return proto.Message"},
+		{"another payload", other, nil, PlainHandler(copied), "this host does not know `payload: xml` of node `etl`; " +
+			"hint: use the SDK that comes with the engine"},
 		{"no handler", enginetest.Hello(), nil, nil, "kre.Start was given a `<nil>` as handler" + hint},
 		{"other handler", enginetest.Hello(), nil, func() {}, "kre.Start was given a `func()` as handler" + hint},
 		{"nil handler", enginetest.Hello(), nil, Handler(nil),
+			"kre.Start was given nil as handler; hint: give it the node's handler"},
+		{"nil plain handler", json, nil, PlainHandler(nil),
 			"kre.Start was given nil as handler; hint: give it the node's handler"},
 		{"init panics", enginetest.Hello(), func(*HandlerContext) { panic("no model") }, newHandler(echo),
 			"panic: no model"},

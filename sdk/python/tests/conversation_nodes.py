@@ -210,6 +210,32 @@ async def wait(ctx: Context, data: Any) -> Message:
     return text(read(data))
 
 
+@handler
+async def plain_same(ctx: Context, data: dict) -> dict:
+    return data
+
+
+@handler
+async def plain_none(ctx: Context, data: dict) -> None:
+    return None
+
+
+@handler
+async def plain_early(ctx: Context, data: dict) -> dict:
+    for word in data["do"]:
+        if word == "reply":
+            await ctx.early_reply({"text": "early"})
+        if word == "exit":
+            ctx.early_exit()
+    return {"text": "done"}
+
+
+@handler
+async def plain_unfit(ctx: Context, data: dict) -> dict:
+    price = None if data["what"] == "nothing" else math.nan
+    return {"items": [{"price": 1.5}, {"price": price}]}
+
+
 @init("keep")
 async def keep_a_word(ctx: Context) -> None:
     ctx.logger.info("in init")

@@ -7,7 +7,7 @@ import re
 import struct
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import conversation_nodes
 import fake_engine
@@ -27,6 +27,7 @@ KINDS = dict(
     )
 )
 URL = "type.googleapis.com/"
+Read = Callable[[bytes], dict[str, Any]]
 NODE = """
 from conversation_nodes import HANDLERS, INITS
 
@@ -70,7 +71,8 @@ class Player(Engine):
 
     def _take(self, kind: int, number: int, body: bytes) -> None:
         super()._take(kind, number, body)
-        self._heard.append({"host": KINDS[kind], "id": number, **fields_of(kind, body)})
+        read = plain_of if self.hello.get("payload") == "json" else message_of
+        self._heard.append({"host": KINDS[kind], "id": number, **fields_of(kind, body, read)})
 
 
 def body_of(entry: dict[str, Any]) -> bytes:
@@ -82,14 +84,16 @@ def body_of(entry: dict[str, Any]) -> bytes:
         metadata = json.dumps(entry["metadata"]).encode() if "metadata" in entry else b""
         sizes = (entry.get("workflow", 0), len(request), len(metadata))
         head = struct.pack("<BHBH", entry.get("flags", 0), *sizes)
-        return head + request + metadata + any_of(entry)
+        return head + request + metadata + payload_of(entry)
     if "document" in entry:
         return json.dumps(entry["document"]).encode()
     return entry.get("text", "").encode()
 
 
-def any_of(entry: dict[str, Any]) -> bytes:
-    """The message of an entry."""
+def payload_of(entry: dict[str, Any]) -> bytes:
+    """The message of an entry, or its plain data."""
+    if "json" in entry:
+        return json.dumps(entry["json"]).encode()
     packed = AnyMessage()
     if "any" in entry:
         packed.type_url = URL + entry["any"]["type"]
@@ -99,12 +103,12 @@ def any_of(entry: dict[str, Any]) -> bytes:
     return packed.SerializeToString()
 
 
-def fields_of(kind: int, body: bytes) -> dict[str, Any]:
+def fields_of(kind: int, body: bytes, read: Read) -> dict[str, Any]:
     """The fields of a frame of the host's, under the names that conversations use."""
     if kind == fake_engine.RESULT:
-        return result_of(body)
+        return result_of(body, read)
     if kind == fake_engine.EARLY_REPLY:
-        return message_of(body)
+        return read(body)
     if kind == fake_engine.BROKEN:
         return {"text": body.decode()}
     if kind == fake_engine.LOG:
@@ -113,12 +117,12 @@ def fields_of(kind: int, body: bytes) -> dict[str, Any]:
     return json.loads(body)
 
 
-def result_of(body: bytes) -> dict[str, Any]:
+def result_of(body: bytes, read: Read) -> dict[str, Any]:
     status, flags, start, end = struct.unpack_from("<BBQQ", body)
     name, last = STATUSES[status], body[18:]
     fields = {"status": name, "early_exit": flags == 1, "start": start, "end": end}
     if name == "answer":
-        fields.update(message_of(last))
+        fields.update(read(last))
     elif name == "error":
         fields["text"] = last.decode()
     elif name == "too_large":
@@ -135,6 +139,10 @@ def message_of(encoded: bytes) -> dict[str, Any]:
     if packed.Unpack(text):
         fields["message"] = text.value
     return fields
+
+
+def plain_of(encoded: bytes) -> dict[str, Any]:
+    return {"json": json.loads(encoded)}
 
 
 def compare(entry: dict[str, Any], heard: dict[str, Any]) -> None:

@@ -20,12 +20,14 @@ use crate::{
 use serde_json::json;
 use std::{
     collections::VecDeque,
+    fs::File,
     io::{self, Read as _},
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     pin::pin,
     sync::{Arc, Mutex},
 };
 use tokio::{
+    net::unix::pipe,
     runtime,
     signal::unix::{SignalKind, signal},
     task::JoinSet,
@@ -109,10 +111,10 @@ async fn serve(socket: UnixStream, hello: Hello, node: Node) -> io::Result<Endin
     // From here on Ctrl-C in a terminal does nothing: it is the engine's to handle.
     drop(signal(SignalKind::interrupt())?);
     socket.set_nonblocking(true)?;
-    let (read, write) = tokio::net::UnixStream::from_std(socket)?.into_split();
+    let read = pipe::Receiver::from_file_unchecked(File::from(OwnedFd::from(socket.try_clone()?)))?;
     let world = Arc::new(World {
         level: Level::of(&hello.log_level),
-        link: Link::new(write),
+        link: Link::new(socket),
         calls: Calls::default(),
         values: Values::default(),
         single: Mutex::new(None),

@@ -5,21 +5,21 @@ use rustix::{
     io::Errno,
     net::{SendFlags, send},
 };
+use std::os::unix::net::UnixStream;
 use std::sync::{
     Mutex, MutexGuard, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
-use tokio::net::unix::OwnedWriteHalf;
 
 /// Writes frames. It waits while the engine is slow; once the engine is gone nothing is written.
 pub(crate) struct Link {
-    stream: OwnedWriteHalf,
+    stream: UnixStream,
     turn: Mutex<()>,
     gone: AtomicBool,
 }
 
 impl Link {
-    pub(crate) fn new(stream: OwnedWriteHalf) -> Self {
+    pub(crate) fn new(stream: UnixStream) -> Self {
         Self { stream, turn: Mutex::new(()), gone: AtomicBool::new(false) }
     }
 
@@ -28,7 +28,7 @@ impl Link {
         let _turn = lock(&self.turn);
         let mut rest = frame;
         while !rest.is_empty() && !self.is_gone() {
-            match send(self.stream.as_ref(), rest, SendFlags::NOSIGNAL) {
+            match send(&self.stream, rest, SendFlags::NOSIGNAL) {
                 Ok(count) => rest = &rest[count..],
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => self.wait(),
@@ -39,7 +39,7 @@ impl Link {
 
     /// Waits until the engine has taken what came before.
     fn wait(&self) {
-        let mut ready = [PollFd::new(self.stream.as_ref(), PollFlags::OUT)];
+        let mut ready = [PollFd::new(&self.stream, PollFlags::OUT)];
         if poll(&mut ready, None).is_err_and(|error| error != Errno::INTR) {
             self.leave();
         }

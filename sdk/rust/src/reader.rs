@@ -2,20 +2,22 @@
 
 use crate::frame::{Breach, COUNTED, Frame, FromEngine, HEADER};
 use bytes::BytesMut;
-use tokio::{io::AsyncReadExt as _, net::unix::OwnedReadHalf};
+use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
 /// How much is read at a time, but for the rest of a large frame.
 const ROOM: usize = 64 << 10;
 
 /// Reads frames.
 pub(crate) struct Reader {
-    stream: OwnedReadHalf,
+    /// What reads a pipe reads a socket as well. Unlike a socket's own half, it is not woken each time
+    /// the engine reads.
+    stream: pipe::Receiver,
     buffer: BytesMut,
     limit: usize,
 }
 
 impl Reader {
-    pub(crate) fn new(stream: OwnedReadHalf) -> Self {
+    pub(crate) fn new(stream: pipe::Receiver) -> Self {
         Self { stream, buffer: BytesMut::with_capacity(ROOM), limit: u32::MAX as usize }
     }
 

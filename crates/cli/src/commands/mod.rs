@@ -4,8 +4,11 @@ pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod data;
+pub(crate) mod new;
 pub(crate) mod pack;
+pub(crate) mod proto;
 pub(crate) mod run;
+pub(crate) mod test;
 pub(crate) mod unpack;
 
 use crate::args::{Args, Command};
@@ -17,6 +20,9 @@ pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::execute(args),
         Command::Call(args) => call::execute(&args),
         Command::Check(args) => check::execute(&args),
+        Command::New(args) => new::execute(&args),
+        Command::Test(args) => test::execute(&args),
+        Command::Proto(args) => proto::execute(&args),
         Command::Pack(args) => pack::execute(args),
         Command::Unpack(args) => unpack::execute(args),
         Command::Data(args) => data::execute(&args),

@@ -2,7 +2,7 @@
 
 use crate::{
     exit,
-    service::{End, RemoteArgs, Service, ServiceArgs, bind, block_on, signals, telling, watch::Watch},
+    service::{End, Ports, RemoteArgs, Service, ServiceArgs, bind, block_on, signals, telling, watch::Watch},
 };
 use clap::Args;
 use krt_runtime::logs::Logs;
@@ -24,6 +24,10 @@ pub(crate) struct RunArgs {
     /// Where gRPC and HTTP are served; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", env = "KRT_LISTEN")]
     listen: SocketAddr,
+
+    /// Where Prometheus reads metrics, at /metrics; nowhere if not set
+    #[arg(long, value_name = "ADDRESS", env = "KRT_METRICS")]
+    metrics: Option<SocketAddr>,
 
     /// Where measurements, documents, predictions and logs are kept
     #[arg(long, value_name = "DIR", default_value = ".krt", env = "KRT_DATA")]
@@ -55,32 +59,30 @@ pub(crate) fn execute(args: RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(args: &RunArgs, logs: &Logs, stop: &CancellationToken) -> anyhow::Result<()> {
-    let listener = bind(args.listen)?;
+    let ports = Ports {
+        front: bind("--listen", args.listen)?,
+        metrics: args.metrics.map(|address| bind("--metrics", address)).transpose()?,
+    };
     if args.watch {
-        run_watched(args, logs, &listener, stop).await
+        run_watched(args, logs, &ports, stop).await
     } else {
-        run_once(args, logs, &listener, stop).await
+        run_once(args, logs, ports, stop).await
     }
 }
 
-async fn run_once(
-    args: &RunArgs,
-    logs: &Logs,
-    listener: &std::net::TcpListener,
-    stop: &CancellationToken,
-) -> anyhow::Result<()> {
+async fn run_once(args: &RunArgs, logs: &Logs, ports: Ports, stop: &CancellationToken) -> anyhow::Result<()> {
     let opened = tokio::select! {
         opened = Service::open(&args.service, &args.path, &args.data, &args.remote, logs) => opened?,
         () = stop.cancelled() => return Ok(()),
     };
-    opened.run(listener.try_clone()?, None, || {}, stop).await.map(drop)
+    opened.run(ports, None, || {}, stop).await.map(drop)
 }
 
 /// Runs the package anew each time that its krt.yml or its .proto files change.
 async fn run_watched(
     args: &RunArgs,
     logs: &Logs,
-    listener: &std::net::TcpListener,
+    ports: &Ports,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let mut watch = Watch::start(&args.path)?;
@@ -90,7 +92,7 @@ async fn run_watched(
             () = stop.cancelled() => return Ok(()),
         };
         let ran = match opened {
-            Ok(service) => service.run(listener.try_clone()?, Some(&mut watch), || {}, stop).await,
+            Ok(service) => service.run(ports.try_clone()?, Some(&mut watch), || {}, stop).await,
             Err(error) => Err(error),
         };
         match ran {

@@ -2,7 +2,7 @@
 
 use super::ServiceArgs;
 use crate::{build, cache, terminal};
-use krt_environment::{Environments, Interpreter, NodeSource};
+use krt_environment::{Environments, Interpreter, NodeSource, PythonChoice, Sdk};
 use krt_model::{
     name::VariableName,
     version::{Node, Version},
@@ -20,28 +20,46 @@ const HOST: &str = "krt/__main__.py";
 /// What would let the user's other packages into an environment that was made for a node.
 const PYTHON_PATHS: [&str; 2] = ["PYTHONPATH", "PYTHONHOME"];
 
-/// A Python node's interpreter and the host's file.
-struct Python {
-    interpreter: Interpreter,
-    host: PathBuf,
+/// What Python nodes run in.
+pub(crate) struct Pythons {
+    /// The SDK, which must be there as long as they run.
+    pub(crate) sdk: Sdk,
+    /// The interpreter of each, by its name.
+    pub(crate) interpreters: BTreeMap<String, Interpreter>,
 }
 
-/// How each node is started, in the package's order. Makes what is missing for it: environments, executables.
+/// How each node is started.
+pub(super) struct Launches {
+    /// In the package's order.
+    pub(super) nodes: Vec<Launch>,
+    /// The SDK, which must be there as long as they run.
+    pub(super) sdk: Option<Sdk>,
+}
+
+/// How each node is started. Makes what is missing for it: environments, executables.
 pub(super) async fn prepare(
     args: &ServiceArgs,
     package: &Package,
     values: &BTreeMap<VariableName, String>,
-) -> anyhow::Result<Vec<Launch>> {
-    let pythons = pythons(args, package).await?;
+) -> anyhow::Result<Launches> {
+    let is_python = |node: &&Node| is_python(node);
+    let pythons = match package.version.nodes.iter().find(is_python) {
+        Some(_) => Some(pythons(args.python.as_ref(), package, is_python).await?),
+        None => None,
+    };
+    let interpreter = |name: &str| {
+        let pythons = pythons.as_ref()?;
+        Some((pythons.interpreters.get(name)?, pythons.sdk.path().join(HOST)))
+    };
     let executables =
         build::executables(&package.version, &package.root, |text| tracing::warn!("{text}")).await?;
     let launch = |node: &Node| {
         let src = package.root.join(&node.src);
         let name = node.name.as_str();
-        let (program, arguments, hidden) = match pythons.get(name) {
-            Some(Python { interpreter, host }) => {
+        let (program, arguments, hidden) = match interpreter(name) {
+            Some((interpreter, host)) => {
                 let hidden: &[_] = if interpreter.environment.is_some() { &PYTHON_PATHS } else { &[] };
-                (interpreter.python.clone(), vec![host.clone()], hidden)
+                (interpreter.python.clone(), vec![host], hidden)
             }
             None => (executables.get(name).unwrap_or(&src).clone(), Vec::new(), &[][..]),
         };
@@ -53,29 +71,33 @@ pub(super) async fn prepare(
             folder: package.root.clone(),
         }
     };
-    Ok(package.version.nodes.iter().map(launch).collect())
+    let nodes = package.version.nodes.iter().map(launch).collect();
+    Ok(Launches { nodes, sdk: pythons.map(|pythons| pythons.sdk) })
 }
 
-/// What each Python node runs in, by its name.
-async fn pythons(args: &ServiceArgs, package: &Package) -> anyhow::Result<BTreeMap<String, Python>> {
-    let is_python = |node: &&Node| Path::new(&node.src).extension().is_some_and(|ending| ending == "py");
+/// Whether a node is in Python.
+pub(crate) fn is_python(node: &Node) -> bool {
+    Path::new(&node.src).extension().is_some_and(|ending| ending == "py")
+}
+
+/// What some of a package's Python nodes run in.
+pub(crate) async fn pythons(
+    choice: Option<&PythonChoice>,
+    package: &Package,
+    which: impl Fn(&&Node) -> bool,
+) -> anyhow::Result<Pythons> {
     let source = |node: &Node| NodeSource { name: node.name.to_string(), src: PathBuf::from(&node.src) };
-    let sources: Vec<_> = package.version.nodes.iter().filter(is_python).map(source).collect();
-    if sources.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let environments = Environments::new(cache::folder()?, args.python.clone());
+    let sources: Vec<_> = package.version.nodes.iter().filter(which).map(source).collect();
+    let environments = Environments::new(cache::folder()?, choice.cloned());
     let sdk = environments.sdk()?;
     if let Some(why) = sdk.fallback() {
         tracing::warn!("{why}");
     }
-    let host = sdk.path().join(HOST);
     let progress = terminal::Installation::new();
     let show = |event| progress.show(event);
     let interpreters = environments.prepare(&sources, &package.root, &show).await?;
-    let named = sources.into_iter().map(|source| source.name);
-    let pythons = interpreters.into_iter().map(|interpreter| Python { interpreter, host: host.clone() });
-    Ok(named.zip(pythons).collect())
+    let names = sources.into_iter().map(|source| source.name);
+    Ok(Pythons { sdk, interpreters: names.zip(interpreters).collect() })
 }
 
 /// What a node's process sees in its environment (KRT v1, "On the wire" and "Package").

@@ -10,7 +10,7 @@
 
 mod arguments;
 mod configuration;
-mod launch;
+pub(crate) mod launch;
 pub(crate) mod signals;
 mod stores;
 pub(crate) mod telling;
@@ -20,6 +20,7 @@ pub(crate) use arguments::ServiceArgs;
 pub(crate) use stores::RemoteArgs;
 
 use anyhow::Context as _;
+use krt_environment::Sdk;
 use krt_package::Package;
 use krt_runtime::{Server, logs::Logs, node::Lifeline};
 use std::{
@@ -36,6 +37,29 @@ use watch::{Change, Watch};
 pub(crate) struct Service {
     server: Server,
     stores: Stores,
+    /// What hosts in Python are made of, until they have ended.
+    _sdk: Option<Sdk>,
+}
+
+/// Where it listens.
+pub(crate) struct Ports {
+    /// For clients.
+    pub(crate) front: TcpListener,
+    /// For whoever reads metrics.
+    pub(crate) metrics: Option<TcpListener>,
+}
+
+impl Ports {
+    /// The same ports, for another run of the service.
+    pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
+        let metrics = self.metrics.as_ref().map(TcpListener::try_clone).transpose()?;
+        Ok(Self { front: self.front.try_clone()?, metrics })
+    }
+}
+
+fn asynchronous(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+    listener.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(listener)
 }
 
 /// Why a service ended.
@@ -63,27 +87,28 @@ impl Service {
         let launches = launch::prepare(args, &package, &values).await?;
         let server = Server {
             package,
-            launches,
+            launches: launches.nodes,
             store: stores.store.clone(),
             documents: stores.documents.clone(),
             logs: logs.clone(),
+            metrics: None,
             lifeline: Arc::new(Lifeline::new().context("failed to make the hosts' lifeline")?),
             options: args.options(),
         };
-        Ok(Self { server, stores })
+        Ok(Self { server, stores, _sdk: launches.sdk })
     }
 
     /// Serves until told to stop, or until the package itself changes. `ready` is called once, when
     /// requests are let in.
     pub(crate) async fn run(
-        self,
-        listener: TcpListener,
+        mut self,
+        ports: Ports,
         watch: Option<&mut Watch>,
         ready: impl FnOnce(),
         stop: &CancellationToken,
     ) -> anyhow::Result<End> {
-        listener.set_nonblocking(true)?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let listener = asynchronous(ports.front)?;
+        self.server.metrics = ports.metrics.map(asynchronous).transpose()?;
         let package = Arc::clone(&self.server.package);
         let (restart, restarts) = mpsc::channel(package.version.nodes.len());
         let mut end = End::Stopped;
@@ -127,13 +152,13 @@ fn load(path: &Path, logs: &Logs) -> anyhow::Result<Arc<Package>> {
     Ok(Arc::new(package))
 }
 
-/// Binds the port before anything slow is done, so that a port in use is told at once.
-pub(crate) fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+/// Binds a port before anything slow is done, so that a port in use is told at once.
+pub(crate) fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).map_err(|error| {
         let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => "; hint: something listens there already, choose another with --listen, or 127.0.0.1:0 for a free one",
-            std::io::ErrorKind::PermissionDenied => "; hint: ports below 1024 need rights, choose another with --listen",
-            _ => "",
+            std::io::ErrorKind::AddrInUse => format!("; hint: something listens there already, choose another with {flag}, or port 0 for a free one"),
+            std::io::ErrorKind::PermissionDenied => format!("; hint: ports below 1024 need rights, choose another with {flag}"),
+            _ => String::new(),
         };
         anyhow::anyhow!("cannot listen on {address}: {error}{hint}")
     })

@@ -20,6 +20,22 @@ fn of_check() {
 }
 
 #[test]
+fn of_new() {
+    assert_snapshot!(help(&["new"]));
+    assert_snapshot!("of_new_node", help(&["new", "node"]));
+}
+
+#[test]
+fn of_test() {
+    assert_snapshot!(help(&["test"]));
+}
+
+#[test]
+fn of_proto() {
+    assert_snapshot!(help(&["proto"]));
+}
+
+#[test]
 fn of_pack() {
     assert_snapshot!(help(&["pack"]));
 }

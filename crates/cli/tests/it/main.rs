@@ -11,7 +11,11 @@ mod completions;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
+mod new;
+#[cfg(test)]
 mod package;
+#[cfg(test)]
+mod proto;
 #[cfg(test)]
 mod shop;
 #[cfg(test)]

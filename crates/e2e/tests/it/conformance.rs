@@ -7,6 +7,7 @@
 
 mod context;
 mod ends;
+mod plain;
 
 use crate::support::{Krt, Service, krt::packages};
 use serde_json::{Value, json};
@@ -147,6 +148,10 @@ cases! {
         a_flood_of_records_is_told_whole_or_counted,
         one_at_a_time_unless_it_is_asked_for,
         ctrl_c_is_the_engine_s_to_handle_and_a_killed_engine_leaves_no_process;
+    plain:
+        plain_data_is_what_the_json_says,
+        plain_data_goes_from_node_to_node,
+        plain_data_that_does_not_fit_is_named;
 }
 
 impl Language {

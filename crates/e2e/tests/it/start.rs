@@ -81,7 +81,7 @@ async fn a_port_in_use_is_told_at_once() {
     assert_eq!(ended.code, Some(1));
     let error = format!(
         "cannot listen on {address}: Address already in use (os error 98); hint: something listens there \
-         already, choose another with --listen, or 127.0.0.1:0 for a free one"
+         already, choose another with --listen, or port 0 for a free one"
     );
     assert_eq!(ended.lines.last_words(), error);
     assert_eq!(ended.lines.plain(), "");

@@ -12,7 +12,7 @@ use std::{
 /// A larger file counts by its size and time of change: it may be a model of gigabytes.
 const LARGE: u64 = 1 << 20;
 
-/// What tools leave in a folder that they can make anew (https://bford.info/cachedir).
+/// What tools leave in a folder that they can make anew (<https://bford.info/cachedir>).
 const CACHE_TAG: &str = "CACHEDIR.TAG";
 
 /// The content, taken in.
@@ -83,6 +83,9 @@ impl<'a> Content<'a> {
 
     fn passes_over(&self, path: &Path) -> bool {
         let name = path.file_name().unwrap_or_default();
+        if self.toolchain.lock.is_some_and(|lock| name == lock) {
+            return true;
+        }
         let hidden =
             name.as_bytes().starts_with(b".") && !self.toolchain.hidden.iter().any(|read| name == *read);
         hidden || name == "__pycache__" || path == self.node.executable || path.join(CACHE_TAG).exists()
@@ -176,9 +179,8 @@ mod tests {
             "[dependencies]\netl = { path = \"../etl\" }\ndeep = { path = \"../deep\" }\n",
         );
         home.put("deep/Cargo.toml", "");
-        let none = ["etl/target/release/etl", "etl/.git/HEAD", "other/src/lib.rs"];
-        let all =
-            ["etl/src/main.rs", "etl/.cargo/config.toml", "etl/Cargo.lock", "shared/src/lib.rs", "deep/x.rs"];
+        let none = ["etl/target/release/etl", "etl/.git/HEAD", "other/src/lib.rs", "etl/Cargo.lock"];
+        let all = ["etl/src/main.rs", "etl/.cargo/config.toml", "shared/src/lib.rs", "deep/x.rs"];
         home.assert_counts(Language::Rust, &none, &all);
     }
 }

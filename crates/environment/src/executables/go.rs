@@ -9,26 +9,48 @@ use overlay::Overlay;
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    process::ExitStatus,
 };
 use tempfile::TempDir;
 
 /// What every build is given. The paths of this machine are kept out of what is built.
 const BUILD: [&str; 4] = ["build", "-mod=mod", "-trimpath", "-buildvcs=false"];
 
+/// `go vet` would look for the SDK where only the compiler sees it.
+const VET_OFF: &str = "-vet=off";
+
 pub(super) const TOOLCHAIN: Toolchain =
-    Toolchain { sdk: &sdk::GO, form: "go 2", decides, beside: replacements, hidden: &[] };
+    Toolchain { sdk: &sdk::GO, form: "go 2", decides, beside: replacements, lock: None, hidden: &[] };
 
 /// Builds the executable, in the workshop.
 pub(super) async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
-    let overlay = Overlay::write(workshop, &build.node.module, sdk)
-        .map_err(|source| cannot_keep(workshop.path(), source))?;
-    build.call(command(overlay.edit(), workshop)).await?;
+    let overlay = overlay(build, workshop, sdk).await?;
     let made = workshop.path().join("executable");
     let mut arguments: Vec<OsString> = BUILD.iter().map(OsString::from).collect();
     arguments.extend(overlay.flags());
     arguments.extend(["-o".into(), made.clone().into(), ".".into()]);
     build.call(command(arguments, workshop)).await?;
     Ok(made)
+}
+
+/// Runs the tests of the folder and those below it.
+pub(super) async fn test(
+    build: &Build<'_>,
+    workshop: &TempDir,
+    sdk: &Path,
+) -> Result<ExitStatus, BuildError> {
+    let overlay = overlay(build, workshop, sdk).await?;
+    let mut arguments: Vec<OsString> = vec!["test".into(), "-mod=mod".into(), VET_OFF.into()];
+    arguments.extend(overlay.flags());
+    arguments.push("./...".into());
+    build.show(command(arguments, workshop)).await
+}
+
+async fn overlay(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<Overlay, BuildError> {
+    let overlay = Overlay::write(workshop, &build.node.module, sdk)
+        .map_err(|source| cannot_keep(workshop.path(), source))?;
+    build.call(command(overlay.edit(), workshop)).await?;
+    Ok(overlay)
 }
 
 /// The user's own settings of `go` hold, but for a workspace: the package must build without one.

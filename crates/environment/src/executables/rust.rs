@@ -9,40 +9,97 @@ use serde_json::{Value, json};
 use std::{
     ffi::OsString,
     fs::{self, File},
-    io,
     path::{Path, PathBuf},
+    process::ExitStatus,
 };
 use tempfile::TempDir;
 
 /// What every build is given.
 const BUILD: [&str; 4] = ["build", "--release", "--bins", "--message-format=json-render-diagnostics"];
 
-pub(super) const TOOLCHAIN: Toolchain =
-    Toolchain { sdk: &sdk::RUST, form: "rust 1", decides, beside: dependencies, hidden: &[".cargo"] };
+pub(super) const TOOLCHAIN: Toolchain = Toolchain {
+    sdk: &sdk::RUST,
+    form: "rust 1",
+    decides,
+    beside: dependencies,
+    lock: Some("Cargo.lock"),
+    hidden: &[".cargo"],
+};
 
-/// Builds the executable, and copies it to the workshop. Packages share the folder that `cargo` works
-/// in, where executables of the same name lie at the same place: one build at a time.
+/// Builds the executable, and copies it to the workshop.
 pub(super) async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
-    let failed = |source| cannot_keep(workshop.path(), source);
-    let target = build.cache.join("cargo");
-    let lock_file = target.with_extension("lock");
-    let lock = Lock::take(&lock_file, || build.tell(Step::Waiting)).await.map_err(cache_failed)?;
-    let settings = workshop.path().join("settings.toml");
-    fs::write(&settings, settings_of(build, sdk)).map_err(failed)?;
-    let results = workshop.path().join("results");
-    let mut arguments: Vec<OsString> = BUILD.iter().map(OsString::from).collect();
-    arguments.extend(["--config".into(), settings.into()]);
-    let command = Command {
-        arguments,
-        variables: vec![("CARGO_TARGET_DIR", target.into())],
-        results: Some(File::create(&results).map_err(failed)?),
-        lock: Some(&lock),
-    };
-    build.call(command).await?;
+    let cargo = Cargo::enter(build, workshop, sdk).await?;
+    cargo.forget_own(&["--release"]).await?;
+    let messages = cargo.results(&BUILD).await?;
     let made = workshop.path().join("executable");
-    let found = the_one(build, executables(&results).map_err(failed)?)?;
-    fs::copy(found, &made).map_err(failed)?;
+    let found = the_one(build, executables(&messages))?;
+    fs::copy(found, &made).map_err(|source| cannot_keep(&made, source))?;
     Ok(made)
+}
+
+/// Runs the tests of the folder.
+pub(super) async fn test(
+    build: &Build<'_>,
+    workshop: &TempDir,
+    sdk: &Path,
+) -> Result<ExitStatus, BuildError> {
+    let cargo = Cargo::enter(build, workshop, sdk).await?;
+    cargo.forget_own(&[]).await?;
+    build.show(cargo.command(&["test", "--quiet"])).await
+}
+
+/// `cargo`, in the target folder that all packages share: one at a time.
+struct Cargo<'a> {
+    build: &'a Build<'a>,
+    target: PathBuf,
+    settings: PathBuf,
+    /// Where results go.
+    results: PathBuf,
+    lock: Lock,
+}
+
+impl<'a> Cargo<'a> {
+    async fn enter(build: &'a Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<Self, BuildError> {
+        let target = build.cache.join("cargo");
+        let file = target.with_extension("lock");
+        let lock = Lock::take(&file, || build.tell(Step::Waiting)).await.map_err(cache_failed)?;
+        let settings = workshop.path().join("settings.toml");
+        fs::write(&settings, settings_of(build, sdk)).map_err(|source| cannot_keep(&settings, source))?;
+        Ok(Self { build, target, settings, results: workshop.path().join("results"), lock })
+    }
+
+    fn command(&self, words: &[&str]) -> Command<'_> {
+        let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+        arguments.extend(["--config".into(), self.settings.clone().into()]);
+        let variables = vec![("CARGO_TARGET_DIR", self.target.clone().into())];
+        Command { arguments, variables, results: None, lock: Some(&self.lock) }
+    }
+
+    /// Forgets what was compiled of packages that are called as the user's own: `cargo` tells crates of
+    /// one workspace from those of another by their names, and their age, only.
+    async fn forget_own(&self, profile: &[&str]) -> Result<(), BuildError> {
+        let metadata = self.results(&["metadata", "--no-deps", "--format-version", "1"]).await?;
+        let names: Vec<_> = metadata.iter().flat_map(members).collect();
+        let mut words = vec!["clean", "--quiet"];
+        words.extend(profile);
+        words.extend(names.iter().flat_map(|name| ["-p", name]));
+        self.build.call(self.command(&words)).await
+    }
+
+    /// Runs a command, and gives the JSON objects that it writes.
+    async fn results(&self, words: &[&str]) -> Result<Vec<Value>, BuildError> {
+        let failed = |source| cannot_keep(&self.results, source);
+        let results = Some(File::create(&self.results).map_err(failed)?);
+        self.build.call(Command { results, ..self.command(words) }).await?;
+        let text = fs::read_to_string(&self.results).map_err(failed)?;
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+}
+
+/// The names of a workspace's packages.
+fn members(metadata: &Value) -> impl Iterator<Item = &str> {
+    let packages = metadata["packages"].as_array();
+    packages.into_iter().flatten().filter_map(|package| package["name"].as_str())
 }
 
 /// Where the SDK is, and which paths of this machine are kept out of what is built.
@@ -60,10 +117,8 @@ fn settings_of(build: &Build<'_>, sdk: &Path) -> String {
 }
 
 /// The executables that `cargo` says it has made.
-fn executables(results: &Path) -> io::Result<Vec<PathBuf>> {
-    let results = fs::read_to_string(results)?;
-    let messages = results.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    Ok(messages.filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?))).collect())
+fn executables(messages: &[Value]) -> Vec<PathBuf> {
+    messages.iter().filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?))).collect()
 }
 
 /// The executable of the node: the only one, or the one with its name.

@@ -15,6 +15,8 @@ pub(super) struct Toolchain {
     pub(super) decides: fn(&[u8]) -> bool,
     /// The folders that a manifest names, relative to its own: modules that lie beside it.
     pub(super) beside: fn(&str) -> Vec<PathBuf>,
+    /// The file beside a manifest that a build completes, if it does.
+    pub(super) lock: Option<&'static str>,
     /// The hidden folders that the compiler reads.
     pub(super) hidden: &'static [&'static str],
 }

@@ -184,6 +184,19 @@ mod rust {
     }
 
     #[test]
+    fn packages_of_the_same_name_are_not_taken_for_one_another() {
+        let (first, second) = (House::new(Language::Rust), House::new(Language::Rust));
+        first.say("first");
+        second.say("second");
+        let cache = first.folder.path().join("cache");
+        let built = |house: &House| {
+            let nodes = std::slice::from_ref(&house.node);
+            run(Executables::new(cache.clone()).prepare(nodes, &|_| {})).unwrap().remove(0)
+        };
+        assert_eq!([&second, &first].map(|house| said(built(house).path())), ["second\n", "first\n"]);
+    }
+
+    #[test]
     fn of_several_executables_the_one_with_the_node_s_name_is_taken() {
         let house = House::new(Language::Rust);
         house.put("src/bin/other.rs", "fn main() {\n    eprintln!(\"other\");\n}\n");
@@ -192,6 +205,8 @@ mod rust {
         house.put("src/bin/more.rs", "fn main() {}\n");
         let made = run(house.executables().prepare(std::slice::from_ref(&house.node), &|_| {}));
         let Err(BuildError::NotOne { made, .. }) = made else { panic!("{made:?}") };
+        let mut made = made;
+        made.sort();
         assert_eq!(made, ["more", "other"]);
     }
 }

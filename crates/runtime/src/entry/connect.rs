@@ -141,8 +141,7 @@ async fn answer(
     }
     let permit = door
         .flow()
-        .admission()
-        .enter(declared.unwrap_or(limit.min(UNDECLARED)))
+        .enter(route, declared.unwrap_or(limit.min(UNDECLARED)))
         .map_err(|failure| status::of_failure(&failure))?;
     let read = async {
         match sent {

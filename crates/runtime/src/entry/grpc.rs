@@ -47,7 +47,7 @@ async fn answer(door: &Door, method: &Method, request: Request<Incoming>) -> Res
     let mut reader = Reader::new(body);
     let read = async {
         let (compressed, size) = read_prefix(&mut reader, door.limits().message).await?;
-        let permit = door.flow().admission().enter(size).map_err(|failure| status::of_failure(&failure))?;
+        let permit = door.flow().enter(route, size).map_err(|failure| status::of_failure(&failure))?;
         let message = read_message(&mut reader, size).await?;
         let message =
             if compressed { decompress(&parts.headers, &message, door.limits().message)? } else { message };

@@ -17,6 +17,7 @@ pub use admission::{Admission, Limits, Permit};
 pub use desk::{Desk, Host, SeatId, Taken};
 pub use request::{Deadline, Delivery, Request, Route};
 
+use crate::metrics::{Ending, Metrics, Now};
 use elapsed::Elapsed;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
@@ -25,11 +26,8 @@ use krt_model::{
 };
 use krt_store::Store;
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{SystemTime, UNIX_EPOCH},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::watch;
 
@@ -40,21 +38,8 @@ pub struct Flow {
     retries: Vec<u16>,
     admission: Arc<Admission>,
     elapsed: Elapsed,
-    counts: Counts,
+    metrics: Metrics,
     hosts: watch::Sender<()>,
-}
-
-/// What happened, counted since the start.
-#[derive(Debug, Default)]
-pub struct Counts {
-    /// Requests that were answered with a message.
-    pub answered: AtomicU64,
-    /// Requests that were answered with an error.
-    pub failed: AtomicU64,
-    /// Results that came when nobody waited any more.
-    pub late: AtomicU64,
-    /// Workflows that failed after an early reply.
-    pub failed_in_background: AtomicU64,
 }
 
 /// When a handler began and ended.
@@ -76,7 +61,7 @@ impl Flow {
             retries: version.nodes.iter().map(|node| node.run.retries).collect(),
             admission: Arc::new(Admission::new(limits)),
             elapsed: Elapsed::new(version, store),
-            counts: Counts::default(),
+            metrics: Metrics::new(version),
             hosts,
         }
     }
@@ -97,8 +82,22 @@ impl Flow {
     }
 
     /// What happened since the start.
-    pub fn counts(&self) -> &Counts {
-        &self.counts
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The metrics, as text.
+    pub fn metrics_text(&self) -> String {
+        let now = |desk: &Arc<Desk>| Now { waiting: desk.waiting(), hosts: desk.hosts() };
+        self.metrics.text(self.admission.in_work(), self.desks.iter().map(now))
+    }
+
+    /// Lets in a request of that many bytes, if there is room.
+    pub fn enter(&self, route: &Route, bytes: usize) -> Result<Permit, Failure> {
+        self.admission.enter(bytes).inspect_err(|failure| {
+            self.metrics.request(route.index, Ending::Failed, Duration::ZERO);
+            self.metrics.failure(route.index, failure);
+        })
     }
 
     /// Sends a message through a workflow and waits for its one answer, until `deadline`.
@@ -111,22 +110,26 @@ impl Flow {
         payload: Payload,
         deadline: Deadline,
     ) -> Result<Payload, Failure> {
-        let start = now();
+        let (start, begun) = (now(), Instant::now());
         let (request, answer) = Request::open(Arc::clone(route), start, permit);
-        let waiting = Waiting { flow: self, request: Arc::clone(&request) };
+        let mut waiting = Waiting { flow: self, request: Arc::clone(&request), begun, ended: false };
         let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
         tracking.push(Tracking { node: None, start, end: now() });
         let retries_left = self.retries[route.sequence[0]];
         self.post(Delivery { request, position: 0, payload, tracking, retries_left });
         let answer = tokio::time::timeout_at(deadline.at.into(), answer).await;
+        waiting.ended = true;
         drop(waiting);
         let answer = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Failure::Lost),
             Err(_) => Err(Failure::Deadline { waited: deadline.within }),
         };
-        let count = if answer.is_ok() { &self.counts.answered } else { &self.counts.failed };
-        count.fetch_add(1, Ordering::Relaxed);
+        let ending = if answer.is_ok() { Ending::Answered } else { Ending::Failed };
+        self.metrics.request(route.index, ending, begun.elapsed());
+        if let Err(failure) = &answer {
+            self.metrics.failure(route.index, failure);
+        }
         answer
     }
 
@@ -134,6 +137,9 @@ impl Flow {
     pub fn finish(&self, mut delivery: Delivery, result: HandlerResult, handled: Handled) {
         let node = self.node_of(&delivery).clone();
         let succeeded = matches!(result, HandlerResult::Message { .. } | HandlerResult::Nothing { .. });
+        if succeeded || matches!(result, HandlerResult::Error(_)) {
+            self.handled(&delivery, handled);
+        }
         let outcome = outcome::judge(&delivery.step(&node), result);
         if succeeded && !matches!(outcome, Outcome::Fail(_) | Outcome::FailedInBackground(_)) {
             self.elapsed.node(&delivery, handled);
@@ -156,7 +162,7 @@ impl Flow {
             }
             Outcome::FailedInBackground(failure) => self.failed_in_background(&delivery, &failure),
             Outcome::Dropped => {
-                self.counts.late.fetch_add(1, Ordering::Relaxed);
+                self.metrics.late.inc();
             }
         }
     }
@@ -176,6 +182,13 @@ impl Flow {
             );
         }
         delivery.request.answer(answer)
+    }
+
+    fn handled(&self, delivery: &Delivery, handled: Handled) {
+        let Some(previous) = delivery.tracking.last() else { return };
+        let between = |from: Timestamp, to: Timestamp| Duration::from_nanos(to.0.saturating_sub(from.0));
+        let (took, waited) = (between(handled.start, handled.end), between(previous.end, handled.start));
+        self.metrics.handled(delivery.node(), took, waited);
     }
 
     fn pass_on(&self, mut delivery: Delivery, payload: Payload) {
@@ -210,7 +223,7 @@ impl Flow {
 
     fn reply(&self, request: &Request, answer: Result<Payload, Failure>) {
         if !request.answer(answer) {
-            self.counts.late.fetch_add(1, Ordering::Relaxed);
+            self.metrics.late.inc();
         }
     }
 
@@ -224,7 +237,7 @@ impl Flow {
     }
 
     fn failed_in_background(&self, delivery: &Delivery, failure: &Failure) {
-        self.counts.failed_in_background.fetch_add(1, Ordering::Relaxed);
+        self.metrics.failed_in_background.inc();
         tracing::error!(
             workflow = %delivery.request.route.workflow,
             node = %self.node_of(delivery),
@@ -250,10 +263,16 @@ impl Flow {
 struct Waiting<'a> {
     flow: &'a Flow,
     request: Arc<Request>,
+    begun: Instant,
+    ended: bool,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        if !self.ended {
+            let workflow = self.request.route.index;
+            self.flow.metrics.request(workflow, Ending::Left, self.begun.elapsed());
+        }
         if !self.request.replied() {
             self.flow.stop(&self.request);
         }

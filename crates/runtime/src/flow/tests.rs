@@ -6,6 +6,7 @@ use krt_model::{
     name::Name,
     version::{RunOptions, Workflow},
 };
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, Weak};
 
 /// What a host makes of a message; `None`: it keeps it.
@@ -103,7 +104,7 @@ impl House {
         host
     }
 
-    async fn request(&self, timeout: std::time::Duration) -> Result<Payload, Failure> {
+    async fn request(&self, timeout: Duration) -> Result<Payload, Failure> {
         let permit = self.flow.admission().enter(10)?;
         self.flow.request(permit, &self.route, message(b"in"), Deadline::after(timeout)).await
     }
@@ -117,7 +118,7 @@ fn echo(payload: &Payload) -> Option<HandlerResult> {
     Some(HandlerResult::Message { payload: payload.clone(), early_exit: false })
 }
 
-const LONG: std::time::Duration = std::time::Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_message_goes_through_its_nodes() {
@@ -168,7 +169,7 @@ async fn death_is_retried_as_often_as_the_node_allows() {
 async fn a_deadline_stops_the_work() {
     let house = house(0, Limits::default());
     let host = house.seat(0, 1, |_| None);
-    let failure = house.request(std::time::Duration::from_millis(20)).await.unwrap_err();
+    let failure = house.request(Duration::from_millis(20)).await.unwrap_err();
     assert!(matches!(failure, Failure::Deadline { .. }), "{failure:?}");
     assert_eq!(host.cancelled.load(Ordering::Relaxed), 1);
     assert_eq!(house.flow.admission().in_work(), 0);

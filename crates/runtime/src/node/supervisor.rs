@@ -159,6 +159,7 @@ impl Keeper {
             Ok(next) => {
                 let mut old = std::mem::replace(host, next);
                 self.node = node;
+                self.node.flow.metrics().restarted(self.node.index);
                 tracing::info!(node = %self.node.name, "restarted");
                 old.stop();
                 old.ended().await;
@@ -195,6 +196,7 @@ impl Keeper {
             };
             match started {
                 Ok(host) => {
+                    node.flow.metrics().restarted(node.index);
                     tracing::info!(node = %node.name, "up again");
                     return Some(host);
                 }

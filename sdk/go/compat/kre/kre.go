@@ -13,6 +13,8 @@ type (
 	HandlerInit = sdk.HandlerInit
 	// Handler is the SDK's.
 	Handler = sdk.Handler
+	// PlainHandler is the SDK's.
+	PlainHandler = sdk.PlainHandler
 	// Message is the SDK's.
 	Message = sdk.Message
 	// Database is the SDK's.

@@ -20,10 +20,8 @@ type objectID string
 //
 // Whole numbers are int64 where nothing else is asked for, dates time.Time in UTC, ids texts.
 func Decode(document []byte, into reflect.Value) error {
-	reader := json.NewDecoder(bytes.NewReader(document))
-	reader.UseNumber()
-	var read any
-	if err := reader.Decode(&read); err != nil {
+	read, err := readJSON(document)
+	if err != nil {
 		return fmt.Errorf("a document does not parse: %w", err)
 	}
 	value, err := plain(read)
@@ -31,6 +29,14 @@ func Decode(document []byte, into reflect.Value) error {
 		return err
 	}
 	return assign(into, value, "")
+}
+
+// readJSON reads JSON, and keeps numbers as they are written.
+func readJSON(text []byte) (read any, err error) {
+	reader := json.NewDecoder(bytes.NewReader(text))
+	reader.UseNumber()
+	err = reader.Decode(&read)
+	return read, err
 }
 
 // plain turns Extended JSON into Go's own values.
@@ -270,11 +276,25 @@ func assignStruct(into reflect.Value, object map[string]any, path string) error 
 		if !there {
 			continue
 		}
-		if err := assign(into.FieldByIndex(field.index), item, join(path, key)); err != nil {
+		if err := assign(reach(into, field.index), item, join(path, key)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// reach finds a field, and makes what it is embedded in by a pointer.
+func reach(into reflect.Value, index []int) reflect.Value {
+	for _, number := range index {
+		if into.Kind() == reflect.Pointer {
+			if into.IsNil() {
+				into.Set(reflect.New(into.Type().Elem()))
+			}
+			into = into.Elem()
+		}
+		into = into.Field(number)
+	}
+	return into
 }
 
 func assignList(into reflect.Value, items []any, path string) error {

@@ -78,6 +78,53 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// Chain embeds itself.
+type Chain struct {
+	*Chain
+	Link int `json:"link"`
+}
+
+// also has what inner has.
+type also struct{ Deep string }
+
+// shadowed has a name of Base's, and twice one that nothing tells apart.
+type shadowed struct {
+	*Base
+	Chain
+	inner
+	also
+	ID    string `json:"_id"`
+	Link  *Chain
+	Large int64  `json:"large,string"`
+	Sure  *bool  `json:"sure,string"`
+	Word  string `json:"word,omitempty,string"`
+}
+
+func TestFieldsAreThoseThatGoSees(t *testing.T) {
+	sure := true
+	rows := []struct {
+		value    interface{}
+		expected string
+	}{
+		{shadowed{ID: "own", Chain: Chain{Link: 1}}, `{"link":1,"_id":"own","Link":null,"large":0,"sure":null}`},
+		{shadowed{Base: &Base{"base"}, Link: &Chain{Chain: &Chain{}}, Sure: &sure},
+			`{"link":0,"_id":"","Link":{"link":0},"large":0,"sure":true}`},
+	}
+	for _, row := range rows {
+		encoded, err := Encode(row.value)
+		if err != nil || string(encoded) != row.expected {
+			t.Errorf("%s, %v", encoded, err)
+		}
+	}
+	var read struct {
+		*Base
+		Chain
+	}
+	if err := Decode([]byte(`{"_id":"i","link":7}`), reflect.ValueOf(&read).Elem()); err != nil || read.ID != "i" || read.Link != 7 {
+		t.Errorf("%+v, %v", read, err)
+	}
+}
+
 func TestWhatCannotBeStoredIsNamed(t *testing.T) {
 	var deep interface{}
 	for count := 0; count < 200; count++ {
@@ -91,7 +138,7 @@ func TestWhatCannotBeStoredIsNamed(t *testing.T) {
 		{map[string]interface{}{"list": []interface{}{1, make(chan int)}}, "`v.list[1]` is a `chan int`, which cannot be stored" + hint},
 		{func() {}, "`v` is a `func()`, which cannot be stored" + hint},
 		{uint64(math.MaxUint64), "`v` is 1.845e+19, more than 64 bits hold; hint: store it as text or a float"},
-		{"\xff", "`\"v\"` is no valid text: it is not UTF-8"},
+		{"\xff", "`v` is no valid text: it is not UTF-8"},
 		{map[float64]int{1.5: 1}, "a key in `v` is 1.5, a `float64`; hint: make it a text"},
 		{map[string]int{"a\x00": 1}, `the key "v.a\x00" has a null character`},
 		{json.Number("x"), "`v` is no number: \"x\""},

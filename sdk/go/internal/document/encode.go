@@ -1,18 +1,16 @@
-// Package document turns Go's values into MongoDB Extended JSON v2, relaxed, and back.
+// Package document turns Go's values into JSON and back: documents into MongoDB Extended JSON v2,
+// relaxed, and plain data into JSON as it is.
 //
-// What cannot be stored is an error that names the field, since "unsupported type" sends a user
-// searching through the whole document.
+// What has no place there is an error that names the field, since "unsupported type" sends a user
+// searching through the whole value.
 package document
 
 import (
 	"bytes"
 	"encoding"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"reflect"
 	"sort"
 	"strconv"
@@ -21,13 +19,8 @@ import (
 	"unicode/utf8"
 )
 
-const (
-	// deepest is how deep MongoDB nests documents.
-	deepest     = 100
-	genericType = "00"
-	uuidType    = "04"
-	dateLayout  = "2006-01-02T15:04:05.000Z"
-)
+// deepest is how deep MongoDB nests documents; plain data is held to it, too.
+const deepest = 100
 
 // ErrNoDocument says that a value is neither a map nor a struct.
 var ErrNoDocument = errors.New("it is no document")
@@ -43,15 +36,40 @@ func Encode(value any) ([]byte, error) {
 	if !top.IsValid() || top.Type() == timeType || top.Kind() != reflect.Map && top.Kind() != reflect.Struct {
 		return nil, ErrNoDocument
 	}
-	e := encoder{out: make([]byte, 0, 256)}
+	return encode(top, stored{})
+}
+
+func encode(top reflect.Value, in form) ([]byte, error) {
+	e := encoder{form: in, out: make([]byte, 0, 256)}
 	if err := e.value(top, "", 0); err != nil {
 		return nil, err
 	}
 	return e.out, nil
 }
 
-// encoder appends to out. Paths are those of the values in the document.
+// form is what the two forms of JSON do each in their own way. Paths are those of the values in what
+// is written; the top has none.
+type form interface {
+	// field names a field in an error.
+	field(path string) string
+	// refusal says of a value that it has no place here, and what to give instead.
+	refusal() (why, instead string)
+	// part is what stands for a field of a struct.
+	part(field field, value reflect.Value) reflect.Value
+	// key checks a key.
+	key(key, path string) error
+	// special writes a value that is more than its kind says; whether it was one.
+	special(e *encoder, value reflect.Value, path string) (bool, error)
+	// number writes a number that is kept as its text.
+	number(e *encoder, text, path string) error
+	unsigned(e *encoder, number uint64, path string) error
+	float(e *encoder, number float64, path string) error
+	bytes(e *encoder, content []byte)
+}
+
+// encoder appends to out, in a form.
 type encoder struct {
+	form
 	out []byte
 }
 
@@ -61,7 +79,7 @@ func (e *encoder) value(value reflect.Value, path string, depth int) error {
 		e.add("null")
 		return nil
 	}
-	if special, err := e.special(value, path); special || err != nil {
+	if special, err := e.more(value, path); special || err != nil {
 		return err
 	}
 	switch value.Kind() {
@@ -70,40 +88,42 @@ func (e *encoder) value(value reflect.Value, path string, depth int) error {
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
 		e.out = AppendInt(e.out, value.Int())
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Uintptr:
-		return e.unsigned(value.Uint(), path)
+		return e.unsigned(e, value.Uint(), path)
 	case reflect.Float32:
-		return e.float(Shortest(float32(value.Float())))
+		return e.float(e, Shortest(float32(value.Float())), path)
 	case reflect.Float64:
-		return e.float(value.Float())
+		return e.float(e, value.Float(), path)
 	case reflect.String:
 		return e.text(value.String(), path)
 	case reflect.Map, reflect.Struct, reflect.Slice, reflect.Array:
 		if depth >= deepest {
-			return fmt.Errorf("`%s` is nested more than %d levels deep", path, deepest)
+			return fmt.Errorf("%s is nested more than %d levels deep", e.field(path), deepest)
 		}
 		return e.nested(value, path, depth+1)
 	default:
-		return fmt.Errorf("`%s` is a `%s`, which cannot be stored; hint: store its fields, or its text", path, value.Type())
+		return e.refuse(value, path)
 	}
 	return nil
 }
 
-// special writes values that are more than their kind says.
-func (e *encoder) special(value reflect.Value, path string) (bool, error) {
-	kind := value.Type()
+// more writes values that are more than their kind says.
+func (e *encoder) more(value reflect.Value, path string) (bool, error) {
+	if special, err := e.special(e, value, path); special || err != nil {
+		return special, err
+	}
 	switch {
-	case kind == timeType:
-		e.date(value.Interface().(time.Time))
-	case kind == numberType:
-		return true, e.number(value.String(), path)
-	case kind.Kind() == reflect.Array && kind.Elem().Kind() == reflect.Uint8:
-		return e.array(value), nil
+	case value.Type() == numberType:
+		return true, e.number(e, value.String(), path)
 	case !value.CanInterface():
 		return false, nil
 	default:
 		return e.marshaler(addressable(value).Interface(), path)
 	}
-	return true, nil
+}
+
+func (e *encoder) refuse(value reflect.Value, path string) error {
+	why, instead := e.refusal()
+	return fmt.Errorf("%s is a `%s`, %s; hint: %s", e.field(path), value.Type(), why, instead)
 }
 
 // marshaler writes what a type of the user's makes of itself.
@@ -116,18 +136,24 @@ func (e *encoder) marshaler(value any, path string) (bool, error) {
 			err = json.Compact(&compact, made)
 		}
 		if err != nil {
-			return true, fmt.Errorf("`%s` cannot be stored: %w", path, err)
+			return true, e.unmade(value, path, err)
 		}
 		e.out = append(e.out, compact.Bytes()...)
 		return true, nil
 	case encoding.TextMarshaler:
 		made, err := value.MarshalText()
 		if err != nil {
-			return true, fmt.Errorf("`%s` cannot be stored: %w", path, err)
+			return true, e.unmade(value, path, err)
 		}
 		return true, e.text(string(made), path)
 	}
 	return false, nil
+}
+
+// unmade says that a type of the user's fails to make something of itself.
+func (e *encoder) unmade(value any, path string, err error) error {
+	why, _ := e.refusal()
+	return fmt.Errorf("%s is a `%T`, %s: %w", e.field(path), value, why, err)
 }
 
 func (e *encoder) nested(value reflect.Value, path string, depth int) error {
@@ -138,7 +164,7 @@ func (e *encoder) nested(value reflect.Value, path string, depth int) error {
 		return e.structure(value, path, depth)
 	case reflect.Slice:
 		if value.Type().Elem().Kind() == reflect.Uint8 {
-			e.binary(value.Bytes(), genericType)
+			e.bytes(e, value.Bytes())
 			return nil
 		}
 	}
@@ -183,11 +209,11 @@ func (e *encoder) structure(value reflect.Value, path string, depth int) error {
 	e.add("{")
 	first := true
 	for _, field := range fieldsOf(value.Type()) {
-		inner := value.FieldByIndex(field.index)
-		if field.omit && isEmpty(inner) {
-			continue
+		inner, err := value.FieldByIndexErr(field.index)
+		if err != nil || field.omit && isEmpty(inner) {
+			continue // what is embedded by a pointer may be nil
 		}
-		if err := e.member(first, field.name, inner, path, depth); err != nil {
+		if err := e.member(first, field.name, e.part(field, inner), path, depth); err != nil {
 			return err
 		}
 		first = false
@@ -197,12 +223,9 @@ func (e *encoder) structure(value reflect.Value, path string, depth int) error {
 }
 
 func (e *encoder) member(first bool, key string, value reflect.Value, path string, depth int) error {
-	inner := key
-	if path != "" {
-		inner = path + "." + key
-	}
-	if strings.ContainsRune(key, 0) {
-		return fmt.Errorf("the key %q has a null character", inner)
+	inner := join(path, key)
+	if err := e.key(key, inner); err != nil {
+		return err
 	}
 	if !first {
 		e.add(",")
@@ -220,79 +243,10 @@ func (e *encoder) add(text string) {
 
 func (e *encoder) text(text, path string) error {
 	if !utf8.ValidString(text) {
-		return fmt.Errorf("`%.200q` is no valid text: it is not UTF-8", path)
+		return fmt.Errorf("%s is no valid text: it is not UTF-8", e.field(strings.ToValidUTF8(path, "\uFFFD")))
 	}
 	e.out = appendText(e.out, text)
 	return nil
-}
-
-func (e *encoder) unsigned(number uint64, path string) error {
-	if number > math.MaxInt64 {
-		return fmt.Errorf("`%s` is %.3e, more than 64 bits hold; hint: store it as text or a float", path, float64(number))
-	}
-	e.out = AppendInt(e.out, int64(number))
-	return nil
-}
-
-func (e *encoder) number(text, path string) error {
-	if whole, err := strconv.ParseInt(text, 10, 64); err == nil {
-		e.out = AppendInt(e.out, whole)
-		return nil
-	}
-	number, err := strconv.ParseFloat(text, 64)
-	if err != nil {
-		return fmt.Errorf("`%s` is no number: %q", path, text)
-	}
-	return e.float(number)
-}
-
-func (e *encoder) float(number float64) error {
-	switch {
-	case math.IsNaN(number):
-		e.add(`{"$numberDouble":"NaN"}`)
-	case math.IsInf(number, 1):
-		e.add(`{"$numberDouble":"Infinity"}`)
-	case math.IsInf(number, -1):
-		e.add(`{"$numberDouble":"-Infinity"}`)
-	default:
-		e.out = AppendFloat(e.out, number)
-	}
-	return nil
-}
-
-func (e *encoder) date(moment time.Time) {
-	moment = moment.UTC()
-	e.add(`{"$date":`)
-	if year := moment.Year(); year < 1970 || year > 9999 {
-		e.add(`{"$numberLong":"`)
-		e.out = AppendInt(e.out, moment.UnixMilli())
-		e.add(`"}}`)
-		return
-	}
-	e.add(`"`)
-	e.out = moment.AppendFormat(e.out, dateLayout)
-	e.add(`"}`)
-}
-
-// array writes an array of bytes, if it is one of the ids that are kept as such.
-func (e *encoder) array(value reflect.Value) bool {
-	content := make([]byte, value.Len())
-	reflect.Copy(reflect.ValueOf(content), value)
-	switch name := value.Type().Name(); {
-	case name == "ObjectID" && len(content) == 12:
-		e.add(`{"$oid":"` + hex.EncodeToString(content) + `"}`)
-	case name == "UUID" && len(content) == 16:
-		e.binary(content, uuidType)
-	default:
-		e.binary(content, genericType)
-	}
-	return true
-}
-
-func (e *encoder) binary(content []byte, subtype string) {
-	e.add(`{"$binary":{"base64":"`)
-	e.add(base64.StdEncoding.EncodeToString(content))
-	e.add(`","subType":"` + subtype + `"}}`)
 }
 
 // settle follows pointers and interfaces to what they hold; the zero Value is nothing.

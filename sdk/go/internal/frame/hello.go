@@ -13,12 +13,15 @@ type Introduction struct {
 	MaxFrame    uint32 `json:"max_frame"`
 	MaxMessage  int    `json:"max_message"`
 	LogLevel    string `json:"log_level"`
-	// Payload is what handlers get and return; empty is Protobuf.
+	// Payload is what handlers get and return: Protobuf or JSON.
 	Payload string `json:"payload"`
 }
 
-// Protobuf is the payload of messages, as opposed to plain data.
-const Protobuf = "protobuf"
+// The payloads that handlers may get and return: messages and plain data.
+const (
+	Protobuf = "protobuf"
+	JSON     = "json"
+)
 
 // ParseHello reads the body of HELLO; fields that are not known are passed over.
 func ParseHello(body []byte) (Introduction, error) {
@@ -34,7 +37,7 @@ func ParseHello(body []byte) (Introduction, error) {
 			return Introduction{}, Breachf("HELLO has no field '%s'", name)
 		}
 	}
-	var hello Introduction
+	hello := Introduction{Payload: Protobuf}
 	if err := json.Unmarshal(body, &hello); err != nil {
 		return Introduction{}, Breachf("HELLO does not parse: %v", err)
 	}

@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/konstellation-io/krt/sdk/go/internal/frame"
 )
 
@@ -41,8 +39,9 @@ type World struct {
 	PID int
 }
 
-// Handler handles one delivery. A panic is an error of the delivery.
-type Handler func(scope Scope, delivery *Delivery) (proto.Message, error)
+// Handler handles one delivery. What it gives is a message or plain data, as HELLO's payload says; nil is
+// nothing. A panic is an error of the delivery.
+type Handler func(scope Scope, delivery *Delivery) (any, error)
 
 // Host handles what the engine delivers.
 type Host struct {
@@ -51,7 +50,7 @@ type Host struct {
 
 	world     World
 	link      *link
-	packer    packer
+	form      form
 	most      int
 	mostOther int
 	handler   Handler
@@ -62,7 +61,6 @@ type Host struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	reader  *frame.Reader
-	url     url
 	// reading says that some goroutine reads, and nobody else may.
 	reading bool
 	// stopping says that nothing new comes.
@@ -101,7 +99,7 @@ func Meet(world World) (*Host, error) {
 	host := &Host{
 		Hello:     hello,
 		world:     world,
-		packer:    newPacker(hello),
+		form:      formOf(hello),
 		most:      int(hello.MaxFrame),
 		mostOther: min(int(hello.MaxFrame), frame.MaxOther),
 		link: &link{
@@ -176,7 +174,7 @@ func (h *Host) takeAll() error {
 func (h *Host) take(from frame.Frame) error {
 	switch from.Kind {
 	case frame.Deliver:
-		delivery, err := h.url.open(from)
+		delivery, err := h.open(from)
 		if err != nil {
 			return err
 		}

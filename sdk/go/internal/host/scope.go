@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/konstellation-io/krt/sdk/go/internal/document"
 	"github.com/konstellation-io/krt/sdk/go/internal/frame"
 )
 
 // ErrReplied is what an early reply fails with when the client was answered before.
 var ErrReplied = errors.New("error the message was replied previously")
+
+var errNoReply = errors.New("[ctx.early_reply] there is nothing to reply with; hint: build a message of the " +
+	"`.proto`, or a map where the node has `payload: json`")
 
 // Scope is what user code asks of the engine, on behalf of one delivery or, in init, of none.
 type Scope struct {
@@ -68,15 +69,18 @@ func (s Scope) Find(collection string, query []byte) ([][]byte, error) {
 	return s.host.call(s.delivery(), frame.Find, fields)
 }
 
-// Reply answers the client now.
-func (s Scope) Reply(message proto.Message) error {
+// Reply answers the client now, with what a Handler may give.
+func (s Scope) Reply(response any) error {
 	delivery := s.delivery()
 	if delivery == nil {
 		return noRequest("early_reply", nil)
 	}
-	out, err := s.host.packer.appendAny(frame.Begin(nil, frame.EarlyReply, delivery.id), message)
+	out, given, err := s.host.form.pack(frame.Begin(nil, frame.EarlyReply, delivery.id), response)
 	if err != nil {
 		return err
+	}
+	if !given {
+		return errNoReply
 	}
 	return s.host.link.reply(delivery, frame.End(out, 0))
 }

@@ -10,8 +10,6 @@ import (
 	"syscall"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"github.com/konstellation-io/krt/sdk/go/internal/frame"
 )
 
@@ -186,10 +184,10 @@ func (h *Host) handle(delivery *Delivery) time.Duration {
 			go h.resume()
 		}
 	}()
-	message, err := h.handler(Scope{host: h, own: delivery}, delivery)
+	answer, err := h.handler(Scope{host: h, own: delivery}, delivery)
 	end := h.world.Now()
 	if err == nil {
-		*buffer, err = h.pack((*buffer)[:0], delivery.id, message, start, end)
+		*buffer, err = h.pack((*buffer)[:0], delivery.id, answer, start, end)
 	}
 	returned = true
 	if err != nil {
@@ -211,16 +209,15 @@ func (h *Host) resume() {
 }
 
 // pack encodes the RESULT of a handler that returned.
-func (h *Host) pack(out []byte, id uint32, message proto.Message, start, end time.Time) ([]byte, error) {
-	status := frame.Answer
-	if message == nil {
-		status = frame.None
+func (h *Host) pack(out []byte, id uint32, answer any, start, end time.Time) ([]byte, error) {
+	begin := func(status frame.Status) []byte {
+		return frame.BeginResult(out, id, status, false, start.UnixNano(), end.UnixNano())
 	}
-	out = frame.BeginResult(out, id, status, false, start.UnixNano(), end.UnixNano())
-	if message == nil {
-		return out, nil
+	packed, given, err := h.form.pack(begin(frame.Answer), answer)
+	if !given && err == nil {
+		return begin(frame.None), nil
 	}
-	return h.packer.appendAny(out, message)
+	return packed, err
 }
 
 // fail logs why a handler failed, and writes the RESULT.

@@ -26,7 +26,7 @@ from typing import Any, Callable
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 
-from . import _contract, _documents
+from . import _contract, _documents, _pb2
 from ._answers import Packer
 from ._calls import CallFailed
 from ._context import Context, Identity
@@ -36,6 +36,9 @@ from ._plain import PlainPacker
 from ._user_code import is_async
 
 __all__ = ["FakeContext", "Log", "run"]
+
+_PROTOS = "KRT_PROTOS"
+"""Names a file with the package's descriptors, as a host has them in HELLO: `krt test` sets it."""
 
 _UNLIMITED = 2**31
 
@@ -238,3 +241,14 @@ def _at(value: Any, path: list[str]) -> Any:
             return None
         value = value.get(key)
     return value
+
+
+def _make_protos_importable() -> None:
+    """Makes `*_pb2` modules importable where `krt test` runs the tests."""
+    path = os.environ.get(_PROTOS)
+    if path:
+        with open(path, encoding="ascii") as file:
+            _pb2.install(file.read())
+
+
+_make_protos_importable()

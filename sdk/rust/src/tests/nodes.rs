@@ -5,7 +5,7 @@ use crate::{
     form::{Node, Work},
 };
 use bson::{Binary, Bson, DateTime, Document, doc, spec::BinarySubtype};
-use serde_json::json;
+use serde_json::{Number, Value, json};
 use std::{
     str::FromStr as _,
     sync::{Arc, Mutex},
@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-pub(super) const HANDLERS: [&str; 21] = [
+pub(super) const HANDLERS: [&str; 25] = [
     "echo",
     "same",
     "error",
@@ -35,6 +35,10 @@ pub(super) const HANDLERS: [&str; 21] = [
     "path",
     "kept",
     "wait",
+    "plain_same",
+    "plain_none",
+    "plain_early",
+    "plain_unfit",
 ];
 
 pub(super) const INITS: [&str; 4] = ["keep", "save", "fail", "reply"];
@@ -68,6 +72,10 @@ pub(super) fn node(init: Option<&str>, handler: &str) -> Result<Node, String> {
             let left = Arc::new(Left::default());
             Node::new(init, move |ctx: Context, word: String| late(ctx, word, Arc::clone(&left)))
         }
+        "plain_same" => Node::new(init, async |_: Context, data: Value| Ok::<_, Error>(data)),
+        "plain_none" => Node::new(init, async |_: Context, _: Value| Ok::<Option<Value>, Error>(None)),
+        "plain_early" => Node::new(init, plain_early),
+        "plain_unfit" => Node::new(init, plain_unfit),
         name => {
             let name = name.to_owned();
             Node::new(init, move |ctx: Context, text: String| act(name.clone(), ctx, text))
@@ -147,6 +155,25 @@ fn early(ctx: &Context, words: &str) -> Result<String> {
         }
     }
     Ok("done".to_owned())
+}
+
+async fn plain_early(ctx: Context, data: Value) -> Result<Value> {
+    for word in data["do"].as_array().ok_or("`do` is no list")? {
+        match word.as_str() {
+            Some("reply") => ctx.early_reply(json!({ "text": "early" }))?,
+            Some("exit") => ctx.early_exit()?,
+            _ => return Err(format!("`{word}` is no word").into()),
+        }
+    }
+    Ok(json!({ "text": "done" }))
+}
+
+async fn plain_unfit(_: Context, data: Value) -> Result<Value> {
+    let price = match data["what"].as_str() {
+        Some("nothing") => Value::Null,
+        _ => Number::from_f64(f64::NAN).ok_or("field `items[1].price` is not a number")?.into(),
+    };
+    Ok(json!({ "items": [{ "price": 1.5 }, { "price": price }] }))
 }
 
 fn tell<T>(ctx: &Context, done: Result<T>) {

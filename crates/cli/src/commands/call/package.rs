@@ -1,7 +1,7 @@
 //! A package that is started for one call, and stopped after it.
 
 use super::Done;
-use crate::service::{RemoteArgs, Service, ServiceArgs, bind, signals};
+use crate::service::{Ports, RemoteArgs, Service, ServiceArgs, bind, signals};
 use anyhow::Context as _;
 use krt_runtime::logs::Logs;
 use std::{
@@ -35,7 +35,7 @@ async fn work_with(
 ) -> anyhow::Result<Done> {
     let interrupted = signals::stop()?;
     let data = Data::new(data)?;
-    let listener = bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let listener = bind("--listen", (Ipv4Addr::LOCALHOST, 0).into())?;
     let address = listener.local_addr()?;
     let none = RemoteArgs::default();
     let service = tokio::select! {
@@ -48,7 +48,7 @@ async fn work_with(
         // Fails when nobody waits any more: an interruption came first.
         let _ = tell.send(());
     };
-    let serving = service.run(listener, None, tell, &finished);
+    let serving = service.run(Ports { front: listener, metrics: None }, None, tell, &finished);
     let working = work_when_ready(ready, work(address), &interrupted, &finished);
     let (served, worked) = tokio::join!(serving, working);
     served?;

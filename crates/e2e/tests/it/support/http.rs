@@ -47,7 +47,7 @@ impl Reply {
 }
 
 impl Http {
-    pub(super) fn one(address: SocketAddr) -> Self {
+    pub(crate) fn one(address: SocketAddr) -> Self {
         Self { transport: Client::builder(TokioExecutor::new()).build_http(), address }
     }
 

@@ -1,0 +1,318 @@
+//! `KreNatsMessage`: what travels from node to node over NATS.
+//!
+//! The message inside is never decoded: an envelope that is read and passed on keeps its bytes.
+
+use crate::moment;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use krt_model::message::{self, Payload, Timestamp};
+use prost::encoding::{self, DecodeContext, WireType};
+use std::io::{self, Read as _, Write as _};
+
+/// An envelope with more bytes than this is compressed.
+pub const COMPRESSED_ABOVE: usize = 1_048_576;
+
+/// How a gzip stream begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The numbers of the fields.
+mod field {
+    pub(super) const TRACKING_ID: u32 = 1;
+    pub(super) const TRACKING: u32 = 2;
+    pub(super) const REPLY: u32 = 3;
+    pub(super) const PAYLOAD: u32 = 4;
+    pub(super) const ERROR: u32 = 5;
+    pub(super) const REPLIED: u32 = 6;
+    pub(super) const EARLY_EXIT: u32 = 7;
+
+    pub(super) const NODE_NAME: u32 = 1;
+    pub(super) const START: u32 = 2;
+    pub(super) const END: u32 = 3;
+}
+
+/// What one runner sends to the next.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Envelope {
+    /// The request's id.
+    pub tracking_id: String,
+    /// The stations it has passed, the entrypoint first.
+    pub tracking: Vec<Station>,
+    /// Where the answer goes: the request's inbox, or in the second era its id.
+    pub reply: String,
+    /// The message; none beside an error.
+    pub payload: Option<Payload>,
+    /// Why there is no answer, in words; empty if nothing failed.
+    pub error: String,
+    /// Whether the client has its answer.
+    pub replied: bool,
+    /// Whether the message is the final answer. Second era only.
+    pub early_exit: bool,
+}
+
+/// A station that a request has passed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Station {
+    /// Its node, or the entrypoint.
+    pub node_name: String,
+    /// When it began; none where that is not a time.
+    pub start: Option<Timestamp>,
+    /// When it ended; none where that is not a time.
+    pub end: Option<Timestamp>,
+}
+
+/// Why bytes are no envelope.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The bytes are no `KreNatsMessage`.
+    #[error("the bytes are no KreNatsMessage")]
+    Message(#[source] prost::DecodeError),
+    /// The message inside is none.
+    #[error("the payload of the KreNatsMessage is no message")]
+    Payload(#[source] message::Error),
+    /// The bytes begin like gzip, and go on like something else.
+    #[error("the bytes do not decompress")]
+    Gzip(#[source] io::Error),
+    /// There is more than may be.
+    #[error("the message has more than {limit} bytes when it is decompressed")]
+    TooLarge {
+        /// How many bytes there may be.
+        limit: usize,
+    },
+}
+
+impl Envelope {
+    /// The bytes for NATS, compressed where there are many.
+    pub fn encode(&self) -> Bytes {
+        let plain = self.plain();
+        if plain.len() <= COMPRESSED_ABOVE {
+            return plain;
+        }
+        // Upstream's level 9 costs ten times as much for a few percent.
+        let mut gzip = GzEncoder::new(Vec::with_capacity(plain.len() / 2), Compression::fast());
+        // Writing to memory does not fail; should it, readers take the plain bytes as well.
+        match gzip.write_all(&plain).and_then(|()| gzip.finish()) {
+            Ok(compressed) => compressed.into(),
+            Err(_) => plain,
+        }
+    }
+
+    fn plain(&self) -> Bytes {
+        let mut out =
+            BytesMut::with_capacity(256 + self.payload.as_ref().map_or(0, |payload| payload.encoded().len()));
+        put_text(&mut out, field::TRACKING_ID, &self.tracking_id);
+        for station in &self.tracking {
+            let mut inner = BytesMut::with_capacity(96);
+            put_text(&mut inner, field::NODE_NAME, &station.node_name);
+            let moments = [(field::START, station.start), (field::END, station.end)];
+            for (number, moment) in moments.into_iter().filter_map(|(number, moment)| Some((number, moment?)))
+            {
+                put_text(&mut inner, number, &moment::write(moment));
+            }
+            put_bytes(&mut out, field::TRACKING, &inner);
+        }
+        put_text(&mut out, field::REPLY, &self.reply);
+        if let Some(payload) = &self.payload {
+            put_bytes(&mut out, field::PAYLOAD, payload.encoded());
+        }
+        put_text(&mut out, field::ERROR, &self.error);
+        put_flag(&mut out, field::REPLIED, self.replied);
+        put_flag(&mut out, field::EARLY_EXIT, self.early_exit);
+        out.freeze()
+    }
+
+    /// Reads what came from NATS, compressed or not; `limit` is how many bytes it may have when it is not.
+    pub fn decode(bytes: Bytes, limit: usize) -> Result<Self, Error> {
+        let mut rest = if bytes.starts_with(&GZIP) { decompress(&bytes, limit)? } else { bytes };
+        if rest.len() > limit {
+            return Err(Error::TooLarge { limit });
+        }
+        let mut envelope = Self::default();
+        while rest.has_remaining() {
+            envelope.take_field(&mut rest)?;
+        }
+        Ok(envelope)
+    }
+
+    fn take_field(&mut self, rest: &mut Bytes) -> Result<(), Error> {
+        let (number, wire) = encoding::decode_key(rest).map_err(Error::Message)?;
+        let context = DecodeContext::default;
+        let merged = match number {
+            field::TRACKING_ID => encoding::string::merge(wire, &mut self.tracking_id, rest, context()),
+            field::TRACKING => {
+                let mut station = Bytes::new();
+                encoding::bytes::merge(wire, &mut station, rest, context())
+                    .and_then(|()| Station::decode(station))
+                    .map(|station| self.tracking.push(station))
+            }
+            field::REPLY => encoding::string::merge(wire, &mut self.reply, rest, context()),
+            field::PAYLOAD => {
+                let mut payload = Bytes::new();
+                encoding::bytes::merge(wire, &mut payload, rest, context()).map_err(Error::Message)?;
+                self.payload = Some(Payload::parse(payload).map_err(Error::Payload)?);
+                Ok(())
+            }
+            field::ERROR => encoding::string::merge(wire, &mut self.error, rest, context()),
+            field::REPLIED => encoding::bool::merge(wire, &mut self.replied, rest, context()),
+            field::EARLY_EXIT => encoding::bool::merge(wire, &mut self.early_exit, rest, context()),
+            _ => encoding::skip_field(wire, number, rest, context()),
+        };
+        merged.map_err(Error::Message)
+    }
+}
+
+impl Station {
+    fn decode(mut rest: Bytes) -> Result<Self, prost::DecodeError> {
+        let mut station = Self::default();
+        let (mut start, mut end) = (String::new(), String::new());
+        while rest.has_remaining() {
+            let (number, wire) = encoding::decode_key(&mut rest)?;
+            let text = match number {
+                field::NODE_NAME => &mut station.node_name,
+                field::START => &mut start,
+                field::END => &mut end,
+                _ => {
+                    encoding::skip_field(wire, number, &mut rest, DecodeContext::default())?;
+                    continue;
+                }
+            };
+            encoding::string::merge(wire, text, &mut rest, DecodeContext::default())?;
+        }
+        Ok(Self { start: moment::read(&start), end: moment::read(&end), ..station })
+    }
+}
+
+/// Decompresses no more than may be: a few bytes can stand for gigabytes.
+fn decompress(bytes: &[u8], limit: usize) -> Result<Bytes, Error> {
+    let mut plain = Vec::new();
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    GzDecoder::new(bytes).take(most).read_to_end(&mut plain).map_err(Error::Gzip)?;
+    Ok(plain.into())
+}
+
+fn put_text(out: &mut BytesMut, number: u32, text: &str) {
+    if !text.is_empty() {
+        put_bytes(out, number, text.as_bytes());
+    }
+}
+
+fn put_bytes(out: &mut BytesMut, number: u32, content: &[u8]) {
+    encoding::encode_key(number, WireType::LengthDelimited, out);
+    encoding::encode_varint(content.len() as u64, out);
+    out.put_slice(content);
+}
+
+fn put_flag(out: &mut BytesMut, number: u32, flag: bool) {
+    if flag {
+        encoding::bool::encode(number, &flag, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use prost::Message as _;
+
+    const LIMIT: usize = 64 << 20;
+
+    /// What prost makes of the text in KRT v1.
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct KreNatsMessage {
+        #[prost(string, tag = "1")]
+        tracking_id: String,
+        #[prost(message, repeated, tag = "2")]
+        tracking: Vec<Tracking>,
+        #[prost(string, tag = "3")]
+        reply: String,
+        #[prost(bytes = "vec", optional, tag = "4")]
+        payload: Option<Vec<u8>>,
+        #[prost(string, tag = "5")]
+        error: String,
+        #[prost(bool, tag = "6")]
+        replied: bool,
+        #[prost(bool, tag = "7")]
+        early_exit: bool,
+    }
+
+    #[derive(Clone, PartialEq, prost::Message)]
+    struct Tracking {
+        #[prost(string, tag = "1")]
+        node_name: String,
+        #[prost(string, tag = "2")]
+        start: String,
+        #[prost(string, tag = "3")]
+        end: String,
+    }
+
+    fn payload(size: usize) -> Payload {
+        Payload::pack("type.googleapis.com/a.Message", &vec![7; size])
+    }
+
+    fn envelopes() -> impl Strategy<Value = Envelope> {
+        let moment =
+            prop::option::of((0_u64..9_000_000_000_000_000).prop_map(|micros| Timestamp(micros * 1000)));
+        let station = ("[a-z]{0,5}", moment.clone(), moment).prop_map(|(node_name, start, end)| Station {
+            node_name,
+            start,
+            end,
+        });
+        (
+            "[a-z0-9-]{0,40}",
+            prop::collection::vec(station, 0..4),
+            ".{0,20}",
+            prop::option::of((0_usize..2000).prop_map(payload)),
+            ".{0,20}",
+            any::<[bool; 2]>(),
+        )
+            .prop_map(|(tracking_id, tracking, reply, payload, error, [replied, early_exit])| {
+                Envelope { tracking_id, tracking, reply, payload, error, replied, early_exit }
+            })
+    }
+
+    #[test]
+    fn a_large_one_is_compressed_and_a_bomb_is_refused() {
+        let large = Envelope { payload: Some(payload(COMPRESSED_ABOVE)), ..Envelope::default() };
+        let bytes = large.encode();
+        assert!(bytes.starts_with(&GZIP) && bytes.len() < 100_000, "{} bytes", bytes.len());
+        assert_eq!(Envelope::decode(bytes.clone(), LIMIT).unwrap(), large);
+        let refused = Envelope::decode(bytes, COMPRESSED_ABOVE).unwrap_err();
+        assert_eq!(refused.to_string(), "the message has more than 1048576 bytes when it is decompressed");
+        let small = Envelope { payload: Some(payload(1000)), ..Envelope::default() };
+        assert!(!small.encode().starts_with(&GZIP));
+    }
+
+    #[test]
+    fn what_is_none_is_refused() {
+        for (bytes, words) in [
+            (&b"\xff\xff\xff"[..], "the bytes are no KreNatsMessage"),
+            (b"\x0a\x05ab", "the bytes are no KreNatsMessage"),
+            (b"\x22\x02\xff\xff", "the payload of the KreNatsMessage is no message"),
+            (b"\x1f\x8bnothing", "the bytes do not decompress"),
+        ] {
+            let error = Envelope::decode(Bytes::copy_from_slice(bytes), LIMIT).unwrap_err();
+            assert_eq!(error.to_string(), words);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_the_text_says(envelope in envelopes()) {
+            let bytes = envelope.encode();
+            prop_assert_eq!(&Envelope::decode(bytes.clone(), LIMIT).unwrap(), &envelope);
+            let theirs = KreNatsMessage::decode(bytes).unwrap();
+            prop_assert_eq!(&theirs.tracking_id, &envelope.tracking_id);
+            prop_assert_eq!(theirs.tracking.len(), envelope.tracking.len());
+            prop_assert_eq!(theirs.payload.is_some(), envelope.payload.is_some());
+            let again = Envelope::decode(theirs.encode_to_vec().into(), LIMIT).unwrap();
+            prop_assert_eq!(again, envelope);
+        }
+
+        #[test]
+        fn any_bytes_are_an_envelope_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200), gzip in any::<bool>()) {
+            let bytes = if gzip { [&GZIP[..], &bytes].concat() } else { bytes };
+            if let Ok(envelope) = Envelope::decode(bytes.into(), 1000) {
+                prop_assert_eq!(Envelope::decode(envelope.encode(), LIMIT).unwrap(), envelope);
+            }
+        }
+    }
+}

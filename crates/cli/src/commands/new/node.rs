@@ -1,0 +1,126 @@
+//! One more node of a package.
+
+use super::{
+    NodeArgs,
+    template::{self, Language},
+};
+use crate::{commands::check, exit, output, terminal};
+use anyhow::Context as _;
+use krt_model::{
+    name::Name,
+    version::{PayloadForm, Version},
+};
+use krt_package::{
+    Checked,
+    edit::{self, NewNode},
+    manifest::FILE_NAMES,
+    problem::Source,
+};
+use std::{
+    fs, io,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// Adds a node: its sources, and its lines of `krt.yml`. All of it, or nothing.
+pub(super) fn add(args: &NodeArgs) -> anyhow::Result<ExitCode> {
+    let name = Name::parse(&args.name)?;
+    let name = name.as_str();
+    anyhow::ensure!(
+        !args.package.is_file(),
+        "`{}` is an archive, whose files are not changed\nhint: `krt unpack` it",
+        args.package.display()
+    );
+    let (root, version) = checked(&args.package)?;
+    let manifest = manifest(&root)?;
+    let text = fs::read_to_string(&manifest).with_context(|| unread(&manifest))?;
+    let plain = is_plain(&version, args.workflow.as_deref());
+    let keys = args.language.keys(name, plain);
+    let keys: Vec<(&str, &str)> = keys.iter().map(|(key, value)| (*key, &**value)).collect();
+    let source = Source::new(FILE_NAMES[0], text.as_str());
+    let edited = edit::add_node(&source, &NewNode { name, keys: &keys }, args.workflow.as_deref())?;
+
+    let folder = root.join("src").join(name);
+    anyhow::ensure!(!folder.exists(), "`src/{name}` exists already; hint: choose another name");
+    write(&folder, name, args.language, plain)
+        .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    if let Err(error) = change(&manifest, &text, &edited, &args.package) {
+        fs::remove_dir_all(&folder)?;
+        return Err(error);
+    }
+    output::print(&format!("made `src/{name}`, a node in {}: edit it there", args.language.name()))?;
+    Ok(exit::SUCCESS)
+}
+
+/// The root of a package without errors, and what it says.
+fn checked(package: &Path) -> anyhow::Result<(PathBuf, Version)> {
+    let Checked { version, report, root, .. } = check::loader(false).check(package)?;
+    match version {
+        Some(version) => Ok((root, version)),
+        None => {
+            let error = krt_package::Error::Invalid { report: Box::new(report), root };
+            Err(terminal::package_error(error, package))
+        }
+    }
+}
+
+/// Changes the manifest, and takes that back if the package has errors then.
+fn change(manifest: &Path, before: &str, after: &str, package: &Path) -> anyhow::Result<()> {
+    replace(manifest, after).with_context(|| unread(manifest))?;
+    let changed = checked(package);
+    if changed.is_err() {
+        replace(manifest, before).with_context(|| unread(manifest))?;
+    }
+    changed.map(|_| ()).context("the node is not added: the package would not check with it")
+}
+
+fn manifest(root: &Path) -> anyhow::Result<PathBuf> {
+    let mut paths = FILE_NAMES.iter().map(|name| root.join(name));
+    let path = paths.find(|path| path.is_file()).context("the package has no krt.yml")?;
+    path.canonicalize().with_context(|| unread(&path))
+}
+
+fn unread(manifest: &Path) -> String {
+    format!("cannot change `{}`", manifest.display())
+}
+
+/// Whether the node before works with plain data: the new one gets what that one returns.
+fn is_plain(version: &Version, workflow: Option<&str>) -> bool {
+    let mut workflows = version.workflows.iter();
+    let workflow = match workflow {
+        Some(name) => workflows.find(|workflow| workflow.name.as_str() == name),
+        None => workflows.next(),
+    };
+    let last = workflow.and_then(|workflow| workflow.sequence.last());
+    last.is_some_and(|&node| version.nodes[node].run.payload == PayloadForm::Json)
+}
+
+/// Writes a node's sources to a folder that is there as a whole or not at all.
+fn write(folder: &Path, name: &str, language: Language, plain: bool) -> io::Result<()> {
+    let parent = folder.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent)?;
+    let workshop = tempfile::Builder::new()
+        .prefix(".krt-new-")
+        .permissions(fs::Permissions::from_mode(0o755))
+        .tempdir_in(parent)?;
+    let (data, import) = match plain {
+        true => ("Value", "Context, Result, serde_json::Value"),
+        false => ("Any", "Any, Context, Result"),
+    };
+    let values =
+        [("node", name), ("crate", &*template::crate_name(name)), ("data", data), ("import", import)];
+    template::write(workshop.path(), language.next(plain), &values)?;
+    fs::rename(workshop.path(), folder)
+}
+
+/// Replaces a file's text at once, and keeps its permissions.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let permissions = fs::metadata(path)?.permissions();
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new("/")))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(permissions)?;
+    file.persist(path)?;
+    Ok(())
+}

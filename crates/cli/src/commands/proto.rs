@@ -1,0 +1,155 @@
+//! `krt proto`: types of the package's messages, for editors and for nodes in Go.
+
+mod comments;
+mod go;
+mod stub;
+
+use crate::{exit, output, service::launch, terminal};
+use anyhow::Context as _;
+use clap::Args;
+use krt_model::version::{Node, PayloadForm};
+use krt_package::Package;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// What `krt proto` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+For Python, `public_input_pb2.pyi` and the like are written beside the sources of each Python
+node. krt makes the modules themselves when they are imported; editors and type checkers read
+the stubs.
+
+With --go, code is made by the `protoc-gen-go` of the version of protobuf that the node's go.mod
+requires, in `pb` beside that go.mod.")]
+pub(crate) struct ProtoArgs {
+    /// The package's folder
+    #[arg(default_value = ".")]
+    path: PathBuf,
+
+    /// Write Go code, instead of stubs for Python
+    #[arg(long)]
+    go: bool,
+
+    /// Write to this folder only
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Write nothing; the exit code is 1 if a file is missing or differs
+    #[arg(long)]
+    check: bool,
+}
+
+/// Files to be, by their paths.
+type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// Writes what is missing or differs, and says what that is.
+pub(crate) fn execute(args: &ProtoArgs) -> anyhow::Result<ExitCode> {
+    let package =
+        krt_package::load(&args.path).map_err(|error| terminal::package_error(error, &args.path))?;
+    anyhow::ensure!(
+        args.out.is_some() || args.path.extension().is_none_or(|ending| ending != "krt"),
+        "`{}` is an archive, whose files are not changed\nhint: `krt unpack` it, or name a folder with --out",
+        args.path.display()
+    );
+    let files = if args.go { go::files(&package, args.out.as_deref())? } else { stubs(&package, args)? };
+    let stale = files.iter().filter(|(path, content)| fs::read(path).ok().as_ref() != Some(content));
+    let stale: Vec<_> = stale.collect();
+    for (path, content) in &stale {
+        if !args.check {
+            write(path, content).with_context(|| format!("cannot write `{}`", path.display()))?;
+        }
+    }
+    let word = if args.check { "out of date" } else { "wrote" };
+    let mut lines: Vec<_> =
+        stale.iter().map(|(path, _)| format!("{word}: {}", shown(path, &package.root))).collect();
+    if lines.is_empty() {
+        lines.push(format!(
+            "up to date: {} {}",
+            files.len(),
+            if files.len() == 1 { "file" } else { "files" }
+        ));
+    }
+    output::print(&lines.join("\n"))?;
+    Ok(if args.check && !stale.is_empty() { exit::FAILURE } else { exit::SUCCESS })
+}
+
+/// The stubs for each folder with sources of a Python node.
+fn stubs(package: &Package, args: &ProtoArgs) -> anyhow::Result<Files> {
+    let with_messages = |node: &&Node| launch::is_python(node) && node.run.payload == PayloadForm::Protobuf;
+    let nodes = package.version.nodes.iter().filter(with_messages);
+    let of_nodes = nodes.filter_map(|node| Some(package.root.join(&node.src).parent()?.to_owned()));
+    let folders: BTreeSet<PathBuf> = match &args.out {
+        Some(out) => BTreeSet::from([out.clone()]),
+        None => of_nodes.collect(),
+    };
+    anyhow::ensure!(
+        !folders.is_empty(),
+        "the package has no node in Python that works with messages\nhint: --out names a folder for the stubs, --go makes code for Go"
+    );
+    let stubs: Vec<_> = own(package).map(|file| (file.name().to_owned(), stub::text(&file))).collect();
+    let homes: Vec<_> = folders.iter().filter_map(|folder| folder.strip_prefix(&package.root).ok()).collect();
+    let mut files = Files::new();
+    for folder in &folders {
+        let home = folder.strip_prefix(&package.root).ok();
+        for (proto, text) in &stubs {
+            if let Some(proto) = seen_from(home, &homes, proto) {
+                files.insert(folder.join(stub::path(proto)), text.clone().into_bytes());
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// How a `.proto` is called by a node: one in the node's own folder by its path from there; one in
+/// another node's not at all.
+fn seen_from<'a>(home: Option<&Path>, homes: &[&Path], proto: &'a str) -> Option<&'a str> {
+    let below = |folder: &&Path| !folder.as_os_str().is_empty() && Path::new(proto).starts_with(folder);
+    match home.filter(below) {
+        Some(home) => Path::new(proto).strip_prefix(home).ok()?.to_str(),
+        None => (!homes.iter().any(below)).then_some(proto),
+    }
+}
+
+/// The package's own files: all but those that protobuf brings.
+fn own(package: &Package) -> impl Iterator<Item = prost_reflect::FileDescriptor> {
+    package.schema.pool.files().filter(|file| !file.name().starts_with("google/protobuf/"))
+}
+
+/// Writes a file at once, with the folders above it.
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new().permissions(permissions()).tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.persist(path)?;
+    Ok(())
+}
+
+fn permissions() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o644)
+}
+
+fn shown(path: &Path, root: &Path) -> String {
+    path.strip_prefix(root).unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_sees_its_own_files_and_those_of_the_package() {
+        let homes = [Path::new("src/etl"), Path::new("src/model")];
+        let seen = |home: &'static str, proto| seen_from(Some(Path::new(home)), &homes, proto);
+        assert_eq!(seen("src/etl", "public_input.proto"), Some("public_input.proto"));
+        assert_eq!(seen("src/etl", "src/etl/deep/inner.proto"), Some("deep/inner.proto"));
+        assert_eq!(seen("src/model", "src/etl/inner.proto"), None);
+        assert_eq!(seen("src/model", "src/shared.proto"), Some("src/shared.proto"));
+        assert_eq!(seen_from(None, &[], "src/etl/inner.proto"), Some("src/etl/inner.proto"));
+    }
+}

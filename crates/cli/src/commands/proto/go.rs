@@ -1,0 +1,166 @@
+//! Code for nodes in Go, by Go's own plugin of protoc: here stands what calls it, and no protoc.
+
+use super::{Files, own};
+use anyhow::{Context as _, bail};
+use krt_model::version::Language;
+use krt_package::Package;
+use prost::Message as _;
+use prost_types::compiler::{CodeGeneratorRequest, CodeGeneratorResponse};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf, absolute},
+    process::{Command, Stdio},
+};
+
+/// The plugin, which comes with the library that its code needs.
+const PLUGIN: &str = "google.golang.org/protobuf/cmd/protoc-gen-go";
+/// The field of a request for the plugin that holds a file.
+const PROTO_FILE: u32 = 15;
+const LIBRARY: &str = "google.golang.org/protobuf";
+
+/// The code for each module of a node in Go, or for one folder.
+pub(super) fn files(package: &Package, out: Option<&Path>) -> anyhow::Result<Files> {
+    let builds = package.version.nodes.iter().filter_map(|node| node.build.as_ref());
+    let modules = builds.filter(|build| build.language == Language::Go).map(|build| &build.module);
+    let folders: BTreeSet<PathBuf> = match out {
+        Some(out) => BTreeSet::from([absolute(out)?]),
+        None => modules.map(|module| package.root.join(module).join("pb")).collect(),
+    };
+    anyhow::ensure!(
+        !folders.is_empty(),
+        "the package has no node in Go that is built from sources\nhint: --out names a folder below a go.mod"
+    );
+    let mut files = Files::new();
+    for folder in &folders {
+        files.extend(generate(package, &Place::of(folder)?)?);
+    }
+    Ok(files)
+}
+
+/// Where code goes.
+struct Place<'a> {
+    folder: &'a Path,
+    /// What the folder is imported as.
+    import: String,
+    /// The version of protobuf that its module requires.
+    version: String,
+}
+
+impl<'a> Place<'a> {
+    fn of(folder: &'a Path) -> anyhow::Result<Self> {
+        let module = folder.ancestors().find(|above| above.join("go.mod").is_file()).with_context(|| {
+            format!("no folder above `{}` has a go.mod\nhint: `go mod init` makes one", folder.display())
+        })?;
+        let path = module.join("go.mod");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
+        let name = words_after(&text, "module").next();
+        let name = name.with_context(|| format!("`{}` names no module", path.display()))?;
+        let version = words_after(&text, LIBRARY).next().with_context(|| {
+            format!(
+                "`{}` does not require {LIBRARY}, which the code needs\nhint: `go get {LIBRARY}` in `{}`",
+                path.display(),
+                module.display()
+            )
+        })?;
+        let below = folder.strip_prefix(module).unwrap_or(Path::new(""));
+        let import = Path::new(name).join(below).display().to_string();
+        Ok(Self { folder, import: import.trim_end_matches('/').to_owned(), version: version.to_owned() })
+    }
+}
+
+/// What stands behind a word, where a line, or a line of a list, begins with it.
+fn words_after<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().filter_map(move |line| {
+        let mut words = line.split_whitespace().skip_while(|&word| word == "require");
+        words.next().filter(|first| *first == word)?;
+        words.next()
+    })
+}
+
+fn generate(package: &Package, place: &Place<'_>) -> anyhow::Result<Files> {
+    let request = request(package, place);
+    let response = CodeGeneratorResponse::decode(&*plugin(place, &request)?)
+        .with_context(|| format!("{PLUGIN} answered with something else than code"))?;
+    if let Some(error) = response.error {
+        bail!("{PLUGIN}: {error}");
+    }
+    let file = |made: prost_types::compiler::code_generator_response::File| {
+        (place.folder.join(made.name()), made.content().as_bytes().to_vec())
+    };
+    Ok(response.file.into_iter().map(file).collect())
+}
+
+/// What the plugin is asked for: the package's own files, each imported from where it will lie.
+fn request(package: &Package, place: &Place<'_>) -> Vec<u8> {
+    let names: Vec<String> = own(package).map(|file| file.name().to_owned()).collect();
+    let mapping = names.iter().map(|name| {
+        let folder = Path::new(name).parent().unwrap_or(Path::new(""));
+        let import = Path::new(&place.import).join(folder).display().to_string();
+        let import = import.trim_end_matches('/');
+        // The name of the package is the folder's, whatever the file's `go_package` says.
+        format!("M{name}={import};{}", package_name(import))
+    });
+    let parameter: Vec<String> = ["paths=source_relative".to_owned()].into_iter().chain(mapping).collect();
+    let request = CodeGeneratorRequest {
+        parameter: Some(parameter.join(",")),
+        proto_file: Vec::new(),
+        compiler_version: None,
+        file_to_generate: names,
+    };
+    // Files go as they were compiled: decoded and encoded again, they would lose the author's own options.
+    let mut encoded = request.encode_to_vec();
+    for file in package.schema.pool.files() {
+        prost::encoding::bytes::encode(PROTO_FILE, &file.encode_to_vec(), &mut encoded);
+    }
+    encoded
+}
+
+/// The name of a Go package in a folder.
+fn package_name(import: &str) -> String {
+    let last = import.rsplit('/').next().unwrap_or_default();
+    last.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '_' }).collect()
+}
+
+/// Runs the plugin of the library's version.
+fn plugin(place: &Place<'_>, request: &[u8]) -> anyhow::Result<Vec<u8>> {
+    let started = Command::new("go")
+        .args(["run", &format!("{PLUGIN}@{}", place.version)])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut plugin = started.map_err(|error| {
+        anyhow::anyhow!("cannot start `go`: {error}\nhint: install Go 1.20 or newer (https://go.dev/dl)")
+    })?;
+    // Fails when the plugin ends early, which its status tells.
+    let _ = plugin.stdin.take().map(|mut stdin| stdin.write_all(request));
+    let ended = plugin.wait_with_output()?;
+    anyhow::ensure!(
+        ended.status.success(),
+        "`go run {PLUGIN}@{}` ended with {}",
+        place.version,
+        ended.status
+    );
+    Ok(ended.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_from_its_go_mod() {
+        let home = tempfile::tempdir().unwrap();
+        let put = |text: &str| fs::write(home.path().join("go.mod"), text).unwrap();
+        let folder = home.path().join("deep/pb");
+        put("module example.com/etl // ours\n\ngo 1.20\n\nrequire google.golang.org/protobuf v1.2.3\n");
+        let place = Place::of(&folder).unwrap();
+        assert_eq!((&*place.import, &*place.version), ("example.com/etl/deep/pb", "v1.2.3"));
+        put("module etl\n\nrequire (\n\tgoogle.golang.org/protobuf v1.2.4 // indirect\n)\n");
+        let place = Place::of(home.path()).unwrap();
+        assert_eq!((&*place.import, &*place.version), ("etl", "v1.2.4"));
+        put("module etl\n");
+        assert!(Place::of(&folder).err().unwrap().to_string().contains("hint: `go get "));
+    }
+}

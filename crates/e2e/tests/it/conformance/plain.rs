@@ -1,0 +1,39 @@
+//! Plain data in, plain data out: nodes with `payload: json`.
+
+use super::{Language, act};
+use crate::support::assert_status;
+use serde_json::{Value, json};
+use tonic::Code;
+
+pub(super) async fn plain_data_is_what_the_json_says(language: &Language) {
+    let service = language.start().await;
+    let greeted = service.call("Plain", json!({ "act": "greet", "text": "Ada" })).await.unwrap();
+    assert_eq!(greeted, json!({ "text": "Hello Ada!" }));
+    let order =
+        json!({ "act": "back", "text": "naïve ☃", "number": "9223372036854775807", "blob": "AAEC/w==" });
+    let back = service.call("Plain", order).await.unwrap();
+    let expected = json!({ "text": "naïve ☃", "process": "9223372036854775807", "blob": "AAEC/w==" });
+    assert_eq!(back, expected, "nothing is lost on the way");
+    service.stop().await;
+}
+
+pub(super) async fn plain_data_goes_from_node_to_node(language: &Language) {
+    let service = language.start().await;
+    let shown = service.call("PlainTwice", act("on")).await.unwrap();
+    let shown: Value = serde_json::from_str(shown["text"].as_str().unwrap()).unwrap();
+    assert_eq!(shown, json!({ "act": "show", "list": [1, { "deep": null }], "real": 0.5, "text": "☃" }));
+    let early = service.call("PlainTwice", act("reply")).await.unwrap();
+    assert_eq!(early, json!({ "text": "early" }));
+    service.stop().await;
+}
+
+pub(super) async fn plain_data_that_does_not_fit_is_named(language: &Language) {
+    let service = language.start().await;
+    let misfit = service.call("Plain", act("misfit")).await.unwrap_err();
+    let start =
+        "error in 'plain': what the handler returned does not fit: not a conformance.Answer: field `text`: ";
+    assert!(misfit.code() == Code::Internal && misfit.message().starts_with(start), "{misfit}");
+    let other = service.call("Plain", act("no such")).await;
+    assert_status(other, Code::Internal, "error in 'plain': there is no act `no such`");
+    service.stop().await;
+}
