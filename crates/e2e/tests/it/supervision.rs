@@ -1,6 +1,6 @@
 //! How a service ends, and what becomes of its processes.
 
-use crate::support::{Krt, Service, assert_status};
+use crate::support::{Krt, Service, assert_status, eventually};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -13,6 +13,16 @@ async fn begin(service: &Service) -> JoinHandle<Result<Value, Status>> {
     let call = tokio::spawn(call);
     service.scratch.wait("go.begun").await;
     call
+}
+
+/// Begins a call whose handler never ends, and waits until the process that it starts is seen: the
+/// handler goes on a moment before the system tells that process's environment.
+async fn begin_wild(service: &Service) -> (JoinHandle<Result<Value, Status>>, Vec<i32>) {
+    let client = service.client();
+    let call = tokio::spawn(async move { client.call("Run", json!({})).await });
+    service.scratch.wait("begun").await;
+    let both = async || Some(service.hosts("wild")).filter(|hosts| hosts.len() == 2);
+    (call, eventually("the handler, which never ends, has a child", both).await)
 }
 
 async fn draining(service: &Service) {
@@ -60,11 +70,7 @@ async fn a_killed_engine_leaves_no_process() {
     for package in ["wild", "statuses"] {
         let service = Krt::run(package).start().await;
         if package == "wild" {
-            let client = service.client();
-            tokio::spawn(async move { client.call("Run", json!({})).await });
-            service.scratch.wait("begun").await;
-            let hosts = service.hosts("wild");
-            assert_eq!(hosts.len(), 2, "the handler, which never ends, has a child: {hosts:?}");
+            begin_wild(&service).await;
         }
         service.signal(Signal::KILL);
         assert_eq!(service.end().await.code, None);
@@ -74,9 +80,7 @@ async fn a_killed_engine_leaves_no_process() {
 #[tokio::test]
 async fn a_stop_ends_busy_handlers_and_their_children() {
     let service = Krt::run("wild").flag("--drain", "0.1").start().await;
-    let client = service.client();
-    tokio::spawn(async move { client.call("Run", json!({})).await });
-    service.scratch.wait("begun").await;
+    begin_wild(&service).await;
     service.stop().await;
 }
 
@@ -84,10 +88,7 @@ async fn a_stop_ends_busy_handlers_and_their_children() {
 async fn a_killed_host_takes_its_children_along() {
     let service = Krt::run("wild").start().await;
     let [host] = service.hosts("wild")[..] else { panic!("one process runs the node") };
-    let client = service.client();
-    let call = tokio::spawn(async move { client.call("Run", json!({})).await });
-    service.scratch.wait("begun").await;
-    let before = service.hosts("wild");
+    let (call, before) = begin_wild(&service).await;
     crate::support::processes::signal(host, Signal::KILL);
     let message = "node 'wild' died while it handled the request: killed by signal 9 (SIGKILL)";
     assert_status(call.await.unwrap(), Code::Internal, message);
