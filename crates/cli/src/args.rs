@@ -1,8 +1,9 @@
 //! What can be typed.
 
 use crate::commands::{
-    call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, new::NewArgs,
-    pack::PackArgs, proto::ProtoArgs, run::RunArgs, test::TestArgs, unpack::UnpackArgs,
+    call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, dead::DeadArgs,
+    entrypoint::EntrypointArgs, env::EnvArgs, new::NewArgs, node::NodeArgs, pack::PackArgs, proto::ProtoArgs,
+    run::RunArgs, test::TestArgs, unpack::UnpackArgs,
 };
 use clap::{
     Parser, Subcommand,
@@ -36,6 +37,14 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run a package on this machine
     Run(RunArgs),
+    /// Serve gRPC and HTTP for a package whose nodes run elsewhere
+    Entrypoint(EntrypointArgs),
+    /// Run some nodes of a package, for entrypoints elsewhere
+    Node(NodeArgs),
+    /// Print the environment variables with which another runner of KRT v1 stands for a node
+    Env(EnvArgs),
+    /// Show messages that were given up, try them again, or drop them
+    Dead(DeadArgs),
     /// Call an RPC with JSON
     Call(CallArgs),
     /// Make a package that runs, or add a node to one

@@ -4,11 +4,12 @@
 //! - [`entry`]: gRPC and HTTP in front.
 //! - [`flow`]: a request's way through its workflow, and the decisions on it.
 //! - [`node`]: the processes that run user code.
+//! - [`nats`]: a version's messages over NATS, one engine among many.
 //! - [`json`]: proto3 JSON.
 //! - [`logs`]: one stream of records.
 //! - [`metrics`]: numbers for a monitoring system.
 //!
-//! `entry` and `node` import `flow`, not one another.
+//! `entry`, `nats` and `node` import `flow`, not one another.
 
 pub mod entry;
 pub mod errors;
@@ -16,7 +17,8 @@ pub mod flow;
 pub mod json;
 pub mod logs;
 pub mod metrics;
+pub mod nats;
 pub mod node;
 pub mod server;
 
-pub use server::{Options, Server};
+pub use server::{Error, Options, Server};

@@ -2,16 +2,18 @@
 
 use crate::{
     entry::{self, Door, listen},
-    flow::{self, Flow},
+    flow::{self, Flow, Route},
     logs::Logs,
     metrics::page,
+    nats::{self, Listening, Nats, Part},
     node::{Launch, Lifeline, Node, Nodes, Plain, StartError, frame},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use krt_broker::Connection;
 use krt_package::Package;
 use krt_remote::Documents;
 use krt_store::Store;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -32,8 +34,12 @@ pub struct Options {
 pub struct Server {
     /// The package that runs.
     pub package: Arc<Package>,
-    /// How each node is started, in the package's order.
-    pub launches: Vec<Launch>,
+    /// The id of the runtime that the version belongs to.
+    pub runtime: String,
+    /// How each node is started, in the package's order; none for those that run elsewhere.
+    pub launches: Vec<Option<Launch>>,
+    /// The broker, if messages go through one.
+    pub broker: Option<(Connection, nats::Options)>,
     /// Where measurements and logs go.
     pub store: Store,
     /// Where documents are kept.
@@ -48,49 +54,61 @@ pub struct Server {
     pub options: Options,
 }
 
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Some of its nodes did not.
+    #[error(transparent)]
+    Nodes(#[from] StartError),
+    /// The broker cannot be used.
+    #[error(transparent)]
+    Broker(#[from] krt_broker::Error),
+}
+
 /// Bytes of a frame beside its message: header, times, type.
 const FRAME_MARGIN: usize = 64 << 10;
 /// How long hosts may take to end when nothing is in work any more.
 const HOSTS_END: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Serves until `shutdown`, then drains. `restarts` names nodes whose hosts are to be replaced;
-    /// `ready` is called once, when requests are let in.
+    /// Serves until `shutdown`, then drains. Without a `front` it only runs nodes, for doors elsewhere.
+    /// `restarts` names nodes whose hosts are to be replaced; `ready` is called once, when it serves.
     ///
     /// Returns when nothing is left: no connection, no process.
     pub async fn run(
         mut self,
-        listener: TcpListener,
+        front: Option<TcpListener>,
         restarts: mpsc::Receiver<usize>,
         ready: impl FnOnce(),
         shutdown: impl Future<Output = ()>,
-    ) -> Result<(), StartError> {
-        let flow = Arc::new(Flow::new(&self.package.version, self.options.work, &self.store));
+    ) -> Result<(), Error> {
+        let routes = entry::routes(&self.package, self.options.requests.message);
+        let (flow, broker) = self.flow(&routes).await?;
         let nodes = self.nodes(&flow);
-        let address = listener.local_addr();
+        let address = front.as_ref().and_then(|listener| listener.local_addr().ok());
+        let part = Part { door: front.is_some(), nodes: nodes.iter().map(|node| node.index).collect() };
         let stopped = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let (door, reporter) = self.door(&flow);
-        tasks.spawn(listen::run(listener, door, stopped.clone().cancelled_owned(), HOSTS_END));
-        let health = entry::watch_health(Arc::clone(&self.package), Arc::clone(&flow), reporter);
-        let health = tokio::spawn(health);
-        let page = self.metrics_page(&flow);
-        let page = tokio::spawn(page);
+        let mut beside = JoinSet::new();
+        if let Some(listener) = front {
+            let (door, reporter) = self.door(&routes, &flow);
+            tasks.spawn(listen::run(listener, door, stopped.clone().cancelled_owned(), HOSTS_END));
+            beside.spawn(entry::watch_health(Arc::clone(&self.package), Arc::clone(&flow), reporter));
+        }
+        beside.spawn(self.metrics_page(&flow));
         tokio::pin!(shutdown);
 
         let started = tokio::select! {
-            started = Nodes::start(&nodes, &self.lifeline) => started.map(Some),
+            started = self.start(&nodes, &flow, broker.as_ref(), &part, &mut beside) => started.map(Some),
             () = &mut shutdown => Ok(None),
         };
         let outcome = match started {
-            Ok(Some(running)) => {
+            Ok(Some((running, listening))) => {
                 flow.admission().open();
-                if let Ok(address) = address {
-                    tracing::info!("listening on {address}");
-                }
+                self.say_ready(address, &part);
                 ready();
                 serve(&running, &nodes, restarts, shutdown).await;
-                self.drain(&flow, running).await;
+                self.drain(&flow, running, listening).await;
                 Ok(())
             }
             Ok(None) => Ok(()),
@@ -98,9 +116,45 @@ impl Server {
         };
         stopped.cancel();
         tasks.join_all().await;
-        health.abort();
-        page.abort();
+        beside.shutdown().await;
         outcome
+    }
+
+    /// Builds the flow, with the broker that its messages go through, if there is one.
+    async fn flow(&mut self, routes: &[Option<Arc<Route>>]) -> Result<(Arc<Flow>, Option<Arc<Nats>>), Error> {
+        let (version, work) = (&self.package.version, self.options.work);
+        let Some((connection, options)) = self.broker.take() else {
+            return Ok((Arc::new(Flow::new(version, work, &self.store)), None));
+        };
+        let broker = Nats::open(connection, options, version, routes.to_vec()).await?;
+        let flow = Flow::over(version, work, &self.store, Arc::clone(&broker) as _);
+        Ok((Arc::new(flow), Some(broker)))
+    }
+
+    /// Starts the nodes, and begins to take messages for them.
+    async fn start(
+        &self,
+        nodes: &[Arc<Node>],
+        flow: &Arc<Flow>,
+        broker: Option<&Arc<Nats>>,
+        part: &Part,
+        beside: &mut JoinSet<()>,
+    ) -> Result<(Nodes, Option<Listening>), Error> {
+        let running = Nodes::start(nodes, &self.lifeline).await?;
+        let Some(broker) = broker else { return Ok((running, None)) };
+        if part.door {
+            nats::serve_writer(broker, &self.documents, beside).await?;
+        }
+        Ok((running, Some(broker.listen(flow, part.clone()).await?)))
+    }
+
+    fn say_ready(&self, address: Option<SocketAddr>, part: &Part) {
+        if let Some(address) = address {
+            return tracing::info!("listening on {address}");
+        }
+        let names: Vec<_> =
+            part.nodes.iter().map(|&node| self.package.version.nodes[node].name.as_str()).collect();
+        tracing::info!("taking messages for {}", names.join(", "));
     }
 
     /// Serves the metrics, if they are asked for.
@@ -117,14 +171,16 @@ impl Server {
 
     fn nodes(&self, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
         let version = &self.package.version;
+        let runtime = self.runtime.clone();
         let descriptors = STANDARD.encode(&self.package.schema.descriptors);
-        let build = |(index, (spec, launch)): (usize, (&krt_model::version::Node, &Launch))| {
+        let build = |(index, (spec, launch)): (usize, (&krt_model::version::Node, &Option<Launch>))| {
+            let launch = launch.as_ref()?;
             let hello = frame::Hello {
                 protocol: frame::PROTOCOL,
                 node: spec.name.to_string(),
                 version: version.name.to_string(),
                 version_id: version.name.to_string(),
-                runtime: version.name.to_string(),
+                runtime: runtime.clone(),
                 workflows: version.workflows.iter().map(|workflow| workflow.name.to_string()).collect(),
                 base_path: text(&self.package.root),
                 handler_path: text(&self.package.root.join(&spec.src)),
@@ -135,7 +191,7 @@ impl Server {
                 payload: spec.run.payload.as_str(),
                 descriptors: descriptors.clone(),
             };
-            Arc::new(Node {
+            Some(Arc::new(Node {
                 name: spec.name.clone(),
                 index,
                 run: spec.run.clone(),
@@ -146,12 +202,16 @@ impl Server {
                 store: self.store.clone(),
                 documents: self.documents.clone(),
                 logs: self.logs.clone(),
-            })
+            }))
         };
-        version.nodes.iter().zip(&self.launches).enumerate().map(build).collect()
+        version.nodes.iter().zip(&self.launches).enumerate().filter_map(build).collect()
     }
 
-    fn door(&self, flow: &Arc<Flow>) -> (Arc<Door>, tonic_health::server::HealthReporter) {
+    fn door(
+        &self,
+        routes: &[Option<Arc<Route>>],
+        flow: &Arc<Flow>,
+    ) -> (Arc<Door>, tonic_health::server::HealthReporter) {
         let (reporter, health) = tonic_health::server::health_reporter();
         let reflection = || {
             tonic_reflection::server::Builder::configure()
@@ -163,24 +223,33 @@ impl Server {
             .add_service(reflection().build_v1().expect(invariant))
             .add_service(reflection().build_v1alpha().expect(invariant))
             .prepare();
-        let door = Door::new(&self.package, Arc::clone(flow), self.options.requests, generated);
+        let door = Door::new(&self.package, routes, Arc::clone(flow), self.options.requests, generated);
         (Arc::new(door), reporter)
     }
 
     /// Lets in nobody new, finishes what is in work, and ends the hosts.
-    async fn drain(&self, flow: &Flow, nodes: Nodes) {
+    async fn drain(&self, flow: &Flow, nodes: Nodes, mut listening: Option<Listening>) {
         let admission = flow.admission();
         admission.close();
-        let in_work = admission.in_work();
+        let in_work = admission.in_work() + listening.as_ref().map_or(0, Listening::in_work);
         if in_work > 0 {
             tracing::info!("stopping: requests in work: {in_work}");
         }
-        if tokio::time::timeout(self.options.drain, admission.drained()).await.is_err() {
-            let left = admission.in_work();
+        let drained = async {
+            admission.drained().await;
+            if let Some(listening) = &mut listening {
+                listening.drain(flow).await;
+            }
+        };
+        if tokio::time::timeout(self.options.drain, drained).await.is_err() {
+            let left = admission.in_work() + listening.as_ref().map_or(0, Listening::in_work);
             let seconds = self.options.drain.as_secs_f64();
             tracing::warn!("not finished within {seconds} s and given up: requests in work: {left}");
         }
         nodes.stop(HOSTS_END).await;
+        if let Some(listening) = listening {
+            listening.close().await;
+        }
     }
 }
 
@@ -193,9 +262,12 @@ async fn serve(
 ) {
     tokio::pin!(shutdown);
     loop {
-        tokio::select! {
+        let index = tokio::select! {
             () = &mut shutdown => return,
-            Some(index) = restarts.recv() => running.restart(&nodes[index]).await,
+            Some(index) = restarts.recv() => index,
+        };
+        if let Some(node) = nodes.iter().find(|node| node.index == index) {
+            running.restart(node).await;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The entrypoint: gRPC and HTTP in front of the workflows, on one port.
 //!
 //! - [`listen`]: connections, from accepting them to letting them go.
+//! - [`routes`]: where RPCs lead.
 //! - [`door`]: which protocol a request speaks, and which method it names.
 //! - [`grpc`]: unary gRPC.
 //! - [`connect`]: JSON over HTTP, by the Connect protocol's unary rules.
@@ -18,11 +19,13 @@ mod health;
 mod index;
 pub mod listen;
 mod read;
+mod routes;
 mod status;
 mod wire;
 
 pub use door::Door;
 pub use health::watch as watch_health;
+pub use routes::routes;
 
 use std::time::Duration;
 
