@@ -1,6 +1,6 @@
 # Two commands do all the set-up on a fresh clone: `make demo` and `make test`.
-# Needed: Rust, Python 3.9 or newer with pip, and Go. Tests that need InfluxDB are skipped where it is not
-# installed (Debian: influxdb), unless KRT_TEST_SERVERS is set.
+# Needed: Rust, Python 3.9 or newer with pip, and Go. Tests that need InfluxDB or NATS are skipped where those are not
+# installed (Debian: influxdb, nats-server), unless KRT_TEST_SERVERS is set.
 
 KRT := target/release/krt
 TOOLS := target/tools
