@@ -51,9 +51,17 @@ pub async fn prepare(connection: &Connection, stations: &[Station], limits: Limi
     Ok(())
 }
 
-/// Makes the stream of a workflow, if it is missing.
-pub async fn prepare_stream(connection: &Connection, stream: &str) -> Result<(), Error> {
-    ensure_stream(&connection.jetstream(), stream).await.map(drop)
+/// Makes the stream of a station that is left to another runner, if it is missing, and removes a consumer
+/// that we left there and nobody asks for messages: such a runner makes its own, of another kind.
+pub async fn prepare_external(connection: &Connection, station: &Station) -> Result<(), Error> {
+    let stream = ensure_stream(&connection.jetstream(), &station.stream).await?;
+    let Ok(info) = stream.consumer_info(&station.consumer).await else { return Ok(()) };
+    if info.config.deliver_subject.is_none() && info.num_waiting == 0 {
+        let removed = stream.delete_consumer(&station.consumer).await;
+        let what = format!("the consumer `{}`", station.consumer);
+        removed.map_err(|error| failed(what, "removed", &error))?;
+    }
+    Ok(())
 }
 
 /// Makes the stream and the consumer of a station, if they are missing.

@@ -231,9 +231,12 @@ impl Server {
     async fn drain(&self, flow: &Flow, nodes: Nodes, mut listening: Option<Listening>) {
         let admission = flow.admission();
         admission.close();
-        let in_work = admission.in_work() + listening.as_ref().map_or(0, Listening::in_work);
-        if in_work > 0 {
-            tracing::info!("stopping: requests in work: {in_work}");
+        // Behind a door of our own each request is in work once more, for a node.
+        let elsewhere = |listening: &Option<Listening>| listening.as_ref().map_or(0, Listening::in_work);
+        let in_work = |listening: &_| admission.in_work().max(elsewhere(listening));
+        let begun = in_work(&listening);
+        if begun > 0 {
+            tracing::info!("stopping: requests in work: {begun}");
         }
         let drained = async {
             admission.drained().await;
@@ -242,7 +245,7 @@ impl Server {
             }
         };
         if tokio::time::timeout(self.options.drain, drained).await.is_err() {
-            let left = admission.in_work() + listening.as_ref().map_or(0, Listening::in_work);
+            let left = in_work(&listening);
             let seconds = self.options.drain.as_secs_f64();
             tracing::warn!("not finished within {seconds} s and given up: requests in work: {left}");
         }

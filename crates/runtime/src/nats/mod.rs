@@ -49,8 +49,18 @@ pub struct Options {
     pub stream: stream::Limits,
     /// How much may be in work for doors elsewhere.
     pub work: Limits,
-    /// The largest message when it is decompressed, bytes.
+    /// The largest message of the user's, bytes.
     pub message: usize,
+}
+
+/// What an envelope may have beside its message, bytes.
+const ENVELOPE: usize = 1 << 20;
+
+impl Options {
+    /// The most bytes of an envelope, when it is decompressed.
+    fn envelope(&self) -> usize {
+        self.message.saturating_add(ENVELOPE)
+    }
 }
 
 /// The broker of a version over NATS.
@@ -156,14 +166,10 @@ impl Nats {
             waiting::listen_for_nobody(self, flow, &mut listening.others).await?;
             cancelled::listen(self, flow, &mut listening.others).await?;
             for (workflow, position) in self.stations_of(&part.nodes) {
-                let station = station::run(
-                    Arc::clone(self),
-                    Arc::clone(flow),
-                    workflow,
-                    position,
-                    listening.closing.clone(),
-                );
-                listening.stations.spawn(station);
+                let Some(route) = self.routes[workflow].clone() else { continue };
+                let taker = station::Taker::new(Arc::clone(self), Arc::clone(flow), route, position);
+                let intake = taker.open().await?;
+                listening.stations.spawn(taker.run(intake, listening.closing.clone()));
             }
             let tell =
                 presence::tell(Arc::clone(self), Arc::clone(flow), part.nodes, listening.closing.clone());
@@ -286,20 +292,19 @@ async fn prepare(
     version: &Version,
     stations: &[Vec<Arc<Station>>],
 ) -> Result<(), Error> {
-    let ours = |(workflow, position): (usize, usize)| {
-        let node = version.workflows[workflow].sequence[position];
-        version.nodes[node].run.runner == Runner::Krt
-    };
-    let places =
-        stations.iter().enumerate().flat_map(|(workflow, of)| (0..of.len()).map(move |at| (workflow, at)));
-    let ours: Vec<_> = places
-        .filter(|&place| ours(place))
-        .map(|(workflow, position)| Station::clone(&stations[workflow][position]))
-        .collect();
+    let (mut ours, mut external) = (Vec::new(), Vec::new());
+    for (workflow, stations) in version.workflows.iter().zip(stations) {
+        for (&node, station) in workflow.sequence.iter().zip(stations) {
+            let of = match version.nodes[node].run.runner {
+                Runner::Krt => &mut ours,
+                Runner::External => &mut external,
+            };
+            of.push(Station::clone(station));
+        }
+    }
     stream::prepare(connection, &ours, options.stream).await?;
-    for workflow in &version.workflows {
-        let place = Place { runtime: &options.runtime, version, workflow, position: 0 };
-        stream::prepare_stream(connection, &place.stream()).await?;
+    for station in &external {
+        stream::prepare_external(connection, station).await?;
     }
     Ok(())
 }

@@ -6,7 +6,11 @@ use crate::{
     flow::{Delivery, Elsewhere, Flow, ReplyTo, Request, Respond, Route, Trail, now},
 };
 use krt_broker::{Envelope, Era, Error, Incoming, Intake, Receipt, envelope};
-use krt_model::{message::Payload, name::Name, outcome::Failure};
+use krt_model::{
+    message::Payload,
+    name::Name,
+    outcome::{Failure, Kind},
+};
 use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
@@ -15,58 +19,70 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How many messages more than there are places in its hosts are taken for a node. Second era.
 const AHEAD: usize = 8;
 
-/// Takes messages while a host of the node is up, until told to stop and all that were taken are done.
-pub(super) async fn run(
+/// Takes the messages of one station.
+pub(super) struct Taker {
     nats: Arc<Nats>,
     flow: Arc<Flow>,
-    workflow: usize,
-    position: usize,
-    closing: CancellationToken,
-) {
-    let Some(route) = nats.routes[workflow].clone() else { return };
-    let node = route.sequence[position];
-    let mut changed = flow.watch_nodes();
-    while !closing.is_cancelled() {
-        if !flow.desk(node).takes() {
-            tokio::select! {
-                () = closing.cancelled() => return,
-                _ = changed.changed() => continue,
-            }
-        }
-        let taker = Taker { nats: &nats, flow: &flow, route: &route, position, node };
-        if let Err(error) = taker.take_all(&closing).await {
-            let node = flow.desk(node).node();
-            tracing::error!(%node, "it gets no messages from NATS, trying again: {}", chain(&error));
-            tokio::select! {
-                () = closing.cancelled() => return,
-                () = tokio::time::sleep(PAUSE) => {}
-            }
-        }
-    }
-}
-
-struct Taker<'a> {
-    nats: &'a Arc<Nats>,
-    flow: &'a Arc<Flow>,
-    route: &'a Arc<Route>,
+    route: Arc<Route>,
     position: usize,
     node: usize,
 }
 
-impl Taker<'_> {
-    /// Takes messages until told to stop, or until no host of the node is up.
-    async fn take_all(&self, closing: &CancellationToken) -> Result<(), Error> {
-        let Nats { connection, sender, options, stations, .. } = &**self.nats;
+impl Taker {
+    pub(super) fn new(nats: Arc<Nats>, flow: Arc<Flow>, route: Arc<Route>, position: usize) -> Self {
+        let node = route.sequence[position];
+        Self { nats, flow, route, position, node }
+    }
+
+    /// Begins to take messages: from now on none is lost, or they are asked for.
+    pub(super) async fn open(&self) -> Result<Intake, Error> {
+        let Nats { connection, sender, options, stations, places, .. } = &*self.nats;
         let station = Arc::clone(&stations[self.route.index][self.position]);
+        let room = places[self.node] + AHEAD;
+        Intake::open(connection, sender, options.era, station, room, options.stream).await
+    }
+
+    /// Takes messages while a host of the node is up, until told to stop and all that were taken are done.
+    pub(super) async fn run(self, intake: Intake, closing: CancellationToken) {
         let mut changed = self.flow.watch_nodes();
-        let room = self.nats.places[self.node] + AHEAD;
-        let mut intake = Intake::open(connection, sender, options.era, station, room, options.stream).await?;
+        let mut intake = Some(intake);
+        while !closing.is_cancelled() {
+            match intake.take() {
+                Some(open) => self.take_all(open, &closing).await,
+                None if self.flow.desk(self.node).takes() => {
+                    intake = self.open_again(&closing).await;
+                }
+                None => tokio::select! {
+                    () = closing.cancelled() => return,
+                    _ = changed.changed() => {}
+                },
+            }
+        }
+    }
+
+    async fn open_again(&self, closing: &CancellationToken) -> Option<Intake> {
+        match self.open().await {
+            Ok(intake) => Some(intake),
+            Err(error) => {
+                tracing::error!(node = %self.node(), "it gets no messages from NATS, trying again: {}", chain(&error));
+                tokio::select! {
+                    () = closing.cancelled() => {}
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+                None
+            }
+        }
+    }
+
+    /// Takes messages until told to stop, or until no host of the node is up.
+    async fn take_all(&self, mut intake: Intake, closing: &CancellationToken) {
+        let mut changed = self.flow.watch_nodes();
         let mut open = true;
         loop {
             tokio::select! {
                 incoming = intake.next() => match incoming {
                     Some(incoming) => self.take(incoming),
-                    None => return Ok(()),
+                    None => return,
                 },
                 () = closing.cancelled(), if open => {
                     open = false;
@@ -84,9 +100,9 @@ impl Taker<'_> {
     fn take(&self, incoming: Incoming) {
         let Incoming { reply, headers, body, receipt } = incoming;
         let size = body.len();
-        let envelope = match Envelope::decode(body, self.nats.options.message) {
+        let envelope = match Envelope::decode(body, self.nats.options.envelope()) {
             Ok(envelope) => envelope,
-            Err(error) => return self.unreadable(&error, receipt),
+            Err(error) => return self.unreadable(&error, reply, receipt),
         };
         let to = ReplyTo { reply: first_of(envelope.reply, reply), inbox: headers.reply };
         let first_try = receipt.as_ref().is_none_or(|receipt| receipt.tries() <= 1);
@@ -108,7 +124,7 @@ impl Taker<'_> {
         let respond =
             (!envelope.replied).then(|| self.respond(id.as_deref().unwrap_or_default(), to.clone()));
         let from = Elsewhere { id, to, start: tracking[0].start, deadline: deadline.flatten(), respond };
-        let request = Request::elsewhere(from, Arc::clone(self.route), permit);
+        let request = Request::elsewhere(from, Arc::clone(&self.route), permit);
         self.nats.cancelled.watch(&request);
         let payload = envelope.payload.unwrap_or_else(|| Payload::pack("", &[]));
         let mut delivery = Delivery::new(request, self.position, payload, tracking);
@@ -120,7 +136,7 @@ impl Taker<'_> {
     }
 
     fn respond(&self, id: &str, to: ReplyTo) -> Respond {
-        let (nats, workflow, id) = (Arc::clone(self.nats), self.route.index, id.to_owned());
+        let (nats, workflow, id) = (Arc::clone(&self.nats), self.route.index, id.to_owned());
         Box::new(move |answer, trail| nats.answer(workflow, &id, &to, &answer, trail))
     }
 
@@ -128,11 +144,15 @@ impl Taker<'_> {
         self.flow.desk(self.node).node()
     }
 
-    fn unreadable(&self, error: &envelope::Error, receipt: Option<Receipt>) {
-        let words = chain(error);
-        tracing::error!(node = %self.node(), "a message from NATS cannot be read: {words}");
+    /// What cannot be read names no request; but whoever sent it may wait for an answer to the message.
+    fn unreadable(&self, error: &envelope::Error, reply: Option<String>, receipt: Option<Receipt>) {
+        let words = format!("a message for node '{}' cannot be read: {}", self.node(), chain(error));
+        tracing::error!(node = %self.node(), "{words}");
         if let Some(receipt) = receipt {
             receipt.dead(&words);
+        } else if let Some(reply) = reply {
+            let failure = Failure::Elsewhere { kind: Kind::Lost, words };
+            self.respond("", ReplyTo { reply, inbox: None })(Err(failure), Trail::default());
         }
     }
 

@@ -1,6 +1,6 @@
 //! The requests of this door: each waits for one answer, in an inbox of its own.
 
-use super::Nats;
+use super::{Nats, carry};
 use crate::flow::{Answer, Flow, ReplyTo, Request, Trail};
 use krt_broker::{Connection, Envelope, Era, Error, Heard, Listener};
 use krt_model::{
@@ -121,9 +121,14 @@ pub(super) async fn listen_for_nobody(
     let (nats, flow) = (Arc::clone(nats), Arc::clone(flow));
     tasks.spawn(async move {
         while let Some(heard) = listener.next().await {
-            let about = heard.subject.strip_prefix(&prefix).and_then(Nobody::parse);
-            if let Some(about) = about.filter(|_| heard.nobody) {
+            let Some(about) = heard.subject.strip_prefix(&prefix).and_then(Nobody::parse) else { continue };
+            if heard.nobody {
                 nats.nobody_took(&flow, &about);
+            } else {
+                // Somebody who took the message answers here, instead of where the envelope says.
+                let mut answer = carry::aside(about.reply, heard.body.to_vec());
+                answer.headers = heard.headers;
+                nats.sender.send(answer, None);
             }
         }
     });
@@ -162,7 +167,7 @@ impl Nats {
             request.inspect(|request| self.no_first_node(flow, request));
             return;
         }
-        let envelope = match Envelope::decode(heard.body, self.options.message) {
+        let envelope = match Envelope::decode(heard.body, self.options.envelope()) {
             Ok(envelope) => envelope,
             Err(error) => {
                 let request = id.and_then(|id| self.waiting.remove(id));
@@ -174,6 +179,13 @@ impl Nats {
             }
         };
         let Some(request) = self.waiting.remove(id.unwrap_or(&envelope.reply)) else {
+            if !envelope.error.is_empty() && envelope.reply.is_empty() && id.is_none() {
+                // So do runners of the second era: whose it is, nobody can tell.
+                tracing::error!(
+                    "an error came without its request, whose client waits on: {}",
+                    envelope.error
+                );
+            }
             // Another entrypoint's, or a second answer to the same request.
             flow.metrics().late.inc_by(u64::from(id.is_some()));
             return;

@@ -51,7 +51,7 @@ async fn answer(nats: Arc<Nats>, documents: Documents, body: Bytes, reply: Optio
 }
 
 async fn save(nats: &Nats, documents: &Documents, body: Bytes) -> Result<(), String> {
-    let text = compression::unpack(body, nats.options.message).map_err(|error| error.to_string())?;
+    let text = compression::unpack(body, nats.options.envelope()).map_err(|error| error.to_string())?;
     let wish: Wish<'_> = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     let document = parse_document(wish.doc.get()).map_err(|error| crate::errors::chain(&error))?;
     documents.save(&wish.coll, document).await.map(drop).map_err(|error| crate::errors::chain(&error))
