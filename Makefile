@@ -79,7 +79,7 @@ advisories: $(TOOLS)/ready ## Look for known flaws of the dependencies (needs th
 
 .PHONY: bench
 bench: build ## Measure against the references, in one run
-	cargo build --release --locked -p krt-bench-echo -p krt-bench-entry
+	cargo build --release --locked -p krt-bench-echo -p krt-bench-entry -p krt-bench-nats
 	$(PYTHON) bench/bench.py
 
 .PHONY: format
