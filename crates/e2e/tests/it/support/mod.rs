@@ -6,6 +6,7 @@
 //! - [`grpc`]: a gRPC client that knows a package's `.proto`.
 //! - [`http`]: a plain HTTP client.
 //! - [`processes`]: what the system tells of processes.
+//! - [`runners`]: stand-ins of KRT v1's existing runners.
 //! - [`scratch`]: files by which tests and handlers wait for each other.
 
 mod copy;
@@ -14,6 +15,7 @@ pub(crate) mod http;
 pub(crate) mod krt;
 pub(crate) mod lines;
 pub(crate) mod processes;
+pub(crate) mod runners;
 pub(crate) mod scratch;
 pub(crate) mod service;
 
