@@ -110,7 +110,7 @@ fn nobody_inbox(nats: &Nats, delivery: &Delivery, to: &ReplyTo) -> Option<String
         request: &delivery.request.id,
         reply: &to.reply,
     };
-    (!nats.external[delivery.node()]).then(|| nats.waiting.nobody_inbox(&about))
+    (!nats.nodes[delivery.node()].external).then(|| nats.waiting.nobody_inbox(&about))
 }
 
 fn encode(nats: &Nats, envelope: &Envelope) -> bytes::Bytes {

@@ -27,6 +27,7 @@ use krt_broker::{
     subject::{Station, aside},
 };
 use krt_model::{
+    name::Name,
     outcome::Failure,
     version::{Node, Runner, Version},
 };
@@ -74,10 +75,8 @@ pub struct Nats {
     stations: Vec<Vec<Arc<Station>>>,
     /// By workflow.
     routes: Vec<Option<Arc<Route>>>,
-    /// Which nodes are run by others, by their index.
-    external: Vec<bool>,
-    /// How many messages an engine handles of a node at a time, by its index.
-    places: Vec<usize>,
+    /// By their index in the version.
+    nodes: Vec<OneNode>,
     /// Where our own parts speak of requests that nobody waits for.
     cancel_subject: String,
     presence_subject: String,
@@ -87,6 +86,29 @@ pub struct Nats {
     presence: Presence,
     /// Bounds what is in work here for doors elsewhere.
     work: Arc<Admission>,
+}
+
+/// What is to be known of a node.
+#[derive(Debug)]
+struct OneNode {
+    name: Name,
+    /// Whether it is run by others.
+    external: bool,
+    /// Whether messages wait for it while it is down.
+    waits: bool,
+    /// How many messages an engine handles at a time.
+    places: usize,
+}
+
+impl OneNode {
+    fn of(node: &Node) -> Self {
+        Self {
+            name: node.name.clone(),
+            external: node.run.runner == Runner::External,
+            waits: node.run.retries > 0,
+            places: usize::from(node.run.replicas) * usize::from(node.run.concurrency),
+        }
+    }
 }
 
 /// What this engine does for a version.
@@ -118,9 +140,6 @@ impl Nats {
         routes: Vec<Option<Arc<Route>>>,
     ) -> Result<Arc<Self>, Error> {
         let stations = stations(&options.runtime, version);
-        let external = version.nodes.iter().map(|node| node.run.runner == Runner::External).collect();
-        let places = |node: &Node| usize::from(node.run.replicas) * usize::from(node.run.concurrency);
-        let places = version.nodes.iter().map(places).collect();
         if options.era == Era::JetStream {
             prepare(&connection, &options, version, &stations).await?;
         }
@@ -142,8 +161,7 @@ impl Nats {
             options,
             stations,
             routes,
-            external,
-            places,
+            nodes: version.nodes.iter().map(OneNode::of).collect(),
             work,
         };
         Ok(Arc::new(nats))
@@ -188,6 +206,18 @@ impl Nats {
         self.routes.iter().enumerate().flat_map(of).collect()
     }
 
+    /// Why a request of this door cannot begin now.
+    ///
+    /// In the first era the server says at once that nobody takes its message; in the second it would wait.
+    fn refusal(&self, delivery: &Delivery) -> Option<Failure> {
+        if !self.connection.is_up() {
+            return Some(Failure::Disconnected);
+        }
+        let node = delivery.node();
+        let waits = self.options.era == Era::Core || self.nodes[node].waits;
+        (!waits && !self.serves(node)).then(|| Failure::Down { node: self.nodes[node].name.clone() })
+    }
+
     /// Sends an answer to an entrypoint elsewhere.
     fn answer(&self, workflow: usize, id: &str, to: &ReplyTo, answer: &Answer, trail: Trail) {
         let limit = self.connection.max_payload();
@@ -212,8 +242,8 @@ impl Nats {
 impl Broker for Nats {
     fn post(&self, delivery: Delivery) -> Result<(), Box<Refused>> {
         let here = delivery.request.origin == Origin::Here;
-        if here && !self.connection.is_up() {
-            return Err(Refused::boxed(delivery, Failure::Disconnected));
+        if let Some(failure) = here.then(|| self.refusal(&delivery)).flatten() {
+            return Err(Refused::boxed(delivery, failure));
         }
         let message = carry::delivery(self, &delivery);
         let (size, limit) = (message.size(), self.connection.max_payload());
@@ -248,7 +278,7 @@ impl Broker for Nats {
     }
 
     fn serves(&self, node: usize) -> bool {
-        self.connection.is_up() && (self.external[node] || self.presence.is_up(node))
+        self.connection.is_up() && (self.nodes[node].external || self.presence.is_up(node))
     }
 }
 

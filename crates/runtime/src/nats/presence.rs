@@ -112,7 +112,7 @@ pub(super) async fn tell(nats: Arc<Nats>, flow: Arc<Flow>, nodes: Vec<usize>, cl
 }
 
 impl Nats {
-    fn tell_presence(&self, flow: &Flow, nodes: &[usize], serves: bool) {
+    pub(super) fn tell_presence(&self, flow: &Flow, nodes: &[usize], serves: bool) {
         let count = |&node: &usize| {
             let desk = flow.desk(node);
             (desk.node().to_string(), if serves { desk.hosts() } else { 0 })
@@ -121,6 +121,9 @@ impl Nats {
             Word { engine: self.waiting.engine().to_owned(), nodes: nodes.iter().map(count).collect() };
         // Texts and numbers become JSON.
         let body = serde_json::to_vec(&word).unwrap_or_default();
+        if self.presence.update(Some(word), Instant::now()) {
+            flow.nodes_changed();
+        }
         self.sender.send(super::carry::aside(&self.presence_subject, body), None);
     }
 }

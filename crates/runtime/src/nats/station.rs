@@ -36,9 +36,9 @@ impl Taker {
 
     /// Begins to take messages: from now on none is lost, or they are asked for.
     pub(super) async fn open(&self) -> Result<Intake, Error> {
-        let Nats { connection, sender, options, stations, places, .. } = &*self.nats;
+        let Nats { connection, sender, options, stations, nodes, .. } = &*self.nats;
         let station = Arc::clone(&stations[self.route.index][self.position]);
-        let room = places[self.node] + AHEAD;
+        let room = nodes[self.node].places + AHEAD;
         Intake::open(connection, sender, options.era, station, room, options.stream).await
     }
 
