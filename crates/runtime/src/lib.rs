@@ -7,6 +7,7 @@
 //! - [`json`]: proto3 JSON.
 //! - [`logs`]: one stream of records.
 //! - [`metrics`]: numbers for a monitoring system.
+//! - [`traces`]: which trace a request belongs to, and what is told of its way.
 //!
 //! `entry` and `node` import `flow`, not one another.
 
@@ -18,5 +19,6 @@ pub mod logs;
 pub mod metrics;
 pub mod node;
 pub mod server;
+pub mod traces;
 
 pub use server::{Options, Server};

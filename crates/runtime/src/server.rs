@@ -6,6 +6,7 @@ use crate::{
     logs::Logs,
     metrics::page,
     node::{Launch, Lifeline, Node, Nodes, Plain, StartError, frame},
+    traces::Traces,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use krt_package::Package;
@@ -44,6 +45,8 @@ pub struct Server {
     pub lifeline: Arc<Lifeline>,
     /// Where metrics are read, if they are.
     pub metrics: Option<TcpListener>,
+    /// Where traces go.
+    pub traces: Traces,
     /// What it is held to.
     pub options: Options,
 }
@@ -163,7 +166,8 @@ impl Server {
             .add_service(reflection().build_v1().expect(invariant))
             .add_service(reflection().build_v1alpha().expect(invariant))
             .prepare();
-        let door = Door::new(&self.package, Arc::clone(flow), self.options.requests, generated);
+        let door =
+            Door::new(&self.package, Arc::clone(flow), self.options.requests, generated, self.traces.clone());
         (Arc::new(door), reporter)
     }
 

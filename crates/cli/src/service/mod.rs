@@ -6,6 +6,7 @@
 //! - [`signals`]: Ctrl-C and SIGTERM.
 //! - [`stores`]: where documents, measurements and logs go.
 //! - [`telling`]: how it says what went wrong.
+//! - [`traces`]: where traces go.
 //! - [`watch`]: files that change.
 
 mod arguments;
@@ -14,6 +15,7 @@ pub(crate) mod launch;
 pub(crate) mod signals;
 mod stores;
 pub(crate) mod telling;
+mod traces;
 pub(crate) mod watch;
 
 pub(crate) use arguments::ServiceArgs;
@@ -86,6 +88,7 @@ impl Service {
         logs.keep(stores.store.clone(), &package.version.name);
         let launches = launch::prepare(args, &package, &values).await?;
         let server = Server {
+            traces: traces::start(&package.version.name),
             package,
             launches: launches.nodes,
             store: stores.store.clone(),
@@ -110,6 +113,7 @@ impl Service {
         let listener = asynchronous(ports.front)?;
         self.server.metrics = ports.metrics.map(asynchronous).transpose()?;
         let package = Arc::clone(&self.server.package);
+        let traces = self.server.traces.clone();
         let (restart, restarts) = mpsc::channel(package.version.nodes.len());
         let mut end = End::Stopped;
         let until = async {
@@ -119,6 +123,7 @@ impl Service {
             }
         };
         let served = self.server.run(listener, restarts, ready, until).await;
+        traces.close(traces::FLUSH).await;
         self.stores.close().await?;
         served?;
         Ok(end)

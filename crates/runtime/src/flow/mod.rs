@@ -11,13 +11,17 @@
 mod admission;
 mod desk;
 mod elapsed;
+mod hop;
 mod request;
 
 pub use admission::{Admission, Limits, Permit};
 pub use desk::{Desk, Host, SeatId, Taken};
 pub use request::{Deadline, Delivery, Request, Route};
 
-use crate::metrics::{Ending, Metrics, Now};
+use crate::{
+    metrics::{Ending, Metrics, Now},
+    traces::Trace,
+};
 use elapsed::Elapsed;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
@@ -100,7 +104,8 @@ impl Flow {
         })
     }
 
-    /// Sends a message through a workflow and waits for its one answer, until `deadline`.
+    /// Sends a message through a workflow and waits for its one answer, until `deadline`. Its stations
+    /// are told to `trace`.
     ///
     /// Dropping the future means that the client left: the work is stopped.
     pub async fn request(
@@ -109,9 +114,10 @@ impl Flow {
         route: &Arc<Route>,
         payload: Payload,
         deadline: Deadline,
+        trace: Trace,
     ) -> Result<Payload, Failure> {
         let (start, begun) = (now(), Instant::now());
-        let (request, answer) = Request::open(Arc::clone(route), start, permit);
+        let (request, answer) = Request::open(Arc::clone(route), start, permit, trace);
         let mut waiting = Waiting { flow: self, request: Arc::clone(&request), begun, ended: false };
         let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
         tracking.push(Tracking { node: None, start, end: now() });
@@ -141,6 +147,7 @@ impl Flow {
             self.handled(&delivery, handled);
         }
         let outcome = outcome::judge(&delivery.step(&node), result);
+        delivery.request.trace.leave(|| hop::departure(&outcome, handled));
         if succeeded && !matches!(outcome, Outcome::Fail(_) | Outcome::FailedInBackground(_)) {
             self.elapsed.node(&delivery, handled);
             delivery.tracking.push(Tracking { node: Some(node), start: handled.start, end: handled.end });
@@ -181,6 +188,9 @@ impl Flow {
                 "the early reply was refused: {failure}"
             );
         }
+        if answer.is_ok() && !step.replied {
+            delivery.request.trace.event(hop::EARLY_REPLY);
+        }
         delivery.request.answer(answer)
     }
 
@@ -200,6 +210,7 @@ impl Flow {
 
     /// Puts a delivery on its node's desk, unless nobody waits for it any more.
     fn post(&self, delivery: Delivery) {
+        hop::arrive(&delivery, self.node_of(&delivery));
         if let Err(delivery) = self.desks[delivery.node()].post(delivery) {
             self.down(&delivery);
         }
@@ -214,6 +225,7 @@ impl Flow {
 
     fn down(&self, delivery: &Delivery) {
         let failure = Failure::Down { node: self.node_of(delivery).clone() };
+        delivery.request.trace.leave(|| hop::failure(&failure));
         if delivery.request.replied() {
             self.failed_in_background(delivery, &failure);
         } else {
@@ -253,6 +265,7 @@ impl Flow {
     /// Nobody waits for a request any more: its work is stopped wherever it is.
     fn stop(&self, request: &Request) {
         request.leave();
+        request.trace.give_up();
         for &node in &request.route.sequence {
             self.desks[node].cancel(request);
         }

@@ -1,6 +1,7 @@
 //! A request: one client that waits for one answer.
 
 use super::admission::Permit;
+use crate::traces::Trace;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     name::Name,
@@ -56,6 +57,8 @@ pub struct Request {
     pub route: Arc<Route>,
     /// When it came in.
     pub start: Timestamp,
+    /// The trace that it belongs to, for whoever takes its messages further.
+    pub trace: Trace,
     client: Mutex<Option<oneshot::Sender<Answer>>>,
     replied: AtomicBool,
     left: AtomicBool,
@@ -69,14 +72,17 @@ impl Request {
         route: Arc<Route>,
         start: Timestamp,
         permit: Permit,
+        trace: Trace,
     ) -> (Arc<Self>, oneshot::Receiver<Answer>) {
         let (client, answer) = oneshot::channel();
         let mut text = Uuid::encode_buffer();
         let id = Arc::from(&*Uuid::now_v7().hyphenated().encode_lower(&mut text));
+        trace.name(&id);
         let request = Self {
             id,
             route,
             start,
+            trace,
             client: Mutex::new(Some(client)),
             replied: AtomicBool::new(false),
             left: AtomicBool::new(false),

@@ -15,6 +15,7 @@ use crate::{
     errors::chain,
     flow::{Delivery, Handled, Host, Request, SeatId, Taken, now},
     logs::Record,
+    traces::Stage,
 };
 use bytes::{Bytes, BytesMut};
 use krt_model::{
@@ -240,6 +241,7 @@ impl Link {
 
 impl Host for Link {
     fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
+        let begun = delivery.request.trace.clock();
         let message = match self.message_for(&delivery.payload) {
             Ok(message) => message,
             Err(misfit) => {
@@ -258,6 +260,7 @@ impl Host for Link {
         let request = &delivery.request;
         let workflow = u16::try_from(request.route.index).unwrap_or(u16::MAX);
         outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &message);
+        request.trace.stage(Stage::Serialise, begun);
         window.push(delivery);
         drop(state);
         self.filled.notify_one();
@@ -291,13 +294,16 @@ impl Link {
 
     /// The message that a handler returned; `last` says whether it goes to the client.
     fn message_from(&self, delivery: &Delivery, message: Message, last: bool) -> Result<Payload, Misfit> {
-        match message {
-            Message::Protobuf(payload) => Ok(payload),
-            Message::Json(text) if last => {
-                self.node.plain.to_answer(&text, &delivery.request.route.answer_type)
-            }
-            Message::Json(text) => Plain::to_struct(&text),
-        }
+        let text = match message {
+            Message::Protobuf(payload) => return Ok(payload),
+            Message::Json(text) => text,
+        };
+        let Request { route, trace, .. } = &*delivery.request;
+        let begun = trace.clock();
+        let made =
+            if last { self.node.plain.to_answer(&text, &route.answer_type) } else { Plain::to_struct(&text) };
+        trace.stage(Stage::Deserialise, begun);
+        made
     }
 
     /// Fails a delivery whose message the handler cannot be given.
