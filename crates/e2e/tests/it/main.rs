@@ -35,4 +35,5 @@ mod start;
 mod statuses;
 mod supervision;
 mod support;
+mod traces;
 mod watch;

@@ -56,6 +56,9 @@ impl Krt {
             "KRT_REQUEST_TIMEOUT",
             "KRT_MONGO_URI",
             "KRT_INFLUX_URI",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "OTEL_SDK_DISABLED",
         ] {
             command.env_remove(name);
         }
