@@ -1,11 +1,15 @@
 //! Traces: W3C trace context in, OTLP out.
 
-use crate::support::{
-    Krt, PATIENCE, Service,
-    otlp::{Receiver, Spans, attribute, fault},
+use crate::{
+    script,
+    support::{
+        Krt, PATIENCE, Service,
+        lines::{Lines, Record},
+        otlp::{Receiver, Spans, attribute, fault},
+    },
 };
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{net::TcpListener, time::Duration};
 use tonic::{Code, Request};
 
@@ -255,8 +259,34 @@ async fn plain_data_is_made_by_the_engine_and_over_http_the_same_is_told() {
     assert_eq!(fault(failed), reply.json()["message"]);
 }
 
+#[tokio::test]
+async fn a_handler_goes_on_with_the_trace() {
+    let receiver = Receiver::start().await;
+    let service = traced("script", &receiver).start().await;
+    let headers = script::value(&service, "return ctx.trace_headers()").await;
+    service.stop().await;
+    let spans = receiver.spans();
+    let node = spans.0.iter().find(|span| span.name.starts_with("process ")).unwrap();
+    let traceparent = format!("00-{}-{}-03", hex(&node.trace_id), hex(&node.span_id));
+    assert_eq!(headers, json!({ "traceparent": traceparent }));
+}
+
+#[tokio::test]
+async fn without_a_receiver_a_handler_gets_what_the_client_sent() {
+    let service = script::start().await;
+    let code = "return ctx.trace_headers()";
+    assert_eq!(script::value(&service, code).await, json!({}));
+    let mut request = Request::new(json!({ "code": [code] }));
+    request.metadata_mut().insert("traceparent", traceparent("00").parse().unwrap());
+    request.metadata_mut().insert("tracestate", "a=\"1\"".parse().unwrap());
+    let answer = service.client().call_by("One", request).await.unwrap();
+    let headers: Value = serde_json::from_str(answer["text"].as_str().unwrap()).unwrap();
+    assert_eq!(headers, json!({ "traceparent": traceparent("00"), "tracestate": "a=\"1\"" }));
+    service.stop().await;
+}
+
 /// The lines that speak of traces, but for the first, which says how they are exported.
-fn told(lines: &crate::support::lines::Lines) -> Vec<String> {
+fn told(lines: &Lines) -> Vec<String> {
     let records = lines.records().into_iter().map(|record| record.message);
     let mut told: Vec<_> = records.filter(|message| message.contains("traces are")).collect();
     assert!(told.remove(0).starts_with("traces are exported by "), "{told:?}");
@@ -275,7 +305,7 @@ async fn a_receiver_that_is_away_costs_one_line() {
             .start()
             .await;
         run(&service, &[]).await;
-        let failed = |record: &crate::support::lines::Record| record.message.starts_with("traces are not");
+        let failed = |record: &Record| record.message.starts_with("traces are not");
         assert_eq!(service.lines.wait("the failure", failed).await.level, "WARN");
         for _ in 0..100 {
             run(&service, &[]).await;

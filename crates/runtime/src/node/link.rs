@@ -15,7 +15,7 @@ use crate::{
     errors::chain,
     flow::{Delivery, Handled, Host, Request, SeatId, Taken, now},
     logs::Record,
-    traces::Stage,
+    traces::{Stage, Trace},
 };
 use bytes::{Bytes, BytesMut};
 use krt_model::{
@@ -24,6 +24,7 @@ use krt_model::{
     version::PayloadForm,
 };
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -249,6 +250,7 @@ impl Host for Link {
                 return Ok(Taken::Done);
             }
         };
+        let metadata = metadata(&delivery.request.trace);
         let mut state = self.lock();
         if !state.open {
             return Err(delivery);
@@ -259,7 +261,7 @@ impl Host for Link {
         let State { window, outbox, .. } = &mut *state;
         let request = &delivery.request;
         let workflow = u16::try_from(request.route.index).unwrap_or(u16::MAX);
-        outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &message);
+        outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &metadata, &message);
         request.trace.stage(Stage::Serialise, begun);
         window.push(delivery);
         drop(state);
@@ -312,6 +314,13 @@ impl Link {
         let result = HandlerResult::Error(chain(misfit));
         self.node.flow.finish(delivery, result, Handled { start: at, end: at });
     }
+}
+
+/// What goes with a message beside it: the trace that the handler may go on with.
+fn metadata(trace: &Trace) -> Vec<u8> {
+    let Some(context) = trace.of_node() else { return Vec::new() };
+    let headers: BTreeMap<_, _> = context.headers().collect();
+    serde_json::to_vec(&headers).expect("texts are JSON")
 }
 
 /// What the link's task keeps while it reads.

@@ -37,6 +37,11 @@ impl TraceContext {
         Self { trace, span, flags, state }
     }
 
+    /// Another span of the same trace.
+    pub(super) fn at(&self, span: SpanId) -> Self {
+        Self { span, ..self.clone() }
+    }
+
     /// Parses a `traceparent`, of this version or a later one; `None` is one to be ignored.
     pub fn parse(traceparent: &str) -> Option<Self> {
         let (known, rest) = traceparent.split_at_checked(LENGTH)?;

@@ -70,6 +70,7 @@ async fn a_request_and_its_stations() {
     let trace = call.trace();
     trace.name(&"id".into());
     trace.arrive(&name("one"), Timestamp(1_000), 7);
+    let at_one = trace.of_node().unwrap();
     trace.event("early reply");
     trace.leave(|| departure(None));
     trace.arrive(&name("two"), Timestamp(3_000), 7);
@@ -103,6 +104,7 @@ async fn a_request_and_its_stations() {
     assert_eq!(server.span_kind, SpanKind::Server);
     assert_eq!(server.span_context.span_id(), here.span_id(), "the next process goes on from it");
     assert_eq!(one.parent_span_id, here.span_id());
+    assert_eq!(one.span_context.span_id(), at_one.span_id(), "its handler goes on from it");
     assert_eq!(spans[2].parent_span_id, one.span_context.span_id());
     assert_eq!(one.events.events[0].name, "early reply");
     assert_eq!(one.status, Status::Unset);
@@ -154,6 +156,7 @@ fn without_an_exporter_a_context_is_passed_on_as_it_is() {
     let call = traces.call(&rpc, Protocol::Grpc, [("traceparent", PARENT), ("tracestate", "a=1")]);
     let headers: Vec<_> = call.trace().context().unwrap().headers().collect();
     assert_eq!(headers, [("traceparent", PARENT.to_owned()), ("tracestate", "a=1".to_owned())]);
+    assert_eq!(call.trace().of_node(), call.trace().context().cloned());
     assert_eq!(call.trace().clock(), None, "nobody needs to know the time");
     assert!(traces.call(&rpc, Protocol::Grpc, []).trace().context().is_none());
 }

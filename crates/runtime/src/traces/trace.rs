@@ -6,7 +6,7 @@ use super::{
 };
 use krt_model::{message::Timestamp, name::Name};
 use opentelemetry::{
-    KeyValue,
+    KeyValue, SpanId,
     trace::{Event, SpanKind},
 };
 use std::{
@@ -37,6 +37,7 @@ struct Recording {
 /// A message at a node.
 #[derive(Debug)]
 struct Hop {
+    id: SpanId,
     node: Name,
     /// When it was posted: when the station before had ended.
     since: SystemTime,
@@ -120,8 +121,16 @@ impl Trace {
     /// A message of so many bytes comes to a node.
     pub fn arrive(&self, node: &Name, since: Timestamp, size: usize) {
         let Some((_, recording)) = self.recording() else { return };
+        let (id, node, since) = (recording.recorder.span_id(), node.clone(), time(since));
         let (stages, events) = (Vec::with_capacity(4), Vec::new());
-        *recording.hop() = Some(Hop { node: node.clone(), since: time(since), size, stages, events });
+        *recording.hop() = Some(Hop { id, node, since, size, stages, events });
+    }
+
+    /// What the handler at the node goes on from, if there is a trace.
+    pub fn of_node(&self) -> Option<TraceContext> {
+        let context = self.context()?;
+        let hop = self.recording().and_then(|(_, recording)| Some(recording.hop().as_ref()?.id));
+        Some(hop.map_or_else(|| context.clone(), |id| context.at(id)))
     }
 
     /// The engine did something to the message, from `begun` ([`Trace::clock`]) until now.
@@ -174,10 +183,9 @@ impl Recording {
         }
         let ends = hop.stages.iter().map(|(_, _, end)| *end);
         let end = ends.fold(time(departure.end), SystemTime::max);
-        let id = self.recorder.span_id();
         let attributes = self.attributes(&hop);
         let span = Span {
-            id,
+            id: hop.id,
             name: format!("process {}", hop.node).into(),
             kind: SpanKind::Consumer,
             start: hop.since,
@@ -188,7 +196,11 @@ impl Recording {
         };
         self.recorder.end(context, Parent::Here(context.span_id()), span);
         for (stage, start, end) in hop.stages {
-            self.recorder.end(context, Parent::Here(id), child(self.recorder.span_id(), stage, start, end));
+            self.recorder.end(
+                context,
+                Parent::Here(hop.id),
+                child(self.recorder.span_id(), stage, start, end),
+            );
         }
     }
 
@@ -209,7 +221,7 @@ impl Recording {
     }
 }
 
-fn child(id: opentelemetry::SpanId, stage: Stage, start: SystemTime, end: SystemTime) -> Span {
+fn child(id: SpanId, stage: Stage, start: SystemTime, end: SystemTime) -> Span {
     Span {
         id,
         name: stage.as_str().into(),
