@@ -8,6 +8,7 @@
 //! - [`json`]: proto3 JSON.
 //! - [`logs`]: one stream of records.
 //! - [`metrics`]: numbers for a monitoring system.
+//! - [`traces`]: which trace a request belongs to, and what is told of its way.
 //!
 //! `entry`, `nats` and `node` import `flow`, not one another.
 
@@ -20,5 +21,6 @@ pub mod metrics;
 pub mod nats;
 pub mod node;
 pub mod server;
+pub mod traces;
 
 pub use server::{Error, Options, Server};

@@ -7,6 +7,7 @@ use crate::{
     metrics::page,
     nats::{self, Listening, Nats, Part},
     node::{Launch, Lifeline, Node, Nodes, Plain, StartError, frame},
+    traces::Traces,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use krt_broker::Connection;
@@ -50,6 +51,8 @@ pub struct Server {
     pub lifeline: Arc<Lifeline>,
     /// Where metrics are read, if they are.
     pub metrics: Option<TcpListener>,
+    /// Where traces go.
+    pub traces: Traces,
     /// What it is held to.
     pub options: Options,
 }
@@ -126,7 +129,7 @@ impl Server {
         let Some((connection, options)) = self.broker.take() else {
             return Ok((Arc::new(Flow::new(version, work, &self.store)), None));
         };
-        let broker = Nats::open(connection, options, version, routes.to_vec()).await?;
+        let broker = Nats::open(connection, options, version, routes.to_vec(), self.traces.clone()).await?;
         let flow = Flow::over(version, work, &self.store, Arc::clone(&broker) as _);
         Ok((Arc::new(flow), Some(broker)))
     }
@@ -223,7 +226,9 @@ impl Server {
             .add_service(reflection().build_v1().expect(invariant))
             .add_service(reflection().build_v1alpha().expect(invariant))
             .prepare();
-        let door = Door::new(&self.package, routes, Arc::clone(flow), self.options.requests, generated);
+        let traces = self.traces.clone();
+        let door =
+            Door::new(&self.package, routes, Arc::clone(flow), self.options.requests, generated, traces);
         (Arc::new(door), reporter)
     }
 

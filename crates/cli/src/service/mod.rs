@@ -8,6 +8,7 @@
 //! - [`signals`]: Ctrl-C and SIGTERM.
 //! - [`stores`]: where documents, measurements and logs go.
 //! - [`telling`]: how it says what went wrong.
+//! - [`traces`]: where traces go.
 //! - [`watch`]: files that change.
 
 mod arguments;
@@ -18,6 +19,7 @@ pub(crate) mod part;
 pub(crate) mod signals;
 mod stores;
 pub(crate) mod telling;
+mod traces;
 pub(crate) mod watch;
 
 pub(crate) use arguments::ServiceArgs;
@@ -129,6 +131,7 @@ impl Service {
         logs.keep(stores.store.clone(), version);
         let launches = launch::prepare(service, &package, &runtime, &values, &here).await?;
         let server = Server {
+            traces: traces::start(&package.version.name),
             package,
             runtime,
             launches: launches.nodes,
@@ -155,6 +158,7 @@ impl Service {
         let listener = ports.front.map(asynchronous).transpose()?;
         self.server.metrics = ports.metrics.map(asynchronous).transpose()?;
         let package = Arc::clone(&self.server.package);
+        let traces = self.server.traces.clone();
         let (restart, restarts) = mpsc::channel(package.version.nodes.len());
         let mut end = End::Stopped;
         let until = async {
@@ -164,6 +168,7 @@ impl Service {
             }
         };
         let served = self.server.run(listener, restarts, ready, until).await;
+        traces.close(traces::FLUSH).await;
         self.stores.close().await?;
         served?;
         Ok(end)

@@ -36,4 +36,5 @@ mod start;
 mod statuses;
 mod supervision;
 mod support;
+mod traces;
 mod watch;

@@ -1,14 +1,21 @@
 //! Which protocol a request speaks, and which method it names.
 
 use super::{Limits, body::Body, connect, grpc, index};
-use crate::flow::{Flow, Route};
-use http::{Method as Verb, Request, Response, header::CONTENT_TYPE};
+use crate::{
+    flow::{Flow, Route},
+    traces::{Call, Protocol, Rpc, Traces, context},
+};
+use http::{HeaderMap, HeaderName, Method as Verb, Request, Response, header::CONTENT_TYPE};
 use hyper::body::Incoming;
 use krt_package::Package;
 use prost_reflect::MessageDescriptor;
 use std::{collections::HashMap, sync::Arc};
 use tonic::{Status, service::Routes};
 use tower::ServiceExt as _;
+
+/// The headers that say which trace a request belongs to.
+static TRACE_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static(context::TRACEPARENT), HeaderName::from_static(context::TRACESTATE)];
 
 /// All that stands behind the port.
 #[derive(Debug)]
@@ -18,6 +25,7 @@ pub struct Door {
     limits: Limits,
     /// Health and reflection.
     generated: Routes,
+    traces: Traces,
 }
 
 /// One RPC of the user's.
@@ -29,6 +37,7 @@ pub(super) struct Method {
     input_url: String,
     safe: bool,
     route: Option<Arc<Route>>,
+    rpc: Option<Rpc>,
 }
 
 impl Method {
@@ -75,13 +84,14 @@ impl Method {
 
 impl Door {
     /// Builds the door of a package. `routes` are its workflows', `generated` answers for health and
-    /// reflection.
+    /// reflection; what clients call is told to `traces`.
     pub fn new(
         package: &Package,
         routes: &[Option<Arc<Route>>],
         flow: Arc<Flow>,
         limits: Limits,
         generated: Routes,
+        traces: Traces,
     ) -> Self {
         let methods = package.schema.methods.iter().map(|method| {
             let route = method.workflow.and_then(|index| routes[index].clone());
@@ -91,15 +101,30 @@ impl Door {
                 output: method.output.clone(),
                 input_url: format!("{}{}", krt_model::message::TYPE_URL_PREFIX, method.input.full_name()),
                 safe: method.safe,
+                rpc: route.as_ref().map(|route| Rpc::new(&method.path, route.workflow.clone())),
                 route,
             };
             (method.path.clone(), known)
         });
-        Self { methods: methods.collect(), flow, limits, generated }
+        Self { methods: methods.collect(), flow, limits, generated, traces }
     }
 
     pub(super) fn flow(&self) -> &Flow {
         &self.flow
+    }
+
+    /// Begins to trace a call, if it leads to a workflow.
+    pub(super) fn trace<'a>(
+        &'a self,
+        method: &'a Method,
+        protocol: Protocol,
+        headers: &HeaderMap,
+    ) -> Call<'a> {
+        let Some(rpc) = &method.rpc else { return Call::default() };
+        let values = TRACE_HEADERS.iter().flat_map(|name| {
+            headers.get_all(name).iter().filter_map(|value| Some((name.as_str(), value.to_str().ok()?)))
+        });
+        self.traces.call(rpc, protocol, values)
     }
 
     pub(super) fn limits(&self) -> Limits {

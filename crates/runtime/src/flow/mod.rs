@@ -12,6 +12,7 @@ mod admission;
 mod broker;
 mod desk;
 mod elapsed;
+mod hop;
 mod request;
 
 pub use admission::{Admission, Limits, Permit};
@@ -19,7 +20,10 @@ pub use broker::{Broker, Refused};
 pub use desk::{Desk, Host, SeatId, Taken};
 pub use request::{Answer, Deadline, Delivery, Elsewhere, Origin, ReplyTo, Request, Respond, Route, Trail};
 
-use crate::metrics::{Ending, Metrics, Now};
+use crate::{
+    metrics::{Ending, Metrics, Now},
+    traces::Trace,
+};
 use broker::Memory;
 use elapsed::Elapsed;
 use krt_model::{
@@ -126,7 +130,8 @@ impl Flow {
         })
     }
 
-    /// Sends a message through a workflow and waits for its one answer, until `deadline`.
+    /// Sends a message through a workflow and waits for its one answer, until `deadline`. Its stations
+    /// are told to `trace`.
     ///
     /// Dropping the future means that the client left: the work is stopped.
     pub async fn request(
@@ -135,9 +140,10 @@ impl Flow {
         route: &Arc<Route>,
         payload: Payload,
         deadline: Deadline,
+        trace: Trace,
     ) -> Result<Payload, Failure> {
         let (start, begun) = (now(), Instant::now());
-        let (request, answer) = Request::open(Arc::clone(route), start, deadline, permit);
+        let (request, answer) = Request::open(Arc::clone(route), start, deadline, permit, trace);
         let mut waiting = Waiting { flow: self, request: Arc::clone(&request), begun, ended: false };
         let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
         tracking.push(Tracking { node: None, start, end: now() });
@@ -166,6 +172,7 @@ impl Flow {
             self.handled(&delivery, handled);
         }
         let outcome = outcome::judge(&delivery.step(&node), result);
+        delivery.request.trace.leave(|| hop::departure(&outcome, handled));
         if succeeded && !matches!(outcome, Outcome::Fail(_) | Outcome::FailedInBackground(_)) {
             self.elapsed.node(&delivery, handled);
             delivery.tracking.push(Tracking { node: Some(node), start: handled.start, end: handled.end });
@@ -209,6 +216,9 @@ impl Flow {
                 "the early reply was refused: {failure}"
             );
         }
+        if answer.is_ok() && !step.replied {
+            delivery.request.trace.event(hop::EARLY_REPLY);
+        }
         delivery.request.answer(answer, Trail { tracking: delivery.tracking.clone(), receipt: None })
     }
 
@@ -242,6 +252,7 @@ impl Flow {
 
     /// Puts a delivery on its node's desk here, unless nobody waits for it any more.
     fn put_on_desk(&self, delivery: Delivery) {
+        hop::arrive(&delivery, self.node_of(&delivery));
         if let Err(delivery) = self.desks[delivery.node()].post(delivery) {
             self.down(delivery);
         }
@@ -282,6 +293,7 @@ impl Flow {
 
     /// A delivery's work is given up.
     pub fn fail(&self, mut delivery: Delivery, failure: Failure) {
+        delivery.request.trace.leave(|| hop::failure(&failure));
         if !delivery.request.replied() {
             return self.reply(delivery, Err(failure));
         }
@@ -340,6 +352,7 @@ impl Flow {
     pub fn stop(&self, request: &Request) {
         request.leave();
         self.broker.cancel(request);
+        request.trace.give_up();
         for &node in &request.route.sequence {
             self.desks[node].cancel(request);
         }

@@ -1,6 +1,7 @@
 //! A request: one client that waits for one answer.
 
 use super::admission::Permit;
+use crate::traces::Trace;
 use krt_broker::Receipt;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
@@ -58,6 +59,8 @@ pub struct Elsewhere {
     pub start: Timestamp,
     /// When its client no longer waits, if that is known.
     pub deadline: Option<Deadline>,
+    /// The trace that it belongs to.
+    pub trace: Trace,
     /// Sends its answer; none where it has one.
     pub respond: Option<Respond>,
 }
@@ -130,6 +133,8 @@ pub struct Request {
     pub start: Timestamp,
     /// When its client no longer waits; none where the work goes on without one.
     pub deadline: Option<Deadline>,
+    /// The trace that it belongs to, for whoever takes its messages further.
+    pub trace: Trace,
     client: Mutex<Option<Client>>,
     replied: AtomicBool,
     left: AtomicBool,
@@ -146,14 +151,18 @@ impl Request {
         start: Timestamp,
         deadline: Deadline,
         permit: Permit,
+        trace: Trace,
     ) -> (Arc<Self>, oneshot::Receiver<Answer>) {
         let (client, answer) = oneshot::channel();
+        let id = new_id();
+        trace.name(&id);
         let request = Self {
-            id: new_id(),
+            id,
             origin: Origin::Here,
             route,
             start,
             deadline: Some(deadline),
+            trace,
             client: Mutex::new(Some(Client::Here(client))),
             replied: AtomicBool::new(false),
             left: AtomicBool::new(false),
@@ -164,13 +173,16 @@ impl Request {
 
     /// A request that came in elsewhere.
     pub fn elsewhere(from: Elsewhere, route: Arc<Route>, permit: Permit) -> Arc<Self> {
-        let Elsewhere { id, to, start, deadline, respond } = from;
+        let Elsewhere { id, to, start, deadline, trace, respond } = from;
+        let id = id.map_or_else(new_id, Arc::from);
+        trace.name(&id);
         Arc::new(Self {
-            id: id.map_or_else(new_id, Arc::from),
+            id,
             origin: Origin::Elsewhere(to),
             route,
             start,
             deadline,
+            trace,
             replied: AtomicBool::new(respond.is_none()),
             client: Mutex::new(respond.map(Client::Elsewhere)),
             left: AtomicBool::new(false),

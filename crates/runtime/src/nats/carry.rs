@@ -30,6 +30,7 @@ pub(super) fn delivery(nats: &Nats, delivery: &Delivery) -> Message {
             deadline: request.deadline.map(timestamp),
             message_id: (era == Era::JetStream).then(|| format!("{}.{}", request.id, delivery.position)),
             reply: to.inbox,
+            trace: request.trace.context().map(|context| context.headers().collect()).unwrap_or_default(),
             ..Headers::default()
         },
         body: encode(nats, &envelope),

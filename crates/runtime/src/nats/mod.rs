@@ -16,8 +16,11 @@ mod writer;
 
 pub use writer::serve as serve_writer;
 
-use crate::flow::{
-    Admission, Answer, Broker, Delivery, Flow, Limits, Origin, Refused, ReplyTo, Request, Route, Trail,
+use crate::{
+    flow::{
+        Admission, Answer, Broker, Delivery, Flow, Limits, Origin, Refused, ReplyTo, Request, Route, Trail,
+    },
+    traces::Traces,
 };
 use cancelled::Cancelled;
 use krt_broker::{
@@ -84,6 +87,7 @@ pub struct Nats {
     waiting: Waiting,
     cancelled: Cancelled,
     presence: Presence,
+    traces: Traces,
     /// Bounds what is in work here for doors elsewhere.
     work: Arc<Admission>,
 }
@@ -138,6 +142,7 @@ impl Nats {
         options: Options,
         version: &Version,
         routes: Vec<Option<Arc<Route>>>,
+        traces: Traces,
     ) -> Result<Arc<Self>, Error> {
         let stations = stations(&options.runtime, version);
         if options.era == Era::JetStream {
@@ -161,6 +166,7 @@ impl Nats {
             options,
             stations,
             routes,
+            traces,
             nodes: version.nodes.iter().map(OneNode::of).collect(),
             work,
         };
