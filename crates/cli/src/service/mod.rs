@@ -208,7 +208,17 @@ fn here(package: &Package, role: &Role, nats: &NatsArgs) -> anyhow::Result<BTree
             ),
             None => Ok((0..nodes.len()).collect()),
         },
-        Role::Nodes(names) => names.iter().map(|name| named(package, name)).collect(),
+        Role::Nodes(names) => names
+            .iter()
+            .map(|name| {
+                let index = named(package, name)?;
+                anyhow::ensure!(
+                    !external(index),
+                    "node `{name}` is left to another runner (`runner: external`); hint: `krt env {name}` says how to start it"
+                );
+                Ok(index)
+            })
+            .collect(),
     }
 }
 

@@ -115,7 +115,7 @@ fn nobody_inbox(nats: &Nats, delivery: &Delivery, to: &ReplyTo) -> Option<String
 }
 
 fn encode(nats: &Nats, envelope: &Envelope) -> bytes::Bytes {
-    envelope.encode(nats.options.compression, nats.connection.max_payload())
+    envelope.encode(nats.options.compression, nats.limit())
 }
 
 fn stations(tracking: &[Tracking]) -> Vec<envelope::Station> {
