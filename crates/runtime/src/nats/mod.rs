@@ -300,6 +300,10 @@ impl Broker for Nats {
         }
     }
 
+    fn is_connected(&self) -> bool {
+        self.connection.is_up()
+    }
+
     fn serves(&self, node: usize) -> bool {
         self.connection.is_up() && (self.nodes[node].external || self.presence.is_up(node))
     }

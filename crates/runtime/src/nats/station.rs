@@ -107,6 +107,9 @@ impl Taker {
         };
         let to = ReplyTo { reply: first_of(envelope.reply, reply), inbox: headers.reply };
         let first_try = receipt.as_ref().is_none_or(|receipt| receipt.tries() <= 1);
+        if !first_try {
+            self.flow.metrics().broker.redelivered.inc();
+        }
         let deadline = headers.deadline.filter(|_| first_try && !envelope.replied).map(carry::deadline);
         let expired = matches!(deadline, Some(None));
         if !envelope.replied && (expired || self.nats.cancelled.contains(&envelope.tracking_id)) {
@@ -153,7 +156,7 @@ impl Taker {
         let words = format!("a message for node '{}' cannot be read: {}", self.node(), chain(error));
         tracing::error!(node = %self.node(), "{words}");
         if let Some(receipt) = receipt {
-            receipt.dead(&words);
+            self.flow.give_up(receipt, &words);
         } else if let Some(reply) = reply {
             let failure = Failure::Elsewhere { kind: Kind::Lost, words };
             self.respond("", ReplyTo { reply, inbox: None })(Err(failure), Trail::default());
@@ -186,7 +189,7 @@ impl Taker {
         let words = failure.to_string();
         tracing::error!(node = %self.node(), request = %delivery.request.id, "given up: {words}");
         delivery.request.answer(Err(failure), Trail::default());
-        receipt.dead(&words);
+        self.flow.give_up(receipt, &words);
     }
 }
 
