@@ -238,6 +238,8 @@ fn tell(event: &Event, up: &watch::Sender<bool>, address: &Address) {
             tracing::error!("messages from NATS come faster than they are taken: some are lost");
         }
         Event::ServerError(error) => tracing::error!("NATS says: {error}"),
+        // Each attempt to connect again that fails is one.
+        Event::ClientError(error) if !*up.borrow() => tracing::debug!("not connected to NATS: {error}"),
         Event::ClientError(error) => tracing::error!("the connection to NATS: {error}"),
         Event::Draining => {}
         Event::Closed => {

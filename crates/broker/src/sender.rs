@@ -40,8 +40,8 @@ impl Message {
     }
 }
 
-/// Hears that a message could not be stored.
-pub type Unsent = Box<dyn FnOnce() + Send>;
+/// Hears that a message could not be stored, and why.
+pub type Unsent = Box<dyn FnOnce(String) + Send>;
 
 /// How often it is tried to store a message, before it counts as unsent.
 const TRIES: u32 = 4;
@@ -203,6 +203,10 @@ async fn store(context: jetstream::Context, stored: Stored) {
             }
             Err(error) if attempt == TRIES => {
                 tracing::error!("a message for `{subject}` was not stored: {error}");
+                if let Some(unsent) = unsent {
+                    unsent(error.to_string());
+                }
+                return;
             }
             Err(error) => {
                 tracing::warn!("a message for `{subject}` was not stored, and is sent again: {error}");
@@ -210,9 +214,6 @@ async fn store(context: jetstream::Context, stored: Stored) {
                 pause *= 2;
             }
         }
-    }
-    if let Some(unsent) = unsent {
-        unsent();
     }
 }
 

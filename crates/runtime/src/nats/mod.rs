@@ -31,7 +31,7 @@ use krt_broker::{
 };
 use krt_model::{
     name::Name,
-    outcome::Failure,
+    outcome::{Failure, Kind},
     version::{Node, Runner, Version},
 };
 use presence::Presence;
@@ -282,9 +282,11 @@ impl Broker for Nats {
         match self.options.era {
             Era::Core => self.sender.send(message, receipt),
             Era::JetStream => {
-                let unsent: Unsent = Box::new(move || {
+                let unsent: Unsent = Box::new(move |why| {
                     if request.origin == Origin::Here {
-                        request.answer(Err(Failure::Disconnected), Trail::default());
+                        let words = format!("the NATS server has not stored the message: {why}");
+                        let failure = Failure::Elsewhere { kind: Kind::Disconnected, words };
+                        request.answer(Err(failure), Trail::default());
                     }
                 });
                 self.sender.store(message, receipt, Some(unsent));
