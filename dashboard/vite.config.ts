@@ -1,0 +1,29 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig, type Plugin } from "vite";
+import { api } from "./dev/api";
+
+/** Serves the mock of the API, in development and to tests; nothing of it gets into the built files. */
+function mock(): Plugin {
+  return {
+    name: "mock-api",
+    configureServer: (server) => void server.middlewares.use("/api/v1", api()),
+    configurePreviewServer: (server) => void server.middlewares.use("/api/v1", api()),
+  };
+}
+
+// With KRT_API=http://127.0.0.1:PORT the pages speak to a real server instead of the mock.
+const real = process.env.KRT_API;
+const proxy = real ? { "/api": { target: real, changeOrigin: true } } : undefined;
+
+export default defineConfig({
+  plugins: [react(), ...(real ? [] : [mock()])],
+  server: { host: "127.0.0.1", port: 5173, proxy },
+  preview: { host: "127.0.0.1", port: 4173, proxy },
+  build: {
+    target: "es2023",
+    // Data URLs would need another policy for content, and save nothing on localhost.
+    assetsInlineLimit: 0,
+    reportCompressedSize: true,
+    chunkSizeWarningLimit: 600,
+  },
+});
