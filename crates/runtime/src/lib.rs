@@ -1,6 +1,7 @@
 //! The server: a KRT v1 package at work.
 //!
-//! - [`server`]: puts the parts together, runs them until told to stop, drains.
+//! - [`server`]: one package behind one port, until told to stop.
+//! - [`engine`]: a package's parts put together.
 //! - [`entry`]: gRPC and HTTP in front.
 //! - [`flow`]: a request's way through its workflow, and the decisions on it.
 //! - [`node`]: the processes that run user code.
@@ -10,6 +11,7 @@
 //!
 //! `entry` and `node` import `flow`, not one another.
 
+pub mod engine;
 pub mod entry;
 pub mod errors;
 pub mod flow;
@@ -19,4 +21,5 @@ pub mod metrics;
 pub mod node;
 pub mod server;
 
+pub use engine::Engine;
 pub use server::{Options, Server};

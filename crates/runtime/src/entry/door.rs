@@ -155,7 +155,7 @@ pub(super) fn unknown(path: &str) -> Status {
     ))
 }
 
-fn is_grpc(request: &Request<Incoming>) -> bool {
+pub(super) fn is_grpc(request: &Request<Incoming>) -> bool {
     let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     matches!(kind, b"application/grpc" | b"application/grpc+proto") || kind.starts_with(b"application/grpc;")
 }

@@ -1,6 +1,7 @@
 //! The entrypoint: gRPC and HTTP in front of the workflows, on one port.
 //!
 //! - [`listen`]: connections, from accepting them to letting them go.
+//! - [`gate`]: which version a request is for; [`directory`]: those that there are.
 //! - [`door`]: which protocol a request speaks, and which method it names.
 //! - [`grpc`]: unary gRPC.
 //! - [`connect`]: JSON over HTTP, by the Connect protocol's unary rules.
@@ -12,7 +13,9 @@
 mod body;
 mod connect;
 mod deadline;
+mod directory;
 mod door;
+mod gate;
 mod grpc;
 mod health;
 mod index;
@@ -21,7 +24,9 @@ mod read;
 mod status;
 mod wire;
 
+pub use directory::{Directory, Lease, Tokens, bearer};
 pub use door::Door;
+pub use gate::Gate;
 pub use health::watch as watch_health;
 
 use std::time::Duration;

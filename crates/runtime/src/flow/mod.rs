@@ -12,10 +12,12 @@ mod admission;
 mod desk;
 mod elapsed;
 mod request;
+mod trail;
 
 pub use admission::{Admission, Limits, Permit};
 pub use desk::{Desk, Host, SeatId, Taken};
 pub use request::{Deadline, Delivery, Request, Route};
+pub use trail::{Course, End, EndKind, Hop, HopEnding, Recent, Trail};
 
 use crate::metrics::{Ending, Metrics, Now};
 use elapsed::Elapsed;
@@ -39,11 +41,12 @@ pub struct Flow {
     admission: Arc<Admission>,
     elapsed: Elapsed,
     metrics: Metrics,
+    recent: Recent,
     hosts: watch::Sender<()>,
 }
 
 /// When a handler began and ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handled {
     /// When it was called.
     pub start: Timestamp,
@@ -62,6 +65,7 @@ impl Flow {
             admission: Arc::new(Admission::new(limits)),
             elapsed: Elapsed::new(version, store),
             metrics: Metrics::new(version),
+            recent: Recent::default(),
             hosts,
         }
     }
@@ -84,6 +88,11 @@ impl Flow {
     /// What happened since the start.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// The latest requests.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// The metrics, as text.
@@ -112,6 +121,8 @@ impl Flow {
     ) -> Result<Payload, Failure> {
         let (start, begun) = (now(), Instant::now());
         let (request, answer) = Request::open(Arc::clone(route), start, permit);
+        self.recent.begun(&request.trail);
+        let trail = Arc::clone(&request.trail);
         let mut waiting = Waiting { flow: self, request: Arc::clone(&request), begun, ended: false };
         let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
         tracking.push(Tracking { node: None, start, end: now() });
@@ -130,6 +141,11 @@ impl Flow {
         if let Err(failure) = &answer {
             self.metrics.failure(route.index, failure);
         }
+        let kind = match &answer {
+            Ok(payload) => EndKind::Answered(payload.value().len()),
+            Err(failure) => EndKind::failed(failure),
+        };
+        self.recent.ended(&trail, End { at: now(), kind });
         answer
     }
 
@@ -138,7 +154,10 @@ impl Flow {
         let node = self.node_of(&delivery).clone();
         let succeeded = matches!(result, HandlerResult::Message { .. } | HandlerResult::Nothing { .. });
         if succeeded || matches!(result, HandlerResult::Error(_)) {
-            self.handled(&delivery, handled);
+            self.handled(&delivery, handled, !succeeded);
+        }
+        if result != HandlerResult::Untouched {
+            delivery.note_hop(handled, &result);
         }
         let outcome = outcome::judge(&delivery.step(&node), result);
         if succeeded && !matches!(outcome, Outcome::Fail(_) | Outcome::FailedInBackground(_)) {
@@ -181,14 +200,15 @@ impl Flow {
                 "the early reply was refused: {failure}"
             );
         }
+        delivery.request.trail.replied_early();
         delivery.request.answer(answer)
     }
 
-    fn handled(&self, delivery: &Delivery, handled: Handled) {
+    fn handled(&self, delivery: &Delivery, handled: Handled, failed: bool) {
         let Some(previous) = delivery.tracking.last() else { return };
         let between = |from: Timestamp, to: Timestamp| Duration::from_nanos(to.0.saturating_sub(from.0));
         let (took, waited) = (between(handled.start, handled.end), between(previous.end, handled.start));
-        self.metrics.handled(delivery.node(), took, waited);
+        self.metrics.handled(delivery.node(), took, waited, failed);
     }
 
     fn pass_on(&self, mut delivery: Delivery, payload: Payload) {
@@ -272,6 +292,7 @@ impl Drop for Waiting<'_> {
         if !self.ended {
             let workflow = self.request.route.index;
             self.flow.metrics.request(workflow, Ending::Left, self.begun.elapsed());
+            self.flow.recent.ended(&self.request.trail, End { at: now(), kind: EndKind::Left });
         }
         if !self.request.replied() {
             self.flow.stop(&self.request);

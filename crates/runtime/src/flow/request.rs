@@ -1,10 +1,14 @@
 //! A request: one client that waits for one answer.
 
-use super::admission::Permit;
+use super::{
+    Handled,
+    admission::Permit,
+    trail::{Hop, HopEnding, Trail},
+};
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     name::Name,
-    outcome::{Failure, Step},
+    outcome::{Failure, HandlerResult, Step},
 };
 use std::{
     sync::{
@@ -56,6 +60,8 @@ pub struct Request {
     pub route: Arc<Route>,
     /// When it came in.
     pub start: Timestamp,
+    /// Its course, for who looks at it.
+    pub(super) trail: Arc<Trail>,
     client: Mutex<Option<oneshot::Sender<Answer>>>,
     replied: AtomicBool,
     left: AtomicBool,
@@ -72,11 +78,13 @@ impl Request {
     ) -> (Arc<Self>, oneshot::Receiver<Answer>) {
         let (client, answer) = oneshot::channel();
         let mut text = Uuid::encode_buffer();
-        let id = Arc::from(&*Uuid::now_v7().hyphenated().encode_lower(&mut text));
+        let id: Arc<str> = Arc::from(&*Uuid::now_v7().hyphenated().encode_lower(&mut text));
+        let trail = Arc::new(Trail::new(Arc::clone(&id), Arc::clone(&route), start, permit.bytes()));
         let request = Self {
             id,
             route,
             start,
+            trail,
             client: Mutex::new(Some(client)),
             replied: AtomicBool::new(false),
             left: AtomicBool::new(false),
@@ -134,6 +142,13 @@ impl Delivery {
     /// Whether its workflow ends at this node.
     pub fn is_last(&self) -> bool {
         self.position + 1 == self.request.route.sequence.len()
+    }
+
+    /// Notes in the request's course that its handler was called.
+    pub(super) fn note_hop(&self, handled: Handled, result: &HandlerResult) {
+        let posted = self.tracking.last().map_or(self.request.start, |previous| previous.end);
+        let ending = HopEnding::from(result);
+        self.request.trail.hop(Hop { node: self.node(), position: self.position, posted, handled, ending });
     }
 
     pub(super) fn step<'a>(&'a self, node: &'a Name) -> Step<'a> {
