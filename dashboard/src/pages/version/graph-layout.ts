@@ -1,0 +1,62 @@
+/** Where the parts of a version stand in its picture. Pure: what is drawn there is the page's. */
+
+import { graphlib, layout } from "@dagrejs/dagre";
+import type { Graph } from "../../api/schema";
+
+export const NODE = { width: 196, height: 96 };
+export const ENTRY = { width: 148, height: 58 };
+
+export interface Place {
+  id: string;
+  kind: "entry" | "node";
+  name: string;
+  x: number;
+  y: number;
+}
+
+export interface Way {
+  id: string;
+  source: string;
+  target: string;
+  workflows: string[];
+}
+
+export type Structure = Pick<Graph, "nodes" | "workflows">;
+
+export const entryId = (workflow: string) => `entry:${workflow}`;
+export const nodeId = (node: string) => `node:${node}`;
+
+/** The ways between parts; one that several workflows take is one way. */
+export function ways({ workflows }: Structure): Way[] {
+  const found = new Map<string, Way>();
+  for (const { name, sequence } of workflows) {
+    const stations = [entryId(name), ...sequence.map(nodeId)];
+    for (const [i, target] of stations.slice(1).entries()) {
+      const source = stations[i] as string;
+      const id = `${source}>${target}`;
+      const way = found.get(id);
+      if (way) way.workflows.push(name);
+      else found.set(id, { id, source, target, workflows: [name] });
+    }
+  }
+  return [...found.values()];
+}
+
+/** Left to right where there is room, top to bottom where there is little. */
+export function place(structure: Structure, upright: boolean): Place[] {
+  const graph = new graphlib.Graph();
+  graph.setGraph({ rankdir: upright ? "TB" : "LR", nodesep: upright ? 20 : 22, ranksep: upright ? 34 : 56 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  for (const { name } of structure.workflows) graph.setNode(entryId(name), { ...ENTRY });
+  for (const { name } of structure.nodes) graph.setNode(nodeId(name), { ...NODE });
+  for (const { source, target } of ways(structure)) graph.setEdge(source, target);
+  layout(graph);
+  const at = (id: string, kind: Place["kind"], name: string): Place => {
+    const { x, y, width, height } = graph.node(id) as { x: number; y: number; width: number; height: number };
+    return { id, kind, name, x: x - width / 2, y: y - height / 2 };
+  };
+  return [
+    ...structure.workflows.map(({ name }) => at(entryId(name), "entry", name)),
+    ...structure.nodes.map(({ name }) => at(nodeId(name), "node", name)),
+  ];
+}
