@@ -88,6 +88,33 @@ pub struct NewVersion {
     pub files: PathBuf,
 }
 
+impl Version {
+    /// A version that no registry keeps, as it is shown.
+    pub fn unkept(new: NewVersion, runtime: &Name, state: State, since: Moment) -> Self {
+        Self {
+            id: 0,
+            name: new.name.to_string(),
+            runtime: runtime.to_string(),
+            description: new.description,
+            standing: Standing::NEW,
+            state,
+            reasons: Vec::new(),
+            actions: Vec::new(),
+            created: since,
+            created_by: Actor::server().login,
+            changed: since,
+            published_at: Some(since),
+            published_by: None,
+            package_bytes: new.package_bytes,
+            missing_config: Vec::new(),
+            warnings: new.warnings,
+            nodes: new.nodes,
+            workflows: new.workflows,
+            has_docs: new.has_docs,
+        }
+    }
+}
+
 const COLUMNS: &str = "id, runtime, name, description, state, wanted, reasons, created, created_by, changed, \
                        published_at, published_by, package_bytes, warnings, nodes, workflows, has_docs";
 

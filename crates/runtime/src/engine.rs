@@ -114,7 +114,7 @@ fn nodes(parts: &Server, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
             node: spec.name.to_string(),
             version: version.name.to_string(),
             version_id: version.name.to_string(),
-            runtime: version.name.to_string(),
+            runtime: parts.runtime.to_string(),
             workflows: version.workflows.iter().map(|workflow| workflow.name.to_string()).collect(),
             base_path: text(&parts.package.root),
             handler_path: text(&parts.package.root.join(&spec.src)),

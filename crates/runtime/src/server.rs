@@ -8,6 +8,7 @@ use crate::{
     metrics::page,
     node::{Launch, Lifeline, Nodes, StartError},
 };
+use krt_model::name::Name;
 use krt_package::Package;
 use krt_remote::Documents;
 use krt_store::Store;
@@ -29,6 +30,8 @@ pub struct Options {
 /// What a server is made of.
 #[derive(Debug)]
 pub struct Server {
+    /// The runtime that it is a version of.
+    pub runtime: Name,
     /// The package that runs.
     pub package: Arc<Package>,
     /// How each node is started, in the package's order.
@@ -48,10 +51,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves until `shutdown`, then drains. `restarts` names nodes whose hosts are to be replaced;
-    /// `ready` is called once, when requests are let in.
-    ///
-    /// Returns when nothing is left: no connection, no process.
+    /// Serves until `shutdown`; see [`run`].
     pub async fn run(
         mut self,
         listener: TcpListener,
@@ -60,37 +60,51 @@ impl Server {
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), StartError> {
         let metrics = self.metrics.take();
-        let engine = Engine::new(self);
-        let address = listener.local_addr();
-        let stopped = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        let gate = Gate::One(Arc::clone(engine.door()));
-        tasks.spawn(listen::run(listener, None, gate, stopped.clone().cancelled_owned(), HOSTS_END));
-        let page = tokio::spawn(metrics_page(metrics, engine.flow()));
-        tokio::pin!(shutdown);
-
-        let started = tokio::select! {
-            started = engine.start() => started.map(Some),
-            () = &mut shutdown => Ok(None),
-        };
-        let outcome = match started {
-            Ok(Some(running)) => {
-                if let Ok(address) = address {
-                    tracing::info!("listening on {address}");
-                }
-                ready();
-                serve(&engine, &running, restarts, shutdown).await;
-                engine.stop(running).await;
-                Ok(())
-            }
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        stopped.cancel();
-        tasks.join_all().await;
-        page.abort();
-        outcome
+        run(&Engine::new(self), listener, metrics, restarts, ready, shutdown).await
     }
+}
+
+/// Serves an engine until `shutdown`, then drains. `restarts` names nodes whose hosts are to be
+/// replaced; `ready` is called once, when requests are let in.
+///
+/// Returns when nothing is left: no connection, no process.
+pub async fn run(
+    engine: &Engine,
+    listener: TcpListener,
+    metrics: Option<TcpListener>,
+    restarts: mpsc::Receiver<usize>,
+    ready: impl FnOnce(),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), StartError> {
+    let address = listener.local_addr();
+    let stopped = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    let gate = Gate::One(Arc::clone(engine.door()));
+    tasks.spawn(listen::run(listener, None, gate, stopped.clone().cancelled_owned(), HOSTS_END));
+    let page = tokio::spawn(metrics_page(metrics, engine.flow()));
+    tokio::pin!(shutdown);
+
+    let started = tokio::select! {
+        started = engine.start() => started.map(Some),
+        () = &mut shutdown => Ok(None),
+    };
+    let outcome = match started {
+        Ok(Some(running)) => {
+            if let Ok(address) = address {
+                tracing::info!("listening on {address}");
+            }
+            ready();
+            serve(engine, &running, restarts, shutdown).await;
+            engine.stop(running).await;
+            Ok(())
+        }
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    stopped.cancel();
+    tasks.join_all().await;
+    page.abort();
+    outcome
 }
 
 /// Serves the metrics, if they are asked for.

@@ -86,6 +86,7 @@ impl Service {
         logs.keep(stores.store.clone(), &package.version.name);
         let launches = launch::prepare(args, &package, &values).await?;
         let server = Server {
+            runtime: package.version.name.clone(),
             package,
             launches: launches.nodes,
             store: stores.store.clone(),

@@ -1,12 +1,14 @@
 //! Which protocol a request speaks, and which method it names.
 
-use super::{Limits, body::Body, connect, grpc, index};
-use crate::flow::{Flow, Route};
+use super::{Limits, body::Body, connect, grpc, index, status};
+use crate::flow::{Deadline, Flow, Route};
+use bytes::Bytes;
 use http::{Method as Verb, Request, Response, header::CONTENT_TYPE};
 use hyper::body::Incoming;
+use krt_model::message::Payload;
 use krt_package::Package;
 use prost_reflect::MessageDescriptor;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tonic::{Status, service::Routes};
 use tower::ServiceExt as _;
 
@@ -18,6 +20,15 @@ pub struct Door {
     limits: Limits,
     /// Health and reflection.
     generated: Routes,
+}
+
+/// What became of a call.
+#[derive(Debug)]
+pub struct Called {
+    /// The request's id, if it came so far.
+    pub request: Option<Arc<str>>,
+    /// The answer, as JSON.
+    pub answer: Result<Bytes, Status>,
 }
 
 /// One RPC of the user's.
@@ -105,6 +116,35 @@ impl Door {
             (method.path.clone(), known)
         });
         Self { methods: methods.collect(), flow, limits, generated }
+    }
+
+    /// Calls a method, `/package.Service/Name`, as a client that speaks JSON does.
+    pub async fn call(&self, path: &str, json: &[u8], timeout: Duration) -> Called {
+        let mut request = None;
+        let answer = self.answer_json(path, json, timeout, &mut request).await;
+        Called { request, answer }
+    }
+
+    async fn answer_json(
+        &self,
+        path: &str,
+        json: &[u8],
+        timeout: Duration,
+        request: &mut Option<Arc<str>>,
+    ) -> Result<Bytes, Status> {
+        let method = self.methods.get(path).ok_or_else(|| unknown(path))?;
+        let route = method.route()?;
+        let deadline = Deadline::after(timeout.min(self.limits.timeout));
+        let message = connect::from_json(method, json)?;
+        if message.len() > self.limits.message {
+            return Err(super::read::too_large(message.len(), self.limits.message));
+        }
+        let permit = self.flow.enter(route, message.len()).map_err(|failure| status::of_failure(&failure))?;
+        let payload = Payload::pack(method.input_url(), &message);
+        let told = |id: &Arc<str>| *request = Some(Arc::clone(id));
+        let answer = self.flow.request_told(permit, route, payload, deadline, told).await;
+        let answer = answer.map_err(|failure| status::of_failure(&failure))?;
+        connect::to_json(method, answer.value())
     }
 
     pub(super) fn flow(&self) -> &Flow {

@@ -25,7 +25,7 @@ mod status;
 mod wire;
 
 pub use directory::{Directory, Lease, Tokens, bearer};
-pub use door::Door;
+pub use door::{Called, Door};
 pub use gate::Gate;
 pub use health::watch as watch_health;
 

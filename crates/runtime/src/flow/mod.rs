@@ -119,8 +119,21 @@ impl Flow {
         payload: Payload,
         deadline: Deadline,
     ) -> Result<Payload, Failure> {
+        self.request_told(permit, route, payload, deadline, |_| {}).await
+    }
+
+    /// As [`Flow::request`]; `told` learns the request's id as soon as there is one.
+    pub async fn request_told(
+        &self,
+        permit: Permit,
+        route: &Arc<Route>,
+        payload: Payload,
+        deadline: Deadline,
+        told: impl FnOnce(&Arc<str>),
+    ) -> Result<Payload, Failure> {
         let (start, begun) = (now(), Instant::now());
         let (request, answer) = Request::open(Arc::clone(route), start, permit);
+        told(&request.id);
         self.recent.begun(&request.trail);
         let trail = Arc::clone(&request.trail);
         let mut waiting = Waiting { flow: self, request: Arc::clone(&request), begun, ended: false };
