@@ -2,7 +2,7 @@
 
 use crate::commands::{
     call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, new::NewArgs,
-    pack::PackArgs, proto::ProtoArgs, run::RunArgs, test::TestArgs, unpack::UnpackArgs,
+    pack::PackArgs, proto::ProtoArgs, run::RunArgs, serve::ServeArgs, test::TestArgs, unpack::UnpackArgs,
 };
 use clap::{
     Parser, Subcommand,
@@ -36,6 +36,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run a package on this machine
     Run(RunArgs),
+    /// Run a team's server: many versions, published and replaced, with users and a dashboard
+    Serve(ServeArgs),
     /// Call an RPC with JSON
     Call(CallArgs),
     /// Make a package that runs, or add a node to one

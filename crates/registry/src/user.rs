@@ -82,12 +82,13 @@ impl Registry {
         })
     }
 
-    /// Makes the user `admin` where there is no user at all, with a password that is told this once.
-    pub fn first_admin(&self) -> Result<Option<Secret>, Error> {
+    /// Makes the user `admin` where there is no user at all, with a password that is chosen, or a
+    /// random one; it is told this once.
+    pub fn first_admin(&self, chosen: Option<String>) -> Result<Option<Secret>, Error> {
         if !self.users()?.is_empty() {
             return Ok(None);
         }
-        let password = Secret::new()?;
+        let password = chosen.map_or_else(Secret::new, |chosen| Ok(Secret::from(chosen)))?;
         let new =
             NewUser { login: "admin".to_owned(), role: Role::Admin, password: password.reveal().to_owned() };
         self.create_user(&Actor::server(), &new)?;

@@ -8,6 +8,7 @@ pub(crate) mod new;
 pub(crate) mod pack;
 pub(crate) mod proto;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod test;
 pub(crate) mod unpack;
 
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Run(args) => run::execute(args),
+        Command::Serve(args) => serve::execute(args),
         Command::Call(args) => call::execute(&args),
         Command::Check(args) => check::execute(&args),
         Command::New(args) => new::execute(&args),

@@ -48,7 +48,7 @@ pub(crate) struct RunArgs {
 pub(crate) fn execute(args: RunArgs) -> anyhow::Result<ExitCode> {
     block_on(async move {
         let stop = signals::stop()?;
-        let logs = args.service.logs()?;
+        let logs = args.service.engine.logs()?;
         let ran = serve(&args, &logs, &stop).await;
         if let Err(error) = &ran {
             telling::error(error, &logs);

@@ -1,10 +1,9 @@
 //! How each node's process is started, and in which environment.
 
-use super::ServiceArgs;
 use crate::{build, cache, terminal};
 use krt_environment::{Environments, Interpreter, NodeSource, PythonChoice, Sdk};
 use krt_model::{
-    name::VariableName,
+    name::{Name, VariableName},
     version::{Node, Version},
 };
 use krt_package::Package;
@@ -29,22 +28,23 @@ pub(crate) struct Pythons {
 }
 
 /// How each node is started.
-pub(super) struct Launches {
+pub(crate) struct Launches {
     /// In the package's order.
-    pub(super) nodes: Vec<Launch>,
+    pub(crate) nodes: Vec<Launch>,
     /// The SDK, which must be there as long as they run.
-    pub(super) sdk: Option<Sdk>,
+    pub(crate) sdk: Option<Sdk>,
 }
 
 /// How each node is started. Makes what is missing for it: environments, executables.
-pub(super) async fn prepare(
-    args: &ServiceArgs,
+pub(crate) async fn prepare(
+    python: Option<&PythonChoice>,
+    runtime: &Name,
     package: &Package,
     values: &BTreeMap<VariableName, String>,
 ) -> anyhow::Result<Launches> {
     let is_python = |node: &&Node| is_python(node);
     let pythons = match package.version.nodes.iter().find(is_python) {
-        Some(_) => Some(pythons(args.python.as_ref(), package, is_python).await?),
+        Some(_) => Some(pythons(python, package, is_python).await?),
         None => None,
     };
     let interpreter = |name: &str| {
@@ -66,7 +66,7 @@ pub(super) async fn prepare(
         Launch {
             program,
             arguments,
-            environment: environment(&package.version, node, &package.root, &src, values),
+            environment: environment(runtime, &package.version, node, &package.root, &src, values),
             hidden: hidden.to_vec(),
             folder: package.root.clone(),
         }
@@ -102,6 +102,7 @@ pub(crate) async fn pythons(
 
 /// What a node's process sees in its environment (KRT v1, "On the wire" and "Package").
 fn environment(
+    runtime: &Name,
     version: &Version,
     node: &Node,
     root: &Path,
@@ -111,7 +112,7 @@ fn environment(
     let own = [
         ("KRT_VERSION", version.name.to_string()),
         ("KRT_VERSION_ID", version.name.to_string()),
-        ("KRT_RUNTIME_ID", version.name.to_string()),
+        ("KRT_RUNTIME_ID", runtime.to_string()),
         ("KRT_NODE_NAME", node.name.to_string()),
         ("KRT_BASE_PATH", root.display().to_string()),
         ("KRT_HANDLER_PATH", src.display().to_string()),

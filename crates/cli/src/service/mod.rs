@@ -16,7 +16,7 @@ mod stores;
 pub(crate) mod telling;
 pub(crate) mod watch;
 
-pub(crate) use arguments::ServiceArgs;
+pub(crate) use arguments::{EngineArgs, ServiceArgs};
 pub(crate) use stores::RemoteArgs;
 
 use anyhow::Context as _;
@@ -57,7 +57,8 @@ impl Ports {
     }
 }
 
-fn asynchronous(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+/// The same port, for the runtime.
+pub(crate) fn asynchronous(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
     listener.set_nonblocking(true)?;
     tokio::net::TcpListener::from_std(listener)
 }
@@ -82,9 +83,10 @@ impl Service {
     ) -> anyhow::Result<Self> {
         let package = load(path, logs)?;
         let values = args.configuration.values(&package.version)?;
-        let stores = Stores::open(args, remote, data, package.version.name.as_str()).await?;
+        let stores = Stores::open(&args.engine, remote, data, package.version.name.as_str()).await?;
         logs.keep(stores.store.clone(), &package.version.name);
-        let launches = launch::prepare(args, &package, &values).await?;
+        let launches =
+            launch::prepare(args.engine.python.as_ref(), &package.version.name, &package, &values).await?;
         let server = Server {
             runtime: package.version.name.clone(),
             package,
@@ -94,7 +96,7 @@ impl Service {
             logs: logs.clone(),
             metrics: None,
             lifeline: Arc::new(Lifeline::new().context("failed to make the hosts' lifeline")?),
-            options: args.options(),
+            options: args.engine.options(),
         };
         Ok(Self { server, stores, _sdk: launches.sdk })
     }

@@ -31,6 +31,7 @@ mod remote;
 mod rust;
 mod schema;
 mod script;
+mod serve;
 mod start;
 mod statuses;
 mod supervision;

@@ -19,10 +19,10 @@ impl Fixture {
 #[test]
 fn the_first_start_makes_an_admin_once() {
     let fixture = Fixture::new();
-    let password = fixture.registry.first_admin().unwrap().unwrap();
+    let password = fixture.registry.first_admin(None).unwrap().unwrap();
     let opened = fixture.registry.sign_in("admin", password.reveal(), "").unwrap();
     assert_eq!(opened.user.role, Role::Admin);
-    assert!(fixture.registry.first_admin().unwrap().is_none());
+    assert!(fixture.registry.first_admin(None).unwrap().is_none());
 }
 
 #[test]

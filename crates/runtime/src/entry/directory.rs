@@ -155,7 +155,8 @@ impl Table {
         })
     }
 
-    /// The runtime that is named, or that the host name leads to, or the only one that is published.
+    /// The runtime that is named, or that the host name leads to, or the only one that there is: that is
+    /// published or, for who names a version, runs.
     fn runtime<'a>(&'a self, wish: &'a Wish) -> Result<&'a str, Status> {
         if let Some(runtime) = &wish.runtime {
             let known = self.published.contains_key(runtime) || self.started.contains_key(runtime);
@@ -167,9 +168,12 @@ impl Table {
         if let Some(runtime) = wish.host.as_ref().and_then(|host| self.hosts.get(host)) {
             return Ok(runtime);
         }
-        let mut published = self.published.keys();
-        match (published.next(), published.next()) {
+        let (mut published, mut started) = (self.published.keys(), self.started.keys());
+        let there: &mut dyn Iterator<Item = &String> =
+            if wish.version.is_some() { &mut started } else { &mut published };
+        match (there.next(), there.next()) {
             (Some(only), None) => Ok(only),
+            (None, _) if wish.version.is_some() => Err(Status::unavailable("nothing runs here")),
             (None, _) => Err(Status::unavailable("nothing is published here")),
             (Some(_), Some(_)) => Err(Status::invalid_argument(format!(
                 "several runtimes are here; hint: name one by the metadata `{RUNTIME}`, or by its host name"

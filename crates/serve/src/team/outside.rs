@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use krt_model::name::{Name, VariableName};
 use krt_package::Package;
-use krt_runtime::{Options, node::Launch};
+use krt_runtime::{Options, logs::Logs, node::Launch};
 use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 /// How each node of a package is started.
@@ -23,6 +23,8 @@ pub struct Order {
     pub package: Arc<Package>,
     /// The values of its configuration.
     pub values: BTreeMap<VariableName, String>,
+    /// Where it is told what is made.
+    pub logs: Logs,
 }
 
 /// Makes what a package's nodes need: environments, executables. What went wrong is told in words.

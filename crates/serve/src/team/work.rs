@@ -119,8 +119,8 @@ async fn start(team: &Arc<Team>, key: &Key, slot: &OnceLock<Weak<Engine>>) -> Re
         .into_iter()
         .filter_map(|(name, value)| Some((VariableName::parse(&name).ok()?, value.reveal().to_owned())));
     let values: BTreeMap<_, _> = values.collect();
-    let order = Order { runtime: runtime.clone(), package: Arc::clone(&package), values };
-    let prepared = logs.around((team.outside.prepare)(order)).await.map_err(|words| vec![words])?;
+    let order = Order { runtime: runtime.clone(), package: Arc::clone(&package), values, logs: logs.clone() };
+    let prepared = (team.outside.prepare)(order).await.map_err(|words| vec![words])?;
     let engine = Arc::new(Engine::new(Server {
         runtime: runtime.clone(),
         package,

@@ -20,7 +20,7 @@ pub(super) async fn with(
     data: Option<&Path>,
     work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Done>,
 ) -> anyhow::Result<Done> {
-    let logs = args.logs()?;
+    let logs = args.engine.logs()?;
     let done = work_with(args, path, data, &logs, work).await;
     logs.flush();
     done

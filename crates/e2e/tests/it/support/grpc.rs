@@ -61,7 +61,8 @@ impl Client {
         self.call_by(rpc, request).await
     }
 
-    async fn call_by(&self, rpc: &str, request: Request<Value>) -> Result<Value, Status> {
+    /// The same, saying more by the request.
+    pub(crate) async fn call_by(&self, rpc: &str, request: Request<Value>) -> Result<Value, Status> {
         let method = self.method(rpc);
         let path = format!("/{}/{rpc}", method.parent_service().full_name());
         let input = method.input();

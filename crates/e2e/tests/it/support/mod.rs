@@ -6,6 +6,7 @@
 //! - [`grpc`]: a gRPC client that knows a package's `.proto`.
 //! - [`http`]: a plain HTTP client.
 //! - [`processes`]: what the system tells of processes.
+//! - [`team`]: a team's server, and its API.
 //! - [`scratch`]: files by which tests and handlers wait for each other.
 
 mod copy;
@@ -16,6 +17,7 @@ pub(crate) mod lines;
 pub(crate) mod processes;
 pub(crate) mod scratch;
 pub(crate) mod service;
+pub(crate) mod team;
 
 pub(crate) use copy::Copy;
 pub(crate) use grpc::assert_status;

@@ -35,6 +35,15 @@ fn which_runtime_a_request_is_for() {
 }
 
 #[test]
+fn who_names_a_version_is_led_to_what_runs() {
+    let mut table = Table::default();
+    table.started.insert("shop".to_owned(), HashMap::new());
+    let named = Wish { version: Some("v2".to_owned()), ..wish(None, None) };
+    assert_eq!(table.runtime(&named).unwrap(), "shop");
+    assert!(table.runtime(&wish(None, None)).is_err());
+}
+
+#[test]
 fn what_is_published_but_does_not_run_is_said() {
     let refused = table().find(&wish(Some("shop"), None)).unwrap_err();
     assert_eq!(refused.message(), "the version `v1` of the runtime `shop` does not run");
