@@ -12,9 +12,9 @@ import type {
   Role,
   Version,
 } from "../src/api/schema";
-import { random, stamp } from "./random";
-import { summary, windows } from "./series";
-import * as world from "./world";
+import { random, stamp } from "./random.ts";
+import { summary, windows } from "./series.ts";
+import * as world from "./world.ts";
 
 type Reply = (context: Context) => unknown;
 
@@ -29,10 +29,13 @@ interface Context {
 
 /** What is thrown to refuse. */
 class Refusal {
-  constructor(
-    readonly status: number,
-    readonly error: ApiError,
-  ) {}
+  readonly status: number;
+  readonly error: ApiError;
+
+  constructor(status: number, error: ApiError) {
+    this.status = status;
+    this.error = error;
+  }
 }
 
 const RANKS: Role[] = ["viewer", "manager", "admin"];

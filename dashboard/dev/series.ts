@@ -8,8 +8,8 @@ import type {
   Window,
   Windows,
 } from "../src/api/schema";
-import { random, stamp } from "./random";
-import { BORN, DAY, HOUR, versions, WORKFLOWS } from "./world";
+import { random, stamp } from "./random.ts";
+import { BORN, DAY, HOUR, versions, WORKFLOWS } from "./world.ts";
 
 const DIGITS = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 

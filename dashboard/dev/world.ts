@@ -19,7 +19,7 @@ import type {
   User,
   Version,
 } from "../src/api/schema";
-import { latency, pick, random, stamp } from "./random";
+import { latency, pick, random, stamp } from "./random.ts";
 
 export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;

@@ -99,7 +99,7 @@ export function logPage(
 }
 
 export function requestPage(runtime: string, filter: RequestFilter, cursor: string | undefined) {
-  const query = { ...filter, cursor, limit: 100 };
+  const query = { ...filter, cursor, limit: 60 };
   return take(client.GET("/runtimes/{runtime}/requests", { params: { path: { runtime }, query } }));
 }
 
@@ -161,7 +161,7 @@ export interface PredictionFilter extends Span {
 }
 
 export function predictionPage(runtime: string, filter: PredictionFilter, cursor: string | undefined) {
-  const query = { ...filter, cursor, limit: 100 };
+  const query = { ...filter, cursor, limit: 50 };
   return take(client.GET("/runtimes/{runtime}/predictions", { params: { path: { runtime }, query } }));
 }
 

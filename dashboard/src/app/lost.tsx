@@ -4,15 +4,17 @@ import { Compass } from "lucide-react";
 import { Link, useRouteError } from "react-router";
 import { refused } from "../api/client";
 import { Button } from "../ui/controls";
-import { Empty, Failure } from "../ui/feedback";
+import { Failure } from "../ui/feedback";
 import { usePageTitle } from "../ui/layout";
 
 export function NotFound() {
   usePageTitle("Not found");
   return (
-    <Empty title="There is no such page" icon={<Compass aria-hidden size={28} />}>
+    <div className="empty">
+      <Compass aria-hidden size={28} />
+      <h1>There is no such page</h1>
       <Link to="/">To the runtimes</Link>
-    </Empty>
+    </div>
   );
 }
 

@@ -37,6 +37,17 @@ function resolved(host: HTMLElement, names: string[]): string[] {
   return colours;
 }
 
+const two = (value: number) => String(value).padStart(2, "0");
+
+/** A mark of the axis of time: the date at midnight, seconds where marks are closer than a minute. */
+function timeText(tick: number, step: number): string {
+  const date = new Date(tick * 1000);
+  const [hours, minutes, seconds] = [date.getHours(), date.getMinutes(), date.getSeconds()];
+  if (step >= 86_400 || hours + minutes + seconds === 0)
+    return `${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  return `${two(hours)}:${two(minutes)}${step < 60 ? `:${two(seconds)}` : ""}`;
+}
+
 /** Points that have no neighbour, and would be no line. */
 function alone(values: ArrayLike<number | null | undefined>): number[] {
   const found: number[] = [];
@@ -98,7 +109,13 @@ export function Chart({
         y: { range: (_, low, high) => reach(low, high, bounds) },
       },
       axes: [
-        { ...axis, space: 70, size: 26, gap: 2 },
+        {
+          ...axis,
+          space: 64,
+          size: 26,
+          gap: 3,
+          values: (_, ticks, __, ___, step) => ticks.map((tick) => timeText(tick, step)),
+        },
         {
           ...axis,
           size: (_, values) => 18 + Math.max(...(values ?? []).map((value) => value.length), 1) * 6.4,
@@ -218,7 +235,7 @@ function Values({
 }: Pick<Props, "title" | "times" | "lines"> & { withUnit: (value: number | null | undefined) => string }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
-    <div className="table chart-table" role="region" aria-label={`${title}, values`} tabIndex={0}>
+    <section className="table chart-table" aria-label={`${title}, values`} tabIndex={0}>
       <table>
         <thead>
           <tr>
@@ -243,6 +260,6 @@ function Values({
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }

@@ -38,8 +38,22 @@ test.each([
 
 test.each([
   [0, "0"],
-  [0.9982, "0.9982"],
+  [0.9982, "0.998"],
+  [0.0042, "0.0042"],
   [12.34, "12.3"],
   [123.4, "123"],
   [0.00004, "4.0e-5"],
 ])("number %s", (value, text) => expect(format.number(value)).toBe(text));
+
+test.each([
+  [[0.29, 0.67, 1.6], "0.29 / 0.67 / 1.6 ms"],
+  [[900, 1500], "900 ms / 1.5 s"],
+  [[null, null], "– / –"],
+])("durations %s", (values, text) => expect(format.durations(values)).toBe(text));
+
+test("a moment of another day has its date", () => {
+  const now = new Date(2026, 0, 31, 12);
+  expect(format.shortMoment(new Date(2026, 0, 31, 9, 5, 1, 7).toISOString(), now)).toBe("09:05:01.007");
+  expect(format.shortMoment(new Date(2026, 0, 30, 9, 5).toISOString(), now)).toBe("01-30 09:05:00.000");
+  expect(format.shortMoment(new Date(2025, 11, 31, 9, 5).toISOString(), now)).toBe("2025-12-31 09:05:00.000");
+});

@@ -21,6 +21,7 @@ export function number(value: number): string {
   if (size >= 100 || value === 0) return trim(value, 0);
   if (size >= 10) return trim(value, 1);
   if (size >= 1) return trim(value, 2);
+  if (size >= 0.01) return trim(value, 3);
   if (size >= 0.001) return trim(value, 4);
   return value.toExponential(1);
 }
@@ -34,6 +35,15 @@ export function duration(ms: number | null | undefined): string {
   if (ms < 60_000) return `${trim(ms / 1000, ms < 10_000 ? 2 : 1)} s`;
   const seconds = Math.round(ms / 1000);
   return seconds % 60 ? `${Math.floor(seconds / 60)} min ${seconds % 60} s` : `${seconds / 60} min`;
+}
+
+/** Several durations that are read together, in one unit: `0.29 / 0.67 / 1.6 ms`. */
+export function durations(all: readonly (number | null)[]): string {
+  const texts = all.map(duration);
+  const unit = texts[0]?.split(" ")[1];
+  const same =
+    unit !== undefined && texts.every((text) => text.split(" ").length === 2 && text.endsWith(` ${unit}`));
+  return same ? `${texts.map((text) => text.split(" ")[0]).join(" / ")} ${unit}` : texts.join(" / ");
 }
 
 /** A size: `512 B`, `61.4 kB`. */
@@ -87,6 +97,13 @@ const two = (value: number) => String(value).padStart(2, "0");
 export function moment(time: string): string {
   const date = new Date(time);
   return `${day(date)} ${clock(date)}`;
+}
+
+/** A moment of today without its date, one of another day with it; to the millisecond. */
+export function shortMoment(time: string, now = new Date()): string {
+  const date = new Date(time);
+  const today = day(date) === day(now);
+  return `${today ? "" : `${day(date).slice(date.getFullYear() === now.getFullYear() ? 5 : 0)} `}${clockWithMilliseconds(time)}`;
 }
 
 /** The same to the millisecond, without the date: for lines of logs. */

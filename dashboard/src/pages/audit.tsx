@@ -8,7 +8,7 @@ import { useUrl } from "../lib/url";
 import { Button, Filter } from "../ui/controls";
 import { Empty, Failure, Waiting } from "../ui/feedback";
 import { type Column, PageHeader, Panel, Table, usePageTitle } from "../ui/layout";
-import { Ago, Moment } from "../ui/text";
+import { Ago, Moment, Prose } from "../ui/text";
 
 const ACTIONS: Record<AuditAction, string> = {
   signed_in: "signed in",
@@ -30,7 +30,7 @@ const ACTIONS: Record<AuditAction, string> = {
   version_stopped: "stopped",
   version_published: "published",
   version_unpublished: "unpublished",
-  version_failed: "saw fail",
+  version_failed: "could not start",
   config_changed: "configured",
   board_saved: "saved the board",
   board_deleted: "deleted the board",
@@ -110,7 +110,9 @@ const COLUMNS: Column<AuditEntry>[] = [
     shrink: true,
     cell: ({ time }) => (
       <>
-        <Moment time={time} />
+        <span className="wide-only">
+          <Moment time={time} />
+        </span>
         <p className="second">
           <Ago time={time} />
         </p>
@@ -119,18 +121,22 @@ const COLUMNS: Column<AuditEntry>[] = [
   },
   { title: "Who", shrink: true, cell: ({ login }) => <b>{login}</b> },
   { title: "What", cell: (entry) => <What entry={entry} /> },
-  { title: "Comment", spare: true, cell: ({ comment }) => comment },
+  { title: "Comment", spare: true, cell: ({ comment }) => <Prose text={comment} /> },
 ];
 
 function What({ entry: { action, runtime, version, subject, comment } }: { entry: AuditEntry }) {
   const at = `/runtimes/${runtime}/versions`;
   return (
-    <>
+    <div className="in-text">
       {ACTIONS[action]} {subject && <b>{subject}</b>}{" "}
       {version && <Link to={`${at}/${version}`}>{version}</Link>}
       {version && runtime && <span className="muted"> of </span>}
       {runtime && <Link to={at}>{runtime}</Link>}
-      {comment && <p className="second narrow-only">{comment}</p>}
-    </>
+      {comment && (
+        <p className="second narrow-only">
+          <Prose text={comment} />
+        </p>
+      )}
+    </div>
   );
 }

@@ -100,7 +100,7 @@ export function Table<T>({
     [end && "end", spare && "spare", shrink && "shrink"].filter(Boolean).join(" ") || undefined;
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what may scroll must be reached by keyboard
-    <div className="table" role="region" aria-label={label} tabIndex={0}>
+    <section className="table" aria-label={label} tabIndex={0}>
       <table>
         <thead>
           <tr>
@@ -125,7 +125,7 @@ export function Table<T>({
           ))}
         </tbody>
       </table>
-    </div>
+    </section>
   );
 }
 

@@ -99,6 +99,7 @@ export function Code({ text, label, height }: { text: string; label: string; hei
   return (
     <div className="code">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
+      {/* biome-ignore lint/a11y/useSemanticElements: it is text as it was written, too */}
       <pre tabIndex={0} role="region" aria-label={label} style={height ? { maxHeight: height } : undefined}>
         {text}
       </pre>

@@ -14,7 +14,7 @@ import {
 } from "react";
 import { Link } from "react-router";
 import type { Log } from "../../api/schema";
-import { clockWithMilliseconds, count, day } from "../../lib/format";
+import { count, shortMoment } from "../../lib/format";
 import { Button, CopyButton } from "../../ui/controls";
 import { LevelText, Moment } from "../../ui/text";
 
@@ -113,7 +113,6 @@ export function LogList({ runtime, lines, text, more, waiting, scroller, onEnd, 
           </Button>
         </div>
       )}
-      {/* biome-ignore lint/a11y/useSemanticElements: a table of thousands of rows cannot exist as one */}
       <div
         ref={scroller}
         className="log-scroll"
@@ -169,11 +168,9 @@ const Row = memo(function Row({ runtime, log, index, text, open, entry, onToggle
   const [first = "", ...rest] = log.message.split("\n");
   // Of a traceback the last line says what happened.
   const summary = rest.length && first.startsWith("Traceback") ? `${rest.at(-1)}  (traceback)` : first;
-  const today = day(new Date(log.time)) === day(new Date());
   return (
     <>
       {/* biome-ignore lint/a11y/useKeyWithClickEvents: the grid handles the keys of its rows */}
-      {/* biome-ignore lint/a11y/useSemanticElements: a row of a virtual grid */}
       <div
         role="row"
         className={`log-row ${log.level}${open ? " open" : ""}`}
@@ -186,8 +183,7 @@ const Row = memo(function Row({ runtime, log, index, text, open, entry, onToggle
       >
         <span role="gridcell" className="log-time number">
           <ChevronRight aria-hidden size={12} className="chevron" />
-          {!today && `${day(new Date(log.time)).slice(5)} `}
-          {clockWithMilliseconds(log.time)}
+          {shortMoment(log.time)}
         </span>
         <span role="gridcell">
           <LevelText level={log.level} />

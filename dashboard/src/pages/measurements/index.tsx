@@ -88,14 +88,14 @@ export default function ElapsedPage() {
                     label="Version"
                     all="All versions"
                     value={version}
-                    options={known.tags["version"] ?? []}
+                    options={known.tags.version ?? []}
                     onChange={(version) => url.set({ version })}
                   />
                   <Filter
                     label="Workflow"
                     all="All workflows"
                     value={workflow}
-                    options={known.tags["workflow"] ?? []}
+                    options={known.tags.workflow ?? []}
                     onChange={(workflow) => url.set({ workflow })}
                   />
                 </div>

@@ -151,7 +151,7 @@ function Matrix({ confusion: { labels, counts } }: { confusion: Confusion }) {
   return (
     <Panel title="Confusion matrix">
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what may scroll must be reached by keyboard */}
-      <div className="matrix" role="region" aria-label="Confusion matrix" tabIndex={0}>
+      <section className="matrix" aria-label="Confusion matrix" tabIndex={0}>
         <table>
           <thead>
             <tr>
@@ -200,7 +200,7 @@ function Matrix({ confusion: { labels, counts } }: { confusion: Confusion }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
     </Panel>
   );
 }
@@ -277,7 +277,7 @@ function List({
         one.error ? (
           ""
         ) : (
-          <span className={one.predicted === one.true_value ? undefined : "bad"}>{one.predicted}</span>
+          <span className={one.predicted === one.true_value ? undefined : "tone-bad"}>{one.predicted}</span>
         ),
     },
     {

@@ -7,12 +7,12 @@ import { refused } from "../../api/client";
 import * as api from "../../api/queries";
 import type { Ending, Request } from "../../api/schema";
 import { useSession } from "../../app/session";
-import { bytes, count, duration } from "../../lib/format";
+import { bytes, count, duration, shortMoment } from "../../lib/format";
 import { oneOf, useUrl } from "../../lib/url";
 import { Button, Filter, IconButton, Segments } from "../../ui/controls";
 import { Empty, Failure, Waiting } from "../../ui/feedback";
 import { type Column, PageHeader, Panel, Table, usePageTitle } from "../../ui/layout";
-import { EndingBadge, Moment } from "../../ui/text";
+import { EndingBadge } from "../../ui/text";
 import "./requests.css";
 import { timeline } from "./timeline";
 
@@ -159,7 +159,9 @@ function columns(runtime: string, requests: Request[]): Column<Request>[] {
       shrink: true,
       cell: (one) => (
         <Link to={`/runtimes/${runtime}/requests/${one.id}`}>
-          <Moment time={one.start} />
+          <time dateTime={one.start} className="number">
+            {shortMoment(one.start)}
+          </time>
         </Link>
       ),
     },

@@ -94,7 +94,7 @@ function Sums({ request }: { request: Request }) {
         },
         { label: "In handlers", value: duration(sum(({ handler_ms }) => handler_ms)) },
         { label: "Waiting", value: duration(sum(({ waiting_ms }) => waiting_ms)) },
-        { label: "Between: decoding, passing on", value: duration(between) },
+        { label: "Between nodes", value: duration(between) },
         { label: "Request", value: bytes(request.request_bytes) },
         { label: "Answer", value: request.answer_bytes === null ? "–" : bytes(request.answer_bytes) },
       ]}
@@ -109,7 +109,7 @@ function Waterfall({ request }: { request: Request }) {
   const axis = marks(whole);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what may scroll must be reached by keyboard
-    <div className="waterfall" role="region" aria-label="Waterfall" tabIndex={0}>
+    <section className="waterfall" aria-label="Waterfall" tabIndex={0}>
       <table>
         <thead>
           <tr>
@@ -123,10 +123,10 @@ function Waterfall({ request }: { request: Request }) {
                 ))}
               </span>
             </th>
-            <th scope="col" className="end">
+            <th scope="col" className="end wide-only">
               Waiting
             </th>
-            <th scope="col" className="end">
+            <th scope="col" className="end wide-only">
               Handler
             </th>
           </tr>
@@ -136,7 +136,10 @@ function Waterfall({ request }: { request: Request }) {
             <tr key={hop.position}>
               <th scope="row">
                 {hop.node}
-                {hop.outcome !== "ok" && <span className="bad small"> {OUTCOMES[hop.outcome]}</span>}
+                {hop.outcome !== "ok" && <span className="tone-bad small"> {OUTCOMES[hop.outcome]}</span>}
+                <p className="narrow-only muted small number">
+                  {duration(hop.waiting_ms)} + {duration(hop.handler_ms)}
+                </p>
               </th>
               <td className="lane">
                 <div aria-hidden>
@@ -155,8 +158,8 @@ function Waterfall({ request }: { request: Request }) {
                   />
                 </div>
               </td>
-              <td className="end number">{duration(hop.waiting_ms)}</td>
-              <td className="end number">{duration(hop.handler_ms)}</td>
+              <td className="end number wide-only">{duration(hop.waiting_ms)}</td>
+              <td className="end number wide-only">{duration(hop.handler_ms)}</td>
             </tr>
           ))}
         </tbody>
@@ -170,7 +173,7 @@ function Waterfall({ request }: { request: Request }) {
           </>
         )}
       </p>
-    </div>
+    </section>
   );
 }
 
@@ -200,13 +203,13 @@ function value(field: unknown): string {
 function Points({ points }: { points: StoredPoint[] }) {
   const columns: Column<StoredPoint>[] = [
     { title: "Measurement", cell: ({ measurement }) => <code>{measurement}</code> },
-    { title: "Tags", spare: true, cell: ({ tags }) => <Map of={tags} /> },
-    { title: "Fields", cell: ({ fields }) => <Map of={fields} /> },
+    { title: "Tags", spare: true, cell: ({ tags }) => <Pairs of={tags} /> },
+    { title: "Fields", cell: ({ fields }) => <Pairs of={fields} /> },
   ];
   return <Table label="Points" columns={columns} items={points} id={(point) => JSON.stringify(point)} />;
 }
 
-function Map({ of }: { of: Record<string, unknown> }) {
+function Pairs({ of }: { of: Record<string, unknown> }) {
   return (
     <span className="map">
       {Object.entries(of).map(([name, field]) => (

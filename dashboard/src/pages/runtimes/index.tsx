@@ -81,7 +81,7 @@ function Card({ runtime }: { runtime: Runtime }) {
       <footer className="small muted row wrap">
         <span>{plural(runtime.versions, "version")}</span>
         {states.map((state) => (
-          <span key={state} className={state === "ERROR" ? "bad" : undefined}>
+          <span key={state} className={state === "ERROR" ? "tone-bad" : undefined}>
             {runtime.states[state]} {state.toLowerCase()}
           </span>
         ))}

@@ -146,7 +146,7 @@ function Value({ entry, mayEdit }: { entry: ConfigEntry; mayEdit: boolean }) {
           long && shown ? { whiteSpace: "pre-wrap", overflowWrap: "anywhere" } : { overflowWrap: "anywhere" }
         }
       >
-        {shown ? entry.value : "••••••••"}
+        {shown ? entry.value : "••••••"}
       </code>
       <IconButton
         label={`${shown ? "Hide" : "Show"} ${entry.name}`}

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { place, type Structure, ways } from "./graph-layout";
+import { arrange, place, type Structure, ways } from "./graph-layout";
 
 const structure = {
   nodes: [{ name: "etl" }, { name: "model" }, { name: "output" }],
@@ -33,4 +33,15 @@ test.each([
 test("a node of no workflow has a place, too", () => {
   const alone = { nodes: [{ name: "archive" }], workflows: [] } as unknown as Structure;
   expect(place(alone, false)).toHaveLength(1);
+});
+
+test("lying where it can be read, upright where not", () => {
+  expect(arrange(structure, 1000).upright).toBe(false);
+  expect(arrange(structure, 360).upright).toBe(true);
+  const sequence = Array.from({ length: 14 }, (_, i) => `n${i}`);
+  const long = {
+    nodes: sequence.map((name) => ({ name })),
+    workflows: [{ name: "w", sequence }],
+  } as unknown as Structure;
+  expect(arrange(long, 1000).upright).toBe(true);
 });

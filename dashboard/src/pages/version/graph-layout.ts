@@ -3,8 +3,8 @@
 import { graphlib, layout } from "@dagrejs/dagre";
 import type { Graph } from "../../api/schema";
 
-export const NODE = { width: 196, height: 96 };
-export const ENTRY = { width: 148, height: 58 };
+export const NODE = { width: 192, height: 82 };
+export const ENTRY = { width: 140, height: 54 };
 
 export interface Place {
   id: string;
@@ -45,7 +45,7 @@ export function ways({ workflows }: Structure): Way[] {
 /** Left to right where there is room, top to bottom where there is little. */
 export function place(structure: Structure, upright: boolean): Place[] {
   const graph = new graphlib.Graph();
-  graph.setGraph({ rankdir: upright ? "TB" : "LR", nodesep: upright ? 20 : 22, ranksep: upright ? 34 : 56 });
+  graph.setGraph({ rankdir: upright ? "TB" : "LR", nodesep: 20, ranksep: upright ? 34 : 40 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const { name } of structure.workflows) graph.setNode(entryId(name), { ...ENTRY });
   for (const { name } of structure.nodes) graph.setNode(nodeId(name), { ...NODE });
@@ -59,4 +59,29 @@ export function place(structure: Structure, upright: boolean): Place[] {
     ...structure.workflows.map(({ name }) => at(entryId(name), "entry", name)),
     ...structure.nodes.map(({ name }) => at(nodeId(name), "node", name)),
   ];
+}
+
+const PADDING = 40;
+/** Smaller is not read. */
+const LEAST = 0.68;
+
+/** The picture for a width: lying while it can be read so, else upright. */
+export function arrange(
+  structure: Structure,
+  width: number,
+): { places: Place[]; upright: boolean; height: number } {
+  const lying = sized(place(structure, false), width);
+  if (width >= 640 && lying.scale >= LEAST)
+    return { places: lying.places, upright: false, height: lying.height };
+  const upright = sized(place(structure, true), width);
+  return { places: upright.places, upright: true, height: upright.height };
+}
+
+function sized(places: Place[], width: number): { places: Place[]; scale: number; height: number } {
+  const size = ({ kind }: Place) => (kind === "node" ? NODE : ENTRY);
+  const right = Math.max(...places.map((one) => one.x + size(one).width), 1);
+  const bottom = Math.max(...places.map((one) => one.y + size(one).height), 1);
+  const scale = Math.min(1, (width - PADDING) / right);
+  // Room for the buttons below what lies.
+  return { places, scale, height: Math.max(180, Math.round(bottom * scale) + PADDING + 32) };
 }

@@ -19,14 +19,14 @@ import { useLive } from "../../api/live";
 import * as api from "../../api/queries";
 import type { Graph, GraphNode, GraphWorkflow, Version } from "../../api/schema";
 import { useDark } from "../../app/theme";
-import { count, duration, rate } from "../../lib/format";
+import { count, duration, durations, rate } from "../../lib/format";
 import { useUrl } from "../../lib/url";
 import { Filter } from "../../ui/controls";
 import { type Column, Panel, Table } from "../../ui/layout";
 import { Loaded } from "../../ui/loaded";
 import { NodeBadge } from "../../ui/text";
 import { useVersion } from ".";
-import { ENTRY, NODE, type Place, place, ways } from "./graph-layout";
+import { arrange, ENTRY, NODE, type Place, ways } from "./graph-layout";
 
 const MOVING: Version["state"][] = ["STARTING", "STARTED", "PUBLISHED", "STOPPING"];
 
@@ -115,17 +115,11 @@ function Picture({
     graph.workflows.map(({ name, sequence }) => [name, sequence]),
     graph.nodes.map(({ name }) => name),
   ]);
-  const upright = width !== null && width < 640;
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says whether the structure is another one
-  const { places, edges, height } = useMemo(() => {
-    const places = place(graph, upright);
-    const bottom = Math.max(...places.map(({ y, kind }) => y + (kind === "node" ? NODE : ENTRY).height), 100);
-    return {
-      places,
-      edges: ways(graph),
-      height: upright ? bottom + 48 : Math.min(Math.max(bottom + 60, 240), 520),
-    };
-  }, [key, upright]);
+  const { places, edges, height, upright } = useMemo(
+    () => ({ ...arrange(graph, width ?? 960), edges: ways(graph) }),
+    [key, width],
+  );
 
   const dark = useDark();
   const within = (workflows: string[]) => !workflow || workflows.includes(workflow);
@@ -133,7 +127,7 @@ function Picture({
     <div ref={box} className="graph" style={{ height }}>
       {width !== null && (
         <ReactFlow<EntryNode | WorkNode, Edge>
-          key={`${key}${upright}`}
+          key={`${key} ${width} ${upright}`}
           colorMode={dark ? "dark" : "light"}
           nodes={places.flatMap((one) => card(one, graph, workflow, upright))}
           edges={edges.map(({ id, source, target, workflows }) => ({
@@ -146,7 +140,7 @@ function Picture({
           }))}
           nodeTypes={TYPES}
           fitView
-          fitViewOptions={{ padding: upright ? 0.06 : 0.08, maxZoom: 1 }}
+          fitViewOptions={{ padding: "20px", maxZoom: 1 }}
           minZoom={0.3}
           maxZoom={1.5}
           nodesDraggable={false}
@@ -161,7 +155,7 @@ function Picture({
           aria-label={`The graph of ${version.name}; the tables below say the same`}
         >
           <Background gap={18} size={1} />
-          {!upright && <Controls showInteractive={false} position="bottom-right" />}
+          {!upright && <Controls showInteractive={false} position="bottom-left" orientation="horizontal" />}
         </ReactFlow>
       )}
     </div>
@@ -228,11 +222,11 @@ function WorkCard({ data: { node, faded, upright } }: NodeProps<WorkNode>) {
         </div>
         <div>
           <dt>queue</dt>
-          <dd className={node.queue > 20 ? "warn" : ""}>{count(node.queue)}</dd>
+          <dd className={node.queue > 20 ? "tone-warn" : ""}>{count(node.queue)}</dd>
         </div>
         <div>
           <dt>errors</dt>
-          <dd className={node.failed ? "bad" : ""}>{count(node.failed)}</dd>
+          <dd className={node.failed ? "tone-bad" : ""}>{count(node.failed)}</dd>
         </div>
       </dl>
     </div>
@@ -248,7 +242,10 @@ function Nodes({ version, nodes }: { version: Version; nodes: GraphNode[] }) {
         <>
           <b>{node.name}</b>
           <p className="second">
-            {node.language}, <code>{node.src}</code>
+            {node.language}
+            <span className="wide-only">
+              , <code>{node.src}</code>
+            </span>
           </p>
         </>
       ),
@@ -260,15 +257,14 @@ function Nodes({ version, nodes }: { version: Version; nodes: GraphNode[] }) {
       title: "Handler p50 / p95 / p99",
       end: true,
       spare: true,
-      cell: ({ handler_ms: { p50, p95, p99 } }) =>
-        p50 === null ? "–" : [p50, p95, p99].map(duration).join(" / "),
+      cell: ({ handler_ms: { p50, p95, p99 } }) => (p50 === null ? "–" : durations([p50, p95, p99])),
     },
     { title: "Waiting p95", end: true, spare: true, cell: ({ waiting_ms }) => duration(waiting_ms.p95) },
     { title: "Queue", end: true, spare: true, cell: ({ queue }) => count(queue) },
     {
       title: "Errors",
       end: true,
-      cell: ({ failed }) => <span className={failed ? "bad" : undefined}>{count(failed)}</span>,
+      cell: ({ failed }) => <span className={failed ? "tone-bad" : undefined}>{count(failed)}</span>,
     },
     { title: "Restarts", end: true, spare: true, cell: ({ restarts }) => count(restarts) },
     {
@@ -306,13 +302,12 @@ function Workflows({ version, workflows }: { version: Version; workflows: GraphW
       title: "Elapsed p50 / p95 / p99",
       end: true,
       spare: true,
-      cell: ({ elapsed_ms: { p50, p95, p99 } }) =>
-        p50 === null ? "–" : [p50, p95, p99].map(duration).join(" / "),
+      cell: ({ elapsed_ms: { p50, p95, p99 } }) => (p50 === null ? "–" : durations([p50, p95, p99])),
     },
     {
       title: "Failed",
       end: true,
-      cell: ({ failed }) => <span className={failed ? "bad" : undefined}>{count(failed)}</span>,
+      cell: ({ failed }) => <span className={failed ? "tone-bad" : undefined}>{count(failed)}</span>,
     },
     {
       title: <span className="hidden-visually">Requests</span>,

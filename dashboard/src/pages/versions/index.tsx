@@ -71,8 +71,11 @@ function List({ versions, runtime }: { versions: Version[]; runtime: Runtime }) 
           <Link className="strong" to={version.name}>
             {version.name}
           </Link>
+          <p className="narrow-only">
+            <StateBadge state={version.state} />
+          </p>
           {version.state === "ERROR" && (
-            <p className="second bad">{version.reasons[0]?.split("\n")[0]?.replaceAll("`", "")}</p>
+            <p className="second tone-bad">{version.reasons[0]?.split("\n")[0]?.replaceAll("`", "")}</p>
           )}
           {version.missing_config.length > 0 && (
             <p className="second">lacks {version.missing_config.join(", ")}</p>
@@ -80,7 +83,7 @@ function List({ versions, runtime }: { versions: Version[]; runtime: Runtime }) 
         </>
       ),
     },
-    { title: "State", shrink: true, cell: ({ state }) => <StateBadge state={state} /> },
+    { title: "State", shrink: true, spare: true, cell: ({ state }) => <StateBadge state={state} /> },
     {
       title: "Created",
       spare: true,

@@ -227,7 +227,7 @@ function Outcome({ error, result }: { error: Refused | null; result: CallResult 
           {result.ok ? (
             <Code text={write((result.answer ?? null) as Json)} label="Answer" height={420} />
           ) : (
-            <p className="bad">{result.message}</p>
+            <p className="tone-bad">{result.message}</p>
           )}
         </Panel>
       )}
