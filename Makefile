@@ -1,6 +1,6 @@
 # Two commands do all the set-up on a fresh clone: `make demo` and `make test`.
-# Needed: Rust, Python 3.9 or newer with pip, and Go. Tests that need InfluxDB are skipped where it is not
-# installed (Debian: influxdb), unless KRT_TEST_SERVERS is set.
+# Needed: Rust, Python 3.9 or newer with pip, and Go. Tests that need InfluxDB or NATS are skipped where those are not
+# installed (Debian: influxdb, nats-server), unless KRT_TEST_SERVERS is set.
 
 KRT := target/release/krt
 TOOLS := target/tools
@@ -28,7 +28,7 @@ run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
 	$(KRT) run examples/digits
 
 .PHONY: test
-test: test-rust test-python test-go test-bench ## Run every test
+test: test-rust test-python test-go test-bench test-runners ## Run every test
 
 .PHONY: test-rust
 test-rust: servers $(TOOLS)/ready
@@ -49,6 +49,10 @@ test-python:
 test-bench: $(TOOLS)/ready
 	$(TOOLS)/bin/python -m pytest --quiet -p no:cacheprovider bench/tests
 
+.PHONY: test-runners
+test-runners: $(TOOLS)/ready
+	$(TOOLS)/bin/python -m pytest --quiet -p no:cacheprovider crates/e2e/runners
+
 .PHONY: test-go
 # Go's cache of results does not see protocol/conversations, which lies outside the module.
 test-go:
@@ -61,8 +65,8 @@ check: $(TOOLS)/ready ## Format, lints with warnings as errors, audit, docs
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
-	$(TOOLS)/bin/ruff format --check examples bench sdk/python
-	$(TOOLS)/bin/ruff check examples bench sdk/python
+	$(TOOLS)/bin/ruff format --check examples bench sdk/python crates/e2e/runners
+	$(TOOLS)/bin/ruff check examples bench sdk/python crates/e2e/runners
 	cd sdk/python && ../../$(TOOLS)/bin/mypy --strict src
 	test -z "$$(gofmt -l $(GO_SOURCES) | tee /dev/stderr)"
 	cd scripts/mongo-server && go vet ./...
@@ -75,20 +79,20 @@ advisories: $(TOOLS)/ready ## Look for known flaws of the dependencies (needs th
 
 .PHONY: bench
 bench: build ## Measure against the references, in one run
-	cargo build --release --locked -p krt-bench-echo -p krt-bench-entry
+	cargo build --release --locked -p krt-bench-echo -p krt-bench-entry -p krt-bench-nats
 	$(PYTHON) bench/bench.py
 
 .PHONY: format
 format: $(TOOLS)/ready ## Format all sources
 	cargo fmt --all
-	$(TOOLS)/bin/ruff format examples bench sdk/python
+	$(TOOLS)/bin/ruff format examples bench sdk/python crates/e2e/runners
 	gofmt -w $(GO_SOURCES)
 
 .PHONY: clean
 clean: ## Remove what was built
 	cargo clean
 
-# Linters and pytest, in an environment of their own.
+# Linters, pytest and nats-py, in an environment of their own.
 $(TOOLS)/ready: scripts/tools.txt Makefile
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/tools.txt

@@ -42,7 +42,7 @@ def parse() -> Options:
         type=Path,
         default=ROOT / "target/release",
         metavar="DIR",
-        help="where krt, krt-bench-entry and krt-bench-echo are (default: target/release)",
+        help="where krt and the krt-bench-… programs are (default: target/release)",
     )
     parser.add_argument(
         "--references", action="store_true", help="measure the references only, without krt"

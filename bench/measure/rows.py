@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -61,6 +62,22 @@ def chain_rust_32(options: Options) -> Figures:
     yield from _against_echo(options, "chain-rust")
 
 
+def chain_nats(options: Options) -> Figures:
+    """Three Python nodes over NATS, one client; what each hop costs above the same in memory."""
+    if not servers.has_nats():
+        print("skipped chain-nats: nats-server is not installed", file=sys.stderr)
+        return
+    medians: dict[str, list[float]] = {}
+    for turn in range(options.rounds):
+        for name, median in _chain_nats_round(options, backwards=bool(turn % 2)):
+            medians.setdefault(name, []).append(median)
+    found = {name: statistics.median(rounds) for name, rounds in medians.items()}
+    ours = found.get("nats")
+    added = None if ours is None else (ours - found["memory"]) / _NODES
+    yield "chain-nats/p50", Measured(ours, found["relays"])
+    yield "chain-nats/hop", Measured(added, found["round_trip"])
+
+
 def payload(options: Options) -> Figures:
     """1 MiB to a Python node and back, one client."""
     echo = calls.echo(_MEBIBYTE)
@@ -113,6 +130,7 @@ ROWS: dict[str, Callable[[Options], Figures]] = {
     "entry-32": entry_32,
     "chain-go-32": chain_go_32,
     "chain-rust-32": chain_rust_32,
+    "chain-nats": chain_nats,
     "start": start,
     "memory": memory,
     "payload": payload,
@@ -181,6 +199,26 @@ class Prepared:
 def _prepare(server: Server, call: Call, clients: int) -> Prepared:
     calls.when_up(lambda: call.verify(server.address))
     return Prepared(server, call, clients, load.warm_up(server.address, call, clients))
+
+
+def _chain_nats_round(options: Options, backwards: bool) -> Iterator[tuple[str, float]]:
+    """Medians in milliseconds of raw NATS, and of the chain over NATS and in memory."""
+    names = ["raw"] if options.references_only else ["raw", "nats", "memory"]
+    with servers.nats() as server:
+        url = f"nats://{server.address}"
+        for name in reversed(names) if backwards else names:
+            if name == "raw":
+                yield from servers.raw_nats(options, url, options.seconds).items()
+            else:
+                yield name, _chain_p50(options, url if name == "nats" else None)
+
+
+def _chain_p50(options: Options, nats: str | None) -> float:
+    call = calls.run(_NODES)
+    with servers.krt(options, "chain", nats=nats) as server:
+        p50 = _prepare(server, call, clients=1).load(options.seconds).p50
+        call.verify(server.address)
+    return p50
 
 
 def _first_answer(options: Options) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import shutil
 import signal
@@ -21,6 +23,9 @@ from .options import Options
 _READY_SECONDS = 180
 _STOP_SECONDS = 15
 _LISTENING = re.compile(r"listening on (?:http://)?(127\.0\.0\.1:\d+)")
+_NATS_LISTENING = re.compile(r"Listening for client connections on (127\.0\.0\.1:\d+)")
+# Debian puts servers where only the superuser's PATH has them.
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 
 
 @dataclass(frozen=True)
@@ -54,13 +59,45 @@ def entrypoint(options: Options) -> Iterator[Server]:
         yield server
 
 
+def has_nats() -> bool:
+    """Whether a NATS server is installed."""
+    return shutil.which("nats-server", path=_PATH) is not None
+
+
 @contextmanager
-def krt(options: Options, package: str, data: str | None = None) -> Iterator[Server]:
-    """`krt run` of one of the packages beside this driver, with everything on."""
+def nats() -> Iterator[Server]:
+    """A NATS server as installed, without a configuration."""
+    program = shutil.which("nats-server", path=_PATH)
+    if program is None:
+        raise BenchError("nats-server is not installed\nhint: apt install nats-server")
+    command: list[str | Path] = [program, "--addr", "127.0.0.1", "--port", "-1"]
+    with _serve("nats-server", command, _NATS_LISTENING) as server:
+        yield server
+
+
+def raw_nats(options: Options, url: str, seconds: float) -> dict[str, float]:
+    """Requests over NATS without KRT: medians in milliseconds."""
+    command = [_binary(options, "krt-bench-nats"), url, str(seconds)]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise BenchError(f"krt-bench-nats failed\n{done.stderr}")
+    return dict(json.loads(done.stdout))
+
+
+@contextmanager
+def krt(
+    options: Options, package: str, data: str | None = None, nats: str | None = None
+) -> Iterator[Server]:
+    """`krt run` of one of the packages beside this driver, with everything on.
+
+    `nats` is the URL of the server that its parts meet at, if they do.
+    """
     folder = WORK / "data" / (data or package)
     folder.mkdir(parents=True, exist_ok=True)
     command: list[str | Path] = [_binary(options, "krt"), "run", BENCH / package]
     command += ["--listen", "127.0.0.1:0", "--data", folder, "--log-format", "json"]
+    if nats is not None:
+        command += ["--nats", nats]
     with _serve("krt", command) as server:
         yield server
 
@@ -78,7 +115,9 @@ def _binary(options: Options, name: str) -> Path:
 
 
 @contextmanager
-def _serve(name: str, command: list[str | Path]) -> Iterator[Server]:
+def _serve(
+    name: str, command: list[str | Path], listening: re.Pattern[str] = _LISTENING
+) -> Iterator[Server]:
     log = WORK / f"{name.replace(' ', '-')}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -89,17 +128,19 @@ def _serve(name: str, command: list[str | Path]) -> Iterator[Server]:
             start_new_session=True,
         )
     try:
-        yield Server(name, _address(name, process, log), process.pid)
+        yield Server(name, _address(name, process, log, listening), process.pid)
     finally:
         _stop(name, process)
 
 
-def _address(name: str, process: subprocess.Popen[bytes], log: Path) -> str:
+def _address(
+    name: str, process: subprocess.Popen[bytes], log: Path, listening: re.Pattern[str]
+) -> str:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline:
         ended = process.poll() is not None
         written = log.read_text(errors="replace")
-        if found := _LISTENING.search(written):
+        if found := listening.search(written):
             return found[1]
         if ended:
             raise BenchError(f"{name} ended with status {process.returncode}\n{written[-2000:]}")

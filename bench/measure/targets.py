@@ -72,6 +72,16 @@ FIGURES = {
     "chain-rust-32/p50": Figure(
         "chain-rust-32", "3 Rust nodes, 32 clients, p50", "ms", "tonic echo"
     ),
+    "chain-nats/p50": Figure(
+        "chain-nats", "3 Python nodes over NATS, 1 client, p50", "ms", "raw NATS, 3 relays"
+    ),
+    "chain-nats/hop": Figure(
+        "chain-nats",
+        "what NATS adds to the p50, a node",
+        "ms",
+        "round trip",
+        _times("≤", 2),
+    ),
     "start/first": Figure(
         "start", "start to first answer, 3 Python nodes, warm", "s", None, Target("≤", 0.4)
     ),

@@ -51,7 +51,13 @@ async fn main() -> anyhow::Result<()> {
     flow.desk(0).join(Arc::clone(&echo) as Arc<dyn Host>, usize::from(u16::MAX), &echo.seat);
     flow.admission().open();
     let limits = entry::Limits { timeout: Duration::from_secs(30), message: 16 << 20 };
-    let door = Arc::new(Door::new(&package, flow, limits, Routes::default()));
+    let door = Arc::new(Door::new(
+        &package,
+        &entry::routes(&package, limits.message),
+        flow,
+        limits,
+        Routes::default(),
+    ));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("listening on {}", listener.local_addr()?);
     listen::run(listener, door, std::future::pending::<()>(), Duration::ZERO).await;

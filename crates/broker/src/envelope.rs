@@ -2,18 +2,11 @@
 //!
 //! The message inside is never decoded: an envelope that is read and passed on keeps its bytes.
 
-use crate::moment;
+use crate::{compression, compression::Compression, moment};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use krt_model::message::{self, Payload, Timestamp};
 use prost::encoding::{self, DecodeContext, WireType};
-use std::io::{self, Read as _, Write as _};
-
-/// An envelope with more bytes than this is compressed.
-pub const COMPRESSED_ABOVE: usize = 1_048_576;
-
-/// How a gzip stream begins.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+use std::io;
 
 /// The numbers of the fields.
 mod field {
@@ -69,9 +62,9 @@ pub enum Error {
     /// The message inside is none.
     #[error("the payload of the KreNatsMessage is no message")]
     Payload(#[source] message::Error),
-    /// The bytes begin like gzip, and go on like something else.
+    /// The bytes begin like compressed ones, and go on like something else.
     #[error("the bytes do not decompress")]
-    Gzip(#[source] io::Error),
+    Compressed(#[source] io::Error),
     /// There is more than may be.
     #[error("the message has more than {limit} bytes when it is decompressed")]
     TooLarge {
@@ -81,19 +74,9 @@ pub enum Error {
 }
 
 impl Envelope {
-    /// The bytes for NATS, compressed where there are many.
-    pub fn encode(&self) -> Bytes {
-        let plain = self.plain();
-        if plain.len() <= COMPRESSED_ABOVE {
-            return plain;
-        }
-        // Upstream's level 9 costs ten times as much for a few percent.
-        let mut gzip = GzEncoder::new(Vec::with_capacity(plain.len() / 2), Compression::fast());
-        // Writing to memory does not fail; should it, readers take the plain bytes as well.
-        match gzip.write_all(&plain).and_then(|()| gzip.finish()) {
-            Ok(compressed) => compressed.into(),
-            Err(_) => plain,
-        }
+    /// The bytes for NATS: compressed where they are many, or more than `limit`.
+    pub fn encode(&self, compression: Compression, limit: usize) -> Bytes {
+        compression.pack(self.plain(), limit)
     }
 
     fn plain(&self) -> Bytes {
@@ -122,7 +105,7 @@ impl Envelope {
 
     /// Reads what came from NATS, compressed or not; `limit` is how many bytes it may have when it is not.
     pub fn decode(bytes: Bytes, limit: usize) -> Result<Self, Error> {
-        let mut rest = if bytes.starts_with(&GZIP) { decompress(&bytes, limit)? } else { bytes };
+        let mut rest = compression::unpack(bytes, limit).map_err(Error::Compressed)?;
         if rest.len() > limit {
             return Err(Error::TooLarge { limit });
         }
@@ -181,14 +164,6 @@ impl Station {
     }
 }
 
-/// Decompresses no more than may be: a few bytes can stand for gigabytes.
-fn decompress(bytes: &[u8], limit: usize) -> Result<Bytes, Error> {
-    let mut plain = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    GzDecoder::new(bytes).take(most).read_to_end(&mut plain).map_err(Error::Gzip)?;
-    Ok(plain.into())
-}
-
 fn put_text(out: &mut BytesMut, number: u32, text: &str) {
     if !text.is_empty() {
         put_bytes(out, number, text.as_bytes());
@@ -210,6 +185,7 @@ fn put_flag(out: &mut BytesMut, number: u32, flag: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compression::{GZIP_ABOVE, OTHERS_ABOVE};
     use proptest::prelude::*;
     use prost::Message as _;
 
@@ -271,14 +247,32 @@ mod tests {
 
     #[test]
     fn a_large_one_is_compressed_and_a_bomb_is_refused() {
-        let large = Envelope { payload: Some(payload(COMPRESSED_ABOVE)), ..Envelope::default() };
-        let bytes = large.encode();
-        assert!(bytes.starts_with(&GZIP) && bytes.len() < 100_000, "{} bytes", bytes.len());
-        assert_eq!(Envelope::decode(bytes.clone(), LIMIT).unwrap(), large);
-        let refused = Envelope::decode(bytes, COMPRESSED_ABOVE).unwrap_err();
-        assert_eq!(refused.to_string(), "the message has more than 1048576 bytes when it is decompressed");
-        let small = Envelope { payload: Some(payload(1000)), ..Envelope::default() };
-        assert!(!small.encode().starts_with(&GZIP));
+        for (compression, above) in Compression::ALL.into_iter().zip([GZIP_ABOVE, OTHERS_ABOVE, OTHERS_ABOVE])
+        {
+            let large = Envelope { payload: Some(payload(above)), ..Envelope::default() };
+            let bytes = large.encode(compression, LIMIT);
+            assert!(bytes.len() < above / 10, "{compression}: {} bytes", bytes.len());
+            assert_eq!(Envelope::decode(bytes.clone(), LIMIT).unwrap(), large, "{compression}");
+            let refused = Envelope::decode(bytes, above).unwrap_err().to_string();
+            assert_eq!(refused, format!("the message has more than {above} bytes when it is decompressed"));
+            let small = Envelope { payload: Some(payload(above - 100)), ..Envelope::default() };
+            assert_eq!(small.encode(compression, LIMIT), small.plain(), "{compression}");
+            assert!(small.encode(compression, above / 2).len() < above / 10, "{compression}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_compress_is_left_as_it_is() {
+        let noise: Vec<u8> =
+            std::iter::successors(Some(1_u32), |seed| Some(seed.wrapping_mul(1_664_525).wrapping_add(1)))
+                .take(GZIP_ABOVE)
+                .map(|seed| (seed >> 24) as u8)
+                .collect();
+        let envelope = Envelope { payload: Some(Payload::pack("a.M", &noise)), ..Envelope::default() };
+        for compression in Compression::ALL {
+            let bytes = envelope.encode(compression, LIMIT);
+            assert_eq!(Envelope::decode(bytes, LIMIT).unwrap(), envelope, "{compression}");
+        }
     }
 
     #[test]
@@ -288,6 +282,8 @@ mod tests {
             (b"\x0a\x05ab", "the bytes are no KreNatsMessage"),
             (b"\x22\x02\xff\xff", "the payload of the KreNatsMessage is no message"),
             (b"\x1f\x8bnothing", "the bytes do not decompress"),
+            (b"\x28\xb5\x2f\xfdnothing", "the bytes do not decompress"),
+            (b"\x04\x22\x4d\x18nothing", "the bytes do not decompress"),
         ] {
             let error = Envelope::decode(Bytes::copy_from_slice(bytes), LIMIT).unwrap_err();
             assert_eq!(error.to_string(), words);
@@ -297,7 +293,7 @@ mod tests {
     proptest! {
         #[test]
         fn it_is_what_the_text_says(envelope in envelopes()) {
-            let bytes = envelope.encode();
+            let bytes = envelope.encode(Compression::Gzip, LIMIT);
             prop_assert_eq!(&Envelope::decode(bytes.clone(), LIMIT).unwrap(), &envelope);
             let theirs = KreNatsMessage::decode(bytes).unwrap();
             prop_assert_eq!(&theirs.tracking_id, &envelope.tracking_id);
@@ -308,10 +304,13 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_an_envelope_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200), gzip in any::<bool>()) {
-            let bytes = if gzip { [&GZIP[..], &bytes].concat() } else { bytes };
+        fn any_bytes_are_an_envelope_or_an_error(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            magic in prop::sample::select(vec![&b""[..], b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"]),
+        ) {
+            let bytes = [magic, &bytes].concat();
             if let Ok(envelope) = Envelope::decode(bytes.into(), 1000) {
-                prop_assert_eq!(Envelope::decode(envelope.encode(), LIMIT).unwrap(), envelope);
+                prop_assert_eq!(Envelope::decode(envelope.encode(Compression::Zstd, LIMIT), LIMIT).unwrap(), envelope);
             }
         }
     }

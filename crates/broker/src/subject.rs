@@ -8,6 +8,7 @@ use std::fmt;
 
 /// Which of the two eras of KRT v1 a broker speaks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(usize)]
 pub enum Era {
     /// Runners 1.x and 2.0: plain NATS.
     #[default]
@@ -45,9 +46,9 @@ impl Place<'_> {
         match (era, self.position) {
             (Era::Core, 0) => format!("{}-{}-entrypoint", self.version.name, self.workflow.entrypoint),
             (Era::Core, _) => {
-                format!("{}-{}-{}", self.version.name, self.workflow.entrypoint, self.station())
+                format!("{}-{}-{}", self.version.name, self.workflow.entrypoint, self.turn())
             }
-            (Era::JetStream, _) => format!("{}.{}", self.stream(), self.station()),
+            (Era::JetStream, _) => format!("{}.{}", self.stream(), self.turn()),
         }
     }
 
@@ -70,30 +71,93 @@ impl Place<'_> {
         format!("{}-{}-{}", self.runtime, self.version.name, self.workflow.entrypoint)
     }
 
+    /// Where documents are saved by runners that exist.
+    pub fn mongo_writer(&self) -> String {
+        mongo_writer(self.runtime, &self.version.name)
+    }
+
     /// Where the entrypoint listens for the answers of the workflow. Second era.
     pub fn entrypoint(&self) -> String {
-        format!("{}.entrypoint", self.stream())
+        answers(&self.stream())
     }
 
     /// The durable consumer of the node's replicas. Second era.
     pub fn consumer(&self) -> String {
-        format!("{}-{}", self.version.name, self.station())
+        format!("{}-{}", self.version.name, self.turn())
+    }
+
+    /// All that is known of the station, on its own.
+    pub fn station(&self) -> Station {
+        Station {
+            input: [self.input(Era::Core), self.input(Era::JetStream)],
+            queue_group: self.queue_group(),
+            stream: self.stream(),
+            consumer: self.consumer(),
+            workflow: self.workflow.name.to_string(),
+            node: self.node().to_string(),
+            dead: dead_stream(self.runtime, &self.version.name),
+        }
     }
 
     /// The node's name; with its turn, where the workflow comes by more than once.
-    fn station(&self) -> Station<'_> {
+    fn turn(&self) -> Turn<'_> {
         let node = self.workflow.sequence[self.position];
         let before = self.workflow.sequence[..self.position].iter().filter(|&&other| other == node).count();
-        Station { node: self.node(), turn: before + 1 }
+        Turn { node: self.node(), turn: before + 1 }
     }
 }
 
-struct Station<'a> {
+/// One station of a workflow: where its messages come from, and what they belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Station {
+    input: [String; 2],
+    pub(crate) queue_group: String,
+    pub(crate) stream: String,
+    pub(crate) consumer: String,
+    /// The workflow's name.
+    pub workflow: String,
+    /// The node's name.
+    pub node: String,
+    pub(crate) dead: String,
+}
+
+impl Station {
+    /// Where its messages come from.
+    pub fn input(&self, era: Era) -> &str {
+        &self.input[era as usize]
+    }
+
+    /// Where the answers of its workflow go. Second era.
+    pub fn answers(&self) -> String {
+        answers(&self.stream)
+    }
+}
+
+fn answers(stream: &str) -> String {
+    format!("{stream}.entrypoint")
+}
+
+/// The stream of what was given up. No runtime's name has capitals, so it is nobody else's.
+pub fn dead_stream(runtime: &str, version: &Name) -> String {
+    format!("DEAD-{runtime}-{version}")
+}
+
+/// Where runners that exist send documents to be saved.
+pub fn mongo_writer(runtime: &str, version: &Name) -> String {
+    format!("{runtime}-{version}-mongo-writer")
+}
+
+/// What our own parts tell one another of a version: `about` is one word.
+pub fn aside(runtime: &str, version: &Name, about: &str) -> String {
+    format!("krt.{runtime}.{version}.{about}")
+}
+
+struct Turn<'a> {
     node: &'a Name,
     turn: usize,
 }
 
-impl fmt::Display for Station<'_> {
+impl fmt::Display for Turn<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.turn {
             1 => write!(f, "{}", self.node),

@@ -1,8 +1,9 @@
 //! What can be typed.
 
 use crate::commands::{
-    call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, new::NewArgs,
-    pack::PackArgs, proto::ProtoArgs, run::RunArgs, serve::ServeArgs, test::TestArgs, unpack::UnpackArgs,
+    call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, dead::DeadArgs,
+    entrypoint::EntrypointArgs, env::EnvArgs, new::NewArgs, node::NodeArgs, pack::PackArgs, proto::ProtoArgs,
+    run::RunArgs, serve::ServeArgs, test::TestArgs, unpack::UnpackArgs,
 };
 use clap::{
     Parser, Subcommand,
@@ -38,6 +39,14 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run a team's server: many versions, published and replaced, with users and a dashboard
     Serve(ServeArgs),
+    /// Serve gRPC and HTTP for a package whose nodes run elsewhere
+    Entrypoint(EntrypointArgs),
+    /// Run some nodes of a package, for entrypoints elsewhere
+    Node(NodeArgs),
+    /// Print the environment variables with which another runner of KRT v1 stands for a node
+    Env(EnvArgs),
+    /// Show messages that were given up, try them again, or drop them
+    Dead(DeadArgs),
     /// Call an RPC with JSON
     Call(CallArgs),
     /// Make a package that runs, or add a node to one

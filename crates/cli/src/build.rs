@@ -9,14 +9,16 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// The executables, by their nodes' names. Each is built unless it was before; `warn` is told of
+/// The executables of some nodes, by the nodes' names. Each is built unless it was before; `warn` is told of
 /// those that cannot be built and run as they are.
 pub(crate) async fn executables(
     version: &Version,
     root: &Path,
+    which: impl Fn(&Node) -> bool,
     warn: impl Fn(&str),
 ) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let sources: Vec<ExecutableSource> = version.nodes.iter().filter_map(|node| source(node, root)).collect();
+    let sources: Vec<ExecutableSource> =
+        version.nodes.iter().filter(|node| which(node)).filter_map(|node| source(node, root)).collect();
     if sources.is_empty() {
         return Ok(BTreeMap::new());
     }

@@ -22,6 +22,13 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     if sane.contains(&seconds) { Ok(seconds) } else { Err("expected 0.001 seconds to a year".to_owned()) }
 }
 
+/// Parses the id of a runtime: one word of a NATS subject, without the capitals that set our own streams apart.
+pub(crate) fn runtime_id(text: &str) -> Result<String, &'static str> {
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    let ok = !text.is_empty() && text.len() <= 64 && text.bytes().all(fits);
+    if ok { Ok(text.to_owned()) } else { Err("expected 1 to 64 lowercase letters, digits, - and _") }
+}
+
 /// The largest limit of a message, bytes: a frame's length has four bytes, and gRPC's has, too.
 const MAX_MESSAGE: usize = 1 << 30;
 

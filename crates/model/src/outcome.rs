@@ -45,6 +45,8 @@ pub struct Step<'a> {
     pub replied: bool,
     /// How many more times the message may be given to another process.
     pub retries_left: u16,
+    /// How many more times the broker gives the message out when it is given back; 0 where it keeps none.
+    pub redeliveries_left: u16,
     /// The full name of the message that the RPC returns.
     pub answer_type: &'a str,
     /// The largest answer, bytes.
@@ -65,6 +67,8 @@ pub enum Outcome {
         /// Whether this uses up one of its retries.
         counts: bool,
     },
+    /// The broker gets the message back, and gives it out again.
+    GiveBack,
     /// The workflow has ended; the client was answered before.
     Finished,
     /// The workflow has failed in the background; the client was answered before.
@@ -120,6 +124,27 @@ pub enum Failure {
         /// The full name of what the RPC returns.
         expected: String,
     },
+    /// The message is larger than the broker takes.
+    #[error("the message of '{sender}' has {size} bytes when it is sent, and the NATS server takes {limit}")]
+    TooLargeToSend {
+        /// The node, or the entrypoint.
+        sender: String,
+        /// Bytes as they would be sent.
+        size: usize,
+        /// Bytes that the server takes.
+        limit: usize,
+    },
+    /// The broker cannot be reached.
+    #[error("the connection to NATS is lost")]
+    Disconnected,
+    /// What failed elsewhere, in the words that came with the answer.
+    #[error("{words}")]
+    Elsewhere {
+        /// Of which kind it is.
+        kind: Kind,
+        /// The words.
+        words: String,
+    },
     /// The answer is larger than the limit.
     #[error("the answer of node '{node}' has {size} bytes, the limit is {limit}")]
     TooLarge {
@@ -149,20 +174,87 @@ pub enum Failure {
     Lost,
 }
 
-impl Failure {
-    /// Its kind, in one word of letters and `_`.
-    pub fn kind(&self) -> &'static str {
+/// Of which kind a failure is: what decides the status that the client sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// [`Failure::Handler`].
+    Handler,
+    /// [`Failure::HandlerTimeout`].
+    HandlerTimeout,
+    /// [`Failure::Died`].
+    Died,
+    /// [`Failure::Down`].
+    Down,
+    /// [`Failure::NotServing`].
+    NotServing,
+    /// [`Failure::WrongType`].
+    WrongType,
+    /// [`Failure::TooLarge`] and [`Failure::TooLargeToSend`].
+    TooLarge,
+    /// [`Failure::QueueFull`].
+    QueueFull,
+    /// [`Failure::Deadline`].
+    Deadline,
+    /// [`Failure::Disconnected`].
+    Disconnected,
+    /// [`Failure::Lost`].
+    Lost,
+}
+
+impl Kind {
+    const ALL: [Self; 11] = [
+        Self::Handler,
+        Self::HandlerTimeout,
+        Self::Died,
+        Self::Down,
+        Self::NotServing,
+        Self::WrongType,
+        Self::TooLarge,
+        Self::QueueFull,
+        Self::Deadline,
+        Self::Disconnected,
+        Self::Lost,
+    ];
+
+    /// One word of letters and `_`.
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Handler { .. } => "handler",
-            Self::HandlerTimeout { .. } => "handler_timeout",
-            Self::Died { .. } => "died",
-            Self::Down { .. } => "down",
-            Self::NotServing { .. } => "not_serving",
-            Self::WrongType { .. } => "wrong_type",
-            Self::TooLarge { .. } => "too_large",
-            Self::QueueFull { .. } => "queue_full",
-            Self::Deadline { .. } => "deadline",
+            Self::Handler => "handler",
+            Self::HandlerTimeout => "handler_timeout",
+            Self::Died => "died",
+            Self::Down => "down",
+            Self::NotServing => "not_serving",
+            Self::WrongType => "wrong_type",
+            Self::TooLarge => "too_large",
+            Self::QueueFull => "queue_full",
+            Self::Deadline => "deadline",
+            Self::Disconnected => "disconnected",
             Self::Lost => "lost",
+        }
+    }
+
+    /// The kind of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+impl Failure {
+    /// Of which kind it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Handler { .. } => Kind::Handler,
+            Self::HandlerTimeout { .. } => Kind::HandlerTimeout,
+            Self::Died { .. } => Kind::Died,
+            Self::Down { .. } => Kind::Down,
+            Self::NotServing { .. } => Kind::NotServing,
+            Self::WrongType { .. } => Kind::WrongType,
+            Self::TooLarge { .. } | Self::TooLargeToSend { .. } => Kind::TooLarge,
+            Self::QueueFull { .. } => Kind::QueueFull,
+            Self::Deadline { .. } => Kind::Deadline,
+            Self::Disconnected => Kind::Disconnected,
+            Self::Elsewhere { kind, .. } => *kind,
+            Self::Lost => Kind::Lost,
         }
     }
 }
@@ -183,6 +275,8 @@ pub fn judge(step: &Step<'_>, result: HandlerResult) -> Outcome {
         HandlerResult::TimedOut => fail(step, Failure::HandlerTimeout { node: step.node.clone() }),
         HandlerResult::Cancelled => Outcome::Dropped,
         HandlerResult::Died(_) if step.retries_left > 0 => Outcome::Again { counts: true },
+        // The client has its answer, which confirmed the work: it is not given up for a process.
+        HandlerResult::Died(_) if step.replied && step.redeliveries_left > 0 => Outcome::GiveBack,
         HandlerResult::Died(how) => fail(step, Failure::Died { node: step.node.clone(), how }),
         HandlerResult::Untouched => Outcome::Again { counts: false },
     }

@@ -115,6 +115,28 @@ pub struct RunOptions {
     pub retries: u16,
     /// What its handler gets and returns.
     pub payload: PayloadForm,
+    /// Who runs it.
+    pub runner: Runner,
+}
+
+/// Who runs a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Runner {
+    /// This program.
+    #[default]
+    Krt,
+    /// Another runner of KRT v1, which speaks NATS itself.
+    External,
+}
+
+impl Runner {
+    /// Its name in `krt.yml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Krt => "krt",
+            Self::External => "external",
+        }
+    }
 }
 
 /// What a node's handler gets and returns.
@@ -148,7 +170,14 @@ impl RunOptions {
 
 impl Default for RunOptions {
     fn default() -> Self {
-        Self { replicas: 1, concurrency: 1, timeout: None, retries: 0, payload: PayloadForm::default() }
+        Self {
+            replicas: 1,
+            concurrency: 1,
+            timeout: None,
+            retries: 0,
+            payload: PayloadForm::default(),
+            runner: Runner::default(),
+        }
     }
 }
 

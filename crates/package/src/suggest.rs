@@ -7,7 +7,7 @@ const ALIKE: f64 = 0.75;
 const LONGEST: usize = 64;
 
 /// So many words can be read through.
-const FEW: usize = 10;
+const FEW: usize = 12;
 
 /// No more words than this are compared.
 const MOST: usize = 500;

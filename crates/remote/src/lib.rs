@@ -6,14 +6,13 @@
 //! - [`Address`]: where a store is, without its secrets wherever it is shown.
 //! - [`Error`]: what can go wrong.
 
-mod address;
 mod documents;
 mod error;
 mod influx;
 mod mongo;
 
-pub use address::Address;
 pub use documents::{Documents, Found};
 pub use error::Error;
 pub use influx::{Influx, SPOOL_LIMIT};
+pub use krt_model::address::Address;
 pub use mongo::Mongo;

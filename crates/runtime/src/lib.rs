@@ -5,11 +5,12 @@
 //! - [`entry`]: gRPC and HTTP in front.
 //! - [`flow`]: a request's way through its workflow, and the decisions on it.
 //! - [`node`]: the processes that run user code.
+//! - [`nats`]: a version's messages over NATS, one engine among many.
 //! - [`json`]: proto3 JSON.
 //! - [`logs`]: one stream of records.
 //! - [`metrics`]: numbers for a monitoring system.
 //!
-//! `entry` and `node` import `flow`, not one another.
+//! `entry`, `nats` and `node` import `flow`, not one another.
 
 pub mod engine;
 pub mod entry;
@@ -18,8 +19,9 @@ pub mod flow;
 pub mod json;
 pub mod logs;
 pub mod metrics;
+pub mod nats;
 pub mod node;
 pub mod server;
 
-pub use engine::Engine;
+pub use engine::{Engine, Error, Running};
 pub use server::{Options, Server};

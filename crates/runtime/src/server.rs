@@ -1,18 +1,19 @@
 //! One package behind one port: run until told to stop, then drained.
 
 use crate::{
-    engine::{Engine, HOSTS_END},
+    engine::{Engine, Error, HOSTS_END, Running},
     entry::{self, Gate, listen},
     flow::{self, Flow},
     logs::Logs,
     metrics::page,
-    node::{Launch, Lifeline, Nodes, StartError},
+    nats,
+    node::{Launch, Lifeline},
 };
-use krt_model::name::Name;
+use krt_broker::Connection;
 use krt_package::Package;
 use krt_remote::Documents;
 use krt_store::Store;
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -30,12 +31,14 @@ pub struct Options {
 /// What a server is made of.
 #[derive(Debug)]
 pub struct Server {
-    /// The runtime that it is a version of.
-    pub runtime: Name,
     /// The package that runs.
     pub package: Arc<Package>,
-    /// How each node is started, in the package's order.
-    pub launches: Vec<Launch>,
+    /// The id of the runtime that the version belongs to.
+    pub runtime: String,
+    /// How each node is started, in the package's order; none for those that run elsewhere.
+    pub launches: Vec<Option<Launch>>,
+    /// The broker, if messages go through one.
+    pub broker: Option<(Connection, nats::Options)>,
     /// Where measurements and logs go.
     pub store: Store,
     /// Where documents are kept.
@@ -44,44 +47,38 @@ pub struct Server {
     pub logs: Logs,
     /// What hosts see the engine's end by.
     pub lifeline: Arc<Lifeline>,
-    /// Where metrics are read, if they are.
-    pub metrics: Option<TcpListener>,
     /// What it is held to.
     pub options: Options,
 }
 
-impl Server {
-    /// Serves until `shutdown`; see [`run`].
-    pub async fn run(
-        mut self,
-        listener: TcpListener,
-        restarts: mpsc::Receiver<usize>,
-        ready: impl FnOnce(),
-        shutdown: impl Future<Output = ()>,
-    ) -> Result<(), StartError> {
-        let metrics = self.metrics.take();
-        run(&Engine::new(self), listener, metrics, restarts, ready, shutdown).await
-    }
+/// Where an engine is reached.
+#[derive(Debug, Default)]
+pub struct Ports {
+    /// By clients; without it, it only runs nodes, for doors elsewhere.
+    pub front: Option<TcpListener>,
+    /// By whoever reads metrics.
+    pub metrics: Option<TcpListener>,
 }
 
 /// Serves an engine until `shutdown`, then drains. `restarts` names nodes whose hosts are to be
-/// replaced; `ready` is called once, when requests are let in.
+/// replaced; `ready` is called once, when it serves.
 ///
 /// Returns when nothing is left: no connection, no process.
 pub async fn run(
     engine: &Engine,
-    listener: TcpListener,
-    metrics: Option<TcpListener>,
+    ports: Ports,
     restarts: mpsc::Receiver<usize>,
     ready: impl FnOnce(),
     shutdown: impl Future<Output = ()>,
-) -> Result<(), StartError> {
-    let address = listener.local_addr();
+) -> Result<(), Error> {
+    let address = ports.front.as_ref().and_then(|listener| listener.local_addr().ok());
     let stopped = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    let gate = Gate::One(Arc::clone(engine.door()));
-    tasks.spawn(listen::run(listener, None, gate, stopped.clone().cancelled_owned(), HOSTS_END));
-    let page = tokio::spawn(metrics_page(metrics, engine.flow()));
+    if let Some(listener) = ports.front {
+        let gate = Gate::One(Arc::clone(engine.door()));
+        tasks.spawn(listen::run(listener, None, gate, stopped.clone().cancelled_owned(), HOSTS_END));
+    }
+    let page = tokio::spawn(metrics_page(ports.metrics, engine.flow()));
     tokio::pin!(shutdown);
 
     let started = tokio::select! {
@@ -90,9 +87,7 @@ pub async fn run(
     };
     let outcome = match started {
         Ok(Some(running)) => {
-            if let Ok(address) = address {
-                tracing::info!("listening on {address}");
-            }
+            say_ready(engine, address);
             ready();
             serve(engine, &running, restarts, shutdown).await;
             engine.stop(running).await;
@@ -105,6 +100,13 @@ pub async fn run(
     tasks.join_all().await;
     page.abort();
     outcome
+}
+
+fn say_ready(engine: &Engine, address: Option<SocketAddr>) {
+    match address {
+        Some(address) => tracing::info!("listening on {address}"),
+        None => tracing::info!("taking messages for {}", engine.names().join(", ")),
+    }
 }
 
 /// Serves the metrics, if they are asked for.
@@ -122,7 +124,7 @@ fn metrics_page(listener: Option<TcpListener>, flow: &Arc<Flow>) -> impl Future<
 /// Restarts nodes as asked, until told to stop.
 async fn serve(
     engine: &Engine,
-    running: &Nodes,
+    running: &Running,
     mut restarts: mpsc::Receiver<usize>,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -130,7 +132,7 @@ async fn serve(
     loop {
         tokio::select! {
             () = &mut shutdown => return,
-            Some(index) = restarts.recv() => running.restart(engine.node(index)).await,
+            Some(index) = restarts.recv() => engine.restart(running, index).await,
         }
     }
 }

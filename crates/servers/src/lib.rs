@@ -2,13 +2,18 @@
 //!
 //! - [`MongoServer`] is FerretDB, which speaks MongoDB's protocol.
 //! - [`InfluxServer`] is InfluxDB, as installed.
+//! - [`NatsServer`] is NATS, as installed; a [`Link`] to it can be cut.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod influx;
+mod link;
 mod mongo;
+mod nats;
 
 pub use influx::InfluxServer;
+pub use link::Link;
 pub use mongo::MongoServer;
+pub use nats::{NatsAuth, NatsOptions, NatsServer, NatsTls};
 
 use std::{
     io::Write as _,

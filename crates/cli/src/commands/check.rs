@@ -37,7 +37,8 @@ pub(crate) fn execute(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 /// Builds what the package has in Go and Rust; what the compiler says against it joins the report.
 fn build(checked: &mut Checked) -> anyhow::Result<()> {
     let Some(version) = &checked.version else { return Ok(()) };
-    if let Err(error) = service::block_on(build::executables(version, &checked.root, terminal::print_warning))
+    if let Err(error) =
+        service::block_on(build::executables(version, &checked.root, |_| true, terminal::print_warning))
     {
         for problem in build::problems(error, &checked.root)? {
             checked.report.push(problem);

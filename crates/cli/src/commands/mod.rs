@@ -4,7 +4,11 @@ pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod data;
+pub(crate) mod dead;
+pub(crate) mod entrypoint;
+pub(crate) mod env;
 pub(crate) mod new;
+pub(crate) mod node;
 pub(crate) mod pack;
 pub(crate) mod proto;
 pub(crate) mod run;
@@ -18,8 +22,12 @@ use std::process::ExitCode;
 /// Executes what was typed.
 pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
-        Command::Run(args) => run::execute(args),
+        Command::Run(args) => run::execute(&args),
         Command::Serve(args) => serve::execute(args),
+        Command::Entrypoint(args) => entrypoint::execute(&args),
+        Command::Node(args) => node::execute(&args),
+        Command::Env(args) => env::execute(&args),
+        Command::Dead(args) => dead::execute(&args),
         Command::Call(args) => call::execute(&args),
         Command::Check(args) => check::execute(&args),
         Command::New(args) => new::execute(&args),

@@ -64,8 +64,12 @@ fn checked(dir: &Path, cluster: bool) -> anyhow::Result<PathBuf> {
     match checked.version {
         Some(version) => {
             terminal::print_report(&checked.report, dir);
-            let built =
-                service::block_on(build::executables(&version, &checked.root, terminal::print_warning))?;
+            let built = service::block_on(build::executables(
+                &version,
+                &checked.root,
+                |_| true,
+                terminal::print_warning,
+            ))?;
             for node in &version.nodes {
                 if let Some(executable) = built.get(node.name.as_str()) {
                     install(executable, &checked.root.join(&node.src))?;

@@ -1,8 +1,10 @@
 //! `krt run`: a package at work on this machine, until Ctrl-C.
 
-use crate::{
-    exit,
-    service::{End, Ports, RemoteArgs, Service, ServiceArgs, bind, block_on, signals, telling, watch::Watch},
+use crate::service::{
+    End, Ports, Role, Service, Wanted,
+    part::{self, PartArgs},
+    telling,
+    watch::Watch,
 };
 use clap::Args;
 use krt_runtime::logs::Logs;
@@ -25,70 +27,40 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", env = "KRT_LISTEN")]
     listen: SocketAddr,
 
-    /// Where Prometheus reads metrics, at /metrics; nowhere if not set
-    #[arg(long, value_name = "ADDRESS", env = "KRT_METRICS")]
-    metrics: Option<SocketAddr>,
-
-    /// Where measurements, documents, predictions and logs are kept
-    #[arg(long, value_name = "DIR", default_value = ".krt", env = "KRT_DATA")]
-    data: PathBuf,
-
     /// Restart the nodes whose files change
     #[arg(long)]
     watch: bool,
 
     #[command(flatten)]
-    remote: RemoteArgs,
-
-    #[command(flatten)]
-    service: ServiceArgs,
+    part: PartArgs,
 }
 
 /// Runs until told to stop.
-pub(crate) fn execute(args: RunArgs) -> anyhow::Result<ExitCode> {
-    block_on(async move {
-        let stop = signals::stop()?;
-        let logs = args.service.engine.logs()?;
-        let ran = serve(&args, &logs, &stop).await;
-        if let Err(error) = &ran {
-            telling::error(error, &logs);
-        }
-        logs.flush();
-        Ok(if ran.is_ok() { exit::SUCCESS } else { exit::FAILURE })
-    })
+pub(crate) fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    part::serve(&args.part, async |stop, logs| serve(args, logs, stop).await)
 }
 
 async fn serve(args: &RunArgs, logs: &Logs, stop: &CancellationToken) -> anyhow::Result<()> {
-    let ports = Ports {
-        front: bind("--listen", args.listen)?,
-        metrics: args.metrics.map(|address| bind("--metrics", address)).transpose()?,
-    };
+    let ports = args.part.ports(Some(args.listen))?;
+    let wanted = args.part.wanted(&args.path, Role::Everything);
     if args.watch {
-        run_watched(args, logs, &ports, stop).await
+        run_watched(&wanted, logs, &ports, stop).await
     } else {
-        run_once(args, logs, ports, stop).await
+        part::run_once(&wanted, logs, ports, stop).await
     }
-}
-
-async fn run_once(args: &RunArgs, logs: &Logs, ports: Ports, stop: &CancellationToken) -> anyhow::Result<()> {
-    let opened = tokio::select! {
-        opened = Service::open(&args.service, &args.path, &args.data, &args.remote, logs) => opened?,
-        () = stop.cancelled() => return Ok(()),
-    };
-    opened.run(ports, None, || {}, stop).await.map(drop)
 }
 
 /// Runs the package anew each time that its krt.yml or its .proto files change.
 async fn run_watched(
-    args: &RunArgs,
+    wanted: &Wanted<'_>,
     logs: &Logs,
     ports: &Ports,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut watch = Watch::start(&args.path)?;
+    let mut watch = Watch::start(wanted.path)?;
     loop {
         let opened = tokio::select! {
-            opened = Service::open(&args.service, &args.path, &args.data, &args.remote, logs) => opened,
+            opened = Service::open(wanted, logs) => opened,
             () = stop.cancelled() => return Ok(()),
         };
         let ran = match opened {

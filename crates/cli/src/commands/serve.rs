@@ -135,7 +135,9 @@ fn require_safe(flag: &str, address: SocketAddr, args: &ServeArgs) -> anyhow::Re
 
 async fn prepare(python: Option<PythonChoice>, order: Order) -> Result<Prepared, String> {
     let Order { runtime, package, values, logs } = order;
-    let prepared = logs.around(launch::prepare(python.as_ref(), &runtime, &package, &values)).await;
+    let all = (0..package.version.nodes.len()).collect();
+    let prepared =
+        logs.around(launch::prepare(python.as_ref(), &package, runtime.as_str(), &values, &all)).await;
     let launches = prepared.map_err(|error| terminal::chain(&error))?;
     Ok(Prepared { launches: launches.nodes, keep: Box::new(launches.sdk) })
 }

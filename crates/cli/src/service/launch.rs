@@ -2,14 +2,11 @@
 
 use crate::{build, cache, terminal};
 use krt_environment::{Environments, Interpreter, NodeSource, PythonChoice, Sdk};
-use krt_model::{
-    name::{Name, VariableName},
-    version::{Node, Version},
-};
+use krt_model::{name::VariableName, version::Node};
 use krt_package::Package;
 use krt_runtime::node::Launch;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -29,20 +26,23 @@ pub(crate) struct Pythons {
 
 /// How each node is started.
 pub(crate) struct Launches {
-    /// In the package's order.
-    pub(crate) nodes: Vec<Launch>,
+    /// In the package's order; none for those that run elsewhere.
+    pub(crate) nodes: Vec<Option<Launch>>,
     /// The SDK, which must be there as long as they run.
     pub(crate) sdk: Option<Sdk>,
 }
 
-/// How each node is started. Makes what is missing for it: environments, executables.
+/// How each node that runs `here` is started. Makes what is missing for it: environments, executables.
 pub(crate) async fn prepare(
     python: Option<&PythonChoice>,
-    runtime: &Name,
     package: &Package,
+    runtime: &str,
     values: &BTreeMap<VariableName, String>,
+    here: &BTreeSet<usize>,
 ) -> anyhow::Result<Launches> {
-    let is_python = |node: &&Node| is_python(node);
+    let names: BTreeSet<_> = here.iter().map(|&node| &package.version.nodes[node].name).collect();
+    let is_here = |node: &Node| names.contains(&node.name);
+    let is_python = |node: &&Node| is_here(node) && is_python(node);
     let pythons = match package.version.nodes.iter().find(is_python) {
         Some(_) => Some(pythons(python, package, is_python).await?),
         None => None,
@@ -52,7 +52,7 @@ pub(crate) async fn prepare(
         Some((pythons.interpreters.get(name)?, pythons.sdk.path().join(HOST)))
     };
     let executables =
-        build::executables(&package.version, &package.root, |text| tracing::warn!("{text}")).await?;
+        build::executables(&package.version, &package.root, is_here, |text| tracing::warn!("{text}")).await?;
     let launch = |node: &Node| {
         let src = package.root.join(&node.src);
         let name = node.name.as_str();
@@ -66,12 +66,12 @@ pub(crate) async fn prepare(
         Launch {
             program,
             arguments,
-            environment: environment(runtime, &package.version, node, &package.root, &src, values),
+            environment: environment(package, runtime, node, &src, values),
             hidden: hidden.to_vec(),
             folder: package.root.clone(),
         }
     };
-    let nodes = package.version.nodes.iter().map(launch).collect();
+    let nodes = package.version.nodes.iter().map(|node| is_here(node).then(|| launch(node))).collect();
     Ok(Launches { nodes, sdk: pythons.map(|pythons| pythons.sdk) })
 }
 
@@ -102,19 +102,18 @@ pub(crate) async fn pythons(
 
 /// What a node's process sees in its environment (KRT v1, "On the wire" and "Package").
 fn environment(
-    runtime: &Name,
-    version: &Version,
+    package: &Package,
+    runtime: &str,
     node: &Node,
-    root: &Path,
     src: &Path,
     values: &BTreeMap<VariableName, String>,
 ) -> Vec<(String, String)> {
     let own = [
-        ("KRT_VERSION", version.name.to_string()),
-        ("KRT_VERSION_ID", version.name.to_string()),
-        ("KRT_RUNTIME_ID", runtime.to_string()),
+        ("KRT_VERSION", package.version.name.to_string()),
+        ("KRT_VERSION_ID", package.version.name.to_string()),
+        ("KRT_RUNTIME_ID", runtime.to_owned()),
         ("KRT_NODE_NAME", node.name.to_string()),
-        ("KRT_BASE_PATH", root.display().to_string()),
+        ("KRT_BASE_PATH", package.root.display().to_string()),
         ("KRT_HANDLER_PATH", src.display().to_string()),
     ];
     let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));

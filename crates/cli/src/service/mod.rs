@@ -2,7 +2,9 @@
 //!
 //! - [`arguments`]: the flags that say how it runs.
 //! - [`configuration`]: values that come from outside the package.
+//! - [`nats`]: which NATS server the parts of a version meet at.
 //! - [`launch`]: how each node's process is started, in which environment.
+//! - [`part`]: what all that serve have in common.
 //! - [`signals`]: Ctrl-C and SIGTERM.
 //! - [`stores`]: where documents, measurements and logs go.
 //! - [`telling`]: how it says what went wrong.
@@ -11,19 +13,24 @@
 mod arguments;
 mod configuration;
 pub(crate) mod launch;
+mod nats;
+pub(crate) mod part;
 pub(crate) mod signals;
 mod stores;
 pub(crate) mod telling;
 pub(crate) mod watch;
 
 pub(crate) use arguments::{EngineArgs, ServiceArgs};
+pub(crate) use nats::NatsArgs;
 pub(crate) use stores::RemoteArgs;
 
 use anyhow::Context as _;
 use krt_environment::Sdk;
+use krt_model::version::Runner;
 use krt_package::Package;
-use krt_runtime::{Server, logs::Logs, node::Lifeline};
+use krt_runtime::{Engine, Server, logs::Logs, node::Lifeline, server};
 use std::{
+    collections::{BTreeMap, BTreeSet},
     net::{SocketAddr, TcpListener},
     path::Path,
     sync::Arc,
@@ -43,8 +50,8 @@ pub(crate) struct Service {
 
 /// Where it listens.
 pub(crate) struct Ports {
-    /// For clients.
-    pub(crate) front: TcpListener,
+    /// For clients; none where there is no entrypoint.
+    pub(crate) front: Option<TcpListener>,
     /// For whoever reads metrics.
     pub(crate) metrics: Option<TcpListener>,
 }
@@ -52,8 +59,8 @@ pub(crate) struct Ports {
 impl Ports {
     /// The same ports, for another run of the service.
     pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
-        let metrics = self.metrics.as_ref().map(TcpListener::try_clone).transpose()?;
-        Ok(Self { front: self.front.try_clone()?, metrics })
+        let again = |port: &Option<TcpListener>| port.as_ref().map(TcpListener::try_clone).transpose();
+        Ok(Self { front: again(&self.front)?, metrics: again(&self.metrics)? })
     }
 }
 
@@ -72,31 +79,67 @@ pub(crate) enum End {
     PackageChanged,
 }
 
+/// Which part of a version runs here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The entrypoint and all nodes that are not left to others.
+    Everything,
+    /// The entrypoint.
+    Entrypoint,
+    /// Some nodes, by their names.
+    Nodes(Vec<String>),
+}
+
+/// What is to be served.
+pub(crate) struct Wanted<'a> {
+    /// The package.
+    pub(crate) path: &'a Path,
+    /// Which part of it.
+    pub(crate) role: Role,
+    /// Where data is kept.
+    pub(crate) data: &'a Path,
+    /// How it runs.
+    pub(crate) service: &'a ServiceArgs,
+    /// Stores elsewhere.
+    pub(crate) remote: &'a RemoteArgs,
+    /// Where its parts meet, if they are not all here.
+    pub(crate) nats: &'a NatsArgs,
+}
+
 impl Service {
     /// Loads a package, opens its stores, and makes its nodes' environments.
-    pub(crate) async fn open(
-        args: &ServiceArgs,
-        path: &Path,
-        data: &Path,
-        remote: &RemoteArgs,
-        logs: &Logs,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn open(wanted: &Wanted<'_>, logs: &Logs) -> anyhow::Result<Self> {
+        let Wanted { path, role, data, service, remote, nats } = wanted;
         let package = load(path, logs)?;
-        let values = args.configuration.values(&package.version)?;
-        let stores = Stores::open(&args.engine, remote, data, package.version.name.as_str()).await?;
-        logs.keep(stores.store.clone(), &package.version.name);
-        let launches =
-            launch::prepare(args.engine.python.as_ref(), &package.version.name, &package, &values).await?;
+        let here = here(&package, role, nats)?;
+        let values = match role {
+            Role::Entrypoint => BTreeMap::new(),
+            Role::Everything | Role::Nodes(_) => service.configuration.values(&package.version)?,
+        };
+        let version = &package.version.name;
+        let runtime = remote.runtime(&package.version);
+        let options = service.engine.options();
+        let broker = match nats.is_given() {
+            true => {
+                let connection = nats.connect(format!("krt {version}")).await?;
+                Some((connection, nats.options(&runtime, &options)))
+            }
+            false => None,
+        };
+        let stores = Stores::open(&service.engine, remote, data, &runtime).await?;
+        logs.keep(stores.store.clone(), version);
+        let python = service.engine.python.as_ref();
+        let launches = launch::prepare(python, &package, &runtime, &values, &here).await?;
         let server = Server {
-            runtime: package.version.name.clone(),
             package,
+            runtime,
             launches: launches.nodes,
+            broker,
             store: stores.store.clone(),
             documents: stores.documents.clone(),
             logs: logs.clone(),
-            metrics: None,
             lifeline: Arc::new(Lifeline::new().context("failed to make the hosts' lifeline")?),
-            options: args.engine.options(),
+            options,
         };
         Ok(Self { server, stores, _sdk: launches.sdk })
     }
@@ -104,14 +147,16 @@ impl Service {
     /// Serves until told to stop, or until the package itself changes. `ready` is called once, when
     /// requests are let in.
     pub(crate) async fn run(
-        mut self,
+        self,
         ports: Ports,
         watch: Option<&mut Watch>,
         ready: impl FnOnce(),
         stop: &CancellationToken,
     ) -> anyhow::Result<End> {
-        let listener = asynchronous(ports.front)?;
-        self.server.metrics = ports.metrics.map(asynchronous).transpose()?;
+        let ports = server::Ports {
+            front: ports.front.map(asynchronous).transpose()?,
+            metrics: ports.metrics.map(asynchronous).transpose()?,
+        };
         let package = Arc::clone(&self.server.package);
         let (restart, restarts) = mpsc::channel(package.version.nodes.len());
         let mut end = End::Stopped;
@@ -121,7 +166,11 @@ impl Service {
                 () = restart_changed(watch, &package, restart) => end = End::PackageChanged,
             }
         };
-        let served = self.server.run(listener, restarts, ready, until).await;
+        let served = async {
+            let engine = Engine::build(self.server, ports.front.is_some()).await?;
+            server::run(&engine, ports, restarts, ready, until).await
+        };
+        let served = served.await;
         self.stores.close().await?;
         served?;
         Ok(end)
@@ -143,6 +192,35 @@ async fn restart_changed(watch: Option<&mut Watch>, package: &Package, restart: 
             }
         }
     }
+}
+
+/// Which nodes run here, by their index.
+fn here(package: &Package, role: &Role, nats: &NatsArgs) -> anyhow::Result<BTreeSet<usize>> {
+    let nodes = &package.version.nodes;
+    let external = |index: usize| nodes[index].run.runner == Runner::External;
+    match role {
+        Role::Entrypoint => Ok(BTreeSet::new()),
+        Role::Everything if nats.is_given() => {
+            Ok((0..nodes.len()).filter(|&index| !external(index)).collect())
+        }
+        Role::Everything => match nodes.iter().position(|node| node.run.runner == Runner::External) {
+            Some(index) => anyhow::bail!(
+                "node `{}` is left to another runner (`runner: external`), which speaks over NATS; hint: --nats nats://HOST:4222",
+                nodes[index].name
+            ),
+            None => Ok((0..nodes.len()).collect()),
+        },
+        Role::Nodes(names) => names.iter().map(|name| named(package, name)).collect(),
+    }
+}
+
+/// The node of a name.
+pub(crate) fn named(package: &Package, name: &str) -> anyhow::Result<usize> {
+    let nodes = &package.version.nodes;
+    nodes.iter().position(|node| node.name.as_str() == name).with_context(|| {
+        let known: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
+        format!("the package has no node `{name}`; hint: it has {}", known.join(", "))
+    })
 }
 
 fn load(path: &Path, logs: &Logs) -> anyhow::Result<Arc<Package>> {

@@ -1,7 +1,9 @@
 //! Where documents, measurements and logs go.
 
 use super::EngineArgs;
+use crate::values::runtime_id;
 use clap::Args;
+use krt_model::version::Version;
 use krt_remote::{Address, Documents, Influx, Mongo, SPOOL_LIMIT};
 use krt_store::{Store, Writer};
 use std::path::Path;
@@ -17,6 +19,28 @@ pub(crate) struct RemoteArgs {
     /// Write measurements to InfluxDB: http://TOKEN@HOST:8086?org=ORG, or http://USER:PASSWORD@HOST:8086
     #[arg(long, value_name = "URL", env = "KRT_INFLUX_URI", hide_env_values = true)]
     influx: Option<Address>,
+
+    /// The id of the runtime that the version belongs to: databases, buckets and subjects are named after
+    /// it [default: the version]
+    #[arg(long, value_name = "ID", env = "KRT_RUNTIME_ID", value_parser = runtime_id)]
+    pub(super) runtime: Option<String>,
+}
+
+impl RemoteArgs {
+    /// The runtime's id.
+    pub(crate) fn runtime(&self, version: &Version) -> String {
+        self.runtime.clone().unwrap_or_else(|| version.name.to_string())
+    }
+
+    /// Where documents are, if elsewhere.
+    pub(crate) fn mongo(&self) -> Option<&Address> {
+        self.mongo.as_ref()
+    }
+
+    /// Where measurements go, if elsewhere.
+    pub(crate) fn influx(&self) -> Option<&Address> {
+        self.influx.as_ref()
+    }
 }
 
 /// The stores of a package.

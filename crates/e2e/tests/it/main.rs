@@ -28,6 +28,7 @@ mod predictions;
 mod python;
 mod records;
 mod remote;
+mod runners;
 mod rust;
 mod schema;
 mod script;

@@ -5,7 +5,15 @@ const ANSWER: &str = "p.Answer";
 const LIMIT: usize = 8;
 
 fn step(node: &Name) -> Step<'_> {
-    Step { node, last: false, replied: false, retries_left: 0, answer_type: ANSWER, answer_limit: LIMIT }
+    Step {
+        node,
+        last: false,
+        replied: false,
+        retries_left: 0,
+        redeliveries_left: 0,
+        answer_type: ANSWER,
+        answer_limit: LIMIT,
+    }
 }
 
 fn node() -> Name {
@@ -27,6 +35,7 @@ fn told(outcome: Outcome) -> String {
         Outcome::Answer(payload) => format!("answer {}", payload.type_name()),
         Outcome::Fail(failure) => format!("fail {failure}"),
         Outcome::Again { counts } => format!("again {counts}"),
+        Outcome::GiveBack => "give back".to_owned(),
         Outcome::Finished => "finished".to_owned(),
         Outcome::FailedInBackground(failure) => format!("background {failure}"),
         Outcome::Dropped => "dropped".to_owned(),
@@ -41,6 +50,8 @@ fn table() {
     let replied = Step { replied: true, ..inner };
     let last_replied = Step { last: true, replied: true, ..inner };
     let retried = Step { retries_left: 1, ..inner };
+    let kept = Step { redeliveries_left: 1, ..inner };
+    let kept_replied = Step { redeliveries_left: 1, ..replied };
     let error = || HandlerResult::Error("no price".to_owned());
     let died = || HandlerResult::Died("killed by signal 9".to_owned());
     let nothing = |early_exit| HandlerResult::Nothing { early_exit };
@@ -110,6 +121,26 @@ fn table() {
             died(),
             "background node 'model' died while it handled the request: killed by signal 9",
         ),
+        (
+            "death where the broker keeps messages and the client waits",
+            kept,
+            died(),
+            "fail node 'model' died while it handled the request: killed by signal 9",
+        ),
+        ("death where the broker keeps messages, after a reply", kept_replied, died(), "give back"),
+        (
+            "death where retries are left comes first",
+            Step { retries_left: 1, ..kept_replied },
+            died(),
+            "again true",
+        ),
+        ("an error where the broker keeps messages", kept, error(), "fail error in 'model': no price"),
+        (
+            "an error where the broker keeps messages, after a reply",
+            kept_replied,
+            error(),
+            "background error in 'model': no price",
+        ),
         ("death before it was touched", inner, HandlerResult::Untouched, "again false"),
         ("cancelled", inner, HandlerResult::Cancelled, "dropped"),
         (
@@ -141,9 +172,15 @@ fn results() -> impl Strategy<Value = HandlerResult> {
 proptest! {
     /// A client that was answered is never answered again; one that was not is never forgotten.
     #[test]
-    fn one_answer(result in results(), last: bool, replied: bool, retries_left in 0..3u16) {
+    fn one_answer(
+        result in results(),
+        last: bool,
+        replied: bool,
+        retries_left in 0..3_u16,
+        redeliveries_left in 0..3_u16,
+    ) {
         let node = node();
-        let step = Step { last, replied, retries_left, ..step(&node) };
+        let step = Step { last, replied, retries_left, redeliveries_left, ..step(&node) };
         let cancelled = result == HandlerResult::Cancelled;
         match judge(&step, result) {
             Outcome::Answer(payload) => {
@@ -153,6 +190,7 @@ proptest! {
             Outcome::Fail(_) => prop_assert!(!replied),
             Outcome::Finished | Outcome::FailedInBackground(_) => prop_assert!(replied),
             Outcome::Again { counts } => prop_assert!(!counts || retries_left > 0),
+            Outcome::GiveBack => prop_assert!(replied && redeliveries_left > 0),
             Outcome::Dropped => prop_assert!(cancelled),
             Outcome::Next(_) => prop_assert!(!last),
         }

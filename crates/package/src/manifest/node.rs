@@ -4,8 +4,19 @@ use super::read::{Fields, Reader};
 use super::{NodeEntry, document, run};
 use crate::yaml::Node;
 
-const KEYS: [&str; 10] =
-    ["name", "image", "src", "build", "gpu", "replicas", "concurrency", "timeout", "retries", "payload"];
+const KEYS: [&str; 11] = [
+    "name",
+    "image",
+    "src",
+    "build",
+    "gpu",
+    "replicas",
+    "concurrency",
+    "timeout",
+    "retries",
+    "payload",
+    "runner",
+];
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<NodeEntry> {
     let items = reader.items(fields, "nodes");

@@ -2,7 +2,7 @@
 
 use super::read::{Fields, Reader};
 use crate::yaml::{Node, Value};
-use krt_model::version::{PayloadForm, RunOptions};
+use krt_model::version::{PayloadForm, RunOptions, Runner};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -23,20 +23,34 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> RunOptions {
         retries: retries.unwrap_or(default.retries),
         timeout: fields.get("timeout").and_then(|node| timeout(reader, &node)).or(default.timeout),
         payload: fields.get("payload").and_then(|node| payload(reader, &node)).unwrap_or_default(),
+        runner: fields.get("runner").and_then(|node| runner(reader, &node)).unwrap_or_default(),
     }
 }
 
 fn payload(reader: &mut Reader<'_>, node: &Node) -> Option<PayloadForm> {
-    let form = match &node.value {
-        Value::Plain(text) | Value::Quoted(text) => {
-            [PayloadForm::Protobuf, PayloadForm::Json].into_iter().find(|form| form.as_str() == text)
-        }
+    one_of(
+        reader,
+        node,
+        "payload",
+        [PayloadForm::Protobuf, PayloadForm::Json].map(|form| (form.as_str(), form)),
+    )
+}
+
+fn runner(reader: &mut Reader<'_>, node: &Node) -> Option<Runner> {
+    one_of(reader, node, "runner", [Runner::Krt, Runner::External].map(|runner| (runner.as_str(), runner)))
+}
+
+/// One of two words.
+fn one_of<T: Copy>(reader: &mut Reader<'_>, node: &Node, key: &str, words: [(&str, T); 2]) -> Option<T> {
+    let found = match &node.value {
+        Value::Plain(text) | Value::Quoted(text) => words.iter().find(|(word, _)| word == text),
         _ => None,
     };
-    if form.is_none() {
-        reader.mistyped(node, "`payload`", "`protobuf` or `json`");
+    if found.is_none() {
+        let [(one, _), (other, _)] = words;
+        reader.mistyped(node, &format!("`{key}`"), &format!("`{one}` or `{other}`"));
     }
-    form
+    found.map(|&(_, value)| value)
 }
 
 /// A whole number within a range.

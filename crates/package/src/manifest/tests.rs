@@ -189,7 +189,7 @@ fn the_nodes() {
             "  - title: greeter\n",
             &[
                 "11:5 error: node 1 has no `name`",
-                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `build`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries` and `payload`",
+                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `build`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries`, `payload` and `runner`",
                 "21:18 error: there is no node `greeter` | there is only `counter`",
             ],
         ),
@@ -270,6 +270,8 @@ fn how_a_node_is_run() {
         ("gpu: true", "payload: json", &[]),
         ("gpu: true", "payload: 'protobuf'", &[]),
         ("gpu: true", "payload: yaml", &["14:14 error: `payload` must be `protobuf` or `json`, not `yaml`"]),
+        ("gpu: true", "runner: external", &[]),
+        ("gpu: true", "runner: me", &["14:13 error: `runner` must be `krt` or `external`, not `me`"]),
         ("gpu: true", "payload: {}", &["14:14 error: `payload` must be `protobuf` or `json`, not a mapping"]),
         (
             "gpu: true",

@@ -85,26 +85,17 @@ impl Method {
 }
 
 impl Door {
-    /// Builds the door of a package. `generated` answers for health and reflection.
-    pub fn new(package: &Package, flow: Arc<Flow>, limits: Limits, generated: Routes) -> Self {
-        let version = &package.version;
-        let routes: Vec<_> = package
-            .schema
-            .methods
-            .iter()
-            .map(|method| {
-                let index = method.workflow?;
-                let workflow = &version.workflows[index];
-                Some(Arc::new(Route {
-                    workflow: workflow.name.clone(),
-                    index,
-                    sequence: workflow.sequence.clone(),
-                    answer_type: method.output.full_name().to_owned(),
-                    answer_limit: limits.message,
-                }))
-            })
-            .collect();
-        let methods = package.schema.methods.iter().zip(routes).map(|(method, route)| {
+    /// Builds the door of a package. `routes` are its workflows', `generated` answers for health and
+    /// reflection.
+    pub fn new(
+        package: &Package,
+        routes: &[Option<Arc<Route>>],
+        flow: Arc<Flow>,
+        limits: Limits,
+        generated: Routes,
+    ) -> Self {
+        let methods = package.schema.methods.iter().map(|method| {
+            let route = method.workflow.and_then(|index| routes[index].clone());
             let known = Method {
                 path: method.path.clone(),
                 input: method.input.clone(),

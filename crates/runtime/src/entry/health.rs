@@ -1,4 +1,4 @@
-//! `grpc.health.v1`: a service is SERVING while every node that its workflows use is up.
+//! `grpc.health.v1`: a service is SERVING while every node that its workflows use serves.
 
 use crate::flow::Flow;
 use krt_package::Package;
@@ -28,13 +28,13 @@ impl Needs {
 /// Keeps the reported health true until the flow is gone.
 pub async fn watch(package: Arc<Package>, flow: Arc<Flow>, reporter: HealthReporter) {
     let needs = Needs::of(&package);
-    let mut hosts = flow.watch_hosts();
+    let mut hosts = flow.watch_nodes();
     let mut open = flow.admission().watch();
     loop {
         let serving = *open.borrow_and_update();
         hosts.mark_unchanged();
         for (service, nodes) in &needs.0 {
-            let up = serving && nodes.iter().all(|&node| flow.desk(node).hosts() > 0);
+            let up = serving && nodes.iter().all(|&node| flow.serves(node));
             let status = if up { ServingStatus::Serving } else { ServingStatus::NotServing };
             reporter.set_service_status(service, status).await;
         }

@@ -2,6 +2,7 @@
 //!
 //! - [`listen`]: connections, from accepting them to letting them go.
 //! - [`gate`]: which version a request is for; [`directory`]: those that there are.
+//! - [`routes`]: where RPCs lead.
 //! - [`door`]: which protocol a request speaks, and which method it names.
 //! - [`grpc`]: unary gRPC.
 //! - [`connect`]: JSON over HTTP, by the Connect protocol's unary rules.
@@ -21,6 +22,7 @@ mod health;
 mod index;
 pub mod listen;
 mod read;
+mod routes;
 mod status;
 mod wire;
 
@@ -28,6 +30,7 @@ pub use directory::{Directory, Lease, Tokens, bearer};
 pub use door::{Called, Door};
 pub use gate::Gate;
 pub use health::watch as watch_health;
+pub use routes::routes;
 
 use std::time::Duration;
 

@@ -1,18 +1,16 @@
 //! The one place where failures become statuses: of gRPC, of HTTP, of the Connect protocol.
 
 use http::StatusCode;
-use krt_model::outcome::Failure;
+use krt_model::outcome::{Failure, Kind};
 use tonic::{Code, Status};
 
 /// What a client is told of a failure (KRT v1, "Entrypoint").
 pub(super) fn of_failure(failure: &Failure) -> Status {
-    let code = match failure {
-        Failure::Handler { .. } | Failure::Died { .. } | Failure::WrongType { .. } | Failure::Lost => {
-            Code::Internal
-        }
-        Failure::Deadline { .. } | Failure::HandlerTimeout { .. } => Code::DeadlineExceeded,
-        Failure::QueueFull { .. } | Failure::TooLarge { .. } => Code::ResourceExhausted,
-        Failure::Down { .. } | Failure::NotServing { .. } => Code::Unavailable,
+    let code = match failure.kind() {
+        Kind::Handler | Kind::Died | Kind::WrongType | Kind::Lost => Code::Internal,
+        Kind::Deadline | Kind::HandlerTimeout => Code::DeadlineExceeded,
+        Kind::QueueFull | Kind::TooLarge => Code::ResourceExhausted,
+        Kind::Down | Kind::NotServing | Kind::Disconnected => Code::Unavailable,
     };
     Status::new(code, failure.to_string())
 }

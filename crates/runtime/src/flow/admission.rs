@@ -34,7 +34,8 @@ pub struct Admission {
 }
 
 impl Admission {
-    pub(super) fn new(limits: Limits) -> Self {
+    /// Closed, until it is opened.
+    pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             requests: AtomicUsize::new(0),

@@ -174,6 +174,21 @@ impl Desk {
         std::mem::take(&mut state.queue)
     }
 
+    /// Takes out what waits and is to be given back to the broker.
+    pub(super) fn take_back(&self) -> VecDeque<Delivery> {
+        let mut state = self.lock();
+        let (back, stay) = std::mem::take(&mut state.queue)
+            .into_iter()
+            .partition(|delivery: &Delivery| delivery.receipt.is_some());
+        state.queue = stay;
+        back
+    }
+
+    /// Whether a delivery for the node is taken here: a host is up, or it would wait for one.
+    pub fn takes(&self) -> bool {
+        self.waits || self.hosts() > 0
+    }
+
     /// Stops the work for a request, wherever at this desk it is.
     pub(super) fn cancel(&self, request: &Request) {
         let mut state = self.lock();

@@ -9,17 +9,20 @@
 //! nodes can never block (two workflows that cross each other's nodes cannot deadlock).
 
 mod admission;
+mod broker;
 mod desk;
 mod elapsed;
+mod journey;
 mod request;
-mod trail;
 
 pub use admission::{Admission, Limits, Permit};
+pub use broker::{Broker, Refused};
 pub use desk::{Desk, Host, SeatId, Taken};
-pub use request::{Deadline, Delivery, Request, Route};
-pub use trail::{Course, End, EndKind, Hop, HopEnding, Recent, Trail};
+pub use journey::{Course, End, EndKind, Hop, HopEnding, Journey, Recent};
+pub use request::{Answer, Deadline, Delivery, Elsewhere, Origin, ReplyTo, Request, Respond, Route, Trail};
 
 use crate::metrics::{Ending, Metrics, Now};
+use broker::Memory;
 use elapsed::Elapsed;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
@@ -36,7 +39,8 @@ use tokio::sync::watch;
 /// All workflows of one version, at work.
 #[derive(Debug)]
 pub struct Flow {
-    desks: Vec<Arc<Desk>>,
+    desks: Arc<[Arc<Desk>]>,
+    broker: Arc<dyn Broker>,
     retries: Vec<u16>,
     admission: Arc<Admission>,
     elapsed: Elapsed,
@@ -55,12 +59,24 @@ pub struct Handled {
 }
 
 impl Flow {
-    /// Builds the flow of a version; its desks are empty until hosts join them.
+    /// Builds the flow of a version whose nodes are all in this engine; its desks are empty until hosts
+    /// join them.
     pub fn new(version: &Version, limits: Limits, store: &Store) -> Self {
+        Self::build(version, limits, store, None)
+    }
+
+    /// Builds the flow of a version whose messages go from node to node through a broker.
+    pub fn over(version: &Version, limits: Limits, store: &Store, broker: Arc<dyn Broker>) -> Self {
+        Self::build(version, limits, store, Some(broker))
+    }
+
+    fn build(version: &Version, limits: Limits, store: &Store, broker: Option<Arc<dyn Broker>>) -> Self {
         let hosts = watch::Sender::new(());
         let desk = |node: &Node| Arc::new(Desk::new(node.name.clone(), node.run.retries > 0, hosts.clone()));
+        let desks: Arc<[_]> = version.nodes.iter().map(desk).collect();
         Self {
-            desks: version.nodes.iter().map(desk).collect(),
+            broker: broker.unwrap_or_else(|| Arc::new(Memory { desks: Arc::clone(&desks) })),
+            desks,
             retries: version.nodes.iter().map(|node| node.run.retries).collect(),
             admission: Arc::new(Admission::new(limits)),
             elapsed: Elapsed::new(version, store),
@@ -75,9 +91,19 @@ impl Flow {
         &self.desks[node]
     }
 
-    /// Tells whenever a host joins or leaves a desk.
-    pub fn watch_hosts(&self) -> watch::Receiver<()> {
+    /// Tells whenever a node may have come or gone.
+    pub fn watch_nodes(&self) -> watch::Receiver<()> {
         self.hosts.subscribe()
+    }
+
+    /// A node may have come or gone elsewhere.
+    pub fn nodes_changed(&self) {
+        self.hosts.send_replace(());
+    }
+
+    /// Whether a message for a node would be handled.
+    pub fn serves(&self, node: usize) -> bool {
+        self.broker.serves(node)
     }
 
     /// Who may come in, and how many are in work.
@@ -132,15 +158,14 @@ impl Flow {
         told: impl FnOnce(&Arc<str>),
     ) -> Result<Payload, Failure> {
         let (start, begun) = (now(), Instant::now());
-        let (request, answer) = Request::open(Arc::clone(route), start, permit);
+        let (request, answer) = Request::open(Arc::clone(route), start, deadline, permit);
         told(&request.id);
-        self.recent.begun(&request.trail);
-        let trail = Arc::clone(&request.trail);
+        self.recent.begun(&request.journey);
+        let journey = Arc::clone(&request.journey);
         let mut waiting = Waiting { flow: self, request: Arc::clone(&request), begun, ended: false };
         let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
         tracking.push(Tracking { node: None, start, end: now() });
-        let retries_left = self.retries[route.sequence[0]];
-        self.post(Delivery { request, position: 0, payload, tracking, retries_left });
+        self.post(Delivery::new(request, 0, payload, tracking));
         let answer = tokio::time::timeout_at(deadline.at.into(), answer).await;
         waiting.ended = true;
         drop(waiting);
@@ -158,7 +183,7 @@ impl Flow {
             Ok(payload) => EndKind::Answered(payload.value().len()),
             Err(failure) => EndKind::failed(failure),
         };
-        self.recent.ended(&trail, End { at: now(), kind });
+        self.recent.ended(&journey, End { at: now(), kind });
         answer
     }
 
@@ -181,20 +206,23 @@ impl Flow {
             Outcome::Next(payload) => self.pass_on(delivery, payload),
             Outcome::Answer(payload) => {
                 self.elapsed.workflow(&delivery, handled.end);
-                self.reply(&delivery.request, Ok(payload));
+                self.reply(delivery, Ok(payload));
             }
-            Outcome::Fail(failure) => self.reply(&delivery.request, Err(failure)),
+            Outcome::Fail(failure) | Outcome::FailedInBackground(failure) => self.fail(delivery, failure),
             Outcome::Again { counts } => {
                 delivery.retries_left -= u16::from(counts);
-                self.post(delivery);
+                self.put_on_desk(delivery);
             }
+            // Dropped, it is given back.
+            Outcome::GiveBack => self.given_back(&delivery),
             Outcome::Finished => {
                 self.elapsed.workflow(&delivery, handled.end);
                 self.dropped_result(&delivery);
+                delivery.done();
             }
-            Outcome::FailedInBackground(failure) => self.failed_in_background(&delivery, &failure),
             Outcome::Dropped => {
                 self.metrics.late.inc();
+                delivery.done();
             }
         }
     }
@@ -213,8 +241,8 @@ impl Flow {
                 "the early reply was refused: {failure}"
             );
         }
-        delivery.request.trail.replied_early();
-        delivery.request.answer(answer)
+        delivery.request.journey.replied_early();
+        delivery.request.answer(answer, Trail { tracking: delivery.tracking.clone(), receipt: None })
     }
 
     fn handled(&self, delivery: &Delivery, handled: Handled, failed: bool) {
@@ -227,37 +255,95 @@ impl Flow {
     fn pass_on(&self, mut delivery: Delivery, payload: Payload) {
         delivery.payload = payload;
         delivery.position += 1;
-        delivery.retries_left = self.retries[delivery.node()];
         self.post(delivery);
     }
 
-    /// Puts a delivery on its node's desk, unless nobody waits for it any more.
-    fn post(&self, delivery: Delivery) {
+    /// Takes a delivery to its node, wherever that is.
+    fn post(&self, mut delivery: Delivery) {
+        delivery.retries_left = self.retries[delivery.node()];
+        if let Err(refused) = self.broker.post(delivery) {
+            let Refused { delivery, failure } = *refused;
+            self.fail(delivery, failure);
+        }
+    }
+
+    /// A delivery has come from elsewhere, for a node of this engine.
+    pub fn receive(&self, mut delivery: Delivery) {
+        delivery.retries_left = self.retries[delivery.node()];
+        self.put_on_desk(delivery);
+    }
+
+    /// Puts a delivery on its node's desk here, unless nobody waits for it any more.
+    fn put_on_desk(&self, delivery: Delivery) {
         if let Err(delivery) = self.desks[delivery.node()].post(delivery) {
-            self.down(&delivery);
+            self.down(delivery);
         }
     }
 
     /// A host left a desk that has no other: what waits there fails at once, unless the node has retries.
     pub fn clear(&self, node: usize) {
         for delivery in self.desks[node].clear() {
-            self.down(&delivery);
+            self.down(delivery);
         }
     }
 
-    fn down(&self, delivery: &Delivery) {
-        let failure = Failure::Down { node: self.node_of(delivery).clone() };
-        if delivery.request.replied() {
-            self.failed_in_background(delivery, &failure);
-        } else {
-            self.reply(&delivery.request, Err(failure));
+    /// Gives what waits for a node back to the broker, for other engines to take.
+    pub fn give_back(&self, node: usize) {
+        for delivery in self.desks[node].take_back() {
+            if let Some(receipt) = delivery.handed_on() {
+                receipt.release();
+            }
         }
     }
 
-    fn reply(&self, request: &Request, answer: Result<Payload, Failure>) {
-        if !request.answer(answer) {
+    /// No process of a delivery's node is up here: where the broker keeps it, another engine may get it.
+    fn down(&self, delivery: Delivery) {
+        if delivery.receipt.is_some() {
+            return;
+        }
+        let failure = Failure::Down { node: self.node_of(&delivery).clone() };
+        self.fail(delivery, failure);
+    }
+
+    fn reply(&self, mut delivery: Delivery, answer: Answer) {
+        let trail =
+            Trail { tracking: std::mem::take(&mut delivery.tracking), receipt: delivery.receipt.take() };
+        if !delivery.request.answer(answer, trail) {
             self.metrics.late.inc();
         }
+    }
+
+    /// A delivery's work is given up.
+    pub fn fail(&self, mut delivery: Delivery, failure: Failure) {
+        if !delivery.request.replied() {
+            return self.reply(delivery, Err(failure));
+        }
+        self.failed_in_background(&delivery, &failure);
+        if let Some(receipt) = delivery.receipt.take() {
+            receipt.dead(&failure.to_string());
+        }
+    }
+
+    /// The answer of a request of this door came from elsewhere.
+    pub fn reply_from_elsewhere(&self, request: &Request, answer: Answer) {
+        if !request.answer(answer, Trail::default()) {
+            self.metrics.late.inc();
+        }
+    }
+
+    /// A message whose client has its answer is lost between two engines.
+    pub fn lost_in_background(&self, workflow: &str, node: &str, request: &str, failure: &Failure) {
+        self.metrics.failed_in_background.inc();
+        tracing::error!(workflow, node, request, "the workflow failed after its early reply: {failure}");
+    }
+
+    fn given_back(&self, delivery: &Delivery) {
+        tracing::warn!(
+            workflow = %delivery.request.route.workflow,
+            node = %self.node_of(delivery),
+            request = %delivery.request.id,
+            "its process died: the message is given back, and given out again"
+        );
     }
 
     fn dropped_result(&self, delivery: &Delivery) {
@@ -284,8 +370,9 @@ impl Flow {
     }
 
     /// Nobody waits for a request any more: its work is stopped wherever it is.
-    fn stop(&self, request: &Request) {
+    pub fn stop(&self, request: &Request) {
         request.leave();
+        self.broker.cancel(request);
         for &node in &request.route.sequence {
             self.desks[node].cancel(request);
         }
@@ -305,7 +392,7 @@ impl Drop for Waiting<'_> {
         if !self.ended {
             let workflow = self.request.route.index;
             self.flow.metrics.request(workflow, Ending::Left, self.begun.elapsed());
-            self.flow.recent.ended(&self.request.trail, End { at: now(), kind: EndKind::Left });
+            self.flow.recent.ended(&self.request.journey, End { at: now(), kind: EndKind::Left });
         }
         if !self.request.replied() {
             self.flow.stop(&self.request);

@@ -186,7 +186,7 @@ impl Metrics {
     /// Why a request of a workflow failed.
     pub fn failure(&self, workflow: usize, failure: &Failure) {
         let workflow = self.workflows[workflow].name.clone();
-        self.failures.get_or_create(&Kind { workflow, kind: failure.kind() }).inc();
+        self.failures.get_or_create(&Kind { workflow, kind: failure.kind().as_str() }).inc();
     }
 
     /// A node's handler returned: how long it took, how long its message had waited, whether it failed.

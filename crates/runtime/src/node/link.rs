@@ -368,10 +368,11 @@ impl Inbox<'_> {
         };
         let run = &self.link.node.run;
         let ahead = if run.replicas == 1 && run.concurrency == 1 { AHEAD } else { 0 };
-        // Said before the first delivery can come, which `join` may bring.
-        let _ = known.send(ready);
         let host: Arc<dyn Host> = Arc::clone(self.link) as _;
         self.link.node.desk().join(host, usize::from(run.concurrency) + ahead, &self.link.seat);
+        // Whoever hears of it finds the host at the desk. What the host makes of a first delivery comes later:
+        // it is this task that reads it.
+        let _ = known.send(ready);
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use super::{
 use axum::extract::State;
 use krt_model::{message::Timestamp, name::Name, version::Version};
 use krt_registry::Moment;
-use krt_runtime::flow::{self, Course, EndKind, HopEnding, Trail};
+use krt_runtime::flow::{self, Course, EndKind, HopEnding, Journey};
 use krt_store::{Order, PointFilter, StoredPoint, Value};
 use serde::Serialize;
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
@@ -83,7 +83,7 @@ pub(super) struct Point {
 /// A request that is kept, with the version that it is of.
 struct Kept {
     version: Arc<krt_package::Package>,
-    trail: Arc<Trail>,
+    journey: Arc<Journey>,
     course: Course,
 }
 
@@ -114,7 +114,7 @@ impl Kept {
     }
 
     fn took(&self) -> u64 {
-        self.end().0.saturating_sub(self.trail.start.0)
+        self.end().0.saturating_sub(self.journey.start.0)
     }
 
     fn show(&self) -> Shown {
@@ -126,17 +126,17 @@ impl Kept {
             Some(EndKind::Left) | None => (None, None),
         };
         Shown {
-            id: self.trail.id.to_string(),
+            id: self.journey.id.to_string(),
             version: of.name.to_string(),
-            workflow: self.trail.route.workflow.to_string(),
-            start: moment(self.trail.start),
+            workflow: self.journey.route.workflow.to_string(),
+            start: moment(self.journey.start),
             elapsed_ms: self.took() as f64 / 1e6,
             ending: Ending::of(&self.course),
             error,
-            request_bytes: self.trail.bytes,
+            request_bytes: self.journey.bytes,
             answer_bytes,
             early_reply: *early,
-            hops: hops.iter().map(|hop| show_hop(of, self.trail.start, hop)).collect(),
+            hops: hops.iter().map(|hop| show_hop(of, self.journey.start, hop)).collect(),
         }
     }
 }
@@ -177,19 +177,19 @@ pub(super) async fn list(
     let mut all = kept(&app, &runtime, version.as_ref());
     let count = all.len();
     all.retain(|kept| {
-        workflow.as_ref().is_none_or(|workflow| kept.trail.route.workflow == *workflow)
+        workflow.as_ref().is_none_or(|workflow| kept.journey.route.workflow == *workflow)
             && ending.is_none_or(|ending| Ending::of(&kept.course) == ending)
     });
     if slowest == Some(true) {
         all.sort_by_cached_key(|kept| Reverse(kept.took()));
     }
     let from = match query.text("cursor") {
-        Some(id) => all.iter().position(|kept| &*kept.trail.id == id).map_or(all.len(), |place| place + 1),
+        Some(id) => all.iter().position(|kept| &*kept.journey.id == id).map_or(all.len(), |place| place + 1),
         None => 0,
     };
     let page = &all[from..all.len().min(from + limit)];
     let more = from + page.len() < all.len();
-    let next = page.last().filter(|_| more).map(|kept| kept.trail.id.to_string());
+    let next = page.last().filter(|_| more).map(|kept| kept.journey.id.to_string());
     Ok(told::ok(Page { requests: page.iter().map(Kept::show).collect(), next, kept: count }))
 }
 
@@ -201,12 +201,12 @@ fn kept(app: &App, runtime: &Name, version: Option<&Name>) -> Vec<Kept> {
             continue;
         }
         let package = engine.package();
-        all.extend(engine.flow().recent().all().into_iter().map(|trail| {
-            let course = trail.course();
-            Kept { version: Arc::clone(package), trail, course }
+        all.extend(engine.flow().recent().all().into_iter().map(|journey| {
+            let course = journey.course();
+            Kept { version: Arc::clone(package), journey, course }
         }));
     }
-    all.sort_by_key(|kept| Reverse(kept.trail.start));
+    all.sort_by_key(|kept| Reverse(kept.journey.start));
     all
 }
 
@@ -217,16 +217,16 @@ pub(super) async fn show(
 ) -> Result<Told<Detail>, Refusal> {
     let engines = app.house().engines(&runtime);
     let found = engines.iter().find_map(|engine| {
-        let trail = engine.flow().recent().find(&id)?;
-        let course = trail.course();
-        Some(Kept { version: Arc::clone(engine.package()), trail, course })
+        let journey = engine.flow().recent().find(&id)?;
+        let course = journey.course();
+        Some(Kept { version: Arc::clone(engine.package()), journey, course })
     });
     let found = found.ok_or_else(|| Refusal::missing("such request among those that are remembered"))?;
     let site = app.house().site(&runtime).await?;
     // What is about to be written belongs to it, too.
     site.store.flush().await.map_err(crate::house::Error::from)?;
     let logs = logs::of_request(&app, &runtime, &id, LOGS).await?;
-    let (start, end) = (found.trail.start.0, found.end().0 + AFTER);
+    let (start, end) = (found.journey.start.0, found.end().0 + AFTER);
     let points = app.house().read(&runtime, move |store| {
         let mut points = Vec::new();
         for measurement in AUTOMATIC {

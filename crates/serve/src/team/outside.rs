@@ -9,7 +9,7 @@ use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 /// How each node of a package is started.
 pub struct Prepared {
     /// In the package's order.
-    pub launches: Vec<Launch>,
+    pub launches: Vec<Option<Launch>>,
     /// What must be there as long as they run.
     pub keep: Box<dyn Any + Send + Sync>,
 }

@@ -5,7 +5,7 @@ use crate::blocking;
 use krt_model::name::VariableName;
 use krt_registry::state::Event as Happening;
 use krt_runtime::errors::chain;
-use krt_runtime::{Engine, Server, node::Nodes};
+use krt_runtime::{Engine, Error, Running, Server};
 use std::{
     any::Any,
     collections::BTreeMap,
@@ -23,9 +23,9 @@ pub(super) struct Work {
 }
 
 /// What runs, and what must be there as long as it does.
-struct Running {
+struct AtWork {
     engine: Arc<Engine>,
-    nodes: Nodes,
+    running: Running,
     _keep: Box<dyn Any + Send + Sync>,
 }
 
@@ -68,8 +68,8 @@ async fn run(team: Arc<Team>, key: Key, slot: Arc<OnceLock<Weak<Engine>>>, stop:
     };
     let engine = slot.get_or_init(Weak::new).clone();
     match started {
-        Ok(Some(running)) => {
-            serve(&team, &key, running, &stop).await;
+        Ok(Some(work)) => {
+            serve(&team, &key, work, &stop).await;
             if team.ended.is_cancelled() && !stop.is_cancelled() {
                 return;
             }
@@ -89,9 +89,9 @@ async fn run(team: Arc<Team>, key: Key, slot: Arc<OnceLock<Weak<Engine>>>, stop:
 }
 
 /// Serves until told to stop.
-async fn serve(team: &Team, key: &Key, running: Running, stop: &CancellationToken) {
+async fn serve(team: &Team, key: &Key, work: AtWork, stop: &CancellationToken) {
     let (runtime, version) = (key.0.as_str(), key.1.as_str());
-    team.directory.add(runtime, version, Arc::clone(running.engine.door()));
+    team.directory.add(runtime, version, Arc::clone(work.engine.door()));
     team.happened(key, Happening::Ready, Vec::new()).await;
     tokio::select! {
         () = stop.cancelled() => {}
@@ -100,11 +100,11 @@ async fn serve(team: &Team, key: &Key, running: Running, stop: &CancellationToke
     // Those who hold the version have its answer before it lets nobody in any more.
     let limit = team.outside.options.drain + Duration::from_secs(1);
     let _ = tokio::time::timeout(limit, team.directory.remove(runtime, version)).await;
-    running.engine.stop(running.nodes).await;
+    work.engine.stop(work.running).await;
 }
 
 /// Makes what a version needs, and starts it; in words, why it does not start.
-async fn start(team: &Arc<Team>, key: &Key, slot: &OnceLock<Weak<Engine>>) -> Result<Running, Vec<String>> {
+async fn start(team: &Arc<Team>, key: &Key, slot: &OnceLock<Weak<Engine>>) -> Result<AtWork, Vec<String>> {
     let (runtime, version) = key;
     let words = |error: &dyn std::error::Error| vec![chain(error)];
     let site = team.sites.open(runtime).await.map_err(|error| words(&error))?;
@@ -121,24 +121,31 @@ async fn start(team: &Arc<Team>, key: &Key, slot: &OnceLock<Weak<Engine>>) -> Re
     let values: BTreeMap<_, _> = values.collect();
     let order = Order { runtime: runtime.clone(), package: Arc::clone(&package), values, logs: logs.clone() };
     let prepared = (team.outside.prepare)(order).await.map_err(|words| vec![words])?;
-    let engine = Arc::new(Engine::new(Server {
-        runtime: runtime.clone(),
+    let parts = Server {
+        runtime: runtime.to_string(),
+        broker: None,
         package,
         launches: prepared.launches,
         store: site.store.clone(),
         documents: site.documents.clone(),
         logs,
         lifeline: Arc::clone(&team.lifeline),
-        metrics: None,
         options: team.outside.options,
-    }));
+    };
+    let engine = Engine::build(parts, true).await.map_err(|error| words(&error))?;
+    let engine = Arc::new(engine);
     // Fails never: a work starts once.
     let _ = slot.set(Arc::downgrade(&engine));
-    let nodes = engine.start().await.map_err(|error| {
-        let failures = error.failures.iter();
-        let reasons =
-            failures.map(|(node, failed)| format!("node '{node}' does not start: {}", chain(failed)));
-        reasons.collect::<Vec<_>>()
-    })?;
-    Ok(Running { engine, nodes, _keep: prepared.keep })
+    let running = engine.start().await.map_err(|error| reasons(&error))?;
+    Ok(AtWork { engine, running, _keep: prepared.keep })
+}
+
+/// Why an engine did not start: a reason for each node.
+fn reasons(error: &Error) -> Vec<String> {
+    let Error::Nodes(error) = error else { return vec![chain(error)] };
+    let mut reasons = Vec::new();
+    for (node, failed) in &error.failures {
+        reasons.push(format!("node '{node}' does not start: {}", chain(failed)));
+    }
+    reasons
 }

@@ -1,7 +1,7 @@
 //! A package that is started for one call, and stopped after it.
 
 use super::Done;
-use crate::service::{Ports, RemoteArgs, Service, ServiceArgs, bind, signals};
+use crate::service::{NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, Wanted, bind, signals};
 use anyhow::Context as _;
 use krt_runtime::logs::Logs;
 use std::{
@@ -37,9 +37,17 @@ async fn work_with(
     let data = Data::new(data)?;
     let listener = bind("--listen", (Ipv4Addr::LOCALHOST, 0).into())?;
     let address = listener.local_addr()?;
-    let none = RemoteArgs::default();
+    let (remote, nats) = (RemoteArgs::default(), NatsArgs::default());
+    let wanted = Wanted {
+        path,
+        role: Role::Everything,
+        data: data.path(),
+        service: args,
+        remote: &remote,
+        nats: &nats,
+    };
     let service = tokio::select! {
-        service = Service::open(args, path, data.path(), &none, logs) => service?,
+        service = Service::open(&wanted, logs) => service?,
         () = interrupted.cancelled() => return Ok(Done::Interrupted),
     };
     let finished = interrupted.child_token();
@@ -48,7 +56,7 @@ async fn work_with(
         // Fails when nobody waits any more: an interruption came first.
         let _ = tell.send(());
     };
-    let serving = service.run(Ports { front: listener, metrics: None }, None, tell, &finished);
+    let serving = service.run(Ports { front: Some(listener), metrics: None }, None, tell, &finished);
     let working = work_when_ready(ready, work(address), &interrupted, &finished);
     let (served, worked) = tokio::join!(serving, working);
     served?;

@@ -5,6 +5,7 @@ use super::{
     scratch::{self, Scratch},
     service::{Process, Service},
 };
+use krt_servers::{NatsOptions, NatsServer};
 use std::{
     ffi::OsStr,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -13,6 +14,9 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::process::Command;
+
+/// Names the broker that messages go through in tests that name none: `core` or `jetstream`.
+const BROKER: &str = "KRT_TEST_BROKER";
 
 const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
@@ -24,6 +28,7 @@ pub(crate) struct Krt {
     data: PathBuf,
     folder: TempDir,
     scratch: Scratch,
+    broker: Option<NatsServer>,
 }
 
 impl Krt {
@@ -69,11 +74,19 @@ impl Krt {
             "KRT_REQUEST_TIMEOUT",
             "KRT_MONGO_URI",
             "KRT_INFLUX_URI",
+            "KRT_NATS_SERVER",
+            "KRT_NATS_MODE",
+            "KRT_RUNTIME_ID",
         ] {
             command.env_remove(name);
         }
         let data = folder.path().join("data");
-        Self { command, package: package.to_owned(), listen: FREE_PORT, data, folder, scratch }
+        let broker = std::env::var(BROKER).ok().map(|mode| {
+            let server = broker();
+            command.args(["--nats", &server.url(), "--nats-mode", &mode]);
+            server
+        });
+        Self { command, package: package.to_owned(), listen: FREE_PORT, data, folder, scratch, broker }
     }
 
     /// Listens there, instead of on a free port.
@@ -135,8 +148,14 @@ impl Krt {
         self.command.arg("--listen").arg(self.listen.to_string()).arg("--data").arg(&self.data);
         let mut child = self.command.spawn().expect("the binary is there and can be executed");
         let lines = Lines::read(child.stderr.take().expect("it is piped"));
-        Process::new(child, lines, self.data, self.folder, self.scratch)
+        Process::new(child, lines, self.data, self.folder, self.scratch, self.broker)
     }
+}
+
+/// A NATS server of a test's own: versions of the same name would take each other's messages.
+fn broker() -> NatsServer {
+    let options = NatsOptions { jetstream: true, max_payload: Some(32 << 20), ..NatsOptions::default() };
+    NatsServer::start("tests through a broker", options).expect("whoever names a broker has its server")
 }
 
 /// The binary, with the cache of these tests, for what does not serve.

@@ -7,6 +7,7 @@
 //! - [`http`]: a plain HTTP client.
 //! - [`processes`]: what the system tells of processes.
 //! - [`team`]: a team's server, and its API.
+//! - [`runners`]: stand-ins of KRT v1's existing runners.
 //! - [`scratch`]: files by which tests and handlers wait for each other.
 
 mod copy;
@@ -15,6 +16,7 @@ pub(crate) mod http;
 pub(crate) mod krt;
 pub(crate) mod lines;
 pub(crate) mod processes;
+pub(crate) mod runners;
 pub(crate) mod scratch;
 pub(crate) mod service;
 pub(crate) mod team;

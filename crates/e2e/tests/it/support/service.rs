@@ -8,6 +8,7 @@ use super::{
     processes::{self, Found},
     scratch::{self, Scratch},
 };
+use krt_servers::NatsServer;
 use krt_store::Reader;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -30,6 +31,7 @@ pub(crate) struct Process {
     data: PathBuf,
     folder: Arc<TempDir>,
     pub(crate) scratch: Scratch,
+    _broker: Option<NatsServer>,
 }
 
 /// A `krt` that serves.
@@ -49,9 +51,16 @@ pub(crate) struct Ended {
 }
 
 impl Process {
-    pub(super) fn new(child: Child, lines: Lines, data: PathBuf, folder: TempDir, scratch: Scratch) -> Self {
+    pub(super) fn new(
+        child: Child,
+        lines: Lines,
+        data: PathBuf,
+        folder: TempDir,
+        scratch: Scratch,
+        broker: Option<NatsServer>,
+    ) -> Self {
         let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).expect("it was just started");
-        Self { child, pid, lines, data, folder: Arc::new(folder), scratch }
+        Self { child, pid, lines, data, folder: Arc::new(folder), scratch, _broker: broker }
     }
 
     pub(crate) fn pid(&self) -> i32 {

@@ -20,7 +20,7 @@ const SLOW_FOR: u64 = 3_600_000_000_000;
 
 /// One request's course.
 #[derive(Debug)]
-pub struct Trail {
+pub struct Journey {
     /// The request's id.
     pub id: Arc<str>,
     /// Where it goes.
@@ -108,7 +108,7 @@ impl EndKind {
     }
 }
 
-impl Trail {
+impl Journey {
     pub(super) fn new(id: Arc<str>, route: Arc<Route>, start: Timestamp, bytes: usize) -> Self {
         let course = Course { hops: Vec::with_capacity(route.sequence.len()), ..Course::default() };
         Self { id, route, start, bytes, course: Mutex::new(course) }
@@ -142,33 +142,33 @@ pub struct Recent(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    latest: VecDeque<Arc<Trail>>,
-    failed: VecDeque<Arc<Trail>>,
+    latest: VecDeque<Arc<Journey>>,
+    failed: VecDeque<Arc<Journey>>,
     /// With how long each took, nanoseconds; the quickest of them last.
-    slowest: Vec<(u64, Arc<Trail>)>,
+    slowest: Vec<(u64, Arc<Journey>)>,
 }
 
 impl Recent {
-    pub(super) fn begun(&self, trail: &Arc<Trail>) {
-        push(&mut self.lock().latest, trail, LATEST);
+    pub(super) fn begun(&self, journey: &Arc<Journey>) {
+        push(&mut self.lock().latest, journey, LATEST);
     }
 
-    pub(super) fn ended(&self, trail: &Arc<Trail>, end: End) {
-        let took = end.at.0.saturating_sub(trail.start.0);
+    pub(super) fn ended(&self, journey: &Arc<Journey>, end: End) {
+        let took = end.at.0.saturating_sub(journey.start.0);
         let failed = matches!(end.kind, EndKind::Failed(_));
         let now = end.at;
-        trail.end(end);
+        journey.end(end);
         let mut kept = self.lock();
         if failed {
-            push(&mut kept.failed, trail, FAILED);
+            push(&mut kept.failed, journey, FAILED);
         }
-        kept.slow(trail, took, now);
+        kept.slow(journey, took, now);
     }
 
     /// All that are kept, the latest first.
-    pub fn all(&self) -> Vec<Arc<Trail>> {
+    pub fn all(&self) -> Vec<Arc<Journey>> {
         let kept = self.lock();
-        let slowest = kept.slowest.iter().map(|(_, trail)| trail);
+        let slowest = kept.slowest.iter().map(|(_, journey)| journey);
         let mut all: Vec<_> = kept.latest.iter().chain(&kept.failed).chain(slowest).cloned().collect();
         drop(kept);
         all.sort_by(|one, other| (other.start, &other.id).cmp(&(one.start, &one.id)));
@@ -177,10 +177,16 @@ impl Recent {
     }
 
     /// The one with that id.
-    pub fn find(&self, id: &str) -> Option<Arc<Trail>> {
+    pub fn find(&self, id: &str) -> Option<Arc<Journey>> {
         let kept = self.lock();
-        let slowest = kept.slowest.iter().map(|(_, trail)| trail);
-        kept.latest.iter().rev().chain(&kept.failed).chain(slowest).find(|trail| &*trail.id == id).cloned()
+        let slowest = kept.slowest.iter().map(|(_, journey)| journey);
+        kept.latest
+            .iter()
+            .rev()
+            .chain(&kept.failed)
+            .chain(slowest)
+            .find(|journey| &*journey.id == id)
+            .cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -189,23 +195,23 @@ impl Recent {
 }
 
 impl Kept {
-    fn slow(&mut self, trail: &Arc<Trail>, took: u64, now: Timestamp) {
+    fn slow(&mut self, journey: &Arc<Journey>, took: u64, now: Timestamp) {
         if self.slowest.len() >= SLOWEST && self.slowest.last().is_some_and(|(quickest, _)| took <= *quickest)
         {
             return;
         }
-        self.slowest.retain(|(_, trail)| now.0.saturating_sub(trail.start.0) < SLOW_FOR);
+        self.slowest.retain(|(_, journey)| now.0.saturating_sub(journey.start.0) < SLOW_FOR);
         let place = self.slowest.partition_point(|(other, _)| *other >= took);
-        self.slowest.insert(place, (took, Arc::clone(trail)));
+        self.slowest.insert(place, (took, Arc::clone(journey)));
         self.slowest.truncate(SLOWEST);
     }
 }
 
-fn push(queue: &mut VecDeque<Arc<Trail>>, trail: &Arc<Trail>, most: usize) {
+fn push(queue: &mut VecDeque<Arc<Journey>>, journey: &Arc<Journey>, most: usize) {
     if queue.len() >= most {
         queue.pop_front();
     }
-    queue.push_back(Arc::clone(trail));
+    queue.push_back(Arc::clone(journey));
 }
 
 #[cfg(test)]
@@ -213,7 +219,7 @@ mod tests {
     use super::*;
     use krt_model::name::Name;
 
-    fn trail(number: usize) -> Arc<Trail> {
+    fn journey(number: usize) -> Arc<Journey> {
         let route = Route {
             workflow: Name::parse("w").unwrap(),
             index: 0,
@@ -221,30 +227,30 @@ mod tests {
             answer_type: String::new(),
             answer_limit: 0,
         };
-        Arc::new(Trail::new(number.to_string().into(), Arc::new(route), Timestamp(number as u64), 0))
+        Arc::new(Journey::new(number.to_string().into(), Arc::new(route), Timestamp(number as u64), 0))
     }
 
-    fn end(trail: &Trail, took: u64, kind: EndKind) -> End {
-        End { at: Timestamp(trail.start.0 + took), kind }
+    fn end(journey: &Journey, took: u64, kind: EndKind) -> End {
+        End { at: Timestamp(journey.start.0 + took), kind }
     }
 
     #[test]
     fn failed_and_slow_ones_outlive_the_crowd() {
         let recent = Recent::default();
         for number in 0..LATEST + 100 {
-            let trail = trail(number);
-            recent.begun(&trail);
+            let journey = journey(number);
+            recent.begun(&journey);
             let (took, kind) = match number {
                 1 => (1, EndKind::Failed("no".to_owned())),
                 2 => (1000, EndKind::Answered(0)),
                 _ => (10, EndKind::Answered(0)),
             };
-            recent.ended(&trail, end(&trail, took, kind));
+            recent.ended(&journey, end(&journey, took, kind));
         }
         assert!(recent.find("1").is_some());
         assert!(recent.find("2").is_some());
         assert_eq!(recent.find("50").is_some(), 50 < SLOWEST);
-        assert!(recent.find("99").is_some_and(|trail| trail.course().end.is_some()));
+        assert!(recent.find("99").is_some_and(|journey| journey.course().end.is_some()));
         let all = recent.all();
         assert!(all.len() <= LATEST + FAILED + SLOWEST);
         assert!(all.is_sorted_by(|one, other| one.start > other.start), "no request is told twice");
@@ -253,8 +259,8 @@ mod tests {
     #[test]
     fn slow_ones_are_forgotten_after_an_hour() {
         let mut kept = Kept::default();
-        kept.slow(&trail(0), 1_000, Timestamp(1_000));
-        kept.slow(&trail(1), 10, Timestamp(SLOW_FOR + 1_000));
+        kept.slow(&journey(0), 1_000, Timestamp(1_000));
+        kept.slow(&journey(1), 10, Timestamp(SLOW_FOR + 1_000));
         assert_eq!(kept.slowest.len(), 1);
         assert_eq!(kept.slowest[0].0, 10);
     }

@@ -2,18 +2,18 @@
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
-/// The URL of a store. Shown, it is only the scheme and the hosts.
+/// The URL of a server. Shown, it is only the scheme and the hosts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address(String);
 
 impl Address {
     /// The whole URL, with its secrets.
-    pub(crate) fn secret(&self) -> &str {
+    pub fn secret(&self) -> &str {
         &self.0
     }
 
     /// What stands before the last `@`, after the scheme: the user and the password.
-    pub(crate) fn credentials(&self) -> Option<&str> {
+    pub fn credentials(&self) -> Option<&str> {
         let (_, rest) = self.0.split_once("://")?;
         rest.rsplit_once('@').map(|(credentials, _)| credentials)
     }
@@ -25,7 +25,7 @@ impl From<&str> for Address {
     }
 }
 
-/// Every text is taken, since whoever refuses one shows it; the store that it leads to checks it.
+/// Every text is taken, since whoever refuses one shows it; whoever connects to it checks it.
 impl FromStr for Address {
     type Err = Infallible;
 

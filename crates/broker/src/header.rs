@@ -1,0 +1,95 @@
+//! What stands beside an envelope. Runners that exist know none of it, and pass none of it on.
+
+use async_nats::HeaderMap;
+use krt_model::{message::Timestamp, outcome::Kind};
+
+/// The names.
+mod name {
+    pub(super) const REPLY: &str = "Krt-Reply";
+    pub(super) const DEADLINE: &str = "Krt-Deadline";
+    pub(super) const FAILURE: &str = "Krt-Failure";
+    /// By the server.
+    pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
+    pub(super) const TRACE_PARENT: &str = "traceparent";
+    pub(super) const TRACE_STATE: &str = "tracestate";
+}
+
+/// What stands beside an envelope.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// The inbox that the answer goes to. Second era: there the envelope's `reply` is the request's id.
+    pub reply: Option<String>,
+    /// When the client no longer waits, by the clock of the entrypoint's machine.
+    pub deadline: Option<Timestamp>,
+    /// Of which kind the error in the envelope is.
+    pub failure: Option<Kind>,
+    /// The W3C trace context: `traceparent` and `tracestate`.
+    pub trace: Option<(String, String)>,
+    /// What tells a message from a duplicate of it. Second era.
+    pub message_id: Option<String>,
+}
+
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
+impl Headers {
+    /// As NATS carries them; none where there is nothing to carry.
+    pub(crate) fn to_map(&self) -> Option<HeaderMap> {
+        let deadline = self.deadline.map(|deadline| (deadline.0 / NANOS_PER_MILLI).to_string());
+        let (parent, state) = self.trace.as_ref().map(|(parent, state)| (&**parent, &**state)).unzip();
+        let fields = [
+            (name::REPLY, self.reply.as_deref()),
+            (name::DEADLINE, deadline.as_deref()),
+            (name::FAILURE, self.failure.map(Kind::as_str)),
+            (name::TRACE_PARENT, parent),
+            (name::TRACE_STATE, state.filter(|state| !state.is_empty())),
+            (name::MESSAGE_ID, self.message_id.as_deref()),
+        ];
+        let mut map = HeaderMap::new();
+        for (name, value) in fields.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            map.insert(name, value);
+        }
+        (!map.is_empty()).then_some(map)
+    }
+
+    /// Reads what came; what makes no sense is passed over.
+    pub fn read(map: Option<&HeaderMap>) -> Self {
+        let Some(map) = map else { return Self::default() };
+        let text = |name: &str| map.get(name).map(|value| value.as_str().to_owned());
+        let millis = text(name::DEADLINE).and_then(|text| text.parse::<u64>().ok());
+        Self {
+            reply: text(name::REPLY),
+            deadline: millis.map(|millis| Timestamp(millis.saturating_mul(NANOS_PER_MILLI))),
+            failure: text(name::FAILURE).and_then(|word| Kind::parse(&word)),
+            trace: text(name::TRACE_PARENT)
+                .map(|parent| (parent, text(name::TRACE_STATE).unwrap_or_default())),
+            message_id: text(name::MESSAGE_ID),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn they_are_read_as_they_were_written() {
+        let full = Headers {
+            reply: Some("_INBOX.a.b".to_owned()),
+            deadline: Some(Timestamp(1_709_209_815_250_000_000)),
+            failure: Some(Kind::QueueFull),
+            trace: Some(("00-1-2-01".to_owned(), "a=b".to_owned())),
+            message_id: Some("id.1".to_owned()),
+        };
+        assert_eq!(Headers::read(full.to_map().as_ref()), full);
+        assert_eq!(Headers::default().to_map(), None);
+        assert_eq!(Headers::read(None), Headers::default());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_passed_over() {
+        let mut map = HeaderMap::new();
+        map.insert(name::DEADLINE, "soon");
+        map.insert(name::FAILURE, "a whim");
+        assert_eq!(Headers::read(Some(&map)), Headers::default());
+    }
+}

@@ -1,0 +1,225 @@
+//! `krt dead`: messages that were given up, in a version whose messages are kept by JetStream.
+
+use crate::{
+    exit, output,
+    service::{NatsArgs, RemoteArgs, block_on},
+    terminal,
+};
+use anyhow::Context as _;
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+use krt_broker::{
+    Envelope,
+    dead::{DeadLetters, Letter},
+};
+use krt_package::Package;
+use krt_runtime::json;
+use serde_json::{Value, json};
+use std::{path::PathBuf, process::ExitCode};
+use time::{UtcDateTime, format_description::well_known::Rfc3339};
+
+/// The largest message that is shown.
+const SHOWN: usize = 1 << 30;
+
+/// What `krt dead` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A message is given up when it was given out --tries times and nobody finished its work, or when its handler
+failed after the client had its answer.
+
+Examples:
+  krt dead list . --nats nats://10.0.0.1:4222
+  krt dead show 7 .
+  krt dead retry 7 8 .
+  krt dead drop --all .")]
+pub(crate) struct DeadArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// What is done with them.
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List them, the oldest first
+    List(ListArgs),
+    /// Show one of them, with its message
+    Show(ShowArgs),
+    /// Give them out again, to the node that did not get them done
+    Retry(SomeArgs),
+    /// Remove them for good
+    Drop(SomeArgs),
+}
+
+#[derive(Debug, Args)]
+struct WhereArgs {
+    #[command(flatten)]
+    nats: NatsArgs,
+
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// The package: a folder with a krt.yml, or a .krt file
+    #[arg(default_value = ".")]
+    path: PathBuf,
+
+    /// Print a JSON object a line
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    place: WhereArgs,
+}
+
+#[derive(Debug, Args)]
+struct ShowArgs {
+    /// Its number
+    id: u64,
+
+    /// The package: a folder with a krt.yml, or a .krt file
+    #[arg(default_value = ".")]
+    path: PathBuf,
+
+    #[command(flatten)]
+    place: WhereArgs,
+}
+
+#[derive(Debug, Args)]
+struct SomeArgs {
+    /// Their numbers, and then the package: a folder with a krt.yml, or a .krt file
+    #[arg(value_name = "ID… [PATH]")]
+    words: Vec<String>,
+
+    /// All of them
+    #[arg(long)]
+    all: bool,
+
+    #[command(flatten)]
+    place: WhereArgs,
+}
+
+/// Does what was asked for.
+pub(crate) fn execute(args: &DeadArgs) -> anyhow::Result<ExitCode> {
+    block_on(async {
+        match &args.action {
+            Action::List(args) => list(args).await,
+            Action::Show(args) => show(args).await,
+            Action::Retry(args) => {
+                some(args, "given out again", async |letters, id| letters.retry(id).await).await
+            }
+            Action::Drop(args) => some(args, "removed", async |letters, id| letters.drop_one(id).await).await,
+        }
+    })
+}
+
+async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
+    let (letters, _) = open(&args.place, &args.path).await?;
+    let listed = letters.list().await?;
+    if listed.is_empty() {
+        terminal::print_note("no message was given up");
+        return Ok(exit::SUCCESS);
+    }
+    let lines: Vec<_> = match args.json {
+        true => listed.iter().map(|letter| as_json(letter).to_string()).collect(),
+        false => listed.iter().map(as_line).collect(),
+    };
+    output::print(&lines.join("\n"))?;
+    Ok(exit::SUCCESS)
+}
+
+async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
+    let (letters, package) = open(&args.place, &args.path).await?;
+    let found = letters.get(args.id).await?;
+    let (letter, body) = found.with_context(|| unknown(args.id))?;
+    let mut shown = as_json(&letter);
+    shown["message"] = message(body, &package);
+    output::print(&serde_json::to_string_pretty(&shown)?)?;
+    Ok(exit::SUCCESS)
+}
+
+/// Does the same with each that was named, and says with which it could not be done.
+async fn some(
+    args: &SomeArgs,
+    done: &str,
+    act: impl AsyncFn(&DeadLetters, u64) -> Result<bool, krt_broker::Error>,
+) -> anyhow::Result<ExitCode> {
+    let (ids, path) = ids_and_path(args)?;
+    let (letters, _) = open(&args.place, &path).await?;
+    let ids =
+        if args.all { letters.list().await?.into_iter().map(|letter| letter.id).collect() } else { ids };
+    let mut missing = 0;
+    for &id in &ids {
+        if act(&letters, id).await? {
+            output::print(&format!("{id} {done}"))?;
+        } else {
+            terminal::print_error(&anyhow::anyhow!(unknown(id)));
+            missing += 1;
+        }
+    }
+    Ok(if missing == 0 { exit::SUCCESS } else { exit::FAILURE })
+}
+
+fn unknown(id: u64) -> String {
+    format!("no message of the number {id} was given up; hint: `krt dead list` shows their numbers")
+}
+
+/// Numbers, and at the end perhaps a path.
+fn ids_and_path(args: &SomeArgs) -> anyhow::Result<(Vec<u64>, PathBuf)> {
+    let (path, words) = match args.words.split_last() {
+        Some((last, words)) if last.parse::<u64>().is_err() => (PathBuf::from(last), words),
+        _ => (PathBuf::from("."), &*args.words),
+    };
+    let ids: Result<Vec<u64>, _> = words.iter().map(|word| word.parse()).collect();
+    let ids = ids.context("expected numbers as `krt dead list` shows them, and then the package's path")?;
+    match (ids.is_empty(), args.all) {
+        (true, false) => anyhow::bail!("which? hint: give their numbers, or --all"),
+        (false, true) => anyhow::bail!("both numbers and --all were given; hint: one of them"),
+        _ => Ok((ids, path)),
+    }
+}
+
+async fn open(place: &WhereArgs, path: &std::path::Path) -> anyhow::Result<(DeadLetters, Package)> {
+    let package = krt_package::load(path).map_err(|error| terminal::package_error(error, path))?;
+    let version = &package.version;
+    let connection = place.nats.connect(format!("krt dead {}", version.name)).await?;
+    let letters = DeadLetters::open(&connection, &place.remote.runtime(version), &version.name).await?;
+    Ok((letters, package))
+}
+
+fn as_line(letter: &Letter) -> String {
+    let Letter { id, workflow, node, reason, tries, .. } = letter;
+    format!("{id}  {}  {workflow}/{node}  tries {tries}  {reason}", time(letter))
+}
+
+fn as_json(letter: &Letter) -> Value {
+    json!({
+        "id": letter.id,
+        "time": time(letter),
+        "workflow": letter.workflow,
+        "node": letter.node,
+        "request": letter.request,
+        "reason": letter.reason,
+        "tries": letter.tries,
+        "bytes": letter.size,
+    })
+}
+
+fn time(letter: &Letter) -> String {
+    let date = UtcDateTime::from_unix_timestamp_nanos(letter.time.0.into()).ok();
+    date.and_then(|date| date.format(&Rfc3339).ok()).unwrap_or_default()
+}
+
+/// What the message says, as far as the package knows its type.
+fn message(body: Bytes, package: &Package) -> Value {
+    let envelope = match Envelope::decode(body, SHOWN) {
+        Ok(envelope) => envelope,
+        Err(error) => return json!({ "unreadable": error.to_string() }),
+    };
+    let Some(payload) = envelope.payload else { return Value::Null };
+    let kind = package.schema.pool.get_message_by_name(payload.type_name());
+    let text = kind.and_then(|kind| json::write(&kind, payload.value()).ok());
+    let value = text.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+    json!({ "type": payload.type_name(), "value": value, "bytes": payload.value().len() })
+}

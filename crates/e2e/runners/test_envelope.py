@@ -1,0 +1,101 @@
+"""What the stand-ins take for an envelope, and what they choke on."""
+
+import gzip
+import os
+
+import pytest
+from envelope import (
+    LIMIT,
+    ChokedError,
+    KreNatsMessage,
+    TooLargeError,
+    decode,
+    encode,
+    now,
+    require_way,
+)
+from google.protobuf.wrappers_pb2 import BytesValue, StringValue
+
+TIME = "2024-02-29T12:30:15.250000"
+
+
+def envelope(**fields):
+    made = KreNatsMessage(tracking_id="id", reply="inbox", **fields)
+    made.tracking.add(node_name="entrypoint", start=TIME, end=TIME)
+    made.payload.Pack(StringValue(value="word"))
+    return made
+
+
+def station(**fields):
+    made = envelope()
+    made.tracking.add(**{"node_name": "one", "start": TIME, "end": TIME, **fields})
+    return made.SerializeToString()
+
+
+def test_the_wire_is_that_of_the_contract():
+    made = KreNatsMessage(tracking_id="a", reply="b", error="c", replied=True, early_exit=True)
+    made.tracking.add(node_name="d", start="e", end="f")
+    made.payload.type_url = "g"
+    expected = (
+        b"\x0a\x01a\x12\x09\x0a\x01d\x12\x01e\x1a\x01f\x1a\x01b\x22\x03\x0a\x01g\x2a\x01c0\x018\x01"
+    )
+    assert made.SerializeToString() == expected
+
+
+def test_a_large_one_is_compressed_and_a_larger_one_refused():
+    large = envelope()
+    large.payload.Pack(StringValue(value="x" * LIMIT))
+    data = encode(large)
+    assert data.startswith(b"\x1f\x8b")
+    assert decode(data, second_era=False) == large
+    assert decode(gzip.compress(station()), second_era=False) == decode(station(), False)
+    large.payload.Pack(BytesValue(value=os.urandom(LIMIT)))
+    with pytest.raises(TooLargeError):
+        encode(large)
+
+
+def test_what_runners_send_is_taken():
+    require_way(decode(station(start=now(), end=now()), second_era=False))
+    assert decode(KreNatsMessage(error="no").SerializeToString(), second_era=False).error == "no"
+    assert decode(envelope(early_exit=True).SerializeToString(), second_era=True).early_exit
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xff\xff",
+        b"\x1f\x8bnothing",
+        gzip.compress(station())[:-9],
+        # Compressed as no runner does it.
+        b"\x28\xb5\x2f\xfd" + station(),
+        # A field that no runner knows, outside and inside.
+        station() + b"\x42\x01x",
+        station() + b"\x12\x03\x22\x01x",
+        envelope(early_exit=True).SerializeToString(),
+        KreNatsMessage(tracking_id="id").SerializeToString(),
+        station(node_name=""),
+        station(start=""),
+        station(end="2024-02-29T12:30:15"),
+        station(end="2024-02-29T12:30:15.25"),
+        station(end="2024-02-29T12:30:15.250000Z"),
+        station(end="2024-02-29T12:30:15.250000000"),
+        station(end="2024-02-30T12:30:15.250000"),
+        station(end="2023-02-28T12:30:15.250000"),
+    ],
+)
+def test_what_an_old_reader_cannot_read_chokes(data):
+    with pytest.raises(ChokedError):
+        decode(data, second_era=False)
+
+
+@pytest.mark.parametrize("missing", ["tracking_id", "tracking", "payload"])
+def test_between_nodes_everything_is_there(missing):
+    part = envelope()
+    part.ClearField(missing)
+    with pytest.raises(ChokedError):
+        require_way(decode(part.SerializeToString(), second_era=True))
+
+
+def test_an_error_is_no_message_between_nodes():
+    with pytest.raises(ChokedError):
+        require_way(decode(KreNatsMessage(error="no").SerializeToString(), second_era=False))

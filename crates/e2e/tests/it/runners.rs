@@ -1,0 +1,246 @@
+//! The stand-ins of existing runners (`runners/`), among themselves over a real server: what judges the
+//! engine elsewhere is itself right.
+
+use crate::support::{
+    krt::packages,
+    runners::{Entrypoint, Era, Failure, Runner, Workflow},
+};
+use async_nats::{Client, HeaderMap};
+use futures::{StreamExt as _, future::join_all};
+use krt_servers::{Link, NatsOptions, NatsServer};
+use serde_json::{Value, json};
+use std::{path::Path, time::Duration};
+
+const NODES: [(&str, &str); 2] = [("one", "src/act/main.py"), ("two", "src/act/main.py")];
+/// Long enough to see that no answer comes.
+const A_WHILE: Duration = Duration::from_millis(300);
+
+fn server(test: &str, era: Era) -> Option<NatsServer> {
+    NatsServer::start(test, NatsOptions { jetstream: era == Era::JetStream, ..NatsOptions::default() })
+}
+
+fn workflow<'a>(era: Era, server: &'a str, package: &'a Path) -> Workflow<'a> {
+    let (version, name) = ("wire-v1", "wire");
+    Workflow { era, server, package, runtime: "wire", version, name, rpc: "Act", nodes: &NODES }
+}
+
+/// An entrypoint and two nodes.
+struct Chain {
+    entrypoint: Entrypoint,
+    nodes: [Runner; 2],
+}
+
+impl Chain {
+    async fn start(workflow: Workflow<'_>) -> Self {
+        let (entrypoint, one, two) = tokio::join!(workflow.entrypoint(), workflow.node(0), workflow.node(1));
+        Self { entrypoint, nodes: [one, two] }
+    }
+
+    async fn act(&self, act: &str) -> Result<Value, Failure> {
+        let answer = self.entrypoint.call(json!({"text": "hi", "act": act})).await?;
+        Ok(answer["text"].clone())
+    }
+
+    /// Ends all, none of which may have choked, and returns what the nodes logged.
+    async fn end(self) -> [String; 2] {
+        self.entrypoint.end().await;
+        let [one, two] = self.nodes;
+        [one.end().await, two.end().await]
+    }
+}
+
+async fn what_they_do(era: Era, test: &str) {
+    let Some(server) = server(test, era) else { return };
+    let (url, package) = (server.url(), packages().join("wire"));
+    let workflow = workflow(era, &url, &package);
+    let chain = Chain::start(workflow).await;
+    for (act, expected) in [
+        ("", "hi one two"),
+        ("one early_reply", "hi one early"),
+        ("two early_reply", "hi one two early"),
+        ("two early_reply_and_none", "hi one two early"),
+        ("one early_exit", "hi one"),
+        ("two early_exit", "hi one two"),
+        ("one early_reply_and_exit", "hi one early"),
+    ] {
+        assert_eq!(chain.act(act).await, Ok(expected.into()), "{act}");
+    }
+    for (act, expected) in [
+        ("one fail", "error in 'one': no: hi one"),
+        ("two fail", "error in 'two': no: hi one two"),
+        ("two none", "error in 'two': the handler returned no message"),
+    ] {
+        assert_eq!(chain.act(act).await, Err(Failure::Error(expected.to_owned())), "{act}");
+    }
+    let Err(Failure::Error(large)) = chain.act("one grow").await else { panic!("it is too large") };
+    assert!(large.starts_with("error in 'one': the message has 2"), "{large}");
+    // In the second era the error, which comes after the answer, would be the next request's: it names nobody.
+    assert_eq!(chain.act("one early_reply_twice").await, Ok("hi one early".into()));
+    let [one, two] = chain.end().await;
+    assert!(one.contains("ERROR error executing handler: error the message was replied previously"), "{one}");
+    assert_eq!(two.matches("the request was replied to before: its result is dropped").count(), 3, "{two}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_they_do_in_the_first_era() {
+    what_they_do(Era::Core, "what_they_do_in_the_first_era").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_they_do_in_the_second_era() {
+    what_they_do(Era::JetStream, "what_they_do_in_the_second_era").await;
+}
+
+async fn each_request_has_its_answer(era: Era, test: &str) {
+    let Some(server) = server(test, era) else { return };
+    let (url, package) = (server.url(), packages().join("wire"));
+    let workflow = workflow(era, &url, &package);
+    let chain = Chain::start(workflow).await;
+    // Replicas share the work, and another entrypoint has other clients.
+    let (replica, other) = tokio::join!(workflow.node(0), workflow.entrypoint());
+    let load = "A".repeat(2 << 20);
+    let calls = (0..60).map(async |number| {
+        let entrypoint = if number % 2 == 0 { &chain.entrypoint } else { &other };
+        let load = if number % 20 == 0 { load.as_str() } else { "" };
+        let answer = entrypoint.call(json!({"text": number.to_string(), "load": load})).await.unwrap();
+        assert_eq!(answer["text"], format!("{number} one two"));
+        assert_eq!(answer["load"].as_str().unwrap_or_default(), load);
+    });
+    join_all(calls).await;
+    replica.kill().await;
+    other.kill().await;
+    assert_eq!(chain.act("").await, Ok("hi one two".into()));
+    chain.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_has_its_answer_in_the_first_era() {
+    each_request_has_its_answer(Era::Core, "each_request_has_its_answer_in_the_first_era").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_has_its_answer_in_the_second_era() {
+    each_request_has_its_answer(Era::JetStream, "each_request_has_its_answer_in_the_second_era").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_go_to_the_writer() {
+    let Some(server) = server("documents_go_to_the_writer", Era::Core) else { return };
+    let (url, package) = (server.url(), packages().join("wire"));
+    let workflow = workflow(Era::Core, &url, &package);
+    let client = async_nats::connect(&url).await.unwrap();
+    let mut documents = client.subscribe(workflow.mongo_writer()).await.unwrap();
+    client.flush().await.unwrap();
+    let chain = Chain::start(workflow).await;
+    let load = "A".repeat(2 << 20);
+    for (act, load, success) in [("save", "", true), ("save", load.as_str(), true), ("predict", "", false)] {
+        let writer = async {
+            let message = documents.next().await.unwrap();
+            assert_eq!(message.payload.starts_with(&[0x1f, 0x8b]), !load.is_empty());
+            let answer = json!({"success": success}).to_string();
+            client.publish(message.reply.unwrap(), answer.into()).await.unwrap();
+            document(&message.payload)
+        };
+        let request = json!({"text": "hi", "act": format!("two {act}"), "load": load});
+        let (document, answer) = tokio::join!(writer, chain.entrypoint.call(request));
+        assert_eq!(answer.unwrap()["text"], "hi one two");
+        match act {
+            "save" => {
+                assert_eq!(document["coll"], "orders");
+                assert_eq!(document["doc"]["text"], "hi one two");
+            }
+            _ => {
+                assert_eq!(document["coll"], "classificationMetrics");
+                assert_eq!(document["doc"]["trueValue"], "hi one two");
+                assert_eq!(document["doc"]["versionName"], "wire-v1");
+            }
+        }
+    }
+    let [_, two] = chain.end().await;
+    assert!(two.contains("a document of 'classificationMetrics' is not saved"), "{two}");
+}
+
+fn document(bytes: &[u8]) -> Value {
+    if !bytes.starts_with(&[0x1f, 0x8b]) {
+        return serde_json::from_slice(bytes).unwrap();
+    }
+    serde_json::from_reader(flate2::read::GzDecoder::new(bytes)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_nobody_hears_fails() {
+    let Some(server) = server("a_request_that_nobody_hears_fails", Era::JetStream) else { return };
+    let (url, package) = (server.url(), packages().join("wire"));
+    for (era, expected) in [(Era::Core, Failure::NoResponders), (Era::JetStream, Failure::Timeout)] {
+        let entrypoint = workflow(era, &url, &package).entrypoint().await;
+        assert_eq!(entrypoint.call_within(A_WHILE, json!({})).await, Err(expected));
+        entrypoint.end().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_runner_sends_chokes_a_node() {
+    let Some(server) = server("what_no_runner_sends_chokes_a_node", Era::JetStream) else { return };
+    let (url, package) = (server.url(), packages().join("wire"));
+    let client = async_nats::connect(&url).await.unwrap();
+    for era in [Era::Core, Era::JetStream] {
+        let workflow = workflow(era, &url, &package);
+        if era == Era::JetStream {
+            let config = async_nats::jetstream::stream::Config {
+                name: workflow.stream(),
+                subjects: vec![format!("{}.*", workflow.stream())],
+                ..Default::default()
+            };
+            async_nats::jetstream::new(client.clone()).create_stream(config).await.unwrap();
+        }
+        let node = workflow.node(0).await;
+        send(&client, workflow.input(0), b"\x0a\x02id").await;
+        let words = node.choked().await;
+        assert!(words.contains("ChokedError: a payload of no type"), "{words}");
+    }
+}
+
+/// Headers, such as those of a trace, are nothing to old runners.
+async fn send(client: &Client, subject: String, bytes: &'static [u8]) {
+    let mut headers = HeaderMap::new();
+    headers.insert("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    client.publish_with_headers(subject, headers, bytes.into()).await.unwrap();
+    client.flush().await.unwrap();
+}
+
+async fn they_outlive_the_server(era: Era, test: &str) {
+    let Some(mut server) = server(test, era) else { return };
+    let link = Link::to(server.port).await;
+    let (url, package) = (format!("nats://127.0.0.1:{}", link.port), packages().join("wire"));
+    let chain = Chain::start(workflow(era, &url, &package)).await;
+    assert_eq!(chain.act("").await, Ok("hi one two".into()));
+    server.kill();
+    server.start_again();
+    answers_again(&chain).await;
+    link.cut();
+    link.mend();
+    answers_again(&chain).await;
+    chain.end().await;
+}
+
+async fn answers_again(chain: &Chain) {
+    for _ in 0..100 {
+        let request = json!({"text": "hi"});
+        match chain.entrypoint.call_within(A_WHILE, request).await {
+            Ok(answer) => return assert_eq!(answer["text"], "hi one two"),
+            Err(Failure::Error(error)) => panic!("{error}"),
+            Err(_) => {}
+        }
+    }
+    panic!("there is no answer any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn they_outlive_the_server_in_the_first_era() {
+    they_outlive_the_server(Era::Core, "they_outlive_the_server_in_the_first_era").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn they_outlive_the_server_in_the_second_era() {
+    they_outlive_the_server(Era::JetStream, "they_outlive_the_server_in_the_second_era").await;
+}
