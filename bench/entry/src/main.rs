@@ -9,6 +9,7 @@ use krt_model::outcome::HandlerResult;
 use krt_runtime::{
     entry::{self, Door, listen},
     flow::{self, Delivery, Flow, Handled, Host, Request, SeatId, Taken, now},
+    traces::Traces,
 };
 use krt_store::Store;
 use std::{
@@ -51,13 +52,9 @@ async fn main() -> anyhow::Result<()> {
     flow.desk(0).join(Arc::clone(&echo) as Arc<dyn Host>, usize::from(u16::MAX), &echo.seat);
     flow.admission().open();
     let limits = entry::Limits { timeout: Duration::from_secs(30), message: 16 << 20 };
-    let door = Arc::new(Door::new(
-        &package,
-        &entry::routes(&package, limits.message),
-        flow,
-        limits,
-        Routes::default(),
-    ));
+    let routes = entry::routes(&package, limits.message);
+    let door = Door::new(&package, &routes, flow, limits, Routes::default(), Traces::default());
+    let door = Arc::new(door);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("listening on {}", listener.local_addr()?);
     listen::run(listener, door, std::future::pending::<()>(), Duration::ZERO).await;

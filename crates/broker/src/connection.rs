@@ -29,6 +29,8 @@ pub struct Options {
 
 /// How long the first connection may take.
 const CONNECT: Duration = Duration::from_secs(5);
+/// How often the server is asked whether it is there: after two questions without an answer it is not.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 /// The longest pause before the next try to connect again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long JetStream may take to say that a message is stored.
@@ -53,6 +55,7 @@ impl Connection {
         let connect = trust(connect, options)?
             .name(&options.name)
             .connection_timeout(CONNECT)
+            .ping_interval(ASK_EVERY)
             .reconnect_delay_callback(|attempts| {
                 Duration::from_millis(20 * attempts as u64).min(LONGEST_PAUSE)
             })

@@ -34,6 +34,10 @@ mod name {
     pub(super) const SIZE: &str = "Nats-Msg-Size";
 }
 
+/// What the headers of a message that was given up may have, bytes.
+pub const BESIDE: usize = 2048;
+/// As much of a reason is kept, in characters.
+const REASON: usize = 300;
 /// The longest envelope that is opened to see whose it is.
 const OPENED: usize = 64 << 20;
 /// How many are looked at by one question to the server.
@@ -83,9 +87,14 @@ pub(crate) fn address(station: &Station, message: &Taken, reason: &str) -> (Stri
     (format!("{}.{}.{}", station.dead, station.workflow, station.node), headers)
 }
 
-/// Headers have one line.
+/// Headers have one line, and not a long one.
 fn one_line(text: &str) -> String {
-    text.replace(['\r', '\n'], " ")
+    let mut line = text.replace(['\r', '\n'], " ");
+    if let Some((end, _)) = line.char_indices().nth(REASON) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }
 
 /// All messages of a version that were given up.

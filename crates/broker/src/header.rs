@@ -10,8 +10,8 @@ mod name {
     pub(super) const FAILURE: &str = "Krt-Failure";
     /// By the server.
     pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
-    pub(super) const TRACE_PARENT: &str = "traceparent";
-    pub(super) const TRACE_STATE: &str = "tracestate";
+    /// W3C trace context.
+    pub(super) const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 }
 
 /// What stands beside an envelope.
@@ -23,8 +23,8 @@ pub struct Headers {
     pub deadline: Option<Timestamp>,
     /// Of which kind the error in the envelope is.
     pub failure: Option<Kind>,
-    /// The W3C trace context: `traceparent` and `tracestate`.
-    pub trace: Option<(String, String)>,
+    /// The W3C trace context: `traceparent`, `tracestate`.
+    pub trace: Vec<(&'static str, String)>,
     /// What tells a message from a duplicate of it. Second era.
     pub message_id: Option<String>,
 }
@@ -35,17 +35,16 @@ impl Headers {
     /// As NATS carries them; none where there is nothing to carry.
     pub(crate) fn to_map(&self) -> Option<HeaderMap> {
         let deadline = self.deadline.map(|deadline| (deadline.0 / NANOS_PER_MILLI).to_string());
-        let (parent, state) = self.trace.as_ref().map(|(parent, state)| (&**parent, &**state)).unzip();
         let fields = [
             (name::REPLY, self.reply.as_deref()),
             (name::DEADLINE, deadline.as_deref()),
             (name::FAILURE, self.failure.map(Kind::as_str)),
-            (name::TRACE_PARENT, parent),
-            (name::TRACE_STATE, state.filter(|state| !state.is_empty())),
             (name::MESSAGE_ID, self.message_id.as_deref()),
         ];
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let trace = self.trace.iter().map(|(name, value)| (*name, &**value));
         let mut map = HeaderMap::new();
-        for (name, value) in fields.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        for (name, value) in fields.chain(trace) {
             map.insert(name, value);
         }
         (!map.is_empty()).then_some(map)
@@ -60,8 +59,7 @@ impl Headers {
             reply: text(name::REPLY),
             deadline: millis.map(|millis| Timestamp(millis.saturating_mul(NANOS_PER_MILLI))),
             failure: text(name::FAILURE).and_then(|word| Kind::parse(&word)),
-            trace: text(name::TRACE_PARENT)
-                .map(|parent| (parent, text(name::TRACE_STATE).unwrap_or_default())),
+            trace: name::TRACE.iter().filter_map(|&name| Some((name, text(name)?))).collect(),
             message_id: text(name::MESSAGE_ID),
         }
     }
@@ -77,7 +75,7 @@ mod tests {
             reply: Some("_INBOX.a.b".to_owned()),
             deadline: Some(Timestamp(1_709_209_815_250_000_000)),
             failure: Some(Kind::QueueFull),
-            trace: Some(("00-1-2-01".to_owned(), "a=b".to_owned())),
+            trace: vec![("traceparent", "00-1-2-01".to_owned()), ("tracestate", "a=b".to_owned())],
             message_id: Some("id.1".to_owned()),
         };
         assert_eq!(Headers::read(full.to_map().as_ref()), full);

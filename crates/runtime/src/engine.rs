@@ -178,7 +178,7 @@ async fn flow(
     let Some((connection, options)) = parts.broker.take() else {
         return Ok((Arc::new(Flow::new(version, work, &parts.store)), None));
     };
-    let broker = Nats::open(connection, options, version, routes.to_vec()).await?;
+    let broker = Nats::open(connection, options, version, routes.to_vec(), parts.traces.clone()).await?;
     let flow = Flow::over(version, work, &parts.store, Arc::clone(&broker) as _);
     Ok((Arc::new(flow), Some(broker)))
 }
@@ -237,7 +237,8 @@ fn door(
         .add_service(reflection().build_v1().expect(invariant))
         .add_service(reflection().build_v1alpha().expect(invariant))
         .prepare();
-    let door = Door::new(&parts.package, routes, Arc::clone(flow), parts.options.requests, generated);
+    let (limits, traces) = (parts.options.requests, parts.traces.clone());
+    let door = Door::new(&parts.package, routes, Arc::clone(flow), limits, generated, traces);
     (Arc::new(door), reporter)
 }
 

@@ -9,6 +9,7 @@
 //! - [`json`]: proto3 JSON.
 //! - [`logs`]: one stream of records.
 //! - [`metrics`]: numbers for a monitoring system.
+//! - [`traces`]: which trace a request belongs to, and what is told of its way.
 //!
 //! `entry`, `nats` and `node` import `flow`, not one another.
 
@@ -22,6 +23,7 @@ pub mod metrics;
 pub mod nats;
 pub mod node;
 pub mod server;
+pub mod traces;
 
 pub use engine::{Engine, Error, Running};
 pub use server::{Options, Server};

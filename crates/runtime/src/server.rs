@@ -8,6 +8,7 @@ use crate::{
     metrics::page,
     nats,
     node::{Launch, Lifeline},
+    traces::Traces,
 };
 use krt_broker::Connection;
 use krt_package::Package;
@@ -45,6 +46,8 @@ pub struct Server {
     pub documents: Documents,
     /// Where records go.
     pub logs: Logs,
+    /// Where traces go.
+    pub traces: Traces,
     /// What hosts see the engine's end by.
     pub lifeline: Arc<Lifeline>,
     /// What it is held to.

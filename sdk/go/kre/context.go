@@ -125,6 +125,13 @@ func (c *HandlerContext) Context() context.Context {
 	return c.parts.scope.Context()
 }
 
+// TraceHeaders returns the headers with which another service goes on with the request's trace:
+// traceparent and, where there is one, tracestate (W3C trace context). There are none in init, and for a
+// request that belongs to no trace.
+func (c *HandlerContext) TraceHeaders() map[string]string {
+	return c.parts.scope.TraceHeaders()
+}
+
 // Write takes a record of the logger.
 func (p *parts) Write(level simplelogger.LogLevel, text string) {
 	p.scope.Log(frameLevels[level], text)

@@ -3,6 +3,7 @@ package kre
 import (
 	"errors"
 	"math"
+	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -67,6 +68,14 @@ func conversationHandlers() map[string]interface{} {
 			ctx.Prediction.SaveError("other")
 		}),
 		"path": textHandler(func(ctx *HandlerContext, text string) (string, error) { return ctx.Path(text), nil }),
+		"trace": textHandler(func(ctx *HandlerContext, _ string) (string, error) {
+			var headers []string
+			for name, value := range ctx.TraceHeaders() {
+				headers = append(headers, name+"="+value)
+			}
+			sort.Strings(headers)
+			return strings.Join(headers, " "), nil
+		}),
 		"kept": textHandler(func(ctx *HandlerContext, _ string) (string, error) { return ctx.GetString("word"), nil }),
 		"wait": textHandler(wait),
 

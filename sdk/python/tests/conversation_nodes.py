@@ -199,6 +199,12 @@ async def path(ctx: Context, data: Any) -> Message:
 
 
 @handler
+async def trace(ctx: Context, data: Any) -> Message:
+    headers = sorted(ctx.trace_headers().items())
+    return text(" ".join(f"{name}={value}" for name, value in headers))
+
+
+@handler
 async def kept(ctx: Context, data: Any) -> Message:
     return text(ctx.get("word"))
 

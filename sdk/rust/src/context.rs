@@ -17,6 +17,7 @@ use crate::{
 };
 use std::{
     any::Any,
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -100,6 +101,13 @@ impl Context {
     pub fn early_exit(&self) -> Result<()> {
         let delivery = self.0.delivery().ok_or_else(|| ContextError::in_init("early_exit"))?;
         Ok(delivery.exit()?)
+    }
+
+    /// The headers with which another service goes on with the request's trace: `traceparent` and, where
+    /// there is one, `tracestate` (W3C trace context). There are none in `init`, and for a request that
+    /// belongs to no trace.
+    pub fn trace_headers(&self) -> BTreeMap<String, String> {
+        self.0.delivery().map(|delivery| delivery.trace_headers()).unwrap_or_default()
     }
 
     /// Saves and finds documents.

@@ -1,12 +1,16 @@
 //! One message that was given to this host, until its RESULT is written.
 
 use crate::{contract::ContextError, form::Payload, link::lock};
-use std::sync::Mutex;
+use bytes::Bytes;
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, sync::Mutex};
 use tokio::sync::Notify;
 
 /// A delivery, as long as code works for it.
 pub(crate) struct Delivery {
     pub(crate) id: u32,
+    /// JSON, or empty.
+    metadata: Bytes,
     state: Mutex<State>,
     cancel: Notify,
 }
@@ -22,13 +26,21 @@ struct State {
 pub(crate) struct Waiting {
     pub(crate) id: u32,
     pub(crate) replied: bool,
+    pub(crate) metadata: Bytes,
     pub(crate) payload: Payload,
 }
 
 impl Delivery {
-    pub(crate) fn new(id: u32, replied: bool) -> Self {
+    pub(crate) fn new(id: u32, replied: bool, metadata: Bytes) -> Self {
         let state = Mutex::new(State { open: true, replied, early_exit: false });
-        Self { id, state, cancel: Notify::new() }
+        Self { id, metadata, state, cancel: Notify::new() }
+    }
+
+    /// W3C trace context, from the metadata; read when it is asked for, which is seldom.
+    pub(crate) fn trace_headers(&self) -> BTreeMap<String, String> {
+        let metadata: Map<String, Value> = serde_json::from_slice(&self.metadata).unwrap_or_default();
+        let text = |name: &str| Some((name.to_owned(), metadata.get(name)?.as_str()?.to_owned()));
+        ["traceparent", "tracestate"].into_iter().filter_map(text).collect()
     }
 
     /// Sends an early reply, unless there was one.

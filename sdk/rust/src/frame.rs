@@ -127,18 +127,22 @@ pub(crate) fn close_result(out: &mut [u8], id: u32, status: Status, early_exit: 
 /// What a DELIVER says beside its message.
 pub(crate) struct Deliver {
     pub(crate) replied: bool,
+    pub(crate) metadata: Bytes,
     pub(crate) payload: Bytes,
 }
 
 impl Deliver {
-    /// Takes the body of a DELIVER apart. Its workflow, request id and metadata are passed over.
+    /// Takes the body of a DELIVER apart. Its workflow and request id are passed over.
     pub(crate) fn parse(body: &Bytes) -> Result<Self, &'static str> {
         let [flags, _, _, request, low, high, ..] = body[..] else { return Err("it is too short") };
-        let start = 6 + usize::from(request) + usize::from(u16::from_le_bytes([low, high]));
+        let middle = 6 + usize::from(request);
+        let start = middle + usize::from(u16::from_le_bytes([low, high]));
         if start > body.len() {
             return Err("its metadata has no end");
         }
-        Ok(Self { replied: flags & 1 != 0, payload: body.slice(start..) })
+        // Copied, so that it does not hold the whole frame for as long as a context lives.
+        let metadata = Bytes::copy_from_slice(&body[middle..start]);
+        Ok(Self { replied: flags & 1 != 0, metadata, payload: body.slice(start..) })
     }
 }
 

@@ -263,7 +263,7 @@ impl Host {
     }
 
     fn begin(&mut self, waiting: &Waiting) -> Arc<Delivery> {
-        let delivery = Arc::new(Delivery::new(waiting.id, waiting.replied));
+        let delivery = Arc::new(Delivery::new(waiting.id, waiting.replied, waiting.metadata.clone()));
         self.working.push(Arc::clone(&delivery));
         delivery
     }
@@ -294,10 +294,11 @@ impl Host {
     fn deliver(&mut self, from: &Frame) -> Result<(), Breach> {
         let broken =
             |why: &dyn std::fmt::Display| Breach(format!("DELIVER {} does not parse: {why}", from.id));
-        let Deliver { replied, payload } = Deliver::parse(&from.body).map_err(|why| broken(&why))?;
+        let Deliver { replied, metadata, payload } =
+            Deliver::parse(&from.body).map_err(|why| broken(&why))?;
         let plain = self.world.hello.payload() == "json";
         let payload = Payload::read(payload, plain).map_err(|why| broken(&why))?;
-        self.waiting.push_back(Waiting { id: from.id, replied, payload });
+        self.waiting.push_back(Waiting { id: from.id, replied, metadata, payload });
         Ok(())
     }
 

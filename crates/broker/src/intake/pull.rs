@@ -104,7 +104,8 @@ impl Pull {
                         return Some(incoming);
                     }
                 }
-                Woken::Tick => self.held.tell_progress(),
+                Woken::Tick if *self.up.borrow() => self.held.tell_progress(),
+                Woken::Tick => {}
                 Woken::Left => {}
                 // What was asked of the server before, it no longer knows.
                 Woken::Connection => self.asked.clear(),

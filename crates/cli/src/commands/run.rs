@@ -17,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 Configuration that the package names is looked for in --set, --set-file, --env-file and the
 environment, in this order.
 
+Traces are exported by OTLP if OTEL_EXPORTER_OTLP_ENDPOINT names a receiver; the other standard
+variables, OTEL_*, say how.
+
 Ctrl-C (or SIGTERM) finishes the requests in work and stops; a second one stops at once.")]
 pub(crate) struct RunArgs {
     /// The package: a folder with a krt.yml, or a .krt file

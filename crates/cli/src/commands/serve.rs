@@ -8,7 +8,7 @@ mod tls;
 
 use crate::{
     exit,
-    service::{EngineArgs, asynchronous, bind, block_on, launch, signals, telling},
+    service::{EngineArgs, asynchronous, bind, block_on, launch, signals, telling, traces},
     terminal,
     values::size,
 };
@@ -139,7 +139,8 @@ async fn prepare(python: Option<PythonChoice>, order: Order) -> Result<Prepared,
     let prepared =
         logs.around(launch::prepare(python.as_ref(), &package, runtime.as_str(), &values, &all)).await;
     let launches = prepared.map_err(|error| terminal::chain(&error))?;
-    Ok(Prepared { launches: launches.nodes, keep: Box::new(launches.sdk) })
+    let traces = traces::start(&package.version.name);
+    Ok(Prepared { launches: launches.nodes, traces, keep: Box::new(launches.sdk) })
 }
 
 fn outside(args: &ServeArgs) -> Outside {

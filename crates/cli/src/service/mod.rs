@@ -8,6 +8,7 @@
 //! - [`signals`]: Ctrl-C and SIGTERM.
 //! - [`stores`]: where documents, measurements and logs go.
 //! - [`telling`]: how it says what went wrong.
+//! - [`traces`]: where traces go.
 //! - [`watch`]: files that change.
 
 mod arguments;
@@ -18,6 +19,7 @@ pub(crate) mod part;
 pub(crate) mod signals;
 mod stores;
 pub(crate) mod telling;
+pub(crate) mod traces;
 pub(crate) mod watch;
 
 pub(crate) use arguments::{EngineArgs, ServiceArgs};
@@ -131,6 +133,7 @@ impl Service {
         let python = service.engine.python.as_ref();
         let launches = launch::prepare(python, &package, &runtime, &values, &here).await?;
         let server = Server {
+            traces: traces::start(&package.version.name),
             package,
             runtime,
             launches: launches.nodes,
@@ -158,6 +161,7 @@ impl Service {
             metrics: ports.metrics.map(asynchronous).transpose()?,
         };
         let package = Arc::clone(&self.server.package);
+        let traces = self.server.traces.clone();
         let (restart, restarts) = mpsc::channel(package.version.nodes.len());
         let mut end = End::Stopped;
         let until = async {
@@ -171,6 +175,7 @@ impl Service {
             server::run(&engine, ports, restarts, ready, until).await
         };
         let served = served.await;
+        traces.close(traces::FLUSH).await;
         self.stores.close().await?;
         served?;
         Ok(end)
@@ -210,7 +215,17 @@ fn here(package: &Package, role: &Role, nats: &NatsArgs) -> anyhow::Result<BTree
             ),
             None => Ok((0..nodes.len()).collect()),
         },
-        Role::Nodes(names) => names.iter().map(|name| named(package, name)).collect(),
+        Role::Nodes(names) => names
+            .iter()
+            .map(|name| {
+                let index = named(package, name)?;
+                anyhow::ensure!(
+                    !external(index),
+                    "node `{name}` is left to another runner (`runner: external`); hint: `krt env {name}` says how to start it"
+                );
+                Ok(index)
+            })
+            .collect(),
     }
 }
 

@@ -6,6 +6,7 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod chaos;
 mod conformance;
 mod connect;
 mod context;
@@ -37,4 +38,5 @@ mod start;
 mod statuses;
 mod supervision;
 mod support;
+mod traces;
 mod watch;

@@ -9,7 +9,12 @@ use super::{
     read::{Reader, gunzip, too_large},
     status,
 };
-use crate::{errors::chain, flow::Deadline, json};
+use crate::{
+    errors::chain,
+    flow::Deadline,
+    json,
+    traces::{Protocol, Trace},
+};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode,
@@ -67,7 +72,10 @@ pub(super) async fn call(door: &Door, method: Option<&Method>, request: Request<
         Err(refused) => return refused,
     };
     let codec = sent.codec();
-    match answer(door, method, sent, request).await {
+    let traced = door.trace(method, Protocol::Connect, request.headers());
+    let answered = answer(door, method, sent, request, traced.trace()).await;
+    traced.end(answered.as_ref().err().map(status::fault));
+    match answered {
         Ok(message) => {
             let mut response = Response::new(Body::data(message));
             response.headers_mut().insert(CONTENT_TYPE, if codec == Codec::Json { JSON } else { PROTO });
@@ -124,6 +132,7 @@ async fn answer(
     method: &Method,
     sent: Sent,
     request: Request<Incoming>,
+    trace: Trace,
 ) -> Result<Bytes, Status> {
     let (parts, body) = request.into_parts();
     check_version(&parts.headers)?;
@@ -159,7 +168,7 @@ async fn answer(
         }
     };
     let payload = Payload::pack(method.input_url(), &message);
-    let answer = door.flow().request(permit, route, payload, deadline).await;
+    let answer = door.flow().request(permit, route, payload, deadline, trace).await;
     let answer = answer.map_err(|failure| status::of_failure(&failure))?;
     match codec {
         Codec::Json => to_json(method, answer.value()),

@@ -1,9 +1,12 @@
 //! Which protocol a request speaks, and which method it names.
 
 use super::{Limits, body::Body, connect, grpc, index, status};
-use crate::flow::{Deadline, Flow, Route};
+use crate::{
+    flow::{Deadline, Flow, Route},
+    traces::{Call, Protocol, Rpc, Trace, Traces, context},
+};
 use bytes::Bytes;
-use http::{Method as Verb, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Method as Verb, Request, Response, header::CONTENT_TYPE};
 use hyper::body::Incoming;
 use krt_model::message::Payload;
 use krt_package::Package;
@@ -11,6 +14,10 @@ use prost_reflect::MessageDescriptor;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use tonic::{Status, service::Routes};
 use tower::ServiceExt as _;
+
+/// The headers that say which trace a request belongs to.
+static TRACE_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static(context::TRACEPARENT), HeaderName::from_static(context::TRACESTATE)];
 
 /// All that stands behind the port.
 #[derive(Debug)]
@@ -20,6 +27,7 @@ pub struct Door {
     limits: Limits,
     /// Health and reflection.
     generated: Routes,
+    traces: Traces,
 }
 
 /// What became of a call.
@@ -40,6 +48,7 @@ pub(super) struct Method {
     input_url: String,
     safe: bool,
     route: Option<Arc<Route>>,
+    rpc: Option<Rpc>,
 }
 
 impl Method {
@@ -86,13 +95,14 @@ impl Method {
 
 impl Door {
     /// Builds the door of a package. `routes` are its workflows', `generated` answers for health and
-    /// reflection.
+    /// reflection; what clients call is told to `traces`.
     pub fn new(
         package: &Package,
         routes: &[Option<Arc<Route>>],
         flow: Arc<Flow>,
         limits: Limits,
         generated: Routes,
+        traces: Traces,
     ) -> Self {
         let methods = package.schema.methods.iter().map(|method| {
             let route = method.workflow.and_then(|index| routes[index].clone());
@@ -102,28 +112,35 @@ impl Door {
                 output: method.output.clone(),
                 input_url: format!("{}{}", krt_model::message::TYPE_URL_PREFIX, method.input.full_name()),
                 safe: method.safe,
+                rpc: route.as_ref().map(|route| Rpc::new(&method.path, route.workflow.clone())),
                 route,
             };
             (method.path.clone(), known)
         });
-        Self { methods: methods.collect(), flow, limits, generated }
+        Self { methods: methods.collect(), flow, limits, generated, traces }
     }
 
     /// Calls a method, `/package.Service/Name`, as a client that speaks JSON does.
     pub async fn call(&self, path: &str, json: &[u8], timeout: Duration) -> Called {
+        let Some(method) = self.methods.get(path) else {
+            return Called { request: None, answer: Err(unknown(path)) };
+        };
         let mut request = None;
-        let answer = self.answer_json(path, json, timeout, &mut request).await;
+        let traced = self.trace(method, Protocol::Connect, &HeaderMap::new());
+        let told = |id: &Arc<str>| request = Some(Arc::clone(id));
+        let answer = self.answer_json(method, json, timeout, traced.trace(), told).await;
+        traced.end(answer.as_ref().err().map(status::fault));
         Called { request, answer }
     }
 
     async fn answer_json(
         &self,
-        path: &str,
+        method: &Method,
         json: &[u8],
         timeout: Duration,
-        request: &mut Option<Arc<str>>,
+        trace: Trace,
+        told: impl FnOnce(&Arc<str>),
     ) -> Result<Bytes, Status> {
-        let method = self.methods.get(path).ok_or_else(|| unknown(path))?;
         let route = method.route()?;
         let deadline = Deadline::after(timeout.min(self.limits.timeout));
         let message = connect::from_json(method, json)?;
@@ -132,14 +149,27 @@ impl Door {
         }
         let permit = self.flow.enter(route, message.len()).map_err(|failure| status::of_failure(&failure))?;
         let payload = Payload::pack(method.input_url(), &message);
-        let told = |id: &Arc<str>| *request = Some(Arc::clone(id));
-        let answer = self.flow.request_told(permit, route, payload, deadline, told).await;
+        let answer = self.flow.request_told(permit, route, payload, deadline, trace, told).await;
         let answer = answer.map_err(|failure| status::of_failure(&failure))?;
         connect::to_json(method, answer.value())
     }
 
     pub(super) fn flow(&self) -> &Flow {
         &self.flow
+    }
+
+    /// Begins to trace a call, if it leads to a workflow.
+    pub(super) fn trace<'a>(
+        &'a self,
+        method: &'a Method,
+        protocol: Protocol,
+        headers: &HeaderMap,
+    ) -> Call<'a> {
+        let Some(rpc) = &method.rpc else { return Call::default() };
+        let values = TRACE_HEADERS.iter().flat_map(|name| {
+            headers.get_all(name).iter().filter_map(|value| Some((name.as_str(), value.to_str().ok()?)))
+        });
+        self.traces.call(rpc, protocol, values)
     }
 
     pub(super) fn limits(&self) -> Limits {

@@ -7,7 +7,10 @@ use super::{
     read::{Reader, gunzip, too_large},
     status,
 };
-use crate::flow::Deadline;
+use crate::{
+    flow::Deadline,
+    traces::{Protocol, Trace},
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use hyper::body::Incoming;
@@ -20,7 +23,10 @@ const PREFIX: usize = 5;
 
 /// Answers a call of a known method.
 pub(super) async fn call(door: &Door, method: &Method, request: Request<Incoming>) -> Response<Body> {
-    match answer(door, method, request).await {
+    let traced = door.trace(method, Protocol::Grpc, request.headers());
+    let answered = answer(door, method, request, traced.trace()).await;
+    traced.end(answered.as_ref().err().map(status::fault));
+    match answered {
         Ok(message) => {
             let mut response = Response::new(Body::grpc(&message));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -39,7 +45,12 @@ pub(super) fn refuse(status: &Status) -> Response<Body> {
     response
 }
 
-async fn answer(door: &Door, method: &Method, request: Request<Incoming>) -> Result<Bytes, Status> {
+async fn answer(
+    door: &Door,
+    method: &Method,
+    request: Request<Incoming>,
+    trace: Trace,
+) -> Result<Bytes, Status> {
     let (parts, body) = request.into_parts();
     let timeout = deadline::of_grpc(&parts.headers)?.unwrap_or(Duration::MAX).min(door.limits().timeout);
     let deadline = Deadline::after(timeout);
@@ -58,7 +69,7 @@ async fn answer(door: &Door, method: &Method, request: Request<Incoming>) -> Res
         .map_err(|_| Status::deadline_exceeded("the request did not arrive in time"))??;
     method.check(&message)?;
     let payload = Payload::pack(method.input_url(), &message);
-    let answer = door.flow().request(permit, route, payload, deadline).await;
+    let answer = door.flow().request(permit, route, payload, deadline, trace).await;
     answer.map(|payload| payload.value().clone()).map_err(|failure| status::of_failure(&failure))
 }
 

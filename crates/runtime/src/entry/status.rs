@@ -1,5 +1,6 @@
 //! The one place where failures become statuses: of gRPC, of HTTP, of the Connect protocol.
 
+use crate::traces::Fault;
 use http::StatusCode;
 use krt_model::outcome::{Failure, Kind};
 use tonic::{Code, Status};
@@ -36,6 +37,11 @@ pub(super) fn name(code: Code) -> &'static str {
         Code::DataLoss => "data_loss",
         Code::Unauthenticated => "unauthenticated",
     }
+}
+
+/// What a trace is told of a call that ended with a status.
+pub(super) fn fault(status: &Status) -> Fault<'_> {
+    Fault { code: status.code() as i32, name: name(status.code()), words: status.message() }
 }
 
 /// The code as an HTTP status (Connect protocol, "Error codes").

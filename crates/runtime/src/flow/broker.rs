@@ -2,6 +2,7 @@
 
 use super::{
     desk::Desk,
+    hop,
     request::{Delivery, Request},
 };
 use krt_model::outcome::Failure;
@@ -44,6 +45,7 @@ pub(super) struct Memory {
 impl Broker for Memory {
     fn post(&self, delivery: Delivery) -> Result<(), Box<Refused>> {
         let desk = &self.desks[delivery.node()];
+        hop::arrive(&delivery, desk.node());
         desk.post(delivery)
             .map_err(|delivery| Refused::boxed(delivery, Failure::Down { node: desk.node().clone() }))
     }

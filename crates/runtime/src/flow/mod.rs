@@ -12,6 +12,7 @@ mod admission;
 mod broker;
 mod desk;
 mod elapsed;
+mod hop;
 mod journey;
 mod request;
 
@@ -21,7 +22,10 @@ pub use desk::{Desk, Host, SeatId, Taken};
 pub use journey::{Course, End, EndKind, Hop, HopEnding, Journey, Recent};
 pub use request::{Answer, Deadline, Delivery, Elsewhere, Origin, ReplyTo, Request, Respond, Route, Trail};
 
-use crate::metrics::{Ending, Metrics, Now};
+use crate::{
+    metrics::{Ending, Metrics, Now},
+    traces::Trace,
+};
 use broker::Memory;
 use elapsed::Elapsed;
 use krt_model::{
@@ -135,7 +139,8 @@ impl Flow {
         })
     }
 
-    /// Sends a message through a workflow and waits for its one answer, until `deadline`.
+    /// Sends a message through a workflow and waits for its one answer, until `deadline`. Its stations
+    /// are told to `trace`.
     ///
     /// Dropping the future means that the client left: the work is stopped.
     pub async fn request(
@@ -144,8 +149,9 @@ impl Flow {
         route: &Arc<Route>,
         payload: Payload,
         deadline: Deadline,
+        trace: Trace,
     ) -> Result<Payload, Failure> {
-        self.request_told(permit, route, payload, deadline, |_| {}).await
+        self.request_told(permit, route, payload, deadline, trace, |_| {}).await
     }
 
     /// As [`Flow::request`]; `told` learns the request's id as soon as there is one.
@@ -155,10 +161,11 @@ impl Flow {
         route: &Arc<Route>,
         payload: Payload,
         deadline: Deadline,
+        trace: Trace,
         told: impl FnOnce(&Arc<str>),
     ) -> Result<Payload, Failure> {
         let (start, begun) = (now(), Instant::now());
-        let (request, answer) = Request::open(Arc::clone(route), start, deadline, permit);
+        let (request, answer) = Request::open(Arc::clone(route), start, deadline, permit, trace);
         told(&request.id);
         self.recent.begun(&request.journey);
         let journey = Arc::clone(&request.journey);
@@ -198,6 +205,7 @@ impl Flow {
             delivery.note_hop(handled, &result);
         }
         let outcome = outcome::judge(&delivery.step(&node), result);
+        delivery.request.trace.leave(|| hop::departure(&outcome, handled));
         if succeeded && !matches!(outcome, Outcome::Fail(_) | Outcome::FailedInBackground(_)) {
             self.elapsed.node(&delivery, handled);
             delivery.tracking.push(Tracking { node: Some(node), start: handled.start, end: handled.end });
@@ -242,6 +250,9 @@ impl Flow {
             );
         }
         delivery.request.journey.replied_early();
+        if answer.is_ok() && !step.replied {
+            delivery.request.trace.event(hop::EARLY_REPLY);
+        }
         delivery.request.answer(answer, Trail { tracking: delivery.tracking.clone(), receipt: None })
     }
 
@@ -275,6 +286,7 @@ impl Flow {
 
     /// Puts a delivery on its node's desk here, unless nobody waits for it any more.
     fn put_on_desk(&self, delivery: Delivery) {
+        hop::arrive(&delivery, self.node_of(&delivery));
         if let Err(delivery) = self.desks[delivery.node()].post(delivery) {
             self.down(delivery);
         }
@@ -315,6 +327,7 @@ impl Flow {
 
     /// A delivery's work is given up.
     pub fn fail(&self, mut delivery: Delivery, failure: Failure) {
+        delivery.request.trace.leave(|| hop::failure(&failure));
         if !delivery.request.replied() {
             return self.reply(delivery, Err(failure));
         }
@@ -373,6 +386,7 @@ impl Flow {
     pub fn stop(&self, request: &Request) {
         request.leave();
         self.broker.cancel(request);
+        request.trace.give_up();
         for &node in &request.route.sequence {
             self.desks[node].cancel(request);
         }

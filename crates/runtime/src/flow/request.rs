@@ -5,6 +5,7 @@ use super::{
     admission::Permit,
     journey::{Hop, HopEnding, Journey},
 };
+use crate::traces::Trace;
 use krt_broker::Receipt;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
@@ -62,6 +63,8 @@ pub struct Elsewhere {
     pub start: Timestamp,
     /// When its client no longer waits, if that is known.
     pub deadline: Option<Deadline>,
+    /// The trace that it belongs to.
+    pub trace: Trace,
     /// Sends its answer; none where it has one.
     pub respond: Option<Respond>,
 }
@@ -134,6 +137,8 @@ pub struct Request {
     pub start: Timestamp,
     /// When its client no longer waits; none where the work goes on without one.
     pub deadline: Option<Deadline>,
+    /// The trace that it belongs to, for whoever takes its messages further.
+    pub trace: Trace,
     /// Its course, for who looks at it.
     pub(super) journey: Arc<Journey>,
     client: Mutex<Option<Client>>,
@@ -152,9 +157,11 @@ impl Request {
         start: Timestamp,
         deadline: Deadline,
         permit: Permit,
+        trace: Trace,
     ) -> (Arc<Self>, oneshot::Receiver<Answer>) {
         let (client, answer) = oneshot::channel();
         let id = new_id();
+        trace.name(&id);
         let journey = Arc::new(Journey::new(Arc::clone(&id), Arc::clone(&route), start, permit.bytes()));
         let request = Self {
             id,
@@ -162,6 +169,7 @@ impl Request {
             route,
             start,
             deadline: Some(deadline),
+            trace,
             journey,
             client: Mutex::new(Some(Client::Here(client))),
             replied: AtomicBool::new(false),
@@ -173,8 +181,9 @@ impl Request {
 
     /// A request that came in elsewhere.
     pub fn elsewhere(from: Elsewhere, route: Arc<Route>, permit: Permit) -> Arc<Self> {
-        let Elsewhere { id, to, start, deadline, respond } = from;
+        let Elsewhere { id, to, start, deadline, trace, respond } = from;
         let id = id.map_or_else(new_id, Arc::from);
+        trace.name(&id);
         let journey = Arc::new(Journey::new(Arc::clone(&id), Arc::clone(&route), start, permit.bytes()));
         Arc::new(Self {
             id,
@@ -183,6 +192,7 @@ impl Request {
             route,
             start,
             deadline,
+            trace,
             replied: AtomicBool::new(respond.is_none()),
             client: Mutex::new(respond.map(Client::Elsewhere)),
             left: AtomicBool::new(false),

@@ -106,7 +106,9 @@ impl House {
 
     async fn request(&self, timeout: Duration) -> Result<Payload, Failure> {
         let permit = self.flow.admission().enter(10)?;
-        self.flow.request(permit, &self.route, message(b"in"), Deadline::after(timeout)).await
+        self.flow
+            .request(permit, &self.route, message(b"in"), Deadline::after(timeout), Trace::default())
+            .await
     }
 }
 

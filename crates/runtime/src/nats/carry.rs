@@ -30,6 +30,7 @@ pub(super) fn delivery(nats: &Nats, delivery: &Delivery) -> Message {
             deadline: request.deadline.map(timestamp),
             message_id: (era == Era::JetStream).then(|| format!("{}.{}", request.id, delivery.position)),
             reply: to.inbox,
+            trace: request.trace.context().map(|context| context.headers().collect()).unwrap_or_default(),
             ..Headers::default()
         },
         body: encode(nats, &envelope),
@@ -114,7 +115,7 @@ fn nobody_inbox(nats: &Nats, delivery: &Delivery, to: &ReplyTo) -> Option<String
 }
 
 fn encode(nats: &Nats, envelope: &Envelope) -> bytes::Bytes {
-    envelope.encode(nats.options.compression, nats.connection.max_payload())
+    envelope.encode(nats.options.compression, nats.limit())
 }
 
 fn stations(tracking: &[Tracking]) -> Vec<envelope::Station> {

@@ -16,8 +16,11 @@ mod writer;
 
 pub use writer::serve as serve_writer;
 
-use crate::flow::{
-    Admission, Answer, Broker, Delivery, Flow, Limits, Origin, Refused, ReplyTo, Request, Route, Trail,
+use crate::{
+    flow::{
+        Admission, Answer, Broker, Delivery, Flow, Limits, Origin, Refused, ReplyTo, Request, Route, Trail,
+    },
+    traces::Traces,
 };
 use cancelled::Cancelled;
 use krt_broker::{
@@ -84,6 +87,7 @@ pub struct Nats {
     waiting: Waiting,
     cancelled: Cancelled,
     presence: Presence,
+    traces: Traces,
     /// Bounds what is in work here for doors elsewhere.
     work: Arc<Admission>,
 }
@@ -138,6 +142,7 @@ impl Nats {
         options: Options,
         version: &Version,
         routes: Vec<Option<Arc<Route>>>,
+        traces: Traces,
     ) -> Result<Arc<Self>, Error> {
         let stations = stations(&options.runtime, version);
         if options.era == Era::JetStream {
@@ -161,6 +166,7 @@ impl Nats {
             options,
             stations,
             routes,
+            traces,
             nodes: version.nodes.iter().map(OneNode::of).collect(),
             work,
         };
@@ -218,9 +224,26 @@ impl Nats {
         (!waits && !self.serves(node)).then(|| Failure::Down { node: self.nodes[node].name.clone() })
     }
 
+    /// Tells the other engines something that is of use now or never.
+    fn tell_aside(&self, subject: &str, body: Vec<u8>) {
+        if self.connection.is_up() {
+            self.sender.send(carry::aside(subject, body), None);
+        }
+    }
+
+    /// The most bytes of a message, headers included. One that is kept may be given up one day: then a
+    /// reason must still fit beside it.
+    fn limit(&self) -> usize {
+        let server = self.connection.max_payload();
+        match self.options.era {
+            Era::Core => server,
+            Era::JetStream => server.saturating_sub(krt_broker::dead::BESIDE),
+        }
+    }
+
     /// Sends an answer to an entrypoint elsewhere.
     fn answer(&self, workflow: usize, id: &str, to: &ReplyTo, answer: &Answer, trail: Trail) {
-        let limit = self.connection.max_payload();
+        let limit = self.limit();
         let Trail { tracking, receipt } = trail;
         let message = carry::answer(self, workflow, id, to, answer, &tracking);
         let message = match message.size() {
@@ -246,7 +269,7 @@ impl Broker for Nats {
             return Err(Refused::boxed(delivery, failure));
         }
         let message = carry::delivery(self, &delivery);
-        let (size, limit) = (message.size(), self.connection.max_payload());
+        let (size, limit) = (message.size(), self.limit());
         if size > limit {
             let sender = carry::sender_name(&delivery.tracking);
             return Err(Refused::boxed(delivery, Failure::TooLargeToSend { sender, size, limit }));
@@ -273,7 +296,7 @@ impl Broker for Nats {
     fn cancel(&self, request: &Request) {
         if request.origin == Origin::Here {
             self.waiting.remove(&request.id);
-            self.sender.send(carry::aside(&self.cancel_subject, request.id.as_bytes().to_vec()), None);
+            self.tell_aside(&self.cancel_subject, request.id.as_bytes().to_vec());
         }
     }
 

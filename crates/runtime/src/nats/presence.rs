@@ -124,7 +124,7 @@ impl Nats {
         if self.presence.update(Some(word), Instant::now()) {
             flow.nodes_changed();
         }
-        self.sender.send(super::carry::aside(&self.presence_subject, body), None);
+        self.tell_aside(&self.presence_subject, body);
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Nats, carry};
 use crate::{
     errors::chain,
     flow::{Delivery, Elsewhere, Flow, ReplyTo, Request, Respond, Route, Trail, now},
+    traces::TraceContext,
 };
 use krt_broker::{Envelope, Era, Error, Incoming, Intake, Receipt, envelope};
 use krt_model::{
@@ -123,7 +124,10 @@ impl Taker {
         let id = Some(envelope.tracking_id).filter(|id| !id.is_empty());
         let respond =
             (!envelope.replied).then(|| self.respond(id.as_deref().unwrap_or_default(), to.clone()));
-        let from = Elsewhere { id, to, start: tracking[0].start, deadline: deadline.flatten(), respond };
+        let context = headers.trace.iter().map(|(name, value)| (*name, &**value));
+        let trace = self.nats.traces.follow(TraceContext::of_headers(context), &self.route.workflow);
+        let from =
+            Elsewhere { id, to, start: tracking[0].start, deadline: deadline.flatten(), trace, respond };
         let request = Request::elsewhere(from, Arc::clone(&self.route), permit);
         self.nats.cancelled.watch(&request);
         let payload = envelope.payload.unwrap_or_else(|| Payload::pack("", &[]));

@@ -410,16 +410,26 @@ impl Outbox {
         self.frame(kind::HELLO, 0, &[&body]);
     }
 
-    /// DELIVER. `message` is an encoded `google.protobuf.Any`, or JSON.
-    pub fn deliver(&mut self, id: u32, replied: bool, workflow: u16, request: &str, message: &[u8]) {
+    /// DELIVER. `metadata` is JSON, or empty; `message` is an encoded `google.protobuf.Any`, or JSON.
+    pub fn deliver(
+        &mut self,
+        id: u32,
+        replied: bool,
+        workflow: u16,
+        request: &str,
+        metadata: &[u8],
+        message: &[u8],
+    ) {
+        let metadata_size = u16::try_from(metadata.len()).unwrap_or(0);
+        let metadata = &metadata[..usize::from(metadata_size)];
         let request = &request.as_bytes()[..request.len().min(usize::from(u8::MAX))];
         let mut head = [0; 6];
         let mut fields = &mut head[..];
         fields.put_u8(u8::from(replied));
         fields.put_u16_le(workflow);
         fields.put_u8(u8::try_from(request.len()).unwrap_or(u8::MAX));
-        fields.put_u16_le(0);
-        self.frame(kind::DELIVER, id, &[&head, request, message]);
+        fields.put_u16_le(metadata_size);
+        self.frame(kind::DELIVER, id, &[&head, request, metadata, message]);
     }
 
     /// CANCEL.

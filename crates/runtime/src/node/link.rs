@@ -15,6 +15,7 @@ use crate::{
     errors::chain,
     flow::{Delivery, Handled, Host, Request, SeatId, Taken, now},
     logs::Record,
+    traces::{Stage, Trace},
 };
 use bytes::{Bytes, BytesMut};
 use krt_model::{
@@ -23,6 +24,7 @@ use krt_model::{
     version::PayloadForm,
 };
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
@@ -240,6 +242,7 @@ impl Link {
 
 impl Host for Link {
     fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
+        let begun = delivery.request.trace.clock();
         let message = match self.message_for(&delivery.payload) {
             Ok(message) => message,
             Err(misfit) => {
@@ -247,6 +250,7 @@ impl Host for Link {
                 return Ok(Taken::Done);
             }
         };
+        let metadata = metadata(&delivery.request.trace);
         let mut state = self.lock();
         if !state.open {
             return Err(delivery);
@@ -257,7 +261,8 @@ impl Host for Link {
         let State { window, outbox, .. } = &mut *state;
         let request = &delivery.request;
         let workflow = u16::try_from(request.route.index).unwrap_or(u16::MAX);
-        outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &message);
+        outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &metadata, &message);
+        request.trace.stage(Stage::Serialise, begun);
         window.push(delivery);
         drop(state);
         self.filled.notify_one();
@@ -291,13 +296,16 @@ impl Link {
 
     /// The message that a handler returned; `last` says whether it goes to the client.
     fn message_from(&self, delivery: &Delivery, message: Message, last: bool) -> Result<Payload, Misfit> {
-        match message {
-            Message::Protobuf(payload) => Ok(payload),
-            Message::Json(text) if last => {
-                self.node.plain.to_answer(&text, &delivery.request.route.answer_type)
-            }
-            Message::Json(text) => Plain::to_struct(&text),
-        }
+        let text = match message {
+            Message::Protobuf(payload) => return Ok(payload),
+            Message::Json(text) => text,
+        };
+        let Request { route, trace, .. } = &*delivery.request;
+        let begun = trace.clock();
+        let made =
+            if last { self.node.plain.to_answer(&text, &route.answer_type) } else { Plain::to_struct(&text) };
+        trace.stage(Stage::Deserialise, begun);
+        made
     }
 
     /// Fails a delivery whose message the handler cannot be given.
@@ -306,6 +314,13 @@ impl Link {
         let result = HandlerResult::Error(chain(misfit));
         self.node.flow.finish(delivery, result, Handled { start: at, end: at });
     }
+}
+
+/// What goes with a message beside it: the trace that the handler may go on with.
+fn metadata(trace: &Trace) -> Vec<u8> {
+    let Some(context) = trace.of_node() else { return Vec::new() };
+    let headers: BTreeMap<_, _> = context.headers().collect();
+    serde_json::to_vec(&headers).expect("texts are JSON")
 }
 
 /// What the link's task keeps while it reads.

@@ -3,13 +3,15 @@
 use futures::future::BoxFuture;
 use krt_model::name::{Name, VariableName};
 use krt_package::Package;
-use krt_runtime::{Options, logs::Logs, node::Launch};
+use krt_runtime::{Options, logs::Logs, node::Launch, traces::Traces};
 use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
 
 /// How each node of a package is started.
 pub struct Prepared {
     /// In the package's order.
     pub launches: Vec<Option<Launch>>,
+    /// Where traces go.
+    pub traces: Traces,
     /// What must be there as long as they run.
     pub keep: Box<dyn Any + Send + Sync>,
 }

@@ -5,7 +5,7 @@ use crate::blocking;
 use krt_model::name::VariableName;
 use krt_registry::state::Event as Happening;
 use krt_runtime::errors::chain;
-use krt_runtime::{Engine, Error, Running, Server};
+use krt_runtime::{Engine, Error, Running, Server, traces::Traces};
 use std::{
     any::Any,
     collections::BTreeMap,
@@ -13,6 +13,9 @@ use std::{
 };
 use tokio::{task::JoinHandle, time::Duration};
 use tokio_util::sync::CancellationToken;
+
+/// How long spans may take to leave when a version has ended.
+const TRACES_END: Duration = Duration::from_secs(5);
 
 /// A version at work.
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub(super) struct Work {
 struct AtWork {
     engine: Arc<Engine>,
     running: Running,
+    traces: Traces,
     _keep: Box<dyn Any + Send + Sync>,
 }
 
@@ -101,6 +105,7 @@ async fn serve(team: &Team, key: &Key, work: AtWork, stop: &CancellationToken) {
     let limit = team.outside.options.drain + Duration::from_secs(1);
     let _ = tokio::time::timeout(limit, team.directory.remove(runtime, version)).await;
     work.engine.stop(work.running).await;
+    work.traces.close(TRACES_END).await;
 }
 
 /// Makes what a version needs, and starts it; in words, why it does not start.
@@ -126,6 +131,7 @@ async fn start(team: &Arc<Team>, key: &Key, slot: &OnceLock<Weak<Engine>>) -> Re
         broker: None,
         package,
         launches: prepared.launches,
+        traces: prepared.traces.clone(),
         store: site.store.clone(),
         documents: site.documents.clone(),
         logs,
@@ -137,7 +143,7 @@ async fn start(team: &Arc<Team>, key: &Key, slot: &OnceLock<Weak<Engine>>) -> Re
     // Fails never: a work starts once.
     let _ = slot.set(Arc::downgrade(&engine));
     let running = engine.start().await.map_err(|error| reasons(&error))?;
-    Ok(AtWork { engine, running, _keep: prepared.keep })
+    Ok(AtWork { engine, running, traces: prepared.traces, _keep: prepared.keep })
 }
 
 /// Why an engine did not start: a reason for each node.

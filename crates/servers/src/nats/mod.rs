@@ -7,6 +7,7 @@ use certificates::Certificates;
 use std::{
     fmt::Write as _,
     io::{BufRead as _, BufReader, Write as _},
+    net::Ipv4Addr,
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
@@ -27,6 +28,8 @@ pub struct NatsOptions {
     pub auth: NatsAuth,
     /// How connections are kept private.
     pub tls: NatsTls,
+    /// Where it listens, on a test host of its own; 127.0.0.1 by default.
+    pub address: Option<Ipv4Addr>,
 }
 
 /// Who may connect to a server.
@@ -88,8 +91,8 @@ impl NatsServer {
     /// Its URL, without secrets.
     pub fn url(&self) -> String {
         match self.options.tls {
-            NatsTls::Off => format!("nats://127.0.0.1:{}", self.port),
-            NatsTls::Server | NatsTls::Mutual => format!("tls://127.0.0.1:{}", self.port),
+            NatsTls::Off => format!("nats://{}:{}", self.address(), self.port),
+            NatsTls::Server | NatsTls::Mutual => format!("tls://{}:{}", self.address(), self.port),
         }
     }
 
@@ -126,7 +129,7 @@ impl NatsServer {
     /// Starts it once more, where it was, with the streams it had.
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "the server runs");
-        let mut config = format!("listen: \"127.0.0.1:{}\"\n", self.listen());
+        let mut config = format!("listen: \"{}:{}\"\n", self.address(), self.listen());
         config += &std::fs::read_to_string(self.folder.path().join("options.conf")).unwrap();
         let path = self.folder.path().join("nats.conf");
         std::fs::write(&path, config).unwrap();
@@ -142,6 +145,10 @@ impl NatsServer {
         // What else it says must go somewhere, lest it wait.
         std::thread::spawn(move || said.for_each(drop));
         self.child = Some(child);
+    }
+
+    fn address(&self) -> Ipv4Addr {
+        self.options.address.unwrap_or(Ipv4Addr::LOCALHOST)
     }
 
     /// The port it shall have: any, and then that one again.

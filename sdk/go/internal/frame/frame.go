@@ -142,17 +142,18 @@ func AppendLog(out []byte, id uint32, level Level, time int64, text string) []by
 	return End(append(out, text...), start)
 }
 
-// ParseDeliver takes the body of a Deliver apart: whether the request was replied to, and the
-// payload. Its workflow, request id and metadata are passed over: a host needs nothing of them.
-func ParseDeliver(body []byte) (replied bool, payload []byte, err error) {
+// ParseDeliver takes the body of a Deliver apart: whether the request was replied to, the metadata, and
+// the payload. Its workflow and request id are passed over: a host needs nothing of them.
+func ParseDeliver(body []byte) (replied bool, metadata, payload []byte, err error) {
 	if len(body) < deliverHead {
-		return false, nil, Breachf("it is too short")
+		return false, nil, nil, Breachf("it is too short")
 	}
-	start := deliverHead + int(body[3]) + int(binary.LittleEndian.Uint16(body[4:]))
+	middle := deliverHead + int(body[3])
+	start := middle + int(binary.LittleEndian.Uint16(body[4:]))
 	if start > len(body) {
-		return false, nil, Breachf("its metadata has no end")
+		return false, nil, nil, Breachf("its metadata has no end")
 	}
-	return body[0]&1 != 0, body[start:], nil
+	return body[0]&1 != 0, body[middle:start], body[start:], nil
 }
 
 func appendHeader(out []byte, kind Kind, id uint32, size int) []byte {

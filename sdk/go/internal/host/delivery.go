@@ -1,7 +1,9 @@
 package host
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -16,6 +18,8 @@ type Delivery struct {
 	JSON []byte
 
 	id uint32
+	// metadata is JSON, or empty.
+	metadata []byte
 
 	// These are the link's to guard.
 	open      bool
@@ -31,8 +35,12 @@ type Delivery struct {
 
 // open makes a delivery of a DELIVER frame.
 func (h *Host) open(from frame.Frame) (*Delivery, error) {
-	replied, payload, err := frame.ParseDeliver(from.Body)
+	replied, metadata, payload, err := frame.ParseDeliver(from.Body)
 	delivery := &Delivery{id: from.ID, open: true, replied: replied}
+	if len(metadata) > 0 {
+		// The frame's memory is used again.
+		delivery.metadata = bytes.Clone(metadata)
+	}
 	if err == nil {
 		err = h.form.open(delivery, payload, from.Owned)
 	}
@@ -40,4 +48,22 @@ func (h *Host) open(from frame.Frame) (*Delivery, error) {
 		return nil, frame.Breachf("DELIVER %d does not parse: %v", from.ID, err)
 	}
 	return delivery, nil
+}
+
+// traceHeaders reads W3C trace context from the metadata, when it is asked for, which is seldom.
+func (d *Delivery) traceHeaders() map[string]string {
+	var metadata struct {
+		Parent string `json:"traceparent"`
+		State  string `json:"tracestate"`
+	}
+	headers := map[string]string{}
+	if d == nil || len(d.metadata) == 0 || json.Unmarshal(d.metadata, &metadata) != nil {
+		return headers
+	}
+	for name, value := range map[string]string{"traceparent": metadata.Parent, "tracestate": metadata.State} {
+		if value != "" {
+			headers[name] = value
+		}
+	}
+	return headers
 }

@@ -99,6 +99,11 @@ func (s Scope) Context() context.Context {
 	return s.host.contextOf(delivery)
 }
 
+// TraceHeaders are the headers with which others go on with the request's trace.
+func (s Scope) TraceHeaders() map[string]string {
+	return s.delivery().traceHeaders()
+}
+
 func noRequest(method string, delivery *Delivery) error {
 	reason := "in `init`"
 	if delivery != nil {

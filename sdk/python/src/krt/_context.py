@@ -100,6 +100,15 @@ class Context:
         """Does what `early_exit` does, under its other name."""
         self.early_exit()
 
+    def trace_headers(self) -> dict[str, str]:
+        """Returns the headers with which another service goes on with the request's trace.
+
+        They are `traceparent` and, where there is one, `tracestate` (W3C trace context). There are
+        none in `init`, and for a request that belongs to no trace.
+        """
+        delivery = current.get()
+        return {} if delivery is None else delivery.trace_headers()
+
     def _delivery(self, method: str) -> Delivery:
         delivery = current.get()
         if delivery is not None and delivery.open:

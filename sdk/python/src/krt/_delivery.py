@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,21 @@ if TYPE_CHECKING:
 class Delivery:
     """One message that was given to this host, until its RESULT is written."""
 
-    __slots__ = ("cancelled", "early_exit", "id", "open", "replied", "task")
+    __slots__ = ("cancelled", "early_exit", "id", "metadata", "open", "replied", "task")
 
-    def __init__(self, number: int, replied: bool) -> None:
+    def __init__(self, number: int, replied: bool, metadata: bytes = b"") -> None:
         self.id = number
         self.replied = replied
+        self.metadata = metadata
         self.early_exit = False
         self.cancelled = False
         self.open = True
         self.task: asyncio.Task[Any] | None = None
+
+    def trace_headers(self) -> dict[str, str]:
+        """W3C trace context, from the metadata; read when it is asked for, which is seldom."""
+        metadata = json.loads(self.metadata) if self.metadata else {}
+        return {name: metadata[name] for name in ("traceparent", "tracestate") if name in metadata}
 
 
 current: ContextVar[Delivery | None] = ContextVar("krt_delivery", default=None)

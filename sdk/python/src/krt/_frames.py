@@ -107,16 +107,17 @@ _NUMBERS: dict[str, Callable[[Any], Any]] = dict.fromkeys(
 )
 
 
-def parse_deliver(body: Body) -> tuple[bool, bytes]:
-    """Takes the body of a DELIVER apart: whether the request was replied to, and the payload.
+def parse_deliver(body: Body) -> tuple[bool, bytes, bytes]:
+    """Takes the body of a DELIVER apart: whether the request was replied to, metadata, payload.
 
-    Its workflow, request id and metadata are passed over: this host needs nothing of them.
+    Its workflow and request id are passed over: this host needs nothing of them.
     """
     flags, _, request_size, metadata_size = _deliver(body)
-    start = _DELIVER.size + request_size + metadata_size
+    middle = _DELIVER.size + request_size
+    start = middle + metadata_size
     if start > len(body):
         raise Breach("its metadata has no end")
-    return flags & REPLIED != 0, bytes(body[start:])
+    return flags & REPLIED != 0, bytes(body[middle:start]), bytes(body[start:])
 
 
 def frame(kind: int, number: int, body: bytes) -> bytes:

@@ -118,11 +118,11 @@ class Host:
     def _open(self, number: int, body: Body) -> tuple[Delivery, Any]:
         """Takes a DELIVER apart."""
         try:
-            replied, payload = _frames.parse_deliver(body)
+            replied, metadata, payload = _frames.parse_deliver(body)
             data = self._read_data(payload)
         except Exception as error:
             leave_for_breach(f"DELIVER {number} does not parse: {error}")
-        self._working[number] = delivery = Delivery(number, replied)
+        self._working[number] = delivery = Delivery(number, replied, metadata)
         return delivery, data
 
     async def _handle_apart(self, delivery: Delivery, data: Any) -> None:

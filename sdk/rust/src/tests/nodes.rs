@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-pub(super) const HANDLERS: [&str; 25] = [
+pub(super) const HANDLERS: [&str; 26] = [
     "echo",
     "same",
     "error",
@@ -33,6 +33,7 @@ pub(super) const HANDLERS: [&str; 25] = [
     "predict",
     "predict_wrongly",
     "path",
+    "trace",
     "kept",
     "wait",
     "plain_same",
@@ -136,6 +137,11 @@ async fn act(name: String, ctx: Context, text: String) -> Result<String> {
             tell(&ctx, MetricError::from_str("other"));
         }
         "path" => return Ok(ctx.path(text).display().to_string()),
+        "trace" => {
+            let headers = ctx.trace_headers().into_iter();
+            let headers: Vec<_> = headers.map(|(name, value)| format!("{name}={value}")).collect();
+            return Ok(headers.join(" "));
+        }
         "kept" => return Ok(ctx.get::<String>("word")?.to_string()),
         "wait" => {
             ctx.logger().info("waiting");

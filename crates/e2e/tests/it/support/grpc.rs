@@ -61,7 +61,7 @@ impl Client {
         self.call_by(rpc, request).await
     }
 
-    /// The same, saying more by the request.
+    /// The same, with whatever metadata the request has.
     pub(crate) async fn call_by(&self, rpc: &str, request: Request<Value>) -> Result<Value, Status> {
         let method = self.method(rpc);
         let path = format!("/{}/{rpc}", method.parent_service().full_name());

@@ -77,6 +77,9 @@ impl Krt {
             "KRT_NATS_SERVER",
             "KRT_NATS_MODE",
             "KRT_RUNTIME_ID",
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "OTEL_SDK_DISABLED",
         ] {
             command.env_remove(name);
         }

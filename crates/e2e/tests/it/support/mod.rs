@@ -5,6 +5,7 @@
 //! - [`lines`]: what it writes to standard error.
 //! - [`grpc`]: a gRPC client that knows a package's `.proto`.
 //! - [`http`]: a plain HTTP client.
+//! - [`otlp`]: a receiver of traces.
 //! - [`processes`]: what the system tells of processes.
 //! - [`team`]: a team's server, and its API.
 //! - [`runners`]: stand-ins of KRT v1's existing runners.
@@ -15,6 +16,7 @@ pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod krt;
 pub(crate) mod lines;
+pub(crate) mod otlp;
 pub(crate) mod processes;
 pub(crate) mod runners;
 pub(crate) mod scratch;

@@ -29,6 +29,11 @@ pub(crate) fn marked(name: &str, value: &Path) -> Vec<Found> {
     .collect()
 }
 
+/// Whether there is a process of an id.
+pub(crate) fn lives(pid: i32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
 /// Waits until no such process is left.
 pub(crate) async fn gone(name: &str, value: &Path) {
     let what = format!("all processes end that have {name}={}", value.display());

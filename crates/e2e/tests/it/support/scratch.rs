@@ -14,7 +14,7 @@ pub(crate) const VARIABLE: &str = "E2E_SCRATCH";
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    pub(super) fn below(folder: &Path) -> Self {
+    pub(crate) fn below(folder: &Path) -> Self {
         let path = folder.join("scratch");
         fs::create_dir(&path).expect("the folder is new");
         Self(path)

@@ -88,9 +88,12 @@ fn only_messages_may_be_large() {
 fn deliver_has_the_layout_of_the_protocol() {
     let payload = Payload::pack("t/a.B", b"v");
     let mut outbox = Outbox::default();
-    outbox.deliver(0x0102_0304, true, 7, "id", payload.encoded());
-    let body = [&[1, 7, 0, 2, 0, 0][..], b"id", payload.encoded()].concat();
-    assert_eq!(outbox.pending(), frame(kind::DELIVER, 0x0102_0304, &body));
+    outbox.deliver(0x0102_0304, true, 7, "id", b"", payload.encoded());
+    let plain = [&[1, 7, 0, 2, 0, 0][..], b"id", payload.encoded()].concat();
+    outbox.deliver(9, false, 7, "id", b"{}", payload.encoded());
+    let beside = [&[0, 7, 0, 2, 2, 0][..], b"id", b"{}", payload.encoded()].concat();
+    let frames = [frame(kind::DELIVER, 0x0102_0304, &plain), frame(kind::DELIVER, 9, &beside)];
+    assert_eq!(outbox.pending(), frames.concat());
 }
 
 proptest! {

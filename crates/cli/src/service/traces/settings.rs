@@ -1,0 +1,261 @@
+//! What the standard `OTEL_*` variables say of traces.
+//!
+//! Those that are not here are read by OpenTelemetry's crates: the headers, the limits, the resource.
+//! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>
+
+use krt_runtime::traces::Options;
+use opentelemetry_sdk::trace::{BatchConfig, OTEL_BSP_EXPORT_TIMEOUT_DEFAULT, Sampler};
+use std::{fmt, time::Duration};
+
+/// How traces are exported.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) protocol: Protocol,
+    pub(super) sampler: Sampler,
+    /// The longest that one batch may take.
+    pub(super) within: Duration,
+    /// The longest that one request of the exporter may take.
+    pub(super) timeout: Duration,
+    /// Whether the service has a name of its own.
+    pub(super) named: bool,
+}
+
+/// How a receiver is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Grpc,
+    Http,
+}
+
+/// A variable that is not understood, and what is done instead. Its value may be a secret by mistake.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the variable {name} is not understood: {instead}; hint: {hint}")]
+pub(super) struct Unclear {
+    name: &'static str,
+    instead: &'static str,
+    hint: &'static str,
+}
+
+/// Where the variables are, with what was not understood of them.
+pub(super) struct Variables<L> {
+    lookup: L,
+    pub(super) unclear: Vec<Unclear>,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+impl<L: Fn(&str) -> Option<String>> Variables<L> {
+    pub(super) fn new(lookup: L) -> Self {
+        Self { lookup, unclear: Vec::new() }
+    }
+
+    /// How traces are exported; `None`: they are not.
+    pub(super) fn settings(&mut self) -> Option<Settings> {
+        let endpoint = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+        self.first(&endpoint)?;
+        if self.is_off() {
+            return None;
+        }
+        let within = self.millis(&["OTEL_BSP_EXPORT_TIMEOUT"], OTEL_BSP_EXPORT_TIMEOUT_DEFAULT);
+        let timeout =
+            self.millis(&["OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"], TIMEOUT);
+        let attributes = self.text("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
+        let names = |attribute: &str| attribute.trim_start().starts_with("service.name=");
+        let named = self.text("OTEL_SERVICE_NAME").is_some() || attributes.split(',').any(names);
+        Some(Settings { protocol: self.protocol(), sampler: self.sampler(), within, timeout, named })
+    }
+
+    fn is_off(&mut self) -> bool {
+        let disabled = self.text("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        let exporter = self.text("OTEL_TRACES_EXPORTER");
+        let off = match exporter.as_deref() {
+            None | Some("otlp") => false,
+            Some("none") => true,
+            Some(_) => {
+                self.tell("OTEL_TRACES_EXPORTER", "traces are not exported", "otlp or none");
+                true
+            }
+        };
+        disabled || off
+    }
+
+    fn protocol(&mut self) -> Protocol {
+        let names = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
+        match self.first(&names) {
+            None => Protocol::Http,
+            Some((_, text)) if text == "grpc" => Protocol::Grpc,
+            Some((_, text)) if text == "http/protobuf" => Protocol::Http,
+            Some((name, _)) => {
+                self.tell(name, "http/protobuf is spoken", "grpc or http/protobuf");
+                Protocol::Http
+            }
+        }
+    }
+
+    fn sampler(&mut self) -> Sampler {
+        let parent_based = |root| Sampler::ParentBased(Box::new(root));
+        let Some(name) = self.text("OTEL_TRACES_SAMPLER") else { return parent_based(Sampler::AlwaysOn) };
+        match name.as_str() {
+            "always_on" => Sampler::AlwaysOn,
+            "always_off" => Sampler::AlwaysOff,
+            "traceidratio" => Sampler::TraceIdRatioBased(self.ratio()),
+            "parentbased_always_on" => parent_based(Sampler::AlwaysOn),
+            "parentbased_always_off" => parent_based(Sampler::AlwaysOff),
+            "parentbased_traceidratio" => parent_based(Sampler::TraceIdRatioBased(self.ratio())),
+            _ => {
+                let hint = "always_on, always_off, traceidratio, or one of these after `parentbased_`";
+                self.tell("OTEL_TRACES_SAMPLER", "it is taken for parentbased_always_on", hint);
+                parent_based(Sampler::AlwaysOn)
+            }
+        }
+    }
+
+    fn ratio(&mut self) -> f64 {
+        let Some(text) = self.text("OTEL_TRACES_SAMPLER_ARG") else { return 1.0 };
+        text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio)).unwrap_or_else(|| {
+            self.tell("OTEL_TRACES_SAMPLER_ARG", "it is taken for 1", "a number from 0 to 1");
+            1.0
+        })
+    }
+
+    /// Milliseconds.
+    fn millis(&mut self, names: &[&'static str], default: Duration) -> Duration {
+        let Some((name, text)) = self.first(names) else { return default };
+        match text.parse() {
+            Ok(millis) => Duration::from_millis(millis),
+            Err(_) => {
+                self.tell(name, "it is left out", "a number of milliseconds");
+                default
+            }
+        }
+    }
+
+    /// The first of several variables that is set.
+    fn first(&self, names: &[&'static str]) -> Option<(&'static str, String)> {
+        names.iter().find_map(|&name| Some((name, self.text(name)?)))
+    }
+
+    /// A variable's text. An empty one is the same as none.
+    fn text(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|text| !text.is_empty())
+    }
+
+    fn tell(&mut self, name: &'static str, instead: &'static str, hint: &'static str) {
+        self.unclear.push(Unclear { name, instead, hint });
+    }
+}
+
+impl Settings {
+    pub(super) fn options(&self) -> Options {
+        Options { sampler: self.sampler.clone(), batches: BatchConfig::default(), within: self.within }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Grpc => "grpc",
+            Self::Http => "http/protobuf",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317");
+
+    fn read(variables: &[(&str, &str)]) -> (Option<Settings>, Vec<&'static str>) {
+        let find = |name: &str| variables.iter().find(|(known, _)| *known == name);
+        let mut variables = Variables::new(|name: &str| find(name).map(|(_, value)| (*value).to_owned()));
+        let settings = variables.settings();
+        (settings, variables.unclear.iter().map(|unclear| unclear.name).collect())
+    }
+
+    #[test]
+    fn whether_traces_are_exported() {
+        let rows: [(&[_], bool, &[_]); 9] = [
+            (&[], false, &[]),
+            (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], false, &[]),
+            (&[ENDPOINT], true, &[]),
+            (&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://x")], true, &[]),
+            (&[ENDPOINT, ("OTEL_SDK_DISABLED", "True")], false, &[]),
+            (&[ENDPOINT, ("OTEL_SDK_DISABLED", "no")], true, &[]),
+            (&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "otlp")], true, &[]),
+            (&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")], false, &[]),
+            (&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "zipkin")], false, &["OTEL_TRACES_EXPORTER"]),
+        ];
+        for (variables, expected, unclear) in rows {
+            let (settings, told) = read(variables);
+            assert_eq!((settings.is_some(), &*told), (expected, unclear), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn how_they_are_sent() {
+        let rows: [(&[_], _, &[_]); 6] = [
+            (&[], Protocol::Http, &[]),
+            (&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], Protocol::Grpc, &[]),
+            (&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], Protocol::Http, &[]),
+            (
+                &[
+                    ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+                    ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc"),
+                ],
+                Protocol::Grpc,
+                &[],
+            ),
+            (
+                &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")],
+                Protocol::Http,
+                &["OTEL_EXPORTER_OTLP_PROTOCOL"],
+            ),
+            (
+                &[("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"), ("OTEL_BSP_EXPORT_TIMEOUT", "-1")],
+                Protocol::Http,
+                &["OTEL_BSP_EXPORT_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT"],
+            ),
+        ];
+        for (variables, protocol, unclear) in rows {
+            let (settings, told) = read(&[&[ENDPOINT], variables].concat());
+            assert_eq!((settings.unwrap().protocol, &*told), (protocol, unclear), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn which_are_kept() {
+        let on = "ParentBased(AlwaysOn)";
+        let rows = [
+            (None, None, on, None),
+            (Some("always_on"), None, "AlwaysOn", None),
+            (Some("always_off"), None, "AlwaysOff", None),
+            (Some("traceidratio"), Some("0.5"), "TraceIdRatioBased(0.5)", None),
+            (Some("traceidratio"), None, "TraceIdRatioBased(1.0)", None),
+            (Some("traceidratio"), Some("2"), "TraceIdRatioBased(1.0)", Some("OTEL_TRACES_SAMPLER_ARG")),
+            (Some("parentbased_always_on"), None, on, None),
+            (Some("parentbased_always_off"), None, "ParentBased(AlwaysOff)", None),
+            (Some("parentbased_traceidratio"), Some("0"), "ParentBased(TraceIdRatioBased(0.0))", None),
+            (Some("xray"), None, on, Some("OTEL_TRACES_SAMPLER")),
+        ];
+        for (sampler, argument, expected, unclear) in rows {
+            let sampler = ("OTEL_TRACES_SAMPLER", sampler.unwrap_or_default());
+            let argument = ("OTEL_TRACES_SAMPLER_ARG", argument.unwrap_or_default());
+            let (settings, told) = read(&[ENDPOINT, sampler, argument]);
+            assert_eq!(format!("{:?}", settings.unwrap().sampler), expected, "{sampler:?}");
+            assert_eq!(told.first().copied(), unclear, "{sampler:?} {argument:?}");
+        }
+    }
+
+    #[test]
+    fn whether_the_service_is_named() {
+        let rows = [
+            (("OTEL_SERVICE_NAME", "shop"), true),
+            (("OTEL_RESOURCE_ATTRIBUTES", "a=b, service.name=shop"), true),
+            (("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=shop"), false),
+        ];
+        for (variable, expected) in rows {
+            assert_eq!(read(&[ENDPOINT, variable]).0.unwrap().named, expected, "{variable:?}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! A receiver of traces, by OTLP over gRPC and over HTTP.
+
+use super::PATIENCE;
+use bytes::Bytes;
+use flate2::read::GzDecoder;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+};
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
+    common::v1::{KeyValue, any_value::Value},
+    trace::v1::Span,
+};
+use prost::Message as _;
+use std::{
+    convert::Infallible,
+    io::Read as _,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    task::{JoinHandle, JoinSet},
+};
+
+/// Bytes before a message of gRPC.
+const PREFIX: usize = 5;
+
+/// A receiver on a port of its own. It ends when it is dropped.
+pub(crate) struct Receiver {
+    /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is to say.
+    pub(crate) endpoint: String,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+struct Shared {
+    batches: watch::Sender<Vec<Batch>>,
+    refuses: AtomicBool,
+}
+
+/// What came by one request.
+#[derive(Debug, Clone)]
+pub(crate) struct Batch {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) message: ExportTraceServiceRequest,
+}
+
+impl Receiver {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("there is a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let batches = watch::Sender::new(Vec::new());
+        let shared = Arc::new(Shared { batches, refuses: AtomicBool::new(false) });
+        let task = tokio::spawn(Arc::clone(&shared).serve(listener));
+        Self { endpoint: format!("http://{address}"), shared, task }
+    }
+
+    /// From now on, refuses what comes for good, or takes it again.
+    pub(crate) fn refuse(&self, refuses: bool) {
+        self.shared.refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    /// What has come so far.
+    pub(crate) fn batches(&self) -> Vec<Batch> {
+        self.shared.batches.borrow().clone()
+    }
+
+    /// The spans of what has come so far.
+    pub(crate) fn spans(&self) -> Spans {
+        let messages = self.batches().into_iter().flat_map(|batch| batch.message.resource_spans);
+        let scopes = messages.flat_map(|resource| resource.scope_spans);
+        Spans(scopes.flat_map(|scope| scope.spans).collect())
+    }
+
+    /// Waits until so many requests have come.
+    pub(crate) async fn wait(&self, count: usize) {
+        let mut batches = self.shared.batches.subscribe();
+        let come = batches.wait_for(|batches| batches.len() >= count);
+        let come = tokio::time::timeout(PATIENCE, come).await;
+        come.expect("spans are exported").expect("the receiver is there");
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Shared {
+    async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let mut connections = JoinSet::new();
+        while let Ok((socket, _)) = listener.accept().await {
+            let shared = Arc::clone(&self);
+            let answer = move |request| {
+                let shared = Arc::clone(&shared);
+                async move { Ok::<_, Infallible>(shared.answer(request).await) }
+            };
+            let builder = Builder::new(TokioExecutor::new());
+            let connection = builder.serve_connection(TokioIo::new(socket), service_fn(answer)).into_owned();
+            connections.spawn(connection);
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<BoxBody<Bytes, Infallible>> {
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.expect("the body is whole").to_bytes();
+        let is_grpc = head.headers.get("content-type").is_some_and(|kind| kind == "application/grpc");
+        let message = body.slice(if is_grpc { PREFIX } else { 0 }..);
+        let is_gzip = head.headers.get("content-encoding").is_some_and(|coding| coding == "gzip");
+        let message = if is_gzip { gunzip(&message) } else { message };
+        let message = ExportTraceServiceRequest::decode(message).expect("it is OTLP");
+        let batch = Batch { path: head.uri.path().to_owned(), headers: head.headers, message };
+        self.batches.send_modify(|batches| batches.push(batch));
+        let refuses = self.refuses.load(Ordering::SeqCst);
+        if is_grpc { by_grpc(refuses) } else { by_http(refuses) }
+    }
+}
+
+fn gunzip(compressed: &[u8]) -> Bytes {
+    let mut message = Vec::new();
+    GzDecoder::new(compressed).read_to_end(&mut message).expect("it is gzip as it says");
+    message.into()
+}
+
+fn by_http(refuses: bool) -> Response<BoxBody<Bytes, Infallible>> {
+    let mut response =
+        Response::new(Full::from(ExportTraceServiceResponse::default().encode_to_vec()).boxed());
+    *response.status_mut() = if refuses { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    response
+}
+
+fn by_grpc(refuses: bool) -> Response<BoxBody<Bytes, Infallible>> {
+    let mut trailers = HeaderMap::new();
+    trailers.insert("grpc-status", HeaderValue::from_static(if refuses { "3" } else { "0" }));
+    let empty = Full::from(Bytes::from_static(&[0; PREFIX]));
+    let mut response = Response::new(empty.with_trailers(async { Some(Ok(trailers)) }).boxed());
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+    response
+}
+
+/// Spans, to be looked at.
+#[derive(Debug)]
+pub(crate) struct Spans(pub(crate) Vec<Span>);
+
+impl Spans {
+    /// The only one with a name.
+    #[track_caller]
+    pub(crate) fn one(&self, name: &str) -> &Span {
+        let named: Vec<_> = self.0.iter().filter(|span| span.name == name).collect();
+        let [span] = named[..] else { panic!("{} spans are called `{name}`: {self:#?}", named.len()) };
+        span
+    }
+
+    /// The children of a span, in the order of their beginning.
+    pub(crate) fn children(&self, parent: &Span) -> Vec<&Span> {
+        let mut children: Vec<_> =
+            self.0.iter().filter(|span| span.parent_span_id == parent.span_id).collect();
+        children.sort_by_key(|span| span.start_time_unix_nano);
+        children
+    }
+
+    /// The names of the children of a span, sorted.
+    pub(crate) fn names_below(&self, parent: &Span) -> Vec<&str> {
+        let mut names: Vec<_> = self.children(parent).iter().map(|span| span.name.as_str()).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// An attribute, as text.
+pub(crate) fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
+    let found = attributes.iter().find(|attribute| attribute.key == key)?;
+    Some(match found.value.as_ref()?.value.as_ref()? {
+        Value::StringValue(text) => text.clone(),
+        Value::IntValue(number) => number.to_string(),
+        other => panic!("`{key}` is {other:?}"),
+    })
+}
+
+/// What is wrong with a span, in its words; empty where nothing is.
+pub(crate) fn fault(span: &Span) -> &str {
+    const ERROR: i32 = 2;
+    match &span.status {
+        Some(status) if status.code == ERROR => &status.message,
+        _ => "",
+    }
+}

@@ -1,0 +1,368 @@
+//! Traces: W3C trace context in, OTLP out.
+
+use crate::{
+    script,
+    support::{
+        Krt, PATIENCE, Service,
+        lines::{Lines, Record},
+        otlp::{Receiver, Spans, attribute, fault},
+    },
+};
+use http::Method;
+use serde_json::{Value, json};
+use std::{net::TcpListener, time::Duration};
+use tonic::{Code, Request};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT: &str = "b7ad6b7169203331";
+
+fn traceparent(flags: &str) -> String {
+    format!("00-{TRACE}-{PARENT}-{flags}")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn traced(package: &str, receiver: &Receiver) -> Krt {
+    Krt::run(package).env("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint)
+}
+
+/// Calls the chain, with headers.
+async fn run(service: &Service, headers: &[(&'static str, &str)]) {
+    let mut request = Request::new(json!({ "text": "x" }));
+    for &(name, value) in headers {
+        request.metadata_mut().insert(name, value.parse().unwrap());
+    }
+    let answer = service.client().call_by("Run", request).await.unwrap();
+    assert_eq!(answer, json!({ "text": "x one two three" }));
+}
+
+/// What one request through the chain must have left.
+fn assert_chain(spans: &Spans) {
+    assert_eq!(spans.0.len(), 1 + 3 * 4, "{spans:#?}");
+    let server = spans.one("ping.Entrypoint/Run");
+    let expected = [
+        ("rpc.system", "grpc"),
+        ("rpc.service", "ping.Entrypoint"),
+        ("rpc.method", "Run"),
+        ("rpc.grpc.status_code", "0"),
+        ("krt.workflow", "chain"),
+        ("krt.version", "chain-v1"),
+    ];
+    for (key, value) in expected {
+        assert_eq!(attribute(&server.attributes, key).as_deref(), Some(value), "{key}");
+    }
+    let request = attribute(&server.attributes, "krt.request_id");
+    assert!(request.is_some());
+    let nodes = spans.children(server);
+    let names: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
+    assert_eq!(names, ["process one", "process two", "process three"]);
+    for node in nodes {
+        assert_eq!(spans.names_below(node), ["handler", "queue wait", "serialise"], "{}", node.name);
+        let name = attribute(&node.attributes, "krt.node").unwrap();
+        assert_eq!(node.name, format!("process {name}"));
+        assert_eq!(attribute(&node.attributes, "krt.request_id"), request);
+        for child in spans.children(node) {
+            assert!(node.start_time_unix_nano <= child.start_time_unix_nano, "{child:?}");
+            assert!(child.start_time_unix_nano <= child.end_time_unix_nano, "{child:?}");
+            assert!(child.end_time_unix_nano <= node.end_time_unix_nano, "{child:?}");
+        }
+    }
+    for span in &spans.0 {
+        assert_eq!((span.trace_id.as_slice(), fault(span)), (server.trace_id.as_slice(), ""), "{span:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_chain_by_either_protocol() {
+    for (protocol, path) in [
+        ("grpc", "/opentelemetry.proto.collector.trace.v1.TraceService/Export"),
+        ("http/protobuf", "/v1/traces"),
+    ] {
+        let receiver = Receiver::start().await;
+        let service = traced("chain", &receiver)
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+            .env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret")
+            .env("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=test")
+            .flag("--log-level", "debug")
+            .start()
+            .await;
+        run(&service, &[("traceparent", &traceparent("01")), ("tracestate", "a=1")]).await;
+        let ended = service.stop().await;
+        let spans = receiver.spans();
+        assert_chain(&spans);
+        let server = spans.one("ping.Entrypoint/Run");
+        let place = (hex(&server.trace_id), hex(&server.parent_span_id), server.trace_state.as_str());
+        assert_eq!(place, (TRACE.to_owned(), PARENT.to_owned(), "a=1"), "{protocol}");
+        for batch in receiver.batches() {
+            assert_eq!(
+                (batch.path.as_str(), &batch.headers["authorization"]),
+                (path, &"s3cret".parse().unwrap())
+            );
+            let resource = batch.message.resource_spans[0].resource.as_ref().unwrap();
+            assert_eq!(attribute(&resource.attributes, "service.name").as_deref(), Some("chain-v1"));
+            let given = attribute(&resource.attributes, "deployment.environment.name");
+            assert_eq!(given.as_deref(), Some("test"));
+        }
+        assert!(!ended.lines.text().contains("s3cret"), "{}", ended.lines.text());
+    }
+}
+
+#[tokio::test]
+async fn batches_leave_while_it_serves_compressed_and_by_the_name_that_is_given() {
+    let receiver = Receiver::start().await;
+    let service = Krt::run("chain")
+        .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &format!("{}/there", receiver.endpoint))
+        .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
+        .env("OTEL_SERVICE_NAME", "shop")
+        .env("OTEL_BSP_SCHEDULE_DELAY", "10")
+        .start()
+        .await;
+    run(&service, &[]).await;
+    receiver.wait(1).await;
+    let batch = &receiver.batches()[0];
+    assert_eq!(batch.path, "/there");
+    assert_eq!(batch.headers["content-encoding"], "gzip");
+    let resource = batch.message.resource_spans[0].resource.as_ref().unwrap();
+    assert_eq!(attribute(&resource.attributes, "service.name").as_deref(), Some("shop"));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn which_traces_are_kept() {
+    let unsampled = traceparent("00");
+    let rows = [
+        (None, "parentbased_always_on", true),
+        (Some("nonsense"), "parentbased_always_on", true),
+        (Some(&*unsampled), "parentbased_always_on", false),
+        (Some(&*unsampled), "always_on", true),
+        (None, "parentbased_always_off", false),
+        (None, "no_sampler", true),
+    ];
+    for (parent, sampler, kept) in rows {
+        let receiver = Receiver::start().await;
+        let service = traced("chain", &receiver).env("OTEL_TRACES_SAMPLER", sampler).start().await;
+        let headers = parent.map(|parent| ("traceparent", parent));
+        run(&service, headers.as_slice()).await;
+        let ended = service.stop().await;
+        let spans = receiver.spans();
+        if kept {
+            assert_chain(&spans);
+            let server = spans.one("ping.Entrypoint/Run");
+            let goes_on = hex(&server.trace_id) == TRACE;
+            assert_eq!(goes_on, parent == Some(&*unsampled));
+            assert_eq!(server.parent_span_id.is_empty(), !goes_on, "{server:?}");
+        } else {
+            assert_eq!(spans.0, [], "{parent:?} {sampler}");
+        }
+        let told = ended.lines.text().contains("the variable OTEL_TRACES_SAMPLER is not understood");
+        assert_eq!(told, sampler == "no_sampler");
+    }
+}
+
+#[tokio::test]
+async fn nothing_leaves_that_is_not_asked_for() {
+    let receiver = Receiver::start().await;
+    let service = traced("chain", &receiver).env("OTEL_SDK_DISABLED", "true").start().await;
+    run(&service, &[("traceparent", &traceparent("01"))]).await;
+    let ended = service.stop().await;
+    assert_eq!(receiver.spans().0, []);
+    assert!(!ended.lines.text().contains("traces"), "{}", ended.lines.text());
+}
+
+#[tokio::test]
+async fn a_failure_stands_in_its_spans_words() {
+    let receiver = Receiver::start().await;
+    let service = traced("statuses", &receiver).start().await;
+    let failed = service.call("Act", json!({ "way": "fail", "text": "no luck" })).await.unwrap_err();
+    service.stop().await;
+    let spans = receiver.spans();
+    assert_eq!(fault(spans.one("process relay")), "");
+    assert_eq!(fault(spans.one("process worker")), failed.message());
+    let server = spans.one("statuses.Entrypoint/Act");
+    assert!(failed.message().contains("no luck"));
+    assert_eq!(fault(server), failed.message());
+    let code = attribute(&server.attributes, "rpc.grpc.status_code");
+    assert_eq!(code, Some((failed.code() as i32).to_string()));
+}
+
+#[tokio::test]
+async fn what_a_request_was_at_when_its_time_was_up() {
+    let receiver = Receiver::start().await;
+    let service = traced("statuses", &receiver).start().await;
+    let wait = json!({ "way": "wait", "text": "never" });
+    let failed = service.call_within(Duration::from_millis(500), "Act", wait).await.unwrap_err();
+    assert_eq!(failed.code(), Code::DeadlineExceeded);
+    service.stop().await;
+    let spans = receiver.spans();
+    assert_eq!(fault(spans.one("process relay")), "");
+    let server = spans.one("statuses.Entrypoint/Act");
+    assert_eq!(attribute(&server.attributes, "rpc.grpc.status_code").as_deref(), Some("4"));
+    let cut = spans.children(server)[1];
+    assert_eq!(fault(cut), "given up: nobody waits for it any more");
+}
+
+#[tokio::test]
+async fn each_try_of_a_message_has_its_span() {
+    let receiver = Receiver::start().await;
+    let service = traced("statuses", &receiver).start().await;
+    service.call("Steady", json!({ "way": "die_once", "text": "once" })).await.unwrap();
+    service.stop().await;
+    let spans = receiver.spans();
+    let tries = spans.children(spans.one("statuses.Entrypoint/Steady"));
+    let faults: Vec<_> = tries.into_iter().map(fault).collect();
+    assert_eq!(faults.len(), 2, "{spans:#?}");
+    assert!(faults.contains(&""), "{faults:?}");
+    assert!(faults.contains(&"its process died: another one gets the message"), "{faults:?}");
+}
+
+#[tokio::test]
+async fn an_early_reply_is_an_event_and_the_work_after_it_belongs_to_the_trace() {
+    let receiver = Receiver::start().await;
+    let service = traced("context", &receiver).start().await;
+    service.call("Act", json!({ "act": "reply" })).await.unwrap();
+    service.scratch.put("go");
+    service.scratch.wait("last ran").await;
+    service.stop().await;
+    let spans = receiver.spans();
+    let server = spans.0.iter().find(|span| span.name.ends_with("/Act")).unwrap();
+    assert_eq!(spans.names_below(server), ["process first", "process last"]);
+    let first = spans.one("process first");
+    assert_eq!(first.events.len(), 1, "{first:?}");
+    let event = &first.events[0];
+    assert_eq!(event.name, "early reply");
+    assert!(event.time_unix_nano < server.end_time_unix_nano, "{event:?} {server:?}");
+    assert!(server.end_time_unix_nano < first.end_time_unix_nano, "the handler went on");
+}
+
+#[tokio::test]
+async fn plain_data_is_made_by_the_engine_and_over_http_the_same_is_told() {
+    let receiver = Receiver::start().await;
+    let service = traced("plain", &receiver).start().await;
+    let headers = [("content-type", "application/json"), ("traceparent", &traceparent("01"))];
+    let request = json!({ "act": "greet", "name": "Ada" }).to_string();
+    let reply = service.http().send(Method::POST, "/plain.Entrypoint/Alone", &headers, request).await;
+    assert_eq!(reply.json(), json!({ "text": "Hello Ada!" }));
+    let request = json!({ "act": "no_map" }).to_string();
+    let reply = service.http().send(Method::POST, "/plain.Entrypoint/Two", &headers, request).await;
+    assert_eq!(reply.status, 500);
+    service.stop().await;
+    let spans = receiver.spans();
+    let server = spans.one("plain.Entrypoint/Alone");
+    assert_eq!((hex(&server.trace_id), hex(&server.parent_span_id)), (TRACE.to_owned(), PARENT.to_owned()));
+    assert_eq!(attribute(&server.attributes, "rpc.system").as_deref(), Some("connect_rpc"));
+    let stages = ["deserialise", "handler", "queue wait", "serialise"];
+    assert_eq!(spans.names_below(spans.children(server)[0]), stages);
+    let failed = spans.one("plain.Entrypoint/Two");
+    assert_eq!(attribute(&failed.attributes, "rpc.connect_rpc.error_code").as_deref(), Some("internal"));
+    assert_eq!(fault(failed), reply.json()["message"]);
+}
+
+#[tokio::test]
+async fn a_handler_goes_on_with_the_trace() {
+    let receiver = Receiver::start().await;
+    let service = traced("script", &receiver).start().await;
+    let headers = script::value(&service, "return ctx.trace_headers()").await;
+    service.stop().await;
+    let spans = receiver.spans();
+    let node = spans.0.iter().find(|span| span.name.starts_with("process ")).unwrap();
+    let traceparent = format!("00-{}-{}-03", hex(&node.trace_id), hex(&node.span_id));
+    assert_eq!(headers, json!({ "traceparent": traceparent }));
+}
+
+#[tokio::test]
+async fn without_a_receiver_a_handler_gets_what_the_client_sent() {
+    let service = script::start().await;
+    let code = "return ctx.trace_headers()";
+    assert_eq!(script::value(&service, code).await, json!({}));
+    let mut request = Request::new(json!({ "code": [code] }));
+    request.metadata_mut().insert("traceparent", traceparent("00").parse().unwrap());
+    request.metadata_mut().insert("tracestate", "a=\"1\"".parse().unwrap());
+    let answer = service.client().call_by("One", request).await.unwrap();
+    let headers: Value = serde_json::from_str(answer["text"].as_str().unwrap()).unwrap();
+    assert_eq!(headers, json!({ "traceparent": traceparent("00"), "tracestate": "a=\"1\"" }));
+    service.stop().await;
+}
+
+/// The lines that speak of traces, but for the first, which says how they are exported.
+fn told(lines: &Lines) -> Vec<String> {
+    let records = lines.records().into_iter().map(|record| record.message);
+    let mut told: Vec<_> = records.filter(|message| message.contains("traces are")).collect();
+    assert!(told.remove(0).starts_with("traces are exported by "), "{told:?}");
+    told
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_away_costs_one_line() {
+    for protocol in ["grpc", "http/protobuf"] {
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+        let service = Krt::run("chain")
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://ada:s3cret@{port}"))
+            .env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret")
+            .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+            .env("OTEL_BSP_SCHEDULE_DELAY", "1")
+            .start()
+            .await;
+        run(&service, &[]).await;
+        let failed = |record: &Record| record.message.starts_with("traces are not");
+        assert_eq!(service.lines.wait("the failure", failed).await.level, "WARN");
+        for _ in 0..100 {
+            run(&service, &[]).await;
+        }
+        let ended = service.stop().await;
+        let told = told(&ended.lines);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(!ended.lines.text().contains("s3cret"), "{}", ended.lines.text());
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_refuses_is_told_of_once_until_it_takes_spans_again() {
+    let receiver = Receiver::start().await;
+    receiver.refuse(true);
+    let service = traced("chain", &receiver).env("OTEL_BSP_SCHEDULE_DELAY", "1").start().await;
+    for batches in 1..=3 {
+        run(&service, &[]).await;
+        receiver.wait(batches).await;
+    }
+    receiver.refuse(false);
+    let again = async {
+        let again = "traces are exported again; spans that were lost: ";
+        service.lines.wait("success", |record| record.message.starts_with(again)).await
+    };
+    let more = async {
+        loop {
+            run(&service, &[]).await;
+        }
+    };
+    tokio::select! {
+        _ = again => {}
+        () = more => {}
+    }
+    let told = told(&service.stop().await.lines);
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(
+        told[0],
+        "traces are not exported, requests go on without: Operation failed: HTTP export failed with status code: 400"
+    );
+}
+
+#[tokio::test]
+async fn a_receiver_that_says_nothing_holds_up_neither_requests_nor_the_end() {
+    // Whoever connects waits to be accepted.
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let service = Krt::run("chain")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
+        .env("OTEL_EXPORTER_OTLP_TIMEOUT", &(2 * PATIENCE).as_millis().to_string())
+        .env("OTEL_BSP_EXPORT_TIMEOUT", &(2 * PATIENCE).as_millis().to_string())
+        .env("OTEL_BSP_SCHEDULE_DELAY", "1")
+        .env("OTEL_BSP_MAX_QUEUE_SIZE", "16")
+        .start()
+        .await;
+    for _ in 0..50 {
+        run(&service, &[]).await;
+    }
+    service.stop().await;
+}

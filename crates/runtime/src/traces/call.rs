@@ -1,0 +1,151 @@
+//! A client's call: the span of the whole request.
+
+use super::{
+    Trace, TraceContext,
+    recorder::{Parent, Recorder, Span},
+};
+use krt_model::name::Name;
+use opentelemetry::{KeyValue, trace::SpanKind};
+use std::{sync::Arc, time::SystemTime};
+
+/// What is known of an RPC before it is called.
+#[derive(Debug)]
+pub struct Rpc {
+    /// `package.Service/Method`.
+    name: Arc<str>,
+    service: Arc<str>,
+    method: Arc<str>,
+    workflow: Name,
+}
+
+/// How a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// gRPC.
+    Grpc,
+    /// The Connect protocol: JSON over HTTP.
+    Connect,
+}
+
+/// Why a call ended without a message.
+#[derive(Debug, Clone, Copy)]
+pub struct Fault<'a> {
+    /// The status, by gRPC's number.
+    pub code: i32,
+    /// The status, by the Connect protocol's name.
+    pub name: &'static str,
+    /// What the client reads.
+    pub words: &'a str,
+}
+
+/// What a call is whose client does not wait for its end.
+const LEFT: Fault<'static> = Fault { code: 1, name: "canceled", words: "the client left" };
+
+/// A call that goes on. Dropped before its end, its client has left.
+#[derive(Debug, Default)]
+pub struct Call<'a> {
+    trace: Trace,
+    open: Option<Open<'a>>,
+}
+
+/// What the span is made of.
+#[derive(Debug)]
+struct Open<'a> {
+    recorder: &'a Recorder,
+    rpc: &'a Rpc,
+    protocol: Protocol,
+    context: TraceContext,
+    parent: Parent,
+    start: SystemTime,
+}
+
+impl Rpc {
+    /// The RPC of a path, `/package.Service/Method`, that leads to a workflow.
+    pub fn new(path: &str, workflow: Name) -> Self {
+        let name = path.trim_start_matches('/');
+        let (service, method) = name.rsplit_once('/').unwrap_or((name, ""));
+        Self { name: name.into(), service: service.into(), method: method.into(), workflow }
+    }
+}
+
+impl<'a> Call<'a> {
+    /// A call of which nothing is kept.
+    pub(super) fn passed_on(parent: Option<TraceContext>) -> Self {
+        Self { trace: Trace::passed_on(parent), open: None }
+    }
+
+    /// Begins a call, which goes on from `parent` or begins a trace.
+    pub(super) fn begin(
+        recorder: &'a Arc<Recorder>,
+        rpc: &'a Rpc,
+        protocol: Protocol,
+        parent: Option<&TraceContext>,
+    ) -> Self {
+        let context = recorder.begin(parent, &rpc.name, &SpanKind::Server);
+        if !context.flags().is_sampled() {
+            return Self::passed_on(Some(context));
+        }
+        let parent = parent.map_or(Parent::None, |parent| Parent::Remote(parent.span_id()));
+        let trace = Trace::kept(context.clone(), Arc::clone(recorder), rpc.workflow.clone());
+        let start = SystemTime::now();
+        Self { trace, open: Some(Open { recorder, rpc, protocol, context, parent, start }) }
+    }
+
+    /// What goes with the request.
+    pub fn trace(&self) -> Trace {
+        self.trace.clone()
+    }
+
+    /// The client gets its answer, or learns what went wrong.
+    pub fn end(mut self, fault: Option<Fault<'_>>) {
+        self.write(fault);
+    }
+
+    fn write(&mut self, fault: Option<Fault<'_>>) {
+        let Some(open) = self.open.take() else { return };
+        let span = Span {
+            id: open.context.span_id(),
+            name: open.rpc.name.to_string().into(),
+            kind: SpanKind::Server,
+            start: open.start,
+            end: SystemTime::now().max(open.start),
+            attributes: open.attributes(self.trace.request(), fault),
+            events: Vec::new(),
+            fault: fault.map(|fault| fault.words.to_owned()),
+        };
+        open.recorder.end(&open.context, open.parent, span);
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.write(Some(LEFT));
+    }
+}
+
+impl Open<'_> {
+    /// What the conventions for RPCs and our own say of a call.
+    fn attributes(&self, request: Option<&Arc<str>>, fault: Option<Fault<'_>>) -> Vec<KeyValue> {
+        let Rpc { service, method, workflow, .. } = self.rpc;
+        let (system, status) = match self.protocol {
+            Protocol::Grpc => {
+                let code = fault.map_or(0, |fault| fault.code);
+                ("grpc", Some(KeyValue::new("rpc.grpc.status_code", i64::from(code))))
+            }
+            Protocol::Connect => {
+                let code = fault.map(|fault| KeyValue::new("rpc.connect_rpc.error_code", fault.name));
+                ("connect_rpc", code)
+            }
+        };
+        let mut attributes = vec![
+            KeyValue::new("rpc.system", system),
+            KeyValue::new("rpc.service", Arc::clone(service)),
+            KeyValue::new("rpc.method", Arc::clone(method)),
+            KeyValue::new("krt.workflow", workflow.to_string()),
+            KeyValue::new("krt.version", Arc::clone(&self.recorder.version)),
+        ];
+        attributes.extend(status);
+        attributes.extend(request.map(|request| KeyValue::new("krt.request_id", Arc::clone(request))));
+        attributes
+    }
+}

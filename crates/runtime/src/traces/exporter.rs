@@ -1,0 +1,107 @@
+//! Sends spans away, and tells when that does not succeed.
+
+use opentelemetry_sdk::{
+    error::{OTelSdkError, OTelSdkResult},
+    trace::{SpanData, SpanExporter},
+};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::runtime::Handle;
+
+/// An exporter that works on the engine's runtime, whatever thread it is called from, and that speaks
+/// of a failure once, until it succeeds again.
+#[derive(Debug)]
+pub(super) struct Told<E> {
+    exporter: Arc<E>,
+    runtime: Handle,
+    /// The longest that one batch may take.
+    within: Duration,
+    lost: Lost,
+}
+
+/// How many spans were lost since the last batch that arrived.
+#[derive(Debug, Default)]
+struct Lost(AtomicU64);
+
+/// What is worth a line in the log.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    /// It fails, and did not before.
+    Fails,
+    /// It succeeds again.
+    Again {
+        /// How many spans were lost meanwhile.
+        lost: u64,
+    },
+}
+
+impl Lost {
+    fn note(&self, arrived: bool, spans: u64) -> Option<News> {
+        if arrived {
+            let lost = self.0.swap(0, Ordering::Relaxed);
+            return (lost > 0).then_some(News::Again { lost });
+        }
+        (self.0.fetch_add(spans, Ordering::Relaxed) == 0).then_some(News::Fails)
+    }
+}
+
+impl<E: SpanExporter + 'static> Told<E> {
+    /// Must be called within the runtime.
+    pub(super) fn new(exporter: E, within: Duration) -> Self {
+        Self { exporter: Arc::new(exporter), runtime: Handle::current(), within, lost: Lost::default() }
+    }
+
+    fn tell(&self, sent: &OTelSdkResult, spans: u64) {
+        match (self.lost.note(sent.is_ok(), spans), sent) {
+            (Some(News::Fails), Err(error)) => {
+                tracing::warn!("traces are not exported, requests go on without: {error}");
+            }
+            (Some(News::Again { lost }), _) => {
+                tracing::info!("traces are exported again; spans that were lost: {lost}");
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<E: SpanExporter + 'static> SpanExporter for Told<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let (exporter, within) = (Arc::clone(&self.exporter), self.within);
+        let spans = batch.len() as u64;
+        let send = async move {
+            let sent = tokio::time::timeout(within, exporter.export(batch)).await;
+            sent.unwrap_or(Err(OTelSdkError::Timeout(within)))
+        };
+        // It is cancelled when the runtime ends, which is the end of the process.
+        let sent = self.runtime.spawn(send).await.unwrap_or(Err(OTelSdkError::AlreadyShutdown));
+        self.tell(&sent, spans);
+        sent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_news_once() {
+        let lost = Lost::default();
+        let rows = [
+            (true, 5, None),
+            (false, 5, Some(News::Fails)),
+            (false, 3, None),
+            (false, 2, None),
+            (true, 7, Some(News::Again { lost: 10 })),
+            (true, 7, None),
+            (false, 1, Some(News::Fails)),
+        ];
+        for (index, (arrived, spans, expected)) in rows.into_iter().enumerate() {
+            assert_eq!(lost.note(arrived, spans), expected, "row {index}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! A request's trace: where it is, and what is noted of its hops.
+
+use super::{
+    TraceContext,
+    recorder::{Parent, Recorder, Span},
+};
+use krt_model::{message::Timestamp, name::Name};
+use opentelemetry::{
+    KeyValue, SpanId,
+    trace::{Event, SpanKind},
+};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// The trace of one request; of most it is nothing at all. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Trace(Option<Arc<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    context: TraceContext,
+    recording: Option<Recording>,
+}
+
+/// What is needed to write spans.
+#[derive(Debug)]
+struct Recording {
+    recorder: Arc<Recorder>,
+    workflow: Name,
+    request: OnceLock<Arc<str>>,
+    /// The node where the request is.
+    hop: Mutex<Option<Hop>>,
+}
+
+/// A message at a node.
+#[derive(Debug)]
+struct Hop {
+    id: SpanId,
+    node: Name,
+    /// When it was posted: when the station before had ended.
+    since: SystemTime,
+    /// Bytes of the message.
+    size: usize,
+    stages: Vec<(Stage, SystemTime, SystemTime)>,
+    events: Vec<Event>,
+}
+
+/// What happens to a message at a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// It waited for the handler.
+    Wait,
+    /// It was made what the host reads.
+    Serialise,
+    /// The handler ran.
+    Handler,
+    /// A message was made of what the host wrote.
+    Deserialise,
+}
+
+impl Stage {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Wait => "queue wait",
+            Self::Serialise => "serialise",
+            Self::Handler => "handler",
+            Self::Deserialise => "deserialise",
+        }
+    }
+}
+
+/// How a message's stay at a node ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// When the handler ran, if it did.
+    pub handled: Option<(Timestamp, Timestamp)>,
+    /// When it ended.
+    pub end: Timestamp,
+    /// What went wrong, in words.
+    pub fault: Option<String>,
+}
+
+impl Trace {
+    /// A trace that is passed on and of which nothing is kept.
+    pub(super) fn passed_on(context: Option<TraceContext>) -> Self {
+        Self(context.map(|context| Arc::new(Inner { context, recording: None })))
+    }
+
+    /// A trace of which spans are kept, below the one that `context` names.
+    pub(super) fn kept(context: TraceContext, recorder: Arc<Recorder>, workflow: Name) -> Self {
+        let (request, hop) = (OnceLock::new(), Mutex::new(None));
+        let recording = Some(Recording { recorder, workflow, request, hop });
+        Self(Some(Arc::new(Inner { context, recording })))
+    }
+
+    /// What the next process goes on from, if there is a trace.
+    pub fn context(&self) -> Option<&TraceContext> {
+        self.0.as_ref().map(|inner| &inner.context)
+    }
+
+    /// The present moment, for [`Trace::stage`]; `None` when nobody needs to know.
+    pub fn clock(&self) -> Option<SystemTime> {
+        self.recording().map(|_| SystemTime::now())
+    }
+
+    /// Says which request it is of.
+    pub fn name(&self, request: &Arc<str>) {
+        if let Some((_, recording)) = self.recording() {
+            // A request has one id, whoever says it first.
+            let _ = recording.request.set(Arc::clone(request));
+        }
+    }
+
+    /// The request's id, once it has one.
+    pub(super) fn request(&self) -> Option<&Arc<str>> {
+        self.recording()?.1.request.get()
+    }
+
+    /// A message of so many bytes comes to a node.
+    pub fn arrive(&self, node: &Name, since: Timestamp, size: usize) {
+        let Some((_, recording)) = self.recording() else { return };
+        let (id, node, since) = (recording.recorder.span_id(), node.clone(), time(since));
+        let (stages, events) = (Vec::with_capacity(4), Vec::new());
+        *recording.hop() = Some(Hop { id, node, since, size, stages, events });
+    }
+
+    /// What the handler at the node goes on from, if there is a trace.
+    pub fn of_node(&self) -> Option<TraceContext> {
+        let context = self.context()?;
+        let hop = self.recording().and_then(|(_, recording)| Some(recording.hop().as_ref()?.id));
+        Some(hop.map_or_else(|| context.clone(), |id| context.at(id)))
+    }
+
+    /// The engine did something to the message, from `begun` ([`Trace::clock`]) until now.
+    pub fn stage(&self, stage: Stage, begun: Option<SystemTime>) {
+        let (Some((_, recording)), Some(begun)) = (self.recording(), begun) else { return };
+        if let Some(hop) = &mut *recording.hop() {
+            hop.stages.push((stage, begun, SystemTime::now()));
+        }
+    }
+
+    /// Something happened at the node.
+    pub fn event(&self, name: &'static str) {
+        let Some((_, recording)) = self.recording() else { return };
+        if let Some(hop) = &mut *recording.hop() {
+            hop.events.push(Event::new(name, SystemTime::now(), Vec::new(), 0));
+        }
+    }
+
+    /// The message leaves the node.
+    pub fn leave(&self, departure: impl FnOnce() -> Option<Departure>) {
+        let Some((context, recording)) = self.recording() else { return };
+        let Some(hop) = recording.hop().take() else { return };
+        if let Some(departure) = departure() {
+            recording.write(context, hop, departure);
+        }
+    }
+
+    /// Nobody waits for the request any more: what it does at a node is of no use.
+    pub fn give_up(&self) {
+        let fault = Some("given up: nobody waits for it any more".to_owned());
+        self.leave(|| Some(Departure { handled: None, end: now(), fault }));
+    }
+
+    fn recording(&self) -> Option<(&TraceContext, &Recording)> {
+        let inner = self.0.as_deref()?;
+        Some((&inner.context, inner.recording.as_ref()?))
+    }
+}
+
+impl Recording {
+    fn hop(&self) -> MutexGuard<'_, Option<Hop>> {
+        self.hop.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes the node's span and its children.
+    fn write(&self, context: &TraceContext, mut hop: Hop, departure: Departure) {
+        if let Some((start, end)) = departure.handled {
+            hop.stages.push((Stage::Wait, hop.since, time(start)));
+            hop.stages.push((Stage::Handler, time(start), time(end)));
+        }
+        let ends = hop.stages.iter().map(|(_, _, end)| *end);
+        let end = ends.fold(time(departure.end), SystemTime::max);
+        let attributes = self.attributes(&hop);
+        let span = Span {
+            id: hop.id,
+            name: format!("process {}", hop.node).into(),
+            kind: SpanKind::Consumer,
+            start: hop.since,
+            end: end.max(hop.since),
+            attributes,
+            events: hop.events,
+            fault: departure.fault,
+        };
+        self.recorder.end(context, Parent::Here(context.span_id()), span);
+        for (stage, start, end) in hop.stages {
+            self.recorder.end(
+                context,
+                Parent::Here(hop.id),
+                child(self.recorder.span_id(), stage, start, end),
+            );
+        }
+    }
+
+    /// What the conventions for messaging and our own say of a message at a node.
+    fn attributes(&self, hop: &Hop) -> Vec<KeyValue> {
+        let mut attributes = vec![
+            KeyValue::new("messaging.system", "krt"),
+            KeyValue::new("messaging.operation.type", "process"),
+            KeyValue::new("messaging.destination.name", hop.node.to_string()),
+            KeyValue::new("messaging.message.body.size", i64::try_from(hop.size).unwrap_or(i64::MAX)),
+            KeyValue::new("krt.node", hop.node.to_string()),
+            KeyValue::new("krt.workflow", self.workflow.to_string()),
+            KeyValue::new("krt.version", Arc::clone(&self.recorder.version)),
+        ];
+        attributes
+            .extend(self.request.get().map(|request| KeyValue::new("krt.request_id", Arc::clone(request))));
+        attributes
+    }
+}
+
+fn child(id: SpanId, stage: Stage, start: SystemTime, end: SystemTime) -> Span {
+    Span {
+        id,
+        name: stage.as_str().into(),
+        kind: SpanKind::Internal,
+        start,
+        // Clocks may go back.
+        end: end.max(start),
+        attributes: Vec::new(),
+        events: Vec::new(),
+        fault: None,
+    }
+}
+
+fn time(moment: Timestamp) -> SystemTime {
+    UNIX_EPOCH + Duration::from_nanos(moment.0)
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+}
