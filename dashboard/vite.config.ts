@@ -1,6 +1,7 @@
 import optimizeLocales from "@react-aria/optimize-locales-plugin";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
+import { licences } from "./build/licences.ts";
 import { api } from "./dev/api.ts";
 
 /** Serves the mock of the API, in development and to tests; nothing of it gets into the built files. */
@@ -20,6 +21,7 @@ export default defineConfig({
   // The pages speak English; the words of thirty other languages would be most of the components.
   plugins: [
     { ...optimizeLocales.vite({ locales: ["en-US"] }), enforce: "pre" },
+    licences(["@fontsource-variable/inter", "@fontsource-variable/jetbrains-mono"]),
     react(),
     ...(real ? [] : [mock()]),
   ],

@@ -119,7 +119,7 @@ function act(action: string): Reply {
         if (version.missing_config.length)
           refuse(
             422,
-            "incomplete",
+            "unprocessable",
             `\`${version.name}\` lacks ${version.missing_config.map((name) => `\`${name}\``).join(", ")}`,
             "give the values on the version's page, Configuration",
           );
@@ -347,7 +347,7 @@ function call(context: Context) {
 
 /** Opens a stream of events; what `start` returns is called when the client leaves. */
 function stream(
-  { request, response }: Context,
+  { response }: Context,
   start: (send: (event: string, data: unknown, id?: number) => void) => () => void,
 ) {
   response.writeHead(200, {
@@ -360,7 +360,7 @@ function stream(
     response.write(`event: ${event}\n${id ? `id: ${id}\n` : ""}data: ${JSON.stringify(data)}\n\n`),
   );
   const beat = setInterval(() => response.write(":\n\n"), 15_000);
-  request.on("close", () => {
+  response.on("close", () => {
     clearInterval(beat);
     stop();
   });
@@ -390,12 +390,12 @@ const ROUTES: [string, Role | "none", Reply][] = [
   [
     "GET /server",
     "none",
-    () => ({
+    ({ request }) => ({
       version: "0.1.0",
-      mode: mode(),
+      mode: mode(request),
       public_address: "127.0.0.1:9000",
       public_tls: false,
-      sign_in: mode() === "serve",
+      sign_in: mode(request) === "serve",
       limits: { package_bytes: 536870912, message_bytes: 16777216 },
     }),
   ],
@@ -573,7 +573,14 @@ const ROUTES: [string, Role | "none", Reply][] = [
       return { entries: items, next };
     },
   ],
-  ["GET /runtimes", "viewer", () => world.runtimes.map((one) => world.count(one.id))],
+  [
+    "GET /runtimes",
+    "viewer",
+    ({ request }) =>
+      world.runtimes
+        .filter(({ id }) => mode(request) === "serve" || id === "digits")
+        .map((one) => world.count(one.id)),
+  ],
   [
     "POST /runtimes",
     "admin",
@@ -833,8 +840,18 @@ const ROUTES: [string, Role | "none", Reply][] = [
   ],
 ];
 
-function mode(): "serve" | "run" {
-  return process.env.KRT_MOCK_MODE === "run" ? "run" : "serve";
+/** By the name `run.localhost` it is as `krt run` is: one package, nobody signs in, nothing changes. */
+function mode(request: IncomingMessage): "serve" | "run" {
+  return request.headers.host?.startsWith("run.") ? "run" : "serve";
+}
+
+const ALONE = "digits-v4";
+
+/** In `krt run` the runtime has the version's name. */
+function alone(text: string): string {
+  return text
+    .replaceAll('"runtime":"digits"', `"runtime":"${ALONE}"`)
+    .replaceAll('"id":"digits"', `"id":"${ALONE}"`);
 }
 
 /** Finds the route of a path; a parameter named `path` takes slashes, too. */
@@ -866,13 +883,15 @@ function body(request: IncomingMessage): Promise<Buffer> {
 }
 
 function whoAsks(request: IncomingMessage): Me | null {
-  if (mode() === "run") return { login: "", role: "manager", csrf_token: null };
+  if (mode(request) === "run") return { login: "", role: "manager", csrf_token: null };
   return sessions.get(/krt_session=(\w+)/.exec(request.headers.cookie ?? "")?.[1] ?? "") ?? null;
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse) {
   const url = new URL(request.url ?? "/", "http://mock");
-  const found = match(request.method ?? "GET", url.pathname);
+  const run = mode(request) === "run";
+  const path = run ? url.pathname.replace(`/runtimes/${ALONE}`, "/runtimes/digits") : url.pathname;
+  const found = match(request.method ?? "GET", path);
   if (!found) return refuse(404, "not_found", `no ${url.pathname}`);
   const [role, reply, params] = found;
   const me = whoAsks(request);
@@ -893,7 +912,7 @@ async function answer(request: IncomingMessage, response: ServerResponse) {
     return response.end();
   }
   response.setHeader("content-type", "application/json");
-  response.end(JSON.stringify(result));
+  response.end(run ? alone(JSON.stringify(result)) : JSON.stringify(result));
 }
 
 /** A middleware that answers below `/api/v1`. */

@@ -65,9 +65,10 @@ export async function settled(page: Page) {
 /** What axe finds that is serious. */
 export async function serious(page: Page): Promise<string[]> {
   await page.evaluate(axe.source);
-  // By text: within the page the library is a global.
+  // By text: within the page the library is a global. What was read aloud stays in the announcer for seconds,
+  // when what it named may be gone.
   const { violations } = await page.evaluate<AxeResults>(
-    "axe.run(document, { resultTypes: ['violations'] })",
+    "axe.run({ exclude: ['[data-live-announcer]'] }, { resultTypes: ['violations'] })",
   );
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical" || impact === "moderate")

@@ -3,7 +3,7 @@ import "./style/tokens.css";
 import "./style/base.css";
 import "./style/ui.css";
 
-import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { RouterProvider } from "react-router";
@@ -21,6 +21,13 @@ const queries = new QueryClient({
     onError: (error, query) => {
       // A session that has ended shows itself anywhere; the gate then asks to sign in.
       if (refused(error).status === 401 && query.queryKey[0] !== "session")
+        void queries.invalidateQueries({ queryKey: ["session"] });
+    },
+  }),
+  mutationCache: new MutationCache({
+    onError: (error) => {
+      // Another tab may have signed in anew: then the session, and what its requests carry, are others.
+      if ([401, 403].includes(refused(error).status))
         void queries.invalidateQueries({ queryKey: ["session"] });
     },
   }),

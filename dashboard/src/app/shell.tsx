@@ -211,7 +211,12 @@ function Person() {
           }
         />
       )}
-      <p className="small muted about">krt {server.version}</p>
+      <p className="small muted about">
+        krt {server.version} ·{" "}
+        <a href="/licences.txt" target="_blank" rel="noreferrer">
+          licences
+        </a>
+      </p>
     </div>
   );
 }

@@ -84,6 +84,8 @@ export function ChartCard({
             height={height}
             sync={runtime}
             table={table}
+            from={Date.parse(resolved.from) / 1000}
+            to={Date.parse(resolved.to) / 1000}
             onZoom={(from, to) =>
               onRange({ kind: "fixed", from: iso(from * 1000), to: iso(Math.max(to, from + 1) * 1000) })
             }

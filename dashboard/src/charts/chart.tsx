@@ -22,6 +22,9 @@ interface Props {
   /** Charts with the same name show the same moment. */
   sync?: string;
   table?: boolean;
+  /** What the axis of time shows, in seconds; without it what there is. */
+  from?: number;
+  to?: number;
   onZoom?: (from: number, to: number) => void;
 }
 
@@ -68,12 +71,14 @@ export function Chart({
   format = number,
   sync,
   table,
+  from,
+  to,
   onZoom,
 }: Props) {
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<Plot | null>(null);
-  const latest = useRef({ onZoom });
-  latest.current = { onZoom };
+  const latest = useRef({ onZoom, from, to });
+  latest.current = { onZoom, from, to };
   const [at, setAt] = useState<number | null>(null);
   const dark = useDark();
   const names = lines.map(({ label }) => label).join("\n");
@@ -98,14 +103,17 @@ export function Chart({
       width: element.clientWidth,
       height,
       legend: { show: false },
-      padding: [8, 10, 0, 0],
+      padding: [8, 22, 0, 0],
       cursor: {
         points: { size: 7 },
         drag: { x: true, y: false, setScale: false },
         ...(sync ? { sync: { key: sync, setSeries: false } } : {}),
       },
       scales: {
-        x: { time: true },
+        x: {
+          time: true,
+          range: (_, low, high) => [latest.current.from ?? low ?? 0, latest.current.to ?? high ?? 1],
+        },
         y: { range: (_, low, high) => reach(low, high, bounds) },
       },
       axes: [
@@ -166,9 +174,10 @@ export function Chart({
     };
   }, [names, dark, height, bars, sync, table, bounds?.[0], bounds?.[1]]);
 
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another range is another axis for the same data
   useEffect(() => {
     plot.current?.setData([times, ...lines.map(({ values }) => values)]);
-  }, [times, lines]);
+  }, [times, lines, from, to]);
 
   const shown = at !== null && at < times.length ? at : null;
   const time = shown === null ? null : times[shown];

@@ -4,10 +4,11 @@ import { Link } from "react-router";
 import { client, refused, take } from "../api/client";
 import * as api from "../api/queries";
 import type { AuditAction, AuditEntry } from "../api/schema";
-import { useUrl } from "../lib/url";
+import { useRange, useUrl } from "../lib/url";
 import { Button, Filter } from "../ui/controls";
 import { Empty, Failure, Waiting } from "../ui/feedback";
 import { type Column, PageHeader, Panel, Table, usePageTitle } from "../ui/layout";
+import { RangePicker } from "../ui/range-picker";
 import { Ago, Moment, Prose } from "../ui/text";
 
 const ACTIONS: Record<AuditAction, string> = {
@@ -43,7 +44,14 @@ export default function AuditPage() {
   const url = useUrl();
   const [login, runtime] = [url.get("login"), url.get("runtime")];
   const action = NAMES.find((name) => name === url.get("action"));
-  const filter = { ...(login && { login }), ...(runtime && { runtime }), ...(action && { action }) };
+  const timed = url.get("range") !== undefined || url.get("from") !== undefined;
+  const time = useRange("7d", 60_000);
+  const filter = {
+    ...(timed && time.resolved),
+    ...(login && { login }),
+    ...(runtime && { runtime }),
+    ...(action && { action }),
+  };
   const users = useQuery(api.users()).data ?? [];
   const runtimes = useQuery(api.runtimes()).data ?? [];
   const query = useInfiniteQuery({
@@ -81,6 +89,19 @@ export default function AuditPage() {
           value={runtime}
           options={runtimes.map(({ id, name }) => ({ id, text: name }))}
           onChange={(runtime) => url.set({ runtime })}
+        />
+        <RangePicker
+          range={timed ? time.range : null}
+          resolved={time.resolved}
+          onChange={(next) =>
+            url.set(
+              next.kind === "preset"
+                ? { range: next.preset, from: null, to: null }
+                : { range: null, from: next.from, to: next.to },
+            )
+          }
+          none="Any time"
+          onNone={() => url.set({ range: null, from: null, to: null })}
         />
       </div>
       {query.isError && <Failure error={refused(query.error)} retry={() => void query.refetch()} />}

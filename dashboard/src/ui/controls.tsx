@@ -17,6 +17,10 @@ export function Button({ look = "plain", icon, children, ...rest }: ButtonProps)
     <Aria.Button {...rest} className={`button ${look}`}>
       {icon}
       {children !== undefined && <span>{children}</span>}
+      {/* Read aloud while it waits. */}
+      {rest.isPending && (
+        <Aria.ProgressBar aria-label="Working" isIndeterminate className="hidden-visually" />
+      )}
     </Aria.Button>
   );
 }

@@ -15,11 +15,13 @@ function local(time: string): string {
   return moment(time).replace(" ", "T");
 }
 
-/** `2026-01-31 12:00 – 13:30`, the second day only where it is another one. */
+/** `12:00 – 13:30`, with days only where they are not today. */
 function words({ from, to }: Resolved): string {
-  const same = day(new Date(from)) === day(new Date(to));
-  const end = moment(to).slice(same ? 11 : 0, 16);
-  return `${moment(from).slice(0, 16)} – ${end}`;
+  const today = day(new Date());
+  const [first, last] = [day(new Date(from)), day(new Date(to))];
+  const start = moment(from).slice(first === today ? 11 : 5, 16);
+  const end = moment(to).slice(last === first ? 11 : 5, 16);
+  return `${start} – ${end}`;
 }
 
 export function RangePicker({

@@ -45,14 +45,17 @@ export default function LogsPage() {
   }, [params]);
 
   const timed = params.has("range") || (params.has("from") && params.has("to"));
+  const words = params.get("range");
   const time = useRange("15m", 60_000);
   const range = timed ? parseRange(params, "15m") : null;
   const { from, to } = time.resolved;
   const fixed = range?.kind === "fixed";
-  // A range that ends now goes on into what comes.
+  // A range that ends now goes on into what comes. It begins where it did when it was chosen: what one reads must
+  // not be loaded anew every minute.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: see above
   const span = useMemo<api.Span>(
     () => (!timed ? {} : fixed ? { from, to } : { from }),
-    [timed, fixed, from, to],
+    [timed, words, fixed && from, fixed && to],
   );
   const live = !fixed && params.get("live") !== "off";
 

@@ -68,9 +68,15 @@ export function LogList({ runtime, lines, text, more, waiting, scroller, onEnd, 
     row.focus({ preventScroll: true });
   });
 
+  // The row that Tab leads to.
+  const entry =
+    focused !== null && rows.some(({ key }) => key === focused)
+      ? focused
+      : (lines[rows[0]?.index ?? 0]?.id ?? null);
+
   function move(event: KeyboardEvent) {
     if (!(event.target instanceof HTMLElement) || event.target.getAttribute("role") !== "row") return;
-    const at = lines.findIndex(({ id }) => id === focused);
+    const at = lines.findIndex(({ id }) => id === entry);
     const page = Math.max(1, Math.floor((scroller.current?.clientHeight ?? 0) / ROW) - 2);
     const steps: Record<string, number> = {
       ArrowDown: at + 1,
@@ -100,10 +106,6 @@ export function LogList({ runtime, lines, text, more, waiting, scroller, onEnd, 
     event.preventDefault();
   }
 
-  const entry =
-    focused !== null && rows.some(({ key }) => key === focused)
-      ? focused
-      : (lines[rows[0]?.index ?? 0]?.id ?? null);
   return (
     <div className="log-frame">
       {waiting > 0 && (

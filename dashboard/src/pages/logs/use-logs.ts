@@ -54,16 +54,21 @@ export function useLogs(
   const key = JSON.stringify([runtime, filter, span]);
   // Answers to questions that are no longer asked are dropped.
   const asked = useRef(key);
+  // What came live before the first page of a search did; null, once that is there.
+  const early = useRef<Log[] | null>([]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` holds the filter, `attempt` asks again
   useEffect(() => {
     asked.current = key;
+    early.current = [];
     setLoading(true);
     setError(null);
     let current = true;
     logPage(runtime, { ...filter, ...span }, undefined, PAGE)
       .then(({ logs, next }) => {
-        if (current) setHeld({ ...NOTHING, lines: logs, next });
+        if (!current) return;
+        setHeld({ ...NOTHING, lines: arrived(logs, early.current ?? []), next });
+        early.current = null;
       })
       .catch((thrown) => {
         if (!current) return;
@@ -94,13 +99,18 @@ export function useLogs(
 
   const buffer = useRef<Log[]>([]);
   const take = useCallback(
-    (incoming: readonly Log[]) =>
+    (incoming: readonly Log[]) => {
+      if (early.current) {
+        early.current.push(...incoming);
+        return;
+      }
       setHeld((now) => {
         if (!atTop()) return { ...now, waiting: [...now.waiting, ...incoming].slice(-MOST) };
         const lines = arrived(now.lines, [...now.waiting, ...incoming]);
         const dropped = now.dropped || lines.length === MOST;
         return { ...now, lines, waiting: [], dropped, next: dropped ? (now.next ?? "") : now.next };
-      }),
+      });
+    },
     [atTop],
   );
   // biome-ignore lint/correctness/useExhaustiveDependencies: what was on its way for another search is dropped
@@ -119,7 +129,14 @@ export function useLogs(
     { logs: (data) => void buffer.current.push(...(data as Log[])) },
     () => {
       logPage(runtime, { ...filter, ...span }, undefined, PAGE)
-        .then(({ logs }) => asked.current === key && take(logs.toReversed()))
+        .then(({ logs, next }) => {
+          if (asked.current !== key) return;
+          const [newest, oldest] = [held.lines[0], logs.at(-1)];
+          // More was missed than a page holds: rather the latest without a gap.
+          if (next !== null && newest && oldest && oldest.id > newest.id)
+            setHeld({ ...NOTHING, lines: logs, next });
+          else take(logs.toReversed());
+        })
         .catch(() => undefined);
     },
   );

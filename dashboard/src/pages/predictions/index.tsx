@@ -8,7 +8,7 @@ import type { ClassScore, Confusion, Prediction, PredictionSummary } from "../..
 import { useSession } from "../../app/session";
 import { Chart } from "../../charts/chart";
 import { count, percent, span } from "../../lib/format";
-import { every, iso } from "../../lib/range";
+import { every, iso, type Resolved } from "../../lib/range";
 import { oneOf, useRange, useUrl } from "../../lib/url";
 import { Button, Filter } from "../../ui/controls";
 import { Empty, Failure, Waiting, Warning } from "../../ui/feedback";
@@ -82,6 +82,7 @@ export default function PredictionsPage() {
               />
               <OverTime
                 summary={summary}
+                range={range.resolved}
                 onZoom={(from, to) =>
                   range.set({ kind: "fixed", from: iso(from * 1000), to: iso(Math.max(to, from + 1) * 1000) })
                 }
@@ -101,9 +102,11 @@ export default function PredictionsPage() {
 
 function OverTime({
   summary,
+  range,
   onZoom,
 }: {
   summary: PredictionSummary;
+  range: Resolved;
   onZoom: (from: number, to: number) => void;
 }) {
   const { times, accuracy, errors } = useMemo(() => {
@@ -118,6 +121,7 @@ function OverTime({
       ],
     };
   }, [summary]);
+  const axis = { from: Date.parse(range.from) / 1000, to: Date.parse(range.to) / 1000 };
   const step = <span className="muted small plain">each {span(summary.every_seconds)}</span>;
   const least = accuracy[0]?.values.reduce<number>((a, b) => Math.min(a, b ?? 1), 1) ?? 0;
   return (
@@ -131,13 +135,21 @@ function OverTime({
             bounds={[least > 0.5 ? Math.floor(least * 20 - 0.5) / 20 : 0, 1]}
             format={(value) => percent(value, least > 0.9 ? 1 : 0)}
             sync="predictions"
+            {...axis}
             onZoom={onZoom}
           />
         </Panel>
       </div>
       <div data-width="6">
         <Panel title={<>What went wrong {step}</>}>
-          <Chart title="What went wrong" times={times} lines={errors} sync="predictions" onZoom={onZoom} />
+          <Chart
+            title="What went wrong"
+            times={times}
+            lines={errors}
+            sync="predictions"
+            {...axis}
+            onZoom={onZoom}
+          />
         </Panel>
       </div>
     </div>

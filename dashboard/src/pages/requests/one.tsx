@@ -202,7 +202,7 @@ function value(field: unknown): string {
 
 function Points({ points }: { points: StoredPoint[] }) {
   const columns: Column<StoredPoint>[] = [
-    { title: "Measurement", cell: ({ measurement }) => <code>{measurement}</code> },
+    { title: "Measurement", shrink: true, cell: ({ measurement }) => <code>{measurement}</code> },
     { title: "Tags", spare: true, cell: ({ tags }) => <Pairs of={tags} /> },
     { title: "Fields", cell: ({ fields }) => <Pairs of={fields} /> },
   ];

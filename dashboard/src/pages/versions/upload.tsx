@@ -9,14 +9,20 @@ import { BASE, csrfHeaders, Refused } from "../../api/client";
 import type { Error as ErrorBody, Version } from "../../api/schema";
 import { useSession } from "../../app/session";
 import { bytes } from "../../lib/format";
-import { Button } from "../../ui/controls";
+import { Button, TextField } from "../../ui/controls";
 import { Failure } from "../../ui/feedback";
 
 /** Sends a file; `fetch` cannot tell how far it has come. */
-function send(runtime: string, file: File, onProgress: (share: number) => void): Promise<Version> {
+function send(
+  runtime: string,
+  file: File,
+  comment: string,
+  onProgress: (share: number) => void,
+): Promise<Version> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", `${BASE}/runtimes/${encodeURIComponent(runtime)}/versions`);
+    const query = comment ? `?${new URLSearchParams({ comment })}` : "";
+    request.open("POST", `${BASE}/runtimes/${encodeURIComponent(runtime)}/versions${query}`);
     request.setRequestHeader("content-type", "application/octet-stream");
     for (const [name, value] of Object.entries(csrfHeaders())) request.setRequestHeader(name, value);
     request.responseType = "json";
@@ -43,6 +49,7 @@ export function Upload({ runtime }: { runtime: string }) {
   const [file, setFile] = useState<File | null>(null);
   const [share, setShare] = useState<number | null>(null);
   const [error, setError] = useState<Refused | null>(null);
+  const [comment, setComment] = useState("");
 
   async function take(chosen: File | undefined) {
     if (!chosen || share !== null) return;
@@ -60,7 +67,7 @@ export function Upload({ runtime }: { runtime: string }) {
     }
     setShare(0);
     try {
-      const version = await send(runtime, chosen, setShare);
+      const version = await send(runtime, chosen, comment.trim(), setShare);
       await queries.invalidateQueries({ queryKey: ["runtimes"] });
       await navigate(`/runtimes/${runtime}/versions/${version.name}`);
     } catch (thrown) {
@@ -89,6 +96,14 @@ export function Upload({ runtime }: { runtime: string }) {
                 <code>krt pack</code> makes one.
               </span>
             </p>
+            <TextField
+              label="Comment"
+              hideLabel
+              placeholder="Comment, for the audit log"
+              value={comment}
+              onChange={setComment}
+              maxLength={500}
+            />
             <FileTrigger acceptedFileTypes={[".krt"]} onSelect={(files) => void take(files?.[0])}>
               <Button>Choose a file</Button>
             </FileTrigger>

@@ -117,8 +117,16 @@ function wrapped(values: Json[], deeper: string, indent: string): string {
   if (line.length <= 60) return line;
   // Numbers often are a picture: as many in a line as the side of a square has.
   const side = Math.sqrt(texts.length);
-  const width = Number.isInteger(side) && side <= 32 ? side : 16;
+  const square = Number.isInteger(side) && side <= 32 && texts.every((text) => text.length <= 3);
   const rows: string[] = [];
-  for (let i = 0; i < texts.length; i += width) rows.push(deeper + texts.slice(i, i + width).join(", "));
-  return `\n${rows.join(",\n")}\n${indent}`;
+  let row: string[] = [];
+  for (const text of texts) {
+    if (square ? row.length === side : row.join(", ").length + text.length > 66) {
+      rows.push(row.join(", "));
+      row = [];
+    }
+    row.push(text);
+  }
+  rows.push(row.join(", "));
+  return `\n${rows.map((one) => deeper + one).join(",\n")}\n${indent}`;
 }
