@@ -163,7 +163,7 @@ impl House {
     pub fn engine(&self, runtime: &Name, version: &Name) -> Option<Arc<Engine>> {
         match self {
             Self::Team(team) => team.engine(runtime, version),
-            Self::Solo(solo) => solo.check(runtime, version).is_ok().then(|| solo.engine()),
+            Self::Solo(solo) => solo.check(runtime, version).is_ok().then(|| Arc::clone(solo.engine())),
         }
     }
 
@@ -171,7 +171,7 @@ impl House {
     pub fn engines(&self, runtime: &Name) -> Vec<Arc<Engine>> {
         match self {
             Self::Team(team) => team.engines(runtime),
-            Self::Solo(solo) if solo.check_runtime(runtime).is_ok() => vec![solo.engine()],
+            Self::Solo(solo) if solo.check_runtime(runtime).is_ok() => vec![Arc::clone(solo.engine())],
             Self::Solo(_) => Vec::new(),
         }
     }

@@ -3,6 +3,7 @@
 //! - [`arguments`]: the flags that say how it runs.
 //! - [`configuration`]: values that come from outside the package.
 //! - [`nats`]: which NATS server the parts of a version meet at.
+//! - [`dashboard`]: the dashboard of one package alone.
 //! - [`launch`]: how each node's process is started, in which environment.
 //! - [`part`]: what all that serve have in common.
 //! - [`signals`]: Ctrl-C and SIGTERM.
@@ -13,6 +14,7 @@
 
 mod arguments;
 mod configuration;
+mod dashboard;
 pub(crate) mod launch;
 mod nats;
 pub(crate) mod part;
@@ -23,10 +25,12 @@ pub(crate) mod traces;
 pub(crate) mod watch;
 
 pub(crate) use arguments::{EngineArgs, ServiceArgs};
+pub(crate) use dashboard::DashboardArgs;
 pub(crate) use nats::NatsArgs;
 pub(crate) use stores::RemoteArgs;
 
 use anyhow::Context as _;
+use dashboard::{Dashboard, Shown};
 use krt_environment::Sdk;
 use krt_model::version::Runner;
 use krt_package::Package;
@@ -56,13 +60,19 @@ pub(crate) struct Ports {
     pub(crate) front: Option<TcpListener>,
     /// For whoever reads metrics.
     pub(crate) metrics: Option<TcpListener>,
+    /// For whoever looks with a browser.
+    pub(crate) dashboard: Option<TcpListener>,
 }
 
 impl Ports {
     /// The same ports, for another run of the service.
     pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
         let again = |port: &Option<TcpListener>| port.as_ref().map(TcpListener::try_clone).transpose();
-        Ok(Self { front: again(&self.front)?, metrics: again(&self.metrics)? })
+        Ok(Self {
+            front: again(&self.front)?,
+            metrics: again(&self.metrics)?,
+            dashboard: again(&self.dashboard)?,
+        })
     }
 }
 
@@ -156,6 +166,8 @@ impl Service {
         ready: impl FnOnce(),
         stop: &CancellationToken,
     ) -> anyhow::Result<End> {
+        let front = ports.front.as_ref().and_then(|port| port.local_addr().ok());
+        let page = ports.dashboard;
         let ports = server::Ports {
             front: ports.front.map(asynchronous).transpose()?,
             metrics: ports.metrics.map(asynchronous).transpose()?,
@@ -170,9 +182,17 @@ impl Service {
                 () = restart_changed(watch, &package, restart) => end = End::PackageChanged,
             }
         };
+        let Stores { store, documents, .. } = &self.stores;
+        let (store, documents, options) = (store.clone(), documents.clone(), self.server.options);
         let served = async {
-            let engine = Engine::build(self.server, ports.front.is_some()).await?;
-            server::run(&engine, ports, restarts, ready, until).await
+            let engine = Arc::new(Engine::build(self.server, ports.front.is_some()).await?);
+            let shown = Shown { engine: &engine, store, documents, front, options };
+            let dashboard = page.map(|port| Dashboard::start(port, shown)).transpose()?;
+            let served = server::run(&engine, ports, restarts, ready, until).await;
+            if let Some(dashboard) = dashboard {
+                dashboard.stop().await;
+            }
+            anyhow::Ok(served?)
         };
         let served = served.await;
         traces.close(traces::FLUSH).await;

@@ -46,6 +46,7 @@ impl PartArgs {
         Ok(Ports {
             front: listen.map(|address| bind("--listen", address)).transpose()?,
             metrics: self.metrics.map(|address| bind("--metrics", address)).transpose()?,
+            dashboard: None,
         })
     }
 

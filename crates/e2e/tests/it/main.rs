@@ -11,6 +11,7 @@ mod conformance;
 mod connect;
 mod context;
 mod crowd;
+mod dashboard;
 mod discovery;
 mod document;
 mod documents;

@@ -56,7 +56,8 @@ async fn work_with(
         // Fails when nobody waits any more: an interruption came first.
         let _ = tell.send(());
     };
-    let serving = service.run(Ports { front: Some(listener), metrics: None }, None, tell, &finished);
+    let serving =
+        service.run(Ports { front: Some(listener), metrics: None, dashboard: None }, None, tell, &finished);
     let working = work_when_ready(ready, work(address), &interrupted, &finished);
     let (served, worked) = tokio::join!(serving, working);
     served?;

@@ -40,8 +40,15 @@ impl Krt {
     /// The same for a package anywhere.
     pub(crate) fn run_at(package: &Path) -> Self {
         let mut krt = Self::typed("run", package);
-        krt.command.arg(package);
+        krt.command.arg(package).arg("--no-dashboard");
         krt
+    }
+
+    /// The same with its dashboard, on a free port.
+    pub(crate) fn run_with_dashboard(package: &Path) -> Self {
+        let mut krt = Self::typed("run", package);
+        krt.command.arg(package);
+        krt.flag("--dashboard", FREE_PORT.to_string())
     }
 
     /// A team's server. What it knows of its clients' messages is in the `.proto` of `package`.

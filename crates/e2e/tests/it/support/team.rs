@@ -81,16 +81,20 @@ pub(crate) fn packed(folder: &Path) -> Vec<u8> {
     std::fs::read(archive).expect("it was packed")
 }
 
+/// The port of a service's dashboard.
+pub(crate) async fn dashboard(service: &Service) -> Http {
+    let start = "the dashboard is at http://";
+    let record = service.lines.wait("the dashboard", |record| record.message.starts_with(start)).await;
+    Http::one(record.message[start.len()..].parse().expect("the record names an address"))
+}
+
 impl Team {
     /// Starts a server with a data folder, which may have been another's before.
     pub(crate) async fn start(data: &Path) -> Self {
         let described = version("described", "");
         let krt = Krt::serve(described.path()).data(data).env("KRT_ADMIN_PASSWORD", PASSWORD);
         let service = krt.start().await;
-        let start = "the dashboard is at http://";
-        let record = service.lines.wait("the dashboard", |record| record.message.starts_with(start)).await;
-        let address = record.message[start.len()..].parse().expect("the record names an address");
-        let api = Api::sign_in(Http::one(address), "admin", PASSWORD).await;
+        let api = Api::sign_in(dashboard(&service).await, "admin", PASSWORD).await;
         Self { service, api }
     }
 
