@@ -216,6 +216,7 @@ function reach(low: number | null, high: number | null, bounds?: [number, number
     Math.min(low ?? 0, bounds?.[0] ?? Number.POSITIVE_INFINITY),
     Math.max(high ?? 1, bounds?.[1] ?? Number.NEGATIVE_INFINITY),
   ];
+  if (most === 0 && least === 0) return [0, 1];
   // From nothing, unless the values are far from it: then their differences would not be seen.
   const floor = least >= 0 && least < most * 0.6 ? 0 : least;
   const room = (most - floor || Math.abs(most) || 1) * 0.06;

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { client, take } from "../api/client";
 import * as api from "../api/queries";
 import type { Role, User, UserChange } from "../api/schema";
-import { useSession } from "../app/session";
+import { useMay, useSession } from "../app/session";
 import { Button, Menu, type Option, Select, TextField } from "../ui/controls";
 import { CommentDialog, FormDialog } from "../ui/dialog";
 import { type Column, PageHeader, Panel, Table, usePageTitle } from "../ui/layout";
@@ -23,6 +23,7 @@ export default function UsersPage() {
   usePageTitle("Users");
   const query = useQuery(api.users());
   const { me } = useSession();
+  const mayChange = useMay("admin");
   const [asked, setAsked] = useState<Asked | null>(null);
   const columns: Column<User>[] = [
     {
@@ -73,13 +74,15 @@ export default function UsersPage() {
   return (
     <>
       <PageHeader title="Users">
-        <Button
-          look="primary"
-          icon={<UserPlus aria-hidden size={14} />}
-          onPress={() => setAsked({ what: "create" })}
-        >
-          New user
-        </Button>
+        {mayChange && (
+          <Button
+            look="primary"
+            icon={<UserPlus aria-hidden size={14} />}
+            onPress={() => setAsked({ what: "create" })}
+          >
+            New user
+          </Button>
+        )}
       </PageHeader>
       <Loaded query={query}>
         {(users) => (

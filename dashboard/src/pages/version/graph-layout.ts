@@ -4,7 +4,7 @@ import { graphlib, layout } from "@dagrejs/dagre";
 import type { Graph } from "../../api/schema";
 
 export const NODE = { width: 192, height: 82 };
-export const ENTRY = { width: 140, height: 54 };
+export const ENTRY = { width: 172, height: 54 };
 
 export interface Place {
   id: string;

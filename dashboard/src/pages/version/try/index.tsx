@@ -17,7 +17,7 @@ import { useVersion } from "..";
 import { MessageForm } from "./form";
 import { type Past, useHistory } from "./history";
 import { type Fields, isFields, type Json, parseMessage, write } from "./message";
-import { LANGUAGES, type Language, snippet, type Target } from "./snippets";
+import { LANGUAGES, type Language, snippet, target } from "./snippets";
 import "./try.css";
 
 export default function TryPage() {
@@ -236,26 +236,6 @@ function Outcome({ error, result }: { error: Refused | null; result: CallResult 
 }
 
 const LANGUAGE_NAMES = Object.keys(LANGUAGES) as Language[];
-
-/** Where clients reach the version; an address that means every interface is the one the page came from. */
-export function target(
-  server: { mode: string; public_address: string; public_tls: boolean },
-  version: { runtime: string; name: string; state: string },
-  here: string,
-): Omit<Target, "method" | "message"> {
-  const address = server.public_address.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, here);
-  const base = { address, tls: server.public_tls };
-  if (server.mode === "run") return { ...base, metadata: [], token: false };
-  const published = version.state === "PUBLISHED";
-  return {
-    ...base,
-    metadata: [
-      ["krt-runtime", version.runtime],
-      ...(published ? [] : [["krt-version", version.name] as [string, string]]),
-    ],
-    token: !published,
-  };
-}
 
 function Snippets({ method, message }: { method: Method; message: Fields }) {
   const version = useVersion();

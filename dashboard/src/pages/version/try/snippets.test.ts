@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { expect, test } from "vitest";
-import { snippet, type Target } from "./snippets";
+import { snippet, type Target, target as targetOf } from "./snippets";
 
 const target: Target = {
   address: "127.0.0.1:9000",
@@ -97,4 +97,22 @@ test.skipIf(!has("curl"))("curl sends the message as it is", async () => {
     ["-c", `${snippet("curl", { ...target, address, message })} -s`],
   ]);
   expect(found).toEqual({ path: target.method, runtime: "greeter", body: message });
+});
+
+test.each([
+  ["serve", "PUBLISHED", [["krt-runtime", "digits"]], false],
+  [
+    "serve",
+    "STARTED",
+    [
+      ["krt-runtime", "digits"],
+      ["krt-version", "v1"],
+    ],
+    true,
+  ],
+  ["run", "PUBLISHED", [], false],
+] as const)("krt %s, %s", (mode, state, metadata, token) => {
+  const server = { mode, public_address: "0.0.0.0:9000", public_tls: true };
+  const found = targetOf(server, { runtime: "digits", name: "v1", state }, "krt.example.org");
+  expect(found).toEqual({ address: "krt.example.org:9000", tls: true, metadata, token });
 });

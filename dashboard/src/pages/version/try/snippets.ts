@@ -15,6 +15,26 @@ export interface Target {
   message: Json;
 }
 
+/** Where clients reach the version; an address that means every interface is the one the page came from. */
+export function target(
+  server: { mode: string; public_address: string; public_tls: boolean },
+  version: { runtime: string; name: string; state: string },
+  here: string,
+): Omit<Target, "method" | "message"> {
+  const address = server.public_address.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, here);
+  const base = { address, tls: server.public_tls };
+  if (server.mode === "run") return { ...base, metadata: [], token: false };
+  const published = version.state === "PUBLISHED";
+  return {
+    ...base,
+    metadata: [
+      ["krt-runtime", version.runtime],
+      ...(published ? [] : [["krt-version", version.name] as [string, string]]),
+    ],
+    token: !published,
+  };
+}
+
 export const LANGUAGES = { grpcurl: "grpcurl", curl: "curl", python: "Python", go: "Go" } as const;
 export type Language = keyof typeof LANGUAGES;
 
