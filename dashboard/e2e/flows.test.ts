@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { closed, launch, open, settled, signIn } from "./browser";
+import { PAGES } from "./pages";
 
 let browser: Browser;
 beforeAll(async () => {
@@ -344,5 +345,33 @@ test("of krt run the pages show one version, and change nothing", async () => {
   await page.getByRole("link", { name: "Requests" }).click();
   await page.getByRole("row").nth(1).getByRole("link").click();
   await page.getByRole("heading", { name: "Waterfall" }).waitFor();
+  await closed(context, errors);
+});
+
+test("no page jumps while it loads", { timeout: 120_000 }, async () => {
+  const { page, context, errors } = await open(browser);
+  await page.addInitScript(() => {
+    const found: number[] = [];
+    Object.assign(window, { shifts: found });
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries() as (PerformanceEntry & {
+        value: number;
+        hadRecentInput: boolean;
+      })[])
+        if (!entry.hadRecentInput) found.push(entry.value);
+    }).observe({ type: "layout-shift", buffered: true });
+  });
+  await signIn(page);
+  const jumped: string[] = [];
+  for (const [name, path] of PAGES) {
+    await page.goto(path);
+    await settled(page);
+    const sum = await page.evaluate(() =>
+      (window as unknown as { shifts: number[] }).shifts.reduce((all, one) => all + one, 0),
+    );
+    // What the web's vitals call good.
+    if (sum > 0.1) jumped.push(`${name}: ${sum.toFixed(3)}`);
+  }
+  expect(jumped).toEqual([]);
   await closed(context, errors);
 });

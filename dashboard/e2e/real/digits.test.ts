@@ -10,7 +10,7 @@ import { PASSWORD } from "./server";
 const SAMPLES = resolve(import.meta.dirname, "../../../examples/digits/samples");
 const PICTURES = resolve(import.meta.dirname, "../../pictures");
 /** A runtime of its own, where the server is not. */
-const RUNTIME = process.env["KRT_URL"] ? `d${Date.now() % 1e9}` : "digits";
+const RUNTIME = process.env["KRT_RUNTIME"] ?? (process.env["KRT_URL"] ? `d${Date.now() % 1e9}` : "digits");
 
 let browser: Browser;
 beforeAll(async () => {

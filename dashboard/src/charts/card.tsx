@@ -15,6 +15,8 @@ import { align } from "./align";
 import { Chart } from "./chart";
 
 export const HEIGHT = 200;
+/** The legend below. */
+const CAPTION = 44;
 
 export function ChartCard({
   runtime,
@@ -69,9 +71,9 @@ export function ChartCard({
       {query.isError && !aligned ? (
         <Failure error={refused(query.error)} retry={() => void query.refetch()} />
       ) : !aligned ? (
-        <Waiting height={height + 26} />
+        <Waiting height={height + CAPTION} />
       ) : aligned.times.length === 0 ? (
-        <p className="chart-nothing" style={{ height: height + 26 }}>
+        <p className="chart-nothing" style={{ height: height + CAPTION }}>
           Nothing was measured in this time.
         </p>
       ) : (

@@ -112,7 +112,11 @@ export function Chart({
       scales: {
         x: {
           time: true,
-          range: (_, low, high) => [latest.current.from ?? low ?? 0, latest.current.to ?? high ?? 1],
+          // The first window may begin before the time that was asked for.
+          range: (_, low, high) => [
+            Math.min(latest.current.from ?? Number.POSITIVE_INFINITY, low ?? Number.POSITIVE_INFINITY),
+            Math.max(latest.current.to ?? 0, high ?? 0),
+          ],
         },
         y: { range: (_, low, high) => reach(low, high, bounds) },
       },

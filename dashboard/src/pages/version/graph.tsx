@@ -13,7 +13,7 @@ import {
   Position,
   ReactFlow,
 } from "@xyflow/react";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Link } from "react-router";
 import { useLive } from "../../api/live";
 import * as api from "../../api/queries";
@@ -103,8 +103,9 @@ function Picture({
 }) {
   const box = useRef<HTMLDivElement>(null);
   const [width, setWidth] = useState<number | null>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!box.current) return;
+    setWidth(box.current.clientWidth);
     const observer = new ResizeObserver(([entry]) => entry && setWidth(Math.round(entry.contentRect.width)));
     observer.observe(box.current);
     return () => observer.disconnect();
