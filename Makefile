@@ -4,6 +4,7 @@
 
 KRT := target/release/krt
 TOOLS := target/tools
+DASHBOARD := dashboard
 PYTHON ?= python3
 STATICCHECK := v0.8.2
 GO_SOURCES := scripts/mongo-server sdk/go bench/chain-go crates/e2e/packages examples
@@ -13,7 +14,7 @@ export KRT_CACHE ?= $(CURDIR)/target/cache
 
 .PHONY: help
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: build
 build: ## Build the krt binary (target/release/krt)
@@ -57,6 +58,24 @@ test-runners: $(TOOLS)/ready
 # Go's cache of results does not see protocol/conversations, which lies outside the module.
 test-go:
 	cd sdk/go && go test -count=1 -race ./...
+
+.PHONY: dashboard
+dashboard: $(DASHBOARD)/node_modules/ready ## Build the dashboard, for the next build of krt to embed (needs Node.js and npm)
+	cd $(DASHBOARD) && npm run --silent build
+
+.PHONY: check-dashboard
+check-dashboard: $(DASHBOARD)/node_modules/ready ## Format, lints and types of the dashboard, its unit tests
+	cd $(DASHBOARD) && npm run --silent check && npm test --silent
+
+.PHONY: test-dashboard
+test-dashboard: dashboard ## Try the dashboard in Chromium, over a mock of the API and over krt serve (debug build)
+	cd $(DASHBOARD) && npm run --silent e2e
+	cargo build --locked -p krt-cli
+	cd $(DASHBOARD) && KRT=../target/debug/krt npm run --silent real
+
+$(DASHBOARD)/node_modules/ready: $(DASHBOARD)/package-lock.json
+	cd $(DASHBOARD) && npm ci --no-audit --no-fund
+	touch $@
 
 .PHONY: check
 check: $(TOOLS)/ready ## Format, lints with warnings as errors, audit, docs

@@ -3,7 +3,7 @@
 use crate::commands::{
     call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, dead::DeadArgs,
     entrypoint::EntrypointArgs, env::EnvArgs, new::NewArgs, node::NodeArgs, pack::PackArgs, proto::ProtoArgs,
-    run::RunArgs, test::TestArgs, unpack::UnpackArgs,
+    run::RunArgs, serve::ServeArgs, test::TestArgs, unpack::UnpackArgs,
 };
 use clap::{
     Parser, Subcommand,
@@ -37,6 +37,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run a package on this machine
     Run(RunArgs),
+    /// Run a team's server: many versions, published and replaced, with users and a dashboard
+    Serve(ServeArgs),
     /// Serve gRPC and HTTP for a package whose nodes run elsewhere
     Entrypoint(EntrypointArgs),
     /// Run some nodes of a package, for entrypoints elsewhere

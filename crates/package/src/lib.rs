@@ -10,6 +10,7 @@
 //! - [`archive`]: `.krt` files: packing, and unpacking what may be hostile.
 //! - [`config`]: the values that come from outside.
 //! - [`edit`]: changes to a `krt.yml` that leave the rest of it as it is.
+//! - [`example`]: what a message may look like.
 //! - [`suggest`]: which known word an unknown one may be.
 //! - [`problem`]: what is wrong, where, and what to do; [`render`] shows it.
 //!
@@ -20,6 +21,7 @@ mod build;
 mod check;
 pub mod config;
 pub mod edit;
+pub mod example;
 #[cfg(test)]
 mod fixture;
 mod load;

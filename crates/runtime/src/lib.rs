@@ -1,6 +1,7 @@
 //! The server: a KRT v1 package at work.
 //!
-//! - [`server`]: puts the parts together, runs them until told to stop, drains.
+//! - [`server`]: one package behind one port, until told to stop.
+//! - [`engine`]: a package's parts put together.
 //! - [`entry`]: gRPC and HTTP in front.
 //! - [`flow`]: a request's way through its workflow, and the decisions on it.
 //! - [`node`]: the processes that run user code.
@@ -12,6 +13,7 @@
 //!
 //! `entry`, `nats` and `node` import `flow`, not one another.
 
+pub mod engine;
 pub mod entry;
 pub mod errors;
 pub mod flow;
@@ -23,4 +25,5 @@ pub mod node;
 pub mod server;
 pub mod traces;
 
-pub use server::{Error, Options, Server};
+pub use engine::{Engine, Error, Running};
+pub use server::{Options, Server};

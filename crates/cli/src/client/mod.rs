@@ -6,12 +6,10 @@
 //! - [`reflection`]: what the server says of its methods.
 //! - [`methods`]: which of them a name means.
 //! - [`codec`]: messages whose types are known at run time only.
-//! - [`mod@example`]: what a request may look like.
 //! - [`status`]: how a call's failure is told.
 
 mod address;
 mod codec;
-mod example;
 mod header;
 mod methods;
 mod reflection;
@@ -19,8 +17,8 @@ mod status;
 mod trust;
 
 pub(crate) use address::Address;
-pub(crate) use example::example;
 pub(crate) use header::Header;
+pub(crate) use krt_package::example::example;
 pub(crate) use methods::{Methods, title};
 pub(crate) use status::tell;
 pub(crate) use trust::Trust;

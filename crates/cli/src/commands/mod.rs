@@ -12,6 +12,7 @@ pub(crate) mod node;
 pub(crate) mod pack;
 pub(crate) mod proto;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod test;
 pub(crate) mod unpack;
 
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Run(args) => run::execute(&args),
+        Command::Serve(args) => serve::execute(args),
         Command::Entrypoint(args) => entrypoint::execute(&args),
         Command::Node(args) => node::execute(&args),
         Command::Env(args) => env::execute(&args),

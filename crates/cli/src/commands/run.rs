@@ -1,7 +1,7 @@
 //! `krt run`: a package at work on this machine, until Ctrl-C.
 
 use crate::service::{
-    End, Ports, Role, Service, Wanted,
+    DashboardArgs, End, Ports, Role, Service, Wanted,
     part::{self, PartArgs},
     telling,
     watch::Watch,
@@ -35,6 +35,9 @@ pub(crate) struct RunArgs {
     watch: bool,
 
     #[command(flatten)]
+    dashboard: DashboardArgs,
+
+    #[command(flatten)]
     part: PartArgs,
 }
 
@@ -44,7 +47,8 @@ pub(crate) fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(args: &RunArgs, logs: &Logs, stop: &CancellationToken) -> anyhow::Result<()> {
-    let ports = args.part.ports(Some(args.listen))?;
+    let mut ports = args.part.ports(Some(args.listen))?;
+    ports.dashboard = args.dashboard.port()?;
     let wanted = args.part.wanted(&args.path, Role::Everything);
     if args.watch {
         run_watched(&wanted, logs, &ports, stop).await

@@ -20,9 +20,16 @@ pub(crate) struct ServiceArgs {
     #[command(flatten)]
     pub(super) configuration: Configuration,
 
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+/// What every version is held to, and how it is told of.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EngineArgs {
     /// The Python for nodes: a path, a command, or a version such as 3.12
     #[arg(long, value_name = "PYTHON", env = "KRT_PYTHON", help_heading = "Nodes")]
-    pub(super) python: Option<PythonChoice>,
+    pub(crate) python: Option<PythonChoice>,
 
     /// The longest wait for an answer; a client's own deadline may be shorter
     #[arg(long, value_name = "SECONDS", default_value = "30", env = "KRT_REQUEST_TIMEOUT", value_parser = seconds, help_heading = "Limits")]
@@ -101,7 +108,7 @@ pub(crate) enum LogLevel {
     Error,
 }
 
-impl ServiceArgs {
+impl EngineArgs {
     /// Starts the one stream of logs.
     pub(crate) fn logs(&self) -> anyhow::Result<Logs> {
         let pretty = Format::Pretty { colour: terminal::colour() };
@@ -122,7 +129,7 @@ impl ServiceArgs {
         Ok(logs)
     }
 
-    pub(super) fn options(&self) -> Options {
+    pub(crate) fn options(&self) -> Options {
         Options {
             work: flow::Limits { requests: self.max_requests as usize, bytes: self.max_bytes },
             requests: entry::Limits { timeout: self.request_timeout, message: self.max_message },
@@ -130,7 +137,7 @@ impl ServiceArgs {
         }
     }
 
-    pub(super) fn store_options(&self) -> krt_store::Options {
+    pub(crate) fn store_options(&self) -> krt_store::Options {
         let age = Duration::from_secs(u64::from(self.keep_days) * 24 * 3600);
         let retention = krt_store::Retention { age: Some(age), size: Some(self.keep_size as u64) };
         krt_store::Options { retention, ..krt_store::Options::default() }

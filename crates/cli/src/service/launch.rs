@@ -1,6 +1,5 @@
 //! How each node's process is started, and in which environment.
 
-use super::ServiceArgs;
 use crate::{build, cache, terminal};
 use krt_environment::{Environments, Interpreter, NodeSource, PythonChoice, Sdk};
 use krt_model::{name::VariableName, version::Node};
@@ -26,16 +25,16 @@ pub(crate) struct Pythons {
 }
 
 /// How each node is started.
-pub(super) struct Launches {
+pub(crate) struct Launches {
     /// In the package's order; none for those that run elsewhere.
-    pub(super) nodes: Vec<Option<Launch>>,
+    pub(crate) nodes: Vec<Option<Launch>>,
     /// The SDK, which must be there as long as they run.
-    pub(super) sdk: Option<Sdk>,
+    pub(crate) sdk: Option<Sdk>,
 }
 
 /// How each node that runs `here` is started. Makes what is missing for it: environments, executables.
-pub(super) async fn prepare(
-    args: &ServiceArgs,
+pub(crate) async fn prepare(
+    python: Option<&PythonChoice>,
     package: &Package,
     runtime: &str,
     values: &BTreeMap<VariableName, String>,
@@ -45,7 +44,7 @@ pub(super) async fn prepare(
     let is_here = |node: &Node| names.contains(&node.name);
     let is_python = |node: &&Node| is_here(node) && is_python(node);
     let pythons = match package.version.nodes.iter().find(is_python) {
-        Some(_) => Some(pythons(args.python.as_ref(), package, is_python).await?),
+        Some(_) => Some(pythons(python, package, is_python).await?),
         None => None,
     };
     let interpreter = |name: &str| {

@@ -3,6 +3,7 @@
 //! - [`arguments`]: the flags that say how it runs.
 //! - [`configuration`]: values that come from outside the package.
 //! - [`nats`]: which NATS server the parts of a version meet at.
+//! - [`dashboard`]: the dashboard of one package alone.
 //! - [`launch`]: how each node's process is started, in which environment.
 //! - [`part`]: what all that serve have in common.
 //! - [`signals`]: Ctrl-C and SIGTERM.
@@ -13,24 +14,27 @@
 
 mod arguments;
 mod configuration;
+mod dashboard;
 pub(crate) mod launch;
 mod nats;
 pub(crate) mod part;
 pub(crate) mod signals;
 mod stores;
 pub(crate) mod telling;
-mod traces;
+pub(crate) mod traces;
 pub(crate) mod watch;
 
-pub(crate) use arguments::ServiceArgs;
+pub(crate) use arguments::{EngineArgs, ServiceArgs};
+pub(crate) use dashboard::DashboardArgs;
 pub(crate) use nats::NatsArgs;
 pub(crate) use stores::RemoteArgs;
 
 use anyhow::Context as _;
+use dashboard::{Dashboard, Shown};
 use krt_environment::Sdk;
 use krt_model::version::Runner;
 use krt_package::Package;
-use krt_runtime::{Server, logs::Logs, node::Lifeline};
+use krt_runtime::{Engine, Server, logs::Logs, node::Lifeline, server};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{SocketAddr, TcpListener},
@@ -56,17 +60,24 @@ pub(crate) struct Ports {
     pub(crate) front: Option<TcpListener>,
     /// For whoever reads metrics.
     pub(crate) metrics: Option<TcpListener>,
+    /// For whoever looks with a browser.
+    pub(crate) dashboard: Option<TcpListener>,
 }
 
 impl Ports {
     /// The same ports, for another run of the service.
     pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
         let again = |port: &Option<TcpListener>| port.as_ref().map(TcpListener::try_clone).transpose();
-        Ok(Self { front: again(&self.front)?, metrics: again(&self.metrics)? })
+        Ok(Self {
+            front: again(&self.front)?,
+            metrics: again(&self.metrics)?,
+            dashboard: again(&self.dashboard)?,
+        })
     }
 }
 
-fn asynchronous(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+/// The same port, for the runtime.
+pub(crate) fn asynchronous(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
     listener.set_nonblocking(true)?;
     tokio::net::TcpListener::from_std(listener)
 }
@@ -119,7 +130,7 @@ impl Service {
         };
         let version = &package.version.name;
         let runtime = remote.runtime(&package.version);
-        let options = service.options();
+        let options = service.engine.options();
         let broker = match nats.is_given() {
             true => {
                 let connection = nats.connect(format!("krt {version}")).await?;
@@ -127,9 +138,10 @@ impl Service {
             }
             false => None,
         };
-        let stores = Stores::open(service, remote, data, &runtime).await?;
+        let stores = Stores::open(&service.engine, remote, data, &runtime).await?;
         logs.keep(stores.store.clone(), version);
-        let launches = launch::prepare(service, &package, &runtime, &values, &here).await?;
+        let python = service.engine.python.as_ref();
+        let launches = launch::prepare(python, &package, &runtime, &values, &here).await?;
         let server = Server {
             traces: traces::start(&package.version.name),
             package,
@@ -139,7 +151,6 @@ impl Service {
             store: stores.store.clone(),
             documents: stores.documents.clone(),
             logs: logs.clone(),
-            metrics: None,
             lifeline: Arc::new(Lifeline::new().context("failed to make the hosts' lifeline")?),
             options,
         };
@@ -149,14 +160,18 @@ impl Service {
     /// Serves until told to stop, or until the package itself changes. `ready` is called once, when
     /// requests are let in.
     pub(crate) async fn run(
-        mut self,
+        self,
         ports: Ports,
         watch: Option<&mut Watch>,
         ready: impl FnOnce(),
         stop: &CancellationToken,
     ) -> anyhow::Result<End> {
-        let listener = ports.front.map(asynchronous).transpose()?;
-        self.server.metrics = ports.metrics.map(asynchronous).transpose()?;
+        let front = ports.front.as_ref().and_then(|port| port.local_addr().ok());
+        let page = ports.dashboard;
+        let ports = server::Ports {
+            front: ports.front.map(asynchronous).transpose()?,
+            metrics: ports.metrics.map(asynchronous).transpose()?,
+        };
         let package = Arc::clone(&self.server.package);
         let traces = self.server.traces.clone();
         let (restart, restarts) = mpsc::channel(package.version.nodes.len());
@@ -167,7 +182,19 @@ impl Service {
                 () = restart_changed(watch, &package, restart) => end = End::PackageChanged,
             }
         };
-        let served = self.server.run(listener, restarts, ready, until).await;
+        let Stores { store, documents, .. } = &self.stores;
+        let (store, documents, options) = (store.clone(), documents.clone(), self.server.options);
+        let served = async {
+            let engine = Arc::new(Engine::build(self.server, ports.front.is_some()).await?);
+            let shown = Shown { engine: &engine, store, documents, front, options };
+            let dashboard = page.map(|port| Dashboard::start(port, shown)).transpose()?;
+            let served = server::run(&engine, ports, restarts, ready, until).await;
+            if let Some(dashboard) = dashboard {
+                dashboard.stop().await;
+            }
+            anyhow::Ok(served?)
+        };
+        let served = served.await;
         traces.close(traces::FLUSH).await;
         self.stores.close().await?;
         served?;

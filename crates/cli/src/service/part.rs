@@ -46,6 +46,7 @@ impl PartArgs {
         Ok(Ports {
             front: listen.map(|address| bind("--listen", address)).transpose()?,
             metrics: self.metrics.map(|address| bind("--metrics", address)).transpose()?,
+            dashboard: None,
         })
     }
 
@@ -62,7 +63,7 @@ pub(crate) fn serve(
 ) -> anyhow::Result<ExitCode> {
     block_on(async move {
         let stop = signals::stop()?;
-        let logs = args.service.logs()?;
+        let logs = args.service.engine.logs()?;
         let ran = work(&stop, &logs).await;
         if let Err(error) = &ran {
             telling::error(error, &logs);

@@ -1,6 +1,6 @@
 //! Where documents, measurements and logs go.
 
-use super::ServiceArgs;
+use super::EngineArgs;
 use crate::values::runtime_id;
 use clap::Args;
 use krt_model::version::Version;
@@ -56,7 +56,7 @@ pub(super) struct Stores {
 impl Stores {
     /// Opens the embedded store in a folder, and what is to be used instead of its parts.
     pub(super) async fn open(
-        args: &ServiceArgs,
+        args: &EngineArgs,
         remote: &RemoteArgs,
         data: &Path,
         runtime: &str,

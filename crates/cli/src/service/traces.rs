@@ -22,7 +22,7 @@ use std::time::Duration;
 pub(super) const FLUSH: Duration = Duration::from_secs(5);
 
 /// Where traces of a version go. Must be called within the runtime.
-pub(super) fn start(version: &Name) -> Traces {
+pub(crate) fn start(version: &Name) -> Traces {
     let mut variables = Variables::new(|name: &str| std::env::var(name).ok());
     let settings = variables.settings();
     for unclear in &variables.unclear {

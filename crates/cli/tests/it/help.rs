@@ -61,3 +61,8 @@ fn is_shown_when_nothing_is_typed() {
     assert_eq!((ended.code, &*ended.stdout), (Some(2), ""));
     assert!(ended.stderr.contains("Usage: krt <COMMAND>"), "{}", ended.stderr);
 }
+
+#[test]
+fn of_serve() {
+    assert_snapshot!(help(&["serve"]));
+}

@@ -208,7 +208,7 @@ async fn read_body(headers: &HeaderMap, mut reader: Reader, limit: usize) -> Res
     }
 }
 
-fn from_json(method: &Method, body: &[u8]) -> Result<Bytes, Status> {
+pub(super) fn from_json(method: &Method, body: &[u8]) -> Result<Bytes, Status> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Bytes::new());
     }
@@ -216,7 +216,7 @@ fn from_json(method: &Method, body: &[u8]) -> Result<Bytes, Status> {
         .map_err(|error| Status::invalid_argument(format!("the request's JSON is {}", chain(&error))))
 }
 
-fn to_json(method: &Method, message: &[u8]) -> Result<Bytes, Status> {
+pub(super) fn to_json(method: &Method, message: &[u8]) -> Result<Bytes, Status> {
     json::write(method.output(), message)
         .map_err(|error| Status::internal(format!("the answer is {}", chain(&error))))
 }

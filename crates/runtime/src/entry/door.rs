@@ -1,15 +1,17 @@
 //! Which protocol a request speaks, and which method it names.
 
-use super::{Limits, body::Body, connect, grpc, index};
+use super::{Limits, body::Body, connect, grpc, index, status};
 use crate::{
-    flow::{Flow, Route},
-    traces::{Call, Protocol, Rpc, Traces, context},
+    flow::{Deadline, Flow, Route},
+    traces::{Call, Protocol, Rpc, Trace, Traces, context},
 };
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method as Verb, Request, Response, header::CONTENT_TYPE};
 use hyper::body::Incoming;
+use krt_model::message::Payload;
 use krt_package::Package;
 use prost_reflect::MessageDescriptor;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tonic::{Status, service::Routes};
 use tower::ServiceExt as _;
 
@@ -26,6 +28,15 @@ pub struct Door {
     /// Health and reflection.
     generated: Routes,
     traces: Traces,
+}
+
+/// What became of a call.
+#[derive(Debug)]
+pub struct Called {
+    /// The request's id, if it came so far.
+    pub request: Option<Arc<str>>,
+    /// The answer, as JSON.
+    pub answer: Result<Bytes, Status>,
 }
 
 /// One RPC of the user's.
@@ -109,6 +120,40 @@ impl Door {
         Self { methods: methods.collect(), flow, limits, generated, traces }
     }
 
+    /// Calls a method, `/package.Service/Name`, as a client that speaks JSON does.
+    pub async fn call(&self, path: &str, json: &[u8], timeout: Duration) -> Called {
+        let Some(method) = self.methods.get(path) else {
+            return Called { request: None, answer: Err(unknown(path)) };
+        };
+        let mut request = None;
+        let traced = self.trace(method, Protocol::Connect, &HeaderMap::new());
+        let told = |id: &Arc<str>| request = Some(Arc::clone(id));
+        let answer = self.answer_json(method, json, timeout, traced.trace(), told).await;
+        traced.end(answer.as_ref().err().map(status::fault));
+        Called { request, answer }
+    }
+
+    async fn answer_json(
+        &self,
+        method: &Method,
+        json: &[u8],
+        timeout: Duration,
+        trace: Trace,
+        told: impl FnOnce(&Arc<str>),
+    ) -> Result<Bytes, Status> {
+        let route = method.route()?;
+        let deadline = Deadline::after(timeout.min(self.limits.timeout));
+        let message = connect::from_json(method, json)?;
+        if message.len() > self.limits.message {
+            return Err(super::read::too_large(message.len(), self.limits.message));
+        }
+        let permit = self.flow.enter(route, message.len()).map_err(|failure| status::of_failure(&failure))?;
+        let payload = Payload::pack(method.input_url(), &message);
+        let answer = self.flow.request_told(permit, route, payload, deadline, trace, told).await;
+        let answer = answer.map_err(|failure| status::of_failure(&failure))?;
+        connect::to_json(method, answer.value())
+    }
+
     pub(super) fn flow(&self) -> &Flow {
         &self.flow
     }
@@ -171,7 +216,7 @@ pub(super) fn unknown(path: &str) -> Status {
     ))
 }
 
-fn is_grpc(request: &Request<Incoming>) -> bool {
+pub(super) fn is_grpc(request: &Request<Incoming>) -> bool {
     let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
     matches!(kind, b"application/grpc" | b"application/grpc+proto") || kind.starts_with(b"application/grpc;")
 }

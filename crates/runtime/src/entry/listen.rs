@@ -1,16 +1,19 @@
 //! Connections: accepted, served, and let go.
 
-use super::door::Door;
-use http::Request;
+use super::gate::Gate;
+use bytes::Bytes;
+use http::{Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
 };
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
+use tokio_util::either::Either;
 
-/// How long a client may take to send the head of an HTTP/1 request.
+/// How long a client may take to send the head of an HTTP/1 request, and to agree on TLS.
 const HEAD: Duration = Duration::from_secs(30);
 /// How often a silent HTTP/2 connection is asked whether it still lives, and how long it may take.
 const ALIVE: Duration = Duration::from_secs(60);
@@ -23,8 +26,70 @@ const CONNECTION_WINDOW: u32 = 4 << 20;
 /// How long to wait after accepting failed: descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves connections until `shutdown`, then lets those that are open finish, at most `grace`.
-pub async fn run(listener: TcpListener, door: Arc<Door>, shutdown: impl Future, grace: Duration) {
+/// How a port speaks TLS, if it does.
+pub type Tls = Option<Arc<ServerConfig>>;
+
+/// Serves what stands behind a gate until `shutdown`, then lets connections that are open finish, at
+/// most `grace`.
+pub async fn run(listener: TcpListener, tls: Tls, gate: Gate, shutdown: impl Future, grace: Duration) {
+    let answer = move |request: Request<Incoming>, _| {
+        let gate = gate.clone();
+        async move { gate.answer(request).await }
+    };
+    serve(listener, tls, answer, shutdown, grace).await;
+}
+
+/// Serves whatever `answer` answers, to whom it is also told, as [`run`] does.
+pub async fn serve<A, F, B>(
+    listener: TcpListener,
+    tls: Tls,
+    answer: A,
+    shutdown: impl Future,
+    grace: Duration,
+) where
+    A: Fn(Request<Incoming>, SocketAddr) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<B>> + Send + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+{
+    let builder = builder();
+    let tls = tls.map(TlsAcceptor::from);
+    let open = GracefulShutdown::new();
+    tokio::pin!(shutdown);
+    loop {
+        let accepted = tokio::select! {
+            () = async { (&mut shutdown).await; } => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
+        };
+        if socket.set_nodelay(true).is_err() {
+            continue;
+        }
+        let (builder, tls, answer, watcher) = (builder.clone(), tls.clone(), answer.clone(), open.watcher());
+        tokio::spawn(async move {
+            let Some(socket) = secure(socket, tls).await else { return };
+            let answer = service_fn(move |request| {
+                let response = answer(request, peer);
+                async move { Ok::<_, Infallible>(response.await) }
+            });
+            let connection = builder.serve_connection(TokioIo::new(socket), answer).into_owned();
+            if let Err(error) = watcher.watch(connection).await {
+                tracing::debug!("a connection broke off: {error}");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(grace, open.shutdown()).await.is_err() {
+        tracing::warn!("connections were cut off that were still open after {} s", grace.as_secs());
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
     builder
@@ -35,44 +100,22 @@ pub async fn run(listener: TcpListener, door: Arc<Door>, shutdown: impl Future, 
         .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(ALIVE)
         .keep_alive_timeout(ALIVE_ANSWER);
-    let open = GracefulShutdown::new();
-    tokio::pin!(shutdown);
-    loop {
-        let accepted = tokio::select! {
-            () = async { (&mut shutdown).await; } => break,
-            accepted = listener.accept() => accepted,
-        };
-        let socket = match accepted {
-            Ok((socket, _)) => socket,
-            Err(error) => {
-                pause_after(&error).await;
-                continue;
-            }
-        };
-        if let Ok(socket) = prepare(socket) {
-            let door = Arc::clone(&door);
-            let answer = move |request: Request<Incoming>| {
-                let door = Arc::clone(&door);
-                async move { Ok::<_, Infallible>(door.answer(request).await) }
-            };
-            let connection = builder.serve_connection(TokioIo::new(socket), service_fn(answer)).into_owned();
-            let connection = open.watch(connection);
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    tracing::debug!("a connection broke off: {error}");
-                }
-            });
-        }
-    }
-    drop(listener);
-    if tokio::time::timeout(grace, open.shutdown()).await.is_err() {
-        tracing::warn!("connections were cut off that were still open after {} s", grace.as_secs());
-    }
+    builder
 }
 
-fn prepare(socket: TcpStream) -> io::Result<TcpStream> {
-    socket.set_nodelay(true)?;
-    Ok(socket)
+type Socket = Either<TcpStream, tokio_rustls::server::TlsStream<TcpStream>>;
+
+/// Agrees on TLS, where it is spoken; `None` when the client does not.
+async fn secure(socket: TcpStream, tls: Option<TlsAcceptor>) -> Option<Socket> {
+    let Some(tls) = tls else { return Some(Either::Left(socket)) };
+    match tokio::time::timeout(HEAD, tls.accept(socket)).await {
+        Ok(Ok(socket)) => Some(Either::Right(socket)),
+        Ok(Err(error)) => {
+            tracing::debug!("a client did not agree on TLS: {error}");
+            None
+        }
+        Err(_) => None,
+    }
 }
 
 async fn pause_after(error: &io::Error) {

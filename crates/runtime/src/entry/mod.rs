@@ -1,6 +1,7 @@
 //! The entrypoint: gRPC and HTTP in front of the workflows, on one port.
 //!
 //! - [`listen`]: connections, from accepting them to letting them go.
+//! - [`gate`]: which version a request is for; [`directory`]: those that there are.
 //! - [`routes`]: where RPCs lead.
 //! - [`door`]: which protocol a request speaks, and which method it names.
 //! - [`grpc`]: unary gRPC.
@@ -13,7 +14,9 @@
 mod body;
 mod connect;
 mod deadline;
+mod directory;
 mod door;
+mod gate;
 mod grpc;
 mod health;
 mod index;
@@ -23,7 +26,9 @@ mod routes;
 mod status;
 mod wire;
 
-pub use door::Door;
+pub use directory::{Directory, Lease, Tokens, bearer};
+pub use door::{Called, Door};
+pub use gate::Gate;
 pub use health::watch as watch_health;
 pub use routes::routes;
 

@@ -104,6 +104,13 @@ pub struct Permit {
     bytes: usize,
 }
 
+impl Permit {
+    /// Bytes of the message as it came in.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         self.admission.bytes.fetch_sub(self.bytes, Ordering::AcqRel);

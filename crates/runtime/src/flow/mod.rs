@@ -13,11 +13,13 @@ mod broker;
 mod desk;
 mod elapsed;
 mod hop;
+mod journey;
 mod request;
 
 pub use admission::{Admission, Limits, Permit};
 pub use broker::{Broker, Refused};
 pub use desk::{Desk, Host, SeatId, Taken};
+pub use journey::{Course, End, EndKind, Hop, HopEnding, Journey, Recent};
 pub use request::{Answer, Deadline, Delivery, Elsewhere, Origin, ReplyTo, Request, Respond, Route, Trail};
 
 use crate::{
@@ -48,11 +50,12 @@ pub struct Flow {
     admission: Arc<Admission>,
     elapsed: Elapsed,
     metrics: Metrics,
+    recent: Recent,
     hosts: watch::Sender<()>,
 }
 
 /// When a handler began and ended.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Handled {
     /// When it was called.
     pub start: Timestamp,
@@ -84,6 +87,7 @@ impl Flow {
             admission: Arc::new(Admission::new(limits)),
             elapsed: Elapsed::new(version, store),
             metrics: Metrics::new(version, through_broker),
+            recent: Recent::default(),
             hosts,
         }
     }
@@ -118,6 +122,11 @@ impl Flow {
         &self.metrics
     }
 
+    /// The latest requests.
+    pub fn recent(&self) -> &Recent {
+        &self.recent
+    }
+
     /// The metrics, as text.
     pub fn metrics_text(&self) -> String {
         let now = |desk: &Arc<Desk>| Now { waiting: desk.waiting(), hosts: desk.hosts() };
@@ -145,8 +154,24 @@ impl Flow {
         deadline: Deadline,
         trace: Trace,
     ) -> Result<Payload, Failure> {
+        self.request_told(permit, route, payload, deadline, trace, |_| {}).await
+    }
+
+    /// As [`Flow::request`]; `told` learns the request's id as soon as there is one.
+    pub async fn request_told(
+        &self,
+        permit: Permit,
+        route: &Arc<Route>,
+        payload: Payload,
+        deadline: Deadline,
+        trace: Trace,
+        told: impl FnOnce(&Arc<str>),
+    ) -> Result<Payload, Failure> {
         let (start, begun) = (now(), Instant::now());
         let (request, answer) = Request::open(Arc::clone(route), start, deadline, permit, trace);
+        told(&request.id);
+        self.recent.begun(&request.journey);
+        let journey = Arc::clone(&request.journey);
         let mut waiting = Waiting { flow: self, request: Arc::clone(&request), begun, ended: false };
         let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
         tracking.push(Tracking { node: None, start, end: now() });
@@ -164,6 +189,11 @@ impl Flow {
         if let Err(failure) = &answer {
             self.metrics.failure(route.index, failure);
         }
+        let kind = match &answer {
+            Ok(payload) => EndKind::Answered(payload.value().len()),
+            Err(failure) => EndKind::failed(failure),
+        };
+        self.recent.ended(&journey, End { at: now(), kind });
         answer
     }
 
@@ -172,7 +202,10 @@ impl Flow {
         let node = self.node_of(&delivery).clone();
         let succeeded = matches!(result, HandlerResult::Message { .. } | HandlerResult::Nothing { .. });
         if succeeded || matches!(result, HandlerResult::Error(_)) {
-            self.handled(&delivery, handled);
+            self.handled(&delivery, handled, !succeeded);
+        }
+        if result != HandlerResult::Untouched {
+            delivery.note_hop(handled, &result);
         }
         let outcome = outcome::judge(&delivery.step(&node), result);
         delivery.request.trace.leave(|| hop::departure(&outcome, handled));
@@ -219,17 +252,18 @@ impl Flow {
                 "the early reply was refused: {failure}"
             );
         }
+        delivery.request.journey.replied_early();
         if answer.is_ok() && !step.replied {
             delivery.request.trace.event(hop::EARLY_REPLY);
         }
         delivery.request.answer(answer, Trail { tracking: delivery.tracking.clone(), receipt: None })
     }
 
-    fn handled(&self, delivery: &Delivery, handled: Handled) {
+    fn handled(&self, delivery: &Delivery, handled: Handled, failed: bool) {
         let Some(previous) = delivery.tracking.last() else { return };
         let between = |from: Timestamp, to: Timestamp| Duration::from_nanos(to.0.saturating_sub(from.0));
         let (took, waited) = (between(handled.start, handled.end), between(previous.end, handled.start));
-        self.metrics.handled(delivery.node(), took, waited);
+        self.metrics.handled(delivery.node(), took, waited, failed);
     }
 
     fn pass_on(&self, mut delivery: Delivery, payload: Payload) {
@@ -381,6 +415,7 @@ impl Drop for Waiting<'_> {
         if !self.ended {
             let workflow = self.request.route.index;
             self.flow.metrics.request(workflow, Ending::Left, self.begun.elapsed());
+            self.flow.recent.ended(&self.request.journey, End { at: now(), kind: EndKind::Left });
         }
         if !self.request.replied() {
             self.flow.stop(&self.request);

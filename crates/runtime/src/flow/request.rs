@@ -1,12 +1,16 @@
 //! A request: one client that waits for one answer.
 
-use super::admission::Permit;
+use super::{
+    Handled,
+    admission::Permit,
+    journey::{Hop, HopEnding, Journey},
+};
 use crate::traces::Trace;
 use krt_broker::Receipt;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     name::Name,
-    outcome::{Failure, Step},
+    outcome::{Failure, HandlerResult, Step},
 };
 use std::{
     sync::{
@@ -137,6 +141,8 @@ pub struct Request {
     pub deadline: Option<Deadline>,
     /// The trace that it belongs to, for whoever takes its messages further.
     pub trace: Trace,
+    /// Its course, for who looks at it.
+    pub(super) journey: Arc<Journey>,
     client: Mutex<Option<Client>>,
     replied: AtomicBool,
     left: AtomicBool,
@@ -158,6 +164,7 @@ impl Request {
         let (client, answer) = oneshot::channel();
         let id = new_id();
         trace.name(&id);
+        let journey = Arc::new(Journey::new(Arc::clone(&id), Arc::clone(&route), start, permit.bytes()));
         let request = Self {
             id,
             origin: Origin::Here,
@@ -165,6 +172,7 @@ impl Request {
             start,
             deadline: Some(deadline),
             trace,
+            journey,
             client: Mutex::new(Some(Client::Here(client))),
             replied: AtomicBool::new(false),
             left: AtomicBool::new(false),
@@ -178,8 +186,10 @@ impl Request {
         let Elsewhere { id, to, start, deadline, trace, respond } = from;
         let id = id.map_or_else(new_id, Arc::from);
         trace.name(&id);
+        let journey = Arc::new(Journey::new(Arc::clone(&id), Arc::clone(&route), start, permit.bytes()));
         Arc::new(Self {
             id,
+            journey,
             origin: Origin::Elsewhere(to),
             route,
             start,
@@ -264,6 +274,13 @@ impl Delivery {
     /// Whether its workflow ends at this node.
     pub fn is_last(&self) -> bool {
         self.position + 1 == self.request.route.sequence.len()
+    }
+
+    /// Notes in the request's course that its handler was called.
+    pub(super) fn note_hop(&self, handled: Handled, result: &HandlerResult) {
+        let posted = self.tracking.last().map_or(self.request.start, |previous| previous.end);
+        let ending = HopEnding::from(result);
+        self.request.journey.hop(Hop { node: self.node(), position: self.position, posted, handled, ending });
     }
 
     /// Its work is done: nobody has to hear of it any more.

@@ -1,6 +1,7 @@
 //! How the engine's own `tracing` events become records of the one stream.
 //!
-//! An event's fields `workflow`, `node` and `request` say what it belongs to.
+//! An event's fields `workflow`, `node` and `request` say what it belongs to, and the task in which it
+//! happens whose logs it is for ([`Logs::around`]).
 
 use super::{Level, Logs, Record};
 use krt_model::name::Name;
@@ -10,6 +11,11 @@ use tracing::{
     field::{Field, Visit},
 };
 use tracing_subscriber::layer::{Context, Layer};
+
+tokio::task_local! {
+    /// The logs of what is at work: set by [`Logs::around`].
+    pub(super) static CURRENT: Logs;
+}
 
 /// Writes events of this project to the logs; of others, warnings and errors.
 #[derive(Debug)]
@@ -31,14 +37,16 @@ impl<S: Subscriber> Layer<S> for EngineLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        self.0.write(Record {
+        let record = Record {
             time: crate::flow::now(),
             level: level_of(event.metadata()),
             workflow: fields.workflow.as_deref().and_then(|text| Name::parse(text).ok()),
             node: fields.node.as_deref().and_then(|text| Name::parse(text).ok()),
             request: fields.request.map(Into::into),
             message: fields.message,
-        });
+        };
+        let logs = CURRENT.try_with(Logs::clone).unwrap_or_else(|_| self.0.clone());
+        logs.write(record);
     }
 }
 

@@ -111,6 +111,18 @@ impl Logs {
         self.0.console.format
     }
 
+    /// The logs of a version: on the same console, but kept in that store.
+    pub fn of_version(&self, store: Store, version: &Name) -> Self {
+        let logs = Self::new(self.0.console.clone(), self.0.level);
+        logs.keep(store, version);
+        logs
+    }
+
+    /// Runs a future whose events are records of these logs, whatever others the program has.
+    pub fn around<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        layer::CURRENT.scope(self.clone(), future)
+    }
+
     /// Keeps records of a version in a store from now on.
     pub fn keep(&self, store: Store, version: &Name) {
         // A second call comes with the same store: a reload of the same package.

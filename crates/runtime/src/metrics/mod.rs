@@ -3,6 +3,9 @@
 //! [`page`] serves them in the OpenMetrics text form, which Prometheus reads.
 
 pub mod page;
+mod pulse;
+
+pub use pulse::{Percentiles, Pulse, Reading};
 
 use krt_model::{outcome::Failure, version::Version};
 use prometheus_client::{
@@ -15,7 +18,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The numbers of one version, since the start.
 #[derive(Debug)]
@@ -90,6 +93,7 @@ struct OfWorkflow {
     seconds: Histogram,
     /// By [`Ending`].
     endings: [Counter; 3],
+    pulse: Pulse,
 }
 
 #[derive(Debug)]
@@ -99,6 +103,7 @@ struct OfNode {
     restarts: Counter,
     queue: Gauge,
     hosts: Gauge,
+    pulse: Pulse,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -131,6 +136,7 @@ fn histogram() -> Histogram {
 impl Metrics {
     /// The numbers of a version, all zero; `through_broker` says whether its messages go through one.
     pub fn new(version: &Version, through_broker: bool) -> Self {
+        let start = Instant::now();
         let mut registry = Registry::with_prefix("krt");
         let requests = Family::<Ended, Counter>::default();
         let seconds = Family::<OneWorkflow, Histogram>::new_with_constructor(histogram);
@@ -166,6 +172,7 @@ impl Metrics {
             OfWorkflow {
                 seconds: seconds.get_or_create_owned(&OneWorkflow { workflow: name.clone() }),
                 endings: Ending::ALL.map(|ending| requests.get_or_create_owned(&ended(ending))),
+                pulse: Pulse::new(start),
                 name,
             }
         });
@@ -177,6 +184,7 @@ impl Metrics {
                 restarts: restarts.get_or_create_owned(&labels),
                 queue: queue.get_or_create_owned(&labels),
                 hosts: hosts.get_or_create_owned(&labels),
+                pulse: Pulse::new(start),
             }
         });
         Self {
@@ -197,6 +205,7 @@ impl Metrics {
         of.endings[ending as usize].inc();
         if ending != Ending::Left {
             of.seconds.observe(took.as_secs_f64());
+            of.pulse.beat(Instant::now(), took, Duration::ZERO, ending == Ending::Failed);
         }
     }
 
@@ -206,10 +215,26 @@ impl Metrics {
         self.failures.get_or_create(&Kind { workflow, kind: failure.kind().as_str() }).inc();
     }
 
-    /// A node's handler returned: how long it took, and how long its message had waited.
-    pub fn handled(&self, node: usize, took: Duration, waited: Duration) {
+    /// A node's handler returned: how long it took, how long its message had waited, whether it failed.
+    pub fn handled(&self, node: usize, took: Duration, waited: Duration, failed: bool) {
         self.nodes[node].handler.observe(took.as_secs_f64());
         self.nodes[node].waiting.observe(waited.as_secs_f64());
+        self.nodes[node].pulse.beat(Instant::now(), took, waited, failed);
+    }
+
+    /// What happened lately at a node.
+    pub fn pulse_of_node(&self, node: usize) -> &Pulse {
+        &self.nodes[node].pulse
+    }
+
+    /// What happened lately to a workflow's requests.
+    pub fn pulse_of_workflow(&self, workflow: usize) -> &Pulse {
+        &self.workflows[workflow].pulse
+    }
+
+    /// How often processes of a node were started anew.
+    pub fn restarts(&self, node: usize) -> u64 {
+        self.nodes[node].restarts.get()
     }
 
     /// A node's process was started anew.

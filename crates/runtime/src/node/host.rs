@@ -83,7 +83,7 @@ impl Host {
         let (ready, known) = oneshot::channel();
         let (broken, words) = oneshot::channel();
         let life = Life { node: Arc::clone(node), link: Arc::clone(&link), process, outputs };
-        let mut host = Self { link, task: tokio::spawn(life.run(read, ready, broken)) };
+        let mut host = Self { link, task: tokio::spawn(node.logs.around(life.run(read, ready, broken))) };
         match known.await {
             Ok(frame::Ready { sdk, language, .. }) => {
                 let elapsed = begun.elapsed().as_millis();

@@ -64,10 +64,11 @@ impl Nodes {
         for node in nodes {
             for _ in 0..node.run.replicas {
                 let (node, lifeline) = (Arc::clone(node), Arc::clone(lifeline));
-                starting.spawn(async move {
+                let logs = node.logs.clone();
+                starting.spawn(logs.around(async move {
                     let host = tell_if_slow(&node, Host::start(&node, &lifeline)).await;
                     (node, host)
-                });
+                }));
             }
         }
         let (mut hosts, mut failures) = (Vec::new(), Vec::new());
@@ -96,8 +97,9 @@ impl Nodes {
         let replica = |(node, host): (Arc<Node>, Host)| {
             let (restart, restarts) = mpsc::channel(1);
             let index = node.index;
+            let logs = node.logs.clone();
             let keeper = Keeper { node, lifeline: Arc::clone(lifeline), restarts, stop: stop.clone() };
-            Replica { node: index, restart, task: tokio::spawn(keeper.run(host)) }
+            Replica { node: index, restart, task: tokio::spawn(logs.around(keeper.run(host))) }
         };
         Self { replicas: hosts.into_iter().map(replica).collect(), stop }
     }

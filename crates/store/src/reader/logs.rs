@@ -31,6 +31,8 @@ pub struct LogFilter {
     pub from: Option<i64>,
     /// Before this time.
     pub to: Option<i64>,
+    /// With a lesser number than this: that of the oldest record of a page gives the page before.
+    pub before: Option<i64>,
 }
 
 /// A record as it was stored.
@@ -139,6 +141,7 @@ impl Reader {
         let matcher = Matcher::new(filter)?;
         self.telemetry.read(|connection| {
             let last = newest(connection)?;
+            let last = filter.before.map_or(last, |before| last.min(before.saturating_sub(1)));
             let Some((low, high)) = ids(connection, filter, last)? else {
                 return Ok(LogPage { records: Vec::new(), last });
             };
@@ -184,7 +187,7 @@ fn ids(connection: &Connection, filter: &LogFilter, newest: i64) -> rusqlite::Re
             Ok((row.get::<_, Option<i64>>(0)?, row.get::<_, Option<i64>>(1)?))
         })
         .optional()?;
-    Ok(range.and_then(|(low, high)| low.zip(high)))
+    Ok(range.and_then(|(low, high)| Some((low?, high?.min(newest)))))
 }
 
 fn scan(

@@ -20,7 +20,7 @@ pub(super) async fn with(
     data: Option<&Path>,
     work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Done>,
 ) -> anyhow::Result<Done> {
-    let logs = args.logs()?;
+    let logs = args.engine.logs()?;
     let done = work_with(args, path, data, &logs, work).await;
     logs.flush();
     done
@@ -56,7 +56,8 @@ async fn work_with(
         // Fails when nobody waits any more: an interruption came first.
         let _ = tell.send(());
     };
-    let serving = service.run(Ports { front: Some(listener), metrics: None }, None, tell, &finished);
+    let serving =
+        service.run(Ports { front: Some(listener), metrics: None, dashboard: None }, None, tell, &finished);
     let working = work_when_ready(ready, work(address), &interrupted, &finished);
     let (served, worked) = tokio::join!(serving, working);
     served?;

@@ -93,6 +93,7 @@ impl LogsArgs {
             request: self.request.clone(),
             from: span.from,
             to: span.to,
+            before: None,
         })
     }
 }

@@ -40,6 +40,13 @@ impl Reply {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
+    /// The body as JSON, of an answer with that status.
+    #[track_caller]
+    pub(crate) fn expect(&self, status: StatusCode) -> Value {
+        assert_eq!(self.status, status, "{self:?}");
+        if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
     /// A header's text; empty when it is missing.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("headers here are ASCII"))
@@ -53,6 +60,11 @@ impl Http {
 
     pub(super) fn two(address: SocketAddr) -> Self {
         Self { transport: http2(), address }
+    }
+
+    /// The same, with connections of its own.
+    pub(crate) fn again(&self) -> Self {
+        Self::one(self.address)
     }
 
     /// Sends a request.

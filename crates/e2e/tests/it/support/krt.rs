@@ -39,13 +39,31 @@ impl Krt {
 
     /// The same for a package anywhere.
     pub(crate) fn run_at(package: &Path) -> Self {
+        let mut krt = Self::typed("run", package);
+        krt.command.arg(package).arg("--no-dashboard");
+        krt
+    }
+
+    /// The same with its dashboard, on a free port.
+    pub(crate) fn run_with_dashboard(package: &Path) -> Self {
+        let mut krt = Self::typed("run", package);
+        krt.command.arg(package);
+        krt.flag("--dashboard", FREE_PORT.to_string())
+    }
+
+    /// A team's server. What it knows of its clients' messages is in the `.proto` of `package`.
+    pub(crate) fn serve(package: &Path) -> Self {
+        let krt = Self::typed("serve", package);
+        krt.flag("--dashboard", FREE_PORT.to_string())
+    }
+
+    fn typed(name: &str, package: &Path) -> Self {
         let folder = tempfile::tempdir().expect("there is room for a temporary folder");
         let scratch = Scratch::below(folder.path());
         let binary = binary();
         let mut command = Command::new(&binary);
         command
-            .arg("run")
-            .arg(package)
+            .arg(name)
             .args(["--log-format", "json"])
             .env("KRT_CACHE", cache(&binary))
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -55,6 +73,8 @@ impl Krt {
             .stderr(Stdio::piped());
         for name in [
             "KRT_LISTEN",
+            "KRT_DASHBOARD",
+            "KRT_ADMIN_PASSWORD",
             "KRT_DATA",
             "KRT_LOG_LEVEL",
             "KRT_LOG_FORMAT",

@@ -7,6 +7,7 @@
 //! - [`http`]: a plain HTTP client.
 //! - [`otlp`]: a receiver of traces.
 //! - [`processes`]: what the system tells of processes.
+//! - [`team`]: a team's server, and its API.
 //! - [`runners`]: stand-ins of KRT v1's existing runners.
 //! - [`scratch`]: files by which tests and handlers wait for each other.
 
@@ -20,6 +21,7 @@ pub(crate) mod processes;
 pub(crate) mod runners;
 pub(crate) mod scratch;
 pub(crate) mod service;
+pub(crate) mod team;
 
 pub(crate) use copy::Copy;
 pub(crate) use grpc::assert_status;

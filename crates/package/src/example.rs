@@ -6,7 +6,7 @@ use prost_reflect::{
 use std::collections::HashMap;
 
 /// An example of a message, as proto3 JSON. Of a `oneof`, the first field is shown.
-pub(crate) fn example(message: &MessageDescriptor) -> String {
+pub fn example(message: &MessageDescriptor) -> String {
     let mut json = serde_json::Serializer::new(Vec::new());
     let options = SerializeOptions::new().skip_default_fields(false);
     let written = sample(message, &mut Vec::new()).serialize_with_options(&mut json, &options);

@@ -1,0 +1,37 @@
+//! The first user: made where there is none.
+
+use anyhow::Context as _;
+use krt_registry::Registry;
+use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc};
+
+/// The password of the first user, where somebody wants to choose it.
+const VARIABLE: &str = "KRT_ADMIN_PASSWORD";
+/// The file that a random one is written to: no log shows it.
+const FILE: &str = "admin-password";
+
+/// Makes the user `admin` where there is no user.
+pub(super) async fn first(registry: &Arc<Registry>, data: &Path) -> anyhow::Result<()> {
+    let chosen = std::env::var(VARIABLE).ok().filter(|password| !password.is_empty());
+    let (registry, path) = (Arc::clone(registry), data.join(FILE));
+    tokio::task::spawn_blocking(move || {
+        let random = chosen.is_none();
+        let Some(password) = registry.first_admin(chosen)? else { return Ok(()) };
+        if random {
+            write(&path, password.reveal())
+                .with_context(|| format!("failed to write `{}`", path.display()))?;
+            let shown = path.display();
+            tracing::info!(
+                "the user `admin` was made; its password is in `{shown}`: change it, and remove the file"
+            );
+        } else {
+            tracing::info!("the user `admin` was made, with the password in {VARIABLE}");
+        }
+        Ok(())
+    })
+    .await?
+}
+
+fn write(path: &Path, password: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    writeln!(file, "{password}")
+}

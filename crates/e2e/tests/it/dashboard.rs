@@ -1,0 +1,54 @@
+//! The dashboard of one package alone.
+
+use crate::support::{
+    Krt,
+    team::{dashboard, version},
+};
+use http::{Method, StatusCode};
+use serde_json::json;
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const VERSION: &str = "/api/v1/runtimes/v1/versions/v1";
+
+#[tokio::test]
+async fn what_runs_is_shown_and_can_be_called_but_not_changed() {
+    let package = version("v1", "");
+    let service = Krt::run_with_dashboard(package.path()).start().await;
+    let http = dashboard(&service).await;
+    let get = async |path: &str| http.send(Method::GET, path, &[], "").await.expect(StatusCode::OK);
+    assert_eq!(get("/api/v1/server").await["mode"], "run");
+    assert_eq!(get("/api/v1/runtimes").await[0]["published"], "v1");
+    assert_eq!(get(VERSION).await["state"], "PUBLISHED");
+
+    let call = json!({"method": "/names.Entrypoint/Name", "message": {}});
+    let called = http.post_json(&format!("{VERSION}/call"), &call).await.expect(StatusCode::OK);
+    assert_eq!(called["answer"], json!({"text": "v1"}));
+    let requests = get("/api/v1/runtimes/v1/requests").await;
+    assert_eq!(requests["requests"][0]["id"], called["request"]);
+    let graph = get(&format!("{VERSION}/graph")).await;
+    assert_eq!((&graph["nodes"][0]["state"], &graph["nodes"][0]["handled"]), (&json!("up"), &json!(1)));
+
+    let refused = http.post_json(&format!("{VERSION}/start"), &json!({})).await;
+    assert_eq!(refused.expect(StatusCode::METHOD_NOT_ALLOWED)["code"], "method_not_allowed");
+    let page = http.send(Method::GET, "/", &[], "").await;
+    assert!(page.header("content-type").starts_with("text/html"), "{page:?}");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn pages_from_elsewhere_see_and_do_nothing() {
+    let package = version("v1", "");
+    let service = Krt::run_with_dashboard(package.path()).start().await;
+    let http = dashboard(&service).await;
+    // A name that was turned to the loopback.
+    let named = [("host", "evil.example.com")];
+    http.send(Method::GET, "/api/v1/runtimes", &named, "").await.expect(StatusCode::FORBIDDEN);
+    let call = json!({"method": "/names.Entrypoint/Name", "message": {}}).to_string();
+    let path = format!("{VERSION}/call");
+    let from = [JSON, ("origin", "https://evil.example.com")];
+    http.post(&path, &from, call.clone()).await.expect(StatusCode::FORBIDDEN);
+    // What a form can send without asking.
+    let form = [("content-type", "text/plain")];
+    http.post(&path, &form, call).await.expect(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    service.stop().await;
+}

@@ -1,0 +1,209 @@
+//! A team's server: versions come and go, and nobody who calls them notices.
+
+use crate::support::{
+    eventually,
+    grpc::Client,
+    krt::write_package,
+    team::{PASSWORD, Team, packed},
+};
+use futures::future::join_all;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tonic::{Code, Request, Status};
+
+/// How many clients call at a time.
+const CLIENTS: usize = 32;
+/// How often the published version changes under load.
+const SWITCHES: usize = 6;
+
+async fn named(client: &Client) -> Result<String, Status> {
+    let answer = client.call("Name", json!({})).await?;
+    Ok(answer["text"].as_str().expect("it is a text").to_owned())
+}
+
+/// Calls a version that need not be published.
+async fn named_by(client: &Client, version: &str, token: &str) -> Result<Value, Status> {
+    let mut request = Request::new(json!({}));
+    let metadata = request.metadata_mut();
+    metadata.insert("krt-version", version.parse().expect("a name is ASCII"));
+    metadata.insert("authorization", format!("Bearer {token}").parse().expect("a token is ASCII"));
+    client.call_by("Name", request).await
+}
+
+#[tokio::test]
+async fn a_publish_switch_under_load_drops_no_request() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::with_shop(data.path()).await;
+    team.started("v1").await;
+    team.started("v2").await;
+    team.api.act("v1", "publish").await.expect(StatusCode::OK);
+    let (done, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let clients: Vec<_> = (0..CLIENTS).map(|_| team.client()).collect();
+    let load = join_all(clients.iter().map(async |client| {
+        let mut last = String::new();
+        while !done.load(Ordering::Relaxed) {
+            last = named(client).await.unwrap();
+            assert!(last == "v1" || last == "v2", "{last}");
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+        last
+    }));
+    let switches = async {
+        for number in 0..SWITCHES {
+            let before = answered.load(Ordering::Relaxed);
+            let version = if number % 2 == 0 { "v2" } else { "v1" };
+            team.api.act(version, "publish").await.expect(StatusCode::OK);
+            let more = async || (answered.load(Ordering::Relaxed) > before + CLIENTS).then_some(());
+            eventually("answers after a switch", more).await;
+        }
+        // The version that was replaced may be stopped while others come in.
+        team.api.act("v2", "publish").await.expect(StatusCode::OK);
+        team.api.act("v1", "stop").await.expect(StatusCode::ACCEPTED);
+        team.until("v1", "STOPPED").await;
+        let rolled = team.api.post("/runtimes/shop/rollback", json!({})).await;
+        assert_eq!(rolled.expect(StatusCode::ACCEPTED)["state"], "STARTING");
+        team.until("v1", "PUBLISHED").await;
+        let before = answered.load(Ordering::Relaxed);
+        let more = async || (answered.load(Ordering::Relaxed) > before + 2 * CLIENTS).then_some(());
+        eventually("answers after the rollback", more).await;
+        done.store(true, Ordering::Relaxed);
+    };
+    let (last, ()) = tokio::join!(load, switches);
+    assert!(last.iter().all(|version| version == "v1"), "{last:?}");
+    team.stop().await;
+}
+
+#[tokio::test]
+async fn a_killed_server_brings_its_versions_back() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::with_shop(data.path()).await;
+    for version in ["v1", "v2", "v3"] {
+        team.started(version).await;
+    }
+    team.api.act("v1", "publish").await.expect(StatusCode::OK);
+    team.api.act("v3", "stop").await.expect(StatusCode::ACCEPTED);
+    team.until("v3", "STOPPED").await;
+    team.kill().await;
+
+    let team = Team::start(data.path()).await;
+    team.until("v1", "PUBLISHED").await;
+    team.until("v2", "STARTED").await;
+    team.until("v3", "STOPPED").await;
+    assert_eq!(named(&team.client()).await.unwrap(), "v1");
+    let answer = named_by(&team.client(), "v2", team.api.token()).await.unwrap();
+    assert_eq!(answer, json!({"text": "v2"}));
+    // Ended in order, they come back as well.
+    team.stop().await;
+    let team = Team::start(data.path()).await;
+    team.until("v1", "PUBLISHED").await;
+    team.stop().await;
+}
+
+#[tokio::test]
+async fn versions_that_are_not_published_are_for_those_who_hold_a_token() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::with_shop(data.path()).await;
+    team.started("v1").await;
+    let client = team.client();
+    let refused = named(&client).await.unwrap_err();
+    assert_eq!((refused.code(), refused.message()), (Code::Unavailable, "nothing is published here"));
+    let refused = named_by(&client, "v1", "krt_forged").await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    let refused = named_by(&client, "v9", team.api.token()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable);
+    named_by(&client, "v1", team.api.token()).await.unwrap();
+
+    let called = json!({"method": "/names.Entrypoint/Name", "message": {}});
+    let called = team.api.post("/runtimes/shop/versions/v1/call", called).await.expect(StatusCode::OK);
+    assert_eq!((&called["ok"], &called["answer"]), (&json!(true), &json!({"text": "v1"})));
+    let request = called["request"].as_str().unwrap();
+    let detail = team.api.get(&format!("/runtimes/shop/requests/{request}")).await.expect(StatusCode::OK);
+    assert_eq!(detail["request"]["hops"][0]["node"], "namer");
+    assert_eq!(detail["logs"][0]["message"], "asked");
+    assert_eq!(detail["logs"][0]["version"], "v1");
+    team.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_that_fails_says_error_and_why() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::with_shop(data.path()).await;
+    team.upload("v1", "raise RuntimeError('no such model')").await;
+    team.api.act("v1", "start").await.expect(StatusCode::ACCEPTED);
+    let told = team.until("v1", "ERROR").await;
+    let reason = told["reasons"][0].as_str().unwrap();
+    assert!(reason.contains("node 'namer' does not start"), "{reason}");
+    assert!(reason.contains("RuntimeError: no such model"), "{reason}");
+    // It says so after a restart as well, and can be started again.
+    team.stop().await;
+    let team = Team::start(data.path()).await;
+    let told = team.until("v1", "ERROR").await;
+    assert_eq!(told["actions"], json!(["start", "delete"]));
+    team.stop().await;
+}
+
+#[tokio::test]
+async fn a_bad_package_is_refused_with_all_that_is_wrong() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::with_shop(data.path()).await;
+    let manifest =
+        "version: v1\ndescription: x\nentrypoint:\n  proto: public_input.proto\nnodes:\n  - name: A\n";
+    let bad = write_package(&[("krt.yml", manifest), ("public_input.proto", "syntax = \"proto3\";")]);
+    let refused = team.api.upload(packed(bad.path())).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(refused["code"], "invalid_package");
+    let problems = refused["problems"].as_array().unwrap();
+    assert!(problems.len() > 2, "{problems:?}");
+    let placed = problems.iter().find(|problem| problem["file"] == "krt.yml" && problem["line"].is_number());
+    assert!(placed.is_some(), "{problems:?}");
+
+    let refused = team.api.upload(b"no package".to_vec()).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(refused["code"], "invalid_package");
+    assert_eq!(team.api.get("/runtimes/shop/versions").await.json(), json!([]));
+    team.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_not_is_told_so() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::with_shop(data.path()).await;
+    team.upload("v1", "").await;
+    let viewer = team.user("vera", "viewer").await;
+    let manager = team.user("max", "manager").await;
+    let forged = viewer.with_token("krt_forged");
+    let path = "/runtimes/shop/versions/v1";
+    viewer.get(path).await.expect(StatusCode::OK);
+    forged.get(path).await.expect(StatusCode::UNAUTHORIZED);
+    let refused = viewer.act("v1", "start").await.expect(StatusCode::FORBIDDEN);
+    assert_eq!(refused["message"], "this needs the role manager, `vera` is viewer");
+    manager.get("/users").await.expect(StatusCode::FORBIDDEN);
+    manager.post("/runtimes", json!({"id": "b", "name": "b"})).await.expect(StatusCode::FORBIDDEN);
+    let too_much = json!({"name": "x", "role": "admin"});
+    manager.post("/tokens", too_much).await.expect(StatusCode::UNPROCESSABLE_ENTITY);
+    manager
+        .put(&format!("{path}/config"), json!({"values": {"NO": "1"}}))
+        .await
+        .expect(StatusCode::UNPROCESSABLE_ENTITY);
+
+    // What is larger than may be is not read.
+    let large = vec![b' '; 9 << 20];
+    let refused = manager.send(Method::POST, &format!("{path}/start"), "application/json", large).await;
+    refused.expect(StatusCode::PAYLOAD_TOO_LARGE);
+    let text = manager.send(Method::POST, &format!("{path}/start"), "text/plain", b"{}".to_vec()).await;
+    text.expect(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    manager.get("/runtimes/nothing/logs").await.expect(StatusCode::NOT_FOUND);
+
+    // Who tries passwords is held up, also with the right one.
+    let tries = json!({"login": "vera", "password": "wrong"});
+    loop {
+        let refused = manager.post("/session", tries.clone()).await;
+        if refused.status == StatusCode::TOO_MANY_REQUESTS {
+            assert!(!refused.header("retry-after").is_empty());
+            break;
+        }
+        refused.expect(StatusCode::UNAUTHORIZED);
+    }
+    let right = json!({"login": "vera", "password": PASSWORD});
+    manager.post("/session", right).await.expect(StatusCode::TOO_MANY_REQUESTS);
+    team.stop().await;
+}

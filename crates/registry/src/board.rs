@@ -1,0 +1,114 @@
+//! Saved boards of charts; what a chart is is the dashboard's to say.
+
+use crate::{
+    audit::{Action, Actor, Object, note},
+    error::{Error, Noun, is_taken},
+    moment::Moment,
+    registry::Registry,
+    runtime, secret,
+};
+use krt_model::name::Name;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::{Deserialize, Serialize};
+
+/// A board.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Board {
+    /// Names it.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// Its charts.
+    pub charts: serde_json::Value,
+    /// When it was saved.
+    pub changed: Moment,
+    /// By whom.
+    pub changed_by: String,
+}
+
+/// What a board is to be.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewBoard {
+    /// What people call it.
+    pub name: String,
+    /// Its charts.
+    pub charts: serde_json::Value,
+}
+
+impl Registry {
+    /// A runtime's boards, by name.
+    pub fn boards(&self, runtime: &Name) -> Result<Vec<Board>, Error> {
+        self.read(|connection| {
+            runtime::require(connection, runtime)?;
+            let sql =
+                "SELECT id, name, charts, changed, changed_by FROM board WHERE runtime = ? ORDER BY name";
+            let mut statement = connection.prepare_cached(sql)?;
+            let boards = statement.query_map([runtime.as_str()], board)?;
+            Ok(boards.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+
+    /// One board.
+    pub fn board(&self, runtime: &Name, id: &str) -> Result<Board, Error> {
+        self.read(|connection| load(connection, runtime, id))
+    }
+
+    /// Saves a board: the one with that id, or a new one.
+    pub fn save_board(
+        &self,
+        actor: &Actor,
+        runtime: &Name,
+        id: Option<&str>,
+        new: &NewBoard,
+    ) -> Result<Board, Error> {
+        if new.name.trim().is_empty() || new.name.chars().count() > 80 {
+            return Err(Error::Text { what: "name", rule: "1 to 80 characters of text" });
+        }
+        let id = match id {
+            Some(id) => self.board(runtime, id)?.id,
+            None => secret::id()?,
+        };
+        self.write(|connection| {
+            runtime::require(connection, runtime)?;
+            let sql = "INSERT INTO board (id, runtime, name, charts, changed, changed_by) VALUES (?, ?, ?, ?, ?, ?) \
+                       ON CONFLICT (id) DO UPDATE SET name = excluded.name, charts = excluded.charts, \
+                       changed = excluded.changed, changed_by = excluded.changed_by";
+            let charts = new.charts.to_string();
+            let values = params![id, runtime.as_str(), new.name, charts, Moment::now(), actor.login];
+            connection.execute(sql, values).map_err(|error| {
+                if is_taken(&error) { Error::taken(Noun::Board, &*new.name) } else { error.into() }
+            })?;
+            let object = Object { subject: Some(&new.name), ..Object::runtime(runtime) };
+            note(connection, actor, Action::BoardSaved, object)?;
+            load(connection, runtime, &id)
+        })
+    }
+
+    /// Removes a board.
+    pub fn delete_board(&self, actor: &Actor, runtime: &Name, id: &str) -> Result<(), Error> {
+        self.write(|connection| {
+            let board = load(connection, runtime, id)?;
+            connection.execute("DELETE FROM board WHERE id = ?", [id])?;
+            let object = Object { subject: Some(&board.name), ..Object::runtime(runtime) };
+            note(connection, actor, Action::BoardDeleted, object)
+        })
+    }
+}
+
+fn load(connection: &Connection, runtime: &Name, id: &str) -> Result<Board, Error> {
+    runtime::require(connection, runtime)?;
+    let sql = "SELECT id, name, charts, changed, changed_by FROM board WHERE runtime = ? AND id = ?";
+    let found = connection.prepare_cached(sql)?.query_row([runtime.as_str(), id], board).optional()?;
+    found.ok_or_else(|| Error::missing(Noun::Board, id))
+}
+
+fn board(row: &Row<'_>) -> rusqlite::Result<Board> {
+    Ok(Board {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        charts: serde_json::from_str(&row.get::<_, String>(2)?).unwrap_or_default(),
+        changed: row.get(3)?,
+        changed_by: row.get(4)?,
+    })
+}

@@ -1,0 +1,156 @@
+//! Values of configuration: a version's own, and those it has from earlier ones.
+
+use crate::{
+    audit::{Action, Actor, Object, note},
+    error::Error,
+    registry::Registry,
+    role::Role,
+    version::{self, Version},
+};
+use krt_model::name::Name;
+use rusqlite::{Connection, params};
+use serde::Serialize;
+use std::{collections::BTreeMap, fmt};
+
+/// A value; not shown where it is only written about.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Value(String);
+
+impl Value {
+    /// The value itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// A piece of a version's configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConfigEntry {
+    /// The name of the environment variable that nodes see.
+    pub name: String,
+    /// `variable`, or `file`, of which the value is the content.
+    pub kind: String,
+    /// Whether it has a value.
+    pub set: bool,
+    /// The earlier version that it has the value from.
+    pub inherited_from: Option<String>,
+    /// The value, for those who may see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Option<Value>>,
+}
+
+impl Registry {
+    /// A version's configuration, in its `krt.yml`'s order. Values are for managers.
+    pub fn config(&self, role: Role, runtime: &Name, version: &Name) -> Result<Vec<ConfigEntry>, Error> {
+        self.read(|connection| {
+            let version = version::load(connection, runtime, version)?;
+            let mut entries = entries(connection, &version)?;
+            if role < Role::Manager {
+                entries.iter_mut().for_each(|entry| entry.value = None);
+            }
+            Ok(entries)
+        })
+    }
+
+    /// All values that a version has.
+    pub fn values(&self, runtime: &Name, version: &Name) -> Result<BTreeMap<String, Value>, Error> {
+        self.read(|connection| {
+            let version = version::load(connection, runtime, version)?;
+            let entries = entries(connection, &version)?.into_iter();
+            Ok(entries.filter_map(|entry| Some((entry.name, entry.value??))).collect())
+        })
+    }
+
+    /// Gives a version values of its own; `None` takes one away.
+    pub fn change_config(
+        &self,
+        actor: &Actor,
+        runtime: &Name,
+        version: &Name,
+        values: &BTreeMap<String, Option<String>>,
+    ) -> Result<Vec<ConfigEntry>, Error> {
+        self.write(|connection| {
+            let version_name = version;
+            let version = version::load(connection, runtime, version)?;
+            let known = entries(connection, &version)?;
+            let is_known = |name: &String| known.iter().any(|entry| entry.name == *name);
+            let unknown: Vec<_> = values.keys().filter(|name| !is_known(name)).cloned().collect();
+            if !unknown.is_empty() {
+                return Err(Error::Unknown { unknown });
+            }
+            for (name, value) in values {
+                set(connection, version.id, name, value.as_deref())?;
+            }
+            let names = values.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let object = Object { subject: Some(&names), ..Object::version(runtime, version_name) };
+            note(connection, actor, Action::ConfigChanged, object)?;
+            entries(connection, &version)
+        })
+    }
+}
+
+fn set(connection: &Connection, version: i64, name: &str, value: Option<&str>) -> Result<(), Error> {
+    match value {
+        Some(value) => connection.execute(
+            "INSERT OR REPLACE INTO value (version, name, value) VALUES (?, ?, ?)",
+            params![version, name, value],
+        )?,
+        None => {
+            connection.execute("DELETE FROM value WHERE version = ? AND name = ?", params![version, name])?
+        }
+    };
+    Ok(())
+}
+
+/// A version's configuration, with values: its own, or those of the newest earlier version that has them.
+fn entries(connection: &Connection, version: &Version) -> Result<Vec<ConfigEntry>, Error> {
+    let sql = "SELECT variable.name, variable.kind, giver.id, giver.name, value.value FROM variable \
+               LEFT JOIN version AS giver ON giver.id = (\
+                   SELECT max(version.id) FROM value JOIN version ON version.id = value.version \
+                   WHERE value.name = variable.name AND version.runtime = ?2 AND version.id <= ?1) \
+               LEFT JOIN value ON value.version = giver.id AND value.name = variable.name \
+               WHERE variable.version = ?1 ORDER BY variable.position";
+    let mut statement = connection.prepare_cached(sql)?;
+    let entries = statement.query_map(params![version.id, version.runtime], |row| {
+        let giver: Option<i64> = row.get(2)?;
+        let value: Option<String> = row.get(4)?;
+        let inherited = giver.is_some_and(|giver| giver != version.id);
+        Ok(ConfigEntry {
+            name: row.get(0)?,
+            kind: row.get(1)?,
+            set: value.is_some(),
+            inherited_from: if inherited { row.get(3)? } else { None },
+            value: Some(value.map(Value)),
+        })
+    })?;
+    Ok(entries.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The names that have no value.
+pub(crate) fn missing(connection: &Connection, version: &Version) -> Result<Vec<String>, Error> {
+    let entries = entries(connection, version)?.into_iter();
+    Ok(entries.filter(|entry| !entry.set).map(|entry| entry.name).collect())
+}
+
+/// Gives the values of a version that is removed to the next one that has them from it.
+pub(crate) fn hand_down(connection: &Connection, version: &Version) -> Result<(), Error> {
+    let sql = "INSERT OR IGNORE INTO value (version, name, value) \
+               SELECT heir.id, value.name, value.value FROM value JOIN version AS heir ON heir.id = (\
+                   SELECT min(version.id) FROM version JOIN variable ON variable.version = version.id \
+                   WHERE version.runtime = ?2 AND version.id > ?1 AND variable.name = value.name) \
+               WHERE value.version = ?1";
+    connection.execute(sql, params![version.id, version.runtime])?;
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Random texts that open doors, and what is kept of them.
+
+use crate::error::Error;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+
+/// A text that whoever holds it is let in by. Kept as its hash only; not shown by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+/// What tokens begin with, so that those who find one know what it is.
+const PREFIX: &str = "krt_";
+
+impl Secret {
+    /// 256 random bits.
+    pub(crate) fn new() -> Result<Self, Error> {
+        Ok(Self(random::<32>()?))
+    }
+
+    /// The same, as a token.
+    pub(crate) fn token() -> Result<Self, Error> {
+        Ok(Self(format!("{PREFIX}{}", random::<32>()?)))
+    }
+
+    /// The text itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        hash(&self.0)
+    }
+
+    /// How it begins: enough to know it again, too little to use it.
+    pub(crate) fn beginning(&self) -> String {
+        self.0.chars().take(PREFIX.len() + 4).collect()
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// What is kept of a secret. It has too many bits to be guessed, so a fast hash is enough.
+pub(crate) fn hash(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// A random id: no secret, but none that somebody else has.
+pub(crate) fn id() -> Result<String, Error> {
+    random::<12>()
+}
+
+fn random<const BYTES: usize>() -> Result<String, Error> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).map_err(Error::Random)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_are_the_same_and_none_is_shown() {
+        let (one, other) = (Secret::token().unwrap(), Secret::token().unwrap());
+        assert_ne!(one, other);
+        assert_ne!(one.hash(), other.hash());
+        assert_eq!(format!("{one:?}"), "…");
+        assert_eq!(one.beginning().len(), 8);
+        assert_eq!(one.reveal().len(), 47);
+    }
+}

@@ -1,0 +1,205 @@
+//! Sessions, for people with a browser.
+
+use crate::{
+    audit::{Action, Actor, Object, note},
+    error::{Error, Noun},
+    moment::Moment,
+    password,
+    registry::Registry,
+    role::Role,
+    secret::{self, Secret},
+    token::USED,
+    user,
+};
+use rusqlite::{OptionalExtension as _, Row, params};
+use serde::Serialize;
+use std::time::Duration;
+use subtle::ConstantTimeEq as _;
+
+/// How long a session holds, used or not.
+const HOLDS: Duration = Duration::from_secs(14 * 24 * 3600);
+/// How long a session holds that is not used.
+const UNUSED: Duration = Duration::from_secs(2 * 24 * 3600);
+/// How much is kept of what a browser says it is, characters.
+const AGENT: usize = 200;
+
+/// Where somebody is signed in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Session {
+    /// Names it.
+    pub id: String,
+    /// Who is signed in.
+    pub login: String,
+    /// Since when.
+    pub created: Moment,
+    /// When it was used the last time, to the minute.
+    pub used: Moment,
+    /// Until when it holds.
+    pub expires: Moment,
+    /// What the browser says it is.
+    pub agent: String,
+}
+
+/// A new session, with what the browser gets.
+#[derive(Debug, Clone)]
+pub struct OpenedSession {
+    /// The cookie.
+    pub cookie: Secret,
+    /// Who is signed in.
+    pub user: SessionUser,
+}
+
+/// Who uses a session.
+#[derive(Debug, Clone)]
+pub struct SessionUser {
+    /// The session.
+    pub id: String,
+    /// Who is signed in.
+    pub login: String,
+    /// What the user may do.
+    pub role: Role,
+    /// What requests that change something must name.
+    csrf: String,
+}
+
+impl SessionUser {
+    /// What requests that change something must name.
+    pub fn csrf(&self) -> &str {
+        &self.csrf
+    }
+
+    /// Whether it is what such a request must name.
+    pub fn accepts(&self, csrf: &str) -> bool {
+        self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
+    }
+}
+
+const COLUMNS: &str = "id, login, created, used, expires, agent";
+
+impl Registry {
+    /// Lets a user in.
+    pub fn sign_in(&self, login: &str, password: &str, agent: &str) -> Result<OpenedSession, Error> {
+        let known = self.read(|connection| user::password_of(connection, login))?;
+        if !password::verify(password, known.as_deref()) {
+            return Err(Error::Denied);
+        }
+        let (id, cookie, csrf) = (secret::id()?, Secret::new()?, Secret::new()?);
+        let now = Moment::now();
+        let agent: String = agent.chars().filter(|character| !character.is_control()).take(AGENT).collect();
+        self.write(|connection| {
+            let sql = "UPDATE user SET signed_in = ?1 WHERE login = ?2 AND password = ?3 AND NOT disabled \
+                       RETURNING login, role";
+            let user = connection
+                .query_row(sql, params![now, login, known], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            // The user was changed while the password was compared.
+            let (login, role): (String, Role) = user.ok_or(Error::Denied)?;
+            let sql = "INSERT INTO session (id, hash, csrf, login, created, used, expires, agent) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)";
+            let (hash, expires) = (cookie.hash(), now.after(HOLDS));
+            connection.execute(sql, params![id, hash, csrf.reveal(), login, now, expires, agent])?;
+            connection.execute("DELETE FROM session WHERE expires < ?", [now])?;
+            note(connection, &Actor::user(&login), Action::SignedIn, Object::default())?;
+            let csrf = csrf.reveal().to_owned();
+            Ok(OpenedSession {
+                cookie: cookie.clone(),
+                user: SessionUser { id: id.clone(), login, role, csrf },
+            })
+        })
+    }
+
+    /// Who uses a cookie; `None` for one that is not, or no longer, one.
+    pub fn by_cookie(&self, cookie: &str) -> Result<Option<SessionUser>, Error> {
+        let now = Moment::now();
+        let sql = "SELECT session.id, session.login, user.role, session.csrf, session.used, session.expires \
+                   FROM session JOIN user ON user.login = session.login \
+                   WHERE session.hash = ? AND NOT user.disabled";
+        let found = self.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let found = statement.query_row([secret::hash(cookie)], |row| {
+                let user =
+                    SessionUser { id: row.get(0)?, login: row.get(1)?, role: row.get(2)?, csrf: row.get(3)? };
+                Ok((user, row.get(4)?, row.get(5)?))
+            });
+            Ok(found.optional()?)
+        })?;
+        let Some((user, used, expires)) = found else { return Ok(None) };
+        if !holds(now, used, expires) {
+            return Ok(None);
+        }
+        if now.0 - used.0 > USED {
+            self.write(|connection| {
+                connection.execute("UPDATE session SET used = ? WHERE id = ?", params![now, user.id])?;
+                Ok(())
+            })?;
+        }
+        Ok(Some(user))
+    }
+
+    /// A user's sessions, or everybody's, the one used last first.
+    pub fn sessions(&self, login: Option<&str>) -> Result<Vec<Session>, Error> {
+        let now = Moment::now();
+        self.read(|connection| {
+            let sql =
+                format!("SELECT {COLUMNS} FROM session WHERE ?1 IS NULL OR login = ?1 ORDER BY used DESC");
+            let mut statement = connection.prepare_cached(&sql)?;
+            let sessions = statement.query_map([login], session)?;
+            let sessions: Vec<Session> = sessions.collect::<rusqlite::Result<_>>()?;
+            Ok(sessions.into_iter().filter(|session| holds(now, session.used, session.expires)).collect())
+        })
+    }
+
+    /// Ends a session; `owner`, if given, must be its user.
+    pub fn end_session(
+        &self,
+        actor: &Actor,
+        owner: Option<&str>,
+        id: &str,
+        action: Action,
+    ) -> Result<(), Error> {
+        self.write(|connection| {
+            let sql = "DELETE FROM session WHERE id = ?1 AND (?2 IS NULL OR login = ?2) RETURNING login";
+            let login: Option<String> =
+                connection.query_row(sql, params![id, owner], |row| row.get(0)).optional()?;
+            let login = login.ok_or_else(|| Error::missing(Noun::Session, id))?;
+            note(connection, actor, action, Object::subject(&login))
+        })
+    }
+}
+
+/// Whether a session still holds.
+fn holds(now: Moment, used: Moment, expires: Moment) -> bool {
+    now < expires && now < used.after(UNUSED)
+}
+
+fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: row.get(0)?,
+        login: row.get(1)?,
+        created: row.get(2)?,
+        used: row.get(3)?,
+        expires: row.get(4)?,
+        agent: row.get(5)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_long_a_session_holds() {
+        let start = Moment(1_700_000_000_000_000);
+        let day = Duration::from_secs(24 * 3600);
+        let expires = start.after(HOLDS);
+        let rows = [
+            (start.after(day), start, true),
+            (start.after(2 * day), start, false),
+            (start.after(13 * day), start.after(12 * day), true),
+            (start.after(14 * day), start.after(13 * day), false),
+        ];
+        for (now, used, expected) in rows {
+            assert_eq!(holds(now, used, expires), expected, "{now} {used}");
+        }
+    }
+}

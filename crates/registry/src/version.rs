@@ -1,0 +1,393 @@
+//! Versions: what they are, what may be asked of them, and what becomes of them.
+
+use crate::{
+    audit::{Action, Actor, Object, note},
+    config,
+    error::{Error, Noun, is_taken},
+    folder,
+    moment::Moment,
+    registry::Registry,
+    runtime,
+    state::{Ask, Event, Standing, State},
+};
+use krt_model::{
+    name::Name,
+    version::{Variable, VariableKind},
+};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::Serialize;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A version of a runtime.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Version {
+    #[serde(skip)]
+    pub(crate) id: i64,
+    /// Its name, as in its `krt.yml`.
+    pub name: String,
+    /// Its runtime.
+    pub runtime: String,
+    /// What it is for.
+    pub description: String,
+    #[serde(skip)]
+    pub(crate) standing: Standing,
+    /// What it is.
+    pub state: State,
+    /// Why it is in ERROR.
+    pub reasons: Vec<String>,
+    /// What its state allows.
+    pub actions: Vec<Ask>,
+    /// When it was uploaded.
+    pub created: Moment,
+    /// By whom.
+    pub created_by: String,
+    /// When its state changed.
+    pub changed: Moment,
+    /// When it was published the last time.
+    pub published_at: Option<Moment>,
+    /// By whom.
+    pub published_by: Option<String>,
+    /// The size of its package, as it was uploaded.
+    pub package_bytes: u64,
+    /// Names of configuration that have no value.
+    pub missing_config: Vec<String>,
+    /// What was found in its package that does not keep it from running.
+    pub warnings: serde_json::Value,
+    /// How many nodes it has.
+    pub nodes: u32,
+    /// How many workflows it has.
+    pub workflows: u32,
+    /// Whether its package has documentation.
+    pub has_docs: bool,
+}
+
+/// A version that is to be: its package is checked, and lies in a folder.
+#[derive(Debug, Clone)]
+pub struct NewVersion {
+    /// Its name, as in its `krt.yml`.
+    pub name: Name,
+    /// What it is for.
+    pub description: String,
+    /// What must be given from outside before it starts.
+    pub config: Vec<Variable>,
+    /// The size of its package.
+    pub package_bytes: u64,
+    /// What was found in its package that does not keep it from running.
+    pub warnings: serde_json::Value,
+    /// How many nodes it has.
+    pub nodes: u32,
+    /// How many workflows it has.
+    pub workflows: u32,
+    /// Whether its package has documentation.
+    pub has_docs: bool,
+    /// The folder with its files, named as in [`Place`](crate::Place), in [`Folder::incoming`](crate::Folder::incoming).
+    pub files: PathBuf,
+}
+
+impl Version {
+    /// A version that no registry keeps, as it is shown.
+    pub fn unkept(new: NewVersion, runtime: &Name, state: State, since: Moment) -> Self {
+        Self {
+            id: 0,
+            name: new.name.to_string(),
+            runtime: runtime.to_string(),
+            description: new.description,
+            standing: Standing::NEW,
+            state,
+            reasons: Vec::new(),
+            actions: Vec::new(),
+            created: since,
+            created_by: Actor::server().login,
+            changed: since,
+            published_at: Some(since),
+            published_by: None,
+            package_bytes: new.package_bytes,
+            missing_config: Vec::new(),
+            warnings: new.warnings,
+            nodes: new.nodes,
+            workflows: new.workflows,
+            has_docs: new.has_docs,
+        }
+    }
+}
+
+const COLUMNS: &str = "id, runtime, name, description, state, wanted, reasons, created, created_by, changed, \
+                       published_at, published_by, package_bytes, warnings, nodes, workflows, has_docs";
+
+impl Registry {
+    /// All versions of a runtime, the newest first.
+    pub fn versions(&self, runtime: &Name) -> Result<Vec<Version>, Error> {
+        self.read(|connection| {
+            runtime::require(connection, runtime)?;
+            select(connection, "runtime = ?1 ORDER BY id DESC", &[runtime.as_str()])
+        })
+    }
+
+    /// One version.
+    pub fn version(&self, runtime: &Name, version: &Name) -> Result<Version, Error> {
+        self.read(|connection| load(connection, runtime, version))
+    }
+
+    /// Adds a version and takes its files.
+    pub fn create_version(&self, actor: &Actor, runtime: &Name, new: &NewVersion) -> Result<Version, Error> {
+        let place = self.folder().version(runtime, &new.name);
+        self.write(|connection| {
+            runtime::require(connection, runtime)?;
+            insert(connection, actor, runtime, new)?;
+            note(connection, actor, Action::VersionCreated, Object::version(runtime, &new.name))?;
+            take(&new.files, place.folder())?;
+            load(connection, runtime, &new.name)
+        })
+    }
+
+    /// Does what somebody asks for, if the version's state allows it.
+    ///
+    /// Nothing is started or stopped here: what is told of the version is what should now be done.
+    pub fn ask(&self, actor: &Actor, runtime: &Name, version: &Name, ask: Ask) -> Result<Version, Error> {
+        let changed = self.write(|connection| {
+            let found = load(connection, runtime, version)?;
+            let next = found.standing.ask(ask)?;
+            if ask == Ask::Start && !found.missing_config.is_empty() {
+                return Err(Error::Incomplete { missing: found.missing_config });
+            }
+            note(connection, actor, action(ask), Object::version(runtime, version))?;
+            if ask == Ask::Delete {
+                config::hand_down(connection, &found)?;
+                connection.execute("DELETE FROM version WHERE id = ?", [found.id])?;
+                return Ok(found);
+            }
+            if ask == Ask::Publish {
+                replace(connection, &found, Others::All)?;
+                note_publication(connection, actor, &found)?;
+            }
+            change(connection, &found, next, &[])?;
+            load(connection, runtime, version)
+        })?;
+        if ask == Ask::Delete {
+            folder::remove(self.folder().version(runtime, version).folder())?;
+        }
+        Ok(changed)
+    }
+
+    /// Notes what happened to a version. `reasons` say why it failed.
+    pub fn happened(
+        &self,
+        runtime: &Name,
+        version: &Name,
+        event: Event,
+        reasons: &[String],
+    ) -> Result<Version, Error> {
+        self.write(|connection| {
+            let found = load(connection, runtime, version)?;
+            let next = found.standing.on(event);
+            if next == found.standing {
+                return Ok(found);
+            }
+            if next.state == State::Error {
+                let why = Actor { comment: reasons.join("\n"), ..Actor::server() };
+                note(connection, &why, Action::VersionFailed, Object::version(runtime, version))?;
+            }
+            if next.state == State::Published {
+                replace(connection, &found, Others::All)?;
+            }
+            change(connection, &found, next, reasons)?;
+            load(connection, runtime, version)
+        })
+    }
+
+    /// Lets the version be published that was before the one published last. Where it must be started
+    /// first, the other one stays until it is ready.
+    pub fn roll_back(&self, actor: &Actor, runtime: &Name) -> Result<Version, Error> {
+        self.write(|connection| {
+            runtime::require(connection, runtime)?;
+            let found = published_before(connection, runtime)?
+                .ok_or_else(|| Error::NothingBefore { runtime: runtime.to_string() })?;
+            let next = found.standing.on(Event::RolledBack);
+            if next == found.standing {
+                return Err(Error::NothingBefore { runtime: runtime.to_string() });
+            }
+            if next.state == State::Starting && !found.missing_config.is_empty() {
+                return Err(Error::Incomplete { missing: found.missing_config });
+            }
+            let others = if next.state == State::Published { Others::All } else { Others::Starting };
+            replace(connection, &found, others)?;
+            note_publication(connection, actor, &found)?;
+            let name = Name::parse(&found.name).expect("names of versions are checked when they come");
+            note(connection, actor, Action::VersionPublished, Object::version(runtime, &name))?;
+            change(connection, &found, next, &[])?;
+            load(connection, runtime, &name)
+        })
+    }
+
+    /// The server starts, nothing runs: notes that, and tells which versions are to be started.
+    pub fn boot(&self) -> Result<Vec<Version>, Error> {
+        self.write(|connection| {
+            for version in select(connection, "wanted <> 'stopped' OR state = 'STOPPING'", &[])? {
+                change(connection, &version, version.standing.on(Event::Boot), &[])?;
+            }
+            settle(connection)?;
+            select(connection, "state = 'STARTING' ORDER BY wanted = 'published' DESC, id", &[])
+        })
+    }
+}
+
+fn action(ask: Ask) -> Action {
+    match ask {
+        Ask::Start => Action::VersionStarted,
+        Ask::Stop => Action::VersionStopped,
+        Ask::Publish => Action::VersionPublished,
+        Ask::Unpublish => Action::VersionUnpublished,
+        Ask::Delete => Action::VersionDeleted,
+    }
+}
+
+fn insert(connection: &Connection, actor: &Actor, runtime: &Name, new: &NewVersion) -> Result<(), Error> {
+    let sql = "INSERT INTO version (runtime, name, description, state, wanted, reasons, created, created_by, \
+               changed, package_bytes, warnings, nodes, workflows, has_docs) \
+               VALUES (?1, ?2, ?3, ?4, ?5, '[]', ?6, ?7, ?6, ?8, ?9, ?10, ?11, ?12)";
+    let values = params![
+        runtime.as_str(),
+        new.name.as_str(),
+        new.description,
+        Standing::NEW.state,
+        Standing::NEW.wanted,
+        Moment::now(),
+        actor.login,
+        i64::try_from(new.package_bytes).unwrap_or(i64::MAX),
+        new.warnings.to_string(),
+        new.nodes,
+        new.workflows,
+        new.has_docs,
+    ];
+    connection.execute(sql, values).map_err(|error| {
+        if is_taken(&error) { Error::taken(Noun::Version, new.name.as_str()) } else { error.into() }
+    })?;
+    let id = connection.last_insert_rowid();
+    for (position, variable) in (0i64..).zip(&new.config) {
+        let kind = match variable.kind {
+            VariableKind::Text => "variable",
+            VariableKind::File => "file",
+        };
+        let sql = "INSERT INTO variable (version, position, name, kind) VALUES (?, ?, ?, ?)";
+        connection.execute(sql, params![id, position, variable.name.as_str(), kind])?;
+    }
+    Ok(())
+}
+
+/// Moves a version's files to their place.
+fn take(from: &Path, to: &Path) -> Result<(), Error> {
+    if let Some(parent) = to.parent() {
+        folder::make(parent)?;
+    }
+    // A version of that name is none of this runtime's: it was removed, but its files were not.
+    folder::remove(to)?;
+    fs::rename(from, to).map_err(|source| Error::File { path: to.to_owned(), source })
+}
+
+/// Which other versions a version takes the place of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// The published one, and those that start to become it.
+    All,
+    /// Those that start to become the published one.
+    Starting,
+}
+
+/// Lets a version take the place of others of its runtime.
+fn replace(connection: &Connection, version: &Version, others: Others) -> Result<(), Error> {
+    for other in select(connection, "runtime = ?1 AND wanted = 'published'", &[&version.runtime])? {
+        let meant = others == Others::All || other.state == State::Starting;
+        if meant && other.id != version.id {
+            change(connection, &other, other.standing.on(Event::Replaced), &[])?;
+        }
+    }
+    Ok(())
+}
+
+/// Where a server ended while one version was taking another's place, it has taken it.
+fn settle(connection: &Connection) -> Result<(), Error> {
+    let mut seen = BTreeSet::new();
+    for version in select(connection, "wanted = 'published' ORDER BY published_at DESC", &[])? {
+        if !seen.insert(version.runtime.clone()) {
+            change(connection, &version, version.standing.on(Event::Replaced), &[])?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes who lets a version be published.
+fn note_publication(connection: &Connection, actor: &Actor, version: &Version) -> Result<(), Error> {
+    let sql = "INSERT INTO publication (runtime, version) VALUES (?, ?)";
+    connection.execute(sql, params![version.runtime, version.id])?;
+    let sql = "UPDATE version SET published_at = ?, published_by = ? WHERE id = ?";
+    connection.execute(sql, params![Moment::now(), actor.login, version.id])?;
+    Ok(())
+}
+
+/// The version that was published before the one published last.
+fn published_before(connection: &Connection, runtime: &Name) -> Result<Option<Version>, Error> {
+    let sql = "SELECT version FROM publication WHERE runtime = ?1 AND version <> \
+               (SELECT version FROM publication WHERE runtime = ?1 ORDER BY id DESC LIMIT 1) \
+               ORDER BY id DESC LIMIT 1";
+    let id: Option<i64> =
+        connection.prepare_cached(sql)?.query_row([runtime.as_str()], |row| row.get(0)).optional()?;
+    let Some(id) = id else { return Ok(None) };
+    Ok(select(connection, "id = ?1", &[&id.to_string()])?.pop())
+}
+
+fn change(connection: &Connection, version: &Version, to: Standing, reasons: &[String]) -> Result<(), Error> {
+    let reasons = serde_json::Value::from(reasons.to_vec()).to_string();
+    let sql = "UPDATE version SET state = ?, wanted = ?, reasons = ?, changed = ? WHERE id = ?";
+    let values = params![to.state, to.wanted, reasons, Moment::now(), version.id];
+    connection.prepare_cached(sql)?.execute(values)?;
+    Ok(())
+}
+
+pub(crate) fn load(connection: &Connection, runtime: &Name, version: &Name) -> Result<Version, Error> {
+    runtime::require(connection, runtime)?;
+    let mut found = select(connection, "runtime = ?1 AND name = ?2", &[runtime.as_str(), version.as_str()])?;
+    found.pop().ok_or_else(|| Error::missing(Noun::Version, version.as_str()))
+}
+
+fn select(connection: &Connection, condition: &str, values: &[&str]) -> Result<Vec<Version>, Error> {
+    let sql = format!("SELECT {COLUMNS} FROM version WHERE {condition}");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(rusqlite::params_from_iter(values), row)?;
+    let mut versions: Vec<Version> = rows.collect::<rusqlite::Result<_>>()?;
+    for version in &mut versions {
+        version.missing_config = config::missing(connection, version)?;
+    }
+    Ok(versions)
+}
+
+fn row(row: &Row<'_>) -> rusqlite::Result<Version> {
+    let json = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
+    let standing = Standing { state: row.get(4)?, wanted: row.get(5)? };
+    let reasons = json(row.get(6)?);
+    let reasons = reasons.as_array().into_iter().flatten().filter_map(|reason| reason.as_str());
+    Ok(Version {
+        id: row.get(0)?,
+        runtime: row.get(1)?,
+        name: row.get(2)?,
+        description: row.get(3)?,
+        standing,
+        state: standing.state,
+        reasons: reasons.map(str::to_owned).collect(),
+        actions: standing.asks(),
+        created: row.get(7)?,
+        created_by: row.get(8)?,
+        changed: row.get(9)?,
+        published_at: row.get(10)?,
+        published_by: row.get(11)?,
+        package_bytes: row.get::<_, i64>(12)?.unsigned_abs(),
+        missing_config: Vec::new(),
+        warnings: json(row.get(13)?),
+        nodes: row.get(14)?,
+        workflows: row.get(15)?,
+        has_docs: row.get(16)?,
+    })
+}

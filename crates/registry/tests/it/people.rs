@@ -1,0 +1,139 @@
+//! Users, tokens, sessions.
+
+use crate::Fixture;
+use krt_registry::{Action, Actor, Error, Moment, NewToken, NewUser, Role, User, UserChange};
+
+const PASSWORD: &str = "correct horse battery";
+
+impl Fixture {
+    fn user(&self, login: &str, role: Role) -> Result<User, Error> {
+        let new = NewUser { login: login.to_owned(), role, password: PASSWORD.to_owned() };
+        self.registry.create_user(&self.ada, &new)
+    }
+
+    fn change(&self, login: &str, change: &UserChange) -> Result<User, Error> {
+        self.registry.change_user(&self.ada, login, change)
+    }
+}
+
+#[test]
+fn the_first_start_makes_an_admin_once() {
+    let fixture = Fixture::new();
+    let password = fixture.registry.first_admin(None).unwrap().unwrap();
+    let opened = fixture.registry.sign_in("admin", password.reveal(), "").unwrap();
+    assert_eq!(opened.user.role, Role::Admin);
+    assert!(fixture.registry.first_admin(None).unwrap().is_none());
+}
+
+#[test]
+fn signing_in_and_out() {
+    let fixture = Fixture::new();
+    fixture.user("Grace", Role::Viewer).unwrap();
+    let sign_in = |login, password| fixture.registry.sign_in(login, password, "a browser\n");
+    for (login, password) in [("grace", "wrong"), ("nobody", PASSWORD), ("", "")] {
+        assert!(matches!(sign_in(login, password), Err(Error::Denied)), "{login}");
+    }
+    let opened = sign_in("GRACE", PASSWORD).unwrap();
+    let by_cookie = || fixture.registry.by_cookie(opened.cookie.reveal()).unwrap();
+    let user = by_cookie().unwrap();
+    assert_eq!((&*user.login, user.role), ("Grace", Role::Viewer));
+    assert!(user.accepts(opened.user.csrf()) && !user.accepts("") && !user.accepts("forged"));
+    assert!(fixture.registry.by_cookie("forged").unwrap().is_none());
+
+    let end =
+        |owner| fixture.registry.end_session(&Actor::user("grace"), owner, &user.id, Action::SessionRevoked);
+    assert!(matches!(end(Some("somebody")), Err(Error::Missing { .. })));
+    end(Some("grace")).unwrap();
+    assert!(by_cookie().is_none());
+}
+
+#[test]
+fn a_changed_user_is_signed_out() {
+    let fixture = Fixture::new();
+    fixture.user("root", Role::Admin).unwrap();
+    fixture.user("grace", Role::Admin).unwrap();
+    let cookie = fixture.registry.sign_in("grace", PASSWORD, "").unwrap().cookie;
+    fixture.change("grace", &UserChange { role: Some(Role::Viewer), ..UserChange::default() }).unwrap();
+    assert!(fixture.registry.by_cookie(cookie.reveal()).unwrap().is_none());
+    fixture.change("grace", &UserChange { disabled: Some(true), ..UserChange::default() }).unwrap();
+    assert!(matches!(fixture.registry.sign_in("grace", PASSWORD, ""), Err(Error::Denied)));
+}
+
+#[test]
+fn a_new_password_ends_the_other_sessions() {
+    let fixture = Fixture::new();
+    fixture.user("grace", Role::Admin).unwrap();
+    let here = fixture.registry.sign_in("grace", PASSWORD, "").unwrap();
+    let there = fixture.registry.sign_in("grace", PASSWORD, "").unwrap();
+    let change = |current, new| fixture.registry.change_password("grace", current, new, Some(&here.user.id));
+    assert!(matches!(change("wrong", "another good one"), Err(Error::Denied)));
+    assert!(matches!(change(PASSWORD, "short"), Err(Error::WeakPassword { .. })));
+    change(PASSWORD, "another good one").unwrap();
+    assert!(fixture.registry.by_cookie(here.cookie.reveal()).unwrap().is_some());
+    assert!(fixture.registry.by_cookie(there.cookie.reveal()).unwrap().is_none());
+}
+
+#[test]
+fn somebody_can_always_let_others_in() {
+    let fixture = Fixture::new();
+    fixture.user("root", Role::Admin).unwrap();
+    fixture.user("grace", Role::Manager).unwrap();
+    let last = |result: Result<User, Error>| assert!(matches!(result, Err(Error::LastAdmin { .. })));
+    last(fixture.change("root", &UserChange { role: Some(Role::Viewer), ..UserChange::default() }));
+    last(fixture.change("root", &UserChange { disabled: Some(true), ..UserChange::default() }));
+    assert!(matches!(fixture.registry.delete_user(&fixture.ada, "root"), Err(Error::LastAdmin { .. })));
+    assert_eq!(fixture.registry.users().unwrap().len(), 2);
+}
+
+#[test]
+fn logins() {
+    let fixture = Fixture::new();
+    for bad in ["", "krt", "KRT", "a b", ".a", &"a".repeat(65)] {
+        assert!(matches!(fixture.user(bad, Role::Viewer), Err(Error::Text { .. })), "{bad}");
+    }
+    fixture.user("ada@example.com", Role::Viewer).unwrap();
+    assert!(matches!(fixture.user("ADA@example.com", Role::Viewer), Err(Error::Taken { .. })));
+}
+
+#[test]
+fn a_token_is_its_owner_at_most() {
+    let fixture = Fixture::new();
+    fixture.user("root", Role::Admin).unwrap();
+    fixture.user("grace", Role::Manager).unwrap();
+    let create = |role, expires| {
+        let new = NewToken { name: "ci".to_owned(), role, expires };
+        fixture.registry.create_token("grace", Role::Manager, &new)
+    };
+    assert!(matches!(create(Role::Admin, None), Err(Error::TooMuch)));
+    let made = create(Role::Manager, None).unwrap();
+    let role = |secret: &str| fixture.registry.by_token(secret).unwrap().map(|(_, role)| role);
+    assert_eq!(role(made.secret.reveal()), Some(Role::Manager));
+    assert_eq!(role("krt_forged"), None);
+    let old = create(Role::Viewer, Some(Moment(1))).unwrap();
+    assert_eq!(role(old.secret.reveal()), None);
+
+    fixture.change("grace", &UserChange { role: Some(Role::Viewer), ..UserChange::default() }).unwrap();
+    assert_eq!(role(made.secret.reveal()), Some(Role::Viewer));
+    let listed = fixture.registry.tokens(Some("grace")).unwrap();
+    assert!(listed.iter().any(|token| token.used.is_some()));
+    assert!(!format!("{listed:?}").contains(made.secret.reveal()));
+    fixture.registry.delete_user(&fixture.ada, "grace").unwrap();
+    assert_eq!(role(made.secret.reveal()), None);
+}
+
+#[test]
+fn passwords_and_tokens_are_not_on_disk() {
+    let fixture = Fixture::new();
+    fixture.user("root", Role::Admin).unwrap();
+    let cookie = fixture.registry.sign_in("root", PASSWORD, "").unwrap().cookie;
+    let new = NewToken { name: "ci".to_owned(), role: Role::Admin, expires: None };
+    let token = fixture.registry.create_token("root", Role::Admin, &new).unwrap().secret;
+    for file in std::fs::read_dir(fixture.folder.path()).unwrap() {
+        let path = file.unwrap().path();
+        let Ok(bytes) = std::fs::read(&path) else { continue };
+        for secret in [PASSWORD, cookie.reveal(), token.reveal()] {
+            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{}", path.display());
+        }
+    }
+}

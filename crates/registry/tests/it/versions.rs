@@ -1,0 +1,248 @@
+//! Runtimes, versions, their configuration and boards.
+
+use crate::{Fixture, name};
+use krt_registry::{
+    Action, AuditFilter, Error, NewBoard, Noun, Role, State, Version,
+    state::{Ask, Event},
+};
+use std::{collections::BTreeMap, fs};
+
+impl Fixture {
+    fn ask(&self, version: &str, ask: Ask) -> Result<Version, Error> {
+        self.registry.ask(&self.ada, &name("shop"), &name(version), ask)
+    }
+
+    fn on(&self, version: &str, event: Event) -> Version {
+        self.registry.happened(&name("shop"), &name(version), event, &[]).unwrap()
+    }
+
+    fn state(&self, version: &str) -> State {
+        self.registry.version(&name("shop"), &name(version)).unwrap().state
+    }
+
+    fn publish(&self, version: &str) {
+        self.upload(version, &[]).unwrap();
+        self.ask(version, Ask::Start).unwrap();
+        self.on(version, Event::Ready);
+        self.ask(version, Ask::Publish).unwrap();
+    }
+
+    fn set(&self, version: &str, key: &str, value: Option<&str>) {
+        let values = BTreeMap::from([(key.to_owned(), value.map(str::to_owned))]);
+        self.registry.change_config(&self.ada, &name("shop"), &name(version), &values).unwrap();
+    }
+
+    fn value(&self, version: &str, key: &str) -> Option<String> {
+        let values = self.registry.values(&name("shop"), &name(version)).unwrap();
+        values.get(key).map(|value| value.reveal().to_owned())
+    }
+}
+
+#[test]
+fn a_version_and_its_files_come_and_go() {
+    let fixture = Fixture::new();
+    let version = fixture.upload("v1", &[]).unwrap();
+    assert_eq!((version.state, &*version.created_by), (State::Created, "ada"));
+    let place = fixture.registry.folder().version(&name("shop"), &name("v1"));
+    assert_eq!(fs::read(place.archive()).unwrap(), b"bytes");
+    assert!(matches!(fixture.upload("v1", &[]), Err(Error::Taken { noun: Noun::Version, .. })));
+
+    fixture.ask("v1", Ask::Delete).unwrap();
+    assert!(!place.folder().exists());
+    assert!(matches!(fixture.ask("v1", Ask::Start), Err(Error::Missing { noun: Noun::Version, .. })));
+    fixture.upload("v1", &[]).unwrap();
+}
+
+#[test]
+fn a_refused_change_leaves_no_trace() {
+    let fixture = Fixture::new();
+    fixture.upload("v1", &[]).unwrap();
+    let before = fixture.registry.audit(&AuditFilter::default(), 100).unwrap();
+    assert!(matches!(fixture.ask("v1", Ask::Publish), Err(Error::Refused(_))));
+    assert_eq!(fixture.registry.audit(&AuditFilter::default(), 100).unwrap(), before);
+    assert_eq!(fixture.state("v1"), State::Created);
+}
+
+#[test]
+fn publishing_replaces_what_was_published() {
+    let fixture = Fixture::new();
+    fixture.publish("v1");
+    fixture.publish("v2");
+    assert_eq!((fixture.state("v1"), fixture.state("v2")), (State::Started, State::Published));
+    assert_eq!(fixture.registry.runtime(&name("shop")).unwrap().published.as_deref(), Some("v2"));
+    let refused = fixture.registry.delete_runtime(&fixture.ada, &name("shop"));
+    assert!(matches!(refused, Err(Error::Runs { .. })));
+}
+
+#[test]
+fn a_rollback_goes_to_the_version_before_whether_it_runs_or_not() {
+    let fixture = Fixture::new();
+    let shop = name("shop");
+    let back = || fixture.registry.roll_back(&fixture.ada, &shop);
+    assert!(matches!(back(), Err(Error::NothingBefore { .. })));
+    fixture.publish("v1");
+    assert!(matches!(back(), Err(Error::NothingBefore { .. })));
+    fixture.publish("v2");
+    assert_eq!(back().unwrap().name, "v1");
+    assert_eq!((fixture.state("v1"), fixture.state("v2")), (State::Published, State::Started));
+
+    fixture.ask("v2", Ask::Stop).unwrap();
+    fixture.on("v2", Event::Ended);
+    assert_eq!(back().unwrap().state, State::Starting);
+    assert_eq!(fixture.state("v1"), State::Published);
+    assert_eq!(fixture.on("v2", Event::Ready).state, State::Published);
+    assert_eq!(fixture.state("v1"), State::Started);
+}
+
+#[test]
+fn a_rollback_that_fails_leaves_what_is_published() {
+    let fixture = Fixture::new();
+    fixture.publish("v1");
+    fixture.publish("v2");
+    fixture.ask("v1", Ask::Stop).unwrap();
+    fixture.on("v1", Event::Ended);
+    fixture.registry.roll_back(&fixture.ada, &name("shop")).unwrap();
+    assert_eq!(fixture.on("v1", Event::Failed).state, State::Error);
+    assert_eq!(fixture.state("v2"), State::Published);
+}
+
+#[test]
+fn a_rollback_that_a_restart_interrupts_goes_on() {
+    let fixture = Fixture::new();
+    fixture.publish("v1");
+    fixture.publish("v2");
+    fixture.ask("v1", Ask::Stop).unwrap();
+    fixture.on("v1", Event::Ended);
+    fixture.registry.roll_back(&fixture.ada, &name("shop")).unwrap();
+    let fixture = fixture.reopen();
+    fixture.registry.boot().unwrap();
+    assert_eq!(fixture.on("v1", Event::Ready).state, State::Published);
+    assert_eq!(fixture.on("v2", Event::Ready).state, State::Started);
+}
+
+#[test]
+fn a_restart_starts_what_was_started_and_published() {
+    let fixture = Fixture::new();
+    fixture.publish("published");
+    for version in ["started", "starting", "stopping", "failed", "created"] {
+        fixture.upload(version, &[]).unwrap();
+    }
+    for version in ["started", "starting", "stopping", "failed"] {
+        fixture.ask(version, Ask::Start).unwrap();
+    }
+    fixture.on("started", Event::Ready);
+    fixture.ask("stopping", Ask::Stop).unwrap();
+    let why = ["no such file".to_owned()];
+    fixture.registry.happened(&name("shop"), &name("failed"), Event::Failed, &why).unwrap();
+
+    let fixture = fixture.reopen();
+    let boot = fixture.registry.boot().unwrap();
+    let names: Vec<_> = boot.iter().map(|version| &*version.name).collect();
+    assert_eq!(names, ["published", "started", "starting"]);
+    assert_eq!(fixture.state("stopping"), State::Stopped);
+    let failed = fixture.registry.version(&name("shop"), &name("failed")).unwrap();
+    assert_eq!((failed.state, failed.reasons), (State::Error, why.to_vec()));
+    assert_eq!(fixture.on("published", Event::Ready).state, State::Published);
+    assert_eq!(fixture.on("started", Event::Ready).state, State::Started);
+}
+
+#[test]
+fn files_of_no_version_are_removed_at_the_start() {
+    let fixture = Fixture::new();
+    fixture.upload("v1", &[]).unwrap();
+    let place = fixture.registry.folder().version(&name("shop"), &name("v2"));
+    fs::create_dir_all(place.folder()).unwrap();
+    let fixture = fixture.reopen();
+    assert!(!place.folder().exists());
+    assert!(fixture.registry.folder().version(&name("shop"), &name("v1")).archive().exists());
+}
+
+#[test]
+fn a_start_needs_all_values() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.upload("v1", &["KEY", "HOST"]).unwrap().missing_config, ["KEY", "HOST"]);
+    fixture.set("v1", "KEY", Some("secret"));
+    match fixture.ask("v1", Ask::Start) {
+        Err(Error::Incomplete { missing }) => assert_eq!(missing, ["HOST"]),
+        other => panic!("{other:?}"),
+    }
+    fixture.set("v1", "HOST", Some(""));
+    assert_eq!(fixture.ask("v1", Ask::Start).unwrap().state, State::Starting);
+}
+
+#[test]
+fn values_come_from_the_newest_earlier_version_that_has_them() {
+    let fixture = Fixture::new();
+    for version in ["v1", "v2", "v3", "v4"] {
+        fixture.upload(version, &["KEY"]).unwrap();
+    }
+    fixture.set("v1", "KEY", Some("one"));
+    assert_eq!(fixture.value("v4", "KEY").as_deref(), Some("one"));
+    fixture.set("v3", "KEY", Some("three"));
+    assert_eq!(fixture.value("v2", "KEY").as_deref(), Some("one"));
+    assert_eq!(fixture.value("v4", "KEY").as_deref(), Some("three"));
+    fixture.set("v3", "KEY", None);
+    assert_eq!(fixture.value("v4", "KEY").as_deref(), Some("one"));
+
+    // A version that is removed leaves its values to the next.
+    fixture.ask("v1", Ask::Delete).unwrap();
+    assert_eq!(fixture.value("v4", "KEY").as_deref(), Some("one"));
+    let entries = fixture.registry.config(Role::Manager, &name("shop"), &name("v4")).unwrap();
+    assert_eq!(entries[0].inherited_from.as_deref(), Some("v2"));
+}
+
+#[test]
+fn values_are_for_managers_and_in_no_log() {
+    let fixture = Fixture::new();
+    fixture.upload("v1", &["KEY"]).unwrap();
+    fixture.set("v1", "KEY", Some("hunter2"));
+    let entries = |role| fixture.registry.config(role, &name("shop"), &name("v1")).unwrap();
+    let viewed = serde_json::to_string(&entries(Role::Viewer)).unwrap();
+    assert!(viewed.contains(r#""set":true"#) && !viewed.contains("hunter2"), "{viewed}");
+    assert!(serde_json::to_string(&entries(Role::Manager)).unwrap().contains("hunter2"));
+    assert!(!format!("{:?}", entries(Role::Manager)).contains("hunter2"));
+    let audit = fixture.registry.audit(&AuditFilter::default(), 100).unwrap();
+    assert_eq!(audit[0].action, Action::ConfigChanged);
+    assert!(!format!("{audit:?}").contains("hunter2"));
+}
+
+#[test]
+fn what_is_done_is_in_the_audit_log_with_its_comment() {
+    let fixture = Fixture::new();
+    fixture.publish("v1");
+    let filter = AuditFilter { version: Some(name("v1")), ..AuditFilter::default() };
+    let entries = fixture.registry.audit(&filter, 100).unwrap();
+    let actions: Vec<_> = entries.iter().map(|entry| entry.action).collect();
+    assert_eq!(actions, [Action::VersionPublished, Action::VersionStarted, Action::VersionCreated]);
+    assert!(entries.iter().all(|entry| entry.comment == "because" && entry.login == "ada"));
+    let older = AuditFilter { before: Some(entries[0].id), ..filter };
+    assert_eq!(fixture.registry.audit(&older, 1).unwrap(), entries[1..2]);
+}
+
+#[test]
+fn a_host_name_is_one_runtimes() {
+    let fixture = Fixture::new();
+    fixture.runtime("bank", &["Bank.example.com"]).unwrap();
+    assert!(matches!(
+        fixture.runtime("other", &["bank.example.com"]),
+        Err(Error::Taken { noun: Noun::Host, .. })
+    ));
+    assert!(matches!(fixture.runtime("other", &["a/b"]), Err(Error::Text { .. })));
+    // Nothing of the refused one is left.
+    assert_eq!(fixture.registry.runtimes().unwrap().len(), 2);
+}
+
+#[test]
+fn boards() {
+    let fixture = Fixture::new();
+    let shop = name("shop");
+    let new = |name: &str| NewBoard { name: name.to_owned(), charts: serde_json::json!([{"title": "t"}]) };
+    let save =
+        |id: Option<&str>, name: &str| fixture.registry.save_board(&fixture.ada, &shop, id, &new(name));
+    let board = save(None, "mine").unwrap();
+    assert!(matches!(save(None, "mine"), Err(Error::Taken { noun: Noun::Board, .. })));
+    assert_eq!(save(Some(&board.id), "ours").unwrap().id, board.id);
+    assert_eq!(fixture.registry.boards(&shop).unwrap().len(), 1);
+    fixture.registry.delete_board(&fixture.ada, &shop, &board.id).unwrap();
+    assert!(matches!(save(Some(&board.id), "x"), Err(Error::Missing { noun: Noun::Board, .. })));
+}

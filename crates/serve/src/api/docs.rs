@@ -1,0 +1,74 @@
+//! A package's documentation and its images.
+
+use super::{
+    App,
+    read::{Last, OfVersion},
+    refusal::Refusal,
+    told::{self, Told},
+};
+use crate::{blocking, docs, team::README};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderValue,
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+};
+use std::{fs::File, io::Read as _, path::Path};
+
+/// The largest text and image that are shown, bytes.
+const MAX_TEXT: u64 = 1 << 20;
+const MAX_IMAGE: u64 = 16 << 20;
+
+pub(super) async fn show(
+    State(app): State<App>,
+    OfVersion(runtime, version): OfVersion,
+) -> Result<Told<docs::Docs>, Refusal> {
+    let package = app.house().package(&runtime, &version).await?;
+    let files = format!("/api/v1/runtimes/{runtime}/versions/{version}/docs/files");
+    let shown = blocking::run(move || {
+        let text = read(&package.root, Path::new(README), MAX_TEXT)?;
+        Some(docs::render(&String::from_utf8_lossy(&text), &files))
+    });
+    shown
+        .await
+        .map(told::ok)
+        .ok_or_else(|| Refusal::missing("documentation: the package has no `docs/README.md`"))
+}
+
+pub(super) async fn file(
+    State(app): State<App>,
+    OfVersion(runtime, version): OfVersion,
+    Last(path): Last,
+) -> Result<Response, Refusal> {
+    let missing = || Refusal::missing("such image");
+    let path = docs::inside(&path).ok_or_else(missing)?;
+    let kind = docs::image(&path).ok_or_else(missing)?;
+    let package = app.house().package(&runtime, &version).await?;
+    let content = blocking::run(move || read(&package.root, &Path::new("docs").join(path), MAX_IMAGE));
+    let content = content.await.ok_or_else(missing)?;
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(kind)),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (CACHE_CONTROL, HeaderValue::from_static("private, max-age=300")),
+        // An SVG that is opened by itself does nothing.
+        (
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+        ),
+    ];
+    Ok((headers, content).into_response())
+}
+
+/// A file of a package; not one that a link leads to outside of its `docs`.
+fn read(root: &Path, path: &Path, limit: u64) -> Option<Vec<u8>> {
+    let docs = root.join("docs").canonicalize().ok()?;
+    let path = root.join(path).canonicalize().ok()?;
+    if !path.starts_with(docs) {
+        return None;
+    }
+    let mut content = Vec::new();
+    File::open(path).ok()?.take(limit + 1).read_to_end(&mut content).ok()?;
+    (content.len() as u64 <= limit).then_some(content)
+}

@@ -1,0 +1,254 @@
+//! A version as a graph, with what happens at its nodes now.
+
+use super::{
+    App,
+    read::{OfVersion, Query},
+    refusal::Refusal,
+    told::{self, Told},
+};
+use axum::{extract::State, response::Response};
+use futures::stream;
+use krt_model::{name::Name, version::Language};
+use krt_package::Package;
+use krt_registry::{Moment, State as VersionState};
+use krt_runtime::{
+    Engine,
+    metrics::{Percentiles, Reading},
+};
+use serde::Serialize;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+/// How often it is told anew.
+const TICK: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Serialize)]
+pub(super) struct Graph {
+    version: String,
+    state: VersionState,
+    time: Moment,
+    window_seconds: u64,
+    in_work: usize,
+    nodes: Vec<Node>,
+    workflows: Vec<Workflow>,
+}
+
+#[derive(Debug, Serialize)]
+struct Node {
+    name: String,
+    language: &'static str,
+    src: String,
+    state: NodeState,
+    replicas: usize,
+    hosts: usize,
+    queue: usize,
+    restarts: u64,
+    rate: f64,
+    errors: f64,
+    handled: u64,
+    failed: u64,
+    handler_ms: Spread,
+    waiting_ms: Spread,
+}
+
+#[derive(Debug, Serialize)]
+struct Workflow {
+    name: String,
+    method: Option<String>,
+    entrypoint: String,
+    sequence: Vec<String>,
+    rate: f64,
+    errors: f64,
+    requests: u64,
+    failed: u64,
+    elapsed_ms: Spread,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum NodeState {
+    Stopped,
+    Starting,
+    Up,
+    Degraded,
+    Down,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+struct Spread {
+    p50: Option<f64>,
+    p95: Option<f64>,
+    p99: Option<f64>,
+}
+
+impl From<Percentiles> for Spread {
+    fn from(Percentiles { p50, p95, p99 }: Percentiles) -> Self {
+        Self { p50, p95, p99 }
+    }
+}
+
+pub(super) async fn show(
+    State(app): State<App>,
+    OfVersion(runtime, version): OfVersion,
+    query: Query,
+) -> Result<Told<Graph>, Refusal> {
+    let window = window(&query)?;
+    Ok(told::ok(graph(&app, &runtime, &version, window).await?))
+}
+
+pub(super) async fn live(
+    State(app): State<App>,
+    OfVersion(runtime, version): OfVersion,
+    query: Query,
+) -> Result<Response, Refusal> {
+    let window = window(&query)?;
+    let first = graph(&app, &runtime, &version, window).await?;
+    let start = (app.clone(), Some(first));
+    let graphs = stream::unfold(start, move |(app, first)| {
+        let (runtime, version) = (runtime.clone(), version.clone());
+        async move {
+            let graph = match first {
+                Some(graph) => graph,
+                None => {
+                    tokio::time::sleep(TICK).await;
+                    // A version that is removed ends the stream.
+                    graph(&app, &runtime, &version, window).await.ok()?
+                }
+            };
+            Some((told::event("graph", &graph), (app, None)))
+        }
+    });
+    Ok(told::live(&app, graphs))
+}
+
+fn window(query: &Query) -> Result<Duration, Refusal> {
+    Ok(Duration::from_secs(query.number("window_seconds", 1, 300)?.unwrap_or(60)))
+}
+
+async fn graph(app: &App, runtime: &Name, version: &Name, window: Duration) -> Result<Graph, Refusal> {
+    let state = app.house().version(runtime, version).await?.state;
+    let engine = app.house().engine(runtime, version);
+    let package = match &engine {
+        Some(engine) => engine.package().clone(),
+        None => app.house().package(runtime, version).await?,
+    };
+    let look = Look { state, package: &package, engine: engine.as_deref(), window, now: Instant::now() };
+    let of = &package.version;
+    Ok(Graph {
+        version: version.to_string(),
+        state,
+        time: Moment::now(),
+        window_seconds: window.as_secs(),
+        in_work: engine.as_ref().map_or(0, |engine| engine.flow().admission().in_work()),
+        nodes: (0..of.nodes.len()).map(|index| look.node(index)).collect(),
+        workflows: (0..of.workflows.len()).map(|index| look.workflow(index)).collect(),
+    })
+}
+
+/// A look at a version.
+struct Look<'a> {
+    state: VersionState,
+    package: &'a Package,
+    engine: Option<&'a Engine>,
+    window: Duration,
+    now: Instant,
+}
+
+impl Look<'_> {
+    fn node(&self, index: usize) -> Node {
+        let node = &self.package.version.nodes[index];
+        let replicas = usize::from(node.run.replicas);
+        let (hosts, queue, restarts, reading) = match self.engine {
+            Some(engine) => {
+                let (desk, metrics) = (engine.flow().desk(index), engine.flow().metrics());
+                let reading = metrics.pulse_of_node(index).read(self.now, self.window);
+                (desk.hosts(), desk.waiting(), metrics.restarts(index), Some(reading))
+            }
+            None => (0, 0, 0, None),
+        };
+        Node {
+            name: node.name.to_string(),
+            language: language(&node.src, node.build.as_ref().map(|build| build.language)),
+            src: node.src.clone(),
+            state: node_state(self.state, hosts, replicas),
+            replicas,
+            hosts,
+            queue,
+            restarts,
+            rate: self.per_second(reading.map(|reading| reading.count)),
+            errors: self.per_second(reading.map(|reading| reading.failed)),
+            handled: reading.map_or(0, |reading| reading.count),
+            failed: reading.map_or(0, |reading| reading.failed),
+            handler_ms: reading.map(|reading| reading.took.into()).unwrap_or_default(),
+            waiting_ms: reading.map(|reading| reading.waited.into()).unwrap_or_default(),
+        }
+    }
+
+    fn workflow(&self, index: usize) -> Workflow {
+        let version = &self.package.version;
+        let workflow = &version.workflows[index];
+        let reading: Option<Reading> = self
+            .engine
+            .map(|engine| engine.flow().metrics().pulse_of_workflow(index).read(self.now, self.window));
+        let mut methods = self.package.schema.methods.iter();
+        Workflow {
+            name: workflow.name.to_string(),
+            method: methods.find(|method| method.workflow == Some(index)).map(|method| method.path.clone()),
+            entrypoint: workflow.entrypoint.clone(),
+            sequence: workflow.sequence.iter().map(|&node| version.nodes[node].name.to_string()).collect(),
+            rate: self.per_second(reading.map(|reading| reading.count)),
+            errors: self.per_second(reading.map(|reading| reading.failed)),
+            requests: reading.map_or(0, |reading| reading.count),
+            failed: reading.map_or(0, |reading| reading.failed),
+            elapsed_ms: reading.map(|reading| reading.took.into()).unwrap_or_default(),
+        }
+    }
+
+    fn per_second(&self, count: Option<u64>) -> f64 {
+        count.unwrap_or_default() as f64 / self.window.as_secs_f64()
+    }
+}
+
+fn language(src: &str, built: Option<Language>) -> &'static str {
+    match built {
+        Some(Language::Go) => "go",
+        Some(Language::Rust) => "rust",
+        None if Path::new(src).extension().is_some_and(|ending| ending == "py") => "python",
+        None => "executable",
+    }
+}
+
+fn node_state(version: VersionState, hosts: usize, replicas: usize) -> NodeState {
+    match version {
+        VersionState::Created | VersionState::Stopped | VersionState::Error => NodeState::Stopped,
+        _ if hosts >= replicas => NodeState::Up,
+        VersionState::Starting => NodeState::Starting,
+        _ if hosts > 0 => NodeState::Degraded,
+        VersionState::Stopping => NodeState::Stopped,
+        VersionState::Started | VersionState::Published => NodeState::Down,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_is() {
+        let rows = [
+            (VersionState::Created, 0, 1, NodeState::Stopped),
+            (VersionState::Starting, 0, 1, NodeState::Starting),
+            (VersionState::Starting, 1, 1, NodeState::Up),
+            (VersionState::Published, 2, 2, NodeState::Up),
+            (VersionState::Published, 1, 2, NodeState::Degraded),
+            (VersionState::Started, 0, 2, NodeState::Down),
+            (VersionState::Stopping, 0, 2, NodeState::Stopped),
+            (VersionState::Error, 0, 1, NodeState::Stopped),
+        ];
+        for (version, hosts, replicas, expected) in rows {
+            assert_eq!(node_state(version, hosts, replicas), expected, "{version} {hosts}/{replicas}");
+        }
+    }
+}

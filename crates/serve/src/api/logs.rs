@@ -1,0 +1,147 @@
+//! Logs: searched, and followed.
+
+use super::{
+    App,
+    read::{OfRuntime, Query},
+    refusal::Refusal,
+    told::{self, Told},
+};
+use axum::{
+    extract::State,
+    response::{Response, sse::Event},
+};
+use futures::stream;
+use http::HeaderMap;
+use krt_model::name::Name;
+use krt_registry::Moment;
+use krt_store::{Level, LogFilter, StoredLog};
+use serde::Serialize;
+use std::time::Duration;
+
+/// How often new records are looked for, and the most that are told at a time.
+const TICK: Duration = Duration::from_millis(500);
+const BATCH: usize = 1000;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Log {
+    id: i64,
+    time: Moment,
+    level: &'static str,
+    version: String,
+    workflow: Option<String>,
+    node: Option<String>,
+    request: Option<String>,
+    message: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    logs: Vec<Log>,
+    next: Option<String>,
+}
+
+impl From<StoredLog> for Log {
+    fn from(log: StoredLog) -> Self {
+        let StoredLog { id, time, level, version, workflow, node, request, message } = log;
+        let (time, level) = (Moment::from_nanos(time), level.as_str());
+        Self { id, time, level, version, workflow, node, request, message }
+    }
+}
+
+fn filter(query: &Query) -> Result<LogFilter, Refusal> {
+    let name = |name| Ok::<_, Refusal>(query.name(name)?.map(|name| name.to_string()));
+    Ok(LogFilter {
+        text: query.text("text").map(str::to_owned),
+        level: query.parse::<Level>("level")?,
+        version: name("version")?,
+        workflow: name("workflow")?,
+        node: name("node")?,
+        request: query.text("request").map(str::to_owned),
+        ..LogFilter::default()
+    })
+}
+
+pub(super) async fn search(
+    State(app): State<App>,
+    OfRuntime(runtime): OfRuntime,
+    query: Query,
+) -> Result<Told<Page>, Refusal> {
+    let (span, limit) = (query.span()?, query.limit(1000, 200)?);
+    let filter = LogFilter {
+        from: span.from.map(Moment::nanos),
+        to: span.to.map(Moment::nanos),
+        before: query.parse("cursor")?,
+        ..filter(&query)?
+    };
+    let page = app.house().read(&runtime, move |store| store.reader().logs(&filter, limit)).await?;
+    let next = (page.records.len() == limit).then(|| page.records.first().map(|log| log.id.to_string()));
+    let logs = page.records.into_iter().rev().map(Log::from).collect();
+    Ok(told::ok(Page { logs, next: next.flatten() }))
+}
+
+/// The records of a request, oldest first.
+pub(super) async fn of_request(
+    app: &App,
+    runtime: &Name,
+    request: &str,
+    limit: usize,
+) -> Result<Vec<Log>, Refusal> {
+    let filter = LogFilter { request: Some(request.to_owned()), ..LogFilter::default() };
+    let page = app.house().read(runtime, move |store| store.reader().logs(&filter, limit)).await?;
+    Ok(page.records.into_iter().map(Log::from).collect())
+}
+
+pub(super) async fn tail(
+    State(app): State<App>,
+    OfRuntime(runtime): OfRuntime,
+    query: Query,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let filter = filter(&query)?;
+    let named = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let last = match named {
+        Some(last) => last,
+        None => newest(&app, &runtime).await?,
+    };
+    let follower = Follower { app: app.clone(), runtime, filter, last };
+    let records = stream::unfold(follower, |mut follower| async move {
+        let event = follower.next().await?;
+        Some((event, follower))
+    });
+    Ok(told::live(&app, records))
+}
+
+async fn newest(app: &App, runtime: &Name) -> Result<i64, Refusal> {
+    let all = LogFilter::default();
+    Ok(app.house().read(runtime, move |store| store.reader().logs(&all, 1)).await?.last)
+}
+
+/// Follows the log of a runtime.
+struct Follower {
+    app: App,
+    runtime: Name,
+    filter: LogFilter,
+    last: i64,
+}
+
+impl Follower {
+    /// The next records; `None` when the runtime is gone.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            tokio::time::sleep(TICK).await;
+            let site = self.app.house().site(&self.runtime).await.ok()?;
+            site.store.flush().await.ok()?;
+            let (last, filter) = (self.last, self.filter.clone());
+            let page = self
+                .app
+                .house()
+                .read(&self.runtime, move |store| store.reader().logs_after(last, &filter, BATCH));
+            let page = page.await.ok()?;
+            self.last = page.last;
+            if !page.records.is_empty() {
+                let logs: Vec<_> = page.records.into_iter().map(Log::from).collect();
+                return Some(told::event("logs", &logs).id(self.last.to_string()));
+            }
+        }
+    }
+}

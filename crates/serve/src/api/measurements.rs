@@ -1,0 +1,171 @@
+//! Measurements: which there are, and what they were over time.
+
+use super::{
+    App,
+    read::{OfRuntime, Query, Span},
+    refusal::Refusal,
+    told::{self, Told},
+};
+use axum::extract::{Path, State};
+use krt_registry::Moment;
+use krt_store::{Error, Order, PointFilter, Reader, Tags, Value, WindowQuery};
+use serde::Serialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+/// The most values of a tag that are told.
+const TAG_VALUES: usize = 200;
+/// How many of the latest points are asked for their fields.
+const SAMPLE: usize = 20;
+/// Without a start: the last hour.
+const USUAL: Duration = Duration::from_secs(3600);
+/// Without a length of windows: about so many.
+const WINDOWS: u64 = 300;
+/// The measurements that krt takes itself.
+const AUTOMATIC: [&str; 2] = ["node_elapsed_time", "workflow_elapsed_time"];
+
+#[derive(Debug, Serialize)]
+pub(super) struct Measurement {
+    name: String,
+    points: u64,
+    first: Moment,
+    last: Moment,
+    tags: BTreeMap<String, BTreeSet<String>>,
+    fields: BTreeSet<String>,
+    automatic: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Windows {
+    measurement: String,
+    field: String,
+    every_seconds: u64,
+    series: Vec<Series>,
+}
+
+#[derive(Debug, Serialize)]
+struct Series {
+    tags: Arc<Tags>,
+    windows: Vec<Window>,
+}
+
+#[derive(Debug, Serialize)]
+struct Window {
+    start: Moment,
+    count: u64,
+    sum: f64,
+    mean: f64,
+    min: f64,
+    max: f64,
+    p50: f64,
+    p95: f64,
+    p99: f64,
+}
+
+impl From<&krt_store::Window> for Window {
+    fn from(of: &krt_store::Window) -> Self {
+        Self {
+            start: Moment::from_nanos(of.start),
+            count: of.count,
+            sum: of.sum,
+            mean: of.mean(),
+            min: of.min,
+            max: of.max,
+            p50: of.p50,
+            p95: of.p95,
+            p99: of.p99,
+        }
+    }
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    OfRuntime(runtime): OfRuntime,
+) -> Result<Told<Vec<Measurement>>, Refusal> {
+    let all = app.house().read(&runtime, |store| {
+        let reader = store.reader();
+        let names = reader.measurements()?;
+        let all = names.into_iter().map(|name| describe(reader, name)).collect::<Result<Vec<_>, _>>()?;
+        Ok(all.into_iter().flatten().collect())
+    });
+    Ok(told::ok(all.await?))
+}
+
+/// What is known of a measurement; nothing, when all its points were removed.
+fn describe(reader: &Reader, name: String) -> Result<Option<Measurement>, Error> {
+    let series = reader.series(&name)?;
+    let span = series.iter().map(|series| (series.first, series.last));
+    let span = span.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)));
+    let Some((first, last)) = span else { return Ok(None) };
+    let mut tags = BTreeMap::<String, BTreeSet<String>>::new();
+    for (tag, value) in series.iter().flat_map(|series| series.tags.iter()) {
+        let values = tags.entry(tag.clone()).or_default();
+        if values.len() < TAG_VALUES {
+            values.insert(value.clone());
+        }
+    }
+    let filter = PointFilter { measurement: name.clone(), ..PointFilter::default() };
+    let sample = reader.points(&filter, Order::NewestFirst, SAMPLE)?;
+    let fields = sample.iter().flat_map(|point| point.fields.iter());
+    let is_number = |value: &Value<'_>| matches!(value, Value::Int(_) | Value::Float(_));
+    Ok(Some(Measurement {
+        points: series.iter().map(|series| series.points).sum(),
+        first: Moment::from_nanos(first),
+        last: Moment::from_nanos(last),
+        tags,
+        fields: fields.filter(|(_, value)| is_number(value)).map(|(name, _)| name.clone()).collect(),
+        automatic: AUTOMATIC.contains(&&*name),
+        name,
+    }))
+}
+
+pub(super) async fn windows(
+    State(app): State<App>,
+    Path((_, measurement)): Path<(String, String)>,
+    OfRuntime(runtime): OfRuntime,
+    query: Query,
+) -> Result<Told<Windows>, Refusal> {
+    let field = query.text("field").ok_or_else(|| Refusal::invalid("`field` is missing"))?.to_owned();
+    let tag = |text: &str| {
+        let pair = text.split_once(':').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        pair.ok_or_else(|| Refusal::invalid("`tag` must be `name:value`"))
+    };
+    let tags = query.all("tag").map(tag).collect::<Result<Tags, _>>()?;
+    let span = query.span()?;
+    let (from, to) = ends(span);
+    let every = query.number("every_seconds", 1, 31_536_000)?;
+    let every = every.unwrap_or_else(|| {
+        let span = to.0.saturating_sub(from.0).unsigned_abs() / 1_000_000;
+        (span / WINDOWS).max(1)
+    });
+    let asked = WindowQuery {
+        points: PointFilter {
+            measurement: measurement.clone(),
+            tags,
+            from: Some(from.nanos()),
+            to: span.to.map(Moment::nanos),
+        },
+        field: field.clone(),
+        every: Duration::from_secs(every),
+        group_by: query.all("group_by").map(str::to_owned).collect(),
+    };
+    let found = app.house().read(&runtime, move |store| store.reader().windows(&asked)).await?;
+    let mut series = Vec::<Series>::new();
+    for window in &found {
+        match series.last_mut().filter(|series| series.tags == window.group) {
+            Some(series) => series.windows.push(window.into()),
+            None => series.push(Series { tags: Arc::clone(&window.group), windows: vec![window.into()] }),
+        }
+    }
+    Ok(told::ok(Windows { measurement, field, every_seconds: every, series }))
+}
+
+/// From when to when: until now, the last hour, unless it is said.
+fn ends(span: Span) -> (Moment, Moment) {
+    let to = span.to.unwrap_or_else(Moment::now);
+    let usual = i64::try_from(USUAL.as_micros()).unwrap_or_default();
+    (span.from.unwrap_or(Moment(to.0.saturating_sub(usual))), to)
+}

@@ -1,0 +1,82 @@
+//! What the server is, the API's document, and the dashboard's files.
+
+use super::{
+    App,
+    guard::Access,
+    refusal::{Code, Refusal},
+    told::{self, Told},
+};
+use crate::{House, dashboard, openapi};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderValue, Method, Uri,
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+};
+use serde::Serialize;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Server {
+    version: &'static str,
+    mode: &'static str,
+    public_address: String,
+    public_tls: bool,
+    sign_in: bool,
+    limits: Limits,
+}
+
+#[derive(Debug, Serialize)]
+struct Limits {
+    package_bytes: u64,
+    message_bytes: usize,
+}
+
+pub(super) async fn server(State(app): State<App>) -> Told<Server> {
+    let (mode, sign_in, package_bytes) = match app.house() {
+        House::Team(team) => ("serve", true, team.max_package()),
+        House::Solo(_) => ("run", false, 0),
+    };
+    let public = &app.0.public;
+    let limits = Limits { package_bytes, message_bytes: public.max_message };
+    told::ok(Server {
+        version: env!("CARGO_PKG_VERSION"),
+        mode,
+        public_address: public.address.clone(),
+        public_tls: public.tls,
+        sign_in,
+        limits,
+    })
+}
+
+pub(super) async fn openapi() -> Response {
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], openapi::DOCUMENT).into_response()
+}
+
+/// Whatever is no path of the API: a file of the dashboard, or its page.
+pub(super) async fn page(method: Method, uri: Uri) -> Result<Response, Refusal> {
+    if uri.path().starts_with("/api/") {
+        return Err(Refusal::missing("such path"));
+    }
+    if !matches!(method, Method::GET | Method::HEAD) {
+        return Err(Refusal::new(Code::MethodNotAllowed, "the dashboard is only read"));
+    }
+    let asset = dashboard::find(uri.path()).ok_or_else(|| Refusal::missing("such file"))?;
+    let kept = if asset.lasting { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static(asset.kind)),
+        (CACHE_CONTROL, HeaderValue::from_static(kept)),
+        (CONTENT_SECURITY_POLICY, dashboard::POLICY),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    ];
+    Ok((headers, asset.content).into_response())
+}
+
+impl Access {
+    /// That of an address: a loopback is reached by its own names only.
+    pub fn of(address: std::net::SocketAddr) -> Self {
+        if address.ip().is_loopback() { Self::Loopback } else { Self::Anywhere }
+    }
+}

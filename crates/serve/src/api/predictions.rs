@@ -1,0 +1,151 @@
+//! Predictions: the list, and how good they are.
+
+use super::{
+    App,
+    read::{OfRuntime, Query},
+    refusal::Refusal,
+    told::{self, Told},
+};
+use crate::{
+    house::Error,
+    scores::{Judged, Summary, Tally, Trouble},
+    team::Site,
+};
+use axum::extract::State;
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
+use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use krt_registry::Moment;
+use krt_remote::Documents;
+use krt_store::{FindLimits, PREDICTIONS, PredictionFilter, to_json};
+use serde::Serialize;
+use std::time::Duration;
+
+/// The most predictions that are summed up.
+const MOST: usize = 500_000;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    predictions: Vec<Prediction>,
+    next: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Prediction {
+    id: String,
+    time: Moment,
+    version: String,
+    predicted: String,
+    true_value: String,
+    error: Option<String>,
+    extra: serde_json::Value,
+}
+
+type Found = BoxStream<'static, Result<RawDocumentBuf, Error>>;
+
+fn filter(query: &Query) -> Result<Document, Refusal> {
+    let span = query.span()?;
+    let filter = PredictionFilter {
+        version: query.name("version")?.map(|name| name.to_string()),
+        from: span.from.map(Moment::nanos),
+        to: span.to.map(Moment::nanos),
+    };
+    Ok(filter.query())
+}
+
+/// The predictions that a query matches, the newest first where the store can.
+async fn find(site: &Site, query: Document, limits: FindLimits) -> Result<Found, Error> {
+    Ok(match &site.documents {
+        Documents::Embedded(store) => {
+            store.reader().find(PREDICTIONS, &query, limits)?.map_err(Error::from).boxed()
+        }
+        Documents::Mongo(_) => {
+            let found = site.documents.find(PREDICTIONS, query).await?.map_err(Error::from);
+            let skip = usize::try_from(limits.skip).unwrap_or(usize::MAX);
+            let limit = limits.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+            found.skip(skip).take(limit).boxed()
+        }
+    })
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    OfRuntime(runtime): OfRuntime,
+    query: Query,
+) -> Result<Told<Page>, Refusal> {
+    let mut wanted = filter(&query)?;
+    for (name, field) in [("predicted", "predictedValue"), ("true_value", "trueValue"), ("error", "error")] {
+        if let Some(text) = query.text(name) {
+            wanted.insert(field, text);
+        }
+    }
+    let (limit, skip) = (query.limit(500, 100)?, query.parse::<u64>("cursor")?.unwrap_or_default());
+    let site = app.house().site(&runtime).await?;
+    let limits = FindLimits { skip, limit: Some(limit as u64), newest_first: true };
+    let found: Vec<_> = find(&site, wanted, limits).await?.try_collect().await?;
+    let next = (found.len() == limit).then(|| (skip + limit as u64).to_string());
+    let predictions = found.iter().filter_map(|document| prediction(document)).collect();
+    Ok(told::ok(Page { predictions, next }))
+}
+
+pub(super) async fn summary(
+    State(app): State<App>,
+    OfRuntime(runtime): OfRuntime,
+    query: Query,
+) -> Result<Told<Summary>, Refusal> {
+    let wanted = filter(&query)?;
+    let every = query.number("every_seconds", 1, 31_536_000)?.map(Duration::from_secs);
+    let site = app.house().site(&runtime).await?;
+    let limits = FindLimits { limit: Some(MOST as u64), newest_first: true, ..FindLimits::default() };
+    let mut found = find(&site, wanted, limits).await?;
+    let (mut tally, mut count) = (Tally::default(), 0);
+    while let Some(document) = found.try_next().await? {
+        count += 1;
+        if let Some(judged) = judged(&document) {
+            tally.add(&judged);
+        }
+    }
+    Ok(told::ok(tally.finish(every, count == MOST)))
+}
+
+fn text<'a>(document: &'a RawDocument, name: &str) -> &'a str {
+    document.get_str(name).unwrap_or_default()
+}
+
+/// A date as predictions have it: a text, or, saved by other tools, a date.
+fn time(document: &RawDocument) -> Option<Moment> {
+    match document.get_str("date") {
+        Ok(text) => text.parse().ok(),
+        Err(_) => document.get_datetime("date").ok().map(|date| Moment(date.timestamp_millis() * 1000)),
+    }
+}
+
+fn judged(document: &RawDocument) -> Option<Judged<'_>> {
+    Some(Judged {
+        time: time(document)?,
+        predicted: text(document, "predictedValue"),
+        actual: text(document, "trueValue"),
+        error: Trouble::parse(text(document, "error")),
+    })
+}
+
+fn prediction(document: &RawDocument) -> Option<Prediction> {
+    let whole: Document = document.try_into().ok()?;
+    let id = match whole.get("_id") {
+        Some(Bson::ObjectId(id)) => id.to_hex(),
+        Some(Bson::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    let extra = whole.get("extra").cloned().unwrap_or(Bson::Null);
+    let extra = RawDocumentBuf::try_from(&doc! { "extra": extra }).ok()?;
+    let extra: serde_json::Value = serde_json::from_str(&to_json(&extra)).ok()?;
+    Some(Prediction {
+        id,
+        time: time(document)?,
+        version: text(document, "versionName").to_owned(),
+        predicted: text(document, "predictedValue").to_owned(),
+        true_value: text(document, "trueValue").to_owned(),
+        error: Some(text(document, "error")).filter(|error| !error.is_empty()).map(str::to_owned),
+        extra: extra.get("extra").cloned().unwrap_or_default(),
+    })
+}

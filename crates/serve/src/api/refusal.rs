@@ -1,0 +1,174 @@
+//! The one place where errors become answers.
+
+use crate::{house, team::UploadError};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
+use krt_package::Problem;
+use krt_registry::Fault;
+use serde::Serialize;
+use std::time::Duration;
+
+/// What kind of refusal it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Code {
+    Invalid,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    TooLarge,
+    Unsupported,
+    InvalidPackage,
+    Unprocessable,
+    TooMany,
+    Unavailable,
+    Internal,
+}
+
+/// Why something is refused.
+#[derive(Debug, Serialize)]
+pub(crate) struct Refusal {
+    code: Code,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    problems: Vec<Problem>,
+    #[serde(skip)]
+    wait: Option<Duration>,
+}
+
+impl Code {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Invalid => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::InvalidPackage | Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl Refusal {
+    /// A message; what stands behind `hint:` in it becomes the hint.
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        let message: String = message.into();
+        let (message, hint) = match message.split_once("hint: ") {
+            Some((message, hint)) => {
+                (message.trim_end_matches(['\n', ' ', ';']).to_owned(), Some(hint.to_owned()))
+            }
+            None => (message, None),
+        };
+        Self { code, message, hint, problems: Vec::new(), wait: None }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Code::Invalid, message)
+    }
+
+    pub(crate) fn read_only() -> Self {
+        Self::new(
+            Code::MethodNotAllowed,
+            "`krt run` shows one package and changes nothing; hint: use `krt serve`",
+        )
+    }
+
+    pub(crate) fn missing(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("there is no {what}"))
+    }
+
+    pub(crate) fn wait(wait: Duration) -> Self {
+        let mut refusal = Self::new(Code::TooMany, "too many attempts failed; hint: wait, then try again");
+        refusal.wait = Some(wait);
+        refusal
+    }
+
+    /// What went wrong is told to who runs the server, not to who asks.
+    fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!("the API failed: {}", krt_runtime::errors::chain(error));
+        Self::new(Code::Internal, "the server failed; hint: its log says more")
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = super::told::json(self.code.status(), &self);
+        if let Some(wait) = self.wait {
+            let seconds = HeaderValue::from(wait.as_secs() + 1);
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        response
+    }
+}
+
+fn of_fault(fault: Fault, error: &dyn std::error::Error) -> Refusal {
+    let code = match fault {
+        Fault::Missing => Code::NotFound,
+        Fault::Conflict => Code::Conflict,
+        Fault::Invalid => Code::Unprocessable,
+        Fault::Denied => Code::Unauthenticated,
+        Fault::Operator => return Refusal::internal(error),
+    };
+    Refusal::new(code, error.to_string())
+}
+
+impl From<krt_registry::Error> for Refusal {
+    fn from(error: krt_registry::Error) -> Self {
+        of_fault(error.fault(), &error)
+    }
+}
+
+impl From<house::Error> for Refusal {
+    fn from(error: house::Error) -> Self {
+        of_fault(error.fault(), &error)
+    }
+}
+
+impl From<UploadError> for Refusal {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Invalid { report } => {
+                let mut refusal = Self::new(Code::InvalidPackage, "the package has errors");
+                refusal.problems = report.problems().to_vec();
+                refusal
+            }
+            UploadError::Registry(error) => error.into(),
+            UploadError::Write(error) => Self::internal(&error),
+            UploadError::Archive(error) => of_archive(&error),
+            UploadError::Package(error) => {
+                Self::new(Code::InvalidPackage, format!("the package cannot be read: {error}"))
+            }
+        }
+    }
+}
+
+fn of_archive(error: &krt_package::archive::Error) -> Refusal {
+    use krt_package::archive::Error;
+    match error {
+        Error::Read(_) | Error::Write { .. } => Refusal::internal(error),
+        _ => Refusal::new(Code::InvalidPackage, format!("the package cannot be unpacked: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_stands_apart() {
+        let refusal = Refusal::new(Code::Conflict, "cannot do it\nhint: do that first");
+        assert_eq!((&*refusal.message, refusal.hint.as_deref()), ("cannot do it", Some("do that first")));
+        let refusal = Refusal::new(Code::Conflict, "cannot do it; hint: do that first");
+        assert_eq!(refusal.message, "cannot do it");
+    }
+}

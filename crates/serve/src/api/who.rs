@@ -1,0 +1,80 @@
+//! Who asks: by a cookie, by a token, or, where nobody signs in, whoever can reach the port.
+
+use super::{App, refusal::Refusal};
+use crate::House;
+use axum::extract::FromRequestParts;
+use http::{
+    HeaderMap,
+    header::{AUTHORIZATION, COOKIE},
+    request::Parts,
+};
+use krt_registry::{Actor, Role, SessionUser};
+use krt_runtime::entry::bearer;
+
+/// The cookie of a session.
+pub(crate) const SESSION: &str = "krt_session";
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Who {
+    pub(crate) login: String,
+    pub(crate) role: Role,
+    pub(crate) by: By,
+}
+
+/// How it is known.
+#[derive(Debug, Clone)]
+pub(crate) enum By {
+    /// By a cookie.
+    Session(SessionUser),
+    /// By a token.
+    Token,
+    /// It is not: nobody signs in here.
+    Nothing,
+}
+
+impl Who {
+    /// Who does something, and why.
+    pub(crate) fn actor(&self, comment: impl Into<String>) -> Actor {
+        let comment: String = comment.into();
+        Actor { login: self.login.clone(), comment: comment.chars().take(500).collect() }
+    }
+
+    /// The user whose things are meant; everybody's, for an admin.
+    pub(crate) fn owner(&self) -> Option<String> {
+        (self.role < Role::Admin).then(|| self.login.clone())
+    }
+}
+
+impl App {
+    /// Who asks, if it is known.
+    pub(crate) async fn who(&self, headers: &HeaderMap) -> Result<Option<Who>, Refusal> {
+        let House::Team(team) = self.house() else {
+            return Ok(Some(Who { login: "local".to_owned(), role: Role::Manager, by: By::Nothing }));
+        };
+        if let Some(value) = headers.get(AUTHORIZATION) {
+            let token = value.to_str().ok().and_then(bearer).unwrap_or_default().to_owned();
+            let found = team.by_token(token).await?;
+            return Ok(found.map(|(login, role)| Who { login, role, by: By::Token }));
+        }
+        let Some(cookie) = cookie(headers) else { return Ok(None) };
+        let cookie = cookie.to_owned();
+        let found = team.ask(move |registry| registry.by_cookie(&cookie)).await?;
+        Ok(found.map(|user| Who { login: user.login.clone(), role: user.role, by: By::Session(user) }))
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == SESSION).map(|(_, value)| value)
+}
+
+/// Taken from a request that the guard let in.
+impl<S: Send + Sync> FromRequestParts<S> for Who {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(super::guard::unauthenticated)
+    }
+}

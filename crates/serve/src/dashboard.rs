@@ -1,0 +1,91 @@
+//! The built files of the dashboard, embedded at build: a list that `build.rs` writes, so that the
+//! binary builds without Node.js, and without another dependency.
+
+use http::HeaderValue;
+
+/// A file: its name below `dashboard/dist`, and its content.
+type File = (&'static str, &'static [u8]);
+
+/// None, where the dashboard was not built.
+const FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
+
+/// What is shown where the dashboard was not built.
+const PLACEHOLDER: &str = "<!doctype html>
+<html lang=\"en\">
+<meta charset=\"utf-8\">
+<title>krt</title>
+<body style=\"font-family: system-ui; max-width: 40em; margin: 4em auto; padding: 0 1em\">
+<h1>krt</h1>
+<p>This krt was built without its dashboard. The API is at <a href=\"/api/v1/openapi.json\">/api/v1</a>.</p>
+<p>To build it, Node.js is needed: run <code>make dashboard</code>, then build krt again.</p>
+";
+
+/// What a browser gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asset {
+    /// The content.
+    pub content: &'static [u8],
+    /// Its media type.
+    pub kind: &'static str,
+    /// Whether its name changes with its content, so that it may be kept for ever.
+    pub lasting: bool,
+}
+
+/// What pages may do: nothing comes from elsewhere, and nobody frames them.
+pub const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; \
+     worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+);
+
+/// The file at a path; for a path that is none of a file's, the page, which knows its own paths.
+pub fn find(path: &str) -> Option<Asset> {
+    let name = path.trim_start_matches('/');
+    match FILES.iter().find(|(file, _)| *file == name) {
+        Some((name, content)) => Some(asset(name, content)),
+        // A file that is missing is not the page: a browser that looks for an old one must not take it.
+        None if name.starts_with("assets/") => None,
+        None => Some(page()),
+    }
+}
+
+fn page() -> Asset {
+    match FILES.iter().find(|(file, _)| *file == "index.html") {
+        Some((name, content)) => asset(name, content),
+        None => asset("index.html", PLACEHOLDER.as_bytes()),
+    }
+}
+
+fn asset(name: &str, content: &'static [u8]) -> Asset {
+    Asset { content, kind: kind(name), lasting: name.starts_with("assets/") }
+}
+
+fn kind(name: &str) -> &'static str {
+    match name.rsplit_once('.').map_or("", |(_, ending)| ending) {
+        "html" => "text/html; charset=utf-8",
+        "js" | "mjs" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "json" | "map" => "application/json",
+        "svg" => "image/svg+xml",
+        "png" => "image/png",
+        "ico" => "image/x-icon",
+        "woff2" => "font/woff2",
+        "woff" => "font/woff",
+        "wasm" => "application/wasm",
+        "webmanifest" => "application/manifest+json",
+        "txt" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_the_page_is_the_page_and_a_missing_file_is_not() {
+        let page = find("/runtimes/shop").unwrap();
+        assert_eq!((page.kind, page.lasting), ("text/html; charset=utf-8", false));
+        assert_eq!(find("/"), Some(page));
+        assert_eq!(find("/assets/old-123.js"), None);
+    }
+}

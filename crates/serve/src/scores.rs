@@ -1,0 +1,266 @@
+//! How good predictions are: accuracy, scores by class, confusion, and how they go over time.
+
+use krt_registry::Moment;
+use serde::Serialize;
+use std::{collections::BTreeMap, time::Duration};
+
+/// How many labels are told apart; others are counted together.
+const LABELS: usize = 200;
+/// What the others are called together.
+const OTHERS: &str = "…";
+
+/// A prediction, as far as it is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged<'a> {
+    /// When it was made.
+    pub time: Moment,
+    /// What was predicted.
+    pub predicted: &'a str,
+    /// What was true.
+    pub actual: &'a str,
+    /// Why it cannot be judged.
+    pub error: Option<Trouble>,
+}
+
+/// Why a prediction cannot be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Values were missing.
+    MissingValues,
+    /// Labels were new.
+    NewLabels,
+}
+
+impl Trouble {
+    /// Reads what a node saved.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "missing_values" => Some(Self::MissingValues),
+            "new_labels" => Some(Self::NewLabels),
+            _ => None,
+        }
+    }
+}
+
+/// How good predictions are.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Summary {
+    predictions: u64,
+    correct: u64,
+    accuracy: Option<f64>,
+    missing_values: u64,
+    new_labels: u64,
+    first: Option<Moment>,
+    last: Option<Moment>,
+    classes: Vec<Class>,
+    confusion: Confusion,
+    every_seconds: u64,
+    over_time: Vec<Window>,
+    truncated: bool,
+}
+
+/// How good predictions of one class are.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Class {
+    label: String,
+    support: u64,
+    predicted: u64,
+    correct: u64,
+    precision: Option<f64>,
+    recall: Option<f64>,
+    f1: Option<f64>,
+}
+
+/// What was predicted as what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Confusion {
+    labels: Vec<String>,
+    counts: Vec<Vec<u64>>,
+}
+
+/// How good predictions of some time are.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+struct Window {
+    start: Moment,
+    #[serde(flatten)]
+    count: Count,
+}
+
+/// How many there are of what.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Count {
+    predictions: u64,
+    correct: u64,
+    missing_values: u64,
+    new_labels: u64,
+}
+
+impl Serialize for Count {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Told {
+            predictions: u64,
+            correct: u64,
+            accuracy: Option<f64>,
+            missing_values: u64,
+            new_labels: u64,
+        }
+        let Self { predictions, correct, missing_values, new_labels } = *self;
+        let accuracy = ratio(correct, predictions);
+        Told { predictions, correct, accuracy, missing_values, new_labels }.serialize(serializer)
+    }
+}
+
+impl Count {
+    fn add(&mut self, judged: &Judged<'_>) {
+        match judged.error {
+            Some(Trouble::MissingValues) => self.missing_values += 1,
+            Some(Trouble::NewLabels) => self.new_labels += 1,
+            None => {
+                self.predictions += 1;
+                self.correct += u64::from(judged.predicted == judged.actual);
+            }
+        }
+    }
+}
+
+/// Predictions, counted.
+#[derive(Debug, Default)]
+pub struct Tally {
+    all: Count,
+    span: Option<(Moment, Moment)>,
+    /// By true label, then by predicted one.
+    pairs: BTreeMap<(String, String), u64>,
+    labels: BTreeMap<String, ()>,
+    /// By second: windows are made of them when it is known how long they are.
+    seconds: BTreeMap<i64, Count>,
+}
+
+impl Tally {
+    /// Counts one.
+    pub fn add(&mut self, judged: &Judged<'_>) {
+        self.all.add(judged);
+        let (first, last) = self.span.unwrap_or((judged.time, judged.time));
+        self.span = Some((first.min(judged.time), last.max(judged.time)));
+        self.seconds.entry(judged.time.0.div_euclid(1_000_000)).or_default().add(judged);
+        if judged.error.is_none() {
+            let pair = (self.label(judged.actual), self.label(judged.predicted));
+            *self.pairs.entry(pair).or_default() += 1;
+        }
+    }
+
+    /// The label, or, when there are too many, that of the others.
+    fn label(&mut self, label: &str) -> String {
+        if self.labels.contains_key(label) {
+            return label.to_owned();
+        }
+        let label = if self.labels.len() < LABELS { label } else { OTHERS };
+        self.labels.insert(label.to_owned(), ());
+        label.to_owned()
+    }
+
+    /// Sums up; windows are `every` long, or so that there are about a hundred.
+    pub fn finish(self, every: Option<Duration>, truncated: bool) -> Summary {
+        let every = every.map_or_else(|| self.every(), |every| every.as_secs().max(1));
+        let labels: Vec<String> = self.labels.keys().cloned().collect();
+        let pair = |actual: &String, predicted: &String| {
+            self.pairs.get(&(actual.clone(), predicted.clone())).copied().unwrap_or_default()
+        };
+        let row = |actual: &String| labels.iter().map(|predicted| pair(actual, predicted)).collect();
+        let counts: Vec<Vec<u64>> = labels.iter().map(row).collect();
+        Summary {
+            predictions: self.all.predictions,
+            correct: self.all.correct,
+            accuracy: ratio(self.all.correct, self.all.predictions),
+            missing_values: self.all.missing_values,
+            new_labels: self.all.new_labels,
+            first: self.span.map(|(first, _)| first),
+            last: self.span.map(|(_, last)| last),
+            classes: labels.iter().enumerate().map(|(index, label)| class(label, index, &counts)).collect(),
+            over_time: windows(&self.seconds, every),
+            confusion: Confusion { labels, counts },
+            every_seconds: every,
+            truncated,
+        }
+    }
+
+    fn every(&self) -> u64 {
+        let span = self.span.map_or(0, |(first, last)| last.0 - first.0);
+        (span.unsigned_abs() / 1_000_000 / 100).max(1)
+    }
+}
+
+fn class(label: &str, index: usize, counts: &[Vec<u64>]) -> Class {
+    let support = counts[index].iter().sum();
+    let predicted = counts.iter().map(|row| row[index]).sum();
+    let correct = counts[index][index];
+    let f1 = ratio(2 * correct, support + predicted);
+    let (precision, recall) = (ratio(correct, predicted), ratio(correct, support));
+    Class { label: label.to_owned(), support, predicted, correct, precision, recall, f1 }
+}
+
+fn windows(seconds: &BTreeMap<i64, Count>, every: u64) -> Vec<Window> {
+    let every = i64::try_from(every).unwrap_or(i64::MAX);
+    let mut windows = BTreeMap::<i64, Count>::new();
+    for (second, count) in seconds {
+        let window = windows.entry(second.div_euclid(every) * every).or_default();
+        window.predictions += count.predictions;
+        window.correct += count.correct;
+        window.missing_values += count.missing_values;
+        window.new_labels += count.new_labels;
+    }
+    let told = windows.into_iter();
+    told.map(|(start, count)| Window { start: Moment(start.saturating_mul(1_000_000)), count }).collect()
+}
+
+fn ratio(part: u64, whole: u64) -> Option<f64> {
+    (whole > 0).then(|| part as f64 / whole as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged<'a>(second: i64, actual: &'a str, predicted: &'a str) -> Judged<'a> {
+        Judged { time: Moment(second * 1_000_000), predicted, actual, error: None }
+    }
+
+    #[test]
+    fn scores() {
+        let mut tally = Tally::default();
+        for (second, actual, predicted) in
+            [(0, "cat", "cat"), (1, "cat", "dog"), (2, "dog", "dog"), (61, "dog", "dog")]
+        {
+            tally.add(&judged(second, actual, predicted));
+        }
+        tally.add(&Judged { error: Some(Trouble::NewLabels), ..judged(62, "", "") });
+        let summary = tally.finish(Some(Duration::from_secs(60)), false);
+        assert_eq!((summary.predictions, summary.correct, summary.new_labels), (4, 3, 1));
+        assert_eq!(summary.accuracy, Some(0.75));
+        assert_eq!(summary.confusion.labels, ["cat", "dog"]);
+        assert_eq!(summary.confusion.counts, [[1, 1], [0, 2]]);
+        let dog = &summary.classes[1];
+        assert_eq!((dog.support, dog.predicted, dog.correct), (2, 3, 2));
+        assert_eq!((dog.recall, dog.f1), (Some(1.0), Some(0.8)));
+        let accuracies: Vec<_> = summary.over_time.iter().map(|window| window.count.correct).collect();
+        assert_eq!(accuracies, [2, 1]);
+    }
+
+    #[test]
+    fn nothing_has_no_accuracy() {
+        let summary = Tally::default().finish(None, false);
+        assert_eq!((summary.accuracy, summary.every_seconds, summary.over_time.len()), (None, 1, 0));
+    }
+
+    #[test]
+    fn too_many_labels_are_one() {
+        let mut tally = Tally::default();
+        for number in 0..LABELS + 50 {
+            let label = number.to_string();
+            tally.add(&judged(0, &label, &label));
+        }
+        let summary = tally.finish(None, false);
+        assert_eq!(summary.confusion.labels.len(), LABELS + 1);
+        assert_eq!(summary.predictions as usize, LABELS + 50);
+    }
+}

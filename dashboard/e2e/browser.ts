@@ -1,0 +1,89 @@
+/** A real Chromium, and what tests do with it again and again. */
+
+import axe, { type AxeResults } from "axe-core";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { expect, inject } from "vitest";
+
+export const LOGIN = process.env.KRT_LOGIN ?? "ada";
+export const PASSWORD = process.env.KRT_PASSWORD ?? "correct horse battery";
+
+export function launch(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+  });
+}
+
+export interface Look {
+  width?: number;
+  height?: number;
+  theme?: "light" | "dark";
+}
+
+/** A page that fails the test when something breaks in it. */
+export async function open(browser: Browser, { width = 1280, height = 860, theme = "light" }: Look = {}) {
+  const context = await browser.newContext({
+    baseURL: inject("url"),
+    viewport: { width, height },
+    colorScheme: theme,
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
+  const page = await context.newPage();
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => {
+    // What the server refuses is logged by the browser itself.
+    if (message.type() === "error" && !message.text().includes("Failed to load resource"))
+      errors.push(message.text());
+  });
+  return { context, page, errors };
+}
+
+export async function signIn(page: Page, login = LOGIN, password = PASSWORD) {
+  await page.goto("/sign-in");
+  await page.getByLabel("Name").fill(login);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.waitForURL((url) => url.pathname !== "/sign-in");
+}
+
+/** Waits until nothing moves any more: fonts, data, charts. */
+export async function settled(page: Page) {
+  await page.waitForFunction(() => document.fonts.status === "loaded" && !document.querySelector(".waiting"));
+  await page.waitForTimeout(350);
+}
+
+/** What axe finds that is serious. */
+export async function serious(page: Page): Promise<string[]> {
+  await page.evaluate(axe.source);
+  // By text: within the page the library is a global. What was read aloud stays in the announcer for seconds,
+  // when what it named may be gone.
+  const { violations } = await page.evaluate<AxeResults>(
+    "axe.run({ exclude: ['[data-live-announcer]'] }, { resultTypes: ['violations'] })",
+  );
+  return violations
+    .filter(({ impact }) => impact === "serious" || impact === "critical" || impact === "moderate")
+    .flatMap(({ id, impact, nodes }) =>
+      nodes.map(
+        (node) => `${impact} ${id}: ${node.target.join(" ")} ${node.failureSummary?.split("\n")[1] ?? ""}`,
+      ),
+    );
+}
+
+export async function expectAccessible(page: Page) {
+  expect(await serious(page)).toEqual([]);
+}
+
+export async function closed(context: BrowserContext, errors: string[]) {
+  await context.close();
+  expect(errors).toEqual([]);
+}

@@ -1,0 +1,71 @@
+/** Makes the columns of a chart from windows of time: one axis for all series, gaps where nothing was. Pure. */
+
+import type { Chart, WindowSeries, Windows } from "../api/schema";
+
+export type Aggregation = Chart["aggregation"];
+
+export const AGGREGATIONS: Record<Aggregation, string> = {
+  mean: "Mean",
+  p50: "Median",
+  p95: "95th percentile",
+  p99: "99th percentile",
+  min: "Least",
+  max: "Most",
+  sum: "Sum",
+  count: "Number of points",
+};
+
+export interface Line {
+  label: string;
+  values: (number | null)[];
+}
+
+export interface Aligned {
+  /** Seconds since 1970. */
+  times: number[];
+  lines: Line[];
+  /** How many series had no place. */
+  left: number;
+}
+
+const MOST_LINES = 10;
+const MOST_STEPS = 5000;
+
+function label({ tags }: WindowSeries, groupBy: readonly string[], otherwise: string): string {
+  const values = groupBy.map((name) => tags[name] ?? "–");
+  return values.length ? values.join(" · ") : otherwise;
+}
+
+const total = ({ windows }: WindowSeries) => windows.reduce((sum, { count }) => sum + count, 0);
+
+const collator = new Intl.Collator("en", { numeric: true });
+
+export function align(
+  { series, every_seconds: every, field }: Windows,
+  aggregation: Aggregation,
+  groupBy: readonly string[],
+): Aligned {
+  // The busiest stay, in the order of their names, so that colours do not change places.
+  const kept = [...series]
+    .sort((a, b) => total(b) - total(a))
+    .slice(0, MOST_LINES)
+    .map((one) => ({ ...one, label: label(one, groupBy, field) }))
+    .sort((a, b) => collator.compare(a.label, b.label));
+  const starts = kept.flatMap(({ windows }) => windows.map(({ start }) => Date.parse(start) / 1000));
+  if (starts.length === 0) return { times: [], lines: [], left: 0 };
+
+  const [first, last] = [starts.reduce((a, b) => Math.min(a, b)), starts.reduce((a, b) => Math.max(a, b))];
+  const steps = Math.round((last - first) / every) + 1;
+  const times =
+    steps <= MOST_STEPS
+      ? Array.from({ length: steps }, (_, i) => first + i * every)
+      : [...new Set(starts)].sort((a, b) => a - b);
+  const nothing = aggregation === "count" || aggregation === "sum" ? 0 : null;
+  const lines = kept.map(({ label, windows }) => {
+    const values = new Map(
+      windows.map((one) => [Date.parse(one.start) / 1000, one.count ? one[aggregation] : nothing]),
+    );
+    return { label, values: times.map((time) => values.get(time) ?? nothing) };
+  });
+  return { times, lines, left: series.length - kept.length };
+}

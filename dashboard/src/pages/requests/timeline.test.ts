@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import type { Hop } from "../../api/schema";
+import { marks, timeline } from "./timeline";
+
+const hop = (start_ms: number, waiting_ms: number, handler_ms: number): Hop => ({
+  node: "n",
+  position: 0,
+  start_ms,
+  waiting_ms,
+  handler_ms,
+  outcome: "ok",
+});
+
+test("shares of the time until the answer", () => {
+  const { whole, bars, answer, between } = timeline({ hops: [hop(2, 1, 3), hop(6, 1, 2)], elapsed_ms: 10 });
+  expect(whole).toBe(10);
+  expect(bars.map(({ wait, handler }) => [wait.left, wait.width, handler.left, handler.width])).toEqual([
+    [10, 10, 20, 30],
+    [50, 10, 60, 20],
+  ]);
+  expect(answer).toBe(100);
+  expect(between).toBe(3);
+});
+
+test("after an early reply the work goes on", () => {
+  const { whole, answer } = timeline({ hops: [hop(0, 0, 1), hop(1, 0, 3)], elapsed_ms: 1 });
+  expect([whole, answer]).toEqual([4, 25]);
+});
+
+test("a request that nothing handled", () => {
+  expect(timeline({ hops: [], elapsed_ms: 0 }).bars).toEqual([]);
+});
+
+test.each([
+  [10, [0, 5, 10]],
+  [3.2, [0, 1, 2, 3]],
+  [0.9, [0, 0.5]],
+  [80, [0, 20, 40, 60, 80]],
+])("marks to %s", (whole, expected) => expect(marks(whole)).toEqual(expected));

@@ -1,0 +1,50 @@
+import { useQuery } from "@tanstack/react-query";
+import DOMPurify from "dompurify";
+import { useMemo } from "react";
+import * as api from "../../api/queries";
+import { Panel } from "../../ui/layout";
+import { Loaded } from "../../ui/loaded";
+import { useVersion } from ".";
+import "./docs.css";
+
+/**
+ * The server sends what is safe; it is cleaned here once more, since it comes from whoever wrote the package.
+ * Images are those of the package only, and links to elsewhere open elsewhere.
+ */
+function clean(html: string): string {
+  const purify = DOMPurify(window);
+  purify.addHook("afterSanitizeAttributes", (element) => {
+    if (element instanceof HTMLImageElement) {
+      const foreign = new URL(element.src, location.href).origin !== location.origin;
+      if (foreign) element.removeAttribute("src");
+      element.loading = "lazy";
+      if (!element.hasAttribute("alt")) element.alt = "";
+    }
+    if (element instanceof HTMLAnchorElement && element.origin !== location.origin) {
+      element.target = "_blank";
+      element.rel = "noopener noreferrer";
+    }
+    if (element instanceof HTMLPreElement || element instanceof HTMLTableElement) element.tabIndex = 0;
+  });
+  return purify.sanitize(html, {
+    USE_PROFILES: { html: true },
+    FORBID_TAGS: ["style", "form", "input", "button"],
+    FORBID_ATTR: ["style"],
+  });
+}
+
+export default function DocsPage() {
+  const version = useVersion();
+  const query = useQuery(api.docs(version.runtime, version.name));
+  return <Loaded query={query}>{({ html }) => <Text html={html} />}</Loaded>;
+}
+
+function Text({ html }: { html: string }) {
+  const safe = useMemo(() => clean(html), [html]);
+  return (
+    <Panel>
+      {/* biome-ignore lint/security/noDangerouslySetInnerHtml: cleaned above */}
+      <article className="docs" dangerouslySetInnerHTML={{ __html: safe }} />
+    </Panel>
+  );
+}

@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { arrange, place, type Structure, ways } from "./graph-layout";
+
+const structure = {
+  nodes: [{ name: "etl" }, { name: "model" }, { name: "output" }],
+  workflows: [
+    { name: "classify", sequence: ["etl", "model", "output"] },
+    { name: "evaluate", sequence: ["etl", "model"] },
+  ],
+} as unknown as Structure;
+
+test("a way that two workflows take is one", () => {
+  expect(ways(structure).map(({ id, workflows }) => [id, workflows])).toEqual([
+    ["entry:classify>node:etl", ["classify"]],
+    ["node:etl>node:model", ["classify", "evaluate"]],
+    ["node:model>node:output", ["classify"]],
+    ["entry:evaluate>node:etl", ["evaluate"]],
+  ]);
+});
+
+test.each([
+  [false, "x"],
+  [true, "y"],
+] as const)("stations follow one another (upright: %s)", (upright, axis) => {
+  const places = Object.fromEntries(place(structure, upright).map((one) => [one.id, one]));
+  const line = ["entry:classify", "node:etl", "node:model", "node:output"].map(
+    (id) => places[id]?.[axis] ?? Number.NaN,
+  );
+  expect(line).toEqual([...line].sort((a, b) => a - b));
+  expect(new Set(line).size).toBe(4);
+});
+
+test("a node of no workflow has a place, too", () => {
+  const alone = { nodes: [{ name: "archive" }], workflows: [] } as unknown as Structure;
+  expect(place(alone, false)).toHaveLength(1);
+});
+
+test("lying where it can be read, upright where not", () => {
+  expect(arrange(structure, 1000).upright).toBe(false);
+  expect(arrange(structure, 360).upright).toBe(true);
+  const sequence = Array.from({ length: 14 }, (_, i) => `n${i}`);
+  const long = {
+    nodes: sequence.map((name) => ({ name })),
+    workflows: [{ name: "w", sequence }],
+  } as unknown as Structure;
+  expect(arrange(long, 1000).upright).toBe(true);
+});

@@ -1,0 +1,87 @@
+/** Where the parts of a version stand in its picture. Pure: what is drawn there is the page's. */
+
+import { graphlib, layout } from "@dagrejs/dagre";
+import type { Graph } from "../../api/schema";
+
+export const NODE = { width: 192, height: 82 };
+export const ENTRY = { width: 172, height: 54 };
+
+export interface Place {
+  id: string;
+  kind: "entry" | "node";
+  name: string;
+  x: number;
+  y: number;
+}
+
+export interface Way {
+  id: string;
+  source: string;
+  target: string;
+  workflows: string[];
+}
+
+export type Structure = Pick<Graph, "nodes" | "workflows">;
+
+export const entryId = (workflow: string) => `entry:${workflow}`;
+export const nodeId = (node: string) => `node:${node}`;
+
+/** The ways between parts; one that several workflows take is one way. */
+export function ways({ workflows }: Structure): Way[] {
+  const found = new Map<string, Way>();
+  for (const { name, sequence } of workflows) {
+    const stations = [entryId(name), ...sequence.map(nodeId)];
+    for (const [i, target] of stations.slice(1).entries()) {
+      const source = stations[i] as string;
+      const id = `${source}>${target}`;
+      const way = found.get(id);
+      if (way) way.workflows.push(name);
+      else found.set(id, { id, source, target, workflows: [name] });
+    }
+  }
+  return [...found.values()];
+}
+
+/** Left to right where there is room, top to bottom where there is little. */
+export function place(structure: Structure, upright: boolean): Place[] {
+  const graph = new graphlib.Graph();
+  graph.setGraph({ rankdir: upright ? "TB" : "LR", nodesep: 20, ranksep: upright ? 34 : 40 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  for (const { name } of structure.workflows) graph.setNode(entryId(name), { ...ENTRY });
+  for (const { name } of structure.nodes) graph.setNode(nodeId(name), { ...NODE });
+  for (const { source, target } of ways(structure)) graph.setEdge(source, target);
+  layout(graph);
+  const at = (id: string, kind: Place["kind"], name: string): Place => {
+    const { x, y, width, height } = graph.node(id) as { x: number; y: number; width: number; height: number };
+    return { id, kind, name, x: x - width / 2, y: y - height / 2 };
+  };
+  return [
+    ...structure.workflows.map(({ name }) => at(entryId(name), "entry", name)),
+    ...structure.nodes.map(({ name }) => at(nodeId(name), "node", name)),
+  ];
+}
+
+const PADDING = 40;
+/** Smaller is not read. */
+const LEAST = 0.68;
+
+/** The picture for a width: lying while it can be read so, else upright. */
+export function arrange(
+  structure: Structure,
+  width: number,
+): { places: Place[]; upright: boolean; height: number } {
+  const lying = sized(place(structure, false), width);
+  if (width >= 640 && lying.scale >= LEAST)
+    return { places: lying.places, upright: false, height: lying.height };
+  const upright = sized(place(structure, true), width);
+  return { places: upright.places, upright: true, height: upright.height };
+}
+
+function sized(places: Place[], width: number): { places: Place[]; scale: number; height: number } {
+  const size = ({ kind }: Place) => (kind === "node" ? NODE : ENTRY);
+  const right = Math.max(...places.map((one) => one.x + size(one).width), 1);
+  const bottom = Math.max(...places.map((one) => one.y + size(one).height), 1);
+  const scale = Math.min(1, (width - PADDING) / right);
+  // Room for the buttons below what lies.
+  return { places, scale, height: Math.max(180, Math.round(bottom * scale) + PADDING + 32) };
+}

@@ -1,0 +1,48 @@
+/** What was called lately from this browser, by runtime. Kept here, not on the server: it may hold anything. */
+
+import { useCallback, useState } from "react";
+import type { CallResult } from "../../../api/schema";
+import type { Fields } from "./message";
+
+export interface Past {
+  time: string;
+  version: string;
+  method: string;
+  message: Fields;
+  code: CallResult["code"];
+  ok: boolean;
+  elapsed_ms: number;
+  request: string | null;
+}
+
+const MOST = 30;
+/** Longer messages are not worth the browser's few megabytes. */
+const LONGEST = 64_000;
+
+const key = (runtime: string) => `krt-calls:${runtime}`;
+
+function read(runtime: string): Past[] {
+  try {
+    const value: unknown = JSON.parse(localStorage.getItem(key(runtime)) ?? "[]");
+    return Array.isArray(value) ? value : [];
+  } catch {
+    return [];
+  }
+}
+
+export function useHistory(runtime: string): { past: Past[]; add: (one: Past) => void; clear: () => void } {
+  const [past, setPast] = useState(() => read(runtime));
+  const keep = useCallback(
+    (next: Past[]) => {
+      setPast(next);
+      try {
+        const short = next.filter(({ message }) => JSON.stringify(message).length <= LONGEST);
+        localStorage.setItem(key(runtime), JSON.stringify(short));
+      } catch {
+        // Without storage the history lasts as long as the page.
+      }
+    },
+    [runtime],
+  );
+  return { past, add: (one) => keep([one, ...past].slice(0, MOST)), clear: () => keep([]) };
+}

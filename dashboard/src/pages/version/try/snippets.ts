@@ -1,0 +1,168 @@
+/** The same call, as one would make it without the dashboard. Pure. */
+
+import { isFields, type Json, write } from "./message";
+
+export interface Target {
+  /** Host and port. */
+  address: string;
+  tls: boolean;
+  /** Metadata that leads to the version. */
+  metadata: [string, string][];
+  /** Whether a token must be shown: then it is read from `KRT_TOKEN`. */
+  token: boolean;
+  /** `/package.Service/Method` */
+  method: string;
+  message: Json;
+}
+
+/** Where clients reach the version; an address that means every interface is the one the page came from. */
+export function target(
+  server: { mode: string; public_address: string; public_tls: boolean },
+  version: { runtime: string; name: string; state: string },
+  here: string,
+): Omit<Target, "method" | "message"> {
+  const address = server.public_address.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, here);
+  const base = { address, tls: server.public_tls };
+  if (server.mode === "run") return { ...base, metadata: [], token: false };
+  const published = version.state === "PUBLISHED";
+  return {
+    ...base,
+    metadata: [
+      ["krt-runtime", version.runtime],
+      ...(published ? [] : [["krt-version", version.name] as [string, string]]),
+    ],
+    token: !published,
+  };
+}
+
+export const LANGUAGES = { grpcurl: "grpcurl", curl: "curl", python: "Python", go: "Go" } as const;
+export type Language = keyof typeof LANGUAGES;
+
+export function snippet(language: Language, target: Target): string {
+  switch (language) {
+    case "grpcurl":
+      return grpcurl(target);
+    case "curl":
+      return curl(target);
+    case "python":
+      return python(target);
+    case "go":
+      return go(target);
+  }
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function headers({ metadata, token }: Target): string[] {
+  const plain = metadata.map(([name, value]) => `-H ${quoted(`${name}: ${value}`)}`);
+  return token ? [...plain, `-H "authorization: Bearer $KRT_TOKEN"`] : plain;
+}
+
+const url = ({ tls, address, method }: Target) => `${tls ? "https" : "http"}://${address}${method}`;
+
+function grpcurl(target: Target): string {
+  return [
+    `grpcurl${target.tls ? "" : " -plaintext"}`,
+    ...headers(target),
+    `-d ${quoted(write(target.message))}`,
+    `${target.address} ${target.method.slice(1)}`,
+  ].join(" \\\n  ");
+}
+
+function curl(target: Target): string {
+  return [
+    `curl ${url(target)}`,
+    "-H 'content-type: application/json'",
+    ...headers(target),
+    `-d ${quoted(write(target.message))}`,
+  ].join(" \\\n  ");
+}
+
+function python(target: Target): string {
+  const lines = [
+    '"content-type": "application/json",',
+    ...target.metadata.map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)},`),
+    ...(target.token ? [`"authorization": f"Bearer {os.environ['KRT_TOKEN']}",`] : []),
+  ];
+  return `import json
+${target.token ? "import os\n" : ""}from urllib.request import Request, urlopen
+
+message = ${literal(target.message)}
+request = Request(
+    ${JSON.stringify(url(target))},
+    data=json.dumps(message).encode(),
+    headers={
+        ${lines.join("\n        ")}
+    },
+)
+with urlopen(request) as response:
+    print(json.load(response))
+`;
+}
+
+/** A value as Python writes it. */
+function literal(value: Json, indent = ""): string {
+  const deeper = `${indent}    `;
+  if (value === null) return "None";
+  if (value === true) return "True";
+  if (value === false) return "False";
+  if (Array.isArray(value)) {
+    const flat = `[${value.map((item) => literal(item)).join(", ")}]`;
+    if (flat.length <= 88 && !flat.includes("\n")) return flat;
+    if (value.every((item) => typeof item === "number")) return write(value, indent);
+    return `[\n${value.map((item) => `${deeper}${literal(item, deeper)},`).join("\n")}\n${indent}]`;
+  }
+  if (isFields(value)) {
+    const fields = Object.entries(value);
+    if (fields.length === 0) return "{}";
+    const lines = fields.map(([name, item]) => `${deeper}${JSON.stringify(name)}: ${literal(item, deeper)},`);
+    return `{\n${lines.join("\n")}\n${indent}}`;
+  }
+  return JSON.stringify(value);
+}
+
+/** A text as Go writes it: raw, unless it holds what a raw one cannot. */
+function goText(text: string): string {
+  return text.includes("`") ? JSON.stringify(text) : `\`${text}\``;
+}
+
+function go(target: Target): string {
+  const set = [
+    `request.Header.Set("Content-Type", "application/json")`,
+    ...target.metadata.map(
+      ([name, value]) => `request.Header.Set(${JSON.stringify(name)}, ${JSON.stringify(value)})`,
+    ),
+    ...(target.token ? [`request.Header.Set("Authorization", "Bearer "+os.Getenv("KRT_TOKEN"))`] : []),
+  ];
+  return `package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"${target.token ? '\n\t"os"' : ""}
+	"strings"
+)
+
+func main() {
+	message := ${goText(write(target.message))}
+	request, err := http.NewRequest("POST", ${JSON.stringify(url(target))}, strings.NewReader(message))
+	if err != nil {
+		log.Fatal(err)
+	}
+	${set.join("\n\t")}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer response.Body.Close()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(response.Status, string(answer))
+}
+`;
+}

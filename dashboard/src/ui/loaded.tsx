@@ -1,0 +1,26 @@
+/** What a query brings: its data, or that it waits, or why it failed. */
+
+import type { UseQueryResult } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { refused } from "../api/client";
+import { Failure, Waiting } from "./feedback";
+
+export function Loaded<T>({
+  query,
+  height,
+  children,
+}: {
+  query: UseQueryResult<T>;
+  height?: number;
+  children: (data: T) => ReactNode;
+}) {
+  if (query.data !== undefined)
+    return (
+      <>
+        {query.isError && <Failure error={refused(query.error)} retry={() => void query.refetch()} />}
+        {children(query.data)}
+      </>
+    );
+  if (query.isError) return <Failure error={refused(query.error)} retry={() => void query.refetch()} />;
+  return <Waiting height={height ?? 240} />;
+}
