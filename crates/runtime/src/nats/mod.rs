@@ -199,6 +199,8 @@ impl Nats {
                 presence::tell(Arc::clone(self), Arc::clone(flow), part.nodes, listening.closing.clone());
             listening.others.spawn(tell);
         }
+        // Who is told that we are ready may send at once.
+        self.connection.settled().await;
         Ok(listening)
     }
 
