@@ -83,6 +83,8 @@ pub struct Nats {
     /// Where our own parts speak of requests that nobody waits for.
     cancel_subject: String,
     presence_subject: String,
+    /// Where a door that has just come asks who is there.
+    roll_call_subject: String,
     writer_subject: String,
     waiting: Waiting,
     cancelled: Cancelled,
@@ -156,6 +158,7 @@ impl Nats {
         let nats = Self {
             cancel_subject: aside("cancel"),
             presence_subject: aside("presence"),
+            roll_call_subject: aside("roll-call"),
             writer_subject: krt_broker::subject::mongo_writer(&options.runtime, &version.name),
             waiting: Waiting::new(&connection),
             cancelled: Cancelled::default(),
@@ -195,9 +198,8 @@ impl Nats {
                 let intake = taker.open().await?;
                 listening.stations.spawn(taker.run(intake, listening.closing.clone()));
             }
-            let tell =
-                presence::tell(Arc::clone(self), Arc::clone(flow), part.nodes, listening.closing.clone());
-            listening.others.spawn(tell);
+            let closing = listening.closing.clone();
+            presence::tell(self, flow, part.nodes, closing, &mut listening.others).await?;
         }
         // Who is told that we are ready may send at once.
         self.connection.settled().await;

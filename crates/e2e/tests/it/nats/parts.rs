@@ -47,7 +47,9 @@ async fn several_of_each_serve_their_own_clients_and_one_may_leave() {
                 let door = &doors[number % doors.len()];
                 async move {
                     let answer = act(door, &number.to_string()).await;
-                    assert_eq!(answer.unwrap()["text"], format!("{number} one two three"));
+                    let answer =
+                        answer.unwrap_or_else(|status| panic!("{era:?}: {status}\n{}", door.lines.text()));
+                    assert_eq!(answer["text"], format!("{number} one two three"));
                 }
             }))
         };
