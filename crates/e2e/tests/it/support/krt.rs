@@ -118,6 +118,11 @@ impl Krt {
         Self { command, package: package.to_owned(), listen, data, folder, scratch, has_nats: false }
     }
 
+    /// Whichever broker there is, the environment names it.
+    pub(crate) fn by_environment(self) -> Self {
+        Self { has_nats: true, ..self }
+    }
+
     /// Meets the other parts of the version there.
     pub(crate) fn nats(mut self, url: &str, era: Era) -> Self {
         self.has_nats = true;
