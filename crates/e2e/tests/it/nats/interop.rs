@@ -6,6 +6,11 @@ use crate::support::{
     krt::{refused, said},
     runners::Era,
 };
+use bson::doc;
+use futures::TryStreamExt as _;
+use krt_remote::{Documents, Mongo};
+use krt_servers::MongoServer;
+use krt_store::PREDICTIONS;
 use serde_json::json;
 use std::time::Duration;
 use tonic::Code;
@@ -95,6 +100,32 @@ async fn a_middle_node_of_the_second_era() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_node_of_the_second_era() {
     one_of_them_stands_for(2, Era::JetStream, "the_last_node_of_the_second_era").await;
+}
+
+/// Whatever part of ours has a store that all share saves what existing runners send.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_existing_runners_save_goes_to_mongodb() {
+    let test = "what_existing_runners_save_goes_to_mongodb";
+    let (Some(server), Some(mongo)) = (server(test), MongoServer::start(test)) else { return };
+    let (url, package, era) = (server.url(), package(&[1]), Era::Core);
+    let part = |krt: Krt| krt.nats(&url, era).flag("--mongo", &mongo.url);
+    let nodes = part(Krt::nodes(&["one", "three"], package.path())).take().await;
+    let entrypoint = workflow(era, &url, package.path()).entrypoint().await;
+    let old = runner(era, &url, package.path(), "two", &["--workflow", "wire"]).await;
+    for act in ["two save", "two predict"] {
+        let answer = entrypoint.call(json!({"text": "hi", "act": act})).await;
+        assert_eq!(answer.unwrap()["text"], "hi one two three", "{act}");
+    }
+    entrypoint.end().await;
+    old.end().await;
+    nodes.stop().await;
+    let kept = Documents::Mongo(Mongo::connect(&(*mongo.url).into(), "wire-v1").await.unwrap());
+    for (collection, query) in
+        [("orders", doc! { "text": "hi one two" }), (PREDICTIONS, doc! { "trueValue": "hi one two" })]
+    {
+        let found = kept.find(collection, query).await.unwrap();
+        assert_eq!(found.try_collect::<Vec<_>>().await.unwrap().len(), 1, "{collection}");
+    }
 }
 
 async fn our_nodes_are_behind_an_existing_entrypoint(era: Era, test: &str) {
