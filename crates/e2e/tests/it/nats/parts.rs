@@ -118,17 +118,19 @@ async fn a_server_that_goes_is_told_at_once_and_met_again() {
 
 #[tokio::test]
 async fn the_server_says_how_large_a_message_may_be() {
-    for era in ERAS {
+    for (era, compression) in ERAS.into_iter().flat_map(|era| ["gzip", "zstd", "lz4"].map(|name| (era, name)))
+    {
         let options = NatsOptions { jetstream: true, max_payload: Some(64 << 10), ..NatsOptions::default() };
         let Some(server) = NatsServer::start("the_server_says_how_large_a_message_may_be", options) else {
             return;
         };
-        let package = package(&[]);
+        let (package, url) = (package(&[]), server.url());
+        let krt = Krt::run_at(package.path()).nats(&url, era).flag("--compression", compression);
+        let service = krt.start().await;
         // A node's random bytes cannot be compressed; what a client sends here can.
-        let service = Krt::run_at(package.path()).nats(&server.url(), era).start().await;
-        let answer =
-            service.call("Act", json!({ "text": "a", "load": "AAAA".repeat(100_000) })).await.unwrap();
-        assert_eq!(answer["text"], "a one two three");
+        let large = json!({ "text": "a", "load": "AAAA".repeat(100_000) });
+        let answer = service.call("Act", large).await;
+        assert_eq!(answer.unwrap()["text"], "a one two three", "{era:?}, {compression}");
         let refused = service.call("Act", json!({ "text": "a", "act": "one grow" })).await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
         let (words, limit) = (refused.message(), if era == Era::Core { 65_536 } else { 63_488 });
