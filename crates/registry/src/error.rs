@@ -92,6 +92,12 @@ pub enum Error {
     /// Login or password is wrong, or the user is disabled; which of them is not told.
     #[error("login or password is wrong")]
     Denied,
+    /// A user whom the provider vouches for is disabled here.
+    #[error("the user `{login}` is disabled here")]
+    Disabled {
+        /// Who it is.
+        login: String,
+    },
     /// A password that is easily found.
     #[error("the password is {why}\nhint: take at least {min} characters", min = crate::password::MIN)]
     WeakPassword {
@@ -177,7 +183,7 @@ impl Error {
             | Self::WeakPassword { .. }
             | Self::TooMuch
             | Self::Text { .. } => Fault::Invalid,
-            Self::Denied => Fault::Denied,
+            Self::Denied | Self::Disabled { .. } => Fault::Denied,
             Self::File { .. }
             | Self::InUse { .. }
             | Self::Newer { .. }

@@ -3,7 +3,7 @@
 //! - [`Registry`]: the handle; its methods stand in the file of the noun that they are about.
 //! - [`state`]: which state a version may go to from which: a pure function.
 //! - `runtime`, `version`, `config`, `board`: what runs, and how it is shown.
-//! - `user`, `token`, `session`, `password`, `secret`, [`attempts`]: who may do what.
+//! - `user`, `token`, `session`, `openid`, `password`, `secret`, [`attempts`]: who may do what.
 //! - `audit`: who did what, and why.
 //! - `database`, `folder`: where it is kept.
 //!
@@ -20,6 +20,7 @@ mod database;
 mod error;
 mod folder;
 mod moment;
+mod openid;
 mod password;
 mod registry;
 mod role;
@@ -38,6 +39,7 @@ pub use config::{ConfigEntry, Value};
 pub use error::{Error, Fault, Noun};
 pub use folder::{Folder, Place};
 pub use moment::Moment;
+pub use openid::{Vouched, VouchedRole};
 pub use registry::Registry;
 pub use role::Role;
 pub use runtime::{NewRuntime, Runtime, RuntimeChange};

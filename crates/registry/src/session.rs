@@ -11,7 +11,7 @@ use crate::{
     token::USED,
     user,
 };
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::Serialize;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
@@ -83,28 +83,15 @@ impl Registry {
         if !password::verify(password, known.as_deref()) {
             return Err(Error::Denied);
         }
-        let (id, cookie, csrf) = (secret::id()?, Secret::new()?, Secret::new()?);
-        let now = Moment::now();
-        let agent: String = agent.chars().filter(|character| !character.is_control()).take(AGENT).collect();
         self.write(|connection| {
             let sql = "UPDATE user SET signed_in = ?1 WHERE login = ?2 AND password = ?3 AND NOT disabled \
                        RETURNING login, role";
             let user = connection
-                .query_row(sql, params![now, login, known], |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_row(sql, params![Moment::now(), login, known], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
             // The user was changed while the password was compared.
-            let (login, role): (String, Role) = user.ok_or(Error::Denied)?;
-            let sql = "INSERT INTO session (id, hash, csrf, login, created, used, expires, agent) \
-                       VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)";
-            let (hash, expires) = (cookie.hash(), now.after(HOLDS));
-            connection.execute(sql, params![id, hash, csrf.reveal(), login, now, expires, agent])?;
-            connection.execute("DELETE FROM session WHERE expires < ?", [now])?;
-            note(connection, &Actor::user(&login), Action::SignedIn, Object::default())?;
-            let csrf = csrf.reveal().to_owned();
-            Ok(OpenedSession {
-                cookie: cookie.clone(),
-                user: SessionUser { id: id.clone(), login, role, csrf },
-            })
+            let (login, role) = user.ok_or(Error::Denied)?;
+            open(connection, login, role, agent)
         })
     }
 
@@ -165,6 +152,26 @@ impl Registry {
             note(connection, actor, action, Object::subject(&login))
         })
     }
+}
+
+/// Opens a session of a user who was let in.
+pub(crate) fn open(
+    connection: &Connection,
+    login: String,
+    role: Role,
+    agent: &str,
+) -> Result<OpenedSession, Error> {
+    let (id, cookie, csrf) = (secret::id()?, Secret::new()?, Secret::new()?);
+    let now = Moment::now();
+    let agent: String = agent.chars().filter(|character| !character.is_control()).take(AGENT).collect();
+    let sql = "INSERT INTO session (id, hash, csrf, login, created, used, expires, agent) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)";
+    let (hash, expires) = (cookie.hash(), now.after(HOLDS));
+    connection.execute(sql, params![id, hash, csrf.reveal(), login, now, expires, agent])?;
+    connection.execute("DELETE FROM session WHERE expires < ?", [now])?;
+    note(connection, &Actor::user(&login), Action::SignedIn, Object::default())?;
+    let csrf = csrf.reveal().to_owned();
+    Ok(OpenedSession { cookie, user: SessionUser { id, login, role, csrf } })
 }
 
 /// Whether a session still holds.

@@ -26,6 +26,8 @@ pub struct User {
     pub signed_in: Option<Moment>,
     /// Whether the user is kept out.
     pub disabled: bool,
+    /// Whether the user signs in at the OpenID provider.
+    pub openid: bool,
 }
 
 /// A user who is to be.
@@ -71,7 +73,7 @@ impl fmt::Debug for UserChange {
     }
 }
 
-const COLUMNS: &str = "login, role, created, signed_in, disabled";
+const COLUMNS: &str = "login, role, created, signed_in, disabled, subject IS NOT NULL";
 
 impl Registry {
     /// All users, by login.
@@ -165,7 +167,7 @@ impl Registry {
 }
 
 /// Whether somebody can still let others in, after `login` was changed.
-fn require_admin(connection: &Connection, login: &str) -> Result<(), Error> {
+pub(crate) fn require_admin(connection: &Connection, login: &str) -> Result<(), Error> {
     let sql = "SELECT 1 FROM user WHERE role = 'admin' AND NOT disabled";
     match connection.prepare_cached(sql)?.exists([])? {
         true => Ok(()),
@@ -179,9 +181,9 @@ fn load(connection: &Connection, login: &str) -> Result<User, Error> {
     found.ok_or_else(|| Error::missing(Noun::User, login))
 }
 
-/// The hash of the password of a user who may sign in.
+/// The hash of the password of a user who may sign in with one.
 pub(crate) fn password_of(connection: &Connection, login: &str) -> Result<Option<String>, Error> {
-    let sql = "SELECT password FROM user WHERE login = ? AND NOT disabled";
+    let sql = "SELECT password FROM user WHERE login = ? AND password <> '' AND NOT disabled";
     Ok(connection.prepare_cached(sql)?.query_row([login], |row| row.get(0)).optional()?)
 }
 
@@ -192,10 +194,11 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
         created: row.get(2)?,
         signed_in: row.get(3)?,
         disabled: row.get(4)?,
+        openid: row.get(5)?,
     })
 }
 
-fn check_login(login: &str) -> Result<(), Error> {
+pub(crate) fn check_login(login: &str) -> Result<(), Error> {
     let start = login.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     let rest = login.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@+-".contains(&byte));
     // The name under which the server itself stands in the audit log is nobody's.

@@ -20,6 +20,23 @@ const PLACEHOLDER: &str = "<!doctype html>
 <p>To build it, Node.js is needed: run <code>make dashboard</code>, then build krt again.</p>
 ";
 
+/// The page of somebody who is not let in.
+pub fn denied(why: &str) -> String {
+    let shown = why.replace('&', "&amp;").replace('<', "&lt;");
+    format!(
+        "<!doctype html>
+<html lang=\"en\">
+<meta charset=\"utf-8\">
+<meta name=\"viewport\" content=\"width=device-width\">
+<title>Not signed in</title>
+<body style=\"font-family: system-ui; max-width: 40em; margin: 4em auto; padding: 0 1em; color-scheme: light dark\">
+<h1>Not signed in</h1>
+<p style=\"white-space: pre-line\">{shown}</p>
+<p><a href=\"/sign-in\">Back to the sign-in page</a></p>
+"
+    )
+}
+
 /// What a browser gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asset {
@@ -80,6 +97,11 @@ fn kind(name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_told_is_text() {
+        assert!(denied("<b>&amp;").contains(">&lt;b>&amp;amp;<"));
+    }
 
     #[test]
     fn a_path_of_the_page_is_the_page_and_a_missing_file_is_not() {

@@ -4,6 +4,7 @@
 //! - [`solo`]: one package, as `krt run` has it.
 //! - [`house`]: either of them, as the API sees it.
 //! - [`api`]: HTTP and JSON over a house, and live events.
+//! - [`openid`]: signing in at an OpenID provider.
 //! - [`openapi`]: the API's contract.
 //! - [`dashboard`]: the built files of the dashboard.
 //! - [`scores`]: how good predictions are.
@@ -19,6 +20,7 @@ pub mod dashboard;
 pub mod docs;
 pub mod house;
 pub mod openapi;
+pub mod openid;
 pub mod schema;
 pub mod scores;
 pub mod solo;

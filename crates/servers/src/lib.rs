@@ -3,17 +3,20 @@
 //! - [`MongoServer`] is FerretDB, which speaks MongoDB's protocol.
 //! - [`InfluxServer`] is InfluxDB, as installed.
 //! - [`NatsServer`] is NATS, as installed; a [`Link`] to it can be cut.
+//! - [`OpenIdServer`] lets users in, as whoever they say they are.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod influx;
 mod link;
 mod mongo;
 mod nats;
+mod openid;
 
 pub use influx::InfluxServer;
 pub use link::Link;
 pub use mongo::MongoServer;
 pub use nats::{NatsAuth, NatsOptions, NatsServer, NatsTls};
+pub use openid::OpenIdServer;
 
 use std::{
     io::Write as _,

@@ -2,8 +2,10 @@
 //!
 //! - [`tls`]: how its ports speak TLS.
 //! - [`admin`]: the first user.
+//! - [`openid`]: who else lets users in.
 
 mod admin;
+mod openid;
 mod tls;
 
 use crate::{
@@ -24,6 +26,7 @@ use krt_runtime::{
 use krt_serve::{
     House, Team,
     api::{self, Access, App, Public},
+    openid::Provider,
     team::{Outside, Prepare, Prepared, outside::Order},
 };
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
@@ -63,6 +66,9 @@ pub(crate) struct ServeArgs {
     tls: tls::TlsArgs,
 
     #[command(flatten)]
+    openid: openid::OpenIdArgs,
+
+    #[command(flatten)]
     engine: EngineArgs,
 }
 
@@ -85,6 +91,7 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> anyho
     for (flag, address) in [("--listen", args.listen), ("--dashboard", args.dashboard)] {
         require_safe(flag, address, args)?;
     }
+    let provider = args.openid.provider(args.dashboard, args.tls.is_set())?;
     let (front, dashboard) = (bind("--listen", args.listen)?, bind("--dashboard", args.dashboard)?);
     let (front_at, dashboard_at) = (front.local_addr()?, dashboard.local_addr()?);
     let data = args.data.clone();
@@ -99,7 +106,13 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> anyho
     let gate = Gate::Many(Arc::clone(team.directory()));
     let ended = stopped.clone().cancelled_owned();
     ports.spawn(listen::run(asynchronous(front)?, tls.clone(), gate, ended, grace));
-    let app = app(args, &team, front_at, dashboard_at);
+    if let Some(provider) = &provider {
+        // It may be away for now; who signs in asks it again.
+        if let Err(error) = provider.discover().await {
+            tracing::warn!("{error}");
+        }
+    }
+    let app = app(args, &team, provider, front_at, dashboard_at);
     ports.spawn(api::run(asynchronous(dashboard)?, tls.clone(), app, stopped.clone().cancelled_owned()));
 
     team.boot().await?;
@@ -113,13 +126,19 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> anyho
     Ok(())
 }
 
-fn app(args: &ServeArgs, team: &Arc<Team>, front: SocketAddr, dashboard: SocketAddr) -> App {
+fn app(
+    args: &ServeArgs,
+    team: &Arc<Team>,
+    provider: Option<Provider>,
+    front: SocketAddr,
+    dashboard: SocketAddr,
+) -> App {
     let public = Public {
         address: front.to_string(),
         tls: args.tls.is_set(),
         max_message: args.engine.options().requests.message,
     };
-    App::new(House::Team(Arc::clone(team)), Access::of(dashboard), public, team.ended().clone())
+    App::new(House::Team(Arc::clone(team)), Access::of(dashboard), public, provider, team.ended().clone())
 }
 
 /// Passwords and tokens do not cross a network in the clear, unless somebody says so.

@@ -77,7 +77,7 @@ impl Dashboard {
             max_message: shown.options.requests.message,
         };
         let ended = CancellationToken::new();
-        let app = App::new(House::Solo(Arc::new(solo)), Access::of(address), public, ended.clone());
+        let app = App::new(House::Solo(Arc::new(solo)), Access::of(address), public, None, ended.clone());
         let task = tokio::spawn(api::run(listener, None, app, ended.clone().cancelled_owned()));
         tracing::info!("the dashboard is at http://{address}");
         Ok(Self { task, ended })

@@ -25,6 +25,7 @@ mod logs;
 mod measurements;
 mod metrics;
 mod nats;
+mod openid;
 mod package;
 mod plain;
 mod predictions;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use std::{path::Path, time::Duration};
 
 /// Each brings the database from the format that is its index to the next. Never changed, only added to.
-const MIGRATIONS: &[&str] = &[include_str!("1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql")];
 
 /// How long a statement waits for another program that looks into the file.
 const BUSY: Duration = Duration::from_secs(5);

@@ -1,7 +1,9 @@
 //! Users, tokens, sessions.
 
 use crate::Fixture;
-use krt_registry::{Action, Actor, Error, Moment, NewToken, NewUser, Role, User, UserChange};
+use krt_registry::{
+    Action, Actor, Error, Moment, NewToken, NewUser, Role, User, UserChange, Vouched, VouchedRole,
+};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -45,6 +47,41 @@ fn signing_in_and_out() {
     assert!(matches!(end(Some("somebody")), Err(Error::Missing { .. })));
     end(Some("grace")).unwrap();
     assert!(by_cookie().is_none());
+}
+
+#[test]
+fn whom_a_provider_vouches_for() {
+    use VouchedRole::{Ours, Theirs};
+    let fixture = Fixture::new();
+    fixture.user("root", Role::Admin).unwrap();
+    let sign_in = |subject: &str, login: &str, role| {
+        let vouched = Vouched { subject: subject.to_owned(), login: login.to_owned(), role };
+        fixture.registry.sign_in_vouched(&vouched, "a browser")
+    };
+    let opened = sign_in("a 1", "grace", Ours(Role::Viewer)).unwrap();
+    assert_eq!((&*opened.user.login, opened.user.role), ("grace", Role::Viewer));
+    assert!(fixture.registry.by_cookie(opened.cookie.reveal()).unwrap().is_some());
+    // The subject is who it is, whatever the login is now; a role that is given here stays.
+    fixture.change("grace", &UserChange { role: Some(Role::Manager), ..UserChange::default() }).unwrap();
+    let again = sign_in("a 1", "hopper", Ours(Role::Viewer)).unwrap();
+    assert_eq!((&*again.user.login, again.user.role), ("grace", Role::Manager));
+    assert_eq!(sign_in("a 1", "grace", Theirs(Role::Admin)).unwrap().user.role, Role::Admin);
+
+    for (subject, login) in [("a 2", "root"), ("a 2", "GRACE"), ("b 1", "grace")] {
+        let taken = sign_in(subject, login, Ours(Role::Admin));
+        assert!(matches!(taken, Err(Error::Taken { .. })), "{subject} is not {login}");
+    }
+    assert!(matches!(sign_in("a 2", "krt", Ours(Role::Viewer)), Err(Error::Text { .. })));
+    for password in ["", PASSWORD] {
+        assert!(matches!(fixture.registry.sign_in("grace", password, ""), Err(Error::Denied)));
+    }
+    fixture.change("grace", &UserChange { disabled: Some(true), ..UserChange::default() }).unwrap();
+    assert!(matches!(sign_in("a 1", "grace", Ours(Role::Viewer)), Err(Error::Disabled { .. })));
+    let users = fixture.registry.users().unwrap();
+    assert_eq!(
+        users.iter().map(|user| (&*user.login, user.openid)).collect::<Vec<_>>(),
+        [("grace", true), ("root", false)]
+    );
 }
 
 #[test]

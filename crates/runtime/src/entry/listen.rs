@@ -74,7 +74,8 @@ pub async fn serve<A, F, B>(
         tokio::spawn(async move {
             let Some(socket) = secure(socket, tls).await else { return };
             let answer = service_fn(move |request| {
-                let response = answer(request, peer);
+                // It is large, and is moved several times on its way to where it runs.
+                let response = Box::pin(answer(request, peer));
                 async move { Ok::<_, Infallible>(response.await) }
             });
             let connection = builder.serve_connection(TokioIo::new(socket), answer).into_owned();

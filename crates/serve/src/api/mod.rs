@@ -5,7 +5,7 @@
 //! - [`who`]: who asks; `guard`: whether they may.
 //! - [`refusal`]: the one place where errors become answers.
 //! - [`read`]: bodies and queries; `told`: answers.
-//! - one file a noun: `session`, `users`, `audit`, `runtimes`, `versions`, `config`, `graph`, `logs`,
+//! - one file a noun: `session`, `openid`, `users`, `audit`, `runtimes`, `versions`, `config`, `graph`, `logs`,
 //!   `requests`, `measurements`, `boards`, `predictions`, `docs`, `calls`, `events`, `page`.
 
 mod audit;
@@ -19,6 +19,7 @@ mod guard;
 mod listen;
 mod logs;
 mod measurements;
+mod openid;
 mod page;
 mod predictions;
 mod read;
@@ -36,7 +37,7 @@ pub use guard::Access;
 pub use listen::run;
 pub use routes::router;
 
-use crate::{House, Team};
+use crate::{House, Team, openid::Provider};
 use krt_registry::attempts::Attempts;
 use refusal::Refusal;
 use std::{net::IpAddr, sync::Arc};
@@ -55,6 +56,8 @@ struct Shared {
     house: House,
     access: Access,
     public: Public,
+    /// Where users may sign in, too.
+    openid: Option<Provider>,
     /// Failed attempts to sign in, by address and by login.
     addresses: Attempts<IpAddr>,
     logins: Attempts<String>,
@@ -74,12 +77,19 @@ pub struct Public {
 }
 
 impl App {
-    /// An API over a house. Live events end with `ended`.
-    pub fn new(house: House, access: Access, public: Public, ended: CancellationToken) -> Self {
+    /// An API over a house, and the provider where its users may sign in, too. Live events end with `ended`.
+    pub fn new(
+        house: House,
+        access: Access,
+        public: Public,
+        openid: Option<Provider>,
+        ended: CancellationToken,
+    ) -> Self {
         Self(Arc::new(Shared {
             house,
             access,
             public,
+            openid,
             addresses: Attempts::default(),
             logins: Attempts::default(),
             hashes: Semaphore::new(HASHES),

@@ -24,7 +24,14 @@ pub(super) struct Server {
     public_address: String,
     public_tls: bool,
     sign_in: bool,
+    openid: Option<OpenId>,
     limits: Limits,
+}
+
+/// Where users may sign in, too.
+#[derive(Debug, Serialize)]
+struct OpenId {
+    name: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,6 +53,7 @@ pub(super) async fn server(State(app): State<App>) -> Told<Server> {
         public_address: public.address.clone(),
         public_tls: public.tls,
         sign_in,
+        openid: app.0.openid.as_ref().map(|provider| OpenId { name: provider.name().to_owned() }),
         limits,
     })
 }

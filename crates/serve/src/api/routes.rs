@@ -3,7 +3,7 @@
 use super::{
     App, audit, boards, calls, config, docs, events, graph,
     guard::{self, Need},
-    logs, measurements, page, predictions, requests, runtimes, session, users, versions,
+    logs, measurements, openid, page, predictions, requests, runtimes, session, users, versions,
 };
 use axum::{
     Router,
@@ -71,6 +71,8 @@ fn people(routes: &mut Routes) {
     routes.add(Method::POST, "/session", ANYBODY, session::sign_in);
     routes.add(Method::DELETE, "/session", VIEWER, session::sign_out);
     routes.add(Method::PUT, "/session/password", VIEWER, session::change_password);
+    routes.add(Method::GET, "/session/openid", ANYBODY, openid::begin);
+    routes.add(Method::GET, "/session/openid/callback", ANYBODY, openid::finish);
     routes.add(Method::GET, "/sessions", VIEWER, session::list);
     routes.add(Method::DELETE, "/sessions/{id}", VIEWER, session::revoke);
     routes.add(Method::GET, "/users", ADMIN, users::list);
@@ -168,8 +170,13 @@ pub(super) mod tests {
     async fn what_is_served_is_what_is_documented() {
         let folder = tempfile::tempdir().unwrap();
         let public = Public { address: String::new(), tls: false, max_message: 0 };
-        let app =
-            App::new(House::Team(team(folder.path())), Access::Loopback, public, CancellationToken::new());
+        let app = App::new(
+            House::Team(team(folder.path())),
+            Access::Loopback,
+            public,
+            None,
+            CancellationToken::new(),
+        );
         let mut routes = Routes { app, router: Router::new(), listed: Vec::new() };
         all(&mut routes);
         let role = |need| match need {

@@ -72,15 +72,25 @@ pub(super) async fn sign_in(
     headers: HeaderMap,
     Body(SignIn { login, password }): Body<SignIn>,
 ) -> Result<Response, Refusal> {
-    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().to_owned();
+    let agent = agent(&headers);
     let attempt = Attempt { app: &app, login: &login, peer: connection.peer };
     attempt.may_try()?;
     let opened = attempt.opened(password, agent).await?;
     let user = &opened.user;
     let me = Me { login: user.login.clone(), role: user.role, csrf_token: Some(user.csrf().to_owned()) };
     let mut response = told::ok(me).into_response();
-    set_cookie(&mut response, opened.cookie.reveal(), KEPT, connection.tls);
+    keep(&mut response, &opened, connection.tls);
     Ok(response)
+}
+
+/// What a browser says it is.
+pub(super) fn agent(headers: &HeaderMap) -> String {
+    headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+/// Gives a browser its session.
+pub(super) fn keep(response: &mut Response, opened: &OpenedSession, tls: bool) {
+    set_cookie(response, opened.cookie.reveal(), KEPT, tls);
 }
 
 /// Somebody tries to sign in.
@@ -192,6 +202,6 @@ fn set_cookie(response: &mut Response, value: &str, seconds: u32, tls: bool) {
     let secure = if tls { "; Secure" } else { "" };
     let text = format!("{SESSION}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     if let Ok(value) = HeaderValue::from_str(&text) {
-        response.headers_mut().insert(SET_COOKIE, value);
+        response.headers_mut().append(SET_COOKIE, value);
     }
 }

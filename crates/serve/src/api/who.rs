@@ -57,17 +57,18 @@ impl App {
             let found = team.by_token(token).await?;
             return Ok(found.map(|(login, role)| Who { login, role, by: By::Token }));
         }
-        let Some(cookie) = cookie(headers) else { return Ok(None) };
+        let Some(cookie) = cookie(headers, SESSION) else { return Ok(None) };
         let cookie = cookie.to_owned();
         let found = team.ask(move |registry| registry.by_cookie(&cookie)).await?;
         Ok(found.map(|user| Who { login: user.login.clone(), role: user.role, by: By::Session(user) }))
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+/// A cookie that the browser sends.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == SESSION).map(|(_, value)| value)
+    pairs.find(|(named, _)| *named == name).map(|(_, value)| value)
 }
 
 /// Taken from a request that the guard let in.

@@ -1,0 +1,156 @@
+//! Signing in at an OpenID provider.
+
+use crate::support::{
+    Krt, Service,
+    http::{Http, Reply},
+    team::{PASSWORD, dashboard, version},
+};
+use http::{Method, StatusCode};
+use krt_servers::OpenIdServer;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Where browsers are told that the dashboard is.
+const DASHBOARD: &str = "http://krt.test";
+
+/// A server, its provider, and a browser that knows both.
+struct House {
+    service: Service,
+    here: Http,
+    provider: OpenIdServer,
+    there: Http,
+    _data: TempDir,
+}
+
+/// A browser that was sent to the provider.
+struct Sent {
+    page: String,
+    cookie: String,
+}
+
+impl House {
+    async fn open(test: &str) -> Option<Self> {
+        let user = |name: &str, groups: &[&str]| json!({ "sub": format!("{name}-1"), "preferred_username": name, "groups": groups });
+        let users = [user("ada", &["ops", "all"]), user("grace", &["guests"]), user("admin", &["ops"])];
+        let provider = OpenIdServer::start(test, &users)?;
+        let described = version("described", "");
+        let data = tempfile::tempdir().unwrap();
+        let krt = Krt::serve(described.path())
+            .data(data.path())
+            .env("KRT_ADMIN_PASSWORD", PASSWORD)
+            .env("KRT_OPENID_SECRET", "of the client")
+            .flag("--openid-issuer", &provider.issuer)
+            .flag("--openid-client", "krt")
+            .flag("--openid-name", "The lab")
+            .flag("--openid-role", "admin=ops")
+            .flag("--openid-default-role", "none")
+            .flag("--dashboard-url", DASHBOARD);
+        let service = krt.start().await;
+        let here = dashboard(&service).await;
+        let there = Http::one(provider.issuer.trim_start_matches("http://").parse().unwrap());
+        Some(Self { service, here, provider, there, _data: data })
+    }
+
+    /// Goes to the provider.
+    async fn begin(&self) -> Sent {
+        let sent = get(&self.here, "/api/v1/session/openid?next=/runtimes", "").await;
+        assert_eq!(sent.status, StatusCode::SEE_OTHER, "{sent:?}");
+        let page = sent.header("location").strip_prefix(&self.provider.issuer).unwrap().to_owned();
+        for part in ["client_id=krt", "code_challenge_method=S256", "nonce=", "scope=openid+profile+email"] {
+            assert!(page.contains(part), "{page}");
+        }
+        let kept = sent.header("set-cookie");
+        assert!(kept.contains("HttpOnly; SameSite=Lax"), "{kept}");
+        Sent { page, cookie: kept.split(';').next().unwrap().to_owned() }
+    }
+
+    /// Answers the provider's page; returns where that leads, below the dashboard.
+    async fn answer(&self, sent: &Sent, form: &str) -> String {
+        let kind = ("content-type", "application/x-www-form-urlencoded");
+        let answer = self.there.post(&sent.page, &[kind], form.to_owned()).await;
+        assert!(answer.status.is_redirection(), "{answer:?}");
+        answer.header("location").strip_prefix(DASHBOARD).unwrap().to_owned()
+    }
+
+    async fn sign_in(&self, user: &str) -> Reply {
+        let sent = self.begin().await;
+        let back = self.answer(&sent, &format!("sub={user}-1")).await;
+        get(&self.here, &back, &sent.cookie).await
+    }
+}
+
+async fn get(http: &Http, path: &str, cookie: &str) -> Reply {
+    http.send(Method::GET, path, &[("cookie", cookie)], Vec::new()).await
+}
+
+/// A page says why nobody is signed in.
+#[track_caller]
+fn denied(reply: &Reply, status: StatusCode, why: &str) {
+    assert_eq!(reply.status, status, "{reply:?}");
+    let page = String::from_utf8_lossy(&reply.body);
+    assert!(page.contains(why), "{page}");
+    let cookies: Vec<_> = reply.headers.get_all("set-cookie").iter().collect();
+    assert!(cookies.iter().all(|cookie| !cookie.to_str().unwrap().contains("krt_session")), "{cookies:?}");
+}
+
+fn session(reply: &Reply) -> String {
+    let cookies = reply.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+    let cookie = cookies.into_iter().find(|cookie| cookie.starts_with("krt_session=")).unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_provider_lets_users_in() {
+    let Some(house) = House::open("a_provider_lets_users_in").await else { return };
+    let server = get(&house.here, "/api/v1/server", "").await.json();
+    assert_eq!(server["openid"], json!({ "name": "The lab" }));
+
+    let back = house.sign_in("ada").await;
+    assert_eq!((back.status, back.header("location")), (StatusCode::SEE_OTHER, "/runtimes"), "{back:?}");
+    let me = get(&house.here, "/api/v1/session", &session(&back)).await.expect(StatusCode::OK);
+    assert_eq!((&me["login"], &me["role"]), (&json!("ada"), &json!("admin")));
+    // Who came once is the same user then.
+    let again = house.sign_in("ada").await;
+    let users = get(&house.here, "/api/v1/users", &session(&again)).await.expect(StatusCode::OK);
+    let users: Vec<_> =
+        users.as_array().unwrap().iter().map(|user| (&user["login"], &user["openid"])).collect();
+    assert_eq!(users, [(&json!("ada"), &Value::Bool(true)), (&json!("admin"), &Value::Bool(false))]);
+    let ended = house.service.stop().await;
+    assert!(!ended.lines.text().contains("of the client"), "secrets are in no log");
+}
+
+#[tokio::test]
+async fn whom_a_provider_does_not_let_in() {
+    let Some(house) = House::open("whom_a_provider_does_not_let_in").await else { return };
+    denied(&house.sign_in("grace").await, StatusCode::FORBIDDEN, "none of the groups");
+    // A name at the provider opens nobody's account here.
+    denied(&house.sign_in("admin").await, StatusCode::FORBIDDEN, "there is a user `admin` already");
+
+    let sent = house.begin().await;
+    let refused = house.answer(&sent, "action=deny").await;
+    denied(&get(&house.here, &refused, &sent.cookie).await, StatusCode::FORBIDDEN, "did not let you in");
+
+    let sent = house.begin().await;
+    let back = house.answer(&sent, "sub=ada-1").await;
+    for cookie in ["", "krt_openid=another's", &house.begin().await.cookie] {
+        denied(&get(&house.here, &back, cookie).await, StatusCode::FORBIDDEN, "not begun in this browser");
+    }
+    session(&get(&house.here, &back, &sent.cookie).await);
+    denied(&get(&house.here, &back, &sent.cookie).await, StatusCode::FORBIDDEN, "not begun in this browser");
+
+    let sent = house.begin().await;
+    let back = house.answer(&sent, "sub=ada-1").await;
+    let forged = back.replace("code=", "code=forged");
+    denied(
+        &get(&house.here, &forged, &sent.cookie).await,
+        StatusCode::BAD_GATEWAY,
+        "the server's log says more",
+    );
+
+    let sent = house.begin().await;
+    let back = house.answer(&sent, "sub=ada-1").await;
+    let House { service, here, provider, _data, .. } = house;
+    drop(provider);
+    denied(&get(&here, &back, &sent.cookie).await, StatusCode::BAD_GATEWAY, "cannot be asked");
+    service.stop().await;
+}

@@ -1,0 +1,98 @@
+//! What an ID token says of a user.
+
+use super::{Error, Settings};
+use krt_registry::{Role, Vouched, VouchedRole};
+use openidconnect::{AdditionalClaims, IdTokenClaims, core::CoreGenderClaim};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The claims that OpenID Connect does not name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct More(Map<String, Value>);
+
+impl AdditionalClaims for More {}
+
+/// The claims of a token that was verified.
+pub(super) struct Claims<'a>(pub(super) &'a IdTokenClaims<More, CoreGenderClaim>);
+
+impl Claims<'_> {
+    /// Who the user is here.
+    pub(super) fn vouched(&self, settings: &Settings) -> Result<Vouched, Error> {
+        let subject = format!("{} {}", self.0.issuer().as_str(), self.0.subject().as_str());
+        let groups = self.0.additional_claims().0.get(&settings.groups);
+        let role = role(settings, groups).ok_or(Error::NoRole)?;
+        let login = self
+            .login()
+            .ok_or(Error::Missing("name (`preferred_username`, or an `email` that is verified)"))?;
+        Ok(Vouched { subject, login, role })
+    }
+
+    fn login(&self) -> Option<String> {
+        if let Some(name) = self.0.preferred_username() {
+            return Some(name.as_str().to_owned());
+        }
+        // An address that nobody has verified could be anybody's.
+        let email = self.0.email().filter(|_| self.0.email_verified() == Some(true));
+        email.map(|email| email.as_str().to_owned())
+    }
+}
+
+/// The highest role that the groups give; `None`: not let in.
+fn role(settings: &Settings, groups: Option<&Value>) -> Option<VouchedRole> {
+    if settings.roles.is_empty() {
+        return settings.otherwise.map(VouchedRole::Ours);
+    }
+    let given = settings.roles.iter().filter(|(_, group)| is_in(groups, group)).map(|(role, _)| *role);
+    let given: Option<Role> = given.max();
+    given.or(settings.otherwise).map(VouchedRole::Theirs)
+}
+
+/// A user's groups are a list of names, or a single name.
+fn is_in(groups: Option<&Value>, group: &str) -> bool {
+    match groups {
+        Some(Value::Array(groups)) => groups.iter().any(|one| one == group),
+        Some(Value::String(one)) => one == group,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn settings(roles: &[(Role, &str)], otherwise: Option<Role>) -> Settings {
+        Settings {
+            issuer: String::new(),
+            client: String::new(),
+            secret: None,
+            dashboard: String::new(),
+            name: String::new(),
+            scopes: Vec::new(),
+            groups: "groups".to_owned(),
+            roles: roles.iter().map(|(role, group)| (*role, (*group).to_owned())).collect(),
+            otherwise,
+        }
+    }
+
+    #[test]
+    fn the_highest_role_of_all_groups() {
+        use VouchedRole::{Ours, Theirs};
+        let groups = [(Role::Viewer, "all"), (Role::Admin, "ops"), (Role::Manager, "science")];
+        let (strict, open) = (settings(&groups, None), settings(&groups, Some(Role::Viewer)));
+        let cases = [
+            (&strict, json!(["science", "all"]), Some(Theirs(Role::Manager))),
+            (&strict, json!(["all", "ops"]), Some(Theirs(Role::Admin))),
+            (&strict, json!("ops"), Some(Theirs(Role::Admin))),
+            (&strict, json!(["opsy", "op"]), None),
+            (&strict, json!({"ops": true}), None),
+            (&open, json!([]), Some(Theirs(Role::Viewer))),
+            (&settings(&[], None), json!(["ops"]), None),
+            (&settings(&[], Some(Role::Manager)), json!(["ops"]), Some(Ours(Role::Manager))),
+        ];
+        for (settings, groups, expected) in cases {
+            assert_eq!(role(settings, Some(&groups)), expected, "{groups}");
+        }
+        assert_eq!(role(&strict, None), None);
+    }
+}

@@ -1,0 +1,55 @@
+//! How the provider is asked: with limits, and without following it elsewhere.
+
+use bytes::Bytes;
+use futures::{FutureExt as _, future::BoxFuture};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
+use std::{error::Error as StdError, io, time::Duration};
+
+/// How long one request may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How much of an answer is read, bytes.
+const MAX_ANSWER: usize = 1 << 20;
+
+/// Asks a provider.
+#[derive(Debug)]
+pub(super) struct Http(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("no answer within {} s", PATIENCE.as_secs())]
+    Late,
+    #[error(transparent)]
+    Request(#[from] hyper_util::client::legacy::Error),
+    #[error("its answer cannot be read: {0}")]
+    Answer(Box<dyn StdError + Send + Sync>),
+}
+
+impl Http {
+    /// Prepares connections; none is made yet.
+    pub(super) fn new() -> io::Result<Self> {
+        let connector =
+            HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
+        Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
+    }
+}
+
+impl<'a> AsyncHttpClient<'a> for Http {
+    type Error = Error;
+    type Future = BoxFuture<'a, Result<HttpResponse, Error>>;
+
+    fn call(&'a self, request: HttpRequest) -> Self::Future {
+        let exchange = async {
+            let (head, body) = self.0.request(request.map(|body| Full::new(body.into()))).await?.into_parts();
+            let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(Error::Answer)?;
+            Ok(HttpResponse::from_parts(head, body.to_bytes().into()))
+        };
+        tokio::time::timeout(PATIENCE, exchange).map(|answer| answer.unwrap_or(Err(Error::Late))).boxed()
+    }
+}

@@ -1,0 +1,50 @@
+//! An OpenID provider, from PyPI's `oidc-provider-mock`.
+
+use serde_json::Value;
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+/// Ends the provider when nobody holds its standard input any more, however the test ended.
+const RUN: &str = r#""$0" --port 0 --require-nonce true "$@" 2>&1 & read -r _; kill -9 $!; wait"#;
+
+/// A provider that ends when it is dropped. It lets in whoever names a user.
+#[derive(Debug)]
+pub struct OpenIdServer {
+    child: Child,
+    /// Its address.
+    pub issuer: String,
+}
+
+impl OpenIdServer {
+    /// Starts a provider that says these claims of its users; `None` where there is none to start.
+    pub fn start(test: &str, users: &[Value]) -> Option<Self> {
+        let Some(program) = crate::tool("oidc-provider-mock") else {
+            crate::skipped(test, "target/tools/bin/oidc-provider-mock (`make target/tools/ready`)");
+            return None;
+        };
+        let mut child = Command::new("sh")
+            .args(["-c", RUN])
+            .arg(program)
+            .args(users.iter().flat_map(|claims| ["--user-claims".to_owned(), claims.to_string()]))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = said.find_map(|line| line.ok().filter(|line| line.contains("running on")));
+        let line = line.expect("the provider listens");
+        let address = line.split_whitespace().find(|word| word.starts_with("http://"));
+        // What else it says must go somewhere, lest it wait.
+        std::thread::spawn(move || said.for_each(drop));
+        Some(Self { child, issuer: address.unwrap().to_owned() })
+    }
+}
+
+impl Drop for OpenIdServer {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
