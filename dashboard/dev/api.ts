@@ -396,6 +396,7 @@ const ROUTES: [string, Role | "none", Reply][] = [
       public_address: "127.0.0.1:9000",
       public_tls: false,
       sign_in: mode(request) === "serve",
+      openid: mode(request) === "serve" ? { name: "the lab's account" } : null,
       limits: { package_bytes: 536870912, message_bytes: 16777216 },
     }),
   ],
@@ -480,7 +481,14 @@ const ROUTES: [string, Role | "none", Reply][] = [
         refuse(409, "conflict", `there is a user \`${login}\` already`);
       if (password.length < 12)
         refuse(422, "invalid", "the password is too short", "use at least 12 characters");
-      const user = { login, role, created: stamp(Date.now()), signed_in: null, disabled: false };
+      const user = {
+        login,
+        role,
+        created: stamp(Date.now()),
+        signed_in: null,
+        disabled: false,
+        openid: false,
+      };
       world.users.push(user);
       audited(context, "user_created", "", login);
       tell("user");

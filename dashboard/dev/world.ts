@@ -201,6 +201,7 @@ export const users: User[] = [
     created: stamp(BORN - 90 * DAY),
     signed_in: stamp(BORN - 5 * MINUTE),
     disabled: false,
+    openid: false,
   },
   {
     login: "grace",
@@ -208,14 +209,23 @@ export const users: User[] = [
     created: stamp(BORN - 88 * DAY),
     signed_in: stamp(BORN - 3 * HOUR),
     disabled: false,
+    openid: true,
   },
-  { login: "linus", role: "viewer", created: stamp(BORN - 30 * DAY), signed_in: null, disabled: false },
+  {
+    login: "linus",
+    role: "viewer",
+    created: stamp(BORN - 30 * DAY),
+    signed_in: null,
+    disabled: false,
+    openid: false,
+  },
   {
     login: "mallory",
     role: "viewer",
     created: stamp(BORN - 80 * DAY),
     signed_in: stamp(BORN - 60 * DAY),
     disabled: true,
+    openid: false,
   },
 ];
 

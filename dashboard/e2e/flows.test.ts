@@ -39,6 +39,12 @@ test("who is not signed in is asked, and comes to where they wanted", async () =
   const { page, context, errors } = await open(browser);
   await page.goto("/runtimes/digits/logs?level=WARN");
   await page.waitForURL("**/sign-in?next=*");
+  const elsewhere = await page
+    .getByRole("link", { name: "Sign in with the lab's account" })
+    .getAttribute("href");
+  expect(elsewhere).toBe(
+    `/api/v1/session/openid?next=${encodeURIComponent("/runtimes/digits/logs?level=WARN")}`,
+  );
   await page.getByLabel("Name").fill("ada");
   await page.getByLabel("Password").fill("wrong");
   await page.getByRole("button", { name: "Sign in" }).click();

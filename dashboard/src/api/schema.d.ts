@@ -74,6 +74,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/session/openid": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lead a browser to the OpenID provider, to sign in there */
+        get: operations["beginOpenId"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session/openid/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Take a browser back from the OpenID provider: opens a session */
+        get: operations["finishOpenId"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/session/password": {
         parameters: {
             query?: never;
@@ -823,6 +857,11 @@ export interface components {
             public_tls: boolean;
             /** @description Whether one must sign in. */
             sign_in: boolean;
+            /** @description Where one can sign in beside: `/session/openid`. */
+            openid: {
+                /** @description What the provider is called. */
+                name: string;
+            } | null;
             limits: {
                 package_bytes: number;
                 message_bytes: number;
@@ -861,6 +900,8 @@ export interface components {
             created: components["schemas"]["Time"];
             signed_in: components["schemas"]["Time"] | null;
             disabled: boolean;
+            /** @description Whether the user signs in at the OpenID provider. */
+            openid: boolean;
         };
         NewUser: {
             login: string;
@@ -1302,6 +1343,15 @@ export interface components {
         };
     };
     responses: {
+        /** @description The browser is not signed in; a page says why. */
+        NotSignedIn: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "text/html": string;
+            };
+        };
         /** @description What was sent cannot be understood. */
         BadRequest: {
             headers: {
@@ -1481,6 +1531,7 @@ export type Methods = components['schemas']['Methods'];
 export type Call = components['schemas']['Call'];
 export type CallResult = components['schemas']['CallResult'];
 export type Event = components['schemas']['Event'];
+export type ResponseNotSignedIn = components['responses']['NotSignedIn'];
 export type ResponseBadRequest = components['responses']['BadRequest'];
 export type ResponseUnauthenticated = components['responses']['Unauthenticated'];
 export type ResponseForbidden = components['responses']['Forbidden'];
@@ -1641,6 +1692,59 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             405: components["responses"]["MethodNotAllowed"];
             500: components["responses"]["Internal"];
+        };
+    };
+    beginOpenId: {
+        parameters: {
+            query?: {
+                /** @description The path to go to then. */
+                next?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description To the provider. */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["Internal"];
+            502: components["responses"]["NotSignedIn"];
+        };
+    };
+    finishOpenId: {
+        parameters: {
+            query?: {
+                state?: string;
+                code?: string;
+                error?: string;
+                error_description?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Signed in; to the path that was asked for. */
+            303: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["BadRequest"];
+            403: components["responses"]["NotSignedIn"];
+            404: components["responses"]["NotFound"];
+            500: components["responses"]["NotSignedIn"];
+            502: components["responses"]["NotSignedIn"];
         };
     };
     changePassword: {

@@ -1,4 +1,4 @@
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Form } from "react-aria-components";
 import { useNavigate, useSearchParams } from "react-router";
@@ -19,6 +19,8 @@ export default function SignInPage() {
   const [params] = useSearchParams();
   const navigate = useNavigate();
   const queries = useQueryClient();
+  const openid = useQuery(api.server()).data?.openid;
+  const next = inside(params.get("next"));
   const [login, setLogin] = useState("");
   const [password, setPassword] = useState("");
   const [error, setError] = useState<Refused | null>(null);
@@ -33,7 +35,7 @@ export default function SignInPage() {
       keepCsrfToken(me.csrf_token);
       queries.clear();
       queries.setQueryData(api.me().queryKey, me);
-      await navigate(inside(params.get("next")), { replace: true });
+      await navigate(next, { replace: true });
     } catch (thrown) {
       setError(refused(thrown));
       setBusy(false);
@@ -66,6 +68,11 @@ export default function SignInPage() {
         <Button type="submit" look="primary" isPending={busy}>
           Sign in
         </Button>
+        {openid && (
+          <a className="elsewhere" href={`/api/v1/session/openid?next=${encodeURIComponent(next)}`}>
+            Sign in with {openid.name}
+          </a>
+        )}
       </Form>
     </main>
   );

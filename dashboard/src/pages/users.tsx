@@ -22,17 +22,18 @@ type Asked = { what: "create" } | { what: "role" | "password" | "disable" | "ena
 export default function UsersPage() {
   usePageTitle("Users");
   const query = useQuery(api.users());
-  const { me } = useSession();
+  const { me, server } = useSession();
   const mayChange = useMay("admin");
   const [asked, setAsked] = useState<Asked | null>(null);
   const columns: Column<User>[] = [
     {
       title: "Name",
-      cell: ({ login, disabled }) => (
+      cell: ({ login, disabled, openid }) => (
         <span className="row">
           <b>{login}</b>
           {login === me.login && <span className="muted small">you</span>}
           {disabled && <Badge tone="idle">disabled</Badge>}
+          {openid && <span className="muted small">signs in with {server.openid?.name ?? "OpenID"}</span>}
         </span>
       ),
     },
