@@ -2,8 +2,9 @@
 
 use crate::commands::{
     call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, dead::DeadArgs,
-    entrypoint::EntrypointArgs, env::EnvArgs, new::NewArgs, node::NodeArgs, pack::PackArgs, proto::ProtoArgs,
-    run::RunArgs, serve::ServeArgs, test::TestArgs, unpack::UnpackArgs,
+    entrypoint::EntrypointArgs, env::EnvArgs, login::LoginArgs, new::NewArgs, node::NodeArgs, pack::PackArgs,
+    proto::ProtoArgs, run::RunArgs, runtime::RuntimeArgs, serve::ServeArgs, test::TestArgs,
+    unpack::UnpackArgs, version::VersionArgs,
 };
 use clap::{
     Parser, Subcommand,
@@ -39,6 +40,12 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run a team's server: many versions, published and replaced, with users and a dashboard
     Serve(ServeArgs),
+    /// Sign in to a server
+    Login(LoginArgs),
+    /// List, make or remove the runtimes of a server
+    Runtime(RuntimeArgs),
+    /// Upload, start, publish or roll back the versions of a server, and look at them
+    Version(VersionArgs),
     /// Serve gRPC and HTTP for a package whose nodes run elsewhere
     Entrypoint(EntrypointArgs),
     /// Run some nodes of a package, for entrypoints elsewhere

@@ -6,6 +6,7 @@
 //! - [`client`]: calls servers, this one and others.
 //! - [`commands`]: one file a command.
 //! - [`service`]: from a package to a running server; `run` and `call --package` share it.
+//! - [`team`]: a client of a server's API; `login`, `runtime` and `version` share it.
 //! - [`output`]: results, on standard output.
 //! - [`terminal`]: what is shown to the person at the terminal.
 //! - [`values`]: how the values of flags are written.
@@ -18,6 +19,7 @@ mod commands;
 mod exit;
 mod output;
 mod service;
+mod team;
 mod terminal;
 mod values;
 

@@ -7,14 +7,17 @@ pub(crate) mod data;
 pub(crate) mod dead;
 pub(crate) mod entrypoint;
 pub(crate) mod env;
+pub(crate) mod login;
 pub(crate) mod new;
 pub(crate) mod node;
 pub(crate) mod pack;
 pub(crate) mod proto;
 pub(crate) mod run;
+pub(crate) mod runtime;
 pub(crate) mod serve;
 pub(crate) mod test;
 pub(crate) mod unpack;
+pub(crate) mod version;
 
 use crate::args::{Args, Command};
 use std::process::ExitCode;
@@ -24,6 +27,9 @@ pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Run(args) => run::execute(&args),
         Command::Serve(args) => serve::execute(args),
+        Command::Login(args) => login::execute(&args),
+        Command::Runtime(args) => runtime::execute(&args),
+        Command::Version(args) => version::execute(&args),
         Command::Entrypoint(args) => entrypoint::execute(&args),
         Command::Node(args) => node::execute(&args),
         Command::Env(args) => env::execute(&args),

@@ -173,6 +173,11 @@ impl Api {
         Self { http, token }
     }
 
+    /// Where the API is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.http.address())
+    }
+
     /// The token.
     pub(crate) fn token(&self) -> &str {
         &self.token
