@@ -31,10 +31,16 @@ run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
 .PHONY: test
 test: test-rust test-python test-go test-bench test-runners ## Run every test
 
+# What a request meets on its way is tested over both brokers, too.
+FLOW := early:: statuses:: limits:: supervision::
+
 .PHONY: test-rust
 test-rust: servers $(TOOLS)/ready
 	cargo build --locked -p krt-cli
 	cargo test --locked --workspace
+	if PATH=$$PATH:/usr/sbin command -v nats-server >/dev/null; then for broker in core jetstream; do \
+		KRT_TEST_BROKER=$$broker cargo test --locked -p krt-e2e --test it -- $(FLOW) || exit 1; done; \
+	else echo "skipped: the tests of the flow over NATS need nats-server"; test -z "$$KRT_TEST_SERVERS"; fi
 
 .PHONY: servers
 servers: $(TOOLS)/bin/mongo-server ## Build the servers that tests of remote stores start

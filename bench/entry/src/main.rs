@@ -7,7 +7,7 @@
 
 use krt_model::outcome::HandlerResult;
 use krt_runtime::{
-    entry::{self, Door, listen},
+    entry::{self, Door, Gate, listen},
     flow::{self, Delivery, Flow, Handled, Host, Request, SeatId, Taken, now},
     traces::Traces,
 };
@@ -54,9 +54,9 @@ async fn main() -> anyhow::Result<()> {
     let limits = entry::Limits { timeout: Duration::from_secs(30), message: 16 << 20 };
     let routes = entry::routes(&package, limits.message);
     let door = Door::new(&package, &routes, flow, limits, Routes::default(), Traces::default());
-    let door = Arc::new(door);
+    let gate = Gate::One(Arc::new(door));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     println!("listening on {}", listener.local_addr()?);
-    listen::run(listener, door, std::future::pending::<()>(), Duration::ZERO).await;
+    listen::run(listener, None, gate, std::future::pending::<()>(), Duration::ZERO).await;
     Ok(())
 }

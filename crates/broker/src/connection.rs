@@ -2,6 +2,7 @@
 
 use crate::Error;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, jetstream};
+use futures::StreamExt as _;
 use krt_model::address::Address;
 use std::{
     path::{Path, PathBuf},
@@ -98,6 +99,17 @@ impl Connection {
 
     pub(crate) fn jetstream(&self) -> jetstream::Context {
         jetstream::ContextBuilder::new().timeout(STORED_WITHIN).build(self.client.clone())
+    }
+
+    /// Waits until the server knows what we listen to: it answers in order. Not long, as it may be away.
+    pub async fn settled(&self) {
+        let inbox = self.new_inbox();
+        let round = async {
+            let mut heard = self.client.subscribe(inbox.clone()).await.ok()?;
+            self.client.publish(inbox, bytes::Bytes::new()).await.ok()?;
+            heard.next().await
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), round).await;
     }
 
     /// Sends what waits to be sent, and closes.
@@ -238,6 +250,8 @@ fn tell(event: &Event, up: &watch::Sender<bool>, address: &Address) {
             tracing::error!("messages from NATS come faster than they are taken: some are lost");
         }
         Event::ServerError(error) => tracing::error!("NATS says: {error}"),
+        // Each attempt to connect again that fails is one.
+        Event::ClientError(error) if !*up.borrow() => tracing::debug!("not connected to NATS: {error}"),
         Event::ClientError(error) => tracing::error!("the connection to NATS: {error}"),
         Event::Draining => {}
         Event::Closed => {

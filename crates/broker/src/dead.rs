@@ -1,7 +1,7 @@
 //! Messages that were given up: kept apart, with the reason, until somebody decides about them.
 
 use crate::{
-    Connection, Envelope, Error,
+    Connection, Envelope, Error, Headers,
     receipt::Taken,
     stream,
     subject::{Station, dead_stream},
@@ -157,9 +157,11 @@ impl DeadLetters {
         let Some((_, body)) = self.get(id).await? else { return Ok(false) };
         let message = self.stream.get_raw_message(id).await.map_err(|error| self.failed("read", &error))?;
         let subject = header(&message.headers, name::SUBJECT);
+        let message_id = Some(format!("retry-{}-{id}", self.stream.cached_info().config.name));
+        let headers = Headers { nobody: true, message_id, ..Headers::default() };
         let publish = jetstream::message::PublishMessage::build()
-            .payload(nobody_waits(body))
-            .message_id(format!("retry-{}-{id}", self.stream.cached_info().config.name));
+            .payload(body)
+            .headers(headers.to_map().unwrap_or_default());
         let stored = async { self.context.send_publish(subject, publish).await?.await };
         stored.await.map_err(|error| self.failed("given out again", &error))?;
         self.drop_one(id).await
@@ -176,14 +178,6 @@ impl DeadLetters {
     fn failed(&self, done: &'static str, error: &impl ToString) -> Error {
         let what = format!("a message in `{}`", self.stream.cached_info().config.name);
         Error::JetStream { what, done, reason: error.to_string() }
-    }
-}
-
-/// The envelope of a request whose client has gone: whatever answers it, is for nobody.
-fn nobody_waits(body: Bytes) -> Bytes {
-    match Envelope::decode(body.clone(), OPENED) {
-        Ok(envelope) => Envelope { replied: true, ..envelope }.encode(crate::Compression::Gzip, usize::MAX),
-        Err(_) => body,
     }
 }
 

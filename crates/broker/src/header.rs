@@ -8,6 +8,7 @@ mod name {
     pub(super) const REPLY: &str = "Krt-Reply";
     pub(super) const DEADLINE: &str = "Krt-Deadline";
     pub(super) const FAILURE: &str = "Krt-Failure";
+    pub(super) const NOBODY: &str = "Krt-Nobody";
     /// By the server.
     pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
     /// W3C trace context.
@@ -23,6 +24,8 @@ pub struct Headers {
     pub deadline: Option<Timestamp>,
     /// Of which kind the error in the envelope is.
     pub failure: Option<Kind>,
+    /// Whether nobody waits for the answer, and never did: the message was given up, and is tried again.
+    pub nobody: bool,
     /// The W3C trace context: `traceparent`, `tracestate`.
     pub trace: Vec<(&'static str, String)>,
     /// What tells a message from a duplicate of it. Second era.
@@ -39,6 +42,7 @@ impl Headers {
             (name::REPLY, self.reply.as_deref()),
             (name::DEADLINE, deadline.as_deref()),
             (name::FAILURE, self.failure.map(Kind::as_str)),
+            (name::NOBODY, self.nobody.then_some("true")),
             (name::MESSAGE_ID, self.message_id.as_deref()),
         ];
         let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
@@ -60,6 +64,7 @@ impl Headers {
             deadline: millis.map(|millis| Timestamp(millis.saturating_mul(NANOS_PER_MILLI))),
             failure: text(name::FAILURE).and_then(|word| Kind::parse(&word)),
             trace: name::TRACE.iter().filter_map(|&name| Some((name, text(name)?))).collect(),
+            nobody: map.get(name::NOBODY).is_some(),
             message_id: text(name::MESSAGE_ID),
         }
     }
@@ -75,6 +80,7 @@ mod tests {
             reply: Some("_INBOX.a.b".to_owned()),
             deadline: Some(Timestamp(1_709_209_815_250_000_000)),
             failure: Some(Kind::QueueFull),
+            nobody: true,
             trace: vec![("traceparent", "00-1-2-01".to_owned()), ("tracestate", "a=b".to_owned())],
             message_id: Some("id.1".to_owned()),
         };

@@ -3,8 +3,9 @@
 //! The queue is bounded by who may be in work: a request has at most one message and one early reply in it.
 
 use crate::{Connection, Headers, Receipt, connection::STORED_WITHIN};
-use async_nats::{HeaderMap, Subject, jetstream};
+use async_nats::{HeaderMap, Subject, client::PublishError, jetstream};
 use bytes::Bytes;
+use futures::FutureExt as _;
 use std::{fmt, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -40,8 +41,8 @@ impl Message {
     }
 }
 
-/// Hears that a message could not be stored.
-pub type Unsent = Box<dyn FnOnce() + Send>;
+/// Hears that a message could not be stored, and why.
+pub type Unsent = Box<dyn FnOnce(String) + Send>;
 
 /// How often it is tried to store a message, before it counts as unsent.
 const TRIES: u32 = 4;
@@ -88,6 +89,7 @@ struct Stored {
 /// Takes what is to be sent.
 #[derive(Clone)]
 pub struct Sender {
+    connection: Connection,
     jobs: mpsc::UnboundedSender<Job>,
 }
 
@@ -101,13 +103,18 @@ impl Sender {
     /// Starts the task that sends, among `tasks`. It ends when nobody can send any more.
     pub fn spawn(connection: Connection, tasks: &mut JoinSet<()>) -> Self {
         let (jobs, queue) = mpsc::unbounded_channel();
-        tasks.spawn(run(connection, queue));
-        Self { jobs }
+        tasks.spawn(run(connection.clone(), queue));
+        Self { connection, jobs }
     }
 
     /// Sends a message to whoever listens now; the receipt is marked as done behind it.
+    ///
+    /// While the connection has room, it goes there at once: one task less on the way of every message.
     pub fn send(&self, message: Message, receipt: Option<Receipt>) {
-        self.put(Job::Send(message, receipt));
+        match publish(&self.connection, message.clone()).now_or_never() {
+            Some(sent) => self::sent(sent, receipt),
+            None => self.put(Job::Send(message, receipt)),
+        }
     }
 
     /// Has a message stored in its stream. Only when it is there the receipt is marked as done; when it
@@ -150,7 +157,7 @@ async fn run(connection: Connection, mut queue: mpsc::UnboundedReceiver<Job>) {
             Some(_) = storing.join_next() => continue,
         };
         match job {
-            Some(Job::Send(message, receipt)) => send(&connection, message, receipt).await,
+            Some(Job::Send(message, receipt)) => sent(publish(&connection, message).await, receipt),
             Some(Job::Store(stored)) => {
                 storing.spawn(store(context.clone(), stored));
             }
@@ -168,18 +175,20 @@ async fn run(connection: Connection, mut queue: mpsc::UnboundedReceiver<Job>) {
     storing.join_all().await;
 }
 
-async fn send(connection: &Connection, message: Message, receipt: Option<Receipt>) {
+async fn publish(connection: &Connection, message: Message) -> Result<(), PublishError> {
     let Message { subject, reply, headers, body } = message;
     let client = connection.client();
-    let headers = headers.to_map();
-    let sent = match (reply, headers) {
+    match (reply, headers.to_map()) {
         (None, None) => client.publish(subject, body).await,
         (None, Some(headers)) => client.publish_with_headers(subject, headers, body).await,
         (Some(reply), None) => client.publish_with_reply(subject, reply, body).await,
         (Some(reply), Some(headers)) => {
             client.publish_with_reply_and_headers(subject, reply, headers, body).await
         }
-    };
+    }
+}
+
+fn sent(sent: Result<(), PublishError>, receipt: Option<Receipt>) {
     match sent {
         Ok(()) => {
             if let Some(receipt) = receipt {
@@ -203,6 +212,10 @@ async fn store(context: jetstream::Context, stored: Stored) {
             }
             Err(error) if attempt == TRIES => {
                 tracing::error!("a message for `{subject}` was not stored: {error}");
+                if let Some(unsent) = unsent {
+                    unsent(error.to_string());
+                }
+                return;
             }
             Err(error) => {
                 tracing::warn!("a message for `{subject}` was not stored, and is sent again: {error}");
@@ -210,9 +223,6 @@ async fn store(context: jetstream::Context, stored: Stored) {
                 pause *= 2;
             }
         }
-    }
-    if let Some(unsent) = unsent {
-        unsent();
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
 };
 use async_nats::jetstream::{
     self,
-    consumer::{AckPolicy, DeliverPolicy, pull},
+    consumer::{AckPolicy, DeliverPolicy, Info, pull},
     stream::{Config, RetentionPolicy, StorageType, Stream},
 };
 use std::time::Duration;
@@ -64,12 +64,13 @@ pub async fn prepare_external(connection: &Connection, station: &Station) -> Res
     Ok(())
 }
 
-/// Makes the stream and the consumer of a station, if they are missing.
+/// Makes the stream and the consumer of a station, if they are missing. Returns how long the server hears
+/// nothing of a message before it gives it out again.
 pub(crate) async fn ensure(
     context: &jetstream::Context,
     station: &Station,
     limits: Limits,
-) -> Result<(), Error> {
+) -> Result<Duration, Error> {
     let stream = ensure_stream(context, &station.stream).await?;
     ensure_consumer(&stream, station, limits).await
 }
@@ -102,30 +103,69 @@ pub(crate) async fn ensure_dead(context: &jetstream::Context, name: &str) -> Res
     made.map_err(|error| failed(format!("the stream `{name}`"), "made", &error))
 }
 
-async fn ensure_consumer(stream: &Stream, station: &Station, limits: Limits) -> Result<(), Error> {
+/// Returns how long the server hears nothing of a message before it gives it out again.
+async fn ensure_consumer(stream: &Stream, station: &Station, limits: Limits) -> Result<Duration, Error> {
+    let consumer = Consumer { stream, station, limits };
     let name = &station.consumer;
-    let failed = |done, error: String| failed(format!("the consumer `{name}`"), done, &error);
-    let found = stream.consumer_info(name).await.ok();
-    let Some(old) = found.filter(|info| info.config.deliver_subject.is_some()) else {
-        let made = stream.create_consumer(config(station, limits, name.clone(), DeliverPolicy::New)).await;
-        return made.map(drop).map_err(|error| failed("made", error.to_string()));
-    };
-    if old.push_bound {
-        let reason =
-            "another runner takes its messages; hint: stop it, or say `runner: external` for the node";
-        return Err(failed("used", reason.to_owned()));
-    }
-    // One that a runner of another kind has left: ours goes on where it stopped. In between a third one is
-    // there, since messages that no consumer waits for are not kept.
-    let start = DeliverPolicy::ByStartSequence { start_sequence: old.ack_floor.stream_sequence + 1 };
     let between = format!("{name}-moves");
-    let wrong = |error: String| failed("replaced", error);
-    for (make, remove) in [(&between, name), (name, &between)] {
-        let made = stream.create_consumer(config(station, limits, make.clone(), start)).await;
-        made.map_err(|error| wrong(error.to_string()))?;
-        stream.delete_consumer(remove).await.map_err(|error| wrong(error.to_string()))?;
+    let is_ours = |info: &Info| info.config.deliver_subject.is_none();
+    let found = consumer.find(name).await;
+    // One that a runner of another kind has left: ours goes on where it stopped. In between a third one is
+    // there, since messages that no consumer waits for are not kept; it may be left of an attempt before.
+    let left = consumer.find(&between).await;
+    let start = match (&found, &left) {
+        (Some(info), None) if is_ours(info) => return Ok(info.config.ack_wait),
+        (None, None) => DeliverPolicy::New,
+        (Some(info), _) if info.push_bound => return Err(consumer.in_use()),
+        (Some(old), _) | (None, Some(old)) => {
+            DeliverPolicy::ByStartSequence { start_sequence: old.ack_floor.stream_sequence + 1 }
+        }
+    };
+    if found.is_some_and(|info| !is_ours(&info)) {
+        consumer.make(&between, start).await?;
+        consumer.remove(name).await?;
     }
-    Ok(())
+    if consumer.find(name).await.is_none() {
+        consumer.make(name, start).await?;
+    }
+    if consumer.find(&between).await.is_some() {
+        consumer.remove(&between).await?;
+    }
+    Ok(limits.ack_wait)
+}
+
+/// The consumer of a station.
+struct Consumer<'a> {
+    stream: &'a Stream,
+    station: &'a Station,
+    limits: Limits,
+}
+
+impl Consumer<'_> {
+    async fn find(&self, name: &str) -> Option<Info> {
+        self.stream.consumer_info(name).await.ok()
+    }
+
+    async fn make(&self, name: &str, start: DeliverPolicy) -> Result<(), Error> {
+        let made =
+            self.stream.create_consumer(config(self.station, self.limits, name.to_owned(), start)).await;
+        made.map(drop).map_err(|error| self.failed("made", &error))
+    }
+
+    async fn remove(&self, name: &str) -> Result<(), Error> {
+        self.stream.delete_consumer(name).await.map(drop).map_err(|error| self.failed("removed", &error))
+    }
+
+    fn in_use(&self) -> Error {
+        self.failed(
+            "used",
+            &"another runner takes its messages; hint: stop it, or say `runner: external` for the node",
+        )
+    }
+
+    fn failed(&self, done: &'static str, error: &impl ToString) -> Error {
+        failed(format!("the consumer `{}`", self.station.consumer), done, error)
+    }
 }
 
 fn config(station: &Station, limits: Limits, name: String, start: DeliverPolicy) -> pull::Config {

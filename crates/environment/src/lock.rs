@@ -55,8 +55,8 @@ impl Lock {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_lock_keeps_others_out_until_dropped_by_all() {
+    #[tokio::test]
+    async fn a_lock_keeps_others_out_until_dropped_by_all() {
         let cache = tempfile::tempdir().unwrap();
         let path = cache.path().join("deep/k.lock");
         let lock = Lock::try_take(&path).unwrap().unwrap();
@@ -64,6 +64,7 @@ mod tests {
         drop(lock);
         assert!(Lock::try_take(&path).unwrap().is_none());
         drop(shared);
-        assert!(Lock::try_take(&path).unwrap().is_some());
+        // A process that another test is just starting may hold the file until it is what it shall be.
+        Lock::take(&path, || {}).await.unwrap();
     }
 }

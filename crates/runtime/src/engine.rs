@@ -113,7 +113,8 @@ impl Engine {
         let mut beside = JoinSet::new();
         let listening = match &self.broker {
             Some(broker) => {
-                if self.part.door {
+                // A store of this machine only is the door's: else each part would keep some of them.
+                if self.part.door || matches!(self.documents, Documents::Mongo(_)) {
                     nats::serve_writer(broker, &self.documents, &mut beside).await?;
                 }
                 Some(broker.listen(&self.flow, self.part.clone()).await?)

@@ -64,10 +64,10 @@ impl Pull {
         limits: Limits,
     ) -> Result<Self, Error> {
         let context = connection.jetstream();
-        stream::ensure(&context, &station, limits).await?;
+        let ack_wait = stream::ensure(&context, &station, limits).await?;
         let inbox = connection.new_inbox();
         let subscriber = connection.client().subscribe(inbox.clone()).await.map_err(|_| Error::Closed)?;
-        let mut progress = tokio::time::interval(limits.ack_wait / 4);
+        let mut progress = tokio::time::interval(ack_wait / 4);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
             context,

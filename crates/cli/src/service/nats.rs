@@ -12,8 +12,8 @@ use std::{path::PathBuf, time::Duration};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "NATS")]
 pub(crate) struct NatsArgs {
-    /// The NATS server that the parts of the version meet at: nats://[USER:PASSWORD@ or TOKEN@]HOST:4222,
-    /// tls://… for TLS; several with commas between
+    /// The NATS server that the parts of the version meet at: nats://HOST:4222, with USER:PASSWORD@ or
+    /// TOKEN@ before the host where it asks for them; tls://… for TLS; several with commas between
     #[arg(long, value_name = "URL", env = "KRT_NATS_SERVER", hide_env_values = true)]
     nats: Option<Address>,
 

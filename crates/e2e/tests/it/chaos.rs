@@ -57,6 +57,13 @@ struct Tally {
     slowest: Mutex<Duration>,
 }
 
+impl Tally {
+    fn took(&self, time: Duration) {
+        let mut slowest = self.slowest.lock().unwrap();
+        *slowest = time.max(*slowest);
+    }
+}
+
 /// Returns what came of it, in words; `None` where there is no server.
 fn chaos(test: &str, mode: &'static str) -> Option<String> {
     let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
@@ -112,16 +119,14 @@ async fn one_client(client: &Client, tally: &Tally, requests: usize) {
         if number >= requests {
             return;
         }
-        let confirm = number % 2 == 0;
+        let confirm = number.is_multiple_of(2);
         let rpc = if confirm { "Confirm" } else { "Ask" };
         let request = json!({ "text": number.to_string(), "confirm": confirm });
         let begun = Instant::now();
         let answer =
             tokio::time::timeout(DEADLINE + MARGIN, client.call_within(DEADLINE, rpc, request)).await;
         let answer = answer.unwrap_or_else(|_| panic!("request {number} waits past its deadline"));
-        let mut slowest = tally.slowest.lock().unwrap();
-        *slowest = begun.elapsed().max(*slowest);
-        drop(slowest);
+        tally.took(begun.elapsed());
         match answer {
             Ok(answer) => {
                 let word = if confirm { "confirmed" } else { "done" };

@@ -24,6 +24,7 @@ mod limits;
 mod logs;
 mod measurements;
 mod metrics;
+mod nats;
 mod package;
 mod plain;
 mod predictions;

@@ -1,6 +1,6 @@
 //! Poetry's version constraints, as the specifiers of PEP 440.
 
-use pep440_rs::Version;
+use pep440_rs::{Version, VersionSpecifier};
 use std::str::FromStr;
 
 /// The specifiers for a constraint such as `^1.2`, `~1.2`, `1.*`, `>=1,<2` or `1.2.3`, joined by commas;
@@ -31,11 +31,13 @@ fn one(part: &str) -> Option<String> {
     let (sign, version) = part.split_at(sign);
     let version = version.strip_prefix('v').unwrap_or(version);
     Version::from_str(version.trim_end_matches(".*")).ok()?;
-    match sign {
-        "" | "=" => Some(format!("=={version}")),
-        "==" | "!=" | "~=" | ">=" | "<=" | ">" | "<" => Some(format!("{sign}{version}")),
-        _ => None,
-    }
+    let specifier = match sign {
+        "" | "=" => format!("=={version}"),
+        "==" | "!=" | "~=" | ">=" | "<=" | ">" | "<" => format!("{sign}{version}"),
+        _ => return None,
+    };
+    // Not every sign goes with every version: `~=1` and `>=1.*` say nothing.
+    VersionSpecifier::from_str(&specifier).ok().map(|_| specifier)
 }
 
 /// From a version up to, and without, the one that `next` makes of its numbers.
@@ -94,7 +96,7 @@ mod tests {
         ] {
             assert_eq!(specifiers(constraint).as_deref(), Some(expected), "{constraint}");
         }
-        for bad in ["^1.0 || ^2.0", "latest", "^", "=>1", "1.2,x"] {
+        for bad in ["^1.0 || ^2.0", "latest", "^", "=>1", "1.2,x", "~=0", ">=1.*"] {
             assert_eq!(specifiers(bad), None, "{bad}");
         }
     }

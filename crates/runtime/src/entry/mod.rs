@@ -2,7 +2,7 @@
 //!
 //! - [`listen`]: connections, from accepting them to letting them go.
 //! - [`gate`]: which version a request is for; [`directory`]: those that there are.
-//! - [`routes`]: where RPCs lead.
+//! - [`mod@routes`]: where RPCs lead.
 //! - [`door`]: which protocol a request speaks, and which method it names.
 //! - [`grpc`]: unary gRPC.
 //! - [`connect`]: JSON over HTTP, by the Connect protocol's unary rules.

@@ -16,6 +16,9 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// Nobody waits for a request any more.
     fn cancel(&self, request: &Request);
 
+    /// Whether it can be reached.
+    fn is_connected(&self) -> bool;
+
     /// Whether a message for the node, by its index in the version, would be handled.
     fn serves(&self, node: usize) -> bool;
 }
@@ -51,6 +54,10 @@ impl Broker for Memory {
     }
 
     fn cancel(&self, _request: &Request) {}
+
+    fn is_connected(&self) -> bool {
+        true
+    }
 
     fn serves(&self, node: usize) -> bool {
         self.desks[node].hosts() > 0

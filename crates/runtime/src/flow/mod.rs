@@ -28,6 +28,7 @@ use crate::{
 };
 use broker::Memory;
 use elapsed::Elapsed;
+use krt_broker::Receipt;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     outcome::{self, Failure, HandlerResult, Outcome},
@@ -78,13 +79,14 @@ impl Flow {
         let hosts = watch::Sender::new(());
         let desk = |node: &Node| Arc::new(Desk::new(node.name.clone(), node.run.retries > 0, hosts.clone()));
         let desks: Arc<[_]> = version.nodes.iter().map(desk).collect();
+        let through_broker = broker.is_some();
         Self {
             broker: broker.unwrap_or_else(|| Arc::new(Memory { desks: Arc::clone(&desks) })),
             desks,
             retries: version.nodes.iter().map(|node| node.run.retries).collect(),
             admission: Arc::new(Admission::new(limits)),
             elapsed: Elapsed::new(version, store),
-            metrics: Metrics::new(version),
+            metrics: Metrics::new(version, through_broker),
             recent: Recent::default(),
             hosts,
         }
@@ -128,7 +130,8 @@ impl Flow {
     /// The metrics, as text.
     pub fn metrics_text(&self) -> String {
         let now = |desk: &Arc<Desk>| Now { waiting: desk.waiting(), hosts: desk.hosts() };
-        self.metrics.text(self.admission.in_work(), self.desks.iter().map(now))
+        let connected = self.broker.is_connected();
+        self.metrics.text(self.admission.in_work(), connected, self.desks.iter().map(now))
     }
 
     /// Lets in a request of that many bytes, if there is room.
@@ -333,7 +336,7 @@ impl Flow {
         }
         self.failed_in_background(&delivery, &failure);
         if let Some(receipt) = delivery.receipt.take() {
-            receipt.dead(&failure.to_string());
+            self.give_up(receipt, &failure.to_string());
         }
     }
 
@@ -348,6 +351,12 @@ impl Flow {
     pub fn lost_in_background(&self, workflow: &str, node: &str, request: &str, failure: &Failure) {
         self.metrics.failed_in_background.inc();
         tracing::error!(workflow, node, request, "the workflow failed after its early reply: {failure}");
+    }
+
+    /// A message is kept apart, with the reason.
+    pub fn give_up(&self, receipt: Receipt, reason: &str) {
+        self.metrics.broker.dead.inc();
+        receipt.dead(reason);
     }
 
     fn given_back(&self, delivery: &Delivery) {

@@ -105,6 +105,8 @@ pub struct ReplyTo {
     pub reply: String,
     /// The inbox of an entrypoint of ours. Second era only.
     pub inbox: Option<String>,
+    /// Whether nobody waits there: the message was given up, and is tried again.
+    pub nobody: bool,
 }
 
 impl Trail {

@@ -32,6 +32,27 @@ pub struct Metrics {
     pub late: Counter,
     /// Workflows that failed after an early reply.
     pub failed_in_background: Counter,
+    /// What is counted only where messages go through a broker.
+    pub broker: OfBroker,
+}
+
+/// The numbers of a broker.
+#[derive(Debug, Default)]
+pub struct OfBroker {
+    /// Messages that were given out before.
+    pub redelivered: Counter,
+    /// Messages that were given up and kept apart.
+    pub dead: Counter,
+    connected: Gauge,
+}
+
+impl OfBroker {
+    fn register(&self, registry: &mut Registry) {
+        let Self { redelivered, dead, connected } = self;
+        registry.register("broker_connected", "Whether the broker is there", connected.clone());
+        registry.register("redelivered", "Messages that were given out before", redelivered.clone());
+        registry.register("dead_letters", "Messages that were given up and kept apart", dead.clone());
+    }
 }
 
 /// How a request ended.
@@ -113,8 +134,8 @@ fn histogram() -> Histogram {
 }
 
 impl Metrics {
-    /// The numbers of a version, all zero.
-    pub fn new(version: &Version) -> Self {
+    /// The numbers of a version, all zero; `through_broker` says whether its messages go through one.
+    pub fn new(version: &Version, through_broker: bool) -> Self {
         let start = Instant::now();
         let mut registry = Registry::with_prefix("krt");
         let requests = Family::<Ended, Counter>::default();
@@ -141,6 +162,10 @@ impl Metrics {
         registry.register("restarts", "Processes of a node that were started anew", restarts.clone());
         registry.register("late_results", "Results when nobody waited any more", late.clone());
         registry.register("background_failures", "Failures after an early reply", background.clone());
+        let broker = OfBroker::default();
+        if through_broker {
+            broker.register(&mut registry);
+        }
         let workflows = version.workflows.iter().map(|workflow| {
             let name = workflow.name.to_string();
             let ended = |ending: Ending| Ended { workflow: name.clone(), ending: ending.as_str() };
@@ -170,6 +195,7 @@ impl Metrics {
             in_work,
             late,
             failed_in_background: background,
+            broker,
         }
     }
 
@@ -217,7 +243,8 @@ impl Metrics {
     }
 
     /// The text, with what is known at this moment.
-    pub fn text(&self, in_work: usize, nodes: impl Iterator<Item = Now>) -> String {
+    pub fn text(&self, in_work: usize, connected: bool, nodes: impl Iterator<Item = Now>) -> String {
+        self.broker.connected.set(i64::from(connected));
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.in_work.set(count(in_work));
         for (of, now) in self.nodes.iter().zip(nodes) {

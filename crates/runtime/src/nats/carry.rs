@@ -29,6 +29,7 @@ pub(super) fn delivery(nats: &Nats, delivery: &Delivery) -> Message {
         headers: Headers {
             deadline: request.deadline.map(timestamp),
             message_id: (era == Era::JetStream).then(|| format!("{}.{}", request.id, delivery.position)),
+            nobody: to.nobody,
             reply: to.inbox,
             trace: request.trace.context().map(|context| context.headers().collect()).unwrap_or_default(),
             ..Headers::default()
@@ -86,8 +87,10 @@ fn reply_to(nats: &Nats, request: &Request) -> ReplyTo {
         Origin::Here => {
             let inbox = nats.waiting.inbox(&request.id);
             match nats.options.era {
-                Era::Core => ReplyTo { reply: inbox, inbox: None },
-                Era::JetStream => ReplyTo { reply: request.id.to_string(), inbox: Some(inbox) },
+                Era::Core => ReplyTo { reply: inbox, ..ReplyTo::default() },
+                Era::JetStream => {
+                    ReplyTo { reply: request.id.to_string(), inbox: Some(inbox), nobody: false }
+                }
             }
         }
     }

@@ -31,7 +31,7 @@ use krt_broker::{
 };
 use krt_model::{
     name::Name,
-    outcome::Failure,
+    outcome::{Failure, Kind},
     version::{Node, Runner, Version},
 };
 use presence::Presence;
@@ -83,6 +83,8 @@ pub struct Nats {
     /// Where our own parts speak of requests that nobody waits for.
     cancel_subject: String,
     presence_subject: String,
+    /// Where a door that has just come asks who is there.
+    roll_call_subject: String,
     writer_subject: String,
     waiting: Waiting,
     cancelled: Cancelled,
@@ -156,6 +158,7 @@ impl Nats {
         let nats = Self {
             cancel_subject: aside("cancel"),
             presence_subject: aside("presence"),
+            roll_call_subject: aside("roll-call"),
             writer_subject: krt_broker::subject::mongo_writer(&options.runtime, &version.name),
             waiting: Waiting::new(&connection),
             cancelled: Cancelled::default(),
@@ -195,10 +198,11 @@ impl Nats {
                 let intake = taker.open().await?;
                 listening.stations.spawn(taker.run(intake, listening.closing.clone()));
             }
-            let tell =
-                presence::tell(Arc::clone(self), Arc::clone(flow), part.nodes, listening.closing.clone());
-            listening.others.spawn(tell);
+            let closing = listening.closing.clone();
+            presence::tell(self, flow, part.nodes, closing, &mut listening.others).await?;
         }
+        // Who is told that we are ready may send at once.
+        self.connection.settled().await;
         Ok(listening)
     }
 
@@ -282,9 +286,11 @@ impl Broker for Nats {
         match self.options.era {
             Era::Core => self.sender.send(message, receipt),
             Era::JetStream => {
-                let unsent: Unsent = Box::new(move || {
+                let unsent: Unsent = Box::new(move |why| {
                     if request.origin == Origin::Here {
-                        request.answer(Err(Failure::Disconnected), Trail::default());
+                        let words = format!("the NATS server has not stored the message: {why}");
+                        let failure = Failure::Elsewhere { kind: Kind::Disconnected, words };
+                        request.answer(Err(failure), Trail::default());
                     }
                 });
                 self.sender.store(message, receipt, Some(unsent));
@@ -298,6 +304,10 @@ impl Broker for Nats {
             self.waiting.remove(&request.id);
             self.tell_aside(&self.cancel_subject, request.id.as_bytes().to_vec());
         }
+    }
+
+    fn is_connected(&self) -> bool {
+        self.connection.is_up()
     }
 
     fn serves(&self, node: usize) -> bool {

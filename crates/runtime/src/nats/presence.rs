@@ -75,6 +75,7 @@ impl Presence {
 /// Hears of nodes, until it is stopped.
 pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
     let mut listener = Listener::open(&nats.connection, nats.presence_subject.clone()).await?;
+    nats.tell_aside(&nats.roll_call_subject, Vec::new());
     let (nats, flow) = (Arc::clone(nats), Arc::clone(flow));
     tasks.spawn(async move {
         let mut tick = tokio::time::interval(EVERY);
@@ -94,25 +95,38 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
     Ok(())
 }
 
-/// Tells which of this engine's nodes are up, until it is stopped; at last that none is.
-pub(super) async fn tell(nats: Arc<Nats>, flow: Arc<Flow>, nodes: Vec<usize>, closing: CancellationToken) {
-    let mut changed = flow.watch_nodes();
-    let mut tick = tokio::time::interval(EVERY);
-    let mut connected = nats.connection.watch();
-    loop {
-        nats.tell_presence(&flow, &nodes, true);
-        tokio::select! {
-            () = closing.cancelled() => break,
-            _ = tick.tick() => {}
-            Ok(()) = changed.changed() => {}
-            Ok(()) = connected.changed() => {}
+/// Tells which of this engine's nodes are up, until it is closing; at last that none is.
+pub(super) async fn tell(
+    nats: &Arc<Nats>,
+    flow: &Arc<Flow>,
+    nodes: Vec<usize>,
+    closing: CancellationToken,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), Error> {
+    let mut roll_call = Listener::open(&nats.connection, nats.roll_call_subject.clone()).await?;
+    nats.tell_presence(flow, &nodes, true);
+    let (nats, flow) = (Arc::clone(nats), Arc::clone(flow));
+    tasks.spawn(async move {
+        let mut changed = flow.watch_nodes();
+        let mut tick = tokio::time::interval(EVERY);
+        let mut connected = nats.connection.watch();
+        loop {
+            nats.tell_presence(&flow, &nodes, true);
+            tokio::select! {
+                () = closing.cancelled() => break,
+                Some(_) = roll_call.next() => {}
+                _ = tick.tick() => {}
+                Ok(()) = changed.changed() => {}
+                Ok(()) = connected.changed() => {}
+            }
         }
-    }
-    nats.tell_presence(&flow, &nodes, false);
+        nats.tell_presence(&flow, &nodes, false);
+    });
+    Ok(())
 }
 
 impl Nats {
-    pub(super) fn tell_presence(&self, flow: &Flow, nodes: &[usize], serves: bool) {
+    fn tell_presence(&self, flow: &Flow, nodes: &[usize], serves: bool) {
         let count = |&node: &usize| {
             let desk = flow.desk(node);
             (desk.node().to_string(), if serves { desk.hosts() } else { 0 })

@@ -105,11 +105,16 @@ impl Taker {
             Ok(envelope) => envelope,
             Err(error) => return self.unreadable(&error, reply, receipt),
         };
-        let to = ReplyTo { reply: first_of(envelope.reply, reply), inbox: headers.reply };
+        let to =
+            ReplyTo { reply: first_of(envelope.reply, reply), inbox: headers.reply, nobody: headers.nobody };
         let first_try = receipt.as_ref().is_none_or(|receipt| receipt.tries() <= 1);
+        if !first_try {
+            self.flow.metrics().broker.redelivered.inc();
+        }
         let deadline = headers.deadline.filter(|_| first_try && !envelope.replied).map(carry::deadline);
         let expired = matches!(deadline, Some(None));
-        if !envelope.replied && (expired || self.nats.cancelled.contains(&envelope.tracking_id)) {
+        if !to.nobody && !envelope.replied && (expired || self.nats.cancelled.contains(&envelope.tracking_id))
+        {
             return self.nobody_waits(&envelope.tracking_id, receipt);
         }
         let permit = match self.nats.work.enter(size) {
@@ -140,8 +145,21 @@ impl Taker {
     }
 
     fn respond(&self, id: &str, to: ReplyTo) -> Respond {
+        if to.nobody {
+            return self.respond_to_nobody();
+        }
         let (nats, workflow, id) = (Arc::clone(&self.nats), self.route.index, id.to_owned());
         Box::new(move |answer, trail| nats.answer(workflow, &id, &to, &answer, trail))
+    }
+
+    /// Nobody hears of a failure: it is kept.
+    fn respond_to_nobody(&self) -> Respond {
+        let flow = Arc::clone(&self.flow);
+        Box::new(move |answer, trail| match (answer, trail.receipt) {
+            (Err(failure), Some(receipt)) => flow.give_up(receipt, &failure.to_string()),
+            (Ok(_), Some(receipt)) => receipt.done(),
+            (_, None) => {}
+        })
     }
 
     fn node(&self) -> &Name {
@@ -153,10 +171,10 @@ impl Taker {
         let words = format!("a message for node '{}' cannot be read: {}", self.node(), chain(error));
         tracing::error!(node = %self.node(), "{words}");
         if let Some(receipt) = receipt {
-            receipt.dead(&words);
+            self.flow.give_up(receipt, &words);
         } else if let Some(reply) = reply {
             let failure = Failure::Elsewhere { kind: Kind::Lost, words };
-            self.respond("", ReplyTo { reply, inbox: None })(Err(failure), Trail::default());
+            self.respond("", ReplyTo { reply, ..ReplyTo::default() })(Err(failure), Trail::default());
         }
     }
 
@@ -186,7 +204,7 @@ impl Taker {
         let words = failure.to_string();
         tracing::error!(node = %self.node(), request = %delivery.request.id, "given up: {words}");
         delivery.request.answer(Err(failure), Trail::default());
-        receipt.dead(&words);
+        self.flow.give_up(receipt, &words);
     }
 }
 

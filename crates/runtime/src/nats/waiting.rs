@@ -238,7 +238,7 @@ impl Nats {
         if about.replied {
             flow.lost_in_background(&station.workflow, &station.node, about.request, &failure);
         } else {
-            let to = ReplyTo { reply: about.reply.to_owned(), inbox: None };
+            let to = ReplyTo { reply: about.reply.to_owned(), ..ReplyTo::default() };
             self.answer(about.workflow, about.request, &to, &Err(failure), Trail::default());
         }
     }

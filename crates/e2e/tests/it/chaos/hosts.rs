@@ -86,7 +86,7 @@ impl Hosts {
         match self {
             Self::Apart(namespaces) => namespaces.cable(host, "down"),
             Self::Here(links) => {
-                links.iter().filter(|(name, _)| *name == host).for_each(|(_, link)| link.hold())
+                links.iter().filter(|(name, _)| *name == host).for_each(|(_, link)| link.hold());
             }
         }
     }
@@ -96,7 +96,7 @@ impl Hosts {
         match self {
             Self::Apart(namespaces) => namespaces.cable(host, "up"),
             Self::Here(links) => {
-                links.iter().filter(|(name, _)| *name == host).for_each(|(_, link)| link.mend())
+                links.iter().filter(|(name, _)| *name == host).for_each(|(_, link)| link.mend());
             }
         }
     }

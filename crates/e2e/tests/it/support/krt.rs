@@ -2,6 +2,7 @@
 
 use super::{
     lines::Lines,
+    runners::Era,
     scratch::{self, Scratch},
     service::{Process, Service},
 };
@@ -18,17 +19,38 @@ use tokio::process::Command;
 /// Names the broker that messages go through in tests that name none: `core` or `jetstream`.
 const BROKER: &str = "KRT_TEST_BROKER";
 
+/// What would change what is typed here.
+const VARIABLES: [&str; 15] = [
+    "KRT_LISTEN",
+    "KRT_DASHBOARD",
+    "KRT_ADMIN_PASSWORD",
+    "KRT_DATA",
+    "KRT_LOG_LEVEL",
+    "KRT_LOG_FORMAT",
+    "KRT_REQUEST_TIMEOUT",
+    "KRT_MONGO_URI",
+    "KRT_INFLUX_URI",
+    "KRT_NATS_SERVER",
+    "KRT_NATS_MODE",
+    "KRT_RUNTIME_ID",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_SDK_DISABLED",
+];
+
 const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// A `krt run` that is about to be typed.
+/// A `krt run`, or a part of one, that is about to be typed.
 pub(crate) struct Krt {
     command: Command,
     package: PathBuf,
-    listen: SocketAddr,
+    /// Nodes alone have no port.
+    listen: Option<SocketAddr>,
     data: PathBuf,
     folder: TempDir,
     scratch: Scratch,
-    broker: Option<NatsServer>,
+    /// Whether the test names the broker itself.
+    has_nats: bool,
 }
 
 impl Krt {
@@ -39,31 +61,49 @@ impl Krt {
 
     /// The same for a package anywhere.
     pub(crate) fn run_at(package: &Path) -> Self {
-        let mut krt = Self::typed("run", package);
-        krt.command.arg(package).arg("--no-dashboard");
-        krt
+        let krt = Self::typed(&["run"], package, Some(FREE_PORT));
+        krt.package_argument().bare("--no-dashboard")
     }
 
     /// The same with its dashboard, on a free port.
     pub(crate) fn run_with_dashboard(package: &Path) -> Self {
-        let mut krt = Self::typed("run", package);
-        krt.command.arg(package);
-        krt.flag("--dashboard", FREE_PORT.to_string())
+        let krt = Self::typed(&["run"], package, Some(FREE_PORT));
+        krt.package_argument().flag("--dashboard", FREE_PORT.to_string())
     }
 
     /// A team's server. What it knows of its clients' messages is in the `.proto` of `package`.
     pub(crate) fn serve(package: &Path) -> Self {
-        let krt = Self::typed("serve", package);
-        krt.flag("--dashboard", FREE_PORT.to_string())
+        let krt = Self::typed(&["serve"], package, Some(FREE_PORT));
+        Self { has_nats: true, ..krt }.flag("--dashboard", FREE_PORT.to_string())
     }
 
-    fn typed(name: &str, package: &Path) -> Self {
+    /// The entrypoint alone, over NATS.
+    pub(crate) fn entrypoint(package: &Path) -> Self {
+        Self::typed(&["entrypoint"], package, Some(FREE_PORT)).package_argument()
+    }
+
+    /// Nodes alone, over NATS.
+    pub(crate) fn nodes(names: &[&str], package: &Path) -> Self {
+        Self::typed(&[&["node"], names].concat(), package, None).package_argument()
+    }
+
+    fn package_argument(mut self) -> Self {
+        self.command.arg(&self.package);
+        self
+    }
+
+    fn bare(mut self, flag: &str) -> Self {
+        self.command.arg(flag);
+        self
+    }
+
+    fn typed(words: &[&str], package: &Path, listen: Option<SocketAddr>) -> Self {
         let folder = tempfile::tempdir().expect("there is room for a temporary folder");
         let scratch = Scratch::below(folder.path());
         let binary = binary();
         let mut command = Command::new(&binary);
         command
-            .arg(name)
+            .args(words)
             .args(["--log-format", "json"])
             .env("KRT_CACHE", cache(&binary))
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -71,37 +111,27 @@ impl Krt {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        for name in [
-            "KRT_LISTEN",
-            "KRT_DASHBOARD",
-            "KRT_ADMIN_PASSWORD",
-            "KRT_DATA",
-            "KRT_LOG_LEVEL",
-            "KRT_LOG_FORMAT",
-            "KRT_REQUEST_TIMEOUT",
-            "KRT_MONGO_URI",
-            "KRT_INFLUX_URI",
-            "KRT_NATS_SERVER",
-            "KRT_NATS_MODE",
-            "KRT_RUNTIME_ID",
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-            "OTEL_SDK_DISABLED",
-        ] {
+        VARIABLES.iter().for_each(|name| {
             command.env_remove(name);
-        }
-        let data = folder.path().join("data");
-        let broker = std::env::var(BROKER).ok().map(|mode| {
-            let server = broker();
-            command.args(["--nats", &server.url(), "--nats-mode", &mode]);
-            server
         });
-        Self { command, package: package.to_owned(), listen: FREE_PORT, data, folder, scratch, broker }
+        let data = folder.path().join("data");
+        Self { command, package: package.to_owned(), listen, data, folder, scratch, has_nats: false }
+    }
+
+    /// Whichever broker there is, the environment names it.
+    pub(crate) fn by_environment(self) -> Self {
+        Self { has_nats: true, ..self }
+    }
+
+    /// Meets the other parts of the version there.
+    pub(crate) fn nats(mut self, url: &str, era: Era) -> Self {
+        self.has_nats = true;
+        self.flag("--nats", url).flag("--nats-mode", era.mode())
     }
 
     /// Listens there, instead of on a free port.
     pub(crate) fn listen(self, listen: SocketAddr) -> Self {
-        Self { listen, ..self }
+        Self { listen: Some(listen), ..self }
     }
 
     /// Keeps its data there, instead of in a folder of its own.
@@ -148,6 +178,13 @@ impl Krt {
         self.spawn().serve(folder).await
     }
 
+    /// Starts nodes and waits until they take messages.
+    pub(crate) async fn take(self) -> Process {
+        let process = self.spawn();
+        process.lines.wait("messages", |record| record.message.starts_with("taking messages for ")).await;
+        process
+    }
+
     /// Starts it and waits until it ends by itself. Nothing is left of it.
     pub(crate) async fn end(self) -> super::service::Ended {
         self.spawn().end().await
@@ -155,11 +192,25 @@ impl Krt {
 
     /// Starts it.
     pub(crate) fn spawn(mut self) -> Process {
-        self.command.arg("--listen").arg(self.listen.to_string()).arg("--data").arg(&self.data);
+        if let Some(listen) = self.listen {
+            self.command.arg("--listen").arg(listen.to_string());
+        }
+        let broker = test_broker().filter(|_| !self.has_nats).map(|mode| {
+            let server = broker();
+            self.command.args(["--nats", &server.url(), "--nats-mode", mode.mode()]);
+            server
+        });
+        self.command.arg("--data").arg(&self.data);
         let mut child = self.command.spawn().expect("the binary is there and can be executed");
         let lines = Lines::read(child.stderr.take().expect("it is piped"));
-        Process::new(child, lines, self.data, self.folder, self.scratch, self.broker)
+        Process::new(child, lines, self.data, self.folder, self.scratch, broker)
     }
+}
+
+/// The broker that tests go through that name none; messages stay in memory where it is `None`.
+pub(crate) fn test_broker() -> Option<Era> {
+    let mode = std::env::var(BROKER).ok()?;
+    Some(if mode == "core" { Era::Core } else { Era::JetStream })
 }
 
 /// A NATS server of a test's own: versions of the same name would take each other's messages.
@@ -173,7 +224,26 @@ pub(crate) fn command() -> std::process::Command {
     let binary = binary();
     let mut command = std::process::Command::new(&binary);
     command.env("KRT_CACHE", cache(&binary)).stdin(Stdio::null());
+    VARIABLES.iter().for_each(|name| {
+        command.env_remove(name);
+    });
     command
+}
+
+/// What `krt` says on standard output, when it ends well.
+pub(crate) fn said(words: &[&str], package: &Path, flags: &[&str]) -> String {
+    let output = command().args(words).arg(package).args(flags).output().expect("the binary can be executed");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?} {flags:?}: {errors}");
+    String::from_utf8(output.stdout).expect("it writes text")
+}
+
+/// What `krt` says on standard error, when it ends badly.
+pub(crate) fn refused(words: &[&str], package: &Path, flags: &[&str]) -> String {
+    let output = command().args(words).arg(package).args(flags).output().expect("the binary can be executed");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success(), "{words:?} {flags:?}: {said}");
+    String::from_utf8(output.stderr).expect("it writes text")
 }
 
 /// Where the packages of these tests are.

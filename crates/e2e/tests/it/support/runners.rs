@@ -31,6 +31,16 @@ pub(crate) enum Era {
     JetStream,
 }
 
+impl Era {
+    /// Its name on the command line.
+    pub(crate) fn mode(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::JetStream => "jetstream",
+        }
+    }
+}
+
 /// What the runners of one workflow have in common.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Workflow<'a> {

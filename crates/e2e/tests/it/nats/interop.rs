@@ -1,0 +1,189 @@
+//! Existing runners among ours: each stands for any of the others, and nobody chokes.
+
+use super::{NODES, environment, package, runner, server, workflow};
+use crate::support::{
+    Krt,
+    krt::{refused, said},
+    runners::Era,
+};
+use bson::doc;
+use futures::TryStreamExt as _;
+use krt_remote::{Documents, Mongo};
+use krt_servers::MongoServer;
+use krt_store::PREDICTIONS;
+use serde_json::json;
+use std::time::Duration;
+use tonic::Code;
+
+const ANSWERS: [(&str, &str); 8] = [
+    ("", "hi one two three"),
+    ("one early_reply", "hi one early"),
+    ("two early_reply", "hi one two early"),
+    ("three early_reply_and_none", "hi one two three early"),
+    ("one early_exit", "hi one"),
+    ("two early_exit", "hi one two"),
+    ("three early_exit", "hi one two three"),
+    ("two early_reply_and_exit", "hi one two early"),
+];
+
+const ERRORS: [(&str, &str, &str); 3] = [
+    ("one", "one fail", "error in 'one': no: hi one"),
+    ("two", "two fail", "error in 'two': no: hi one two"),
+    ("three", "three fail", "error in 'three': no: hi one two three"),
+];
+
+/// Long enough for an error to come that names its request.
+const A_WHILE: Duration = Duration::from_secs(1);
+
+async fn one_of_them_stands_for(position: usize, era: Era, test: &str) {
+    let Some(server) = server(test) else { return };
+    let (url, package) = (server.url(), package(&[position]));
+    let name = NODES[position].0;
+    let service = Krt::run_at(package.path()).nats(&url, era).start().await;
+    let old = runner(era, &url, package.path(), name, &["--workflow", "wire"]).await;
+    for (act, expected) in ANSWERS {
+        let answer = service.call("Act", json!({"text": "hi", "act": act})).await;
+        assert_eq!(answer.unwrap()["text"], expected, "{act}");
+    }
+    for (node, act, expected) in ERRORS {
+        let request = json!({"text": "hi", "act": act});
+        if era == Era::JetStream && node == name {
+            // It does not say whose error it is.
+            let status = service.call_within(A_WHILE, "Act", request).await.unwrap_err();
+            assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+            let error = format!("an error came without its request, whose client waits on: {expected}");
+            service.lines.wait("the error", |record| record.message == error).await;
+        } else {
+            let status = service.call("Act", request).await.unwrap_err();
+            assert_eq!((status.code(), status.message()), (Code::Internal, expected));
+        }
+    }
+    let load = json!("QUFB".repeat(700_000));
+    let answer = service.call("Act", json!({"text": "hi", "load": load})).await.unwrap();
+    assert_eq!(answer["load"], load);
+    for act in ["save", "predict"] {
+        let act = format!("{name} {act}");
+        let answer = service.call("Act", json!({"text": "hi", "act": act})).await.unwrap();
+        assert_eq!(answer["text"], "hi one two three");
+    }
+    old.end().await;
+    let ended = service.stop().await;
+    let collections = format!("{:?}", ended.reader().collections().unwrap());
+    assert!(collections.contains("orders") && collections.contains("classificationMetrics"), "{collections}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_node_of_the_first_era() {
+    one_of_them_stands_for(0, Era::Core, "the_first_node_of_the_first_era").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_middle_node_of_the_first_era() {
+    one_of_them_stands_for(1, Era::Core, "a_middle_node_of_the_first_era").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_node_of_the_first_era() {
+    one_of_them_stands_for(2, Era::Core, "the_last_node_of_the_first_era").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_node_of_the_second_era() {
+    one_of_them_stands_for(0, Era::JetStream, "the_first_node_of_the_second_era").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_middle_node_of_the_second_era() {
+    one_of_them_stands_for(1, Era::JetStream, "a_middle_node_of_the_second_era").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_node_of_the_second_era() {
+    one_of_them_stands_for(2, Era::JetStream, "the_last_node_of_the_second_era").await;
+}
+
+/// Whatever part of ours has a store that all share saves what existing runners send.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_existing_runners_save_goes_to_mongodb() {
+    let test = "what_existing_runners_save_goes_to_mongodb";
+    let (Some(server), Some(mongo)) = (server(test), MongoServer::start(test)) else { return };
+    let (url, package, era) = (server.url(), package(&[1]), Era::Core);
+    let part = |krt: Krt| krt.nats(&url, era).flag("--mongo", &mongo.url);
+    let nodes = part(Krt::nodes(&["one", "three"], package.path())).take().await;
+    let entrypoint = workflow(era, &url, package.path()).entrypoint().await;
+    let old = runner(era, &url, package.path(), "two", &["--workflow", "wire"]).await;
+    for act in ["two save", "two predict"] {
+        let answer = entrypoint.call(json!({"text": "hi", "act": act})).await;
+        assert_eq!(answer.unwrap()["text"], "hi one two three", "{act}");
+    }
+    entrypoint.end().await;
+    old.end().await;
+    nodes.stop().await;
+    let kept = Documents::Mongo(Mongo::connect(&(*mongo.url).into(), "wire-v1").await.unwrap());
+    for (collection, query) in
+        [("orders", doc! { "text": "hi one two" }), (PREDICTIONS, doc! { "trueValue": "hi one two" })]
+    {
+        let found = kept.find(collection, query).await.unwrap();
+        assert_eq!(found.try_collect::<Vec<_>>().await.unwrap().len(), 1, "{collection}");
+    }
+}
+
+async fn our_nodes_are_behind_an_existing_entrypoint(era: Era, test: &str) {
+    let Some(server) = server(test) else { return };
+    let (url, package) = (server.url(), package(&[]));
+    let entrypoint = workflow(era, &url, package.path()).entrypoint().await;
+    let nodes = Krt::nodes(&["one", "two", "three"], package.path()).nats(&url, era).take().await;
+    for (act, expected) in ANSWERS {
+        let answer = entrypoint.call(json!({"text": "hi", "act": act})).await;
+        assert_eq!(answer.unwrap()["text"], expected, "{act}");
+    }
+    entrypoint.end().await;
+    nodes.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_nodes_are_behind_an_entrypoint_of_the_first_era() {
+    let test = "our_nodes_are_behind_an_entrypoint_of_the_first_era";
+    our_nodes_are_behind_an_existing_entrypoint(Era::Core, test).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_nodes_are_behind_an_entrypoint_of_the_second_era() {
+    let test = "our_nodes_are_behind_an_entrypoint_of_the_second_era";
+    our_nodes_are_behind_an_existing_entrypoint(Era::JetStream, test).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn existing_runners_handle_one_workflow_twice_behind_our_entrypoint() {
+    let test = "existing_runners_handle_one_workflow_twice_behind_our_entrypoint";
+    let Some(server) = server(test) else { return };
+    let (url, package, era) = (server.url(), package(&[0, 1, 2]), Era::Core);
+    let service = Krt::entrypoint(package.path()).nats(&url, era).start().await;
+    let start = |node, flags: &'static [&'static str]| runner(era, &url, package.path(), node, flags);
+    let (first, one, second) = tokio::join!(
+        start("two", &["--workflow", "again"]),
+        start("one", &["--workflow", "again"]),
+        start("two", &["--workflow", "again", "--turn", "2"]),
+    );
+    let answer = service.call("Again", json!({"text": "hi"})).await.unwrap();
+    assert_eq!(answer["text"], "hi two one two");
+    for runner in [first, one, second] {
+        runner.end().await;
+    }
+    service.stop().await;
+}
+
+#[test]
+fn a_node_in_several_workflows_asks_for_which() {
+    let package = package(&[]);
+    let flags = ["--nats", "nats://ada:s3cret@127.0.0.1:4222"];
+    let words = refused(&["env", "one"], package.path(), &flags);
+    assert!(words.contains("several workflows have the node `one`"), "{words}");
+    assert!(words.contains("hint: --workflow wire or again"), "{words}");
+    assert!(!words.contains("s3cret"), "{words}");
+    // It is what the runner needs to sign in.
+    let all = [&flags[..], &["--workflow", "wire"]].concat();
+    assert!(said(&["env", "one"], package.path(), &all).contains("KRT_NATS_SERVER=nats://ada:s3cret@"));
+    let last = environment(Era::Core, "nats://127.0.0.1:4222", package.path(), "three", &[]);
+    assert!(last.contains(&("KRT_NATS_OUTPUT".to_owned(), String::new())), "{last:?}");
+}
