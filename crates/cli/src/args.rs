@@ -1,10 +1,26 @@
 //! What can be typed.
 
 use crate::commands::{
-    call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, dead::DeadArgs,
-    entrypoint::EntrypointArgs, env::EnvArgs, login::LoginArgs, new::NewArgs, node::NodeArgs, pack::PackArgs,
-    proto::ProtoArgs, run::RunArgs, runtime::RuntimeArgs, serve::ServeArgs, test::TestArgs,
-    unpack::UnpackArgs, version::VersionArgs,
+    call::CallArgs,
+    check::CheckArgs,
+    completions::CompletionsArgs,
+    data::DataArgs,
+    dead::DeadArgs,
+    entrypoint::EntrypointArgs,
+    env::EnvArgs,
+    login::{LoginArgs, LogoutArgs},
+    new::NewArgs,
+    node::NodeArgs,
+    pack::PackArgs,
+    proto::ProtoArgs,
+    run::RunArgs,
+    runtime::RuntimeArgs,
+    serve::ServeArgs,
+    test::TestArgs,
+    token::TokenArgs,
+    unpack::UnpackArgs,
+    user::UserArgs,
+    version::VersionArgs,
 };
 use clap::{
     Parser, Subcommand,
@@ -42,10 +58,16 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Sign in to a server
     Login(LoginArgs),
-    /// List, make or remove the runtimes of a server
+    /// Sign out of a server
+    Logout(LogoutArgs),
+    /// List, make, change or remove the runtimes of a server
     Runtime(RuntimeArgs),
     /// Upload, start, publish or roll back the versions of a server, and look at them
     Version(VersionArgs),
+    /// List, make, change or remove the users of a server
+    User(UserArgs),
+    /// List, make or delete tokens, by which programs use a server
+    Token(TokenArgs),
     /// Serve gRPC and HTTP for a package whose nodes run elsewhere
     Entrypoint(EntrypointArgs),
     /// Run some nodes of a package, for entrypoints elsewhere
