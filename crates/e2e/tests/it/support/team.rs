@@ -92,8 +92,12 @@ impl Team {
     /// Starts a server with a data folder, which may have been another's before.
     pub(crate) async fn start(data: &Path) -> Self {
         let described = version("described", "");
-        let krt = Krt::serve(described.path()).data(data).env("KRT_ADMIN_PASSWORD", PASSWORD);
-        let service = krt.start().await;
+        Self::started_by(Krt::serve(described.path()), data).await
+    }
+
+    /// The same, with flags of one's own.
+    pub(crate) async fn started_by(krt: Krt, data: &Path) -> Self {
+        let service = krt.data(data).env("KRT_ADMIN_PASSWORD", PASSWORD).start().await;
         let api = Api::sign_in(dashboard(&service).await, "admin", PASSWORD).await;
         Self { service, api }
     }
