@@ -1,9 +1,26 @@
 //! What can be typed.
 
 use crate::commands::{
-    call::CallArgs, check::CheckArgs, completions::CompletionsArgs, data::DataArgs, dead::DeadArgs,
-    entrypoint::EntrypointArgs, env::EnvArgs, new::NewArgs, node::NodeArgs, pack::PackArgs, proto::ProtoArgs,
-    run::RunArgs, serve::ServeArgs, test::TestArgs, unpack::UnpackArgs,
+    call::CallArgs,
+    check::CheckArgs,
+    completions::CompletionsArgs,
+    data::DataArgs,
+    dead::DeadArgs,
+    entrypoint::EntrypointArgs,
+    env::EnvArgs,
+    login::{LoginArgs, LogoutArgs},
+    new::NewArgs,
+    node::NodeArgs,
+    pack::PackArgs,
+    proto::ProtoArgs,
+    run::RunArgs,
+    runtime::RuntimeArgs,
+    serve::ServeArgs,
+    test::TestArgs,
+    token::TokenArgs,
+    unpack::UnpackArgs,
+    user::UserArgs,
+    version::VersionArgs,
 };
 use clap::{
     Parser, Subcommand,
@@ -39,6 +56,18 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run a team's server: many versions, published and replaced, with users and a dashboard
     Serve(ServeArgs),
+    /// Sign in to a server
+    Login(LoginArgs),
+    /// Sign out of a server
+    Logout(LogoutArgs),
+    /// List, make, change or remove the runtimes of a server
+    Runtime(RuntimeArgs),
+    /// Upload, start, publish or roll back the versions of a server, and look at them
+    Version(VersionArgs),
+    /// List, make, change or remove the users of a server
+    User(UserArgs),
+    /// List, make or delete tokens, by which programs use a server
+    Token(TokenArgs),
     /// Serve gRPC and HTTP for a package whose nodes run elsewhere
     Entrypoint(EntrypointArgs),
     /// Run some nodes of a package, for entrypoints elsewhere

@@ -6,6 +6,8 @@
 //! - [`client`]: calls servers, this one and others.
 //! - [`commands`]: one file a command.
 //! - [`service`]: from a package to a running server; `run` and `call --package` share it.
+//! - [`team`]: a client of a server's API; `login`, `runtime`, `version`, `user` and `token` share it.
+//! - [`log`], [`moment`]: log records and times, as people read and type them.
 //! - [`output`]: results, on standard output.
 //! - [`terminal`]: what is shown to the person at the terminal.
 //! - [`values`]: how the values of flags are written.
@@ -16,8 +18,11 @@ mod cache;
 mod client;
 mod commands;
 mod exit;
+mod log;
+mod moment;
 mod output;
 mod service;
+mod team;
 mod terminal;
 mod values;
 

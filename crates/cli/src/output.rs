@@ -18,6 +18,13 @@ pub(crate) fn colour() -> bool {
     is_terminal() && terminal::may_colour()
 }
 
+/// A line whose control characters a terminal does not obey.
+pub(crate) fn visible(line: &str) -> String {
+    let shown =
+        |c: char| if c.is_control() && c != '\t' { c.escape_default().collect() } else { c.to_string() };
+    line.chars().map(shown).collect()
+}
+
 /// Prints text and a line break, at once.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();

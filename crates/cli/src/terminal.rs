@@ -39,6 +39,16 @@ pub(crate) fn print_note(message: &str) {
     eprintln!("note: {message}");
 }
 
+/// Asks for something that is typed on the same line.
+pub(crate) fn print_prompt(what: &str) {
+    eprint!("{what}: ");
+}
+
+/// Ends the line of a prompt, as what was typed there was not shown.
+pub(crate) fn end_prompt() {
+    eprintln!();
+}
+
 /// An error with its causes, each once, even where a cause is already part of what it caused.
 pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();

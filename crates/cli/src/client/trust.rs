@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tonic::transport::{Certificate, ClientTlsConfig};
 
 /// Certificates of authorities, beside those that the system trusts.
@@ -16,14 +16,19 @@ pub(crate) struct Trust {
 impl Trust {
     pub(super) fn config(&self) -> anyhow::Result<ClientTlsConfig> {
         let Some(path) = &self.cacert else { return Ok(ClientTlsConfig::new().with_native_roots()) };
-        let shown = path.display();
-        let pem =
-            std::fs::read(path).with_context(|| format!("failed to read `{shown}`, which --cacert names"))?;
-        let mark = b"-----BEGIN CERTIFICATE-----";
-        ensure!(
-            pem.windows(mark.len()).any(|window| window == mark),
-            "`{shown}` holds no certificate; hint: --cacert takes a PEM file"
-        );
-        Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)))
+        Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities(path)?)))
     }
+}
+
+/// The PEM file that `--cacert` names.
+pub(crate) fn authorities(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let pem =
+        std::fs::read(path).with_context(|| format!("failed to read `{shown}`, which --cacert names"))?;
+    let mark = b"-----BEGIN CERTIFICATE-----";
+    ensure!(
+        pem.windows(mark.len()).any(|window| window == mark),
+        "`{shown}` holds no certificate; hint: --cacert takes a PEM file"
+    );
+    Ok(pem)
 }

@@ -3,7 +3,7 @@
 //! - [`overview`], [`measurements`], [`documents`], [`predictions`], [`logs`]: one file a topic.
 //! - [`points`], [`windows`], [`summary`]: points, points summed up, predictions summed up.
 //! - [`record`], [`layout`], [`printer`], [`destination`]: from results to bytes, in any format.
-//! - [`paging`], [`time`]: flags that several topics take.
+//! - [`paging`]: flags that several topics take.
 //! - [`unknown`]: names that are not in the store.
 
 mod destination;
@@ -18,7 +18,6 @@ mod predictions;
 mod printer;
 mod record;
 mod summary;
-mod time;
 mod unknown;
 mod windows;
 

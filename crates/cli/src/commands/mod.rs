@@ -7,14 +7,19 @@ pub(crate) mod data;
 pub(crate) mod dead;
 pub(crate) mod entrypoint;
 pub(crate) mod env;
+pub(crate) mod login;
 pub(crate) mod new;
 pub(crate) mod node;
 pub(crate) mod pack;
 pub(crate) mod proto;
 pub(crate) mod run;
+pub(crate) mod runtime;
 pub(crate) mod serve;
 pub(crate) mod test;
+pub(crate) mod token;
 pub(crate) mod unpack;
+pub(crate) mod user;
+pub(crate) mod version;
 
 use crate::args::{Args, Command};
 use std::process::ExitCode;
@@ -24,6 +29,12 @@ pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Run(args) => run::execute(&args),
         Command::Serve(args) => serve::execute(args),
+        Command::Login(args) => login::sign_in(args),
+        Command::Logout(args) => login::sign_out(&args),
+        Command::Runtime(args) => runtime::execute(&args),
+        Command::Version(args) => version::execute(&args),
+        Command::User(args) => user::execute(&args),
+        Command::Token(args) => token::execute(&args),
         Command::Entrypoint(args) => entrypoint::execute(&args),
         Command::Node(args) => node::execute(&args),
         Command::Env(args) => env::execute(&args),

@@ -124,6 +124,13 @@ fn refuse_other(out: &Path) -> anyhow::Result<()> {
 /// How an archive begins.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
+/// Checks, builds and packs a package to a file in a folder.
+pub(super) fn pack_into(folder: &Path, dir: &Path) -> anyhow::Result<PathBuf> {
+    let out = folder.join(checked(dir, false)?);
+    pack(dir, &out)?;
+    Ok(out)
+}
+
 fn pack(dir: &Path, out: &Path) -> anyhow::Result<Packed> {
     let bar = bar();
     let mut archives = Vec::new();
@@ -143,7 +150,7 @@ fn pack(dir: &Path, out: &Path) -> anyhow::Result<Packed> {
 }
 
 /// A bar on standard error, on a terminal only.
-fn bar() -> ProgressBar {
+pub(super) fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}");
     ProgressBar::new(0).with_style(style.expect("the template is valid"))
 }

@@ -1,6 +1,6 @@
 //! `krt completions`
 
-use crate::support::run;
+use crate::support::{run, run_with};
 use std::process::Command;
 
 #[test]
@@ -21,8 +21,10 @@ fn bash_completes_with_it() {
         "{script}\nCOMP_WORDS=(krt un); COMP_CWORD=1; _krt krt un krt; echo \"${{COMPREPLY[*]}}\"; \
          COMP_WORDS=(krt call --keep-g); COMP_CWORD=2; _krt krt --keep-g call; echo \"${{COMPREPLY[*]}}\""
     );
-    let output = Command::new("bash").args(["-c", &probe]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "unpack\n--keep-going\n");
+    // The script is longer than an argument may be.
+    let mut bash = Command::new("bash");
+    bash.arg("-s");
+    assert_eq!(run_with(bash, &probe).stdout, "unpack\n--keep-going\n");
 }
 
 #[test]

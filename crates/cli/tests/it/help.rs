@@ -66,3 +66,30 @@ fn is_shown_when_nothing_is_typed() {
 fn of_serve() {
     assert_snapshot!(help(&["serve"]));
 }
+
+#[test]
+fn of_login() {
+    assert_snapshot!(help(&["login"]));
+    assert_snapshot!("of_logout", help(&["logout"]));
+}
+
+#[test]
+fn of_runtime() {
+    assert_snapshot!(help(&["runtime"]));
+    assert_snapshot!("of_runtime_change", help(&["runtime", "change"]));
+}
+
+#[test]
+fn of_version() {
+    assert_snapshot!(help(&["version"]));
+    for action in ["start", "publish", "rollback", "config", "logs"] {
+        assert_snapshot!(format!("of_version_{action}"), help(&["version", action]));
+    }
+}
+
+#[test]
+fn of_user_and_token() {
+    assert_snapshot!("of_user", help(&["user"]));
+    assert_snapshot!("of_token", help(&["token"]));
+    assert_snapshot!("of_token_create", help(&["token", "create"]));
+}

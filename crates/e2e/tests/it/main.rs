@@ -42,4 +42,5 @@ mod statuses;
 mod supervision;
 mod support;
 mod traces;
+mod typed;
 mod watch;

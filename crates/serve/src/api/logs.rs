@@ -73,6 +73,11 @@ pub(super) async fn search(
         before: query.parse("cursor")?,
         ..filter(&query)?
     };
+    if filter.before.is_none() {
+        // The newest are those that are about to be written.
+        let site = app.house().site(&runtime).await?;
+        site.store.flush().await.map_err(crate::house::Error::from)?;
+    }
     let page = app.house().read(&runtime, move |store| store.reader().logs(&filter, limit)).await?;
     let next = (page.records.len() == limit).then(|| page.records.first().map(|log| log.id.to_string()));
     let logs = page.records.into_iter().rev().map(Log::from).collect();

@@ -4,11 +4,11 @@ use super::{
     paging::LimitArgs,
     printer::{Format, Printed, Printer},
     record::{Cell, Record},
-    time::{SpanArgs, show},
 };
+use crate::{log::lines, moment::SpanArgs};
 use clap::Args;
 use krt_store::{Level, LogFilter, Reader, StoredLog};
-use std::{fmt::Write as _, thread, time::Duration};
+use std::{thread, time::Duration};
 
 /// Records that are read together.
 const PAGE: usize = 4096;
@@ -162,28 +162,4 @@ impl From<StoredLog> for Record {
             .with("request", log.request)
             .with("message", log.message)
     }
-}
-
-/// A record for people: as `krt run` shows it, with its date.
-fn lines(log: &StoredLog) -> String {
-    let node = log.node.as_deref().unwrap_or("krt");
-    let time = show(log.time - log.time.rem_euclid(1_000_000));
-    let mut message = log.message.lines();
-    let mut text =
-        format!("{time} {:5} {node:<10} {}", log.level, visible(message.next().unwrap_or_default()));
-    if let Some(request) = &log.request {
-        let _ = write!(text, "  request={request}");
-    }
-    text.push('\n');
-    for line in message {
-        let _ = writeln!(text, "{:42}{}", "", visible(line));
-    }
-    text
-}
-
-/// A line whose control characters a terminal does not obey.
-fn visible(line: &str) -> String {
-    let shown =
-        |c: char| if c.is_control() && c != '\t' { c.escape_default().collect() } else { c.to_string() };
-    line.chars().map(shown).collect()
 }

@@ -5,10 +5,12 @@ use super::{
     points::Points,
     printer::{Printed, Printer},
     record::{Cell, Record},
-    time::{SpanArgs, span},
     unknown, windows,
 };
-use crate::values::pair;
+use crate::{
+    moment::{SpanArgs, span},
+    values::pair,
+};
 use anyhow::ensure;
 use clap::Args;
 use krt_store::{PointFilter, Reader, SeriesInfo, WindowQuery};

@@ -5,8 +5,8 @@ use super::{
     paging::{LimitArgs, OrderArgs},
     printer::{Printed, Printer},
     summary::Summary,
-    time::SpanArgs,
 };
+use crate::moment::SpanArgs;
 use clap::Args;
 use krt_store::{PREDICTIONS, PredictionFilter, Reader};
 

@@ -1,6 +1,6 @@
 //! One result, whatever it is of: names and values.
 
-use super::time;
+use crate::moment;
 use krt_store::Value;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
@@ -105,7 +105,7 @@ impl Cell {
             Self::Count(number) | Self::Bytes(number) => number.to_string().into(),
             Self::Float(number) => number.to_string().into(),
             Self::Bool(truth) => truth.to_string().into(),
-            Self::Time(nanos) => time::show(*nanos).into(),
+            Self::Time(nanos) => moment::show(*nanos).into(),
             Self::List(texts) => texts.join(",").into(),
             Self::Json(json) => plain(json.get()),
         }
@@ -208,7 +208,7 @@ impl Serialize for Cell {
             Self::Count(number) | Self::Bytes(number) => serializer.serialize_u64(*number),
             Self::Float(number) => serializer.serialize_f64(*number),
             Self::Bool(truth) => serializer.serialize_bool(*truth),
-            Self::Time(nanos) => serializer.serialize_str(&time::show(*nanos)),
+            Self::Time(nanos) => serializer.serialize_str(&moment::show(*nanos)),
             Self::List(texts) => texts.serialize(serializer),
             Self::Json(json) => json.serialize(serializer),
         }

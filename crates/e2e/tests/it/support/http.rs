@@ -67,6 +67,11 @@ impl Http {
         Self::one(self.address)
     }
 
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Sends a request.
     pub(crate) async fn send(
         &self,

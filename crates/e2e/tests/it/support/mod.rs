@@ -6,6 +6,7 @@
 //! - [`grpc`]: a gRPC client that knows a package's `.proto`.
 //! - [`http`]: a plain HTTP client.
 //! - [`otlp`]: a receiver of traces.
+//! - [`person`]: somebody who types commands that speak with a team's server.
 //! - [`processes`]: what the system tells of processes.
 //! - [`team`]: a team's server, and its API.
 //! - [`runners`]: stand-ins of KRT v1's existing runners.
@@ -17,6 +18,7 @@ pub(crate) mod http;
 pub(crate) mod krt;
 pub(crate) mod lines;
 pub(crate) mod otlp;
+pub(crate) mod person;
 pub(crate) mod processes;
 pub(crate) mod runners;
 pub(crate) mod scratch;

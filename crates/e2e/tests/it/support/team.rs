@@ -92,8 +92,12 @@ impl Team {
     /// Starts a server with a data folder, which may have been another's before.
     pub(crate) async fn start(data: &Path) -> Self {
         let described = version("described", "");
-        let krt = Krt::serve(described.path()).data(data).env("KRT_ADMIN_PASSWORD", PASSWORD);
-        let service = krt.start().await;
+        Self::started_by(Krt::serve(described.path()), data).await
+    }
+
+    /// The same, with flags of one's own.
+    pub(crate) async fn started_by(krt: Krt, data: &Path) -> Self {
+        let service = krt.data(data).env("KRT_ADMIN_PASSWORD", PASSWORD).start().await;
         let api = Api::sign_in(dashboard(&service).await, "admin", PASSWORD).await;
         Self { service, api }
     }
@@ -171,6 +175,11 @@ impl Api {
         assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
         let token = made.json()["secret"].as_str().expect("a new token is told").to_owned();
         Self { http, token }
+    }
+
+    /// Where the API is.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.http.address())
     }
 
     /// The token.

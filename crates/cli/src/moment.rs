@@ -12,7 +12,7 @@ use time::{
 /// From when to when.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Time")]
-pub(super) struct SpanArgs {
+pub(crate) struct SpanArgs {
     /// From this time on: 2026-01-31T12:00:00Z, 2026-01-31, or so long ago: 15m, 2h, 7d
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<Moment>,
@@ -24,7 +24,7 @@ pub(super) struct SpanArgs {
 
 /// A time as it was typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(crate) enum Moment {
     /// So long before now.
     Ago(Duration),
     /// Nanoseconds since the Unix epoch.
@@ -33,22 +33,22 @@ pub(super) enum Moment {
 
 /// From when to when, nanoseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
+pub(crate) struct Span {
     /// Included.
-    pub(super) from: Option<i64>,
+    pub(crate) from: Option<i64>,
     /// Not included.
-    pub(super) to: Option<i64>,
+    pub(crate) to: Option<i64>,
 }
 
 impl SpanArgs {
     /// Whether a time was typed.
-    pub(super) fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         self.since.is_some() || self.until.is_some()
     }
 
     /// The times that were meant.
-    pub(super) fn resolve(&self) -> anyhow::Result<Span> {
-        let now = nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default());
+    pub(crate) fn resolve(&self) -> anyhow::Result<Span> {
+        let now = now();
         let from = self.since.map(|moment| moment.before(now));
         let to = self.until.map(|moment| moment.before(now));
         if let Some((from, to)) = from.zip(to).filter(|(from, to)| from >= to) {
@@ -71,6 +71,15 @@ fn nanos(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }
 
+/// The time so long after now, as it is told to servers.
+pub(crate) fn after(span: Duration) -> String {
+    show(now().saturating_add(nanos(span)))
+}
+
+fn now() -> i64 {
+    nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
 const NO_MOMENT: &str =
     "expected a time such as 2026-01-31T12:00:00Z or 2026-01-31, or how long ago, such as 15m, 2h or 7d";
 
@@ -90,7 +99,7 @@ fn moment(text: &str) -> Result<Moment, &'static str> {
 const NO_SPAN: &str = "expected a length of time above 0, such as 500ms, 30s, 1m, 1h30m or 7d";
 
 /// Parses a length of time: numbers, each with its unit.
-pub(super) fn span(text: &str) -> Result<Duration, &'static str> {
+pub(crate) fn span(text: &str) -> Result<Duration, &'static str> {
     let mut total = 0_u64;
     let mut rest = text;
     while !rest.is_empty() {
@@ -128,7 +137,7 @@ const NANOS: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:9]Z");
 
 /// A time in UTC as in RFC 3339, with as many digits as it needs: three, six or nine.
-pub(super) fn show(nanos: i64) -> String {
+pub(crate) fn show(nanos: i64) -> String {
     let format = match nanos {
         nanos if nanos % 1_000_000 == 0 => MILLIS,
         nanos if nanos % 1000 == 0 => MICROS,

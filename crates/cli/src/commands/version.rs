@@ -1,0 +1,286 @@
+//! `krt version`: the versions of a runtime of a server.
+//!
+//! - [`create`]: packages that are uploaded.
+//! - [`progress`]: states that are waited for.
+//! - [`config`]: values of its configuration.
+//! - [`logs`]: its log records.
+
+mod config;
+mod create;
+mod logs;
+mod progress;
+
+use crate::{
+    output,
+    team::{
+        self, Api, CommentArgs, Problem, TeamArgs, query, segment,
+        show::{self, Column, cell, text, time},
+    },
+    terminal,
+};
+use anyhow::bail;
+use clap::{Args, Subcommand};
+use progress::WaitArgs;
+use serde_json::{Value, json};
+use std::process::ExitCode;
+
+/// What `krt version` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  krt version create . -m 'a better model'
+  krt version config shop-v2 --set REGION=eu --set-file API_KEY=-    one value from standard input
+  krt version start shop-v2 && krt version publish shop-v2
+  krt version logs shop-v2 --level warn --follow
+  krt version rollback -m 'prices were wrong'
+  krt version ls --json | jq -r '.[] | select(.state == \"PUBLISHED\").name'
+
+Sign in by `krt login` first, or set KRT_SERVER and KRT_TOKEN.")]
+pub(crate) struct VersionArgs {
+    #[command(subcommand)]
+    action: Action,
+
+    #[command(flatten)]
+    team: TeamArgs,
+
+    /// The runtime [default: the only one]
+    #[arg(long, value_name = "ID", env = "KRT_RUNTIME", global = true, help_heading = "Server")]
+    runtime: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List the versions, the newest first
+    Ls,
+    /// Show one version: its state and why, what its configuration lacks
+    Show(NameArgs),
+    /// Upload a version: a folder, which is packed as by `krt pack`, or a .krt file
+    Create(create::CreateArgs),
+    /// Start a version, and wait until it runs
+    Start(StartArgs),
+    /// Stop a version, and wait until what it had in work is done
+    Stop(StopArgs),
+    /// Switch the runtime's traffic to a version that runs
+    Publish(PublishArgs),
+    /// Take a version off the runtime's traffic; it goes on running
+    Unpublish(ActArgs),
+    /// Publish the version again that was published before
+    Rollback(RollbackArgs),
+    /// Remove a version that does not run
+    Delete(ActArgs),
+    /// Show or change a version's configuration
+    Config(config::ConfigArgs),
+    /// Show a version's log records
+    Logs(logs::LogsArgs),
+}
+
+#[derive(Debug, Args)]
+struct NameArgs {
+    /// The version
+    #[arg(value_name = "VERSION")]
+    name: String,
+}
+
+#[derive(Debug, Args)]
+struct ActArgs {
+    #[command(flatten)]
+    of: NameArgs,
+
+    #[command(flatten)]
+    comment: CommentArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The exit code is 0 only if the version runs. Where it does not start, the reasons are printed.
+A start needs a complete configuration: see `krt version config`.")]
+struct StartArgs {
+    #[command(flatten)]
+    act: ActArgs,
+
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+#[derive(Debug, Args)]
+struct StopArgs {
+    #[command(flatten)]
+    act: ActArgs,
+
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+New requests reach it at once; those in work end on the version that was published before, which
+goes on running: `krt version rollback` is as quick.")]
+struct PublishArgs {
+    #[command(flatten)]
+    act: ActArgs,
+
+    /// Start it first, where it does not run
+    #[arg(long)]
+    start: bool,
+
+    /// How long it may take to start [default: as long as it takes]
+    #[arg(long, value_name = "SECONDS", value_parser = crate::values::seconds, requires = "start")]
+    timeout: Option<std::time::Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Where that version was stopped it is started first, and waited for.")]
+struct RollbackArgs {
+    #[command(flatten)]
+    comment: CommentArgs,
+
+    #[command(flatten)]
+    wait: WaitArgs,
+}
+
+const COLUMNS: [Column; 5] = [
+    ("NAME", |version| cell(&version["name"])),
+    ("STATE", |version| cell(&version["state"])),
+    ("CREATED", |version| time(&version["created"])),
+    ("BY", |version| cell(&version["created_by"])),
+    ("DESCRIPTION", |version| cell(&version["description"])),
+];
+const DETAILS: [Column; 10] = [
+    COLUMNS[0],
+    ("RUNTIME", |version| cell(&version["runtime"])),
+    COLUMNS[4],
+    COLUMNS[1],
+    ("CREATED", |version| format!("{} by {}", time(&version["created"]), cell(&version["created_by"]))),
+    ("PUBLISHED", |version| match version["published_at"] {
+        Value::Null => "-".to_owned(),
+        ref at => format!("{} by {}", time(at), cell(&version["published_by"])),
+    }),
+    ("NODES", |version| cell(&version["nodes"])),
+    ("WORKFLOWS", |version| cell(&version["workflows"])),
+    ("BYTES", |version| cell(&version["package_bytes"])),
+    ("MISSING VALUES", |version| cell(&version["missing_config"])),
+];
+
+/// A runtime of a server.
+struct Runtime<'a> {
+    api: &'a Api,
+    path: String,
+    json: bool,
+}
+
+/// Does what was typed.
+pub(crate) fn execute(args: &VersionArgs) -> anyhow::Result<ExitCode> {
+    let api = args.team.open()?;
+    // Nodes are built by a runtime of their own, so this comes before.
+    let upload = match &args.action {
+        Action::Create(args) => Some(args.upload()?),
+        _ => None,
+    };
+    team::run(async {
+        let id = match &args.runtime {
+            Some(runtime) => runtime.clone(),
+            None => only(&api).await?,
+        };
+        let runtime =
+            Runtime { api: &api, path: format!("/runtimes/{}", segment(&id)), json: args.team.json };
+        match upload {
+            Some(upload) => runtime.create(&upload).await,
+            None => runtime.execute(&args.action).await,
+        }
+    })
+}
+
+/// The only runtime.
+async fn only(api: &Api) -> anyhow::Result<String> {
+    let all = api.get("/runtimes").await?;
+    let ids: Vec<_> = all.as_array().into_iter().flatten().map(|one| text(one, "id")).collect();
+    match ids.as_slice() {
+        [only] => Ok((*only).to_owned()),
+        [] => bail!("`{}` has no runtime\nhint: `krt runtime create ID`", api.server()),
+        ids => bail!("`{}` has several runtimes\nhint: --runtime, one of {}", api.server(), ids.join(", ")),
+    }
+}
+
+impl Runtime<'_> {
+    async fn execute(&self, action: &Action) -> anyhow::Result<()> {
+        match action {
+            Action::Ls => self.list().await,
+            Action::Show(of) => self.detail(&of.name).await,
+            // It was done before.
+            Action::Create(_) => Ok(()),
+            Action::Start(args) => self.start(&args.act, &args.wait).await,
+            Action::Stop(args) => {
+                let begun = self.act(&args.act, "stop").await?;
+                self.tell(&self.until(begun, "STOPPING", "STOPPED", &args.wait).await?)
+            }
+            Action::Publish(args) => self.publish(args).await,
+            Action::Unpublish(args) => self.tell(&self.act(args, "unpublish").await?),
+            Action::Rollback(args) => {
+                let body = json!({"comment": args.comment.comment});
+                let begun = self.api.post(&format!("{}/rollback", self.path), &body).await?;
+                self.tell(&self.until(begun, "STARTING", "PUBLISHED", &args.wait).await?)
+            }
+            Action::Delete(args) => {
+                let comment = query(&[("comment", &args.comment.comment)]);
+                self.api.delete(&format!("{}?{comment}", self.of(&args.of.name))).await?;
+                terminal::print_note(&format!("{} was removed", args.of.name));
+                Ok(())
+            }
+            Action::Config(args) => self.config(args).await,
+            Action::Logs(args) => self.logs(args).await,
+        }
+    }
+
+    /// The path of a version.
+    fn of(&self, version: &str) -> String {
+        format!("{}/versions/{}", self.path, segment(version))
+    }
+
+    async fn list(&self) -> anyhow::Result<()> {
+        let all = self.api.get(&format!("{}/versions", self.path)).await?;
+        if self.json { show::json(&all) } else { show::table(&all, &COLUMNS) }
+    }
+
+    async fn detail(&self, name: &str) -> anyhow::Result<()> {
+        let version = self.api.get(&self.of(name)).await?;
+        if self.json {
+            return show::json(&version);
+        }
+        show::one(&version, &DETAILS)?;
+        let list = |name: &str| version[name].as_array().into_iter().flatten();
+        for reason in list("reasons").filter_map(Value::as_str) {
+            output::print(&format!("\nwhy it is in ERROR: {}", progress::readable(reason)))?;
+        }
+        list("warnings").try_for_each(|warning| output::print(&format!("\nwarning: {}", Problem(warning))))
+    }
+
+    async fn act(&self, args: &ActArgs, action: &str) -> anyhow::Result<Value> {
+        let body = json!({"comment": args.comment.comment});
+        self.api.post(&format!("{}/{action}", self.of(&args.of.name)), &body).await
+    }
+
+    async fn start(&self, args: &ActArgs, wait: &WaitArgs) -> anyhow::Result<()> {
+        let begun = self.act(args, "start").await?;
+        self.tell(&self.until(begun, "STARTING", "STARTED", wait).await?)
+    }
+
+    async fn publish(&self, args: &PublishArgs) -> anyhow::Result<()> {
+        if args.start {
+            let told = self.api.get(&self.of(&args.act.of.name)).await?;
+            let told = match text(&told, "state") {
+                "CREATED" | "STOPPED" | "ERROR" => self.act(&args.act, "start").await?,
+                _ => told,
+            };
+            self.until(told, "STARTING", "STARTED", &WaitArgs::within(args.timeout)).await?;
+        }
+        self.tell(&self.act(&args.act, "publish").await?)
+    }
+
+    /// Prints what a version is now.
+    fn tell(&self, version: &Value) -> anyhow::Result<()> {
+        if self.json {
+            return show::json(version);
+        }
+        output::print(&format!("{} is {}", text(version, "name"), text(version, "state")))
+    }
+}

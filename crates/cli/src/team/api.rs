@@ -1,0 +1,211 @@
+//! Requests to a server's API, and its answers.
+
+use super::{
+    Server,
+    connector::{Connector, connector, unreachable},
+    refused::{No, Refused},
+};
+use anyhow::{Context as _, bail};
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
+use hyper::body::Incoming;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use indicatif::ProgressBar;
+use serde_json::Value;
+use std::{fmt, io, path::Path, time::Duration};
+use tokio::{fs::File, io::AsyncBufRead};
+use tokio_util::io::{ReaderStream, StreamReader};
+
+/// How long the answer to a small request may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How much of a file is read at a time, bytes.
+const CHUNK: usize = 64 << 10;
+
+type Body = BoxBody<Bytes, io::Error>;
+
+/// As whom requests are sent.
+#[derive(Debug, Clone)]
+pub(crate) enum By {
+    /// As nobody.
+    Nobody,
+    /// By the token that `krt login` keeps.
+    Login(String),
+    /// By the token in the environment.
+    Variable(String),
+    /// By a session, as a browser.
+    Session {
+        /// The cookie.
+        cookie: String,
+        /// What requests that change something name.
+        csrf: String,
+    },
+}
+
+/// A server.
+pub(crate) struct Api {
+    http: Client<Connector, Body>,
+    server: Server,
+    by: By,
+}
+
+/// What a server answered.
+pub(crate) struct Answer {
+    pub(crate) headers: HeaderMap,
+    pub(crate) json: Value,
+}
+
+impl By {
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Nobody => Vec::new(),
+            Self::Login(token) | Self::Variable(token) => vec![("authorization", format!("Bearer {token}"))],
+            Self::Session { cookie, csrf } => {
+                vec![("cookie", cookie.clone()), ("x-csrf-token", csrf.clone())]
+            }
+        }
+    }
+}
+
+impl Api {
+    /// A server, spoken with as somebody.
+    pub(crate) fn open(server: Server, by: By, cacert: Option<&Path>) -> anyhow::Result<Self> {
+        let http = Client::builder(TokioExecutor::new()).build(connector(&server, cacert)?);
+        Ok(Self { http, server, by })
+    }
+
+    /// The same server, spoken with as somebody else.
+    pub(crate) fn by(&self, by: By) -> Self {
+        Self { http: self.http.clone(), server: self.server.clone(), by }
+    }
+
+    /// Where it is.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
+        Ok(self.send(Method::GET, path, None).await?.json)
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        Ok(self.send(Method::POST, path, Some(body)).await?.json)
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        Ok(self.send(Method::PUT, path, Some(body)).await?.json)
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
+        Ok(self.send(Method::PATCH, path, Some(body)).await?.json)
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.send(Method::DELETE, path, None).await.map(drop)
+    }
+
+    /// Sends a request, with JSON where there is some.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
+        let text = body.map(Value::to_string).unwrap_or_default();
+        let kind = body.map(|_| ("content-type", "application/json".to_owned()));
+        let exchange = async {
+            let response = self.request(method, path, kind.into_iter().collect(), whole(text)).await?;
+            self.read(response).await
+        };
+        let answered = tokio::time::timeout(PATIENCE, exchange).await;
+        answered
+            .with_context(|| format!("`{}` did not answer within {} s", self.server, PATIENCE.as_secs()))?
+    }
+
+    /// Sends a file; a bar shows how far it is.
+    pub(crate) async fn upload(&self, path: &str, file: &Path, bar: &ProgressBar) -> anyhow::Result<Value> {
+        let unreadable = || format!("failed to read `{}`", file.display());
+        let open = File::open(file).await.with_context(unreadable)?;
+        let size = open.metadata().await.with_context(unreadable)?.len();
+        bar.set_length(size);
+        let bar = bar.clone();
+        let chunks =
+            ReaderStream::with_capacity(open, CHUNK).inspect_ok(move |chunk| bar.inc(chunk.len() as u64));
+        let body = BodyExt::boxed(StreamBody::new(chunks.map_ok(http_body::Frame::data)));
+        let kind = ("content-type", "application/octet-stream".to_owned());
+        let headers = vec![kind, ("content-length", size.to_string())];
+        let response = self.request(Method::POST, path, headers, body).await?;
+        Ok(self.read(response).await?.json)
+    }
+
+    /// Follows live events, from after the one with an id: their lines.
+    pub(crate) async fn follow(
+        &self,
+        path: &str,
+        after: i64,
+    ) -> anyhow::Result<impl AsyncBufRead + Unpin + use<>> {
+        let headers = vec![("last-event-id", after.to_string())];
+        let response = self.request(Method::GET, path, headers, whole("")).await?;
+        let response =
+            if response.status().is_success() { response } else { bail!(self.refused(response).await) };
+        Ok(StreamReader::new(response.into_body().into_data_stream().map_err(io::Error::other)))
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: Vec<(&'static str, String)>,
+        body: Body,
+    ) -> anyhow::Result<Response<Incoming>> {
+        let agent = concat!("krt/", env!("CARGO_PKG_VERSION"));
+        let request = Request::builder().method(method).uri(self.server.path(path));
+        let request = request.header(header::USER_AGENT, agent);
+        let headers = self.by.headers().into_iter().chain(headers);
+        let request = headers.fold(request, |request, (name, value)| request.header(name, value));
+        let request = request.body(body).context("the token is none: it has characters that no token has")?;
+        self.http.request(request).await.map_err(|error| unreachable(&self.server, error))
+    }
+
+    async fn read(&self, response: Response<Incoming>) -> anyhow::Result<Answer> {
+        if !response.status().is_success() {
+            bail!(self.refused(response).await);
+        }
+        let (head, body) = response.into_parts();
+        let body = whole_of(body).await?;
+        if head.status == StatusCode::NO_CONTENT {
+            return Ok(Answer { headers: head.headers, json: Value::Null });
+        }
+        match serde_json::from_slice(&body) {
+            Ok(json) => Ok(Answer { headers: head.headers, json }),
+            Err(_) => bail!(self.stranger("what it answers is no JSON")),
+        }
+    }
+
+    /// What to say of whatever is no server of a team's.
+    pub(crate) fn stranger(&self, why: impl fmt::Display) -> No {
+        No::stranger(&self.server, why)
+    }
+
+    /// What the server says against it.
+    async fn refused(&self, response: Response<Incoming>) -> anyhow::Error {
+        let (head, body) = response.into_parts();
+        let said = whole_of(body).await.ok().and_then(|body| serde_json::from_slice(&body).ok());
+        let no = match said {
+            Some(said) => {
+                Refused { status: head.status, said, headers: &head.headers }.tell(&self.server, &self.by)
+            }
+            None => self.stranger(format!("it answers {}", head.status)),
+        };
+        no.into()
+    }
+}
+
+fn whole(text: impl Into<Bytes>) -> Body {
+    Full::new(text.into()).map_err(|never| match never {}).boxed()
+}
+
+async fn whole_of(body: Incoming) -> anyhow::Result<Bytes> {
+    Ok(body.collect().await.context("the server's answer broke off")?.to_bytes())
+}

@@ -1,0 +1,141 @@
+//! Where a server is, and how its paths are written.
+
+use http::{Uri, uri::Scheme};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::{Deserialize, Serialize};
+use std::{fmt, net::IpAddr, str::FromStr};
+
+/// The URL of a server: `http://` or `https://`, host, port, and perhaps a path before the API's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Server(String);
+
+/// Why a text is no server's URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoServer {
+    /// No URL that leads to a server.
+    #[error("expected a server's URL, such as https://krt.example:9001")]
+    Form,
+    /// A user is named in it.
+    #[error("expected a server's URL without a user; hint: `krt login --user`")]
+    User,
+}
+
+impl Server {
+    /// Whether it speaks TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.0.starts_with("https:")
+    }
+
+    /// Whether what is sent to it leaves this machine unencrypted.
+    pub(crate) fn is_open(&self) -> bool {
+        let uri: Uri = self.0.parse().expect("it was parsed before");
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let here = host.eq_ignore_ascii_case("localhost")
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        !self.is_secure() && !here
+    }
+
+    /// The URL of a path of the API.
+    pub(super) fn path(&self, path: &str) -> String {
+        format!("{}/api/v1{path}", self.0)
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Server {
+    type Err = NoServer;
+
+    fn from_str(text: &str) -> Result<Self, NoServer> {
+        let uri: Uri = text.parse().map_err(|_| NoServer::Form)?;
+        let known = uri.scheme().is_some_and(|scheme| *scheme == Scheme::HTTP || *scheme == Scheme::HTTPS);
+        let (Some(scheme), Some(authority), true) = (uri.scheme_str(), uri.authority(), known) else {
+            return Err(NoServer::Form);
+        };
+        if authority.as_str().contains('@') {
+            return Err(NoServer::User);
+        }
+        if uri.query().is_some() || authority.host().is_empty() {
+            return Err(NoServer::Form);
+        }
+        let host = authority.as_str().to_ascii_lowercase();
+        Ok(Self(format!("{scheme}://{host}{}", uri.path().trim_end_matches('/'))))
+    }
+}
+
+impl TryFrom<String> for Server {
+    type Error = NoServer;
+
+    fn try_from(text: String) -> Result<Self, NoServer> {
+        text.parse()
+    }
+}
+
+impl From<Server> for String {
+    fn from(server: Server) -> Self {
+        server.0
+    }
+}
+
+/// What stands in a path as it is.
+const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
+
+/// A text as one segment of a path.
+pub(crate) fn segment(text: &str) -> impl fmt::Display {
+    utf8_percent_encode(text, &PLAIN)
+}
+
+/// A query of pairs.
+pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        for (text, expected) in [
+            ("http://127.0.0.1:9001", "http://127.0.0.1:9001"),
+            ("https://Krt.Example/", "https://krt.example"),
+            ("https://krt.example:9001/team/", "https://krt.example:9001/team"),
+            ("HTTP://[::1]:9001", "http://[::1]:9001"),
+        ] {
+            assert_eq!(text.parse::<Server>().unwrap().to_string(), expected, "{text}");
+        }
+        for bad in ["", "krt.example", "krt.example:9001", "ftp://krt.example", "http://", "https://h?a=b"] {
+            assert_eq!(bad.parse::<Server>(), Err(NoServer::Form), "{bad}");
+        }
+        assert_eq!("https://ada:secret@krt.example".parse::<Server>(), Err(NoServer::User));
+    }
+
+    #[test]
+    fn what_leaves_the_machine_unencrypted() {
+        for (text, expected) in [
+            ("http://127.0.0.1:9001", false),
+            ("http://localhost", false),
+            ("http://[::1]:9001", false),
+            ("https://krt.example", false),
+            ("http://krt.example", true),
+            ("http://10.0.0.1:9001", true),
+            ("http://127.0.0.1.example.com", true),
+        ] {
+            assert_eq!(text.parse::<Server>().unwrap().is_open(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_one_segment() {
+        for (text, expected) in
+            [("v1", "v1"), ("ada@krt.example", "ada@krt.example"), ("../a?b#c d%", "..%2Fa%3Fb%23c%20d%25")]
+        {
+            assert_eq!(segment(text).to_string(), expected);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Somebody who types commands that speak with a team's server.
+
+use super::{PATIENCE, krt::command};
+use serde_json::Value;
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    process::{Command, Output, Stdio},
+};
+use tempfile::TempDir;
+
+/// Somebody with a home of their own, so with logins of their own.
+pub(crate) struct Person {
+    home: TempDir,
+    variables: Vec<(&'static str, String)>,
+}
+
+/// What a command came to.
+#[derive(Debug)]
+pub(crate) struct Typed {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Typed {
+    /// What it printed, as it ended well.
+    #[track_caller]
+    pub(crate) fn well(self) -> String {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self.out
+    }
+
+    /// Why it failed.
+    #[track_caller]
+    pub(crate) fn why(self) -> String {
+        assert_eq!(self.code, Some(1), "{self:?}");
+        self.err
+    }
+
+    /// The JSON that it printed, as it ended well.
+    #[track_caller]
+    pub(crate) fn json(self) -> Value {
+        let out = self.well();
+        serde_json::from_str(&out).unwrap_or_else(|error| panic!("{error}: {out}"))
+    }
+}
+
+impl From<Output> for Typed {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("it writes text");
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Person {
+    pub(crate) fn new() -> Self {
+        let home = tempfile::tempdir().expect("there is room for a temporary folder");
+        Self { home, variables: Vec::new() }
+    }
+
+    /// A program, which holds a token.
+    pub(crate) fn with_token(server: &str, token: &str) -> Self {
+        let variables = vec![("KRT_SERVER", server.to_owned()), ("KRT_TOKEN", token.to_owned())];
+        Self { variables, ..Self::new() }
+    }
+
+    /// Where the logins are kept.
+    pub(crate) fn logins(&self) -> PathBuf {
+        self.home.path().join("krt/logins.json")
+    }
+
+    /// A command that is about to be typed.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = command();
+        for name in ["KRT_SERVER", "KRT_TOKEN", "KRT_RUNTIME", "KRT_CACERT"] {
+            command.env_remove(name);
+        }
+        command.args(words).env("XDG_CONFIG_HOME", self.home.path());
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Types a command, with nothing to read.
+    pub(crate) async fn types(&self, words: &[&str]) -> Typed {
+        self.pipes(words, "").await
+    }
+
+    /// Types a command, and pipes a text in.
+    pub(crate) async fn pipes(&self, words: &[&str], text: &str) -> Typed {
+        let mut command = self.command(words);
+        let text = text.to_owned();
+        let typing = tokio::task::spawn_blocking(move || {
+            let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = pipes.spawn().expect("the binary can be executed");
+            // Fails when the command does not read it.
+            let _ = child.stdin.take().expect("it is piped").write_all(text.as_bytes());
+            child.wait_with_output().expect("it is a child of this process").into()
+        });
+        let typed = tokio::time::timeout(PATIENCE, typing).await;
+        typed.unwrap_or_else(|_| panic!("it does not end: {words:?}")).expect("nothing panics there")
+    }
+
+    /// Signs in.
+    pub(crate) async fn signs_in(&self, server: &str, login: &str, password: &str) -> Typed {
+        self.pipes(&["login", server, "--user", login], &format!("{password}\n")).await
+    }
+}
