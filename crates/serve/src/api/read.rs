@@ -7,7 +7,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use krt_model::name::Name;
 use krt_registry::Moment;
 use serde::de::DeserializeOwned;
-use std::{str::FromStr, time::Duration};
+use std::str::FromStr;
 
 /// The largest body in JSON, bytes.
 const MAX_BODY: usize = 8 << 20;
@@ -23,11 +23,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         require_type(&request, "application/json")?;
-        let mut body = request.into_body();
-        let bytes = match Limited::new(&mut body, MAX_BODY).collect().await {
+        let bytes = match Limited::new(request.into_body(), MAX_BODY).collect().await {
             Ok(whole) => whole.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
-                drain(body).await;
                 return Err(Refusal::new(Code::TooLarge, format!("the body has more than {MAX_BODY} bytes")));
             }
             Err(_) => return Err(Refusal::invalid("the body broke off")),
@@ -36,17 +34,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .map(Self)
             .map_err(|error| Refusal::invalid(format!("the body is not as it should be: {error}")))
     }
-}
-
-/// How much of a body that is refused is still read, and for how long.
-const DRAINED: usize = 64 << 20;
-const DRAINING: Duration = Duration::from_secs(5);
-
-/// Reads the rest of a body that is refused: a client that is cut off while it sends may not see why.
-pub(crate) async fn drain(body: axum::body::Body) {
-    let mut rest = Limited::new(body, DRAINED);
-    let read = async { while let Some(Ok(_)) = rest.frame().await {} };
-    let _ = tokio::time::timeout(DRAINING, read).await;
 }
 
 /// Refuses a body of another type.
