@@ -29,8 +29,14 @@ use std::{path::PathBuf, process::ExitCode};
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct TeamArgs {
-    /// The server, such as https://krt.example:9001 [default: that of the last `krt login`]
-    #[arg(long, value_name = "URL", env = "KRT_SERVER", global = true)]
+    /// The server.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KRT_SERVER",
+        global = true,
+        help = "The server, such as https://krt.example:9001 [default: that of the last `krt login`]"
+    )]
     pub(crate) server: Option<Server>,
 
     /// Trust the authorities in this PEM file, and not the system's, for https://

@@ -1,4 +1,4 @@
-//! What is too large is refused so that whoever sends it sees why.
+//! What is too large, or too slow, is refused so that whoever sends it sees why.
 
 use super::refusal::{Code, Refusal};
 use axum::{
@@ -17,6 +17,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
+use tokio::time::{Sleep, sleep};
 
 /// The largest head of a request, without its first line, bytes.
 const MAX_HEAD: usize = 32 << 10;
@@ -24,6 +25,9 @@ const MAX_HEAD: usize = 32 << 10;
 /// How much of a body that is refused is still read, and for how long.
 const DRAINED: usize = 64 << 20;
 const DRAINING: Duration = Duration::from_secs(5);
+
+/// How long a body may be silent.
+const SILENT: Duration = Duration::from_secs(60);
 
 /// Refuses a head that is too large, and reads what is left of a body that is refused: a client that is
 /// cut off while it sends may not see why.
@@ -37,10 +41,10 @@ pub(super) async fn keep(request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let (head, body) = request.into_parts();
-    let lent = Lent(Arc::new(Mutex::new(body)));
-    let response = next.run(Request::from_parts(head, Body::new(lent.clone()))).await;
+    let body = Arc::new(Mutex::new(body));
+    let response = next.run(Request::from_parts(head, Body::new(Lent::new(&body)))).await;
     if response.status().is_client_error() {
-        drain(lent).await;
+        drain(Lent::new(&body)).await;
     }
     response
 }
@@ -57,12 +61,25 @@ async fn drain(body: Lent) {
 }
 
 /// A body that is read by a handler, and afterwards by who lent it.
-#[derive(Debug, Clone)]
-struct Lent(Arc<Mutex<Body>>);
+#[derive(Debug)]
+struct Lent {
+    body: Arc<Mutex<Body>>,
+    /// While nothing comes: until when it is waited for.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// Why a body ends that does not come.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing came for {} s", SILENT.as_secs())]
+struct Silent;
 
 impl Lent {
+    fn new(body: &Arc<Mutex<Body>>) -> Self {
+        Self { body: Arc::clone(body), patience: None }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Body> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -71,10 +88,16 @@ impl http_body::Body for Lent {
     type Error = axum::Error;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut *self.lock()).poll_frame(context)
+        let came = Pin::new(&mut *self.lock()).poll_frame(context);
+        if came.is_ready() {
+            self.patience = None;
+            return came;
+        }
+        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(SILENT)));
+        patience.as_mut().poll(context).map(|()| Some(Err(axum::Error::new(Silent))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -90,7 +113,7 @@ impl http_body::Body for Lent {
 mod tests {
     use super::*;
     use axum::{Router, middleware::from_fn, routing::post};
-    use futures::stream;
+    use futures::{StreamExt as _, stream};
     use http::StatusCode;
     use std::{
         convert::Infallible,
@@ -121,6 +144,30 @@ mod tests {
         // Nothing comes from who waits to be asked for it.
         let asks = [("expect", "100-continue".to_owned())];
         assert_eq!(unread(StatusCode::FORBIDDEN, &asks).await, (0, StatusCode::FORBIDDEN));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_come_is_not_waited_for_without_end() {
+        let read = post(async |body: Body| match body.collect().await {
+            Ok(_) => StatusCode::OK,
+            Err(error) => {
+                assert_eq!(error.to_string(), "nothing came for 60 s");
+                StatusCode::BAD_REQUEST
+            }
+        });
+        let router: Router = Router::new().route("/", read).layer(from_fn(keep));
+        let chunk = || Ok::<_, Infallible>(Bytes::from_static(b"chunk"));
+        let slow = stream::iter(0..4).then(move |_| async move {
+            sleep(SILENT - Duration::from_secs(1)).await;
+            chunk()
+        });
+        let send = async |body: Body| {
+            let request = Request::post("/").body(body).unwrap();
+            router.clone().oneshot(request).await.unwrap().status()
+        };
+        assert_eq!(send(Body::from_stream(slow.boxed())).await, StatusCode::OK);
+        let silent = stream::once(async move { chunk() }).chain(stream::pending());
+        assert_eq!(send(Body::from_stream(silent.boxed())).await, StatusCode::BAD_REQUEST);
     }
 
     #[tokio::test]
