@@ -9,7 +9,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, header::EXPECT};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Limited};
 use std::{
     pin::Pin,
@@ -32,19 +32,20 @@ const SILENT: Duration = Duration::from_secs(60);
 /// Refuses a head that is too large, and reads what is left of a body that is refused: a client that is
 /// cut off while it sends may not see why.
 pub(super) async fn keep(request: Request, next: Next) -> Response {
-    if size(request.headers()) > MAX_HEAD {
-        let message = format!("the headers have more than {MAX_HEAD} bytes");
-        return Refusal::new(Code::HeadTooLarge, message).into_response();
-    }
-    // Such a client asks first, and sends nothing where it is refused.
-    if request.headers().contains_key(EXPECT) {
-        return next.run(request).await;
-    }
     let (head, body) = request.into_parts();
-    let body = Arc::new(Mutex::new(body));
-    let response = next.run(Request::from_parts(head, Body::new(Lent::new(&body)))).await;
-    if response.status().is_client_error() {
-        drain(Lent::new(&body)).await;
+    // Who asks first is answered when the body is looked at, and else sends nothing.
+    let asks = head.headers.contains_key(EXPECT);
+    let body = Arc::new(Mutex::new(Source { body, begun: !asks }));
+    let response = if size(&head.headers) > MAX_HEAD {
+        let message = format!("the headers have more than {MAX_HEAD} bytes");
+        Refusal::new(Code::HeadTooLarge, message).into_response()
+    } else {
+        next.run(Request::from_parts(head, Body::new(Lent::new(&body)))).await
+    };
+    let lent = Lent::new(&body);
+    let begun = lent.lock().begun;
+    if response.status().is_client_error() && begun {
+        drain(lent).await;
     }
     response
 }
@@ -60,10 +61,17 @@ async fn drain(body: Lent) {
     let _ = tokio::time::timeout(DRAINING, read).await;
 }
 
+/// A body, and whether its client sends it.
+#[derive(Debug)]
+struct Source {
+    body: Body,
+    begun: bool,
+}
+
 /// A body that is read by a handler, and afterwards by who lent it.
 #[derive(Debug)]
 struct Lent {
-    body: Arc<Mutex<Body>>,
+    source: Arc<Mutex<Source>>,
     /// While nothing comes: until when it is waited for.
     patience: Option<Pin<Box<Sleep>>>,
 }
@@ -73,13 +81,20 @@ struct Lent {
 #[error("nothing came for {} s", SILENT.as_secs())]
 struct Silent;
 
+impl Source {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.begun = true;
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+}
+
 impl Lent {
-    fn new(body: &Arc<Mutex<Body>>) -> Self {
-        Self { body: Arc::clone(body), patience: None }
+    fn new(source: &Arc<Mutex<Source>>) -> Self {
+        Self { source: Arc::clone(source), patience: None }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Body> {
-        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Source> {
+        self.source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -91,7 +106,7 @@ impl http_body::Body for Lent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let came = Pin::new(&mut *self.lock()).poll_frame(context);
+        let came = self.lock().poll(context);
         if came.is_ready() {
             self.patience = None;
             return came;
@@ -101,18 +116,22 @@ impl http_body::Body for Lent {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.lock().is_end_stream()
+        self.lock().body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.lock().size_hint()
+        self.lock().body.size_hint()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::{Router, middleware::from_fn, routing::post};
+    use axum::{
+        Router,
+        middleware::from_fn,
+        routing::{MethodRouter, post},
+    };
     use futures::{StreamExt as _, stream};
     use http::StatusCode;
     use std::{
@@ -123,7 +142,11 @@ mod tests {
 
     /// Sends ten chunks to a handler that reads nothing; how many were read after all, and the answer.
     async fn unread(status: StatusCode, headers: &[(&str, String)]) -> (usize, StatusCode) {
-        let router: Router = Router::new().route("/", post(move || async move { status }));
+        sent(post(move || async move { status }), headers).await
+    }
+
+    async fn sent(handler: MethodRouter, headers: &[(&str, String)]) -> (usize, StatusCode) {
+        let router: Router = Router::new().route("/", handler);
         let read = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&read);
         let chunks = stream::iter((0..10).map(move |_| {
@@ -141,9 +164,14 @@ mod tests {
     async fn what_is_refused_is_read_to_its_end() {
         assert_eq!(unread(StatusCode::FORBIDDEN, &[]).await, (10, StatusCode::FORBIDDEN));
         assert_eq!(unread(StatusCode::OK, &[]).await, (0, StatusCode::OK));
-        // Nothing comes from who waits to be asked for it.
+        // Nothing comes from who waits to be asked for it, unless it was.
         let asks = [("expect", "100-continue".to_owned())];
         assert_eq!(unread(StatusCode::FORBIDDEN, &asks).await, (0, StatusCode::FORBIDDEN));
+        let first = post(async |mut body: Body| {
+            body.frame().await.unwrap().unwrap();
+            StatusCode::FORBIDDEN
+        });
+        assert_eq!(sent(first, &asks).await, (10, StatusCode::FORBIDDEN));
     }
 
     #[tokio::test(start_paused = true)]
@@ -175,6 +203,6 @@ mod tests {
         let header = |size: usize| [("x-large", "x".repeat(size))];
         assert_eq!(unread(StatusCode::OK, &header(MAX_HEAD - 64)).await.1, StatusCode::OK);
         let refused = unread(StatusCode::OK, &header(MAX_HEAD)).await;
-        assert_eq!(refused, (0, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
+        assert_eq!(refused, (10, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE));
     }
 }
