@@ -24,6 +24,7 @@ use crate::{exit, service::block_on};
 use clap::Args;
 use login::Login;
 use std::{path::PathBuf, process::ExitCode};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What a command of a server's takes.
 #[derive(Debug, Clone, Args)]
@@ -67,12 +68,11 @@ impl TeamArgs {
 /// Works with a server until it is done, or until Ctrl-C.
 pub(crate) fn run(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     block_on(async {
+        // Listened to before anything is done: a terminal that was made silent must not stay so.
+        let mut interrupts = signal(SignalKind::interrupt())?;
         tokio::select! {
             done = work => done.map(|()| exit::SUCCESS),
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                Ok(exit::INTERRUPTED.into())
-            }
+            _ = interrupts.recv() => Ok(exit::INTERRUPTED.into()),
         }
     })
 }
