@@ -36,6 +36,10 @@ pub struct NewBoard {
     pub charts: serde_json::Value,
 }
 
+/// The most charts of a board, and the most bytes of all of them.
+const CHARTS: usize = 50;
+const LARGEST: usize = 256 << 10;
+
 impl Registry {
     /// A runtime's boards, by name.
     pub fn boards(&self, runtime: &Name) -> Result<Vec<Board>, Error> {
@@ -65,6 +69,11 @@ impl Registry {
         if new.name.trim().is_empty() || new.name.chars().count() > 80 {
             return Err(Error::Text { what: "name", rule: "1 to 80 characters of text" });
         }
+        let charts = new.charts.to_string();
+        let fits = new.charts.as_array().is_some_and(|charts| charts.len() <= CHARTS);
+        if !fits || charts.len() > LARGEST {
+            return Err(Error::Text { what: "board", rule: "a list of at most 50 charts, 256 KiB in all" });
+        }
         let id = match id {
             Some(id) => self.board(runtime, id)?.id,
             None => secret::id()?,
@@ -74,7 +83,6 @@ impl Registry {
             let sql = "INSERT INTO board (id, runtime, name, charts, changed, changed_by) VALUES (?, ?, ?, ?, ?, ?) \
                        ON CONFLICT (id) DO UPDATE SET name = excluded.name, charts = excluded.charts, \
                        changed = excluded.changed, changed_by = excluded.changed_by";
-            let charts = new.charts.to_string();
             let values = params![id, runtime.as_str(), new.name, charts, Moment::now(), actor.login];
             connection.execute(sql, values).map_err(|error| {
                 if is_taken(&error) { Error::taken(Noun::Board, &*new.name) } else { error.into() }

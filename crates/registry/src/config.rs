@@ -90,6 +90,7 @@ impl Registry {
             if !unknown.is_empty() {
                 return Err(Error::Unknown { unknown });
             }
+            values.values().flatten().try_for_each(|value| check(value))?;
             for (name, value) in values {
                 set(connection, version.id, name, value.as_deref())?;
             }
@@ -98,6 +99,16 @@ impl Registry {
             note(connection, actor, Action::ConfigChanged, object)?;
             entries(connection, &version)
         })
+    }
+}
+
+/// The longest value, bytes: no system hands a process a much longer one.
+const LONGEST: usize = 128_000;
+
+fn check(value: &str) -> Result<(), Error> {
+    match value.len() <= LONGEST && !value.contains('\0') {
+        true => Ok(()),
+        false => Err(Error::Text { what: "value", rule: "at most 128,000 bytes of text without a NUL" }),
     }
 }
 

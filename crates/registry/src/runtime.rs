@@ -68,6 +68,9 @@ pub struct RuntimeChange {
     pub comment: String,
 }
 
+/// The most host names of a runtime.
+const HOSTS: usize = 20;
+
 impl Registry {
     /// All runtimes, by id.
     pub fn runtimes(&self) -> Result<Vec<Runtime>, Error> {
@@ -91,6 +94,7 @@ impl Registry {
             rule: "lowercase letters, digits and `-`, at most 19, with a letter or digit at both ends",
         })?;
         check_name(&new.name)?;
+        check_description(&new.description)?;
         self.write(|connection| {
             let sql = "INSERT INTO runtime (id, name, description, created) VALUES (?, ?, ?, ?)";
             let values = params![id.as_str(), new.name, new.description, Moment::now()];
@@ -111,6 +115,7 @@ impl Registry {
         change: &RuntimeChange,
     ) -> Result<Runtime, Error> {
         change.name.as_deref().map_or(Ok(()), check_name)?;
+        change.description.as_deref().map_or(Ok(()), check_description)?;
         self.write(|connection| {
             load(connection, runtime.as_str())?;
             let sql = "UPDATE runtime SET name = coalesce(?2, name), description = coalesce(?3, description) \
@@ -171,6 +176,9 @@ pub(crate) fn require(connection: &Connection, runtime: &Name) -> Result<(), Err
 }
 
 fn set_hosts(connection: &Connection, runtime: &Name, hosts: &[String]) -> Result<(), Error> {
+    if hosts.len() > HOSTS {
+        return Err(Error::Text { what: "list of host names", rule: "one of at most 20" });
+    }
     connection.execute("DELETE FROM host WHERE runtime = ?", [runtime.as_str()])?;
     for host in hosts {
         let host = host.to_ascii_lowercase();
@@ -187,6 +195,13 @@ fn set_hosts(connection: &Connection, runtime: &Name, hosts: &[String]) -> Resul
 fn check_name(name: &str) -> Result<(), Error> {
     let good = !name.trim().is_empty() && name.chars().count() <= 80 && !name.chars().any(char::is_control);
     if good { Ok(()) } else { Err(Error::Text { what: "name", rule: "1 to 80 characters of text" }) }
+}
+
+fn check_description(description: &str) -> Result<(), Error> {
+    match description.chars().count() {
+        0..=500 => Ok(()),
+        _ => Err(Error::Text { what: "description", rule: "at most 500 characters of text" }),
+    }
 }
 
 fn check_host(host: &str) -> Result<(), Error> {

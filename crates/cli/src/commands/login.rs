@@ -32,8 +32,13 @@ and kept in ~/.config/krt/logins.json, which only this user may read. Each serve
 
 Programs need no login: they set KRT_SERVER and KRT_TOKEN (see `krt token --help`).")]
 pub(crate) struct LoginArgs {
-    /// The server, such as https://krt.example:9001
-    #[arg(value_name = "URL", default_value = "http://127.0.0.1:9001", env = "KRT_SERVER")]
+    /// The server.
+    #[arg(
+        value_name = "URL",
+        default_value = "http://127.0.0.1:9001",
+        env = "KRT_SERVER",
+        help = "The server, such as https://krt.example:9001"
+    )]
     server: Server,
 
     /// The user

@@ -24,13 +24,20 @@ use crate::{exit, service::block_on};
 use clap::Args;
 use login::Login;
 use std::{path::PathBuf, process::ExitCode};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// What a command of a server's takes.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct TeamArgs {
-    /// The server, such as https://krt.example:9001 [default: that of the last `krt login`]
-    #[arg(long, value_name = "URL", env = "KRT_SERVER", global = true)]
+    /// The server.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "KRT_SERVER",
+        global = true,
+        help = "The server, such as https://krt.example:9001 [default: that of the last `krt login`]"
+    )]
     pub(crate) server: Option<Server>,
 
     /// Trust the authorities in this PEM file, and not the system's, for https://
@@ -61,12 +68,11 @@ impl TeamArgs {
 /// Works with a server until it is done, or until Ctrl-C.
 pub(crate) fn run(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     block_on(async {
+        // Listened to before anything is done: a terminal that was made silent must not stay so.
+        let mut interrupts = signal(SignalKind::interrupt())?;
         tokio::select! {
             done = work => done.map(|()| exit::SUCCESS),
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                Ok(exit::INTERRUPTED.into())
-            }
+            _ = interrupts.recv() => Ok(exit::INTERRUPTED.into()),
         }
     })
 }

@@ -35,9 +35,12 @@ pub(crate) async fn value(prompt: &str) -> anyhow::Result<String> {
     if is_terminal() {
         return line(prompt).await;
     }
-    let mut text = String::new();
-    io::stdin().lock().take(MAX).read_to_string(&mut text).context("failed to read standard input")?;
-    Ok(text)
+    let reading = tokio::task::spawn_blocking(|| {
+        let mut text = String::new();
+        let read = io::stdin().lock().take(MAX).read_to_string(&mut text);
+        read.map(|_| text).context("failed to read standard input")
+    });
+    reading.await?
 }
 
 /// An answer, which is shown as it is typed.
@@ -50,7 +53,7 @@ pub(crate) async fn answer(prompt: &str) -> anyhow::Result<String> {
 async fn line(prompt: &str) -> anyhow::Result<String> {
     let input = io::stdin();
     if !input.is_terminal() {
-        return read(&input);
+        return tokio::task::spawn_blocking(move || read(&input)).await?;
     }
     // Silent first: what is typed as soon as the prompt is there is not shown either.
     let silence = Silence::keep(input)?;

@@ -31,6 +31,7 @@ mod plain;
 mod predictions;
 mod python;
 mod records;
+mod refusals;
 mod remote;
 mod runners;
 mod rust;

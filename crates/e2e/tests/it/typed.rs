@@ -8,16 +8,17 @@ use crate::support::{
     team::{PASSWORD, Team, dashboard, packed, version},
 };
 use rustix::{
-    fs::OFlags,
+    fs::{Mode, OFlags},
     process::Signal,
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{LocalModes, tcgetattr},
 };
 use serde_json::{Value, json};
 use std::{
     fs::{self, File},
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpListener},
-    os::unix::fs::PermissionsExt as _,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt as _},
     path::Path,
     process::Stdio,
 };
@@ -410,34 +411,50 @@ async fn over_tls_with_an_authority_of_ones_own() {
     service.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_password_is_typed_unseen() {
-    let data = tempfile::tempdir().unwrap();
-    let team = Team::start(data.path()).await;
-    let ada = Person::new();
+/// A terminal: what a person sees and types at, and what a command has.
+fn terminal() -> (File, OwnedFd) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
     let name = ptsname(&master, Vec::new()).unwrap();
-    let flags = OFlags::RDWR | OFlags::NOCTTY;
-    let terminal = rustix::fs::open(&name, flags, rustix::fs::Mode::empty()).unwrap();
-    let mut command: tokio::process::Command = ada.command(&["login", &team.api.url()]).into();
+    let end = rustix::fs::open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    (File::from(master), end)
+}
+
+/// Somebody signs in at a terminal, and is asked for the password.
+async fn asked(person: &Person, server: &str, terminal: OwnedFd) -> tokio::process::Child {
+    let mut command: tokio::process::Command = person.command(&["login", server]).into();
     let mut child = command.stdin(terminal).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    // The command holds the terminal's other end.
-    drop(command);
-    let mut errors = child.stderr.take().unwrap();
     let mut told = Vec::new();
+    let errors = child.stderr.as_mut().unwrap();
     while !told.ends_with(b": ") {
         told.push(tokio::time::timeout(PATIENCE, errors.read_u8()).await.unwrap().unwrap());
     }
-    assert!(told.starts_with(b"password of admin at http://"), "{}", String::from_utf8_lossy(&told));
-    let mut master = File::from(master);
-    writeln!(master, "{PASSWORD}").unwrap();
+    assert_eq!(String::from_utf8_lossy(&told), format!("password of admin at {server}: "));
+    child
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_typed_unseen() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::start(data.path()).await;
+    let (ada, server) = (Person::new(), team.api.url());
+    let (mut typed, end) = terminal();
+    // Whoever changes their mind has a terminal that shows what is typed again.
+    let mut child = asked(&ada, &server, end.try_clone().unwrap()).await;
+    assert!(!tcgetattr(&end).unwrap().local_modes.contains(LocalModes::ECHO));
+    processes::signal(child.id().unwrap().try_into().unwrap(), Signal::INT);
+    let ended = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(130));
+    assert!(tcgetattr(&end).unwrap().local_modes.contains(LocalModes::ECHO));
+
+    let mut child = asked(&ada, &server, end).await;
+    writeln!(typed, "{PASSWORD}").unwrap();
     let ended = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(0));
     // All that the terminal showed; an error tells that its other end is closed.
     let mut shown = Vec::new();
-    let _ = master.read_to_end(&mut shown);
+    let _ = typed.read_to_end(&mut shown);
     assert_eq!(String::from_utf8_lossy(&shown), "");
     ada.types(&["runtime", "ls"]).await.well();
     team.stop().await;

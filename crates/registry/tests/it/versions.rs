@@ -2,7 +2,7 @@
 
 use crate::{Fixture, name};
 use krt_registry::{
-    Action, AuditFilter, Error, NewBoard, Noun, Role, State, Version,
+    Action, AuditFilter, Error, NewBoard, Noun, Role, RuntimeChange, State, Version,
     state::{Ask, Event},
 };
 use std::{collections::BTreeMap, fs};
@@ -245,4 +245,39 @@ fn boards() {
     assert_eq!(fixture.registry.boards(&shop).unwrap().len(), 1);
     fixture.registry.delete_board(&fixture.ada, &shop, &board.id).unwrap();
     assert!(matches!(save(Some(&board.id), "x"), Err(Error::Missing { noun: Noun::Board, .. })));
+}
+
+#[test]
+fn texts_have_bounds() {
+    let fixture = Fixture::new();
+    let shop = name("shop");
+    let is_refused = |result: Result<(), Error>| match result {
+        Ok(()) => false,
+        Err(error) => matches!(error, Error::Text { .. }),
+    };
+    let hosts: Vec<_> = (0..21).map(|number| format!("h{number}")).collect();
+    let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
+    assert!(
+        is_refused(fixture.runtime("other", &hosts)) && !is_refused(fixture.runtime("bank", &hosts[1..]))
+    );
+    let described = |length| {
+        let change = RuntimeChange { description: Some("x".repeat(length)), ..RuntimeChange::default() };
+        fixture.registry.change_runtime(&fixture.ada, &shop, &change).map(drop)
+    };
+    assert!(is_refused(described(501)) && !is_refused(described(500)));
+    fixture.upload("v1", &["A"]).unwrap();
+    let valued = |value: &str| {
+        let values = [("A".to_owned(), Some(value.to_owned()))].into();
+        fixture.registry.change_config(&fixture.ada, &shop, &name("v1"), &values).map(drop)
+    };
+    assert!(is_refused(valued(&"x".repeat(128_001))) && !is_refused(valued(&"x".repeat(128_000))));
+    assert!(is_refused(valued("a\0b")));
+    let saved = |charts: serde_json::Value| {
+        let board = NewBoard { name: "mine".to_owned(), charts };
+        fixture.registry.save_board(&fixture.ada, &shop, None, &board).map(drop)
+    };
+    let chart = serde_json::json!({"title": "t"});
+    let large = serde_json::json!([{"title": "x".repeat(256 << 10)}]);
+    assert!(is_refused(saved(vec![chart.clone(); 51].into())) && is_refused(saved(large)));
+    assert!(is_refused(saved(chart.clone())) && !is_refused(saved(vec![chart; 50].into())));
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`routes`]: every path, with who may use it.
 //! - `listen`: the port.
+//! - [`bounds`]: heads and bodies that are too large.
 //! - [`who`]: who asks; `guard`: whether they may.
 //! - [`refusal`]: the one place where errors become answers.
 //! - [`read`]: bodies and queries; `told`: answers.
@@ -10,6 +11,7 @@
 
 mod audit;
 mod boards;
+mod bounds;
 mod calls;
 mod config;
 mod docs;

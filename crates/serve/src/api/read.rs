@@ -8,9 +8,11 @@ use krt_model::name::Name;
 use krt_registry::Moment;
 use serde::de::DeserializeOwned;
 use std::{str::FromStr, time::Duration};
+use tokio::time::timeout;
 
-/// The largest body in JSON, bytes.
+/// The largest body in JSON, bytes, and how long it may take to come.
 const MAX_BODY: usize = 8 << 20;
+const MAX_TIME: Duration = Duration::from_secs(60);
 
 /// A body in JSON.
 ///
@@ -23,11 +25,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
         require_type(&request, "application/json")?;
-        let mut body = request.into_body();
-        let bytes = match Limited::new(&mut body, MAX_BODY).collect().await {
+        let reading = Limited::new(request.into_body(), MAX_BODY).collect();
+        let Ok(read) = timeout(MAX_TIME, reading).await else {
+            let seconds = MAX_TIME.as_secs();
+            return Err(Refusal::invalid(format!("the body did not come within {seconds} s")));
+        };
+        let bytes = match read {
             Ok(whole) => whole.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
-                drain(body).await;
                 return Err(Refusal::new(Code::TooLarge, format!("the body has more than {MAX_BODY} bytes")));
             }
             Err(_) => return Err(Refusal::invalid("the body broke off")),
@@ -36,17 +41,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .map(Self)
             .map_err(|error| Refusal::invalid(format!("the body is not as it should be: {error}")))
     }
-}
-
-/// How much of a body that is refused is still read, and for how long.
-const DRAINED: usize = 64 << 20;
-const DRAINING: Duration = Duration::from_secs(5);
-
-/// Reads the rest of a body that is refused: a client that is cut off while it sends may not see why.
-pub(crate) async fn drain(body: axum::body::Body) {
-    let mut rest = Limited::new(body, DRAINED);
-    let read = async { while let Some(Ok(_)) = rest.frame().await {} };
-    let _ = tokio::time::timeout(DRAINING, read).await;
 }
 
 /// Refuses a body of another type.
@@ -187,5 +181,27 @@ impl<S: Send + Sync> FromRequestParts<S> for Last {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         let path = path(parts).await?;
         Ok(Self(path.last().map(|(_, value)| value.clone()).unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::response::IntoResponse as _;
+    use bytes::Bytes;
+    use futures::{StreamExt as _, stream};
+    use http::StatusCode;
+    use std::convert::Infallible;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_a_byte_at_a_time_is_refused() {
+        let bytes = stream::repeat(Bytes::from_static(b" ")).then(async |byte| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Ok::<_, Infallible>(byte)
+        });
+        let body = axum::body::Body::from_stream(bytes.boxed());
+        let request = Request::post("/").header(CONTENT_TYPE, "application/json").body(body).unwrap();
+        let refused = Body::<serde_json::Value>::from_request(request, &()).await.unwrap_err();
+        assert_eq!(refused.into_response().status(), StatusCode::BAD_REQUEST);
     }
 }

@@ -19,6 +19,9 @@ pub(crate) enum Code {
     MethodNotAllowed,
     Conflict,
     TooLarge,
+    /// The same, of a request's head.
+    #[serde(rename = "too_large")]
+    HeadTooLarge,
     Unsupported,
     InvalidPackage,
     Unprocessable,
@@ -50,6 +53,7 @@ impl Code {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Unsupported => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::InvalidPackage | Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooMany => StatusCode::TOO_MANY_REQUESTS,

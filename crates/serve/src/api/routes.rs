@@ -1,9 +1,11 @@
 //! Every path, with who may use it: the same list as in `openapi.json`, which a test compares.
 
 use super::{
-    App, audit, boards, calls, config, docs, events, graph,
+    App, audit, boards, bounds, calls, config, docs, events, graph,
     guard::{self, Need},
-    logs, measurements, openid, page, predictions, requests, runtimes, session, users, versions,
+    logs, measurements, openid, page, predictions,
+    refusal::{Code, Refusal},
+    requests, runtimes, session, users, versions,
 };
 use axum::{
     Router,
@@ -27,7 +29,14 @@ pub fn router(app: App) -> Router {
     let mut routes = Routes { app, router: Router::new(), listed: Vec::new() };
     all(&mut routes);
     let Routes { app, router, .. } = routes;
-    router.fallback(page::page).layer(DefaultBodyLimit::disable()).with_state(app)
+    router
+        .fallback(page::page)
+        .method_not_allowed_fallback(async || {
+            Refusal::new(Code::MethodNotAllowed, "the path does not know this method")
+        })
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn(bounds::keep))
+        .with_state(app)
 }
 
 /// Paths as they are added.

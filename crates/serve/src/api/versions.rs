@@ -2,7 +2,7 @@
 
 use super::{
     App,
-    read::{Body, OfRuntime, OfVersion, Query, drain, require_type},
+    read::{Body, OfRuntime, OfVersion, Query, require_type},
     refusal::{Code, Refusal},
     told::{self, Told},
     who::Who,
@@ -59,7 +59,6 @@ pub(super) async fn create(
     let limit = team.max_package();
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|size: u64| size > limit) {
-        drain(request.into_body()).await;
         return Err(too_large(limit));
     }
     let incoming = team.incoming().map_err(UploadError::from)?;

@@ -27,6 +27,13 @@ pub(crate) struct Api {
     token: String,
 }
 
+/// Where somebody is signed in, as a browser is.
+pub(crate) struct Session {
+    pub(crate) cookie: String,
+    pub(crate) csrf: String,
+    role: String,
+}
+
 /// Who answers with the name of its version; `more` is code that runs before.
 pub(crate) fn version(name: &str, more: &str) -> TempDir {
     let manifest = format!(
@@ -161,16 +168,23 @@ impl std::ops::Deref for Team {
     }
 }
 
+impl Session {
+    /// Signs in.
+    pub(crate) async fn open(http: &Http, login: &str, password: &str) -> Self {
+        let opened = http.post_json("/api/v1/session", &json!({"login": login, "password": password})).await;
+        let me = opened.expect(StatusCode::OK);
+        let text = |name: &str| me[name].as_str().expect("a session has one").to_owned();
+        let cookie = opened.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
+        Self { cookie, csrf: text("csrf_token"), role: text("role") }
+    }
+}
+
 impl Api {
     /// Signs in, and takes a token.
     async fn sign_in(http: Http, login: &str, password: &str) -> Self {
-        let opened = http.post_json("/api/v1/session", &json!({"login": login, "password": password})).await;
-        assert_eq!(opened.status, StatusCode::OK, "{opened:?}");
-        let cookie = opened.header("set-cookie").split(';').next().unwrap_or_default().to_owned();
-        let me = opened.json();
-        let csrf = me["csrf_token"].as_str().expect("a session has one");
-        let new = json!({"name": "tests", "role": me["role"]}).to_string();
-        let headers = [("content-type", "application/json"), ("cookie", &*cookie), ("x-csrf-token", csrf)];
+        let Session { cookie, csrf, role } = Session::open(&http, login, password).await;
+        let new = json!({"name": "tests", "role": role}).to_string();
+        let headers = [("content-type", "application/json"), ("cookie", &*cookie), ("x-csrf-token", &*csrf)];
         let made = http.post("/api/v1/tokens", &headers, new).await;
         assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
         let token = made.json()["secret"].as_str().expect("a new token is told").to_owned();
@@ -180,6 +194,11 @@ impl Api {
     /// Where the API is.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.http.address())
+    }
+
+    /// The client, for requests of any kind.
+    pub(crate) fn http(&self) -> &Http {
+        &self.http
     }
 
     /// The token.

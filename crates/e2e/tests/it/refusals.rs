@@ -1,0 +1,63 @@
+//! What a team's server refuses: in one form, for a reason that is told, and without a trace.
+//!
+//! - [`uploads`]: packages that are none.
+//! - [`people`]: roles, tokens, sessions.
+//! - [`requests`]: what is too large, or no request of the API's.
+
+mod people;
+mod requests;
+mod uploads;
+
+use crate::support::{http::Reply, team::Team};
+use http::StatusCode;
+use serde_json::Value;
+use std::{collections::BTreeSet, path::Path};
+
+/// Asserts that something was refused in the API's form; returns the message.
+#[track_caller]
+fn refused(reply: &Reply, status: StatusCode, code: &str) -> String {
+    let told = reply.expect(status);
+    assert_eq!(reply.header("content-type"), "application/json", "{reply:?}");
+    assert_eq!(told["code"], code, "{told}");
+    let known = ["code", "message", "hint", "problems"];
+    let names = told.as_object().unwrap().keys();
+    assert!(names.clone().all(|name| known.contains(&name.as_str())), "{told}");
+    let message = told["message"].as_str().unwrap();
+    assert!(!message.is_empty() && !message.contains("hint:") && !message.contains('\n'), "{told}");
+    message.to_owned()
+}
+
+/// All that a server remembers that those who use it can make, and all its files.
+#[derive(Debug, PartialEq, Eq)]
+struct Kept {
+    rows: Vec<Value>,
+    files: BTreeSet<String>,
+}
+
+impl Kept {
+    async fn of(team: &Team, data: &Path) -> Self {
+        let mut rows = Vec::new();
+        let paths = ["/users", "/tokens", "/runtimes", "/runtimes/shop/versions", "/runtimes/shop/boards"];
+        for path in paths {
+            let mut listed = team.api.get(path).await.expect(StatusCode::OK);
+            // When a token was used the last time changes by looking.
+            for row in listed.as_array_mut().unwrap() {
+                row.as_object_mut().unwrap().remove("used");
+            }
+            rows.push(listed);
+        }
+        let mut files = BTreeSet::new();
+        walk(data, &mut files);
+        Self { rows, files }
+    }
+}
+
+fn walk(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        found.insert(path.display().to_string());
+        if entry.file_type().unwrap().is_dir() {
+            walk(&path, found);
+        }
+    }
+}

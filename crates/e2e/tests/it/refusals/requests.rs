@@ -1,0 +1,152 @@
+//! What is too large, or no request of the API's.
+
+use super::{Kept, refused};
+use crate::support::team::{PASSWORD, Session, Team};
+use http::{Method, StatusCode};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_request_is_refused_in_one_form() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::with_shop(data.path()).await;
+    team.upload("v1", "").await;
+    let before = Kept::of(&team, data.path()).await;
+    let v1 = "/runtimes/shop/versions/v1";
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let rows = [
+        (Method::POST, "/runtimes".to_owned(), "", StatusCode::BAD_REQUEST, "invalid"),
+        (Method::POST, "/runtimes".to_owned(), "{\"id\":", StatusCode::BAD_REQUEST, "invalid"),
+        (
+            Method::POST,
+            "/runtimes".to_owned(),
+            "{\"id\": 1, \"name\": \"x\"}",
+            StatusCode::BAD_REQUEST,
+            "invalid",
+        ),
+        (
+            Method::POST,
+            "/runtimes".to_owned(),
+            "{\"id\": \"a\", \"name\": \"a\", \"root\": 1}",
+            StatusCode::BAD_REQUEST,
+            "invalid",
+        ),
+        (Method::POST, "/runtimes".to_owned(), &*deep, StatusCode::BAD_REQUEST, "invalid"),
+        (
+            Method::POST,
+            "/runtimes".to_owned(),
+            "{\"id\": \"../x\", \"name\": \"x\"}",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "unprocessable",
+        ),
+        (
+            Method::POST,
+            "/runtimes".to_owned(),
+            "{\"id\": \"shop\", \"name\": \"x\"}",
+            StatusCode::CONFLICT,
+            "conflict",
+        ),
+        (Method::POST, format!("{v1}/publish"), "{}", StatusCode::CONFLICT, "conflict"),
+        (Method::POST, format!("{v1}/explode"), "{}", StatusCode::NOT_FOUND, "not_found"),
+        (Method::PUT, "/runtimes".to_owned(), "{}", StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+        (Method::POST, v1.to_owned(), "{}", StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+        (Method::GET, "/runtimes/..%2f..%2fetc/logs".to_owned(), "", StatusCode::NOT_FOUND, "not_found"),
+        (Method::GET, "/runtimes/%ff".to_owned(), "", StatusCode::BAD_REQUEST, "invalid"),
+        (Method::GET, format!("{v1}/docs/files/..%2f..%2fkrt.yml"), "", StatusCode::NOT_FOUND, "not_found"),
+        (Method::GET, "/runtimes/shop/logs?limit=1000000".to_owned(), "", StatusCode::BAD_REQUEST, "invalid"),
+        (Method::GET, "/runtimes/shop/logs?cursor=x".to_owned(), "", StatusCode::BAD_REQUEST, "invalid"),
+        (Method::GET, "/nothing".to_owned(), "", StatusCode::NOT_FOUND, "not_found"),
+    ];
+    for (method, path, body, status, code) in rows {
+        let reply = team.api.send(method.clone(), &path, "application/json", body.into()).await;
+        assert_eq!(reply.status, status, "{method} {path} {reply:?}");
+        refused(&reply, status, code);
+    }
+    assert_eq!(Kept::of(&team, data.path()).await, before);
+    team.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_large_is_refused_before_it_is_kept() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::with_shop(data.path()).await;
+    team.upload("v1", "").await;
+    let session = Session::open(team.api.http(), "admin", PASSWORD).await;
+    let before = Kept::of(&team, data.path()).await;
+    // A body of those who may not, and need not be read, is answered, too.
+    let large = vec![b' '; 16 << 20];
+    let forged = team.api.with_token("krt_forged");
+    for api in [&forged, &team.user("vera", "viewer").await] {
+        let reply = api.upload(large.clone()).await;
+        let known = [(StatusCode::UNAUTHORIZED, "unauthenticated"), (StatusCode::FORBIDDEN, "forbidden")];
+        let (status, code) = known.into_iter().find(|(status, _)| *status == reply.status).unwrap();
+        refused(&reply, status, code);
+    }
+    team.api.send(Method::DELETE, "/users/vera", "", Vec::new()).await.expect(StatusCode::NO_CONTENT);
+    // Anybody can send what signs in.
+    let headers = [("content-type", "application/json")];
+    let reply = team.api.http().post("/api/v1/session", &headers, large).await;
+    refused(&reply, StatusCode::PAYLOAD_TOO_LARGE, "too_large");
+
+    // Texts within a body have bounds of their own.
+    let long = "x".repeat(1 << 20);
+    for (path, body) in [
+        ("/runtimes", json!({"id": "other", "name": long})),
+        ("/runtimes", json!({"id": "other", "name": "x", "description": long})),
+        ("/runtimes", json!({"id": "other", "name": "x", "hosts": [long]})),
+        ("/users", json!({"login": long, "role": "viewer", "password": PASSWORD})),
+        ("/users", json!({"login": "zoe", "role": "viewer", "password": long})),
+        ("/tokens", json!({"name": long, "role": "viewer"})),
+        ("/runtimes/shop/boards", json!({"name": long, "charts": []})),
+    ] {
+        let reply = team.api.post(path, body).await;
+        assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}: {reply:?}");
+        refused(&reply, StatusCode::UNPROCESSABLE_ENTITY, "unprocessable");
+    }
+    assert_eq!(Kept::of(&team, data.path()).await, before);
+
+    // A comment is cut, as what it is about is to be done.
+    team.api
+        .post("/runtimes/shop/versions/v1/start", json!({"comment": long}))
+        .await
+        .expect(StatusCode::ACCEPTED);
+    let audit = team.api.get("/audit?action=version_started").await.json();
+    assert_eq!(audit["entries"][0]["comment"].as_str().unwrap().len(), 500);
+    drop(session);
+    team.stop().await;
+}
+
+/// Sends a head with raw headers; what comes back.
+async fn raw(team: &Team, headers: &str) -> String {
+    let address = team.api.http().address();
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    let head =
+        format!("GET /api/v1/server HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n");
+    // Fails when the server has heard enough.
+    let _ = socket.write_all(head.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = socket.read_to_end(&mut answer).await;
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_have_bounds() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::start(data.path()).await;
+    let line = |size: usize| format!("x-large: {}\r\n", "x".repeat(size));
+    assert!(raw(&team, &line(8 << 10)).await.starts_with("HTTP/1.1 200 "));
+    let answer = raw(&team, &line(64 << 10)).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let body: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(body["code"], "too_large");
+    // What no room is made for, and more headers than anybody needs.
+    for headers in [line(1 << 20), line(10).repeat(200)] {
+        let answer = raw(&team, &headers).await;
+        assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    }
+    team.api.get("/server").await.expect(StatusCode::OK);
+    team.stop().await;
+}
