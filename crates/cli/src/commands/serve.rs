@@ -25,7 +25,7 @@ use krt_runtime::{
 };
 use krt_serve::{
     House, Team,
-    api::{self, Access, App, Public},
+    api::{self, Access, App, Origin, Public},
     openid::Provider,
     team::{Outside, Prepare, Prepared, outside::Order},
 };
@@ -53,6 +53,10 @@ pub(crate) struct ServeArgs {
     /// Where the dashboard and its API are
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001", env = "KRT_DASHBOARD")]
     dashboard: SocketAddr,
+
+    /// Where browsers reach the dashboard, if not by its address: behind a proxy, that of the proxy
+    #[arg(long, value_name = "URL", env = "KRT_DASHBOARD_URL")]
+    dashboard_url: Option<Origin>,
 
     /// Where everything is kept: versions, users, measurements, documents, logs
     #[arg(long, value_name = "DIR", default_value = ".krt-server", env = "KRT_DATA")]
@@ -91,7 +95,7 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> anyho
     for (flag, address) in [("--listen", args.listen), ("--dashboard", args.dashboard)] {
         require_safe(flag, address, args)?;
     }
-    let provider = args.openid.provider(args.dashboard, args.tls.is_set())?;
+    let provider = args.openid.provider(|| reached(args))?;
     let (front, dashboard) = (bind("--listen", args.listen)?, bind("--dashboard", args.dashboard)?);
     let (front_at, dashboard_at) = (front.local_addr()?, dashboard.local_addr()?);
     let data = args.data.clone();
@@ -137,8 +141,21 @@ fn app(
         address: front.to_string(),
         tls: args.tls.is_set(),
         max_message: args.engine.options().requests.message,
+        dashboard: args.dashboard_url.clone(),
     };
     App::new(House::Team(Arc::clone(team)), Access::of(dashboard), public, provider, team.ended().clone())
+}
+
+/// Where browsers reach the dashboard, for others to send them there.
+fn reached(args: &ServeArgs) -> anyhow::Result<String> {
+    let address = args.dashboard;
+    match &args.dashboard_url {
+        Some(url) => Ok(url.to_string()),
+        None if address.port() == 0 || address.ip().is_unspecified() => {
+            bail!("the OpenID provider must know where to send browsers back to; hint: give --dashboard-url")
+        }
+        None => Ok(format!("{}://{address}", if args.tls.is_set() { "https" } else { "http" })),
+    }
 }
 
 /// Passwords and tokens do not cross a network in the clear, unless somebody says so.

@@ -75,6 +75,7 @@ impl Dashboard {
             address: shown.front.map(|front| front.to_string()).unwrap_or_default(),
             tls: false,
             max_message: shown.options.requests.message,
+            dashboard: None,
         };
         let ended = CancellationToken::new();
         let app = App::new(House::Solo(Arc::new(solo)), Access::of(address), public, None, ended.clone());

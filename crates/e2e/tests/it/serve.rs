@@ -1,10 +1,10 @@
 //! A team's server: versions come and go, and nobody who calls them notices.
 
 use crate::support::{
-    eventually,
+    Krt, eventually,
     grpc::Client,
     krt::write_package,
-    team::{PASSWORD, Team, packed},
+    team::{PASSWORD, Team, dashboard, packed, version},
 };
 use futures::future::join_all;
 use http::{Method, StatusCode};
@@ -206,4 +206,32 @@ async fn who_may_not_is_told_so() {
     let right = json!({"login": "vera", "password": PASSWORD});
     manager.post("/session", right).await.expect(StatusCode::TOO_MANY_REQUESTS);
     team.stop().await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_speaks_tls() {
+    let (data, described) = (tempfile::tempdir().unwrap(), version("described", ""));
+    let krt = Krt::serve(described.path()).data(data.path()).env("KRT_ADMIN_PASSWORD", PASSWORD);
+    let service = krt.flag("--dashboard-url", "https://krt.example.com").start().await;
+    let http = dashboard(&service).await;
+    let sign_in = async |host: &str, seen: &str, password: &str| {
+        let headers = [("content-type", "application/json"), ("host", host), ("x-forwarded-for", seen)];
+        let body = json!({ "login": "admin", "password": password }).to_string();
+        http.post("/api/v1/session", &headers, body).await
+    };
+    let (proxy, client) = ("krt.example.com", "1.1.1.1, 10.0.0.7");
+    let elsewhere = sign_in("other.example.com", client, PASSWORD).await;
+    let refused = elsewhere.expect(StatusCode::FORBIDDEN);
+    assert_eq!(refused["hint"], "behind a proxy, give `krt serve` --dashboard-url");
+
+    let opened = sign_in(proxy, client, PASSWORD).await;
+    opened.expect(StatusCode::OK);
+    let cookie = opened.header("set-cookie");
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
+    sign_in(proxy, client, "a wrong password").await.expect(StatusCode::UNAUTHORIZED);
+    let headers = [("cookie", cookie.split(';').next().unwrap()), ("host", proxy)];
+    let audit = http.send(Method::GET, "/api/v1/audit?action=sign_in_failed", &headers, "").await;
+    let failed = &audit.expect(StatusCode::OK)["entries"][0];
+    assert_eq!(failed["comment"], "from 10.0.0.7", "{failed}");
+    service.stop().await;
 }

@@ -63,7 +63,7 @@ pub(crate) async fn guard(app: App, need: Need, mut request: Request, next: Next
 }
 
 async fn check(app: &App, need: Need, method: &Method, headers: &HeaderMap) -> Result<Option<Who>, Refusal> {
-    check_host(app.0.access, headers)?;
+    check_host(app, headers)?;
     let Need::Role(role) = need else { return Ok(None) };
     let who = app.who(headers).await?.ok_or_else(unauthenticated)?;
     if changes(method) {
@@ -102,14 +102,16 @@ fn check_origin(by: &By, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-fn check_host(access: Access, headers: &HeaderMap) -> Result<(), Refusal> {
-    if access == Access::Anywhere {
+fn check_host(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
+    if app.0.access == Access::Anywhere {
         return Ok(());
     }
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
-    match is_loopback(host) {
+    match is_loopback(host) || app.0.public.dashboard.as_ref().is_some_and(|origin| origin.is(host)) {
         true => Ok(()),
-        false => Err(forbidden(format!("`{host}` is no name of this machine's loopback"))),
+        false => Err(forbidden(format!(
+            "`{host}` is no name of this machine's loopback; hint: behind a proxy, give `krt serve` --dashboard-url"
+        ))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! HTTP and JSON over a house, and live events: what `openapi.json` says.
 //!
 //! - [`routes`]: every path, with who may use it.
-//! - `listen`: the port.
+//! - `listen`: the port; [`origin`](Origin): by which other name it is reached.
 //! - [`bounds`]: heads and bodies that are too large.
 //! - [`who`]: who asks; `guard`: whether they may.
 //! - [`refusal`]: the one place where errors become answers.
@@ -22,6 +22,7 @@ mod listen;
 mod logs;
 mod measurements;
 mod openid;
+mod origin;
 mod page;
 mod predictions;
 mod read;
@@ -37,6 +38,7 @@ mod who;
 
 pub use guard::Access;
 pub use listen::run;
+pub use origin::Origin;
 pub use routes::router;
 
 use crate::{House, Team, openid::Provider};
@@ -76,6 +78,8 @@ pub struct Public {
     pub tls: bool,
     /// The largest message, bytes.
     pub max_message: usize,
+    /// Where browsers reach the dashboard, if not by its own address.
+    pub dashboard: Option<Origin>,
 }
 
 impl App {

@@ -48,7 +48,7 @@ pub(super) async fn begin(
     Ok(match provider.begin(next).await {
         Ok(sent) => {
             let mut response = redirect(&sent.url);
-            bind(&mut response, &sent.binding, KEPT, connection.tls || provider.is_secure());
+            bind(&mut response, &sent.binding, KEPT, app.is_secure(connection));
             response
         }
         Err(error) => page(&error.into()),
@@ -62,7 +62,7 @@ pub(super) async fn finish(
     query: Query,
 ) -> Result<Response, Refusal> {
     let provider = provider(&app)?;
-    let secure = connection.tls || provider.is_secure();
+    let secure = app.is_secure(connection);
     let came = Came {
         state: query.text("state").unwrap_or_default(),
         code: query.text("code"),
@@ -77,7 +77,7 @@ pub(super) async fn finish(
         }
         Err(denied) => {
             let actor = Actor { comment: format!("OpenID: {denied}"), ..Actor::server() };
-            let peer = connection.peer.ip().to_string();
+            let peer = app.client(connection, &headers).to_string();
             app.team()?.ask(move |registry| registry.note(&actor, Action::SignInFailed, &peer)).await?;
             page(&denied)
         }

@@ -178,7 +178,7 @@ pub(super) mod tests {
     #[tokio::test]
     async fn what_is_served_is_what_is_documented() {
         let folder = tempfile::tempdir().unwrap();
-        let public = Public { address: String::new(), tls: false, max_message: 0 };
+        let public = Public { address: String::new(), tls: false, max_message: 0, dashboard: None };
         let app = App::new(
             House::Team(team(folder.path())),
             Access::Loopback,

@@ -18,7 +18,10 @@ use http::{
 };
 use krt_registry::{Action, Actor, Error, OpenedSession, Role, Session};
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 /// How long a browser keeps the cookie, seconds; the server decides how long it holds.
 const KEPT: u32 = 14 * 24 * 3600;
@@ -73,13 +76,13 @@ pub(super) async fn sign_in(
     Body(SignIn { login, password }): Body<SignIn>,
 ) -> Result<Response, Refusal> {
     let agent = agent(&headers);
-    let attempt = Attempt { app: &app, login: &login, peer: connection.peer };
+    let attempt = Attempt { app: &app, login: &login, peer: app.client(connection, &headers) };
     attempt.may_try()?;
     let opened = attempt.opened(password, agent).await?;
     let user = &opened.user;
     let me = Me { login: user.login.clone(), role: user.role, csrf_token: Some(user.csrf().to_owned()) };
     let mut response = told::ok(me).into_response();
-    keep(&mut response, &opened, connection.tls);
+    keep(&mut response, &opened, app.is_secure(connection));
     Ok(response)
 }
 
@@ -97,7 +100,7 @@ pub(super) fn keep(response: &mut Response, opened: &OpenedSession, tls: bool) {
 struct Attempt<'a> {
     app: &'a App,
     login: &'a str,
-    peer: SocketAddr,
+    peer: IpAddr,
 }
 
 impl Attempt<'_> {
@@ -108,7 +111,7 @@ impl Attempt<'_> {
     fn may_try(&self) -> Result<(), Refusal> {
         let now = Instant::now();
         let shared = &self.app.0;
-        let waits = [shared.addresses.wait(&self.peer.ip(), now), shared.logins.wait(&self.key(), now)];
+        let waits = [shared.addresses.wait(&self.peer, now), shared.logins.wait(&self.key(), now)];
         waits.into_iter().flatten().max().map_or(Ok(()), |wait| Err(Refusal::wait(wait)))
     }
 
@@ -124,12 +127,12 @@ impl Attempt<'_> {
         match &opened {
             Ok(_) => {
                 shared.logins.succeeded(&self.key());
-                shared.addresses.succeeded(&self.peer.ip());
+                shared.addresses.succeeded(&self.peer);
             }
             Err(Error::Denied) => {
                 shared.logins.failed(self.key(), Instant::now());
-                shared.addresses.failed(self.peer.ip(), Instant::now());
-                let (login, peer) = (self.key(), self.peer.ip());
+                shared.addresses.failed(self.peer, Instant::now());
+                let (login, peer) = (self.key(), self.peer);
                 let actor = Actor { comment: format!("from {peer}"), ..Actor::server() };
                 team.ask(move |registry| registry.note(&actor, Action::SignInFailed, &login)).await?;
             }

@@ -177,11 +177,6 @@ impl Provider {
         &self.settings.name
     }
 
-    /// Whether the dashboard is reached by TLS.
-    pub fn is_secure(&self) -> bool {
-        self.settings.dashboard.starts_with("https://")
-    }
-
     /// Asks the provider for its endpoints and keys, unless they are known.
     pub async fn discover(&self) -> Result<(), Error> {
         self.endpoints().await.map(|_| ())

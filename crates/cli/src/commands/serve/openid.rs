@@ -4,7 +4,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use krt_registry::Role;
 use krt_serve::openid::{CALLBACK, Provider, Settings};
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
 /// Signing in at an OpenID provider (OpenID Connect).
 #[derive(Debug, Clone, Args)]
@@ -21,10 +21,6 @@ pub(super) struct OpenIdArgs {
     /// A file with the client's secret; or the secret in KRT_OPENID_SECRET
     #[arg(long, value_name = "FILE", requires = "openid_issuer")]
     openid_secret_file: Option<PathBuf>,
-
-    /// Where browsers reach the dashboard [default: its address, as --dashboard says]
-    #[arg(long, value_name = "URL", env = "KRT_DASHBOARD_URL")]
-    dashboard_url: Option<String>,
 
     /// What the provider is called on the sign-in page
     #[arg(long, value_name = "NAME", default_value = "OpenID", env = "KRT_OPENID_NAME")]
@@ -67,23 +63,19 @@ impl fmt::Display for Given {
 }
 
 impl OpenIdArgs {
-    /// The provider, if there is one.
-    pub(super) fn provider(&self, dashboard: SocketAddr, tls: bool) -> anyhow::Result<Option<Provider>> {
+    /// The provider, if there is one; `dashboard` is where it sends browsers back to.
+    pub(super) fn provider(
+        &self,
+        dashboard: impl FnOnce() -> anyhow::Result<String>,
+    ) -> anyhow::Result<Option<Provider>> {
         let (Some(issuer), Some(client)) = (&self.openid_issuer, &self.openid_client) else {
             return Ok(None);
-        };
-        let dashboard = match &self.dashboard_url {
-            Some(url) => url.trim_end_matches('/').to_owned(),
-            None if dashboard.port() == 0 || dashboard.ip().is_unspecified() => {
-                bail!("the provider must know where to send browsers back to; hint: give --dashboard-url")
-            }
-            None => format!("{}://{dashboard}", if tls { "https" } else { "http" }),
         };
         let settings = Settings {
             issuer: issuer.clone(),
             client: client.clone(),
             secret: self.secret()?,
-            dashboard,
+            dashboard: dashboard()?,
             name: self.openid_name.clone(),
             scopes: self.openid_scopes.iter().filter(|scope| !scope.is_empty()).cloned().collect(),
             groups: self.openid_groups.clone(),
@@ -93,7 +85,7 @@ impl OpenIdArgs {
         let back = format!("{}{CALLBACK}", settings.dashboard);
         let provider = Provider::new(settings)
             .map_err(|error| anyhow!("{error}"))
-            .context("--openid-issuer or --dashboard-url cannot be used")?;
+            .with_context(|| format!("--openid-issuer {issuer} cannot be used"))?;
         tracing::info!("users sign in at {issuer}, too; it must know the redirect address {back}");
         Ok(Some(provider))
     }
