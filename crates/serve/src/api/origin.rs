@@ -57,8 +57,8 @@ impl App {
             return peer;
         }
         // The last address is the one that the proxy has seen; what stands before it anybody may write.
-        let lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
-        let last = lines.last().and_then(|line| line.rsplit(',').next());
+        let mut lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
+        let last = lines.next_back().and_then(|line| line.rsplit(',').next());
         last.and_then(|address| address.trim().parse().ok()).unwrap_or(peer)
     }
 }
