@@ -22,7 +22,9 @@ describe.each([
     const found: string[] = [];
     const look = async (name: string) => {
       await settled(page);
-      found.push(...(await serious(page)).map((what) => `${name}: ${what}`));
+      found.push(
+        ...(await serious(page, theme === "light" ? "all" : "colours")).map((what) => `${name}: ${what}`),
+      );
     };
     await page.goto("/sign-in");
     await look("sign-in");
