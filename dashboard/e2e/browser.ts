@@ -58,6 +58,20 @@ export async function signIn(page: Page, login = LOGIN, password = PASSWORD) {
   await page.waitForURL((url) => url.pathname !== "/sign-in");
 }
 
+/** Drops a file, as from a folder of the desktop. */
+export async function drop(page: Page, path: string) {
+  const zone = page.locator(".dropzone");
+  await zone.waitFor();
+  const box = await zone.boundingBox();
+  if (!box) throw new Error("there is nowhere to drop");
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  const [x, y] = [box.x + 40, box.y + box.height / 2];
+  for (const type of ["dragEnter", "dragOver", "drop"] as const)
+    await session.send("Input.dispatchDragEvent", { type, x, y, data });
+  await session.detach();
+}
+
 /** Waits until nothing moves any more: fonts, data, charts. */
 export async function settled(page: Page) {
   await page.waitForFunction(() => document.fonts.status === "loaded" && !document.querySelector(".waiting"));
