@@ -1,11 +1,14 @@
 # Two commands do all the set-up on a fresh clone: `make demo` and `make test`.
-# Needed: Rust, Python 3.9 or newer with pip, Go, and, for the dashboard, Node.js 20.19 or newer with npm. Tests that need
-# InfluxDB, NATS or Chromium are skipped where those are not installed (Debian: influxdb, nats-server, chromium), unless
-# KRT_TEST_SERVERS is set.
+# Needed: Rust, Python 3.9 or newer with pip, and Go; for the dashboard Node.js 20.19 or newer with npm. Tests that need
+# Node.js, Chromium, InfluxDB or NATS are skipped where those are not installed (Debian: chromium, influxdb, nats-server),
+# unless KRT_TEST_SERVERS is set.
 
 KRT := target/release/krt
 TOOLS := target/tools
 DASHBOARD := dashboard
+DASHBOARD_SOURCES := $(filter-out %.test.ts, $(shell find $(DASHBOARD)/src $(DASHBOARD)/public $(DASHBOARD)/build -type f)) \
+	$(DASHBOARD)/index.html $(DASHBOARD)/package.json $(DASHBOARD)/vite.config.ts
+export CHROMIUM ?= /usr/bin/chromium
 PYTHON ?= python3
 STATICCHECK := v0.8.2
 GO_SOURCES := scripts/mongo-server sdk/go bench/chain-go crates/e2e/packages examples
@@ -18,8 +21,7 @@ help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: build
-build: ## Build the krt binary (target/release/krt)
-	@if scripts/has-node; then $(MAKE) --no-print-directory dashboard; fi
+build: embedded ## Build the krt binary (target/release/krt), with the dashboard where Node.js is there
 	cargo build --release --locked -p krt-cli
 
 .PHONY: demo
@@ -30,9 +32,8 @@ demo: build ## Run examples/digits on real images, show the answers and what was
 run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
 	$(KRT) run examples/digits
 
-# The dashboard first: the krt that is built for its tests serves the others, too.
 .PHONY: test
-test: test-dashboard test-rust test-python test-go test-bench test-runners ## Run every test
+test: embedded test-rust test-python test-go test-bench test-runners test-dashboard ## Run every test
 
 # What a request meets on its way is tested over both brokers, too.
 FLOW := early:: statuses:: limits:: supervision::
@@ -69,30 +70,37 @@ test-go:
 	cd sdk/go && go test -count=1 -race ./...
 
 .PHONY: dashboard
-dashboard: $(DASHBOARD)/dist/index.html ## Build the dashboard, for the next build of krt to embed
+dashboard: $(DASHBOARD)/dist/index.html ## Build the dashboard, for the next build of krt to embed (needs Node.js and npm)
 
-$(DASHBOARD)/dist/index.html: $(DASHBOARD)/node_modules/ready $(shell git ls-files $(DASHBOARD))
+$(DASHBOARD)/dist/index.html: $(DASHBOARD)/node_modules/ready $(DASHBOARD_SOURCES)
 	cd $(DASHBOARD) && npm run --silent build
+
+$(DASHBOARD)/node_modules/ready: $(DASHBOARD)/package-lock.json
+	cd $(DASHBOARD) && npm ci
 	touch $@
+
+# A binary without a dashboard is one, too: what is missing is said, and nothing fails.
+.PHONY: embedded
+embedded:
+	@if ! scripts/has-node; then \
+		echo "krt is built without a new dashboard: that needs Node.js 20.19 or newer, npm, and \`make build\` once more"; \
+	elif ! $(MAKE) --no-print-directory dashboard; then \
+		echo "krt is built without a new dashboard: \`make dashboard\` failed, see above; then \`make build\` once more"; fi
 
 .PHONY: check-dashboard
 check-dashboard: ## Format, lints and types of the dashboard
 	@if scripts/has-node; then $(MAKE) --no-print-directory $(DASHBOARD)/node_modules/ready && \
-		cd $(DASHBOARD) && npm run --silent check; else test -z "$$KRT_TEST_SERVERS"; fi
+		cd $(DASHBOARD) && npm run --silent check; \
+	else echo "skipped: the checks of the dashboard need Node.js 20.19 or newer and npm"; test -z "$$KRT_TEST_SERVERS"; fi
 
 .PHONY: test-dashboard
-test-dashboard: ## Try the dashboard: alone, in Chromium over a mock of the API, and over krt serve
-	@if scripts/has-node --chromium; then $(MAKE) --no-print-directory try-dashboard; \
-		else test -z "$$KRT_TEST_SERVERS"; fi
-
-.PHONY: try-dashboard
-try-dashboard: dashboard
-	cargo build --locked -p krt-cli
-	cd $(DASHBOARD) && npm test --silent && npm run --silent e2e && KRT=../target/debug/krt npm run --silent real
-
-$(DASHBOARD)/node_modules/ready: $(DASHBOARD)/package-lock.json
-	cd $(DASHBOARD) && npm ci --silent --no-audit --no-fund
-	touch $@
+test-dashboard: embedded ## Unit tests of the dashboard; in Chromium over a mock of the API and over krt serve (debug build)
+	@if scripts/has-node; then $(MAKE) --no-print-directory $(DASHBOARD)/node_modules/ready && \
+		cd $(DASHBOARD) && npm run --silent test; \
+	else echo "skipped: the tests of the dashboard need Node.js 20.19 or newer and npm"; test -z "$$KRT_TEST_SERVERS"; fi
+	@if scripts/has-node && test -x $(CHROMIUM); then cargo build --locked -p krt-cli && \
+		cd $(DASHBOARD) && npm run --silent e2e && KRT=../target/debug/krt npm run --silent real; \
+	else echo "skipped: the tests of the dashboard in a browser need Node.js and $(CHROMIUM)"; test -z "$$KRT_TEST_SERVERS"; fi
 
 .PHONY: check
 check: $(TOOLS)/ready check-dashboard ## Format, lints with warnings as errors, audit, docs
@@ -123,12 +131,12 @@ format: $(TOOLS)/ready ## Format all sources
 	cargo fmt --all
 	$(TOOLS)/bin/ruff format examples bench sdk/python crates/e2e/runners
 	gofmt -w $(GO_SOURCES)
-	@if scripts/has-node; then $(MAKE) --no-print-directory $(DASHBOARD)/node_modules/ready && \
-		cd $(DASHBOARD) && npm run --silent format; fi
+	if scripts/has-node; then $(MAKE) $(DASHBOARD)/node_modules/ready && cd $(DASHBOARD) && npm run --silent format; fi
 
 .PHONY: clean
 clean: ## Remove what was built
 	cargo clean
+	rm -rf $(DASHBOARD)/dist $(DASHBOARD)/node_modules
 
 # Linters, pytest and nats-py, in an environment of their own.
 $(TOOLS)/ready: scripts/tools.txt Makefile

@@ -21,6 +21,8 @@ export default defineConfig({
           include: ["e2e/real/*.test.ts"],
           globalSetup: "e2e/real/server.ts",
           hookTimeout: 60_000,
+          testTimeout: 60_000,
+          fileParallelism: false,
         },
       },
       {

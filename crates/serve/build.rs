@@ -12,14 +12,16 @@ use std::{
 fn main() -> io::Result<()> {
     let crate_folder = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-    let built = crate_folder.join("../../dashboard/dist");
-    println!("cargo::rerun-if-changed={}", built.display());
-    let source = match copy(&built, &out.join("dashboard")) {
-        Ok(names) => source(&names),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => source(&[]),
+    let sources = crate_folder.join("../../dashboard");
+    let built = sources.join("dist");
+    // A path that is missing would have everything built anew each time.
+    let (watched, names) = match copy(&built, &out.join("dashboard")) {
+        Ok(names) => (built.as_path(), names),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (sources.as_path(), Vec::new()),
         Err(error) => return Err(error),
     };
-    fs::write(out.join("dashboard.rs"), source)
+    println!("cargo::rerun-if-changed={}", watched.display());
+    fs::write(out.join("dashboard.rs"), source(&names))
 }
 
 /// Copies every file to one that is named by its number, and returns their names.

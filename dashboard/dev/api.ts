@@ -905,7 +905,7 @@ async function answer(request: IncomingMessage, response: ServerResponse) {
   const me = whoAsks(request);
   if (role !== "none" && !me) refuse(401, "unauthenticated", "nobody is signed in");
   if (me && role !== "none" && RANKS.indexOf(me.role) < RANKS.indexOf(role))
-    refuse(403, "forbidden", `this needs the role ${role}; yours is ${me.role}`, "ask an admin");
+    refuse(403, "forbidden", `this needs the role ${role}, \`${me.login}\` is ${me.role}`, "ask an admin");
   if (
     me?.csrf_token &&
     request.method !== "GET" &&

@@ -12,7 +12,9 @@ export function launch(): Promise<Browser> {
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
       "--headless",
+      // Tests run as root, and where /dev/shm is small.
       "--no-sandbox",
+      "--disable-dev-shm-usage",
       "--disable-gpu",
       "--disable-quic",
       "--no-first-run",
@@ -56,19 +58,37 @@ export async function signIn(page: Page, login = LOGIN, password = PASSWORD) {
   await page.waitForURL((url) => url.pathname !== "/sign-in");
 }
 
+/** Drops a file, as from a folder of the desktop. */
+export async function drop(page: Page, path: string) {
+  const zone = page.locator(".dropzone");
+  await zone.waitFor();
+  const box = await zone.boundingBox();
+  if (!box) throw new Error("there is nowhere to drop");
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  const [x, y] = [box.x + 40, box.y + box.height / 2];
+  for (const type of ["dragEnter", "dragOver", "drop"] as const)
+    await session.send("Input.dispatchDragEvent", { type, x, y, data });
+  await session.detach();
+}
+
 /** Waits until nothing moves any more: fonts, data, charts. */
 export async function settled(page: Page) {
   await page.waitForFunction(() => document.fonts.status === "loaded" && !document.querySelector(".waiting"));
   await page.waitForTimeout(350);
 }
 
-/** What axe finds that is serious. */
-export async function serious(page: Page): Promise<string[]> {
+/** What axe finds that is serious; in colours alone, where the rest was looked at in another theme. */
+export async function serious(page: Page, what: "all" | "colours" = "all"): Promise<string[]> {
   await page.evaluate(axe.source);
+  const options = {
+    resultTypes: ["violations"],
+    ...(what === "colours" ? { runOnly: ["color-contrast"] } : {}),
+  };
   // By text: within the page the library is a global. What was read aloud stays in the announcer for seconds,
   // when what it named may be gone.
   const { violations } = await page.evaluate<AxeResults>(
-    "axe.run({ exclude: ['[data-live-announcer]'] }, { resultTypes: ['violations'] })",
+    `axe.run({ exclude: ['[data-live-announcer]'] }, ${JSON.stringify(options)})`,
   );
   return violations
     .filter(({ impact }) => impact === "serious" || impact === "critical" || impact === "moderate")

@@ -1,5 +1,9 @@
-/** Builds the dashboard and serves it with the mock of the API, as long as the tests run. */
+/**
+ * Builds the dashboard and serves it with the mock of the API, as long as the tests run. It is built to a folder of its
+ * own: with `dist/` anew, the binary would be stale.
+ */
 
+import { resolve } from "node:path";
 import { build, preview } from "vite";
 import type { TestProject } from "vitest/node";
 
@@ -15,8 +19,17 @@ export default async function setup(project: TestProject) {
     project.provide("url", real);
     return;
   }
-  await build({ logLevel: "warn" });
-  const server = await preview({ preview: { port: 0, strictPort: false }, logLevel: "warn" });
+  const outDir = resolve(import.meta.dirname, "../../target/dashboard");
+  // Vitest says "test", for which React would come with its checks.
+  const mode = process.env.NODE_ENV;
+  process.env.NODE_ENV = "production";
+  await build({ logLevel: "warn", build: { outDir, emptyOutDir: true } });
+  process.env.NODE_ENV = mode;
+  const server = await preview({
+    build: { outDir },
+    preview: { port: 0, strictPort: false },
+    logLevel: "warn",
+  });
   const url = server.resolvedUrls?.local[0];
   if (!url) throw new Error("the preview has no address");
   project.provide("url", url.replace(/\/$/, ""));

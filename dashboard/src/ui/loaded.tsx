@@ -14,7 +14,9 @@ export function Loaded<T>({
   height?: number;
   children: (data: T) => ReactNode;
 }) {
-  if (query.data !== undefined)
+  // What was deleted meanwhile is not shown as if it were there.
+  const gone = query.isError && refused(query.error).status === 404;
+  if (query.data !== undefined && !gone)
     return (
       <>
         {query.isError && <Failure error={refused(query.error)} retry={() => void query.refetch()} />}

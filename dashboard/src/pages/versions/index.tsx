@@ -54,6 +54,14 @@ export default function VersionsPage() {
   );
 }
 
+/** A reason in one line: of a traceback what was raised. */
+function short(reason: string): string {
+  const lines = reason.replaceAll("`", "").trim().split("\n");
+  const first = lines[0] ?? "";
+  const raised = first.replace(/Traceback \(most recent call last\):$/, "");
+  return raised === first ? first : `${raised}${lines.at(-1)}`;
+}
+
 function Nothing() {
   return (
     <Empty title="No version yet" icon={<Layers aria-hidden size={28} />}>
@@ -74,9 +82,7 @@ function List({ versions, runtime }: { versions: Version[]; runtime: Runtime }) 
           <p className="narrow-only">
             <StateBadge state={version.state} />
           </p>
-          {version.state === "ERROR" && (
-            <p className="second tone-bad">{version.reasons[0]?.split("\n")[0]?.replaceAll("`", "")}</p>
-          )}
+          {version.state === "ERROR" && <p className="second tone-bad">{short(version.reasons[0] ?? "")}</p>}
           {version.missing_config.length > 0 && (
             <p className="second">lacks {version.missing_config.join(", ")}</p>
           )}
