@@ -322,8 +322,8 @@ function List({
           onChange={(predicted) => url.set({ predicted })}
         />
         <Filter
-          label="Error"
-          all="With or without error"
+          label="Outcome"
+          all="Any outcome"
           value={error}
           options={ERRORS.map((id) => ({ id, text: ERROR_WORDS[id] }))}
           onChange={(error) => url.set({ error })}

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Eye, EyeOff, SlidersHorizontal } from "lucide-react";
-import { useState } from "react";
+import { Fragment, useState } from "react";
 import { FileTrigger } from "react-aria-components";
 import { Link } from "react-router";
 import { client, take } from "../../api/client";
@@ -62,7 +62,15 @@ function Entries({ version, entries }: { version: Version; entries: ConfigEntry[
       title: "Name",
       cell: ({ name, kind }) => (
         <>
-          <code>{name}</code>
+          <code>
+            {name.split(/(?<=_)/).map((part, i) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: the parts of one name never change places
+              <Fragment key={i}>
+                {part}
+                <wbr />
+              </Fragment>
+            ))}
+          </code>
           <p className="second">{kind}</p>
         </>
       ),
@@ -141,9 +149,10 @@ function Value({ entry, mayEdit }: { entry: ConfigEntry; mayEdit: boolean }) {
   return (
     <span className="row">
       <code
-        className="grow"
         style={
-          long && shown ? { whiteSpace: "pre-wrap", overflowWrap: "anywhere" } : { overflowWrap: "anywhere" }
+          shown
+            ? { whiteSpace: long ? "pre-wrap" : "normal", overflowWrap: "anywhere" }
+            : { whiteSpace: "nowrap" }
         }
       >
         {shown ? entry.value : "••••••"}

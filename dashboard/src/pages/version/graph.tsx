@@ -248,10 +248,13 @@ function Nodes({ version, nodes }: { version: Version; nodes: GraphNode[] }) {
               , <code>{node.src}</code>
             </span>
           </p>
+          <p className="narrow-only">
+            <NodeBadge state={node.state} />
+          </p>
         </>
       ),
     },
-    { title: "State", shrink: true, cell: ({ state }) => <NodeBadge state={state} /> },
+    { title: "State", shrink: true, spare: true, cell: ({ state }) => <NodeBadge state={state} /> },
     { title: "Processes", end: true, spare: true, cell: ({ hosts, replicas }) => `${hosts} of ${replicas}` },
     { title: "Rate", end: true, cell: (node) => `${rate(node.rate)}/s` },
     {
