@@ -41,4 +41,5 @@ mod statuses;
 mod supervision;
 mod support;
 mod traces;
+mod volume;
 mod watch;

@@ -11,14 +11,14 @@ use axum::extract::State;
 use krt_model::{message::Timestamp, name::Name, version::Version};
 use krt_registry::Moment;
 use krt_runtime::flow::{self, Course, EndKind, HopEnding, Journey};
-use krt_store::{Order, PointFilter, StoredPoint, Value};
+use krt_store::{PointFilter, StoredPoint, Value};
 use serde::Serialize;
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 /// How many of a request's log records are told.
 const LOGS: usize = 1000;
-/// How many points around a request are looked at.
-const POINTS: usize = 2000;
+/// How many of its points of a measurement are told.
+const POINTS: usize = 200;
 /// Measurements that name the request.
 const AUTOMATIC: [&str; 2] = ["node_elapsed_time", "workflow_elapsed_time"];
 /// How long after a request's end its points may have been measured, nanoseconds.
@@ -237,21 +237,12 @@ pub(super) async fn show(
                 to: nanos(end),
                 ..PointFilter::default()
             };
-            let found = store.reader().points(&filter, Order::OldestFirst, POINTS)?;
-            points.extend(
-                found
-                    .into_iter()
-                    .filter(|point| names(point, &id))
-                    .map(|point| show_point(measurement, point)),
-            );
+            let found = store.reader().points_that_name(&filter, "tracking_id", &id, POINTS)?;
+            points.extend(found.into_iter().map(|point| show_point(measurement, point)));
         }
         Ok(points)
     });
     Ok(told::ok(Detail { request: found.show(), logs, points: points.await? }))
-}
-
-fn names(point: &StoredPoint, request: &str) -> bool {
-    matches!(point.fields.get("tracking_id"), Some(Value::Text(id)) if id == request)
 }
 
 fn show_point(measurement: &'static str, point: StoredPoint) -> Point {
