@@ -365,8 +365,19 @@ export function makeRequest(runtime: string, version: string, start: number): Re
     const handler = latency(seeded, node === "model" || node === "forest" ? 1.9 : 0.34);
     const outcome = failed && position === failing ? (seeded() < 0.2 ? "died" : "error") : "ok";
     clock += waiting;
-    hops.push({ node, position, start_ms: clock, waiting_ms: waiting, handler_ms: handler, outcome });
-    clock += handler;
+    const [serialise, deserialise] = [latency(seeded, 0.04), latency(seeded, 0.03)];
+    clock += serialise;
+    hops.push({
+      node,
+      position,
+      start_ms: clock,
+      waiting_ms: waiting,
+      serialise_ms: serialise,
+      handler_ms: handler,
+      deserialise_ms: deserialise,
+      outcome,
+    });
+    clock += handler + deserialise;
     if (outcome !== "ok") break;
   }
   const last = hops.at(-1);
@@ -513,9 +524,11 @@ const field = (name: string, type: string, more = {}) => ({
   type: type as "string",
   repeated: false,
   map: false,
+  optional: false,
   oneof: null,
   message: null,
   values: null,
+  value_comments: {},
   comment: null,
   ...more,
 });
@@ -535,10 +548,12 @@ export function makeMethods(runtime: string): Methods {
       messages: {
         "digits.ClassifyRequest": {
           name: "digits.ClassifyRequest",
+          comment: null,
           fields: [field("pixels", "integer", { repeated: true, comment })],
         },
         "digits.EvaluateRequest": {
           name: "digits.EvaluateRequest",
+          comment: null,
           fields: [
             field("pixels", "integer", { repeated: true, comment: "As in ClassifyRequest." }),
             field("label", "string", { comment: "The digit that the image really shows." }),
@@ -546,6 +561,7 @@ export function makeMethods(runtime: string): Methods {
         },
         "digits.Classification": {
           name: "digits.Classification",
+          comment: null,
           fields: [
             field("digit", "integer"),
             field("confidence", "number"),
@@ -554,6 +570,7 @@ export function makeMethods(runtime: string): Methods {
         },
         "digits.Evaluation": {
           name: "digits.Evaluation",
+          comment: null,
           fields: [
             field("verdict", "enum", { values: ["CORRECT", "WRONG"] }),
             field("predicted", "string"),
@@ -581,6 +598,7 @@ export function makeMethods(runtime: string): Methods {
       messages: {
         "prices.Car": {
           name: "prices.Car",
+          comment: null,
           fields: [
             field("make", "string", { comment: "As on the certificate of registration." }),
             field("model", "string"),
@@ -598,17 +616,22 @@ export function makeMethods(runtime: string): Methods {
         },
         "prices.Owner": {
           name: "prices.Owner",
+          comment: null,
           fields: [field("name", "string"), field("since", "string", { comment: "RFC 3339." })],
         },
-        "prices.Price": { name: "prices.Price", fields: [field("euros", "number")] },
+        "prices.Price": { name: "prices.Price", comment: null, fields: [field("euros", "number")] },
       },
     };
   }
   return {
     methods: [method(runtime, "Greet", "greeting", "GreetRequest", "Greeting", { name: "Ada" })],
     messages: {
-      "greeter.GreetRequest": { name: "greeter.GreetRequest", fields: [field("name", "string")] },
-      "greeter.Greeting": { name: "greeter.Greeting", fields: [field("text", "string")] },
+      "greeter.GreetRequest": {
+        name: "greeter.GreetRequest",
+        comment: null,
+        fields: [field("name", "string")],
+      },
+      "greeter.Greeting": { name: "greeter.Greeting", comment: null, fields: [field("text", "string")] },
     },
   };
 }
@@ -625,6 +648,7 @@ function method(
     path: `/${runtime}.Entrypoint/${name}`,
     service: `${runtime}.Entrypoint`,
     name,
+    comment: null,
     input: `${runtime}.${input}`,
     output: `${runtime}.${output}`,
     workflow,

@@ -7,6 +7,7 @@
 //!
 //! - [`manifest`]: `krt.yml`: the text, read and checked.
 //! - [`schema`]: the package's `.proto` files, compiled.
+//! - [`comments`]: what is said of messages there.
 //! - [`archive`]: `.krt` files: packing, and unpacking what may be hostile.
 //! - [`config`]: the values that come from outside.
 //! - [`edit`]: changes to a `krt.yml` that leave the rest of it as it is.
@@ -19,6 +20,7 @@
 pub mod archive;
 mod build;
 mod check;
+pub mod comments;
 pub mod config;
 pub mod edit;
 pub mod example;

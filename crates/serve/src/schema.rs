@@ -1,9 +1,11 @@
 //! Messages, described for forms: what a client needs to know to fill one in.
 
-use krt_package::{Package, example::example};
-use prost_reflect::{Cardinality, FieldDescriptor, Kind, MessageDescriptor};
+use krt_package::{Method as Rpc, Package, comments::Comments, example::example};
+use prost_reflect::{
+    Cardinality, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, ServiceDescriptor,
+};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// What can be called, and with what.
 #[derive(Debug, Clone, Serialize)]
@@ -21,12 +23,14 @@ struct Method {
     input: String,
     output: String,
     workflow: Option<String>,
+    comment: Option<String>,
     example: serde_json::Value,
 }
 
 #[derive(Debug, Clone, Serialize)]
 struct Message {
     name: String,
+    comment: Option<String>,
     fields: Vec<Field>,
 }
 
@@ -40,28 +44,16 @@ struct Field {
     oneof: Option<String>,
     message: Option<String>,
     values: Option<Vec<String>>,
+    /// Of the values of an enum, by name.
+    value_comments: BTreeMap<String, String>,
     comment: Option<String>,
 }
 
 /// Describes what a package's entrypoint can be called with.
 pub fn methods(package: &Package) -> Methods {
-    let mut messages = BTreeMap::new();
-    let methods = package.schema.methods.iter().map(|method| {
-        add(&method.input, &mut messages);
-        add(&method.output, &mut messages);
-        let workflow = method.workflow.map(|index| package.version.workflows[index].name.to_string());
-        Method {
-            path: method.path.clone(),
-            service: method.service.clone(),
-            name: method.name.clone(),
-            input: method.input.full_name().to_owned(),
-            output: method.output.full_name().to_owned(),
-            workflow,
-            example: serde_json::from_str(&example(&method.input)).unwrap_or_default(),
-        }
-    });
-    let methods = methods.collect();
-    Methods { methods, messages }
+    let mut book = Book::default();
+    let methods = package.schema.methods.iter().map(|method| book.method(package, method)).collect();
+    Methods { methods, messages: book.messages }
 }
 
 /// Whether proto3 JSON writes a message as something else than its fields.
@@ -69,18 +61,94 @@ fn is_plain(message: &MessageDescriptor) -> bool {
     message.package_name() == "google.protobuf"
 }
 
-fn add(message: &MessageDescriptor, messages: &mut BTreeMap<String, Message>) {
-    if is_plain(message) || messages.contains_key(message.full_name()) {
-        return;
-    }
-    let name = message.full_name().to_owned();
-    let fields = message.fields().map(|field| describe(&field)).collect();
-    messages.insert(name.clone(), Message { name, fields });
-    for field in message.fields() {
-        if let Kind::Message(inner) = value_kind(&field) {
-            add(&inner, messages);
+/// What has been described so far.
+#[derive(Debug, Default)]
+struct Book {
+    messages: BTreeMap<String, Message>,
+    /// By the file's name.
+    comments: HashMap<String, Comments>,
+}
+
+impl Book {
+    fn method(&mut self, package: &Package, method: &Rpc) -> Method {
+        self.add(&method.input);
+        self.add(&method.output);
+        let workflow = method.workflow.map(|index| package.version.workflows[index].name.to_string());
+        let service = package.schema.pool.get_service_by_name(&method.service);
+        Method {
+            path: method.path.clone(),
+            service: method.service.clone(),
+            name: method.name.clone(),
+            input: method.input.full_name().to_owned(),
+            output: method.output.full_name().to_owned(),
+            workflow,
+            comment: service.and_then(|service| self.of_method(&service, &method.name)),
+            example: serde_json::from_str(&example(&method.input)).unwrap_or_default(),
         }
     }
+
+    fn add(&mut self, message: &MessageDescriptor) {
+        if is_plain(message) || self.messages.contains_key(message.full_name()) {
+            return;
+        }
+        let name = message.full_name().to_owned();
+        let comment = self.comment(&message.parent_file(), message.path());
+        let fields = message.fields().map(|field| self.field(&field)).collect();
+        self.messages.insert(name.clone(), Message { name, comment, fields });
+        for field in message.fields() {
+            if let Kind::Message(inner) = value_kind(&field) {
+                self.add(&inner);
+            }
+        }
+    }
+
+    fn field(&mut self, field: &FieldDescriptor) -> Field {
+        let kind = value_kind(field);
+        let (r#type, message) = match &kind {
+            Kind::Message(message) if is_plain(message) => (of_plain(message.name()), None),
+            Kind::Message(message) => ("message", Some(message.full_name().to_owned())),
+            kind => (of_scalar(kind), None),
+        };
+        let (values, value_comments) = match &kind {
+            Kind::Enum(kind) => (Some(names(kind)), self.of_values(kind)),
+            _ => (None, BTreeMap::new()),
+        };
+        let real_oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
+        Field {
+            name: field.json_name().to_owned(),
+            r#type,
+            repeated: field.is_list(),
+            map: field.is_map(),
+            optional: field.supports_presence() && field.cardinality() != Cardinality::Required,
+            oneof: real_oneof.map(|oneof| oneof.name().to_owned()),
+            message,
+            values,
+            value_comments,
+            comment: self.comment(&field.parent_message().parent_file(), field.path()),
+        }
+    }
+
+    fn of_method(&mut self, service: &ServiceDescriptor, name: &str) -> Option<String> {
+        let method = service.methods().find(|method| method.name() == name)?;
+        self.comment(&service.parent_file(), method.path())
+    }
+
+    fn of_values(&mut self, of: &EnumDescriptor) -> BTreeMap<String, String> {
+        let file = of.parent_file();
+        let said = |value: prost_reflect::EnumValueDescriptor| {
+            Some((value.name().to_owned(), self.comment(&file, value.path())?))
+        };
+        of.values().filter_map(said).collect()
+    }
+
+    fn comment(&mut self, file: &FileDescriptor, path: &[i32]) -> Option<String> {
+        let comments = self.comments.entry(file.name().to_owned()).or_insert_with(|| Comments::of(file));
+        comments.at(path).map(str::to_owned)
+    }
+}
+
+fn names(of: &EnumDescriptor) -> Vec<String> {
+    of.values().map(|value| value.name().to_owned()).collect()
 }
 
 /// The kind of a field, or of a map's values.
@@ -88,33 +156,6 @@ fn value_kind(field: &FieldDescriptor) -> Kind {
     match field.kind() {
         Kind::Message(entry) if field.is_map() => entry.map_entry_value_field().kind(),
         kind => kind,
-    }
-}
-
-fn describe(field: &FieldDescriptor) -> Field {
-    let kind = value_kind(field);
-    let (r#type, message) = match &kind {
-        Kind::Message(message) if is_plain(message) => (of_plain(message.name()), None),
-        Kind::Message(message) => ("message", Some(message.full_name().to_owned())),
-        kind => (of_scalar(kind), None),
-    };
-    let values = match &kind {
-        Kind::Enum(kind) => Some(kind.values().map(|value| value.name().to_owned()).collect()),
-        _ => None,
-    };
-    let real_oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
-    Field {
-        name: field.json_name().to_owned(),
-        r#type,
-        repeated: field.is_list(),
-        map: field.is_map(),
-        optional: field.cardinality() == Cardinality::Optional
-            && field.supports_presence()
-            && message.is_none(),
-        oneof: real_oneof.map(|oneof| oneof.name().to_owned()),
-        message,
-        values,
-        comment: None,
     }
 }
 
@@ -143,3 +184,6 @@ fn of_plain(name: &str) -> &'static str {
         _ => "any",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,10 @@
 
 use krt_registry::Moment;
 use serde::Serialize;
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 /// How many labels are told apart; others are counted together.
 const LABELS: usize = 200;
@@ -129,9 +132,10 @@ impl Count {
 pub struct Tally {
     all: Count,
     span: Option<(Moment, Moment)>,
-    /// By true label, then by predicted one.
-    pairs: BTreeMap<(String, String), u64>,
-    labels: BTreeMap<String, ()>,
+    /// Each label's number, in the order in which they came.
+    labels: HashMap<String, usize>,
+    /// By the numbers of the true label and of the predicted one.
+    pairs: HashMap<(usize, usize), u64>,
     /// By second: windows are made of them when it is known how long they are.
     seconds: BTreeMap<i64, Count>,
 }
@@ -149,25 +153,27 @@ impl Tally {
         }
     }
 
-    /// The label, or, when there are too many, that of the others.
-    fn label(&mut self, label: &str) -> String {
-        if self.labels.contains_key(label) {
-            return label.to_owned();
+    /// The label's number, or, when there are too many, that of the others.
+    fn label(&mut self, label: &str) -> usize {
+        if let Some(&number) = self.labels.get(label) {
+            return number;
         }
         let label = if self.labels.len() < LABELS { label } else { OTHERS };
-        self.labels.insert(label.to_owned(), ());
-        label.to_owned()
+        let next = self.labels.len();
+        *self.labels.entry(label.to_owned()).or_insert(next)
     }
 
     /// Sums up; windows are `every` long, or so that there are about a hundred.
     pub fn finish(self, every: Option<Duration>, truncated: bool) -> Summary {
         let every = every.map_or_else(|| self.every(), |every| every.as_secs().max(1));
-        let labels: Vec<String> = self.labels.keys().cloned().collect();
-        let pair = |actual: &String, predicted: &String| {
-            self.pairs.get(&(actual.clone(), predicted.clone())).copied().unwrap_or_default()
+        let mut labels: Vec<_> = self.labels.iter().map(|(label, number)| (label.clone(), *number)).collect();
+        labels.sort();
+        let pair = |actual, predicted| self.pairs.get(&(actual, predicted)).copied().unwrap_or_default();
+        let row = |(_, actual): &(String, usize)| {
+            labels.iter().map(|(_, predicted)| pair(*actual, *predicted)).collect()
         };
-        let row = |actual: &String| labels.iter().map(|predicted| pair(actual, predicted)).collect();
         let counts: Vec<Vec<u64>> = labels.iter().map(row).collect();
+        let labels: Vec<String> = labels.into_iter().map(|(label, _)| label).collect();
         Summary {
             predictions: self.all.predictions,
             correct: self.all.correct,

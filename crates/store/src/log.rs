@@ -4,6 +4,7 @@ use crate::{
     bytes::{Cursor, put_long, put_short},
     point::MAX_NAME,
 };
+use rusqlite::{ToSql, types::ToSqlOutput};
 use std::{fmt, str::FromStr};
 
 /// The longest message that is kept, bytes; the rest of a longer one is cut.
@@ -41,6 +42,12 @@ impl Level {
             2 => Self::Warn,
             3.. => Self::Error,
         }
+    }
+}
+
+impl ToSql for Level {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok((*self as u8).into())
     }
 }
 

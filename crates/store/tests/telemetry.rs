@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use krt_store::{
-    Error, Level, LogFilter, LogRecord, Options, Order, Point, PointError, PointFilter, Retention, Store,
-    Tags, Value, WindowQuery, Writer,
+    Error, Level, LogFilter, LogRecord, Options, Order, Point, PointError, PointFilter, Reader, Retention,
+    Store, Tags, Value, WindowQuery, Writer,
 };
 use proptest::{collection::vec, prelude::*};
 use std::{collections::BTreeMap, time::Duration};
@@ -240,6 +240,51 @@ async fn logs_are_searched() {
 }
 
 #[tokio::test]
+async fn a_file_without_the_latest_indexes_is_read_and_gets_them() {
+    let folder = TempDir::new().unwrap();
+    let (store, writer) = Store::open(folder.path(), &options()).unwrap();
+    store.log(&record(10, Level::Error, "boom"));
+    writer.close();
+    let file = rusqlite::Connection::open(folder.path().join("telemetry.db")).unwrap();
+    file.execute_batch("DROP INDEX log_request; DROP INDEX log_grave").unwrap();
+    let indexes = || {
+        let count = "SELECT count(*) FROM sqlite_schema WHERE name IN ('log_request', 'log_grave')";
+        file.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let searches = [
+        LogFilter { request: Some("r".into()), ..LogFilter::default() },
+        LogFilter { level: Some(Level::Error), ..LogFilter::default() },
+    ];
+    let found =
+        |reader: &Reader| searches.each_ref().map(|filter| reader.logs(filter, 10).unwrap().records.len());
+    assert_eq!(found(&Reader::open(folder.path()).unwrap()), [1, 1]);
+    assert_eq!(indexes(), 0, "who reads changes nothing");
+    let (store, _writer) = Store::open(folder.path(), &options()).unwrap();
+    assert_eq!((found(store.reader()), indexes()), ([1, 1], 2));
+}
+
+#[tokio::test]
+async fn points_are_found_by_what_they_name() {
+    let Fixture { store, .. } = &fixture();
+    let series = store.series("m", &[("a", "1")]).unwrap();
+    for (time, id) in [(3, "x"), (1, "y"), (2, "x"), (9, "x")] {
+        series.point(time, &[("id", id.into()), ("value", time.into())]).unwrap();
+    }
+    store.series("m", &[]).unwrap().point(4, &[("id", 5_i64.into()), ("value", 0.5.into())]).unwrap();
+    store.flush().await.unwrap();
+    let until = PointFilter { to: Some(9), ..filter("m") };
+    let named = |text, limit| -> Vec<i64> {
+        let points = store.reader().points_that_name(&until, "id", text, limit).unwrap();
+        assert!(points.iter().all(|point| point.fields.len() == 2), "all fields are told");
+        points.iter().map(|point| point.time).collect()
+    };
+    assert_eq!((named("x", 9), named("x", 1), named("5", 9)), (vec![2, 3], vec![2], vec![]));
+    let fields = store.reader().numeric_fields("m").unwrap();
+    assert_eq!(fields.iter().collect::<Vec<_>>(), ["id", "value"]);
+    assert!(store.reader().numeric_fields("other").unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_log_is_followed() {
     let Fixture { store, .. } = &fixture();
     let reader = store.reader();
@@ -324,7 +369,7 @@ async fn what_waits_is_written_at_the_end() {
     store.series("m", &[]).unwrap().point(1, &[("f", 1_i64.into())]).unwrap();
     store.log(&record(1, Level::Info, "the end"));
     writer.close();
-    let reader = krt_store::Reader::open(folder.path()).unwrap();
+    let reader = Reader::open(folder.path()).unwrap();
     assert_eq!(reader.points(&filter("m"), Order::NewestFirst, 9).unwrap().len(), 1);
     assert_eq!(reader.logs(&LogFilter::default(), 9).unwrap().records.len(), 1);
     assert!(

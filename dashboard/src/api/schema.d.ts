@@ -1113,9 +1113,13 @@ export interface components {
             position: number;
             /** @description From the request's start until the handler began. */
             start_ms: number;
-            /** @description From the end of the hop before. */
+            /** @description From the end of the hop before, without `serialise_ms`. */
             waiting_ms: number;
+            /** @description To write the message for the node's process. */
+            serialise_ms: number;
             handler_ms: number;
+            /** @description To read the message that it gave, after the handler. */
+            deserialise_ms: number;
             /** @enum {string} */
             outcome: "ok" | "error" | "died";
         };
@@ -1152,6 +1156,23 @@ export interface components {
             logs: components["schemas"]["Log"][];
             /** @description Measurements that name the request. */
             points: components["schemas"]["StoredPoint"][];
+            /** @description That its handlers saved; with the predictions at most 32. */
+            documents: components["schemas"]["StoredDocument"][];
+            /** @description That its handlers saved. */
+            predictions: components["schemas"]["Prediction"][];
+            /** @description How many documents and predictions its handlers saved. */
+            saved: number;
+        };
+        /** @description A document that a handler saved. */
+        StoredDocument: {
+            node: components["schemas"]["Name"];
+            collection: string;
+            /** @description Its `_id`, Extended JSON. */
+            id: unknown;
+            /** @description Extended JSON; `null` where it is gone, or larger than 64 KiB. */
+            document: Record<string, never> | null;
+            /** @description Its size; `null` where it is gone. */
+            bytes: number | null;
         };
         Tags: {
             [key: string]: string;
@@ -1279,19 +1300,28 @@ export interface components {
             /** @description In JSON. */
             name: string;
             /** @enum {string} */
-            type?: "string" | "bytes" | "bool" | "number" | "integer" | "int64" | "enum" | "message" | "any";
+            type: "string" | "bytes" | "bool" | "number" | "integer" | "int64" | "enum" | "message" | "any";
             repeated: boolean;
             /** @description Then `type` is that of the values. */
             map: boolean;
+            /** @description Whether to leave it out is something else than its default. */
+            optional: boolean;
             oneof: string | null;
             /** @description The full name, a key of `Methods.messages`. */
             message: string | null;
             /** @description Of an enum. */
             values: string[] | null;
+            /** @description What is said in the `.proto` of the values of an enum, by name. */
+            value_comments: {
+                [key: string]: string;
+            };
+            /** @description What is said of it in the `.proto`. */
             comment: string | null;
         };
         Message: {
             name: string;
+            /** @description What is said of it in the `.proto`. */
+            comment: string | null;
             fields: components["schemas"]["Field"][];
         };
         Method: {
@@ -1302,6 +1332,8 @@ export interface components {
             input: string;
             output: string;
             workflow: components["schemas"]["Name"] | null;
+            /** @description What is said of it in the `.proto`. */
+            comment: string | null;
             /** @description A message of the input's type with every field. */
             example: unknown;
         };
@@ -1509,6 +1541,7 @@ export type Request = components['schemas']['Request'];
 export type RequestPage = components['schemas']['RequestPage'];
 export type StoredPoint = components['schemas']['StoredPoint'];
 export type RequestDetail = components['schemas']['RequestDetail'];
+export type StoredDocument = components['schemas']['StoredDocument'];
 export type Tags = components['schemas']['Tags'];
 export type Measurement = components['schemas']['Measurement'];
 export type Window = components['schemas']['Window'];

@@ -1,6 +1,5 @@
 //! `krt proto`: types of the package's messages, for editors and for nodes in Go.
 
-mod comments;
 mod go;
 mod stub;
 

@@ -44,4 +44,5 @@ mod supervision;
 mod support;
 mod traces;
 mod typed;
+mod volume;
 mod watch;

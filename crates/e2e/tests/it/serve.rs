@@ -125,6 +125,101 @@ async fn versions_that_are_not_published_are_for_those_who_hold_a_token() {
     team.stop().await;
 }
 
+/// A node that sees JSON, and keeps what it was asked.
+const KEEPER: [(&str, &str); 3] = [
+    (
+        "krt.yml",
+        "version: keeper-v1
+description: Keeps what it is asked.
+entrypoint:
+  proto: public_input.proto
+nodes:
+  - name: keeper
+    src: main.py
+    payload: json
+workflows:
+  - name: keeping
+    entrypoint: Keep
+    sequential:
+      - keeper
+",
+    ),
+    (
+        "public_input.proto",
+        "syntax = \"proto3\";
+package keeper;
+service Entrypoint {
+  // Keeps it.
+  rpc Keep(Text) returns (Text);
+}
+message Text {
+  string text = 1;
+}
+",
+    ),
+    (
+        "main.py",
+        "async def handler(ctx, data):
+    if data['text'] == 'raise':
+        raise ValueError('not that')
+    await ctx.db.save('texts', {'_id': 7, 'text': data['text'][:5]})
+    await ctx.db.save('texts', {'_id': 8, 'text': data['text']})
+    await ctx.prediction.save('cat', 'dog')
+    ctx.logger.info('kept')
+    return data
+",
+    ),
+];
+
+#[tokio::test]
+async fn a_request_is_told_with_all_that_it_left() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::with_shop(data.path()).await;
+    team.api.upload(packed(write_package(&KEEPER).path())).await.expect(StatusCode::CREATED);
+    team.api.act("keeper-v1", "start").await.expect(StatusCode::ACCEPTED);
+    team.until("keeper-v1", "STARTED").await;
+    let version = "/runtimes/shop/versions/keeper-v1";
+    let methods = team.api.get(&format!("{version}/methods")).await.expect(StatusCode::OK);
+    assert_eq!(methods["methods"][0]["comment"], "Keeps it.");
+    let detail = async |text: &str| {
+        let call = json!({"method": "/keeper.Entrypoint/Keep", "message": {"text": text}});
+        let called = team.api.post(&format!("{version}/call"), call).await.expect(StatusCode::OK);
+        let id = called["request"].as_str().unwrap().to_owned();
+        team.api.get(&format!("/runtimes/shop/requests/{id}")).await.expect(StatusCode::OK)
+    };
+
+    let large = "x".repeat(100_000);
+    let told = detail(&large).await;
+    let hop = &told["request"]["hops"][0];
+    for part in ["waiting_ms", "serialise_ms", "handler_ms", "deserialise_ms"] {
+        assert!(hop[part].as_f64().unwrap() > 0.0, "{part}: {hop}");
+    }
+    let before: f64 = ["waiting_ms", "serialise_ms"].iter().map(|part| hop[part].as_f64().unwrap()).sum();
+    assert!(before <= hop["start_ms"].as_f64().unwrap(), "{hop}");
+    let small = json!({"_id": 7, "text": "xxxxx"});
+    let document = |id, document, bytes| json!({"node": "keeper", "collection": "texts", "id": id, "document": document, "bytes": bytes});
+    let expected = [document(7, small, 30), document(8, Value::Null, 100_025)];
+    assert_eq!(told["documents"], json!(expected));
+    let predictions = told["predictions"].as_array().unwrap();
+    assert_eq!(predictions.len(), 1);
+    assert_eq!(
+        (&predictions[0]["predicted"], &predictions[0]["version"]),
+        (&json!("cat"), &json!("keeper-v1"))
+    );
+    assert_eq!((&told["saved"], &told["logs"][0]["message"]), (&json!(3), &json!("kept")));
+    assert_eq!(told["points"].as_array().unwrap().len(), 2);
+
+    let told = detail("raise").await;
+    assert_eq!(told["request"]["ending"], "failed");
+    let traceback = told["logs"][0]["message"].as_str().unwrap();
+    assert!(
+        traceback.contains("line 3, in handler") && traceback.contains("ValueError: not that"),
+        "{traceback}"
+    );
+    assert_eq!((&told["documents"], &told["saved"]), (&json!([]), &json!(0)));
+    team.stop().await;
+}
+
 #[tokio::test]
 async fn a_start_that_fails_says_error_and_why() {
     let data = tempfile::tempdir().unwrap();

@@ -1,6 +1,7 @@
 //! The course of the latest requests, for who looks at them: kept in memory, bounded.
 
 use super::{Handled, Route};
+use bson::Bson;
 use krt_model::{
     message::Timestamp,
     outcome::{Failure, HandlerResult},
@@ -8,6 +9,7 @@ use krt_model::{
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 /// How many of the latest requests are kept.
@@ -19,6 +21,8 @@ const SLOWEST: usize = 200;
 const SLOW_FOR: u64 = 3_600_000_000_000;
 /// How often those are looked through for what is too old, nanoseconds.
 const PRUNED_EVERY: u64 = 10_000_000_000;
+/// How many of a request's documents are named.
+const SAVED: usize = 32;
 
 /// One request's course.
 #[derive(Debug)]
@@ -39,6 +43,10 @@ pub struct Journey {
 pub struct Course {
     /// The handlers that were called.
     pub hops: Vec<Hop>,
+    /// The first documents that its handlers saved.
+    pub saved: Vec<Saved>,
+    /// How many they saved in all.
+    pub saves: usize,
     /// Whether it was replied to before its workflow ended.
     pub early: bool,
     /// How it ended for its client; `None`: it is in work.
@@ -56,8 +64,37 @@ pub struct Hop {
     pub posted: Timestamp,
     /// When the handler began and ended.
     pub handled: Handled,
+    /// What the engine needed to write its message for the host, and to read the host's.
+    pub serialised: Serialised,
     /// How it ended.
     pub ending: HopEnding,
+}
+
+/// What the engine needs for the form of messages at one node, such as JSON; nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Serialised {
+    /// To write the message that the host gets.
+    pub written: u64,
+    /// To read the message that the host gives.
+    pub read: u64,
+}
+
+impl Serialised {
+    /// The time since then.
+    pub fn since(begun: Instant) -> u64 {
+        u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A document that a handler saved; a prediction is one, too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved {
+    /// The node, by its index in the version.
+    pub node: usize,
+    /// The collection.
+    pub collection: String,
+    /// The document's `_id`.
+    pub id: Bson,
 }
 
 /// How a call of a handler ended.
@@ -123,6 +160,15 @@ impl Journey {
 
     pub(super) fn hop(&self, hop: Hop) {
         self.lock().hops.push(hop);
+    }
+
+    /// Notes that one of its handlers saved a document.
+    pub(crate) fn saved(&self, saved: Saved) {
+        let mut course = self.lock();
+        course.saves += 1;
+        if course.saved.len() < SAVED {
+            course.saved.push(saved);
+        }
     }
 
     pub(super) fn replied_early(&self) {
@@ -261,6 +307,18 @@ mod tests {
         let all = recent.all();
         assert!(all.len() <= LATEST + FAILED + SLOWEST);
         assert!(all.is_sorted_by(|one, other| one.start > other.start), "no request is told twice");
+    }
+
+    #[test]
+    fn documents_are_named_up_to_a_bound() {
+        let journey = journey(0);
+        for number in 0..SAVED + 5 {
+            let id = Bson::Int64(number as i64);
+            journey.saved(Saved { node: 0, collection: "c".to_owned(), id });
+        }
+        let course = journey.course();
+        assert_eq!((course.saved.len(), course.saves), (SAVED, SAVED + 5));
+        assert_eq!(course.saved[1].id, Bson::Int64(1));
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod request;
 pub use admission::{Admission, Limits, Permit};
 pub use broker::{Broker, Refused};
 pub use desk::{Desk, Host, SeatId, Taken};
-pub use journey::{Course, End, EndKind, Hop, HopEnding, Journey, Recent};
+pub use journey::{Course, End, EndKind, Hop, HopEnding, Journey, Recent, Saved, Serialised};
 pub use request::{Answer, Deadline, Delivery, Elsewhere, Origin, ReplyTo, Request, Respond, Route, Trail};
 
 use crate::{

@@ -3,7 +3,7 @@
 use super::{
     Handled,
     admission::Permit,
-    journey::{Hop, HopEnding, Journey},
+    journey::{Hop, HopEnding, Journey, Serialised},
 };
 use crate::traces::Trace;
 use krt_broker::Receipt;
@@ -142,7 +142,7 @@ pub struct Request {
     /// The trace that it belongs to, for whoever takes its messages further.
     pub trace: Trace,
     /// Its course, for who looks at it.
-    pub(super) journey: Arc<Journey>,
+    pub(crate) journey: Arc<Journey>,
     client: Mutex<Option<Client>>,
     replied: AtomicBool,
     left: AtomicBool,
@@ -255,6 +255,8 @@ pub struct Delivery {
     pub tracking: Vec<Tracking>,
     /// How many more times it may be given to another process.
     pub retries_left: u16,
+    /// What the engine needed for the form of its messages.
+    pub serialised: Serialised,
     /// What the broker is told of it. None where the broker keeps no messages.
     pub receipt: Option<Receipt>,
     handed_on: bool,
@@ -263,7 +265,16 @@ pub struct Delivery {
 impl Delivery {
     /// A request's message at one station.
     pub fn new(request: Arc<Request>, position: usize, payload: Payload, tracking: Vec<Tracking>) -> Self {
-        Self { request, position, payload, tracking, retries_left: 0, receipt: None, handed_on: false }
+        Self {
+            request,
+            position,
+            payload,
+            tracking,
+            retries_left: 0,
+            serialised: Serialised::default(),
+            receipt: None,
+            handed_on: false,
+        }
     }
 
     /// The node it is at, by its index in the version.
@@ -279,8 +290,14 @@ impl Delivery {
     /// Notes in the request's course that its handler was called.
     pub(super) fn note_hop(&self, handled: Handled, result: &HandlerResult) {
         let posted = self.tracking.last().map_or(self.request.start, |previous| previous.end);
-        let ending = HopEnding::from(result);
-        self.request.journey.hop(Hop { node: self.node(), position: self.position, posted, handled, ending });
+        self.request.journey.hop(Hop {
+            node: self.node(),
+            position: self.position,
+            posted,
+            handled,
+            serialised: self.serialised,
+            ending: HopEnding::from(result),
+        });
     }
 
     /// Its work is done: nobody has to hear of it any more.

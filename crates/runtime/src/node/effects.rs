@@ -3,7 +3,8 @@
 //! Hosts never talk to a store: the engine does it for them.
 
 use super::{Node, frame::Measurement, link::Link, window::Subject};
-use crate::errors::chain;
+use crate::{errors::chain, flow::Saved};
+use bson::Bson;
 use futures::StreamExt as _;
 use krt_remote::Documents;
 use krt_store::{Point, Value, parse_document, to_json};
@@ -38,10 +39,22 @@ impl Calls {
     }
 
     /// Saves a document and tells the host.
-    pub(super) fn save(&mut self, link: Arc<Link>, call: u32, collection: String, document: String) {
+    pub(super) fn save(
+        &mut self,
+        link: Arc<Link>,
+        call: u32,
+        subject: Option<Subject>,
+        collection: String,
+        document: String,
+    ) {
         self.0.spawn(async move {
             match save(&link.node().documents, &collection, &document).await {
-                Ok(()) => link.send(|outbox| outbox.done(call)),
+                Ok(id) => {
+                    if let Some(subject) = subject {
+                        subject.saved(Saved { node: link.node().index, collection, id });
+                    }
+                    link.send(|outbox| outbox.done(call));
+                }
                 Err(error) => link.send(|outbox| outbox.failed(call, &chain(&*error))),
             }
         });
@@ -62,9 +75,8 @@ async fn save(
     documents: &Documents,
     collection: &str,
     text: &str,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
-    documents.save(collection, parse_document(text)?).await?;
-    Ok(())
+) -> Result<Bson, Box<dyn Error + Send + Sync>> {
+    Ok(documents.save(collection, parse_document(text)?).await?)
 }
 
 async fn find(
@@ -96,7 +108,7 @@ pub(super) fn measure(node: &Node, subject: Option<&Subject>, point: &Measuremen
     tags.retain(|(name, _)| !matches!(*name, "version" | "node" | "workflow"));
     tags.push(("version", &node.hello.version));
     tags.push(("node", node.name.as_str()));
-    tags.extend(subject.map(|subject| ("workflow", subject.route.workflow.as_str())));
+    tags.extend(subject.map(|subject| ("workflow", subject.workflow().as_str())));
     let fields: Vec<_> =
         point.fields.iter().filter_map(|(name, value)| Some((name.as_str(), field(value)?))).collect();
     let point = Point { measurement: &point.measurement, tags: &tags, fields: &fields, time: point.time };

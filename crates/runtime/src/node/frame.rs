@@ -115,6 +115,8 @@ pub enum FromHost {
     Save {
         /// The call.
         call: u32,
+        /// The delivery that it is about; 0 for none.
+        delivery: u32,
         /// The collection's name.
         collection: String,
         /// The document, Extended JSON.
@@ -319,7 +321,7 @@ fn parse(kind: u8, id: u32, mut body: Bytes, form: PayloadForm) -> Result<FromHo
         kind::SAVE => {
             let save: Save<'_> = json(kind, &body)?;
             let (collection, document) = (save.collection, save.document.get().to_owned());
-            FromHost::Save { call: id, collection, document }
+            FromHost::Save { call: id, delivery: save.delivery, collection, document }
         }
         kind::FIND => {
             let find: Find<'_> = json(kind, &body)?;
@@ -332,6 +334,8 @@ fn parse(kind: u8, id: u32, mut body: Bytes, form: PayloadForm) -> Result<FromHo
 
 #[derive(Deserialize)]
 struct Save<'a> {
+    #[serde(default)]
+    delivery: u32,
     collection: String,
     #[serde(borrow)]
     document: &'a serde_json::value::RawValue,

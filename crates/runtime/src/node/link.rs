@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     errors::chain,
-    flow::{Delivery, Handled, Host, Request, SeatId, Taken, now},
+    flow::{Delivery, Handled, Host, Request, SeatId, Serialised, Taken, now},
     logs::Record,
     traces::{Stage, Trace},
 };
@@ -241,8 +241,8 @@ impl Link {
 }
 
 impl Host for Link {
-    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
-        let begun = delivery.request.trace.clock();
+    fn deliver(&self, mut delivery: Delivery) -> Result<Taken, Delivery> {
+        let (begun, traced) = (Instant::now(), delivery.request.trace.clock());
         let message = match self.message_for(&delivery.payload) {
             Ok(message) => message,
             Err(misfit) => {
@@ -262,7 +262,8 @@ impl Host for Link {
         let request = &delivery.request;
         let workflow = u16::try_from(request.route.index).unwrap_or(u16::MAX);
         outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &metadata, &message);
-        request.trace.stage(Stage::Serialise, begun);
+        request.trace.stage(Stage::Serialise, traced);
+        delivery.serialised.written = Serialised::since(begun);
         window.push(delivery);
         drop(state);
         self.filled.notify_one();
@@ -363,8 +364,9 @@ impl Inbox<'_> {
                 effects::measure(&self.link.node, subject.as_ref(), &point);
                 Ok(())
             }
-            FromHost::Save { call, collection, document } => {
-                self.calls.save(Arc::clone(self.link), call, collection, document);
+            FromHost::Save { call, delivery, collection, document } => {
+                let subject = self.link.lock().window.subject(delivery);
+                self.calls.save(Arc::clone(self.link), call, subject, collection, document);
                 Ok(())
             }
             FromHost::Find { call, collection, query } => {
@@ -413,11 +415,13 @@ impl Inbox<'_> {
         state.answered += 1;
         drop(state);
         self.link.freed();
-        let Some(delivery) = delivery else { return Ok(()) };
+        let Some(mut delivery) = delivery else { return Ok(()) };
         let result = match status {
             Status::Message(message) => {
-                let last = early_exit || delivery.is_last();
-                match self.link.message_from(&delivery, message, last) {
+                let (begun, last) = (Instant::now(), early_exit || delivery.is_last());
+                let made = self.link.message_from(&delivery, message, last);
+                delivery.serialised.read = Serialised::since(begun);
+                match made {
                     Ok(payload) => HandlerResult::Message { payload, early_exit },
                     Err(misfit) => HandlerResult::Error(chain(&misfit)),
                 }
@@ -446,9 +450,9 @@ impl Inbox<'_> {
         self.link.node.logs.write(Record {
             time,
             level,
-            workflow: subject.as_ref().map(|subject| subject.route.workflow.clone()),
+            workflow: subject.as_ref().map(|subject| subject.workflow().clone()),
             node: Some(self.link.node.name.clone()),
-            request: subject.map(|subject| subject.request),
+            request: subject.map(|subject| Arc::clone(subject.request())),
             message: text,
         });
     }

@@ -32,7 +32,7 @@ impl Gather {
         let line = line.trim_end_matches(['\r', '\n']);
         let start = text::parse(line);
         if let (None, Some(record)) = (&start, &mut self.0)
-            && record.request.as_ref() == subject.as_ref().map(|subject| &subject.request)
+            && record.request.as_ref() == subject.as_ref().map(Subject::request)
             && record.message.len() + line.len() < RECORD
         {
             record.message.push('\n');
@@ -43,9 +43,9 @@ impl Gather {
         self.0.replace(Record {
             time: start.time,
             level: start.level,
-            workflow: subject.as_ref().map(|subject| subject.route.workflow.clone()),
+            workflow: subject.as_ref().map(|subject| subject.workflow().clone()),
             node: Some(node.name.clone()),
-            request: subject.map(|subject| subject.request),
+            request: subject.map(|subject| Arc::clone(subject.request())),
             message: start.message.to_owned(),
         })
     }

@@ -1,6 +1,7 @@
 //! What a host has been given and has not answered yet.
 
-use crate::flow::{Delivery, Request, Route};
+use crate::flow::{Delivery, Journey, Request, Saved};
+use krt_model::name::Name;
 use std::{
     collections::VecDeque,
     sync::Arc,
@@ -23,14 +24,9 @@ pub(super) struct Window {
     ended: VecDeque<(u32, Subject)>,
 }
 
-/// What a host's log line or measurement is about.
+/// The request that a host's log line, measurement or document is about.
 #[derive(Debug, Clone)]
-pub(super) struct Subject {
-    /// The id of the request.
-    pub(super) request: Arc<str>,
-    /// The way that the request takes.
-    pub(super) route: Arc<Route>,
-}
+pub(super) struct Subject(Arc<Journey>);
 
 #[derive(Debug)]
 struct Entry {
@@ -180,6 +176,21 @@ impl Window {
 
 impl Subject {
     fn of(delivery: &Delivery) -> Self {
-        Self { request: Arc::clone(&delivery.request.id), route: Arc::clone(&delivery.request.route) }
+        Self(Arc::clone(&delivery.request.journey))
+    }
+
+    /// The id of the request.
+    pub(super) fn request(&self) -> &Arc<str> {
+        &self.0.id
+    }
+
+    /// Its workflow.
+    pub(super) fn workflow(&self) -> &Name {
+        &self.0.route.workflow
+    }
+
+    /// Notes a document that was saved for it.
+    pub(super) fn saved(&self, saved: Saved) {
+        self.0.saved(saved);
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use axum::extract::{Path, State};
 use krt_registry::Moment;
-use krt_store::{Error, Order, PointFilter, Reader, Tags, Value, WindowQuery};
+use krt_store::{Error, PointFilter, Reader, Tags, WindowQuery};
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,8 +18,6 @@ use std::{
 
 /// The most values of a tag that are told.
 const TAG_VALUES: usize = 200;
-/// How many of the latest points are asked for their fields.
-const SAMPLE: usize = 20;
 /// Without a start: the last hour.
 const USUAL: Duration = Duration::from_secs(3600);
 /// Without a length of windows: about so many.
@@ -107,16 +105,12 @@ fn describe(reader: &Reader, name: String) -> Result<Option<Measurement>, Error>
             values.insert(value.clone());
         }
     }
-    let filter = PointFilter { measurement: name.clone(), ..PointFilter::default() };
-    let sample = reader.points(&filter, Order::NewestFirst, SAMPLE)?;
-    let fields = sample.iter().flat_map(|point| point.fields.iter());
-    let is_number = |value: &Value<'_>| matches!(value, Value::Int(_) | Value::Float(_));
     Ok(Some(Measurement {
         points: series.iter().map(|series| series.points).sum(),
         first: Moment::from_nanos(first),
         last: Moment::from_nanos(last),
         tags,
-        fields: fields.filter(|(_, value)| is_number(value)).map(|(name, _)| name.clone()).collect(),
+        fields: reader.numeric_fields(&name)?,
         automatic: AUTOMATIC.contains(&&*name),
         name,
     }))

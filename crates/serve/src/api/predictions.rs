@@ -30,7 +30,7 @@ pub(super) struct Page {
 }
 
 #[derive(Debug, Serialize)]
-struct Prediction {
+pub(super) struct Prediction {
     id: String,
     time: Moment,
     version: String,
@@ -52,14 +52,19 @@ fn filter(query: &Query) -> Result<Document, Refusal> {
     Ok(filter.query())
 }
 
-/// The predictions that a query matches, the newest first where the store can.
-async fn find(site: &Site, query: Document, limits: FindLimits) -> Result<Found, Error> {
+/// The documents of a collection that a query matches, the newest first where the store can.
+pub(super) async fn find(
+    site: &Site,
+    collection: &str,
+    query: Document,
+    limits: FindLimits,
+) -> Result<Found, Error> {
     Ok(match &site.documents {
         Documents::Embedded(store) => {
-            store.reader().find(PREDICTIONS, &query, limits)?.map_err(Error::from).boxed()
+            store.reader().find(collection, &query, limits)?.map_err(Error::from).boxed()
         }
         Documents::Mongo(_) => {
-            let found = site.documents.find(PREDICTIONS, query).await?.map_err(Error::from);
+            let found = site.documents.find(collection, query).await?.map_err(Error::from);
             let skip = usize::try_from(limits.skip).unwrap_or(usize::MAX);
             let limit = limits.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
             found.skip(skip).take(limit).boxed()
@@ -81,9 +86,9 @@ pub(super) async fn list(
     let (limit, skip) = (query.limit(500, 100)?, query.parse::<u64>("cursor")?.unwrap_or_default());
     let site = app.house().site(&runtime).await?;
     let limits = FindLimits { skip, limit: Some(limit as u64), newest_first: true };
-    let found: Vec<_> = find(&site, wanted, limits).await?.try_collect().await?;
+    let found: Vec<_> = find(&site, PREDICTIONS, wanted, limits).await?.try_collect().await?;
     let next = (found.len() == limit).then(|| (skip + limit as u64).to_string());
-    let predictions = found.iter().filter_map(|document| prediction(document)).collect();
+    let predictions = found.iter().filter_map(|document| Prediction::of(document)).collect();
     Ok(told::ok(Page { predictions, next }))
 }
 
@@ -96,7 +101,7 @@ pub(super) async fn summary(
     let every = query.number("every_seconds", 1, 31_536_000)?.map(Duration::from_secs);
     let site = app.house().site(&runtime).await?;
     let limits = FindLimits { limit: Some(MOST as u64), newest_first: true, ..FindLimits::default() };
-    let mut found = find(&site, wanted, limits).await?;
+    let mut found = find(&site, PREDICTIONS, wanted, limits).await?;
     let (mut tally, mut count) = (Tally::default(), 0);
     while let Some(document) = found.try_next().await? {
         count += 1;
@@ -128,24 +133,27 @@ fn judged(document: &RawDocument) -> Option<Judged<'_>> {
     })
 }
 
-fn prediction(document: &RawDocument) -> Option<Prediction> {
-    let whole: Document = document.try_into().ok()?;
-    let id = match whole.get("_id") {
-        Some(Bson::ObjectId(id)) => id.to_hex(),
-        Some(Bson::String(text)) => text.clone(),
-        Some(other) => other.to_string(),
-        None => String::new(),
-    };
-    let extra = whole.get("extra").cloned().unwrap_or(Bson::Null);
-    let extra = RawDocumentBuf::try_from(&doc! { "extra": extra }).ok()?;
-    let extra: serde_json::Value = serde_json::from_str(&to_json(&extra)).ok()?;
-    Some(Prediction {
-        id,
-        time: time(document)?,
-        version: text(document, "versionName").to_owned(),
-        predicted: text(document, "predictedValue").to_owned(),
-        true_value: text(document, "trueValue").to_owned(),
-        error: Some(text(document, "error")).filter(|error| !error.is_empty()).map(str::to_owned),
-        extra: extra.get("extra").cloned().unwrap_or_default(),
-    })
+impl Prediction {
+    /// As it was saved; nothing where it has no date.
+    pub(super) fn of(document: &RawDocument) -> Option<Self> {
+        let whole: Document = document.try_into().ok()?;
+        let id = match whole.get("_id") {
+            Some(Bson::ObjectId(id)) => id.to_hex(),
+            Some(Bson::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+            None => String::new(),
+        };
+        let extra = whole.get("extra").cloned().unwrap_or(Bson::Null);
+        let extra = RawDocumentBuf::try_from(&doc! { "extra": extra }).ok()?;
+        let extra: serde_json::Value = serde_json::from_str(&to_json(&extra)).ok()?;
+        Some(Self {
+            id,
+            time: time(document)?,
+            version: text(document, "versionName").to_owned(),
+            predicted: text(document, "predictedValue").to_owned(),
+            true_value: text(document, "trueValue").to_owned(),
+            error: Some(text(document, "error")).filter(|error| !error.is_empty()).map(str::to_owned),
+            extra: extra.get("extra").cloned().unwrap_or_default(),
+        })
+    }
 }

@@ -3,22 +3,29 @@
 use super::{
     App,
     logs::{self, Log},
+    predictions::{self, Prediction},
     read::{Last, OfRuntime, Query},
     refusal::Refusal,
     told::{self, Told},
 };
+use crate::team::Site;
 use axum::extract::State;
+use bson::{RawDocument, doc};
+use futures::TryStreamExt as _;
 use krt_model::{message::Timestamp, name::Name, version::Version};
 use krt_registry::Moment;
-use krt_runtime::flow::{self, Course, EndKind, HopEnding, Journey};
-use krt_store::{Order, PointFilter, StoredPoint, Value};
+use krt_runtime::flow::{self, Course, EndKind, HopEnding, Journey, Saved};
+use krt_store::{FindLimits, PREDICTIONS, PointFilter, StoredPoint, Value, to_json};
 use serde::Serialize;
+use serde_json::value::RawValue;
 use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 /// How many of a request's log records are told.
 const LOGS: usize = 1000;
-/// How many points around a request are looked at.
-const POINTS: usize = 2000;
+/// How many of its points of a measurement are told.
+const POINTS: usize = 200;
+/// The largest document that is told whole, bytes.
+const MAX_SHOWN: usize = 64 << 10;
 /// Measurements that name the request.
 const AUTOMATIC: [&str; 2] = ["node_elapsed_time", "workflow_elapsed_time"];
 /// How long after a request's end its points may have been measured, nanoseconds.
@@ -36,6 +43,21 @@ pub(super) struct Detail {
     request: Shown,
     logs: Vec<Log>,
     points: Vec<Point>,
+    documents: Vec<StoredDocument>,
+    predictions: Vec<Prediction>,
+    saved: usize,
+}
+
+/// A document that a handler saved.
+#[derive(Debug, Serialize)]
+struct StoredDocument {
+    node: String,
+    collection: String,
+    /// Extended JSON.
+    id: serde_json::Value,
+    /// The same; nothing where it is gone, or too large to be shown.
+    document: Option<Box<RawValue>>,
+    bytes: Option<usize>,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,7 +90,9 @@ struct Hop {
     position: usize,
     start_ms: f64,
     waiting_ms: f64,
+    serialise_ms: f64,
     handler_ms: f64,
+    deserialise_ms: f64,
     outcome: &'static str,
 }
 
@@ -119,7 +143,7 @@ impl Kept {
 
     fn show(&self) -> Shown {
         let of: &Version = &self.version.version;
-        let Course { hops, early, end } = &self.course;
+        let Course { hops, early, end, .. } = &self.course;
         let (error, answer_bytes) = match end.as_ref().map(|end| &end.kind) {
             Some(EndKind::Failed(error)) => (Some(error.clone()), None),
             Some(EndKind::Answered(bytes)) => (None, Some(*bytes)),
@@ -142,12 +166,16 @@ impl Kept {
 }
 
 fn show_hop(version: &Version, start: Timestamp, hop: &flow::Hop) -> Hop {
+    let millis = |nanos: u64| nanos as f64 / 1e6;
+    let serialise_ms = millis(hop.serialised.written);
     Hop {
         node: version.nodes[hop.node].name.to_string(),
         position: hop.position,
         start_ms: hop.handled.start.millis_since(start),
-        waiting_ms: hop.handled.start.millis_since(hop.posted),
+        waiting_ms: (hop.handled.start.millis_since(hop.posted) - serialise_ms).max(0.0),
+        serialise_ms,
         handler_ms: hop.handled.end.millis_since(hop.handled.start),
+        deserialise_ms: millis(hop.serialised.read),
         outcome: match hop.ending {
             HopEnding::Returned => "ok",
             HopEnding::Raised => "error",
@@ -237,21 +265,45 @@ pub(super) async fn show(
                 to: nanos(end),
                 ..PointFilter::default()
             };
-            let found = store.reader().points(&filter, Order::OldestFirst, POINTS)?;
-            points.extend(
-                found
-                    .into_iter()
-                    .filter(|point| names(point, &id))
-                    .map(|point| show_point(measurement, point)),
-            );
+            let found = store.reader().points_that_name(&filter, "tracking_id", &id, POINTS)?;
+            points.extend(found.into_iter().map(|point| show_point(measurement, point)));
         }
         Ok(points)
     });
-    Ok(told::ok(Detail { request: found.show(), logs, points: points.await? }))
+    let points = points.await?;
+    let (documents, predictions) = found.saved(&site).await?;
+    let saved = found.course.saves;
+    Ok(told::ok(Detail { request: found.show(), logs, points, documents, predictions, saved }))
 }
 
-fn names(point: &StoredPoint, request: &str) -> bool {
-    matches!(point.fields.get("tracking_id"), Some(Value::Text(id)) if id == request)
+impl Kept {
+    /// What its handlers saved, as far as it is named.
+    async fn saved(&self, site: &Site) -> Result<(Vec<StoredDocument>, Vec<Prediction>), Refusal> {
+        let (mut documents, mut predictions) = (Vec::new(), Vec::new());
+        for saved in &self.course.saved {
+            let one = FindLimits { limit: Some(1), ..FindLimits::default() };
+            let mut found =
+                predictions::find(site, &saved.collection, doc! { "_id": &saved.id }, one).await?;
+            let document = found.try_next().await?;
+            match document.as_ref().filter(|_| saved.collection == PREDICTIONS) {
+                Some(prediction) => predictions.extend(Prediction::of(prediction)),
+                None => documents.push(self.show_document(saved, document.as_deref())),
+            }
+        }
+        Ok((documents, predictions))
+    }
+
+    fn show_document(&self, saved: &Saved, document: Option<&RawDocument>) -> StoredDocument {
+        let bytes = document.map(|document| document.as_bytes().len());
+        let shown = document.filter(|document| document.as_bytes().len() <= MAX_SHOWN);
+        StoredDocument {
+            node: self.version.version.nodes[saved.node].name.to_string(),
+            collection: saved.collection.clone(),
+            id: saved.id.clone().into_relaxed_extjson(),
+            document: shown.and_then(|document| RawValue::from_string(to_json(document)).ok()),
+            bytes,
+        }
+    }
 }
 
 fn show_point(measurement: &'static str, point: StoredPoint) -> Point {

@@ -14,6 +14,49 @@ pub(crate) struct Chunk<'a> {
 
 /// Reads a chunk, of its fields only those that are wanted.
 pub(crate) fn decode(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Chunk<'_>> {
+    let mut columns = Vec::new();
+    let times = columns_of(bytes, |name, column, times| {
+        if wanted(name) {
+            columns.push((name, decode_column(column, times.len())?));
+        }
+        Some(())
+    })?;
+    Some(Chunk { times, columns })
+}
+
+/// The numbers of a field, each with its time.
+pub(crate) fn numbers(bytes: &[u8], field: &str) -> Option<Vec<(i64, f64)>> {
+    let mut numbers = Vec::new();
+    columns_of(bytes, |name, column, times| {
+        if name == field {
+            let kind = column.u8()?;
+            let rows = Rows::read(column, times.len())?;
+            if let Some(values) = decode_numbers(column, kind, rows.count) {
+                numbers.extend(rows.iter().map(|row| times[row]).zip(values?));
+            }
+        }
+        Some(())
+    })?;
+    Some(numbers)
+}
+
+/// The names of the fields that have numbers.
+pub(crate) fn numeric_fields(bytes: &[u8]) -> Option<Vec<&str>> {
+    let mut names = Vec::new();
+    columns_of(bytes, |name, column, _| {
+        if matches!(column.u8()?, kind::INTS | kind::FLOATS | kind::MILLIONTHS) {
+            names.push(name);
+        }
+        Some(())
+    })?;
+    Some(names)
+}
+
+/// Goes through the columns, each with its name and the times of the rows; gives the times.
+fn columns_of<'a>(
+    bytes: &'a [u8],
+    mut each: impl FnMut(&'a str, &mut Cursor<'a>, &[i64]) -> Option<()>,
+) -> Option<Vec<i64>> {
     let mut cursor = Cursor::new(bytes);
     if cursor.u8()? != FORMAT {
         return None;
@@ -21,29 +64,54 @@ pub(crate) fn decode(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Chun
     // A row is at least a byte of its time, so that a false count cannot make memory vanish.
     let rows = cursor.count(MAX_ROWS.min(cursor.len()))?;
     let times = decode_ints(&mut cursor, rows)?;
-    let mut columns = Vec::new();
     for _ in 0..cursor.count(MAX_COLUMNS)? {
         let size = cursor.count(cursor.len())?;
         let mut column = Cursor::new(cursor.take(size)?);
-        let name = column.short_text()?;
-        if wanted(name) {
-            columns.push((name, decode_column(&mut column, rows)?));
-        }
+        each(column.short_text()?, &mut column, &times)?;
     }
-    cursor.is_empty().then_some(Chunk { times, columns })
+    cursor.is_empty().then_some(times)
+}
+
+/// The rows that have a value in a column.
+struct Rows {
+    /// `None`: all of them.
+    present: Option<Vec<bool>>,
+    all: usize,
+    count: usize,
+}
+
+impl Rows {
+    fn read(cursor: &mut Cursor<'_>, all: usize) -> Option<Self> {
+        let present = match cursor.u8()? {
+            0 => None,
+            _ => Some(decode_bits(cursor, all)?),
+        };
+        let count = present.as_ref().map_or(all, |present| present.iter().filter(|has| **has).count());
+        Some(Self { present, all, count })
+    }
+
+    fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..self.all).filter(|row| self.present.as_ref().is_none_or(|present| present[*row]))
+    }
 }
 
 fn decode_column<'a>(cursor: &mut Cursor<'a>, rows: usize) -> Option<Vec<Option<Value<'a>>>> {
     let kind = cursor.u8()?;
-    let present = match cursor.u8()? {
-        0 => None,
-        _ => Some(decode_bits(cursor, rows)?),
-    };
-    let count = present.as_ref().map_or(rows, |present| present.iter().filter(|has| **has).count());
-    let values = decode_values(cursor, kind, count)?;
-    let Some(present) = present else { return Some(values.into_iter().map(Some).collect()) };
+    let rows = Rows::read(cursor, rows)?;
+    let values = decode_values(cursor, kind, rows.count)?;
+    let Some(present) = rows.present else { return Some(values.into_iter().map(Some).collect()) };
     let mut values = values.into_iter();
     Some(present.into_iter().map(|has| has.then(|| values.next()).flatten()).collect())
+}
+
+/// `None` where the values are no numbers.
+fn decode_numbers(cursor: &mut Cursor<'_>, kind: u8, count: usize) -> Option<Option<Vec<f64>>> {
+    Some(match kind {
+        kind::INTS => decode_ints(cursor, count).map(|ints| ints.into_iter().map(|int| int as f64).collect()),
+        kind::FLOATS => (0..count).map(|_| cursor.f64()).collect(),
+        kind::MILLIONTHS => (0..count).map(|_| Some(cursor.signed()? as f64 / 1e6)).collect(),
+        _ => return None,
+    })
 }
 
 fn decode_values<'a>(cursor: &mut Cursor<'a>, kind: u8, count: usize) -> Option<Vec<Value<'a>>> {

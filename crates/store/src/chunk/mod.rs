@@ -20,7 +20,7 @@ mod column;
 mod decode;
 mod encode;
 
-pub(crate) use decode::{Chunk, decode};
+pub(crate) use decode::{Chunk, decode, numbers, numeric_fields};
 pub(crate) use encode::Builder;
 
 /// The only format so far.

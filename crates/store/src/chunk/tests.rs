@@ -88,6 +88,30 @@ proptest! {
     }
 
     #[test]
+    fn numbers_are_those_of_their_field(points_in in any_points()) {
+        let bytes = build(&points_in).encode();
+        let chunk = decode(&bytes, |_| true).unwrap();
+        for field in ["a", "b", "f0", "f1"] {
+            let columns = chunk.columns.iter().filter(|(name, _)| *name == field);
+            let cells = columns.flat_map(|(_, values)| chunk.times.iter().zip(values));
+            let of = |(&time, value): (&i64, &Option<Value<'_>>)| Some((time, value.as_ref()?.number()?.to_bits()));
+            let expected: Vec<_> = cells.filter_map(of).collect();
+            let found = numbers(&bytes, field).unwrap();
+            let found: Vec<_> = found.into_iter().map(|(time, number)| (time, number.to_bits())).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn numeric_fields_are_those_with_numbers(points_in in any_points()) {
+        let bytes = build(&points_in).encode();
+        let chunk = decode(&bytes, |_| true).unwrap();
+        let has_numbers = |values: &[Option<Value<'_>>]| values.iter().flatten().any(|value| value.number().is_some());
+        let expected = chunk.columns.iter().filter(|(_, values)| has_numbers(values)).map(|(name, _)| *name);
+        prop_assert_eq!(numeric_fields(&bytes).unwrap(), expected.collect::<Vec<_>>());
+    }
+
+    #[test]
     fn a_builder_is_used_again(first in any_points(), second in any_points()) {
         let mut builder = build(&first);
         builder.clear();
@@ -100,7 +124,7 @@ proptest! {
         let mut bytes = build(&points_in).encode();
         let index = at.index(bytes.len());
         bytes[index] = to;
-        let _ = decode(&bytes, |_| true);
+        let _ = (decode(&bytes, |_| true), numbers(&bytes, "a"), numeric_fields(&bytes));
         let _ = decode(&bytes[..cut.index(bytes.len())], |_| true);
     }
 

@@ -12,5 +12,3 @@ CREATE TABLE document (
     key BLOB NOT NULL,
     data BLOB NOT NULL
 ) STRICT;
-CREATE UNIQUE INDEX document_key ON document (collection, key);
-CREATE INDEX document_collection ON document (collection);

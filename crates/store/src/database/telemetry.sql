@@ -5,7 +5,6 @@ CREATE TABLE series (
     measurement TEXT NOT NULL,
     key BLOB NOT NULL UNIQUE
 ) STRICT;
-CREATE INDEX series_measurement ON series (measurement);
 
 -- Points of a series: how many, from when to when (nanoseconds since the Unix epoch), and encoded.
 CREATE TABLE chunk (
@@ -16,8 +15,6 @@ CREATE TABLE chunk (
     points INTEGER NOT NULL,
     data BLOB NOT NULL
 ) STRICT;
-CREATE INDEX chunk_series ON chunk (series, last, first, points);
-CREATE INDEX chunk_last ON chunk (last);
 
 -- Log records in the order in which they came; `time` is theirs.
 CREATE TABLE log (
@@ -30,4 +27,3 @@ CREATE TABLE log (
     request TEXT,
     message TEXT NOT NULL
 ) STRICT;
-CREATE INDEX log_time ON log (time);

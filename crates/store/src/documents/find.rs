@@ -15,7 +15,7 @@ use std::{
 };
 
 /// A batch ends after so many documents, so many bytes of them, or so long a scan.
-const BATCH: usize = 256;
+const BATCH: usize = 2048;
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_TIME: Duration = Duration::from_millis(20);
 /// The time is looked at every so many documents.

@@ -1,13 +1,13 @@
 //! Searching and following logs.
 //!
-//! A search reads records from the newest on and stops once it has enough. A text is looked for by a
-//! plain scan: a million records take some tenths of a second, and an index of texts would make
-//! every record several times as dear to write.
+//! A search reads records from the newest on and stops once it has enough. A request's records, and grave ones,
+//! are found by an index. A text is looked for by a plain scan: a million records take some tenths of a
+//! second, and an index of texts would make every record several times as dear to write.
 
 use super::Reader;
 use crate::{error::Error, filter::FilterError, log::Level};
 use regex::{Regex, RegexBuilder};
-use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 /// The longest text that is looked for, bytes.
 const MAX_TEXT: usize = 4096;
@@ -33,6 +33,13 @@ pub struct LogFilter {
     pub to: Option<i64>,
     /// With a lesser number than this: that of the oldest record of a page gives the page before.
     pub before: Option<i64>,
+}
+
+impl LogFilter {
+    /// The text, ready to be looked for.
+    fn text(&self) -> Result<Option<Regex>, FilterError> {
+        self.text.as_deref().filter(|text| !text.is_empty()).map(anywhere).transpose()
+    }
 }
 
 /// A record as it was stored.
@@ -66,43 +73,62 @@ pub struct LogPage {
     pub last: i64,
 }
 
-/// A filter ready to look at rows.
-struct Matcher<'a> {
-    filter: &'a LogFilter,
-    text: Option<Regex>,
+/// A filter as a statement: all but the text is SQLite's to look at.
+struct Search<'a> {
+    sql: String,
+    values: Vec<&'a dyn ToSql>,
+    text: Option<&'a Regex>,
 }
 
-impl<'a> Matcher<'a> {
-    fn new(filter: &'a LogFilter) -> Result<Self, FilterError> {
-        let text = filter.text.as_deref().filter(|text| !text.is_empty()).map(anywhere).transpose()?;
-        Ok(Self { filter, text })
+impl<'a> Search<'a> {
+    /// Looks at records between two ids, both included, in this order.
+    fn new(filter: &'a LogFilter, text: Option<&'a Regex>, ids: &'a (i64, i64), order: &str) -> Self {
+        let mut sql = format!("SELECT {COLUMNS} FROM log WHERE id BETWEEN ? AND ?");
+        let mut values: Vec<&dyn ToSql> = vec![&ids.0, &ids.1];
+        let mut add = |condition: &str, value: Option<&'a dyn ToSql>| {
+            if let Some(value) = value {
+                sql.push_str(condition);
+                values.push(value);
+            }
+        };
+        fn value<T: ToSql>(wanted: &Option<T>) -> Option<&dyn ToSql> {
+            wanted.as_ref().map(|wanted| wanted as &dyn ToSql)
+        }
+        add(" AND request = ?", value(&filter.request));
+        // The number stands there for the index of grave records to be used.
+        let grave = filter.level.is_some_and(|level| level >= Level::Warn);
+        add(if grave { " AND level >= 2 AND level >= ?" } else { " AND level >= ?" }, value(&filter.level));
+        // With the sign they are no reason to go through the index of times: the ids are of these already.
+        add(" AND +time >= ?", value(&filter.from));
+        add(" AND +time < ?", value(&filter.to));
+        for (condition, name) in [
+            (" AND version = ?", &filter.version),
+            (" AND workflow = ?", &filter.workflow),
+            (" AND node = ?", &filter.node),
+        ] {
+            add(condition, value(name));
+        }
+        sql.push_str(order);
+        Self { sql, values, text }
     }
 
-    /// Whether a row fits; the cheap tests come first, and nothing is copied.
-    fn fits(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
-        let filter = self.filter;
-        let time: i64 = row.get(1)?;
-        if filter.from.is_some_and(|from| time < from) || filter.to.is_some_and(|to| time >= to) {
-            return Ok(false);
-        }
-        if filter
-            .level
-            .is_some_and(|level| row.get(2).map(Level::from_number).is_ok_and(|found| found < level))
-        {
-            return Ok(false);
-        }
-        for (column, wanted) in
-            [(3, &filter.version), (4, &filter.workflow), (5, &filter.node), (6, &filter.request)]
-        {
-            let Some(wanted) = wanted else { continue };
-            if row.get_ref(column)? != ValueRef::Text(wanted.as_bytes()) {
-                return Ok(false);
+    /// The first records that fit, at most `limit`.
+    fn run(&self, connection: &Connection, limit: usize) -> rusqlite::Result<Vec<StoredLog>> {
+        let mut statement = connection.prepare_cached(&self.sql)?;
+        let mut rows = statement.query(&*self.values)?;
+        let mut records = Vec::new();
+        while records.len() < limit {
+            let Some(row) = rows.next()? else { break };
+            // Nothing is copied of a row that does not fit.
+            let fits = match self.text {
+                Some(text) => text.is_match(row.get_ref(MESSAGE)?.as_str()?),
+                None => true,
+            };
+            if fits {
+                records.push(record(row)?);
             }
         }
-        match &self.text {
-            Some(text) => Ok(text.is_match(row.get_ref(7)?.as_str()?)),
-            None => Ok(true),
-        }
+        Ok(records)
     }
 }
 
@@ -121,6 +147,8 @@ fn anywhere(text: &str) -> Result<Regex, FilterError> {
 }
 
 const COLUMNS: &str = "id, time, level, version, workflow, node, request, message";
+/// The place of the message in [`COLUMNS`].
+const MESSAGE: usize = 7;
 
 fn record(row: &Row<'_>) -> rusqlite::Result<StoredLog> {
     Ok(StoredLog {
@@ -138,15 +166,15 @@ fn record(row: &Row<'_>) -> rusqlite::Result<StoredLog> {
 impl Reader {
     /// The newest records that fit, at most `limit`, in the order in which they came.
     pub fn logs(&self, filter: &LogFilter, limit: usize) -> Result<LogPage, Error> {
-        let matcher = Matcher::new(filter)?;
+        let text = filter.text()?;
         self.telemetry.read(|connection| {
             let last = newest(connection)?;
             let last = filter.before.map_or(last, |before| last.min(before.saturating_sub(1)));
-            let Some((low, high)) = ids(connection, filter, last)? else {
+            let Some(ids) = ids(connection, filter, last)? else {
                 return Ok(LogPage { records: Vec::new(), last });
             };
-            let sql = format!("SELECT {COLUMNS} FROM log WHERE id BETWEEN ? AND ? ORDER BY id DESC");
-            let mut records = scan(connection, &sql, (low, high), &matcher, limit)?;
+            let mut records =
+                Search::new(filter, text.as_ref(), &ids, " ORDER BY id DESC").run(connection, limit)?;
             records.reverse();
             Ok(LogPage { records, last })
         })
@@ -155,11 +183,11 @@ impl Reader {
     /// The first records after an id that fit, at most `limit`: called again with the page's `last`,
     /// it follows the log.
     pub fn logs_after(&self, after: i64, filter: &LogFilter, limit: usize) -> Result<LogPage, Error> {
-        let matcher = Matcher::new(filter)?;
+        let text = filter.text()?;
         self.telemetry.read(|connection| {
             let newest = newest(connection)?.max(after);
-            let sql = format!("SELECT {COLUMNS} FROM log WHERE id > ? AND id <= ? ORDER BY id");
-            let records = scan(connection, &sql, (after, newest), &matcher, limit)?;
+            let ids = (after.saturating_add(1), newest);
+            let records = Search::new(filter, text.as_ref(), &ids, " ORDER BY id").run(connection, limit)?;
             let last = match records.last() {
                 Some(record) if records.len() >= limit => record.id,
                 _ => newest,
@@ -188,23 +216,4 @@ fn ids(connection: &Connection, filter: &LogFilter, newest: i64) -> rusqlite::Re
         })
         .optional()?;
     Ok(range.and_then(|(low, high)| Some((low?, high?.min(newest)))))
-}
-
-fn scan(
-    connection: &Connection,
-    sql: &str,
-    (low, high): (i64, i64),
-    matcher: &Matcher<'_>,
-    limit: usize,
-) -> rusqlite::Result<Vec<StoredLog>> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([low, high])?;
-    let mut records = Vec::new();
-    while records.len() < limit {
-        let Some(row) = rows.next()? else { break };
-        if matcher.fits(row)? {
-            records.push(record(row)?);
-        }
-    }
-    Ok(records)
 }

@@ -9,9 +9,12 @@ use crate::{
 use rusqlite::{Connection, params};
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     sync::Arc,
 };
+
+/// Whose fields are told.
+const LATEST_CHUNKS: i64 = 20;
 
 /// Tags by name.
 pub type Tags = BTreeMap<String, String>;
@@ -117,6 +120,22 @@ impl Reader {
         })
     }
 
+    /// The fields of a measurement that have numbers, as far as its latest points tell.
+    pub fn numeric_fields(&self, measurement: &str) -> Result<BTreeSet<String>, Error> {
+        let sql = "SELECT data FROM chunk WHERE id IN (SELECT chunk.id FROM series JOIN chunk ON series = series.id \
+                   WHERE measurement = ? ORDER BY chunk.last DESC LIMIT ?)";
+        self.telemetry.read(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params![measurement, LATEST_CHUNKS])?;
+            let mut fields = BTreeSet::new();
+            while let Some(row) = rows.next()? {
+                let names = chunk::numeric_fields(row.get_ref(0)?.as_blob()?).unwrap_or_default();
+                fields.extend(names.into_iter().map(str::to_owned));
+            }
+            Ok(fields)
+        })
+    }
+
     /// The series of a measurement.
     pub fn series(&self, measurement: &str) -> Result<Vec<SeriesInfo>, Error> {
         let sql = "SELECT key, sum(points), min(first), max(chunk.last) FROM series JOIN chunk ON series = series.id \
@@ -143,13 +162,54 @@ impl Reader {
         order: Order,
         limit: usize,
     ) -> Result<Vec<StoredPoint>, Error> {
+        self.find_points(&Wanted { filter, named: None }, order, limit)
+    }
+
+    /// The oldest points in which a field has a text, as one that names a request, at most `limit`.
+    pub fn points_that_name(
+        &self,
+        filter: &PointFilter,
+        field: &str,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredPoint>, Error> {
+        self.find_points(&Wanted { filter, named: Some((field, text)) }, Order::OldestFirst, limit)
+    }
+
+    fn find_points(
+        &self,
+        wanted: &Wanted<'_>,
+        order: Order,
+        limit: usize,
+    ) -> Result<Vec<StoredPoint>, Error> {
         self.telemetry.read(|connection| {
             let mut places = Vec::new();
-            for series in filter.series(connection)? {
-                places.extend(chunks(connection, filter, &series)?);
+            for series in wanted.filter.series(connection)? {
+                places.extend(chunks(connection, wanted.filter, &series)?);
             }
-            collect(connection, filter, order, limit, places)
+            collect(connection, wanted, order, limit, places)
         })
+    }
+}
+
+/// Which points are wanted.
+struct Wanted<'a> {
+    filter: &'a PointFilter,
+    /// A field, and the text that it has.
+    named: Option<(&'a str, &'a str)>,
+}
+
+impl Wanted<'_> {
+    /// The points of a chunk that fit.
+    fn rows(&self, chunk: &chunk::Chunk<'_>) -> Vec<usize> {
+        let named = |(field, wanted): (&str, &str), row: usize| {
+            let mut columns = chunk.columns.iter().filter(|(name, _)| *name == field);
+            columns.any(|(_, values)| matches!(&values[row], Some(Value::Text(text)) if text == wanted))
+        };
+        let fits = |row: &usize| {
+            self.filter.has(chunk.times[*row]) && self.named.is_none_or(|field| named(field, *row))
+        };
+        (0..chunk.times.len()).filter(fits).collect()
     }
 }
 
@@ -194,7 +254,7 @@ impl Ord for Ranked {
 /// Reads chunks, the most promising first, until no other can hold a better point.
 fn collect(
     connection: &Connection,
-    filter: &PointFilter,
+    wanted: &Wanted<'_>,
     order: Order,
     limit: usize,
     mut places: Vec<Place>,
@@ -212,8 +272,9 @@ fn collect(
         if best.len() >= limit && worst(&best).is_none_or(|worst| promise > worst) {
             break;
         }
-        read_chunk(connection, place.row, |chunk| {
-            for (index, &time) in chunk.times.iter().enumerate().filter(|(_, time)| filter.has(**time)) {
+        read_chunk(connection, place.row, wanted, |chunk, rows| {
+            for index in rows {
+                let time = chunk.times[index];
                 seen += 1;
                 let rank = (rank(time), seen);
                 if best.len() >= limit && worst(&best).is_none_or(|worst| rank.0 >= worst) {
@@ -229,17 +290,26 @@ fn collect(
     Ok(best.into_sorted_vec().into_iter().map(|ranked| ranked.point).collect())
 }
 
-/// Reads all fields of a chunk; one that is damaged, or was just removed, is passed over.
+/// Reads the points of a chunk that fit; one that is damaged, or was just removed, is passed over.
 fn read_chunk(
     connection: &Connection,
     row: i64,
-    read: impl FnOnce(chunk::Chunk<'_>),
+    wanted: &Wanted<'_>,
+    read: impl FnOnce(chunk::Chunk<'_>, Vec<usize>),
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached("SELECT data FROM chunk WHERE id = ?")?;
     let mut rows = statement.query([row])?;
     let Some(row) = rows.next()? else { return Ok(()) };
-    match chunk::decode(row.get_ref(0)?.as_blob()?, |_| true) {
-        Some(chunk) => read(chunk),
+    let data = row.get_ref(0)?.as_blob()?;
+    // Most chunks have no such text: only that column is read of them.
+    let of_name = |name: &str| wanted.named.is_some_and(|(field, _)| field == name);
+    let found = chunk::decode(data, of_name).and_then(|chunk| {
+        let rows = wanted.rows(&chunk);
+        let chunk = if rows.is_empty() { chunk } else { chunk::decode(data, |_| true)? };
+        Some((chunk, rows))
+    });
+    match found {
+        Some((chunk, rows)) => read(chunk, rows),
         None => tracing::warn!("a damaged chunk of measurements was passed over"),
     }
     Ok(())

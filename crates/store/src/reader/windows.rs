@@ -8,7 +8,6 @@ use super::{
 use crate::{
     chunk,
     error::{Error, PointError},
-    point::Value,
 };
 use rusqlite::{Connection, params};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -92,61 +91,75 @@ impl Values {
     }
 }
 
-type Windows = BTreeMap<(Arc<Tags>, i64), Values>;
+/// By start.
+type Windows = BTreeMap<i64, Values>;
 
 impl Reader {
     /// Sums points up, in order of group and time; windows without a value are left out.
     pub fn windows(&self, query: &WindowQuery) -> Result<Vec<Window>, Error> {
-        let windows = self.telemetry.read(|connection| {
-            let mut windows = Windows::new();
+        let groups = self.telemetry.read(|connection| {
+            let mut groups = BTreeMap::<Arc<Tags>, Windows>::new();
+            let mut room = MAX_WINDOWS;
             for series in query.points.series(connection)? {
-                if !add_series(connection, query, &series, &mut windows)? {
+                let grouped = |name: &String| Some((name.clone(), series.tags.get(name)?.clone()));
+                let group = Arc::new(query.group_by.iter().filter_map(grouped).collect());
+                let windows = groups.entry(group).or_default();
+                let before = windows.len();
+                if !add_series(connection, query, &series, windows, before + room)? {
                     return Ok(None);
                 }
+                room -= windows.len() - before;
             }
-            Ok(Some(windows))
+            Ok(Some(groups))
         })?;
-        let windows = windows.ok_or(PointError::TooManyWindows { max: MAX_WINDOWS })?;
-        Ok(windows.into_iter().filter_map(|((group, start), values)| values.finish(group, start)).collect())
+        let groups = groups.ok_or(PointError::TooManyWindows { max: MAX_WINDOWS })?;
+        let finish = |(group, windows): (Arc<Tags>, Windows)| {
+            windows.into_iter().filter_map(move |(start, values)| values.finish(Arc::clone(&group), start))
+        };
+        Ok(groups.into_iter().flat_map(finish).collect())
     }
 }
 
-/// Adds the points of a series; `false` where there are too many windows.
+/// Adds the points of a series; `false` where there are more windows than `most`.
 fn add_series(
     connection: &Connection,
     query: &WindowQuery,
     series: &Found,
     windows: &mut Windows,
+    most: usize,
 ) -> rusqlite::Result<bool> {
-    let grouped = |name: &String| Some((name.clone(), series.tags.get(name)?.clone()));
-    let group = Arc::new(query.group_by.iter().filter_map(grouped).collect::<Tags>());
     let (first, last) = query.points.span();
     let sql = "SELECT data FROM chunk WHERE series = ? AND last >= ? AND first <= ?";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(params![series.id, first, last])?;
     while let Some(row) = rows.next()? {
-        let Some(chunk) = chunk::decode(row.get_ref(0)?.as_blob()?, |name| name == query.field) else {
+        let Some(numbers) = chunk::numbers(row.get_ref(0)?.as_blob()?, &query.field) else {
             tracing::warn!("a damaged chunk of measurements was passed over");
             continue;
         };
-        add_chunk(&chunk, query, &group, windows);
-        if windows.len() > MAX_WINDOWS {
+        add(numbers, query, windows);
+        if windows.len() > most {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-fn add_chunk(chunk: &chunk::Chunk<'_>, query: &WindowQuery, group: &Arc<Tags>, windows: &mut Windows) {
+fn add(numbers: Vec<(i64, f64)>, query: &WindowQuery, windows: &mut Windows) {
     let every = crate::clock::nanos(query.every).max(1);
-    for (_, values) in &chunk.columns {
-        for (&time, value) in chunk.times.iter().zip(values) {
-            let number = value.as_ref().and_then(Value::number);
-            let Some(number) = number.filter(|number| number.is_finite() && query.points.has(time)) else {
-                continue;
-            };
-            let start = time.div_euclid(every).saturating_mul(every);
-            windows.entry((Arc::clone(group), start)).or_default().add(number);
+    // Points come nearly in order of time: the window of one is mostly that of the one before.
+    let mut current: Option<(i64, &mut Values)> = None;
+    for (time, number) in numbers {
+        if !number.is_finite() || !query.points.has(time) {
+            continue;
         }
+        let start = time.div_euclid(every).saturating_mul(every);
+        if let Some((_, values)) = current.as_mut().filter(|(begun, _)| *begun == start) {
+            values.add(number);
+            continue;
+        }
+        let values = windows.entry(start).or_default();
+        values.add(number);
+        current = Some((start, values));
     }
 }

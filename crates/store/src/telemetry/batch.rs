@@ -218,11 +218,10 @@ fn insert_logs(transaction: &Transaction<'_>, waiting: &[u8], last: i64) -> rusq
     let mut id = last;
     while let Some(record) = read_record(&mut cursor) {
         id += 1;
-        let level = record.level as u8;
         statement.execute(params![
             id,
             record.time,
-            level,
+            record.level,
             record.version,
             record.workflow,
             record.node,

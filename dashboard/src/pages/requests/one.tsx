@@ -2,14 +2,14 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link, useParams } from "react-router";
 import * as api from "../../api/queries";
-import type { Log, Request, RequestDetail, StoredPoint } from "../../api/schema";
+import type { Log, Prediction, Request, RequestDetail, StoredDocument, StoredPoint } from "../../api/schema";
 import { bytes, clockWithMilliseconds, duration, number } from "../../lib/format";
 import { CopyButton } from "../../ui/controls";
 import { type Column, Figures, PageHeader, Panel, Table, usePageTitle } from "../../ui/layout";
 import { Loaded } from "../../ui/loaded";
 import { Badge, Code, EndingBadge, LevelText, Moment } from "../../ui/text";
 import "./requests.css";
-import { marks, timeline } from "./timeline";
+import { marks, serialising, timeline } from "./timeline";
 
 export default function RequestPage() {
   const { runtime = "", id = "" } = useParams();
@@ -25,7 +25,8 @@ export default function RequestPage() {
   );
 }
 
-function Detail({ runtime, detail: { request, logs, points } }: { runtime: string; detail: RequestDetail }) {
+function Detail({ runtime, detail }: { runtime: string; detail: RequestDetail }) {
+  const { request, logs, points, documents, predictions, saved } = detail;
   const traceback = useMemo(
     () => logs.findLast(({ level, message }) => level === "ERROR" && message.includes("\n")),
     [logs],
@@ -70,13 +71,26 @@ function Detail({ runtime, detail: { request, logs, points } }: { runtime: strin
       >
         {logs.length ? <Lines logs={logs} /> : <p className="nothing muted">It logged nothing.</p>}
       </Panel>
-      <Panel title="What it stored" flush>
+      <Panel title="Measurements" flush>
         {points.length ? (
           <Points points={points} />
         ) : (
-          <p className="nothing muted">It stored nothing that names it.</p>
+          <p className="nothing muted">No measurement names it.</p>
         )}
       </Panel>
+      {documents.length > 0 && (
+        <Panel title="Documents" flush>
+          <Documents documents={documents} />
+        </Panel>
+      )}
+      {predictions.length > 0 && (
+        <Panel title="Predictions" flush>
+          <Predictions predictions={predictions} />
+        </Panel>
+      )}
+      {saved > documents.length + predictions.length && (
+        <p className="muted">It saved {saved} documents; these are the first.</p>
+      )}
     </>
   );
 }
@@ -94,6 +108,7 @@ function Sums({ request }: { request: Request }) {
         },
         { label: "In handlers", value: duration(sum(({ handler_ms }) => handler_ms)) },
         { label: "Waiting", value: duration(sum(({ waiting_ms }) => waiting_ms)) },
+        { label: "Serialising", value: duration(sum(serialising)) },
         { label: "Between nodes", value: duration(between) },
         { label: "Request", value: bytes(request.request_bytes) },
         { label: "Answer", value: request.answer_bytes === null ? "–" : bytes(request.answer_bytes) },
@@ -127,18 +142,21 @@ function Waterfall({ request }: { request: Request }) {
               Waiting
             </th>
             <th scope="col" className="end wide-only">
+              Serialising
+            </th>
+            <th scope="col" className="end wide-only">
               Handler
             </th>
           </tr>
         </thead>
         <tbody>
-          {bars.map(({ hop, wait, handler }) => (
+          {bars.map(({ hop, wait, serialisation, handler }) => (
             <tr key={hop.position}>
               <th scope="row">
                 {hop.node}
                 {hop.outcome !== "ok" && <span className="tone-bad small"> {OUTCOMES[hop.outcome]}</span>}
                 <p className="narrow-only muted small number">
-                  {duration(hop.waiting_ms)} + {duration(hop.handler_ms)}
+                  {duration(hop.waiting_ms)} + {duration(serialising(hop))} + {duration(hop.handler_ms)}
                 </p>
               </th>
               <td className="lane">
@@ -148,6 +166,11 @@ function Waterfall({ request }: { request: Request }) {
                   ))}
                   {answer < 99.9 && <span className="answer" style={{ left: `${answer}%` }} />}
                   <span className="wait" style={{ left: `${wait.left}%`, width: `${wait.width}%` }} />
+                  {serialisation.map(({ left, width }) =>
+                    width > 0 ? (
+                      <span key={left} className="code" style={{ left: `${left}%`, width: `${width}%` }} />
+                    ) : null,
+                  )}
                   <span
                     className={`work ${hop.outcome}`}
                     style={{
@@ -159,6 +182,7 @@ function Waterfall({ request }: { request: Request }) {
                 </div>
               </td>
               <td className="end number wide-only">{duration(hop.waiting_ms)}</td>
+              <td className="end number wide-only">{duration(serialising(hop))}</td>
               <td className="end number wide-only">{duration(hop.handler_ms)}</td>
             </tr>
           ))}
@@ -166,7 +190,8 @@ function Waterfall({ request }: { request: Request }) {
       </table>
       {bars.length === 0 && <p className="nothing muted">No node handled it.</p>}
       <p className="legend small muted" aria-hidden>
-        <span className="key wait" /> waiting <span className="key work" /> handler
+        <span className="key wait" /> waiting <span className="key code" /> serialising{" "}
+        <span className="key work" /> handler
         {answer < 99.9 && (
           <>
             <span className="key answer" /> the client was answered
@@ -207,6 +232,36 @@ function Points({ points }: { points: StoredPoint[] }) {
     { title: "Fields", cell: ({ fields }) => <Pairs of={fields} /> },
   ];
   return <Table label="Points" columns={columns} items={points} id={(point) => JSON.stringify(point)} />;
+}
+
+function Documents({ documents }: { documents: StoredDocument[] }) {
+  const columns: Column<StoredDocument>[] = [
+    { title: "Node", shrink: true, cell: ({ node }) => node },
+    { title: "Collection", shrink: true, cell: ({ collection }) => <code>{collection}</code> },
+    {
+      title: "Document",
+      cell: ({ document, bytes: size, id }) =>
+        document ? (
+          <Pairs of={document} />
+        ) : (
+          <span className="muted">
+            {value(id)}: {size === null ? "it is gone" : `${bytes(size)}, too large to be shown`}
+          </span>
+        ),
+    },
+  ];
+  return <Table label="Documents" columns={columns} items={documents} id={({ id }) => JSON.stringify(id)} />;
+}
+
+function Predictions({ predictions }: { predictions: Prediction[] }) {
+  const columns: Column<Prediction>[] = [
+    { title: "Time", shrink: true, cell: ({ time }) => <Moment time={time} /> },
+    { title: "Predicted", cell: ({ predicted }) => predicted },
+    { title: "True", cell: ({ true_value }) => true_value },
+    { title: "Error", cell: ({ error }) => error ?? "–" },
+    { title: "Extra", spare: true, cell: ({ extra }) => value(extra) },
+  ];
+  return <Table label="Predictions" columns={columns} items={predictions} id={({ id }) => id} />;
 }
 
 function Pairs({ of }: { of: Record<string, unknown> }) {

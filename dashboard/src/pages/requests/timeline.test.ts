@@ -7,7 +7,9 @@ const hop = (start_ms: number, waiting_ms: number, handler_ms: number): Hop => (
   position: 0,
   start_ms,
   waiting_ms,
+  serialise_ms: 0,
   handler_ms,
+  deserialise_ms: 0,
   outcome: "ok",
 });
 
@@ -20,6 +22,17 @@ test("shares of the time until the answer", () => {
   ]);
   expect(answer).toBe(100);
   expect(between).toBe(3);
+});
+
+test("serialisation stands before the handler and after it", () => {
+  const coded = { ...hop(4, 2, 3), serialise_ms: 1, deserialise_ms: 2 };
+  const { bars, between } = timeline({ hops: [coded], elapsed_ms: 10 });
+  expect(bars[0]?.wait).toEqual({ left: 10, width: 20 });
+  expect(bars[0]?.serialisation).toEqual([
+    { left: 30, width: 10 },
+    { left: 70, width: 20 },
+  ]);
+  expect(between).toBe(2);
 });
 
 test("after an early reply the work goes on", () => {

@@ -2,11 +2,18 @@
 
 import type { Hop, Request } from "../../api/schema";
 
+export interface Share {
+  left: number;
+  width: number;
+}
+
 export interface Bar {
   hop: Hop;
   /** In percent of the whole. */
-  wait: { left: number; width: number };
-  handler: { left: number; width: number };
+  wait: Share;
+  /** Before the handler and after it: what krt needs to write the node's message and to read its answer. */
+  serialisation: [Share, Share];
+  handler: Share;
 }
 
 export interface Timeline {
@@ -20,20 +27,30 @@ export interface Timeline {
 }
 
 export function timeline({ hops, elapsed_ms }: Pick<Request, "hops" | "elapsed_ms">): Timeline {
-  const ends = hops.map(({ start_ms, handler_ms }) => start_ms + handler_ms);
+  const ends = hops.map((hop) => hop.start_ms + hop.handler_ms + hop.deserialise_ms);
   const whole = Math.max(elapsed_ms, ...ends, 0.001);
   const share = (ms: number) => (Math.max(0, ms) / whole) * 100;
   const bars = hops.map((hop) => ({
     hop,
     wait: {
-      left: share(hop.start_ms - hop.waiting_ms),
+      left: share(hop.start_ms - hop.serialise_ms - hop.waiting_ms),
       width: share(Math.min(hop.waiting_ms, hop.start_ms)),
     },
+    serialisation: [
+      {
+        left: share(hop.start_ms - hop.serialise_ms),
+        width: share(Math.min(hop.serialise_ms, hop.start_ms)),
+      },
+      { left: share(hop.start_ms + hop.handler_ms), width: share(hop.deserialise_ms) },
+    ] as [Share, Share],
     handler: { left: share(hop.start_ms), width: share(hop.handler_ms) },
   }));
-  const used = hops.reduce((sum, { waiting_ms, handler_ms }) => sum + waiting_ms + handler_ms, 0);
+  const used = hops.reduce((sum, hop) => sum + hop.waiting_ms + hop.handler_ms + serialising(hop), 0);
   return { whole, bars, answer: share(elapsed_ms), between: Math.max(0, whole - used) };
 }
+
+/** Milliseconds that krt needed for the form of a hop's messages. */
+export const serialising = (hop: Hop) => hop.serialise_ms + hop.deserialise_ms;
 
 /** Round marks of an axis from 0 to `whole`: at most five. */
 export function marks(whole: number): number[] {

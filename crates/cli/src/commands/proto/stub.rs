@@ -5,7 +5,7 @@ mod names;
 #[cfg(test)]
 mod tests;
 
-use super::comments::Comments;
+use krt_package::comments::Comments;
 pub(super) use names::path;
 use names::{Names, is_keyword};
 use prost_reflect::{EnumDescriptor, FileDescriptor};

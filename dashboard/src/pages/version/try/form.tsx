@@ -152,7 +152,10 @@ function OneForm({
           hideLabel={bare ?? false}
           description={description}
           value={typeof value === "string" ? value : (field.values?.[0] ?? null)}
-          options={(field.values ?? []).map((id) => ({ id, text: id }))}
+          options={(field.values ?? []).map((id) => {
+            const said = field.value_comments[id];
+            return { id, text: id, ...(said && { description: said }) };
+          })}
           onChange={onChange}
         />
       );

@@ -145,6 +145,7 @@ function Try({ methods, method }: { methods: Methods; method: Method }) {
       )}
       <div className="try">
         <Panel title={<span className="mono">{short(method.input)}</span>}>
+          {method.comment && <p className="description">{method.comment}</p>}
           <MessageForm methods={methods} type={method.input} value={message} onChange={change} />
         </Panel>
         <Panel title="JSON" actions={<CopyButton text={text} label="Copy JSON" />}>

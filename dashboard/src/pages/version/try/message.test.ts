@@ -7,9 +7,11 @@ const field = (more: Partial<Field>): Field => ({
   type: "string",
   repeated: false,
   map: false,
+  optional: false,
   oneof: null,
   message: null,
   values: null,
+  value_comments: {},
   comment: null,
   ...more,
 });

@@ -1,17 +1,19 @@
 //! What authors say of their messages, in the `.proto`.
 
 use prost_reflect::FileDescriptor;
+use prost_types::source_code_info::Location;
 use std::collections::HashMap;
 
 /// The comments of a file, by the paths of what they stand at.
-pub(super) struct Comments(HashMap<Vec<i32>, String>);
+#[derive(Debug, Clone)]
+pub struct Comments(HashMap<Vec<i32>, String>);
 
 impl Comments {
     /// Those before or behind each thing, as paragraphs without margins.
-    pub(super) fn of(file: &FileDescriptor) -> Self {
+    pub fn of(file: &FileDescriptor) -> Self {
         let info = file.file_descriptor_proto().source_code_info.as_ref();
         let locations = info.map(|info| info.location.as_slice()).unwrap_or_default();
-        let comment = |location: &prost_types::source_code_info::Location| {
+        let comment = |location: &Location| {
             let parts = [location.leading_comments.as_deref(), location.trailing_comments.as_deref()];
             let text = parts.into_iter().flatten().map(tidy).collect::<Vec<_>>().join("\n\n");
             (!text.is_empty()).then(|| (location.path.clone(), text))
@@ -19,8 +21,8 @@ impl Comments {
         Self(locations.iter().filter_map(comment).collect())
     }
 
-    /// The comment of the thing at a path.
-    pub(super) fn at(&self, path: &[i32]) -> Option<&str> {
+    /// The comment of the thing at a path, as descriptors name it.
+    pub fn at(&self, path: &[i32]) -> Option<&str> {
         self.0.get(path).map(String::as_str)
     }
 }

@@ -1,0 +1,202 @@
+//! A day of requests in a store, through the store's own functions.
+
+use bson::doc;
+use futures::stream::{self, StreamExt as _};
+use krt_store::{Level, LogRecord, Options, PREDICTIONS, Series, Store, Value};
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+use uuid::{ContextV7, Timestamp, Uuid};
+
+/// Log lines of a request, its last one not counted when that is an error.
+pub(super) const LINES: usize = 20;
+/// One request in so many fails, warns, or is predicted wrongly.
+pub(super) const FAILS: usize = 50;
+pub(super) const WARNS: usize = 10;
+pub(super) const WRONG: usize = 8;
+/// How many classes there are.
+pub(super) const CLASSES: usize = 10;
+/// The nodes that handle a request, in order.
+pub(super) const NODES: [&str; 3] = ["etl", "model", "output"];
+
+const WORKFLOWS: [&str; 2] = ["predict", "explain"];
+const VERSION: &str = "v1";
+const SECOND: i64 = 1_000_000_000;
+const DAY: i64 = 86_400 * SECOND;
+/// So many requests are written together, as those of a second or two would be.
+const TOGETHER: usize = 100;
+/// How many documents are saved at a time.
+const SAVES: usize = 64;
+
+/// What was put into a store.
+pub(super) struct Filled {
+    pub(super) requests: Vec<Request>,
+}
+
+/// A request of that day.
+pub(super) struct Request {
+    pub(super) id: String,
+    /// When it came in, nanoseconds since the Unix epoch.
+    start: i64,
+    /// How many log lines it has.
+    pub(super) lines: usize,
+}
+
+impl Request {
+    /// When it came in, as a query says it.
+    pub(super) fn time(&self) -> String {
+        text(self.start)
+    }
+}
+
+impl Filled {
+    /// So many seconds after a request.
+    pub(super) fn later(&self, request: &Request, seconds: i64) -> String {
+        text(request.start + seconds * SECOND)
+    }
+
+    /// After all of them.
+    pub(super) fn end(&self) -> String {
+        text(self.requests.last().expect("there are some").start + 60 * SECOND)
+    }
+}
+
+/// As the API and predictions write a time.
+fn text(nanos: i64) -> String {
+    let micros = nanos / 1000;
+    let date = bson::DateTime::from_millis(micros / 1_000_000 * 1000).try_to_rfc3339_string();
+    let date = date.expect("it is a time of this century");
+    format!("{}.{:06}Z", date.trim_end_matches('Z'), micros % 1_000_000)
+}
+
+/// Fills a store with so many requests of the last day.
+pub(super) async fn fill(folder: &Path, count: usize) -> Filled {
+    let (store, writer) = Store::open(folder, &Options::default()).expect("nobody else has it open");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    let begin = i64::try_from(now.as_nanos()).expect("it is before 2262") - DAY;
+    let ids = ContextV7::new();
+    let measured: Vec<_> = WORKFLOWS.iter().map(|workflow| Measured::new(&store, workflow)).collect();
+    let mut requests = Vec::with_capacity(count);
+    for number in 0..count {
+        let start = begin + DAY / count as i64 * number as i64;
+        let time = Timestamp::from_unix(&ids, (start / SECOND).unsigned_abs(), (start % SECOND) as u32);
+        let mut request = Request { id: Uuid::new_v7(time).to_string(), start, lines: LINES };
+        log(&store, &mut request, number);
+        measured[number % WORKFLOWS.len()].add(&request, number);
+        requests.push(request);
+        if number % TOGETHER == TOGETHER - 1 {
+            store.flush().await.expect("the store is open");
+        }
+    }
+    predict(&store, &requests).await;
+    writer.close();
+    let counters = store.counters();
+    assert_eq!((counters.points_dropped, counters.logs_dropped), (0, 0), "all of it is in the store");
+    Filled { requests }
+}
+
+fn fails(number: usize) -> bool {
+    number % FAILS == FAILS - 1
+}
+
+fn log(store: &Store, request: &mut Request, number: usize) {
+    let say = |line: usize, level, message: &str| {
+        store.log(&LogRecord {
+            time: request.start + line as i64 * 100_000,
+            level,
+            version: VERSION,
+            workflow: Some(WORKFLOWS[number % WORKFLOWS.len()]),
+            node: Some(NODES[line * NODES.len() / (LINES + 1)]),
+            request: Some(&request.id),
+            message,
+        });
+    };
+    for line in 0..LINES {
+        let item = number * LINES + line;
+        let level = match line {
+            0 if number % WARNS == WARNS - 1 => Level::Warn,
+            1..4 => Level::Debug,
+            _ => Level::Info,
+        };
+        say(
+            line,
+            level,
+            &format!("item {item} of the batch was handled: class {}, as usual", item % CLASSES),
+        );
+    }
+    if fails(number) {
+        say(
+            LINES,
+            Level::Error,
+            "Traceback (most recent call last):\n  File \"main.py\", line 9, in handler\nValueError: no digit",
+        );
+        request.lines += 1;
+    }
+}
+
+/// The measurements of a workflow's requests.
+struct Measured {
+    workflow: Series,
+    nodes: Vec<Series>,
+    classes: Vec<Series>,
+}
+
+impl Measured {
+    fn new(store: &Store, workflow: &str) -> Self {
+        let series = |measurement, more: &[(&str, &str)]| {
+            let tags = [&[("workflow", workflow), ("version", VERSION)], more].concat();
+            store.series(measurement, &tags).expect("the tags are short texts")
+        };
+        Self {
+            workflow: series("workflow_elapsed_time", &[]),
+            nodes: NODES.iter().map(|node| series("node_elapsed_time", &[("node", node)])).collect(),
+            classes: (0..CLASSES)
+                .map(|class| series("confidence", &[("class", &class.to_string())]))
+                .collect(),
+        }
+    }
+
+    fn add(&self, request: &Request, number: usize) {
+        let spread = |salt: usize| ((number * 7919 + salt * 104_729) % 10_000) as f64 / 1e3;
+        let add = |series: &Series, fields: &[(&str, Value<'_>)]| {
+            series
+                .point(request.start + SECOND / 100, fields)
+                .expect("the fields are numbers and short texts");
+        };
+        let confidence = Value::Float(1.0 - spread(0) / 100.0);
+        add(&self.classes[number % CLASSES], &[("value", confidence)]);
+        if fails(number) {
+            return;
+        }
+        let id = || Value::from(request.id.as_str());
+        for (index, node) in self.nodes.iter().enumerate() {
+            let from = if index == 0 { "entrypoint" } else { NODES[index - 1] };
+            let (elapsed, waiting) = (Value::Float(spread(index)), Value::Float(spread(index + 3) / 50.0));
+            add(
+                node,
+                &[
+                    ("tracking_id", id()),
+                    ("node_from", from.into()),
+                    ("elapsed_ms", elapsed),
+                    ("waiting_ms", waiting),
+                ],
+            );
+        }
+        add(&self.workflow, &[("tracking_id", id()), ("elapsed_ms", Value::Float(spread(7) * 3.0))]);
+    }
+}
+
+async fn predict(store: &Store, requests: &[Request]) {
+    let save = |(number, request): (usize, &Request)| {
+        let class = |number: usize| format!("class-{}", number % CLASSES);
+        let actual = if number % WRONG == WRONG - 1 { class(number + 1) } else { class(number) };
+        let document = doc! {
+            "date": text(request.start), "error": "", "predictedValue": class(number), "trueValue": actual,
+            "extra": { "score": 0.5 }, "versionId": VERSION, "versionName": VERSION,
+        };
+        store.save(PREDICTIONS, document)
+    };
+    let saves = stream::iter(requests.iter().enumerate().map(save)).buffer_unordered(SAVES);
+    saves.for_each(async |saved| _ = saved.expect("the document can be saved")).await;
+}
