@@ -91,6 +91,7 @@ impl Registry {
             rule: "lowercase letters, digits and `-`, at most 19, with a letter or digit at both ends",
         })?;
         check_name(&new.name)?;
+        check_description(&new.description)?;
         self.write(|connection| {
             let sql = "INSERT INTO runtime (id, name, description, created) VALUES (?, ?, ?, ?)";
             let values = params![id.as_str(), new.name, new.description, Moment::now()];
@@ -111,6 +112,7 @@ impl Registry {
         change: &RuntimeChange,
     ) -> Result<Runtime, Error> {
         change.name.as_deref().map_or(Ok(()), check_name)?;
+        change.description.as_deref().map_or(Ok(()), check_description)?;
         self.write(|connection| {
             load(connection, runtime.as_str())?;
             let sql = "UPDATE runtime SET name = coalesce(?2, name), description = coalesce(?3, description) \
@@ -170,7 +172,13 @@ pub(crate) fn require(connection: &Connection, runtime: &Name) -> Result<(), Err
     if found { Ok(()) } else { Err(Error::missing(Noun::Runtime, runtime.as_str())) }
 }
 
+/// By how many names a runtime may be called.
+const MAX_HOSTS: usize = 20;
+
 fn set_hosts(connection: &Connection, runtime: &Name, hosts: &[String]) -> Result<(), Error> {
+    if hosts.len() > MAX_HOSTS {
+        return Err(Error::Text { what: "list of host names", rule: "at most 20" });
+    }
     connection.execute("DELETE FROM host WHERE runtime = ?", [runtime.as_str()])?;
     for host in hosts {
         let host = host.to_ascii_lowercase();
@@ -187,6 +195,11 @@ fn set_hosts(connection: &Connection, runtime: &Name, hosts: &[String]) -> Resul
 fn check_name(name: &str) -> Result<(), Error> {
     let good = !name.trim().is_empty() && name.chars().count() <= 80 && !name.chars().any(char::is_control);
     if good { Ok(()) } else { Err(Error::Text { what: "name", rule: "1 to 80 characters of text" }) }
+}
+
+fn check_description(description: &str) -> Result<(), Error> {
+    let good = description.chars().count() <= 500;
+    if good { Ok(()) } else { Err(Error::Text { what: "description", rule: "at most 500 characters" }) }
 }
 
 fn check_host(host: &str) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use krt_model::{
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::Instant,
 };
 
 /// How many of the latest requests are kept.
@@ -68,13 +68,20 @@ pub struct Hop {
     pub ending: HopEnding,
 }
 
-/// What the engine needs for the form of messages at one node, such as JSON.
+/// What the engine needs for the form of messages at one node, such as JSON; nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Serialised {
     /// To write the message that the host gets.
-    pub written: Duration,
+    pub written: u64,
     /// To read the message that the host gives.
-    pub read: Duration,
+    pub read: u64,
+}
+
+impl Serialised {
+    /// The time since then.
+    pub fn since(begun: Instant) -> u64 {
+        u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
 }
 
 /// A document that a handler saved; a prediction is one, too.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     errors::chain,
-    flow::{Delivery, Handled, Host, Request, SeatId, Taken, now},
+    flow::{Delivery, Handled, Host, Request, SeatId, Serialised, Taken, now},
     logs::Record,
     traces::{Stage, Trace},
 };
@@ -263,7 +263,7 @@ impl Host for Link {
         let workflow = u16::try_from(request.route.index).unwrap_or(u16::MAX);
         outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &metadata, &message);
         request.trace.stage(Stage::Serialise, traced);
-        delivery.serialised.written = begun.elapsed();
+        delivery.serialised.written = Serialised::since(begun);
         window.push(delivery);
         drop(state);
         self.filled.notify_one();
@@ -420,7 +420,7 @@ impl Inbox<'_> {
             Status::Message(message) => {
                 let (begun, last) = (Instant::now(), early_exit || delivery.is_last());
                 let made = self.link.message_from(&delivery, message, last);
-                delivery.serialised.read = begun.elapsed();
+                delivery.serialised.read = Serialised::since(begun);
                 match made {
                     Ok(payload) => HandlerResult::Message { payload, early_exit },
                     Err(misfit) => HandlerResult::Error(chain(&misfit)),

@@ -18,12 +18,14 @@ use krt_runtime::flow::{self, Course, EndKind, HopEnding, Journey, Saved};
 use krt_store::{FindLimits, PREDICTIONS, PointFilter, StoredPoint, Value, to_json};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::{cmp::Reverse, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 
 /// How many of a request's log records are told.
 const LOGS: usize = 1000;
 /// How many of its points of a measurement are told.
 const POINTS: usize = 200;
+/// The longest id, characters.
+const MAX_ID: usize = 64;
 /// The largest document that is told whole, bytes.
 const MAX_SHOWN: usize = 64 << 10;
 /// Measurements that name the request.
@@ -166,7 +168,7 @@ impl Kept {
 }
 
 fn show_hop(version: &Version, start: Timestamp, hop: &flow::Hop) -> Hop {
-    let millis = |time: Duration| time.as_secs_f64() * 1e3;
+    let millis = |nanos: u64| nanos as f64 / 1e6;
     let serialise_ms = millis(hop.serialised.written);
     Hop {
         node: version.nodes[hop.node].name.to_string(),
@@ -211,7 +213,7 @@ pub(super) async fn list(
     if slowest == Some(true) {
         all.sort_by_cached_key(|kept| Reverse(kept.took()));
     }
-    let from = match query.text("cursor") {
+    let from = match query.short("cursor", MAX_ID)? {
         Some(id) => all.iter().position(|kept| &*kept.journey.id == id).map_or(all.len(), |place| place + 1),
         None => 0,
     };

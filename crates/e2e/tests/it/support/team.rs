@@ -9,7 +9,7 @@ use super::{
 use http::{Method, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 use tempfile::TempDir;
 
 /// The first user's password.
@@ -171,6 +171,11 @@ impl Api {
         assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
         let token = made.json()["secret"].as_str().expect("a new token is told").to_owned();
         Self { http, token }
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.http.address()
     }
 
     /// The token.
