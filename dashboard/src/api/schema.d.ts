@@ -909,9 +909,9 @@ export interface components {
             password: string;
         };
         UserChange: {
-            role?: components["schemas"]["Role"];
-            password?: string;
-            disabled?: boolean;
+            role?: components["schemas"]["Role"] | null;
+            password?: string | null;
+            disabled?: boolean | null;
             comment?: string;
         };
         /** @description For programs. It can be what its owner can be, at most. */
@@ -976,9 +976,9 @@ export interface components {
             comment?: string;
         };
         RuntimeChange: {
-            name?: string;
-            description?: string;
-            hosts?: string[];
+            name?: string | null;
+            description?: string | null;
+            hosts?: string[] | null;
             comment?: string;
         };
         /** @enum {string} */

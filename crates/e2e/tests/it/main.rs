@@ -10,6 +10,7 @@ mod chaos;
 mod conformance;
 mod connect;
 mod context;
+mod contract;
 mod crowd;
 mod dashboard;
 mod discovery;

@@ -19,7 +19,7 @@ pub(super) struct Page {
 pub(super) async fn list(State(app): State<App>, query: Query) -> Result<Told<Page>, Refusal> {
     let span = query.span()?;
     let filter = AuditFilter {
-        login: query.text("login").map(str::to_owned),
+        login: query.short("login", 64)?.map(str::to_owned),
         action: query.with("action", Action::parse)?,
         runtime: query.name("runtime")?,
         version: query.name("version")?,

@@ -2,7 +2,7 @@
 
 use super::{
     App,
-    read::{Body, Last, OfRuntime},
+    read::{Body, Last, OfRuntime, Text},
     refusal::{Code, Refusal},
     told::{self, Told},
     who::Who,
@@ -15,10 +15,14 @@ use axum::extract::State;
 use http::StatusCode;
 use krt_model::name::Name;
 use krt_registry::{Board, NewBoard};
+use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// The largest board, bytes, and the most charts.
 const MAX_BYTES: usize = 256 << 10;
 const MAX_CHARTS: usize = 50;
+/// The most tags by which a chart stands apart.
+const MAX_GROUPS: usize = 8;
 
 pub(super) async fn list(
     State(app): State<App>,
@@ -62,7 +66,7 @@ pub(super) async fn delete(
     OfRuntime(runtime): OfRuntime,
     Last(id): Last,
 ) -> Result<StatusCode, Refusal> {
-    let (team, actor) = (app.team()?, who.actor(""));
+    let (team, actor) = (app.team()?, who.silent());
     let event = Event::new(Kind::Board, Some(&runtime), None);
     team.ask(move |registry| registry.delete_board(&actor, &runtime, &id)).await?;
     team.tell(event);
@@ -77,19 +81,68 @@ async fn keep(
     new: NewBoard,
 ) -> Result<Board, Refusal> {
     check(&new)?;
-    let (team, actor) = (app.team()?, who.actor(""));
+    let (team, actor) = (app.team()?, who.silent());
     let event = Event::new(Kind::Board, Some(&runtime), None);
     let board = team.ask(move |registry| registry.save_board(&actor, &runtime, id.as_deref(), &new)).await?;
     team.tell(event);
     Ok(board)
 }
 
+/// The form of a chart, as `openapi.json` has it; what it shows is the dashboard's to say.
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "a chart is kept as it came, only its form is looked at")]
+struct Chart {
+    title: Text<120>,
+    measurement: Text<255>,
+    field: Text<255>,
+    aggregation: Aggregation,
+    #[serde(default)]
+    tags: BTreeMap<String, Text<1024>>,
+    #[serde(default)]
+    group_by: Vec<Text<255>>,
+    #[serde(default)]
+    unit: Text<20>,
+    #[serde(default = "Chart::usual_width")]
+    width: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Aggregation {
+    Count,
+    Sum,
+    Mean,
+    Min,
+    Max,
+    P50,
+    P95,
+    P99,
+}
+
+impl Chart {
+    /// Half of a board.
+    fn usual_width() -> f64 {
+        6.0
+    }
+
+    /// Whether its numbers are within their bounds.
+    fn is_good(&self) -> bool {
+        self.group_by.len() <= MAX_GROUPS && (1.0..=12.0).contains(&self.width) && self.width.fract() == 0.0
+    }
+}
+
 fn check(new: &NewBoard) -> Result<(), Refusal> {
-    let charts = new.charts.as_array().ok_or_else(|| Refusal::invalid("`charts` must be a list"))?;
-    let good = charts.len() <= MAX_CHARTS && new.charts.to_string().len() <= MAX_BYTES;
-    if good && charts.iter().all(serde_json::Value::is_object) {
+    let charts = Vec::<Chart>::deserialize(&new.charts);
+    let charts =
+        charts.map_err(|error| Refusal::invalid(format!("`charts` are not as they should be: {error}")))?;
+    if !charts.iter().all(Chart::is_good) {
+        let message =
+            format!("a chart has at most {MAX_GROUPS} tags in `group_by`, and a `width` from 1 to 12");
+        return Err(Refusal::invalid(message));
+    }
+    if charts.len() <= MAX_CHARTS && new.charts.to_string().len() <= MAX_BYTES {
         return Ok(());
     }
-    let message = format!("`charts` must be at most {MAX_CHARTS} objects of {MAX_BYTES} bytes together");
+    let message = format!("`charts` must be at most {MAX_CHARTS}, of {MAX_BYTES} bytes together");
     Err(Refusal::new(Code::Unprocessable, message))
 }

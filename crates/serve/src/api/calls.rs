@@ -45,10 +45,10 @@ pub(super) async fn call(
     Body(call): Body<Call>,
 ) -> Result<Told<Outcome>, Refusal> {
     let timeout = match call.timeout_seconds {
-        Some(seconds) => Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero()),
+        Some(seconds) => (0.001..=300.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds)),
         None => Some(Duration::MAX),
     };
-    let timeout = timeout.ok_or_else(|| Refusal::invalid("`timeout_seconds` must be more than 0"))?;
+    let timeout = timeout.ok_or_else(|| Refusal::invalid("`timeout_seconds` must be from 0.001 to 300"))?;
     let way = app.house().way(&runtime, &version).await?;
     let way = way.ok_or_else(|| {
         Refusal::new(Code::Unavailable, format!("`{version}` does not run; hint: start it first"))

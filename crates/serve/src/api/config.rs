@@ -47,7 +47,7 @@ pub(super) async fn change(
     OfVersion(runtime, version): OfVersion,
     Body(Change { values, comment }): Body<Change>,
 ) -> Result<Told<Vec<ConfigEntry>>, Refusal> {
-    let (team, actor) = (app.team()?, who.actor(comment));
+    let (team, actor) = (app.team()?, who.actor(&comment)?);
     let event = Event::new(Kind::Config, Some(&runtime), Some(&version));
     let changed =
         team.ask(move |registry| registry.change_config(&actor, &runtime, &version, &values)).await?;

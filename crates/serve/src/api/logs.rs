@@ -21,6 +21,9 @@ use std::time::Duration;
 /// How often new records are looked for, and the most that are told at a time.
 const TICK: Duration = Duration::from_millis(500);
 const BATCH: usize = 1000;
+/// The longest text and the longest id that are looked for, characters.
+const MAX_TEXT: usize = 1000;
+const MAX_ID: usize = 64;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Log {
@@ -51,12 +54,12 @@ impl From<StoredLog> for Log {
 fn filter(query: &Query) -> Result<LogFilter, Refusal> {
     let name = |name| Ok::<_, Refusal>(query.name(name)?.map(|name| name.to_string()));
     Ok(LogFilter {
-        text: query.text("text").map(str::to_owned),
+        text: query.short("text", MAX_TEXT)?.map(str::to_owned),
         level: query.parse::<Level>("level")?,
         version: name("version")?,
         workflow: name("workflow")?,
         node: name("node")?,
-        request: query.text("request").map(str::to_owned),
+        request: query.short("request", MAX_ID)?.map(str::to_owned),
         ..LogFilter::default()
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{
     App,
-    read::{OfRuntime, Query, Span},
+    read::{OfRuntime, Query, Span, within},
     refusal::Refusal,
     told::{self, Told},
 };
@@ -18,6 +18,9 @@ use std::{
 
 /// The most values of a tag that are told.
 const TAG_VALUES: usize = 200;
+/// The longest name, and the longest tag with its value, characters.
+const MAX_NAME: usize = 255;
+const MAX_PAIR: usize = 600;
 /// Without a start: the last hour.
 const USUAL: Duration = Duration::from_secs(3600);
 /// Without a length of windows: about so many.
@@ -122,12 +125,14 @@ pub(super) async fn windows(
     OfRuntime(runtime): OfRuntime,
     query: Query,
 ) -> Result<Told<Windows>, Refusal> {
-    let field = query.text("field").ok_or_else(|| Refusal::invalid("`field` is missing"))?.to_owned();
+    within("measurement", &measurement, MAX_NAME)?;
+    let field = query.short("field", MAX_NAME)?;
+    let field = field.ok_or_else(|| Refusal::invalid("`field` is missing"))?.to_owned();
     let tag = |text: &str| {
         let pair = text.split_once(':').map(|(name, value)| (name.to_owned(), value.to_owned()));
         pair.ok_or_else(|| Refusal::invalid("`tag` must be `name:value`"))
     };
-    let tags = query.all("tag").map(tag).collect::<Result<Tags, _>>()?;
+    let tags = query.all("tag", MAX_PAIR)?.into_iter().map(tag).collect::<Result<Tags, _>>()?;
     let span = query.span()?;
     let (from, to) = ends(span);
     let every = query.number("every_seconds", 1, 31_536_000)?;
@@ -144,7 +149,7 @@ pub(super) async fn windows(
         },
         field: field.clone(),
         every: Duration::from_secs(every),
-        group_by: query.all("group_by").map(str::to_owned).collect(),
+        group_by: query.all("group_by", MAX_NAME)?.into_iter().map(str::to_owned).collect(),
     };
     let found = app.house().read(&runtime, move |store| store.reader().windows(&asked)).await?;
     let mut series = Vec::<Series>::new();

@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// The most predictions that are summed up.
 const MOST: usize = 500_000;
+/// The longest label that is looked for, characters.
+const MAX_LABEL: usize = 255;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Page {
@@ -78,10 +80,14 @@ pub(super) async fn list(
     query: Query,
 ) -> Result<Told<Page>, Refusal> {
     let mut wanted = filter(&query)?;
-    for (name, field) in [("predicted", "predictedValue"), ("true_value", "trueValue"), ("error", "error")] {
-        if let Some(text) = query.text(name) {
+    for (name, field) in [("predicted", "predictedValue"), ("true_value", "trueValue")] {
+        if let Some(text) = query.short(name, MAX_LABEL)? {
             wanted.insert(field, text);
         }
+    }
+    let known = |text: &str| Trouble::parse(text).map(|_| text.to_owned());
+    if let Some(error) = query.with("error", known)? {
+        wanted.insert("error", error);
     }
     let (limit, skip) = (query.limit(500, 100)?, query.parse::<u64>("cursor")?.unwrap_or_default());
     let site = app.house().site(&runtime).await?;

@@ -6,7 +6,10 @@ use http::{header::CONTENT_TYPE, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use krt_model::name::Name;
 use krt_registry::Moment;
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use std::{str::FromStr, time::Duration};
 use tokio::time::timeout;
 
@@ -43,6 +46,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
+/// A text of at most so many characters.
+#[derive(Debug, Default)]
+pub(crate) struct Text<const MOST: usize>;
+
+impl<'de, const MOST: usize> Deserialize<'de> for Text<MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match String::deserialize(deserializer)?.chars().count() <= MOST {
+            true => Ok(Self),
+            false => Err(D::Error::custom(format!("a text has more than {MOST} characters"))),
+        }
+    }
+}
+
 /// Refuses a body of another type.
 pub(crate) fn require_type(request: &Request, wanted: &str) -> Result<(), Refusal> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -74,9 +90,15 @@ impl Query {
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// All texts with that name.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
+    /// The same, of at most so many characters.
+    pub(crate) fn short(&self, name: &str, most: usize) -> Result<Option<&str>, Refusal> {
+        self.text(name).map(|text| within(name, text, most)).transpose()
+    }
+
+    /// All texts with that name, each of at most so many characters.
+    pub(crate) fn all(&self, name: &str, most: usize) -> Result<Vec<&str>, Refusal> {
+        let all = self.0.iter().filter(|(other, _)| other == name);
+        all.map(|(_, value)| within(name, value, most)).collect()
     }
 
     /// What a text says.
@@ -90,7 +112,7 @@ impl Query {
         name: &str,
         read: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, Refusal> {
-        let Some(text) = self.text(name) else { return Ok(None) };
+        let Some((_, text)) = self.0.iter().find(|(other, _)| other == name) else { return Ok(None) };
         match read(text) {
             Some(value) => Ok(Some(value)),
             None => Err(Refusal::invalid(format!("`{name}` cannot be `{}`", shorten(text)))),
@@ -124,6 +146,14 @@ impl Query {
 pub(crate) struct Span {
     pub(crate) from: Option<Moment>,
     pub(crate) to: Option<Moment>,
+}
+
+/// Refuses a text of more characters.
+pub(crate) fn within<'a>(name: &str, text: &'a str, most: usize) -> Result<&'a str, Refusal> {
+    match text.chars().count() <= most {
+        true => Ok(text),
+        false => Err(Refusal::invalid(format!("`{name}` has more than {most} characters"))),
+    }
 }
 
 fn shorten(text: &str) -> &str {

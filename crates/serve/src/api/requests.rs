@@ -24,6 +24,8 @@ use std::{cmp::Reverse, collections::BTreeMap, sync::Arc};
 const LOGS: usize = 1000;
 /// How many of its points of a measurement are told.
 const POINTS: usize = 200;
+/// The longest id, characters.
+const MAX_ID: usize = 64;
 /// The largest document that is told whole, bytes.
 const MAX_SHOWN: usize = 64 << 10;
 /// Measurements that name the request.
@@ -211,7 +213,7 @@ pub(super) async fn list(
     if slowest == Some(true) {
         all.sort_by_cached_key(|kept| Reverse(kept.took()));
     }
-    let from = match query.text("cursor") {
+    let from = match query.short("cursor", MAX_ID)? {
         Some(id) => all.iter().position(|kept| &*kept.journey.id == id).map_or(all.len(), |place| place + 1),
         None => 0,
     };

@@ -27,7 +27,7 @@ pub(super) async fn create(
     who: Who,
     Body(new): Body<NewRuntime>,
 ) -> Result<Told<Runtime>, Refusal> {
-    let made = app.team()?.create_runtime(who.actor(&*new.comment), new).await?;
+    let made = app.team()?.create_runtime(who.actor(&new.comment)?, new).await?;
     Ok(Told(StatusCode::CREATED, made))
 }
 
@@ -37,7 +37,7 @@ pub(super) async fn change(
     OfRuntime(runtime): OfRuntime,
     Body(change): Body<RuntimeChange>,
 ) -> Result<Told<Runtime>, Refusal> {
-    let actor = who.actor(&*change.comment);
+    let actor = who.actor(&change.comment)?;
     Ok(told::ok(app.team()?.change_runtime(actor, runtime, change).await?))
 }
 
@@ -47,7 +47,7 @@ pub(super) async fn delete(
     OfRuntime(runtime): OfRuntime,
     query: Query,
 ) -> Result<StatusCode, Refusal> {
-    let actor = who.actor(query.text("comment").unwrap_or_default());
+    let actor = who.actor(query.text("comment").unwrap_or_default())?;
     app.team()?.delete_runtime(actor, runtime).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -145,7 +145,7 @@ impl Attempt<'_> {
 pub(super) async fn sign_out(State(app): State<App>, who: Who) -> Result<Response, Refusal> {
     let team = app.team()?;
     if let By::Session(user) = who.by.clone() {
-        let actor = who.actor("");
+        let actor = who.silent();
         team.ask(move |registry| registry.end_session(&actor, None, &user.id, Action::SignedOut)).await?;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
@@ -194,7 +194,7 @@ pub(super) async fn list(State(app): State<App>, who: Who) -> Result<Told<Vec<Sh
 }
 
 pub(super) async fn revoke(State(app): State<App>, who: Who, Last(id): Last) -> Result<StatusCode, Refusal> {
-    let (actor, owner) = (who.actor(""), who.owner());
+    let (actor, owner) = (who.silent(), who.owner());
     let action = Action::SessionRevoked;
     app.team()?.ask(move |registry| registry.end_session(&actor, owner.as_deref(), &id, action)).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -29,7 +29,7 @@ pub(super) async fn create(
     who: Who,
     Body(new): Body<NewUser>,
 ) -> Result<Told<User>, Refusal> {
-    let actor = who.actor("");
+    let actor = who.silent();
     let user = app.team()?.ask(move |registry| registry.create_user(&actor, &new)).await?;
     tell(&app, Kind::User)?;
     Ok(Told(StatusCode::CREATED, user))
@@ -41,7 +41,7 @@ pub(super) async fn change(
     Last(login): Last,
     Body(change): Body<UserChange>,
 ) -> Result<Told<User>, Refusal> {
-    let actor = who.actor(&*change.comment);
+    let actor = who.actor(&change.comment)?;
     let user = app.team()?.ask(move |registry| registry.change_user(&actor, &login, &change)).await?;
     tell(&app, Kind::User)?;
     Ok(told::ok(user))
@@ -53,7 +53,7 @@ pub(super) async fn delete(
     Last(login): Last,
     query: Query,
 ) -> Result<StatusCode, Refusal> {
-    let actor = who.actor(query.text("comment").unwrap_or_default());
+    let actor = who.actor(query.text("comment").unwrap_or_default())?;
     app.team()?.ask(move |registry| registry.delete_user(&actor, &login)).await?;
     tell(&app, Kind::User)?;
     Ok(StatusCode::NO_CONTENT)
@@ -80,7 +80,7 @@ pub(super) async fn delete_token(
     who: Who,
     Last(id): Last,
 ) -> Result<StatusCode, Refusal> {
-    let (actor, owner) = (who.actor(""), who.owner());
+    let (actor, owner) = (who.silent(), who.owner());
     app.team()?.ask(move |registry| registry.delete_token(&actor, owner.as_deref(), &id)).await?;
     tell(&app, Kind::Token)?;
     Ok(StatusCode::NO_CONTENT)

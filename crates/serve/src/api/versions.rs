@@ -63,7 +63,7 @@ pub(super) async fn create(
     }
     let incoming = team.incoming().map_err(UploadError::from)?;
     write(&incoming, request.into_body(), limit).await?;
-    let actor = who.actor(query.text("comment").unwrap_or_default());
+    let actor = who.actor(query.text("comment").unwrap_or_default())?;
     let version = team.create_version(actor, runtime, incoming).await?;
     Ok(Told(StatusCode::CREATED, version))
 }
@@ -110,7 +110,7 @@ async fn ask(
     comment: &str,
     ask: Ask,
 ) -> Result<Version, Refusal> {
-    Ok(app.team()?.change(who.actor(comment), runtime, version, ask).await?)
+    Ok(app.team()?.change(who.actor(comment)?, runtime, version, ask).await?)
 }
 
 pub(super) async fn start(
@@ -165,5 +165,5 @@ pub(super) async fn roll_back(
     OfRuntime(runtime): OfRuntime,
     Body(Comment { comment }): Body<Comment>,
 ) -> Result<Told<Version>, Refusal> {
-    Ok(Told(StatusCode::ACCEPTED, app.team()?.roll_back(who.actor(comment), runtime).await?))
+    Ok(Told(StatusCode::ACCEPTED, app.team()?.roll_back(who.actor(&comment)?, runtime).await?))
 }

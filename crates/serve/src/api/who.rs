@@ -14,6 +14,9 @@ use krt_runtime::entry::bearer;
 /// The cookie of a session.
 pub(crate) const SESSION: &str = "krt_session";
 
+/// The longest reason that somebody gives, characters.
+const MAX_COMMENT: usize = 500;
+
 /// Who asks.
 #[derive(Debug, Clone)]
 pub(crate) struct Who {
@@ -34,10 +37,17 @@ pub(crate) enum By {
 }
 
 impl Who {
+    /// Who does something, and does not say why.
+    pub(crate) fn silent(&self) -> Actor {
+        Actor { login: self.login.clone(), comment: String::new() }
+    }
+
     /// Who does something, and why.
-    pub(crate) fn actor(&self, comment: impl Into<String>) -> Actor {
-        let comment: String = comment.into();
-        Actor { login: self.login.clone(), comment: comment.chars().take(500).collect() }
+    pub(crate) fn actor(&self, comment: &str) -> Result<Actor, Refusal> {
+        match comment.chars().count() <= MAX_COMMENT {
+            true => Ok(Actor { login: self.login.clone(), comment: comment.to_owned() }),
+            false => Err(Refusal::invalid(format!("`comment` has more than {MAX_COMMENT} characters"))),
+        }
     }
 
     /// The user whose things are meant; everybody's, for an admin.

@@ -62,14 +62,14 @@ impl Http {
         Self { transport: http2(), address }
     }
 
-    /// The same, with connections of its own.
-    pub(crate) fn again(&self) -> Self {
-        Self::one(self.address)
-    }
-
     /// Where it is.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The same, with connections of its own.
+    pub(crate) fn again(&self) -> Self {
+        Self::one(self.address)
     }
 
     /// Sends a request.

@@ -9,7 +9,7 @@ use super::{
 use http::{Method, StatusCode};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 use tempfile::TempDir;
 
 /// The first user's password.
@@ -199,6 +199,11 @@ impl Api {
     /// The client, for requests of any kind.
     pub(crate) fn http(&self) -> &Http {
         &self.http
+    }
+
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.http.address()
     }
 
     /// The token.

@@ -1,0 +1,43 @@
+//! `openapi.json` is true: schemathesis tries what it says, and what it forbids, against a real server.
+//!
+//! Its settings are in `contract/schemathesis.toml`. Streams of events never end, and so are not tried here.
+
+use crate::support::team::Team;
+use http::StatusCode;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use tokio::process::Command;
+
+/// Where `make` puts the tools of `scripts/tools.txt`.
+fn schemathesis() -> PathBuf {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let tool = crates.join("../../target/tools/bin/schemathesis");
+    assert!(tool.is_file(), "`{}` is not there; hint: `make target/tools/ready`", tool.display());
+    tool
+}
+
+#[tokio::test]
+async fn the_server_keeps_its_contract() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::with_shop(data.path()).await;
+    team.api.post("/runtimes", json!({"id": "other", "name": "x"})).await.expect(StatusCode::CREATED);
+    team.started("v1").await;
+    let base = format!("http://{}/api/v1", team.api.address());
+    let settings = Path::new(env!("CARGO_MANIFEST_DIR")).join("contract/schemathesis.toml");
+    let tried = Command::new(schemathesis())
+        .arg("--config-file")
+        .arg(settings)
+        .args(["run", &format!("{base}/openapi.json"), "--url", &base, "--no-color"])
+        .env("KRT_TOKEN", team.api.token())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(data.path())
+        .kill_on_drop(true)
+        .output();
+    let tried = tried.await.expect("the tool can be executed");
+    let said = String::from_utf8_lossy(&tried.stdout);
+    println!("{said}");
+    assert!(tried.status.success(), "{}", String::from_utf8_lossy(&tried.stderr));
+    assert!(said.contains("Tested: 49"), "all paths but those of streams were tried");
+    team.api.get("/runtimes/shop").await.expect(StatusCode::OK);
+    team.stop().await;
+}
