@@ -31,6 +31,8 @@ const REMEMBERED: usize = 10_000;
 struct Pages<'a> {
     team: &'a Team,
     slowest: Duration,
+    /// A line for each page.
+    told: Vec<String>,
 }
 
 impl Pages<'_> {
@@ -44,7 +46,8 @@ impl Pages<'_> {
         }
         times.sort();
         let (median, reply) = (times[TIMES / 2], last.expect("it was asked for"));
-        println!("{:8.1} ms {:9} bytes  {page}", median.as_secs_f64() * 1e3, reply.body.len());
+        let millis = median.as_secs_f64() * 1e3;
+        self.told.push(format!("{millis:8.1} ms {:9} bytes  {page}", reply.body.len()));
         self.slowest = self.slowest.max(median);
         reply.expect(StatusCode::OK)
     }
@@ -73,19 +76,19 @@ async fn every_page_over_a_large_store() {
     let team = Team::start(data.path()).await;
     team.started("v1").await;
     team.api.act("v1", "publish").await.expect(StatusCode::OK);
-    call(&team, requests).await;
+    println!("{requests} calls: {:.1?}", call(&team, requests).await);
 
-    let mut pages = Pages { team: &team, slowest: Duration::ZERO };
+    let mut pages = Pages { team: &team, slowest: Duration::ZERO, told: Vec::new() };
     logs(&mut pages, &filled).await;
     measurements(&mut pages, &filled).await;
     predictions(&mut pages, &filled).await;
     remembered(&mut pages, requests).await;
-    println!("{:8.1} ms the slowest", pages.slowest.as_secs_f64() * 1e3);
+    println!("{}\n{:8.1} ms the slowest", pages.told.join("\n"), pages.slowest.as_secs_f64() * 1e3);
     team.stop().await;
 }
 
-/// Real requests, so that the server has some to remember.
-async fn call(team: &Team, requests: usize) {
+/// Real requests, so that the server has some to remember; how long they took.
+async fn call(team: &Team, requests: usize) -> Duration {
     let (begun, next) = (Instant::now(), AtomicUsize::new(0));
     join_all((0..CLIENTS).map(async |_| {
         let client = team.client();
@@ -94,7 +97,7 @@ async fn call(team: &Team, requests: usize) {
         }
     }))
     .await;
-    println!("{requests} calls: {:.1?}", begun.elapsed());
+    begun.elapsed()
 }
 
 async fn logs(pages: &mut Pages<'_>, filled: &fill::Filled) {
