@@ -106,7 +106,10 @@ test("from a package to a published call to its charts", { timeout: 900_000 }, a
   await picture(page, "graph");
 
   await page.goto(at("/versions/digits-v1/try"));
-  await page.getByLabel("The message as JSON").fill(images[3] ?? "");
+  const { pixels } = JSON.parse(images[3] ?? "") as { pixels: number[] };
+  await page.getByLabel("pixels").fill(pixels.join(" "));
+  const json = page.getByLabel("The message as JSON");
+  await expect.poll(async () => JSON.parse(await json.inputValue())).toEqual({ pixels });
   await page.getByRole("button", { name: "Call", exact: true }).click();
   await page.getByText('"confidence":').waitFor();
   await picture(page, "try");
