@@ -1,6 +1,6 @@
 /** What people do with the dashboard, in a real browser against the mock of the API. */
 
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
@@ -8,11 +8,15 @@ import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { closed, drop, launch, open, settled, signIn } from "./browser";
 import { PAGES } from "./pages";
 
+const folder = mkdtempSync(join(tmpdir(), "krt-dashboard-"));
 let browser: Browser;
 beforeAll(async () => {
   browser = await launch();
 });
-afterAll(() => browser.close());
+afterAll(async () => {
+  await browser.close();
+  rmSync(folder, { recursive: true });
+});
 
 async function as(login: string, work: (page: Page) => Promise<void>, look = {}) {
   const { page, context, errors } = await open(browser, look);
@@ -23,7 +27,7 @@ async function as(login: string, work: (page: Page) => Promise<void>, look = {})
 
 /** Drops a file of this content. */
 async function dropped(page: Page, name: string, content: string) {
-  const path = join(mkdtempSync(join(tmpdir(), "krt-dashboard-")), name);
+  const path = join(folder, name);
   writeFileSync(path, content);
   await drop(page, path);
 }

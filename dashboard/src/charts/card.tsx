@@ -40,7 +40,7 @@ export function ChartCard({
       field: chart.field,
       tag: Object.entries(chart.tags ?? {}).map(([name, value]) => `${name}:${value}`),
       group_by: chart.group_by ?? [],
-      every_seconds: every(resolved, 300),
+      every_seconds: every(resolved, 150),
       ...resolved,
     }),
   );

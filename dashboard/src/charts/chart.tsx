@@ -123,7 +123,7 @@ export function Chart({
       axes: [
         {
           ...axis,
-          space: 64,
+          space: 56,
           size: 26,
           gap: 3,
           values: (_, ticks, __, ___, step) => ticks.map((tick) => timeText(tick, step)),

@@ -85,6 +85,21 @@ export default function LogsPage() {
             Live
           </ToggleButton>
         )}
+        <div className="range">
+          <RangePicker
+            range={range}
+            resolved={time.resolved}
+            onChange={(next) =>
+              set(
+                next.kind === "preset"
+                  ? { range: next.preset, from: null, to: null }
+                  : { range: null, from: next.from, to: next.to },
+              )
+            }
+            none="Any time"
+            onNone={() => set({ range: null, from: null, to: null })}
+          />
+        </div>
       </PageHeader>
       <div className="toolbar">
         <SearchField
@@ -93,19 +108,6 @@ export default function LogsPage() {
           onChange={(text) => set({ text })}
         />
         <Facets runtime={runtime} filter={filter} />
-        <RangePicker
-          range={range}
-          resolved={time.resolved}
-          onChange={(next) =>
-            set(
-              next.kind === "preset"
-                ? { range: next.preset, from: null, to: null }
-                : { range: null, from: next.from, to: next.to },
-            )
-          }
-          none="Any time"
-          onNone={() => set({ range: null, from: null, to: null })}
-        />
         {filtered && (
           <Button
             look="quiet"
