@@ -4,8 +4,6 @@
 //! What each page asks of the API is judged by what was put into the store; how long the answers took is printed, and
 //! not judged (`--nocapture`, `--release`).
 
-#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
-
 mod fill;
 
 use crate::support::{eventually, team::Team};
