@@ -84,18 +84,18 @@ $(DASHBOARD)/node_modules/ready: $(DASHBOARD)/package-lock.json
 embedded:
 	@if ! scripts/has-node; then \
 		echo "krt is built without a new dashboard: that needs Node.js 20.19 or newer, npm, and \`make build\` once more"; \
-	elif ! $(MAKE) --no-print-directory dashboard; then \
+	elif ! $(MAKE) --silent --no-print-directory dashboard; then \
 		echo "krt is built without a new dashboard: \`make dashboard\` failed, see above; then \`make build\` once more"; fi
 
 .PHONY: check-dashboard
 check-dashboard: ## Format, lints and types of the dashboard
-	@if scripts/has-node; then $(MAKE) --no-print-directory $(DASHBOARD)/node_modules/ready && \
+	@if scripts/has-node; then $(MAKE) --silent --no-print-directory $(DASHBOARD)/node_modules/ready && \
 		cd $(DASHBOARD) && npm run --silent check; \
 	else echo "skipped: the checks of the dashboard need Node.js 20.19 or newer and npm"; test -z "$$KRT_TEST_SERVERS"; fi
 
 .PHONY: test-dashboard
 test-dashboard: embedded ## Unit tests of the dashboard; in Chromium over a mock of the API and over krt serve (debug build)
-	@if scripts/has-node; then $(MAKE) --no-print-directory $(DASHBOARD)/node_modules/ready && \
+	@if scripts/has-node; then $(MAKE) --silent --no-print-directory $(DASHBOARD)/node_modules/ready && \
 		cd $(DASHBOARD) && npm run --silent test; \
 	else echo "skipped: the tests of the dashboard need Node.js 20.19 or newer and npm"; test -z "$$KRT_TEST_SERVERS"; fi
 	@if scripts/has-node && test -x $(CHROMIUM); then cargo build --locked -p krt-cli && \

@@ -60,6 +60,8 @@ function alone(values: ArrayLike<number | null | undefined>): number[] {
   return found;
 }
 
+const WHOLE_STEPS = Array.from({ length: 12 }, (_, i) => [1, 2, 5].map((step) => step * 10 ** i)).flat();
+
 export function Chart({
   title,
   times,
@@ -134,6 +136,10 @@ export function Chart({
           values: (_, ticks) => ticks.map((tick) => format(tick)),
           space: 34,
           gap: 4,
+          // Of what is counted there is no half.
+          ...(lines.every(({ values }) => values.every((value) => Number.isInteger(value ?? 0)))
+            ? { incrs: WHOLE_STEPS }
+            : {}),
         },
       ],
       series: [
