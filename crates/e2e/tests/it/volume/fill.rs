@@ -56,9 +56,9 @@ impl Filled {
         text(request.start + seconds * SECOND)
     }
 
-    /// After all of them.
+    /// After all of them, and before what is called later.
     pub(super) fn end(&self) -> String {
-        text(self.requests.last().expect("there are some").start + 60 * SECOND)
+        text(self.requests.last().expect("there are some").start + SECOND)
     }
 }
 
