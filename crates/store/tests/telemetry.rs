@@ -369,7 +369,7 @@ async fn what_waits_is_written_at_the_end() {
     store.series("m", &[]).unwrap().point(1, &[("f", 1_i64.into())]).unwrap();
     store.log(&record(1, Level::Info, "the end"));
     writer.close();
-    let reader = krt_store::Reader::open(folder.path()).unwrap();
+    let reader = Reader::open(folder.path()).unwrap();
     assert_eq!(reader.points(&filter("m"), Order::NewestFirst, 9).unwrap().len(), 1);
     assert_eq!(reader.logs(&LogFilter::default(), 9).unwrap().records.len(), 1);
     assert!(
