@@ -139,7 +139,7 @@ impl<'a> Search<'a> {
 #[derive(Debug)]
 enum Text {
     /// In lower case: a regular expression takes three times as long where every line begins like the text.
-    Ascii(Finder<'static>),
+    Ascii(Box<Finder<'static>>),
     /// With letters whose other case is not a byte's.
     Any(Regex),
 }
@@ -155,7 +155,7 @@ impl Text {
             return Err(refused(format!("it takes {} bytes, at most {MAX_TEXT} are looked for", text.len())));
         }
         if text.is_ascii() {
-            return Ok(Self::Ascii(Finder::new(&text.to_ascii_lowercase()).into_owned()));
+            return Ok(Self::Ascii(Box::new(Finder::new(&text.to_ascii_lowercase()).into_owned())));
         }
         let regex = RegexBuilder::new(&regex::escape(text)).case_insensitive(true).build();
         Ok(Self::Any(regex.map_err(|error| refused(error.to_string()))?))
