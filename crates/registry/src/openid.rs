@@ -2,7 +2,7 @@
 
 use crate::{
     audit::{Action, Actor, Object, note},
-    error::{Error, Noun},
+    error::Error,
     moment::Moment,
     registry::Registry,
     role::Role,
@@ -86,14 +86,7 @@ fn create(connection: &Connection, vouched: &Vouched) -> Result<Known, Error> {
     let (VouchedRole::Theirs(role) | VouchedRole::Ours(role)) = vouched.role;
     let login = &vouched.login;
     user::check_login(login)?;
-    if connection.prepare_cached("SELECT 1 FROM user WHERE login = ?")?.exists([login])? {
-        return Err(Error::taken(Noun::User, &**login));
-    }
-    // Without a password: nobody signs in with one.
-    let sql =
-        "INSERT INTO user (login, role, password, created, disabled, subject) VALUES (?, ?, '', ?, 0, ?)";
-    connection.execute(sql, params![login, role, Moment::now(), vouched.subject])?;
-    note(connection, &by_provider(), Action::UserCreated, Object::subject(login))?;
+    user::insert(connection, &by_provider(), login, role, user::Known::Subject(&vouched.subject))?;
     Ok(Known { login: login.clone(), role, disabled: false })
 }
 

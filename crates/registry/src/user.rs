@@ -103,11 +103,7 @@ impl Registry {
         password::check(&new.login, &new.password)?;
         let hash = password::hash(&new.password)?;
         self.write(|connection| {
-            let sql = "INSERT INTO user (login, role, password, created, disabled) VALUES (?, ?, ?, ?, 0)";
-            connection.execute(sql, params![new.login, new.role, hash, Moment::now()]).map_err(|error| {
-                if is_taken(&error) { Error::taken(Noun::User, &*new.login) } else { error.into() }
-            })?;
-            note(connection, actor, Action::UserCreated, Object::subject(&new.login))?;
+            insert(connection, actor, &new.login, new.role, Known::Password(&hash))?;
             load(connection, &new.login)
         })
     }
@@ -164,6 +160,35 @@ impl Registry {
             note(connection, actor, Action::UserDeleted, Object::subject(login))
         })
     }
+}
+
+/// By what a new user is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Known<'a> {
+    /// By the hash of a password.
+    Password(&'a str),
+    /// By a provider, who vouches for this subject; no password lets the user in.
+    Subject(&'a str),
+}
+
+/// Adds a user whose login is a good one.
+pub(crate) fn insert(
+    connection: &Connection,
+    actor: &Actor,
+    login: &str,
+    role: Role,
+    known: Known<'_>,
+) -> Result<(), Error> {
+    let (password, subject) = match known {
+        Known::Password(hash) => (hash, None),
+        Known::Subject(subject) => ("", Some(subject)),
+    };
+    let sql =
+        "INSERT INTO user (login, role, password, created, disabled, subject) VALUES (?, ?, ?, ?, 0, ?)";
+    connection
+        .execute(sql, params![login, role, password, Moment::now(), subject])
+        .map_err(|error| if is_taken(&error) { Error::taken(Noun::User, login) } else { error.into() })?;
+    note(connection, actor, Action::UserCreated, Object::subject(login))
 }
 
 /// Whether somebody can still let others in, after `login` was changed.

@@ -3,7 +3,7 @@
 //! - [`routes`]: every path, with who may use it.
 //! - `listen`: the port; [`origin`](Origin): by which other name it is reached.
 //! - [`bounds`]: heads and bodies that are too large.
-//! - [`who`]: who asks; `guard`: whether they may.
+//! - [`who`]: who asks; `guard`: whether they may; `cookie`: what browsers keep.
 //! - [`refusal`]: the one place where errors become answers.
 //! - [`read`]: bodies and queries; `told`: answers.
 //! - one file a noun: `session`, `openid`, `users`, `audit`, `runtimes`, `versions`, `config`, `graph`, `logs`,
@@ -14,6 +14,7 @@ mod boards;
 mod bounds;
 mod calls;
 mod config;
+mod cookie;
 mod docs;
 mod events;
 mod graph;

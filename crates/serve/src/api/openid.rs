@@ -4,10 +4,10 @@
 
 use super::{
     App,
+    cookie::Cookie,
     read::Query,
     refusal::{Code, Refusal},
     session::{self, Connection},
-    who::cookie,
 };
 use crate::{
     dashboard,
@@ -20,12 +20,12 @@ use axum::{
 };
 use http::{
     HeaderMap, HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, SET_COOKIE},
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY},
 };
 use krt_registry::{Action, Actor, Error, Fault};
 
-/// What a browser keeps while it is at the provider's.
-const BINDING: &str = "krt_openid";
+/// What a browser keeps while it is at the provider's. `Lax`: the provider's page leads back here.
+const BINDING: Cookie = Cookie { name: "krt_openid", path: CALLBACK, same_site: "Lax" };
 /// How long, seconds.
 const KEPT: u64 = openid::PATIENCE.as_secs();
 
@@ -48,7 +48,7 @@ pub(super) async fn begin(
     Ok(match provider.begin(next).await {
         Ok(sent) => {
             let mut response = redirect(&sent.url);
-            bind(&mut response, &sent.binding, KEPT, app.is_secure(connection));
+            BINDING.set(&mut response, &sent.binding, KEPT, app.is_secure(connection));
             response
         }
         Err(error) => page(&error.into()),
@@ -67,7 +67,7 @@ pub(super) async fn finish(
         state: query.text("state").unwrap_or_default(),
         code: query.text("code"),
         error: query.text("error_description").or(query.text("error")),
-        binding: cookie(&headers, BINDING).unwrap_or_default(),
+        binding: BINDING.of(&headers).unwrap_or_default(),
     };
     let mut response = match came.back(&app, provider, session::agent(&headers)).await {
         Ok((opened, next)) => {
@@ -82,7 +82,7 @@ pub(super) async fn finish(
             page(&denied)
         }
     };
-    bind(&mut response, "", 0, secure);
+    BINDING.set(&mut response, "", 0, secure);
     Ok(response)
 }
 
@@ -141,16 +141,6 @@ fn redirect(to: &str) -> Response {
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
     (StatusCode::SEE_OTHER, headers).into_response()
-}
-
-/// `SameSite=Lax`: the provider's page leads back here.
-fn bind(response: &mut Response, binding: &str, seconds: u64, secure: bool) {
-    let secure = if secure { "; Secure" } else { "" };
-    let text =
-        format!("{BINDING}={binding}; Path={CALLBACK}; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}");
-    if let Ok(value) = HeaderValue::from_str(&text) {
-        response.headers_mut().append(SET_COOKIE, value);
-    }
 }
 
 /// Says to a person why not.

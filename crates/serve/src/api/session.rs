@@ -12,10 +12,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{
-    HeaderMap, HeaderValue, StatusCode,
-    header::{SET_COOKIE, USER_AGENT},
-};
+use http::{HeaderMap, StatusCode, header::USER_AGENT};
 use krt_registry::{Action, Actor, Error, OpenedSession, Role, Session};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -24,7 +21,7 @@ use std::{
 };
 
 /// How long a browser keeps the cookie, seconds; the server decides how long it holds.
-const KEPT: u32 = 14 * 24 * 3600;
+const KEPT: u64 = 14 * 24 * 3600;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,7 +90,7 @@ pub(super) fn agent(headers: &HeaderMap) -> String {
 
 /// Gives a browser its session.
 pub(super) fn keep(response: &mut Response, opened: &OpenedSession, tls: bool) {
-    set_cookie(response, opened.cookie.reveal(), KEPT, tls);
+    SESSION.set(response, opened.cookie.reveal(), KEPT, tls);
 }
 
 /// Somebody tries to sign in.
@@ -149,7 +146,7 @@ pub(super) async fn sign_out(State(app): State<App>, who: Who) -> Result<Respons
         team.ask(move |registry| registry.end_session(&actor, None, &user.id, Action::SignedOut)).await?;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
-    set_cookie(&mut response, "", 0, false);
+    SESSION.set(&mut response, "", 0, false);
     Ok(response)
 }
 
@@ -198,13 +195,4 @@ pub(super) async fn revoke(State(app): State<App>, who: Who, Last(id): Last) -> 
     let action = Action::SessionRevoked;
     app.team()?.ask(move |registry| registry.end_session(&actor, owner.as_deref(), &id, action)).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// `SameSite=Strict`: a page from elsewhere never sends it.
-fn set_cookie(response: &mut Response, value: &str, seconds: u32, tls: bool) {
-    let secure = if tls { "; Secure" } else { "" };
-    let text = format!("{SESSION}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
-    if let Ok(value) = HeaderValue::from_str(&text) {
-        response.headers_mut().append(SET_COOKIE, value);
-    }
 }

@@ -1,18 +1,14 @@
 //! Who asks: by a cookie, by a token, or, where nobody signs in, whoever can reach the port.
 
-use super::{App, refusal::Refusal};
+use super::{App, cookie::Cookie, refusal::Refusal};
 use crate::House;
 use axum::extract::FromRequestParts;
-use http::{
-    HeaderMap,
-    header::{AUTHORIZATION, COOKIE},
-    request::Parts,
-};
+use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
 use krt_registry::{Actor, Role, SessionUser};
 use krt_runtime::entry::bearer;
 
-/// The cookie of a session.
-pub(crate) const SESSION: &str = "krt_session";
+/// The cookie of a session. `Strict`: a page from elsewhere never sends it.
+pub(super) const SESSION: Cookie = Cookie { name: "krt_session", path: "/", same_site: "Strict" };
 
 /// The longest reason that somebody gives, characters.
 const MAX_COMMENT: usize = 500;
@@ -67,18 +63,11 @@ impl App {
             let found = team.by_token(token).await?;
             return Ok(found.map(|(login, role)| Who { login, role, by: By::Token }));
         }
-        let Some(cookie) = cookie(headers, SESSION) else { return Ok(None) };
+        let Some(cookie) = SESSION.of(headers) else { return Ok(None) };
         let cookie = cookie.to_owned();
         let found = team.ask(move |registry| registry.by_cookie(&cookie)).await?;
         Ok(found.map(|user| Who { login: user.login.clone(), role: user.role, by: By::Session(user) }))
     }
-}
-
-/// A cookie that the browser sends.
-pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(named, _)| *named == name).map(|(_, value)| value)
 }
 
 /// Taken from a request that the guard let in.
