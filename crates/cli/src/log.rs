@@ -1,8 +1,28 @@
-//! A log record, as people read it.
+//! Log records: which are wanted, and how people read them.
 
 use crate::{moment, output::visible};
-use krt_store::StoredLog;
+use clap::Args;
+use krt_store::{Level, StoredLog};
 use std::fmt::Write as _;
+
+/// Which records are wanted.
+#[derive(Debug, Args)]
+pub(crate) struct WantedArgs {
+    /// Only records with this text in their message, in whatever case
+    pub(crate) text: Option<String>,
+
+    /// Only records at least as grave: debug, info, warn or error
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) level: Option<Level>,
+
+    /// Only records of this node
+    #[arg(long, value_name = "NAME")]
+    pub(crate) node: Option<String>,
+
+    /// Only records of this workflow
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workflow: Option<String>,
+}
 
 /// A record as `krt run` shows it, with its date; what has several lines is indented.
 pub(crate) fn lines(log: &StoredLog) -> String {

@@ -7,7 +7,6 @@
 mod settings;
 
 use anyhow::Context as _;
-use hyper_rustls::HttpsConnectorBuilder;
 use krt_model::name::Name;
 use krt_runtime::traces::Traces;
 use opentelemetry_http::hyper::HyperClient;
@@ -58,8 +57,7 @@ fn by_grpc() -> anyhow::Result<SpanExporter> {
 }
 
 fn by_http(timeout: Duration) -> anyhow::Result<SpanExporter> {
-    let connector = HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
-    let client = HyperClient::new(connector, timeout, None);
+    let client = HyperClient::new(krt_remote::https()?, timeout, None);
     let built = SpanExporter::builder().with_http().with_http_client(client).build();
     built.ok().context("the endpoint is not understood; hint: http://HOST:4318")
 }

@@ -1,9 +1,10 @@
 //! Where a server is, and how its paths are written.
 
 use http::{Uri, uri::Scheme};
+use krt_serve::api::is_loopback;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use std::{fmt, net::IpAddr, str::FromStr};
+use std::{fmt, str::FromStr};
 
 /// The URL of a server: `http://` or `https://`, host, port, and perhaps a path before the API's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,10 +31,7 @@ impl Server {
     /// Whether what is sent to it leaves this machine unencrypted.
     pub(crate) fn is_open(&self) -> bool {
         let uri: Uri = self.0.parse().expect("it was parsed before");
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-        let here = host.eq_ignore_ascii_case("localhost")
-            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        !self.is_secure() && !here
+        !self.is_secure() && !uri.host().is_some_and(is_loopback)
     }
 
     /// The URL of a path of the API.

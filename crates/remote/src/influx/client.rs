@@ -1,10 +1,11 @@
 //! Posting lines to InfluxDB, and what its answers mean.
 
 use super::target::Target;
+use crate::https;
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client as HttpClient, connect::HttpConnector},
     rt::TokioExecutor,
@@ -43,9 +44,7 @@ pub(super) struct Client {
 impl Client {
     /// Prepares connections; none is made yet.
     pub(super) fn new(target: Target) -> io::Result<Self> {
-        let connector =
-            HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
-        Ok(Self { http: HttpClient::builder(TokioExecutor::new()).build(connector), target })
+        Ok(Self { http: HttpClient::builder(TokioExecutor::new()).build(https()?), target })
     }
 
     /// Writes lines; a database that is missing is made first.

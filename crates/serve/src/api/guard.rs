@@ -115,7 +115,8 @@ fn check_host(app: &App, headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether a host, with or without a port, is a name of this machine's loopback.
+pub fn is_loopback(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,

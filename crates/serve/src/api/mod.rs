@@ -37,7 +37,7 @@ mod users;
 mod versions;
 mod who;
 
-pub use guard::Access;
+pub use guard::{Access, is_loopback};
 pub use listen::run;
 pub use origin::Origin;
 pub use routes::router;

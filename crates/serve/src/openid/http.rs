@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -34,9 +34,7 @@ pub(super) enum Error {
 impl Http {
     /// Prepares connections; none is made yet.
     pub(super) fn new() -> io::Result<Self> {
-        let connector =
-            HttpsConnectorBuilder::new().with_native_roots()?.https_or_http().enable_http1().build();
-        Ok(Self(Client::builder(TokioExecutor::new()).build(connector)))
+        Ok(Self(Client::builder(TokioExecutor::new()).build(krt_remote::https()?)))
     }
 }
 

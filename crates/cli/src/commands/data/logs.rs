@@ -5,9 +5,12 @@ use super::{
     printer::{Format, Printed, Printer},
     record::{Cell, Record},
 };
-use crate::{log::lines, moment::SpanArgs};
+use crate::{
+    log::{WantedArgs, lines},
+    moment::SpanArgs,
+};
 use clap::Args;
-use krt_store::{Level, LogFilter, Reader, StoredLog};
+use krt_store::{LogFilter, Reader, StoredLog};
 use std::{thread, time::Duration};
 
 /// Records that are read together.
@@ -20,20 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 #[command(disable_version_flag = true)]
 pub(super) struct LogsArgs {
-    /// Only records with this text in their message, in whatever case
-    text: Option<String>,
-
-    /// Only records at least as grave: debug, info, warn or error
-    #[arg(long, value_name = "LEVEL")]
-    level: Option<Level>,
-
-    /// Only records of this node
-    #[arg(long, value_name = "NAME")]
-    node: Option<String>,
-
-    /// Only records of this workflow
-    #[arg(long, value_name = "NAME")]
-    workflow: Option<String>,
+    #[command(flatten)]
+    wanted: WantedArgs,
 
     /// Only records of this version of the solution
     #[arg(long, value_name = "NAME")]
@@ -85,11 +76,11 @@ impl LogsArgs {
     fn filter(&self) -> anyhow::Result<LogFilter> {
         let span = self.span.resolve()?;
         Ok(LogFilter {
-            text: self.text.clone(),
-            level: self.level,
+            text: self.wanted.text.clone(),
+            level: self.wanted.level,
             version: self.version.clone(),
-            workflow: self.workflow.clone(),
-            node: self.node.clone(),
+            workflow: self.wanted.workflow.clone(),
+            node: self.wanted.node.clone(),
             request: self.request.clone(),
             from: span.from,
             to: span.to,

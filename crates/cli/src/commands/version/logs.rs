@@ -1,11 +1,17 @@
 //! A version's log records, as they were stored and as they come.
 
 use super::Runtime;
-use crate::{log::lines, moment::SpanArgs, output, team::query, terminal};
+use crate::{
+    log::{WantedArgs, lines},
+    moment::SpanArgs,
+    output,
+    team::query,
+    terminal,
+};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use krt_registry::Moment;
-use krt_store::{Level, StoredLog};
+use krt_store::StoredLog;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
@@ -30,20 +36,8 @@ pub(super) struct LogsArgs {
     #[arg(value_name = "VERSION")]
     name: String,
 
-    /// Only records with this text in their message, in whatever case
-    text: Option<String>,
-
-    /// Only records at least as grave: debug, info, warn or error
-    #[arg(long, value_name = "LEVEL")]
-    level: Option<Level>,
-
-    /// Only records of this node
-    #[arg(long, value_name = "NAME")]
-    node: Option<String>,
-
-    /// Only records of this workflow
-    #[arg(long, value_name = "NAME")]
-    workflow: Option<String>,
+    #[command(flatten)]
+    wanted: WantedArgs,
 
     /// Only records of the request with this id
     #[arg(long, value_name = "ID")]
@@ -85,10 +79,10 @@ impl LogsArgs {
     /// The filters, as the server takes them.
     fn filters(&self) -> Vec<(&'static str, String)> {
         let given = [
-            ("text", self.text.clone()),
-            ("level", self.level.map(|level| level.as_str().to_owned())),
-            ("node", self.node.clone()),
-            ("workflow", self.workflow.clone()),
+            ("text", self.wanted.text.clone()),
+            ("level", self.wanted.level.map(|level| level.as_str().to_owned())),
+            ("node", self.wanted.node.clone()),
+            ("workflow", self.wanted.workflow.clone()),
             ("request", self.request.clone()),
         ];
         let given = given.into_iter().filter_map(|(name, value)| Some((name, value?)));
