@@ -3,7 +3,7 @@
 use crate::support::{
     Krt, eventually,
     grpc::Client,
-    krt::write_package,
+    krt::{refused, write_package},
     team::{PASSWORD, Team, dashboard, packed, version},
 };
 use futures::future::join_all;
@@ -123,6 +123,69 @@ async fn versions_that_are_not_published_are_for_those_who_hold_a_token() {
     assert_eq!(detail["logs"][0]["message"], "asked");
     assert_eq!(detail["logs"][0]["version"], "v1");
     team.stop().await;
+}
+
+#[tokio::test]
+async fn a_runtime_is_reached_by_its_name_or_its_host() {
+    let data = tempfile::tempdir().unwrap();
+    let team = Team::start(data.path()).await;
+    for (runtime, version) in [("shop", "s1"), ("bank", "b1")] {
+        let hosts = [format!("{runtime}.example.com")];
+        let new = json!({"id": runtime, "name": runtime, "hosts": hosts});
+        team.api.post("/runtimes", new).await.expect(StatusCode::CREATED);
+        let of = format!("/runtimes/{runtime}/versions");
+        let package = packed(self::version(version, "").path());
+        let uploaded = team.api.send(Method::POST, &of, "application/octet-stream", package).await;
+        uploaded.expect(StatusCode::CREATED);
+        team.api
+            .post(&format!("{of}/{version}/start"), json!({"comment": ""}))
+            .await
+            .expect(StatusCode::ACCEPTED);
+        eventually("it runs", async || {
+            let told = team.api.get(&format!("{of}/{version}")).await.json();
+            (told["state"] == "STARTED").then_some(())
+        })
+        .await;
+        team.api
+            .post(&format!("{of}/{version}/publish"), json!({"comment": ""}))
+            .await
+            .expect(StatusCode::OK);
+    }
+    let http = team.http();
+    let named = async |header: (&str, &str)| {
+        let headers = [("content-type", "application/json"), header];
+        http.post("/names.Entrypoint/Name", &headers, "{}").await
+    };
+    for (header, version) in [
+        (("krt-runtime", "shop"), "s1"),
+        (("krt-runtime", "bank"), "b1"),
+        (("host", "shop.example.com"), "s1"),
+        (("host", "Bank.example.com:9000"), "b1"),
+    ] {
+        assert_eq!(named(header).await.expect(StatusCode::OK)["text"], version, "{header:?}");
+    }
+    let refused = named(("accept", "*/*")).await;
+    assert!(
+        refused.json()["message"].as_str().unwrap().starts_with("several runtimes are here"),
+        "{refused:?}"
+    );
+    team.stop().await;
+}
+
+/// An address for documentation (RFC 5737): no machine has it.
+const ELSEWHERE: &str = "192.0.2.1:9000";
+
+#[test]
+fn passwords_do_not_cross_a_network_in_the_clear() {
+    let data = tempfile::tempdir().unwrap();
+    for flag in ["--listen", "--dashboard"] {
+        let said = refused(&["serve", "--data"], data.path(), &[flag, ELSEWHERE]);
+        let expected = format!("{flag} {ELSEWHERE} is reached from other machines, and TLS is not set");
+        assert!(said.contains(&expected), "{said}");
+        // Where it is said that a proxy speaks TLS, the address itself is all that is wrong.
+        let said = refused(&["serve", "--data"], data.path(), &[flag, ELSEWHERE, "--insecure"]);
+        assert!(said.contains(&format!("cannot listen on {ELSEWHERE}")), "{said}");
+    }
 }
 
 /// A node that sees JSON, and keeps what it was asked.

@@ -41,7 +41,7 @@ pub(super) struct OpenIdArgs {
     openid_groups: String,
 
     /// Which group makes which role: `--openid-role admin=platform`; without any, admins give roles here
-    #[arg(long, value_name = "ROLE=GROUP", value_delimiter = ',', value_parser = of_group, env = "KRT_OPENID_ROLES")]
+    #[arg(long, value_name = "ROLE=GROUP", value_delimiter = ',', value_parser = of_group, requires = "openid_issuer", env = "KRT_OPENID_ROLES")]
     openid_role: Vec<(Role, String)>,
 
     /// The role of newcomers, or of who is in none of those groups; `none` lets them not in
