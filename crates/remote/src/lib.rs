@@ -4,7 +4,7 @@
 //! - [`Mongo`]: documents in MongoDB.
 //! - [`Influx`]: measurements in InfluxDB.
 //! - [`Address`]: where a store is, without its secrets wherever it is shown.
-//! - [`https`]: how servers are reached by HTTP.
+//! - [`mod@https`]: how servers are reached by HTTP.
 //! - [`Error`]: what can go wrong.
 
 mod documents;
