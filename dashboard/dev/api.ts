@@ -322,8 +322,7 @@ function oneRequest(context: Context) {
     return refuse(
       404,
       "not_found",
-      `no request \`${context.params.id}\` is remembered`,
-      "the latest of each version are, and the slowest and failed ones longer",
+      `no such request among those that are kept`,
     );
   return {
     request,

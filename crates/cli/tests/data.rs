@@ -34,7 +34,7 @@ impl Fixture {
         let folder = TempDir::new().unwrap();
         // The times here are long ago, and nothing is too old.
         let options = Options {
-            retention: Retention { age: None, size: None },
+            retention: Retention { age: None, size: None, ..Retention::default() },
             flush_interval: Duration::from_millis(20),
             ..Options::default()
         };

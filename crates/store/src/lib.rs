@@ -1,16 +1,17 @@
-//! The embedded store: measurements, documents, predictions and logs in SQLite.
+//! The embedded store: measurements, documents, predictions, logs and requests in SQLite.
 //!
 //! - `store`: [`Store`] writes, [`Writer`] owns the threads behind it.
 //! - `reader`: [`Reader`] reads, also from another process.
 //! - [`filter`]: queries over documents, as MongoDB understands them.
 //! - [`json`]: documents as Extended JSON.
-//! - `point`, `log`, `intake`, `telemetry`, `chunk`: measurements and logs, from the caller to the disk.
+//! - `point`, `log`, `request`, `intake`, `telemetry`, `chunk`: measurements, logs and requests, from the caller to
+//!   the disk.
 //! - `documents`: saving and finding.
 //! - `database`: the files.
 //! - `bytes`, `clock`, `error`, `options`: what the others share.
 //!
-//! What [`Store::save`] confirmed outlives the process, however it ends. Measurements and logs wait in
-//! memory for up to a second, and a process that is killed loses those. A power cut may take the
+//! What [`Store::save`] confirmed outlives the process, however it ends. Measurements, logs and requests
+//! wait in memory for up to a second, and a process that is killed loses those. A power cut may take the
 //! last second or so of anything, never the files.
 //!
 //! SQLite carries the documents because no embedded document database for Rust is well kept: PoloDB,
@@ -30,6 +31,7 @@ mod log;
 mod options;
 mod point;
 mod reader;
+mod request;
 mod store;
 mod telemetry;
 
@@ -48,8 +50,10 @@ pub use reader::{
     documents::{Collection, PredictionFilter},
     logs::{LogFilter, LogPage, StoredLog},
     measurements::{Order, PointFilter, SeriesInfo, StoredPoint, Tags},
+    requests::{RequestFilter, RequestOrder},
     windows::{MAX_WINDOWS, Window, WindowQuery},
 };
+pub use request::{Ending, Hop, HopEnding, Request, Saved};
 pub use store::{Series, Store, Writer};
 pub use telemetry::{Counters, Sink};
 

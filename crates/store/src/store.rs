@@ -11,6 +11,7 @@ use crate::{
     options::Options,
     point::{Key, Point, Value, put_key, put_row},
     reader::Reader,
+    request::Request,
     telemetry::{self, Counters, Sink, Telemetry},
 };
 use bson::{Bson, Document};
@@ -102,6 +103,11 @@ impl Store {
         self.telemetry.log(record);
     }
 
+    /// Adds a request that ended. Never blocks; where the buffer is full the request is dropped and counted.
+    pub fn request(&self, request: &Request<'_>) {
+        self.telemetry.request(request);
+    }
+
     /// Saves a document and gives its `_id`, which it gets where it has none.
     ///
     /// Once this returns the document outlives the process, however it ends; a power cut may still
@@ -116,12 +122,12 @@ impl Store {
         confirmed.await.unwrap_or(Err(Error::Closed))
     }
 
-    /// Writes the measurements and logs that wait, so that readers see them.
+    /// Writes the measurements, logs and requests that wait, so that readers see them.
     pub async fn flush(&self) -> Result<(), Error> {
         self.telemetry.flush().await.map_err(|_| Error::Closed)
     }
 
-    /// What became of measurements and logs since the store was opened.
+    /// What became of measurements, logs and requests since the store was opened.
     pub fn counters(&self) -> Counters {
         self.telemetry.counters()
     }

@@ -17,7 +17,7 @@ struct Fixture {
 
 /// The times here are long ago, so nothing is too old.
 fn options() -> Options {
-    Options { retention: Retention { age: None, size: None }, ..Options::default() }
+    Options { retention: Retention { age: None, size: None, ..Retention::default() }, ..Options::default() }
 }
 
 fn fixture() -> Fixture {

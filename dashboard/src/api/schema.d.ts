@@ -646,7 +646,7 @@ export interface paths {
         };
         /**
          * The latest, slowest or failed requests
-         * @description Of versions that run: of each the latest 10,000 since its start, 1,000 that failed, and the slowest 200 of an hour. A request's id is the cursor of those after it.
+         * @description Those in work, and those that ended: kept for as long as logs and measurements are, and within 32 MiB (some 200,000 requests of three handlers each); within as much again those that failed, and the slowest 200 of each hour.
          */
         get: operations["requests"];
         put?: never;
@@ -1140,7 +1140,7 @@ export interface components {
         RequestPage: {
             requests: components["schemas"]["Request"][];
             next: string | null;
-            /** @description How many are remembered. */
+            /** @description How many are kept of the runtime, those in work among them. */
             kept: number;
         };
         StoredPoint: {

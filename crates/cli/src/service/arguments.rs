@@ -139,7 +139,11 @@ impl EngineArgs {
 
     pub(crate) fn store_options(&self) -> krt_store::Options {
         let age = Duration::from_secs(u64::from(self.keep_days) * 24 * 3600);
-        let retention = krt_store::Retention { age: Some(age), size: Some(self.keep_size as u64) };
+        let retention = krt_store::Retention {
+            age: Some(age),
+            size: Some(self.keep_size as u64),
+            ..krt_store::Retention::default()
+        };
         krt_store::Options { retention, ..krt_store::Options::default() }
     }
 }

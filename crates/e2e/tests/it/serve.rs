@@ -280,6 +280,16 @@ async fn a_request_is_told_with_all_that_it_left() {
         "{traceback}"
     );
     assert_eq!((&told["documents"], &told["saved"]), (&json!([]), &json!(0)));
+
+    // All of it is still told when its version has stopped, and when the server was killed.
+    team.api.act("keeper-v1", "stop").await.expect(StatusCode::ACCEPTED);
+    team.until("keeper-v1", "STOPPED").await;
+    team.kill().await;
+    let team = Team::start(data.path()).await;
+    let path = format!("/runtimes/shop/requests/{}", told["request"]["id"].as_str().unwrap());
+    assert_eq!(team.api.get(&path).await.expect(StatusCode::OK), told);
+    let page = team.api.get("/runtimes/shop/requests?ending=failed").await.expect(StatusCode::OK);
+    assert_eq!((&page["requests"], &page["kept"]), (&json!([told["request"]]), &json!(2)));
     team.stop().await;
 }
 

@@ -22,8 +22,8 @@ const REQUESTS: usize = 500;
 const CLIENTS: usize = 32;
 /// How often each page is asked for; the median counts.
 const TIMES: usize = 5;
-/// The most requests of a version that a server remembers hop by hop.
-const REMEMBERED: usize = 10_000;
+/// How many real requests there are besides.
+const CALLS: usize = 500;
 
 /// Asks as the pages do, and notes how long the answers took.
 struct Pages<'a> {
@@ -74,18 +74,18 @@ async fn every_page_over_a_large_store() {
     let team = Team::start(data.path()).await;
     team.started("v1").await;
     team.api.act("v1", "publish").await.expect(StatusCode::OK);
-    println!("{requests} calls: {:.1?}", call(&team, requests).await);
+    println!("{CALLS} calls: {:.1?}", call(&team, CALLS).await);
 
     let mut pages = Pages { team: &team, slowest: Duration::ZERO, told: Vec::new() };
     logs(&mut pages, &filled).await;
     measurements(&mut pages, &filled).await;
     predictions(&mut pages, &filled).await;
-    remembered(&mut pages, requests).await;
+    courses(&mut pages, &filled).await;
     println!("{}\n{:8.1} ms the slowest", pages.told.join("\n"), pages.slowest.as_secs_f64() * 1e3);
     team.stop().await;
 }
 
-/// Real requests, so that the server has some to remember; how long they took.
+/// Real requests; how long they took.
 async fn call(team: &Team, requests: usize) -> Duration {
     let (begun, next) = (Instant::now(), AtomicUsize::new(0));
     join_all((0..CLIENTS).map(async |_| {
@@ -211,25 +211,41 @@ async fn predictions(pages: &mut Pages<'_>, filled: &fill::Filled) {
     assert_eq!(count(&page["predictions"]), 0);
 }
 
-async fn remembered(pages: &mut Pages<'_>, requests: usize) {
+async fn courses(pages: &mut Pages<'_>, filled: &fill::Filled) {
+    let all = filled.requests.len();
     let page = pages.get("requests, latest", "/requests?limit=50").await;
-    assert!(page["kept"].as_u64().unwrap() >= requests.min(REMEMBERED) as u64);
+    assert_eq!(page["kept"], json!(all + CALLS));
     assert_eq!(count(&page["requests"]), 50);
+    let next = page["next"].as_str().unwrap();
+    let next = pages.get("requests, next page", &format!("/requests?limit=50&cursor={next}")).await;
+    assert_eq!(count(&next["requests"]), 50);
+    let starts = [&page, &next].into_iter().flat_map(|page| page["requests"].as_array().unwrap());
+    assert!(starts.map(|one| one["start"].as_str()).is_sorted_by(|one, next| one >= next));
+
     let slowest = pages.get("requests, slowest", "/requests?limit=50&order=slowest").await;
     let times: Vec<_> =
         slowest["requests"].as_array().unwrap().iter().map(|one| one["elapsed_ms"].as_f64()).collect();
     assert!(times.is_sorted_by(|one, next| one >= next), "{times:?}");
-    let failed = pages.get("requests, failed", "/requests?limit=50&ending=failed").await;
-    assert_eq!(count(&failed["requests"]), 0);
-    let middle = page["requests"][25]["id"].as_str().unwrap();
-    let next = pages.get("requests, next page", &format!("/requests?limit=50&cursor={middle}")).await;
-    assert_eq!(count(&next["requests"]), 50);
-    let detail = pages.get("a request", &format!("/requests/{middle}")).await;
+    let path = "/requests?limit=50&order=slowest&workflow=explain";
+    let slowest = pages.get("requests, slowest of a workflow", path).await;
+    assert_eq!(count(&slowest["requests"]), 50);
+    let failed = pages.get("requests, failed", "/requests?limit=500&ending=failed").await;
+    assert_eq!(count(&failed["requests"]), (all / FAILS).min(500));
+    let path = "/requests?limit=500&ending=failed&order=slowest&version=v1";
+    let failed = pages.get("requests, slowest that failed", path).await;
+    assert_eq!(count(&failed["requests"]), (all / FAILS).min(500));
+    let none = pages.get("requests, none fits", "/requests?workflow=nothing").await;
+    assert_eq!(count(&none["requests"]), 0);
+
+    for (which, request) in [("first", 0), ("middle", all / 2), ("last", all - 1)] {
+        let request = &filled.requests[request];
+        let detail = pages.get(&format!("the {which} request"), &format!("/requests/{}", request.id)).await;
+        assert_eq!(count(&detail["request"]["hops"]), NODES.len());
+        assert_eq!(count(&detail["logs"]), request.lines);
+    }
+    let real = page["requests"][0]["id"].as_str().unwrap();
+    let detail = pages.get("a real request", &format!("/requests/{real}")).await;
     assert_eq!((count(&detail["logs"]), count(&detail["request"]["hops"])), (1, 1));
-    eventually("the request's points", async || {
-        let detail = pages.team.api.get(&format!("/runtimes/shop/requests/{middle}")).await.json();
-        (count(&detail["points"]) == 2).then_some(())
-    })
-    .await;
+    assert_eq!(count(&detail["points"]), 2);
     pages.get("graph", "/versions/v1/graph").await;
 }

@@ -1,73 +1,63 @@
-//! The course of the latest requests, for who looks at them: kept in memory, bounded.
+//! The course of requests, for who looks at them: of those in work here, of the others in the store.
 
-use super::{Handled, Route};
+use super::{Handled, Route, now};
 use bson::Bson;
 use krt_model::{
     message::Timestamp,
+    name::Name,
     outcome::{Failure, HandlerResult},
+    version::Version,
 };
+use krt_store::{Ending, HopEnding, Store};
 use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
     time::Instant,
 };
 
-/// How many of the latest requests are kept.
-const LATEST: usize = 10_000;
-/// How many of the latest that failed.
-const FAILED: usize = 1_000;
-/// How many of the slowest, and for how long, nanoseconds.
-const SLOWEST: usize = 200;
-const SLOW_FOR: u64 = 3_600_000_000_000;
-/// How often those are looked through for what is too old, nanoseconds.
-const PRUNED_EVERY: u64 = 10_000_000_000;
 /// How many of a request's documents are named.
 const SAVED: usize = 32;
 
-/// One request's course.
+/// One request's course. It is over when nobody holds it any more, which may be after the client has its answer; then
+/// it is stored.
 #[derive(Debug)]
 pub struct Journey {
-    /// The request's id.
-    pub id: Arc<str>,
-    /// Where it goes.
-    pub route: Arc<Route>,
-    /// When it came in.
-    pub start: Timestamp,
+    id: Arc<str>,
+    route: Arc<Route>,
+    start: Timestamp,
     /// The size of its message.
-    pub bytes: usize,
+    bytes: usize,
     course: Mutex<Course>,
+    /// Where it is listed.
+    journeys: Arc<Journeys>,
 }
 
 /// What has become of a request.
-#[derive(Debug, Clone, Default)]
-pub struct Course {
-    /// The handlers that were called.
-    pub hops: Vec<Hop>,
-    /// The first documents that its handlers saved.
-    pub saved: Vec<Saved>,
-    /// How many they saved in all.
-    pub saves: usize,
+#[derive(Debug, Default)]
+struct Course {
+    hops: Vec<Hop>,
+    /// The first documents that its handlers saved, and how many they saved in all.
+    saved: Vec<Saved>,
+    saves: usize,
     /// Whether it was replied to before its workflow ended.
-    pub early: bool,
-    /// How it ended for its client; `None`: it is in work.
-    pub end: Option<End>,
+    early: bool,
+    /// How it ended for its client, and when.
+    end: Option<(Timestamp, End)>,
 }
 
 /// One call of a handler.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Hop {
+pub(super) struct Hop {
     /// The node, by its index in the version.
-    pub node: usize,
+    pub(super) node: usize,
     /// Its place in the workflow.
-    pub position: usize,
+    pub(super) position: usize,
     /// When its message was ready for it.
-    pub posted: Timestamp,
-    /// When the handler began and ended.
-    pub handled: Handled,
-    /// What the engine needed to write its message for the host, and to read the host's.
-    pub serialised: Serialised,
-    /// How it ended.
-    pub ending: HopEnding,
+    pub(super) posted: Timestamp,
+    pub(super) handled: Handled,
+    pub(super) serialised: Serialised,
+    pub(super) ending: HopEnding,
 }
 
 /// What the engine needs for the form of messages at one node, such as JSON; nanoseconds.
@@ -88,38 +78,17 @@ impl Serialised {
 
 /// A document that a handler saved; a prediction is one, too.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Saved {
+pub(crate) struct Saved {
     /// The node, by its index in the version.
-    pub node: usize,
-    /// The collection.
-    pub collection: String,
+    pub(crate) node: usize,
+    pub(crate) collection: String,
     /// The document's `_id`.
-    pub id: Bson,
-}
-
-/// How a call of a handler ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HopEnding {
-    /// It returned.
-    Returned,
-    /// It raised.
-    Raised,
-    /// Its process died, or it was stopped.
-    Lost,
-}
-
-/// How a request ended for its client.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
-    /// When.
-    pub at: Timestamp,
-    /// With what.
-    pub kind: EndKind,
+    pub(crate) id: Bson,
 }
 
 /// With what a request ended for its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EndKind {
+pub(super) enum End {
     /// An answer of so many bytes.
     Answered(usize),
     /// An error.
@@ -128,36 +97,25 @@ pub enum EndKind {
     Left,
 }
 
-impl From<&HandlerResult> for HopEnding {
-    fn from(result: &HandlerResult) -> Self {
-        match result {
-            HandlerResult::Message { .. } | HandlerResult::Nothing { .. } => Self::Returned,
-            HandlerResult::Error(_) | HandlerResult::TooLarge { .. } => Self::Raised,
-            HandlerResult::TimedOut
-            | HandlerResult::Cancelled
-            | HandlerResult::Died(_)
-            | HandlerResult::Untouched => Self::Lost,
-        }
-    }
-}
-
-impl EndKind {
+impl End {
     pub(super) fn failed(failure: &Failure) -> Self {
         Self::Failed(failure.to_string())
     }
 }
 
+/// How a call of a handler ended that gave this.
+pub(super) fn ending(result: &HandlerResult) -> HopEnding {
+    match result {
+        HandlerResult::Message { .. } | HandlerResult::Nothing { .. } => HopEnding::Returned,
+        HandlerResult::Error(_) | HandlerResult::TooLarge { .. } => HopEnding::Raised,
+        HandlerResult::TimedOut
+        | HandlerResult::Cancelled
+        | HandlerResult::Died(_)
+        | HandlerResult::Untouched => HopEnding::Lost,
+    }
+}
+
 impl Journey {
-    pub(super) fn new(id: Arc<str>, route: Arc<Route>, start: Timestamp, bytes: usize) -> Self {
-        let course = Course { hops: Vec::with_capacity(route.sequence.len()), ..Course::default() };
-        Self { id, route, start, bytes, course: Mutex::new(course) }
-    }
-
-    /// What has become of it.
-    pub fn course(&self) -> Course {
-        self.lock().clone()
-    }
-
     pub(super) fn hop(&self, hop: Hop) {
         self.lock().hops.push(hop);
     }
@@ -175,161 +133,280 @@ impl Journey {
         self.lock().early = true;
     }
 
-    fn end(&self, end: End) {
-        self.lock().end = Some(end);
+    pub(super) fn end(&self, end: End) {
+        self.lock().end = Some((now(), end));
     }
 
     fn lock(&self) -> MutexGuard<'_, Course> {
         self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// The requests that are kept.
-#[derive(Debug, Default)]
-pub struct Recent(Mutex<Kept>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    latest: VecDeque<Arc<Journey>>,
-    failed: VecDeque<Arc<Journey>>,
-    /// With how long each took, nanoseconds; the quickest of them last.
-    slowest: Vec<(u64, Arc<Journey>)>,
-    /// When these were last looked through, nanoseconds since 1970.
-    pruned: u64,
-}
-
-impl Recent {
-    pub(super) fn begun(&self, journey: &Arc<Journey>) {
-        push(&mut self.lock().latest, journey, LATEST);
-    }
-
-    pub(super) fn ended(&self, journey: &Arc<Journey>, end: End) {
-        let took = end.at.0.saturating_sub(journey.start.0);
-        let failed = matches!(end.kind, EndKind::Failed(_));
-        let now = end.at;
-        journey.end(end);
-        let mut kept = self.lock();
-        if failed {
-            push(&mut kept.failed, journey, FAILED);
+    /// What is known of it, in the store's words.
+    fn told<'a>(&'a self, course: &'a Course) -> krt_store::Request<'a> {
+        let journeys = &self.journeys;
+        let end = course.end.as_ref();
+        let (ending, error, answer_bytes) = match end.map(|(_, end)| end) {
+            Some(End::Answered(bytes)) => (Ending::Answered, None, Some(*bytes)),
+            Some(End::Failed(error)) => (Ending::Failed, Some(error.into()), None),
+            Some(End::Left) => (Ending::Left, None, None),
+            None => (Ending::Working, None, None),
+        };
+        let node = |index: usize| journeys.nodes[index].as_str().into();
+        let hop = |hop: &Hop| krt_store::Hop {
+            node: node(hop.node),
+            position: hop.position,
+            posted: self.after(hop.posted),
+            start: self.after(hop.handled.start),
+            end: self.after(hop.handled.end),
+            written: hop.serialised.written,
+            read: hop.serialised.read,
+            ending: hop.ending,
+        };
+        let saved = |saved: &'a Saved| krt_store::Saved {
+            node: node(saved.node),
+            collection: saved.collection.as_str().into(),
+            id: saved.id.clone(),
+        };
+        krt_store::Request {
+            id: (*self.id).into(),
+            version: journeys.version.as_str().into(),
+            workflow: self.route.workflow.as_str().into(),
+            start: i64::try_from(self.start.0).unwrap_or(i64::MAX),
+            elapsed: end.map_or_else(now, |(at, _)| *at).0.saturating_sub(self.start.0),
+            ending,
+            error,
+            request_bytes: self.bytes,
+            answer_bytes,
+            early: course.early,
+            hops: course.hops.iter().map(hop).collect(),
+            saved: course.saved.iter().map(saved).collect(),
+            saves: course.saves,
         }
-        kept.slow(journey, took, now);
     }
 
-    /// All that are kept, the latest first.
-    pub fn all(&self) -> Vec<Arc<Journey>> {
-        let kept = self.lock();
-        let slowest = kept.slowest.iter().map(|(_, journey)| journey);
-        let mut all: Vec<_> = kept.latest.iter().chain(&kept.failed).chain(slowest).cloned().collect();
-        drop(kept);
-        all.sort_by(|one, other| (other.start, &other.id).cmp(&(one.start, &one.id)));
-        all.dedup_by(|one, other| Arc::ptr_eq(one, other));
-        all
-    }
-
-    /// The one with that id.
-    pub fn find(&self, id: &str) -> Option<Arc<Journey>> {
-        let kept = self.lock();
-        let slowest = kept.slowest.iter().map(|(_, journey)| journey);
-        kept.latest
-            .iter()
-            .rev()
-            .chain(&kept.failed)
-            .chain(slowest)
-            .find(|journey| &*journey.id == id)
-            .cloned()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How long after the request came in, nanoseconds; clocks of other machines may be behind.
+    fn after(&self, time: Timestamp) -> i64 {
+        time.0.wrapping_sub(self.start.0).cast_signed()
     }
 }
 
-impl Kept {
-    fn slow(&mut self, journey: &Arc<Journey>, took: u64, now: Timestamp) {
-        if now.0.saturating_sub(self.pruned) >= PRUNED_EVERY {
-            self.slowest.retain(|(_, journey)| now.0.saturating_sub(journey.start.0) < SLOW_FOR);
-            self.pruned = now.0;
+impl Drop for Journey {
+    fn drop(&mut self) {
+        let course = self.lock();
+        if course.end.is_some() {
+            self.journeys.store.request(&self.told(&course));
         }
-        if self.slowest.len() >= SLOWEST && self.slowest.last().is_some_and(|(quickest, _)| took <= *quickest)
-        {
-            return;
-        }
-        let place = self.slowest.partition_point(|(other, _)| *other >= took);
-        self.slowest.insert(place, (took, Arc::clone(journey)));
-        self.slowest.truncate(SLOWEST);
+        self.journeys.lock().remove(&self.id);
     }
 }
 
-fn push(queue: &mut VecDeque<Arc<Journey>>, journey: &Arc<Journey>, most: usize) {
-    if queue.len() >= most {
-        queue.pop_front();
+/// The requests that came in at one door: those in work, and the store for the others.
+#[derive(Debug)]
+pub struct Journeys {
+    version: Name,
+    /// By their index in the version.
+    nodes: Vec<Name>,
+    store: Store,
+    working: Mutex<HashMap<Arc<str>, Weak<Journey>>>,
+}
+
+impl Journeys {
+    pub(super) fn new(version: &Version, store: &Store) -> Self {
+        Self {
+            version: version.name.clone(),
+            nodes: version.nodes.iter().map(|node| node.name.clone()).collect(),
+            store: store.clone(),
+            working: Mutex::default(),
+        }
     }
-    queue.push_back(Arc::clone(journey));
+
+    /// A request comes in.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        id: &Arc<str>,
+        route: &Arc<Route>,
+        start: Timestamp,
+        bytes: usize,
+    ) -> Arc<Journey> {
+        let hops = Vec::with_capacity(route.sequence.len());
+        let journey = Arc::new(Journey {
+            id: Arc::clone(id),
+            route: Arc::clone(route),
+            start,
+            bytes,
+            course: Mutex::new(Course { hops, ..Course::default() }),
+            journeys: Arc::clone(self),
+        });
+        self.lock().insert(Arc::clone(id), Arc::downgrade(&journey));
+        journey
+    }
+
+    /// Those in work. What is not among them and has ended is with the store, to be read after a flush.
+    pub fn working(&self) -> Vec<krt_store::Request<'static>> {
+        self.whole(|working| working.values().map(Weak::upgrade).collect())
+    }
+
+    /// The one with that id, if it is in work.
+    pub fn find(&self, id: &str) -> Option<krt_store::Request<'static>> {
+        self.whole(|working| working.get(id).map(Weak::upgrade).into_iter().collect()).pop()
+    }
+
+    /// What is known of those that `look` finds. One that is just being handed to the store is neither here nor
+    /// there, for less time than it takes to look again.
+    fn whole(
+        &self,
+        look: impl Fn(&HashMap<Arc<str>, Weak<Journey>>) -> Vec<Option<Arc<Journey>>>,
+    ) -> Vec<krt_store::Request<'static>> {
+        loop {
+            // They leave the lock with it: one may end here, and then takes itself off the list.
+            let seen = look(&self.lock());
+            if seen.iter().all(Option::is_some) {
+                return seen
+                    .into_iter()
+                    .flatten()
+                    .map(|journey| journey.told(&journey.lock()).into_owned())
+                    .collect();
+            }
+            drop(seen);
+            thread::yield_now();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<Journey>>> {
+        self.working.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use krt_model::name::Name;
+    use krt_model::message::Timestamp;
+    use krt_store::{Options, RequestFilter, RequestOrder, Writer};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use tempfile::TempDir;
 
-    fn journey(number: usize) -> Arc<Journey> {
-        let route = Route {
-            workflow: Name::parse("w").unwrap(),
-            index: 0,
-            sequence: vec![0],
-            answer_type: String::new(),
-            answer_limit: 0,
-        };
-        Arc::new(Journey::new(number.to_string().into(), Arc::new(route), Timestamp(number as u64), 0))
+    struct Fixture {
+        journeys: Arc<Journeys>,
+        route: Arc<Route>,
+        _writer: Writer,
+        _folder: TempDir,
     }
 
-    fn end(journey: &Journey, took: u64, kind: EndKind) -> End {
-        End { at: Timestamp(journey.start.0 + took), kind }
-    }
-
-    #[test]
-    fn failed_and_slow_ones_outlive_the_crowd() {
-        let recent = Recent::default();
-        for number in 0..LATEST + 100 {
-            let journey = journey(number);
-            recent.begun(&journey);
-            let (took, kind) = match number {
-                1 => (1, EndKind::Failed("no".to_owned())),
-                2 => (1000, EndKind::Answered(0)),
-                _ => (10, EndKind::Answered(0)),
+    impl Fixture {
+        fn new() -> Self {
+            let folder = TempDir::new().unwrap();
+            let (store, writer) = Store::open(folder.path(), &Options::default()).unwrap();
+            let journeys = Journeys {
+                version: Name::parse("v1").unwrap(),
+                nodes: vec![Name::parse("model").unwrap()],
+                store,
+                working: Mutex::default(),
             };
-            recent.ended(&journey, end(&journey, took, kind));
+            let route = Route {
+                workflow: Name::parse("w").unwrap(),
+                index: 0,
+                sequence: vec![0],
+                answer_type: String::new(),
+                answer_limit: 0,
+            };
+            Self { journeys: Arc::new(journeys), route: Arc::new(route), _writer: writer, _folder: folder }
         }
-        assert!(recent.find("1").is_some());
-        assert!(recent.find("2").is_some());
-        assert_eq!(recent.find("50").is_some(), 50 < SLOWEST);
-        assert!(recent.find("99").is_some_and(|journey| journey.course().end.is_some()));
-        let all = recent.all();
-        assert!(all.len() <= LATEST + FAILED + SLOWEST);
-        assert!(all.is_sorted_by(|one, other| one.start > other.start), "no request is told twice");
+
+        fn begin(&self, id: &str) -> Arc<Journey> {
+            self.journeys.begin(&id.into(), &self.route, now(), 7)
+        }
+
+        async fn stored(&self) -> Vec<krt_store::Request<'static>> {
+            self.journeys.store.flush().await.unwrap();
+            let reader = self.journeys.store.reader();
+            reader.requests(&RequestFilter::default(), RequestOrder::Latest, 1000).unwrap()
+        }
     }
 
-    #[test]
-    fn documents_are_named_up_to_a_bound() {
-        let journey = journey(0);
+    #[tokio::test]
+    async fn a_request_is_in_work_until_its_workflow_ended_and_then_stored() {
+        let fixture = Fixture::new();
+        let journey = fixture.begin("1");
+        assert_eq!(fixture.journeys.find("1").unwrap().ending, Ending::Working);
+        journey.replied_early();
+        journey.end(End::Answered(3));
+        let told = fixture.journeys.find("1").unwrap();
+        assert_eq!((told.ending, told.answer_bytes, told.hops.len()), (Ending::Answered, Some(3), 0));
+        assert_eq!(fixture.stored().await, [], "its workflow goes on");
+
+        let later = |nanos| Timestamp(journey.start.0 + nanos);
+        journey.hop(Hop {
+            node: 0,
+            position: 0,
+            posted: Timestamp(journey.start.0 - 5),
+            handled: Handled { start: later(10), end: later(30) },
+            serialised: Serialised { written: 1, read: 2 },
+            ending: HopEnding::Returned,
+        });
+        drop(journey);
+        assert_eq!(fixture.journeys.working(), []);
+        let stored = fixture.stored().await;
+        assert_eq!(stored.len(), 1);
+        assert_eq!((&*stored[0].id, &*stored[0].version, &*stored[0].workflow), ("1", "v1", "w"));
+        assert_eq!((stored[0].early, stored[0].request_bytes, stored[0].elapsed), (true, 7, told.elapsed));
+        let hop = krt_store::Hop {
+            node: "model".into(),
+            position: 0,
+            posted: -5,
+            start: 10,
+            end: 30,
+            written: 1,
+            read: 2,
+            ending: HopEnding::Returned,
+        };
+        assert_eq!(stored[0].hops, [hop]);
+    }
+
+    #[tokio::test]
+    async fn documents_are_named_up_to_a_bound() {
+        let fixture = Fixture::new();
+        let journey = fixture.begin("1");
         for number in 0..SAVED + 5 {
             let id = Bson::Int64(number as i64);
             journey.saved(Saved { node: 0, collection: "c".to_owned(), id });
         }
-        let course = journey.course();
-        assert_eq!((course.saved.len(), course.saves), (SAVED, SAVED + 5));
-        assert_eq!(course.saved[1].id, Bson::Int64(1));
+        journey.end(End::failed(&Failure::Lost));
+        drop(journey);
+        let stored = fixture.stored().await.remove(0);
+        assert_eq!((stored.saved.len(), stored.saves), (SAVED, SAVED + 5));
+        assert_eq!(stored.saved[1].id, Bson::Int64(1));
+        assert_eq!((stored.ending, stored.error), (Ending::Failed, Some(Failure::Lost.to_string().into())));
     }
 
-    #[test]
-    fn slow_ones_are_forgotten_after_an_hour() {
-        let mut kept = Kept::default();
-        for number in 0..SLOWEST {
-            kept.slow(&journey(number), 1_000, Timestamp(1_000));
-        }
-        kept.slow(&journey(SLOWEST), 10, Timestamp(2_000));
-        assert!(kept.slowest.iter().all(|(took, _)| *took == 1_000), "a quicker one is none of the slowest");
-        kept.slow(&journey(SLOWEST), 10, Timestamp(SLOW_FOR + 1_000));
-        assert_eq!(kept.slowest.iter().map(|(took, _)| *took).collect::<Vec<_>>(), [10]);
+    /// While requests come and go on another thread, each that has come is seen once: in work or stored.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_request_is_missed_on_its_way_to_the_store() {
+        let fixture = Fixture::new();
+        let (over, begun) = (AtomicBool::new(false), Mutex::new(Vec::<String>::new()));
+        let come_and_go = || {
+            for number in 0.. {
+                let journey = fixture.begin(&number.to_string());
+                begun.lock().unwrap().push(number.to_string());
+                journey.end(End::Left);
+                drop(journey);
+                if over.load(Ordering::Relaxed) || number >= 900 {
+                    break;
+                }
+            }
+        };
+        let runtime = tokio::runtime::Handle::current();
+        thread::scope(|scope| {
+            scope.spawn(come_and_go);
+            for _ in 0..200 {
+                let Some(id) = begun.lock().unwrap().last().cloned() else { continue };
+                let working = fixture.journeys.find(&id);
+                let stored = tokio::task::block_in_place(|| runtime.block_on(fixture.stored()));
+                assert!(
+                    working.is_some() || stored.iter().any(|request| request.id == id),
+                    "{id} is nowhere"
+                );
+            }
+            over.store(true, Ordering::Relaxed);
+        });
     }
 }

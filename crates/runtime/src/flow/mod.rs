@@ -19,7 +19,7 @@ mod request;
 pub use admission::{Admission, Limits, Permit};
 pub use broker::{Broker, Refused};
 pub use desk::{Desk, Host, SeatId, Taken};
-pub use journey::{Course, End, EndKind, Hop, HopEnding, Journey, Recent, Saved, Serialised};
+pub use journey::{Journey, Journeys, Serialised};
 pub use request::{Answer, Deadline, Delivery, Elsewhere, Origin, ReplyTo, Request, Respond, Route, Trail};
 
 use crate::{
@@ -28,6 +28,8 @@ use crate::{
 };
 use broker::Memory;
 use elapsed::Elapsed;
+use journey::End;
+pub(crate) use journey::Saved;
 use krt_broker::Receipt;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
@@ -50,7 +52,7 @@ pub struct Flow {
     admission: Arc<Admission>,
     elapsed: Elapsed,
     metrics: Metrics,
-    recent: Recent,
+    journeys: Arc<Journeys>,
     hosts: watch::Sender<()>,
 }
 
@@ -87,7 +89,7 @@ impl Flow {
             admission: Arc::new(Admission::new(limits)),
             elapsed: Elapsed::new(version, store),
             metrics: Metrics::new(version, through_broker),
-            recent: Recent::default(),
+            journeys: Arc::new(Journeys::new(version, store)),
             hosts,
         }
     }
@@ -122,9 +124,9 @@ impl Flow {
         &self.metrics
     }
 
-    /// The latest requests.
-    pub fn recent(&self) -> &Recent {
-        &self.recent
+    /// The requests that came in here.
+    pub fn journeys(&self) -> &Journeys {
+        &self.journeys
     }
 
     /// The metrics, as text.
@@ -168,17 +170,15 @@ impl Flow {
         told: impl FnOnce(&Arc<str>),
     ) -> Result<Payload, Failure> {
         let (start, begun) = (now(), Instant::now());
-        let (request, answer) = Request::open(Arc::clone(route), start, deadline, permit, trace);
+        let (request, answer) =
+            Request::open(Arc::clone(route), start, deadline, permit, trace, &self.journeys);
         told(&request.id);
-        self.recent.begun(&request.journey);
-        let journey = Arc::clone(&request.journey);
         let mut waiting = Waiting { flow: self, request: Arc::clone(&request), begun, ended: false };
         let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
         tracking.push(Tracking { node: None, start, end: now() });
         self.post(Delivery::new(request, 0, payload, tracking));
         let answer = tokio::time::timeout_at(deadline.at.into(), answer).await;
         waiting.ended = true;
-        drop(waiting);
         let answer = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Failure::Lost),
@@ -189,11 +189,10 @@ impl Flow {
         if let Err(failure) = &answer {
             self.metrics.failure(route.index, failure);
         }
-        let kind = match &answer {
-            Ok(payload) => EndKind::Answered(payload.value().len()),
-            Err(failure) => EndKind::failed(failure),
-        };
-        self.recent.ended(&journey, End { at: now(), kind });
+        waiting.request.end(match &answer {
+            Ok(payload) => End::Answered(payload.value().len()),
+            Err(failure) => End::failed(failure),
+        });
         answer
     }
 
@@ -252,7 +251,9 @@ impl Flow {
                 "the early reply was refused: {failure}"
             );
         }
-        delivery.request.journey.replied_early();
+        if let Some(journey) = &delivery.request.journey {
+            journey.replied_early();
+        }
         if answer.is_ok() && !step.replied {
             delivery.request.trace.event(hop::EARLY_REPLY);
         }
@@ -415,7 +416,7 @@ impl Drop for Waiting<'_> {
         if !self.ended {
             let workflow = self.request.route.index;
             self.flow.metrics.request(workflow, Ending::Left, self.begun.elapsed());
-            self.flow.recent.ended(&self.request.journey, End { at: now(), kind: EndKind::Left });
+            self.request.end(End::Left);
         }
         if !self.request.replied() {
             self.flow.stop(&self.request);

@@ -3,7 +3,7 @@
 use super::{
     Handled,
     admission::Permit,
-    journey::{Hop, HopEnding, Journey, Serialised},
+    journey::{self, End, Hop, Journey, Journeys, Serialised},
 };
 use crate::traces::Trace;
 use krt_broker::Receipt;
@@ -141,8 +141,8 @@ pub struct Request {
     pub deadline: Option<Deadline>,
     /// The trace that it belongs to, for whoever takes its messages further.
     pub trace: Trace,
-    /// Its course, for who looks at it.
-    pub(crate) journey: Arc<Journey>,
+    /// Its course, for who looks at it where it came in.
+    pub(crate) journey: Option<Arc<Journey>>,
     client: Mutex<Option<Client>>,
     replied: AtomicBool,
     left: AtomicBool,
@@ -160,11 +160,12 @@ impl Request {
         deadline: Deadline,
         permit: Permit,
         trace: Trace,
+        journeys: &Arc<Journeys>,
     ) -> (Arc<Self>, oneshot::Receiver<Answer>) {
         let (client, answer) = oneshot::channel();
         let id = new_id();
         trace.name(&id);
-        let journey = Arc::new(Journey::new(Arc::clone(&id), Arc::clone(&route), start, permit.bytes()));
+        let journey = Some(journeys.begin(&id, &route, start, permit.bytes()));
         let request = Self {
             id,
             origin: Origin::Here,
@@ -186,10 +187,9 @@ impl Request {
         let Elsewhere { id, to, start, deadline, trace, respond } = from;
         let id = id.map_or_else(new_id, Arc::from);
         trace.name(&id);
-        let journey = Arc::new(Journey::new(Arc::clone(&id), Arc::clone(&route), start, permit.bytes()));
         Arc::new(Self {
             id,
-            journey,
+            journey: None,
             origin: Origin::Elsewhere(to),
             route,
             start,
@@ -221,6 +221,13 @@ impl Request {
                 trail.done();
                 false
             }
+        }
+    }
+
+    /// Notes how it ended for its client.
+    pub(super) fn end(&self, end: End) {
+        if let Some(journey) = &self.journey {
+            journey.end(end);
         }
     }
 
@@ -289,14 +296,15 @@ impl Delivery {
 
     /// Notes in the request's course that its handler was called.
     pub(super) fn note_hop(&self, handled: Handled, result: &HandlerResult) {
+        let Some(journey) = &self.request.journey else { return };
         let posted = self.tracking.last().map_or(self.request.start, |previous| previous.end);
-        self.request.journey.hop(Hop {
+        journey.hop(Hop {
             node: self.node(),
             position: self.position,
             posted,
             handled,
             serialised: self.serialised,
-            ending: HopEnding::from(result),
+            ending: journey::ending(result),
         });
     }
 

@@ -47,11 +47,13 @@ impl Calls {
         collection: String,
         document: String,
     ) {
+        // The request is in work until what it saves is saved.
+        let journey = subject.and_then(|subject| subject.journey());
         self.0.spawn(async move {
             match save(&link.node().documents, &collection, &document).await {
                 Ok(id) => {
-                    if let Some(subject) = subject {
-                        subject.saved(Saved { node: link.node().index, collection, id });
+                    if let Some(journey) = journey {
+                        journey.saved(Saved { node: link.node().index, collection, id });
                     }
                     link.send(|outbox| outbox.done(call));
                 }

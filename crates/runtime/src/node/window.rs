@@ -1,10 +1,10 @@
 //! What a host has been given and has not answered yet.
 
-use crate::flow::{Delivery, Journey, Request, Saved};
+use crate::flow::{Delivery, Journey, Request, Route};
 use krt_model::name::Name;
 use std::{
     collections::VecDeque,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -26,7 +26,11 @@ pub(super) struct Window {
 
 /// The request that a host's log line, measurement or document is about.
 #[derive(Debug, Clone)]
-pub(super) struct Subject(Arc<Journey>);
+pub(super) struct Subject {
+    request: Arc<str>,
+    route: Arc<Route>,
+    journey: Option<Weak<Journey>>,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -176,21 +180,26 @@ impl Window {
 
 impl Subject {
     fn of(delivery: &Delivery) -> Self {
-        Self(Arc::clone(&delivery.request.journey))
+        let request = &delivery.request;
+        Self {
+            request: Arc::clone(&request.id),
+            route: Arc::clone(&request.route),
+            journey: request.journey.as_ref().map(Arc::downgrade),
+        }
     }
 
     /// The id of the request.
     pub(super) fn request(&self) -> &Arc<str> {
-        &self.0.id
+        &self.request
     }
 
     /// Its workflow.
     pub(super) fn workflow(&self) -> &Name {
-        &self.0.route.workflow
+        &self.route.workflow
     }
 
-    /// Notes a document that was saved for it.
-    pub(super) fn saved(&self, saved: Saved) {
-        self.0.saved(saved);
+    /// Its course, if it came in here, and unless that is over: a background task went on after it.
+    pub(super) fn journey(&self) -> Option<Arc<Journey>> {
+        self.journey.as_ref()?.upgrade()
     }
 }

@@ -30,8 +30,9 @@ pub(crate) struct Kind {
     /// The version of the format; kept in the file as `user_version`.
     version: i64,
     schema: &'static str,
-    /// Indexes are no part of the format: a file that an older program made gets those it lacks.
-    indexes: &'static str,
+    /// Indexes, and tables that came later, are no part of the format: a file that an older program made gets those
+    /// it lacks.
+    additions: &'static str,
 }
 
 pub(crate) static TELEMETRY: Kind = Kind {
@@ -39,7 +40,7 @@ pub(crate) static TELEMETRY: Kind = Kind {
     application: APPLICATION | 1,
     version: 1,
     schema: include_str!("telemetry.sql"),
-    indexes: include_str!("telemetry-indexes.sql"),
+    additions: include_str!("telemetry-additions.sql"),
 };
 
 pub(crate) static DOCUMENTS: Kind = Kind {
@@ -47,7 +48,7 @@ pub(crate) static DOCUMENTS: Kind = Kind {
     application: APPLICATION | 2,
     version: 1,
     schema: include_str!("documents.sql"),
-    indexes: include_str!("documents-indexes.sql"),
+    additions: include_str!("documents-additions.sql"),
 };
 
 impl fmt::Debug for Kind {
@@ -93,7 +94,7 @@ pub(crate) fn open_writer(folder: &Path, kind: &Kind, limit: Option<u64>) -> Res
     if check(&connection, kind, &path)? == State::Empty {
         create(&mut connection, kind).map_err(|source| failure(&path, source))?;
     }
-    connection.execute_batch(kind.indexes).map_err(|source| failure(&path, source))?;
+    connection.execute_batch(kind.additions).map_err(|source| failure(&path, source))?;
     configure(&connection, limit).map_err(|source| failure(&path, source))?;
     Ok(connection)
 }

@@ -4,10 +4,12 @@
 //! - [`measurements`]: what was measured, and points.
 //! - [`windows`]: points summed up over windows of time.
 //! - [`logs`]: searching and following logs.
+//! - [`requests`]: the latest and slowest requests, each with its course.
 
 pub(crate) mod documents;
 pub(crate) mod logs;
 pub(crate) mod measurements;
+pub(crate) mod requests;
 mod sketch;
 pub(crate) mod windows;
 

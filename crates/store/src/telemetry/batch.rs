@@ -1,5 +1,6 @@
-//! What the writer holds between two commits: chunks that grow, and log records.
+//! What the writer holds between two commits: chunks that grow, log records, requests.
 
+use super::requests::Requests;
 use crate::{
     bytes::Cursor,
     chunk::Builder,
@@ -19,7 +20,7 @@ const MAX_BYTES: usize = 2 << 20;
 const DONE_POINTS: usize = 256;
 const DONE_SPAN: i64 = 3600 * 1_000_000_000;
 
-/// Points and records that wait for a commit.
+/// Points, records and requests that wait for a commit.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     series: HashMap<Box<[u8]>, Series>,
@@ -29,6 +30,7 @@ pub(crate) struct Batch {
     logs: Vec<u8>,
     /// The id of the newest log record in the database.
     last_log: i64,
+    requests: Requests,
     points_held: u64,
     logs_held: u64,
 }
@@ -87,6 +89,7 @@ struct Encoded {
 pub(crate) struct Held {
     pub(crate) points: u64,
     pub(crate) logs: u64,
+    pub(crate) requests: u64,
 }
 
 impl Batch {
@@ -132,14 +135,19 @@ impl Batch {
         self.logs.extend_from_slice(records);
     }
 
+    /// Adds waiting requests.
+    pub(crate) fn add_requests(&mut self, requests: &[u8], count: u64) {
+        self.requests.add(requests, count);
+    }
+
     /// How much there is to write.
     pub(crate) fn held(&self) -> Held {
-        Held { points: self.points_held, logs: self.logs_held }
+        Held { points: self.points_held, logs: self.logs_held, requests: self.requests.held() }
     }
 
     /// Whether it should be written before its time.
     pub(crate) fn is_large(&self) -> bool {
-        self.full_bytes + self.logs.len() > MAX_BYTES
+        self.full_bytes + self.logs.len() + self.requests.full_bytes() > MAX_BYTES
     }
 
     /// Writes all of it; it is not forgotten before [`Batch::clear`].
@@ -155,7 +163,7 @@ impl Batch {
             }
         }
         self.last_log = insert_logs(transaction, &self.logs, self.last_log)?;
-        Ok(())
+        self.requests.write(transaction)
     }
 
     /// Forgets what was written, or could not be. After a failure nothing that the failed
@@ -166,6 +174,7 @@ impl Batch {
         self.logs.clear();
         self.logs.shrink_to(MAX_BYTES);
         (self.points_held, self.logs_held) = (0, 0);
+        self.requests.clear(written);
         if !written || self.series.len() > MAX_SERIES {
             self.series.clear();
         }

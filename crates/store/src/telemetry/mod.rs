@@ -1,13 +1,15 @@
-//! Measurements and logs on their way to the database.
+//! Measurements, logs and requests on their way to the database.
 //!
 //! - [`bell`]: wakes the writer.
 //! - [`batch`]: what the writer holds until it writes it.
+//! - [`requests`]: what it holds of requests.
 //! - [`writer`]: the thread that writes.
 //! - [`sink`]: where points go instead.
 //! - [`retention`]: removing what is too old or too much.
 
 mod batch;
 mod bell;
+mod requests;
 mod retention;
 mod sink;
 mod writer;
@@ -18,6 +20,7 @@ pub(crate) use writer::Writer;
 use crate::{
     intake::{Intake, Pushed},
     log::{LogRecord, put_record},
+    request::{Request, put_request},
 };
 use bell::Bell;
 use std::{
@@ -31,13 +34,15 @@ use tokio::sync::oneshot;
 pub(crate) struct Telemetry {
     points: Intake,
     logs: Intake,
+    requests: Intake,
     bell: Bell,
     closed: AtomicBool,
     points_written: AtomicU64,
     logs_written: AtomicU64,
+    requests_written: AtomicU64,
 }
 
-/// What became of measurements and logs since the store was opened.
+/// What became of measurements, logs and requests since the store was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Points in the database, or that the sink has taken.
@@ -48,6 +53,10 @@ pub struct Counters {
     pub logs_written: u64,
     /// Log records that found the buffer full, or that could not be written.
     pub logs_dropped: u64,
+    /// Requests in the database.
+    pub requests_written: u64,
+    /// Requests that found the buffer full, or that could not be written.
+    pub requests_dropped: u64,
 }
 
 impl Telemetry {
@@ -58,10 +67,12 @@ impl Telemetry {
             points: Intake::new(shards, size),
             // One shard keeps the records in the order in which they came.
             logs: Intake::new(1, size),
+            requests: Intake::new(shards, size),
             bell: Bell::default(),
             closed: AtomicBool::new(false),
             points_written: AtomicU64::new(0),
             logs_written: AtomicU64::new(0),
+            requests_written: AtomicU64::new(0),
         }
     }
 
@@ -72,6 +83,10 @@ impl Telemetry {
 
     pub(crate) fn log(&self, record: &LogRecord<'_>) {
         self.push(&self.logs, |out| put_record(out, record));
+    }
+
+    pub(crate) fn request(&self, request: &Request<'_>) {
+        self.push(&self.requests, |out| put_request(out, request));
     }
 
     fn push(&self, intake: &Intake, encode: impl FnOnce(&mut Vec<u8>)) {
@@ -103,6 +118,8 @@ impl Telemetry {
             points_dropped: self.points.dropped(),
             logs_written: self.logs_written.load(Relaxed),
             logs_dropped: self.logs.dropped(),
+            requests_written: self.requests_written.load(Relaxed),
+            requests_dropped: self.requests.dropped(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Removing measurements and logs that are too old or too much, in small steps between commits.
+//! Removing measurements, logs and requests that are too old or too much, in small steps between commits.
 
 use crate::{clock, options::Retention};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
@@ -11,6 +11,7 @@ const BREATH: Duration = Duration::from_millis(20);
 /// How much one step removes at most: some milliseconds of work.
 const CHUNKS: i64 = 100;
 const LOGS: i64 = 2000;
+const REQUESTS: i64 = 100;
 /// How many pages a step gives back to the disk.
 const PAGES: i64 = 512;
 /// How far below the limit cleaning goes on, in 64ths of it, so that it does not begin anew at once.
@@ -48,6 +49,7 @@ impl Retainer {
         if removed == 0 && self.is_too_large(&transaction)? {
             removed = remove_oldest(&transaction)?;
         }
+        removed += trim_requests(&transaction, self.limits.requests)?;
         let removed_series = removed > 0 && remove_empty_series(&transaction)? > 0;
         transaction.commit()?;
         let freed = give_back(connection)?;
@@ -72,7 +74,23 @@ fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
 
 /// Removes some of what is older than a time.
 fn remove_before(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usize> {
-    Ok(remove_chunks(transaction, time)? + remove_logs(transaction, time)?)
+    Ok(remove_chunks(transaction, time)?
+        + remove_logs(transaction, time)?
+        + remove_requests(transaction, time)?)
+}
+
+fn remove_requests(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM request WHERE id IN (SELECT id FROM request WHERE last < ? ORDER BY last LIMIT ?)";
+    transaction.prepare_cached(sql)?.execute([time, REQUESTS])
+}
+
+/// Keeps the newest requests, up to a size: half of it for those that are notable.
+fn trim_requests(transaction: &Transaction<'_>, size: u64) -> rusqlite::Result<usize> {
+    let sql = "DELETE FROM request WHERE id IN (SELECT id FROM ( \
+                   SELECT id, sum(length(data)) OVER (PARTITION BY notable ORDER BY id DESC) AS size FROM request \
+               ) WHERE size > ? LIMIT ?)";
+    let half = i64::try_from(size / 2).unwrap_or(i64::MAX);
+    transaction.prepare_cached(sql)?.execute([half, REQUESTS])
 }
 
 fn remove_chunks(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usize> {
@@ -87,15 +105,16 @@ fn remove_logs(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usi
     transaction.prepare_cached(sql)?.execute([time, LOGS])
 }
 
-/// Removes some of the oldest points and records, of both what is older.
+/// Removes some of the oldest points, records and requests, of all of them what is older.
 fn remove_oldest(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     let nth = |sql: &str, skip: i64| {
         transaction.prepare_cached(sql)?.query_row([skip], |row| row.get::<_, i64>(0)).optional()
     };
     let chunks = "SELECT last FROM chunk ORDER BY last LIMIT 1 OFFSET ?";
     let logs = "SELECT time FROM log ORDER BY time LIMIT 1 OFFSET ?";
-    let ends = [nth(chunks, CHUNKS)?, nth(logs, LOGS)?];
-    // Where fewer than a step's worth is left of one kind, the other sets the pace.
+    let requests = "SELECT last FROM request ORDER BY last LIMIT 1 OFFSET ?";
+    let ends = [nth(chunks, CHUNKS)?, nth(logs, LOGS)?, nth(requests, REQUESTS)?];
+    // Where fewer than a step's worth is left of one kind, the others set the pace.
     let end = ends.into_iter().flatten().min();
     match end {
         Some(end) => remove_before(transaction, end.saturating_add(1)),
@@ -197,15 +216,15 @@ mod tests {
         fixture.write(now - HOUR, "young", 10, 7);
         let before = fixture.pages();
         let age = Some(Duration::from_secs(2 * 3600));
-        fixture.clean(Retention { age, size: None });
+        fixture.clean(Retention { age, size: None, ..Retention::default() });
         assert_eq!(fixture.number("SELECT sum(points) FROM chunk"), 10);
         assert_eq!(fixture.number("SELECT count(*) FROM log"), 7);
         assert_eq!(fixture.number("SELECT count(*) FROM series"), 1);
         assert!(fixture.pages() < before / 2 + PAGES, "{before} pages, then {}", fixture.pages());
 
-        assert_eq!(fixture.clean(Retention { age: None, size: None }), 0);
+        assert_eq!(fixture.clean(Retention { age: None, size: None, ..Retention::default() }), 0);
         // All is too old: the newest record stays for its id.
-        fixture.clean(Retention { age: Some(Duration::ZERO), size: None });
+        fixture.clean(Retention { age: Some(Duration::ZERO), size: None, ..Retention::default() });
         assert_eq!(fixture.number("SELECT count(*) FROM chunk"), 0);
         assert_eq!(fixture.number("SELECT id FROM log"), 5007);
     }
@@ -219,7 +238,7 @@ mod tests {
         }
         let full = used_bytes(&fixture.connection).unwrap();
         let limit = full / 2;
-        let steps = fixture.clean(Retention { age: None, size: Some(limit) });
+        let steps = fixture.clean(Retention { age: None, size: Some(limit), ..Retention::default() });
         let used = used_bytes(&fixture.connection).unwrap();
         assert!(used <= limit && used > limit * 3 / 4, "{used} of {limit}");
         assert!(steps > 5, "{steps} small steps");

@@ -1,4 +1,4 @@
-//! The thread that writes measurements and logs.
+//! The thread that writes measurements, logs and requests.
 //!
 //! It commits everything that waits once per interval. What cannot be written is dropped and
 //! counted, never retried: new data matters more, and the next commit succeeds as soon as the disk
@@ -26,7 +26,7 @@ use std::{
 /// The least time between two reports of dropped data.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// Owns the database of measurements and logs.
+/// Owns the database of measurements, logs and requests.
 #[derive(Debug)]
 pub(crate) struct Writer {
     shared: Arc<Telemetry>,
@@ -136,6 +136,7 @@ impl Writer {
             }
         }
         shared.logs.drain(spare, |records, count| batch.add_logs(records, count));
+        shared.requests.drain(spare, |requests, count| batch.add_requests(requests, count));
     }
 
     fn write(&mut self) {
@@ -149,10 +150,12 @@ impl Writer {
             Ok(()) => {
                 self.shared.points_written.fetch_add(held.points, Relaxed);
                 self.shared.logs_written.fetch_add(held.logs, Relaxed);
+                self.shared.requests_written.fetch_add(held.requests, Relaxed);
             }
             Err(source) => {
                 self.shared.points.drop_counted(held.points);
                 self.shared.logs.drop_counted(held.logs);
+                self.shared.requests.drop_counted(held.requests);
                 self.failure = Some(database::failure(&self.path, source));
             }
         }
@@ -185,7 +188,8 @@ impl Writer {
     /// seconds.
     fn report(&mut self, last: bool) {
         let (before, at) = self.reported;
-        let dropped = Held { points: self.shared.points.dropped(), logs: self.shared.logs.dropped() };
+        let Telemetry { points, logs, requests, .. } = &*self.shared;
+        let dropped = Held { points: points.dropped(), logs: logs.dropped(), requests: requests.dropped() };
         if dropped == before && self.failure.is_none() {
             return;
         }
@@ -193,12 +197,24 @@ impl Writer {
             return;
         }
         let (points, logs) = (dropped.points - before.points, dropped.logs - before.logs);
+        let requests = dropped.requests - before.requests;
         match self.failure.take() {
             Some(error) => {
                 let error = error_chain(&error);
-                tracing::warn!(points, logs, error, "measurements and logs could not be written");
+                tracing::warn!(
+                    points,
+                    logs,
+                    requests,
+                    error,
+                    "measurements, logs and requests could not be written"
+                );
             }
-            None => tracing::warn!(points, logs, "measurements and logs were dropped: the buffer was full"),
+            None => tracing::warn!(
+                points,
+                logs,
+                requests,
+                "measurements, logs and requests were dropped: the buffer was full"
+            ),
         }
         self.reported = (dropped, Some(Instant::now()));
     }

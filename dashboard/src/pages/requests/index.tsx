@@ -66,7 +66,7 @@ export default function RequestsPage() {
   return (
     <>
       <PageHeader title="Requests">
-        <span className="muted small number">{count(kept)} remembered</span>
+        <span className="muted small number">{count(kept)} kept</span>
         <ToggleButton
           className="button live-toggle"
           isSelected={live}
@@ -122,8 +122,8 @@ export default function RequestsPage() {
       ) : requests.length === 0 ? (
         !query.isError && (
           <Empty title="No request to show" icon={<Activity aria-hidden size={28} />}>
-            The latest requests of each version are remembered since the server's start, the slowest and
-            failed ones longer.
+            Requests stand here as soon as they come in, and are kept; failed ones and the slowest of each hour
+            the longest.
           </Empty>
         )
       ) : (

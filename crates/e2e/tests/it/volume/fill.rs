@@ -2,7 +2,7 @@
 
 use bson::doc;
 use futures::stream::{self, StreamExt as _};
-use krt_store::{Level, LogRecord, Options, PREDICTIONS, Series, Store, Value};
+use krt_store::{Ending, Hop, HopEnding, Level, LogRecord, Options, PREDICTIONS, Series, Store, Value};
 use std::{
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
@@ -22,6 +22,8 @@ pub(super) const NODES: [&str; 3] = ["etl", "model", "output"];
 
 const WORKFLOWS: [&str; 2] = ["predict", "explain"];
 const VERSION: &str = "v1";
+const TRACEBACK: &str =
+    "Traceback (most recent call last):\n  File \"main.py\", line 9, in handler\nValueError: no digit";
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400 * SECOND;
 /// So many requests are written together, as those of a second or two would be.
@@ -83,6 +85,7 @@ pub(super) async fn fill(folder: &Path, count: usize) -> Filled {
         let time = Timestamp::from_unix(&ids, (start / SECOND).unsigned_abs(), (start % SECOND) as u32);
         let mut request = Request { id: Uuid::new_v7(time).to_string(), start, lines: LINES };
         log(&store, &mut request, number);
+        store.request(&course(&request, number));
         measured[number % WORKFLOWS.len()].add(&request, number);
         requests.push(request);
         if number % TOGETHER == TOGETHER - 1 {
@@ -92,12 +95,51 @@ pub(super) async fn fill(folder: &Path, count: usize) -> Filled {
     predict(&store, &requests).await;
     writer.close();
     let counters = store.counters();
-    assert_eq!((counters.points_dropped, counters.logs_dropped), (0, 0), "all of it is in the store");
+    let dropped = (counters.points_dropped, counters.logs_dropped, counters.requests_dropped);
+    assert_eq!(dropped, (0, 0, 0), "all of it is in the store");
     Filled { requests }
 }
 
 fn fails(number: usize) -> bool {
     number % FAILS == FAILS - 1
+}
+
+/// Through all nodes, or, if it fails, to the last.
+fn course(request: &Request, number: usize) -> krt_store::Request<'_> {
+    let took = 1_000_000 + (number * 7919 % 10_000) as i64 * 100;
+    let hop = |position: usize| {
+        let start = took * position as i64 + 50_000;
+        Hop {
+            node: NODES[position].into(),
+            position,
+            posted: took * position as i64,
+            start,
+            end: start + took - 80_000,
+            written: 0,
+            read: 400,
+            ending: HopEnding::Returned,
+        }
+    };
+    let mut hops: Vec<_> = (0..NODES.len()).map(hop).collect();
+    let failed = fails(number);
+    if failed {
+        hops[NODES.len() - 1].ending = HopEnding::Raised;
+    }
+    krt_store::Request {
+        id: request.id.as_str().into(),
+        version: VERSION.into(),
+        workflow: WORKFLOWS[number % WORKFLOWS.len()].into(),
+        start: request.start,
+        elapsed: (took * NODES.len() as i64).unsigned_abs(),
+        ending: if failed { Ending::Failed } else { Ending::Answered },
+        error: failed.then(|| TRACEBACK.into()),
+        request_bytes: 1000,
+        answer_bytes: (!failed).then_some(20),
+        early: false,
+        hops,
+        saved: Vec::new(),
+        saves: 0,
+    }
 }
 
 fn log(store: &Store, request: &mut Request, number: usize) {
@@ -126,11 +168,7 @@ fn log(store: &Store, request: &mut Request, number: usize) {
         );
     }
     if fails(number) {
-        say(
-            LINES,
-            Level::Error,
-            "Traceback (most recent call last):\n  File \"main.py\", line 9, in handler\nValueError: no digit",
-        );
+        say(LINES, Level::Error, TRACEBACK);
         request.lines += 1;
     }
 }

@@ -1,0 +1,214 @@
+//! Searching requests.
+//!
+//! Rows say of their many requests when they came in, how long the slowest took and how they ended, so that most rows
+//! need not be read for the latest or the slowest ones.
+
+use super::Reader;
+use crate::{
+    bytes::Cursor,
+    clock,
+    error::Error,
+    request::{Ending, Head, Request, read_head},
+};
+use memchr::memmem;
+use rusqlite::{Connection, Row, ToSql, params};
+use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+use uuid::Uuid;
+
+/// How far the time in a request's id may be from when it came in.
+const APART: Duration = Duration::from_secs(1);
+
+/// Which requests are wanted: all that fit everything that is set.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RequestFilter {
+    /// The version.
+    pub version: Option<String>,
+    /// The workflow.
+    pub workflow: Option<String>,
+    /// How they ended.
+    pub ending: Option<Ending>,
+    /// Only those that come after this one: what [`RequestOrder::key`] gives of it.
+    pub after: Option<(i64, String)>,
+}
+
+/// What comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RequestOrder {
+    /// What came in last.
+    #[default]
+    Latest,
+    /// What took longest.
+    Slowest,
+}
+
+impl RequestOrder {
+    /// Where a request stands: those with a greater key come first.
+    pub fn key(self, request: &Request<'_>) -> (i64, String) {
+        (self.number(request.start, request.elapsed), request.id.to_string())
+    }
+
+    fn number(self, start: i64, elapsed: u64) -> i64 {
+        match self {
+            Self::Latest => start,
+            Self::Slowest => i64::try_from(elapsed).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// The column with the greatest number of a row.
+    fn column(self) -> &'static str {
+        match self {
+            Self::Latest => "last",
+            Self::Slowest => "slowest",
+        }
+    }
+}
+
+impl RequestFilter {
+    /// Whether a request is wanted, wherever it stands in an order.
+    pub fn fits(&self, request: &Request<'_>) -> bool {
+        self.wants(&request.version, &request.workflow, request.ending)
+    }
+
+    fn wants(&self, version: &str, workflow: &str, ending: Ending) -> bool {
+        self.version.as_ref().is_none_or(|wanted| wanted == version)
+            && self.workflow.as_ref().is_none_or(|wanted| wanted == workflow)
+            && self.ending.is_none_or(|wanted| wanted == ending)
+    }
+}
+
+/// The first requests of an order that fit, as they are stored, by their key.
+struct Search<'a> {
+    filter: &'a RequestFilter,
+    order: RequestOrder,
+    limit: usize,
+    found: BinaryHeap<Reverse<(i64, String, Vec<u8>)>>,
+}
+
+impl Search<'_> {
+    /// Whether no row from this number on can hold one of the first.
+    fn is_done(&self, greatest: i64) -> bool {
+        let worst = self.found.peek().map(|Reverse((number, ..))| *number);
+        self.found.len() >= self.limit && worst.is_none_or(|worst| greatest < worst)
+    }
+
+    /// Looks at the requests of a row.
+    fn row(&mut self, data: &[u8]) {
+        let (mut cursor, mut rest) = (Cursor::new(data), data);
+        while let Some(head) = read_head(&mut cursor) {
+            let (request, left) = rest.split_at(rest.len() - cursor.len());
+            rest = left;
+            self.request(&head, request);
+        }
+    }
+
+    fn request(&mut self, head: &Head<'_>, request: &[u8]) {
+        if !self.filter.wants(head.version, head.workflow, head.ending) {
+            return;
+        }
+        let key = (self.order.number(head.start, head.elapsed), head.id);
+        let is_past = |after: &(i64, String)| key < (after.0, &*after.1);
+        if !self.filter.after.as_ref().is_none_or(is_past) {
+            return;
+        }
+        if self.found.len() >= self.limit {
+            match self.found.peek() {
+                Some(Reverse((number, id, _))) if key > (*number, id) => _ = self.found.pop(),
+                _ => return,
+            }
+        }
+        self.found.push(Reverse((key.0, key.1.to_owned(), request.to_owned())));
+    }
+
+    fn requests(self) -> Vec<Request<'static>> {
+        let found = self.found.into_sorted_vec().into_iter();
+        found.filter_map(|Reverse((.., request))| whole(&request)).collect()
+    }
+}
+
+fn whole(request: &[u8]) -> Option<Request<'static>> {
+    Some(read_head(&mut Cursor::new(request))?.whole()?.into_owned())
+}
+
+impl Reader {
+    /// The first requests of an order that fit, at most `limit`.
+    pub fn requests(
+        &self,
+        filter: &RequestFilter,
+        order: RequestOrder,
+        limit: usize,
+    ) -> Result<Vec<Request<'static>>, Error> {
+        self.telemetry.read(|connection| {
+            let mut search = Search { filter, order, limit, found: BinaryHeap::new() };
+            let column = order.column();
+            // A row's first request is its least by time; by how long they took, any row may hold lesser ones.
+            let sql = format!(
+                "SELECT {column}, data FROM request WHERE first <= ? AND endings & ? ORDER BY {column} DESC"
+            );
+            let first = match (order, &filter.after) {
+                (RequestOrder::Latest, Some((start, _))) => *start,
+                _ => i64::MAX,
+            };
+            let endings = filter.ending.map_or(-1, Ending::bit);
+            let mut statement = connection.prepare_cached(&sql)?;
+            let mut rows = statement.query([first, endings])?;
+            while let Some(row) = rows.next()? {
+                if search.is_done(row.get(0)?) {
+                    break;
+                }
+                search.row(row.get_ref(1)?.as_blob()?);
+            }
+            Ok(search.requests())
+        })
+    }
+
+    /// The request with that id.
+    pub fn request(&self, id: &str) -> Result<Option<Request<'static>>, Error> {
+        let rows = "SELECT data FROM request";
+        self.telemetry.read(|connection| match time_of(id) {
+            Some(time) => {
+                let apart = clock::nanos(APART);
+                let around = format!("{rows} WHERE first <= ? AND last >= ?");
+                find(connection, &around, params![time.saturating_add(apart), time.saturating_sub(apart)], id)
+            }
+            None => find(connection, rows, params![], id),
+        })
+    }
+
+    /// How many requests there are.
+    pub fn count_requests(&self) -> Result<usize, Error> {
+        let sql = "SELECT coalesce(sum(requests), 0) FROM request";
+        let count = |row: &Row<'_>| row.get::<_, i64>(0);
+        let count =
+            self.telemetry.read(|connection| Ok(connection.prepare_cached(sql)?.query_row([], count)?))?;
+        Ok(usize::try_from(count).unwrap_or_default())
+    }
+}
+
+/// When a request got its id, if it says so: a UUID of version 7 does.
+fn time_of(id: &str) -> Option<i64> {
+    let (seconds, nanos) = Uuid::parse_str(id).ok()?.get_timestamp()?.to_unix();
+    i64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(nanos.into())
+}
+
+fn find(
+    connection: &Connection,
+    sql: &str,
+    values: &[&dyn ToSql],
+    id: &str,
+) -> rusqlite::Result<Option<Request<'static>>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(values)?;
+    while let Some(row) = rows.next()? {
+        let data = row.get_ref(0)?.as_blob()?;
+        // Most rows do not hold it at all.
+        if memmem::find(data, id.as_bytes()).is_none() {
+            continue;
+        }
+        let mut cursor = Cursor::new(data);
+        let found = std::iter::from_fn(|| read_head(&mut cursor)).find(|head| head.id == id);
+        if let Some(request) = found.and_then(Head::whole) {
+            return Ok(Some(request.into_owned()));
+        }
+    }
+    Ok(None)
+}

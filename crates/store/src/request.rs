@@ -1,0 +1,356 @@
+//! Requests with their course, and the form in which they wait for the writer and are stored.
+
+use crate::bytes::{Cursor, put_long, put_short, put_signed, put_varint};
+use bson::{Bson, Document, RawDocument, rawdoc};
+use std::borrow::Cow;
+
+/// The longest error that is kept, bytes; the rest of a longer one is cut.
+const MAX_ERROR: usize = 64 << 10;
+/// The most handlers and documents of a request that are read.
+const MAX_PARTS: usize = 1 << 16;
+
+/// A request that came in at a door, as far as its client is concerned, and what was done for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request<'a> {
+    /// Its id.
+    pub id: Cow<'a, str>,
+    /// The version of the solution.
+    pub version: Cow<'a, str>,
+    /// The workflow.
+    pub workflow: Cow<'a, str>,
+    /// When it came in, nanoseconds since the Unix epoch.
+    pub start: i64,
+    /// How long its client waited, nanoseconds.
+    pub elapsed: u64,
+    /// How it ended for its client.
+    pub ending: Ending,
+    /// What its client was told instead of an answer.
+    pub error: Option<Cow<'a, str>>,
+    /// The size of its message, bytes.
+    pub request_bytes: usize,
+    /// The size of its answer, if it has one, bytes.
+    pub answer_bytes: Option<usize>,
+    /// Whether it was replied to before its workflow ended.
+    pub early: bool,
+    /// The handlers that were called.
+    pub hops: Vec<Hop<'a>>,
+    /// The first documents that its handlers saved.
+    pub saved: Vec<Saved<'a>>,
+    /// How many they saved in all.
+    pub saves: usize,
+}
+
+/// How a request ended for its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Ending {
+    /// With an answer.
+    Answered = 0,
+    /// With an error.
+    Failed = 1,
+    /// The client left.
+    Left = 2,
+    /// It did not yet; such a request is never stored.
+    Working = 3,
+}
+
+/// One call of a handler. Times are nanoseconds since the request came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hop<'a> {
+    /// The node.
+    pub node: Cow<'a, str>,
+    /// Its place in the workflow, from 0.
+    pub position: usize,
+    /// When its message was ready for it.
+    pub posted: i64,
+    /// When the handler was called.
+    pub start: i64,
+    /// When it returned.
+    pub end: i64,
+    /// What the engine needed to write its message for the host, nanoseconds.
+    pub written: u64,
+    /// What it needed to read the host's, nanoseconds.
+    pub read: u64,
+    /// How it ended.
+    pub ending: HopEnding,
+}
+
+/// How a call of a handler ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum HopEnding {
+    /// It returned.
+    Returned = 0,
+    /// It raised.
+    Raised = 1,
+    /// Its process died, or it was stopped.
+    Lost = 2,
+}
+
+/// A document that a handler saved; a prediction is one, too.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved<'a> {
+    /// The node.
+    pub node: Cow<'a, str>,
+    /// The collection.
+    pub collection: Cow<'a, str>,
+    /// The document's `_id`.
+    pub id: Bson,
+}
+
+impl Ending {
+    fn from_number(number: u8) -> Option<Self> {
+        [Self::Answered, Self::Failed, Self::Left, Self::Working]
+            .into_iter()
+            .find(|ending| *ending as u8 == number)
+    }
+
+    /// The ending as a bit of a set.
+    pub(crate) fn bit(self) -> i64 {
+        1 << self as u8
+    }
+}
+
+impl HopEnding {
+    fn from_number(number: u8) -> Option<Self> {
+        [Self::Returned, Self::Raised, Self::Lost].into_iter().find(|ending| *ending as u8 == number)
+    }
+}
+
+impl Request<'_> {
+    /// The same, with nothing borrowed.
+    pub fn into_owned(self) -> Request<'static> {
+        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Request {
+            id: own(self.id),
+            version: own(self.version),
+            workflow: own(self.workflow),
+            start: self.start,
+            elapsed: self.elapsed,
+            ending: self.ending,
+            error: self.error.map(own),
+            request_bytes: self.request_bytes,
+            answer_bytes: self.answer_bytes,
+            early: self.early,
+            hops: self.hops.into_iter().map(|hop| Hop { node: own(hop.node), ..hop }).collect(),
+            saved: self
+                .saved
+                .into_iter()
+                .map(|saved| Saved { node: own(saved.node), collection: own(saved.collection), id: saved.id })
+                .collect(),
+            saves: self.saves,
+        }
+    }
+}
+
+/// What a search looks at of a stored request, without reading its course.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head<'a> {
+    pub(crate) start: i64,
+    pub(crate) elapsed: u64,
+    pub(crate) ending: Ending,
+    pub(crate) id: &'a str,
+    pub(crate) version: &'a str,
+    pub(crate) workflow: &'a str,
+    course: Cursor<'a>,
+}
+
+/// Appends a request: 32 bits that say how long it is, its head, its course.
+pub(crate) fn put_request(out: &mut Vec<u8>, request: &Request<'_>) {
+    let place = out.len();
+    out.extend_from_slice(&[0; 4]);
+    out.extend_from_slice(&request.start.to_le_bytes());
+    put_varint(out, request.elapsed);
+    out.push(request.ending as u8);
+    for text in [&request.id, &request.version, &request.workflow] {
+        put_short(out, text.as_bytes());
+    }
+    put_course(out, request);
+    let size = u32::try_from(out.len() - place - 4).expect("texts and lists of a request are bounded");
+    out[place..place + 4].copy_from_slice(&size.to_le_bytes());
+}
+
+fn put_course(out: &mut Vec<u8>, request: &Request<'_>) {
+    let error = request.error.as_deref().unwrap_or_default();
+    put_long(out, error[..error.floor_char_boundary(MAX_ERROR)].as_bytes());
+    out.push(request.early.into());
+    put_varint(out, request.request_bytes as u64);
+    // None is 0.
+    put_varint(out, request.answer_bytes.map_or(0, |bytes| bytes as u64 + 1));
+    put_varint(out, request.hops.len().min(MAX_PARTS) as u64);
+    for hop in request.hops.iter().take(MAX_PARTS) {
+        put_short(out, hop.node.as_bytes());
+        put_varint(out, hop.position as u64);
+        put_signed(out, hop.posted);
+        put_signed(out, hop.start.wrapping_sub(hop.posted));
+        put_signed(out, hop.end.wrapping_sub(hop.start));
+        put_varint(out, hop.written);
+        put_varint(out, hop.read);
+        out.push(hop.ending as u8);
+    }
+    put_varint(out, request.saves as u64);
+    put_varint(out, request.saved.len().min(MAX_PARTS) as u64);
+    for saved in request.saved.iter().take(MAX_PARTS) {
+        put_short(out, saved.node.as_bytes());
+        put_short(out, saved.collection.as_bytes());
+        let id = rawdoc! { "": bson::RawBson::try_from(saved.id.clone()).unwrap_or(bson::RawBson::Null) };
+        put_long(out, id.as_bytes());
+    }
+}
+
+/// Reads the head of the next request, and steps over its course.
+pub(crate) fn read_head<'a>(cursor: &mut Cursor<'a>) -> Option<Head<'a>> {
+    let mut cursor = Cursor::new(cursor.long()?);
+    Some(Head {
+        start: cursor.i64()?,
+        elapsed: cursor.varint()?,
+        ending: Ending::from_number(cursor.u8()?)?,
+        id: cursor.short_text()?,
+        version: cursor.short_text()?,
+        workflow: cursor.short_text()?,
+        course: cursor,
+    })
+}
+
+impl<'a> Head<'a> {
+    /// Reads the whole request.
+    pub(crate) fn whole(self) -> Option<Request<'a>> {
+        let mut cursor = self.course;
+        let size = |cursor: &mut Cursor<'_>| usize::try_from(cursor.varint()?).ok();
+        let error = Some(cursor.long_text()?).filter(|error| !error.is_empty());
+        let early = cursor.u8()? != 0;
+        let request_bytes = size(&mut cursor)?;
+        let answer_bytes = size(&mut cursor)?.checked_sub(1);
+        let hops = (0..cursor.count(MAX_PARTS)?).map(|_| read_hop(&mut cursor)).collect::<Option<_>>()?;
+        let saves = size(&mut cursor)?;
+        let saved = (0..cursor.count(MAX_PARTS)?).map(|_| read_saved(&mut cursor)).collect::<Option<_>>()?;
+        Some(Request {
+            id: self.id.into(),
+            version: self.version.into(),
+            workflow: self.workflow.into(),
+            start: self.start,
+            elapsed: self.elapsed,
+            ending: self.ending,
+            error: error.map(Cow::Borrowed),
+            request_bytes,
+            answer_bytes,
+            early,
+            hops,
+            saved,
+            saves,
+        })
+    }
+}
+
+fn read_hop<'a>(cursor: &mut Cursor<'a>) -> Option<Hop<'a>> {
+    let node = cursor.short_text()?.into();
+    let position = usize::try_from(cursor.varint()?).ok()?;
+    let posted = cursor.signed()?;
+    let start = posted.wrapping_add(cursor.signed()?);
+    let end = start.wrapping_add(cursor.signed()?);
+    let (written, read) = (cursor.varint()?, cursor.varint()?);
+    Some(Hop {
+        node,
+        position,
+        posted,
+        start,
+        end,
+        written,
+        read,
+        ending: HopEnding::from_number(cursor.u8()?)?,
+    })
+}
+
+fn read_saved<'a>(cursor: &mut Cursor<'a>) -> Option<Saved<'a>> {
+    let (node, collection) = (cursor.short_text()?.into(), cursor.short_text()?.into());
+    let id = Document::try_from(RawDocument::from_bytes(cursor.long()?).ok()?).ok()?.remove("")?;
+    Some(Saved { node, collection, id })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, option, prelude::*};
+
+    fn text() -> impl Strategy<Value = Cow<'static, str>> {
+        ".{0,20}".prop_map(Cow::Owned)
+    }
+
+    prop_compose! {
+        fn hop()(node in text(), position in 0..100_usize, posted: i64, start: i64, end: i64, written: u64,
+                 read: u64, ending in 0..3_u8) -> Hop<'static> {
+            let ending = HopEnding::from_number(ending).unwrap();
+            Hop { node, position, posted, start, end, written, read, ending }
+        }
+    }
+
+    prop_compose! {
+        fn saved()(node in text(), collection in text(), id: i64, named in ".{0,5}", number: bool) -> Saved<'static> {
+            Saved { node, collection, id: if number { Bson::Int64(id) } else { Bson::String(named) } }
+        }
+    }
+
+    prop_compose! {
+        fn request()(
+            names in [text(), text(), text()], start: i64, elapsed: u64, ending in 0..4_u8,
+            error in option::of("x.{0,50}"), sizes in (0..1_usize << 40, option::of(0..1_usize << 40)), early: bool,
+            hops in vec(hop(), 0..5), saved in vec(saved(), 0..3), saves in 0..1000_usize
+        ) -> Request<'static> {
+            let [id, version, workflow] = names;
+            let (request_bytes, answer_bytes) = sizes;
+            let ending = Ending::from_number(ending).unwrap();
+            let error = error.map(Cow::Owned);
+            Request { id, version, workflow, start, elapsed, ending, error, request_bytes, answer_bytes, early,
+                hops, saved, saves }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn requests_come_back(requests in vec(request(), 0..4)) {
+            let mut bytes = Vec::new();
+            requests.iter().for_each(|request| put_request(&mut bytes, request));
+            let mut cursor = Cursor::new(&bytes);
+            for request in requests {
+                let head = read_head(&mut cursor).unwrap();
+                prop_assert_eq!((head.id, head.elapsed), (&*request.id, request.elapsed));
+                prop_assert_eq!(head.whole().unwrap().into_owned(), request);
+            }
+            prop_assert!(cursor.is_empty());
+        }
+
+        #[test]
+        fn damage_is_no_request(request in request(), bytes in vec(any::<u8>(), 0..200), at: prop::sample::Index) {
+            let mut whole = Vec::new();
+            put_request(&mut whole, &request);
+            whole.truncate(at.index(whole.len()));
+            prop_assert!(read_head(&mut Cursor::new(&whole)).is_none());
+            if let Some(head) = read_head(&mut Cursor::new(&bytes)) {
+                _ = head.whole();
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_error_is_cut_between_characters() {
+        let mut bytes = Vec::new();
+        let request = Request {
+            id: "1".into(),
+            version: "v1".into(),
+            workflow: "w".into(),
+            start: 0,
+            elapsed: 0,
+            ending: Ending::Failed,
+            error: Some("é".repeat(MAX_ERROR).into()),
+            request_bytes: 0,
+            answer_bytes: None,
+            early: false,
+            hops: Vec::new(),
+            saved: Vec::new(),
+            saves: 0,
+        };
+        put_request(&mut bytes, &request);
+        let read = read_head(&mut Cursor::new(&bytes)).unwrap().whole().unwrap();
+        assert_eq!(read.error.unwrap(), "é".repeat(MAX_ERROR / 2));
+    }
+}

@@ -1,0 +1,294 @@
+//! Requests that wait for a commit: chunks of them that grow.
+
+use crate::{
+    bytes::Cursor,
+    request::{Ending, Head, read_head},
+};
+use rusqlite::{Transaction, params};
+use std::{cmp::Reverse, collections::BinaryHeap, mem};
+
+/// The bytes of a chunk that is full.
+const FULL: usize = 64 << 10;
+/// With so many bytes a chunk is written once more and then left; a smaller one is written again with the requests
+/// of the next commit, so that rare requests make few chunks.
+const DONE: usize = 8 << 10;
+/// How many of the slowest of an hour are notable.
+const SLOWEST: usize = 200;
+const HOUR: i64 = 3600 * 1_000_000_000;
+
+/// Requests that wait for a commit.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    crowd: Kind<false>,
+    notable: Kind<true>,
+    slowest: Slowest,
+    held: u64,
+}
+
+/// Those that are notable, or those that are not.
+#[derive(Debug, Default)]
+struct Kind<const NOTABLE: bool> {
+    growing: Chunk,
+    full: Vec<Chunk>,
+}
+
+/// Requests one after the other.
+#[derive(Debug, Default)]
+struct Chunk {
+    /// The row that holds the first ones, and how many bytes of them.
+    row: Option<i64>,
+    written: usize,
+    first: i64,
+    last: i64,
+    slowest: i64,
+    endings: i64,
+    requests: i64,
+    data: Vec<u8>,
+}
+
+/// How long the slowest requests of an hour took, nanoseconds.
+#[derive(Debug, Default)]
+struct Slowest {
+    since: i64,
+    took: BinaryHeap<Reverse<u64>>,
+}
+
+impl Slowest {
+    /// Whether a request is one of them, so far.
+    fn has(&mut self, start: i64, took: u64) -> bool {
+        if start.saturating_sub(self.since) >= HOUR {
+            (self.since, self.took) = (start, BinaryHeap::new());
+        }
+        if self.took.len() >= SLOWEST {
+            if self.took.peek().is_some_and(|Reverse(quickest)| took <= *quickest) {
+                return false;
+            }
+            self.took.pop();
+        }
+        self.took.push(Reverse(took));
+        true
+    }
+}
+
+impl Requests {
+    /// Adds waiting requests.
+    pub(super) fn add(&mut self, waiting: &[u8], count: u64) {
+        self.held += count;
+        let mut cursor = Cursor::new(waiting);
+        let mut rest = waiting;
+        while let Some(head) = read_head(&mut cursor) {
+            let (request, left) = rest.split_at(rest.len() - cursor.len());
+            rest = left;
+            let slow = self.slowest.has(head.start, head.elapsed);
+            if slow || head.ending == Ending::Failed {
+                self.notable.add(&head, request);
+            } else {
+                self.crowd.add(&head, request);
+            }
+        }
+        debug_assert!(cursor.is_empty(), "a waiting request is whole");
+    }
+
+    /// How many there are.
+    pub(super) fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// The bytes of the full chunks.
+    pub(super) fn full_bytes(&self) -> usize {
+        (self.crowd.full.len() + self.notable.full.len()) * FULL
+    }
+
+    /// Writes all of them.
+    pub(super) fn write(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        self.crowd.write(transaction)?;
+        self.notable.write(transaction)
+    }
+
+    /// Forgets what was written, or could not be.
+    pub(super) fn clear(&mut self, written: bool) {
+        self.held = 0;
+        self.crowd.clear(written);
+        self.notable.clear(written);
+    }
+}
+
+impl<const NOTABLE: bool> Kind<NOTABLE> {
+    fn add(&mut self, head: &Head<'_>, request: &[u8]) {
+        if self.growing.data.len() + request.len() > FULL {
+            self.full.push(mem::take(&mut self.growing));
+        }
+        self.growing.add(head, request);
+    }
+
+    fn write(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+        for chunk in self.full.iter_mut().chain([&mut self.growing]) {
+            chunk.write(transaction, NOTABLE)?;
+        }
+        Ok(())
+    }
+
+    fn clear(&mut self, written: bool) {
+        self.full.clear();
+        if !written || self.growing.data.len() >= DONE {
+            self.growing = Chunk::default();
+        }
+    }
+}
+
+impl Chunk {
+    fn add(&mut self, head: &Head<'_>, request: &[u8]) {
+        if self.data.is_empty() {
+            (self.first, self.last) = (head.start, head.start);
+        }
+        self.first = self.first.min(head.start);
+        self.last = self.last.max(head.start);
+        self.slowest = self.slowest.max(i64::try_from(head.elapsed).unwrap_or(i64::MAX));
+        self.endings |= head.ending.bit();
+        self.requests += 1;
+        self.data.extend_from_slice(request);
+    }
+
+    fn write(&mut self, transaction: &Transaction<'_>, notable: bool) -> rusqlite::Result<()> {
+        if self.data.len() > self.written {
+            self.row = Some(match self.row {
+                Some(row) if self.update(transaction, row)? => row,
+                _ => self.insert(transaction, notable)?,
+            });
+            self.written = self.data.len();
+        }
+        Ok(())
+    }
+
+    /// Whether the row was still there.
+    fn update(&self, transaction: &Transaction<'_>, row: i64) -> rusqlite::Result<bool> {
+        let Self { first, last, slowest, endings, requests, data, .. } = self;
+        let sql = "UPDATE request SET first = ?, last = ?, slowest = ?, endings = ?, requests = ?, data = ? \
+                   WHERE id = ?";
+        let values = params![first, last, slowest, endings, requests, data, row];
+        Ok(transaction.prepare_cached(sql)?.execute(values)? > 0)
+    }
+
+    fn insert(&self, transaction: &Transaction<'_>, notable: bool) -> rusqlite::Result<i64> {
+        let Self { first, last, slowest, endings, requests, data, .. } = self;
+        let sql = "INSERT INTO request (notable, first, last, slowest, endings, requests, data) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let values = params![notable, first, last, slowest, endings, requests, data];
+        transaction.prepare_cached(sql)?.insert(values)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        database::{TELEMETRY, open_writer},
+        request::{Request, put_request},
+    };
+    use rusqlite::Connection;
+    use tempfile::TempDir;
+
+    fn add(requests: &mut Requests, start: i64, elapsed: u64, ending: Ending) {
+        let mut waiting = Vec::new();
+        let error = (ending == Ending::Failed).then(|| "no".into());
+        let id = start.to_string().into();
+        put_request(
+            &mut waiting,
+            &Request {
+                id,
+                version: "v1".into(),
+                workflow: "w".into(),
+                start,
+                elapsed,
+                ending,
+                error,
+                request_bytes: 0,
+                answer_bytes: None,
+                early: false,
+                hops: Vec::new(),
+                saved: Vec::new(),
+                saves: 0,
+            },
+        );
+        requests.add(&waiting, 1);
+    }
+
+    fn commit(connection: &mut Connection, requests: &mut Requests) {
+        let transaction = connection.transaction().unwrap();
+        requests.write(&transaction).unwrap();
+        transaction.commit().unwrap();
+        requests.clear(true);
+    }
+
+    /// Whether notable, how many requests, from when to when, the slowest.
+    fn rows(connection: &Connection) -> Vec<(bool, i64, i64, i64, i64)> {
+        let sql = "SELECT notable, requests, first, last, slowest FROM request ORDER BY id";
+        let mut statement = connection.prepare(sql).unwrap();
+        let row =
+            |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?));
+        statement.query_map([], row).unwrap().map(Result::unwrap).collect()
+    }
+
+    #[test]
+    fn rare_requests_share_rows_and_notable_ones_stand_apart() {
+        let folder = TempDir::new().unwrap();
+        let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
+        let mut requests = Requests::default();
+        let slowest = i64::try_from(SLOWEST).unwrap();
+        for start in 0..slowest + 50 {
+            let ending = if start == slowest + 20 { Ending::Failed } else { Ending::Answered };
+            add(&mut requests, start, 1000 - start.cast_unsigned(), ending);
+            commit(&mut connection, &mut requests);
+            // A commit without new requests writes nothing.
+            commit(&mut connection, &mut requests);
+        }
+        let (notable, crowd): (Vec<_>, Vec<_>) = rows(&connection).into_iter().partition(|row| row.0);
+        assert_eq!(notable.iter().map(|row| row.1).sum::<i64>(), slowest + 1);
+        assert_eq!(notable[0].4, 1000);
+        assert_eq!(notable.last().unwrap().3, slowest + 20);
+        assert_eq!(crowd, [(false, 49, slowest, slowest + 49, 1000 - slowest)]);
+        add(&mut requests, HOUR, 1, Ending::Answered);
+        commit(&mut connection, &mut requests);
+        assert_eq!(
+            rows(&connection).iter().find(|row| row.3 == HOUR).map(|row| row.0),
+            Some(true),
+            "another hour"
+        );
+    }
+
+    #[test]
+    fn a_row_that_is_gone_is_written_anew_and_a_failed_commit_leaves_no_trace() {
+        let folder = TempDir::new().unwrap();
+        let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
+        let mut requests = Requests::default();
+        add(&mut requests, 1, 1, Ending::Failed);
+        commit(&mut connection, &mut requests);
+        connection.execute_batch("DELETE FROM request").unwrap();
+        add(&mut requests, 2, 1, Ending::Failed);
+        commit(&mut connection, &mut requests);
+        assert_eq!(rows(&connection), [(true, 2, 1, 2, 1)]);
+
+        add(&mut requests, 3, 1, Ending::Failed);
+        let transaction = connection.transaction().unwrap();
+        requests.write(&transaction).unwrap();
+        transaction.rollback().unwrap();
+        requests.clear(false);
+        add(&mut requests, 4, 1, Ending::Failed);
+        commit(&mut connection, &mut requests);
+        assert_eq!(rows(&connection), [(true, 2, 1, 2, 1), (true, 1, 4, 4, 1)]);
+    }
+
+    #[test]
+    fn a_crowd_is_written_in_chunks() {
+        let folder = TempDir::new().unwrap();
+        let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
+        let mut requests = Requests::default();
+        (0..10_000).for_each(|start| add(&mut requests, start, 0, Ending::Answered));
+        assert!(requests.full_bytes() > FULL);
+        commit(&mut connection, &mut requests);
+        let rows = rows(&connection);
+        assert_eq!(rows.iter().map(|row| row.1).sum::<i64>(), 10_000);
+        assert!(rows.len() > 3 && rows.len() < 12, "{} rows", rows.len());
+        assert_eq!(requests.held(), 0);
+    }
+}
