@@ -172,7 +172,7 @@ pub(crate) fn put_request(out: &mut Vec<u8>, request: &Request<'_>) {
 
 fn put_course(out: &mut Vec<u8>, request: &Request<'_>) {
     let error = request.error.as_deref().unwrap_or_default();
-    put_long(out, error[..error.floor_char_boundary(MAX_ERROR)].as_bytes());
+    put_long(out, &error.as_bytes()[..error.floor_char_boundary(MAX_ERROR)]);
     out.push(request.early.into());
     put_varint(out, request.request_bytes as u64);
     // None is 0.

@@ -7,13 +7,15 @@ use krt_store::{
 use proptest::{collection::vec, option, prelude::*};
 use std::{
     cmp::Reverse,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tempfile::TempDir;
 use uuid::Uuid;
 
 fn now() -> i64 {
-    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()).unwrap()
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    i64::try_from(since.as_nanos()).expect("it is before 2262")
 }
 
 fn request(id: &str, start: i64, elapsed: u64) -> Request<'static> {
@@ -44,14 +46,20 @@ fn request(id: &str, start: i64, elapsed: u64) -> Request<'static> {
     }
 }
 
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().build().unwrap()
+/// Waits for what comes by itself.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        thread::yield_now();
+    }
 }
 
 /// A store without limits, with these requests.
 fn store(folder: &TempDir, requests: &[Request<'_>]) -> Reader {
     let retention = Retention { age: None, size: None, ..Retention::default() };
-    let (store, writer) = Store::open(folder.path(), &Options { retention, ..Options::default() }).unwrap();
+    let (store, writer) = Store::open(folder.path(), &Options { retention, ..Options::default() })
+        .expect("nobody else has it open");
     for request in requests {
         store.request(request);
     }
@@ -133,8 +141,8 @@ fn a_request_is_found_by_an_id_that_says_when() {
     assert_eq!(reader.request("").unwrap(), None);
 }
 
-#[test]
-fn failed_and_slow_ones_outlive_the_crowd() {
+#[tokio::test]
+async fn failed_and_slow_ones_outlive_the_crowd() {
     let folder = TempDir::new().unwrap();
     let retention = Retention { requests: 1 << 20, ..Retention::default() };
     let options = Options { retention, buffer: 64 << 20, ..Options::default() };
@@ -150,15 +158,9 @@ fn failed_and_slow_ones_outlive_the_crowd() {
         store.request(&Request { ending, ..request(&id(number), now(), elapsed) });
     }
     let reader = store.reader();
-    runtime().block_on(async {
-        store.flush().await.unwrap();
-        // What is too much goes in small steps, between commits.
-        let deadline = std::time::Instant::now() + Duration::from_secs(60);
-        while reader.count_requests().unwrap() > count / 10 {
-            assert!(std::time::Instant::now() < deadline, "the crowd stays");
-            tokio::task::yield_now().await;
-        }
-    });
+    store.flush().await.unwrap();
+    // What is too much goes in small steps, between commits.
+    until("the crowd is small", || reader.count_requests().unwrap() <= count / 10);
     assert!(reader.request(&id(1000)).unwrap().is_some(), "it failed");
     assert!(reader.request(&id(3000)).unwrap().is_none(), "it is one of many");
     assert!(reader.request(&id(count - 1)).unwrap().is_some(), "it is one of the last");
@@ -174,11 +176,7 @@ fn requests_that_are_too_old_go() {
     store(&folder, &[request("1", old, 1), request("2", old + 1, 1)]);
     let retention = Retention { age: Some(Duration::from_secs(60)), ..Retention::default() };
     let (store, writer) = Store::open(folder.path(), &Options { retention, ..Options::default() }).unwrap();
-    let deadline = std::time::Instant::now() + Duration::from_secs(60);
-    while store.reader().count_requests().unwrap() > 0 {
-        assert!(std::time::Instant::now() < deadline, "they stay");
-        std::thread::yield_now();
-    }
+    until("they are gone", || store.reader().count_requests().unwrap() == 0);
     writer.close();
 }
 

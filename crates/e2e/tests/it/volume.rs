@@ -6,7 +6,7 @@
 
 mod fill;
 
-use crate::support::{eventually, team::Team};
+use crate::support::team::Team;
 use fill::{CLASSES, FAILS, LINES, NODES, WARNS, WRONG};
 use futures::future::join_all;
 use http::StatusCode;

@@ -230,7 +230,7 @@ pub(super) async fn show(
         Some(request) => Some(request),
         None => {
             let id = id.clone();
-            app.house().read(&runtime, move |store| Ok(store.reader().request(&id)?)).await?
+            app.house().read(&runtime, move |store| store.reader().request(&id)).await?
         }
     };
     let request = found.ok_or_else(|| Refusal::missing("such request among those that are kept"))?;

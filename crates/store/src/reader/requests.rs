@@ -178,8 +178,7 @@ impl Reader {
     pub fn count_requests(&self) -> Result<usize, Error> {
         let sql = "SELECT coalesce(sum(requests), 0) FROM request";
         let count = |row: &Row<'_>| row.get::<_, i64>(0);
-        let count =
-            self.telemetry.read(|connection| Ok(connection.prepare_cached(sql)?.query_row([], count)?))?;
+        let count = self.telemetry.read(|connection| connection.prepare_cached(sql)?.query_row([], count))?;
         Ok(usize::try_from(count).unwrap_or_default())
     }
 }
