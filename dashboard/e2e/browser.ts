@@ -29,12 +29,15 @@ export interface Look {
   width?: number;
   height?: number;
   theme?: "light" | "dark";
+  /** Of another server than that of all tests. */
+  url?: string;
 }
 
 /** A page that fails the test when something breaks in it. */
-export async function open(browser: Browser, { width = 1280, height = 860, theme = "light" }: Look = {}) {
+export async function open(browser: Browser, look: Look = {}) {
+  const { width = 1280, height = 860, theme = "light", url = inject("url") } = look;
   const context = await browser.newContext({
-    baseURL: inject("url"),
+    baseURL: url,
     viewport: { width, height },
     colorScheme: theme,
     permissions: ["clipboard-read", "clipboard-write"],

@@ -9,6 +9,7 @@
 //! - [`team`]: a client of a server's API; `login`, `runtime`, `version`, `user` and `token` share it.
 //! - [`log`], [`moment`]: log records and times, as people read and type them.
 //! - [`output`]: results, on standard output.
+//! - [`pem`]: certificates and keys.
 //! - [`terminal`]: what is shown to the person at the terminal.
 //! - [`values`]: how the values of flags are written.
 
@@ -21,6 +22,7 @@ mod exit;
 mod log;
 mod moment;
 mod output;
+mod pem;
 mod service;
 mod team;
 mod terminal;

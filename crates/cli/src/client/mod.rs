@@ -21,7 +21,7 @@ pub(crate) use header::Header;
 pub(crate) use krt_package::example::example;
 pub(crate) use methods::{Methods, title};
 pub(crate) use status::tell;
-pub(crate) use trust::{Trust, authorities};
+pub(crate) use trust::Trust;
 
 use anyhow::Context as _;
 use codec::DynamicCodec;

@@ -21,7 +21,7 @@ impl Trust {
 }
 
 /// The PEM file that `--cacert` names.
-pub(crate) fn authorities(path: &Path) -> anyhow::Result<Vec<u8>> {
+fn authorities(path: &Path) -> anyhow::Result<Vec<u8>> {
     let shown = path.display();
     let pem =
         std::fs::read(path).with_context(|| format!("failed to read `{shown}`, which --cacert names"))?;

@@ -51,11 +51,11 @@ pub(crate) struct EngineArgs {
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds, help_heading = "Limits")]
     drain: Duration,
 
-    /// How long measurements and logs are kept, in days
+    /// How long measurements, logs and requests are kept, in days
     #[arg(long, value_name = "DAYS", default_value = "7", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Data")]
     keep_days: u32,
 
-    /// How much measurements and logs may take on disk
+    /// How much measurements, logs and requests may take on disk
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size, help_heading = "Data")]
     keep_size: usize,
 

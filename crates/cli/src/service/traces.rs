@@ -6,16 +6,20 @@
 
 mod settings;
 
+use crate::pem;
 use anyhow::Context as _;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnectorBuilder};
 use krt_model::name::Name;
 use krt_runtime::traces::Traces;
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_otlp::{
-    SpanExporter, WithHttpConfig as _, WithTonicConfig as _, tonic_types::transport::ClientTlsConfig,
+    SpanExporter, WithHttpConfig as _, WithTonicConfig as _,
+    tonic_types::transport::{Certificate, ClientTlsConfig, Identity},
 };
 use opentelemetry_sdk::{Resource, trace::SpanExporter as _};
-use settings::{Protocol, Settings, Variables};
-use std::time::Duration;
+use settings::{Files, Protocol, Settings, Variables};
+use std::{fs, path::Path, sync::Arc, time::Duration};
+use tokio_rustls::rustls::{ClientConfig, crypto::ring};
 
 /// How long spans may take to leave when the service stops.
 pub(super) const FLUSH: Duration = Duration::from_secs(5);
@@ -42,24 +46,53 @@ pub(crate) fn start(version: &Name) -> Traces {
 
 fn exporter(settings: &Settings, version: &Name) -> anyhow::Result<SpanExporter> {
     let mut exporter = match settings.protocol {
-        Protocol::Grpc => by_grpc(),
-        Protocol::Http => by_http(settings.timeout),
+        Protocol::Grpc => by_grpc(&settings.files),
+        Protocol::Http => by_http(&settings.files, settings.timeout),
     }?;
     exporter.set_resource(&resource(settings, version));
     Ok(exporter)
 }
 
-fn by_grpc() -> anyhow::Result<SpanExporter> {
-    let trust = ClientTlsConfig::new().with_enabled_roots();
+fn by_grpc(files: &Files) -> anyhow::Result<SpanExporter> {
+    let trust = match &files.authorities {
+        Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
+        None => ClientTlsConfig::new().with_enabled_roots(),
+    };
+    let trust = match &files.identity {
+        Some((certificate, key)) => trust.identity(Identity::from_pem(read(certificate)?, read(key)?)),
+        None => trust,
+    };
     // Its error may show the endpoint, and with it a password.
     let built = SpanExporter::builder().with_tonic().with_tls_config(trust).build();
     built.ok().context("the endpoint is not understood; hint: http://HOST:4317")
 }
 
-fn by_http(timeout: Duration) -> anyhow::Result<SpanExporter> {
-    let client = HyperClient::new(krt_remote::https()?, timeout, None);
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))
+}
+
+fn by_http(files: &Files, timeout: Duration) -> anyhow::Result<SpanExporter> {
+    let connector = HttpsConnectorBuilder::new().with_tls_config(tls(files)?).https_or_http().enable_http1();
+    let client = HyperClient::new(connector.build(), timeout, None);
     let built = SpanExporter::builder().with_http().with_http_client(client).build();
     built.ok().context("the endpoint is not understood; hint: http://HOST:4318")
+}
+
+fn tls(files: &Files) -> anyhow::Result<ClientConfig> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let config = match &files.authorities {
+        Some(path) => config.with_root_certificates(pem::authorities(path)?),
+        None => {
+            config.with_native_roots().context("failed to read the certificates that the system trusts")?
+        }
+    };
+    Ok(match &files.identity {
+        Some((certificate, key)) => config
+            .with_client_auth_cert(pem::certificates(certificate)?, pem::private_key(key)?)
+            .context("the certificate and its key do not go together")?,
+        None => config.with_no_client_auth(),
+    })
 }
 
 /// What the spans are of: the variables say it, else the version.

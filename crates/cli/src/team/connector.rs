@@ -1,16 +1,12 @@
 //! Connections to a server, and what to say where there is none.
 
 use super::Server;
-use crate::client::authorities;
+use crate::pem;
 use anyhow::Context as _;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use std::{path::Path, sync::Arc, time::Duration};
-use tokio_rustls::rustls::{
-    ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject as _},
-};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
 
 /// How long a server may take to let somebody in.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,7 +21,11 @@ pub(super) fn connector(server: &Server, cacert: Option<&Path>) -> anyhow::Resul
     http.set_nodelay(true);
     let builder = HttpsConnectorBuilder::new();
     let builder = match cacert {
-        Some(path) if server.is_secure() => builder.with_tls_config(trusting(roots(path)?)?),
+        Some(path) if server.is_secure() => {
+            let roots = pem::authorities(path)
+                .context("failed to read what --cacert names; hint: it takes a PEM file with certificates")?;
+            builder.with_tls_config(trusting(roots)?)
+        }
         None if server.is_secure() => builder
             .with_provider_and_native_roots(ring::default_provider())
             .context("failed to read the certificates that the system trusts; hint: --cacert names others")?,
@@ -39,15 +39,6 @@ fn trusting(roots: RootCertStore) -> anyhow::Result<ClientConfig> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-fn roots(path: &Path) -> anyhow::Result<RootCertStore> {
-    let unusable = || format!("`{}` has a certificate that cannot be used", path.display());
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&authorities(path)?) {
-        roots.add(certificate.with_context(unusable)?).with_context(unusable)?;
-    }
-    Ok(roots)
 }
 
 /// Why a server cannot be spoken with, and what to do.

@@ -153,7 +153,7 @@ async fn hosts_that_do_not_become_ready() {
         let ended = Krt::run("hostile").flag("--set", format!("AT_START={attack}")).end().await;
         assert_eq!(ended.code, Some(1), "{attack}");
         let error = ended.lines.last_words();
-        let start = format!("node 'hostile' does not start: {why}");
+        let start = format!("node `hostile` does not start: {why}");
         assert!(error.starts_with(&start), "{attack}: {error}");
     }
 }

@@ -301,7 +301,7 @@ async fn a_start_that_fails_says_error_and_why() {
     team.api.act("v1", "start").await.expect(StatusCode::ACCEPTED);
     let told = team.until("v1", "ERROR").await;
     let reason = told["reasons"][0].as_str().unwrap();
-    assert!(reason.contains("node 'namer' does not start"), "{reason}");
+    assert!(reason.contains("node `namer` does not start"), "{reason}");
     assert!(reason.contains("RuntimeError: no such model"), "{reason}");
     // It says so after a restart as well, and can be started again.
     team.stop().await;

@@ -23,15 +23,15 @@ async fn nodes_that_fail_are_all_named_with_their_tracebacks() {
     let file = |node: &str| root.join(format!("src/{node}/main.py")).display().to_string();
     let bare = file("bare");
     let parts = [
-        "node 'importer' does not start: Traceback (most recent call last):",
+        "node `importer` does not start: Traceback (most recent call last):",
         &format!("File \"{}\", line 1, in <module>", file("importer")),
         "ModuleNotFoundError: No module named 'no_such_module'",
-        "node 'starter' does not start: Traceback (most recent call last):",
+        "node `starter` does not start: Traceback (most recent call last):",
         &format!("File \"{}\", line 6, in init", file("starter")),
         &format!("File \"{}\", line 2, in load_model", file("starter")),
         "FileNotFoundError: no model at models/none.bin",
         &format!(
-            "node 'bare' does not start: `{bare}` has no `handler`; hint: define `async def handler(ctx, data)`"
+            "node `bare` does not start: `{bare}` has no `handler`; hint: define `async def handler(ctx, data)`"
         ),
     ];
     let mut rest = &*error;

@@ -9,8 +9,21 @@ use crate::{
     },
 };
 use http::Method;
+use rcgen::{CertifiedKey, KeyPair};
 use serde_json::{Value, json};
-use std::{net::TcpListener, time::Duration};
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio_rustls::rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring,
+    pki_types::{PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
 use tonic::{Code, Request};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -107,6 +120,75 @@ async fn a_chain_by_either_protocol() {
         }
         assert!(!ended.lines.text().contains("s3cret"), "{}", ended.lines.text());
     }
+}
+
+/// A certificate for this machine, as one signs one's own.
+struct SelfSigned {
+    certificate: PathBuf,
+    key: PathBuf,
+    made: CertifiedKey<KeyPair>,
+}
+
+impl SelfSigned {
+    fn new(folder: &Path, name: &str) -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let [certificate, key] = ["pem", "key"].map(|kind| folder.join(format!("{name}.{kind}")));
+        fs::write(&certificate, made.cert.pem()).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        Self { certificate, key, made }
+    }
+}
+
+/// A receiver that shows a certificate, and lets in only who shows another.
+async fn receiver(shown: &SelfSigned, asked: &SelfSigned) -> Receiver {
+    let mut trusted = RootCertStore::empty();
+    trusted.add(asked.made.cert.der().clone()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let asks = WebPkiClientVerifier::builder_with_provider(Arc::new(trusted), Arc::clone(&provider));
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = PrivateKeyDer::from_pem_file(&shown.key).unwrap();
+    let mut config = config
+        .with_client_cert_verifier(asks.build().unwrap())
+        .with_single_cert(vec![shown.made.cert.der().clone()], key)
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Receiver::start_with_tls(config).await
+}
+
+#[tokio::test]
+async fn over_tls_by_either_protocol() {
+    let folder = tempfile::tempdir().unwrap();
+    let [server, client] = ["server", "client"].map(|name| SelfSigned::new(folder.path(), name));
+    for protocol in ["grpc", "http/protobuf"] {
+        let receiver = receiver(&server, &client).await;
+        let start = async |authorities: &Path| {
+            traced("chain", &receiver)
+                .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+                .env("OTEL_EXPORTER_OTLP_CERTIFICATE", authorities)
+                .env("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &client.certificate)
+                .env("OTEL_EXPORTER_OTLP_CLIENT_KEY", &client.key)
+                .start()
+                .await
+        };
+        let service = start(&server.certificate).await;
+        run(&service, &[]).await;
+        service.stop().await;
+        assert_chain(&receiver.spans());
+
+        // Whom it does not trust it tells nothing.
+        let service = start(&client.certificate).await;
+        run(&service, &[]).await;
+        let told = service.stop().await.lines.text();
+        assert!(told.contains("requests go on without"), "{protocol}: {told}");
+        assert_eq!(receiver.spans().0.len(), 13, "{protocol}");
+    }
+    let service = Krt::run("chain")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:4317")
+        .env("OTEL_EXPORTER_OTLP_CERTIFICATE", &folder.path().join("none.pem"))
+        .start()
+        .await;
+    let told = service.stop().await.lines.text();
+    assert!(told.contains("traces are not exported") && told.contains("none.pem"), "{told}");
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 //!
 //! `KRT_VOLUME_REQUESTS` sets how many requests there are, with 20 log lines each: 50000 is what the pages are made for.
 //! What each page asks of the API is judged by what was put into the store; how long the answers took is printed, and
-//! not judged (`--nocapture`, `--release`).
+//! not judged (`--nocapture`, `--release`). `KRT_VOLUME_FOLDER` names a new folder that the server's data is left in, for
+//! the dashboard's test of the same (`dashboard/e2e/real/volume.test.ts`).
 
 mod fill;
 
@@ -12,6 +13,7 @@ use futures::future::join_all;
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::{
+    path::PathBuf,
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
@@ -65,13 +67,15 @@ fn counted(windows: &Value) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_page_over_a_large_store() {
     let requests = std::env::var("KRT_VOLUME_REQUESTS").map_or(REQUESTS, |text| text.parse().unwrap());
-    let data = tempfile::tempdir().unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let kept = std::env::var_os("KRT_VOLUME_FOLDER").map(PathBuf::from);
+    let data = kept.as_deref().unwrap_or(temporary.path());
     // The server makes the runtime; its store is filled while nobody has it open.
-    Team::with_shop(data.path()).await.stop().await;
+    Team::with_shop(data).await.stop().await;
     let begun = Instant::now();
-    let filled = fill::fill(&data.path().join("runtimes/shop/store"), requests).await;
+    let filled = fill::fill(&data.join("runtimes/shop/store"), requests).await;
     println!("{requests} requests, {} lines: filled in {:.1?}", requests * LINES, begun.elapsed());
-    let team = Team::start(data.path()).await;
+    let team = Team::start(data).await;
     team.started("v1").await;
     team.api.act("v1", "publish").await.expect(StatusCode::OK);
     println!("{CALLS} calls: {:.1?}", call(&team, CALLS).await);

@@ -41,7 +41,7 @@ pub(super) struct Exit {
 
 /// Why a host did not become ready.
 #[derive(Debug, thiserror::Error)]
-pub enum Failed {
+pub(super) enum Failed {
     /// The process could not be started.
     #[error("`{program}` cannot be started")]
     Spawn {

@@ -39,16 +39,22 @@ struct Replica {
 #[derive(Debug)]
 pub struct StartError {
     /// The nodes and their reasons.
-    pub failures: Vec<(Name, Failed)>,
+    failures: Vec<(Name, Failed)>,
+}
+
+impl StartError {
+    /// A reason for each node, in words.
+    pub fn reasons(&self) -> Vec<String> {
+        let reason = |(node, failed): &(Name, Failed)| {
+            format!("node `{node}` does not start: {}", crate::errors::chain(failed))
+        };
+        self.failures.iter().map(reason).collect()
+    }
 }
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (node, failed)) in self.failures.iter().enumerate() {
-            let gap = if index > 0 { "\n" } else { "" };
-            write!(f, "{gap}node '{node}' does not start: {}", crate::errors::chain(failed))?;
-        }
-        Ok(())
+        f.write_str(&self.reasons().join("\n"))
     }
 }
 

@@ -148,10 +148,8 @@ async fn start(team: &Arc<Team>, key: &Key, slot: &OnceLock<Weak<Engine>>) -> Re
 
 /// Why an engine did not start: a reason for each node.
 fn reasons(error: &Error) -> Vec<String> {
-    let Error::Nodes(error) = error else { return vec![chain(error)] };
-    let mut reasons = Vec::new();
-    for (node, failed) in &error.failures {
-        reasons.push(format!("node '{node}' does not start: {}", chain(failed)));
+    match error {
+        Error::Nodes(error) => error.reasons(),
+        error => vec![chain(error)],
     }
-    reasons
 }

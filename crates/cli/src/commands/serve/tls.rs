@@ -1,17 +1,11 @@
 //! How the ports speak TLS.
 
-use anyhow::{Context as _, bail};
+use crate::pem;
+use anyhow::Context as _;
 use clap::Args;
 use krt_runtime::entry::listen::Tls;
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
-use tokio_rustls::rustls::{
-    ServerConfig,
-    crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-};
+use std::{path::PathBuf, sync::Arc};
+use tokio_rustls::rustls::{ServerConfig, crypto::ring};
 
 /// What is spoken, in order of preference.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
@@ -47,25 +41,12 @@ impl TlsArgs {
     /// Reads the files.
     pub(super) fn load(&self) -> anyhow::Result<Tls> {
         let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
-        let chain = certificates(certificate)?;
-        let key = PrivateKeyDer::from_pem_file(key)
-            .with_context(|| format!("failed to read the private key in `{}`", key.display()))?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(chain, key)
+            .with_single_cert(pem::certificates(certificate)?, pem::private_key(key)?)
             .context("the certificate and its key do not go together")?;
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         Ok(Some(Arc::new(config)))
     }
-}
-
-fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
-    let shown = path.display();
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = read.with_context(|| format!("failed to read the certificates in `{shown}`"))?;
-    if chain.is_empty() {
-        bail!("`{shown}` has no certificate");
-    }
-    Ok(chain)
 }

@@ -5,7 +5,7 @@
 
 use krt_runtime::traces::Options;
 use opentelemetry_sdk::trace::{BatchConfig, OTEL_BSP_EXPORT_TIMEOUT_DEFAULT, Sampler};
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 /// How traces are exported.
 #[derive(Debug)]
@@ -18,6 +18,16 @@ pub(super) struct Settings {
     pub(super) timeout: Duration,
     /// Whether the service has a name of its own.
     pub(super) named: bool,
+    pub(super) files: Files,
+}
+
+/// PEM files for TLS.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Files {
+    /// The authorities that are trusted; none: those that the system trusts.
+    pub(super) authorities: Option<PathBuf>,
+    /// A certificate to show, and its private key.
+    pub(super) identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// How a receiver is spoken to.
@@ -62,7 +72,24 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
         let attributes = self.text("OTEL_RESOURCE_ATTRIBUTES").unwrap_or_default();
         let names = |attribute: &str| attribute.trim_start().starts_with("service.name=");
         let named = self.text("OTEL_SERVICE_NAME").is_some() || attributes.split(',').any(names);
-        Some(Settings { protocol: self.protocol(), sampler: self.sampler(), within, timeout, named })
+        let (protocol, sampler, files) = (self.protocol(), self.sampler(), self.files());
+        Some(Settings { protocol, sampler, within, timeout, named, files })
+    }
+
+    fn files(&mut self) -> Files {
+        let authorities = ["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"];
+        let certificate =
+            ["OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE"];
+        let key = ["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "OTEL_EXPORTER_OTLP_CLIENT_KEY"];
+        let identity = match (self.first(&certificate), self.first(&key)) {
+            (Some((_, certificate)), Some((_, key))) => Some((certificate.into(), key.into())),
+            (None, None) => None,
+            (Some((name, _)), None) | (None, Some((name, _))) => {
+                self.tell(name, "no certificate is shown", "a certificate and its key go together");
+                None
+            }
+        };
+        Files { authorities: self.first(&authorities).map(|(_, path)| path.into()), identity }
     }
 
     fn is_off(&mut self) -> bool {
@@ -244,6 +271,27 @@ mod tests {
             let (settings, told) = read(&[ENDPOINT, sampler, argument]);
             assert_eq!(format!("{:?}", settings.unwrap().sampler), expected, "{sampler:?}");
             assert_eq!(told.first().copied(), unclear, "{sampler:?} {argument:?}");
+        }
+    }
+
+    #[test]
+    fn how_tls_is_spoken() {
+        let (authorities, certificate, key) = (
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem"),
+            ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "me.pem"),
+            ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "me.key"),
+        );
+        let identity = Some(("me.pem".into(), "me.key".into()));
+        let rows: [(&[_], _, _, &[_]); 4] = [
+            (&[], None, None, &[]),
+            (&[authorities], Some("ca.pem".into()), None, &[]),
+            (&[certificate, key], None, identity, &[]),
+            (&[key], None, None, &["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY"]),
+        ];
+        for (variables, authorities, identity, unclear) in rows {
+            let (settings, told) = read(&[&[ENDPOINT], variables].concat());
+            let files = Files { authorities, identity };
+            assert_eq!((settings.unwrap().files, &*told), (files, unclear), "{variables:?}");
         }
     }
 

@@ -28,7 +28,7 @@ pub(super) async fn an_init_that_fails_fails_the_start(language: &Language) {
     assert_eq!(ended.code, Some(1));
     let error = ended.lines.last_words();
     let (words, place) = language.init_failure;
-    assert!(error.contains(&format!("node 'worker' does not start: {words}")), "{error}");
+    assert!(error.contains(&format!("node `worker` does not start: {words}")), "{error}");
     assert!(error.contains(place), "{error}");
     assert!(!error.contains("node 'last'"), "{error}");
 }

@@ -29,6 +29,7 @@ use tokio::{
     sync::watch,
     task::{JoinHandle, JoinSet},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 /// Bytes before a message of gRPC.
 const PREFIX: usize = 5;
@@ -56,12 +57,25 @@ pub(crate) struct Batch {
 
 impl Receiver {
     pub(crate) async fn start() -> Self {
+        Self::build(None).await
+    }
+
+    /// One that speaks TLS.
+    pub(crate) async fn start_with_tls(config: ServerConfig) -> Self {
+        Self::build(Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn build(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("there is a free port");
         let address = listener.local_addr().expect("it is bound");
         let batches = watch::Sender::new(Vec::new());
         let shared = Arc::new(Shared { batches, refuses: AtomicBool::new(false) });
-        let task = tokio::spawn(Arc::clone(&shared).serve(listener));
-        Self { endpoint: format!("http://{address}"), shared, task }
+        let endpoint = match &tls {
+            Some(_) => format!("https://localhost:{}", address.port()),
+            None => format!("http://{address}"),
+        };
+        let task = tokio::spawn(Arc::clone(&shared).serve(listener, tls));
+        Self { endpoint, shared, task }
     }
 
     /// From now on, refuses what comes for good, or takes it again.
@@ -97,7 +111,7 @@ impl Drop for Receiver {
 }
 
 impl Shared {
-    async fn serve(self: Arc<Self>, listener: TcpListener) {
+    async fn serve(self: Arc<Self>, listener: TcpListener, tls: Option<TlsAcceptor>) {
         let mut connections = JoinSet::new();
         while let Ok((socket, _)) = listener.accept().await {
             let shared = Arc::clone(&self);
@@ -106,8 +120,17 @@ impl Shared {
                 async move { Ok::<_, Infallible>(shared.answer(request).await) }
             };
             let builder = Builder::new(TokioExecutor::new());
-            let connection = builder.serve_connection(TokioIo::new(socket), service_fn(answer)).into_owned();
-            connections.spawn(connection);
+            let tls = tls.clone();
+            connections.spawn(async move {
+                // A client that breaks off is told by what it does not send.
+                _ = match tls {
+                    None => builder.serve_connection(TokioIo::new(socket), service_fn(answer)).await,
+                    Some(tls) => {
+                        let Ok(socket) = tls.accept(socket).await else { return };
+                        builder.serve_connection(TokioIo::new(socket), service_fn(answer)).await
+                    }
+                };
+            });
         }
     }
 
