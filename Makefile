@@ -24,6 +24,10 @@ help: ## List the targets
 build: embedded ## Build the krt binary (target/release/krt), with the dashboard where Node.js is there
 	cargo build --release --locked -p krt-cli
 
+.PHONY: dist
+dist: embedded ## Build the binary to publish (target/dist/krt): slower to build, a little faster
+	cargo build --profile dist --locked -p krt-cli
+
 .PHONY: demo
 demo: build ## Run examples/digits on real images, show the answers and what was stored
 	scripts/demo $(KRT)
@@ -122,8 +126,8 @@ advisories: $(TOOLS)/ready ## Look for known flaws of the dependencies (needs th
 	$(TOOLS)/bin/cargo-deny --locked check advisories
 
 .PHONY: bench
-bench: build ## Measure against the references, in one run
-	cargo build --release --locked -p krt-bench-echo -p krt-bench-entry -p krt-bench-nats
+bench: dist ## Measure against the references, in one run
+	cargo build --profile dist --locked -p krt-bench-echo -p krt-bench-entry -p krt-bench-nats
 	$(PYTHON) bench/bench.py
 
 .PHONY: format

@@ -40,9 +40,9 @@ def parse() -> Options:
     parser.add_argument(
         "--binaries",
         type=Path,
-        default=ROOT / "target/release",
+        default=ROOT / "target/dist",
         metavar="DIR",
-        help="where krt and the krt-bench-… programs are (default: target/release)",
+        help="where krt and the krt-bench-… programs are (default: target/dist)",
     )
     parser.add_argument(
         "--references", action="store_true", help="measure the references only, without krt"

@@ -110,7 +110,7 @@ def forget_data() -> None:
 def _binary(options: Options, name: str) -> Path:
     path = options.binaries / name
     if not path.is_file():
-        raise BenchError(f"`{path}` does not exist\nhint: cargo build --release --workspace")
+        raise BenchError(f"`{path}` does not exist\nhint: make bench builds it")
     return path
 
 

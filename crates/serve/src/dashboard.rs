@@ -22,19 +22,29 @@ const PLACEHOLDER: &str = "<!doctype html>
 
 /// The page of somebody who is not let in.
 pub fn denied(why: &str) -> String {
-    let shown = why.replace('&', "&amp;").replace('<', "&lt;");
+    let paragraph =
+        |text: &str| format!("<p>{}</p>\n", sentence(text).replace('&', "&amp;").replace('<', "&lt;"));
+    let shown: String = why.split("\nhint: ").map(paragraph).collect();
     format!(
         "<!doctype html>
 <html lang=\"en\">
 <meta charset=\"utf-8\">
 <meta name=\"viewport\" content=\"width=device-width\">
 <title>Not signed in</title>
-<body style=\"font-family: system-ui; max-width: 40em; margin: 4em auto; padding: 0 1em; color-scheme: light dark\">
+<body style=\"font: 16px/1.5 system-ui, sans-serif; max-width: 40em; margin: 4em auto; padding: 0 1em; color-scheme: light dark\">
+<main>
 <h1>Not signed in</h1>
-<p style=\"white-space: pre-line\">{shown}</p>
-<p><a href=\"/sign-in\">Back to the sign-in page</a></p>
+{shown}<p><a href=\"/sign-in\">Back to the sign-in page</a></p>
+</main>
 "
     )
+}
+
+/// A fragment, as a person reads it who is no operator.
+fn sentence(fragment: &str) -> String {
+    let mut rest = fragment.chars();
+    let first = rest.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", rest.as_str().trim_end_matches('.'))
 }
 
 /// What a browser gets.
@@ -99,8 +109,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_text() {
-        assert!(denied("<b>&amp;").contains(">&lt;b>&amp;amp;<"));
+    fn what_is_told_is_text_and_sentences() {
+        let page = denied("you are <none>&amp;\nhint: ask ada");
+        assert!(page.contains("<p>You are &lt;none>&amp;amp;.</p>\n<p>Ask ada.</p>"), "{page}");
     }
 
     #[test]

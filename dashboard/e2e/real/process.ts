@@ -12,13 +12,14 @@ export interface Started {
   stop: () => Promise<void>;
 }
 
-/** Starts it, and waits until it says where it listens. */
+/** Starts it, and waits until it says where it listens; the dashboard on a port of its own, or on that one. */
 export async function started(
   krt: string,
   args: string[],
   env: Record<string, string> = {},
+  port = 0,
 ): Promise<Started> {
-  const server = spawn(krt, [...args, "--listen", "127.0.0.1:0", "--dashboard", "127.0.0.1:0"], {
+  const server = spawn(krt, [...args, "--listen", "127.0.0.1:0", "--dashboard", `127.0.0.1:${port}`], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -71,7 +71,7 @@ test.skipIf(!FOLDER)("every page over a large store", { timeout: 600_000 }, asyn
   await page.goto(`${server.dashboard}${at("/requests?ending=failed")}`);
   const href = await page.getByRole("table").getByRole("link").first().getAttribute("href");
   await measure("a request", href ?? "", (page) => page.getByRole("region", { name: "Traceback" }));
-  console.log(told.join("\n"));
+  process.stdout.write(`${told.join("\n")}\n`);
   expect(await page.getByRole("alert").count()).toBe(0);
   await closed(context, errors);
   await browser.close();

@@ -124,7 +124,7 @@ async fn whom_a_provider_does_not_let_in() {
     let Some(house) = House::open("whom_a_provider_does_not_let_in").await else { return };
     denied(&house.sign_in("grace").await, StatusCode::FORBIDDEN, "none of the groups");
     // A name at the provider opens nobody's account here.
-    denied(&house.sign_in("admin").await, StatusCode::FORBIDDEN, "there is a user `admin` already");
+    denied(&house.sign_in("admin").await, StatusCode::FORBIDDEN, "There is a user `admin` already");
 
     let sent = house.begin().await;
     let refused = house.answer(&sent, "action=deny").await;
