@@ -2,7 +2,7 @@
 
 use crate::bytes::{Cursor, put_long, put_short, put_signed, put_varint};
 use bson::{Bson, Document, RawDocument, rawdoc};
-use std::borrow::Cow;
+use std::{borrow::Cow, iter};
 
 /// The longest error that is kept, bytes; the rest of a longer one is cut.
 const MAX_ERROR: usize = 64 << 10;
@@ -117,6 +117,28 @@ impl HopEnding {
     }
 }
 
+#[cfg(test)]
+impl Request<'_> {
+    /// A request that did nothing.
+    pub(crate) fn of(start: i64, elapsed: u64, ending: Ending) -> Self {
+        Self {
+            id: start.to_string().into(),
+            version: "v1".into(),
+            workflow: "w".into(),
+            start,
+            elapsed,
+            ending,
+            error: None,
+            request_bytes: 0,
+            answer_bytes: None,
+            early: false,
+            hops: Vec::new(),
+            saved: Vec::new(),
+            saves: 0,
+        }
+    }
+}
+
 impl Request<'_> {
     /// The same, with nothing borrowed.
     pub fn into_owned(self) -> Request<'static> {
@@ -198,8 +220,19 @@ fn put_course(out: &mut Vec<u8>, request: &Request<'_>) {
     }
 }
 
+/// The requests of some bytes: the head of each, and all of it. Ends where the bytes are none.
+pub(crate) fn requests(bytes: &[u8]) -> impl Iterator<Item = (Head<'_>, &[u8])> {
+    let (mut cursor, mut rest) = (Cursor::new(bytes), bytes);
+    iter::from_fn(move || {
+        let head = read_head(&mut cursor)?;
+        let (request, left) = rest.split_at(rest.len() - cursor.len());
+        rest = left;
+        Some((head, request))
+    })
+}
+
 /// Reads the head of the next request, and steps over its course.
-pub(crate) fn read_head<'a>(cursor: &mut Cursor<'a>) -> Option<Head<'a>> {
+fn read_head<'a>(cursor: &mut Cursor<'a>) -> Option<Head<'a>> {
     let mut cursor = Cursor::new(cursor.long()?);
     Some(Head {
         start: cursor.i64()?,
@@ -310,13 +343,16 @@ mod tests {
         fn requests_come_back(requests in vec(request(), 0..4)) {
             let mut bytes = Vec::new();
             requests.iter().for_each(|request| put_request(&mut bytes, request));
-            let mut cursor = Cursor::new(&bytes);
+            let mut read = super::requests(&bytes);
+            let mut size = 0;
             for request in requests {
-                let head = read_head(&mut cursor).unwrap();
+                let (head, all) = read.next().unwrap();
+                size += all.len();
                 prop_assert_eq!((head.id, head.elapsed), (&*request.id, request.elapsed));
                 prop_assert_eq!(head.whole().unwrap().into_owned(), request);
             }
-            prop_assert!(cursor.is_empty());
+            prop_assert!(read.next().is_none());
+            prop_assert_eq!(size, bytes.len());
         }
 
         #[test]
@@ -324,8 +360,8 @@ mod tests {
             let mut whole = Vec::new();
             put_request(&mut whole, &request);
             whole.truncate(at.index(whole.len()));
-            prop_assert!(read_head(&mut Cursor::new(&whole)).is_none());
-            if let Some(head) = read_head(&mut Cursor::new(&bytes)) {
+            prop_assert!(requests(&whole).next().is_none());
+            for (head, _) in requests(&bytes) {
                 _ = head.whole();
             }
         }
@@ -334,23 +370,9 @@ mod tests {
     #[test]
     fn a_long_error_is_cut_between_characters() {
         let mut bytes = Vec::new();
-        let request = Request {
-            id: "1".into(),
-            version: "v1".into(),
-            workflow: "w".into(),
-            start: 0,
-            elapsed: 0,
-            ending: Ending::Failed,
-            error: Some("é".repeat(MAX_ERROR).into()),
-            request_bytes: 0,
-            answer_bytes: None,
-            early: false,
-            hops: Vec::new(),
-            saved: Vec::new(),
-            saves: 0,
-        };
-        put_request(&mut bytes, &request);
-        let read = read_head(&mut Cursor::new(&bytes)).unwrap().whole().unwrap();
-        assert_eq!(read.error.unwrap(), "é".repeat(MAX_ERROR / 2));
+        let error = Some("é".repeat(MAX_ERROR).into());
+        put_request(&mut bytes, &Request { error, ..Request::of(0, 0, Ending::Failed) });
+        let (head, _) = requests(&bytes).next().unwrap();
+        assert_eq!(head.whole().unwrap().error.unwrap(), "é".repeat(MAX_ERROR / 2));
     }
 }

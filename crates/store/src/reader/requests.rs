@@ -5,10 +5,9 @@
 
 use super::Reader;
 use crate::{
-    bytes::Cursor,
     clock,
     error::Error,
-    request::{Ending, Head, Request, read_head},
+    request::{Ending, Head, Request, requests},
 };
 use memchr::memmem;
 use rusqlite::{Connection, Row, ToSql, params};
@@ -93,12 +92,7 @@ impl Search<'_> {
 
     /// Looks at the requests of a row.
     fn row(&mut self, data: &[u8]) {
-        let (mut cursor, mut rest) = (Cursor::new(data), data);
-        while let Some(head) = read_head(&mut cursor) {
-            let (request, left) = rest.split_at(rest.len() - cursor.len());
-            rest = left;
-            self.request(&head, request);
-        }
+        requests(data).for_each(|(head, request)| self.request(&head, request));
     }
 
     fn request(&mut self, head: &Head<'_>, request: &[u8]) {
@@ -126,7 +120,7 @@ impl Search<'_> {
 }
 
 fn whole(request: &[u8]) -> Option<Request<'static>> {
-    Some(read_head(&mut Cursor::new(request))?.whole()?.into_owned())
+    Some(requests(request).next()?.0.whole()?.into_owned())
 }
 
 impl Reader {
@@ -203,8 +197,7 @@ fn find(
         if memmem::find(data, id.as_bytes()).is_none() {
             continue;
         }
-        let mut cursor = Cursor::new(data);
-        let found = std::iter::from_fn(|| read_head(&mut cursor)).find(|head| head.id == id);
+        let found = requests(data).map(|(head, _)| head).find(|head| head.id == id);
         if let Some(request) = found.and_then(Head::whole) {
             return Ok(Some(request.into_owned()));
         }

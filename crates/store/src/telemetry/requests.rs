@@ -1,9 +1,6 @@
 //! Requests that wait for a commit: chunks of them that grow.
 
-use crate::{
-    bytes::Cursor,
-    request::{Ending, Head, read_head},
-};
+use crate::request::{Ending, Head, requests};
 use rusqlite::{Transaction, params};
 use std::{cmp::Reverse, collections::BinaryHeap, mem};
 
@@ -74,11 +71,7 @@ impl Requests {
     /// Adds waiting requests.
     pub(super) fn add(&mut self, waiting: &[u8], count: u64) {
         self.held += count;
-        let mut cursor = Cursor::new(waiting);
-        let mut rest = waiting;
-        while let Some(head) = read_head(&mut cursor) {
-            let (request, left) = rest.split_at(rest.len() - cursor.len());
-            rest = left;
+        for (head, request) in requests(waiting) {
             let slow = self.slowest.has(head.start, head.elapsed);
             if slow || head.ending == Ending::Failed {
                 self.notable.add(&head, request);
@@ -86,7 +79,6 @@ impl Requests {
                 self.crowd.add(&head, request);
             }
         }
-        debug_assert!(cursor.is_empty(), "a waiting request is whole");
     }
 
     /// How many there are.
@@ -190,26 +182,7 @@ mod tests {
 
     fn add(requests: &mut Requests, start: i64, elapsed: u64, ending: Ending) {
         let mut waiting = Vec::new();
-        let error = (ending == Ending::Failed).then(|| "no".into());
-        let id = start.to_string().into();
-        put_request(
-            &mut waiting,
-            &Request {
-                id,
-                version: "v1".into(),
-                workflow: "w".into(),
-                start,
-                elapsed,
-                ending,
-                error,
-                request_bytes: 0,
-                answer_bytes: None,
-                early: false,
-                hops: Vec::new(),
-                saved: Vec::new(),
-                saves: 0,
-            },
-        );
+        put_request(&mut waiting, &Request::of(start, elapsed, ending));
         requests.add(&waiting, 1);
     }
 
