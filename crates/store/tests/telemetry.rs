@@ -198,6 +198,45 @@ fn record(time: i64, level: Level, message: &str) -> LogRecord<'_> {
     }
 }
 
+/// More records than one thread looks at: what is rare is found wherever it is, in order, page by page.
+#[tokio::test]
+async fn a_long_log_is_searched_to_its_end() {
+    const RARE: usize = 7001;
+    let folder = TempDir::new().unwrap();
+    let options = Options { buffer: 64 << 20, ..options() };
+    let (store, writer) = Store::open(folder.path(), &options).unwrap();
+    let count = 300_000;
+    for time in 0..count {
+        let rare = time % RARE == 0;
+        let (level, message) = if rare { (Level::Error, "A rare one") } else { (Level::Info, "as usual") };
+        store.log(&record(time.try_into().unwrap(), level, message));
+    }
+    writer.close();
+    assert_eq!(store.counters().logs_dropped, 0);
+    let wanted: Vec<i64> = (0..count).step_by(RARE).map(|time| time.try_into().unwrap()).collect();
+    let text = || LogFilter { text: Some("rare".into()), ..LogFilter::default() };
+    let grave = LogFilter { level: Some(Level::Error), ..LogFilter::default() };
+    for mut filter in [text(), grave, LogFilter { request: Some("r".into()), ..text() }] {
+        let mut found = Vec::new();
+        loop {
+            let page = store.reader().logs(&filter, 10).unwrap().records;
+            let Some(oldest) = page.first() else { break };
+            filter.before = Some(oldest.id);
+            found.splice(0..0, page.iter().map(|record| record.time));
+        }
+        assert_eq!(found, wanted, "{filter:?}");
+    }
+    let some = LogFilter { from: Some(100_000), to: Some(200_000), ..text() };
+    let times: Vec<_> =
+        store.reader().logs(&some, 1000).unwrap().records.iter().map(|one| one.time).collect();
+    assert_eq!(
+        times,
+        wanted.into_iter().filter(|time| (100_000..200_000).contains(time)).collect::<Vec<_>>()
+    );
+    let none = LogFilter { text: Some("nothing like it".into()), ..LogFilter::default() };
+    assert_eq!(store.reader().logs(&none, 10).unwrap().records, []);
+}
+
 #[tokio::test]
 async fn logs_are_searched() {
     let Fixture { store, .. } = &fixture();

@@ -1,14 +1,21 @@
 //! Searching and following logs.
 //!
 //! A search reads records from the newest on and stops once it has enough. A request's records, and grave ones,
-//! are found by an index. A text is looked for by a plain scan: a million records take some tenths of a
-//! second, and an index of texts would make every record several times as dear to write.
+//! are found by an index. A text is looked for by a plain scan, on several threads where it is rare: a million records
+//! take some tenths of a second, and an index of texts would make every record several times as dear to write.
 
 use super::Reader;
 use crate::{error::Error, filter::FilterError, log::Level};
 use memchr::memmem::Finder;
 use regex::{Regex, RegexBuilder};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
+use std::thread;
+
+/// How many records are looked at first, by one thread, and then by each of several.
+const FEW: i64 = 1 << 14;
+const MANY: i64 = 1 << 17;
+/// The most threads of one search.
+const MAX_THREADS: usize = 4;
 
 /// The longest text that is looked for, bytes.
 const MAX_TEXT: usize = 4096;
@@ -174,6 +181,27 @@ impl Text {
     }
 }
 
+/// Parts of a range of ids, the newest first: a few records, and then many at a time.
+struct Slices {
+    first: i64,
+    last: i64,
+    size: i64,
+}
+
+impl Iterator for Slices {
+    type Item = (i64, i64);
+
+    fn next(&mut self) -> Option<(i64, i64)> {
+        if self.first > self.last {
+            return None;
+        }
+        let slice = (self.first.max(self.last.saturating_sub(self.size - 1)), self.last);
+        self.last = slice.0.saturating_sub(1);
+        self.size = MANY;
+        Some(slice)
+    }
+}
+
 const COLUMNS: &str = "id, time, level, version, workflow, node, request, message";
 
 fn record(row: &Row<'_>) -> rusqlite::Result<StoredLog> {
@@ -193,17 +221,48 @@ impl Reader {
     /// The newest records that fit, at most `limit`, in the order in which they came.
     pub fn logs(&self, filter: &LogFilter, limit: usize) -> Result<LogPage, Error> {
         let text = filter.text()?;
-        self.telemetry.read(|connection| {
+        let (last, ids) = self.telemetry.read(|connection| {
             let last = newest(connection)?;
             let last = filter.before.map_or(last, |before| last.min(before.saturating_sub(1)));
-            let Some(ids) = ids(connection, filter, last)? else {
-                return Ok(LogPage { records: Vec::new(), last });
-            };
-            let mut records =
-                Search::new(filter, text.as_ref(), &ids, " ORDER BY id DESC").run(connection, limit)?;
-            records.reverse();
-            Ok(LogPage { records, last })
-        })
+            Ok((last, ids(connection, filter, last)?))
+        })?;
+        let mut records = Vec::new();
+        let mut slices = ids.map(|(first, last)| Slices { first, last, size: FEW }).into_iter().flatten();
+        let mut together = 1;
+        while records.len() < limit {
+            let slices: Vec<_> = slices.by_ref().take(together).collect();
+            if slices.is_empty() {
+                break;
+            }
+            records.extend(self.search(filter, text.as_ref(), &slices, limit)?);
+            together = thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_THREADS));
+        }
+        records.truncate(limit);
+        records.reverse();
+        Ok(LogPage { records, last })
+    }
+
+    /// What fits in each of some slices, at most `limit`, the newest first. A thread looks at each.
+    fn search(
+        &self,
+        filter: &LogFilter,
+        text: Option<&Text>,
+        slices: &[(i64, i64)],
+        limit: usize,
+    ) -> Result<Vec<StoredLog>, Error> {
+        let look = |ids: &(i64, i64)| {
+            let search = Search::new(filter, text, ids, " ORDER BY id DESC");
+            self.telemetry.read(|connection| search.run(connection, limit))
+        };
+        if let [slice] = slices {
+            return look(slice);
+        }
+        let found = thread::scope(|scope| {
+            let threads: Vec<_> = slices.iter().map(|slice| scope.spawn(move || look(slice))).collect();
+            let ended = threads.into_iter().map(|thread| thread.join().expect("a search does not panic"));
+            ended.collect::<Result<Vec<_>, _>>()
+        })?;
+        Ok(found.into_iter().flatten().collect())
     }
 
     /// The first records after an id that fit, at most `limit`: called again with the page's `last`,
@@ -230,7 +289,9 @@ fn newest(connection: &Connection) -> rusqlite::Result<i64> {
 /// The first and the last id within the filter's time; all of them where it has none.
 fn ids(connection: &Connection, filter: &LogFilter, newest: i64) -> rusqlite::Result<Option<(i64, i64)>> {
     if filter.from.is_none() && filter.to.is_none() {
-        return Ok(Some((i64::MIN, newest)));
+        let oldest = "SELECT min(id) FROM log";
+        let oldest: Option<i64> = connection.prepare_cached(oldest)?.query_row([], |row| row.get(0))?;
+        return Ok(oldest.map(|oldest| (oldest, newest)));
     }
     let sql = "SELECT min(id), max(id) FROM log INDEXED BY log_time WHERE time BETWEEN ? AND ?";
     let from = filter.from.unwrap_or(i64::MIN);
