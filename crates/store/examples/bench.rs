@@ -6,7 +6,8 @@
 use bson::doc;
 use futures::{StreamExt, TryStreamExt};
 use krt_store::{
-    FindLimits, Level, LogFilter, LogRecord, Options, Order, PointFilter, Series, Store, Value, WindowQuery,
+    Ending, FindLimits, Hop, HopEnding, Level, LogFilter, LogRecord, Options, Order, PointFilter, Request,
+    Series, Store, Value, WindowQuery,
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::{
@@ -24,8 +25,11 @@ const RATE: u64 = 20_000;
 fn main() -> Result {
     let folder = tempfile::tempdir()?;
     let (store, writer) = Store::open(folder.path(), &Options::default())?;
-    requests(&store, folder.path(), false)?;
-    requests(&store, folder.path(), true)?;
+    requests(&store, folder.path(), "4 points", |_, _| {})?;
+    requests(&store, folder.path(), "4 points and its course", |store, id| store.request(&course(id)))?;
+    requests(&store, folder.path(), "4 points and 1 log line", |store, id| {
+        store.log(&record(id, "prediction made: class 7 with a probability of 0.93"));
+    })?;
     flat_out(&store)?;
     logs(&store)?;
     search(&store)?;
@@ -113,25 +117,51 @@ fn record<'a>(request: &'a str, message: &'a str) -> LogRecord<'a> {
     }
 }
 
-/// Requests at a steady rate, each with four points and perhaps a log line.
-fn requests(store: &Store, folder: &Path, log: bool) -> Result {
+/// Through three nodes.
+fn course(id: &str) -> Request<'_> {
+    let time = now();
+    let hop = |(node, position): (&'static str, usize)| Hop {
+        node: node.into(),
+        position,
+        posted: position as i64 * 700_000 + 20_000,
+        start: position as i64 * 700_000 + 90_000,
+        end: position as i64 * 700_000 + 650_000 + time % 9_000,
+        written: 0,
+        read: 0,
+        ending: HopEnding::Returned,
+    };
+    Request {
+        id: id.into(),
+        version: "demo-v1".into(),
+        workflow: "predict".into(),
+        start: time,
+        elapsed: (time % 3_000_000).unsigned_abs(),
+        ending: Ending::Answered,
+        error: None,
+        request_bytes: 400,
+        answer_bytes: Some(20),
+        early: false,
+        hops: ["etl", "model", "output"].into_iter().zip(0..).map(hop).collect(),
+        saved: Vec::new(),
+        saves: 0,
+    }
+}
+
+/// Requests at a steady rate, each with four points and something more.
+fn requests(store: &Store, folder: &Path, what: &str, more: impl Fn(&Store, &str)) -> Result {
     let automatic = Automatic::new(store)?;
     let before = size(folder)?;
     let idle = pace(|_| Ok(()))?;
     let used = pace(|request| {
         automatic.measure(request, now())?;
-        if log {
-            store.log(&record(request, "prediction made: class 7 with a probability of 0.93"));
-        }
+        more(store, request);
         Ok(())
     })?;
     let count = SECONDS * RATE;
     let cost = used.saturating_sub(idle);
     println!(
-        "request at {RATE}/s, 4 points{}: {:.2} µs processor ({:.2} µs a point or line), {} bytes on disk",
-        if log { " and 1 log line" } else { "" },
+        "request at {RATE}/s, {what}: {:.2} µs processor, {} bytes on disk",
         micros(cost, count),
-        micros(cost, count * if log { 5 } else { 4 }),
         (size(folder)? - before) / count.cast_signed(),
     );
     Ok(())
