@@ -318,12 +318,7 @@ function saved(request: Request) {
 function oneRequest(context: Context) {
   const { id } = findRuntime(context);
   const request = world.requests[id]?.find((one) => one.id === context.params.id);
-  if (!request)
-    return refuse(
-      404,
-      "not_found",
-      `no such request among those that are kept`,
-    );
+  if (!request) return refuse(404, "not_found", `no such request among those that are kept`);
   return {
     request,
     logs: world.logs[id]?.filter((log) => log.request === request.id) ?? [],

@@ -27,6 +27,16 @@ test("what is missing is a gap, or none of what is counted", () => {
   expect(align(data, "count", []).lines[0]?.values).toEqual([1, 0, 1]);
 });
 
+test("what is counted is whole; a mean is so by chance only", () => {
+  const whole = windows({ tags: {}, windows: [at(0, 1), at(20, 2)] });
+  const parts = windows({ tags: {}, windows: [at(0, 0.5), at(20, 2)] });
+  expect(align(whole, "count", []).whole).toBe(true);
+  expect(align(parts, "count", []).whole).toBe(true);
+  expect(align(whole, "sum", []).whole).toBe(true);
+  expect(align(parts, "sum", []).whole).toBe(false);
+  expect(align(whole, "mean", []).whole).toBe(false);
+});
+
 test("series share an axis and are named by their tags, in order", () => {
   const { times, lines } = align(
     windows({ tags: { node: "n10" }, windows: [at(10, 2)] }, { tags: { node: "n9" }, windows: [at(0, 1)] }),
@@ -51,5 +61,5 @@ test("the busiest ten have a place", () => {
 });
 
 test("nothing at all", () => {
-  expect(align(windows(), "mean", [])).toEqual({ times: [], lines: [], left: 0 });
+  expect(align(windows(), "mean", [])).toEqual({ times: [], lines: [], whole: false, left: 0 });
 });

@@ -24,6 +24,8 @@ export interface Aligned {
   /** Seconds since 1970. */
   times: number[];
   lines: Line[];
+  /** Whether they are of what has no halves. */
+  whole: boolean;
   /** How many series had no place. */
   left: number;
 }
@@ -52,7 +54,7 @@ export function align(
     .map((one) => ({ ...one, label: label(one, groupBy, field) }))
     .sort((a, b) => collator.compare(a.label, b.label));
   const starts = kept.flatMap(({ windows }) => windows.map(({ start }) => Date.parse(start) / 1000));
-  if (starts.length === 0) return { times: [], lines: [], left: 0 };
+  if (starts.length === 0) return { times: [], lines: [], whole: false, left: 0 };
 
   const [first, last] = [starts.reduce((a, b) => Math.min(a, b)), starts.reduce((a, b) => Math.max(a, b))];
   const steps = Math.round((last - first) / every) + 1;
@@ -60,12 +62,14 @@ export function align(
     steps <= MOST_STEPS
       ? Array.from({ length: steps }, (_, i) => first + i * every)
       : [...new Set(starts)].sort((a, b) => a - b);
-  const nothing = aggregation === "count" || aggregation === "sum" ? 0 : null;
+  const counted = aggregation === "count" || aggregation === "sum";
+  const nothing = counted ? 0 : null;
   const lines = kept.map(({ label, windows }) => {
     const values = new Map(
       windows.map((one) => [Date.parse(one.start) / 1000, one.count ? one[aggregation] : nothing]),
     );
     return { label, values: times.map((time) => values.get(time) ?? nothing) };
   });
-  return { times, lines, left: series.length - kept.length };
+  const whole = counted && lines.every(({ values }) => values.every(Number.isInteger));
+  return { times, lines, whole, left: series.length - kept.length };
 }

@@ -82,6 +82,7 @@ export function ChartCard({
             title={chart.title}
             times={aligned.times}
             lines={aligned.lines}
+            whole={aligned.whole}
             unit={unit}
             height={height}
             sync={runtime}

@@ -18,6 +18,8 @@ interface Props {
   /** What the axis of values must hold, such as 0 to 1. */
   bounds?: [number, number];
   bars?: boolean;
+  /** Of what is counted there is no half: the axis of values has whole steps. */
+  whole?: boolean;
   format?: (value: number) => string;
   /** Charts with the same name show the same moment. */
   sync?: string;
@@ -70,6 +72,7 @@ export function Chart({
   height = 200,
   bounds,
   bars,
+  whole,
   format = number,
   sync,
   table,
@@ -136,10 +139,7 @@ export function Chart({
           values: (_, ticks) => ticks.map((tick) => format(tick)),
           space: 34,
           gap: 4,
-          // Of what is counted there is no half.
-          ...(lines.every(({ values }) => values.every((value) => Number.isInteger(value ?? 0)))
-            ? { incrs: WHOLE_STEPS }
-            : {}),
+          ...(whole ? { incrs: WHOLE_STEPS } : {}),
         },
       ],
       series: [
@@ -182,7 +182,7 @@ export function Chart({
       plot.current = null;
       made.destroy();
     };
-  }, [names, dark, height, bars, sync, table, bounds?.[0], bounds?.[1]]);
+  }, [names, dark, height, bars, whole, sync, table, bounds?.[0], bounds?.[1]]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another range is another axis for the same data
   useEffect(() => {

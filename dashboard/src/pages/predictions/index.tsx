@@ -146,6 +146,7 @@ function OverTime({
             title="What went wrong"
             times={times}
             lines={errors}
+            whole
             sync="predictions"
             {...axis}
             onZoom={onZoom}

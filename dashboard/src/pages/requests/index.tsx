@@ -122,8 +122,8 @@ export default function RequestsPage() {
       ) : requests.length === 0 ? (
         !query.isError && (
           <Empty title="No request to show" icon={<Activity aria-hidden size={28} />}>
-            Requests stand here as soon as they come in, and are kept; failed ones and the slowest of each hour
-            the longest.
+            Requests stand here as soon as they come in, and are kept; failed ones and the slowest of each
+            hour the longest.
           </Empty>
         )
       ) : (
