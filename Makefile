@@ -98,7 +98,7 @@ check-dashboard: ## Format, lints and types of the dashboard
 	else echo "skipped: the checks of the dashboard need Node.js 20.19 or newer and npm"; test -z "$$KRT_TEST_SERVERS"; fi
 
 .PHONY: test-dashboard
-test-dashboard: embedded ## Unit tests of the dashboard; in Chromium over a mock of the API and over krt serve (debug build)
+test-dashboard: embedded $(TOOLS)/ready ## Unit tests of the dashboard; in Chromium over a mock of the API and over krt serve (debug build)
 	@if scripts/has-node; then $(MAKE) --silent --no-print-directory $(DASHBOARD)/node_modules/ready && \
 		cd $(DASHBOARD) && npm run --silent test; \
 	else echo "skipped: the tests of the dashboard need Node.js 20.19 or newer and npm"; test -z "$$KRT_TEST_SERVERS"; fi

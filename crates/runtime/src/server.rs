@@ -40,7 +40,7 @@ pub struct Server {
     pub launches: Vec<Option<Launch>>,
     /// The broker, if messages go through one.
     pub broker: Option<(Connection, nats::Options)>,
-    /// Where measurements and logs go.
+    /// Where measurements, logs and requests go.
     pub store: Store,
     /// Where documents are kept.
     pub documents: Documents,

@@ -44,7 +44,7 @@ pub struct Retention {
 }
 
 impl Default for Retention {
-    /// 7 days and 1 GiB, of which 64 MiB for requests: some 400,000 of them with three handlers each.
+    /// 7 days and 1 GiB, of which 64 MiB for requests: some 200,000 with three handlers each, and as many notable ones.
     fn default() -> Self {
         Self { age: Some(Duration::from_secs(7 * 24 * 60 * 60)), size: Some(1 << 30), requests: 64 << 20 }
     }

@@ -138,6 +138,12 @@ fn a_request_is_found_by_an_id_that_says_when() {
         assert_eq!(reader.request(&wanted.id).unwrap().as_ref(), Some(wanted));
     }
     assert_eq!(reader.request(&Uuid::now_v7().to_string()).unwrap(), None);
+
+    // The clock was set back an hour: new ids say the time before that.
+    let folder = TempDir::new().unwrap();
+    let id = Uuid::now_v7().to_string();
+    let reader = store(&folder, &[request(&id, now() - 3_600_000_000_000, 1)]);
+    assert!(reader.request(&id).unwrap().is_some());
     assert_eq!(reader.request("").unwrap(), None);
 }
 

@@ -1140,7 +1140,7 @@ export interface components {
         RequestPage: {
             requests: components["schemas"]["Request"][];
             next: string | null;
-            /** @description How many are kept of the runtime, those in work among them. */
+            /** @description About how many are kept of the runtime, those in work among them. */
             kept: number;
         };
         StoredPoint: {

@@ -126,7 +126,9 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> anyho
     stop.cancelled().await;
     stopped.cancel();
     team.end().await;
+    // What was given up at last is noted by its connection.
     ports.join_all().await;
+    team.close().await;
     Ok(())
 }
 

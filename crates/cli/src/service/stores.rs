@@ -1,4 +1,4 @@
-//! Where documents, measurements and logs go.
+//! Where documents, measurements, logs and requests go.
 
 use super::EngineArgs;
 use crate::values::runtime_id;
@@ -45,7 +45,7 @@ impl RemoteArgs {
 
 /// The stores of a package.
 pub(super) struct Stores {
-    /// Takes measurements and logs.
+    /// Takes measurements, logs and requests.
     pub(super) store: Store,
     /// Takes documents.
     pub(super) documents: Documents,

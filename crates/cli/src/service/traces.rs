@@ -54,6 +54,8 @@ fn exporter(settings: &Settings, version: &Name) -> anyhow::Result<SpanExporter>
 }
 
 fn by_grpc(files: &Files) -> anyhow::Result<SpanExporter> {
+    // It says little of what is wrong with a file.
+    tls(files)?;
     let trust = match &files.authorities {
         Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
         None => ClientTlsConfig::new().with_enabled_roots(),

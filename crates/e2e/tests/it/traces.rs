@@ -182,20 +182,40 @@ async fn over_tls_by_either_protocol() {
         assert!(told.contains("requests go on without"), "{protocol}: {told}");
         assert_eq!(receiver.spans().0.len(), 13, "{protocol}");
     }
-    let service = Krt::run("chain")
-        .env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:4317")
-        .env("OTEL_EXPORTER_OTLP_CERTIFICATE", &folder.path().join("none.pem"))
-        .start()
-        .await;
-    let told = service.stop().await.lines.text();
-    assert!(told.contains("traces are not exported") && told.contains("none.pem"), "{told}");
+}
+
+#[tokio::test]
+async fn certificates_that_cannot_be_used_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = ["one", "other"].map(|name| SelfSigned::new(folder.path(), name));
+    let empty = folder.path().join("empty.pem");
+    fs::write(&empty, "").unwrap();
+    let none = folder.path().join("none.pem");
+    for protocol in ["grpc", "http/protobuf"] {
+        for (authorities, key, why) in [
+            (&none, &one.key, "none.pem"),
+            (&empty, &one.key, "empty.pem` has no certificate"),
+            (&one.certificate, &other.key, "do not go together"),
+        ] {
+            let service = Krt::run("chain")
+                .env("OTEL_EXPORTER_OTLP_ENDPOINT", "https://localhost:4317")
+                .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+                .env("OTEL_EXPORTER_OTLP_CERTIFICATE", authorities)
+                .env("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &one.certificate)
+                .env("OTEL_EXPORTER_OTLP_CLIENT_KEY", key)
+                .start()
+                .await;
+            let told = service.stop().await.lines.text();
+            assert!(told.contains("traces are not exported") && told.contains(why), "{protocol}: {told}");
+        }
+    }
 }
 
 #[tokio::test]
 async fn batches_leave_while_it_serves_compressed_and_by_the_name_that_is_given() {
     let receiver = Receiver::start().await;
     let service = Krt::run("chain")
-        .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &format!("{}/there", receiver.endpoint))
+        .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", format!("{}/there", receiver.endpoint))
         .env("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip")
         .env("OTEL_SERVICE_NAME", "shop")
         .env("OTEL_BSP_SCHEDULE_DELAY", "10")
@@ -380,7 +400,7 @@ async fn a_receiver_that_is_away_costs_one_line() {
     for protocol in ["grpc", "http/protobuf"] {
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
         let service = Krt::run("chain")
-            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("http://ada:s3cret@{port}"))
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://ada:s3cret@{port}"))
             .env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=s3cret")
             .env("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
             .env("OTEL_BSP_SCHEDULE_DELAY", "1")
@@ -437,8 +457,8 @@ async fn a_receiver_that_says_nothing_holds_up_neither_requests_nor_the_end() {
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let service = Krt::run("chain")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
-        .env("OTEL_EXPORTER_OTLP_TIMEOUT", &(2 * PATIENCE).as_millis().to_string())
-        .env("OTEL_BSP_EXPORT_TIMEOUT", &(2 * PATIENCE).as_millis().to_string())
+        .env("OTEL_EXPORTER_OTLP_TIMEOUT", (2 * PATIENCE).as_millis().to_string())
+        .env("OTEL_BSP_EXPORT_TIMEOUT", (2 * PATIENCE).as_millis().to_string())
         .env("OTEL_BSP_SCHEDULE_DELAY", "1")
         .env("OTEL_BSP_MAX_QUEUE_SIZE", "16")
         .start()

@@ -1,7 +1,7 @@
 //! The course of requests, for who looks at them: of those in work here, of the others in the store.
 
 use super::{Handled, Route, now};
-use bson::Bson;
+use bson::{Bson, doc};
 use krt_model::{
     message::Timestamp,
     name::Name,
@@ -16,8 +16,9 @@ use std::{
     time::Instant,
 };
 
-/// How many of a request's documents are named.
+/// How many of a request's documents are named, and how many bytes the `_id` of one may take with its frame.
 const SAVED: usize = 32;
+const MAX_ID: usize = 1024;
 
 /// One request's course. It is over when nobody holds it any more, which may be after the client has its answer; then
 /// it is stored.
@@ -103,6 +104,10 @@ impl End {
     }
 }
 
+fn is_short(id: &Bson) -> bool {
+    doc! { "": id }.to_vec().is_ok_and(|bytes| bytes.len() <= MAX_ID)
+}
+
 /// How a call of a handler ended that gave this.
 pub(super) fn ending(result: &HandlerResult) -> HopEnding {
     match result {
@@ -124,7 +129,7 @@ impl Journey {
     pub(crate) fn saved(&self, saved: Saved) {
         let mut course = self.lock();
         course.saves += 1;
-        if course.saved.len() < SAVED {
+        if course.saved.len() < SAVED && is_short(&saved.id) {
             course.saved.push(saved);
         }
     }
@@ -366,6 +371,8 @@ mod tests {
     async fn documents_are_named_up_to_a_bound() {
         let fixture = Fixture::new();
         let journey = fixture.begin("1");
+        let long = Bson::String("x".repeat(MAX_ID));
+        journey.saved(Saved { node: 0, collection: "c".to_owned(), id: long });
         for number in 0..SAVED + 5 {
             let id = Bson::Int64(number as i64);
             journey.saved(Saved { node: 0, collection: "c".to_owned(), id });
@@ -373,7 +380,7 @@ mod tests {
         journey.end(End::failed(&Failure::Lost));
         drop(journey);
         let stored = fixture.stored().await.remove(0);
-        assert_eq!((stored.saved.len(), stored.saves), (SAVED, SAVED + 5));
+        assert_eq!((stored.saved.len(), stored.saves), (SAVED, SAVED + 6));
         assert_eq!(stored.saved[1].id, Bson::Int64(1));
         assert_eq!((stored.ending, stored.error), (Ending::Failed, Some(Failure::Lost.to_string().into())));
     }

@@ -192,20 +192,34 @@ pub(super) async fn list(
     let limit = query.limit(500, 100)?;
     // Those in work first: one that ends meanwhile is then found in the store.
     let engines = app.house().engines(&runtime);
-    let mut working: Vec<_> = engines.iter().flat_map(|engine| engine.flow().journeys().working()).collect();
+    let working: Vec<_> = engines.iter().flat_map(|engine| engine.flow().journeys().working()).collect();
     site.store.flush().await.map_err(crate::house::Error::from)?;
     let wanted = filter.clone();
     let read = app.house().read(&runtime, move |store| {
         let reader = store.reader();
         Ok((reader.requests(&wanted, order, limit + 1)?, reader.count_requests()?))
     });
-    let (mut requests, mut kept) = read.await?;
-    let stored: HashSet<_> = requests.iter().map(|request| request.id.clone()).collect();
-    working.retain(|request| !stored.contains(&request.id));
-    kept += working.len();
+    let (stored, kept) = read.await?;
+    let kept = kept + working.len();
+    let (requests, next) = merged(stored, working, &filter, order, limit);
+    Ok(told::ok(Page { requests: requests.into_iter().map(Shown::from).collect(), next, kept }))
+}
+
+/// A page of those that are stored, of which there is one more than fits if there are, and of those in work. One
+/// that ended meanwhile is among both.
+fn merged(
+    stored: Vec<Request<'static>>,
+    working: Vec<Request<'static>>,
+    filter: &RequestFilter,
+    order: RequestOrder,
+    limit: usize,
+) -> (Vec<Request<'static>>, Option<String>) {
+    let known: HashSet<_> = stored.iter().map(|request| request.id.clone()).collect();
     let is_past =
         |request: &Request<'_>| filter.after.as_ref().is_none_or(|after| order.key(request) < *after);
-    requests.extend(working.into_iter().filter(|request| filter.fits(request) && is_past(request)));
+    let working =
+        working.into_iter().filter(|one| !known.contains(&one.id) && filter.fits(one) && is_past(one));
+    let mut requests: Vec<_> = stored.into_iter().chain(working).collect();
     requests.sort_by_cached_key(|request| Reverse(order.key(request)));
     let more = requests.len() > limit;
     requests.truncate(limit);
@@ -213,7 +227,7 @@ pub(super) async fn list(
         let (number, id) = order.key(last);
         format!("{number}.{id}")
     });
-    Ok(told::ok(Page { requests: requests.into_iter().map(Shown::from).collect(), next, kept }))
+    (requests, next)
 }
 
 pub(super) async fn show(
@@ -299,5 +313,70 @@ fn show_point(measurement: &'static str, point: StoredPoint) -> Point {
         time: Moment::from_nanos(point.time),
         tags: point.tags,
         fields: point.fields.into_iter().map(|(name, field)| (name, value(field))).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(id: &str, start: i64, ending: Ending) -> Request<'static> {
+        Request {
+            id: id.to_owned().into(),
+            version: "v1".into(),
+            workflow: "w".into(),
+            start,
+            elapsed: 100 - start.unsigned_abs(),
+            ending,
+            error: None,
+            request_bytes: 0,
+            answer_bytes: None,
+            early: false,
+            hops: Vec::new(),
+            saved: Vec::new(),
+            saves: 0,
+        }
+    }
+
+    #[test]
+    fn a_page_has_what_is_stored_and_what_is_in_work_once() {
+        let stored = || {
+            [(5, "e"), (3, "c"), (2, "b")].map(|(start, id)| request(id, start, Ending::Answered)).to_vec()
+        };
+        let working =
+            || [(5, "e"), (4, "d"), (1, "a")].map(|(start, id)| request(id, start, Ending::Working)).to_vec();
+        let all = RequestFilter::default();
+        let after = |text: &str| RequestFilter { after: parse_cursor(text), ..RequestFilter::default() };
+        let rows = [
+            (all.clone(), RequestOrder::Latest, 10, "edcba", None),
+            (all.clone(), RequestOrder::Latest, 2, "ed", Some("4.d")),
+            (all, RequestOrder::Slowest, 10, "abcde", None),
+            (after("4.d"), RequestOrder::Latest, 10, "cba", None),
+            (
+                RequestFilter { ending: Some(Ending::Working), ..after("4.d") },
+                RequestOrder::Latest,
+                9,
+                "a",
+                None,
+            ),
+        ];
+        for (filter, order, limit, ids, next) in rows {
+            // The store has looked at the filter itself.
+            let is_past =
+                |one: &Request<'_>| filter.after.as_ref().is_none_or(|after| order.key(one) < *after);
+            let stored = stored().into_iter().filter(|one| filter.fits(one) && is_past(one)).collect();
+            let (page, found) = merged(stored, working(), &filter, order, limit);
+            let found = (page.iter().map(|one| &*one.id).collect::<String>(), found);
+            assert_eq!(found, (ids.to_owned(), next.map(str::to_owned)), "{filter:?} {order:?}");
+        }
+    }
+
+    #[test]
+    fn cursors() {
+        assert_eq!(parse_cursor("5.e"), Some((5, "e".to_owned())));
+        assert_eq!(parse_cursor("9999999999999999999.e"), Some((i64::MAX, "e".to_owned())));
+        for bad in ["", "5", ".e", "-1.e", "x.e"] {
+            assert_eq!(parse_cursor(bad), None, "{bad}");
+        }
     }
 }

@@ -132,6 +132,10 @@ impl Team {
         for work in works {
             work.ended().await;
         }
+    }
+
+    /// Closes the stores: nothing is in work any more.
+    pub async fn close(&self) {
         self.sites.close().await;
     }
 

@@ -8,10 +8,10 @@ use krt_store::{Error, Options, Store, Writer};
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::Mutex;
 
-/// Where a runtime's measurements, documents, predictions and logs are.
+/// Where a runtime's measurements, documents, predictions, logs and requests are.
 #[derive(Debug)]
 pub struct Site {
-    /// Measurements and logs.
+    /// Measurements, logs and requests.
     pub store: Store,
     /// Documents and predictions.
     pub documents: Documents,

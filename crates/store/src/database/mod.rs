@@ -1,6 +1,7 @@
 //! The files of a store: opening, checking, locking.
 //!
-//! A store is a folder with two SQLite databases in WAL mode, `telemetry.db` (measurements and logs)
+//! A store is a folder with two SQLite databases in WAL mode, `telemetry.db` (measurements, logs and
+//! requests)
 //! and `documents.db` (documents, and so predictions), so that a document is never behind a batch of
 //! points, and removing old telemetry never touches what a user saved. One process writes, and holds
 //! the lock on the file `lock` meanwhile; any number of processes read.

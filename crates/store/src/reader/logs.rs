@@ -44,6 +44,11 @@ pub struct LogFilter {
 }
 
 impl LogFilter {
+    /// Whether an index leads to what fits.
+    fn is_indexed(&self) -> bool {
+        self.request.is_some() || self.text.is_none() && self.level.is_some_and(|level| level >= Level::Warn)
+    }
+
     /// The text, ready to be looked for.
     fn text(&self) -> Result<Option<Text>, FilterError> {
         self.text.as_deref().filter(|text| !text.is_empty()).map(Text::new).transpose()
@@ -227,7 +232,8 @@ impl Reader {
             Ok((last, ids(connection, filter, last)?))
         })?;
         let mut records = Vec::new();
-        let mut slices = ids.map(|(first, last)| Slices { first, last, size: FEW }).into_iter().flatten();
+        let size = if filter.is_indexed() { i64::MAX } else { FEW };
+        let mut slices = ids.map(|(first, last)| Slices { first, last, size }).into_iter().flatten();
         let mut together = 1;
         while records.len() < limit {
             let slices: Vec<_> = slices.by_ref().take(together).collect();
@@ -258,8 +264,13 @@ impl Reader {
             return look(slice);
         }
         let found = thread::scope(|scope| {
-            let threads: Vec<_> = slices.iter().map(|slice| scope.spawn(move || look(slice))).collect();
-            let ended = threads.into_iter().map(|thread| thread.join().expect("a search does not panic"));
+            let spawn = |slice| (slice, thread::Builder::new().spawn_scoped(scope, move || look(slice)));
+            let threads: Vec<_> = slices.iter().map(spawn).collect();
+            let ended = threads.into_iter().map(|(slice, thread)| match thread {
+                Ok(thread) => thread.join().expect("a search does not panic"),
+                // The system has no thread for it.
+                Err(_) => look(slice),
+            });
             ended.collect::<Result<Vec<_>, _>>()
         })?;
         Ok(found.into_iter().flatten().collect())

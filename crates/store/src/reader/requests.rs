@@ -14,7 +14,7 @@ use rusqlite::{Connection, Row, ToSql, params};
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 use uuid::Uuid;
 
-/// How far the time in a request's id may be from when it came in.
+/// How far the time in a request's id is from when it came in, unless the clock was set back.
 const APART: Duration = Duration::from_secs(1);
 
 /// Which requests are wanted: all that fit everything that is set.
@@ -104,11 +104,14 @@ impl Search<'_> {
         if !self.filter.after.as_ref().is_none_or(is_past) {
             return;
         }
-        if self.found.len() >= self.limit {
-            match self.found.peek() {
-                Some(Reverse((number, id, _))) if key > (*number, id) => _ = self.found.pop(),
-                _ => return,
-            }
+        let is_full = self.found.len() >= self.limit;
+        let worst = self.found.peek().map(|Reverse((number, id, _))| (*number, id.as_str()));
+        // One whose course is damaged takes nobody's place.
+        if is_full && worst.is_none_or(|worst| key < worst) || head.whole().is_none() {
+            return;
+        }
+        if is_full {
+            self.found.pop();
         }
         self.found.push(Reverse((key.0, key.1.to_owned(), request.to_owned())));
     }
@@ -158,13 +161,16 @@ impl Reader {
     /// The request with that id.
     pub fn request(&self, id: &str) -> Result<Option<Request<'static>>, Error> {
         let rows = "SELECT data FROM request";
-        self.telemetry.read(|connection| match time_of(id) {
-            Some(time) => {
+        self.telemetry.read(|connection| {
+            if let Some(time) = time_of(id) {
                 let apart = clock::nanos(APART);
                 let around = format!("{rows} WHERE first <= ? AND last >= ?");
-                find(connection, &around, params![time.saturating_add(apart), time.saturating_sub(apart)], id)
+                let values = params![time.saturating_add(apart), time.saturating_sub(apart)];
+                if let Some(found) = find(connection, &around, values, id)? {
+                    return Ok(Some(found));
+                }
             }
-            None => find(connection, rows, params![], id),
+            find(connection, rows, params![], id)
         })
     }
 

@@ -6,8 +6,8 @@ use std::{cmp::Reverse, collections::BinaryHeap, mem};
 
 /// The bytes of a chunk that is full.
 const FULL: usize = 64 << 10;
-/// With so many bytes a chunk is written once more and then left; a smaller one is written again with the requests
-/// of the next commit, so that rare requests make few chunks.
+/// With so many bytes, or over more than an hour, a chunk is written once more and then left; a smaller one is written
+/// again with the requests of the next commit, so that rare requests make few chunks.
 const DONE: usize = 8 << 10;
 /// How many of the slowest of an hour are notable.
 const SLOWEST: usize = 200;
@@ -53,7 +53,8 @@ struct Slowest {
 impl Slowest {
     /// Whether a request is one of them, so far.
     fn has(&mut self, start: i64, took: u64) -> bool {
-        if start.saturating_sub(self.since) >= HOUR {
+        // A clock may be set back, too.
+        if start.abs_diff(self.since) >= HOUR.unsigned_abs() {
             (self.since, self.took) = (start, BinaryHeap::new());
         }
         if self.took.len() >= SLOWEST {
@@ -88,7 +89,7 @@ impl Requests {
 
     /// The bytes of the full chunks.
     pub(super) fn full_bytes(&self) -> usize {
-        (self.crowd.full.len() + self.notable.full.len()) * FULL
+        self.crowd.full.iter().chain(&self.notable.full).map(|chunk| chunk.data.len()).sum()
     }
 
     /// Writes all of them.
@@ -122,7 +123,8 @@ impl<const NOTABLE: bool> Kind<NOTABLE> {
 
     fn clear(&mut self, written: bool) {
         self.full.clear();
-        if !written || self.growing.data.len() >= DONE {
+        let long = self.growing.last.saturating_sub(self.growing.first) > HOUR;
+        if !written || long || self.growing.data.len() >= DONE {
             self.growing = Chunk::default();
         }
     }
@@ -220,12 +222,15 @@ mod tests {
         assert_eq!(notable[0].4, 1000);
         assert_eq!(notable.last().unwrap().3, slowest + 20);
         assert_eq!(crowd, [(false, 49, slowest, slowest + 49, 1000 - slowest)]);
-        add(&mut requests, HOUR, 1, Ending::Answered);
-        commit(&mut connection, &mut requests);
+        // Another hour has slowest ones of its own, and what came hours apart does not stay in one row.
+        for start in [2 * HOUR, 2 * HOUR + 1] {
+            add(&mut requests, start, 1, Ending::Answered);
+            commit(&mut connection, &mut requests);
+        }
+        let later: Vec<_> = rows(&connection).into_iter().filter(|row| row.3 >= 2 * HOUR).collect();
         assert_eq!(
-            rows(&connection).iter().find(|row| row.3 == HOUR).map(|row| row.0),
-            Some(true),
-            "another hour"
+            later.iter().map(|row| (row.0, row.3)).collect::<Vec<_>>(),
+            [(true, 2 * HOUR), (true, 2 * HOUR + 1)]
         );
     }
 

@@ -49,7 +49,9 @@ impl Retainer {
         if removed == 0 && self.is_too_large(&transaction)? {
             removed = remove_oldest(&transaction)?;
         }
-        removed += trim_requests(&transaction, self.limits.requests)?;
+        if removed == 0 {
+            removed = trim_requests(&transaction, self.limits.requests)?;
+        }
         let removed_series = removed > 0 && remove_empty_series(&transaction)? > 0;
         transaction.commit()?;
         let freed = give_back(connection)?;
