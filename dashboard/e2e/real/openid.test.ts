@@ -14,6 +14,9 @@ import { PASSWORD } from "./server";
 /** PyPI's `oidc-provider-mock`, which lets in whoever names a user: `make target/tools/ready`. */
 const PROVIDER = resolve(import.meta.dirname, "../../../target/tools/bin/oidc-provider-mock");
 
+/** Ends the provider when nobody holds its standard input any more, however the tests ended. */
+const RUN = '"$0" "$@" & read -r _; kill -9 $!; wait';
+
 function user(name: string, ...groups: string[]): string {
   return JSON.stringify({ sub: `${name}-1`, preferred_username: name, groups });
 }
@@ -21,7 +24,7 @@ function user(name: string, ...groups: string[]): string {
 /** Starts a provider; gives its address, and what ends it. */
 async function provider(...users: string[]): Promise<[string, () => void]> {
   const claims = users.flatMap((one) => ["--user-claims", one]);
-  const child = spawn(PROVIDER, ["--port", "0", "--require-nonce", "true", ...claims]);
+  const child = spawn("sh", ["-c", RUN, PROVIDER, "--port", "0", "--require-nonce", "true", ...claims]);
   const issuer = new Promise<string>((done, fail) => {
     for (const stream of [child.stdout, child.stderr])
       createInterface(stream).on("line", (line) => {
@@ -30,7 +33,7 @@ async function provider(...users: string[]): Promise<[string, () => void]> {
       });
     child.once("exit", (code) => fail(new Error(`the provider ended with ${code}`)));
   });
-  return [await issuer, () => void child.kill()];
+  return [await issuer, () => void child.stdin.end()];
 }
 
 /** A port that was free just now: the provider must know where it sends browsers back to. */
