@@ -10,7 +10,7 @@ const MAX_ERROR: usize = 64 << 10;
 const MAX_PARTS: usize = 1 << 16;
 
 /// A request that came in at a door, as far as its client is concerned, and what was done for it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Request<'a> {
     /// Its id.
     pub id: Cow<'a, str>,
@@ -41,7 +41,7 @@ pub struct Request<'a> {
 }
 
 /// How a request ended for its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
 pub enum Ending {
     /// With an answer.
@@ -51,6 +51,7 @@ pub enum Ending {
     /// The client left.
     Left = 2,
     /// It did not yet; such a request is never stored.
+    #[default]
     Working = 3,
 }
 
@@ -114,28 +115,6 @@ impl Ending {
 impl HopEnding {
     fn from_number(number: u8) -> Option<Self> {
         [Self::Returned, Self::Raised, Self::Lost].into_iter().find(|ending| *ending as u8 == number)
-    }
-}
-
-#[cfg(test)]
-impl Request<'_> {
-    /// A request that did nothing.
-    pub(crate) fn of(start: i64, elapsed: u64, ending: Ending) -> Self {
-        Self {
-            id: start.to_string().into(),
-            version: "v1".into(),
-            workflow: "w".into(),
-            start,
-            elapsed,
-            ending,
-            error: None,
-            request_bytes: 0,
-            answer_bytes: None,
-            early: false,
-            hops: Vec::new(),
-            saved: Vec::new(),
-            saves: 0,
-        }
     }
 }
 
@@ -371,7 +350,7 @@ mod tests {
     fn a_long_error_is_cut_between_characters() {
         let mut bytes = Vec::new();
         let error = Some("é".repeat(MAX_ERROR).into());
-        put_request(&mut bytes, &Request { error, ..Request::of(0, 0, Ending::Failed) });
+        put_request(&mut bytes, &Request { error, ..Request::default() });
         let (head, _) = requests(&bytes).next().unwrap();
         assert_eq!(head.whole().unwrap().error.unwrap(), "é".repeat(MAX_ERROR / 2));
     }

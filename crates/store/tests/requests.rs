@@ -109,7 +109,7 @@ proptest! {
         let folder = TempDir::new().unwrap();
         let reader = store(&folder, &requests);
         let order = if slowest { RequestOrder::Slowest } else { RequestOrder::Latest };
-        let mut wanted: Vec<_> = requests.iter().filter(|request| filter.fits(request)).cloned().collect();
+        let mut wanted: Vec<_> = requests.iter().filter(|request| filter.fits(order, request)).cloned().collect();
         wanted.sort_by_key(|request| Reverse(order.key(request)));
         let (mut filter, mut found) = (filter, Vec::new());
         loop {

@@ -11,7 +11,7 @@ use crate::{
 };
 use memchr::memmem;
 use rusqlite::{Connection, Row, ToSql, params};
-use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 /// How far the time in a request's id is from when it came in, unless the clock was set back.
@@ -63,67 +63,54 @@ impl RequestOrder {
 }
 
 impl RequestFilter {
-    /// Whether a request is wanted, wherever it stands in an order.
-    pub fn fits(&self, request: &Request<'_>) -> bool {
-        self.wants(&request.version, &request.workflow, request.ending)
+    /// Whether a request is wanted.
+    pub fn fits(&self, order: RequestOrder, request: &Request<'_>) -> bool {
+        let key = (order.number(request.start, request.elapsed), &*request.id);
+        self.wants(&request.version, &request.workflow, request.ending, key)
     }
 
-    fn wants(&self, version: &str, workflow: &str, ending: Ending) -> bool {
+    fn wants(&self, version: &str, workflow: &str, ending: Ending, key: (i64, &str)) -> bool {
         self.version.as_ref().is_none_or(|wanted| wanted == version)
             && self.workflow.as_ref().is_none_or(|wanted| wanted == workflow)
             && self.ending.is_none_or(|wanted| wanted == ending)
+            && self.after.as_ref().is_none_or(|(number, id)| key < (*number, id))
     }
 }
 
-/// The first requests of an order that fit, as they are stored, by their key.
+/// The first requests of an order that fit.
 struct Search<'a> {
     filter: &'a RequestFilter,
     order: RequestOrder,
     limit: usize,
-    found: BinaryHeap<Reverse<(i64, String, Vec<u8>)>>,
+    /// By their key.
+    found: BTreeMap<(i64, String), Request<'static>>,
 }
 
 impl Search<'_> {
     /// Whether no row from this number on can hold one of the first.
     fn is_done(&self, greatest: i64) -> bool {
-        let worst = self.found.peek().map(|Reverse((number, ..))| *number);
-        self.found.len() >= self.limit && worst.is_none_or(|worst| greatest < worst)
+        self.found.len() >= self.limit
+            && self.found.first_key_value().is_none_or(|((worst, _), _)| greatest < *worst)
     }
 
-    /// Looks at the requests of a row.
-    fn row(&mut self, data: &[u8]) {
-        requests(data).for_each(|(head, request)| self.request(&head, request));
-    }
-
-    fn request(&mut self, head: &Head<'_>, request: &[u8]) {
-        if !self.filter.wants(head.version, head.workflow, head.ending) {
-            return;
-        }
+    /// Looks at a stored request.
+    fn request(&mut self, head: Head<'_>) {
         let key = (self.order.number(head.start, head.elapsed), head.id);
-        let is_past = |after: &(i64, String)| key < (after.0, &*after.1);
-        if !self.filter.after.as_ref().is_none_or(is_past) {
+        if !self.filter.wants(head.version, head.workflow, head.ending, key) {
             return;
         }
         let is_full = self.found.len() >= self.limit;
-        let worst = self.found.peek().map(|Reverse((number, id, _))| (*number, id.as_str()));
-        // One whose course is damaged takes nobody's place.
-        if is_full && worst.is_none_or(|worst| key < worst) || head.whole().is_none() {
+        let worst = self.found.first_key_value().map(|((number, id), _)| (*number, id.as_str()));
+        if is_full && worst.is_none_or(|worst| key <= worst) {
             return;
         }
+        // One whose course is damaged takes nobody's place.
+        let Some(request) = head.whole() else { return };
         if is_full {
-            self.found.pop();
+            self.found.pop_first();
         }
-        self.found.push(Reverse((key.0, key.1.to_owned(), request.to_owned())));
+        self.found.insert((key.0, key.1.to_owned()), request.into_owned());
     }
-
-    fn requests(self) -> Vec<Request<'static>> {
-        let found = self.found.into_sorted_vec().into_iter();
-        found.filter_map(|Reverse((.., request))| whole(&request)).collect()
-    }
-}
-
-fn whole(request: &[u8]) -> Option<Request<'static>> {
-    Some(requests(request).next()?.0.whole()?.into_owned())
 }
 
 impl Reader {
@@ -135,7 +122,7 @@ impl Reader {
         limit: usize,
     ) -> Result<Vec<Request<'static>>, Error> {
         self.telemetry.read(|connection| {
-            let mut search = Search { filter, order, limit, found: BinaryHeap::new() };
+            let mut search = Search { filter, order, limit, found: BTreeMap::new() };
             let column = order.column();
             // A row's first request is its least by time; by how long they took, any row may hold lesser ones.
             let sql = format!(
@@ -152,9 +139,9 @@ impl Reader {
                 if search.is_done(row.get(0)?) {
                     break;
                 }
-                search.row(row.get_ref(1)?.as_blob()?);
+                requests(row.get_ref(1)?.as_blob()?).for_each(|(head, _)| search.request(head));
             }
-            Ok(search.requests())
+            Ok(search.found.into_values().rev().collect())
         })
     }
 

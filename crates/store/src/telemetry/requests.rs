@@ -16,15 +16,15 @@ const HOUR: i64 = 3600 * 1_000_000_000;
 /// Requests that wait for a commit.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    crowd: Kind<false>,
-    notable: Kind<true>,
+    crowd: Kind,
+    notable: Kind,
     slowest: Slowest,
     held: u64,
 }
 
 /// Those that are notable, or those that are not.
 #[derive(Debug, Default)]
-struct Kind<const NOTABLE: bool> {
+struct Kind {
     growing: Chunk,
     full: Vec<Chunk>,
 }
@@ -94,8 +94,8 @@ impl Requests {
 
     /// Writes all of them.
     pub(super) fn write(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        self.crowd.write(transaction)?;
-        self.notable.write(transaction)
+        self.crowd.write(transaction, false)?;
+        self.notable.write(transaction, true)
     }
 
     /// Forgets what was written, or could not be.
@@ -106,7 +106,7 @@ impl Requests {
     }
 }
 
-impl<const NOTABLE: bool> Kind<NOTABLE> {
+impl Kind {
     fn add(&mut self, head: &Head<'_>, request: &[u8]) {
         if self.growing.data.len() + request.len() > FULL {
             self.full.push(mem::take(&mut self.growing));
@@ -114,9 +114,9 @@ impl<const NOTABLE: bool> Kind<NOTABLE> {
         self.growing.add(head, request);
     }
 
-    fn write(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    fn write(&mut self, transaction: &Transaction<'_>, notable: bool) -> rusqlite::Result<()> {
         for chunk in self.full.iter_mut().chain([&mut self.growing]) {
-            chunk.write(transaction, NOTABLE)?;
+            chunk.write(transaction, notable)?;
         }
         Ok(())
     }
@@ -184,7 +184,7 @@ mod tests {
 
     fn add(requests: &mut Requests, start: i64, elapsed: u64, ending: Ending) {
         let mut waiting = Vec::new();
-        put_request(&mut waiting, &Request::of(start, elapsed, ending));
+        put_request(&mut waiting, &Request { start, elapsed, ending, ..Request::default() });
         requests.add(&waiting, 1);
     }
 
