@@ -9,8 +9,8 @@
 //! - [`team`]: a client of a server's API; `login`, `runtime`, `version`, `user` and `token` share it.
 //! - [`log`], [`moment`]: log records and times, as people read and type them.
 //! - [`output`]: results, on standard output.
-//! - [`pem`]: certificates and keys.
 //! - [`terminal`]: what is shown to the person at the terminal.
+//! - [`tls`]: of clients; certificates and keys.
 //! - [`values`]: how the values of flags are written.
 
 mod args;
@@ -22,10 +22,10 @@ mod exit;
 mod log;
 mod moment;
 mod output;
-mod pem;
 mod service;
 mod team;
 mod terminal;
+mod tls;
 mod values;
 
 use clap::Parser as _;

@@ -6,9 +6,9 @@
 
 mod settings;
 
-use crate::pem;
+use crate::tls::{self, Trusted};
 use anyhow::Context as _;
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnectorBuilder;
 use krt_model::name::Name;
 use krt_runtime::traces::Traces;
 use opentelemetry_http::hyper::HyperClient;
@@ -18,8 +18,8 @@ use opentelemetry_otlp::{
 };
 use opentelemetry_sdk::{Resource, trace::SpanExporter as _};
 use settings::{Files, Protocol, Settings, Variables};
-use std::{fs, path::Path, sync::Arc, time::Duration};
-use tokio_rustls::rustls::{ClientConfig, crypto::ring};
+use std::{fs, path::Path, time::Duration};
+use tokio_rustls::rustls::ClientConfig;
 
 /// How long spans may take to leave when the service stops.
 pub(super) const FLUSH: Duration = Duration::from_secs(5);
@@ -55,7 +55,9 @@ fn exporter(settings: &Settings, version: &Name) -> anyhow::Result<SpanExporter>
 
 fn by_grpc(files: &Files) -> anyhow::Result<SpanExporter> {
     // It says little of what is wrong with a file.
-    tls(files)?;
+    if *files != Files::default() {
+        tls(files)?;
+    }
     let trust = match &files.authorities {
         Some(path) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(path)?)),
         None => ClientTlsConfig::new().with_enabled_roots(),
@@ -81,17 +83,15 @@ fn by_http(files: &Files, timeout: Duration) -> anyhow::Result<SpanExporter> {
 }
 
 fn tls(files: &Files) -> anyhow::Result<ClientConfig> {
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?;
     let config = match &files.authorities {
-        Some(path) => config.with_root_certificates(pem::authorities(path)?),
+        Some(path) => tls::client(Trusted::Those(path))?,
         None => {
-            config.with_native_roots().context("failed to read the certificates that the system trusts")?
+            tls::client(Trusted::Systems).context("failed to read the certificates that the system trusts")?
         }
     };
     Ok(match &files.identity {
         Some((certificate, key)) => config
-            .with_client_auth_cert(pem::certificates(certificate)?, pem::private_key(key)?)
+            .with_client_auth_cert(tls::certificates(certificate)?, tls::private_key(key)?)
             .context("the certificate and its key do not go together")?,
         None => config.with_no_client_auth(),
     })

@@ -1,12 +1,11 @@
 //! Connections to a server, and what to say where there is none.
 
 use super::Server;
-use crate::pem;
+use crate::tls::{self, Trusted};
 use anyhow::Context as _;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
-use std::{path::Path, sync::Arc, time::Duration};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use std::{path::Path, time::Duration};
 
 /// How long a server may take to let somebody in.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -19,26 +18,16 @@ pub(super) fn connector(server: &Server, cacert: Option<&Path>) -> anyhow::Resul
     http.enforce_http(false);
     http.set_connect_timeout(Some(PATIENCE));
     http.set_nodelay(true);
-    let builder = HttpsConnectorBuilder::new();
-    let builder = match cacert {
-        Some(path) if server.is_secure() => {
-            let roots = pem::authorities(path)
-                .context("failed to read what --cacert names; hint: it takes a PEM file with certificates")?;
-            builder.with_tls_config(trusting(roots)?)
-        }
-        None if server.is_secure() => builder
-            .with_provider_and_native_roots(ring::default_provider())
+    let tls = match cacert {
+        Some(path) if server.is_secure() => tls::client(Trusted::Those(path))
+            .context("failed to read what --cacert names; hint: it takes a PEM file with certificates")?,
+        None if server.is_secure() => tls::client(Trusted::Systems)
             .context("failed to read the certificates that the system trusts; hint: --cacert names others")?,
         // Nobody is asked for a certificate, so a system without any will do.
-        _ => builder.with_tls_config(trusting(RootCertStore::empty())?),
+        _ => tls::client(Trusted::Nobody)?,
     };
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth());
     Ok(builder.https_or_http().enable_http1().wrap_connector(http))
-}
-
-fn trusting(roots: RootCertStore) -> anyhow::Result<ClientConfig> {
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// Why a server cannot be spoken with, and what to do.

@@ -6,18 +6,12 @@ use crate::{
         Krt, PATIENCE, Service,
         lines::{Lines, Record},
         otlp::{Receiver, Spans, attribute, fault},
+        tls::SelfSigned,
     },
 };
 use http::Method;
-use rcgen::{CertifiedKey, KeyPair};
 use serde_json::{Value, json};
-use std::{
-    fs,
-    net::TcpListener,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs, net::TcpListener, path::Path, sync::Arc, time::Duration};
 use tokio_rustls::rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
@@ -119,23 +113,6 @@ async fn a_chain_by_either_protocol() {
             assert_eq!(given.as_deref(), Some("test"));
         }
         assert!(!ended.lines.text().contains("s3cret"), "{}", ended.lines.text());
-    }
-}
-
-/// A certificate for this machine, as one signs one's own.
-struct SelfSigned {
-    certificate: PathBuf,
-    key: PathBuf,
-    made: CertifiedKey<KeyPair>,
-}
-
-impl SelfSigned {
-    fn new(folder: &Path, name: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let [certificate, key] = ["pem", "key"].map(|kind| folder.join(format!("{name}.{kind}")));
-        fs::write(&certificate, made.cert.pem()).unwrap();
-        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        Self { certificate, key, made }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::support::{
     person::Person,
     processes,
     team::{PASSWORD, Team, dashboard, packed, version},
+    tls::SelfSigned,
 };
 use rustix::{
     fs::{Mode, OFlags},
@@ -389,10 +390,7 @@ async fn who_is_no_server_is_told_so() {
 #[tokio::test(flavor = "multi_thread")]
 async fn over_tls_with_an_authority_of_ones_own() {
     let folder = tempfile::tempdir().unwrap();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
-    fs::write(&certificate, made.cert.pem()).unwrap();
-    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let SelfSigned { certificate, key, .. } = SelfSigned::new(folder.path(), "server");
     let described = version("described", "");
     let krt = Krt::serve(described.path()).flag("--tls-cert", &certificate).flag("--tls-key", &key);
     let service = krt.env("KRT_ADMIN_PASSWORD", PASSWORD).start().await;

@@ -1,6 +1,6 @@
 //! How the ports speak TLS.
 
-use crate::pem;
+use crate::tls;
 use anyhow::Context as _;
 use clap::Args;
 use krt_runtime::entry::listen::Tls;
@@ -44,7 +44,7 @@ impl TlsArgs {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
-            .with_single_cert(pem::certificates(certificate)?, pem::private_key(key)?)
+            .with_single_cert(tls::certificates(certificate)?, tls::private_key(key)?)
             .context("the certificate and its key do not go together")?;
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         Ok(Some(Arc::new(config)))

@@ -9,6 +9,7 @@
 //! - [`person`]: somebody who types commands that speak with a team's server.
 //! - [`processes`]: what the system tells of processes.
 //! - [`team`]: a team's server, and its API.
+//! - [`tls`]: makes certificates of its own.
 //! - [`runners`]: stand-ins of KRT v1's existing runners.
 //! - [`scratch`]: files by which tests and handlers wait for each other.
 
@@ -24,6 +25,7 @@ pub(crate) mod runners;
 pub(crate) mod scratch;
 pub(crate) mod service;
 pub(crate) mod team;
+pub(crate) mod tls;
 
 pub(crate) use copy::Copy;
 pub(crate) use grpc::assert_status;

@@ -1,11 +1,36 @@
-//! Certificates and keys from PEM files.
+//! TLS of clients, and certificates and keys from PEM files.
 
 use anyhow::{Context as _, bail};
-use std::path::Path;
+use hyper_rustls::ConfigBuilderExt as _;
+use std::{path::Path, sync::Arc};
 use tokio_rustls::rustls::{
-    RootCertStore,
+    ClientConfig, ConfigBuilder, RootCertStore,
+    client::WantsClientCert,
+    crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
+
+/// Whom a client trusts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Trusted<'a> {
+    /// The authorities in a file.
+    Those(&'a Path),
+    /// Those of the system.
+    Systems,
+    /// No one.
+    Nobody,
+}
+
+/// TLS of a client, up to what it shows of itself.
+pub(crate) fn client(trusted: Trusted<'_>) -> anyhow::Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?;
+    Ok(match trusted {
+        Trusted::Those(path) => config.with_root_certificates(authorities(path)?),
+        Trusted::Systems => config.with_native_roots()?,
+        Trusted::Nobody => config.with_root_certificates(RootCertStore::empty()),
+    })
+}
 
 /// All certificates of a file; at least one.
 pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
@@ -25,7 +50,7 @@ pub(crate) fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>>
 }
 
 /// The certificates of a file, as authorities that are trusted.
-pub(crate) fn authorities(path: &Path) -> anyhow::Result<RootCertStore> {
+fn authorities(path: &Path) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         let unusable = || format!("`{}` has a certificate that cannot be used", path.display());
