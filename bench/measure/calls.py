@@ -1,4 +1,4 @@
-"""Single gRPC calls, each with the answer that is right."""
+"""Single gRPC calls, each with the expected answer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from single_pb2 import Blob, HangRequest, Ping, Process
 
 from . import BenchError
 
-# Room for a message of 1 MiB and its frame.
+# Large enough for a message of 1 MiB and its frame.
 _CHANNEL = [("grpc.max_receive_message_length", 4 << 20), ("grpc.use_local_subchannel_pool", 1)]
 _SECONDS = 10
-# Before each message: whether it is compressed, and its length.
+# The prefix of each message: its compression flag and its length.
 _PREFIX = struct.Struct(">BI")
 _HANG = "/single.Entrypoint/Hang"
 
@@ -26,30 +26,30 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Call:
-    """One method with a request and the answer that is right."""
+    """A method with a request and the expected answer."""
 
     method: str
     request: Any
     answer: Any
 
     def body(self) -> bytes:
-        """The request as it travels."""
+        """The encoded request."""
         message: bytes = self.request.SerializeToString()
         return _PREFIX.pack(0, len(message)) + message
 
     def answer_size(self) -> int:
-        """Bytes of the right answer as it travels."""
+        """The size of the encoded answer in bytes."""
         return _PREFIX.size + int(self.answer.ByteSize())
 
     def verify(self, address: str) -> None:
-        """Makes the call once, and raises unless the answer is right."""
+        """Makes the call once, and raises unless the answer is as expected."""
         answer = _unary(address, self.method, self.request, type(self.answer))
         if answer != self.answer:
             raise BenchError(f"{self.method} gave another answer than expected")
 
 
 class CallError(BenchError):
-    """A call that ended with an error."""
+    """A call that failed."""
 
     def __init__(self, method: str, error: Any) -> None:
         self.code: grpc.StatusCode = error.code()
@@ -57,7 +57,7 @@ class CallError(BenchError):
 
 
 def when_up(call: Callable[[], T], seconds: float = _SECONDS) -> T:
-    """Repeats a call while its node is not up."""
+    """Repeats a call until its node is up."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -81,23 +81,23 @@ def wait() -> Call:
 
 
 def echo(size: int) -> Call:
-    """A message of `size` bytes, there and back."""
+    """A message of `size` bytes in each direction."""
     blob = Blob(content=bytes(range(256)) * (size // 256))
     return Call("/single.Entrypoint/Echo", blob, blob)
 
 
 def idle(address: str) -> int:
-    """The process of the node `idle`."""
+    """Returns the process id of the node `idle`."""
     return int(_unary(address, "/single.Entrypoint/Idle", Ping(), Process).id)
 
 
 def mortal(address: str) -> int:
-    """The process of the node `mortal`."""
+    """Returns the process id of the node `mortal`."""
     return int(_unary(address, _HANG, HangRequest(), Process).id)
 
 
 class Hanging:
-    """A call whose handler has announced its process in a file and never ends."""
+    """A call whose handler writes its process id to a file and never ends."""
 
     def __init__(self, address: str, file: str) -> None:
         self._channel = _channel(address)
@@ -109,7 +109,7 @@ class Hanging:
         self._future = method.future(HangRequest(file=file), timeout=_SECONDS)
 
     def error(self) -> grpc.StatusCode:
-        """Waits for the call's end, which must be an error."""
+        """Waits for the call, which must fail."""
         error = self._future.exception()
         self._channel.close()
         if error is None:

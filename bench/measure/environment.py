@@ -1,6 +1,6 @@
-"""The virtual environment that the driver and the reference share, and the generated modules.
+"""The virtual environment of the driver and the reference, and the generated modules.
 
-Everything lies below `target/bench`: git ignores it, and `cargo clean` removes it.
+All files are below `target/bench`: git ignores it, and `cargo clean` removes it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PROTOS = {"chain.proto": BENCH / "chain", "single.proto": BENCH / "single"}
 
 
 def enter() -> None:
-    """Returns inside the environment: starts the driver anew in it where it is outside."""
+    """Restarts the driver inside the environment, unless it already runs there."""
     if Path(sys.prefix) == _VENV:
         _generate()
         sys.path.insert(0, str(GENERATED))

@@ -1,4 +1,4 @@
-"""Many calls, by h2load: as many connections as clients, one call at a time on each."""
+"""Many calls with h2load: one connection per client, one call at a time on each."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of h2load found."""
+    """The result of one run of h2load."""
 
     # Answers per second.
     rate: float
-    # The median of the time from a request to the end of its answer, milliseconds.
+    # The median time from a request to the end of its answer, in milliseconds.
     p50: float
-    # How long the run took, seconds.
+    # The duration of the run in seconds.
     seconds: float
 
 
 def check() -> None:
-    """Raises when h2load is not there."""
+    """Raises if h2load is missing."""
     if shutil.which("h2load") is None:
         raise BenchError("h2load is not installed\nhint: apt install nghttp2-client")
 
 
 def warm_up(address: str, call: Call, clients: int) -> float:
-    """Makes calls for a moment and returns how many there were a second."""
+    """Makes calls for a moment and returns the calls per second."""
     requests = clients * 8
     while True:
         load = run(address, call, clients, requests)
@@ -51,9 +51,9 @@ def warm_up(address: str, call: Call, clients: int) -> float:
 
 
 def run(address: str, call: Call, clients: int, requests: int) -> Load:
-    """Makes `requests` calls and checks that each had an answer of the right size.
+    """Makes `requests` calls and checks the size of each answer.
 
-    The size is what tells an error from an answer: over HTTP both have status 200.
+    The size separates errors from answers: over HTTP both have status 200.
     """
     with tempfile.TemporaryDirectory() as folder:
         body, log = Path(folder, "body"), Path(folder, "log")
@@ -70,7 +70,7 @@ def run(address: str, call: Call, clients: int, requests: int) -> Load:
 
 
 def check_answers(report: str, call: Call, requests: int) -> None:
-    """Raises unless the report tells of so many answers of the right size."""
+    """Raises unless the report shows the expected number and size of answers."""
     data = _DATA.search(report)
     expected = requests * call.answer_size()
     if f" {requests} succeeded, 0 failed" not in report or data is None:
@@ -83,7 +83,7 @@ def check_answers(report: str, call: Call, requests: int) -> None:
 
 
 def parse(report: str, log: str) -> Load:
-    """Reads h2load's report, and its log with a line for each call."""
+    """Parses h2load's report, and its log with a line per call."""
     finished = _FINISHED.search(report)
     if finished is None:
         raise BenchError(f"the report of h2load is of an unknown form\n{report}")

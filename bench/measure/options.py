@@ -12,7 +12,7 @@ from .environment import ROOT
 
 @dataclass(frozen=True)
 class Options:
-    """What was typed."""
+    """The parsed command line."""
 
     rows: tuple[str, ...]
     rounds: int

@@ -1,4 +1,4 @@
-"""What /proc knows of a process."""
+"""Figures of a process from /proc."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from . import BenchError
 
 
 def resident(pid: int) -> float:
-    """The memory that a process keeps in RAM, in MB."""
+    """Returns the resident memory of a process in MB."""
     kibibytes = re.search(r"^VmRSS:\s+(\d+) kB$", _status(pid), re.MULTILINE)
     if kibibytes is None:
         raise BenchError(f"process {pid} has ended")
@@ -17,7 +17,7 @@ def resident(pid: int) -> float:
 
 
 def descendants(pid: int) -> set[int]:
-    """The processes that a process started, with those that they started."""
+    """Returns the child processes of a process, directly and indirectly."""
     parents = {int(path.name): _parent(int(path.name)) for path in Path("/proc").glob("[0-9]*")}
     found = {pid}
     while more := {child for child, parent in parents.items() if parent in found} - found:

@@ -1,4 +1,4 @@
-"""Prints figures: as a table for people, as JSON for scripts."""
+"""Prints figures: as a table for people, or as JSON for scripts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _ABSENT = "–"
 
 
 def as_table(figures: dict[str, Measured]) -> str:
-    """One line a figure, in columns."""
+    """Returns one line per figure, in columns."""
     lines = [_HEADER, *(_cells(FIGURES[key], measured) for key, measured in figures.items())]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(_line(line, widths) for line in lines)
 
 
 def as_json(figures: dict[str, Measured], options: Options) -> str:
-    """One object, with the machine and how it was measured."""
+    """Returns one object, with the machine and the options."""
     document = {
         "machine": {
             "cpus": os.cpu_count(),

@@ -1,4 +1,4 @@
-"""From the loads of several rounds to figures."""
+"""Computes figures from the loads of several rounds."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from .targets import Measured
 
 
 def requests(rate: float, clients: int, seconds: float) -> int:
-    """How many calls take about that long; each client makes the same number."""
+    """Returns the number of calls that take about `seconds`; an equal share for each client."""
     return max(1, round(rate * seconds / clients)) * clients
 
 
 def median(loads: dict[str, list[Load]], figure: Callable[[Load], float]) -> Measured:
-    """The median of a figure over all rounds of each contender."""
+    """Returns the median of a figure over all rounds, for each contender."""
     medians = {name: statistics.median(map(figure, rounds)) for name, rounds in loads.items()}
     return Measured(medians.get("ours"), medians["reference"])

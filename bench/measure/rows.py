@@ -22,7 +22,7 @@ from .servers import Server
 from .targets import Measured
 
 Figures = Iterator[tuple[str, Measured]]
-# How a server is started, and what it is asked.
+# The start of a server, and the call to measure.
 Contender = tuple[Callable[[], AbstractContextManager[Server]], Call]
 
 _MEBIBYTE = 1 << 20
@@ -43,7 +43,7 @@ def chain_1(options: Options) -> Figures:
 
 
 def entry_32(options: Options) -> Figures:
-    """The entrypoint with nothing behind it, 32 clients."""
+    """The entrypoint without workers, 32 clients."""
     echo = calls.run(steps=0)
     ours = (partial(servers.entrypoint, options), echo)
     reference = (partial(servers.tonic_echo, options), echo)
@@ -63,7 +63,7 @@ def chain_rust_32(options: Options) -> Figures:
 
 
 def chain_nats(options: Options) -> Figures:
-    """Three Python nodes over NATS, one client; what each hop costs above the same in memory."""
+    """Three Python nodes over NATS, one client; the extra time per hop compared with memory."""
     if not servers.has_nats():
         print("skipped chain-nats: nats-server is not installed", file=sys.stderr)
         return
@@ -92,7 +92,7 @@ def waiting(options: Options) -> Figures:
 
 
 def start(options: Options) -> Figures:
-    """From the start of the process to the first answer, packages installed before."""
+    """From the start of the process to the first answer, with packages already installed."""
     if options.references_only:
         return
     _first_answer(options)
@@ -101,7 +101,7 @@ def start(options: Options) -> Figures:
 
 
 def memory(options: Options) -> Figures:
-    """What engine and host keep in RAM."""
+    """The resident memory of engine and host."""
     if options.references_only:
         return
     chain = calls.run(_NODES)
@@ -114,7 +114,7 @@ def memory(options: Options) -> Figures:
 
 
 def crash(options: Options) -> Figures:
-    """A host is killed while it handles a message."""
+    """Kills a host while it handles a message."""
     if options.references_only:
         return
     with servers.krt(options, "single") as server, tempfile.TemporaryDirectory() as folder:
@@ -152,7 +152,7 @@ def _single(options: Options, call: Call) -> tuple[Contender, Contender]:
 
 
 def _against_echo(options: Options, package: str) -> Figures:
-    """Three nodes, 32 clients, against a server that does nothing."""
+    """Three nodes, 32 clients, against an empty server."""
     ours = (partial(servers.krt, options, package), calls.run(_NODES))
     reference = (partial(servers.tonic_echo, options), calls.run(steps=0))
     loads = _compare(options, ours, reference, clients=32)
@@ -163,10 +163,10 @@ def _against_echo(options: Options, package: str) -> Figures:
 def _compare(
     options: Options, ours: Contender, reference: Contender, clients: int
 ) -> dict[str, list[Load]]:
-    """Loads two servers in turn, so that both meet the same machine.
+    """Loads two servers in turn, so that both run under the same conditions.
 
-    The order changes each round. Each round starts both anew: where the system puts the processes
-    of one start makes a difference of a fifth, which lasts as long as they live.
+    The order changes each round. Each round restarts both: the system's placement of the processes
+    changes the result by up to a fifth, for as long as they live.
     """
     contenders = {"reference": reference}
     if not options.references_only:
@@ -183,7 +183,7 @@ def _compare(
 
 @dataclass(frozen=True)
 class Prepared:
-    """A server that answers rightly and is warm."""
+    """A warm server with verified answers."""
 
     server: Server
     call: Call
@@ -191,7 +191,7 @@ class Prepared:
     rate: float
 
     def load(self, seconds: float) -> Load:
-        """Makes as many calls as take about that long."""
+        """Makes as many calls as take about `seconds`."""
         requests = rounds.requests(self.rate, self.clients, seconds)
         return load.run(self.server.address, self.call, self.clients, requests)
 
@@ -240,7 +240,8 @@ def _idle_host(options: Options) -> float:
 
 
 def _kill(server: Server, file: Path) -> tuple[float, float]:
-    """Kills a host in a handler: milliseconds until its client knows, until the node answers."""
+    """Kills a host in a handler; returns the milliseconds until the client gets the error, and
+    until the node answers again."""
     hanging = calls.Hanging(server.address, str(file))
     host = _announced(file)
     if host not in processes.descendants(server.pid):

@@ -1,4 +1,4 @@
-"""Runs the rows that were asked for."""
+"""Runs the requested rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .targets import Measured
 
 
 def run(options: Options) -> None:
-    """Measures and prints."""
+    """Measures and prints the figures."""
     signal.signal(signal.SIGTERM, _stop)
     load.check()
     servers.forget_data()
@@ -24,5 +24,5 @@ def run(options: Options) -> None:
 
 
 def _stop(*_: object) -> None:
-    """Unwinds, so that the servers that were started are stopped."""
+    """Raises, so that all started servers are stopped."""
     sys.exit(128 + signal.SIGTERM)

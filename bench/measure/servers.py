@@ -1,4 +1,4 @@
-"""Starts and stops what is measured. Each server listens on a free port of the loopback."""
+"""Starts and stops the measured servers. Each listens on a free port of the loopback."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from . import BenchError
 from .environment import BENCH, GENERATED, WORK
 from .options import Options
 
-# A first start may install packages.
+# The first start may install packages.
 _READY_SECONDS = 180
 _STOP_SECONDS = 15
 _LISTENING = re.compile(r"listening on (?:http://)?(127\.0\.0\.1:\d+)")
 _NATS_LISTENING = re.compile(r"Listening for client connections on (127\.0\.0\.1:\d+)")
-# Debian puts servers where only the superuser's PATH has them.
+# Debian installs servers in folders that only the superuser's PATH contains.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that listens."""
+    """A listening server."""
 
     name: str
     address: str
@@ -54,7 +54,7 @@ def tonic_echo(options: Options) -> Iterator[Server]:
 
 @contextmanager
 def entrypoint(options: Options) -> Iterator[Server]:
-    """Our entrypoint with nothing behind it."""
+    """Our entrypoint without workers."""
     with _serve("entrypoint", [_binary(options, "krt-bench-entry")]) as server:
         yield server
 
@@ -66,7 +66,7 @@ def has_nats() -> bool:
 
 @contextmanager
 def nats() -> Iterator[Server]:
-    """A NATS server as installed, without a configuration."""
+    """A NATS server with its default configuration."""
     program = shutil.which("nats-server", path=_PATH)
     if program is None:
         raise BenchError("nats-server is not installed\nhint: apt install nats-server")
@@ -76,7 +76,7 @@ def nats() -> Iterator[Server]:
 
 
 def raw_nats(options: Options, url: str, seconds: float) -> dict[str, float]:
-    """Requests over NATS without KRT: medians in milliseconds."""
+    """Measures requests over NATS without KRT; returns medians in milliseconds."""
     command = [_binary(options, "krt-bench-nats"), url, str(seconds)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
@@ -88,9 +88,9 @@ def raw_nats(options: Options, url: str, seconds: float) -> dict[str, float]:
 def krt(
     options: Options, package: str, data: str | None = None, nats: str | None = None
 ) -> Iterator[Server]:
-    """`krt run` of one of the packages beside this driver, with everything on.
+    """`krt run` of a package beside this driver, with all features on.
 
-    `nats` is the URL of the server that its parts meet at, if they do.
+    `nats` is the URL of the server that connects its parts, if any.
     """
     folder = WORK / "data" / (data or package)
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,7 @@ def krt(
 
 
 def forget_data() -> None:
-    """Removes what earlier measurements left in the stores."""
+    """Removes the data of earlier measurements from the stores."""
     shutil.rmtree(WORK / "data", ignore_errors=True)
 
 

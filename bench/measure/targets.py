@@ -1,4 +1,4 @@
-"""What is measured, and what it must reach."""
+"""The figures and their targets."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Target:
-    """A bound on our own figure, or on its ratio to the reference's."""
+    """A bound on our figure, or on its ratio to the reference's."""
 
     bound: str
     limit: float
     of_ratio: bool = False
 
     def reached(self, ours: float, reference: float | None) -> bool:
-        """Whether the figures keep within the bound."""
+        """Whether the figures meet the bound."""
         if not self.of_ratio:
             return BOUNDS[self.bound](ours, self.limit)
         if reference is None:
@@ -40,7 +40,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Measured:
-    """The medians of one figure. `ours` is absent when only references are measured."""
+    """The medians of one figure. `ours` is absent if only references are measured."""
 
     ours: float | None
     reference: float | None = None

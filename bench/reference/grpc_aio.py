@@ -1,7 +1,7 @@
-"""What a Python programmer writes by hand without KRT: one grpc.aio server, one process.
+"""The reference without KRT, as written by hand: one grpc.aio server, one process.
 
-It serves the methods of `chain.proto` and `single.proto` that are measured, and does the work of
-their handlers by calling them as functions. Takes the folder of the generated modules.
+It serves the measured methods of `chain.proto` and `single.proto`, and calls their handlers as
+functions. Its argument is the folder of the generated modules.
 """
 
 import asyncio
@@ -30,14 +30,14 @@ async def third(work):
 
 
 class Chain(chain_pb2_grpc.EntrypointServicer):
-    """The three functions in a row."""
+    """Calls the three functions in a row."""
 
     async def Run(self, request, context):
         return await third(await second(await first(request)))
 
 
 class Single(single_pb2_grpc.EntrypointServicer):
-    """One function each."""
+    """Calls one function per method."""
 
     async def Wait(self, request, context):
         await asyncio.sleep(0.05)

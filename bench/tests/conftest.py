@@ -1,4 +1,4 @@
-"""Tests of the driver's parts that start nothing. Like the driver they need Python 3.10."""
+"""Tests of the driver without servers. Like the driver they need Python 3.10."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From loads to figures, and from figures to what is printed."""
+"""From loads to figures, and from figures to reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read from h2load."""
+"""Parses the output of h2load."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ traffic: 81.34KB (83296) total, 5.16KB (5280) headers (space savings 95.1%), 49.
 
 
 def report(finished: str = "2.50s, 384.00 req/s") -> str:
-    """A report as h2load writes it."""
+    """A report in h2load's format."""
     return REPORT.format(finished=finished)
 
 
 def log(*microseconds: int) -> str:
-    """A log as h2load writes it: the time it began, the status, how long it took."""
+    """A log in h2load's format: start time, status, duration."""
     return "".join(f"1700000000000\t200\t{time}\n" for time in microseconds)
 
 
 class Call:
-    """A call whose right answer has 53 bytes."""
+    """A call whose answer has 53 bytes."""
 
     method = "/chain.Entrypoint/Run"
 

@@ -3,6 +3,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type {
   Error as ApiError,
+  ChangePassword,
   Event,
   Log,
   Me,
@@ -12,6 +13,7 @@ import type {
   Role,
   Version,
 } from "../src/api/schema";
+import { madeWith } from "../src/lib/tokens.ts";
 import { random, stamp } from "./random.ts";
 import { summary, windows } from "./series.ts";
 import * as world from "./world.ts";
@@ -364,9 +366,12 @@ function call(context: Context) {
   };
 }
 
+/** What ends the streams of somebody who has signed out. */
+const streams = new Set<{ me: Me | null; end: () => void }>();
+
 /** Opens a stream of events; what `start` returns is called when the client leaves. */
 function stream(
-  { response }: Context,
+  { me, response }: Context,
   start: (send: (event: string, data: unknown, id?: number) => void) => () => void,
 ) {
   response.writeHead(200, {
@@ -379,7 +384,13 @@ function stream(
     response.write(`event: ${event}\n${id ? `id: ${id}\n` : ""}data: ${JSON.stringify(data)}\n\n`),
   );
   const beat = setInterval(() => response.write(":\n\n"), 15_000);
+  const open = {
+    me,
+    end: () => response.end(`event: end\ndata: ${JSON.stringify({ reason: "the session was ended" })}\n\n`),
+  };
+  streams.add(open);
   response.on("close", () => {
+    streams.delete(open);
     clearInterval(beat);
     stop();
   });
@@ -457,6 +468,7 @@ const ROUTES: [string, Role | "none", Reply][] = [
     "viewer",
     ({ me, response }) => {
       for (const [id, one] of sessions) if (one === me) sessions.delete(id);
+      for (const open of streams) if (open.me === me) open.end();
       response.setHeader("set-cookie", "krt_session=; Path=/; Max-Age=0");
     },
   ],
@@ -464,8 +476,12 @@ const ROUTES: [string, Role | "none", Reply][] = [
     "PUT /session/password",
     "viewer",
     (context) => {
-      if (json<{ current: string }>(context).current !== "correct horse battery")
-        refuse(403, "forbidden", "the current password is wrong");
+      const { current, revoke_tokens = true } = json<ChangePassword>(context);
+      if (current !== "correct horse battery") refuse(422, "unprocessable", "the current password is wrong");
+      if (!revoke_tokens) return;
+      const stay = world.tokens.filter((one) => one.login !== context.me?.login);
+      world.tokens.splice(0, world.tokens.length, ...stay);
+      tell("token");
     },
   ],
   [
@@ -565,6 +581,7 @@ const ROUTES: [string, Role | "none", Reply][] = [
         used: null,
         expires: expires ?? null,
         prefix: "krt_m4Qz",
+        parent: null,
       };
       world.tokens.push(token);
       audited(context, "token_created", "", name);
@@ -577,10 +594,9 @@ const ROUTES: [string, Role | "none", Reply][] = [
     "DELETE /tokens/:id",
     "viewer",
     ({ params }) => {
-      world.tokens.splice(
-        world.tokens.findIndex((one) => one.id === params.id),
-        1,
-      );
+      const ended = madeWith(world.tokens, params.id ?? "").map((one) => one.id);
+      const stay = world.tokens.filter((one) => one.id !== params.id && !ended.includes(one.id));
+      world.tokens.splice(0, world.tokens.length, ...stay);
       tell("token");
     },
   ],
@@ -922,7 +938,7 @@ async function answer(request: IncomingMessage, response: ServerResponse) {
   if (!found) return refuse(404, "not_found", `no ${url.pathname}`);
   const [role, reply, params] = found;
   const me = whoAsks(request);
-  if (role !== "none" && !me) refuse(401, "unauthenticated", "nobody is signed in");
+  if (role !== "none" && !me) refuse(401, "unauthenticated", "not signed in");
   if (me && role !== "none" && RANKS.indexOf(me.role) < RANKS.indexOf(role))
     refuse(403, "forbidden", `this needs the role ${role}, \`${me.login}\` is ${me.role}`, "ask an admin");
   if (

@@ -239,6 +239,7 @@ export const tokens: Token[] = [
     used: stamp(BORN - 3 * HOUR),
     expires: stamp(BORN + 40 * DAY),
     prefix: "krt_8Jq2",
+    parent: null,
   },
   {
     id: "t2",
@@ -249,6 +250,7 @@ export const tokens: Token[] = [
     used: null,
     expires: null,
     prefix: "krt_vX0a",
+    parent: null,
   },
 ];
 
@@ -372,9 +374,9 @@ export function makeRequest(runtime: string, version: string, start: number): Re
       position,
       start_ms: clock,
       waiting_ms: waiting,
-      serialise_ms: serialise,
+      encode_ms: serialise,
       handler_ms: handler,
-      deserialise_ms: deserialise,
+      decode_ms: deserialise,
       outcome,
     });
     clock += handler + deserialise;
@@ -467,7 +469,7 @@ export function makeGraph(version: Version, window: number): Graph {
     state: version.state,
     time: stamp(Date.now()),
     window_seconds: window,
-    in_work: busy * Math.round(3 + next() * 4),
+    in_flight: busy * Math.round(3 + next() * 4),
     nodes: names.map((name) => {
       const rate =
         flows.reduce((sum, flow, i) => sum + (flow.nodes.includes(name) ? share(i) : 0), 0) * wobble();
@@ -488,7 +490,7 @@ export function makeGraph(version: Version, window: number): Graph {
               ? "down"
               : "stopped",
         replicas: slow ? 2 : 1,
-        hosts: live ? (slow ? 2 : name === "rules" ? 0 : 1) : 0,
+        workers: live ? (slow ? 2 : name === "rules" ? 0 : 1) : 0,
         queue: busy * (slow ? Math.round(next() * 9) : Math.round(next())),
         restarts: name === "etl" && live ? 1 : 0,
         rate,

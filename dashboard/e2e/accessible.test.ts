@@ -1,4 +1,4 @@
-/** axe finds nothing serious on any page, in both themes, on a desk and on a phone. */
+/** axe finds nothing serious on any page, in both themes, on a desktop and on a phone. */
 
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";

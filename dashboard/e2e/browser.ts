@@ -54,7 +54,9 @@ export async function open(browser: Browser, look: Look = {}) {
 }
 
 export async function signIn(page: Page, login = LOGIN, password = PASSWORD) {
-  await page.goto("/sign-in");
+  // After a sign-out the page goes there by itself, which would interrupt another navigation.
+  if (new URL(page.url()).pathname === "/sign-in") await page.waitForLoadState("networkidle");
+  else await page.goto("/sign-in");
   await page.getByLabel("Name").fill(login);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Sign in" }).click();

@@ -302,6 +302,44 @@ test("a token is shown once", () =>
     expect(await page.getByText(/^krt_m4QzT0/).count()).toBe(0);
   }));
 
+test("a new password deletes tokens, unless somebody says no", () =>
+  as("grace", async (page) => {
+    await page.goto("/account");
+    const tokens = page.getByRole("region", { name: "Tokens" }).getByRole("row", { name: /deploy from CI/ });
+    const change = async (work: () => Promise<void>) => {
+      await page.getByRole("button", { name: "Change the password" }).click();
+      await page.getByLabel("Current password").fill("correct horse battery");
+      await page.getByLabel("New password").fill("another good one");
+      const box = page.getByRole("checkbox", { name: /Delete my tokens, too/ });
+      expect(await box.isChecked()).toBe(true);
+      await work();
+      await page.getByRole("button", { name: "Change", exact: true }).click();
+      await page.getByRole("dialog").waitFor({ state: "detached" });
+    };
+    await tokens.waitFor();
+    await change(() => page.getByText(/Delete my tokens, too/).click());
+    await page.reload();
+    await tokens.waitFor();
+    await change(() => Promise.resolve());
+    await tokens.waitFor({ state: "detached" });
+  }));
+
+test("who signs out in one tab is signed out in the others at once", async () => {
+  const { page, context, errors } = await open(browser);
+  await signIn(page, "grace");
+  const other = await context.newPage();
+  for (const path of ["/runtimes/digits/versions", "/runtimes/digits/logs"]) {
+    await other.goto(path);
+    await settled(other);
+    await page.getByRole("button", { name: /grace/ }).click();
+    await page.getByRole("menuitem", { name: "Sign out" }).click();
+    await page.waitForURL("**/sign-in");
+    await other.waitForURL(`**/sign-in?next=${encodeURIComponent(path)}*`);
+    await signIn(page, "grace");
+  }
+  await closed(context, errors);
+});
+
 test("by keyboard alone: the skip link, a select, a dialog that gives the focus back", () =>
   as("ada", async (page) => {
     await page.goto("/runtimes/digits/versions");

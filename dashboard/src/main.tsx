@@ -10,7 +10,7 @@ import { RouterProvider } from "react-router";
 import { refused } from "./api/client";
 import { router } from "./app/routes";
 
-/** What the server refuses for good is not asked again; what it could not do just now is, twice. */
+/** Retries twice after a temporary failure, and never after a refusal. */
 function retry(failures: number, error: unknown): boolean {
   const { status } = refused(error);
   return failures < 2 && (status === 0 || status >= 500);
@@ -19,14 +19,14 @@ function retry(failures: number, error: unknown): boolean {
 const queries = new QueryClient({
   queryCache: new QueryCache({
     onError: (error, query) => {
-      // A session that has ended shows itself anywhere; the gate then asks to sign in.
+      // Any request may reveal an ended session; the session guard then asks for a sign-in.
       if (refused(error).status === 401 && query.queryKey[0] !== "session")
         void queries.invalidateQueries({ queryKey: ["session"] });
     },
   }),
   mutationCache: new MutationCache({
     onError: (error) => {
-      // Another tab may have signed in anew: then the session, and what its requests carry, are others.
+      // Another tab may have signed in again, which changes the session and its CSRF token.
       if ([401, 403].includes(refused(error).status))
         void queries.invalidateQueries({ queryKey: ["session"] });
     },

@@ -1,7 +1,7 @@
 // Mongo-server is a MongoDB server for tests: FerretDB over SQLite, on a free port of the loopback.
 //
-// It keeps its data in the folder that is its one argument, prints its address on standard output, and
-// ends when its standard input does, so that it never outlives the test that started it.
+// Its argument is the data folder. It prints its address on standard output, and ends when its standard input
+// closes, so that it never outlives the test that started it.
 package main
 
 import (

@@ -1,7 +1,7 @@
-//! A bare tonic echo server: what the entrypoint is measured against.
+//! A bare tonic echo server: the reference for the entrypoint.
 //!
-//! It does what tonic does by default and nothing more. The message and the method are those of
-//! `bench/chain/chain.proto`, written by hand, so that building it needs no protoc.
+//! It uses tonic's defaults and nothing more. The message and the method are those of
+//! `bench/chain/chain.proto`, written by hand, so that the build needs no protoc.
 
 use std::{
     convert::Infallible,
@@ -43,7 +43,7 @@ impl UnaryService<Work> for Echo {
     }
 }
 
-/// `chain.Entrypoint`, with its one method.
+/// `chain.Entrypoint` with its one method.
 #[derive(Clone)]
 struct Entrypoint;
 
@@ -71,6 +71,7 @@ impl Service<http::Request<Body>> for Entrypoint {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    #[expect(clippy::disallowed_methods, reason = "it prints its own address")]
     writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;
     let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
     Server::builder().add_service(Entrypoint).serve_with_incoming(connections).await?;

@@ -1,5 +1,5 @@
-//! The entrypoint alone: door, admission, ticket, desk, judgement and measurements are the real ones;
-//! in the place of hosts stands an echo inside the process.
+//! The entrypoint alone, with the real ingress, admission, ticket, queue, judgement and measurements. An echo
+//! inside the process replaces the workers.
 //!
 //! Prints `listening on ADDRESS` and serves `/chain.Entrypoint/Run` until it is killed.
 
@@ -7,8 +7,8 @@
 
 use krt_model::outcome::HandlerResult;
 use krt_runtime::{
-    entry::{self, Door, Gate, listen},
-    flow::{self, Delivery, Flow, Handled, Host, Request, SeatId, Taken, now},
+    flow::{self, Delivery, Flow, HandlerTimes, Request, SlotId, Taken, Worker, now},
+    ingress::{self, ClientPort, Ingress, browsers::Rules},
     traces::Traces,
 };
 use krt_store::Store;
@@ -27,15 +27,15 @@ const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../chain");
 #[derive(Debug)]
 struct Echo {
     flow: Weak<Flow>,
-    seat: OnceLock<SeatId>,
+    slot: OnceLock<SlotId>,
 }
 
-impl Host for Echo {
+impl Worker for Echo {
     fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
         let Some(flow) = self.flow.upgrade() else { return Err(delivery) };
         let moment = now();
         let result = HandlerResult::Message { payload: delivery.payload.clone(), early_exit: true };
-        flow.finish(delivery, result, Handled { start: moment, end: moment });
+        flow.finish(delivery, result, HandlerTimes { start: moment, end: moment });
         Ok(Taken::Done)
     }
 
@@ -48,15 +48,16 @@ async fn main() -> anyhow::Result<()> {
     let data = tempfile::tempdir()?;
     let (store, _writer) = Store::open(data.path(), &krt_store::Options::default())?;
     let flow = Arc::new(Flow::new(&package.version, flow::Limits::default(), &store));
-    let echo = Arc::new(Echo { flow: Arc::downgrade(&flow), seat: OnceLock::new() });
-    flow.desk(0).join(Arc::clone(&echo) as Arc<dyn Host>, usize::from(u16::MAX), &echo.seat);
+    let echo = Arc::new(Echo { flow: Arc::downgrade(&flow), slot: OnceLock::new() });
+    flow.queue(0).join(Arc::clone(&echo) as Arc<dyn Worker>, usize::from(u16::MAX), &echo.slot);
     flow.admission().open();
-    let limits = entry::Limits { timeout: Duration::from_secs(30), message: 16 << 20 };
-    let routes = entry::routes(&package, limits.message);
-    let door = Door::new(&package, &routes, flow, limits, Routes::default(), Traces::default());
-    let gate = Gate::One(Arc::new(door));
+    let limits = ingress::Limits { timeout: Duration::from_secs(30), message: 16 << 20 };
+    let routes = ingress::routes(&package, limits.message);
+    let ingress = Ingress::new(&package, &routes, flow, limits, Routes::default(), Traces::default());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    println!("listening on {}", listener.local_addr()?);
-    listen::run(listener, None, gate, std::future::pending::<()>(), Duration::ZERO).await;
-    Ok(())
+    let rules = Rules::of(listener.local_addr()?);
+    let port = ClientPort::open(listener, None, ingress::listener::Limits::default(), rules)?;
+    port.upstream().set_ingress(Arc::new(ingress));
+    println!("listening on {}", port.address());
+    std::future::pending().await
 }

@@ -1,8 +1,8 @@
-//! Raw requests over NATS: what the chain over NATS is measured against.
+//! Raw requests over NATS: the reference for the chain over NATS.
 //!
-//! `krt-bench-nats URL SECONDS` measures, one request after the other: a round trip to one process and back,
-//! and one through three relays, each a process. It prints the medians in milliseconds, as JSON.
-//! `krt-bench-nats relay URL FROM [TO]` is such a process: it passes on, or answers.
+//! `krt-bench-nats URL SECONDS` measures sequential requests: a round trip to one process, and one through
+//! three relays, each in its own process. It prints the medians in milliseconds, as JSON.
+//! `krt-bench-nats relay URL FROM [TO]` is such a process: it forwards, or answers.
 
 use anyhow::{Context as _, Result, ensure};
 use async_nats::Client;
@@ -18,7 +18,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-/// About as long as an envelope with a small message.
+/// The approximate size of an envelope with a small message.
 const PAYLOAD: [u8; 300] = [7; 300];
 const ANSWERS: &str = "bench-nats-answers";
 const RELAYS: [&str; 3] = ["bench-nats-one", "bench-nats-two", "bench-nats-three"];
@@ -36,7 +36,7 @@ async fn main() -> Result<()> {
 }
 
 async fn relay(url: &str, from: &str, to: Option<&str>) -> Result<()> {
-    // However the process ends that measures.
+    // The end of the measuring process closes standard input, even if it is killed.
     std::thread::spawn(|| {
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
         std::process::exit(0);
@@ -68,7 +68,7 @@ async fn measure(url: &str, duration: Duration) -> Result<()> {
     say(&serde_json::json!({"round_trip": round_trip, "relays": relays}).to_string())
 }
 
-/// Starts a relay, which ends with its handle, and waits until it hears.
+/// Starts a relay, which ends with its handle, and waits until it listens.
 async fn process(url: &str, from: &str, to: Option<&str>) -> Result<Child> {
     let mut command = Command::new(env::current_exe()?);
     command.args(["relay", url, from]).args(to);
@@ -80,7 +80,7 @@ async fn process(url: &str, from: &str, to: Option<&str>) -> Result<Child> {
     Ok(child)
 }
 
-/// The median of requests for so long, in milliseconds.
+/// The median duration of requests over `duration`, in milliseconds.
 async fn median(client: &Client, subject: &str, duration: Duration) -> Result<f64> {
     let begun = Instant::now();
     let mut times = Vec::new();
@@ -98,6 +98,7 @@ async fn median(client: &Client, subject: &str, duration: Duration) -> Result<f6
     Ok(middle.as_secs_f64() * 1000.0)
 }
 
+#[expect(clippy::disallowed_methods, reason = "it prints what it measured")]
 fn say(line: &str) -> Result<()> {
     Ok(writeln!(std::io::stdout(), "{line}")?)
 }

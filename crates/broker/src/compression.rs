@@ -1,38 +1,28 @@
-//! Which bytes travel compressed, and how. Readers tell by how the bytes begin.
+//! Compression of messages. Readers recognise it by the first bytes.
 
 use bytes::Bytes;
-use flate2::{Compression as Level, read::GzDecoder, write::GzEncoder};
-use std::{
-    fmt,
-    io::{self, Read, Write as _},
-};
+use krt_compression::{Codec, Error};
+use std::fmt;
 
-/// How large envelopes are compressed.
+/// The compression of large envelopes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
-    /// By gzip, above a MiB: all that runners of KRT v1 understand.
+    /// gzip, above 1 MiB: the only one that runners of KRT v1 understand.
     #[default]
     Gzip,
-    /// By zstd, above 64 KiB: smaller and several times faster, where every runner is ours.
+    /// zstd, above 64 KiB: smaller and several times faster, if every runner is krt's own.
     Zstd,
-    /// By LZ4, above 64 KiB: the fastest, where every runner is ours.
+    /// LZ4, above 64 KiB: the fastest, if every runner is krt's own.
     Lz4,
 }
 
-/// An envelope with more bytes than this is compressed by gzip (KRT v1, "On the wire").
+/// An envelope with more bytes than this is compressed by gzip (docs/reference/krt-v1.md#messages-over-nats).
 pub const GZIP_ABOVE: usize = 1_048_576;
-/// An envelope with more bytes than this is compressed, where older readers need not be thought of.
+/// Larger envelopes are compressed if there are no older readers, in bytes.
 pub const OTHERS_ABOVE: usize = 64 << 10;
 
-/// How each begins. A `KreNatsMessage` begins like none of them.
-mod magic {
-    pub(super) const GZIP: &[u8] = &[0x1f, 0x8b];
-    pub(super) const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
-    pub(super) const LZ4: &[u8] = &[0x04, 0x22, 0x4d, 0x18];
-}
-
 impl Compression {
-    /// Every one.
+    /// All values.
     pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::Lz4];
 
     /// Its name.
@@ -51,41 +41,26 @@ impl Compression {
         }
     }
 
-    /// The bytes as they travel: compressed where they are many, or more than `limit`, and where that helps.
+    /// Returns the bytes to send: compressed if they are many or exceed `limit`, and if that makes them
+    /// smaller.
     pub(crate) fn pack(self, plain: Bytes, limit: usize) -> Bytes {
         if plain.len() <= self.above().min(limit) {
             return plain;
         }
-        // Writing to memory does not fail; should it, readers take the plain bytes as well.
-        match self.compress(&plain) {
+        // Writing to memory cannot fail; if it did, readers accept the plain bytes as well.
+        match self.codec().compress(&plain) {
             Ok(packed) if packed.len() < plain.len() => packed.into(),
             _ => plain,
         }
     }
 
-    fn compress(self, plain: &[u8]) -> io::Result<Vec<u8>> {
-        let packed = Vec::with_capacity(plain.len() / 2);
+    /// Returns the codec. Upstream's gzip level 9 takes ten times as long as the fastest, for a few percent.
+    fn codec(self) -> Codec {
         match self {
-            // Upstream's level 9 costs ten times as much for a few percent.
-            Self::Gzip => {
-                let mut gzip = GzEncoder::new(packed, Level::fast());
-                gzip.write_all(plain)?;
-                gzip.finish()
-            }
-            Self::Zstd => zstd::stream::encode_all(plain, 1),
-            Self::Lz4 => {
-                let mut lz4 = lz4_flex::frame::FrameEncoder::new(packed);
-                lz4.write_all(plain)?;
-                lz4.finish().map_err(io::Error::other)
-            }
+            Self::Gzip => Codec::Gzip,
+            Self::Zstd => Codec::Zstd,
+            Self::Lz4 => Codec::Lz4,
         }
-    }
-
-    /// What the bytes were compressed by, if they were.
-    fn of(bytes: &[u8]) -> Option<Self> {
-        [(magic::GZIP, Self::Gzip), (magic::ZSTD, Self::Zstd), (magic::LZ4, Self::Lz4)]
-            .into_iter()
-            .find_map(|(magic, compression)| bytes.starts_with(magic).then_some(compression))
     }
 }
 
@@ -95,20 +70,10 @@ impl fmt::Display for Compression {
     }
 }
 
-/// The plain bytes, but no more than one beyond `limit`: a few bytes can stand for gigabytes.
-pub fn unpack(bytes: Bytes, limit: usize) -> io::Result<Bytes> {
-    let packed = &bytes[..];
-    match Compression::of(packed) {
+/// Returns the plain bytes, at most `limit`. Compressed bytes are read completely or refused.
+pub fn unpack(bytes: Bytes, limit: usize) -> Result<Bytes, Error> {
+    match Codec::of(&bytes) {
         None => Ok(bytes),
-        Some(Compression::Gzip) => read(GzDecoder::new(packed), limit),
-        Some(Compression::Zstd) => read(zstd::stream::Decoder::new(packed)?, limit),
-        Some(Compression::Lz4) => read(lz4_flex::frame::FrameDecoder::new(packed), limit),
+        Some(codec) => codec.decompress(&bytes, limit).map(Bytes::from),
     }
-}
-
-fn read(from: impl Read, limit: usize) -> io::Result<Bytes> {
-    let mut plain = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    from.take(most).read_to_end(&mut plain)?;
-    Ok(plain.into())
 }

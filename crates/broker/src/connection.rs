@@ -1,133 +1,201 @@
-//! The connection to NATS: where, who we are, and whether it is up.
+//! The connection to NATS: address, credentials and state.
+
+mod greeting;
+mod keeper;
 
 use crate::Error;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, jetstream};
 use futures::StreamExt as _;
-use krt_model::address::Address;
+use krt_model::{address::Address, certificate};
 use std::{
+    io,
     path::{Path, PathBuf},
+    sync::{
+        Arc, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
 use url::Url;
 
-/// How to connect.
+/// Settings of a connection.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The servers, with commas between; a user and a password, or a token, may stand in it.
+    /// The servers, separated by commas; may contain a user and a password, or a token.
     pub servers: Address,
-    /// What the server calls this connection.
+    /// The name of this connection at the server.
     pub name: String,
     /// A file with a JWT and its nkey (`.creds`).
     pub credentials: Option<PathBuf>,
     /// A file with the seed of an nkey.
     pub nkey: Option<PathBuf>,
-    /// A file with the certificates that the server's may be signed by, besides the system's (PEM).
+    /// A file with certificates (PEM) that may sign the server's, besides the system's.
     pub ca: Option<PathBuf>,
-    /// Files with our certificate and its key (PEM).
+    /// Files with this client's certificate and key (PEM).
     pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
-/// How long the first connection may take.
+/// Time limit of the first connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How often the server is asked whether it is there: after two questions without an answer it is not.
+/// Interval between pings to the server; two without an answer end the connection.
 const ASK_EVERY: Duration = Duration::from_secs(2);
-/// The longest pause before the next try to connect again.
+/// Messages of a subscription that may wait to be taken. Further ones are lost, with a warning.
+const UNTAKEN: usize = 8 << 10;
+/// The longest pause before the next attempt to reconnect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// How long JetStream may take to say that a message is stored.
+/// Time for JetStream to confirm that a message is stored.
 pub(crate) const STORED_WITHIN: Duration = Duration::from_secs(5);
 
-/// A connection, which is made again whenever it is lost.
+/// A connection that reconnects whenever it is lost.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    client: Client,
+    current: Arc<Current>,
     up: watch::Receiver<bool>,
     address: Address,
 }
 
+/// The client in use. It reconnects by itself; if it fails, another client replaces it ([`keeper`]).
+#[derive(Debug)]
+struct Current {
+    client: RwLock<Client>,
+    closed: AtomicBool,
+    /// Aborted with the last handle.
+    keeper: OnceLock<JoinHandle<()>>,
+}
+
+impl Drop for Current {
+    fn drop(&mut self) {
+        self.keeper.get().inspect(|keeper| keeper.abort());
+    }
+}
+
 impl Connection {
-    /// Connects, once; what is lost later is connected again without end.
+    /// Connects once; later losses are reconnected without end.
     pub async fn open(options: &Options) -> Result<Self, Error> {
         let address = with_scheme(&options.servers);
-        let (servers, user) = parse(&address)?;
-        let (told, up) = watch::channel(true);
-        let shown = address.clone();
+        let (connected, up) = watch::channel(true);
+        let factory = ClientFactory { options: options.clone(), address: address.clone(), connected };
+        let (client, ended) = factory.dial().await?;
+        let closed = AtomicBool::new(false);
+        let current = Arc::new(Current { client: RwLock::new(client), closed, keeper: OnceLock::new() });
+        let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&current), factory, ended));
+        // Set only here.
+        let _ = current.keeper.set(keeper);
+        Ok(Self { current, up, address })
+    }
+
+    /// Returns a receiver of whether the server is reachable.
+    pub fn watch(&self) -> watch::Receiver<bool> {
+        self.up.clone()
+    }
+
+    /// Returns whether the server is reachable.
+    pub fn is_up(&self) -> bool {
+        *self.up.borrow()
+    }
+
+    /// The address, without secrets.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Returns the largest message, including headers, in bytes.
+    pub fn max_payload(&self) -> usize {
+        self.client().max_payload()
+    }
+
+    /// Returns a subject without any other listener.
+    pub fn new_inbox(&self) -> String {
+        self.client().new_inbox()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.current.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns whether the connection was closed for good.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.current.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn jetstream(&self) -> jetstream::Context {
+        jetstream::ContextBuilder::new().timeout(STORED_WITHIN).build(self.client())
+    }
+
+    /// Waits until the server knows all subscriptions, as it answers in order. Waits a second at most, since
+    /// the server may be away.
+    pub async fn settled(&self) {
+        let (client, inbox) = (self.client(), self.new_inbox());
+        let round = async {
+            let mut received = client.subscribe(inbox.clone()).await.ok()?;
+            client.publish(inbox, bytes::Bytes::new()).await.ok()?;
+            received.next().await
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(1), round).await;
+    }
+
+    /// Sends queued messages, and closes the connection.
+    pub async fn close(&self) {
+        self.current.closed.store(true, Ordering::Release);
+        let client = self.client();
+        // Fails if the connection is closed already, or no server takes the queued messages.
+        let _ = tokio::time::timeout(Duration::from_secs(1), client.flush()).await;
+        let _ = client.drain().await;
+    }
+}
+
+/// Creates clients.
+struct ClientFactory {
+    options: Options,
+    address: Address,
+    connected: watch::Sender<bool>,
+}
+
+impl ClientFactory {
+    /// Connects a client. The returned receiver ends with the client.
+    async fn dial(&self) -> Result<(Client, mpsc::Receiver<()>), Error> {
+        let Self { options, address, connected } = self;
+        let (servers, user) = parse(address)?;
+        let none =
+            |error: io::Error| Error::Unreachable { address: address.clone(), reason: error.to_string() };
+        let servers = greeting::sort(servers).await.map_err(none)?;
+        let (alive, ended) = mpsc::channel(1);
+        let (connected, shown) = (connected.clone(), address.clone());
         let connect = sign_in(options, user).await?;
         let connect = trust(connect, options)?
             .name(&options.name)
             .connection_timeout(CONNECT)
             .ping_interval(ASK_EVERY)
+            .subscription_capacity(UNTAKEN)
             .reconnect_delay_callback(|attempts| {
                 Duration::from_millis(20 * attempts as u64).min(LONGEST_PAUSE)
             })
+            .retain_servers_order()
+            .reconnect_to_server_callback(|servers, _| greeting::choose(servers))
             .event_callback(move |event| {
-                let (told, shown) = (told.clone(), shown.clone());
-                async move { tell(&event, &told, &shown) }
+                let (connected, shown, alive) = (connected.clone(), shown.clone(), alive.clone());
+                async move {
+                    tell(&event, &connected, &shown);
+                    drop(alive);
+                }
             });
-        let client = connect.connect(servers).await.map_err(|error| refusal(&error, &address))?;
-        Ok(Self { client, up, address })
-    }
-
-    /// Whether the server is there; told whenever that changes.
-    pub fn watch(&self) -> watch::Receiver<bool> {
-        self.up.clone()
-    }
-
-    /// Whether the server is there.
-    pub fn is_up(&self) -> bool {
-        *self.up.borrow()
-    }
-
-    /// Where it leads, without secrets.
-    pub fn address(&self) -> &Address {
-        &self.address
-    }
-
-    /// The most bytes of a message, headers included.
-    pub fn max_payload(&self) -> usize {
-        self.client.max_payload()
-    }
-
-    /// A subject that nobody else listens to.
-    pub fn new_inbox(&self) -> String {
-        self.client.new_inbox()
-    }
-
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
-    }
-
-    pub(crate) fn jetstream(&self) -> jetstream::Context {
-        jetstream::ContextBuilder::new().timeout(STORED_WITHIN).build(self.client.clone())
-    }
-
-    /// Waits until the server knows what we listen to: it answers in order. Not long, as it may be away.
-    pub async fn settled(&self) {
-        let inbox = self.new_inbox();
-        let round = async {
-            let mut heard = self.client.subscribe(inbox.clone()).await.ok()?;
-            self.client.publish(inbox, bytes::Bytes::new()).await.ok()?;
-            heard.next().await
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(1), round).await;
-    }
-
-    /// Sends what waits to be sent, and closes.
-    pub async fn close(&self) {
-        // Fails when it is closed already, or nobody is there to take what waits.
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.client.flush()).await;
-        let _ = self.client.drain().await;
+        let client = connect.connect(servers).await.map_err(|error| refusal(&error, address))?;
+        Ok((client, ended))
     }
 }
 
-/// A way to sign in that stands in the URL.
+/// Credentials in the URL.
 #[derive(Debug, PartialEq, Eq)]
 enum User {
     Password { name: String, password: String },
     Token(String),
 }
 
-/// `localhost:4222` is as good as `nats://localhost:4222`, and can be shown.
+/// Adds the scheme: `localhost:4222` means `nats://localhost:4222`, and can then be shown.
 fn with_scheme(address: &Address) -> Address {
     let text = address.secret();
     if text.contains("://") || text.contains('@') {
@@ -136,7 +204,7 @@ fn with_scheme(address: &Address) -> Address {
     Address::from(&*format!("nats://{text}"))
 }
 
-/// The servers without what must not be shown, and the one way to sign in that stands in them.
+/// Returns the servers without their secrets, and the only credentials among them.
 fn parse(address: &Address) -> Result<(Vec<ServerAddr>, Option<User>), Error> {
     let wrong = |reason: String| Error::Address { address: address.clone(), reason };
     let mut servers = Vec::new();
@@ -154,7 +222,7 @@ fn parse(address: &Address) -> Result<(Vec<ServerAddr>, Option<User>), Error> {
     if servers.is_empty() { Err(wrong("it names no server".to_owned())) } else { Ok((servers, user)) }
 }
 
-/// Takes the user out of a URL; `None` where it cannot be read.
+/// Takes the user out of a URL; `None` if it cannot be decoded.
 fn take_user(url: &mut Url) -> Option<Option<User>> {
     let decode = |text: &str| {
         percent_encoding::percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
@@ -194,16 +262,16 @@ async fn sign_in(options: &Options, user: Option<User>) -> Result<ConnectOptions
     }
 }
 
-/// The seed in a file, which may have comments around it.
+/// Reads the seed in a file, possibly between comments.
 fn seed(path: &Path) -> Result<String, Error> {
     let what = "the seed of an nkey";
     let text = std::fs::read_to_string(path).map_err(|source| file(path, what, source))?;
-    let seed = text.lines().map(str::trim).find(|line| line.starts_with("SU") && line.len() == 58);
-    let missing = || std::io::Error::new(std::io::ErrorKind::InvalidData, "no line in it is a seed (SU…)");
+    let seed = text.lines().map(str::trim).find(|factory| factory.starts_with("SU") && factory.len() == 58);
+    let missing = || io::Error::new(io::ErrorKind::InvalidData, "no line in it is a seed (SU…)");
     seed.map(str::to_owned).ok_or_else(|| file(path, what, missing()))
 }
 
-fn file(path: &Path, what: &'static str, source: std::io::Error) -> Error {
+fn file(path: &Path, what: &'static str, source: io::Error) -> Error {
     Error::File { path: path.to_owned(), what, source }
 }
 
@@ -232,7 +300,7 @@ fn refusal(error: &async_nats::ConnectError, address: &Address) -> Error {
             Error::Refused { address }
         }
         ConnectErrorKind::Tls => Error::Tls { address, reason },
-        _ if reason.contains("certificate") => Error::Tls { address, reason },
+        _ if certificate::hint(&reason, "").is_some() => Error::Tls { address, reason },
         _ => Error::Unreachable { address, reason },
     }
 }
@@ -247,10 +315,10 @@ fn tell(event: &Event, up: &watch::Sender<bool>, address: &Address) {
         Event::Disconnected => {}
         Event::LameDuckMode => tracing::warn!("the NATS server at {address} is about to stop"),
         Event::SlowConsumer(_) => {
-            tracing::error!("messages from NATS come faster than they are taken: some are lost");
+            tracing::error!("slow consumer: messages from NATS are being dropped");
         }
         Event::ServerError(error) => tracing::error!("NATS says: {error}"),
-        // Each attempt to connect again that fails is one.
+        // Each failed attempt to reconnect is such an event.
         Event::ClientError(error) if !*up.borrow() => tracing::debug!("not connected to NATS: {error}"),
         Event::ClientError(error) => tracing::error!("the connection to NATS: {error}"),
         Event::Draining => {}
@@ -285,12 +353,12 @@ mod tests {
     #[test]
     fn what_is_no_url_of_nats_is_told_without_its_secrets() {
         for (text, words) in [
-            ("", "`…` is no URL of NATS: it names no server"),
+            ("", "`…` is not a NATS URL: it names no server"),
             (
                 "http://ada:secret@one",
-                "`http://one` is no URL of NATS: its scheme is `http`, not `nats` or `tls`",
+                "`http://one` is not a NATS URL: its scheme is `http`, not `nats` or `tls`",
             ),
-            ("nats://ada:secret@:x", "`…` is no URL of NATS: empty host"),
+            ("nats://ada:secret@:x", "`…` is not a NATS URL: empty host"),
         ] {
             let error = parse(&Address::from(text)).unwrap_err().to_string();
             assert!(error.starts_with(words) && !error.contains("secret"), "{text}: {error}");

@@ -1,10 +1,10 @@
-//! Messages that were given up: kept apart, with the reason, until somebody decides about them.
+//! Dead letters: messages that were given up, kept with the reason until a user decides about them.
 
 use crate::{
     Connection, Envelope, Error, Headers,
-    receipt::Taken,
+    acker::TakenMessage,
     stream,
-    subject::{Station, dead_stream},
+    subject::{Stage, dead_stream},
 };
 use async_nats::{
     HeaderMap,
@@ -20,7 +20,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use krt_model::{message::Timestamp, name::Name};
 use std::time::Duration;
 
-/// What stands beside a message that was given up.
+/// The headers of a dead letter.
 mod name {
     pub(super) const REASON: &str = "Krt-Reason";
     pub(super) const SUBJECT: &str = "Krt-Subject";
@@ -28,46 +28,50 @@ mod name {
     pub(super) const NODE: &str = "Krt-Node";
     pub(super) const TRIES: &str = "Krt-Tries";
     pub(super) const REQUEST: &str = "Krt-Request";
-    /// By the server, which stores a message once.
+    /// Defined by the server, which stores a message once.
     pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
-    /// By the server, where only headers are asked for.
+    /// Set by the server in answers without bodies.
     pub(super) const SIZE: &str = "Nats-Msg-Size";
 }
 
-/// What the headers of a message that was given up may have, bytes.
+/// Largest headers of a dead letter, in bytes.
 pub const BESIDE: usize = 2048;
-/// As much of a reason is kept, in characters.
+/// Characters of a reason that are kept.
 const REASON: usize = 300;
-/// The longest envelope that is opened to see whose it is.
+/// Largest envelope that is decoded to find its request, in bytes.
 const OPENED: usize = 64 << 20;
+/// How many are listed at the most, whatever the server says of their number.
+pub const LISTED: usize = 100_000;
+/// The longest text of a header that a list shows, bytes.
+const SHOWN: usize = 1 << 10;
 /// How many are looked at by one question to the server.
 const AT_ONCE: usize = 500;
-/// How long the server may take to give some of them.
+/// Time for the server to answer such a request.
 const LIST_WITHIN: Duration = Duration::from_secs(5);
 
 /// A message that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
-    /// Its number; none is used twice.
+pub struct DeadLetter {
+    /// Its number, never reused.
     pub id: u64,
     /// When it was given up.
     pub time: Timestamp,
     /// The workflow.
     pub workflow: String,
-    /// The node that did not get it done.
+    /// The node that did not finish it.
     pub node: String,
-    /// The request's id; empty if it is not known.
+    /// The request's id; empty if unknown.
     pub request: String,
-    /// Why it was given up.
+    /// The reason.
     pub reason: String,
-    /// How many times it was given out.
+    /// The number of deliveries.
     pub tries: u64,
-    /// Its bytes, as they travel.
+    /// Its size on the wire, in bytes.
     pub size: u64,
 }
 
-/// Where a message that is given up goes, and what stands beside it.
-pub(crate) fn address(station: &Station, message: &Taken, reason: &str) -> (String, HeaderMap) {
+/// Returns the subject and the headers of a dead letter.
+pub(crate) fn address(stage: &Stage, message: &TakenMessage, reason: &str) -> (String, HeaderMap) {
     let mut headers = message.headers.clone().unwrap_or_default();
     let request =
         Envelope::decode(message.body.clone(), OPENED).map_or_else(|_| String::new(), |it| it.tracking_id);
@@ -75,19 +79,19 @@ pub(crate) fn address(station: &Station, message: &Taken, reason: &str) -> (Stri
     for (name, value) in [
         (name::REASON, reason),
         (name::SUBJECT, message.subject.as_str()),
-        (name::WORKFLOW, &station.workflow),
-        (name::NODE, &station.node),
+        (name::WORKFLOW, &stage.workflow),
+        (name::NODE, &stage.node),
         (name::TRIES, &tries),
         (name::REQUEST, &request),
-        // The same message may be given up twice, after it was tried again.
+        // The same message may be given up twice, after a retry.
         (name::MESSAGE_ID, message.marks.as_str()),
     ] {
         headers.insert(name, one_line(value));
     }
-    (format!("{}.{}.{}", station.dead, station.workflow, station.node), headers)
+    (format!("{}.{}.{}", stage.dead, stage.workflow, stage.node), headers)
 }
 
-/// Headers have one line, and not a long one.
+/// Makes a header's value: one line, shortened.
 fn one_line(text: &str) -> String {
     let mut line = text.replace(['\r', '\n'], " ");
     if let Some((end, _)) = line.char_indices().nth(REASON) {
@@ -97,24 +101,27 @@ fn one_line(text: &str) -> String {
     line
 }
 
-/// All messages of a version that were given up.
+/// The dead letters of a version.
 #[derive(Debug)]
 pub struct DeadLetters {
     context: jetstream::Context,
     stream: Stream,
+    /// The prefix of the subjects of the version's nodes.
+    subjects: String,
 }
 
 impl DeadLetters {
-    /// Finds them.
+    /// Opens the stream of a version's dead letters.
     pub async fn open(connection: &Connection, runtime: &str, version: &Name) -> Result<Self, Error> {
         stream::prepare(connection, &[], stream::Limits::default()).await?;
         let context = connection.jetstream();
-        let stream = stream::ensure_dead(&context, &dead_stream(runtime, version)).await?;
-        Ok(Self { context, stream })
+        let stream = stream::ensure_dead(&context, &dead_stream(runtime, version), None).await?;
+        let subjects = format!("{runtime}-{version}-");
+        Ok(Self { context, stream, subjects })
     }
 
-    /// All of them, the oldest first.
-    pub async fn list(&self) -> Result<Vec<Letter>, Error> {
+    /// All of them, the oldest first, and at most [`LISTED`].
+    pub async fn list(&self) -> Result<Vec<DeadLetter>, Error> {
         let count = self.stream.get_info().await.map_err(|error| self.failed("read", &error))?.state.messages;
         let config = pull::Config {
             deliver_policy: DeliverPolicy::All,
@@ -124,26 +131,27 @@ impl DeadLetters {
         };
         let consumer =
             self.stream.create_consumer(config).await.map_err(|error| self.failed("read", &error))?;
-        let mut letters = Vec::new();
-        while letters.len() < usize::try_from(count).unwrap_or(usize::MAX) {
+        let count = usize::try_from(count).map_or(LISTED, |count| count.min(LISTED));
+        let (mut letters, mut seen) = (Vec::new(), 0);
+        while seen < count {
             let batch = consumer.batch().max_messages(AT_ONCE).expires(LIST_WITHIN);
             let batch = batch.messages().await.map_err(|error| self.failed("read", &error))?;
-            let left = usize::try_from(count).unwrap_or(usize::MAX) - letters.len();
             let batch: Vec<_> = batch
-                .take(left.min(AT_ONCE))
+                .take(AT_ONCE.min(count - seen))
                 .try_collect()
                 .await
                 .map_err(|error| self.failed("read", &error))?;
             if batch.is_empty() {
                 break;
             }
+            seen += batch.len();
             letters.extend(batch.iter().filter_map(listed));
         }
         Ok(letters)
     }
 
-    /// One of them, with its envelope's bytes; `None` where there is none of that number.
-    pub async fn get(&self, id: u64) -> Result<Option<(Letter, Bytes)>, Error> {
+    /// Returns a dead letter with its envelope's bytes; `None` if the number does not exist.
+    pub async fn get(&self, id: u64) -> Result<Option<(DeadLetter, Bytes)>, Error> {
         use async_nats::jetstream::stream::RawMessageErrorKind;
         match self.stream.get_raw_message(id).await {
             Ok(message) => Ok(Some((letter_of(&message), message.payload))),
@@ -152,22 +160,27 @@ impl DeadLetters {
         }
     }
 
-    /// Gives one out again, as new: nobody waits for its answer any more. Whether there was one.
+    /// Sends a dead letter to its node again as a new message, without a client. Returns whether it existed.
     pub async fn retry(&self, id: u64) -> Result<bool, Error> {
         let Some((_, body)) = self.get(id).await? else { return Ok(false) };
         let message = self.stream.get_raw_message(id).await.map_err(|error| self.failed("read", &error))?;
         let subject = header(&message.headers, name::SUBJECT);
+        // Other clients may write dead letters, and must not publish to any subject with the engine's rights.
+        if !subject.starts_with(&self.subjects) {
+            let reason = format!("its subject `{subject}` belongs to no node of the version");
+            return Err(self.failed("retried", &reason));
+        }
         let message_id = Some(format!("retry-{}-{id}", self.stream.cached_info().config.name));
         let headers = Headers { nobody: true, message_id, ..Headers::default() };
         let publish = jetstream::message::PublishMessage::build()
             .payload(body)
             .headers(headers.to_map().unwrap_or_default());
         let stored = async { self.context.send_publish(subject, publish).await?.await };
-        stored.await.map_err(|error| self.failed("given out again", &error))?;
+        stored.await.map_err(|error| self.failed("retried", &error))?;
         self.drop_one(id).await
     }
 
-    /// Removes one. Whether there was one.
+    /// Removes a dead letter. Returns whether it existed.
     pub async fn drop_one(&self, id: u64) -> Result<bool, Error> {
         if self.get(id).await?.is_none() {
             return Ok(false);
@@ -177,31 +190,31 @@ impl DeadLetters {
 
     fn failed(&self, done: &'static str, error: &impl ToString) -> Error {
         let what = format!("a message in `{}`", self.stream.cached_info().config.name);
-        Error::JetStream { what, done, reason: error.to_string() }
+        Error::JetStream { what, done, reason: stream::reason(error) }
     }
 }
 
-fn letter_of(message: &StreamMessage) -> Letter {
+fn letter_of(message: &StreamMessage) -> DeadLetter {
     let nanos = message.time.unix_timestamp_nanos();
     letter(&message.headers, message.sequence, nanos, Some(message.payload.len()))
 }
 
-fn listed(message: &jetstream::Message) -> Option<Letter> {
+fn listed(message: &jetstream::Message) -> Option<DeadLetter> {
     let info = message.info().ok()?;
     let empty = HeaderMap::new();
     let headers = message.headers.as_ref().unwrap_or(&empty);
     Some(letter(headers, info.stream_sequence, info.published.unix_timestamp_nanos(), None))
 }
 
-fn letter(headers: &HeaderMap, id: u64, nanos: i128, size: Option<usize>) -> Letter {
+fn letter(headers: &HeaderMap, id: u64, nanos: i128, size: Option<usize>) -> DeadLetter {
     let number = |name| header(headers, name).parse().unwrap_or(0);
-    Letter {
+    DeadLetter {
         id,
         time: Timestamp(u64::try_from(nanos).unwrap_or(0)),
-        workflow: header(headers, name::WORKFLOW),
-        node: header(headers, name::NODE),
-        request: header(headers, name::REQUEST),
-        reason: header(headers, name::REASON),
+        workflow: shown(headers, name::WORKFLOW),
+        node: shown(headers, name::NODE),
+        request: shown(headers, name::REQUEST),
+        reason: shown(headers, name::REASON),
         tries: number(name::TRIES),
         size: size.map_or_else(|| number(name::SIZE), |size| size as u64),
     }
@@ -209,4 +222,11 @@ fn letter(headers: &HeaderMap, id: u64, nanos: i128, size: Option<usize>) -> Let
 
 fn header(headers: &HeaderMap, name: &str) -> String {
     headers.get(name).map(|value| value.as_str().to_owned()).unwrap_or_default()
+}
+
+/// A header as a list shows it. Other clients may write any.
+fn shown(headers: &HeaderMap, name: &str) -> String {
+    let mut text = header(headers, name);
+    text.truncate(text.floor_char_boundary(SHOWN));
+    text
 }

@@ -1,12 +1,11 @@
-//! `KreNatsMessage`: what travels from node to node over NATS.
+//! `KreNatsMessage`: the message from node to node over NATS.
 //!
-//! The message inside is never decoded: an envelope that is read and passed on keeps its bytes.
+//! The payload is never decoded: an envelope that is read and passed on keeps its bytes.
 
-use crate::{compression, compression::Compression, moment};
+use crate::{compression, compression::Compression, timestamp};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use krt_model::message::{self, Payload, Timestamp};
 use prost::encoding::{self, DecodeContext, WireType};
-use std::io;
 
 /// The numbers of the fields.
 mod field {
@@ -23,58 +22,80 @@ mod field {
     pub(super) const END: u32 = 3;
 }
 
-/// What one runner sends to the next.
+/// Most stages in an envelope. A request passes one per step of its workflow, and each takes far more memory
+/// than its bytes.
+const MAX_STAGES: usize = 1_000;
+/// Largest stage, in bytes.
+const MAX_STAGE: usize = 1 << 10;
+/// Longest request id or reply address, in bytes.
+const WORD: usize = 512;
+/// Part of an error's text that is read, in bytes.
+const ERROR: usize = 1 << 20;
+
+/// The message that one runner sends to the next.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Envelope {
     /// The request's id.
     pub tracking_id: String,
-    /// The stations it has passed, the entrypoint first.
-    pub tracking: Vec<Station>,
-    /// Where the answer goes: the request's inbox, or in the second era its id.
+    /// The stages passed, the entrypoint first.
+    pub tracking: Vec<Stage>,
+    /// Where to send the answer: the request's inbox, or in JetStream its id.
     pub reply: String,
-    /// The message; none beside an error.
+    /// The message; `None` beside an error.
     pub payload: Option<Payload>,
-    /// Why there is no answer, in words; empty if nothing failed.
+    /// The error's text; empty if nothing failed.
     pub error: String,
     /// Whether the client has its answer.
     pub replied: bool,
-    /// Whether the message is the final answer. Second era only.
+    /// Whether the message is the final answer. JetStream only.
     pub early_exit: bool,
 }
 
-/// A station that a request has passed.
+/// A stage that a request has passed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Station {
+pub struct Stage {
     /// Its node, or the entrypoint.
     pub node_name: String,
-    /// When it began; none where that is not a time.
+    /// Its start; `None` if it is not a valid time.
     pub start: Option<Timestamp>,
-    /// When it ended; none where that is not a time.
+    /// Its end; `None` if it is not a valid time.
     pub end: Option<Timestamp>,
 }
 
-/// Why bytes are no envelope.
+/// Why bytes are not an envelope.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The bytes are no `KreNatsMessage`.
-    #[error("the bytes are no KreNatsMessage")]
+    /// The bytes are not a `KreNatsMessage`.
+    #[error("not a KreNatsMessage")]
     Message(#[source] prost::DecodeError),
-    /// The message inside is none.
-    #[error("the payload of the KreNatsMessage is no message")]
+    /// The payload is not a message.
+    #[error("the payload of the KreNatsMessage is not a message")]
     Payload(#[source] message::Error),
-    /// The bytes begin like compressed ones, and go on like something else.
+    /// The bytes start like compressed ones, but do not decompress.
     #[error("the bytes do not decompress")]
-    Compressed(#[source] io::Error),
-    /// There is more than may be.
+    Compressed(#[source] krt_compression::Error),
+    /// It names more stages than a request can pass.
+    #[error("it names more than {limit} stages that the request has passed")]
+    Tracking {
+        /// The limit.
+        limit: usize,
+    },
+    /// The request's id or the reply address is invalid.
+    #[error("its {field} is too long or has characters that none has")]
+    Word {
+        /// The field.
+        field: &'static str,
+    },
+    /// It is too large.
     #[error("the message has more than {limit} bytes when it is decompressed")]
     TooLarge {
-        /// How many bytes there may be.
+        /// The limit, in bytes.
         limit: usize,
     },
 }
 
 impl Envelope {
-    /// The bytes for NATS: compressed where they are many, or more than `limit`.
+    /// Encodes it for NATS, compressed if it is large or exceeds `limit`.
     pub fn encode(&self, compression: Compression, limit: usize) -> Bytes {
         compression.pack(self.plain(), limit)
     }
@@ -83,13 +104,14 @@ impl Envelope {
         let mut out =
             BytesMut::with_capacity(256 + self.payload.as_ref().map_or(0, |payload| payload.encoded().len()));
         put_text(&mut out, field::TRACKING_ID, &self.tracking_id);
-        for station in &self.tracking {
+        for stage in &self.tracking {
             let mut inner = BytesMut::with_capacity(96);
-            put_text(&mut inner, field::NODE_NAME, &station.node_name);
-            let moments = [(field::START, station.start), (field::END, station.end)];
-            for (number, moment) in moments.into_iter().filter_map(|(number, moment)| Some((number, moment?)))
+            put_text(&mut inner, field::NODE_NAME, &stage.node_name);
+            let moments = [(field::START, stage.start), (field::END, stage.end)];
+            for (number, timestamp) in
+                moments.into_iter().filter_map(|(number, timestamp)| Some((number, timestamp?)))
             {
-                put_text(&mut inner, number, &moment::write(moment));
+                put_text(&mut inner, number, &timestamp::write(timestamp));
             }
             put_bytes(&mut out, field::TRACKING, &inner);
         }
@@ -103,17 +125,40 @@ impl Envelope {
         out.freeze()
     }
 
-    /// Reads what came from NATS, compressed or not; `limit` is how many bytes it may have when it is not.
+    /// Decodes a message from NATS, compressed or not; `limit` is its largest size when decompressed, in
+    /// bytes.
     pub fn decode(bytes: Bytes, limit: usize) -> Result<Self, Error> {
-        let mut rest = compression::unpack(bytes, limit).map_err(Error::Compressed)?;
+        let plain = compression::unpack(bytes, limit).map_err(|error| match error {
+            krt_compression::Error::TooLarge { limit } => Error::TooLarge { limit },
+            error => Error::Compressed(error),
+        })?;
+        Self::read(plain, limit)
+    }
+
+    /// Decodes plain bytes, at most `limit`. The payload is a slice of these bytes.
+    pub fn read(mut rest: Bytes, limit: usize) -> Result<Self, Error> {
         if rest.len() > limit {
             return Err(Error::TooLarge { limit });
         }
         let mut envelope = Self::default();
         while rest.has_remaining() {
             envelope.take_field(&mut rest)?;
+            if envelope.tracking.len() > MAX_STAGES {
+                return Err(Error::Tracking { limit: MAX_STAGES });
+            }
+        }
+        for (field, text) in [("tracking_id", &envelope.tracking_id), ("reply", &envelope.reply)] {
+            if text.len() > WORD || text.chars().any(char::is_control) {
+                return Err(Error::Word { field });
+            }
         }
         Ok(envelope)
+    }
+
+    /// Returns roughly the bytes of memory it takes besides its payload.
+    pub fn size_beside(&self) -> usize {
+        let names: usize = self.tracking.iter().map(|stage| stage.node_name.len()).sum();
+        self.tracking.len() * size_of::<Stage>() + names + self.error.len()
     }
 
     fn take_field(&mut self, rest: &mut Bytes) -> Result<(), Error> {
@@ -122,10 +167,12 @@ impl Envelope {
         let merged = match number {
             field::TRACKING_ID => encoding::string::merge(wire, &mut self.tracking_id, rest, context()),
             field::TRACKING => {
-                let mut station = Bytes::new();
-                encoding::bytes::merge(wire, &mut station, rest, context())
-                    .and_then(|()| Station::decode(station))
-                    .map(|station| self.tracking.push(station))
+                let mut stage = Bytes::new();
+                let read = encoding::bytes::merge(wire, &mut stage, rest, context());
+                if stage.len() > MAX_STAGE {
+                    return Err(Error::Word { field: "tracking" });
+                }
+                read.and_then(|()| Stage::decode(stage)).map(|stage| self.tracking.push(stage))
             }
             field::REPLY => encoding::string::merge(wire, &mut self.reply, rest, context()),
             field::PAYLOAD => {
@@ -134,7 +181,13 @@ impl Envelope {
                 self.payload = Some(Payload::parse(payload).map_err(Error::Payload)?);
                 Ok(())
             }
-            field::ERROR => encoding::string::merge(wire, &mut self.error, rest, context()),
+            field::ERROR => {
+                let mut error = Bytes::new();
+                let read = encoding::bytes::merge(wire, &mut error, rest, context());
+                error.truncate(ERROR);
+                self.error = String::from_utf8_lossy(&error).into_owned();
+                read
+            }
             field::REPLIED => encoding::bool::merge(wire, &mut self.replied, rest, context()),
             field::EARLY_EXIT => encoding::bool::merge(wire, &mut self.early_exit, rest, context()),
             _ => encoding::skip_field(wire, number, rest, context()),
@@ -143,14 +196,14 @@ impl Envelope {
     }
 }
 
-impl Station {
+impl Stage {
     fn decode(mut rest: Bytes) -> Result<Self, prost::DecodeError> {
-        let mut station = Self::default();
+        let mut stage = Self::default();
         let (mut start, mut end) = (String::new(), String::new());
         while rest.has_remaining() {
             let (number, wire) = encoding::decode_key(&mut rest)?;
             let text = match number {
-                field::NODE_NAME => &mut station.node_name,
+                field::NODE_NAME => &mut stage.node_name,
                 field::START => &mut start,
                 field::END => &mut end,
                 _ => {
@@ -160,7 +213,7 @@ impl Station {
             };
             encoding::string::merge(wire, text, &mut rest, DecodeContext::default())?;
         }
-        Ok(Self { start: moment::read(&start), end: moment::read(&end), ..station })
+        Ok(Self { start: timestamp::read(&start), end: timestamp::read(&end), ..stage })
     }
 }
 
@@ -191,7 +244,7 @@ mod tests {
 
     const LIMIT: usize = 64 << 20;
 
-    /// What prost makes of the text in KRT v1.
+    /// prost's type for the definition in KRT v1.
     #[derive(Clone, PartialEq, prost::Message)]
     struct KreNatsMessage {
         #[prost(string, tag = "1")]
@@ -225,17 +278,17 @@ mod tests {
     }
 
     fn envelopes() -> impl Strategy<Value = Envelope> {
-        let moment =
+        let timestamp =
             prop::option::of((0_u64..9_000_000_000_000_000).prop_map(|micros| Timestamp(micros * 1000)));
-        let station = ("[a-z]{0,5}", moment.clone(), moment).prop_map(|(node_name, start, end)| Station {
+        let stage = ("[a-z]{0,5}", timestamp.clone(), timestamp).prop_map(|(node_name, start, end)| Stage {
             node_name,
             start,
             end,
         });
         (
             "[a-z0-9-]{0,40}",
-            prop::collection::vec(station, 0..4),
-            ".{0,20}",
+            prop::collection::vec(stage, 0..4),
+            r"[^\pC]{0,20}",
             prop::option::of((0_usize..2000).prop_map(payload)),
             ".{0,20}",
             any::<[bool; 2]>(),
@@ -278,16 +331,33 @@ mod tests {
     #[test]
     fn what_is_none_is_refused() {
         for (bytes, words) in [
-            (&b"\xff\xff\xff"[..], "the bytes are no KreNatsMessage"),
-            (b"\x0a\x05ab", "the bytes are no KreNatsMessage"),
-            (b"\x22\x02\xff\xff", "the payload of the KreNatsMessage is no message"),
+            (&b"\xff\xff\xff"[..], "not a KreNatsMessage"),
+            (b"\x0a\x05ab", "not a KreNatsMessage"),
+            (b"\x22\x02\xff\xff", "the payload of the KreNatsMessage is not a message"),
             (b"\x1f\x8bnothing", "the bytes do not decompress"),
             (b"\x28\xb5\x2f\xfdnothing", "the bytes do not decompress"),
             (b"\x04\x22\x4d\x18nothing", "the bytes do not decompress"),
+            (b"\x0a\x03a\nb", "its tracking_id is too long or has characters that none has"),
+            (b"\x1a\x03a\rb", "its reply is too long or has characters that none has"),
+            (
+                &[b"\x12\x81\x08".as_slice(), &[b'a'; MAX_STAGE + 1]].concat(),
+                "its tracking is too long or has characters that none has",
+            ),
+            (
+                &[b"\x12\x00".as_slice(); MAX_STAGES + 1].concat(),
+                "it names more than 1000 stages that the request has passed",
+            ),
         ] {
             let error = Envelope::decode(Bytes::copy_from_slice(bytes), LIMIT).unwrap_err();
             assert_eq!(error.to_string(), words);
         }
+    }
+
+    #[test]
+    fn of_an_error_a_part_is_read() {
+        let envelope = Envelope { error: "x".repeat(ERROR + 10), ..Envelope::default() };
+        let read = Envelope::decode(envelope.encode(Compression::Gzip, usize::MAX), usize::MAX).unwrap();
+        assert_eq!((read.error.len(), read.size_beside()), (ERROR, ERROR));
     }
 
     proptest! {

@@ -1,66 +1,67 @@
 //! Why the broker cannot be used.
 
-use krt_model::address::Address;
+use krt_model::{address::Address, certificate};
 use std::{io, path::PathBuf};
 
 /// Why the broker cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The URL is none of NATS.
+    /// The URL is not valid for NATS.
     #[error(
-        "`{address}` is no URL of NATS: {reason}; hint: nats://HOST:4222, or several with commas between"
+        "`{address}` is not a NATS URL: {reason}; hint: nats://HOST:4222, or several with commas between"
     )]
     Address {
         /// The URL, without its secrets.
         address: Address,
-        /// Why not.
+        /// The reason.
         reason: String,
     },
-    /// More than one way to sign in was given.
+    /// More than one kind of credentials was given.
     #[error("NATS is given both {one} and {other}; hint: one way to sign in is enough")]
     Ambiguous {
-        /// One way.
+        /// One kind.
         one: &'static str,
-        /// Another.
+        /// Another kind.
         other: &'static str,
     },
-    /// A file that is needed to connect cannot be used.
+    /// A file needed to connect cannot be used.
     #[error("`{}` cannot be used as {what}", .path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What it should be.
+        /// Its purpose.
         what: &'static str,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The server does not answer, or not as NATS does.
+    /// The server does not answer, or not like NATS.
     #[error(
         "NATS at {address} cannot be reached: {reason}; hint: is the server up, and is the address right?"
     )]
     Unreachable {
         /// The URL, without its secrets.
         address: Address,
-        /// Why not, without secrets.
+        /// The reason, without secrets.
         reason: String,
     },
-    /// The server does not let us in.
+    /// The server refuses the credentials.
     #[error(
-        "NATS at {address} refuses the sign-in; hint: a user and a password or a token stand in the URL, a credentials file is given with --nats-creds, an nkey with --nats-nkey"
+        "NATS at {address} rejects the credentials; hint: put a user and password, or a token, in the URL, or use --nats-creds or --nats-nkey"
     )]
     Refused {
         /// The URL, without its secrets.
         address: Address,
     },
-    /// The server's certificate, or ours, does not fit.
+    /// The server's certificate, or this client's, is not accepted.
     #[error(
-        "TLS with NATS at {address} fails: {reason}; hint: --nats-ca names the certificate that the server's is signed by"
+        "TLS with NATS at {address} fails: {reason}; hint: {}",
+        certificate::hint(.reason, "--nats-ca").as_deref().unwrap_or("does it speak TLS on this port?")
     )]
     Tls {
         /// The URL, without its secrets.
         address: Address,
-        /// Why.
+        /// The reason.
         reason: String,
     },
     /// The server has no JetStream.
@@ -69,14 +70,26 @@ pub enum Error {
         /// The URL, without its secrets.
         address: Address,
     },
-    /// A stream or a consumer cannot be made or used.
+    /// A stream or a consumer cannot be created or used.
     #[error("{what} cannot be {done}: {reason}")]
     JetStream {
         /// The stream or the consumer.
         what: String,
-        /// What was tried, such as "made".
+        /// The attempted action, such as "made".
         done: &'static str,
-        /// The server's words.
+        /// The server's error text.
+        reason: String,
+    },
+    /// The cluster cannot keep as many copies of a stream as required.
+    #[error(
+        "the stream `{stream}` cannot have {replicas} replicas: {reason}; hint: --nats-replicas needs as many servers with JetStream, in one cluster"
+    )]
+    Replicas {
+        /// The stream.
+        stream: String,
+        /// The required number.
+        replicas: u8,
+        /// The server's error text.
         reason: String,
     },
     /// The connection was closed for good.

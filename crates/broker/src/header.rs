@@ -1,7 +1,8 @@
-//! What stands beside an envelope. Runners that exist know none of it, and pass none of it on.
+//! Headers of messages. Other runners neither know them nor pass them on.
 
-use async_nats::HeaderMap;
+use async_nats::{HeaderMap, HeaderValue};
 use krt_model::{message::Timestamp, outcome::Kind};
+use std::str::FromStr as _;
 
 /// The names.
 mod name {
@@ -9,33 +10,33 @@ mod name {
     pub(super) const DEADLINE: &str = "Krt-Deadline";
     pub(super) const FAILURE: &str = "Krt-Failure";
     pub(super) const NOBODY: &str = "Krt-Nobody";
-    /// By the server.
+    /// Defined by the server.
     pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
     /// W3C trace context.
     pub(super) const TRACE: [&str; 2] = ["traceparent", "tracestate"];
 }
 
-/// What stands beside an envelope.
+/// The headers of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers {
-    /// The inbox that the answer goes to. Second era: there the envelope's `reply` is the request's id.
+    /// The inbox for the answer. JetStream only, where the envelope's `reply` is the request's id.
     pub reply: Option<String>,
-    /// When the client no longer waits, by the clock of the entrypoint's machine.
+    /// When the client stops waiting, by the clock of the entrypoint's machine.
     pub deadline: Option<Timestamp>,
-    /// Of which kind the error in the envelope is.
+    /// The kind of the error in the envelope.
     pub failure: Option<Kind>,
-    /// Whether nobody waits for the answer, and never did: the message was given up, and is tried again.
+    /// Whether no client waits for the answer: the message is a retried dead letter.
     pub nobody: bool,
     /// The W3C trace context: `traceparent`, `tracestate`.
     pub trace: Vec<(&'static str, String)>,
-    /// What tells a message from a duplicate of it. Second era.
+    /// Identifies duplicates of a message. JetStream only.
     pub message_id: Option<String>,
 }
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
 impl Headers {
-    /// As NATS carries them; none where there is nothing to carry.
+    /// Converts to NATS headers; `None` if empty. Values that a header cannot hold are left out.
     pub(crate) fn to_map(&self) -> Option<HeaderMap> {
         let deadline = self.deadline.map(|deadline| (deadline.0 / NANOS_PER_MILLI).to_string());
         let fields = [
@@ -49,12 +50,14 @@ impl Headers {
         let trace = self.trace.iter().map(|(name, value)| (*name, &**value));
         let mut map = HeaderMap::new();
         for (name, value) in fields.chain(trace) {
-            map.insert(name, value);
+            if let Ok(value) = HeaderValue::from_str(value) {
+                map.insert(name, value);
+            }
         }
         (!map.is_empty()).then_some(map)
     }
 
-    /// Reads what came; what makes no sense is passed over.
+    /// Reads NATS headers; ignores invalid values.
     pub fn read(map: Option<&HeaderMap>) -> Self {
         let Some(map) = map else { return Self::default() };
         let text = |name: &str| map.get(name).map(|value| value.as_str().to_owned());
@@ -87,6 +90,16 @@ mod tests {
         assert_eq!(Headers::read(full.to_map().as_ref()), full);
         assert_eq!(Headers::default().to_map(), None);
         assert_eq!(Headers::read(None), Headers::default());
+    }
+
+    #[test]
+    fn what_no_header_can_hold_is_left_out() {
+        let hostile = Headers {
+            reply: Some("_INBOX.a\r\nKrt-Nobody: true".to_owned()),
+            message_id: Some("one\ntwo".to_owned()),
+            ..Headers::default()
+        };
+        assert_eq!(hostile.to_map(), None);
     }
 
     #[test]

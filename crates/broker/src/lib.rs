@@ -1,41 +1,46 @@
-//! KRT v1 over NATS: how runners speak to one another, in both eras (KRT v1, "On the wire").
+//! KRT v1 over NATS: how runners speak to one another, in both wire protocols (docs/reference/krt-v1.md#messages-over-nats).
 //!
 //! Pure, without a connection:
-//! - [`envelope`]: what travels from node to node.
-//! - [`compression`]: which bytes travel compressed, and how.
-//! - [`header`]: what stands beside an envelope.
-//! - [`subject`]: where it travels.
+//! - [`envelope`]: the message from node to node.
+//! - [`compression`]: compression of messages.
+//! - [`header`]: the headers of a message.
+//! - [`subject`]: subjects, streams and consumers.
 //!
-//! With one:
-//! - [`connection`]: where the server is, who we are, and whether it is up.
-//! - [`sender`]: sends in order what is to be sent.
-//! - [`intake`]: what comes for one station of a workflow.
-//! - [`listener`]: what is sent to a subject now.
-//! - [`receipt`]: what the server is told of a message that was taken from it.
-//! - [`stream`]: the streams and consumers of the second era.
-//! - [`dead`]: messages that were given up.
+//! With a connection:
+//! - [`connection`]: address, credentials and state.
+//! - [`sender`]: sends messages in order.
+//! - [`intake`]: incoming messages of one stage of a workflow.
+//! - [`listener`]: current messages on a subject.
+//! - [`acker`]: acknowledgement of messages.
+//! - [`stream`]: the streams and consumers of JetStream.
+//! - [`private`]: a separate stream for one process of an older runner.
+//! - [`dead`]: dead letters.
 
+pub mod acker;
 pub mod compression;
 pub mod connection;
 pub mod dead;
 pub mod envelope;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod header;
 pub mod intake;
 pub mod listener;
-mod moment;
-pub mod receipt;
+mod private;
 pub mod sender;
 pub mod stream;
 pub mod subject;
+mod timestamp;
 
+pub use acker::Acker;
 pub use compression::Compression;
 pub use connection::Connection;
 pub use envelope::Envelope;
 pub use error::Error;
 pub use header::Headers;
 pub use intake::{Incoming, Intake};
-pub use listener::{Heard, Listener};
-pub use receipt::Receipt;
+pub use listener::{Listener, Received};
+pub use private::PrivateStream;
 pub use sender::{Message, Sender};
-pub use subject::{Era, Place};
+pub use subject::{StageRef, WireProtocol};

@@ -1,49 +1,87 @@
-//! Hears what is sent to a subject now; what is sent while nobody listens is not kept.
+//! Receives the current messages on a subject. Messages sent without a listener are lost.
 
 use crate::{Connection, Error, Headers};
-use async_nats::{StatusCode, Subscriber};
+use async_nats::{Message, StatusCode, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt as _;
+use std::time::Duration;
 
-/// A message that was heard.
+/// A received message.
 #[derive(Debug)]
-pub struct Heard {
-    /// Where it was sent to.
+pub struct Received {
+    /// Its subject.
     pub subject: String,
-    /// Where the sender waits for an answer, if it does.
+    /// The subject on which the sender waits for an answer, if any.
     pub reply: Option<String>,
-    /// What stands beside it.
+    /// Its headers.
     pub headers: Headers,
     /// The message.
     pub body: Bytes,
-    /// The server's own word that nobody listens where this inbox was the reply of a message.
+    /// Whether this is the server's report, in the reply inbox of a message, that the message had no
+    /// receiver.
     pub nobody: bool,
 }
 
-/// Hears messages.
+/// Receives messages, across clients if one fails.
 #[derive(Debug)]
-pub struct Listener(Subscriber);
+pub struct Listener {
+    connection: Connection,
+    subject: String,
+    group: Option<String>,
+    subscriber: Subscriber,
+}
+
+/// The pause before a new subscription.
+const PAUSE: Duration = Duration::from_millis(100);
 
 impl Listener {
-    /// Listens to a subject, whoever else does. It may end in `*`, one word, or `>`, any.
+    /// Listens to a subject, besides any other listeners. It may end in `*`, one word, or `>`, any words.
     pub async fn open(connection: &Connection, subject: String) -> Result<Self, Error> {
-        connection.client().subscribe(subject).await.map(Self).map_err(|_| Error::Closed)
+        Self::begin(connection, subject, None).await
     }
 
-    /// Listens to a subject as one of a group, of which one hears each message.
+    /// Listens to a subject in a group, where only one member gets each message.
     pub async fn open_in(connection: &Connection, subject: String, group: String) -> Result<Self, Error> {
-        connection.client().queue_subscribe(subject, group).await.map(Self).map_err(|_| Error::Closed)
+        Self::begin(connection, subject, Some(group)).await
     }
 
-    /// Waits for the next message; `None` when the connection is closed for good.
-    pub async fn next(&mut self) -> Option<Heard> {
-        let message = self.0.next().await?;
-        Some(Heard {
-            subject: message.subject.to_string(),
-            reply: message.reply.map(|reply| reply.to_string()),
-            headers: Headers::read(message.headers.as_ref()),
-            body: message.payload,
-            nobody: message.status == Some(StatusCode::NO_RESPONDERS),
-        })
+    async fn begin(connection: &Connection, subject: String, group: Option<String>) -> Result<Self, Error> {
+        let subscriber = subscribe(connection, &subject, group.as_deref()).await?;
+        Ok(Self { connection: connection.clone(), subject, group, subscriber })
+    }
+
+    /// Waits for the next message; `None` if the connection is closed for good.
+    pub async fn next(&mut self) -> Option<Received> {
+        loop {
+            if let Some(message) = self.subscriber.next().await {
+                return Some(received(message));
+            }
+            if self.connection.is_closed() {
+                return None;
+            }
+            tokio::time::sleep(PAUSE).await;
+            if let Ok(subscriber) = subscribe(&self.connection, &self.subject, self.group.as_deref()).await {
+                self.subscriber = subscriber;
+            }
+        }
+    }
+}
+
+async fn subscribe(connection: &Connection, subject: &str, group: Option<&str>) -> Result<Subscriber, Error> {
+    let (client, subject) = (connection.client(), subject.to_owned());
+    let subscribed = match group {
+        Some(group) => client.queue_subscribe(subject, group.to_owned()).await,
+        None => client.subscribe(subject).await,
+    };
+    subscribed.map_err(|_| Error::Closed)
+}
+
+fn received(message: Message) -> Received {
+    Received {
+        subject: message.subject.to_string(),
+        reply: message.reply.map(|reply| reply.to_string()),
+        headers: Headers::read(message.headers.as_ref()),
+        body: message.payload,
+        nobody: message.status == Some(StatusCode::NO_RESPONDERS),
     }
 }

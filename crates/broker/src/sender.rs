@@ -1,8 +1,9 @@
-//! Sends what is to be sent, in order, by a task of its own, so that nobody who sends has to wait.
+//! Sends messages in order, in a separate task, so that senders never wait.
 //!
-//! The queue is bounded by who may be in work: a request has at most one message and one early reply in it.
+//! The limit on requests in flight bounds the queue: a request has at most one message and one early reply in
+//! it.
 
-use crate::{Connection, Headers, Receipt, connection::STORED_WITHIN};
+use crate::{Acker, Connection, Headers, connection::STORED_WITHIN};
 use async_nats::{HeaderMap, Subject, client::PublishError, jetstream};
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -10,25 +11,26 @@ use std::{fmt, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
+    time::Instant,
 };
 
-/// A message to be sent.
+/// An outgoing message.
 #[derive(Debug, Clone)]
 pub struct Message {
-    /// Where it goes.
+    /// Its subject.
     pub subject: String,
-    /// Where the server says that nobody listens there.
+    /// The inbox for the server's report that the subject has no listener.
     pub reply: Option<String>,
-    /// What stands beside the envelope.
+    /// Its headers.
     pub headers: Headers,
     /// The envelope.
     pub body: Bytes,
 }
 
 impl Message {
-    /// Its bytes as the server counts them: the headers count, too.
+    /// Returns its size as the server counts it, including headers, in bytes.
     pub fn size(&self) -> usize {
-        /// What a header costs beside its name and its value, and all of them together.
+        /// Bytes of a header besides its name and value, and of the header block.
         const AROUND: usize = 64;
         let headers = self.headers.to_map().unwrap_or_default();
         let of = |(name, values): (&async_nats::HeaderName, &Vec<async_nats::HeaderValue>)| {
@@ -41,40 +43,42 @@ impl Message {
     }
 }
 
-/// Hears that a message could not be stored, and why.
+/// Called with the reason if a message could not be stored.
 pub type Unsent = Box<dyn FnOnce(String) + Send>;
 
-/// How often it is tried to store a message, before it counts as unsent.
-const TRIES: u32 = 4;
-/// The pause before the second try; before each further one it is twice as long.
+/// How long storing a message is attempted. Servers of a cluster need up to 9 s to elect another leader of a
+/// stream.
+const TRIED_FOR: Duration = Duration::from_secs(15);
+/// The pause before the second attempt. It doubles with each further one, up to the longest.
 const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// What the server is told of a message that was taken from it.
+/// An acknowledgement of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub(crate) enum AckKind {
     /// Its work is done.
-    Done,
-    /// It is still in work.
-    InProgress,
-    /// It is given back, and may be given out again after a pause.
-    Back(Duration),
+    Ack,
+    /// It is still in flight.
+    Progress,
+    /// It is given back, and may be redelivered after a pause.
+    Nak(Duration),
 }
 
-impl Mark {
+impl AckKind {
     fn bytes(self) -> Bytes {
         match self {
-            Self::Done => Bytes::from_static(b"+ACK"),
-            Self::InProgress => Bytes::from_static(b"+WPI"),
-            Self::Back(Duration::ZERO) => Bytes::from_static(b"-NAK"),
-            Self::Back(pause) => format!("-NAK {{\"delay\": {}}}", pause.as_nanos()).into(),
+            Self::Ack => Bytes::from_static(b"+ACK"),
+            Self::Progress => Bytes::from_static(b"+WPI"),
+            Self::Nak(Duration::ZERO) => Bytes::from_static(b"-NAK"),
+            Self::Nak(pause) => format!("-NAK {{\"delay\": {}}}", pause.as_nanos()).into(),
         }
     }
 }
 
 enum Job {
-    Send(Message, Option<Receipt>),
+    Send(Message, Option<Acker>),
     Store(Stored),
-    Mark(Subject, Mark),
+    Acknowledge(Subject, AckKind),
     Flush(oneshot::Sender<()>),
 }
 
@@ -82,11 +86,11 @@ struct Stored {
     subject: String,
     headers: Option<HeaderMap>,
     body: Bytes,
-    receipt: Option<Receipt>,
+    acker: Option<Acker>,
     unsent: Option<Unsent>,
 }
 
-/// Takes what is to be sent.
+/// Accepts messages to send.
 #[derive(Clone)]
 pub struct Sender {
     connection: Connection,
@@ -100,56 +104,55 @@ impl fmt::Debug for Sender {
 }
 
 impl Sender {
-    /// Starts the task that sends, among `tasks`. It ends when nobody can send any more.
+    /// Spawns the sending task in `tasks`. It ends with the last sender.
     pub fn spawn(connection: Connection, tasks: &mut JoinSet<()>) -> Self {
         let (jobs, queue) = mpsc::unbounded_channel();
         tasks.spawn(run(connection.clone(), queue));
         Self { connection, jobs }
     }
 
-    /// Sends a message to whoever listens now; the receipt is marked as done behind it.
+    /// Sends a message to the current listeners, then acknowledges with the acker.
     ///
-    /// While the connection has room, it goes there at once: one task less on the way of every message.
-    pub fn send(&self, message: Message, receipt: Option<Receipt>) {
+    /// While the connection has room, the message goes there directly, without a switch of tasks.
+    pub fn send(&self, message: Message, acker: Option<Acker>) {
         match publish(&self.connection, message.clone()).now_or_never() {
-            Some(sent) => self::sent(sent, receipt),
-            None => self.put(Job::Send(message, receipt)),
+            Some(sent) => self::sent(sent, acker),
+            None => self.put(Job::Send(message, acker)),
         }
     }
 
-    /// Has a message stored in its stream. Only when it is there the receipt is marked as done; when it
-    /// cannot be stored the receipt's message is given back, and `unsent` is told.
-    pub fn store(&self, message: Message, receipt: Option<Receipt>, unsent: Option<Unsent>) {
+    /// Stores a message in its stream. Once it is stored, acknowledges with the acker. If it cannot be
+    /// stored, gives the acker's message back and calls `unsent`.
+    pub fn store(&self, message: Message, acker: Option<Acker>, unsent: Option<Unsent>) {
         let Message { subject, headers, body, .. } = message;
-        self.put(Job::Store(Stored { subject, headers: headers.to_map(), body, receipt, unsent }));
+        self.put(Job::Store(Stored { subject, headers: headers.to_map(), body, acker, unsent }));
     }
 
-    /// Has a message stored with headers as they are.
-    pub(crate) fn store_raw(&self, subject: String, headers: HeaderMap, body: Bytes, receipt: Receipt) {
-        let stored = Stored { subject, headers: Some(headers), body, receipt: Some(receipt), unsent: None };
+    /// Stores a message with the given headers.
+    pub(crate) fn store_raw(&self, subject: String, headers: HeaderMap, body: Bytes, acker: Acker) {
+        let stored = Stored { subject, headers: Some(headers), body, acker: Some(acker), unsent: None };
         self.put(Job::Store(stored));
     }
 
-    pub(crate) fn mark(&self, subject: Subject, mark: Mark) {
-        self.put(Job::Mark(subject, mark));
+    pub(crate) fn mark(&self, subject: Subject, mark: AckKind) {
+        self.put(Job::Acknowledge(subject, mark));
     }
 
-    /// Waits until all that was handed in has been sent, or stored.
+    /// Waits until all messages accepted so far are sent or stored.
     pub async fn flushed(&self) {
         let (done, known) = oneshot::channel();
         self.put(Job::Flush(done));
-        // Fails when the task has ended: then nothing is left.
+        // Fails if the task has ended, in which case nothing is left.
         let _ = known.await;
     }
 
     fn put(&self, job: Job) {
-        // Fails when the program ends, and nobody waits for anything any more.
+        // Fails if the program is ending, with nothing left that waits.
         let _ = self.jobs.send(job);
     }
 }
 
 async fn run(connection: Connection, mut queue: mpsc::UnboundedReceiver<Job>) {
-    let context = connection.jetstream();
     let mut storing = JoinSet::new();
     loop {
         let job = tokio::select! {
@@ -157,12 +160,13 @@ async fn run(connection: Connection, mut queue: mpsc::UnboundedReceiver<Job>) {
             Some(_) = storing.join_next() => continue,
         };
         match job {
-            Some(Job::Send(message, receipt)) => sent(publish(&connection, message).await, receipt),
+            Some(Job::Send(message, acker)) => sent(publish(&connection, message).await, acker),
             Some(Job::Store(stored)) => {
-                storing.spawn(store(context.clone(), stored));
+                storing.spawn(store(connection.clone(), stored));
             }
-            Some(Job::Mark(subject, mark)) => {
-                // Fails when the connection is closed for good: then the server gives the message out again.
+            Some(Job::Acknowledge(subject, mark)) => {
+                // Fails if the connection is closed for good, in which case the server redelivers the
+                // message.
                 let _ = connection.client().publish(subject, mark.bytes()).await;
             }
             Some(Job::Flush(done)) => {
@@ -188,45 +192,42 @@ async fn publish(connection: &Connection, message: Message) -> Result<(), Publis
     }
 }
 
-fn sent(sent: Result<(), PublishError>, receipt: Option<Receipt>) {
+fn sent(sent: Result<(), PublishError>, acker: Option<Acker>) {
     match sent {
         Ok(()) => {
-            if let Some(receipt) = receipt {
-                receipt.done();
+            if let Some(acker) = acker {
+                acker.ack();
             }
         }
         Err(error) => tracing::error!("a message was not sent over NATS: {error}"),
     }
 }
 
-async fn store(context: jetstream::Context, stored: Stored) {
-    let Stored { subject, headers, body, receipt, unsent } = stored;
-    let mut pause = PAUSE;
-    for attempt in 1..=TRIES {
-        match store_once(&context, &subject, headers.clone(), body.clone()).await {
-            Ok(()) => {
-                if let Some(receipt) = receipt {
-                    receipt.done();
-                }
-                return;
+async fn store(connection: Connection, stored: Stored) {
+    let Stored { subject, headers, body, acker, unsent } = stored;
+    let (mut pause, until) = (PAUSE, Instant::now() + TRIED_FOR);
+    loop {
+        let tried = store_once(&connection.jetstream(), &subject, headers.clone(), body.clone()).await;
+        let Err(error) = tried else {
+            if let Some(acker) = acker {
+                acker.ack();
             }
-            Err(error) if attempt == TRIES => {
-                tracing::error!("a message for `{subject}` was not stored: {error}");
-                if let Some(unsent) = unsent {
-                    unsent(error.to_string());
-                }
-                return;
+            return;
+        };
+        if Instant::now() + pause > until {
+            tracing::error!("a message for `{subject}` was not stored: {error}");
+            if let Some(unsent) = unsent {
+                unsent(error.to_string());
             }
-            Err(error) => {
-                tracing::warn!("a message for `{subject}` was not stored, and is sent again: {error}");
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
+            return;
         }
+        tracing::warn!("a message for `{subject}` was not stored, and is sent again: {error}");
+        tokio::time::sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
 
-/// Twice the same message is stored once: it has an id, by which the server knows it again.
+/// Stores a message once, even if sent twice: the server recognises its id.
 async fn store_once(
     context: &jetstream::Context,
     subject: &str,

@@ -1,8 +1,10 @@
-//! The streams and consumers of the second era: made where they are missing, used as they are where not.
+//! The streams and consumers of JetStream: created if missing, otherwise used unchanged.
+
+mod replicas;
 
 use crate::{
     Connection, Error,
-    subject::{Era, Station},
+    subject::{Stage, WireProtocol},
 };
 use async_nats::jetstream::{
     self,
@@ -11,86 +13,96 @@ use async_nats::jetstream::{
 };
 use std::time::Duration;
 
-/// What messages of the second era are held to.
+/// Limits on the messages of JetStream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How many times a message is given out at the most, before it is given up.
+    /// Maximum deliveries of a message before it is given up.
     pub tries: u64,
-    /// How long the server hears nothing of a message before it gives it out again.
+    /// How long the server waits for news of a message before it redelivers it.
     pub ack_wait: Duration,
+    /// Servers of a cluster that keep each stream. If `None`, new streams are kept on one, and existing
+    /// streams stay as they are.
+    pub replicas: Option<u8>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { tries: 5, ack_wait: Duration::from_secs(10) }
+        Self { tries: 5, ack_wait: Duration::from_secs(10), replicas: None }
     }
 }
 
-/// How long the server knows a duplicate of a message.
+/// How long the server recognises duplicates of a message.
 const DUPLICATES: Duration = Duration::from_secs(120);
-/// How long what was given up is kept.
+/// How long dead letters are kept.
 const DEAD_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
-/// How many messages of a node may be in work, on all machines together.
+/// Messages of a node that may be in flight, on all machines together.
 const IN_WORK: i64 = 100_000;
 
-/// Makes the streams of a version's workflows, the consumers of those of its nodes that are ours, and the
-/// stream of what is given up, as far as they are missing.
+/// Creates the streams of a version's workflows, the consumers of the nodes that krt runs, and the stream of
+/// dead letters, if they are missing.
 ///
-/// A message is kept only for consumers that are there when it comes, so that every part makes them all.
-pub async fn prepare(connection: &Connection, stations: &[Station], limits: Limits) -> Result<(), Error> {
+/// A message is kept only for consumers that exist when it arrives, so every engine creates all of them.
+pub async fn prepare(connection: &Connection, stages: &[Stage], limits: Limits) -> Result<(), Error> {
     let context = connection.jetstream();
     if !connection.client().server_info().jetstream {
         return Err(Error::NoJetStream { address: connection.address().clone() });
     }
-    for station in stations {
-        ensure(&context, station, limits).await?;
+    for stage in stages {
+        ensure(&context, stage, limits).await?;
     }
-    if let Some(station) = stations.first() {
-        ensure_dead(&context, &station.dead).await?;
+    if let Some(stage) = stages.first() {
+        ensure_dead(&context, &stage.dead, limits.replicas).await?;
     }
     Ok(())
 }
 
-/// Makes the stream of a station that is left to another runner, if it is missing, and removes a consumer
-/// that we left there and nobody asks for messages: such a runner makes its own, of another kind.
-pub async fn prepare_external(connection: &Connection, station: &Station) -> Result<(), Error> {
-    let stream = ensure_stream(&connection.jetstream(), &station.stream).await?;
-    let Ok(info) = stream.consumer_info(&station.consumer).await else { return Ok(()) };
+/// Creates the stream of a stage that another runner serves, if it is missing. Removes an unused consumer
+/// that krt left there, since such a runner creates its own, of another kind.
+pub async fn prepare_external(connection: &Connection, stage: &Stage, limits: Limits) -> Result<(), Error> {
+    let stream = ensure_stream(&connection.jetstream(), &stage.stream, limits.replicas).await?;
+    let Ok(info) = stream.consumer_info(&stage.consumer).await else { return Ok(()) };
     if info.config.deliver_subject.is_none() && info.num_waiting == 0 {
-        let removed = stream.delete_consumer(&station.consumer).await;
-        let what = format!("the consumer `{}`", station.consumer);
+        let removed = stream.delete_consumer(&stage.consumer).await;
+        let what = format!("the consumer `{}`", stage.consumer);
         removed.map_err(|error| failed(what, "removed", &error))?;
     }
     Ok(())
 }
 
-/// Makes the stream and the consumer of a station, if they are missing. Returns how long the server hears
-/// nothing of a message before it gives it out again.
+/// Creates the stream and the consumer of a stage, if they are missing. Returns how long the server waits for
+/// news of a message before it redelivers it.
 pub(crate) async fn ensure(
     context: &jetstream::Context,
-    station: &Station,
+    stage: &Stage,
     limits: Limits,
 ) -> Result<Duration, Error> {
-    let stream = ensure_stream(context, &station.stream).await?;
-    ensure_consumer(&stream, station, limits).await
+    let stream = ensure_stream(context, &stage.stream, limits.replicas).await?;
+    ensure_consumer(&stream, stage, limits).await
 }
 
-async fn ensure_stream(context: &jetstream::Context, name: &str) -> Result<Stream, Error> {
+async fn ensure_stream(
+    context: &jetstream::Context,
+    name: &str,
+    replicas: Option<u8>,
+) -> Result<Stream, Error> {
     let config = Config {
         name: name.to_owned(),
         subjects: vec![format!("{name}.*")],
-        // Upstream's: a message that all have done with is not kept.
+        // Upstream's choice: messages acknowledged by all consumers are not kept.
         retention: RetentionPolicy::Interest,
         storage: StorageType::File,
         duplicate_window: DUPLICATES,
         ..Config::default()
     };
-    let made = context.get_or_create_stream(config).await;
-    made.map_err(|error| failed(format!("the stream `{name}`"), "made", &error))
+    replicas::ensure(context, config, replicas).await
 }
 
-/// Makes the stream of what is given up, if it is missing.
-pub(crate) async fn ensure_dead(context: &jetstream::Context, name: &str) -> Result<Stream, Error> {
+/// Creates the stream of dead letters, if it is missing.
+pub(crate) async fn ensure_dead(
+    context: &jetstream::Context,
+    name: &str,
+    replicas: Option<u8>,
+) -> Result<Stream, Error> {
     let config = Config {
         name: name.to_owned(),
         subjects: vec![format!("{name}.>")],
@@ -99,19 +111,19 @@ pub(crate) async fn ensure_dead(context: &jetstream::Context, name: &str) -> Res
         max_age: DEAD_FOR,
         ..Config::default()
     };
-    let made = context.get_or_create_stream(config).await;
-    made.map_err(|error| failed(format!("the stream `{name}`"), "made", &error))
+    replicas::ensure(context, config, replicas).await
 }
 
-/// Returns how long the server hears nothing of a message before it gives it out again.
-async fn ensure_consumer(stream: &Stream, station: &Station, limits: Limits) -> Result<Duration, Error> {
-    let consumer = Consumer { stream, station, limits };
-    let name = &station.consumer;
+/// Returns how long the server waits for news of a message before it redelivers it.
+async fn ensure_consumer(stream: &Stream, stage: &Stage, limits: Limits) -> Result<Duration, Error> {
+    let consumer = Consumer { stream, stage, limits };
+    let name = &stage.consumer;
     let between = format!("{name}-moves");
     let is_ours = |info: &Info| info.config.deliver_subject.is_none();
     let found = consumer.find(name).await;
-    // One that a runner of another kind has left: ours goes on where it stopped. In between a third one is
-    // there, since messages that no consumer waits for are not kept; it may be left of an attempt before.
+    // Another runner left its consumer: krt's own continues where that one stopped. In between, a third
+    // consumer keeps new messages, as they are not stored without one. It may be left from an earlier
+    // attempt.
     let left = consumer.find(&between).await;
     let start = match (&found, &left) {
         (Some(info), None) if is_ours(info) => return Ok(info.config.ack_wait),
@@ -134,10 +146,10 @@ async fn ensure_consumer(stream: &Stream, station: &Station, limits: Limits) -> 
     Ok(limits.ack_wait)
 }
 
-/// The consumer of a station.
+/// The consumer of a stage.
 struct Consumer<'a> {
     stream: &'a Stream,
-    station: &'a Station,
+    stage: &'a Stage,
     limits: Limits,
 }
 
@@ -147,8 +159,7 @@ impl Consumer<'_> {
     }
 
     async fn make(&self, name: &str, start: DeliverPolicy) -> Result<(), Error> {
-        let made =
-            self.stream.create_consumer(config(self.station, self.limits, name.to_owned(), start)).await;
+        let made = self.stream.create_consumer(config(self.stage, self.limits, name.to_owned(), start)).await;
         made.map(drop).map_err(|error| self.failed("made", &error))
     }
 
@@ -164,22 +175,32 @@ impl Consumer<'_> {
     }
 
     fn failed(&self, done: &'static str, error: &impl ToString) -> Error {
-        failed(format!("the consumer `{}`", self.station.consumer), done, error)
+        failed(format!("the consumer `{}`", self.stage.consumer), done, error)
     }
 }
 
-fn config(station: &Station, limits: Limits, name: String, start: DeliverPolicy) -> pull::Config {
+fn config(stage: &Stage, limits: Limits, name: String, start: DeliverPolicy) -> pull::Config {
     pull::Config {
         durable_name: Some(name),
         deliver_policy: start,
         ack_policy: AckPolicy::Explicit,
         ack_wait: limits.ack_wait,
-        filter_subject: station.input(Era::JetStream).to_owned(),
+        filter_subject: stage.input(WireProtocol::JetStream).to_owned(),
         max_ack_pending: IN_WORK,
         ..pull::Config::default()
     }
 }
 
+/// The longest text of a server's error that is repeated, bytes.
+const REASON: usize = 1 << 10;
+
+/// The server's words, if they are not too many.
+pub(crate) fn reason(error: &impl ToString) -> String {
+    let mut text = error.to_string();
+    text.truncate(text.floor_char_boundary(REASON));
+    text
+}
+
 fn failed(what: String, done: &'static str, error: &impl ToString) -> Error {
-    Error::JetStream { what, done, reason: error.to_string() }
+    Error::JetStream { what, done, reason: reason(error) }
 }

@@ -1,4 +1,4 @@
-//! Where messages travel: subjects, streams, queue groups and consumers.
+//! Addresses of messages: subjects, streams, queue groups and consumers.
 
 use krt_model::{
     name::Name,
@@ -6,10 +6,10 @@ use krt_model::{
 };
 use std::fmt;
 
-/// Which of the two eras of KRT v1 a broker speaks like.
+/// The two wire protocols of KRT v1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(usize)]
-pub enum Era {
+pub enum WireProtocol {
     /// Runners 1.x and 2.0: plain NATS.
     #[default]
     Core,
@@ -17,79 +17,92 @@ pub enum Era {
     JetStream,
 }
 
-/// One station of a workflow, as those at its two ends know it.
+/// Returns whether a subject is an inbox, on which a client may wait for an answer.
+///
+/// The sender of a message names the subject of its answer. The engine may publish to subjects that the
+/// sender may not, such as `$JS.API.STREAM.DELETE.…`, so answers go to inboxes only.
+pub fn is_inbox(subject: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'*' | b'>');
+    let words = subject.strip_prefix("_INBOX.").filter(|words| words.bytes().all(plain));
+    words.is_some_and(|words| words.split('.').all(|word| !word.is_empty()))
+}
+
+/// One stage of a workflow, by reference.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// The runtime's id: the database's name is made of it, and in the second era the stream's.
+pub struct StageRef<'a> {
+    /// The runtime's id, which is part of the database's name, and in JetStream of the stream's.
     pub runtime: &'a str,
     /// The version.
     pub version: &'a Version,
     /// The workflow.
     pub workflow: &'a Workflow,
-    /// The station, from 0.
+    /// The stage, from 0.
     pub position: usize,
 }
 
-impl Place<'_> {
+impl StageRef<'_> {
     /// The node.
     pub fn node(&self) -> &Name {
         &self.version.nodes[self.workflow.sequence[self.position]].name
     }
 
-    /// Whether the workflow ends here.
+    /// Returns whether the workflow ends here.
     pub fn is_last(&self) -> bool {
         self.position + 1 == self.workflow.sequence.len()
     }
 
-    /// Where the node's messages come from.
-    pub fn input(&self, era: Era) -> String {
-        match (era, self.position) {
-            (Era::Core, 0) => format!("{}-{}-entrypoint", self.version.name, self.workflow.entrypoint),
-            (Era::Core, _) => {
+    /// Returns the subject of the node's messages.
+    pub fn input(&self, protocol: WireProtocol) -> String {
+        match (protocol, self.position) {
+            (WireProtocol::Core, 0) => {
+                format!("{}-{}-entrypoint", self.version.name, self.workflow.entrypoint)
+            }
+            (WireProtocol::Core, _) => {
                 format!("{}-{}-{}", self.version.name, self.workflow.entrypoint, self.turn())
             }
-            (Era::JetStream, _) => format!("{}.{}", self.stream(), self.turn()),
+            (WireProtocol::JetStream, _) => format!("{}.{}", self.stream(), self.turn()),
         }
     }
 
-    /// Where its answers go. None for the last node of the first era, which answers to the request's inbox.
-    pub fn output(&self, era: Era) -> Option<String> {
-        match (era, self.is_last()) {
-            (_, false) => Some(Self { position: self.position + 1, ..*self }.input(era)),
-            (Era::Core, true) => None,
-            (Era::JetStream, true) => Some(self.entrypoint()),
+    /// Returns the subject of its results. `None` for the last node of core NATS, which answers to the
+    /// request's inbox.
+    pub fn output(&self, protocol: WireProtocol) -> Option<String> {
+        match (protocol, self.is_last()) {
+            (_, false) => Some(Self { position: self.position + 1, ..*self }.input(protocol)),
+            (WireProtocol::Core, true) => None,
+            (WireProtocol::JetStream, true) => Some(self.entrypoint()),
         }
     }
 
-    /// The queue group of the node's replicas: each message goes to one of them. First era.
+    /// Returns the queue group of the node's replicas: each message goes to one of them. Core NATS only.
     pub fn queue_group(&self) -> String {
-        format!("queue_{}", self.input(Era::Core))
+        format!("queue_{}", self.input(WireProtocol::Core))
     }
 
-    /// The workflow's stream. Second era.
+    /// Returns the workflow's stream. JetStream only.
     pub fn stream(&self) -> String {
         format!("{}-{}-{}", self.runtime, self.version.name, self.workflow.entrypoint)
     }
 
-    /// Where documents are saved by runners that exist.
+    /// Returns the subject on which other runners save documents.
     pub fn mongo_writer(&self) -> String {
         mongo_writer(self.runtime, &self.version.name)
     }
 
-    /// Where the entrypoint listens for the answers of the workflow. Second era.
+    /// Returns the subject of the workflow's answers, on which the entrypoint listens. JetStream only.
     pub fn entrypoint(&self) -> String {
         answers(&self.stream())
     }
 
-    /// The durable consumer of the node's replicas. Second era.
+    /// Returns the durable consumer of the node's replicas. JetStream only.
     pub fn consumer(&self) -> String {
         format!("{}-{}", self.version.name, self.turn())
     }
 
-    /// All that is known of the station, on its own.
-    pub fn station(&self) -> Station {
-        Station {
-            input: [self.input(Era::Core), self.input(Era::JetStream)],
+    /// Returns an owned description of the stage.
+    pub fn stage(&self) -> Stage {
+        Stage {
+            input: [self.input(WireProtocol::Core), self.input(WireProtocol::JetStream)],
             queue_group: self.queue_group(),
             stream: self.stream(),
             consumer: self.consumer(),
@@ -99,7 +112,7 @@ impl Place<'_> {
         }
     }
 
-    /// The node's name; with its turn, where the workflow comes by more than once.
+    /// Returns the node's name, with a number if the workflow visits it more than once.
     fn turn(&self) -> Turn<'_> {
         let node = self.workflow.sequence[self.position];
         let before = self.workflow.sequence[..self.position].iter().filter(|&&other| other == node).count();
@@ -107,9 +120,9 @@ impl Place<'_> {
     }
 }
 
-/// One station of a workflow: where its messages come from, and what they belong to.
+/// One stage of a workflow: its subjects, and its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Station {
+pub struct Stage {
     input: [String; 2],
     pub(crate) queue_group: String,
     pub(crate) stream: String,
@@ -121,13 +134,13 @@ pub struct Station {
     pub(crate) dead: String,
 }
 
-impl Station {
-    /// Where its messages come from.
-    pub fn input(&self, era: Era) -> &str {
-        &self.input[era as usize]
+impl Stage {
+    /// Returns the subject of its messages.
+    pub fn input(&self, protocol: WireProtocol) -> &str {
+        &self.input[protocol as usize]
     }
 
-    /// Where the answers of its workflow go. Second era.
+    /// Returns the subject of its workflow's answers. JetStream only.
     pub fn answers(&self) -> String {
         answers(&self.stream)
     }
@@ -137,17 +150,17 @@ fn answers(stream: &str) -> String {
     format!("{stream}.entrypoint")
 }
 
-/// The stream of what was given up. No runtime's name has capitals, so it is nobody else's.
+/// Returns the stream of dead letters. Names of runtimes have no capitals, so it cannot collide.
 pub fn dead_stream(runtime: &str, version: &Name) -> String {
     format!("DEAD-{runtime}-{version}")
 }
 
-/// Where runners that exist send documents to be saved.
+/// Returns the subject on which other runners save documents.
 pub fn mongo_writer(runtime: &str, version: &Name) -> String {
     format!("{runtime}-{version}-mongo-writer")
 }
 
-/// What our own parts tell one another of a version: `about` is one word.
+/// Returns the subject of messages between krt's engines about a version; `about` is one word.
 pub fn aside(runtime: &str, version: &Name, about: &str) -> String {
     format!("krt.{runtime}.{version}.{about}")
 }
@@ -186,6 +199,7 @@ mod tests {
             description: String::new(),
             proto: String::new(),
             config: Vec::new(),
+            environment: Vec::new(),
             nodes: vec![node("etl"), node("model")],
             workflows: vec![Workflow {
                 name: name("buying"),
@@ -196,23 +210,43 @@ mod tests {
     }
 
     #[test]
-    fn a_workflow_of_each_era() {
+    fn answers_go_to_inboxes_only() {
+        for (subject, expected) in [
+            ("_INBOX.abc", true),
+            ("_INBOX.abc.0197-a", true),
+            ("_INBOX.", false),
+            ("_INBOX.a..b", false),
+            ("_INBOX.a.>", false),
+            ("_INBOX.a.*", false),
+            ("_INBOX.a b", false),
+            ("_INBOX.a\r\nPUB x 0", false),
+            ("$JS.API.STREAM.DELETE.shop", false),
+            ("$SYS.REQ.SERVER.PING", false),
+            ("shop-v1-Buy-entrypoint", false),
+            ("", false),
+        ] {
+            assert_eq!(is_inbox(subject), expected, "{subject:?}");
+        }
+    }
+
+    #[test]
+    fn a_workflow_of_each_protocol() {
         let version = version(&[0, 1, 0]);
-        let at = |position| Place {
+        let at = |position| StageRef {
             runtime: "shop",
             version: &version,
             workflow: &version.workflows[0],
             position,
         };
-        let inputs = |era| [0, 1, 2].map(|position| at(position).input(era));
-        let outputs = |era| [0, 1, 2].map(|position| at(position).output(era));
+        let inputs = |protocol| [0, 1, 2].map(|position| at(position).input(protocol));
+        let outputs = |protocol| [0, 1, 2].map(|position| at(position).output(protocol));
         let core = ["shop-v1-Buy-entrypoint", "shop-v1-Buy-model", "shop-v1-Buy-etl-2"];
-        assert_eq!(inputs(Era::Core), core);
-        assert_eq!(outputs(Era::Core), [Some(core[1].to_owned()), Some(core[2].to_owned()), None]);
+        assert_eq!(inputs(WireProtocol::Core), core);
+        assert_eq!(outputs(WireProtocol::Core), [Some(core[1].to_owned()), Some(core[2].to_owned()), None]);
         let stream = ["shop-shop-v1-Buy.etl", "shop-shop-v1-Buy.model", "shop-shop-v1-Buy.etl-2"];
-        assert_eq!(inputs(Era::JetStream), stream);
+        assert_eq!(inputs(WireProtocol::JetStream), stream);
         let ends = [stream[1], stream[2], "shop-shop-v1-Buy.entrypoint"];
-        assert_eq!(outputs(Era::JetStream), ends.map(|end| Some(end.to_owned())));
+        assert_eq!(outputs(WireProtocol::JetStream), ends.map(|end| Some(end.to_owned())));
         assert_eq!(at(1).queue_group(), "queue_shop-v1-Buy-model");
         assert_eq!(at(1).consumer(), "shop-v1-model");
         assert!(at(2).is_last() && !at(1).is_last());

@@ -1,6 +1,7 @@
-//! What can be typed.
+//! The command line: global arguments and all commands.
 
 use crate::commands::{
+    backup::BackupArgs,
     call::CallArgs,
     check::CheckArgs,
     completions::CompletionsArgs,
@@ -8,19 +9,23 @@ use crate::commands::{
     dead::DeadArgs,
     entrypoint::EntrypointArgs,
     env::EnvArgs,
+    guard::GuardArgs,
     login::{LoginArgs, LogoutArgs},
     new::NewArgs,
     node::NodeArgs,
     pack::PackArgs,
     proto::ProtoArgs,
+    restore::RestoreArgs,
     run::RunArgs,
     runtime::RuntimeArgs,
+    schema::SchemaArgs,
     serve::ServeArgs,
     test::TestArgs,
     token::TokenArgs,
     unpack::UnpackArgs,
     user::UserArgs,
     version::VersionArgs,
+    worker::WorkerArgs,
 };
 use clap::{
     Parser, Subcommand,
@@ -54,44 +59,59 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run a package on this machine
     Run(RunArgs),
-    /// Run a team's server: many versions, published and replaced, with users and a dashboard
+    /// Run a team's server, with versions, users and a dashboard
     Serve(ServeArgs),
     /// Sign in to a server
     Login(LoginArgs),
     /// Sign out of a server
     Logout(LogoutArgs),
-    /// List, make, change or remove the runtimes of a server
+    /// List, create, change or delete runtimes of a server
     Runtime(RuntimeArgs),
-    /// Upload, start, publish or roll back the versions of a server, and look at them
+    /// Upload, start, publish, roll back and inspect versions on a server
     Version(VersionArgs),
-    /// List, make, change or remove the users of a server
+    /// List, create, change or delete users of a server
     User(UserArgs),
-    /// List, make or delete tokens, by which programs use a server
+    /// List, create or delete tokens for programs that use a server
     Token(TokenArgs),
-    /// Serve gRPC and HTTP for a package whose nodes run elsewhere
+    /// Serve the gRPC and HTTP entrypoint of a package, with its nodes on other machines
     Entrypoint(EntrypointArgs),
-    /// Run some nodes of a package, for entrypoints elsewhere
+    /// Run nodes of a package for entrypoints on other machines
     Node(NodeArgs),
-    /// Print the environment variables with which another runner of KRT v1 stands for a node
+    /// Print the environment variables for another KRT v1 runner to run a node
     Env(EnvArgs),
-    /// Show messages that were given up, try them again, or drop them
+    /// Start a program, and end its process group when standard input closes
+    #[command(hide = true)]
+    Guard(GuardArgs),
+    /// Read a package for another process, which names it on standard input
+    #[command(hide = true, name = krt_reader::COMMAND)]
+    ReadPackage,
+    /// Guard one worker, as standard input says
+    #[command(hide = true)]
+    Worker(WorkerArgs),
+    /// List, show, retry or drop dead letters
     Dead(DeadArgs),
     /// Call an RPC with JSON
     Call(CallArgs),
-    /// Make a package that runs, or add a node to one
+    /// Create a package, or add a node to one
     New(NewArgs),
     /// Run the tests of a package's nodes
     Test(TestArgs),
-    /// Write types of a package's messages, for editors and for Go
+    /// Generate types of a package's messages for editors and for Go
     Proto(ProtoArgs),
-    /// Report everything that is wrong with a package
+    /// Check a package and report every problem
     Check(CheckArgs),
-    /// Pack a folder to a .krt file
+    /// Print the JSON Schema of krt.yml, for editors
+    Schema(SchemaArgs),
+    /// Pack a folder into a .krt file
     Pack(PackArgs),
-    /// Unpack a .krt file to a folder
+    /// Unpack a .krt file into a folder
     Unpack(UnpackArgs),
     /// Show or export measurements, documents, predictions and logs
     Data(DataArgs),
-    /// Print what makes a shell complete the command
+    /// Back up the data of a server or a service while it runs
+    Backup(BackupArgs),
+    /// Restore a data folder from a backup
+    Restore(RestoreArgs),
+    /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }

@@ -1,7 +1,7 @@
-//! Builds the nodes of a package that are in Go or Rust.
+//! Builds the Go and Rust nodes of a package.
 
 use crate::{cache, terminal};
-use krt_environment::{BuildError, Executable, ExecutableSource, Executables};
+use krt_environment::{BuildError, Executable, ExecutableSource, Executables, Inherited, ProcessEnv};
 use krt_model::version::{Language, Node, Version};
 use krt_package::{Problem, problem::Location};
 use std::{
@@ -9,11 +9,12 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// The executables of some nodes, by the nodes' names. Each is built unless it was before; `warn` is told of
-/// those that cannot be built and run as they are.
+/// Returns the executables of some nodes, by node name. Builds each one that is missing; passes `warn` the
+/// nodes that cannot be built and run as they are.
 pub(crate) async fn executables(
     version: &Version,
     root: &Path,
+    origin: Inherited,
     which: impl Fn(&Node) -> bool,
     warn: impl Fn(&str),
 ) -> anyhow::Result<BTreeMap<String, PathBuf>> {
@@ -24,7 +25,10 @@ pub(crate) async fn executables(
     }
     let progress = terminal::Installation::new();
     let show = |event| progress.show(event);
-    let executables = Executables::new(cache::folder()?).prepare(&sources, &show).await?;
+    let executables = Executables::new(cache::folder()?)
+        .with_process_env(ProcessEnv::of_process().for_installers(origin))
+        .prepare(&sources, &show)
+        .await?;
     for (source, executable) in sources.iter().zip(&executables) {
         if let Executable::Prebuilt(path) = executable {
             warn(&format!(
@@ -39,40 +43,45 @@ pub(crate) async fn executables(
     Ok(sources.into_iter().map(|source| source.name).zip(paths).collect())
 }
 
-/// The sources of a node, if it is built.
+/// Returns the sources of a node, if it is built.
 pub(crate) fn source(node: &Node, root: &Path) -> Option<ExecutableSource> {
     let build = node.build.as_ref()?;
     Some(ExecutableSource {
         name: node.name.to_string(),
         language: build.language,
         folder: root.join(&build.folder),
+        root: root.to_owned(),
         module: root.join(&build.module),
         executable: root.join(&node.src),
     })
 }
 
-/// What the compiler says against a package's sources, each with its place; other errors as they are.
+/// Returns the compiler's errors in a package's sources, each with its location; fails with all other errors.
 pub(crate) fn problems(error: anyhow::Error, root: &Path) -> anyhow::Result<Vec<Problem>> {
     match error.downcast::<BuildError>()? {
-        BuildError::Build { node, language, folder, output, .. } => {
+        BuildError::Build { node, language, folder, output, hint, .. } => {
             let folder = folder.strip_prefix(root).unwrap_or(&folder);
-            let found = match language {
+            let mut found = match language {
                 Language::Go => of_go(&output, folder),
                 Language::Rust => of_rust(&output, folder, root),
             };
-            Ok(match found.is_empty() {
-                false => found,
-                true => {
-                    let message = format!("node `{node}` does not build: {}", output.join("\n"));
-                    vec![Problem::error(folder, message)]
-                }
-            })
+            if found.is_empty() {
+                let message = format!("node `{node}` does not build: {}", output.join("\n"));
+                found.push(Problem::error(folder, message));
+            }
+            Ok(found.into_iter().map(|problem| problem.maybe_hint(hint.clone())).collect())
+        }
+        BuildError::Module { file, line, message, hint, .. } => {
+            let file = file.strip_prefix(root).unwrap_or(&file);
+            let at = Location { line, column: 1, span: 0..0 };
+            Ok(vec![Problem::error(file, message).at(at).hint(hint)])
         }
         error => Err(error.into()),
     }
 }
 
-/// The lines of Go's compiler that are `FILE:LINE:COLUMN: MESSAGE`. Files are relative to the folder.
+/// Parses the lines of the Go compiler's output that are `FILE:LINE:COLUMN: MESSAGE`. Files are relative to
+/// the folder.
 fn of_go(output: &[String], folder: &Path) -> Vec<Problem> {
     let problem = |line: &String| {
         let (file, at) = place(line)?;
@@ -83,8 +92,8 @@ fn of_go(output: &[String], folder: &Path) -> Vec<Problem> {
     output.iter().filter_map(problem).collect()
 }
 
-/// The errors of Rust's compiler: a line `error: MESSAGE` or `error[CODE]: MESSAGE`, and below it its
-/// place. Files are relative to the folder, or to a workspace above it.
+/// Parses the errors of the Rust compiler: a line `error: MESSAGE` or `error[CODE]: MESSAGE`, followed by the
+/// location. Files are relative to the folder, or to a workspace above it.
 fn of_rust(output: &[String], folder: &Path, root: &Path) -> Vec<Problem> {
     let mut message = None;
     let mut problems = Vec::new();
@@ -104,7 +113,7 @@ fn of_rust(output: &[String], folder: &Path, root: &Path) -> Vec<Problem> {
     problems
 }
 
-/// The start of a text that is `FILE:LINE:COLUMN`.
+/// Splits `FILE:LINE:COLUMN` off the start of a text.
 fn place(text: &str) -> Option<(&str, Location)> {
     let mut parts = text.splitn(4, ':');
     let file = parts.next()?;
@@ -112,7 +121,7 @@ fn place(text: &str) -> Option<(&str, Location)> {
     Some((file, Location { line: number()?, column: number()?, span: 0..0 }))
 }
 
-/// A path without what leads back.
+/// Resolves the `..` components of a path.
 fn shorten(path: &Path) -> PathBuf {
     path.components().fold(PathBuf::new(), |mut short, part| {
         match part {

@@ -1,9 +1,9 @@
-//! The folder for what is kept between runs.
+//! The cache folder.
 
 use anyhow::Context as _;
 use std::path::PathBuf;
 
-/// Where environments, executables and SDKs are kept.
+/// The folder for environments, executables and SDKs.
 pub(crate) fn folder() -> anyhow::Result<PathBuf> {
     let named = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     named("KRT_CACHE")

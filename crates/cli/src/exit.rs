@@ -1,10 +1,10 @@
-//! Exit codes. Clap itself exits with 2 for what was typed wrongly.
+//! Exit codes. Clap itself exits with 2 for usage errors.
 
 use std::process::ExitCode;
 
-/// All went well.
+/// Success.
 pub(crate) const SUCCESS: ExitCode = ExitCode::SUCCESS;
-/// What was asked for did not succeed; standard error says why.
+/// The command failed; standard error has the reason.
 pub(crate) const FAILURE: ExitCode = ExitCode::FAILURE;
-/// The program was interrupted: 128 and the number of SIGINT.
+/// Interrupted: 128 plus the number of SIGINT.
 pub(crate) const INTERRUPTED: u8 = 130;

@@ -1,17 +1,18 @@
-//! Log records: which are wanted, and how people read them.
+//! Filters log records, and formats them for people.
 
-use crate::{moment, output::visible};
+use crate::time_spec;
 use clap::Args;
+use krt_model::escape;
 use krt_store::{Level, StoredLog};
 use std::fmt::Write as _;
 
-/// Which records are wanted.
+/// The filters for log records.
 #[derive(Debug, Args)]
 pub(crate) struct WantedArgs {
-    /// Only records with this text in their message, in whatever case
+    /// Only records whose message contains this text, ignoring case
     pub(crate) text: Option<String>,
 
-    /// Only records at least as grave: debug, info, warn or error
+    /// Only records of at least this level: debug, info, warn or error
     #[arg(long, value_name = "LEVEL")]
     pub(crate) level: Option<Level>,
 
@@ -24,19 +25,19 @@ pub(crate) struct WantedArgs {
     pub(crate) workflow: Option<String>,
 }
 
-/// A record as `krt run` shows it, with its date; what has several lines is indented.
+/// Formats a record as `krt run` does, with its date; further lines are indented.
 pub(crate) fn lines(log: &StoredLog) -> String {
-    let node = log.node.as_deref().unwrap_or("krt");
-    let time = moment::show(log.time - log.time.rem_euclid(1_000_000));
+    let node = escape::Line(log.node.as_deref().unwrap_or("krt"));
+    let time = time_spec::show(log.time - log.time.rem_euclid(1_000_000));
     let mut message = log.message.lines();
     let mut text =
-        format!("{time} {:5} {node:<10} {}", log.level, visible(message.next().unwrap_or_default()));
+        format!("{time} {:5} {node:<10} {}", log.level, escape::line(message.next().unwrap_or_default()));
     if let Some(request) = &log.request {
-        let _ = write!(text, "  request={request}");
+        let _ = write!(text, "  request={}", escape::Line(request));
     }
     text.push('\n');
     for line in message {
-        let _ = writeln!(text, "{:42}{}", "", visible(line));
+        let _ = writeln!(text, "{:42}{}", "", escape::line(line));
     }
     text
 }

@@ -1,23 +1,73 @@
-//! What is shown to the person at the terminal: results go to standard output, all else here.
+//! Messages on standard error; standard output has only results.
+//!
+//! Messages contain names and texts of others. Each passes through [`escape`], so that it cannot control the
+//! terminal.
 
-#![expect(clippy::print_stderr, reason = "the command line speaks to people on standard error")]
+#![expect(clippy::print_stderr, reason = "the one place that writes to standard error")]
+#![expect(clippy::disallowed_methods, reason = "the one place that writes to standard error")]
 
 use indicatif::{ProgressBar, ProgressStyle};
 use krt_environment::{Event, Step};
+use krt_model::escape;
 use krt_package::{Report, manifest::FILE_NAMES, render::Style};
-use std::{io::IsTerminal as _, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    io::{IsTerminal as _, Write},
+    panic::PanicHookInfo,
+    path::Path,
+    time::Duration,
+};
 
 /// Whether standard error is a terminal.
 pub(crate) fn is_terminal() -> bool {
     std::io::stderr().is_terminal()
 }
 
-/// Whether to colour what goes to standard error.
+/// Standard error for the log writer, which escapes records itself.
+pub(crate) fn for_records() -> impl Write + Send {
+    std::io::stderr()
+}
+
+/// Prints a line that the user's tests wrote to standard error.
+pub(crate) fn print_line(line: &str) {
+    eprintln!("{}", escape::lines(line));
+}
+
+/// Escapes the messages of panics.
+pub(crate) fn escape_panics() {
+    std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
+        eprintln!("\n{}", panic_text(panic));
+        let trace = std::backtrace::Backtrace::capture();
+        if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            eprintln!("{}", escape::lines(&trace.to_string()));
+        }
+    }));
+}
+
+/// Formats the message of a panic.
+fn panic_text(panic: &PanicHookInfo<'_>) -> String {
+    let thread = std::thread::current();
+    let name = thread.name().unwrap_or("<unnamed>");
+    escape::lines(&format!("thread '{name}' {panic}")).into_owned()
+}
+
+/// Prints a command-line error, or the requested help, and exits. Arguments may be file names from a shell's
+/// glob, so hidden characters in them are escaped.
+pub(crate) fn end_by(error: &clap::Error) -> ! {
+    let hides = |word: OsString| word.to_string_lossy().contains(escape::is_hidden);
+    if std::env::args_os().any(hides) {
+        eprint!("{}", escape::lines(&error.render().to_string()));
+        std::process::exit(error.exit_code());
+    }
+    error.exit()
+}
+
+/// Whether to use colours on standard error.
 pub(crate) fn colour() -> bool {
     is_terminal() && may_colour()
 }
 
-/// Whether the user lets programs use colours (<https://no-color.org>).
+/// Whether the user allows colours (<https://no-color.org>).
 pub(crate) fn may_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
@@ -25,31 +75,31 @@ pub(crate) fn may_colour() -> bool {
 /// Prints an error with its causes, each once.
 pub(crate) fn print_error(error: &anyhow::Error) {
     let (red, reset) = if colour() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-    eprintln!("{red}error{reset}: {}", chain(error));
+    eprintln!("{red}error{reset}: {}", escape::lines(&chain(error)));
 }
 
-/// Prints what may need a look.
+/// Prints a warning.
 pub(crate) fn print_warning(message: &str) {
     let (yellow, reset) = if colour() { ("\x1b[1;33m", "\x1b[0m") } else { ("", "") };
-    eprintln!("{yellow}warning{reset}: {message}");
+    eprintln!("{yellow}warning{reset}: {}", escape::lines(message));
 }
 
-/// Prints what is good to know.
+/// Prints a note.
 pub(crate) fn print_note(message: &str) {
-    eprintln!("note: {message}");
+    eprintln!("note: {}", escape::lines(message));
 }
 
-/// Asks for something that is typed on the same line.
+/// Prints a prompt for input on the same line.
 pub(crate) fn print_prompt(what: &str) {
-    eprint!("{what}: ");
+    eprint!("{}: ", escape::line(what));
 }
 
-/// Ends the line of a prompt, as what was typed there was not shown.
+/// Ends the line of a prompt whose input had no echo.
 pub(crate) fn end_prompt() {
     eprintln!();
 }
 
-/// An error with its causes, each once, even where a cause is already part of what it caused.
+/// Formats an error with its causes; omits causes that an error's message already contains.
 pub(crate) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
@@ -63,14 +113,14 @@ pub(crate) fn chain(error: &anyhow::Error) -> String {
     text
 }
 
-/// Prints what a check found.
+/// Prints the report of a check.
 pub(crate) fn print_report(report: &Report, path: &Path) {
     if !report.is_empty() {
-        eprintln!("{}\n", report.render(&style(path, colour())));
+        eprintln!("{}\n", escape::coloured(&report.render(&style(path, colour()))));
     }
 }
 
-/// An error of a package, its report printed.
+/// Prints the report of a package's error; returns the error without it.
 pub(crate) fn package_error(error: krt_package::Error, path: &Path) -> anyhow::Error {
     if let krt_package::Error::Invalid { report, .. } = &error {
         print_report(report, path);
@@ -78,7 +128,7 @@ pub(crate) fn package_error(error: krt_package::Error, path: &Path) -> anyhow::E
     error.into()
 }
 
-/// How a report on the package at `path` is shown.
+/// The style for a report on the package at `path`.
 pub(crate) fn style(path: &Path, colour: bool) -> Style {
     let base = match path.file_name() {
         _ if path.is_dir() => path,
@@ -89,7 +139,32 @@ pub(crate) fn style(path: &Path, colour: bool) -> Style {
     Style { colour, base, ..Style::default() }
 }
 
-/// Shows how environments and executables are made: a spinner on a terminal, a few log records otherwise.
+/// A spinner with a message, on terminals only, until it is dropped.
+pub(crate) struct Spinner(ProgressBar);
+
+impl Spinner {
+    pub(crate) fn start(what: &str) -> Self {
+        if !is_terminal() {
+            return Self(ProgressBar::hidden());
+        }
+        let spinner = ProgressBar::new_spinner().with_message(escape::line(what).into_owned());
+        spinner.enable_steady_tick(Duration::from_millis(100));
+        Self(spinner)
+    }
+
+    /// Changes the message.
+    pub(crate) fn show(&self, what: &str) {
+        self.0.set_message(escape::line(what).into_owned());
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Shows the progress of environments and executables: a spinner on a terminal, a few log records otherwise.
 pub(crate) struct Installation {
     spinner: ProgressBar,
 }
@@ -105,6 +180,8 @@ impl Installation {
         match event.step {
             Step::Reusing => {}
             Step::Waiting => tracing::info!("waiting for another krt, which makes what {nodes} runs in"),
+            Step::Note(text) => tracing::info!("{text}"),
+            Step::Warning(text) => tracing::warn!("{text}"),
             Step::Creating { tool, file } => {
                 let file = file.map_or_else(|| "protobuf only".to_owned(), |file| file.display().to_string());
                 tracing::info!("making the Python environment of {nodes} with {tool} ({file})");
@@ -116,7 +193,7 @@ impl Installation {
             }
             Step::Installing { line } => {
                 tracing::debug!("{line}");
-                self.spinner.set_message(line);
+                self.spinner.set_message(escape::line(&line).into_owned());
             }
             Step::Installed { elapsed } => {
                 self.spinner.finish_and_clear();
@@ -139,5 +216,30 @@ impl Installation {
 impl Drop for Installation {
     fn drop(&mut self) {
         self.spinner.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn a_panic_is_told_without_what_a_terminal_obeys() {
+        const NAME: &str = "named \u{202e}";
+        let told = Arc::new(Mutex::new(String::new()));
+        let (others, tells) = (std::panic::take_hook(), Arc::clone(&told));
+        std::panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
+            match std::thread::current().name() {
+                Some(NAME) => *tells.lock().unwrap() = panic_text(panic),
+                _ => others(panic),
+            }
+        }));
+        let thread = std::thread::Builder::new().name(NAME.to_owned());
+        thread.spawn(|| panic!("\x1b[2J\u{9b}31m\r\nsecond")).unwrap().join().unwrap_err();
+        let told = told.lock().unwrap();
+        let is_calm = told.chars().all(|c| c == '\n' || !escape::is_hidden(c));
+        assert!(is_calm && told.contains("\\u{1b}[2J\\u{9b}31m\\r\nsecond"), "{told:?}");
+        assert!(told.contains("thread 'named \\u{202e}'"), "{told:?}");
     }
 }

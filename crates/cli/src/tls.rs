@@ -1,4 +1,4 @@
-//! TLS of clients, and certificates and keys from PEM files.
+//! TLS of clients; certificates and keys from PEM files.
 
 use anyhow::{Context as _, bail};
 use hyper_rustls::ConfigBuilderExt as _;
@@ -10,18 +10,18 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 
-/// Whom a client trusts.
+/// The trust anchors of a client.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Trusted<'a> {
     /// The authorities in a file.
     Those(&'a Path),
-    /// Those of the system.
+    /// The system's authorities.
     Systems,
-    /// No one.
+    /// None.
     Nobody,
 }
 
-/// TLS of a client, up to what it shows of itself.
+/// Configures a client's TLS, except for its client certificate.
 pub(crate) fn client(trusted: Trusted<'_>) -> anyhow::Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?;
@@ -32,7 +32,7 @@ pub(crate) fn client(trusted: Trusted<'_>) -> anyhow::Result<ConfigBuilder<Clien
     })
 }
 
-/// All certificates of a file; at least one.
+/// Loads all certificates of a file; at least one.
 pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
     let shown = path.display();
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -43,13 +43,13 @@ pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'st
     Ok(chain)
 }
 
-/// The first private key of a file.
+/// Loads the first private key of a file.
 pub(crate) fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_file(path)
         .with_context(|| format!("failed to read the private key in `{}`", path.display()))
 }
 
-/// The certificates of a file, as authorities that are trusted.
+/// Loads the certificates of a file as trusted authorities.
 fn authorities(path: &Path) -> anyhow::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {

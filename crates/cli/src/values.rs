@@ -1,4 +1,4 @@
-//! Values of flags: how they are written, and what they must be.
+//! Parses and validates the values of flags.
 
 use std::time::Duration;
 
@@ -22,23 +22,23 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     if sane.contains(&seconds) { Ok(seconds) } else { Err("expected 0.001 seconds to a year".to_owned()) }
 }
 
-/// Parses the id of a runtime: one word of a NATS subject, without the capitals that set our own streams apart.
+/// Parses a runtime id: one token of a NATS subject, without the capitals that distinguish our own streams.
 pub(crate) fn runtime_id(text: &str) -> Result<String, &'static str> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
     let ok = !text.is_empty() && text.len() <= 64 && text.bytes().all(fits);
     if ok { Ok(text.to_owned()) } else { Err("expected 1 to 64 lowercase letters, digits, - and _") }
 }
 
-/// The largest limit of a message, bytes: a frame's length has four bytes, and gRPC's has, too.
+/// The upper bound of a message limit, bytes: the length field of a frame has four bytes, and so has gRPC's.
 const MAX_MESSAGE: usize = 1 << 30;
 
-/// Parses the limit of a message, at most [`MAX_MESSAGE`].
+/// Parses a message limit, at most [`MAX_MESSAGE`].
 pub(crate) fn message_size(text: &str) -> Result<usize, String> {
     let size = size(text)?;
     if size <= MAX_MESSAGE { Ok(size) } else { Err("at most 1GiB".to_owned()) }
 }
 
-/// Parses bytes, such as `512KiB` or `16MiB`.
+/// Parses a size in bytes, such as `512KiB` or `16MiB`.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(split);

@@ -1,4 +1,4 @@
-//! `krt data`, through the binary, on stores that the tests fill.
+//! `krt data`, run as a binary on stores that the tests fill.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use krt_store::{
@@ -18,10 +18,10 @@ use tempfile::TempDir;
 /// 2026-01-31T12:00:00Z
 const NOON: i64 = 1_769_860_800_000_000_000;
 const SECOND: i64 = 1_000_000_000;
-/// Longer than anything here takes, also on a machine with much else to do.
+/// Longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A store that a test fills, in a folder in which `krt` runs.
+/// A store for a test to fill, in the working directory of `krt`.
 struct Fixture {
     folder: TempDir,
     store: Store,
@@ -32,7 +32,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        // The times here are long ago, and nothing is too old.
+        // The times here are long ago; no retention limit applies.
         let options = Options {
             retention: Retention { age: None, size: None, ..Retention::default() },
             flush_interval: Duration::from_millis(20),
@@ -64,7 +64,7 @@ impl Fixture {
         self.runtime.block_on(self.store.flush()).unwrap();
     }
 
-    /// Ends the writer, and keeps what it wrote.
+    /// Closes the writer, and keeps its data.
     fn close(self) -> TempDir {
         drop(self.store);
         self.writer.close();
@@ -72,7 +72,7 @@ impl Fixture {
     }
 }
 
-/// A bit of everything.
+/// A store with some data of each kind.
 fn filled() -> Fixture {
     let fixture = Fixture::new();
     for n in 0..4_i64 {
@@ -129,7 +129,7 @@ fn krt(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What a command says and how it ends.
+/// The output and exit status of a command.
 struct Ran {
     code: i32,
     stdout: String,
@@ -145,14 +145,14 @@ fn run(folder: &Path, arguments: &[&str]) -> Ran {
     }
 }
 
-/// What succeeds, and says nothing but results.
+/// The results of a command, which must succeed and print nothing else.
 fn results(folder: &Path, arguments: &[&str]) -> String {
     let ran = run(folder, arguments);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{arguments:?}");
     ran.stdout
 }
 
-/// What commands print, in every format, as on a terminal.
+/// The output of commands in every format, as on a terminal.
 fn session(folder: &Path, commands: &[&[&str]]) -> String {
     let mut session = String::new();
     for command in commands {
@@ -165,7 +165,8 @@ fn session(folder: &Path, commands: &[&[&str]]) -> String {
     session
 }
 
-/// The overview without what depends on SQLite: the files, and the last column, as wide as their sizes.
+/// The overview without the parts that depend on SQLite: the files, and the last column, as wide as their
+/// sizes.
 fn without_sizes(session: &str) -> String {
     let others = session.lines().filter(|line| !line.contains(".db"));
     let columns = |line: &str| line.trim_end_matches("bytes").trim_end_matches('─').trim_end().to_owned();
@@ -304,7 +305,7 @@ fn wrong_arguments_are_explained() {
         ),
         (&["logs", "--until", "1.5h"], 2, "expected a time such as"),
         (&["logs", "--since", "1h", "--until", "2h"], 1, " is not before --until "),
-        (&["logs", "--level", "loud"], 2, "`loud` is no level"),
+        (&["logs", "--level", "loud"], 2, "`loud` is not a level"),
         (&["logs", "--limit", "-3"], 2, "'-3'"),
         (&["logs", "--limit", "many"], 2, "expected a number, or `all`"),
         (&["logs", "--follow", "--until", "1h"], 2, "cannot be used with '--until"),
@@ -402,7 +403,7 @@ fn a_file_is_whole_or_not_there() {
     assert_eq!((ran.code, ran.stderr.as_str()), (1, expected));
 }
 
-/// More points than a page has, many of them of one time, in many series.
+/// More points than a page holds, many of them with the same time, in many series.
 fn crowded() -> (TempDir, Vec<i64>) {
     let fixture = Fixture::new();
     let mut times: Vec<i64> = (0..15_000).map(|n| if n < 9_000 { 3 } else { n % 101 }).collect();
@@ -463,7 +464,7 @@ fn a_reader_that_leaves_ends_it_quietly() {
     }
 }
 
-/// A program that runs until the test is over.
+/// A program that runs until the end of the test.
 struct Following {
     child: Child,
     lines: mpsc::Receiver<String>,

@@ -1,4 +1,4 @@
-"""The `ctx` of a handler, as far as it speaks over NATS."""
+"""The `ctx` of a handler: the part that uses NATS."""
 
 import gzip
 import json
@@ -13,7 +13,7 @@ WRITER_PATIENCE = 30
 
 
 class Context:
-    """What `init` and every call of the handler share, and one request at a time."""
+    """State shared by `init` and all calls of the handler, and the current request."""
 
     def __init__(self, connection):
         self.logger = LOGGER
@@ -51,7 +51,7 @@ class Context:
 
 
 class Database:
-    """Documents, which the mongo-writer writes."""
+    """Documents, stored by the mongo-writer."""
 
     def __init__(self, connection):
         self._connection = connection
@@ -68,7 +68,7 @@ class Database:
         try:
             answer = await self._connection.request(subject, document, timeout=WRITER_PATIENCE)
         except NatsError as error:
-            # Existing runners say so, and go on.
+            # Existing runners log this and continue.
             LOGGER.error("[ctx.db.save] a document of '%s' is not saved: %r", coll, error)
             return
         try:
@@ -82,7 +82,7 @@ class Database:
 
 
 class Predictions:
-    """Predictions, which are documents."""
+    """Predictions, stored as documents."""
 
     def __init__(self, database):
         self._database = database

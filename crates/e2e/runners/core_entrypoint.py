@@ -1,4 +1,4 @@
-"""Stands in for an entrypoint of the first era (runners 1.x and 2.0): plain NATS."""
+"""Replaces an entrypoint of the first protocol (runners 1.x and 2.0): plain NATS."""
 
 import asyncio
 
@@ -7,12 +7,12 @@ from envelope import decode, encode
 
 
 class CoreEntrypoint(Entrypoint):
-    """A request is one of NATS, and the first answer to its inbox is the answer."""
+    """Sends NATS requests; the first message to the inbox is the answer."""
 
     async def ask(self, command, request, timeout):
-        subject = f"{self.version}-{command['rpc']}-entrypoint"
+        subject = self.subjects[command["rpc"]]
         answer = await self.connection.request(subject, encode(request), timeout=timeout)
-        return decode(answer.data, second_era=False)
+        return decode(answer.data, jetstream=False)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stands in for a node of the first era (runners 1.x and 2.0): plain NATS."""
+"""Replaces a node of the first protocol (runners 1.x and 2.0): plain NATS."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from runner import variable
 
 
 class CoreNode(Node):
-    """Answers go to the request's inbox."""
+    """Answers to the inbox of the request."""
 
     def output(self):
         return variable("KRT_NATS_OUTPUT")
@@ -17,7 +17,7 @@ class CoreNode(Node):
         return not self.output()
 
     def reply_of(self, message, received):
-        # A message that is itself a request is one whose answer its sender waits for.
+        # A message with a reply subject is a request whose sender waits for the answer.
         return message.reply or received.reply
 
     async def subscribe(self):

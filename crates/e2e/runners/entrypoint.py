@@ -1,37 +1,64 @@
-"""An entrypoint's process, but for the era and for gRPC.
+"""The process of an entrypoint, without its protocol and without gRPC.
 
 Requests are lines of JSON on standard input:
 
-    {"id": 1, "rpc": "Run", "node": "one", "type": "ping.Ping", "value": "BASE64", "timeout": 30}
+    {"id": 1, "rpc": "Run", "type": "ping.Ping", "value": "BASE64", "timeout": 30}
 
-`node` is the workflow's first node, which the second era asks for. Each request gives one line:
+The file of subjects maps each RPC to a subject. Each request produces one line:
 
     {"id": 1, "type": "ping.Ping", "value": "BASE64"}
     {"id": 1, "error": "error in 'one': no"}
     {"id": 1, "failure": "timeout"}
     {"id": 1, "failure": "no responders"}
 
-Another failure is an error of NATS, in words.
+Other failures are NATS errors in text.
 """
 
 import asyncio
 import base64
 import json
+import os
 import uuid
 
 from envelope import ChokedError, KreNatsMessage, now
 from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
-from runner import choke, connect, line, present, ready
+from runner import choke, connect, influx_endpoint, line, present, ready
 
-TIMEOUT = 30
+# Variables that an entrypoint of either protocol requires.
+VARIABLES = [
+    "KRT_RUNTIME_ID",
+    "KRT_VERSION_ID",
+    "KRT_VERSION",
+    "KRT_NODE_NAME",
+    "KRT_NODE_ID",
+    "KRT_NATS_SERVER",
+    "KRT_NATS_SUBJECTS_FILE",
+]
+
+
+def subjects():
+    """Maps each RPC to the subject of its workflow's first node, as in the file of subjects."""
+    with open(present("KRT_NATS_SUBJECTS_FILE"), encoding="utf-8") as file:
+        try:
+            found = json.load(file)
+        except ValueError as error:
+            raise SystemExit(f"the file of subjects is no JSON: {error}") from error
+    if not isinstance(found, dict) or not all(isinstance(it, str) and it for it in found.values()):
+        raise SystemExit(f"the file of subjects is no map from RPCs to subjects: {found!r}")
+    return found
 
 
 class Entrypoint:
-    """An entrypoint. An era says how a request finds its answer."""
+    """An entrypoint. A subclass implements the protocol."""
 
     def __init__(self):
-        self.version = present("KRT_VERSION")
+        for name in VARIABLES:
+            present(name)
+        influx_endpoint()
+        # Whole seconds, in the syntax of `int`.
+        self._timeout = int(os.environ.get("KRT_REQUEST_TIMEOUT", "30"))
+        self.subjects = subjects()
         self.connection = None
 
     async def run(self):
@@ -64,7 +91,7 @@ class Entrypoint:
         request.payload.type_url = f"type.googleapis.com/{command['type']}"
         request.payload.value = base64.b64decode(command["value"])
         request.tracking.add(node_name="entrypoint", start=start, end=now())
-        timeout = command.get("timeout", TIMEOUT)
+        timeout = command.get("timeout", self._timeout)
         try:
             answer = await asyncio.wait_for(self.ask(command, request, timeout), timeout)
         except NoRespondersError:

@@ -1,12 +1,13 @@
-"""KreNatsMessage, as an old reader takes it: what it would choke on is an error here."""
+"""KreNatsMessage as an old reader parses it: input that would break one is an error here."""
 
 import gzip
+import zlib
 from datetime import datetime, timezone
 
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message, message_factory
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-# Over this an envelope is compressed; over this no compressed one may be.
+# A larger envelope is compressed; a compressed one must not exceed this.
 LIMIT = 1_048_576
 GZIP = b"\x1f\x8b"
 TIME = "%Y-%m-%dT%H:%M:%S.%f"
@@ -14,11 +15,11 @@ TIME_LENGTH = len("2006-01-02T15:04:05.000000")
 
 
 class ChokedError(Exception):
-    """A message that no existing runner could have sent, or could read."""
+    """A message that no existing runner can send or read."""
 
 
 class TooLargeError(Exception):
-    """A message that existing runners do not send."""
+    """A message too large for existing runners to send."""
 
 
 def _message_class():
@@ -37,7 +38,7 @@ def _message_class():
         (4, "payload", field.TYPE_MESSAGE, ".google.protobuf.Any"),
         (5, "error", field.TYPE_STRING, None),
         (6, "replied", field.TYPE_BOOL, None),
-        (7, "early_exit", field.TYPE_BOOL, None),  # second era only
+        (7, "early_exit", field.TYPE_BOOL, None),  # second protocol only
     ]:
         label = field.LABEL_REPEATED if name == "tracking" else field.LABEL_OPTIONAL
         outer.field.add(name=name, number=number, type=kind, type_name=type_name, label=label)
@@ -51,12 +52,12 @@ KreNatsMessage = _message_class()
 
 
 def now():
-    """This moment, as it is written in an envelope."""
+    """The current time in the format of an envelope."""
     return datetime.now(timezone.utc).strftime(TIME)
 
 
 def encode(envelope):
-    """The bytes for NATS."""
+    """Encodes an envelope for NATS."""
     plain = envelope.SerializeToString()
     if len(plain) <= LIMIT:
         return plain
@@ -66,32 +67,32 @@ def encode(envelope):
     return compressed
 
 
-def decode(data, second_era):
-    """What came from NATS; raises ChokedError where an old reader could not go on."""
+def decode(data, jetstream):
+    """Decodes a message from NATS; raises ChokedError if an old reader would fail."""
     try:
         plain = gzip.decompress(data) if data.startswith(GZIP) else data
         envelope = KreNatsMessage.FromString(plain)
-    except (OSError, EOFError, message.DecodeError) as error:
+    except (OSError, EOFError, zlib.error, message.DecodeError) as error:
         raise ChokedError(f"{len(data)} bytes are no KreNatsMessage: {error!r}") from error
     _known(envelope, envelope)
-    if envelope.early_exit and not second_era:
-        raise ChokedError(f"the first era knows no early_exit: {envelope}")
+    if envelope.early_exit and not jetstream:
+        raise ChokedError(f"the first protocol knows no early_exit: {envelope}")
     if envelope.error:
         return envelope
     _message(envelope)
-    for station in envelope.tracking:
-        _known(station, envelope)
-        if not station.node_name:
-            raise ChokedError(f"a station without a name: {envelope}")
-        if _time(station.start) > _time(station.end):
-            raise ChokedError(f"a station that ends before it starts: {envelope}")
+    for stage in envelope.tracking:
+        _known(stage, envelope)
+        if not stage.node_name:
+            raise ChokedError(f"a stage without a name: {envelope}")
+        if _time(stage.start) > _time(stage.end):
+            raise ChokedError(f"a stage that ends before it starts: {envelope}")
     if envelope.tracking and envelope.tracking[0].node_name != "entrypoint":
         raise ChokedError(f"a way that does not start at the entrypoint: {envelope}")
     return envelope
 
 
 def require_way(envelope):
-    """Between nodes, the request's id and the way it went are there: they are measured."""
+    """Checks that a message between nodes has the request's id and tracking, which are measured."""
     if envelope.error:
         raise ChokedError(f"an error between nodes: {envelope}")
     if not envelope.tracking_id:

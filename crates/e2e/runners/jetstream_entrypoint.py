@@ -1,4 +1,4 @@
-"""Stands in for an entrypoint of the second era (runners 2.1): JetStream."""
+"""Replaces an entrypoint of the second protocol (runners 2.1): JetStream."""
 
 import asyncio
 import uuid
@@ -10,37 +10,49 @@ from runner import present
 
 
 class JetStreamEntrypoint(Entrypoint):
-    """Each request has a consumer, which sees the answers to all; it takes that with its id."""
+    """Each request has a consumer, which receives all answers and selects its own by id."""
 
     def __init__(self):
         super().__init__()
-        self._stream = present("KRT_NATS_STREAM")
+        self._streams = {rpc: self._stream(rpc) for rpc in self.subjects}
         self._jetstream = None
 
+    def _stream(self, rpc):
+        """Derives the stream from the ids; the subject in the file must belong to it."""
+        stream = f"{present('KRT_RUNTIME_ID')}-{present('KRT_VERSION')}-{rpc}"
+        if not self.subjects[rpc].startswith(f"{stream}."):
+            raise SystemExit(f"'{self.subjects[rpc]}' is no subject of the stream '{stream}'")
+        return stream
+
     async def begin(self):
-        """Makes the workflow's stream, unless it is there."""
+        """Creates each workflow's stream, unless it exists."""
         self._jetstream = self.connection.jetstream()
-        subjects = [f"{self._stream}.*"]
+        for stream in self._streams.values():
+            await self._make(stream)
+
+    async def _make(self, stream):
+        subjects = [f"{stream}.*"]
         try:
-            there = await self._jetstream.stream_info(self._stream)
+            there = await self._jetstream.stream_info(stream)
         except errors.NotFoundError:
-            there = await self._jetstream.add_stream(name=self._stream, subjects=subjects)
+            there = await self._jetstream.add_stream(name=stream, subjects=subjects)
         if not set(subjects) <= set(there.config.subjects):
             raise ChokedError(f"the stream is another: {there.config}")
 
     async def ask(self, command, request, timeout):
-        # Another one than the tracking's, so that nobody takes the one for the other.
+        # Differs from the tracking id, so that the two cannot be confused.
         request.reply = str(uuid.uuid4())
+        stream = self._streams[command["rpc"]]
         answers = await self._jetstream.subscribe(
-            f"{self._stream}.entrypoint",
-            stream=self._stream,
+            f"{stream}.entrypoint",
+            stream=stream,
             config=api.ConsumerConfig(
                 deliver_policy=api.DeliverPolicy.NEW, ack_policy=api.AckPolicy.EXPLICIT
             ),
         )
         try:
-            subject = f"{self._stream}.{command['node']}"
-            await self._jetstream.publish(subject, encode(request), stream=self._stream)
+            subject = self.subjects[command["rpc"]]
+            await self._jetstream.publish(subject, encode(request), stream=stream)
             return await self._find(answers, request.reply, timeout)
         finally:
             await answers.unsubscribe()
@@ -48,9 +60,9 @@ class JetStreamEntrypoint(Entrypoint):
     async def _find(self, answers, reply, timeout):
         while True:
             message = await answers.next_msg(timeout)
-            answer = decode(message.data, second_era=True)
+            answer = decode(message.data, jetstream=True)
             await message.ack()
-            # An error that names nobody is everybody's.
+            # An error without an id is for every waiting request.
             if answer.reply == reply or (answer.error and not answer.reply):
                 return answer
             if not answer.reply:

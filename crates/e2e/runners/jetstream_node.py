@@ -1,25 +1,27 @@
-"""Stands in for a node of the second era (runners 2.1): JetStream."""
+"""Replaces a node of the second protocol (runners 2.1): JetStream."""
 
 import asyncio
 
 from envelope import ChokedError, KreNatsMessage, encode
 from nats.js import api, errors
 from node import Node
-from runner import present, variable
+from runner import present
 
-# A message that is not acknowledged for so long comes again.
+# Redelivery delay of an unacknowledged message, in seconds.
 ACK_WAIT = 22 * 3600
 STREAM_PATIENCE = 30
 PAUSE = 0.05
 
 
 class JetStreamNode(Node):
-    """Answers go to the entrypoint's subject, with the request's id."""
+    """Answers to the entrypoint's subject, with the request's id."""
 
-    second_era = True
+    jetstream = True
 
     def __init__(self):
         super().__init__()
+        present("KRT_RUNTIME_ID")
+        present("KRT_NATS_ENTRYPOINT_SUBJECT")
         self._stream = present("KRT_NATS_STREAM")
         self._last = present("KRT_IS_LAST_NODE")
         if self._last not in ("true", "false"):
@@ -43,7 +45,7 @@ class JetStreamNode(Node):
             deliver_policy=api.DeliverPolicy.NEW,
             ack_policy=api.AckPolicy.EXPLICIT,
             ack_wait=ACK_WAIT,
-            # The same from each replica, so that it does not matter which is first.
+            # The same for each replica, so that their start order does not matter.
             deliver_subject=f"deliver.{self._stream}.{self.name}",
         )
         subscription = await self._jetstream.subscribe(
@@ -78,7 +80,7 @@ class JetStreamNode(Node):
         await self._to_entrypoint(envelope)
 
     async def fail(self, request, error):
-        # Existing runners forget whose request it was.
+        # Existing runners drop the request's id here.
         await self._to_entrypoint(KreNatsMessage(error=error))
 
     async def _to_entrypoint(self, envelope):
@@ -89,7 +91,7 @@ class JetStreamNode(Node):
             await message.ack()
 
     async def _stream_is_there(self):
-        """The node may be started before who makes its stream."""
+        """Waits for the stream: the node may start before the entrypoint that creates it."""
         for _ in range(int(STREAM_PATIENCE / PAUSE)):
             try:
                 return await self._jetstream.stream_info(self._stream)
@@ -99,5 +101,4 @@ class JetStreamNode(Node):
 
 
 if __name__ == "__main__":
-    variable("KRT_RUNTIME_ID")
     asyncio.run(JetStreamNode().run())

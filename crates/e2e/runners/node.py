@@ -1,4 +1,4 @@
-"""A node's process, but for the era: loads a handler, and judges what it does with a message."""
+"""The process of a node without its protocol: loads a handler and checks its use of messages."""
 
 import importlib.util
 import inspect
@@ -8,11 +8,34 @@ import sys
 from context import Context
 from envelope import ChokedError, KreNatsMessage, decode, encode, now, require_way
 from nats.errors import Error as NatsError
-from runner import LOGGER, choke, connect, line, present, ready
+from runner import (
+    LOGGER,
+    choke,
+    connect,
+    influx_endpoint,
+    line,
+    mongo_server,
+    present,
+    ready,
+    variable,
+)
+
+# Variables that a node of either protocol requires.
+VARIABLES = [
+    "KRT_WORKFLOW_NAME",
+    "KRT_VERSION_ID",
+    "KRT_VERSION",
+    "KRT_NODE_NAME",
+    "KRT_NATS_SERVER",
+    "KRT_NATS_INPUT",
+    "KRT_NATS_MONGO_WRITER",
+    "KRT_BASE_PATH",
+    "KRT_HANDLER_PATH",
+]
 
 
 class Request:
-    """One message in work."""
+    """One message in flight."""
 
     def __init__(self, node, received, reply):
         self.received = received
@@ -27,7 +50,7 @@ class Request:
         self.replied = True
 
     def envelope(self, result):
-        """The result, on its way to whoever is next."""
+        """Wraps the result for the next node or the client."""
         envelope = KreNatsMessage(
             tracking_id=self.received.tracking_id,
             tracking=self.received.tracking,
@@ -41,11 +64,17 @@ class Request:
 
 
 class Node:
-    """A node. An era says where its messages come from and go to."""
+    """A node. A subclass implements the protocol."""
 
-    second_era = False
+    jetstream = False
 
     def __init__(self):
+        for name in VARIABLES:
+            present(name)
+        mongo_server()
+        influx_endpoint()
+        # May be empty, but must be set: see `variable`.
+        variable("KRT_NATS_OUTPUT")
         self.name = present("KRT_NODE_NAME")
         self.input = present("KRT_NATS_INPUT")
         self.connection = None
@@ -57,7 +86,7 @@ class Node:
             self.connection = await connect(f"{self.name} (stand-in)")
             await self._load()
             await self.subscribe()
-            # The first may overtake the subscription, which a task sends; the second cannot.
+            # The first flush may overtake the subscription, which a task sends; the second cannot.
             await self.connection.flush()
             await self.connection.flush()
         except Exception:
@@ -68,9 +97,9 @@ class Node:
         await self.connection.drain()
 
     async def receive(self, message):
-        """Handles a message, and returns whether what became of it is sent.
+        """Handles a message, and returns whether its outcome was sent.
 
-        What an old reader would choke on ends the process.
+        Ends the process on a message that an old reader cannot parse.
         """
         try:
             await self._receive(message)
@@ -82,7 +111,7 @@ class Node:
         return True
 
     async def _receive(self, message):
-        received = decode(message.data, self.second_era)
+        received = decode(message.data, self.jetstream)
         require_way(received)
         request = Request(self, received, self.reply_of(message, received))
         if not request.reply:

@@ -1,7 +1,7 @@
-"""What all stand-ins share: the environment, the connection, the end.
+"""The shared part of all stand-ins: environment, connection, exit.
 
-A stand-in says `ready` on standard output when it hears what is sent to it, and ends well when its
-standard input does. It ends badly, at once, when it chokes.
+A stand-in prints `ready` once it receives messages, and exits cleanly when its standard input
+closes. It exits at once with an error when it chokes.
 """
 
 import asyncio
@@ -10,10 +10,11 @@ import os
 import sys
 import time
 import traceback
+import urllib.parse
 
 import nats
 
-# As runners write them: `2024-01-01T00:00:00.123Z LEVEL message`.
+# The log format of the runners: `2024-01-01T00:00:00.123Z LEVEL message`.
 logging.Formatter.converter = time.gmtime
 logging.basicConfig(
     stream=sys.stderr,
@@ -26,29 +27,50 @@ LOGGER = logging.getLogger("runner")
 
 
 def variable(name):
-    """An environment variable that must be there; it may be empty."""
+    """Returns an environment variable that must be set; it may be empty."""
     if name not in os.environ:
         raise SystemExit(f"{name} is not set")
     return os.environ[name]
 
 
 def present(name):
-    """An environment variable that must say something."""
+    """Returns an environment variable that must not be empty."""
     value = variable(name)
     if not value:
         raise SystemExit(f"{name} is empty")
     return value
 
 
+def server(name, *schemes):
+    """Returns the URI of a server from a variable. Clients refuse one without its scheme."""
+    value = present(name)
+    if not value.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+        raise SystemExit(f"{name} is no URI of {' or '.join(schemes)}: '{value}'")
+    return value
+
+
+def mongo_server():
+    """Returns the URI of the document store."""
+    return server("KRT_MONGO_URI", "mongodb", "mongodb+srv")
+
+
+def influx_endpoint():
+    """Returns the URL for measurements: the client adds its path to any URI."""
+    endpoint = urllib.parse.urlsplit(server("KRT_INFLUX_URI", "http", "https") + "/api/v2/write")
+    if not endpoint.path.endswith("/api/v2/write"):
+        raise SystemExit("KRT_INFLUX_URI has more than a path")
+    return endpoint.geturl()
+
+
 def choke():
-    """Ends badly, at once, with the error that is being handled."""
+    """Ends the process at once with the current error."""
     traceback.print_exc()
     sys.stderr.flush()
     os._exit(1)
 
 
 async def connect(name):
-    """A connection to KRT_NATS_SERVER that outlives the server's absence."""
+    """Connects to KRT_NATS_SERVER, and survives the server's absence."""
 
     async def say(error):
         LOGGER.error("NATS: %r", error)
@@ -63,10 +85,10 @@ async def connect(name):
 
 
 def ready():
-    """Says that messages are heard from now on."""
+    """Reports that the stand-in receives messages."""
     print("ready", flush=True)
 
 
 async def line():
-    """The next line of standard input; empty at its end."""
+    """Returns the next line of standard input; empty at its end."""
     return await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)

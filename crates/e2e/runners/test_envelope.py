@@ -1,4 +1,4 @@
-"""What the stand-ins take for an envelope, and what they choke on."""
+"""The envelopes that stand-ins accept, and those that they choke on."""
 
 import gzip
 import os
@@ -26,7 +26,7 @@ def envelope(**fields):
     return made
 
 
-def station(**fields):
+def stage(**fields):
     made = envelope()
     made.tracking.add(**{"node_name": "one", "start": TIME, "end": TIME, **fields})
     return made.SerializeToString()
@@ -47,17 +47,19 @@ def test_a_large_one_is_compressed_and_a_larger_one_refused():
     large.payload.Pack(StringValue(value="x" * LIMIT))
     data = encode(large)
     assert data.startswith(b"\x1f\x8b")
-    assert decode(data, second_era=False) == large
-    assert decode(gzip.compress(station()), second_era=False) == decode(station(), False)
+    assert decode(data, jetstream=False) == large
+    assert decode(gzip.compress(stage()), jetstream=False) == decode(stage(), False)
+    members = gzip.compress(stage()[:9]) + gzip.compress(stage()[9:])
+    assert decode(members, jetstream=False) == decode(stage(), False)
     large.payload.Pack(BytesValue(value=os.urandom(LIMIT)))
     with pytest.raises(TooLargeError):
         encode(large)
 
 
 def test_what_runners_send_is_taken():
-    require_way(decode(station(start=now(), end=now()), second_era=False))
-    assert decode(KreNatsMessage(error="no").SerializeToString(), second_era=False).error == "no"
-    assert decode(envelope(early_exit=True).SerializeToString(), second_era=True).early_exit
+    require_way(decode(stage(start=now(), end=now()), jetstream=False))
+    assert decode(KreNatsMessage(error="no").SerializeToString(), jetstream=False).error == "no"
+    assert decode(envelope(early_exit=True).SerializeToString(), jetstream=True).early_exit
 
 
 @pytest.mark.parametrize(
@@ -65,27 +67,31 @@ def test_what_runners_send_is_taken():
     [
         b"\xff\xff\xff",
         b"\x1f\x8bnothing",
-        gzip.compress(station())[:-9],
-        # Compressed as no runner does it.
-        b"\x28\xb5\x2f\xfd" + station(),
-        # A field that no runner knows, outside and inside.
-        station() + b"\x42\x01x",
-        station() + b"\x12\x03\x22\x01x",
+        gzip.compress(stage())[:-9],
+        gzip.compress(stage())[:-1],
+        gzip.compress(stage())[:-1] + b"\xff",
+        gzip.compress(stage())[:10] + b"\xff" + gzip.compress(stage())[11:],
+        gzip.compress(stage()) + b"garbage",
+        # A compression that no runner uses.
+        b"\x28\xb5\x2f\xfd" + stage(),
+        # A field unknown to all runners, outside and inside.
+        stage() + b"\x42\x01x",
+        stage() + b"\x12\x03\x22\x01x",
         envelope(early_exit=True).SerializeToString(),
         KreNatsMessage(tracking_id="id").SerializeToString(),
-        station(node_name=""),
-        station(start=""),
-        station(end="2024-02-29T12:30:15"),
-        station(end="2024-02-29T12:30:15.25"),
-        station(end="2024-02-29T12:30:15.250000Z"),
-        station(end="2024-02-29T12:30:15.250000000"),
-        station(end="2024-02-30T12:30:15.250000"),
-        station(end="2023-02-28T12:30:15.250000"),
+        stage(node_name=""),
+        stage(start=""),
+        stage(end="2024-02-29T12:30:15"),
+        stage(end="2024-02-29T12:30:15.25"),
+        stage(end="2024-02-29T12:30:15.250000Z"),
+        stage(end="2024-02-29T12:30:15.250000000"),
+        stage(end="2024-02-30T12:30:15.250000"),
+        stage(end="2023-02-28T12:30:15.250000"),
     ],
 )
 def test_what_an_old_reader_cannot_read_chokes(data):
     with pytest.raises(ChokedError):
-        decode(data, second_era=False)
+        decode(data, jetstream=False)
 
 
 @pytest.mark.parametrize("missing", ["tracking_id", "tracking", "payload"])
@@ -93,9 +99,9 @@ def test_between_nodes_everything_is_there(missing):
     part = envelope()
     part.ClearField(missing)
     with pytest.raises(ChokedError):
-        require_way(decode(part.SerializeToString(), second_era=True))
+        require_way(decode(part.SerializeToString(), jetstream=True))
 
 
 def test_an_error_is_no_message_between_nodes():
     with pytest.raises(ChokedError):
-        require_way(decode(KreNatsMessage(error="no").SerializeToString(), second_era=False))
+        require_way(decode(KreNatsMessage(error="no").SerializeToString(), jetstream=False))

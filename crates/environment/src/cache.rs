@@ -1,10 +1,10 @@
-//! The folder where environments are kept between runs.
+//! The cache of environments.
 //!
-//! Each has a folder of its own, with the virtual environment, its record and, while it is made, a
-//! workshop for all that is only needed meanwhile. It is complete when the record is there, which is
-//! written last; a folder without one is what an interrupted run left, and is removed by the next that
-//! needs the place. A lock beside the folder makes sure that one process at a time makes an environment.
-//! The record's time of change is when the environment was last used.
+//! Each environment has a folder with the virtual environment, its record and, while it is created, a
+//! workshop for temporary files. The record is written last and marks the environment as complete; a folder
+//! without one is left from an interrupted run, and the next run that needs the place removes it. A lock
+//! beside the folder ensures that only one process at a time creates an environment. The record's
+//! modification time is the environment's last use.
 
 use crate::{error::Error, lock::Lock};
 use pep440_rs::Version;
@@ -17,44 +17,44 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// The file that completes an environment.
+/// The file that marks an environment as complete.
 const RECORD: &str = "record.json";
 
-/// The place of one environment.
+/// The folder of one environment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     folder: PathBuf,
 }
 
-/// What is kept of how an environment was made.
+/// How an environment was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) version: Version,
     pub(crate) protobuf: Version,
-    /// The interpreter it was made with.
+    /// The interpreter of the environment.
     pub(crate) base: PathBuf,
-    /// What installed the packages.
+    /// The tool that installed the packages.
     pub(crate) tool: String,
 }
 
-/// An environment in the making. Dropped before it is finished, it is removed.
+/// An environment under construction, removed when dropped unfinished.
 #[derive(Debug)]
-pub(crate) struct HalfMade<'a> {
+pub(crate) struct PartialEntry<'a> {
     place: &'a Place,
     finished: bool,
 }
 
-/// What [`crate::Environments::clean`] did.
+/// The result of [`crate::Environments::clean`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Cleaned {
     /// Environments removed.
     pub removed: usize,
-    /// Environments that stay.
+    /// Environments kept.
     pub kept: usize,
 }
 
 impl Place {
-    /// The place of the environment with a key.
+    /// The folder of the environment with this key.
     pub(crate) fn new(environments: &Path, key: &str) -> Self {
         Self { folder: environments.join(key) }
     }
@@ -69,19 +69,29 @@ impl Place {
         self.folder.join("venv/bin/python")
     }
 
-    /// The folder for what is only needed while the environment is made. Nobody else may look into it.
+    /// The folder of temporary files during construction, private to this user.
     pub(crate) fn workshop(&self) -> PathBuf {
         self.folder.join("work")
     }
 
-    /// The record, if the environment is complete and the interpreter it was made with still there.
+    /// The folder for copies of editable projects.
+    pub(crate) fn projects(&self) -> PathBuf {
+        self.folder.join("projects")
+    }
+
+    /// The record, if the environment is complete and its base interpreter still exists.
     pub(crate) fn complete(&self) -> Option<Record> {
         let record = fs::read(self.folder.join(RECORD)).ok()?;
         let record = serde_json::from_slice(&record).ok()?;
         self.python().is_file().then_some(record)
     }
 
-    /// Notes that the environment is used now. Where that cannot be written, it only seems older.
+    /// Whether the environment is complete.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete().is_some()
+    }
+
+    /// Marks the environment as used now. If that fails, it only seems older.
     pub(crate) fn touch(&self) {
         let record = File::options().append(true).open(self.folder.join(RECORD));
         drop(record.and_then(|record| record.set_modified(SystemTime::now())));
@@ -91,22 +101,22 @@ impl Place {
         fs::metadata(self.folder.join(RECORD)).ok()?.modified().ok()
     }
 
-    /// The file whose lock is the right to make or remove the environment.
+    /// The lock file: its holder may create or remove the environment.
     pub(crate) fn lock_file(&self) -> PathBuf {
         self.folder.with_extension("lock")
     }
 
-    /// Starts anew.
-    pub(crate) fn begin(&self, lock: &Lock) -> Result<HalfMade<'_>, Error> {
+    /// Starts from scratch.
+    pub(crate) fn begin(&self, lock: &Lock) -> Result<PartialEntry<'_>, Error> {
         self.remove(lock)?;
-        let half_made = HalfMade { place: self, finished: false };
+        let half_made = PartialEntry { place: self, finished: false };
         let workshop = self.workshop();
         let made =
             fs::create_dir(&self.folder).and_then(|()| fs::DirBuilder::new().mode(0o700).create(&workshop));
         made.map(|()| half_made).map_err(|source| Error::Cache { path: workshop, source })
     }
 
-    /// Removes the environment, or what an interrupted run left of it.
+    /// Removes the environment, or the leftovers of an interrupted run.
     fn remove(&self, _lock: &Lock) -> Result<(), Error> {
         match fs::remove_dir_all(&self.folder) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => {
@@ -117,8 +127,8 @@ impl Place {
     }
 }
 
-impl HalfMade<'_> {
-    /// Writes the record, with which the environment is complete.
+impl PartialEntry<'_> {
+    /// Writes the record, which completes the environment.
     pub(crate) fn finish(mut self, record: &Record) -> Result<(), Error> {
         let path = self.place.folder.join(RECORD);
         self.seal(&path, record).map_err(|source| Error::Cache { path, source })?;
@@ -135,7 +145,7 @@ impl HalfMade<'_> {
     }
 }
 
-impl Drop for HalfMade<'_> {
+impl Drop for PartialEntry<'_> {
     fn drop(&mut self) {
         if !self.finished {
             drop(fs::remove_dir_all(&self.place.folder));
@@ -143,7 +153,7 @@ impl Drop for HalfMade<'_> {
     }
 }
 
-/// Removes the environments that were not used for a time, and what interrupted runs left.
+/// Removes environments unused for a time, and leftovers of interrupted runs.
 pub(crate) fn clean(environments: &Path, unused_for: Duration) -> Result<Cleaned, Error> {
     let mut cleaned = Cleaned::default();
     let oldest = SystemTime::now().checked_sub(unused_for);

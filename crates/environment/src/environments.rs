@@ -1,13 +1,17 @@
-//! The way in: which interpreter each node runs in.
+//! The entry point: chooses or creates each node's interpreter.
 
 use crate::{
-    Cleaned, Event, PythonChoice, Sdk, Surroundings, Version,
+    Cleaned, Event, Modules, ProcessEnv, PythonChoice, Sdk, Version,
     cache::{self, Place, Record},
     error::Error,
-    install::{Job, PROTOBUF},
+    event::Step,
+    finding::{self, Finding, Severity},
+    imports::Installed,
+    install::{self, Job, PREFERRED_PROTOBUF, PROTOBUF},
     key::Key,
-    plan::Plan,
-    python::{self, Facts, OLDEST_PROTOBUF, is_at_least},
+    need::{Basis, Need},
+    plan::{Files, Plan},
+    python::{Facts, Picked, Pythons},
     sdk::PYTHON,
 };
 use futures::{StreamExt, TryStreamExt, stream};
@@ -17,10 +21,10 @@ use std::{
     time::Duration,
 };
 
-/// Environments that are made at the same time.
+/// How many environments are created at a time.
 const AT_ONCE: usize = 2;
 
-/// Part of every key: another number makes every environment anew.
+/// Part of every key: a change invalidates every environment.
 const FORM: &str = "1";
 
 /// A Python node.
@@ -32,42 +36,51 @@ pub struct NodeSource {
     pub src: PathBuf,
 }
 
-/// What a node runs in.
+/// The interpreter of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interpreter {
     /// The executable.
     pub python: PathBuf,
     /// Its version.
     pub version: Version,
-    /// The version of `protobuf` it imports.
+    /// The `protobuf` version in it.
     pub protobuf: Version,
-    /// The environment that was made for the node. `None`: the user's own interpreter, as it is.
+    /// The environment created for the node. `None`: the user's own interpreter, unchanged.
     pub environment: Option<PathBuf>,
 }
 
-/// Decides and makes environments.
+/// Chooses and creates environments.
 pub struct Environments {
     cache: PathBuf,
     choice: Option<PythonChoice>,
-    surroundings: Surroundings,
+    process_env: ProcessEnv,
+    files: Files,
 }
 
 impl Environments {
-    /// Keeps what it makes below a cache folder, which need not exist, and uses the interpreter chosen;
-    /// without a choice, the active virtual environment's or the first on `PATH`.
+    /// Stores environments below a cache folder, created on demand, and uses the chosen interpreter. Without
+    /// a choice, uses the active virtual environment's or the first on `PATH`, unless a node's files require
+    /// another version, or pin packages without a wheel for it.
     pub fn new(cache: PathBuf, choice: Option<PythonChoice>) -> Self {
         let cache = path::absolute(&cache).unwrap_or(cache);
-        Self { cache, choice, surroundings: Surroundings::of_process() }
+        Self { cache, choice, process_env: ProcessEnv::of_process(), files: Files::Live }
     }
 
-    /// The same, with other environment variables than this process's.
+    /// Uses other environment variables than this process's.
     #[must_use]
-    pub fn with_surroundings(self, surroundings: Surroundings) -> Self {
-        Self { surroundings, ..self }
+    pub fn with_process_env(self, process_env: ProcessEnv) -> Self {
+        Self { process_env, ..self }
     }
 
-    /// The interpreter of each node, in the order given. Makes the environments that are missing, each
-    /// once, two at a time. Dropped in between, it ends what runs and leaves nothing half-made.
+    /// Sets whether the packages' files may change.
+    #[must_use]
+    pub fn with_files(self, files: Files) -> Self {
+        Self { files, ..self }
+    }
+
+    /// Returns the interpreter of each node, in the given order. Creates each missing environment once, two
+    /// at a time. Fails where a node's import cannot be satisfied. Dropping the future ends running
+    /// installers and leaves nothing half-made.
     pub async fn prepare(
         &self,
         nodes: &[NodeSource],
@@ -78,30 +91,153 @@ impl Environments {
             return Ok(Vec::new());
         }
         let root = &path::absolute(root).unwrap_or_else(|_| root.to_owned());
-        let plans: Vec<Option<Plan>> =
-            nodes.iter().map(|node| Plan::of(root, &node.src)).collect::<Result<_, _>>()?;
         let memory = self.cache.join("interpreters");
-        let facts = python::find(self.choice.as_ref(), &self.surroundings, root, &memory).await?;
-        for plan in plans.iter().flatten() {
-            plan.check(&facts.python, &facts.version)?;
+        let pythons = Pythons::new(self.choice.as_ref(), &self.process_env, root, &memory);
+        let mut settled = Vec::new();
+        for node in nodes {
+            settled.push(self.settle(Need::of(root, node, self.files)?, &pythons).await?);
         }
-        let homes: Vec<Home> = plans.iter().map(|plan| self.home(plan.as_ref(), &facts)).collect();
-        let jobs = self.jobs(nodes, &plans, &homes, &facts, on_event);
-        let made: HashMap<Place, Record> = stream::iter(&jobs)
+        let findings = settled.iter_mut().flat_map(|settled| std::mem::take(&mut settled.findings));
+        tell(findings.collect(), on_event)?;
+        let made = self.make(&settled, on_event).await?;
+        tell(settled.iter().flat_map(Settled::missing).collect(), on_event)?;
+        Ok(settled.iter().map(|settled| settled.home.interpreter(&made)).collect())
+    }
+
+    /// Finds problems with nodes' imports and requirements without starting the nodes. Creates an environment
+    /// only where nothing else shows whether a declared package brings an import along.
+    pub async fn examine(
+        &self,
+        nodes: &[NodeSource],
+        root: &Path,
+        on_event: &(dyn Fn(Event) + Send + Sync),
+    ) -> Result<Vec<Finding>, Error> {
+        let root = &path::absolute(root).unwrap_or_else(|_| root.to_owned());
+        let memory = self.cache.join("interpreters");
+        let pythons = Pythons::new(self.choice.as_ref(), &self.process_env, root, &memory);
+        let mut findings = Vec::new();
+        for node in nodes {
+            let need = Need::of(root, node, self.files)?;
+            findings.extend(self.examine_one(need, root, &pythons, on_event).await);
+        }
+        Ok(findings)
+    }
+
+    async fn examine_one(
+        &self,
+        need: Need,
+        root: &Path,
+        pythons: &Pythons<'_>,
+        on_event: &(dyn Fn(Event) + Send + Sync),
+    ) -> Vec<Finding> {
+        let about = |severity, error: &Error| finding::of_error(severity, &need, root, error);
+        let static_findings = need.without_interpreter();
+        let has_plan = need.plan.is_some();
+        let settled = match pythons.pick(need.requires.as_ref()).await {
+            Err(error @ Error::NoPython { .. }) => {
+                let mut findings = if has_plan { Vec::new() } else { static_findings };
+                findings.push(about(Severity::Warning, &error));
+                return findings;
+            }
+            Err(error) => return vec![about(Severity::Error, &error)],
+            Ok(picked) => self.settle_with(need, picked, pythons).await,
+        };
+        let mut findings = settled.findings.clone();
+        if settled.is_open() {
+            match self.make(std::slice::from_ref(&settled), on_event).await {
+                Ok(_) => findings.extend(settled.missing()),
+                Err(error) => {
+                    findings.push(finding::of_error(Severity::Warning, &settled.need, root, &error));
+                }
+            }
+        }
+        findings
+    }
+
+    /// Chooses the interpreter or environment of a node.
+    async fn settle(&self, need: Need, pythons: &Pythons<'_>) -> Result<Settled, Error> {
+        let picked = pythons.pick(need.requires.as_ref()).await?;
+        Ok(self.settle_with(need, picked, pythons).await)
+    }
+
+    async fn settle_with(&self, mut need: Need, picked: Picked, pythons: &Pythons<'_>) -> Settled {
+        let mut findings: Vec<Finding> = picked.note.iter().map(|note| need.note(note)).collect();
+        let (mut facts, mut lacking) = (picked.facts, None);
+        let home = match &need.plan {
+            Some(plan) => {
+                if !self.place(Some(plan), &facts).is_complete() {
+                    let other = self.with_wheels(plan, &facts, picked.is_named, pythons).await;
+                    if let Some(Other { instead, sentence }) = other {
+                        let is_instead = instead.is_some();
+                        facts = instead.unwrap_or(facts);
+                        findings.push(need.about_wheels(&sentence, is_instead.then_some(&facts)));
+                        lacking = (!is_instead).then_some(sentence);
+                    }
+                }
+                Home::Environment(self.place(Some(plan), &facts))
+            }
+            None => {
+                let (basis, found) = need.basis(&facts);
+                findings.extend(found);
+                match basis {
+                    Basis::Interpreter => Home::AsItIs(as_it_is(&facts)),
+                    Basis::Environment(plan) => {
+                        let place = self.place(plan.as_deref(), &facts);
+                        need.plan_of_imports = plan.map(|plan| *plan);
+                        Home::Environment(place)
+                    }
+                }
+            }
+        };
+        Settled { need, facts, home, lacking, findings }
+    }
+
+    /// Returns the pins without a wheel for an interpreter, and another interpreter that has them, unless the
+    /// interpreter was named.
+    async fn with_wheels(
+        &self,
+        plan: &Plan,
+        facts: &Facts,
+        is_named: bool,
+        pythons: &Pythons<'_>,
+    ) -> Option<Other> {
+        let memory = self.cache.join("wheels");
+        let lacking = install::lacking(plan, facts, pythons.process_env(), &memory).await?;
+        if lacking.is_empty() {
+            return None;
+        }
+        let found = pythons.all().await.iter().find(|other| lacking.has(&other.version));
+        let sentence = lacking.sentence(&facts.version, found);
+        Some(Other { instead: found.filter(|_| !is_named).cloned(), sentence })
+    }
+
+    /// Creates the missing environments.
+    async fn make(
+        &self,
+        settled: &[Settled],
+        on_event: &(dyn Fn(Event) + Send + Sync),
+    ) -> Result<HashMap<Place, Record>, Error> {
+        let jobs = self.jobs(settled, on_event);
+        stream::iter(&jobs)
             .map(|job| async move { Ok((job.place.clone(), job.run().await?)) })
             .buffer_unordered(AT_ONCE)
             .try_collect()
-            .await?;
-        Ok(homes.iter().map(|home| home.interpreter(&made)).collect())
+            .await
     }
 
-    /// The embedded Python SDK, laid down in the cache.
+    /// The embedded Python SDK, extracted to the cache.
     pub fn sdk(&self) -> Result<Sdk, Error> {
         Sdk::below(&self.cache, &PYTHON)
     }
 
-    /// Removes the environments that no run has started with for a time. One that a process started
-    /// longer ago still uses is removed too: choose the time accordingly.
+    /// The `*_pb2` modules of a package, extracted to the cache: those of the `files` in `descriptors`, a
+    /// serialized `FileDescriptorSet`.
+    pub fn modules(&self, descriptors: &[u8], files: &[&str]) -> Result<Modules, Error> {
+        Modules::below(&self.cache, descriptors, files)
+    }
+
+    /// Removes environments that no run has started with for a time, including those that a process which
+    /// started earlier still uses: choose the time accordingly.
     pub fn clean(&self, unused_for: Duration) -> Result<Cleaned, Error> {
         cache::clean(&self.environments(), unused_for)
     }
@@ -110,44 +246,30 @@ impl Environments {
         self.cache.join("environments")
     }
 
-    /// Where a node of a plan runs.
-    fn home(&self, plan: Option<&Plan>, facts: &Facts) -> Home {
-        match &facts.protobuf {
-            Some(protobuf) if plan.is_none() && is_at_least(protobuf, OLDEST_PROTOBUF) => {
-                Home::AsItIs(Interpreter {
-                    python: facts.python.clone(),
-                    version: facts.version.clone(),
-                    protobuf: protobuf.clone(),
-                    environment: None,
-                })
-            }
-            _ => Home::Environment(Place::new(&self.environments(), &key(plan, facts))),
-        }
+    fn place(&self, plan: Option<&Plan>, facts: &Facts) -> Place {
+        Place::new(&self.environments(), &key(plan, facts))
     }
 
-    /// One job for each different environment, with all nodes that share it.
+    /// One job for each distinct environment, with all nodes that share it.
     fn jobs<'a>(
         &'a self,
-        nodes: &[NodeSource],
-        plans: &'a [Option<Plan>],
-        homes: &[Home],
-        facts: &'a Facts,
+        settled: &'a [Settled],
         on_event: &'a (dyn Fn(Event) + Send + Sync),
     ) -> Vec<Job<'a>> {
         let mut jobs: Vec<Job<'a>> = Vec::new();
-        for (plan, home) in plans.iter().zip(homes) {
-            let Home::Environment(place) = home else { continue };
+        for one in settled {
+            let Home::Environment(place) = &one.home else { continue };
             if jobs.iter().any(|job| job.place == *place) {
                 continue;
             }
-            let sharing = nodes.iter().zip(homes).filter(|(_, other)| *other == home);
-            let nodes: Vec<String> = sharing.map(|(node, _)| node.name.clone()).collect();
+            let sharing = settled.iter().filter(|other| other.home == one.home);
             jobs.push(Job {
                 place: place.clone(),
-                nodes,
-                plan: plan.as_ref(),
-                facts,
-                surroundings: &self.surroundings,
+                nodes: sharing.map(|other| other.need.node.clone()).collect(),
+                plan: one.need.plan.as_ref().or(one.need.plan_of_imports.as_ref()),
+                facts: &one.facts,
+                lacking: one.lacking.as_ref(),
+                process_env: &self.process_env,
                 on_event,
             });
         }
@@ -155,12 +277,64 @@ impl Environments {
     }
 }
 
-/// Where a node runs.
+/// A better interpreter, and why.
+struct Other {
+    instead: Option<Facts>,
+    sentence: String,
+}
+
+/// A node and its interpreter or environment.
+struct Settled {
+    need: Need,
+    facts: Facts,
+    home: Home,
+    /// The pins without a wheel for the interpreter.
+    lacking: Option<String>,
+    /// Findings to report first.
+    findings: Vec<Finding>,
+}
+
+impl Settled {
+    /// Imports that the finished environment lacks. An unchanged interpreter was checked before.
+    fn missing(&self) -> Vec<Finding> {
+        match &self.home {
+            Home::Environment(place) if self.need.plan.is_some() => {
+                self.need.missing(&Installed::in_environment(&place.environment()), &self.facts)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether only the finished environment shows if all imports are present.
+    fn is_open(&self) -> bool {
+        self.lacking.is_none() && self.need.not_named()
+    }
+}
+
+/// Reports findings; returns all errors at once.
+fn tell(findings: Vec<Finding>, on_event: &(dyn Fn(Event) + Send + Sync)) -> Result<(), Error> {
+    let (errors, others): (Vec<_>, Vec<_>) =
+        findings.into_iter().partition(|finding| finding.severity == Severity::Error);
+    for finding in others {
+        let text = finding.sentence();
+        let step = if finding.severity == Severity::Note { Step::Note(text) } else { Step::Warning(text) };
+        on_event(Event { nodes: vec![finding.node], step });
+    }
+    if errors.is_empty() { Ok(()) } else { Err(Error::Undeclared(errors)) }
+}
+
+fn as_it_is(facts: &Facts) -> Interpreter {
+    let (python, version) = (facts.python.clone(), facts.version.clone());
+    let protobuf = facts.protobuf.clone().unwrap_or_else(|| Version::new([0]));
+    Interpreter { python, version, protobuf, environment: None }
+}
+
+/// The home of a node.
 #[derive(PartialEq)]
 enum Home {
-    /// In the user's own interpreter.
+    /// The user's own interpreter.
     AsItIs(Interpreter),
-    /// In an environment that is made for it, or was.
+    /// An environment for the node, complete or not.
     Environment(Place),
 }
 
@@ -181,11 +355,10 @@ impl Home {
     }
 }
 
-/// What an environment is kept under: all that decides what is in it. Which index the user's settings
-/// name is no part of it.
+/// The key of an environment: everything that decides its content, except the index in the user's settings.
 fn key(plan: Option<&Plan>, facts: &Facts) -> String {
     let version = facts.version.to_string();
-    [FORM, PROTOBUF, &facts.implementation, &version, &facts.platform]
+    [FORM, PREFERRED_PROTOBUF, PROTOBUF, &facts.implementation, &version, &facts.platform]
         .into_iter()
         .fold(Key::default(), Key::with)
         .with(facts.base.as_os_str().as_encoded_bytes())

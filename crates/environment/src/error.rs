@@ -1,98 +1,117 @@
-//! What can go wrong, in words a user can act on.
+//! Errors, with messages that a user can act on.
 
-use crate::event::Tool;
+use crate::{event::Tool, finding::Finding};
 use pep440_rs::Version;
-use std::{fmt, io, path::PathBuf, process::ExitStatus};
+use std::{collections::BTreeSet, fmt, io, path::PathBuf, process::ExitStatus};
 
-/// Why there is no environment. Credentials in addresses are masked.
+/// Why an environment cannot be created. Credentials in addresses are masked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No interpreter that nodes could run in.
+    /// No suitable interpreter was found.
     #[error(
         "found no {wanted}{}\nhint: {hint}",
         Looked(looked),
-        hint = "install Python 3.9 or newer, or name one with `--python` (a path, a command or a version such as 3.12)"
+        hint = "install Python 3.7 or newer, or name one with `--python` (a path, a command or a version such as 3.12)"
     )]
     NoPython {
-        /// What was looked for.
+        /// The interpreter wanted.
         wanted: String,
-        /// What was found instead: where, and why it does not do.
+        /// The interpreters found, and why each does not fit.
         looked: Vec<(PathBuf, String)>,
     },
-    /// The interpreter is of another version than a file asks for.
+    /// A file requires another version of the interpreter.
     #[error(
-        "`{}` asks for Python `{requires}`, and `{}` is {version}\nhint: name another with `--python`",
+        "`{}` asks for Python `{requires}`, and `{}` is {version}\nhint: {}",
         .file.display(),
-        .python.display()
+        .python.display(),
+        Other(found)
     )]
     RequiresPython {
-        /// The file that asks.
+        /// The file.
         file: PathBuf,
-        /// What it asks for.
+        /// The required version.
         requires: String,
         /// The interpreter.
         python: PathBuf,
         /// The interpreter's version.
         version: Version,
+        /// Another interpreter that fits.
+        found: Option<PathBuf>,
+    },
+    /// Nodes import modules that no package provides.
+    #[error("{}", Findings(.0))]
+    Undeclared(Vec<Finding>),
+    /// A file's encoding is unknown.
+    #[error("`{}` {problem}\nhint: {hint}", .file.display())]
+    NotText {
+        /// The file.
+        file: PathBuf,
+        /// The problem, with its line.
+        problem: String,
+        /// The remedy.
+        hint: &'static str,
     },
     /// A file cannot be read.
     #[error("cannot read `{}`{}", .path.display(), Naming(named_by))]
     Read {
         /// The file.
         path: PathBuf,
-        /// The file that names it, if another one does.
+        /// The file that refers to it, if any.
         named_by: Option<PathBuf>,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// A file is not what its name says.
+    /// A file's syntax is wrong.
     #[error("cannot understand `{}`: {problem}", .file.display())]
     Syntax {
         /// The file.
         file: PathBuf,
-        /// What is wrong, and where.
+        /// The problem, with its location.
         problem: String,
     },
-    /// A file asks for something that has no equal among requirements.
+    /// An entry cannot be translated to requirements.
     #[error("`{}`: `{entry}` {problem}\nhint: {hint}", .file.display())]
     Untranslatable {
         /// The file.
         file: PathBuf,
         /// The key or package.
         entry: String,
-        /// What is in the way.
+        /// Why it cannot.
         problem: String,
-        /// What to do.
+        /// The remedy.
         hint: &'static str,
     },
-    /// The installer gave up.
+    /// The installer failed.
     #[error(
-        "cannot make the Python environment of {}{}: `{tool}` ended with {status}{}",
+        "cannot make the Python environment of {}{}: `{tool}` ended with {status}{}{}",
         Nodes(nodes),
         AskedBy(file),
-        Output(output)
+        Output(output),
+        Lacking(lacking)
     )]
     Install {
         /// The nodes that need the environment.
         nodes: Vec<String>,
-        /// The file that asks for the packages.
+        /// The file that lists the packages.
         file: Option<PathBuf>,
-        /// What was run.
+        /// The installer.
         tool: Tool,
-        /// How it ended.
+        /// Its status.
         status: ExitStatus,
-        /// Its last lines of output; all of them where they are few.
+        /// Its last lines of output, or all if they are few.
         output: Vec<String>,
+        /// The pins without a wheel for this Python, and which Python has them.
+        lacking: Option<String>,
     },
-    /// The installer could not be started.
+    /// The installer cannot be started.
     #[error("cannot start `{}` to make the Python environment of {}", .command.display(), Nodes(nodes))]
     Start {
         /// The nodes that need the environment.
         nodes: Vec<String>,
-        /// What was to be run.
+        /// The command.
         command: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -101,9 +120,9 @@ pub enum Error {
     Unusable {
         /// The nodes that need the environment.
         nodes: Vec<String>,
-        /// The file that asks for the packages.
+        /// The file that lists the packages.
         file: Option<PathBuf>,
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
     /// The cache cannot be written.
@@ -114,13 +133,50 @@ pub enum Error {
     Cache {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
 }
 
-/// Names of nodes as part of a sentence.
+/// The hint where a file requires another interpreter.
+struct Other<'a>(&'a Option<PathBuf>);
+
+impl fmt::Display for Other<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(found) => write!(f, "`{}` would do: name it with `--python`", found.display()),
+            None => {
+                f.write_str("install one (with `uv python install` or pyenv), or name one with `--python`")
+            }
+        }
+    }
+}
+
+/// The pins without a wheel, after the output of an installer that tried to build them.
+struct Lacking<'a>(&'a Option<String>);
+
+impl fmt::Display for Lacking<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |lacking| write!(f, "\nhint: {lacking}"))
+    }
+}
+
+/// All findings, one per line, with each hint once.
+struct Findings<'a>(&'a [Finding]);
+
+impl fmt::Display for Findings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, finding) in self.0.iter().enumerate() {
+            let gap = if index == 0 { "" } else { "\n" };
+            write!(f, "{gap}{}", finding.line())?;
+        }
+        let hints: BTreeSet<&str> = self.0.iter().map(|finding| finding.hint.as_str()).collect();
+        hints.iter().try_for_each(|hint| write!(f, "\nhint: {hint}"))
+    }
+}
+
+/// The names of nodes in a sentence.
 struct Nodes<'a>(&'a [String]);
 
 impl fmt::Display for Nodes<'_> {
@@ -133,7 +189,7 @@ impl fmt::Display for Nodes<'_> {
     }
 }
 
-/// The file that asks for packages.
+/// The file that lists the packages.
 struct AskedBy<'a>(&'a Option<PathBuf>);
 
 impl fmt::Display for AskedBy<'_> {
@@ -142,7 +198,7 @@ impl fmt::Display for AskedBy<'_> {
     }
 }
 
-/// The file that names another one.
+/// The file that refers to another one.
 struct Naming<'a>(&'a Option<PathBuf>);
 
 impl fmt::Display for Naming<'_> {
@@ -151,7 +207,7 @@ impl fmt::Display for Naming<'_> {
     }
 }
 
-/// The interpreters that were looked at.
+/// The interpreters found.
 struct Looked<'a>(&'a [(PathBuf, String)]);
 
 impl fmt::Display for Looked<'_> {
@@ -160,7 +216,7 @@ impl fmt::Display for Looked<'_> {
     }
 }
 
-/// What the installer wrote.
+/// The installer's output.
 struct Output<'a>(&'a [String]);
 
 impl fmt::Display for Output<'_> {

@@ -1,38 +1,42 @@
-//! Progress, for whoever shows it.
+//! Progress events.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-/// Something that happened to what some nodes run in.
+/// An event of an environment or executable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The nodes that share it, in the order given.
+    /// The nodes that share it, in the given order.
     pub nodes: Vec<String>,
-    /// What happened.
+    /// The step.
     pub step: Step,
 }
 
-/// What happens to an environment, or an executable. Credentials in addresses are masked.
+/// A step for an environment or an executable. Credentials in addresses are masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// It was made before and is used as it is.
+    /// An existing one is reused.
     Reusing,
-    /// Another process makes it: waiting for that one.
+    /// Another process is creating it, and this one waits.
     Waiting,
-    /// It is being made.
+    /// A note about it.
+    Note(String),
+    /// A warning about it.
+    Warning(String),
+    /// An environment is being created.
     Creating {
-        /// What installs the packages.
+        /// The installer.
         tool: Tool,
-        /// The file that asks for them. `None`: only `protobuf` is needed.
+        /// The file that lists the packages. `None`: only `protobuf` is needed.
         file: Option<PathBuf>,
     },
-    /// It is being built from sources.
+    /// An executable is being built from sources.
     Building {
         /// Their folder.
         folder: PathBuf,
     },
-    /// The installer or the compiler wrote a line.
+    /// The installer or the compiler printed a line.
     Installing {
-        /// The line, without its end.
+        /// The line, without its newline.
         line: String,
     },
     /// It is ready.
@@ -42,12 +46,12 @@ pub enum Step {
     },
 }
 
-/// What installs packages.
+/// The installer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
     /// `uv`, from `PATH` or as a module of the interpreter.
     Uv,
-    /// The `pip` that Python brings with it.
+    /// Python's own `pip`.
     Pip,
 }
 

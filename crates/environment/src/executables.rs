@@ -1,7 +1,7 @@
-//! Nodes in Go and Rust: builds their executables, once for the same content.
+//! Nodes in Go and Rust: builds each executable once for the same content.
 //!
-//! Executables are linked with the embedded SDK of their language, whatever the user's manifest says of
-//! where it is; see `go` and `rust`. Nothing is fetched but what the user's sources and the SDK need.
+//! Links executables with the embedded SDK of their language, wherever the user's manifest says that it is;
+//! see `go` and `rust`. Fetches only what the user's sources and the SDK need.
 
 mod content;
 mod error;
@@ -12,7 +12,7 @@ mod toolchain;
 pub use error::BuildError;
 
 use crate::{
-    Surroundings,
+    ProcessEnv,
     event::{Event, Step},
     key::Key,
     lock::Lock,
@@ -35,33 +35,42 @@ use tempfile::TempDir;
 use tokio::process;
 use toolchain::Toolchain;
 
-/// How long an executable is kept that no run starts with.
+/// How long an unused executable is kept.
 const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 
-/// No build takes longer.
+/// The longest possible build.
 const BUILT_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
-/// A node that is built from sources.
+/// A node to build from sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecutableSource {
     /// Its name.
     pub name: String,
-    /// What it is written in.
+    /// Its language.
     pub language: Language,
-    /// The folder of its `package main`, or of its `Cargo.toml`.
+    /// The folder of its `package main` or its `Cargo.toml`.
     pub folder: PathBuf,
-    /// The folder of the `go.mod` that is for it, or of the outermost `Cargo.toml`.
+    /// The package's folder, which holds all its sources.
+    pub root: PathBuf,
+    /// The folder of its `go.mod`, or of the outermost `Cargo.toml`.
     pub module: PathBuf,
-    /// Where the package has, or will have, its executable.
+    /// The path of its executable in the package, which need not exist.
     pub executable: PathBuf,
 }
 
-/// Where the executable of a node is.
+impl ExecutableSource {
+    /// The folders that it is built from: its module, and the modules beside it that manifests name.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        content::folders(self, Toolchain::of(self.language))
+    }
+}
+
+/// The executable of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Executable {
-    /// It was built from the sources that are there now.
+    /// Built from the current sources.
     Built(PathBuf),
-    /// It is the package's own: there is nothing to build it with.
+    /// The package's own, since the compiler is missing.
     Prebuilt(PathBuf),
 }
 
@@ -77,24 +86,24 @@ impl Executable {
 /// Builds executables.
 pub struct Executables {
     cache: PathBuf,
-    surroundings: Surroundings,
+    process_env: ProcessEnv,
 }
 
 impl Executables {
-    /// Keeps what it builds below a cache folder, which need not exist.
+    /// Stores executables below a cache folder, created on demand.
     pub fn new(cache: PathBuf) -> Self {
         let cache = path::absolute(&cache).unwrap_or(cache);
-        Self { cache, surroundings: Surroundings::of_process() }
+        Self { cache, process_env: ProcessEnv::of_process() }
     }
 
-    /// The same, with other environment variables than this process's.
+    /// Uses other environment variables than this process's.
     #[must_use]
-    pub fn with_surroundings(self, surroundings: Surroundings) -> Self {
-        Self { surroundings, ..self }
+    pub fn with_process_env(self, process_env: ProcessEnv) -> Self {
+        Self { process_env, ..self }
     }
 
-    /// The executable of each node, in the order given. Builds those that are missing, one at a time,
-    /// since a build uses every processor. Dropped in between, it ends what runs and leaves nothing.
+    /// Returns the executable of each node, in the given order. Builds missing ones one at a time, since a
+    /// build uses every processor. Dropping the future ends the running build and leaves nothing behind.
     pub async fn prepare(
         &self,
         nodes: &[ExecutableSource],
@@ -120,9 +129,13 @@ impl Executables {
 }
 
 impl Executables {
-    /// Runs the tests beside a node's sources as the language does it, on this process's own output.
-    /// Dropped in between, it ends them.
-    pub async fn test(&self, node: &ExecutableSource) -> Result<ExitStatus, BuildError> {
+    /// Runs the tests beside a node's sources with the language's own tool. `run` starts the test program,
+    /// waits for it, and decides where its output goes.
+    pub async fn test(
+        &self,
+        node: &ExecutableSource,
+        run: impl AsyncFnOnce(process::Command) -> io::Result<ExitStatus>,
+    ) -> Result<ExitStatus, BuildError> {
         let Some(build) = self.build(node, &|_| {}) else {
             let (node, language, folder) = (node.name.clone(), node.language, node.folder.clone());
             return Err(BuildError::NoBuilder { node, language, folder });
@@ -130,31 +143,24 @@ impl Executables {
         let sdk = Sdk::below(&self.cache, build.toolchain.sdk).map_err(cache_failed)?;
         let workshop = build.workshop(&self.cache.join("executables"))?;
         match node.language {
-            Language::Go => go::test(&build, &workshop, sdk.path()).await,
-            Language::Rust => rust::test(&build, &workshop, sdk.path()).await,
+            Language::Go => go::test(&build, &workshop, sdk.path(), run).await,
+            Language::Rust => rust::test(&build, &workshop, sdk.path(), run).await,
         }
     }
 
-    /// What builds a node, where its compiler is there.
+    /// The build of a node, if its compiler exists.
     fn build<'a>(
         &'a self,
         node: &'a ExecutableSource,
         on_event: &'a (dyn Fn(Event) + Send + Sync),
     ) -> Option<Build<'a>> {
-        let program = self.surroundings.commands(node.language.builder()).into_iter().next()?;
+        let program = self.process_env.commands(node.language.builder()).into_iter().next()?;
         let toolchain = Toolchain::of(node.language);
-        Some(Build {
-            node,
-            toolchain,
-            program,
-            cache: &self.cache,
-            surroundings: &self.surroundings,
-            on_event,
-        })
+        Some(Build { node, toolchain, program, cache: &self.cache, process_env: &self.process_env, on_event })
     }
 }
 
-/// The executable that the package brings with it.
+/// The executable in the package.
 fn prebuilt(node: &ExecutableSource) -> Result<Executable, BuildError> {
     match node.executable.is_file() {
         true => Ok(Executable::Prebuilt(node.executable.clone())),
@@ -166,25 +172,25 @@ fn prebuilt(node: &ExecutableSource) -> Result<Executable, BuildError> {
     }
 }
 
-/// One executable to build.
+/// A build of one executable.
 struct Build<'a> {
     node: &'a ExecutableSource,
     toolchain: &'static Toolchain,
-    /// The program that builds.
+    /// The build tool.
     program: PathBuf,
     cache: &'a Path,
-    surroundings: &'a Surroundings,
+    process_env: &'a ProcessEnv,
     on_event: &'a (dyn Fn(Event) + Send + Sync),
 }
 
-/// One command of the program that builds.
+/// A command of the build tool.
 struct Command<'a> {
     arguments: Vec<OsString>,
-    /// Variables beside, or in the place of, the user's own.
+    /// Variables added to the user's own, or replacing them.
     variables: Vec<(&'static str, OsString)>,
-    /// Where its standard output goes, if not among the lines.
+    /// Where its standard output goes, if it is not part of the lines.
     results: Option<File>,
-    /// What it keeps to itself until it has ended.
+    /// The lock that it holds until it has ended.
     lock: Option<&'a Lock>,
 }
 
@@ -206,8 +212,8 @@ impl Build<'_> {
         Ok(executable)
     }
 
-    /// Where the executable is kept: under all that decides what is in it, and what its build may have
-    /// locked.
+    /// The path of the executable in the cache: its key covers everything that decides its content, and what
+    /// the build may have locked.
     fn executable(&self, content: &str) -> PathBuf {
         let mut key = Key::default().with(self.toolchain.form).with(self.toolchain.sdk.hash());
         key.add(content);
@@ -219,7 +225,7 @@ impl Build<'_> {
         let folder = self.node.folder.strip_prefix(&self.node.module).unwrap_or(Path::new(""));
         key.add(folder.as_os_str().as_bytes());
         key.add(identity(&self.program).as_bytes());
-        for (name, value) in self.surroundings.variables() {
+        for (name, value) in self.process_env.variables() {
             if (self.toolchain.decides)(name.as_bytes()) {
                 key.add(name.as_bytes());
                 key.add(value.as_bytes());
@@ -231,7 +237,7 @@ impl Build<'_> {
         self.cache.join("executables").join(key.finish())
     }
 
-    /// The names that an executable among several may have to be this node's.
+    /// The names that identify this node's executable among several.
     fn names(&self) -> [&str; 2] {
         let of_file = self.node.executable.file_name().and_then(|name| name.to_str());
         [of_file.unwrap_or_default(), &self.node.name]
@@ -251,28 +257,32 @@ impl Build<'_> {
         Ok(executable)
     }
 
-    /// A folder for what is only needed meanwhile.
+    /// A folder of temporary files.
     fn workshop(&self, folder: &Path) -> Result<TempDir, BuildError> {
         let made = fs::create_dir_all(folder)
             .and_then(|()| tempfile::Builder::new().prefix(".build-").tempdir_in(folder));
         made.map_err(|source| cannot_keep(folder, source))
     }
 
-    /// Runs one command of the program that builds on this process's own output.
-    async fn show(&self, call: Command<'_>) -> Result<ExitStatus, BuildError> {
+    /// Runs a command of the build tool through the caller's function.
+    async fn show(
+        &self,
+        call: Command<'_>,
+        run: impl AsyncFnOnce(process::Command) -> io::Result<ExitStatus>,
+    ) -> Result<ExitStatus, BuildError> {
         let failed = |source| BuildError::Start { program: self.program.clone(), source };
         let mut command = process::Command::new(&self.program);
-        command.args(call.arguments).env_clear().envs(self.surroundings.variables()).envs(call.variables);
+        command.args(call.arguments).env_clear().envs(self.process_env.variables()).envs(call.variables);
         command.current_dir(&self.node.folder).stdin(Stdio::null()).kill_on_drop(true);
-        command.status().await.map_err(failed)
+        run(command).await.map_err(failed)
     }
 
-    /// Runs one command of the program that builds, in the folder of the sources.
+    /// Runs a command of the build tool in the folder of the sources.
     async fn call(&self, call: Command<'_>) -> Result<(), BuildError> {
         let failed = |source| BuildError::Start { program: self.program.clone(), source };
         let command: Vec<OsString> =
             [self.program.clone().into()].into_iter().chain(call.arguments).collect();
-        let mut variables: BTreeMap<_, _> = self.surroundings.variables().clone();
+        let mut variables: BTreeMap<_, _> = self.process_env.variables().clone();
         variables.extend(call.variables.into_iter().map(|(name, value)| (name.into(), value)));
         let hold = call.lock.map_or_else(|| File::open("/dev/null"), Lock::share);
         let run = Run {
@@ -293,6 +303,7 @@ impl Build<'_> {
             folder: self.node.folder.clone(),
             status: ended.status,
             output: ended.output,
+            hint: None,
         })
     }
 
@@ -305,13 +316,13 @@ fn cache_failed(error: crate::Error) -> BuildError {
     BuildError::Cache(Box::new(error))
 }
 
-/// A file below the cache that cannot be written.
+/// A file in the cache cannot be written.
 fn cannot_keep(path: &Path, source: io::Error) -> BuildError {
     cache_failed(crate::Error::Cache { path: path.to_owned(), source })
 }
 
-/// Removes executables that no run has started with for long, and what killed builds have left. What
-/// cannot be removed is left to the next build.
+/// Removes executables that no run has used for long, and leftovers of killed builds. Ignores failures: the
+/// next build tries again.
 fn clean(folder: &Path, now: SystemTime) {
     for path in fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()) {
         let used = path.metadata().and_then(|facts| facts.modified());
@@ -325,16 +336,16 @@ fn clean(folder: &Path, now: SystemTime) {
     }
 }
 
-/// Stands for the program at a path: to ask it for its version would start a process.
+/// Identifies the program at a path, without a process to ask for its version.
 fn identity(program: &Path) -> String {
     let real = program.canonicalize().unwrap_or_else(|_| program.to_owned());
     let facts = real.metadata().ok().map(|facts| (facts.len(), facts.modified().ok()));
     format!("{real:?} {facts:?}")
 }
 
-/// Notes that an executable is used now. Where that cannot be written, it only seems older.
+/// Marks an executable as used now. If that fails, it only seems older.
 ///
-/// It is opened for reading: nobody can start an executable that somebody has open for writing.
+/// Opens it for reading: an executable that is open for writing cannot be started.
 fn touch(executable: &Path) {
     let file = File::open(executable);
     drop(file.and_then(|file: File| -> io::Result<()> { file.set_modified(SystemTime::now()) }));

@@ -1,16 +1,17 @@
-//! Makes one environment: a virtual environment, what the plan wants in it, and `protobuf`.
+//! Creates one environment: a virtual environment, the plan's packages, and `protobuf`.
 
 mod tool;
+mod wheels;
 
 use crate::{
-    cache::{HalfMade, Place, Record},
+    cache::{PartialEntry, Place, Record},
     error::Error,
     event::{Event, Step},
     lock::Lock,
-    plan::{Plan, Wanted},
+    plan::{Plan, TranscriptWriter, Wanted},
     process::Run,
-    python::{Facts, OLDEST_PROTOBUF, is_at_least, probe},
-    surroundings::Surroundings,
+    process_env::ProcessEnv,
+    python::{Facts, NEWER_PROTOBUF, OLDEST_PROTOBUF, is_at_least, probe},
 };
 use std::{
     ffi::OsString,
@@ -19,23 +20,31 @@ use std::{
     time::Instant,
 };
 use tool::Installer;
+pub(crate) use wheels::lacking;
 
-/// What is installed where a file does not name `protobuf`: the versions the SDK works with.
+/// The `protobuf` requirement where no file names it and other requirements conflict with the preferred
+/// version: the versions that the SDK supports.
 pub(crate) const PROTOBUF: &str = "protobuf>=3.20,<8";
 
-/// One environment to make.
+/// The `protobuf` requirement where no file names it: the last versions that code of KRT v1's time works
+/// with. 4.25 is the newest of them; older Pythons get an older one.
+pub(crate) const PREFERRED_PROTOBUF: &str = "protobuf>=3.19,<4.26";
+
+/// An environment to create.
 pub(crate) struct Job<'a> {
     pub(crate) place: Place,
     pub(crate) nodes: Vec<String>,
     pub(crate) plan: Option<&'a Plan>,
     pub(crate) facts: &'a Facts,
-    pub(crate) surroundings: &'a Surroundings,
+    /// The pins without a wheel for the interpreter, reported if the installation fails.
+    pub(crate) lacking: Option<&'a String>,
+    pub(crate) process_env: &'a ProcessEnv,
     pub(crate) on_event: &'a (dyn Fn(Event) + Send + Sync),
 }
 
 impl Job<'_> {
-    /// Makes the environment, unless another process does or did. Dropped in between, it ends the
-    /// installer and leaves nothing.
+    /// Creates the environment, unless another process does or did. Dropping the future ends the installer
+    /// and leaves nothing behind.
     pub(crate) async fn run(&self) -> Result<Record, Error> {
         if let Some(record) = self.reuse() {
             return Ok(record);
@@ -62,21 +71,78 @@ impl Job<'_> {
         Some(record)
     }
 
-    async fn make(&self, lock: &Lock, half_made: HalfMade<'_>) -> Result<Record, Error> {
-        let installer = Installer::find(self.facts, self.surroundings).await;
+    async fn make(&self, lock: &Lock, half_made: PartialEntry<'_>) -> Result<Record, Error> {
+        let installer = Installer::find(self.facts, self.process_env).await;
         self.tell(Step::Creating { tool: installer.tool(), file: self.file() });
         let folder = self.place.environment();
         self.call(lock, &installer, installer.create(&folder)).await?;
-        self.call(lock, &installer, installer.install(&folder, &self.wanted()?)).await?;
+        self.install(lock, &installer).await?;
         let mut facts = self.ask().await?;
         if facts.protobuf.is_none() {
-            let protobuf = [PROTOBUF.into()];
-            self.call(lock, &installer, installer.install(&folder, &protobuf)).await?;
+            let wants = [vec![PREFERRED_PROTOBUF.into()], vec![PROTOBUF.into()]];
+            self.install_first(lock, &installer, &wants).await?;
             facts = self.ask().await?;
+        }
+        if !is_chosen(self.plan) {
+            self.note_protobuf(&facts);
         }
         let record = self.record(facts, &installer)?;
         half_made.finish(&record)?;
         Ok(record)
+    }
+
+    /// Installs the packages: with preferred versions, or without if those conflict.
+    async fn install(&self, lock: &Lock, installer: &Installer) -> Result<(), Error> {
+        let base = self.wanted()?;
+        let preferred: &[String] = self.plan.map_or(&[], |plan| &plan.preferred);
+        let adds_protobuf = self.plan.is_none_or(|plan| !plan.names_protobuf() && !plan.has_hashes);
+        let mut wants = vec![base.clone(), base];
+        if adds_protobuf {
+            wants[0].push(PREFERRED_PROTOBUF.into());
+            wants[1].push(PROTOBUF.into());
+        }
+        if !preferred.is_empty() {
+            wants[0].extend(["-c".into(), self.note("preferred.txt", preferred)?.into()]);
+        }
+        if wants[0] == wants[1] {
+            wants.truncate(1);
+        }
+        self.install_first(lock, installer, &wants).await
+    }
+
+    /// Installs the first possible set of packages: tries the next one where the difference caused the
+    /// failure.
+    async fn install_first(
+        &self,
+        lock: &Lock,
+        installer: &Installer,
+        wants: &[Vec<OsString>],
+    ) -> Result<(), Error> {
+        let folder = self.place.environment();
+        let (last, before) = wants.split_last().unwrap_or((const { &Vec::new() }, &[]));
+        for want in before {
+            match self.call(lock, installer, installer.install(&folder, want)).await {
+                Err(Error::Install { output, .. }) if self.is_in_the_way(&output) => {}
+                done => return done,
+            }
+        }
+        self.call(lock, installer, installer.install(&folder, last)).await
+    }
+
+    /// Whether an installation may have failed because of preferred versions.
+    fn is_in_the_way(&self, output: &[String]) -> bool {
+        let preferred = self.plan.is_some_and(|plan| !plan.preferred.is_empty());
+        preferred || output.iter().any(|line| line.to_ascii_lowercase().contains("protobuf"))
+    }
+
+    /// Reports the `protobuf` version if it is newer than code of KRT v1's time supports.
+    fn note_protobuf(&self, facts: &Facts) {
+        let newer = facts.protobuf.as_ref().filter(|version| is_at_least(version, NEWER_PROTOBUF));
+        if let Some(version) = newer {
+            self.tell(Step::Note(format!(
+                "it has protobuf {version}: its other requirements do not allow 4.25, the last that code of KRT v1's time works with"
+            )));
+        }
     }
 
     /// Runs one command of the installer.
@@ -84,7 +150,7 @@ impl Job<'_> {
         let hold = lock.share().map_err(|source| self.not_started(&command, source))?;
         let run = Run {
             command: &command,
-            variables: installer.variables(self.surroundings, &self.place.workshop()),
+            variables: installer.variables(self.process_env, &self.place.workshop()),
             folder: self.plan.map_or(Path::new("/"), Plan::folder),
             hold,
             results: None,
@@ -100,28 +166,38 @@ impl Job<'_> {
             tool: installer.tool(),
             status: ended.status,
             output: ended.output,
+            lacking: self.lacking.cloned(),
         })
     }
 
-    /// The arguments that name what is to be installed. A file with hashes allows nothing without one
-    /// beside it: `protobuf` is then installed afterwards.
+    /// The arguments with the packages to install, except `protobuf`. A file with hashes allows no package
+    /// without one, so `protobuf` is then installed afterwards.
     fn wanted(&self) -> Result<Vec<OsString>, Error> {
-        let Some(plan) = self.plan else { return Ok(vec![PROTOBUF.into()]) };
-        let mut arguments: Vec<OsString> = match &plan.wanted {
-            Wanted::File => vec!["-r".into(), plan.file.clone().into()],
-            Wanted::Lines(lines) => vec!["-r".into(), self.note("requirements.txt", lines)?.into()],
+        let Some(plan) = self.plan else { return Ok(Vec::new()) };
+        let (workshop, projects) = (self.place.workshop(), self.place.projects());
+        let writer = |transcript| TranscriptWriter::new(plan.folder(), &workshop, &projects, transcript);
+        let file = match (&plan.wanted, &plan.transcript) {
+            (Wanted::File, None) => plan.file.clone(),
+            (Wanted::File, Some(transcript)) => {
+                self.note("requirements.txt", &writer(transcript).file(&plan.file)?)?
+            }
+            (Wanted::Lines(lines), None) => self.note("requirements.txt", lines)?,
+            (Wanted::Lines(lines), Some(transcript)) => {
+                self.note("requirements.txt", &writer(transcript).lines(&plan.file, lines)?)?
+            }
         };
+        let mut arguments: Vec<OsString> = vec!["-r".into(), file.into()];
         arguments.extend(plan.options.iter().map(OsString::from));
+        if !plan.only_wheels.is_empty() {
+            arguments.extend(["--only-binary".into(), plan.only_wheels.join(",").into()]);
+        }
         if !plan.pins.is_empty() {
             arguments.extend(["-c".into(), self.note("constraints.txt", &plan.pins)?.into()]);
-        }
-        if !plan.names_protobuf && !plan.has_hashes {
-            arguments.push(PROTOBUF.into());
         }
         Ok(arguments)
     }
 
-    /// Writes lines for the installer, which may hold credentials, in the workshop.
+    /// Writes lines for the installer, which may contain credentials, to the workshop.
     fn note(&self, name: &str, lines: &[String]) -> Result<PathBuf, Error> {
         let path = self.place.workshop().join(name);
         let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
@@ -131,10 +207,10 @@ impl Job<'_> {
         }
     }
 
-    /// What the new environment's interpreter is.
+    /// Asks the new environment's interpreter for its facts.
     async fn ask(&self) -> Result<Facts, Error> {
-        let surroundings = self.surroundings.clone().without(&tool::NEVER_PASSED);
-        probe(&self.place.python(), &surroundings, Path::new("/"))
+        let process_env = self.process_env.clone().without(&tool::NEVER_PASSED);
+        probe(&self.place.python(), &process_env, Path::new("/"))
             .await
             .map_err(|problem| self.unusable(format!("its interpreter {problem}")))
     }
@@ -144,7 +220,7 @@ impl Job<'_> {
             facts.protobuf.ok_or_else(|| self.unusable("`protobuf` cannot be imported".to_owned()))?;
         if !is_at_least(&protobuf, OLDEST_PROTOBUF) {
             let problem = format!(
-                "it holds protobuf {protobuf}, nodes need 3.20 or newer\nhint: ask for `{PROTOBUF}`, or for a newer version of what holds it back"
+                "it holds protobuf {protobuf}, nodes need 3.6 or newer\nhint: ask for `{PROTOBUF}`, or for a newer version of what holds it back"
             );
             return Err(self.unusable(problem));
         }
@@ -164,4 +240,9 @@ impl Job<'_> {
         let command = command.first().map(PathBuf::from).unwrap_or_default();
         Error::Start { nodes: self.nodes.clone(), command, source }
     }
+}
+
+/// Whether the user chose `protobuf`.
+fn is_chosen(plan: Option<&Plan>) -> bool {
+    plan.is_some_and(Plan::names_protobuf)
 }

@@ -1,27 +1,27 @@
-//! Short names made from content.
+//! Short names derived from content.
 
 use sha2::{Digest, Sha256};
 
-/// Takes parts and makes one short text of them; equal parts in equal order make equal texts.
+/// Hashes parts to one short text; equal parts in equal order give equal texts.
 #[derive(Clone, Default)]
 pub(crate) struct Key(Sha256);
 
 impl Key {
-    /// Adds a part. Its length counts, so that parts cannot run into one another.
+    /// Adds a part with its length, so that adjacent parts stay distinct.
     pub(crate) fn add(&mut self, part: impl AsRef<[u8]>) {
         let part = part.as_ref();
         self.0.update((part.len() as u64).to_le_bytes());
         self.0.update(part);
     }
 
-    /// The same, in a chain.
+    /// Adds a part, for chaining.
     #[must_use]
     pub(crate) fn with(mut self, part: impl AsRef<[u8]>) -> Self {
         self.add(part);
         self
     }
 
-    /// 24 hexadecimal digits.
+    /// The key: 24 hexadecimal digits.
     pub(crate) fn finish(self) -> String {
         self.0.finalize().iter().take(12).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
     }

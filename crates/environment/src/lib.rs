@@ -1,42 +1,56 @@
-//! Decides and makes what nodes run in: Python environments, and executables of Go and Rust sources.
+//! Prepares nodes' runtimes: Python environments, and executables from Go and Rust sources.
 //!
-//! A node's `requirements.txt`, `pyproject.toml` or `Pipfile`, in the nearest folder upward, decides
-//! which packages it sees; [`Environments::prepare`] makes an environment of it once, and finds it
-//! again by content. A node without such a file runs in the user's own interpreter, as it is, if that
-//! one has `protobuf`. The user's own interpreter is never changed. [`Executables::prepare`] builds nodes
-//! in Go and Rust, and finds what was built again by content.
+//! A node's `requirements.txt`, `pyproject.toml` or `Pipfile`, in the nearest folder upward, decides its
+//! packages; [`Environments::prepare`] creates an environment from it once, and finds it again by content. A
+//! node without such a file runs in the user's own interpreter, if that has all its imports; otherwise it
+//! gets the packages among them that KRT v1's images had. The user's own interpreter is never changed.
+//! [`Executables::prepare`] builds nodes in Go and Rust, and finds executables again by content.
 //!
-//! - [`Environments`], [`Executables`]: the ways in.
-//! - [`PythonChoice`]: which interpreter was asked for.
+//! - [`Environments`], [`Executables`]: the entry points.
+//! - [`Environments::examine`]: finds imports that nothing provides, without starting nodes.
+//! - [`PythonChoice`]: the user's choice of an interpreter.
 //! - [`Event`]: progress, for the command line to show.
-//! - [`Sdk`]: an SDK that is embedded in the binary, laid down where a host can import it.
-//! - [`Surroundings`]: the environment variables all this depends on.
+//! - [`Modules`]: the `*_pb2` modules of a package, as files.
+//! - [`Sdk`]: an embedded SDK, extracted for workers to import.
+//! - [`ProcessEnv`]: the environment variables that all this depends on.
 //!
-//! Inside: `plan` reads the user's files, `python` finds and asks interpreters, `install` runs the
-//! installer, `cache` keeps what was made, `executables` builds. Nothing here writes to a terminal.
+//! Inside: `plan` reads the user's files, `imports` their sources, `need` compares the two, `python` finds
+//! interpreters and queries them, `install` runs the installer, `cache` stores environments, `executables`
+//! builds, `inherited` filters variables for child processes. Nothing here writes to a terminal.
 
 mod cache;
 mod environments;
 mod error;
 mod event;
 mod executables;
+mod extracted;
+mod finding;
+mod imports;
+mod inherited;
 mod install;
 mod key;
 mod lock;
 mod mask;
+mod modules;
+mod need;
 mod output;
 mod plan;
 mod process;
+mod process_env;
 mod python;
 mod sdk;
-mod surroundings;
 
 pub use cache::Cleaned;
 pub use environments::{Environments, Interpreter, NodeSource};
 pub use error::Error;
 pub use event::{Event, Step, Tool};
 pub use executables::{BuildError, Executable, ExecutableSource, Executables};
+pub use finding::{Finding, Severity};
+pub use imports::{DictUse, Place, dict_use};
+pub use inherited::{Inherited, is_own};
+pub use modules::Modules;
 pub use pep440_rs::Version;
+pub use plan::Files;
+pub use process_env::ProcessEnv;
 pub use python::PythonChoice;
 pub use sdk::Sdk;
-pub use surroundings::Surroundings;

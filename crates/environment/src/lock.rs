@@ -1,4 +1,4 @@
-//! A lock between processes: a file that one of them holds.
+//! A file lock between processes.
 
 use crate::error::Error;
 use std::{
@@ -9,15 +9,15 @@ use std::{
 };
 use tokio::time::sleep;
 
-/// How often a process looks whether another one is ready.
+/// The interval of attempts to take a lock.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// The right to work at a place, until it is dropped.
+/// A lock on a place, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock(File);
 
 impl Lock {
-    /// Takes the lock if it is free. Its file is made, with the folder it lies in.
+    /// Takes the lock if it is free. Creates its file and folder.
     pub(crate) fn try_take(path: &Path) -> Result<Option<Self>, Error> {
         let failed = |source| Error::Cache { path: path.to_owned(), source };
         fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).map_err(failed)?;
@@ -30,7 +30,7 @@ impl Lock {
         }
     }
 
-    /// Takes the lock as soon as it is free; tells once if it has to wait.
+    /// Takes the lock once it is free; calls `on_wait` once if it must wait.
     pub(crate) async fn take(path: &Path, on_wait: impl FnOnce()) -> Result<Self, Error> {
         if let Some(lock) = Self::try_take(path)? {
             return Ok(lock);
@@ -44,8 +44,8 @@ impl Lock {
         }
     }
 
-    /// The locked file, for a child process to hold too: should this process be killed, the lock stays
-    /// until the child has ended.
+    /// The locked file, for a child process to hold too: if this process is killed, the lock lasts until the
+    /// child has ended.
     pub(crate) fn share(&self) -> io::Result<File> {
         self.0.try_clone()
     }
@@ -64,7 +64,7 @@ mod tests {
         drop(lock);
         assert!(Lock::try_take(&path).unwrap().is_none());
         drop(shared);
-        // A process that another test is just starting may hold the file until it is what it shall be.
+        // A process that another test is spawning may inherit the file until its exec.
         Lock::take(&path, || {}).await.unwrap();
     }
 }

@@ -1,17 +1,17 @@
-//! Hides credentials in whatever is shown or kept.
+//! Masks credentials in text that is shown or stored.
 
 use regex::{Captures, Regex};
 use std::sync::LazyLock;
 
-/// A scheme, and what stands before the last `@` of the authority that follows it.
+/// A scheme, and the user part before the last `@` of its authority.
 static USER: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r#"(?i)\b([a-z][a-z0-9+.-]*://)([^\s/?#"'<>`]*)@"#).expect("the pattern is valid")
 });
 
-/// The text with the credentials of its addresses replaced by `****`.
+/// The text with the credentials in its addresses replaced by `****`.
 ///
-/// A user without a password stays where the address is one of SSH (`git+ssh://git@host/`): it is a
-/// name there, and a token elsewhere. A variable (`${TOKEN}`) stays too: it is no secret itself.
+/// Keeps a user without a password in SSH addresses (`git+ssh://git@host/`): it is a name there, and a token
+/// elsewhere. Keeps variables (`${TOKEN}`) too, which are not secret themselves.
 pub(crate) fn mask(text: &str) -> String {
     USER.replace_all(text, |found: &Captures<'_>| {
         let (scheme, user) = (&found[1], &found[2]);

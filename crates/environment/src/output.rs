@@ -1,4 +1,4 @@
-//! The lines an installer or a compiler writes: told as they come, and the last of them kept.
+//! The output of an installer or compiler: reported line by line, with the last lines kept.
 
 use crate::mask::mask;
 use std::collections::VecDeque;
@@ -6,10 +6,10 @@ use std::collections::VecDeque;
 /// Lines kept for an error.
 const KEPT: usize = 60;
 
-/// The longest line, in bytes; longer ones are cut to pieces.
+/// The longest line, in bytes; longer ones are split.
 const LONGEST: usize = 4096;
 
-/// Takes bytes, gives lines.
+/// Splits bytes into lines.
 pub(crate) struct Output<'a> {
     on_line: &'a (dyn Fn(String) + Send + Sync),
     open: Vec<u8>,
@@ -22,7 +22,7 @@ impl<'a> Output<'a> {
         Self { on_line, open: Vec::new(), last: VecDeque::new(), dropped: 0 }
     }
 
-    /// Takes what was read. A carriage return ends a line too: progress is drawn with it.
+    /// Takes bytes. A carriage return ends a line too, as progress bars use it.
     pub(crate) fn take(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             match byte {
@@ -49,7 +49,7 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// The last lines, and how many came before.
+    /// The last lines, and the number of lines before them.
     pub(crate) fn finish(mut self) -> Vec<String> {
         self.end_line();
         let cut = (self.dropped > 0).then(|| format!("… {} lines before", self.dropped));
@@ -64,28 +64,28 @@ mod tests {
     use std::sync::Mutex;
 
     fn lines_of(chunks: &[&[u8]]) -> (Vec<String>, Vec<String>) {
-        let told = Mutex::new(Vec::new());
-        let on_line = |line| told.lock().unwrap().push(line);
+        let reported = Mutex::new(Vec::new());
+        let on_line = |line| reported.lock().unwrap().push(line);
         let mut output = Output::new(&on_line);
         chunks.iter().for_each(|chunk| output.take(chunk));
         let kept = output.finish();
-        (told.into_inner().unwrap(), kept)
+        (reported.into_inner().unwrap(), kept)
     }
 
     #[test]
     fn lines_are_told_masked_and_kept() {
-        let (told, kept) = lines_of(&[b"one\r\ntw", b"o https://u:p@h/\n\n10%\r20%", b"\xff"]);
-        assert_eq!(told, ["one", "two https://****@h/", "10%", "20%\u{fffd}"]);
-        assert_eq!(kept, told);
+        let (reported, kept) = lines_of(&[b"one\r\ntw", b"o https://u:p@h/\n\n10%\r20%", b"\xff"]);
+        assert_eq!(reported, ["one", "two https://****@h/", "10%", "20%\u{fffd}"]);
+        assert_eq!(kept, reported);
     }
 
     #[test]
     fn only_the_last_are_kept() {
         let text: String = (0..100).map(|number| format!("line {number}\n")).collect();
-        let (told, kept) = lines_of(&[text.as_bytes()]);
-        assert_eq!(told.len(), 100);
+        let (reported, kept) = lines_of(&[text.as_bytes()]);
+        assert_eq!(reported.len(), 100);
         assert_eq!(kept[0], "… 40 lines before");
-        assert_eq!(kept[1..], told[40..]);
+        assert_eq!(kept[1..], reported[40..]);
     }
 
     proptest! {
@@ -98,9 +98,9 @@ mod tests {
 
         #[test]
         fn no_line_is_too_long(length in 0usize..20_000) {
-            let (told, _) = lines_of(&[&vec![b'x'; length]]);
-            prop_assert!(told.iter().all(|line| line.len() <= LONGEST));
-            prop_assert_eq!(told.concat().len(), length);
+            let (reported, _) = lines_of(&[&vec![b'x'; length]]);
+            prop_assert!(reported.iter().all(|line| line.len() <= LONGEST));
+            prop_assert_eq!(reported.concat().len(), length);
         }
     }
 }

@@ -1,16 +1,16 @@
-//! What a node's environment must hold: reads the file that decides it.
+//! The plan of a node's environment, read from the deciding file.
 //!
-//! The nearest folder from the node's own upward to the package's root that holds one of these
-//! decides, and in it the first of:
+//! The nearest folder from the node's own upward to the package's root with one of these files decides, and
+//! in it the first of:
 //!
-//! 1. `requirements.txt`, given to the installer as it is.
-//! 2. `pyproject.toml`, if it has `[project]` (PEP 621) or `[tool.poetry]`; one that only configures
-//!    tools decides nothing.
+//! 1. `requirements.txt`, passed to the installer unchanged.
+//! 2. `pyproject.toml`, if it has `[project]` (PEP 621) or `[tool.poetry]`; one that only configures tools
+//!    decides nothing.
 //! 3. `Pipfile`.
 //!
-//! The latter two are translated to requirements; what has no equal among them is an error, not a
-//! guess. A lock file beside them (`uv.lock`, `poetry.lock`, `Pipfile.lock`) pins the versions of what
-//! comes from an index; its hashes are not checked.
+//! The latter two are translated to requirements; an entry that cannot be translated is an error, not a
+//! guess. A lock file beside them (`uv.lock`, `poetry.lock`, `Pipfile.lock`) pins the versions of packages
+//! from an index; its hashes are not checked.
 
 mod constraint;
 mod content;
@@ -23,41 +23,77 @@ mod project;
 mod pyproject;
 mod requirement;
 mod requirements;
+mod requires;
+mod text;
+mod transcript;
 
-use crate::{error::Error, key::Key, mask::mask};
-use pep440_rs::{Version, VersionSpecifiers};
+pub(crate) use requires::Requires;
+pub(crate) use transcript::{Transcript, TranscriptWriter};
+
+use crate::{
+    error::Error,
+    imports::{Carried, constraints},
+    key::Key,
+    mask::mask,
+};
+use pep440_rs::VersionSpecifiers;
 use std::{
-    fs, io,
+    collections::BTreeSet,
     path::{Component, Path, PathBuf},
 };
+use text::read;
 
-/// What a node's environment must hold.
+/// The packages that are installed from wheels only: they are C, and building them takes long.
+type OnlyWheels = Vec<String>;
+
+/// Whether a package's files may change while nodes run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Files {
+    /// A folder that a developer works in: editable projects are used in place.
+    #[default]
+    Live,
+    /// An unpacked archive, in a different place for each run: editable projects are copied.
+    Fixed,
+}
+
+/// The content of a node's environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// The file that decides.
+    /// The deciding file.
     pub(crate) file: PathBuf,
-    /// What to install.
+    /// The packages to install.
     pub(crate) wanted: Wanted,
-    /// Options that installers only take from their command line.
+    /// Options that installers accept only on the command line.
     pub(crate) options: Vec<String>,
-    /// Versions that a lock file pins, as requirements.
+    /// Versions pinned by a lock file, as requirements.
     pub(crate) pins: Vec<String>,
-    /// The versions of Python it is for.
+    /// The supported versions of Python.
     pub(crate) python: Option<VersionSpecifiers>,
-    /// Whether `protobuf` is among what it names.
-    pub(crate) names_protobuf: bool,
-    /// Whether it gives hashes; then a requirement without one must not be added.
+    /// Constraints that apply where the requirements permit.
+    pub(crate) preferred: Vec<String>,
+    pub(crate) only_wheels: OnlyWheels,
+    /// The named packages, by normalized name.
+    pub(crate) names: BTreeSet<String>,
+    /// Whether a requirement has an unknown name.
+    pub(crate) is_opaque: bool,
+    /// Requirements and constraints on exactly one version.
+    pub(crate) exact: Vec<String>,
+    /// Options that set the source of packages.
+    pub(crate) sources: Vec<String>,
+    /// Whether and why the installer gets a copy of the files.
+    pub(crate) transcript: Option<Transcript>,
+    /// Whether it has hashes, so that a requirement without one must not be added.
     pub(crate) has_hashes: bool,
-    /// Stands for all content that decides what is installed.
+    /// The key of all content that decides what is installed.
     pub(crate) content: String,
 }
 
-/// What to install.
+/// The packages to install.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// What the deciding file itself says, in the form of requirements.
+    /// The deciding file itself, as requirements.
     File,
-    /// Requirements that the deciding file was translated to. Paths are relative to its folder.
+    /// Requirements translated from the deciding file. Paths are relative to its folder.
     Lines(Vec<String>),
 }
 
@@ -71,81 +107,108 @@ struct Translation {
 }
 
 impl Plan {
-    /// The plan of the node whose `src` is given relative to the root; `None` where no file decides.
-    pub(crate) fn of(root: &Path, src: &Path) -> Result<Option<Self>, Error> {
-        folders(root, src).iter().find_map(|folder| Self::in_folder(folder).transpose()).transpose()
+    /// The plan of the node with this `src`, relative to the root; `None` without a deciding file.
+    pub(crate) fn of(root: &Path, src: &Path, files: Files) -> Result<Option<Self>, Error> {
+        let in_folder = |folder: &PathBuf| Self::in_folder(root, folder, files).transpose();
+        folders(root, src).iter().find_map(in_folder).transpose()
     }
 
-    fn in_folder(folder: &Path) -> Result<Option<Self>, Error> {
+    /// The plan of a node without a deciding file that imports packages of KRT v1's images.
+    pub(crate) fn of_imports(file: PathBuf, carried: &[&Carried]) -> Self {
+        let packages: BTreeSet<&str> = carried.iter().map(|carried| carried.package).collect();
+        let packages: Vec<String> = packages.into_iter().map(str::to_owned).collect();
+        // Also for indirect dependencies: pandas of that time does not load with a later numpy.
+        let preferred = constraints();
+        let key = packages.iter().chain(&preferred).fold(Key::default().with("imports"), Key::with);
+        Self {
+            file,
+            options: Vec::new(),
+            pins: Vec::new(),
+            python: None,
+            names: packages.iter().map(|name| requirements::normalized(name)).collect(),
+            is_opaque: false,
+            exact: Vec::new(),
+            sources: Vec::new(),
+            transcript: None,
+            has_hashes: false,
+            content: key.finish(),
+            only_wheels: packages.clone(),
+            wanted: Wanted::Lines(packages),
+            preferred,
+        }
+    }
+
+    fn in_folder(root: &Path, folder: &Path, files: Files) -> Result<Option<Self>, Error> {
         let file = folder.join("requirements.txt");
         if file.is_file() {
-            return Self::of_requirements(file).map(Some);
+            let content = content::of_file(root, &file, files)?;
+            return Ok(Some(Self::new(file, Wanted::File, Translation::default(), content)));
         }
         let file = folder.join("pyproject.toml");
         if file.is_file()
-            && let Some(translation) = pyproject::translate(&file, &read(&file, None)?)?
+            && let Some(mut translation) = pyproject::translate(&file, &read(&file, None)?)?
         {
-            let pins = lock::beside_pyproject(folder)?;
-            return Self::of_translation(file, translation, pins).map(Some);
+            translation.pins.extend(lock::beside_pyproject(folder)?);
+            return Self::of_translation(root, file, translation, files).map(Some);
         }
         let file = folder.join("Pipfile");
         if file.is_file() {
-            let translation = pipfile::translate(&file, &read(&file, None)?)?;
-            return Self::of_translation(file, translation, lock::beside_pipfile(folder)?).map(Some);
+            let mut translation = pipfile::translate(&file, &read(&file, None)?)?;
+            translation.pins.extend(lock::beside_pipfile(folder)?);
+            return Self::of_translation(root, file, translation, files).map(Some);
         }
         Ok(None)
     }
 
-    fn of_requirements(file: PathBuf) -> Result<Self, Error> {
-        let content = content::of_file(&file)?;
-        Ok(Self {
-            wanted: Wanted::File,
-            options: Vec::new(),
-            pins: Vec::new(),
-            python: None,
-            names_protobuf: content.names_protobuf,
-            has_hashes: content.has_hashes,
-            content: content.key.finish(),
-            file,
-        })
+    fn of_translation(
+        root: &Path,
+        file: PathBuf,
+        mut translation: Translation,
+        files: Files,
+    ) -> Result<Self, Error> {
+        let mut content = content::of_lines(root, &file, &translation.lines, files)?;
+        content.key = translation.options.iter().chain(&translation.pins).fold(content.key, Key::with);
+        content.exact.extend(translation.pins.iter().cloned());
+        let lines = std::mem::take(&mut translation.lines);
+        Ok(Self::new(file, Wanted::Lines(lines), translation, content))
     }
 
-    fn of_translation(file: PathBuf, translation: Translation, locked: Vec<String>) -> Result<Self, Error> {
-        let content = content::of_lines(&file, &translation.lines)?;
-        let pins = [translation.pins, locked].concat();
-        let key = translation.options.iter().chain(&pins).fold(content.key, Key::with);
-        Ok(Self {
-            wanted: Wanted::Lines(translation.lines),
-            options: translation.options,
-            pins,
-            python: translation.python,
-            names_protobuf: content.names_protobuf,
-            has_hashes: content.has_hashes,
-            content: key.finish(),
+    fn new(file: PathBuf, wanted: Wanted, translation: Translation, content: content::Content) -> Self {
+        let transcript = content.transcript();
+        Self {
             file,
-        })
+            wanted,
+            options: translation.options,
+            pins: translation.pins,
+            python: translation.python,
+            preferred: Vec::new(),
+            only_wheels: Vec::new(),
+            names: content.names,
+            is_opaque: content.is_opaque,
+            exact: content.exact,
+            sources: content.sources,
+            transcript,
+            has_hashes: content.has_hashes,
+            content: content.key.finish(),
+        }
+    }
+
+    pub(crate) fn names_protobuf(&self) -> bool {
+        self.names.contains("protobuf")
+    }
+
+    /// Whether it names one of these packages.
+    pub(crate) fn names_one_of(&self, packages: &[String]) -> bool {
+        packages.iter().any(|package| self.names.contains(&requirements::normalized(package)))
     }
 
     /// The folder that the plan's paths are relative to.
     pub(crate) fn folder(&self) -> &Path {
         self.file.parent().unwrap_or(Path::new("/"))
     }
-
-    /// Checks that an interpreter is of a version this is for.
-    pub(crate) fn check(&self, python: &Path, version: &Version) -> Result<(), Error> {
-        match &self.python {
-            Some(requires) if !requires.contains(version) => Err(Error::RequiresPython {
-                file: self.file.clone(),
-                requires: requires.to_string(),
-                python: python.to_owned(),
-                version: version.clone(),
-            }),
-            _ => Ok(()),
-        }
-    }
 }
 
-/// The folder of a node's `src` and those above it, nearest first, down to the root and never past it.
+/// The folder of a node's `src` and its ancestors, nearest first, up to the root.
 fn folders(root: &Path, src: &Path) -> Vec<PathBuf> {
     let mut folders = vec![root.to_owned()];
     for component in src.parent().into_iter().flat_map(Path::components) {
@@ -159,18 +222,6 @@ fn folders(root: &Path, src: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// A file's text. What is not UTF-8 in it is replaced: names and versions are ASCII.
-fn read(path: &Path, named_by: Option<&Path>) -> Result<String, Error> {
-    let failed = |source: io::Error| Error::Read {
-        path: path.to_owned(),
-        named_by: named_by.map(Path::to_owned),
-        source,
-    };
-    let bytes = fs::read(path).map_err(failed)?;
-    Ok(String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes)).into_owned())
-}
-
-/// Parses a TOML file's text.
 fn parse_toml<T: serde::de::DeserializeOwned>(file: &Path, text: &str) -> Result<T, Error> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);

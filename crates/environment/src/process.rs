@@ -1,4 +1,4 @@
-//! One run of an installer or a compiler, in a process group of its own that does not outlive the wish for it.
+//! Runs an installer or compiler in a process group of its own, which ends with the future.
 
 use crate::output::Output;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -18,26 +18,26 @@ use tokio::{
     time::timeout,
 };
 
-/// How long output is awaited once the process has ended; something it left behind may hold the pipe.
+/// How long to wait for output after the process has ended; a leftover child may hold the pipe.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// What to run and how.
+/// A command to run.
 pub(crate) struct Run<'a> {
     /// The program and its arguments.
     pub(crate) command: &'a [OsString],
-    /// Its environment variables, all of them.
+    /// Its complete environment.
     pub(crate) variables: BTreeMap<OsString, OsString>,
-    /// The folder it runs in.
+    /// Its working directory.
     pub(crate) folder: &'a Path,
-    /// An empty file that it keeps open, as its standard input.
+    /// An empty file that it keeps open as standard input.
     pub(crate) hold: File,
-    /// Where its standard output goes, if it is for a program to read and not among the lines.
+    /// Where its standard output goes, if it is not part of the lines.
     pub(crate) results: Option<File>,
-    /// Takes its lines as they come.
+    /// Receives its lines.
     pub(crate) on_line: &'a (dyn Fn(String) + Send + Sync),
 }
 
-/// How a run ended.
+/// The result of a run.
 pub(crate) struct Ended {
     pub(crate) status: ExitStatus,
     /// Its last lines.
@@ -45,7 +45,7 @@ pub(crate) struct Ended {
 }
 
 impl Run<'_> {
-    /// Runs to the end. Dropped before, it kills the whole process group and waits until it is dead.
+    /// Runs to the end. When dropped before, kills the whole process group and waits until it is dead.
     pub(crate) async fn finish(self) -> io::Result<Ended> {
         let mut output = Output::new(self.on_line);
         let (mut reader, mut group) = self.start()?;
@@ -65,7 +65,7 @@ impl Run<'_> {
         Ok(Ended { status, output: output.finish() })
     }
 
-    /// Starts it, with one pipe for both its outputs, so that their lines stay in order.
+    /// Starts the process with one pipe for both outputs, so that their lines stay in order.
     fn start(self) -> io::Result<(Receiver, Group)> {
         let (reader, writer) = io::pipe()?;
         let (program, arguments) = self.command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
@@ -95,8 +95,8 @@ struct Group {
 }
 
 impl Drop for Group {
-    /// The leader is awaited without being reaped, which stays the runtime's to do: until then its id
-    /// names no other process.
+    /// Waits for the leader without reaping it, which is the runtime's job: until then its id names no other
+    /// process.
     fn drop(&mut self) {
         let running = self.child.id().is_some();
         if let Some(id) = self.id.filter(|_| running) {

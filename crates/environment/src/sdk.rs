@@ -1,14 +1,9 @@
-//! The SDKs, embedded in the binary, as folders that an interpreter or a compiler can read.
+//! The SDKs embedded in the binary, extracted for interpreters and compilers to read.
 
-use crate::error::Error;
-use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
-};
-use tempfile::TempDir;
+use crate::{error::Error, extracted::Extracted};
+use std::{borrow::Cow, path::Path};
 
-/// An SDK in the binary.
+/// An embedded SDK.
 #[derive(Debug)]
 pub(crate) struct Embedded {
     name: &'static str,
@@ -16,17 +11,14 @@ pub(crate) struct Embedded {
     files: &'static [(&'static str, &'static [u8])],
 }
 
-/// The SDK for Python.
 pub(crate) const PYTHON: Embedded = include!(concat!(env!("OUT_DIR"), "/python_sdk.rs"));
 
-/// The SDK for Rust.
 pub(crate) const RUST: Embedded = include!(concat!(env!("OUT_DIR"), "/rust_sdk.rs"));
 
-/// The SDK for Go.
 pub(crate) const GO: Embedded = include!(concat!(env!("OUT_DIR"), "/go_sdk.rs"));
 
 impl Embedded {
-    /// Stands for the content of all its files.
+    /// A hash of all its files.
     pub(crate) fn hash(&self) -> &'static str {
         self.hash
     }
@@ -36,93 +28,40 @@ impl Embedded {
         self.files.iter().map(|(name, _)| *name)
     }
 
-    /// A file of it, by its path.
+    /// The content of a file.
     pub(crate) fn file(&self, path: &str) -> &'static [u8] {
         let found = self.files.iter().find(|(name, _)| *name == path);
         found.map(|(_, content)| *content).expect("the path of a file that is embedded")
     }
 }
 
-/// Where an SDK lies: for Python, a folder for `sys.path`.
+/// The folder of an extracted SDK: for Python, an entry of `sys.path`.
 #[derive(Debug)]
-pub struct Sdk {
-    path: PathBuf,
-    fallback: Option<Fallback>,
-}
-
-#[derive(Debug)]
-struct Fallback {
-    reason: String,
-    _folder: TempDir,
-}
+pub struct Sdk(Extracted);
 
 impl Sdk {
-    /// An SDK below a cache folder; laid down there unless it is there already. Where nothing can be
-    /// written there, in a temporary folder that is removed with the value.
+    /// Extracts an SDK below a cache folder, unless it is there.
     pub(crate) fn below(cache: &Path, sdk: &Embedded) -> Result<Self, Error> {
         let path = cache.join("sdk").join(format!("{}-{}", sdk.name, sdk.hash));
-        if path.is_dir() {
-            return Ok(Self { path, fallback: None });
-        }
-        match lay_down_at(&path, sdk) {
-            Ok(()) => Ok(Self { path, fallback: None }),
-            Err(problem) => Self::temporary(&path, sdk, &problem),
-        }
-    }
-
-    fn temporary(wanted: &Path, sdk: &Embedded, problem: &io::Error) -> Result<Self, Error> {
-        let failed = |source| Error::Cache { path: wanted.to_owned(), source };
-        let private = fs::Permissions::from_mode(0o700);
-        let folder = tempfile::Builder::new().prefix("krt-sdk-").permissions(private).tempdir();
-        let folder = folder.map_err(failed)?;
-        lay_down(folder.path(), sdk).map_err(failed)?;
-        let reason = format!(
-            "cannot write `{}`: {problem}; the {} SDK lies in `{}` for this run\nhint: `KRT_CACHE` names another folder for what is kept between runs",
-            wanted.display(),
-            sdk.name,
-            folder.path().display()
-        );
-        let path = folder.path().to_owned();
-        Ok(Self { path, fallback: Some(Fallback { reason, _folder: folder }) })
+        let files = || sdk.files.iter().map(|(name, content)| ((*name).to_owned(), Cow::from(*content)));
+        Extracted::at(&path, &format!("the {} SDK", sdk.name), || files().collect()).map(Self)
     }
 
     /// The folder.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
-    /// Why it lies in a temporary folder instead of the cache, if it does: worth a warning.
+    /// Why the folder is temporary, if it is: worth a warning.
     pub fn fallback(&self) -> Option<&str> {
-        self.fallback.as_ref().map(|fallback| fallback.reason.as_str())
+        self.0.fallback()
     }
-}
-
-/// Lays the files down in a folder that is there as a whole or not at all. Another process that does
-/// the same at the same time makes no difference: the first one wins.
-fn lay_down_at(path: &Path, sdk: &Embedded) -> io::Result<()> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    fs::create_dir_all(parent)?;
-    let folder = tempfile::Builder::new().prefix(".sdk-").tempdir_in(parent)?;
-    lay_down(folder.path(), sdk)?;
-    match fs::rename(folder.path(), path) {
-        Err(_) if path.is_dir() => Ok(()),
-        done => done,
-    }
-}
-
-fn lay_down(folder: &Path, sdk: &Embedded) -> io::Result<()> {
-    for (name, content) in sdk.files {
-        let file = folder.join(name);
-        fs::create_dir_all(file.parent().unwrap_or(folder))?;
-        fs::write(file, content)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::thread;
+    use std::{fs, os::unix::fs::PermissionsExt, thread};
 
     fn entries(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();

@@ -1,18 +1,18 @@
-//! Where a store is. Addresses hold passwords and tokens, which no log and no error may show.
+//! Addresses of stores. They contain passwords and tokens, which no log and no error may show.
 
 use std::{convert::Infallible, fmt, str::FromStr};
 
-/// The URL of a server. Shown, it is only the scheme and the hosts.
+/// The URL of a server. Its display form has only the scheme and the hosts.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address(String);
 
 impl Address {
-    /// The whole URL, with its secrets.
+    /// Returns the whole URL, with its secrets.
     pub fn secret(&self) -> &str {
         &self.0
     }
 
-    /// What stands before the last `@`, after the scheme: the user and the password.
+    /// Returns the user and password: the text between the scheme and the last `@`.
     pub fn credentials(&self) -> Option<&str> {
         let (_, rest) = self.0.split_once("://")?;
         rest.rsplit_once('@').map(|(credentials, _)| credentials)
@@ -25,7 +25,7 @@ impl From<&str> for Address {
     }
 }
 
-/// Every text is taken, since whoever refuses one shows it; whoever connects to it checks it.
+/// Accepts any text, since an error would show it; the text is checked on connecting.
 impl FromStr for Address {
     type Err = Infallible;
 
@@ -49,7 +49,7 @@ impl fmt::Debug for Address {
     }
 }
 
-/// The scheme and the hosts; `None` where a secret that is not well written may be among them.
+/// Returns the scheme and the hosts; `None` if they may contain a badly written secret.
 fn shown(url: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = url.split_once("://")?;
     let hosts = match rest.rsplit_once('@') {
@@ -80,7 +80,7 @@ mod tests {
             ("mongodb+srv://ada:pw@cluster.example.com/", "mongodb+srv://cluster.example.com"),
             ("http://token@[::1]:8086?org=us", "http://[::1]:8086"),
             ("http://localhost:8086?token=secret", "http://localhost:8086"),
-            // Not percent-encoded: nobody can tell where the secret ends.
+            // Not percent-encoded, so the end of the secret is unknown.
             ("mongodb://ada:p@w@host", "…"),
             ("mongodb://ada:p/w@host", "…"),
             ("mongodb://ada:p?w@host", "…"),

@@ -1,13 +1,19 @@
-//! The nouns of KRT v1 and the decisions over them: pure, without I/O or a clock.
+//! The types of KRT v1 and the decisions over them: pure, without I/O or a clock.
 //!
 //! - [`address`]: where a server is, without its secrets wherever it is shown.
+//! - [`certificate`]: what to do about a server's certificate that is refused.
+//! - [`escape`]: text of others, as people may see it.
 //! - [`name`]: names and ids that cannot hold a bad value.
-//! - [`version`]: what a checked package describes: nodes and workflows.
-//! - [`message`]: what travels: payload, tracking, envelope.
-//! - [`outcome`]: the judgement of a handler's result.
+//! - [`version`]: the description of a checked package: nodes and workflows.
+//! - [`message`]: payload, tracking and time.
+//! - [`outcome`]: decides on a handler's result.
+//! - [`text`]: decodes the text of files and requests, in several encodings.
 
 pub mod address;
+pub mod certificate;
+pub mod escape;
 pub mod message;
 pub mod name;
 pub mod outcome;
+pub mod text;
 pub mod version;

@@ -1,4 +1,4 @@
-//! What travels through a workflow.
+//! Messages of a workflow.
 //!
 //! The engine never decodes a message that it only passes on: it carries the type and the bytes.
 
@@ -6,7 +6,7 @@ use crate::name::Name;
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::encoding::{self, DecodeContext, WireType};
 
-/// An encoded `google.protobuf.Any` whose two fields have been found.
+/// An encoded `google.protobuf.Any` with the positions of its two fields.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
     encoded: Bytes,
@@ -25,16 +25,16 @@ pub enum Error {
     Text,
 }
 
-/// What stands before a message's full name in a type URL.
+/// The prefix of a message's full name in a type URL.
 pub const TYPE_URL_PREFIX: &str = "type.googleapis.com/";
 
 const TYPE_URL_FIELD: u32 = 1;
 const VALUE_FIELD: u32 = 2;
 
 impl Payload {
-    /// Packs an encoded message of the type that `type_url` names.
+    /// Packs an encoded message of the type in `type_url`.
     pub fn pack(type_url: &str, value: &[u8]) -> Self {
-        let mut encoded = BytesMut::with_capacity(type_url.len() + value.len() + 16);
+        let mut encoded = BytesMut::with_capacity(Self::packed_size(type_url, value));
         let text_at = put_field(&mut encoded, TYPE_URL_FIELD, type_url.as_bytes());
         let value_at = put_field(&mut encoded, VALUE_FIELD, value);
         let encoded = encoded.freeze();
@@ -43,6 +43,13 @@ impl Payload {
             value: encoded.slice(value_at..value_at + value.len()),
             encoded,
         }
+    }
+
+    /// Returns the memory of a packed message, in bytes.
+    pub fn packed_size(type_url: &str, value: &[u8]) -> usize {
+        /// Keys and lengths of both fields.
+        const AROUND: usize = 16;
+        type_url.len() + value.len() + AROUND
     }
 
     /// Finds the two fields of an encoded `google.protobuf.Any`, without copying them.
@@ -65,6 +72,11 @@ impl Payload {
         }
         std::str::from_utf8(&type_url).map_err(|_| Error::Text)?;
         Ok(Self { encoded, type_url, value })
+    }
+
+    /// Returns the same payload with its bytes replaced by the result of `hold`, which must be equal.
+    pub fn held(self, hold: impl FnOnce(Bytes) -> Bytes) -> Self {
+        Self::parse(hold(self.encoded)).expect("the same bytes are a payload again")
     }
 
     /// The type URL: `type.googleapis.com/<full name>`.
@@ -95,7 +107,7 @@ impl std::fmt::Debug for Payload {
     }
 }
 
-/// Writes one field of bytes and returns where its content starts.
+/// Writes one field of bytes. Returns the start of its content.
 fn put_field(buffer: &mut BytesMut, tag: u32, content: &[u8]) -> usize {
     encoding::encode_key(tag, WireType::LengthDelimited, buffer);
     encoding::encode_varint(content.len() as u64, buffer);
@@ -104,33 +116,33 @@ fn put_field(buffer: &mut BytesMut, tag: u32, content: &[u8]) -> usize {
     start
 }
 
-/// A moment, in nanoseconds since the Unix epoch, UTC.
+/// A time in nanoseconds since the Unix epoch, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(pub u64);
 
 impl Timestamp {
-    /// Milliseconds from `earlier` to this moment; 0 when the clock went back in between.
+    /// Returns the milliseconds since `earlier`; 0 if the clock was set back in between.
     pub fn millis_since(self, earlier: Self) -> f64 {
         self.0.saturating_sub(earlier.0) as f64 / 1e6
     }
 }
 
-/// One station of a request on its way.
+/// A stage that a request has passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tracking {
     /// The node; `None` is the entrypoint.
     pub node: Option<Name>,
-    /// When the handler (the entrypoint) began.
+    /// The start of the handler (or the entrypoint).
     pub start: Timestamp,
-    /// When it ended.
+    /// Its end.
     pub end: Timestamp,
 }
 
 impl Tracking {
-    /// What the entrypoint is called where nodes are named (KRT v1, "Entrypoint").
+    /// What the entrypoint is called where nodes are named (docs/reference/krt-v1.md#entrypoint).
     pub const ENTRYPOINT: &str = "entrypoint";
 
-    /// The name of the station.
+    /// The name of the stage.
     pub fn name(&self) -> &str {
         self.node.as_ref().map_or(Self::ENTRYPOINT, Name::as_str)
     }
@@ -156,7 +168,8 @@ mod tests {
             let payload = Payload::pack(&type_url, &value);
             let any = Any::decode(payload.encoded().clone()).unwrap();
             prop_assert_eq!((&*any.type_url, &any.value), (&*type_url, &value));
-            prop_assert_eq!(Payload::parse(payload.encoded().clone()).unwrap(), payload);
+            prop_assert_eq!(&Payload::parse(payload.encoded().clone()).unwrap(), &payload);
+            prop_assert_eq!(payload.clone().held(|bytes| Bytes::copy_from_slice(&bytes)), payload);
         }
 
         #[test]

@@ -1,41 +1,42 @@
 //! Names that obey a rule of KRT v1.
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{fmt, sync::Arc};
 
 /// The name of a version, a node or a workflow.
 ///
-/// `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`, shorter than 20 characters (KRT v1, "Package").
+/// `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`, shorter than 20 characters (docs/reference/krt-v1.md#names).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Arc<str>);
 
 /// Why a text is not a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Nothing was given.
+    /// The text is empty.
     #[error("a name must not be empty")]
     Empty,
     /// 20 characters or more.
     #[error("`{text}` has {length} characters, a name has at most {max}", max = Name::MAX_LENGTH)]
     TooLong {
-        /// The text given.
+        /// The text.
         text: String,
-        /// How many characters it has.
+        /// Its number of characters.
         length: usize,
     },
-    /// A character that the rule does not allow, where it stands.
+    /// A character that the rule forbids, or forbids at its position.
     #[error(
         "`{text}` is not a name: lowercase letters, digits and `-` only, with a letter or digit at both ends"
     )]
     Character {
-        /// The text given.
+        /// The text.
         text: String,
     },
-    /// Not a name of a variable.
+    /// Not the name of a variable.
     #[error(
         "`{text}` is not the name of a variable: capital letters, digits and `_` only, with a letter or digit at both ends"
     )]
     Variable {
-        /// The text given.
+        /// The text.
         text: String,
     },
 }
@@ -67,7 +68,7 @@ impl Name {
 
 /// The name of a configuration variable or file.
 ///
-/// `^[A-Z0-9]([_A-Z0-9]*[A-Z0-9])?$` (KRT v1, "Package").
+/// `^[A-Z0-9]([_A-Z0-9]*[A-Z0-9])?$` (docs/reference/krt-v1.md#names).
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VariableName(Arc<str>);
 
@@ -87,7 +88,7 @@ impl VariableName {
     }
 }
 
-/// Whether every character is `inner` or `joint`, and the first and last are `inner`.
+/// Returns whether every character is `inner` or `joint`, and the first and last are `inner`.
 fn follows(text: &str, inner: impl Fn(u8) -> bool, joint: u8) -> bool {
     let bytes = text.as_bytes();
     let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) else { return false };
@@ -111,6 +112,19 @@ macro_rules! text {
         impl AsRef<str> for $kind {
             fn as_ref(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl Serialize for $kind {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $kind {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                Self::parse(&text).map_err(serde::de::Error::custom)
             }
         }
     )*};

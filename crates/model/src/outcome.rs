@@ -1,91 +1,99 @@
-//! The judgement of a handler's result: what happens to the request now.
+//! Decides on a handler's result: the next step of its request.
 
-use crate::{message::Payload, name::Name};
+use crate::{message::Payload, name::Name, version::Memory};
 
-/// What a handler made of a message.
+/// The result of a handler call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum HandlerResult {
     /// A message.
     Message {
-        /// What the handler returned.
+        /// The message.
         payload: Payload,
-        /// Whether it asked for an early exit: its message is the final answer.
+        /// Whether the handler asked for an early exit: its message is the final answer.
         early_exit: bool,
     },
     /// Nothing: `None` in Python, `nil` in Go.
     Nothing {
-        /// Whether it asked for an early exit.
+        /// Whether the handler asked for an early exit.
         early_exit: bool,
     },
     /// The handler raised or returned an error.
     Error(String),
-    /// A message that is larger than messages may be.
+    /// A message above the size limit.
     TooLarge {
-        /// Its bytes.
+        /// Its size, in bytes.
         size: u64,
+    },
+    /// A message for which there is no memory.
+    NoMemory {
+        /// The bytes that all requests may hold.
+        limit: usize,
     },
     /// The handler took longer than its node's `timeout`.
     TimedOut,
-    /// Stopped, because nobody waits for it any more.
+    /// Stopped, because no client waits for it any more.
     Cancelled,
-    /// The process ended while it handled the message; how, in words.
+    /// The process ended while it handled the message; described in text.
     Died(String),
+    /// The process was killed while it handled the message, because it exceeded this memory limit.
+    OutOfMemory(Memory),
     /// The process ended before it touched the message.
     Untouched,
 }
 
-/// Where a message stands.
+/// The position of a message.
 #[derive(Debug, Clone, Copy)]
 pub struct Step<'a> {
     /// The node that handled it.
     pub node: &'a Name,
     /// Whether the workflow ends here.
     pub last: bool,
-    /// Whether the client was answered before, by an early reply.
+    /// Whether the client had an early reply.
     pub replied: bool,
-    /// How many more times the message may be given to another process.
+    /// How many more times another process may get the message.
     pub retries_left: u16,
-    /// How many more times the broker gives the message out when it is given back; 0 where it keeps none.
+    /// How many more times the broker redelivers the message when it is given back; 0 if it keeps no
+    /// messages.
     pub redeliveries_left: u16,
-    /// The full name of the message that the RPC returns.
+    /// The full name of the RPC's answer type.
     pub answer_type: &'a str,
-    /// The largest answer, bytes.
+    /// The largest answer, in bytes.
     pub answer_limit: usize,
 }
 
-/// What happens to the request now.
+/// The next step of a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// The next node of the workflow gets this.
+    /// Send this to the next node of the workflow.
     Next(Payload),
-    /// The client gets this.
+    /// Answer the client with this.
     Answer(Payload),
-    /// The client gets an error.
+    /// Answer the client with an error.
     Fail(Failure),
-    /// The same node gets the message again.
+    /// Give the same node the message again.
     Again {
         /// Whether this uses up one of its retries.
         counts: bool,
     },
-    /// The broker gets the message back, and gives it out again.
+    /// Give the message back to the broker, which redelivers it.
     GiveBack,
-    /// The workflow has ended; the client was answered before.
+    /// The workflow has ended; the client had its answer before.
     Finished,
-    /// The workflow has failed in the background; the client was answered before.
+    /// The workflow has failed in the background; the client had its answer before.
     FailedInBackground(Failure),
-    /// Nobody waits any more.
+    /// The result is not needed: no client waits.
     Dropped,
 }
 
-/// Why a request has no answer. Its text is what the client reads.
+/// Why a request has no answer. Its text is for the client.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The handler raised or returned an error. The text is fixed by KRT v1.
+    /// The handler raised or returned an error. KRT v1 fixes the text (docs/reference/krt-v1.md#entrypoint).
     #[error("error in '{node}': {error}")]
     Handler {
         /// The node.
         node: Name,
-        /// The handler's words.
+        /// The handler's error text.
         error: String,
     },
     /// The handler took longer than its node's `timeout`.
@@ -99,8 +107,16 @@ pub enum Failure {
     Died {
         /// The node.
         node: Name,
-        /// How it ended.
+        /// How the process ended.
         how: String,
+    },
+    /// The node's process was killed for memory while it handled the request.
+    #[error("node '{node}' ran out of memory while it handled the request: its limit is {limit}")]
+    OutOfMemory {
+        /// The node.
+        node: Name,
+        /// Its memory limit.
+        limit: Memory,
     },
     /// No process of the node is up.
     #[error("node '{node}' is down: it is being restarted")]
@@ -108,41 +124,47 @@ pub enum Failure {
         /// The node.
         node: Name,
     },
-    /// The service starts or stops.
+    /// No runner takes messages for a node that runs outside krt.
+    #[error("no runner serves node `{node}`; hint: `krt env {node}` prints the variables that start one")]
+    NoRunner {
+        /// The node.
+        node: Name,
+    },
+    /// The service is starting or stopping.
     #[error("the service is {state}")]
     NotServing {
         /// "starting" or "stopping".
         state: &'static str,
     },
-    /// The answer is of another type than the RPC returns.
+    /// The answer is not of the RPC's type.
     #[error("node '{node}' answered with a {got}, but the RPC returns {expected}")]
     WrongType {
         /// The node.
         node: Name,
-        /// The full name of what it answered.
+        /// The full name of the answer's type.
         got: String,
-        /// The full name of what the RPC returns.
+        /// The full name of the RPC's type.
         expected: String,
     },
-    /// The message is larger than the broker takes.
+    /// The message is larger than the broker accepts.
     #[error("the message of '{sender}' has {size} bytes when it is sent, and the NATS server takes {limit}")]
     TooLargeToSend {
         /// The node, or the entrypoint.
         sender: String,
-        /// Bytes as they would be sent.
+        /// Its size as sent, in bytes.
         size: usize,
-        /// Bytes that the server takes.
+        /// The server's limit, in bytes.
         limit: usize,
     },
     /// The broker cannot be reached.
     #[error("the connection to NATS is lost")]
     Disconnected,
-    /// What failed elsewhere, in the words that came with the answer.
+    /// A failure elsewhere, with the text that arrived with the answer.
     #[error("{words}")]
-    Elsewhere {
-        /// Of which kind it is.
+    Remote {
+        /// Its kind.
         kind: Kind,
-        /// The words.
+        /// Its text.
         words: String,
     },
     /// The answer is larger than the limit.
@@ -150,31 +172,39 @@ pub enum Failure {
     TooLarge {
         /// The node.
         node: Name,
-        /// Bytes of the answer.
+        /// The answer's size, in bytes.
         size: u64,
-        /// Bytes allowed.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// There is no room for another request.
-    #[error("the queue is full: {limit} {unit} are in work")]
+    #[error("the queue is full: {limit} {unit} are in flight")]
     QueueFull {
-        /// How much may be in work.
+        /// The limit.
         limit: usize,
-        /// Of what: requests, or bytes.
+        /// Its unit: requests, or bytes.
         unit: &'static str,
     },
-    /// No answer came in time.
+    /// There is no memory for a message.
+    #[error(
+        "no room for the message: requests in flight may hold {limit} bytes; hint: try again, or raise --max-bytes"
+    )]
+    NoMemory {
+        /// The bytes that all requests may hold.
+        limit: usize,
+    },
+    /// No answer arrived in time.
     #[error("no answer within {} s", .waited.as_secs_f64())]
     Deadline {
         /// How long the request waited.
         waited: std::time::Duration,
     },
-    /// The engine lost the request. This is a defect of the engine.
+    /// The engine lost the request, which is a defect of the engine.
     #[error("the request was lost inside the engine")]
     Lost,
 }
 
-/// Of which kind a failure is: what decides the status that the client sees.
+/// The kind of a failure, which decides the client's status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// [`Failure::Handler`].
@@ -183,7 +213,9 @@ pub enum Kind {
     HandlerTimeout,
     /// [`Failure::Died`].
     Died,
-    /// [`Failure::Down`].
+    /// [`Failure::OutOfMemory`].
+    OutOfMemory,
+    /// [`Failure::Down`] and [`Failure::NoRunner`].
     Down,
     /// [`Failure::NotServing`].
     NotServing,
@@ -191,7 +223,7 @@ pub enum Kind {
     WrongType,
     /// [`Failure::TooLarge`] and [`Failure::TooLargeToSend`].
     TooLarge,
-    /// [`Failure::QueueFull`].
+    /// [`Failure::QueueFull`] and [`Failure::NoMemory`].
     QueueFull,
     /// [`Failure::Deadline`].
     Deadline,
@@ -202,10 +234,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    /// Every kind.
+    pub const ALL: [Self; 12] = [
         Self::Handler,
         Self::HandlerTimeout,
         Self::Died,
+        Self::OutOfMemory,
         Self::Down,
         Self::NotServing,
         Self::WrongType,
@@ -216,12 +250,13 @@ impl Kind {
         Self::Lost,
     ];
 
-    /// One word of letters and `_`.
+    /// Returns its name: one word of letters and `_`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Handler => "handler",
             Self::HandlerTimeout => "handler_timeout",
             Self::Died => "died",
+            Self::OutOfMemory => "out_of_memory",
             Self::Down => "down",
             Self::NotServing => "not_serving",
             Self::WrongType => "wrong_type",
@@ -233,33 +268,34 @@ impl Kind {
         }
     }
 
-    /// The kind of that word.
+    /// Parses a name.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }
 
 impl Failure {
-    /// Of which kind it is.
+    /// Returns its kind.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Handler { .. } => Kind::Handler,
             Self::HandlerTimeout { .. } => Kind::HandlerTimeout,
             Self::Died { .. } => Kind::Died,
-            Self::Down { .. } => Kind::Down,
+            Self::OutOfMemory { .. } => Kind::OutOfMemory,
+            Self::Down { .. } | Self::NoRunner { .. } => Kind::Down,
             Self::NotServing { .. } => Kind::NotServing,
             Self::WrongType { .. } => Kind::WrongType,
             Self::TooLarge { .. } | Self::TooLargeToSend { .. } => Kind::TooLarge,
-            Self::QueueFull { .. } => Kind::QueueFull,
+            Self::QueueFull { .. } | Self::NoMemory { .. } => Kind::QueueFull,
             Self::Deadline { .. } => Kind::Deadline,
             Self::Disconnected => Kind::Disconnected,
-            Self::Elsewhere { kind, .. } => *kind,
+            Self::Remote { kind, .. } => *kind,
             Self::Lost => Kind::Lost,
         }
     }
 }
 
-/// Judges a handler's result (KRT v1, "Entrypoint" and "Context").
+/// Judges a handler's result (docs/reference/krt-v1.md#entrypoint and #context).
 pub fn judge(step: &Step<'_>, result: HandlerResult) -> Outcome {
     match result {
         HandlerResult::Message { payload, early_exit } if step.last || early_exit => answer(step, payload),
@@ -272,14 +308,24 @@ pub fn judge(step: &Step<'_>, result: HandlerResult) -> Outcome {
         }
         HandlerResult::Error(error) => fail(step, Failure::Handler { node: step.node.clone(), error }),
         HandlerResult::TooLarge { size } => fail(step, too_large(step, size)),
+        HandlerResult::NoMemory { limit } => fail(step, Failure::NoMemory { limit }),
         HandlerResult::TimedOut => fail(step, Failure::HandlerTimeout { node: step.node.clone() }),
         HandlerResult::Cancelled => Outcome::Dropped,
-        HandlerResult::Died(_) if step.retries_left > 0 => Outcome::Again { counts: true },
-        // The client has its answer, which confirmed the work: it is not given up for a process.
-        HandlerResult::Died(_) if step.replied && step.redeliveries_left > 0 => Outcome::GiveBack,
-        HandlerResult::Died(how) => fail(step, Failure::Died { node: step.node.clone(), how }),
+        HandlerResult::Died(how) => died(step, Failure::Died { node: step.node.clone(), how }),
+        HandlerResult::OutOfMemory(limit) => {
+            died(step, Failure::OutOfMemory { node: step.node.clone(), limit })
+        }
         HandlerResult::Untouched => Outcome::Again { counts: false },
     }
+}
+
+/// Decides on a message whose worker ended while handling it.
+fn died(step: &Step<'_>, failure: Failure) -> Outcome {
+    if step.retries_left > 0 {
+        return Outcome::Again { counts: true };
+    }
+    // The client's answer confirmed the work, so the end of a process must not lose it.
+    if step.replied && step.redeliveries_left > 0 { Outcome::GiveBack } else { fail(step, failure) }
 }
 
 const NOTHING: &str = "the handler returned no message";
@@ -296,7 +342,7 @@ fn fail(step: &Step<'_>, failure: Failure) -> Outcome {
     if step.replied { Outcome::FailedInBackground(failure) } else { Outcome::Fail(failure) }
 }
 
-/// Checks that a message can be the answer of an RPC: its type and its size.
+/// Checks the type and size of an RPC's answer.
 pub fn check_answer(step: &Step<'_>, payload: &Payload) -> Result<(), Failure> {
     if payload.type_name() != step.answer_type {
         let got = if payload.type_name().is_empty() { "message of no type" } else { payload.type_name() };

@@ -1,36 +1,39 @@
-//! What a checked package describes.
+//! The description of a checked package.
 
 use crate::name::{Name, VariableName};
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
+use std::{fmt, time::Duration};
 
 /// A version of a solution: nodes, chained to workflows.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Version {
     /// Its name.
     pub name: Name,
-    /// What it is for, in the author's words.
+    /// Its purpose, as the author describes it.
     pub description: String,
     /// The `.proto` that describes the entrypoint, relative to the package's root.
     pub proto: String,
-    /// What must be given from outside before the version starts.
+    /// Values that must be supplied before the version starts.
     pub config: Vec<Variable>,
+    /// Variables of the engine's environment that nodes see, besides those that every node sees.
+    pub environment: Vec<String>,
     /// At least one. Names are unique.
     pub nodes: Vec<Node>,
     /// At least one. Names are unique, and so are their RPCs.
     pub workflows: Vec<Workflow>,
 }
 
-/// One piece of configuration that comes from outside the package.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A configuration value from outside the package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Variable {
-    /// The name of the environment variable that nodes see.
+    /// The name of the environment variable for nodes.
     pub name: VariableName,
-    /// Whether its value is a file's content.
+    /// Whether its value is a text or the content of a file.
     pub kind: VariableKind,
 }
 
-/// Where the value of a variable comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The source of a variable's value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum VariableKind {
     /// `config.variables`: a text.
     Text,
@@ -38,37 +41,37 @@ pub enum VariableKind {
     File,
 }
 
-/// One node: a process, or several, that runs a user's `init` and `handler`.
-#[derive(Debug, Clone)]
+/// A node: one or more processes that run a user's `init` and `handler`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Node {
     /// Its name.
     pub name: Name,
     /// The Python file or the executable, relative to the package's root.
     pub src: String,
-    /// What the executable is built from, if it is.
+    /// The sources of the executable, if it is built.
     pub build: Option<Build>,
-    /// The container image a cluster would use; not used here.
+    /// The container image for a cluster; not used here.
     pub image: Option<String>,
     /// Whether a cluster should give it a GPU; not used here.
     pub gpu: bool,
-    /// How it is run here.
+    /// Its settings here.
     pub run: RunOptions,
 }
 
 /// Sources of an executable, relative to the package's root.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
-    /// What they are written in.
+    /// Their language.
     pub language: Language,
     /// The folder of the `package main`, or of the executable's `Cargo.toml`.
     pub folder: String,
-    /// The folder of all that the executable may be made of: that of the `go.mod` that is for it, or
-    /// that of the outermost `Cargo.toml`, which may make a workspace.
+    /// The folder with everything that the executable may be built from: that of its `go.mod`, or that of the
+    /// outermost `Cargo.toml`, which may define a workspace.
     pub module: String,
 }
 
-/// A language whose compiler makes executables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A language that compiles to executables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Language {
     /// Built by `go`.
     Go,
@@ -85,7 +88,7 @@ impl Language {
         }
     }
 
-    /// The program that builds what is written in it.
+    /// Returns the program that builds it.
     pub fn builder(self) -> &'static str {
         match self {
             Self::Go => "go",
@@ -93,7 +96,7 @@ impl Language {
         }
     }
 
-    /// The file that makes a module of a folder.
+    /// Returns the file that makes a folder a module.
     pub fn manifest(self) -> &'static str {
         match self {
             Self::Go => "go.mod",
@@ -102,55 +105,124 @@ impl Language {
     }
 }
 
-/// Optional keys of a node that are ours: other tools pass over them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// krt's own optional keys of a node, which other tools ignore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunOptions {
     /// Processes of this node, 1 to [`RunOptions::MAX_REPLICAS`].
     pub replicas: u16,
-    /// Messages a process handles at a time, 1 to [`RunOptions::MAX_CONCURRENCY`].
+    /// Messages that a process handles at a time, 1 to [`RunOptions::MAX_CONCURRENCY`].
     pub concurrency: u16,
-    /// How long a handler may take. `None`: as long as its request waits.
+    /// Time limit of a handler. `None`: until its request's deadline.
     pub timeout: Option<Duration>,
-    /// How many times a message whose process died while it handled is given to another process.
+    /// How many times a message is given to another process after its process died handling it.
     pub retries: u16,
-    /// What its handler gets and returns.
+    /// The form of the handler's input and result.
     pub payload: PayloadForm,
-    /// Who runs it.
+    /// The program that runs it.
     pub runner: Runner,
+    /// The limits of each of its processes.
+    pub limits: Limits,
 }
 
-/// Who runs a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Limits of a worker, together with the processes it starts. `None`: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Limits {
+    /// Memory.
+    pub memory: Option<Memory>,
+    /// Processor time, in thousandths of a processor.
+    pub cpu: Option<u32>,
+    /// Files that each process may have open.
+    pub files: Option<u32>,
+}
+
+impl Limits {
+    /// Fills missing limits with those of `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            memory: self.memory.or(other.memory),
+            cpu: self.cpu.or(other.cpu),
+            files: self.files.or(other.files),
+        }
+    }
+}
+
+/// An amount of memory, in bytes, displayed in the form of Kubernetes: `512Mi`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Memory(pub u64);
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
+        let whole = |&(_, shift): &(&str, u32)| self.0 >> shift > 0 && self.0.trailing_zeros() >= shift;
+        match units.into_iter().find(whole) {
+            Some((unit, shift)) => write!(f, "{}{unit}", self.0 >> shift),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+/// The program that runs a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Runner {
     /// This program.
     #[default]
     Krt,
     /// Another runner of KRT v1, which speaks NATS itself.
     External,
+    /// This program, but the executable was built with an older runner, which speaks NATS, MongoDB and
+    /// InfluxDB itself. The executable reveals this, not `krt.yml`.
+    Older(OlderRunner),
+}
+
+/// The properties of an older runner that decide how to communicate with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OlderRunner {
+    /// Its protocol over NATS.
+    pub generation: Generation,
+    /// Whether it writes `node_elapsed_time` and `workflow_elapsed_time` itself.
+    pub measures: bool,
+}
+
+/// The protocol of an older runner over NATS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Generation {
+    /// Runners 1.x and 2.0: plain NATS.
+    Core,
+    /// Runners 2.1: JetStream.
+    JetStream,
 }
 
 impl Runner {
     /// Its name in `krt.yml`.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Krt => "krt",
+            Self::Krt | Self::Older(_) => "krt",
             Self::External => "external",
+        }
+    }
+
+    /// Returns the older runner that the node's executable was built with, if any.
+    pub fn older(self) -> Option<OlderRunner> {
+        match self {
+            Self::Older(older) => Some(older),
+            Self::Krt | Self::External => None,
         }
     }
 }
 
-/// What a node's handler gets and returns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The form of a handler's input and result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum PayloadForm {
-    /// A `google.protobuf.Any`, and a protobuf message.
+    /// A `google.protobuf.Any` in, a protobuf message out.
     #[default]
     Protobuf,
-    /// Plain data: what proto3 JSON makes of the message, and what it makes of a message.
+    /// Plain data, converted by the rules of proto3 JSON in both directions.
     Json,
 }
 
 impl PayloadForm {
-    /// Its name, in `krt.yml` and to hosts.
+    /// Returns its name, in `krt.yml` and to workers.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Protobuf => "protobuf",
@@ -160,11 +232,11 @@ impl PayloadForm {
 }
 
 impl RunOptions {
-    /// The most processes of a node.
+    /// The maximum number of processes of a node.
     pub const MAX_REPLICAS: u16 = 256;
-    /// The most messages a process handles at a time.
+    /// The maximum number of messages that a process handles at a time.
     pub const MAX_CONCURRENCY: u16 = 4096;
-    /// The most retries.
+    /// The maximum number of retries.
     pub const MAX_RETRIES: u16 = 100;
 }
 
@@ -177,17 +249,18 @@ impl Default for RunOptions {
             retries: 0,
             payload: PayloadForm::default(),
             runner: Runner::default(),
+            limits: Limits::default(),
         }
     }
 }
 
 /// A chain of nodes behind one RPC.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Workflow {
     /// Its name.
     pub name: Name,
     /// The RPC's name, without its service.
     pub entrypoint: String,
-    /// Which nodes a message goes through: indices into [`Version::nodes`], at least one.
+    /// The nodes that a message passes: indexes into [`Version::nodes`], at least one.
     pub sequence: Vec<usize>,
 }

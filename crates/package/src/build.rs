@@ -1,23 +1,28 @@
-//! Finds the sources that nodes' executables are built from.
+//! Finds the sources of nodes' executables.
 //!
-//! A node's `src` always names its executable. It is built where the node's `build` names the folder
-//! of a `package main` in Go, or of a `Cargo.toml`, or where such a folder lies at one of the usual
-//! places: `src/NAME` for an executable `bin/NAME`, `src/NODE` for a node, the executable's own folder.
-//! The nearest `go.mod` upward is the one that counts; of `Cargo.toml`s the outermost may make a workspace.
+//! A node's `src` always names its executable. It is built if the node's `build` names the folder of a
+//! `package main` in Go or of a `Cargo.toml`, or if there is such a folder in one of the usual places:
+//! `src/NAME` for an executable `bin/NAME`, `src/NODE` for a node, the executable's own folder. The nearest
+//! `go.mod` upward applies; of `Cargo.toml`s, the outermost may define a workspace.
 
-use crate::check::missing;
+use crate::check::{self, missing};
 use crate::manifest::{Located, NodeEntry};
 use crate::problem::{Problem, Report, Source};
-use crate::root::Root;
+use crate::root::{self, Root};
 use krt_model::version::{Build, Language};
 use std::path::Path;
 
-/// Finds the sources of a node, if it has any; reports those that are named and cannot be.
+/// Finds the sources of a node, if it has any; reports named ones that do not fit.
 pub(crate) fn find(node: &NodeEntry, root: &Root, source: &Source, report: &mut Report) -> Option<Build> {
     let src = node.src.as_ref()?;
     let problem = match (&node.build, language_of(&src.value)) {
         (Some(build), _) => match named(build, src, root, source) {
-            Ok(found) => return Some(found),
+            Ok(found) => {
+                if root::is_absolute(&build.value) {
+                    report.push(check::rooted(build, &found.folder, source));
+                }
+                return Some(found);
+            }
             Err(problem) => problem,
         },
         (None, Some(language)) => of_source(src, language, source),
@@ -27,7 +32,7 @@ pub(crate) fn find(node: &NodeEntry, root: &Root, source: &Source, report: &mut 
     None
 }
 
-/// The language of a file of source.
+/// The language of a source file.
 fn language_of(src: &str) -> Option<Language> {
     match Path::new(src).extension()?.to_str()? {
         "go" => Some(Language::Go),
@@ -62,7 +67,7 @@ fn named(
 }
 
 fn of_source(src: &Located<String>, language: Language, source: &Source) -> Box<Problem> {
-    let file = Path::new(&src.value);
+    let file = Path::new(src.value.trim_start_matches('/'));
     let mut folder = file.parent().unwrap_or(Path::new("."));
     if language == Language::Rust && folder.ends_with("src") {
         folder = folder.parent().filter(|parent| parent.components().next().is_some()).unwrap_or(folder);
@@ -73,7 +78,7 @@ fn of_source(src: &Located<String>, language: Language, source: &Source) -> Box<
     Box::new(source.error(&src.span, message).hint(hint))
 }
 
-/// The sources at the usual places.
+/// The sources in the usual places.
 fn usual(src: &Located<String>, node: Option<&Located<String>>, root: &Root) -> Option<Build> {
     let path = Path::new(&src.value);
     if path.extension().is_some_and(|ending| ending == "py") {
@@ -100,7 +105,7 @@ fn language_in(root: &Root, folder: &str) -> Option<Language> {
     names.any(|name| name.ends_with(".go")).then_some(Language::Go)
 }
 
-/// The folder of the manifest that counts, upward to the root and never past it.
+/// The folder of the manifest that applies, from this folder up to the root.
 fn module(language: Language, root: &Root, folder: &str) -> Option<String> {
     let folders = Path::new(folder).ancestors().filter_map(Path::to_str);
     let mut modules = folders.filter(|folder| has_manifest(root, folder, language));

@@ -1,23 +1,26 @@
 //! Checks a manifest against the package's other files.
 
 use crate::build;
+use crate::executable::{self, Executable, Foreign, System, Unsupported};
 use crate::manifest::{Located, Manifest, WorkflowEntry};
 use crate::problem::{Problem, Report, Source};
 use crate::root::{self, Root};
 use crate::schema::{Rpc, Schema};
 use crate::suggest;
+use krt_model::version::{Generation, PayloadForm, Runner};
+use serde::{Deserialize, Serialize};
 
-/// Where a package is to run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The target of a package.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
-    /// On this machine: container images are not used and need not be named.
+    /// This machine: container images are not used and may be absent.
     #[default]
     Local,
-    /// On a cluster: every node, and the entrypoint, needs an `image`.
+    /// A cluster: every node, and the entrypoint, needs an `image`.
     Cluster,
 }
 
-/// Checks that each node's `src` is a file of the package, or built from one, and shortens its path.
+/// Checks that each node's `src` is a file of the package, or built from one, and normalizes its path.
 pub(crate) fn sources(manifest: &mut Manifest, root: &Root, source: &Source, report: &mut Report) {
     for node in &mut manifest.nodes {
         node.sources = build::find(node, root, source, report);
@@ -29,18 +32,93 @@ pub(crate) fn sources(manifest: &mut Manifest, root: &Root, source: &Source, rep
             error => Err(error),
         });
         match found {
-            Ok(path) => src.value = path,
+            Ok(path) => take(src, path, source, report),
             Err(error) => report.push(missing(source, src, &error)),
         }
     }
 }
 
-/// A problem with a path in the manifest.
+/// Inspects executables that are not built from the package's sources: their platform, and the runner that
+/// they were built with. `system` is the required platform.
+pub(crate) fn executables(
+    manifest: &mut Manifest,
+    root: &Root,
+    source: &Source,
+    system: Option<System>,
+    report: &mut Report,
+) {
+    for node in &mut manifest.nodes {
+        let (Some(src), None) = (&node.src, &node.sources) else { continue };
+        if src.value.ends_with(".py") {
+            continue;
+        }
+        let place = root.path().join(&src.value);
+        let Ok(executable) = executable::inspect(&place, system) else { continue };
+        let name = node.label.as_ref().map_or(src.value.as_str(), |label| label.value.as_str());
+        match executable {
+            Executable::Other => {}
+            Executable::Older(_) if node.run.runner == Runner::External => {}
+            Executable::Older(found) => {
+                node.run.runner = Runner::Older(found.runner);
+                report.push(source.note(&src.span, older(name, &found)));
+                if node.run.payload == PayloadForm::Json {
+                    let message = format!(
+                        "node `{name}` cannot have `payload: json`: its runner ({found}) knows messages only"
+                    );
+                    report.push(source.error(&src.span, message).hint("remove `payload`"));
+                }
+            }
+            Executable::Unsupported(unsupported) => report.push(refused(source, src, name, unsupported)),
+            Executable::Foreign(Foreign { is_for, needed, hint }) => {
+                let message = format!("`{}` is built for {is_for}, and would run on {needed}", src.value);
+                report.push(
+                    source
+                        .error(&src.span, message)
+                        .hint(format!("build it for that system, with `{hint}` if it is in Go")),
+                );
+            }
+        }
+    }
+}
+
+/// The message about an executable of an older runner.
+fn older(name: &str, found: &executable::Found) -> String {
+    let servers = match found.runner.generation {
+        Generation::Core => "NATS, MongoDB and InfluxDB",
+        Generation::JetStream => "NATS with JetStream, MongoDB and InfluxDB",
+    };
+    format!("node `{name}` is an executable of an older runner ({found}): krt run provides {servers} for it")
+}
+
+fn refused(source: &Source, src: &Located<String>, name: &str, unsupported: Unsupported) -> Problem {
+    let why = match unsupported {
+        Unsupported::Json => "its runner is from before KRT v1 and sends JSON",
+        Unsupported::Later => "its runner (kre-go 3 or later) is not one of KRT v1",
+    };
+    let problem = source.error(&src.span, format!("node `{name}` cannot be run from `{}`: {why}", src.value));
+    problem.hint("add its sources in Go to the package: krt builds them with its own SDK")
+}
+
+/// Replaces a path by its shortest form, and warns of one that looks absolute.
+pub(crate) fn take(path: &mut Located<String>, short: String, source: &Source, report: &mut Report) {
+    if root::is_absolute(&path.value) {
+        report.push(rooted(path, &short, source));
+    }
+    path.value = short;
+}
+
+/// Other tools for KRT v1 join such a path to the package's root, and so do we.
+pub(crate) fn rooted(path: &Located<String>, short: &str, source: &Source) -> Problem {
+    let message = format!("`{}` begins with `/`: it is taken as relative to the package's root", path.value);
+    source.warning(&path.span, message).hint(format!("write `{short}`"))
+}
+
+/// The problem of a path in the manifest.
 pub(crate) fn missing(source: &Source, path: &Located<String>, error: &root::Error) -> Problem {
     source.error(&path.span, error.to_string()).maybe_hint(error.hint())
 }
 
-/// Leads each workflow from its RPC.
+/// Connects each workflow to its RPC.
 pub(crate) fn workflows(manifest: &Manifest, schema: &mut Schema, source: &Source, report: &mut Report) {
     for (index, workflow) in manifest.workflows.iter().enumerate() {
         match rpc(workflow, &schema.rpcs) {
@@ -58,14 +136,14 @@ pub(crate) fn workflows(manifest: &Manifest, schema: &mut Schema, source: &Sourc
     }
 }
 
-/// Why a workflow leads from no RPC.
+/// Why a workflow has no RPC.
 struct Unled {
     message: String,
     hint: Option<String>,
     span: std::ops::Range<usize>,
 }
 
-/// The RPC that a workflow names, by its place in `rpcs`.
+/// The index in `rpcs` of a workflow's RPC.
 fn rpc(workflow: &WorkflowEntry, rpcs: &[Rpc]) -> Result<Option<usize>, Unled> {
     let Some(Located { value: name, span }) = &workflow.entrypoint else { return Ok(None) };
     let mut found = rpcs.iter().enumerate().filter(|(_, rpc)| rpc.name == *name);
@@ -84,7 +162,7 @@ fn rpc(workflow: &WorkflowEntry, rpcs: &[Rpc]) -> Result<Option<usize>, Unled> {
     }
 }
 
-/// What there is to say about an RPC that will not be answered.
+/// The problem of an RPC without a workflow.
 fn unserved(rpc: &Rpc) -> Option<Problem> {
     let at = |problem: Problem| match &rpc.location {
         Some(location) => problem.at(location.clone()),

@@ -1,15 +1,15 @@
-//! What authors say of their messages, in the `.proto`.
+//! The comments in `.proto` files.
 
 use prost_reflect::FileDescriptor;
 use prost_types::source_code_info::Location;
 use std::collections::HashMap;
 
-/// The comments of a file, by the paths of what they stand at.
+/// The comments of a file, by descriptor path.
 #[derive(Debug, Clone)]
 pub struct Comments(HashMap<Vec<i32>, String>);
 
 impl Comments {
-    /// Those before or behind each thing, as paragraphs without margins.
+    /// The comments before or after each element, as paragraphs without margins.
     pub fn of(file: &FileDescriptor) -> Self {
         let info = file.file_descriptor_proto().source_code_info.as_ref();
         let locations = info.map(|info| info.location.as_slice()).unwrap_or_default();
@@ -21,7 +21,7 @@ impl Comments {
         Self(locations.iter().filter_map(comment).collect())
     }
 
-    /// The comment of the thing at a path, as descriptors name it.
+    /// The comment of the element at a descriptor path.
     pub fn at(&self, path: &[i32]) -> Option<&str> {
         self.0.get(path).map(String::as_str)
     }

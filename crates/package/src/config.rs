@@ -1,18 +1,18 @@
-//! The values of a version's configuration, which come from outside the package.
+//! The values of a version's configuration, which are set outside of the package.
 
 use krt_model::name::VariableName;
 use krt_model::version::{Variable, Version};
 use std::collections::BTreeMap;
 
-/// The values that were not given. All are mandatory.
+/// The missing values. All are mandatory.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("no value is given for {}", list(.missing))]
 pub struct Missing {
-    /// What is missing, in the order of the manifest; at least one.
+    /// The missing variables, in the order of the manifest; at least one.
     pub missing: Vec<Variable>,
 }
 
-/// Looks up every value that a version needs: all of them, or the names of all that are missing.
+/// Looks up all values of a version; the error lists all that are missing.
 pub fn values(
     version: &Version,
     mut lookup: impl FnMut(&Variable) -> Option<String>,
@@ -47,6 +47,7 @@ mod tests {
             description: "test".into(),
             proto: "public_input.proto".into(),
             config: names.iter().map(variable).collect(),
+            environment: Vec::new(),
             nodes: Vec::new(),
             workflows: Vec::new(),
         }

@@ -1,4 +1,4 @@
-//! Changes to a `krt.yml` that leave the author's text as it is around them.
+//! Edits a `krt.yml` and preserves the author's formatting.
 
 use crate::problem::{Problem, Source};
 use crate::yaml::{self, Node, Value};
@@ -6,28 +6,28 @@ use crate::yaml::{self, Node, Value};
 /// A node to add.
 #[derive(Debug, Clone)]
 pub struct NewNode<'a> {
-    /// Its name, which no node may have yet.
+    /// Its name, which must be new.
     pub name: &'a str,
     /// Its other keys with their values, in order. Values are plain words or paths.
     pub keys: &'a [(&'a str, &'a str)],
 }
 
-/// Why a `krt.yml` is not changed.
+/// Why a `krt.yml` cannot be edited.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is not YAML, or none of a package.
+    /// It is not YAML, or not a manifest.
     #[error("krt.yml cannot be read: {}", .0.message)]
     Unread(Box<Problem>),
-    /// There is such a node.
+    /// The node already exists.
     #[error("krt.yml has a node `{name}` already\nhint: choose another name")]
     Taken {
         /// Its name.
         name: String,
     },
-    /// There is no such workflow.
+    /// The workflow does not exist.
     #[error("krt.yml has no workflow `{name}`\nhint: there {}", Known(known))]
     NoWorkflow {
-        /// What was asked for.
+        /// The requested name.
         name: String,
         /// The names of the workflows.
         known: Vec<String>,
@@ -38,7 +38,7 @@ pub enum Error {
         /// The names of the workflows.
         known: Vec<String>,
     },
-    /// A list that is written in a way that is not known here.
+    /// A list has an unsupported layout.
     #[error(
         "cannot add to `{list}` of krt.yml as it is written\nhint: write one item a line, each after `- `"
     )]
@@ -60,7 +60,7 @@ impl std::fmt::Display for Known<'_> {
     }
 }
 
-/// The text with one more node, which is the last of its workflow: the one that is named, or the only one.
+/// Adds a node at the end of the named workflow, or of the only one, and returns the new text.
 pub fn add_node(source: &Source, node: &NewNode<'_>, workflow: Option<&str>) -> Result<String, Error> {
     let root = read(source)?;
     let before = Outline::of(&root);
@@ -103,7 +103,7 @@ fn read(source: &Source) -> Result<Node, Error> {
 #[derive(Debug, PartialEq, Eq)]
 struct Outline {
     nodes: Vec<String>,
-    /// Each workflow's name and sequence.
+    /// The name and sequence of each workflow.
     workflows: Vec<(String, Vec<String>)>,
 }
 
@@ -121,7 +121,7 @@ impl Outline {
         }
     }
 
-    /// Which workflow is meant.
+    /// The index of the requested workflow.
     fn find(&self, wanted: Option<&str>) -> Result<usize, Error> {
         let known = || self.workflows.iter().map(|(name, _)| name.clone()).collect();
         match wanted {
@@ -155,10 +155,10 @@ fn text_of(node: &Node) -> Option<&str> {
     }
 }
 
-/// What is inserted, and where.
+/// An insertion: its position and text.
 type Insertion = (usize, String);
 
-/// A node's entry, below the last one.
+/// A node's entry, after the last one.
 fn entry(text: &str, items: &[Node], node: &NewNode<'_>) -> Option<Insertion> {
     let (at, dash) = below(text, items)?;
     let indent = dash.replace('-', " ");
@@ -169,7 +169,7 @@ fn entry(text: &str, items: &[Node], node: &NewNode<'_>) -> Option<Insertion> {
     Some((at, on_a_line_of_its_own(text, at, lines)))
 }
 
-/// A step of a sequence, behind the last one.
+/// A step of a sequence, after the last one.
 fn step(text: &str, items: &[Node], name: &str) -> Option<Insertion> {
     match below(text, items) {
         Some((at, dash)) => Some((at, on_a_line_of_its_own(text, at, format!("{dash}{name}\n")))),
@@ -181,7 +181,7 @@ fn step(text: &str, items: &[Node], name: &str) -> Option<Insertion> {
     }
 }
 
-/// Where the line below a list's last item begins, and what stands before that item: `  - `.
+/// The start of the line after a list's last item, and the text before that item: `  - `.
 fn below<'a>(text: &'a str, items: &[Node]) -> Option<(usize, &'a str)> {
     let last = items.last()?;
     let line = text.get(..last.span.start)?.rfind('\n').map_or(0, |end| end + 1);
@@ -197,7 +197,7 @@ fn below<'a>(text: &'a str, items: &[Node]) -> Option<(usize, &'a str)> {
     Some((at, dash))
 }
 
-/// Where the last word of a value ends.
+/// The end of a value's last word.
 fn end_of(node: &Node) -> usize {
     let inner = match &node.value {
         Value::List(items) => items.iter().map(end_of).max(),
@@ -207,7 +207,7 @@ fn end_of(node: &Node) -> usize {
     inner.unwrap_or(0).max(node.span.end)
 }
 
-/// How a text ends its lines: as its first one.
+/// The line ending of a text, as in its first line.
 fn newline(text: &str) -> &'static str {
     let first = text.split_inclusive('\n').next().unwrap_or_default();
     if first.ends_with("\r\n") { "\r\n" } else { "\n" }

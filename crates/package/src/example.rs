@@ -1,33 +1,54 @@
-//! What a request may look like: every field, with the default of its type.
+//! Generates an example of a message: every field, with the default of its type.
 
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, SerializeOptions, Value,
 };
 use std::collections::HashMap;
 
-/// An example of a message, as proto3 JSON. Of a `oneof`, the first field is shown.
+/// The most values of an example: nested messages may be endless.
+const MAX_VALUES: usize = 10_000;
+/// The greatest nesting of messages in an example.
+const MAX_DEPTH: usize = 16;
+
+/// An example of a message, as proto3 JSON. Shows the first field of a `oneof`.
 pub fn example(message: &MessageDescriptor) -> String {
+    example_within(message, &mut { MAX_VALUES })
+}
+
+/// An example of a message with at most `left` values, which it decrements. Leaves out further fields.
+pub fn example_within(message: &MessageDescriptor, left: &mut usize) -> String {
     let mut json = serde_json::Serializer::new(Vec::new());
     let options = SerializeOptions::new().skip_default_fields(false);
-    let written = sample(message, &mut Vec::new()).serialize_with_options(&mut json, &options);
+    let mut bounds = Bounds { above: Vec::new(), left };
+    let written = sample(message, &mut bounds).serialize_with_options(&mut json, &options);
     written.expect("a sample holds only what has JSON");
     String::from_utf8(json.into_inner()).expect("JSON is UTF-8")
 }
 
-/// A message with its fields set; `above` are the messages that it is in.
-fn sample(message: &MessageDescriptor, above: &mut Vec<MessageDescriptor>) -> DynamicMessage {
+/// Keeps an example finite.
+struct Bounds<'a> {
+    /// The messages around a field.
+    above: Vec<MessageDescriptor>,
+    /// How many more values are allowed.
+    left: &'a mut usize,
+}
+
+/// A message with its fields set.
+fn sample(message: &MessageDescriptor, bounds: &mut Bounds<'_>) -> DynamicMessage {
     let mut sample = DynamicMessage::new(message.clone());
-    // Google's messages have a JSON of their own, in which their default is an example as well.
+    // Google's messages have a special JSON form, in which their default is a good example.
     if message.package_name() == "google.protobuf" {
         return sample;
     }
-    above.push(message.clone());
+    bounds.above.push(message.clone());
     for field in message.fields().filter(is_shown) {
-        if let Some(value) = field_value(&field, above) {
+        let Some(left) = bounds.left.checked_sub(1) else { break };
+        *bounds.left = left;
+        if let Some(value) = field_value(&field, bounds) {
             sample.set_field(&field, value);
         }
     }
-    above.pop();
+    bounds.above.pop();
     sample
 }
 
@@ -37,28 +58,30 @@ fn is_shown(field: &FieldDescriptor) -> bool {
     group.is_none_or(|group| group.fields().next().is_some_and(|first| first == *field))
 }
 
-fn field_value(field: &FieldDescriptor, above: &mut Vec<MessageDescriptor>) -> Option<Value> {
+fn field_value(field: &FieldDescriptor, bounds: &mut Bounds<'_>) -> Option<Value> {
     match field.kind() {
         Kind::Message(entry) if field.is_map() => {
             let key = MapKey::default_value(&entry.map_entry_key_field().kind());
-            let value = value(&entry.map_entry_value_field().kind(), above)?;
+            let value = value(&entry.map_entry_value_field().kind(), bounds)?;
             Some(Value::Map(HashMap::from([(key, value)])))
         }
-        kind if field.is_list() => Some(Value::List(vec![value(&kind, above)?])),
-        kind => value(&kind, above),
+        kind if field.is_list() => Some(Value::List(vec![value(&kind, bounds)?])),
+        kind => value(&kind, bounds),
     }
 }
 
-/// `None` where there is no end, or no example: a message in itself, or one that must name another.
-fn value(kind: &Kind, above: &mut Vec<MessageDescriptor>) -> Option<Value> {
+/// `None` for an endless or impossible example: a message that contains itself, or one that must name
+/// another.
+fn value(kind: &Kind, bounds: &mut Bounds<'_>) -> Option<Value> {
     match kind {
-        Kind::Message(message) if above.contains(message) || has_no_default(message) => None,
-        Kind::Message(message) => Some(Value::Message(sample(message, above))),
+        Kind::Message(message) if bounds.above.contains(message) || has_no_default(message) => None,
+        Kind::Message(_) if bounds.above.len() >= MAX_DEPTH => None,
+        Kind::Message(message) => Some(Value::Message(sample(message, bounds))),
         kind => Some(kind.default_value()),
     }
 }
 
-/// Whether the empty message has no JSON.
+/// Whether the empty message has no JSON form.
 fn has_no_default(message: &MessageDescriptor) -> bool {
     matches!(message.full_name(), "google.protobuf.Any" | "google.protobuf.Value")
 }
@@ -99,6 +122,25 @@ mod tests {
         let example = example(&message);
         insta::assert_snapshot!(example);
         DynamicMessage::deserialize(message, &mut serde_json::Deserializer::from_str(&example)).unwrap();
+    }
+
+    #[test]
+    fn messages_that_hold_one_another_have_an_end() {
+        let fields: String = (0..30).map(|to| format!("M{to} m{to} = {};", to + 1)).collect();
+        let all: String = (0..30).map(|of| format!("message M{of} {{ {fields} }}")).collect();
+        let text = format!("syntax = 'proto3'; message A {{ M0 first = 1; }} {all}");
+        let mut left = 50;
+        let short = example_within(&message(&text), &mut left);
+        assert!(left == 0 && short.matches(':').count() <= 50, "{short}");
+        assert!(example(&message(&text)).len() < 16 * MAX_VALUES);
+    }
+
+    #[test]
+    fn messages_that_nest_deep_are_shown_to_a_depth() {
+        let chain: String =
+            (0..20_000).map(|of| format!("message M{of} {{ M{} next = 1; }}", of + 1)).collect();
+        let text = format!("syntax = 'proto3'; message A {{ M0 first = 1; }} {chain} message M20000 {{}}");
+        assert_eq!(example(&message(&text)).matches(':').count(), MAX_DEPTH - 1);
     }
 
     #[test]

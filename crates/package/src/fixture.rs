@@ -3,7 +3,7 @@
 use std::fs;
 use tempfile::TempDir;
 
-/// A folder with files: their paths, and what is in them.
+/// A folder with these files: paths and content.
 pub(crate) fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("there is room for a temporary folder");
     for (path, content) in files {

@@ -1,19 +1,22 @@
 //! Reads, checks, packs and unpacks KRT v1 packages.
 //!
-//! A package is a folder, or a `.krt` archive of one, with a `krt.yml` at its root. [`load()`] turns
-//! either into a [`Package`]: a checked [`Version`](krt_model::version::Version) with the compiled
-//! [`Schema`] of its entrypoint. What is wrong with the author's files comes back as a [`Report`]
-//! that names everything at once, with file and line.
+//! A package is a folder, or a `.krt` archive of one, with a `krt.yml` at its root. [`load()`] turns either
+//! into a [`Package`]: a checked [`Version`](krt_model::version::Version) with the compiled [`Schema`] of its
+//! entrypoint. Errors in the author's files are returned as a [`Report`] that lists all of them at once, with
+//! file and line.
 //!
-//! - [`manifest`]: `krt.yml`: the text, read and checked.
-//! - [`schema`]: the package's `.proto` files, compiled.
-//! - [`comments`]: what is said of messages there.
-//! - [`archive`]: `.krt` files: packing, and unpacking what may be hostile.
-//! - [`config`]: the values that come from outside.
-//! - [`edit`]: changes to a `krt.yml` that leave the rest of it as it is.
-//! - [`example`]: what a message may look like.
-//! - [`suggest`]: which known word an unknown one may be.
-//! - [`problem`]: what is wrong, where, and what to do; [`render`] shows it.
+//! - [`manifest`]: reads and checks `krt.yml`.
+//! - [`schema`]: compiles the package's `.proto` files.
+//! - [`comments`]: the comments in them.
+//! - [`reading`]: a read package, as one process passes it to another.
+//! - [`archive`]: packs `.krt` files, and unpacks untrusted ones.
+//! - [`Contents`]: the files of a package, with links resolved.
+//! - [`config`]: the values that are set outside of the package.
+//! - [`executable`]: the platform of an executable, and the runner that it was built with.
+//! - [`edit`]: edits a `krt.yml` and preserves its formatting.
+//! - [`example`]: example messages.
+//! - [`suggest`]: the known word nearest to an unknown one.
+//! - [`problem`]: problems with place and hint; [`render`] formats them.
 //!
 //! Nothing here runs user code, opens a socket or needs an async runtime.
 
@@ -22,20 +25,28 @@ mod build;
 mod check;
 pub mod comments;
 pub mod config;
+mod contents;
 pub mod edit;
 pub mod example;
+pub mod executable;
 #[cfg(test)]
 mod fixture;
+mod image;
+mod link;
 mod load;
 pub mod manifest;
 pub mod problem;
+pub mod reading;
 pub mod render;
 mod root;
 pub mod schema;
 pub mod suggest;
+mod text;
+mod transfer;
 mod yaml;
 
 pub use check::Target;
-pub use load::{Checked, Error, Loader, Package, load};
+pub use contents::Contents;
+pub use load::{Checked, Ended, Error, Loader, Package, Read, load};
 pub use problem::{Problem, Report, Severity};
 pub use schema::{Method, Schema};

@@ -1,15 +1,24 @@
-//! From a path to a checked package: a folder, a `krt.yml`, or a `.krt` archive.
+//! Loads a checked package from a path: a folder, a `krt.yml`, or a `.krt` archive.
+
+mod error;
+
+pub use error::{Ended, Error};
 
 use crate::archive::{self, Limits};
 use crate::check::{self, Target};
+use crate::contents::Contents;
+use crate::executable::System;
 use crate::manifest::{self, FILE_NAMES};
 use crate::problem::{Problem, Report, Source};
-use crate::root::Root;
+use crate::reading::{Failure, Order, Place, Reading, Step, Steps};
+use crate::root::{self, Root};
 use crate::schema::{self, Schema};
+use crate::text;
 use krt_model::version::Version;
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use tempfile::TempDir;
 
 /// A checked package.
@@ -17,195 +26,219 @@ use tempfile::TempDir;
 pub struct Package {
     /// Its folder, absolute.
     pub root: PathBuf,
-    /// What it describes.
+    /// Its description.
     pub version: Version,
     /// Its compiled `.proto` files.
     pub schema: Schema,
-    /// What was found that does not keep it from running.
+    /// The findings that do not prevent it from running.
     pub warnings: Report,
-    /// Where an archive was unpacked; removed with the package.
-    _unpacked: Option<TempDir>,
+    /// The unpacked archive, deleted with the package.
+    unpacked: Option<TempDir>,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Checked {
-    /// Everything that is wrong.
+    /// All findings.
     pub report: Report,
     /// The package's folder.
     pub root: PathBuf,
-    /// What the package describes, if it has no errors.
+    /// The package's description, if it has no errors.
     pub version: Option<Version>,
-    /// Where an archive was unpacked; removed with what was found.
-    _unpacked: Option<TempDir>,
+    /// The unpacked archive, deleted with this result.
+    unpacked: Option<TempDir>,
 }
 
-/// Why there is no package.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A file or folder that cannot be read.
-    #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// A folder without a `krt.yml`.
-    #[error("`{}` has no `krt.yml`{}", path.display(), archive::nested_hint(nested.as_deref()))]
-    NoManifest {
-        /// The folder.
-        path: PathBuf,
-        /// A folder in it that has one.
-        nested: Option<PathBuf>,
-    },
-    /// An archive that cannot be unpacked.
-    #[error("cannot unpack `{}`", path.display())]
-    Archive {
-        /// The archive.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: archive::Error,
-    },
-    /// The package's files have errors.
-    #[error("the package has {}", count(report.errors()))]
-    Invalid {
-        /// The errors, and the warnings.
-        report: Box<Report>,
-        /// The folder that the report's files are relative to.
-        root: PathBuf,
-    },
-    /// A node's executable that cannot be made one.
-    #[error("cannot make `{}` executable", path.display())]
-    Mode {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
+impl Package {
+    /// Whether it was unpacked from an archive, to a temporary folder.
+    pub fn is_unpacked(&self) -> bool {
+        self.unpacked.is_some()
+    }
 }
 
-/// Loads a package that is to run here; see [`Loader`].
+impl Checked {
+    /// Whether the package was unpacked from an archive, to a temporary folder.
+    pub fn is_unpacked(&self) -> bool {
+        self.unpacked.is_some()
+    }
+}
+
+/// Loads a package to run it here; see [`Loader`].
 pub fn load(path: &Path) -> Result<Package, Error> {
     Loader::default().load(path)
 }
 
-/// How packages are loaded.
+/// Options for loading packages.
 #[derive(Debug, Clone, Default)]
 pub struct Loader {
-    /// Where the package is to run.
+    /// The target of the package.
     pub target: Target,
-    /// What an archive may hold.
+    /// The limits of an archive.
     pub limits: Limits,
-    /// Where archives are unpacked; the system's folder for temporary files if not set.
+    /// The folder to unpack archives in; by default the system's folder for temporary files.
     pub work_dir: Option<PathBuf>,
+    /// Whether executables may be for another platform, as in a package that is only packed here.
+    pub any_system: bool,
 }
 
-/// What was read, good or bad.
-struct Reading {
-    report: Report,
-    version: Option<Version>,
-    schema: Option<Schema>,
-}
+/// Reads a package, in this process or another.
+pub trait Read: FnOnce(&Order) -> Result<Reading, Error> {}
+impl<F: FnOnce(&Order) -> Result<Reading, Error>> Read for F {}
 
 impl Loader {
-    /// Loads a package: a folder, its `krt.yml`, or an archive. Executables of nodes that lack the
-    /// x bit get it.
+    /// Loads a package: a folder, its `krt.yml`, or an archive. Makes nodes' executables executable where
+    /// needed.
     pub fn load(&self, path: &Path) -> Result<Package, Error> {
-        let (root, unpacked) = self.open(path)?;
-        let Reading { report, version, schema } = self.read(&root)?;
+        self.load_by(path, here)
+    }
+
+    /// Loads a package that `read` reads.
+    pub fn load_by(&self, path: &Path, read: impl Read) -> Result<Package, Error> {
+        let (place, unpacked) = self.find(path)?;
+        let Reading { report, version, schema } = read(&self.order(place.clone()))?;
+        let root = place.root;
         let (Some(version), Some(schema), false) = (version, schema, report.has_errors()) else {
-            return Err(Error::Invalid { report: Box::new(report), root: root.path().to_owned() });
+            return Err(Error::Invalid { report: Box::new(report), root });
         };
-        make_executable(root.path(), &version)?;
-        Ok(Package { root: root.path().to_owned(), version, schema, warnings: report, _unpacked: unpacked })
+        let schema = schema.decode().map_err(|source| Error::Descriptors { source })?;
+        make_executable(&root, &version)?;
+        Ok(Package { root, version, schema, warnings: report, unpacked })
     }
 
-    /// Finds everything that is wrong with a package, and changes nothing.
+    /// Finds all problems of a package, and changes nothing.
     pub fn check(&self, path: &Path) -> Result<Checked, Error> {
-        let (root, unpacked) = self.open(path)?;
-        let reading = self.read(&root)?;
-        let version = reading.version.filter(|_| !reading.report.has_errors());
-        Ok(Checked { report: reading.report, root: root.path().to_owned(), version, _unpacked: unpacked })
+        self.check_by(path, here)
     }
 
-    /// The package's folder; that of an archive lives as long as what comes with it.
-    fn open(&self, path: &Path) -> Result<(Root, Option<TempDir>), Error> {
+    /// Checks a package that `read` reads.
+    pub fn check_by(&self, path: &Path, read: impl Read) -> Result<Checked, Error> {
+        let (place, unpacked) = self.find(path)?;
+        let checked = self.check_at(place, read)?;
+        Ok(Checked { unpacked, ..checked })
+    }
+
+    /// Checks a package in a given place, and leaves unpacked files there.
+    pub fn check_at(&self, place: Place, read: impl Read) -> Result<Checked, Error> {
+        let order = self.order(place);
+        let reading = read(&order)?;
+        let version = reading.version.filter(|_| !reading.report.has_errors());
+        Ok(Checked { report: reading.report, root: order.place.root, version, unpacked: None })
+    }
+
+    fn order(&self, place: Place) -> Order {
+        Order { place, target: self.target, limits: self.limits.clone(), any_system: self.any_system }
+    }
+
+    /// The place of a package; an archive's temporary folder lives as long as the returned value.
+    fn find(&self, path: &Path) -> Result<(Place, Option<TempDir>), Error> {
         let at = |source| Error::Read { path: path.to_owned(), source };
-        let metadata = fs::metadata(path).map_err(at)?;
+        let real = path.canonicalize().map_err(at)?;
         let named = path.file_name().and_then(|name| name.to_str());
-        if metadata.is_dir() {
-            Ok((Root::open(path).map_err(at)?, None))
+        if real.is_dir() {
+            Ok((Place { root: real, archive: None }, None))
         } else if named.is_some_and(|name| FILE_NAMES.contains(&name)) {
-            let path = path.canonicalize().map_err(at)?;
-            let folder = path.parent().unwrap_or(&path);
-            Ok((Root::open(folder).map_err(at)?, None))
+            let root = real.parent().unwrap_or(&real).to_owned();
+            Ok((Place { root, archive: None }, None))
         } else {
-            let folder = self.unpack(path)?;
-            Ok((Root::open(&folder.path().join(UNPACKED)).map_err(at)?, Some(folder)))
+            let folder = self.folder().map_err(at)?;
+            let root = folder.path().canonicalize().map_err(at)?.join(UNPACKED);
+            Ok((Place { root, archive: Some(path.to_owned()) }, Some(folder)))
         }
     }
 
-    fn unpack(&self, path: &Path) -> Result<TempDir, Error> {
-        let at = |source| Error::Read { path: path.to_owned(), source };
+    /// A folder to unpack in.
+    fn folder(&self) -> io::Result<TempDir> {
         let mut builder = tempfile::Builder::new();
         builder.prefix("krt-");
-        let folder = match &self.work_dir {
+        match &self.work_dir {
             Some(work_dir) => builder.tempdir_in(work_dir),
             None => builder.tempdir(),
-        };
-        let folder = folder.map_err(at)?;
-        archive::unpack_file(path, &folder.path().join(UNPACKED), &self.limits)
-            .map_err(|source| Error::Archive { path: path.to_owned(), source })?;
-        Ok(folder)
+        }
+    }
+}
+
+/// Reads a package in this process.
+fn here(order: &Order) -> Result<Reading, Error> {
+    Ok(order.read(&(Rc::new(|_| {}) as Steps))?)
+}
+
+impl Order {
+    /// Reads the package, and reports its steps.
+    pub fn read(&self, steps: &Steps) -> Result<Reading, Failure> {
+        let Place { root, archive } = &self.place;
+        if let Some(archive) = archive {
+            steps(Step::Unpack);
+            archive::unpack_file(archive, root, &self.limits)
+                .map_err(|source| Failure::Archive(archive.clone(), source))?;
+        }
+        let root = Root::open(root).map_err(|source| Failure::Read(root.clone(), source))?;
+        self.read_folder(&root, steps)
     }
 
-    fn read(&self, root: &Root) -> Result<Reading, Error> {
-        let (name, text) = read_manifest(root)?;
-        let mut report = Report::default();
-        if name == FILE_NAMES[0] && root.path().join(FILE_NAMES[1]).exists() {
+    /// The required platform of executables.
+    fn system(&self) -> Option<System> {
+        match self.target {
+            _ if self.any_system => None,
+            Target::Local => Some(System::HERE),
+            Target::Cluster => Some(System::CLUSTER),
+        }
+    }
+
+    fn read_folder(&self, root: &Root, steps: &Steps) -> Result<Reading, Failure> {
+        steps(Step::Read);
+        let listed = Contents::list(root.path());
+        let listed = listed.map_err(|source| Failure::Read(root.path().to_owned(), source))?;
+        let mut report = listed.problems();
+        let Some((name, bytes)) = read_manifest(root)? else {
+            // A dangling manifest link is in the report already, or added now.
+            if !report.has_errors() {
+                lost_manifests(root).into_iter().for_each(|problem| report.push(problem));
+            }
+            return Ok(Reading { report, version: None, schema: None });
+        };
+        if name == FILE_NAMES[0] && is_another(root, FILE_NAMES[1], name) {
             let problem =
                 Problem::warning(FILE_NAMES[1], "`krt.yaml` is not read: there is a `krt.yml`, too");
             report.push(problem.hint("keep one of them"));
         }
-        let source = Source::new(name, String::from_utf8_lossy(&text));
-        if let Err(error) = std::str::from_utf8(&text)
-            && text.len() <= manifest::MAX_BYTES
+        let (source, problem) = text::decode(name, &bytes);
+        if let Some(problem) = problem
+            && bytes.len() <= manifest::MAX_BYTES
         {
-            report.push(not_utf8(&source, error.valid_up_to()));
+            report.push(problem);
             report.keep(source);
             return Ok(Reading { report, version: None, schema: None });
         }
         let (mut manifest, problems) = manifest::parse(&source, self.target);
         report.extend(problems);
         check::sources(&mut manifest, root, &source, &mut report);
-        let schema = compile(&mut manifest, root, &source, &mut report);
+        check::executables(&mut manifest, root, &source, self.system(), &mut report);
+        let schema = compile(&mut manifest, root, &source, steps, &mut report);
+        let schema = schema.and_then(|schema| schema.encode(&mut report));
         Ok(Reading { report, version: manifest.into_version(), schema })
     }
 }
 
-/// The name of the package's folder in the one it is unpacked to.
+/// The name of the package's folder in the temporary folder.
 const UNPACKED: &str = "package";
 
-/// Compiles the entrypoint that the manifest names, and leads the workflows from its RPCs.
+/// Compiles the manifest's entrypoint, and connects the workflows to its RPCs.
 fn compile(
     manifest: &mut manifest::Manifest,
     root: &Root,
     source: &Source,
+    steps: &Steps,
     report: &mut Report,
 ) -> Option<Schema> {
     let proto = manifest.proto.as_mut()?;
     match root.find(&proto.value) {
-        Ok(path) => proto.value = path,
+        Ok(path) => check::take(proto, path, source, report),
         Err(error) => {
             report.push(check::missing(source, proto, &error));
             return None;
         }
     }
-    let (schema, problems) = schema::compile(root, &proto.value);
+    let (schema, problems) = schema::compile(root, &proto.value, steps);
     report.extend(problems);
     let mut schema = schema?;
     let mut problems = Report::default();
@@ -215,16 +248,35 @@ fn compile(
     Some(schema)
 }
 
-/// The manifest's name and content; of one that is too large, enough to see that.
-fn read_manifest(root: &Root) -> Result<(&'static str, Vec<u8>), Error> {
+/// The manifest's name and content; of a too large one, only enough to detect that. `None` where a manifest
+/// is a link that does not lead to a file of the package.
+fn read_manifest(root: &Root) -> Result<Option<(&'static str, Vec<u8>)>, Failure> {
     for name in FILE_NAMES {
-        let path = root.path().join(name);
-        if path.is_file() {
-            let read = read_start(&path, manifest::MAX_BYTES + 1);
-            return Ok((name, read.map_err(|source| Error::Read { path, source })?));
+        match root.find(name) {
+            Ok(_) => {
+                let path = root.path().join(name);
+                let read = read_start(&path, manifest::MAX_BYTES + 1);
+                return Ok(Some((name, read.map_err(|source| Failure::Read(path, source))?)));
+            }
+            Err(root::Error::Missing { .. } | root::Error::NotFile { .. }) => {}
+            Err(_) => return Ok(None),
         }
     }
-    Err(Error::NoManifest { path: root.path().to_owned(), nested: nested(root.path()) })
+    Err(Failure::NoManifest(root.path().to_owned(), nested(root.path())))
+}
+
+/// Why existing manifests cannot be read.
+fn lost_manifests(root: &Root) -> Vec<Problem> {
+    let error =
+        |name: &str| root.find(name).err().filter(|error| !matches!(error, root::Error::Missing { .. }));
+    let lost = FILE_NAMES.iter().filter_map(|name| Some((name, error(name)?)));
+    lost.map(|(name, error)| Problem::error(name, error.to_string()).maybe_hint(error.hint())).collect()
+}
+
+/// Whether a file exists that is not the same file under another name.
+fn is_another(root: &Root, name: &str, other: &str) -> bool {
+    let real = |name: &str| root.path().join(name).canonicalize().ok();
+    real(name).is_some_and(|found| Some(found) != real(other))
 }
 
 fn read_start(path: &Path, most: usize) -> io::Result<Vec<u8>> {
@@ -233,18 +285,13 @@ fn read_start(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// A folder in `root` that has a manifest.
+/// A folder in `root` with a manifest.
 fn nested(root: &Path) -> Option<PathBuf> {
     let folders = fs::read_dir(root).ok()?.flatten().map(|entry| entry.path());
     folders.filter(|folder| FILE_NAMES.iter().any(|name| folder.join(name).is_file())).min()
 }
 
-fn not_utf8(source: &Source, good: usize) -> Problem {
-    let problem = source.error(&(good..good), "the file is not UTF-8 text");
-    problem.hint("save it with the encoding UTF-8")
-}
-
-/// Gives the executables of nodes the x bit that packing on another system may have lost.
+/// Restores the executable bit of nodes' executables, which packing on another system may have lost.
 fn make_executable(root: &Path, version: &Version) -> Result<(), Error> {
     for node in version.nodes.iter().filter(|node| !node.src.ends_with(".py")) {
         let path = root.join(&node.src);
@@ -254,10 +301,6 @@ fn make_executable(root: &Path, version: &Version) -> Result<(), Error> {
         archive::set_executable(&path).map_err(|source| Error::Mode { path, source })?;
     }
     Ok(())
-}
-
-fn count(errors: usize) -> String {
-    if errors == 1 { "1 error".to_owned() } else { format!("{errors} errors") }
 }
 
 #[cfg(test)]

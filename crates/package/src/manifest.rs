@@ -1,14 +1,20 @@
-//! `krt.yml`: the text, read and checked for all that can be known without other files.
+//! `krt.yml`: reads its text, and checks all that needs no other files.
 //!
-//! [`parse`] reports every problem at once and keeps what it could read, so that the checks that
-//! need the package's other files (see [`load`](fn@crate::load)) can report theirs as well.
+//! [`parse`] reports all problems at once and keeps the valid parts, so that checks that need the package's
+//! other files (see [`load`](fn@crate::load)) can report theirs as well.
 
 mod document;
+mod environment;
+mod json_schema;
+mod limits;
 mod links;
 mod node;
+mod other;
 mod read;
 mod run;
 mod workflow;
+
+pub use json_schema::JSON_SCHEMA;
 
 use crate::check::Target;
 use crate::problem::{Report, Source};
@@ -18,60 +24,61 @@ use krt_model::version::{Build, Node, RunOptions, Variable, Version, Workflow};
 use read::Reader;
 use std::ops::Range;
 
-/// The names a manifest may have, the preferred one first.
+/// The allowed names of a manifest, the preferred one first.
 pub const FILE_NAMES: [&str; 2] = ["krt.yml", "krt.yaml"];
 
-/// The largest manifest that is read, in bytes.
+/// The largest manifest, in bytes.
 pub const MAX_BYTES: usize = yaml::MAX_BYTES;
 
-/// Something that was read, with its place.
+/// A value with its place.
 #[derive(Debug, Clone)]
 pub(crate) struct Located<T> {
     pub(crate) value: T,
     pub(crate) span: Range<usize>,
 }
 
-/// What could be read of a `krt.yml`. What is `None` was missing or bad, and has been reported.
+/// The valid parts of a `krt.yml`. A `None` was missing or invalid, and has been reported.
 #[derive(Debug, Default)]
 pub struct Manifest {
     pub(crate) name: Option<Name>,
     pub(crate) description: Option<String>,
     pub(crate) proto: Option<Located<String>>,
     pub(crate) config: Vec<Variable>,
+    pub(crate) environment: Vec<String>,
     pub(crate) nodes: Vec<NodeEntry>,
     pub(crate) workflows: Vec<WorkflowEntry>,
 }
 
-/// A node as it was read.
+/// A node in a manifest.
 #[derive(Debug)]
 pub(crate) struct NodeEntry {
-    /// The name as it is written, good or bad.
+    /// The name as written, valid or not.
     pub(crate) label: Option<Located<String>>,
     pub(crate) name: Option<Name>,
     pub(crate) src: Option<Located<String>>,
-    /// The folder of its sources in Go or Rust, as it is written.
+    /// The folder of its sources in Go or Rust, as written.
     pub(crate) build: Option<Located<String>>,
-    /// Those sources, once they are found.
+    /// Those sources, once found.
     pub(crate) sources: Option<Build>,
     pub(crate) image: Option<String>,
     pub(crate) gpu: bool,
     pub(crate) run: RunOptions,
 }
 
-/// A workflow as it was read.
+/// A workflow in a manifest.
 #[derive(Debug)]
 pub(crate) struct WorkflowEntry {
-    /// The name as it is written, good or bad.
+    /// The name as written, valid or not.
     pub(crate) label: Option<Located<String>>,
     pub(crate) name: Option<Name>,
     pub(crate) entrypoint: Option<Located<String>>,
-    /// The nodes' names, as they are written.
+    /// The nodes' names, as written.
     pub(crate) sequential: Vec<Located<String>>,
-    /// The nodes: indices into [`Manifest::nodes`], those that are known.
+    /// The known nodes, as indices into [`Manifest::nodes`].
     pub(crate) sequence: Vec<usize>,
 }
 
-/// Reads the text of a manifest, and everything that is wrong with it.
+/// Parses the text of a manifest, and reports all problems.
 pub fn parse(source: &Source, target: Target) -> (Manifest, Report) {
     let (root, problems) = yaml::parse(source);
     let mut report = Report::default();
@@ -87,13 +94,14 @@ pub fn parse(source: &Source, target: Target) -> (Manifest, Report) {
 }
 
 impl Manifest {
-    /// The version that the manifest describes, if nothing in it was bad.
+    /// The version that the manifest describes, if all of it is valid.
     pub fn into_version(self) -> Option<Version> {
         Some(Version {
             name: self.name?,
             description: self.description?,
             proto: self.proto?.value,
             config: self.config,
+            environment: self.environment,
             nodes: self.nodes.into_iter().map(NodeEntry::into_node).collect::<Option<_>>()?,
             workflows: self.workflows.into_iter().map(WorkflowEntry::into_workflow).collect::<Option<_>>()?,
         })

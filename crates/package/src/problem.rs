@@ -1,19 +1,21 @@
-//! What is wrong with an author's files: where, and what to do about it.
+//! Problems in an author's files, with place and hint.
 
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How bad a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// The severity of a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The package cannot be run.
     Error,
-    /// It can, but probably not as meant.
+    /// The package runs, but probably not as intended.
     Warning,
+    /// The package runs; this is only information.
+    Note,
 }
 
 /// A place in a file.
@@ -23,24 +25,24 @@ pub struct Location {
     pub line: usize,
     /// The character in the line, from 1.
     pub column: usize,
-    /// The bytes of the file that are meant; may be empty.
+    /// The range of bytes in the file; may be empty.
     #[serde(skip)]
     pub span: Range<usize>,
 }
 
-/// One thing that is wrong.
+/// A problem in an author's files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// How bad it is.
     pub severity: Severity,
     /// The file, relative to the package's root.
     pub file: PathBuf,
-    /// Where in the file, if it is about a place in it.
+    /// The place in the file, if there is one.
     #[serde(flatten)]
     pub location: Option<Location>,
-    /// What is wrong: a lowercase fragment.
+    /// The message: a lowercase fragment.
     pub message: String,
-    /// What to do about it.
+    /// The hint.
     pub hint: Option<String>,
 }
 
@@ -59,21 +61,21 @@ impl Problem {
         Self { severity, file, location: None, message, hint: None }
     }
 
-    /// Says where in the file.
+    /// Sets the place in the file.
     #[must_use]
     pub fn at(mut self, location: Location) -> Self {
         self.location = Some(location);
         self
     }
 
-    /// Says what to do.
+    /// Sets the hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// Says what to do, if there is something to say.
+    /// Sets the hint, if there is one.
     #[must_use]
     pub fn maybe_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint.or(self.hint);
@@ -86,7 +88,7 @@ impl Problem {
     }
 }
 
-/// On one line: `krt.yml:4:11: what is wrong; hint: what to do`.
+/// One line: `krt.yml:4:11: message; hint: hint`.
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.file.display())?;
@@ -98,13 +100,15 @@ impl std::fmt::Display for Problem {
     }
 }
 
-/// A file's text, to find lines and columns in.
+/// A file's text, indexed by line.
 #[derive(Debug, Clone)]
 pub struct Source {
     file: PathBuf,
     text: Arc<str>,
-    /// Where each line starts, in bytes.
+    /// The start of each line, in bytes.
     lines: Arc<[usize]>,
+    /// Whether the text is ASCII, which makes columns fast: lines may be long, with many lookups.
+    is_ascii: bool,
 }
 
 impl Source {
@@ -113,7 +117,7 @@ impl Source {
         let text = text.into();
         let breaks = text.bytes().enumerate().filter(|&(_, byte)| byte == b'\n');
         let lines = std::iter::once(0).chain(breaks.map(|(place, _)| place + 1)).collect();
-        Self { file: file.into(), text, lines }
+        Self { file: file.into(), is_ascii: text.is_ascii(), text, lines }
     }
 
     /// The file, relative to the package's root.
@@ -136,27 +140,33 @@ impl Source {
         Problem::warning(&self.file, message).at(self.location(span))
     }
 
-    /// The line and column of a range of bytes, which is brought inside the text if it is not.
+    /// A note at a place in the file.
+    pub fn note(&self, span: &Range<usize>, message: impl Into<String>) -> Problem {
+        Problem::new(Severity::Note, self.file.clone(), message.into()).at(self.location(span))
+    }
+
+    /// The line and column of a range of bytes, clamped to the text.
     pub fn location(&self, span: &Range<usize>) -> Location {
         let start = self.text.floor_char_boundary(span.start);
         let end = self.text.ceil_char_boundary(span.end).max(start);
         let line = self.lines.partition_point(|&line_start| line_start <= start);
-        let column = self.text[self.lines[line - 1]..start].chars().count() + 1;
+        let before = &self.text[self.lines[line - 1]..start];
+        let column = if self.is_ascii { before.len() } else { before.chars().count() } + 1;
         Location { line, column, span: start..end }
     }
 
-    /// The byte of a line and a byte in it, both from 0.
+    /// The offset of a line and a byte in it, both from 0.
     pub(crate) fn offset(&self, line: usize, column: usize) -> Option<usize> {
         self.lines.get(line).map(|start| start + column)
     }
 
-    /// The line of a place, from 1.
+    /// The line of a range, from 1.
     pub(crate) fn line(&self, span: &Range<usize>) -> usize {
         self.location(span).line
     }
 }
 
-/// Everything that was found, ordered by file and line.
+/// All problems, ordered by file and line.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     problems: Vec<Problem>,
@@ -164,11 +174,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many problems a report keeps of a file that is wrong all over.
+    /// The most problems that a report keeps.
     pub const MAX_PROBLEMS: usize = 200;
+    /// The longest message or hint, in bytes, without the mark of a cut.
+    const MAX_TEXT: usize = 1000;
 
-    /// Adds a problem. Past [`Report::MAX_PROBLEMS`] only errors are kept, and only the first of them.
-    pub fn push(&mut self, problem: Problem) {
+    /// Adds a problem. Beyond [`Report::MAX_PROBLEMS`], adds it only if it is the first error.
+    pub fn push(&mut self, mut problem: Problem) {
+        shorten(&mut problem.message);
+        problem.hint.iter_mut().for_each(shorten);
         let first_error = problem.severity == Severity::Error && !self.has_errors();
         if !self.is_full() || first_error {
             let place = self.problems.partition_point(|other| other.order() <= problem.order());
@@ -181,7 +195,7 @@ impl Report {
         self.sources.insert(source.file.clone(), source);
     }
 
-    /// Adds what another report found.
+    /// Adds the problems of another report.
     pub fn extend(&mut self, other: Self) {
         self.sources.extend(other.sources);
         for problem in other.problems {
@@ -194,12 +208,12 @@ impl Report {
         &self.problems
     }
 
-    /// How many errors there are.
+    /// The number of errors.
     pub fn errors(&self) -> usize {
         self.count(Severity::Error)
     }
 
-    /// How many warnings there are.
+    /// The number of warnings.
     pub fn warnings(&self) -> usize {
         self.count(Severity::Warning)
     }
@@ -209,12 +223,12 @@ impl Report {
         self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
 
-    /// Whether nothing was found.
+    /// Whether there are no problems.
     pub fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }
 
-    /// Whether more problems would be too many.
+    /// Whether the report is full.
     pub(crate) fn is_full(&self) -> bool {
         self.problems.len() >= Self::MAX_PROBLEMS
     }
@@ -223,8 +237,22 @@ impl Report {
         self.sources.get(file)
     }
 
+    /// The kept texts of files.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.sources.values()
+    }
+
     fn count(&self, severity: Severity) -> usize {
         self.problems.iter().filter(|problem| problem.severity == severity).count()
+    }
+}
+
+/// Cuts the middle out of a text that may quote the author at any length: the message itself is at its ends.
+fn shorten(text: &mut String) {
+    if text.len() > Report::MAX_TEXT {
+        let start = text.floor_char_boundary(Report::MAX_TEXT / 2);
+        let end = text.ceil_char_boundary(text.len() - Report::MAX_TEXT / 2);
+        text.replace_range(start..end, " … ");
     }
 }
 

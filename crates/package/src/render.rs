@@ -1,17 +1,21 @@
-//! Shows a report to a person: what and where, the line itself with a mark below it, and a hint.
+//! Renders a report for a terminal: message and place, the line with a mark below it, and a hint.
 
 use crate::problem::{Problem, Report, Severity};
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
+use krt_model::escape;
 use std::path::{Path, PathBuf};
 
-/// How a report is shown.
+/// The longest line shown, in bytes. Fitting a longer one takes too long.
+const MAX_LINE: usize = 4096;
+
+/// The style of a rendered report.
 #[derive(Debug, Clone)]
 pub struct Style {
-    /// Whether to use the terminal's colours.
+    /// Whether to use colours.
     pub colour: bool,
-    /// How many characters fit in a line.
+    /// The width of a line, in characters.
     pub width: usize,
-    /// Put before the files' names: the way to the package's root from where the reader stands.
+    /// The prefix of file names: the package's root, from the user's working directory.
     pub base: PathBuf,
 }
 
@@ -22,7 +26,7 @@ impl Default for Style {
 }
 
 impl Report {
-    /// The report as text for a terminal, without a last line break.
+    /// Renders the report for a terminal, without a trailing newline.
     pub fn render(&self, style: &Style) -> String {
         let renderer = if style.colour { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.term_width(style.width);
@@ -31,7 +35,7 @@ impl Report {
     }
 
     fn show(&self, problem: &Problem, renderer: &Renderer, style: &Style) -> String {
-        let path = style.base.join(&problem.file).display().to_string();
+        let path = escape::line(&style.base.join(&problem.file).display().to_string()).into_owned();
         let title = level(problem.severity).primary_title(safe(&problem.message));
         let mut group = title.element(self.place(problem, path));
         if let Some(hint) = &problem.hint {
@@ -40,10 +44,12 @@ impl Report {
         renderer.render(&[group])
     }
 
-    /// The line in question, or only the file's name where there is no line.
+    /// The line of a problem, or only the file's name without a line.
     fn place(&self, problem: &Problem, path: String) -> Element<'_> {
         match (self.text(&problem.file), &problem.location) {
-            (Some(text), Some(location)) if location.span.end <= text.len() => {
+            (Some(text), Some(location))
+                if location.span.end <= text.len() && line(text, location.span.start).len() <= MAX_LINE =>
+            {
                 let mark = AnnotationKind::Primary.span(first_line(text, location.span.clone()));
                 Snippet::source(text).path(path).annotation(mark).into()
             }
@@ -61,18 +67,27 @@ fn level(severity: Severity) -> Level<'static> {
     match severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
+        Severity::Note => Level::NOTE,
     }
 }
 
-/// Marks of many lines hide what they mark: the first line is enough.
+/// The line at an offset.
+fn line(text: &str, place: usize) -> &str {
+    let place = text.floor_char_boundary(place);
+    let start = text[..place].rfind('\n').map_or(0, |end| end + 1);
+    let end = text[place..].find('\n').map_or(text.len(), |end| place + end);
+    &text[start..end]
+}
+
+/// Limits a mark to its first line: marks of many lines hide the text.
 fn first_line(text: &str, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
     let line = text[span.clone()].find(['\n', '\r']).unwrap_or(span.len());
     span.start..span.start + line
 }
 
-/// Texts of the author's files may hold control characters, which a terminal would obey.
+/// Escapes control characters in texts of the author's files, which a terminal would obey.
 fn safe(text: &str) -> String {
-    annotate_snippets::normalize_untrusted_str(text)
+    escape::lines(text).into_owned()
 }
 
 #[cfg(test)]

@@ -1,25 +1,33 @@
-//! The package's `.proto` files, compiled: no protoc, no generated code.
+//! Compiles the package's `.proto` files, without protoc and generated code.
 
 mod diagnostic;
 mod discover;
 mod files;
+mod imports;
 mod strip;
+mod text;
 
 use crate::problem::{Location, Problem, Report, Source};
+use crate::reading::Steps;
 use crate::root::Root;
 use files::PackageFiles;
-use prost_reflect::{DescriptorPool, FileDescriptor, MessageDescriptor, MethodDescriptor, ServiceDescriptor};
+use prost_reflect::{
+    DescriptorError, DescriptorPool, FileDescriptor, MessageDescriptor, MethodDescriptor, ServiceDescriptor,
+};
 use prost_types::{MethodOptions, method_options::IdempotencyLevel};
 use protox::Compiler;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 /// The compiled `.proto` files of a package.
 #[derive(Debug, Clone)]
 pub struct Schema {
-    /// Every message that the entrypoint or a node knows.
+    /// Every message of the entrypoint and the nodes.
     pub pool: DescriptorPool,
-    /// The same as an encoded `google.protobuf.FileDescriptorSet`, each file after those it
-    /// imports, without `source_code_info` and without `json_name` where it is the default.
+    /// The pool as an encoded `google.protobuf.FileDescriptorSet`: each file after its imports, without
+    /// `source_code_info`, and without default `json_name`s.
     pub descriptors: Vec<u8>,
     /// The unary RPCs of the entrypoint's services, in the order of the file.
     pub methods: Vec<Method>,
@@ -29,7 +37,7 @@ pub struct Schema {
 /// A unary RPC.
 #[derive(Debug, Clone)]
 pub struct Method {
-    /// How it is called: `/package.Service/Name`.
+    /// Its path: `/package.Service/Name`.
     pub path: String,
     /// The full name of its service.
     pub service: String,
@@ -43,9 +51,9 @@ pub struct Method {
     pub input_type_url: String,
     /// The type URL of an answer in a `google.protobuf.Any`.
     pub output_type_url: String,
-    /// Whether its author says that it changes nothing: `option idempotency_level = NO_SIDE_EFFECTS;`.
+    /// Whether its author declares it free of side effects: `option idempotency_level = NO_SIDE_EFFECTS;`.
     pub safe: bool,
-    /// The workflow behind it: an index into `Version::workflows`.
+    /// Its workflow, as an index into `Version::workflows`.
     pub workflow: Option<usize>,
 }
 
@@ -57,30 +65,63 @@ pub(crate) struct Rpc {
     pub(crate) file: PathBuf,
     pub(crate) location: Option<Location>,
     pub(crate) streaming: bool,
-    /// Whether a workflow leads from it.
+    /// Whether it has a workflow.
     pub(crate) led: bool,
-    /// Its place in [`Schema::methods`], if it is unary.
+    /// Its index in [`Schema::methods`], if it is unary.
     method: Option<usize>,
 }
 
-/// Compiles the entrypoint's `.proto`, `entrypoint`, with what it imports, and then what other
-/// `.proto` files the package has, for the nodes. Those that do not compile are warned of.
-pub(crate) fn compile(root: &Root, entrypoint: &str) -> (Option<Schema>, Report) {
+/// A [`Schema`] as bytes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Encoded {
+    /// A `google.protobuf.FileDescriptorSet` with comments.
+    files: Vec<u8>,
+    descriptors: Vec<u8>,
+    /// The unary RPCs: service, name and workflow.
+    methods: Vec<(String, String, Option<usize>)>,
+}
+
+impl Encoded {
+    /// The most bytes of a package's compiled files, with comments. They take some ten times as much memory,
+    /// for as long as the package runs.
+    const MAX_BYTES: usize = 8 << 20;
+
+    pub(crate) fn decode(&self) -> Result<Schema, DescriptorError> {
+        let pool = DescriptorPool::decode(self.files.as_slice())?;
+        let method = |(service, name, workflow): &(String, String, Option<usize>)| {
+            let service = pool.get_service_by_name(service)?;
+            let method = service.methods().find(|method| method.name() == name)?;
+            Some(Method { workflow: *workflow, ..Method::of(&method) })
+        };
+        let methods = self.methods.iter().filter_map(method).collect();
+        Ok(Schema { pool, descriptors: self.descriptors.clone(), methods, rpcs: Vec::new() })
+    }
+}
+
+/// Compiles the entrypoint's `.proto`, `entrypoint`, with its imports, and then the package's other `.proto`
+/// files, for the nodes. Warns of those that do not compile.
+pub(crate) fn compile(root: &Root, entrypoint: &str, steps: &Steps) -> (Option<Schema>, Report) {
     let mut report = Report::default();
-    let files = PackageFiles::new(root.clone(), entrypoint);
+    let files = PackageFiles::new(root.clone(), entrypoint, Rc::clone(steps));
     let mut compiler = Compiler::with_file_resolver(files.clone());
     compiler.include_imports(true);
-    if let Err(error) = compiler.open_file(entrypoint) {
-        diagnostic::problems(&error, root, entrypoint).into_iter().for_each(|problem| report.push(problem));
+    if let Err(error) = files.compile(&mut compiler, entrypoint) {
+        let problems = match files.take_refused() {
+            Some(problem) => vec![problem],
+            None => diagnostic::problems(&error, root, entrypoint),
+        };
+        problems.into_iter().for_each(|problem| report.push(problem));
         keep_sources(root, &mut report);
         return (None, report);
     }
-    for file in discover::protos(root.path(), &mut report) {
+    for file in discover::protos(root, &mut report) {
         if files.has(&file) {
             continue;
         }
-        if let Err(error) = compiler.open_file(&file) {
-            report.push(diagnostic::set_aside(&error, root, &file));
+        if let Err(error) = files.compile(&mut compiler, &file) {
+            let problem = files.take_refused();
+            let problem = problem.unwrap_or_else(|| diagnostic::problems(&error, root, &file).swap_remove(0));
+            report.push(diagnostic::set_aside(problem, &file));
         }
     }
     let schema = Schema::of(compiler.descriptor_pool(), root, entrypoint, &mut report);
@@ -99,13 +140,14 @@ impl Schema {
         let source = files::source(root, entrypoint);
         let mut schema =
             Self { descriptors: strip::descriptor_set(&pool), pool, methods: Vec::new(), rpcs: Vec::new() };
+        let places = source.as_ref().map(|source| Places::of(&file, source));
         for service in file.services() {
-            schema.add(&file, &service, source.as_ref());
+            schema.add(&file, &service, places.as_ref());
         }
         Some(schema)
     }
 
-    fn add(&mut self, file: &FileDescriptor, service: &ServiceDescriptor, source: Option<&Source>) {
+    fn add(&mut self, file: &FileDescriptor, service: &ServiceDescriptor, places: Option<&Places<'_>>) {
         for method in service.methods() {
             let streaming = method.is_client_streaming() || method.is_server_streaming();
             let place = (!streaming).then_some(self.methods.len());
@@ -116,7 +158,7 @@ impl Schema {
                 name: method.name().to_owned(),
                 service: service.full_name().to_owned(),
                 file: file.name().into(),
-                location: source.and_then(|source| location(file, &method, source)),
+                location: places.and_then(|places| places.location(&method)),
                 streaming,
                 led: false,
                 method: place,
@@ -124,7 +166,23 @@ impl Schema {
         }
     }
 
-    /// Lets a workflow lead from an RPC.
+    /// Encodes the schema, if it is not too large and can be decoded again.
+    pub(crate) fn encode(self, report: &mut Report) -> Option<Encoded> {
+        let files = self.pool.encode_to_vec();
+        if files.len() > Encoded::MAX_BYTES {
+            let message = format!(
+                "the package's `.proto` files have {} MiB when they are compiled, at most {} MiB are taken",
+                files.len().div_ceil(1 << 20),
+                Encoded::MAX_BYTES >> 20
+            );
+            report.push(Problem::error("", message));
+            return None;
+        }
+        let methods = self.methods.into_iter().map(|method| (method.service, method.name, method.workflow));
+        Some(Encoded { files, descriptors: self.descriptors, methods: methods.collect() })
+    }
+
+    /// Connects a workflow to an RPC.
     pub(crate) fn lead(&mut self, rpc: usize, workflow: usize) {
         let rpc = &mut self.rpcs[rpc];
         rpc.led = true;
@@ -133,7 +191,7 @@ impl Schema {
         }
     }
 
-    /// The method called by a path, `/package.Service/Name`.
+    /// The method with this path, `/package.Service/Name`.
     pub fn method(&self, path: &str) -> Option<&Method> {
         self.methods.iter().find(|method| method.path == path)
     }
@@ -167,20 +225,32 @@ pub fn type_url(message: &MessageDescriptor) -> String {
     format!("type.googleapis.com/{}", message.full_name())
 }
 
-/// Where the name of an RPC stands.
-fn location(file: &FileDescriptor, method: &MethodDescriptor, source: &Source) -> Option<Location> {
-    let mut name = method.path().to_vec();
-    name.push(1);
-    let info = file.file_descriptor_proto().source_code_info.as_ref()?;
-    let place = info.location.iter().find(|location| location.path == name)?;
-    let (line, column) = (*place.span.first()?, *place.span.get(1)?);
-    let start = source.offset(usize::try_from(line).ok()?, usize::try_from(column).ok()?)?;
-    Some(source.location(&(start..start + method.name().len())))
+/// The places of elements in a file, by descriptor path.
+struct Places<'a> {
+    spans: HashMap<&'a [i32], &'a [i32]>,
+    source: &'a Source,
 }
 
-/// Keeps the texts of the files that problems are about.
+impl<'a> Places<'a> {
+    fn of(file: &'a FileDescriptor, source: &'a Source) -> Self {
+        let locations = file.file_descriptor_proto().source_code_info.iter().flat_map(|info| &info.location);
+        let spans = locations.map(|location| (location.path.as_slice(), location.span.as_slice()));
+        Self { spans: spans.collect(), source }
+    }
+
+    /// The place of an RPC's name.
+    fn location(&self, method: &MethodDescriptor) -> Option<Location> {
+        let name = [method.path(), &[1]].concat();
+        let span = self.spans.get(name.as_slice())?;
+        let (line, column) = (*span.first()?, *span.get(1)?);
+        let start = self.source.offset(usize::try_from(line).ok()?, usize::try_from(column).ok()?)?;
+        Some(self.source.location(&(start..start + method.name().len())))
+    }
+}
+
+/// Keeps the texts of the files that have problems.
 pub(crate) fn keep_sources(root: &Root, report: &mut Report) {
-    let files: Vec<PathBuf> = report.problems().iter().map(|problem| problem.file.clone()).collect();
+    let files: BTreeSet<PathBuf> = report.problems().iter().map(|problem| problem.file.clone()).collect();
     for file in files {
         if let Some(source) = Path::to_str(&file).and_then(|file| files::source(root, file)) {
             report.keep(source);

@@ -1,18 +1,18 @@
-//! "Did you mean": the known word nearest to one that is not known.
+//! "Did you mean": the known word nearest to an unknown one.
 
-/// How alike two words must be, from 0 to 1, for one to be offered for the other.
+/// The similarity, from 0 to 1, that a suggestion needs.
 const ALIKE: f64 = 0.75;
 
-/// A word longer than this is no slip of the finger, and comparing it costs its length squared.
+/// A longer word is not a typo, and a comparison takes quadratic time.
 const LONGEST: usize = 64;
 
-/// So many words can be read through.
+/// Up to this many words are all listed.
 const FEW: usize = 12;
 
-/// No more words than this are compared.
+/// The most words compared.
 const MOST: usize = 500;
 
-/// The nearest of `known` to `word`, if one is near enough.
+/// The word in `known` nearest to `word`, if it is similar enough.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > LONGEST {
         return None;
@@ -28,7 +28,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// The hint for a word that is not known: the nearest, or all there are, if they are few.
+/// The hint for an unknown word: the nearest known one, or all if they are few.
 pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let known: Vec<&str> = known.into_iter().collect();
     if let Some(near) = nearest(word, known.iter().copied()) {
@@ -58,7 +58,7 @@ pub fn list(words: &[&str]) -> String {
     }
 }
 
-/// Jaro-Winkler, which favours a common beginning, or a plain count of slips, whichever is kinder.
+/// The similarity by edit distance, or by Jaro-Winkler, which favours a common prefix, if that is greater.
 fn likeness(a: &str, b: &str) -> f64 {
     let slips = strsim::normalized_damerau_levenshtein(a, b);
     let jaro = strsim::jaro_winkler(a, b);

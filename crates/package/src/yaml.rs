@@ -1,8 +1,7 @@
-//! YAML text into a small tree in which every value knows its place.
+//! Parses YAML to a small tree in which every value has its place.
 //!
-//! The text may be hostile: its size, its depth and what its aliases expand to are bounded, and
-//! nothing recurses deeper than [`MAX_DEPTH`]. It does not guess types: a scalar is its text, and
-//! whoever wants a number or a boolean parses that.
+//! The text is untrusted: its size, depth and alias expansion are bounded, and nothing recurses deeper than
+//! [`MAX_DEPTH`]. Types are not guessed: a scalar is its text, and callers parse numbers and booleans.
 
 mod tree;
 
@@ -11,36 +10,36 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, ScanError};
 use std::ops::Range;
 use tree::Tree;
 
-/// The largest text that is read, in bytes.
+/// The largest text, in bytes.
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
-/// How deep lists and mappings may nest, counting what aliases stand for.
+/// The deepest nesting of lists and mappings, with aliases expanded.
 const MAX_DEPTH: usize = 32;
-/// How many values a document may hold, counting what aliases stand for.
+/// The most values of a document, with aliases expanded.
 const MAX_VALUES: usize = 20_000;
 
-/// A value and its place, in bytes of the text.
+/// A value with its place, in bytes of the text.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) value: Value,
     pub(crate) span: Range<usize>,
 }
 
-/// What stands in a document.
+/// The content of a node.
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
-    /// `null`, `~`, or nothing at all.
+    /// `null`, `~`, or empty.
     Null,
-    /// A text, a number, a boolean: unquoted, as it is written.
+    /// An unquoted scalar, as written: text, number or boolean.
     Plain(String),
-    /// A text in quotes, or a block of text.
+    /// A quoted or block scalar.
     Quoted(String),
     /// A list.
     List(Vec<Node>),
-    /// A mapping, in the order of the text; its keys differ.
+    /// A mapping, in the order of the text; its keys are unique.
     Map(Vec<Entry>),
 }
 
-/// One key of a mapping with its value.
+/// An entry of a mapping.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) key: String,
@@ -49,7 +48,7 @@ pub(crate) struct Entry {
 }
 
 impl Value {
-    /// What kind of value this is, to say it in a message.
+    /// The kind of value, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -60,8 +59,7 @@ impl Value {
     }
 }
 
-/// Reads the one document of a text, and what is wrong with it. Without a document there is at
-/// least one error.
+/// Parses the single document of a text, with its problems; without a document there is at least one error.
 pub(crate) fn parse(source: &Source) -> (Option<Node>, Vec<Problem>) {
     if source.text().len() > MAX_BYTES {
         let message = format!("the file is larger than {} KiB", MAX_BYTES / 1024);
@@ -109,7 +107,6 @@ fn too_deep() -> String {
     format!("lists and mappings nest deeper than {MAX_DEPTH}")
 }
 
-/// The value of a scalar.
 fn scalar(text: String, style: ScalarStyle) -> Value {
     match (style, text.as_str()) {
         (ScalarStyle::Plain, "" | "~" | "null" | "Null" | "NULL") => Value::Null,
@@ -118,7 +115,7 @@ fn scalar(text: String, style: ScalarStyle) -> Value {
     }
 }
 
-/// Whether an event is about content.
+/// Whether an event carries content.
 fn is_content(event: &Event<'_>) -> bool {
     !matches!(event, Event::StreamStart | Event::StreamEnd | Event::DocumentStart(..) | Event::DocumentEnd)
 }

@@ -1,50 +1,82 @@
-//! How often somebody may try a password.
+//! Rate limits for attempts, such as to sign in.
 
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-/// Failures that are free, and how long one of them is remembered.
-const FREE: u32 = 8;
-const FORGOTTEN: Duration = Duration::from_secs(60);
-/// How many keys are remembered; beyond, all are forgotten that may try again.
+/// The most keys remembered.
 const KEYS: usize = 10_000;
 
-/// Who failed how often. A failure is forgotten a minute after the one before was.
-#[derive(Debug)]
-pub struct Attempts<Key>(Mutex<HashMap<Key, Instant>>);
+/// How many attempts are free, and how long each is remembered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    /// Attempts without a wait.
+    pub free: u32,
+    /// After this long, one more is free.
+    pub every: Duration,
+}
 
-impl<Key> Default for Attempts<Key> {
-    fn default() -> Self {
-        Self(Mutex::default())
+/// Counts attempts by key. An attempt counts from its beginning, so concurrent attempts gain nothing over
+/// sequential ones; attempts are forgotten one by one, one per `every`.
+///
+/// Memory is bounded: with too many keys, those are dropped that would be forgotten first.
+#[derive(Debug)]
+pub struct Attempts<Key> {
+    allowance: Allowance,
+    /// When all attempts of a key are forgotten.
+    clear: Mutex<HashMap<Key, Instant>>,
+}
+
+impl<Key: Hash + Eq + Clone> Attempts<Key> {
+    /// An empty count.
+    pub fn new(allowance: Allowance) -> Self {
+        Self { allowance, clear: Mutex::default() }
+    }
+
+    /// Begins an attempt, which counts until it [succeeds](Self::succeeded); the error is the wait for the
+    /// next one.
+    pub fn begin(&self, key: &Key, now: Instant) -> Result<(), Duration> {
+        let mut all = self.lock();
+        let clear = all.get(key).copied().unwrap_or(now).max(now);
+        let allowed = now + self.allowance.every * self.allowance.free.saturating_sub(1);
+        if let Some(wait) = clear.checked_duration_since(allowed).filter(|wait| !wait.is_zero()) {
+            return Err(wait);
+        }
+        if all.len() >= KEYS && !all.contains_key(key) {
+            make_room(&mut all, now);
+        }
+        all.insert(key.clone(), clear + self.allowance.every);
+        Ok(())
+    }
+
+    /// Takes an attempt back that was not made.
+    pub fn undo(&self, key: &Key) {
+        let mut all = self.lock();
+        if let Some(clear) = all.get_mut(key) {
+            *clear = clear.checked_sub(self.allowance.every).unwrap_or(*clear);
+        }
+    }
+
+    /// Forgets all attempts of a key after a success.
+    pub fn succeeded(&self, key: &Key) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Instant>> {
+        self.clear.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<Key: Hash + Eq> Attempts<Key> {
-    /// How long to wait before the next attempt; `None`: it may be made now.
-    pub fn wait(&self, key: &Key, now: Instant) -> Option<Duration> {
-        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let clear = *failures.get(key)?;
-        let allowed = now + FORGOTTEN * (FREE - 1);
-        clear.checked_duration_since(allowed).filter(|wait| !wait.is_zero())
-    }
-
-    /// An attempt failed.
-    pub fn failed(&self, key: Key, now: Instant) {
-        let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if failures.len() >= KEYS {
-            failures.retain(|_, clear| *clear > now);
-        }
-        let clear = failures.entry(key).or_insert(now);
-        *clear = (*clear).max(now) + FORGOTTEN;
-    }
-
-    /// An attempt succeeded: the failures before it were slips.
-    pub fn succeeded(&self, key: &Key) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+/// Drops the keys that are free again, or else the tenth of all keys that will be free first.
+fn make_room<Key: Hash + Eq>(all: &mut HashMap<Key, Instant>, now: Instant) {
+    all.retain(|_, clear| *clear > now);
+    if all.len() >= KEYS {
+        let mut clear: Vec<Instant> = all.values().copied().collect();
+        let tenth = *clear.select_nth_unstable(KEYS / 10).1;
+        all.retain(|_, clear| *clear > tenth);
     }
 }
 
@@ -52,27 +84,44 @@ impl<Key: Hash + Eq> Attempts<Key> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn after_eight_failures_one_a_minute() {
-        let attempts = Attempts::default();
-        let start = Instant::now();
-        for _ in 0..FREE {
-            assert_eq!(attempts.wait(&"ada", start), None);
-            attempts.failed("ada", start);
-        }
-        assert_eq!(attempts.wait(&"ada", start), Some(FORGOTTEN));
-        assert_eq!(attempts.wait(&"grace", start), None);
-        assert_eq!(attempts.wait(&"ada", start + FORGOTTEN), None);
-        attempts.failed("ada", start + FORGOTTEN);
-        assert!(attempts.wait(&"ada", start + FORGOTTEN).is_some());
+    const FREE: u32 = 8;
+    const EVERY: Duration = Duration::from_secs(60);
+
+    fn attempts<Key: Hash + Eq + Clone>() -> Attempts<Key> {
+        Attempts::new(Allowance { free: FREE, every: EVERY })
     }
 
     #[test]
-    fn a_success_forgives() {
-        let attempts = Attempts::default();
-        let now = Instant::now();
-        (0..FREE).for_each(|_| attempts.failed("ada", now));
+    fn after_eight_attempts_one_a_minute() {
+        let (attempts, start) = (attempts(), Instant::now());
+        for _ in 0..FREE {
+            assert_eq!(attempts.begin(&"ada", start), Ok(()));
+        }
+        assert_eq!(attempts.begin(&"ada", start), Err(EVERY));
+        assert_eq!(attempts.begin(&"grace", start), Ok(()));
+        assert_eq!(attempts.begin(&"ada", start + EVERY), Ok(()));
+        assert!(attempts.begin(&"ada", start + EVERY).is_err());
+    }
+
+    #[test]
+    fn a_success_forgives_and_what_is_undone_does_not_count() {
+        let (attempts, now) = (attempts(), Instant::now());
+        (0..FREE).for_each(|_| attempts.begin(&"ada", now).unwrap());
+        attempts.undo(&"ada");
+        assert_eq!(attempts.begin(&"ada", now), Ok(()));
+        assert!(attempts.begin(&"ada", now).is_err());
         attempts.succeeded(&"ada");
-        assert_eq!(attempts.wait(&"ada", now), None);
+        assert_eq!(attempts.begin(&"ada", now), Ok(()));
+    }
+
+    #[test]
+    fn keys_are_bounded_and_who_failed_most_is_remembered() {
+        let (attempts, now) = (attempts(), Instant::now());
+        (0..FREE).for_each(|_| attempts.begin(&usize::MAX, now).unwrap());
+        for key in 0..3 * KEYS {
+            attempts.begin(&key, now).unwrap();
+        }
+        assert!(attempts.lock().len() <= KEYS);
+        assert!(attempts.begin(&usize::MAX, now).is_err());
     }
 }

@@ -1,16 +1,17 @@
-//! Who did what, and why.
+//! The audit log.
 
-use crate::{error::Error, moment::Moment, registry::Registry, text::texts};
+use crate::{error::Error, registry::Registry, text::texts, timestamp::Timestamp};
 use krt_model::name::Name;
 use rusqlite::{Connection, Row, params};
 use serde::Serialize;
+use std::time::Duration;
 
-/// Who does something, and why.
+/// The author of a change, with a comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// The user.
     pub login: String,
-    /// Why, in the user's words; may be empty.
+    /// The user's reason; may be empty.
     pub comment: String,
 }
 
@@ -20,13 +21,13 @@ impl Actor {
         Self { login: "krt".to_owned(), comment: String::new() }
     }
 
-    /// A user who says nothing.
+    /// A user without a comment.
     pub fn user(login: &str) -> Self {
         Self { login: login.to_owned(), comment: String::new() }
     }
 }
 
-/// What was done.
+/// An audited action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it all")]
 pub enum Action {
@@ -53,6 +54,7 @@ pub enum Action {
     ConfigChanged,
     BoardSaved,
     BoardDeleted,
+    AuditPruned,
 }
 
 texts!(Action {
@@ -79,49 +81,64 @@ texts!(Action {
     ConfigChanged = "config_changed",
     BoardSaved = "board_saved",
     BoardDeleted = "board_deleted",
+    AuditPruned = "audit_pruned",
 });
 
-/// Something that was done.
+/// An entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AuditEntry {
-    /// Its number: what came later has a greater one.
+    /// Its number; later entries have greater ones.
     pub id: i64,
-    /// When.
-    pub time: Moment,
-    /// Who.
+    /// When it happened.
+    pub time: Timestamp,
+    /// The author.
     pub login: String,
-    /// What.
+    /// The action.
     pub action: Action,
-    /// To which runtime.
+    /// The runtime.
     pub runtime: Option<String>,
-    /// To which version of it.
+    /// The version in it.
     pub version: Option<String>,
-    /// To which user, token or board.
+    /// The user, token or board.
     pub subject: Option<String>,
-    /// Why.
+    /// The author's comment.
     pub comment: String,
 }
 
-/// Which entries are wanted: all that fit everything that is set.
+/// Selects entries that match everything that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditFilter {
-    /// Who.
+    /// The author.
     pub login: Option<String>,
-    /// What.
+    /// The action.
     pub action: Option<Action>,
     /// The runtime.
     pub runtime: Option<Name>,
     /// The version.
     pub version: Option<Name>,
     /// From this time on.
-    pub from: Option<Moment>,
+    pub from: Option<Timestamp>,
     /// Before this time.
-    pub to: Option<Moment>,
-    /// With a lesser number.
+    pub to: Option<Timestamp>,
+    /// Below this number.
     pub before: Option<i64>,
 }
 
-/// What something was done to.
+/// The retention of the audit log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuditRetention {
+    /// Entries older than this are deleted.
+    pub age: Duration,
+    /// Beyond this size, in bytes, the oldest are deleted.
+    pub size: u64,
+}
+
+/// An entry's size in bytes: its texts, and about what SQLite needs for the rest.
+const COST: &str = "(64 + octet_length(login) + octet_length(action) + octet_length(comment) \
+                    + ifnull(octet_length(runtime), 0) + ifnull(octet_length(version), 0) \
+                    + ifnull(octet_length(subject), 0))";
+
+/// The object of an action.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Object<'a> {
     pub(crate) runtime: Option<&'a Name>,
@@ -143,7 +160,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Adds an entry, in the transaction of what is done.
+/// Adds an entry, in the transaction of the action.
 pub(crate) fn note(
     connection: &Connection,
     actor: &Actor,
@@ -153,13 +170,14 @@ pub(crate) fn note(
     let sql = "INSERT INTO audit (time, login, action, runtime, version, subject, comment) \
                VALUES (?, ?, ?, ?, ?, ?, ?)";
     let (runtime, version) = (object.runtime.map(Name::as_str), object.version.map(Name::as_str));
-    let values = params![Moment::now(), actor.login, action, runtime, version, object.subject, actor.comment];
+    let values =
+        params![Timestamp::now(), actor.login, action, runtime, version, object.subject, actor.comment];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 
 impl Registry {
-    /// The newest entries that fit, the newest first.
+    /// The newest entries that match, newest first.
     pub fn audit(&self, filter: &AuditFilter, limit: usize) -> Result<Vec<AuditEntry>, Error> {
         let sql = "SELECT id, time, login, action, runtime, version, subject, comment FROM audit \
                    WHERE id < ?1 AND time >= ?2 AND time < ?3 \
@@ -183,10 +201,48 @@ impl Registry {
         })
     }
 
-    /// Adds an entry for what changes nothing else.
+    /// Adds an entry for an action that changes nothing else.
     pub fn note(&self, actor: &Actor, action: Action, subject: &str) -> Result<(), Error> {
         self.write(|connection| note(connection, actor, action, Object::subject(subject)))
     }
+}
+
+impl Registry {
+    /// Deletes entries beyond the retention, records that in an entry, and returns how many were deleted.
+    ///
+    /// Anyone can cause entries of failed sign-ins, so these get a quarter of the size and never displace
+    /// others.
+    pub fn prune_audit(&self, retention: AuditRetention) -> Result<usize, Error> {
+        let oldest = Timestamp::now().before(retention.age);
+        self.write(|connection| {
+            let aged = connection.execute("DELETE FROM audit WHERE time < ?", [oldest])?;
+            let surplus = delete_surplus(connection, retention.size)?;
+            if aged + surplus > 0 {
+                let comment = format!("{aged} entries from before {oldest}, {surplus} for their size");
+                let actor = Actor { comment, ..Actor::server() };
+                note(connection, &actor, Action::AuditPruned, Object::default())?;
+            }
+            Ok(aged + surplus)
+        })
+    }
+}
+
+fn delete_surplus(connection: &Connection, size: u64) -> Result<usize, Error> {
+    let sql = format!("SELECT coalesce(sum({COST}), 0) FROM audit");
+    let taken: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
+    if u64::try_from(taken).unwrap_or_default() <= size {
+        return Ok(0);
+    }
+    // A margin below the size, so that the next entry does not trigger this again.
+    let kept = i64::try_from(size / 10 * 9).unwrap_or(i64::MAX);
+    let sql = format!(
+        "DELETE FROM audit WHERE id IN ( \
+             SELECT id FROM ( \
+                 SELECT id, action = ?1 AS failed, \
+                     sum({COST}) OVER (PARTITION BY action = ?1 ORDER BY id DESC) AS newer FROM audit \
+             ) WHERE newer > CASE WHEN failed THEN ?2 / 4 ELSE ?2 / 4 * 3 END)"
+    );
+    Ok(connection.execute(&sql, params![Action::SignInFailed, kept])?)
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {

@@ -1,11 +1,11 @@
-//! Saved boards of charts; what a chart is is the dashboard's to say.
+//! Saved boards of charts; the dashboard defines what a chart is.
 
 use crate::{
     audit::{Action, Actor, Object, note},
     error::{Error, Noun, is_taken},
-    moment::Moment,
     registry::Registry,
     runtime, secret,
+    timestamp::Timestamp,
 };
 use krt_model::name::Name;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -14,29 +14,29 @@ use serde::{Deserialize, Serialize};
 /// A board.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Board {
-    /// Names it.
+    /// Its id.
     pub id: String,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
     /// Its charts.
     pub charts: serde_json::Value,
     /// When it was saved.
-    pub changed: Moment,
-    /// By whom.
+    pub changed: Timestamp,
+    /// The user who saved it.
     pub changed_by: String,
 }
 
-/// What a board is to be.
+/// The content of a board to save.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewBoard {
-    /// What people call it.
+    /// Its display name.
     pub name: String,
     /// Its charts.
     pub charts: serde_json::Value,
 }
 
-/// The most charts of a board, and the most bytes of all of them.
+/// The most charts of a board, and their most bytes together.
 const CHARTS: usize = 50;
 const LARGEST: usize = 256 << 10;
 
@@ -58,7 +58,7 @@ impl Registry {
         self.read(|connection| load(connection, runtime, id))
     }
 
-    /// Saves a board: the one with that id, or a new one.
+    /// Saves a board: the one with this id, or a new one.
     pub fn save_board(
         &self,
         actor: &Actor,
@@ -83,7 +83,7 @@ impl Registry {
             let sql = "INSERT INTO board (id, runtime, name, charts, changed, changed_by) VALUES (?, ?, ?, ?, ?, ?) \
                        ON CONFLICT (id) DO UPDATE SET name = excluded.name, charts = excluded.charts, \
                        changed = excluded.changed, changed_by = excluded.changed_by";
-            let values = params![id, runtime.as_str(), new.name, charts, Moment::now(), actor.login];
+            let values = params![id, runtime.as_str(), new.name, charts, Timestamp::now(), actor.login];
             connection.execute(sql, values).map_err(|error| {
                 if is_taken(&error) { Error::taken(Noun::Board, &*new.name) } else { error.into() }
             })?;
@@ -93,7 +93,7 @@ impl Registry {
         })
     }
 
-    /// Removes a board.
+    /// Deletes a board.
     pub fn delete_board(&self, actor: &Actor, runtime: &Name, id: &str) -> Result<(), Error> {
         self.write(|connection| {
             let board = load(connection, runtime, id)?;

@@ -1,4 +1,4 @@
-//! Values of configuration: a version's own, and those it has from earlier ones.
+//! A version's configuration values: its own, and those inherited from earlier versions.
 
 use crate::{
     audit::{Action, Actor, Object, note},
@@ -12,7 +12,7 @@ use rusqlite::{Connection, params};
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
 
-/// A value; not shown where it is only written about.
+/// A value, hidden in debug output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Value(String);
 
@@ -35,24 +35,24 @@ impl Serialize for Value {
     }
 }
 
-/// A piece of a version's configuration.
+/// An entry of a version's configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConfigEntry {
-    /// The name of the environment variable that nodes see.
+    /// The environment variable of nodes.
     pub name: String,
-    /// `variable`, or `file`, of which the value is the content.
+    /// `variable`, or `file` when the value is a file's content.
     pub kind: String,
     /// Whether it has a value.
     pub set: bool,
-    /// The earlier version that it has the value from.
+    /// The earlier version that the value is inherited from.
     pub inherited_from: Option<String>,
-    /// The value, for those who may see it.
+    /// The value, for roles that may see it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Option<Value>>,
 }
 
 impl Registry {
-    /// A version's configuration, in its `krt.yml`'s order. Values are for managers.
+    /// A version's configuration, in the order of its `krt.yml`. Only managers see values.
     pub fn config(&self, role: Role, runtime: &Name, version: &Name) -> Result<Vec<ConfigEntry>, Error> {
         self.read(|connection| {
             let version = version::load(connection, runtime, version)?;
@@ -64,7 +64,7 @@ impl Registry {
         })
     }
 
-    /// All values that a version has.
+    /// All values of a version.
     pub fn values(&self, runtime: &Name, version: &Name) -> Result<BTreeMap<String, Value>, Error> {
         self.read(|connection| {
             let version = version::load(connection, runtime, version)?;
@@ -73,7 +73,7 @@ impl Registry {
         })
     }
 
-    /// Gives a version values of its own; `None` takes one away.
+    /// Sets a version's own values; `None` deletes one.
     pub fn change_config(
         &self,
         actor: &Actor,
@@ -102,7 +102,7 @@ impl Registry {
     }
 }
 
-/// The longest value, bytes: no system hands a process a much longer one.
+/// The longest value, in bytes: no system passes much more to a process.
 const LONGEST: usize = 128_000;
 
 fn check(value: &str) -> Result<(), Error> {
@@ -125,7 +125,7 @@ fn set(connection: &Connection, version: i64, name: &str, value: Option<&str>) -
     Ok(())
 }
 
-/// A version's configuration, with values: its own, or those of the newest earlier version that has them.
+/// A version's configuration with values: its own, or those of the newest earlier version that has them.
 fn entries(connection: &Connection, version: &Version) -> Result<Vec<ConfigEntry>, Error> {
     let sql = "SELECT variable.name, variable.kind, giver.id, giver.name, value.value FROM variable \
                LEFT JOIN version AS giver ON giver.id = (\
@@ -149,13 +149,13 @@ fn entries(connection: &Connection, version: &Version) -> Result<Vec<ConfigEntry
     Ok(entries.collect::<rusqlite::Result<_>>()?)
 }
 
-/// The names that have no value.
+/// The names without a value.
 pub(crate) fn missing(connection: &Connection, version: &Version) -> Result<Vec<String>, Error> {
     let entries = entries(connection, version)?.into_iter();
     Ok(entries.filter(|entry| !entry.set).map(|entry| entry.name).collect())
 }
 
-/// Gives the values of a version that is removed to the next one that has them from it.
+/// Moves the values of a deleted version to the next version that inherits them.
 pub(crate) fn hand_down(connection: &Connection, version: &Version) -> Result<(), Error> {
     let sql = "INSERT OR IGNORE INTO value (version, name, value) \
                SELECT heir.id, value.name, value.value FROM value JOIN version AS heir ON heir.id = (\

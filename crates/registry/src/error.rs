@@ -1,9 +1,9 @@
-//! What can go wrong in the registry, and whose fault it is.
+//! The registry's errors, and whose fault they are.
 
 use crate::state::Refused;
 use std::{io, path::PathBuf};
 
-/// What something is that is asked for by its name.
+/// The kind of a named object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noun {
     /// A runtime.
@@ -36,22 +36,22 @@ impl std::fmt::Display for Noun {
     }
 }
 
-/// Why the registry does not do what it was asked for.
+/// Why the registry refuses or fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no such thing.
+    /// No such object exists.
     #[error("there is no {noun} `{name}`")]
     Missing {
-        /// What it would be.
+        /// Its kind.
         noun: Noun,
         /// Its name.
         name: String,
     },
-    /// The name is another's.
+    /// The name is taken.
     #[error("there is a {noun} `{name}` already")]
     Taken {
-        /// What has it.
+        /// The kind of its owner.
         noun: Noun,
         /// The name.
         name: String,
@@ -59,52 +59,63 @@ pub enum Error {
     /// The version's state does not allow it.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// Values of configuration that are missing.
+    /// Configuration values are missing.
     #[error("no value is given for {}\nhint: set it in the version's configuration", .missing.join(", "))]
     Incomplete {
         /// Their names.
         missing: Vec<String>,
     },
-    /// Names of configuration that the version does not have.
+    /// The version has no such configuration.
     #[error("the version has no configuration {}", .unknown.join(", "))]
     Unknown {
         /// The names.
         unknown: Vec<String>,
     },
-    /// A runtime of which something runs.
+    /// A version of the runtime is running.
     #[error("`{version}` runs\nhint: stop the runtime's versions first")]
     Runs {
-        /// A version that runs.
+        /// The running version.
         version: String,
     },
-    /// No version was published before.
+    /// No earlier version was published.
     #[error("no other version of the runtime `{runtime}` was published before")]
     NothingBefore {
         /// The runtime.
         runtime: String,
     },
-    /// The last who may let others in.
-    #[error("`{login}` is the last admin\nhint: make somebody else an admin first")]
+    /// The last enabled admin must stay.
+    #[error("`{login}` is the last admin\nhint: make another user an admin first")]
     LastAdmin {
-        /// Who it is.
+        /// The user.
         login: String,
     },
-    /// Login or password is wrong, or the user is disabled; which of them is not told.
+    /// The user has the most tokens allowed.
+    #[error("`{login}` has {most} tokens, and there can be no more\nhint: delete those that are not used")]
+    TooManyTokens {
+        /// The user.
+        login: String,
+        /// The limit.
+        most: usize,
+    },
+    /// Login or password is wrong, or the user is disabled; the caller does not learn which.
     #[error("login or password is wrong")]
     Denied,
-    /// A user whom the provider vouches for is disabled here.
+    /// The provider's user is disabled here.
     #[error("the user `{login}` is disabled here")]
     Disabled {
-        /// Who it is.
+        /// The user.
         login: String,
     },
-    /// A password that is easily found.
-    #[error("the password is {why}\nhint: take at least {min} characters", min = crate::password::MIN)]
+    /// The password is easy to guess.
+    #[error(
+        "the password is {why}\nhint: take at least {min} characters, such as four random words",
+        min = crate::password::MIN
+    )]
     WeakPassword {
         /// Why it is.
         why: &'static str,
     },
-    /// A text that breaks a rule.
+    /// A text breaks a rule.
     #[error("the {what} must be {rule}")]
     Text {
         /// Which text.
@@ -112,18 +123,43 @@ pub enum Error {
         /// The rule.
         rule: &'static str,
     },
-    /// A role above one's own.
+    /// The role is above the caller's own.
     #[error("a token can be at most what its owner is")]
     TooMuch,
-    /// A file or folder that cannot be used.
+    /// A file or folder cannot be used.
     #[error("cannot use `{}`", path.display())]
     File {
-        /// Which.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Another process has the folder.
+    /// Other users can read the folder, and its mode cannot be changed.
+    #[error(
+        "other users can open the data folder `{}` (mode {mode:o}), and it cannot be closed\nhint: `chmod 700` as its owner, or choose another folder",
+        path.display()
+    )]
+    Open {
+        /// The folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// Why the mode cannot be changed.
+        source: io::Error,
+    },
+    /// Runtimes have data but no registry: a new one would orphan it.
+    #[error(
+        "`{}` is missing or empty, and `runtimes` beside it has the data of {}\nhint: put the registry back or `krt restore` a backup; to begin without that data, move `runtimes` away",
+        path.display(),
+        .runtimes.join(", ")
+    )]
+    NoRegistry {
+        /// The registry's database.
+        path: PathBuf,
+        /// The runtimes that have data.
+        runtimes: Vec<String>,
+    },
+    /// Another process holds the folder.
     #[error(
         "the data folder `{}` is in use by another process\nhint: stop it, or choose another folder",
         path.display()
@@ -132,20 +168,20 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// A newer program made the database.
+    /// A newer program wrote the database.
     #[error("`{}` has the format {found}, this program knows formats up to {known}\nhint: use a newer krt", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
         /// The format in the file.
         found: usize,
-        /// The newest format this program knows.
+        /// The newest format that this program knows.
         known: usize,
     },
     /// The database failed.
     #[error("the registry's database failed")]
     Database(#[from] rusqlite::Error),
-    /// The system has no randomness to give.
+    /// The system has no randomness.
     #[error("the system gives no random bytes: {0}")]
     Random(getrandom::Error),
     /// A password cannot be hashed.
@@ -153,18 +189,18 @@ pub enum Error {
     Hash(argon2::password_hash::Error),
 }
 
-/// Who can do something about an error.
+/// Whose fault an error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// What was named is not there.
+    /// The named object does not exist.
     Missing,
-    /// What was asked for does not go with what is.
+    /// The request conflicts with the current state.
     Conflict,
-    /// What was sent breaks a rule.
+    /// The request breaks a rule.
     Invalid,
-    /// Who asks may not.
+    /// The caller has no permission.
     Denied,
-    /// Who runs the server: disk, database, version of the program.
+    /// The operator's: disk, database, or program version.
     Operator,
 }
 
@@ -177,6 +213,7 @@ impl Error {
             | Self::Refused(_)
             | Self::Runs { .. }
             | Self::NothingBefore { .. }
+            | Self::TooManyTokens { .. }
             | Self::LastAdmin { .. } => Fault::Conflict,
             Self::Incomplete { .. }
             | Self::Unknown { .. }
@@ -185,11 +222,22 @@ impl Error {
             | Self::Text { .. } => Fault::Invalid,
             Self::Denied | Self::Disabled { .. } => Fault::Denied,
             Self::File { .. }
+            | Self::Open { .. }
+            | Self::NoRegistry { .. }
             | Self::InUse { .. }
             | Self::Newer { .. }
             | Self::Database(_)
             | Self::Random(_)
             | Self::Hash(_) => Fault::Operator,
+        }
+    }
+
+    /// Whether the cause is a full disk.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::File { source, .. } => source.kind() == io::ErrorKind::StorageFull,
+            Self::Database(error) => error.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
+            _ => false,
         }
     }
 
@@ -202,7 +250,7 @@ impl Error {
     }
 }
 
-/// Whether a statement failed because a name is another's.
+/// Whether a statement failed because a name is taken.
 pub(crate) fn is_taken(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
 }

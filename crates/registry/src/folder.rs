@@ -1,19 +1,24 @@
-//! The data folder of a server: who has it, and where in it things are.
+//! The data folder of a server: its lock and its layout.
 //!
 //! ```text
 //! lock                                 held while a server has the folder
-//! registry.db                          all that is not a file
+//! registry.db                          everything that is not a file
 //! incoming/                            packages that are being uploaded
+//! reserve                              room that a start on a full disk frees
+//! lost/                                files that a start found and the registry did not know
 //! runtimes/RUNTIME/store/              measurements, documents, logs
 //! runtimes/RUNTIME/versions/VERSION/   package.krt, and package/, unpacked
 //! ```
 
-use crate::error::Error;
+mod reserve;
+
+use crate::{error::Error, timestamp::Timestamp};
 use krt_model::name::Name;
 use std::{
-    fs::{self, DirBuilder, File, TryLockError},
+    fs::{self, DirBuilder, File, Permissions, TryLockError},
     io,
-    os::unix::fs::DirBuilderExt as _,
+    ops::Deref,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -21,16 +26,20 @@ use std::{
 /// The data folder, held by this process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    path: PathBuf,
+    layout: Layout,
     _lock: Arc<File>,
 }
 
-/// Where a version's files are.
+/// The paths in a data folder, live or in a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout(PathBuf);
+
+/// The folder of a version's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place(PathBuf);
 
 impl Place {
-    /// The folder of all of them.
+    /// The folder itself.
     pub fn folder(&self) -> &Path {
         &self.0
     }
@@ -47,47 +56,101 @@ impl Place {
 }
 
 impl Folder {
-    /// Takes the folder, and makes it where it is missing. Only this user may look into it.
+    /// Takes the folder, or creates it. Afterwards only this user can read it: access of others to a folder
+    /// of this user is removed.
     pub fn open(path: &Path) -> Result<Self, Error> {
         make(path)?;
+        close_to_others(path)?;
         let failed = |source| Error::File { path: path.to_owned(), source };
         let lock = path.join("lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(lock).map_err(failed)?;
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(lock)
+            .map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Error::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        let folder = Self { path: path.canonicalize().map_err(failed)?, _lock: Arc::new(lock) };
-        // What was being uploaded when the server ended is nobody's.
+        let layout = Layout::new(path.canonicalize().map_err(failed)?);
+        let folder = Self { layout, _lock: Arc::new(lock) };
+        reserve::open(&folder.path().join("reserve"));
+        // Uploads end with the server, so leftovers have no owner.
         remove(&folder.incoming())?;
         make(&folder.incoming())?;
         make(&folder.runtimes())?;
         Ok(folder)
     }
 
+    /// Moves files that the registry does not know to `lost/`, and logs it. Deletes nothing.
+    pub(crate) fn set_aside(&self, path: &Path) -> Result<(), Error> {
+        let name = path.strip_prefix(self.runtimes()).unwrap_or(path);
+        let name = name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "-");
+        make(&self.lost())?;
+        let lost = (0..)
+            .map(|number| self.lost().join(format!("{name}-{}-{number}", Timestamp::now().0 / 1_000_000)))
+            .find(|lost| !lost.exists())
+            .unwrap_or_else(|| self.lost());
+        fs::rename(path, &lost).map_err(|source| Error::File { path: path.to_owned(), source })?;
+        tracing::warn!(
+            "`{}` is unknown to the registry and was moved to `{}`; hint: a restored registry may be older \
+             than these files; remove them when they are not needed",
+            path.display(),
+            lost.display()
+        );
+        Ok(())
+    }
+}
+
+impl Deref for Folder {
+    type Target = Layout;
+
+    fn deref(&self) -> &Layout {
+        &self.layout
+    }
+}
+
+impl Layout {
+    /// The layout of the data folder at `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The data folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The registry's database.
     pub fn database(&self) -> PathBuf {
-        self.path.join("registry.db")
+        self.0.join("registry.db")
     }
 
-    /// For packages that are being uploaded; emptied at each start.
+    /// The folder of uploads; emptied at each start.
     pub fn incoming(&self) -> PathBuf {
-        self.path.join("incoming")
+        self.0.join("incoming")
     }
 
-    /// Where a runtime's measurements, documents and logs are.
+    /// The folder of files that a start found and the registry did not know.
+    pub fn lost(&self) -> PathBuf {
+        self.0.join("lost")
+    }
+
+    /// The folder of a runtime's measurements, documents and logs.
     pub fn store(&self, runtime: &Name) -> PathBuf {
         self.runtime(runtime).join("store")
     }
 
-    /// Where a version's files are.
+    /// The folder of a version's files.
     pub fn version(&self, runtime: &Name, version: &Name) -> Place {
         Place(self.runtime(runtime).join("versions").join(version.as_str()))
     }
 
     pub(crate) fn runtimes(&self) -> PathBuf {
-        self.path.join("runtimes")
+        self.0.join("runtimes")
     }
 
     pub(crate) fn runtime(&self, runtime: &Name) -> PathBuf {
@@ -95,13 +158,38 @@ impl Folder {
     }
 }
 
-/// Makes a folder, with those above it, for this user only.
+/// Creates a file for this user only.
+pub(crate) fn create_file(path: &Path) -> Result<(), Error> {
+    let created = File::options().write(true).create_new(true).mode(0o600).open(path);
+    created.map(drop).map_err(|source| Error::File { path: path.to_owned(), source })
+}
+
+/// Removes other users' access: the folder holds secrets and clients' data.
+fn close_to_others(path: &Path) -> Result<(), Error> {
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    let mode = fs::metadata(path).map_err(failed)?.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode & 0o700)).map_err(|source| Error::Open {
+        path: path.to_owned(),
+        mode,
+        source,
+    })?;
+    tracing::warn!(
+        "other users could open the data folder `{}` (mode {mode:o}); it is closed now",
+        path.display()
+    );
+    Ok(())
+}
+
+/// Creates a folder and its parents, for this user only.
 pub(crate) fn make(path: &Path) -> Result<(), Error> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| Error::File { path: path.to_owned(), source })
 }
 
-/// Removes a folder, if it is there.
+/// Removes a folder, if it exists.
 pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -109,7 +197,7 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The names of what is in a folder; none where there is no folder.
+/// The names of a folder's entries; none when it does not exist.
 pub(crate) fn names(path: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(path) else { return Vec::new() };
     entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
@@ -118,7 +206,6 @@ pub(crate) fn names(path: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
 
     #[test]
     fn one_server_has_a_folder_and_others_may_not_look() {
@@ -129,6 +216,14 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         drop(folder);
         assert!(Folder::open(&path).is_ok());
+    }
+
+    #[test]
+    fn an_open_folder_is_closed() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        Folder::open(folder.path()).unwrap();
+        assert_eq!(fs::metadata(folder.path()).unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

@@ -1,16 +1,17 @@
-//! What a team's server remembers, in SQLite and in files beside it.
+//! The persistent state of a team's server, in SQLite and in files beside it.
 //!
-//! - [`Registry`]: the handle; its methods stand in the file of the noun that they are about.
-//! - [`state`]: which state a version may go to from which: a pure function.
-//! - `runtime`, `version`, `config`, `board`: what runs, and how it is shown.
-//! - `user`, `token`, `session`, `openid`, `password`, `secret`, [`attempts`]: who may do what.
-//! - `audit`: who did what, and why.
-//! - `database`, `folder`: where it is kept.
+//! - [`Registry`]: the handle; each method is in the file of its noun.
+//! - [`state`]: the allowed transitions between a version's states, as a pure function.
+//! - `runtime`, `version`, `config`, `board`: runtimes, versions, their configuration, and boards.
+//! - `user`, `token`, `session`, `identity`, `openid`, `password`, `secret`, [`attempts`]: authentication and
+//!   permissions.
+//! - `audit`: the audit log.
+//! - `database`, `folder`, `snapshot`: storage and backups.
 //!
-//! Nothing here starts a process or opens a socket. Every method blocks for as long as SQLite does:
-//! call it on a thread where that is allowed. A change and its line in the audit log are one
-//! transaction. Passwords are hashed with argon2, tokens and cookies are kept as hashes; values of
-//! configuration are kept as they are, in files that only the server's own user may read.
+//! Nothing here starts a process or opens a socket. Every method blocks on SQLite: call it on a thread that
+//! may block. A change and its entry in the audit log are one transaction. Passwords are hashed with argon2;
+//! of tokens and cookies only hashes are stored; values of configuration are stored as they are, in files
+//! that only the server's own user may read.
 
 pub mod attempts;
 mod audit;
@@ -19,7 +20,7 @@ mod config;
 mod database;
 mod error;
 mod folder;
-mod moment;
+mod identity;
 mod openid;
 mod password;
 mod registry;
@@ -27,25 +28,29 @@ mod role;
 mod runtime;
 mod secret;
 mod session;
+mod snapshot;
 pub mod state;
 mod text;
+mod timestamp;
 mod token;
 mod user;
 mod version;
 
-pub use audit::{Action, Actor, AuditEntry, AuditFilter};
+pub use audit::{Action, Actor, AuditEntry, AuditFilter, AuditRetention};
 pub use board::{Board, NewBoard};
 pub use config::{ConfigEntry, Value};
 pub use error::{Error, Fault, Noun};
-pub use folder::{Folder, Place};
-pub use moment::Moment;
-pub use openid::{Vouched, VouchedRole};
+pub use folder::{Folder, Layout, Place};
+pub use identity::{Credential, Ended, Identity};
+pub use openid::{RoleSource, VerifiedUser};
 pub use registry::Registry;
 pub use role::Role;
 pub use runtime::{NewRuntime, Runtime, RuntimeChange};
 pub use secret::Secret;
 pub use session::{OpenedSession, Session, SessionUser};
-pub use state::{Standing, State};
-pub use token::{CreatedToken, NewToken, Token};
-pub use user::{NewUser, User, UserChange};
+pub use snapshot::Snapshot;
+pub use state::{State, VersionStatus};
+pub use timestamp::Timestamp;
+pub use token::{CreatedToken, NewToken, Token, TokenUser};
+pub use user::{NewPassword, NewUser, User, UserChange};
 pub use version::{NewVersion, Version};

@@ -1,37 +1,37 @@
-//! Users whom an OpenID provider vouches for.
+//! Users that an OpenID provider verifies.
 
 use crate::{
     audit::{Action, Actor, Object, note},
     error::Error,
-    moment::Moment,
     registry::Registry,
     role::Role,
     session::{self, OpenedSession},
+    timestamp::Timestamp,
     user,
 };
 use rusqlite::{Connection, OptionalExtension as _, params};
 
-/// Somebody whom the provider vouches for.
+/// A user that the provider has verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vouched {
-    /// Who it is: the provider's address, and the name that it has for the user. Never another's.
+pub struct VerifiedUser {
+    /// The unique subject: the provider's address, and its name for the user.
     pub subject: String,
-    /// The login that the user would have here.
+    /// The login for the user here.
     pub login: String,
-    /// What the user may do.
-    pub role: VouchedRole,
+    /// The user's role.
+    pub role: RoleSource,
 }
 
-/// Where a user's role comes from.
+/// The source of a user's role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VouchedRole {
-    /// From the provider, each time: what is changed here holds until then.
+pub enum RoleSource {
+    /// The provider sets it at each sign-in; changes made here hold until then.
     Theirs(Role),
-    /// From here: the provider says nothing of it, and this is a newcomer's.
+    /// It is set here: the provider has none, and this one is for new users.
     Ours(Role),
 }
 
-/// A user as the database has it.
+/// A user in the database.
 struct Known {
     login: String,
     role: Role,
@@ -39,23 +39,23 @@ struct Known {
 }
 
 impl Registry {
-    /// Lets in whom the provider vouches for; somebody who was never here becomes a user.
+    /// Signs in a verified user, and creates the user at the first sign-in.
     ///
     /// # Errors
     ///
-    /// [`Error::Taken`] where somebody else has the login: whoever chooses names at the provider does not
-    /// become a user of this server who is there already.
-    pub fn sign_in_vouched(&self, vouched: &Vouched, agent: &str) -> Result<OpenedSession, Error> {
-        self.write(|connection| {
-            let user = match find(connection, &vouched.subject)? {
-                Some(user) => take_role(connection, user, vouched.role)?,
-                None => create(connection, vouched)?,
+    /// [`Error::Taken`] where another user has the login: a name chosen at the provider must not take over an
+    /// existing user.
+    pub fn sign_in_verified(&self, verified: &VerifiedUser, agent: &str) -> Result<OpenedSession, Error> {
+        self.write_identities(|connection| {
+            let user = match find(connection, &verified.subject)? {
+                Some(user) => take_role(connection, user, verified.role)?,
+                None => create(connection, verified)?,
             };
             if user.disabled {
                 return Err(Error::Disabled { login: user.login });
             }
             let sql = "UPDATE user SET signed_in = ? WHERE login = ?";
-            connection.execute(sql, params![Moment::now(), user.login])?;
+            connection.execute(sql, params![Timestamp::now(), user.login])?;
             session::open(connection, user.login, user.role, agent)
         })
     }
@@ -69,10 +69,10 @@ fn find(connection: &Connection, subject: &str) -> Result<Option<Known>, Error> 
     Ok(found.optional()?)
 }
 
-/// Gives a user the role that the provider says.
-fn take_role(connection: &Connection, user: Known, role: VouchedRole) -> Result<Known, Error> {
+/// Updates a user's role from the provider.
+fn take_role(connection: &Connection, user: Known, role: RoleSource) -> Result<Known, Error> {
     let role = match role {
-        VouchedRole::Theirs(role) if role != user.role => role,
+        RoleSource::Theirs(role) if role != user.role => role,
         _ => return Ok(user),
     };
     let Known { login, disabled, .. } = user;
@@ -82,11 +82,11 @@ fn take_role(connection: &Connection, user: Known, role: VouchedRole) -> Result<
     Ok(Known { login, role, disabled })
 }
 
-fn create(connection: &Connection, vouched: &Vouched) -> Result<Known, Error> {
-    let (VouchedRole::Theirs(role) | VouchedRole::Ours(role)) = vouched.role;
-    let login = &vouched.login;
+fn create(connection: &Connection, verified: &VerifiedUser) -> Result<Known, Error> {
+    let (RoleSource::Theirs(role) | RoleSource::Ours(role)) = verified.role;
+    let login = &verified.login;
     user::check_login(login)?;
-    user::insert(connection, &by_provider(), login, role, user::Known::Subject(&vouched.subject))?;
+    user::insert(connection, &by_provider(), login, role, user::Known::Subject(&verified.subject))?;
     Ok(Known { login: login.clone(), role, disabled: false })
 }
 

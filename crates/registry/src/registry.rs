@@ -1,4 +1,4 @@
-//! The handle.
+//! The registry's handle.
 
 use crate::{
     database,
@@ -11,38 +11,42 @@ use std::{
     path::Path,
     sync::{Mutex, PoisonError},
 };
+use tokio::sync::watch;
 
-/// What a server remembers; the methods stand in the file of the noun that they are about.
+/// The persistent state of a server; each method is in the file of its noun.
 #[derive(Debug)]
 pub struct Registry {
     connection: Mutex<Connection>,
+    /// Signals every change of users, sessions and tokens.
+    pub(crate) identities: watch::Sender<()>,
     folder: Folder,
 }
 
 impl Registry {
-    /// Takes a data folder, and makes what is missing in it. Files that belong to no version, as a
-    /// killed server may leave them, are removed.
+    /// Takes a data folder, and creates what is missing in it. Moves files that the registry does not know,
+    /// such as leftovers of a killed server or an older registry, to `lost/`.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let folder = Folder::open(path)?;
-        let connection = database::open(&folder.database())?;
-        let registry = Self { connection: Mutex::new(connection), folder };
+        let connection = database::open(&folder.database(), &folder::names(&folder.runtimes()))?;
+        let registry =
+            Self { connection: Mutex::new(connection), identities: watch::Sender::new(()), folder };
         registry.sweep()?;
         Ok(registry)
     }
 
-    /// Where the files are.
+    /// The data folder.
     pub fn folder(&self) -> &Folder {
         &self.folder
     }
 
-    /// Reads.
+    /// Runs a read.
     pub(crate) fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction()?;
         read(&transaction)
     }
 
-    /// Changes: all of it, or, when it fails, nothing.
+    /// Runs a change in a transaction.
     pub(crate) fn write<T>(
         &self,
         write: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
@@ -51,6 +55,16 @@ impl Registry {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let value = write(&transaction)?;
         transaction.commit()?;
+        Ok(value)
+    }
+
+    /// Runs a change that may end identities; live streams then check theirs again.
+    pub(crate) fn write_identities<T>(
+        &self,
+        write: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let value = self.write(write)?;
+        self.identities.send_replace(());
         Ok(value)
     }
 
@@ -66,13 +80,13 @@ impl Registry {
         for runtime in folder::names(&self.folder.runtimes()) {
             let path = self.folder.runtimes().join(&runtime);
             if !runtimes.contains(&runtime) {
-                folder::remove(&path)?;
+                self.folder.set_aside(&path)?;
                 continue;
             }
             let versions = known("SELECT name FROM version WHERE runtime = ?", &[&runtime])?;
             let folders = path.join("versions");
             for version in folder::names(&folders).iter().filter(|name| !versions.contains(*name)) {
-                folder::remove(&folders.join(version))?;
+                self.folder.set_aside(&folders.join(version))?;
             }
         }
         Ok(())

@@ -1,15 +1,15 @@
-//! What somebody may do.
+//! Roles of users.
 
 use crate::text::texts;
 
-/// What somebody may do; each may do what those before may.
+/// A role; each includes the permissions of those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
-    /// Look.
+    /// Reads.
     Viewer,
-    /// Make, start and publish versions, and configure them.
+    /// Creates, configures, starts and publishes versions.
     Manager,
-    /// Everything: users and runtimes, too.
+    /// Does everything, including users and runtimes.
     Admin,
 }
 

@@ -4,9 +4,9 @@ use crate::{
     audit::{Action, Actor, Object, note},
     error::{Error, Noun, is_taken},
     folder,
-    moment::Moment,
     registry::Registry,
     state::State,
+    timestamp::Timestamp,
 };
 use krt_model::name::Name;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -18,52 +18,52 @@ use std::collections::BTreeMap;
 pub struct Runtime {
     /// Its id.
     pub id: String,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
-    /// What it is for.
+    /// Its purpose.
     pub description: String,
-    /// When it was made.
-    pub created: Moment,
+    /// When it was created.
+    pub created: Timestamp,
     /// The version that its clients reach.
     pub published: Option<String>,
-    /// Host names by which they may, beside its id.
+    /// Host names that also lead clients here, beside its id.
     pub hosts: Vec<String>,
     /// How many versions it has.
     pub versions: u32,
-    /// How many of them are what.
+    /// Number of versions by state.
     pub states: BTreeMap<&'static str, u32>,
 }
 
-/// A runtime that is to be.
+/// A runtime to create.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewRuntime {
     /// Its id.
     pub id: String,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default)]
     pub description: String,
-    /// Host names by which clients reach it.
+    /// Host names that lead clients here.
     #[serde(default)]
     pub hosts: Vec<String>,
-    /// Why it is made.
+    /// The author's comment.
     #[serde(default)]
     pub comment: String,
 }
 
-/// What is to change; the rest stays.
+/// Changes of a runtime; unset fields stay.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuntimeChange {
-    /// What people call it.
+    /// The display name.
     pub name: Option<String>,
-    /// What it is for.
+    /// The purpose.
     pub description: Option<String>,
-    /// Host names by which clients reach it.
+    /// Host names that lead clients here.
     pub hosts: Option<Vec<String>>,
-    /// Why it is changed.
+    /// The author's comment.
     #[serde(default)]
     pub comment: String,
 }
@@ -87,7 +87,7 @@ impl Registry {
         self.read(|connection| load(connection, runtime.as_str()))
     }
 
-    /// Makes a runtime.
+    /// Creates a runtime.
     pub fn create_runtime(&self, actor: &Actor, new: &NewRuntime) -> Result<Runtime, Error> {
         let id = Name::parse(&new.id).map_err(|_| Error::Text {
             what: "runtime's id",
@@ -97,7 +97,7 @@ impl Registry {
         check_description(&new.description)?;
         self.write(|connection| {
             let sql = "INSERT INTO runtime (id, name, description, created) VALUES (?, ?, ?, ?)";
-            let values = params![id.as_str(), new.name, new.description, Moment::now()];
+            let values = params![id.as_str(), new.name, new.description, Timestamp::now()];
             connection.execute(sql, values).map_err(|error| {
                 if is_taken(&error) { Error::taken(Noun::Runtime, id.as_str()) } else { error.into() }
             })?;
@@ -129,7 +129,7 @@ impl Registry {
         })
     }
 
-    /// Removes a runtime with its versions, and all that it stored; none of them may run.
+    /// Deletes a runtime with its versions and data; none of them may run.
     pub fn delete_runtime(&self, actor: &Actor, runtime: &Name) -> Result<(), Error> {
         self.write(|connection| {
             load(connection, runtime.as_str())?;
@@ -168,7 +168,7 @@ fn load(connection: &Connection, id: &str) -> Result<Runtime, Error> {
     Ok(Runtime { id: id.to_owned(), name, description, created, published, hosts, versions, states })
 }
 
-/// Whether there is a runtime.
+/// Fails when the runtime does not exist.
 pub(crate) fn require(connection: &Connection, runtime: &Name) -> Result<(), Error> {
     let found =
         connection.prepare_cached("SELECT 1 FROM runtime WHERE id = ?")?.exists([runtime.as_str()])?;

@@ -1,15 +1,15 @@
-//! Random texts that open doors, and what is kept of them.
+//! Random secrets and their hashes.
 
 use crate::error::Error;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 
-/// A text that whoever holds it is let in by. Kept as its hash only; not shown by accident.
+/// A secret that grants access. Stored only as a hash, and hidden in debug output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// What tokens begin with, so that those who find one know what it is.
+/// The prefix of tokens, so that a leaked one is recognizable.
 const PREFIX: &str = "krt_";
 
 impl Secret {
@@ -18,7 +18,7 @@ impl Secret {
         Ok(Self(random::<32>()?))
     }
 
-    /// The same, as a token.
+    /// 256 random bits, as a token.
     pub(crate) fn token() -> Result<Self, Error> {
         Ok(Self(format!("{PREFIX}{}", random::<32>()?)))
     }
@@ -32,7 +32,7 @@ impl Secret {
         hash(&self.0)
     }
 
-    /// How it begins: enough to know it again, too little to use it.
+    /// Its beginning: enough to recognize it, too little to use it.
     pub(crate) fn beginning(&self) -> String {
         self.0.chars().take(PREFIX.len() + 4).collect()
     }
@@ -50,12 +50,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What is kept of a secret. It has too many bits to be guessed, so a fast hash is enough.
+/// The stored hash of a secret. Secrets have too many bits to be guessed, so a fast hash is enough.
 pub(crate) fn hash(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
 
-/// A random id: no secret, but none that somebody else has.
+/// A random id: unique, but not secret.
 pub(crate) fn id() -> Result<String, Error> {
     random::<12>()
 }

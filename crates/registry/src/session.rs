@@ -1,13 +1,13 @@
-//! Sessions, for people with a browser.
+//! Sessions of browsers.
 
 use crate::{
     audit::{Action, Actor, Object, note},
     error::{Error, Noun},
-    moment::Moment,
     password,
     registry::Registry,
     role::Role,
     secret::{self, Secret},
+    timestamp::Timestamp,
     token::USED,
     user,
 };
@@ -16,59 +16,61 @@ use serde::Serialize;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
-/// How long a session holds, used or not.
+/// The lifetime of a session.
 const HOLDS: Duration = Duration::from_secs(14 * 24 * 3600);
-/// How long a session holds that is not used.
+/// The lifetime of an unused session.
 const UNUSED: Duration = Duration::from_secs(2 * 24 * 3600);
-/// How much is kept of what a browser says it is, characters.
+/// The most sessions of one user; one more ends the least recently used.
+const MOST: i64 = 100;
+/// How much of the browser's `User-Agent` is kept, in characters.
 const AGENT: usize = 200;
 
-/// Where somebody is signed in.
+/// A user's session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Session {
-    /// Names it.
+    /// Its id.
     pub id: String,
-    /// Who is signed in.
+    /// The user.
     pub login: String,
-    /// Since when.
-    pub created: Moment,
-    /// When it was used the last time, to the minute.
-    pub used: Moment,
-    /// Until when it holds.
-    pub expires: Moment,
-    /// What the browser says it is.
+    /// When it began.
+    pub created: Timestamp,
+    /// When it was last used, to the minute.
+    pub used: Timestamp,
+    /// When it expires.
+    pub expires: Timestamp,
+    /// The browser's `User-Agent`.
     pub agent: String,
 }
 
-/// A new session, with what the browser gets.
+/// A new session with its cookie.
 #[derive(Debug, Clone)]
 pub struct OpenedSession {
     /// The cookie.
     pub cookie: Secret,
-    /// Who is signed in.
+    /// The user.
     pub user: SessionUser,
 }
 
-/// Who uses a session.
+/// The user of a session.
 #[derive(Debug, Clone)]
 pub struct SessionUser {
     /// The session.
     pub id: String,
-    /// Who is signed in.
+    /// The user.
     pub login: String,
-    /// What the user may do.
+    /// The user's role.
     pub role: Role,
-    /// What requests that change something must name.
+    /// The CSRF token, required for changes.
     csrf: String,
 }
 
 impl SessionUser {
-    /// What requests that change something must name.
+    /// The CSRF token, required for changes.
     pub fn csrf(&self) -> &str {
         &self.csrf
     }
 
-    /// Whether it is what such a request must name.
+    /// Whether this is the session's CSRF token.
     pub fn accepts(&self, csrf: &str) -> bool {
         self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
     }
@@ -77,27 +79,27 @@ impl SessionUser {
 const COLUMNS: &str = "id, login, created, used, expires, agent";
 
 impl Registry {
-    /// Lets a user in.
+    /// Signs in a user.
     pub fn sign_in(&self, login: &str, password: &str, agent: &str) -> Result<OpenedSession, Error> {
         let known = self.read(|connection| user::password_of(connection, login))?;
         if !password::verify(password, known.as_deref()) {
             return Err(Error::Denied);
         }
-        self.write(|connection| {
+        self.write_identities(|connection| {
             let sql = "UPDATE user SET signed_in = ?1 WHERE login = ?2 AND password = ?3 AND NOT disabled \
                        RETURNING login, role";
             let user = connection
-                .query_row(sql, params![Moment::now(), login, known], |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_row(sql, params![Timestamp::now(), login, known], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
-            // The user was changed while the password was compared.
+            // The user may have changed while the password was compared.
             let (login, role) = user.ok_or(Error::Denied)?;
             open(connection, login, role, agent)
         })
     }
 
-    /// Who uses a cookie; `None` for one that is not, or no longer, one.
+    /// The user of a cookie; `None` when it is invalid or expired.
     pub fn by_cookie(&self, cookie: &str) -> Result<Option<SessionUser>, Error> {
-        let now = Moment::now();
+        let now = Timestamp::now();
         let sql = "SELECT session.id, session.login, user.role, session.csrf, session.used, session.expires \
                    FROM session JOIN user ON user.login = session.login \
                    WHERE session.hash = ? AND NOT user.disabled";
@@ -123,9 +125,9 @@ impl Registry {
         Ok(Some(user))
     }
 
-    /// A user's sessions, or everybody's, the one used last first.
+    /// The sessions of one user or of all, most recently used first.
     pub fn sessions(&self, login: Option<&str>) -> Result<Vec<Session>, Error> {
-        let now = Moment::now();
+        let now = Timestamp::now();
         self.read(|connection| {
             let sql =
                 format!("SELECT {COLUMNS} FROM session WHERE ?1 IS NULL OR login = ?1 ORDER BY used DESC");
@@ -136,7 +138,7 @@ impl Registry {
         })
     }
 
-    /// Ends a session; `owner`, if given, must be its user.
+    /// Ends a session; `owner`, if set, must be its user.
     pub fn end_session(
         &self,
         actor: &Actor,
@@ -144,7 +146,7 @@ impl Registry {
         id: &str,
         action: Action,
     ) -> Result<(), Error> {
-        self.write(|connection| {
+        self.write_identities(|connection| {
             let sql = "DELETE FROM session WHERE id = ?1 AND (?2 IS NULL OR login = ?2) RETURNING login";
             let login: Option<String> =
                 connection.query_row(sql, params![id, owner], |row| row.get(0)).optional()?;
@@ -154,7 +156,7 @@ impl Registry {
     }
 }
 
-/// Opens a session of a user who was let in.
+/// Opens a session for a user who has signed in.
 pub(crate) fn open(
     connection: &Connection,
     login: String,
@@ -162,21 +164,35 @@ pub(crate) fn open(
     agent: &str,
 ) -> Result<OpenedSession, Error> {
     let (id, cookie, csrf) = (secret::id()?, Secret::new()?, Secret::new()?);
-    let now = Moment::now();
+    let now = Timestamp::now();
     let agent: String = agent.chars().filter(|character| !character.is_control()).take(AGENT).collect();
     let sql = "INSERT INTO session (id, hash, csrf, login, created, used, expires, agent) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)";
     let (hash, expires) = (cookie.hash(), now.after(HOLDS));
     connection.execute(sql, params![id, hash, csrf.reveal(), login, now, expires, agent])?;
     connection.execute("DELETE FROM session WHERE expires < ?", [now])?;
+    let sql = "DELETE FROM session WHERE login = ?1 AND id NOT IN \
+               (SELECT id FROM session WHERE login = ?1 ORDER BY used DESC, rowid DESC LIMIT ?2)";
+    connection.execute(sql, params![login, MOST])?;
     note(connection, &Actor::user(&login), Action::SignedIn, Object::default())?;
     let csrf = csrf.reveal().to_owned();
     Ok(OpenedSession { cookie, user: SessionUser { id, login, role, csrf } })
 }
 
-/// Whether a session still holds.
-fn holds(now: Moment, used: Moment, expires: Moment) -> bool {
-    now < expires && now < used.after(UNUSED)
+/// Whether a session is still valid.
+fn holds(now: Timestamp, used: Timestamp, expires: Timestamp) -> bool {
+    now < end(used, expires)
+}
+
+/// When a session ends without further use.
+fn end(used: Timestamp, expires: Timestamp) -> Timestamp {
+    expires.min(used.after(UNUSED))
+}
+
+/// When the session with this id ends without further use; `None` when it does not exist.
+pub(crate) fn until(connection: &Connection, id: &str) -> Result<Option<Timestamp>, Error> {
+    let mut statement = connection.prepare_cached("SELECT used, expires FROM session WHERE id = ?")?;
+    Ok(statement.query_row([id], |row| Ok(end(row.get(0)?, row.get(1)?))).optional()?)
 }
 
 fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
@@ -196,7 +212,7 @@ mod tests {
 
     #[test]
     fn how_long_a_session_holds() {
-        let start = Moment(1_700_000_000_000_000);
+        let start = Timestamp(1_700_000_000_000_000);
         let day = Duration::from_secs(24 * 3600);
         let expires = start.after(HOLDS);
         let rows = [

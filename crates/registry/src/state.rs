@@ -1,23 +1,23 @@
-//! The states of a version, and which may follow which.
+//! The states of a version, and the transitions between them.
 //!
-//! Beside what a version is stands what it should be: a version that is STARTING becomes STARTED, or
-//! PUBLISHED where that is wanted; so a restart of the server, and a rollback to a version that is
-//! stopped, need no list of what to do later.
+//! Each state stands beside the wanted one: a version that is STARTING becomes STARTED, or PUBLISHED where
+//! that is wanted. So a restart of the server, and a rollback to a stopped version, need no list of pending
+//! work.
 
 use crate::text::texts;
 
-/// What a version is.
+/// The state of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum State {
     /// Uploaded, never started.
     Created,
     /// Its nodes are being started.
     Starting,
-    /// It runs, for those who hold a token.
+    /// It runs, for holders of a token.
     Started,
     /// It runs, for all clients of its runtime.
     Published,
-    /// It finishes what is in work, and ends.
+    /// It finishes what is in flight, and ends.
     Stopping,
     /// It does not run.
     Stopped,
@@ -35,7 +35,7 @@ texts!(State {
     Error = "ERROR",
 });
 
-/// What a version should be.
+/// The wanted state of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Wanted {
     /// Not running.
@@ -48,18 +48,18 @@ pub enum Wanted {
 
 texts!(Wanted { Stopped = "stopped", Started = "started", Published = "published" });
 
-/// What somebody asks for.
+/// An action on a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ask {
-    /// To start it.
+    /// Start it.
     Start,
-    /// To stop it.
+    /// Stop it.
     Stop,
-    /// To let its runtime's clients reach it.
+    /// Route its runtime's clients to it.
     Publish,
-    /// To let them reach it no more.
+    /// Stop routing them to it.
     Unpublish,
-    /// To remove it.
+    /// Delete it.
     Delete,
 }
 
@@ -71,39 +71,39 @@ texts!(Ask {
     Delete = "delete"
 });
 
-/// What happens to a version.
+/// An event of a version's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// All its nodes are up.
+    /// All its nodes are ready.
     Ready,
-    /// It does not start, or does not go on.
+    /// It failed to start, or while it ran.
     Failed,
     /// It has ended.
     Ended,
-    /// Another version of its runtime is published.
+    /// Another version of its runtime was published.
     Replaced,
-    /// It is to be published again, whether it runs or not.
+    /// A rollback publishes it again, whether it runs or not.
     RolledBack,
-    /// The server starts: nothing runs.
+    /// The server starts, and nothing runs yet.
     Boot,
 }
 
-/// What a version is, and what it should be.
+/// A version's state and wanted state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Standing {
-    /// What it is.
+pub struct VersionStatus {
+    /// The state.
     pub state: State,
-    /// What it should be.
+    /// The wanted state.
     pub wanted: Wanted,
 }
 
-/// Why something that was asked for cannot be.
+/// The state does not allow an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {ask} a version that is {state}{}", hint(*.state, *.ask))]
 pub struct Refused {
-    /// What was asked for.
+    /// The action.
     pub ask: Ask,
-    /// What the version is.
+    /// The version's state.
     pub state: State,
 }
 
@@ -117,15 +117,15 @@ fn hint(state: State, ask: Ask) -> &'static str {
     }
 }
 
-impl Standing {
-    /// How a version begins.
+impl VersionStatus {
+    /// The initial status.
     pub const NEW: Self = Self { state: State::Created, wanted: Wanted::Stopped };
 
     const fn new(state: State, wanted: Wanted) -> Self {
         Self { state, wanted }
     }
 
-    /// What follows what is asked for; the state stays for [`Ask::Delete`], which ends it all.
+    /// The status after an action; [`Ask::Delete`] leaves it as it is, since the version ends.
     pub fn ask(self, ask: Ask) -> Result<Self, Refused> {
         match (self.state, ask) {
             (State::Created | State::Stopped | State::Error, Ask::Start) => {
@@ -139,7 +139,7 @@ impl Standing {
         }
     }
 
-    /// What follows what happens; what cannot happen in a state changes nothing.
+    /// The status after an event; an event that cannot happen in a state changes nothing.
     #[must_use]
     pub fn on(self, event: Event) -> Self {
         match (event, self.state) {
@@ -165,7 +165,7 @@ impl Standing {
         }
     }
 
-    /// All that may be asked for now.
+    /// All actions that are allowed now.
     pub fn asks(self) -> Vec<Ask> {
         Ask::ALL.iter().copied().filter(|&ask| self.ask(ask).is_ok()).collect()
     }

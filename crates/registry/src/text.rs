@@ -1,10 +1,10 @@
-//! Closed sets that are kept, and told, as texts.
+//! Closed sets that are stored and served as text.
 
 /// Gives an enum its texts: `as_str`, `Display`, serde, SQL, and `ALL`.
 macro_rules! texts {
     ($kind:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
         impl $kind {
-            /// Every one.
+            /// All variants.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
             /// Its text.
@@ -12,7 +12,7 @@ macro_rules! texts {
                 match self { $(Self::$variant => $text),+ }
             }
 
-            /// The one with that text.
+            /// Parses its text.
             pub fn parse(text: &str) -> Option<Self> {
                 match text { $($text => Some(Self::$variant),)+ _ => None }
             }

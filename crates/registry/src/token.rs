@@ -1,65 +1,83 @@
-//! Tokens, for programs.
+//! Tokens of programs.
 
 use crate::{
     audit::{Action, Actor, Object, note},
     error::{Error, Noun},
-    moment::Moment,
     registry::Registry,
     role::Role,
     secret::{self, Secret},
+    timestamp::Timestamp,
 };
-use rusqlite::{OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
-/// A token; what opens doors is kept as a hash only.
+/// A token. Only a hash of its secret is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Token {
-    /// Names it.
+    /// Its id.
     pub id: String,
-    /// What people call it.
+    /// Its display name.
     pub name: String,
-    /// Whose it is.
+    /// Its owner.
     pub login: String,
-    /// What its holder may do, at most what its owner may.
+    /// Its role, at most its owner's.
     pub role: Role,
-    /// When it was made.
-    pub created: Moment,
-    /// When it was used the last time, to the minute.
-    pub used: Option<Moment>,
-    /// Until when it holds.
-    pub expires: Option<Moment>,
-    /// How it begins.
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last used, to the minute.
+    pub used: Option<Timestamp>,
+    /// When it expires.
+    pub expires: Option<Timestamp>,
+    /// The beginning of its secret.
     pub prefix: String,
+    /// The id of the token that created it; it ends with that token.
+    pub parent: Option<String>,
 }
 
-/// A token that is to be.
+/// The user of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenUser {
+    /// The token.
+    pub id: String,
+    /// The owner.
+    pub login: String,
+    /// The current role.
+    pub role: Role,
+}
+
+/// A token to create.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
-    /// What people call it.
+    /// Its display name.
     pub name: String,
-    /// What its holder may do.
+    /// Its role.
     pub role: Role,
-    /// Until when it holds.
+    /// When it expires.
     #[serde(default)]
-    pub expires: Option<Moment>,
+    pub expires: Option<Timestamp>,
 }
 
-/// A new token, with what opens doors.
+/// A new token with its secret.
 #[derive(Debug, Clone)]
 pub struct CreatedToken {
     /// The token.
     pub token: Token,
-    /// What opens doors; told this once.
+    /// The secret, shown only once.
     pub secret: Secret,
 }
 
-const COLUMNS: &str = "id, name, login, role, created, used, expires, prefix";
-/// How exactly it is known when a token was used, microseconds.
+const COLUMNS: &str = "id, name, login, role, created, used, expires, prefix, parent";
+/// The most tokens of one user.
+const MOST: usize = 1_000;
+/// How long an expired token stays listed.
+const SHOWN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The precision of a token's last use, in microseconds.
 pub(crate) const USED: i64 = 60_000_000;
 
 impl Registry {
-    /// A user's tokens, or everybody's.
+    /// The tokens of one user or of all.
     pub fn tokens(&self, login: Option<&str>) -> Result<Vec<Token>, Error> {
         self.read(|connection| {
             let sql = format!("SELECT {COLUMNS} FROM token WHERE ?1 IS NULL OR login = ?1 ORDER BY created");
@@ -68,8 +86,15 @@ impl Registry {
         })
     }
 
-    /// Makes a token for a user.
-    pub fn create_token(&self, login: &str, role: Role, new: &NewToken) -> Result<CreatedToken, Error> {
+    /// Creates a token for a user. One created by another token, its `parent`, expires no later, and is
+    /// deleted with it.
+    pub fn create_token(
+        &self,
+        login: &str,
+        role: Role,
+        parent: Option<&str>,
+        new: &NewToken,
+    ) -> Result<CreatedToken, Error> {
         if new.name.trim().is_empty() || new.name.chars().count() > 64 {
             return Err(Error::Text { what: "name", rule: "1 to 64 characters of text" });
         }
@@ -77,41 +102,41 @@ impl Registry {
             return Err(Error::TooMuch);
         }
         let (id, secret) = (secret::id()?, Secret::token()?);
-        let token = Token {
+        let mut token = Token {
             id,
             name: new.name.clone(),
             login: login.to_owned(),
             role: new.role,
-            created: Moment::now(),
+            created: Timestamp::now(),
             used: None,
             expires: new.expires,
             prefix: secret.beginning(),
+            parent: parent.map(str::to_owned),
         };
-        self.write(|connection| {
-            let sql = "INSERT INTO token (id, hash, prefix, name, login, role, created, expires) \
-                       VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
-            let Token { id, prefix, name, role, created, expires, .. } = &token;
-            connection
-                .execute(sql, params![id, secret.hash(), prefix, name, login, role, created, expires])?;
-            note(connection, &Actor::user(login), Action::TokenCreated, Object::subject(&token.name))
+        let token = self.write(|connection| {
+            make_room(connection, login, token.created)?;
+            token.expires = expires(connection, &token)?;
+            insert(connection, &token, &secret)?;
+            note(connection, &Actor::user(login), Action::TokenCreated, Object::subject(&token.name))?;
+            Ok(token)
         })?;
         Ok(CreatedToken { token, secret })
     }
 
-    /// Removes a token; `owner`, if given, must be its owner.
+    /// Deletes a token and those that it created; `owner`, if set, must be its owner.
     pub fn delete_token(&self, actor: &Actor, owner: Option<&str>, id: &str) -> Result<(), Error> {
-        self.write(|connection| {
-            let sql = "DELETE FROM token WHERE id = ?1 AND (?2 IS NULL OR login = ?2) RETURNING name";
-            let name: Option<String> =
-                connection.query_row(sql, params![id, owner], |row| row.get(0)).optional()?;
-            let name = name.ok_or_else(|| Error::missing(Noun::Token, id))?;
-            note(connection, actor, Action::TokenDeleted, Object::subject(&name))
+        self.write_identities(|connection| {
+            let sql = "SELECT 1 FROM token WHERE id = ?1 AND (?2 IS NULL OR login = ?2)";
+            match connection.prepare_cached(sql)?.exists(params![id, owner])? {
+                true => revoke(connection, actor, id),
+                false => Err(Error::missing(Noun::Token, id)),
+            }
         })
     }
 
-    /// Whose token it is, and what its holder may do now; `None` for one that is not, or no longer, one.
-    pub fn by_token(&self, secret: &str) -> Result<Option<(String, Role)>, Error> {
-        let now = Moment::now();
+    /// The user of a token; `None` when it is invalid or expired.
+    pub fn by_token(&self, secret: &str) -> Result<Option<TokenUser>, Error> {
+        let now = Timestamp::now();
         let sql = "SELECT token.id, token.login, token.role, user.role, token.used \
                    FROM token JOIN user ON user.login = token.login \
                    WHERE token.hash = ? AND NOT user.disabled AND (token.expires IS NULL OR token.expires > ?)";
@@ -120,19 +145,78 @@ impl Registry {
             let found = statement.query_row(params![secret::hash(secret), now], |row| {
                 let (of_token, of_user): (Role, Role) = (row.get(2)?, row.get(3)?);
                 let used: Option<i64> = row.get(4)?;
-                Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, of_token.min(of_user), used))
+                let user = TokenUser { id: row.get(0)?, login: row.get(1)?, role: of_token.min(of_user) };
+                Ok((user, used))
             });
             Ok(found.optional()?)
         })?;
-        let Some((id, login, role, used)) = found else { return Ok(None) };
+        let Some((user, used)) = found else { return Ok(None) };
         if used.is_none_or(|used| now.0 - used > USED) {
             self.write(|connection| {
-                connection.execute("UPDATE token SET used = ? WHERE id = ?", params![now, id])?;
+                connection.execute("UPDATE token SET used = ? WHERE id = ?", params![now, user.id])?;
                 Ok(())
             })?;
         }
-        Ok(Some((login, role)))
+        Ok(Some(user))
     }
+}
+
+/// Deletes tokens that expired long ago, and refuses one too many.
+fn make_room(connection: &Connection, login: &str, now: Timestamp) -> Result<(), Error> {
+    let sql = "DELETE FROM token WHERE login = ? AND expires < ?";
+    connection.execute(sql, params![login, now.before(SHOWN)])?;
+    let sql = "SELECT count(*) FROM token WHERE login = ?";
+    let count: i64 = connection.query_row(sql, [login], |row| row.get(0))?;
+    match usize::try_from(count).is_ok_and(|count| count < MOST) {
+        true => Ok(()),
+        false => Err(Error::TooManyTokens { login: login.to_owned(), most: MOST }),
+    }
+}
+
+/// When a new token expires: as requested, but no later than its parent.
+fn expires(connection: &Connection, token: &Token) -> Result<Option<Timestamp>, Error> {
+    let Some(parent) = &token.parent else { return Ok(token.expires) };
+    let sql = "SELECT expires FROM token WHERE id = ?";
+    let of_parent: Option<Option<Timestamp>> =
+        connection.query_row(sql, [parent], |row| row.get(0)).optional()?;
+    // The parent was deleted after it authorized this request.
+    let of_parent = of_parent.ok_or(Error::Denied)?;
+    Ok(token.expires.into_iter().chain(of_parent).min())
+}
+
+fn insert(connection: &Connection, token: &Token, secret: &Secret) -> Result<(), Error> {
+    let sql = "INSERT INTO token (id, hash, prefix, name, login, role, created, expires, parent) \
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let Token { id, prefix, name, login, role, created, expires, parent, .. } = token;
+    let values = params![id, secret.hash(), prefix, name, login, role, created, expires, parent];
+    connection.execute(sql, values)?;
+    Ok(())
+}
+
+/// Deletes a token and those that it created, each with its entry in the audit log.
+fn revoke(connection: &Connection, actor: &Actor, id: &str) -> Result<(), Error> {
+    let sql = "WITH RECURSIVE family (id) AS ( \
+                   SELECT ?1 UNION SELECT token.id FROM token JOIN family ON token.parent = family.id \
+               ) SELECT name FROM token WHERE id IN (SELECT id FROM family) ORDER BY created";
+    let mut statement = connection.prepare_cached(sql)?;
+    let names: Vec<String> = statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    connection.execute("DELETE FROM token WHERE id = ?", [id])?;
+    names.iter().try_for_each(|name| note(connection, actor, Action::TokenDeleted, Object::subject(name)))
+}
+
+/// Deletes a user's tokens except one, unless another of them created that one.
+pub(crate) fn revoke_all(
+    connection: &Connection,
+    actor: &Actor,
+    login: &str,
+    except: Option<&str>,
+) -> Result<(), Error> {
+    let sql = "SELECT id FROM token WHERE login = ?1 AND parent IS NULL AND id IS NOT ?2 \
+               UNION ALL SELECT id FROM token WHERE parent = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let roots = statement.query_map(params![login, except], |row| row.get(0))?;
+    let roots: Vec<String> = roots.collect::<rusqlite::Result<_>>()?;
+    roots.iter().try_for_each(|id| revoke(connection, actor, id))
 }
 
 fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
@@ -145,5 +229,6 @@ fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
         used: row.get(5)?,
         expires: row.get(6)?,
         prefix: row.get(7)?,
+        parent: row.get(8)?,
     })
 }

@@ -3,11 +3,13 @@
 use crate::{
     audit::{Action, Actor, Object, note},
     error::{Error, Noun, is_taken},
-    moment::Moment,
+    identity::Credential,
     password,
     registry::Registry,
     role::Role,
     secret::Secret,
+    timestamp::Timestamp,
+    token,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::{Deserialize, Serialize};
@@ -18,43 +20,57 @@ use std::fmt;
 pub struct User {
     /// The name to sign in with.
     pub login: String,
-    /// What the user may do.
+    /// The role.
     pub role: Role,
-    /// Since when.
-    pub created: Moment,
-    /// When the user signed in the last time.
-    pub signed_in: Option<Moment>,
-    /// Whether the user is kept out.
+    /// When it was created.
+    pub created: Timestamp,
+    /// When the user last signed in.
+    pub signed_in: Option<Timestamp>,
+    /// Whether the user may not sign in.
     pub disabled: bool,
     /// Whether the user signs in at the OpenID provider.
     pub openid: bool,
 }
 
-/// A user who is to be.
+/// A user to create.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
     /// The name to sign in with.
     pub login: String,
-    /// What the user may do.
+    /// The role.
     pub role: Role,
     /// The password.
     pub password: String,
 }
 
-/// What is to change; the rest stays.
+/// Changes of a user; unset fields stay.
 #[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UserChange {
-    /// What the user may do.
+    /// The role.
     pub role: Option<Role>,
     /// The password.
     pub password: Option<String>,
-    /// Whether the user is kept out.
+    /// Whether the user may not sign in.
     pub disabled: Option<bool>,
-    /// Why.
+    /// Whether to revoke the user's tokens; by default a new password does.
+    #[serde(default)]
+    pub revoke_tokens: Option<bool>,
+    /// The author's comment.
     #[serde(default)]
     pub comment: String,
+}
+
+/// A user's change of their own password.
+#[derive(Clone, Copy)]
+pub struct NewPassword<'a> {
+    /// The current one.
+    pub current: &'a str,
+    /// The new one.
+    pub new: &'a str,
+    /// Whether to revoke the user's tokens.
+    pub revoke_tokens: bool,
 }
 
 impl fmt::Debug for NewUser {
@@ -84,8 +100,8 @@ impl Registry {
         })
     }
 
-    /// Makes the user `admin` where there is no user at all, with a password that is chosen, or a
-    /// random one; it is told this once.
+    /// Creates the user `admin` where no user exists, with the chosen password or a random one, which is
+    /// returned only now.
     pub fn first_admin(&self, chosen: Option<String>) -> Result<Option<Secret>, Error> {
         if !self.users()?.is_empty() {
             return Ok(None);
@@ -97,7 +113,7 @@ impl Registry {
         Ok(Some(password))
     }
 
-    /// Makes a user.
+    /// Creates a user.
     pub fn create_user(&self, actor: &Actor, new: &NewUser) -> Result<User, Error> {
         check_login(&new.login)?;
         password::check(&new.login, &new.password)?;
@@ -108,7 +124,7 @@ impl Registry {
         })
     }
 
-    /// Changes a user, whose sessions end.
+    /// Changes a user and ends the user's sessions; a new password also revokes the tokens.
     pub fn change_user(&self, actor: &Actor, login: &str, change: &UserChange) -> Result<User, Error> {
         let hash = match &change.password {
             Some(password) => {
@@ -117,43 +133,56 @@ impl Registry {
             }
             None => None,
         };
-        self.write(|connection| {
+        self.write_identities(|connection| {
             load(connection, login)?;
             let sql = "UPDATE user SET role = coalesce(?2, role), password = coalesce(?3, password), \
                        disabled = coalesce(?4, disabled) WHERE login = ?1";
             connection.execute(sql, params![login, change.role, hash, change.disabled])?;
             require_admin(connection, login)?;
             connection.execute("DELETE FROM session WHERE login = ?", [login])?;
+            if change.revoke_tokens.unwrap_or(hash.is_some()) {
+                token::revoke_all(connection, actor, login, None)?;
+            }
             note(connection, actor, Action::UserChanged, Object::subject(login))?;
             load(connection, login)
         })
     }
 
-    /// Changes a user's own password; the user's other sessions end.
+    /// Changes a user's own password. Ends all other sessions, and revokes tokens unless they should stay;
+    /// `by` is the request's own session or token.
     pub fn change_password(
         &self,
         login: &str,
-        current: &str,
-        new: &str,
-        session: Option<&str>,
+        change: NewPassword<'_>,
+        by: Option<&Credential>,
     ) -> Result<(), Error> {
+        let NewPassword { current, new, revoke_tokens } = change;
         let known = self.read(|connection| password_of(connection, login))?;
         if !password::verify(current, known.as_deref()) {
             return Err(Error::Denied);
         }
         password::check(login, new)?;
         let hash = password::hash(new)?;
-        self.write(|connection| {
+        let (session, token) = match by {
+            Some(Credential::Session(id)) => (Some(id), None),
+            Some(Credential::Token(id)) => (None, Some(id)),
+            None => (None, None),
+        };
+        let actor = Actor::user(login);
+        self.write_identities(|connection| {
             connection.execute("UPDATE user SET password = ? WHERE login = ?", [&*hash, login])?;
             let sql = "DELETE FROM session WHERE login = ?1 AND id IS NOT ?2";
             connection.execute(sql, params![login, session])?;
-            note(connection, &Actor::user(login), Action::PasswordChanged, Object::subject(login))
+            if revoke_tokens {
+                token::revoke_all(connection, &actor, login, token.map(String::as_str))?;
+            }
+            note(connection, &actor, Action::PasswordChanged, Object::subject(login))
         })
     }
 
-    /// Removes a user with sessions and tokens.
+    /// Deletes a user with sessions and tokens.
     pub fn delete_user(&self, actor: &Actor, login: &str) -> Result<(), Error> {
-        self.write(|connection| {
+        self.write_identities(|connection| {
             load(connection, login)?;
             connection.execute("DELETE FROM user WHERE login = ?", [login])?;
             require_admin(connection, login)?;
@@ -162,16 +191,16 @@ impl Registry {
     }
 }
 
-/// By what a new user is known.
+/// How a new user signs in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Known<'a> {
-    /// By the hash of a password.
+    /// With the password of this hash.
     Password(&'a str),
-    /// By a provider, who vouches for this subject; no password lets the user in.
+    /// At a provider that verifies this subject; no password is valid.
     Subject(&'a str),
 }
 
-/// Adds a user whose login is a good one.
+/// Inserts a user with a valid login.
 pub(crate) fn insert(
     connection: &Connection,
     actor: &Actor,
@@ -186,12 +215,12 @@ pub(crate) fn insert(
     let sql =
         "INSERT INTO user (login, role, password, created, disabled, subject) VALUES (?, ?, ?, ?, 0, ?)";
     connection
-        .execute(sql, params![login, role, password, Moment::now(), subject])
+        .execute(sql, params![login, role, password, Timestamp::now(), subject])
         .map_err(|error| if is_taken(&error) { Error::taken(Noun::User, login) } else { error.into() })?;
     note(connection, actor, Action::UserCreated, Object::subject(login))
 }
 
-/// Whether somebody can still let others in, after `login` was changed.
+/// Fails unless an enabled admin remains after `login` was changed.
 pub(crate) fn require_admin(connection: &Connection, login: &str) -> Result<(), Error> {
     let sql = "SELECT 1 FROM user WHERE role = 'admin' AND NOT disabled";
     match connection.prepare_cached(sql)?.exists([])? {
@@ -206,7 +235,7 @@ fn load(connection: &Connection, login: &str) -> Result<User, Error> {
     found.ok_or_else(|| Error::missing(Noun::User, login))
 }
 
-/// The hash of the password of a user who may sign in with one.
+/// The password hash of a user who may sign in with one.
 pub(crate) fn password_of(connection: &Connection, login: &str) -> Result<Option<String>, Error> {
     let sql = "SELECT password FROM user WHERE login = ? AND password <> '' AND NOT disabled";
     Ok(connection.prepare_cached(sql)?.query_row([login], |row| row.get(0)).optional()?)
@@ -226,7 +255,7 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
 pub(crate) fn check_login(login: &str) -> Result<(), Error> {
     let start = login.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     let rest = login.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._@+-".contains(&byte));
-    // The name under which the server itself stands in the audit log is nobody's.
+    // The audit log uses this login for the server itself.
     if start && rest && login.len() <= 64 && !login.eq_ignore_ascii_case("krt") {
         return Ok(());
     }

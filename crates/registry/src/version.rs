@@ -1,14 +1,14 @@
-//! Versions: what they are, what may be asked of them, and what becomes of them.
+//! Versions and their changes of state.
 
 use crate::{
     audit::{Action, Actor, Object, note},
     config,
     error::{Error, Noun, is_taken},
     folder,
-    moment::Moment,
     registry::Registry,
     runtime,
-    state::{Ask, Event, Standing, State},
+    state::{Ask, Event, State, VersionStatus},
+    timestamp::Timestamp,
 };
 use krt_model::{
     name::Name,
@@ -31,72 +31,80 @@ pub struct Version {
     pub name: String,
     /// Its runtime.
     pub runtime: String,
-    /// What it is for.
+    /// Its purpose.
     pub description: String,
     #[serde(skip)]
-    pub(crate) standing: Standing,
-    /// What it is.
+    pub(crate) status: VersionStatus,
+    /// Its state.
     pub state: State,
     /// Why it is in ERROR.
     pub reasons: Vec<String>,
-    /// What its state allows.
+    /// The actions that its state allows.
     pub actions: Vec<Ask>,
     /// When it was uploaded.
-    pub created: Moment,
-    /// By whom.
+    pub created: Timestamp,
+    /// The user who uploaded it.
     pub created_by: String,
-    /// When its state changed.
-    pub changed: Moment,
-    /// When it was published the last time.
-    pub published_at: Option<Moment>,
-    /// By whom.
+    /// When its state last changed.
+    pub changed: Timestamp,
+    /// When it was last published.
+    pub published_at: Option<Timestamp>,
+    /// The user who published it.
     pub published_by: Option<String>,
-    /// The size of its package, as it was uploaded.
+    /// The size of its package as uploaded, in bytes.
     pub package_bytes: u64,
-    /// Names of configuration that have no value.
+    /// Names of configuration without a value.
     pub missing_config: Vec<String>,
-    /// What was found in its package that does not keep it from running.
+    /// Findings in its package that do not prevent it from running.
     pub warnings: serde_json::Value,
-    /// How many nodes it has.
+    /// Its number of nodes.
     pub nodes: u32,
-    /// How many workflows it has.
+    /// Its number of workflows.
     pub workflows: u32,
     /// Whether its package has documentation.
     pub has_docs: bool,
 }
 
-/// A version that is to be: its package is checked, and lies in a folder.
+impl Version {
+    /// Whether its runtime's clients should reach it, now or once it runs.
+    pub fn is_to_be_published(&self) -> bool {
+        self.status.wanted == crate::state::Wanted::Published
+    }
+}
+
+/// A version to create, whose package is checked and unpacked in a folder.
 #[derive(Debug, Clone)]
 pub struct NewVersion {
     /// Its name, as in its `krt.yml`.
     pub name: Name,
-    /// What it is for.
+    /// Its purpose.
     pub description: String,
-    /// What must be given from outside before it starts.
+    /// The configuration that it needs before it starts.
     pub config: Vec<Variable>,
-    /// The size of its package.
+    /// The size of its package, in bytes.
     pub package_bytes: u64,
-    /// What was found in its package that does not keep it from running.
+    /// Findings in its package that do not prevent it from running.
     pub warnings: serde_json::Value,
-    /// How many nodes it has.
+    /// Its number of nodes.
     pub nodes: u32,
-    /// How many workflows it has.
+    /// Its number of workflows.
     pub workflows: u32,
     /// Whether its package has documentation.
     pub has_docs: bool,
-    /// The folder with its files, named as in [`Place`](crate::Place), in [`Folder::incoming`](crate::Folder::incoming).
+    /// The folder with its files, named as in [`Place`](crate::Place), in
+    /// [`Folder::incoming`](crate::Layout::incoming).
     pub files: PathBuf,
 }
 
 impl Version {
-    /// A version that no registry keeps, as it is shown.
-    pub fn unkept(new: NewVersion, runtime: &Name, state: State, since: Moment) -> Self {
+    /// A version outside of any registry, for display.
+    pub fn unkept(new: NewVersion, runtime: &Name, state: State, since: Timestamp) -> Self {
         Self {
             id: 0,
             name: new.name.to_string(),
             runtime: runtime.to_string(),
             description: new.description,
-            standing: Standing::NEW,
+            status: VersionStatus::NEW,
             state,
             reasons: Vec::new(),
             actions: Vec::new(),
@@ -119,7 +127,7 @@ const COLUMNS: &str = "id, runtime, name, description, state, wanted, reasons, c
                        published_at, published_by, package_bytes, warnings, nodes, workflows, has_docs";
 
 impl Registry {
-    /// All versions of a runtime, the newest first.
+    /// All versions of a runtime, newest first.
     pub fn versions(&self, runtime: &Name) -> Result<Vec<Version>, Error> {
         self.read(|connection| {
             runtime::require(connection, runtime)?;
@@ -132,7 +140,7 @@ impl Registry {
         self.read(|connection| load(connection, runtime, version))
     }
 
-    /// Adds a version and takes its files.
+    /// Adds a version and moves its files into place.
     pub fn create_version(&self, actor: &Actor, runtime: &Name, new: &NewVersion) -> Result<Version, Error> {
         let place = self.folder().version(runtime, &new.name);
         self.write(|connection| {
@@ -144,13 +152,13 @@ impl Registry {
         })
     }
 
-    /// Does what somebody asks for, if the version's state allows it.
+    /// Records an action, if the version's state allows it.
     ///
-    /// Nothing is started or stopped here: what is told of the version is what should now be done.
+    /// Starts and stops nothing: the caller acts on the returned version.
     pub fn ask(&self, actor: &Actor, runtime: &Name, version: &Name, ask: Ask) -> Result<Version, Error> {
         let changed = self.write(|connection| {
             let found = load(connection, runtime, version)?;
-            let next = found.standing.ask(ask)?;
+            let next = found.status.ask(ask)?;
             if ask == Ask::Start && !found.missing_config.is_empty() {
                 return Err(Error::Incomplete { missing: found.missing_config });
             }
@@ -173,7 +181,7 @@ impl Registry {
         Ok(changed)
     }
 
-    /// Notes what happened to a version. `reasons` say why it failed.
+    /// Records an event of a version. `reasons` say why it failed.
     pub fn happened(
         &self,
         runtime: &Name,
@@ -183,8 +191,8 @@ impl Registry {
     ) -> Result<Version, Error> {
         self.write(|connection| {
             let found = load(connection, runtime, version)?;
-            let next = found.standing.on(event);
-            if next == found.standing {
+            let next = found.status.on(event);
+            if next == found.status {
                 return Ok(found);
             }
             if next.state == State::Error {
@@ -199,15 +207,15 @@ impl Registry {
         })
     }
 
-    /// Lets the version be published that was before the one published last. Where it must be started
-    /// first, the other one stays until it is ready.
+    /// Publishes the version that was published before the current one. If it must start first, the current
+    /// one stays until it is ready.
     pub fn roll_back(&self, actor: &Actor, runtime: &Name) -> Result<Version, Error> {
         self.write(|connection| {
             runtime::require(connection, runtime)?;
             let found = published_before(connection, runtime)?
                 .ok_or_else(|| Error::NothingBefore { runtime: runtime.to_string() })?;
-            let next = found.standing.on(Event::RolledBack);
-            if next == found.standing {
+            let next = found.status.on(Event::RolledBack);
+            if next == found.status {
                 return Err(Error::NothingBefore { runtime: runtime.to_string() });
             }
             if next.state == State::Starting && !found.missing_config.is_empty() {
@@ -223,11 +231,11 @@ impl Registry {
         })
     }
 
-    /// The server starts, nothing runs: notes that, and tells which versions are to be started.
+    /// Records that the server starts and nothing runs, and returns the versions to start.
     pub fn boot(&self) -> Result<Vec<Version>, Error> {
         self.write(|connection| {
             for version in select(connection, "wanted <> 'stopped' OR state = 'STOPPING'", &[])? {
-                change(connection, &version, version.standing.on(Event::Boot), &[])?;
+                change(connection, &version, version.status.on(Event::Boot), &[])?;
             }
             settle(connection)?;
             select(connection, "state = 'STARTING' ORDER BY wanted = 'published' DESC, id", &[])
@@ -253,9 +261,9 @@ fn insert(connection: &Connection, actor: &Actor, runtime: &Name, new: &NewVersi
         runtime.as_str(),
         new.name.as_str(),
         new.description,
-        Standing::NEW.state,
-        Standing::NEW.wanted,
-        Moment::now(),
+        VersionStatus::NEW.state,
+        VersionStatus::NEW.wanted,
+        Timestamp::now(),
         actor.login,
         i64::try_from(new.package_bytes).unwrap_or(i64::MAX),
         new.warnings.to_string(),
@@ -278,57 +286,57 @@ fn insert(connection: &Connection, actor: &Actor, runtime: &Name, new: &NewVersi
     Ok(())
 }
 
-/// Moves a version's files to their place.
+/// Moves a version's files into place.
 fn take(from: &Path, to: &Path) -> Result<(), Error> {
     if let Some(parent) = to.parent() {
         folder::make(parent)?;
     }
-    // A version of that name is none of this runtime's: it was removed, but its files were not.
+    // A leftover of a deleted version with this name, whose files remained.
     folder::remove(to)?;
     fs::rename(from, to).map_err(|source| Error::File { path: to.to_owned(), source })
 }
 
-/// Which other versions a version takes the place of.
+/// Which other versions a version replaces.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Others {
-    /// The published one, and those that start to become it.
+    /// The published one, and those that are starting to become it.
     All,
-    /// Those that start to become the published one.
+    /// Those that are starting to become the published one.
     Starting,
 }
 
-/// Lets a version take the place of others of its runtime.
+/// Replaces other versions of a runtime by this one.
 fn replace(connection: &Connection, version: &Version, others: Others) -> Result<(), Error> {
     for other in select(connection, "runtime = ?1 AND wanted = 'published'", &[&version.runtime])? {
         let meant = others == Others::All || other.state == State::Starting;
         if meant && other.id != version.id {
-            change(connection, &other, other.standing.on(Event::Replaced), &[])?;
+            change(connection, &other, other.status.on(Event::Replaced), &[])?;
         }
     }
     Ok(())
 }
 
-/// Where a server ended while one version was taking another's place, it has taken it.
+/// Completes a replacement during which the server ended.
 fn settle(connection: &Connection) -> Result<(), Error> {
     let mut seen = BTreeSet::new();
     for version in select(connection, "wanted = 'published' ORDER BY published_at DESC", &[])? {
         if !seen.insert(version.runtime.clone()) {
-            change(connection, &version, version.standing.on(Event::Replaced), &[])?;
+            change(connection, &version, version.status.on(Event::Replaced), &[])?;
         }
     }
     Ok(())
 }
 
-/// Notes who lets a version be published.
+/// Records the user who publishes a version.
 fn note_publication(connection: &Connection, actor: &Actor, version: &Version) -> Result<(), Error> {
     let sql = "INSERT INTO publication (runtime, version) VALUES (?, ?)";
     connection.execute(sql, params![version.runtime, version.id])?;
     let sql = "UPDATE version SET published_at = ?, published_by = ? WHERE id = ?";
-    connection.execute(sql, params![Moment::now(), actor.login, version.id])?;
+    connection.execute(sql, params![Timestamp::now(), actor.login, version.id])?;
     Ok(())
 }
 
-/// The version that was published before the one published last.
+/// The version that was published before the current one.
 fn published_before(connection: &Connection, runtime: &Name) -> Result<Option<Version>, Error> {
     let sql = "SELECT version FROM publication WHERE runtime = ?1 AND version <> \
                (SELECT version FROM publication WHERE runtime = ?1 ORDER BY id DESC LIMIT 1) \
@@ -339,10 +347,15 @@ fn published_before(connection: &Connection, runtime: &Name) -> Result<Option<Ve
     Ok(select(connection, "id = ?1", &[&id.to_string()])?.pop())
 }
 
-fn change(connection: &Connection, version: &Version, to: Standing, reasons: &[String]) -> Result<(), Error> {
+fn change(
+    connection: &Connection,
+    version: &Version,
+    to: VersionStatus,
+    reasons: &[String],
+) -> Result<(), Error> {
     let reasons = serde_json::Value::from(reasons.to_vec()).to_string();
     let sql = "UPDATE version SET state = ?, wanted = ?, reasons = ?, changed = ? WHERE id = ?";
-    let values = params![to.state, to.wanted, reasons, Moment::now(), version.id];
+    let values = params![to.state, to.wanted, reasons, Timestamp::now(), version.id];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
@@ -366,7 +379,7 @@ fn select(connection: &Connection, condition: &str, values: &[&str]) -> Result<V
 
 fn row(row: &Row<'_>) -> rusqlite::Result<Version> {
     let json = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
-    let standing = Standing { state: row.get(4)?, wanted: row.get(5)? };
+    let status = VersionStatus { state: row.get(4)?, wanted: row.get(5)? };
     let reasons = json(row.get(6)?);
     let reasons = reasons.as_array().into_iter().flatten().filter_map(|reason| reason.as_str());
     Ok(Version {
@@ -374,10 +387,10 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Version> {
         runtime: row.get(1)?,
         name: row.get(2)?,
         description: row.get(3)?,
-        standing,
-        state: standing.state,
+        status,
+        state: status.state,
         reasons: reasons.map(str::to_owned).collect(),
-        actions: standing.asks(),
+        actions: status.asks(),
         created: row.get(7)?,
         created_by: row.get(8)?,
         changed: row.get(9)?,

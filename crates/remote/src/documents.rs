@@ -1,14 +1,14 @@
-//! Documents, wherever they are kept.
+//! Documents, embedded or remote.
 
 use crate::{Error, Mongo};
 use bson::{Bson, Document, RawDocumentBuf};
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use krt_store::{FindLimits, Store};
 
-/// The documents that a search finds. Dropping it ends the search.
+/// The documents of a search. Dropping the stream ends the search.
 pub type Found = BoxStream<'static, Result<RawDocumentBuf, Error>>;
 
-/// Where documents, and so predictions, are kept. Cheap to clone.
+/// A store of documents, and so of predictions. Cheap to clone.
 #[derive(Debug, Clone)]
 pub enum Documents {
     /// On this machine.
@@ -18,7 +18,7 @@ pub enum Documents {
 }
 
 impl Documents {
-    /// Saves a document and gives its `_id`, which it gets where it has none.
+    /// Saves a document and returns its `_id`, which is added where missing.
     ///
     /// Once this returns, the store has confirmed the document.
     pub async fn save(&self, collection: &str, document: Document) -> Result<Bson, Error> {

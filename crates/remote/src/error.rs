@@ -1,17 +1,24 @@
-//! What can go wrong with a remote store.
+//! Errors of remote stores.
 
 use crate::Address;
+use krt_model::certificate;
 use std::{io, path::PathBuf};
+
+/// What to do where MongoDB cannot be reached.
+fn hint(error: &mongodb::error::Error) -> String {
+    let usual = || "is it up, and are the user and the password right?".to_owned();
+    certificate::hint(&error.to_string(), "`tlsCAFile=FILE` in the URL").unwrap_or_else(usual)
+}
 
 /// Why a remote store cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// What every store refuses, or the embedded one's own failure.
+    /// Any store refuses it, or the embedded one failed.
     #[error(transparent)]
     Store(#[from] krt_store::Error),
-    /// The URL leads nowhere.
-    #[error("`{address}` is no address of {store}: {reason}")]
+    /// The URL is not valid.
+    #[error("`{address}` is not a URL of {store}: {reason}")]
     Address {
         /// The URL, without secrets.
         address: Address,
@@ -21,27 +28,27 @@ pub enum Error {
         reason: String,
     },
     /// MongoDB was not reached when it was first asked.
-    #[error("cannot use MongoDB at `{address}`\nhint: is it up, and are the user and the password right?")]
+    #[error("cannot use MongoDB at `{address}`\nhint: {}", hint(.source))]
     Connect {
-        /// Where it should be.
+        /// Its address.
         address: Address,
-        /// What the driver said.
+        /// The driver's error.
         source: mongodb::error::Error,
     },
-    /// MongoDB refused, or could not be reached any more.
+    /// MongoDB refused, or became unreachable.
     #[error("MongoDB at `{address}` failed")]
     Mongo {
-        /// Where it is.
+        /// Its address.
         address: Address,
-        /// What it said.
+        /// The driver's error.
         source: mongodb::error::Error,
     },
-    /// The folder in which measurements wait cannot be used.
+    /// The folder for waiting measurements cannot be used.
     #[error("cannot use the folder `{}`", path.display())]
     Spool {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The system's certificates cannot be read.

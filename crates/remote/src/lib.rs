@@ -1,11 +1,11 @@
-//! Remote stores behind the words of the embedded one.
+//! Remote stores with the interface of the embedded one.
 //!
 //! - [`Documents`]: documents and predictions, embedded or remote.
 //! - [`Mongo`]: documents in MongoDB.
 //! - [`Influx`]: measurements in InfluxDB.
-//! - [`Address`]: where a store is, without its secrets wherever it is shown.
-//! - [`mod@https`]: how servers are reached by HTTP.
-//! - [`Error`]: what can go wrong.
+//! - [`Address`]: a store's address, shown without its secrets.
+//! - [`mod@https`]: HTTP connections to servers.
+//! - [`Error`]: errors of remote stores.
 
 mod documents;
 mod error;
@@ -15,7 +15,7 @@ mod mongo;
 
 pub use documents::{Documents, Found};
 pub use error::Error;
-pub use https::https;
+pub use https::{AUTHORITY, https};
 pub use influx::{Influx, SPOOL_LIMIT};
 pub use krt_model::address::Address;
 pub use mongo::Mongo;

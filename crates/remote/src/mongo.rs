@@ -1,6 +1,6 @@
-//! Documents in MongoDB, checked by the rules of the embedded store.
+//! Documents in MongoDB, validated by the embedded store's rules.
 //!
-//! Queries are the server's to understand: it knows more operators than the embedded store does.
+//! The server interprets queries: it supports more operators than the embedded store.
 
 use crate::{Address, Error, documents::Found};
 use bson::{Bson, Document, RawDocumentBuf, doc};
@@ -14,11 +14,11 @@ use mongodb::{
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
-/// How long a server is looked for, unless the URL says otherwise: a handler waits for it.
+/// The default timeout of server selection: a handler waits for it.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How much memory documents may take on their way, KiB, as in the embedded store.
+/// The memory of documents in flight, in KiB, as in the embedded store.
 const BUDGET: u32 = 64 << 10;
-/// What the server calls a second document with the same `_id`.
+/// The server's code for a second document with the same `_id`.
 const DUPLICATE_KEY: i32 = 11000;
 
 /// The database of a runtime. Cheap to clone.
@@ -30,7 +30,7 @@ pub struct Mongo {
 }
 
 impl Mongo {
-    /// Opens the database `<runtime>-data`, and asks the server once whether it is there.
+    /// Opens the database `<runtime>-data`, and sends one request to check the connection.
     pub async fn connect(address: &Address, runtime: &str) -> Result<Self, Error> {
         let options = parse(address).await?;
         let failed = |source| Error::Connect { address: address.clone(), source };
@@ -59,7 +59,7 @@ impl Mongo {
         }
     }
 
-    /// Looks for documents; see [`Documents::find`](crate::Documents::find).
+    /// Finds documents; see [`Documents::find`](crate::Documents::find).
     pub(crate) async fn find(&self, collection: &str, query: Document) -> Result<Found, Error> {
         let collection = self.database.collection::<RawDocumentBuf>(collection);
         let cursor = collection.find(query).await.map_err(|source| self.failure(source))?;
@@ -79,7 +79,7 @@ fn is_duplicate(error: &mongodb::error::Error) -> bool {
     )
 }
 
-/// Reads the URL, and makes sure that a save which returns is a save that was confirmed.
+/// Parses the URL, and requires that a save returns only after it was confirmed.
 async fn parse(address: &Address) -> Result<ClientOptions, Error> {
     let wrong = |reason| Error::Address { address: address.clone(), store: "MongoDB", reason };
     let mut options = match ClientOptions::parse(address.secret()).await {
@@ -96,8 +96,8 @@ async fn parse(address: &Address) -> Result<ClientOptions, Error> {
     Ok(options)
 }
 
-/// What is wrong with a URL. The driver's message about the URL itself may quote the secret: it is
-/// asked about the same one without.
+/// Explains what is wrong with a URL. The driver's message may quote the secret, so the driver parses the
+/// same URL without it.
 async fn reason(address: &Address) -> String {
     let without = match address.credentials() {
         Some(credentials) => address.secret().replacen(credentials, "user:password", 1),

@@ -1,9 +1,9 @@
-//! A package with its parts put together: started, drained, stopped. Who listens is another's business.
+//! A package assembled from its parts: started, drained, stopped. Listeners are elsewhere.
 
 use crate::{
     Server,
-    entry::{self, Door},
-    flow::{Flow, Route},
+    flow::{Admission, Flow, Route},
+    ingress::{self, Ingress},
     logs::Logs,
     nats::{self, Listening, Nats, Part},
     node::{Launch, Lifeline, Node, Nodes, Plain, StartError, frame},
@@ -11,23 +11,21 @@ use crate::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use krt_package::Package;
 use krt_remote::Documents;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
 use tokio::task::{AbortHandle, JoinSet};
 use tonic::service::Routes;
 
-/// Bytes of a frame beside its message: header, times, type.
+/// Bytes of a frame besides its message: header, times, type.
 const FRAME_MARGIN: usize = 64 << 10;
-/// How long hosts may take to end when nothing is in work any more.
-pub(crate) const HOSTS_END: Duration = Duration::from_secs(5);
 
-/// A package with its parts put together.
+/// A package assembled from its parts.
 #[derive(Debug)]
 pub struct Engine {
     package: Arc<Package>,
     flow: Arc<Flow>,
     broker: Option<Arc<Nats>>,
     part: Part,
-    door: Arc<Door>,
+    ingress: Arc<Ingress>,
     nodes: Vec<Arc<Node>>,
     documents: Documents,
     lifeline: Arc<Lifeline>,
@@ -36,7 +34,7 @@ pub struct Engine {
     health: AbortHandle,
 }
 
-/// What of an engine has started.
+/// The started parts of an engine.
 #[derive(Debug)]
 pub struct Running {
     nodes: Nodes,
@@ -47,7 +45,7 @@ pub struct Running {
 /// Why an engine did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Some of its nodes did not.
+    /// Some of its nodes did not start.
     #[error(transparent)]
     Nodes(#[from] StartError),
     /// The broker cannot be used.
@@ -56,21 +54,23 @@ pub enum Error {
 }
 
 impl Engine {
-    /// Puts the parts together; nothing runs yet. `has_door`: whether requests come in here.
-    pub async fn build(mut parts: Server, has_door: bool) -> Result<Self, Error> {
-        let routes = entry::routes(&parts.package, parts.options.requests.message);
+    /// Assembles the parts, without starting them. `has_ingress`: whether this engine receives requests.
+    pub async fn build(mut parts: Server, has_ingress: bool) -> Result<Self, Error> {
+        let routes = ingress::routes(&parts.package, parts.options.requests.message);
         let (flow, broker) = flow(&mut parts, &routes).await?;
         let nodes = nodes(&parts, &flow);
-        let part = Part { door: has_door, nodes: nodes.iter().map(|node| node.index).collect() };
-        let (door, reporter) = door(&parts, &routes, &flow);
-        let health = entry::watch_health(Arc::clone(&parts.package), Arc::clone(&flow), reporter);
+        let part = Part { ingress: has_ingress, nodes: nodes.iter().map(|node| node.index).collect() };
+        let (ingress, reporter) = ingress(&parts, &routes, &flow);
+        // Otherwise it would report SERVING until the first update.
+        reporter.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+        let health = ingress::watch_health(Arc::clone(&parts.package), Arc::clone(&flow), reporter);
         Ok(Self {
             health: tokio::spawn(parts.logs.around(health)).abort_handle(),
             package: parts.package,
             flow,
             broker,
             part,
-            door,
+            ingress,
             nodes,
             documents: parts.documents,
             lifeline: parts.lifeline,
@@ -89,32 +89,37 @@ impl Engine {
         &self.flow
     }
 
-    /// Where its requests come in.
-    pub fn door(&self) -> &Arc<Door> {
-        &self.door
+    /// Its ingress.
+    pub fn ingress(&self) -> &Arc<Ingress> {
+        &self.ingress
     }
 
-    /// The names of the nodes that run here.
+    /// Returns the names of the nodes that run here.
     pub fn names(&self) -> Vec<&str> {
         self.nodes.iter().map(|node| node.name.as_str()).collect()
     }
 
-    /// Starts all nodes and, when all are ready, lets requests in. Dropping the future ends what was
-    /// started.
-    pub async fn start(&self) -> Result<Running, Error> {
-        let running = self.logs.around(self.start_parts()).await?;
+    /// Starts all nodes with `launches`, in the package's order, and admits requests when all are ready.
+    /// Dropping the future ends everything it started.
+    pub async fn start(&self, launches: Vec<Option<Launch>>) -> Result<Running, Error> {
+        let running = self.logs.around(self.start_parts(launches)).await?;
         self.flow.admission().open();
         Ok(running)
     }
 
-    /// Starts the nodes, and begins to take messages for them.
-    async fn start_parts(&self) -> Result<Running, Error> {
-        let nodes = Nodes::start(&self.nodes, &self.lifeline).await?;
+    /// Starts the nodes, and starts to take messages for them.
+    async fn start_parts(&self, mut launches: Vec<Option<Launch>>) -> Result<Running, Error> {
+        let launched = self.nodes.iter().filter_map(|node| {
+            let launch = launches.get_mut(node.index)?.take()?;
+            Some((Arc::clone(node), launch))
+        });
+        let nodes = Nodes::start(launched, &self.lifeline).await?;
         let mut beside = JoinSet::new();
         let listening = match &self.broker {
             Some(broker) => {
-                // A store of this machine only is the door's: else each part would keep some of them.
-                if self.part.door || matches!(self.documents, Documents::Mongo(_)) {
+                // Only the engine with the ingress writes to a store on its own machine; otherwise each
+                // engine would keep a part of the documents.
+                if self.part.ingress || matches!(self.documents, Documents::Mongo(_)) {
                     nats::serve_writer(broker, &self.documents, &mut beside).await?;
                 }
                 Some(broker.listen(&self.flow, self.part.clone()).await?)
@@ -124,17 +129,15 @@ impl Engine {
         Ok(Running { nodes, listening, _beside: beside })
     }
 
-    /// Replaces the hosts of a node, by its index in the version.
-    pub(crate) async fn restart(&self, running: &Running, index: usize) {
-        if let Some(node) = self.nodes.iter().find(|node| node.index == index) {
-            running.nodes.restart(node).await;
-        }
+    /// Replaces the workers of a node, by its index in the version.
+    pub(crate) fn restart(&self, running: &Running, index: usize) {
+        running.nodes.restart(index);
     }
 
-    /// Lets in nobody new, finishes what is in work, and ends the hosts.
+    /// Admits no more requests, finishes those in flight, and ends the workers.
     pub async fn stop(&self, mut running: Running) {
         self.logs.around(self.drain(&mut running.listening)).await;
-        running.nodes.stop(HOSTS_END).await;
+        running.nodes.stop().await;
         if let Some(listening) = running.listening {
             listening.close().await;
         }
@@ -143,12 +146,12 @@ impl Engine {
     async fn drain(&self, listening: &mut Option<Listening>) {
         let admission = self.flow.admission();
         admission.close();
-        // Behind a door of our own each request is in work once more, for a node.
-        let elsewhere = |listening: &Option<Listening>| listening.as_ref().map_or(0, Listening::in_work);
-        let in_work = |listening: &_| admission.in_work().max(elsewhere(listening));
-        let begun = in_work(listening);
+        // Behind this engine's own ingress, each request is in flight a second time, for a node.
+        let elsewhere = |listening: &Option<Listening>| listening.as_ref().map_or(0, Listening::in_flight);
+        let in_flight = |listening: &_| admission.in_flight().max(elsewhere(listening));
+        let begun = in_flight(listening);
         if begun > 0 {
-            tracing::info!("stopping: requests in work: {begun}");
+            tracing::info!("stopping: requests in flight: {begun}");
         }
         let drained = async {
             admission.drained().await;
@@ -157,9 +160,9 @@ impl Engine {
             }
         };
         if tokio::time::timeout(self.drain, drained).await.is_err() {
-            let left = in_work(listening);
+            let left = in_flight(listening);
             let seconds = self.drain.as_secs_f64();
-            tracing::warn!("not finished within {seconds} s and given up: requests in work: {left}");
+            tracing::warn!("not finished within {seconds} s and given up: requests in flight: {left}");
         }
     }
 }
@@ -170,17 +173,19 @@ impl Drop for Engine {
     }
 }
 
-/// Builds the flow, with the broker that its messages go through, if there is one.
+/// Builds the flow, with its broker, if any.
 async fn flow(
     parts: &mut Server,
     routes: &[Option<Arc<Route>>],
 ) -> Result<(Arc<Flow>, Option<Arc<Nats>>), Error> {
-    let (version, work) = (&parts.package.version, parts.options.work);
+    let (version, work) = (&parts.package.version, parts.options.in_flight);
     let Some((connection, options)) = parts.broker.take() else {
         return Ok((Arc::new(Flow::new(version, work, &parts.store)), None));
     };
     let broker = Nats::open(connection, options, version, routes.to_vec(), parts.traces.clone()).await?;
-    let flow = Flow::over(version, work, &parts.store, Arc::clone(&broker) as _);
+    // Requests at the ingress and messages for nodes share the memory of one process.
+    let admission = Admission::sharing(work, Arc::clone(broker.memory()));
+    let flow = Flow::over(version, admission, &parts.store, Arc::clone(&broker) as _);
     Ok((Arc::new(flow), Some(broker)))
 }
 
@@ -188,8 +193,7 @@ fn nodes(parts: &Server, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
     let version = &parts.package.version;
     let runtime = parts.runtime.clone();
     let descriptors = STANDARD.encode(&parts.package.schema.descriptors);
-    let build = |(index, (spec, launch)): (usize, (&krt_model::version::Node, &Option<Launch>))| {
-        let launch = launch.as_ref()?;
+    let build = |(index, spec): (usize, &krt_model::version::Node)| {
         let hello = frame::Hello {
             protocol: frame::PROTOCOL,
             node: spec.name.to_string(),
@@ -206,27 +210,28 @@ fn nodes(parts: &Server, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
             payload: spec.run.payload.as_str(),
             descriptors: descriptors.clone(),
         };
-        Some(Arc::new(Node {
+        Arc::new(Node {
             name: spec.name.clone(),
             index,
             run: spec.run.clone(),
-            launch: launch.clone(),
             plain: Plain::new(parts.package.schema.pool.clone()),
             hello,
             flow: Arc::clone(flow),
             store: parts.store.clone(),
             documents: parts.documents.clone(),
+            package: Arc::clone(&parts.package),
             logs: parts.logs.clone(),
-        }))
+        })
     };
-    version.nodes.iter().zip(&parts.launches).enumerate().filter_map(build).collect()
+    let here: &BTreeSet<usize> = &parts.here;
+    version.nodes.iter().enumerate().filter(|(index, _)| here.contains(index)).map(build).collect()
 }
 
-fn door(
+fn ingress(
     parts: &Server,
     routes: &[Option<Arc<Route>>],
     flow: &Arc<Flow>,
-) -> (Arc<Door>, tonic_health::server::HealthReporter) {
+) -> (Arc<Ingress>, tonic_health::server::HealthReporter) {
     let (reporter, health) = tonic_health::server::health_reporter();
     let reflection = || {
         tonic_reflection::server::Builder::configure()
@@ -239,8 +244,8 @@ fn door(
         .add_service(reflection().build_v1alpha().expect(invariant))
         .prepare();
     let (limits, traces) = (parts.options.requests, parts.traces.clone());
-    let door = Door::new(&parts.package, routes, Arc::clone(flow), limits, generated, traces);
-    (Arc::new(door), reporter)
+    let ingress = Ingress::new(&parts.package, routes, Arc::clone(flow), limits, generated, traces);
+    (Arc::new(ingress), reporter)
 }
 
 fn text(path: &Path) -> String {

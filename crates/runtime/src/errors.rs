@@ -1,8 +1,8 @@
-//! How an error is told in one line.
+//! Formats an error in one line.
 
 use std::error::Error;
 
-/// An error with its causes, each once, joined by `: `.
+/// Joins an error and its causes with `: `, each once.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,72 +1,188 @@
-//! Proto3 JSON: messages of types that are known at run time only, to JSON and back.
+//! Proto3 JSON: converts messages of types known only at run time to JSON and back.
+//!
+//! Both directions work on the bytes of the message. A message object in between, whose fields are known by
+//! name only at run time, would lose a negative zero and the order of a map, and cost time. The format is
+//! that of Google's implementation in Python; `docs/json.md` lists the differences and their reasons.
+//!
+//! - `scan`, `number`: a text and its numbers; `fault`: an error, and its place.
+//! - `read`: JSON to bytes. `write`: bytes to JSON. `wire`: the bytes themselves.
+//! - `shape`: the form of a field. `structure`, `time`, `mask`: messages with their own JSON.
 
+mod fault;
+mod mask;
+mod number;
+mod out;
+mod read;
+mod scan;
+mod shape;
+mod structure;
+mod time;
+mod wire;
+mod write;
+
+use crate::memory::{Pool, Refused, Reservation};
 use bytes::Bytes;
-use prost_reflect::{DynamicMessage, MessageDescriptor, prost::Message as _};
+use fault::Misfit;
+use out::Out;
+use prost_reflect::MessageDescriptor;
+use read::Reader;
+use scan::Scanner;
+use write::Writer;
+
+pub use fault::{Fault, Located};
 
 /// Why there is no message, or no JSON.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The JSON does not parse, or does not fit the type.
+    /// The JSON is invalid, or does not match the type.
     #[error("not a {name}{}", Place(.at))]
     Parse {
         /// The full name of the type.
         name: String,
         /// The field, such as `items[2].price`.
         at: String,
-        /// What is wrong there.
-        source: serde_json::Error,
+        /// The error.
+        source: Located,
     },
-    /// The bytes are no message of the type.
-    #[error("not a {name}")]
+    /// The bytes are not a message of the type.
+    #[error("not a {name}{}", Place(.at))]
     Decode {
         /// The full name of the type.
         name: String,
-        /// What is wrong with them.
-        source: prost::DecodeError,
+        /// The field.
+        at: String,
+        /// The error.
+        source: Fault,
     },
-    /// The message holds what proto3 JSON cannot say, such as an `Any` of an unknown type.
-    #[error("a {name} that JSON cannot say")]
+    /// It needs more memory than allowed.
+    #[error(transparent)]
+    Refused(Refused),
+    /// The message has a value that proto3 JSON cannot express, such as an `Any` of an unknown type.
+    #[error("a {name} that JSON cannot say{}", Place(.at))]
     Write {
         /// The full name of the type.
         name: String,
-        /// What cannot be written.
-        source: serde_json::Error,
+        /// The field.
+        at: String,
+        /// The error.
+        source: Fault,
     },
 }
 
-/// Encodes the message that a JSON text says.
-pub fn parse(kind: &MessageDescriptor, text: &[u8]) -> Result<Bytes, Error> {
-    read(kind, text).map(|message| message.encode_to_vec().into())
+/// The form of the JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    /// Fields have the names in the `.proto`, such as `room_type`, rather than `roomType`.
+    pub proto_names: bool,
+    /// 64-bit integers are numbers rather than strings.
+    pub bare_longs: bool,
+    /// Fields without presence appear even with their default.
+    pub defaults: bool,
+    /// Numbers of a `Struct` have the digits that a node of plain data gave them.
+    pub exact: bool,
+    /// Each member and each item is on its own line.
+    pub indent: bool,
 }
 
-/// Builds the message that a JSON text says.
-pub fn read(kind: &MessageDescriptor, text: &[u8]) -> Result<DynamicMessage, Error> {
-    let mut json = serde_json::Deserializer::from_slice(text);
-    let mut track = serde_path_to_error::Track::new();
-    let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
-    let message = DynamicMessage::deserialize(kind.clone(), tracked);
-    let failed = |source, at| Error::Parse { name: kind.full_name().to_owned(), at, source };
-    let message = message.map_err(|source| failed(source, track.path().to_string()))?;
-    json.end().map_err(|source| failed(source, String::new()))?;
-    Ok(message)
+impl Form {
+    /// The form for clients.
+    pub const WIRE: Self =
+        Self { proto_names: false, bare_longs: false, defaults: false, exact: false, indent: false };
+    /// The form for handlers of nodes with plain data.
+    pub const PLAIN: Self =
+        Self { proto_names: true, bare_longs: true, defaults: true, exact: true, indent: false };
+}
+
+/// Limits of a conversion: the size of its output, and its total memory.
+#[derive(Debug)]
+pub struct Bounds {
+    /// The largest output, in bytes.
+    pub limit: usize,
+    /// The reservation of its memory; the output keeps its part.
+    pub reservation: Reservation,
+}
+
+impl Bounds {
+    /// No limits, for work outside of serving clients.
+    pub fn none() -> Self {
+        Self { limit: usize::MAX, reservation: Pool::unlimited().reserve() }
+    }
+}
+
+/// Encodes a message from JSON.
+pub fn parse(kind: &MessageDescriptor, text: &[u8], bounds: Bounds) -> Result<Bytes, Error> {
+    read(kind.full_name(), text, bounds, |reader, out| reader.whole(kind, out))
 }
 
 /// Writes an encoded message as JSON.
-pub fn write(kind: &MessageDescriptor, message: &[u8]) -> Result<Bytes, Error> {
-    let name = || kind.full_name().to_owned();
-    let message = DynamicMessage::decode(kind.clone(), message)
-        .map_err(|source| Error::Decode { name: name(), source })?;
-    let text = serde_json::to_vec(&message).map_err(|source| Error::Write { name: name(), source })?;
-    Ok(text.into())
+pub fn write(kind: &MessageDescriptor, message: &[u8], form: Form, bounds: Bounds) -> Result<Bytes, Error> {
+    let written = Writer::new(&form, out(bounds)).whole(kind, message);
+    written.map_err(|misfit| unwritten(kind.full_name(), *misfit))
 }
 
-/// Where something is wrong; nothing for the whole.
+/// The full name of the message that [`parse_struct`] encodes.
+pub const STRUCT: &str = "google.protobuf.Struct";
+
+/// Encodes a JSON object as a `google.protobuf.Struct` whose numbers [`write_struct`] restores digit by
+/// digit.
+pub fn parse_struct(text: &[u8], bounds: Bounds) -> Result<Bytes, Error> {
+    read(STRUCT, text, bounds, Reader::whole_struct)
+}
+
+/// Writes an encoded `google.protobuf.Struct` as JSON.
+pub fn write_struct(message: &[u8], form: Form, bounds: Bounds) -> Result<Bytes, Error> {
+    let written = Writer::new(&form, out(bounds)).whole_struct(message);
+    written.map_err(|misfit| unwritten(STRUCT, *misfit))
+}
+
+fn out(bounds: Bounds) -> Out {
+    Out::new(bounds.reservation, bounds.limit)
+}
+
+fn read<'t>(
+    name: &str,
+    text: &'t [u8],
+    bounds: Bounds,
+    read: impl FnOnce(&mut Reader<'t>, &mut Out) -> fault::Result<()>,
+) -> Result<Bytes, Error> {
+    let mut out = out(bounds);
+    let mut reader = Reader::new(scan(name, text)?);
+    let escapes = out.held.take(reader.escapes());
+    let read = escapes.map_err(Box::from).and_then(|()| read(&mut reader, &mut out));
+    let read = read.and_then(|()| Ok(out.check()?));
+    read.map_err(|misfit| unread(name, *misfit, reader.place()))?;
+    Ok(out.finish())
+}
+
+fn scan<'t>(name: &str, text: &'t [u8]) -> Result<Scanner<'t>, Error> {
+    Scanner::new(text).map_err(|misfit| unread(name, *misfit, (1, 1)))
+}
+
+fn unread(name: &str, misfit: Misfit, (line, column): (usize, usize)) -> Error {
+    let at = misfit.at();
+    if let Fault::Refused(refused) = misfit.fault {
+        return Error::Refused(refused);
+    }
+    let source = Located { fault: misfit.fault, line, column };
+    Error::Parse { name: name.to_owned(), at, source }
+}
+
+fn unwritten(name: &str, misfit: Misfit) -> Error {
+    let (name, at, source) = (name.to_owned(), misfit.at(), misfit.fault);
+    match source {
+        Fault::Refused(refused) => Error::Refused(refused),
+        source if source.is_of_bytes() => Error::Decode { name, at, source },
+        source => Error::Write { name, at, source },
+    }
+}
+
+/// The place of an error; empty for the whole message.
 struct Place<'a>(&'a str);
 
 impl std::fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
-            "" | "." | "?" => Ok(()),
+            "" => Ok(()),
             at => write!(f, ": field `{at}`"),
         }
     }

@@ -1,27 +1,37 @@
-//! The server: a KRT v1 package at work.
+//! The server that runs a KRT v1 package.
 //!
-//! - [`server`]: one package behind one port, until told to stop.
-//! - [`engine`]: a package's parts put together.
-//! - [`entry`]: gRPC and HTTP in front.
-//! - [`flow`]: a request's way through its workflow, and the decisions on it.
+//! - [`server`]: runs one package behind one port, until shutdown.
+//! - [`engine`]: a package assembled from its parts.
+//! - [`descriptors`]: limits on open files.
+//! - [`ingress`]: gRPC and HTTP.
+//! - [`flow`]: runs requests through their workflow, and decides on the results.
 //! - [`node`]: the processes that run user code.
-//! - [`nats`]: a version's messages over NATS, one engine among many.
+//! - [`nats`]: a version's messages over NATS, among several engines.
 //! - [`json`]: proto3 JSON.
+//! - `envelopes`: reads and writes NATS envelopes, within the memory of requests.
+//! - [`memory`]: the memory of requests.
+//! - [`offload`]: runs work that would block the threads that serve requests.
+//! - [`saved`]: saves documents that other runners send as messages.
 //! - [`logs`]: one stream of records.
-//! - [`metrics`]: numbers for a monitoring system.
-//! - [`traces`]: which trace a request belongs to, and what is told of its way.
+//! - [`metrics`]: metrics for a monitoring system.
+//! - [`traces`]: the trace of a request, and its spans.
 //!
-//! `entry`, `nats` and `node` import `flow`, not one another.
+//! `ingress`, `nats` and `node` import `flow`, not one another.
 
+pub mod descriptors;
 pub mod engine;
-pub mod entry;
+mod envelopes;
 pub mod errors;
 pub mod flow;
+pub mod ingress;
 pub mod json;
 pub mod logs;
+pub mod memory;
 pub mod metrics;
 pub mod nats;
 pub mod node;
+pub mod offload;
+mod saved;
 pub mod server;
 pub mod traces;
 

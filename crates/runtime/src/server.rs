@@ -1,11 +1,14 @@
-//! One package behind one port: run until told to stop, then drained.
+//! Runs one package until shutdown, then drains it.
+
+mod metrics_port;
+
+pub use metrics_port::MetricsPort;
 
 use crate::{
-    engine::{Engine, Error, HOSTS_END, Running},
-    entry::{self, Gate, listen},
-    flow::{self, Flow},
+    engine::{Engine, Error, Running},
+    flow,
+    ingress::{self, listener::Limits},
     logs::Logs,
-    metrics::page,
     nats,
     node::{Launch, Lifeline},
     traces::Traces,
@@ -14,94 +17,117 @@ use krt_broker::Connection;
 use krt_package::Package;
 use krt_remote::Documents;
 use krt_store::Store;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::Notify;
 
-/// What a server is held to.
+/// Limits of a server.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// How much may be in work.
-    pub work: flow::Limits,
-    /// What every request is held to.
-    pub requests: entry::Limits,
-    /// How long requests in work may take to finish when the server stops.
+    /// Limits on the requests in flight.
+    pub in_flight: flow::Limits,
+    /// Limits on every request.
+    pub requests: ingress::Limits,
+    /// How long requests in flight may take to finish at shutdown.
     pub drain: Duration,
 }
 
-/// What a server is made of.
+/// The parts of a server.
 #[derive(Debug)]
 pub struct Server {
-    /// The package that runs.
+    /// The package.
     pub package: Arc<Package>,
-    /// The id of the runtime that the version belongs to.
+    /// The id of the version's runtime.
     pub runtime: String,
-    /// How each node is started, in the package's order; none for those that run elsewhere.
-    pub launches: Vec<Option<Launch>>,
-    /// The broker, if messages go through one.
+    /// The nodes that run here, by index.
+    pub here: BTreeSet<usize>,
+    /// The broker, if messages use one.
     pub broker: Option<(Connection, nats::Options)>,
-    /// Where measurements, logs and requests go.
+    /// The store of measurements, logs and requests.
     pub store: Store,
-    /// Where documents are kept.
+    /// The store of documents.
     pub documents: Documents,
-    /// Where records go.
+    /// The destination of log records.
     pub logs: Logs,
-    /// Where traces go.
+    /// The destination of traces.
     pub traces: Traces,
-    /// What hosts see the engine's end by.
+    /// Shows workers the engine's end.
     pub lifeline: Arc<Lifeline>,
-    /// What it is held to.
+    /// The limits.
     pub options: Options,
 }
 
-/// Where an engine is reached.
+/// Nodes whose workers should be replaced.
 #[derive(Debug, Default)]
-pub struct Ports {
-    /// By clients; without it, it only runs nodes, for doors elsewhere.
-    pub front: Option<TcpListener>,
-    /// By whoever reads metrics.
-    pub metrics: Option<TcpListener>,
+pub struct Restarts {
+    nodes: Mutex<BTreeSet<usize>>,
+    asked: Notify,
 }
 
-/// Serves an engine until `shutdown`, then drains. `restarts` names nodes whose hosts are to be
-/// replaced; `ready` is called once, when it serves.
+impl Restarts {
+    /// Requests the replacement of a node's workers, by its index; repeated requests count once.
+    pub fn ask(&self, node: usize) {
+        self.lock().insert(node);
+        self.asked.notify_one();
+    }
+
+    /// Waits for requests, and takes them.
+    async fn take(&self) -> BTreeSet<usize> {
+        self.asked.notified().await;
+        std::mem::take(&mut *self.lock())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeSet<usize>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Settings besides the engine.
+pub struct ServeConfig<'a> {
+    /// The address for clients, if any.
+    pub front: Option<SocketAddr>,
+    /// Where metrics are read.
+    pub metrics: Option<MetricsPort>,
+    /// What connections are held to there.
+    pub limits: Limits,
+    /// Nodes to restart.
+    pub restarts: &'a Restarts,
+}
+
+/// Runs an engine until `shutdown`, then drains it. `prepare` creates the launches of its nodes, which may
+/// take minutes; `ready` is called once, when requests are admitted.
 ///
-/// Returns when nothing is left: no connection, no process.
-pub async fn run(
+/// Returns when all its processes have ended.
+pub async fn run<E: From<Error>>(
     engine: &Engine,
-    ports: Ports,
-    restarts: mpsc::Receiver<usize>,
+    prepare: impl Future<Output = Result<Vec<Option<Launch>>, E>>,
+    beside: ServeConfig<'_>,
     ready: impl FnOnce(),
     shutdown: impl Future<Output = ()>,
-) -> Result<(), Error> {
-    let address = ports.front.as_ref().and_then(|listener| listener.local_addr().ok());
-    let stopped = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    if let Some(listener) = ports.front {
-        let gate = Gate::One(Arc::clone(engine.door()));
-        tasks.spawn(listen::run(listener, None, gate, stopped.clone().cancelled_owned(), HOSTS_END));
-    }
-    let page = tokio::spawn(metrics_page(ports.metrics, engine.flow()));
+) -> Result<(), E> {
+    let page = beside.metrics.map(|port| tokio::spawn(port.serve(beside.limits, Arc::clone(engine.flow()))));
     tokio::pin!(shutdown);
-
-    let started = tokio::select! {
-        started = engine.start() => started.map(Some),
+    let start = async { Ok(engine.start(prepare.await?).await?) };
+    let started: Result<_, E> = tokio::select! {
+        started = start => started.map(Some),
         () = &mut shutdown => Ok(None),
     };
     let outcome = match started {
         Ok(Some(running)) => {
-            say_ready(engine, address);
+            say_ready(engine, beside.front);
             ready();
-            serve(engine, &running, restarts, shutdown).await;
+            serve(engine, &running, beside.restarts, shutdown).await;
             engine.stop(running).await;
             Ok(())
         }
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
-    stopped.cancel();
-    tasks.join_all().await;
-    page.abort();
+    page.inspect(tokio::task::JoinHandle::abort);
     outcome
 }
 
@@ -112,30 +138,13 @@ fn say_ready(engine: &Engine, address: Option<SocketAddr>) {
     }
 }
 
-/// Serves the metrics, if they are asked for.
-fn metrics_page(listener: Option<TcpListener>, flow: &Arc<Flow>) -> impl Future<Output = ()> + use<> {
-    let flow = Arc::clone(flow);
-    async move {
-        let Some(listener) = listener else { return };
-        if let Ok(address) = listener.local_addr() {
-            tracing::info!("metrics are at http://{address}/metrics");
-        }
-        page::run(listener, Arc::new(move || flow.metrics_text())).await;
-    }
-}
-
 /// Restarts nodes as asked, until told to stop.
-async fn serve(
-    engine: &Engine,
-    running: &Running,
-    mut restarts: mpsc::Receiver<usize>,
-    shutdown: impl Future<Output = ()>,
-) {
+async fn serve(engine: &Engine, running: &Running, restarts: &Restarts, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
             () = &mut shutdown => return,
-            Some(index) = restarts.recv() => engine.restart(running, index).await,
+            nodes = restarts.take() => nodes.into_iter().for_each(|node| engine.restart(running, node)),
         }
     }
 }

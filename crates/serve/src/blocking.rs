@@ -1,8 +1,8 @@
-//! What must not hold up the server: SQLite, files, hashes.
+//! Blocking work, kept off the server's threads: SQLite, files, hashes.
 
-/// Does something that blocks on a thread where that is allowed.
+/// Runs blocking work on a blocking thread.
 ///
-/// A panic there goes on here.
+/// A panic there resumes here.
 pub async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(value) => value,

@@ -1,15 +1,15 @@
-//! The built files of the dashboard, embedded at build: a list that `build.rs` writes, so that the
-//! binary builds without Node.js, and without another dependency.
+//! The built files of the dashboard, embedded at build time from a list that `build.rs` writes. The binary
+//! builds without Node.js and without another dependency.
 
 use http::HeaderValue;
 
 /// A file: its name below `dashboard/dist`, and its content.
 type File = (&'static str, &'static [u8]);
 
-/// None, where the dashboard was not built.
+/// Empty where the dashboard was not built.
 const FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
 
-/// What is shown where the dashboard was not built.
+/// The page where the dashboard was not built.
 const PLACEHOLDER: &str = "<!doctype html>
 <html lang=\"en\">
 <meta charset=\"utf-8\">
@@ -20,7 +20,7 @@ const PLACEHOLDER: &str = "<!doctype html>
 <p>To build it, Node.js is needed: run <code>make dashboard</code>, then build krt again.</p>
 ";
 
-/// The page of somebody who is not let in.
+/// The page of a failed sign-in.
 pub fn denied(why: &str) -> String {
     let paragraph =
         |text: &str| format!("<p>{}</p>\n", sentence(text).replace('&', "&amp;").replace('<', "&lt;"));
@@ -40,36 +40,36 @@ pub fn denied(why: &str) -> String {
     )
 }
 
-/// A fragment, as a person reads it who is no operator.
+/// A message's fragment as a sentence.
 fn sentence(fragment: &str) -> String {
     let mut rest = fragment.chars();
     let first = rest.next().map(|letter| letter.to_uppercase().to_string()).unwrap_or_default();
     format!("{first}{}.", rest.as_str().trim_end_matches('.'))
 }
 
-/// What a browser gets.
+/// A file for a browser.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asset {
     /// The content.
     pub content: &'static [u8],
     /// Its media type.
     pub kind: &'static str,
-    /// Whether its name changes with its content, so that it may be kept for ever.
+    /// Whether its name changes with its content, so that browsers may cache it for ever.
     pub lasting: bool,
 }
 
-/// What pages may do: nothing comes from elsewhere, and nobody frames them.
+/// The policy of pages: no content from other origins, and no framing.
 pub const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; font-src 'self' data:; \
      worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 
-/// The file at a path; for a path that is none of a file's, the page, which knows its own paths.
+/// The file at a path; for other paths, the page, which does its own routing.
 pub fn find(path: &str) -> Option<Asset> {
     let name = path.trim_start_matches('/');
     match FILES.iter().find(|(file, _)| *file == name) {
         Some((name, content)) => Some(asset(name, content)),
-        // A file that is missing is not the page: a browser that looks for an old one must not take it.
+        // A missing asset must not become the page: a browser may look for an old file.
         None if name.starts_with("assets/") => None,
         None => Some(page()),
     }

@@ -1,16 +1,15 @@
-//! A package's documentation: markdown, made HTML that is safe to show.
+//! Renders a package's documentation from markdown to safe HTML.
 //!
-//! Raw HTML is left out, as are images from elsewhere and links that are no links; what is relative
-//! leads to files of `docs/`.
+//! Drops raw HTML, images from other hosts, and unsafe links; relative links lead to files of `docs/`.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 use std::path::{Component, Path, PathBuf};
 
-/// What is shown.
+/// A rendered document.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Docs {
-    /// Safe to show as it is.
+    /// HTML that is safe to show as it is.
     pub html: String,
     /// The text of the first heading.
     pub title: Option<String>,
@@ -19,7 +18,7 @@ pub struct Docs {
 const IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'%').add(b'`');
 
-/// Makes HTML of markdown; `files` is where files of `docs/` are served, without a slash at the end.
+/// Renders markdown; `files` is the address of the files of `docs/`, without a trailing slash.
 pub fn render(markdown: &str, files: &str) -> Docs {
     let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS;
     let mut title = Title::default();
@@ -33,7 +32,7 @@ pub fn render(markdown: &str, files: &str) -> Docs {
     Docs { html, title: title.text.filter(|text| !text.is_empty()) }
 }
 
-/// The text of the first heading.
+/// Collects the text of the first heading.
 #[derive(Default)]
 struct Title {
     text: Option<String>,
@@ -56,7 +55,7 @@ impl Title {
     }
 }
 
-/// The event, if it is safe, with addresses that are; `images` are those that are open: whether each is shown.
+/// Makes an event and its addresses safe, or drops it; `images` has whether each open image is shown.
 fn safe<'a>(event: Event<'a>, files: &str, images: &mut Vec<bool>) -> Option<Event<'a>> {
     match event {
         Event::Html(_) | Event::InlineHtml(_) => None,
@@ -68,7 +67,7 @@ fn safe<'a>(event: Event<'a>, files: &str, images: &mut Vec<bool>) -> Option<Eve
         Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
             let address = relative(&dest_url, files);
             images.push(address.is_some());
-            // What stands for the picture is shown in its place.
+            // The alternative text replaces the image.
             let dest_url = CowStr::from(address?);
             Some(Event::Start(Tag::Image { link_type, dest_url, title, id }))
         }
@@ -77,7 +76,7 @@ fn safe<'a>(event: Event<'a>, files: &str, images: &mut Vec<bool>) -> Option<Eve
     }
 }
 
-/// Where a link leads; nowhere, when it is not safe.
+/// The address of a link; `#` when it is not safe.
 fn link(address: &str, files: &str) -> String {
     let lower = address.trim().to_ascii_lowercase();
     if ["http://", "https://", "mailto:", "#"].iter().any(|start| lower.starts_with(start)) {
@@ -86,7 +85,7 @@ fn link(address: &str, files: &str) -> String {
     relative(address, files).unwrap_or_else(|| "#".to_owned())
 }
 
-/// Where a file of `docs/` is served, if the address is one.
+/// The address of a file of `docs/`, if the link is relative.
 fn relative(address: &str, files: &str) -> Option<String> {
     let address = address.trim();
     let path = address.split(['#', '?']).next().unwrap_or_default();
@@ -98,7 +97,7 @@ fn relative(address: &str, files: &str) -> Option<String> {
     Some(format!("{files}/{}", utf8_percent_encode(path.to_str()?, IN_PATH)))
 }
 
-/// A path that stays below where it starts, without dots.
+/// A relative path without dots, which stays below its start.
 pub fn inside(path: &str) -> Option<PathBuf> {
     let mut clean = PathBuf::new();
     for part in Path::new(path).components() {

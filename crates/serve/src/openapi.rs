@@ -1,4 +1,4 @@
-//! The API's contract, as the server serves it.
+//! The API's contract.
 
 /// The OpenAPI 3.1 document.
 pub const DOCUMENT: &str = include_str!("../openapi.json");

@@ -1,13 +1,17 @@
-//! Messages, described for forms: what a client needs to know to fill one in.
+//! Describes messages for forms: all that a client needs to fill one in.
 
-use krt_package::{Method as Rpc, Package, comments::Comments, example::example};
+use krt_package::{Method as Rpc, Package, comments::Comments, example::example_within};
 use prost_reflect::{
     Cardinality, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, ServiceDescriptor,
 };
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
-/// What can be called, and with what.
+/// The most values of examples, and of enums at fields, in a description: messages may nest, and many fields
+/// may share one large enum.
+const MAX_VALUES: usize = 100_000;
+
+/// The callable methods and their messages.
 #[derive(Debug, Clone, Serialize)]
 pub struct Methods {
     methods: Vec<Method>,
@@ -44,32 +48,34 @@ struct Field {
     oneof: Option<String>,
     message: Option<String>,
     values: Option<Vec<String>>,
-    /// Of the values of an enum, by name.
+    /// Comments of an enum's values, by name.
     value_comments: BTreeMap<String, String>,
     comment: Option<String>,
 }
 
-/// Describes what a package's entrypoint can be called with.
+/// Describes the methods of a package's entrypoint.
 pub fn methods(package: &Package) -> Methods {
-    let mut book = Book::default();
+    let mut book = Descriptions { left: MAX_VALUES, messages: BTreeMap::new(), comments: HashMap::new() };
     let methods = package.schema.methods.iter().map(|method| book.method(package, method)).collect();
     Methods { methods, messages: book.messages }
 }
 
-/// Whether proto3 JSON writes a message as something else than its fields.
+/// Whether proto3 JSON writes a message other than by its fields.
 fn is_plain(message: &MessageDescriptor) -> bool {
     message.package_name() == "google.protobuf"
 }
 
-/// What has been described so far.
-#[derive(Debug, Default)]
-struct Book {
+/// The descriptions so far.
+#[derive(Debug)]
+struct Descriptions {
+    /// How many more values may be described.
+    left: usize,
     messages: BTreeMap<String, Message>,
-    /// By the file's name.
+    /// By file name.
     comments: HashMap<String, Comments>,
 }
 
-impl Book {
+impl Descriptions {
     fn method(&mut self, package: &Package, method: &Rpc) -> Method {
         self.add(&method.input);
         self.add(&method.output);
@@ -83,23 +89,26 @@ impl Book {
             output: method.output.full_name().to_owned(),
             workflow,
             comment: service.and_then(|service| self.of_method(&service, &method.name)),
-            example: serde_json::from_str(&example(&method.input)).unwrap_or_default(),
+            example: serde_json::from_str(&example_within(&method.input, &mut self.left)).unwrap_or_default(),
         }
     }
 
+    /// Adds a message and the messages in it.
     fn add(&mut self, message: &MessageDescriptor) {
-        if is_plain(message) || self.messages.contains_key(message.full_name()) {
-            return;
+        let mut ahead = vec![message.clone()];
+        while let Some(message) = ahead.pop() {
+            if !is_plain(&message) && !self.messages.contains_key(message.full_name()) {
+                self.add_one(&message);
+                ahead.extend(message.fields().filter_map(|field| value_kind(&field).as_message().cloned()));
+            }
         }
+    }
+
+    fn add_one(&mut self, message: &MessageDescriptor) {
         let name = message.full_name().to_owned();
         let comment = self.comment(&message.parent_file(), message.path());
         let fields = message.fields().map(|field| self.field(&field)).collect();
         self.messages.insert(name.clone(), Message { name, comment, fields });
-        for field in message.fields() {
-            if let Kind::Message(inner) = value_kind(&field) {
-                self.add(&inner);
-            }
-        }
     }
 
     fn field(&mut self, field: &FieldDescriptor) -> Field {
@@ -110,7 +119,7 @@ impl Book {
             kind => (of_scalar(kind), None),
         };
         let (values, value_comments) = match &kind {
-            Kind::Enum(kind) => (Some(names(kind)), self.of_values(kind)),
+            Kind::Enum(kind) => (Some(self.names(kind)), self.of_values(kind)),
             _ => (None, BTreeMap::new()),
         };
         let real_oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
@@ -134,6 +143,9 @@ impl Book {
     }
 
     fn of_values(&mut self, of: &EnumDescriptor) -> BTreeMap<String, String> {
+        if self.left == 0 {
+            return BTreeMap::new();
+        }
         let file = of.parent_file();
         let said = |value: prost_reflect::EnumValueDescriptor| {
             Some((value.name().to_owned(), self.comment(&file, value.path())?))
@@ -141,14 +153,16 @@ impl Book {
         of.values().filter_map(said).collect()
     }
 
+    fn names(&mut self, of: &EnumDescriptor) -> Vec<String> {
+        let names: Vec<_> = of.values().take(self.left).map(|value| value.name().to_owned()).collect();
+        self.left -= names.len();
+        names
+    }
+
     fn comment(&mut self, file: &FileDescriptor, path: &[i32]) -> Option<String> {
         let comments = self.comments.entry(file.name().to_owned()).or_insert_with(|| Comments::of(file));
         comments.at(path).map(str::to_owned)
     }
-}
-
-fn names(of: &EnumDescriptor) -> Vec<String> {
-    of.values().map(|value| value.name().to_owned()).collect()
 }
 
 /// The kind of a field, or of a map's values.
@@ -172,7 +186,7 @@ fn of_scalar(kind: &Kind) -> &'static str {
     }
 }
 
-/// What proto3 JSON makes of one of Google's messages.
+/// The JSON kind of one of Google's well-known messages.
 fn of_plain(name: &str) -> &'static str {
     match name {
         "Timestamp" | "Duration" | "FieldMask" | "StringValue" => "string",

@@ -1,41 +1,41 @@
-//! How good predictions are: accuracy, scores by class, confusion, and how they go over time.
+//! Scores predictions: accuracy, scores by class, confusion, and their course over time.
 
-use krt_registry::Moment;
+use krt_registry::Timestamp;
 use serde::Serialize;
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
 };
 
-/// How many labels are told apart; others are counted together.
+/// The most labels counted apart; all others are counted together.
 const LABELS: usize = 200;
-/// What the others are called together.
+/// The name of all other labels together.
 const OTHERS: &str = "…";
 
-/// A prediction, as far as it is judged.
+/// A prediction with what its score needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged<'a> {
     /// When it was made.
-    pub time: Moment,
-    /// What was predicted.
+    pub time: Timestamp,
+    /// The predicted label.
     pub predicted: &'a str,
-    /// What was true.
+    /// The true label.
     pub actual: &'a str,
-    /// Why it cannot be judged.
-    pub error: Option<Trouble>,
+    /// Why it cannot be scored.
+    pub error: Option<ScoreError>,
 }
 
-/// Why a prediction cannot be judged.
+/// Why a prediction cannot be scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ScoreError {
     /// Values were missing.
     MissingValues,
     /// Labels were new.
     NewLabels,
 }
 
-impl Trouble {
-    /// Reads what a node saved.
+impl ScoreError {
+    /// Parses the text that a node saved.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "missing_values" => Some(Self::MissingValues),
@@ -45,7 +45,7 @@ impl Trouble {
     }
 }
 
-/// How good predictions are.
+/// The scores of predictions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     predictions: u64,
@@ -53,8 +53,8 @@ pub struct Summary {
     accuracy: Option<f64>,
     missing_values: u64,
     new_labels: u64,
-    first: Option<Moment>,
-    last: Option<Moment>,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
     classes: Vec<Class>,
     confusion: Confusion,
     every_seconds: u64,
@@ -62,7 +62,7 @@ pub struct Summary {
     truncated: bool,
 }
 
-/// How good predictions of one class are.
+/// The scores of one class.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Class {
     label: String,
@@ -74,22 +74,22 @@ struct Class {
     f1: Option<f64>,
 }
 
-/// What was predicted as what.
+/// A cell of the confusion matrix.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Confusion {
     labels: Vec<String>,
     counts: Vec<Vec<u64>>,
 }
 
-/// How good predictions of some time are.
+/// The scores of one window of time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Window {
-    start: Moment,
+    start: Timestamp,
     #[serde(flatten)]
     count: Count,
 }
 
-/// How many there are of what.
+/// Counts of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Count {
     predictions: u64,
@@ -101,7 +101,7 @@ struct Count {
 impl Serialize for Count {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Told {
+        struct JsonResponse {
             predictions: u64,
             correct: u64,
             accuracy: Option<f64>,
@@ -110,15 +110,15 @@ impl Serialize for Count {
         }
         let Self { predictions, correct, missing_values, new_labels } = *self;
         let accuracy = ratio(correct, predictions);
-        Told { predictions, correct, accuracy, missing_values, new_labels }.serialize(serializer)
+        JsonResponse { predictions, correct, accuracy, missing_values, new_labels }.serialize(serializer)
     }
 }
 
 impl Count {
     fn add(&mut self, judged: &Judged<'_>) {
         match judged.error {
-            Some(Trouble::MissingValues) => self.missing_values += 1,
-            Some(Trouble::NewLabels) => self.new_labels += 1,
+            Some(ScoreError::MissingValues) => self.missing_values += 1,
+            Some(ScoreError::NewLabels) => self.new_labels += 1,
             None => {
                 self.predictions += 1;
                 self.correct += u64::from(judged.predicted == judged.actual);
@@ -127,21 +127,21 @@ impl Count {
     }
 }
 
-/// Predictions, counted.
+/// A running count of predictions.
 #[derive(Debug, Default)]
 pub struct Tally {
     all: Count,
-    span: Option<(Moment, Moment)>,
-    /// Each label's number, in the order in which they came.
+    span: Option<(Timestamp, Timestamp)>,
+    /// The number of each label, in order of appearance.
     labels: HashMap<String, usize>,
-    /// By the numbers of the true label and of the predicted one.
+    /// By the numbers of the true and of the predicted label.
     pairs: HashMap<(usize, usize), u64>,
-    /// By second: windows are made of them when it is known how long they are.
+    /// By second; merged into windows once their length is known.
     seconds: BTreeMap<i64, Count>,
 }
 
 impl Tally {
-    /// Counts one.
+    /// Counts a prediction.
     pub fn add(&mut self, judged: &Judged<'_>) {
         self.all.add(judged);
         let (first, last) = self.span.unwrap_or((judged.time, judged.time));
@@ -153,7 +153,7 @@ impl Tally {
         }
     }
 
-    /// The label's number, or, when there are too many, that of the others.
+    /// The label's number, or the number of all others when there are too many.
     fn label(&mut self, label: &str) -> usize {
         if let Some(&number) = self.labels.get(label) {
             return number;
@@ -163,7 +163,7 @@ impl Tally {
         *self.labels.entry(label.to_owned()).or_insert(next)
     }
 
-    /// Sums up; windows are `every` long, or so that there are about a hundred.
+    /// Sums up, in windows of `every`, or in about a hundred windows.
     pub fn finish(self, every: Option<Duration>, truncated: bool) -> Summary {
         let every = every.map_or_else(|| self.every(), |every| every.as_secs().max(1));
         let mut labels: Vec<_> = self.labels.iter().map(|(label, number)| (label.clone(), *number)).collect();
@@ -215,8 +215,10 @@ fn windows(seconds: &BTreeMap<i64, Count>, every: u64) -> Vec<Window> {
         window.missing_values += count.missing_values;
         window.new_labels += count.new_labels;
     }
-    let told = windows.into_iter();
-    told.map(|(start, count)| Window { start: Moment(start.saturating_mul(1_000_000)), count }).collect()
+    let response = windows.into_iter();
+    response
+        .map(|(start, count)| Window { start: Timestamp(start.saturating_mul(1_000_000)), count })
+        .collect()
 }
 
 fn ratio(part: u64, whole: u64) -> Option<f64> {
@@ -228,7 +230,7 @@ mod tests {
     use super::*;
 
     fn judged<'a>(second: i64, actual: &'a str, predicted: &'a str) -> Judged<'a> {
-        Judged { time: Moment(second * 1_000_000), predicted, actual, error: None }
+        Judged { time: Timestamp(second * 1_000_000), predicted, actual, error: None }
     }
 
     #[test]
@@ -239,7 +241,7 @@ mod tests {
         {
             tally.add(&judged(second, actual, predicted));
         }
-        tally.add(&Judged { error: Some(Trouble::NewLabels), ..judged(62, "", "") });
+        tally.add(&Judged { error: Some(ScoreError::NewLabels), ..judged(62, "", "") });
         let summary = tally.finish(Some(Duration::from_secs(60)), false);
         assert_eq!((summary.predictions, summary.correct, summary.new_labels), (4, 3, 1));
         assert_eq!(summary.accuracy, Some(0.75));

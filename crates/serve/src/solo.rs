@@ -1,34 +1,34 @@
-//! One package alone, as `krt run` has it: a runtime and a version, both named as the version.
+//! A single package, as in `krt run`: a runtime and a version, both with the version's name.
 
 use crate::{
-    house::Error,
-    team::{Site, describe},
+    backend::Error,
+    team::{Files, RuntimeStores, describe},
 };
 use krt_model::name::Name;
-use krt_registry::{Moment, Noun, Runtime, State, Version};
+use krt_registry::{Noun, Runtime, State, Timestamp, Version};
 use krt_runtime::Engine;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-/// One package alone.
+/// A single package.
 #[derive(Debug)]
 pub struct Solo {
     engine: Arc<Engine>,
-    site: Arc<Site>,
-    since: Moment,
+    stores: Arc<RuntimeStores>,
+    since: Timestamp,
 }
 
 impl Solo {
-    /// Shows what runs.
-    pub fn new(engine: Arc<Engine>, site: Site) -> Self {
-        Self { engine, site: Arc::new(site), since: Moment::now() }
+    /// Wraps a running engine.
+    pub fn new(engine: Arc<Engine>, stores: RuntimeStores) -> Self {
+        Self { engine, stores: Arc::new(stores), since: Timestamp::now() }
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {
         &self.engine
     }
 
-    pub(crate) fn site(&self) -> Arc<Site> {
-        Arc::clone(&self.site)
+    pub(crate) fn stores(&self) -> Arc<RuntimeStores> {
+        Arc::clone(&self.stores)
     }
 
     pub(crate) fn runtime(&self) -> Runtime {
@@ -49,7 +49,9 @@ impl Solo {
         let package = self.engine.package();
         let open = *self.engine.flow().admission().watch().borrow();
         let state = if open { State::Published } else { State::Starting };
-        Version::unkept(describe(package, 0, Path::new("")), &package.version.name, state, self.since)
+        let files = Files { package_bytes: 0, folder: Path::new("") };
+        let described = describe(&package.version, &package.warnings, &package.root, files);
+        Version::unkept(described, &package.version.name, state, self.since)
     }
 
     pub(crate) fn check_runtime(&self, runtime: &Name) -> Result<(), Error> {
@@ -61,7 +63,7 @@ impl Solo {
 
     pub(crate) fn check(&self, runtime: &Name, version: &Name) -> Result<(), Error> {
         self.check_runtime(runtime)?;
-        // The runtime is named as its version.
+        // The runtime has the name of its version.
         match runtime == version {
             true => Ok(()),
             false => Err(Error::missing(Noun::Version, version.as_str())),

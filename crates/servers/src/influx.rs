@@ -10,21 +10,21 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Ends the server when nobody holds its standard input any more, however the test ended.
+/// Kills the server when its standard input closes, however the test ends.
 const RUN: &str = r#""$0" -config "$1" & read -r _; kill -9 $!; wait"#;
 
-/// A server that ends when it is dropped.
+/// A server. Stops on drop.
 #[derive(Debug)]
 pub struct InfluxServer {
     child: Option<Child>,
-    /// Where it listens on 127.0.0.1.
+    /// The server's port on 127.0.0.1.
     pub port: u16,
     auth: bool,
     folder: TempDir,
 }
 
 impl InfluxServer {
-    /// Starts a server, with or without users; `None` where there is none to start.
+    /// Starts a server, with or without users; returns `None` if it is not installed.
     pub fn start(test: &str, auth: bool) -> Option<Self> {
         let Some(program) = installed() else {
             crate::skipped(test, "influxd (Debian's `influxdb`)");
@@ -35,19 +35,19 @@ impl InfluxServer {
         Some(server)
     }
 
-    /// Ends the server at once.
+    /// Kills the server.
     pub fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         drop(child.stdin.take());
         child.wait().unwrap();
     }
 
-    /// Starts it once more, where it was.
+    /// Restarts the server with the same port and data.
     pub fn start_again(&mut self) {
         self.start_program(&installed().unwrap());
     }
 
-    /// What a query gives, with times in nanoseconds; `user` is `NAME:PASSWORD`.
+    /// Returns the result of a query, with times in nanoseconds; `user` is `NAME:PASSWORD`.
     pub async fn query(&self, method: &str, database: &str, user: Option<&str>, text: &str) -> Value {
         let mut url = url::Url::parse(&format!("http://127.0.0.1:{}/query", self.port)).unwrap();
         url.query_pairs_mut().extend_pairs([("db", database), ("epoch", "ns"), ("q", text)]);
@@ -78,7 +78,7 @@ impl InfluxServer {
         let line = line.expect("the server listens");
         let address = line.split("addr=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
         self.port = address.rsplit_once(':').unwrap().1.parse().unwrap();
-        // What else it says must go somewhere, lest it wait.
+        // Drain further output, so that the server does not block.
         std::thread::spawn(move || said.for_each(drop));
         self.child = Some(child);
     }

@@ -2,8 +2,8 @@
 //!
 //! - [`MongoServer`] is FerretDB, which speaks MongoDB's protocol.
 //! - [`InfluxServer`] is InfluxDB, as installed.
-//! - [`NatsServer`] is NATS, as installed; a [`Link`] to it can be cut.
-//! - [`OpenIdServer`] lets users in, as whoever they say they are.
+//! - [`NatsServer`] is NATS, as installed; tests can cut a [`Link`] to it.
+//! - [`OpenIdServer`] signs users in under any name, without a password.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod influx;
@@ -15,7 +15,7 @@ mod openid;
 pub use influx::InfluxServer;
 pub use link::Link;
 pub use mongo::MongoServer;
-pub use nats::{NatsAuth, NatsOptions, NatsServer, NatsTls};
+pub use nats::{NatsAuth, NatsMember, NatsOptions, NatsServer, NatsTls};
 pub use openid::OpenIdServer;
 
 use std::{
@@ -23,14 +23,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Says that a test was skipped for want of a server, past the test harness's capture. Where servers
-/// are said to be there, as CI does, it fails instead.
-fn skipped(test: &str, missing: &str) {
+/// Prints that a test was skipped because something is missing, past the test harness's capture. Fails
+/// instead if the environment declares that all servers are installed, as CI does.
+pub fn skipped(test: &str, missing: &str) {
     assert!(std::env::var_os("KRT_TEST_SERVERS").is_none(), "{test} needs {missing}");
+    #[expect(clippy::disallowed_methods, reason = "it names tests and servers of our own")]
     let _ = writeln!(std::io::stderr(), "skipped {test}: {missing} is missing");
 }
 
-/// Where the project's tools are built (see the Makefile).
+/// The path of a tool that the project builds (see the Makefile).
 fn tool(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let path = root.join("target/tools/bin").join(name);

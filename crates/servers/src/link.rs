@@ -1,4 +1,4 @@
-//! A relay of TCP connections between clients and a server, for tests that break what is between them.
+//! A relay of TCP connections between clients and a server, for tests that break connections.
 
 use std::io;
 use tokio::{
@@ -11,7 +11,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// How a link is.
+/// The state of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Whole,
@@ -19,17 +19,17 @@ enum State {
     Cut,
 }
 
-/// A link to a server: clients connect to its port instead of the server's. It ends when it is dropped.
+/// A link to a server: clients connect to its port instead of the server's. Stops on drop.
 #[derive(Debug)]
 pub struct Link {
-    /// Where it listens on 127.0.0.1.
+    /// The link's port on 127.0.0.1.
     pub port: u16,
     state: watch::Sender<State>,
     relay: JoinHandle<()>,
 }
 
 impl Link {
-    /// A link to the server on `port` of 127.0.0.1. The server need not be there yet, nor stay.
+    /// Creates a link to `port` on 127.0.0.1. The server may start later, and may go away.
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let (state, seen) = watch::channel(State::Whole);
@@ -37,17 +37,17 @@ impl Link {
         Self { port: own, state, relay: tokio::spawn(relay(listener, port, seen)) }
     }
 
-    /// Breaks the connections, and each new one, as a server does that goes: both ends see it at once.
+    /// Breaks all connections, and each new one, like a server that goes away: both ends notice at once.
     pub fn cut(&self) {
         self.state.send_replace(State::Cut);
     }
 
-    /// Holds back whatever is sent, as a network does that loses all packets: nobody sees an end.
+    /// Holds back all data, like a network that loses all packets: neither end notices.
     pub fn hold(&self) {
         self.state.send_replace(State::Held);
     }
 
-    /// Makes it whole: what was held back goes on its way, and new connections are made.
+    /// Restores the link: held data continues, and new connections work.
     pub fn mend(&self) {
         self.state.send_replace(State::Whole);
     }
@@ -64,7 +64,7 @@ async fn relay(listener: TcpListener, port: u16, mut state: watch::Receiver<Stat
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                // A connection that comes while the link is cut ends here.
+                // A new connection ends here while the link is cut.
                 Ok((client, _)) if *state.borrow() != State::Cut => {
                     connections.spawn(connect(client, port, state.clone()));
                 }
@@ -83,7 +83,7 @@ async fn relay(listener: TcpListener, port: u16, mut state: watch::Receiver<Stat
     }
 }
 
-/// One connection, until an end closes it.
+/// Relays one connection until an end closes it.
 async fn connect(client: TcpStream, port: u16, mut state: watch::Receiver<State>) -> io::Result<()> {
     whole(&mut state).await?;
     let server = TcpStream::connect(("127.0.0.1", port)).await?;
@@ -91,7 +91,7 @@ async fn connect(client: TcpStream, port: u16, mut state: watch::Receiver<State>
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    // An end that closes takes the other with it, as NATS knows no half of a connection.
+    // When one end closes, so does the other: NATS has no half-open connections.
     tokio::select! {
         ended = pass(from_client, to_server, state.clone()) => ended,
         ended = pass(from_server, to_client, state) => ended,
@@ -106,7 +106,7 @@ async fn pass(
     let mut buffer = vec![0; 64 << 10];
     loop {
         let count = from.read(&mut buffer).await?;
-        // What is read while the link is held, an end too, is seen by the other side when it is mended.
+        // Data, or an end, read while the link is held reaches the other side once it is restored.
         whole(&mut state).await?;
         if count == 0 {
             return Ok(());

@@ -7,17 +7,17 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A server that ends when it is dropped.
+/// A server. Stops on drop.
 #[derive(Debug)]
 pub struct MongoServer {
     child: Child,
-    /// Its URL.
+    /// The server's URL.
     pub url: String,
     _folder: TempDir,
 }
 
 impl MongoServer {
-    /// Starts a server; `None` where there is none to start.
+    /// Starts a server; returns `None` if it is not installed.
     pub fn start(test: &str) -> Option<Self> {
         let Some(program) = tool("mongo-server") else {
             crate::skipped(test, "target/tools/bin/mongo-server (`make servers`)");
@@ -36,7 +36,7 @@ impl MongoServer {
         Some(Self { child, url: url.trim().to_owned(), _folder: folder })
     }
 
-    /// Ends the server at once.
+    /// Kills the server.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

@@ -6,19 +6,19 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// Ends the provider when nobody holds its standard input any more, however the test ended.
+/// Kills the provider when its standard input closes, however the test ends.
 const RUN: &str = r#""$0" --port 0 --require-nonce true "$@" 2>&1 & read -r _; kill -9 $!; wait"#;
 
-/// A provider that ends when it is dropped. It lets in whoever names a user.
+/// A provider. Stops on drop. It accepts any user name.
 #[derive(Debug)]
 pub struct OpenIdServer {
     child: Child,
-    /// Its address.
+    /// The provider's issuer URL.
     pub issuer: String,
 }
 
 impl OpenIdServer {
-    /// Starts a provider that says these claims of its users; `None` where there is none to start.
+    /// Starts a provider with these claims of its users; returns `None` if it is not installed.
     pub fn start(test: &str, users: &[Value]) -> Option<Self> {
         let Some(program) = crate::tool("oidc-provider-mock") else {
             crate::skipped(test, "target/tools/bin/oidc-provider-mock (`make target/tools/ready`)");
@@ -36,7 +36,7 @@ impl OpenIdServer {
         let line = said.find_map(|line| line.ok().filter(|line| line.contains("running on")));
         let line = line.expect("the provider listens");
         let address = line.split_whitespace().find(|word| word.starts_with("http://"));
-        // What else it says must go somewhere, lest it wait.
+        // Drain further output, so that the provider does not block.
         std::thread::spawn(move || said.for_each(drop));
         Some(Self { child, issuer: address.unwrap().to_owned() })
     }

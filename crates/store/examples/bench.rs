@@ -26,7 +26,9 @@ fn main() -> Result {
     let folder = tempfile::tempdir()?;
     let (store, writer) = Store::open(folder.path(), &Options::default())?;
     requests(&store, folder.path(), "4 points", |_, _| {})?;
-    requests(&store, folder.path(), "4 points and its course", |store, id| store.request(&course(id)))?;
+    requests(&store, folder.path(), "4 points and its record", |store, id| {
+        store.request(&request_record(id));
+    })?;
     requests(&store, folder.path(), "4 points and 1 log line", |store, id| {
         store.log(&record(id, "prediction made: class 7 with a probability of 0.93"));
     })?;
@@ -118,7 +120,7 @@ fn record<'a>(request: &'a str, message: &'a str) -> LogRecord<'a> {
 }
 
 /// Through three nodes.
-fn course(id: &str) -> Request<'_> {
+fn request_record(id: &str) -> Request<'_> {
     let time = now();
     let hop = |(node, position): (&'static str, usize)| Hop {
         node: node.into(),
@@ -126,8 +128,8 @@ fn course(id: &str) -> Request<'_> {
         posted: position as i64 * 700_000 + 20_000,
         start: position as i64 * 700_000 + 90_000,
         end: position as i64 * 700_000 + 650_000 + time % 9_000,
-        written: 0,
-        read: 0,
+        encode: 0,
+        decode: 0,
         ending: HopEnding::Returned,
     };
     Request {

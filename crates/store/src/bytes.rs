@@ -1,6 +1,6 @@
-//! Reading and writing the compact binary forms: rows in memory, chunks in the database.
+//! Reads and writes the compact binary forms: rows in memory, chunks in the database.
 
-/// Reads from the front of some bytes. Every method gives `None` where they end too early.
+/// Reads from the front of a byte slice. Every method returns `None` where the bytes end too early.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a>(&'a [u8]);
 
@@ -49,24 +49,24 @@ impl<'a> Cursor<'a> {
         self.array().map(f64::from_le_bytes)
     }
 
-    /// Bytes after a 16-bit count of them.
+    /// Bytes after their 16-bit length.
     pub(crate) fn short(&mut self) -> Option<&'a [u8]> {
         let size = self.u16()?;
         self.take(size.into())
     }
 
-    /// Bytes after a 32-bit count of them.
+    /// Bytes after their 32-bit length.
     pub(crate) fn long(&mut self) -> Option<&'a [u8]> {
         let size = self.u32()?;
         self.take(size.try_into().ok()?)
     }
 
-    /// Text after a 16-bit count of its bytes.
+    /// Text after its 16-bit length in bytes.
     pub(crate) fn short_text(&mut self) -> Option<&'a str> {
         str::from_utf8(self.short()?).ok()
     }
 
-    /// Text after a 32-bit count of its bytes.
+    /// Text after its 32-bit length in bytes.
     pub(crate) fn long_text(&mut self) -> Option<&'a str> {
         str::from_utf8(self.long()?).ok()
     }
@@ -84,19 +84,19 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// A count that is at most `max`, as a number of things to come.
+    /// A count of the items that follow, at most `max`.
     pub(crate) fn count(&mut self, max: usize) -> Option<usize> {
         usize::try_from(self.varint()?).ok().filter(|&count| count <= max)
     }
 
-    /// A signed number, as [`put_signed`] wrote it.
+    /// A signed number, as written by [`put_signed`].
     pub(crate) fn signed(&mut self) -> Option<i64> {
         let folded = self.varint()?;
         Some((folded >> 1).cast_signed() ^ -(folded & 1).cast_signed())
     }
 }
 
-/// Appends an unsigned LEB128 number: small ones take a byte.
+/// Appends an unsigned LEB128 number: a small one takes one byte.
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
@@ -105,19 +105,19 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Appends a number that may be negative: those near zero take a byte.
+/// Appends a signed number: one near zero takes one byte.
 pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_varint(out, (value << 1 ^ value >> 63).cast_unsigned());
 }
 
-/// Appends bytes after a 16-bit count of them; longer ones are cut.
+/// Appends bytes after their 16-bit length; longer ones are cut.
 pub(crate) fn put_short(out: &mut Vec<u8>, bytes: &[u8]) {
     let size = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     out.extend_from_slice(&size.to_le_bytes());
     out.extend_from_slice(&bytes[..size.into()]);
 }
 
-/// Appends bytes after a 32-bit count of them; longer ones are cut.
+/// Appends bytes after their 32-bit length; longer ones are cut.
 pub(crate) fn put_long(out: &mut Vec<u8>, bytes: &[u8]) {
     let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     out.extend_from_slice(&size.to_le_bytes());

@@ -1,21 +1,21 @@
-//! What can go wrong in the store, and whose fault it is.
+//! The store's errors, and whose fault they are.
 
 use crate::{filter::FilterError, json::JsonError};
 use std::{io, path::PathBuf};
 
-/// Why the store cannot do what it was asked for.
+/// Why an operation of the store failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The folder cannot be made or used.
+    /// The folder cannot be created or used.
     #[error("cannot use the data folder `{}`", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// Another process writes there.
+    /// Another process writes to the store.
     #[error(
         "the data folder `{}` is in use by another process\nhint: stop it, or choose another folder",
         path.display()
@@ -24,18 +24,18 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// There is nothing to read.
+    /// There is no store to read.
     #[error("there is no store in `{}`\nhint: a store is made when a solution first runs there", path.display())]
     Missing {
         /// The folder.
         path: PathBuf,
     },
-    /// The file is not one of ours, or its content is damaged.
-    #[error("`{}` is damaged or is no store\nhint: move it away to start with an empty one", path.display())]
+    /// The file is not ours, or is damaged.
+    #[error("`{}` is damaged or is not a store\nhint: move it away to start with an empty one", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         source: Option<rusqlite::Error>,
     },
     /// A newer program wrote the file.
@@ -48,10 +48,10 @@ pub enum Error {
         path: PathBuf,
         /// The format in the file.
         found: i64,
-        /// The newest format this program knows.
+        /// The newest format that this program knows.
         known: i64,
     },
-    /// The disk, or the store's own limit, is reached.
+    /// The disk is full, or the store's own limit is reached.
     #[error("`{}` cannot grow: the disk or the store's limit is full\nhint: free some space", path.display())]
     Full {
         /// The file.
@@ -62,7 +62,7 @@ pub enum Error {
     Database {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// SQLite's error.
         source: rusqlite::Error,
     },
     /// A writer thread cannot be started.
@@ -71,7 +71,7 @@ pub enum Error {
     /// The writer was closed.
     #[error("the store is closed")]
     Closed,
-    /// The collection has a document with this `_id`.
+    /// The collection already has a document with this `_id`.
     #[error("the collection `{collection}` has a document with the `_id` {id} already")]
     Duplicate {
         /// The collection.
@@ -82,16 +82,16 @@ pub enum Error {
     /// The document cannot be stored.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    /// The query cannot be understood.
+    /// The query is not valid.
     #[error(transparent)]
     Filter(#[from] FilterError),
     /// The text is not a document.
     #[error(transparent)]
     Json(#[from] JsonError),
-    /// A point cannot be stored, or points not summed up.
+    /// A point cannot be stored, or points cannot be aggregated.
     #[error(transparent)]
     Point(#[from] PointError),
-    /// The task that read the database did not end as it should.
+    /// The task that read the database panicked or was cancelled.
     #[error("reading the store was interrupted")]
     Interrupted(#[source] tokio::task::JoinError),
 }
@@ -100,7 +100,7 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// No name.
+    /// The collection's name is empty.
     #[error("a collection's name must not be empty")]
     NoCollection,
     /// A name that MongoDB refuses, too.
@@ -109,15 +109,15 @@ pub enum DocumentError {
         /// The name.
         name: String,
     },
-    /// Larger than BSON's limit.
+    /// It is larger than BSON's limit.
     #[error("the document takes {size} bytes, a document has at most {max}")]
     TooLarge {
-        /// Its size, bytes.
+        /// Its size, in bytes.
         size: usize,
-        /// The limit, bytes.
+        /// The limit, in bytes.
         max: usize,
     },
-    /// Nested too deeply.
+    /// It is nested too deeply.
     #[error("`{field}` is nested deeper than {max} levels")]
     TooDeep {
         /// The field at the limit.
@@ -125,19 +125,19 @@ pub enum DocumentError {
         /// The limit.
         max: usize,
     },
-    /// A value that cannot identify a document.
+    /// Its `_id` is a value that cannot identify a document.
     #[error("`_id` cannot be {kind}")]
     Id {
-        /// What it is.
+        /// The value's kind.
         kind: &'static str,
     },
-    /// Something else that BSON cannot hold.
+    /// BSON cannot hold it.
     #[error("the document cannot be encoded: {reason}")]
     Encode {
-        /// What the encoder said.
+        /// The encoder's error.
         reason: String,
     },
-    /// A name of a field that BSON cannot hold.
+    /// BSON cannot hold a field's name.
     #[error("the field `{field}` has a NUL in its name")]
     FieldName {
         /// The field.
@@ -145,26 +145,26 @@ pub enum DocumentError {
     },
 }
 
-/// Why points cannot be stored, or summed up.
+/// Why points cannot be stored or aggregated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PointError {
-    /// No name.
+    /// The measurement has no name.
     #[error("a measurement's name must not be empty")]
     NoName,
-    /// Nothing measured.
+    /// The point has no fields.
     #[error("the measurement `{measurement}` has no fields")]
     NoFields {
         /// The measurement.
         measurement: String,
     },
-    /// A field or a tag without a name.
+    /// A field or a tag has no name.
     #[error("the measurement `{measurement}` has a field or tag with an empty name")]
     EmptyName {
         /// The measurement.
         measurement: String,
     },
-    /// NaN or an infinity.
+    /// A value is NaN or infinite.
     #[error("the field `{field}` of `{measurement}` is not a finite number")]
     NotFinite {
         /// The measurement.
@@ -172,42 +172,42 @@ pub enum PointError {
         /// The field.
         field: String,
     },
-    /// Too many fields.
+    /// The point has too many fields.
     #[error("the measurement `{measurement}` has {count} fields, a point has at most {max}")]
     TooManyFields {
         /// The measurement.
         measurement: String,
-        /// How many it has.
+        /// Its number of fields.
         count: usize,
         /// The limit.
         max: usize,
     },
-    /// A query over windows of time gives more than anybody can look at.
+    /// The query would return too many windows.
     #[error("the query gives more than {max} windows\nhint: ask for longer windows or a shorter time")]
     TooManyWindows {
         /// The limit.
         max: usize,
     },
-    /// A name or a text that is too long.
+    /// A name or a text is too long.
     #[error("`{name}` of the measurement `{measurement}` takes {size} bytes, at most {max} are stored")]
     TooLong {
         /// The measurement.
         measurement: String,
-        /// The field, or what else is too long.
+        /// The field, or the name of the part that is too long.
         name: String,
-        /// Its size, bytes.
+        /// Its size, in bytes.
         size: usize,
-        /// The limit, bytes.
+        /// The limit, in bytes.
         max: usize,
     },
 }
 
-/// Who can do something about an error.
+/// Whose fault an error is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Who asked: the document, the query or the point is wrong; asking again does not help.
+    /// The caller's: the document, query or point is wrong, and a retry does not help.
     Caller,
-    /// Who runs the store: folder, disk, version of the program.
+    /// The operator's: folder, disk, or program version.
     Operator,
 }
 

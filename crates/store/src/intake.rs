@@ -1,8 +1,8 @@
-//! The bounded buffer between those who measure or log and the thread that writes.
+//! The bounded buffer between callers that measure or log and the thread that writes.
 //!
-//! Callers append bytes to one of a few shards, each behind a mutex that is held for a copy of some
-//! hundred bytes; the writer swaps whole shards out. Nobody waits for the writer: what finds its
-//! shard full is dropped and counted.
+//! Callers append bytes to one of a few shards, each behind a mutex that is held for a copy of some hundred
+//! bytes; the writer swaps whole shards out. Callers never wait for the writer: an item that finds its shard
+//! full is dropped and counted.
 
 use std::{
     cell::Cell,
@@ -13,15 +13,15 @@ use std::{
     },
 };
 
-/// A bounded buffer of encoded things.
+/// A bounded buffer of encoded items.
 #[derive(Debug)]
 pub(crate) struct Intake {
     shards: Box<[Mutex<Shard>]>,
-    /// The bytes a shard may hold before it drops.
+    /// The most bytes of a shard; beyond that, items are dropped.
     limit: usize,
-    /// The bytes after which a shard asks to be emptied early.
+    /// The bytes after which a shard asks to be drained early.
     eager: usize,
-    /// Whether the writer knows that something waits.
+    /// Whether the writer knows of waiting items.
     known: AtomicBool,
     dropped: AtomicU64,
 }
@@ -32,21 +32,21 @@ struct Shard {
     count: u64,
 }
 
-/// What became of a thing that was pushed.
+/// The result of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pushed {
-    /// It waits, and the writer knows.
+    /// The item waits, and the writer knows.
     Waits,
-    /// It waits; the writer has to be told.
+    /// The item waits; the caller must notify the writer.
     First,
-    /// It waits; the writer should not take long.
+    /// The item waits; the writer should drain soon.
     Urgent,
     /// The buffer is full.
     Dropped,
 }
 
 impl Intake {
-    /// A buffer of `size` bytes in all.
+    /// A buffer of `size` bytes in total.
     pub(crate) fn new(shards: usize, size: usize) -> Self {
         let limit = size / shards;
         Self {
@@ -58,7 +58,7 @@ impl Intake {
         }
     }
 
-    /// Lets `encode` append one thing.
+    /// Lets `encode` append one item.
     pub(crate) fn push(&self, encode: impl FnOnce(&mut Vec<u8>)) -> Pushed {
         let mut shard = self.free_shard();
         let before = shard.bytes.len();
@@ -79,14 +79,14 @@ impl Intake {
             self.known.store(true, Ordering::Relaxed);
             return Pushed::Urgent;
         }
-        // Read first: a write by every caller would make the cores fight for the cache line.
+        // Reads first: a write by every caller would make the cores contend for the cache line.
         if self.known.load(Ordering::Relaxed) || self.known.swap(true, Ordering::Relaxed) {
             return Pushed::Waits;
         }
         Pushed::First
     }
 
-    /// A shard nobody else holds, if there is one: who holds one may have lost its core just then.
+    /// A free shard if there is one: the holder of a shard may have lost its core.
     fn free_shard(&self) -> MutexGuard<'_, Shard> {
         let own = own_shard();
         for offset in 0..self.shards.len() {
@@ -99,9 +99,9 @@ impl Intake {
         lock(&self.shards[own % self.shards.len()])
     }
 
-    /// Empties the buffer: `each` gets the bytes of a shard and how many things they hold.
+    /// Drains the buffer: calls `each` with the bytes of a shard and its number of items.
     pub(crate) fn drain(&self, spare: &mut Vec<u8>, mut each: impl FnMut(&[u8], u64)) {
-        // Before the shards are locked: who pushes after its shard was emptied sees this.
+        // Before the shards are locked: a caller that pushes after its shard was drained sees this.
         self.known.store(false, Ordering::Relaxed);
         for shard in &self.shards {
             spare.clear();
@@ -113,28 +113,28 @@ impl Intake {
             if count > 0 {
                 each(spare, count);
             }
-            // A burst's memory is given back.
+            // Frees the memory of a burst.
             spare.shrink_to(2 * self.eager);
         }
     }
 
-    /// Counts things as dropped.
+    /// Counts items as dropped.
     pub(crate) fn drop_counted(&self, count: u64) {
         self.dropped.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// How many were dropped since the start.
+    /// How many items were dropped since the start.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 }
 
-/// Locks, also after a panic elsewhere: a shard is whole between calls.
+/// Ignores poisoning: a shard is consistent between calls.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A number that is this thread's own, so that threads spread over the shards.
+/// A number per thread, so that threads spread over the shards.
 fn own_shard() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {

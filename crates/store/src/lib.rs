@@ -2,21 +2,22 @@
 //!
 //! - `store`: [`Store`] writes, [`Writer`] owns the threads behind it.
 //! - `reader`: [`Reader`] reads, also from another process.
-//! - [`filter`]: queries over documents, as MongoDB understands them.
+//! - [`filter`]: queries over documents, with MongoDB's semantics.
 //! - [`json`]: documents as Extended JSON.
-//! - `point`, `log`, `request`, `intake`, `telemetry`, `chunk`: measurements, logs and requests, from the caller to
-//!   the disk.
-//! - `documents`: saving and finding.
+//! - `point`, `log`, `request`, `intake`, `telemetry`, `chunk`: measurements, logs and requests, from the
+//!   caller to the disk.
+//! - `documents`: saves and finds documents.
 //! - `database`: the files.
-//! - `bytes`, `clock`, `error`, `options`: what the others share.
+//! - [`Snapshot`]: copies a store while a process writes it.
+//! - `bytes`, `clock`, `error`, `options`: shared by the others.
 //!
-//! What [`Store::save`] confirmed outlives the process, however it ends. Measurements, logs and requests
-//! wait in memory for up to a second, and a process that is killed loses those. A power cut may take the
-//! last second or so of anything, never the files.
+//! A document that [`Store::save`] confirmed survives any end of the process. Measurements, logs and requests
+//! wait in memory for up to a second, and a killed process loses those. A power cut may lose the last second
+//! or so of anything, but never damages the files.
 //!
-//! SQLite carries the documents because no embedded document database for Rust is well kept: PoloDB,
-//! the one that speaks MongoDB's queries, has reports of corrupted files and lost data, little
-//! time from its author, and brings RocksDB with it.
+//! Documents are in SQLite because no embedded document database for Rust is well maintained: PoloDB, the one
+//! that speaks MongoDB's queries, has reports of corrupted files and lost data, little time from its author,
+//! and brings RocksDB with it.
 
 mod bytes;
 mod chunk;
@@ -32,6 +33,7 @@ mod options;
 mod point;
 mod reader;
 mod request;
+mod snapshot;
 mod store;
 mod telemetry;
 
@@ -54,8 +56,9 @@ pub use reader::{
     windows::{MAX_WINDOWS, Window, WindowQuery},
 };
 pub use request::{Ending, Hop, HopEnding, Request, Saved};
+pub use snapshot::Snapshot;
 pub use store::{Series, Store, Writer};
 pub use telemetry::{Counters, Sink};
 
-/// The collection that predictions are documents of (KRT v1, "Context").
+/// The collection that predictions are documents of (docs/reference/krt-v1.md#predictions).
 pub const PREDICTIONS: &str = "classificationMetrics";

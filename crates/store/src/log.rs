@@ -1,4 +1,4 @@
-//! Log records, and the form in which they wait for the writer.
+//! Log records, and their encoding while they wait for the writer.
 
 use crate::{
     bytes::{Cursor, put_long, put_short},
@@ -7,20 +7,20 @@ use crate::{
 use rusqlite::{ToSql, types::ToSqlOutput};
 use std::{fmt, str::FromStr};
 
-/// The longest message that is kept, bytes; the rest of a longer one is cut.
+/// The longest message, in bytes; a longer one is cut.
 pub const MAX_MESSAGE: usize = 256 << 10;
 
-/// How grave a record is.
+/// The severity of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Level {
-    /// For who looks for a fault.
+    /// Details for debugging.
     Debug = 0,
-    /// What goes on.
+    /// Normal operation.
     Info = 1,
-    /// What may need a look.
+    /// A possible problem.
     Warn = 2,
-    /// What went wrong.
+    /// A failure.
     Error = 3,
 }
 
@@ -57,9 +57,9 @@ impl fmt::Display for Level {
     }
 }
 
-/// A text that names no level.
+/// The text is not a level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no level\nhint: `DEBUG`, `INFO`, `WARN` or `ERROR`")]
+#[error("`{0}` is not a level\nhint: `DEBUG`, `INFO`, `WARN` or `ERROR`")]
 pub struct LevelError(String);
 
 impl FromStr for Level {
@@ -75,23 +75,22 @@ impl FromStr for Level {
 /// One record of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogRecord<'a> {
-    /// When, nanoseconds since the Unix epoch.
+    /// The time, in nanoseconds since the Unix epoch.
     pub time: i64,
-    /// How grave.
+    /// The severity.
     pub level: Level,
     /// The version of the solution.
     pub version: &'a str,
-    /// The workflow, if one was at work.
+    /// The workflow, if the record belongs to one.
     pub workflow: Option<&'a str>,
-    /// The node; `None` where the engine itself speaks.
+    /// The node; `None` for the engine itself.
     pub node: Option<&'a str>,
-    /// The id of the request, if one was at work.
+    /// The request's id, if the record belongs to one.
     pub request: Option<&'a str>,
-    /// What is said; may have several lines.
+    /// The text; may have several lines.
     pub message: &'a str,
 }
 
-/// Appends a waiting record.
 pub(crate) fn put_record(out: &mut Vec<u8>, record: &LogRecord<'_>) {
     out.extend_from_slice(&record.time.to_le_bytes());
     out.push(record.level as u8);
@@ -101,7 +100,6 @@ pub(crate) fn put_record(out: &mut Vec<u8>, record: &LogRecord<'_>) {
     put_long(out, cut(record.message, MAX_MESSAGE).as_bytes());
 }
 
-/// Reads a waiting record.
 pub(crate) fn read_record<'a>(cursor: &mut Cursor<'a>) -> Option<LogRecord<'a>> {
     let time = cursor.i64()?;
     let level = Level::from_number(cursor.u8()?.into());
@@ -111,7 +109,7 @@ pub(crate) fn read_record<'a>(cursor: &mut Cursor<'a>) -> Option<LogRecord<'a>> 
     Some(LogRecord { time, level, version, workflow, node, request, message: cursor.long_text()? })
 }
 
-/// The start of a text, at most `max` bytes of it.
+/// The start of a text, at most `max` bytes.
 fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
 }

@@ -1,21 +1,21 @@
-//! How a store is opened: intervals, limits, retention.
+//! Options of a store: intervals, limits, retention.
 
 use std::time::Duration;
 
-/// How a store keeps its data.
+/// The options of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// How long measurements, logs and requests are kept.
+    /// The retention of measurements, logs and requests.
     pub retention: Retention,
-    /// How long documents, and so predictions, are kept. `None`, the default: for ever. They are
-    /// the user's own records and are never removed for their size.
+    /// The retention of documents, and so of predictions. `None`, the default: for ever. They are the user's
+    /// own records and are never deleted for their size.
     pub document_age: Option<Duration>,
-    /// How long measurements, logs and requests wait for others before they are written together; what a
-    /// killed process loses of them at most.
+    /// How long measurements, logs and requests wait to be written together; a killed process loses at most
+    /// these.
     pub flush_interval: Duration,
-    /// How much memory measurements, and as much again logs, and requests, may take while they wait, bytes.
+    /// The memory of waiting measurements, in bytes; logs and requests get as much again each.
     pub buffer: usize,
-    /// The size neither database file grows past, bytes. `None`, the default: as large as the disk.
+    /// The largest size of each database file, in bytes. `None`, the default: as large as the disk.
     pub file_limit: Option<u64>,
 }
 
@@ -31,20 +31,21 @@ impl Default for Options {
     }
 }
 
-/// When measurements, logs and requests are removed, the oldest first: whichever limit is reached first.
+/// The limits of measurements, logs and requests: beyond any of them, the oldest are deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// The age they may reach. `None`: any.
+    /// The greatest age. `None`: any.
     pub age: Option<Duration>,
-    /// The size of all together on disk, bytes. `None`: any.
+    /// The size of all together on disk, in bytes. `None`: any.
     pub size: Option<u64>,
-    /// The size of the requests alone, bytes. Half of it is for those that failed or were slow, so that these are not
-    /// lost in a crowd of others.
+    /// The size of the requests alone, in bytes. Half of it is for failed and slow ones, so that a crowd of
+    /// others does not displace them.
     pub requests: u64,
 }
 
 impl Default for Retention {
-    /// 7 days and 1 GiB, of which 64 MiB for requests: some 200,000 with three handlers each, and as many notable ones.
+    /// 7 days and 1 GiB, including 64 MiB for requests: some 200,000 with three handlers each, and as many
+    /// notable ones.
     fn default() -> Self {
         Self { age: Some(Duration::from_secs(7 * 24 * 60 * 60)), size: Some(1 << 30), requests: 64 << 20 }
     }

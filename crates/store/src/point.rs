@@ -1,7 +1,7 @@
-//! Measured points, and the form in which they wait for the writer.
+//! Points, and their encoding while they wait for the writer.
 //!
-//! A waiting point is a few bytes at the end of a shared buffer: its series (measurement and sorted
-//! tags, encoded once by [`Key`]), its time and its fields. Nothing is allocated for it.
+//! A waiting point is a few bytes at the end of a shared buffer: its series (measurement and sorted tags,
+//! encoded once by [`Key`]), its time and its fields. It needs no allocation.
 
 use crate::{
     bytes::{Cursor, put_long, put_short},
@@ -11,11 +11,11 @@ use std::{borrow::Cow, sync::Arc};
 
 /// The most fields of a point.
 pub const MAX_FIELDS: usize = 255;
-/// The longest name or tag, bytes.
+/// The longest name or tag, in bytes.
 pub const MAX_NAME: usize = 1024;
-/// The longest text in a field, bytes.
+/// The longest text in a field, in bytes.
 pub const MAX_TEXT: usize = 64 << 10;
-/// The longest measurement with its tags, bytes.
+/// The longest measurement with its tags, in bytes.
 const MAX_KEY: usize = 16 << 10;
 
 /// The value of a field.
@@ -23,16 +23,16 @@ const MAX_KEY: usize = 16 << 10;
 pub enum Value<'a> {
     /// A text.
     Text(Cow<'a, str>),
-    /// A whole number.
+    /// An integer.
     Int(i64),
     /// A floating-point number.
     Float(f64),
-    /// True or false.
+    /// A boolean.
     Bool(bool),
 }
 
 impl Value<'_> {
-    /// The value with a text of its own.
+    /// The value with owned text.
     pub fn into_owned(self) -> Value<'static> {
         match self {
             Self::Text(text) => Value::Text(text.into_owned().into()),
@@ -42,7 +42,7 @@ impl Value<'_> {
         }
     }
 
-    /// The value as a number, where it is one.
+    /// The value as a number, if it is one.
     pub fn number(&self) -> Option<f64> {
         match *self {
             Self::Int(value) => Some(value as f64),
@@ -76,21 +76,21 @@ impl From<bool> for Value<'_> {
     }
 }
 
-/// One measured point.
+/// A point of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point<'a> {
-    /// What was measured.
+    /// The name of the measurement.
     pub measurement: &'a str,
-    /// Names and values that say of what; in any order.
+    /// The names and values of the tags, in any order.
     pub tags: &'a [(&'a str, &'a str)],
-    /// Names and values that were measured; at least one.
+    /// The names and values of the fields; at least one.
     pub fields: &'a [(&'a str, Value<'a>)],
-    /// When, nanoseconds since the Unix epoch.
+    /// The time, in nanoseconds since the Unix epoch.
     pub time: i64,
 }
 
 impl Point<'_> {
-    /// Whether the fields can be stored; [`put_key`] looks at the rest.
+    /// Validates the fields; [`put_key`] validates the rest.
     pub(crate) fn check(&self) -> Result<(), PointError> {
         let measurement = || self.measurement.to_owned();
         if self.fields.is_empty() {
@@ -134,12 +134,12 @@ fn check_name(measurement: &str, name: &str) -> Result<(), PointError> {
     }
 }
 
-/// A measurement with its tags, ready to be written before each of its points.
+/// A measurement with its tags, encoded for each of its points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key(Arc<[u8]>);
 
 impl Key {
-    /// Encodes a measurement and its tags, sorted; of two equal names the last counts.
+    /// Encodes a measurement and its tags, sorted; of two equal names the last wins.
     pub(crate) fn new(measurement: &str, tags: &[(&str, &str)]) -> Result<Self, PointError> {
         let mut key = Vec::with_capacity(128);
         put_key(&mut key, measurement, tags)?;
@@ -178,7 +178,7 @@ pub(crate) fn put_key(out: &mut Vec<u8>, measurement: &str, tags: &[(&str, &str)
     Ok(())
 }
 
-/// Takes a key apart again: the measurement, and its tags, sorted by name.
+/// Decodes a key to the measurement and its tags, sorted by name.
 pub(crate) fn parse_key(key: &[u8]) -> Option<(&str, Vec<(&str, &str)>)> {
     let mut cursor = Cursor::new(key);
     let measurement = cursor.short_text()?;
@@ -195,7 +195,7 @@ const FLOAT: u8 = 2;
 const FALSE: u8 = 3;
 const TRUE: u8 = 4;
 
-/// Appends a waiting point. What a point may hold was checked before; more fields are cut.
+/// Appends an encoded point. The limits were checked before; surplus fields are cut.
 pub(crate) fn put_row(out: &mut Vec<u8>, key: &[u8], time: i64, fields: &[(&str, Value<'_>)]) {
     put_short(out, key);
     out.extend_from_slice(&time.to_le_bytes());
@@ -221,7 +221,7 @@ pub(crate) fn put_row(out: &mut Vec<u8>, key: &[u8], time: i64, fields: &[(&str,
     }
 }
 
-/// A waiting point as the writer reads it.
+/// An encoded point, as the writer reads it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Row<'a> {
     pub(crate) key: &'a [u8],
@@ -230,12 +230,12 @@ pub(crate) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// Reads the start of a waiting point; its fields follow.
+    /// Decodes the start of a point; its fields follow.
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
         Some(Self { key: cursor.short()?, time: cursor.i64()?, count: cursor.u8()? })
     }
 
-    /// Reads its fields.
+    /// Decodes its fields.
     pub(crate) fn fields(
         self,
         cursor: &mut Cursor<'a>,
@@ -249,7 +249,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Reads waiting points one after the other.
+/// Decodes encoded points one after another.
 pub(crate) fn read_points(rows: &[u8], mut each: impl FnMut(&Point<'_>)) {
     let mut cursor = Cursor::new(rows);
     while let Some(row) = Row::read(&mut cursor) {

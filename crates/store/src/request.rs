@@ -1,15 +1,15 @@
-//! Requests with their course, and the form in which they wait for the writer and are stored.
+//! Request records, and their encoding while they wait for the writer and in the database.
 
 use crate::bytes::{Cursor, put_long, put_short, put_signed, put_varint};
 use bson::{Bson, Document, RawDocument, rawdoc};
 use std::{borrow::Cow, iter};
 
-/// The longest error that is kept, bytes; the rest of a longer one is cut.
+/// The longest error, in bytes; a longer one is cut.
 const MAX_ERROR: usize = 64 << 10;
-/// The most handlers and documents of a request that are read.
+/// The most hops and documents of a request that are read.
 const MAX_PARTS: usize = 1 << 16;
 
-/// A request that came in at a door, as far as its client is concerned, and what was done for it.
+/// A request at an ingress, from its client's view, and its hops.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Request<'a> {
     /// Its id.
@@ -18,25 +18,25 @@ pub struct Request<'a> {
     pub version: Cow<'a, str>,
     /// The workflow.
     pub workflow: Cow<'a, str>,
-    /// When it came in, nanoseconds since the Unix epoch.
+    /// When it arrived, in nanoseconds since the Unix epoch.
     pub start: i64,
-    /// How long its client waited, nanoseconds.
+    /// How long its client waited, in nanoseconds.
     pub elapsed: u64,
     /// How it ended for its client.
     pub ending: Ending,
-    /// What its client was told instead of an answer.
+    /// The error that its client got instead of an answer.
     pub error: Option<Cow<'a, str>>,
-    /// The size of its message, bytes.
+    /// The size of its message, in bytes.
     pub request_bytes: usize,
-    /// The size of its answer, if it has one, bytes.
+    /// The size of its answer, if it has one, in bytes.
     pub answer_bytes: Option<usize>,
-    /// Whether it was replied to before its workflow ended.
+    /// Whether it was answered before its workflow ended.
     pub early: bool,
-    /// The handlers that were called.
+    /// The calls of handlers.
     pub hops: Vec<Hop<'a>>,
     /// The first documents that its handlers saved.
     pub saved: Vec<Saved<'a>>,
-    /// How many they saved in all.
+    /// The number of documents saved in total.
     pub saves: usize,
 }
 
@@ -44,34 +44,34 @@ pub struct Request<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
 pub enum Ending {
-    /// With an answer.
+    /// It was answered.
     Answered = 0,
-    /// With an error.
+    /// It failed.
     Failed = 1,
     /// The client left.
     Left = 2,
-    /// It did not yet; such a request is never stored.
+    /// It is in flight; such a request is never stored.
     #[default]
-    Working = 3,
+    InFlight = 3,
 }
 
-/// One call of a handler. Times are nanoseconds since the request came in.
+/// One call of a handler. Times are in nanoseconds since the request arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop<'a> {
     /// The node.
     pub node: Cow<'a, str>,
-    /// Its place in the workflow, from 0.
+    /// Its index in the workflow, from 0.
     pub position: usize,
-    /// When its message was ready for it.
+    /// When its message was ready.
     pub posted: i64,
     /// When the handler was called.
     pub start: i64,
     /// When it returned.
     pub end: i64,
-    /// What the engine needed to write its message for the host, nanoseconds.
-    pub written: u64,
-    /// What it needed to read the host's, nanoseconds.
-    pub read: u64,
+    /// Time to encode the message for the worker, in nanoseconds.
+    pub encode: u64,
+    /// Time to decode the worker's message, in nanoseconds.
+    pub decode: u64,
     /// How it ended.
     pub ending: HopEnding,
 }
@@ -80,15 +80,21 @@ pub struct Hop<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum HopEnding {
-    /// It returned.
+    /// The handler returned.
     Returned = 0,
-    /// It raised.
+    /// The handler raised an error.
     Raised = 1,
-    /// Its process died, or it was stopped.
-    Lost = 2,
+    /// The worker died.
+    Died = 2,
+    /// The handler ran longer than its node's timeout.
+    TimedOut = 3,
+    /// Cancelled, because the client left or its deadline passed.
+    Cancelled = 4,
+    /// The worker exceeded its memory limit.
+    OutOfMemory = 5,
 }
 
-/// A document that a handler saved; a prediction is one, too.
+/// A document that a handler saved, possibly a prediction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Saved<'a> {
     /// The node.
@@ -101,7 +107,7 @@ pub struct Saved<'a> {
 
 impl Ending {
     fn from_number(number: u8) -> Option<Self> {
-        [Self::Answered, Self::Failed, Self::Left, Self::Working]
+        [Self::Answered, Self::Failed, Self::Left, Self::InFlight]
             .into_iter()
             .find(|ending| *ending as u8 == number)
     }
@@ -113,13 +119,16 @@ impl Ending {
 }
 
 impl HopEnding {
+    const ALL: [Self; 6] =
+        [Self::Returned, Self::Raised, Self::Died, Self::TimedOut, Self::Cancelled, Self::OutOfMemory];
+
     fn from_number(number: u8) -> Option<Self> {
-        [Self::Returned, Self::Raised, Self::Lost].into_iter().find(|ending| *ending as u8 == number)
+        Self::ALL.into_iter().find(|ending| *ending as u8 == number)
     }
 }
 
 impl Request<'_> {
-    /// The same, with nothing borrowed.
+    /// An owned copy.
     pub fn into_owned(self) -> Request<'static> {
         let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
         Request {
@@ -144,7 +153,7 @@ impl Request<'_> {
     }
 }
 
-/// What a search looks at of a stored request, without reading its course.
+/// The searchable head of a stored request; its record stays encoded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Head<'a> {
     pub(crate) start: i64,
@@ -153,10 +162,10 @@ pub(crate) struct Head<'a> {
     pub(crate) id: &'a str,
     pub(crate) version: &'a str,
     pub(crate) workflow: &'a str,
-    course: Cursor<'a>,
+    record: Cursor<'a>,
 }
 
-/// Appends a request: 32 bits that say how long it is, its head, its course.
+/// Appends a request: its length in 32 bits, its head, its record.
 pub(crate) fn put_request(out: &mut Vec<u8>, request: &Request<'_>) {
     let place = out.len();
     out.extend_from_slice(&[0; 4]);
@@ -176,7 +185,7 @@ fn put_course(out: &mut Vec<u8>, request: &Request<'_>) {
     put_long(out, &error.as_bytes()[..error.floor_char_boundary(MAX_ERROR)]);
     out.push(request.early.into());
     put_varint(out, request.request_bytes as u64);
-    // None is 0.
+    // 0 stands for `None`.
     put_varint(out, request.answer_bytes.map_or(0, |bytes| bytes as u64 + 1));
     put_varint(out, request.hops.len().min(MAX_PARTS) as u64);
     for hop in request.hops.iter().take(MAX_PARTS) {
@@ -185,8 +194,8 @@ fn put_course(out: &mut Vec<u8>, request: &Request<'_>) {
         put_signed(out, hop.posted);
         put_signed(out, hop.start.wrapping_sub(hop.posted));
         put_signed(out, hop.end.wrapping_sub(hop.start));
-        put_varint(out, hop.written);
-        put_varint(out, hop.read);
+        put_varint(out, hop.encode);
+        put_varint(out, hop.decode);
         out.push(hop.ending as u8);
     }
     put_varint(out, request.saves as u64);
@@ -199,7 +208,7 @@ fn put_course(out: &mut Vec<u8>, request: &Request<'_>) {
     }
 }
 
-/// The requests of some bytes: the head of each, and all of it. Ends where the bytes are none.
+/// Iterates over encoded requests: the head and all bytes of each. Ends at bytes that are not valid.
 pub(crate) fn requests(bytes: &[u8]) -> impl Iterator<Item = (Head<'_>, &[u8])> {
     let (mut cursor, mut rest) = (Cursor::new(bytes), bytes);
     iter::from_fn(move || {
@@ -210,7 +219,7 @@ pub(crate) fn requests(bytes: &[u8]) -> impl Iterator<Item = (Head<'_>, &[u8])> 
     })
 }
 
-/// Reads the head of the next request, and steps over its course.
+/// Decodes the head of the next request, and skips its record.
 fn read_head<'a>(cursor: &mut Cursor<'a>) -> Option<Head<'a>> {
     let mut cursor = Cursor::new(cursor.long()?);
     Some(Head {
@@ -220,14 +229,14 @@ fn read_head<'a>(cursor: &mut Cursor<'a>) -> Option<Head<'a>> {
         id: cursor.short_text()?,
         version: cursor.short_text()?,
         workflow: cursor.short_text()?,
-        course: cursor,
+        record: cursor,
     })
 }
 
 impl<'a> Head<'a> {
-    /// Reads the whole request.
+    /// Decodes the whole request.
     pub(crate) fn whole(self) -> Option<Request<'a>> {
-        let mut cursor = self.course;
+        let mut cursor = self.record;
         let size = |cursor: &mut Cursor<'_>| usize::try_from(cursor.varint()?).ok();
         let error = Some(cursor.long_text()?).filter(|error| !error.is_empty());
         let early = cursor.u8()? != 0;
@@ -260,15 +269,15 @@ fn read_hop<'a>(cursor: &mut Cursor<'a>) -> Option<Hop<'a>> {
     let posted = cursor.signed()?;
     let start = posted.wrapping_add(cursor.signed()?);
     let end = start.wrapping_add(cursor.signed()?);
-    let (written, read) = (cursor.varint()?, cursor.varint()?);
+    let (encode, decode) = (cursor.varint()?, cursor.varint()?);
     Some(Hop {
         node,
         position,
         posted,
         start,
         end,
-        written,
-        read,
+        encode,
+        decode,
         ending: HopEnding::from_number(cursor.u8()?)?,
     })
 }
@@ -289,10 +298,10 @@ mod tests {
     }
 
     prop_compose! {
-        fn hop()(node in text(), position in 0..100_usize, posted: i64, start: i64, end: i64, written: u64,
-                 read: u64, ending in 0..3_u8) -> Hop<'static> {
-            let ending = HopEnding::from_number(ending).unwrap();
-            Hop { node, position, posted, start, end, written, read, ending }
+        fn hop()(node in text(), position in 0..100_usize, posted: i64, start: i64, end: i64, encode: u64,
+                 decode: u64, ending in 0..HopEnding::ALL.len()) -> Hop<'static> {
+            let ending = HopEnding::ALL[ending];
+            Hop { node, position, posted, start, end, encode, decode, ending }
         }
     }
 

@@ -1,10 +1,10 @@
-//! The handle that writes, and the owner of the threads behind it.
+//! The handle that writes, and the owner of its threads.
 
 use crate::{
     database,
     documents::{
         self, check, key,
-        queue::{Queue, Save},
+        queue::{Order, Queue, Save},
     },
     error::{Error, PointError},
     log::LogRecord,
@@ -32,7 +32,7 @@ pub struct Store {
     reader: Reader,
 }
 
-/// Owns the threads that write, and the folder's lock. Dropping it is [`Writer::close`].
+/// Owns the threads that write, and the folder's lock. Dropping it equals [`Writer::close`].
 #[derive(Debug)]
 pub struct Writer {
     telemetry: Arc<Telemetry>,
@@ -42,7 +42,7 @@ pub struct Writer {
     _lock: File,
 }
 
-/// A measurement with its tags, prepared once for many points. Cheap to clone.
+/// A measurement with its tags, encoded once for many points. Cheap to clone.
 #[derive(Clone)]
 pub struct Series {
     telemetry: Arc<Telemetry>,
@@ -51,12 +51,12 @@ pub struct Series {
 }
 
 impl Store {
-    /// Opens the store in a folder, and makes it where there is none. One process at a time.
+    /// Opens or creates the store in a folder. Only one process may have it open to write.
     pub fn open(folder: &Path, options: &Options) -> Result<(Self, Writer), Error> {
         Self::build(folder, options, None)
     }
 
-    /// Opens the store in a folder as [`Store::open`] does, but points go to `sink`.
+    /// Opens the store in a folder like [`Store::open`], but sends points to `sink`.
     pub fn open_with_sink(
         folder: &Path,
         options: &Options,
@@ -83,13 +83,13 @@ impl Store {
         Ok((Self { telemetry, queue, reader }, writer))
     }
 
-    /// Prepares a series, for many points with the same tags.
+    /// Encodes a series, for many points with the same tags.
     pub fn series(&self, measurement: &str, tags: &[(&str, &str)]) -> Result<Series, PointError> {
         let key = Key::new(measurement, tags)?;
         Ok(Series { telemetry: Arc::clone(&self.telemetry), measurement: measurement.into(), key })
     }
 
-    /// Adds a point. Never blocks; where the buffer is full the point is dropped and counted.
+    /// Adds a point. Never blocks; when the buffer is full, the point is dropped and counted.
     pub fn measure(&self, point: &Point<'_>) -> Result<(), PointError> {
         point.check()?;
         let mut key = Vec::with_capacity(256);
@@ -98,41 +98,84 @@ impl Store {
         Ok(())
     }
 
-    /// Adds a log record. Never blocks; where the buffer is full the record is dropped and counted.
+    /// Adds a log record. Never blocks; when the buffer is full, the record is dropped and counted.
     pub fn log(&self, record: &LogRecord<'_>) {
         self.telemetry.log(record);
     }
 
-    /// Adds a request that ended. Never blocks; where the buffer is full the request is dropped and counted.
+    /// Adds a finished request. Never blocks; when the buffer is full, the request is dropped and counted.
     pub fn request(&self, request: &Request<'_>) {
         self.telemetry.request(request);
     }
 
-    /// Saves a document and gives its `_id`, which it gets where it has none.
+    /// Saves a document and returns its `_id`, which is added where missing.
     ///
-    /// Once this returns the document outlives the process, however it ends; a power cut may still
-    /// take the last ones.
+    /// Once this returns, the document survives any end of the process; a power cut may still lose the last
+    /// ones.
     pub async fn save(&self, collection: &str, document: Document) -> Result<Bson, Error> {
+        self.begin(collection, document, None).await?.await.unwrap_or(Err(Error::Closed))
+    }
+
+    /// Saves documents in sequence, like [`Store::save`], and returns each result. With `ordered`, the first
+    /// error is the last result, and the rest are not saved.
+    pub async fn save_many(
+        &self,
+        collection: &str,
+        documents: Vec<Document>,
+        ordered: bool,
+    ) -> Vec<Result<Bson, Error>> {
+        let order = ordered.then(Order::default);
+        let mut begun = Vec::with_capacity(documents.len());
+        for document in documents {
+            let save = self.begin(collection, document, order.clone()).await;
+            let failed = save.is_err();
+            begun.push(save);
+            if failed && ordered {
+                break;
+            }
+        }
+        let mut results = Vec::with_capacity(begun.len());
+        for save in begun {
+            let result = match save {
+                Ok(confirmed) => confirmed.await.unwrap_or(Err(Error::Closed)),
+                Err(error) => Err(error),
+            };
+            let failed = result.is_err();
+            results.push(result);
+            if failed && ordered {
+                break;
+            }
+        }
+        results
+    }
+
+    /// Queues a document for the writer, which confirms it.
+    async fn begin(
+        &self,
+        collection: &str,
+        document: Document,
+        order: Option<Order>,
+    ) -> Result<oneshot::Receiver<Result<Bson, Error>>, Error> {
         check::check_collection(collection)?;
         let check::Checked { id, data } = check::check_document(document)?;
         let key = key::encode(&id);
         let permit = self.queue.room(data.len()).await?;
         let (done, confirmed) = oneshot::channel();
-        self.queue.push(Save { collection: collection.to_owned(), key, id, data, done, permit });
-        confirmed.await.unwrap_or(Err(Error::Closed))
+        self.queue.push(Save { collection: collection.to_owned(), key, id, data, done, order, permit });
+        Ok(confirmed)
     }
 
-    /// Writes the measurements, logs and requests that wait, so that readers see them.
+    /// Writes the waiting measurements, logs and requests, so that readers see them.
     pub async fn flush(&self) -> Result<(), Error> {
         self.telemetry.flush().await.map_err(|_| Error::Closed)
     }
 
-    /// What became of measurements, logs and requests since the store was opened.
+    /// Counts of measurements, logs and requests since the store was opened.
     pub fn counters(&self) -> Counters {
         self.telemetry.counters()
     }
 
-    /// Reads what is in the store.
+    /// A reader of this store.
     pub fn reader(&self) -> &Reader {
         &self.reader
     }
@@ -145,7 +188,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes what waits and ends. Blocks until that is done; later points, records and saves are
+    /// Writes everything that waits, and ends. Blocks until done; later points, records and saves are
     /// refused.
     pub fn close(mut self) {
         self.end();

@@ -12,10 +12,10 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Tells the test below that it is the other process, and where it writes.
+/// The variable that makes the test below the other process, with the folder to write to.
 const FOLDER: &str = "KRT_STORE_TEST_FOLDER";
 
-/// Saves without end, from many tasks, and prints each `_id` once it is confirmed.
+/// Saves endlessly from many tasks, and prints each `_id` once it is confirmed.
 #[test]
 #[ignore = "the other process of the tests here"]
 fn child() {
@@ -27,8 +27,10 @@ fn child() {
             for n in 0.. {
                 let id = format!("{task}-{n}");
                 store.save("things", doc! { "_id": &id, "text": "x".repeat(500) }).await.unwrap();
-                // One write, so that lines of several tasks do not mix.
-                std::io::stdout().write_all(format!("saved {id}\n").as_bytes()).unwrap();
+                // A single write, so that lines of several tasks do not mix.
+                #[expect(clippy::disallowed_methods, reason = "the other process reads it")]
+                let mut out = std::io::stdout();
+                out.write_all(format!("saved {id}\n").as_bytes()).unwrap();
             }
         }
     };
@@ -38,7 +40,7 @@ fn child() {
     ));
 }
 
-/// The other process; killed when dropped.
+/// The other process. Killed on drop.
 struct Other {
     process: Child,
     output: BufReader<ChildStdout>,
@@ -57,7 +59,7 @@ impl Other {
         Self { process, output }
     }
 
-    /// The next confirmed ids, up to so many; fewer at the end of the output.
+    /// The next `count` confirmed ids; fewer at the end of the output.
     fn confirmed(&mut self, count: usize) -> Vec<String> {
         let mut ids = Vec::new();
         let mut line = String::new();
@@ -66,7 +68,7 @@ impl Other {
             if self.output.read_line(&mut line).unwrap() == 0 {
                 break;
             }
-            // A line that the kill cut short was not confirmed as a whole.
+            // A line that the kill truncated does not count as confirmed.
             let id = line.strip_suffix('\n').and_then(|line| line.split_once("saved "));
             ids.extend(id.map(|(_, id)| id.to_owned()));
         }

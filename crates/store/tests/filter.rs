@@ -1,7 +1,7 @@
-//! What queries match: a table that any implementation can replay, and a plain reference.
+//! Matches of queries: a table that any implementation can replay, and a simple reference implementation.
 //!
-//! `filter.json` is a list of groups in Extended JSON: documents, and queries with the `_id`s of those
-//! that they match, or with a part of the error. Groups marked `ours` differ from MongoDB on purpose.
+//! `filter.json` is a list of groups in Extended JSON: documents, and queries with the `_id`s of the matching
+//! documents, or with a part of the error. Groups marked `ours` differ from MongoDB on purpose.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
@@ -55,7 +55,7 @@ fn a_deep_query_is_refused() {
     assert!(Filter::parse(&doc! { "a": not }).is_err());
 }
 
-/// A slow and simple reading of the manual, over decoded values.
+/// A slow and simple implementation of the manual, on decoded values.
 mod reference {
     use super::*;
     use std::cmp::Ordering;
@@ -121,7 +121,7 @@ mod reference {
         }
     }
 
-    /// An element by itself: an array in an array is not opened, except by what asks for arrays.
+    /// A single element: an array in an array is not expanded, except by operators for arrays.
     fn single(operators: &Document, element: &Bson) -> bool {
         operators.iter().all(|(name, wanted)| match name.as_str() {
             "$ne" => !single(&doc! { "$eq": wanted }, element),
@@ -143,11 +143,11 @@ mod reference {
         array.iter().enumerate().map(|(index, value)| (index.to_string(), value.clone())).collect()
     }
 
-    /// What a path led to, and whether it is an element taken by its position, whose own elements do
+    /// The value at a path, and whether it is an array element selected by position, whose own elements do
     /// not count.
     type Reached = (Option<Bson>, bool);
 
-    /// What a path leads to, arrays at its end whole.
+    /// The values at a path, with arrays at its end whole.
     fn reached(value: &Bson, parts: &[&str]) -> Vec<Reached> {
         let [first, rest @ ..] = parts else { return vec![(Some(value.clone()), false)] };
         match value {
@@ -179,7 +179,7 @@ mod reference {
         all
     }
 
-    /// Arrays also as their elements.
+    /// Values, with arrays also as their elements.
     fn expanded(reached: &[Reached]) -> Vec<Option<Bson>> {
         let mut all = Vec::new();
         for (value, by_position) in reached {

@@ -1,4 +1,4 @@
-//! Requests: stored as they were, found as a plain search would find them, kept within bounds.
+//! Request records: stored unchanged, found like by a plain search, and kept within limits.
 
 use bson::Bson;
 use krt_store::{
@@ -25,8 +25,8 @@ fn request(id: &str, start: i64, elapsed: u64) -> Request<'static> {
         posted: start,
         start: start + 10_000,
         end: start + 800_000,
-        written: 0,
-        read: 300,
+        encode: 0,
+        decode: 300,
         ending: HopEnding::Returned,
     };
     Request {
@@ -46,7 +46,7 @@ fn request(id: &str, start: i64, elapsed: u64) -> Request<'static> {
     }
 }
 
-/// Waits for what comes by itself.
+/// Waits for a change in the background.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !is_so() {
@@ -55,7 +55,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// A store without limits, with these requests.
+/// A store without limits, with these request records.
 fn store(folder: &TempDir, requests: &[Request<'_>]) -> Reader {
     let retention = Retention { age: None, size: None, ..Retention::default() };
     let (store, writer) = Store::open(folder.path(), &Options { retention, ..Options::default() })
@@ -98,7 +98,7 @@ prop_compose! {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
-    /// Page after page is what sorting all of them gives.
+    /// All pages together equal the sorted list.
     #[test]
     fn pages_are_those_of_a_plain_search(
         mut requests in vec(any_request(), 0..300), filter in any_filter(), slowest: bool, limit in 1..100_usize
@@ -139,7 +139,7 @@ fn a_request_is_found_by_an_id_that_says_when() {
     }
     assert_eq!(reader.request(&Uuid::now_v7().to_string()).unwrap(), None);
 
-    // The clock was set back an hour: new ids say the time before that.
+    // The clock was set back an hour: new ids have an earlier time.
     let folder = TempDir::new().unwrap();
     let id = Uuid::now_v7().to_string();
     let reader = store(&folder, &[request(&id, now() - 3_600_000_000_000, 1)]);
@@ -165,7 +165,7 @@ async fn failed_and_slow_ones_outlive_the_crowd() {
     }
     let reader = store.reader();
     store.flush().await.unwrap();
-    // What is too much goes in small steps, between commits.
+    // The excess is deleted in small steps, between commits.
     until("the crowd is small", || reader.count_requests().unwrap() <= count / 10);
     assert!(reader.request(&id(1000)).unwrap().is_some(), "it failed");
     assert!(reader.request(&id(3000)).unwrap().is_none(), "it is one of many");

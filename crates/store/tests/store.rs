@@ -1,4 +1,4 @@
-//! Writing and reading through real files.
+//! Writes and reads real files.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bson::{Bson, Document, doc, oid::ObjectId};
@@ -91,6 +91,33 @@ async fn many_saves_at_once_are_all_kept_in_order() {
 }
 
 #[tokio::test]
+async fn an_ordered_save_ends_at_its_first_error() {
+    let folder = TempDir::new().unwrap();
+    let (store, _writer) = open(folder.path());
+    let documents = |same: usize| {
+        let ids = (0..500).map(move |n| if n == same { 0 } else { i32::try_from(n).unwrap() });
+        ids.map(|id| doc! { "_id": id }).collect::<Vec<_>>()
+    };
+    for same in [1, 250, 499] {
+        let (ordered, all) = (format!("ordered_{same}"), format!("all_{same}"));
+        let results = store.save_many(&ordered, documents(same), true).await;
+        assert_eq!(results.len(), same + 1);
+        assert!(matches!(results.last(), Some(Err(Error::Duplicate { .. }))), "{same}");
+        assert!(results[..same].iter().all(Result::is_ok), "{same}");
+        let found = find(store.reader(), &ordered, doc! {}, FindLimits::default()).await;
+        assert_eq!(found, documents(same)[..same]);
+        let results = store.save_many(&all, documents(same), false).await;
+        assert_eq!(results.iter().filter(|result| result.is_err()).count(), 1);
+        assert!(results[same].is_err() && results.len() == 500, "{same}");
+        assert_eq!(find(store.reader(), &all, doc! {}, FindLimits::default()).await.len(), 499);
+    }
+    let bad = vec![doc! { "_id": 1 }, doc! { "_id": [1] }, doc! { "_id": 2 }];
+    let results = store.save_many("bad", bad, true).await;
+    assert!(matches!(&results[..], [Ok(_), Err(Error::Document(_))]), "{results:?}");
+    assert_eq!(find(store.reader(), "bad", doc! {}, FindLimits::default()).await, [doc! { "_id": 1 }]);
+}
+
+#[tokio::test]
 async fn a_search_does_not_see_what_comes_after_it() {
     let folder = TempDir::new().unwrap();
     let (store, _writer) = open(folder.path());
@@ -134,22 +161,122 @@ fn nothing_to_read_is_said() {
     assert!(matches!(&error, Error::Missing { path } if path == folder.path()), "{error}");
 }
 
+const NO_DATABASE: &str = "this is no database, but a text that somebody put here by mistake";
+
 #[test]
-fn a_damaged_file_is_named() {
-    for file in ["telemetry.db", "documents.db"] {
-        let folder = TempDir::new().unwrap();
-        open(folder.path()).1.close();
-        let path = folder.path().join(file);
-        std::fs::write(
-            &path,
-            "this is no database, but a text that somebody put here by mistake".repeat(100),
-        )
-        .unwrap();
-        let damaged = |error: &Error| matches!(error, Error::Damaged { path: named, .. } if *named == path);
-        let error = Store::open(folder.path(), &Options::default()).unwrap_err();
-        assert!(damaged(&error), "{error}");
-        let error = Reader::open(folder.path()).unwrap_err();
-        assert!(damaged(&error), "{error}");
+fn damaged_documents_are_named_and_stay_where_they_are() {
+    let folder = TempDir::new().unwrap();
+    open(folder.path()).1.close();
+    let path = folder.path().join("documents.db");
+    std::fs::write(&path, NO_DATABASE.repeat(100)).unwrap();
+    let damaged = |error: &Error| matches!(error, Error::Damaged { path: named, .. } if *named == path);
+    let error = Store::open(folder.path(), &Options::default()).unwrap_err();
+    assert!(damaged(&error), "{error}");
+    let error = Reader::open(folder.path()).unwrap_err();
+    assert!(damaged(&error), "{error}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), NO_DATABASE.repeat(100));
+}
+
+/// The contents of telemetry files that were moved aside.
+fn set_aside(folder: &Path) -> Vec<Vec<u8>> {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with("telemetry.db.damaged-") && !name.ends_with("-wal") && !name.ends_with("-shm")
+        })
+        .map(|path| std::fs::read(path).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn damaged_telemetry_is_moved_aside_and_documents_are_kept() {
+    let folder = TempDir::new().unwrap();
+    let (store, writer) = open(folder.path());
+    store.save("a", doc! { "n": 1 }).await.unwrap();
+    writer.close();
+    drop(store);
+    std::fs::write(folder.path().join("telemetry.db"), NO_DATABASE.repeat(100)).unwrap();
+    let (store, _writer) = open(folder.path());
+    assert_eq!(set_aside(folder.path()), [NO_DATABASE.repeat(100).into_bytes()]);
+    assert_eq!(find(store.reader(), "a", doc! {}, FindLimits::default()).await.len(), 1);
+    measure_one(&store).await;
+    assert_eq!(store.counters().points_written, 1);
+}
+
+async fn measure_one(store: &Store) {
+    let point = krt_store::Point { measurement: "m", tags: &[], fields: &[("f", 1_i64.into())], time: now() };
+    store.measure(&point).unwrap();
+    store.flush().await.unwrap();
+}
+
+/// Nanoseconds since the Unix epoch.
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_nanos()).unwrap()
+}
+
+#[tokio::test]
+async fn telemetry_that_turns_out_damaged_is_replaced_while_it_is_written() {
+    let folder = TempDir::new().unwrap();
+    let options = Options { flush_interval: Duration::from_millis(1), ..Options::default() };
+    let (store, writer) = Store::open(folder.path(), &options).unwrap();
+    for text in 0..200 {
+        let text = format!("{text}").repeat(2000);
+        let fields = [("text", text.as_str().into())];
+        store
+            .measure(&krt_store::Point { measurement: "m", tags: &[], fields: &fields, time: now() })
+            .unwrap();
+        store.flush().await.unwrap();
+    }
+    writer.close();
+    drop(store);
+    let path = folder.path().join("telemetry.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The first page, with the schema, stays intact.
+    bytes[4 << 10..].fill(0xa5);
+    std::fs::write(&path, bytes).unwrap();
+
+    let (store, _writer) = open(folder.path());
+    // A reader with the damaged file open sees the new one afterwards.
+    let reader = store.reader().clone();
+    measure_one(&store).await;
+    measure_one(&store).await;
+    assert!(store.counters().points_written > 0);
+    assert_eq!(set_aside(folder.path()).len(), 1);
+    assert_eq!(reader.measurements().unwrap(), ["m"]);
+}
+
+#[tokio::test]
+async fn a_snapshot_has_one_moment_of_a_store_that_is_written() {
+    let folder = TempDir::new().unwrap();
+    let (store, writer) = open(folder.path());
+    store.save("a", doc! { "n": 1 }).await.unwrap();
+    measure_one(&store).await;
+    let snapshot = krt_store::Snapshot::take(folder.path()).unwrap();
+    store.save("a", doc! { "n": 2 }).await.unwrap();
+    let copy = TempDir::new().unwrap();
+    let mut copied = 0;
+    snapshot.write(copy.path(), |bytes| copied += bytes).unwrap();
+    assert!(copied > 0);
+    writer.close();
+    let (copy, _writer) = open(copy.path());
+    assert_eq!(find(copy.reader(), "a", doc! {}, FindLimits::default()).await.len(), 1);
+    assert_eq!(copy.reader().measurements().unwrap(), ["m"]);
+}
+
+#[test]
+fn files_are_for_their_user_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let parent = TempDir::new().unwrap();
+    let folder = parent.path().join("data");
+    let (_store, _writer) = open(&folder);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
 }
 
@@ -188,7 +315,7 @@ async fn a_full_disk_fails_saves_and_nothing_else() {
     assert_eq!(error.fault(), Fault::Operator);
     assert_eq!(find(store.reader(), "a", doc! {}, FindLimits::default()).await.len(), saved);
 
-    // Measurements and logs have a file of their own, with the same limit.
+    // Measurements and logs have a separate file with the same limit.
     let text = "z".repeat(50_000);
     while store.counters().points_dropped == 0 {
         let fields = [("text", text.as_str().into()), ("n", 1_i64.into())];
@@ -198,7 +325,7 @@ async fn a_full_disk_fails_saves_and_nothing_else() {
     assert!(store.counters().points_written > 0);
     writer.close();
 
-    // Once there is room again, so is everything.
+    // Once there is room again, everything works.
     let (store, _writer) = open(folder.path());
     store.save("a", large()).await.unwrap();
 }

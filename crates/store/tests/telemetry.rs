@@ -1,4 +1,4 @@
-//! Measurements and logs, from the caller to who reads them.
+//! Measurements and logs, from the writer to the reader.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use krt_store::{
@@ -15,7 +15,7 @@ struct Fixture {
     _writer: Writer,
 }
 
-/// The times here are long ago, so nothing is too old.
+/// Without retention limits, since the times here are long ago.
 fn options() -> Options {
     Options { retention: Retention { age: None, size: None, ..Retention::default() }, ..Options::default() }
 }
@@ -83,7 +83,7 @@ fn bad_points_are_refused_by_name() {
     assert!(matches!(measure("m", &[], &many), PointError::TooManyFields { count: 256, .. }));
 }
 
-/// Points of a few series, flushed now and then, so that they lie in many chunks.
+/// Points of a few series, flushed now and then, so that they are in many chunks.
 async fn scatter(store: &Store, points: &[(i64, u8)]) {
     for (index, (time, node)) in points.iter().enumerate() {
         let node = node.to_string();
@@ -198,7 +198,7 @@ fn record(time: i64, level: Level, message: &str) -> LogRecord<'_> {
     }
 }
 
-/// More records than one thread looks at: what is rare is found wherever it is, in order, page by page.
+/// More records than one thread scans: rare ones are found anywhere, in order, page by page.
 #[tokio::test]
 async fn a_long_log_is_searched_to_its_end() {
     const RARE: usize = 7001;
@@ -350,7 +350,7 @@ async fn a_log_is_followed() {
     assert_eq!(reader.logs_after(last, &LogFilter::default(), 3).unwrap().records, []);
 }
 
-/// A page says up to where it looked: what follows it must neither repeat a record nor miss one.
+/// A page reports how far it searched: the next page must neither repeat nor miss a record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_is_of_one_moment_while_records_come() {
     const RECORDS: i64 = 20_000;

@@ -99,7 +99,8 @@ test("who has no role, or thinks better of it, is told so", async () => {
   const { page, context, errors } = await open(browser, { url: server.dashboard });
   for (const [button, why] of [
     ["grace-1", /none of the groups/],
-    ["Deny", /did not let you in/],
+    // This provider forgets the state, so that the refusal is nobody's.
+    ["Deny", /not begun in this browser/],
   ] as const) {
     await page.goto("/sign-in");
     await page.getByRole("link", { name: "Sign in with The lab" }).click();

@@ -8,7 +8,7 @@ export interface Started {
   clients: string;
   /** The dashboard's URL. */
   dashboard: string;
-  /** Lets it end what it has in work. */
+  /** Lets it end what it has in flight. */
   stop: () => Promise<void>;
 }
 

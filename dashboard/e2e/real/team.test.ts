@@ -8,6 +8,7 @@ import { Api } from "./api";
 import { changed, checked, packed } from "./packages";
 import { PASSWORD } from "./server";
 
+const LISTEN = "/runtimes/team/logs";
 const SECRET = "a value that only its owners see";
 const VERSIONS = "/runtimes/team/versions";
 
@@ -41,6 +42,18 @@ async function confirm(page: Page, action: string, comment = "") {
 /** What is lost when a page is loaded anew. */
 const mark = (page: Page) => page.evaluate(() => void Object.assign(window, { marked: true }));
 const marked = (page: Page) => page.evaluate(() => "marked" in window);
+
+test("somebody whose user is disabled sees the sign-in page at once", async () => {
+  await admin.user("edsger", "viewer");
+  for (const path of [VERSIONS, LISTEN]) {
+    const edsger = await person("edsger", path);
+    await edsger.page.waitForFunction(() => !document.querySelector(".waiting"));
+    await admin.send("PATCH", "/users/edsger", { disabled: true });
+    await edsger.page.waitForURL("**/sign-in?next=*");
+    await admin.send("PATCH", "/users/edsger", { disabled: false });
+    await edsger.done();
+  }
+});
 
 test("two browsers see each other's changes", { timeout: 180_000 }, async () => {
   const [first, second] = ["plain-v1", "plain-v2"].map((name) =>

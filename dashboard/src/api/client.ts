@@ -1,7 +1,4 @@
-/**
- * The typed client of the API. What the server refuses becomes a `Refused`, which carries the API's own words
- * and hint to wherever it is shown.
- */
+/** The typed client of the API. An error response becomes a `Refused` with the API's message and hint. */
 
 import createClient, { type Middleware } from "openapi-fetch";
 import type { Error as ErrorBody, ErrorCode, Problem, paths } from "./schema";
@@ -26,7 +23,7 @@ export class Refused extends Error {
 
 let csrf: string | null = null;
 
-/** Remembers what every request that changes something must carry. */
+/** Stores the token that every changing request must carry. */
 export function keepCsrfToken(token: string | null) {
   csrf = token;
 }
@@ -58,7 +55,7 @@ async function reach(request: Request): Promise<Response> {
 export const client = createClient<paths>({ baseUrl: BASE, fetch: reach });
 client.use(headers);
 
-/** The data of an answer, or a `Refused`. */
+/** Returns the data of a response, or throws a `Refused`. */
 export async function take<T>(
   answer: Promise<{ data?: T; error?: unknown; response: Response }>,
 ): Promise<T> {
@@ -71,7 +68,7 @@ function isBody(value: unknown): value is ErrorBody {
   return typeof value === "object" && value !== null && "message" in value;
 }
 
-/** Whatever was thrown, as something that can be shown. */
+/** Converts any thrown value to a `Refused`. */
 export function refused(error: unknown): Refused {
   if (error instanceof Refused) return error;
   return new Refused(0, { message: error instanceof Error ? error.message : String(error) });

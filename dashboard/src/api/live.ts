@@ -1,30 +1,34 @@
 /**
- * Server-sent events that last: a stream that ends is opened again, later each time, and none stays open in a
- * tab that nobody sees, because a browser has only six connections to a server.
+ * Server-sent events with reconnection: a lost stream reopens with growing delays. A hidden tab keeps no
+ * stream open, because a browser has only six connections to a server.
  */
 
+import { useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { BASE } from "./client";
+import { me } from "./queries";
 
 export type Connection = "connecting" | "open" | "lost" | "paused";
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
 
-/** How long to wait before the attempt after `failures` of them, in milliseconds. */
+/** The delay before the attempt after `failures` failed ones, in milliseconds. */
 export function wait(failures: number): number {
   return Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** failures);
 }
 
 interface Handlers {
-  /** By the event's name. */
+  /** The handlers by event name. */
   events: Record<string, (data: unknown) => void>;
-  /** The stream is open again after it was lost or paused: something may have been missed. */
+  /** The server ended the stream because the client's sign-in ended. */
+  onEnd?: () => void;
+  /** The stream reopened after a loss or a pause: the client may have missed events. */
   onResume?: () => void;
   onConnection?: (connection: Connection) => void;
 }
 
-/** Opens a stream; the function that it returns closes it. */
+/** Opens a stream and returns a function that closes it. */
 export function listen(path: string, handlers: Handlers): () => void {
   let source: EventSource | null = null;
   let failures = 0;
@@ -44,16 +48,22 @@ export function listen(path: string, handlers: Handlers): () => void {
       if (before) handlers.onResume?.();
       before = true;
     };
-    source.onerror = () => {
-      // Closed and opened by ourselves: browsers give up for good after an answer that is no stream.
-      source?.close();
-      say("lost");
-      timer = setTimeout(open, wait(failures));
-      failures += 1;
-    };
+    source.onerror = again;
+    source.addEventListener("end", () => {
+      again();
+      handlers.onEnd?.();
+    });
     for (const [name, handle] of Object.entries(handlers.events)) {
       source.addEventListener(name, (event) => handle(JSON.parse((event as MessageEvent<string>).data)));
     }
+  }
+
+  /** Reconnects without the browser: browsers give up for good after a response that is not a stream. */
+  function again() {
+    source?.close();
+    say("lost");
+    timer = setTimeout(open, wait(failures));
+    failures += 1;
   }
 
   function look() {
@@ -76,9 +86,10 @@ export function listen(path: string, handlers: Handlers): () => void {
   };
 }
 
-/** Listens while the component is there; `path` null means not now. */
+/** Listens while the component is mounted and `path` is not null. */
 export function useLive(path: string | null, events: Handlers["events"], onResume?: () => void): Connection {
   const [connection, setConnection] = useState<Connection>("connecting");
+  const queries = useQueryClient();
   const latest = useRef({ events, onResume });
   latest.current = { events, onResume };
 
@@ -88,9 +99,11 @@ export function useLive(path: string | null, events: Handlers["events"], onResum
     return listen(path, {
       events: Object.fromEntries(names.map((name) => [name, (data) => latest.current.events[name]?.(data)])),
       onResume: () => latest.current.onResume?.(),
+      // The session may have ended: then the session guard asks for a sign-in.
+      onEnd: () => void queries.invalidateQueries({ queryKey: me().queryKey }),
       onConnection: setConnection,
     });
-  }, [path]);
+  }, [path, queries]);
 
   return path === null ? "paused" : connection;
 }

@@ -1,4 +1,4 @@
-/** What is read from the API, by one name each, so that a live event knows what has become stale. */
+/** One named query for each resource of the API, so that a live event can mark it stale. */
 
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { client, take } from "./client";
@@ -171,7 +171,7 @@ export const tokens = () =>
 export const sessions = () =>
   queryOptions({ queryKey: ["sessions"], queryFn: () => take(client.GET("/sessions")) });
 
-/** Does something to a version, or rolls its runtime back. */
+/** Runs an action on a version. */
 export function act(runtime: string, version: string, action: Action, comment: string): Promise<unknown> {
   const path = { runtime, version };
   const body = comment ? { comment } : {};
@@ -191,7 +191,7 @@ export function act(runtime: string, version: string, action: Action, comment: s
   }
 }
 
-/** A change, after which what begins with one of the keys is read anew. */
+/** A mutation that refetches all queries whose key starts with one of `stale`. */
 export function useChange<In, Out>(change: (input: In) => Promise<Out>, ...stale: string[]) {
   const queries = useQueryClient();
   return useMutation({

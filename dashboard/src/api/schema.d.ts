@@ -116,7 +116,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Change one's password; ends one's other sessions */
+        /** Change one's password; ends one's other sessions and tokens */
         put: operations["changePassword"];
         post?: never;
         delete?: never;
@@ -195,7 +195,7 @@ export interface paths {
         delete: operations["deleteUser"];
         options?: never;
         head?: never;
-        /** Change a user; a new role or password ends the user's sessions */
+        /** Change a user, whose sessions end, and with a new password the tokens */
         patch: operations["changeUser"];
         trace?: never;
     };
@@ -209,7 +209,7 @@ export interface paths {
         /** One's tokens; admins see everybody's */
         get: operations["tokens"];
         put?: never;
-        /** Create a token */
+        /** Create a token; one that is made with a token ends with it */
         post: operations["createToken"];
         delete?: never;
         options?: never;
@@ -229,7 +229,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Delete a token */
+        /** Delete a token, and those that were made with it */
         delete: operations["deleteToken"];
         options?: never;
         head?: never;
@@ -407,7 +407,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Stop it, when what is in work is done */
+        /** Stop it, when what is in flight is done */
         post: operations["stopVersion"];
         delete?: never;
         options?: never;
@@ -646,7 +646,7 @@ export interface paths {
         };
         /**
          * The latest, slowest or failed requests
-         * @description Those in work, and those that ended: kept for as long as logs and measurements are, and within 32 MiB (some 200,000 requests of three handlers each); within as much again those that failed, and the slowest 200 of each hour.
+         * @description Those in flight, and those that ended: kept for as long as logs and measurements are, and within 32 MiB (some 200,000 requests of three handlers each); within as much again those that failed, and the slowest 200 of each hour.
          */
         get: operations["requests"];
         put?: never;
@@ -816,7 +816,7 @@ export interface components {
          */
         Role: "viewer" | "manager" | "admin";
         /** @enum {string} */
-        Severity: "error" | "warning";
+        Severity: "error" | "warning" | "note";
         /** @description One thing that is wrong with a package, as `krt check` shows it. */
         Problem: {
             severity: components["schemas"]["Severity"];
@@ -881,6 +881,11 @@ export interface components {
         ChangePassword: {
             current: string;
             new: string;
+            /**
+             * @description Whether tokens end, too, except the one that is used for this.
+             * @default true
+             */
+            revoke_tokens?: boolean;
         };
         /** @description Where somebody is signed in. */
         Session: {
@@ -912,6 +917,8 @@ export interface components {
             role?: components["schemas"]["Role"] | null;
             password?: string | null;
             disabled?: boolean | null;
+            /** @description Whether the user's tokens end; with a new password they do unless this is `false`. */
+            revoke_tokens?: boolean | null;
             comment?: string;
         };
         /** @description For programs. It can be what its owner can be, at most. */
@@ -926,6 +933,8 @@ export interface components {
             expires: components["schemas"]["Time"] | null;
             /** @description How it starts. */
             prefix: string;
+            /** @description The id of the token that it was made with, and ends with. */
+            parent: string | null;
         };
         NewToken: {
             name: string;
@@ -951,7 +960,7 @@ export interface components {
             comment: string;
         };
         /** @enum {string} */
-        AuditAction: "signed_in" | "sign_in_failed" | "signed_out" | "password_changed" | "user_created" | "user_changed" | "user_deleted" | "token_created" | "token_deleted" | "session_revoked" | "runtime_created" | "runtime_changed" | "runtime_deleted" | "version_created" | "version_deleted" | "version_started" | "version_stopped" | "version_published" | "version_unpublished" | "version_failed" | "config_changed" | "board_saved" | "board_deleted";
+        AuditAction: "signed_in" | "sign_in_failed" | "signed_out" | "password_changed" | "user_created" | "user_changed" | "user_deleted" | "token_created" | "token_deleted" | "session_revoked" | "runtime_created" | "runtime_changed" | "runtime_deleted" | "version_created" | "version_deleted" | "version_started" | "version_stopped" | "version_published" | "version_unpublished" | "version_failed" | "config_changed" | "board_saved" | "board_deleted" | "audit_pruned";
         /** @description Holds versions, of which at most one is published. */
         Runtime: {
             id: components["schemas"]["Name"];
@@ -1042,8 +1051,8 @@ export interface components {
             src: string;
             state: components["schemas"]["NodeState"];
             replicas: number;
-            /** @description Processes that are up. */
-            hosts: number;
+            /** @description Workers that are ready. */
+            workers: number;
             /** @description Messages that wait. */
             queue: number;
             /** @description Since the start. */
@@ -1077,7 +1086,7 @@ export interface components {
             state: components["schemas"]["State"];
             time: components["schemas"]["Time"];
             window_seconds: number;
-            in_work: number;
+            in_flight: number;
             nodes: components["schemas"]["GraphNode"][];
             workflows: components["schemas"]["GraphWorkflow"][];
         };
@@ -1105,7 +1114,7 @@ export interface components {
          * @description left: the client did.
          * @enum {string}
          */
-        Ending: "answered" | "failed" | "left" | "working";
+        Ending: "answered" | "failed" | "left" | "in_flight";
         /** @description One handler call. */
         Hop: {
             node: components["schemas"]["Name"];
@@ -1113,15 +1122,15 @@ export interface components {
             position: number;
             /** @description From the request's start until the handler began. */
             start_ms: number;
-            /** @description From the end of the hop before, without `serialise_ms`. */
+            /** @description Time since the end of the previous hop, without `encode_ms`. */
             waiting_ms: number;
-            /** @description To write the message for the node's process. */
-            serialise_ms: number;
+            /** @description Time to encode the message for the worker. */
+            encode_ms: number;
             handler_ms: number;
-            /** @description To read the message that it gave, after the handler. */
-            deserialise_ms: number;
+            /** @description Time to decode the worker's message, after the handler. */
+            decode_ms: number;
             /** @enum {string} */
-            outcome: "ok" | "error" | "died";
+            outcome: "ok" | "error" | "died" | "timed_out" | "cancelled" | "out_of_memory";
         };
         Request: {
             id: string;
@@ -1140,7 +1149,7 @@ export interface components {
         RequestPage: {
             requests: components["schemas"]["Request"][];
             next: string | null;
-            /** @description About how many are kept of the runtime, those in work among them. */
+            /** @description About how many are kept of the runtime, those in flight among them. */
             kept: number;
         };
         StoredPoint: {
@@ -1483,7 +1492,7 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The version does not run, or the server stops. */
+        /** @description The version does not run, the server stops, its disk is full, or too many sign in at this moment. */
         Unavailable: {
             headers: {
                 [name: string]: unknown;
@@ -1634,7 +1643,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events; `data` is an `Event` as JSON. */
+            /** @description Events; `data` is an `Event` as JSON. The stream ends with the sign-in of who listens: the last event is then named `end`, and its `data` is `{"reason": "…"}`. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1702,6 +1711,7 @@ export interface operations {
             415: components["responses"]["Unsupported"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
         };
     };
     signOut: {
@@ -1748,6 +1758,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["NotSignedIn"];
             500: components["responses"]["Internal"];
             502: components["responses"]["NotSignedIn"];
         };
@@ -1776,6 +1787,7 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             403: components["responses"]["NotSignedIn"];
             404: components["responses"]["NotFound"];
+            429: components["responses"]["NotSignedIn"];
             500: components["responses"]["NotSignedIn"];
             502: components["responses"]["NotSignedIn"];
         };
@@ -1809,6 +1821,7 @@ export interface operations {
             422: components["responses"]["Unprocessable"];
             429: components["responses"]["TooMany"];
             500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
         };
     };
     sessions: {
@@ -1916,6 +1929,7 @@ export interface operations {
             415: components["responses"]["Unsupported"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
         };
     };
     deleteUser: {
@@ -1982,6 +1996,7 @@ export interface operations {
             415: components["responses"]["Unsupported"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
         };
     };
     tokens: {
@@ -2034,6 +2049,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["Unsupported"];
             422: components["responses"]["Unprocessable"];
@@ -2355,6 +2371,7 @@ export interface operations {
             415: components["responses"]["Unsupported"];
             422: components["responses"]["Unprocessable"];
             500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
         };
     };
     version: {
@@ -2700,7 +2717,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events named `graph`; `data` is a `Graph` as JSON. */
+            /** @description Events named `graph`; `data` is a `Graph` as JSON. The stream ends with the sign-in of who listens: the last event is then named `end`, and its `data` is `{"reason": "…"}`. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2900,7 +2917,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events named `logs`; `data` is an array of `Log` as JSON, oldest first; `id` is the last one's, so that `last-event-id` goes on there. */
+            /** @description Events named `logs`; `data` is an array of `Log` as JSON, oldest first; `id` is the last one's, so that `last-event-id` goes on there. The stream ends with the sign-in of who listens: the last event is then named `end`, and its `data` is `{"reason": "…"}`. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -1,10 +1,10 @@
-/** Makes what two browsers show the same: what the server says has changed is read anew. */
+/** Keeps browsers in sync: refetches the data that the server reports as changed. */
 
 import { type QueryClient, useQueryClient } from "@tanstack/react-query";
 import { useLive } from "../api/live";
 import type { Event } from "../api/schema";
 
-/** What is stale after an event, as beginnings of the keys of queries. */
+/** The prefixes of the query keys that an event makes stale. */
 export function stale({ kind, runtime }: Pick<Event, "kind" | "runtime">): string[][] {
   switch (kind) {
     case "user":

@@ -1,4 +1,4 @@
-/** Where there is no page, and where a page broke. */
+/** The pages for an unknown address and for a failed page. */
 
 import { Compass } from "lucide-react";
 import { Link, useRouteError } from "react-router";
@@ -12,8 +12,8 @@ export function NotFound() {
   return (
     <div className="empty">
       <Compass aria-hidden size={28} />
-      <h1>There is no such page</h1>
-      <Link to="/">To the runtimes</Link>
+      <h1>Page not found</h1>
+      <Link to="/">Go to runtimes</Link>
     </div>
   );
 }
@@ -23,10 +23,10 @@ export function Broken() {
   const error = refused(useRouteError());
   return (
     <div className="stack" style={{ padding: 16 }}>
-      <h1>This page broke</h1>
+      <h1>Something went wrong on this page</h1>
       <Failure error={error} />
       <span>
-        <Button onPress={() => window.location.reload()}>Load it again</Button>
+        <Button onPress={() => window.location.reload()}>Reload</Button>
       </span>
     </div>
   );

@@ -1,9 +1,9 @@
-/** Which page stands at which address. Each page is a file of its own, loaded when it is asked for. */
+/** The routes. Each page is its own file and loads on demand. */
 
 import type { ComponentType } from "react";
 import { createBrowserRouter, Navigate, useParams } from "react-router";
-import { Gate } from "./gate";
 import { Broken, NotFound } from "./lost";
+import { SessionGuard } from "./session-guard";
 
 const page = (load: () => Promise<{ default: ComponentType }>) => async () => ({
   Component: (await load()).default,
@@ -23,7 +23,7 @@ export const router = createBrowserRouter([
   },
   {
     path: "/",
-    element: <Gate />,
+    element: <SessionGuard />,
     errorElement: <Broken />,
     HydrateFallback: () => null,
     children: [

@@ -1,4 +1,4 @@
-/** Who looks at the pages, and what they may do. */
+/** The current user and their permissions. */
 
 import { createContext, useContext } from "react";
 import type { Me, Role, Server } from "../api/schema";
@@ -22,7 +22,7 @@ export function may(role: Role, needed: Role): boolean {
   return RANKS[role] >= RANKS[needed];
 }
 
-/** Whether the person may do what needs a role, on a server where something can be done at all. */
+/** Whether the user has a role, on a server that allows changes. */
 export function useMay(needed: Role): boolean {
   const { me, server } = useSession();
   return server.mode === "serve" && may(me.role, needed);

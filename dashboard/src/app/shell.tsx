@@ -1,4 +1,4 @@
-/** What stands around every page: where one is, where one can go, who one is. */
+/** The frame around every page: location, navigation, account. */
 
 import { useQuery } from "@tanstack/react-query";
 import {
@@ -35,7 +35,7 @@ export function Shell() {
   useLiveEvents();
   const [open, setOpen] = useState(false);
   const { pathname } = useLocation();
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another page closes the drawer
+  // biome-ignore lint/correctness/useExhaustiveDependencies: navigation closes the drawer
   useEffect(() => setOpen(false), [pathname]);
 
   return (

@@ -1,4 +1,7 @@
-/** The theme: the system's, unless one was chosen. `public/theme.js` applies the choice before the first paint. */
+/**
+ * The theme: the user's choice, or else the system's. `public/theme.js` applies the choice before the first
+ * paint.
+ */
 
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 
@@ -22,7 +25,7 @@ export function useTheme(): [Theme, (theme: Theme) => void] {
       if (next === "system") localStorage.removeItem(KEY);
       else localStorage.setItem(KEY, next);
     } catch {
-      // Without storage the choice lasts as long as the page.
+      // Without storage the choice lasts until the page closes.
     }
     setTheme(next);
     changed.dispatchEvent(new Event("change"));
@@ -45,7 +48,7 @@ function subscribe(notify: () => void) {
   };
 }
 
-/** Whether it is dark now: for what is drawn on a canvas. */
+/** Whether the theme is dark now, for drawings on a canvas. */
 export function useDark(): boolean {
   return useSyncExternalStore(subscribe, () => {
     const theme = chosen();

@@ -1,4 +1,7 @@
-/** Makes the columns of a chart from windows of time: one axis for all series, gaps where nothing was. Pure. */
+/**
+ * Turns windows of time into the columns of a chart: one axis for all series, gaps where data is missing.
+ * Pure.
+ */
 
 import type { Chart, WindowSeries, Windows } from "../api/schema";
 
@@ -21,12 +24,12 @@ export interface Line {
 }
 
 export interface Aligned {
-  /** Seconds since 1970. */
+  /** Seconds since the Unix epoch. */
   times: number[];
   lines: Line[];
-  /** Whether they are of what has no halves. */
+  /** Whether all values are whole by nature, such as counts. */
   whole: boolean;
-  /** How many series had no place. */
+  /** The number of series left out. */
   left: number;
 }
 
@@ -47,7 +50,7 @@ export function align(
   aggregation: Aggregation,
   groupBy: readonly string[],
 ): Aligned {
-  // The busiest stay, in the order of their names, so that colours do not change places.
+  // Keep the busiest series, sorted by name so that their colours are stable.
   const kept = [...series]
     .sort((a, b) => total(b) - total(a))
     .slice(0, MOST_LINES)

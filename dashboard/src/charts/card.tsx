@@ -15,7 +15,7 @@ import { align } from "./align";
 import { Chart } from "./chart";
 
 export const HEIGHT = 200;
-/** The legend below. */
+/** The height of the legend below. */
 const CAPTION = 44;
 
 export function ChartCard({
@@ -74,7 +74,7 @@ export function ChartCard({
         <Waiting height={height + CAPTION} />
       ) : aligned.times.length === 0 ? (
         <p className="chart-nothing" style={{ height: height + CAPTION }}>
-          Nothing was measured in this time.
+          No measurements in this period.
         </p>
       ) : (
         <>

@@ -1,4 +1,6 @@
-/** A chart over time, drawn by uPlot: a legend that tells values, a drag that narrows the time, a table instead. */
+/**
+ * A chart over time, drawn by uPlot: a legend with values, zoom by dragging, and a table as an alternative.
+ */
 
 import "uplot/dist/uPlot.min.css";
 import "./chart.css";
@@ -15,22 +17,22 @@ interface Props {
   lines: Line[];
   unit?: string | undefined;
   height?: number;
-  /** What the axis of values must hold, such as 0 to 1. */
+  /** A range that the axis of values must include, such as 0 to 1. */
   bounds?: [number, number];
   bars?: boolean;
-  /** Of what is counted there is no half: the axis of values has whole steps. */
+  /** Counts have no fractions: the axis of values has whole steps. */
   whole?: boolean;
   format?: (value: number) => string;
-  /** Charts with the same name show the same moment. */
+  /** Charts with the same name share a cursor. */
   sync?: string;
   table?: boolean;
-  /** What the axis of time shows, in seconds; without it what there is. */
+  /** The range of the time axis in seconds; the default is that of the data. */
   from?: number;
   to?: number;
   onZoom?: (from: number, to: number) => void;
 }
 
-/** A canvas needs colours as they are, not as they are called. */
+/** Resolves CSS variables, since a canvas needs actual colours. */
 function resolved(host: HTMLElement, names: string[]): string[] {
   const probe = document.createElement("span");
   host.append(probe);
@@ -44,7 +46,7 @@ function resolved(host: HTMLElement, names: string[]): string[] {
 
 const two = (value: number) => String(value).padStart(2, "0");
 
-/** A mark of the axis of time: the date at midnight, seconds where marks are closer than a minute. */
+/** A label of the time axis: the date at midnight, seconds if labels are closer than a minute. */
 function timeText(tick: number, step: number): string {
   const date = new Date(tick * 1000);
   const [hours, minutes, seconds] = [date.getHours(), date.getMinutes(), date.getSeconds()];
@@ -53,7 +55,7 @@ function timeText(tick: number, step: number): string {
   return `${two(hours)}:${two(minutes)}${step < 60 ? `:${two(seconds)}` : ""}`;
 }
 
-/** Points that have no neighbour, and would be no line. */
+/** Points without neighbours, which a line would not show. */
 function alone(values: ArrayLike<number | null | undefined>): number[] {
   const found: number[] = [];
   for (let i = 0; i < values.length; i += 1) {
@@ -88,7 +90,7 @@ export function Chart({
   const dark = useDark();
   const names = lines.map(({ label }) => label).join("\n");
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: data that only goes on does not make a new chart
+  // biome-ignore lint/correctness/useExhaustiveDependencies: new data does not need a new chart
   useEffect(() => {
     const element = host.current;
     if (!element || table) return;
@@ -117,7 +119,7 @@ export function Chart({
       scales: {
         x: {
           time: true,
-          // The first window may begin before the time that was asked for.
+          // The first window may start before the requested time.
           range: (_, low, high) => [
             Math.min(latest.current.from ?? Number.POSITIVE_INFINITY, low ?? Number.POSITIVE_INFINITY),
             Math.max(latest.current.to ?? 0, high ?? 0),
@@ -184,7 +186,7 @@ export function Chart({
     };
   }, [names, dark, height, bars, whole, sync, table, bounds?.[0], bounds?.[1]]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another range is another axis for the same data
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new range is a new axis for the same data
   useEffect(() => {
     plot.current?.setData([times, ...lines.map(({ values }) => values)]);
   }, [times, lines, from, to]);
@@ -227,13 +229,13 @@ function reach(low: number | null, high: number | null, bounds?: [number, number
     Math.max(high ?? 1, bounds?.[1] ?? Number.NEGATIVE_INFINITY),
   ];
   if (most === 0 && least === 0) return [0, 1];
-  // From nothing, unless the values are far from it: then their differences would not be seen.
+  // Start at zero, unless the values are so far from it that their differences would vanish.
   const floor = least >= 0 && least < most * 0.6 ? 0 : least;
   const room = (most - floor || Math.abs(most) || 1) * 0.06;
   return [floor === 0 || bounds ? floor : floor - room, bounds && most === bounds[1] ? most : most + room];
 }
 
-/** What one would say of a chart to somebody who does not see it. */
+/** Describes a chart for screen readers. */
 function summary(lines: Line[], withUnit: (value: number | null) => string): string {
   if (lines.length === 0) return "no data";
   return lines
@@ -254,7 +256,7 @@ function Values({
   withUnit,
 }: Pick<Props, "title" | "times" | "lines"> & { withUnit: (value: number | null | undefined) => string }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
     <section className="table chart-table" aria-label={`${title}, values`} tabIndex={0}>
       <table>
         <thead>

@@ -1,4 +1,4 @@
-/** Numbers, sizes and times as people read them. */
+/** Formats numbers, sizes and times for people. */
 
 /** A count: `1,284`, `12.4k`, `1.3M`. */
 export function count(value: number): string {
@@ -7,14 +7,14 @@ export function count(value: number): string {
   return value.toLocaleString("en", { maximumFractionDigits: 0 });
 }
 
-/** A rate a second. */
+/** A rate per second. */
 export function rate(value: number): string {
   if (value === 0) return "0";
   if (value < 0.01) return "<0.01";
   return value >= 10 ? count(Math.round(value)) : trim(value, value < 1 ? 2 : 1);
 }
 
-/** A number of a chart or a table: at most four figures. */
+/** A number in a chart or a table: at most four digits. */
 export function number(value: number): string {
   const size = Math.abs(value);
   if (size >= 1e4) return count(value);
@@ -26,7 +26,7 @@ export function number(value: number): string {
   return value.toExponential(1);
 }
 
-/** A duration given in milliseconds: `0.21 ms`, `34 ms`, `1.4 s`, `2 min 5 s`. */
+/** A duration from milliseconds: `0.21 ms`, `34 ms`, `1.4 s`, `2 min 5 s`. */
 export function duration(ms: number | null | undefined): string {
   if (ms === null || ms === undefined) return "–";
   if (ms < 1) return `${ms.toFixed(2)} ms`;
@@ -37,7 +37,7 @@ export function duration(ms: number | null | undefined): string {
   return seconds % 60 ? `${Math.floor(seconds / 60)} min ${seconds % 60} s` : `${seconds / 60} min`;
 }
 
-/** Several durations that are read together, in one unit: `0.29 / 0.67 / 1.6 ms`. */
+/** Related durations in one unit: `0.29 / 0.67 / 1.6 ms`. */
 export function durations(all: readonly (number | null)[]): string {
   const texts = all.map(duration);
   const unit = texts[0]?.split(" ")[1];
@@ -68,7 +68,7 @@ const UNITS: [number, string, string][] = [
   [Number.POSITIVE_INFINITY, "year", "y"],
 ];
 
-/** How long ago: `just now`, `5 min ago`, `in 3 d`. */
+/** A relative time: `just now`, `5 min ago`, `in 3 d`. */
 export function ago(time: number, now: number): string {
   const ahead = time > now;
   let amount = Math.abs(now - time) / 1000;
@@ -93,20 +93,20 @@ export function span(seconds: number): string {
 
 const two = (value: number) => String(value).padStart(2, "0");
 
-/** A moment to the second in the reader's own zone: `2026-01-31 12:00:00`. */
+/** A time to the second in the local zone: `2026-01-31 12:00:00`. */
 export function moment(time: string): string {
   const date = new Date(time);
   return `${day(date)} ${clock(date)}`;
 }
 
-/** A moment of today without its date, one of another day with it; to the millisecond. */
+/** A time to the millisecond, with the date unless it is today. */
 export function shortMoment(time: string, now = new Date()): string {
   const date = new Date(time);
   const today = day(date) === day(now);
   return `${today ? "" : `${day(date).slice(date.getFullYear() === now.getFullYear() ? 5 : 0)} `}${clockWithMilliseconds(time)}`;
 }
 
-/** The same to the millisecond, without the date: for lines of logs. */
+/** A time to the millisecond without the date, for log lines. */
 export function clockWithMilliseconds(time: string): string {
   const date = new Date(time);
   return `${clock(date)}.${String(date.getMilliseconds()).padStart(3, "0")}`;

@@ -1,4 +1,4 @@
-/** A range of time as it stands in a URL: `range=6h`, or `from=…&to=…`. */
+/** A range of time in a URL: `range=6h`, or `from=…&to=…`. */
 
 export const PRESETS = {
   "15m": ["Last 15 minutes", 15 * 60],
@@ -26,7 +26,7 @@ function isTime(text: string | null): text is string {
   return text !== null && !Number.isNaN(Date.parse(text));
 }
 
-/** What a URL says; nonsense is as good as nothing. */
+/** Parses the range in a URL; an invalid one counts as missing. */
 export function parseRange(params: URLSearchParams, usual: Preset): Range {
   const [from, to] = [params.get("from"), params.get("to")];
   if (isTime(from) && isTime(to) && Date.parse(from) < Date.parse(to)) return { kind: "fixed", from, to };
@@ -34,7 +34,7 @@ export function parseRange(params: URLSearchParams, usual: Preset): Range {
   return { kind: "preset", preset: isPreset(preset) ? preset : usual };
 }
 
-/** The moments that are meant at `now`. A preset ends at a full step, so that the same moments come again. */
+/** Resolves a range at `now`. A preset ends at a full step, so that repeated calls return equal times. */
 export function resolve(range: Range, now: number, step = 10_000): Resolved {
   if (range.kind === "fixed") return { from: range.from, to: range.to };
   const to = Math.ceil(now / step) * step;
@@ -53,7 +53,7 @@ const STEPS = [
   1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400, 604_800,
 ];
 
-/** The length of a window so that a range has about `wanted` of them. */
+/** The length of a window so that a range has about `wanted` windows. */
 export function every(range: Resolved, wanted: number): number {
   const exact = seconds(range) / wanted;
   return STEPS.find((step) => step >= exact) ?? Math.ceil(exact);

@@ -1,4 +1,4 @@
-/** The part of a page's state that stands in its URL, so that the page can be shared. */
+/** The part of a page's state in its URL, so that users can share it. */
 
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { useSearchParams } from "react-router";
@@ -6,7 +6,7 @@ import { type Preset, parseRange, type Range, type Resolved, resolve } from "./r
 
 export type Changes = Record<string, string | string[] | null | undefined>;
 
-/** The parameters after changes: nothing and the empty text remove one. */
+/** Applies changes to parameters: `null`, `undefined` and the empty string remove one. */
 export function changed(params: URLSearchParams, changes: Changes): URLSearchParams {
   const next = new URLSearchParams(params);
   for (const [name, value] of Object.entries(changes)) {
@@ -20,7 +20,7 @@ export interface Url {
   params: URLSearchParams;
   get: (name: string) => string | undefined;
   all: (name: string) => string[];
-  /** Replaces the entry of the history: filters are not places. */
+  /** Replaces the history entry, since a filter is not a separate place. */
   set: (changes: Changes) => void;
 }
 
@@ -28,7 +28,7 @@ export function useUrl(): Url {
   const [params, setParams] = useSearchParams();
   const set = useCallback(
     (changes: Changes) => {
-      // What stands in the address bar, not what was last rendered: two changes may come at once.
+      // Read the address bar, not the last rendered URL: two changes may happen at once.
       const now = new URLSearchParams(window.location.search);
       setParams(changed(now, changes), { replace: true, preventScrollReset: true });
     },
@@ -45,12 +45,12 @@ export function useUrl(): Url {
   );
 }
 
-/** One of a few words from the URL. */
+/** Returns a parameter if it is one of a few words. */
 export function oneOf<const T extends string>(text: string | undefined, words: readonly T[]): T | undefined {
   return words.find((word) => word === text);
 }
 
-/** The time, again every `step` milliseconds while the page is seen. */
+/** The current time, updated every `step` milliseconds while the page is visible. */
 export function useNow(step: number): number {
   const [now, setNow] = useState(Date.now);
   useEffect(() => {
@@ -68,7 +68,7 @@ export interface RangeState {
   set: (range: Range) => void;
 }
 
-/** The range of time in the URL; a preset moves on by itself. */
+/** The range of time in the URL; a preset advances with the clock. */
 export function useRange(usual: Preset, step = 10_000): RangeState {
   const url = useUrl();
   const now = useNow(step);

@@ -6,7 +6,8 @@ import * as api from "../api/queries";
 import type { CreatedToken, Role, Session, Token } from "../api/schema";
 import { may, useSession } from "../app/session";
 import { iso } from "../lib/range";
-import { Button, Select, TextField } from "../ui/controls";
+import { madeWith } from "../lib/tokens";
+import { Button, Checkbox, Select, TextField } from "../ui/controls";
 import { Dialog, FormDialog } from "../ui/dialog";
 import { type Column, PageHeader, Panel, Table, usePageTitle } from "../ui/layout";
 import { Loaded } from "../ui/loaded";
@@ -34,8 +35,9 @@ export default function AccountPage() {
 function Password({ onClose }: { onClose: () => void }) {
   const [current, setCurrent] = useState("");
   const [next, setNext] = useState("");
+  const [revoke, setRevoke] = useState(true);
   const change = api.useChange(
-    () => take(client.PUT("/session/password", { body: { current, new: next } })),
+    () => take(client.PUT("/session/password", { body: { current, new: next, revoke_tokens: revoke } })),
     "sessions",
   );
   return (
@@ -57,13 +59,16 @@ function Password({ onClose }: { onClose: () => void }) {
       <TextField
         label="New password"
         type="password"
-        description="At least 12 characters. Your other sessions end."
+        description="At least 12 characters. Ends your other sessions."
         value={next}
         onChange={setNext}
         minLength={12}
         autoComplete="new-password"
         isRequired
       />
+      <Checkbox isSelected={revoke} onChange={setRevoke}>
+        Delete my tokens, too: programs that use them need new ones
+      </Checkbox>
     </FormDialog>
   );
 }
@@ -128,8 +133,7 @@ function Tokens() {
             <Table label="Tokens" columns={columns} items={tokens} id={({ id }) => id} />
           ) : (
             <p className="muted" style={{ padding: "14px 16px" }}>
-              Programs sign in with a token: the command line, a pipeline, clients of versions that are not
-              published.
+              Programs sign in with a token: the command line, a pipeline, or clients of unpublished versions.
             </p>
           )
         }
@@ -137,7 +141,7 @@ function Tokens() {
       {creating && <NewToken role={me.role} onMade={setMade} onClose={() => setCreating(false)} />}
       {made && (
         <Dialog title={made.token.name} onClose={() => setMade(null)}>
-          <p>This is the token. It is shown this once; keep it where secrets are kept.</p>
+          <p>Copy the token now and store it safely. It will not be shown again.</p>
           <Code text={made.secret} label="Token" />
           <footer className="row">
             <span className="grow" />
@@ -155,10 +159,26 @@ function Tokens() {
           onSubmit={() => remove.mutateAsync(asked.id)}
           onClose={() => setAsked(null)}
         >
-          <p>Whoever uses it is refused from now on.</p>
+          <p>Programs that use it lose access immediately.</p>
+          <Family tokens={madeWith(query.data ?? [], asked.id)} />
         </FormDialog>
       )}
     </Panel>
+  );
+}
+
+/** Lists the tokens that are deleted with a token. */
+function Family({ tokens }: { tokens: Token[] }) {
+  if (!tokens.length) return null;
+  return (
+    <>
+      <p>This also deletes the tokens made with it:</p>
+      <ul>
+        {tokens.map(({ id, name }) => (
+          <li key={id}>{name}</li>
+        ))}
+      </ul>
+    </>
   );
 }
 
@@ -167,7 +187,7 @@ const LIVES = [
   { id: "30", text: "30 days" },
   { id: "90", text: "90 days" },
   { id: "365", text: "a year" },
-  { id: "never", text: "for ever" },
+  { id: "never", text: "no expiry" },
 ];
 
 function NewToken({
@@ -195,7 +215,7 @@ function NewToken({
     >
       <TextField
         label="Name"
-        description="What it is for."
+        description="Purpose of the token."
         value={name}
         onChange={setName}
         maxLength={64}
@@ -208,7 +228,7 @@ function NewToken({
         options={ROLES.filter(({ id }) => may(most, id))}
         onChange={setRole}
       />
-      <Select label="It counts for" value={life} options={LIVES} onChange={setLife} />
+      <Select label="Valid for" value={life} options={LIVES} onChange={setLife} />
     </FormDialog>
   );
 }
@@ -226,7 +246,7 @@ function Sessions() {
       cell: ({ agent, current }) => (
         <span className="row wrap">
           {agent || "unknown"}
-          {current && <Badge tone="info">this one</Badge>}
+          {current && <Badge tone="info">current</Badge>}
         </span>
       ),
     },
@@ -256,7 +276,7 @@ function Sessions() {
       {asked && (
         <FormDialog
           title="End the session"
-          action="End it"
+          action="End session"
           danger
           onSubmit={() => revoke.mutateAsync(asked.id)}
           onClose={() => setAsked(null)}

@@ -35,6 +35,7 @@ const ACTIONS: Record<AuditAction, string> = {
   config_changed: "configured",
   board_saved: "saved the board",
   board_deleted: "deleted the board",
+  audit_pruned: "deleted old entries of this log",
 };
 
 const NAMES = Object.keys(ACTIONS) as AuditAction[];
@@ -112,7 +113,7 @@ export default function AuditPage() {
           <Table label="Audit log" columns={COLUMNS} items={entries} id={({ id }) => String(id)} />
         </Panel>
       ) : (
-        !query.isError && <Empty title="Nothing fits" icon={<ShieldCheck aria-hidden size={28} />} />
+        !query.isError && <Empty title="No matching entries" icon={<ShieldCheck aria-hidden size={28} />} />
       )}
       {query.hasNextPage && (
         <span>

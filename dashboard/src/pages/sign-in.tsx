@@ -9,7 +9,7 @@ import { Failure } from "../ui/feedback";
 import { usePageTitle } from "../ui/layout";
 import "./sign-in.css";
 
-/** Where to go then: within the dashboard only, whatever the URL says. */
+/** The page after the sign-in: always within the dashboard, regardless of the URL. */
 function inside(next: string | null): string {
   return next?.startsWith("/") && !next.startsWith("//") && !next.includes("\\") ? next : "/";
 }

@@ -5,14 +5,14 @@ import { client, take } from "../api/client";
 import * as api from "../api/queries";
 import type { Role, User, UserChange } from "../api/schema";
 import { useMay, useSession } from "../app/session";
-import { Button, Menu, type Option, Select, TextField } from "../ui/controls";
+import { Button, Checkbox, Menu, type Option, Select, TextField } from "../ui/controls";
 import { CommentDialog, FormDialog } from "../ui/dialog";
 import { type Column, PageHeader, Panel, Table, usePageTitle } from "../ui/layout";
 import { Loaded } from "../ui/loaded";
 import { Ago, Badge } from "../ui/text";
 
 export const ROLES: Option<Role>[] = [
-  { id: "viewer", text: "viewer", description: "sees everything but secrets" },
+  { id: "viewer", text: "viewer", description: "sees everything except secrets" },
   { id: "manager", text: "manager", description: "uploads, starts, publishes, calls, configures" },
   { id: "admin", text: "admin", description: "also creates runtimes and users" },
 ];
@@ -55,7 +55,7 @@ export default function UsersPage() {
             { id: "role", text: "Change the role…", onAction: () => setAsked({ what: "role", user }) },
             {
               id: "password",
-              text: "Give a new password…",
+              text: "Set a new password…",
               onAction: () => setAsked({ what: "password", user }),
             },
             user.disabled
@@ -140,8 +140,8 @@ function Ask({ asked, onClose }: { asked: Asked; onClose: () => void }) {
         >
           <p>
             {disabled
-              ? "Sessions end and tokens are refused; both the user and the tokens can be enabled again."
-              : "The user may sign in again, and the user's tokens count."}
+              ? "Ends the user's sessions and disables the tokens. Enabling the user restores the tokens."
+              : "The user can sign in again, and the user's tokens work again."}
           </p>
         </CommentDialog>
       );
@@ -155,7 +155,7 @@ function Ask({ asked, onClose }: { asked: Asked; onClose: () => void }) {
           onConfirm={(comment) => remove.mutateAsync({ login, comment })}
           onClose={onClose}
         >
-          <p>Sessions and tokens go, too. The audit log keeps what the user did.</p>
+          <p>Also deletes the user's sessions and tokens. The audit log keeps the user's actions.</p>
         </CommentDialog>
       );
   }
@@ -225,7 +225,7 @@ function ChangeRole({
         value={role}
         options={ROLES}
         onChange={setRole}
-        description="The user's sessions end."
+        description="Ends the user's sessions."
       />
     </CommentDialog>
   );
@@ -241,17 +241,18 @@ function NewPassword({
   onClose: () => void;
 }) {
   const [password, setPassword] = useState("");
+  const [revoke, setRevoke] = useState(true);
   return (
     <FormDialog
       title={`New password for ${login}`}
       action="Save"
-      onSubmit={() => onSubmit({ password })}
+      onSubmit={() => onSubmit({ password, revoke_tokens: revoke })}
       onClose={onClose}
     >
       <TextField
         label="Password"
         type="password"
-        description={`${PASSWORD_HINT} The user's sessions end.`}
+        description={`${PASSWORD_HINT} Ends the user's sessions.`}
         value={password}
         onChange={setPassword}
         minLength={12}
@@ -259,6 +260,9 @@ function NewPassword({
         isRequired
         autoFocus
       />
+      <Checkbox isSelected={revoke} onChange={setRevoke}>
+        Delete the user's tokens, too
+      </Checkbox>
     </FormDialog>
   );
 }

@@ -1,4 +1,4 @@
-/** Buttons, fields and menus: React Aria's behaviour in our clothes. */
+/** Buttons, fields and menus: React Aria's behaviour with our styles. */
 
 import { Check, ChevronDown, ChevronsUpDown, Copy, Ellipsis, Search, X } from "lucide-react";
 import { type ReactNode, useEffect, useState } from "react";
@@ -17,7 +17,7 @@ export function Button({ look = "plain", icon, children, ...rest }: ButtonProps)
     <Aria.Button {...rest} className={`button ${look}`}>
       {icon}
       {children !== undefined && <span>{children}</span>}
-      {/* Read aloud while it waits. */}
+      {/* Screen readers announce it while it waits. */}
       {rest.isPending && (
         <Aria.ProgressBar aria-label="Working" isIndeterminate className="hidden-visually" />
       )}
@@ -25,7 +25,7 @@ export function Button({ look = "plain", icon, children, ...rest }: ButtonProps)
   );
 }
 
-/** A button that is only a picture; its name is read aloud and shown on hover and focus. */
+/** A button with only an icon; its name appears on hover and focus, and screen readers read it. */
 export function IconButton({
   label,
   icon,
@@ -41,7 +41,7 @@ export function IconButton({
   );
 }
 
-/** Says more about something that can be focused. */
+/** A tooltip for a focusable element. */
 export function Hint({ text, children }: { text: ReactNode; children: ReactNode }) {
   return (
     <Aria.TooltipTrigger delay={500} closeDelay={60}>
@@ -105,7 +105,7 @@ export function TextField({
   );
 }
 
-/** A field for a search: what is typed counts a moment later, or at once with Enter. */
+/** A search field: applies the text after a short delay, or at once on Enter. */
 export function SearchField({
   label,
   value,
@@ -219,7 +219,7 @@ export function Select<T extends string>({
 
 const ANY = "*";
 
-/** A `Select` that narrows down: its first option is all of them. */
+/** A `Select` for a filter: its first option selects everything. */
 export function Filter<T extends string>({
   label,
   all,
@@ -236,7 +236,7 @@ export function Filter<T extends string>({
   const known = options.map(
     (option): Option => (typeof option === "string" ? { id: option, text: option } : option),
   );
-  // A value from a shared URL may be none of those that are known here.
+  // A shared URL may hold a value that is unknown here.
   const missing: Option[] =
     value && !known.some(({ id }) => id === value) ? [{ id: value, text: value }] : [];
   return (
@@ -264,7 +264,7 @@ export function Checkbox({
   );
 }
 
-/** A few words of which one is chosen. */
+/** A choice between a few words. */
 export function Segments<T extends string>({
   label,
   value,
@@ -346,7 +346,7 @@ export function Menu({
   );
 }
 
-/** Copies a text; says so to the eye and the ear. */
+/** A button that copies a text and announces it. */
 export function CopyButton({ text, label = "Copy" }: { text: string; label?: string }) {
   const [copied, setCopied] = useState(false);
   useEffect(() => {

@@ -1,4 +1,4 @@
-/** A question in front of the page, with a form and the API's refusal inside. */
+/** A modal dialog with a form, which shows errors of the API. */
 
 import { X } from "lucide-react";
 import { type FormEvent, type ReactNode, useState } from "react";
@@ -40,7 +40,7 @@ interface FormDialogProps {
   danger?: boolean;
   wide?: boolean;
   children?: ReactNode;
-  /** Rejected with what the API refused; fulfilled, the dialog closes. */
+  /** Closes the dialog when fulfilled; a rejection is the API's error. */
   onSubmit: () => Promise<unknown>;
   onClose: () => void;
 }
@@ -80,7 +80,7 @@ export function FormDialog({ title, action, danger, wide, children, onSubmit, on
   );
 }
 
-/** Asks for a comment before something is done. */
+/** Asks for a comment before an action. */
 export function CommentDialog({
   title,
   action,
@@ -108,7 +108,7 @@ export function CommentDialog({
       {children}
       <TextField
         label="Comment"
-        description="Why; goes to the audit log."
+        description="The reason, for the audit log."
         value={comment}
         onChange={setComment}
         maxLength={500}

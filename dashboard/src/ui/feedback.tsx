@@ -1,4 +1,4 @@
-/** What a page says about itself: what failed, that there is nothing, that it waits. */
+/** The states of a page: failed, empty, loading. */
 
 import { CircleAlert, TriangleAlert } from "lucide-react";
 import type { ReactNode } from "react";
@@ -7,7 +7,7 @@ import type { Problem } from "../api/schema";
 import { Button } from "./controls";
 import { Prose } from "./text";
 
-/** What the API refused, with its hint, where it belongs. */
+/** An error of the API with its hint. */
 export function Failure({ error, retry }: { error: Refused; retry?: () => void }) {
   return (
     <div role="alert" className="notice bad">
@@ -28,7 +28,7 @@ export function Failure({ error, retry }: { error: Refused; retry?: () => void }
   );
 }
 
-/** Problems of a package, as `krt check` shows them: file, line, what, and what to do. */
+/** The problems of a package as in `krt check`: file, line, message and hint. */
 export function Problems({ problems }: { problems: readonly Problem[] }) {
   return (
     <ol className="problems">
@@ -78,7 +78,7 @@ export function Empty({ title, children, icon }: { title: string; children?: Rea
   );
 }
 
-/** Holds the place of what is not there yet; seen only when it takes a while. */
+/** A placeholder of fixed height, visible only after a delay. */
 export function Waiting({ height = 240, label = "Loading" }: { height?: number; label?: string }) {
   return (
     <div className="waiting" style={{ height }} role="status">

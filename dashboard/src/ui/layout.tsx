@@ -1,12 +1,13 @@
-/** The frame of a page: its title, its tabs, its panels and tables. */
+/** The frame of a page: title, tabs, panels and tables. */
 
 import { type ReactNode, useEffect } from "react";
 import { NavLink } from "react-router";
+import { visible } from "../visible/text";
 
 export function usePageTitle(...parts: (string | undefined)[]) {
   const title = [...parts.filter(Boolean), "krt"].join(" · ");
   useEffect(() => {
-    document.title = title;
+    document.title = visible(title);
   }, [title]);
 }
 
@@ -78,9 +79,9 @@ export function Panel({
 export interface Column<T> {
   title: ReactNode;
   cell: (item: T) => ReactNode;
-  /** Numbers stand to the right. */
+  /** Aligns numbers to the right. */
   end?: boolean;
-  /** Given up first where there is little room. */
+  /** Hidden first in a narrow space. */
   spare?: boolean;
   shrink?: boolean;
 }
@@ -99,7 +100,7 @@ export function Table<T>({
   const className = ({ end, spare, shrink }: Column<T>) =>
     [end && "end", spare && "spare", shrink && "shrink"].filter(Boolean).join(" ") || undefined;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what may scroll must be reached by keyboard
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
     <section className="table" aria-label={label} tabIndex={0}>
       <table>
         <thead>
@@ -129,7 +130,7 @@ export function Table<T>({
   );
 }
 
-/** Figures in a row, such as the accuracy and how many there were. */
+/** Figures in a row, such as accuracy and count. */
 export function Figures({
   items,
 }: {

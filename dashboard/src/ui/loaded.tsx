@@ -1,4 +1,4 @@
-/** What a query brings: its data, or that it waits, or why it failed. */
+/** The states of a query: data, loading or error. */
 
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
@@ -14,7 +14,7 @@ export function Loaded<T>({
   height?: number;
   children: (data: T) => ReactNode;
 }) {
-  // What was deleted meanwhile is not shown as if it were there.
+  // Hide data that was deleted meanwhile.
   const gone = query.isError && refused(query.error).status === 404;
   if (query.data !== undefined && !gone)
     return (

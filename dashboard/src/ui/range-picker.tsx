@@ -1,4 +1,4 @@
-/** Chooses a range of time: one of the usual ones, or any. */
+/** Selects a range of time: a preset, or any. */
 
 import { useState } from "react";
 import { day, moment } from "../lib/format";
@@ -10,12 +10,12 @@ const CUSTOM = "custom";
 const FIXED = "fixed";
 const NONE = "none";
 
-/** What `datetime-local` understands: the reader's own zone, to the second. */
+/** The format of `datetime-local`: local zone, to the second. */
 function local(time: string): string {
   return moment(time).replace(" ", "T");
 }
 
-/** `12:00 – 13:30`, with days only where they are not today. */
+/** A range such as `12:00 – 13:30`, with dates unless they are today. */
 function words({ from, to }: Resolved): string {
   const today = day(new Date());
   const [first, last] = [day(new Date(from)), day(new Date(to))];
@@ -34,7 +34,7 @@ export function RangePicker({
   range: Range | null;
   resolved: Resolved;
   onChange: (range: Range) => void;
-  /** The name of no range at all, where that is possible. */
+  /** The label of the option without a range, if there is one. */
   none?: string;
   onNone?: () => void;
 }) {
@@ -97,7 +97,7 @@ function Ask({
         value={to}
         onChange={setTo}
         isRequired
-        error={wrong ? "This is not after the first." : undefined}
+        error={wrong ? "The end must be after the start." : undefined}
       />
     </FormDialog>
   );

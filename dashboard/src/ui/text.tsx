@@ -1,4 +1,4 @@
-/** Small pieces of text that mean something: states, times, levels, code. */
+/** Small formatted texts: states, times, levels, code. */
 
 import { Fragment, type ReactNode } from "react";
 import type { Ending, Level, NodeState, State } from "../api/schema";
@@ -6,7 +6,7 @@ import { ago, moment } from "../lib/format";
 import { useNow } from "../lib/url";
 import { CopyButton } from "./controls";
 
-/** Words with names in backticks, as the API writes them. */
+/** Text with names in backticks, as in the API's messages. */
 export function Prose({ text }: { text: string }) {
   const parts = text.split(/`([^`]+)`/);
   return (
@@ -41,7 +41,7 @@ export function StateBadge({ state }: { state: State }) {
   );
 }
 
-const ENDINGS: Record<Ending, Tone> = { answered: "good", failed: "bad", left: "warn", working: "info" };
+const ENDINGS: Record<Ending, Tone> = { answered: "good", failed: "bad", left: "warn", in_flight: "info" };
 
 export function EndingBadge({ ending }: { ending: Ending }) {
   return <Badge tone={ENDINGS[ending]}>{ending === "left" ? "client left" : ending}</Badge>;
@@ -76,7 +76,7 @@ export function LevelText({ level }: { level: Level }) {
   return <span className={`level ${level}`}>{level}</span>;
 }
 
-/** How long ago; the moment itself on hover and for machines. */
+/** A relative time, with the exact one on hover and for machines. */
 export function Ago({ time }: { time: string }) {
   const now = useNow(10_000);
   return (
@@ -94,12 +94,12 @@ export function Moment({ time }: { time: string }) {
   );
 }
 
-/** A block of code or of a log, which can be copied and scrolled by keyboard. */
+/** A block of code or of a log; users can copy it, and scroll it by keyboard. */
 export function Code({ text, label, height }: { text: string; label: string; height?: number }) {
   return (
     <div className="code">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard */}
-      {/* biome-ignore lint/a11y/useSemanticElements: it is text as it was written, too */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
+      {/* biome-ignore lint/a11y/useSemanticElements: the element holds preformatted text, too */}
       <pre tabIndex={0} role="region" aria-label={label} style={height ? { maxHeight: height } : undefined}>
         {text}
       </pre>

@@ -6,42 +6,46 @@ import (
 	"sync"
 
 	"github.com/konstellation-io/krt/sdk/go/internal/frame"
-	"github.com/konstellation-io/krt/sdk/go/internal/host"
+	"github.com/konstellation-io/krt/sdk/go/internal/worker"
 	"github.com/konstellation-io/krt/sdk/go/simplelogger"
 )
 
-// ErrReplied is what EarlyReply fails with when the client was answered before.
-var ErrReplied = host.ErrReplied
+// ErrReplied is the error of EarlyReply if the client already has an answer.
+var ErrReplied = worker.ErrReplied
 
-// HandlerContext gives user code its logger, shared values, stores, and the early ways out of a
-// workflow.
+// HandlerContext gives user code a logger, shared values, stores, early replies and early exit.
 //
-// Values are shared by init and every call of the handler.
+// init and all calls of the handler share its values.
 type HandlerContext struct {
-	// Logger writes to the node's log, with the request that is handled.
+	// Logger writes to the node's log, with the current request.
 	Logger *simplelogger.SimpleLogger
 	// DB saves and finds documents.
 	DB *Database
 	// Measurement saves points of time series.
 	Measurement *Measurements
-	// Prediction saves predictions, for a classifier's figures.
+	// Prediction saves predictions for the metrics of a classifier.
 	Prediction *Predictions
+	// Metrics is the old name of Prediction.
+	//
+	// Deprecated: use Prediction.
+	Metrics *Metrics
 
 	parts parts
 }
 
-// parts are what a context is made of, in one piece of memory with it.
+// parts are the fields of a context, allocated together with it.
 type parts struct {
-	scope       host.Scope
+	scope       worker.Scope
 	hello       *frame.Introduction
 	values      *values
 	logger      simplelogger.SimpleLogger
 	database    Database
 	measurement Measurements
 	prediction  Predictions
+	metrics     Metrics
 }
 
-func newContext(hello *frame.Introduction, scope host.Scope, values *values) *HandlerContext {
+func newContext(hello *frame.Introduction, scope worker.Scope, values *values) *HandlerContext {
 	ctx := &HandlerContext{}
 	ctx.parts = parts{scope: scope, hello: hello, values: values}
 	parts := &ctx.parts
@@ -49,8 +53,10 @@ func newContext(hello *frame.Introduction, scope host.Scope, values *values) *Ha
 	parts.database = Database{scope: scope}
 	parts.measurement = Measurements{parts: parts}
 	parts.prediction = Predictions{parts: parts}
+	parts.metrics = Metrics{parts: parts}
 	ctx.Logger, ctx.DB = &parts.logger, &parts.database
 	ctx.Measurement, ctx.Prediction = &parts.measurement, &parts.prediction
+	ctx.Metrics = &parts.metrics
 	return ctx
 }
 
@@ -64,7 +70,7 @@ func (c *HandlerContext) Set(key string, value interface{}) {
 	c.parts.values.set(key, value)
 }
 
-// Get returns the value that Set kept; nil, and a record that says so, if there is none.
+// Get returns the value that Set kept. If there is none, it returns nil and logs it.
 func (c *HandlerContext) Get(key string) interface{} {
 	value, kept := c.parts.values.get(key)
 	if !kept {
@@ -73,7 +79,7 @@ func (c *HandlerContext) Get(key string) interface{} {
 	return value
 }
 
-// GetString returns a text that Set kept; "" if there is none.
+// GetString returns the string that Set kept; "" if there is none.
 func (c *HandlerContext) GetString(key string) string {
 	if value, is := c.Get(key).(string); is {
 		return value
@@ -82,7 +88,7 @@ func (c *HandlerContext) GetString(key string) string {
 	return ""
 }
 
-// GetInt returns an int that Set kept; -1 if there is none.
+// GetInt returns the int that Set kept; -1 if there is none.
 func (c *HandlerContext) GetInt(key string) int {
 	if value, is := c.Get(key).(int); is {
 		return value
@@ -91,7 +97,7 @@ func (c *HandlerContext) GetInt(key string) int {
 	return -1
 }
 
-// GetFloat returns a float64 that Set kept; -1 if there is none.
+// GetFloat returns the float64 that Set kept; -1 if there is none.
 func (c *HandlerContext) GetFloat(key string) float64 {
 	if value, is := c.Get(key).(float64); is {
 		return value
@@ -100,39 +106,38 @@ func (c *HandlerContext) GetFloat(key string) float64 {
 	return -1.0
 }
 
-// EarlyReply answers the client now; the workflow goes on with what the handler returns.
+// EarlyReply answers the client now; the workflow continues with the return value of the handler.
 //
-// It fails with ErrReplied if the client was answered before, and in init.
+// It fails with ErrReplied in init, and if the client already has an answer.
 func (c *HandlerContext) EarlyReply(response Message) error {
 	return c.parts.scope.Reply(response)
 }
 
-// Reply does what EarlyReply does, under its old name.
+// Reply is the old name of EarlyReply.
 func (c *HandlerContext) Reply(response Message) error {
 	return c.EarlyReply(response)
 }
 
-// SetEarlyExit makes what this handler returns the final answer; later nodes do not run.
+// SetEarlyExit makes the return value of this handler the final answer; later nodes do not run.
 func (c *HandlerContext) SetEarlyExit() {
 	if err := c.parts.scope.Exit(); err != nil {
 		c.Logger.Error(err.Error())
 	}
 }
 
-// Context is cancelled once nobody waits for the request any more, so that long work can stop, and
-// when the handler has returned. Return its error then.
+// Context is cancelled once the client gives up on the request, so that long work can stop, and when the
+// handler returns. Return its error then.
 func (c *HandlerContext) Context() context.Context {
 	return c.parts.scope.Context()
 }
 
-// TraceHeaders returns the headers with which another service goes on with the request's trace:
-// traceparent and, where there is one, tracestate (W3C trace context). There are none in init, and for a
-// request that belongs to no trace.
+// TraceHeaders returns the headers that continue the request's trace in another service: traceparent and, if
+// present, tracestate (W3C trace context). The result is empty in init and for a request without a trace.
 func (c *HandlerContext) TraceHeaders() map[string]string {
 	return c.parts.scope.TraceHeaders()
 }
 
-// Write takes a record of the logger.
+// Write sends a record of the logger.
 func (p *parts) Write(level simplelogger.LogLevel, text string) {
 	p.scope.Log(frameLevels[level], text)
 }
@@ -157,14 +162,16 @@ func levelOf(name string) simplelogger.LogLevel {
 	}
 }
 
-// values are shared by all contexts of a process.
+// values is shared by all contexts of a process.
 type values struct {
 	lock sync.RWMutex
 	kept map[string]interface{}
+	// old holds the used old names.
+	old map[string]bool
 }
 
 func newValues() *values {
-	return &values{kept: make(map[string]interface{})}
+	return &values{kept: make(map[string]interface{}), old: make(map[string]bool)}
 }
 
 func (v *values) set(key string, value interface{}) {
@@ -178,4 +185,13 @@ func (v *values) get(key string) (interface{}, bool) {
 	defer v.lock.RUnlock()
 	value, kept := v.kept[key]
 	return value, kept
+}
+
+// isFirst records the use of an old name, and returns whether it is the first.
+func (v *values) isFirst(old string) bool {
+	v.lock.Lock()
+	defer v.lock.Unlock()
+	first := !v.old[old]
+	v.old[old] = true
+	return first
 }

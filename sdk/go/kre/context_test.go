@@ -17,7 +17,7 @@ import (
 	"github.com/konstellation-io/krt/sdk/go/internal/frame"
 )
 
-// act is a handler that only does something with its context.
+// act is a handler that only uses its context.
 func act(do func(*HandlerContext) error) newHandler {
 	return func(ctx *HandlerContext, _ *anypb.Any) (proto.Message, error) {
 		if err := do(ctx); err != nil {
@@ -27,7 +27,7 @@ func act(do func(*HandlerContext) error) newHandler {
 	}
 }
 
-// done reads the RESULT of an act that went well.
+// done reads the RESULT of a successful act.
 func done(t *testing.T, engine *enginetest.Engine) {
 	t.Helper()
 	result := engine.Result()
@@ -264,7 +264,7 @@ func TestFind(t *testing.T) {
 	expect(t, string(find.Body), `{"delivery":1,"collection":"things","query":{"name":"x"}}`)
 	engine.Send(frame.Document, find.ID, []byte(`{"_id":{"$oid":"65e0"},"name":"x","count":3}`))
 	engine.Send(frame.Document, find.ID, []byte(`{"name":"y","made_at":{"$date":"2024-02-29T12:30:15.25Z"}}`))
-	// A message that comes meanwhile waits.
+	// A message that arrives meanwhile waits.
 	engine.Deliver(2, false, wrapperspb.String(""))
 	engine.Send(frame.Done, find.ID, nil)
 	expect(t, engine.Result().Status, frame.Answer)

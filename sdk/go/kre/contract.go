@@ -2,15 +2,15 @@ package kre
 
 import "fmt"
 
-// What KRT v1 fixes for users' code: names, values and messages, in one place.
+// The names, values and messages that KRT v1 fixes for user code.
 
-// SaveMetricErr is why there is no prediction.
+// SaveMetricErr is the reason for a missing prediction.
 type SaveMetricErr string
 
 const (
-	// ErrMissingValues is the error of a prediction that lacked input.
+	// ErrMissingValues is the error of a prediction with missing input.
 	ErrMissingValues SaveMetricErr = "missing_values"
-	// ErrNewLabels is the error of a prediction for a label that the model does not know.
+	// ErrNewLabels is the error of a prediction with a label unknown to the model.
 	ErrNewLabels SaveMetricErr = "new_labels"
 
 	// predictions is the collection of predictions.
@@ -18,7 +18,7 @@ const (
 	predictionDate = "2006-01-02T15:04:05.000000Z"
 )
 
-// IsValid says whether KRT v1 knows the error.
+// IsValid returns an error unless KRT v1 defines the value.
 func (e SaveMetricErr) IsValid() error {
 	if e == ErrMissingValues || e == ErrNewLabels {
 		return nil

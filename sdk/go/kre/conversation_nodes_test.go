@@ -13,12 +13,12 @@ import (
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
-// conversationTime is the date that handlers of conversations save.
+// conversationTime is the date that the handlers of conversations save.
 var conversationTime = time.Date(2024, 2, 29, 12, 30, 15, 250_000_000, time.UTC)
 
 type plainData = map[string]interface{}
 
-// conversationInits are the inits that protocol/conversations names.
+// conversationInits are the inits that protocol/conversations lists.
 var conversationInits = map[string]HandlerInit{
 	"keep": func(ctx *HandlerContext) {
 		ctx.Logger.Info("in init")
@@ -37,7 +37,7 @@ var conversationInits = map[string]HandlerInit{
 	},
 }
 
-// conversationHandlers makes the handlers that protocol/conversations names.
+// conversationHandlers returns the handlers that protocol/conversations lists.
 func conversationHandlers() map[string]interface{} {
 	return map[string]interface{}{
 		"echo":  newHandler(echo),
@@ -86,7 +86,7 @@ func conversationHandlers() map[string]interface{} {
 	}
 }
 
-// textHandler is a handler from text to text.
+// textHandler is a handler from string to string.
 func textHandler(do func(ctx *HandlerContext, text string) (string, error)) newHandler {
 	return func(ctx *HandlerContext, data *anypb.Any) (proto.Message, error) {
 		request := &wrapperspb.StringValue{}
@@ -98,7 +98,7 @@ func textHandler(do func(ctx *HandlerContext, text string) (string, error)) newH
 	}
 }
 
-// then is a handler that does something and answers with the text it was given.
+// then is a handler that runs do and echoes its input.
 func then(do func(ctx *HandlerContext, text string)) newHandler {
 	return textHandler(func(ctx *HandlerContext, text string) (string, error) {
 		do(ctx, text)

@@ -49,7 +49,7 @@ type conversation struct {
 	Stderr  string
 }
 
-// spoken is what an engine says in a conversation.
+// spoken is a frame from the engine in a conversation.
 type spoken struct {
 	Engine   string
 	Raw      string
@@ -117,7 +117,7 @@ func play(t *testing.T, file string) {
 	for _, entry := range told.Frames {
 		var expected map[string]any
 		parse(t, entry, &expected)
-		if _, is := expected["host"]; is {
+		if _, is := expected["worker"]; is {
 			hear(t, expected, fieldsOf(t, engine.Next(), read))
 		} else {
 			say(t, engine, entry)
@@ -138,7 +138,7 @@ func load(t *testing.T, file string, into any) {
 	parse(t, data, into)
 }
 
-// parse reads JSON, and keeps numbers as they are written.
+// parse parses JSON and keeps numbers as written.
 func parse(t *testing.T, data []byte, into any) {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -161,7 +161,7 @@ func helloOf(t *testing.T, told conversation) map[string]any {
 	return hello
 }
 
-// say sends what the engine says.
+// say sends a frame as the engine.
 func say(t *testing.T, engine *enginetest.Engine, entry []byte) {
 	t.Helper()
 	var said spoken
@@ -226,7 +226,7 @@ func unhex(t *testing.T, digits string) []byte {
 	return data
 }
 
-// hear compares the fields of a frame of the host's with what a conversation has.
+// hear compares the fields of a worker's frame with those in the conversation.
 func hear(t *testing.T, expected, heard map[string]any) {
 	t.Helper()
 	for key, value := range expected {
@@ -250,14 +250,14 @@ func hear(t *testing.T, expected, heard map[string]any) {
 	}
 }
 
-// reader takes a message apart, under the names that conversations use.
+// reader splits a message into fields, with the names of the conversations.
 type reader func(t *testing.T, encoded []byte) map[string]any
 
-// fieldsOf takes a frame of the host's apart, under the names that conversations use.
+// fieldsOf splits a worker's frame into fields, with the names of the conversations.
 func fieldsOf(t *testing.T, from enginetest.Frame, read reader) map[string]any {
 	t.Helper()
 	fields := bodyFields(t, from, read)
-	fields["host"], fields["id"] = hostKinds[from.Kind], from.ID
+	fields["worker"], fields["id"] = hostKinds[from.Kind], from.ID
 	return asJSON(t, fields)
 }
 
@@ -325,7 +325,7 @@ func plainFields(t *testing.T, encoded []byte) map[string]any {
 	return map[string]any{"json": value}
 }
 
-// asJSON is a value as a conversation would have it.
+// asJSON converts a value to the form of a conversation.
 func asJSON(t *testing.T, value map[string]any) map[string]any {
 	t.Helper()
 	data, err := json.Marshal(value)
@@ -337,7 +337,7 @@ func asJSON(t *testing.T, value map[string]any) map[string]any {
 	return read
 }
 
-// alike is a value of JSON in which numbers are integers or floats, however they are written.
+// alike normalises the numbers of a JSON value to integers or floats, independent of their notation.
 func alike(value any) any {
 	switch value := value.(type) {
 	case json.Number:

@@ -6,7 +6,7 @@ import (
 	"reflect"
 
 	"github.com/konstellation-io/krt/sdk/go/internal/document"
-	"github.com/konstellation-io/krt/sdk/go/internal/host"
+	"github.com/konstellation-io/krt/sdk/go/internal/worker"
 )
 
 // QueryData is a query in MongoDB's language.
@@ -14,12 +14,12 @@ type QueryData map[string]interface{}
 
 // Database saves and finds documents in the version's own database.
 type Database struct {
-	scope host.Scope
+	scope worker.Scope
 }
 
 // Save saves a document, a map or a struct, and returns once the store has it.
 //
-// A struct's fields are called as its json tags say, or else its bson tags.
+// The json tags of a struct name its fields, or else the bson tags.
 func (d *Database) Save(collection string, data interface{}) error {
 	if collection == "" {
 		return notText("db.save", "collection", collection)
@@ -37,8 +37,8 @@ func (d *Database) Save(collection string, data interface{}) error {
 	return nil
 }
 
-// Find searches the documents that match a query, and puts them where res points to: a slice of
-// maps, of structs, or of pointers to structs.
+// Find stores the documents that match a query in res: a pointer to a slice of maps, of structs, or of
+// pointers to structs.
 func (d *Database) Find(colName string, query QueryData, res interface{}) error {
 	if colName == "" {
 		return notText("db.find", "collection", colName)
@@ -61,7 +61,7 @@ func (d *Database) Find(colName string, query QueryData, res interface{}) error 
 	return collect(target.Elem(), found)
 }
 
-// collect puts documents into a slice, in the place of what it had.
+// collect replaces the content of a slice with documents.
 func collect(slice reflect.Value, found [][]byte) error {
 	made := reflect.MakeSlice(slice.Type(), len(found), len(found))
 	for index, body := range found {

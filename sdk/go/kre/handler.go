@@ -10,42 +10,46 @@ import (
 
 	"github.com/konstellation-io/krt/sdk/go/internal/document"
 	"github.com/konstellation-io/krt/sdk/go/internal/frame"
-	"github.com/konstellation-io/krt/sdk/go/internal/host"
+	"github.com/konstellation-io/krt/sdk/go/internal/worker"
 )
 
-// HandlerInit is called once, before the first message. It may panic, which fails the start.
+// HandlerInit runs once, before the first message. A panic in it fails the start.
 type HandlerInit func(ctx *HandlerContext)
 
-// Handler is called for each message, one at a time unless the node asks for more. What it returns
-// goes to the next node, or is the answer.
+// Handler runs for each message, one at a time unless krt.yml sets a higher concurrency. Its return value is
+// the input of the next node, or the answer.
 //
-// A panic is an error of that request; the process lives on.
+// A panic is an error of that request; the process continues.
 type Handler func(ctx *HandlerContext, data *anypb.Any) (protoadapt.MessageV1, error)
 
-// PlainHandler is a Handler for a node with `payload: json` in krt.yml: it gets what proto3 JSON makes
-// of the message, and returns what is to become one.
+// PlainHandler is a Handler for a node with `payload: json` in krt.yml. It gets the proto3 JSON of the
+// message, and krt converts its return value to a message.
 //
-// Numbers come as float64, but as json.Number where that would lose digits: whole ones of 2^53 and
-// more. An answer may hold maps, slices, structs, texts, numbers, booleans and nil; what JSON does not
-// have, such as NaN, is an error of that request. A nil map is no answer.
+// Numbers are float64, or json.Number where a float64 would lose digits: whole numbers from 2^53 on. An
+// answer may hold maps, slices, structs, strings, numbers, booleans and nil. A value that JSON cannot hold,
+// such as NaN, is an error of that request. A nil map is no answer.
 type PlainHandler func(ctx *HandlerContext, data map[string]interface{}) (map[string]interface{}, error)
 
-// Message is what EarlyReply takes: a message of protobuf, of the new API
-// (google.golang.org/protobuf/proto) or the old one (github.com/golang/protobuf/proto), or a map in a
-// node with `payload: json`.
+// JSONHandler is the handler type of nodes for the first runners: a PlainHandler that reads and writes JSON
+// itself. It may return every value that a PlainHandler may return, or a struct.
+type JSONHandler func(ctx *HandlerContext, data []byte) (interface{}, error)
+
+// Message is the argument of EarlyReply: a protobuf message of the new API (google.golang.org/protobuf/proto)
+// or the old one (github.com/golang/protobuf/proto), or a map in a node with `payload: json`.
 type Message interface{}
 
 const signatures = "func(ctx *kre.HandlerContext, data *anypb.Any) (proto.Message, error), or with `payload: json` " +
-	"func(ctx *kre.HandlerContext, data map[string]interface{}) (map[string]interface{}, error)"
+	"func(ctx *kre.HandlerContext, data map[string]interface{}) (map[string]interface{}, error) or " +
+	"func(ctx *kre.HandlerContext, data []byte) (interface{}, error)"
 
-// node is what a host serves with.
+// node is the handler of a worker in one of the two forms.
 type node struct {
-	// payload is what krt.yml must say for the handler.
+	// payload is the setting in krt.yml that the handler needs.
 	payload string
-	handle  func(*HandlerContext, *host.Delivery) (interface{}, error)
+	handle  func(*HandlerContext, *worker.Delivery) (interface{}, error)
 }
 
-// adapt takes a handler of any kind.
+// adapt converts a handler of any type to a node.
 func adapt(handler interface{}) (node, error) {
 	switch handler := handler.(type) {
 	case Handler:
@@ -58,23 +62,33 @@ func adapt(handler interface{}) (node, error) {
 		return plain(handler), present(handler == nil)
 	case func(*HandlerContext, map[string]interface{}) (map[string]interface{}, error):
 		return plain(handler), present(handler == nil)
+	case JSONHandler:
+		return ofJSON(handler), present(handler == nil)
+	case func(*HandlerContext, []byte) (interface{}, error):
+		return ofJSON(handler), present(handler == nil)
 	}
 	return node{}, fmt.Errorf("kre.Start was given a `%T` as handler; hint: write %s", handler, signatures)
 }
 
 func messages[M interface{}](handler func(*HandlerContext, *anypb.Any) (M, error)) node {
-	return node{frame.Protobuf, func(ctx *HandlerContext, delivery *host.Delivery) (interface{}, error) {
+	return node{frame.Protobuf, func(ctx *HandlerContext, delivery *worker.Delivery) (interface{}, error) {
 		return handler(ctx, &delivery.Data)
 	}}
 }
 
 func plain(handler PlainHandler) node {
-	return node{frame.JSON, func(ctx *HandlerContext, delivery *host.Delivery) (interface{}, error) {
+	return node{frame.JSON, func(ctx *HandlerContext, delivery *worker.Delivery) (interface{}, error) {
 		data, err := document.DecodePlain(delivery.JSON)
 		if err != nil {
 			return nil, err
 		}
 		return handler(ctx, data)
+	}}
+}
+
+func ofJSON(handler JSONHandler) node {
+	return node{frame.JSON, func(ctx *HandlerContext, delivery *worker.Delivery) (interface{}, error) {
+		return handler(ctx, delivery.JSON)
 	}}
 }
 
@@ -85,7 +99,7 @@ func present(isNil bool) error {
 	return nil
 }
 
-// fits checks that the handler takes what the engine sends.
+// fits checks that the handler accepts the payload of the engine.
 func (n node) fits(hello *frame.Introduction) error {
 	var instead string
 	switch hello.Payload {
@@ -96,7 +110,7 @@ func (n node) fits(hello *frame.Introduction) error {
 	case frame.JSON:
 		instead = "take and return map[string]interface{}"
 	default:
-		return fmt.Errorf("this host does not know `payload: %s` of node `%s`; "+
+		return fmt.Errorf("this worker does not know `payload: %s` of node `%s`; "+
 			"hint: use the SDK that comes with the engine", hello.Payload, hello.Node)
 	}
 	return fmt.Errorf("the handler works with `payload: %s`, node `%s` has `payload: %s`; "+

@@ -14,7 +14,7 @@ import (
 
 // Measurements saves points of time series; the engine adds the tags version, workflow and node.
 //
-// Saving one never fails a handler: what is wrong with it is logged, and the rest is saved.
+// An invalid measurement never fails a handler: each problem is logged, and the rest is saved.
 type Measurements struct {
 	parts *parts
 }
@@ -26,7 +26,7 @@ var (
 	errFieldless = errors.New("it has no field left")
 )
 
-// Save saves a measurement, some time soon. Fields are texts, numbers and booleans.
+// Save saves a measurement in the background. Fields are strings, numbers and booleans.
 func (m *Measurements) Save(measurement string, fields map[string]interface{}, tags map[string]string) {
 	body, err := m.encode(measurement, fields, tags)
 	if err == nil {

@@ -99,7 +99,7 @@ func TestPlainDataOfAnySizeComesWhole(t *testing.T) {
 		text := data["text"].(string)
 		return map[string]interface{}{"size": len(text), "same": strings.Trim(text, text[:1]) == ""}, nil
 	})
-	// Those that come by one write lie in one buffer; the largest frame has one of its own.
+	// Frames from one write share a buffer; the largest frame has its own.
 	var together []byte
 	sizes := []int{1, 30_000, 90_000, 500_000, 2}
 	for id, size := range sizes {

@@ -6,14 +6,14 @@ import (
 	"github.com/konstellation-io/krt/sdk/go/internal/document"
 )
 
-// Predictions saves predictions as documents that the figures of a classifier are made of.
+// Predictions saves predictions as documents for the metrics of a classifier.
 //
-// What cannot be saved is logged.
+// A prediction that cannot be saved is logged.
 type Predictions struct {
 	parts *parts
 }
 
-// record is a prediction as it is stored.
+// record is the stored form of a prediction.
 type record struct {
 	Date           string      `json:"date"`
 	Error          string      `json:"error"`
@@ -24,7 +24,7 @@ type record struct {
 	VersionName    string      `json:"versionName"`
 }
 
-// Save saves what was predicted and what was true.
+// Save saves the predicted and the true value.
 func (p *Predictions) Save(date time.Time, predictedValue, trueValue string) {
 	for _, argument := range [...]struct{ name, value string }{
 		{"predicted_value", predictedValue},
@@ -42,7 +42,7 @@ func (p *Predictions) Save(date time.Time, predictedValue, trueValue string) {
 	})
 }
 
-// SaveError saves why there is no prediction.
+// SaveError saves the reason for a missing prediction.
 func (p *Predictions) SaveError(saveMetricErr SaveMetricErr) {
 	if err := saveMetricErr.IsValid(); err != nil {
 		p.parts.logger.Error(err.Error())

@@ -1,4 +1,4 @@
-// Package kre makes a node of KRT v1 from two functions of yours.
+// Package kre turns two functions into a node of KRT v1.
 //
 //	func handlerInit(ctx *kre.HandlerContext) {
 //		ctx.Set("greeting", "Hello")
@@ -26,13 +26,16 @@ import (
 
 	"github.com/konstellation-io/krt/sdk/go/internal/birth"
 	"github.com/konstellation-io/krt/sdk/go/internal/frame"
-	"github.com/konstellation-io/krt/sdk/go/internal/host"
+	"github.com/konstellation-io/krt/sdk/go/internal/standard"
+	"github.com/konstellation-io/krt/sdk/go/internal/worker"
+	"github.com/konstellation-io/krt/sdk/go/simplelogger"
 )
 
-// Start runs the node until the engine says to stop.
+// Start runs the node until the engine stops it.
 //
-// The handler is a Handler, or a function like it that returns the new API's proto.Message; no type
-// of Go's is both. In a node with `payload: json` in krt.yml it is a PlainHandler. handlerInit may be nil.
+// The handler is a Handler, or a function like it that returns the new API's proto.Message; no Go type covers
+// both. For a node with `payload: json` in krt.yml it is a PlainHandler or a JSONHandler. handlerInit may be
+// nil.
 func Start(handlerInit HandlerInit, handler interface{}) {
 	meet, err := connect()
 	if err != nil {
@@ -41,13 +44,13 @@ func Start(handlerInit HandlerInit, handler interface{}) {
 	run(meet, handlerInit, handler)
 }
 
-// connect meets the engine that has started this process.
-func connect() (*host.Host, error) {
+// connect reads HELLO from the engine that started this process.
+func connect() (*worker.Worker, error) {
 	socket, err := birth.Socket()
 	if err != nil {
 		return nil, err
 	}
-	return host.Meet(host.World{
+	return worker.Meet(worker.World{
 		Stream: socket,
 		Shared: birth.SharedSocket,
 		Stderr: os.Stderr,
@@ -58,30 +61,30 @@ func connect() (*host.Host, error) {
 }
 
 func fail(err error) {
-	var breach *frame.Breach
-	status := host.CannotStart
+	var violation *frame.ProtocolError
+	status := worker.CannotStart
 	switch {
-	case errors.Is(err, host.ErrGone):
+	case errors.Is(err, worker.ErrGone):
 		os.Exit(0)
-	case errors.As(err, &breach):
-		host.World{Stderr: os.Stderr, Exit: os.Exit}.Breach(breach)
+	case errors.As(err, &violation):
+		worker.World{Stderr: os.Stderr, Exit: os.Exit}.ProtocolError(violation)
 	case errors.Is(err, birth.ErrNoEngine):
-		status = host.Usage
+		status = worker.Usage
 	}
 	report(os.Stderr, err)
 	os.Exit(status)
 }
 
 func report(out io.Writer, err error) {
-	// Nobody is left to tell of an error.
+	// There is no place to report an error to.
 	_, _ = fmt.Fprintf(out, "krt: %v\n", err)
 }
 
-// run serves an engine that was met.
-func run(with *host.Host, handlerInit HandlerInit, handler interface{}) {
+// run serves the connected engine.
+func run(with *worker.Worker, handlerInit HandlerInit, handler interface{}) {
 	if spoken := with.Hello.Protocol; spoken != frame.Protocol {
 		with.Break(fmt.Sprintf(
-			"this host speaks version %d of the node protocol, the engine version %d; "+
+			"this worker speaks version %d of the node protocol, the engine version %d; "+
 				"hint: use the SDK that comes with the engine", frame.Protocol, spoken))
 		return
 	}
@@ -93,12 +96,16 @@ func run(with *host.Host, handlerInit HandlerInit, handler interface{}) {
 		with.Break(err.Error())
 		return
 	}
+	scope := with.Scope()
+	standard.Connect(func(level int, text string) {
+		scope.Log(frameLevels[simplelogger.LogLevel(level)], text)
+	})
 	values := newValues()
-	var initialise func(host.Scope)
+	var initialise func(worker.Scope)
 	if handlerInit != nil {
-		initialise = func(scope host.Scope) { handlerInit(newContext(&with.Hello, scope, values)) }
+		initialise = func(scope worker.Scope) { handlerInit(newContext(&with.Hello, scope, values)) }
 	}
-	with.Serve(initialise, func(scope host.Scope, delivery *host.Delivery) (any, error) {
+	with.Serve(initialise, func(scope worker.Scope, delivery *worker.Delivery) (any, error) {
 		return node.handle(newContext(&with.Hello, scope, values), delivery)
 	})
 }

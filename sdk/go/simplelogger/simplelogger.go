@@ -1,6 +1,6 @@
 // Package simplelogger is a logger with four levels.
 //
-// The one that a node's context has writes to the node's log, with the request that is handled.
+// The logger of a context writes to the node's log, with the current request.
 package simplelogger
 
 import (
@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/konstellation-io/krt/sdk/go/internal/standard"
 )
 
-// LogLevel says how serious a record is; a lower one is more serious.
+// LogLevel is the severity of a record; a lower value is more severe.
 type LogLevel int
 
 // The levels.
@@ -29,7 +31,7 @@ func (l LogLevel) String() string {
 	return names[l]
 }
 
-// SimpleLoggerInterface is what a SimpleLogger can do.
+// SimpleLoggerInterface is the interface of SimpleLogger.
 type SimpleLoggerInterface interface {
 	Debug(msg string)
 	Info(msg string)
@@ -47,7 +49,7 @@ type Sink interface {
 	Write(level LogLevel, msg string)
 }
 
-// SimpleLogger hands records on to its sink, unless they are less serious than its level.
+// SimpleLogger sends records to its sink, unless they are less severe than its level.
 type SimpleLogger struct {
 	level LogLevel
 	sink  Sink
@@ -55,33 +57,33 @@ type SimpleLogger struct {
 
 var _ SimpleLoggerInterface = (*SimpleLogger)(nil)
 
-// New makes a logger that writes lines to standard output.
+// New returns a logger that writes to the node's log, or to standard output outside of a node.
 func New(level LogLevel) *SimpleLogger {
 	logger := NewWithSink(level, lines{os.Stdout})
 	return &logger
 }
 
-// NewWithSink makes a logger that hands its records to a sink.
+// NewWithSink returns a logger that writes to a sink.
 func NewWithSink(level LogLevel, sink Sink) SimpleLogger {
 	return SimpleLogger{level: level, sink: sink}
 }
 
-// Debug logs what helps to find an error.
+// Debug logs details for debugging.
 func (l *SimpleLogger) Debug(msg string) {
 	l.log(LevelDebug, msg)
 }
 
-// Info logs what happens in the ordinary course.
+// Info logs normal events.
 func (l *SimpleLogger) Info(msg string) {
 	l.log(LevelInfo, msg)
 }
 
-// Warn logs what may need a look.
+// Warn logs possible problems.
 func (l *SimpleLogger) Warn(msg string) {
 	l.log(LevelWarn, msg)
 }
 
-// Error logs what went wrong.
+// Error logs errors.
 func (l *SimpleLogger) Error(msg string) {
 	l.log(LevelError, msg)
 }
@@ -112,20 +114,23 @@ func (l *SimpleLogger) log(level LogLevel, msg string) {
 	}
 }
 
-// logf formats nothing that is not logged.
+// logf formats a record only if it is logged.
 func (l *SimpleLogger) logf(level LogLevel, format string, values []interface{}) {
 	if level <= l.level {
 		l.sink.Write(level, fmt.Sprintf(format, values...))
 	}
 }
 
-// lines writes a line for each record.
+// lines writes each record as a line, without an engine.
 type lines struct {
 	out io.Writer
 }
 
 func (l lines) Write(level LogLevel, msg string) {
+	if standard.Log(int(level), msg) {
+		return
+	}
 	now := time.Now().UTC().Format("2006-01-02T15:04:05.000Z")
-	// Nobody is left to tell of an error.
+	// There is no place to report an error to.
 	_, _ = fmt.Fprintf(l.out, "%s %s %s\n", now, level, msg)
 }

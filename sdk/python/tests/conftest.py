@@ -1,4 +1,4 @@
-"""Fixtures: hosts that run a piece of user code."""
+"""Fixtures: workers that run a piece of user code."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def hello_for(handler: Path, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def launch(tmp_path: Path) -> Iterator[Start]:
-    """Starts hosts of user code, and ends them after the test; `READY` is not waited for."""
+    """Starts workers without waiting for `READY`, and ends them after the test."""
     engines: list[Engine] = []
 
     def start(code: str, *, file: str = "main.py", **options: Any) -> Engine:
@@ -57,7 +57,7 @@ def launch(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def serve(launch: Start) -> Start:
-    """Starts a host and waits until it is ready."""
+    """Starts a worker and waits until it is ready."""
 
     def start(code: str, **options: Any) -> Engine:
         engine = launch(code, **options)

@@ -1,4 +1,4 @@
-"""The handlers and inits that `protocol/conversations` names, in Python."""
+"""The handlers and inits that `protocol/conversations` lists, in Python."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ HANDLERS = {}
 INITS = {}
 
 _left = {}
-"""What the handler `late` leaves behind, and what releases it."""
+"""The background task of the handler `late`, and the event that releases it."""
 
 
 def handler(function):
-    """Gives a handler its name."""
+    """Registers a handler under the name of its function."""
     HANDLERS[function.__name__] = function
     return function
 
 
 def init(name):
-    """Gives an init its name."""
+    """Registers an init under a name."""
 
     def keep(function):
         INITS[name] = function
@@ -37,7 +37,7 @@ def init(name):
 
 
 def read(data: Any) -> str:
-    """The text that was delivered."""
+    """The delivered text."""
     message = StringValue()
     assert data.Unpack(message)
     return message.value

@@ -1,7 +1,7 @@
-"""An engine for tests: starts a real host, speaks the protocol with it, and is strict.
+"""A strict engine for tests, which starts a real worker and speaks the protocol with it.
 
-It is written against `protocol/README.md` alone and shares no code with the SDK. A frame that the
-protocol does not allow fails the test that meets it, and so does a delivery without its one RESULT.
+It follows `protocol/README.md` alone and shares no code with the SDK. A frame that violates the
+protocol fails the test, and so does a delivery without its one RESULT.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Result(NamedTuple):
 
     @property
     def too_large(self) -> int:
-        """How many bytes the message has that is above the limit."""
+        """The size of the message above the limit, in bytes."""
         assert self.status == TOO_LARGE, self
         (size,) = struct.unpack("<Q", self.last)
         return int(size)
@@ -60,7 +60,7 @@ class Result(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The answer, which is a `StringValue`."""
+        """The answer, a `StringValue`."""
         value = StringValue()
         assert self.answer.Unpack(value), self
         return value.value
@@ -85,7 +85,7 @@ class Call(NamedTuple):
 
 @dataclass
 class Seen:
-    """What came from the host, beside RESULTs."""
+    """The frames from the worker, except RESULTs."""
 
     logs: list[Log] = field(default_factory=list)
     measurements: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
@@ -99,7 +99,7 @@ class Seen:
 
 
 class Engine:
-    """The other end of one host."""
+    """The engine's side of one worker."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Engine:
         os.close(self._lifeline_read)
         self.send(HELLO, 0, json.dumps(hello).encode())
 
-    # What an engine says.
+    # Frames from the engine.
 
     def send(self, kind: int, number: int, body: bytes = b"") -> None:
         """Sends any frame."""
@@ -154,7 +154,7 @@ class Engine:
     def deliver(
         self, message: Message | str | dict[str, Any], *, replied: bool = False, workflow: int = 0
     ) -> int:
-        """Delivers a message, a text as a `StringValue`, or plain data, and returns its id."""
+        """Delivers a message, a text as `StringValue` or plain data, and returns the id."""
         return self.deliver_many([message], replied=replied, workflow=workflow)[0]
 
     def deliver_many(
@@ -172,10 +172,10 @@ class Engine:
         return numbers
 
     def cancel(self, number: int) -> None:
-        """Says that nobody waits for a delivery."""
+        """Cancels a delivery."""
         self.send(CANCEL, number)
 
-    # What a host says.
+    # Frames from the worker.
 
     def start(self) -> dict[str, Any]:
         """Waits for READY."""
@@ -193,35 +193,35 @@ class Engine:
         return self.result(self.deliver(message, **options))
 
     def wait_for(self, condition: Callable[[Seen], Any]) -> None:
-        """Reads until something was seen."""
+        """Reads until the condition holds."""
         self._until(lambda: bool(condition(self.seen)))
 
     def broken(self) -> str:
-        """Waits for BROKEN, and for the end that follows."""
+        """Waits for BROKEN and the exit after it."""
         self._until(lambda: self.seen.broken is not None)
         assert self.process.wait(PATIENCE) == 1
         assert self.seen.broken is not None
         return self.seen.broken
 
     def stop(self) -> int:
-        """Says STOP, reads what is left, and returns the exit status."""
+        """Sends STOP, reads the remaining frames, and returns the exit status."""
         self.send(STOP, 0)
         return self.drain()
 
     def drain(self) -> int:
-        """Reads until the host has ended, and returns its exit status."""
+        """Reads until the worker exits, and returns its exit status."""
         while self._read():
             pass
         assert not self._open, f"deliveries without a RESULT: {self._open}"
         return self.process.wait(PATIENCE)
 
     def hang_up(self) -> None:
-        """Closes the socket, without a word."""
+        """Closes the socket without a STOP."""
         self._open.clear()
         self._sock.close()
 
     def close(self) -> None:
-        """Ends everything that the test has left."""
+        """Ends the remaining processes of a test."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(PATIENCE)
@@ -233,21 +233,21 @@ class Engine:
             os.close(self.lifeline)
 
     def stderr(self) -> str:
-        """What the ended host wrote past the protocol."""
+        """The standard error of the ended worker."""
         assert self.process.stderr is not None
         return self.process.stderr.read().decode()
 
     def stdout(self) -> str:
-        """What the ended host wrote past the protocol."""
+        """The standard output of the ended worker."""
         assert self.process.stdout is not None
         return self.process.stdout.read().decode()
 
     def _send(self, data: bytes | bytearray) -> None:
-        """Writes, and reads meanwhile: a host that is not read from stops to read."""
+        """Writes and reads concurrently: a worker stops reading if its own output is not read."""
         rest = memoryview(data)
         while rest:
             readable, writable, _ = select.select([self._sock], [self._sock], [], PATIENCE)
-            assert readable or writable, "the host neither reads nor writes"
+            assert readable or writable, "the worker neither reads nor writes"
             if writable:
                 rest = rest[self._sock.send(rest, socket.MSG_DONTWAIT) :]
             if readable and not self._read():
@@ -255,24 +255,23 @@ class Engine:
 
     def _until(self, condition: Callable[[], bool]) -> None:
         while not condition():
-            assert self._read(), f"the host has ended: {self._post_mortem()}"
+            assert self._read(), f"the worker has ended: {self._post_mortem()}"
 
     def _post_mortem(self) -> str:
         status = self.process.wait(PATIENCE)
         return f"status {status}, stderr {self.stderr()!r}, seen {self.seen}"
 
     def _read(self) -> bool:
-        """Takes in what comes next; false at the end."""
+        """Processes the next bytes; returns false at the end."""
         deadline = monotonic() + PATIENCE
-        while not (ready := select.select([self._sock], [], [], deadline - monotonic())[0]):
-            assert monotonic() < deadline, f"the host says nothing; seen: {self.seen}"
-        assert ready
+        while not select.select([self._sock], [], [], max(deadline - monotonic(), 0))[0]:
+            assert monotonic() < deadline, f"the worker says nothing; seen: {self.seen}"
         try:
             data = self._sock.recv(1 << 20)
         except ConnectionResetError:
             return False
         if not data:
-            assert not self._data, "the host ended inside a frame"
+            assert not self._data, "the worker ended inside a frame"
             return False
         self._data += data
         while len(self._data) >= 4:
@@ -297,7 +296,7 @@ class Engine:
             SAVE: self._take_save,
             FIND: self._take_find,
         }
-        assert kind in takers, f"a host sends no frame of the kind {kind}"
+        assert kind in takers, f"a worker sends no frame of the kind {kind}"
         takers[kind](number, body)
 
     def _take_ready(self, number: int, body: bytes) -> None:
@@ -311,7 +310,7 @@ class Engine:
         self.seen.broken = body.decode()
 
     def _take_result(self, number: int, body: bytes) -> None:
-        assert number in self._open, f"a RESULT for {number}, which is not in work"
+        assert number in self._open, f"a RESULT for {number}, which is not in flight"
         self._open.remove(number)
         status, flags, start, end = struct.unpack_from("<BBQQ", body)
         last = body[18:]
@@ -323,7 +322,7 @@ class Engine:
         self.order.append(number)
 
     def _take_reply(self, number: int, body: bytes) -> None:
-        assert number in self._open, f"an EARLY_REPLY for {number}, which is not in work"
+        assert number in self._open, f"an EARLY_REPLY for {number}, which is not in flight"
         plain = self.hello.get("payload") == "json"
         self.seen.replies.append((number, (json.loads if plain else AnyMessage.FromString)(body)))
 

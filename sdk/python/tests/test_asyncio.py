@@ -1,4 +1,4 @@
-"""Asyncio works in handlers as anywhere: with each way to wait, one at a time and at once."""
+"""Asyncio in handlers: with each way to wait, with one delivery and with several at a time."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def say(value):
 
 @pytest.fixture(params=WAYS)
 def run(request, serve):
-    """Starts a host that waits in one of the ways."""
+    """Starts a worker with one of the ways to wait."""
     if request.param == "uvloop":
         pytest.importorskip("uvloop")
     environment = {"PYTHONASYNCIODEBUG": "1"} if request.param == "debug" else {}
@@ -105,7 +105,7 @@ async def handler(ctx, data):
     assert engine.stop() == 0
 
 
-def test_background_tasks_of_init_run_while_the_host_waits(run):
+def test_background_tasks_of_init_run_while_the_worker_waits(run):
     engine = run(
         """
 async def tick(ctx):
@@ -173,9 +173,11 @@ def test_sockets_of_background_tasks_are_served_under_load(run):
     engine = run(
         """
 async def echo(reader, writer):
-    while line := await reader.readline():
+    line = await reader.readline()
+    while line:
         writer.write(line)
         await writer.drain()
+        line = await reader.readline()
 
 class Count:
     rounds = 0
@@ -224,7 +226,7 @@ async def handler(ctx, data):
         assert engine.ask("").text == "woken executed"
 
 
-def test_a_thread_wakes_the_loop_while_the_host_waits(run):
+def test_a_thread_wakes_the_loop_while_the_worker_waits(run):
     engine = run(
         """
 async def init(ctx):
@@ -246,7 +248,7 @@ async def handler(ctx, data):
     engine.wait_for(lambda seen: seen.texts() == ["call 0", "call 1", "call 2"])
 
 
-def test_timers_fire_while_the_host_waits(run):
+def test_timers_fire_while_the_worker_waits(run):
     engine = run(
         """
 async def init(ctx):
@@ -285,7 +287,7 @@ async def handler(ctx, data):
     assert engine.stop() == 0
 
 
-def test_measurements_of_background_tasks_go_out_while_the_host_waits(run):
+def test_measurements_of_background_tasks_go_out_while_the_worker_waits(run):
     engine = run(
         """
 async def background(ctx):

@@ -14,13 +14,13 @@ from google.protobuf.wrappers_pb2 import StringValue
 
 
 def handle(serve, body, before="", **options):
-    """Starts a host whose handler has this body."""
+    """Starts a worker whose handler has this body."""
     lines = "\n".join(f"    {line}" for line in body.splitlines())
     return serve(f"{IMPORTS}\n{before}\nasync def handler(ctx, data):\n{lines}\n", **options)
 
 
 def with_store(engine, documents=()):
-    """Answers calls: saves succeed, finds give `documents`."""
+    """Answers calls: saves succeed, finds return `documents`."""
 
     def answer(call):
         if call.kind == FIND:

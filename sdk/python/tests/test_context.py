@@ -1,4 +1,4 @@
-"""The context: its messages, and what it makes of arguments."""
+"""The messages of the context, and its treatment of arguments."""
 
 from __future__ import annotations
 

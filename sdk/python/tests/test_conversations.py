@@ -1,4 +1,4 @@
-"""The conversations of `protocol/conversations`, played to a real host."""
+"""Plays the conversations of `protocol/conversations` to a real worker."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import struct
 from collections import deque
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Dict
 
 import conversation_nodes
 import fake_engine
@@ -27,7 +27,7 @@ KINDS = dict(
     )
 )
 URL = "type.googleapis.com/"
-Read = Callable[[bytes], dict[str, Any]]
+Read = Callable[[bytes], Dict[str, Any]]
 NODE = """
 from conversation_nodes import HANDLERS, INITS
 
@@ -37,7 +37,7 @@ init = INITS[{init!r}] if {init!r} else None
 
 
 class Player(Engine):
-    """An engine that says what a conversation has, and keeps what the host says in its order."""
+    """An engine that sends the frames of a conversation, and keeps the worker's frames in order."""
 
     def __init__(self, hello: dict[str, Any], folder: Path) -> None:
         self._heard: deque[dict[str, Any]] = deque()
@@ -46,7 +46,7 @@ class Player(Engine):
         self.on_call = lambda call: None
 
     def say(self, entry: dict[str, Any]) -> None:
-        """Sends one frame, or leaves."""
+        """Sends one frame, or closes the socket."""
         if "raw" in entry:
             self._send(bytes.fromhex(entry["raw"]))
         elif entry["engine"] == "LEAVE":
@@ -58,12 +58,12 @@ class Player(Engine):
             self._send(frame(kind, number, body_of(entry)))
 
     def hear(self) -> dict[str, Any]:
-        """Waits for one frame of the host's."""
+        """Waits for one frame from the worker."""
         self._until(lambda: bool(self._heard))
         return self._heard.popleft()
 
     def end(self) -> int:
-        """Waits for the end of a host that says no more, and returns its exit status."""
+        """Waits for the end of a worker that sends no more frames, and returns its exit status."""
         while self._sock.fileno() >= 0 and self._read():
             pass
         assert not self._heard, f"nobody expects {self._heard}"
@@ -72,11 +72,11 @@ class Player(Engine):
     def _take(self, kind: int, number: int, body: bytes) -> None:
         super()._take(kind, number, body)
         read = plain_of if self.hello.get("payload") == "json" else message_of
-        self._heard.append({"host": KINDS[kind], "id": number, **fields_of(kind, body, read)})
+        self._heard.append({"worker": KINDS[kind], "id": number, **fields_of(kind, body, read)})
 
 
 def body_of(entry: dict[str, Any]) -> bytes:
-    """The body of a frame of the engine's."""
+    """The body of a frame from the engine."""
     if "body" in entry:
         return bytes.fromhex(entry["body"])
     if entry["engine"] == "DELIVER":
@@ -91,7 +91,7 @@ def body_of(entry: dict[str, Any]) -> bytes:
 
 
 def payload_of(entry: dict[str, Any]) -> bytes:
-    """The message of an entry, or its plain data."""
+    """The message or the plain data of an entry."""
     if "json" in entry:
         return json.dumps(entry["json"]).encode()
     packed = AnyMessage()
@@ -104,7 +104,7 @@ def payload_of(entry: dict[str, Any]) -> bytes:
 
 
 def fields_of(kind: int, body: bytes, read: Read) -> dict[str, Any]:
-    """The fields of a frame of the host's, under the names that conversations use."""
+    """The fields of a frame from the worker, with the names of the conversations."""
     if kind == fake_engine.RESULT:
         return result_of(body, read)
     if kind == fake_engine.EARLY_REPLY:
@@ -146,7 +146,7 @@ def plain_of(encoded: bytes) -> dict[str, Any]:
 
 
 def compare(entry: dict[str, Any], heard: dict[str, Any]) -> None:
-    """Checks a frame against what a conversation has."""
+    """Compares a frame with the entry of a conversation."""
     for key, expected in entry.items():
         if key == "contains":
             for part in expected:
@@ -161,7 +161,7 @@ def compare(entry: dict[str, Any], heard: dict[str, Any]) -> None:
 
 
 def exact(value: Any) -> Any:
-    """A value of JSON whose numbers equal those of the same kind only."""
+    """Makes numbers in a JSON value equal only to numbers of the same type."""
     if isinstance(value, dict):
         return {key: exact(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -177,12 +177,12 @@ def test_conversation(file, tmp_path):
     assert init is None or init in conversation_nodes.INITS
     node = tmp_path / "main.py"
     node.write_text(NODE.format(handler=handler, init=init))
-    hello = json.loads((PROTOCOL / "hello.json").read_text()) | {"handler_path": str(node)}
-    hello |= conversation.get("hello", {})
+    hello = {**json.loads((PROTOCOL / "hello.json").read_text()), "handler_path": str(node)}
+    hello.update(conversation.get("hello", {}))
     player = Player({key: value for key, value in hello.items() if value is not None}, tmp_path)
     try:
         for entry in conversation["frames"]:
-            if "host" in entry:
+            if "worker" in entry:
                 compare(entry, player.hear())
             else:
                 player.say(entry)

@@ -1,4 +1,4 @@
-"""Dates as users give them."""
+"""Dates from user code."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def whole_milliseconds(moment: datetime) -> datetime:
     return datetime(1970, 1, 1) + (moment - datetime(1970, 1, 1)) // MILLISECOND * MILLISECOND
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]))
+texts = st.text(st.characters(blacklist_categories=["Cs"]))
 keys = texts.filter(lambda key: not key.startswith("$") and "\0" not in key)
 scalars = st.one_of(
     st.none(),
@@ -48,7 +48,7 @@ documents = st.dictionaries(keys, values, max_size=5)
 
 
 def kinds(value):
-    """A value with its kinds, since 1 == 1.0 == True."""
+    """A value with its types, since 1 == 1.0 == True."""
     if isinstance(value, dict):
         return {key: kinds(item) for key, item in value.items()}
     if isinstance(value, list):

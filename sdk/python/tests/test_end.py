@@ -1,9 +1,10 @@
-"""How a host ends."""
+"""The end of a worker."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 from fake_engine import CANCELLED, DELIVER, DOCUMENT, DONE, HELLO, PATIENCE
@@ -122,13 +123,13 @@ main()
         (9, 0, b"", "the kind 9"),
         (DELIVER, 5, b"", "DELIVER 5 does not parse"),
         (DELIVER, 5, b"\0\0\0\xff\0\0", "DELIVER 5 does not parse"),
-        (DELIVER, 5, b"\0\0\0\0\0\0\xff", "DELIVER 5 does not parse"),
+        (DELIVER, 5, b"\0\0\0\0\0\0\x0a\x05", "DELIVER 5 does not parse"),
         (DONE, 7, b"", "no call 7 waits"),
         (DOCUMENT, 7, b"{}", "no call 7 waits"),
     ],
 )
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_a_breach_ends_the_host_with_70(serve, concurrency, kind, number, body, message):
+def test_a_violation_ends_the_worker_with_70(serve, concurrency, kind, number, body, message):
     engine = serve(SLEEPS, concurrency=concurrency)
     engine.send(kind, number, body)
     assert engine.drain() == 70
@@ -175,3 +176,113 @@ def test_cancel_before_the_handler_begins(serve):
     assert engine.results[first].text == "slept"
     assert engine.results[second].status == CANCELLED
     assert engine.seen.texts().count("begun") == 2
+
+
+LEFT = """
+    import asyncio, atexit, ctypes, threading, time
+
+    def wait():
+        threading.Event().wait()
+
+    class Stubborn:
+        def __del__(self):
+            wait()
+
+    def spin():
+        while True:
+            pass
+
+    async def refuse():
+        while True:
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                pass
+
+    async def refuse_to_yield():
+        try:
+            await asyncio.sleep(1000)
+        finally:
+            wait()
+
+    async def generate():
+        try:
+            yield 1
+        finally:
+            wait()
+
+    async def init(ctx):
+        atexit.register(print, "at exit")
+        {left}
+
+    {prefix}def handler(ctx, data):
+        return data
+"""
+KEPT = {
+    "threading.Thread(target=wait, name='left').start()": "it waits for `left`",
+    "threading.Thread(target=spin, name='left').start()": "it waits for `left`",
+    # Before Python 3.9 `atexit` waits for the threads of an executor.
+    "asyncio.get_running_loop().run_in_executor(None, wait)": (
+        "it waits for `" if sys.version_info >= (3, 9) else "`atexit` still runs"
+    ),
+    "atexit.register(wait)": "a function that was registered with `atexit` still runs",
+    "ctx.set('task', asyncio.create_task(refuse_to_yield()))": "user code still runs",
+    "ctx.set('g', generate()); await ctx.get('g').__anext__()": "user code still runs",
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "async "])
+@pytest.mark.parametrize("left", KEPT)
+def test_what_user_code_leaves_behind_does_not_keep_a_worker(serve, prefix, left):
+    engine = serve(LEFT.format(left=left, prefix=prefix))
+    engine.ask("")
+    assert engine.stop() == 0
+    *_, log = [log for log in engine.seen.logs if log.level == 2]
+    assert log.text.startswith("the process did not end within 3 s after it was stopped: ")
+    assert KEPT[left] in log.text
+    if "atexit" not in KEPT[left]:
+        assert "at exit" in engine.seen.texts()
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "threading.Thread(target=wait, daemon=True).start()",
+        "threading.Timer(0.1, print, ['timer']).start()",
+        "ctx.set('task', asyncio.create_task(refuse()))",
+    ],
+)
+def test_what_ends_soon_is_waited_for_without_a_word(serve, left):
+    engine = serve(LEFT.format(left=left, prefix=""))
+    engine.ask("")
+    assert engine.stop() == 0
+    assert [text for text in engine.seen.texts() if "process" in text] == []
+    assert ("timer" in engine.seen.texts()) == ("timer" in left)
+    assert engine.seen.texts()[-1] == "at exit"
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "atexit.register(ctypes.PyDLL(None).sleep, 1000)",
+        "import builtins; builtins.stubborn = Stubborn()",
+    ],
+)
+def test_native_code_and_destructors_do_not_keep_a_worker(serve, left):
+    engine = serve(LEFT.format(left=left, prefix=""))
+    engine.ask("")
+    assert engine.stop() in (0, 1)
+
+
+def test_a_plain_handler_that_goes_on_does_not_keep_a_worker_whose_engine_is_gone(serve):
+    engine = serve("""
+        import time
+
+        def handler(ctx, data):
+            ctx.logger.info("begun")
+            time.sleep(1000)
+    """)
+    engine.deliver("")
+    engine.wait_for(lambda seen: seen.texts() == ["begun"])
+    engine.hang_up()
+    assert engine.process.wait(PATIENCE) == 0

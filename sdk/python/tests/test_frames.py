@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from krt import _frames
-from krt._frames import Breach, Hello
+from krt._frames import Hello, ProtocolError
 
 
 @given(st.binary(max_size=10))
 def test_a_deliver_that_does_not_parse_is_an_error(rest):
-    with pytest.raises((Breach, struct.error)):
+    with pytest.raises((ProtocolError, struct.error)):
         _frames.parse_deliver(struct.pack("<BHBH", 0, 0, 20, 0)[: len(rest)] + rest[:5])
 
 
@@ -42,11 +42,11 @@ def test_hello_ignores_what_it_does_not_know():
 @pytest.mark.parametrize("name", sorted(HELLO))
 def test_hello_names_what_it_lacks(name):
     fields = {key: value for key, value in HELLO.items() if key != name}
-    with pytest.raises(Breach, match=f"no field '{name}'"):
+    with pytest.raises(ProtocolError, match=f"no field '{name}'"):
         Hello.parse(json.dumps(fields).encode())
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"protocol": "x"}', b"\xff"])
 def test_hello_that_does_not_parse(body):
-    with pytest.raises(Breach):
+    with pytest.raises(ProtocolError):
         Hello.parse(body)

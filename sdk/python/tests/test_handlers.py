@@ -1,4 +1,4 @@
-"""What handlers may be, and what becomes of what they return and raise."""
+"""The kinds of handlers, their return values and their exceptions."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_kinds_of_handlers(serve, code, concurrency):
 
 
 def handle(serve, body, **options):
-    """Starts a host whose handler has this body."""
+    """Starts a worker whose handler has this body."""
     lines = "\n".join(f"    {line}" for line in body.splitlines())
     return serve(f"{IMPORTS}\nasync def handler(ctx, data):\n{lines}\n", **options)
 

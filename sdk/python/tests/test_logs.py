@@ -1,4 +1,4 @@
-"""What user code logs and prints."""
+"""Logs and printed output of user code."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ import json
 import pytest
 
 IMPORTS = """
-import asyncio, logging, os, sys, threading, warnings
+import asyncio, contextvars, logging, os, sys, threading, warnings
 from google.protobuf.wrappers_pb2 import StringValue
 
 def text(data):
     request = StringValue()
     data.Unpack(request)
     return request.value
+
+def in_thread(function, *arguments):
+    # `asyncio.to_thread` came with Python 3.9.
+    run = contextvars.copy_context().run
+    return asyncio.get_running_loop().run_in_executor(None, run, function, *arguments)
 """
 
 
 def handle(serve, body, before="", **options):
-    """Starts a host whose handler has this body."""
+    """Starts a worker whose handler has this body."""
     lines = "\n".join(f"    {line}" for line in body.splitlines())
     return serve(f"{IMPORTS}\n{before}\nasync def handler(ctx, data):\n{lines}\n", **options)
 
@@ -201,7 +206,7 @@ def test_a_crash_in_native_code_shows_where(serve):
 def test_threads_with_and_without_the_context(serve):
     engine = handle(
         serve,
-        "await asyncio.to_thread(ctx.logger.info, 'with')\n"
+        "await in_thread(ctx.logger.info, 'with')\n"
         "thread = threading.Thread(target=ctx.logger.info, args=['without'])\n"
         "thread.start(); thread.join()\nreturn data",
     )
@@ -220,7 +225,7 @@ def test_many_threads_write_whole_frames(serve):
         "        ctx.logger.info(name * 100 + str(count))\n"
         "        print(name * 50)\n"
         "        ctx.measurement.save(name, {'count': count})\n"
-        "await asyncio.gather(*(asyncio.to_thread(work, name) for name in 'abcd'))\n"
+        "await asyncio.gather(*(in_thread(work, name) for name in 'abcd'))\n"
         "return data",
     )
     engine.ask("")

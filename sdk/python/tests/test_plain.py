@@ -1,4 +1,4 @@
-"""`payload: json`: handlers that get and return plain data."""
+"""`payload: json`: handlers with plain data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from krt.testing import run as try_out
 
 @pytest.fixture
 def plain(serve):
-    """Starts the host of a node with plain data, from its handler's body."""
+    """Starts the worker of a node with plain data, from the body of its handler."""
 
     def start(body, **options):
         indented = body.strip().replace("\n", "\n    ")

@@ -1,4 +1,4 @@
-"""How a stream is cut into frames."""
+"""How the reader splits a stream into frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from krt import _frames
-from krt._frames import Breach
+from krt._frames import ProtocolError
 from krt._reader import Reader
 
 LARGE = 150_000
@@ -39,7 +39,7 @@ def test_frames_survive_any_way_in_which_they_come(sent, data):
 
 
 def drain(reader):
-    """Reads all that has come."""
+    """Reads all available bytes."""
     came = []
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -70,11 +70,11 @@ def test_what_a_begun_frame_lacks_is_never_too_much(frame, data):
         ((5, 64, 1), "the kind 64"),
     ],
 )
-def test_breaches(header, message):
+def test_violations(header, message):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         reader = Reader(ours)
         reader.max_frame = 100
         theirs.sendall(struct.pack("<IBI", *header))
-        with pytest.raises(Breach, match=message):
+        with pytest.raises(ProtocolError, match=message):
             reader.read(64)

@@ -1,4 +1,4 @@
-"""From an empty process to READY, and what keeps a host from it."""
+"""From an empty process to READY, and the errors on the way."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ECHO = """
 """
 
 
-def test_ready_introduces_the_host(launch):
+def test_ready_introduces_the_worker(launch):
     engine = launch(ECHO)
     ready = engine.start()
     assert ready["protocol"] == 1
@@ -96,17 +96,16 @@ def test_a_file_whose_name_is_taken_or_none_is_loaded_all_the_same(serve, file):
 def test_standard_input_is_empty_and_the_protocol_s_variables_are_gone(serve):
     engine = serve(
         """
-        import os, signal, sys
+        import os, sys
         from google.protobuf.wrappers_pb2 import StringValue
 
         async def handler(ctx, data):
             names = ("KRT_NODE_PROTOCOL", "KRT_LIFELINE")
             ours = [name for name in names if name in os.environ]
-            ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-            return StringValue(value=repr((sys.stdin.read(), ours, ignored)))
+            return StringValue(value=repr((sys.stdin.read(), ours)))
         """
     )
-    assert engine.ask("").text == "('', [], True)"
+    assert engine.ask("").text == "('', [])"
 
 
 @pytest.mark.parametrize("prefix", ["", "async "])
@@ -148,7 +147,7 @@ def test_ready_comes_after_init(launch, prefix):
         ),
     ],
 )
-def test_a_node_that_cannot_start_says_why_without_the_host_s_frames(launch, code, message):
+def test_a_node_that_cannot_start_says_why_without_the_worker_s_frames(launch, code, message):
     why = launch(code).broken()
     assert message in why
     assert "krt/_start.py" not in why
@@ -168,7 +167,7 @@ def test_a_missing_file(launch, tmp_path):
     assert engine.broken().startswith(f"there is no file `{tmp_path / 'gone.py'}`; hint:")
 
 
-def test_user_threads_do_not_keep_a_broken_host(launch):
+def test_user_threads_do_not_keep_a_broken_worker(launch):
     engine = launch(
         """
         import threading

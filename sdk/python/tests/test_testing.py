@@ -1,6 +1,8 @@
-"""`krt.testing`, as a user has it."""
+"""`krt.testing` from a user's point of view."""
 
 from __future__ import annotations
+
+import asyncio
 
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -123,3 +125,31 @@ def test_tracebacks_are_logged():
     [log] = context.logs
     assert log.level == "ERROR"
     assert log.text.startswith("outer\nTraceback")
+
+
+def test_plain_functions_run_on_one_thread_as_in_a_worker():
+    import sqlite3
+    import threading
+
+    def init(ctx):
+        ctx.set("connection", sqlite3.connect(":memory:"))
+
+    def handler(ctx, data):
+        assert threading.current_thread() is threading.main_thread()
+        asyncio.run(ctx.db.save("things", {"n": 1}))
+        [row] = ctx.get("connection").execute("select 'found'").fetchall()
+        return StringValue(value=row[0])
+
+    context = FakeContext()
+    assert run(handler, StringValue(), init=init, context=context).value == "found"
+    assert context.saved("things") == [{"n": 1}]
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), KeyboardInterrupt()])
+def test_what_a_plain_handler_raises_is_raised(error):
+    def handler(ctx, data):
+        raise error
+
+    with pytest.raises(type(error)) as raised:
+        run(handler, StringValue())
+    assert raised.value is error

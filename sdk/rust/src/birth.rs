@@ -1,4 +1,4 @@
-//! Takes what the engine hands to this process: a socket as standard input, and the lifeline.
+//! Takes over what the engine passes to this process: a socket as standard input, and the lifeline.
 
 use rustix::process::{Signal, getpgrp, kill_process_group};
 use std::{
@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-/// Why there is no engine to speak to.
+/// Why there is no connection to the engine.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("this is a node, which krt starts itself; hint: `krt run` its package")]
@@ -18,7 +18,7 @@ pub(crate) enum Error {
     System(#[from] io::Error),
 }
 
-/// The engine's socket. What user code reads from standard input then is empty.
+/// The engine's socket. Afterwards standard input is empty for user code.
 pub(crate) fn socket() -> Result<UnixStream, Error> {
     if env::var_os("KRT_NODE_PROTOCOL").is_none() {
         return Err(Error::NoEngine);
@@ -31,12 +31,12 @@ pub(crate) fn socket() -> Result<UnixStream, Error> {
     Ok(UnixStream::from(socket))
 }
 
-/// Ends the whole process group once the engine is gone: nobody writes to the pipe, so a read returns
-/// then.
+/// Ends the process group once the engine is gone: nothing is ever written to the pipe, so a read returns
+/// only then.
 fn hold(mut lifeline: File) -> io::Result<()> {
     let wait = move || {
         while lifeline.read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
-        // It cannot fail for a group that this process is in, and nothing could be done then.
+        // Cannot fail for the process's own group, and there would be no remedy.
         let _ = kill_process_group(getpgrp(), Signal::KILL);
     };
     thread::Builder::new().name("lifeline".to_owned()).stack_size(64 << 10).spawn(wait).map(drop)

@@ -1,18 +1,18 @@
-//! Calls to the store, each of which waits for its answer.
+//! Calls to the store that wait for their answers.
 
 use crate::{
     context::Scope,
-    frame::{self, Breach, Frame, FromEngine, FromHost},
+    frame::{self, Frame, FromEngine, ProtocolError, WorkerFrame},
     link::lock,
 };
 use bytes::Bytes;
 use std::{collections::HashMap, sync::Mutex};
 use tokio::sync::oneshot;
 
-/// What a FIND gave, or why a call failed.
+/// The result of a FIND, or why a call failed.
 type Answer = Result<Vec<Bytes>, String>;
 
-/// The calls that wait.
+/// The calls in flight.
 #[derive(Default)]
 pub(crate) struct Calls(Mutex<State>);
 
@@ -31,7 +31,7 @@ struct Waiting {
 const GONE: &str = "the engine is gone";
 
 impl Calls {
-    /// A number for a call, and what its answer comes through.
+    /// The id of a new call, and the receiver of its answer.
     fn open(&self) -> Result<(u32, oneshot::Receiver<Answer>), String> {
         let mut state = lock(&self.0);
         if state.gone {
@@ -45,10 +45,10 @@ impl Calls {
     }
 
     /// Takes a frame that belongs to a call.
-    pub(crate) fn take(&self, from: &Frame) -> Result<(), Breach> {
+    pub(crate) fn take(&self, from: &Frame) -> Result<(), ProtocolError> {
         let mut state = lock(&self.0);
         let Some(waiting) = state.waiting.get_mut(&from.id) else {
-            return Err(Breach(format!("no call {} waits for an answer", from.id)));
+            return Err(ProtocolError(format!("no call {} waits for an answer", from.id)));
         };
         if from.kind == FromEngine::Document {
             waiting.documents.push(from.body.clone());
@@ -59,13 +59,13 @@ impl Calls {
             _ => (waiting.done, Ok(waiting.documents)),
         });
         if let Some((done, answer)) = ended {
-            // Whoever made the call may have been dropped.
+            // The caller may have been dropped.
             let _ = done.send(answer);
         }
         Ok(())
     }
 
-    /// Ends all calls: the engine is gone.
+    /// Fails all calls, because the engine is gone.
     pub(crate) fn abandon(&self) {
         let mut state = lock(&self.0);
         state.gone = true;
@@ -74,10 +74,10 @@ impl Calls {
 }
 
 impl Scope {
-    /// Makes a call about a collection: what the field `name` of the frame's JSON holds is encoded.
+    /// Makes a call on a collection, with an encoded value in the field `name` of the frame's JSON.
     pub(crate) async fn call(
         &self,
-        kind: FromHost,
+        kind: WorkerFrame,
         limit: usize,
         collection: &str,
         (name, body): (&str, &str),

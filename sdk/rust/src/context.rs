@@ -1,4 +1,4 @@
-//! What `init` and `handler` are given.
+//! The context of `init` and `handler`.
 
 use crate::{
     Result,
@@ -7,7 +7,7 @@ use crate::{
     database::Database,
     delivery::Delivery,
     form::{self, Give},
-    frame::{self, FromHost, HEADER},
+    frame::{self, HEADER, WorkerFrame},
     hello::Hello,
     link::{Link, lock},
     logger::{Level, Logger},
@@ -22,38 +22,38 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// Gives user code its logger, shared values, stores, and the early ways out of a workflow.
+/// Gives user code its logger, shared values, stores, early reply and early exit.
 ///
-/// A clone is cheap and stands for the same request, also after the handler has returned.
+/// A clone is cheap and refers to the same request, even after the handler has returned.
 #[derive(Clone)]
 pub struct Context(pub(crate) Scope);
 
-/// On whose behalf something is asked of the engine.
+/// The request, or `init`, that calls belong to.
 #[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) world: Arc<World>,
     pub(crate) own: Option<Arc<Delivery>>,
 }
 
-/// What all of a process shares.
+/// The state shared by all of a process.
 pub(crate) struct World {
     pub(crate) hello: Hello,
     pub(crate) level: Level,
     pub(crate) link: Link,
     pub(crate) calls: Calls,
     pub(crate) values: Values,
-    /// The delivery in work where there is one at a time.
+    /// The delivery in flight, where there is one at a time.
     pub(crate) single: Mutex<Option<Arc<Delivery>>>,
 }
 
 impl Scope {
-    /// The delivery that code works for. The scope of init stands for the one in work, where there is
-    /// one at a time, since user code may keep the context that init was given.
+    /// The delivery of this scope. For the scope of `init`, this is the delivery in flight where there is one
+    /// at a time, since user code may keep the context of `init`.
     fn delivery(&self) -> Option<Arc<Delivery>> {
         self.own.clone().or_else(|| lock(&self.world.single).clone())
     }
 
-    /// The id for frames of this scope, answered or not; 0 outside of any.
+    /// The id for frames of this scope, even after the answer; 0 outside of a delivery.
     pub(crate) fn number(&self) -> u32 {
         match &self.own {
             Some(own) => own.id,
@@ -73,29 +73,29 @@ impl Context {
         self.0.world.hello.base_path.join(relative)
     }
 
-    /// Keeps a value for every later call of the handler in this process.
+    /// Keeps a value for all later calls of the handler in this process.
     pub fn set<T: Any + Send + Sync>(&self, key: &str, value: T) {
         self.0.world.values.set(key, value);
     }
 
-    /// The value that [`Context::set`] kept, if it is of this type.
+    /// The value set with [`Context::set`], if it has this type.
     pub fn get<T: Any + Send + Sync>(&self, key: &str) -> Result<Arc<T>, NotKept> {
         self.0.world.values.get(key)
     }
 
-    /// Answers the client now; the workflow goes on with what the handler returns. In a node with
+    /// Answers the client now; the workflow continues with the handler's return value. In a node with
     /// `payload: json` the response is a [`serde_json::Value`], elsewhere a message.
     ///
-    /// Fails if the client was answered before, with a message that is too large, and in `init`.
+    /// Fails if the client has been answered, if the message is too large, and in `init`.
     pub fn early_reply<Form, Count>(&self, response: impl Give<Form, Count>) -> Result<()> {
         let delivery = self.0.delivery().ok_or_else(|| ContextError::in_init("early_reply"))?;
         let limit = self.0.world.hello.largest();
         let mut out = form::encode(response, HEADER, limit)?.ok_or(form::Unfit::NoReply)?;
-        frame::close(&mut out, FromHost::EarlyReply, delivery.id);
+        frame::close(&mut out, WorkerFrame::EarlyReply, delivery.id);
         Ok(delivery.reply(|| self.0.world.link.send(&out))?)
     }
 
-    /// Makes what this handler returns the final answer; later nodes do not run.
+    /// Makes this handler's return value the final answer; later nodes do not run.
     ///
     /// Fails in `init`, and after the handler has returned.
     pub fn early_exit(&self) -> Result<()> {
@@ -103,9 +103,8 @@ impl Context {
         Ok(delivery.exit()?)
     }
 
-    /// The headers with which another service goes on with the request's trace: `traceparent` and, where
-    /// there is one, `tracestate` (W3C trace context). There are none in `init`, and for a request that
-    /// belongs to no trace.
+    /// The headers that continue the request's trace in another service: `traceparent` and, where there is
+    /// one, `tracestate` (W3C trace context). Empty in `init`, and for a request without a trace.
     pub fn trace_headers(&self) -> BTreeMap<String, String> {
         self.0.delivery().map(|delivery| delivery.trace_headers()).unwrap_or_default()
     }
@@ -115,12 +114,12 @@ impl Context {
         Database(&self.0)
     }
 
-    /// Saves points of time series.
+    /// Saves points of measurements.
     pub fn measurement(&self) -> Measurements<'_> {
         Measurements(&self.0)
     }
 
-    /// Saves predictions, for a classifier's figures.
+    /// Saves predictions, for a classifier's scores.
     pub fn prediction(&self) -> Predictions<'_> {
         Predictions(&self.0)
     }

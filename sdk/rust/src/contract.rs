@@ -1,9 +1,9 @@
-//! What KRT v1 fixes for users' code: names, values and messages, in one place.
+//! The fixed names, values and messages of KRT v1 for user code.
 
 /// The collection of predictions.
 pub(crate) const PREDICTIONS: &str = "classificationMetrics";
 
-/// What a method of the context fails with.
+/// Errors of the context's methods.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContextError {
     #[error("error the message was replied previously")]

@@ -4,20 +4,20 @@ use crate::{
     Result,
     context::Scope,
     contract::ContextError,
-    frame::{FromHost, MAX_OTHER, MAX_SAVE},
+    frame::{MAX_OTHER, MAX_SAVE, WorkerFrame},
 };
 use bson::Bson;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Saves and finds documents in the version's own database.
 ///
-/// Documents are whatever serde makes a map of, such as a struct or [`bson::doc!`], whose dates, ids and
-/// bytes are BSON's.
+/// A document is anything that serde serializes as a map, such as a struct or [`bson::doc!`], whose dates,
+/// ids and bytes are BSON's.
 #[derive(Clone, Copy)]
 pub struct Database<'a>(pub(crate) &'a Scope);
 
 impl Database<'_> {
-    /// Saves a document, and returns once the store has it.
+    /// Saves a document, and returns once the store has confirmed it.
     pub async fn save(self, collection: &str, document: impl Serialize) -> Result<()> {
         ContextError::require("db.save", "collection", collection)?;
         let body = encode(&document).map_err(|reason| ContextError::Unfit { reason })?;
@@ -36,15 +36,15 @@ impl Database<'_> {
             return Err(ContextError::NotQuery { value: query.to_string() }.into());
         }
         let body = query.into_relaxed_extjson().to_string();
-        let found = self.0.call(FromHost::Find, MAX_OTHER, collection, ("query", &body)).await;
+        let found = self.0.call(WorkerFrame::Find, MAX_OTHER, collection, ("query", &body)).await;
         let found = found.map_err(failed)?;
         Ok(found.iter().map(|body| decode(body)).collect::<Result<_, String>>().map_err(failed)?)
     }
 
-    /// Saves what is a document.
+    /// Saves a value that is a document.
     pub(crate) async fn store(self, collection: &str, document: Bson) -> Result<(), String> {
         let body = document.into_relaxed_extjson().to_string();
-        self.0.call(FromHost::Save, MAX_SAVE, collection, ("document", &body)).await.map(drop)
+        self.0.call(WorkerFrame::Save, MAX_SAVE, collection, ("document", &body)).await.map(drop)
     }
 }
 

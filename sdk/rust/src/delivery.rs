@@ -1,4 +1,4 @@
-//! One message that was given to this host, until its RESULT is written.
+//! A message delivered to this worker, until its RESULT is written.
 
 use crate::{contract::ContextError, form::Payload, link::lock};
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use std::{collections::BTreeMap, sync::Mutex};
 use tokio::sync::Notify;
 
-/// A delivery, as long as code works for it.
+/// A delivery in flight.
 pub(crate) struct Delivery {
     pub(crate) id: u32,
     /// JSON, or empty.
@@ -16,7 +16,7 @@ pub(crate) struct Delivery {
 }
 
 struct State {
-    /// Its RESULT is not written.
+    /// Whether its RESULT is still to be written.
     open: bool,
     replied: bool,
     early_exit: bool,
@@ -36,7 +36,7 @@ impl Delivery {
         Self { id, metadata, state, cancel: Notify::new() }
     }
 
-    /// W3C trace context, from the metadata; read when it is asked for, which is seldom.
+    /// W3C trace context, from the metadata; parsed on demand, because that is rare.
     pub(crate) fn trace_headers(&self) -> BTreeMap<String, String> {
         let metadata: Map<String, Value> = serde_json::from_slice(&self.metadata).unwrap_or_default();
         let text = |name: &str| Some((name.to_owned(), metadata.get(name)?.as_str()?.to_owned()));
@@ -57,7 +57,7 @@ impl Delivery {
         Ok(())
     }
 
-    /// Notes that the handler asked for an early exit.
+    /// Records an early exit.
     pub(crate) fn exit(&self) -> Result<(), ContextError> {
         let mut state = lock(&self.state);
         if !state.open {
@@ -67,14 +67,14 @@ impl Delivery {
         Ok(())
     }
 
-    /// Takes no early reply and no early exit any more; whether it had the latter.
+    /// Refuses further early replies and exits; returns whether there was an early exit.
     pub(crate) fn close(&self) -> bool {
         let mut state = lock(&self.state);
         state.open = false;
         state.early_exit
     }
 
-    /// Nobody waits for it any more.
+    /// Cancels the delivery: its client has left.
     pub(crate) fn cancel(&self) {
         self.cancel.notify_one();
     }

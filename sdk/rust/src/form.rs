@@ -1,4 +1,4 @@
-//! What handlers take and return: messages, or plain data.
+//! The inputs and outputs of handlers: messages, or plain data.
 
 use crate::{Context, Error, Result};
 use bytes::Bytes;
@@ -18,7 +18,7 @@ pub struct Packed {
     value: Bytes,
 }
 
-/// What a DELIVER carries.
+/// The payload of a DELIVER.
 pub enum Payload {
     /// A message.
     Message(Packed),
@@ -27,7 +27,7 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// Reads what a DELIVER carries.
+    /// Parses the payload of a DELIVER.
     pub(crate) fn read(bytes: Bytes, plain: bool) -> Result<Self, prost::DecodeError> {
         match plain {
             true => Ok(Self::Plain(bytes)),
@@ -36,7 +36,7 @@ impl Payload {
     }
 }
 
-/// Why data is not what it should be.
+/// Why data does not fit.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unfit {
     #[error(
@@ -55,19 +55,19 @@ pub(crate) enum Unfit {
     TooLarge { name: String, size: usize, limit: usize },
 }
 
-/// Marks handlers that work with messages.
+/// Marks handlers of messages.
 pub enum Messages {}
 
-/// Marks handlers that work with plain data: their node has `payload: json`.
+/// Marks handlers of plain data: their node has `payload: json`.
 pub enum Plain {}
 
-/// Marks what is always an answer.
+/// Marks outputs that are always an answer.
 pub enum One {}
 
-/// Marks what may be none.
+/// Marks outputs that may be absent.
 pub enum Maybe {}
 
-/// Says what a form of data is called in `krt.yml`.
+/// The name of a form of data in `krt.yml`.
 pub trait Form: Send + Sync + 'static {
     /// The value of `payload`.
     const PAYLOAD: &'static str;
@@ -81,14 +81,14 @@ impl Form for Plain {
     const PAYLOAD: &'static str = "json";
 }
 
-/// What a handler may take: a message of prost's with its name, a [`prost_types::Any`] of whatever
-/// message came, or a [`Value`].
+/// The input of a handler: a prost message with its name, a [`prost_types::Any`] for any message, or a
+/// [`Value`].
 #[diagnostic::on_unimplemented(
     message = "a handler cannot take a `{Self}`",
     note = "it takes a message of prost's that implements `prost::Name`, a `prost_types::Any`, or a `serde_json::Value`"
 )]
 pub trait Take<F>: Sized {
-    /// Makes it of what came.
+    /// Converts a payload.
     #[doc(hidden)]
     fn take(payload: Payload) -> Result<Self>;
 }
@@ -117,14 +117,14 @@ impl Take<Plain> for Value {
     }
 }
 
-/// What a handler may return: a message of prost's with its name, or a [`Value`]; an `Option` of one
-/// where the request was replied to before.
+/// The output of a handler: a prost message with its name, or a [`Value`]; an `Option` of one where the
+/// request may have had an early reply.
 #[diagnostic::on_unimplemented(
     message = "a handler cannot return a `{Self}`",
     note = "it returns a message of prost's that implements `prost::Name`, a `serde_json::Value`, or an `Option` of one"
 )]
 pub trait Give<F, Count> {
-    /// Appends it to what goes out; whether there is anything.
+    /// Appends the output; returns whether there is any.
     #[doc(hidden)]
     fn give(self, out: &mut Vec<u8>, limit: usize) -> Result<bool>;
 }
@@ -167,7 +167,7 @@ impl<F, T: Give<F, One>> Give<F, Maybe> for Option<T> {
     }
 }
 
-/// Encodes an answer behind room for a head; none if there is none.
+/// Encodes an answer after room for a head; `None` without an answer.
 pub(crate) fn encode<F, Count>(
     answer: impl Give<F, Count>,
     head: usize,
@@ -179,7 +179,7 @@ pub(crate) fn encode<F, Count>(
 
 /// An `init`: `async fn(Context) -> Result<()>`.
 pub trait Init: Send + 'static {
-    /// Calls it.
+    /// Calls `init`.
     #[doc(hidden)]
     fn call(self, ctx: Context) -> impl Future<Output = Result<()>> + Send + 'static;
 }
@@ -195,14 +195,14 @@ where
     }
 }
 
-/// A handler: `async fn(Context, In) -> Result<Out>`. [`Take`] says what `In` may be, [`Give`] what
-/// `Out` may be.
+/// A handler: `async fn(Context, In) -> Result<Out>`. [`Take`] lists the types of `In`, [`Give`] those of
+/// `Out`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler",
     note = "write `async fn handler(ctx: Context, request: In) -> Result<Out>`, with messages of prost's for In and Out"
 )]
 pub trait Handler<Kind>: Send + Sync + 'static {
-    /// The value of `payload` for it in `krt.yml`.
+    /// Its value of `payload` in `krt.yml`.
     #[doc(hidden)]
     const PAYLOAD: &'static str;
 
@@ -249,7 +249,7 @@ pub(crate) struct Node {
     pub(crate) payload: &'static str,
 }
 
-/// Handles a message: what it gives is a frame, behind room for its head.
+/// Handles a message; the result is a frame, after room for its head.
 pub(crate) type HandlerFn = dyn Fn(Context, Payload, usize) -> Work<Option<Vec<u8>>> + Send + Sync;
 
 impl Node {
@@ -258,7 +258,7 @@ impl Node {
             H::PAYLOAD
         }
         let payload = payload(&handler, PhantomData::<Kind>);
-        // A panic before the first await is one of the future, too.
+        // Also catches a panic before the first await.
         let handler = Arc::new(handler);
         Self {
             init: Box::new(|ctx| Box::pin(async { init.call(ctx).await })),

@@ -1,9 +1,9 @@
-//! The node protocol's frames: numbers and layouts. `protocol/README.md` says what each means.
+//! The node protocol's frames: numbers and layouts. `protocol/README.md` explains their meaning.
 
 use bytes::Bytes;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// The version of the node protocol that is spoken here.
+/// The protocol version of this SDK.
 pub(crate) const PROTOCOL: u64 = 1;
 
 /// The largest `size` of a LOG: longer records are cut.
@@ -15,19 +15,19 @@ pub(crate) const MAX_OTHER: usize = 1 << 20;
 /// The largest `size` of a SAVE.
 pub(crate) const MAX_SAVE: usize = 64 << 20;
 
-/// How many bytes stand before a frame's body: size, kind, id.
+/// The bytes before a frame's body: size, kind, id.
 pub(crate) const HEADER: usize = 9;
 
-/// What `size` counts of a frame before its body.
+/// The bytes before a frame's body that `size` counts.
 pub(crate) const COUNTED: usize = 5;
 
-/// How many bytes a RESULT has before its last part.
+/// The bytes of a RESULT before its last part.
 pub(crate) const RESULT_HEAD: usize = HEADER + 18;
 
-/// How many bytes the body of a LOG has before its text.
+/// The bytes in the body of a LOG before its text.
 pub(crate) const LOG_HEAD: usize = 9;
 
-/// What a frame of the engine's is.
+/// The kinds of frames from the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FromEngine {
     Hello,
@@ -54,10 +54,10 @@ impl FromEngine {
     }
 }
 
-/// What a frame of the host's is.
+/// The kinds of frames from the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum FromHost {
+pub(crate) enum WorkerFrame {
     Ready = 64,
     Broken,
     Result,
@@ -79,12 +79,12 @@ pub(crate) enum Status {
     TooLarge,
 }
 
-/// Something that the protocol does not allow.
+/// A violation of the protocol.
 #[derive(Debug, thiserror::Error)]
 #[error("the engine broke the node protocol: {0}")]
-pub(crate) struct Breach(pub(crate) String);
+pub(crate) struct ProtocolError(pub(crate) String);
 
-/// One frame of the engine's.
+/// A frame from the engine.
 #[derive(Debug)]
 pub(crate) struct Frame {
     pub(crate) kind: FromEngine,
@@ -92,8 +92,8 @@ pub(crate) struct Frame {
     pub(crate) body: Bytes,
 }
 
-/// A frame whose body is made of these parts.
-pub(crate) fn frame(kind: FromHost, id: u32, parts: &[&[u8]]) -> Vec<u8> {
+/// Encodes a frame with these parts as its body.
+pub(crate) fn frame(kind: WorkerFrame, id: u32, parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEADER + parts.iter().map(|part| part.len()).sum::<usize>());
     out.resize(HEADER, 0);
     parts.iter().for_each(|part| out.extend_from_slice(part));
@@ -101,8 +101,8 @@ pub(crate) fn frame(kind: FromHost, id: u32, parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// Writes the header of the frame that a buffer holds, for which its first bytes were left.
-pub(crate) fn close(out: &mut [u8], kind: FromHost, id: u32) {
+/// Writes the header into a buffer that has room for it at its start.
+pub(crate) fn close(out: &mut [u8], kind: WorkerFrame, id: u32) {
     let size = u32::try_from(out.len() - 4).unwrap_or(u32::MAX);
     out[..4].copy_from_slice(&size.to_le_bytes());
     out[4] = kind as u8;
@@ -116,15 +116,15 @@ pub(crate) struct Span {
     pub(crate) end: u64,
 }
 
-/// Writes the head of the RESULT that a buffer holds, for which its first bytes were left.
+/// Writes the head of a RESULT into a buffer that has room for it at its start.
 pub(crate) fn close_result(out: &mut [u8], id: u32, status: Status, early_exit: bool, span: Span) {
     out[HEADER..HEADER + 2].copy_from_slice(&[status as u8, u8::from(early_exit)]);
     out[HEADER + 2..HEADER + 10].copy_from_slice(&span.start.to_le_bytes());
     out[HEADER + 10..RESULT_HEAD].copy_from_slice(&span.end.max(span.start).to_le_bytes());
-    close(out, FromHost::Result, id);
+    close(out, WorkerFrame::Result, id);
 }
 
-/// What a DELIVER says beside its message.
+/// The fields of a DELIVER.
 pub(crate) struct Deliver {
     pub(crate) replied: bool,
     pub(crate) metadata: Bytes,
@@ -132,7 +132,7 @@ pub(crate) struct Deliver {
 }
 
 impl Deliver {
-    /// Takes the body of a DELIVER apart. Its workflow and request id are passed over.
+    /// Parses the body of a DELIVER. Skips its workflow and request id.
     pub(crate) fn parse(body: &Bytes) -> Result<Self, &'static str> {
         let [flags, _, _, request, low, high, ..] = body[..] else { return Err("it is too short") };
         let middle = 6 + usize::from(request);
@@ -140,19 +140,19 @@ impl Deliver {
         if start > body.len() {
             return Err("its metadata has no end");
         }
-        // Copied, so that it does not hold the whole frame for as long as a context lives.
+        // A copy, so that a long-lived context does not hold the whole frame.
         let metadata = Bytes::copy_from_slice(&body[middle..start]);
         Ok(Self { replied: flags & 1 != 0, metadata, payload: body.slice(start..) })
     }
 }
 
-/// The time, in nanoseconds since the Unix epoch.
+/// The current time, in nanoseconds since the Unix epoch.
 pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Cuts a text that is too long, and says so in it.
+/// Cuts a text that is too long, and adds a note.
 pub(crate) fn fit(text: &str, room: usize) -> String {
     if text.len() <= room {
         return text.to_owned();
@@ -161,7 +161,7 @@ pub(crate) fn fit(text: &str, room: usize) -> String {
     format!("{}{note}", &text[..text.floor_char_boundary_at(room.saturating_sub(note.len()))])
 }
 
-/// The largest boundary of a character that is not above an index.
+/// The last character boundary at or before an index.
 trait Boundary {
     fn floor_char_boundary_at(&self, index: usize) -> usize;
 }

@@ -1,4 +1,4 @@
-//! Keeps a panic of user code to the future it happens in, with its place and stack.
+//! Confines a panic of user code to its future, with its location and stack.
 
 use std::{
     backtrace::Backtrace,
@@ -9,22 +9,22 @@ use std::{
 };
 
 thread_local! {
-    /// This thread is inside of user code that is guarded.
+    /// Whether this thread is inside guarded user code.
     static GUARDED: Cell<bool> = const { Cell::new(false) };
-    /// What the last panic in there was.
+    /// The last panic in it.
     static LAST: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
 
 /// A panic of user code.
 #[derive(Debug)]
 pub(crate) struct Panic {
-    /// What it says.
+    /// The message.
     pub(crate) words: String,
-    /// What it says, where, and the stack.
+    /// The message, location and stack.
     pub(crate) trace: String,
 }
 
-/// A future whose panics are values.
+/// A future that returns its panics.
 pub(crate) struct Guard<F>(pub(crate) Pin<Box<F>>)
 where
     F: Future + ?Sized;
@@ -45,7 +45,7 @@ impl<F: Future + ?Sized> Future for Guard<F> {
     }
 }
 
-/// Has panics of guarded code noted down in the place of being printed.
+/// Installs a hook that records panics of guarded code instead of printing them.
 pub(crate) fn watch() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -59,7 +59,7 @@ pub(crate) fn watch() {
     }));
 }
 
-/// Leaves of a stack what lies between the panic and this SDK.
+/// Keeps the part of a stack between the panic and this SDK.
 fn user_frames(stack: &str) -> String {
     let mut frames: Vec<String> = Vec::new();
     for line in stack.lines() {

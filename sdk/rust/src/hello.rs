@@ -1,10 +1,10 @@
-//! What HELLO says that a host needs.
+//! The parts of HELLO that a worker needs.
 
-use crate::frame::Breach;
+use crate::frame::ProtocolError;
 use serde::Deserialize;
 use std::path::PathBuf;
 
-/// What the node is to run, and within which limits. What else HELLO has is passed over.
+/// The node to run, and its limits. Other fields of HELLO are ignored.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Hello {
     pub(crate) protocol: u64,
@@ -20,20 +20,20 @@ pub(crate) struct Hello {
     payload: Option<String>,
 }
 
-/// What is left of a frame for what stands around a message.
+/// The room in a frame around a message.
 const AROUND: usize = 1024;
 
 impl Hello {
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, Breach> {
-        serde_json::from_slice(body).map_err(|error| Breach(format!("HELLO does not parse: {error}")))
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, ProtocolError> {
+        serde_json::from_slice(body).map_err(|error| ProtocolError(format!("HELLO does not parse: {error}")))
     }
 
-    /// What handlers get and return.
+    /// The form of payloads.
     pub(crate) fn payload(&self) -> &str {
         self.payload.as_deref().unwrap_or("protobuf")
     }
 
-    /// The largest message that goes out, in bytes.
+    /// The largest message to send, in bytes.
     pub(crate) fn largest(&self) -> usize {
         self.max_message.min(self.max_frame.saturating_sub(AROUND))
     }

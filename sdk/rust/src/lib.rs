@@ -1,4 +1,4 @@
-//! Makes a node of KRT v1 from two functions of yours.
+//! Builds a KRT v1 node from two functions.
 //!
 //! ```no_run
 //! use krt_sdk::{Context, Result};
@@ -25,12 +25,11 @@
 //! }
 //! ```
 //!
-//! - [`start`]: the way in. [`Handler`] says what a handler may take and return.
-//! - [`Context`]: what the functions are given.
+//! - [`start`]: the entry point. [`Handler`] describes the inputs and outputs of handlers.
+//! - [`Context`]: the context that both functions receive.
 //!
-//! Inside: `birth` takes what the engine hands to the process, `frame` and `reader` have the frames of
-//! the node protocol, `host` is the conversation, `link` writes, `form` turns payloads into what
-//! handlers take.
+//! Inside: `birth` takes over the engine's socket and lifeline, `frame` and `reader` have the frames of the
+//! node protocol, `worker` serves the engine, `link` writes, `form` converts payloads for handlers.
 
 mod birth;
 mod calls;
@@ -42,13 +41,13 @@ mod form;
 mod frame;
 mod guard;
 mod hello;
-mod host;
 mod link;
 mod logger;
 mod measurement;
 mod prediction;
 mod reader;
 mod values;
+mod worker;
 
 #[cfg(test)]
 mod tests;
@@ -67,13 +66,12 @@ pub use values::NotKept;
 
 use std::io::Write as _;
 
-/// Any error of a node's: what a handler returns becomes the error of that one request.
+/// Any error of a node. An error that a handler returns fails only its request.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// What the functions of a node return.
+/// The result of a node's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The SDK's version.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// An `init` for nodes that need none.
@@ -81,14 +79,13 @@ pub async fn no_init(_: Context) -> Result<()> {
     Ok(())
 }
 
-/// Runs the node until the engine says to stop, and ends the process.
+/// Runs the node until the engine stops it, and ends the process.
 ///
-/// `init` is called once, before the first message; when it fails, the node does not start. `handler` is
-/// called for each message, one at a time unless the node has `concurrency` in `krt.yml`. A panic is
-/// the error of that one request. A handler whose request nobody waits for any more is dropped where
-/// it awaits.
+/// Calls `init` once, before the first message; if it fails, the node does not start. Calls `handler` for
+/// each message, one at a time unless the node has `concurrency` in `krt.yml`. A panic fails only its
+/// request. When a request is cancelled, its handler is dropped at its current await.
 ///
-/// Both run on a [tokio](https://docs.rs/tokio) runtime: of this one thread, or of several where
+/// Both run on a [tokio](https://docs.rs/tokio) runtime: on this thread only, or on several if
 /// `concurrency` is above one.
 pub fn start<I, H, Form>(init: I, handler: H) -> !
 where
@@ -97,11 +94,12 @@ where
     Form: 'static,
 {
     let ending = match birth::socket() {
-        Ok(socket) => host::converse(socket, form::Node::new(init, handler)),
-        Err(error) => host::Ending::of_birth(&error),
+        Ok(socket) => worker::converse(socket, form::Node::new(init, handler)),
+        Err(error) => worker::Ending::of_birth(&error),
     };
     if let Some(words) = &ending.words {
-        // Nobody is left to tell of an error.
+        // There is no other place to report an error.
+        #[expect(clippy::disallowed_methods, reason = "a worker's standard error is the engine's to show")]
         let _ = writeln!(std::io::stderr(), "krt: {words}");
     }
     std::process::exit(ending.status)

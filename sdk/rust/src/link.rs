@@ -1,4 +1,4 @@
-//! The way to the engine: whole frames, from any thread, in order.
+//! The write side of the connection: whole frames, from any thread, in order.
 
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -11,7 +11,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-/// Writes frames. It waits while the engine is slow; once the engine is gone nothing is written.
+/// Writes frames. Waits while the engine is slow; writes nothing once the engine is gone.
 pub(crate) struct Link {
     stream: UnixStream,
     turn: Mutex<()>,
@@ -37,7 +37,7 @@ impl Link {
         }
     }
 
-    /// Waits until the engine has taken what came before.
+    /// Waits until the engine can take more.
     fn wait(&self) {
         let mut ready = [PollFd::new(&self.stream, PollFlags::OUT)];
         if poll(&mut ready, None).is_err_and(|error| error != Errno::INTR) {
@@ -45,7 +45,7 @@ impl Link {
         }
     }
 
-    /// Notes that the engine is gone.
+    /// Marks the engine as gone.
     pub(crate) fn leave(&self) {
         self.gone.store(true, Ordering::Relaxed);
     }
@@ -55,7 +55,7 @@ impl Link {
     }
 }
 
-/// Locks what no panic can leave half-changed.
+/// Locks a value that no panic can leave half-changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,11 +2,11 @@
 
 use crate::{
     context::Scope,
-    frame::{self, COUNTED, FromHost, LOG_HEAD, MAX_LOG},
+    frame::{self, COUNTED, LOG_HEAD, MAX_LOG, WorkerFrame},
 };
 use std::{fmt::Display, io::Write as _};
 
-/// How serious a record is.
+/// The severity of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(crate) enum Level {
@@ -17,7 +17,7 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// The level that HELLO names; the usual one where it is none of the four.
+    /// The level named in HELLO, or the default if it is none of the four.
     pub(crate) fn of(name: &str) -> Self {
         match name {
             "DEBUG" => Self::Debug,
@@ -28,7 +28,7 @@ impl Level {
     }
 }
 
-/// Writes to the node's log, with the request that is handled.
+/// Writes to the node's log, with the current request.
 #[derive(Clone, Copy)]
 pub struct Logger<'a>(pub(crate) &'a Scope);
 
@@ -61,16 +61,20 @@ impl Logger<'_> {
 }
 
 impl Scope {
-    /// Writes a record at once, since it must survive a crash.
+    /// Writes a record at once, so that it survives a crash.
     pub(crate) fn log(&self, level: Level, text: &str) {
         let world = &self.world;
         if world.link.is_gone() {
-            // Nobody is left to tell of an error.
+            // There is no other place to report an error.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a worker's standard error is the engine's to show"
+            )]
             let _ = writeln!(std::io::stderr(), "{text}");
             return;
         }
         let text = frame::fit(text, world.hello.max_frame.min(MAX_LOG) - COUNTED - LOG_HEAD);
         let head = [&[level as u8][..], &frame::now().to_le_bytes()].concat();
-        world.link.send(&frame::frame(FromHost::Log, self.number(), &[&head, text.as_bytes()]));
+        world.link.send(&frame::frame(WorkerFrame::Log, self.number(), &[&head, text.as_bytes()]));
     }
 }

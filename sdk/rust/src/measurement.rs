@@ -1,23 +1,24 @@
-//! Points of time series.
+//! Points of measurements.
 
 use crate::{
     context::Scope,
-    frame::{self, COUNTED, FromHost, MAX_OTHER},
+    frame::{self, COUNTED, MAX_OTHER, WorkerFrame},
     logger::Logger,
 };
 use serde_json::{Map, Value, json};
 
-/// Saves points of time series; the engine adds the tags version, workflow and node.
+/// Saves points of measurements; the engine adds the tags version, workflow and node.
 ///
-/// Saving one never fails a handler: what is wrong with it is logged, and the rest is saved.
+/// Saving never fails a handler: invalid parts are logged, and the rest is saved.
 #[derive(Clone, Copy)]
 pub struct Measurements<'a>(pub(crate) &'a Scope);
 
-/// The value of a field: a text, a number or a boolean.
+/// The value of a field: text, number or boolean.
 pub type Field = Value;
 
 impl Measurements<'_> {
-    /// Saves a measurement of now. Fields are texts, numbers and booleans: `[("price", 0.5.into())]`.
+    /// Saves a point with the current time. Fields are texts, numbers and booleans: `[("price",
+    /// 0.5.into())]`.
     pub fn save<'n>(
         self,
         measurement: &str,
@@ -59,7 +60,7 @@ impl Measurements<'_> {
         if body.len() > limit {
             return Err(format!("it has {} bytes, more than the limit of {limit} bytes", body.len()));
         }
-        self.0.world.link.send(&frame::frame(FromHost::Measurement, self.0.number(), &[body.as_bytes()]));
+        self.0.world.link.send(&frame::frame(WorkerFrame::Measurement, self.0.number(), &[body.as_bytes()]));
         Ok(())
     }
 
@@ -75,7 +76,7 @@ fn named(name: &str) -> Result<(), String> {
     }
 }
 
-/// Checks a field. A number that is not finite has become null on its way into a [`Value`].
+/// Validates a field. A number that is not finite has become null in its conversion to [`Value`].
 fn simple(value: &Value) -> Result<(), String> {
     match value {
         Value::Bool(_) | Value::String(_) => Ok(()),

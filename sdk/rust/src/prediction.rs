@@ -1,4 +1,4 @@
-//! Predictions, for a classifier's figures.
+//! Predictions, for a classifier's scores.
 
 use crate::{
     Result,
@@ -11,11 +11,11 @@ use serde::Serialize;
 use std::time::SystemTime;
 use time::{UtcDateTime, macros::format_description};
 
-/// Saves predictions as documents that the figures of a classifier are made of.
+/// Saves predictions, as documents that a classifier's scores are computed from.
 #[derive(Clone, Copy)]
 pub struct Predictions<'a>(pub(crate) &'a Scope);
 
-/// Why there is no prediction.
+/// Why a prediction failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetricError {
     /// The input lacked values.
@@ -25,7 +25,7 @@ pub enum MetricError {
 }
 
 impl MetricError {
-    /// The error as it is stored.
+    /// The error as stored.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MissingValues => "missing_values",
@@ -43,7 +43,7 @@ impl std::str::FromStr for MetricError {
     }
 }
 
-/// A prediction: a value and the true one, or an error in their place.
+/// A prediction: the predicted and the true value, or an error instead.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
     outcome: Result<(String, String), MetricError>,
@@ -52,7 +52,7 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// What was predicted, and what was true. Neither may be empty.
+    /// A prediction with its true value. Neither may be empty.
     pub fn new(predicted_value: impl Into<String>, true_value: impl Into<String>) -> Self {
         Self {
             outcome: Ok((predicted_value.into(), true_value.into())),
@@ -61,25 +61,25 @@ impl Prediction {
         }
     }
 
-    /// Why there is no prediction.
+    /// A failed prediction.
     pub fn error(error: MetricError) -> Self {
         Self { outcome: Err(error), date: SystemTime::now(), extra: Bson::Null }
     }
 
-    /// The time it is of, in the place of now.
+    /// Sets its time, instead of now.
     #[must_use]
     pub fn at(self, date: SystemTime) -> Self {
         Self { date, ..self }
     }
 
-    /// Whatever else is to be kept with it. Fails where BSON has no such value.
+    /// Adds further data. Fails where BSON cannot represent a value.
     pub fn extra(self, extra: impl Serialize) -> Result<Self> {
         Ok(Self { extra: bson::serialize_to_bson(&extra)?, ..self })
     }
 }
 
 impl Predictions<'_> {
-    /// Saves a prediction, and returns once the store has it.
+    /// Saves a prediction, and returns once the store has confirmed it.
     pub async fn save(self, prediction: Prediction) -> Result<()> {
         let Prediction { outcome, date, extra } = prediction;
         let (error, (predicted, truth)) = match outcome {

@@ -1,16 +1,16 @@
-//! Cuts what comes from the engine into frames.
+//! Splits the engine's stream into frames.
 
-use crate::frame::{Breach, COUNTED, Frame, FromEngine, HEADER};
+use crate::frame::{COUNTED, Frame, FromEngine, HEADER, ProtocolError};
 use bytes::BytesMut;
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
-/// How much is read at a time, but for the rest of a large frame.
+/// The most bytes of one read, except for the rest of a large frame.
 const ROOM: usize = 64 << 10;
 
 /// Reads frames.
 pub(crate) struct Reader {
-    /// What reads a pipe reads a socket as well. Unlike a socket's own half, it is not woken each time
-    /// the engine reads.
+    /// A pipe's reader also works on a socket. Unlike a socket's own half, it does not wake each time the
+    /// engine reads.
     stream: pipe::Receiver,
     buffer: BytesMut,
     limit: usize,
@@ -21,13 +21,13 @@ impl Reader {
         Self { stream, buffer: BytesMut::with_capacity(ROOM), limit: u32::MAX as usize }
     }
 
-    /// From now on a larger frame is a breach.
+    /// Treats larger frames as violations from now on.
     pub(crate) fn limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
-    /// Reads once; whether anything came. Nothing comes any more once the engine is gone. Dropped in
-    /// between, it has lost nothing.
+    /// Reads once; returns whether any bytes arrived. None arrive once the engine is gone. Cancel safe:
+    /// dropping it loses nothing.
     pub(crate) async fn fill(&mut self) -> bool {
         let wanted = self.size().map_or(HEADER, |size| size + 4);
         let missing = wanted.saturating_sub(self.buffer.len());
@@ -35,17 +35,20 @@ impl Reader {
         matches!(self.stream.read_buf(&mut self.buffer).await, Ok(1..))
     }
 
-    /// The next frame that is whole, if there is one.
-    pub(crate) fn next(&mut self) -> Result<Option<Frame>, Breach> {
+    /// The next complete frame, if there is one.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, ProtocolError> {
         let (Some(size), Some(kind)) = (self.size(), self.buffer.get(4)) else { return Ok(None) };
         if size < COUNTED {
-            return Err(Breach(format!("a frame says that its size is {size}, less than {COUNTED}")));
+            return Err(ProtocolError(format!("a frame says that its size is {size}, less than {COUNTED}")));
         }
         if size > self.limit {
-            return Err(Breach(format!("a frame has {size} bytes, more than the limit of {}", self.limit)));
+            return Err(ProtocolError(format!(
+                "a frame has {size} bytes, more than the limit of {}",
+                self.limit
+            )));
         }
         let Some(kind) = FromEngine::of(*kind) else {
-            return Err(Breach(format!("no frame of the engine's has the kind {kind}")));
+            return Err(ProtocolError(format!("no frame of the engine's has the kind {kind}")));
         };
         if self.buffer.len() < size + 4 {
             return Ok(None);
@@ -56,7 +59,7 @@ impl Reader {
         Ok(Some(Frame { kind, id, body }))
     }
 
-    /// What the frame that has begun says of its size.
+    /// The size of the frame that has begun.
     fn size(&self) -> Option<usize> {
         let size: [u8; 4] = *self.buffer.first_chunk()?;
         usize::try_from(u32::from_le_bytes(size)).ok()

@@ -1,4 +1,4 @@
-//! Plays the recorded conversations of `protocol/conversations` to a host of this SDK.
+//! Plays the recorded conversations of `protocol/conversations` to a worker of this SDK.
 
 mod nodes;
 mod play;

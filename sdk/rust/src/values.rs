@@ -6,21 +6,21 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-/// Why [`Context::get`](crate::Context::get) has no value.
+/// Why [`Context::get`](crate::Context::get) returns no value.
 #[derive(Debug, thiserror::Error)]
 pub enum NotKept {
-    /// None was set.
+    /// No value was set.
     #[error("no value is kept for '{key}'; hint: `ctx.set` it in `init`")]
     Missing {
-        /// What was asked for.
+        /// The requested key.
         key: String,
     },
-    /// It is of another type.
+    /// The value has another type.
     #[error("the value for '{key}' is no `{wanted}`")]
     OtherType {
-        /// What was asked for.
+        /// The requested key.
         key: String,
-        /// The type that was asked for.
+        /// The requested type.
         wanted: &'static str,
     },
 }

@@ -1,4 +1,4 @@
-"""Imports nothing before its first message: its process is what the host alone needs."""
+"""Imports nothing before its first message, so its process shows the memory of the host alone."""
 
 
 async def handler(ctx, data):

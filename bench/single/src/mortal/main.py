@@ -1,4 +1,4 @@
-"""Says who it is, then handles a message for ever: it is there to be killed."""
+"""Announces its process id, then never finishes a message: the benchmark kills it."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ async def handler(ctx, data):
 
 
 def announce(file):
-    """Writes the process id so that a reader never sees half of it."""
+    """Writes the process id atomically."""
     with open(f"{file}.part", "w") as part:
         part.write(str(os.getpid()))
     os.replace(f"{file}.part", file)

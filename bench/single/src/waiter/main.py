@@ -1,4 +1,4 @@
-"""Awaits 50 ms, as a handler that asks another service would."""
+"""Awaits 50 ms, like a handler that calls another service."""
 
 import asyncio
 

@@ -1,26 +1,31 @@
-//! Asks JetStream for as many messages as there is room for, and keeps those that are in work from being
-//! given out again.
+//! Pulls as many messages from JetStream as there is room for, and keeps those in flight from being
+//! redelivered.
 
 use super::Incoming;
 use crate::{
     Connection, Error, Headers, Sender,
-    receipt::{Held, Taken},
+    acker::{PendingAcks, TakenMessage},
     stream::{self, Limits},
-    subject::Station,
+    subject::Stage,
 };
 use async_nats::{Message, StatusCode, Subscriber, jetstream};
 use futures::StreamExt as _;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
-    time::{Instant, Interval, MissedTickBehavior},
+    time::{Instant, Interval, MissedTickBehavior, sleep_until},
 };
 
-/// How long the server keeps a request for messages.
+/// How long the server keeps a pull request.
 const EXPIRES: Duration = Duration::from_secs(10);
-/// How much later a request counts as gone that the server said nothing of.
+/// How much later a pull request without an answer counts as expired.
 const LATE: Duration = Duration::from_secs(2);
-/// The pause after the server said that it has no such consumer, or is not ready.
+/// Interval of the server's heartbeats for a pull request.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Silence after which the pull requests count as lost: in a cluster, the server that had them may be gone
+/// while the connected one is not.
+const SILENCE: Duration = Duration::from_millis(3500);
+/// The pause after the server reports that the consumer is missing or not ready.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Takes the messages of a durable consumer.
@@ -28,43 +33,46 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub struct Pull {
     connection: Connection,
     context: jetstream::Context,
-    station: Arc<Station>,
+    stage: Arc<Stage>,
     limits: Limits,
     subscriber: Subscriber,
     inbox: String,
-    held: Arc<Held>,
+    held: Arc<PendingAcks>,
     room: usize,
-    /// What was asked for and has not come, the oldest first.
-    asked: VecDeque<Asked>,
+    /// Requested messages that have not arrived, oldest request first.
+    asked: VecDeque<PullRequest>,
+    /// When the server was last heard, or asked with no request pending.
+    last_seen: Instant,
     not_before: Option<Instant>,
     progress: Interval,
     up: watch::Receiver<bool>,
 }
 
 #[derive(Debug)]
-struct Asked {
+struct PullRequest {
     count: usize,
     until: Instant,
 }
 
-/// What woke the intake.
-enum Woken {
+/// The event that woke the intake.
+enum WakeReason {
     Came(Option<Message>),
     Tick,
     Left,
     Connection,
+    Silence,
 }
 
 impl Pull {
     pub(super) async fn open(
         connection: &Connection,
         sender: &Sender,
-        station: Arc<Station>,
+        stage: Arc<Stage>,
         room: usize,
         limits: Limits,
     ) -> Result<Self, Error> {
         let context = connection.jetstream();
-        let ack_wait = stream::ensure(&context, &station, limits).await?;
+        let ack_wait = stream::ensure(&context, &stage, limits).await?;
         let inbox = connection.new_inbox();
         let subscriber = connection.client().subscribe(inbox.clone()).await.map_err(|_| Error::Closed)?;
         let mut progress = tokio::time::interval(ack_wait / 4);
@@ -76,12 +84,13 @@ impl Pull {
             progress,
             room,
             limits,
-            held: Arc::new(Held::new(sender.clone(), Arc::clone(&station), limits.tries)),
+            held: Arc::new(PendingAcks::new(sender.clone(), Arc::clone(&stage), limits.tries)),
             asked: VecDeque::new(),
+            last_seen: Instant::now(),
             not_before: None,
             up: connection.watch(),
             connection: connection.clone(),
-            station,
+            stage,
         })
     }
 
@@ -92,23 +101,25 @@ impl Pull {
                 return None;
             }
             let woken = tokio::select! {
-                message = self.subscriber.next() => Woken::Came(message),
-                _ = self.progress.tick() => Woken::Tick,
-                () = self.held.left.notified() => Woken::Left,
-                Ok(()) = self.up.changed() => Woken::Connection,
+                message = self.subscriber.next() => WakeReason::Came(message),
+                _ = self.progress.tick() => WakeReason::Tick,
+                () = self.held.left.notified() => WakeReason::Left,
+                Ok(()) = self.up.changed() => WakeReason::Connection,
+                () = sleep_until(self.last_seen + SILENCE), if !self.asked.is_empty() => WakeReason::Silence,
             };
             match woken {
-                Woken::Came(None) => return None,
-                Woken::Came(Some(message)) => {
+                WakeReason::Came(None) => return None,
+                WakeReason::Came(Some(message)) => {
+                    self.last_seen = Instant::now();
                     if let Some(incoming) = self.take(message).await {
                         return Some(incoming);
                     }
                 }
-                Woken::Tick if *self.up.borrow() => self.held.tell_progress(),
-                Woken::Tick => {}
-                Woken::Left => {}
-                // What was asked of the server before, it no longer knows.
-                Woken::Connection => self.asked.clear(),
+                WakeReason::Tick if *self.up.borrow() => self.held.tell_progress(),
+                WakeReason::Tick => {}
+                WakeReason::Left => {}
+                // The server no longer knows the earlier requests.
+                WakeReason::Connection | WakeReason::Silence => self.asked.clear(),
             }
         }
     }
@@ -117,7 +128,7 @@ impl Pull {
         self.room = 0;
     }
 
-    /// Asks for as many as there is room for, but not for each one that leaves.
+    /// Requests as many messages as there is room for, but not for every single place.
     async fn ask(&mut self) {
         let now = Instant::now();
         while self.asked.front().is_some_and(|asked| asked.count == 0 || asked.until <= now) {
@@ -126,31 +137,39 @@ impl Pull {
         let waiting: usize = self.asked.iter().map(|asked| asked.count).sum();
         let count = self.room.saturating_sub(self.held.len() + waiting);
         let worth_it = count > 0 && (waiting == 0 || count * 2 >= self.room);
-        if !worth_it || !*self.up.borrow() || self.not_before.is_some_and(|moment| now < moment) {
+        if !worth_it || !*self.up.borrow() || self.not_before.is_some_and(|timestamp| now < timestamp) {
             return;
         }
-        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.station.stream, self.station.consumer);
-        let body = format!("{{\"batch\":{count},\"expires\":{}}}", EXPIRES.as_nanos());
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stage.stream, self.stage.consumer);
+        let body = format!(
+            r#"{{"batch":{count},"expires":{},"idle_heartbeat":{}}}"#,
+            EXPIRES.as_nanos(),
+            HEARTBEAT.as_nanos()
+        );
+        if self.asked.is_empty() {
+            self.last_seen = now;
+        }
         let sent =
             self.connection.client().publish_with_reply(subject, self.inbox.clone(), body.into()).await;
         if sent.is_ok() {
-            self.asked.push_back(Asked { count, until: now + EXPIRES + LATE });
+            self.asked.push_back(PullRequest { count, until: now + EXPIRES + LATE });
         }
     }
 
     async fn take(&mut self, message: Message) -> Option<Incoming> {
         if let Some(status) = message.status {
-            self.told(status, message.description.as_deref().unwrap_or_default()).await;
+            self.handle_status(status, message.description.as_deref().unwrap_or_default()).await;
             return None;
         }
+        // Other clients may send to this inbox; acknowledgements must go to the server only.
+        let marks = message.reply.clone().filter(|marks| marks.starts_with("$JS.ACK."))?;
         if let Some(asked) = self.asked.iter_mut().find(|asked| asked.count > 0) {
             asked.count -= 1;
         }
-        let marks = message.reply.clone()?;
         let message = jetstream::Message { message, context: self.context.clone() };
         let tries = message.info().map_or(1, |info| u64::try_from(info.delivered).unwrap_or(1));
         let (message, _) = message.split();
-        let receipt = self.held.take(Taken {
+        let acker = self.held.take(TakenMessage {
             marks,
             subject: message.subject,
             headers: message.headers.clone(),
@@ -158,21 +177,21 @@ impl Pull {
             tries,
         });
         if self.room == 0 {
-            receipt.release();
+            acker.nak();
             return None;
         }
         Some(Incoming {
             reply: None,
             headers: Headers::read(message.headers.as_ref()),
             body: message.payload,
-            receipt: Some(receipt),
+            acker: Some(acker),
         })
     }
 
-    /// The server says that a request has ended.
-    async fn told(&mut self, status: StatusCode, words: &str) {
+    /// Handles the server's report that a request has ended.
+    async fn handle_status(&mut self, status: StatusCode, words: &str) {
         match status {
-            // The time of the oldest is over; more of it does not come.
+            // The oldest request has expired; no more of its messages arrive.
             StatusCode::TIMEOUT => {
                 self.asked.pop_front();
             }
@@ -180,11 +199,10 @@ impl Pull {
             status => {
                 self.asked.clear();
                 self.not_before = Some(Instant::now() + PAUSE);
-                tracing::debug!(node = %self.station.node, "NATS gives no messages: {status} {words}");
+                tracing::debug!(node = %self.stage.node, "NATS delivers no messages: {status} {words}");
                 let missing = status == StatusCode::NO_RESPONDERS || words.contains("Consumer Deleted");
-                if missing && let Err(error) = stream::ensure(&self.context, &self.station, self.limits).await
-                {
-                    tracing::warn!(node = %self.station.node, "it gets no messages from NATS: {error}");
+                if missing && let Err(error) = stream::ensure(&self.context, &self.stage, self.limits).await {
+                    tracing::warn!(node = %self.stage.node, "it gets no messages from NATS: {error}");
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Where a server is.
+//! Addresses of gRPC servers.
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 use tonic::{codegen::http::uri::Authority, transport::Uri};
@@ -10,13 +10,13 @@ pub(crate) struct Address {
     tls: bool,
 }
 
-/// Why a text is not an address.
+/// A text that is not an address.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected HOST:PORT, such as 127.0.0.1:9000, http://localhost:9000 or https://krt.example:443")]
 pub(crate) struct Error;
 
 impl Address {
-    /// Whether the server is spoken to by TLS.
+    /// Whether to connect with TLS.
     pub(crate) fn tls(&self) -> bool {
         self.tls
     }

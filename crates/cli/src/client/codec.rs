@@ -1,56 +1,45 @@
-//! The codec of messages whose types are known at run time only.
+//! A codec that leaves messages as bytes: the caller knows their types.
 
-use prost::Message as _;
-use prost_reflect::{DynamicMessage, MessageDescriptor};
+use bytes::{Buf as _, BufMut as _, Bytes};
 use tonic::{
     Status,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
-/// Encodes any message, and decodes messages of one type.
-#[derive(Debug, Clone)]
-pub(super) struct DynamicCodec {
-    answer: MessageDescriptor,
-}
+/// Passes messages through unchanged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BytesCodec;
 
-impl DynamicCodec {
-    pub(super) fn new(answer: MessageDescriptor) -> Self {
-        Self { answer }
-    }
-}
-
-impl Codec for DynamicCodec {
-    type Encode = DynamicMessage;
-    type Decode = DynamicMessage;
+impl Codec for BytesCodec {
+    type Encode = Bytes;
+    type Decode = Bytes;
     type Encoder = Self;
     type Decoder = Self;
 
     fn encoder(&mut self) -> Self {
-        self.clone()
+        *self
     }
 
     fn decoder(&mut self) -> Self {
-        self.clone()
+        *self
     }
 }
 
-impl Encoder for DynamicCodec {
-    type Item = DynamicMessage;
+impl Encoder for BytesCodec {
+    type Item = Bytes;
     type Error = Status;
 
-    fn encode(&mut self, message: DynamicMessage, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        message.encode(buffer).map_err(|error| Status::internal(error.to_string()))
+    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message);
+        Ok(())
     }
 }
 
-impl Decoder for DynamicCodec {
-    type Item = DynamicMessage;
+impl Decoder for BytesCodec {
+    type Item = Bytes;
     type Error = Status;
 
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
-        let message = DynamicMessage::decode(self.answer.clone(), buffer).map_err(|error| {
-            Status::internal(format!("the answer is not a {}: {error}", self.answer.full_name()))
-        })?;
-        Ok(Some(message))
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
     }
 }

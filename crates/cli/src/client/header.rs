@@ -1,4 +1,4 @@
-//! What is sent beside a request: gRPC metadata.
+//! gRPC metadata of requests.
 
 use base64::{
     Engine as _,
@@ -10,14 +10,14 @@ use tonic::metadata::{
     AsciiMetadataKey, AsciiMetadataValue, BinaryMetadataKey, BinaryMetadataValue, MetadataMap,
 };
 
-/// One piece of metadata, written `NAME:VALUE`; a name that ends in `-bin` has a value in base64.
+/// One metadata entry, written `NAME:VALUE`. If the name ends in `-bin`, the value is base64.
 #[derive(Debug, Clone)]
 pub(crate) enum Header {
     Text(AsciiMetadataKey, AsciiMetadataValue),
     Bytes(BinaryMetadataKey, BinaryMetadataValue),
 }
 
-/// Why a text is not a header.
+/// The reason a text is not a header.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Error {
     #[error("expected NAME:VALUE")]
@@ -32,13 +32,13 @@ pub(crate) enum Error {
     Base64 { name: String },
 }
 
-/// Padding may be there or not (gRPC over HTTP/2, "Binary-Header").
+/// Padding is optional (gRPC over HTTP/2, "Binary-Header").
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Set by gRPC or HTTP/2 on every request.
+/// Headers that gRPC or HTTP/2 sets on every request.
 const RESERVED: [&str; 5] = ["te", "content-type", "user-agent", "host", "connection"];
 
 impl Header {

@@ -1,16 +1,16 @@
-//! Which method a name means.
+//! Finds methods by name.
 
 use krt_package::suggest;
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
-/// So many methods can be read through in a hint.
+/// The most methods that a hint lists.
 const FEW: usize = 8;
 
 /// The methods of a server.
 #[derive(Debug)]
 pub(crate) struct Methods(Vec<MethodDescriptor>);
 
-/// Why a name does not lead to a method that can be called.
+/// The reason a name does not identify one callable method.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("there is no method `{name}`\nhint: {hint}")]
@@ -32,13 +32,13 @@ impl Methods {
         Self(services.into_iter().flat_map(methods).collect())
     }
 
-    /// The methods of the server's own services: not of those that every server may have.
+    /// The methods of the server's own services, without gRPC's common ones.
     pub(crate) fn own(&self) -> impl Iterator<Item = &MethodDescriptor> {
         self.0.iter().filter(|method| !is_common(method))
     }
 
-    /// The method that is meant by `Method`, `Service/Method`, `package.Service/Method`, or the same
-    /// with a dot in between.
+    /// Finds the method for `Method`, `Service/Method`, `package.Service/Method`, or the same with a dot as
+    /// separator.
     pub(crate) fn find(&self, name: &str) -> Result<&MethodDescriptor, Error> {
         let wanted = Wanted::parse(name);
         let exact = self.0.iter().find(|method| wanted.is_exactly(method));
@@ -52,7 +52,7 @@ impl Methods {
         Ok(found)
     }
 
-    /// The only one of several, where the server's own come before those that every server may have.
+    /// Picks the only match; the server's own methods take precedence over gRPC's common ones.
     fn only<'a>(&self, name: &str, found: Vec<&'a MethodDescriptor>) -> Result<&'a MethodDescriptor, Error> {
         let own: Vec<_> = found.iter().copied().filter(|method| !is_common(method)).collect();
         let found = if own.is_empty() { found } else { own };
@@ -78,19 +78,19 @@ impl Methods {
         }
     }
 
-    /// The method with nearly the same name, written as the name was.
+    /// The method with the most similar name, spelled in the form of the wanted name.
     fn nearest(&self, wanted: &Wanted<'_>) -> Option<String> {
         let spellings: Vec<_> = self.own().flat_map(|method| wanted.spellings(method)).collect();
         suggest::nearest(&wanted.written(), spellings.iter().map(String::as_str)).map(str::to_owned)
     }
 }
 
-/// Whether a service is part of gRPC itself: health.
+/// Whether the method's service is part of gRPC itself, such as health.
 fn is_common(method: &MethodDescriptor) -> bool {
     method.parent_service().full_name().starts_with("grpc.")
 }
 
-/// "`a`, `b` or `c`"
+/// Formats "`a`, `b` or `c`".
 fn list(names: &[String]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
     match quoted.split_last() {
@@ -99,7 +99,7 @@ fn list(names: &[String]) -> String {
     }
 }
 
-/// A name as it was typed.
+/// A name as the user typed it.
 struct Wanted<'a> {
     service: Option<&'a str>,
     method: &'a str,
@@ -134,7 +134,7 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// How a method may be written in the same form.
+    /// The spellings of a method in the form of the wanted name.
     fn spellings(&self, method: &MethodDescriptor) -> Vec<String> {
         match self.service {
             Some(_) => {

@@ -1,12 +1,12 @@
-//! A gRPC client that learns a server's methods from the server: no generated code, no `.proto`.
+//! A gRPC client that discovers a server's methods by reflection: no generated code, no `.proto`.
 //!
-//! - [`address`]: where the server is.
-//! - [`header`]: what is sent beside each request.
-//! - [`trust`]: whose certificates are believed.
-//! - [`reflection`]: what the server says of its methods.
-//! - [`methods`]: which of them a name means.
-//! - [`codec`]: messages whose types are known at run time only.
-//! - [`status`]: how a call's failure is told.
+//! - [`address`]: addresses of servers.
+//! - [`header`]: metadata of requests.
+//! - [`trust`]: trusted certificate authorities.
+//! - [`reflection`]: gRPC server reflection.
+//! - [`methods`]: finds methods by name.
+//! - [`codec`]: messages as bytes.
+//! - [`status`]: formats the status of failed calls.
 
 mod address;
 mod codec;
@@ -20,12 +20,13 @@ pub(crate) use address::Address;
 pub(crate) use header::Header;
 pub(crate) use krt_package::example::example;
 pub(crate) use methods::{Methods, title};
-pub(crate) use status::tell;
+pub(crate) use status::{is_starting, tell};
 pub(crate) use trust::Trust;
 
 use anyhow::Context as _;
-use codec::DynamicCodec;
-use prost_reflect::{DynamicMessage, MethodDescriptor};
+use bytes::Bytes;
+use codec::BytesCodec;
+use prost_reflect::MethodDescriptor;
 use std::time::{Duration, Instant};
 use tonic::{
     Code, Request, Status,
@@ -35,7 +36,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-/// How long a server may take to let somebody in, and to describe its methods.
+/// How long a server may take to accept a connection, and to describe its methods.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A connection to a server.
@@ -47,7 +48,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connects. `headers` are sent with each request.
+    /// Connects. Every request carries `headers`.
     pub(crate) async fn connect(
         address: Address,
         trust: &Trust,
@@ -65,29 +66,33 @@ impl Client {
         Ok(Self { grpc, address, headers })
     }
 
-    /// What can be called.
+    /// The server's address.
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Discovers the server's methods.
     pub(crate) async fn methods(&self) -> anyhow::Result<Methods> {
         let described = tokio::time::timeout(PATIENCE, reflection::describe(self)).await;
         let described = described.unwrap_or(Err(reflection::Error::Silent { seconds: PATIENCE.as_secs() }));
         described.map(Methods::new).with_context(|| format!("failed to ask {} for its methods", self.address))
     }
 
-    /// Calls a method; `timeout` is told to the server and kept here, too.
+    /// Calls a method with an encoded message. `timeout` is sent to the server and enforced here, too.
     pub(crate) async fn call(
         &self,
         method: &MethodDescriptor,
-        request: DynamicMessage,
+        request: Bytes,
         timeout: Option<Duration>,
-    ) -> Result<DynamicMessage, Status> {
+    ) -> Result<Bytes, Status> {
         let path = PathAndQuery::try_from(format!("/{}", title(method))).expect("names of methods are paths");
-        let codec = DynamicCodec::new(method.output());
-        let Some(timeout) = timeout else { return self.unary(path, codec, Request::new(request)).await };
+        let Some(timeout) = timeout else { return self.unary(path, BytesCodec, Request::new(request)).await };
         let mut request = Request::new(request);
         request.set_timeout(timeout);
         let start = Instant::now();
         let late = || Status::deadline_exceeded(format!("no answer within {} s", timeout.as_secs_f64()));
-        match tokio::time::timeout(timeout, self.unary(path, codec, request)).await {
-            // The channel keeps the time as well, and calls the end of it a cancellation.
+        match tokio::time::timeout(timeout, self.unary(path, BytesCodec, request)).await {
+            // The channel enforces the timeout as well, and reports it as a cancellation.
             Ok(Err(status)) if status.code() == Code::Cancelled && start.elapsed() >= timeout => Err(late()),
             Ok(answer) => answer,
             Err(_) => Err(late()),
@@ -111,6 +116,11 @@ impl Client {
         grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
         grpc.unary(request, path, codec).await.map(tonic::Response::into_inner)
     }
+}
+
+/// Whether a server cannot describe its methods yet because it is starting.
+pub(crate) fn will_describe(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(reflection::Error::Refused(status)) if is_starting(status))
 }
 
 fn cannot_connect(address: &Address, error: &anyhow::Error) -> anyhow::Error {

@@ -1,7 +1,7 @@
-//! What a server says of its methods: gRPC server reflection.
+//! gRPC server reflection.
 //!
-//! Versions 1 and 1alpha have the same messages under different names, so that one client does for
-//! both. A question is a stream of one request, which on the wire is a unary call.
+//! Versions 1 and 1alpha have the same messages under different names, so one client serves both. A query is
+//! a stream of one request, which on the wire is a unary call.
 
 use super::{Client, status};
 use prost::Message as _;
@@ -15,15 +15,15 @@ use tonic_reflection::pb::v1::{
     server_reflection_response::MessageResponse as Answer,
 };
 
-/// Newest first.
+/// Method paths, newest version first.
 const PATHS: [&str; 2] = [
     "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
-/// Services that describe services.
+/// The package of reflection's own services.
 const REFLECTION: &str = "grpc.reflection.";
 
-/// Why a server could not be asked.
+/// The reason a reflection query failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     #[error("it does not describe them; hint: the server needs gRPC reflection, v1 or v1alpha")]
@@ -42,7 +42,7 @@ pub(crate) enum Error {
     Pool(#[from] prost_reflect::DescriptorError),
 }
 
-/// Asks for every service but reflection itself.
+/// Describes every service except reflection itself.
 pub(super) async fn describe(client: &Client) -> Result<Vec<ServiceDescriptor>, Error> {
     let mut reflection = Reflection { client, path: PathAndQuery::from_static(PATHS[0]) };
     let names = reflection.services().await?;
@@ -69,14 +69,14 @@ pub(super) async fn describe(client: &Client) -> Result<Vec<ServiceDescriptor>, 
     Ok(names.iter().filter_map(|name| pool.get_service_by_name(name)).collect())
 }
 
-/// Google's own files, which some servers leave out.
+/// Google's own files, which some servers omit.
 fn well_known(name: &str) -> Result<FileDescriptorProto, Error> {
     let file = DescriptorPool::global().get_file_by_name(name);
     let file = file.ok_or_else(|| Error::MissingImport { file: name.to_owned() })?;
     Ok(file.file_descriptor_proto().clone())
 }
 
-/// The files that were found, by name.
+/// Files found so far, by name.
 #[derive(Default)]
 struct Files(BTreeMap<String, FileDescriptorProto>);
 
@@ -87,7 +87,7 @@ impl Files {
         }
     }
 
-    /// A file that another one imports and that is not here.
+    /// The name of an imported file that is missing.
     fn missing(&self) -> Option<String> {
         let imports = self.0.values().flat_map(|file| &file.dependency);
         imports.into_iter().find(|name| !self.0.contains_key(*name)).cloned()
@@ -98,14 +98,14 @@ impl Files {
     }
 }
 
-/// The version of reflection that the server speaks.
+/// A client of the reflection version that the server supports.
 struct Reflection<'a> {
     client: &'a Client,
     path: PathAndQuery,
 }
 
 impl Reflection<'_> {
-    /// The names of services; finds out which version is spoken.
+    /// Lists the services; detects the reflection version on the way.
     async fn services(&mut self) -> Result<BTreeSet<String>, Error> {
         for path in PATHS {
             self.path = PathAndQuery::from_static(path);

@@ -1,8 +1,8 @@
-//! How a call's failure is told.
+//! Formats the status of failed calls.
 
 use tonic::{Code, Status};
 
-/// `INTERNAL: error in 'etl': …`
+/// Formats a status as `INTERNAL: error in 'etl': …`.
 pub(crate) fn tell(status: &Status) -> String {
     match status.message() {
         "" => name(status.code()).to_owned(),
@@ -10,7 +10,12 @@ pub(crate) fn tell(status: &Status) -> String {
     }
 }
 
-/// A code's name in the specification of gRPC.
+/// Whether the server, or the requested version, is starting, so that a retry makes sense.
+pub(crate) fn is_starting(status: &Status) -> bool {
+    status.code() == Code::Unavailable && status.message().ends_with(" is starting")
+}
+
+/// A code's name in the gRPC specification.
 fn name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
@@ -30,5 +35,24 @@ fn name(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_worth_waiting_for() {
+        for (status, expected) in [
+            (Status::unavailable("the service is starting"), true),
+            (Status::unavailable("the version `v2` of the runtime `shop` is starting"), true),
+            (Status::unavailable("the service is stopping"), false),
+            (Status::unavailable("the version `v2` of the runtime `shop` does not run"), false),
+            (Status::unavailable("node 'etl' is down: it is being restarted"), false),
+            (Status::internal("error in 'etl': the model is starting"), false),
+        ] {
+            assert_eq!(is_starting(&status), expected, "{status:?}");
+        }
     }
 }

@@ -1,14 +1,14 @@
-//! Whose certificates are believed.
+//! Trusted certificate authorities.
 
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tonic::transport::{Certificate, ClientTlsConfig};
 
-/// Certificates of authorities, beside those that the system trusts.
+/// The trusted certificate authorities.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Trust {
-    /// Trust the authorities in this PEM file, and not the system's, for https://
+    /// Trust only the certificate authorities in this PEM file
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
 }
@@ -20,7 +20,7 @@ impl Trust {
     }
 }
 
-/// The PEM file that `--cacert` names.
+/// Reads the PEM file of `--cacert`.
 fn authorities(path: &Path) -> anyhow::Result<Vec<u8>> {
     let shown = path.display();
     let pem =

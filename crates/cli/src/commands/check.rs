@@ -1,7 +1,12 @@
-//! `krt check`: everything that is wrong with a package, at once.
+//! `krt check`: reports every problem of a package at once.
 
-use crate::{build, exit, output, service, terminal};
+use crate::{
+    build, exit, output, pythons,
+    service::{self, launch},
+    terminal,
+};
 use clap::Args;
+use krt_environment::{Inherited, PythonChoice};
 use krt_package::{Checked, Loader, Report, Target};
 use serde_json::json;
 use std::{
@@ -9,37 +14,66 @@ use std::{
     process::ExitCode,
 };
 
-/// What `krt check` takes.
+/// The arguments of `krt check`.
 #[derive(Debug, Args)]
-#[command(after_help = "The exit code is 1 if there are errors; warnings alone leave it 0.")]
+#[command(after_help = "\
+Builds nodes in Go and Rust. For nodes in Python, reports undeclared imports, pins without a wheel
+for the node's Python, and handlers that use a message as a dict without `payload: json`. Creates
+a node's environment only to find out whether a declared package provides an import.
+
+The exit code is 1 if there are errors, and 0 if there are only warnings.")]
 pub(crate) struct CheckArgs {
     /// The package: a folder with a krt.yml, or a .krt file
     #[arg(default_value = ".")]
     path: PathBuf,
 
-    /// Check for a cluster, where the entrypoint and each node need an `image`
+    /// Also require what a cluster needs: an `image` for the entrypoint and each node
     #[arg(long)]
     cluster: bool,
+
+    /// The Python for nodes: a path, a command, or a version such as 3.12
+    #[arg(long, value_name = "PYTHON", env = "KRT_PYTHON")]
+    python: Option<PythonChoice>,
 
     /// Print a JSON object
     #[arg(long)]
     json: bool,
 }
 
-/// Prints what was found.
+/// Prints the problems.
 pub(crate) fn execute(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let mut checked = loader(args.cluster).check(&args.path)?;
+    let mut checked = krt_reader::check(&loader(args.cluster), &args.path)?;
+    examine(&mut checked, args.python.as_ref())?;
     build(&mut checked)?;
-    output::print(&if args.json { as_json(&checked)? } else { as_text(&checked, &args.path) })?;
+    match args.json {
+        true => output::print_json(&as_json(&checked)?)?,
+        false => output::print_coloured(&as_text(&checked, &args.path))?,
+    }
     Ok(if checked.report.has_errors() { exit::FAILURE } else { exit::SUCCESS })
 }
 
-/// Builds what the package has in Go and Rust; what the compiler says against it joins the report.
+/// Checks the package's Python nodes, and adds the problems to the report.
+fn examine(checked: &mut Checked, python: Option<&PythonChoice>) -> anyhow::Result<()> {
+    let Some(version) = &checked.version else { return Ok(()) };
+    let files = launch::files(checked.is_unpacked());
+    let problems = service::block_on(pythons::problems(version, &checked.root, python, files))?;
+    problems.into_iter().for_each(|problem| checked.report.push(problem));
+    if checked.report.has_errors() {
+        checked.version = None;
+    }
+    Ok(())
+}
+
+/// Builds the package's Go and Rust nodes, and adds the compilers' errors to the report.
 fn build(checked: &mut Checked) -> anyhow::Result<()> {
     let Some(version) = &checked.version else { return Ok(()) };
-    if let Err(error) =
-        service::block_on(build::executables(version, &checked.root, |_| true, terminal::print_warning))
-    {
+    if let Err(error) = service::block_on(build::executables(
+        version,
+        &checked.root,
+        Inherited::Shell,
+        |_| true,
+        terminal::print_warning,
+    )) {
         for problem in build::problems(error, &checked.root)? {
             checked.report.push(problem);
         }
@@ -48,7 +82,7 @@ fn build(checked: &mut Checked) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What loads packages that are to run here, or on a cluster.
+/// A loader for packages that run here, or on a cluster.
 pub(super) fn loader(cluster: bool) -> Loader {
     let target = if cluster { Target::Cluster } else { Target::Local };
     Loader { target, ..Loader::default() }
@@ -71,7 +105,7 @@ fn as_text(checked: &Checked, path: &Path) -> String {
     format!("{report}{gap}{name}{}", summary(&checked.report))
 }
 
-/// "2 errors, 1 warning"
+/// Formats "2 errors, 1 warning".
 fn summary(report: &Report) -> String {
     let counts = [counted(report.errors(), "error"), counted(report.warnings(), "warning")];
     let counts: Vec<_> = counts.into_iter().flatten().collect();

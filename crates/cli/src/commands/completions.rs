@@ -1,11 +1,11 @@
-//! `krt completions`: what makes a shell complete the command.
+//! `krt completions`: prints a completion script for a shell.
 
 use crate::{args, exit, output};
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 use std::process::ExitCode;
 
-/// What `krt completions` takes.
+/// The arguments of `krt completions`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 To install them, for new shells:

@@ -1,10 +1,10 @@
-//! `krt data`: what the embedded store holds, shown or exported.
+//! `krt data`: shows or exports the content of the embedded store.
 //!
-//! - [`overview`], [`measurements`], [`documents`], [`predictions`], [`logs`]: one file a topic.
-//! - [`points`], [`windows`], [`summary`]: points, points summed up, predictions summed up.
-//! - [`record`], [`layout`], [`printer`], [`destination`]: from results to bytes, in any format.
-//! - [`paging`]: flags that several topics take.
-//! - [`unknown`]: names that are not in the store.
+//! - [`overview`], [`measurements`], [`documents`], [`predictions`], [`logs`]: one file per topic.
+//! - [`points`], [`windows`], [`summary`]: points, aggregated points, summarized predictions.
+//! - [`record`], [`layout`], [`printer`], [`destination`]: format and write results.
+//! - [`paging`]: flags shared by several topics.
+//! - [`unknown`]: errors for names that are not in the store.
 
 mod destination;
 mod documents;
@@ -21,9 +21,10 @@ mod summary;
 mod unknown;
 mod windows;
 
-use crate::{exit, output::NobodyReads, terminal};
+use crate::{exit, output::ClosedPipe, terminal};
 use clap::{Args, Subcommand};
 use destination::Destination;
+use krt_model::escape;
 use krt_store::{Error, Reader};
 use printer::{Format, Printed, Printer};
 use std::{
@@ -32,7 +33,7 @@ use std::{
     process::ExitCode,
 };
 
-/// What `krt data` takes.
+/// The arguments of `krt data`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -44,10 +45,10 @@ Examples:
   krt data logs timeout --level warn --follow
   krt data logs --since 1d --format csv -o logs.csv
 
-The store is only read, also while `krt run` works on it. Times are UTC.
-Without a topic, what there is is listed.")]
+The store is only read, and may be in use by `krt run`. Times are UTC.
+Without a topic, lists what the store contains.")]
 pub(crate) struct DataArgs {
-    /// The folder that the store is in
+    /// Folder of the store
     #[arg(long, value_name = "DIR", default_value = ".krt", env = "KRT_DATA", global = true)]
     data: PathBuf,
 
@@ -58,15 +59,15 @@ pub(crate) struct DataArgs {
     topic: Option<Topic>,
 }
 
-/// How and where results are written.
+/// The format and destination of results.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 struct OutputArgs {
-    /// How results are written
+    /// Output format
     #[arg(long, value_enum, default_value_t, value_name = "FORMAT", global = true)]
     format: Format,
 
-    /// The same as --format json
+    /// Same as --format json
     #[arg(long, conflicts_with = "format", global = true)]
     json: bool,
 
@@ -78,20 +79,20 @@ struct OutputArgs {
 /// The topics.
 #[derive(Debug, Subcommand)]
 enum Topic {
-    /// Points that were measured, or sums of them over windows of time
+    /// Show measured points, or aggregate them over time windows
     Measurements(measurements::MeasurementsArgs),
-    /// Documents that nodes saved
+    /// Show documents that nodes saved
     Documents(documents::DocumentsArgs),
-    /// Predictions that nodes saved
+    /// Show predictions that nodes saved
     Predictions(predictions::PredictionsArgs),
-    /// Log records
+    /// Show log records
     Logs(logs::LogsArgs),
 }
 
-/// Prints what was asked for.
+/// Prints the results.
 pub(crate) fn execute(args: &DataArgs) -> anyhow::Result<ExitCode> {
     match print(args) {
-        Err(error) if is_broken_pipe(&error) => Err(NobodyReads.into()),
+        Err(error) if is_broken_pipe(&error) => Err(ClosedPipe.into()),
         printed => printed.map(|()| exit::SUCCESS),
     }
 }
@@ -99,7 +100,8 @@ pub(crate) fn execute(args: &DataArgs) -> anyhow::Result<ExitCode> {
 fn print(args: &DataArgs) -> anyhow::Result<()> {
     let reader = open(&args.data)?;
     let format = if args.output.json { Format::Json } else { args.output.format };
-    let mut printer = Printer::new(format, Destination::open(args.output.path.as_deref())?);
+    let escape = if format == Format::Json { escape::json } else { escape::lines };
+    let mut printer = Printer::new(format, Destination::open(args.output.path.as_deref(), escape)?);
     let printed = match &args.topic {
         None => overview::print(&reader, &args.data, &mut printer),
         Some(Topic::Measurements(args)) => measurements::print(args, &reader, &mut printer),
@@ -112,7 +114,7 @@ fn print(args: &DataArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says what the results themselves cannot.
+/// Prints notes beside the results.
 fn note(printed: Printed) {
     if !printed.any {
         terminal::print_note("nothing was found");

@@ -1,4 +1,4 @@
-//! `krt dead`: messages that were given up, in a version whose messages are kept by JetStream.
+//! `krt dead`: dead letters of a version that runs over JetStream.
 
 use crate::{
     exit, output,
@@ -10,21 +10,23 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use krt_broker::{
     Envelope,
-    dead::{DeadLetters, Letter},
+    dead::{DeadLetter, DeadLetters, LISTED},
 };
+use krt_model::escape;
 use krt_package::Package;
-use krt_runtime::json;
+use krt_reader::Abandon;
+use krt_runtime::json::{self, Bounds, Form};
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::ExitCode};
 use time::{UtcDateTime, format_description::well_known::Rfc3339};
 
-/// The largest message that is shown.
+/// The largest message that is shown, bytes.
 const SHOWN: usize = 1 << 30;
 
-/// What `krt dead` takes.
+/// The arguments of `krt dead`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A message is given up when it was given out --tries times and nobody finished its work, or when its handler
+A message becomes a dead letter after --tries deliveries without success, or when its handler
 failed after the client had its answer.
 
 Examples:
@@ -37,16 +39,16 @@ pub(crate) struct DeadArgs {
     action: Action,
 }
 
-/// What is done with them.
+/// The action on dead letters.
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List them, the oldest first
+    /// List dead letters, oldest first
     List(ListArgs),
-    /// Show one of them, with its message
+    /// Show a dead letter with its message
     Show(ShowArgs),
-    /// Give them out again, to the node that did not get them done
+    /// Send dead letters again to the node that failed to handle them
     Retry(SomeArgs),
-    /// Remove them for good
+    /// Delete dead letters
     Drop(SomeArgs),
 }
 
@@ -65,7 +67,7 @@ struct ListArgs {
     #[arg(default_value = ".")]
     path: PathBuf,
 
-    /// Print a JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 
@@ -75,7 +77,7 @@ struct ListArgs {
 
 #[derive(Debug, Args)]
 struct ShowArgs {
-    /// Its number
+    /// Number of the dead letter
     id: u64,
 
     /// The package: a folder with a krt.yml, or a .krt file
@@ -88,11 +90,11 @@ struct ShowArgs {
 
 #[derive(Debug, Args)]
 struct SomeArgs {
-    /// Their numbers, and then the package: a folder with a krt.yml, or a .krt file
+    /// Numbers of the dead letters, then the package: a folder with a krt.yml, or a .krt file
     #[arg(value_name = "ID… [PATH]")]
     words: Vec<String>,
 
-    /// All of them
+    /// All dead letters
     #[arg(long)]
     all: bool,
 
@@ -100,15 +102,13 @@ struct SomeArgs {
     place: WhereArgs,
 }
 
-/// Does what was asked for.
+/// Runs the action.
 pub(crate) fn execute(args: &DeadArgs) -> anyhow::Result<ExitCode> {
     block_on(async {
         match &args.action {
             Action::List(args) => list(args).await,
             Action::Show(args) => show(args).await,
-            Action::Retry(args) => {
-                some(args, "given out again", async |letters, id| letters.retry(id).await).await
-            }
+            Action::Retry(args) => some(args, "retried", async |letters, id| letters.retry(id).await).await,
             Action::Drop(args) => some(args, "removed", async |letters, id| letters.drop_one(id).await).await,
         }
     })
@@ -125,7 +125,13 @@ async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         true => listed.iter().map(|letter| as_json(letter).to_string()).collect(),
         false => listed.iter().map(as_line).collect(),
     };
-    output::print(&lines.join("\n"))?;
+    match args.json {
+        true => output::print_json(&lines.join("\n"))?,
+        false => output::print(&lines.join("\n"))?,
+    }
+    if listed.len() >= LISTED {
+        terminal::print_note(&format!("there may be more: these are the first {LISTED}"));
+    }
     Ok(exit::SUCCESS)
 }
 
@@ -135,11 +141,11 @@ async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let (letter, body) = found.with_context(|| unknown(args.id))?;
     let mut shown = as_json(&letter);
     shown["message"] = message(body, &package);
-    output::print(&serde_json::to_string_pretty(&shown)?)?;
+    output::print_json(&serde_json::to_string_pretty(&shown)?)?;
     Ok(exit::SUCCESS)
 }
 
-/// Does the same with each that was named, and says with which it could not be done.
+/// Applies an action to each dead letter, and reports those that failed.
 async fn some(
     args: &SomeArgs,
     done: &str,
@@ -165,7 +171,7 @@ fn unknown(id: u64) -> String {
     format!("no message of the number {id} was given up; hint: `krt dead list` shows their numbers")
 }
 
-/// Numbers, and at the end perhaps a path.
+/// Splits words into numbers and an optional path at the end.
 fn ids_and_path(args: &SomeArgs) -> anyhow::Result<(Vec<u64>, PathBuf)> {
     let (path, words) = match args.words.split_last() {
         Some((last, words)) if last.parse::<u64>().is_err() => (PathBuf::from(last), words),
@@ -181,19 +187,21 @@ fn ids_and_path(args: &SomeArgs) -> anyhow::Result<(Vec<u64>, PathBuf)> {
 }
 
 async fn open(place: &WhereArgs, path: &std::path::Path) -> anyhow::Result<(DeadLetters, Package)> {
-    let package = krt_package::load(path).map_err(|error| terminal::package_error(error, path))?;
+    let package =
+        krt_reader::load(path, &Abandon::default()).map_err(|error| terminal::package_error(error, path))?;
     let version = &package.version;
     let connection = place.nats.connect(format!("krt dead {}", version.name)).await?;
     let letters = DeadLetters::open(&connection, &place.remote.runtime(version), &version.name).await?;
     Ok((letters, package))
 }
 
-fn as_line(letter: &Letter) -> String {
-    let Letter { id, workflow, node, reason, tries, .. } = letter;
-    format!("{id}  {}  {workflow}/{node}  tries {tries}  {reason}", time(letter))
+fn as_line(letter: &DeadLetter) -> String {
+    let DeadLetter { id, workflow, node, reason, tries, .. } = letter;
+    let line = format!("{id}  {}  {workflow}/{node}  tries {tries}  {reason}", time(letter));
+    escape::line(&line).into_owned()
 }
 
-fn as_json(letter: &Letter) -> Value {
+fn as_json(letter: &DeadLetter) -> Value {
     json!({
         "id": letter.id,
         "time": time(letter),
@@ -206,20 +214,24 @@ fn as_json(letter: &Letter) -> Value {
     })
 }
 
-fn time(letter: &Letter) -> String {
+fn time(letter: &DeadLetter) -> String {
     let date = UtcDateTime::from_unix_timestamp_nanos(letter.time.0.into()).ok();
     date.and_then(|date| date.format(&Rfc3339).ok()).unwrap_or_default()
 }
 
-/// What the message says, as far as the package knows its type.
+/// Decodes the message, as far as the package has its type.
 fn message(body: Bytes, package: &Package) -> Value {
     let envelope = match Envelope::decode(body, SHOWN) {
         Ok(envelope) => envelope,
         Err(error) => return json!({ "unreadable": error.to_string() }),
     };
     let Some(payload) = envelope.payload else { return Value::Null };
-    let kind = package.schema.pool.get_message_by_name(payload.type_name());
-    let text = kind.and_then(|kind| json::write(&kind, payload.value()).ok());
+    let text = if payload.type_name() == json::STRUCT {
+        json::write_struct(payload.value(), Form { exact: true, ..Form::WIRE }, Bounds::none()).ok()
+    } else {
+        let kind = package.schema.pool.get_message_by_name(payload.type_name());
+        kind.and_then(|kind| json::write(&kind, payload.value(), Form::WIRE, Bounds::none()).ok())
+    };
     let value = text.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
     json!({ "type": payload.type_name(), "value": value, "bytes": payload.value().len() })
 }

@@ -1,44 +1,79 @@
-//! `krt env`: the environment variables with which another runner of KRT v1 stands for a node.
+//! `krt env`: prints the environment variables with which another KRT v1 runner replaces a node or the
+//! entrypoint.
+//!
+//! - [`variables`]: their names and values.
+//! - [`lines`]: output formats.
+
+mod lines;
+mod variables;
 
 use crate::{
     exit, output,
-    service::{NatsArgs, RemoteArgs, named},
+    service::{NatsArgs, RemoteArgs, named, older},
     terminal,
+    values::seconds,
 };
 use anyhow::{Context as _, bail};
 use clap::Args;
-use krt_broker::{Era, Place};
+use krt_broker::StageRef;
 use krt_package::Package;
-use serde_json::{Map, Value};
-use std::{path::PathBuf, process::ExitCode};
+use krt_reader::Abandon;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+use variables::{Servers, Variables};
 
-/// What `krt env` takes.
+/// The arguments of `krt env`.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  env $(krt env etl . --nats nats://10.0.0.1:4222) ./kre-runner
+#[command(
+    override_usage = "krt env [OPTIONS] <NODE> [PATH]\n       krt env [OPTIONS] --entrypoint [PATH]",
+    after_help = "\
+Examples:
+  env $(krt env etl . --nats nats://10.0.0.1:4222 --mongo mongodb://10.0.0.2 --influx http://10.0.0.3:8086) ./kre-runner
+  eval \"$(krt env etl . --export)\"
+  env $(krt env --entrypoint . --subjects-file subjects.json) python main.py
 
-With `runner: external` in krt.yml the node is left to that runner. The URLs are printed as they are given,
-with the secrets in them.")]
+`runner: external` in krt.yml leaves a node to another runner. Variables that the runner needs and
+no flag sets are named on standard error. URLs are printed as given, including their secrets."
+)]
 pub(crate) struct EnvArgs {
     /// The node
-    node: String,
+    #[arg(required_unless_present = "entrypoint")]
+    node: Option<String>,
 
-    /// The package: a folder with a krt.yml, or a .krt file
-    #[arg(default_value = ".")]
-    path: PathBuf,
+    /// The package: a folder with a krt.yml, or a .krt file [default: .]
+    path: Option<PathBuf>,
 
-    /// The workflow, where the node is in several
+    /// Print the variables of an existing entrypoint instead of a node's
+    #[arg(long, conflicts_with_all = ["workflow", "turn"])]
+    entrypoint: bool,
+
+    /// Write the subjects file of an entrypoint: each RPC with the subject of its workflow; - prints it instead
+    /// of the variables
+    #[arg(long, value_name = "FILE", requires = "entrypoint")]
+    subjects_file: Option<PathBuf>,
+
+    /// Time that the entrypoint waits for an answer, in whole seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", env = "KRT_REQUEST_TIMEOUT", value_parser = seconds)]
+    request_timeout: Duration,
+
+    /// The workflow, if the node is part of several
     #[arg(long, value_name = "NAME")]
     workflow: Option<String>,
 
-    /// Which time the workflow comes by the node, where it does so more than once
+    /// The position among the node's occurrences, if the workflow contains the node more than once
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u16).range(1..))]
     turn: u16,
 
     /// Print a JSON object
-    #[arg(long)]
+    #[arg(long, conflicts_with = "export")]
     json: bool,
+
+    /// Print `export NAME='VALUE'` for `eval`, which keeps spaces in values
+    #[arg(long)]
+    export: bool,
 
     #[command(flatten)]
     nats: NatsArgs,
@@ -49,79 +84,105 @@ pub(crate) struct EnvArgs {
 
 /// Prints the variables.
 pub(crate) fn execute(args: &EnvArgs) -> anyhow::Result<ExitCode> {
+    let (node, path) = named_by(args)?;
     let package =
-        krt_package::load(&args.path).map_err(|error| terminal::package_error(error, &args.path))?;
+        krt_reader::load(path, &Abandon::default()).map_err(|error| terminal::package_error(error, path))?;
     let runtime = args.remote.runtime(&package.version);
-    let variables = variables(args, &place(args, &package, &runtime)?, &package)?;
-    output::print(&if args.json { as_json(variables)? } else { as_lines(&variables) })?;
+    let servers = servers(args)?;
+    let variables = match node {
+        Some(node) => {
+            let place = place(args, node, &package, &runtime)?;
+            variables::of_node(&place, args.nats.protocol(), &package, &servers)
+        }
+        None => {
+            let subjects = lines::subjects(&variables::subjects(&runtime, &package, args.nats.protocol()))?;
+            if args.subjects_file.as_deref() == Some(Path::new("-")) {
+                output::print_json(&subjects)?;
+                return Ok(exit::SUCCESS);
+            }
+            let file = args.subjects_file.as_deref().map(|file| write(file, &subjects)).transpose()?;
+            variables::of_entrypoint(&runtime, &package, args.request_timeout, file, &servers)
+        }
+    };
+    print(args, variables)?;
     Ok(exit::SUCCESS)
 }
 
-/// Where in a workflow the node stands.
-fn place<'a>(args: &EnvArgs, package: &'a Package, runtime: &'a str) -> anyhow::Result<Place<'a>> {
+/// Returns the node, if any, and the package. With `--entrypoint`, no node precedes the package.
+fn named_by(args: &EnvArgs) -> anyhow::Result<(Option<&str>, &Path)> {
+    let here = Path::new(".");
+    match (args.entrypoint, &args.node, &args.path) {
+        (false, node, path) => Ok((node.as_deref(), path.as_deref().unwrap_or(here))),
+        (true, path, None) => Ok((None, path.as_deref().map_or(here, Path::new))),
+        (true, _, Some(_)) => bail!("--entrypoint stands instead of a node; hint: krt env --entrypoint PATH"),
+    }
+}
+
+fn servers(args: &EnvArgs) -> anyhow::Result<Servers> {
+    let secret = |address: &krt_remote::Address| address.secret().to_owned();
+    Ok(Servers {
+        nats: secret(args.nats.address()?),
+        mongo: args.remote.mongo().map(secret).filter(|url| !url.is_empty()),
+        influx: args.remote.influx().map(|address| older::influx_base(address.secret()).to_owned()),
+    })
+}
+
+fn write(file: &Path, subjects: &str) -> anyhow::Result<PathBuf> {
+    let failed = || format!("failed to write the subjects to `{}`", file.display());
+    std::fs::write(file, format!("{subjects}\n")).with_context(failed)?;
+    // The entrypoint may start in another folder.
+    std::path::absolute(file).with_context(failed)
+}
+
+/// Prints the variables that have a value, and reports missing ones on standard error.
+fn print(args: &EnvArgs, variables: Variables) -> anyhow::Result<()> {
+    let (variables, missing) = variables::present(variables);
+    let kind = if args.entrypoint { "entrypoints" } else { "runners" };
+    for (name, flag) in missing {
+        terminal::print_warning(&format!(
+            "{name} is not printed, and existing {kind} do not start without it; hint: {flag}"
+        ));
+    }
+    if !args.json && !args.export {
+        for name in lines::split_by_a_shell(&variables) {
+            terminal::print_warning(&format!(
+                "`env $(…)` takes the value of {name} apart; hint: eval \"$(krt env … --export)\""
+            ));
+        }
+    }
+    match (args.json, args.export) {
+        (true, _) => output::print_json(&lines::json(&variables)?),
+        (false, true) => output::print_data(&lines::export(&variables)),
+        (false, false) => output::print_data(&lines::plain(&variables)),
+    }
+}
+
+/// Finds the node's position in a workflow.
+fn place<'a>(
+    args: &EnvArgs,
+    name: &str,
+    package: &'a Package,
+    runtime: &'a str,
+) -> anyhow::Result<StageRef<'a>> {
     let version = &package.version;
-    let node = named(package, &args.node)?;
+    let node = named(package, name)?;
     let with_node = version.workflows.iter().filter(|workflow| workflow.sequence.contains(&node));
     let workflow = match (&args.workflow, with_node.collect::<Vec<_>>().as_slice()) {
-        (_, []) => bail!("no workflow has the node `{}`", args.node),
+        (_, []) => bail!("no workflow has the node `{name}`"),
         (None, [only]) => *only,
         (None, several) => {
             let names: Vec<_> = several.iter().map(|workflow| workflow.name.as_str()).collect();
-            bail!("several workflows have the node `{}`; hint: --workflow {}", args.node, names.join(" or "))
+            bail!("several workflows have the node `{name}`; hint: --workflow {}", names.join(" or "))
         }
-        (Some(name), several) => several
+        (Some(wanted), several) => several
             .iter()
-            .find(|workflow| workflow.name.as_str() == name)
-            .with_context(|| format!("no workflow `{name}` has the node `{}`", args.node))?,
+            .find(|workflow| workflow.name.as_str() == wanted)
+            .with_context(|| format!("no workflow `{wanted}` has the node `{name}`"))?,
     };
     let mut turns = (0..workflow.sequence.len()).filter(|&position| workflow.sequence[position] == node);
     let position = turns.nth(usize::from(args.turn) - 1);
     let position = position.with_context(|| {
-        format!("workflow `{}` does not come by `{}` {} times", workflow.name, args.node, args.turn)
+        format!("workflow `{}` does not come by `{name}` {} times", workflow.name, args.turn)
     })?;
-    Ok(Place { runtime, version, workflow, position })
-}
-
-/// The variables, by their names (KRT v1, "On the wire").
-fn variables(
-    args: &EnvArgs,
-    place: &Place<'_>,
-    package: &Package,
-) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let (version, era) = (&package.version, args.nats.era());
-    let node = &version.nodes[place.workflow.sequence[place.position]];
-    let mut variables = vec![
-        ("KRT_WORKFLOW_NAME", place.workflow.name.to_string()),
-        ("KRT_VERSION_ID", version.name.to_string()),
-        ("KRT_VERSION", version.name.to_string()),
-        ("KRT_NODE_NAME", node.name.to_string()),
-        ("KRT_NATS_SERVER", args.nats.address()?.secret().to_owned()),
-        ("KRT_NATS_INPUT", place.input(era)),
-        ("KRT_NATS_OUTPUT", place.output(era).unwrap_or_default()),
-        ("KRT_NATS_MONGO_WRITER", place.mongo_writer()),
-        ("KRT_BASE_PATH", package.root.display().to_string()),
-        ("KRT_HANDLER_PATH", node.src.clone()),
-        ("KRT_MONGO_URI", args.remote.mongo().map(|url| url.secret().to_owned()).unwrap_or_default()),
-        ("KRT_INFLUX_URI", args.remote.influx().map(|url| url.secret().to_owned()).unwrap_or_default()),
-        ("KRT_RUNTIME_ID", place.runtime.to_owned()),
-    ];
-    if era == Era::JetStream {
-        variables.extend([
-            ("KRT_NATS_STREAM", place.stream()),
-            ("KRT_IS_LAST_NODE", place.is_last().to_string()),
-            ("KRT_NATS_ENTRYPOINT_SUBJECT", place.entrypoint()),
-        ]);
-    }
-    Ok(variables)
-}
-
-fn as_json(variables: Vec<(&'static str, String)>) -> anyhow::Result<String> {
-    let object: Map<_, _> =
-        variables.into_iter().map(|(name, value)| (name.to_owned(), Value::String(value))).collect();
-    Ok(serde_json::to_string_pretty(&object)?)
-}
-
-fn as_lines(variables: &[(&'static str, String)]) -> String {
-    let lines: Vec<_> = variables.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    lines.join("\n")
+    Ok(StageRef { runtime, version, workflow, position })
 }

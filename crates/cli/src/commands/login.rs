@@ -1,16 +1,15 @@
-//! `krt login` and `krt logout`: who signs in to a server, and the token for the commands to come.
+//! `krt login` and `krt logout`: sign in to a server, and store the token for later commands.
 
 use crate::{
-    moment::{after, span},
     team::{
-        self, Api, No, Server,
-        api::By,
-        login::{Kept, Login, Logins},
-        segment,
+        self, Api, ApiError, Server,
+        api::AuthSource,
+        login::{Login, Logins, StoredLogin},
+        prompt, segment,
         show::text,
-        typed,
     },
     terminal,
+    time_spec::{after, span},
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -18,7 +17,7 @@ use http::{Method, header::SET_COOKIE};
 use serde_json::json;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-/// What `krt login` takes.
+/// The arguments of `krt login`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -26,11 +25,11 @@ Examples:
   krt login https://krt.example:9001 --user ada
   krt login https://krt.example:9001 --user ada < file  with the password in a file
 
-The password is asked for, or is the first line of standard input. It is not kept: a token is made,
-and kept in ~/.config/krt/logins.json, which only this user may read. Each server has its own;
---server chooses one, else the last is meant.
+Asks for the password, or reads it from the first line of standard input. The password is not
+stored: a token is created and stored in ~/.config/krt/logins.json, which only this user can read.
+Each server has its own token; --server selects a server, by default the last one.
 
-Programs need no login: they set KRT_SERVER and KRT_TOKEN (see `krt token --help`).")]
+Programs do not need a login: set KRT_SERVER and KRT_TOKEN (see `krt token --help`).")]
 pub(crate) struct LoginArgs {
     /// The server.
     #[arg(
@@ -45,22 +44,25 @@ pub(crate) struct LoginArgs {
     #[arg(long, value_name = "LOGIN", default_value = "admin")]
     user: String,
 
-    /// How long the token holds: 12h, 30d
+    /// Lifetime of the token: 12h, 30d
     #[arg(long, value_name = "SPAN", default_value = "30d", value_parser = span)]
     expires: Duration,
 
-    /// Trust the authorities in this PEM file, and not the system's, for https://
+    /// Trust only the certificate authorities in this PEM file
     #[arg(long, value_name = "FILE", env = "KRT_CACERT")]
     cacert: Option<PathBuf>,
 
-    /// Let the password cross a network without TLS
+    /// Send the password over a network without TLS
     #[arg(long)]
     insecure: bool,
 }
 
-/// What `krt logout` takes.
+/// The arguments of `krt logout`.
 #[derive(Debug, Args)]
-#[command(after_help = "The token that `krt login` kept is deleted, here and on the server.")]
+#[command(
+    after_help = "The token that `krt login` kept is deleted, here and on the server, and with it the tokens that\n\
+                  were made with it."
+)]
 pub(crate) struct LogoutArgs {
     /// The server [default: that of the last `krt login`]
     #[arg(value_name = "URL", env = "KRT_SERVER")]
@@ -78,49 +80,83 @@ pub(crate) fn sign_in(args: LoginArgs) -> anyhow::Result<ExitCode> {
     let cacert = cacert.map(std::path::absolute).transpose()?;
     team::run(async {
         let mut logins = Logins::load()?;
-        let api = Api::open(server.clone(), By::Nobody, cacert.as_deref())?;
+        let api = Api::open(server.clone(), AuthSource::Nobody, cacert.as_deref())?;
         require_team(&api).await?;
-        let password = typed::password(&format!("password of {user} at {server}")).await?;
+        let password = prompt::password(&format!("password of {user} at {server}")).await?;
         let session = session(&api, &user, &password).await?;
         let role = text(&session.get("/session").await?, "role").to_owned();
         let new = json!({"name": name(), "role": role, "expires": after(expires)});
         let made = session.post("/tokens", &new).await?;
         if let Ok(earlier) = logins.of(Some(&server)) {
-            // It may be gone already, or be somebody else's.
-            let _ = session.delete(&format!("/tokens/{}", segment(&earlier.id))).await;
+            replace(&session, &earlier.id).await?;
         }
         session.delete("/session").await?;
         let token = made["secret"].as_str().context("the server made no token")?.to_owned();
         let id = text(&made["token"], "id").to_owned();
         terminal::print_note(&format!("signed in to {server} as {user}, {role}"));
-        logins.add(Kept { server, user, id, token, cacert })
+        logins.add(StoredLogin { server, user, id, token, cacert })
     })
 }
 
-/// Refuses to send a password to whatever is no server of a team's.
+/// Deletes the token of an earlier login, unless other tokens were created with it and would be deleted, too.
+async fn replace(session: &Api, earlier: &str) -> anyhow::Result<()> {
+    let tokens = session.get("/tokens").await?;
+    let made =
+        tokens.as_array().into_iter().flatten().filter(|token| text(token, "parent") == earlier).count();
+    if made > 0 {
+        terminal::print_note(&format!(
+            "the token of the last login stays until it expires, for {made} that were made with it"
+        ));
+        return Ok(());
+    }
+    // It may not exist any more, or belong to another user.
+    let _ = session.delete(&format!("/tokens/{}", segment(earlier))).await;
+    Ok(())
+}
+
+/// Runs `work` as the owner of a token, authenticated by password.
+pub(super) async fn proven<T>(
+    api: &Api,
+    work: impl AsyncFnOnce(&Api) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let server = api.server();
+    ensure!(
+        !server.is_open(),
+        "the password would cross the network unencrypted to `{server}`\nhint: use https://"
+    );
+    let me = api.get("/session").await?;
+    let user = text(&me, "login");
+    let password = prompt::password(&format!("password of {user} at {server}")).await?;
+    let session = session(api, user, &password).await?;
+    let done = work(&session).await;
+    session.delete("/session").await?;
+    done
+}
+
+/// Refuses to send a password to anything but a `krt serve` server.
 async fn require_team(api: &Api) -> anyhow::Result<()> {
     match api.get("/server").await {
-        Ok(told) if text(&told, "mode") == "serve" => Ok(()),
-        Ok(told) if text(&told, "mode") == "run" => bail!(
-            "`{}` is a `krt run`, to which nobody signs in\nhint: a team's server is `krt serve`",
+        Ok(server) if text(&server, "mode") == "serve" => Ok(()),
+        Ok(server) if text(&server, "mode") == "run" => bail!(
+            "`{}` is a `krt run`, which has no users\nhint: a team's server is `krt serve`",
             api.server()
         ),
         Ok(_) => bail!(api.stranger("it does not say what it is")),
-        Err(error) if error.is::<No>() => bail!(api.stranger(error)),
+        Err(error) if error.is::<ApiError>() => bail!(api.stranger(error)),
         Err(error) => Err(error),
     }
 }
 
-/// The server, as somebody who has just signed in.
+/// Opens a session with a user's password.
 async fn session(api: &Api, user: &str, password: &str) -> anyhow::Result<Api> {
     let sign_in = json!({"login": user, "password": password});
     let opened = api.send(Method::POST, "/session", Some(&sign_in)).await?;
     let cookie = opened.headers.get(SET_COOKIE).and_then(|cookie| cookie.to_str().ok()?.split(';').next());
     let cookie = cookie.context("the server let nobody in")?.to_owned();
-    Ok(api.by(By::Session { cookie, csrf: text(&opened.json, "csrf_token").to_owned() }))
+    Ok(api.by(AuthSource::Session { cookie, csrf: text(&opened.json, "csrf_token").to_owned() }))
 }
 
-/// What the token is called, for those who look at the list of tokens.
+/// The display name of the token in lists.
 fn name() -> String {
     let system = rustix::system::uname();
     format!("krt login, {}", system.nodename().to_string_lossy()).chars().take(64).collect()

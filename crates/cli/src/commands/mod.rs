@@ -1,5 +1,6 @@
-//! One file a command.
+//! The commands, one file each.
 
+pub(crate) mod backup;
 pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod completions;
@@ -7,24 +8,28 @@ pub(crate) mod data;
 pub(crate) mod dead;
 pub(crate) mod entrypoint;
 pub(crate) mod env;
+pub(crate) mod guard;
 pub(crate) mod login;
 pub(crate) mod new;
 pub(crate) mod node;
 pub(crate) mod pack;
 pub(crate) mod proto;
+pub(crate) mod restore;
 pub(crate) mod run;
 pub(crate) mod runtime;
+pub(crate) mod schema;
 pub(crate) mod serve;
 pub(crate) mod test;
 pub(crate) mod token;
 pub(crate) mod unpack;
 pub(crate) mod user;
 pub(crate) mod version;
+pub(crate) mod worker;
 
 use crate::args::{Args, Command};
 use std::process::ExitCode;
 
-/// Executes what was typed.
+/// Runs the command.
 pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Run(args) => run::execute(&args),
@@ -38,14 +43,20 @@ pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Command::Entrypoint(args) => entrypoint::execute(&args),
         Command::Node(args) => node::execute(&args),
         Command::Env(args) => env::execute(&args),
+        Command::Guard(args) => guard::execute(&args),
+        Command::ReadPackage => Ok(krt_reader::run()),
+        Command::Worker(args) => worker::execute(&args),
         Command::Dead(args) => dead::execute(&args),
         Command::Call(args) => call::execute(&args),
         Command::Check(args) => check::execute(&args),
+        Command::Schema(_) => schema::execute(),
         Command::New(args) => new::execute(&args),
         Command::Test(args) => test::execute(&args),
         Command::Proto(args) => proto::execute(&args),
         Command::Pack(args) => pack::execute(args),
         Command::Unpack(args) => unpack::execute(args),
+        Command::Backup(args) => backup::execute(&args),
+        Command::Restore(args) => restore::execute(&args),
         Command::Data(args) => data::execute(&args),
         Command::Completions(args) => completions::execute(&args),
     }

@@ -1,4 +1,4 @@
-//! `krt new`: a package that runs, or one more node of a package.
+//! `krt new`: creates a package, or adds a node to one.
 
 mod node;
 mod package;
@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 use template::Language;
 
-/// What `krt new` takes.
+/// The arguments of `krt new`.
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -23,31 +23,31 @@ pub(crate) struct NewArgs {
     #[command(subcommand)]
     what: Option<What>,
 
-    /// The package's folder, which is made; its last part is the package's name
+    /// Folder to create; its name becomes the package's name
     #[arg(required = true)]
     name: Option<PathBuf>,
 
-    /// What its node is written in
+    /// Language of its node
     #[arg(long = "lang", value_name = "LANGUAGE", value_enum, default_value_t)]
     language: Language,
 }
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Add a node to a package, behind the last one of a workflow
+    /// Add a node to a package, at the end of a workflow
     Node(NodeArgs),
 }
 
-/// What `krt new node` takes.
+/// The arguments of `krt new node`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The node passes on what it gets, until it is edited. In krt.yml a few lines are added, and
-nothing else is changed.")]
+The new node returns its message unchanged until you edit it. The command adds a few lines to
+krt.yml and changes nothing else in it.")]
 struct NodeArgs {
     /// The node's name
     name: String,
 
-    /// What it is written in
+    /// Language of the node
     #[arg(long = "lang", value_name = "LANGUAGE", value_enum, default_value_t)]
     language: Language,
 
@@ -55,12 +55,12 @@ struct NodeArgs {
     #[arg(long, value_name = "DIR", default_value = ".")]
     package: PathBuf,
 
-    /// The workflow that it becomes the last node of [default: the only one]
+    /// Workflow to append the node to [default: the only one]
     #[arg(long)]
     workflow: Option<String>,
 }
 
-/// Makes what was asked for, and says what to do next.
+/// Creates the package or node, and prints the next steps.
 pub(crate) fn execute(args: &NewArgs) -> anyhow::Result<ExitCode> {
     match (&args.what, &args.name) {
         (Some(What::Node(args)), _) => node::add(args),

@@ -1,4 +1,4 @@
-//! `krt node`: some nodes of a package, for entrypoints elsewhere.
+//! `krt node`: runs some nodes of a package for entrypoints elsewhere.
 
 use crate::service::{
     Role,
@@ -6,17 +6,18 @@ use crate::service::{
 };
 use anyhow::bail;
 use clap::Args;
+use krt_runtime::ingress::listener::Limits;
 use std::{path::Path, process::ExitCode};
 
-/// What `krt node` takes.
+/// The arguments of `krt node`.
 #[derive(Debug, Args)]
 #[command(override_usage = "krt node [OPTIONS] <NAME>... <PATH>")]
 #[command(after_help = "\
-The same node may run on any number of machines: each message goes to one of them.
+The same node may run on any number of machines; each message goes to one of them.
 
-Ctrl-C (or SIGTERM) takes no more messages, finishes those in work and stops.")]
+Ctrl-C (or SIGTERM) stops taking messages, finishes those in flight, and exits.")]
 pub(crate) struct NodeArgs {
-    /// The nodes, by their names, and then the package: a folder with a krt.yml, or a .krt file
+    /// Names of the nodes, then the package: a folder with a krt.yml, or a .krt file
     #[arg(required = true, num_args = 1.., value_name = "NAME… PATH")]
     words: Vec<String>,
 
@@ -24,11 +25,11 @@ pub(crate) struct NodeArgs {
     part: PartArgs,
 }
 
-/// Runs them until told to stop.
+/// Runs the nodes until a signal.
 pub(crate) fn execute(args: &NodeArgs) -> anyhow::Result<ExitCode> {
     args.part.need_nats()?;
     part::serve(&args.part, async |stop, logs| {
-        let ports = args.part.ports(None)?;
+        let ports = args.part.ports(Limits::default(), None)?;
         let (names, path) = args.names_and_path()?;
         let wanted = args.part.wanted(Path::new(path), Role::Nodes(names.to_vec()));
         part::run_once(&wanted, logs, ports, stop).await
@@ -36,7 +37,7 @@ pub(crate) fn execute(args: &NodeArgs) -> anyhow::Result<ExitCode> {
 }
 
 impl NodeArgs {
-    /// Flags may stand between them, so that only their order tells which is which.
+    /// Splits the words into nodes and path by position only, since flags may stand between them.
     fn names_and_path(&self) -> anyhow::Result<(&[String], &str)> {
         match self.words.split_last() {
             Some((path, names)) if !names.is_empty() => Ok((names, path)),

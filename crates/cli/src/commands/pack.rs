@@ -1,12 +1,13 @@
-//! `krt pack`: a folder to a `.krt` file.
+//! `krt pack`: packs a folder into a `.krt` file.
 
 use super::check;
 use crate::{build, exit, output, service, terminal};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use krt_environment::Inherited;
 use krt_package::{
-    Error,
+    Error, Loader,
     archive::{self, Packed, Progress},
 };
 use sha2::{Digest as _, Sha256};
@@ -18,35 +19,37 @@ use std::{
     process::ExitCode,
 };
 
-/// What `krt pack` takes.
+/// The arguments of `krt pack`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nodes in Go and Rust are built first; their executables are put where `src` says.
+Builds nodes in Go and Rust first, and puts their executables where `src` says.
 
-Left out: what .krtignore names, .git, .krt, __pycache__, virtual environments, and
-archives at the package's root.
+Left out: what .krtignore names, .git, .krt, .krt.schema.json, .dvc, __pycache__, virtual
+environments, and archives at the package's root.
 
-The same content gives the same bytes. An earlier archive of the same name is replaced, at once
-and only when the new one is whole.")]
+A symbolic link becomes a copy of its target. A link that leads out of the package is an error.
+
+Archives are reproducible: the same content gives the same bytes. A complete new archive replaces
+an earlier one of the same name atomically.")]
 pub(crate) struct PackArgs {
     /// The package's folder
     #[arg(default_value = ".")]
     dir: PathBuf,
 
-    /// The file to make [default: the version's name and .krt, in the current folder]
+    /// File to create [default: NAME.krt in the current folder]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
-    /// Check for a cluster, where the entrypoint and each node need an `image`
+    /// Also require what a cluster needs: an `image` for the entrypoint and each node
     #[arg(long, conflicts_with = "no_check")]
     cluster: bool,
 
-    /// Pack even what has errors; needs --output
+    /// Pack despite errors; needs --output
     #[arg(long, requires = "output")]
     no_check: bool,
 }
 
-/// Checks, packs, and prints what was made.
+/// Checks and packs, then prints a summary.
 pub(crate) fn execute(args: PackArgs) -> anyhow::Result<ExitCode> {
     let dir = &args.dir;
     anyhow::ensure!(dir.is_dir(), "`{}` is not a folder", dir.display());
@@ -58,15 +61,17 @@ pub(crate) fn execute(args: PackArgs) -> anyhow::Result<ExitCode> {
     Ok(exit::SUCCESS)
 }
 
-/// The name of the archive of a package without errors.
+/// Checks the package; returns the archive's name.
 fn checked(dir: &Path, cluster: bool) -> anyhow::Result<PathBuf> {
-    let checked = check::loader(cluster).check(dir)?;
+    let loader = Loader { any_system: true, ..check::loader(cluster) };
+    let checked = krt_reader::check(&loader, dir)?;
     match checked.version {
         Some(version) => {
             terminal::print_report(&checked.report, dir);
             let built = service::block_on(build::executables(
                 &version,
                 &checked.root,
+                Inherited::Shell,
                 |_| true,
                 terminal::print_warning,
             ))?;
@@ -84,7 +89,7 @@ fn checked(dir: &Path, cluster: bool) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// Puts an executable into the package, in the place of an older one.
+/// Copies an executable into the package; replaces an older one.
 fn install(executable: &Path, place: &Path) -> anyhow::Result<()> {
     if executable == place {
         return Ok(());
@@ -103,7 +108,7 @@ fn install(executable: &Path, place: &Path) -> anyhow::Result<()> {
     put().with_context(|| format!("cannot put the executable at `{}`", place.display()))
 }
 
-/// Refuses to replace what is not an archive: a slip, and a file lost.
+/// Refuses to overwrite a file that is not an archive, so that a typo does not destroy it.
 fn refuse_other(out: &Path) -> anyhow::Result<()> {
     let shown = out.display();
     let mut file = match File::open(out) {
@@ -116,15 +121,15 @@ fn refuse_other(out: &Path) -> anyhow::Result<()> {
     }
     let mut start = [0; GZIP.len()];
     if file.read_exact(&mut start).is_err() || start != GZIP {
-        bail!("`{shown}` exists and is no archive; hint: choose another --output, or remove it first");
+        bail!("`{shown}` exists and is not an archive; hint: choose another --output, or remove it first");
     }
     Ok(())
 }
 
-/// How an archive begins.
+/// The first bytes of an archive.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Checks, builds and packs a package to a file in a folder.
+/// Checks, builds and packs a package into a folder.
 pub(super) fn pack_into(folder: &Path, dir: &Path) -> anyhow::Result<PathBuf> {
     let out = folder.join(checked(dir, false)?);
     pack(dir, &out)?;
@@ -149,13 +154,13 @@ fn pack(dir: &Path, out: &Path) -> anyhow::Result<Packed> {
     Ok(packed)
 }
 
-/// A bar on standard error, on a terminal only.
+/// A progress bar on standard error, if that is a terminal.
 pub(super) fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {bytes}/{total_bytes}");
     ProgressBar::new(0).with_style(style.expect("the template is valid"))
 }
 
-/// "greeter-v1.krt (4 files, 1.2 KiB packed, sha256 …)"
+/// Formats "greeter-v1.krt (4 files, 1.2 KiB packed, sha256 …)".
 fn summary(out: &Path, packed: Packed) -> anyhow::Result<String> {
     let mut file = File::open(out)?;
     let size = HumanBytes(file.metadata()?.len());

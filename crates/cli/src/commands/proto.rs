@@ -1,4 +1,4 @@
-//! `krt proto`: types of the package's messages, for editors and for nodes in Go.
+//! `krt proto`: generates types of the package's messages, for editors and for Go nodes.
 
 mod go;
 mod stub;
@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use krt_model::version::{Node, PayloadForm};
 use krt_package::Package;
+use krt_reader::Abandon;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -16,25 +17,24 @@ use std::{
     process::ExitCode,
 };
 
-/// What `krt proto` takes.
+/// The arguments of `krt proto`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-For Python, `public_input_pb2.pyi` and the like are written beside the sources of each Python
-node. krt makes the modules themselves when they are imported; editors and type checkers read
-the stubs.
+For Python, writes stubs such as `public_input_pb2.pyi` beside the sources of each Python node,
+for editors and type checkers. krt creates the modules themselves on import.
 
-With --go, code is made by the `protoc-gen-go` of the version of protobuf that the node's go.mod
-requires, in `pb` beside that go.mod.")]
+With --go, generates code in `pb` beside the node's go.mod, with the `protoc-gen-go` of the
+protobuf version that the go.mod requires.")]
 pub(crate) struct ProtoArgs {
     /// The package's folder
     #[arg(default_value = ".")]
     path: PathBuf,
 
-    /// Write Go code, instead of stubs for Python
+    /// Generate Go code instead of stubs for Python
     #[arg(long)]
     go: bool,
 
-    /// Write to this folder only
+    /// Write only to this folder
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 
@@ -43,13 +43,13 @@ pub(crate) struct ProtoArgs {
     check: bool,
 }
 
-/// Files to be, by their paths.
+/// Files to write, by path.
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
-/// Writes what is missing or differs, and says what that is.
+/// Writes files that are missing or differ, and prints their names.
 pub(crate) fn execute(args: &ProtoArgs) -> anyhow::Result<ExitCode> {
-    let package =
-        krt_package::load(&args.path).map_err(|error| terminal::package_error(error, &args.path))?;
+    let package = krt_reader::load(&args.path, &Abandon::default())
+        .map_err(|error| terminal::package_error(error, &args.path))?;
     anyhow::ensure!(
         args.out.is_some() || args.path.extension().is_none_or(|ending| ending != "krt"),
         "`{}` is an archive, whose files are not changed\nhint: `krt unpack` it, or name a folder with --out",
@@ -77,7 +77,7 @@ pub(crate) fn execute(args: &ProtoArgs) -> anyhow::Result<ExitCode> {
     Ok(if args.check && !stale.is_empty() { exit::FAILURE } else { exit::SUCCESS })
 }
 
-/// The stubs for each folder with sources of a Python node.
+/// Generates stubs for each folder with sources of a Python node.
 fn stubs(package: &Package, args: &ProtoArgs) -> anyhow::Result<Files> {
     let with_messages = |node: &&Node| launch::is_python(node) && node.run.payload == PayloadForm::Protobuf;
     let nodes = package.version.nodes.iter().filter(with_messages);
@@ -104,8 +104,8 @@ fn stubs(package: &Package, args: &ProtoArgs) -> anyhow::Result<Files> {
     Ok(files)
 }
 
-/// How a `.proto` is called by a node: one in the node's own folder by its path from there; one in
-/// another node's not at all.
+/// The path under which a node imports a `.proto`: relative to the node's folder if the file is inside.
+/// Returns `None` for files in another node's folder.
 fn seen_from<'a>(home: Option<&Path>, homes: &[&Path], proto: &'a str) -> Option<&'a str> {
     let below = |folder: &&Path| !folder.as_os_str().is_empty() && Path::new(proto).starts_with(folder);
     match home.filter(below) {
@@ -114,12 +114,12 @@ fn seen_from<'a>(home: Option<&Path>, homes: &[&Path], proto: &'a str) -> Option
     }
 }
 
-/// The package's own files: all but those that protobuf brings.
+/// The package's own files, without those of protobuf itself.
 fn own(package: &Package) -> impl Iterator<Item = prost_reflect::FileDescriptor> {
     package.schema.pool.files().filter(|file| !file.name().starts_with("google/protobuf/"))
 }
 
-/// Writes a file at once, with the folders above it.
+/// Writes a file atomically; creates the folders above it.
 fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;

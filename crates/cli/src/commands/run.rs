@@ -1,34 +1,32 @@
-//! `krt run`: a package at work on this machine, until Ctrl-C.
+//! `krt run`: runs a package on this machine until Ctrl-C.
 
 use crate::service::{
-    DashboardArgs, End, Ports, Role, Service, Wanted,
-    part::{self, PartArgs},
-    telling,
+    DashboardArgs, End, Ports, Role, Service, Wanted, diagnostics,
+    part::{self, FrontArgs, PartArgs},
     watch::Watch,
 };
 use clap::Args;
 use krt_runtime::logs::Logs;
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode};
 use tokio_util::sync::CancellationToken;
 
-/// What `krt run` takes.
+/// The arguments of `krt run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Configuration that the package names is looked for in --set, --set-file, --env-file and the
+Configuration that the package names is taken from --set, --set-file, --env-file and the
 environment, in this order.
 
-Traces are exported by OTLP if OTEL_EXPORTER_OTLP_ENDPOINT names a receiver; the other standard
-variables, OTEL_*, say how.
+Exports traces by OTLP if OTEL_EXPORTER_OTLP_ENDPOINT is set; the other standard OTEL_* variables
+apply.
 
-Ctrl-C (or SIGTERM) finishes the requests in work and stops; a second one stops at once.")]
+Ctrl-C (or SIGTERM) finishes the requests in flight and stops; a second one stops at once.")]
 pub(crate) struct RunArgs {
     /// The package: a folder with a krt.yml, or a .krt file
     #[arg(default_value = ".")]
     path: PathBuf,
 
-    /// Where gRPC and HTTP are served; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", env = "KRT_LISTEN")]
-    listen: SocketAddr,
+    #[command(flatten)]
+    front: FrontArgs,
 
     /// Restart the nodes whose files change
     #[arg(long)]
@@ -41,50 +39,58 @@ pub(crate) struct RunArgs {
     part: PartArgs,
 }
 
-/// Runs until told to stop.
+/// Runs until a signal.
 pub(crate) fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
     part::serve(&args.part, async |stop, logs| serve(args, logs, stop).await)
 }
 
 async fn serve(args: &RunArgs, logs: &Logs, stop: &CancellationToken) -> anyhow::Result<()> {
-    let mut ports = args.part.ports(Some(args.listen))?;
-    ports.dashboard = args.dashboard.port()?;
-    let wanted = args.part.wanted(&args.path, Role::Everything);
+    let mut wanted = args.part.wanted(&args.path, Role::Everything);
+    wanted.tls = args.front.tls();
+    let limits = args.part.limits(&args.front);
+    let front = args.front.open(limits)?;
+    let dashboard = args.dashboard.port(&args.front.browsers)?;
+    let ports =
+        Ports { front: Some(front), dashboard, ..args.part.ports(limits, Some(&args.front.browsers))? };
     if args.watch {
-        run_watched(&wanted, logs, &ports, stop).await
+        run_watched(&wanted, logs, ports, stop).await
     } else {
         part::run_once(&wanted, logs, ports, stop).await
     }
 }
 
-/// Runs the package anew each time that its krt.yml or its .proto files change.
+/// Runs the package again after each change of its krt.yml or its .proto files.
 async fn run_watched(
     wanted: &Wanted<'_>,
     logs: &Logs,
-    ports: &Ports,
+    mut ports: Ports,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let mut watch = Watch::start(wanted.path)?;
     loop {
         let opened = tokio::select! {
             opened = Service::open(wanted, logs) => opened,
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => break,
         };
         let ran = match opened {
-            Ok(service) => service.run(ports.try_clone()?, Some(&mut watch), || {}, stop).await,
+            Ok(service) => service.run(&mut ports, wanted, Some(&mut watch), || {}, stop).await,
             Err(error) => Err(error),
         };
         match ran {
-            Ok(End::Stopped) => return Ok(()),
-            Ok(End::PackageChanged) => tracing::info!("the package changed: starting anew"),
+            Ok(End::Stopped) => break,
+            Ok(End::PackageChanged) => tracing::info!("the package changed: restarting"),
             Err(error) => {
-                telling::error(&error, logs);
+                diagnostics::error(&error, logs);
                 tracing::info!("waiting for the package to change");
+                ports.front.iter().for_each(|front| front.upstream().failed());
                 tokio::select! {
                     _ = watch.next() => {}
-                    () = stop.cancelled() => return Ok(()),
+                    () = stop.cancelled() => break,
                 }
+                ports.front.iter().for_each(|front| front.upstream().starting());
             }
         }
     }
+    ports.close().await;
+    Ok(())
 }

@@ -1,11 +1,10 @@
-//! `krt runtime`: the runtimes of a server.
+//! `krt runtime`: manages the runtimes of a server.
 
 use crate::{
     output,
     team::{
-        self, Api, CommentArgs, TeamArgs, query, segment,
+        self, Api, CommentArgs, TeamArgs, prompt, query, segment,
         show::{self, Column, cell, text, time},
-        typed,
     },
     terminal,
 };
@@ -14,7 +13,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// What `krt runtime` takes.
+/// The arguments of `krt runtime`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -22,8 +21,8 @@ Examples:
   krt runtime create shop --name 'The shop' --host shop.example -m 'a new product'
   krt runtime change shop --host shop.example --host www.shop.example
 
-Clients reach the version that is published in a runtime by one of its host names, or by the
-metadata `krt-runtime`.")]
+Clients reach the published version of a runtime by one of its host names, or by the metadata
+`krt-runtime`.")]
 pub(crate) struct RuntimeArgs {
     #[command(subcommand)]
     action: Action,
@@ -41,46 +40,46 @@ enum Action {
         /// Its id
         id: String,
     },
-    /// Make a runtime
+    /// Create a runtime
     Create {
-        /// Its id: at most 19 lowercase letters, digits and -
+        /// Id: at most 19 lowercase letters, digits and -
         id: String,
-        /// What people call it [default: its id]
+        /// Display name [default: the id]
         #[arg(long)]
         name: Option<String>,
-        /// What it is for
+        /// Description
         #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         description: String,
-        /// A host name by which clients reach it; may be given several times
+        /// Host name of the runtime for clients; may be given several times
         #[arg(long = "host", value_name = "HOST")]
         hosts: Vec<String>,
         #[command(flatten)]
         comment: CommentArgs,
     },
-    /// Change a runtime; what is not named stays
+    /// Change a runtime; fields that are not given stay
     Change {
         /// Its id
         id: String,
-        /// What people call it
+        /// Display name
         #[arg(long)]
         name: Option<String>,
-        /// What it is for
+        /// Description
         #[arg(long, value_name = "TEXT")]
         description: Option<String>,
-        /// The host names by which clients reach it; may be given several times
+        /// Host names of the runtime for clients; may be given several times
         #[arg(long = "host", value_name = "HOST", conflicts_with = "no_hosts")]
         hosts: Vec<String>,
-        /// Take all its host names away
+        /// Remove all host names
         #[arg(long)]
         no_hosts: bool,
         #[command(flatten)]
         comment: CommentArgs,
     },
-    /// Remove a runtime, with everything that it stored: none of its versions may run
+    /// Delete a runtime and all its data; none of its versions may run
     Delete {
         /// Its id
         id: String,
-        /// Do so without asking
+        /// Do not ask for confirmation
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
@@ -106,7 +105,7 @@ const DETAILS: [Column; 8] = [
     ("CREATED", |runtime| time(&runtime["created"])),
 ];
 
-/// Does what was typed.
+/// Runs the action.
 pub(crate) fn execute(args: &RuntimeArgs) -> anyhow::Result<ExitCode> {
     let api = args.team.open()?;
     let json = args.team.json;
@@ -155,9 +154,9 @@ async fn delete(api: &Api, id: &str, yes: bool, comment: &CommentArgs) -> anyhow
     let runtime = api.get(&path(id)).await?;
     let versions = &runtime["versions"];
     let lost = format!("`{id}` has {versions} versions, with measurements, documents and logs");
-    ensure!(yes || typed::is_terminal(), "{lost}, which would be lost\nhint: --yes says that it is meant");
+    ensure!(yes || prompt::is_terminal(), "{lost}, which would be lost\nhint: --yes says that it is meant");
     if !yes {
-        let answer = typed::answer(&format!("{lost}; type its id to remove it all")).await?;
+        let answer = prompt::answer(&format!("{lost}; type its id to remove it all")).await?;
         ensure!(answer == id, "nothing was removed");
     }
     api.delete(&format!("{}?{}", path(id), query(&[("comment", &comment.comment)]))).await?;
@@ -165,7 +164,7 @@ async fn delete(api: &Api, id: &str, yes: bool, comment: &CommentArgs) -> anyhow
     Ok(())
 }
 
-/// How many versions are in each state.
+/// The number of versions in each state.
 fn states(runtime: &Value) -> String {
     let states = runtime["states"].as_object().into_iter().flatten();
     let states: Vec<_> = states.map(|(state, count)| format!("{count} {state}")).collect();

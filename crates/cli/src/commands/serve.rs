@@ -1,73 +1,114 @@
-//! `krt serve`: a team's server, until Ctrl-C.
+//! `krt serve`: runs a team's server until Ctrl-C.
 //!
-//! - [`tls`]: how its ports speak TLS.
-//! - [`admin`]: the first user.
-//! - [`openid`]: who else lets users in.
+//! - [`admin`]: creates the first user.
+//! - [`isolate`]: isolates versions.
+//! - [`openid`]: OpenID Connect sign-in.
 
 mod admin;
+mod isolate;
 mod openid;
-mod tls;
 
 use crate::{
     exit,
-    service::{EngineArgs, asynchronous, bind, block_on, launch, signals, telling, traces},
+    service::{
+        BrowserArgs, ConnectionArgs, EngineArgs, NatsArgs, TlsArgs, asynchronous, bind, block_on, crash,
+        diagnostics, launch, older, signals, traces,
+    },
     terminal,
     values::size,
 };
 use anyhow::{Context as _, bail};
 use clap::Args;
-use krt_environment::PythonChoice;
-use krt_registry::Registry;
+use ipnet::IpNet;
+use isolate::Isolator;
+use krt_environment::{Files, Inherited, PythonChoice};
+use krt_registry::{AuditRetention, Registry};
 use krt_runtime::{
-    entry::{Gate, listen},
+    descriptors::Descriptors,
+    ingress::{
+        VersionRouter,
+        listener::{self, DescriptorReserve, Port},
+    },
     logs::Logs,
     node::Lifeline,
 };
 use krt_serve::{
-    House, Team,
-    api::{self, Access, App, Origin, Public},
+    Backend, Team,
+    api::{self, App, Origin, Public},
     openid::Provider,
-    team::{Outside, Prepare, Prepared, outside::Order},
+    team::{LaunchConfig, Prepare, Prepared, launch::PrepareRequest},
 };
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{runtime::Handle, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-/// What `krt serve` takes.
+/// The arguments of `krt serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The first start makes the user `admin`. Its password is that in KRT_ADMIN_PASSWORD, or a random one in
-the file `admin-password` of the data folder.
+The first start creates the user `admin`, with the password in KRT_ADMIN_PASSWORD, or a random one
+that is written to the file `admin-password` in the data folder.
 
-Clients reach the published version of the runtime that they name by the metadata `krt-runtime`, or by
-its host name; with one runtime they need not. Those who hold a token reach any version that runs, by
-the metadata `krt-version` and `authorization: Bearer TOKEN`.
+Clients select a runtime by the metadata `krt-runtime` or by a host name, and reach its published
+version; with one runtime they need neither. A manager's token reaches any running version by the
+metadata `krt-version` and `authorization: Bearer TOKEN`.
 
-Ctrl-C (or SIGTERM) finishes the requests in work and stops; a second one stops at once. What ran then
-is started again by the next start.")]
+Ctrl-C (or SIGTERM) finishes the requests in flight and stops; a second one stops at once. The
+next start starts the same versions again.")]
 pub(crate) struct ServeArgs {
-    /// Where gRPC and HTTP are served; port 0 takes a free one
+    /// Address to serve gRPC and HTTP on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", env = "KRT_LISTEN")]
     listen: SocketAddr,
 
-    /// Where the dashboard and its API are
+    /// Address of the dashboard and its API
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001", env = "KRT_DASHBOARD")]
     dashboard: SocketAddr,
 
-    /// Where browsers reach the dashboard, if not by its address: behind a proxy, that of the proxy
+    /// URL of the dashboard for browsers, such as that of a proxy in front of it
     #[arg(long, value_name = "URL", env = "KRT_DASHBOARD_URL")]
     dashboard_url: Option<Origin>,
 
-    /// Where everything is kept: versions, users, measurements, documents, logs
+    /// Proxies in front of the dashboard whose `X-Forwarded-For` is trusted: addresses or networks, such as
+    /// 10.0.0.0/8
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', value_parser = network, env = "KRT_TRUSTED_PROXY")]
+    trusted_proxy: Vec<IpNet>,
+
+    /// Folder for versions, users, measurements, documents and logs
     #[arg(long, value_name = "DIR", default_value = ".krt-server", env = "KRT_DATA")]
     data: PathBuf,
 
-    /// The largest package that can be uploaded
+    /// Largest package that can be uploaded
     #[arg(long, value_name = "SIZE", default_value = "2GiB", value_parser = size, help_heading = "Limits")]
     max_package: usize,
 
+    /// Days to keep entries of the audit log
+    #[arg(long, value_name = "DAYS", default_value = "365", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Data")]
+    keep_audit_days: u32,
+
+    /// Most disk space for the audit log; failed sign-ins may take a quarter of it
+    #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size, help_heading = "Data")]
+    keep_audit_size: usize,
+
     #[command(flatten)]
-    tls: tls::TlsArgs,
+    tls: TlsArgs,
+
+    /// Accept other machines without TLS; only for use behind a proxy that terminates TLS
+    #[arg(long, help_heading = "TLS")]
+    insecure: bool,
+
+    #[command(flatten)]
+    isolate: isolate::IsolateArgs,
+
+    #[command(flatten)]
+    connections: ConnectionArgs,
+
+    #[command(flatten)]
+    browsers: BrowserArgs,
 
     #[command(flatten)]
     openid: openid::OpenIdArgs,
@@ -76,14 +117,18 @@ pub(crate) struct ServeArgs {
     engine: EngineArgs,
 }
 
-/// Serves until told to stop.
+/// Serves until a signal.
 pub(crate) fn execute(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    crash::leave_no_core();
+    crash::keep_memory_private();
+    // Files of the server and its nodes are private to the server's user.
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     block_on(async move {
         let stop = signals::stop()?;
         let logs = args.engine.logs()?;
         let served = serve(&args, &logs, &stop).await;
         if let Err(error) = &served {
-            telling::error(error, &logs);
+            diagnostics::error(error, &logs);
         }
         logs.flush();
         Ok(if served.is_ok() { exit::SUCCESS } else { exit::FAILURE })
@@ -92,32 +137,39 @@ pub(crate) fn execute(args: ServeArgs) -> anyhow::Result<ExitCode> {
 
 async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> anyhow::Result<()> {
     let tls = args.tls.load()?;
+    let descriptors = Descriptors::raise();
     for (flag, address) in [("--listen", args.listen), ("--dashboard", args.dashboard)] {
         require_safe(flag, address, args)?;
     }
-    let provider = args.openid.provider(|| reached(args))?;
+    let provider = args.openid.provider(|| reached(args))?.map(Arc::new);
     let (front, dashboard) = (bind("--listen", args.listen)?, bind("--dashboard", args.dashboard)?);
     let (front_at, dashboard_at) = (front.local_addr()?, dashboard.local_addr()?);
     let data = args.data.clone();
     let registry = Arc::new(tokio::task::spawn_blocking(move || Registry::open(&data)).await??);
     admin::first(&registry, &args.data).await?;
-    let lifeline = Arc::new(Lifeline::new().context("failed to make the hosts' lifeline")?);
-    let team = Team::new(registry, outside(args), logs.clone(), lifeline);
+    let lifeline = Arc::new(Lifeline::new(descriptors).context("failed to make the hosts' lifeline")?);
+    let isolator = args.isolate.isolator(&args.data, &lifeline).await?;
+    let team = Team::new(registry, launch(args, isolator), logs.clone(), lifeline);
 
     let stopped = CancellationToken::new();
     let mut ports = JoinSet::new();
     let grace = args.engine.options().drain + Duration::from_secs(5);
-    let gate = Gate::Many(Arc::clone(team.directory()));
+    let router = VersionRouter::many(Arc::clone(team.directory()), args.browsers.rules(front_at));
     let ended = stopped.clone().cancelled_owned();
-    ports.spawn(listen::run(asynchronous(front)?, tls.clone(), gate, ended, grace));
+    let (limits, reserved) =
+        (args.connections.limits(args.engine.options().in_flight.requests), DescriptorReserve::CLIENTS);
+    let port = Port { tls: tls.clone(), limits, reserved, grace };
+    ports.spawn(listener::run(asynchronous(front)?, port, router, ended));
     if let Some(provider) = &provider {
-        // It may be away for now; who signs in asks it again.
-        if let Err(error) = provider.discover().await {
-            tracing::warn!("{error}");
-        }
+        ports.spawn(try_provider(Arc::clone(provider), stopped.clone()));
     }
+    warn_of_shared_address(args);
     let app = app(args, &team, provider, front_at, dashboard_at);
-    ports.spawn(api::run(asynchronous(dashboard)?, tls.clone(), app, stopped.clone().cancelled_owned()));
+    let ended = stopped.clone().cancelled_owned();
+    ports.spawn(api::run(asynchronous(dashboard)?, tls.clone(), limits, app, ended));
+
+    let (of, retention) = (Arc::clone(&team), retention(args));
+    ports.spawn(async move { of.keep_audit(retention).await });
 
     team.boot().await?;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -126,16 +178,26 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> anyho
     stop.cancelled().await;
     stopped.cancel();
     team.end().await;
-    // What was given up at last is noted by its connection.
+    // Wait until the connections have recorded the requests that were aborted.
     ports.join_all().await;
     team.close().await;
     Ok(())
 }
 
+/// Reports an invalid provider early. If the provider is unreachable, each sign-in tries again.
+async fn try_provider(provider: Arc<Provider>, stopped: CancellationToken) {
+    tokio::select! {
+        tried = provider.discover() => if let Err(error) = tried {
+            tracing::warn!("{error}");
+        },
+        () = stopped.cancelled() => {}
+    }
+}
+
 fn app(
     args: &ServeArgs,
     team: &Arc<Team>,
-    provider: Option<Provider>,
+    provider: Option<Arc<Provider>>,
     front: SocketAddr,
     dashboard: SocketAddr,
 ) -> App {
@@ -144,11 +206,37 @@ fn app(
         tls: args.tls.is_set(),
         max_message: args.engine.options().requests.message,
         dashboard: args.dashboard_url.clone(),
+        proxies: args.trusted_proxy.clone(),
     };
-    App::new(House::Team(Arc::clone(team)), Access::of(dashboard), public, provider, team.ended().clone())
+    let hosts = args.browsers.hosts(dashboard);
+    App::new(Backend::Team(Arc::clone(team)), hosts, public, provider, team.ended().clone())
 }
 
-/// Where browsers reach the dashboard, for others to send them there.
+/// Parses an IP address or a network.
+fn network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().ok().map(IpNet::from);
+    let network = text.parse().ok().or_else(address);
+    network.ok_or_else(|| format!("`{text}` is not an address or network, such as 127.0.0.1 or 10.0.0.0/8"))
+}
+
+fn retention(args: &ServeArgs) -> AuditRetention {
+    let age = Duration::from_secs(u64::from(args.keep_audit_days) * 24 * 3600);
+    AuditRetention { age, size: args.keep_audit_size as u64 }
+}
+
+/// Warns that all users behind an untrusted proxy share one address, so that one user's failed sign-ins delay
+/// all users.
+fn warn_of_shared_address(args: &ServeArgs) {
+    let proxy = args.dashboard_url.as_ref().is_some_and(Origin::is_secure) && !args.tls.is_set();
+    if proxy && args.trusted_proxy.is_empty() {
+        tracing::warn!(
+            "all who sign in through the proxy share its limit of failed attempts; hint: name the proxy by \
+             --trusted-proxy, such as --trusted-proxy 127.0.0.1"
+        );
+    }
+}
+
+/// The dashboard's URL for browsers, as redirect target.
 fn reached(args: &ServeArgs) -> anyhow::Result<String> {
     let address = args.dashboard;
     match &args.dashboard_url {
@@ -160,9 +248,9 @@ fn reached(args: &ServeArgs) -> anyhow::Result<String> {
     }
 }
 
-/// Passwords and tokens do not cross a network in the clear, unless somebody says so.
+/// Refuses to send passwords and tokens over a network unencrypted, unless `--insecure` is set.
 fn require_safe(flag: &str, address: SocketAddr, args: &ServeArgs) -> anyhow::Result<()> {
-    if address.ip().is_loopback() || args.tls.is_set() || args.tls.is_waived() {
+    if address.ip().is_loopback() || args.tls.is_set() || args.insecure {
         return Ok(());
     }
     bail!(
@@ -171,27 +259,66 @@ fn require_safe(flag: &str, address: SocketAddr, args: &ServeArgs) -> anyhow::Re
     )
 }
 
-async fn prepare(python: Option<PythonChoice>, order: Order) -> Result<Prepared, String> {
-    let Order { runtime, package, values, logs } = order;
-    let all = (0..package.version.nodes.len()).collect();
-    let prepared =
-        logs.around(launch::prepare(python.as_ref(), &package, runtime.as_str(), &values, &all)).await;
-    let launches = prepared.map_err(|error| terminal::chain(&error))?;
-    let traces = traces::start(&package.version.name);
-    Ok(Prepared { launches: launches.nodes, traces, keep: Box::new(launches.sdk) })
+async fn prepare(
+    python: Option<PythonChoice>,
+    message: usize,
+    data: PathBuf,
+    isolator: Option<Isolator>,
+    order: PrepareRequest,
+) -> Result<Prepared, String> {
+    let logs = order.logs.clone();
+    let preparing = async {
+        let PrepareRequest { runtime, package, values, store, .. } = order;
+        let (runtime, all) = (runtime.as_str(), (0..package.version.nodes.len()).collect());
+        let executables = launch::executables(&package, &all, Inherited::Server).await?;
+        let data = data.join("older-runners").join(runtime).join(package.version.name.as_str());
+        let needed = older::Needed { runtime, message, data: &data, nats: &NatsArgs::default() };
+        let stores = older::Stores { store: &store, mongo: None, influx: None };
+        let older = older::Servers::start(&package.version.nodes, stores, needed).await?;
+        // Each version has an unpacked copy of its own, which does not change.
+        let files = Files::Fixed;
+        let leased = isolator.map(|isolator| isolator.lease()).transpose()?;
+        let (isolation, leased) = leased.unzip();
+        let ready = launch::Ready {
+            python: python.as_ref(),
+            files,
+            executables,
+            older: &older,
+            origin: Inherited::Server,
+            isolation,
+        };
+        let launches = launch::prepare(ready, &package, runtime, &values, &all).await?;
+        anyhow::Ok(Prepared { launches: launches.nodes, keep: Box::new((launches.pythons, older, leased)) })
+    };
+    logs.around(preparing).await.map_err(|error| terminal::chain(&error))
 }
 
-fn outside(args: &ServeArgs) -> Outside {
-    let python = args.engine.python.clone();
+fn launch(args: &ServeArgs, isolator: Option<Isolator>) -> LaunchConfig {
+    let (python, data) = (args.engine.python.clone(), args.data.clone());
+    let message = args.engine.options().requests.message;
     let prepare: Prepare = Box::new(move |order| {
-        let python = python.clone();
-        // On a thread of its own: much of it blocks, as files do.
+        let (python, data, isolator) = (python.clone(), data.clone(), isolator.clone());
+        let wanted = CancellationToken::new();
+        let unwanted = wanted.clone();
+        // Use a separate thread, since much of it blocks, such as file access.
         let handle = Handle::current();
-        let preparing = tokio::task::spawn_blocking(move || handle.block_on(prepare(python, order)));
-        Box::pin(async move { preparing.await.map_err(|error| error.to_string())? })
+        let preparing = tokio::task::spawn_blocking(move || {
+            handle.block_on(async {
+                tokio::select! {
+                    prepared = prepare(python, message, data, isolator, order) => prepared,
+                    () = unwanted.cancelled() => Err("the version was stopped".to_owned()),
+                }
+            })
+        });
+        Box::pin(async move {
+            // Stopping a version that is still starting also stops its installers.
+            let _unwanted = wanted.drop_guard();
+            preparing.await.map_err(|error| error.to_string())?
+        })
     });
-    Outside {
+    LaunchConfig {
         prepare,
+        traces: Box::new(traces::start),
         options: args.engine.options(),
         store: args.engine.store_options(),
         max_package: args.max_package as u64,

@@ -1,31 +1,34 @@
-//! `krt token`: tokens, for programs.
+//! `krt token`: manages tokens for programs.
 
-use super::user::role;
+use super::{login, user::role};
 use crate::{
-    moment::{after, span},
     output,
     team::{
         self, TeamArgs, segment,
         show::{self, Column, cell, text, time},
     },
     terminal,
+    time_spec::{after, span},
 };
 use clap::{Args, Subcommand};
 use krt_registry::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{process::ExitCode, time::Duration};
 
-/// What `krt token` takes.
+/// The arguments of `krt token`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  krt token create deploy --role manager --expires 90d > deploy.token
+  krt token create deploy --role manager --expires 90d --password > deploy.token
   KRT_SERVER=https://krt.example:9001 KRT_TOKEN=$(cat deploy.token) krt version ls
   krt token ls
   krt token delete Qm3x0Wd2v7a1kZ9b
 
-A token can be what its owner is, at most, and ends with its owner. It is told once: when it is
-made.")]
+A token has at most its owner's role, and ends with its owner. It is shown only once, when it is
+created.
+
+A token that is made with another one, such as that of `krt login` or KRT_TOKEN, ends with that
+one: no later, and as soon as that one is deleted. With --password it depends on no other.")]
 pub(crate) struct TokenArgs {
     #[command(subcommand)]
     action: Action,
@@ -36,20 +39,23 @@ pub(crate) struct TokenArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List one's tokens; admins see everybody's
+    /// List your tokens; admins see all tokens
     Ls,
-    /// Make a token, and print it
+    /// Create a token and print it
     Create {
-        /// What people call it
+        /// Display name
         name: String,
-        /// What its holder may do: viewer, manager or admin
+        /// Role: viewer, manager or admin
         #[arg(long, value_parser = role)]
         role: Role,
-        /// How long it holds, such as 90d [default: until it is deleted]
+        /// Lifetime, such as 90d [default: until it is deleted]
         #[arg(long, value_name = "SPAN", value_parser = span)]
         expires: Option<Duration>,
+        /// Ask for the password, so that the token outlives the one that this command uses
+        #[arg(long)]
+        password: bool,
     },
-    /// Delete a token: whoever holds it is let in no more
+    /// Delete a token, and the tokens that were created with it
     Delete {
         /// Its id, as `krt token ls` shows it
         #[arg(allow_hyphen_values = true)]
@@ -67,7 +73,7 @@ const COLUMNS: [Column; 7] = [
     ("NAME", |token| cell(&token["name"])),
 ];
 
-/// Does what was typed.
+/// Runs the action.
 pub(crate) fn execute(args: &TokenArgs) -> anyhow::Result<ExitCode> {
     let api = args.team.open()?;
     let json = args.team.json;
@@ -77,10 +83,16 @@ pub(crate) fn execute(args: &TokenArgs) -> anyhow::Result<ExitCode> {
                 let all = api.get("/tokens").await?;
                 if json { show::json(&all) } else { show::table(&all, &COLUMNS) }
             }
-            Action::Create { name, role, expires } => {
+            Action::Create { name, role, expires, password } => {
                 let new = json!({"name": name, "role": role, "expires": expires.map(after)});
-                let made = api.post("/tokens", &new).await?;
-                if json { show::json(&made) } else { output::print(text(&made, "secret")) }
+                let made = match password {
+                    true => login::proven(&api, async |session| session.post("/tokens", &new).await).await?,
+                    false => api.post("/tokens", &new).await?,
+                };
+                if made["token"]["parent"].is_string() {
+                    note_end(&made["token"]);
+                }
+                if json { show::json(&made) } else { output::print_data(text(&made, "secret")) }
             }
             Action::Delete { id } => {
                 api.delete(&format!("/tokens/{}", segment(id))).await?;
@@ -89,4 +101,15 @@ pub(crate) fn execute(args: &TokenArgs) -> anyhow::Result<ExitCode> {
             }
         }
     })
+}
+
+/// Notes that a token ends together with another one.
+fn note_end(token: &Value) {
+    let end = match token["expires"].is_string() {
+        true => format!("on {} at the latest", time(&token["expires"])),
+        false => "when that one is deleted".to_owned(),
+    };
+    terminal::print_note(&format!(
+        "it ends with the token that made it, {end}; hint: --password makes one that depends on no other"
+    ));
 }

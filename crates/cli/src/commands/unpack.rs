@@ -1,4 +1,4 @@
-//! `krt unpack`: a `.krt` file to a folder.
+//! `krt unpack`: unpacks a `.krt` file into a folder.
 
 use crate::{exit, output};
 use anyhow::Context as _;
@@ -9,19 +9,19 @@ use std::{
     process::ExitCode,
 };
 
-/// What `krt unpack` takes.
+/// The arguments of `krt unpack`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The folder appears when it is whole. Archives that would write outside of it are refused.")]
+The folder appears only when it is complete. Archives that would write outside of it are refused.")]
 pub(crate) struct UnpackArgs {
     /// The .krt file
     file: PathBuf,
 
-    /// The folder to make [default: the file's name without .krt, in the current folder]
+    /// Folder to create [default: the file's name without .krt, in the current folder]
     dir: Option<PathBuf>,
 }
 
-/// Unpacks, and prints where to.
+/// Unpacks, and prints the folder.
 pub(crate) fn execute(args: UnpackArgs) -> anyhow::Result<ExitCode> {
     let dir = match args.dir {
         Some(dir) => dir,
@@ -29,7 +29,7 @@ pub(crate) fn execute(args: UnpackArgs) -> anyhow::Result<ExitCode> {
     };
     archive::unpack_file(&args.file, &dir, &Limits::default())
         .with_context(|| format!("cannot unpack `{}`", args.file.display()))?;
-    output::print(&dir.display().to_string())?;
+    output::print_data(&dir.display().to_string())?;
     Ok(exit::SUCCESS)
 }
 

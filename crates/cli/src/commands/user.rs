@@ -1,11 +1,10 @@
-//! `krt user`: who may sign in to a server.
+//! `krt user`: manages the users of a server.
 
 use crate::{
     output,
     team::{
-        self, Api, CommentArgs, TeamArgs, query, segment,
+        self, Api, CommentArgs, TeamArgs, prompt, query, segment,
         show::{self, Column, cell, text, time},
-        typed,
     },
     terminal,
 };
@@ -15,7 +14,7 @@ use krt_registry::Role;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// What `krt user` takes.
+/// The arguments of `krt user`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,8 +24,8 @@ Examples:
   krt user change ada --disable -m 'has left'
   krt user password                              changes one's own
 
-A viewer looks; a manager makes, starts and publishes versions; an admin also makes runtimes and
-users. A password has at least 12 characters, and is never typed as an argument.")]
+Viewers can look; managers can create, start and publish versions; admins can also manage runtimes
+and users. A password has at least 12 characters, and is never passed as an argument.")]
 pub(crate) struct UserArgs {
     #[command(subcommand)]
     action: Action,
@@ -39,38 +38,48 @@ pub(crate) struct UserArgs {
 enum Action {
     /// List all users
     Ls,
-    /// Make a user
+    /// Create a user
     Create {
-        /// The name to sign in with
+        /// Name to sign in with
         login: String,
-        /// What the user may do: viewer, manager or admin
+        /// Role: viewer, manager or admin
         #[arg(long, value_parser = role)]
         role: Role,
     },
-    /// Change a user, whose sessions end
+    /// Change a user and end their sessions
     Change {
-        /// Who
+        /// Login of the user
         login: String,
-        /// What the user may do: viewer, manager or admin
+        /// Role: viewer, manager or admin
         #[arg(long, value_parser = role)]
         role: Option<Role>,
-        /// Ask for a new password
+        /// Ask for a new password, and revoke the user's tokens
         #[arg(long)]
         password: bool,
-        /// Keep the user out
+        /// Keep the user's tokens despite the new password
+        #[arg(long, requires = "password")]
+        keep_tokens: bool,
+        /// Disable the user
         #[arg(long, conflicts_with = "enable")]
         disable: bool,
-        /// Let the user in again
+        /// Enable the user again
         #[arg(long)]
         enable: bool,
         #[command(flatten)]
         comment: CommentArgs,
     },
-    /// Change one's own password: the present one and the new one, each on a line of standard input
-    Password,
-    /// Remove a user, with sessions and tokens
+    /// Change your password; reads the current and the new one, each on a line of standard input
+    #[command(
+        after_help = "Ends other sessions, and revokes all tokens but the one that `krt login` stored here."
+    )]
+    Password {
+        /// Keep other tokens despite the new password
+        #[arg(long)]
+        keep_tokens: bool,
+    },
+    /// Delete a user, with sessions and tokens
     Delete {
-        /// Who
+        /// Login of the user
         login: String,
         #[command(flatten)]
         comment: CommentArgs,
@@ -90,7 +99,7 @@ pub(super) fn role(text: &str) -> Result<Role, &'static str> {
     Role::parse(text).ok_or("expected viewer, manager or admin")
 }
 
-/// Does what was typed.
+/// Runs the action.
 pub(crate) fn execute(args: &UserArgs) -> anyhow::Result<ExitCode> {
     let api = args.team.open()?;
     let json = args.team.json;
@@ -101,26 +110,29 @@ pub(crate) fn execute(args: &UserArgs) -> anyhow::Result<ExitCode> {
                 if json { show::json(&all) } else { show::table(&all, &COLUMNS) }
             }
             Action::Create { login, role, .. } => {
-                let password = typed::new_password(&format!("password of {login}")).await?;
+                let password = prompt::new_password(&format!("password of {login}")).await?;
                 let new = json!({"login": login, "role": role, "password": password});
                 tell(&api.post("/users", &new).await?, json)
             }
-            Action::Change { login, role, password, disable, enable, comment } => {
+            Action::Change { login, role, password, keep_tokens, disable, enable, comment } => {
                 let disabled = (*disable || *enable).then_some(*disable);
                 ensure!(
                     role.is_some() || *password || disabled.is_some(),
                     "nothing is to change; hint: --role, --password, --disable or --enable"
                 );
                 let password = match password {
-                    true => Some(typed::new_password(&format!("new password of {login}")).await?),
+                    true => Some(prompt::new_password(&format!("new password of {login}")).await?),
                     false => None,
                 };
                 let comment = &comment.comment;
-                let change =
+                let mut change =
                     json!({"role": role, "password": password, "disabled": disabled, "comment": comment});
+                if *keep_tokens {
+                    change["revoke_tokens"] = json!(false);
+                }
                 tell(&api.patch(&path(login), &change).await?, json)
             }
-            Action::Password => own_password(&api).await,
+            Action::Password { keep_tokens } => own_password(&api, *keep_tokens).await,
             Action::Delete { login, comment } => {
                 api.delete(&format!("{}?{}", path(login), query(&[("comment", &comment.comment)]))).await?;
                 terminal::print_note(&format!("{login} was removed"));
@@ -142,10 +154,12 @@ fn tell(user: &Value, json: bool) -> anyhow::Result<()> {
     output::print(&format!("{} is {}{disabled}", text(user, "login"), text(user, "role")))
 }
 
-async fn own_password(api: &Api) -> anyhow::Result<()> {
-    let current = typed::password("present password").await?;
-    let new = typed::new_password("new password").await?;
-    api.put("/session/password", &json!({"current": current, "new": new})).await?;
-    terminal::print_note("the password was changed; other sessions have ended");
+async fn own_password(api: &Api, keep_tokens: bool) -> anyhow::Result<()> {
+    let current = prompt::password("present password").await?;
+    let new = prompt::new_password("new password").await?;
+    let change = json!({"current": current, "new": new, "revoke_tokens": !keep_tokens});
+    api.put("/session/password", &change).await?;
+    let ended = if keep_tokens { "other sessions" } else { "other sessions and tokens" };
+    terminal::print_note(&format!("the password was changed; {ended} have ended"));
     Ok(())
 }

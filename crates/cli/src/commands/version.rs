@@ -1,9 +1,9 @@
-//! `krt version`: the versions of a runtime of a server.
+//! `krt version`: manages the versions of a server's runtime.
 //!
-//! - [`create`]: packages that are uploaded.
-//! - [`progress`]: states that are waited for.
-//! - [`config`]: values of its configuration.
-//! - [`logs`]: its log records.
+//! - [`create`]: uploads packages.
+//! - [`progress`]: waits for states.
+//! - [`config`]: configuration values.
+//! - [`logs`]: log records.
 
 mod config;
 mod create;
@@ -24,7 +24,7 @@ use progress::WaitArgs;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
-/// What `krt version` takes.
+/// The arguments of `krt version`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -50,23 +50,23 @@ pub(crate) struct VersionArgs {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the versions, the newest first
+    /// List versions, newest first
     Ls,
-    /// Show one version: its state and why, what its configuration lacks
+    /// Show a version: its state, the reasons for it, and missing configuration
     Show(NameArgs),
-    /// Upload a version: a folder, which is packed as by `krt pack`, or a .krt file
+    /// Upload a version from a folder or a .krt file
     Create(create::CreateArgs),
-    /// Start a version, and wait until it runs
+    /// Start a version and wait until it runs
     Start(StartArgs),
-    /// Stop a version, and wait until what it had in work is done
+    /// Stop a version and wait until its requests in flight have finished
     Stop(StopArgs),
-    /// Switch the runtime's traffic to a version that runs
+    /// Route the runtime's traffic to a running version
     Publish(PublishArgs),
-    /// Take a version off the runtime's traffic; it goes on running
+    /// Stop routing traffic to a version; it keeps running
     Unpublish(ActArgs),
-    /// Publish the version again that was published before
+    /// Publish the previously published version again
     Rollback(RollbackArgs),
-    /// Remove a version that does not run
+    /// Delete a version that does not run
     Delete(ActArgs),
     /// Show or change a version's configuration
     Config(config::ConfigArgs),
@@ -92,8 +92,8 @@ struct ActArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The exit code is 0 only if the version runs. Where it does not start, the reasons are printed.
-A start needs a complete configuration: see `krt version config`.")]
+The exit code is 0 only if the version runs. If it fails to start, prints the reasons. A start
+needs a complete configuration: see `krt version config`.")]
 struct StartArgs {
     #[command(flatten)]
     act: ActArgs,
@@ -113,23 +113,23 @@ struct StopArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-New requests reach it at once; those in work end on the version that was published before, which
-goes on running: `krt version rollback` is as quick.")]
+New requests reach the version at once. Requests in flight finish on the previous version, which
+keeps running, so that `krt version rollback` is as quick.")]
 struct PublishArgs {
     #[command(flatten)]
     act: ActArgs,
 
-    /// Start it first, where it does not run
+    /// Start the version first if it does not run
     #[arg(long)]
     start: bool,
 
-    /// How long it may take to start [default: as long as it takes]
+    /// Time that the version has to start [default: unlimited]
     #[arg(long, value_name = "SECONDS", value_parser = crate::values::seconds, requires = "start")]
     timeout: Option<std::time::Duration>,
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Where that version was stopped it is started first, and waited for.")]
+#[command(after_help = "Starts that version first if it was stopped.")]
 struct RollbackArgs {
     #[command(flatten)]
     comment: CommentArgs,
@@ -168,10 +168,10 @@ struct Runtime<'a> {
     json: bool,
 }
 
-/// Does what was typed.
+/// Runs the action.
 pub(crate) fn execute(args: &VersionArgs) -> anyhow::Result<ExitCode> {
     let api = args.team.open()?;
-    // Nodes are built by a runtime of their own, so this comes before.
+    // The build of nodes starts an async runtime of its own, so it runs before ours.
     let upload = match &args.action {
         Action::Create(args) => Some(args.upload()?),
         _ => None,
@@ -190,7 +190,7 @@ pub(crate) fn execute(args: &VersionArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The only runtime.
+/// The server's only runtime.
 async fn only(api: &Api) -> anyhow::Result<String> {
     let all = api.get("/runtimes").await?;
     let ids: Vec<_> = all.as_array().into_iter().flatten().map(|one| text(one, "id")).collect();
@@ -206,7 +206,7 @@ impl Runtime<'_> {
         match action {
             Action::Ls => self.list().await,
             Action::Show(of) => self.detail(&of.name).await,
-            // It was done before.
+            // The upload above has created it.
             Action::Create(_) => Ok(()),
             Action::Start(args) => self.start(&args.act, &args.wait).await,
             Action::Stop(args) => {
@@ -231,7 +231,7 @@ impl Runtime<'_> {
         }
     }
 
-    /// The path of a version.
+    /// The API path of a version.
     fn of(&self, version: &str) -> String {
         format!("{}/versions/{}", self.path, segment(version))
     }
@@ -249,7 +249,7 @@ impl Runtime<'_> {
         show::one(&version, &DETAILS)?;
         let list = |name: &str| version[name].as_array().into_iter().flatten();
         for reason in list("reasons").filter_map(Value::as_str) {
-            output::print(&format!("\nwhy it is in ERROR: {}", progress::readable(reason)))?;
+            output::print(&format!("\nwhy it is in ERROR: {reason}"))?;
         }
         list("warnings").try_for_each(|warning| output::print(&format!("\nwarning: {}", Problem(warning))))
     }
@@ -266,17 +266,17 @@ impl Runtime<'_> {
 
     async fn publish(&self, args: &PublishArgs) -> anyhow::Result<()> {
         if args.start {
-            let told = self.api.get(&self.of(&args.act.of.name)).await?;
-            let told = match text(&told, "state") {
+            let version = self.api.get(&self.of(&args.act.of.name)).await?;
+            let version = match text(&version, "state") {
                 "CREATED" | "STOPPED" | "ERROR" => self.act(&args.act, "start").await?,
-                _ => told,
+                _ => version,
             };
-            self.until(told, "STARTING", "STARTED", &WaitArgs::within(args.timeout)).await?;
+            self.until(version, "STARTING", "STARTED", &WaitArgs::within(args.timeout)).await?;
         }
         self.tell(&self.act(&args.act, "publish").await?)
     }
 
-    /// Prints what a version is now.
+    /// Prints the version's current state.
     fn tell(&self, version: &Value) -> anyhow::Result<()> {
         if self.json {
             return show::json(version);

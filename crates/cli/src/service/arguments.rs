@@ -1,4 +1,4 @@
-//! The flags that say how a package runs.
+//! The flags for running a package.
 
 use super::configuration::Configuration;
 use crate::{
@@ -8,13 +8,13 @@ use crate::{
 use clap::{Args, ValueEnum};
 use krt_environment::PythonChoice;
 use krt_runtime::{
-    Options, entry, flow,
+    Options, flow, ingress,
     logs::{Console, EngineLayer, Format, Level, Logs},
 };
 use std::time::Duration;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-/// How a package runs.
+/// The arguments for running a package.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ServiceArgs {
     #[command(flatten)]
@@ -24,42 +24,42 @@ pub(crate) struct ServiceArgs {
     pub(crate) engine: EngineArgs,
 }
 
-/// What every version is held to, and how it is told of.
+/// The limits of every version, and its logs.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct EngineArgs {
     /// The Python for nodes: a path, a command, or a version such as 3.12
     #[arg(long, value_name = "PYTHON", env = "KRT_PYTHON", help_heading = "Nodes")]
     pub(crate) python: Option<PythonChoice>,
 
-    /// The longest wait for an answer; a client's own deadline may be shorter
+    /// Longest time to wait for an answer; a client may set a shorter deadline
     #[arg(long, value_name = "SECONDS", default_value = "30", env = "KRT_REQUEST_TIMEOUT", value_parser = seconds, help_heading = "Limits")]
     request_timeout: Duration,
 
-    /// The largest message in and out, such as 512KiB or 16MiB
+    /// Largest request or answer, such as 512KiB or 16MiB
     #[arg(long, value_name = "SIZE", default_value = "16MiB", value_parser = message_size, help_heading = "Limits")]
     max_message: usize,
 
-    /// How many requests may be in work; more are refused
+    /// Most requests in flight; further requests are refused
     #[arg(long, value_name = "N", default_value = "1024", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
     max_requests: u32,
 
-    /// How many bytes of requests may be in work; more are refused
+    /// Most memory for requests and their answers; further requests are refused
     #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = size, help_heading = "Limits")]
     max_bytes: usize,
 
-    /// How long requests in work may take to finish when the service stops
+    /// Time that requests in flight have to finish when the service stops
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds, help_heading = "Limits")]
     drain: Duration,
 
-    /// How long measurements, logs and requests are kept, in days
+    /// Days to keep measurements, logs and request records
     #[arg(long, value_name = "DAYS", default_value = "7", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Data")]
     keep_days: u32,
 
-    /// How much measurements, logs and requests may take on disk
+    /// Most disk space for measurements, logs and request records
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size, help_heading = "Data")]
     keep_size: usize,
 
-    /// How log records are written to standard error
+    /// Format of log records on standard error
     #[arg(
         long,
         value_enum,
@@ -70,7 +70,7 @@ pub(crate) struct EngineArgs {
     )]
     log_format: LogFormat,
 
-    /// The lowest level that is logged
+    /// Lowest level to log
     #[arg(
         long,
         value_enum,
@@ -82,7 +82,7 @@ pub(crate) struct EngineArgs {
     pub(crate) log_level: LogLevel,
 }
 
-/// How log records are written.
+/// The format of log records.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum LogFormat {
     /// Pretty on a terminal, JSON lines otherwise.
@@ -90,26 +90,26 @@ enum LogFormat {
     Auto,
     /// For people.
     Pretty,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// The lowest level that is logged.
+/// The lowest level to log.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum LogLevel {
     /// Everything.
     Debug,
-    /// The ordinary course.
+    /// Normal operation.
     #[default]
     Info,
-    /// What may need a look.
+    /// Things that may need attention.
     Warn,
-    /// What went wrong.
+    /// Failures.
     Error,
 }
 
 impl EngineArgs {
-    /// Starts the one stream of logs.
+    /// Initializes logging.
     pub(crate) fn logs(&self) -> anyhow::Result<Logs> {
         let pretty = Format::Pretty { colour: terminal::colour() };
         let format = match self.log_format {
@@ -123,7 +123,7 @@ impl EngineArgs {
             LogLevel::Warn => Level::Warn,
             LogLevel::Error => Level::Error,
         };
-        let logs = Logs::new(Console::start(format, std::io::stderr())?, level);
+        let logs = Logs::new(Console::start(format, terminal::for_records())?, level);
         let engine = tracing_subscriber::registry().with(EngineLayer::new(logs.clone()));
         tracing::subscriber::set_global_default(engine)?;
         Ok(logs)
@@ -131,8 +131,8 @@ impl EngineArgs {
 
     pub(crate) fn options(&self) -> Options {
         Options {
-            work: flow::Limits { requests: self.max_requests as usize, bytes: self.max_bytes },
-            requests: entry::Limits { timeout: self.request_timeout, message: self.max_message },
+            in_flight: flow::Limits { requests: self.max_requests as usize, bytes: self.max_bytes },
+            requests: ingress::Limits { timeout: self.request_timeout, message: self.max_message },
             drain: self.drain,
         }
     }

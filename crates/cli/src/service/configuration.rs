@@ -1,6 +1,6 @@
-//! Values that come from outside the package: flags, files, the environment.
+//! Configuration values from outside the package: flags, files, the environment.
 
-use crate::values::pair;
+use crate::{text, values::pair};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use krt_model::{
@@ -12,19 +12,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where values are looked for.
+/// The sources of configuration values.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Configuration")]
 pub(crate) struct Configuration {
-    /// Give a configuration variable (or a configuration file's content) a value
+    /// Set a configuration variable, or the content of a configuration file
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
 
-    /// Give a configuration variable a file's content
+    /// Set a configuration variable to the content of a file
     #[arg(long = "set-file", value_name = "NAME=PATH", value_parser = pair)]
     set_file: Vec<(String, String)>,
 
-    /// Read values from a file of NAME=VALUE lines
+    /// Read configuration values from a file with NAME=VALUE lines
     #[arg(long = "env-file", value_name = "FILE")]
     env_file: Vec<PathBuf>,
 }
@@ -35,7 +35,7 @@ impl Configuration {
         let given = self.given(version)?;
         let lookup = |variable: &Variable| {
             let name = variable.name.as_str();
-            given.get(name).cloned().or_else(|| std::env::var(name).ok())
+            given.get(name).cloned().or_else(|| of_environment(name))
         };
         krt_package::config::values(version, lookup).map_err(|missing| {
             let lines = missing.missing.iter().map(|variable| {
@@ -52,7 +52,7 @@ impl Configuration {
         })
     }
 
-    /// What flags and files give, the stronger over the weaker.
+    /// The values from flags and files: `--set` overrides `--set-file`, which overrides `--env-file`.
     fn given(&self, version: &Version) -> anyhow::Result<BTreeMap<String, String>> {
         let mut given = BTreeMap::new();
         for file in &self.env_file {
@@ -60,8 +60,8 @@ impl Configuration {
         }
         for (name, path) in &self.set_file {
             check_known(version, name, "--set-file")?;
-            let content = std::fs::read_to_string(path)
-                .with_context(|| format!("failed to read `{path}`, which --set-file names for {name}"))?;
+            let content = text::read(Path::new(path))
+                .with_context(|| format!("--set-file cannot give a value to {name}"))?;
             given.insert(name.clone(), content);
         }
         for (name, value) in &self.set {
@@ -70,6 +70,11 @@ impl Configuration {
         }
         Ok(given)
     }
+}
+
+/// The value from the environment. Withholds the secrets of `krt` itself from packages.
+fn of_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !krt_environment::is_own(name, value))
 }
 
 fn check_known(version: &Version, name: &str, flag: &str) -> anyhow::Result<()> {
@@ -87,7 +92,7 @@ fn check_known(version: &Version, name: &str, flag: &str) -> anyhow::Result<()> 
 
 fn read_env_file(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("failed to read `{shown}`"))?;
+    let text = text::read(path)?;
     let mut values = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -103,7 +108,7 @@ fn read_env_file(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
     Ok(values)
 }
 
-/// A value without the quotes around it.
+/// A value without surrounding quotes.
 fn unquote(value: &str) -> &str {
     ['"', '\''].iter().find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote)).unwrap_or(value)
 }
@@ -120,6 +125,20 @@ mod tests {
         let values = read_env_file(file.path()).unwrap();
         let values: Vec<_> = values.iter().map(|(name, value)| (&**name, &**value)).collect();
         assert_eq!(values, [("A", "1"), ("B", "two words"), ("C", "x=y"), ("D", ""), ("E", "'")]);
+    }
+
+    #[test]
+    fn env_files_of_other_encodings() {
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        let path = tempfile::NamedTempFile::new().unwrap();
+        for bytes in [b"\xef\xbb\xbfA=\xc3\xa4\r\nB=2\r\n".to_vec(), utf16("\u{feff}A=ä\r\nB=2\r\n")] {
+            std::fs::write(path.path(), bytes).unwrap();
+            let values = read_env_file(path.path()).unwrap();
+            assert_eq!(values, [("A".to_owned(), "ä".to_owned()), ("B".to_owned(), "2".to_owned())]);
+        }
+        std::fs::write(path.path(), b"A=1\n# \xe4\nB=2\n").unwrap();
+        let error = read_env_file(path.path()).unwrap_err().to_string();
+        assert!(error.contains(":2: the text is not UTF-8") && error.contains("hint:"), "{error}");
     }
 
     #[test]

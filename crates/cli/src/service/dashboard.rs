@@ -1,14 +1,17 @@
-//! The dashboard of one package alone: for this machine, without signing in.
+//! The dashboard of a single package: on this machine only, without sign-in.
 
-use super::{asynchronous, bind};
+use super::{BrowserArgs, asynchronous, bind};
 use anyhow::bail;
 use clap::Args;
 use krt_remote::Documents;
-use krt_runtime::{Engine, Options};
+use krt_runtime::{
+    Engine, Options,
+    ingress::{browsers::Hosts, listener::Limits},
+};
 use krt_serve::{
-    House, Solo,
-    api::{self, Access, App, Public},
-    team::Site,
+    Backend, Solo,
+    api::{self, App, Public},
+    team::RuntimeStores,
 };
 use krt_store::Store;
 use std::{
@@ -18,76 +21,95 @@ use std::{
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// Where it is, unless that is taken.
+/// The default address; another port if it is in use.
 const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
 const FREE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Where the dashboard is.
+/// The arguments for the dashboard.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DashboardArgs {
-    /// Where the dashboard is, on this machine [default: 127.0.0.1:9001, or a free port]
+    /// Address of the dashboard, on this machine [default: 127.0.0.1:9001, or a free port]
     #[arg(long, value_name = "ADDRESS", env = "KRT_DASHBOARD", conflicts_with = "no_dashboard")]
     dashboard: Option<SocketAddr>,
 
-    /// Run without the dashboard
+    /// Do not serve the dashboard
     #[arg(long)]
     no_dashboard: bool,
 }
 
+/// A port for the dashboard or metrics, not for clients, and its host names.
+pub(crate) struct Port {
+    pub(super) listener: TcpListener,
+    pub(super) hosts: Hosts,
+}
+
 impl DashboardArgs {
-    /// Binds its port, if there is to be one.
-    pub(crate) fn port(&self) -> anyhow::Result<Option<TcpListener>> {
+    /// Binds the dashboard's port, if it is enabled.
+    pub(crate) fn port(&self, browsers: &BrowserArgs) -> anyhow::Result<Option<Port>> {
+        let Some(listener) = self.listener()? else { return Ok(None) };
+        let hosts = browsers.hosts(listener.local_addr()?);
+        Ok(Some(Port { listener, hosts }))
+    }
+
+    fn listener(&self) -> anyhow::Result<Option<TcpListener>> {
         match self.dashboard {
             _ if self.no_dashboard => Ok(None),
             Some(address) if !address.ip().is_loopback() => bail!(
-                "--dashboard {address} is reached from other machines, and nobody signs in; hint: take a \
+                "--dashboard {address} is reached from other machines, and nothing asks for a password; hint: use a \
                  loopback address, or `krt serve`"
             ),
             Some(address) => bind("--dashboard", address).map(Some),
-            // Another krt may be at work: this one is found by its log.
+            // The port may belong to another krt. The log shows the port in use.
             None => bind("--dashboard", USUAL).or_else(|_| bind("--dashboard", FREE)).map(Some),
         }
     }
 }
 
-/// The dashboard while it is served.
+/// A running dashboard.
 pub(super) struct Dashboard {
     task: JoinHandle<()>,
     ended: CancellationToken,
 }
 
-/// What it shows.
+/// The content of the dashboard.
 pub(super) struct Shown<'a> {
     pub(super) engine: &'a Arc<Engine>,
     pub(super) store: Store,
     pub(super) documents: Documents,
-    /// Where clients call the package.
+    /// The address where clients call the package.
     pub(super) front: Option<SocketAddr>,
+    /// Whether that address speaks TLS.
+    pub(super) tls: bool,
     pub(super) options: Options,
+    /// The limits of client connections.
+    pub(super) limits: Limits,
 }
 
 impl Dashboard {
-    /// Serves what is shown.
-    pub(super) fn start(listener: TcpListener, shown: Shown<'_>) -> anyhow::Result<Self> {
+    /// Serves the dashboard.
+    pub(super) fn start(port: &Port, shown: Shown<'_>) -> anyhow::Result<Self> {
+        // A duplicate handle, since the service may run again on the same port.
+        let listener = port.listener.try_clone()?;
         let (address, listener) = (listener.local_addr()?, asynchronous(listener)?);
-        let solo = Solo::new(Arc::clone(shown.engine), Site::borrowed(shown.store, shown.documents));
+        let solo = Solo::new(Arc::clone(shown.engine), RuntimeStores::borrowed(shown.store, shown.documents));
         let public = Public {
             address: shown.front.map(|front| front.to_string()).unwrap_or_default(),
-            tls: false,
+            tls: shown.tls,
             max_message: shown.options.requests.message,
             dashboard: None,
+            proxies: Vec::new(),
         };
         let ended = CancellationToken::new();
-        let app = App::new(House::Solo(Arc::new(solo)), Access::of(address), public, None, ended.clone());
-        let task = tokio::spawn(api::run(listener, None, app, ended.clone().cancelled_owned()));
+        let app = App::new(Backend::Solo(Arc::new(solo)), port.hosts.clone(), public, None, ended.clone());
+        let task = tokio::spawn(api::run(listener, None, shown.limits, app, ended.clone().cancelled_owned()));
         tracing::info!("the dashboard is at http://{address}");
         Ok(Self { task, ended })
     }
 
-    /// Ends it.
+    /// Stops the dashboard.
     pub(super) async fn stop(self) {
         self.ended.cancel();
-        // Fails when it panicked: there is nothing left to end.
+        // Fails if the task panicked; nothing is left to stop then.
         let _ = self.task.await;
     }
 }

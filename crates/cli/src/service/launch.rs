@@ -1,40 +1,95 @@
-//! How each node's process is started, and in which environment.
+//! The command and environment of each node's process.
 
+use super::{
+    kept,
+    older::{self, Servers},
+};
 use crate::{build, cache, terminal};
-use krt_environment::{Environments, Interpreter, NodeSource, PythonChoice, Sdk};
-use krt_model::{name::VariableName, version::Node};
+use anyhow::bail;
+use krt_environment::{
+    Environments, Files, Inherited, Interpreter, Modules, NodeSource, ProcessEnv, PythonChoice, Sdk,
+};
+use krt_guard::Isolation;
+use krt_model::{
+    name::VariableName,
+    version::{Node, Workflow},
+};
 use krt_package::Package;
 use krt_runtime::node::Launch;
+use prost_reflect::FileDescriptor;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
-/// The file of the Python SDK that is run as a host.
-const HOST: &str = "krt/__main__.py";
+/// The file of the Python SDK that runs as a worker.
+const WORKER: &str = "krt/__main__.py";
 
-/// What would let the user's other packages into an environment that was made for a node.
+/// The variable with the folder of the package's generated `*_pb2` modules.
+pub(crate) const MODULES: &str = "KRT_MODULES";
+
+/// Variables that would add the user's other packages to a node's environment.
 const PYTHON_PATHS: [&str; 2] = ["PYTHONPATH", "PYTHONHOME"];
 
-/// What Python nodes run in.
+/// The variable with the folder for temporary files: an isolated version has its own `/tmp`.
+const TEMPORARY: &str = "TMPDIR";
+
+/// The runtime environment of Python nodes.
 pub(crate) struct Pythons {
-    /// The SDK, which must be there as long as they run.
+    /// The SDK; must exist while the nodes run.
     pub(crate) sdk: Sdk,
-    /// The interpreter of each, by its name.
+    /// The modules of the package's messages; must exist while the nodes run.
+    pub(crate) modules: Modules,
+    /// The interpreter of each node, by node name.
     pub(crate) interpreters: BTreeMap<String, Interpreter>,
 }
 
-/// How each node is started.
+/// How to start each node.
 pub(crate) struct Launches {
-    /// In the package's order; none for those that run elsewhere.
+    /// In the package's order; `None` for nodes that run elsewhere.
     pub(crate) nodes: Vec<Option<Launch>>,
-    /// The SDK, which must be there as long as they run.
-    pub(crate) sdk: Option<Sdk>,
+    /// The environment of Python nodes; must exist while they run.
+    pub(crate) pythons: Option<Pythons>,
 }
 
-/// How each node that runs `here` is started. Makes what is missing for it: environments, executables.
+/// What must be ready before the nodes start.
+pub(crate) struct Ready<'a> {
+    /// The Python to use for nodes, if given.
+    pub(crate) python: Option<&'a PythonChoice>,
+    /// Whether the package's files may change while the nodes run.
+    pub(crate) files: Files,
+    /// The executables of compiled nodes, by node name.
+    pub(crate) executables: BTreeMap<String, PathBuf>,
+    /// The servers for executables of older runners.
+    pub(crate) older: &'a Servers,
+    /// The kind of environment that this process has.
+    pub(crate) origin: Inherited,
+    /// The isolation of workers, if enabled.
+    pub(crate) isolation: Option<Isolation>,
+}
+
+/// Returns the executables of compiled nodes that run `here`, by node name. Builds missing ones.
+pub(crate) async fn executables(
+    package: &Package,
+    here: &BTreeSet<usize>,
+    origin: Inherited,
+) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+    let names: BTreeSet<_> = here.iter().map(|&node| &package.version.nodes[node].name).collect();
+    let is_here = |node: &Node| names.contains(&node.name);
+    let warn = |text: &str| tracing::warn!("{text}");
+    let executables = build::executables(&package.version, &package.root, origin, is_here, warn).await?;
+    if let Some((node, found)) = older::prebuilt(&package.version, &executables, &package.root) {
+        bail!(
+            "node `{node}` has sources that cannot be built here, and its executable was built with an older \
+             runner ({found})\nhint: install Go (https://go.dev/dl), or take the sources out of the package"
+        );
+    }
+    Ok(executables)
+}
+
+/// Prepares the start of each node that runs `here`. Creates missing environments.
 pub(crate) async fn prepare(
-    python: Option<&PythonChoice>,
+    ready: Ready<'_>,
     package: &Package,
     runtime: &str,
     values: &BTreeMap<VariableName, String>,
@@ -43,36 +98,56 @@ pub(crate) async fn prepare(
     let names: BTreeSet<_> = here.iter().map(|&node| &package.version.nodes[node].name).collect();
     let is_here = |node: &Node| names.contains(&node.name);
     let is_python = |node: &&Node| is_here(node) && is_python(node);
+    let Ready { python, files, executables, older, origin, isolation } = ready;
     let pythons = match package.version.nodes.iter().find(is_python) {
-        Some(_) => Some(pythons(python, package, is_python).await?),
+        Some(_) => Some(pythons(python, package, files, origin, is_python).await?),
+        None => None,
+    };
+    let isolation = match isolation {
+        Some(isolation) => Some(kept::complete(isolation, package, pythons.as_ref(), &executables)?),
         None => None,
     };
     let interpreter = |name: &str| {
         let pythons = pythons.as_ref()?;
-        Some((pythons.interpreters.get(name)?, pythons.sdk.path().join(HOST)))
+        Some((pythons.interpreters.get(name)?, pythons.sdk.path().join(WORKER)))
     };
-    let executables =
-        build::executables(&package.version, &package.root, is_here, |text| tracing::warn!("{text}")).await?;
+    let inherited = ProcessEnv::of_process().for_workers(origin, &package.version.environment);
     let launch = |node: &Node| {
         let src = package.root.join(&node.src);
         let name = node.name.as_str();
-        let (program, arguments, hidden) = match interpreter(name) {
-            Some((interpreter, host)) => {
-                let hidden: &[_] = if interpreter.environment.is_some() { &PYTHON_PATHS } else { &[] };
-                (interpreter.python.clone(), vec![host], hidden)
-            }
-            None => (executables.get(name).unwrap_or(&src).clone(), Vec::new(), &[][..]),
-        };
-        Launch {
-            program,
-            arguments,
-            environment: environment(package, runtime, node, &src, values),
-            hidden: hidden.to_vec(),
-            folder: package.root.clone(),
+        let interpreter = interpreter(name);
+        let is_made = interpreter.as_ref().is_some_and(|(interpreter, _)| interpreter.environment.is_some());
+        let mut inherited = inherited.clone();
+        if is_made {
+            inherited = inherited.without(&PYTHON_PATHS);
         }
+        if isolation.is_some() {
+            inherited = inherited.without(&[TEMPORARY]);
+        }
+        let mut environment: Vec<_> = inherited.texts().collect();
+        environment.extend(own_environment(package, runtime, node, values));
+        let (program, arguments) = match interpreter {
+            Some((interpreter, worker)) => {
+                environment.extend(modules(pythons.as_ref()));
+                (interpreter.python.clone(), vec![worker])
+            }
+            None => (executables.get(name).unwrap_or(&src).clone(), Vec::new()),
+        };
+        let older = node.run.runner.older().and_then(|runner| older.provide(runner));
+        let folder = package.root.clone();
+        let isolation = isolation.clone().map(|mut isolation| {
+            kept::add_installations(&mut isolation, &program);
+            isolation
+        });
+        Launch { older, program, arguments, environment, folder, isolation }
     };
     let nodes = package.version.nodes.iter().map(|node| is_here(node).then(|| launch(node))).collect();
-    Ok(Launches { nodes, sdk: pythons.map(|pythons| pythons.sdk) })
+    Ok(Launches { nodes, pythons })
+}
+
+/// Whether a package's files may change while its nodes run.
+pub(crate) fn files(is_unpacked: bool) -> Files {
+    if is_unpacked { Files::Fixed } else { Files::Live }
 }
 
 /// Whether a node is in Python.
@@ -80,41 +155,64 @@ pub(crate) fn is_python(node: &Node) -> bool {
     Path::new(&node.src).extension().is_some_and(|ending| ending == "py")
 }
 
-/// What some of a package's Python nodes run in.
+/// Prepares the environment of some of a package's Python nodes.
 pub(crate) async fn pythons(
     choice: Option<&PythonChoice>,
     package: &Package,
+    files: Files,
+    origin: Inherited,
     which: impl Fn(&&Node) -> bool,
 ) -> anyhow::Result<Pythons> {
     let source = |node: &Node| NodeSource { name: node.name.to_string(), src: PathBuf::from(&node.src) };
     let sources: Vec<_> = package.version.nodes.iter().filter(which).map(source).collect();
-    let environments = Environments::new(cache::folder()?, choice.cloned());
+    let environments = Environments::new(cache::folder()?, choice.cloned())
+        .with_files(files)
+        .with_process_env(ProcessEnv::of_process().for_installers(origin));
     let sdk = environments.sdk()?;
-    if let Some(why) = sdk.fallback() {
+    let files: Vec<_> = package.schema.pool.files().collect();
+    let files: Vec<&str> = files.iter().map(FileDescriptor::name).collect();
+    let modules = environments.modules(&package.schema.descriptors, &files)?;
+    for why in [sdk.fallback(), modules.fallback()].into_iter().flatten() {
         tracing::warn!("{why}");
     }
     let progress = terminal::Installation::new();
     let show = |event| progress.show(event);
     let interpreters = environments.prepare(&sources, &package.root, &show).await?;
     let names = sources.into_iter().map(|source| source.name);
-    Ok(Pythons { sdk, interpreters: names.zip(interpreters).collect() })
+    Ok(Pythons { sdk, modules, interpreters: names.zip(interpreters).collect() })
 }
 
-/// What a node's process sees in its environment (KRT v1, "On the wire" and "Package").
-fn environment(
+/// The variable that passes the modules' folder to workers and to tests of nodes.
+fn modules(pythons: Option<&Pythons>) -> Option<(String, String)> {
+    Some((MODULES.to_owned(), pythons?.modules.path().display().to_string()))
+}
+
+/// The workflows of a node, joined by commas; usually one.
+fn workflows(package: &Package, node: &Node) -> String {
+    let version = &package.version;
+    let is_in =
+        |workflow: &&Workflow| workflow.sequence.iter().any(|&index| version.nodes[index].name == node.name);
+    let names: Vec<_> =
+        version.workflows.iter().filter(is_in).map(|workflow| workflow.name.as_str()).collect();
+    names.join(",")
+}
+
+/// The environment variables of a node's process besides the inherited ones
+/// (docs/reference/krt-v1.md#environment-of-a-node and #configuration).
+fn own_environment(
     package: &Package,
     runtime: &str,
     node: &Node,
-    src: &Path,
     values: &BTreeMap<VariableName, String>,
 ) -> Vec<(String, String)> {
     let own = [
+        ("KRT_WORKFLOW_NAME", workflows(package, node)),
         ("KRT_VERSION", package.version.name.to_string()),
         ("KRT_VERSION_ID", package.version.name.to_string()),
         ("KRT_RUNTIME_ID", runtime.to_owned()),
         ("KRT_NODE_NAME", node.name.to_string()),
         ("KRT_BASE_PATH", package.root.display().to_string()),
-        ("KRT_HANDLER_PATH", src.display().to_string()),
+        ("KRT_HANDLER_PATH", node.src.clone()),
     ];
     let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
     let given = values.iter().map(|(name, value)| (name.to_string(), value.clone()));

@@ -1,40 +1,64 @@
-//! From a package to a running server.
+//! Runs a package as a server.
 //!
-//! - [`arguments`]: the flags that say how it runs.
-//! - [`configuration`]: values that come from outside the package.
-//! - [`nats`]: which NATS server the parts of a version meet at.
-//! - [`dashboard`]: the dashboard of one package alone.
-//! - [`launch`]: how each node's process is started, in which environment.
-//! - [`part`]: what all that serve have in common.
+//! - [`arguments`]: the flags for running a package.
+//! - [`browsers`]: browser access.
+//! - [`connections`]: limits of connections.
+//! - [`configuration`]: configuration values from outside the package.
+//! - [`nats`]: the NATS server that connects a version's parts.
+//! - [`crash`]: core dumps and memory access.
+//! - [`dashboard`]: the dashboard of a single package.
+//! - [`kept`]: the files that an isolated version sees.
+//! - [`launch`]: the command and environment of each node's process.
+//! - [`older`]: servers for executables of older runners.
+//! - [`part`]: code shared by all serving commands.
 //! - [`signals`]: Ctrl-C and SIGTERM.
-//! - [`stores`]: where documents, measurements and logs go.
-//! - [`telling`]: how it says what went wrong.
-//! - [`traces`]: where traces go.
-//! - [`watch`]: files that change.
+//! - [`stores`]: stores of documents, measurements and logs.
+//! - [`diagnostics`]: reports failures.
+//! - [`tls`]: TLS of ports.
+//! - [`traces`]: export of traces.
+//! - [`watch`]: watches files.
 
 mod arguments;
+mod browsers;
 mod configuration;
+mod connections;
+pub(crate) mod crash;
 mod dashboard;
+pub(crate) mod diagnostics;
+mod kept;
 pub(crate) mod launch;
 mod nats;
+pub(crate) mod older;
 pub(crate) mod part;
 pub(crate) mod signals;
 mod stores;
-pub(crate) mod telling;
+mod tls;
 pub(crate) mod traces;
 pub(crate) mod watch;
 
 pub(crate) use arguments::{EngineArgs, ServiceArgs};
+pub(crate) use browsers::BrowserArgs;
+pub(crate) use connections::ConnectionArgs;
 pub(crate) use dashboard::DashboardArgs;
 pub(crate) use nats::NatsArgs;
 pub(crate) use stores::RemoteArgs;
+pub(crate) use tls::TlsArgs;
 
 use anyhow::Context as _;
-use dashboard::{Dashboard, Shown};
-use krt_environment::Sdk;
+use dashboard::{Dashboard, Port, Shown};
+use krt_environment::{Inherited, PythonChoice};
+use krt_model::name::VariableName;
 use krt_model::version::Runner;
 use krt_package::Package;
-use krt_runtime::{Engine, Server, logs::Logs, node::Lifeline, server};
+use krt_reader::Abandon;
+use krt_runtime::{
+    Engine, Server,
+    descriptors::Descriptors,
+    ingress::{ClientPort, listener::Limits},
+    logs::Logs,
+    node::Lifeline,
+    server::{self, MetricsPort, Restarts, ServeConfig},
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{SocketAddr, TcpListener},
@@ -42,93 +66,101 @@ use std::{
     sync::Arc,
 };
 use stores::Stores;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use watch::{Change, Watch};
 
-/// A package that is ready to be served.
+/// A package that is ready to start.
 pub(crate) struct Service {
     server: Server,
     stores: Stores,
-    /// What hosts in Python are made of, until they have ended.
-    _sdk: Option<Sdk>,
+    python: Option<PythonChoice>,
+    values: BTreeMap<VariableName, String>,
 }
 
-/// Where it listens.
+/// The ports of a service.
 pub(crate) struct Ports {
-    /// For clients; none where there is no entrypoint.
-    pub(crate) front: Option<TcpListener>,
-    /// For whoever reads metrics.
-    pub(crate) metrics: Option<TcpListener>,
-    /// For whoever looks with a browser.
-    pub(crate) dashboard: Option<TcpListener>,
+    /// For clients. Open from the start, before the nodes run; `None` without an entrypoint.
+    pub(crate) front: Option<ClientPort>,
+    /// For metrics.
+    pub(crate) metrics: Option<Port>,
+    /// For the dashboard.
+    pub(crate) dashboard: Option<Port>,
+    /// The limits of connections.
+    pub(crate) limits: Limits,
 }
 
 impl Ports {
-    /// The same ports, for another run of the service.
-    pub(crate) fn try_clone(&self) -> std::io::Result<Self> {
-        let again = |port: &Option<TcpListener>| port.as_ref().map(TcpListener::try_clone).transpose();
-        Ok(Self {
-            front: again(&self.front)?,
-            metrics: again(&self.metrics)?,
-            dashboard: again(&self.dashboard)?,
-        })
+    /// Closes the client port.
+    pub(crate) async fn close(&mut self) {
+        if let Some(front) = self.front.take() {
+            front.close().await;
+        }
     }
 }
 
-/// The same port, for the runtime.
+/// A duplicate handle of the metrics port, for one run of the service.
+fn again(port: &Port) -> std::io::Result<MetricsPort> {
+    let listener = asynchronous(port.listener.try_clone()?)?;
+    Ok(MetricsPort { listener, hosts: port.hosts.clone() })
+}
+
+/// The port as a listener of the async runtime.
 pub(crate) fn asynchronous(listener: TcpListener) -> std::io::Result<tokio::net::TcpListener> {
     listener.set_nonblocking(true)?;
     tokio::net::TcpListener::from_std(listener)
 }
 
-/// Why a service ended.
+/// The reason a service ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It was told to.
+    /// A signal stopped it.
     Stopped,
-    /// The package itself changed: it must be opened anew.
+    /// The package itself changed and must be reopened.
     PackageChanged,
 }
 
-/// Which part of a version runs here.
+/// The part of a version that runs here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// The entrypoint and all nodes that are not left to others.
+    /// The entrypoint and all nodes except external ones.
     Everything,
     /// The entrypoint.
     Entrypoint,
-    /// Some nodes, by their names.
+    /// Some nodes, by name.
     Nodes(Vec<String>),
 }
 
-/// What is to be served.
+/// What to serve, and how.
 pub(crate) struct Wanted<'a> {
     /// The package.
     pub(crate) path: &'a Path,
-    /// Which part of it.
+    /// The part of the package.
     pub(crate) role: Role,
-    /// Where data is kept.
+    /// The data folder.
     pub(crate) data: &'a Path,
-    /// How it runs.
+    /// The flags for running it.
     pub(crate) service: &'a ServiceArgs,
-    /// Stores elsewhere.
+    /// Remote stores.
     pub(crate) remote: &'a RemoteArgs,
-    /// Where its parts meet, if they are not all here.
+    /// The NATS server that connects its parts, if they are not all here.
     pub(crate) nats: &'a NatsArgs,
+    /// The limit of open files for this process and its workers.
+    pub(crate) descriptors: Descriptors,
+    /// Whether clients use TLS.
+    pub(crate) tls: bool,
 }
 
 impl Service {
-    /// Loads a package, opens its stores, and makes its nodes' environments.
+    /// Loads a package and opens its stores.
     pub(crate) async fn open(wanted: &Wanted<'_>, logs: &Logs) -> anyhow::Result<Self> {
-        let Wanted { path, role, data, service, remote, nats } = wanted;
+        let Wanted { path, role, data, service, remote, nats, descriptors, tls: _ } = wanted;
         let package = load(path, logs)?;
         let here = here(&package, role, nats)?;
         let values = match role {
             Role::Entrypoint => BTreeMap::new(),
             Role::Everything | Role::Nodes(_) => service.configuration.values(&package.version)?,
         };
-        let version = &package.version.name;
+        let version = package.version.name.clone();
         let runtime = remote.runtime(&package.version);
         let options = service.engine.options();
         let broker = match nats.is_given() {
@@ -139,71 +171,113 @@ impl Service {
             false => None,
         };
         let stores = Stores::open(&service.engine, remote, data, &runtime).await?;
-        logs.keep(stores.store.clone(), version);
-        let python = service.engine.python.as_ref();
-        let launches = launch::prepare(python, &package, &runtime, &values, &here).await?;
+        logs.keep(stores.store.clone(), &version);
         let server = Server {
             traces: traces::start(&package.version.name),
-            package,
+            package: Arc::new(package),
             runtime,
-            launches: launches.nodes,
+            here,
             broker,
             store: stores.store.clone(),
             documents: stores.documents.clone(),
             logs: logs.clone(),
-            lifeline: Arc::new(Lifeline::new().context("failed to make the hosts' lifeline")?),
+            lifeline: Arc::new(Lifeline::new(*descriptors).context("failed to make the hosts' lifeline")?),
             options,
         };
-        Ok(Self { server, stores, _sdk: launches.sdk })
+        Ok(Self { server, stores, python: service.engine.python.clone(), values })
     }
 
-    /// Serves until told to stop, or until the package itself changes. `ready` is called once, when
-    /// requests are let in.
+    /// Creates the nodes' environments, starts the nodes, and serves until a signal or until the package
+    /// itself changes. Calls `ready` once, when the service accepts requests.
     pub(crate) async fn run(
         self,
-        ports: Ports,
+        ports: &mut Ports,
+        wanted: &Wanted<'_>,
         watch: Option<&mut Watch>,
         ready: impl FnOnce(),
         stop: &CancellationToken,
     ) -> anyhow::Result<End> {
-        let front = ports.front.as_ref().and_then(|port| port.local_addr().ok());
-        let page = ports.dashboard;
-        let ports = server::Ports {
-            front: ports.front.map(asynchronous).transpose()?,
-            metrics: ports.metrics.map(asynchronous).transpose()?,
-        };
-        let package = Arc::clone(&self.server.package);
-        let traces = self.server.traces.clone();
-        let (restart, restarts) = mpsc::channel(package.version.nodes.len());
+        let Self { server, stores, python, values } = self;
+        let front = ports.front.as_ref().map(ClientPort::address);
+        let metrics = ports.metrics.as_ref().map(again).transpose()?;
+        let package = Arc::clone(&server.package);
+        let (traces, options) = (server.traces.clone(), server.options);
+        let (runtime, here) = (server.runtime.clone(), server.here.clone());
+        let restarts = Restarts::default();
         let mut end = End::Stopped;
         let until = async {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = restart_changed(watch, &package, restart) => end = End::PackageChanged,
+                () = restart_changed(watch, &package, &restarts) => end = End::PackageChanged,
             }
         };
-        let Stores { store, documents, .. } = &self.stores;
-        let (store, documents, options) = (store.clone(), documents.clone(), self.server.options);
+        // The environments of Python nodes, and the servers for older runners; both must outlive the nodes.
+        let (mut pythons, mut older) = (None, older::Servers::default());
+        let prepare = async {
+            let executables = launch::executables(&package, &here, Inherited::Shell).await?;
+            let (mongo, influx) = (wanted.remote.mongo(), wanted.remote.influx());
+            let embedded = older::Stores { store: &stores.store, mongo, influx };
+            let message = options.requests.message;
+            let needed = older::Needed { runtime: &runtime, message, data: wanted.data, nats: wanted.nats };
+            let nodes = here.iter().map(|&index| &package.version.nodes[index]);
+            older = older::Servers::start(nodes, embedded, needed).await?;
+            let files = launch::files(package.is_unpacked());
+            let ready = launch::Ready {
+                python: python.as_ref(),
+                files,
+                executables,
+                older: &older,
+                origin: Inherited::Shell,
+                isolation: None,
+            };
+            let launches = launch::prepare(ready, &package, &runtime, &values, &here).await?;
+            pythons = launches.pythons;
+            anyhow::Ok(launches.nodes)
+        };
         let served = async {
-            let engine = Arc::new(Engine::build(self.server, ports.front.is_some()).await?);
-            let shown = Shown { engine: &engine, store, documents, front, options };
-            let dashboard = page.map(|port| Dashboard::start(port, shown)).transpose()?;
-            let served = server::run(&engine, ports, restarts, ready, until).await;
+            let engine = Arc::new(Engine::build(server, front.is_some()).await?);
+            if let Some(front) = &ports.front {
+                front.upstream().set_ingress(Arc::clone(engine.ingress()));
+            }
+            let (store, documents) = (stores.store.clone(), stores.documents.clone());
+            let shown = Shown {
+                engine: &engine,
+                store,
+                documents,
+                front,
+                tls: wanted.tls,
+                options,
+                limits: ports.limits,
+            };
+            let dashboard = ports.dashboard.as_ref().map(|port| Dashboard::start(port, shown)).transpose()?;
+            let beside = ServeConfig { front, metrics, limits: ports.limits, restarts: &restarts };
+            let served = server::run(&engine, prepare, beside, ready, until).await;
             if let Some(dashboard) = dashboard {
                 dashboard.stop().await;
             }
-            anyhow::Ok(served?)
+            served
         };
-        let served = served.await;
+        let served: anyhow::Result<()> = served.await;
+        match &ports.front {
+            Some(front) if end == End::PackageChanged => front.upstream().starting(),
+            Some(front) if served.is_err() => front.upstream().failed(),
+            Some(front) => front.upstream().stopped(),
+            None => {}
+        }
+        if served.is_ok() && end == End::Stopped {
+            // Wait until the connections have recorded the requests that were aborted.
+            ports.close().await;
+        }
         traces.close(traces::FLUSH).await;
-        self.stores.close().await?;
+        older.stop().await;
+        stores.close().await?;
         served?;
         Ok(end)
     }
 }
 
-/// Restarts nodes whose files change; returns when the package itself changed.
-async fn restart_changed(watch: Option<&mut Watch>, package: &Package, restart: mpsc::Sender<usize>) {
+/// Restarts nodes whose files change; returns when the package itself changes.
+async fn restart_changed(watch: Option<&mut Watch>, package: &Package, restarts: &Restarts) {
     let Some(watch) = watch else { return std::future::pending().await };
     loop {
         match watch.next().await.of(package) {
@@ -211,15 +285,14 @@ async fn restart_changed(watch: Option<&mut Watch>, package: &Package, restart: 
             Change::Nodes(nodes) => {
                 for node in nodes {
                     tracing::info!(node = %package.version.nodes[node].name, "its files changed: restarting");
-                    // Fails when the server has ended, which ends this, too.
-                    let _ = restart.send(node).await;
+                    restarts.ask(node);
                 }
             }
         }
     }
 }
 
-/// Which nodes run here, by their index.
+/// The nodes that run here, by index.
 fn here(package: &Package, role: &Role, nats: &NatsArgs) -> anyhow::Result<BTreeSet<usize>> {
     let nodes = &package.version.nodes;
     let external = |index: usize| nodes[index].run.runner == Runner::External;
@@ -249,7 +322,7 @@ fn here(package: &Package, role: &Role, nats: &NatsArgs) -> anyhow::Result<BTree
     }
 }
 
-/// The node of a name.
+/// The index of the node with a name.
 pub(crate) fn named(package: &Package, name: &str) -> anyhow::Result<usize> {
     let nodes = &package.version.nodes;
     nodes.iter().position(|node| node.name.as_str() == name).with_context(|| {
@@ -258,19 +331,27 @@ pub(crate) fn named(package: &Package, name: &str) -> anyhow::Result<usize> {
     })
 }
 
-fn load(path: &Path, logs: &Logs) -> anyhow::Result<Arc<Package>> {
-    let package = krt_package::load(path).inspect_err(|error| {
+fn load(path: &Path, logs: &Logs) -> anyhow::Result<Package> {
+    let package = krt_reader::load(path, &Abandon::default()).inspect_err(|error| {
         if let krt_package::Error::Invalid { report, .. } = error {
-            telling::report(report, path, logs);
+            diagnostics::report(report, path, logs);
         }
     })?;
-    telling::report(&package.warnings, path, logs);
-    Ok(Arc::new(package))
+    diagnostics::report(&package.warnings, path, logs);
+    Ok(package)
 }
 
-/// Binds a port before anything slow is done, so that a port in use is told at once.
+/// The listener's backlog; the system may lower it. A client that finds the backlog full retries after
+/// seconds.
+const BACKLOG: i32 = 4096;
+
+/// Binds a port before any slow work, so that a port in use fails at once.
 pub(crate) fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).map_err(|error| {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        rustix::net::listen(&listener, BACKLOG)?;
+        Ok(listener)
+    });
+    bound.map_err(|error| {
         let hint = match error.kind() {
             std::io::ErrorKind::AddrInUse => format!("; hint: something listens there already, choose another with {flag}, or port 0 for a free one"),
             std::io::ErrorKind::PermissionDenied => format!("; hint: ports below 1024 need rights, choose another with {flag}"),
@@ -280,7 +361,7 @@ pub(crate) fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListene
     })
 }
 
-/// Runs a future on a runtime of its own.
+/// Runs a future on an async runtime of its own.
 pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(future);

@@ -1,70 +1,75 @@
-//! The flags that say which NATS server the parts of a version meet at, and how they speak there.
+//! The flags for the NATS server that connects a version's parts.
 
 use crate::values::seconds;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
-use krt_broker::{Compression, Connection, Era, connection, stream};
+use krt_broker::{Compression, Connection, WireProtocol, connection, stream};
 use krt_model::address::Address;
 use krt_runtime::{Options, nats};
 use std::{path::PathBuf, time::Duration};
 
-/// Which NATS server, and how.
+/// The arguments for the NATS server.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "NATS")]
 pub(crate) struct NatsArgs {
-    /// The NATS server that the parts of the version meet at: nats://HOST:4222, with USER:PASSWORD@ or
-    /// TOKEN@ before the host where it asks for them; tls://… for TLS; several with commas between
+    /// NATS server that connects the parts of the version: nats://HOST:4222, or tls:// for TLS. Put
+    /// USER:PASSWORD@ or TOKEN@ before the host to sign in, and commas between several servers
     #[arg(long, value_name = "URL", env = "KRT_NATS_SERVER", hide_env_values = true)]
     nats: Option<Address>,
 
-    /// How messages travel
+    /// Wire protocol of KRT v1 to use
     #[arg(long, value_enum, default_value_t, value_name = "MODE", env = "KRT_NATS_MODE")]
     nats_mode: Mode,
 
-    /// A credentials file (.creds) to sign in with
+    /// Credentials file (.creds) to sign in with
     #[arg(long, value_name = "FILE", env = "KRT_NATS_CREDS")]
     nats_creds: Option<PathBuf>,
 
-    /// A file with the seed of the nkey to sign in with
+    /// File with the seed of the nkey to sign in with
     #[arg(long, value_name = "FILE", env = "KRT_NATS_NKEY")]
     nats_nkey: Option<PathBuf>,
 
-    /// A PEM file with the certificates that the server's may be signed by, besides the system's
+    /// PEM file of certificate authorities to trust besides the system's
     #[arg(long, value_name = "FILE", env = "KRT_NATS_CA")]
     nats_ca: Option<PathBuf>,
 
-    /// A PEM file with the certificate to show the server
+    /// PEM file with the client certificate
     #[arg(long, value_name = "FILE", requires = "nats_key", env = "KRT_NATS_CERT")]
     nats_cert: Option<PathBuf>,
 
-    /// A PEM file with the key of --nats-cert
+    /// PEM file with the private key of --nats-cert
     #[arg(long, value_name = "FILE", requires = "nats_cert", env = "KRT_NATS_KEY")]
     nats_key: Option<PathBuf>,
 
-    /// How large messages are compressed; runners of other kinds understand gzip only
+    /// Replicas of each stream in a NATS cluster (jetstream): with 3, one server may fail or lose its disk
+    /// [default: 1 for new streams; existing streams keep theirs]
+    #[arg(long, value_name = "N", env = "KRT_NATS_REPLICAS", value_parser = clap::value_parser!(u8).range(1..=5))]
+    nats_replicas: Option<u8>,
+
+    /// Compression of large messages; other runners of KRT v1 understand gzip only
     #[arg(long, value_enum, default_value_t, value_name = "METHOD")]
     compression: Method,
 
-    /// How many times a message is given out at the most, before it is a dead letter (jetstream)
+    /// Most deliveries of a message before it becomes a dead letter (jetstream)
     #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u64).range(1..=1000))]
     tries: u64,
 
-    /// How long nothing is heard of a message in work, before it is given out again (jetstream)
+    /// Time without a sign of life after which a message in flight is redelivered (jetstream)
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     ack_wait: Duration,
 }
 
-/// How messages travel.
+/// The wire protocol.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Mode {
-    /// As with runners 1.x and 2.0: fast, nothing is kept
+    /// Plain NATS, as runners 1.x and 2.0 use it: fast, messages are not stored
     #[default]
     Core,
-    /// As with runners 2.1: kept until their work is done
+    /// JetStream, as runners 2.1 use it: messages are stored until they are acknowledged
     Jetstream,
 }
 
-/// How large messages are compressed.
+/// The compression of large messages.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Method {
     /// Above 1 MiB
@@ -77,25 +82,42 @@ enum Method {
 }
 
 impl NatsArgs {
-    /// Whether a server is named.
+    /// Whether a server was given.
     pub(crate) fn is_given(&self) -> bool {
         self.nats.is_some()
     }
 
-    /// The server.
+    /// The server's address.
     pub(crate) fn address(&self) -> anyhow::Result<&Address> {
         self.nats.as_ref().context("no NATS server is named; hint: --nats nats://HOST:4222")
     }
 
-    /// Which era's subjects are used.
-    pub(crate) fn era(&self) -> Era {
-        match self.nats_mode {
-            Mode::Core => Era::Core,
-            Mode::Jetstream => Era::JetStream,
+    /// Refuses options that cannot be passed to an older runner's executable in a URL.
+    pub(super) fn require_plain_url(&self) -> anyhow::Result<()> {
+        let files = [
+            ("--nats-creds", &self.nats_creds),
+            ("--nats-nkey", &self.nats_nkey),
+            ("--nats-ca", &self.nats_ca),
+            ("--nats-cert", &self.nats_cert),
+        ];
+        match files.iter().find(|(_, file)| file.is_some()) {
+            None => Ok(()),
+            Some((flag, _)) => bail!(
+                "executables of kre-go 2.1 sign in at NATS by its URL alone, and know no {flag}\nhint: let them \
+                 have a user or a token in the URL of --nats"
+            ),
         }
     }
 
-    /// Connects; `name` is what the server calls the connection.
+    /// The wire protocol, which determines the subjects.
+    pub(crate) fn protocol(&self) -> WireProtocol {
+        match self.nats_mode {
+            Mode::Core => WireProtocol::Core,
+            Mode::Jetstream => WireProtocol::JetStream,
+        }
+    }
+
+    /// Connects; `name` identifies the connection on the server.
     pub(crate) async fn connect(&self, name: String) -> anyhow::Result<Connection> {
         let options = connection::Options {
             servers: self.address()?.clone(),
@@ -108,18 +130,22 @@ impl NatsArgs {
         Ok(Connection::open(&options).await?)
     }
 
-    /// How a version speaks there.
+    /// The options for a version's use of NATS.
     pub(super) fn options(&self, runtime: &str, held_to: &Options) -> nats::Options {
         nats::Options {
             runtime: runtime.to_owned(),
-            era: self.era(),
+            protocol: self.protocol(),
             compression: match self.compression {
                 Method::Gzip => Compression::Gzip,
                 Method::Zstd => Compression::Zstd,
                 Method::Lz4 => Compression::Lz4,
             },
-            stream: stream::Limits { tries: self.tries, ack_wait: self.ack_wait },
-            work: held_to.work,
+            stream: stream::Limits {
+                tries: self.tries,
+                ack_wait: self.ack_wait,
+                replicas: self.nats_replicas,
+            },
+            work: held_to.in_flight,
             message: held_to.requests.message,
         }
     }

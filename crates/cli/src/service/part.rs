@@ -1,11 +1,16 @@
-//! What `krt run`, `krt entrypoint` and `krt node` have in common: each is a part of a version at work.
+//! Code shared by `krt run`, `krt entrypoint` and `krt node`, each of which runs a part of a version.
 
 use super::{
-    NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, Wanted, bind, block_on, signals, telling,
+    BrowserArgs, ConnectionArgs, NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, TlsArgs, Wanted,
+    asynchronous, bind, block_on, crash, dashboard::Port, diagnostics, signals,
 };
 use crate::exit;
 use clap::Args;
-use krt_runtime::logs::Logs;
+use krt_runtime::{
+    descriptors::Descriptors,
+    ingress::{ClientPort, browsers::Hosts, listener::Limits},
+    logs::Logs,
+};
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -13,14 +18,14 @@ use std::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// What every part takes.
+/// The arguments of every part.
 #[derive(Debug, Args)]
 pub(crate) struct PartArgs {
-    /// Where Prometheus reads metrics, at /metrics; nowhere if not set
+    /// Address to serve Prometheus metrics on, at /metrics [default: none]
     #[arg(long, value_name = "ADDRESS", env = "KRT_METRICS")]
     metrics: Option<SocketAddr>,
 
-    /// Where measurements, documents, predictions and logs are kept
+    /// Folder for measurements, documents, predictions and logs
     #[arg(long, value_name = "DIR", default_value = ".krt", env = "KRT_DATA")]
     data: PathBuf,
 
@@ -35,54 +40,103 @@ pub(crate) struct PartArgs {
 }
 
 impl PartArgs {
-    /// What is to be served of the package at `path`.
+    /// What a process that has just started should serve of the package at `path`.
     pub(crate) fn wanted<'a>(&'a self, path: &'a Path, role: Role) -> Wanted<'a> {
         let Self { data, nats, remote, service, .. } = self;
-        Wanted { path, role, data, service, remote, nats }
+        let descriptors = Descriptors::raise();
+        Wanted { path, role, data, service, remote, nats, descriptors, tls: false }
     }
 
-    /// Binds the ports, before anything slow is done.
-    pub(crate) fn ports(&self, listen: Option<SocketAddr>) -> anyhow::Result<Ports> {
-        Ok(Ports {
-            front: listen.map(|address| bind("--listen", address)).transpose()?,
-            metrics: self.metrics.map(|address| bind("--metrics", address)).transpose()?,
-            dashboard: None,
-        })
+    /// Binds the metrics port, with additional host names from `browsers`. `limits` are for the client port.
+    pub(crate) fn ports(&self, limits: Limits, browsers: Option<&BrowserArgs>) -> anyhow::Result<Ports> {
+        let open = |address| {
+            let listener = bind("--metrics", address)?;
+            let address = listener.local_addr()?;
+            let hosts = browsers.map_or_else(|| Hosts::of(address, Vec::new()), |these| these.hosts(address));
+            anyhow::Ok(Port { listener, hosts })
+        };
+        let metrics = self.metrics.map(open).transpose()?;
+        Ok(Ports { front: None, metrics, dashboard: None, limits })
     }
 
-    /// Says what is missing, where there is no NATS server.
+    /// The limits of client connections.
+    pub(crate) fn limits(&self, front: &FrontArgs) -> Limits {
+        front.connections.limits(self.service.engine.options().in_flight.requests)
+    }
+
+    /// Fails if no NATS server was given.
     pub(crate) fn need_nats(&self) -> anyhow::Result<()> {
         self.nats.address().map(drop)
     }
 }
 
-/// Runs `work` until it ends; an error is told where the logs go.
+/// The arguments for the client port.
+#[derive(Debug, Args)]
+pub(crate) struct FrontArgs {
+    /// Address to serve gRPC and HTTP on; port 0 picks a free port
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", env = "KRT_LISTEN")]
+    listen: SocketAddr,
+
+    #[command(flatten)]
+    tls: TlsArgs,
+
+    #[command(flatten)]
+    connections: ConnectionArgs,
+
+    #[command(flatten)]
+    pub(crate) browsers: BrowserArgs,
+}
+
+impl FrontArgs {
+    /// Binds the port before any slow work. From now on, clients receive the answer that the service is
+    /// starting.
+    pub(crate) fn open(&self, limits: Limits) -> anyhow::Result<ClientPort> {
+        let tls = self.tls.load()?;
+        let listener = asynchronous(bind("--listen", self.listen)?)?;
+        let rules = self.browsers.rules(listener.local_addr()?);
+        Ok(ClientPort::open(listener, tls, limits, rules)?)
+    }
+
+    /// Whether clients use TLS.
+    pub(crate) fn tls(&self) -> bool {
+        self.tls.is_set()
+    }
+}
+
+/// Runs `work` to its end; reports an error to the logs.
 pub(crate) fn serve(
     args: &PartArgs,
     work: impl AsyncFnOnce(&CancellationToken, &Logs) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
+    crash::leave_no_core();
     block_on(async move {
         let stop = signals::stop()?;
         let logs = args.service.engine.logs()?;
         let ran = work(&stop, &logs).await;
         if let Err(error) = &ran {
-            telling::error(error, &logs);
+            diagnostics::error(error, &logs);
         }
         logs.flush();
         Ok(if ran.is_ok() { exit::SUCCESS } else { exit::FAILURE })
     })
 }
 
-/// Serves what is wanted, until told to stop.
+/// Serves until a signal.
 pub(crate) async fn run_once(
     wanted: &Wanted<'_>,
     logs: &Logs,
-    ports: Ports,
+    mut ports: Ports,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let opened = tokio::select! {
-        opened = Service::open(wanted, logs) => opened?,
-        () = stop.cancelled() => return Ok(()),
+        opened = Service::open(wanted, logs) => opened.map(Some),
+        () = stop.cancelled() => Ok(None),
     };
-    opened.run(ports, None, || {}, stop).await.map(drop)
+    let ran = match opened {
+        Ok(Some(service)) => service.run(&mut ports, wanted, None, || {}, stop).await.map(drop),
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    ports.close().await;
+    ran
 }

@@ -4,9 +4,9 @@ use crate::exit;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A token that the first Ctrl-C or SIGTERM cancels; the second ends the program at once.
+/// Returns a token that the first Ctrl-C or SIGTERM cancels; the second one ends the program at once.
 ///
-/// The hosts are not in the terminal's process group: they end by their lifeline, or drained.
+/// Workers are not in the terminal's process group: they end through their lifeline, or after a drain.
 pub(crate) fn stop() -> std::io::Result<CancellationToken> {
     let mut interrupts = signal(SignalKind::interrupt())?;
     let mut terminations = signal(SignalKind::terminate())?;

@@ -1,4 +1,4 @@
-//! Where documents, measurements, logs and requests go.
+//! Stores of documents, measurements, logs and request records.
 
 use super::EngineArgs;
 use crate::values::runtime_id;
@@ -8,7 +8,7 @@ use krt_remote::{Address, Documents, Influx, Mongo, SPOOL_LIMIT};
 use krt_store::{Store, Writer};
 use std::path::Path;
 
-/// Stores elsewhere.
+/// The arguments for remote stores.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Remote stores")]
 pub(crate) struct RemoteArgs {
@@ -20,8 +20,8 @@ pub(crate) struct RemoteArgs {
     #[arg(long, value_name = "URL", env = "KRT_INFLUX_URI", hide_env_values = true)]
     influx: Option<Address>,
 
-    /// The id of the runtime that the version belongs to: databases, buckets and subjects are named after
-    /// it [default: the version]
+    /// Id of the runtime that the version belongs to; it names databases, buckets and subjects
+    /// [default: the version's name]
     #[arg(long, value_name = "ID", env = "KRT_RUNTIME_ID", value_parser = runtime_id)]
     pub(super) runtime: Option<String>,
 }
@@ -32,12 +32,12 @@ impl RemoteArgs {
         self.runtime.clone().unwrap_or_else(|| version.name.to_string())
     }
 
-    /// Where documents are, if elsewhere.
+    /// The server for documents, if remote.
     pub(crate) fn mongo(&self) -> Option<&Address> {
         self.mongo.as_ref()
     }
 
-    /// Where measurements go, if elsewhere.
+    /// The server for measurements, if remote.
     pub(crate) fn influx(&self) -> Option<&Address> {
         self.influx.as_ref()
     }
@@ -45,16 +45,16 @@ impl RemoteArgs {
 
 /// The stores of a package.
 pub(super) struct Stores {
-    /// Takes measurements, logs and requests.
+    /// The store of measurements, logs and request records.
     pub(super) store: Store,
-    /// Takes documents.
+    /// The store of documents.
     pub(super) documents: Documents,
     writer: Writer,
     influx: Option<Influx>,
 }
 
 impl Stores {
-    /// Opens the embedded store in a folder, and what is to be used instead of its parts.
+    /// Opens the embedded store in a folder, and the remote stores that replace its parts.
     pub(super) async fn open(
         args: &EngineArgs,
         remote: &RemoteArgs,
@@ -77,7 +77,7 @@ impl Stores {
         Ok(Self { store, documents, writer, influx })
     }
 
-    /// Writes what waits, and ends.
+    /// Writes pending data, and closes the stores.
     pub(super) async fn close(self) -> anyhow::Result<()> {
         let Self { store, documents, writer, influx } = self;
         drop((store, documents));

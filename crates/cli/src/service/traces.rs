@@ -1,9 +1,11 @@
-//! Where traces go: to a receiver of OTLP, as the standard `OTEL_*` variables say.
+//! Exports traces to an OTLP receiver, configured by the standard `OTEL_*` variables.
 //!
-//! - [`settings`]: what the variables say.
+//! - [`reason`]: the reason an HTTP request failed.
+//! - [`settings`]: the variables.
 //!
-//! What is wrong with them is told and never stops a service.
+//! Invalid settings are logged, and never stop a service.
 
+mod reason;
 mod settings;
 
 use crate::tls::{self, Trusted};
@@ -17,14 +19,15 @@ use opentelemetry_otlp::{
     tonic_types::transport::{Certificate, ClientTlsConfig, Identity},
 };
 use opentelemetry_sdk::{Resource, trace::SpanExporter as _};
+use reason::{Explained, Noting, Reason};
 use settings::{Files, Protocol, Settings, Variables};
 use std::{fs, path::Path, time::Duration};
 use tokio_rustls::rustls::ClientConfig;
 
-/// How long spans may take to leave when the service stops.
+/// How long the export of remaining spans may take when the service stops.
 pub(super) const FLUSH: Duration = Duration::from_secs(5);
 
-/// Where traces of a version go. Must be called within the runtime.
+/// Starts the export of a version's traces. Must be called within the async runtime.
 pub(crate) fn start(version: &Name) -> Traces {
     let mut variables = Variables::new(|name: &str| std::env::var(name).ok());
     let settings = variables.settings();
@@ -44,17 +47,19 @@ pub(crate) fn start(version: &Name) -> Traces {
     }
 }
 
-fn exporter(settings: &Settings, version: &Name) -> anyhow::Result<SpanExporter> {
-    let mut exporter = match settings.protocol {
+fn exporter(settings: &Settings, version: &Name) -> anyhow::Result<Explained<SpanExporter>> {
+    let reason = Reason::default();
+    let exporter = match settings.protocol {
         Protocol::Grpc => by_grpc(&settings.files),
-        Protocol::Http => by_http(&settings.files, settings.timeout),
+        Protocol::Http => by_http(&settings.files, settings.timeout, reason.clone()),
     }?;
+    let mut exporter = Explained { exporter, reason };
     exporter.set_resource(&resource(settings, version));
     Ok(exporter)
 }
 
 fn by_grpc(files: &Files) -> anyhow::Result<SpanExporter> {
-    // It says little of what is wrong with a file.
+    // The exporter's own error says little about a problem with a file.
     if *files != Files::default() {
         tls(files)?;
     }
@@ -66,7 +71,7 @@ fn by_grpc(files: &Files) -> anyhow::Result<SpanExporter> {
         Some((certificate, key)) => trust.identity(Identity::from_pem(read(certificate)?, read(key)?)),
         None => trust,
     };
-    // Its error may show the endpoint, and with it a password.
+    // The error may contain the endpoint, and with it a password.
     let built = SpanExporter::builder().with_tonic().with_tls_config(trust).build();
     built.ok().context("the endpoint is not understood; hint: http://HOST:4317")
 }
@@ -75,9 +80,9 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))
 }
 
-fn by_http(files: &Files, timeout: Duration) -> anyhow::Result<SpanExporter> {
+fn by_http(files: &Files, timeout: Duration, reason: Reason) -> anyhow::Result<SpanExporter> {
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls(files)?).https_or_http().enable_http1();
-    let client = HyperClient::new(connector.build(), timeout, None);
+    let client = Noting { client: HyperClient::new(connector.build(), timeout, None), reason };
     let built = SpanExporter::builder().with_http().with_http_client(client).build();
     built.ok().context("the endpoint is not understood; hint: http://HOST:4318")
 }
@@ -97,7 +102,7 @@ fn tls(files: &Files) -> anyhow::Result<ClientConfig> {
     })
 }
 
-/// What the spans are of: the variables say it, else the version.
+/// The resource of the spans, from the variables or else from the version.
 fn resource(settings: &Settings, version: &Name) -> Resource {
     let resource = Resource::builder();
     if settings.named { resource } else { resource.with_service_name(version.to_string()) }.build()

@@ -1,9 +1,13 @@
-//! Files of a package that change.
+//! Watches the files of a package, including the targets of links.
 
+mod links;
+
+use crate::build;
 use anyhow::Context as _;
-use krt_model::version::{Build, Language};
+use krt_model::version::{Build, Language, Node};
 use krt_package::Package;
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use links::Links;
+use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use std::{
     collections::BTreeSet,
     path::{Component, Path, PathBuf},
@@ -11,28 +15,37 @@ use std::{
 };
 use tokio::sync::mpsc;
 
-/// Changes that come within this time of one another are one.
+/// Changes within this time of one another count as one.
 const TOGETHER: Duration = Duration::from_millis(100);
 
-/// Sees the files of a package change.
+/// Watches the files of a package.
 pub(crate) struct Watch {
+    /// The path as given.
+    path: PathBuf,
     root: PathBuf,
+    /// The links on the path to the root.
+    ways: Vec<PathBuf>,
+    links: Links,
     changed: mpsc::UnboundedReceiver<PathBuf>,
     _watcher: RecommendedWatcher,
 }
 
-/// What a change of files means.
+/// The effect of a change of files.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Change {
-    /// The package itself: its krt.yml, a .proto, sources that must be built.
+    /// On the package itself: its krt.yml, a .proto, sources to build.
     Package,
-    /// Some of its nodes, by index.
+    /// On some of its nodes, by index.
     Nodes(BTreeSet<usize>),
 }
 
-/// Files that changed, relative to the package's root.
+/// Changed files, relative to the package's root.
 #[derive(Debug, Default)]
-pub(crate) struct Changed(BTreeSet<PathBuf>);
+pub(crate) struct Changed {
+    files: BTreeSet<PathBuf>,
+    /// Whether the path now leads to another root folder.
+    root: bool,
+}
 
 impl Watch {
     /// Starts to watch a package's folder.
@@ -43,47 +56,77 @@ impl Watch {
             "--watch needs a folder: `{}` is an archive",
             path.display()
         );
+        let folder = if folder == Path::new("") { Path::new(".") } else { folder };
         let root = folder.canonicalize().with_context(|| format!("failed to find `{}`", path.display()))?;
+        let ways = links::ways(folder);
         let (tell, changed) = mpsc::unbounded_channel();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        let (within, data, to_root) = (root.clone(), root.join(".krt"), ways.clone());
+        // Ignore files that are written continuously, or the changes would never pause.
+        let counts = move |path: &PathBuf| {
+            path.starts_with(&within) && !path.starts_with(&data) || to_root.contains(path)
+        };
+        let on_event = move |event: notify::Result<notify::Event>| {
             let Ok(event) = event else { return };
             if matches!(event.kind, EventKind::Access(_)) {
                 return;
             }
-            for path in event.paths {
-                // Fails when nobody watches any more.
+            for path in event.paths.into_iter().filter(&counts) {
+                // Fails if the watch has ended.
                 let _ = tell.send(path);
             }
-        })?;
-        watcher
-            .watch(&root, RecursiveMode::Recursive)
-            .with_context(|| format!("failed to watch `{}`", root.display()))?;
-        Ok(Self { root, changed, _watcher: watcher })
+        };
+        // Links of a package stay inside it, and their targets are watched in their own place.
+        let config = Config::default().with_follow_symlinks(false);
+        let mut watcher = RecommendedWatcher::new(on_event, config)?;
+        let failed = |path: &Path| format!("failed to watch `{}`", path.display());
+        watcher.watch(&root, RecursiveMode::Recursive).with_context(|| failed(&root))?;
+        for folder in ways.iter().filter_map(|way| way.parent()) {
+            watcher.watch(folder, RecursiveMode::NonRecursive).with_context(|| failed(folder))?;
+        }
+        let links = Links::of(&root);
+        Ok(Self { path: path.to_owned(), root, ways, links, changed, _watcher: watcher })
     }
 
-    /// Waits for files to change, and for the changing to pause.
+    /// Waits for files to change, and then for a pause in the changes.
     pub(crate) async fn next(&mut self) -> Changed {
-        let mut changed = Changed::default();
         loop {
-            let path = if changed.0.is_empty() {
-                self.changed.recv().await
-            } else {
-                match tokio::time::timeout(TOGETHER, self.changed.recv()).await {
-                    Ok(path) => path,
-                    Err(_) => return changed,
-                }
-            };
-            let Some(path) = path else { return std::future::pending().await };
-            if let Some(path) = path.strip_prefix(&self.root).ok().filter(|path| matters(path))
-                && !is_cached(&self.root, path)
-            {
-                changed.0.insert(path.to_owned());
+            let paths = self.together().await;
+            if paths.iter().any(|path| self.ways.contains(path)) && self.is_elsewhere() {
+                return Changed { files: BTreeSet::new(), root: true };
+            }
+            let relative = paths.iter().filter_map(|path| path.strip_prefix(&self.root).ok());
+            let mut files: BTreeSet<PathBuf> = relative.map(Path::to_owned).collect();
+            if paths.iter().any(|path| self.links.are_touched_by(path)) {
+                files.extend(self.links.changed());
+            }
+            files.retain(|path| matters(path) && !is_cached(&self.root, path));
+            if !files.is_empty() {
+                return Changed { files, root: false };
             }
         }
     }
+
+    /// The paths that change within a short time of one another.
+    async fn together(&mut self) -> BTreeSet<PathBuf> {
+        let Some(first) = self.changed.recv().await else { return std::future::pending().await };
+        let mut paths = BTreeSet::from([first]);
+        while let Ok(Some(path)) = tokio::time::timeout(TOGETHER, self.changed.recv()).await {
+            paths.insert(path);
+        }
+        paths
+    }
+
+    /// Watches another folder if a link on the path to the package now leads there.
+    fn is_elsewhere(&mut self) -> bool {
+        // While the link is missing or broken, keep watching the previous folder.
+        let Ok(again) = Self::start(&self.path) else { return false };
+        let is_other = again.root != self.root;
+        *self = again;
+        is_other
+    }
 }
 
-/// Whether a file can matter to a node: not what tools and Python itself write.
+/// Whether a file can affect a node; excludes files that tools and Python itself write.
 fn matters(path: &Path) -> bool {
     let name = |part: Component<'_>| part.as_os_str().to_string_lossy().into_owned();
     let written = |part: &String| part.starts_with('.') || part == "__pycache__" || part == "node_modules";
@@ -93,16 +136,16 @@ fn matters(path: &Path) -> bool {
         && !matches!(ending, "pyc" | "swp" | "tmp")
 }
 
-/// Whether a file lies in a folder that a tool has marked as its cache (<https://bford.info/cachedir>),
-/// as `cargo` marks `target`.
+/// Whether a file is in a folder that a tool has marked as its cache (<https://bford.info/cachedir>), as
+/// `cargo` marks `target`.
 fn is_cached(root: &Path, path: &Path) -> bool {
     path.ancestors().skip(1).any(|folder| root.join(folder).join("CACHEDIR.TAG").exists())
 }
 
 impl Changed {
-    /// What the change means to a package.
+    /// The effect of the change on a package.
     ///
-    /// A file below the folder of one node's `src` is that node's; every other file may be of any.
+    /// A file below the folder of one node's `src` affects that node; every other file may affect any node.
     pub(crate) fn of(&self, package: &Package) -> Change {
         let folders: Vec<_> = package
             .version
@@ -110,11 +153,15 @@ impl Changed {
             .iter()
             .map(|node| Path::new(&node.src).parent().unwrap_or(Path::new("")))
             .collect();
+        let builds: Vec<_> =
+            package.version.nodes.iter().filter_map(|node| Built::of(node, package)).collect();
         let mut nodes = BTreeSet::new();
-        for path in &self.0 {
+        if self.root {
+            return Change::Package;
+        }
+        for path in &self.files {
             let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-            let mut builds = package.version.nodes.iter().filter_map(|node| node.build.as_ref());
-            if ending == "proto" || is_manifest(path) || builds.any(|build| is_source(path, build)) {
+            if ending == "proto" || is_manifest(path) || builds.iter().any(|build| build.is_source(path)) {
                 return Change::Package;
             }
             let owners: Vec<_> = owners(path, &folders);
@@ -128,18 +175,44 @@ fn is_manifest(path: &Path) -> bool {
     matches!(path.to_str(), Some("krt.yml" | "krt.yaml"))
 }
 
-/// Whether an executable may be built from a file.
-fn is_source(path: &Path, build: &Build) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let endings = match build.language {
-        Language::Go => ["go", "mod", "sum"],
-        Language::Rust => ["rs", "toml", "lock"],
-    };
-    path.starts_with(&build.module)
-        && (endings.contains(&ending) || !build.folder.is_empty() && path.starts_with(&build.folder))
+/// The sources of a compiled node.
+struct Built<'a> {
+    build: &'a Build,
+    /// Folders of modules outside its own, relative to the root.
+    beside: Vec<PathBuf>,
 }
 
-/// The nodes in whose folder a file is, the nearest folder counting; all, when it is in none.
+impl<'a> Built<'a> {
+    fn of(node: &'a Node, package: &Package) -> Option<Self> {
+        let (build, source) = (node.build.as_ref()?, build::source(node, &package.root)?);
+        let relative = |folder: PathBuf| {
+            let real = folder.canonicalize().ok()?;
+            Some(real.strip_prefix(&package.root).ok()?.to_owned())
+        };
+        Some(Self { build, beside: source.folders().into_iter().skip(1).filter_map(relative).collect() })
+    }
+
+    /// Whether a file may be a source of the executable.
+    fn is_source(&self, path: &Path) -> bool {
+        let Build { language, folder, module } = self.build;
+        let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let (endings, names): (_, &[&str]) = match language {
+            Language::Go => (["go", "mod", "sum"], &["go.work", "go.work.sum", "modules.txt"]),
+            Language::Rust => (["rs", "toml", "lock"], &[]),
+        };
+        let is_code = endings.contains(&ending);
+        // A module above the node's own also contains other nodes; only code in it matters to the compiler.
+        let beside = |beside: &PathBuf| {
+            path.starts_with(beside) && (is_code || !Path::new(module).starts_with(beside))
+        };
+        names.contains(&name)
+            || path.starts_with(module) && (is_code || !folder.is_empty() && path.starts_with(folder))
+            || self.beside.iter().any(beside)
+    }
+}
+
+/// The nodes whose folder is the nearest one above a file; all nodes if there is none.
 fn owners(path: &Path, folders: &[&Path]) -> Vec<usize> {
     let depth = |folder: &Path| folder.components().count();
     let holds = |folder: &Path| depth(folder) > 0 && path.starts_with(folder);
@@ -174,16 +247,24 @@ mod tests {
         let language = Language::Go;
         let build = Build { language, folder: "src/etl/cmd".to_owned(), module: "src/etl".to_owned() };
         let root = Build { language, folder: String::new(), module: String::new() };
-        for (path, of_module, of_root) in [
-            ("src/etl/cmd/main.go", true, true),
-            ("src/etl/deep/a.go", true, true),
-            ("src/etl/go.mod", true, true),
-            ("src/etl/cmd/words.txt", true, false),
-            ("src/etl/words.txt", false, false),
-            ("src/model/main.py", false, false),
+        let beside = ["lib/shared", ""].map(PathBuf::from);
+        let of_module = Built { build: &build, beside: beside[..1].to_vec() };
+        let of_root = Built { build: &root, beside: Vec::new() };
+        let of_both = Built { build: &build, beside: beside.to_vec() };
+        for (path, expected) in [
+            ("src/etl/cmd/main.go", [true, true, true]),
+            ("src/etl/deep/a.go", [true, true, true]),
+            ("src/etl/go.mod", [true, true, true]),
+            ("src/etl/cmd/words.txt", [true, false, true]),
+            ("src/etl/words.txt", [false, false, false]),
+            ("src/model/main.py", [false, false, false]),
+            ("lib/shared/shared.go", [true, true, true]),
+            ("lib/shared/words.txt", [true, false, true]),
+            ("lib/other/other.go", [false, true, true]),
+            ("go.work", [true, true, true]),
         ] {
-            let found = [&build, &root].map(|build| is_source(Path::new(path), build));
-            assert_eq!(found, [of_module, of_root], "{path}");
+            let found = [&of_module, &of_root, &of_both].map(|built| built.is_source(Path::new(path)));
+            assert_eq!(found, expected, "{path}");
         }
     }
 

@@ -1,9 +1,9 @@
-//! Requests to a server's API, and its answers.
+//! Requests to a server's API, and its responses.
 
 use super::{
     Server,
+    api_error::{ApiError, Refused},
     connector::{Connector, connector, unreachable},
-    refused::{No, Refused},
 };
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -18,45 +18,45 @@ use std::{fmt, io, path::Path, time::Duration};
 use tokio::{fs::File, io::AsyncBufRead};
 use tokio_util::io::{ReaderStream, StreamReader};
 
-/// How long the answer to a small request may take.
+/// The timeout for the response to a small request.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How much of a file is read at a time, bytes.
+/// The number of bytes read from a file at once.
 const CHUNK: usize = 64 << 10;
 
 type Body = BoxBody<Bytes, io::Error>;
 
-/// As whom requests are sent.
+/// The authentication of requests.
 #[derive(Debug, Clone)]
-pub(crate) enum By {
-    /// As nobody.
+pub(crate) enum AuthSource {
+    /// No authentication.
     Nobody,
-    /// By the token that `krt login` keeps.
+    /// The token that `krt login` stored.
     Login(String),
-    /// By the token in the environment.
+    /// The token from the environment.
     Variable(String),
-    /// By a session, as a browser.
+    /// A session, as in a browser.
     Session {
         /// The cookie.
         cookie: String,
-        /// What requests that change something name.
+        /// The CSRF token, required by requests that change something.
         csrf: String,
     },
 }
 
-/// A server.
+/// A server, with authentication.
 pub(crate) struct Api {
     http: Client<Connector, Body>,
     server: Server,
-    by: By,
+    by: AuthSource,
 }
 
-/// What a server answered.
+/// A server's response.
 pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) json: Value,
 }
 
-impl By {
+impl AuthSource {
     fn headers(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::Nobody => Vec::new(),
@@ -69,18 +69,18 @@ impl By {
 }
 
 impl Api {
-    /// A server, spoken with as somebody.
-    pub(crate) fn open(server: Server, by: By, cacert: Option<&Path>) -> anyhow::Result<Self> {
+    /// Opens a server with the given authentication.
+    pub(crate) fn open(server: Server, by: AuthSource, cacert: Option<&Path>) -> anyhow::Result<Self> {
         let http = Client::builder(TokioExecutor::new()).build(connector(&server, cacert)?);
         Ok(Self { http, server, by })
     }
 
-    /// The same server, spoken with as somebody else.
-    pub(crate) fn by(&self, by: By) -> Self {
+    /// The same server with other authentication.
+    pub(crate) fn by(&self, by: AuthSource) -> Self {
         Self { http: self.http.clone(), server: self.server.clone(), by }
     }
 
-    /// Where it is.
+    /// The server's URL.
     pub(crate) fn server(&self) -> &Server {
         &self.server
     }
@@ -105,7 +105,7 @@ impl Api {
         self.send(Method::DELETE, path, None).await.map(drop)
     }
 
-    /// Sends a request, with JSON where there is some.
+    /// Sends a request, optionally with JSON.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -123,7 +123,7 @@ impl Api {
             .with_context(|| format!("`{}` did not answer within {} s", self.server, PATIENCE.as_secs()))?
     }
 
-    /// Sends a file; a bar shows how far it is.
+    /// Uploads a file; a bar shows the progress.
     pub(crate) async fn upload(&self, path: &str, file: &Path, bar: &ProgressBar) -> anyhow::Result<Value> {
         let unreadable = || format!("failed to read `{}`", file.display());
         let open = File::open(file).await.with_context(unreadable)?;
@@ -139,7 +139,7 @@ impl Api {
         Ok(self.read(response).await?.json)
     }
 
-    /// Follows live events, from after the one with an id: their lines.
+    /// Follows live events after the one with an id; returns their lines.
     pub(crate) async fn follow(
         &self,
         path: &str,
@@ -164,7 +164,7 @@ impl Api {
         let request = request.header(header::USER_AGENT, agent);
         let headers = self.by.headers().into_iter().chain(headers);
         let request = headers.fold(request, |request, (name, value)| request.header(name, value));
-        let request = request.body(body).context("the token is none: it has characters that no token has")?;
+        let request = request.body(body).context("invalid token: contains illegal characters")?;
         self.http.request(request).await.map_err(|error| unreachable(&self.server, error))
     }
 
@@ -179,16 +179,16 @@ impl Api {
         }
         match serde_json::from_slice(&body) {
             Ok(json) => Ok(Answer { headers: head.headers, json }),
-            Err(_) => bail!(self.stranger("what it answers is no JSON")),
+            Err(_) => bail!(self.stranger("the answer is not JSON")),
         }
     }
 
-    /// What to say of whatever is no server of a team's.
-    pub(crate) fn stranger(&self, why: impl fmt::Display) -> No {
-        No::stranger(&self.server, why)
+    /// The error for a response that does not come from a `krt serve` server.
+    pub(crate) fn stranger(&self, why: impl fmt::Display) -> ApiError {
+        ApiError::stranger(&self.server, why)
     }
 
-    /// What the server says against it.
+    /// The error for a refused request.
     async fn refused(&self, response: Response<Incoming>) -> anyhow::Error {
         let (head, body) = response.into_parts();
         let said = whole_of(body).await.ok().and_then(|body| serde_json::from_slice(&body).ok());
@@ -207,5 +207,5 @@ fn whole(text: impl Into<Bytes>) -> Body {
 }
 
 async fn whole_of(body: Incoming) -> anyhow::Result<Bytes> {
-    Ok(body.collect().await.context("the server's answer broke off")?.to_bytes())
+    Ok(body.collect().await.context("the server's answer ended early")?.to_bytes())
 }

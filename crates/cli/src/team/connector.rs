@@ -1,4 +1,4 @@
-//! Connections to a server, and what to say where there is none.
+//! Connections to a server, and connection errors.
 
 use super::Server;
 use crate::tls::{self, Trusted};
@@ -7,12 +7,12 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use std::{path::Path, time::Duration};
 
-/// How long a server may take to let somebody in.
+/// How long a server may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) type Connector = HttpsConnector<HttpConnector>;
 
-/// What connects to a server.
+/// Creates a connector for a server.
 pub(super) fn connector(server: &Server, cacert: Option<&Path>) -> anyhow::Result<Connector> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
@@ -23,20 +23,20 @@ pub(super) fn connector(server: &Server, cacert: Option<&Path>) -> anyhow::Resul
             .context("failed to read what --cacert names; hint: it takes a PEM file with certificates")?,
         None if server.is_secure() => tls::client(Trusted::Systems)
             .context("failed to read the certificates that the system trusts; hint: --cacert names others")?,
-        // Nobody is asked for a certificate, so a system without any will do.
+        // No certificate is verified, so a system without certificates works, too.
         _ => tls::client(Trusted::Nobody)?,
     };
     let builder = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth());
     Ok(builder.https_or_http().enable_http1().wrap_connector(http))
 }
 
-/// Why a server cannot be spoken with, and what to do.
+/// Explains a failed connection, with a hint.
 pub(super) fn unreachable(server: &Server, error: hyper_util::client::legacy::Error) -> anyhow::Error {
     let connecting = error.is_connect();
     let error = anyhow::Error::new(error);
     let cause = error.root_cause();
     let hint = if !connecting {
-        "the connection broke off; look at what was done before you try again"
+        "the connection was lost; check what was done before you try again"
     } else if server.is_secure() {
         "--cacert names the certificates of an authority of your own; without TLS it is http://"
     } else {

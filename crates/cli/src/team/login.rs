@@ -1,6 +1,6 @@
-//! Who signed in where: tokens, from the environment, or as `krt login` keeps them.
+//! Logins: tokens from the environment, or stored by `krt login`.
 
-use super::{Server, api::By};
+use super::{Server, api::AuthSource};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -10,19 +10,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The token, where no file has it.
+/// The variable with a token, for use without a stored login.
 const TOKEN: &str = "KRT_TOKEN";
 
-/// Where requests go, and as whom.
+/// A server, and the authentication for it.
 pub(crate) struct Login {
     pub(crate) server: Server,
-    pub(crate) by: By,
+    pub(crate) by: AuthSource,
     pub(crate) cacert: Option<PathBuf>,
 }
 
-/// A login that is kept.
+/// A stored login.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct StoredLogin {
     pub(crate) server: Server,
     pub(crate) user: String,
     /// The token's id.
@@ -32,17 +32,17 @@ pub(crate) struct Kept {
     pub(crate) cacert: Option<PathBuf>,
 }
 
-/// All logins that are kept, the last one first.
+/// All stored logins, most recent first.
 #[derive(Default, Serialize, Deserialize)]
-pub(crate) struct Logins(Vec<Kept>);
+pub(crate) struct Logins(Vec<StoredLogin>);
 
 impl Login {
-    /// The login for a server, or, without one, the last.
+    /// Finds the login for a server; without a server, the most recent one.
     pub(crate) fn find(server: Option<&Server>) -> anyhow::Result<Self> {
         let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
         match (server, token) {
             (Some(server), Some(token)) => {
-                Ok(Self { server: server.clone(), by: By::Variable(token), cacert: None })
+                Ok(Self { server: server.clone(), by: AuthSource::Variable(token), cacert: None })
             }
             (None, Some(_)) => bail!("{TOKEN} is set, and no server is; hint: set KRT_SERVER, too"),
             (server, None) => Logins::load()?.of(server).map(Self::from),
@@ -50,14 +50,14 @@ impl Login {
     }
 }
 
-impl From<Kept> for Login {
-    fn from(kept: Kept) -> Self {
-        Self { server: kept.server, by: By::Login(kept.token), cacert: kept.cacert }
+impl From<StoredLogin> for Login {
+    fn from(kept: StoredLogin) -> Self {
+        Self { server: kept.server, by: AuthSource::Login(kept.token), cacert: kept.cacert }
     }
 }
 
 impl Logins {
-    /// Reads those of this user.
+    /// Loads this user's logins.
     pub(crate) fn load() -> anyhow::Result<Self> {
         let path = file()?;
         let shown = path.display();
@@ -69,38 +69,38 @@ impl Logins {
         }
     }
 
-    /// That of a server, or, without one, the last.
-    pub(crate) fn of(&self, server: Option<&Server>) -> anyhow::Result<Kept> {
+    /// The login for a server; without a server, the most recent one.
+    pub(crate) fn of(&self, server: Option<&Server>) -> anyhow::Result<StoredLogin> {
         let found = self.0.iter().find(|kept| server.is_none_or(|server| *server == kept.server));
         match (found, server) {
             (Some(kept), _) => Ok(kept.clone()),
-            (None, Some(server)) => bail!("nobody is signed in to `{server}`; hint: `krt login {server}`"),
+            (None, Some(server)) => bail!("not signed in to `{server}`; hint: `krt login {server}`"),
             (None, None) => {
-                bail!("nobody is signed in; hint: `krt login URL`, or set KRT_SERVER and {TOKEN}")
+                bail!("not signed in; hint: `krt login URL`, or set KRT_SERVER and {TOKEN}")
             }
         }
     }
 
-    /// Keeps a login, in the place of an earlier one to the same server.
-    pub(crate) fn add(&mut self, new: Kept) -> anyhow::Result<()> {
+    /// Stores a login; replaces an earlier one for the same server.
+    pub(crate) fn add(&mut self, new: StoredLogin) -> anyhow::Result<()> {
         self.0.retain(|kept| kept.server != new.server);
         self.0.insert(0, new);
         self.save()
     }
 
-    /// Forgets the login to a server.
+    /// Removes the login for a server.
     pub(crate) fn remove(&mut self, server: &Server) -> anyhow::Result<()> {
         self.0.retain(|kept| kept.server != *server);
         self.save()
     }
 
-    /// Writes them, for this user only, at once or not at all.
+    /// Writes the file atomically, readable by this user only.
     fn save(&self) -> anyhow::Result<()> {
         let path = file()?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let write = || -> io::Result<()> {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-            // Only this user may read what the library makes.
+            // The library creates files that only this user can read.
             let mut file = tempfile::Builder::new().prefix(".logins-").tempfile_in(folder)?;
             serde_json::to_writer_pretty(&mut file, self)?;
             file.write_all(b"\n")?;
@@ -121,10 +121,10 @@ fn file() -> anyhow::Result<PathBuf> {
 mod tests {
     use super::*;
 
-    fn kept(server: &str) -> Kept {
+    fn kept(server: &str) -> StoredLogin {
         let text = str::to_owned;
         let server = server.parse().unwrap();
-        Kept { server, user: text("ada"), id: text("1"), token: text("krt_x"), cacert: None }
+        StoredLogin { server, user: text("ada"), id: text("1"), token: text("krt_x"), cacert: None }
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
         let refused = logins.of(Some(&other)).err().unwrap().to_string();
         assert_eq!(
             refused,
-            "nobody is signed in to `https://other.example`; hint: `krt login https://other.example`"
+            "not signed in to `https://other.example`; hint: `krt login https://other.example`"
         );
         assert!(Logins::default().of(None).is_err());
     }

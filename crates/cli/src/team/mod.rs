@@ -1,23 +1,23 @@
-//! A client of `krt serve`: its API, as somebody who has signed in.
+//! A client of the API of `krt serve`.
 //!
-//! - [`server`]: where it is.
-//! - [`login`]: who signed in where, and the tokens.
-//! - [`api`]: requests and answers.
-//! - [`connector`]: connections, and what to say where there is none.
-//! - [`refused`]: what the server says against something.
-//! - [`show`]: how what it tells is shown.
-//! - [`typed`]: what somebody types, such as passwords.
+//! - [`server`]: the server's URL.
+//! - [`login`]: stored logins and tokens.
+//! - [`api`]: requests and responses.
+//! - [`connector`]: connections and their errors.
+//! - [`api_error`]: errors from the server.
+//! - [`show`]: output of the server's data.
+//! - [`prompt`]: input from the user, such as passwords.
 
 pub(crate) mod api;
+mod api_error;
 mod connector;
 pub(crate) mod login;
-mod refused;
+pub(crate) mod prompt;
 mod server;
 pub(crate) mod show;
-pub(crate) mod typed;
 
 pub(crate) use api::Api;
-pub(crate) use refused::{No, Problem};
+pub(crate) use api_error::{ApiError, Problem};
 pub(crate) use server::{Server, query, segment};
 
 use crate::{exit, service::block_on};
@@ -26,7 +26,7 @@ use login::Login;
 use std::{path::PathBuf, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// What a command of a server's takes.
+/// The common arguments of commands for a server.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Server")]
 pub(crate) struct TeamArgs {
@@ -40,7 +40,7 @@ pub(crate) struct TeamArgs {
     )]
     pub(crate) server: Option<Server>,
 
-    /// Trust the authorities in this PEM file, and not the system's, for https://
+    /// Trust only the certificate authorities in this PEM file
     #[arg(long, value_name = "FILE", env = "KRT_CACERT", global = true)]
     cacert: Option<PathBuf>,
 
@@ -49,26 +49,26 @@ pub(crate) struct TeamArgs {
     pub(crate) json: bool,
 }
 
-/// Why something is done.
+/// The reason for a change.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CommentArgs {
-    /// Why it is done, for the audit log
+    /// Reason, for the audit log
     #[arg(short = 'm', long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) comment: String,
 }
 
 impl TeamArgs {
-    /// The server that is meant, with the token for it.
+    /// Opens the selected server with its token.
     pub(crate) fn open(&self) -> anyhow::Result<Api> {
         let login = Login::find(self.server.as_ref())?;
         Api::open(login.server, login.by, self.cacert.as_deref().or(login.cacert.as_deref()))
     }
 }
 
-/// Works with a server until it is done, or until Ctrl-C.
+/// Runs `work` until it ends, or until Ctrl-C.
 pub(crate) fn run(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     block_on(async {
-        // Listened to before anything is done: a terminal that was made silent must not stay so.
+        // Register first: Ctrl-C must restore a terminal whose echo is off.
         let mut interrupts = signal(SignalKind::interrupt())?;
         tokio::select! {
             done = work => done.map(|()| exit::SUCCESS),

@@ -1,40 +1,40 @@
-//! Where a server is, and how its paths are written.
+//! The URL of a server and of its API paths.
 
 use http::{Uri, uri::Scheme};
-use krt_serve::api::is_loopback;
+use krt_runtime::ingress::browsers::is_loopback;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// The URL of a server: `http://` or `https://`, host, port, and perhaps a path before the API's.
+/// The URL of a server: `http://` or `https://`, host, port, and optionally a path before the API's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Server(String);
 
-/// Why a text is no server's URL.
+/// The reason a text is not a server's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoServer {
-    /// No URL that leads to a server.
+    /// Not a URL of a server.
     #[error("expected a server's URL, such as https://krt.example:9001")]
     Form,
-    /// A user is named in it.
+    /// The URL contains a user.
     #[error("expected a server's URL without a user; hint: `krt login --user`")]
     User,
 }
 
 impl Server {
-    /// Whether it speaks TLS.
+    /// Whether the server uses TLS.
     pub(crate) fn is_secure(&self) -> bool {
         self.0.starts_with("https:")
     }
 
-    /// Whether what is sent to it leaves this machine unencrypted.
+    /// Whether requests to it leave this machine unencrypted.
     pub(crate) fn is_open(&self) -> bool {
         let uri: Uri = self.0.parse().expect("it was parsed before");
         !self.is_secure() && !uri.host().is_some_and(is_loopback)
     }
 
-    /// The URL of a path of the API.
+    /// The URL of an API path.
     pub(super) fn path(&self, path: &str) -> String {
         format!("{}/api/v1{path}", self.0)
     }
@@ -80,15 +80,15 @@ impl From<Server> for String {
     }
 }
 
-/// What stands in a path as it is.
+/// Characters that are not escaped in a path.
 const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 
-/// A text as one segment of a path.
+/// Escapes a text as one path segment.
 pub(crate) fn segment(text: &str) -> impl fmt::Display {
     utf8_percent_encode(text, &PLAIN)
 }
 
-/// A query of pairs.
+/// Formats pairs as a query string.
 pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }

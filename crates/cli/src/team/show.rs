@@ -1,18 +1,19 @@
-//! How what a server tells is shown: as it came, or as a table.
+//! Prints data from a server, as raw JSON or as a table.
 
-use crate::output::{self, visible};
+use crate::output;
+use krt_model::escape;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
 
-/// A column of a table: its title, and what stands in it for an item.
+/// A column of a table: its title, and a function that formats an item's cell.
 pub(crate) type Column = (&'static str, fn(&Value) -> String);
 
 /// Prints JSON.
 pub(crate) fn json(value: &Value) -> anyhow::Result<()> {
-    output::print(&serde_json::to_string_pretty(value)?)
+    output::print_json(&serde_json::to_string_pretty(value)?)
 }
 
-/// Prints a list, one line each.
+/// Prints a list, one item per line.
 pub(crate) fn table(list: &Value, columns: &[Column]) -> anyhow::Result<()> {
     let header: Vec<String> = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
     let row = |item: &Value| columns.iter().map(|(_, cell)| cell(item)).collect();
@@ -21,23 +22,23 @@ pub(crate) fn table(list: &Value, columns: &[Column]) -> anyhow::Result<()> {
     output::print(&align(&rows))
 }
 
-/// Prints one thing, a line for each of what is known of it.
+/// Prints one item, one property per line.
 pub(crate) fn one(item: &Value, columns: &[Column]) -> anyhow::Result<()> {
     let row = |(title, cell): &Column| vec![format!("{}:", title.to_lowercase()), cell(item)];
     output::print(&align(&columns.iter().map(row).collect::<Vec<_>>()))
 }
 
-/// A value that has a name.
+/// The text of a named value.
 pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
-/// A value in a cell: the first line of a text, a list's parts, `-` for what is not there.
+/// Formats a cell: the first line of a text, a list's items, `-` for a missing value.
 pub(crate) fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) => visible(text.lines().next().unwrap_or_default()),
+        Value::String(text) => escape::line(text.lines().next().unwrap_or_default()).into_owned(),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::Array(list) if list.is_empty() => "-".to_owned(),
@@ -46,10 +47,10 @@ pub(crate) fn cell(value: &Value) -> String {
     }
 }
 
-/// A time in a cell, to the second: `2026-01-31 12:00:00Z`.
+/// Formats a time to the second: `2026-01-31 12:00:00Z`.
 pub(crate) fn time(value: &Value) -> String {
     match value.as_str().and_then(|text| Some((text.get(..10)?, text.get(11..19)?))) {
-        Some((date, time)) => visible(&format!("{date} {time}Z")),
+        Some((date, time)) => escape::line(&format!("{date} {time}Z")).into_owned(),
         None => "-".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! `krt pack` and `krt unpack`
+//! Tests of `krt pack` and `krt unpack`.
 
 use crate::support::{Ended, Folder, krt, run_with};
 use std::fs;
@@ -57,7 +57,7 @@ fn what_is_no_archive_is_not_replaced() {
     assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
     assert_eq!(
         ended.stderr,
-        "error: `notes.txt` exists and is no archive; hint: choose another --output, or remove it first\n"
+        "error: `notes.txt` exists and is not an archive; hint: choose another --output, or remove it first\n"
     );
     assert_eq!(fs::read_to_string(work.join("notes.txt")).unwrap(), "mine");
     let ended = krt_in(&work, &["pack", "shop", "-o", "shop"]);

@@ -1,4 +1,4 @@
-//! `krt call` against servers.
+//! `krt call` on servers.
 
 use crate::{
     shop::{Reflection, Shop},
@@ -23,7 +23,7 @@ fn call(shop: &Shop, arguments: &[&str]) -> Ended {
     call_with(shop.address, arguments, "")
 }
 
-/// The answer, which must be the only thing that is printed.
+/// The answer, which must be the only output.
 fn answer(shop: &Shop, arguments: &[&str]) -> Value {
     let ended = call(shop, arguments);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""), "{arguments:?}");
@@ -31,7 +31,7 @@ fn answer(shop: &Shop, arguments: &[&str]) -> Value {
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
-/// The error, without an answer.
+/// The error; there must be no answer.
 fn error(shop: &Shop, arguments: &[&str]) -> String {
     let ended = call(shop, arguments);
     assert_eq!((ended.code, &*ended.stdout), (Some(1), ""), "{arguments:?}");
@@ -134,7 +134,7 @@ fn defaults_are_printed_when_asked_for() {
     assert_eq!(answer, json!({"item": "", "cents": "0", "at": "1970-01-01T00:00:00Z", "sold": false}));
 }
 
-/// Three requests, of which the second fails.
+/// Three requests; the second one fails.
 const LINES: &str = r#"{"item": "tea", "count": 1}
 {"item": "unknown"}
 
@@ -169,7 +169,7 @@ fn what_is_no_request_is_not_sent() {
     for (json, expected) in [
         (
             r#"{"itm": "tea"}"#,
-            "error: the request is not a shop.v1.PriceRequest: unrecognized field name 'itm' at line 1 column 6\n\
+            "error: the request is not a shop.v1.PriceRequest: shop.v1.PriceRequest has no field `itm` at line 1 column 8\n\
              hint: all its fields are {\"item\":\"\",\"count\":\"0\",\"tags\":[\"\"]}\n",
         ),
         ("{} {item}", "error: the request is not JSON: key must be a string at line 1 column 5\n"),

@@ -1,4 +1,4 @@
-//! `krt check`
+//! Tests of `krt check`.
 
 use crate::support::{Ended, Folder, krt, run_with};
 use insta::assert_snapshot;

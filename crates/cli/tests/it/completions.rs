@@ -1,4 +1,4 @@
-//! `krt completions`
+//! Tests of `krt completions`.
 
 use crate::support::{run, run_with};
 use std::process::Command;
@@ -21,7 +21,7 @@ fn bash_completes_with_it() {
         "{script}\nCOMP_WORDS=(krt un); COMP_CWORD=1; _krt krt un krt; echo \"${{COMPREPLY[*]}}\"; \
          COMP_WORDS=(krt call --keep-g); COMP_CWORD=2; _krt krt --keep-g call; echo \"${{COMPREPLY[*]}}\""
     );
-    // The script is longer than an argument may be.
+    // The script exceeds the maximum length of an argument.
     let mut bash = Command::new("bash");
     bash.arg("-s");
     assert_eq!(run_with(bash, &probe).stdout, "unpack\n--keep-going\n");

@@ -1,4 +1,4 @@
-//! The real `krt` binary, from the outside.
+//! Tests of the `krt` binary.
 
 #[cfg(test)]
 mod archives;
@@ -9,6 +9,8 @@ mod check;
 #[cfg(test)]
 mod completions;
 #[cfg(test)]
+mod documentation;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod new;
@@ -17,9 +19,13 @@ mod package;
 #[cfg(test)]
 mod proto;
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod shop;
 #[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
+#[cfg(test)]
+mod tests;
 #[cfg(test)]
 mod tls;

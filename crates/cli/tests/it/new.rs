@@ -1,4 +1,5 @@
-//! `krt new` and `krt test`: what is made checks, runs, and passes its own tests. Needs `go` and `cargo`.
+//! `krt new` and `krt test`: new packages pass `krt check`, run, and pass their own tests. Needs `go` and
+//! `cargo`.
 
 use crate::support::{Ended, Folder, krt, run_with};
 use std::{
@@ -55,7 +56,17 @@ fn a_package_in_rust() {
     a_package_and_more_nodes("rust");
 }
 
-/// Names that the languages keep for themselves.
+#[test]
+fn editors_find_the_schema() {
+    let work = Folder::new(&[]);
+    well(krt_in(&work, "", &["new", "shop"]));
+    let manifest = fs::read_to_string(work.join("shop/krt.yml")).unwrap();
+    let named = manifest.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=").unwrap();
+    let schema = fs::read_to_string(work.join("shop").join(named)).unwrap();
+    assert_eq!(schema, well(krt_in(&work, "", &["schema"])).stdout);
+}
+
+/// Names that the languages reserve.
 #[test]
 fn every_name_builds() {
     let work = Folder::new(&[]);

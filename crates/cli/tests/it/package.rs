@@ -1,4 +1,4 @@
-//! `krt run` and `krt call` with a package of a real Python node.
+//! `krt run` and `krt call` with a package that has a real Python node.
 
 use crate::support::{Ended, Folder, Service, krt, lines, message, run_with, signal};
 use rustix::process::Signal;
@@ -24,7 +24,7 @@ async def handler(ctx, data):
     return Greeting(text=f'Hello, {request.name}!')
 ";
 
-/// Calls a package that is started for it; `temporary` is where temporary files go.
+/// Runs `krt call` with a package; `temporary` is the folder for temporary files.
 fn call(package: &Folder, temporary: &Folder, arguments: &[&str]) -> Ended {
     let mut command = krt();
     command.env("TMPDIR", temporary.path()).args(["call", "--package"]).arg(package.path()).args(arguments);
@@ -116,7 +116,7 @@ fn a_package_that_does_not_start_says_why() {
     assert!(ended.stderr.contains("krt.yml:1:1"), "{}", ended.stderr);
 }
 
-/// Interrupts a call of `slow` when the package has logged `line`.
+/// Interrupts a call of `slow` once the package has logged `line`.
 fn interrupt_after(package: &Folder, line: &str) {
     let temporary = Folder::new(&[]);
     let mut command = krt();

@@ -1,5 +1,4 @@
-//! `krt proto`: stubs that a type checker understands, and code that Go compiles. Needs `go`, and mypy
-//! where `make` puts it.
+//! `krt proto`: stubs for a type checker, and Go code. Needs `go`, and mypy where `make` installs it.
 
 use crate::support::{Ended, Folder, krt, run_with};
 use std::{fs, path::Path, process::Command};
@@ -75,7 +74,7 @@ if order.WhichOneof("payment") == "card":
 print(Colour.Name(order.colour), order.HasField("time"), order.SerializeToString())
 "#;
 
-/// Each line is wrong.
+/// Code with a type error in each line.
 const MISUSE: &str = r#"
 from public_input_pb2 import Item, Order
 
@@ -128,7 +127,7 @@ fn shop() -> Folder {
     ])
 }
 
-/// What mypy says of a file of the node; nothing where there is no mypy.
+/// The output of mypy for a file of the node; `None` without mypy.
 fn checked(folder: &Folder, file: &str) -> Option<String> {
     let mypy = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("tools/bin/mypy");
     if !mypy.is_file() {

@@ -1,4 +1,4 @@
-//! A gRPC server that is not ours, to be called.
+//! A gRPC server that is not krt's.
 
 use prost_types::{FileDescriptorSet, Timestamp};
 use std::{
@@ -74,12 +74,12 @@ struct HeadersAnswer {
     headers: HashMap<String, String>,
 }
 
-/// What the server says of itself.
+/// The server's reflection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reflection {
     pub(crate) v1: bool,
     pub(crate) v1alpha: bool,
-    /// A file that it keeps to itself.
+    /// A file that reflection omits.
     pub(crate) without: &'static str,
 }
 
@@ -87,7 +87,7 @@ impl Reflection {
     pub(crate) const BOTH: Self = Self { v1: true, v1alpha: true, without: "" };
 }
 
-/// The server, at work until it is dropped.
+/// A running server. Stops on drop.
 pub(crate) struct Shop {
     pub(crate) address: SocketAddr,
     calls: Arc<AtomicUsize>,
@@ -114,7 +114,7 @@ impl Shop {
         Self { address, calls, runtime: Some(runtime) }
     }
 
-    /// How many calls have come.
+    /// The number of calls so far.
     pub(crate) fn calls(&self) -> usize {
         self.calls.load(Ordering::SeqCst)
     }
@@ -179,7 +179,7 @@ async fn price(request: Request<PriceRequest>) -> Result<Response<PriceAnswer>, 
     }
 }
 
-/// Gives back the headers that the client chose.
+/// Returns the headers that the client set.
 fn headers(request: Request<()>) -> impl Future<Output = Result<Response<HeadersAnswer>, Status>> {
     let mut headers = BTreeMap::<String, Vec<String>>::new();
     let (metadata, ..) = request.into_parts();

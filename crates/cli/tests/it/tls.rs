@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
-/// TLS in front of a server, with a certificate of its own for `localhost`.
+/// A TLS proxy in front of a server, with a self-signed certificate for `localhost`.
 struct Guard {
     port: u16,
     certificate: PathBuf,
@@ -43,13 +43,13 @@ impl Guard {
         let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).unwrap();
         let port = listener.local_addr().unwrap().port();
         runtime.spawn(async move {
-            while let Ok((outside, _)) = listener.accept().await {
+            while let Ok((launch, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
                 tokio::spawn(async move {
-                    // Fails when the client does not trust the certificate.
-                    let Ok(mut outside) = acceptor.accept(outside).await else { return };
+                    // Fails if the client does not trust the certificate.
+                    let Ok(mut launch) = acceptor.accept(launch).await else { return };
                     let mut inside = TcpStream::connect(server).await.unwrap();
-                    let _ = copy_bidirectional(&mut outside, &mut inside).await;
+                    let _ = copy_bidirectional(&mut launch, &mut inside).await;
                 });
             }
         });

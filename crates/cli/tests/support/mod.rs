@@ -1,4 +1,4 @@
-//! What tests of the binary share: running it, packages to run, services that stop by themselves.
+//! Code shared by tests of the binary: runs it, creates packages, and stops services.
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -15,13 +15,13 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up.
+/// The timeout of a test.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a service may take to stop before it is killed.
 const STOP: Duration = Duration::from_secs(20);
 
-/// The `krt` command, free of what the environment may set. Python environments are made once, in
-/// the target folder.
+/// The `krt` command, without variables from the environment. All tests share Python environments in the
+/// target folder.
 pub(crate) fn krt() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_krt"));
     for (name, _) in std::env::vars_os() {
@@ -34,7 +34,7 @@ pub(crate) fn krt() -> Command {
     command
 }
 
-/// What a command came to.
+/// The outcome of a command.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
@@ -42,11 +42,11 @@ pub(crate) struct Ended {
     pub(crate) stderr: String,
 }
 
-/// Runs a command to its end, with `input` as its standard input.
+/// Runs a command to its end, with `input` on standard input.
 pub(crate) fn run_with(mut command: Command, input: &str) -> Ended {
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = pipes.spawn().unwrap();
-    // Fails when the command does not read it all.
+    // Fails if the command does not read all of it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
     Ended {
@@ -56,18 +56,18 @@ pub(crate) fn run_with(mut command: Command, input: &str) -> Ended {
     }
 }
 
-/// Runs `krt` with these arguments to its end.
+/// Runs `krt` with arguments to its end.
 pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ended {
     let mut command = krt();
     command.args(arguments);
     run_with(command, "")
 }
 
-/// A folder of files, removed afterwards.
+/// A folder of files, removed on drop.
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    /// Makes files, with the folders above them.
+    /// Writes files, and creates the folders above them.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         for (name, content) in files {
@@ -95,7 +95,7 @@ impl Folder {
         fs::write(path, content).unwrap();
     }
 
-    /// The names in it, in order.
+    /// The names in the folder, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.path()).unwrap();
         let mut names: Vec<_> =
@@ -136,7 +136,7 @@ message Greeting {
 }
 ";
 
-/// A `krt run` at work; told to stop when it is dropped.
+/// A running `krt run`, stopped on drop.
 pub(crate) struct Service {
     child: Child,
     lines: Receiver<String>,
@@ -146,7 +146,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Starts a package on a free port, with logs as JSON, and waits until it listens.
+    /// Starts a package on a free port with JSON logs, and waits until it listens.
     pub(crate) fn start(path: &Path, arguments: &[&str]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut command = krt();
@@ -162,12 +162,12 @@ impl Service {
         service
     }
 
-    /// Where it listens.
+    /// The service's address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Waits for the first record, of those since the start, that is the one.
+    /// Waits for the first record since the start that matches.
     pub(crate) fn wait_for(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
         if let Some(record) = self.records.iter().find(|record| is_it(record)) {
             return record.clone();
@@ -185,7 +185,7 @@ impl Service {
         panic!("the record did not come; there were {:#?}", self.records);
     }
 
-    /// Tells it to stop, and gives how it ended and all that it logged.
+    /// Stops it; returns its exit status and all its records.
     pub(crate) fn stop(mut self) -> (ExitStatus, Vec<Value>) {
         let status = end(&mut self.child);
         let rest = self.lines.iter().map(|line| serde_json::from_str(&line).unwrap());
@@ -205,7 +205,7 @@ pub(crate) fn message(record: &Value) -> &str {
     record["message"].as_str().unwrap_or_default()
 }
 
-/// The lines of a child, read on a thread so that the child never waits.
+/// The lines of a child, read by a thread so that the child never blocks.
 pub(crate) fn lines(stderr: ChildStderr) -> Receiver<String> {
     let (tell, lines) = mpsc::channel();
     thread::spawn(move || {
@@ -218,14 +218,14 @@ pub(crate) fn lines(stderr: ChildStderr) -> Receiver<String> {
     lines
 }
 
-/// Sends a signal to a child that was not waited for.
+/// Sends a signal to a child that was not reaped.
 pub(crate) fn signal(child: &Child, signal: Signal) {
     let pid = Pid::from_raw(child.id().try_into().unwrap()).unwrap();
-    // Fails when the child has ended, which is as well.
+    // Fails if the child has ended, which is fine.
     let _ = kill_process(pid, signal);
 }
 
-/// Ends a child: with a request to, and by force when it takes too long.
+/// Stops a child; kills it if that takes too long.
 fn end(child: &mut Child) -> ExitStatus {
     if let Some(status) = child.try_wait().unwrap() {
         return status;

@@ -1,9 +1,9 @@
-//! One list for nodes in every language: each function of the context, and every way in which a request
-//! can end.
+//! One list of tests for nodes in every language: each function of the context, and every way in which a
+//! request can end.
 //!
 //! Each language has a package in `packages/conformance` with the same workflows and the same acts, which
-//! requests name. [`Language`] says where what a user sees is the language's own; all else is the same. A
-//! package without an act, or a folder without a [`Language`], fails.
+//! requests select. [`Language`] lists the user-visible differences between languages; all else is the same.
+//! A package without an act, or a folder without a [`Language`], fails.
 
 mod context;
 mod ends;
@@ -13,29 +13,29 @@ use crate::support::{Krt, Service, krt::packages};
 use serde_json::{Value, json};
 use std::fs;
 
-/// What differs from language to language.
+/// The differences between languages.
 pub(crate) struct Language {
-    /// The name of its folder.
+    /// The name of its package folder.
     name: &'static str,
-    /// Whether the variables that are the SDK's own are gone: Rust has no safe way to remove one.
+    /// Whether the SDK removes its own variables from the environment: Rust has no safe way to do so.
     hides_variables: bool,
-    /// What a value that was never set is.
+    /// The value of an unset key.
     missing: &'static str,
-    /// Arguments that are wrong in its own way, by name, and what is said.
+    /// Invalid arguments specific to the language, by name, with the error.
     wrong: &'static [(&'static str, &'static str)],
-    /// What is said of fields that measurements cannot have.
+    /// The message for fields that measurements cannot have.
     left_out: &'static [&'static str],
-    /// What is said of an `init` that fails: its start, and what else is in it.
+    /// The message of a failing `init`: its start, and another part.
     init_failure: (&'static str, &'static str),
-    /// The error of a handler that fails without a word.
+    /// The error of a handler that fails without a message.
     silent_failure: &'static str,
-    /// What handlers do in this language only, by act, and the error of the request.
+    /// Handler failures specific to the language, by act, with the request's error.
     own_failures: &'static [(&'static str, &'static str)],
     /// The error of a request whose handler panics with `no model`.
     panic: &'static str,
-    /// What the record of that has: its start, and where it happened.
+    /// The record of that panic: its start, and the location.
     stack: (&'static str, &'static str),
-    /// A way to take the whole process down, by act, and how it ends.
+    /// An act that crashes the whole process, and the process's end.
     crash: (&'static str, &'static str),
 }
 
@@ -108,7 +108,7 @@ const RUST: Language = Language {
     crash: ("abort", "killed by signal 6 (SIGABRT)"),
 };
 
-/// Makes a test of each case for each language.
+/// Defines a test of each case for each language.
 macro_rules! cases {
     ($($module:ident: $($case:ident),+;)+) => {
         cases!(@language go GO $($module: $($case),+;)+);
@@ -129,7 +129,7 @@ macro_rules! cases {
 
 cases! {
     context:
-        values_paths_and_the_process_s_surroundings,
+        values_paths_and_the_process_s_process_env,
         messages_go_from_node_to_node,
         early_replies_and_exits,
         documents_are_found_as_they_were_saved,
@@ -143,10 +143,11 @@ cases! {
         answers_that_cannot_be_given,
         a_mebibyte_there_and_back,
         processes_that_die,
-        a_killed_host_costs_the_request_in_work_only,
+        a_killed_worker_costs_the_request_in_work_only,
         slow_and_silent_handlers,
         a_flood_of_records_is_told_whole_or_counted,
         one_at_a_time_unless_it_is_asked_for,
+        children_of_a_handler_end_by_signals,
         ctrl_c_is_the_engine_s_to_handle_and_a_killed_engine_leaves_no_process;
     plain:
         plain_data_is_what_the_json_says,

@@ -90,7 +90,7 @@ async fn errors_are_json_with_a_code_and_a_status() {
     let failed = http.post_json(ECHO, &json!({ "note": "fail \"so\"" })).await;
     assert_error(&failed, 500, "internal", "error in 'echo': fail \"so\"");
     let idle = http.post_json("/shop.v1.Entrypoint/Idle", &json!({})).await;
-    let message = "no workflow of this version stands behind `/shop.v1.Entrypoint/Idle`";
+    let message = "no workflow of this version implements `/shop.v1.Entrypoint/Idle`";
     assert_error(&idle, 501, "unimplemented", message);
     let nothing = http.post_json("/shop.v1.Entrypoint/Nothing", &json!({})).await;
     let message = "there is no method `/shop.v1.Entrypoint/Nothing`; hint: `/package.Service/Method`, as in the \
@@ -156,9 +156,34 @@ async fn compressed_bodies() {
     assert_eq!((reply.status, reply.json()), (StatusCode::OK, basket()));
     let plain = http.post(ECHO, &[JSON, ("content-encoding", "identity")], basket().to_string()).await;
     assert_eq!(plain.json(), basket());
-    let other = http.post(ECHO, &[JSON, ("content-encoding", "br")], "{}").await;
-    let message = "bodies compressed with `br` are not understood, only with `gzip`";
-    assert_error(&other, 501, "unimplemented", message);
+    let text = basket().to_string();
+    let twice = gzip(&gzip(text.as_bytes()));
+    let halves = text.as_bytes().split_at(5);
+    let members = [gzip(halves.0), gzip(halves.1)].concat();
+    for (coding, body) in [
+        ("", text.clone().into_bytes()),
+        ("GZip", gzip(text.as_bytes())),
+        ("x-gzip", members.clone()),
+        ("identity, gzip", members),
+        ("gzip, gzip", twice),
+    ] {
+        let reply = http.post(ECHO, &[JSON, ("content-encoding", coding)], body).await;
+        assert_eq!((reply.status, reply.json()), (StatusCode::OK, basket()), "{coding}");
+    }
+    for (coding, named) in [("br", "br"), ("gzip, Deflate", "deflate")] {
+        let other = http.post(ECHO, &[JSON, ("content-encoding", coding)], "{}").await;
+        let message = format!("bodies compressed with `{named}` are not understood, only with `gzip`");
+        assert_error(&other, 415, "unimplemented", &message);
+        assert_eq!(other.header("accept-encoding"), "gzip, identity");
+    }
+    let whole = gzip(text.as_bytes());
+    let mut wrong = whole.clone();
+    *wrong.last_mut().unwrap() ^= 1;
+    let cut = whole[..whole.len() - 1].to_vec();
+    for (name, body) in [("garbage", [&whole[..], b"garbage"].concat()), ("length", wrong), ("cut", cut)] {
+        let reply = http.post(ECHO, &[JSON, ("content-encoding", "gzip")], body).await;
+        assert_eq!(reply.json()["code"], "invalid_argument", "{name}");
+    }
     let lie = http.post(ECHO, &[JSON, ("content-encoding", "gzip")], "{}").await;
     assert_eq!((lie.status.as_u16(), lie.json()["code"].clone()), (400, json!("invalid_argument")));
     service.stop().await;

@@ -1,16 +1,16 @@
-//! The values, paths and loggers of a context (KRT v1, "Context"), and how workflows share nodes.
+//! The values, paths and loggers of a context (docs/reference/krt-v1.md#context), and how workflows share nodes.
 
 use crate::support::{Krt, Service, assert_status, krt::packages};
 use serde_json::{Value, json};
 use tonic::Code;
 
-/// Calls an act of the first node, which is all of the workflow, and returns its text.
+/// Calls an act of the first node, the only one of the workflow, and returns its text.
 pub(crate) async fn text(service: &Service, act: &str) -> String {
     let answer = service.call("Alone", json!({ "act": act })).await.unwrap();
     answer["text"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The same, for a text that is JSON.
+/// Like [`text`], for a text that is JSON.
 pub(crate) async fn value(service: &Service, act: &str) -> Value {
     serde_json::from_str(&text(service, act).await).unwrap()
 }

@@ -1,6 +1,6 @@
-//! `openapi.json` is true: schemathesis tries what it says, and what it forbids, against a real server.
+//! Checks `openapi.json`: schemathesis tries allowed and forbidden requests against a real server.
 //!
-//! Its settings are in `contract/schemathesis.toml`. Streams of events never end, and so are not tried here.
+//! Its settings are in `contract/schemathesis.toml`. Event streams never end, so they are excluded.
 
 use crate::support::team::Team;
 use http::StatusCode;
@@ -8,7 +8,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
-/// Where `make` puts the tools of `scripts/tools.txt`.
+/// The path where `make` installs the tools of `scripts/tools.txt`.
 fn schemathesis() -> PathBuf {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR"));
     let tool = crates.join("../../target/tools/bin/schemathesis");
@@ -41,7 +41,7 @@ async fn the_server_keeps_its_contract() {
     let operations =
         document["paths"].as_object().unwrap().values().flat_map(|path| path.as_object().unwrap());
     let (streams, others): (Vec<_>, Vec<_>) = operations
-        // The document itself is what the tool begins with.
+        // The tool itself starts with the document.
         .filter(|(_, operation)| operation["operationId"].as_str().is_some_and(|name| name != "openapi"))
         .partition(|(_, operation)| operation.to_string().contains("text/event-stream"));
     assert!(!streams.is_empty());

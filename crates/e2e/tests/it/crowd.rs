@@ -1,11 +1,11 @@
-//! How many messages a node handles at a time (KRT v1, "Node: Python").
+//! The number of messages that a node handles at once (docs/reference/krt-v1.md#nodes-in-python).
 
 use crate::support::{Krt, Service};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-/// Calls an RPC so many times at once, and returns the answers in order.
+/// Makes concurrent calls of an RPC; returns the answers in order.
 async fn crowd(service: &Service, rpc: &str, calls: i32) -> Vec<Value> {
     let call = |number| async move { service.call(rpc, json!({ "number": number })).await.unwrap() };
     let answers = join_all((1..=calls).map(call)).await;
@@ -36,11 +36,11 @@ async fn one_at_a_time_by_default() {
 #[tokio::test]
 async fn replicas_work_side_by_side() {
     let service = Krt::run("crowd").start().await;
-    let hosts: BTreeSet<_> = service.hosts("pair").into_iter().map(i64::from).collect();
-    assert_eq!(hosts.len(), 2);
+    let workers: BTreeSet<_> = service.workers("pair").into_iter().map(i64::from).collect();
+    assert_eq!(workers.len(), 2);
     let answers = crowd(&service, "Pair", 2).await;
     let used: BTreeSet<_> = answers.iter().map(|answer| answer["process"].as_i64().unwrap()).collect();
-    assert_eq!(used, hosts);
+    assert_eq!(used, workers);
     service.stop().await;
 }
 

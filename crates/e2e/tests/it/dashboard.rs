@@ -1,7 +1,7 @@
-//! The dashboard of one package alone.
+//! The dashboard of a single package.
 
 use crate::support::{
-    Krt,
+    Krt, actor, eventually,
     team::{dashboard, version},
 };
 use http::{Method, StatusCode};
@@ -40,15 +40,63 @@ async fn pages_from_elsewhere_see_and_do_nothing() {
     let package = version("v1", "");
     let service = Krt::run_with_dashboard(package.path()).start().await;
     let http = dashboard(&service).await;
-    // A name that was turned to the loopback.
+    // A foreign name that resolves to the loopback.
     let named = [("host", "evil.example.com")];
     http.send(Method::GET, "/api/v1/runtimes", &named, "").await.expect(StatusCode::FORBIDDEN);
     let call = json!({"method": "/names.Entrypoint/Name", "message": {}}).to_string();
     let path = format!("{VERSION}/call");
     let from = [JSON, ("origin", "https://evil.example.com")];
     http.post(&path, &from, call.clone()).await.expect(StatusCode::FORBIDDEN);
-    // What a form can send without asking.
+    // A request that a form can send without a CORS preflight.
     let form = [("content-type", "text/plain")];
     http.post(&path, &form, call).await.expect(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    service.stop().await;
+}
+
+/// A handler that raises, one that dies, and one that takes too long.
+const ENDINGS: &str = "
+
+async def fail():
+    raise ValueError(\"no\")
+
+
+async def die():
+    os.kill(os.getpid(), 9)
+
+
+async def wait():
+    import asyncio
+    await asyncio.sleep(600)
+
+
+ACTS.update(fail=fail, die=die, wait=wait)
+";
+
+#[tokio::test]
+async fn each_call_of_a_handler_is_shown_with_its_own_ending() {
+    let package = actor::package(ENDINGS);
+    let manifest = package.path().join("krt.yml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let source = "    src: src/actor/main.py\n";
+    std::fs::write(&manifest, text.replace(source, &format!("{source}    timeout: 5\n"))).unwrap();
+    let service = Krt::run_with_dashboard(package.path()).start().await;
+    let http = dashboard(&service).await;
+    let act = |text: &str| json!({ "text": text });
+    let up = async || service.call("Act", act("hello")).await.ok();
+    service.call("Act", act("fail")).await.unwrap_err();
+    service.call("Act", act("wait")).await.unwrap_err();
+    eventually("a worker is up after the timeout", up).await;
+    service.call("Act", act("die")).await.unwrap_err();
+    eventually("a worker is up after the death", up).await;
+    let ended = async || {
+        let page = http.send(Method::GET, "/api/v1/runtimes/actor-v1/requests", &[], "").await;
+        let page = page.expect(StatusCode::OK);
+        let hops =
+            page["requests"].as_array().unwrap().iter().rev().filter_map(|request| request["hops"].get(0));
+        let outcomes: Vec<_> = hops.map(|hop| hop["outcome"].as_str().unwrap().to_owned()).collect();
+        (outcomes.len() == 5).then_some(outcomes)
+    };
+    let outcomes = eventually("all requests have ended", ended).await;
+    assert_eq!(outcomes, ["error", "timed_out", "ok", "died", "ok"]);
     service.stop().await;
 }

@@ -1,4 +1,4 @@
-//! How clients find out what a service has, and whether it is well: reflection and health.
+//! Reflection and health, from which clients discover a service and its state.
 
 use crate::support::{Krt, Service, eventually, grpc::Client};
 use futures::stream;
@@ -13,13 +13,13 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-/// What reflection knows: the names of the services, and the files behind one of them.
+/// The results of reflection: the names of the services, and the files of one of them.
 struct Known {
     services: Vec<String>,
     files: Vec<Vec<u8>>,
 }
 
-/// Asks one version of reflection; they differ in nothing but their package.
+/// Queries one version of reflection; the versions differ only in their package.
 macro_rules! reflect {
     ($version:ident, $client:expr, $symbol:expr) => {{
         use tonic_reflection::pb::$version::{
@@ -96,7 +96,7 @@ async fn health(client: &Client, service: &str) -> Result<ServingStatus, Code> {
     answer.map(|answer| answer.into_inner().status()).map_err(|status| status.code())
 }
 
-/// Waits until the services, the server as a whole first, are as well as that.
+/// Waits until the services, with the server as a whole first, have the expected states.
 async fn become_healthy(service: &Service, expected: [ServingStatus; 3]) {
     let client = service.client();
     eventually(&format!("health is {expected:?}"), async || {

@@ -1,4 +1,4 @@
-//! The nodes of the document that users have, as they are written.
+//! The nodes of the document for users, exactly as written there.
 
 use crate::support::Krt;
 use krt_store::{Order, PointFilter, Value};
@@ -23,7 +23,7 @@ async fn the_one_in_go_compiles_and_runs() {
     assert_eq!(point.tags["component"], "pump");
 }
 
-/// Takes what the node requires from the package index, on its first run.
+/// Installs the node's requirements from the package index on its first run.
 #[tokio::test]
 async fn the_one_in_python_runs() {
     let service = Krt::run("document-py").start().await;

@@ -1,4 +1,4 @@
-//! `ctx.db`, down to what is on the disk (KRT v1, "Context").
+//! `ctx.db`, down to the data on disk (docs/reference/krt-v1.md#documents).
 
 use crate::{
     context::value,
@@ -11,7 +11,7 @@ use krt_store::FindLimits;
 use serde_json::json;
 use tonic::Code;
 
-/// All documents of a collection, as they were saved.
+/// All documents of a collection, as stored.
 pub(crate) async fn saved(ended: &Ended, collection: &str) -> Vec<Document> {
     let found = ended.reader().find(collection, &doc! {}, FindLimits::default()).unwrap();
     let documents = found.and_then(async |raw| Ok(Document::try_from(raw).unwrap()));
@@ -117,7 +117,7 @@ async fn each_kind_of_value_comes_back_as_itself() {
 #[tokio::test]
 async fn what_cannot_be_saved_names_the_field() {
     let service = script::start().await;
-    let host = service.hosts("first");
+    let worker = service.workers("first");
     let deep = "(lambda f: f(f, 101))(lambda f, n: {'d': f(f, n - 1)} if n else 1)";
     let kind = |path: &str, kind: &str, hint: &str| {
         format!("`{path}` is a `{kind}`, which cannot be stored; hint: {hint}")
@@ -146,22 +146,22 @@ async fn what_cannot_be_saved_names_the_field() {
         let (error, text) = raised(&service, &format!("ctx.db.save('c', {document})")).await;
         assert_eq!((&*error, &*text), ("DocumentError", &*expected), "{document}");
     }
-    assert_eq!(service.hosts("first"), host);
+    assert_eq!(service.workers("first"), worker);
     let ended = service.stop().await;
     assert_eq!(saved(&ended, "c").await, []);
 }
 
-/// Dicts that look like Extended JSON come to the engine as the user wrote them.
+/// Dicts that resemble Extended JSON reach the engine unchanged.
 #[tokio::test]
 async fn what_only_looks_like_an_id_or_a_date_is_refused_by_its_field() {
     let service = script::start().await;
-    let host = service.hosts("first");
+    let host = service.workers("first");
     let rows = [
         ("{'a': {'b': {'$oid': 'junk'}}}", "a.b", "`$oid` is not 24 hexadecimal digits"),
         ("{'a': [1, {'$oid': 7}]}", "a[1]", "`$oid` is not 24 hexadecimal digits"),
         ("{'$oid': 'junk'}", "", "`$oid` is not 24 hexadecimal digits"),
         ("{'a': {'$date': 'tomorrow'}}", "a", "`$date` is not a time as in `2024-01-31T12:00:00Z` or "),
-        ("{'a': {'$numberLong': '1', 'b': 2}}", "a", "`b` cannot stand beside `$numberLong`"),
+        ("{'a': {'$numberLong': '1', 'b': 2}}", "a", "`b` cannot be combined with `$numberLong`"),
     ];
     for (document, field, reason) in rows {
         let (error, text) = raised(&service, &format!("ctx.db.save('c', {document})")).await;
@@ -172,7 +172,7 @@ async fn what_only_looks_like_an_id_or_a_date_is_refused_by_its_field() {
         let start = format!("[ctx.db.save] error saving the document: {what}{reason}");
         assert!(error == "DatabaseError" && text.starts_with(&start), "{document}: {error} {text}");
     }
-    assert_eq!(service.hosts("first"), host, "no process was ended");
+    assert_eq!(service.workers("first"), host, "no process was ended");
     let ended = service.stop().await;
     assert_eq!(saved(&ended, "c").await, []);
     assert!(!ended.lines.text().contains("broke the node protocol"), "{}", ended.lines.text());

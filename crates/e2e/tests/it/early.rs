@@ -1,4 +1,4 @@
-//! Early reply, early exit, and `None` (KRT v1, "Context").
+//! Early reply, early exit, and `None` (docs/reference/krt-v1.md#early-reply-and-early-exit).
 
 use crate::{
     script::{self, raised, send, value},
@@ -136,7 +136,7 @@ async fn none_is_an_error_unless_the_last_node_follows_an_early_reply() {
     assert_eq!(failed.count(), 1, "{}", ended.lines.text());
 }
 
-/// What both ways out say where there is no request.
+/// The error of both methods outside of a request.
 fn nowhere(method: &str, place: &str) -> String {
     format!("[ctx.{method}] there is no request {place}; hint: call it in `handler`")
 }

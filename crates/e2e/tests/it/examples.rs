@@ -1,4 +1,4 @@
-//! The packages of `examples/` run as they are. `make demo` shows `digits`.
+//! The packages of `examples/` run unchanged. `make demo` shows `digits`.
 
 use crate::support::Krt;
 use serde_json::json;

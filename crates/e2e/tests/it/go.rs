@@ -1,3 +1,5 @@
-//! Nodes in Go (KRT v1, "Node: Go"): built from sources that stay as they are, and run as others are.
+//! Nodes in Go (docs/reference/krt-v1.md#nodes-in-go): built without changing their sources, and run like
+//! others.
 
 mod build;
+mod modules;

@@ -1,10 +1,11 @@
-//! A host that breaks the node protocol: the engine ends it, and nobody else notices.
+//! A worker that violates the node protocol: the engine ends it, without effect on other workers and
+//! requests.
 
 use crate::support::{Krt, Service, assert_status, eventually, processes};
 use serde_json::json;
 use tonic::Code;
 
-/// What the engine may hold at any time, whatever a host does.
+/// The bound of the engine's memory, whatever a worker does.
 const MEMORY: u64 = 256 << 20;
 
 async fn start() -> Service {
@@ -12,7 +13,7 @@ async fn start() -> Service {
     krt.start().await
 }
 
-/// Calls the other node, which must not be disturbed, and the hostile one until it is up again.
+/// Calls the other node, which must be unaffected, and the hostile one until it has restarted.
 async fn recovered(service: &Service) {
     let calm = service.call("Calm", json!({ "text": "calm" })).await;
     assert_eq!(calm.unwrap(), json!({ "text": "calm" }));
@@ -32,7 +33,7 @@ async fn recovered(service: &Service) {
 }
 
 #[tokio::test]
-async fn a_breach_ends_the_host_and_its_request() {
+async fn a_violation_ends_the_worker_and_its_request() {
     let service = start().await;
     let json = |kind| format!("the body of a frame of kind {kind} is not the JSON it should be: ");
     let rows = [
@@ -41,10 +42,10 @@ async fn a_breach_ends_the_host_and_its_request() {
         ("huge log", "a frame of kind 68 has 1048577 bytes, the limit is 1048576"),
         ("size 0", "a frame's size is 0, the least is 5"),
         ("size 4", "a frame's size is 4, the least is 5"),
-        ("unknown kind", "200 is no kind of frame"),
-        ("engine's kind", "2 is no kind of frame"),
-        ("unknown result", "RESULT names delivery 1002, which is not in work"),
-        ("result 0", "RESULT names delivery 0, which is not in work"),
+        ("unknown kind", "unknown frame kind 200"),
+        ("engine's kind", "unknown frame kind 2"),
+        ("unknown result", "RESULT names delivery 1002, which is not in flight"),
+        ("result 0", "RESULT names delivery 0, which is not in flight"),
         ("status 9", "the body of a frame of kind 66 does not parse: its status is above 4"),
         ("short result", "the body of a frame of kind 66 does not parse: it is too short"),
         (
@@ -55,9 +56,9 @@ async fn a_breach_ends_the_host_and_its_request() {
             "type is no text",
             "the body of a frame of kind 66 holds no message: the type of the google.protobuf.Any is not UTF-8",
         ),
-        ("early reply for nobody", "EARLY_REPLY names delivery 1002, which is not in work"),
+        ("early reply for nobody", "EARLY_REPLY names delivery 1002, which is not in flight"),
         ("early reply of garbage", "the body of a frame of kind 67 holds no message: "),
-        ("ready twice", "READY came twice"),
+        ("ready twice", "a second READY"),
         ("log of level 9", "the body of a frame of kind 68 does not parse: its level is above 4"),
         ("short log", "the body of a frame of kind 68 does not parse: it is too short"),
         ("garbage measurement", &json(69)),
@@ -67,12 +68,12 @@ async fn a_breach_ends_the_host_and_its_request() {
         ("noise", "a frame of kind 47 has 542393671 bytes, the limit is 1048576"),
     ];
     recovered(&service).await;
-    for (attack, breach) in rows {
+    for (attack, violation) in rows {
         let status = service.call("Attack", json!({ "text": attack })).await.unwrap_err();
         assert_eq!(status.code(), Code::Internal, "{attack}: {status}");
         let start = "node 'hostile' died while it handled the request: it broke the node protocol: ";
         let told = status.message().strip_prefix(start).unwrap_or_else(|| panic!("{attack}: {status}"));
-        let whole = told == breach || (breach.ends_with(": ") && told.starts_with(breach));
+        let whole = told == violation || (violation.ends_with(": ") && told.starts_with(violation));
         assert!(whole, "{attack}: {told}");
         recovered(&service).await;
     }
@@ -99,27 +100,27 @@ async fn an_end_in_the_middle_is_told_as_what_it_is() {
 }
 
 #[tokio::test]
-async fn a_second_result_ends_the_host_but_the_first_counts() {
+async fn a_second_result_ends_the_worker_but_the_first_counts() {
     let service = start().await;
     recovered(&service).await;
     let answer = service.call("Attack", json!({ "text": "result twice" })).await.unwrap();
     assert_eq!(answer, json!({ "text": "result twice" }));
-    let breach =
-        "its process died: it broke the node protocol: RESULT names delivery 2, which is not in work";
-    service.lines.wait("the breach", |record| record.is("hostile", breach)).await;
+    let violation =
+        "its process died: it broke the node protocol: RESULT names delivery 2, which is not in flight";
+    service.lines.wait("the violation", |record| record.is("hostile", violation)).await;
     recovered(&service).await;
     service.stop().await;
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_large_is_no_breach() {
+async fn an_answer_that_is_too_large_is_no_violation() {
     let service = start().await;
-    let before = service.hosts("hostile");
+    let before = service.workers("hostile");
     let large = service.call("Attack", json!({ "text": "large answer" })).await;
     let message = "the answer of node 'hostile' has 1048580 bytes, the limit is 1048576";
     assert_status(large, Code::ResourceExhausted, message);
     recovered(&service).await;
-    assert_eq!(service.hosts("hostile"), before);
+    assert_eq!(service.workers("hostile"), before);
     service.stop().await;
 }
 
@@ -138,13 +139,16 @@ async fn floods_are_held_back_or_dropped_never_gathered() {
 }
 
 #[tokio::test]
-async fn hosts_that_do_not_become_ready() {
-    let breach = "its process ended before it was ready: it broke the node protocol: ";
+async fn workers_that_do_not_become_ready() {
+    let violation = "its process ended before it was ready: it broke the node protocol: ";
     let rows = [
-        ("other protocol", format!("{breach}the host speaks another version of the node protocol")),
-        ("garbage ready", format!("{breach}the body of a frame of kind 64 is not the JSON it should be: ")),
-        ("result before ready", format!("{breach}RESULT names delivery 1, which is not in work")),
-        ("noise", format!("{breach}a frame of kind 47 has 542393671 bytes, the limit is 1048576")),
+        ("other protocol", format!("{violation}the worker speaks another version of the node protocol")),
+        (
+            "garbage ready",
+            format!("{violation}the body of a frame of kind 64 is not the JSON it should be: "),
+        ),
+        ("result before ready", format!("{violation}RESULT names delivery 1, which is not in flight")),
+        ("noise", format!("{violation}a frame of kind 47 has 542393671 bytes, the limit is 1048576")),
         ("broken", "too late".to_owned()),
         ("leave", "its process ended before it was ready: it exited with status 3".to_owned()),
         ("cut short", "its process ended before it was ready: it exited with status 0".to_owned()),
@@ -159,8 +163,8 @@ async fn hosts_that_do_not_become_ready() {
 }
 
 #[tokio::test]
-async fn a_host_that_never_becomes_ready_can_be_stopped() {
+async fn a_worker_that_never_becomes_ready_can_be_stopped() {
     let process = Krt::run("hostile").flag("--set", "AT_START=silence").spawn();
-    eventually("its host is up", async || (!process.hosts("hostile").is_empty()).then_some(())).await;
+    eventually("its worker is up", async || (!process.workers("hostile").is_empty()).then_some(())).await;
     process.stop().await;
 }

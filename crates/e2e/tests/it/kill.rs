@@ -1,7 +1,7 @@
-//! Hosts are killed at random while requests go through them: each gets exactly one answer, or one
+//! Kills workers at random while requests are in flight: each request receives exactly one answer, or one
 //! clear error.
 //!
-//! `KRT_KILL_REQUESTS` sets how many requests there are.
+//! `KRT_KILL_REQUESTS` sets the number of requests.
 
 use crate::support::{Krt, Service, eventually, processes, scratch};
 use futures::future::join_all;
@@ -16,14 +16,14 @@ use tonic::{Code, Status};
 const REQUESTS: usize = 3_000;
 const CLIENTS: usize = 32;
 const NODES: [&str; 3] = ["one", "two", "three"];
-/// How long each request may take; the clients see to it that none takes longer.
+/// The deadline of each request, enforced by the clients.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// Answers between two kills: at least so many, so that the nodes have come up again, and at most.
+/// The number of answers between two kills; the minimum lets the nodes restart.
 const ANSWERS: std::ops::Range<usize> = 20..120;
-/// How long a client waits after an error, at first and at most: one that asks again at once would use
-/// up the requests while nothing is up.
+/// A client's first and longest pause after an error: without pauses, clients would use up the requests while
+/// all nodes are down.
 const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(800)];
-/// What the engine may grow by, once it is warm.
+/// The engine's maximum growth after its warm-up, bytes.
 const GROWTH: u64 = 48 << 20;
 
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Tally {
         counter.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Counts an error, which must be one that a client can understand.
+    /// Counts an error, which a client must be able to understand.
     fn error(&self, status: &Status) {
         let told = |start: &str| {
             let node = status.message().strip_prefix(start)?.split_once('\'')?;
@@ -57,21 +57,21 @@ impl Tally {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_request_ends_once_while_hosts_are_killed() {
+async fn every_request_ends_once_while_workers_are_killed() {
     println!("{}", every_request_ends_once("chain").await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_request_ends_once_while_hosts_in_go_are_killed() {
+async fn every_request_ends_once_while_workers_in_go_are_killed() {
     println!("{}", every_request_ends_once("chain-go").await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_request_ends_once_while_hosts_in_rust_are_killed() {
+async fn every_request_ends_once_while_workers_in_rust_are_killed() {
     println!("{}", every_request_ends_once("chain-rust").await);
 }
 
-/// Returns what came of the requests, in words.
+/// Returns a summary.
 async fn every_request_ends_once(package: &str) -> String {
     let requests = std::env::var("KRT_KILL_REQUESTS").map_or(REQUESTS, |text| text.parse().unwrap());
     let service = Krt::run(package).start().await;
@@ -88,7 +88,7 @@ async fn every_request_ends_once(package: &str) -> String {
     told
 }
 
-/// Sends one request after the other until all were sent.
+/// Sends requests one after the other until all were sent.
 async fn client(service: &Service, tally: &Tally, requests: usize) {
     let client = service.client();
     let [shortest, longest] = PAUSES;
@@ -114,7 +114,7 @@ async fn client(service: &Service, tally: &Tally, requests: usize) {
     }
 }
 
-/// Kills a host at random, again and again while there are requests. Returns how many.
+/// Kills random workers while requests are in flight. Returns the number of kills.
 async fn killer(service: &Service, tally: &Tally, requests: usize) -> usize {
     let (mut kills, mut early, mut next) = (0, None, 0);
     loop {
@@ -129,9 +129,9 @@ async fn killer(service: &Service, tally: &Tally, requests: usize) -> usize {
         if tally.answered.load(Ordering::Relaxed) < next {
             continue;
         }
-        let hosts = service.hosts(NODES[fastrand::usize(..NODES.len())]);
-        if !hosts.is_empty() {
-            processes::signal(hosts[fastrand::usize(..hosts.len())], Signal::KILL);
+        let workers = service.workers(NODES[fastrand::usize(..NODES.len())]);
+        if !workers.is_empty() {
+            processes::signal(workers[fastrand::usize(..workers.len())], Signal::KILL);
             kills += 1;
             next = tally.answered.load(Ordering::Relaxed) + fastrand::usize(ANSWERS);
         }
@@ -147,5 +147,5 @@ async fn recovered(service: &Service) {
     let answer = eventually("the nodes are up again", call).await;
     assert_eq!(answer, json!({ "text": "last one two three" }));
     let left = processes::marked(scratch::VARIABLE, service.scratch.path()).len();
-    assert!(left <= 5, "one engine and four hosts, but {left} processes");
+    assert!(left <= 5, "one engine and four workers, but {left} processes");
 }

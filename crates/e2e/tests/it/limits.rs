@@ -1,4 +1,4 @@
-//! gRPC as no good client speaks it: too large, cut short, compressed, malformed.
+//! gRPC from bad clients: too large, truncated, compressed, malformed.
 
 use crate::support::{Krt, http::Http};
 use flate2::{Compression, write::GzEncoder};
@@ -9,7 +9,7 @@ use tonic::Code;
 const ECHO: &str = "/shop.v1.Entrypoint/Echo";
 const GRPC: (&str, &str) = ("content-type", "application/grpc");
 
-/// A message with what stands before it.
+/// A message with its gRPC prefix.
 fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
     let size = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[flag], &size[..], message].concat()
@@ -21,7 +21,7 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// A `Basket` whose note has so many characters.
+/// A `Basket` with a note of `size` characters.
 fn note(size: usize) -> Vec<u8> {
     let mut message = vec![0x0a];
     prost::encoding::encode_varint(size as u64, &mut message);
@@ -29,11 +29,11 @@ fn note(size: usize) -> Vec<u8> {
     message
 }
 
-/// Headers and a body, and the status that they are answered with.
+/// Headers and a body, with the expected status.
 type Row = (Headers, Vec<u8>, Code, String);
 type Headers = &'static [(&'static str, &'static str)];
 
-/// The status of a call that fails.
+/// The status of a failed call.
 async fn status(http: &Http, headers: &[(&str, &str)], body: Vec<u8>) -> (Code, String) {
     let reply = http.post(ECHO, &[&[GRPC], headers].concat(), body).await;
     assert_eq!(reply.status, 200, "gRPC tells its status by headers of its own");
@@ -57,12 +57,7 @@ async fn requests_that_are_no_calls() {
         (&[], framed(0, b"\x0a\x05ab"), Code::InvalidArgument, format!("{not_a_basket}{short}")),
         (&[], framed(0, b"\x0a\x02\xff\xfe"), Code::InvalidArgument, format!("{not_a_basket}{text}")),
         (&[], framed(0, b"\x08\x01"), Code::InvalidArgument, format!("{not_a_basket}{kind}")),
-        (
-            &[],
-            framed(0, b"\xff"),
-            Code::InvalidArgument,
-            format!("{not_a_basket}the bytes are no protobuf message"),
-        ),
+        (&[], framed(0, b"\xff"), Code::InvalidArgument, format!("{not_a_basket}not a protobuf message")),
         (&[], vec![], Code::Internal, "the request has no message".to_owned()),
         (&[], vec![0, 0, 0], Code::Internal, "the request has no message".to_owned()),
         (&[], vec![0, 0, 0, 0, 9, 1], Code::Internal, "the request's message has 1 bytes of 9".to_owned()),
@@ -97,7 +92,7 @@ async fn requests_that_are_no_calls() {
             &[],
             framed(1, b"x"),
             Code::Internal,
-            "the message is compressed, but the header `grpc-encoding` is missing".to_owned(),
+            "the message is compressed, but the header `grpc-encoding` does not say how".to_owned(),
         ),
     ];
     for (headers, body, code, message) in rows {

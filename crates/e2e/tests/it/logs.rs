@@ -1,10 +1,10 @@
-//! Log records: whose they are, and what is never in them (KRT v1, "Logs").
+//! Log records: their attribution, and data that they never contain (docs/reference/krt-v1.md#logs).
 
 use crate::support::{Krt, lines::Record};
 use serde_json::json;
 use std::{collections::BTreeSet, path::Path};
 
-/// The records of a node that belong to a request.
+/// A node's records for a request.
 fn of_request(records: &[Record], node: &str) -> Vec<Record> {
     let of = |record: &&Record| record.node.as_deref() == Some(node) && record.request.is_some();
     records.iter().filter(of).cloned().collect()
@@ -126,7 +126,7 @@ async fn credentials_are_never_logged() {
     }
 }
 
-/// Whether a file of a folder holds a text.
+/// Whether any file of a folder contains a text.
 fn is_below(folder: &Path, text: &str) -> bool {
     let files = std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
     files.into_iter().any(|file| file.windows(text.len()).any(|part| part == text.as_bytes()))

@@ -1,11 +1,13 @@
-//! The rows of KRT v1's tables, through the real `krt` and real clients.
+//! The rows of KRT v1's tables, with the real `krt` and real clients.
 //!
-//! Each test starts `krt run` on a package of `packages/`, calls it as its users do, and ends it.
-//! Ending it always checks that it exits well and that none of its processes is left. `/proc` tells
-//! that, so these tests are for Linux.
+//! Each test starts `krt run` on a package of `packages/`, calls it like a user, and stops it. Stopping
+//! always checks that it exits successfully and leaves no processes. This uses `/proc`, so these tests
+//! require Linux.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod attacks;
+mod backup;
 mod chaos;
 mod conformance;
 mod connect;
@@ -13,36 +15,47 @@ mod context;
 mod contract;
 mod crowd;
 mod dashboard;
+mod descriptors;
 mod discovery;
 mod document;
 mod documents;
 mod early;
 mod examples;
+mod first_runners;
 mod go;
 mod hostile;
+mod imports;
+mod init;
 mod kill;
 mod limits;
+mod links;
 mod logs;
 mod measurements;
 mod metrics;
 mod nats;
+mod older;
 mod openid;
 mod package;
+mod pairs;
 mod plain;
 mod predictions;
 mod python;
 mod records;
 mod refusals;
 mod remote;
+mod retire;
 mod runners;
 mod rust;
 mod schema;
 mod script;
 mod serve;
+mod soak;
 mod start;
+mod starting;
 mod statuses;
 mod supervision;
 mod support;
+mod tls;
 mod traces;
 mod typed;
 mod volume;

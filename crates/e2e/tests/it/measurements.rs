@@ -1,4 +1,4 @@
-//! Measurements: of user code, and those that are taken without being asked for (KRT v1, "Context").
+//! Measurements by user code, and automatic ones (docs/reference/krt-v1.md#measurements).
 
 use crate::{
     script::{self, value},
@@ -17,7 +17,7 @@ fn tags(tags: &[(&str, &str)]) -> Tags {
     tags.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-/// How a record begins that says what is wrong with a measurement.
+/// The start of a record about an invalid measurement.
 const START: &str = "[ctx.measurement.save] measurement ";
 
 const OWN: [(&str, &str); 3] = [("version", "context-v1"), ("node", "first"), ("workflow", "alone")];
@@ -101,7 +101,7 @@ async fn nodes_and_workflows_are_measured_on_success() {
     assert_times(last[0], &workflows[0]);
 }
 
-/// Asserts that the times of a node and of its workflow fit together.
+/// Asserts that the times of a node and of its workflow are consistent.
 fn assert_times(node: &StoredPoint, workflow: &StoredPoint) {
     let names: Vec<_> = node.fields.keys().collect();
     assert_eq!(names, ["elapsed_ms", "node_from", "tracking_id", "waiting_ms"]);

@@ -1,4 +1,4 @@
-//! What Prometheus reads of `krt run --metrics`.
+//! The metrics of `krt run --metrics` for Prometheus.
 
 use crate::support::{Krt, Service, eventually, http::Http};
 use http::Method;
@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use std::{collections::BTreeMap, time::Duration};
 
-/// The numbers, by their name with labels.
+/// The values, by name with labels.
 async fn read(service: &Service) -> BTreeMap<String, f64> {
     let record = service.lines.wait("the page", |record| record.message.starts_with("metrics are at ")).await;
     let address = record.message.strip_prefix("metrics are at http://").unwrap();
@@ -32,23 +32,27 @@ async fn requests_failures_times_and_processes_are_counted() {
     }
     service.call("Act", act("fail")).await.unwrap_err();
     service.call_within(Duration::from_millis(200), "Act", act("wait")).await.unwrap_err();
-    let [host] = service.hosts("worker")[..] else { panic!("one process runs the node") };
-    crate::support::processes::signal(host, Signal::KILL);
+    let [worker] = service.workers("worker")[..] else { panic!("one process runs the node") };
+    crate::support::processes::signal(worker, Signal::KILL);
     let again = async || service.call("Act", act("answer")).await.ok();
     eventually("the node answers again", again).await;
 
     let numbers = read(&service).await;
     let number = |name: &str| numbers.get(name).copied().unwrap_or_default();
-    assert_eq!(number("krt_requests_total{workflow=\"act\",ending=\"answered\"}"), 4.0, "{numbers:#?}");
-    assert_eq!(number("krt_failures_total{workflow=\"act\",kind=\"handler\"}"), 1.0);
-    assert_eq!(number("krt_restarts_total{node=\"worker\"}"), 1.0);
-    assert_eq!(number("krt_hosts{node=\"worker\"}"), 1.0);
-    assert_eq!(number("krt_requests_in_work"), 0.0);
-    assert_eq!(number("krt_queue{node=\"worker\"}"), 0.0);
-    assert_eq!(number("krt_handler_seconds_count{node=\"worker\"}"), 5.0, "four answers and an error");
-    assert_eq!(number("krt_waiting_seconds_count{node=\"worker\"}"), 5.0);
-    let ended = number("krt_requests_total{workflow=\"act\",ending=\"failed\"}")
-        + number("krt_requests_total{workflow=\"act\",ending=\"left\"}");
+    assert_eq!(number("krt_requests_total{workflow=\"act\",outcome=\"answered\"}"), 4.0, "{numbers:#?}");
+    assert_eq!(number("krt_request_failures_total{workflow=\"act\",kind=\"handler\"}"), 1.0);
+    assert_eq!(number("krt_worker_restarts_total{node=\"worker\"}"), 1.0);
+    assert_eq!(number("krt_workers{node=\"worker\"}"), 1.0);
+    assert_eq!(number("krt_requests_in_flight"), 0.0);
+    assert_eq!(number("krt_queue_depth{node=\"worker\"}"), 0.0);
+    assert_eq!(
+        number("krt_handler_duration_seconds_count{node=\"worker\"}"),
+        5.0,
+        "four answers and an error"
+    );
+    assert_eq!(number("krt_queue_wait_seconds_count{node=\"worker\"}"), 5.0);
+    let ended = number("krt_requests_total{workflow=\"act\",outcome=\"failed\"}")
+        + number("krt_requests_total{workflow=\"act\",outcome=\"left\"}");
     assert!(ended >= 2.0, "{numbers:#?}");
     service.stop().await;
 }

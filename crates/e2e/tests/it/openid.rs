@@ -1,4 +1,4 @@
-//! Signing in at an OpenID provider.
+//! Sign-in with an OpenID provider.
 
 use crate::support::{
     Krt, Service,
@@ -10,10 +10,10 @@ use krt_servers::OpenIdServer;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Where browsers are told that the dashboard is.
+/// The dashboard's URL for browsers.
 const DASHBOARD: &str = "http://krt.test";
 
-/// A server, its provider, and a browser that knows both.
+/// A server, its provider, and a browser that can reach both.
 struct House {
     service: Service,
     here: Http,
@@ -22,7 +22,7 @@ struct House {
     _data: TempDir,
 }
 
-/// A browser that was sent to the provider.
+/// A browser on the provider's page.
 struct Sent {
     page: String,
     cookie: String,
@@ -51,7 +51,7 @@ impl House {
         Some(Self { service, here, provider, there, _data: data })
     }
 
-    /// Goes to the provider.
+    /// Opens the provider's page.
     async fn begin(&self) -> Sent {
         let sent = get(&self.here, "/api/v1/session/openid?next=/runtimes", "").await;
         assert_eq!(sent.status, StatusCode::SEE_OTHER, "{sent:?}");
@@ -64,7 +64,7 @@ impl House {
         Sent { page, cookie: kept.split(';').next().unwrap().to_owned() }
     }
 
-    /// Answers the provider's page; returns where that leads, below the dashboard.
+    /// Submits the provider's form; returns the redirect's path below the dashboard.
     async fn answer(&self, sent: &Sent, form: &str) -> String {
         let kind = ("content-type", "application/x-www-form-urlencoded");
         let answer = self.there.post(&sent.page, &[kind], form.to_owned()).await;
@@ -83,7 +83,7 @@ async fn get(http: &Http, path: &str, cookie: &str) -> Reply {
     http.send(Method::GET, path, &[("cookie", cookie)], Vec::new()).await
 }
 
-/// A page says why nobody is signed in.
+/// Asserts a page with the reason for a failed sign-in.
 #[track_caller]
 fn denied(reply: &Reply, status: StatusCode, why: &str) {
     assert_eq!(reply.status, status, "{reply:?}");
@@ -109,7 +109,7 @@ async fn a_provider_lets_users_in() {
     assert_eq!((back.status, back.header("location")), (StatusCode::SEE_OTHER, "/runtimes"), "{back:?}");
     let me = get(&house.here, "/api/v1/session", &session(&back)).await.expect(StatusCode::OK);
     assert_eq!((&me["login"], &me["role"]), (&json!("ada"), &json!("admin")));
-    // Who came once is the same user then.
+    // A second sign-in leads to the same user.
     let again = house.sign_in("ada").await;
     let users = get(&house.here, "/api/v1/users", &session(&again)).await.expect(StatusCode::OK);
     let users: Vec<_> =
@@ -123,12 +123,23 @@ async fn a_provider_lets_users_in() {
 async fn whom_a_provider_does_not_let_in() {
     let Some(house) = House::open("whom_a_provider_does_not_let_in").await else { return };
     denied(&house.sign_in("grace").await, StatusCode::FORBIDDEN, "none of the groups");
-    // A name at the provider opens nobody's account here.
+    // A name at the provider gives no access to an existing account.
     denied(&house.sign_in("admin").await, StatusCode::FORBIDDEN, "There is a user `admin` already");
 
     let sent = house.begin().await;
     let refused = house.answer(&sent, "action=deny").await;
-    denied(&get(&house.here, &refused, &sent.cookie).await, StatusCode::FORBIDDEN, "did not let you in");
+    // This provider omits the state, which RFC 6749 (4.1.2.1) requires.
+    let state = sent.page.split(['?', '&']).find(|pair| pair.starts_with("state=")).unwrap();
+    let refused = format!("{refused}&{state}&error_description=call+555+now&error=call+555+now");
+    let reply = get(&house.here, &refused, &sent.cookie).await;
+    denied(&reply, StatusCode::FORBIDDEN, "did not let you in");
+    assert!(!String::from_utf8_lossy(&reply.body).contains("555"), "{reply:?}");
+    // A refusal, too, is accepted once, and in its own browser only.
+    denied(
+        &get(&house.here, &refused, &sent.cookie).await,
+        StatusCode::FORBIDDEN,
+        "not begun in this browser",
+    );
 
     let sent = house.begin().await;
     let back = house.answer(&sent, "sub=ada-1").await;

@@ -1,4 +1,4 @@
-//! Packages, good and bad, as `krt run` takes them (KRT v1, "Package").
+//! Valid and invalid packages in `krt run` (docs/reference/krt-v1.md#package).
 
 use crate::support::{
     Krt,

@@ -1,4 +1,4 @@
-//! `ctx.prediction` (KRT v1, "Context").
+//! `ctx.prediction` (docs/reference/krt-v1.md#predictions).
 
 use crate::{
     documents::saved,
@@ -10,7 +10,7 @@ use krt_store::PREDICTIONS;
 use serde_json::json;
 use tonic::Code;
 
-/// A prediction as it is stored, without its `_id`.
+/// A stored prediction without its `_id`.
 fn prediction(version: &str, date: &str, values: [&str; 2], error: &str, extra: Bson) -> Document {
     doc! {
         "date": date, "error": error, "predictedValue": values[0], "trueValue": values[1], "extra": extra,

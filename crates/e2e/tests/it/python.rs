@@ -1,4 +1,5 @@
-//! The user's Python: how its files are loaded, and which functions it may have (KRT v1, "Node: Python").
+//! Python nodes: how their files are loaded, and the functions that they may have
+//! (docs/reference/krt-v1.md#nodes-in-python).
 
 use crate::support::{Krt, assert_status, krt::write_package, processes::resident};
 use serde_json::{Value, json};
@@ -10,8 +11,7 @@ service Entrypoint { RPCS }
 message Note { string text = 1; }
 ";
 
-/// Starts a package with a node for each file, each behind an RPC of its own, and returns what the
-/// RPCs answer.
+/// Starts a package with a node for each file, each behind its own RPC; returns the RPCs' answers.
 async fn answers(nodes: &[(&str, &str)], more: &[(&str, &str)]) -> Vec<Value> {
     let mut manifest = "version: v1\ndescription: d\nentrypoint: {proto: public_input.proto}\n".to_owned();
     let (mut rpcs, mut workflows) = (String::new(), "workflows:\n".to_owned());
@@ -103,7 +103,7 @@ async fn the_file_s_folder_is_searched_last() {
     assert_eq!(seen, json!([true, true, "inner", true, true, true, true, true]));
 }
 
-/// One request's error is that request's only: neither those that wait nor those beside it fail.
+/// An error affects its own request only, neither waiting nor concurrent ones.
 #[tokio::test]
 async fn an_error_is_of_its_own_request() {
     let service = Krt::run("statuses").start().await;
@@ -124,6 +124,77 @@ async fn an_error_is_of_its_own_request() {
     service.stop().await;
 }
 
+const SURROUNDINGS: &str = "
+version: v1
+description: A node in two workflows, and one in one.
+entrypoint: {proto: public_input.proto}
+nodes:
+  - {name: shared, src: ./nodes/shared.py}
+  - {name: alone, src: nodes/alone.py}
+workflows:
+  - {name: first, entrypoint: First, sequential: [shared]}
+  - {name: second, entrypoint: Second, sequential: [alone, shared, alone]}
+";
+
+/// A node's code can read the environment that KRT v1 gave its runners.
+#[tokio::test]
+async fn the_environment_is_that_of_krt_v1() {
+    let node = "import json, os\n\
+         from public_input_pb2 import Note\n\
+         names = ['WORKFLOW_NAME', 'VERSION', 'VERSION_ID', 'RUNTIME_ID', 'NODE_NAME', 'BASE_PATH', 'HANDLER_PATH']\n\
+         async def handler(ctx, data):\n\
+         \x20   base, path = os.environ['KRT_BASE_PATH'], os.environ['KRT_HANDLER_PATH']\n\
+         \x20   assert os.path.samefile(os.path.join(base, path), __file__)\n\
+         \x20   note = Note()\n\
+         \x20   data.Unpack(note)\n\
+         \x20   return Note(text=note.text + json.dumps([os.environ['KRT_' + name] for name in names]))\n";
+    let proto = PROTO.replace("RPCS", "rpc First(Note) returns (Note); rpc Second(Note) returns (Note);");
+    let files = [
+        ("krt.yml", SURROUNDINGS),
+        ("public_input.proto", &*proto),
+        ("nodes/shared.py", node),
+        ("nodes/alone.py", node),
+    ];
+    let package = write_package(&files);
+    let root = package.path().canonicalize().unwrap().display().to_string();
+    let service = Krt::run_at(package.path()).start().await;
+    let shared = json!(["first,second", "v1", "v1", "v1", "shared", root, "nodes/shared.py"]);
+    let alone = json!(["second", "v1", "v1", "v1", "alone", root, "nodes/alone.py"]);
+    for (rpc, expected) in [("First", vec![&shared]), ("Second", vec![&alone, &shared, &alone])] {
+        let answer = service.call(rpc, json!({})).await.unwrap();
+        let seen = serde_json::Deserializer::from_str(answer["text"].as_str().unwrap()).into_iter::<Value>();
+        let seen: Vec<Value> = seen.map(Result::unwrap).collect();
+        assert_eq!(seen.iter().collect::<Vec<_>>(), expected, "{rpc}");
+    }
+    service.stop().await;
+}
+
+/// KRT v1's runners had the envelope's messages next to the user's code, which imports them.
+#[tokio::test]
+async fn the_envelope_of_krt_v1_can_be_imported() {
+    let nodes = [
+        (
+            "krt's",
+            "from kre_nats_msg_pb2 import KreNatsMessage\n\
+             from public_input_pb2 import Note\n\
+             async def handler(ctx, data):\n\
+             \x20   message = KreNatsMessage(tracking_id='t', early_exit=True, payload=data)\n\
+             \x20   message.tracking.add(node_name='n')\n\
+             \x20   message = KreNatsMessage.FromString(message.SerializeToString())\n\
+             \x20   return Note(text=message.tracking[0].node_name + message.tracking_id)\n",
+        ),
+        (
+            "its own",
+            "import kre_nats_msg_pb2\n\
+             from public_input_pb2 import Note\n\
+             async def handler(ctx, data):\n\
+             \x20   return Note(text=kre_nats_msg_pb2.OWN)\n",
+        ),
+    ];
+    let more = [("n1/kre_nats_msg_pb2.py", "OWN = 'own'\n")];
+    assert_eq!(answers(&nodes, &more).await, ["nt", "own"]);
+}
+
 #[tokio::test]
 async fn each_node_has_the_packages_that_its_nearest_file_names() {
     let version = "import google.protobuf\n\
@@ -141,7 +212,7 @@ async fn each_node_has_the_packages_that_its_nearest_file_names() {
     assert_eq!(answers(&nodes, &more).await, ["3.20", "5.29", "6.33"]);
 }
 
-/// Many messages leave nothing behind, in the engine or in the hosts.
+/// Many messages cause no growth, in the engine or in the workers.
 #[tokio::test]
 async fn memory_does_not_grow_with_messages() {
     const GROWTH: u64 = 16 << 20;

@@ -1,4 +1,4 @@
-//! The other ways in which user code logs, and how records are found again (KRT v1, "Logs").
+//! The other ways in which user code logs, and queries for records (docs/reference/krt-v1.md#logs).
 
 use crate::{
     script::{self, send, value},
@@ -49,7 +49,7 @@ async fn everything_that_python_writes_is_a_record() {
 }
 
 #[tokio::test]
-async fn a_line_that_begins_as_a_record_is_one() {
+async fn a_line_that_looks_like_a_record_has_the_time_and_level_of_plain_output() {
     let service = script::start().await;
     let code = r"
         os.write(1, b'2024-01-01T00:00:00.123Z WARN past Python\n  its second line\n')
@@ -67,11 +67,18 @@ async fn a_line_that_begins_as_a_record_is_one() {
         let record = record.unwrap_or_else(|| panic!("nobody said `{text}`: {records:?}"));
         (&*record.time, &*record.level, &*record.message)
     };
-    let first = ("2024-01-01T00:00:00.123Z", "WARN", "past Python\n  its second line");
-    assert_eq!(said("past Python"), first);
-    let (time, level, message) = said("printed");
-    assert_eq!((time, level), ("2024-01-02T00:00:00.456Z", "ERROR"));
-    assert!(message.starts_with("printed\nTraceback: of what was printed"), "{message}");
+    for (text, expected) in [
+        ("past Python", "2024-01-01T00:00:00.123Z WARN past Python\n  its second line"),
+        (
+            "ERROR printed",
+            "2024-01-02T00:00:00.456Z ERROR printed\nTraceback: of what was printed\n\
+             2024-01-03T00:00:00.000Z LOUD no level",
+        ),
+    ] {
+        let (time, level, message) = said(text);
+        assert_eq!((level, message), ("INFO", expected));
+        assert!(!time.starts_with("2024-01-0"), "{time}");
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
-//! What a team's server refuses: in one form, for a reason that is told, and without a trace.
+//! Requests that a team's server refuses: in a uniform format, with a reason, and without side effects.
 //!
-//! - [`uploads`]: packages that are none.
+//! - [`uploads`]: invalid packages.
 //! - [`people`]: roles, tokens, sessions.
-//! - [`requests`]: what is too large, or no request of the API's.
+//! - [`requests`]: requests that are too large, or not of the API.
 
 mod people;
 mod requests;
@@ -13,7 +13,7 @@ use http::StatusCode;
 use serde_json::Value;
 use std::{collections::BTreeSet, path::Path};
 
-/// Asserts that something was refused in the API's form; returns the message.
+/// Asserts a refusal in the API's format; returns the message.
 #[track_caller]
 fn refused(reply: &Reply, status: StatusCode, code: &str) -> String {
     let told = reply.expect(status);
@@ -27,7 +27,7 @@ fn refused(reply: &Reply, status: StatusCode, code: &str) -> String {
     message.to_owned()
 }
 
-/// All that a server remembers that those who use it can make, and all its files.
+/// A server's state that its users can change, and all its files.
 #[derive(Debug, PartialEq, Eq)]
 struct Kept {
     rows: Vec<Value>,
@@ -40,7 +40,7 @@ impl Kept {
         let paths = ["/users", "/tokens", "/runtimes", "/runtimes/shop/versions", "/runtimes/shop/boards"];
         for path in paths {
             let mut listed = team.api.get(path).await.expect(StatusCode::OK);
-            // When a token was used the last time changes by looking.
+            // Listing changes the time when a token was last used.
             for row in listed.as_array_mut().unwrap() {
                 row.as_object_mut().unwrap().remove("used");
             }

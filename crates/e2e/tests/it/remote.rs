@@ -1,4 +1,4 @@
-//! `krt run` with stores elsewhere: MongoDB and InfluxDB.
+//! `krt run` with remote stores: MongoDB and InfluxDB.
 
 use crate::{context::value, support::Krt};
 use bson::{Document, doc};
@@ -57,8 +57,8 @@ async fn measurements_are_written_to_influxdb() {
 async fn a_store_that_is_not_there_fails_the_start_and_tells_no_secret() {
     let cases = [
         ("--mongo", "mongodb://ada:s3cret@127.0.0.1:1/?serverSelectionTimeoutMS=50", "cannot use MongoDB at"),
-        ("--mongo", "mysql://ada:s3cret@127.0.0.1", "is no address of MongoDB"),
-        ("--influx", "ftp://ada:s3cret@127.0.0.1", "is no address of InfluxDB"),
+        ("--mongo", "mysql://ada:s3cret@127.0.0.1", "is not a URL of MongoDB"),
+        ("--influx", "ftp://ada:s3cret@127.0.0.1", "is not a URL of InfluxDB"),
     ];
     for (flag, url, part) in cases {
         let ended = Krt::run("context").flag(flag, url).spawn().end().await;

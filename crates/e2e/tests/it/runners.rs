@@ -1,9 +1,9 @@
-//! The stand-ins of existing runners (`runners/`), among themselves over a real server: what judges the
-//! engine elsewhere is itself right.
+//! The stand-ins for existing runners (`runners/`) among themselves over a real server: validates the
+//! reference against which other tests check the engine.
 
 use crate::support::{
     krt::packages,
-    runners::{Entrypoint, Era, Failure, Runner, Workflow},
+    runners::{Entrypoint, Failure, Runner, WireProtocol, Workflow},
 };
 use async_nats::{Client, HeaderMap};
 use futures::{StreamExt as _, future::join_all};
@@ -12,16 +12,19 @@ use serde_json::{Value, json};
 use std::{path::Path, time::Duration};
 
 const NODES: [(&str, &str); 2] = [("one", "src/act/main.py"), ("two", "src/act/main.py")];
-/// Long enough to see that no answer comes.
+/// Long enough to conclude that no answer arrives.
 const A_WHILE: Duration = Duration::from_millis(300);
 
-fn server(test: &str, era: Era) -> Option<NatsServer> {
-    NatsServer::start(test, NatsOptions { jetstream: era == Era::JetStream, ..NatsOptions::default() })
+fn server(test: &str, protocol: WireProtocol) -> Option<NatsServer> {
+    NatsServer::start(
+        test,
+        NatsOptions { jetstream: protocol == WireProtocol::JetStream, ..NatsOptions::default() },
+    )
 }
 
-fn workflow<'a>(era: Era, server: &'a str, package: &'a Path) -> Workflow<'a> {
+fn workflow<'a>(protocol: WireProtocol, server: &'a str, package: &'a Path) -> Workflow<'a> {
     let (version, name) = ("wire-v1", "wire");
-    Workflow { era, server, package, runtime: "wire", version, name, rpc: "Act", nodes: &NODES }
+    Workflow { protocol, server, package, runtime: "wire", version, name, rpc: "Act", nodes: &NODES }
 }
 
 /// An entrypoint and two nodes.
@@ -41,7 +44,7 @@ impl Chain {
         Ok(answer["text"].clone())
     }
 
-    /// Ends all, none of which may have choked, and returns what the nodes logged.
+    /// Stops all, none of which may have choked, and returns the nodes' logs.
     async fn end(self) -> [String; 2] {
         self.entrypoint.end().await;
         let [one, two] = self.nodes;
@@ -49,10 +52,10 @@ impl Chain {
     }
 }
 
-async fn what_they_do(era: Era, test: &str) {
-    let Some(server) = server(test, era) else { return };
+async fn what_they_do(protocol: WireProtocol, test: &str) {
+    let Some(server) = server(test, protocol) else { return };
     let (url, package) = (server.url(), packages().join("wire"));
-    let workflow = workflow(era, &url, &package);
+    let workflow = workflow(protocol, &url, &package);
     let chain = Chain::start(workflow).await;
     for (act, expected) in [
         ("", "hi one two"),
@@ -74,7 +77,7 @@ async fn what_they_do(era: Era, test: &str) {
     }
     let Err(Failure::Error(large)) = chain.act("one grow").await else { panic!("it is too large") };
     assert!(large.starts_with("error in 'one': the message has 2"), "{large}");
-    // In the second era the error, which comes after the answer, would be the next request's: it names nobody.
+    // With JetStream, the error after the answer would count for the next request, since it has no id.
     assert_eq!(chain.act("one early_reply_twice").await, Ok("hi one early".into()));
     let [one, two] = chain.end().await;
     assert!(one.contains("ERROR error executing handler: error the message was replied previously"), "{one}");
@@ -82,21 +85,21 @@ async fn what_they_do(era: Era, test: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_they_do_in_the_first_era() {
-    what_they_do(Era::Core, "what_they_do_in_the_first_era").await;
+async fn what_they_do_over_core() {
+    what_they_do(WireProtocol::Core, "what_they_do_over_core").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_they_do_in_the_second_era() {
-    what_they_do(Era::JetStream, "what_they_do_in_the_second_era").await;
+async fn what_they_do_over_jetstream() {
+    what_they_do(WireProtocol::JetStream, "what_they_do_over_jetstream").await;
 }
 
-async fn each_request_has_its_answer(era: Era, test: &str) {
-    let Some(server) = server(test, era) else { return };
+async fn each_request_has_its_answer(protocol: WireProtocol, test: &str) {
+    let Some(server) = server(test, protocol) else { return };
     let (url, package) = (server.url(), packages().join("wire"));
-    let workflow = workflow(era, &url, &package);
+    let workflow = workflow(protocol, &url, &package);
     let chain = Chain::start(workflow).await;
-    // Replicas share the work, and another entrypoint has other clients.
+    // Replicas share the work, and a second entrypoint has other clients.
     let (replica, other) = tokio::join!(workflow.node(0), workflow.entrypoint());
     let load = "A".repeat(2 << 20);
     let calls = (0..60).map(async |number| {
@@ -114,20 +117,20 @@ async fn each_request_has_its_answer(era: Era, test: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_request_has_its_answer_in_the_first_era() {
-    each_request_has_its_answer(Era::Core, "each_request_has_its_answer_in_the_first_era").await;
+async fn each_request_has_its_answer_over_core() {
+    each_request_has_its_answer(WireProtocol::Core, "each_request_has_its_answer_over_core").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_request_has_its_answer_in_the_second_era() {
-    each_request_has_its_answer(Era::JetStream, "each_request_has_its_answer_in_the_second_era").await;
+async fn each_request_has_its_answer_over_jetstream() {
+    each_request_has_its_answer(WireProtocol::JetStream, "each_request_has_its_answer_over_jetstream").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn documents_go_to_the_writer() {
-    let Some(server) = server("documents_go_to_the_writer", Era::Core) else { return };
+    let Some(server) = server("documents_go_to_the_writer", WireProtocol::Core) else { return };
     let (url, package) = (server.url(), packages().join("wire"));
-    let workflow = workflow(Era::Core, &url, &package);
+    let workflow = workflow(WireProtocol::Core, &url, &package);
     let client = async_nats::connect(&url).await.unwrap();
     let mut documents = client.subscribe(workflow.mongo_writer()).await.unwrap();
     client.flush().await.unwrap();
@@ -164,15 +167,17 @@ fn document(bytes: &[u8]) -> Value {
     if !bytes.starts_with(&[0x1f, 0x8b]) {
         return serde_json::from_slice(bytes).unwrap();
     }
-    serde_json::from_reader(flate2::read::GzDecoder::new(bytes)).unwrap()
+    serde_json::from_reader(flate2::read::MultiGzDecoder::new(bytes)).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_nobody_hears_fails() {
-    let Some(server) = server("a_request_that_nobody_hears_fails", Era::JetStream) else { return };
+    let Some(server) = server("a_request_that_nobody_hears_fails", WireProtocol::JetStream) else { return };
     let (url, package) = (server.url(), packages().join("wire"));
-    for (era, expected) in [(Era::Core, Failure::NoResponders), (Era::JetStream, Failure::Timeout)] {
-        let entrypoint = workflow(era, &url, &package).entrypoint().await;
+    for (protocol, expected) in
+        [(WireProtocol::Core, Failure::NoResponders), (WireProtocol::JetStream, Failure::Timeout)]
+    {
+        let entrypoint = workflow(protocol, &url, &package).entrypoint().await;
         assert_eq!(entrypoint.call_within(A_WHILE, json!({})).await, Err(expected));
         entrypoint.end().await;
     }
@@ -180,12 +185,12 @@ async fn a_request_that_nobody_hears_fails() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_runner_sends_chokes_a_node() {
-    let Some(server) = server("what_no_runner_sends_chokes_a_node", Era::JetStream) else { return };
+    let Some(server) = server("what_no_runner_sends_chokes_a_node", WireProtocol::JetStream) else { return };
     let (url, package) = (server.url(), packages().join("wire"));
     let client = async_nats::connect(&url).await.unwrap();
-    for era in [Era::Core, Era::JetStream] {
-        let workflow = workflow(era, &url, &package);
-        if era == Era::JetStream {
+    for protocol in [WireProtocol::Core, WireProtocol::JetStream] {
+        let workflow = workflow(protocol, &url, &package);
+        if protocol == WireProtocol::JetStream {
             let config = async_nats::jetstream::stream::Config {
                 name: workflow.stream(),
                 subjects: vec![format!("{}.*", workflow.stream())],
@@ -200,7 +205,7 @@ async fn what_no_runner_sends_chokes_a_node() {
     }
 }
 
-/// Headers, such as those of a trace, are nothing to old runners.
+/// Old runners ignore headers, such as those of a trace.
 async fn send(client: &Client, subject: String, bytes: &'static [u8]) {
     let mut headers = HeaderMap::new();
     headers.insert("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
@@ -208,11 +213,11 @@ async fn send(client: &Client, subject: String, bytes: &'static [u8]) {
     client.flush().await.unwrap();
 }
 
-async fn they_outlive_the_server(era: Era, test: &str) {
-    let Some(mut server) = server(test, era) else { return };
+async fn they_outlive_the_server(protocol: WireProtocol, test: &str) {
+    let Some(mut server) = server(test, protocol) else { return };
     let link = Link::to(server.port).await;
     let (url, package) = (format!("nats://127.0.0.1:{}", link.port), packages().join("wire"));
-    let chain = Chain::start(workflow(era, &url, &package)).await;
+    let chain = Chain::start(workflow(protocol, &url, &package)).await;
     assert_eq!(chain.act("").await, Ok("hi one two".into()));
     server.kill();
     server.start_again();
@@ -236,11 +241,11 @@ async fn answers_again(chain: &Chain) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_outlive_the_server_in_the_first_era() {
-    they_outlive_the_server(Era::Core, "they_outlive_the_server_in_the_first_era").await;
+async fn they_outlive_the_server_over_core() {
+    they_outlive_the_server(WireProtocol::Core, "they_outlive_the_server_over_core").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_outlive_the_server_in_the_second_era() {
-    they_outlive_the_server(Era::JetStream, "they_outlive_the_server_in_the_second_era").await;
+async fn they_outlive_the_server_over_jetstream() {
+    they_outlive_the_server(WireProtocol::JetStream, "they_outlive_the_server_over_jetstream").await;
 }

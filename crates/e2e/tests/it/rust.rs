@@ -1,4 +1,4 @@
-//! Nodes in Rust: built from sources, with the words of the compiler when they do not build.
+//! Nodes in Rust: built from sources; compiler errors are reported.
 
 use crate::support::{Copy, Krt, eventually, krt::command};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The user's `.proto`, of every shape (KRT v1, "Entrypoint").
+//! The user's `.proto`, of every shape (docs/reference/krt-v1.md#entrypoint).
 
 use crate::{
     script::{self, raised, send, value},

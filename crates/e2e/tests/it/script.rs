@@ -1,4 +1,4 @@
-//! Handlers whose code stands in the test: the package `script` runs what it is sent.
+//! Handlers whose code is in the test: the package `script` runs the code in its requests.
 
 use crate::support::{Krt, Service};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ pub(crate) async fn send(service: &Service, rpc: &str, code: &[&str]) -> Result<
     service.call(rpc, json!({ "code": code })).await
 }
 
-/// What the code returns, when the first node alone runs it.
+/// The result of the code, run by the first node alone.
 pub(crate) async fn value(service: &Service, code: &str) -> Value {
     let answer = send(service, "One", &[code]).await.unwrap_or_else(|status| panic!("{code}: {status}"));
     serde_json::from_str(answer["text"].as_str().expect("the node returns JSON")).expect("it is JSON")

@@ -1,4 +1,4 @@
-//! A team's server: versions come and go, and nobody who calls them notices.
+//! A team's server: changes of versions are invisible to their callers.
 
 use crate::support::{
     Krt, eventually,
@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tonic::{Code, Request, Status};
 
-/// How many clients call at a time.
+/// The number of concurrent clients.
 const CLIENTS: usize = 32;
-/// How often the published version changes under load.
+/// The number of switches of the published version under load.
 const SWITCHES: usize = 6;
 
 async fn named(client: &Client) -> Result<String, Status> {
@@ -22,7 +22,7 @@ async fn named(client: &Client) -> Result<String, Status> {
     Ok(answer["text"].as_str().expect("it is a text").to_owned())
 }
 
-/// Calls a version that need not be published.
+/// Calls a version by name, published or not.
 async fn named_by(client: &Client, version: &str, token: &str) -> Result<Value, Status> {
     let mut request = Request::new(json!({}));
     let metadata = request.metadata_mut();
@@ -57,7 +57,7 @@ async fn a_publish_switch_under_load_drops_no_request() {
             let more = async || (answered.load(Ordering::Relaxed) > before + CLIENTS).then_some(());
             eventually("answers after a switch", more).await;
         }
-        // The version that was replaced may be stopped while others come in.
+        // The replaced version may be stopped while requests arrive.
         team.api.act("v2", "publish").await.expect(StatusCode::OK);
         team.api.act("v1", "stop").await.expect(StatusCode::ACCEPTED);
         team.until("v1", "STOPPED").await;
@@ -93,7 +93,7 @@ async fn a_killed_server_brings_its_versions_back() {
     assert_eq!(named(&team.client()).await.unwrap(), "v1");
     let answer = named_by(&team.client(), "v2", team.api.token()).await.unwrap();
     assert_eq!(answer, json!({"text": "v2"}));
-    // Ended in order, they come back as well.
+    // After an orderly stop, they restart as well.
     team.stop().await;
     let team = Team::start(data.path()).await;
     team.until("v1", "PUBLISHED").await;
@@ -166,13 +166,13 @@ async fn a_runtime_is_reached_by_its_name_or_its_host() {
     }
     let refused = named(("accept", "*/*")).await;
     assert!(
-        refused.json()["message"].as_str().unwrap().starts_with("several runtimes are here"),
+        refused.json()["message"].as_str().unwrap().starts_with("more than one runtime is here"),
         "{refused:?}"
     );
     team.stop().await;
 }
 
-/// An address for documentation (RFC 5737): no machine has it.
+/// An address reserved for documentation (RFC 5737), which no machine has.
 const ELSEWHERE: &str = "192.0.2.1:9000";
 
 #[test]
@@ -182,13 +182,13 @@ fn passwords_do_not_cross_a_network_in_the_clear() {
         let said = refused(&["serve", "--data"], data.path(), &[flag, ELSEWHERE]);
         let expected = format!("{flag} {ELSEWHERE} is reached from other machines, and TLS is not set");
         assert!(said.contains(&expected), "{said}");
-        // Where it is said that a proxy speaks TLS, the address itself is all that is wrong.
+        // With `--insecure`, the only remaining error is the address itself.
         let said = refused(&["serve", "--data"], data.path(), &[flag, ELSEWHERE, "--insecure"]);
         assert!(said.contains(&format!("cannot listen on {ELSEWHERE}")), "{said}");
     }
 }
 
-/// A node that sees JSON, and keeps what it was asked.
+/// A node with JSON payloads that stores its requests.
 const KEEPER: [(&str, &str); 3] = [
     (
         "krt.yml",
@@ -254,10 +254,10 @@ async fn a_request_is_told_with_all_that_it_left() {
     let large = "x".repeat(100_000);
     let told = detail(&large).await;
     let hop = &told["request"]["hops"][0];
-    for part in ["waiting_ms", "serialise_ms", "handler_ms", "deserialise_ms"] {
+    for part in ["waiting_ms", "encode_ms", "handler_ms", "decode_ms"] {
         assert!(hop[part].as_f64().unwrap() > 0.0, "{part}: {hop}");
     }
-    let before: f64 = ["waiting_ms", "serialise_ms"].iter().map(|part| hop[part].as_f64().unwrap()).sum();
+    let before: f64 = ["waiting_ms", "encode_ms"].iter().map(|part| hop[part].as_f64().unwrap()).sum();
     assert!(before <= hop["start_ms"].as_f64().unwrap(), "{hop}");
     let small = json!({"_id": 7, "text": "xxxxx"});
     let document = |id, document, bytes| json!({"node": "keeper", "collection": "texts", "id": id, "document": document, "bytes": bytes});
@@ -281,7 +281,7 @@ async fn a_request_is_told_with_all_that_it_left() {
     );
     assert_eq!((&told["documents"], &told["saved"]), (&json!([]), &json!(0)));
 
-    // All of it is still told when its version has stopped, and when the server was killed.
+    // All of it remains available after its version has stopped, and after the server was killed.
     team.api.act("keeper-v1", "stop").await.expect(StatusCode::ACCEPTED);
     team.until("keeper-v1", "STOPPED").await;
     team.kill().await;
@@ -303,7 +303,7 @@ async fn a_start_that_fails_says_error_and_why() {
     let reason = told["reasons"][0].as_str().unwrap();
     assert!(reason.contains("node `namer` does not start"), "{reason}");
     assert!(reason.contains("RuntimeError: no such model"), "{reason}");
-    // It says so after a restart as well, and can be started again.
+    // The state survives a restart, and the version can be started again.
     team.stop().await;
     let team = Team::start(data.path()).await;
     let told = team.until("v1", "ERROR").await;
@@ -353,7 +353,7 @@ async fn who_may_not_is_told_so() {
         .await
         .expect(StatusCode::UNPROCESSABLE_ENTITY);
 
-    // What is larger than may be is not read.
+    // A body beyond the limit is not read.
     let large = vec![b' '; 9 << 20];
     let refused = manager.send(Method::POST, &format!("{path}/start"), "application/json", large).await;
     refused.expect(StatusCode::PAYLOAD_TOO_LARGE);
@@ -361,7 +361,7 @@ async fn who_may_not_is_told_so() {
     text.expect(StatusCode::UNSUPPORTED_MEDIA_TYPE);
     manager.get("/runtimes/nothing/logs").await.expect(StatusCode::NOT_FOUND);
 
-    // Who tries passwords is held up, also with the right one.
+    // Repeated wrong passwords delay further attempts, including those with the right one.
     let tries = json!({"login": "vera", "password": "wrong"});
     loop {
         let refused = manager.post("/session", tries.clone()).await;
@@ -380,7 +380,8 @@ async fn who_may_not_is_told_so() {
 async fn behind_a_proxy_that_speaks_tls() {
     let (data, described) = (tempfile::tempdir().unwrap(), version("described", ""));
     let krt = Krt::serve(described.path()).data(data.path()).env("KRT_ADMIN_PASSWORD", PASSWORD);
-    let service = krt.flag("--dashboard-url", "https://krt.example.com").start().await;
+    let krt = krt.flag("--dashboard-url", "https://krt.example.com");
+    let service = krt.flag("--trusted-proxy", "127.0.0.1").start().await;
     let http = dashboard(&service).await;
     let sign_in = async |host: &str, seen: &str, password: &str| {
         let headers = [("content-type", "application/json"), ("host", host), ("x-forwarded-for", seen)];
@@ -390,7 +391,10 @@ async fn behind_a_proxy_that_speaks_tls() {
     let (proxy, client) = ("krt.example.com", "1.1.1.1, 10.0.0.7");
     let elsewhere = sign_in("other.example.com", client, PASSWORD).await;
     let refused = elsewhere.expect(StatusCode::FORBIDDEN);
-    assert_eq!(refused["hint"], "behind a proxy, give `krt serve` --dashboard-url");
+    assert_eq!(
+        refused["hint"],
+        "behind a proxy, give `krt serve` --dashboard-url; --allow-host adds other names"
+    );
 
     let opened = sign_in(proxy, client, PASSWORD).await;
     opened.expect(StatusCode::OK);

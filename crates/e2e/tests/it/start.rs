@@ -1,4 +1,4 @@
-//! How a version starts, or does not (KRT v1, "Node: Python").
+//! Successful and failed starts of a version (docs/reference/krt-v1.md#nodes-in-python).
 
 use crate::support::{Copy, Krt, assert_status, eventually, grpc::Client, krt::packages};
 use serde_json::json;
@@ -9,7 +9,7 @@ use std::{
 };
 use tonic::Code;
 
-/// An address where nobody listens.
+/// An address without a server.
 fn free_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }

@@ -1,6 +1,8 @@
-//! What the client sees, by what happened (KRT v1, "Entrypoint").
+//! The status for the client in each situation (docs/reference/krt-v1.md#entrypoint).
 
-use crate::support::{Krt, Service, assert_status, eventually, krt::test_broker, runners::Era};
+use crate::support::{
+    Krt, Service, assert_status, eventually, krt::test_broker, lines::Record, runners::WireProtocol,
+};
 use prost_reflect::DynamicMessage;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -10,7 +12,7 @@ fn way(way: &str) -> Value {
     json!({ "way": way })
 }
 
-/// Begins a call that waits in its handler until the test puts the file.
+/// Begins a call whose handler waits for a file from the test.
 async fn begin(service: &Service, rpc: &'static str, file: &str, way: &str) -> Call {
     let (client, request) = (service.client(), json!({ "way": way, "text": file }));
     let call = tokio::spawn(async move { client.call(rpc, request).await });
@@ -77,7 +79,7 @@ async fn the_service_s_timeout_is_kept_and_the_handler_cancelled() {
     service.stop().await;
 }
 
-/// Asserts that the deadline has passed, and that the message says how long it was.
+/// Asserts that the deadline has passed, and that the message contains its length.
 #[track_caller]
 fn assert_late(status: &tonic::Status, seconds: f64) {
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
@@ -102,7 +104,7 @@ async fn a_handler_that_cannot_be_cancelled_is_ended() {
     let answer = service.call_within(deadline, "Act", json!({ "way": "spin", "text": "spin" })).await;
     assert_eq!(answer.unwrap_err().code(), Code::DeadlineExceeded);
     let died = service.lines.wait("the end of the busy process", |record| {
-        record.is("worker", "its process died: it did not stop working for a request that nobody waits for")
+        record.is("worker", "its process died: it kept working on a cancelled request")
     });
     died.await;
     recovered(&service, "Act").await;
@@ -124,7 +126,7 @@ async fn a_full_queue_refuses() {
     let first = begin(&service, "Act", "first", "wait").await;
     let second = begin(&service, "Steady", "second", "wait").await;
     let refused = service.call("Act", way("answer")).await;
-    assert_status(refused, Code::ResourceExhausted, "the queue is full: 2 requests are in work");
+    assert_status(refused, Code::ResourceExhausted, "the queue is full: 2 requests are in flight");
     service.scratch.put("first");
     service.scratch.put("second");
     assert_eq!(first.await.unwrap().unwrap()["text"], "first");
@@ -135,14 +137,18 @@ async fn a_full_queue_refuses() {
 
 #[tokio::test]
 async fn too_many_bytes_in_work_are_refused() {
-    let service = Krt::run("statuses").flag("--max-bytes", "1KiB").start().await;
-    let first = begin(&service, "Act", "first", "wait").await;
-    let large = json!({ "way": "answer", "text": "x".repeat(2000) });
-    let refused = service.call("Act", large.clone()).await;
-    assert_status(refused, Code::ResourceExhausted, "the queue is full: 1024 bytes are in work");
-    service.scratch.put("first");
-    first.await.unwrap().unwrap();
-    service.call("Act", large).await.expect("the only request may be as large as it likes");
+    let service = Krt::run("statuses").flag("--max-bytes", "16KiB").start().await;
+    let of = |size: usize| json!({ "way": "answer", "text": "x".repeat(size) });
+    let message = "no room for the message: requests in flight may hold 16384 bytes; \
+                   hint: try again, or raise --max-bytes";
+    for size in [20_000, 10_000] {
+        // The second request is read, but no memory is left for its message.
+        let refused = service.call("Act", of(size)).await;
+        assert_status(refused, Code::ResourceExhausted, message);
+    }
+    // Over NATS, this process, which is both the entrypoint and the node, holds the message twice.
+    let small = if test_broker().is_some() { 1000 } else { 4000 };
+    service.call("Act", of(small)).await.unwrap();
     service.stop().await;
 }
 
@@ -195,7 +201,7 @@ async fn a_node_that_dies_is_told_at_once() {
 #[tokio::test]
 async fn a_retry_answers_though_the_node_died() {
     let service = Krt::run("statuses").start().await;
-    let [before] = service.hosts("steady")[..] else { panic!("one process runs the node") };
+    let [before] = service.workers("steady")[..] else { panic!("one process runs the node") };
     let answer = service.call("Steady", json!({ "way": "die_once", "text": "once" })).await.unwrap();
     assert_eq!(answer["text"], "once");
     assert_ne!(answer["process"], before);
@@ -207,9 +213,9 @@ async fn a_retry_answers_though_the_node_died() {
 
 #[tokio::test]
 async fn messages_that_a_dead_node_had_not_touched() {
-    // In a stream messages wait for the node to come back.
+    // In a stream, messages wait until the node has restarted.
     let direct = match test_broker() {
-        Some(Era::JetStream) => Ok("waited"),
+        Some(WireProtocol::JetStream) => Ok("waited"),
         _ => Err((Code::Unavailable, "node 'worker' is down: it is being restarted")),
     };
     for (rpc, expected) in [("Direct", direct), ("Steady", Ok("waited"))] {
@@ -221,7 +227,7 @@ async fn messages_that_a_dead_node_had_not_touched() {
                 tokio::spawn(async move { client.call(rpc, request).await })
             })
             .collect();
-        // By the time that this one, which is sent last, has left, the others are in the queue.
+        // Once this last request has been abandoned, the others are in the queue.
         let leaving = service.call_within(Duration::from_millis(500), rpc, way("answer")).await;
         assert_eq!(leaving.unwrap_err().code(), Code::DeadlineExceeded);
         service.scratch.put("now");
@@ -275,7 +281,7 @@ async fn methods_that_are_not_there() {
         assert_eq!((status.code(), status.message()), (Code::Unimplemented, &*message));
     }
     let idle = service.call("Idle", json!({})).await;
-    let message = "no workflow of this version stands behind `/statuses.Entrypoint/Idle`";
+    let message = "no workflow of this version implements `/statuses.Entrypoint/Idle`";
     assert_status(idle, Code::Unimplemented, message);
     service.stop().await;
 }
@@ -290,4 +296,30 @@ pub(crate) async fn recovered(service: &Service, rpc: &str) {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_error_that_headers_cannot_hold_is_cut_for_the_client_and_whole_in_the_log() {
+    let service = Krt::run("statuses").start().await;
+    for letter in ["x", "é", "☃", " "] {
+        let text = format!("{}.", letter.repeat(60_000));
+        let request = json!({ "way": "fail", "text": text });
+        let status = service.call("Act", request.clone()).await.unwrap_err();
+        assert_eq!(status.code(), Code::Internal);
+        let mark =
+            format!("... (cut: it has {} bytes, see the log)", text.len() + "error in 'worker': ".len());
+        let kept = status.message().strip_suffix(&mark).unwrap_or_else(|| panic!("{}", status.message()));
+        let kept = kept.strip_prefix("error in 'worker': ").unwrap();
+        let encoded = if letter == "x" { 1 } else { 3 * letter.len() };
+        assert!(kept.chars().all(|found| letter.starts_with(found)), "{kept}");
+        assert!((5 << 10..7 << 10).contains(&(kept.chars().count() * encoded)), "it fills the headers");
+        let whole = |record: &Record| record.level == "ERROR" && record.message.contains(&text);
+        service.lines.wait("the whole text", whole).await;
+        let path = format!("/{}/Act", service.client().method("Act").parent_service().full_name());
+        let reply = service.http().post_json(&path, &request).await;
+        let told = reply.expect(http::StatusCode::INTERNAL_SERVER_ERROR);
+        let told = told["message"].as_str().unwrap();
+        assert!(told.len() <= 64 << 10 && told.starts_with("error in 'worker': "), "{}", told.len());
+    }
+    service.stop().await;
 }

@@ -1,4 +1,4 @@
-//! How a service ends, and what becomes of its processes.
+//! The end of a service, and of its processes.
 
 use crate::support::{Krt, Service, assert_status, eventually};
 use rustix::process::Signal;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tonic::{Code, Status};
 
-/// Begins a call that waits in its handler until the test puts the file `go`.
+/// Begins a call whose handler waits for the file `go` from the test.
 async fn begin(service: &Service) -> JoinHandle<Result<Value, Status>> {
     let client = service.client();
     let call = async move { client.call("Act", json!({ "way": "wait", "text": "go" })).await };
@@ -15,22 +15,22 @@ async fn begin(service: &Service) -> JoinHandle<Result<Value, Status>> {
     call
 }
 
-/// Begins a call whose handler never ends, and waits until the process that it starts is seen: the
-/// handler goes on a moment before the system tells that process's environment.
+/// Begins a call whose handler never ends, and waits until its child process is visible: the handler
+/// continues a moment before the system shows that process's environment.
 async fn begin_wild(service: &Service) -> (JoinHandle<Result<Value, Status>>, Vec<i32>) {
     let client = service.client();
     let call = tokio::spawn(async move { client.call("Run", json!({})).await });
     service.scratch.wait("begun").await;
-    let both = async || Some(service.hosts("wild")).filter(|hosts| hosts.len() == 2);
+    let both = async || Some(service.workers("wild")).filter(|workers| workers.len() == 2);
     (call, eventually("the handler, which never ends, has a child", both).await)
 }
 
 async fn draining(service: &Service) {
-    service.lines.wait("the drain", |record| record.message == "stopping: requests in work: 1").await;
+    service.lines.wait("the drain", |record| record.message == "stopping: requests in flight: 1").await;
 }
 
 #[tokio::test]
-async fn sigterm_and_sigint_finish_what_is_in_work() {
+async fn sigterm_and_sigint_finish_what_is_in_flight() {
     for signal in [Signal::TERM, Signal::INT] {
         let service = Krt::run("statuses").start().await;
         let call = begin(&service).await;
@@ -49,7 +49,7 @@ async fn a_drain_has_an_end() {
     let service = Krt::run("statuses").flag("--drain", "0.2").start().await;
     let call = begin(&service).await;
     let ended = service.stop().await;
-    let message = "not finished within 0.2 s and given up: requests in work: 1";
+    let message = "not finished within 0.2 s and given up: requests in flight: 1";
     assert!(ended.lines.records().iter().any(|record| record.message == message), "{}", ended.lines.text());
     call.await.unwrap().unwrap_err();
 }
@@ -85,15 +85,15 @@ async fn a_stop_ends_busy_handlers_and_their_children() {
 }
 
 #[tokio::test]
-async fn a_killed_host_takes_its_children_along() {
+async fn a_killed_worker_takes_its_children_along() {
     let service = Krt::run("wild").start().await;
-    let [host] = service.hosts("wild")[..] else { panic!("one process runs the node") };
+    let [worker] = service.workers("wild")[..] else { panic!("one process runs the node") };
     let (call, before) = begin_wild(&service).await;
-    crate::support::processes::signal(host, Signal::KILL);
+    crate::support::processes::signal(worker, Signal::KILL);
     let message = "node 'wild' died while it handled the request: killed by signal 9 (SIGKILL)";
     assert_status(call.await.unwrap(), Code::Internal, message);
     service.lines.wait("the restart", |record| record.is("wild", "up again")).await;
-    let after = service.hosts("wild");
+    let after = service.workers("wild");
     assert!(after.len() == 1 && !before.contains(&after[0]), "{before:?} {after:?}");
     service.stop().await;
 }

@@ -35,7 +35,7 @@ fn traced(package: &str, receiver: &Receiver) -> Krt {
     Krt::run(package).env("OTEL_EXPORTER_OTLP_ENDPOINT", &receiver.endpoint)
 }
 
-/// Calls the chain, with headers.
+/// Calls the chain with headers.
 async fn run(service: &Service, headers: &[(&'static str, &str)]) {
     let mut request = Request::new(json!({ "text": "x" }));
     for &(name, value) in headers {
@@ -45,7 +45,7 @@ async fn run(service: &Service, headers: &[(&'static str, &str)]) {
     assert_eq!(answer, json!({ "text": "x one two three" }));
 }
 
-/// What one request through the chain must have left.
+/// Asserts the spans of one request through the chain.
 fn assert_chain(spans: &Spans) {
     assert_eq!(spans.0.len(), 1 + 3 * 4, "{spans:#?}");
     let server = spans.one("ping.Entrypoint/Run");
@@ -116,7 +116,7 @@ async fn a_chain_by_either_protocol() {
     }
 }
 
-/// A receiver that shows a certificate, and lets in only who shows another.
+/// A receiver with a certificate that requires a client certificate.
 async fn receiver(shown: &SelfSigned, asked: &SelfSigned) -> Receiver {
     let mut trusted = RootCertStore::empty();
     trusted.add(asked.made.cert.der().clone()).unwrap();
@@ -152,7 +152,7 @@ async fn over_tls_by_either_protocol() {
         service.stop().await;
         assert_chain(&receiver.spans());
 
-        // Whom it does not trust it tells nothing.
+        // It sends nothing to an untrusted receiver.
         let service = start(&client.certificate).await;
         run(&service, &[]).await;
         let told = service.stop().await.lines.text();
@@ -279,7 +279,7 @@ async fn what_a_request_was_at_when_its_time_was_up() {
     let server = spans.one("statuses.Entrypoint/Act");
     assert_eq!(attribute(&server.attributes, "rpc.grpc.status_code").as_deref(), Some("4"));
     let cut = spans.children(server)[1];
-    assert_eq!(fault(cut), "given up: nobody waits for it any more");
+    assert_eq!(fault(cut), "given up: the client left");
 }
 
 #[tokio::test]
@@ -364,7 +364,7 @@ async fn without_a_receiver_a_handler_gets_what_the_client_sent() {
     service.stop().await;
 }
 
-/// The lines that speak of traces, but for the first, which says how they are exported.
+/// The lines about traces except the first one, which describes their export.
 fn told(lines: &Lines) -> Vec<String> {
     let records = lines.records().into_iter().map(|record| record.message);
     let mut told: Vec<_> = records.filter(|message| message.contains("traces are")).collect();
@@ -429,7 +429,7 @@ async fn a_receiver_that_refuses_is_told_of_once_until_it_takes_spans_again() {
 
 #[tokio::test]
 async fn a_receiver_that_says_nothing_holds_up_neither_requests_nor_the_end() {
-    // Whoever connects waits to be accepted.
+    // The connection is never accepted.
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let service = Krt::run("chain")

@@ -1,4 +1,4 @@
-//! The commands that speak with a team's server, as they are typed.
+//! The commands for a team's server.
 
 use crate::support::{
     Krt, PATIENCE,
@@ -30,7 +30,7 @@ fn path(folder: &Path) -> &str {
     folder.to_str().unwrap()
 }
 
-/// A version that answers with its name, and with what its configuration says.
+/// A version that answers with its name and its configuration.
 fn configured(name: &str) -> TempDir {
     let manifest = format!(
         "version: {name}
@@ -71,7 +71,7 @@ message Text {
     write_package(&[("krt.yml", &manifest), ("public_input.proto", proto), ("src/namer/main.py", node)])
 }
 
-/// Somebody who is signed in to a server with the runtime `shop`.
+/// A user signed in to a server with the runtime `shop`.
 async fn admin(team: &Team) -> Person {
     let person = Person::new();
     person.signs_in(&team.api.url(), "admin", PASSWORD).await.well();
@@ -93,7 +93,7 @@ async fn a_version_from_its_upload_to_its_end() {
     let why = ada.types(&["version", "start", "v1"]).await.why();
     assert!(why.contains("no value is given for GREETING, RULES\nhint: set it"), "{why}");
 
-    // A value from standard input, without the line break; a file as it is.
+    // A value from standard input, without the line break; a file unchanged.
     let rules = one.path().join("rules");
     fs::write(&rules, "be kind\n").unwrap();
     let set_file = format!("RULES={}", path(&rules));
@@ -122,7 +122,7 @@ async fn a_version_from_its_upload_to_its_end() {
         ada.types(&["version", "logs", "v1", "ASK", "--node", "namer", "--level", "warn"]).await.well();
     assert!(logs.contains(" WARN  namer      asked  request="), "{logs}");
 
-    // Another one takes its place, and gives it back.
+    // Another version replaces it, and a rollback restores it.
     let two = configured("v2");
     let archive = two.path().join("v2.krt");
     fs::write(&archive, packed(two.path())).unwrap();
@@ -155,7 +155,7 @@ async fn a_version_from_its_upload_to_its_end() {
     team.stop().await;
 }
 
-/// Each version with its state, the newest first.
+/// Each version with its state, newest first.
 async fn states(person: &Person) -> Vec<String> {
     let listed = person.types(&["version", "ls", "--json"]).await.json();
     let shown = |version: &Value| {
@@ -178,7 +178,7 @@ async fn a_start_that_fails_says_why() {
     assert_eq!((failed.code, &told["state"]), (Some(1), &json!("ERROR")));
     let shown = ada.types(&["version", "show", "v1"]).await.well();
     assert!(shown.contains("state:           ERROR\n") && shown.contains("no such model"), "{shown}");
-    // What never comes is waited for as long as was said, and goes on.
+    // A wait for a state that is never reached ends after the timeout; the operation continues.
     team.upload("v2", "import time\ntime.sleep(3600)").await;
     let why = ada.types(&["version", "start", "v2", "--timeout", "0.1"]).await.why();
     assert!(why.contains("`v2` is still STARTING after 0.1 s\nhint: it goes on"), "{why}");
@@ -229,7 +229,7 @@ async fn a_login_is_kept_for_its_user_only() {
     let server = team.api.url();
     let ada = Person::new();
     let why = ada.types(&["runtime", "ls"]).await.why();
-    assert!(why.contains("nobody is signed in; hint: `krt login URL`"), "{why}");
+    assert!(why.contains("not signed in; hint: `krt login URL`"), "{why}");
     let why = ada.signs_in(&server, "admin", "not the password").await.why();
     assert_eq!(why, "error: login or password is wrong\n");
     assert!(!ada.logins().exists());
@@ -246,18 +246,18 @@ async fn a_login_is_kept_for_its_user_only() {
     assert_eq!(mode & 0o777, 0o600);
     let kept = fs::read_to_string(ada.logins()).unwrap();
     assert!(!kept.contains(PASSWORD), "{kept}");
-    // The token of the first time is gone, and so are the sessions.
+    // The token of the first login is gone, and so are the sessions.
     assert_eq!(tokens(&ada).await.len(), 1);
     let sessions = team.api.get("/sessions").await.json();
     let own =
         sessions.as_array().unwrap().iter().filter(|one| one["agent"].as_str().unwrap().starts_with("krt/"));
     assert_eq!(own.count(), 0, "{sessions}");
     ada.types(&["logout"]).await.well();
-    assert!(ada.types(&["runtime", "ls"]).await.why().contains("nobody is signed in"));
+    assert!(ada.types(&["runtime", "ls"]).await.why().contains("not signed in"));
     let left = team.api.get("/tokens").await.json();
     assert_eq!(left.as_array().unwrap().len(), 1, "{left}");
 
-    // One that has expired.
+    // An expired token.
     let short = ["login", &*server, "--expires", "1ms"];
     ada.pipes(&short, &format!("{PASSWORD}\n")).await.well();
     let why = ada.types(&["runtime", "ls"]).await.why();
@@ -270,7 +270,7 @@ async fn a_login_is_kept_for_its_user_only() {
     team.stop().await;
 }
 
-/// The tokens that `krt login` made.
+/// The tokens that `krt login` created.
 async fn tokens(person: &Person) -> Vec<Value> {
     let all = person.types(&["token", "ls", "--json"]).await.json();
     let all = all.as_array().unwrap().iter();
@@ -304,7 +304,7 @@ async fn users_and_tokens() {
     vera.types(&["version", "ls"]).await.why();
     ada.types(&["user", "delete", "vera"]).await.well();
 
-    // A program's token: told once, and nothing is let in any more when it is deleted.
+    // A program's token: printed once, and invalid after its deletion.
     let secret =
         ada.types(&["token", "create", "deploy", "--role", "manager", "--expires", "90d"]).await.well();
     let program = Person::with_token(&server, secret.trim());
@@ -321,7 +321,7 @@ async fn users_and_tokens() {
     );
     let broken = Person::with_token(&server, "krt_\u{7f}");
     let why = broken.types(&["version", "ls"]).await.why();
-    assert!(why.contains("characters that no token has"), "{why}");
+    assert!(why.contains("invalid token: contains illegal characters"), "{why}");
     team.stop().await;
 }
 
@@ -360,7 +360,7 @@ async fn a_package_that_is_none_is_not_uploaded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_no_server_is_told_so() {
-    // A port that was free a moment ago: nobody answers there.
+    // A port that was free a moment ago, so no server answers there.
     let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let person = Person::with_token(&format!("http://{closed}"), "krt_x");
     let why = person.types(&["version", "ls"]).await.why();
@@ -370,12 +370,12 @@ async fn who_is_no_server_is_told_so() {
     );
     assert!(why.contains("\nhint: is `krt serve` running there?"), "{why}");
 
-    // The port for clients is another one; no password is sent there.
+    // The clients' port is the wrong one; no password is sent there.
     let data = tempfile::tempdir().unwrap();
     let team = Team::start(data.path()).await;
     let why = Person::new().signs_in(&format!("http://{}", team.address), "admin", PASSWORD).await.why();
     assert!(
-        why.contains("` is no server of a team: nothing is published here\nhint: the URL is that of"),
+        why.contains("` is not a `krt serve`: nothing is published here\nhint: the URL is that of"),
         "{why}"
     );
     team.stop().await;
@@ -383,7 +383,7 @@ async fn who_is_no_server_is_told_so() {
     let service = Krt::run_with_dashboard(package.path()).start().await;
     let server = format!("http://{}", dashboard(&service).await.address());
     let why = Person::new().signs_in(&server, "admin", PASSWORD).await.why();
-    assert!(why.contains("is a `krt run`, to which nobody signs in"), "{why}");
+    assert!(why.contains("is a `krt run`, which has no users"), "{why}");
     service.stop().await;
 }
 
@@ -403,13 +403,13 @@ async fn over_tls_with_an_authority_of_ones_own() {
     assert!(why.contains("UnknownIssuer") && why.contains("hint: --cacert names"), "{why}");
     let login = ["login", &*server, "--cacert", path(&certificate)];
     ada.pipes(&login, &format!("{PASSWORD}\n")).await.well();
-    // It is remembered with the login.
+    // The login stores it.
     ada.types(&["runtime", "create", "shop"]).await.well();
     assert_eq!(ada.types(&["runtime", "ls", "--json"]).await.json()[0]["id"], "shop");
     service.stop().await;
 }
 
-/// A terminal: what a person sees and types at, and what a command has.
+/// A terminal: the person's end, and the command's end.
 fn terminal() -> (File, OwnedFd) {
     let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&master).unwrap();
@@ -419,7 +419,7 @@ fn terminal() -> (File, OwnedFd) {
     (File::from(master), end)
 }
 
-/// Somebody signs in at a terminal, and is asked for the password.
+/// Starts to sign in at a terminal, and waits for the password prompt.
 async fn asked(person: &Person, server: &str, terminal: OwnedFd) -> tokio::process::Child {
     let mut command: tokio::process::Command = person.command(&["login", server]).into();
     let mut child = command.stdin(terminal).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
@@ -438,7 +438,7 @@ async fn a_password_is_typed_unseen() {
     let team = Team::start(data.path()).await;
     let (ada, server) = (Person::new(), team.api.url());
     let (mut typed, end) = terminal();
-    // Whoever changes their mind has a terminal that shows what is typed again.
+    // After an interruption, the terminal echoes input again.
     let mut child = asked(&ada, &server, end.try_clone().unwrap()).await;
     assert!(!tcgetattr(&end).unwrap().local_modes.contains(LocalModes::ECHO));
     processes::signal(child.id().unwrap().try_into().unwrap(), Signal::INT);
@@ -450,7 +450,7 @@ async fn a_password_is_typed_unseen() {
     writeln!(typed, "{PASSWORD}").unwrap();
     let ended = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(0));
-    // All that the terminal showed; an error tells that its other end is closed.
+    // The complete output of the terminal; reading ends with an error once the other end is closed.
     let mut shown = Vec::new();
     let _ = typed.read_to_end(&mut shown);
     assert_eq!(String::from_utf8_lossy(&shown), "");

@@ -1,9 +1,10 @@
-//! Every page of the dashboard over a large store.
+//! Every page of the dashboard on a large store.
 //!
-//! `KRT_VOLUME_REQUESTS` sets how many requests there are, with 20 log lines each: 50000 is what the pages are made for.
-//! What each page asks of the API is judged by what was put into the store; how long the answers took is printed, and
-//! not judged (`--nocapture`, `--release`). `KRT_VOLUME_FOLDER` names a new folder that the server's data is left in, for
-//! the dashboard's test of the same (`dashboard/e2e/real/volume.test.ts`).
+//! `KRT_VOLUME_REQUESTS` sets the number of requests, with 20 log lines each; the pages are designed for
+//! 50000. The test compares each page's API responses with the content of the store. It prints their
+//! duration, which it does not assert (`--nocapture`, `--release`). `KRT_VOLUME_FOLDER` names a new folder
+//! where the server's data remains for the corresponding dashboard test
+//! (`dashboard/e2e/real/volume.test.ts`).
 
 mod fill;
 
@@ -18,16 +19,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How many requests there are, unless it is said otherwise.
+/// The default number of requests.
 const REQUESTS: usize = 500;
-/// How many clients call at a time.
+/// The number of concurrent clients.
 const CLIENTS: usize = 32;
-/// How often each page is asked for; the median counts.
+/// The number of requests for each page; the median counts.
 const TIMES: usize = 5;
-/// How many real requests there are besides.
+/// The number of additional real requests.
 const CALLS: usize = 500;
 
-/// Asks as the pages do, and notes how long the answers took.
+/// Sends the requests of the pages, and measures their duration.
 struct Pages<'a> {
     team: &'a Team,
     slowest: Duration,
@@ -57,7 +58,7 @@ fn count(value: &Value) -> usize {
     value.as_array().expect("it is a list").len()
 }
 
-/// The sum of what all windows count.
+/// The sum of all windows' counts.
 fn counted(windows: &Value) -> u64 {
     let series = windows["series"].as_array().expect("it is a list").iter();
     let windows = series.flat_map(|series| series["windows"].as_array().expect("it is a list"));
@@ -70,7 +71,7 @@ async fn every_page_over_a_large_store() {
     let temporary = tempfile::tempdir().unwrap();
     let kept = std::env::var_os("KRT_VOLUME_FOLDER").map(PathBuf::from);
     let data = kept.as_deref().unwrap_or(temporary.path());
-    // The server makes the runtime; its store is filled while nobody has it open.
+    // The server creates the runtime; its store is filled while no process has it open.
     Team::with_shop(data).await.stop().await;
     let begun = Instant::now();
     let filled = fill::fill(&data.join("runtimes/shop/store"), requests).await;
@@ -89,7 +90,7 @@ async fn every_page_over_a_large_store() {
     team.stop().await;
 }
 
-/// Real requests; how long they took.
+/// Makes real calls; returns their duration.
 async fn call(team: &Team, requests: usize) -> Duration {
     let (begun, next) = (Instant::now(), AtomicUsize::new(0));
     join_all((0..CLIENTS).map(async |_| {

@@ -15,7 +15,7 @@ async fn typed(service: &Service) -> Value {
 async fn the_nodes_whose_files_change_are_restarted_and_no_others() {
     let copy = Copy::of("plain");
     let service = Krt::run_at(copy.path()).watch().start().await;
-    let (plain, old) = (service.hosts("plain"), service.hosts("typed"));
+    let (plain, old) = (service.workers("plain"), service.workers("typed"));
     assert_eq!(typed(&service).await, "☃ 5.0");
 
     let done = Arc::new(AtomicBool::new(false));
@@ -33,12 +33,12 @@ async fn the_nodes_whose_files_change_are_restarted_and_no_others() {
     copy.edit("src/typed/main.py", "text=f\"", "text=f\"edited ");
     service.lines.wait("the restart", |record| record.is("typed", "restarted")).await;
     assert_eq!(typed(&service).await, "edited ☃ 5.0");
-    assert_eq!(service.hosts("plain"), plain);
-    let replaced = async || service.hosts("typed").iter().all(|host| !old.contains(host)).then_some(());
+    assert_eq!(service.workers("plain"), plain);
+    let replaced = async || service.workers("typed").iter().all(|worker| !old.contains(worker)).then_some(());
     eventually("the old process has finished its work", replaced).await;
 
     copy.edit("src/typed/main.py", "async def handler", "async def (handler");
-    let failed = "does not start, the process before goes on: ";
+    let failed = "does not start; the previous process keeps running: ";
     let record = service.lines.wait("the failure", |record| record.is("typed", failed)).await;
     assert!(record.message.contains("SyntaxError"), "{record:?}");
     assert_eq!(typed(&service).await, "edited ☃ 5.0");
@@ -66,7 +66,7 @@ async fn a_package_that_changes_is_started_anew() {
         record.level == "ERROR" && record.message.starts_with("krt.yml:") && record.message.contains("`Tow`")
     };
     assert!(service.lines.records().iter().any(told), "{}", service.lines.text());
-    assert!(service.hosts("plain").is_empty(), "what ran before has ended");
+    assert!(service.workers("plain").is_empty(), "what ran before has ended");
 
     copy.edit("krt.yml", "entrypoint: Tow", "entrypoint: Two");
     let again = async || service.call("Alone", json!({ "act": "greet", "name": "Ada" })).await.ok();

@@ -1,4 +1,4 @@
-//! What an executable is made of: the files of its module, and of modules beside it.
+//! The inputs of an executable: the files of its module, and of modules beside it.
 
 use super::{ExecutableSource, toolchain::Toolchain};
 use crate::key::Key;
@@ -9,75 +9,104 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A larger file counts by its size and time of change: it may be a model of gigabytes.
+/// Larger files count by size and modification time: such a file may be a model of gigabytes.
 const LARGE: u64 = 1 << 20;
 
-/// What tools leave in a folder that they can make anew (<https://bford.info/cachedir>).
+/// Marks a folder that tools can recreate (<https://bford.info/cachedir>).
 const CACHE_TAG: &str = "CACHEDIR.TAG";
 
-/// The content, taken in.
+/// A hash of the content.
 pub(super) struct Content<'a> {
     node: &'a ExecutableSource,
     toolchain: &'a Toolchain,
     key: Key,
-    /// The folders of modules that are taken in.
-    taken: BTreeSet<PathBuf>,
 }
 
 type Failed = (PathBuf, io::Error);
 
+/// The folders of an executable's inputs: its module, and recursively the modules beside it that manifests
+/// name.
+pub(super) fn folders(node: &ExecutableSource, toolchain: &Toolchain) -> Vec<PathBuf> {
+    let mut found = Found { node, toolchain, folders: Vec::new(), taken: BTreeSet::new() };
+    found.module(&node.module);
+    found.beside(&node.module);
+    found.beside(&node.folder);
+    for folder in (toolchain.around)(node).into_iter().filter(|path| path.is_dir()) {
+        if found.module(&folder) {
+            found.beside(&folder);
+        }
+    }
+    found.folders
+}
+
+struct Found<'a> {
+    node: &'a ExecutableSource,
+    toolchain: &'a Toolchain,
+    folders: Vec<PathBuf>,
+    /// The same, with links resolved.
+    taken: BTreeSet<PathBuf>,
+}
+
+impl Found<'_> {
+    /// Adds a module; returns whether it was new.
+    fn module(&mut self, folder: &Path) -> bool {
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        if self.taken.iter().any(|taken| real.starts_with(taken)) {
+            return false;
+        }
+        self.taken.insert(real);
+        self.folders.push(folder.to_owned());
+        true
+    }
+
+    /// Adds the modules beside one, recursively.
+    fn beside(&mut self, module: &Path) {
+        let Ok(manifest) = fs::read_to_string(module.join(self.node.language.manifest())) else { return };
+        for folder in (self.toolchain.beside)(&manifest).into_iter().map(|path| module.join(path)) {
+            if folder.is_dir() && self.module(&folder) {
+                self.beside(&folder);
+            }
+        }
+    }
+}
+
 impl<'a> Content<'a> {
-    /// Reads the module, and the folders that its manifests name: modules beside it.
+    /// Reads the module, and the modules beside it that its manifests name.
     pub(super) fn of(node: &'a ExecutableSource, toolchain: &'a Toolchain) -> Result<Self, Failed> {
-        let mut content = Self { node, toolchain, key: Key::default(), taken: BTreeSet::new() };
-        content.module(&node.module)?;
-        content.beside(&node.module)?;
-        content.beside(&node.folder)?;
+        let mut content = Self { node, toolchain, key: Key::default() };
+        for folder in folders(node, toolchain) {
+            content.folder(&folder, &mut Vec::new())?;
+        }
+        for file in (toolchain.around)(node).into_iter().filter(|path| path.is_file()) {
+            content.key.add(fs::read(&file).map_err(|source| (file.clone(), source))?);
+        }
         Ok(content)
     }
 
-    /// Stands for all of it.
+    /// The key of all content.
     pub(super) fn finish(self) -> String {
         self.key.finish()
     }
 
-    /// Takes in a module, unless it is; whether it was not.
-    fn module(&mut self, folder: &Path) -> Result<bool, Failed> {
-        let real = folder.canonicalize().map_err(|source| (folder.to_owned(), source))?;
-        if self.taken.iter().any(|taken| real.starts_with(taken)) {
-            return Ok(false);
-        }
-        self.taken.insert(real);
-        self.folder(folder)?;
-        Ok(true)
-    }
-
-    /// Takes in the modules beside one, and those beside them.
-    fn beside(&mut self, module: &Path) -> Result<(), Failed> {
-        let Ok(manifest) = fs::read_to_string(module.join(self.node.language.manifest())) else {
-            return Ok(());
-        };
-        for folder in (self.toolchain.beside)(&manifest).into_iter().map(|path| module.join(path)) {
-            if folder.is_dir() && self.module(&folder)? {
-                self.beside(&folder)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes in what is below a folder, in order; what is hidden or can be made anew is none of the
-    /// compiler's.
-    fn folder(&mut self, folder: &Path) -> Result<(), Failed> {
+    /// Adds the files below a folder, in order; skips those that are hidden or can be recreated. `above` has
+    /// its ancestors, with links resolved.
+    fn folder(&mut self, folder: &Path, above: &mut Vec<PathBuf>) -> Result<(), Failed> {
         let failed = |source| (folder.to_owned(), source);
+        let real = folder.canonicalize().map_err(failed)?;
+        if above.iter().any(|above| above.starts_with(&real)) {
+            return Ok(());
+        }
         let entries = fs::read_dir(folder).map_err(failed)?;
         let mut paths: Vec<PathBuf> =
             entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().map_err(failed)?;
         paths.sort();
+        above.push(real);
         for path in paths {
             if !self.passes_over(&path) {
-                self.entry(&path).map_err(|source| (path.clone(), source))??;
+                self.entry(&path, above).map_err(|source| (path.clone(), source))??;
             }
         }
+        above.pop();
         Ok(())
     }
 
@@ -91,12 +120,13 @@ impl<'a> Content<'a> {
         hidden || name == "__pycache__" || path == self.node.executable || path.join(CACHE_TAG).exists()
     }
 
-    fn entry(&mut self, path: &Path) -> io::Result<Result<(), Failed>> {
-        if path.symlink_metadata()?.is_dir() {
-            return Ok(self.folder(path));
-        }
+    fn entry(&mut self, path: &Path, above: &mut Vec<PathBuf>) -> io::Result<Result<(), Failed>> {
         let Ok(facts) = path.metadata() else { return Ok(Ok(())) };
-        let name = path.strip_prefix(&self.node.module).unwrap_or(path);
+        if facts.is_dir() {
+            return Ok(self.folder(path, above));
+        }
+        let within = |folder: &Path| path.strip_prefix(folder).ok();
+        let name = within(&self.node.module).or_else(|| within(&self.node.root)).unwrap_or(path);
         self.key.add(name.as_os_str().as_bytes());
         if !facts.is_file() {
             return Ok(Ok(()));
@@ -130,11 +160,11 @@ mod tests {
 
         fn node(&self, language: Language) -> ExecutableSource {
             let module = self.0.path().join("etl");
-            let (folder, executable) = (module.clone(), module.join("etl"));
-            ExecutableSource { name: "etl".to_owned(), language, folder, module, executable }
+            let (folder, executable, root) = (module.clone(), module.join("etl"), self.0.path().to_owned());
+            ExecutableSource { name: "etl".to_owned(), language, folder, root, module, executable }
         }
 
-        /// Checks which files count, each written anew.
+        /// Checks which files count, by rewriting each.
         fn assert_counts(&self, language: Language, none: &[&str], all: &[&str]) {
             let node = self.node(language);
             let key = || Content::of(&node, Toolchain::of(language)).unwrap().finish();
@@ -166,6 +196,35 @@ mod tests {
         let none = [".git/HEAD", "etl/.krt/data", "etl/etl", "other/main.go"];
         let all = ["etl/main.go", "etl/deep/in/it.go", "etl/text.txt", "shared/shared.go", "etl/go.sum"];
         home.assert_counts(Language::Go, &none, &all);
+    }
+
+    #[test]
+    fn all_of_a_workspace_counts_and_what_is_linked() {
+        let home = Home::new();
+        home.put(
+            "go.work",
+            "go 1.20\n\nuse (\n\t./etl\n\t./shared\n)\n\nreplace example.com/fork => ./fork\n",
+        );
+        home.put("etl/go.mod", "module etl\n");
+        home.put("shared/go.mod", "module shared\n\nreplace example.com/deep => ../deep\n");
+        home.put("fork/go.mod", "module example.com/fork\n");
+        home.put("deep/go.mod", "module example.com/deep\n");
+        home.put("linked/x.go", "");
+        std::os::unix::fs::symlink("../linked", home.0.path().join("etl/linked")).unwrap();
+        std::os::unix::fs::symlink("..", home.0.path().join("etl/up")).unwrap();
+        let none = ["other/main.go", "other/go.mod"];
+        let all = [
+            "shared/shared.go",
+            "fork/x.go",
+            "deep/x.go",
+            "etl/vendor/modules.txt",
+            "vendor/modules.txt",
+            "go.work.sum",
+            "linked/x.go",
+        ];
+        home.assert_counts(Language::Go, &none, &all);
+        home.put("go.work", "go 1.20\n\nuse ./shared\n");
+        home.assert_counts(Language::Go, &["shared/shared.go", "fork/x.go"], &["etl/main.go"]);
     }
 
     #[test]

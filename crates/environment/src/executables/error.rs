@@ -6,7 +6,7 @@ use std::{fmt, io, path::PathBuf, process::ExitStatus};
 /// Why a node in Go or Rust has no executable.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// There is nothing to build it with.
+    /// The compiler is missing.
     #[error(
         "found no `{}` to build node `{node}` from `{}`\nhint: install {}, or build the package where it is with `krt pack`",
         .language.builder(),
@@ -16,26 +16,42 @@ pub enum BuildError {
     NoBuilder {
         /// The node.
         node: String,
-        /// What it is written in.
+        /// Its language.
         language: Language,
         /// The folder of its sources.
         folder: PathBuf,
     },
-    /// The sources do not build.
-    #[error("cannot build node `{node}` from `{}`: `{}` ended with {status}{}", .folder.display(), .language.builder(), Lines(output))]
+    /// The build failed.
+    #[error("cannot build node `{node}` from `{}`: `{}` ended with {status}{}{}", .folder.display(), .language.builder(), Lines(output), Hint(hint.as_deref()))]
     Build {
         /// The node.
         node: String,
-        /// What it is written in.
+        /// Its language.
         language: Language,
         /// The folder of its sources.
         folder: PathBuf,
-        /// How the compiler ended.
+        /// The compiler's status.
         status: ExitStatus,
-        /// The compiler's last lines; all of them where they are few.
+        /// The compiler's last lines, or all if they are few.
         output: Vec<String>,
+        /// The remedy, if known.
+        hint: Option<String>,
     },
-    /// The sources make no executable, or several of which none has the node's name.
+    /// A module of the sources is not at its place.
+    #[error("cannot build node `{node}`: {}:{line}: {message}\nhint: {hint}", .file.display())]
+    Module {
+        /// The node.
+        node: String,
+        /// The file that refers to the module.
+        file: PathBuf,
+        /// The line in it, from 1.
+        line: usize,
+        /// The problem.
+        message: String,
+        /// The remedy.
+        hint: String,
+    },
+    /// The sources build no executable, or several without the node's name.
     #[error(
         "`{}` makes {}, not one for node `{node}`\nhint: name one as `src` in krt.yml, or as the node",
         .folder.display(),
@@ -49,12 +65,12 @@ pub enum BuildError {
         /// The names of the executables.
         made: Vec<String>,
     },
-    /// The compiler could not be started.
+    /// The compiler cannot be started.
     #[error("cannot start `{}`", .program.display())]
     Start {
-        /// What was to be run.
+        /// The program.
         program: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -63,16 +79,16 @@ pub enum BuildError {
     Read {
         /// The file or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The cache cannot be written, with the embedded SDK in it.
+    /// The cache, which holds the embedded SDK, cannot be written.
     #[error(transparent)]
     Cache(Box<crate::Error>),
 }
 
-/// What is to be installed.
+/// The compiler to install.
 fn compiler(language: Language) -> &'static str {
     match language {
         Language::Go => "Go 1.20 or newer (https://go.dev/dl)",
@@ -80,7 +96,7 @@ fn compiler(language: Language) -> &'static str {
     }
 }
 
-/// The executables that were made.
+/// The executables that were built.
 struct Made<'a>(&'a [String]);
 
 impl fmt::Display for Made<'_> {
@@ -92,7 +108,15 @@ impl fmt::Display for Made<'_> {
     }
 }
 
-/// What the compiler wrote.
+struct Hint<'a>(Option<&'a str>);
+
+impl fmt::Display for Hint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
+    }
+}
+
+/// The compiler's output.
 struct Lines<'a>(&'a [String]);
 
 impl fmt::Display for Lines<'_> {

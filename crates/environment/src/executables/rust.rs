@@ -1,7 +1,7 @@
-//! Rust: builds with `cargo`, for which the embedded SDK stands in the place of the crate `krt-sdk`.
+//! Rust: builds with `cargo`, with the embedded SDK in place of the crate `krt-sdk`.
 //!
-//! What `cargo` makes on the way is kept in the cache, for the next build and for all packages. It
-//! completes the `Cargo.lock` beside the user's `Cargo.toml`, as it does for everybody.
+//! Intermediate files of `cargo` stay in the cache, for later builds and all packages. As usual, `cargo`
+//! updates the `Cargo.lock` beside the user's `Cargo.toml`.
 
 use super::{Build, BuildError, Command, Toolchain, cache_failed, cannot_keep};
 use crate::{event::Step, lock::Lock, sdk};
@@ -9,12 +9,14 @@ use serde_json::{Value, json};
 use std::{
     ffi::OsString,
     fs::{self, File},
+    io,
     path::{Path, PathBuf},
     process::ExitStatus,
 };
 use tempfile::TempDir;
+use tokio::process;
 
-/// What every build is given.
+/// The arguments of every build.
 const BUILD: [&str; 4] = ["build", "--release", "--bins", "--message-format=json-render-diagnostics"];
 
 pub(super) const TOOLCHAIN: Toolchain = Toolchain {
@@ -22,6 +24,8 @@ pub(super) const TOOLCHAIN: Toolchain = Toolchain {
     form: "rust 1",
     decides,
     beside: dependencies,
+    // The outermost `Cargo.toml` is the module already.
+    around: |_| Vec::new(),
     lock: Some("Cargo.lock"),
     hidden: &[".cargo"],
 };
@@ -42,18 +46,19 @@ pub(super) async fn test(
     build: &Build<'_>,
     workshop: &TempDir,
     sdk: &Path,
+    run: impl AsyncFnOnce(process::Command) -> io::Result<ExitStatus>,
 ) -> Result<ExitStatus, BuildError> {
     let cargo = Cargo::enter(build, workshop, sdk).await?;
     cargo.forget_own(&[]).await?;
-    build.show(cargo.command(&["test", "--quiet"])).await
+    build.show(cargo.command(&["test", "--quiet"]), run).await
 }
 
-/// `cargo`, in the target folder that all packages share: one at a time.
+/// `cargo` in the target folder that all packages share: one at a time.
 struct Cargo<'a> {
     build: &'a Build<'a>,
     target: PathBuf,
     settings: PathBuf,
-    /// Where results go.
+    /// The file of results.
     results: PathBuf,
     lock: Lock,
 }
@@ -75,8 +80,8 @@ impl<'a> Cargo<'a> {
         Command { arguments, variables, results: None, lock: Some(&self.lock) }
     }
 
-    /// Forgets what was compiled of packages that are called as the user's own: `cargo` tells crates of
-    /// one workspace from those of another by their names, and their age, only.
+    /// Removes compiled packages that have the names of the user's own: `cargo` tells crates of different
+    /// workspaces apart only by name and age.
     async fn forget_own(&self, profile: &[&str]) -> Result<(), BuildError> {
         let metadata = self.results(&["metadata", "--no-deps", "--format-version", "1"]).await?;
         let names: Vec<_> = metadata.iter().flat_map(members).collect();
@@ -86,7 +91,7 @@ impl<'a> Cargo<'a> {
         self.build.call(self.command(&words)).await
     }
 
-    /// Runs a command, and gives the JSON objects that it writes.
+    /// Runs a command and returns the JSON objects that it prints.
     async fn results(&self, words: &[&str]) -> Result<Vec<Value>, BuildError> {
         let failed = |source| cannot_keep(&self.results, source);
         let results = Some(File::create(&self.results).map_err(failed)?);
@@ -102,9 +107,9 @@ fn members(metadata: &Value) -> impl Iterator<Item = &str> {
     packages.into_iter().flatten().filter_map(|package| package["name"].as_str())
 }
 
-/// Where the SDK is, and which paths of this machine are kept out of what is built.
+/// Configures the SDK's path, and the paths of this machine to keep out of the executable.
 fn settings_of(build: &Build<'_>, sdk: &Path) -> String {
-    let home = build.surroundings.folder("CARGO_HOME", ".cargo");
+    let home = build.process_env.folder("CARGO_HOME", ".cargo");
     let kept_out = [(home, "/cargo"), (Some(build.cache.join("sdk")), "/krt-sdk")];
     let flags = kept_out.into_iter().filter_map(|(folder, name)| {
         Some(json!(format!("--remap-path-prefix={}={name}", folder?.display())).to_string())
@@ -116,7 +121,7 @@ fn settings_of(build: &Build<'_>, sdk: &Path) -> String {
     )
 }
 
-/// The executables that `cargo` says it has made.
+/// The executables that `cargo` reports.
 fn executables(messages: &[Value]) -> Vec<PathBuf> {
     messages.iter().filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?))).collect()
 }
@@ -139,7 +144,7 @@ fn decides(name: &[u8]) -> bool {
     settings.iter().any(|start| name.starts_with(start)) || matches!(name, b"CC" | b"CXX" | b"PKG_CONFIG")
 }
 
-/// The folders that a `Cargo.toml` names as `path`: dependencies, and what is patched.
+/// The folders that a `Cargo.toml` refers to by `path`: dependencies and patches.
 fn dependencies(text: &str) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     if let Ok(manifest) = text.parse::<toml::Table>() {

@@ -1,21 +1,23 @@
-//! What is particular to a language.
+//! The differences between languages.
 
-use super::{go, rust};
+use super::{ExecutableSource, go, rust};
 use crate::sdk::Embedded;
 use krt_model::version::Language;
 use std::path::PathBuf;
 
-/// What decides an executable of a language, beside the files of its module.
+/// All that decides an executable of a language, beside the files of its module.
 pub(super) struct Toolchain {
-    /// What the executables are linked with.
+    /// The SDK that executables are linked with.
     pub(super) sdk: &'static Embedded,
-    /// Part of every key: another number builds everything anew.
+    /// Part of every key: a change rebuilds everything.
     pub(super) form: &'static str,
-    /// Whether a variable of this name changes what the compiler makes.
+    /// Whether a variable of this name affects the compiler's output.
     pub(super) decides: fn(&[u8]) -> bool,
-    /// The folders that a manifest names, relative to its own: modules that lie beside it.
+    /// The folders that a manifest refers to, relative to its own: modules beside it.
     pub(super) beside: fn(&str) -> Vec<PathBuf>,
-    /// The file beside a manifest that a build completes, if it does.
+    /// Further files and folders of a node's module: those of a workspace.
+    pub(super) around: fn(&ExecutableSource) -> Vec<PathBuf>,
+    /// The lock file beside a manifest that a build updates, if any.
     pub(super) lock: Option<&'static str>,
     /// The hidden folders that the compiler reads.
     pub(super) hidden: &'static [&'static str],

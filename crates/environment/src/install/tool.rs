@@ -1,9 +1,9 @@
-//! The installer: `uv` where there is one, else Python's own `venv` and `pip`.
+//! The installer: `uv` if available, else Python's own `venv` and `pip`.
 
 use crate::{
     event::Tool,
+    process_env::ProcessEnv,
     python::{Facts, is_at_least},
-    surroundings::Surroundings,
 };
 use pep440_rs::Version;
 use std::{
@@ -14,8 +14,7 @@ use std::{
 };
 use tokio::process::Command;
 
-/// Variables that would lead an installer, or the Python it runs in, to another place than the
-/// environment.
+/// Variables that would direct an installer, or its Python, away from the environment.
 pub(super) const NEVER_PASSED: [&str; 17] = [
     "PYTHONHOME",
     "PYTHONPATH",
@@ -36,52 +35,51 @@ pub(super) const NEVER_PASSED: [&str; 17] = [
     "UV_TARGET",
 ];
 
-/// Settings of pip that uv knows by another name, and what separates their values there. They count
-/// unless uv's own are set. pip's configuration files are not for uv.
+/// Settings of pip with their names in uv and the separator of their values there. They apply unless uv's own
+/// are set. uv does not read pip's configuration files.
 const LIKE_PIP: [(&str, &str, &str); 3] = [
     ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", " "),
     ("PIP_EXTRA_INDEX_URL", "UV_INDEX", " "),
     ("PIP_FIND_LINKS", "UV_FIND_LINKS", ","),
 ];
 
-/// Nobody answers a question: git ends with an error instead of asking one, unless the user has said how
-/// it asks.
+/// Prevents prompts: git fails instead of asking, unless the user has configured how it asks.
 const UNATTENDED: [(&str, &str); 3] =
     [("NO_COLOR", "1"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")];
 
-/// The first pip that installs into an environment that has none itself.
+/// The first pip that installs into an environment without pip.
 const PIP_FROM_OUTSIDE: [u64; 2] = [22, 3];
 
-/// What installs, and how it is called.
+/// The installer and its command.
 pub(super) struct Installer {
     kind: Kind,
-    /// The interpreter to make environments of.
+    /// The base interpreter of environments.
     python: PathBuf,
 }
 
 enum Kind {
     /// The words that start uv, and its options.
     Uv { words: Vec<OsString>, options: Vec<OsString> },
-    /// The pip of the interpreter, from outside the environment: it takes seconds less than one inside.
+    /// The interpreter's pip, from outside the environment: seconds faster than one inside.
     PipOutside,
     /// A pip inside the environment.
     PipInside,
 }
 
 impl Installer {
-    /// uv from `PATH` or from the interpreter's packages, if it runs; else pip.
-    pub(super) async fn find(facts: &Facts, surroundings: &Surroundings) -> Self {
+    /// Finds a working uv on `PATH` or among the interpreter's packages; else pip.
+    pub(super) async fn find(facts: &Facts, process_env: &ProcessEnv) -> Self {
         let python = facts.python.clone();
-        let on_path = surroundings.commands("uv").into_iter().map(|uv| vec![uv.into()]);
+        let on_path = process_env.commands("uv").into_iter().map(|uv| vec![uv.into()]);
         let module = |name: &str| vec![python.clone().into(), OsString::from("-m"), OsString::from(name)];
         for words in on_path.chain([module("uv")]) {
-            if version_of(&words, surroundings).await.is_some() {
-                let no_index = surroundings.get("PIP_NO_INDEX").filter(|_| !has_uv_index(surroundings));
+            if version_of(&words, process_env).await.is_some() {
+                let no_index = process_env.get("PIP_NO_INDEX").filter(|_| !has_uv_index(process_env));
                 let options = no_index.map(|_| "--no-index".into()).into_iter().collect();
                 return Self { kind: Kind::Uv { words, options }, python };
             }
         }
-        let pip = version_of(&module("pip"), surroundings).await;
+        let pip = version_of(&module("pip"), process_env).await;
         let kind = match pip.is_some_and(|version| is_at_least(&version, PIP_FROM_OUTSIDE)) {
             true => Kind::PipOutside,
             false => Kind::PipInside,
@@ -96,7 +94,7 @@ impl Installer {
         }
     }
 
-    /// The command that makes a virtual environment.
+    /// The command that creates a virtual environment.
     pub(super) fn create(&self, folder: &Path) -> Vec<OsString> {
         let (folder, python) = (folder.as_os_str(), self.python.as_os_str());
         match &self.kind {
@@ -127,16 +125,27 @@ impl Installer {
         command
     }
 
-    /// The variables it runs with: the user's own settings for it hold. What it leaves behind when it is
-    /// killed stays in the workshop.
+    /// The command that makes uv resolve its standard input with wheels only, for a version of Python that
+    /// need not be installed.
+    pub(super) fn compile(&self, version: &str) -> Vec<OsString> {
+        let Kind::Uv { words, options } = &self.kind else { return Vec::new() };
+        let python = self.python.as_os_str();
+        let fixed = ["pip", "compile", "--quiet", "--no-deps", "--no-header", "--only-binary", ":all:"];
+        let mut command = command(words, &fixed, &[OsStr::new("--python"), python]);
+        command.extend_from_slice(options);
+        command.extend(["--python-version", version, "-"].map(OsString::from));
+        command
+    }
+
+    /// Its environment: the user's own settings apply. Leftovers of a killed run stay in the workshop.
     pub(super) fn variables(
         &self,
-        surroundings: &Surroundings,
+        process_env: &ProcessEnv,
         workshop: &Path,
     ) -> BTreeMap<OsString, OsString> {
         let mut variables: BTreeMap<OsString, OsString> =
             UNATTENDED.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        variables.extend(surroundings.clone().without(&NEVER_PASSED).variables().clone());
+        variables.extend(process_env.clone().without(&NEVER_PASSED).variables().clone());
         let fixed: &[(&str, &str)] = match self.tool() {
             Tool::Uv => &[("UV_NO_PROGRESS", "1"), ("UV_PYTHON_DOWNLOADS", "never")],
             Tool::Pip => &[
@@ -149,26 +158,26 @@ impl Installer {
         };
         variables.extend(fixed.iter().map(|(name, value)| (name.into(), value.into())));
         variables.insert("TMPDIR".into(), workshop.into());
-        if self.tool() == Tool::Uv && !has_uv_index(surroundings) {
-            variables.extend(LIKE_PIP.into_iter().filter_map(|names| like_pip(names, surroundings)));
+        if self.tool() == Tool::Uv && !has_uv_index(process_env) {
+            variables.extend(LIKE_PIP.into_iter().filter_map(|names| like_pip(names, process_env)));
         }
         variables
     }
 }
 
-/// Whether the user has told uv where packages come from.
-fn has_uv_index(surroundings: &Surroundings) -> bool {
+/// Whether the user has set uv's index.
+fn has_uv_index(process_env: &ProcessEnv) -> bool {
     ["UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS"]
         .iter()
-        .any(|name| surroundings.get(name).is_some())
+        .any(|name| process_env.get(name).is_some())
 }
 
-/// uv's name and form of a setting that is made for pip.
+/// Converts a setting of pip to uv's name and form.
 fn like_pip(
     (pip, uv, separator): (&str, &str, &str),
-    surroundings: &Surroundings,
+    process_env: &ProcessEnv,
 ) -> Option<(OsString, OsString)> {
-    let value = surroundings.get(pip)?.to_str()?;
+    let value = process_env.get(pip)?.to_str()?;
     let values: Vec<&str> = value.split_whitespace().collect();
     Some((uv.into(), values.join(separator).into()))
 }
@@ -178,10 +187,9 @@ fn command(words: &[OsString], fixed: &[&str], arguments: &[&OsStr]) -> Vec<OsSt
     words.iter().cloned().chain(fixed).chain(arguments.iter().map(OsString::from)).collect()
 }
 
-/// The version a tool says it has, if it runs: a version manager's command may stand for one that is
-/// not there.
-async fn version_of(words: &[OsString], surroundings: &Surroundings) -> Option<Version> {
-    let variables = surroundings.clone().without(&NEVER_PASSED);
+/// The version that a tool reports, if it runs: a version manager's shim may stand for a missing tool.
+async fn version_of(words: &[OsString], process_env: &ProcessEnv) -> Option<Version> {
+    let variables = process_env.clone().without(&NEVER_PASSED);
     let output = Command::new(&words[0])
         .args(&words[1..])
         .arg("--version")

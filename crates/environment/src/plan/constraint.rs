@@ -1,10 +1,10 @@
-//! Poetry's version constraints, as the specifiers of PEP 440.
+//! Converts Poetry's version constraints to the specifiers of PEP 440.
 
 use pep440_rs::{Version, VersionSpecifier};
 use std::str::FromStr;
 
 /// The specifiers for a constraint such as `^1.2`, `~1.2`, `1.*`, `>=1,<2` or `1.2.3`, joined by commas;
-/// empty where any version does. `None`: not a constraint, or an alternative (`||`), which has no equal.
+/// empty for any version. `None`: not a constraint, or an alternative (`||`), which PEP 440 cannot express.
 pub(super) fn specifiers(constraint: &str) -> Option<String> {
     if constraint.contains('|') {
         return None;
@@ -36,24 +36,24 @@ fn one(part: &str) -> Option<String> {
         "==" | "!=" | "~=" | ">=" | "<=" | ">" | "<" => format!("{sign}{version}"),
         _ => return None,
     };
-    // Not every sign goes with every version: `~=1` and `>=1.*` say nothing.
+    // Not every operator fits every version: `~=1` and `>=1.*` are invalid.
     VersionSpecifier::from_str(&specifier).ok().map(|_| specifier)
 }
 
-/// From a version up to, and without, the one that `next` makes of its numbers.
+/// The range from a version up to, but excluding, the one that `next` returns.
 fn range(text: &str, next: impl Fn(&[u64]) -> Vec<u64>) -> Option<String> {
     let version = Version::from_str(text.trim_end_matches(".*")).ok()?;
     let end = Version::new(next(version.release())).with_epoch(version.epoch());
     Some(format!(">={version},<{end}"))
 }
 
-/// The next version in which the leftmost number that is not zero differs.
+/// The next version that differs in the leftmost nonzero number.
 fn caret(release: &[u64]) -> Vec<u64> {
     let kept = release.iter().position(|&number| number != 0).unwrap_or(release.len() - 1);
     raised(release, kept)
 }
 
-/// The next version in which the second number differs; the first, where there is no other.
+/// The next version that differs in the second number, or in the first if there is no other.
 fn tilde(release: &[u64]) -> Vec<u64> {
     raised(release, usize::from(release.len() > 1))
 }

@@ -1,4 +1,4 @@
-//! One entry of a table of dependencies, read with care: what is not understood is an error.
+//! One entry of a table of dependencies. Unknown content is an error.
 
 use super::requirement::Origin;
 use crate::{error::Error, mask::mask};
@@ -8,8 +8,8 @@ use toml::{Table, Value};
 
 const INSTEAD: &str = "say it in a `requirements.txt` in the same folder, which goes before this file";
 
-/// The host of the index that installers use unless told otherwise, as name and domain. It is never
-/// named to them, so that the user's own settings for them keep their effect.
+/// The host of the default index, as name and domain. Installers never get it as an option, so that the
+/// user's own settings keep their effect.
 pub(super) const USUAL_HOST: (&str, &str) = ("pypi", "org");
 
 /// A named entry of a file.
@@ -20,13 +20,13 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// The error that says why this entry cannot be translated.
+    /// The error for an entry that cannot be translated.
     pub(super) fn cannot(&self, problem: impl Into<String>) -> Error {
         let (file, entry) = (self.file.to_owned(), mask(self.name));
         Error::Untranslatable { file, entry, problem: mask(&problem.into()), hint: INSTEAD }
     }
 
-    /// Checks that a table has no other keys than these.
+    /// Checks that a table has only these keys.
     pub(super) fn only(&self, table: &Table, known: &[&str]) -> Result<(), Error> {
         match table.keys().find(|key| !known.contains(&key.as_str())) {
             Some(key) => Err(self.cannot(format!("has `{key}`, which cannot be given to an installer"))),
@@ -34,16 +34,16 @@ impl Entry<'_> {
         }
     }
 
-    /// A key's text.
+    /// The text of a key.
     pub(super) fn text<'t>(&self, table: &'t Table, key: &str) -> Result<Option<&'t str>, Error> {
         match table.get(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(self.cannot(format!("has a `{key}` that is no text"))),
+            Some(_) => Err(self.cannot(format!("has a `{key}` that is not a string"))),
         }
     }
 
-    /// A key's truth; false where there is none.
+    /// The boolean of a key; false if absent.
     pub(super) fn flag(&self, table: &Table, key: &str) -> Result<bool, Error> {
         match table.get(key) {
             None => Ok(false),
@@ -52,17 +52,17 @@ impl Entry<'_> {
         }
     }
 
-    /// A key's list of texts; empty where there is none.
+    /// The list of texts of a key; empty if absent.
     pub(super) fn texts(&self, table: &Table, key: &str) -> Result<Vec<String>, Error> {
         let Some(value) = table.get(key) else { return Ok(Vec::new()) };
         let texts = value
             .as_array()
             .and_then(|list| list.iter().map(|text| text.as_str().map(str::to_owned)).collect());
-        texts.ok_or_else(|| self.cannot(format!("has a `{key}` that is no list of texts")))
+        texts.ok_or_else(|| self.cannot(format!("has a `{key}` that is not a list of strings")))
     }
 
-    /// Where a table says the package comes from, other than an index. `editable` is the key that says
-    /// that a project is used where it stands.
+    /// The origin of a package in a table, if it is not an index. `editable` is the key for a project that is
+    /// used in place.
     pub(super) fn origin(&self, table: &Table, editable: &str) -> Result<Option<Origin>, Error> {
         if let Some(address) = self.text(table, "git")? {
             let mut revision = None;
@@ -81,19 +81,19 @@ impl Entry<'_> {
         Ok(None)
     }
 
-    /// Version specifiers (PEP 440), checked.
+    /// Validates version specifiers (PEP 440).
     pub(super) fn specifiers(&self, text: &str) -> Result<VersionSpecifiers, Error> {
         VersionSpecifiers::from_str(text)
-            .map_err(|_| self.cannot(format!("has `{text}` for a version, which is no version specifier")))
+            .map_err(|_| self.cannot(format!("has `{text}` for a version, which is not a version specifier")))
     }
 }
 
-/// The option that names an index; none for the usual one.
+/// The option for an index; none for the default one.
 pub(super) fn index_option(address: &str) -> Option<String> {
     (host(address).split_once('.') != Some(USUAL_HOST)).then(|| format!("--index-url {address}"))
 }
 
-/// An address's host, with its port.
+/// The host of an address, with its port.
 pub(super) fn host(address: &str) -> &str {
     let authority = address.split_once("://").map_or(address, |(_, rest)| rest);
     let authority = authority.split(['/', '?', '#']).next().unwrap_or(authority);

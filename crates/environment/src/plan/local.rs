@@ -1,25 +1,31 @@
-//! How a project or an archive on disk counts: when it changes, so does the environment.
+//! Hashes a project or archive on disk: when it changes, so does the environment.
 //!
-//! What is missing counts as nothing: the installer will say so in its own words.
+//! Missing files count as nothing: the installer reports them.
 
+use super::Files;
 use crate::key::Key;
+use sha2::{Digest, Sha256};
 use std::{
-    fs,
+    fs::{self, File},
+    io,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
 
-/// Larger files count by size and time of change instead of content.
+/// Larger files count by size and modification time instead of content.
 const READ_AT_MOST: u64 = 256 * 1024;
 
-/// What a build leaves in a project, and what is no part of one.
+/// The depth limit of the walk; no project is deeper.
+const DEEPEST: usize = 64;
+
+/// Build outputs, and folders that do not belong to a project.
 const PASSED_OVER: [&str; 4] = ["__pycache__", "build", "dist", "node_modules"];
 
-/// What decides how a project is installed, whatever its code says.
+/// The files that define how a project is installed, apart from its code.
 const DEFINITIONS: [&str; 3] = ["pyproject.toml", "setup.cfg", "setup.py"];
 
-/// A project used where it stands: its place and its definition count, its code does not.
+/// Adds a project used in place: its path and definition count, its code does not.
 pub(super) fn editable(project: &Path, key: &mut Key) {
     let place = project.canonicalize().unwrap_or_else(|_| project.to_owned());
     key.add(place.as_os_str().as_bytes());
@@ -28,18 +34,60 @@ pub(super) fn editable(project: &Path, key: &mut Key) {
     }
 }
 
-/// A project or an archive that is copied, or a folder of archives: everything in it counts.
-pub(super) fn installed(path: &Path, key: &mut Key) {
-    let mut files = Vec::new();
-    list(path, &mut files);
+/// Adds a project or archive that is copied, or a folder of archives: everything in it counts. Unpacked files
+/// differ in modification time on each run, so that does not count for them.
+pub(super) fn installed(path: &Path, files: Files, key: &mut Key) {
+    let mut found = Vec::new();
+    list(path, &mut found);
+    add_all(path, found, key, if files == Files::Fixed { whole } else { file });
+}
+
+/// Adds a project whose copy is used: all of it counts, except its path.
+pub(super) fn copied(project: &Path, key: &mut Key) {
+    add_all(project, all(project), key, whole);
+}
+
+/// Whether a path is below a folder, with links resolved.
+pub(super) fn is_below(path: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    real(path).zip(real(folder)).is_some_and(|(path, folder)| path.starts_with(folder))
+}
+
+/// All files of a project, without those of Python's caches and version control.
+pub(super) fn all(project: &Path) -> Vec<PathBuf> {
+    let (mut open, mut files) = (vec![(project.to_owned(), 0)], Vec::new());
+    while let Some((folder, depth)) = open.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let left_out = ["__pycache__", ".git"].iter().any(|name| entry.file_name() == **name);
+            match path.is_dir() {
+                true if left_out || depth > DEEPEST => {}
+                true => open.push((path, depth + 1)),
+                false => files.push(path),
+            }
+        }
+    }
+    files
+}
+
+fn add_all(base: &Path, mut files: Vec<PathBuf>, key: &mut Key, add: fn(&Path, &mut Key)) {
     files.sort();
     for found in files {
-        key.add(found.strip_prefix(path).unwrap_or(&found).as_os_str().as_bytes());
-        file(&found, key);
+        key.add(found.strip_prefix(base).unwrap_or(&found).as_os_str().as_bytes());
+        add(&found, key);
     }
 }
 
-/// The files below a folder, or the file itself. Links to folders are not followed.
+/// Adds a file's content of any size.
+fn whole(path: &Path, key: &mut Key) {
+    let mut hash = Sha256::new();
+    match File::open(path).and_then(|mut file| io::copy(&mut file, &mut hash)) {
+        Ok(_) => key.add(hash.finalize()),
+        Err(_) => key.add("missing"),
+    }
+}
+
+/// The files below a folder, or the file itself. Does not follow links to folders.
 fn list(path: &Path, files: &mut Vec<PathBuf>) {
     let Ok(entries) = fs::read_dir(path) else {
         files.push(path.to_owned());

@@ -1,10 +1,10 @@
-//! Lock files: the versions they pin, as constraints for the installer.
+//! Reads the pinned versions of lock files, as constraints for the installer.
 //!
-//! Only packages from an index are pinned: a project on disk or in a repository has no version that an
-//! installer could choose. A package that is locked at several versions, for several machines or
-//! interpreters, is left to the installer.
+//! Pins only packages from an index: a project on disk or in a repository has no version for an installer to
+//! choose. A package that is locked at several versions, for several platforms or interpreters, is left to
+//! the installer.
 
-use super::{parse_toml, read, requirements::normalized};
+use super::{parse_toml, requirements::normalized, text::read};
 use crate::error::Error;
 use serde::Deserialize;
 use std::{
@@ -69,7 +69,7 @@ struct Package {
 }
 
 impl Package {
-    /// uv says `source = { registry = … }`; Poetry says nothing, or names an index of type `legacy`.
+    /// uv writes `source = { registry = … }`; Poetry writes nothing, or an index of type `legacy`.
     fn is_from_index(&self) -> bool {
         self.source.as_ref().is_none_or(|source| {
             source.contains_key("registry") || source.get("type").and_then(Value::as_str) == Some("legacy")

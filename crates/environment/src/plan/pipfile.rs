@@ -12,7 +12,7 @@ use pep440_rs::VersionSpecifiers;
 use std::path::Path;
 use toml::{Table, Value};
 
-/// Conditions that may be given as keys of their own (PEP 508).
+/// Conditions that may be keys of their own (PEP 508).
 const CONDITIONS: [&str; 11] = [
     "os_name",
     "sys_platform",
@@ -45,7 +45,7 @@ pub(super) fn translate(file: &Path, text: &str) -> Result<Translation, Error> {
     Ok(translation)
 }
 
-/// The first source is where packages come from, unless they name another.
+/// Sets the index from the first source, which packages come from unless they name another.
 fn set_index(entry: Entry<'_>, index: &Table, translation: &mut Translation) -> Result<(), Error> {
     let address = entry.text(index, "url")?.ok_or_else(|| entry.cannot("has no `url`"))?;
     translation.lines.extend(index_option(address));
@@ -53,6 +53,11 @@ fn set_index(entry: Entry<'_>, index: &Table, translation: &mut Translation) -> 
         translation.options = vec!["--trusted-host".to_owned(), host(address).to_owned()];
     }
     Ok(())
+}
+
+/// The Python version that a file's text requires.
+pub(super) fn python_of(file: &Path, text: &str) -> Result<Option<VersionSpecifiers>, Error> {
+    python(file, &parse_toml(file, text)?)
 }
 
 fn python(file: &Path, document: &Table) -> Result<Option<VersionSpecifiers>, Error> {
@@ -114,7 +119,7 @@ fn markers(entry: Entry<'_>, table: &Table) -> Result<Vec<String>, Error> {
     Ok(markers)
 }
 
-/// Version specifiers, checked; empty for any version.
+/// Validates version specifiers; empty for any version.
 fn specifiers(entry: Entry<'_>, text: &str) -> Result<String, Error> {
     match text.trim() {
         "*" | "" => Ok(String::new()),

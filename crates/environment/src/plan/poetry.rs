@@ -1,7 +1,7 @@
 //! `[tool.poetry]` of a `pyproject.toml`.
 //!
-//! Only the main dependencies are installed: no groups, no extras. The project itself is not
-//! installed: a node runs from its file.
+//! Installs only the main dependencies, without groups and extras. The project itself is not installed: a
+//! node runs from its file.
 
 use super::{
     Translation,
@@ -11,6 +11,7 @@ use super::{
     requirement::{Origin, Requirement},
 };
 use crate::error::Error;
+use pep440_rs::VersionSpecifiers;
 use std::path::Path;
 use toml::{Table, Value};
 
@@ -42,8 +43,7 @@ pub(super) fn translate(file: &Path, poetry: &Table) -> Result<Translation, Erro
     for (name, value) in table(poetry, "dependencies").into_iter().flatten() {
         let entry = Entry { file, name };
         if name == "python" {
-            let text = value.as_str().ok_or_else(|| entry.cannot("has a version that is no text"))?;
-            translation.python = Some(entry.specifiers(&constraint(entry, text)?)?);
+            translation.python = python(file, poetry)?;
             continue;
         }
         let several = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
@@ -54,7 +54,17 @@ pub(super) fn translate(file: &Path, poetry: &Table) -> Result<Translation, Erro
     Ok(translation)
 }
 
-/// The line of one dependency; none where it is optional.
+/// The supported versions of Python.
+pub(super) fn python(file: &Path, poetry: &Table) -> Result<Option<VersionSpecifiers>, Error> {
+    let entry = Entry { file, name: "python" };
+    let Some(value) = table(poetry, "dependencies").and_then(|table| table.get("python")) else {
+        return Ok(None);
+    };
+    let text = value.as_str().ok_or_else(|| entry.cannot("has a version that is not a string"))?;
+    entry.specifiers(&constraint(entry, text)?).map(Some)
+}
+
+/// The line of one dependency; `None` if it is optional.
 fn line(entry: Entry<'_>, value: &Value, index: &Index<'_>) -> Result<Option<String>, Error> {
     let name = entry.name.to_owned();
     let table = match value {
@@ -113,7 +123,7 @@ fn constraint(entry: Entry<'_>, text: &str) -> Result<String, Error> {
         .ok_or_else(|| entry.cannot(format!("has `{text}` for a version, which no requirement can say")))
 }
 
-/// `[[tool.poetry.source]]`: the one index that is used instead of the usual one.
+/// `[[tool.poetry.source]]`: the one index that replaces the default.
 struct Index<'a> {
     name: Option<&'a str>,
     address: Option<&'a str>,

@@ -1,7 +1,6 @@
-//! `[project]` of a `pyproject.toml` (PEP 621), with the sources that uv adds.
+//! `[project]` of a `pyproject.toml` (PEP 621), with uv's sources.
 //!
-//! The project itself is not installed: a node runs from its file. Optional dependencies and groups
-//! are not installed either.
+//! The project itself is not installed: a node runs from its file. Nor are optional dependencies and groups.
 
 use super::{
     Translation,
@@ -16,7 +15,7 @@ use regex::Regex;
 use std::{path::Path, sync::LazyLock};
 use toml::{Table, Value};
 
-/// Name, extras, and what follows; then the condition.
+/// Name, extras, and the rest; then the condition.
 static PARTS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^\s*([A-Za-z0-9._-]+)\s*(?:\[([^\]]*)\])?([^;]*)(?:;(.*))?$").expect("the pattern is valid")
 });
@@ -42,13 +41,13 @@ pub(super) fn translate(file: &Path, project: &Table, tool: &Table) -> Result<Tr
     })
 }
 
-/// The versions of Python it is for.
+/// The supported versions of Python.
 pub(super) fn python(file: &Path, project: &Table) -> Result<Option<VersionSpecifiers>, Error> {
     let entry = Entry { file, name: "requires-python" };
     entry.text(project, "requires-python")?.map(|text| entry.specifiers(text)).transpose()
 }
 
-/// Poetry can say more about a dependency in a second place; which of the two counts is not guessed.
+/// Refuses a second list of dependencies in Poetry's table: which one applies is not guessed.
 fn no_second_list(file: &Path, tool: &Table) -> Result<(), Error> {
     let second = table(tool, "poetry").and_then(|poetry| table(poetry, "dependencies"));
     match second.into_iter().flat_map(Table::keys).find(|name| *name != "python") {
@@ -65,7 +64,7 @@ struct Uv<'a> {
 }
 
 impl Uv<'_> {
-    /// The one index that is used instead of the usual one.
+    /// The one index that replaces the default.
     fn indexes(&self) -> Result<Vec<String>, Error> {
         let mut options = Vec::new();
         for index in tables(self.table, "index") {
@@ -92,7 +91,7 @@ impl Uv<'_> {
         entry.texts(self.table, "constraint-dependencies")
     }
 
-    /// The lines of one dependency: itself, unless a source is given for its name.
+    /// The lines of a dependency: itself, unless its name has a source.
     fn lines(&self, dependency: &str) -> Result<Vec<String>, Error> {
         let entry = Entry { file: self.file, name: dependency };
         let parts = PARTS.captures(dependency).ok_or_else(|| entry.cannot("is no requirement"))?;
@@ -119,12 +118,11 @@ impl Uv<'_> {
     fn line_from(&self, mut requirement: Requirement, source: &Value) -> Result<String, Error> {
         let name = requirement.name.clone();
         let entry = Entry { file: self.file, name: &name };
-        let source = source.as_table().ok_or_else(|| entry.cannot("has a source that is no table"))?;
+        let source = source.as_table().ok_or_else(|| entry.cannot("has a source that is not a table"))?;
         let known = ["git", "rev", "tag", "branch", "subdirectory", "url", "path", "editable", "marker"];
         entry.only(source, &known)?;
-        requirement.origin = entry
-            .origin(source, "editable")?
-            .ok_or_else(|| entry.cannot("has a source that says nothing"))?;
+        requirement.origin =
+            entry.origin(source, "editable")?.ok_or_else(|| entry.cannot("has an empty source"))?;
         requirement.markers.extend(entry.text(source, "marker")?.map(str::to_owned));
         Ok(requirement.line())
     }

@@ -1,11 +1,12 @@
-//! `pyproject.toml`: tells which of its tables decides.
+//! `pyproject.toml`: chooses the table that decides.
 
 use super::{Translation, parse_toml, poetry, project};
 use crate::error::Error;
+use pep440_rs::VersionSpecifiers;
 use std::path::Path;
 use toml::Table;
 
-/// The translation of a file's text; `None` where it only configures tools.
+/// The translation of a file's text; `None` if it only configures tools.
 pub(super) fn translate(file: &Path, text: &str) -> Result<Option<Translation>, Error> {
     let document: Table = parse_toml(file, text)?;
     let none = Table::new();
@@ -22,7 +23,19 @@ pub(super) fn translate(file: &Path, text: &str) -> Result<Option<Translation>, 
     }
 }
 
-/// Whether it is Poetry's table that lists the dependencies, beside a standard one that does not.
+/// The Python versions that a file's text requires, whether or not it decides about packages.
+pub(super) fn python(file: &Path, text: &str) -> Result<Option<VersionSpecifiers>, Error> {
+    let document: Table = parse_toml(file, text)?;
+    if let Some(standard) = table(&document, "project")
+        && let Some(python) = project::python(file, standard)?
+    {
+        return Ok(Some(python));
+    }
+    let poetry = table(&document, "tool").and_then(|tool| table(tool, "poetry"));
+    poetry.map_or(Ok(None), |poetry| poetry::python(file, poetry))
+}
+
+/// Whether Poetry's table lists the dependencies, beside a standard one without them.
 fn has_the_list(standard: &Table, poetry: &Table) -> bool {
     !standard.contains_key("dependencies") && poetry.contains_key("dependencies")
 }
@@ -32,7 +45,7 @@ pub(super) fn table<'t>(outer: &'t Table, key: &str) -> Option<&'t Table> {
     outer.get(key)?.as_table()
 }
 
-/// A list of tables; empty where there is none.
+/// A list of tables; empty if absent.
 pub(super) fn tables<'t>(outer: &'t Table, key: &str) -> impl Iterator<Item = &'t Table> {
     outer.get(key).and_then(toml::Value::as_array).into_iter().flatten().filter_map(toml::Value::as_table)
 }

@@ -1,21 +1,21 @@
-//! One requirement, as the line that installers read (PEP 508).
+//! A requirement, as the line that installers read (PEP 508).
 
-/// A package, where it comes from and when it is wanted.
+/// A package with its origin and conditions.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Requirement {
     pub(super) name: String,
     pub(super) extras: Vec<String>,
     pub(super) origin: Origin,
-    /// Conditions on the machine and the interpreter, all of which must hold.
+    /// Conditions on platform and interpreter, all of which must hold.
     pub(super) markers: Vec<String>,
 }
 
-/// Where a package comes from.
+/// The origin of a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// An index: a version that fits these specifiers; any where they are empty.
+    /// An index, with version specifiers; empty for any version.
     Index(String),
-    /// An address of an archive.
+    /// The URL of an archive.
     Address(String),
     /// A repository.
     Git { address: String, revision: Option<String>, folder: Option<String> },
@@ -65,7 +65,7 @@ impl Requirement {
     }
 }
 
-/// The address of a repository in the form that installers know: `git+https://…`, `git+ssh://…`.
+/// The URL of a repository in the form for installers: `git+https://…`, `git+ssh://…`.
 fn git(address: &str) -> String {
     if address.starts_with("git+") {
         return address.to_owned();
@@ -78,7 +78,7 @@ fn git(address: &str) -> String {
     }
 }
 
-/// A relative path that starts with a dot, which tells installers that it is no name.
+/// A relative path that starts with a dot, so that installers do not take it for a name.
 fn dotted(path: &str) -> String {
     if path.starts_with(['.', '/']) { path.to_owned() } else { format!("./{path}") }
 }

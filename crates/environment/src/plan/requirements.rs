@@ -1,22 +1,22 @@
-//! The grammar of a `requirements.txt`, as far as it tells what an environment depends on.
+//! The grammar of a `requirements.txt`, where it affects the environment's key.
 //!
-//! The installer reads the file itself: here only what else on disk counts, and what is named.
+//! The installer reads the file itself: this module finds only the other inputs on disk, and the names.
 
 use regex::Regex;
 use std::sync::LazyLock;
 
-/// What one line says.
+/// The meaning of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
-    /// `-r` or `-c`: another file of this form, relative to this one.
+    /// `-r` or `-c`: another such file, relative to this one.
     Include(&'a str),
-    /// `-e`: a project on disk that is used where it stands.
+    /// `-e`: a project on disk that is used in place.
     Editable(&'a str),
-    /// A project or an archive on disk that is installed, or a folder of archives to choose from.
+    /// A project or archive on disk to install, or a folder of archives to choose from.
     Local(&'a str),
-    /// A package, by its normalized name.
+    /// A package, by normalized name.
     Package(String),
-    /// An option, or an address that is not on this disk.
+    /// An option, or a URL.
     Other,
 }
 
@@ -26,7 +26,7 @@ static NAME: LazyLock<Regex> = LazyLock::new(|| {
 
 const ARCHIVES: [&str; 5] = [".whl", ".tar.gz", ".zip", ".tar.bz2", ".tgz"];
 
-/// The lines that say something: joined where they go on, without comments and outer space.
+/// The logical lines: joined at continuations, without comments and outer white space.
 pub(super) fn logical_lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut open = String::new();
@@ -41,14 +41,14 @@ pub(super) fn logical_lines(text: &str) -> Vec<String> {
     lines.iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
-/// A `#` starts a comment at the start of a line and after white space.
+/// Removes a comment: a `#` at the start of a line or after white space.
 fn without_comment(line: &str) -> &str {
     let starts =
         |(index, _): &(usize, &str)| line[..*index].chars().next_back().is_none_or(char::is_whitespace);
     line.match_indices('#').find(starts).map_or(line, |(index, _)| line[..index].trim_end())
 }
 
-/// Tells what a logical line says.
+/// Classifies a logical line.
 pub(super) fn classify(line: &str) -> Line<'_> {
     if let Some(path) = option(line, &["-r", "--requirement", "-c", "--constraint"]) {
         return if path.contains("://") { Line::Other } else { Line::Include(path) };
@@ -74,13 +74,13 @@ pub(super) fn classify(line: &str) -> Line<'_> {
     }
 }
 
-/// A package's name in the one form that all its spellings share (PEP 503).
+/// A package's normalized name (PEP 503).
 pub(super) fn normalized(name: &str) -> String {
     let words = name.split(['-', '_', '.']).filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
-/// The value of an option, if the line is one of these.
+/// The value of an option, if the line has one of these.
 fn option<'a>(line: &'a str, names: &[&str]) -> Option<&'a str> {
     names.iter().find_map(|name| {
         let rest = line.strip_prefix(name)?;
@@ -95,7 +95,7 @@ fn option<'a>(line: &'a str, names: &[&str]) -> Option<&'a str> {
     })
 }
 
-/// The path in a requirement that names something on disk, less marker, extras and options.
+/// The path of a requirement on disk, without marker, extras and options.
 fn local_path(text: &str, sure: bool) -> Option<&str> {
     let end = [";", " --", "#egg=", "#subdirectory="].iter().filter_map(|end| text.find(end)).min();
     let text = text[..end.unwrap_or(text.len())].trim();

@@ -1,8 +1,9 @@
-//! Which file decides, and what it comes to.
+//! Which file decides, and its translation.
 
 use super::entry::USUAL_HOST;
 use super::*;
-use std::str::FromStr;
+use pep440_rs::Version;
+use std::{fs, str::FromStr};
 use tempfile::TempDir;
 
 /// A package's root with some files in it.
@@ -17,16 +18,16 @@ fn package(files: &[(&str, &str)]) -> TempDir {
 }
 
 fn plan_of(root: &TempDir, src: &str) -> Option<Plan> {
-    Plan::of(root.path(), Path::new(src)).unwrap()
+    Plan::of(root.path(), Path::new(src), Files::Live).unwrap()
 }
 
 fn problem_of(files: &[(&str, &str)]) -> String {
     let root = package(files);
-    let problem = Plan::of(root.path(), Path::new("main.py")).unwrap_err().to_string();
+    let problem = Plan::of(root.path(), Path::new("main.py"), Files::Live).unwrap_err().to_string();
     problem.replace(&format!("{}/", root.path().display()), "")
 }
 
-/// The lines and pins that files are translated to.
+/// The translated lines and pins of files.
 fn translated(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
     let plan = plan_of(&package(files), "main.py").unwrap();
     match plan.wanted {
@@ -63,7 +64,11 @@ fn the_nearest_file_upward_decides() {
 fn nothing_above_the_root_counts() {
     let outer = package(&[("requirements.txt", "six"), ("inner/src/main.py", "")]);
     for src in ["src/main.py", "../main.py", "src/../../main.py"] {
-        assert_eq!(Plan::of(&outer.path().join("inner"), Path::new(src)).unwrap(), None, "{src}");
+        assert_eq!(
+            Plan::of(&outer.path().join("inner"), Path::new(src), Files::Live).unwrap(),
+            None,
+            "{src}"
+        );
     }
 }
 
@@ -145,12 +150,13 @@ fn what_requirements_name_is_seen() {
         ("# protobuf", false, false),
         ("protobuf-tools", false, false),
         ("-r more.txt", true, false),
+        ("-c more.txt", false, false),
         ("six==1 \\\n  --hash=sha256:00", false, true),
         ("--require-hashes", false, true),
     ] {
         let root = package(&[("requirements.txt", text), ("more.txt", "protobuf==4")]);
         let plan = plan_of(&root, "main.py").unwrap();
-        assert_eq!((plan.names_protobuf, plan.has_hashes), (protobuf, hashes), "{text}");
+        assert_eq!((plan.names_protobuf(), plan.has_hashes), (protobuf, hashes), "{text}");
     }
 }
 
@@ -309,20 +315,118 @@ fn another_index_than_the_usual_one_is_named() {
 }
 
 #[test]
-fn the_python_asked_for_is_checked() {
-    for (file, text, good, bad) in [
-        ("Pipfile", "[requires]\npython_version = '3.11'", "3.11.7", "3.12.1"),
-        ("Pipfile", "[requires]\npython_full_version = '3.11.7'", "3.11.7", "3.11.8"),
-        ("pyproject.toml", "[project]\nrequires-python = '>=3.10'", "3.10.0", "3.9.18"),
-        ("pyproject.toml", "[tool.poetry.dependencies]\npython = '~3.10'", "3.10.2", "3.11.0"),
+fn the_python_that_files_ask_for() {
+    let setup = ("setup.py", "setup(\n    name='a',\n    python_requires='>=3.7,<3.9',\n)");
+    for (file, text, good, bad, is_firm) in [
+        ("Pipfile", "[requires]\npython_version = '3.11'", "3.11.7", "3.12.1", true),
+        ("Pipfile", "[requires]\npython_full_version = '3.11.7'", "3.11.7", "3.11.8", true),
+        ("pyproject.toml", "[project]\nrequires-python = '>=3.10'", "3.10.0", "3.9.18", true),
+        ("pyproject.toml", "[tool.poetry.dependencies]\npython = '~3.10'", "3.10.2", "3.11.0", true),
+        ("setup.cfg", "[options]\npython_requires = >=3.7, <3.9\n", "3.8.18", "3.9.18", true),
+        (setup.0, setup.1, "3.8.18", "3.9.18", true),
+        (".python-version", "# ours\n3.8.18\n3.9.1", "3.8.2", "3.9.1", false),
     ] {
-        let root = package(&[(file, text)]);
-        let plan = plan_of(&root, "main.py").unwrap();
-        let check = |version| plan.check(Path::new("/usr/bin/python3"), &Version::from_str(version).unwrap());
-        check(good).unwrap();
-        let problem = check(bad).unwrap_err().to_string();
-        assert!(problem.contains(bad) && problem.contains("--python") && problem.contains(file), "{problem}");
+        for others in [&[][..], &[("src/a/requirements.txt", "six")]] {
+            let root = package(&[&[(file, text), ("src/a/main.py", "")], others].concat());
+            let requires = Requires::near(root.path(), Path::new("src/a/main.py")).unwrap();
+            let allows = |version| requires.allows(&Version::from_str(version).unwrap());
+            assert_eq!(
+                (allows(good), allows(bad), requires.is_firm),
+                (true, false, is_firm),
+                "{file} {text}"
+            );
+            assert!(requires.file.ends_with(file));
+        }
     }
+    for (file, text) in
+        [("pyproject.toml", "[tool.ruff]"), ("setup.py", "setup()"), (".python-version", "pypy")]
+    {
+        assert_eq!(Requires::near(package(&[(file, text)]).path(), Path::new("main.py")), None, "{file}");
+    }
+}
+
+#[test]
+fn pins_and_sources_are_seen() {
+    let root = package(&[
+        (
+            "requirements.txt",
+            "numpy==1.19.5 --hash=sha256:0\nsix>=1\npandas==1.*\na == 2 ; python_version < '3.9'\n-c pins.txt\n-i https://host/simple\n./lib",
+        ),
+        ("pins.txt", "scipy===1.5.4"),
+        ("b/Pipfile", "[packages]\nsix = '*'"),
+        ("b/Pipfile.lock", r#"{"default": {"six": {"version": "==1.16.0"}}}"#),
+    ]);
+    let plan = plan_of(&root, "main.py").unwrap();
+    assert_eq!(plan.exact, ["numpy==1.19.5", "a == 2 ; python_version < '3.9'", "scipy===1.5.4"]);
+    assert_eq!(plan.sources, ["-i https://host/simple"]);
+    assert_eq!(plan.names.iter().map(String::as_str).collect::<Vec<_>>(), ["a", "numpy", "pandas", "six"]);
+    assert_eq!(plan_of(&root, "b/main.py").unwrap().exact, ["six==1.16.0"]);
+}
+
+#[test]
+fn a_change_counts_whatever_the_encoding() {
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+    for (bytes, other) in [
+        (utf16("\u{feff}six==1.0"), utf16("\u{feff}six==1.1")),
+        (b"\xef\xbb\xbfsix==1.0".to_vec(), b"\xef\xbb\xbfsix==1.1".to_vec()),
+        (b"# coding: latin-1\nsix==1.0 # \xe4".to_vec(), b"# coding: latin-1\nsix==1.1 # \xe4".to_vec()),
+    ] {
+        let root = package(&[
+            ("requirements.txt", "-r more.txt"),
+            ("plain/requirements.txt", "-r more.txt"),
+            ("plain/more.txt", "six==1.0"),
+        ]);
+        let mut contents = Vec::new();
+        for bytes in [bytes, other] {
+            fs::write(root.path().join("more.txt"), bytes).unwrap();
+            let plan = plan_of(&root, "main.py").unwrap();
+            assert!(plan.transcript.is_some());
+            contents.push(plan.content);
+        }
+        assert_ne!(contents[0], contents[1]);
+        assert_eq!(
+            contents[0],
+            plan_of(&root, "plain/main.py").unwrap().content,
+            "the encoding itself does not"
+        );
+    }
+}
+
+#[test]
+fn what_is_in_no_known_encoding_is_refused() {
+    let root = package(&[("requirements.txt", "-r more.txt")]);
+    for (file, bytes) in [("more.txt", &b"six\n# \xe4"[..]), ("more.txt", b"\xff\xfes")] {
+        fs::write(root.path().join(file), bytes).unwrap();
+        let error = Plan::of(root.path(), Path::new("main.py"), Files::Live).unwrap_err().to_string();
+        assert!(error.contains("more.txt") && error.contains("(line ") && error.contains("hint:"), "{error}");
+    }
+    for (file, bytes) in
+        [("Pipfile", &b"[packages]\n# \xe4"[..]), ("pyproject.toml", b"# \n\xe4\n[project]\n")]
+    {
+        let root = package(&[]);
+        fs::write(root.path().join(file), bytes).unwrap();
+        let error = Plan::of(root.path(), Path::new("main.py"), Files::Live).unwrap_err().to_string();
+        assert!(error.contains(file) && error.contains("(line 2)") && error.contains("hint:"), "{error}");
+    }
+}
+
+#[test]
+fn unpacked_files_count_by_content_alone() {
+    let files =
+        [("requirements.txt", "-e ./lib\n./archive.whl"), ("lib/setup.py", ""), ("lib/lib/x.py", "1")];
+    let content =
+        |root: &TempDir, files| Plan::of(root.path(), Path::new("main.py"), files).unwrap().unwrap().content;
+    let (one, two) = (package(&files), package(&files));
+    for (root, seconds) in [(&one, 1), (&two, 2)] {
+        let archive = root.path().join("archive.whl");
+        fs::write(&archive, vec![7; 300 * 1024]).unwrap();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
+        fs::File::options().append(true).open(archive).unwrap().set_modified(time).unwrap();
+    }
+    assert_eq!(content(&one, Files::Fixed), content(&two, Files::Fixed));
+    assert_ne!(content(&one, Files::Live), content(&two, Files::Live));
+    fs::write(two.path().join("lib/lib/x.py"), "2").unwrap();
+    assert_ne!(content(&one, Files::Fixed), content(&two, Files::Fixed), "its code counts");
 }
 
 #[test]
@@ -400,7 +504,7 @@ fn what_cannot_be_translated_is_said() {
         ("Pipfile", "[requires]\npython_version = 'new'", "`==new.*`"),
         ("Pipfile.lock", "{", "cannot understand `Pipfile.lock`"),
         ("pyproject.toml", "[project]\ndynamic = ['dependencies']", "`dynamic`"),
-        ("pyproject.toml", "[project]\ndependencies = 'six'", "`dependencies` that is no list"),
+        ("pyproject.toml", "[project]\ndependencies = 'six'", "`dependencies` that is not a list"),
         ("pyproject.toml", "[project]\nrequires-python = 'three'", "`three`"),
         (
             "pyproject.toml",

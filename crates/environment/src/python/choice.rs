@@ -1,12 +1,12 @@
-//! Which interpreter was asked for: what `--python` takes.
+//! The values of `--python`.
 
 use pep440_rs::Version;
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 
-/// An interpreter, as a user names it.
+/// A user's choice of an interpreter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PythonChoice {
-    /// A path: of an interpreter, or of a virtual environment's folder. Anything with a `/` in it.
+    /// The path of an interpreter, or of a virtual environment's folder. Anything with a `/` in it.
     Path(PathBuf),
     /// A version: `3`, `3.12` or `3.12.1`.
     Version(Version),

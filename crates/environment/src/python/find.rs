@@ -1,32 +1,33 @@
-//! Where an interpreter may be, and which one is taken.
+//! Finds an interpreter.
 //!
-//! Unless one is named: the active virtual environment, the active conda environment, then every
-//! `python3` and every `python` on `PATH`; the first that runs and is new enough. For a version, also
-//! `pythonX.Y` on `PATH` and what pyenv and uv have installed.
+//! Without a choice: the active virtual environment, the active conda environment, then every `python3` and
+//! every `python` on `PATH`; the first that runs and is new enough. For a version, also `pythonX.Y` on `PATH`
+//! and the installations of pyenv and uv.
 
 use super::{Facts, OLDEST_PYTHON, PythonChoice, is_at_least, probe::probe_remembered};
 use crate::{
     error::Error,
-    surroundings::{Surroundings, is_executable},
+    process_env::{ProcessEnv, is_executable},
 };
 use pep440_rs::Version;
 use std::{
     cmp::Reverse,
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
 
-/// Finds the interpreter that is meant. `folder` is where a version manager's command is asked: it may
-/// hold the manager's own file (`.python-version`). `memory` is where answers are kept.
+/// Finds the chosen interpreter. Version managers' commands run in `folder`, which may have the manager's own
+/// file (`.python-version`). `memory` caches answers.
 pub(crate) async fn find(
     choice: Option<&PythonChoice>,
-    surroundings: &Surroundings,
+    process_env: &ProcessEnv,
     folder: &Path,
     memory: &Path,
 ) -> Result<Facts, Error> {
     let mut looked = Vec::new();
-    for candidate in candidates(choice, surroundings) {
-        match probe_remembered(&candidate, surroundings, folder, memory).await {
+    for candidate in candidates(choice, process_env) {
+        match probe_remembered(&candidate, process_env, folder, memory).await {
             Ok(facts) => match objection(choice, &facts.version) {
                 None => return Ok(facts),
                 Some(objection) => looked.push((candidate, objection)),
@@ -34,14 +35,43 @@ pub(crate) async fn find(
             Err(problem) => looked.push((candidate, problem)),
         }
     }
-    let wanted = choice.map_or_else(|| "Python 3.9 or newer".to_owned(), ToString::to_string);
+    let wanted = choice.map_or_else(|| "Python 3.7 or newer".to_owned(), ToString::to_string);
     Err(Error::NoPython { wanted, looked })
 }
 
-/// Why an interpreter of a version does not do.
+/// All interpreters that are new enough, one per minor version, newest first.
+pub(crate) async fn all(process_env: &ProcessEnv, folder: &Path, memory: &Path) -> Vec<Facts> {
+    let mut found: Vec<Facts> = Vec::new();
+    for candidate in every(process_env) {
+        let Ok(facts) = probe_remembered(&candidate, process_env, folder, memory).await else { continue };
+        let known = found.iter().any(|other| minor(&other.version) == minor(&facts.version));
+        if !known && is_at_least(&facts.version, OLDEST_PYTHON) {
+            found.push(facts);
+        }
+    }
+    found.sort_by(|a, b| b.version.cmp(&a.version));
+    found
+}
+
+/// The first two numbers of a version.
+fn minor(version: &Version) -> &[u64] {
+    let release = version.release();
+    release.get(..2).unwrap_or(release)
+}
+
+/// The candidates for any version, best first.
+fn every(process_env: &ProcessEnv) -> Vec<PathBuf> {
+    let usual = candidates(None, process_env);
+    let numbered = (6..=20).map(|minor| PythonChoice::Version(Version::new([3, minor])));
+    let numbered = numbered.flat_map(|choice| candidates(Some(&choice), process_env));
+    let mut seen = BTreeSet::new();
+    usual.into_iter().chain(numbered).filter(|path| seen.insert(path.clone())).collect()
+}
+
+/// Why an interpreter's version does not fit.
 fn objection(choice: Option<&PythonChoice>, version: &Version) -> Option<String> {
     if !is_at_least(version, OLDEST_PYTHON) {
-        return Some(format!("is Python {version}, nodes need 3.9 or newer"));
+        return Some(format!("is Python {version}, nodes need 3.7 or newer"));
     }
     match choice {
         Some(PythonChoice::Version(wanted)) if !version.release().starts_with(wanted.release()) => {
@@ -51,45 +81,45 @@ fn objection(choice: Option<&PythonChoice>, version: &Version) -> Option<String>
     }
 }
 
-/// Where to look, best first. All are there and executable, but for a path that was named.
-fn candidates(choice: Option<&PythonChoice>, surroundings: &Surroundings) -> Vec<PathBuf> {
+/// The candidates, best first. All exist and are executable, except for a chosen path.
+fn candidates(choice: Option<&PythonChoice>, process_env: &ProcessEnv) -> Vec<PathBuf> {
     let mut found = match choice {
         None => {
-            [active(surroundings), surroundings.commands("python3"), surroundings.commands("python")].concat()
+            [active(process_env), process_env.commands("python3"), process_env.commands("python")].concat()
         }
-        Some(PythonChoice::Command(name)) => surroundings.commands(name),
+        Some(PythonChoice::Command(name)) => process_env.commands(name),
         Some(PythonChoice::Path(path)) => vec![interpreter_at(path)],
-        Some(PythonChoice::Version(version)) => of_version(version, surroundings),
+        Some(PythonChoice::Version(version)) => of_version(version, process_env),
     };
     let mut seen = Vec::new();
     found.retain(|path| !seen.contains(path) && (seen.push(path.clone()), true).1);
     found
 }
 
-/// A path is relative to where the command was typed, not to the package.
+/// A path is relative to the user's working directory, not to the package.
 fn interpreter_at(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if path.is_dir() { path.join("bin/python") } else { path }
 }
 
 /// The interpreters of the active environments.
-fn active(surroundings: &Surroundings) -> Vec<PathBuf> {
-    let folders = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(|name| surroundings.get(name));
+fn active(process_env: &ProcessEnv) -> Vec<PathBuf> {
+    let folders = ["VIRTUAL_ENV", "CONDA_PREFIX"].into_iter().filter_map(|name| process_env.get(name));
     folders.map(|folder| Path::new(folder).join("bin/python")).filter(|path| is_executable(path)).collect()
 }
 
-/// pyenv's commands are passed over: they fail for a version that is not switched on, and what they
-/// would start is looked at directly.
-fn of_version(version: &Version, surroundings: &Surroundings) -> Vec<PathBuf> {
+/// Skips pyenv's commands: they fail for a version that is not active, and the interpreters behind them are
+/// candidates themselves.
+fn of_version(version: &Version, process_env: &ProcessEnv) -> Vec<PathBuf> {
     let numbers: Vec<String> = version.release().iter().take(2).map(ToString::to_string).collect();
     let names = [format!("python{}", numbers.join(".")), "python3".to_owned(), "python".to_owned()];
-    let pyenv = surroundings.folder("PYENV_ROOT", ".pyenv");
+    let pyenv = process_env.folder("PYENV_ROOT", ".pyenv");
     let shims = pyenv.as_ref().map(|root| root.join("shims"));
-    let on_path = names.iter().flat_map(|name| surroundings.commands(name));
+    let on_path = names.iter().flat_map(|name| process_env.commands(name));
     let on_path = on_path.filter(|path| path.parent() != shims.as_deref());
-    let uv = surroundings.folder("UV_PYTHON_INSTALL_DIR", ".local/share/uv/python");
+    let uv = process_env.folder("UV_PYTHON_INSTALL_DIR", ".local/share/uv/python");
     let installed = pyenv.map(|root| root.join("versions")).into_iter().chain(uv);
-    active(surroundings)
+    active(process_env)
         .into_iter()
         .chain(on_path)
         .chain(installed.flat_map(|folder| installed_below(&folder, &numbers.join("."))))
@@ -151,7 +181,7 @@ mod tests {
         }
         fs::write(at("one/python"), "not executable").unwrap();
         let path = std::env::join_paths([at("pyenv/shims"), at("one"), at("two")]).unwrap();
-        let surroundings: Surroundings = [
+        let process_env: ProcessEnv = [
             ("PATH", path),
             ("VIRTUAL_ENV", at("venv").into()),
             ("CONDA_PREFIX", at("gone").into()),
@@ -184,7 +214,7 @@ mod tests {
             let text = choice.map(|text| text.replace('@', &machine.path().to_string_lossy()));
             let choice = text.map(|text| PythonChoice::from_str(&text).unwrap());
             let expected: Vec<PathBuf> = expected.iter().map(|path| at(path)).collect();
-            assert_eq!(candidates(choice.as_ref(), &surroundings), expected, "{choice:?}");
+            assert_eq!(candidates(choice.as_ref(), &process_env), expected, "{choice:?}");
         }
     }
 
@@ -192,16 +222,16 @@ mod tests {
     fn objections() {
         let version = |text| Version::from_str(text).unwrap();
         for (choice, found, fits) in [
-            (None, "3.9.0", true),
-            (None, "3.8.18", false),
+            (None, "3.7.0", true),
+            (None, "3.6.15", false),
             (None, "2.7.18", false),
             (None, "4.0.0", true),
             (Some("3"), "3.13.0", true),
             (Some("3.1"), "3.13.0", false),
             (Some("3.13"), "3.13.0", true),
             (Some("3.13.1"), "3.13.0", false),
-            (Some("3.8"), "3.8.18", false),
-            (Some("./python"), "3.8.18", false),
+            (Some("3.6"), "3.6.15", false),
+            (Some("./python"), "3.6.15", false),
             (Some("./python"), "3.13.0", true),
         ] {
             let choice = choice.map(|text| PythonChoice::from_str(text).unwrap());

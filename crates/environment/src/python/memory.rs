@@ -1,11 +1,10 @@
-//! Remembers what interpreters said, so that a start needs no process for it.
+//! Caches interpreters' properties, so that a start needs no process for them.
 //!
-//! An answer holds while nothing it depends on has changed: the executable, the folders packages are
-//! installed to, the variables Python reads and, behind a version manager's command, the files that
-//! tell the manager which version is switched on.
+//! An answer is valid while its inputs are unchanged: the executable, the folders of packages, the variables
+//! that Python reads and, for a version manager's command, the files that select the active version.
 
 use super::Facts;
-use crate::{key::Key, surroundings::Surroundings};
+use crate::{key::Key, process_env::ProcessEnv};
 use serde::{Deserialize, Serialize};
 use std::{
     fs,
@@ -14,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Variables that change what an interpreter imports, or which one a version manager starts.
+/// Variables that change an interpreter's imports, or a version manager's choice.
 const VARIABLES: [&str; 9] = [
     "PYTHONPATH",
     "PYTHONHOME",
@@ -27,46 +26,46 @@ const VARIABLES: [&str; 9] = [
     "HOME",
 ];
 
-/// Files in which version managers look for a version, from a folder upward.
+/// Files that version managers read for a version, from a folder upward.
 const VERSION_FILES: [&str; 4] = [".python-version", ".tool-versions", "mise.toml", ".mise.toml"];
 
-/// Where the answer of one interpreter is kept.
+/// The cache file of one interpreter.
 pub(super) struct Place {
     file: PathBuf,
     asked: PathBuf,
 }
 
-/// An answer, and the state of all it depends on.
+/// An answer with the state of its inputs.
 #[derive(Serialize, Deserialize)]
 struct Remembered {
     facts: Facts,
     states: Vec<(PathBuf, State)>,
 }
 
-/// What a file or folder looked like; `None` where there was none.
+/// The state of a file or folder; `None` if it was missing.
 type State = Option<(i64, i64, u64)>;
 
 impl Place {
-    pub(super) fn of(python: &Path, surroundings: &Surroundings, folder: &Path, memory: &Path) -> Self {
+    pub(super) fn of(python: &Path, process_env: &ProcessEnv, folder: &Path, memory: &Path) -> Self {
         let mut key = Key::default().with(python.as_os_str().as_bytes());
         for name in VARIABLES {
-            key.add(surroundings.get(name).map(OsStrExt::as_bytes).unwrap_or_default());
+            key.add(process_env.get(name).map(OsStrExt::as_bytes).unwrap_or_default());
         }
         if is_indirect(python) {
-            for file in version_files(surroundings, folder) {
+            for file in version_files(process_env, folder) {
                 key.add(fs::read(file).unwrap_or_default());
             }
         }
         Self { file: memory.join(format!("{}.json", key.finish())), asked: python.to_owned() }
     }
 
-    /// What the interpreter said, if it would say the same now.
+    /// The cached properties, if still valid.
     pub(super) fn recall(&self) -> Option<Facts> {
         let remembered: Remembered = serde_json::from_slice(&fs::read(&self.file).ok()?).ok()?;
         remembered.states.iter().all(|(path, then)| state(path) == *then).then_some(remembered.facts)
     }
 
-    /// Keeps what the interpreter said. Where that fails, it is asked again next time.
+    /// Caches the properties. If that fails, the interpreter is queried again next time.
     pub(super) fn remember(&self, facts: &Facts) {
         let paths = facts.watched.iter().chain([&self.asked]);
         let states = paths.map(|path| (path.clone(), state(path))).collect();
@@ -75,7 +74,7 @@ impl Place {
     }
 }
 
-/// Writes a file as a whole, or not at all.
+/// Writes a file atomically.
 fn write(file: &Path, remembered: &Remembered) -> io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder)?;
@@ -89,8 +88,8 @@ fn state(path: &Path) -> State {
     path.metadata().ok().map(|entry| (entry.mtime(), entry.mtime_nsec(), entry.len()))
 }
 
-/// Whether a command starts an interpreter that it is not itself: a script, or a link to a program
-/// that is not called Python.
+/// Whether a command only starts another interpreter: a script, or a link to a program that is not named
+/// Python.
 fn is_indirect(python: &Path) -> bool {
     let Ok(program) = python.canonicalize() else { return false };
     let name = program.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
@@ -99,7 +98,7 @@ fn is_indirect(python: &Path) -> bool {
     (read.is_ok() && &start == b"#!") || !(name.starts_with("python") || name.starts_with("pypy"))
 }
 
-fn version_files(surroundings: &Surroundings, folder: &Path) -> Vec<PathBuf> {
+fn version_files(process_env: &ProcessEnv, folder: &Path) -> Vec<PathBuf> {
     let upward =
         folder.ancestors().flat_map(|folder| VERSION_FILES.iter().map(move |name| folder.join(name)));
     let everywhere = [
@@ -108,7 +107,7 @@ fn version_files(surroundings: &Surroundings, folder: &Path) -> Vec<PathBuf> {
         ("XDG_CONFIG_HOME", ".config", "mise/config.toml"),
     ];
     let everywhere = everywhere.into_iter().filter_map(|(variable, below_home, file)| {
-        Some(surroundings.folder(variable, below_home)?.join(file))
+        Some(process_env.folder(variable, below_home)?.join(file))
     });
     upward.chain(everywhere).collect()
 }

@@ -1,11 +1,14 @@
 """Tells what an interpreter is. Runs in any Python, however old."""
-import json
-import os
 import sys
-import sysconfig
 
+# The folder is a package's, and modules in it are not for this process.
 if sys.path and sys.path[0] == "":
     del sys.path[0]
+
+import json
+import os
+import sysconfig
+
 try:
     import google.protobuf
 
@@ -13,6 +16,8 @@ try:
 except Exception:
     protobuf = None
 
+base = getattr(sys, "base_prefix", sys.prefix)
+conda = os.path.isdir(os.path.join(sys.prefix, "conda-meta"))
 site = sys.modules.get("site")
 watched = [path for path in sys.path if os.path.isabs(path)]
 if getattr(site, "ENABLE_USER_SITE", False):
@@ -29,6 +34,7 @@ print(
             "implementation": getattr(getattr(sys, "implementation", None), "name", "python"),
             "platform": sysconfig.get_platform(),
             "protobuf": protobuf,
+            "is_environment": sys.prefix != base or conda,
             "watched": sorted(set(watched)),
         }
     )

@@ -1,7 +1,7 @@
-//! Asks an interpreter what it is: one process, some 30 ms; remembered, none.
+//! Queries an interpreter's properties: one process, some 30 ms; none if cached.
 
 use super::memory;
-use crate::surroundings::Surroundings;
+use crate::process_env::ProcessEnv;
 use pep440_rs::Version;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -14,52 +14,51 @@ use tokio::{process::Command, time::timeout};
 
 const SCRIPT: &str = include_str!("probe.py");
 
-/// An interpreter that says nothing for so long is none.
+/// The timeout of an interpreter's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What an interpreter is.
+/// The properties of an interpreter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Facts {
-    /// Its executable: a version manager's command leads to another one.
+    /// Its executable; for a version manager's command, the one behind it.
     pub(crate) python: PathBuf,
-    /// The executable of the installation below a virtual environment, without links.
+    /// The executable of the installation below a virtual environment, with links resolved.
     pub(crate) base: PathBuf,
     pub(crate) version: Version,
     pub(crate) implementation: String,
     pub(crate) platform: String,
-    /// The version of `protobuf` that it imports.
+    /// The version of `protobuf` in it.
     pub(crate) protobuf: Option<Version>,
-    /// What changes when a package is installed or the interpreter replaced.
-    pub(super) watched: Vec<PathBuf>,
+    /// Whether it belongs to a virtual or conda environment, which a user created for a purpose.
+    pub(crate) is_environment: bool,
+    /// Paths that change when a package is installed or the interpreter replaced: the folders of imports, and
+    /// the executable.
+    pub(crate) watched: Vec<PathBuf>,
 }
 
-/// The facts of an interpreter, remembered from before where nothing has changed since.
+/// The properties of an interpreter, cached if nothing has changed.
 pub(super) async fn probe_remembered(
     python: &Path,
-    surroundings: &Surroundings,
+    process_env: &ProcessEnv,
     folder: &Path,
     memory: &Path,
 ) -> Result<Facts, String> {
-    let place = memory::Place::of(python, surroundings, folder, memory);
+    let place = memory::Place::of(python, process_env, folder, memory);
     if let Some(facts) = place.recall() {
         return Ok(facts);
     }
-    let facts = probe(python, surroundings, folder).await?;
+    let facts = probe(python, process_env, folder).await?;
     place.remember(&facts);
     Ok(facts)
 }
 
-/// The facts of an interpreter, from itself. The error says what it does instead of answering.
-pub(crate) async fn probe(
-    python: &Path,
-    surroundings: &Surroundings,
-    folder: &Path,
-) -> Result<Facts, String> {
+/// Queries an interpreter. The error says what it did instead of answering.
+pub(crate) async fn probe(python: &Path, process_env: &ProcessEnv, folder: &Path) -> Result<Facts, String> {
     let mut command = Command::new(python);
     command
         .args([OsStr::new("-c"), OsStr::new(SCRIPT)])
         .env_clear()
-        .envs(surroundings.variables())
+        .envs(process_env.variables())
         .current_dir(folder)
         .stdin(Stdio::null())
         .kill_on_drop(true);
@@ -74,4 +73,25 @@ pub(crate) async fn probe(
         let words = words.lines().find(|line| !line.trim().is_empty());
         format!("is no Python: {}", words.unwrap_or("it does not answer as one"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[tokio::test]
+    async fn a_folder_s_modules_are_not_imported() {
+        let folder = tempfile::tempdir().unwrap();
+        let sign = folder.path().join("imported");
+        let module = format!("open({:?}, 'w').close()\nraise SystemExit", sign.to_str().unwrap());
+        for name in ["json", "os", "site", "sys", "sysconfig", "google"] {
+            fs::write(folder.path().join(name).with_extension("py"), &module).unwrap();
+        }
+        let process_env = ProcessEnv::of_process().without(&["PYTHONPATH"]);
+        let python = process_env.commands("python3").remove(0);
+        let facts = probe(&python, &process_env, folder.path()).await.unwrap();
+        assert!(facts.version.release().starts_with(&[3]), "{facts:?}");
+        assert!(!sign.exists(), "code of the folder ran");
+    }
 }

@@ -1,6 +1,6 @@
-"""A build backend that needs nothing: a project of one module, named and versioned by its pyproject.toml.
+"""A build backend without dependencies, for a project of one module; pyproject.toml has the name and version.
 
-A file `hold` beside it stops the build until that file is gone; `started` then holds the process's id.
+A file `hold` next to it suspends the build until the file is removed; `started` then has the process id.
 """
 import os
 import re

@@ -1,7 +1,7 @@
 //! Executables are built once for the same content. Needs `go` and `cargo`.
 
 use crate::machine::run;
-use krt_environment::{BuildError, Event, Executable, ExecutableSource, Executables, Step, Surroundings};
+use krt_environment::{BuildError, Event, Executable, ExecutableSource, Executables, ProcessEnv, Step};
 use krt_model::version::Language;
 use std::{
     fs,
@@ -11,7 +11,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A module that needs nothing of the SDK's, and a cache.
+/// A module that uses nothing of the SDK, and a cache.
 struct House {
     folder: TempDir,
     node: ExecutableSource,
@@ -28,6 +28,7 @@ impl House {
                 language,
                 folder: module.clone(),
                 executable: module.join("bin/etl"),
+                root: folder.path().to_owned(),
                 module,
             },
             folder,
@@ -49,7 +50,7 @@ impl House {
         fs::write(path, text).unwrap();
     }
 
-    /// Has the executable say a word.
+    /// Changes the word that the executable prints.
     fn say(&self, word: &str) {
         match self.node.language {
             Language::Go => {
@@ -61,7 +62,7 @@ impl House {
         }
     }
 
-    /// Names something that is not there, at line 3.
+    /// Calls an undefined function in line 3.
     fn break_it(&self) {
         match self.node.language {
             Language::Go => self.put("main.go", "package main\n\nfunc main() { nothing() }\n"),
@@ -73,7 +74,7 @@ impl House {
         Executables::new(self.folder.path().join("cache"))
     }
 
-    /// Prepares two nodes that share their sources; gives the executable and what was told.
+    /// Prepares two nodes that share their sources; returns the executable and the events.
     fn prepare(&self) -> (PathBuf, Vec<&'static str>) {
         let told = Mutex::new(Vec::new());
         let on_event = |event: Event| {
@@ -131,7 +132,7 @@ fn what_does_not_build_leaves_nothing(language: Language, expected: &[&str]) {
 
 fn without_a_builder_the_package_s_own_executable_serves(language: Language) {
     let house = House::new(language);
-    let bare = || house.executables().with_surroundings(Surroundings::from_iter([("PATH", "/nowhere")]));
+    let bare = || house.executables().with_process_env(ProcessEnv::from_iter([("PATH", "/nowhere")]));
     let nodes = std::slice::from_ref(&house.node);
     let made = run(bare().prepare(nodes, &|_| {}));
     assert!(matches!(made, Err(BuildError::NoBuilder { .. })), "{made:?}");

@@ -1,7 +1,7 @@
-//! What needs a package index that answers. Where none does, these tests say so and end.
+//! Tests that need a reachable package index. Without one, they print so and end.
 
 use crate::machine::{Machine, evaluate, python};
-use krt_environment::{Error, Step, Surroundings, Tool};
+use krt_environment::{Error, ProcessEnv, Step, Tool};
 use std::{
     ffi::OsString,
     fs::File,
@@ -10,7 +10,7 @@ use std::{
     sync::LazyLock,
 };
 
-/// The folder of a `uv`, installed once and kept for the next run of the tests.
+/// The folder of a `uv`, installed once and kept for later runs of the tests.
 static UV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("uv");
     let inner = folder.join("bin/python");
@@ -23,7 +23,7 @@ static UV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
     there.then(|| folder.join("bin"))
 });
 
-/// A machine with the user's own settings for an index; with uv on `PATH` where wanted.
+/// A machine with the user's own index settings, optionally with uv on `PATH`.
 fn machine(files: &[(&str, &str)], tool: Tool) -> Option<Machine> {
     let path: OsString = match (&*UV, tool) {
         (None, _) => {
@@ -33,9 +33,8 @@ fn machine(files: &[(&str, &str)], tool: Tool) -> Option<Machine> {
         (Some(folder), Tool::Uv) => folder.into(),
         (Some(_), Tool::Pip) => "/nothing".into(),
     };
-    let surroundings =
-        Surroundings::of_process().without(&["VIRTUAL_ENV", "CONDA_PREFIX"]).with("PATH", path);
-    Some(Machine { surroundings, ..Machine::new(files) })
+    let process_env = ProcessEnv::of_process().without(&["VIRTUAL_ENV", "CONDA_PREFIX"]).with("PATH", path);
+    Some(Machine { process_env, ..Machine::new(files) })
 }
 
 #[tokio::test]
@@ -85,7 +84,7 @@ async fn uv_takes_what_is_said_to_pip_and_all_that_is_translated() {
     for made in &made {
         assert_eq!(evaluate(&made.python, "__import__('alpha').version"), "1.0");
         assert_eq!(evaluate(&made.python, "__import__('sample').version"), "1.0");
-        assert_eq!(made.protobuf.to_string(), "6.33.0");
+        assert_eq!(made.protobuf.to_string(), "4.25.8");
     }
     let events = machine.events();
     assert!(events.iter().any(|event| matches!(event.step, Step::Creating { tool: Tool::Uv, .. })));

@@ -1,7 +1,7 @@
-//! Several processes on one environment, and processes that end in the middle.
+//! Several processes that share an environment, and processes that end while creating one.
 
 use crate::machine::{Machine, evaluate, nodes, python, run, until};
-use krt_environment::{Environments, PythonChoice, Step, Surroundings};
+use krt_environment::{Environments, ProcessEnv, PythonChoice, Step};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::{
     env, fs,
@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-/// A machine whose package needs a project that is built only once `hold` is gone.
+/// A machine whose package needs a project that builds only after `hold` was removed.
 fn held() -> Machine {
     let machine = Machine::new(&[("src/a/requirements.txt", "../../project")]);
     machine.write_project("project", "sample");
@@ -23,7 +23,7 @@ fn release(machine: &Machine) {
     fs::remove_file(machine.root.path().join("project/hold")).unwrap();
 }
 
-/// The process that builds, once there is one.
+/// Waits for the process that builds.
 async fn builder(machine: &Machine) -> Pid {
     let started = machine.root.path().join("project/started");
     until("the build", || started.exists()).await;
@@ -32,7 +32,8 @@ async fn builder(machine: &Machine) -> Pid {
     Pid::from_raw(id.parse().unwrap()).unwrap()
 }
 
-/// Another process that prepares the machine's package, from its root, as a user would: the test below, started alone.
+/// Another process that prepares the machine's package, from its root, as a user would: the test below, run
+/// alone.
 fn other_process(machine: &Machine) -> Child {
     Command::new(env::current_exe().unwrap())
         .args(["--exact", "interrupted::prepare_as_another_process", "--ignored", "--nocapture"])
@@ -48,14 +49,14 @@ fn other_process(machine: &Machine) -> Child {
 #[ignore = "a part of the other tests, which start it as a process"]
 fn prepare_as_another_process() {
     let variable = |name| env::var_os(name).expect("the other tests set it");
-    let surroundings = Surroundings::of_process()
+    let process_env = ProcessEnv::of_process()
         .without(&["VIRTUAL_ENV", "CONDA_PREFIX"])
         .with("PATH", "/nothing")
         .with("PIP_NO_INDEX", "1")
         .with("PIP_FIND_LINKS", variable("KRT_TEST_LINKS"));
     let choice = Some(PythonChoice::Path(python()));
     let environments =
-        Environments::new(variable("KRT_TEST_CACHE").into(), choice).with_surroundings(surroundings);
+        Environments::new(variable("KRT_TEST_CACHE").into(), choice).with_process_env(process_env);
     let on_event = |event: krt_environment::Event| {
         if !matches!(event.step, Step::Installing { .. }) {
             println!("step: {:?}", event.step);

@@ -1,8 +1,6 @@
-//! A machine to make environments on: real interpreters, and packages that need no index.
+//! A machine for creating environments: real interpreters, and packages that need no index.
 
-use krt_environment::{
-    Environments, Error, Event, Interpreter, NodeSource, PythonChoice, Step, Surroundings,
-};
+use krt_environment::{Environments, Error, Event, Interpreter, NodeSource, ProcessEnv, PythonChoice, Step};
 use std::{
     env, fs,
     path::{Path, PathBuf},
@@ -12,7 +10,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// A folder of archives: `protobuf` 3.19 and 6.33 as far as its version goes, `alpha` 1.0 and 2.0.
+/// A folder of archives: `protobuf` 3.5, 3.19 and 6.33, reduced to the version, and `alpha` 1.0 and 2.0.
 static HOUSE: LazyLock<PathBuf> = LazyLock::new(|| {
     let house = Path::new(env!("CARGO_TARGET_TMPDIR")).join("house");
     fs::create_dir_all(&house).unwrap();
@@ -21,18 +19,18 @@ static HOUSE: LazyLock<PathBuf> = LazyLock::new(|| {
     house
 });
 
-/// The interpreters of this machine that are new enough, from `PATH` and from pyenv: version and path.
+/// This machine's interpreters that are new enough, from `PATH` and from pyenv: version and path.
 static PYTHONS: LazyLock<Vec<(String, PathBuf)>> = LazyLock::new(|| {
     let pyenv = env::var_os("PYENV_ROOT").map(|root| Path::new(&root).join("versions"));
     let installed = pyenv.into_iter().flat_map(fs::read_dir).flatten().flatten();
     let installed = installed.map(|entry| entry.path().join("bin/python"));
-    let commands = (9..=13).map(|minor| format!("python3.{minor}")).chain(["python3".to_owned()]);
+    let commands = (7..=13).map(|minor| format!("python3.{minor}")).chain(["python3".to_owned()]);
     commands.map(PathBuf::from).chain(installed).filter_map(|python| located(&python)).collect()
 });
 
-/// An interpreter's version and its executable, if it is new enough for nodes.
+/// An interpreter's version and executable, if it is new enough for nodes.
 fn located(python: &Path) -> Option<(String, PathBuf)> {
-    let script = "import sys\nassert sys.version_info >= (3, 9)\nprint('%d.%d' % sys.version_info[:2], sys.executable)";
+    let script = "import sys\nassert sys.version_info >= (3, 7)\nprint('%d.%d' % sys.version_info[:2], sys.executable)";
     let output = Command::new(python).args(["-c", script]).output().ok()?;
     let answer = String::from_utf8(output.stdout).ok().filter(|_| output.status.success())?;
     let (version, path) = answer.trim().split_once(' ')?;
@@ -56,19 +54,19 @@ pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// A package, a cache, and variables that lead nowhere else: no index, no uv, no other interpreter.
+/// A package, a cache, and variables that exclude everything else: no index, no uv, no other interpreter.
 pub(crate) struct Machine {
     pub(crate) root: TempDir,
     pub(crate) cache: TempDir,
     pub(crate) python: Option<PathBuf>,
-    pub(crate) surroundings: Surroundings,
+    pub(crate) process_env: ProcessEnv,
     pub(crate) events: Mutex<Vec<Event>>,
 }
 
 impl Machine {
-    /// With the files of a package.
+    /// Creates a machine with the files of a package.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
-        let surroundings = Surroundings::of_process()
+        let process_env = ProcessEnv::of_process()
             .without(&["VIRTUAL_ENV", "CONDA_PREFIX", "PIP_CERT"])
             .with("PATH", "/nothing")
             .with("PIP_NO_INDEX", "1")
@@ -78,7 +76,7 @@ impl Machine {
             root,
             cache: tempfile::tempdir().unwrap(),
             python: Some(python()),
-            surroundings,
+            process_env,
             events: Mutex::default(),
         };
         files.iter().for_each(|(path, content)| machine.write(path, content));
@@ -91,7 +89,7 @@ impl Machine {
         fs::write(path, content).unwrap();
     }
 
-    /// Lays down a project that is built without an index: see `backend.py`.
+    /// Writes a project that builds without an index: see `backend.py`.
     pub(crate) fn write_project(&self, folder: &str, name: &str) {
         let definition = format!(
             "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n[project]\nname = '{name}'\nversion = '1.0'\n"
@@ -101,17 +99,17 @@ impl Machine {
     }
 
     pub(crate) fn set(&mut self, name: &str, value: impl Into<std::ffi::OsString>) {
-        self.surroundings = self.surroundings.clone().with(name, value);
+        self.process_env = self.process_env.clone().with(name, value);
     }
 
-    /// Where the archives lie that need no index.
+    /// The folder of archives that need no index.
     pub(crate) fn house(&self) -> &Path {
         &HOUSE
     }
 
     pub(crate) fn environments(&self) -> Environments {
         let choice = self.python.clone().map(PythonChoice::Path);
-        Environments::new(self.cache.path().to_owned(), choice).with_surroundings(self.surroundings.clone())
+        Environments::new(self.cache.path().to_owned(), choice).with_process_env(self.process_env.clone())
     }
 
     /// Prepares nodes, each named after its folder.
@@ -125,7 +123,7 @@ impl Machine {
         std::mem::take(&mut self.events.lock().unwrap())
     }
 
-    /// How often something was made since the last call, and how often found.
+    /// The numbers of environments created and reused since the last call.
     pub(crate) fn made_and_reused(&self) -> (usize, usize) {
         let events = self.events();
         let count = |of: fn(&Step) -> bool| events.iter().filter(|event| of(&event.step)).count();
@@ -145,7 +143,7 @@ pub(crate) fn nodes(sources: &[&str]) -> Vec<NodeSource> {
     sources.iter().map(|src| NodeSource { name: name(src), src: src.into() }).collect()
 }
 
-/// What an interpreter prints for an expression.
+/// The output of an interpreter for an expression.
 pub(crate) fn evaluate(python: &Path, expression: &str) -> String {
     let script = format!("import sys\nprint({expression})");
     let mut command = Command::new(python);
@@ -154,7 +152,7 @@ pub(crate) fn evaluate(python: &Path, expression: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_so() {

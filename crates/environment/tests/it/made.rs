@@ -18,7 +18,7 @@ async fn equal_content_is_installed_once_and_found_again() {
     let versions = made.iter().map(|made| evaluate(&made.python, "__import__('alpha').version"));
     assert_eq!(versions.collect::<Vec<_>>(), ["1.0", "1.0", "1.0", "2.0"]);
     assert_eq!(made[0], made[1]);
-    assert_eq!(made[0].protobuf.to_string(), "6.33.0");
+    assert_eq!(made[0].protobuf.to_string(), "4.25.8");
     assert_eq!(machine.folders().len(), 3);
     let events = machine.events();
     let creating = events.iter().filter(|event| matches!(event.step, Step::Creating { tool: Tool::Pip, .. }));
@@ -57,7 +57,7 @@ async fn no_more_than_two_are_made_at_a_time() {
 async fn every_supported_python_is_one_to_make_environments_of() {
     let machine = Machine::new(&[("requirements.txt", "./project")]);
     machine.write_project("project", "sample");
-    let pythons = ["3.9", "3.10", "3.11", "3.12", "3.13"].map(python_of);
+    let pythons = ["3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"].map(python_of);
     let pythons: Vec<_> = pythons.into_iter().flatten().collect();
     assert!(!pythons.is_empty());
     for python in &pythons {
@@ -108,7 +108,7 @@ async fn credentials_are_nowhere_to_be_seen() {
     let folder = made[0].environment.clone().unwrap();
     let found = Command::new("grep").args(["-rl", "s3cret"]).arg(machine.cache.path()).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&found.stdout), "", "{}", folder.display());
-    machine.surroundings = machine.surroundings.clone().without(&["PIP_NO_INDEX"]).with("PIP_RETRIES", "0");
+    machine.process_env = machine.process_env.clone().without(&["PIP_NO_INDEX"]).with("PIP_RETRIES", "0");
     let error = machine.prepare(&["bad/main.py"]).await.unwrap_err();
     assert!(matches!(&error, Error::Install { output, .. } if !output.is_empty()), "{error}");
     assert!(!format!("{error:?} {error} {:?}", machine.events()).contains("s3cret"), "{error:?}");
@@ -123,7 +123,7 @@ async fn protobuf_comes_along_even_where_hashes_are_demanded() {
     let hash = hash.split(' ').next().unwrap();
     machine.write("requirements.txt", &format!("alpha==1.0 --hash=sha256:{hash}"));
     let made = machine.prepare(&["main.py"]).await.unwrap();
-    assert_eq!(made[0].protobuf.to_string(), "6.33.0");
+    assert_eq!(made[0].protobuf.to_string(), "4.25.8");
     machine.write("requirements.txt", &format!("alpha==2.0 --hash=sha256:{hash}"));
     let error = machine.prepare(&["main.py"]).await.unwrap_err();
     assert!(error.to_string().contains("DO NOT MATCH THE HASHES"), "{error}");
@@ -131,13 +131,10 @@ async fn protobuf_comes_along_even_where_hashes_are_demanded() {
 
 #[tokio::test]
 async fn a_protobuf_that_is_too_old_is_said() {
-    let machine = Machine::new(&[("src/a/requirements.txt", "protobuf==3.19.0")]);
+    let machine = Machine::new(&[("src/a/requirements.txt", "protobuf==3.5.0")]);
     let error = machine.prepare(&["src/a/main.py"]).await.unwrap_err();
     let text = error.to_string();
-    assert!(
-        text.contains("node `a`") && text.contains("protobuf 3.19.0") && text.contains("hint:"),
-        "{text}"
-    );
+    assert!(text.contains("node `a`") && text.contains("protobuf 3.5.0") && text.contains("hint:"), "{text}");
     assert!(machine.folders().is_empty());
 }
 
@@ -155,7 +152,7 @@ async fn an_interpreter_with_protobuf_is_used_as_it_is_where_no_file_decides() {
     let packages = evaluate(&folder.path().join("bin/python"), "__import__('sysconfig').get_path('purelib')");
     let module = Path::new(&packages).join("google/protobuf");
     fs::create_dir_all(&module).unwrap();
-    for (version, used) in [("3.19.6", false), ("5.29.0", true)] {
+    for (version, used) in [("3.5.2", false), ("3.19.6", true)] {
         fs::write(module.join("__init__.py"), format!("__version__ = '{version}'")).unwrap();
         fs::create_dir(Path::new(&packages).join(format!("protobuf-{version}.dist-info"))).unwrap();
         let made = machine.prepare(&["main.py"]).await.unwrap();
@@ -252,4 +249,24 @@ async fn no_nodes_need_no_python() {
     let mut machine = Machine::new(&[]);
     machine.python = Some("/nothing/python".into());
     assert_eq!(machine.prepare(&[]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn protobuf_is_the_one_that_old_code_knows_unless_others_need_a_newer_one() {
+    let machine = Machine::new(&[
+        ("a/requirements.txt", "alpha"),
+        ("b/requirements.txt", "beta"),
+        ("c/requirements.txt", "alpha\n-c pins.txt"),
+        ("c/pins.txt", "protobuf==6.33.0"),
+        ("d/requirements.txt", "protobuf"),
+        ("e/main.py", ""),
+    ]);
+    for (node, version) in
+        [("a", "4.25.8"), ("b", "6.33.0"), ("c", "6.33.0"), ("d", "6.33.0"), ("e", "4.25.8")]
+    {
+        let made = machine.prepare(&[&format!("{node}/main.py")]).await.unwrap();
+        assert_eq!(made[0].protobuf.to_string(), version, "{node}");
+        let notes = machine.events().into_iter().filter(|event| matches!(event.step, Step::Note(_))).count();
+        assert_eq!(notes, usize::from(["b", "c"].contains(&node)), "{node}");
+    }
 }

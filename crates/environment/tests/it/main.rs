@@ -1,7 +1,11 @@
-//! Environments of real interpreters, made by the real installers.
+//! Environments of real interpreters, created by the real installers.
 
 #[cfg(test)]
+mod encodings;
+#[cfg(test)]
 mod executables;
+#[cfg(test)]
+mod imports;
 #[cfg(test)]
 mod index;
 #[cfg(test)]
@@ -10,3 +14,5 @@ mod interrupted;
 mod machine;
 #[cfg(test)]
 mod made;
+#[cfg(test)]
+mod pythons;

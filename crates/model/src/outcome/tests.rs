@@ -1,4 +1,5 @@
 use super::*;
+use crate::version::Memory;
 use proptest::prelude::*;
 
 const ANSWER: &str = "p.Answer";
@@ -28,7 +29,7 @@ fn message(type_name: &str, size: usize, early_exit: bool) -> HandlerResult {
     HandlerResult::Message { payload: payload(type_name, size), early_exit }
 }
 
-/// A text for each outcome, so that the table below reads as one.
+/// Describes an outcome, to keep the table below readable.
 fn told(outcome: Outcome) -> String {
     match outcome {
         Outcome::Next(payload) => format!("next {}", payload.type_name()),
@@ -110,6 +111,13 @@ fn table() {
             "background error in 'model': the handler returned no message",
         ),
         ("an error", inner, error(), "fail error in 'model': no price"),
+        (
+            "killed for memory",
+            inner,
+            HandlerResult::OutOfMemory(Memory(128 << 20)),
+            "fail node 'model' ran out of memory while it handled the request: its limit is 128Mi",
+        ),
+        ("killed for memory, and retried", retried, HandlerResult::OutOfMemory(Memory(1)), "again true"),
         ("an error at the end", last, error(), "fail error in 'model': no price"),
         ("an error after a reply", replied, error(), "background error in 'model': no price"),
         ("an error is not retried", retried, error(), "fail error in 'model': no price"),
@@ -165,12 +173,13 @@ fn results() -> impl Strategy<Value = HandlerResult> {
         any::<u64>().prop_map(|size| HandlerResult::TooLarge { size }),
         Just(HandlerResult::Cancelled),
         ".*".prop_map(HandlerResult::Died),
+        any::<u64>().prop_map(|bytes| HandlerResult::OutOfMemory(Memory(bytes))),
         Just(HandlerResult::Untouched),
     ]
 }
 
 proptest! {
-    /// A client that was answered is never answered again; one that was not is never forgotten.
+    /// An answered client never gets another answer, and an unanswered one is never forgotten.
     #[test]
     fn one_answer(
         result in results(),

@@ -1,106 +1,111 @@
-//! Why an archive is not unpacked, or a folder not packed.
+//! Why an archive cannot be unpacked, or a folder cannot be packed.
 
 use super::nested_hint;
+use crate::transfer;
+use krt_model::escape::Line;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
 
-/// Why an archive is not unpacked. Names are those in the archive.
-#[derive(Debug, thiserror::Error)]
+/// Why an archive cannot be unpacked. Names are those in the archive.
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 pub enum Error {
-    /// The first bytes are not those of gzip.
+    /// It does not start with gzip's magic bytes.
     #[error("it is not a gzip file\nhint: a `.krt` is a gzip'd tar; `krt pack` makes one")]
     NotGzip,
-    /// What gzip holds is not a tar.
+    /// The gzip content is not a tar.
     #[error("it holds no tar archive, or a damaged one")]
     NotTar,
-    /// The end is missing.
+    /// It is truncated.
     #[error("it is cut off\nhint: copy it again")]
     Truncated,
-    /// A checksum or a compressed block is wrong, or something follows the end.
+    /// A checksum or compressed block is wrong, or data follows the end.
     #[error("it is damaged, or something was added to it: {reason}")]
     Damaged {
-        /// What the decoder says.
+        /// The decoder's error.
         reason: String,
     },
-    /// Something other than zeros follows the end of the tar.
+    /// Nonzero bytes follow the end of the tar.
     #[error("something follows the end of the archive")]
     Trailing,
-    /// No manifest at the root.
+    /// It has no manifest at its root.
     #[error("it has no `krt.yml` at its root{}", nested_hint(nested.as_deref()))]
     NoManifest {
-        /// A folder in the archive that has one.
+        /// A folder in the archive with a manifest.
+        #[serde(with = "transfer::maybe_path")]
         nested: Option<PathBuf>,
     },
-    /// A name that leads out of the archive's folder.
-    #[error("`{name}` leads out of the package")]
+    /// A name leads out of the archive's folder.
+    #[error("`{name}` leads out of the package", name = Line(name))]
     Outside {
         /// The name.
         name: String,
     },
-    /// A name that is not UTF-8, holds a NUL, or is empty.
-    #[error("`{name}` is not a file name: names are UTF-8 text")]
+    /// A name is empty, has a NUL, or is not UTF-8.
+    #[error("`{name}` is not a file name: names are UTF-8 text", name = Line(name))]
     Name {
-        /// The name, as far as it can be shown.
+        /// The name, made printable.
         name: String,
     },
-    /// A link that leads out of the package, itself or by other links.
-    #[error("the link `{name}` to `{target}` leads out of the package")]
+    /// A link leads out of the package, directly or through other links.
+    #[error("the link `{name}` to `{target}` leads out of the package", name = Line(name), target = Line(target))]
     LinkOutside {
         /// The link.
         name: String,
-        /// What it points to.
+        /// Its target.
         target: String,
     },
-    /// Links that lead to one another, or too many in a row.
-    #[error("the link `{name}` leads in a circle")]
+    /// Links form a cycle, or a chain that is too long.
+    #[error("the link `{name}` forms a cycle", name = Line(name))]
     LinkLoop {
         /// The link.
         name: String,
     },
-    /// A hard link to what is not a file before it in the archive.
-    #[error("the hard link `{name}` points to `{target}`, which is no file before it in the archive")]
+    /// A hard link points to no earlier file of the archive.
+    #[error("the hard link `{name}` points to `{target}`, which is not an earlier file of the archive", name = Line(name), target = Line(target))]
     HardLink {
         /// The link.
         name: String,
-        /// What it points to.
+        /// Its target.
         target: String,
     },
-    /// A device, a pipe, or another kind that a package does not hold.
-    #[error("`{name}` is {kind}: a package holds files, folders and links")]
+    /// An entry is a device, a pipe, or of another unsupported kind.
+    #[error("`{name}` is {kind}: a package holds files, folders and links", name = Line(name))]
     Special {
         /// Its name.
         name: String,
-        /// What it is.
-        kind: &'static str,
+        /// Its kind.
+        kind: Cow<'static, str>,
     },
-    /// Two entries with the same name.
-    #[error("`{name}` is in the archive twice")]
+    /// Two entries have the same name.
+    #[error("`{name}` is in the archive twice", name = Line(name))]
     Duplicate {
         /// The name.
         name: String,
     },
-    /// An entry below something that is not a folder.
-    #[error("`{name}` lies below `{parent}`, which is not a folder")]
+    /// An entry is below something that is not a folder.
+    #[error("`{name}` lies below `{parent}`, which is not a folder", name = Line(name), parent = Line(parent))]
     NotFolder {
         /// The entry.
         name: String,
-        /// What it lies below.
+        /// The entry above it.
         parent: String,
     },
-    /// Too many entries.
+    /// It has too many entries.
     #[error("it holds more than {limit} files")]
     TooManyEntries {
         /// The limit.
         limit: usize,
     },
-    /// Too many bytes.
+    /// It has too many bytes.
     #[error("it holds more than {limit} bytes")]
     TooLarge {
         /// The limit.
         limit: u64,
     },
-    /// A file with too many bytes.
-    #[error("`{name}` has {size} bytes, a file may have {limit}")]
+    /// A file is too large.
+    #[error("`{name}` has {size} bytes, a file may have {limit}", name = Line(name))]
     FileTooLarge {
         /// The file.
         name: String,
@@ -109,86 +114,109 @@ pub enum Error {
         /// The limit.
         limit: u64,
     },
-    /// Unpacks to far more than it is: a bomb.
+    /// Its compression ratio is too high: a zip bomb.
     #[error("it becomes more than {limit} times larger when it is unpacked")]
     TooDense {
         /// The limit.
         limit: u64,
     },
-    /// A path with too many bytes.
-    #[error("`{name}…` is longer than {limit} bytes")]
+    /// A path is too long.
+    #[error("`{name}…` is longer than {limit} bytes", name = Line(name))]
     PathTooLong {
         /// Its beginning.
         name: String,
         /// The limit.
         limit: usize,
     },
-    /// The folder to unpack to has something in it.
-    #[error("`{}` is not empty\nhint: name a folder that does not exist yet", path.display())]
+    /// The target folder is not empty.
+    #[error("`{}` is not empty\nhint: name a folder that does not exist yet", Line(&path.display().to_string()))]
     Occupied {
         /// The folder.
+        #[serde(with = "transfer::path")]
         path: PathBuf,
     },
     /// The archive cannot be read.
     #[error("cannot read it")]
-    Read(#[source] io::Error),
+    Read(
+        #[source]
+        #[serde(with = "transfer::io_error")]
+        io::Error,
+    ),
     /// A file cannot be written.
-    #[error("cannot write `{}`", path.display())]
+    #[error("cannot write `{}`", Line(&path.display().to_string()))]
     Write {
         /// The file.
+        #[serde(with = "transfer::path")]
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
+        #[serde(with = "transfer::io_error")]
         source: io::Error,
     },
 }
 
-/// Why a folder is not packed. Names are relative to the folder.
+/// Why a folder cannot be packed. Names are relative to the folder.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    /// No manifest, or one that is left out.
-    #[error("`{}` has no `krt.yml`, or `.krtignore` leaves it out", path.display())]
+    /// The manifest is missing or ignored.
+    #[error("`{}` has no `krt.yml`, or `.krtignore` leaves it out", Line(&path.display().to_string()))]
     NoManifest {
         /// The folder.
         path: PathBuf,
     },
-    /// A link to what is not packed.
+    /// A link leads out of the folder.
     #[error(
-        "the link `{name}` points to `{target}`, which is not in the package\nhint: remove it, name it in `.krtignore`, or copy what it points to"
+        "the link `{name}` to `{target}` leads out of the package\nhint: copy what it points to into the package, remove it, or name it in `.krtignore`", name = Line(name), target = Line(target)
     )]
     Link {
         /// The link.
         name: String,
-        /// What it points to.
+        /// Its target.
         target: String,
     },
-    /// A pipe, a socket or a device.
-    #[error("`{name}` is not a file, a folder or a link\nhint: name it in `.krtignore`")]
+    /// A link leads to itself, through other links or a folder that contains it.
+    #[error("the link `{name}` to `{target}` forms a cycle\nhint: remove it, or name it in `.krtignore`", name = Line(name), target = Line(target))]
+    LinkLoop {
+        /// The link.
+        name: String,
+        /// Its target.
+        target: String,
+    },
+    /// Links lead to more files than a package may have.
+    #[error(
+        "links lead to more files than a package may have, the first too many is `{name}`\nhint: let each folder be linked once", name = Line(name)
+    )]
+    Many {
+        /// The first one beyond the limit.
+        name: String,
+    },
+    /// An entry is a pipe, a socket or a device.
+    #[error("`{name}` is not a file, a folder or a link\nhint: name it in `.krtignore`", name = Line(name))]
     Special {
         /// Its name.
         name: String,
     },
-    /// A name that is not UTF-8.
-    #[error("`{name}` is not UTF-8\nhint: rename it, or name it in `.krtignore`")]
+    /// A name is not UTF-8.
+    #[error("`{name}` is not UTF-8\nhint: rename it, or name it in `.krtignore`", name = Line(name))]
     Name {
-        /// The name, as far as it can be shown.
+        /// The name, made printable.
         name: String,
     },
     /// The folder cannot be walked, or `.krtignore` has an error.
     #[error("cannot list the folder: {0}")]
     Walk(#[from] ignore::Error),
-    /// A file changed its size while it was packed.
-    #[error("`{name}` changed while it was packed\nhint: stop what writes it, and pack again")]
+    /// A file changed its size while being packed.
+    #[error("`{name}` changed while it was packed\nhint: stop what writes it, and pack again", name = Line(name))]
     Changed {
         /// The file.
         name: String,
     },
     /// A file cannot be read.
-    #[error("cannot read `{}`", path.display())]
+    #[error("cannot read `{}`", Line(&path.display().to_string()))]
     Read {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },

@@ -1,32 +1,32 @@
-//! Which names an archive has claimed so far, and where its links lead.
+//! The names in an archive, and the targets of its links.
 //!
-//! Decided here, on names alone, before anything is written: the file system is never asked.
+//! Works on names alone, before anything is written, and never uses the file system.
 
 use super::error::Error;
 use super::limits::Limits;
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 
-/// More links than this on one way are a circle, as for the kernel.
+/// A longer chain of links counts as a cycle, as in the kernel.
 const MAX_HOPS: usize = 40;
 
-/// What a name stands for.
+/// The kind of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     Folder,
     File,
-    /// A symbolic link, and what it points to.
+    /// A symbolic link with its target.
     Link(String),
 }
 
-/// The names of an archive.
+/// The names in an archive.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     kinds: HashMap<String, Kind>,
 }
 
 impl Layout {
-    /// Claims a name, and returns the folders above it that were not there yet, from the top.
+    /// Claims a name, and returns its missing parent folders from the top.
     pub(super) fn claim(&mut self, name: &str, kind: Kind, limits: &Limits) -> Result<Vec<String>, Error> {
         let missing = self.missing_parents(name)?;
         match self.kinds.get(name) {
@@ -61,7 +61,7 @@ impl Layout {
         Ok(missing)
     }
 
-    /// The symbolic links and what they point to, when all are known to stay inside.
+    /// The symbolic links with their targets, once all are known to stay inside.
     pub(super) fn links(&self) -> Result<Vec<(&str, &str)>, Error> {
         let mut links = Vec::new();
         for (name, kind) in &self.kinds {
@@ -74,7 +74,7 @@ impl Layout {
         Ok(links)
     }
 
-    /// Walks a link as the kernel would, other links on its way included.
+    /// Follows a link as the kernel would, through other links.
     fn follow(&self, name: &str, target: &str) -> Result<(), Error> {
         let outside = || Error::LinkOutside { name: name.to_owned(), target: target.to_owned() };
         let mut here: Vec<&str> = name.split('/').collect();
@@ -106,7 +106,7 @@ impl Layout {
         }
     }
 
-    /// A folder, one below the root, that holds one of the files named.
+    /// A folder directly below the root that contains one of these files.
     pub(super) fn nested(&self, files: &[&str]) -> Option<PathBuf> {
         let found = self.kinds.keys().filter_map(|name| name.split_once('/'));
         found.filter(|(_, file)| files.contains(file)).map(|(folder, _)| PathBuf::from(folder)).min()

@@ -1,24 +1,26 @@
-//! How much an archive may hold.
+//! Limits of an archive.
 
-/// What an archive may hold at most. More is refused before it is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+/// The limits of an archive, checked before anything is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
-    /// Files, folders and links.
+    /// The number of files, folders and links.
     pub entries: usize,
-    /// Bytes, unpacked.
+    /// The unpacked size, in bytes.
     pub total: u64,
-    /// Bytes of one file.
+    /// The size of a file, in bytes.
     pub file: u64,
-    /// How many times larger it may become, once it is larger than [`Limits::RATIO_FREE`].
+    /// The compression ratio, once the unpacked size exceeds [`Limits::RATIO_FREE`].
     pub ratio: u64,
-    /// Bytes of a path.
+    /// The length of a path, in bytes.
     pub path: usize,
 }
 
 impl Limits {
-    /// Up to here, in bytes, an archive may be as dense as it likes.
+    /// The unpacked size, in bytes, up to which any ratio is allowed.
     pub const RATIO_FREE: u64 = 64 * 1024 * 1024;
-    /// The longest name of a file or folder, in bytes: what common file systems take.
+    /// The longest name of a file or folder, in bytes: the limit of common file systems.
     pub(crate) const NAME: usize = 255;
 }
 

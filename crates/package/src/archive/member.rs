@@ -1,4 +1,4 @@
-//! One entry of a tar: its headers, with the extensions for long names, as a checked [`Member`].
+//! One entry of a tar: its headers and extensions for long names, as a validated [`Member`].
 
 use super::error::Error;
 use super::limits::Limits;
@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use std::io::{self, Read};
 use tar::{Entry, EntryType, PaxExtensions};
 
-/// The largest extended header that is read, in bytes.
+/// The largest extended header, in bytes.
 const MAX_EXTENSION: u64 = 64 * 1024;
 
-/// An entry of an archive, with a name that stays inside.
+/// An entry of an archive, whose name stays inside.
 #[derive(Debug)]
 pub(super) struct Member {
     /// Its path, relative to the root, without `.` and `..`; empty for the root itself.
@@ -29,13 +29,13 @@ pub(super) enum Content {
     Link {
         target: String,
     },
-    /// Another name of a file before it.
+    /// Another name of an earlier file.
     HardLink {
         target: String,
     },
 }
 
-/// What the entries before an entry say about it.
+/// The preceding entries that describe an entry.
 #[derive(Debug, Default)]
 pub(super) struct Extensions {
     name: Option<Vec<u8>>,
@@ -45,7 +45,7 @@ pub(super) struct Extensions {
 }
 
 impl Extensions {
-    /// Takes an entry that only describes the next one; `false` if it is a member itself.
+    /// Takes an entry that only describes the next one; returns `false` for a member itself.
     pub(super) fn take<R: Read>(&mut self, entry: &mut Entry<'_, R>, fault: &Fault) -> Result<bool, Error> {
         match entry.header().entry_type() {
             EntryType::GNULongName => self.name = Some(text(entry, fault)?),
@@ -74,7 +74,7 @@ impl Extensions {
 }
 
 impl Member {
-    /// What an entry is, with what was said of it before.
+    /// Builds a member from an entry and its extensions.
     pub(super) fn of<R: Read>(
         entry: &Entry<'_, R>,
         extensions: Extensions,
@@ -84,7 +84,7 @@ impl Member {
         let raw = extensions.name.unwrap_or_else(|| header.path_bytes().into_owned());
         let name = path(&raw, limits)?;
         let size = header.entry_size().map_err(|_| Error::NotTar)?;
-        // Readers disagree on which of two sizes counts, and so could be shown different archives.
+        // Readers disagree on which of two sizes applies, and so could see different archives.
         if extensions.size.is_some_and(|said| said != size) {
             return Err(Error::NotTar);
         }
@@ -107,7 +107,7 @@ impl Member {
         Ok(Self { name, content })
     }
 
-    /// Whether macOS put it there to hold attributes of another file.
+    /// Whether macOS added it to store another file's attributes.
     pub(super) fn is_apple_double(&self) -> bool {
         let file = self.name.rsplit('/').next().unwrap_or_default();
         file.starts_with("._") || self.name.split('/').next() == Some("__MACOSX")
@@ -141,7 +141,7 @@ fn path(raw: &[u8], limits: &Limits) -> Result<String, Error> {
     Ok(parts.join("/"))
 }
 
-/// What a symbolic link points to; where that leads is for the layout to find out.
+/// The target of a symbolic link; the layout checks where it leads.
 fn target(raw: Vec<u8>) -> Result<String, Error> {
     match String::from_utf8(raw) {
         Ok(target) if !target.is_empty() && !target.contains('\0') => Ok(target),
@@ -151,7 +151,7 @@ fn target(raw: Vec<u8>) -> Result<String, Error> {
 }
 
 fn special(name: String, kind: &'static str) -> Error {
-    Error::Special { name, kind }
+    Error::Special { name, kind: kind.into() }
 }
 
 fn kind(kind: EntryType) -> &'static str {

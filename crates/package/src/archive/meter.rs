@@ -1,4 +1,4 @@
-//! Counts what is read of an archive, packed and unpacked, and stops where it is too much.
+//! Counts the packed and unpacked bytes of an archive, and stops at the limits.
 
 use super::error::Error;
 use super::limits::Limits;
@@ -9,8 +9,7 @@ use std::rc::Rc;
 
 /// The unpacked bytes of an archive.
 ///
-/// What goes wrong below is kept aside, for the tar reader above may wrap an error beyond
-/// recognition.
+/// Keeps errors from below aside, because the tar reader above may wrap them beyond recognition.
 pub(super) struct Meter<R: Read> {
     decoder: MultiGzDecoder<BufReader<Counted<R>>>,
     packed: Rc<Cell<u64>>,
@@ -19,12 +18,12 @@ pub(super) struct Meter<R: Read> {
     fault: Fault,
 }
 
-/// What stopped a [`Meter`], if something did.
+/// The error that stopped a [`Meter`], if any.
 #[derive(Clone, Default)]
 pub(super) struct Fault(Rc<RefCell<Option<Error>>>);
 
 impl Fault {
-    /// What stopped the meter, or else what the error of its reader means.
+    /// The error that stopped the meter, or else the meaning of its reader's error.
     pub(super) fn explain(&self, error: &io::Error) -> Error {
         self.0.take().unwrap_or_else(|| match error.kind() {
             io::ErrorKind::UnexpectedEof => Error::Truncated,
@@ -34,14 +33,14 @@ impl Fault {
 }
 
 impl<R: Read> Meter<R> {
-    /// Begins to read. The first bytes must be those of gzip.
+    /// Starts to read. The first bytes must be gzip's.
     pub(super) fn new(archive: R, limits: &Limits) -> Result<Self, Error> {
         let packed = Rc::new(Cell::new(0));
         let mut reader = BufReader::new(Counted { reader: archive, count: Rc::clone(&packed) });
         if !reader.fill_buf().map_err(Error::Read)?.starts_with(&[0x1f, 0x8b]) {
             return Err(Error::NotGzip);
         }
-        let decoder = MultiGzDecoder::new(reader);
+        let decoder = krt_compression::gzip(reader);
         Ok(Self { decoder, packed, unpacked: 0, limits: limits.clone(), fault: Fault::default() })
     }
 
@@ -85,7 +84,7 @@ fn decoding(error: &io::Error) -> Error {
     }
 }
 
-/// A reader that counts.
+/// A counting reader.
 struct Counted<R> {
     reader: R,
     count: Rc<Cell<u64>>,

@@ -1,7 +1,8 @@
-//! From a folder to an archive, always with the same bytes for the same content.
+//! Packs a folder to an archive, with the same bytes for the same content.
 
-use super::contents::{Contents, Item};
 use super::error::PackError;
+use crate::contents::{Contents, Fault, Item};
+use crate::manifest::FILE_NAMES;
 use flate2::{Compression, GzBuilder};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
@@ -9,10 +10,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tar::{Builder, EntryType, Header};
 
-/// How far packing has come.
+/// The progress of packing.
 #[derive(Debug, Clone, Copy)]
 pub struct Progress<'a> {
-    /// The file that is being packed, relative to the folder.
+    /// The current file, relative to the folder.
     pub file: &'a str,
     /// The bytes of files packed so far.
     pub bytes: u64,
@@ -20,22 +21,22 @@ pub struct Progress<'a> {
     pub total: u64,
 }
 
-/// What was packed.
+/// The result of packing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packed {
-    /// How many files.
+    /// The number of files.
     pub files: usize,
-    /// How many bytes they have.
+    /// Their total size, in bytes.
     pub bytes: u64,
 }
 
-/// Packs a folder to the file `out`, which appears or is replaced when it is whole; see [`pack`].
+/// Packs a folder to the file `out`, which is created or replaced once complete; see [`pack`].
 pub fn pack_file(
     folder: &Path,
     out: &Path,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Packed, PackError> {
-    let contents = Contents::of(folder, Some(out))?;
+    let contents = contents(folder, Some(out))?;
     let beside = match out.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -45,36 +46,63 @@ pub fn pack_file(
         .permissions(fs::Permissions::from_mode(0o644))
         .tempfile_in(beside)
         .map_err(PackError::Write)?;
-    let packed = write(folder, &contents, BufWriter::new(file.as_file_mut()), progress)?;
+    let packed = write(&contents, BufWriter::new(file.as_file_mut()), progress)?;
     file.persist(out).map_err(|error| PackError::Write(error.error))?;
     Ok(packed)
 }
 
-/// Packs a folder, without what its `.krtignore` names.
+/// Packs a folder, without the files that its `.krtignore` names.
 ///
-/// Always left out: `.git`, `.krt`, `__pycache__`, virtual environments, and archives at the root.
-/// Links are kept if they stay inside. Names are in order, times zero, owners nobody, and modes 644 or 755.
+/// Always leaves out `.git`, `.krt`, `.dvc`, `__pycache__`, virtual environments, and archives at the root.
+/// Replaces links by their targets, so that a package does not depend on links. Names are sorted, times zero,
+/// owners nobody, and modes 644 or 755.
 pub fn pack(
     folder: &Path,
     out: impl Write,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Packed, PackError> {
-    write(folder, &Contents::of(folder, None)?, out, progress)
+    write(&contents(folder, None)?, out, progress)
+}
+
+/// Lists the files to pack, if all of them can be packed.
+fn contents(folder: &Path, except: Option<&Path>) -> Result<Contents, PackError> {
+    let read = |source| PackError::Read { path: folder.to_owned(), source };
+    let mut contents = Contents::list_except(folder, except).map_err(read)?;
+    for fault in std::mem::take(&mut contents.faults) {
+        refuse(fault)?;
+    }
+    match FILE_NAMES.iter().any(|name| matches!(contents.items.get(*name), Some(Item::File { .. }))) {
+        true => Ok(contents),
+        false => Err(PackError::NoManifest { path: folder.to_owned() }),
+    }
+}
+
+/// Refuses a folder with a fault. A dangling link is accepted: it holds no file.
+fn refuse(fault: Fault) -> Result<(), PackError> {
+    Err(match fault {
+        Fault::Dangling(_) => return Ok(()),
+        Fault::Outside(link) => PackError::Link { name: link.name, target: link.target },
+        Fault::Loop(link) => PackError::LinkLoop { name: link.name, target: link.target },
+        Fault::Special { name } => PackError::Special { name },
+        Fault::Name { name } => PackError::Name { name },
+        Fault::Many { name } => PackError::Many { name },
+        Fault::Ignore(error) => PackError::Walk(error),
+        Fault::Read { path, source } => PackError::Read { path, source },
+    })
 }
 
 fn write(
-    folder: &Path,
     contents: &Contents,
     out: impl Write,
     progress: &mut dyn FnMut(Progress<'_>),
 ) -> Result<Packed, PackError> {
     let (files, total) = contents.size();
-    // Neither a time nor a name nor the system goes into the header of gzip: 255 is "unknown".
+    // The gzip header has no time, name or system: 255 is "unknown".
     let gzip = GzBuilder::new().mtime(0).operating_system(255).write(out, Compression::default());
     let mut archive = Builder::new(gzip);
     let mut bytes = 0;
     for (name, item) in &contents.items {
-        append(&mut archive, folder, name, item, &mut |read| {
+        append(&mut archive, name, item, &mut |read| {
             bytes += read as u64;
             progress(Progress { file: name, bytes, total });
         })?;
@@ -86,7 +114,6 @@ fn write(
 
 fn append(
     archive: &mut Builder<impl Write>,
-    folder: &Path,
     name: &str,
     item: &Item,
     read: &mut dyn FnMut(usize),
@@ -95,19 +122,16 @@ fn append(
         Item::Folder => archive
             .append_data(&mut header(EntryType::Directory, 0, 0o755), format!("{name}/"), io::empty())
             .map_err(PackError::Write),
-        Item::Link { target } => archive
-            .append_link(&mut header(EntryType::Symlink, 0, 0o777), name, target)
-            .map_err(PackError::Write),
-        Item::File { size, executable } => {
+        Item::File { from, size, executable } => {
             let mode = if *executable { 0o755 } else { 0o644 };
-            let path = folder.join(name);
-            let file = File::open(&path).map_err(|source| PackError::Read { path: path.clone(), source })?;
+            let path = from.clone();
+            let file = File::open(from).map_err(|source| PackError::Read { path: path.clone(), source })?;
             let mut content = Exactly { file, left: *size, fault: None, read };
             let written =
                 archive.append_data(&mut header(EntryType::Regular, *size, mode), name, &mut content);
             match (content.fault, written) {
-                (Some(Fault::Changed), _) => Err(PackError::Changed { name: name.to_owned() }),
-                (Some(Fault::Read(source)), _) => Err(PackError::Read { path, source }),
+                (Some(Stopped::Changed), _) => Err(PackError::Changed { name: name.to_owned() }),
+                (Some(Stopped::Read(source)), _) => Err(PackError::Read { path, source }),
                 (None, written) => written.map_err(PackError::Write),
             }
         }
@@ -125,21 +149,21 @@ fn header(kind: EntryType, size: u64, mode: u32) -> Header {
     header
 }
 
-/// A file that must have as many bytes as its header was told.
+/// A file that must have exactly the size in its header.
 struct Exactly<'a> {
     file: File,
     left: u64,
-    fault: Option<Fault>,
+    fault: Option<Stopped>,
     read: &'a mut dyn FnMut(usize),
 }
 
-enum Fault {
+enum Stopped {
     Changed,
     Read(io::Error),
 }
 
 impl Exactly<'_> {
-    fn stop(&mut self, fault: Fault) -> io::Error {
+    fn stop(&mut self, fault: Stopped) -> io::Error {
         self.fault = Some(fault);
         io::Error::other("stopped")
     }
@@ -149,12 +173,12 @@ impl Read for Exactly<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match self.file.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-            Err(error) => return Err(self.stop(Fault::Read(error))),
+            Err(error) => return Err(self.stop(Stopped::Read(error))),
             Ok(read) => read,
         };
         let ended = read == 0 && !buffer.is_empty();
         if read as u64 > self.left || ended && self.left > 0 {
-            return Err(self.stop(Fault::Changed));
+            return Err(self.stop(Stopped::Changed));
         }
         self.left -= read as u64;
         (self.read)(read);

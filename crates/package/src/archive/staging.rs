@@ -1,4 +1,4 @@
-//! The folder in which an archive is unpacked, before it is whole and gets its name.
+//! The temporary folder of an archive being unpacked, until it is complete and gets its name.
 
 use super::UNPACKING;
 use std::fs::{self, DirEntry, File};
@@ -7,22 +7,22 @@ use std::path::Path;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A folder is made first and locked then: a younger one without a lock may be about to get it.
+/// A folder is created before it is locked: a younger one without a lock may be about to get it.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// A folder that is removed with this. As long as it is in use it is locked, which ends with the
-/// process, however that ends: a folder without a lock has been left behind.
+/// A folder that is deleted on drop. Its lock ends with the process, however that ends: a folder without a
+/// lock is a leftover.
 pub(super) struct Staging {
     folder: TempDir,
     _lock: File,
 }
 
 impl Staging {
-    /// Makes one, and removes those that were left behind in the same place.
+    /// Creates a folder, and deletes leftovers in the same place.
     pub(super) fn beside(place: &Path) -> io::Result<Self> {
         for entry in fs::read_dir(place)?.flatten() {
             if is_ours(&entry) && is_left_behind(&entry).unwrap_or(false) {
-                // One that cannot be removed is no reason not to unpack.
+                // Unpacking does not depend on it.
                 drop(fs::remove_dir_all(entry.path()));
             }
         }

@@ -1,4 +1,4 @@
-//! Packing and unpacking together, over random folders and damage.
+//! Packs and unpacks random folders, and damaged archives.
 
 use super::*;
 use flate2::Compression;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};
 
-/// A folder's files: what they hold, and whether they are executable. `None` is a folder.
+/// A folder's files: their content, and whether they are executable. `None` is a folder.
 type Tree = BTreeMap<String, Option<(Vec<u8>, bool)>>;
 
 fn trees() -> impl Strategy<Value = Tree> {
@@ -23,7 +23,7 @@ fn trees() -> impl Strategy<Value = Tree> {
     prop::collection::btree_map(name, prop::option::weighted(0.9, file), 0..12).prop_map(|mut tree| {
         tree.insert("krt.yml".into(), Some((b"version: a".to_vec(), false)));
         let names: Vec<String> = tree.keys().cloned().collect();
-        // A file cannot be a folder, too.
+        // A file cannot also be a folder.
         for name in names {
             let below = format!("{name}/");
             if tree.keys().any(|other| other.starts_with(&below)) {
@@ -73,7 +73,7 @@ fn small() -> Limits {
     Limits { total: 10 << 20, ..Limits::default() }
 }
 
-/// Unpacks damaged bytes; whatever happens, nothing appears but the folder, and that only when whole.
+/// Unpacks damaged bytes: nothing but the folder may appear, and only when complete.
 fn survive(bytes: &[u8]) {
     let folder = tempfile::tempdir().unwrap();
     let result = unpack(bytes, &folder.path().join("out"), &small());
@@ -116,7 +116,7 @@ proptest! {
             }
         }
         survive(&packed);
-        // Damage below the checksum of gzip: the headers of the tar.
+        // Damage below gzip's checksum: in the tar's headers.
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&tar).unwrap();
         survive(&encoder.finish().unwrap());

@@ -1,4 +1,4 @@
-//! From an archive to a folder: all of it, or nothing.
+//! Unpacks an archive to a folder: all of it, or nothing.
 
 use super::error::Error;
 use super::layout::{Kind, Layout};
@@ -18,9 +18,9 @@ pub fn unpack_file(path: &Path, into: &Path, limits: &Limits) -> Result<(), Erro
     unpack(File::open(path).map_err(Error::Read)?, into, limits)
 }
 
-/// Unpacks an archive to the folder `into`, which must be empty or not be there, in a folder that is.
+/// Unpacks an archive to the folder `into`, which must be empty or missing; its parent must exist.
 ///
-/// It becomes visible at once, when it is whole. Set-user-id bits, owners and times are dropped.
+/// It appears at once, when complete. Set-user-id bits, owners and times are dropped.
 pub fn unpack(archive: impl Read, into: &Path, limits: &Limits) -> Result<(), Error> {
     refuse_occupied(into)?;
     let beside = match into.parent() {
@@ -46,7 +46,7 @@ fn refuse_occupied(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// An archive on its way to a folder of its own.
+/// An archive being unpacked.
 struct Unpacking<'a> {
     root: PathBuf,
     limits: &'a Limits,
@@ -116,7 +116,7 @@ impl Unpacking<'_> {
         }
     }
 
-    /// Claims a name and makes the folders above it.
+    /// Claims a name and creates its parent folders.
     fn claim(&mut self, name: &str, kind: Kind) -> Result<(), Error> {
         for parent in self.layout.claim(name, kind, self.limits)? {
             let path = self.root.join(parent);
@@ -133,7 +133,7 @@ impl Unpacking<'_> {
     }
 }
 
-/// Writes a file's content, exactly `size` bytes of it.
+/// Writes a file's content, exactly `size` bytes.
 fn copy(mut from: impl Read, mut to: File, size: u64, path: &Path, fault: &Fault) -> Result<(), Error> {
     let mut buffer = vec![0; 64 * 1024];
     let mut left = size;
@@ -149,7 +149,7 @@ fn copy(mut from: impl Read, mut to: File, size: u64, path: &Path, fault: &Fault
     Ok(())
 }
 
-/// Reads to the very end, where gzip's checksum is: after a tar come only zeros.
+/// Reads to the very end, to gzip's checksum: only zeros may follow a tar.
 fn drain(mut rest: impl Read, fault: &Fault) -> Result<(), Error> {
     let mut buffer = vec![0; 64 * 1024];
     loop {

@@ -1,8 +1,10 @@
-//! Packages as an author writes them, from a folder to what runs.
+//! Packages as written by an author, from a folder to a version.
 
 use super::*;
 use crate::archive::pack_file;
 use crate::fixture::folder;
+use crate::problem::Severity;
+use crate::reading::Message;
 use crate::render::Style;
 use krt_model::version::Language;
 use std::os::unix::fs::PermissionsExt;
@@ -52,6 +54,49 @@ fn greeter() -> TempDir {
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// Reads a package as another process would, through its encoded form.
+fn elsewhere(order: &Order) -> Result<Reading, Error> {
+    let order = Order::decode(&order.encode()).expect("it was written here");
+    let message = match order.read(&(Rc::new(|_| {}) as Steps)) {
+        Ok(reading) => Message::Done(Box::new(reading)),
+        Err(failure) => Message::Failed(failure),
+    };
+    match Message::decode(&message.encode()) {
+        Some(Message::Done(reading)) if reading.is_sound() => Ok(*reading),
+        Some(Message::Failed(failure)) => Err(failure.into()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_another_process_read_is_the_same() {
+    let folder = greeter();
+    fs::write(folder.path().join("more.proto"), "syntax = \"proto3\"; message More {} // a comment\n")
+        .unwrap();
+    let here = load(folder.path()).unwrap();
+    let there = Loader::default().load_by(folder.path(), elsewhere).unwrap();
+    assert_eq!(format!("{:?}", here.version), format!("{:?}", there.version));
+    assert_eq!(here.schema.descriptors, there.schema.descriptors);
+    assert_eq!(format!("{:?}", here.schema.methods), format!("{:?}", there.schema.methods));
+
+    fs::write(folder.path().join("krt.yml"), MANIFEST.replace("src: bin/counter", "src: no\n    gqu: true"))
+        .unwrap();
+    let here = Loader::default().check(folder.path()).unwrap();
+    let there = Loader::default().check_by(folder.path(), elsewhere).unwrap();
+    assert!(here.report.has_errors() && here.report.warnings() > 0);
+    assert_eq!(here.report.render(&Style::default()), there.report.render(&Style::default()));
+
+    for text in ["", "no archive"] {
+        fs::write(folder.path().join("a.krt"), text).unwrap();
+        let words = |loaded: Result<Package, Error>| {
+            let error = loaded.unwrap_err();
+            (error.to_string(), std::error::Error::source(&error).map(ToString::to_string))
+        };
+        let at = folder.path().join("a.krt");
+        assert_eq!(words(load(&at)), words(Loader::default().load_by(&at, elsewhere)));
+    }
 }
 
 #[test]
@@ -134,7 +179,7 @@ fn the_second_spelling_is_read_unless_there_is_the_first() {
     assert!(load(folder.path()).unwrap().warnings.is_empty());
 }
 
-/// One edit of a good package, and what is said about it: `file:line:column severity: message`.
+/// One edit of a valid package, and the findings: `file:line:column severity: message`.
 #[test]
 fn the_manifest_against_the_other_files() {
     let second = "service Second { rpc Greet (Request) returns (Response); }\n";
@@ -155,11 +200,37 @@ fn the_manifest_against_the_other_files() {
             "../counter",
             "krt.yml:15:10 error: `../counter` leads out of the package | name a file in the package, relative to its root",
         ),
+        ("krt.yml", "bin/counter", "/bin/sh", "krt.yml:15:10 error: `/bin/sh` does not exist"),
         (
             "krt.yml",
             "bin/counter",
-            "/bin/sh",
-            "krt.yml:15:10 error: `/bin/sh` is absolute | name a file in the package, relative to its root",
+            "/bin/counter",
+            "krt.yml:15:10 warning: `/bin/counter` begins with `/`: it is taken as relative to the package's root | write `bin/counter`",
+        ),
+        ("krt.yml", "bin/counter", "src/../bin/counter", ""),
+        (
+            "krt.yml",
+            "bin/counter",
+            "'bin/counter '",
+            "krt.yml:15:10 error: `bin/counter ` does not exist | remove the spaces around it: `bin/counter`",
+        ),
+        (
+            "krt.yml",
+            "bin/counter",
+            "bin\\counter",
+            "krt.yml:15:10 error: `bin\\counter` does not exist | separate folders by `/`: `bin/counter`",
+        ),
+        (
+            "krt.yml",
+            "public_input.proto",
+            "/public_input.proto",
+            "krt.yml:4:10 warning: `/public_input.proto` begins with `/`: it is taken as relative to the package's root | write `public_input.proto`",
+        ),
+        (
+            "krt.yml",
+            "- CERT",
+            "- API_KEY",
+            "krt.yml:8:7 warning: `API_KEY` is in `config` twice | the first is on line 6",
         ),
         (
             "krt.yml",
@@ -236,6 +307,87 @@ fn all_that_is_wrong_with_a_package_is_reported_at_once() {
 }
 
 #[test]
+fn a_manifest_in_any_encoding_of_yaml() {
+    let manifest = MANIFEST.replace("description: Greets", "description: Grüßt").replace('\n', "\r\n");
+    let utf_16 = |bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        format!("\u{feff}{manifest}").encode_utf16().flat_map(bytes).collect()
+    };
+    let marked = format!("\u{feff}{manifest}").into_bytes();
+    for text in [manifest.clone().into_bytes(), marked, utf_16(u16::to_le_bytes), utf_16(u16::to_be_bytes)] {
+        let folder = greeter();
+        fs::write(folder.path().join("krt.yml"), text).unwrap();
+        let package = load(folder.path()).unwrap();
+        assert!(package.warnings.is_empty(), "{}", package.warnings.render(&Style::default()));
+        assert_eq!(package.version.description, "Grüßt");
+    }
+}
+
+#[test]
+fn a_manifest_that_is_a_link() {
+    let folder = greeter();
+    let at = |name: &str| folder.path().join(name);
+    let outside = crate::fixture::folder(&[("krt.yml", MANIFEST)]);
+    let away = outside.path().join("krt.yml").display().to_string();
+    fs::rename(at("krt.yml"), at("real.yml")).unwrap();
+    for (target, expected) in [
+        ("real.yml", None),
+        (&*away, Some(format!("krt.yml error: the link `krt.yml` to `{away}` leads out of the package | "))),
+        ("krt.yml", Some("krt.yml error: the link `krt.yml` to `krt.yml` forms a cycle | ".to_owned())),
+        (
+            "nothing.yml",
+            Some("krt.yml error: `krt.yml` does not exist: the link `krt.yml` points to `nothing.yml`, which does not exist | ".to_owned()),
+        ),
+    ] {
+        std::os::unix::fs::symlink(target, at("krt.yml")).unwrap();
+        let checked = Loader::default().check(folder.path()).unwrap();
+        let found = lines(&checked.report);
+        match expected {
+            None => assert!(checked.version.is_some() && found.is_empty(), "{found}"),
+            Some(expected) => assert!(found.starts_with(&expected) && checked.version.is_none(), "{found}"),
+        }
+        fs::remove_file(at("krt.yml")).unwrap();
+    }
+    std::os::unix::fs::symlink("real.yml", at("krt.yml")).unwrap();
+    std::os::unix::fs::symlink("krt.yml", at("krt.yaml")).unwrap();
+    assert!(load(folder.path()).unwrap().warnings.is_empty(), "one file by two names is one manifest");
+}
+
+#[test]
+fn a_package_of_links_is_the_same_everywhere() {
+    let folder = greeter();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("..1")).unwrap();
+    for name in ["krt.yml", "public_input.proto", "src", "bin"] {
+        fs::rename(at(name), at("..1").join(name)).unwrap();
+        std::os::unix::fs::symlink(format!("..data/{name}"), at(name)).unwrap();
+    }
+    fs::write(at("..1/src/more.proto"), "syntax = \"proto3\"; message More {}").unwrap();
+    std::os::unix::fs::symlink("..1", at("..data")).unwrap();
+    let package = load(folder.path()).unwrap();
+    assert!(package.warnings.is_empty(), "{}", package.warnings.render(&Style::default()));
+    assert!(
+        package.schema.pool.get_message_by_name("More").is_some(),
+        "a .proto in a linked folder is found"
+    );
+
+    let work_dir = tempfile::tempdir().unwrap();
+    let archive = work_dir.path().join("greeter.krt");
+    pack_file(folder.path(), &archive, &mut |_| {}).unwrap();
+    let packed = load(&archive).unwrap();
+    assert_eq!(format!("{:?}", packed.version), format!("{:?}", package.version));
+    assert_eq!(packed.schema.descriptors, package.schema.descriptors);
+
+    let outside = crate::fixture::folder(&[("main.py", "")]);
+    let away = outside.path().join("main.py").display().to_string();
+    std::os::unix::fs::symlink(&away, at("..1/src/greeter/helper.py")).unwrap();
+    let found = lines(&Loader::default().check(folder.path()).unwrap().report);
+    let expected = format!(
+        "src/greeter/helper.py error: the link `src/greeter/helper.py` to `{away}` leads out of the package | "
+    );
+    assert!(found.starts_with(&expected), "{found}");
+}
+
+#[test]
 fn a_manifest_that_is_not_utf8() {
     let folder = greeter();
     fs::write(folder.path().join("krt.yml"), b"version: a\ndescription: gr\xfc\xdfe\n").unwrap();
@@ -301,4 +453,80 @@ fn the_sources_that_a_node_names_count() {
     let counter = &package.version.nodes[1];
     let build = counter.build.as_ref().map(|build| (&*build.folder, &*build.module));
     assert_eq!((build, &*counter.src), (Some(("cmd/count", "")), "out/it"));
+}
+
+/// The findings about a package whose node `counter` has this executable.
+fn said(executable: &[u8], loader: &Loader, more: &str) -> Vec<(Severity, String)> {
+    let folder = greeter();
+    fs::write(folder.path().join("bin/counter"), executable).unwrap();
+    let manifest = MANIFEST.replace("    gpu: true\n", &format!("    gpu: true\n{more}"));
+    fs::write(folder.path().join("krt.yml"), manifest).unwrap();
+    let report = loader.check(folder.path()).unwrap().report;
+    report.problems().iter().map(|problem| (problem.severity, problem.to_string())).collect()
+}
+
+/// An executable for this machine, or for another, with texts in it.
+fn executable(machine: u8, texts: &str) -> Vec<u8> {
+    let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0".to_vec();
+    bytes.extend([machine, 0]);
+    bytes.extend(texts.as_bytes());
+    bytes
+}
+
+const READS: &str = "KRT_NATS_INPUT KRT_NATS_MONGO_WRITER ";
+
+/// An executable, its loader, further files, and the finding.
+type Row<'a> = (Vec<u8>, &'a Loader, &'a str, Option<(Severity, &'a str)>);
+
+#[test]
+fn what_is_said_of_executables() {
+    let here = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+    let other = 243;
+    let (local, packed) = (Loader::default(), Loader { any_system: true, ..Loader::default() });
+    let note = "krt.yml:15:10: node `counter` is an executable of an older runner (kre-go): krt run provides";
+    let rows: [Row<'_>; 10] = [
+        (executable(here, ""), &local, "", None),
+        (executable(here, READS), &local, "", Some((Severity::Note, note))),
+        (executable(here, READS), &packed, "", Some((Severity::Note, note))),
+        (executable(here, READS), &local, "    runner: external\n", None),
+        (executable(other, READS), &packed, "", Some((Severity::Note, note))),
+        (
+            executable(other, ""),
+            &local,
+            "",
+            Some((Severity::Error, "is built for Linux (riscv64), and would run on")),
+        ),
+        (
+            b"\xcf\xfa\xed\xfe\x0c\0\0\x01".to_vec(),
+            &local,
+            "",
+            Some((Severity::Error, "is built for macOS (aarch64)")),
+        ),
+        (b"\xcf\xfa\xed\xfe\x0c\0\0\x01".to_vec(), &packed, "", None),
+        (
+            executable(here, &(READS.to_owned() + "KRT_MONGO_DB_NAME")),
+            &local,
+            "",
+            Some((Severity::Error, "from before KRT v1 and sends JSON")),
+        ),
+        (
+            executable(here, &(READS.to_owned() + "KRT_IS_EXITPOINT")),
+            &local,
+            "",
+            Some((Severity::Error, "kre-go 3 or later")),
+        ),
+    ];
+    for (executable, loader, more, expected) in rows {
+        let said = said(&executable, loader, more);
+        let fits = match expected {
+            None => said.is_empty(),
+            Some((severity, words)) => said.len() == 1 && said[0].0 == severity && said[0].1.contains(words),
+        };
+        assert!(fits, "{said:?} {expected:?}");
+    }
+    let both = said(&executable(here, READS), &local, "    payload: json\n");
+    assert!(
+        both.iter().any(|(severity, words)| *severity == Severity::Error && words.contains("payload: json")),
+        "{both:?}"
+    );
 }

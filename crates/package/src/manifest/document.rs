@@ -1,31 +1,47 @@
 //! The top of the manifest: `version`, `description`, `entrypoint`, `config`.
 
 use super::read::{Fields, Reader};
-use super::{Located, Manifest, node, workflow};
+use super::{Located, Manifest, environment, limits, node, other, workflow};
 use crate::check::Target;
+use crate::image;
 use crate::yaml::Node;
 use krt_model::name::VariableName;
 use krt_model::version::{Variable, VariableKind};
 use std::collections::HashMap;
 use std::ops::Range;
 
-const KEYS: [&str; 6] = ["version", "description", "entrypoint", "config", "nodes", "workflows"];
+pub(super) const KEYS: [&str; 8] =
+    ["version", "description", "entrypoint", "config", "environment", "limits", "nodes", "workflows"];
+pub(super) const ENTRYPOINT_KEYS: [&str; 2] = ["proto", "image"];
+pub(super) const CONFIG_KEYS: [&str; 2] = ["variables", "files"];
 
-pub(super) fn read(reader: &mut Reader<'_>, root: Node) -> Manifest {
+pub(super) fn read(reader: &mut Reader<'_>, mut root: Node) -> Manifest {
+    if other::report(reader, &mut root) {
+        return Manifest::default();
+    }
     let Some(mut fields) = reader.fields(root, "the package", &KEYS) else { return Manifest::default() };
-    Manifest {
+    let limits = limits::read(reader, &mut fields);
+    let mut manifest = Manifest {
         name: reader.name(&mut fields, "version").1,
         description: reader.required_text(&mut fields, "description").map(|text| text.value),
         proto: entrypoint(reader, &mut fields),
         config: fields.get("config").map(|block| config(reader, block)).unwrap_or_default(),
+        environment: fields
+            .get("environment")
+            .map(|list| environment::read(reader, list))
+            .unwrap_or_default(),
         nodes: node::read(reader, &mut fields),
         workflows: workflow::read(reader, &mut fields),
+    };
+    for node in &mut manifest.nodes {
+        node.run.limits = node.run.limits.or(limits);
     }
+    manifest
 }
 
 fn entrypoint(reader: &mut Reader<'_>, fields: &mut Fields) -> Option<Located<String>> {
     let block = reader.required(fields, "entrypoint")?;
-    let mut fields = reader.fields(block, "`entrypoint`", &["proto", "image"])?;
+    let mut fields = reader.fields(block, "`entrypoint`", &ENTRYPOINT_KEYS)?;
     image(reader, &mut fields);
     let proto = reader.required_text(&mut fields, "proto")?;
     if proto.value.ends_with(".proto") {
@@ -36,17 +52,23 @@ fn entrypoint(reader: &mut Reader<'_>, fields: &mut Fields) -> Option<Located<St
     None
 }
 
-/// The image, which only a cluster needs.
+/// The image, which only a cluster needs: there it must be a valid name.
 pub(super) fn image(reader: &mut Reader<'_>, fields: &mut Fields) -> Option<String> {
     let node = match reader.target {
         Target::Local => fields.get("image"),
         Target::Cluster => reader.required(fields, "image"),
     };
-    reader.text(node?, "`image`").map(|text| text.value)
+    let text = reader.text(node?, "`image`")?;
+    if reader.target == Target::Cluster
+        && let Err(error) = image::check(&text.value)
+    {
+        reader.push(reader.source.error(&text.span, error.to_string()).hint(error.hint()));
+    }
+    Some(text.value)
 }
 
 fn config(reader: &mut Reader<'_>, block: Node) -> Vec<Variable> {
-    let Some(mut fields) = reader.fields(block, "`config`", &["variables", "files"]) else {
+    let Some(mut fields) = reader.fields(block, "`config`", &CONFIG_KEYS) else {
         return Vec::new();
     };
     let mut seen = HashMap::new();
@@ -78,7 +100,7 @@ fn variable(
     };
     if let Some(first) = seen.get(&name) {
         let hint = format!("the first is on line {}", reader.source.line(first));
-        let problem = reader.source.error(&text.span, format!("`{name}` is in `config` twice"));
+        let problem = reader.source.warning(&text.span, format!("`{name}` is in `config` twice"));
         reader.push(problem.hint(hint));
         return None;
     }

@@ -1,4 +1,4 @@
-//! What one part of a manifest says about another: names that repeat, and names of nodes.
+//! References between parts of a manifest: repeated names, and names of nodes.
 
 use super::read::Reader;
 use super::{Located, Manifest, NodeEntry, WorkflowEntry};
@@ -24,7 +24,7 @@ pub(super) fn check(reader: &mut Reader<'_>, manifest: &mut Manifest) {
     unused(reader, manifest);
 }
 
-/// Reports each text that was there before.
+/// Reports repeated texts.
 fn unique<'a>(reader: &mut Reader<'_>, texts: impl Iterator<Item = &'a Located<String>>, what: &str) {
     let mut seen: HashMap<&str, &Range<usize>> = HashMap::new();
     for text in texts {
@@ -38,7 +38,7 @@ fn unique<'a>(reader: &mut Reader<'_>, texts: impl Iterator<Item = &'a Located<S
     }
 }
 
-/// Finds the nodes of a workflow by their names.
+/// Resolves the nodes of a workflow by name.
 fn resolve(reader: &mut Reader<'_>, nodes: &[NodeEntry], workflow: &mut WorkflowEntry) {
     let labels: Vec<&str> =
         nodes.iter().map(|node| node.label.as_ref().map_or("", |label| label.value.as_str())).collect();
@@ -55,7 +55,7 @@ fn resolve(reader: &mut Reader<'_>, nodes: &[NodeEntry], workflow: &mut Workflow
     }
 }
 
-/// Warns of nodes in no workflow; not while a workflow is in doubt, which is an error already.
+/// Warns of nodes in no workflow, unless a workflow has errors.
 fn unused(reader: &mut Reader<'_>, manifest: &Manifest) {
     let whole = |workflow: &WorkflowEntry| {
         !workflow.sequence.is_empty() && workflow.sequence.len() == workflow.sequential.len()

@@ -4,7 +4,7 @@ use super::read::{Fields, Reader};
 use super::{NodeEntry, document, run};
 use crate::yaml::Node;
 
-const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 12] = [
     "name",
     "image",
     "src",
@@ -16,6 +16,7 @@ const KEYS: [&str; 11] = [
     "retries",
     "payload",
     "runner",
+    "limits",
 ];
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<NodeEntry> {

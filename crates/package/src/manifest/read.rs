@@ -1,6 +1,6 @@
-//! Takes values out of the YAML tree as the types that are wanted, and says where they are not.
+//! Reads typed values from the YAML tree, and reports mismatches with their place.
 
-use super::Located;
+use super::{Located, other};
 use crate::check::Target;
 use crate::problem::{Problem, Report, Source};
 use crate::suggest;
@@ -8,7 +8,7 @@ use crate::yaml::{Entry, Node, Value};
 use krt_model::name::{self, Name};
 use std::ops::Range;
 
-/// What is read from, and where problems go.
+/// The source, and the report of problems.
 pub(super) struct Reader<'a> {
     pub(super) source: &'a Source,
     pub(super) target: Target,
@@ -17,15 +17,15 @@ pub(super) struct Reader<'a> {
 
 /// A mapping whose keys are taken one by one.
 pub(super) struct Fields {
-    /// What the mapping describes, for messages: "node `etl`".
+    /// The mapping's subject, for messages: "node `etl`".
     pub(super) owner: String,
-    /// Where it begins.
+    /// Its place.
     pub(super) span: Range<usize>,
     entries: Vec<Entry>,
 }
 
 impl Fields {
-    /// The value of a key. `null` is as good as nothing.
+    /// The value of a key; `None` also for `null`.
     pub(super) fn get(&mut self, key: &str) -> Option<Node> {
         let place = self.entries.iter().position(|entry| entry.key == key)?;
         let node = self.entries.swap_remove(place).value;
@@ -42,21 +42,39 @@ impl Reader<'_> {
         self.push(self.source.error(span, message));
     }
 
-    /// The keys of a mapping; those not in `known` are warned of.
+    /// The keys of a mapping; warns of those not in `known`.
     pub(super) fn fields(&mut self, node: Node, owner: &str, known: &[&str]) -> Option<Fields> {
+        let fields = self.mapping(node, owner)?;
+        for entry in fields.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            let hint = other::hint(&entry.key).or_else(|| self.suggest(&entry.key, known.iter().copied()));
+            let message = format!("unknown key `{}` in {owner}", entry.key);
+            self.push(self.source.warning(&entry.key_span, message).maybe_hint(hint));
+        }
+        Some(fields)
+    }
+
+    /// The keys of a mapping that is krt's own: those not in `known` are errors, since they would have no
+    /// effect.
+    pub(super) fn own_fields(&mut self, node: Node, owner: &str, known: &[&str]) -> Option<Fields> {
+        let fields = self.mapping(node, owner)?;
+        for entry in fields.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            let hint = self.suggest(&entry.key, known.iter().copied());
+            let hint = hint.unwrap_or_else(|| format!("its keys are {}", known.join(", ")));
+            let message = format!("unknown key `{}` in {owner}", entry.key);
+            self.push(self.source.error(&entry.key_span, message).hint(hint));
+        }
+        Some(fields)
+    }
+
+    fn mapping(&mut self, node: Node, owner: &str) -> Option<Fields> {
         let Value::Map(entries) = node.value else {
             self.mistyped(&node, owner, "a mapping");
             return None;
         };
-        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            let hint = self.suggest(&entry.key, known.iter().copied());
-            let message = format!("unknown key `{}` in {owner}", entry.key);
-            self.push(self.source.warning(&entry.key_span, message).maybe_hint(hint));
-        }
         Some(Fields { owner: owner.to_owned(), span: node.span, entries })
     }
 
-    /// The keys of an item in a list of things with names, such as "node `etl`" or, without one, "node 2".
+    /// The keys of an item in a list of named items, such as "node `etl`" or, without a name, "node 2".
     pub(super) fn item_fields(
         &mut self,
         node: Node,
@@ -71,7 +89,6 @@ impl Reader<'_> {
         self.fields(node, &owner, known)
     }
 
-    /// A key that must be there.
     pub(super) fn required(&mut self, fields: &mut Fields, key: &str) -> Option<Node> {
         let node = fields.get(key);
         if node.is_none() {
@@ -80,13 +97,13 @@ impl Reader<'_> {
         node
     }
 
-    /// A text that must be there and must not be empty.
+    /// A required text that is not empty.
     pub(super) fn required_text(&mut self, fields: &mut Fields, key: &str) -> Option<Located<String>> {
         let node = self.required(fields, key)?;
         self.text(node, &format!("`{key}`"))
     }
 
-    /// A value that must be a text that is not empty. A number or a boolean is taken as it is written.
+    /// Text that is not empty. A number or a boolean is taken as written.
     pub(super) fn text(&mut self, node: Node, what: &str) -> Option<Located<String>> {
         match node.value {
             Value::Plain(value) | Value::Quoted(value) if !value.trim().is_empty() => {
@@ -103,7 +120,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The items of a list that must have one.
+    /// The items of a list that must not be empty.
     pub(super) fn items(&mut self, fields: &mut Fields, key: &str) -> Vec<Node> {
         let Some(node) = self.required(fields, key) else { return Vec::new() };
         let span = node.span.clone();
@@ -125,7 +142,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `true` or `false`, in the spellings that YAML readers take.
+    /// A boolean, in the spellings that YAML readers accept.
     pub(super) fn boolean(&mut self, node: &Node, key: &str) -> Option<bool> {
         if let Value::Plain(text) = &node.value {
             match text.to_ascii_lowercase().as_str() {
@@ -138,7 +155,7 @@ impl Reader<'_> {
         None
     }
 
-    /// A name that must be there; as it is written, and parsed if it can be.
+    /// A required name: as written, and parsed if valid.
     pub(super) fn name(&mut self, fields: &mut Fields, key: &str) -> (Option<Located<String>>, Option<Name>) {
         let Some(label) = self.required_text(fields, key) else { return (None, None) };
         let parsed = match Name::parse(&label.value) {
@@ -156,7 +173,7 @@ impl Reader<'_> {
         self.push(self.source.error(&label.span, error.to_string()).maybe_hint(hint));
     }
 
-    /// The known word that may have been meant; not for problems that are too many to be shown.
+    /// The known word that was probably meant; `None` once the report is full.
     pub(super) fn suggest<'k>(&self, word: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
         if self.report.is_full() { None } else { suggest::hint(word, known) }
     }
@@ -179,14 +196,14 @@ fn name_of(node: &Node) -> Option<&str> {
     }
 }
 
-/// A name close to what was written.
+/// A valid name close to the given text.
 fn proposal(text: &str) -> Option<Name> {
     let allowed = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let text: String = text.trim().chars().map(allowed).take(Name::MAX_LENGTH).collect();
     Name::parse(text.trim_matches('-')).ok()
 }
 
-/// Enough of a text to recognise it.
+/// The recognizable start of a text.
 fn shorten(text: &str) -> String {
     const ENOUGH: usize = 40;
     let line = text.lines().next().unwrap_or_default();

@@ -1,14 +1,17 @@
-//! The keys of a node that are ours: how it is run here.
+//! A node's keys that are krt's own: how it runs here.
 
-use super::read::{Fields, Reader};
+use super::{
+    limits,
+    read::{Fields, Reader},
+};
 use crate::yaml::{Node, Value};
 use krt_model::version::{PayloadForm, RunOptions, Runner};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// The longest time a handler may be given.
+/// The longest timeout of a handler.
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
-/// The shortest, so that a slip of the unit is found.
+/// The shortest timeout, to catch wrong units.
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> RunOptions {
@@ -24,6 +27,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> RunOptions {
         timeout: fields.get("timeout").and_then(|node| timeout(reader, &node)).or(default.timeout),
         payload: fields.get("payload").and_then(|node| payload(reader, &node)).unwrap_or_default(),
         runner: fields.get("runner").and_then(|node| runner(reader, &node)).unwrap_or_default(),
+        limits: limits::read(reader, fields),
     }
 }
 
@@ -53,7 +57,7 @@ fn one_of<T: Copy>(reader: &mut Reader<'_>, node: &Node, key: &str, words: [(&st
     found.map(|&(_, value)| value)
 }
 
-/// A whole number within a range.
+/// An integer in a range.
 fn whole(reader: &mut Reader<'_>, node: &Node, key: &str, range: RangeInclusive<u16>) -> Option<u16> {
     let number = match &node.value {
         Value::Plain(text) => text.parse().ok().filter(|number| range.contains(number)),
@@ -79,7 +83,7 @@ fn timeout(reader: &mut Reader<'_>, node: &Node) -> Option<Duration> {
     None
 }
 
-/// A time: a number of seconds, or a number with the unit `ms`, `s`, `m` or `h`.
+/// A duration: a number of seconds, or a number with the unit `ms`, `s`, `m` or `h`.
 fn parse_duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     let unit = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());

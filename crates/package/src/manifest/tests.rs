@@ -1,7 +1,8 @@
-//! Every rule of the manifest, as a table: one edit of a good manifest, and what is said about it.
+//! Every rule of the manifest, as a table: one edit of a valid manifest, and the findings.
 
 use super::*;
 use crate::render::Style;
+use krt_model::version::VariableKind;
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ fn read(text: &str, target: Target) -> (Manifest, Report) {
     parse(&Source::new("krt.yml", text), target)
 }
 
-/// Each problem in a line: `line:column severity: message | hint`.
+/// One line per problem: `line:column severity: message | hint`.
 fn lines(report: &Report) -> Vec<String> {
     let line = |problem: &crate::Problem| {
         let place = problem.location.as_ref().map(|at| format!("{}:{} ", at.line, at.column));
@@ -56,8 +57,10 @@ fn edited(from: &str, to: &str) -> String {
 
 fn check(table: &[(&str, &str, &[&str])]) {
     for (from, to, expected) in table {
-        let (_, report) = read(&edited(from, to), Target::Local);
+        let text = edited(from, to);
+        let (_, report) = read(&text, Target::Local);
         assert_eq!(lines(&report), *expected, "`{from}` → `{to}`");
+        json_schema::tests::agrees(&text, &report);
     }
 }
 
@@ -113,13 +116,13 @@ fn the_top() {
             "description: Greets people",
             "description: Greets people\nauthor: me",
             &[
-                "3:1 warning: unknown key `author` in the package | there are `version`, `description`, `entrypoint`, `config`, `nodes` and `workflows`",
+                "3:1 warning: unknown key `author` in the package | there are `version`, `description`, `entrypoint`, `config`, `environment`, `limits`, `nodes` and `workflows`",
             ],
         ),
         (
             "description: Greets people",
             "description: Greets people\nversion: other",
-            &["3:1 error: `version` stands here a second time | the first is on line 1"],
+            &["3:1 error: `version` is a duplicate key | the first is on line 1"],
         ),
     ]);
 }
@@ -172,7 +175,7 @@ fn the_configuration() {
                 "7:41 error: `_X` is not the name of a variable: capital letters, digits and `_` only, with a letter or digit at both ends",
             ],
         ),
-        ("- CERT", "- HOST", &["9:7 error: `HOST` is in `config` twice | the first is on line 7"]),
+        ("- CERT", "- HOST", &["9:7 warning: `HOST` is in `config` twice | the first is on line 7"]),
         (
             "variables: [",
             "variabels: [",
@@ -189,7 +192,7 @@ fn the_nodes() {
             "  - title: greeter\n",
             &[
                 "11:5 error: node 1 has no `name`",
-                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `build`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries`, `payload` and `runner`",
+                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `build`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries`, `payload`, `runner` and `limits`",
                 "21:18 error: there is no node `greeter` | there is only `counter`",
             ],
         ),
@@ -355,6 +358,95 @@ fn a_cluster_needs_images() {
 }
 
 #[test]
+fn a_cluster_takes_names_of_images_only() {
+    for (image, bad, place) in [
+        (
+            "example/entrypoint:1",
+            "Example/Entrypoint:1",
+            "5:10 error: `Example/Entrypoint:1` is not an image",
+        ),
+        ("example/go:1", "'example/go:'", "16:12 error: `example/go:` is not an image"),
+    ] {
+        let text = edited(image, bad);
+        assert_eq!(lines(&read(&text, Target::Local).1), [""; 0]);
+        let (_, report) = read(&text, Target::Cluster);
+        let found = lines(&report);
+        assert!(found.len() == 1 && found[0].starts_with(place) && found[0].contains(" | "), "{found:?}");
+    }
+}
+
+#[test]
+fn a_name_twice_in_the_configuration_counts_once() {
+    let (manifest, report) = read(&edited("- CERT", "- HOST\n    - CERT\n    - CERT"), Target::Local);
+    assert_eq!(
+        lines(&report),
+        [
+            "9:7 warning: `HOST` is in `config` twice | the first is on line 7",
+            "11:7 warning: `CERT` is in `config` twice | the first is on line 10"
+        ]
+    );
+    let config = manifest.into_version().unwrap().config;
+    let names: Vec<_> = config.iter().map(|variable| (variable.name.as_str(), variable.kind)).collect();
+    let (text, file) = (VariableKind::Text, VariableKind::File);
+    assert_eq!(names, [("API_KEY", text), ("HOST", text), ("CERT", file)]);
+}
+
+#[test]
+fn packages_of_other_versions_of_krt_are_told_as_such() {
+    let second = "\
+version: shop-v1
+description: Prices
+entrypoint:
+  proto: public_input.proto
+workflows:
+  - name: pricing
+    entrypoint: Price
+    exitpoint: model
+    nodes:
+      - name: model
+        src: src/model/main.py
+        subscriptions: [entrypoint]
+";
+    let third = "\
+name: shop
+version: v1.0.0
+description: Prices
+workflows:
+  - name: pricing
+    type: data
+    processes:
+      - name: entrypoint
+        type: trigger
+        subscriptions: []
+";
+    let v2 = "this is a KRT v2 package | krt runs KRT v1: list all `nodes` at the top";
+    for (text, expected) in [
+        (format!("krtVersion: v2\n{GOOD}"), format!("1:13 error: {v2}")),
+        (format!("krtVersion: 'V2'\n{GOOD}"), format!("1:13 error: {v2}")),
+        (format!("{GOOD}krtVersion: 2\n"), format!("26:13 error: {v2}")),
+        (format!("krtVersion: v2 # new\n{second}"), format!("1:13 error: {v2}")),
+        (second.to_owned(), format!("9:5 error: {v2}")),
+        (third.to_owned(), format!("7:5 error: {v2}")),
+        (format!("krtVersion: v3\n{GOOD}"), "1:13 error: this is a package of KRT `v3` | ".to_owned()),
+    ] {
+        let (manifest, report) = read(&text, Target::Local);
+        let found = lines(&report);
+        assert!(found.len() == 1 && found[0].starts_with(&expected), "{found:?}");
+        assert!(manifest.into_version().is_none());
+    }
+    for good in ["krtVersion: v1\n", "krtVersion: 1\n", "krtVersion:\n"] {
+        assert_eq!(lines(&read(&format!("{good}{GOOD}"), Target::Local).1), [""; 0], "{good}");
+    }
+    let (_, report) = read(&edited("gpu: true", "subscriptions: [etl]"), Target::Local);
+    assert_eq!(
+        lines(&report),
+        [
+            "14:5 warning: unknown key `subscriptions` in node `greeter` | `subscriptions` is a key of KRT v2, and means nothing in KRT v1"
+        ]
+    );
+}
+
+#[test]
 fn all_problems_at_once() {
     let text = "\
 version: Greeter V1
@@ -411,7 +503,7 @@ proptest! {
         }
         let target = if cluster { Target::Cluster } else { Target::Local };
         let (manifest, report) = read(&text, target);
-        // What is no version has been reported, and all can be shown.
+        // An invalid version has been reported, and every problem can be rendered.
         prop_assert!(manifest.into_version().is_some() || report.has_errors());
         prop_assert!(report.render(&Style::default()).lines().count() >= report.problems().len());
     }
@@ -422,5 +514,59 @@ proptest! {
         prop_assert!(manifest.into_version().is_some() || report.has_errors());
         let style = Style { colour: true, ..Style::default() };
         prop_assert_eq!(report.render(&style).is_empty(), report.is_empty());
+    }
+}
+
+#[test]
+fn limits_are_those_of_the_node_or_else_of_the_package() {
+    let text =
+        edited("nodes:\n", "limits: {memory: 1Gi, cpu: 0.5}\nenvironment: [HF_HOME, TOKENIZERS]\nnodes:\n");
+    let text = text.replace("    gpu: true\n", "    limits: {memory: 256Mi, files: 512}\n");
+    let (manifest, report) = read(&text, Target::Local);
+    assert_eq!(lines(&report), [""; 0]);
+    let limits: Vec<_> = manifest.nodes.iter().map(|node| node.run.limits).collect();
+    let memory = |mebibytes: u64| Some(krt_model::version::Memory(mebibytes << 20));
+    assert_eq!((limits[0].memory, limits[0].cpu, limits[0].files), (memory(256), Some(500), Some(512)));
+    assert_eq!((limits[1].memory, limits[1].cpu, limits[1].files), (memory(1024), Some(500), None));
+    assert_eq!(manifest.environment, ["HF_HOME", "TOKENIZERS"]);
+}
+
+#[test]
+fn bad_limits_and_variables_are_errors_with_their_place() {
+    let all = |block: &'static str| ("nodes:\n", block);
+    let rows: [(_, &[&str]); 8] = [
+        (
+            all("limits: {memroy: 1Gi}\nnodes:\n"),
+            &["10:10 error: unknown key `memroy` in `limits` of the package | did you mean `memory`?"],
+        ),
+        (all("limits: 1Gi\nnodes:\n"), &["10:9 error: `limits` of the package must be a mapping, not `1Gi`"]),
+        (
+            all("limits: {memory: 512MB}\nnodes:\n"),
+            &[
+                "10:18 error: `memory` must be bytes, or an amount such as `512Mi`, `2Gi` or `1G`, not `512MB`",
+            ],
+        ),
+        (all("limits: {memory: 512}\nnodes:\n"), &["10:18 error: `memory` must be from 16Mi to 1Pi"]),
+        (
+            all("limits: {cpu: half}\nnodes:\n"),
+            &["10:15 error: `cpu` must be a number of processors, such as `2`, `0.5` or `500m`, not `half`"],
+        ),
+        (all("limits: {cpu: 0}\nnodes:\n"), &["10:15 error: `cpu` must be from 10m to 1000"]),
+        (
+            all("limits: {files: 8}\nnodes:\n"),
+            &["10:17 error: `files` must be a whole number from 32 to 1073741824, not `8`"],
+        ),
+        (
+            all("environment: [A B, KRT_TOKEN, OTEL_EXPORTER_OTLP_HEADERS]\nnodes:\n"),
+            &[
+                "10:15 error: a name in `environment` has letters, digits and `_` only, and begins with no digit",
+                "10:20 error: this variable belongs to krt itself, and no node sees it",
+                "10:31 error: this variable belongs to krt itself, and no node sees it",
+            ],
+        ),
+    ];
+    for ((from, to), expected) in rows {
+        let (_, report) = read(&edited(from, to), Target::Local);
+        assert_eq!(lines(&report), expected, "{to}");
     }
 }

@@ -4,7 +4,7 @@ use super::WorkflowEntry;
 use super::read::{Fields, Reader};
 use crate::yaml::Node;
 
-const KEYS: [&str; 3] = ["name", "entrypoint", "sequential"];
+pub(super) const KEYS: [&str; 3] = ["name", "entrypoint", "sequential"];
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<WorkflowEntry> {
     let items = reader.items(fields, "workflows");

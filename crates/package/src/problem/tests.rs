@@ -1,7 +1,19 @@
-//! Places, order, and what scripts read.
+//! Places, order, and the machine-readable form.
 
 use super::*;
 use proptest::prelude::*;
+
+#[test]
+fn long_texts_lose_their_middle() {
+    let mut report = Report::default();
+    report.push(Problem::error("a", format!("`{}` is bad", "ü".repeat(5000))).hint("h".repeat(5000)));
+    report.push(Problem::error("b", "x".repeat(Report::MAX_TEXT)));
+    let [long, short] = report.problems() else { panic!("{report:?}") };
+    assert!(long.message.starts_with("`üü") && long.message.ends_with("ü` is bad"), "{}", long.message);
+    assert!(long.message.contains(" … ") && long.message.len() <= Report::MAX_TEXT + 5);
+    assert_eq!(long.hint.as_ref().map(String::len), Some(Report::MAX_TEXT + 5));
+    assert_eq!(short.message, "x".repeat(Report::MAX_TEXT));
+}
 
 #[test]
 fn places_count_characters_from_one() {

@@ -1,4 +1,4 @@
-//! What a person sees.
+//! Rendered reports.
 
 use super::*;
 use crate::problem::Source;
@@ -40,6 +40,18 @@ fn colour_changes_nothing_else() {
         rest = &rest[start + rest[start..].find('m').unwrap() + 1..];
     }
     assert_eq!(plain + rest, report().render(&Style::default()));
+}
+
+#[test]
+fn of_a_long_line_the_place_is_shown() {
+    let source = Source::new("a.proto", format!("{}\nlast", "x".repeat(MAX_LINE + 1)));
+    let mut report = Report::default();
+    report.push(source.error(&(7..8), "too long to be shown"));
+    report.push(source.error(&(MAX_LINE + 2..MAX_LINE + 6), "shown"));
+    report.keep(source);
+    let shown = report.render(&Style::default());
+    assert!(shown.contains("--> a.proto:1:8") && shown.contains("2 | last"), "{shown}");
+    assert!(shown.len() < 200, "{shown}");
 }
 
 #[test]

@@ -1,25 +1,32 @@
-//! Finds the `.proto` files of a package, and passes over folders that are not the author's.
+//! Finds the `.proto` files of a package, outside of folders with foreign code.
 
 use super::files::MAX_FILES;
+use crate::link;
 use crate::problem::{Problem, Report};
-use std::fs::{self, DirEntry};
-use std::path::Path;
+use crate::root::Root;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-/// Folders of installed code and caches. Hidden ones and virtual environments are passed over, too.
+/// Folders of installed code and caches. Hidden ones and virtual environments are skipped, too.
 const FOREIGN: [&str; 4] = ["node_modules", "site-packages", "dist-packages", "__pycache__"];
-/// How deep folders are looked into.
+/// The greatest depth of the search.
 const MAX_DEPTH: usize = 16;
 
-/// The package's `.proto` files, relative to `root`, sorted.
-pub(super) fn protos(root: &Path, report: &mut Report) -> Vec<String> {
+/// The package's `.proto` files, relative to the root, sorted. Follows links that stay inside, and lists each
+/// folder once, however many links lead there.
+pub(super) fn protos(root: &Root, report: &mut Report) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![(String::new(), 0)];
+    let mut listed = BTreeSet::from([root.path().to_owned()]);
     while let Some((folder, depth)) = folders.pop() {
-        for (name, entry) in entries(&root.join(&folder)) {
+        for name in names(&root.path().join(&folder)) {
             let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() && depth < MAX_DEPTH => folders.push((path, depth + 1)),
-                Ok(kind) if kind.is_file() && name.ends_with(".proto") => found.push(path),
+            match kind(root, &path) {
+                Some(Kind::Folder(real)) if depth < MAX_DEPTH && listed.insert(real.clone()) => {
+                    folders.push((path, depth + 1));
+                }
+                Some(Kind::File) if name.ends_with(".proto") => found.push(path),
                 _ => {}
             }
         }
@@ -33,13 +40,29 @@ pub(super) fn protos(root: &Path, report: &mut Report) -> Vec<String> {
     found
 }
 
-/// What is the author's in a folder. A folder that cannot be read holds nothing.
-fn entries(folder: &Path) -> Vec<(String, DirEntry)> {
+enum Kind {
+    /// A folder with its real path.
+    Folder(PathBuf),
+    File,
+}
+
+fn kind(root: &Root, path: &str) -> Option<Kind> {
+    let found = link::follow(root.path(), Path::new(path)).ok()?;
+    match fs::metadata(&found.real).ok()? {
+        facts if facts.is_dir() => Some(Kind::Folder(found.real)),
+        facts if facts.is_file() => Some(Kind::File),
+        _ => None,
+    }
+}
+
+/// The author's own entries of a folder, links last. Empty when it cannot be read.
+fn names(folder: &Path) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let named = entries.flatten().filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry)));
-    let named: Vec<_> = named.filter(|(name, _)| !is_foreign(name)).collect();
-    let environment = named.iter().any(|(name, _)| name == "pyvenv.cfg");
-    if environment { Vec::new() } else { named }
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| !is_foreign(name)).collect();
+    names.sort_by_cached_key(|name| (folder.join(name).is_symlink(), name.clone()));
+    let environment = names.iter().any(|name| name == "pyvenv.cfg");
+    if environment { Vec::new() } else { names }
 }
 
 fn is_foreign(name: &str) -> bool {

@@ -1,79 +1,172 @@
-//! Where imports come from: Google's well-known files, then the package's root, then the folder of
-//! the entrypoint's file.
+//! Resolves imports: Google's well-known files, then the package's root, then the folder of the entrypoint's
+//! file.
 
-use crate::problem::Source;
+use super::imports::Imports;
+use super::text::{self, Text};
+use crate::problem::{Problem, Source};
+use crate::reading::{Step, Steps};
 use crate::root::{self, Root};
-use protox::Error;
 use protox::file::{File, FileResolver, GoogleFileResolver};
-use std::cell::RefCell;
+use protox::{Compiler, Error};
+use std::cell::{RefCell, RefMut};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-/// The largest `.proto` that is read, in bytes.
+/// The largest `.proto` file, in bytes.
 const MAX_BYTES: u64 = 2 * 1024 * 1024;
-/// The most files of one package.
+/// The most bytes of all `.proto` files of a package.
+const MAX_ALL: u64 = 16 * 1024 * 1024;
+/// The most files of a package.
 pub(super) const MAX_FILES: usize = 500;
-/// How deep imports may nest: the compiler recurses as deep.
+/// The deepest nesting of imports: the compiler recurses as deep.
 pub(super) const MAX_NESTING: usize = 50;
 
-/// Why the compiler was not given a file.
+/// Why a file was withheld from the compiler.
 #[derive(Debug, thiserror::Error)]
 enum Refusal {
     #[error("`{name}` is larger than {} MiB", MAX_BYTES / 1024 / 1024)]
     TooLarge { name: String },
     #[error("the package has more than {MAX_FILES} `.proto` files")]
     TooMany,
+    #[error("the package's `.proto` files have more than {} MiB", MAX_ALL / 1024 / 1024)]
+    TooMuch,
     #[error("imports nest deeper than {MAX_NESTING} files")]
     TooDeep,
+    #[error("the text of `{name}` cannot be read")]
+    Text { name: String },
     #[error(transparent)]
     Place(#[from] root::Error),
 }
 
-/// The `.proto` files of a package, and which of them the compiler has asked for.
+/// The `.proto` files of a package, and those that the compiler has read.
 #[derive(Clone)]
-pub(super) struct PackageFiles {
+pub(super) struct PackageFiles(Rc<Inner>);
+
+struct Inner {
     root: Root,
     /// The folder of the entrypoint's file, relative to the root.
     beside: PathBuf,
-    opened: Rc<RefCell<HashSet<String>>>,
-    texts: Rc<RefCell<HashSet<String>>>,
-    /// How deep below the file that was asked for a file is imported, at most.
-    nesting: Rc<RefCell<HashMap<String, usize>>>,
+    steps: Steps,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    opened: HashSet<String>,
+    texts: HashSet<String>,
+    /// The size of all texts, in bytes.
+    bytes: u64,
+    /// Files read ahead for the compiler.
+    ready: HashMap<String, Result<File, Error>>,
+    /// The greatest import depth of each file below the compiled one.
+    nesting: HashMap<String, usize>,
+    imports: Imports,
+    /// The problems of files' texts.
+    refusals: HashMap<String, Problem>,
+    /// The problem of the file that was withheld from the compiler.
+    refused: Option<Problem>,
 }
 
 impl PackageFiles {
-    pub(super) fn new(root: Root, entrypoint: &str) -> Self {
+    pub(super) fn new(root: Root, entrypoint: &str, steps: Steps) -> Self {
         let beside = Path::new(entrypoint).parent().unwrap_or(Path::new("")).to_owned();
-        Self { root, beside, opened: Rc::default(), texts: Rc::default(), nesting: Rc::default() }
+        Self(Rc::new(Inner { root, beside, steps, state: RefCell::default() }))
     }
 
-    /// Whether the compiler has had a file, by whatever name it asked for it, or a copy of it, as
-    /// authors keep them beside their nodes.
+    fn state(&self) -> RefMut<'_, State> {
+        self.0.state.borrow_mut()
+    }
+
+    /// The problem of the file at which the compiler stopped, if that was the reason.
+    pub(super) fn take_refused(&self) -> Option<Problem> {
+        self.state().refused.take()
+    }
+
+    /// Whether the compiler has read a file, under any name, or a copy of it, as authors keep them beside
+    /// their nodes.
     pub(super) fn has(&self, path: &str) -> bool {
-        self.opened.borrow().contains(path)
-            || read(&self.root.path().join(path), path)
-                .is_ok_and(|text| self.texts.borrow().contains(text.as_str()))
+        self.state().opened.contains(path)
+            || read(&self.0.root.path().join(path), path)
+                .is_ok_and(|Text { text, .. }| self.state().texts.contains(text.as_str()))
+    }
+
+    /// Compiles a file after its imports, so that the current file is known.
+    pub(super) fn compile(&self, compiler: &mut Compiler, name: &str) -> Result<(), Error> {
+        self.read_ahead(name);
+        let order = self.state().imports.order(name);
+        for file in order {
+            // An unreadable file is an error of its importer, unless it is the compiled file.
+            let is_readable = self.state().ready.get(&file).is_none_or(Result::is_ok);
+            if !is_readable && file != name {
+                continue;
+            }
+            self.step(&file);
+            self.state().imports.check(&file).map_err(Error::new)?;
+            compiler.open_file(&file)?;
+        }
+        Ok(())
+    }
+
+    fn step(&self, name: &str) {
+        (self.0.steps)(Step::Compile { file: name.to_owned() });
+    }
+
+    /// Reads a file and its imports, each once, up to the first unreadable one.
+    fn read_ahead(&self, name: &str) {
+        let mut names = vec![name.to_owned()];
+        while let Some(name) = names.pop() {
+            if self.state().imports.is_known(&name) {
+                continue;
+            }
+            if is_of_google(&name) {
+                self.state().imports.add(&name, None);
+                continue;
+            }
+            self.step(&name);
+            let read = self.open(&name);
+            let descriptor = read.as_ref().ok().map(File::file_descriptor_proto);
+            names
+                .extend(descriptor.iter().flat_map(|descriptor| descriptor.dependency.iter().rev().cloned()));
+            if read.is_err() {
+                names.clear();
+            }
+            self.state().imports.add(&name, descriptor);
+            self.state().ready.insert(name, read);
+        }
     }
 
     fn open(&self, name: &str) -> Result<File, Error> {
         let path = self.find(name)?;
-        if self.opened.borrow().len() >= MAX_FILES {
+        if self.state().opened.len() >= MAX_FILES {
             return Err(Error::new(Refusal::TooMany));
         }
-        let text = read(&self.root.path().join(&path), name)?;
-        self.opened.borrow_mut().insert(path);
+        let Text { text, refusal } = read(&self.0.root.path().join(&path), name)?;
+        if let Some(text::Refusal { span, message, hint }) = refusal {
+            let problem = Source::new(&path, text).error(&span, message).hint(hint);
+            self.state().refusals.insert(name.to_owned(), problem);
+            return Err(Error::new(Refusal::Text { name: name.to_owned() }));
+        }
+        self.count(&text, path)?;
         let file = File::from_source(name, &text)?;
-        self.texts.borrow_mut().insert(text);
+        self.state().texts.insert(text);
         self.nest(&file)?;
         Ok(file)
     }
 
-    /// Notes how deep a file's imports are; a file is opened before those it imports.
+    /// Counts the size of a file's text.
+    fn count(&self, text: &str, path: String) -> Result<(), Error> {
+        let mut state = self.state();
+        state.opened.insert(path);
+        state.bytes += text.len() as u64;
+        if state.bytes > MAX_ALL { Err(Error::new(Refusal::TooMuch)) } else { Ok(()) }
+    }
+
+    /// Records the import depth of a file's imports; a file is opened before its imports.
     fn nest(&self, file: &File) -> Result<(), Error> {
-        let mut nesting = self.nesting.borrow_mut();
+        let nesting = &mut self.state().nesting;
         let depth = nesting.get(file.name()).copied().unwrap_or(0) + 1;
         for import in &file.file_descriptor_proto().dependency {
             let known = nesting.entry(import.clone()).or_default();
@@ -83,9 +176,9 @@ impl PackageFiles {
     }
 
     fn find(&self, name: &str) -> Result<String, Error> {
-        let beside = self.beside.join(name);
-        let found = match self.root.find(name) {
-            Err(root::Error::Missing { .. }) => self.root.find(&beside.to_string_lossy()),
+        let beside = self.0.beside.join(name);
+        let found = match self.0.root.find(name) {
+            Err(root::Error::Missing { .. }) => self.0.root.find(&beside.to_string_lossy()),
             found => found,
         };
         found.map_err(|error| match error {
@@ -97,24 +190,35 @@ impl PackageFiles {
 
 impl FileResolver for PackageFiles {
     fn open_file(&self, name: &str) -> Result<File, Error> {
-        match GoogleFileResolver::new().open_file(name) {
-            Err(error) if error.is_file_not_found() => self.open(name),
-            found => found,
+        if is_of_google(name) {
+            return GoogleFileResolver::new().open_file(name);
         }
+        let ready = self.state().ready.remove(name);
+        let file = ready.unwrap_or_else(|| self.open(name));
+        if file.is_err() {
+            let mut state = self.state();
+            state.refused = state.refusals.remove(name);
+        }
+        file
     }
 }
 
-fn read(path: &Path, name: &str) -> Result<String, Error> {
-    let mut text = String::new();
-    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
+/// Whether a file is one of Google's well-known ones.
+fn is_of_google(name: &str) -> bool {
+    name.starts_with("google/protobuf/") && GoogleFileResolver::new().open_file(name).is_ok()
+}
+
+fn read(path: &Path, name: &str) -> Result<Text, Error> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(Error::new(Refusal::TooLarge { name: name.to_owned() }));
     }
-    Ok(text)
+    Ok(text::read(&bytes))
 }
 
-/// The text of a file, to show lines of.
+/// The text of a file, for rendering.
 pub(super) fn source(root: &Root, file: &str) -> Option<Source> {
     let path = root.path().join(root.find(file).ok()?);
-    read(&path, file).ok().map(|text| Source::new(file, text))
+    read(&path, file).ok().map(|Text { text, .. }| Source::new(file, text))
 }

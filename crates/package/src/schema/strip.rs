@@ -1,14 +1,14 @@
-//! Encodes a pool as a `FileDescriptorSet` that generated code can live beside.
+//! Encodes a pool as a `FileDescriptorSet` that is compatible with generated code.
 //!
-//! A process may hold a file both from generated code and from here, and protobuf accepts the
-//! second only if it equals the first. Generated code has no `source_code_info`, and a `json_name`
-//! only where the author wrote one. The fields are taken out of the encoded files, not of decoded
-//! ones: decoding would lose the authors' own options.
+//! A process may load a file both from generated code and from here, and protobuf accepts the second only if
+//! it equals the first. Generated code has no `source_code_info`, and a `json_name` only where the author
+//! wrote one. Removes these fields from the encoded files, since decoding would lose the authors' own
+//! options.
 
 use prost_reflect::DescriptorPool;
 use std::borrow::Cow;
 
-/// A message of `descriptor.proto`: which fields to follow, and which to take out.
+/// A message of `descriptor.proto`: selects fields to descend into and to remove.
 #[derive(Clone, Copy)]
 enum Kind {
     File,
@@ -17,7 +17,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// The kind of the message in a field, if it holds something to take out.
+    /// The kind of the message in a field, if it may contain fields to remove.
     fn inner(self, field: u64) -> Option<Self> {
         match (self, field) {
             (Self::File, 4) | (Self::Message, 3) => Some(Self::Message),
@@ -31,7 +31,7 @@ const FILE_SOURCE_CODE_INFO: u64 = 9;
 const FIELD_NAME: u64 = 1;
 const FIELD_JSON_NAME: u64 = 10;
 
-/// The files of a pool, each after those it imports.
+/// The files of a pool, each after its imports.
 pub(super) fn descriptor_set(pool: &DescriptorPool) -> Vec<u8> {
     let mut set = Vec::new();
     for file in pool.files() {
@@ -42,7 +42,7 @@ pub(super) fn descriptor_set(pool: &DescriptorPool) -> Vec<u8> {
     set
 }
 
-/// The message without what is to go; `None` if it is not a message, which the compiler never makes.
+/// The message without the removed fields; `None` if it is malformed, which the compiler's output never is.
 fn strip(message: &[u8], kind: Kind) -> Option<Vec<u8>> {
     let default = default_json_name(message)?;
     let mut out = Vec::with_capacity(message.len());
@@ -63,8 +63,8 @@ fn strip(message: &[u8], kind: Kind) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// The `json_name` that protoc would give a field: its name without `_`, with the letter after one
-/// capital.
+/// The `json_name` that protoc derives from a field's name: without `_`, and with the next letter
+/// capitalized.
 fn default_json_name(message: &[u8]) -> Option<String> {
     let mut rest = message;
     let mut name = &[][..];
@@ -84,7 +84,7 @@ fn default_json_name(message: &[u8]) -> Option<String> {
     Some(out)
 }
 
-/// The next field's number and, if it has a length, its content.
+/// The next field's number and, if it is length-delimited, its content.
 fn next<'a>(rest: &mut &'a [u8]) -> Option<(u64, Option<&'a [u8]>)> {
     let key = varint(rest)?;
     let skip = match key & 7 {

@@ -1,4 +1,4 @@
-//! `.proto` files: what is served, what is reported, and what nodes get to know.
+//! `.proto` files: served methods, reported problems, and the nodes' messages.
 
 use super::*;
 use crate::fixture::folder;
@@ -22,9 +22,13 @@ service Entrypoint {
 ";
 const PERSON: &str = "syntax = \"proto3\"; package types; message Person { string last_name = 1; }";
 
+fn quiet() -> Steps {
+    Rc::new(|_| {})
+}
+
 fn compile_all(files: &[(&str, &str)], entrypoint: &str) -> (Option<Schema>, Report) {
     let folder = folder(files);
-    compile(&Root::open(folder.path()).unwrap(), entrypoint)
+    compile(&Root::open(folder.path()).unwrap(), entrypoint, &quiet())
 }
 
 fn lines(report: &Report) -> Vec<String> {
@@ -78,7 +82,7 @@ fn what_does_not_compile_is_reported_with_its_place() {
         ("syntax = \"proto3\";\nimport \"no.proto\";", "p.proto:2:1 error: import `no.proto` not found"),
         (
             "syntax = \"proto3\";\nimport \"../up.proto\";",
-            "p.proto:2:8 error: `../up.proto` is no path below the package's root",
+            "p.proto:2:8 error: `../up.proto` is not a path below the package's root",
         ),
         (
             "syntax = \"proto3\";\nimport \"p.proto\";",
@@ -133,6 +137,43 @@ fn nodes_get_to_know_the_other_files() {
          (nodes will not know the types of `older.proto`)"
     );
     assert!(lines[1].starts_with("src/etl/broken.proto:2:9 warning: "), "{lines:?}");
+}
+
+#[test]
+fn what_protoc_does_not_read_is_reported_with_its_place() {
+    let latin = b"syntax = \"proto3\";\npackage types;\n// caf\xe9\nmessage Person { string last_name = 1; }";
+    let edition =
+        "\u{feff}// new\nedition = \"2023\";\npackage types;\nmessage Person { string last_name = 1; }";
+    let utf16: Vec<u8> = PERSON.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let bad_name = b"syntax = \"proto3\";\npackage types;\nmessage Person { string caf\xe9 = 1; }";
+    for (person, expected) in [
+        (&latin[..], ""),
+        (edition.as_bytes(), "types/person.proto:2:1 error: the file is written in protobuf edition 2023: "),
+        (&utf16, "types/person.proto:1:1 error: the file is UTF-16 text"),
+        (bad_name, "types/person.proto:3:28 error: byte 0xe9 is not UTF-8 text"),
+    ] {
+        let folder = folder(&[("p.proto", GREETER)]);
+        std::fs::create_dir(folder.path().join("types")).unwrap();
+        std::fs::write(folder.path().join("types/person.proto"), person).unwrap();
+        let (schema, report) = compile(&Root::open(folder.path()).unwrap(), "p.proto", &quiet());
+        assert_eq!(schema.is_some(), expected.is_empty());
+        assert_eq!(lines(&report).len(), usize::from(!expected.is_empty()));
+        assert!(lines(&report).concat().starts_with(expected), "{:?}", lines(&report));
+        assert!(report.problems().iter().all(|problem| problem.hint.is_some()));
+    }
+}
+
+#[test]
+fn what_only_nodes_would_know_and_cannot_be_read_is_warned_of() {
+    let files = [("p.proto", GREETER), ("types/person.proto", PERSON), ("new.proto", "edition = \"2024\";")];
+    let (schema, report) = compile_all(&files, "p.proto");
+    assert!(schema.is_some());
+    let line = lines(&report).concat();
+    assert!(
+        line.starts_with("new.proto:1:1 warning: the file is written in protobuf edition 2024: "),
+        "{line}"
+    );
+    assert!(line.ends_with("(nodes will not know the types of `new.proto`)"), "{line}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the tree is, and what is refused.
+//! Parsed trees, and refusals.
 
 use super::*;
 use proptest::prelude::*;
@@ -59,15 +59,15 @@ fn refusals() {
     for (text, expected) in [
         ("", "the file is empty"),
         ("# nothing\n", "the file is empty"),
-        ("a: 1\na: 2", "2:1 `a` stands here a second time"),
+        ("a: 1\na: 2", "2:1 `a` is a duplicate key"),
         ("a: 1\n---\nb: 2", "2:1 a second document begins here"),
         ("a:\n\t- 1", "2:2 a tab is not indentation in YAML"),
         ("a: *nobody", "1:4 an alias (`*name`) names no anchor (`&name`) above it"),
-        ("a: &x [*x]", "1:8 an alias stands inside what it stands for"),
+        ("a: &x [*x]", "1:8 an alias refers to itself"),
         ("? [a, b]\n: 1", "1:3 a key must be text, not a list"),
         ("a: {<<: 1}", "1:5 `<<` merges a mapping, not text"),
         ("a: {<<: [{}, 1]}", "1:5 `<<` merges a mapping, not a list"),
-        ("é: ö\né: 1", "2:1 `é` stands here a second time"),
+        ("é: ö\né: 1", "2:1 `é` is a duplicate key"),
     ] {
         assert_eq!(tree(text), expected, "{text}");
     }

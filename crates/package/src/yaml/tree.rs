@@ -8,7 +8,7 @@ use std::ops::Range;
 
 type Refusal = Box<Problem>;
 
-/// A list or a mapping whose end has not been read yet.
+/// A list or mapping that is still open.
 struct Open {
     anchor: usize,
     span: Range<usize>,
@@ -20,14 +20,14 @@ enum Content {
     Map(Vec<(Node, Node)>, Option<Node>),
 }
 
-/// A value that an alias may stand for.
+/// The target of an alias.
 struct Anchored {
     node: Node,
     values: usize,
     depth: usize,
 }
 
-/// A document in the making.
+/// A document under construction.
 pub(super) struct Tree<'a> {
     source: &'a Source,
     open: Vec<Open>,
@@ -51,7 +51,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The document, if there was one.
+    /// The document, if there is one.
     pub(super) fn finish(mut self) -> (Option<Node>, Vec<Problem>) {
         if self.root.is_none() && self.problems.is_empty() {
             self.problems.push(Problem::error(self.source.file(), "the file is empty"));
@@ -98,7 +98,7 @@ impl<'a> Tree<'a> {
         self.close(Node { value, span }, anchor)
     }
 
-    /// Puts a whole value in its place.
+    /// Puts a complete value in its place.
     fn close(&mut self, node: Node, anchor: usize) -> Result<(), Refusal> {
         if anchor != 0 {
             let (values, depth) = measure(&node);
@@ -118,7 +118,7 @@ impl<'a> Tree<'a> {
 
     fn alias(&mut self, anchor: usize, span: &Range<usize>) -> Result<(), Refusal> {
         let Some(anchored) = self.anchored.get(&anchor) else {
-            return Err(self.refuse(span, "an alias stands inside what it stands for"));
+            return Err(self.refuse(span, "an alias refers to itself"));
         };
         if self.open.len() + anchored.depth > MAX_DEPTH {
             return Err(self.refuse(span, too_deep()));
@@ -127,7 +127,7 @@ impl<'a> Tree<'a> {
         self.close(self.anchored[&anchor].node.clone(), 0)
     }
 
-    /// The entries of a mapping, with those that `<<` merges into it.
+    /// The entries of a mapping, including those that `<<` merges.
     fn map(&mut self, pairs: Vec<(Node, Node)>) -> Vec<Entry> {
         let mut entries = Vec::with_capacity(pairs.len());
         let mut seen: HashMap<String, Range<usize>> = HashMap::new();
@@ -155,7 +155,7 @@ impl<'a> Tree<'a> {
         entries
     }
 
-    /// `<<: *defaults`, as most YAML readers understand it: keys that are there already win.
+    /// `<<: *defaults`, as most YAML readers interpret it: existing keys win.
     fn merge(
         &mut self,
         value: Node,
@@ -182,7 +182,7 @@ impl<'a> Tree<'a> {
     }
 
     fn duplicate(&mut self, key: &str, first: &Range<usize>, again: &Range<usize>) {
-        let problem = self.source.error(again, format!("`{key}` stands here a second time"));
+        let problem = self.source.error(again, format!("`{key}` is a duplicate key"));
         let hint = format!("the first is on line {}", self.source.line(first));
         self.problems.push(problem.hint(hint));
     }
@@ -205,7 +205,7 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// How many values a value holds, with itself, and how deep it is. Never deeper than [`MAX_DEPTH`].
+/// The number of values in a value, including itself, and its depth. Never deeper than [`MAX_DEPTH`].
 fn measure(node: &Node) -> (usize, usize) {
     let fold = |children: &mut dyn Iterator<Item = &Node>| {
         children

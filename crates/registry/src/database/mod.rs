@@ -1,21 +1,33 @@
-//! The file `registry.db`: opening it, and bringing it to the newest format.
+//! The file `registry.db`: opens it, and migrates it to the newest format.
 
-use crate::error::Error;
+use crate::{error::Error, folder};
 use rusqlite::{Connection, TransactionBehavior};
 use std::{path::Path, time::Duration};
 
-/// Each brings the database from the format that is its index to the next. Never changed, only added to.
-const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql")];
+/// Each entry migrates the database from the format of its index to the next. Append only.
+const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql")];
 
-/// How long a statement waits for another program that looks into the file.
+/// How long a statement waits for another program that uses the file.
 const BUSY: Duration = Duration::from_secs(5);
 
-/// Opens the database, and makes or migrates it.
-pub(crate) fn open(path: &Path) -> Result<Connection, Error> {
+/// Opens and migrates the database. Creates one only where no runtime has data that would depend on an old
+/// one.
+pub(crate) fn open(path: &Path, runtimes: &[String]) -> Result<Connection, Error> {
+    let missing = || Error::NoRegistry { path: path.to_owned(), runtimes: runtimes.to_vec() };
+    if !runtimes.is_empty() && !path.exists() {
+        return Err(missing());
+    }
+    // Readable by this user only; SQLite gives its other files the same mode.
+    if !path.exists() {
+        folder::create_file(path)?;
+    }
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
+    if !runtimes.is_empty() && format(&connection)? == 0 {
+        return Err(missing());
+    }
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    // What was confirmed outlives a power cut: there is little of it, and much depends on it.
+    // A confirmed change must outlive a power cut: there is little data, and much depends on it.
     connection.pragma_update(None, "synchronous", "FULL")?;
     migrate(&mut connection, path)?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -24,8 +36,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, Error> {
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let found = usize::try_from(found).unwrap_or_default();
+    let found = format(&transaction)?;
     if found > MIGRATIONS.len() {
         return Err(Error::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() });
     }
@@ -37,6 +48,12 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// The format of the database; 0 when empty.
+fn format(connection: &Connection) -> Result<usize, Error> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(usize::try_from(found).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,11 +62,13 @@ mod tests {
     fn a_database_is_made_once_and_opened_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("registry.db");
-        let write = open(&path).unwrap();
+        let write = open(&path, &[]).unwrap();
         write.execute("INSERT INTO runtime VALUES ('a', 'A', '', 1)", []).unwrap();
         drop(write);
-        let count: i64 =
-            open(&path).unwrap().query_row("SELECT count(*) FROM runtime", [], |row| row.get(0)).unwrap();
+        let count: i64 = open(&path, &[])
+            .unwrap()
+            .query_row("SELECT count(*) FROM runtime", [], |row| row.get(0))
+            .unwrap();
         assert_eq!(count, 1);
     }
 
@@ -57,7 +76,7 @@ mod tests {
     fn a_newer_format_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("registry.db");
-        open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-        assert!(matches!(open(&path), Err(Error::Newer { found: 99, .. })));
+        open(&path, &[]).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(matches!(open(&path, &[]), Err(Error::Newer { found: 99, .. })));
     }
 }

@@ -16,10 +16,10 @@ fn what_may_be_asked_for() {
         (Error, &[(Start, Starting), (Delete, Error)]),
     ];
     for (state, allowed) in rows {
-        let standing = Standing { state, wanted: Wanted::Stopped };
+        let status = VersionStatus { state, wanted: Wanted::Stopped };
         for &ask in Ask::ALL {
             let expected = allowed.iter().find(|(allowed, _)| *allowed == ask).map(|(_, next)| *next);
-            let got = standing.ask(ask).map(|next| next.state);
+            let got = status.ask(ask).map(|next| next.state);
             assert_eq!(got, expected.ok_or(Refused { ask, state }), "{state} {ask}");
         }
     }
@@ -27,7 +27,7 @@ fn what_may_be_asked_for() {
 
 #[test]
 fn what_happens() {
-    let at = Standing::new;
+    let at = VersionStatus::new;
     let rows = [
         (at(Starting, Wanted::Started), Event::Ready, at(Started, Wanted::Started)),
         (at(Starting, Wanted::Published), Event::Ready, at(Published, Wanted::Published)),
@@ -53,9 +53,9 @@ fn what_happens() {
 
 #[test]
 fn refusals_say_what_to_do() {
-    let refused = Standing { state: Stopped, wanted: Wanted::Stopped }.ask(Publish).unwrap_err();
+    let refused = VersionStatus { state: Stopped, wanted: Wanted::Stopped }.ask(Publish).unwrap_err();
     assert_eq!(refused.to_string(), "cannot publish a version that is STOPPED\nhint: start it first");
-    let refused = Standing { state: Created, wanted: Wanted::Stopped }.ask(Unpublish).unwrap_err();
+    let refused = VersionStatus { state: Created, wanted: Wanted::Stopped }.ask(Unpublish).unwrap_err();
     assert_eq!(refused.to_string(), "cannot unpublish a version that is CREATED");
 }
 
@@ -72,26 +72,26 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Whatever is asked for and happens, what a version is agrees with what it should be.
+    /// State and wanted state agree after any sequence of actions and events.
     #[test]
     fn state_and_wish_agree(steps in proptest::collection::vec(step(), 0..50)) {
-        let mut standing = Standing::NEW;
+        let mut status = VersionStatus::NEW;
         for step in steps {
-            standing = match step {
-                Step::Ask(ask) => standing.ask(ask).unwrap_or(standing),
-                Step::Event(event) => standing.on(event),
+            status = match step {
+                Step::Ask(ask) => status.ask(ask).unwrap_or(status),
+                Step::Event(event) => status.on(event),
             };
-            let agrees = match standing.state {
-                Created | Stopping | Stopped | Error => standing.wanted == Wanted::Stopped,
-                Starting => standing.wanted != Wanted::Stopped,
-                Started => standing.wanted == Wanted::Started,
-                Published => standing.wanted == Wanted::Published,
+            let agrees = match status.state {
+                Created | Stopping | Stopped | Error => status.wanted == Wanted::Stopped,
+                Starting => status.wanted != Wanted::Stopped,
+                Started => status.wanted == Wanted::Started,
+                Published => status.wanted == Wanted::Published,
             };
-            prop_assert!(agrees, "{:?}", standing);
+            prop_assert!(agrees, "{:?}", status);
         }
     }
 
-    /// After a boot nothing claims to run.
+    /// After a boot, no version counts as running.
     #[test]
     fn a_boot_leaves_nothing_running(state in proptest::sample::select(State::ALL)) {
         let wanted = match state {
@@ -99,7 +99,7 @@ proptest! {
             Published => Wanted::Published,
             _ => Wanted::Stopped,
         };
-        let after = Standing { state, wanted }.on(Event::Boot).state;
+        let after = VersionStatus { state, wanted }.on(Event::Boot).state;
         prop_assert!(!matches!(after, Started | Published | Stopping));
     }
 }

@@ -1,8 +1,11 @@
-//! The registry through its door, on a real disk.
+//! The registry through its public API, on a real disk.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod audit;
+mod identities;
 mod people;
+mod tokens;
 mod versions;
 
 use krt_model::{
@@ -13,7 +16,7 @@ use krt_registry::{Actor, NewRuntime, NewVersion, Registry, Version};
 use std::fs;
 use tempfile::TempDir;
 
-/// A registry in a folder of its own, with the runtime `shop`.
+/// A registry in its own folder, with the runtime `shop`.
 struct Fixture {
     registry: Registry,
     folder: TempDir,
@@ -66,10 +69,15 @@ impl Fixture {
         self.registry.create_version(&self.ada, &name("shop"), &new)
     }
 
-    /// The same folder, by a new process.
+    /// Reopens the folder, as a new process would.
     fn reopen(self) -> Self {
-        let Self { registry, folder, ada } = self;
-        drop(registry);
+        let ada = self.ada.clone();
+        let folder = self.close();
         Self { registry: Registry::open(folder.path()).unwrap(), folder, ada }
+    }
+
+    /// Closes the registry; keeps its folder.
+    fn close(self) -> TempDir {
+        self.folder
     }
 }

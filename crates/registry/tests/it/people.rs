@@ -2,18 +2,18 @@
 
 use crate::Fixture;
 use krt_registry::{
-    Action, Actor, Error, Moment, NewToken, NewUser, Role, User, UserChange, Vouched, VouchedRole,
+    Action, Actor, Credential, Error, NewPassword, NewUser, Role, RoleSource, User, UserChange, VerifiedUser,
 };
 
-const PASSWORD: &str = "correct horse battery";
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 impl Fixture {
-    fn user(&self, login: &str, role: Role) -> Result<User, Error> {
+    pub(crate) fn user(&self, login: &str, role: Role) -> Result<User, Error> {
         let new = NewUser { login: login.to_owned(), role, password: PASSWORD.to_owned() };
         self.registry.create_user(&self.ada, &new)
     }
 
-    fn change(&self, login: &str, change: &UserChange) -> Result<User, Error> {
+    pub(crate) fn change(&self, login: &str, change: &UserChange) -> Result<User, Error> {
         self.registry.change_user(&self.ada, login, change)
     }
 }
@@ -51,17 +51,17 @@ fn signing_in_and_out() {
 
 #[test]
 fn whom_a_provider_vouches_for() {
-    use VouchedRole::{Ours, Theirs};
+    use RoleSource::{Ours, Theirs};
     let fixture = Fixture::new();
     fixture.user("root", Role::Admin).unwrap();
     let sign_in = |subject: &str, login: &str, role| {
-        let vouched = Vouched { subject: subject.to_owned(), login: login.to_owned(), role };
-        fixture.registry.sign_in_vouched(&vouched, "a browser")
+        let verified = VerifiedUser { subject: subject.to_owned(), login: login.to_owned(), role };
+        fixture.registry.sign_in_verified(&verified, "a browser")
     };
     let opened = sign_in("a 1", "grace", Ours(Role::Viewer)).unwrap();
     assert_eq!((&*opened.user.login, opened.user.role), ("grace", Role::Viewer));
     assert!(fixture.registry.by_cookie(opened.cookie.reveal()).unwrap().is_some());
-    // The subject is who it is, whatever the login is now; a role that is given here stays.
+    // The subject identifies the user, even if the login changes; a role assigned here is kept.
     fixture.change("grace", &UserChange { role: Some(Role::Manager), ..UserChange::default() }).unwrap();
     let again = sign_in("a 1", "hopper", Ours(Role::Viewer)).unwrap();
     assert_eq!((&*again.user.login, again.user.role), ("grace", Role::Manager));
@@ -102,7 +102,11 @@ fn a_new_password_ends_the_other_sessions() {
     fixture.user("grace", Role::Admin).unwrap();
     let here = fixture.registry.sign_in("grace", PASSWORD, "").unwrap();
     let there = fixture.registry.sign_in("grace", PASSWORD, "").unwrap();
-    let change = |current, new| fixture.registry.change_password("grace", current, new, Some(&here.user.id));
+    let by = Credential::Session(here.user.id.clone());
+    let change = |current, new| {
+        let change = NewPassword { current, new, revoke_tokens: true };
+        fixture.registry.change_password("grace", change, Some(&by))
+    };
     assert!(matches!(change("wrong", "another good one"), Err(Error::Denied)));
     assert!(matches!(change(PASSWORD, "short"), Err(Error::WeakPassword { .. })));
     change(PASSWORD, "another good one").unwrap();
@@ -130,47 +134,4 @@ fn logins() {
     }
     fixture.user("ada@example.com", Role::Viewer).unwrap();
     assert!(matches!(fixture.user("ADA@example.com", Role::Viewer), Err(Error::Taken { .. })));
-}
-
-#[test]
-fn a_token_is_its_owner_at_most() {
-    let fixture = Fixture::new();
-    fixture.user("root", Role::Admin).unwrap();
-    fixture.user("grace", Role::Manager).unwrap();
-    let create = |role, expires| {
-        let new = NewToken { name: "ci".to_owned(), role, expires };
-        fixture.registry.create_token("grace", Role::Manager, &new)
-    };
-    assert!(matches!(create(Role::Admin, None), Err(Error::TooMuch)));
-    let made = create(Role::Manager, None).unwrap();
-    let role = |secret: &str| fixture.registry.by_token(secret).unwrap().map(|(_, role)| role);
-    assert_eq!(role(made.secret.reveal()), Some(Role::Manager));
-    assert_eq!(role("krt_forged"), None);
-    let old = create(Role::Viewer, Some(Moment(1))).unwrap();
-    assert_eq!(role(old.secret.reveal()), None);
-
-    fixture.change("grace", &UserChange { role: Some(Role::Viewer), ..UserChange::default() }).unwrap();
-    assert_eq!(role(made.secret.reveal()), Some(Role::Viewer));
-    let listed = fixture.registry.tokens(Some("grace")).unwrap();
-    assert!(listed.iter().any(|token| token.used.is_some()));
-    assert!(!format!("{listed:?}").contains(made.secret.reveal()));
-    fixture.registry.delete_user(&fixture.ada, "grace").unwrap();
-    assert_eq!(role(made.secret.reveal()), None);
-}
-
-#[test]
-fn passwords_and_tokens_are_not_on_disk() {
-    let fixture = Fixture::new();
-    fixture.user("root", Role::Admin).unwrap();
-    let cookie = fixture.registry.sign_in("root", PASSWORD, "").unwrap().cookie;
-    let new = NewToken { name: "ci".to_owned(), role: Role::Admin, expires: None };
-    let token = fixture.registry.create_token("root", Role::Admin, &new).unwrap().secret;
-    for file in std::fs::read_dir(fixture.folder.path()).unwrap() {
-        let path = file.unwrap().path();
-        let Ok(bytes) = std::fs::read(&path) else { continue };
-        for secret in [PASSWORD, cookie.reveal(), token.reveal()] {
-            let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-            assert!(!found, "{}", path.display());
-        }
-    }
 }

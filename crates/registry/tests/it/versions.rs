@@ -2,7 +2,8 @@
 
 use crate::{Fixture, name};
 use krt_registry::{
-    Action, AuditFilter, Error, NewBoard, Noun, Role, RuntimeChange, State, Version,
+    Action, AuditFilter, Error, Layout, NewBoard, Noun, Registry, Role, RuntimeChange, Snapshot, State,
+    Version,
     state::{Ask, Event},
 };
 use std::{collections::BTreeMap, fs};
@@ -147,14 +148,70 @@ fn a_restart_starts_what_was_started_and_published() {
 }
 
 #[test]
-fn files_of_no_version_are_removed_at_the_start() {
+fn files_of_no_version_are_moved_to_lost_at_the_start() {
     let fixture = Fixture::new();
     fixture.upload("v1", &[]).unwrap();
     let place = fixture.registry.folder().version(&name("shop"), &name("v2"));
     fs::create_dir_all(place.folder()).unwrap();
+    fs::write(place.archive(), "unknown").unwrap();
+    let orphan = fixture.registry.folder().store(&name("bank"));
+    fs::create_dir_all(&orphan).unwrap();
+    fs::write(orphan.join("documents.db"), "dear").unwrap();
     let fixture = fixture.reopen();
-    assert!(!place.folder().exists());
+    assert!(!place.folder().exists() && !orphan.exists());
+    let lost = |prefix: &str, file: &str| {
+        let entries = fs::read_dir(fixture.registry.folder().lost()).unwrap();
+        let found = entries.map(|entry| entry.unwrap().path());
+        let found = found.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with(prefix));
+        found.map(|path| fs::read_to_string(path.join(file)).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(lost("shop-versions-v2-", "package.krt"), ["unknown"]);
+    assert_eq!(lost("bank-", "store/documents.db"), ["dear"]);
     assert!(fixture.registry.folder().version(&name("shop"), &name("v1")).archive().exists());
+}
+
+#[test]
+fn a_new_registry_beside_runtimes_is_refused() {
+    let fixture = Fixture::new();
+    fixture.upload("v1", &[]).unwrap();
+    let archive = fixture.registry.folder().version(&name("shop"), &name("v1")).archive();
+    let database = fixture.registry.folder().database();
+    let folder = fixture.close();
+    for emptied in [false, true] {
+        fs::remove_file(&database).unwrap();
+        if emptied {
+            fs::write(&database, "").unwrap();
+        }
+        // Repeatedly: a refusal leaves no files that pass for a registry.
+        for _ in 0..2 {
+            match Registry::open(folder.path()) {
+                Err(Error::NoRegistry { path, runtimes }) => {
+                    assert_eq!((path, runtimes), (database.clone(), vec!["shop".to_owned()]));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        fs::write(&database, "").unwrap();
+    }
+    assert!(archive.exists());
+}
+
+#[test]
+fn a_snapshot_is_one_timestamp_of_the_registry_and_its_packages() {
+    let fixture = Fixture::new();
+    fixture.upload("v1", &[]).unwrap();
+    let layout = Layout::new(fixture.registry.folder().path());
+    let (snapshot, runtimes) = Snapshot::take(&layout, |runtimes| Ok::<_, Error>(runtimes.to_vec())).unwrap();
+    assert_eq!(runtimes, [name("shop")]);
+    fixture.upload("v2", &[]).unwrap();
+    fixture.ask("v1", Ask::Delete).unwrap();
+    let copy = tempfile::tempdir().unwrap();
+    snapshot.write(&Layout::new(copy.path())).unwrap();
+    let copy = Registry::open(copy.path()).unwrap();
+    let versions = copy.versions(&name("shop")).unwrap();
+    assert_eq!(versions.iter().map(|version| &*version.name).collect::<Vec<_>>(), ["v1"]);
+    let archive = copy.folder().version(&name("shop"), &name("v1")).archive();
+    assert_eq!(fs::read_to_string(archive).unwrap(), "bytes");
 }
 
 #[test]
@@ -184,7 +241,7 @@ fn values_come_from_the_newest_earlier_version_that_has_them() {
     fixture.set("v3", "KEY", None);
     assert_eq!(fixture.value("v4", "KEY").as_deref(), Some("one"));
 
-    // A version that is removed leaves its values to the next.
+    // A deleted version leaves its values to the next one.
     fixture.ask("v1", Ask::Delete).unwrap();
     assert_eq!(fixture.value("v4", "KEY").as_deref(), Some("one"));
     let entries = fixture.registry.config(Role::Manager, &name("shop"), &name("v4")).unwrap();
@@ -228,7 +285,7 @@ fn a_host_name_is_one_runtimes() {
         Err(Error::Taken { noun: Noun::Host, .. })
     ));
     assert!(matches!(fixture.runtime("other", &["a/b"]), Err(Error::Text { .. })));
-    // Nothing of the refused one is left.
+    // The refused one leaves nothing behind.
     assert_eq!(fixture.registry.runtimes().unwrap().len(), 2);
 }
 

@@ -1,7 +1,7 @@
-//! Posting lines to InfluxDB, and what its answers mean.
+//! Posts lines to InfluxDB and interprets its answers.
 
 use super::target::Target;
-use crate::https;
+use crate::https::{AUTHORITY, https};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -10,31 +10,32 @@ use hyper_util::{
     client::legacy::{Client as HttpClient, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use krt_model::certificate;
 use std::{io, time::Duration};
 
-/// How long one request may take.
+/// The timeout of one request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How much of an answer is read.
+/// The most bytes read of an answer.
 const MAX_ANSWER: usize = 16 << 10;
 
-/// Why lines are not in InfluxDB.
+/// Why lines were not written.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// It will not take some of them, however often they come.
+    /// InfluxDB refuses some of them; a retry does not help.
     Refused {
-        /// How many; `None`: all.
+        /// The number of refused points; `None`: all.
         points: Option<u64>,
-        /// What it said.
+        /// The server's reason.
         reason: String,
     },
-    /// It may take them later.
+    /// InfluxDB is unavailable; a retry may help.
     Away {
         /// What is wrong.
         reason: String,
     },
 }
 
-/// Speaks with one server.
+/// A client of one server.
 #[derive(Debug)]
 pub(super) struct Client {
     http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -42,12 +43,12 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Prepares connections; none is made yet.
+    /// Builds the client; opens no connection yet.
     pub(super) fn new(target: Target) -> io::Result<Self> {
         Ok(Self { http: HttpClient::builder(TokioExecutor::new()).build(https()?), target })
     }
 
-    /// Writes lines; a database that is missing is made first.
+    /// Writes lines, and creates the database first if it is missing.
     pub(super) async fn write(&self, lines: Bytes) -> Result<(), Failure> {
         let (status, answer) = self.post(&self.target.write, lines.clone()).await?;
         let Some(create) = self.target.create.as_ref().filter(|_| status == StatusCode::NOT_FOUND) else {
@@ -67,10 +68,10 @@ impl Client {
             request.headers_mut().insert(header::AUTHORIZATION, value.clone());
         }
         let exchange = async {
-            let answer = self.http.request(request).await.map_err(|error| chain(&error))?;
+            let answer = self.http.request(request).await.map_err(|error| explain(&chain(&error)))?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-            // The status alone says what happened, should there be too much text beside it.
+            // The status suffices if the body is too long.
             let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
             Ok((status, text.unwrap_or_default()))
         };
@@ -80,7 +81,7 @@ impl Client {
     }
 }
 
-/// What an answer means for the lines.
+/// Interprets an answer.
 fn judge(status: StatusCode, answer: &str) -> Result<(), Failure> {
     let answer = answer.trim();
     let reason = format!("{status}: {answer}").trim_end_matches([':', ' ']).to_owned();
@@ -93,10 +94,18 @@ fn judge(status: StatusCode, answer: &str) -> Result<(), Failure> {
     }
 }
 
-/// How many points the server says that it has dropped.
+/// The number of points that the server reports as dropped.
 fn dropped(answer: &str) -> Option<u64> {
     let (_, count) = answer.rsplit_once("dropped=")?;
     count.split(|char: char| !char.is_ascii_digit()).next()?.parse().ok()
+}
+
+/// A reason with what to do about it, where it is about a certificate.
+fn explain(reason: &str) -> String {
+    match certificate::hint(reason, AUTHORITY) {
+        Some(hint) => format!("{reason}; hint: {hint}"),
+        None => reason.to_owned(),
+    }
 }
 
 /// An error with its causes, on one line.

@@ -1,13 +1,13 @@
-//! Points as InfluxDB's line protocol
+//! Formats points as InfluxDB's line protocol
 //! ([reference](https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/)).
 //!
-//! It has no way to say a line break in a name or a tag, nor a backslash before what it escapes: the
-//! first is written as `\n`, the second becomes a slash.
+//! The protocol cannot express a line break in a name or a tag, nor a backslash before an escaped character:
+//! the first is written as `\n`, the second becomes a slash.
 
 use krt_store::{Point, Value};
 use std::io::Write as _;
 
-/// Appends a point. A tag without a value is left out: InfluxDB has none.
+/// Appends a point. Leaves out tags with an empty value, which InfluxDB does not have.
 pub(super) fn put(out: &mut Vec<u8>, point: &Point<'_>) {
     put_name(out, point.measurement, ", ");
     for (name, value) in point.tags.iter().filter(|(_, value)| !value.is_empty()) {
@@ -48,7 +48,7 @@ fn put_value(out: &mut Vec<u8>, value: &Value<'_>) {
             put_text(out, format_args!("\"{text}\""));
         }
         Value::Int(number) => put_text(out, format_args!("{number}i")),
-        // Of a large number not all digits, but its exponent.
+        // A large number is written with an exponent instead of all digits.
         Value::Float(number) => put_text(out, format_args!("{number:?}")),
         Value::Bool(truth) => put_text(out, format_args!("{truth}")),
     }

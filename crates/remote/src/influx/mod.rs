@@ -1,14 +1,14 @@
 //! Measurements in InfluxDB.
 //!
 //! - [`mod@line`]: points as line protocol.
-//! - [`target`]: which requests an address stands for.
-//! - [`client`]: posting lines, and what the answers mean.
+//! - [`target`]: the requests for an address.
+//! - [`client`]: posts lines and interprets the answers.
 //! - [`spool`]: lines that wait on disk.
-//! - [`sender`]: the task that brings batches to the server, or to the disk.
+//! - [`sender`]: the task that sends batches to the server, or to the disk.
 //!
-//! Points come from the store's own buffer once a second ([`krt_store::Sink`]), so that measuring costs the
-//! same whatever is behind it. Nobody waits for the server: what finds every buffer full is dropped,
-//! counted and said.
+//! The store's own buffer hands over points once a second ([`krt_store::Sink`]), so measuring costs the same
+//! with any target. Callers never wait for the server: points that find every buffer full are dropped,
+//! counted and reported.
 
 mod client;
 mod line;
@@ -32,11 +32,11 @@ use std::{
 use target::Target;
 use tokio::{sync::mpsc, task::JoinHandle};
 
-/// How much may wait on disk while the server is away, unless told otherwise, bytes.
+/// The default limit of lines on disk while the server is unavailable, in bytes.
 pub const SPOOL_LIMIT: u64 = 64 << 20;
-/// The size after which a batch is sent, bytes.
+/// The size after which a batch is sent, in bytes.
 const BATCH: usize = 512 << 10;
-/// How many batches may wait in memory.
+/// The most batches that wait in memory.
 const QUEUE: usize = 32;
 
 /// Lines that are sent together.
@@ -46,7 +46,7 @@ struct Batch {
     points: u64,
 }
 
-/// What became of points.
+/// Counts of points.
 #[derive(Debug, Default)]
 struct Counters {
     written: AtomicU64,
@@ -69,10 +69,10 @@ struct Gatherer {
 }
 
 impl Influx {
-    /// Starts writing to the database (or bucket) of a runtime. Points wait in `folder`, with at most
-    /// `limit` bytes, while the server is away; it need not be there yet.
+    /// Starts writing to the database (or bucket) of a runtime. Points wait in `folder`, in at most `limit`
+    /// bytes, while the server is unavailable; the folder is created if needed.
     ///
-    /// The sink is for [`krt_store::Store::open_with_sink`].
+    /// Pass the sink to [`krt_store::Store::open_with_sink`].
     pub fn start(
         address: &Address,
         runtime: &str,
@@ -90,17 +90,17 @@ impl Influx {
         Ok((Self { task, counters }, Box::new(sink)))
     }
 
-    /// How many points are in InfluxDB.
+    /// The number of points in InfluxDB.
     pub fn written(&self) -> u64 {
         self.counters.written.load(Relaxed)
     }
 
-    /// How many points were dropped: refused, or for want of room.
+    /// The number of dropped points: refused, or without room.
     pub fn dropped(&self) -> u64 {
         self.counters.dropped.load(Relaxed)
     }
 
-    /// Waits until all is sent or on disk. The store whose sink this is has to be closed before.
+    /// Waits until everything is sent or on disk. Close the store that uses the sink first.
     pub async fn close(self) {
         if let Err(error) = self.task.await {
             tracing::error!(%error, "the writer to InfluxDB ended too early");

@@ -1,4 +1,4 @@
-//! The task that brings batches to the server, or to the disk while it is away.
+//! The task that sends batches to the server, or to the disk while the server is unavailable.
 
 use super::{
     Batch, Counters,
@@ -14,10 +14,10 @@ use std::{
 };
 use tokio::{sync::mpsc, time::Instant};
 
-/// The wait after the first failure; it doubles with each, up to the last.
+/// The wait after the first failure; it doubles with each further one, up to the last.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LAST_WAIT: Duration = Duration::from_secs(30);
-/// The least time between two reports of dropped points.
+/// The minimum time between two reports of dropped points.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// Owns the connection and the spool.
@@ -27,7 +27,7 @@ pub(super) struct Sender {
     pub(super) spool: Spool,
     pub(super) address: Address,
     pub(super) counters: Arc<Counters>,
-    /// How often in a row the server was away.
+    /// The number of failures in a row.
     failures: u32,
     retry_at: Instant,
     reported: (u64, Option<Instant>),
@@ -49,11 +49,11 @@ impl Sender {
         }
     }
 
-    /// Brings what comes until nothing does any more.
+    /// Sends batches until the channel closes.
     pub(super) async fn run(mut self, mut batches: mpsc::Receiver<Batch>) {
         loop {
             tokio::select! {
-                // What is new goes to the disk at once when the server is away, so it does not wait.
+                // While the server is unavailable, new batches go to the disk at once, so they come first.
                 biased;
                 batch = batches.recv() => match batch {
                     Some(batch) => self.bring(batch).await,
@@ -93,7 +93,7 @@ impl Sender {
     async fn bring_oldest(&mut self) {
         match self.try_oldest().await {
             Ok(()) => {}
-            // A file that cannot be read or removed would be tried for ever.
+            // A file that cannot be read or deleted would be retried for ever.
             Err(error) => {
                 let points = self.spool.remove_oldest().unwrap_or_default();
                 self.drop_counted(points, || format!("the disk does not give them back: {error}"));
@@ -123,7 +123,7 @@ impl Sender {
         self.counters.written.fetch_add(points, Relaxed);
     }
 
-    /// The server is there, but some points are not to its liking; the others it has.
+    /// Handles points that the server refused; it has the others.
     fn refused(&mut self, count: u64, refused: Option<u64>, reason: String) {
         let refused = refused.unwrap_or(count).min(count);
         self.arrived(count - refused);
@@ -145,8 +145,7 @@ impl Sender {
         }
     }
 
-    /// Says how many points were dropped since it was said last; unless it is the last time, only every
-    /// few seconds.
+    /// Reports drops since the last report; every few seconds at most, except for the `last` time.
     fn report(&mut self, last: bool) {
         let (before, at) = self.reported;
         let dropped = self.counters.dropped.load(Relaxed);
@@ -159,7 +158,7 @@ impl Sender {
     }
 }
 
-/// How long to wait after so many failures: not all engines at the same moment.
+/// The wait after this many failures, with jitter so that engines do not retry in step.
 fn wait(failures: u32) -> Duration {
     let whole = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failures)).min(LAST_WAIT);
     whole.mul_f64(0.5 + fastrand::f64() / 2.0)

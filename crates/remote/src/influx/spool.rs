@@ -1,7 +1,7 @@
-//! Lines that wait on disk while the server is away, bounded.
+//! A bounded spool of lines on disk, for the time that the server is unavailable.
 //!
-//! A file holds up to a MiB of lines; its name says which it is and how many points it has
-//! (`0000000007-512.lines`). What is full gives way to what is new, the oldest first.
+//! A file holds up to a MiB of lines; its name has its number and its count of points
+//! (`0000000007-512.lines`). When the spool is full, the oldest files make room for new lines.
 
 use bytes::Bytes;
 use std::{
@@ -11,16 +11,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The size that a file grows to, bytes.
+/// The size of a full file, in bytes.
 const FILE: u64 = 1 << 20;
 
 /// A folder of lines.
 #[derive(Debug)]
 pub(super) struct Spool {
     folder: PathBuf,
-    /// The most bytes of all files.
+    /// The most bytes of all files together.
     limit: u64,
-    /// The oldest first.
+    /// Oldest first.
     files: VecDeque<Entry>,
     next: u64,
 }
@@ -33,7 +33,7 @@ struct Entry {
 }
 
 impl Spool {
-    /// Opens the folder, and makes it where there is none; what was left there waits on.
+    /// Opens or creates the folder; lines left there wait on.
     pub(super) fn open(folder: &Path, limit: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let mut files = Vec::new();
@@ -52,12 +52,12 @@ impl Spool {
         self.files.is_empty()
     }
 
-    /// How many points wait.
+    /// The number of waiting points.
     pub(super) fn points(&self) -> u64 {
         self.files.iter().map(|entry| entry.points).sum()
     }
 
-    /// Adds lines; gives how many older points gave way to them.
+    /// Adds lines; returns how many older points were dropped for them.
     pub(super) fn push(&mut self, lines: &[u8], points: u64) -> io::Result<u64> {
         let given_way = self.make_room(lines.len() as u64)?;
         match self.files.back().copied().filter(|last| last.size < FILE) {
@@ -67,13 +67,13 @@ impl Spool {
         Ok(given_way)
     }
 
-    /// The oldest lines, and how many points they are.
+    /// The oldest lines, and their number of points.
     pub(super) fn oldest(&self) -> io::Result<Option<(Bytes, u64)>> {
         let Some(entry) = self.files.front() else { return Ok(None) };
         Ok(Some((fs::read(self.path(*entry))?.into(), entry.points)))
     }
 
-    /// Removes the oldest lines; gives how many points they were.
+    /// Removes the oldest lines; returns their number of points.
     pub(super) fn remove_oldest(&mut self) -> io::Result<u64> {
         let Some(entry) = self.files.pop_front() else { return Ok(0) };
         fs::remove_file(self.path(entry))?;
@@ -96,7 +96,7 @@ impl Spool {
         let entry = Entry { number: self.next, points, size: lines.len() as u64 };
         let path = self.path(entry);
         if let Err(error) = fs::write(&path, lines) {
-            // What is there of it is no whole line: better none than a broken one.
+            // The last line may be cut off: no file is better than a broken one.
             let _ = fs::remove_file(&path);
             return Err(error);
         }

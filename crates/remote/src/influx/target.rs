@@ -1,7 +1,7 @@
-//! Which requests an address stands for.
+//! The requests for an address.
 //!
-//! `http://TOKEN@HOST:8086?org=ORG` is written to by `/api/v2/write`, `http://USER:PASSWORD@HOST:8086` and
-//! one without a user by `/write`. A URL that ends in one of these paths says so itself.
+//! `http://TOKEN@HOST:8086?org=ORG` is written by `/api/v2/write`, `http://USER:PASSWORD@HOST:8086` and an
+//! address without a user by `/write`. A URL that ends in one of these paths selects it.
 
 use crate::{Address, Error};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -12,19 +12,19 @@ use url::Url;
 const V1: &str = "/write";
 const V2: &str = "/api/v2/write";
 
-/// Where points are posted to.
+/// The requests that write points.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// Where lines go.
+    /// Writes lines.
     pub(super) write: Uri,
-    /// What makes the database, where that is one request.
+    /// Creates the database, where a single request can.
     pub(super) create: Option<Uri>,
-    /// Who we are.
+    /// The credentials.
     pub(super) authorization: Option<HeaderValue>,
 }
 
 impl Target {
-    /// Reads an address; the database, or bucket, has the runtime's name.
+    /// Parses an address; the database, or bucket, has the runtime's name.
     pub(super) fn parse(address: &Address, runtime: &str) -> Result<Self, Error> {
         let wrong = |reason: String| Error::Address { address: address.clone(), store: "InfluxDB", reason };
         let url = Url::parse(address.secret()).map_err(|error| wrong(error.to_string()))?;
@@ -43,7 +43,7 @@ impl Target {
         let org = url.query_pairs().find(|(name, _)| name == "org").map(|(_, value)| value.into_owned());
         let request = |path: &str, pairs: &[(&str, &str)]| {
             let mut request = url.clone();
-            // Only URLs that cannot have a user refuse to lose theirs.
+            // Only URLs that cannot have a user fail here.
             let _ = (request.set_username(""), request.set_password(None));
             request.set_path(&format!("{base}{path}"));
             request.query_pairs_mut().clear().extend_pairs(pairs);
@@ -70,7 +70,7 @@ fn authorization(url: &Url, is_v2: bool) -> Result<Option<HeaderValue>, String> 
         return Ok(None);
     }
     let text = match (is_v2, password) {
-        // InfluxDB 1.8 takes a user here, too.
+        // InfluxDB 1.8 also takes a user here.
         (true, Some(password)) => format!("Token {user}:{password}"),
         (true, None) => format!("Token {user}"),
         (false, password) => {

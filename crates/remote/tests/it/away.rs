@@ -1,4 +1,4 @@
-//! What becomes of measurements while InfluxDB is away, slow, or of another mind.
+//! Measurements while InfluxDB is down, slow, or refuses them.
 
 use crate::{
     measurements::{House, count, remote},
@@ -9,7 +9,7 @@ use krt_servers::InfluxServer;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// Waits until something is so; a test that waits in vain fails.
+/// Waits until a condition holds; fails if it never does.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
@@ -30,7 +30,7 @@ fn spooled(folder: &TempDir) -> u64 {
     files.filter_map(|file| Some(file.ok()?.metadata().ok()?.len())).sum()
 }
 
-/// The points that wait, by the names of their files.
+/// The number of waiting points, from the names of their files.
 fn points_on_disk(folder: &TempDir) -> u64 {
     let files = std::fs::read_dir(folder.path().join("influx")).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
@@ -60,7 +60,7 @@ async fn nothing_is_lost_while_the_server_is_away() {
     until("all are there", || influx.written() == 300).await;
     assert_eq!((influx.dropped(), count(&server, "m").await, spooled(&house.folder)), (0, 300, 0));
 
-    // The engine ends while the server is away, and starts once more.
+    // The engine ends while the server is down, and restarts.
     server.kill();
     measure(&house, 300..400).await;
     let folder = house.close().await;
@@ -91,7 +91,7 @@ async fn only_points_of_another_kind_are_dropped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_finds_no_room_is_counted() {
-    // Nobody listens at a port that was free a moment ago.
+    // A port that was free a moment ago, so no server listens there.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let house = remote(&format!("http://127.0.0.1:{free}"), TempDir::new().unwrap(), 64 << 10);
     let influx = house.influx.as_ref().unwrap();

@@ -1,4 +1,4 @@
-//! One list of what documents do, for SQLite and for MongoDB.
+//! One list of tests for documents, on SQLite and on MongoDB.
 
 use bson::{Bson, Document, doc, oid::ObjectId};
 use futures::TryStreamExt as _;
@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 mod agreement;
 
-/// A store of one kind, and what keeps it up.
+/// A store of one kind, with its server.
 struct House {
     documents: Documents,
     _embedded: Option<(Writer, TempDir)>,
@@ -118,7 +118,7 @@ async fn what_cannot_be_stored_is_refused(documents: &Documents) {
 }
 
 async fn the_largest_document_is_kept(documents: &Documents) {
-    // Beside the text: the document's frame, its `_id` and the field's name and size.
+    // Bytes besides the text: the document's frame, its `_id` and the field's name and size.
     let frame = doc! { "_id": 1, "text": "" }.to_vec().unwrap().len();
     let document = doc! { "_id": 1, "text": "x".repeat(MAX_SIZE - frame) };
     documents.save("large", document.clone()).await.unwrap();
@@ -146,7 +146,7 @@ async fn many_documents_stream(documents: &Documents) {
         .collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (50..300).collect::<Vec<_>>());
-    // One that stops early leaves the store in order.
+    // A search that stops early leaves the store intact.
     let mut found = documents.find("many", doc! {}).await.unwrap();
     found.try_next().await.unwrap().unwrap();
     drop(found);

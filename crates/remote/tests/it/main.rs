@@ -1,4 +1,4 @@
-//! What every store of a kind does, embedded or remote, against real servers.
+//! The common behaviour of all stores of a kind, embedded or remote, on real servers.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod away;

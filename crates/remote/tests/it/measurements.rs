@@ -1,4 +1,4 @@
-//! One list of what measurements do, for SQLite and for InfluxDB.
+//! One list of tests for measurements, on SQLite and on InfluxDB.
 
 use krt_remote::{Influx, SPOOL_LIMIT};
 use krt_servers::InfluxServer;
@@ -11,7 +11,7 @@ use proptest::{
 use std::{collections::BTreeMap, time::Duration};
 use tempfile::TempDir;
 
-/// A point as a test wants it; numbers as JSON has them.
+/// A point for a test, with numbers as in JSON.
 #[derive(Debug, Clone, PartialEq)]
 struct Measured {
     time: i64,
@@ -26,7 +26,7 @@ enum Field {
     Bool(bool),
 }
 
-/// A store whose points go to SQLite, or to InfluxDB.
+/// A store that writes points to SQLite, or to InfluxDB.
 pub(crate) struct House {
     pub(crate) store: Store,
     pub(crate) writer: Writer,
@@ -44,7 +44,7 @@ fn embedded() -> House {
     House { store, writer, influx: None, folder }
 }
 
-/// A store whose points go to the server at an address.
+/// A store that writes points to the server at an address.
 pub(crate) fn remote(url: &str, folder: TempDir, limit: u64) -> House {
     let (influx, sink) = Influx::start(&url.into(), "shop", &folder.path().join("influx"), limit).unwrap();
     let (store, writer) = Store::open_with_sink(folder.path(), &options(), sink).unwrap();
@@ -52,8 +52,7 @@ pub(crate) fn remote(url: &str, folder: TempDir, limit: u64) -> House {
 }
 
 impl House {
-    /// Writes all that waits, or leaves it on disk, and ends; gives the points (in the database,
-    /// dropped) and the folder.
+    /// Writes all pending points, or leaves them on disk, and closes the store; returns the folder.
     pub(crate) async fn close(self) -> TempDir {
         let Self { store, writer, influx, folder } = self;
         drop(store);
@@ -92,7 +91,7 @@ fn stored(folder: &TempDir, measurement: &str) -> Vec<Measured> {
     points.into_iter().map(measured).collect()
 }
 
-/// What InfluxDB has of a measurement, in order of time.
+/// InfluxDB's points of a measurement, by time.
 async fn in_influx(server: &InfluxServer, user: Option<&str>, measurement: &str) -> Vec<Measured> {
     let name = measurement.replace('\\', r"\\").replace('"', r#"\""#);
     let answer = server.query("GET", "shop", user, &format!("SELECT * FROM \"{name}\" GROUP BY *")).await;
@@ -125,12 +124,12 @@ fn field(value: &serde_json::Value) -> Option<Field> {
     })
 }
 
-/// How many points of a measurement there are.
+/// The number of points of a measurement.
 pub(crate) async fn count(server: &InfluxServer, measurement: &str) -> usize {
     in_influx(server, None, measurement).await.len()
 }
 
-/// Measures the same in both kinds of store, and gives what each then has.
+/// Writes the same points to both kinds of store; returns the points that each has.
 async fn both(
     server: &InfluxServer,
     url: &str,
@@ -163,7 +162,7 @@ fn names<T: std::fmt::Debug>(
     btree_map("[ab ,=é\"']{0,3}".prop_map(move |rest| format!("{prefix}{rest}")), value, count)
 }
 
-/// The kind of a field is part of its name: InfluxDB refuses another kind.
+/// The type of a field is part of its name here, since InfluxDB refuses a second type.
 fn measured() -> impl Strategy<Value = Measured> {
     let tags = names("t", "[a-c ,=é\"'\\\\]{0,4}[a-c=, ]", 0..3);
     let texts = names("x", "[a-c ,=é\"'\\\\\n]{0,6}".prop_map(Field::Text), 0..2);
@@ -171,7 +170,7 @@ fn measured() -> impl Strategy<Value = Measured> {
     let bools = names("b", any::<bool>().prop_map(Field::Bool), 1..3);
     (tags, texts, numbers, bools).prop_map(|(tags, texts, numbers, bools)| Measured {
         time: 0,
-        // A backslash before what the line protocol escapes cannot be said in it.
+        // The line protocol cannot express a backslash before a character that it escapes.
         tags: tags.into_iter().map(|(name, value)| (name, value.replace('\\', "/"))).collect(),
         fields: texts.into_iter().chain(numbers).chain(bools).collect(),
     })

@@ -1,4 +1,4 @@
-//! A server that keeps what it is sent and answers as it is told.
+//! A server that records requests and sends prepared answers.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -11,7 +11,7 @@ use std::{
 };
 use tokio::net::TcpListener;
 
-/// A request as it came.
+/// A request as received.
 #[derive(Debug, Clone)]
 pub(crate) struct Recorded {
     pub(crate) target: String,
@@ -19,14 +19,14 @@ pub(crate) struct Recorded {
     pub(crate) body: String,
 }
 
-/// Ends with the runtime of its test.
+/// The server. Stops with the async runtime of its test.
 pub(crate) struct Recorder {
     pub(crate) port: u16,
     requests: Arc<Mutex<Vec<Recorded>>>,
 }
 
 impl Recorder {
-    /// Answers with these, one after the other, and then with 204.
+    /// Answers with these status codes in order, then with 204.
     pub(crate) async fn start(answers: &'static [u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let recorder = Self { port: listener.local_addr().unwrap().port(), requests: Arc::default() };

@@ -1,5 +1,6 @@
-//! Who may come in: the bound on requests and bytes in work.
+//! Admission of requests: bounds on the requests in flight and on the bytes they hold.
 
+use crate::memory::{Full, Pool, Reservation};
 use krt_model::outcome::Failure;
 use std::sync::{
     Arc,
@@ -7,12 +8,12 @@ use std::sync::{
 };
 use tokio::sync::{Notify, watch};
 
-/// How much may be in work at a time, early-replied requests included.
+/// Limits on the requests in flight, including those that have had an early reply.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Requests.
     pub requests: usize,
-    /// Bytes of their messages as they came in.
+    /// Bytes they hold: messages as received, decompressed and converted, and answers.
     pub bytes: usize,
 }
 
@@ -22,67 +23,78 @@ impl Default for Limits {
     }
 }
 
-/// Counts what is in work, and closes the door when it is full or when the service is not open.
+/// Counts the requests in flight, and refuses more when full or when the service is not open.
 #[derive(Debug)]
 pub struct Admission {
     limits: Limits,
     requests: AtomicUsize,
-    bytes: AtomicUsize,
+    memory: Arc<Pool>,
     open: watch::Sender<bool>,
     stopping: AtomicBool,
     empty: Notify,
 }
 
 impl Admission {
-    /// Closed, until it is opened.
+    /// Creates an admission that is closed until [`Admission::open`].
     pub fn new(limits: Limits) -> Self {
+        Self::sharing(limits, Pool::new(limits.bytes))
+    }
+
+    /// Like [`Admission::new`], with a bound on bytes shared with another admission.
+    pub fn sharing(limits: Limits, memory: Arc<Pool>) -> Self {
         Self {
             limits,
             requests: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
+            memory,
             open: watch::Sender::new(false),
             stopping: AtomicBool::new(false),
             empty: Notify::new(),
         }
     }
 
-    /// Lets requests in from now on.
+    /// Admits requests from now on.
     pub fn open(&self) {
         self.open.send_replace(true);
     }
 
-    /// Lets no request in any more.
+    /// Refuses every request from now on.
     pub fn close(&self) {
         self.stopping.store(true, Ordering::Release);
         self.open.send_replace(false);
     }
 
-    /// Tells whether requests are let in.
+    /// Returns a receiver of whether requests are admitted.
     pub fn watch(&self) -> watch::Receiver<bool> {
         self.open.subscribe()
     }
 
-    /// How many requests are in work.
-    pub fn in_work(&self) -> usize {
+    /// Returns the number of requests in flight.
+    pub fn in_flight(&self) -> usize {
         self.requests.load(Ordering::Acquire)
     }
 
-    /// Waits until nothing is in work.
+    /// Waits until no request is in flight.
     pub async fn drained(&self) {
         loop {
             let empty = self.empty.notified();
-            if self.in_work() == 0 {
+            if self.in_flight() == 0 {
                 return;
             }
             empty.await;
         }
     }
 
-    /// Lets a request with a message of that many bytes in, or says why not.
+    /// The memory pool of the requests.
+    pub fn memory(&self) -> &Arc<Pool> {
+        &self.memory
+    }
+
+    /// Admits a request that announces `bytes` bytes, or returns the reason for its refusal.
+    ///
+    /// Reserves nothing for announced bytes: their holder reserves them when they arrive.
     pub fn enter(self: &Arc<Self>, bytes: usize) -> Result<Permit, Failure> {
-        let permit = Permit { admission: Arc::clone(self), bytes };
+        let permit = Permit { admission: Arc::clone(self), bytes, beside: self.memory.reserve() };
         let requests = self.requests.fetch_add(1, Ordering::AcqRel) + 1;
-        let in_work = self.bytes.fetch_add(bytes, Ordering::AcqRel) + bytes;
         if !*self.open.borrow() {
             let stopping = self.stopping.load(Ordering::Acquire);
             return Err(Failure::NotServing { state: if stopping { "stopping" } else { "starting" } });
@@ -90,22 +102,42 @@ impl Admission {
         if requests > self.limits.requests {
             return Err(Failure::QueueFull { limit: self.limits.requests, unit: "requests" });
         }
-        if in_work > self.limits.bytes && requests > 1 {
-            return Err(Failure::QueueFull { limit: self.limits.bytes, unit: "bytes" });
-        }
+        self.memory.check(bytes).map_err(no_memory)?;
         Ok(permit)
     }
 }
 
-/// The right to be in work; dropped, its room is free again.
+/// Converts a full pool into the failure for the client.
+pub fn no_memory(full: Full) -> Failure {
+    Failure::NoMemory { limit: full.limit }
+}
+
+/// The right to be in flight; dropping it frees the place.
 #[derive(Debug)]
 pub struct Permit {
     admission: Arc<Admission>,
     bytes: usize,
+    /// Bytes that the request holds besides its messages.
+    beside: Reservation,
 }
 
 impl Permit {
-    /// Bytes of the message as it came in.
+    /// Returns an empty reservation of memory for the request.
+    pub fn reserve(&self) -> Reservation {
+        self.admission.memory.reserve()
+    }
+
+    /// Counts bytes that the request holds besides its messages, until its place is free.
+    pub fn hold(&mut self, bytes: usize) -> Result<(), Failure> {
+        self.beside.try_grow(bytes).map_err(no_memory)
+    }
+
+    /// Records the size of the message as received.
+    pub fn came(&mut self, bytes: usize) {
+        self.bytes = bytes;
+    }
+
+    /// Returns the size of the message as received, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -113,7 +145,6 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.admission.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
         if self.admission.requests.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.admission.empty.notify_waiters();
         }

@@ -1,56 +1,57 @@
-//! How messages get from node to node: through memory, or over a network.
+//! Transport of messages from node to node: in memory, or over a network.
 
 use super::{
-    desk::Desk,
     hop,
+    queue::NodeQueue,
     request::{Delivery, Request},
 };
 use krt_model::outcome::Failure;
 use std::{fmt, sync::Arc};
 
-/// Takes messages to the desks of the nodes that they are for, wherever those are.
+/// Carries messages to the queues of their nodes, in any engine.
 pub trait Broker: Send + Sync + fmt::Debug {
-    /// Takes a delivery to its node; it comes back with why, when that cannot be.
+    /// Sends a delivery to its node. On failure, returns the delivery and the reason.
     fn post(&self, delivery: Delivery) -> Result<(), Box<Refused>>;
 
-    /// Nobody waits for a request any more.
+    /// Cancels a request whose client has left.
     fn cancel(&self, request: &Request);
 
-    /// Whether it can be reached.
+    /// Returns whether the broker can be reached.
     fn is_connected(&self) -> bool;
 
-    /// Whether a message for the node, by its index in the version, would be handled.
+    /// Returns whether a message for the node, by its index in the version, would be handled.
     fn serves(&self, node: usize) -> bool;
 }
 
-/// A delivery that could not be taken to its node.
+/// A delivery that could not be sent to its node.
 #[derive(Debug)]
 pub struct Refused {
     /// The delivery.
     pub delivery: Delivery,
-    /// Why not.
+    /// The reason.
     pub failure: Failure,
 }
 
 impl Refused {
-    /// On the heap: it is large, and seldom there.
+    /// Boxes the pair, as it is large and rare.
     pub fn boxed(delivery: Delivery, failure: Failure) -> Box<Self> {
         Box::new(Self { delivery, failure })
     }
 }
 
-/// All nodes are in this engine: a message goes from desk to desk.
+/// A broker for nodes that all run in this engine: a message moves from queue to queue.
 #[derive(Debug)]
 pub(super) struct Memory {
-    pub(super) desks: Arc<[Arc<Desk>]>,
+    pub(super) queues: Arc<[Arc<NodeQueue>]>,
 }
 
 impl Broker for Memory {
     fn post(&self, delivery: Delivery) -> Result<(), Box<Refused>> {
-        let desk = &self.desks[delivery.node()];
-        hop::arrive(&delivery, desk.node());
-        desk.post(delivery)
-            .map_err(|delivery| Refused::boxed(delivery, Failure::Down { node: desk.node().clone() }))
+        let queue = &self.queues[delivery.node()];
+        hop::arrive(&delivery, queue.node());
+        queue
+            .post(delivery)
+            .map_err(|delivery| Refused::boxed(delivery, Failure::Down { node: queue.node().clone() }))
     }
 
     fn cancel(&self, _request: &Request) {}
@@ -60,6 +61,6 @@ impl Broker for Memory {
     }
 
     fn serves(&self, node: usize) -> bool {
-        self.desks[node].hosts() > 0
+        self.queues[node].workers() > 0
     }
 }

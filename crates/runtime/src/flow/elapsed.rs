@@ -1,6 +1,6 @@
-//! The measurements that are taken without being asked for (KRT v1, "Context").
+//! The measurements that are taken without being asked for (docs/reference/krt-v1.md#measurements).
 
-use super::{Delivery, Handled};
+use super::{Delivery, HandlerTimes};
 use krt_model::{message::Timestamp, version::Version};
 use krt_store::{Series, Store, Value};
 
@@ -35,8 +35,8 @@ impl Elapsed {
         Self { workflows: workflows.collect(), nodes: nodes.collect() }
     }
 
-    /// A handler succeeded.
-    pub(super) fn node(&self, delivery: &Delivery, handled: Handled) {
+    /// Records the time of a handler that succeeded.
+    pub(super) fn node(&self, delivery: &Delivery, handled: HandlerTimes) {
         let Some(previous) = delivery.tracking.last() else { return };
         let fields = [
             ("tracking_id", Value::from(&*delivery.request.id)),
@@ -47,7 +47,7 @@ impl Elapsed {
         add(&self.nodes[delivery.request.route.index][delivery.position], handled.end, &fields);
     }
 
-    /// A workflow ended well.
+    /// Records the time of a workflow that succeeded.
     pub(super) fn workflow(&self, delivery: &Delivery, end: Timestamp) {
         let fields = [
             ("tracking_id", Value::from(&*delivery.request.id)),

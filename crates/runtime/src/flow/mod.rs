@@ -1,142 +1,155 @@
-//! A request's way through its workflow: admission, desks, judgement.
+//! Runs requests through their workflow: admission, queues, outcomes.
 //!
-//! Nothing here knows of sockets or processes. The door ([`crate::entry`]) calls [`Flow::request`];
-//! whoever runs user code joins a [`Desk`] as a [`Host`], takes deliveries, and gives each back
-//! through [`Flow::finish`].
+//! This module knows no sockets and no processes. The ingress ([`crate::ingress`]) calls [`Flow::request`]. A
+//! [`Worker`] joins a [`NodeQueue`], takes deliveries and returns each through [`Flow::finish`].
 //!
-//! Back-pressure stands at the door: [`Admission`] bounds requests and bytes in work, so that the
-//! queues inside, which a request holds one place of at a time, are bounded too, and a post between
-//! nodes can never block (two workflows that cross each other's nodes cannot deadlock).
+//! Back-pressure applies at the ingress: [`Admission`] bounds the requests and bytes in flight. A request
+//! occupies one place in one queue at a time, so the queues are bounded as well, and posting from node to
+//! node never blocks: two workflows that cross each other's nodes cannot deadlock.
 
 mod admission;
 mod broker;
-mod desk;
 mod elapsed;
 mod hop;
-mod journey;
+mod queue;
+mod record;
 mod request;
 
-pub use admission::{Admission, Limits, Permit};
+pub use admission::{Admission, Limits, Permit, no_memory};
 pub use broker::{Broker, Refused};
-pub use desk::{Desk, Host, SeatId, Taken};
-pub use journey::{Journey, Journeys, Serialised};
-pub use request::{Answer, Deadline, Delivery, Elsewhere, Origin, ReplyTo, Request, Respond, Route, Trail};
+pub use queue::{NodeQueue, Place, SlotId, Taken, Worker};
+pub use record::{CodecTimes, RequestRecord, RequestRecords};
+pub use request::{
+    Answer, AnswerMeta, Deadline, Delivery, Origin, RemoteRequest, ReplyTo, Request, Responder, Route,
+};
 
 use crate::{
-    metrics::{Ending, Metrics, Now},
+    memory::Reservation,
+    metrics::{Ending, Metrics, NodeGauges},
     traces::Trace,
 };
 use broker::Memory;
 use elapsed::Elapsed;
-use journey::End;
-pub(crate) use journey::Saved;
-use krt_broker::Receipt;
+use krt_broker::Acker;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     outcome::{self, Failure, HandlerResult, Outcome},
-    version::{Node, Version},
+    version::{Node, Version, Workflow},
 };
 use krt_store::Store;
+use record::End;
+pub(crate) use record::Saved;
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::sync::watch;
 
-/// All workflows of one version, at work.
+/// All workflows of one version, running.
 #[derive(Debug)]
 pub struct Flow {
-    desks: Arc<[Arc<Desk>]>,
+    queues: Arc<[Arc<NodeQueue>]>,
     broker: Arc<dyn Broker>,
     retries: Vec<u16>,
     admission: Arc<Admission>,
     elapsed: Elapsed,
+    /// By node: whether its processes measure their own times.
+    measured: Vec<bool>,
     metrics: Metrics,
-    journeys: Arc<Journeys>,
-    hosts: watch::Sender<()>,
+    request_records: Arc<RequestRecords>,
+    workers: watch::Sender<()>,
 }
 
-/// When a handler began and ended.
+/// The start and end of a handler call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Handled {
-    /// When it was called.
+pub struct HandlerTimes {
+    /// Time of the call.
     pub start: Timestamp,
-    /// When it returned.
+    /// Time of the return.
     pub end: Timestamp,
 }
 
 impl Flow {
-    /// Builds the flow of a version whose nodes are all in this engine; its desks are empty until hosts
-    /// join them.
+    /// Builds the flow of a version whose nodes all run in this engine. Its queues are empty until workers
+    /// join.
     pub fn new(version: &Version, limits: Limits, store: &Store) -> Self {
-        Self::build(version, limits, store, None)
+        Self::build(version, Admission::new(limits), store, None)
     }
 
-    /// Builds the flow of a version whose messages go from node to node through a broker.
-    pub fn over(version: &Version, limits: Limits, store: &Store, broker: Arc<dyn Broker>) -> Self {
-        Self::build(version, limits, store, Some(broker))
+    /// Builds the flow of a version whose nodes exchange messages through a broker.
+    pub fn over(version: &Version, admission: Admission, store: &Store, broker: Arc<dyn Broker>) -> Self {
+        Self::build(version, admission, store, Some(broker))
     }
 
-    fn build(version: &Version, limits: Limits, store: &Store, broker: Option<Arc<dyn Broker>>) -> Self {
-        let hosts = watch::Sender::new(());
-        let desk = |node: &Node| Arc::new(Desk::new(node.name.clone(), node.run.retries > 0, hosts.clone()));
-        let desks: Arc<[_]> = version.nodes.iter().map(desk).collect();
+    fn build(
+        version: &Version,
+        admission: Admission,
+        store: &Store,
+        broker: Option<Arc<dyn Broker>>,
+    ) -> Self {
+        let workers = watch::Sender::new(());
+        let queue = |(index, node): (usize, &Node)| {
+            let places = places(version, index);
+            Arc::new(NodeQueue::new(node.name.clone(), node.run.retries > 0, places, workers.clone()))
+        };
+        let queues: Arc<[_]> = version.nodes.iter().enumerate().map(queue).collect();
         let through_broker = broker.is_some();
         Self {
-            broker: broker.unwrap_or_else(|| Arc::new(Memory { desks: Arc::clone(&desks) })),
-            desks,
+            broker: broker.unwrap_or_else(|| Arc::new(Memory { queues: Arc::clone(&queues) })),
+            queues,
             retries: version.nodes.iter().map(|node| node.run.retries).collect(),
-            admission: Arc::new(Admission::new(limits)),
+            admission: Arc::new(admission),
             elapsed: Elapsed::new(version, store),
+            measured: version.nodes.iter().map(measures).collect(),
             metrics: Metrics::new(version, through_broker),
-            journeys: Arc::new(Journeys::new(version, store)),
-            hosts,
+            request_records: Arc::new(RequestRecords::new(version, store)),
+            workers,
         }
     }
 
-    /// The desk of a node, by its index in the version.
-    pub fn desk(&self, node: usize) -> &Arc<Desk> {
-        &self.desks[node]
+    /// Returns the queue of a node, by its index in the version.
+    pub fn queue(&self, node: usize) -> &Arc<NodeQueue> {
+        &self.queues[node]
     }
 
-    /// Tells whenever a node may have come or gone.
+    /// Returns a receiver that changes when a node may have appeared or disappeared.
     pub fn watch_nodes(&self) -> watch::Receiver<()> {
-        self.hosts.subscribe()
+        self.workers.subscribe()
     }
 
-    /// A node may have come or gone elsewhere.
+    /// Notifies the watchers that a node may have appeared or disappeared elsewhere.
     pub fn nodes_changed(&self) {
-        self.hosts.send_replace(());
+        self.workers.send_replace(());
     }
 
-    /// Whether a message for a node would be handled.
+    /// Returns whether a message for a node would be handled.
     pub fn serves(&self, node: usize) -> bool {
         self.broker.serves(node)
     }
 
-    /// Who may come in, and how many are in work.
+    /// The admission of requests.
     pub fn admission(&self) -> &Arc<Admission> {
         &self.admission
     }
 
-    /// What happened since the start.
+    /// The metrics since the start.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// The requests that came in here.
-    pub fn journeys(&self) -> &Journeys {
-        &self.journeys
+    /// The records of requests received at this ingress.
+    pub fn request_records(&self) -> &RequestRecords {
+        &self.request_records
     }
 
-    /// The metrics, as text.
+    /// Renders the metrics as text.
     pub fn metrics_text(&self) -> String {
-        let now = |desk: &Arc<Desk>| Now { waiting: desk.waiting(), hosts: desk.hosts() };
+        let now = |queue: &Arc<NodeQueue>| NodeGauges { waiting: queue.depth(), workers: queue.workers() };
         let connected = self.broker.is_connected();
-        self.metrics.text(self.admission.in_work(), connected, self.desks.iter().map(now))
+        self.metrics.text(self.admission.in_flight(), connected, self.queues.iter().map(now))
     }
 
-    /// Lets in a request of that many bytes, if there is room.
+    /// Admits a request of `bytes` bytes, if there is room.
     pub fn enter(&self, route: &Route, bytes: usize) -> Result<Permit, Failure> {
         self.admission.enter(bytes).inspect_err(|failure| {
             self.metrics.request(route.index, Ending::Failed, Duration::ZERO);
@@ -144,41 +157,46 @@ impl Flow {
         })
     }
 
-    /// Sends a message through a workflow and waits for its one answer, until `deadline`. Its stations
-    /// are told to `trace`.
+    /// Returns an empty reservation of request memory.
+    pub fn reserve(&self) -> Reservation {
+        self.admission.memory().reserve()
+    }
+
+    /// Sends a message through a workflow and waits until `deadline` for its one answer. Records the stages
+    /// in `trace`.
     ///
-    /// Dropping the future means that the client left: the work is stopped.
+    /// Dropping the future means that the client left, and stops the work.
     pub async fn request(
         &self,
-        permit: Permit,
+        permit: Arc<Permit>,
         route: &Arc<Route>,
         payload: Payload,
         deadline: Deadline,
         trace: Trace,
     ) -> Result<Payload, Failure> {
-        self.request_told(permit, route, payload, deadline, trace, |_| {}).await
+        self.request_with_id(permit, route, payload, deadline, trace, |_| {}).await
     }
 
-    /// As [`Flow::request`]; `told` learns the request's id as soon as there is one.
-    pub async fn request_told(
+    /// Like [`Flow::request`], and calls `on_id` with the request's id as soon as it has one.
+    pub async fn request_with_id(
         &self,
-        permit: Permit,
+        permit: Arc<Permit>,
         route: &Arc<Route>,
         payload: Payload,
         deadline: Deadline,
         trace: Trace,
-        told: impl FnOnce(&Arc<str>),
+        on_id: impl FnOnce(&Arc<str>),
     ) -> Result<Payload, Failure> {
         let (start, begun) = (now(), Instant::now());
         let (request, answer) =
-            Request::open(Arc::clone(route), start, deadline, permit, trace, &self.journeys);
-        told(&request.id);
-        let mut waiting = Waiting { flow: self, request: Arc::clone(&request), begun, ended: false };
+            Request::open(Arc::clone(route), start, deadline, permit, trace, &self.request_records);
+        on_id(&request.id);
+        let mut guard = ClientGuard { flow: self, request: Arc::clone(&request), begun, ended: false };
         let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
         tracking.push(Tracking { node: None, start, end: now() });
         self.post(Delivery::new(request, 0, payload, tracking));
         let answer = tokio::time::timeout_at(deadline.at.into(), answer).await;
-        waiting.ended = true;
+        guard.ended = true;
         let answer = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Failure::Lost),
@@ -189,15 +207,15 @@ impl Flow {
         if let Err(failure) = &answer {
             self.metrics.failure(route.index, failure);
         }
-        waiting.request.end(match &answer {
+        guard.request.end(match &answer {
             Ok(payload) => End::Answered(payload.value().len()),
             Err(failure) => End::failed(failure),
         });
         answer
     }
 
-    /// Takes back a delivery with what the handler made of it, and decides how the request goes on.
-    pub fn finish(&self, mut delivery: Delivery, result: HandlerResult, handled: Handled) {
+    /// Takes back a delivery with its handler's result and decides the next step of the request.
+    pub fn finish(&self, mut delivery: Delivery, result: HandlerResult, handled: HandlerTimes) {
         let node = self.node_of(&delivery).clone();
         let succeeded = matches!(result, HandlerResult::Message { .. } | HandlerResult::Nothing { .. });
         if succeeded || matches!(result, HandlerResult::Error(_)) {
@@ -209,24 +227,26 @@ impl Flow {
         let outcome = outcome::judge(&delivery.step(&node), result);
         delivery.request.trace.leave(|| hop::departure(&outcome, handled));
         if succeeded && !matches!(outcome, Outcome::Fail(_) | Outcome::FailedInBackground(_)) {
-            self.elapsed.node(&delivery, handled);
+            if !self.measured[delivery.node()] {
+                self.elapsed.node(&delivery, handled);
+            }
             delivery.tracking.push(Tracking { node: Some(node), start: handled.start, end: handled.end });
         }
         match outcome {
             Outcome::Next(payload) => self.pass_on(delivery, payload),
             Outcome::Answer(payload) => {
-                self.elapsed.workflow(&delivery, handled.end);
+                self.measure_workflow(&delivery, handled);
                 self.reply(delivery, Ok(payload));
             }
             Outcome::Fail(failure) | Outcome::FailedInBackground(failure) => self.fail(delivery, failure),
             Outcome::Again { counts } => {
                 delivery.retries_left -= u16::from(counts);
-                self.put_on_desk(delivery);
+                self.enqueue(delivery);
             }
-            // Dropped, it is given back.
+            // Dropping the delivery gives it back.
             Outcome::GiveBack => self.given_back(&delivery),
             Outcome::Finished => {
-                self.elapsed.workflow(&delivery, handled.end);
+                self.measure_workflow(&delivery, handled);
                 self.dropped_result(&delivery);
                 delivery.done();
             }
@@ -237,9 +257,9 @@ impl Flow {
         }
     }
 
-    /// Answers the client now; the workflow goes on. Returns whether somebody waited for it.
+    /// Answers the client now, while the workflow continues. Returns whether a client was waiting.
     ///
-    /// An `answer` that could not be made of what the handler said is told as what it is.
+    /// If the handler's reply could not become an answer, `answer` is that failure.
     pub fn reply_early(&self, delivery: &Delivery, answer: Result<Payload, Failure>) -> bool {
         let step = delivery.step(self.node_of(delivery));
         let answer = answer.and_then(|payload| outcome::check_answer(&step, &payload).map(|()| payload));
@@ -251,16 +271,23 @@ impl Flow {
                 "the early reply was refused: {failure}"
             );
         }
-        if let Some(journey) = &delivery.request.journey {
-            journey.replied_early();
+        if let Some(record) = &delivery.request.record {
+            record.replied_early();
         }
         if answer.is_ok() && !step.replied {
             delivery.request.trace.event(hop::EARLY_REPLY);
         }
-        delivery.request.answer(answer, Trail { tracking: delivery.tracking.clone(), receipt: None })
+        delivery.request.answer(answer, AnswerMeta { tracking: delivery.tracking.clone(), acker: None })
     }
 
-    fn handled(&self, delivery: &Delivery, handled: Handled, failed: bool) {
+    /// Measures the workflow, unless the processes of its last node (an older runner) do so themselves.
+    fn measure_workflow(&self, delivery: &Delivery, handled: HandlerTimes) {
+        if !(delivery.is_last() && self.measured[delivery.node()]) {
+            self.elapsed.workflow(delivery, handled.end);
+        }
+    }
+
+    fn handled(&self, delivery: &Delivery, handled: HandlerTimes, failed: bool) {
         let Some(previous) = delivery.tracking.last() else { return };
         let between = |from: Timestamp, to: Timestamp| Duration::from_nanos(to.0.saturating_sub(from.0));
         let (took, waited) = (between(handled.start, handled.end), between(previous.end, handled.start));
@@ -273,7 +300,7 @@ impl Flow {
         self.post(delivery);
     }
 
-    /// Takes a delivery to its node, wherever that is.
+    /// Sends a delivery to its node, here or in another engine.
     fn post(&self, mut delivery: Delivery) {
         delivery.retries_left = self.retries[delivery.node()];
         if let Err(refused) = self.broker.post(delivery) {
@@ -282,39 +309,39 @@ impl Flow {
         }
     }
 
-    /// A delivery has come from elsewhere, for a node of this engine.
+    /// Takes a delivery that another engine sent to a node of this one.
     pub fn receive(&self, mut delivery: Delivery) {
         delivery.retries_left = self.retries[delivery.node()];
-        self.put_on_desk(delivery);
+        self.enqueue(delivery);
     }
 
-    /// Puts a delivery on its node's desk here, unless nobody waits for it any more.
-    fn put_on_desk(&self, delivery: Delivery) {
+    /// Puts a delivery on its node's queue in this engine, unless its client has left.
+    fn enqueue(&self, delivery: Delivery) {
         hop::arrive(&delivery, self.node_of(&delivery));
-        if let Err(delivery) = self.desks[delivery.node()].post(delivery) {
+        if let Err(delivery) = self.queues[delivery.node()].post(delivery) {
             self.down(delivery);
         }
     }
 
-    /// A host left a desk that has no other: what waits there fails at once, unless the node has retries.
+    /// Fails the waiting deliveries that have no worker left, unless the node has retries.
     pub fn clear(&self, node: usize) {
-        for delivery in self.desks[node].clear() {
+        for delivery in self.queues[node].clear() {
             self.down(delivery);
         }
     }
 
-    /// Gives what waits for a node back to the broker, for other engines to take.
+    /// Gives a node's waiting deliveries back to the broker, for other engines.
     pub fn give_back(&self, node: usize) {
-        for delivery in self.desks[node].take_back() {
-            if let Some(receipt) = delivery.handed_on() {
-                receipt.release();
+        for delivery in self.queues[node].take_back() {
+            if let Some(acker) = delivery.handed_on() {
+                acker.nak();
             }
         }
     }
 
-    /// No process of a delivery's node is up here: where the broker keeps it, another engine may get it.
+    /// Handles a delivery whose node has no process here. If the broker keeps it, another engine may take it.
     fn down(&self, delivery: Delivery) {
-        if delivery.receipt.is_some() {
+        if delivery.acker.is_some() {
             return;
         }
         let failure = Failure::Down { node: self.node_of(&delivery).clone() };
@@ -322,42 +349,42 @@ impl Flow {
     }
 
     fn reply(&self, mut delivery: Delivery, answer: Answer) {
-        let trail =
-            Trail { tracking: std::mem::take(&mut delivery.tracking), receipt: delivery.receipt.take() };
-        if !delivery.request.answer(answer, trail) {
+        let meta =
+            AnswerMeta { tracking: std::mem::take(&mut delivery.tracking), acker: delivery.acker.take() };
+        if !delivery.request.answer(answer, meta) {
             self.metrics.late.inc();
         }
     }
 
-    /// A delivery's work is given up.
+    /// Fails a delivery.
     pub fn fail(&self, mut delivery: Delivery, failure: Failure) {
         delivery.request.trace.leave(|| hop::failure(&failure));
         if !delivery.request.replied() {
             return self.reply(delivery, Err(failure));
         }
         self.failed_in_background(&delivery, &failure);
-        if let Some(receipt) = delivery.receipt.take() {
-            self.give_up(receipt, &failure.to_string());
+        if let Some(acker) = delivery.acker.take() {
+            self.give_up(acker, &failure.to_string());
         }
     }
 
-    /// The answer of a request of this door came from elsewhere.
-    pub fn reply_from_elsewhere(&self, request: &Request, answer: Answer) {
-        if !request.answer(answer, Trail::default()) {
+    /// Passes on an answer from another engine to a request of this ingress.
+    pub fn reply_from_remote(&self, request: &Request, answer: Answer) {
+        if !request.answer(answer, AnswerMeta::default()) {
             self.metrics.late.inc();
         }
     }
 
-    /// A message whose client has its answer is lost between two engines.
+    /// Records the loss, between two engines, of a message whose client already has its answer.
     pub fn lost_in_background(&self, workflow: &str, node: &str, request: &str, failure: &Failure) {
         self.metrics.failed_in_background.inc();
         tracing::error!(workflow, node, request, "the workflow failed after its early reply: {failure}");
     }
 
-    /// A message is kept apart, with the reason.
-    pub fn give_up(&self, receipt: Receipt, reason: &str) {
+    /// Dead-letters a message, with the reason.
+    pub fn give_up(&self, acker: Acker, reason: &str) {
         self.metrics.broker.dead.inc();
-        receipt.dead(reason);
+        acker.dead_letter(reason);
     }
 
     fn given_back(&self, delivery: &Delivery) {
@@ -365,7 +392,7 @@ impl Flow {
             workflow = %delivery.request.route.workflow,
             node = %self.node_of(delivery),
             request = %delivery.request.id,
-            "its process died: the message is given back, and given out again"
+            "its process died: the message returns to the broker and is redelivered"
         );
     }
 
@@ -389,29 +416,48 @@ impl Flow {
     }
 
     fn node_of(&self, delivery: &Delivery) -> &krt_model::name::Name {
-        self.desks[delivery.node()].node()
+        self.queues[delivery.node()].node()
     }
 
-    /// Nobody waits for a request any more: its work is stopped wherever it is.
+    /// Stops a request's work everywhere, as its client has left.
     pub fn stop(&self, request: &Request) {
         request.leave();
         self.broker.cancel(request);
         request.trace.give_up();
         for &node in &request.route.sequence {
-            self.desks[node].cancel(request);
+            self.queues[node].cancel(request);
         }
     }
 }
 
-/// A client that waits. Dropped before the answer came, it has left.
-struct Waiting<'a> {
+/// Returns the places of a node's workers if each serves only one, as workers of older runners do.
+fn places(version: &Version, node: usize) -> Vec<Place> {
+    if version.nodes[node].run.runner.older().is_none() {
+        return Vec::new();
+    }
+    let workflows = version.workflows.iter().enumerate();
+    let of = |(index, workflow): (usize, &Workflow)| {
+        let sequence = workflow.sequence.clone().into_iter().enumerate();
+        let here = sequence.filter(move |&(_, other)| other == node);
+        here.map(move |(position, _)| (index, position))
+    };
+    workflows.flat_map(of).collect()
+}
+
+/// Returns whether a node's processes measure their own times.
+fn measures(node: &Node) -> bool {
+    node.run.runner.older().is_some_and(|older| older.measures)
+}
+
+/// A waiting client. Dropped before the answer, it counts as left.
+struct ClientGuard<'a> {
     flow: &'a Flow,
     request: Arc<Request>,
     begun: Instant,
     ended: bool,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for ClientGuard<'_> {
     fn drop(&mut self) {
         if !self.ended {
             let workflow = self.request.route.index;
@@ -424,7 +470,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// The present moment by the system's clock.
+/// Returns the current time of the system clock.
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))

@@ -1,12 +1,12 @@
 //! A request: one client that waits for one answer.
 
 use super::{
-    Handled,
+    HandlerTimes,
     admission::Permit,
-    journey::{self, End, Hop, Journey, Journeys, Serialised},
+    record::{self, CodecTimes, End, Hop, RequestRecord, RequestRecords},
 };
-use crate::traces::Trace;
-use krt_broker::Receipt;
+use crate::{memory::Reservation, traces::Trace};
+use krt_broker::Acker;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     name::Name,
@@ -22,97 +22,97 @@ use std::{
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-/// Where an RPC leads: its workflow, and what its answer must be.
+/// The target of an RPC: its workflow and the required answer.
 #[derive(Debug)]
 pub struct Route {
     /// The workflow's name.
     pub workflow: Name,
     /// Its index in the version.
     pub index: usize,
-    /// The nodes, by their index in the version; at least one.
+    /// Indexes of the nodes in the version, in order; at least one.
     pub sequence: Vec<usize>,
-    /// The full name of the message that the RPC returns.
+    /// Full name of the message type that the RPC returns.
     pub answer_type: String,
-    /// The largest answer, bytes.
+    /// Largest answer, in bytes.
     pub answer_limit: usize,
 }
 
-/// When a request must have its answer.
+/// The time limit of a request's answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline {
-    /// The moment.
+    /// The instant of the deadline.
     pub at: Instant,
-    /// How long that was from when the request came.
+    /// The time allowed, counted from the request's arrival.
     pub within: Duration,
 }
 
 impl Deadline {
-    /// A time from now.
+    /// Returns a deadline `within` from now.
     pub fn after(within: Duration) -> Self {
         Self { at: Instant::now() + within, within }
     }
 }
 
-/// What is known of a request that came in elsewhere.
-pub struct Elsewhere {
-    /// Its id; without one it gets its own here.
+/// A request received elsewhere.
+pub struct RemoteRequest {
+    /// Its id; a new one is created if missing.
     pub id: Option<String>,
-    /// Where its answer is waited for.
+    /// Where to send its answer.
     pub to: ReplyTo,
-    /// When it came in.
+    /// When it was received.
     pub start: Timestamp,
-    /// When its client no longer waits, if that is known.
+    /// When its client stops waiting, if known.
     pub deadline: Option<Deadline>,
-    /// The trace that it belongs to.
+    /// The trace it belongs to.
     pub trace: Trace,
-    /// Sends its answer; none where it has one.
-    pub respond: Option<Respond>,
+    /// Sends its answer; `None` if it has been answered.
+    pub respond: Option<Responder>,
 }
 
-/// Who waits for a request's answer.
+/// The receiver of a request's answer.
 enum Client {
-    /// The door of this engine.
-    Here(oneshot::Sender<Answer>),
-    /// An entrypoint elsewhere.
-    Elsewhere(Respond),
+    /// The ingress of this engine.
+    Local(oneshot::Sender<Answer>),
+    /// A remote entrypoint.
+    Remote(Responder),
 }
 
-/// Sends an answer to where it is waited for, and marks the receipt behind it.
-pub type Respond = Box<dyn FnOnce(Answer, Trail) + Send>;
+/// Sends an answer to its receiver and marks the acker behind it.
+pub type Responder = Box<dyn FnOnce(Answer, AnswerMeta) + Send>;
 
-/// What goes with an answer.
+/// Data that accompanies an answer.
 #[derive(Debug, Default)]
-pub struct Trail {
-    /// The stations that the request has passed.
+pub struct AnswerMeta {
+    /// The stages that the request has passed.
     pub tracking: Vec<Tracking>,
-    /// What the broker is told of the message that led to the answer.
-    pub receipt: Option<Receipt>,
+    /// Acknowledges the message that led to the answer.
+    pub acker: Option<Acker>,
 }
 
-/// Where a request came in.
+/// Where a request was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// At the door of this engine.
-    Here,
-    /// At an entrypoint elsewhere.
-    Elsewhere(ReplyTo),
+    /// At the ingress of this engine.
+    Local,
+    /// At a remote entrypoint.
+    Remote(ReplyTo),
 }
 
-/// Where an entrypoint elsewhere waits for the answer.
+/// Where a remote entrypoint waits for the answer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReplyTo {
-    /// What stands in the envelope: an inbox, or in the second era the request's id.
+    /// The envelope's reply field: an inbox, or with JetStream the request's id.
     pub reply: String,
-    /// The inbox of an entrypoint of ours. Second era only.
+    /// The inbox of a krt entrypoint. JetStream only.
     pub inbox: Option<String>,
-    /// Whether nobody waits there: the message was given up, and is tried again.
+    /// True if no client waits: the message was dead-lettered and is being retried.
     pub nobody: bool,
 }
 
-impl Trail {
+impl AnswerMeta {
     fn done(self) {
-        if let Some(receipt) = self.receipt {
-            receipt.done();
+        if let Some(acker) = self.acker {
+            acker.ack();
         }
     }
 }
@@ -120,123 +120,128 @@ impl Trail {
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Here(_) => "here",
-            Self::Elsewhere(_) => "elsewhere",
+            Self::Local(_) => "here",
+            Self::Remote(_) => "elsewhere",
         })
     }
 }
 
-/// One request. Exactly one answer leaves through it, the first that is given.
+/// One request. It passes on exactly one answer: the first.
 #[derive(Debug)]
 pub struct Request {
     /// Names the request in logs and measurements (KRT v1's tracking id): a UUID, version 7.
     pub id: Arc<str>,
-    /// Where it came in.
+    /// Where it was received.
     pub origin: Origin,
-    /// Where it goes.
+    /// Its target.
     pub route: Arc<Route>,
-    /// When it came in.
+    /// When it was received.
     pub start: Timestamp,
-    /// When its client no longer waits; none where the work goes on without one.
+    /// When its client stops waiting; `None` if the work continues without a client.
     pub deadline: Option<Deadline>,
-    /// The trace that it belongs to, for whoever takes its messages further.
+    /// The trace it belongs to, passed on with its messages.
     pub trace: Trace,
-    /// Its course, for who looks at it where it came in.
-    pub(crate) journey: Option<Arc<Journey>>,
+    /// Its record, kept only in the engine that received it.
+    pub(crate) record: Option<Arc<RequestRecord>>,
     client: Mutex<Option<Client>>,
     replied: AtomicBool,
     left: AtomicBool,
-    _permit: Permit,
+    permit: Arc<Permit>,
 }
 
-/// What a client gets.
+/// The answer to a client.
 pub type Answer = Result<Payload, Failure>;
 
 impl Request {
-    /// A request that came in at this door.
+    /// Opens a request received at this ingress.
     pub(super) fn open(
         route: Arc<Route>,
         start: Timestamp,
         deadline: Deadline,
-        permit: Permit,
+        permit: Arc<Permit>,
         trace: Trace,
-        journeys: &Arc<Journeys>,
+        request_records: &Arc<RequestRecords>,
     ) -> (Arc<Self>, oneshot::Receiver<Answer>) {
         let (client, answer) = oneshot::channel();
         let id = new_id();
         trace.name(&id);
-        let journey = Some(journeys.begin(&id, &route, start, permit.bytes()));
+        let record = Some(request_records.begin(&id, &route, start, permit.bytes()));
         let request = Self {
             id,
-            origin: Origin::Here,
+            origin: Origin::Local,
             route,
             start,
             deadline: Some(deadline),
             trace,
-            journey,
-            client: Mutex::new(Some(Client::Here(client))),
+            record,
+            client: Mutex::new(Some(Client::Local(client))),
             replied: AtomicBool::new(false),
             left: AtomicBool::new(false),
-            _permit: permit,
+            permit,
         };
         (Arc::new(request), answer)
     }
 
-    /// A request that came in elsewhere.
-    pub fn elsewhere(from: Elsewhere, route: Arc<Route>, permit: Permit) -> Arc<Self> {
-        let Elsewhere { id, to, start, deadline, trace, respond } = from;
+    /// Creates a request received elsewhere.
+    pub fn remote(from: RemoteRequest, route: Arc<Route>, permit: Permit) -> Arc<Self> {
+        let RemoteRequest { id, to, start, deadline, trace, respond } = from;
         let id = id.map_or_else(new_id, Arc::from);
         trace.name(&id);
         Arc::new(Self {
             id,
-            journey: None,
-            origin: Origin::Elsewhere(to),
+            record: None,
+            origin: Origin::Remote(to),
             route,
             start,
             deadline,
             trace,
             replied: AtomicBool::new(respond.is_none()),
-            client: Mutex::new(respond.map(Client::Elsewhere)),
+            client: Mutex::new(respond.map(Client::Remote)),
             left: AtomicBool::new(false),
-            _permit: permit,
+            permit: Arc::new(permit),
         })
     }
 
-    /// Gives the answer. Returns false when there was one before, or the client has left.
-    pub fn answer(&self, answer: Answer, trail: Trail) -> bool {
+    /// Answers the request. Returns false if it already had an answer or the client has left.
+    pub fn answer(&self, answer: Answer, meta: AnswerMeta) -> bool {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
         if client.is_some() {
             self.replied.store(true, Ordering::Release);
         }
         match client {
-            Some(Client::Elsewhere(respond)) => {
-                respond(answer, trail);
+            Some(Client::Remote(respond)) => {
+                respond(answer, meta);
                 true
             }
-            Some(Client::Here(client)) => {
-                trail.done();
+            Some(Client::Local(client)) => {
+                meta.done();
                 client.send(answer).is_ok()
             }
             None => {
-                trail.done();
+                meta.done();
                 false
             }
         }
     }
 
-    /// Notes how it ended for its client.
+    /// Returns an empty reservation of memory for the request.
+    pub fn reserve(&self) -> Reservation {
+        self.permit.reserve()
+    }
+
+    /// Records the result for its client.
     pub(super) fn end(&self, end: End) {
-        if let Some(journey) = &self.journey {
-            journey.end(end);
+        if let Some(record) = &self.record {
+            record.end(end);
         }
     }
 
-    /// Whether the answer was given.
+    /// Returns whether it has been answered.
     pub fn replied(&self) -> bool {
         self.replied.load(Ordering::Acquire)
     }
 
-    /// Whether the client left before its answer, so that the work is for nobody.
+    /// Returns whether the client left before its answer, so that nothing needs the work.
     pub fn left(&self) -> bool {
         self.left.load(Ordering::Acquire)
     }
@@ -248,29 +253,29 @@ impl Request {
 
 /// A request's message at one node of its workflow.
 ///
-/// Dropped, it is given back to a broker that keeps messages; else its client, should it wait, is told
-/// that the request was lost: nobody waits in vain.
+/// If dropped, it returns to a broker that keeps messages. Without such a broker, a client that still waits
+/// gets [`Failure::Lost`], so that no client waits in vain.
 #[derive(Debug)]
 pub struct Delivery {
-    /// The request that it belongs to.
+    /// The request it belongs to.
     pub request: Arc<Request>,
-    /// Which station of the workflow it is at, from 0.
+    /// Its stage in the workflow, from 0.
     pub position: usize,
     /// The message.
     pub payload: Payload,
-    /// The stations before.
+    /// The stages passed so far.
     pub tracking: Vec<Tracking>,
-    /// How many more times it may be given to another process.
+    /// How many more times another process may get it.
     pub retries_left: u16,
-    /// What the engine needed for the form of its messages.
-    pub serialised: Serialised,
-    /// What the broker is told of it. None where the broker keeps no messages.
-    pub receipt: Option<Receipt>,
+    /// The engine's time for converting its messages.
+    pub codec_times: CodecTimes,
+    /// Acknowledges it; `None` if the broker keeps no messages.
+    pub acker: Option<Acker>,
     handed_on: bool,
 }
 
 impl Delivery {
-    /// A request's message at one station.
+    /// Creates a request's message at one stage.
     pub fn new(request: Arc<Request>, position: usize, payload: Payload, tracking: Vec<Tracking>) -> Self {
         Self {
             request,
@@ -278,48 +283,48 @@ impl Delivery {
             payload,
             tracking,
             retries_left: 0,
-            serialised: Serialised::default(),
-            receipt: None,
+            codec_times: CodecTimes::default(),
+            acker: None,
             handed_on: false,
         }
     }
 
-    /// The node it is at, by its index in the version.
+    /// Returns its current node, by index in the version.
     pub fn node(&self) -> usize {
         self.request.route.sequence[self.position]
     }
 
-    /// Whether its workflow ends at this node.
+    /// Returns whether its workflow ends at this node.
     pub fn is_last(&self) -> bool {
         self.position + 1 == self.request.route.sequence.len()
     }
 
-    /// Notes in the request's course that its handler was called.
-    pub(super) fn note_hop(&self, handled: Handled, result: &HandlerResult) {
-        let Some(journey) = &self.request.journey else { return };
+    /// Adds the handler call to the request's record.
+    pub(super) fn note_hop(&self, handled: HandlerTimes, result: &HandlerResult) {
+        let Some(record) = &self.request.record else { return };
         let posted = self.tracking.last().map_or(self.request.start, |previous| previous.end);
-        journey.hop(Hop {
+        record.hop(Hop {
             node: self.node(),
             position: self.position,
             posted,
             handled,
-            serialised: self.serialised,
-            ending: journey::ending(result),
+            codec_times: self.codec_times,
+            ending: record::ending(result),
         });
     }
 
-    /// Its work is done: nobody has to hear of it any more.
+    /// Acknowledges it: its work is done.
     pub(super) fn done(self) {
-        if let Some(receipt) = self.handed_on() {
-            receipt.done();
+        if let Some(acker) = self.handed_on() {
+            acker.ack();
         }
     }
 
-    /// It was handed on as it is: what is left of it says nothing.
-    pub(crate) fn handed_on(mut self) -> Option<Receipt> {
-        let receipt = self.receipt.take();
+    /// Takes out its acker: the delivery has moved on unchanged, so dropping the remains answers nothing.
+    pub(crate) fn handed_on(mut self) -> Option<Acker> {
+        let acker = self.acker.take();
         self.handed_on = true;
-        receipt
+        acker
     }
 
     pub(super) fn step<'a>(&'a self, node: &'a Name) -> Step<'a> {
@@ -328,7 +333,7 @@ impl Delivery {
             last: self.is_last(),
             replied: self.request.replied(),
             retries_left: self.retries_left,
-            redeliveries_left: self.receipt.as_ref().map_or(0, Receipt::redeliveries_left),
+            redeliveries_left: self.acker.as_ref().map_or(0, Acker::redeliveries_left),
             answer_type: &self.request.route.answer_type,
             answer_limit: self.request.route.answer_limit,
         }
@@ -337,18 +342,18 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        match self.receipt.take() {
-            Some(receipt) if self.request.left() => receipt.done(),
+        match self.acker.take() {
+            Some(acker) if self.request.left() => acker.ack(),
             Some(given_back) => drop(given_back),
             None if self.handed_on || self.request.replied() || self.request.left() => {}
             None => {
-                self.request.answer(Err(Failure::Lost), Trail::default());
+                self.request.answer(Err(Failure::Lost), AnswerMeta::default());
             }
         }
     }
 }
 
-/// A UUID, version 7.
+/// Returns a UUID, version 7.
 fn new_id() -> Arc<str> {
     let mut text = Uuid::encode_buffer();
     Arc::from(&*Uuid::now_v7().hyphenated().encode_lower(&mut text))

@@ -1,24 +1,25 @@
-//! The flow with hosts made for the test: what it promises, whatever hosts do.
+//! The guarantees of the flow, tested with scripted workers.
 
 use super::*;
 use krt_model::{
     message::TYPE_URL_PREFIX,
     name::Name,
-    version::{RunOptions, Workflow},
+    version::{Generation, OlderRunner, RunOptions, Runner, Workflow},
 };
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, Weak};
 
-/// What a host makes of a message; `None`: it keeps it.
+/// A worker's result for a message; `None`: the worker keeps the message.
 type Act = dyn Fn(&Payload) -> Option<HandlerResult> + Send + Sync;
 
-/// A host that does what its script says with each delivery.
+/// A worker that follows a script for each delivery.
 struct Scripted {
     flow: Weak<Flow>,
-    seat: OnceLock<SeatId>,
+    slot: OnceLock<SlotId>,
     act: Box<Act>,
     kept: Mutex<Vec<Delivery>>,
     cancelled: AtomicU64,
+    place: Option<Place>,
 }
 
 impl std::fmt::Debug for Scripted {
@@ -27,17 +28,21 @@ impl std::fmt::Debug for Scripted {
     }
 }
 
-impl Host for Scripted {
+impl Worker for Scripted {
+    fn place(&self) -> Option<Place> {
+        self.place
+    }
+
     fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
         let flow = self.flow.upgrade().unwrap();
         match (self.act)(&delivery.payload) {
             Some(result) => {
-                flow.desk(delivery.node()).freed(*self.seat.get().unwrap());
-                flow.finish(delivery, result, Handled { start: now(), end: now() });
+                flow.queue(delivery.node()).freed(*self.slot.get().unwrap());
+                flow.finish(delivery, result, HandlerTimes { start: now(), end: now() });
             }
             None => self.kept.lock().unwrap().push(delivery),
         }
-        Ok(Taken::InWork)
+        Ok(Taken::InFlight)
     }
 
     fn cancel(&self, request: &Request) {
@@ -48,13 +53,17 @@ impl Host for Scripted {
     }
 }
 
-struct House {
+struct Fixture {
     flow: Arc<Flow>,
     route: Arc<Route>,
     _store: (tempfile::TempDir, krt_store::Writer),
 }
 
-fn house(retries: u16, limits: Limits) -> House {
+fn fixture(retries: u16, limits: Limits) -> Fixture {
+    house_of(&RunOptions { retries, ..RunOptions::default() }, limits, vec![0, 1])
+}
+
+fn house_of(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixture {
     let name = |text| Name::parse(text).unwrap();
     let node = |text| Node {
         name: name(text),
@@ -62,15 +71,20 @@ fn house(retries: u16, limits: Limits) -> House {
         build: None,
         image: None,
         gpu: false,
-        run: RunOptions { retries, ..RunOptions::default() },
+        run: run.clone(),
     };
     let version = Version {
         name: name("v1"),
         description: String::new(),
         proto: String::new(),
         config: Vec::new(),
+        environment: Vec::new(),
         nodes: vec![node("one"), node("two")],
-        workflows: vec![Workflow { name: name("w"), entrypoint: "Run".to_owned(), sequence: vec![0, 1] }],
+        workflows: vec![Workflow {
+            name: name("w"),
+            entrypoint: "Run".to_owned(),
+            sequence: sequence.clone(),
+        }],
     };
     let folder = tempfile::tempdir().unwrap();
     let (store, writer) = Store::open(folder.path(), &krt_store::Options::default()).unwrap();
@@ -79,35 +93,46 @@ fn house(retries: u16, limits: Limits) -> House {
     let route = Arc::new(Route {
         workflow: name("w"),
         index: 0,
-        sequence: vec![0, 1],
+        sequence,
         answer_type: "t.M".to_owned(),
         answer_limit: 1024,
     });
-    House { flow, route, _store: (folder, writer) }
+    Fixture { flow, route, _store: (folder, writer) }
 }
 
-impl House {
-    fn seat(
+impl Fixture {
+    fn slot(
         &self,
         node: usize,
         room: usize,
         act: impl Fn(&Payload) -> Option<HandlerResult> + Send + Sync + 'static,
     ) -> Arc<Scripted> {
-        let host = Arc::new(Scripted {
+        self.slot_at(None, node, room, act)
+    }
+
+    fn slot_at(
+        &self,
+        place: Option<Place>,
+        node: usize,
+        room: usize,
+        act: impl Fn(&Payload) -> Option<HandlerResult> + Send + Sync + 'static,
+    ) -> Arc<Scripted> {
+        let worker = Arc::new(Scripted {
             flow: Arc::downgrade(&self.flow),
-            seat: OnceLock::new(),
+            slot: OnceLock::new(),
             act: Box::new(act),
             kept: Mutex::default(),
             cancelled: AtomicU64::new(0),
+            place,
         });
-        self.flow.desk(node).join(Arc::clone(&host) as _, room, &host.seat);
-        host
+        self.flow.queue(node).join(Arc::clone(&worker) as _, room, &worker.slot);
+        worker
     }
 
     async fn request(&self, timeout: Duration) -> Result<Payload, Failure> {
         let permit = self.flow.admission().enter(10)?;
         self.flow
-            .request(permit, &self.route, message(b"in"), Deadline::after(timeout), Trace::default())
+            .request(permit.into(), &self.route, message(b"in"), Deadline::after(timeout), Trace::default())
             .await
     }
 }
@@ -124,104 +149,152 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn a_message_goes_through_its_nodes() {
-    let house = house(0, Limits::default());
-    house.seat(0, 1, |_| Some(HandlerResult::Message { payload: message(b"one"), early_exit: false }));
-    house.seat(1, 1, echo);
-    assert_eq!(house.request(LONG).await, Ok(message(b"one")));
-    assert_eq!(house.flow.admission().in_work(), 0);
+    let fixture = fixture(0, Limits::default());
+    fixture.slot(0, 1, |_| Some(HandlerResult::Message { payload: message(b"one"), early_exit: false }));
+    fixture.slot(1, 1, echo);
+    assert_eq!(fixture.request(LONG).await, Ok(message(b"one")));
+    assert_eq!(fixture.flow.admission().in_flight(), 0);
 }
 
 #[tokio::test]
-async fn no_host_is_a_failure_at_once() {
-    let house = house(0, Limits::default());
-    house.seat(0, 1, echo);
-    let failure = house.request(LONG).await.unwrap_err();
+async fn no_worker_is_a_failure_at_once() {
+    let fixture = fixture(0, Limits::default());
+    fixture.slot(0, 1, echo);
+    let failure = fixture.request(LONG).await.unwrap_err();
     assert_eq!(failure, Failure::Down { node: Name::parse("two").unwrap() });
 }
 
 #[tokio::test]
-async fn a_node_with_retries_waits_for_a_host() {
-    let house = house(1, Limits::default());
-    house.seat(0, 1, echo);
+async fn a_node_with_retries_waits_for_a_worker() {
+    let fixture = fixture(1, Limits::default());
+    fixture.slot(0, 1, echo);
     let late = async {
-        while house.flow.desk(1).waiting() == 0 {
+        while fixture.flow.queue(1).depth() == 0 {
             tokio::task::yield_now().await;
         }
-        house.seat(1, 1, echo);
+        fixture.slot(1, 1, echo);
     };
-    let (answer, ()) = tokio::join!(house.request(LONG), late);
+    let (answer, ()) = tokio::join!(fixture.request(LONG), late);
     assert_eq!(answer, Ok(message(b"in")));
 }
 
 #[tokio::test]
 async fn death_is_retried_as_often_as_the_node_allows() {
     for (retries, answered) in [(0, false), (1, false), (2, true)] {
-        let house = house(retries, Limits::default());
+        let fixture = fixture(retries, Limits::default());
         let deaths = AtomicU64::new(0);
-        house.seat(0, 1, move |payload| match deaths.fetch_add(1, Ordering::Relaxed) {
+        fixture.slot(0, 1, move |payload| match deaths.fetch_add(1, Ordering::Relaxed) {
             0 | 1 => Some(HandlerResult::Died("killed".to_owned())),
             _ => echo(payload),
         });
-        house.seat(1, 1, echo);
-        assert_eq!(house.request(LONG).await.is_ok(), answered, "{retries} retries");
+        fixture.slot(1, 1, echo);
+        assert_eq!(fixture.request(LONG).await.is_ok(), answered, "{retries} retries");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_deadline_stops_the_work() {
-    let house = house(0, Limits::default());
-    let host = house.seat(0, 1, |_| None);
-    let failure = house.request(Duration::from_millis(20)).await.unwrap_err();
+    let fixture = fixture(0, Limits::default());
+    let worker = fixture.slot(0, 1, |_| None);
+    let failure = fixture.request(Duration::from_millis(20)).await.unwrap_err();
     assert!(matches!(failure, Failure::Deadline { .. }), "{failure:?}");
-    assert_eq!(host.cancelled.load(Ordering::Relaxed), 1);
-    assert_eq!(house.flow.admission().in_work(), 0);
+    assert_eq!(worker.cancelled.load(Ordering::Relaxed), 1);
+    assert_eq!(fixture.flow.admission().in_flight(), 0);
 }
 
 #[tokio::test]
 async fn what_waits_is_dropped_when_its_client_leaves() {
-    let house = house(0, Limits::default());
-    house.seat(0, 1, |_| None);
-    let (mut first, mut second) = (Box::pin(house.request(LONG)), Box::pin(house.request(LONG)));
+    let fixture = fixture(0, Limits::default());
+    fixture.slot(0, 1, |_| None);
+    let (mut first, mut second) = (Box::pin(fixture.request(LONG)), Box::pin(fixture.request(LONG)));
     assert!(futures::poll!(&mut first).is_pending());
     assert!(futures::poll!(&mut second).is_pending());
-    assert_eq!(house.flow.desk(0).waiting(), 1);
+    assert_eq!(fixture.flow.queue(0).depth(), 1);
     drop(second);
-    assert_eq!((house.flow.desk(0).waiting(), house.flow.admission().in_work()), (0, 1));
+    assert_eq!((fixture.flow.queue(0).depth(), fixture.flow.admission().in_flight()), (0, 1));
 }
 
 #[tokio::test]
-async fn the_door_is_closed_when_it_is_full() {
+async fn the_ingress_is_closed_when_it_is_full() {
     let limits = Limits { requests: 1, bytes: 1 << 20 };
-    let house = house(0, limits);
-    house.seat(0, 1, |_| None);
-    let mut first = Box::pin(house.request(LONG));
+    let fixture = fixture(0, limits);
+    fixture.slot(0, 1, |_| None);
+    let mut first = Box::pin(fixture.request(LONG));
     assert!(futures::poll!(&mut first).is_pending());
-    let refused = house.request(LONG).await.unwrap_err();
+    let refused = fixture.request(LONG).await.unwrap_err();
     assert_eq!(refused, Failure::QueueFull { limit: 1, unit: "requests" });
     drop(first);
-    assert_eq!(house.flow.admission().in_work(), 0);
+    assert_eq!(fixture.flow.admission().in_flight(), 0);
+}
+
+#[test]
+fn what_two_admissions_hold_is_bounded_together() {
+    let limits = Limits { requests: 2, bytes: 100 };
+    let one = Arc::new(Admission::new(limits));
+    let other = Arc::new(Admission::sharing(limits, Arc::clone(one.memory())));
+    one.open();
+    other.open();
+    let mut held = one.enter(0).unwrap();
+    held.hold(60).unwrap();
+    assert_eq!(other.enter(41).unwrap_err(), Failure::NoMemory { limit: 100 });
+    assert_eq!(other.enter(40).unwrap().hold(41).unwrap_err(), Failure::NoMemory { limit: 100 });
+    drop(held);
+    other.enter(0).unwrap().hold(100).unwrap();
+    assert_eq!(one.memory().used(), 0);
 }
 
 #[tokio::test]
 async fn a_lost_delivery_is_told() {
-    let house = house(0, Limits::default());
-    let host = house.seat(0, 1, |_| None);
-    let mut request = Box::pin(house.request(LONG));
+    let fixture = fixture(0, Limits::default());
+    let worker = fixture.slot(0, 1, |_| None);
+    let mut request = Box::pin(fixture.request(LONG));
     assert!(futures::poll!(&mut request).is_pending());
-    host.kept.lock().unwrap().clear();
+    worker.kept.lock().unwrap().clear();
     assert_eq!(request.await, Err(Failure::Lost));
 }
 
 #[tokio::test]
 async fn the_first_answer_wins() {
-    let house = house(0, Limits::default());
-    let host = house.seat(0, 1, |_| None);
-    house.seat(1, 1, |_| Some(HandlerResult::Message { payload: message(b"late"), early_exit: false }));
-    let mut request = Box::pin(house.request(LONG));
+    let fixture = fixture(0, Limits::default());
+    let worker = fixture.slot(0, 1, |_| None);
+    fixture.slot(1, 1, |_| Some(HandlerResult::Message { payload: message(b"late"), early_exit: false }));
+    let mut request = Box::pin(fixture.request(LONG));
     assert!(futures::poll!(&mut request).is_pending());
-    let delivery = host.kept.lock().unwrap().pop().unwrap();
-    assert!(house.flow.reply_early(&delivery, Ok(message(b"early"))));
-    assert!(!house.flow.reply_early(&delivery, Ok(message(b"second"))));
-    house.flow.finish(delivery, echo(&message(b"x")).unwrap(), Handled { start: now(), end: now() });
+    let delivery = worker.kept.lock().unwrap().pop().unwrap();
+    assert!(fixture.flow.reply_early(&delivery, Ok(message(b"early"))));
+    assert!(!fixture.flow.reply_early(&delivery, Ok(message(b"second"))));
+    fixture.flow.finish(delivery, echo(&message(b"x")).unwrap(), HandlerTimes { start: now(), end: now() });
     assert_eq!(request.await, Ok(message(b"early")));
+}
+
+#[tokio::test]
+async fn a_worker_of_one_place_gets_nothing_of_another() {
+    let older = OlderRunner { generation: Generation::Core, measures: true };
+    let run = RunOptions { runner: Runner::Older(older), ..RunOptions::default() };
+    let fixture = house_of(&run, Limits::default(), vec![0, 1, 0]);
+    let answers = |value: &'static [u8]| {
+        move |_: &Payload| Some(HandlerResult::Message { payload: message(value), early_exit: false })
+    };
+    let queue = fixture.flow.queue(0);
+    assert_eq!((queue.places(), queue.workers()), (&[(0, 0), (0, 2)][..], 0));
+    fixture.slot_at(Some((0, 0)), 0, 1, answers(b"first"));
+    fixture.slot_at(Some((0, 1)), 1, 1, answers(b"second"));
+    // One of its two places has no worker.
+    assert!(!fixture.flow.serves(0) && fixture.flow.serves(1));
+    assert_eq!(fixture.request(LONG).await, Err(Failure::Down { node: Name::parse("one").unwrap() }));
+    let last = fixture.slot_at(Some((0, 2)), 0, 1, |_| None);
+    assert!(fixture.flow.serves(0));
+    let (mut one, mut two) = (Box::pin(fixture.request(LONG)), Box::pin(fixture.request(LONG)));
+    assert!(futures::poll!(&mut one).is_pending());
+    // A delivery waiting for the last place blocks none at the first.
+    assert!(futures::poll!(&mut two).is_pending());
+    assert_eq!(queue.depth(), 1);
+    let delivery = last.kept.lock().unwrap().pop().unwrap();
+    assert_eq!(delivery.position, 2);
+    fixture.flow.finish(
+        delivery,
+        answers(b"last")(&message(b"")).unwrap(),
+        HandlerTimes { start: now(), end: now() },
+    );
+    assert_eq!(one.await, Ok(message(b"last")));
 }

@@ -1,7 +1,7 @@
-//! How records look on standard error: for people on a terminal, JSON lines otherwise.
+//! The form of records on standard error: for people on a terminal, JSON lines otherwise.
 
 use super::Record;
-use krt_model::name::Name;
+use krt_model::{escape, name::Name};
 use serde::Serialize;
 use std::{
     fmt::Write as _,
@@ -16,19 +16,19 @@ use std::{
 };
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
-/// How records are written.
+/// The form of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people, with colours or without.
+    /// For people, with or without colours.
     Pretty {
-        /// Whether to colour.
+        /// Whether to use colours.
         colour: bool,
     },
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Writes records in a thread of its own, so that a slow terminal slows nobody.
+/// Writes records on its own thread, so that a slow terminal blocks no other work.
 #[derive(Debug, Clone)]
 pub struct Console {
     pub(super) format: Format,
@@ -38,7 +38,7 @@ pub struct Console {
 
 #[derive(Debug)]
 enum Line {
-    /// In a box, since the channel has memory for all that may wait.
+    /// Boxed, since the channel allocates room for all waiting entries.
     Record(Option<Arc<str>>, Box<Record>),
     Flush(SyncSender<()>),
 }
@@ -47,7 +47,7 @@ enum Line {
 const WAITING: usize = 16 * 1024;
 
 impl Console {
-    /// Starts the thread that writes to `out`. It ends when the last clone is gone.
+    /// Starts the thread that writes to `out`. It ends when the last clone is dropped.
     pub fn start(format: Format, out: impl Write + Send + 'static) -> std::io::Result<Self> {
         let (lines, waiting) = mpsc::sync_channel(WAITING);
         let dropped = Arc::new(AtomicU64::new(0));
@@ -93,7 +93,7 @@ impl<W: Write> Writer<W> {
                 }
             }
             self.report_dropped(&mut buffer);
-            // Nobody reads any more: there is no better place to say so.
+            // The reader is gone, and there is no better place to report it.
             let _ = self.out.write_all(buffer.as_bytes()).and_then(|()| self.out.flush());
             for done in flushed {
                 let _ = done.send(());
@@ -110,9 +110,7 @@ impl<W: Write> Writer<W> {
                 workflow: None,
                 node: None,
                 request: None,
-                message: format!(
-                    "{dropped} log records are not shown here: they came faster than they could be written"
-                ),
+                message: format!("{dropped} log records are not shown here: the console is too slow"),
             };
             self.format.put(buffer, None, &record);
         }
@@ -143,11 +141,12 @@ fn put_pretty(buffer: &mut String, record: &Record, colour: bool) {
     let (dim, tint, reset) = if colour { ("\x1b[2m", tint(record.level), "\x1b[0m") } else { ("", "", "") };
     let node = record.node.as_ref().map_or("krt", |node| node.as_str());
     let clock = moment(record, CLOCK);
-    let mut lines = record.message.lines();
+    // Further lines of a message are indented, so that none looks like a separate record.
+    let mut lines = record.message.lines().map(escape::line);
     let first = lines.next().unwrap_or_default();
     let _ = write!(buffer, "{dim}{clock}{reset} {tint}{:5}{reset} {node:<10} {first}", record.level);
     if let Some(request) = &record.request {
-        let _ = write!(buffer, "  {dim}request={request}{reset}");
+        let _ = write!(buffer, "  {dim}request={}{reset}", escape::Line(request));
     }
     buffer.push('\n');
     for line in lines {
@@ -188,7 +187,7 @@ fn put_json(buffer: &mut String, version: Option<&str>, record: &Record) {
         request: record.request.as_deref(),
         message: &record.message,
     };
-    buffer.push_str(&serde_json::to_string(&line).expect("texts are JSON"));
+    buffer.push_str(&escape::json(&serde_json::to_string(&line).expect("texts are JSON")));
     buffer.push('\n');
 }
 
@@ -217,6 +216,31 @@ mod tests {
         assert_eq!(
             text,
             format!("00:00:00.123 WARN  model      no \"price\"  request=r-1\n{indent}second line\n")
+        );
+    }
+
+    #[test]
+    fn a_message_forges_no_record() {
+        let forged =
+            "said\r00:00:00.000 ERROR krt  forged\n00:00:00.000 ERROR krt        forged\u{2028}\u{1b}[1A";
+        let record = Record { message: forged.to_owned(), request: Some("r\n1".into()), ..record() };
+        let mut text = String::new();
+        put_pretty(&mut text, &record, false);
+        let indent = " ".repeat(30);
+        assert_eq!(
+            text,
+            format!(
+                "00:00:00.123 WARN  model      said\\r00:00:00.000 ERROR krt  forged  request=r\\n1\n{indent}00:00:00.000 \
+                 ERROR krt        forged\\u{{2028}}\\u{{1b}}[1A\n"
+            )
+        );
+        let mut text = String::new();
+        put_json(&mut text, None, &record);
+        assert!(text.is_ascii() && text.matches('\n').count() == 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&line["message"], &line["level"]),
+            (&serde_json::json!(forged), &serde_json::json!("WARN"))
         );
     }
 

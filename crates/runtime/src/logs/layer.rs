@@ -1,7 +1,7 @@
-//! How the engine's own `tracing` events become records of the one stream.
+//! Turns the engine's `tracing` events into records of the one stream.
 //!
-//! An event's fields `workflow`, `node` and `request` say what it belongs to, and the task in which it
-//! happens whose logs it is for ([`Logs::around`]).
+//! An event's fields `workflow`, `node` and `request` give its subject; its task determines the logs
+//! ([`Logs::around`]).
 
 use super::{Level, Logs, Record};
 use krt_model::name::Name;
@@ -13,16 +13,16 @@ use tracing::{
 use tracing_subscriber::layer::{Context, Layer};
 
 tokio::task_local! {
-    /// The logs of what is at work: set by [`Logs::around`].
+    /// The logs of the current task, set by [`Logs::around`].
     pub(super) static CURRENT: Logs;
 }
 
-/// Writes events of this project to the logs; of others, warnings and errors.
+/// Writes this project's events to the logs, and the warnings and errors of others.
 #[derive(Debug)]
 pub struct EngineLayer(Logs);
 
 impl EngineLayer {
-    /// A layer that writes to `logs`.
+    /// Creates a layer that writes to `logs`.
     pub fn new(logs: Logs) -> Self {
         Self(logs)
     }

@@ -1,8 +1,8 @@
-//! One stream of logs: of the engine, of the nodes, of what user code prints.
+//! One stream of logs: of the engine, of the nodes, and of user code's output.
 //!
-//! - [`console`]: how records look on standard error.
-//! - [`layer`]: how the engine's own `tracing` events become records.
-//! - [`text`]: nodes that write their records as text.
+//! - [`console`]: the form of records on standard error.
+//! - [`layer`]: turns the engine's `tracing` events into records.
+//! - [`text`]: parses records that nodes write as text.
 
 mod console;
 mod layer;
@@ -18,21 +18,21 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// How serious a record is.
+/// The severity of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// For whoever looks for a fault.
+    /// Details for finding a fault.
     Debug,
-    /// The ordinary course.
+    /// Normal operation.
     Info,
-    /// Something that may need a look.
+    /// Something that may need attention.
     Warn,
-    /// Something that went wrong.
+    /// A failure.
     Error,
 }
 
 impl Level {
-    /// The level's name in KRT v1: `DEBUG`, `INFO`, `WARN`, `ERROR`.
+    /// Returns the level's name in KRT v1: `DEBUG`, `INFO`, `WARN`, `ERROR`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Debug => "DEBUG",
@@ -42,7 +42,7 @@ impl Level {
         }
     }
 
-    /// Parses a level's name, with Python's `WARNING` and `CRITICAL` as well, in any case.
+    /// Parses a level's name in any case, including Python's `WARNING` and `CRITICAL`.
     pub fn parse(text: &str) -> Option<Self> {
         Some(match text.to_ascii_uppercase().as_str() {
             "DEBUG" => Self::Debug,
@@ -60,24 +60,24 @@ impl fmt::Display for Level {
     }
 }
 
-/// One record.
+/// A log record.
 #[derive(Debug, Clone)]
 pub struct Record {
     /// When it was made.
     pub time: Timestamp,
-    /// How serious it is.
+    /// Its severity.
     pub level: Level,
-    /// The workflow that it belongs to.
+    /// The workflow it belongs to.
     pub workflow: Option<Name>,
-    /// The node that it belongs to; `None` is the engine.
+    /// The node it belongs to; `None` is the engine.
     pub node: Option<Name>,
-    /// The request that it belongs to.
+    /// The request it belongs to.
     pub request: Option<Arc<str>>,
-    /// The text; may have several lines.
+    /// The text, of one or more lines.
     pub message: String,
 }
 
-/// Where records go: to the console and, once there is one, to the store. Cheap to clone.
+/// The destination of records: the console and, once set, the store. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Logs(Arc<Inner>);
 
@@ -88,7 +88,7 @@ struct Inner {
     sink: OnceLock<Sink>,
 }
 
-/// The store that keeps records, and the version that they are of.
+/// The store of the records, and their version.
 #[derive(Debug)]
 struct Sink {
     store: Store,
@@ -96,7 +96,7 @@ struct Sink {
 }
 
 impl Logs {
-    /// Records of `level` and above go to the console.
+    /// Creates logs that write records of `level` and above to the console.
     pub fn new(console: Console, level: Level) -> Self {
         Self(Arc::new(Inner { console, level, sink: OnceLock::new() }))
     }
@@ -106,30 +106,30 @@ impl Logs {
         self.0.level
     }
 
-    /// How records look on the console.
+    /// The form of records on the console.
     pub fn format(&self) -> Format {
         self.0.console.format
     }
 
-    /// The logs of a version: on the same console, but kept in that store.
+    /// Creates the logs of a version: on the same console, but kept in that store.
     pub fn of_version(&self, store: Store, version: &Name) -> Self {
         let logs = Self::new(self.0.console.clone(), self.0.level);
         logs.keep(store, version);
         logs
     }
 
-    /// Runs a future whose events are records of these logs, whatever others the program has.
+    /// Runs a future whose events go to these logs.
     pub fn around<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         layer::CURRENT.scope(self.clone(), future)
     }
 
     /// Keeps records of a version in a store from now on.
     pub fn keep(&self, store: Store, version: &Name) {
-        // A second call comes with the same store: a reload of the same package.
+        // A second call has the same store: the same package is reloaded.
         let _ = self.0.sink.set(Sink { store, version: version.as_str().into() });
     }
 
-    /// Adds a record. Never blocks: what finds no room is counted as dropped.
+    /// Adds a record. Never blocks; a record for which there is no room counts as dropped.
     pub fn write(&self, record: Record) {
         if record.level < self.0.level {
             return;
@@ -149,7 +149,7 @@ impl Logs {
         self.0.console.write(sink.map(|sink| &sink.version), record);
     }
 
-    /// Waits until all that was written is out, at most a second.
+    /// Waits until all records are written, for a second at most.
     pub fn flush(&self) {
         self.0.console.flush();
     }

@@ -1,21 +1,21 @@
-//! Records written as text: `2024-01-01T00:00:00.123Z LEVEL message` (KRT v1, "Logs").
+//! Records written as text: `2024-01-01T00:00:00.123Z LEVEL message` (docs/reference/krt-v1.md#logs).
 
 use super::Level;
 use krt_model::message::Timestamp;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-/// A line that starts a record.
+/// The first line of a record.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Start<'a> {
     /// When it was made.
     pub time: Timestamp,
-    /// How serious it is.
+    /// Its severity.
     pub level: Level,
     /// The rest of the line.
     pub message: &'a str,
 }
 
-/// Parses a line that starts a record; `None` is a line that belongs to the record before it.
+/// Parses the first line of a record; `None` if the line continues the previous record.
 pub fn parse(line: &str) -> Option<Start<'_>> {
     let (time, rest) = line.split_once(' ')?;
     let (level, message) = rest.split_once(' ').unwrap_or((rest, ""));

@@ -1,11 +1,11 @@
-//! Numbers for a monitoring system: what was asked, how it ended, how long it took and waited.
+//! Metrics for a monitoring system: requests, their results, their durations and waiting times.
 //!
-//! [`page`] serves them in the OpenMetrics text form, which Prometheus reads.
+//! [`page`] serves them in the OpenMetrics text format, which Prometheus reads.
 
 pub mod page;
-mod pulse;
+mod rolling;
 
-pub use pulse::{Percentiles, Pulse, Reading};
+pub use rolling::{Percentiles, Reading, RollingStats};
 
 use krt_model::{outcome::Failure, version::Version};
 use prometheus_client::{
@@ -20,38 +20,38 @@ use prometheus_client::{
 };
 use std::time::{Duration, Instant};
 
-/// The numbers of one version, since the start.
+/// The metrics of one version since its start.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    workflows: Vec<OfWorkflow>,
-    nodes: Vec<OfNode>,
-    failures: Family<Kind, Counter>,
-    in_work: Gauge,
-    /// Results that came when nobody waited any more.
+    workflows: Vec<WorkflowMetrics>,
+    nodes: Vec<NodeMetrics>,
+    failures: Family<FailureLabels, Counter>,
+    in_flight: Gauge,
+    /// Results that arrived when no client was waiting any more.
     pub late: Counter,
     /// Workflows that failed after an early reply.
     pub failed_in_background: Counter,
-    /// What is counted only where messages go through a broker.
-    pub broker: OfBroker,
+    /// Metrics that exist only with a broker.
+    pub broker: BrokerMetrics,
 }
 
-/// The numbers of a broker.
+/// The metrics of a broker.
 #[derive(Debug, Default)]
-pub struct OfBroker {
-    /// Messages that were given out before.
+pub struct BrokerMetrics {
+    /// Messages delivered more than once.
     pub redelivered: Counter,
-    /// Messages that were given up and kept apart.
+    /// Dead letters.
     pub dead: Counter,
     connected: Gauge,
 }
 
-impl OfBroker {
+impl BrokerMetrics {
     fn register(&self, registry: &mut Registry) {
         let Self { redelivered, dead, connected } = self;
-        registry.register("broker_connected", "Whether the broker is there", connected.clone());
-        registry.register("redelivered", "Messages that were given out before", redelivered.clone());
-        registry.register("dead_letters", "Messages that were given up and kept apart", dead.clone());
+        registry.register("broker_connected", "Whether the broker is connected: 1 or 0", connected.clone());
+        registry.register("messages_redelivered", "Messages that were delivered before", redelivered.clone());
+        registry.register("messages_dead_lettered", "Messages that were dead-lettered", dead.clone());
     }
 }
 
@@ -62,7 +62,7 @@ pub enum Ending {
     Answered,
     /// With an error.
     Failed,
-    /// Its client left before.
+    /// The client left before the end.
     Left,
 }
 
@@ -78,113 +78,117 @@ impl Ending {
     }
 }
 
-/// What is known of a node at the moment that the numbers are read.
+/// The state of a node at the time of reading.
 #[derive(Debug, Clone, Copy)]
-pub struct Now {
+pub struct NodeGauges {
     /// Messages that wait for a process.
     pub waiting: usize,
     /// Processes that are up.
-    pub hosts: usize,
+    pub workers: usize,
 }
 
 #[derive(Debug)]
-struct OfWorkflow {
+struct WorkflowMetrics {
     name: String,
     seconds: Histogram,
     /// By [`Ending`].
     endings: [Counter; 3],
-    pulse: Pulse,
+    recent: RollingStats,
 }
 
 #[derive(Debug)]
-struct OfNode {
+struct NodeMetrics {
     handler: Histogram,
     waiting: Histogram,
     restarts: Counter,
     queue: Gauge,
-    hosts: Gauge,
-    pulse: Pulse,
+    workers: Gauge,
+    recent: RollingStats,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OneWorkflow {
+struct WorkflowLabels {
     workflow: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OneNode {
+struct NodeLabels {
     node: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Ended {
+struct OutcomeLabels {
     workflow: String,
-    ending: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Kind {
+struct FailureLabels {
     workflow: String,
     kind: &'static str,
 }
 
-/// From half a millisecond to sixteen seconds, each twice the one before.
+/// Buckets from half a millisecond to sixteen seconds, each twice the previous one.
 fn histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 16))
 }
 
 impl Metrics {
-    /// The numbers of a version, all zero; `through_broker` says whether its messages go through one.
+    /// Creates the metrics of a version, all zero; `through_broker` adds those of a broker.
     pub fn new(version: &Version, through_broker: bool) -> Self {
         let start = Instant::now();
         let mut registry = Registry::with_prefix("krt");
-        let requests = Family::<Ended, Counter>::default();
-        let seconds = Family::<OneWorkflow, Histogram>::new_with_constructor(histogram);
-        let failures = Family::<Kind, Counter>::default();
-        let handler = Family::<OneNode, Histogram>::new_with_constructor(histogram);
-        let waiting = Family::<OneNode, Histogram>::new_with_constructor(histogram);
-        let restarts = Family::<OneNode, Counter>::default();
-        let queue = Family::<OneNode, Gauge>::default();
-        let hosts = Family::<OneNode, Gauge>::default();
-        let (in_work, late, background) = (Gauge::default(), Counter::default(), Counter::default());
-        registry.register("requests", "Requests, by workflow and ending", requests.clone());
-        registry.register("request_seconds", "From a request to its answer", seconds.clone());
-        registry.register("failures", "Requests that failed, by workflow and kind", failures.clone());
-        registry.register("requests_in_work", "Requests in work", in_work.clone());
-        registry.register("handler_seconds", "What a node's handler took", handler.clone());
+        let requests = Family::<OutcomeLabels, Counter>::default();
+        let seconds = Family::<WorkflowLabels, Histogram>::new_with_constructor(histogram);
+        let failures = Family::<FailureLabels, Counter>::default();
+        let handler = Family::<NodeLabels, Histogram>::new_with_constructor(histogram);
+        let waiting = Family::<NodeLabels, Histogram>::new_with_constructor(histogram);
+        let restarts = Family::<NodeLabels, Counter>::default();
+        let queue = Family::<NodeLabels, Gauge>::default();
+        let workers = Family::<NodeLabels, Gauge>::default();
+        let (in_flight, late, background) = (Gauge::default(), Counter::default(), Counter::default());
+        registry.register("requests", "Requests, by workflow and outcome", requests.clone());
+        registry.register("request_duration_seconds", "Time from a request to its answer", seconds.clone());
         registry.register(
-            "waiting_seconds",
-            "What a message waited before a node's handler",
+            "request_failures",
+            "Failed requests, by workflow and kind of failure",
+            failures.clone(),
+        );
+        registry.register("requests_in_flight", "Requests in flight", in_flight.clone());
+        registry.register("handler_duration_seconds", "Time that a node's handler took", handler.clone());
+        registry.register(
+            "queue_wait_seconds",
+            "Time that a message waited in a node's queue",
             waiting.clone(),
         );
-        registry.register("queue", "Messages that wait for a process of a node", queue.clone());
-        registry.register("hosts", "Processes of a node that are up", hosts.clone());
-        registry.register("restarts", "Processes of a node that were started anew", restarts.clone());
-        registry.register("late_results", "Results when nobody waited any more", late.clone());
+        registry.register("queue_depth", "Messages in a node's queue", queue.clone());
+        registry.register("workers", "Workers of a node that are ready", workers.clone());
+        registry.register("worker_restarts", "Restarts of a node's workers", restarts.clone());
+        registry.register("late_results", "Results for requests that had already ended", late.clone());
         registry.register("background_failures", "Failures after an early reply", background.clone());
-        let broker = OfBroker::default();
+        let broker = BrokerMetrics::default();
         if through_broker {
             broker.register(&mut registry);
         }
         let workflows = version.workflows.iter().map(|workflow| {
             let name = workflow.name.to_string();
-            let ended = |ending: Ending| Ended { workflow: name.clone(), ending: ending.as_str() };
-            OfWorkflow {
-                seconds: seconds.get_or_create_owned(&OneWorkflow { workflow: name.clone() }),
+            let ended = |ending: Ending| OutcomeLabels { workflow: name.clone(), outcome: ending.as_str() };
+            WorkflowMetrics {
+                seconds: seconds.get_or_create_owned(&WorkflowLabels { workflow: name.clone() }),
                 endings: Ending::ALL.map(|ending| requests.get_or_create_owned(&ended(ending))),
-                pulse: Pulse::new(start),
+                recent: RollingStats::new(start),
                 name,
             }
         });
         let nodes = version.nodes.iter().map(|node| {
-            let labels = OneNode { node: node.name.to_string() };
-            OfNode {
+            let labels = NodeLabels { node: node.name.to_string() };
+            NodeMetrics {
                 handler: handler.get_or_create_owned(&labels),
                 waiting: waiting.get_or_create_owned(&labels),
                 restarts: restarts.get_or_create_owned(&labels),
                 queue: queue.get_or_create_owned(&labels),
-                hosts: hosts.get_or_create_owned(&labels),
-                pulse: Pulse::new(start),
+                workers: workers.get_or_create_owned(&labels),
+                recent: RollingStats::new(start),
             }
         });
         Self {
@@ -192,68 +196,71 @@ impl Metrics {
             nodes: nodes.collect(),
             registry,
             failures,
-            in_work,
+            in_flight,
             late,
             failed_in_background: background,
             broker,
         }
     }
 
-    /// A request of a workflow ended, after that long.
+    /// Counts a request of a workflow that ended after `took`.
     pub fn request(&self, workflow: usize, ending: Ending, took: Duration) {
         let of = &self.workflows[workflow];
         of.endings[ending as usize].inc();
         if ending != Ending::Left {
             of.seconds.observe(took.as_secs_f64());
-            of.pulse.beat(Instant::now(), took, Duration::ZERO, ending == Ending::Failed);
+            of.recent.record(Instant::now(), took, Duration::ZERO, ending == Ending::Failed);
         }
     }
 
-    /// Why a request of a workflow failed.
+    /// Counts the failure of a workflow's request.
     pub fn failure(&self, workflow: usize, failure: &Failure) {
         let workflow = self.workflows[workflow].name.clone();
-        self.failures.get_or_create(&Kind { workflow, kind: failure.kind().as_str() }).inc();
+        self.failures.get_or_create(&FailureLabels { workflow, kind: failure.kind().as_str() }).inc();
     }
 
-    /// A node's handler returned: how long it took, how long its message had waited, whether it failed.
+    /// Counts a handler's return: its duration, its message's waiting time, and whether it failed.
     pub fn handled(&self, node: usize, took: Duration, waited: Duration, failed: bool) {
         self.nodes[node].handler.observe(took.as_secs_f64());
         self.nodes[node].waiting.observe(waited.as_secs_f64());
-        self.nodes[node].pulse.beat(Instant::now(), took, waited, failed);
+        self.nodes[node].recent.record(Instant::now(), took, waited, failed);
     }
 
-    /// What happened lately at a node.
-    pub fn pulse_of_node(&self, node: usize) -> &Pulse {
-        &self.nodes[node].pulse
+    /// Returns a node's statistics of the last minutes.
+    pub fn recent_of_node(&self, node: usize) -> &RollingStats {
+        &self.nodes[node].recent
     }
 
-    /// What happened lately to a workflow's requests.
-    pub fn pulse_of_workflow(&self, workflow: usize) -> &Pulse {
-        &self.workflows[workflow].pulse
+    /// Returns a workflow's statistics of the last minutes.
+    pub fn recent_of_workflow(&self, workflow: usize) -> &RollingStats {
+        &self.workflows[workflow].recent
     }
 
-    /// How often processes of a node were started anew.
+    /// Returns the number of restarts of a node's processes.
     pub fn restarts(&self, node: usize) -> u64 {
         self.nodes[node].restarts.get()
     }
 
-    /// A node's process was started anew.
+    /// Counts a restart of a node's process.
     pub fn restarted(&self, node: usize) {
         self.nodes[node].restarts.inc();
     }
 
-    /// The text, with what is known at this moment.
-    pub fn text(&self, in_work: usize, connected: bool, nodes: impl Iterator<Item = Now>) -> String {
+    /// Renders the text, with the given current state.
+    pub fn text(&self, in_flight: usize, connected: bool, nodes: impl Iterator<Item = NodeGauges>) -> String {
         self.broker.connected.set(i64::from(connected));
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        self.in_work.set(count(in_work));
+        self.in_flight.set(count(in_flight));
         for (of, now) in self.nodes.iter().zip(nodes) {
             of.queue.set(count(now.waiting));
-            of.hosts.set(count(now.hosts));
+            of.workers.set(count(now.workers));
         }
         let mut text = String::new();
-        // Writing to a text does not fail.
+        // Writing to a string does not fail.
         let _ = text::encode(&mut text, &self.registry);
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Requests that nobody waits for any more: their door tells all engines, which stop their work.
+//! Cancelled requests: an ingress announces them to all engines, which stop the work.
 
 use super::Nats;
 use crate::flow::{Flow, Request};
@@ -10,18 +10,20 @@ use std::{
 };
 use tokio::task::JoinSet;
 
-/// How many ids are remembered, for messages that come after the word that nobody waits for them.
+/// Ids remembered, for messages that arrive after their cancellation.
 const REMEMBERED: usize = 16 << 10;
-/// How often deadlines are looked at, should no word come.
+/// Longest id, in bytes.
+const ID: usize = 512;
+/// Interval between checks of deadlines, without a cancellation.
 const TICK: Duration = Duration::from_millis(250);
 
-/// What is in work here for doors elsewhere, and what of it nobody waits for.
+/// The work in flight for other ingresses, and which of it is cancelled.
 #[derive(Debug, Default)]
-pub(super) struct Cancelled(Mutex<State>);
+pub(super) struct Cancellations(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    in_work: HashMap<Arc<str>, Vec<Weak<Request>>>,
+    in_flight: HashMap<Arc<str>, Vec<Weak<Request>>>,
     cancelled: HashSet<Arc<str>>,
     oldest: VecDeque<Arc<str>>,
 }
@@ -41,13 +43,13 @@ impl State {
     }
 
     fn of(&mut self, id: &str) -> Vec<Arc<Request>> {
-        self.in_work.remove(id).unwrap_or_default().iter().filter_map(Weak::upgrade).collect()
+        self.in_flight.remove(id).unwrap_or_default().iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Requests whose time is over; forgets those that have ended.
+    /// Returns the requests past their deadline, and forgets those that have ended.
     fn overdue(&mut self, now: Instant) -> Vec<Arc<Request>> {
         let mut overdue = Vec::new();
-        self.in_work.retain(|_, requests| {
+        self.in_flight.retain(|_, requests| {
             requests.retain(|request| request.strong_count() > 0);
             let live = requests.iter().filter_map(Weak::upgrade);
             overdue
@@ -58,14 +60,14 @@ impl State {
     }
 }
 
-impl Cancelled {
-    /// A request is in work here.
+impl Cancellations {
+    /// Watches a request that is in flight here.
     pub(super) fn watch(&self, request: &Arc<Request>) {
         let mut state = self.lock();
-        state.in_work.entry(Arc::clone(&request.id)).or_default().push(Arc::downgrade(request));
+        state.in_flight.entry(Arc::clone(&request.id)).or_default().push(Arc::downgrade(request));
     }
 
-    /// Whether it was said that nobody waits for a request.
+    /// Returns whether a request has been cancelled.
     pub(super) fn contains(&self, id: &str) -> bool {
         self.lock().cancelled.contains(id)
     }
@@ -75,7 +77,7 @@ impl Cancelled {
     }
 }
 
-/// Stops the work that nobody waits for, until it is stopped.
+/// Stops cancelled work, until the task is aborted.
 pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
     let mut listener = Listener::open(&nats.connection, nats.cancel_subject.clone()).await?;
     let (nats, flow) = (Arc::clone(nats), Arc::clone(flow));
@@ -83,9 +85,10 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
         let mut tick = tokio::time::interval(TICK);
         loop {
             let stopped = tokio::select! {
-                heard = listener.next() => {
-                    let Some(heard) = heard else { return };
-                    let Ok(id) = std::str::from_utf8(&heard.body) else { continue };
+                received = listener.next() => {
+                    let Some(received) = received else { return };
+                    let id = std::str::from_utf8(&received.body).ok().filter(|id| id.len() <= ID);
+                    let Some(id) = id else { continue };
                     let mut state = nats.cancelled.lock();
                     state.remember(id);
                     state.of(id)

@@ -1,67 +1,67 @@
-//! A version's messages over NATS: this engine is one of many that serve it.
+//! A version's messages over NATS, where several engines may serve the version.
 //!
 //! - [`carry`]: deliveries and answers as messages.
-//! - [`waiting`]: the requests of this door, and their answers.
-//! - [`station`]: what comes for the nodes of this engine.
-//! - [`cancelled`]: requests that nobody waits for any more, told to all engines.
-//! - [`presence`]: which nodes are up on which engine.
+//! - [`replies`]: the requests of this ingress, and their answers.
+//! - [`consumer`]: messages for the nodes of this engine.
+//! - [`cancelled`]: cancelled requests, announced to all engines.
+//! - [`presence`]: the nodes that are up on each engine.
 //! - [`writer`]: saves documents for runners that know no store.
 
 mod cancelled;
 mod carry;
+mod consumer;
 mod presence;
-mod station;
-mod waiting;
+mod replies;
 mod writer;
 
 pub use writer::serve as serve_writer;
 
 use crate::{
     flow::{
-        Admission, Answer, Broker, Delivery, Flow, Limits, Origin, Refused, ReplyTo, Request, Route, Trail,
+        Admission, Answer, AnswerMeta, Broker, Delivery, Flow, Limits, Origin, Refused, ReplyTo, Request,
+        Route, no_memory,
     },
+    memory::Pool,
     traces::Traces,
 };
-use cancelled::Cancelled;
+use cancelled::Cancellations;
 use krt_broker::{
-    Compression, Connection, Era, Error, Place, Sender,
-    sender::Unsent,
-    stream,
-    subject::{Station, aside},
+    Acker, Compression, Connection, Error, Message, Sender, StageRef, WireProtocol, stream,
+    subject::{Stage, aside},
 };
 use krt_model::{
     name::Name,
-    outcome::{Failure, Kind},
+    outcome::Failure,
     version::{Node, Runner, Version},
 };
 use presence::Presence;
+use replies::PendingReplies;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use waiting::Waiting;
 
-/// How a version speaks over NATS.
+/// A version's settings for NATS.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The runtime's id.
     pub runtime: String,
-    /// Like which of the two eras.
-    pub era: Era,
-    /// How large messages are compressed.
+    /// The wire protocol.
+    pub protocol: WireProtocol,
+    /// The compression of large messages.
     pub compression: Compression,
-    /// What messages of the second era are held to.
+    /// The limits of the JetStream streams.
     pub stream: stream::Limits,
-    /// How much may be in work for doors elsewhere.
+    /// Limits on the work in flight for other ingresses.
     pub work: Limits,
-    /// The largest message of the user's, bytes.
+    /// The user's largest message, in bytes.
     pub message: usize,
 }
 
-/// What an envelope may have beside its message, bytes.
+/// Bytes of an envelope besides its message.
 const ENVELOPE: usize = 1 << 20;
 
 impl Options {
-    /// The most bytes of an envelope, when it is decompressed.
+    /// Returns the largest envelope, decompressed, in bytes.
     fn envelope(&self) -> usize {
         self.message.saturating_add(ENVELOPE)
     }
@@ -75,38 +75,38 @@ pub struct Nats {
     _sending: JoinSet<()>,
     options: Options,
     /// By workflow, then by position in its sequence.
-    stations: Vec<Vec<Arc<Station>>>,
+    stages: Vec<Vec<Arc<Stage>>>,
     /// By workflow.
     routes: Vec<Option<Arc<Route>>>,
-    /// By their index in the version.
-    nodes: Vec<OneNode>,
-    /// Where our own parts speak of requests that nobody waits for.
+    /// By index in the version.
+    nodes: Vec<NodeInfo>,
+    /// Where engines announce cancelled requests.
     cancel_subject: String,
     presence_subject: String,
-    /// Where a door that has just come asks who is there.
+    /// Where a new ingress asks for the engines present.
     roll_call_subject: String,
     writer_subject: String,
-    waiting: Waiting,
-    cancelled: Cancelled,
+    replies: Arc<PendingReplies>,
+    cancelled: Cancellations,
     presence: Presence,
     traces: Traces,
-    /// Bounds what is in work here for doors elsewhere.
+    /// Bounds the work in flight for other ingresses.
     work: Arc<Admission>,
 }
 
-/// What is to be known of a node.
+/// Facts about a node.
 #[derive(Debug)]
-struct OneNode {
+struct NodeInfo {
     name: Name,
-    /// Whether it is run by others.
+    /// Whether it runs outside krt.
     external: bool,
     /// Whether messages wait for it while it is down.
     waits: bool,
-    /// How many messages an engine handles at a time.
+    /// Messages that an engine handles at a time.
     places: usize,
 }
 
-impl OneNode {
+impl NodeInfo {
     fn of(node: &Node) -> Self {
         Self {
             name: node.name.clone(),
@@ -115,30 +115,36 @@ impl OneNode {
             places: usize::from(node.run.replicas) * usize::from(node.run.concurrency),
         }
     }
+
+    /// Returns the failure for a node that is down.
+    fn down(&self) -> Failure {
+        let node = self.name.clone();
+        if self.external { Failure::NoRunner { node } } else { Failure::Down { node } }
+    }
 }
 
-/// What this engine does for a version.
+/// This engine's part in a version.
 #[derive(Debug, Clone)]
 pub struct Part {
-    /// Whether it has a door.
-    pub door: bool,
-    /// Which nodes it runs, by their index.
+    /// Whether it has an ingress.
+    pub ingress: bool,
+    /// The nodes it runs, by index.
     pub nodes: Vec<usize>,
 }
 
-/// The tasks that listen. Dropped, they are stopped.
+/// The listening tasks. Dropping them aborts them.
 #[derive(Debug)]
 pub struct Listening {
     nats: Arc<Nats>,
     part: Part,
-    /// Those that take messages for nodes: told first to stop.
-    stations: JoinSet<()>,
+    /// Tasks that take messages for nodes; they stop first.
+    stages: JoinSet<()>,
     closing: CancellationToken,
     others: JoinSet<()>,
 }
 
 impl Nats {
-    /// Makes what is missing on the server. `routes` are the version's, by workflow.
+    /// Creates the streams and consumers missing on the server. `routes` are the version's, by workflow.
     pub async fn open(
         connection: Connection,
         options: Options,
@@ -146,9 +152,9 @@ impl Nats {
         routes: Vec<Option<Arc<Route>>>,
         traces: Traces,
     ) -> Result<Arc<Self>, Error> {
-        let stations = stations(&options.runtime, version);
-        if options.era == Era::JetStream {
-            prepare(&connection, &options, version, &stations).await?;
+        let stages = stages(&options.runtime, version);
+        if options.protocol == WireProtocol::JetStream {
+            prepare(&connection, &options, version, &stages).await?;
         }
         let mut sending = JoinSet::new();
         let sender = Sender::spawn(connection.clone(), &mut sending);
@@ -160,54 +166,59 @@ impl Nats {
             presence_subject: aside("presence"),
             roll_call_subject: aside("roll-call"),
             writer_subject: krt_broker::subject::mongo_writer(&options.runtime, &version.name),
-            waiting: Waiting::new(&connection),
-            cancelled: Cancelled::default(),
+            replies: Arc::new(PendingReplies::new(&connection)),
+            cancelled: Cancellations::default(),
             presence: Presence::new(version),
             connection,
             sender,
             _sending: sending,
             options,
-            stations,
+            stages,
             routes,
             traces,
-            nodes: version.nodes.iter().map(OneNode::of).collect(),
+            nodes: version.nodes.iter().map(NodeInfo::of).collect(),
             work,
         };
         Ok(Arc::new(nats))
     }
 
-    /// Begins to listen: for answers where there is a door, for messages where there are nodes.
+    /// The memory pool of the messages.
+    pub fn memory(&self) -> &Arc<Pool> {
+        self.work.memory()
+    }
+
+    /// Starts to listen: for answers if there is an ingress, for messages if there are nodes.
     pub async fn listen(self: &Arc<Self>, flow: &Arc<Flow>, part: Part) -> Result<Listening, Error> {
         let mut listening = Listening {
             nats: Arc::clone(self),
             part: part.clone(),
-            stations: JoinSet::new(),
+            stages: JoinSet::new(),
             closing: CancellationToken::new(),
             others: JoinSet::new(),
         };
-        if part.door {
-            waiting::listen(self, flow, &mut listening.others).await?;
+        if part.ingress {
+            replies::listen(self, flow, &mut listening.others).await?;
             presence::listen(self, flow, &mut listening.others).await?;
         }
         if !part.nodes.is_empty() {
-            waiting::listen_for_nobody(self, flow, &mut listening.others).await?;
+            replies::listen_for_no_responders(self, flow, &mut listening.others).await?;
             cancelled::listen(self, flow, &mut listening.others).await?;
-            for (workflow, position) in self.stations_of(&part.nodes) {
+            for (workflow, position) in self.stages_of(&part.nodes) {
                 let Some(route) = self.routes[workflow].clone() else { continue };
-                let taker = station::Taker::new(Arc::clone(self), Arc::clone(flow), route, position);
+                let taker = consumer::StageConsumer::new(Arc::clone(self), Arc::clone(flow), route, position);
                 let intake = taker.open().await?;
-                listening.stations.spawn(taker.run(intake, listening.closing.clone()));
+                listening.stages.spawn(taker.run(intake, listening.closing.clone()));
             }
             let closing = listening.closing.clone();
             presence::tell(self, flow, part.nodes, closing, &mut listening.others).await?;
         }
-        // Who is told that we are ready may send at once.
+        // Clients may send as soon as this engine reports that it is ready.
         self.connection.settled().await;
         Ok(listening)
     }
 
-    /// The stations at which some nodes are: workflow and position.
-    fn stations_of(&self, nodes: &[usize]) -> Vec<(usize, usize)> {
+    /// Returns the stages of some nodes: workflow and position.
+    fn stages_of(&self, nodes: &[usize]) -> Vec<(usize, usize)> {
         let of = |(workflow, route): (usize, &Option<Arc<Route>>)| {
             let sequence = route.as_ref().map(|route| &*route.sequence).unwrap_or_default().to_vec();
             let here = move |&(_, node): &(usize, usize)| nodes.contains(&node);
@@ -216,92 +227,95 @@ impl Nats {
         self.routes.iter().enumerate().flat_map(of).collect()
     }
 
-    /// Why a request of this door cannot begin now.
+    /// Returns why a request of this ingress cannot start now.
     ///
-    /// In the first era the server says at once that nobody takes its message; in the second it would wait.
+    /// In core NATS the server reports at once that a message has no receiver; in JetStream the message would
+    /// wait.
     fn refusal(&self, delivery: &Delivery) -> Option<Failure> {
         if !self.connection.is_up() {
             return Some(Failure::Disconnected);
         }
         let node = delivery.node();
-        let waits = self.options.era == Era::Core || self.nodes[node].waits;
-        (!waits && !self.serves(node)).then(|| Failure::Down { node: self.nodes[node].name.clone() })
+        let waits = self.options.protocol == WireProtocol::Core || self.nodes[node].waits;
+        (!waits && !self.serves(node)).then(|| self.nodes[node].down())
     }
 
-    /// Tells the other engines something that is of use now or never.
+    /// Sends a message to the other engines, unless the connection is down: it is useless later.
     fn tell_aside(&self, subject: &str, body: Vec<u8>) {
         if self.connection.is_up() {
             self.sender.send(carry::aside(subject, body), None);
         }
     }
 
-    /// The most bytes of a message, headers included. One that is kept may be given up one day: then a
-    /// reason must still fit beside it.
+    /// Returns the largest message, including headers, in bytes. A stored message leaves room for the reason
+    /// that a dead letter adds.
     fn limit(&self) -> usize {
         let server = self.connection.max_payload();
-        match self.options.era {
-            Era::Core => server,
-            Era::JetStream => server.saturating_sub(krt_broker::dead::BESIDE),
+        match self.options.protocol {
+            WireProtocol::Core => server,
+            WireProtocol::JetStream => server.saturating_sub(krt_broker::dead::BESIDE),
         }
     }
 
-    /// Sends an answer to an entrypoint elsewhere.
-    fn answer(&self, workflow: usize, id: &str, to: &ReplyTo, answer: &Answer, trail: Trail) {
+    /// Sends an answer to a remote entrypoint.
+    fn answer(&self, workflow: usize, id: &str, to: &ReplyTo, answer: &Answer, meta: AnswerMeta) {
         let limit = self.limit();
-        let Trail { tracking, receipt } = trail;
-        let message = carry::answer(self, workflow, id, to, answer, &tracking);
-        let message = match message.size() {
-            size if size > limit => {
+        let AnswerMeta { tracking, acker } = meta;
+        let carry = |answer| carry::answer(self, workflow, id, to, answer, &tracking);
+        let failure = match carry(answer) {
+            Ok(message) if message.size() <= limit => return self.send_answer(message, to, acker),
+            Ok(message) => {
                 let sender = carry::sender_name(&tracking);
-                let failure = Failure::TooLargeToSend { sender, size, limit };
-                carry::answer(self, workflow, id, to, &Err(failure), &tracking)
+                Failure::TooLargeToSend { sender, size: message.size(), limit }
             }
-            _ => message,
+            Err(full) => no_memory(full),
         };
-        if self.options.era == Era::JetStream && to.inbox.is_none() {
-            self.sender.store(message, receipt, None);
+        match carry(&Err(failure)) {
+            Ok(message) => self.send_answer(message, to, acker),
+            // Dropping the acker gives the message back.
+            Err(full) => tracing::error!(request = id, "the answer is lost: {full}"),
+        }
+    }
+
+    fn send_answer(&self, message: Message, to: &ReplyTo, acker: Option<Acker>) {
+        if self.options.protocol == WireProtocol::JetStream && to.inbox.is_none() {
+            self.sender.store(message, acker, None);
         } else {
-            self.sender.send(message, receipt);
+            self.sender.send(message, acker);
         }
     }
 }
 
 impl Broker for Nats {
     fn post(&self, delivery: Delivery) -> Result<(), Box<Refused>> {
-        let here = delivery.request.origin == Origin::Here;
+        let here = delivery.request.origin == Origin::Local;
         if let Some(failure) = here.then(|| self.refusal(&delivery)).flatten() {
             return Err(Refused::boxed(delivery, failure));
         }
-        let message = carry::delivery(self, &delivery);
+        let message = match carry::delivery(self, &delivery) {
+            Ok(message) => message,
+            Err(full) => return Err(Refused::boxed(delivery, no_memory(full))),
+        };
         let (size, limit) = (message.size(), self.limit());
         if size > limit {
             let sender = carry::sender_name(&delivery.tracking);
             return Err(Refused::boxed(delivery, Failure::TooLargeToSend { sender, size, limit }));
         }
-        let request = Arc::clone(&delivery.request);
         if here {
-            self.waiting.add(&request);
+            self.replies.add(&delivery.request);
         }
-        let receipt = delivery.handed_on();
-        match self.options.era {
-            Era::Core => self.sender.send(message, receipt),
-            Era::JetStream => {
-                let unsent: Unsent = Box::new(move |why| {
-                    if request.origin == Origin::Here {
-                        let words = format!("the NATS server has not stored the message: {why}");
-                        let failure = Failure::Elsewhere { kind: Kind::Disconnected, words };
-                        request.answer(Err(failure), Trail::default());
-                    }
-                });
-                self.sender.store(message, receipt, Some(unsent));
-            }
+        let unsent = here.then(|| self.replies.unsent(&delivery.request.id));
+        let acker = delivery.handed_on();
+        match self.options.protocol {
+            WireProtocol::Core => self.sender.send(message, acker),
+            WireProtocol::JetStream => self.sender.store(message, acker, unsent),
         }
         Ok(())
     }
 
     fn cancel(&self, request: &Request) {
-        if request.origin == Origin::Here {
-            self.waiting.remove(&request.id);
+        if request.origin == Origin::Local {
+            self.replies.remove(&request.id);
             self.tell_aside(&self.cancel_subject, request.id.as_bytes().to_vec());
         }
     }
@@ -322,17 +336,17 @@ impl Listening {
         for &node in &self.part.nodes {
             flow.give_back(node);
         }
-        while self.stations.join_next().await.is_some() {}
+        while self.stages.join_next().await.is_some() {}
         self.nats.work.drained().await;
         self.nats.sender.flushed().await;
     }
 
-    /// How many deliveries are in work here for doors elsewhere.
-    pub fn in_work(&self) -> usize {
-        self.nats.work.in_work()
+    /// Returns the number of deliveries in flight for other ingresses.
+    pub fn in_flight(&self) -> usize {
+        self.nats.work.in_flight()
     }
 
-    /// Sends what waits, and closes the connection.
+    /// Sends what is queued, and closes the connection.
     pub async fn close(mut self) {
         self.nats.sender.flushed().await;
         self.others.shutdown().await;
@@ -340,34 +354,35 @@ impl Listening {
     }
 }
 
-fn stations(runtime: &str, version: &Version) -> Vec<Vec<Arc<Station>>> {
+fn stages(runtime: &str, version: &Version) -> Vec<Vec<Arc<Stage>>> {
     let of = |workflow| {
-        let place = move |position| Place { runtime, version, workflow, position };
-        (0..workflow.sequence.len()).map(|position| Arc::new(place(position).station())).collect()
+        let place = move |position| StageRef { runtime, version, workflow, position };
+        (0..workflow.sequence.len()).map(|position| Arc::new(place(position).stage())).collect()
     };
     version.workflows.iter().map(of).collect()
 }
 
-/// Every part makes all streams and consumers: a message is kept only for consumers that are there already.
+/// Creates the streams and consumers. Every engine creates all of them, as messages are kept only for
+/// existing consumers.
 async fn prepare(
     connection: &Connection,
     options: &Options,
     version: &Version,
-    stations: &[Vec<Arc<Station>>],
+    stages: &[Vec<Arc<Stage>>],
 ) -> Result<(), Error> {
     let (mut ours, mut external) = (Vec::new(), Vec::new());
-    for (workflow, stations) in version.workflows.iter().zip(stations) {
-        for (&node, station) in workflow.sequence.iter().zip(stations) {
+    for (workflow, stages) in version.workflows.iter().zip(stages) {
+        for (&node, stage) in workflow.sequence.iter().zip(stages) {
             let of = match version.nodes[node].run.runner {
-                Runner::Krt => &mut ours,
+                Runner::Krt | Runner::Older(_) => &mut ours,
                 Runner::External => &mut external,
             };
-            of.push(Station::clone(station));
+            of.push(Stage::clone(stage));
         }
     }
     stream::prepare(connection, &ours, options.stream).await?;
-    for station in &external {
-        stream::prepare_external(connection, station).await?;
+    for stage in &external {
+        stream::prepare_external(connection, stage, options.stream).await?;
     }
     Ok(())
 }

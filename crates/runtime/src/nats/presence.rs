@@ -1,4 +1,4 @@
-//! Which nodes are up on which engine: each tells the doors, every second and whenever that changes.
+//! Presence of nodes: each engine announces its nodes to the ingresses, every second and on each change.
 
 use super::Nats;
 use crate::flow::Flow;
@@ -16,32 +16,43 @@ use std::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How often it is told.
+/// Interval between heartbeats.
 const EVERY: Duration = Duration::from_secs(1);
-/// How long nothing is heard of an engine before its nodes count as gone.
+/// Silence of an engine after which its nodes count as gone.
 const SILENCE: Duration = Duration::from_millis(3500);
 
-/// What was heard.
+/// Largest heartbeat in bytes, and the most engines known at a time.
+const WORD: usize = 64 << 10;
+const ENGINES: usize = 4_096;
+
+/// The heartbeats received.
 #[derive(Debug)]
 pub(super) struct Presence {
     names: Vec<String>,
-    /// By node: on how many engines it is up.
+    /// By node: the number of engines where it is up.
     up: Vec<AtomicUsize>,
-    engines: Mutex<HashMap<String, Engine>>,
+    engines: Mutex<HashMap<String, PeerEngine>>,
 }
 
 #[derive(Debug)]
-struct Engine {
-    heard: Instant,
+struct PeerEngine {
+    received: Instant,
     nodes: HashMap<String, usize>,
 }
 
-/// What an engine tells.
+/// An engine's heartbeat.
 #[derive(Debug, Serialize, Deserialize)]
-struct Word {
+struct Heartbeat {
     engine: String,
-    /// How many processes of each node are up.
+    /// The number of processes up, by node.
     nodes: HashMap<String, usize>,
+}
+
+impl Heartbeat {
+    /// Parses a heartbeat; `None` if it is invalid.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > WORD { None } else { serde_json::from_slice(bytes).ok() }
+    }
 }
 
 impl Presence {
@@ -50,18 +61,20 @@ impl Presence {
         Self { up: names.iter().map(|_| AtomicUsize::new(0)).collect(), names, engines: Mutex::default() }
     }
 
-    /// Whether a process of the node is up somewhere.
+    /// Returns whether a process of the node is up on any engine.
     pub(super) fn is_up(&self, node: usize) -> bool {
         self.up[node].load(Ordering::Acquire) > 0
     }
 
-    /// Takes in what an engine told, and forgets those that tell nothing. Whether something changed.
-    fn update(&self, word: Option<Word>, now: Instant) -> bool {
+    /// Records a heartbeat, and forgets silent engines. Returns whether anything changed.
+    fn update(&self, heartbeat: Option<Heartbeat>, now: Instant) -> bool {
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(word) = word {
-            engines.insert(word.engine, Engine { heard: now, nodes: word.nodes });
+        if let Some(heartbeat) =
+            heartbeat.filter(|heartbeat| engines.len() < ENGINES || engines.contains_key(&heartbeat.engine))
+        {
+            engines.insert(heartbeat.engine, PeerEngine { received: now, nodes: heartbeat.nodes });
         }
-        engines.retain(|_, engine| now.saturating_duration_since(engine.heard) < SILENCE);
+        engines.retain(|_, engine| now.saturating_duration_since(engine.received) < SILENCE);
         let mut changed = false;
         for (name, up) in self.names.iter().zip(&self.up) {
             let count =
@@ -72,7 +85,7 @@ impl Presence {
     }
 }
 
-/// Hears of nodes, until it is stopped.
+/// Receives heartbeats, until the task is aborted.
 pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
     let mut listener = Listener::open(&nats.connection, nats.presence_subject.clone()).await?;
     nats.tell_aside(&nats.roll_call_subject, Vec::new());
@@ -80,14 +93,14 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
     tasks.spawn(async move {
         let mut tick = tokio::time::interval(EVERY);
         loop {
-            let word = tokio::select! {
-                heard = listener.next() => {
-                    let Some(heard) = heard else { return };
-                    serde_json::from_slice(&heard.body).ok()
+            let heartbeat = tokio::select! {
+                received = listener.next() => {
+                    let Some(received) = received else { return };
+                    Heartbeat::read(&received.body)
                 }
                 _ = tick.tick() => None,
             };
-            if nats.presence.update(word, Instant::now()) {
+            if nats.presence.update(heartbeat, Instant::now()) {
                 flow.nodes_changed();
             }
         }
@@ -95,7 +108,7 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
     Ok(())
 }
 
-/// Tells which of this engine's nodes are up, until it is closing; at last that none is.
+/// Sends heartbeats until the engine is closing; the last one has no nodes.
 pub(super) async fn tell(
     nats: &Arc<Nats>,
     flow: &Arc<Flow>,
@@ -128,14 +141,14 @@ pub(super) async fn tell(
 impl Nats {
     fn tell_presence(&self, flow: &Flow, nodes: &[usize], serves: bool) {
         let count = |&node: &usize| {
-            let desk = flow.desk(node);
-            (desk.node().to_string(), if serves { desk.hosts() } else { 0 })
+            let queue = flow.queue(node);
+            (queue.node().to_string(), if serves { queue.workers() } else { 0 })
         };
-        let word =
-            Word { engine: self.waiting.engine().to_owned(), nodes: nodes.iter().map(count).collect() };
-        // Texts and numbers become JSON.
-        let body = serde_json::to_vec(&word).unwrap_or_default();
-        if self.presence.update(Some(word), Instant::now()) {
+        let heartbeat =
+            Heartbeat { engine: self.replies.engine().to_owned(), nodes: nodes.iter().map(count).collect() };
+        // Cannot fail: texts and numbers are valid JSON.
+        let body = serde_json::to_vec(&heartbeat).unwrap_or_default();
+        if self.presence.update(Some(heartbeat), Instant::now()) {
             flow.nodes_changed();
         }
         self.tell_aside(&self.presence_subject, body);
@@ -146,8 +159,8 @@ impl Nats {
 mod tests {
     use super::*;
 
-    fn word(engine: &str, up: usize) -> Option<Word> {
-        Some(Word { engine: engine.to_owned(), nodes: HashMap::from([("etl".to_owned(), up)]) })
+    fn heartbeat(engine: &str, up: usize) -> Option<Heartbeat> {
+        Some(Heartbeat { engine: engine.to_owned(), nodes: HashMap::from([("etl".to_owned(), up)]) })
     }
 
     #[test]
@@ -159,15 +172,15 @@ mod tests {
         };
         let start = Instant::now();
         let later = |seconds| start + Duration::from_secs(seconds);
-        for (told, at, changed, up) in [
-            (word("one", 0), 0, false, false),
-            (word("one", 2), 1, true, true),
-            (word("two", 1), 1, false, true),
-            (word("one", 0), 2, false, true),
+        for (heartbeat, at, changed, up) in [
+            (heartbeat("one", 0), 0, false, false),
+            (heartbeat("one", 2), 1, true, true),
+            (heartbeat("two", 1), 1, false, true),
+            (heartbeat("one", 0), 2, false, true),
             (None, 4, false, true),
             (None, 6, true, false),
         ] {
-            assert_eq!(presence.update(told, later(at)), changed, "at {at}");
+            assert_eq!(presence.update(heartbeat, later(at)), changed, "at {at}");
             assert_eq!(presence.is_up(0), up, "at {at}");
         }
     }

@@ -1,4 +1,4 @@
-//! How long to wait before a host is started again.
+//! The wait before a worker is restarted.
 
 use std::{
     collections::VecDeque,
@@ -11,26 +11,26 @@ const WINDOW: Duration = Duration::from_secs(60);
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// Remembers the latest deaths of a replica.
+/// The latest deaths of a replica.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     deaths: VecDeque<Instant>,
     in_vain: u32,
 }
 
-/// What to do after a death.
+/// The pause after a death.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Pause {
-    /// How long to wait.
+    /// The wait.
     pub(super) wait: Duration,
-    /// How many times it died within a minute, when that makes a crash loop.
+    /// The deaths within a minute, if they make a crash loop.
     pub(super) crash_loop: Option<usize>,
 }
 
 impl Backoff {
-    /// A host died. `useful`: it had answered something, so that starting it again is worthwhile.
+    /// Notes a death. `useful`: the worker had answered something, so a restart is worthwhile.
     ///
-    /// The first restart comes at once; after hosts that were of no use, the wait doubles each time.
+    /// The first restart is immediate. After workers that answered nothing, the wait doubles each time.
     pub(super) fn died(&mut self, now: Instant, useful: bool) -> Pause {
         self.deaths.push_back(now);
         self.deaths.retain(|&death| now.saturating_duration_since(death) < WINDOW);
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_of_no_use_wait_longer_each_time() {
+    fn workers_of_no_use_wait_longer_each_time() {
         let (mut backoff, now) = (Backoff::default(), Instant::now());
         let waits: Vec<_> = (0..12).map(|_| backoff.died(now, false).wait.as_millis()).collect();
         assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000, 10_000]);

@@ -1,8 +1,13 @@
-//! What handlers do beside answering: measurements, documents, predictions.
+//! Effects of handlers besides their answer: measurements, documents, predictions.
 //!
-//! Hosts never talk to a store: the engine does it for them.
+//! Workers never talk to a store; the engine does.
 
-use super::{Node, frame::Measurement, link::Link, window::Subject};
+use super::{
+    Node,
+    frame::{Field, Measurement},
+    link::Link,
+    window::Subject,
+};
 use crate::{errors::chain, flow::Saved};
 use bson::Bson;
 use futures::StreamExt as _;
@@ -11,34 +16,34 @@ use krt_store::{Point, Value, parse_document, to_json};
 use std::{error::Error, sync::Arc};
 use tokio::task::JoinSet;
 
-/// How many SAVE and FIND calls of one host are in work; more are left in its socket.
+/// SAVE and FIND calls of one worker in flight; further ones stay in its socket.
 const MAX_CALLS: usize = 256;
 
-/// How many bytes of documents one FIND gives: a host keeps them all until the last has come.
+/// Bytes of documents that one FIND returns; a worker keeps them all until the last arrives.
 const MAX_FOUND: usize = 128 << 20;
 
 #[derive(Debug, thiserror::Error)]
 #[error("the documents found have more than {} MiB; hint: look for fewer at a time", MAX_FOUND >> 20)]
 struct FoundTooMuch;
 
-/// The calls of one host that are in work. Dropped, they are stopped.
+/// The calls of one worker in flight. Dropping them aborts them.
 #[derive(Debug, Default)]
 pub(super) struct Calls(JoinSet<()>);
 
 impl Calls {
-    /// Whether another call may be started.
+    /// Returns whether another call may start.
     pub(super) fn has_room(&self) -> bool {
         self.0.len() < MAX_CALLS
     }
 
-    /// Waits until a call has ended; for ever when there is none.
+    /// Waits until a call has ended; for ever if there are none.
     pub(super) async fn finish_one(&mut self) {
         if self.0.join_next().await.is_none() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// Saves a document and tells the host.
+    /// Saves a document and reports to the worker.
     pub(super) fn save(
         &mut self,
         link: Arc<Link>,
@@ -47,30 +52,39 @@ impl Calls {
         collection: String,
         document: String,
     ) {
-        // The request is in work until what it saves is saved.
-        let journey = subject.and_then(|subject| subject.journey());
+        // The request stays in flight until its documents are saved.
+        let record = subject.and_then(|subject| subject.record());
         self.0.spawn(async move {
             match save(&link.node().documents, &collection, &document).await {
                 Ok(id) => {
-                    if let Some(journey) = journey {
-                        journey.saved(Saved { node: link.node().index, collection, id });
+                    if let Some(record) = record {
+                        record.saved(Saved { node: link.node().index, collection, id });
                     }
                     link.send(|outbox| outbox.done(call));
                 }
-                Err(error) => link.send(|outbox| outbox.failed(call, &chain(&*error))),
+                Err(error) => link.send(|outbox| outbox.failed(call, &words(&*error))),
             }
         });
     }
 
-    /// Looks for documents and streams them to the host.
+    /// Finds documents and streams them to the worker.
     pub(super) fn find(&mut self, link: Arc<Link>, call: u32, collection: String, query: String) {
         self.0.spawn(async move {
             match find(&link, call, &collection, &query).await {
                 Ok(()) => link.send(|outbox| outbox.done(call)),
-                Err(error) => link.send(|outbox| outbox.failed(call, &chain(&*error))),
+                Err(error) => link.send(|outbox| outbox.failed(call, &words(&*error))),
             }
         });
     }
+}
+
+/// Longest error text, in bytes: a remote server may say anything.
+const WORDS: usize = 16 << 10;
+
+fn words(error: &(dyn Error + 'static)) -> String {
+    let mut words = chain(error);
+    words.truncate(words.floor_char_boundary(WORDS));
+    words
 }
 
 async fn save(
@@ -103,7 +117,7 @@ async fn find(
     Ok(())
 }
 
-/// Records a point of user code, with the tags that are set for the user.
+/// Records a point of user code, with the tags set by the engine.
 pub(super) fn measure(node: &Node, subject: Option<&Subject>, point: &Measurement) {
     let mut tags: Vec<(&str, &str)> = Vec::with_capacity(point.tags.len() + 3);
     tags.extend(point.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())));
@@ -119,15 +133,13 @@ pub(super) fn measure(node: &Node, subject: Option<&Subject>, point: &Measuremen
     }
 }
 
-/// A JSON value as a field; hosts send no others.
-fn field(value: &serde_json::Value) -> Option<Value<'_>> {
+/// A value as the store takes it; workers send no others.
+fn field(value: &Field) -> Option<Value<'_>> {
     Some(match value {
-        serde_json::Value::Bool(value) => Value::Bool(*value),
-        serde_json::Value::String(value) => Value::Text(value.as_str().into()),
-        serde_json::Value::Number(number) => match number.as_i64() {
-            Some(number) => Value::Int(number),
-            None => Value::Float(number.as_f64()?),
-        },
-        _ => return None,
+        Field::Bool(value) => Value::Bool(*value),
+        Field::Int(value) => Value::Int(*value),
+        Field::Float(value) => Value::Float(*value),
+        Field::Text(value) => Value::Text(value.as_str().into()),
+        Field::Other => return None,
     })
 }

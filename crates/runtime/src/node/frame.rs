@@ -1,26 +1,31 @@
-//! Frames of the node protocol: what `protocol/README.md` says, as types.
+//! Frames of the node protocol, as specified in `protocol/README.md`.
 //!
-//! Reading is total: whatever a host sends is either a [`FromHost`] or a [`Breach`].
+//! Reading is total: any input from a worker is either a [`WorkerFrame`] or a [`ProtocolError`].
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+mod measurement;
+
+pub use measurement::{Field, Measurement};
+
+use crate::memory::Full;
+use bytes::{Buf, Bytes};
 use krt_model::{
     message::{self, Payload, Timestamp},
     version::PayloadForm,
 };
 use serde::{Deserialize, Serialize};
 
-/// The version of the node protocol that is spoken here.
+/// The version of the node protocol.
 pub const PROTOCOL: u32 = 1;
 
 /// Bytes before a frame's body: size, kind and id.
-const HEADER: usize = 9;
-/// What `size` counts besides the body: kind and id.
-const COUNTED: usize = 5;
+pub(super) const HEADER: usize = 9;
+/// Bytes besides the body that `size` counts: kind and id.
+pub(super) const COUNTED: usize = 5;
 
-/// The largest frame that carries anything but a message, bytes.
+/// Largest frame without a message, in bytes.
 pub const MAX_OTHER: usize = 1 << 20;
 
-/// What the engine tells a host first.
+/// The engine's first frame to a worker.
 #[derive(Debug, Clone, Serialize)]
 pub struct Hello {
     /// [`PROTOCOL`].
@@ -33,51 +38,51 @@ pub struct Hello {
     pub version_id: String,
     /// The runtime's id.
     pub runtime: String,
-    /// The workflows' names, in the order that deliveries count.
+    /// The workflows' names; deliveries refer to their indexes.
     pub workflows: Vec<String>,
     /// The package's root, absolute.
     pub base_path: String,
     /// The node's `src`, absolute.
     pub handler_path: String,
-    /// Deliveries at a time.
+    /// Concurrent deliveries.
     pub concurrency: u16,
-    /// The largest `size` of a frame, bytes.
+    /// The largest `size` of a frame, in bytes.
     pub max_frame: usize,
-    /// The largest message, bytes.
+    /// The largest message, in bytes.
     pub max_message: usize,
-    /// Lower records are not sent.
+    /// The lowest log level that the worker should send.
     pub log_level: &'static str,
-    /// What handlers get and return.
+    /// The form of handlers' inputs and results.
     pub payload: &'static str,
     /// Base64 of a `google.protobuf.FileDescriptorSet`.
     pub descriptors: String,
 }
 
-/// What a host tells when it is ready.
+/// A worker's report that it is ready.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Ready {
-    /// The version of the protocol that it speaks.
+    /// The protocol version of the worker.
     pub protocol: u32,
-    /// Its SDK, name and version.
+    /// Its SDK, with name and version.
     #[serde(default)]
     pub sdk: String,
-    /// Its language, with the version.
+    /// Its language, with version.
     #[serde(default)]
     pub language: String,
 }
 
-/// A frame from a host.
+/// A frame from a worker.
 #[derive(Debug)]
-pub enum FromHost {
+pub enum WorkerFrame {
     /// `init` has ended.
     Ready(Ready),
     /// The node cannot start.
     Broken(String),
-    /// What a handler made of a delivery.
+    /// The result of a delivery.
     Result {
         /// The delivery.
         id: u32,
-        /// What came of it.
+        /// How the handler ended.
         status: Status,
         /// Whether the handler asked for an early exit.
         early_exit: bool,
@@ -97,9 +102,9 @@ pub enum FromHost {
     Log {
         /// The delivery it belongs to; 0 for none.
         id: u32,
-        /// How serious it is.
+        /// Its level.
         level: Level,
-        /// When it was made.
+        /// Its time.
         time: Timestamp,
         /// The record's text.
         text: String,
@@ -108,27 +113,27 @@ pub enum FromHost {
     Measurement {
         /// The delivery it belongs to; 0 for none.
         id: u32,
-        /// What was measured.
+        /// The measured point.
         point: Measurement,
     },
     /// A document to save.
     Save {
         /// The call.
         call: u32,
-        /// The delivery that it is about; 0 for none.
+        /// The delivery it belongs to; 0 for none.
         delivery: u32,
         /// The collection's name.
         collection: String,
-        /// The document, Extended JSON.
+        /// The document, as Extended JSON.
         document: String,
     },
-    /// Documents to look for.
+    /// A query for documents.
     Find {
         /// The call.
         call: u32,
         /// The collection's name.
         collection: String,
-        /// The query, Extended JSON.
+        /// The query, as Extended JSON.
         query: String,
     },
 }
@@ -144,53 +149,41 @@ pub enum Status {
     Error(String),
     /// It was cancelled.
     Cancelled,
-    /// With a message of that many bytes, which is above the limit.
+    /// With a message of this many bytes, above the limit.
     TooLarge(u64),
 }
 
-/// What a handler returned.
+/// A handler's message.
 #[derive(Debug)]
 pub enum Message {
     /// A protobuf message.
     Protobuf(Payload),
-    /// Plain data, from a node with `payload: json`: what should be JSON.
+    /// Plain data, from a node with `payload: json`: unvalidated JSON.
     Json(Bytes),
+    /// A message that was not read, for lack of memory.
+    NoRoom(Full),
 }
 
-/// How serious a log record of a host is.
+/// The level of a worker's log record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// A record with a level of its own.
+    /// A record with its own level.
     Record(crate::logs::Level),
     /// A line of plain output.
     Plain,
 }
 
-/// A point that user code measured.
-#[derive(Debug, Deserialize)]
-pub struct Measurement {
-    /// The measurement's name.
-    pub measurement: String,
-    /// Its values: text, numbers, booleans.
-    pub fields: serde_json::Map<String, serde_json::Value>,
-    /// Its tags.
-    #[serde(default)]
-    pub tags: std::collections::BTreeMap<String, String>,
-    /// Nanoseconds since the Unix epoch.
-    pub time: i64,
-}
-
-/// How a host broke the protocol.
+/// How a worker broke the protocol.
 #[derive(Debug, thiserror::Error)]
-pub enum Breach {
+pub enum ProtocolError {
     /// More bytes than a frame may have.
     #[error("a frame of kind {kind} has {size} bytes, the limit is {limit}")]
     TooLarge {
         /// Its kind.
         kind: u8,
-        /// Its size, bytes.
+        /// Its size, in bytes.
         size: usize,
-        /// The most it may have, bytes.
+        /// The limit, in bytes.
         limit: usize,
     },
     /// Fewer bytes than a frame has.
@@ -199,46 +192,46 @@ pub enum Breach {
         /// Its size.
         size: usize,
     },
-    /// A kind that the protocol does not have.
-    #[error("{kind} is no kind of frame")]
+    /// An unknown kind.
+    #[error("unknown frame kind {kind}")]
     Kind {
         /// The kind.
         kind: u8,
     },
-    /// A body that is too short for its kind, or holds values out of range.
+    /// A body that is too short for its kind, or has values out of range.
     #[error("the body of a frame of kind {kind} does not parse: {what}")]
     Body {
         /// The kind.
         kind: u8,
-        /// What is wrong with it.
+        /// The error.
         what: &'static str,
     },
-    /// A body that is not the JSON it should be.
+    /// A body that is not the required JSON.
     #[error("the body of a frame of kind {kind} is not the JSON it should be")]
     Json {
         /// The kind.
         kind: u8,
-        /// What the parser says.
+        /// The parser's error.
         #[source]
         source: serde_json::Error,
     },
-    /// A body that holds no message.
+    /// A body that does not hold a message.
     #[error("the body of a frame of kind {kind} holds no message")]
     Message {
         /// The kind.
         kind: u8,
-        /// What is wrong with it.
+        /// The error.
         #[source]
         source: message::Error,
     },
-    /// A frame that cannot come at this time.
+    /// A frame not allowed in this state.
     #[error("{what}")]
     Unexpected {
-        /// What came, and why it cannot.
+        /// The frame, and why it is not allowed.
         what: &'static str,
     },
-    /// An id that names nothing in work.
-    #[error("{what} names delivery {id}, which is not in work")]
+    /// An id that is not in flight.
+    #[error("{what} names delivery {id}, which is not in flight")]
     UnknownDelivery {
         /// The kind of frame.
         what: &'static str,
@@ -247,88 +240,129 @@ pub enum Breach {
     },
 }
 
-mod kind {
-    pub(super) const HELLO: u8 = 1;
-    pub(super) const DELIVER: u8 = 2;
-    pub(super) const CANCEL: u8 = 3;
-    pub(super) const DONE: u8 = 4;
-    pub(super) const DOCUMENT: u8 = 5;
-    pub(super) const FAILED: u8 = 6;
-    pub(super) const STOP: u8 = 7;
-    pub(super) const READY: u8 = 64;
-    pub(super) const BROKEN: u8 = 65;
-    pub(super) const RESULT: u8 = 66;
-    pub(super) const EARLY_REPLY: u8 = 67;
-    pub(super) const LOG: u8 = 68;
-    pub(super) const MEASUREMENT: u8 = 69;
-    pub(super) const SAVE: u8 = 70;
-    pub(super) const FIND: u8 = 71;
+pub(super) mod kind {
+    pub(in super::super) const HELLO: u8 = 1;
+    pub(in super::super) const DELIVER: u8 = 2;
+    pub(in super::super) const CANCEL: u8 = 3;
+    pub(in super::super) const DONE: u8 = 4;
+    pub(in super::super) const DOCUMENT: u8 = 5;
+    pub(in super::super) const FAILED: u8 = 6;
+    pub(in super::super) const STOP: u8 = 7;
+    pub(in super::super) const READY: u8 = 64;
+    pub(in super::super) const BROKEN: u8 = 65;
+    pub(in super::super) const RESULT: u8 = 66;
+    pub(in super::super) const EARLY_REPLY: u8 = 67;
+    pub(in super::super) const LOG: u8 = 68;
+    pub(in super::super) const MEASUREMENT: u8 = 69;
+    pub(in super::super) const SAVE: u8 = 70;
+    pub(in super::super) const FIND: u8 = 71;
 }
 
-/// Takes one whole frame off the buffer, if there is one. `limit` is the largest `size`, bytes;
-/// `form` is what the node's handlers return.
-pub fn take(buffer: &mut BytesMut, limit: usize, form: PayloadForm) -> Result<Option<FromHost>, Breach> {
+/// The head of a frame.
+#[derive(Debug)]
+pub(super) struct Head {
+    kind: u8,
+    id: u32,
+    /// Bytes of the frame, including the head.
+    pub(super) whole: usize,
+}
+
+/// Reads the head of the frame at the start of a buffer, if complete. `limit` is the largest `size`, in
+/// bytes.
+pub(super) fn head(buffer: &[u8], limit: usize) -> Result<Option<Head>, ProtocolError> {
     let Some(header) = buffer.first_chunk::<HEADER>() else { return Ok(None) };
     let [s0, s1, s2, s3, kind, i0, i1, i2, i3] = *header;
     let size = u32::from_le_bytes([s0, s1, s2, s3]) as usize;
     let id = u32::from_le_bytes([i0, i1, i2, i3]);
     if size < COUNTED {
-        return Err(Breach::TooSmall { size });
+        return Err(ProtocolError::TooSmall { size });
     }
     let limit = if carries_message(kind) { limit } else { limit.min(limit_of(kind)) };
     if size > limit {
-        return Err(Breach::TooLarge { kind, size, limit });
+        return Err(ProtocolError::TooLarge { kind, size, limit });
     }
-    let whole = size + HEADER - COUNTED;
-    if buffer.len() < whole {
-        buffer.reserve(whole - buffer.len());
-        return Ok(None);
+    Ok(Some(Head { kind, id, whole: size + HEADER - COUNTED }))
+}
+
+impl Head {
+    /// Returns whether the frame may carry a message.
+    pub(super) fn carries_message(&self) -> bool {
+        carries_message(self.kind)
     }
-    let mut body = buffer.split_to(whole).freeze();
-    body.advance(HEADER);
-    parse(kind, id, body, form).map(Some)
+
+    /// Returns the length of the body before a message, in bytes.
+    pub(super) fn before_message(&self) -> usize {
+        // Status, flags and two times.
+        let fields = if self.kind == kind::RESULT { 18 } else { 0 };
+        fields.min(self.whole - HEADER)
+    }
+}
+
+/// Parses the fields before a message for which there is no room.
+pub(super) fn parse_without_message(
+    head: &Head,
+    body: Bytes,
+    full: Full,
+) -> Result<WorkerFrame, ProtocolError> {
+    let without = WorkerFrame::EarlyReply { id: head.id, message: Message::NoRoom(full) };
+    if head.kind == kind::EARLY_REPLY {
+        return Ok(without);
+    }
+    result(head.id, body, |_, _| Ok(Status::Message(Message::NoRoom(full))))
+}
+
+/// Parses a result; `parse` makes its status from a number and the rest of the body.
+fn result(
+    id: u32,
+    mut body: Bytes,
+    parse: impl FnOnce(u8, Bytes) -> Result<Status, ProtocolError>,
+) -> Result<WorkerFrame, ProtocolError> {
+    let short = |_| ProtocolError::Body { kind: kind::RESULT, what: "it is too short" };
+    let status = body.try_get_u8().map_err(short)?;
+    let flags = body.try_get_u8().map_err(short)?;
+    let start = body.try_get_u64_le().map(Timestamp).map_err(short)?;
+    let end = body.try_get_u64_le().map(Timestamp).map_err(short)?;
+    Ok(WorkerFrame::Result { id, status: parse(status, body)?, early_exit: flags & 1 == 1, start, end })
 }
 
 fn carries_message(kind: u8) -> bool {
     matches!(kind, kind::RESULT | kind::EARLY_REPLY)
 }
 
-/// A document may be as large as the store takes (16 MiB, and more as JSON).
+/// Returns the largest `size` of a kind. A document may be as large as the store accepts: 16 MiB, and more as
+/// JSON.
 fn limit_of(kind: u8) -> usize {
     if kind == kind::SAVE { 64 << 20 } else { MAX_OTHER }
 }
 
-fn parse(kind: u8, id: u32, mut body: Bytes, form: PayloadForm) -> Result<FromHost, Breach> {
-    let short = |_| Breach::Body { kind, what: "it is too short" };
+/// Parses a frame's body.
+pub(super) fn parse(head: &Head, mut body: Bytes, form: PayloadForm) -> Result<WorkerFrame, ProtocolError> {
+    let Head { kind, id, .. } = *head;
+    let short = |_| ProtocolError::Body { kind, what: "it is too short" };
     let moment = |body: &mut Bytes| body.try_get_u64_le().map(Timestamp).map_err(short);
     Ok(match kind {
-        kind::READY => FromHost::Ready(json(kind, &body)?),
-        kind::BROKEN => FromHost::Broken(text(&body)),
-        kind::RESULT => {
-            let status = body.try_get_u8().map_err(short)?;
-            let flags = body.try_get_u8().map_err(short)?;
-            let (start, end) = (moment(&mut body)?, moment(&mut body)?);
-            let status = parse_status(kind, status, body, form)?;
-            FromHost::Result { id, status, early_exit: flags & 1 == 1, start, end }
-        }
-        kind::EARLY_REPLY => FromHost::EarlyReply { id, message: message(kind, body, form)? },
+        kind::READY => WorkerFrame::Ready(json(kind, &body)?),
+        kind::BROKEN => WorkerFrame::Broken(text(&body)),
+        kind::RESULT => result(id, body, |status, body| parse_status(kind, status, body, form))?,
+        kind::EARLY_REPLY => WorkerFrame::EarlyReply { id, message: message(kind, body, form)? },
         kind::LOG => {
             let level = body.try_get_u8().map_err(short)?;
-            let level = parse_level(level).ok_or(Breach::Body { kind, what: "its level is above 4" })?;
-            FromHost::Log { id, level, time: moment(&mut body)?, text: text(&body) }
+            let level =
+                parse_level(level).ok_or(ProtocolError::Body { kind, what: "its level is above 4" })?;
+            WorkerFrame::Log { id, level, time: moment(&mut body)?, text: text(&body) }
         }
-        kind::MEASUREMENT => FromHost::Measurement { id, point: json(kind, &body)? },
+        kind::MEASUREMENT => WorkerFrame::Measurement { id, point: json(kind, &body)? },
         kind::SAVE => {
             let save: Save<'_> = json(kind, &body)?;
             let (collection, document) = (save.collection, save.document.get().to_owned());
-            FromHost::Save { call: id, delivery: save.delivery, collection, document }
+            WorkerFrame::Save { call: id, delivery: save.delivery, collection, document }
         }
         kind::FIND => {
             let find: Find<'_> = json(kind, &body)?;
             let (collection, query) = (find.collection, find.query.get().to_owned());
-            FromHost::Find { call: id, collection, query }
+            WorkerFrame::Find { call: id, collection, query }
         }
-        kind => return Err(Breach::Kind { kind }),
+        kind => return Err(ProtocolError::Kind { kind }),
     })
 }
 
@@ -348,16 +382,16 @@ struct Find<'a> {
     query: &'a serde_json::value::RawValue,
 }
 
-fn parse_status(kind: u8, status: u8, mut body: Bytes, form: PayloadForm) -> Result<Status, Breach> {
+fn parse_status(kind: u8, status: u8, mut body: Bytes, form: PayloadForm) -> Result<Status, ProtocolError> {
     Ok(match status {
         0 => Status::Message(message(kind, body, form)?),
         1 => Status::Nothing,
         2 => Status::Error(text(&body)),
         3 => Status::Cancelled,
         4 => Status::TooLarge(
-            body.try_get_u64_le().map_err(|_| Breach::Body { kind, what: "it is too short" })?,
+            body.try_get_u64_le().map_err(|_| ProtocolError::Body { kind, what: "it is too short" })?,
         ),
-        _ => return Err(Breach::Body { kind, what: "its status is above 4" }),
+        _ => return Err(ProtocolError::Body { kind, what: "its status is above 4" }),
     })
 }
 
@@ -373,109 +407,22 @@ fn parse_level(level: u8) -> Option<Level> {
     })
 }
 
-fn message(kind: u8, body: Bytes, form: PayloadForm) -> Result<Message, Breach> {
+fn message(kind: u8, body: Bytes, form: PayloadForm) -> Result<Message, ProtocolError> {
     match form {
         PayloadForm::Json => Ok(Message::Json(body)),
-        PayloadForm::Protobuf => {
-            Payload::parse(body).map(Message::Protobuf).map_err(|source| Breach::Message { kind, source })
-        }
+        PayloadForm::Protobuf => Payload::parse(body)
+            .map(Message::Protobuf)
+            .map_err(|source| ProtocolError::Message { kind, source }),
     }
 }
 
-fn json<'a, T: Deserialize<'a>>(kind: u8, body: &'a [u8]) -> Result<T, Breach> {
-    serde_json::from_slice(body).map_err(|source| Breach::Json { kind, source })
+fn json<'a, T: Deserialize<'a>>(kind: u8, body: &'a [u8]) -> Result<T, ProtocolError> {
+    serde_json::from_slice(body).map_err(|source| ProtocolError::Json { kind, source })
 }
 
 fn text(body: &[u8]) -> String {
     String::from_utf8_lossy(body).into_owned()
 }
-
-/// Frames to a host, encoded into a buffer.
-#[derive(Debug, Default)]
-pub struct Outbox(BytesMut);
-
-impl Outbox {
-    /// What is yet to be sent.
-    pub fn pending(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The first `count` bytes were sent.
-    pub fn sent(&mut self, count: usize) {
-        self.0.advance(count);
-        if self.0.is_empty() && self.0.capacity() > KEPT {
-            self.0 = BytesMut::new();
-        }
-    }
-
-    /// HELLO.
-    pub fn hello(&mut self, hello: &Hello) {
-        let body = serde_json::to_vec(hello).expect("a struct of texts and numbers is JSON");
-        self.frame(kind::HELLO, 0, &[&body]);
-    }
-
-    /// DELIVER. `metadata` is JSON, or empty; `message` is an encoded `google.protobuf.Any`, or JSON.
-    pub fn deliver(
-        &mut self,
-        id: u32,
-        replied: bool,
-        workflow: u16,
-        request: &str,
-        metadata: &[u8],
-        message: &[u8],
-    ) {
-        let metadata_size = u16::try_from(metadata.len()).unwrap_or(0);
-        let metadata = &metadata[..usize::from(metadata_size)];
-        let request = &request.as_bytes()[..request.len().min(usize::from(u8::MAX))];
-        let mut head = [0; 6];
-        let mut fields = &mut head[..];
-        fields.put_u8(u8::from(replied));
-        fields.put_u16_le(workflow);
-        fields.put_u8(u8::try_from(request.len()).unwrap_or(u8::MAX));
-        fields.put_u16_le(metadata_size);
-        self.frame(kind::DELIVER, id, &[&head, request, metadata, message]);
-    }
-
-    /// CANCEL.
-    pub fn cancel(&mut self, id: u32) {
-        self.frame(kind::CANCEL, id, &[]);
-    }
-
-    /// DONE.
-    pub fn done(&mut self, call: u32) {
-        self.frame(kind::DONE, call, &[]);
-    }
-
-    /// DOCUMENT.
-    pub fn document(&mut self, call: u32, document: &str) {
-        self.frame(kind::DOCUMENT, call, &[document.as_bytes()]);
-    }
-
-    /// FAILED.
-    pub fn failed(&mut self, call: u32, why: &str) {
-        self.frame(kind::FAILED, call, &[why.as_bytes()]);
-    }
-
-    /// STOP.
-    pub fn stop(&mut self) {
-        self.frame(kind::STOP, 0, &[]);
-    }
-
-    fn frame(&mut self, kind: u8, id: u32, parts: &[&[u8]]) {
-        let body: usize = parts.iter().map(|part| part.len()).sum();
-        let size = u32::try_from(body + COUNTED).expect("messages and documents are far below 4 GiB");
-        self.0.reserve(body + HEADER);
-        self.0.put_u32_le(size);
-        self.0.put_u8(kind);
-        self.0.put_u32_le(id);
-        for part in parts {
-            self.0.put_slice(part);
-        }
-    }
-}
-
-/// An empty buffer larger than this is given back to the system, bytes.
-const KEPT: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests;

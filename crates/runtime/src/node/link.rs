@@ -1,28 +1,28 @@
-//! The engine's end of the socket to one host.
+//! The engine's end of the socket to one worker.
 //!
-//! Whoever posts a delivery leaves its frame in the outbox and wakes the link's task, which writes all
-//! that has gathered by one call, reads the host's frames, and acts on them.
+//! Posting a delivery leaves its frame in the outbox and wakes the link's task, which writes everything
+//! gathered in one call, reads the worker's frames, and acts on them.
 
 use super::{
     Node,
     effects::{self, Calls},
-    frame::{self, Breach, FromHost, Level, Message, Outbox, Status},
-    output::Gather,
+    frame::{self, Level, Message, ProtocolError, Status, WorkerFrame},
+    frames::Frames,
+    outbox::Outbox,
+    output::{Gather, Lines},
     plain::{Misfit, Plain},
+    process::End,
     window::{self, Unanswered, Window},
 };
 use crate::{
-    errors::chain,
-    flow::{Delivery, Handled, Host, Request, SeatId, Serialised, Taken, now},
+    flow::{CodecTimes, Delivery, HandlerTimes, Request, SlotId, Taken, Worker, now},
+    json::Bounds,
     logs::Record,
+    offload,
     traces::{Stage, Trace},
 };
 use bytes::{Bytes, BytesMut};
-use krt_model::{
-    message::Payload,
-    outcome::{Failure, HandlerResult},
-    version::PayloadForm,
-};
+use krt_model::{message::Payload, outcome::HandlerResult, version::PayloadForm};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -35,25 +35,23 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-/// How many deliveries the only process of a node is sent ahead.
+/// Deliveries sent ahead to the only process of a node.
 const AHEAD: usize = 8;
-/// Bytes read at a time.
-const READ: usize = 64 << 10;
-/// How often deliveries in work are looked at.
+/// Interval between checks of the deliveries in flight.
 const TICK: Duration = Duration::from_millis(50);
-/// Bytes that may wait to be written before documents of a FIND are held back.
+/// Bytes in the outbox above which the documents of a FIND wait.
 const OUTBOX_FULL: usize = 1 << 20;
 
-/// One host, seen from the desk.
+/// One worker, as its queue sees it.
 #[derive(Debug)]
 pub(super) struct Link {
     node: Arc<Node>,
     socket: OwnedWriteHalf,
     state: Mutex<State>,
-    seat: OnceLock<SeatId>,
-    /// There is something in the outbox.
+    slot: OnceLock<SlotId>,
+    /// Notified when the outbox has frames.
     filled: Notify,
-    /// The outbox has shrunk.
+    /// Notified when the outbox has shrunk.
     shrunk: Notify,
 }
 
@@ -68,17 +66,19 @@ struct State {
 /// Why a link ended.
 #[derive(Debug)]
 pub(super) enum Ended {
-    /// The host closed its end.
+    /// The worker closed its end.
     Closed,
-    /// The host could not start: its words.
+    /// The worker could not start: its error text.
     Broken(String),
-    /// The host broke the protocol.
-    Breach(Breach),
-    /// The host went on with work that nobody waits for.
+    /// The worker broke the protocol.
+    ProtocolError(ProtocolError),
+    /// The worker kept working on a delivery that was given up.
     Stuck,
+    /// The worker did not end in time after a stop.
+    Overdue,
 }
 
-/// What becomes known to whoever starts a host: that `init` has ended.
+/// Reports the worker as ready, after `init`.
 pub(super) type Readiness = oneshot::Sender<frame::Ready>;
 
 impl Link {
@@ -89,18 +89,18 @@ impl Link {
             node,
             socket,
             state: Mutex::new(state),
-            seat: OnceLock::new(),
+            slot: OnceLock::new(),
             filled: Notify::new(),
             shrunk: Notify::new(),
         }
     }
 
-    /// Says hello.
+    /// Sends HELLO.
     pub(super) fn greet(&self) {
         self.send(|outbox| outbox.hello(&self.node.hello));
     }
 
-    /// Takes no more deliveries and asks the host to finish those it has.
+    /// Takes no more deliveries, and asks the worker to finish its own.
     pub(super) fn stop(&self) {
         self.leave();
         self.send(Outbox::stop);
@@ -109,47 +109,46 @@ impl Link {
     /// Takes no more deliveries.
     pub(super) fn leave(&self) {
         self.lock().open = false;
-        if let Some(&seat) = self.seat.get() {
-            self.node.desk().leave(seat);
+        if let Some(&slot) = self.slot.get() {
+            self.node.queue().leave(slot);
         }
     }
 
-    /// Whether the host has answered all that it was given.
+    /// Returns whether the worker has answered all its deliveries.
     pub(super) fn is_idle(&self) -> bool {
         self.lock().window.is_empty()
     }
 
-    /// The node that the host is of.
+    /// The worker's node.
     pub(super) fn node(&self) -> &Node {
         &self.node
     }
 
-    /// How many deliveries the host has answered.
+    /// Returns the number of deliveries that the worker has answered.
     pub(super) fn answered(&self) -> u64 {
         self.lock().answered
     }
 
-    /// The host is gone: what it had is judged, and what waits for nobody else is answered.
-    pub(super) fn abandon(&self, how: &str) {
+    /// Handles the worker's end: settles its deliveries, and fails those that have no other worker.
+    pub(super) fn abandon(&self, how: &End) {
         self.leave();
         let unanswered = self.lock().window.drain();
         let end = now();
-        for Unanswered { delivery, in_work } in unanswered {
-            let result = if in_work { HandlerResult::Died(how.to_owned()) } else { HandlerResult::Untouched };
-            self.node.flow.finish(delivery, result, Handled { start: end, end });
+        for Unanswered { delivery, in_flight } in unanswered {
+            let result = if in_flight { how.result() } else { HandlerResult::Untouched };
+            self.node.flow.finish(delivery, result, HandlerTimes { start: end, end });
         }
         self.node.flow.clear(self.node.index);
     }
 
-    /// Reads the host's frames and acts on them, until the link ends.
+    /// Reads the worker's frames and acts on them, until the link ends.
     pub(super) async fn run(self: &Arc<Self>, mut socket: OwnedReadHalf, ready: Readiness) -> Ended {
-        let mut buffer = BytesMut::with_capacity(READ);
-        let mut inbox =
-            Inbox { link: self, ready: Some(ready), calls: Calls::default(), plain: Gather::default() };
+        let mut buffer = BytesMut::new();
+        let mut inbox = Inbox::new(self, ready);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            buffer.reserve(READ);
+            inbox.frames.make_room(&mut buffer);
             tokio::select! {
                 biased;
                 read = socket.read_buf(&mut buffer), if inbox.calls.has_room() => match read {
@@ -176,18 +175,18 @@ impl Link {
         self.filled.notify_one();
     }
 
-    /// Waits until there is room for a large answer.
+    /// Waits until the outbox has room for a large frame.
     pub(super) async fn has_room(&self) {
         loop {
             let shrunk = self.shrunk.notified();
-            if self.lock().outbox.pending().len() < OUTBOX_FULL {
+            if self.lock().outbox.len() < OUTBOX_FULL {
                 return;
             }
             shrunk.await;
         }
     }
 
-    /// Writes what comes into the outbox; ends when the socket is broken.
+    /// Writes the outbox to the socket; returns when the socket breaks.
     async fn write(&self) {
         loop {
             match self.write_some() {
@@ -202,7 +201,7 @@ impl Link {
         }
     }
 
-    /// Writes what the socket takes now; whether that was all.
+    /// Writes until the socket would block. Returns whether everything was written.
     fn write_some(&self) -> std::io::Result<bool> {
         let mut state = self.lock();
         while !state.outbox.pending().is_empty() {
@@ -216,7 +215,7 @@ impl Link {
         Ok(true)
     }
 
-    /// Gives up deliveries past the node's timeout; whether the host must be ended.
+    /// Gives up deliveries past the node's timeout. Returns whether the worker must be killed.
     fn give_up_overdue(&self) -> bool {
         let now = Instant::now();
         let mut state = self.lock();
@@ -230,7 +229,7 @@ impl Link {
         self.filled.notify_one();
         let end = crate::flow::now();
         for (_, delivery) in overdue {
-            self.node.flow.finish(delivery, HandlerResult::TimedOut, Handled { start: end, end });
+            self.node.flow.finish(delivery, HandlerResult::TimedOut, HandlerTimes { start: end, end });
         }
         stuck
     }
@@ -240,10 +239,10 @@ impl Link {
     }
 }
 
-impl Host for Link {
+impl Worker for Link {
     fn deliver(&self, mut delivery: Delivery) -> Result<Taken, Delivery> {
         let (begun, traced) = (Instant::now(), delivery.request.trace.clock());
-        let message = match self.message_for(&delivery.payload) {
+        let message = match self.message_for(&delivery) {
             Ok(message) => message,
             Err(misfit) => {
                 self.refuse(delivery, &misfit);
@@ -263,11 +262,11 @@ impl Host for Link {
         let workflow = u16::try_from(request.route.index).unwrap_or(u16::MAX);
         outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &metadata, &message);
         request.trace.stage(Stage::Serialise, traced);
-        delivery.serialised.written = Serialised::since(begun);
+        delivery.codec_times.encode = CodecTimes::since(begun);
         window.push(delivery);
         drop(state);
         self.filled.notify_one();
-        Ok(Taken::InWork)
+        Ok(Taken::InFlight)
     }
 
     fn cancel(&self, request: &Request) {
@@ -282,124 +281,146 @@ impl Host for Link {
 
 impl Link {
     fn freed(&self) {
-        if let Some(&seat) = self.seat.get() {
-            self.node.desk().freed(seat);
+        if let Some(&slot) = self.slot.get() {
+            self.node.queue().freed(slot);
         }
     }
 
-    /// What the handler gets: the message as it is, or as JSON.
-    fn message_for(&self, payload: &Payload) -> Result<Bytes, Misfit> {
+    /// Returns the handler's input: the message, or its JSON.
+    fn message_for(&self, delivery: &Delivery) -> Result<Bytes, Misfit> {
+        let payload = &delivery.payload;
         match self.node.run.payload {
             PayloadForm::Protobuf => Ok(payload.encoded().clone()),
-            PayloadForm::Json => self.node.plain.to_json(payload).map(Bytes::from),
+            PayloadForm::Json => {
+                let to_json = || self.node.plain.to_json(payload, delivery.request.reserve());
+                offload::run_blocking(payload.value().len(), to_json)
+            }
         }
     }
 
-    /// The message that a handler returned; `last` says whether it goes to the client.
-    fn message_from(&self, delivery: &Delivery, message: Message, last: bool) -> Result<Payload, Misfit> {
+    /// Converts a handler's result to a message; `last`: it goes to the client.
+    fn message_from(&self, request: &Request, message: Message, last: bool) -> Result<Payload, Misfit> {
         let text = match message {
             Message::Protobuf(payload) => return Ok(payload),
+            Message::NoRoom(full) => return Err(Misfit::Refused(full.into())),
             Message::Json(text) => text,
         };
-        let Request { route, trace, .. } = &*delivery.request;
-        let begun = trace.clock();
-        let made =
-            if last { self.node.plain.to_answer(&text, &route.answer_type) } else { Plain::to_struct(&text) };
-        trace.stage(Stage::Deserialise, begun);
+        let begun = request.trace.clock();
+        // The limit on an answer applies later, when its size is known.
+        let bounds = Bounds { limit: usize::MAX, reservation: request.reserve() };
+        let made = offload::run_blocking(text.len(), || match last {
+            true => self.node.plain.to_answer(&text, &request.route.answer_type, bounds),
+            false => Plain::to_struct(&text, bounds),
+        });
+        request.trace.stage(Stage::Deserialise, begun);
         made
     }
 
-    /// Fails a delivery whose message the handler cannot be given.
+    /// Fails a delivery that cannot be converted for the handler.
     fn refuse(&self, delivery: Delivery, misfit: &Misfit) {
         let at = now();
-        let result = HandlerResult::Error(chain(misfit));
-        self.node.flow.finish(delivery, result, Handled { start: at, end: at });
+        self.node.flow.finish(delivery, misfit.result(), HandlerTimes { start: at, end: at });
     }
 }
 
-/// What goes with a message beside it: the trace that the handler may go on with.
+/// Returns the metadata of a message: the trace for the handler to continue.
 fn metadata(trace: &Trace) -> Vec<u8> {
     let Some(context) = trace.of_node() else { return Vec::new() };
     let headers: BTreeMap<_, _> = context.headers().collect();
     serde_json::to_vec(&headers).expect("texts are JSON")
 }
 
-/// What the link's task keeps while it reads.
+/// The reading side of the link's task.
 struct Inbox<'a> {
     link: &'a Arc<Link>,
+    frames: Frames,
     ready: Option<Readiness>,
     calls: Calls,
     plain: Gather,
 }
 
-impl Inbox<'_> {
+impl<'a> Inbox<'a> {
+    fn new(link: &'a Arc<Link>, ready: Readiness) -> Self {
+        let node = &link.node;
+        let memory = node.flow.admission().memory();
+        Self {
+            link,
+            frames: Frames::new(node.hello.max_frame, node.run.payload, memory),
+            ready: Some(ready),
+            calls: Calls::default(),
+            plain: Gather::new(Lines::Plain),
+        }
+    }
+
     fn take_all(&mut self, buffer: &mut BytesMut) -> Result<(), Ended> {
-        while let Some(frame) = self.next_frame(buffer)? {
+        while let Some(frame) = self.frames.take(buffer).map_err(Ended::ProtocolError)? {
             self.act(frame)?;
         }
         Ok(())
     }
 
-    fn next_frame(&self, buffer: &mut BytesMut) -> Result<Option<FromHost>, Ended> {
-        let node = &self.link.node;
-        frame::take(buffer, node.hello.max_frame, node.run.payload).map_err(Ended::Breach)
-    }
-
-    fn act(&mut self, frame: FromHost) -> Result<(), Ended> {
+    fn act(&mut self, frame: WorkerFrame) -> Result<(), Ended> {
         match frame {
-            FromHost::Ready(ready) => self.ready(ready).map_err(Ended::Breach),
-            FromHost::Broken(why) => Err(Ended::Broken(why)),
-            FromHost::Result { id, status, early_exit, start, end } => self
-                .result(id, status, early_exit, Handled { start, end })
-                .map_err(|_| Ended::Breach(Breach::UnknownDelivery { what: "RESULT", id })),
-            FromHost::EarlyReply { id, message } => self
-                .early_reply(id, message)
-                .map_err(|_| Ended::Breach(Breach::UnknownDelivery { what: "EARLY_REPLY", id })),
-            FromHost::Log { id, level, time, text } => {
+            WorkerFrame::Ready(ready) => self.ready(ready).map_err(Ended::ProtocolError),
+            WorkerFrame::Broken(why) => Err(Ended::Broken(why)),
+            WorkerFrame::Result { id, status, early_exit, start, end } => self
+                .result(id, status, early_exit, HandlerTimes { start, end })
+                .map_err(|_| Ended::ProtocolError(ProtocolError::UnknownDelivery { what: "RESULT", id })),
+            WorkerFrame::EarlyReply { id, message } => self.early_reply(id, message).map_err(|_| {
+                Ended::ProtocolError(ProtocolError::UnknownDelivery { what: "EARLY_REPLY", id })
+            }),
+            WorkerFrame::Log { id, level, time, text } => {
                 self.log(id, level, time, text);
                 Ok(())
             }
-            FromHost::Measurement { id, point } => {
+            WorkerFrame::Measurement { id, point } => {
                 let subject = self.link.lock().window.subject(id);
                 effects::measure(&self.link.node, subject.as_ref(), &point);
                 Ok(())
             }
-            FromHost::Save { call, delivery, collection, document } => {
+            WorkerFrame::Save { call, delivery, collection, document } => {
                 let subject = self.link.lock().window.subject(delivery);
                 self.calls.save(Arc::clone(self.link), call, subject, collection, document);
                 Ok(())
             }
-            FromHost::Find { call, collection, query } => {
+            WorkerFrame::Find { call, collection, query } => {
                 self.calls.find(Arc::clone(self.link), call, collection, query);
                 Ok(())
             }
         }
     }
 
-    fn ready(&mut self, ready: frame::Ready) -> Result<(), Breach> {
+    fn ready(&mut self, ready: frame::Ready) -> Result<(), ProtocolError> {
         if ready.protocol != frame::PROTOCOL {
-            return Err(Breach::Unexpected { what: "the host speaks another version of the node protocol" });
+            return Err(ProtocolError::Unexpected {
+                what: "the worker speaks another version of the node protocol",
+            });
         }
         let Some(known) = self.ready.take() else {
-            return Err(Breach::Unexpected { what: "READY came twice" });
+            return Err(ProtocolError::Unexpected { what: "a second READY" });
         };
         let run = &self.link.node.run;
         let ahead = if run.replicas == 1 && run.concurrency == 1 { AHEAD } else { 0 };
-        let host: Arc<dyn Host> = Arc::clone(self.link) as _;
-        self.link.node.desk().join(host, usize::from(run.concurrency) + ahead, &self.link.seat);
-        // Whoever hears of it finds the host at the desk. What the host makes of a first delivery comes later:
-        // it is this task that reads it.
+        let worker: Arc<dyn Worker> = Arc::clone(self.link) as _;
+        self.link.node.queue().join(worker, usize::from(run.concurrency) + ahead, &self.link.slot);
+        // At this point the worker has joined the queue. Its first result is read later, as this task is the
+        // reader.
         let _ = known.send(ready);
         Ok(())
     }
 
     fn early_reply(&mut self, id: u32, message: Message) -> Result<(), window::Unknown> {
-        let state = self.link.lock();
-        let Some(delivery) = state.window.get(id)? else { return Ok(()) };
+        let Some(request) = self.link.lock().window.get(id)?.map(|delivery| Arc::clone(&delivery.request))
+        else {
+            return Ok(());
+        };
         let node = &self.link.node;
-        let answer = self.link.message_from(delivery, message, true);
-        let failure = |misfit| Failure::Handler { node: node.name.clone(), error: chain(&misfit) };
-        node.flow.reply_early(delivery, answer.map_err(failure));
+        // Conversion may take long, so it runs without the lock.
+        let answer = self.link.message_from(&request, message, true);
+        let answer = answer.map_err(|misfit| misfit.failure(&node.name));
+        if let Some(delivery) = self.link.lock().window.get(id)? {
+            node.flow.reply_early(delivery, answer);
+        }
         Ok(())
     }
 
@@ -408,7 +429,7 @@ impl Inbox<'_> {
         id: u32,
         status: Status,
         early_exit: bool,
-        handled: Handled,
+        handled: HandlerTimes,
     ) -> Result<(), window::Unknown> {
         let mut state = self.link.lock();
         let delivery = state.window.answered(id)?;
@@ -419,11 +440,11 @@ impl Inbox<'_> {
         let result = match status {
             Status::Message(message) => {
                 let (begun, last) = (Instant::now(), early_exit || delivery.is_last());
-                let made = self.link.message_from(&delivery, message, last);
-                delivery.serialised.read = Serialised::since(begun);
+                let made = self.link.message_from(&delivery.request, message, last);
+                delivery.codec_times.decode = CodecTimes::since(begun);
                 match made {
                     Ok(payload) => HandlerResult::Message { payload, early_exit },
-                    Err(misfit) => HandlerResult::Error(chain(&misfit)),
+                    Err(misfit) => misfit.result(),
                 }
             }
             Status::Nothing => HandlerResult::Nothing { early_exit },

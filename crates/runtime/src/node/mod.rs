@@ -1,65 +1,73 @@
-//! Nodes: the processes that run user code, and the engine's conversation with them.
+//! Nodes: the processes that run user code, and the engine's communication with them.
 //!
-//! - [`supervisor`]: starts hosts, restarts them, stops them.
+//! - [`supervisor`]: starts, restarts and stops workers.
 //! - [`process`]: one process.
-//! - [`link`]: the engine's end of the socket to one host.
-//! - [`window`]: what a host has been given and has not answered yet.
-//! - [`plain`]: plain data instead of messages, for nodes that want it.
-//! - [`frame`]: the node protocol's frames.
+//! - [`link`]: the engine's end of the socket to one worker.
+//! - [`window`]: the unanswered deliveries of a worker.
+//! - [`plain`]: plain data instead of messages, for nodes with `payload: json`.
+//! - [`frame`]: the node protocol's frames; [`frames`]: reads those of a worker; [`outbox`]: writes those to
+//!   a worker.
 //! - [`effects`]: measurements, documents, predictions.
 //! - [`output`]: what user code prints.
+//! - [`older`]: executables of older runners, which speak NATS instead of the node protocol.
 
 mod backoff;
 mod effects;
 pub mod frame;
-mod host;
+mod frames;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod link;
+pub mod older;
+mod outbox;
 mod output;
 mod plain;
 mod process;
 mod supervisor;
 mod window;
+mod worker;
 
 pub use plain::Plain;
-pub use process::{Launch, Lifeline};
+pub use process::{Launch, Lifeline, try_isolation};
 pub use supervisor::{Nodes, StartError};
 
 use crate::{
-    flow::{Desk, Flow},
+    flow::{Flow, NodeQueue},
     logs::Logs,
 };
 use krt_model::{name::Name, version::RunOptions};
+use krt_package::Package;
 use krt_remote::Documents;
 use krt_store::Store;
 use std::sync::Arc;
 
-/// What all hosts of one node share.
+/// State shared by all workers of one node.
 #[derive(Debug)]
 pub struct Node {
     /// The node's name.
     pub name: Name,
     /// Its index in the version.
     pub index: usize,
-    /// How it is run.
+    /// Its settings.
     pub run: RunOptions,
-    /// What is started.
-    pub launch: Launch,
-    /// Makes plain data of messages.
+    /// Converts messages to plain data and back.
     pub plain: Plain,
-    /// What each host is told first.
+    /// The first frame to each worker.
     pub hello: frame::Hello,
-    /// Where deliveries come from and go to.
+    /// The source and target of deliveries.
     pub flow: Arc<Flow>,
-    /// Where measurements go.
+    /// The store of measurements.
     pub store: Store,
-    /// Where documents go.
+    /// The store of documents.
     pub documents: Documents,
-    /// Where its records go.
+    /// Its package.
+    pub package: Arc<Package>,
+    /// The destination of its log records.
     pub logs: Logs,
 }
 
 impl Node {
-    fn desk(&self) -> &Arc<Desk> {
-        self.flow.desk(self.index)
+    fn queue(&self) -> &Arc<NodeQueue> {
+        self.flow.queue(self.index)
     }
 }

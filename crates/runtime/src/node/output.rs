@@ -1,27 +1,53 @@
-//! What user code prints: lines of text that become records of its node.
+//! Turns the lines that user code prints into log records of its node.
 
 use super::{Node, window::Subject};
 use crate::{
     flow::now,
     logs::{Level, Record, text},
 };
-use krt_model::message::Timestamp;
+use krt_model::{message::Timestamp, name::Name};
 use std::{sync::Arc, time::Duration};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
-/// A longer line is cut into several, bytes.
+/// Longer lines are cut, in bytes.
 const LINE: u64 = 64 << 10;
-/// A record of more bytes is cut into several.
+/// Longer records are cut, in bytes.
 const RECORD: usize = 256 << 10;
-/// Lines that come within this time of one another are one record.
+/// Lines within this time of each other form one record.
 const TOGETHER: Duration = Duration::from_millis(20);
 
-/// Gathers lines of text that belong to one record.
+/// The context of a line of output, if known.
 #[derive(Debug, Default)]
-pub(super) struct Gather(Option<Record>);
+pub(super) struct About {
+    /// The request.
+    pub(super) subject: Option<Subject>,
+    /// The workflow of the whole process.
+    pub(super) workflow: Option<Name>,
+}
+
+/// The format of a process's lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lines {
+    /// Plain text, as the process logs by other means. A line gets the time of its arrival and the level
+    /// INFO.
+    Plain,
+    /// Its time and level (docs/reference/krt-v1.md#logs): an older runner has no other way to log.
+    Records,
+}
+
+/// Gathers the lines of one record.
+#[derive(Debug)]
+pub(super) struct Gather {
+    lines: Lines,
+    open: Option<Record>,
+}
 
 impl Gather {
-    /// Adds a line; returns the record before, when the line does not belong to it.
+    pub(super) fn new(lines: Lines) -> Self {
+        Self { lines, open: None }
+    }
+
+    /// Adds a line. Returns the previous record if the line does not belong to it.
     pub(super) fn line(
         &mut self,
         node: &Node,
@@ -30,8 +56,8 @@ impl Gather {
         line: &str,
     ) -> Option<Record> {
         let line = line.trim_end_matches(['\r', '\n']);
-        let start = text::parse(line);
-        if let (None, Some(record)) = (&start, &mut self.0)
+        let start = text::parse(line).filter(|_| self.lines == Lines::Records);
+        if let (None, Some(record)) = (&start, &mut self.open)
             && record.request.as_ref() == subject.as_ref().map(Subject::request)
             && record.message.len() + line.len() < RECORD
         {
@@ -40,7 +66,7 @@ impl Gather {
             return None;
         }
         let start = start.unwrap_or(text::Start { time, level: Level::Info, message: line });
-        self.0.replace(Record {
+        self.open.replace(Record {
             time: start.time,
             level: start.level,
             workflow: subject.as_ref().map(|subject| subject.workflow().clone()),
@@ -50,17 +76,28 @@ impl Gather {
         })
     }
 
-    /// The record gathered so far.
+    /// Takes the record gathered so far.
     pub(super) fn take(&mut self) -> Option<Record> {
-        self.0.take()
+        self.open.take()
     }
 }
 
-/// Reads a host's standard output or error until its end.
-pub(super) async fn read(node: Arc<Node>, output: impl AsyncRead + Unpin) {
+/// Reads a worker's standard output or error to its end. `say` is the format of its lines; `of` returns the
+/// context of the current line.
+pub(super) async fn read(
+    node: Arc<Node>,
+    output: impl AsyncRead + Unpin,
+    say: Lines,
+    of: impl Fn() -> About,
+) {
     let mut lines = BufReader::new(output);
-    let mut gather = Gather::default();
+    let mut gather = Gather::new(say);
     let mut line = Vec::new();
+    let write = |record: Option<Record>| {
+        let Some(mut record) = record else { return };
+        record.workflow = record.workflow.or_else(|| of().workflow);
+        node.logs.write(record);
+    };
     loop {
         let mut bounded = (&mut lines).take(LINE);
         let read = bounded.read_until(b'\n', &mut line);
@@ -69,14 +106,12 @@ pub(super) async fn read(node: Arc<Node>, output: impl AsyncRead + Unpin) {
                 Ok(0) | Err(_) => break,
                 Ok(_) => {
                     let text = String::from_utf8_lossy(&line);
-                    gather.line(&node, None, now(), &text).into_iter().for_each(|record| node.logs.write(record));
+                    write(gather.line(&node, of().subject, now(), &text));
                     line.clear();
                 }
             },
-            () = tokio::time::sleep(TOGETHER), if gather.0.is_some() => {
-                gather.take().into_iter().for_each(|record| node.logs.write(record));
-            }
+            () = tokio::time::sleep(TOGETHER), if gather.open.is_some() => write(gather.take()),
         }
     }
-    gather.take().into_iter().for_each(|record| node.logs.write(record));
+    write(gather.take());
 }

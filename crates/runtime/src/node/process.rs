@@ -1,7 +1,18 @@
-//! A host's process: how it is started, how it is ended, and what is told of its end.
+//! A worker's process: its start, its end, and the reason for its end.
 
-use super::Node;
+use super::older::Older;
+use crate::descriptors::Descriptors;
+use krt_guard::{
+    Isolation,
+    cgroup::Groups,
+    wire::{self, GuardMessage, Spec},
+};
+use krt_model::{
+    outcome::HandlerResult,
+    version::{Limits, Memory},
+};
 use rustix::{
+    fs::{Mode, fchmod},
     net::sockopt::set_socket_send_buffer_size,
     process::{Pid, Signal, kill_process_group},
 };
@@ -10,147 +21,333 @@ use std::{
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::PathBuf,
     process::{ExitStatus, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 use tokio::{
-    net::UnixStream,
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    net::{
+        UnixStream,
+        unix::{OwnedReadHalf, OwnedWriteHalf},
+    },
     process::{Child, Command},
 };
 
-/// Bytes that may be on their way in one direction of a host's socket.
+/// How long a guard may take to kill its processes.
+const GUARD: Duration = Duration::from_secs(5);
+
+/// Bytes in transit in one direction of a worker's socket.
 const SOCKET_BUFFER: usize = 1 << 20;
 
-/// Lets the C library of a host keep the memory of large messages from one to the next: to give it
-/// back and ask for it anew costs a third of the time that 1 MiB takes through a Python node. What
-/// the user has set counts more.
+/// Makes a worker's C library keep the memory of large messages for the next one. Returning and reallocating
+/// it takes a third of the time of a 1 MiB message through a Python node. The user's own settings win.
 const ALLOCATOR: [(&str, &str); 2] =
     [("MALLOC_MMAP_THRESHOLD_", "8388608"), ("MALLOC_TRIM_THRESHOLD_", "33554432")];
 
-/// What is started for a node.
+/// The command of a node's worker.
 #[derive(Debug, Clone)]
 pub struct Launch {
     /// The program: an interpreter, or the node's own executable.
     pub program: PathBuf,
-    /// Its arguments.
+    /// The arguments.
     pub arguments: Vec<PathBuf>,
-    /// Environment variables beside those that the engine itself has.
+    /// All environment variables.
     pub environment: Vec<(String, String)>,
-    /// Variables of the engine's that it does not see.
-    pub hidden: Vec<&'static str>,
-    /// Where it runs: the package's root.
+    /// The working directory: the package's root.
     pub folder: PathBuf,
+    /// Restrictions, if workers are isolated.
+    pub isolation: Option<Isolation>,
+    /// Services for the process, if its executable was built with an older runner.
+    pub older: Option<Arc<Older>>,
 }
 
-/// The read end of a pipe that nobody writes to: its end of file tells hosts that the engine is gone.
+/// State shared by all workers of an engine.
 ///
-/// The write end is held by the engine's process alone, and closed by the kernel with it.
+/// It holds the read end of a pipe to which nothing is written: end of file tells workers that the engine is
+/// gone. Only the engine's process holds the write end, which the kernel closes with it.
 #[derive(Debug)]
 pub struct Lifeline {
     read: OwnedFd,
     _write: OwnedFd,
+    descriptors: Descriptors,
+    groups: Option<Groups>,
+    started: AtomicU64,
 }
 
 impl Lifeline {
-    /// Makes the pipe. The read end is inherited by every process started from now on.
-    pub fn new() -> io::Result<Self> {
+    /// Creates the pipe. Every process started from now on inherits the read end. Workers get the descriptor
+    /// limit in `descriptors`, with which the engine itself was started.
+    pub fn new(descriptors: Descriptors) -> io::Result<Self> {
         use rustix::{
             io::{FdFlags, fcntl_setfd},
             pipe::{PipeFlags, pipe_with},
         };
         let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
         fcntl_setfd(&read, FdFlags::empty())?;
-        Ok(Self { read, _write: write })
+        // Workers reopen it, also as other users; none may open the write end.
+        fchmod(&read, Mode::RUSR | Mode::RGRP | Mode::ROTH)?;
+        let groups = Groups::find();
+        Ok(Self { read, _write: write, descriptors, groups, started: AtomicU64::new(0) })
+    }
+
+    /// Duplicates the descriptor of the read end.
+    fn share(&self) -> io::Result<OwnedFd> {
+        self.read.try_clone()
     }
 
     fn number(&self) -> i32 {
         use std::os::fd::AsRawFd;
         self.read.as_raw_fd()
     }
+
+    /// Returns what a guard must start.
+    fn spec(&self, launch: &Launch, limits: Limits, variables: Vec<(String, String)>) -> Spec {
+        let has_rights = launch.isolation.as_ref().is_none_or(|isolation| isolation.user.is_some());
+        Spec {
+            program: launch.program.clone(),
+            arguments: launch.arguments.clone(),
+            environment: environment(launch, variables),
+            folder: launch.folder.clone(),
+            memory: limits.memory.map(|memory| memory.0),
+            cpu: limits.cpu,
+            files: self.descriptors.of_worker(limits.files),
+            // A worker that runs as the engine's user could change its own group.
+            groups: self.groups.clone().filter(|_| has_rights),
+            group: self.started.fetch_add(1, Ordering::Relaxed).to_string(),
+        }
+    }
 }
 
-/// A running process, the leader of a process group of its own.
+impl Drop for Lifeline {
+    fn drop(&mut self) {
+        self.groups.iter().for_each(Groups::remove);
+    }
+}
+
+/// A running worker, the leader of its own process group, and its guard, which is its parent.
 ///
-/// Dropped, the whole group is killed.
+/// If dropped, the guard kills the worker and every process that the worker started.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Child,
-    group: Option<Pid>,
+    guard: Child,
+    messages: Lines<BufReader<OwnedReadHalf>>,
+    tell: OwnedWriteHalf,
+    /// The worker's process id, unless the worker is isolated.
+    worker: Option<Pid>,
+    /// The worker's control group, if any.
+    group: Option<(Groups, String)>,
+    limits: Limits,
+    end: Option<End>,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct End {
+    /// The description.
+    pub(super) how: String,
+    /// Whether the exit status was 0.
+    is_well: bool,
+    /// The memory limit, if the worker exceeded it.
+    pub(super) out_of_memory: Option<Memory>,
+}
+
+impl End {
+    pub(super) fn of(how: impl Into<String>) -> Self {
+        Self { how: how.into(), is_well: false, out_of_memory: None }
+    }
+
+    /// Returns the result of a message that was in flight.
+    pub(super) fn result(&self) -> HandlerResult {
+        match self.out_of_memory {
+            Some(limit) => HandlerResult::OutOfMemory(limit),
+            None => HandlerResult::Died(self.how.clone()),
+        }
+    }
 }
 
 impl Process {
-    /// Starts a host; returns the engine's end of its socket.
-    pub(super) fn start(node: &Node, lifeline: &Lifeline) -> io::Result<(Self, UnixStream)> {
+    /// Starts a worker. Returns the engine's end of its socket as well.
+    pub(super) async fn start(
+        launch: &Launch,
+        limits: Limits,
+        lifeline: &Lifeline,
+    ) -> io::Result<(Self, UnixStream)> {
         let (ours, theirs) = pair()?;
-        let launch = &node.launch;
-        let mut command = Command::new(&launch.program);
-        for name in &launch.hidden {
-            command.env_remove(name);
-        }
-        let child = command
-            .args(&launch.arguments)
-            .envs(ALLOCATOR.into_iter().filter(|(name, _)| std::env::var_os(name).is_none()))
-            .envs(launch.environment.iter().map(|(name, value)| (name, value)))
-            .env("KRT_NODE_PROTOCOL", super::frame::PROTOCOL.to_string())
-            .env("KRT_LIFELINE", lifeline.number().to_string())
-            .current_dir(&launch.folder)
-            .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()?;
-        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok((Self { child, group }, UnixStream::from_std(ours)?))
+        let variables = [
+            ("KRT_NODE_PROTOCOL", super::frame::PROTOCOL.to_string()),
+            ("KRT_LIFELINE", lifeline.number().to_string()),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let spec = lifeline.spec(launch, limits, variables);
+        let process = Self::spawn(&spec, theirs.into(), limits, launch.isolation.as_ref()).await?;
+        Ok((process, UnixStream::from_std(ours)?))
     }
 
-    /// The process's standard output and error.
+    /// Starts an executable built with an older runner, with these variables.
+    pub(super) async fn start_older(
+        launch: &Launch,
+        limits: Limits,
+        lifeline: &Lifeline,
+        variables: &[(&'static str, String)],
+    ) -> io::Result<Self> {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let spec = lifeline.spec(launch, limits, variables);
+        Self::spawn(&spec, lifeline.share()?, limits, launch.isolation.as_ref()).await
+    }
+
+    async fn spawn(
+        spec: &Spec,
+        input: OwnedFd,
+        limits: Limits,
+        isolation: Option<&Isolation>,
+    ) -> io::Result<Self> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        // The running build, even if its file has been replaced.
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("krt").arg("worker").env_clear();
+        if let Some(isolation) = isolation {
+            command.arg("--isolate").arg(serde_json::to_string(isolation)?);
+        }
+        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let guard = command.process_group(0).spawn()?;
+        // The command would hold the guard's end of the socket, and hide the guard's death.
+        drop(command);
+        wire::send_input(&ours, input)?;
+        ours.set_nonblocking(true)?;
+        let (messages, mut tell) = UnixStream::from_std(ours)?.into_split();
+        let messages = BufReader::new(messages).lines();
+        let sent = tell.write_all(&spec.encode()?).await;
+        let group = spec.groups.clone().map(|groups| (groups, spec.group.clone()));
+        let mut process = Self { guard, messages, tell, worker: None, group, limits, end: None };
+        match process.hear().await {
+            Some(GuardMessage::Started { pid }) => {
+                process.worker = Pid::from_raw(pid).filter(|_| isolation.is_none());
+            }
+            Some(GuardMessage::Failed { errno: Some(errno), .. }) => {
+                return Err(io::Error::from_raw_os_error(errno));
+            }
+            Some(GuardMessage::Failed { words, .. }) => return Err(io::Error::other(words)),
+            Some(GuardMessage::Ended { .. }) | None => {
+                return Err(sent.err().unwrap_or_else(|| io::Error::other("its guard ended")));
+            }
+        }
+        Ok(process)
+    }
+
+    async fn hear(&mut self) -> Option<GuardMessage> {
+        let line = self.messages.next_line().await.ok().flatten()?;
+        serde_json::from_str(&line).ok()
+    }
+
+    /// Takes the process's standard output and error.
     pub(super) fn take_outputs(
         &mut self,
     ) -> (Option<tokio::process::ChildStdout>, Option<tokio::process::ChildStderr>) {
-        (self.child.stdout.take(), self.child.stderr.take())
+        (self.guard.stdout.take(), self.guard.stderr.take())
     }
 
-    /// Waits for the process to end by itself.
-    pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait().await
+    /// Waits for the process to end, and for the guard to kill its descendants.
+    pub(super) async fn ended(&mut self) -> End {
+        if self.end.is_none() {
+            let messages = self.hear().await;
+            self.end = Some(self.judge(messages.as_ref()));
+        }
+        self.end.clone().unwrap_or_else(|| End::of("its end is unknown"))
     }
 
-    /// Kills the whole group, and waits for the process.
-    pub(super) async fn kill(&mut self) -> io::Result<ExitStatus> {
-        self.kill_group();
-        self.child.wait().await
+    fn judge(&self, messages: Option<&GuardMessage>) -> End {
+        match messages {
+            Some(GuardMessage::Ended { out_of_memory: true, .. }) if let Some(limit) = self.limits.memory => {
+                End {
+                    how: format!(
+                        "killed for memory: with the processes that it started it took more than {limit}"
+                    ),
+                    is_well: false,
+                    out_of_memory: Some(limit),
+                }
+            }
+            Some(GuardMessage::Ended { status, .. }) => {
+                let status = ExitStatus::from_raw(*status);
+                End { is_well: status.success(), ..End::of(describe(status)) }
+            }
+            _ => {
+                self.kill_what_is_left();
+                End::of("its guard was killed")
+            }
+        }
     }
 
-    fn kill_group(&self) {
-        if let Some(group) = self.group {
-            // Fails when nobody is left in the group.
-            let _ = kill_process_group(group, Signal::KILL);
+    /// Makes the guard kill everything, and waits for the process.
+    pub(super) async fn kill(&mut self) -> End {
+        // The guard reads end of file.
+        let _ = self.tell.shutdown().await;
+        let ended = tokio::time::timeout(GUARD, self.ended()).await;
+        if ended.is_err() {
+            // A signal may have stopped the guard.
+            let _ = self.guard.start_kill();
+        }
+        match ended {
+            Ok(end) => end,
+            Err(_) => self.ended().await,
+        }
+    }
+
+    /// Sends SIGTERM to the worker's group, through the guard.
+    pub(super) fn terminate(&self) {
+        // Fails if the guard has ended.
+        let _ = self.tell.try_write(&[wire::TERMINATE]);
+    }
+
+    /// Kills what can be found without the guard: the worker's control group, or its process group.
+    fn kill_what_is_left(&self) {
+        self.group.iter().for_each(|(groups, name)| groups.kill(name));
+        if let Some(worker) = self.worker {
+            // Fails if the group is empty.
+            let _ = kill_process_group(worker, Signal::KILL);
         }
     }
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill_group();
-    }
+/// Tests isolation with a command that does nothing; fails if workers cannot be isolated this way.
+pub async fn try_isolation(isolation: Isolation, lifeline: &Lifeline) -> io::Result<()> {
+    let launch = Launch {
+        program: PathBuf::from("/proc/self/exe"),
+        arguments: vec![PathBuf::from("--version")],
+        environment: Vec::new(),
+        folder: PathBuf::from("/"),
+        isolation: Some(isolation),
+        older: None,
+    };
+    let mut process = Process::start_older(&launch, Limits::default(), lifeline, &[]).await?;
+    let (_outputs, end) = (process.take_outputs(), process.ended().await);
+    if end.is_well { Ok(()) } else { Err(io::Error::other(end.how)) }
 }
 
-/// Both ends of a socket. A message of a MiB then takes a handful of turns of the two processes.
+/// Returns a worker's variables: for its C library, of its launch, and further ones.
+fn environment(launch: &Launch, variables: Vec<(String, String)>) -> Vec<(String, String)> {
+    let is_set = |name: &str| launch.environment.iter().any(|(set, _)| set == name);
+    let allocator = ALLOCATOR.into_iter().filter(|(name, _)| !is_set(name));
+    let allocator = allocator.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    allocator.chain(launch.environment.iter().cloned()).chain(variables).collect()
+}
+
+/// Returns both ends of a socket. With this buffer, a 1 MiB message takes only a few switches between the two
+/// processes.
 fn pair() -> io::Result<(std::os::unix::net::UnixStream, std::os::unix::net::UnixStream)> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     for end in [&ours, &theirs] {
-        // The system lowers it to what it allows.
+        // The system lowers it to its own maximum.
         set_socket_send_buffer_size(end, SOCKET_BUFFER)?;
     }
     Ok((ours, theirs))
 }
 
-/// How a process ended, in words.
-pub(super) fn describe(status: io::Result<ExitStatus>) -> String {
-    let status = match status {
-        Ok(status) => status,
-        Err(error) => return format!("its end is unknown: {error}"),
-    };
+/// Describes how a process ended.
+fn describe(status: ExitStatus) -> String {
     match (status.signal(), status.code()) {
         (Some(signal), _) => match Signal::from_named_raw(signal).and_then(signal_name) {
             Some(name) => format!("killed by signal {signal} ({name})"),

@@ -1,9 +1,9 @@
-//! Starts the hosts of all nodes, keeps them up, and stops them.
+//! Starts the workers of all nodes, keeps them up, and stops them.
 
 use super::{
-    Lifeline, Node,
+    Launch, Lifeline, Node,
     backoff::Backoff,
-    host::{Exit, Failed, Host},
+    worker::{ReplicaId, StartFailure, Worker, WorkerExit},
 };
 use krt_model::name::Name;
 use std::{
@@ -12,40 +12,42 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    sync::mpsc,
+    sync::Notify,
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
-/// How often a node that is still starting is spoken of.
+/// Interval between messages about a node that is still starting.
 const STILL_STARTING: Duration = Duration::from_secs(10);
+/// Time limit for all workers to end; each needs less, as it is killed otherwise.
+const ALL_ENDED: Duration = Duration::from_secs(10);
 
-/// All hosts of a version, kept up until [`Nodes::stop`].
+/// All workers of a version, kept up until [`Nodes::stop`].
 #[derive(Debug)]
 pub struct Nodes {
     replicas: Vec<Replica>,
     stop: CancellationToken,
 }
 
-/// One place for a host: the task that keeps it filled.
+/// One replica of a node, kept up by its task.
 #[derive(Debug)]
 struct Replica {
     node: usize,
-    restart: mpsc::Sender<Arc<Node>>,
+    restart: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
-/// Why the nodes did not start: each that failed, in the package's order.
+/// The nodes that did not start, in the package's order.
 #[derive(Debug)]
 pub struct StartError {
     /// The nodes and their reasons.
-    failures: Vec<(Name, Failed)>,
+    failures: Vec<(Name, StartFailure)>,
 }
 
 impl StartError {
-    /// A reason for each node, in words.
+    /// Returns one reason per node.
     pub fn reasons(&self) -> Vec<String> {
-        let reason = |(node, failed): &(Name, Failed)| {
+        let reason = |(node, failed): &(Name, StartFailure)| {
             format!("node `{node}` does not start: {}", crate::errors::chain(failed))
         };
         self.failures.iter().map(reason).collect()
@@ -61,35 +63,40 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 impl Nodes {
-    /// Starts every host of every node at the same time, and waits until all are ready.
+    /// Starts all workers of all nodes at once, and waits until they are ready.
     ///
-    /// When one fails, all that failed are told and the others are ended. Dropping the future ends
-    /// what was started.
-    pub async fn start(nodes: &[Arc<Node>], lifeline: &Arc<Lifeline>) -> Result<Self, StartError> {
+    /// If any fails, returns all failures and ends the others. Dropping the future ends everything it
+    /// started.
+    pub async fn start(
+        nodes: impl IntoIterator<Item = (Arc<Node>, Launch)>,
+        lifeline: &Arc<Lifeline>,
+    ) -> Result<Self, StartError> {
         let mut starting = JoinSet::new();
-        for node in nodes {
-            for _ in 0..node.run.replicas {
-                let (node, lifeline) = (Arc::clone(node), Arc::clone(lifeline));
-                let logs = node.logs.clone();
+        for (node, launch) in nodes {
+            let launch = Arc::new(launch);
+            for slot in slots(&node, &launch) {
+                let (node, launch) = (Arc::clone(&node), Arc::clone(&launch));
+                let place = ReplicaContext { node, launch, slot, lifeline: Arc::clone(lifeline) };
+                let logs = place.node.logs.clone();
                 starting.spawn(logs.around(async move {
-                    let host = tell_if_slow(&node, Host::start(&node, &lifeline)).await;
-                    (node, host)
+                    let worker = place.fill().await;
+                    (place, worker)
                 }));
             }
         }
-        let (mut hosts, mut failures) = (Vec::new(), Vec::new());
+        let (mut workers, mut failures) = (Vec::new(), Vec::new());
         while let Some(started) = starting.join_next().await {
             match started {
-                Ok((node, Ok(host))) => hosts.push((node, host)),
-                Ok((node, Err(failed))) => failures.push((node, failed)),
-                Err(error) => tracing::error!("a starting host was lost: {error}"),
+                Ok((place, Ok(worker))) => workers.push((place, worker)),
+                Ok((place, Err(failed))) => failures.push((place.node, failed)),
+                Err(error) => tracing::error!("a starting worker was lost: {error}"),
             }
         }
         if failures.is_empty() {
-            return Ok(Self::keep(hosts, lifeline));
+            return Ok(Self::keep(workers));
         }
-        for (_, host) in hosts {
-            host.kill().await;
+        for (_, worker) in workers {
+            worker.kill().await;
         }
         failures.sort_by_key(|(node, _)| node.index);
         failures.dedup_by_key(|(node, _)| node.index);
@@ -98,31 +105,34 @@ impl Nodes {
         })
     }
 
-    fn keep(hosts: Vec<(Arc<Node>, Host)>, lifeline: &Arc<Lifeline>) -> Self {
+    fn keep(workers: Vec<(ReplicaContext, Worker)>) -> Self {
         let stop = CancellationToken::new();
-        let replica = |(node, host): (Arc<Node>, Host)| {
-            let (restart, restarts) = mpsc::channel(1);
-            let index = node.index;
-            let logs = node.logs.clone();
-            let keeper = Keeper { node, lifeline: Arc::clone(lifeline), restarts, stop: stop.clone() };
-            Replica { node: index, restart, task: tokio::spawn(logs.around(keeper.run(host))) }
+        let replica = |(place, worker): (ReplicaContext, Worker)| {
+            let restart = Arc::new(Notify::new());
+            let (node, logs) = (place.node.index, place.node.logs.clone());
+            let keeper = ReplicaSupervisor {
+                place,
+                restart: Arc::clone(&restart),
+                stop: stop.clone(),
+                old: JoinSet::new(),
+            };
+            Replica { node, restart, task: tokio::spawn(logs.around(keeper.run(worker))) }
         };
-        Self { replicas: hosts.into_iter().map(replica).collect(), stop }
+        Self { replicas: workers.into_iter().map(replica).collect(), stop }
     }
 
-    /// Replaces the hosts of a node by new ones, as the given node says. The old ones go on until
-    /// the new ones are ready, and stay when these fail.
-    pub async fn restart(&self, node: &Arc<Node>) {
-        for replica in self.replicas.iter().filter(|replica| replica.node == node.index) {
-            // Fails when the replica has ended: the service is stopping.
-            let _ = replica.restart.send(Arc::clone(node)).await;
+    /// Replaces the workers of a node. Old workers continue until the new ones are ready, and stay if these
+    /// fail.
+    pub fn restart(&self, node: usize) {
+        for replica in self.replicas.iter().filter(|replica| replica.node == node) {
+            replica.restart.notify_one();
         }
     }
 
-    /// Asks all hosts to end, and ends those that have not after `grace`.
-    pub async fn stop(self, grace: Duration) {
+    /// Asks all workers to end, and kills those that do not.
+    pub async fn stop(self) {
         self.stop.cancel();
-        let deadline = tokio::time::Instant::now() + grace;
+        let deadline = tokio::time::Instant::now() + ALL_ENDED;
         for mut replica in self.replicas {
             if tokio::time::timeout_at(deadline, &mut replica.task).await.is_err() {
                 replica.task.abort();
@@ -132,57 +142,99 @@ impl Nodes {
     }
 }
 
-/// Keeps one host up.
-struct Keeper {
-    node: Arc<Node>,
-    lifeline: Arc<Lifeline>,
-    restarts: mpsc::Receiver<Arc<Node>>,
-    stop: CancellationToken,
+/// Returns the replicas of a node. Processes of older runners serve one place each: `replicas` at every
+/// place.
+fn slots(node: &Node, launch: &Launch) -> Vec<ReplicaId> {
+    let places = match &launch.older {
+        Some(_) => node.queue().places().iter().copied().map(ReplicaId::At).collect(),
+        None => vec![ReplicaId::Any],
+    };
+    (0..node.run.replicas).flat_map(|_| places.clone()).collect()
 }
 
-impl Keeper {
-    async fn run(mut self, mut host: Host) {
+/// The context to start a replica's worker.
+#[derive(Clone)]
+struct ReplicaContext {
+    node: Arc<Node>,
+    launch: Arc<Launch>,
+    slot: ReplicaId,
+    lifeline: Arc<Lifeline>,
+}
+
+impl ReplicaContext {
+    /// Starts a worker and waits until it is ready.
+    async fn fill(&self) -> Result<Worker, StartFailure> {
+        let Self { node, launch, slot, lifeline } = self;
+        tell_if_slow(node, Worker::start(node, launch, *slot, lifeline)).await
+    }
+}
+
+/// Keeps one worker up.
+struct ReplicaSupervisor {
+    place: ReplicaContext,
+    restart: Arc<Notify>,
+    stop: CancellationToken,
+    /// Replaced workers that have not ended yet.
+    old: JoinSet<()>,
+}
+
+impl ReplicaSupervisor {
+    async fn run(mut self, mut worker: Worker) {
         let mut backoff = Backoff::default();
         loop {
             tokio::select! {
-                () = self.stop.cancelled() => break,
-                Some(node) = self.restarts.recv() => self.replace(&mut host, node).await,
-                exit = host.ended() => match self.revive(&mut backoff, exit).await {
-                    Some(next) => host = next,
-                    None => return,
+                () = self.stop.cancelled() => {
+                    self.retire(worker);
+                    break;
+                }
+                () = self.restart.notified() => self.replace(&mut worker).await,
+                Some(_) = self.old.join_next() => {}
+                exit = worker.ended() => match self.revive(&mut backoff, exit).await {
+                    Some(next) => worker = next,
+                    None => break,
                 },
             }
         }
-        host.stop();
-        host.ended().await;
+        self.old.join_all().await;
     }
 
-    /// Puts a new host in the old one's place, when the new one is ready.
-    async fn replace(&mut self, host: &mut Host, node: Arc<Node>) {
-        let next = tokio::select! {
-            () = self.stop.cancelled() => return,
-            next = tell_if_slow(&node, Host::start(&node, &self.lifeline)) => next,
+    /// Asks a worker to end. It first finishes its deliveries; if it takes too long, it is killed.
+    fn retire(&mut self, mut worker: Worker) {
+        worker.stop();
+        self.old.spawn(async move {
+            worker.ended().await;
+        });
+    }
+
+    /// Replaces the worker once a new one is ready.
+    async fn replace(&mut self, worker: &mut Worker) {
+        let node = Arc::clone(&self.place.node);
+        let next = loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return,
+                // The files changed again: drop the worker that is starting.
+                () = self.restart.notified() => {}
+                next = self.place.fill() => break next,
+            }
         };
         match next {
             Ok(next) => {
-                let mut old = std::mem::replace(host, next);
-                self.node = node;
-                self.node.flow.metrics().restarted(self.node.index);
-                tracing::info!(node = %self.node.name, "restarted");
-                old.stop();
-                old.ended().await;
+                let old = std::mem::replace(worker, next);
+                node.flow.metrics().restarted(node.index);
+                tracing::info!(node = %node.name, "restarted");
+                self.retire(old);
             }
             Err(failed) => tracing::error!(
                 node = %node.name,
-                "does not start, the process before goes on: {}",
+                "does not start; the previous process keeps running: {}",
                 crate::errors::chain(&failed)
             ),
         }
     }
 
-    /// Starts hosts until one is ready; `None` when the service stops.
-    async fn revive(&mut self, backoff: &mut Backoff, exit: Exit) -> Option<Host> {
-        let node = &self.node;
+    /// Starts workers until one is ready; `None` when the service stops.
+    async fn revive(&mut self, backoff: &mut Backoff, exit: WorkerExit) -> Option<Worker> {
+        let node = &self.place.node;
         let mut useful = exit.useful;
         tracing::error!(node = %node.name, "its process died: {}", exit.how);
         loop {
@@ -196,17 +248,23 @@ impl Keeper {
             }
             let start = async {
                 tokio::time::sleep(pause.wait).await;
-                tell_if_slow(node, Host::start(node, &self.lifeline)).await
+                self.place.fill().await
             };
             let started = tokio::select! {
                 () = self.stop.cancelled() => return None,
+                // The files changed, so the crash may be fixed.
+                () = self.restart.notified() => {
+                    *backoff = Backoff::default();
+                    useful = true;
+                    continue;
+                }
                 started = start => started,
             };
             match started {
-                Ok(host) => {
+                Ok(worker) => {
                     node.flow.metrics().restarted(node.index);
                     tracing::info!(node = %node.name, "up again");
-                    return Some(host);
+                    return Some(worker);
                 }
                 Err(failed) => {
                     useful = false;
@@ -217,7 +275,7 @@ impl Keeper {
     }
 }
 
-/// Says every now and then that a node has not started yet.
+/// Logs regularly that a node is still starting.
 async fn tell_if_slow<T>(node: &Node, start: impl Future<Output = T>) -> T {
     let begun = Instant::now();
     tokio::pin!(start);

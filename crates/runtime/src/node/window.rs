@@ -1,6 +1,6 @@
-//! What a host has been given and has not answered yet.
+//! The unanswered deliveries of a worker.
 
-use crate::flow::{Delivery, Journey, Request, Route};
+use crate::flow::{Delivery, Request, RequestRecord, Route};
 use krt_model::name::Name;
 use std::{
     collections::VecDeque,
@@ -8,50 +8,50 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a host may go on with work that nobody waits for, before it is ended.
+/// How long a worker may keep working on a delivery that was given up, before it is killed.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
-/// How many deliveries are remembered past their end, for what background tasks log and measure.
+/// Ended deliveries remembered for the logs and measurements of background tasks.
 const REMEMBERED: usize = 1024;
 
-/// Deliveries in the order in which they were sent; the first `concurrency` of them are in work.
+/// Deliveries in the order sent; the first `concurrency` of them are in flight.
 #[derive(Debug)]
 pub(super) struct Window {
     concurrency: usize,
     /// The id of the first entry.
     first: u32,
     entries: VecDeque<Option<Entry>>,
-    /// The latest that were answered or given up, the newest at the end.
+    /// The latest to be answered or given up, newest last.
     ended: VecDeque<(u32, Subject)>,
 }
 
-/// The request that a host's log line, measurement or document is about.
+/// The request that a worker's log line, measurement or document belongs to.
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
     request: Arc<str>,
     route: Arc<Route>,
-    journey: Option<Weak<Journey>>,
+    record: Option<Weak<RequestRecord>>,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// `None`: nobody waits any more, only the host's RESULT is still to come.
+    /// `None` if no client waits: only the worker's RESULT is outstanding.
     delivery: Option<Delivery>,
-    /// When the host could have begun with it.
+    /// When the worker could have started it.
     since: Option<Instant>,
     /// When it was cancelled.
     cancelled: Option<Instant>,
 }
 
-/// A delivery that is still the engine's when its host has died.
+/// An unanswered delivery of a worker that died.
 #[derive(Debug)]
 pub(super) struct Unanswered {
     /// The delivery.
     pub(super) delivery: Delivery,
-    /// Whether the host may have begun with it.
-    pub(super) in_work: bool,
+    /// Whether the worker may have started it.
+    pub(super) in_flight: bool,
 }
 
-/// The host answered a delivery that it does not have.
+/// A worker answered a delivery that it does not have.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unknown;
 
@@ -60,18 +60,18 @@ impl Window {
         Self { concurrency, first: 1, entries: VecDeque::new(), ended: VecDeque::new() }
     }
 
-    /// The id of the next delivery.
+    /// Returns the id of the next delivery.
     pub(super) fn next_id(&self) -> u32 {
         self.id(self.entries.len())
     }
 
     /// Adds a delivery, under [`Window::next_id`].
     pub(super) fn push(&mut self, delivery: Delivery) {
-        let since = (self.in_work() < self.concurrency).then(Instant::now);
+        let since = (self.in_flight() < self.concurrency).then(Instant::now);
         self.entries.push_back(Some(Entry { delivery: Some(delivery), since, cancelled: None }));
     }
 
-    /// The delivery of an id, if somebody still waits for it.
+    /// Returns the delivery of an id, if a client still waits for it.
     pub(super) fn get(&self, id: u32) -> Result<Option<&Delivery>, Unknown> {
         match self.entries.get(self.index(id)) {
             Some(Some(entry)) => Ok(entry.delivery.as_ref()),
@@ -79,7 +79,7 @@ impl Window {
         }
     }
 
-    /// What an id is about; `None` for one that was not given out, or was answered long ago.
+    /// Returns the request of an id; `None` if the id was never used or its end is long past.
     pub(super) fn subject(&self, id: u32) -> Option<Subject> {
         if let Ok(Some(delivery)) = self.get(id) {
             return Some(Subject::of(delivery));
@@ -88,7 +88,7 @@ impl Window {
         Some(subject.clone())
     }
 
-    /// The host answered: takes the delivery out, if somebody still waits for it.
+    /// Takes out an answered delivery, if a client still waits for it.
     pub(super) fn answered(&mut self, id: u32) -> Result<Option<Delivery>, Unknown> {
         let index = self.index(id);
         let entry = self.entries.get_mut(index).and_then(Option::take).ok_or(Unknown)?;
@@ -96,7 +96,7 @@ impl Window {
             self.entries.pop_front();
             self.first = self.first.wrapping_add(1);
         }
-        // One that was cancelled before the host began with it makes no room for the next.
+        // A delivery that was cancelled before its start frees no place for the next.
         if entry.since.is_some()
             && let Some(next) = self.entries.iter_mut().flatten().find(|entry| entry.since.is_none())
         {
@@ -108,7 +108,7 @@ impl Window {
         Ok(entry.delivery)
     }
 
-    /// Gives up the delivery of a request; returns its id, for the host to stop it.
+    /// Gives up the delivery of a request. Returns its id, so that the worker can stop it.
     pub(super) fn cancel(&mut self, request: &Request) -> Option<u32> {
         let waits = |entry: &Option<Entry>| {
             let delivery = entry.as_ref().and_then(|entry| entry.delivery.as_ref());
@@ -119,7 +119,7 @@ impl Window {
         Some(self.id(index))
     }
 
-    /// Gives up the deliveries that have been in work for longer than `timeout`.
+    /// Gives up the deliveries in flight for longer than `timeout`.
     pub(super) fn overdue(&mut self, now: Instant, timeout: Duration) -> Vec<(u32, Delivery)> {
         let late = |entry: &&Option<Entry>| {
             let since = entry.as_ref().and_then(|entry| entry.since);
@@ -129,7 +129,7 @@ impl Window {
         late.into_iter().filter_map(|index| Some((self.id(index), self.give_up(index)?))).collect()
     }
 
-    /// Whether the host goes on with work that nobody waits for, for longer than [`GRACE`].
+    /// Returns whether the worker has worked on a delivery that was given up for longer than [`GRACE`].
     pub(super) fn is_stuck(&self, now: Instant) -> bool {
         self.entries.iter().flatten().any(|entry| {
             let given_up = entry.cancelled.zip(entry.since).map(|(cancelled, since)| cancelled.max(since));
@@ -137,20 +137,20 @@ impl Window {
         })
     }
 
-    /// Whether all was answered.
+    /// Returns whether all deliveries are answered.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Takes out all that is left.
+    /// Takes out all deliveries that are left.
     pub(super) fn drain(&mut self) -> Vec<Unanswered> {
         let entries = std::mem::take(&mut self.entries);
         let unanswered =
-            |entry: Entry| Some(Unanswered { in_work: entry.since.is_some(), delivery: entry.delivery? });
+            |entry: Entry| Some(Unanswered { in_flight: entry.since.is_some(), delivery: entry.delivery? });
         entries.into_iter().flatten().filter_map(unanswered).collect()
     }
 
-    fn in_work(&self) -> usize {
+    fn in_flight(&self) -> usize {
         self.entries.iter().flatten().filter(|entry| entry.since.is_some()).count()
     }
 
@@ -184,7 +184,7 @@ impl Subject {
         Self {
             request: Arc::clone(&request.id),
             route: Arc::clone(&request.route),
-            journey: request.journey.as_ref().map(Arc::downgrade),
+            record: request.record.as_ref().map(Arc::downgrade),
         }
     }
 
@@ -198,8 +198,8 @@ impl Subject {
         &self.route.workflow
     }
 
-    /// Its course, if it came in here, and unless that is over: a background task went on after it.
-    pub(super) fn journey(&self) -> Option<Arc<Journey>> {
-        self.journey.as_ref()?.upgrade()
+    /// Its record, if it was received here and has not ended: a background task may outlive it.
+    pub(super) fn record(&self) -> Option<Arc<RequestRecord>> {
+        self.record.as_ref()?.upgrade()
     }
 }

@@ -8,7 +8,7 @@ use krt_model::name::Name;
 use opentelemetry::{KeyValue, trace::SpanKind};
 use std::{sync::Arc, time::SystemTime};
 
-/// What is known of an RPC before it is called.
+/// The names of an RPC, prepared for its spans.
 #[derive(Debug)]
 pub struct Rpc {
     /// `package.Service/Method`.
@@ -18,7 +18,7 @@ pub struct Rpc {
     workflow: Name,
 }
 
-/// How a client speaks.
+/// The client's protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// gRPC.
@@ -34,21 +34,21 @@ pub struct Fault<'a> {
     pub code: i32,
     /// The status, by the Connect protocol's name.
     pub name: &'static str,
-    /// What the client reads.
+    /// The text for the client.
     pub words: &'a str,
 }
 
-/// What a call is whose client does not wait for its end.
+/// The fault of a call whose client left before its end.
 const LEFT: Fault<'static> = Fault { code: 1, name: "canceled", words: "the client left" };
 
-/// A call that goes on. Dropped before its end, its client has left.
+/// A call in progress. Dropped before its end, it counts as left by its client.
 #[derive(Debug, Default)]
 pub struct Call<'a> {
     trace: Trace,
     open: Option<Open<'a>>,
 }
 
-/// What the span is made of.
+/// The data of the span.
 #[derive(Debug)]
 struct Open<'a> {
     recorder: &'a Recorder,
@@ -60,7 +60,7 @@ struct Open<'a> {
 }
 
 impl Rpc {
-    /// The RPC of a path, `/package.Service/Method`, that leads to a workflow.
+    /// Creates the RPC of a path, `/package.Service/Method`, that leads to a workflow.
     pub fn new(path: &str, workflow: Name) -> Self {
         let name = path.trim_start_matches('/');
         let (service, method) = name.rsplit_once('/').unwrap_or((name, ""));
@@ -69,12 +69,12 @@ impl Rpc {
 }
 
 impl<'a> Call<'a> {
-    /// A call of which nothing is kept.
+    /// Creates a call that is not recorded.
     pub(super) fn passed_on(parent: Option<TraceContext>) -> Self {
         Self { trace: Trace::passed_on(parent), open: None }
     }
 
-    /// Begins a call, which goes on from `parent` or begins a trace.
+    /// Starts a call, which continues from `parent` or starts a trace.
     pub(super) fn begin(
         recorder: &'a Arc<Recorder>,
         rpc: &'a Rpc,
@@ -91,12 +91,12 @@ impl<'a> Call<'a> {
         Self { trace, open: Some(Open { recorder, rpc, protocol, context, parent, start }) }
     }
 
-    /// What goes with the request.
+    /// Returns the trace for the request.
     pub fn trace(&self) -> Trace {
         self.trace.clone()
     }
 
-    /// The client gets its answer, or learns what went wrong.
+    /// Ends the call, with an answer or a fault.
     pub fn end(mut self, fault: Option<Fault<'_>>) {
         self.write(fault);
     }
@@ -124,7 +124,7 @@ impl Drop for Call<'_> {
 }
 
 impl Open<'_> {
-    /// What the conventions for RPCs and our own say of a call.
+    /// Returns the call's attributes, by the conventions for RPCs and krt's own.
     fn attributes(&self, request: Option<&Arc<str>>, fault: Option<Fault<'_>>) -> Vec<KeyValue> {
         let Rpc { service, method, workflow, .. } = self.rpc;
         let (system, status) = match self.protocol {

@@ -1,4 +1,4 @@
-//! W3C trace context: the trace that a request belongs to, as headers carry it.
+//! W3C trace context: a request's trace, as headers carry it.
 //!
 //! The rules are those of <https://www.w3.org/TR/trace-context-2/>.
 
@@ -8,21 +8,21 @@ use opentelemetry::{
 };
 use std::fmt;
 
-/// The header that names the trace and the span to go on from.
+/// The header that names the trace and the parent span.
 pub const TRACEPARENT: &str = "traceparent";
-/// The header with what tracing systems pass to themselves.
+/// The header with data that tracing systems pass to themselves.
 pub const TRACESTATE: &str = "tracestate";
 
-/// The length of a `traceparent` of version 00, bytes.
+/// Length of a `traceparent` of version 00, in bytes.
 const LENGTH: usize = 55;
-/// The flags that are known: sampled, and random. Others are not passed on.
+/// The known flags: sampled and random. Others are not passed on.
 const KNOWN_FLAGS: u8 = 0b11;
-/// The longest `tracestate` that is passed on, bytes: what each system must be able to.
+/// Longest `tracestate` passed on, in bytes: the least that each system must support.
 const MAX_STATE: usize = 512;
 
-/// A place in a trace: whoever gets it goes on from there. Its ids are never zero.
+/// A position in a trace, from which the receiver continues. Its ids are never zero.
 ///
-/// Its text is a `traceparent`.
+/// Its text form is a `traceparent`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TraceContext {
     trace: TraceId,
@@ -32,17 +32,17 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// A span that is made here.
+    /// Creates the context of a local span.
     pub(super) fn new(trace: TraceId, span: SpanId, flags: TraceFlags, state: TraceState) -> Self {
         Self { trace, span, flags, state }
     }
 
-    /// Another span of the same trace.
+    /// Returns the context of another span of the same trace.
     pub(super) fn at(&self, span: SpanId) -> Self {
         Self { span, ..self.clone() }
     }
 
-    /// Parses a `traceparent`, of this version or a later one; `None` is one to be ignored.
+    /// Parses a `traceparent`, of this version or a later one; `None` if it should be ignored.
     pub fn parse(traceparent: &str) -> Option<Self> {
         let (known, rest) = traceparent.split_at_checked(LENGTH)?;
         let mut parts = known.split('-');
@@ -60,9 +60,9 @@ impl TraceContext {
         (is_whole && is_named).then(|| Self::new(trace, span, flags, TraceState::NONE))
     }
 
-    /// Reads it from headers, among whatever others there are.
+    /// Reads the context from headers, among any others.
     ///
-    /// Without one good `traceparent` there is none; a `tracestate` that is no good is left out.
+    /// Returns `None` without exactly one valid `traceparent`; ignores an invalid `tracestate`.
     pub fn of_headers<'a>(headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<Self> {
         let (mut parent, mut states) = (None, Vec::new());
         for (name, value) in headers {
@@ -78,19 +78,19 @@ impl TraceContext {
         Some(Self { state: parse_state(&states.join(",")), ..context })
     }
 
-    /// Writes it as headers: their names and values.
+    /// Returns the headers: names and values.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, String)> {
         let state = self.state.header();
         let state = (!state.is_empty()).then_some((TRACESTATE, state));
         std::iter::once((TRACEPARENT, self.to_string())).chain(state)
     }
 
-    /// Names the trace.
+    /// The trace's id.
     pub fn trace_id(&self) -> TraceId {
         self.trace
     }
 
-    /// Names the span.
+    /// The span's id.
     pub fn span_id(&self) -> SpanId {
         self.span
     }
@@ -100,12 +100,12 @@ impl TraceContext {
         self.flags
     }
 
-    /// What tracing systems pass to themselves.
+    /// Data that tracing systems pass to themselves.
     pub fn state(&self) -> &TraceState {
         &self.state
     }
 
-    /// The same place, in OpenTelemetry's words.
+    /// Converts it to OpenTelemetry's type.
     pub(super) fn to_remote(&self) -> SpanContext {
         SpanContext::new(self.trace, self.span, self.flags, true, self.state.clone())
     }
@@ -117,7 +117,7 @@ impl fmt::Display for TraceContext {
     }
 }
 
-/// So many lowercase digits, and no other character.
+/// Parses exactly so many lowercase hexadecimal digits.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     let fits = text.len() == digits && text.bytes().all(is_digit);

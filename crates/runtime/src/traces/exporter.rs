@@ -1,5 +1,6 @@
-//! Sends spans away, and tells when that does not succeed.
+//! Exports spans, and logs failures.
 
+use krt_model::certificate;
 use opentelemetry_sdk::{
     error::{OTelSdkError, OTelSdkResult},
     trace::{SpanData, SpanExporter},
@@ -13,29 +14,29 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// An exporter that works on the engine's runtime, whatever thread it is called from, and that speaks
-/// of a failure once, until it succeeds again.
+/// An exporter that runs on the engine's runtime, from any calling thread, and logs a failure once until it
+/// succeeds again.
 #[derive(Debug)]
-pub(super) struct Told<E> {
+pub(super) struct WarnOnce<E> {
     exporter: Arc<E>,
     runtime: Handle,
-    /// The longest that one batch may take.
+    /// The time limit of one batch.
     within: Duration,
     lost: Lost,
 }
 
-/// How many spans were lost since the last batch that arrived.
+/// Spans lost since the last batch that arrived.
 #[derive(Debug, Default)]
 struct Lost(AtomicU64);
 
-/// What is worth a line in the log.
+/// A change to log.
 #[derive(Debug, PartialEq, Eq)]
 enum News {
-    /// It fails, and did not before.
+    /// It fails, for the first time since a success.
     Fails,
     /// It succeeds again.
     Again {
-        /// How many spans were lost meanwhile.
+        /// Spans lost meanwhile.
         lost: u64,
     },
 }
@@ -50,8 +51,8 @@ impl Lost {
     }
 }
 
-impl<E: SpanExporter + 'static> Told<E> {
-    /// Must be called within the runtime.
+impl<E: SpanExporter + 'static> WarnOnce<E> {
+    /// Creates the exporter. Must be called within the runtime.
     pub(super) fn new(exporter: E, within: Duration) -> Self {
         Self { exporter: Arc::new(exporter), runtime: Handle::current(), within, lost: Lost::default() }
     }
@@ -59,7 +60,10 @@ impl<E: SpanExporter + 'static> Told<E> {
     fn tell(&self, sent: &OTelSdkResult, spans: u64) {
         match (self.lost.note(sent.is_ok(), spans), sent) {
             (Some(News::Fails), Err(error)) => {
-                tracing::warn!("traces are not exported, requests go on without: {error}");
+                let reason = error.to_string();
+                let hint = certificate::hint(&reason, "OTEL_EXPORTER_OTLP_CERTIFICATE");
+                let hint = hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+                tracing::warn!("traces are not exported, requests go on without: {reason}{hint}");
             }
             (Some(News::Again { lost }), _) => {
                 tracing::info!("traces are exported again; spans that were lost: {lost}");
@@ -69,7 +73,7 @@ impl<E: SpanExporter + 'static> Told<E> {
     }
 }
 
-impl<E: SpanExporter + 'static> SpanExporter for Told<E> {
+impl<E: SpanExporter + 'static> SpanExporter for WarnOnce<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let (exporter, within) = (Arc::clone(&self.exporter), self.within);
         let spans = batch.len() as u64;
@@ -77,7 +81,7 @@ impl<E: SpanExporter + 'static> SpanExporter for Told<E> {
             let sent = tokio::time::timeout(within, exporter.export(batch)).await;
             sent.unwrap_or(Err(OTelSdkError::Timeout(within)))
         };
-        // It is cancelled when the runtime ends, which is the end of the process.
+        // Cancelled when the runtime ends, which is the end of the process.
         let sent = self.runtime.spawn(send).await.unwrap_or(Err(OTelSdkError::AlreadyShutdown));
         self.tell(&sent, spans);
         sent

@@ -1,12 +1,12 @@
-//! Distributed traces: which trace a request belongs to, and what is told of its way.
+//! Distributed traces: the trace of a request, and the spans recorded for it.
 //!
 //! - [`context`]: W3C trace context, as headers carry it.
 //! - [`call`]: the span of a whole request.
-//! - [`trace`]: the spans of its stations.
-//! - [`recorder`]: which traces are kept, and where their spans are gathered.
-//! - [`exporter`]: how they leave.
+//! - [`trace`]: the spans of its stages.
+//! - [`recorder`]: samples traces and gathers their spans.
+//! - [`exporter`]: exports the spans.
 //!
-//! Nothing here is done, and no clock is read, for a request whose trace is not kept.
+//! A request whose trace is not sampled costs no work here, and no reading of a clock.
 
 mod call;
 pub mod context;
@@ -23,30 +23,30 @@ use opentelemetry_sdk::trace::{BatchConfig, Sampler, SpanExporter};
 use recorder::Recorder;
 use std::{sync::Arc, time::Duration};
 
-/// Where traces go; nowhere by default. Cheap to clone.
+/// The destination of traces; none by default. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Traces(Option<Arc<Recorder>>);
 
-/// How traces are kept.
+/// Settings of traces.
 #[derive(Debug)]
 pub struct Options {
-    /// Which are.
+    /// Decides which traces are kept.
     pub sampler: Sampler,
     /// How many spans may wait, and for how long.
     pub batches: BatchConfig,
-    /// The longest that sending one batch may take.
+    /// The time limit for sending one batch.
     pub within: Duration,
 }
 
 impl Traces {
-    /// Traces of a version go to an exporter, in batches. Must be called within the runtime on which
-    /// the exporter shall work.
+    /// Sends a version's traces to an exporter, in batches. Must be called within the runtime on which the
+    /// exporter runs.
     pub fn start(exporter: impl SpanExporter + 'static, options: Options, version: &Name) -> Self {
         let Options { sampler, batches, within } = options;
         Self(Some(Arc::new(Recorder::new(exporter, sampler, batches, within, version.as_str().into()))))
     }
 
-    /// A client calls. Its headers are those of its request; others than of a trace are passed over.
+    /// Starts a client's call. `headers` are those of its request; only the trace headers are used.
     pub fn call<'a, 'h>(
         &'a self,
         rpc: &'a Rpc,
@@ -60,8 +60,8 @@ impl Traces {
         }
     }
 
-    /// A message comes whose request another process took: its stations here belong to the span that
-    /// its headers name.
+    /// Continues the trace of a request received by another process: the stages here belong to the span in
+    /// the context.
     pub fn follow(&self, context: Option<TraceContext>, workflow: &Name) -> Trace {
         match (&self.0, context) {
             (Some(recorder), Some(context)) if context.flags().is_sampled() => {
@@ -71,7 +71,7 @@ impl Traces {
         }
     }
 
-    /// Exports what waits, at most `within`; what comes later is dropped.
+    /// Exports the waiting spans, within `within` at most; later ones are dropped.
     pub async fn close(self, within: Duration) {
         let Some(recorder) = self.0 else { return };
         // Fails when the runtime ends, which is the end of the process.

@@ -1,6 +1,6 @@
-//! Where spans are made and gathered.
+//! Creates and gathers spans.
 
-use super::{TraceContext, exporter::Told};
+use super::{TraceContext, exporter::WarnOnce};
 use opentelemetry::{
     Context, InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId,
     trace::{Event, SpanContext, SpanKind, Status, TraceContextExt as _, TraceState},
@@ -15,19 +15,19 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// The longest text of a failure that a span keeps, bytes.
+/// Longest failure text in a span, in bytes.
 const MAX_WORDS: usize = 4 << 10;
-/// Our ids are random in all bits ("Random Trace ID Flag" of W3C trace context).
+/// krt's ids are random in all bits ("Random Trace ID Flag" of W3C trace context).
 const RANDOM: TraceFlags = TraceFlags::new(0b10);
 
-/// Decides which traces are kept, and gathers their spans for the exporter.
+/// Samples traces, and gathers their spans for the exporter.
 #[derive(Debug)]
 pub(super) struct Recorder {
     processor: BatchSpanProcessor,
     sampler: Sampler,
     ids: RandomIdGenerator,
     scope: InstrumentationScope,
-    /// The version that runs.
+    /// The version's name.
     pub(super) version: Arc<str>,
 }
 
@@ -41,23 +41,23 @@ pub(super) struct Span {
     pub(super) end: SystemTime,
     pub(super) attributes: Vec<KeyValue>,
     pub(super) events: Vec<Event>,
-    /// What went wrong.
+    /// The failure, if any.
     pub(super) fault: Option<String>,
 }
 
-/// Which span another one belongs to.
+/// The parent of a span.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Parent {
     /// None: it is the first of its trace.
     None,
-    /// One of this process.
+    /// A span of this process.
     Here(SpanId),
-    /// One of another process.
+    /// A span of another process.
     Remote(SpanId),
 }
 
 impl Recorder {
-    /// Must be called within the runtime on which the exporter shall work.
+    /// Creates a recorder. Must be called within the runtime on which the exporter runs.
     pub(super) fn new(
         exporter: impl SpanExporter + 'static,
         sampler: Sampler,
@@ -67,11 +67,12 @@ impl Recorder {
     ) -> Self {
         let scope = InstrumentationScope::builder("krt").with_version(env!("CARGO_PKG_VERSION")).build();
         let processor =
-            BatchSpanProcessor::builder(Told::new(exporter, within)).with_batch_config(batches).build();
+            BatchSpanProcessor::builder(WarnOnce::new(exporter, within)).with_batch_config(batches).build();
         Self { processor, sampler, ids: RandomIdGenerator::default(), scope, version }
     }
 
-    /// Goes on from `parent`, or begins a trace: where the new span is, and whether it is kept.
+    /// Continues from `parent`, or starts a trace. Returns the new span's context, with the sampling
+    /// decision.
     pub(super) fn begin(&self, parent: Option<&TraceContext>, name: &str, kind: &SpanKind) -> TraceContext {
         let trace = parent.map_or_else(|| self.ids.new_trace_id(), TraceContext::trace_id);
         let state = parent.map_or(TraceState::NONE, |parent| parent.state().clone());
@@ -86,12 +87,12 @@ impl Recorder {
         result.decision == SamplingDecision::RecordAndSample
     }
 
-    /// Names a new span.
+    /// Returns a new span's id.
     pub(super) fn span_id(&self) -> SpanId {
         self.ids.new_span_id()
     }
 
-    /// Takes a span of the trace that `within` is a place of. What finds no room is dropped.
+    /// Adds a span to the trace of `within`. Drops it if the queue is full.
     pub(super) fn end(&self, within: &TraceContext, parent: Parent, span: Span) {
         let (parent_span_id, parent_span_is_remote) = match parent {
             Parent::None => (SpanId::INVALID, false),
@@ -119,9 +120,9 @@ impl Recorder {
         });
     }
 
-    /// Exports what waits, at most `within`. Blocks.
+    /// Exports the waiting spans, within `within` at most. Blocks.
     pub(super) fn close(&self, within: Duration) {
-        // What fails is told by the exporter.
+        // The exporter logs failures.
         let _ = self.processor.shutdown_with_timeout(within);
     }
 }

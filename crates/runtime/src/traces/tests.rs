@@ -1,4 +1,4 @@
-//! Spans, as an exporter gets them.
+//! Spans as the exporter receives them.
 
 use super::*;
 use krt_model::message::Timestamp;
@@ -13,7 +13,7 @@ const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const UNSAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 const LONG: Duration = Duration::from_secs(60);
 
-/// Keeps what it gets.
+/// An exporter that keeps its spans.
 #[derive(Debug, Clone, Default)]
 struct Kept(Arc<Mutex<Vec<SpanData>>>);
 
@@ -24,7 +24,7 @@ impl SpanExporter for Kept {
     }
 }
 
-/// An exporter that never comes to an end.
+/// An exporter that never finishes.
 #[derive(Debug)]
 struct Stuck;
 
@@ -62,7 +62,7 @@ fn departure(fault: Option<&str>) -> Option<Departure> {
 }
 
 #[tokio::test]
-async fn a_request_and_its_stations() {
+async fn a_request_and_its_stages() {
     let kept = Kept::default();
     let traces = start(kept.clone(), parent_based());
     let rpc = rpc();
@@ -144,7 +144,7 @@ async fn what_is_kept_is_the_samplers_choice() {
         drop(call);
         traces.close(LONG).await;
         let statuses: Vec<_> = kept.0.lock().unwrap().iter().map(|span| span.status.clone()).collect();
-        let given_up = Status::error("given up: nobody waits for it any more");
+        let given_up = Status::error("given up: the client left");
         let all = if expected { vec![given_up, Status::error("the client left")] } else { Vec::new() };
         assert_eq!(statuses, all, "{sampler:?} {parent:?}");
     }

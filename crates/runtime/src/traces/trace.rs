@@ -1,4 +1,4 @@
-//! A request's trace: where it is, and what is noted of its hops.
+//! A request's trace: its context, and the records of its hops.
 
 use super::{
     TraceContext,
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// The trace of one request; of most it is nothing at all. Cheap to clone.
+/// The trace of one request; for most requests, empty. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Trace(Option<Arc<Inner>>);
 
@@ -24,13 +24,13 @@ struct Inner {
     recording: Option<Recording>,
 }
 
-/// What is needed to write spans.
+/// The data needed to write spans.
 #[derive(Debug)]
 struct Recording {
     recorder: Arc<Recorder>,
     workflow: Name,
     request: OnceLock<Arc<str>>,
-    /// The node where the request is.
+    /// The current node of the request.
     hop: Mutex<Option<Hop>>,
 }
 
@@ -39,7 +39,7 @@ struct Recording {
 struct Hop {
     id: SpanId,
     node: Name,
-    /// When it was posted: when the station before had ended.
+    /// When it was posted, which is the end of the stage before.
     since: SystemTime,
     /// Bytes of the message.
     size: usize,
@@ -47,16 +47,16 @@ struct Hop {
     events: Vec<Event>,
 }
 
-/// What happens to a message at a node.
+/// A phase of a message at a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// It waited for the handler.
+    /// Waiting for the handler.
     Wait,
-    /// It was made what the host reads.
+    /// Converting the message for the worker.
     Serialise,
-    /// The handler ran.
+    /// Running the handler.
     Handler,
-    /// A message was made of what the host wrote.
+    /// Converting the worker's output to a message.
     Deserialise,
 }
 
@@ -71,54 +71,54 @@ impl Stage {
     }
 }
 
-/// How a message's stay at a node ended.
+/// The end of a message's stay at a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Departure {
-    /// When the handler ran, if it did.
+    /// The handler's start and end, if it ran.
     pub handled: Option<(Timestamp, Timestamp)>,
-    /// When it ended.
+    /// The end of the stay.
     pub end: Timestamp,
-    /// What went wrong, in words.
+    /// The failure, if any.
     pub fault: Option<String>,
 }
 
 impl Trace {
-    /// A trace that is passed on and of which nothing is kept.
+    /// Creates a trace that is passed on but not recorded.
     pub(super) fn passed_on(context: Option<TraceContext>) -> Self {
         Self(context.map(|context| Arc::new(Inner { context, recording: None })))
     }
 
-    /// A trace of which spans are kept, below the one that `context` names.
+    /// Creates a recorded trace, with spans below the one in `context`.
     pub(super) fn kept(context: TraceContext, recorder: Arc<Recorder>, workflow: Name) -> Self {
         let (request, hop) = (OnceLock::new(), Mutex::new(None));
         let recording = Some(Recording { recorder, workflow, request, hop });
         Self(Some(Arc::new(Inner { context, recording })))
     }
 
-    /// What the next process goes on from, if there is a trace.
+    /// Returns the context for the next process, if there is a trace.
     pub fn context(&self) -> Option<&TraceContext> {
         self.0.as_ref().map(|inner| &inner.context)
     }
 
-    /// The present moment, for [`Trace::stage`]; `None` when nobody needs to know.
+    /// Returns the current time, for [`Trace::stage`]; `None` if nothing is recorded.
     pub fn clock(&self) -> Option<SystemTime> {
         self.recording().map(|_| SystemTime::now())
     }
 
-    /// Says which request it is of.
+    /// Sets the request's id.
     pub fn name(&self, request: &Arc<str>) {
         if let Some((_, recording)) = self.recording() {
-            // A request has one id, whoever says it first.
+            // A request has one id; the first call sets it.
             let _ = recording.request.set(Arc::clone(request));
         }
     }
 
-    /// The request's id, once it has one.
+    /// Returns the request's id, once set.
     pub(super) fn request(&self) -> Option<&Arc<str>> {
         self.recording()?.1.request.get()
     }
 
-    /// A message of so many bytes comes to a node.
+    /// Records a message's arrival at a node; `size` in bytes.
     pub fn arrive(&self, node: &Name, since: Timestamp, size: usize) {
         let Some((_, recording)) = self.recording() else { return };
         let (id, node, since) = (recording.recorder.span_id(), node.clone(), time(since));
@@ -126,14 +126,14 @@ impl Trace {
         *recording.hop() = Some(Hop { id, node, since, size, stages, events });
     }
 
-    /// What the handler at the node goes on from, if there is a trace.
+    /// Returns the context for the handler at the node, if there is a trace.
     pub fn of_node(&self) -> Option<TraceContext> {
         let context = self.context()?;
         let hop = self.recording().and_then(|(_, recording)| Some(recording.hop().as_ref()?.id));
         Some(hop.map_or_else(|| context.clone(), |id| context.at(id)))
     }
 
-    /// The engine did something to the message, from `begun` ([`Trace::clock`]) until now.
+    /// Records a phase from `begun` ([`Trace::clock`]) until now.
     pub fn stage(&self, stage: Stage, begun: Option<SystemTime>) {
         let (Some((_, recording)), Some(begun)) = (self.recording(), begun) else { return };
         if let Some(hop) = &mut *recording.hop() {
@@ -141,7 +141,7 @@ impl Trace {
         }
     }
 
-    /// Something happened at the node.
+    /// Records an event at the node.
     pub fn event(&self, name: &'static str) {
         let Some((_, recording)) = self.recording() else { return };
         if let Some(hop) = &mut *recording.hop() {
@@ -149,7 +149,7 @@ impl Trace {
         }
     }
 
-    /// The message leaves the node.
+    /// Records that the message leaves the node.
     pub fn leave(&self, departure: impl FnOnce() -> Option<Departure>) {
         let Some((context, recording)) = self.recording() else { return };
         let Some(hop) = recording.hop().take() else { return };
@@ -158,9 +158,9 @@ impl Trace {
         }
     }
 
-    /// Nobody waits for the request any more: what it does at a node is of no use.
+    /// Ends the stay at the node because no client waits for the request.
     pub fn give_up(&self) {
-        let fault = Some("given up: nobody waits for it any more".to_owned());
+        let fault = Some("given up: the client left".to_owned());
         self.leave(|| Some(Departure { handled: None, end: now(), fault }));
     }
 
@@ -204,7 +204,7 @@ impl Recording {
         }
     }
 
-    /// What the conventions for messaging and our own say of a message at a node.
+    /// Returns the attributes of a message at a node, by the conventions for messaging and krt's own.
     fn attributes(&self, hop: &Hop) -> Vec<KeyValue> {
         let mut attributes = vec![
             KeyValue::new("messaging.system", "krt"),
@@ -227,7 +227,7 @@ fn child(id: SpanId, stage: Stage, start: SystemTime, end: SystemTime) -> Span {
         name: stage.as_str().into(),
         kind: SpanKind::Internal,
         start,
-        // Clocks may go back.
+        // Clocks may be set back.
         end: end.max(start),
         attributes: Vec::new(),
         events: Vec::new(),

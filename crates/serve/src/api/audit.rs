@@ -1,10 +1,10 @@
-//! Who did what.
+//! The audit log.
 
 use super::{
     App,
     read::Query,
     refusal::Refusal,
-    told::{self, Told},
+    response::{self, JsonResponse},
 };
 use axum::extract::State;
 use krt_registry::{Action, AuditEntry, AuditFilter};
@@ -16,7 +16,7 @@ pub(super) struct Page {
     next: Option<String>,
 }
 
-pub(super) async fn list(State(app): State<App>, query: Query) -> Result<Told<Page>, Refusal> {
+pub(super) async fn list(State(app): State<App>, query: Query) -> Result<JsonResponse<Page>, Refusal> {
     let span = query.span()?;
     let filter = AuditFilter {
         login: query.short("login", 64)?.map(str::to_owned),
@@ -30,5 +30,5 @@ pub(super) async fn list(State(app): State<App>, query: Query) -> Result<Told<Pa
     let limit = query.limit(500, 100)?;
     let entries = app.team()?.ask(move |registry| registry.audit(&filter, limit)).await?;
     let next = (entries.len() == limit).then(|| entries.last().map(|entry| entry.id.to_string())).flatten();
-    Ok(told::ok(Page { entries, next }))
+    Ok(response::ok(Page { entries, next }))
 }

@@ -2,13 +2,13 @@
 
 use super::{
     App,
-    read::{Body, Last, OfRuntime, Text},
+    caller::Caller,
+    read::{Body, LastSegment, RuntimePath, Text},
     refusal::{Code, Refusal},
-    told::{self, Told},
-    who::Who,
+    response::{self, JsonResponse},
 };
 use crate::{
-    House,
+    Backend,
     team::{Event, Kind},
 };
 use axum::extract::State;
@@ -18,55 +18,55 @@ use krt_registry::{Board, NewBoard};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// The largest board, bytes, and the most charts.
+/// Limits of a board: its size in bytes, and its number of charts.
 const MAX_BYTES: usize = 256 << 10;
 const MAX_CHARTS: usize = 50;
-/// The most tags by which a chart stands apart.
+/// The most tags that a chart groups by.
 const MAX_GROUPS: usize = 8;
 
 pub(super) async fn list(
     State(app): State<App>,
-    OfRuntime(runtime): OfRuntime,
-) -> Result<Told<Vec<Board>>, Refusal> {
-    let House::Team(team) = app.house() else { return Ok(told::ok(Vec::new())) };
-    Ok(told::ok(team.ask(move |registry| registry.boards(&runtime)).await?))
+    RuntimePath(runtime): RuntimePath,
+) -> Result<JsonResponse<Vec<Board>>, Refusal> {
+    let Backend::Team(team) = app.backend() else { return Ok(response::ok(Vec::new())) };
+    Ok(response::ok(team.ask(move |registry| registry.boards(&runtime)).await?))
 }
 
 pub(super) async fn show(
     State(app): State<App>,
-    OfRuntime(runtime): OfRuntime,
-    Last(id): Last,
-) -> Result<Told<Board>, Refusal> {
-    let House::Team(team) = app.house() else { return Err(Refusal::missing(&format!("board `{id}`"))) };
-    Ok(told::ok(team.ask(move |registry| registry.board(&runtime, &id)).await?))
+    RuntimePath(runtime): RuntimePath,
+    LastSegment(id): LastSegment,
+) -> Result<JsonResponse<Board>, Refusal> {
+    let Backend::Team(team) = app.backend() else { return Err(Refusal::missing(&format!("board `{id}`"))) };
+    Ok(response::ok(team.ask(move |registry| registry.board(&runtime, &id)).await?))
 }
 
 pub(super) async fn create(
     State(app): State<App>,
-    who: Who,
-    OfRuntime(runtime): OfRuntime,
+    caller: Caller,
+    RuntimePath(runtime): RuntimePath,
     Body(new): Body<NewBoard>,
-) -> Result<Told<Board>, Refusal> {
-    Ok(Told(StatusCode::CREATED, keep(&app, &who, runtime, None, new).await?))
+) -> Result<JsonResponse<Board>, Refusal> {
+    Ok(JsonResponse(StatusCode::CREATED, keep(&app, &caller, runtime, None, new).await?))
 }
 
 pub(super) async fn save(
     State(app): State<App>,
-    who: Who,
-    OfRuntime(runtime): OfRuntime,
-    Last(id): Last,
+    caller: Caller,
+    RuntimePath(runtime): RuntimePath,
+    LastSegment(id): LastSegment,
     Body(new): Body<NewBoard>,
-) -> Result<Told<Board>, Refusal> {
-    Ok(told::ok(keep(&app, &who, runtime, Some(id), new).await?))
+) -> Result<JsonResponse<Board>, Refusal> {
+    Ok(response::ok(keep(&app, &caller, runtime, Some(id), new).await?))
 }
 
 pub(super) async fn delete(
     State(app): State<App>,
-    who: Who,
-    OfRuntime(runtime): OfRuntime,
-    Last(id): Last,
+    caller: Caller,
+    RuntimePath(runtime): RuntimePath,
+    LastSegment(id): LastSegment,
 ) -> Result<StatusCode, Refusal> {
-    let (team, actor) = (app.team()?, who.silent());
+    let (team, actor) = (app.team()?, caller.silent());
     let event = Event::new(Kind::Board, Some(&runtime), None);
     team.ask(move |registry| registry.delete_board(&actor, &runtime, &id)).await?;
     team.tell(event);
@@ -75,20 +75,20 @@ pub(super) async fn delete(
 
 async fn keep(
     app: &App,
-    who: &Who,
+    caller: &Caller,
     runtime: Name,
     id: Option<String>,
     new: NewBoard,
 ) -> Result<Board, Refusal> {
     check(&new)?;
-    let (team, actor) = (app.team()?, who.silent());
+    let (team, actor) = (app.team()?, caller.silent());
     let event = Event::new(Kind::Board, Some(&runtime), None);
     let board = team.ask(move |registry| registry.save_board(&actor, &runtime, id.as_deref(), &new)).await?;
     team.tell(event);
     Ok(board)
 }
 
-/// The form of a chart, as `openapi.json` has it; what it shows is the dashboard's to say.
+/// The form of a chart, as in `openapi.json`; the dashboard decides what a chart shows.
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "a chart is kept as it came, only its form is looked at")]
 struct Chart {
@@ -120,12 +120,12 @@ enum Aggregation {
 }
 
 impl Chart {
-    /// Half of a board.
+    /// Half the width of a board.
     fn usual_width() -> f64 {
         6.0
     }
 
-    /// Whether its numbers are within their bounds.
+    /// Whether its numbers are within bounds.
     fn is_good(&self) -> bool {
         self.group_by.len() <= MAX_GROUPS && (1.0..=12.0).contains(&self.width) && self.width.fract() == 0.0
     }

@@ -1,6 +1,9 @@
-//! What is too large, or too slow, is refused so that whoever sends it sees why.
+//! Refuses requests that are too large or too slow, in a way that lets their clients read why.
 
-use super::refusal::{Code, Refusal};
+use super::{
+    guard::Authorized,
+    refusal::{Code, Refusal},
+};
 use axum::{
     body::Body,
     extract::Request,
@@ -8,34 +11,66 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use http::{HeaderMap, header::EXPECT};
+use http::{
+    HeaderMap, Version,
+    header::{CONNECTION, EXPECT},
+};
 use http_body::{Body as _, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
+use krt_runtime::ingress::listener::Open;
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 
-/// The largest head of a request, without its first line, bytes.
+/// The largest head of a request, without the request line, in bytes.
 const MAX_HEAD: usize = 32 << 10;
 
-/// How much of a body that is refused is still read, and for how long.
-const DRAINED: usize = 64 << 20;
-const DRAINING: Duration = Duration::from_secs(5);
-
-/// How long a body may be silent.
+/// The longest silence of a body, and the bytes that earn a body one more second of waiting.
 const SILENT: Duration = Duration::from_secs(60);
+const PACE: u64 = 1 << 10;
 
-/// Refuses a head that is too large, and reads what is left of a body that is refused: a client that is
-/// cut off while it sends may not see why.
+/// How many bytes of a refused body are still read, and for how long, while its client reads the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Drain {
+    bytes: u64,
+    time: Duration,
+}
+
+impl Drain {
+    /// For an authorized client.
+    const KNOWN: Self = Self { bytes: 4 << 30, time: Duration::from_secs(30) };
+    /// For any other client.
+    const UNKNOWN: Self = Self { bytes: 4 << 10, time: Duration::from_secs(5) };
+
+    /// Reads the body until it ends, or its bytes or time are used up. The body stays open until then: a
+    /// client may not see its answer when its connection closes while it still sends.
+    async fn run(self, mut body: Lent, _open: Option<Open>) {
+        let end = Instant::now() + self.time;
+        let mut read = 0;
+        while read < self.bytes {
+            match timeout_at(end, body.frame()).await {
+                Ok(Some(Ok(frame))) => read += frame.data_ref().map_or(0, |data| data.len() as u64),
+                Ok(Some(Err(_)) | None) | Err(_) => return,
+            }
+        }
+        sleep_until(end).await;
+    }
+}
+
+/// Refuses a head that is too large, and drains the rest of a refused body: a client that is cut off while it
+/// sends may not see why.
 pub(super) async fn keep(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
-    // Who asks first is answered when the body is looked at, and else sends nothing.
+    let ends = head.version <= Version::HTTP_10
+        || head.headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+    // A client that sends `Expect` waits for the first read of its body, and sends nothing without it.
     let asks = head.headers.contains_key(EXPECT);
     let body = Arc::new(Mutex::new(Source { body, begun: !asks }));
+    let open = head.extensions.get::<Open>().cloned();
     let response = if size(&head.headers) > MAX_HEAD {
         let message = format!("the headers have more than {MAX_HEAD} bytes");
         Refusal::new(Code::HeadTooLarge, message).into_response()
@@ -44,8 +79,15 @@ pub(super) async fn keep(request: Request, next: Next) -> Response {
     };
     let lent = Lent::new(&body);
     let begun = lent.lock().begun;
-    if response.status().is_client_error() && begun {
-        drain(lent).await;
+    let refused = response.status().is_client_error() || response.status().is_server_error();
+    if refused && begun && !lent.is_end_stream() {
+        match response.extensions().get::<Authorized>() {
+            // The connection closes after this answer, so the drain runs first.
+            Some(Authorized) if ends => Drain::KNOWN.run(lent, open).await,
+            // The connection stays open: the drain is short and runs beside the answer.
+            Some(Authorized) => drop(tokio::spawn(Drain::KNOWN.run(lent, open))),
+            None => drop(tokio::spawn(Drain::UNKNOWN.run(lent, open))),
+        }
     }
     response
 }
@@ -54,32 +96,28 @@ fn size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
-async fn drain(body: Lent) {
-    let mut rest = Limited::new(body, DRAINED);
-    let read = async { while let Some(Ok(_)) = rest.frame().await {} };
-    // What still comes afterwards is cut off.
-    let _ = tokio::time::timeout(DRAINING, read).await;
-}
-
-/// A body, and whether its client sends it.
+/// A body, and whether its client has begun to send it.
 #[derive(Debug)]
 struct Source {
     body: Body,
     begun: bool,
 }
 
-/// A body that is read by a handler, and afterwards by who lent it.
+/// A body lent to a handler, and drained afterwards by its owner.
 #[derive(Debug)]
 struct Lent {
     source: Arc<Mutex<Source>>,
-    /// While nothing comes: until when it is waited for.
-    patience: Option<Pin<Box<Sleep>>>,
+    /// While the body is silent: since when, and the timer of the wait.
+    patience: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// The total time spent waiting, and the bytes received.
+    waited: Duration,
+    bytes: u64,
 }
 
-/// Why a body ends that does not come.
+/// The body was too slow.
 #[derive(Debug, thiserror::Error)]
-#[error("nothing came for {} s", SILENT.as_secs())]
-struct Silent;
+#[error("the body arrives too slowly")]
+struct Slow;
 
 impl Source {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
@@ -90,7 +128,13 @@ impl Source {
 
 impl Lent {
     fn new(source: &Arc<Mutex<Source>>) -> Self {
-        Self { source: Arc::clone(source), patience: None }
+        Self { source: Arc::clone(source), patience: None, waited: Duration::ZERO, bytes: 0 }
+    }
+
+    /// How long the next wait may take.
+    fn patience(&self) -> Duration {
+        let earned = SILENT + Duration::from_secs(self.bytes / PACE);
+        earned.saturating_sub(self.waited).min(SILENT)
     }
 
     fn lock(&self) -> MutexGuard<'_, Source> {
@@ -107,12 +151,17 @@ impl http_body::Body for Lent {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let came = self.lock().poll(context);
-        if came.is_ready() {
-            self.patience = None;
-            return came;
+        if let Poll::Ready(came) = came {
+            let waited = self.patience.take().map_or(Duration::ZERO, |(since, _)| since.elapsed());
+            self.waited += waited;
+            let data = came.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            self.bytes += data.map_or(0, |data| data.len() as u64);
+            return Poll::Ready(came);
         }
-        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(SILENT)));
-        patience.as_mut().poll(context).map(|()| Some(Err(axum::Error::new(Silent))))
+        let patience = self.patience();
+        let (_, end) = self.patience.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(patience))));
+        ready!(end.as_mut().poll(context));
+        Poll::Ready(Some(Err(axum::Error::new(Slow))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -140,7 +189,7 @@ mod tests {
     };
     use tower::ServiceExt as _;
 
-    /// Sends ten chunks to a handler that reads nothing; how many were read after all, and the answer.
+    /// Sends ten chunks to a handler that reads nothing. Returns how many were drained, and the status.
     async fn unread(status: StatusCode, headers: &[(&str, String)]) -> (usize, StatusCode) {
         sent(post(move || async move { status }), headers).await
     }
@@ -157,6 +206,10 @@ mod tests {
             headers.iter().fold(Request::post("/"), |request, (name, value)| request.header(*name, value));
         let request = request.body(Body::from_stream(chunks)).unwrap();
         let response = router.layer(from_fn(keep)).oneshot(request).await.unwrap();
+        // The drain runs in a task of its own.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
         (read.load(Ordering::Relaxed), response.status())
     }
 
@@ -164,7 +217,9 @@ mod tests {
     async fn what_is_refused_is_read_to_its_end() {
         assert_eq!(unread(StatusCode::FORBIDDEN, &[]).await, (10, StatusCode::FORBIDDEN));
         assert_eq!(unread(StatusCode::OK, &[]).await, (0, StatusCode::OK));
-        // Nothing comes from who waits to be asked for it, unless it was.
+        let full = StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(unread(full, &[]).await, (10, full));
+        // A client that expects `100 Continue` sends nothing unless its body is read.
         let asks = [("expect", "100-continue".to_owned())];
         assert_eq!(unread(StatusCode::FORBIDDEN, &asks).await, (0, StatusCode::FORBIDDEN));
         let first = post(async |mut body: Body| {
@@ -175,25 +230,47 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn little_is_read_of_who_is_not_known() {
+        let read = Arc::new(AtomicUsize::new(0));
+        let drained = async |drain: Drain| {
+            read.store(0, Ordering::Relaxed);
+            let counted = Arc::clone(&read);
+            let chunks = stream::repeat_with(move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, Infallible>(Bytes::from_static(&[0; 1024]))
+            });
+            let body = Body::from_stream(chunks.take(1000));
+            drain.run(Lent::new(&Arc::new(Mutex::new(Source { body, begun: true }))), None).await;
+            read.load(Ordering::Relaxed)
+        };
+        assert_eq!((drained(Drain::UNKNOWN).await, drained(Drain::KNOWN).await), (4, 1000));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_does_not_come_is_not_waited_for_without_end() {
         let read = post(async |body: Body| match body.collect().await {
             Ok(_) => StatusCode::OK,
             Err(error) => {
-                assert_eq!(error.to_string(), "nothing came for 60 s");
+                assert_eq!(error.to_string(), "the body arrives too slowly");
                 StatusCode::BAD_REQUEST
             }
         });
         let router: Router = Router::new().route("/", read).layer(from_fn(keep));
         let chunk = || Ok::<_, Infallible>(Bytes::from_static(b"chunk"));
-        let slow = stream::iter(0..4).then(move |_| async move {
+        let slow = stream::iter(0..20).then(move |_| async move {
             sleep(SILENT - Duration::from_secs(1)).await;
-            chunk()
+            Ok::<_, Infallible>(Bytes::from(vec![0; 60 << 10]))
         });
         let send = async |body: Body| {
             let request = Request::post("/").body(body).unwrap();
             router.clone().oneshot(request).await.unwrap().status()
         };
         assert_eq!(send(Body::from_stream(slow.boxed())).await, StatusCode::OK);
+        let trickle = stream::iter(0..10_000).then(move |_| async move {
+            sleep(Duration::from_secs(1)).await;
+            chunk()
+        });
+        assert_eq!(send(Body::from_stream(trickle.boxed())).await, StatusCode::BAD_REQUEST);
         let silent = stream::once(async move { chunk() }).chain(stream::pending());
         assert_eq!(send(Body::from_stream(silent.boxed())).await, StatusCode::BAD_REQUEST);
     }

@@ -2,13 +2,13 @@
 
 use super::{
     App,
-    read::{Body, OfVersion},
+    caller::Caller,
+    read::{Body, VersionPath},
     refusal::Refusal,
-    told::{self, Told},
-    who::Who,
+    response::{self, JsonResponse},
 };
 use crate::{
-    House,
+    Backend,
     team::{Event, Kind},
 };
 use axum::extract::State;
@@ -26,31 +26,31 @@ pub(super) struct Change {
 
 pub(super) async fn show(
     State(app): State<App>,
-    who: Who,
-    OfVersion(runtime, version): OfVersion,
-) -> Result<Told<Vec<ConfigEntry>>, Refusal> {
-    match app.house() {
-        House::Team(team) => {
-            Ok(told::ok(team.ask(move |registry| registry.config(who.role, &runtime, &version)).await?))
-        }
-        // Its values come from the command line and are shown to nobody.
-        House::Solo(_) => {
-            app.house().version(&runtime, &version).await?;
-            Ok(told::ok(Vec::new()))
+    caller: Caller,
+    VersionPath(runtime, version): VersionPath,
+) -> Result<JsonResponse<Vec<ConfigEntry>>, Refusal> {
+    match app.backend() {
+        Backend::Team(team) => Ok(response::ok(
+            team.ask(move |registry| registry.config(caller.role, &runtime, &version)).await?,
+        )),
+        // The values are set on the command line and stay hidden.
+        Backend::Solo(_) => {
+            app.backend().version(&runtime, &version).await?;
+            Ok(response::ok(Vec::new()))
         }
     }
 }
 
 pub(super) async fn change(
     State(app): State<App>,
-    who: Who,
-    OfVersion(runtime, version): OfVersion,
+    caller: Caller,
+    VersionPath(runtime, version): VersionPath,
     Body(Change { values, comment }): Body<Change>,
-) -> Result<Told<Vec<ConfigEntry>>, Refusal> {
-    let (team, actor) = (app.team()?, who.actor(&comment)?);
+) -> Result<JsonResponse<Vec<ConfigEntry>>, Refusal> {
+    let (team, actor) = (app.team()?, caller.actor(&comment)?);
     let event = Event::new(Kind::Config, Some(&runtime), Some(&version));
     let changed =
         team.ask(move |registry| registry.change_config(&actor, &runtime, &version, &values)).await?;
     team.tell(event);
-    Ok(told::ok(changed))
+    Ok(response::ok(changed))
 }

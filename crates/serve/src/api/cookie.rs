@@ -1,4 +1,4 @@
-//! What browsers keep, and send again.
+//! Cookies.
 
 use axum::response::Response;
 use http::{
@@ -6,18 +6,18 @@ use http::{
     header::{COOKIE, SET_COOKIE},
 };
 
-/// A cookie of ours; no script sees it.
+/// A cookie that scripts cannot read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cookie {
     pub(super) name: &'static str,
-    /// Below which path it is sent.
+    /// The path that limits where browsers send it.
     pub(super) path: &'static str,
-    /// What browsers do with it when a page from elsewhere leads here.
+    /// The `SameSite` attribute.
     pub(super) same_site: &'static str,
 }
 
 impl Cookie {
-    /// Gives it to a browser, which keeps it for so many seconds: 0 takes it away.
+    /// Sets the cookie for this many seconds; 0 deletes it.
     pub(super) fn set(&self, response: &mut Response, value: &str, seconds: u64, secure: bool) {
         let Self { name, path, same_site } = self;
         let secure = if secure { "; Secure" } else { "" };
@@ -28,7 +28,7 @@ impl Cookie {
         }
     }
 
-    /// Its value, if the browser sends it.
+    /// The cookie's value, if the browser sent it.
     pub(super) fn of<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         let all = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
         let mut pairs = all.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));

@@ -2,9 +2,9 @@
 
 use super::{
     App,
-    read::{Last, OfVersion},
+    read::{LastSegment, VersionPath},
     refusal::Refusal,
-    told::{self, Told},
+    response::{self, JsonResponse},
 };
 use crate::{blocking, docs, team::README};
 use axum::{
@@ -13,19 +13,19 @@ use axum::{
 };
 use http::{
     HeaderValue,
-    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
 };
 use std::{fs::File, io::Read as _, path::Path};
 
-/// The largest text and image that are shown, bytes.
+/// The largest text and the largest image that are served, in bytes.
 const MAX_TEXT: u64 = 1 << 20;
 const MAX_IMAGE: u64 = 16 << 20;
 
 pub(super) async fn show(
     State(app): State<App>,
-    OfVersion(runtime, version): OfVersion,
-) -> Result<Told<docs::Docs>, Refusal> {
-    let package = app.house().package(&runtime, &version).await?;
+    VersionPath(runtime, version): VersionPath,
+) -> Result<JsonResponse<docs::Docs>, Refusal> {
+    let package = app.backend().package(&runtime, &version).await?;
     let files = format!("/api/v1/runtimes/{runtime}/versions/{version}/docs/files");
     let shown = blocking::run(move || {
         let text = read(&package.root, Path::new(README), MAX_TEXT)?;
@@ -33,35 +33,36 @@ pub(super) async fn show(
     });
     shown
         .await
-        .map(told::ok)
+        .map(response::ok)
         .ok_or_else(|| Refusal::missing("documentation: the package has no `docs/README.md`"))
 }
 
 pub(super) async fn file(
     State(app): State<App>,
-    OfVersion(runtime, version): OfVersion,
-    Last(path): Last,
+    VersionPath(runtime, version): VersionPath,
+    LastSegment(path): LastSegment,
 ) -> Result<Response, Refusal> {
     let missing = || Refusal::missing("such image");
     let path = docs::inside(&path).ok_or_else(missing)?;
     let kind = docs::image(&path).ok_or_else(missing)?;
-    let package = app.house().package(&runtime, &version).await?;
+    let package = app.backend().package(&runtime, &version).await?;
     let content = blocking::run(move || read(&package.root, &Path::new("docs").join(path), MAX_IMAGE));
     let content = content.await.ok_or_else(missing)?;
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static(kind)),
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (CACHE_CONTROL, HeaderValue::from_static("private, max-age=300")),
-        // An SVG that is opened by itself does nothing.
+        // An SVG that is opened on its own is sandboxed.
         (
             CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; sandbox"),
+            HeaderValue::from_static(
+                "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox",
+            ),
         ),
     ];
     Ok((headers, content).into_response())
 }
 
-/// A file of a package; not one that a link leads to outside of its `docs`.
+/// Reads a file below the package's `docs`; links that lead outside are not followed.
 fn read(root: &Path, path: &Path, limit: u64) -> Option<Vec<u8>> {
     let docs = root.join("docs").canonicalize().ok()?;
     let path = root.join(path).canonicalize().ok()?;

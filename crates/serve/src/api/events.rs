@@ -1,22 +1,24 @@
-//! What changes, told live.
+//! Live events.
 
-use super::{App, read::Query, refusal::Refusal, told};
-use crate::{House, team::Event};
+use super::{App, caller::Caller, read::Query, refusal::Refusal, response};
+use crate::{Backend, team::Event};
 use axum::{extract::State, response::Response};
 use futures::stream;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-pub(super) async fn live(State(app): State<App>, query: Query) -> Result<Response, Refusal> {
+pub(super) async fn live(State(app): State<App>, caller: Caller, query: Query) -> Result<Response, Refusal> {
     let runtime = query.name("runtime")?.map(|name| name.to_string());
-    let House::Team(team) = app.house() else { return Ok(told::live(&app, stream::pending())) };
+    let Backend::Team(team) = app.backend() else {
+        return Ok(response::live(&app, &caller, stream::pending()));
+    };
     let heard = stream::unfold((team.listen(), runtime), |(mut events, runtime)| async move {
         let event = next(&mut events, runtime.as_deref()).await?;
-        Some((told::event(event.kind.as_str(), &event), (events, runtime)))
+        Some((response::event(event.kind.as_str(), &event), (events, runtime)))
     });
-    Ok(told::live(&app, heard))
+    Ok(response::live(&app, &caller, heard))
 }
 
-/// The next event about a runtime; those that were missed are passed over.
+/// The next event of a runtime; skips missed ones.
 async fn next(events: &mut Receiver<Event>, runtime: Option<&str>) -> Option<Event> {
     loop {
         match events.recv().await {

@@ -1,16 +1,17 @@
-//! A version as a graph, with what happens at its nodes now.
+//! A version as a graph, with the current state of its nodes.
 
 use super::{
     App,
-    read::{OfVersion, Query},
+    caller::Caller,
+    read::{Query, VersionPath},
     refusal::Refusal,
-    told::{self, Told},
+    response::{self, JsonResponse},
 };
 use axum::{extract::State, response::Response};
 use futures::stream;
 use krt_model::{name::Name, version::Language};
 use krt_package::Package;
-use krt_registry::{Moment, State as VersionState};
+use krt_registry::{State as VersionState, Timestamp};
 use krt_runtime::{
     Engine,
     metrics::{Percentiles, Reading},
@@ -21,16 +22,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often it is told anew.
+/// The interval of updates.
 const TICK: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Serialize)]
 pub(super) struct Graph {
     version: String,
     state: VersionState,
-    time: Moment,
+    time: Timestamp,
     window_seconds: u64,
-    in_work: usize,
+    in_flight: usize,
     nodes: Vec<Node>,
     workflows: Vec<Workflow>,
 }
@@ -42,7 +43,7 @@ struct Node {
     src: String,
     state: NodeState,
     replicas: usize,
-    hosts: usize,
+    workers: usize,
     queue: usize,
     restarts: u64,
     rate: f64,
@@ -91,16 +92,17 @@ impl From<Percentiles> for Spread {
 
 pub(super) async fn show(
     State(app): State<App>,
-    OfVersion(runtime, version): OfVersion,
+    VersionPath(runtime, version): VersionPath,
     query: Query,
-) -> Result<Told<Graph>, Refusal> {
+) -> Result<JsonResponse<Graph>, Refusal> {
     let window = window(&query)?;
-    Ok(told::ok(graph(&app, &runtime, &version, window).await?))
+    Ok(response::ok(graph(&app, &runtime, &version, window).await?))
 }
 
 pub(super) async fn live(
     State(app): State<App>,
-    OfVersion(runtime, version): OfVersion,
+    caller: Caller,
+    VersionPath(runtime, version): VersionPath,
     query: Query,
 ) -> Result<Response, Refusal> {
     let window = window(&query)?;
@@ -113,14 +115,14 @@ pub(super) async fn live(
                 Some(graph) => graph,
                 None => {
                     tokio::time::sleep(TICK).await;
-                    // A version that is removed ends the stream.
+                    // The stream ends when the version is removed.
                     graph(&app, &runtime, &version, window).await.ok()?
                 }
             };
-            Some((told::event("graph", &graph), (app, None)))
+            Some((response::event("graph", &graph), (app, None)))
         }
     });
-    Ok(told::live(&app, graphs))
+    Ok(response::live(&app, &caller, graphs))
 }
 
 fn window(query: &Query) -> Result<Duration, Refusal> {
@@ -128,27 +130,27 @@ fn window(query: &Query) -> Result<Duration, Refusal> {
 }
 
 async fn graph(app: &App, runtime: &Name, version: &Name, window: Duration) -> Result<Graph, Refusal> {
-    let state = app.house().version(runtime, version).await?.state;
-    let engine = app.house().engine(runtime, version);
+    let state = app.backend().version(runtime, version).await?.state;
+    let engine = app.backend().engine(runtime, version);
     let package = match &engine {
         Some(engine) => engine.package().clone(),
-        None => app.house().package(runtime, version).await?,
+        None => app.backend().package(runtime, version).await?,
     };
-    let look = Look { state, package: &package, engine: engine.as_deref(), window, now: Instant::now() };
+    let look = GraphView { state, package: &package, engine: engine.as_deref(), window, now: Instant::now() };
     let of = &package.version;
     Ok(Graph {
         version: version.to_string(),
         state,
-        time: Moment::now(),
+        time: Timestamp::now(),
         window_seconds: window.as_secs(),
-        in_work: engine.as_ref().map_or(0, |engine| engine.flow().admission().in_work()),
+        in_flight: engine.as_ref().map_or(0, |engine| engine.flow().admission().in_flight()),
         nodes: (0..of.nodes.len()).map(|index| look.node(index)).collect(),
         workflows: (0..of.workflows.len()).map(|index| look.workflow(index)).collect(),
     })
 }
 
-/// A look at a version.
-struct Look<'a> {
+/// A version at one moment.
+struct GraphView<'a> {
     state: VersionState,
     package: &'a Package,
     engine: Option<&'a Engine>,
@@ -156,15 +158,15 @@ struct Look<'a> {
     now: Instant,
 }
 
-impl Look<'_> {
+impl GraphView<'_> {
     fn node(&self, index: usize) -> Node {
         let node = &self.package.version.nodes[index];
         let replicas = usize::from(node.run.replicas);
-        let (hosts, queue, restarts, reading) = match self.engine {
+        let (workers, queue, restarts, reading) = match self.engine {
             Some(engine) => {
-                let (desk, metrics) = (engine.flow().desk(index), engine.flow().metrics());
-                let reading = metrics.pulse_of_node(index).read(self.now, self.window);
-                (desk.hosts(), desk.waiting(), metrics.restarts(index), Some(reading))
+                let (queue, metrics) = (engine.flow().queue(index), engine.flow().metrics());
+                let reading = metrics.recent_of_node(index).read(self.now, self.window);
+                (queue.workers(), queue.depth(), metrics.restarts(index), Some(reading))
             }
             None => (0, 0, 0, None),
         };
@@ -172,9 +174,9 @@ impl Look<'_> {
             name: node.name.to_string(),
             language: language(&node.src, node.build.as_ref().map(|build| build.language)),
             src: node.src.clone(),
-            state: node_state(self.state, hosts, replicas),
+            state: node_state(self.state, workers, replicas),
             replicas,
-            hosts,
+            workers,
             queue,
             restarts,
             rate: self.per_second(reading.map(|reading| reading.count)),
@@ -191,7 +193,7 @@ impl Look<'_> {
         let workflow = &version.workflows[index];
         let reading: Option<Reading> = self
             .engine
-            .map(|engine| engine.flow().metrics().pulse_of_workflow(index).read(self.now, self.window));
+            .map(|engine| engine.flow().metrics().recent_of_workflow(index).read(self.now, self.window));
         let mut methods = self.package.schema.methods.iter();
         Workflow {
             name: workflow.name.to_string(),
@@ -220,12 +222,12 @@ fn language(src: &str, built: Option<Language>) -> &'static str {
     }
 }
 
-fn node_state(version: VersionState, hosts: usize, replicas: usize) -> NodeState {
+fn node_state(version: VersionState, workers: usize, replicas: usize) -> NodeState {
     match version {
         VersionState::Created | VersionState::Stopped | VersionState::Error => NodeState::Stopped,
-        _ if hosts >= replicas => NodeState::Up,
+        _ if workers >= replicas => NodeState::Up,
         VersionState::Starting => NodeState::Starting,
-        _ if hosts > 0 => NodeState::Degraded,
+        _ if workers > 0 => NodeState::Degraded,
         VersionState::Stopping => NodeState::Stopped,
         VersionState::Started | VersionState::Published => NodeState::Down,
     }
@@ -247,8 +249,8 @@ mod tests {
             (VersionState::Stopping, 0, 2, NodeState::Stopped),
             (VersionState::Error, 0, 1, NodeState::Stopped),
         ];
-        for (version, hosts, replicas, expected) in rows {
-            assert_eq!(node_state(version, hosts, replicas), expected, "{version} {hosts}/{replicas}");
+        for (version, workers, replicas, expected) in rows {
+            assert_eq!(node_state(version, workers, replicas), expected, "{version} {workers}/{replicas}");
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Logs: searched, and followed.
+//! Searches and follows logs.
 
 use super::{
     App,
-    read::{OfRuntime, Query},
+    caller::Caller,
+    read::{Query, RuntimePath},
     refusal::Refusal,
-    told::{self, Told},
+    response::{self, JsonResponse},
 };
 use axum::{
     extract::State,
@@ -13,22 +14,22 @@ use axum::{
 use futures::stream;
 use http::HeaderMap;
 use krt_model::name::Name;
-use krt_registry::Moment;
+use krt_registry::Timestamp;
 use krt_store::{Level, LogFilter, StoredLog};
 use serde::Serialize;
 use std::time::Duration;
 
-/// How often new records are looked for, and the most that are told at a time.
+/// The interval between polls for new records, and the most records of one poll.
 const TICK: Duration = Duration::from_millis(500);
 const BATCH: usize = 1000;
-/// The longest text and the longest id that are looked for, characters.
+/// The longest text and the longest id in a query, in characters.
 const MAX_TEXT: usize = 1000;
 const MAX_ID: usize = 64;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Log {
     id: i64,
-    time: Moment,
+    time: Timestamp,
     level: &'static str,
     version: String,
     workflow: Option<String>,
@@ -46,7 +47,7 @@ pub(super) struct Page {
 impl From<StoredLog> for Log {
     fn from(log: StoredLog) -> Self {
         let StoredLog { id, time, level, version, workflow, node, request, message } = log;
-        let (time, level) = (Moment::from_nanos(time), level.as_str());
+        let (time, level) = (Timestamp::from_nanos(time), level.as_str());
         Self { id, time, level, version, workflow, node, request, message }
     }
 }
@@ -66,25 +67,25 @@ fn filter(query: &Query) -> Result<LogFilter, Refusal> {
 
 pub(super) async fn search(
     State(app): State<App>,
-    OfRuntime(runtime): OfRuntime,
+    RuntimePath(runtime): RuntimePath,
     query: Query,
-) -> Result<Told<Page>, Refusal> {
+) -> Result<JsonResponse<Page>, Refusal> {
     let (span, limit) = (query.span()?, query.limit(1000, 200)?);
     let filter = LogFilter {
-        from: span.from.map(Moment::nanos),
-        to: span.to.map(Moment::nanos),
+        from: span.from.map(Timestamp::nanos),
+        to: span.to.map(Timestamp::nanos),
         before: query.parse("cursor")?,
         ..filter(&query)?
     };
     if filter.before.is_none() {
-        // The newest are those that are about to be written.
-        let site = app.house().site(&runtime).await?;
-        site.store.flush().await.map_err(crate::house::Error::from)?;
+        // The newest records may still wait to be written.
+        let stores = app.backend().stores(&runtime).await?;
+        stores.store.flush().await.map_err(crate::backend::Error::from)?;
     }
-    let page = app.house().read(&runtime, move |store| store.reader().logs(&filter, limit)).await?;
+    let page = app.backend().read(&runtime, move |store| store.reader().logs(&filter, limit)).await?;
     let next = (page.records.len() == limit).then(|| page.records.first().map(|log| log.id.to_string()));
     let logs = page.records.into_iter().rev().map(Log::from).collect();
-    Ok(told::ok(Page { logs, next: next.flatten() }))
+    Ok(response::ok(Page { logs, next: next.flatten() }))
 }
 
 /// The records of a request, oldest first.
@@ -95,13 +96,14 @@ pub(super) async fn of_request(
     limit: usize,
 ) -> Result<Vec<Log>, Refusal> {
     let filter = LogFilter { request: Some(request.to_owned()), ..LogFilter::default() };
-    let page = app.house().read(runtime, move |store| store.reader().logs(&filter, limit)).await?;
+    let page = app.backend().read(runtime, move |store| store.reader().logs(&filter, limit)).await?;
     Ok(page.records.into_iter().map(Log::from).collect())
 }
 
 pub(super) async fn tail(
     State(app): State<App>,
-    OfRuntime(runtime): OfRuntime,
+    caller: Caller,
+    RuntimePath(runtime): RuntimePath,
     query: Query,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
@@ -116,12 +118,12 @@ pub(super) async fn tail(
         let event = follower.next().await?;
         Some((event, follower))
     });
-    Ok(told::live(&app, records))
+    Ok(response::live(&app, &caller, records))
 }
 
 async fn newest(app: &App, runtime: &Name) -> Result<i64, Refusal> {
     let all = LogFilter::default();
-    Ok(app.house().read(runtime, move |store| store.reader().logs(&all, 1)).await?.last)
+    Ok(app.backend().read(runtime, move |store| store.reader().logs(&all, 1)).await?.last)
 }
 
 /// Follows the log of a runtime.
@@ -137,18 +139,18 @@ impl Follower {
     async fn next(&mut self) -> Option<Event> {
         loop {
             tokio::time::sleep(TICK).await;
-            let site = self.app.house().site(&self.runtime).await.ok()?;
-            site.store.flush().await.ok()?;
+            let stores = self.app.backend().stores(&self.runtime).await.ok()?;
+            stores.store.flush().await.ok()?;
             let (last, filter) = (self.last, self.filter.clone());
             let page = self
                 .app
-                .house()
+                .backend()
                 .read(&self.runtime, move |store| store.reader().logs_after(last, &filter, BATCH));
             let page = page.await.ok()?;
             self.last = page.last;
             if !page.records.is_empty() {
                 let logs: Vec<_> = page.records.into_iter().map(Log::from).collect();
-                return Some(told::event("logs", &logs).id(self.last.to_string()));
+                return Some(response::event("logs", &logs).id(self.last.to_string()));
             }
         }
     }

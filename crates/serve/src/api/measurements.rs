@@ -1,13 +1,13 @@
-//! Measurements: which there are, and what they were over time.
+//! Lists measurements, and reads them over time.
 
 use super::{
     App,
-    read::{OfRuntime, Query, Span, within},
+    read::{Query, RuntimePath, Span, within},
     refusal::Refusal,
-    told::{self, Told},
+    response::{self, JsonResponse},
 };
 use axum::extract::{Path, State};
-use krt_registry::Moment;
+use krt_registry::Timestamp;
 use krt_store::{Error, PointFilter, Reader, Tags, WindowQuery};
 use serde::Serialize;
 use std::{
@@ -16,14 +16,14 @@ use std::{
     time::Duration,
 };
 
-/// The most values of a tag that are told.
+/// The most values listed of a tag.
 const TAG_VALUES: usize = 200;
-/// The longest name, and the longest tag with its value, characters.
+/// The longest name, and the longest tag with its value, in characters.
 const MAX_NAME: usize = 255;
 const MAX_PAIR: usize = 600;
-/// Without a start: the last hour.
+/// The default range: the last hour.
 const USUAL: Duration = Duration::from_secs(3600);
-/// Without a length of windows: about so many.
+/// The approximate number of windows when the query sets no length.
 const WINDOWS: u64 = 300;
 /// The measurements that krt takes itself.
 const AUTOMATIC: [&str; 2] = ["node_elapsed_time", "workflow_elapsed_time"];
@@ -32,8 +32,8 @@ const AUTOMATIC: [&str; 2] = ["node_elapsed_time", "workflow_elapsed_time"];
 pub(super) struct Measurement {
     name: String,
     points: u64,
-    first: Moment,
-    last: Moment,
+    first: Timestamp,
+    last: Timestamp,
     tags: BTreeMap<String, BTreeSet<String>>,
     fields: BTreeSet<String>,
     automatic: bool,
@@ -55,7 +55,7 @@ struct Series {
 
 #[derive(Debug, Serialize)]
 struct Window {
-    start: Moment,
+    start: Timestamp,
     count: u64,
     sum: f64,
     mean: f64,
@@ -69,7 +69,7 @@ struct Window {
 impl From<&krt_store::Window> for Window {
     fn from(of: &krt_store::Window) -> Self {
         Self {
-            start: Moment::from_nanos(of.start),
+            start: Timestamp::from_nanos(of.start),
             count: of.count,
             sum: of.sum,
             mean: of.mean(),
@@ -84,18 +84,18 @@ impl From<&krt_store::Window> for Window {
 
 pub(super) async fn list(
     State(app): State<App>,
-    OfRuntime(runtime): OfRuntime,
-) -> Result<Told<Vec<Measurement>>, Refusal> {
-    let all = app.house().read(&runtime, |store| {
+    RuntimePath(runtime): RuntimePath,
+) -> Result<JsonResponse<Vec<Measurement>>, Refusal> {
+    let all = app.backend().read(&runtime, |store| {
         let reader = store.reader();
         let names = reader.measurements()?;
         let all = names.into_iter().map(|name| describe(reader, name)).collect::<Result<Vec<_>, _>>()?;
         Ok(all.into_iter().flatten().collect())
     });
-    Ok(told::ok(all.await?))
+    Ok(response::ok(all.await?))
 }
 
-/// What is known of a measurement; nothing, when all its points were removed.
+/// Describes a measurement; `None` when all its points are deleted.
 fn describe(reader: &Reader, name: String) -> Result<Option<Measurement>, Error> {
     let series = reader.series(&name)?;
     let span = series.iter().map(|series| (series.first, series.last));
@@ -110,8 +110,8 @@ fn describe(reader: &Reader, name: String) -> Result<Option<Measurement>, Error>
     }
     Ok(Some(Measurement {
         points: series.iter().map(|series| series.points).sum(),
-        first: Moment::from_nanos(first),
-        last: Moment::from_nanos(last),
+        first: Timestamp::from_nanos(first),
+        last: Timestamp::from_nanos(last),
         tags,
         fields: reader.numeric_fields(&name)?,
         automatic: AUTOMATIC.contains(&&*name),
@@ -122,9 +122,9 @@ fn describe(reader: &Reader, name: String) -> Result<Option<Measurement>, Error>
 pub(super) async fn windows(
     State(app): State<App>,
     Path((_, measurement)): Path<(String, String)>,
-    OfRuntime(runtime): OfRuntime,
+    RuntimePath(runtime): RuntimePath,
     query: Query,
-) -> Result<Told<Windows>, Refusal> {
+) -> Result<JsonResponse<Windows>, Refusal> {
     within("measurement", &measurement, MAX_NAME)?;
     let field = query.short("field", MAX_NAME)?;
     let field = field.ok_or_else(|| Refusal::invalid("`field` is missing"))?.to_owned();
@@ -145,13 +145,13 @@ pub(super) async fn windows(
             measurement: measurement.clone(),
             tags,
             from: Some(from.nanos()),
-            to: span.to.map(Moment::nanos),
+            to: span.to.map(Timestamp::nanos),
         },
         field: field.clone(),
         every: Duration::from_secs(every),
         group_by: query.all("group_by", MAX_NAME)?.into_iter().map(str::to_owned).collect(),
     };
-    let found = app.house().read(&runtime, move |store| store.reader().windows(&asked)).await?;
+    let found = app.backend().read(&runtime, move |store| store.reader().windows(&asked)).await?;
     let mut series = Vec::<Series>::new();
     for window in &found {
         match series.last_mut().filter(|series| series.tags == window.group) {
@@ -159,12 +159,12 @@ pub(super) async fn windows(
             None => series.push(Series { tags: Arc::clone(&window.group), windows: vec![window.into()] }),
         }
     }
-    Ok(told::ok(Windows { measurement, field, every_seconds: every, series }))
+    Ok(response::ok(Windows { measurement, field, every_seconds: every, series }))
 }
 
-/// From when to when: until now, the last hour, unless it is said.
-fn ends(span: Span) -> (Moment, Moment) {
-    let to = span.to.unwrap_or_else(Moment::now);
+/// The start and end of a span; by default the last hour until now.
+fn ends(span: Span) -> (Timestamp, Timestamp) {
+    let to = span.to.unwrap_or_else(Timestamp::now);
     let usual = i64::try_from(USUAL.as_micros()).unwrap_or_default();
-    (span.from.unwrap_or(Moment(to.0.saturating_sub(usual))), to)
+    (span.from.unwrap_or(Timestamp(to.0.saturating_sub(usual))), to)
 }

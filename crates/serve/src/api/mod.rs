@@ -1,17 +1,20 @@
-//! HTTP and JSON over a house, and live events: what `openapi.json` says.
+//! HTTP and JSON over a backend, and live events, as described in `openapi.json`.
 //!
-//! - [`routes`]: every path, with who may use it.
-//! - `listen`: the port; [`origin`](Origin): by which other name it is reached.
-//! - [`bounds`]: heads and bodies that are too large.
-//! - [`who`]: who asks; `guard`: whether they may; `cookie`: what browsers keep.
-//! - [`refusal`]: the one place where errors become answers.
-//! - [`read`]: bodies and queries; `told`: answers.
-//! - one file a noun: `session`, `openid`, `users`, `audit`, `runtimes`, `versions`, `config`, `graph`, `logs`,
-//!   `requests`, `measurements`, `boards`, `predictions`, `docs`, `calls`, `events`, `page`.
+//! - [`routes`]: every path, with the role it requires.
+//! - `listen`: the listener; [`origin`](Origin): the public address.
+//! - [`bounds`]: limits of heads and bodies.
+//! - [`browsers`]: refuses requests from pages of other sites.
+//! - [`caller`]: the caller; `guard`: its authorization; `limits`: attempts to sign in; `cookie`: cookies.
+//! - [`refusal`]: the one place that turns errors into answers.
+//! - [`read`]: bodies and queries; `response`: answers.
+//! - One file per noun: `session`, `openid`, `users`, `audit`, `runtimes`, `versions`, `config`, `graph`,
+//!   `logs`, `requests`, `measurements`, `boards`, `predictions`, `docs`, `calls`, `events`, `page`.
 
 mod audit;
 mod boards;
 mod bounds;
+mod browsers;
+mod caller;
 mod calls;
 mod config;
 mod cookie;
@@ -19,6 +22,7 @@ mod docs;
 mod events;
 mod graph;
 mod guard;
+mod limits;
 mod listen;
 mod logs;
 mod measurements;
@@ -29,90 +33,102 @@ mod predictions;
 mod read;
 mod refusal;
 mod requests;
+mod response;
 mod routes;
 mod runtimes;
 mod session;
-mod told;
 mod users;
 mod versions;
-mod who;
 
-pub use guard::{Access, is_loopback};
 pub use listen::run;
 pub use origin::Origin;
 pub use routes::router;
 
-use crate::{House, Team, openid::Provider};
-use krt_registry::attempts::Attempts;
+use crate::{Backend, Team, openid::Provider};
+use ipnet::IpNet;
+use krt_runtime::{ingress::browsers::Hosts, memory::Pool};
+use limits::Limits;
 use refusal::Refusal;
-use std::{net::IpAddr, sync::Arc};
-use tokio::sync::Semaphore;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// How many passwords are hashed at a time: each takes 19 MiB.
-const HASHES: usize = 2;
+/// The memory of all JSON bodies being read, in bytes: of signed-in callers, and of all others, who cannot
+/// fill the former's share.
+const BODIES: usize = 24 << 20;
+const SMALL_BODIES: usize = 8 << 20;
 
-/// All that the handlers share. Cheap to clone.
+/// The shared state of the handlers. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    house: House,
-    access: Access,
+    backend: Backend,
+    /// The host names that the listener accepts.
+    hosts: Hosts,
     public: Public,
     /// Where users may sign in, too.
-    openid: Option<Provider>,
-    /// Failed attempts to sign in, by address and by login.
-    addresses: Attempts<IpAddr>,
-    logins: Attempts<String>,
-    hashes: Semaphore,
+    openid: Option<Arc<Provider>>,
+    limits: Limits,
+    /// The memory of bodies being read.
+    bodies: Arc<Pool>,
+    small_bodies: Arc<Pool>,
     ended: CancellationToken,
 }
 
-/// Where clients call published versions.
+/// The public addresses.
 #[derive(Debug, Clone)]
 pub struct Public {
-    /// Host and port.
+    /// Host and port of the ingress.
     pub address: String,
-    /// Whether TLS is spoken there.
+    /// Whether the ingress speaks TLS.
     pub tls: bool,
-    /// The largest message, bytes.
+    /// The largest message, in bytes.
     pub max_message: usize,
-    /// Where browsers reach the dashboard, if not by its own address.
+    /// Where browsers reach the dashboard, if not at the listener's own address.
     pub dashboard: Option<Origin>,
+    /// The trusted proxies, whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpNet>,
 }
 
 impl App {
-    /// An API over a house, and the provider where its users may sign in, too. Live events end with `ended`.
+    /// An API over a backend, with an optional OpenID provider. `ended` ends live events.
     pub fn new(
-        house: House,
-        access: Access,
+        backend: Backend,
+        hosts: Hosts,
         public: Public,
-        openid: Option<Provider>,
+        openid: Option<Arc<Provider>>,
         ended: CancellationToken,
     ) -> Self {
         Self(Arc::new(Shared {
-            house,
-            access,
+            backend,
+            hosts,
             public,
             openid,
-            addresses: Attempts::default(),
-            logins: Attempts::default(),
-            hashes: Semaphore::new(HASHES),
+            limits: Limits::new(),
+            bodies: Pool::new(BODIES),
+            small_bodies: Pool::new(SMALL_BODIES),
             ended,
         }))
     }
 
-    fn house(&self) -> &House {
-        &self.0.house
+    fn bodies(&self) -> &Arc<Pool> {
+        &self.0.bodies
     }
 
-    /// The team, which may be changed; one package alone may not.
+    fn small_bodies(&self) -> &Arc<Pool> {
+        &self.0.small_bodies
+    }
+
+    fn backend(&self) -> &Backend {
+        &self.0.backend
+    }
+
+    /// The team; fails where the server runs a single package, which cannot be changed.
     fn team(&self) -> Result<&Arc<Team>, Refusal> {
-        match &self.0.house {
-            House::Team(team) => Ok(team),
-            House::Solo(_) => Err(Refusal::read_only()),
+        match &self.0.backend {
+            Backend::Team(team) => Ok(team),
+            Backend::Solo(_) => Err(Refusal::read_only()),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Signing in at the OpenID provider: to it, and back.
+//! Signing in at the OpenID provider: the redirect there, and the callback.
 //!
-//! A browser is led here, not a program: what goes wrong is told as a page.
+//! Only browsers reach these paths, so errors are shown as pages.
 
 use super::{
     App,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     dashboard,
-    openid::{self, CALLBACK, Provider},
+    openid::{self, CALLBACK, Callback, Provider},
 };
 use axum::{
     Extension,
@@ -22,30 +22,37 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY},
 };
-use krt_registry::{Action, Actor, Error, Fault};
+use krt_registry::{Action, Actor, Error, Fault, OpenedSession};
 
-/// What a browser keeps while it is at the provider's. `Lax`: the provider's page leads back here.
+/// Binds a sign-in to its browser. `Lax`: the provider's page leads back here.
 const BINDING: Cookie = Cookie { name: "krt_openid", path: CALLBACK, same_site: "Lax" };
-/// How long, seconds.
+/// The cookie's age, in seconds.
 const KEPT: u64 = openid::PATIENCE.as_secs();
 
-/// Why somebody is not let in.
+/// Why a sign-in fails.
 #[derive(Debug, thiserror::Error)]
 enum Denied {
     #[error(transparent)]
     Provider(#[from] openid::Error),
     #[error(transparent)]
     Registry(#[from] Error),
+    #[error("too many have tried to sign in from your address\nhint: wait a minute, then try again")]
+    TooMany,
 }
 
 pub(super) async fn begin(
     State(app): State<App>,
     Extension(connection): Extension<Connection>,
+    headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Refusal> {
     let provider = provider(&app)?;
+    let from = app.client(connection, &headers);
+    if app.0.limits.openid(from).is_err() {
+        return Ok(page(&Denied::TooMany));
+    }
     let next = query.text("next").filter(|next| is_inside(next)).unwrap_or("/").to_owned();
-    Ok(match provider.begin(next).await {
+    Ok(match provider.begin(from, next).await {
         Ok(sent) => {
             let mut response = redirect(&sent.url);
             BINDING.set(&mut response, &sent.binding, KEPT, app.is_secure(connection));
@@ -62,23 +69,29 @@ pub(super) async fn finish(
     query: Query,
 ) -> Result<Response, Refusal> {
     let provider = provider(&app)?;
-    let secure = app.is_secure(connection);
-    let came = Came {
-        state: query.text("state").unwrap_or_default(),
-        code: query.text("code"),
-        error: query.text("error_description").or(query.text("error")),
-        binding: BINDING.of(&headers).unwrap_or_default(),
+    let from = app.client(connection, &headers);
+    if app.0.limits.openid(from).is_err() {
+        return Ok(page(&Denied::TooMany));
+    }
+    // Nothing else counts unless this browser began the sign-in with this state.
+    let state = query.text("state").unwrap_or_default();
+    let back = match provider.take_back(state, BINDING.of(&headers).unwrap_or_default()) {
+        Ok(back) => back,
+        Err(error) => return Ok(page(&error.into())),
     };
-    let mut response = match came.back(&app, provider, session::agent(&headers)).await {
+    let secure = app.is_secure(connection);
+    let mut response = match sign_in(&app, back, &query, session::agent(&headers)).await {
         Ok((opened, next)) => {
+            app.0.limits.openid_succeeded(from);
             let mut response = redirect(&next);
             session::keep(&mut response, &opened, secure);
             response
         }
         Err(denied) => {
-            let actor = Actor { comment: format!("OpenID: {denied}"), ..Actor::server() };
-            let peer = app.client(connection, &headers).to_string();
-            app.team()?.ask(move |registry| registry.note(&actor, Action::SignInFailed, &peer)).await?;
+            let comment = format!("OpenID: {}", denied.shown().1.replace('\n', "; "));
+            let actor = Actor { comment, ..Actor::server() };
+            let subject = from.to_string();
+            app.team()?.ask(move |registry| registry.note(&actor, Action::SignInFailed, &subject)).await?;
             page(&denied)
         }
     };
@@ -86,54 +99,46 @@ pub(super) async fn finish(
     Ok(response)
 }
 
-/// A browser that comes back.
-struct Came<'a> {
-    state: &'a str,
-    code: Option<&'a str>,
-    error: Option<&'a str>,
-    binding: &'a str,
-}
-
-impl Came<'_> {
-    async fn back(
-        &self,
-        app: &App,
-        provider: &Provider,
-        agent: String,
-    ) -> Result<(krt_registry::OpenedSession, String), Denied> {
-        let code = match (self.code, self.error) {
-            (Some(code), None) => code.to_owned(),
-            (_, Some(error)) => return Err(openid::Error::Refused(short(error)).into()),
-            (None, None) => return Err(openid::Error::Unknown.into()),
-        };
-        let returned = provider.finish(self.state, code, self.binding).await?;
-        let vouched = returned.vouched;
-        let team = app.team().expect("a provider is a team's");
-        let opened = team.ask(move |registry| registry.sign_in_vouched(&vouched, &agent)).await?;
-        Ok((opened, returned.next))
-    }
-}
-
-/// What the provider says, no longer than a person reads.
-fn short(text: &str) -> String {
-    text.chars().filter(|character| !character.is_control()).take(200).collect()
+async fn sign_in(
+    app: &App,
+    back: Callback<'_>,
+    query: &Query,
+    agent: String,
+) -> Result<(OpenedSession, String), Denied> {
+    let code = match (query.text("code"), query.text("error")) {
+        (Some(code), None) => code.to_owned(),
+        (_, error) => {
+            let error: String = error.unwrap_or("it brings no code").chars().take(100).collect();
+            tracing::warn!("the OpenID provider refused a sign-in: {error:?}");
+            return Err(openid::Error::Refused.into());
+        }
+    };
+    let returned = back.finish(code).await?;
+    let verified = returned.verified;
+    let team = app.team().expect("a provider is a team's");
+    let opened = team.ask(move |registry| registry.sign_in_verified(&verified, &agent)).await?;
+    Ok((opened, returned.next))
 }
 
 fn provider(app: &App) -> Result<&Provider, Refusal> {
     let missing = || Refusal::new(Code::NotFound, "this server has no OpenID provider");
-    app.0.openid.as_ref().ok_or_else(missing)
+    app.0.openid.as_deref().ok_or_else(missing)
 }
 
-/// Whether a place is one of the dashboard's own, whatever a link says.
+/// The longest path kept during a sign-in, in bytes.
+const MAX_NEXT: usize = 2_000;
+
+/// Whether a path is one of the dashboard's own; links may carry any text.
 fn is_inside(next: &str) -> bool {
-    next.starts_with('/')
+    next.len() <= MAX_NEXT
+        && next.starts_with('/')
         && !next.starts_with("//")
         && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
 }
 
 fn redirect(to: &str) -> Response {
     let Ok(place) = HeaderValue::from_str(to) else {
-        return Refusal::new(Code::Internal, "the provider's address is none").into_response();
+        return Refusal::new(Code::Internal, "the provider's address is not a URL").into_response();
     };
     let headers = [
         (LOCATION, place),
@@ -143,26 +148,49 @@ fn redirect(to: &str) -> Response {
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 
-/// Says to a person why not.
+impl Denied {
+    /// The status and text of the error page: nothing from the request, and about the provider only whose
+    /// fault it is.
+    fn shown(&self) -> (StatusCode, String) {
+        const LOGGED: &str = "the server's log says more";
+        match self {
+            Self::Provider(openid::Error::Provider { .. }) => {
+                (StatusCode::BAD_GATEWAY, format!("the OpenID provider cannot be asked; {LOGGED}"))
+            }
+            Self::Provider(openid::Error::Untrusted { .. }) => {
+                let why = "the OpenID provider's ID token is not valid";
+                (StatusCode::FORBIDDEN, format!("{why}; {LOGGED}"))
+            }
+            Self::Registry(error) if error.fault() == Fault::Operator => {
+                (StatusCode::INTERNAL_SERVER_ERROR, format!("the server failed; {LOGGED}"))
+            }
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, self.to_string()),
+            Self::Provider(_) | Self::Registry(_) => (StatusCode::FORBIDDEN, self.to_string()),
+        }
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Provider(error @ (openid::Error::Provider { .. } | openid::Error::Untrusted { .. })) => {
+                tracing::error!("{error}");
+            }
+            Self::Registry(error) if error.fault() == Fault::Operator => {
+                tracing::error!("signing in failed: {}", krt_runtime::errors::chain(error));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The error page.
 fn page(denied: &Denied) -> Response {
-    let (status, text) = match denied {
-        Denied::Provider(error @ openid::Error::Provider { .. }) => {
-            tracing::error!("{error}");
-            (
-                StatusCode::BAD_GATEWAY,
-                "the OpenID provider cannot be asked; the server's log says more".to_owned(),
-            )
-        }
-        Denied::Registry(error) if error.fault() == Fault::Operator => {
-            tracing::error!("signing in failed: {}", krt_runtime::errors::chain(error));
-            (StatusCode::INTERNAL_SERVER_ERROR, "the server failed; its log says more".to_owned())
-        }
-        _ => (StatusCode::FORBIDDEN, denied.to_string()),
-    };
+    denied.log();
+    let (status, text) = denied.shown();
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (CONTENT_SECURITY_POLICY, dashboard::POLICY),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
     (status, headers, dashboard::denied(&text)).into_response()
 }

@@ -1,11 +1,16 @@
-//! By which name browsers reach the dashboard, where that is not the port's own.
+//! The public address of the dashboard, where it differs from the listener's own.
 
 use super::{App, session::Connection};
 use http::{HeaderMap, Uri, uri::Authority};
-use std::{fmt, net::IpAddr, str::FromStr};
+use ipnet::IpNet;
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+};
 
-/// Scheme and host, as in `https://krt.example.com`. Where TLS is spoken there and not here, it is a
-/// proxy that speaks it.
+/// Scheme and host, as in `https://krt.example.com`. With `https` and a listener without TLS, a proxy
+/// terminates TLS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     tls: bool,
@@ -13,9 +18,24 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Whether it is this host, as a request names it.
-    pub(super) fn is(&self, host: &str) -> bool {
-        self.host.as_str().eq_ignore_ascii_case(host)
+    /// Whether the scheme is `https`.
+    pub fn is_secure(&self) -> bool {
+        self.tls
+    }
+
+    /// Whether its host, without a port, is this one.
+    pub(super) fn is_host(&self, host: &str) -> bool {
+        let own = self.host.host();
+        own.trim_start_matches('[').trim_end_matches(']').eq_ignore_ascii_case(host)
+    }
+
+    /// Whether it equals an `Origin` header.
+    pub(super) fn is_origin(&self, origin: &str) -> bool {
+        let scheme = if self.tls { ("https", "443") } else { ("http", "80") };
+        let Some((named, host)) = origin.split_once("://") else { return false };
+        let own = self.host.as_str();
+        let own = own.strip_suffix(scheme.1).and_then(|host| host.strip_suffix(':')).unwrap_or(own);
+        named == scheme.0 && own.eq_ignore_ascii_case(host)
     }
 }
 
@@ -45,22 +65,36 @@ impl fmt::Display for Origin {
 }
 
 impl App {
-    /// Whether the browser speaks TLS, to this port or to a proxy before it.
+    /// Whether the browser speaks TLS, to this listener or to a proxy in front of it.
     pub(super) fn is_secure(&self, connection: Connection) -> bool {
         connection.tls || self.0.public.dashboard.as_ref().is_some_and(|origin| origin.tls)
     }
 
-    /// Who is at the other end: what a proxy says of it, where there must be one.
+    /// The client's address, through trusted proxies.
     pub(super) fn client(&self, connection: Connection, headers: &HeaderMap) -> IpAddr {
-        let peer = connection.peer.ip();
-        if connection.tls || !self.is_secure(connection) {
-            return peer;
-        }
-        // The last address is the one that the proxy has seen; what stands before it anybody may write.
-        let mut lines = headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok());
-        let last = lines.next_back().and_then(|line| line.rsplit(',').next());
-        last.and_then(|address| address.trim().parse().ok()).unwrap_or(peer)
+        client(connection.peer.ip(), headers, &self.0.public.proxies)
     }
+}
+
+/// The last address that is not a trusted proxy. Each proxy appends its peer to `X-Forwarded-For`; entries
+/// before an untrusted address can be forged.
+fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
+    let trusted = |address: &IpAddr| proxies.iter().any(|proxy| proxy.contains(address));
+    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    let seen = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
+    let mut nearest = peer.to_canonical();
+    for text in seen {
+        let Some(address) = address(text.trim()).filter(|_| trusted(&nearest)) else { break };
+        nearest = address;
+    }
+    nearest
+}
+
+/// An address, with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let address = bare.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
+    address.as_ref().map(IpAddr::to_canonical)
 }
 
 #[cfg(test)]
@@ -77,6 +111,49 @@ mod tests {
         {
             assert!(bad.parse::<Origin>().is_err(), "{bad}");
         }
-        assert!("https://A.example".parse::<Origin>().unwrap().is("a.Example"));
+        let origin = |text: &str| text.parse::<Origin>().unwrap();
+        assert!(origin("https://A.example:8443").is_host("a.Example"));
+        assert!(!origin("https://a.example").is_host("b.a.example"));
+        assert!(origin("http://[::1]:9001").is_host("::1"));
+        for (own, named, expected) in [
+            ("https://A.example", "https://a.example", true),
+            ("https://a.example:443", "https://a.example", true),
+            ("https://a.example:8443", "https://a.example:8443", true),
+            ("https://a.example", "http://a.example", false),
+            ("https://a.example", "https://a.example:8443", false),
+            ("https://a.example", "null", false),
+        ] {
+            assert_eq!(origin(own).is_origin(named), expected, "{own} {named}");
+        }
+    }
+
+    #[test]
+    fn what_proxies_say_of_clients() {
+        let rows: [(&str, &[&str], &str); 12] = [
+            ("10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.1", &["192.0.2.7"], "192.0.2.7"),
+            ("::ffff:10.0.0.1", &["192.0.2.7"], "192.0.2.7"),
+            ("10.0.0.1", &["192.0.2.9, 192.0.2.7"], "192.0.2.7"),
+            ("10.0.0.1", &["192.0.2.9", "192.0.2.7"], "192.0.2.7"),
+            // Two proxies in a row.
+            ("10.0.0.1", &["192.0.2.9, 192.0.2.7, 10.0.0.2"], "192.0.2.7"),
+            ("10.0.0.1", &["192.0.2.7:1234"], "192.0.2.7"),
+            ("10.0.0.1", &["[2001:db8::7]:1234"], "2001:db8::7"),
+            ("10.0.0.1", &["2001:db8::7"], "2001:db8::7"),
+            // An entry that does not parse ends the search.
+            ("10.0.0.1", &["192.0.2.7, unknown"], "10.0.0.1"),
+            // Headers of a peer that is not a proxy are ignored.
+            ("192.0.2.1", &["192.0.2.7"], "192.0.2.1"),
+            ("192.0.2.1", &["10.0.0.1"], "192.0.2.1"),
+        ];
+        let proxies = ["10.0.0.0/30".parse().unwrap()];
+        for (peer, lines, expected) in rows {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append("x-forwarded-for", line.parse().unwrap());
+            }
+            let found = client(peer.parse().unwrap(), &headers, &proxies);
+            assert_eq!(found, expected.parse::<IpAddr>().unwrap(), "{peer} {lines:?}");
+        }
     }
 }

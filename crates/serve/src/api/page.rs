@@ -1,19 +1,18 @@
-//! What the server is, the API's document, and the dashboard's files.
+//! The server's properties, the API's document, and the dashboard's files.
 
 use super::{
     App,
-    guard::Access,
     refusal::{Code, Refusal},
-    told::{self, Told},
+    response::{self, JsonResponse},
 };
-use crate::{House, dashboard, openapi};
+use crate::{Backend, dashboard, openapi};
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use http::{
     HeaderValue, Method, Uri,
-    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS},
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY},
 };
 use serde::Serialize;
 
@@ -28,7 +27,7 @@ pub(super) struct Server {
     limits: Limits,
 }
 
-/// Where users may sign in, too.
+/// Where users may also sign in.
 #[derive(Debug, Serialize)]
 struct OpenId {
     name: String,
@@ -40,14 +39,14 @@ struct Limits {
     message_bytes: usize,
 }
 
-pub(super) async fn server(State(app): State<App>) -> Told<Server> {
-    let (mode, sign_in, package_bytes) = match app.house() {
-        House::Team(team) => ("serve", true, team.max_package()),
-        House::Solo(_) => ("run", false, 0),
+pub(super) async fn server(State(app): State<App>) -> JsonResponse<Server> {
+    let (mode, sign_in, package_bytes) = match app.backend() {
+        Backend::Team(team) => ("serve", true, team.max_package()),
+        Backend::Solo(_) => ("run", false, 0),
     };
     let public = &app.0.public;
     let limits = Limits { package_bytes, message_bytes: public.max_message };
-    told::ok(Server {
+    response::ok(Server {
         version: env!("CARGO_PKG_VERSION"),
         mode,
         public_address: public.address.clone(),
@@ -62,7 +61,7 @@ pub(super) async fn openapi() -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], openapi::DOCUMENT).into_response()
 }
 
-/// Whatever is no path of the API: a file of the dashboard, or its page.
+/// Serves paths outside of the API: a file of the dashboard, or its page.
 pub(super) async fn page(method: Method, uri: Uri) -> Result<Response, Refusal> {
     if uri.path().starts_with("/api/") {
         return Err(Refusal::missing("such path"));
@@ -76,15 +75,7 @@ pub(super) async fn page(method: Method, uri: Uri) -> Result<Response, Refusal> 
         (CONTENT_TYPE, HeaderValue::from_static(asset.kind)),
         (CACHE_CONTROL, HeaderValue::from_static(kept)),
         (CONTENT_SECURITY_POLICY, dashboard::POLICY),
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     ];
     Ok((headers, asset.content).into_response())
-}
-
-impl Access {
-    /// That of an address: a loopback is reached by its own names only.
-    pub fn of(address: std::net::SocketAddr) -> Self {
-        if address.ip().is_loopback() { Self::Loopback } else { Self::Anywhere }
-    }
 }

@@ -1,28 +1,28 @@
-//! Predictions: the list, and how good they are.
+//! Lists predictions, and scores them.
 
 use super::{
     App,
-    read::{OfRuntime, Query},
+    read::{Query, RuntimePath},
     refusal::Refusal,
-    told::{self, Told},
+    response::{self, JsonResponse},
 };
 use crate::{
-    house::Error,
-    scores::{Judged, Summary, Tally, Trouble},
-    team::Site,
+    backend::Error,
+    scores::{Judged, ScoreError, Summary, Tally},
+    team::RuntimeStores,
 };
 use axum::extract::State;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
-use krt_registry::Moment;
+use krt_registry::Timestamp;
 use krt_remote::Documents;
 use krt_store::{FindLimits, PREDICTIONS, PredictionFilter, to_json};
 use serde::Serialize;
 use std::time::Duration;
 
-/// The most predictions that are summed up.
+/// The most predictions in a summary.
 const MOST: usize = 500_000;
-/// The longest label that is looked for, characters.
+/// The longest label in a query, in characters.
 const MAX_LABEL: usize = 255;
 
 #[derive(Debug, Serialize)]
@@ -34,7 +34,7 @@ pub(super) struct Page {
 #[derive(Debug, Serialize)]
 pub(super) struct Prediction {
     id: String,
-    time: Moment,
+    time: Timestamp,
     version: String,
     predicted: String,
     true_value: String,
@@ -48,25 +48,25 @@ fn filter(query: &Query) -> Result<Document, Refusal> {
     let span = query.span()?;
     let filter = PredictionFilter {
         version: query.name("version")?.map(|name| name.to_string()),
-        from: span.from.map(Moment::nanos),
-        to: span.to.map(Moment::nanos),
+        from: span.from.map(Timestamp::nanos),
+        to: span.to.map(Timestamp::nanos),
     };
     Ok(filter.query())
 }
 
-/// The documents of a collection that a query matches, the newest first where the store can.
+/// The documents of a collection that match a query, newest first where the store can sort.
 pub(super) async fn find(
-    site: &Site,
+    stores: &RuntimeStores,
     collection: &str,
     query: Document,
     limits: FindLimits,
 ) -> Result<Found, Error> {
-    Ok(match &site.documents {
+    Ok(match &stores.documents {
         Documents::Embedded(store) => {
             store.reader().find(collection, &query, limits)?.map_err(Error::from).boxed()
         }
         Documents::Mongo(_) => {
-            let found = site.documents.find(collection, query).await?.map_err(Error::from);
+            let found = stores.documents.find(collection, query).await?.map_err(Error::from);
             let skip = usize::try_from(limits.skip).unwrap_or(usize::MAX);
             let limit = limits.limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
             found.skip(skip).take(limit).boxed()
@@ -76,38 +76,38 @@ pub(super) async fn find(
 
 pub(super) async fn list(
     State(app): State<App>,
-    OfRuntime(runtime): OfRuntime,
+    RuntimePath(runtime): RuntimePath,
     query: Query,
-) -> Result<Told<Page>, Refusal> {
+) -> Result<JsonResponse<Page>, Refusal> {
     let mut wanted = filter(&query)?;
     for (name, field) in [("predicted", "predictedValue"), ("true_value", "trueValue")] {
         if let Some(text) = query.short(name, MAX_LABEL)? {
             wanted.insert(field, text);
         }
     }
-    let known = |text: &str| Trouble::parse(text).map(|_| text.to_owned());
+    let known = |text: &str| ScoreError::parse(text).map(|_| text.to_owned());
     if let Some(error) = query.with("error", known)? {
         wanted.insert("error", error);
     }
     let (limit, skip) = (query.limit(500, 100)?, query.parse::<u64>("cursor")?.unwrap_or_default());
-    let site = app.house().site(&runtime).await?;
+    let stores = app.backend().stores(&runtime).await?;
     let limits = FindLimits { skip, limit: Some(limit as u64), newest_first: true };
-    let found: Vec<_> = find(&site, PREDICTIONS, wanted, limits).await?.try_collect().await?;
+    let found: Vec<_> = find(&stores, PREDICTIONS, wanted, limits).await?.try_collect().await?;
     let next = (found.len() == limit).then(|| (skip + limit as u64).to_string());
     let predictions = found.iter().filter_map(|document| Prediction::of(document)).collect();
-    Ok(told::ok(Page { predictions, next }))
+    Ok(response::ok(Page { predictions, next }))
 }
 
 pub(super) async fn summary(
     State(app): State<App>,
-    OfRuntime(runtime): OfRuntime,
+    RuntimePath(runtime): RuntimePath,
     query: Query,
-) -> Result<Told<Summary>, Refusal> {
+) -> Result<JsonResponse<Summary>, Refusal> {
     let wanted = filter(&query)?;
     let every = query.number("every_seconds", 1, 31_536_000)?.map(Duration::from_secs);
-    let site = app.house().site(&runtime).await?;
+    let stores = app.backend().stores(&runtime).await?;
     let limits = FindLimits { limit: Some(MOST as u64), newest_first: true, ..FindLimits::default() };
-    let mut found = find(&site, PREDICTIONS, wanted, limits).await?;
+    let mut found = find(&stores, PREDICTIONS, wanted, limits).await?;
     let (mut tally, mut count) = (Tally::default(), 0);
     while let Some(document) = found.try_next().await? {
         count += 1;
@@ -115,18 +115,18 @@ pub(super) async fn summary(
             tally.add(&judged);
         }
     }
-    Ok(told::ok(tally.finish(every, count == MOST)))
+    Ok(response::ok(tally.finish(every, count == MOST)))
 }
 
 fn text<'a>(document: &'a RawDocument, name: &str) -> &'a str {
     document.get_str(name).unwrap_or_default()
 }
 
-/// A date as predictions have it: a text, or, saved by other tools, a date.
-fn time(document: &RawDocument) -> Option<Moment> {
+/// The date of a prediction: text, or a date when another tool saved it.
+fn time(document: &RawDocument) -> Option<Timestamp> {
     match document.get_str("date") {
         Ok(text) => text.parse().ok(),
-        Err(_) => document.get_datetime("date").ok().map(|date| Moment(date.timestamp_millis() * 1000)),
+        Err(_) => document.get_datetime("date").ok().map(|date| Timestamp(date.timestamp_millis() * 1000)),
     }
 }
 
@@ -135,12 +135,12 @@ fn judged(document: &RawDocument) -> Option<Judged<'_>> {
         time: time(document)?,
         predicted: text(document, "predictedValue"),
         actual: text(document, "trueValue"),
-        error: Trouble::parse(text(document, "error")),
+        error: ScoreError::parse(text(document, "error")),
     })
 }
 
 impl Prediction {
-    /// As it was saved; nothing where it has no date.
+    /// The prediction as saved; `None` without a date.
     pub(super) fn of(document: &RawDocument) -> Option<Self> {
         let whole: Document = document.try_into().ok()?;
         let id = match whole.get("_id") {

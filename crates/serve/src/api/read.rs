@@ -1,52 +1,90 @@
-//! Bodies and queries, read within bounds. What is not known is refused.
+//! Reads bodies and queries within bounds. Unknown fields are refused.
 
-use super::refusal::{Code, Refusal};
+use super::{
+    App,
+    refusal::{Code, Refusal},
+};
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use bytes::Bytes;
 use http::{header::CONTENT_TYPE, request::Parts};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use krt_model::name::Name;
-use krt_registry::Moment;
+use krt_registry::Timestamp;
+use krt_runtime::{
+    memory::{Buffer, Pool, Refused},
+    offload,
+};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
 };
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
-/// The largest body in JSON, bytes, and how long it may take to come.
+/// The largest JSON body, in bytes, and how long it may take to arrive.
 const MAX_BODY: usize = 8 << 20;
+const MAX_SMALL: usize = 8 << 10;
 const MAX_TIME: Duration = Duration::from_secs(60);
 
-/// A body in JSON.
+/// A JSON body.
 ///
-/// A browser sends JSON to another site only after it was asked, so the content type is required.
+/// The content type is required: browsers send JSON to another site only after a preflight.
 #[derive(Debug)]
-pub(crate) struct Body<T>(pub(crate) T);
+pub(crate) struct Body<T, const MOST: usize = MAX_BODY>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+/// The body of a caller who is not signed in: a few KiB.
+pub(crate) type SmallBody<T> = Body<T, MAX_SMALL>;
+
+impl<T: DeserializeOwned, const MOST: usize> FromRequest<App> for Body<T, MOST> {
     type Rejection = Refusal;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
-        require_type(&request, "application/json")?;
-        let reading = Limited::new(request.into_body(), MAX_BODY).collect();
-        let Ok(read) = timeout(MAX_TIME, reading).await else {
-            let seconds = MAX_TIME.as_secs();
-            return Err(Refusal::invalid(format!("the body did not come within {seconds} s")));
-        };
-        let bytes = match read {
-            Ok(whole) => whole.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                return Err(Refusal::new(Code::TooLarge, format!("the body has more than {MAX_BODY} bytes")));
-            }
-            Err(_) => return Err(Refusal::invalid("the body broke off")),
-        };
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| Refusal::invalid(format!("the body is not as it should be: {error}")))
+    async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
+        let bodies = if MOST > MAX_SMALL { app.bodies() } else { app.small_bodies() };
+        read(request, MOST, bodies).await.map(Self)
     }
 }
 
-/// A text of at most so many characters.
+/// Reads a body, within the memory shared by all bodies.
+async fn read<T: DeserializeOwned>(request: Request, most: usize, bodies: &Arc<Pool>) -> Result<T, Refusal> {
+    require_type(&request, "application/json")?;
+    let reading = timeout(MAX_TIME, read_bytes(request.into_body(), most, bodies));
+    let Ok(bytes) = reading.await else {
+        let seconds = MAX_TIME.as_secs();
+        return Err(Refusal::invalid(format!("the body did not arrive within {seconds} s")));
+    };
+    let bytes = bytes?;
+    let mut parsed = bodies.reserve();
+    parsed.try_grow(bytes.len()).map_err(|_| busy())?;
+    offload::run(bytes.len(), || serde_json::from_slice(&bytes))
+        .await
+        .map_err(|error| Refusal::invalid(format!("the body is not as it should be: {error}")))
+}
+
+async fn read_bytes(mut body: axum::body::Body, most: usize, bodies: &Arc<Pool>) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::new(Code::TooLarge, format!("the body has more than {most} bytes"));
+    let said = body.size_hint();
+    if said.lower() > most as u64 {
+        return Err(too_large());
+    }
+    let expected = said.exact().and_then(|size| usize::try_from(size).ok()).unwrap_or(most);
+    let mut buffer = Buffer::new(bodies.reserve(), most);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refusal::invalid("the body ended early"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        buffer.extend(&data, expected).map_err(|refused| match refused {
+            Refused::TooLarge { .. } => too_large(),
+            Refused::Full(_) => busy(),
+        })?;
+    }
+    Ok(buffer.freeze())
+}
+
+fn busy() -> Refusal {
+    Refusal::new(Code::Unavailable, "the server reads as many bodies as it may; hint: try again")
+}
+
+/// Text of at most this many characters.
 #[derive(Debug, Default)]
 pub(crate) struct Text<const MOST: usize>;
 
@@ -59,7 +97,7 @@ impl<'de, const MOST: usize> Deserialize<'de> for Text<MOST> {
     }
 }
 
-/// Refuses a body of another type.
+/// Refuses a body of another content type.
 pub(crate) fn require_type(request: &Request, wanted: &str) -> Result<(), Refusal> {
     let kind = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim();
@@ -84,29 +122,29 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    /// The text with that name; an empty one is none.
+    /// The text with this name; `None` when empty.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(other, _)| other == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// The same, of at most so many characters.
+    /// The text with this name, of at most this many characters.
     pub(crate) fn short(&self, name: &str, most: usize) -> Result<Option<&str>, Refusal> {
         self.text(name).map(|text| within(name, text, most)).transpose()
     }
 
-    /// All texts with that name, each of at most so many characters.
+    /// All texts with this name, each of at most this many characters.
     pub(crate) fn all(&self, name: &str, most: usize) -> Result<Vec<&str>, Refusal> {
         let all = self.0.iter().filter(|(other, _)| other == name);
         all.map(|(_, value)| within(name, value, most)).collect()
     }
 
-    /// What a text says.
+    /// Parses the text with this name.
     pub(crate) fn parse<T: FromStr>(&self, name: &str) -> Result<Option<T>, Refusal> {
         self.with(name, |text| text.parse().ok())
     }
 
-    /// What a text says, by a function.
+    /// Parses the text with this name by a function.
     pub(crate) fn with<T>(
         &self,
         name: &str,
@@ -119,7 +157,7 @@ impl Query {
         }
     }
 
-    /// A name of a version, a node, a workflow, a runtime.
+    /// The name of a version, node, workflow or runtime.
     pub(crate) fn name(&self, name: &str) -> Result<Option<Name>, Refusal> {
         self.with(name, |text| Name::parse(text).ok())
     }
@@ -134,21 +172,21 @@ impl Query {
         self.with(name, |text| text.parse().ok().filter(|number| (least..=most).contains(number)))
     }
 
-    /// How many things are wanted at most.
+    /// The most items to return.
     pub(crate) fn limit(&self, most: u64, usual: usize) -> Result<usize, Refusal> {
         let limit = self.number("limit", 1, most)?;
         Ok(limit.map_or(usual, |limit| usize::try_from(limit).unwrap_or(usual)))
     }
 }
 
-/// From when to when.
+/// A start and an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
-    pub(crate) from: Option<Moment>,
-    pub(crate) to: Option<Moment>,
+    pub(crate) from: Option<Timestamp>,
+    pub(crate) to: Option<Timestamp>,
 }
 
-/// Refuses a text of more characters.
+/// Refuses text of more characters.
 pub(crate) fn within<'a>(name: &str, text: &'a str, most: usize) -> Result<&'a str, Refusal> {
     match text.chars().count() <= most {
         true => Ok(text),
@@ -160,20 +198,20 @@ fn shorten(text: &str) -> &str {
     &text[..text.floor_char_boundary(80)]
 }
 
-/// A name in a path: what is none names nothing.
+/// A name in a path; an invalid name is not found.
 pub(crate) fn name(what: &str, text: &str) -> Result<Name, Refusal> {
     Name::parse(text).map_err(|_| Refusal::missing(&format!("{what} `{}`", shorten(text))))
 }
 
 /// A runtime in a path.
 #[derive(Debug)]
-pub(crate) struct OfRuntime(pub(crate) Name);
+pub(crate) struct RuntimePath(pub(crate) Name);
 
 /// A runtime and a version in a path.
 #[derive(Debug)]
-pub(crate) struct OfVersion(pub(crate) Name, pub(crate) Name);
+pub(crate) struct VersionPath(pub(crate) Name, pub(crate) Name);
 
-/// The parts of a path that are not fixed.
+/// The variable parts of a path.
 async fn path(parts: &mut Parts) -> Result<Vec<(String, String)>, Refusal> {
     let found = axum::extract::RawPathParams::from_request_parts(parts, &()).await;
     let found = found.map_err(|_| Refusal::invalid("the path is not UTF-8"))?;
@@ -184,7 +222,7 @@ fn part<'a>(path: &'a [(String, String)], name: &str) -> &'a str {
     path.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str()).unwrap_or_default()
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for OfRuntime {
+impl<S: Send + Sync> FromRequestParts<S> for RuntimePath {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
@@ -192,7 +230,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OfRuntime {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for OfVersion {
+impl<S: Send + Sync> FromRequestParts<S> for VersionPath {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
@@ -203,9 +241,9 @@ impl<S: Send + Sync> FromRequestParts<S> for OfVersion {
 
 /// The last part of a path: an id, a login, a measurement, a file.
 #[derive(Debug)]
-pub(crate) struct Last(pub(crate) String);
+pub(crate) struct LastSegment(pub(crate) String);
 
-impl<S: Send + Sync> FromRequestParts<S> for Last {
+impl<S: Send + Sync> FromRequestParts<S> for LastSegment {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
@@ -218,7 +256,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Last {
 mod tests {
     use super::*;
     use axum::response::IntoResponse as _;
-    use bytes::Bytes;
     use futures::{StreamExt as _, stream};
     use http::StatusCode;
     use std::convert::Infallible;
@@ -231,7 +268,36 @@ mod tests {
         });
         let body = axum::body::Body::from_stream(bytes.boxed());
         let request = Request::post("/").header(CONTENT_TYPE, "application/json").body(body).unwrap();
-        let refused = Body::<serde_json::Value>::from_request(request, &()).await.unwrap_err();
+        let refused = read::<serde_json::Value>(request, MAX_BODY, &Pool::unlimited()).await.unwrap_err();
         assert_eq!(refused.into_response().status(), StatusCode::BAD_REQUEST);
+    }
+
+    #[tokio::test]
+    async fn bodies_are_bounded_together() {
+        let pool = Pool::new(3000);
+        let send = async |size: usize, bodies: &Arc<Pool>| {
+            let text = format!("\"{}\"", "x".repeat(size));
+            let request = Request::post("/").header(CONTENT_TYPE, "application/json");
+            read::<String>(request.body(text.into()).unwrap(), MAX_BODY, bodies).await
+        };
+        assert_eq!(send(1000, &pool).await.unwrap().len(), 1000);
+        assert_eq!(pool.used(), 0);
+        let mut others = pool.reserve();
+        others.try_grow(2000).unwrap();
+        let refused = send(1000, &pool).await.unwrap_err();
+        assert_eq!(refused.into_response().status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn what_is_too_large_takes_no_room() {
+        let full = Pool::new(0);
+        let text = format!("\"{}\"", "x".repeat(MAX_SMALL));
+        let sized = axum::body::Body::from(text.clone());
+        let pieces = stream::iter([Ok::<_, Infallible>(Bytes::from(text))]);
+        for body in [sized, axum::body::Body::from_stream(pieces)] {
+            let request = Request::post("/").header(CONTENT_TYPE, "application/json").body(body).unwrap();
+            let refused = read::<String>(request, MAX_SMALL, &full).await.unwrap_err();
+            assert_eq!(refused.into_response().status(), StatusCode::PAYLOAD_TOO_LARGE);
+        }
     }
 }

@@ -1,14 +1,14 @@
-//! The one place where errors become answers.
+//! The one place that turns errors into answers.
 
-use crate::{house, team::UploadError};
+use crate::{backend, team::UploadError};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use krt_package::Problem;
 use krt_registry::Fault;
 use serde::Serialize;
-use std::time::Duration;
+use std::{io, time::Duration};
 
-/// What kind of refusal it is.
+/// The kind of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Code {
@@ -19,7 +19,7 @@ pub(crate) enum Code {
     MethodNotAllowed,
     Conflict,
     TooLarge,
-    /// The same, of a request's head.
+    /// The same for a request's head.
     #[serde(rename = "too_large")]
     HeadTooLarge,
     Unsupported,
@@ -30,7 +30,7 @@ pub(crate) enum Code {
     Internal,
 }
 
-/// Why something is refused.
+/// A refused request.
 #[derive(Debug, Serialize)]
 pub(crate) struct Refusal {
     code: Code,
@@ -64,7 +64,7 @@ impl Code {
 }
 
 impl Refusal {
-    /// A message; what stands behind `hint:` in it becomes the hint.
+    /// A refusal with a message; text after `hint:` becomes the hint.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         let message: String = message.into();
         let (message, hint) = match message.split_once("hint: ") {
@@ -97,16 +97,19 @@ impl Refusal {
         refusal
     }
 
-    /// What went wrong is told to who runs the server, not to who asks.
-    fn internal(error: &dyn std::error::Error) -> Self {
+    /// Logs an internal error; the caller learns only whether the disk is full.
+    fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!("the API failed: {}", krt_runtime::errors::chain(error));
+        if is_disk_full(error) {
+            return Self::new(Code::Unavailable, "the server's disk is full; hint: free some space there");
+        }
         Self::new(Code::Internal, "the server failed; hint: its log says more")
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = super::told::json(self.code.status(), &self);
+        let mut response = super::response::json(self.code.status(), &self);
         if let Some(wait) = self.wait {
             let seconds = HeaderValue::from(wait.as_secs() + 1);
             response.headers_mut().insert(RETRY_AFTER, seconds);
@@ -115,7 +118,16 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn of_fault(fault: Fault, error: &dyn std::error::Error) -> Refusal {
+fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        let file = error.downcast_ref::<io::Error>();
+        file.is_some_and(|error| {
+            matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        }) || error.downcast_ref().is_some_and(krt_registry::Error::is_disk_full)
+    })
+}
+
+fn of_fault(fault: Fault, error: &(dyn std::error::Error + 'static)) -> Refusal {
     let code = match fault {
         Fault::Missing => Code::NotFound,
         Fault::Conflict => Code::Conflict,
@@ -132,8 +144,8 @@ impl From<krt_registry::Error> for Refusal {
     }
 }
 
-impl From<house::Error> for Refusal {
-    fn from(error: house::Error) -> Self {
+impl From<backend::Error> for Refusal {
+    fn from(error: backend::Error) -> Self {
         of_fault(error.fault(), &error)
     }
 }
@@ -149,6 +161,11 @@ impl From<UploadError> for Refusal {
             UploadError::Registry(error) => error.into(),
             UploadError::Write(error) => Self::internal(&error),
             UploadError::Archive(error) => of_archive(&error),
+            UploadError::Package(error @ krt_package::Error::Start(_)) => Self::internal(&error),
+            UploadError::Package(error @ krt_package::Error::Ended { .. }) => {
+                tracing::warn!("refused a package: {}", krt_runtime::errors::chain(&error));
+                Self::new(Code::InvalidPackage, error.to_string())
+            }
             UploadError::Package(error) => {
                 Self::new(Code::InvalidPackage, format!("the package cannot be read: {error}"))
             }

@@ -1,19 +1,19 @@
-//! The latest, slowest and failed requests, by hop.
+//! The latest, slowest and failed requests, with their hops.
 
 use super::{
     App,
     logs::{self, Log},
     predictions::{self, Prediction},
-    read::{Last, OfRuntime, Query},
+    read::{LastSegment, Query, RuntimePath},
     refusal::Refusal,
-    told::{self, Told},
+    response::{self, JsonResponse},
 };
-use crate::team::Site;
+use crate::team::RuntimeStores;
 use axum::extract::State;
 use bson::{RawDocument, doc};
 use futures::TryStreamExt as _;
 use krt_model::name::Name;
-use krt_registry::Moment;
+use krt_registry::Timestamp;
 use krt_store::{
     Ending, FindLimits, HopEnding, PREDICTIONS, PointFilter, Request, RequestFilter, RequestOrder, Saved,
     StoredPoint, Value, to_json,
@@ -26,17 +26,17 @@ use std::{
     sync::Arc,
 };
 
-/// How many of a request's log records are told.
+/// The most log records shown of a request.
 const LOGS: usize = 1000;
-/// How many of its points of a measurement are told.
+/// The most points shown of a measurement of a request.
 const POINTS: usize = 200;
-/// The longest place in a list, bytes.
+/// The longest cursor, in bytes.
 const MAX_CURSOR: usize = 128;
-/// The largest document that is told whole, bytes.
+/// The largest document shown whole, in bytes.
 const MAX_SHOWN: usize = 64 << 10;
-/// Measurements that name the request.
+/// The measurements that carry the request's id.
 const AUTOMATIC: [&str; 2] = ["node_elapsed_time", "workflow_elapsed_time"];
-/// How long after a request's end its points may have been measured, nanoseconds.
+/// How long after a request's end its points may be measured, in nanoseconds.
 const AFTER: i64 = 1_000_000_000;
 
 #[derive(Debug, Serialize)]
@@ -63,7 +63,7 @@ struct StoredDocument {
     collection: String,
     /// Extended JSON.
     id: serde_json::Value,
-    /// The same; nothing where it is gone, or too large to be shown.
+    /// Extended JSON; `None` when the document is deleted or too large.
     document: Option<Box<RawValue>>,
     bytes: Option<usize>,
 }
@@ -73,7 +73,7 @@ pub(super) struct Shown {
     id: String,
     version: String,
     workflow: String,
-    start: Moment,
+    start: Timestamp,
     elapsed_ms: f64,
     ending: &'static str,
     error: Option<String>,
@@ -89,16 +89,16 @@ struct Hop {
     position: usize,
     start_ms: f64,
     waiting_ms: f64,
-    serialise_ms: f64,
+    encode_ms: f64,
     handler_ms: f64,
-    deserialise_ms: f64,
+    decode_ms: f64,
     outcome: &'static str,
 }
 
 #[derive(Debug, Serialize)]
 pub(super) struct Point {
     measurement: &'static str,
-    time: Moment,
+    time: Timestamp,
     tags: Arc<BTreeMap<String, String>>,
     fields: BTreeMap<String, serde_json::Value>,
 }
@@ -107,7 +107,7 @@ const ENDINGS: [(Ending, &str); 4] = [
     (Ending::Answered, "answered"),
     (Ending::Failed, "failed"),
     (Ending::Left, "left"),
-    (Ending::Working, "working"),
+    (Ending::InFlight, "in_flight"),
 ];
 
 fn parse_ending(text: &str) -> Option<Ending> {
@@ -126,7 +126,7 @@ fn parse_order(text: &str) -> Option<RequestOrder> {
     }
 }
 
-/// A place in a list: the number it is ordered by, and the request's id.
+/// A cursor: the number that orders the list, and the request's id.
 fn parse_cursor(text: &str) -> Option<(i64, String)> {
     let (number, id) = text.split_once('.').filter(|_| text.len() <= MAX_CURSOR)?;
     Some((number.parse::<u64>().ok()?.try_into().unwrap_or(i64::MAX), id.to_owned()))
@@ -135,7 +135,7 @@ fn parse_cursor(text: &str) -> Option<(i64, String)> {
 impl From<Request<'static>> for Shown {
     fn from(request: Request<'static>) -> Self {
         Self {
-            start: Moment::from_nanos(request.start),
+            start: Timestamp::from_nanos(request.start),
             elapsed_ms: millis(request.elapsed),
             ending: word(request.ending),
             error: request.error.map(Into::into),
@@ -153,19 +153,22 @@ impl From<Request<'static>> for Shown {
 impl From<krt_store::Hop<'static>> for Hop {
     fn from(hop: krt_store::Hop<'static>) -> Self {
         let between = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1e6;
-        let serialise_ms = millis(hop.written);
+        let encode_ms = millis(hop.encode);
         Self {
             node: hop.node.into(),
             position: hop.position,
             start_ms: between(0, hop.start),
-            waiting_ms: (between(hop.posted, hop.start) - serialise_ms).max(0.0),
-            serialise_ms,
+            waiting_ms: (between(hop.posted, hop.start) - encode_ms).max(0.0),
+            encode_ms,
             handler_ms: between(hop.start, hop.end),
-            deserialise_ms: millis(hop.read),
+            decode_ms: millis(hop.decode),
             outcome: match hop.ending {
                 HopEnding::Returned => "ok",
                 HopEnding::Raised => "error",
-                HopEnding::Lost => "died",
+                HopEnding::Died => "died",
+                HopEnding::TimedOut => "timed_out",
+                HopEnding::Cancelled => "cancelled",
+                HopEnding::OutOfMemory => "out_of_memory",
             },
         }
     }
@@ -177,10 +180,10 @@ fn millis(nanos: u64) -> f64 {
 
 pub(super) async fn list(
     State(app): State<App>,
-    OfRuntime(runtime): OfRuntime,
+    RuntimePath(runtime): RuntimePath,
     query: Query,
-) -> Result<Told<Page>, Refusal> {
-    let site = app.house().site(&runtime).await?;
+) -> Result<JsonResponse<Page>, Refusal> {
+    let stores = app.backend().stores(&runtime).await?;
     let text = |name: Option<Name>| name.map(|name| name.to_string());
     let filter = RequestFilter {
         version: text(query.name("version")?),
@@ -190,33 +193,34 @@ pub(super) async fn list(
     };
     let order = query.with("order", parse_order)?.unwrap_or_default();
     let limit = query.limit(500, 100)?;
-    // Those in work first: one that ends meanwhile is then found in the store.
-    let engines = app.house().engines(&runtime);
-    let working: Vec<_> = engines.iter().flat_map(|engine| engine.flow().journeys().working()).collect();
-    site.store.flush().await.map_err(crate::house::Error::from)?;
+    // Requests in flight are listed first: one that ends meanwhile is then found in the store.
+    let engines = app.backend().engines(&runtime);
+    let in_flight: Vec<_> =
+        engines.iter().flat_map(|engine| engine.flow().request_records().in_flight()).collect();
+    stores.store.flush().await.map_err(crate::backend::Error::from)?;
     let wanted = filter.clone();
-    let read = app.house().read(&runtime, move |store| {
+    let read = app.backend().read(&runtime, move |store| {
         let reader = store.reader();
         Ok((reader.requests(&wanted, order, limit + 1)?, reader.count_requests()?))
     });
     let (stored, kept) = read.await?;
-    let kept = kept + working.len();
-    let (requests, next) = merged(stored, working, &filter, order, limit);
-    Ok(told::ok(Page { requests: requests.into_iter().map(Shown::from).collect(), next, kept }))
+    let kept = kept + in_flight.len();
+    let (requests, next) = merged(stored, in_flight, &filter, order, limit);
+    Ok(response::ok(Page { requests: requests.into_iter().map(Shown::from).collect(), next, kept }))
 }
 
-/// A page of those that are stored, of which there is one more than fits if there are, and of those in work. One
-/// that ended meanwhile is among both.
+/// Merges a page of stored requests, with one more than fits if there are more, and the requests in flight. A
+/// request that ended meanwhile is in both.
 fn merged(
     stored: Vec<Request<'static>>,
-    working: Vec<Request<'static>>,
+    in_flight: Vec<Request<'static>>,
     filter: &RequestFilter,
     order: RequestOrder,
     limit: usize,
 ) -> (Vec<Request<'static>>, Option<String>) {
     let known: HashSet<_> = stored.iter().map(|request| request.id.clone()).collect();
-    let working = working.into_iter().filter(|one| !known.contains(&one.id) && filter.fits(order, one));
-    let mut requests: Vec<_> = stored.into_iter().chain(working).collect();
+    let in_flight = in_flight.into_iter().filter(|one| !known.contains(&one.id) && filter.fits(order, one));
+    let mut requests: Vec<_> = stored.into_iter().chain(in_flight).collect();
     requests.sort_by_cached_key(|request| Reverse(order.key(request)));
     let more = requests.len() > limit;
     requests.truncate(limit);
@@ -229,26 +233,26 @@ fn merged(
 
 pub(super) async fn show(
     State(app): State<App>,
-    OfRuntime(runtime): OfRuntime,
-    Last(id): Last,
-) -> Result<Told<Detail>, Refusal> {
-    let site = app.house().site(&runtime).await?;
-    let engines = app.house().engines(&runtime);
-    let working = engines.iter().find_map(|engine| engine.flow().journeys().find(&id));
-    // What is about to be written belongs to it, too.
-    site.store.flush().await.map_err(crate::house::Error::from)?;
-    let found = match working {
+    RuntimePath(runtime): RuntimePath,
+    LastSegment(id): LastSegment,
+) -> Result<JsonResponse<Detail>, Refusal> {
+    let stores = app.backend().stores(&runtime).await?;
+    let engines = app.backend().engines(&runtime);
+    let in_flight = engines.iter().find_map(|engine| engine.flow().request_records().find(&id));
+    // Records that wait to be written belong to it, too.
+    stores.store.flush().await.map_err(crate::backend::Error::from)?;
+    let found = match in_flight {
         Some(request) => Some(request),
         None => {
             let id = id.clone();
-            app.house().read(&runtime, move |store| store.reader().request(&id)).await?
+            app.backend().read(&runtime, move |store| store.reader().request(&id)).await?
         }
     };
     let request = found.ok_or_else(|| Refusal::missing("such request among those that are kept"))?;
     let logs = logs::of_request(&app, &runtime, &id, LOGS).await?;
     let waited = i64::try_from(request.elapsed).unwrap_or(i64::MAX);
     let (start, end) = (request.start, request.start.saturating_add(waited).saturating_add(AFTER));
-    let points = app.house().read(&runtime, move |store| {
+    let points = app.backend().read(&runtime, move |store| {
         let mut points = Vec::new();
         for measurement in AUTOMATIC {
             let filter = PointFilter {
@@ -263,20 +267,20 @@ pub(super) async fn show(
         Ok(points)
     });
     let points = points.await?;
-    let (documents, predictions) = saved_by(&request, &site).await?;
+    let (documents, predictions) = saved_by(&request, &stores).await?;
     let saved = request.saves;
-    Ok(told::ok(Detail { request: request.into(), logs, points, documents, predictions, saved }))
+    Ok(response::ok(Detail { request: request.into(), logs, points, documents, predictions, saved }))
 }
 
-/// What a request's handlers saved, as far as it is named.
+/// The documents that a request's handlers saved, where they are named.
 async fn saved_by(
     request: &Request<'_>,
-    site: &Site,
+    stores: &RuntimeStores,
 ) -> Result<(Vec<StoredDocument>, Vec<Prediction>), Refusal> {
     let (mut documents, mut predictions) = (Vec::new(), Vec::new());
     for saved in &request.saved {
         let one = FindLimits { limit: Some(1), ..FindLimits::default() };
-        let mut found = predictions::find(site, &saved.collection, doc! { "_id": &saved.id }, one).await?;
+        let mut found = predictions::find(stores, &saved.collection, doc! { "_id": &saved.id }, one).await?;
         let document = found.try_next().await?;
         match document.as_ref().filter(|_| saved.collection == PREDICTIONS) {
             Some(prediction) => predictions.extend(Prediction::of(prediction)),
@@ -307,7 +311,7 @@ fn show_point(measurement: &'static str, point: StoredPoint) -> Point {
     };
     Point {
         measurement,
-        time: Moment::from_nanos(point.time),
+        time: Timestamp::from_nanos(point.time),
         tags: point.tags,
         fields: point.fields.into_iter().map(|(name, field)| (name, value(field))).collect(),
     }
@@ -327,8 +331,9 @@ mod tests {
         let stored = || {
             [(5, "e"), (3, "c"), (2, "b")].map(|(start, id)| request(id, start, Ending::Answered)).to_vec()
         };
-        let working =
-            || [(5, "e"), (4, "d"), (1, "a")].map(|(start, id)| request(id, start, Ending::Working)).to_vec();
+        let in_flight = || {
+            [(5, "e"), (4, "d"), (1, "a")].map(|(start, id)| request(id, start, Ending::InFlight)).to_vec()
+        };
         let all = RequestFilter::default();
         let after = |text: &str| RequestFilter { after: parse_cursor(text), ..RequestFilter::default() };
         let rows = [
@@ -337,7 +342,7 @@ mod tests {
             (all, RequestOrder::Slowest, 10, "abcde", None),
             (after("4.d"), RequestOrder::Latest, 10, "cba", None),
             (
-                RequestFilter { ending: Some(Ending::Working), ..after("4.d") },
+                RequestFilter { ending: Some(Ending::InFlight), ..after("4.d") },
                 RequestOrder::Latest,
                 9,
                 "a",
@@ -345,9 +350,9 @@ mod tests {
             ),
         ];
         for (filter, order, limit, ids, next) in rows {
-            // The store has looked at the filter itself.
+            // The store applies the filter itself.
             let stored = stored().into_iter().filter(|one| filter.fits(order, one)).collect();
-            let (page, found) = merged(stored, working(), &filter, order, limit);
+            let (page, found) = merged(stored, in_flight(), &filter, order, limit);
             let found = (page.iter().map(|one| &*one.id).collect::<String>(), found);
             assert_eq!(found, (ids.to_owned(), next.map(str::to_owned)), "{filter:?} {order:?}");
         }

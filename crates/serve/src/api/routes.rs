@@ -1,8 +1,8 @@
-//! Every path, with who may use it: the same list as in `openapi.json`, which a test compares.
+//! Every path with the role it requires. A test compares the list with `openapi.json`.
 
 use super::{
-    App, audit, boards, bounds, calls, config, docs, events, graph,
-    guard::{self, Need},
+    App, audit, boards, bounds, browsers, calls, config, docs, events, graph,
+    guard::{self, RequiredRole},
     logs, measurements, openid, page, predictions,
     refusal::{Code, Refusal},
     requests, runtimes, session, users, versions,
@@ -19,22 +19,24 @@ use krt_registry::Role;
 
 const BASE: &str = "/api/v1";
 
-const ANYBODY: Need = Need::Nothing;
-const VIEWER: Need = Need::Role(Role::Viewer);
-const MANAGER: Need = Need::Role(Role::Manager);
-const ADMIN: Need = Need::Role(Role::Admin);
+const ANYBODY: RequiredRole = RequiredRole::Nothing;
+const VIEWER: RequiredRole = RequiredRole::Role(Role::Viewer);
+const MANAGER: RequiredRole = RequiredRole::Role(Role::Manager);
+const ADMIN: RequiredRole = RequiredRole::Role(Role::Admin);
 
-/// All that is served.
+/// The router of all paths.
 pub fn router(app: App) -> Router {
     let mut routes = Routes { app, router: Router::new(), listed: Vec::new() };
     all(&mut routes);
     let Routes { app, router, .. } = routes;
     router
         .fallback(page::page)
-        .method_not_allowed_fallback(async || {
-            Refusal::new(Code::MethodNotAllowed, "the path does not know this method")
-        })
+        .method_not_allowed_fallback(async || Refusal::new(Code::MethodNotAllowed, "method not allowed"))
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn({
+            let app = app.clone();
+            move |request: Request, next: Next| browsers::keep_out(app.clone(), request, next)
+        }))
         .layer(middleware::from_fn(bounds::keep))
         .with_state(app)
 }
@@ -43,7 +45,7 @@ pub fn router(app: App) -> Router {
 struct Routes {
     app: App,
     router: Router<App>,
-    listed: Vec<(Method, &'static str, Need)>,
+    listed: Vec<(Method, &'static str, RequiredRole)>,
 }
 
 impl Routes {
@@ -51,14 +53,14 @@ impl Routes {
         &mut self,
         method: Method,
         path: &'static str,
-        need: Need,
+        need: RequiredRole,
         handler: H,
     ) {
         let filter = MethodFilter::try_from(method.clone()).expect("a method that axum knows");
         let app = self.app.clone();
         let guard = move |request: Request, next: Next| guard::guard(app.clone(), need, request, next);
         let route: MethodRouter<App> = on(filter, handler).layer(middleware::from_fn(guard));
-        // In OpenAPI a parameter has no slashes; here the last one of a file's path does.
+        // OpenAPI parameters have no slashes; the last parameter of a file's path does.
         let served = format!("{BASE}{}", path.replace("{path}", "{*path}"));
         self.router = std::mem::take(&mut self.router).route(&served, route);
         self.listed.push((method, path, need));
@@ -152,15 +154,12 @@ fn data(routes: &mut Routes) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::{
-        House,
-        api::{Access, Public},
-        team::tests::team,
-    };
+    use crate::{Backend, api::Public, team::tests::team};
+    use krt_runtime::ingress::browsers::Hosts;
     use serde_json::Value;
     use tokio_util::sync::CancellationToken;
 
-    /// What `openapi.json` says: method, path, role.
+    /// Method, path and role of each operation in `openapi.json`.
     fn documented() -> Vec<(String, String, String)> {
         let document: Value = serde_json::from_str(crate::openapi::DOCUMENT).unwrap();
         let mut operations = Vec::new();
@@ -178,19 +177,20 @@ pub(super) mod tests {
     #[tokio::test]
     async fn what_is_served_is_what_is_documented() {
         let folder = tempfile::tempdir().unwrap();
-        let public = Public { address: String::new(), tls: false, max_message: 0, dashboard: None };
-        let app = App::new(
-            House::Team(team(folder.path())),
-            Access::Loopback,
-            public,
-            None,
-            CancellationToken::new(),
-        );
+        let public = Public {
+            address: String::new(),
+            tls: false,
+            max_message: 0,
+            dashboard: None,
+            proxies: Vec::new(),
+        };
+        let app =
+            App::new(Backend::Team(team(folder.path())), Hosts::Any, public, None, CancellationToken::new());
         let mut routes = Routes { app, router: Router::new(), listed: Vec::new() };
         all(&mut routes);
         let role = |need| match need {
-            Need::Nothing => "none",
-            Need::Role(role) => Role::as_str(role),
+            RequiredRole::Nothing => "none",
+            RequiredRole::Role(role) => Role::as_str(role),
         };
         let served = routes
             .listed

@@ -1,11 +1,11 @@
-//! Versions: uploaded, started, published.
+//! Uploads, starts and publishes versions.
 
 use super::{
     App,
-    read::{Body, OfRuntime, OfVersion, Query, require_type},
+    caller::Caller,
+    read::{Body, Query, RuntimePath, VersionPath, require_type},
     refusal::{Code, Refusal},
-    told::{self, Told},
-    who::Who,
+    response::{self, JsonResponse},
 };
 use crate::team::{Incoming, UploadError};
 use axum::{
@@ -34,27 +34,27 @@ pub(super) struct Comment {
 
 pub(super) async fn list(
     State(app): State<App>,
-    OfRuntime(runtime): OfRuntime,
-) -> Result<Told<Vec<Version>>, Refusal> {
-    Ok(told::ok(app.house().versions(&runtime).await?))
+    RuntimePath(runtime): RuntimePath,
+) -> Result<JsonResponse<Vec<Version>>, Refusal> {
+    Ok(response::ok(app.backend().versions(&runtime).await?))
 }
 
 pub(super) async fn show(
     State(app): State<App>,
-    OfVersion(runtime, version): OfVersion,
-) -> Result<Told<Version>, Refusal> {
-    Ok(told::ok(app.house().version(&runtime, &version).await?))
+    VersionPath(runtime, version): VersionPath,
+) -> Result<JsonResponse<Version>, Refusal> {
+    Ok(response::ok(app.backend().version(&runtime, &version).await?))
 }
 
 pub(super) async fn create(
     State(app): State<App>,
-    who: Who,
-    OfRuntime(runtime): OfRuntime,
+    caller: Caller,
+    RuntimePath(runtime): RuntimePath,
     query: Query,
     request: Request,
-) -> Result<Told<Version>, Refusal> {
+) -> Result<JsonResponse<Version>, Refusal> {
     let team = app.team()?;
-    app.house().runtime(&runtime).await?;
+    app.backend().runtime(&runtime).await?;
     require_type(&request, PACKAGE)?;
     let limit = team.max_package();
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -63,21 +63,21 @@ pub(super) async fn create(
     }
     let incoming = team.incoming().map_err(UploadError::from)?;
     write(&incoming, request.into_body(), limit).await?;
-    let actor = who.actor(query.text("comment").unwrap_or_default())?;
+    let actor = caller.actor(query.text("comment").unwrap_or_default())?;
     let version = team.create_version(actor, runtime, incoming).await?;
-    Ok(Told(StatusCode::CREATED, version))
+    Ok(JsonResponse(StatusCode::CREATED, version))
 }
 
 fn too_large(limit: u64) -> Refusal {
     Refusal::new(Code::TooLarge, format!("the package has more than {limit} bytes"))
 }
 
-/// Writes a body to where a package comes in.
+/// Writes a body to the archive of an upload.
 async fn write(incoming: &Incoming, body: Stream, limit: u64) -> Result<(), Refusal> {
     let mut file = tokio::fs::File::create(incoming.archive()).await.map_err(UploadError::from)?;
     let mut chunks = body.into_data_stream();
     let mut size = 0;
-    while let Some(chunk) = chunks.try_next().await.map_err(|_| Refusal::invalid("the body broke off"))? {
+    while let Some(chunk) = chunks.try_next().await.map_err(|_| Refusal::invalid("the body ended early"))? {
         size += chunk.len() as u64;
         if size > limit {
             return Err(too_large(limit));
@@ -90,9 +90,9 @@ async fn write(incoming: &Incoming, body: Stream, limit: u64) -> Result<(), Refu
 
 pub(super) async fn package(
     State(app): State<App>,
-    OfVersion(runtime, version): OfVersion,
+    VersionPath(runtime, version): VersionPath,
 ) -> Result<Response, Refusal> {
-    app.house().version(&runtime, &version).await?;
+    app.backend().version(&runtime, &version).await?;
     let path = app.team()?.registry().folder().version(&runtime, &version).archive();
     let file = tokio::fs::File::open(path).await.map_err(|_| Refusal::missing("package of the version"))?;
     let mut response = Stream::from_stream(ReaderStream::new(file)).into_response();
@@ -105,65 +105,65 @@ pub(super) async fn package(
 
 async fn ask(
     app: &App,
-    who: &Who,
-    OfVersion(runtime, version): OfVersion,
+    caller: &Caller,
+    VersionPath(runtime, version): VersionPath,
     comment: &str,
     ask: Ask,
 ) -> Result<Version, Refusal> {
-    Ok(app.team()?.change(who.actor(comment)?, runtime, version, ask).await?)
+    Ok(app.team()?.change(caller.actor(comment)?, runtime, version, ask).await?)
 }
 
 pub(super) async fn start(
     State(app): State<App>,
-    who: Who,
-    of: OfVersion,
+    caller: Caller,
+    of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
-) -> Result<Told<Version>, Refusal> {
-    Ok(Told(StatusCode::ACCEPTED, ask(&app, &who, of, &comment, Ask::Start).await?))
+) -> Result<JsonResponse<Version>, Refusal> {
+    Ok(JsonResponse(StatusCode::ACCEPTED, ask(&app, &caller, of, &comment, Ask::Start).await?))
 }
 
 pub(super) async fn stop(
     State(app): State<App>,
-    who: Who,
-    of: OfVersion,
+    caller: Caller,
+    of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
-) -> Result<Told<Version>, Refusal> {
-    Ok(Told(StatusCode::ACCEPTED, ask(&app, &who, of, &comment, Ask::Stop).await?))
+) -> Result<JsonResponse<Version>, Refusal> {
+    Ok(JsonResponse(StatusCode::ACCEPTED, ask(&app, &caller, of, &comment, Ask::Stop).await?))
 }
 
 pub(super) async fn publish(
     State(app): State<App>,
-    who: Who,
-    of: OfVersion,
+    caller: Caller,
+    of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
-) -> Result<Told<Version>, Refusal> {
-    Ok(told::ok(ask(&app, &who, of, &comment, Ask::Publish).await?))
+) -> Result<JsonResponse<Version>, Refusal> {
+    Ok(response::ok(ask(&app, &caller, of, &comment, Ask::Publish).await?))
 }
 
 pub(super) async fn unpublish(
     State(app): State<App>,
-    who: Who,
-    of: OfVersion,
+    caller: Caller,
+    of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
-) -> Result<Told<Version>, Refusal> {
-    Ok(told::ok(ask(&app, &who, of, &comment, Ask::Unpublish).await?))
+) -> Result<JsonResponse<Version>, Refusal> {
+    Ok(response::ok(ask(&app, &caller, of, &comment, Ask::Unpublish).await?))
 }
 
 pub(super) async fn delete(
     State(app): State<App>,
-    who: Who,
-    of: OfVersion,
+    caller: Caller,
+    of: VersionPath,
     query: Query,
 ) -> Result<StatusCode, Refusal> {
-    ask(&app, &who, of, query.text("comment").unwrap_or_default(), Ask::Delete).await?;
+    ask(&app, &caller, of, query.text("comment").unwrap_or_default(), Ask::Delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn roll_back(
     State(app): State<App>,
-    who: Who,
-    OfRuntime(runtime): OfRuntime,
+    caller: Caller,
+    RuntimePath(runtime): RuntimePath,
     Body(Comment { comment }): Body<Comment>,
-) -> Result<Told<Version>, Refusal> {
-    Ok(Told(StatusCode::ACCEPTED, app.team()?.roll_back(who.actor(&comment)?, runtime).await?))
+) -> Result<JsonResponse<Version>, Refusal> {
+    Ok(JsonResponse(StatusCode::ACCEPTED, app.team()?.roll_back(caller.actor(&comment)?, runtime).await?))
 }

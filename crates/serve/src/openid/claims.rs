@@ -1,53 +1,53 @@
-//! What an ID token says of a user.
+//! The claims of an ID token.
 
 use super::{Error, Settings};
-use krt_registry::{Role, Vouched, VouchedRole};
+use krt_registry::{Role, RoleSource, VerifiedUser};
 use openidconnect::{AdditionalClaims, IdTokenClaims, core::CoreGenderClaim};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// The claims that OpenID Connect does not name.
+/// Claims beyond OpenID Connect's own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct More(Map<String, Value>);
+pub(super) struct ExtraClaims(Map<String, Value>);
 
-impl AdditionalClaims for More {}
+impl AdditionalClaims for ExtraClaims {}
 
-/// The claims of a token that was verified.
-pub(super) struct Claims<'a>(pub(super) &'a IdTokenClaims<More, CoreGenderClaim>);
+/// The claims of a verified token.
+pub(super) struct Claims<'a>(pub(super) &'a IdTokenClaims<ExtraClaims, CoreGenderClaim>);
 
 impl Claims<'_> {
-    /// Who the user is here.
-    pub(super) fn vouched(&self, settings: &Settings) -> Result<Vouched, Error> {
+    /// The user that the token proves.
+    pub(super) fn verified(&self, settings: &Settings) -> Result<VerifiedUser, Error> {
         let subject = format!("{} {}", self.0.issuer().as_str(), self.0.subject().as_str());
         let groups = self.0.additional_claims().0.get(&settings.groups);
         let role = role(settings, groups).ok_or(Error::NoRole)?;
         let login = self
             .login()
             .ok_or(Error::Missing("name (`preferred_username`, or an `email` that is verified)"))?;
-        Ok(Vouched { subject, login, role })
+        Ok(VerifiedUser { subject, login, role })
     }
 
     fn login(&self) -> Option<String> {
         if let Some(name) = self.0.preferred_username() {
             return Some(name.as_str().to_owned());
         }
-        // An address that nobody has verified could be anybody's.
+        // An unverified address could be anyone's.
         let email = self.0.email().filter(|_| self.0.email_verified() == Some(true));
         email.map(|email| email.as_str().to_owned())
     }
 }
 
-/// The highest role that the groups give; `None`: not let in.
-fn role(settings: &Settings, groups: Option<&Value>) -> Option<VouchedRole> {
+/// The highest role of the user's groups; `None` refuses the user.
+fn role(settings: &Settings, groups: Option<&Value>) -> Option<RoleSource> {
     if settings.roles.is_empty() {
-        return settings.otherwise.map(VouchedRole::Ours);
+        return settings.otherwise.map(RoleSource::Ours);
     }
     let given = settings.roles.iter().filter(|(_, group)| is_in(groups, group)).map(|(role, _)| *role);
     let given: Option<Role> = given.max();
-    given.or(settings.otherwise).map(VouchedRole::Theirs)
+    given.or(settings.otherwise).map(RoleSource::Theirs)
 }
 
-/// A user's groups are a list of names, or a single name.
+/// Whether the groups, a list of names or a single name, contain this group.
 fn is_in(groups: Option<&Value>, group: &str) -> bool {
     match groups {
         Some(Value::Array(groups)) => groups.iter().any(|one| one == group),
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn the_highest_role_of_all_groups() {
-        use VouchedRole::{Ours, Theirs};
+        use RoleSource::{Ours, Theirs};
         let groups = [(Role::Viewer, "all"), (Role::Admin, "ops"), (Role::Manager, "science")];
         let (strict, open) = (settings(&groups, None), settings(&groups, Some(Role::Viewer)));
         let cases = [

@@ -1,4 +1,4 @@
-//! How the provider is asked: with limits, and without following it elsewhere.
+//! The HTTP client for the provider, with limits and without redirects.
 
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture};
@@ -11,16 +11,16 @@ use hyper_util::{
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use std::{error::Error as StdError, io, time::Duration};
 
-/// How long one request may take.
+/// The timeout of one request.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How much of an answer is read, bytes.
+/// The largest answer, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
-/// Asks a provider.
+/// A client for a provider.
 #[derive(Debug)]
 pub(super) struct Http(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
-/// Why there is no answer.
+/// Why a request to the provider fails.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("no answer within {} s", PATIENCE.as_secs())]
@@ -32,7 +32,7 @@ pub(super) enum Error {
 }
 
 impl Http {
-    /// Prepares connections; none is made yet.
+    /// Builds the client; opens no connection yet.
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self(Client::builder(TokioExecutor::new()).build(krt_remote::https()?)))
     }

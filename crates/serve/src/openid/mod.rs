@@ -2,17 +2,21 @@
 //!
 //! - `pending`: sign-ins that were begun.
 //! - `claims`: what an ID token says of a user.
+//! - `discovery`: what the provider says of itself.
 //! - `http`: how the provider is asked.
 
 mod claims;
+mod discovery;
 mod http;
 mod pending;
 
 pub use pending::PATIENCE;
 
-use claims::{Claims, More};
+use claims::{Claims, ExtraClaims};
+use discovery::Discovery;
 use http::Http;
-use krt_registry::{Role, Vouched};
+use krt_model::certificate;
+use krt_registry::{Role, VerifiedUser};
 use openidconnect::{
     AuthenticationFlow, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields,
     EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenFields, IssuerUrl, Nonce, PkceCodeChallenge,
@@ -23,29 +27,22 @@ use openidconnect::{
         CoreRevocableToken, CoreRevocationErrorResponse, CoreTokenIntrospectionResponse, CoreTokenType,
     },
 };
-use pending::{Begun, Pending};
-use std::{
-    error::Error as StdError,
-    fmt,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use pending::{Pending, PendingSignIn};
+use std::{error::Error as StdError, fmt, net::IpAddr, time::Instant};
 
-/// How long what the provider says of itself is believed: its keys change, and are told before.
-const BELIEVED: Duration = Duration::from_secs(300);
 /// Where the provider sends browsers back to, below the dashboard's address.
 pub const CALLBACK: &str = "/api/v1/session/openid/callback";
 
 type Fields = IdTokenFields<
-    More,
+    ExtraClaims,
     EmptyExtraTokenFields,
     CoreGenderClaim,
     CoreJweContentEncryptionAlgorithm,
     CoreJwsSigningAlgorithm,
 >;
-/// The library's client, as it is when the provider has told its endpoints.
+/// The library's client, once the provider's endpoints are known.
 type Endpoints = Client<
-    More,
+    ExtraClaims,
     CoreAuthDisplay,
     CoreGenderClaim,
     CoreJweContentEncryptionAlgorithm,
@@ -64,26 +61,26 @@ type Endpoints = Client<
     EndpointMaybeSet,
 >;
 
-/// How users are known by a provider.
+/// The settings of a provider.
 #[derive(Clone)]
 pub struct Settings {
-    /// The provider's address: what its discovery document is below of.
+    /// The provider's address, the prefix of its discovery document.
     pub issuer: String,
-    /// As whom this server is known there.
+    /// This server's client id at the provider.
     pub client: String,
-    /// What proves it; public clients have none.
+    /// The client's secret; public clients have none.
     pub secret: Option<String>,
     /// Where browsers reach the dashboard, without a path: `https://krt.example.com`.
     pub dashboard: String,
-    /// What the provider is called on the sign-in page.
+    /// The provider's name on the sign-in page.
     pub name: String,
-    /// What is asked for beside `openid`.
+    /// The scopes requested beside `openid`.
     pub scopes: Vec<String>,
     /// The claim with a user's groups.
     pub groups: String,
-    /// Which group makes which role. Empty: roles are given here.
+    /// The role of each group. When empty, roles are set in krt.
     pub roles: Vec<(Role, String)>,
-    /// The role of who is in none of these groups, or of a newcomer; `None`: is not let in.
+    /// The role of a user in none of these groups, or of a new user; `None` refuses them.
     pub otherwise: Option<Role>,
 }
 
@@ -96,10 +93,10 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// Why somebody is not let in by the provider.
+/// Why a sign-in at the provider fails.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be asked, or says what nobody understands.
+    /// The provider cannot be reached, or its answer is not valid.
     #[error("the OpenID provider {issuer} cannot be asked: {reason}")]
     Provider {
         /// Its address.
@@ -107,24 +104,27 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
-    /// It refused.
-    #[error("the OpenID provider did not let you in: {0}")]
-    Refused(String),
-    /// This browser did not begin to sign in, or long ago.
+    /// The provider refused.
+    #[error("the OpenID provider did not let you in")]
+    Refused,
+    /// This browser did not begin a sign-in, or began it too long ago.
     #[error("this sign-in was not begun in this browser, or too long ago\nhint: sign in again")]
     Unknown,
-    /// What it vouches with is not right.
-    #[error("what the OpenID provider says of you cannot be trusted: {0}")]
-    Untrusted(String),
-    /// It says too little.
+    /// The provider's proof is not valid.
+    #[error("the OpenID provider's ID token is not valid: {reason}")]
+    Untrusted {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A claim is missing.
     #[error("the OpenID provider says no {0} of you, which this server needs")]
     Missing(&'static str),
-    /// Who is in none of the groups that have a role.
+    /// The user is in none of the groups that have a role.
     #[error("you are in none of the groups that are let in here\nhint: ask who runs this server")]
     NoRole,
 }
 
-/// The provider of a team's server.
+/// The OpenID provider of a team's server.
 #[derive(Debug)]
 pub struct Provider {
     settings: Settings,
@@ -132,33 +132,47 @@ pub struct Provider {
     redirect: RedirectUrl,
     http: Http,
     pending: Pending,
-    known: Mutex<Option<(Instant, Endpoints)>>,
+    discovery: Discovery,
 }
 
-/// Where a browser is sent to sign in.
+/// A redirect to the provider.
 #[derive(Debug)]
 pub struct Sent {
     /// The provider's page.
     pub url: String,
-    /// What the browser keeps meanwhile, as a cookie.
+    /// The value of the cookie that binds the sign-in to the browser.
     pub binding: String,
 }
 
-/// Who comes back, and to where.
+/// A user who signed in, and where to go next.
 #[derive(Debug)]
 pub struct Returned {
-    /// Who it is.
-    pub vouched: Vouched,
-    /// The page that the user wanted to see.
+    /// The verified user.
+    pub verified: VerifiedUser,
+    /// The page that the user wanted.
     pub next: String,
 }
 
+/// A browser that returned from the provider.
+#[derive(Debug)]
+pub struct Callback<'a> {
+    provider: &'a Provider,
+    begun: PendingSignIn,
+}
+
+impl Callback<'_> {
+    /// Exchanges the browser's code for the user's identity at the provider.
+    pub async fn finish(self, code: String) -> Result<Returned, Error> {
+        self.provider.finish(self.begun, code).await
+    }
+}
+
 impl Provider {
-    /// Prepares to ask a provider; nothing is asked yet.
+    /// Prepares a client for a provider; sends nothing yet.
     ///
     /// # Errors
     ///
-    /// When an address is none, or the system's certificates cannot be read.
+    /// When an address is invalid, or the system's certificates cannot be read.
     pub fn new(settings: Settings) -> Result<Self, Box<dyn StdError + Send + Sync>> {
         let issuer = IssuerUrl::new(settings.issuer.clone())?;
         let redirect = RedirectUrl::new(format!("{}{CALLBACK}", settings.dashboard))?;
@@ -168,22 +182,22 @@ impl Provider {
             redirect,
             http: Http::new()?,
             pending: Pending::default(),
-            known: Mutex::default(),
+            discovery: Discovery::default(),
         })
     }
 
-    /// What it is called on the sign-in page.
+    /// The provider's name on the sign-in page.
     pub fn name(&self) -> &str {
         &self.settings.name
     }
 
-    /// Asks the provider for its endpoints and keys, unless they are known.
+    /// Fetches the provider's endpoints and keys, unless they are cached.
     pub async fn discover(&self) -> Result<(), Error> {
         self.endpoints().await.map(|_| ())
     }
 
-    /// Sends a browser to the provider.
-    pub async fn begin(&self, next: String) -> Result<Sent, Error> {
+    /// Begins a sign-in.
+    pub async fn begin(&self, from: IpAddr, next: String) -> Result<Sent, Error> {
         let endpoints = self.endpoints().await?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let flow = AuthenticationFlow::<CoreResponseType>::AuthorizationCode;
@@ -195,14 +209,20 @@ impl Provider {
         }
         let (url, state, nonce) = asked.url();
         let binding = CsrfToken::new_random().into_secret();
-        let begun = Begun { binding: binding.clone(), nonce, verifier, next, at: Instant::now() };
+        let begun =
+            PendingSignIn { binding: binding.clone(), nonce, verifier, from, next, at: Instant::now() };
         self.pending.begin(state.into_secret(), begun);
         Ok(Sent { url: url.into(), binding })
     }
 
-    /// Takes a browser back from the provider, with the code that it brings.
-    pub async fn finish(&self, state: &str, code: String, binding: &str) -> Result<Returned, Error> {
+    /// Takes back a browser that was sent to the provider: once, and before anything else in its request
+    /// counts.
+    pub fn take_back(&self, state: &str, binding: &str) -> Result<Callback<'_>, Error> {
         let begun = self.pending.take(state, binding, Instant::now()).ok_or(Error::Unknown)?;
+        Ok(Callback { provider: self, begun })
+    }
+
+    async fn finish(&self, begun: PendingSignIn, code: String) -> Result<Returned, Error> {
         let endpoints = self.endpoints().await?;
         let exchange = endpoints
             .exchange_code(AuthorizationCode::new(code))
@@ -213,30 +233,36 @@ impl Provider {
         let verifier = endpoints.id_token_verifier();
         let claims = token
             .claims(&verifier, &begun.nonce)
-            .map_err(|error| Error::Untrusted(krt_runtime::errors::chain(&error)))?;
-        let vouched = Claims(claims).vouched(&self.settings)?;
-        Ok(Returned { vouched, next: begun.next })
+            .map_err(|error| Error::Untrusted { reason: krt_runtime::errors::chain(&error) })?;
+        let verified = Claims(claims).verified(&self.settings)?;
+        Ok(Returned { verified, next: begun.next })
     }
 
     async fn endpoints(&self) -> Result<Endpoints, Error> {
-        if let Some((since, endpoints)) = &*self.known.lock().unwrap_or_else(PoisonError::into_inner)
-            && since.elapsed() < BELIEVED
-        {
-            return Ok(endpoints.clone());
-        }
+        let issuer = self.settings.issuer.clone();
+        self.discovery.get(self.ask()).await.map_err(|reason| Error::Provider { issuer, reason })
+    }
+
+    /// Asks the provider what it says of itself.
+    async fn ask(&self) -> Result<Endpoints, String> {
         let metadata = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http)
             .await
-            .map_err(|error| self.wrong(&error))?;
+            .map_err(|error| explain(&error))?;
         let (client, secret) = (self.settings.client.clone(), self.settings.secret.clone());
-        let endpoints =
-            Endpoints::from_provider_metadata(metadata, ClientId::new(client), secret.map(ClientSecret::new))
-                .set_redirect_uri(self.redirect.clone());
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((Instant::now(), endpoints.clone()));
-        Ok(endpoints)
+        Ok(Endpoints::from_provider_metadata(metadata, ClientId::new(client), secret.map(ClientSecret::new))
+            .set_redirect_uri(self.redirect.clone()))
     }
 
     fn wrong(&self, error: &dyn StdError) -> Error {
-        Error::Provider { issuer: self.settings.issuer.clone(), reason: krt_runtime::errors::chain(error) }
+        Error::Provider { issuer: self.settings.issuer.clone(), reason: explain(error) }
+    }
+}
+
+/// Why the provider cannot be asked, and what to do about it where it is about a certificate.
+fn explain(error: &dyn StdError) -> String {
+    let reason = krt_runtime::errors::chain(error);
+    match certificate::hint(&reason, krt_remote::AUTHORITY) {
+        Some(hint) => format!("{reason}; hint: {hint}"),
+        None => reason,
     }
 }

@@ -1,52 +1,54 @@
-//! Sign-ins that were begun, and whose browsers are at the provider's.
+//! Sign-ins in progress, whose browsers are at the provider.
 
 use openidconnect::{Nonce, PkceCodeVerifier};
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use subtle::ConstantTimeEq as _;
 
-/// How long somebody may take at the provider's.
+/// How long a user may take at the provider.
 pub const PATIENCE: Duration = Duration::from_secs(600);
-/// How many are remembered; the oldest is forgotten for one more.
-const MOST: usize = 1_000;
+/// The most sign-ins in progress; one more evicts the oldest of the address that has begun most.
+const MOST: usize = 2_000;
 
-/// A sign-in that was begun.
+/// A sign-in in progress.
 #[derive(Debug)]
-pub(super) struct Begun {
-    /// What the browser has as a cookie: who comes back must be who was sent.
+pub(super) struct PendingSignIn {
+    /// The browser's cookie: the browser that returns must be the one that was sent.
     pub(super) binding: String,
-    /// What the ID token must have.
+    /// The nonce that the ID token must have.
     pub(super) nonce: Nonce,
-    /// What proves that the code was made for this server.
+    /// Proves that the code was issued to this server.
     pub(super) verifier: PkceCodeVerifier,
-    /// The page that the user wanted to see.
+    /// The client's address, so that no client can evict the sign-ins of others.
+    pub(super) from: IpAddr,
+    /// The page that the user wanted.
     pub(super) next: String,
-    /// When.
+    /// When it began.
     pub(super) at: Instant,
 }
 
-/// Those that were begun, by the state that the provider gives back.
+/// Sign-ins by state, which the provider returns.
 #[derive(Debug, Default)]
-pub(super) struct Pending(Mutex<HashMap<String, Begun>>);
+pub(super) struct Pending(Mutex<HashMap<String, PendingSignIn>>);
 
 impl Pending {
-    pub(super) fn begin(&self, state: String, begun: Begun) {
+    pub(super) fn begin(&self, state: String, begun: PendingSignIn) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MOST {
             all.retain(|_, other| begun.at.duration_since(other.at) < PATIENCE);
-            let oldest = all.iter().min_by_key(|(_, other)| other.at).map(|(state, _)| state.clone());
-            if let Some(oldest) = oldest.filter(|_| all.len() >= MOST) {
-                all.remove(&oldest);
+            if all.len() >= MOST {
+                make_room(&mut all);
             }
         }
         all.insert(state, begun);
     }
 
-    /// Takes one out: each comes back once, and only in its browser.
-    pub(super) fn take(&self, state: &str, binding: &str, now: Instant) -> Option<Begun> {
+    /// Takes a sign-in out: each returns once, and only in its browser.
+    pub(super) fn take(&self, state: &str, binding: &str, now: Instant) -> Option<PendingSignIn> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = all.get(state)?;
         if !bool::from(begun.binding.as_bytes().ct_eq(binding.as_bytes())) {
@@ -56,15 +58,26 @@ impl Pending {
     }
 }
 
+/// Evicts the oldest sign-in of the address that has begun most.
+fn make_room(all: &mut HashMap<String, PendingSignIn>) {
+    let mut counts: HashMap<IpAddr, usize> = HashMap::new();
+    all.values().for_each(|begun| *counts.entry(begun.from).or_default() += 1);
+    let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(from, _)| from);
+    let of_most = all.iter().filter(|(_, begun)| Some(begun.from) == most);
+    let oldest = of_most.min_by_key(|(_, begun)| begun.at).map(|(state, _)| state.clone());
+    oldest.map(|oldest| all.remove(&oldest));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn begun(binding: &str, at: Instant) -> Begun {
-        Begun {
+    fn begun(binding: &str, at: Instant) -> PendingSignIn {
+        PendingSignIn {
             binding: binding.to_owned(),
             nonce: Nonce::new(String::new()),
             verifier: PkceCodeVerifier::new("a".repeat(43)),
+            from: IpAddr::from([10, 0, 0, 1]),
             next: "/".to_owned(),
             at,
         }
@@ -90,6 +103,19 @@ mod tests {
         }
         assert!(pending.take("0", "mine", now).is_none());
         assert!(pending.take("1", "mine", now).is_some());
+        assert_eq!(pending.0.lock().unwrap().len(), MOST - 1);
         assert!(pending.take(&MOST.to_string(), "mine", now).is_some());
+    }
+
+    #[test]
+    fn who_begins_many_makes_nobody_else_be_forgotten() {
+        let (pending, now) = (Pending::default(), Instant::now());
+        let other = PendingSignIn { from: IpAddr::from([10, 0, 0, 2]), ..begun("mine", now) };
+        pending.begin("another's".to_owned(), other);
+        for number in 0..2 * MOST {
+            pending.begin(number.to_string(), begun("mine", now + Duration::from_millis(number as u64)));
+        }
+        assert_eq!(pending.0.lock().unwrap().len(), MOST);
+        assert!(pending.take("another's", "mine", now).is_some());
     }
 }

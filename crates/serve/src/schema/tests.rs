@@ -56,9 +56,9 @@ fn described() -> Value {
 
 #[test]
 fn what_authors_say_is_told() {
-    let told = described();
-    assert_eq!(told["methods"][0]["comment"], "Draws it.");
-    let messages = &told["messages"];
+    let response = described();
+    assert_eq!(response["methods"][0]["comment"], "Draws it.");
+    let messages = &response["messages"];
     assert_eq!(messages["t.Shape"]["comment"], "What is drawn.\n\nOn paper.");
     assert_eq!(messages["t.Empty"]["comment"], Value::Null);
     let fields = messages["t.Shape"]["fields"].as_array().unwrap();
@@ -72,13 +72,14 @@ fn what_authors_say_is_told() {
 
 #[test]
 fn what_a_field_is() {
-    let told = described();
+    let response = described();
     let of = |field: &Value| {
         let marks = ["repeated", "map", "optional"].into_iter().filter(|mark| field[mark] == true);
         let words = [field["name"].as_str(), field["type"].as_str(), field["oneof"].as_str()];
         words.into_iter().flatten().chain(marks).collect::<Vec<_>>().join(" ")
     };
-    let fields: Vec<_> = told["messages"]["t.Shape"]["fields"].as_array().unwrap().iter().map(of).collect();
+    let fields: Vec<_> =
+        response["messages"]["t.Shape"]["fields"].as_array().unwrap().iter().map(of).collect();
     assert_eq!(
         fields,
         [

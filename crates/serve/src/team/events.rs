@@ -1,26 +1,26 @@
-//! What changes, told live. Who cannot keep up misses some, and reads anew.
+//! Live events. A client that is too slow misses some, and reads the state again.
 
 use krt_model::name::Name;
-use krt_registry::{Moment, State, Version};
+use krt_registry::{State, Timestamp, Version};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-/// How many events wait for who is slow.
+/// How many events are buffered for a slow client.
 const WAITING: usize = 256;
 
-/// Something changed.
+/// A change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Event {
-    /// What.
+    /// What changed.
     pub kind: Kind,
-    /// Of which runtime.
+    /// The runtime.
     pub runtime: Option<String>,
-    /// Which version of it.
+    /// The version in it.
     pub version: Option<String>,
-    /// What the version is now.
+    /// The version's new state.
     pub state: Option<State>,
-    /// When.
-    pub time: Moment,
+    /// When it changed.
+    pub time: Timestamp,
 }
 
 /// What changed.
@@ -39,12 +39,12 @@ pub enum Kind {
     User,
     /// A token.
     Token,
-    /// A runtime or a version is gone.
+    /// A runtime or a version was deleted.
     Deleted,
 }
 
 impl Kind {
-    /// Its name.
+    /// The kind's name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Runtime => "runtime",
@@ -59,11 +59,11 @@ impl Kind {
 }
 
 impl Event {
-    /// Something changed.
+    /// A change that happens now.
     pub fn new(kind: Kind, runtime: Option<&Name>, version: Option<&Name>) -> Self {
         let text = |name: &Name| name.to_string();
         let (runtime, version) = (runtime.map(text), version.map(text));
-        Self { kind, runtime, version, state: None, time: Moment::now() }
+        Self { kind, runtime, version, state: None, time: Timestamp::now() }
     }
 
     pub(super) fn runtime(runtime: &Name) -> Self {
@@ -76,7 +76,7 @@ impl Event {
             runtime: Some(version.runtime.clone()),
             version: Some(version.name.clone()),
             state: Some(version.state),
-            time: Moment::now(),
+            time: Timestamp::now(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Event {
     }
 }
 
-/// Those who listen.
+/// The subscribers.
 #[derive(Debug)]
 pub(super) struct Events(broadcast::Sender<Event>);
 
@@ -101,7 +101,7 @@ impl Events {
     }
 
     pub(super) fn tell(&self, event: Event) {
-        // Fails when nobody listens.
+        // Fails without subscribers.
         let _ = self.0.send(event);
     }
 }

@@ -1,48 +1,54 @@
-//! Runtimes and versions at work: what the registry says should run, runs.
+//! Keeps the runtimes and versions running that the registry says should run.
 //!
-//! - [`site`]: a runtime's stores.
-//! - [`work`]: one version at work, from its start to its end.
-//! - [`upload`]: packages that come in.
-//! - [`events`]: what changes, told live.
-//! - [`outside`]: what the command brings: how nodes are started, and what versions are held to.
+//! - [`stores`]: a runtime's stores.
+//! - [`task`]: one version at work, from its start to its end.
+//! - [`packages`]: loads packages in processes of their own.
+//! - [`upload`]: packages that are uploaded.
+//! - [`events`]: live events.
+//! - [`retention`]: how long the audit log is kept.
+//! - `watch`: ends streams with the identity that opened them.
+//! - [`launch`]: what the command passes in: how nodes start, and the limits of versions.
 //!
-//! A change of a version is first noted in the registry, then done, both in one turn: what is noted and
-//! what is done are in the same order.
+//! A change of a version is recorded in the registry, then carried out, both in one turn, so that records and
+//! actions have the same order.
 
 pub mod events;
-pub mod outside;
-mod site;
+pub mod launch;
+mod packages;
+pub mod retention;
+mod stores;
+mod task;
 mod upload;
-mod work;
+pub(crate) mod watch;
 
 pub use events::{Event, Kind};
-pub use outside::{Outside, Prepare, Prepared};
-pub use site::Site;
+pub use launch::{LaunchConfig, Prepare, Prepared};
+pub use stores::RuntimeStores;
+pub(crate) use upload::{Files, README, describe};
 pub use upload::{Incoming, UploadError};
-pub(crate) use upload::{README, describe};
 
 use crate::blocking;
 use events::Events;
 use krt_model::name::Name;
 use krt_package::Package;
 use krt_registry::{
-    Actor, Error, Registry, Role, RuntimeChange, State, Version,
+    Actor, Credential, Error, Identity, Registry, Role, RuntimeChange, State, TokenUser, Version,
     state::{Ask, Event as Happening},
 };
 use krt_runtime::{
     Engine,
-    entry::{Directory, Lease},
+    ingress::{Directory, Grant, Lease, Reach},
     logs::Logs,
     node::Lifeline,
 };
-use site::Sites;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
 };
-use tokio::sync::{Mutex as Turns, broadcast};
+use stores::StoreSet;
+use task::VersionTask;
+use tokio::sync::{Mutex as Turns, Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
-use work::Work;
 
 /// A runtime and a version of it.
 pub(crate) type Key = (Name, Name);
@@ -52,80 +58,87 @@ pub(crate) type Key = (Name, Name);
 pub struct Team {
     registry: Arc<Registry>,
     directory: Arc<Directory>,
-    sites: Sites,
-    works: Mutex<HashMap<Key, Work>>,
-    /// Held while a change is noted and done.
+    store_set: StoreSet,
+    works: Mutex<HashMap<Key, VersionTask>>,
+    /// Held while a change is recorded and carried out.
     turns: Turns<()>,
     events: Events,
-    outside: Outside,
+    uploads: Semaphore,
+    launch: LaunchConfig,
     logs: Logs,
     lifeline: Arc<Lifeline>,
-    /// Cancelled when the server ends: versions then end as well, but should run again.
+    /// Cancelled when the server ends: versions then end as well, and run again after a restart.
     ended: CancellationToken,
 }
 
 impl Team {
-    /// A team of what a registry remembers; nothing runs yet.
-    pub fn new(registry: Arc<Registry>, outside: Outside, logs: Logs, lifeline: Arc<Lifeline>) -> Arc<Self> {
+    /// A team from a registry; runs nothing yet.
+    pub fn new(
+        registry: Arc<Registry>,
+        launch: LaunchConfig,
+        logs: Logs,
+        lifeline: Arc<Lifeline>,
+    ) -> Arc<Self> {
         let tokens = Arc::clone(&registry);
         let directory = Directory::new(Box::new(move |token| {
             let registry = Arc::clone(&tokens);
-            Box::pin(blocking::run(move || matches!(registry.by_token(&token), Ok(Some(_)))))
+            Box::pin(grant(registry, token))
         }));
         Arc::new(Self {
-            sites: Sites::new(registry.folder().clone(), outside.store.clone()),
+            store_set: StoreSet::new(registry.folder().clone(), launch.store.clone()),
             registry,
             directory: Arc::new(directory),
             works: Mutex::default(),
             turns: Turns::default(),
             events: Events::default(),
-            outside,
+            uploads: Semaphore::new(upload::MAX_AT_ONCE),
+            launch,
             logs,
             lifeline,
             ended: CancellationToken::new(),
         })
     }
 
-    /// What the team remembers.
+    /// The registry.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
 
-    /// What stands behind the public port.
+    /// The versions behind the public listener.
     pub fn directory(&self) -> &Arc<Directory> {
         &self.directory
     }
 
-    /// What changes, from now on.
+    /// Subscribes to changes from now on.
     pub fn listen(&self) -> broadcast::Receiver<Event> {
         self.events.listen()
     }
 
-    /// Tells those who listen of a change.
+    /// Publishes a change to subscribers.
     pub fn tell(&self, event: Event) {
         self.events.tell(event);
     }
 
-    /// Asks the registry something.
+    /// Runs a query on the registry.
     pub async fn ask<T: Send + 'static>(&self, ask: impl FnOnce(&Registry) -> T + Send + 'static) -> T {
         let registry = Arc::clone(&self.registry);
         blocking::run(move || ask(&registry)).await
     }
 
-    /// Starts what ran when the server ended.
+    /// Starts the versions that ran when the server ended.
     pub async fn boot(self: &Arc<Self>) -> Result<(), Error> {
         let _turn = self.turns.lock().await;
         self.set_hosts().await?;
         for version in self.ask(Registry::boot).await? {
             if let Some(key) = key(&version) {
                 tracing::info!("starting `{}` of `{}` again", version.name, version.runtime);
-                self.begin(key);
+                self.begin(key, version.is_to_be_published());
             }
         }
         Ok(())
     }
 
-    /// Ends all versions, which are to run again when the server does.
+    /// Ends all versions; they run again after a restart.
     pub async fn end(&self) {
         self.ended.cancel();
         let works: Vec<_> = self.lock().drain().map(|(_, work)| work).collect();
@@ -134,9 +147,9 @@ impl Team {
         }
     }
 
-    /// Closes the stores: nothing is in work any more.
+    /// Closes the stores, once nothing is in flight.
     pub async fn close(&self) {
-        self.sites.close().await;
+        self.store_set.close().await;
     }
 
     /// Cancelled when the server ends.
@@ -144,7 +157,7 @@ impl Team {
         &self.ended
     }
 
-    /// Does what somebody asks of a version.
+    /// Carries out a user's change of a version.
     pub async fn change(
         self: &Arc<Self>,
         actor: Actor,
@@ -157,7 +170,7 @@ impl Team {
         let (runtime, version) = key.clone();
         let changed = self.ask(move |registry| registry.ask(&actor, &runtime, &version, ask)).await?;
         match ask {
-            Ask::Start => self.begin(key.clone()),
+            Ask::Start => self.begin(key.clone(), false),
             Ask::Stop => self.stop(&key),
             Ask::Publish => self.directory.publish(key.0.as_str(), Some(key.1.as_str())),
             Ask::Unpublish => self.directory.publish(key.0.as_str(), None),
@@ -171,7 +184,7 @@ impl Team {
         Ok(changed)
     }
 
-    /// Publishes the version that was published before.
+    /// Publishes the previously published version.
     pub async fn roll_back(self: &Arc<Self>, actor: Actor, runtime: Name) -> Result<Version, Error> {
         let _turn = self.turns.lock().await;
         let of = runtime.clone();
@@ -180,7 +193,7 @@ impl Team {
             match changed.state {
                 State::Published => self.directory.publish(key.0.as_str(), Some(key.1.as_str())),
                 _ if self.lock().contains_key(&key) => {}
-                _ => self.begin(key),
+                _ => self.begin(key, true),
             }
         }
         self.tell_all(&runtime).await;
@@ -201,7 +214,7 @@ impl Team {
         Ok(changed)
     }
 
-    /// Makes a runtime.
+    /// Creates a runtime.
     pub async fn create_runtime(
         &self,
         actor: Actor,
@@ -215,7 +228,7 @@ impl Team {
         Ok(made)
     }
 
-    /// Removes a runtime with all that it stored.
+    /// Deletes a runtime with all its data.
     pub async fn delete_runtime(&self, actor: Actor, runtime: Name) -> Result<(), Error> {
         let _turn = self.turns.lock().await;
         let id = runtime.clone();
@@ -227,7 +240,7 @@ impl Team {
         {
             return Err(Error::Runs { version: format!("a version of `{runtime}`") });
         }
-        self.sites.forget(&runtime).await;
+        self.store_set.forget(&runtime).await;
         let id = runtime.clone();
         self.ask(move |registry| registry.delete_runtime(&actor, &id)).await?;
         self.set_hosts().await?;
@@ -235,51 +248,57 @@ impl Team {
         Ok(())
     }
 
-    /// The stores of a runtime, which must be there.
-    pub async fn site(&self, runtime: &Name) -> Result<Arc<Site>, crate::house::Error> {
+    /// The stores of a runtime; fails when it does not exist.
+    pub async fn stores(&self, runtime: &Name) -> Result<Arc<RuntimeStores>, crate::backend::Error> {
         let id = runtime.clone();
         self.ask(move |registry| registry.runtime(&id)).await?;
-        Ok(self.sites.open(runtime).await?)
+        Ok(self.store_set.open(runtime).await?)
     }
 
-    /// A version that runs, held until it is dropped.
+    /// A lease on a running version, until it is dropped.
     pub fn lease(&self, runtime: &Name, version: &Name) -> Option<Lease> {
         self.directory.lease(runtime.as_str(), version.as_str())
     }
 
-    /// The parts of a version that starts or runs.
+    /// The engine of a version that starts or runs.
     pub fn engine(&self, runtime: &Name, version: &Name) -> Option<Arc<Engine>> {
         let key = (runtime.clone(), version.clone());
-        self.lock().get(&key).and_then(Work::engine)
+        self.lock().get(&key).and_then(VersionTask::engine)
     }
 
-    /// The parts of all versions of a runtime that start or run.
+    /// The engines of all versions of a runtime that start or run.
     pub fn engines(&self, runtime: &Name) -> Vec<Arc<Engine>> {
         let works = self.lock();
         works.iter().filter(|(key, _)| key.0 == *runtime).filter_map(|(_, work)| work.engine()).collect()
     }
 
-    /// A version's package: of one that runs what it runs, of others what lies on disk.
-    pub async fn package(&self, runtime: &Name, version: &Name) -> Result<Arc<Package>, crate::house::Error> {
+    /// A version's package: the running one, or the one on disk.
+    pub async fn package(
+        &self,
+        runtime: &Name,
+        version: &Name,
+    ) -> Result<Arc<Package>, crate::backend::Error> {
         if let Some(engine) = self.engine(runtime, version) {
             return Ok(Arc::clone(engine.package()));
         }
         let (of, name) = (runtime.clone(), version.clone());
         self.ask(move |registry| registry.version(&of, &name)).await?;
         let place = self.registry.folder().version(runtime, version);
-        let loaded = blocking::run(move || krt_package::load(&place.package())).await;
-        Ok(Arc::new(loaded?))
+        Ok(Arc::new(packages::load(place.package()).await?))
     }
 
-    /// Whose token it is, and what its holder may do.
-    pub async fn by_token(&self, token: String) -> Result<Option<(String, Role)>, Error> {
+    /// The user of a token.
+    pub async fn by_token(&self, token: String) -> Result<Option<TokenUser>, Error> {
         self.ask(move |registry| registry.by_token(&token)).await
     }
 
-    fn begin(self: &Arc<Self>, key: Key) {
-        // Locked meanwhile: a work that fails at once is forgotten after it is known.
+    /// Starts a version. Until it runs, its clients learn that it is starting; where it will be `published`,
+    /// so do all clients of its runtime that reach no other version.
+    fn begin(self: &Arc<Self>, key: Key, published: bool) {
+        self.directory.expect(key.0.as_str(), key.1.as_str(), published);
+        // Locked until the task is known, so that one that fails at once is forgotten after that.
         let mut works = self.lock();
-        let work = Work::start(Arc::clone(self), key.clone());
+        let work = VersionTask::start(Arc::clone(self), key.clone());
         works.insert(key, work);
     }
 
@@ -289,7 +308,7 @@ impl Team {
         }
     }
 
-    /// Notes what happened to a version, and lets clients reach it where it is now published.
+    /// Records what happened to a version, and routes clients to it where it is now published.
     async fn happened(&self, key: &Key, happening: Happening, reasons: Vec<String>) {
         let _turn = self.turns.lock().await;
         let (runtime, version) = key.clone();
@@ -305,7 +324,7 @@ impl Team {
         }
     }
 
-    /// Tells of every version of a runtime: one took another's place.
+    /// Publishes an event for every version of a runtime, after one replaced another.
     async fn tell_all(&self, runtime: &Name) {
         let of = runtime.clone();
         if let Ok(versions) = self.ask(move |registry| registry.versions(&of)).await {
@@ -324,11 +343,11 @@ impl Team {
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Work>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, VersionTask>> {
         self.works.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A work has ended: it is nobody's any more.
+    /// Forgets a task that has ended.
     fn forget(&self, key: &Key, engine: &Weak<Engine>) {
         let mut works = self.lock();
         if works.get(key).is_some_and(|work| work.is(engine)) {
@@ -337,7 +356,25 @@ impl Team {
     }
 }
 
-/// The names of a version that was read.
+/// The versions that a token gives access to: unpublished ones require a user who may try them in the
+/// dashboard.
+async fn grant(registry: Arc<Registry>, token: String) -> Option<Grant> {
+    let of = Arc::clone(&registry);
+    let found = blocking::run(move || of.by_token(&token)).await;
+    let TokenUser { id, login, role } = found.unwrap_or_else(|error| {
+        tracing::error!("a token cannot be looked up: {error}");
+        None
+    })?;
+    let (reach, needed) = match role >= Role::Manager {
+        true => (Reach::Everything, Role::Manager),
+        false => (Reach::Published, Role::Viewer),
+    };
+    let identity = Identity { login, role: needed, credential: Credential::Token(id) };
+    let ended = Box::pin(async move { drop(watch::ended(registry, identity).await) });
+    Some(Grant { reach, ended })
+}
+
+/// The runtime's and the version's name.
 fn key(version: &Version) -> Option<Key> {
     Some((Name::parse(&version.runtime).ok()?, Name::parse(&version.name).ok()?))
 }

@@ -1,8 +1,9 @@
-//! Packages that come in: written, unpacked, checked, and then taken by the registry.
+//! Uploads of packages: written, unpacked, checked, then registered.
 
 use super::{Event, Team};
 use krt_model::name::Name;
-use krt_package::{Loader, Package, Report, archive};
+use krt_package::{Report, archive, reading::Place};
+use krt_reader::Abandon;
 use krt_registry::{Actor, NewVersion, Version};
 use std::{
     fs, io,
@@ -10,31 +11,34 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The file of a package's documentation, in it.
+/// The path of the documentation in a package.
 pub(crate) const README: &str = "docs/README.md";
 
-/// A package that is on its way.
+/// How many uploads are read at once: each may use a processor, and memory.
+pub(super) const MAX_AT_ONCE: usize = 4;
+
+/// An upload in progress.
 #[derive(Debug)]
 pub struct Incoming {
     folder: TempDir,
 }
 
-/// Why a package is not taken.
+/// Why an upload is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// It has errors.
+    /// The package has errors.
     #[error("the package has errors")]
     Invalid {
-        /// All that is wrong.
+        /// All errors.
         report: Box<Report>,
     },
-    /// It is no package.
+    /// It is not a package.
     #[error(transparent)]
     Package(#[from] krt_package::Error),
     /// It cannot be unpacked.
     #[error(transparent)]
     Archive(#[from] archive::Error),
-    /// The registry does not take it.
+    /// The registry refuses it.
     #[error(transparent)]
     Registry(#[from] krt_registry::Error),
     /// It cannot be written.
@@ -43,39 +47,43 @@ pub enum UploadError {
 }
 
 impl Incoming {
-    /// Where the archive is to be written.
+    /// The path of the archive to write.
     pub fn archive(&self) -> PathBuf {
         self.folder.path().join("package.krt")
     }
 }
 
 impl Team {
-    /// The largest package, bytes.
+    /// The largest package, in bytes.
     pub fn max_package(&self) -> u64 {
-        self.outside.max_package
+        self.launch.max_package
     }
 
-    /// What each version is held to.
+    /// The limits of each version.
     pub fn options(&self) -> &krt_runtime::Options {
-        &self.outside.options
+        &self.launch.options
     }
 
-    /// Makes room for a package that comes in. Dropped, it is gone.
+    /// Creates a folder for an upload, deleted on drop.
     pub fn incoming(&self) -> io::Result<Incoming> {
         let folder =
             tempfile::Builder::new().prefix("upload-").tempdir_in(self.registry.folder().incoming())?;
         Ok(Incoming { folder })
     }
 
-    /// Checks a package that was written, and makes a version of it.
+    /// Checks an uploaded package, and creates a version from it.
     pub async fn create_version(
         &self,
         actor: Actor,
         runtime: Name,
         incoming: Incoming,
     ) -> Result<Version, UploadError> {
+        let _turn = self.uploads.acquire().await;
+        let abandon = Abandon::default();
+        // A client that leaves drops this future.
+        let _leaves = abandon.on_drop();
         let made = self.ask(move |registry| {
-            let new = open(incoming.folder.path())?;
+            let new = open(incoming.folder.path(), &abandon)?;
             Ok::<_, UploadError>(registry.create_version(&actor, &runtime, &new)?)
         });
         let version = made.await?;
@@ -85,30 +93,46 @@ impl Team {
 }
 
 /// Unpacks and checks the package in a folder.
-fn open(folder: &Path) -> Result<NewVersion, UploadError> {
+fn open(folder: &Path, abandon: &Abandon) -> Result<NewVersion, UploadError> {
     let (archive, root) = (folder.join("package.krt"), folder.join("package"));
-    archive::unpack_file(&archive, &root, &archive::Limits::default())?;
-    let package = Loader::default().load(&root).map_err(|error| match error {
-        krt_package::Error::Invalid { report, .. } => UploadError::Invalid { report },
+    let package_bytes = fs::metadata(&archive)?.len();
+    let place = Place { root, archive: Some(archive) };
+    let checked = krt_reader::check_at(place, abandon).map_err(|error| match error {
+        krt_package::Error::Archive { source, .. } => UploadError::Archive(source),
         error => error.into(),
     })?;
-    let package_bytes = fs::metadata(&archive)?.len();
-    Ok(describe(&package, package_bytes, folder))
+    match &checked.version {
+        Some(version) => {
+            Ok(describe(version, &checked.report, &checked.root, Files { package_bytes, folder }))
+        }
+        None => Err(UploadError::Invalid { report: Box::new(checked.report) }),
+    }
 }
 
-/// What the registry is told of a package.
-pub(crate) fn describe(package: &Package, package_bytes: u64, folder: &Path) -> NewVersion {
+/// The files of an uploaded package.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Files<'a> {
+    pub(crate) package_bytes: u64,
+    pub(crate) folder: &'a Path,
+}
+
+/// The version as the registry stores it.
+pub(crate) fn describe(
+    version: &krt_model::version::Version,
+    warnings: &Report,
+    root: &Path,
+    files: Files<'_>,
+) -> NewVersion {
     let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let version = &package.version;
     NewVersion {
         name: version.name.clone(),
         description: version.description.clone(),
         config: version.config.clone(),
-        package_bytes,
-        warnings: serde_json::to_value(package.warnings.problems()).unwrap_or_default(),
+        package_bytes: files.package_bytes,
+        warnings: serde_json::to_value(warnings.problems()).unwrap_or_default(),
         nodes: count(version.nodes.len()),
         workflows: count(version.workflows.len()),
-        has_docs: package.root.join(README).is_file(),
-        files: folder.to_owned(),
+        has_docs: root.join(README).is_file(),
+        files: files.folder.to_owned(),
     }
 }

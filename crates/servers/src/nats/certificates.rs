@@ -1,4 +1,4 @@
-//! An authority, and the certificates it gives a server and a client.
+//! A certificate authority, with certificates for a server and a client.
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -8,7 +8,7 @@ use std::{fs, path::PathBuf};
 
 /// The files of an authority, a server and a client.
 pub(super) struct Certificates {
-    /// Where they are.
+    /// The folder of the files.
     pub(super) folder: PathBuf,
 }
 
@@ -28,7 +28,7 @@ impl Certificates {
         self.pair("client")
     }
 
-    /// Makes all of them.
+    /// Creates all files.
     pub(super) fn make(&self) {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,9 +1,12 @@
-//! NATS, from Debian's package `nats-server`.
+//! NATS, from Debian's package `nats-server`, or from the project's sources where that version does not
+//! suffice.
 
 mod certificates;
+mod cluster;
 mod secrets;
 
 use certificates::Certificates;
+pub use cluster::NatsMember;
 use std::{
     fmt::Write as _,
     io::{BufRead as _, BufReader, Write as _},
@@ -13,82 +16,97 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Ends the server by the signal that is named on its standard input; at once when nobody holds that
-/// any more, however the test ended.
+/// Stops the server with the signal that is written to its standard input; kills it when the input closes,
+/// however the test ends.
 const RUN: &str = r#""$0" --config "$1" & read -r signal; kill -"${signal:-KILL}" $!; wait"#;
 
-/// What a server is to be like; by default as one is without a configuration.
+/// Options of a server. The default corresponds to a server without configuration.
 #[derive(Debug, Clone, Default)]
 pub struct NatsOptions {
-    /// Whether it has JetStream. Its streams are kept while the server is down.
+    /// Whether to enable JetStream. Streams survive a restart.
     pub jetstream: bool,
-    /// The most bytes of a message; the server's own limit is 1 MiB.
+    /// The maximum size of a message, bytes; the server's default is 1 MiB.
     pub max_payload: Option<usize>,
-    /// Who may connect.
+    /// The authentication of clients.
     pub auth: NatsAuth,
-    /// How connections are kept private.
+    /// The encryption of connections.
     pub tls: NatsTls,
-    /// Where it listens, on a test host of its own; 127.0.0.1 by default.
+    /// The address to listen on, on a test host of its own; 127.0.0.1 by default.
     pub address: Option<Ipv4Addr>,
+    /// Whether to use the version that the documentation recommends to operators, built from the project's
+    /// sources. Debian's version loses messages if it is killed while it writes them: they keep their numbers
+    /// in the stream, but are unreadable.
+    pub survives_kills: bool,
+    /// The cluster that the server is a member of.
+    pub cluster: Option<NatsMember>,
 }
 
-/// Who may connect to a server.
+/// The authentication of clients.
 #[derive(Debug, Clone, Default)]
 pub enum NatsAuth {
-    /// Everyone.
+    /// None.
     #[default]
     Anyone,
-    /// Who knows the user and the password.
+    /// A user and a password.
     Password {
         /// The user.
         user: String,
         /// The password.
         password: String,
     },
-    /// Who knows the token.
+    /// A token.
     Token(String),
-    /// Who has the seed in [`NatsServer::nkey_file`].
+    /// The nkey whose seed is in [`NatsServer::nkey_file`].
     Nkey,
-    /// Who has the credentials in [`NatsServer::credentials_file`].
+    /// The credentials in [`NatsServer::credentials_file`].
     Credentials,
 }
 
-/// How connections to a server are kept private.
+/// The encryption of connections.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum NatsTls {
-    /// Not at all.
+    /// No TLS.
     #[default]
     Off,
-    /// The server shows a certificate, which [`NatsServer::ca_file`] vouches for.
+    /// The server has a certificate of the authority in [`NatsServer::ca_file`].
     Server,
-    /// So must clients: that in [`NatsServer::client_certificate`], or another of the same authority.
+    /// Clients must have one, too: that in [`NatsServer::client_certificate`], or another of the same
+    /// authority.
     Mutual,
 }
 
-/// A server that ends when it is dropped.
+/// A server. Stops on drop.
 #[derive(Debug)]
 pub struct NatsServer {
     child: Option<Child>,
-    /// Where it listens on 127.0.0.1.
+    /// The server's port on 127.0.0.1.
     pub port: u16,
     options: NatsOptions,
+    /// The port of its monitoring API while it runs.
+    monitor: u16,
     folder: TempDir,
 }
 
 impl NatsServer {
-    /// Starts a server; `None` where there is none to start.
+    /// Starts a server; returns `None` if it is not installed.
     pub fn start(test: &str, options: NatsOptions) -> Option<Self> {
-        if installed().is_none() {
-            crate::skipped(test, "nats-server (Debian's `nats-server`)");
+        if program(&options).is_none() {
+            let missing = if needs_newer(&options) {
+                "target/tools/bin/nats-server (`make servers`)"
+            } else {
+                "nats-server (Debian's `nats-server`)"
+            };
+            crate::skipped(test, missing);
             return None;
         }
-        let mut server = Self { child: None, port: 0, options, folder: TempDir::new().unwrap() };
+        let folder = TempDir::new().unwrap();
+        let mut server = Self { child: None, port: 0, options, monitor: 0, folder };
         server.write_configuration();
         server.start_again();
         Some(server)
     }
 
-    /// Its URL, without secrets.
+    /// Returns the server's URL, without secrets.
     pub fn url(&self) -> String {
         match self.options.tls {
             NatsTls::Off => format!("nats://{}:{}", self.address(), self.port),
@@ -96,37 +114,37 @@ impl NatsServer {
         }
     }
 
-    /// Where the seed of the nkey is that may connect.
+    /// Returns the file with the seed of the accepted nkey.
     pub fn nkey_file(&self) -> PathBuf {
         self.folder.path().join("user.nk")
     }
 
-    /// Where the credentials are that may connect: a user's JWT and seed.
+    /// Returns the file with the accepted credentials: a user's JWT and seed.
     pub fn credentials_file(&self) -> PathBuf {
         self.folder.path().join("user.creds")
     }
 
-    /// Where the certificate is of the authority that vouches for the server.
+    /// Returns the certificate of the authority that signed the server's certificate.
     pub fn ca_file(&self) -> PathBuf {
         self.certificates().ca()
     }
 
-    /// Where the certificate is that a client may show, and its key.
+    /// Returns the certificate and key for a client.
     pub fn client_certificate(&self) -> (PathBuf, PathBuf) {
         self.certificates().client()
     }
 
-    /// Ends it at once.
+    /// Kills the server.
     pub fn kill(&mut self) {
         self.end("KILL");
     }
 
-    /// Ends it as an operator does: it says farewell to its clients and writes what it has.
+    /// Stops the server like an operator: it notifies its clients and writes its data.
     pub fn stop(&mut self) {
         self.end("TERM");
     }
 
-    /// Starts it once more, where it was, with the streams it had.
+    /// Restarts the server with the same port and streams.
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "the server runs");
         let mut config = format!("listen: \"{}:{}\"\n", self.address(), self.listen());
@@ -135,30 +153,46 @@ impl NatsServer {
         std::fs::write(&path, config).unwrap();
         let mut child = Command::new("sh")
             .args(["-c", RUN])
-            .args([&installed().unwrap(), &path])
+            .args([&program(&self.options).unwrap(), &path])
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        self.port = port(&mut said);
-        // What else it says must go somewhere, lest it wait.
+        (self.port, self.monitor) = ports(&mut said);
+        // Drain further output, so that the server does not block.
         std::thread::spawn(move || said.for_each(drop));
         self.child = Some(child);
+    }
+
+    /// Deletes the server's streams, like the loss of a disk. It must not be running.
+    pub fn lose_disk(&self) {
+        assert!(self.child.is_none(), "the server runs");
+        std::fs::remove_dir_all(self.streams()).unwrap();
+    }
+
+    /// Returns the streams, messages and consumers of the cluster that the server reports as missing; `None`
+    /// if there are none. Sends a blocking request.
+    pub fn lacks(&self) -> Option<String> {
+        cluster::unhealthy((self.address(), self.monitor).into())
+    }
+
+    fn streams(&self) -> PathBuf {
+        self.folder.path().join("streams")
     }
 
     fn address(&self) -> Ipv4Addr {
         self.options.address.unwrap_or(Ipv4Addr::LOCALHOST)
     }
 
-    /// The port it shall have: any, and then that one again.
+    /// The port for the configuration: any at first, then the same again.
     fn listen(&self) -> i32 {
         if self.port == 0 { -1 } else { self.port.into() }
     }
 
     fn end(&mut self, signal: &str) {
         let Some(mut child) = self.child.take() else { return };
-        // Whether or not it is there to read: then it has ended.
+        // Fails if the process no longer reads it because it has ended.
         let _ = writeln!(child.stdin.take().unwrap(), "{signal}");
         child.wait().unwrap();
     }
@@ -171,11 +205,14 @@ impl NatsServer {
         let mut config = String::new();
         let folder = self.folder.path();
         if self.options.jetstream {
-            writeln!(config, "jetstream {{ store_dir: {:?} }}", folder.join("streams")).unwrap();
+            writeln!(config, "jetstream {{ store_dir: {:?} }}", self.streams()).unwrap();
+        }
+        if let Some(member) = &self.options.cluster {
+            config += &member.configuration(self.address());
         }
         if let Some(bytes) = self.options.max_payload {
             writeln!(config, "max_payload: {bytes}").unwrap();
-            // The server wants room for one message at least.
+            // The server requires room for at least one message.
             writeln!(config, "max_pending: {}", bytes.max(64 << 20)).unwrap();
         }
         config += &match &self.options.auth {
@@ -212,15 +249,19 @@ impl Drop for NatsServer {
     }
 }
 
-/// The port that a server says it listens on, once it is ready.
-fn port(said: &mut impl Iterator<Item = String>) -> u16 {
-    let (mut port, mut all) = (None, String::new());
+/// Returns the ports from the log of a ready server: for clients, and for monitoring.
+fn ports(said: &mut impl Iterator<Item = String>) -> (u16, u16) {
+    let (mut port, mut monitor, mut all) = (None, 0, String::new());
+    let number = |address: &str| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
     for line in said {
         if let Some((_, address)) = line.split_once("Listening for client connections on ") {
-            port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+            port = number(address);
+        }
+        if let Some((_, address)) = line.split_once("Starting http monitor on ") {
+            monitor = number(address).expect("it says where");
         }
         if line.ends_with("Server is ready") {
-            return port.expect("a server that is ready said where it listens");
+            return (port.expect("a server that is ready said where it listens"), monitor);
         }
         all += &line;
         all.push('\n');
@@ -228,9 +269,20 @@ fn port(said: &mut impl Iterator<Item = String>) -> u16 {
     panic!("the server does not start:\n{all}");
 }
 
+/// The server's program.
+fn program(options: &NatsOptions) -> Option<PathBuf> {
+    if needs_newer(options) { crate::tool("nats-server") } else { installed() }
+}
+
+/// Whether Debian's version does not suffice. In a cluster, 2.9 does not update a server whose disk was lost,
+/// and reports that it did.
+fn needs_newer(options: &NatsOptions) -> bool {
+    options.cluster.is_some() || options.survives_kills
+}
+
 fn installed() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    // Where Debian puts it, which is on the superuser's `PATH` only.
+    // Debian's location, which is only on the superuser's `PATH`.
     let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
     folders.map(|folder| folder.join("nats-server")).find(|path| path.exists())
 }

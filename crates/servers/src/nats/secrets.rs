@@ -1,20 +1,20 @@
-//! Keys of users, and the JWTs of decentralised authorisation: an operator vouches for accounts, an
-//! account for users. Each function writes what a client needs and gives the server's configuration.
+//! User keys, and the JWTs of decentralized authorization: an operator signs accounts, an account signs
+//! users. Each function writes a client's files and returns the server's configuration.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nkeys::KeyPair;
 use serde_json::{Value, json};
 use std::{fs, path::Path, time::SystemTime};
 
-/// One user, known by its key, whose seed is written to `file`.
+/// One user, identified by an nkey, whose seed is written to `file`.
 pub(super) fn nkey(file: &Path) -> String {
     let user = KeyPair::new_user();
     fs::write(file, user.seed().unwrap()).unwrap();
     format!("authorization {{ users: [ {{ nkey: {} }} ] }}\n", user.public_key())
 }
 
-/// One user of one account, whose credentials are written to `file`. The server needs the system's
-/// account as well, else it has no JetStream.
+/// One user of one account, whose credentials are written to `file`. The server needs the system account as
+/// well, or it has no JetStream.
 pub(super) fn credentials(file: &Path) -> String {
     let operator = KeyPair::new_operator();
     let (account, system, user) = (KeyPair::new_account(), KeyPair::new_account(), KeyPair::new_user());
@@ -26,7 +26,7 @@ pub(super) fn credentials(file: &Path) -> String {
         "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true,
         "conn": -1, "leaf": -1, "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
     }});
-    // The system's account may have no streams.
+    // The system account may not have streams.
     let system_limits = json!({"limits": {
         "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true,
         "conn": -1, "leaf": -1,
@@ -41,7 +41,7 @@ pub(super) fn credentials(file: &Path) -> String {
     )
 }
 
-/// What `issuer` says of `subject`, in the second version of the claims.
+/// A JWT with the claims of `issuer` about `subject`, in version 2 of the format.
 fn jwt(issuer: &KeyPair, subject: &KeyPair, kind: &str, claims: &Value) -> String {
     let mut nats = claims.clone();
     nats["type"] = kind.into();

@@ -1,4 +1,4 @@
-//! A link, whole, held and cut.
+//! A link: intact, held and cut.
 
 use krt_servers::Link;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use tokio::{
     time::timeout,
 };
 
-/// An event that comes soon, or never.
+/// The timeout for expected events.
 const SOON: Duration = Duration::from_secs(30);
-/// Long enough to see that nothing comes.
+/// Long enough to conclude that nothing arrives.
 const A_WHILE: Duration = Duration::from_millis(50);
 
-/// A server that says again what it hears.
+/// An echo server.
 async fn echo() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! The servers and the link are what the tests that stand on them take them for.
+//! Validates the servers and the link that other tests rely on.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod link;

@@ -1,4 +1,4 @@
-//! The server of NATS, as its clients see it.
+//! The NATS server from a client's view.
 
 use async_nats::{
     Client, ConnectOptions,
@@ -14,7 +14,7 @@ use std::{
 
 type Connected = Result<Client, async_nats::ConnectError>;
 
-/// Waits for an event that comes soon, or never.
+/// Waits for an event with a timeout.
 async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
     let waited = tokio::time::timeout(Duration::from_secs(30), event).await;
     waited.unwrap_or_else(|_| panic!("waited in vain for {what}"))
@@ -51,7 +51,7 @@ async fn it_takes_messages_as_large_as_it_is_told() {
         let client = connect(&server, ConnectOptions::new()).await;
         let info = client.as_ref().unwrap().server_info();
         assert_eq!(info.max_payload, max_payload.unwrap_or(1 << 20));
-        // Else a client would find a way around a link.
+        // Otherwise a client would bypass a link.
         assert!(info.connect_urls.is_empty(), "{:?}", info.connect_urls);
         assert!(!info.jetstream);
         speaks(client).await;
@@ -145,7 +145,7 @@ async fn certificates_are_shown_and_asked_for() {
     }
 }
 
-/// Not a test: what [`it_ends_with_a_test_that_is_killed`] kills.
+/// Not a test: the process that [`it_ends_with_a_test_that_is_killed`] kills.
 #[test]
 #[ignore = "waits to be killed"]
 fn holds_a_server() {

@@ -1,4 +1,4 @@
-//! One column while its chunk is built, and the ways to write it.
+//! A column of a chunk under construction, and its encodings.
 
 use super::kind;
 use crate::{
@@ -7,11 +7,11 @@ use crate::{
 };
 use std::collections::HashMap;
 
-/// The values of one field, of one kind, in the order of rows.
+/// The values of one field, all of one kind, in row order.
 #[derive(Debug)]
 pub(super) struct Column {
     name: Box<str>,
-    /// The rows that lack this field.
+    /// The rows without this field.
     missing: Vec<u32>,
     values: Values,
 }
@@ -36,7 +36,7 @@ impl Column {
         Self { name: name.into(), missing: Vec::new(), values }
     }
 
-    /// Whether this is the column for a field of that name and kind.
+    /// Whether this is the column for a field of this name and kind.
     pub(super) fn takes(&self, name: &str, value: &Value<'_>) -> bool {
         let kind = matches!(
             (&self.values, value),
@@ -48,7 +48,7 @@ impl Column {
         kind && *self.name == *name
     }
 
-    /// Adds the value of a row. A second one of the same row is passed over.
+    /// Adds the value of a row. A second value of the same row is ignored.
     pub(super) fn push(&mut self, row: usize, value: &Value<'_>) {
         let known = self.rows();
         if known > row {
@@ -67,7 +67,7 @@ impl Column {
         }
     }
 
-    /// Rows of which is known whether they have the field.
+    /// The number of rows covered so far.
     fn rows(&self) -> usize {
         let values = match &self.values {
             Values::Text { ends, .. } => ends.len(),
@@ -78,7 +78,8 @@ impl Column {
         values + self.missing.len()
     }
 
-    /// Forgets the values, keeps their memory. `false`: it had none, so it is better forgotten.
+    /// Clears the values and keeps their memory. Returns `false` when it had no values, so that the caller
+    /// can drop it.
     pub(super) fn clear(&mut self) -> bool {
         self.missing.clear();
         match &mut self.values {
@@ -99,7 +100,7 @@ impl Column {
         self.rows() > self.missing.len()
     }
 
-    /// Writes the column of a chunk with so many rows.
+    /// Encodes the column of a chunk with this many rows.
     pub(super) fn encode(&self, rows: usize, out: &mut Vec<u8>) {
         put_short(out, self.name.as_bytes());
         let kind_at = out.len();
@@ -152,7 +153,7 @@ fn encode_ints(values: &[i64], out: &mut Vec<u8>) -> u8 {
     kind::INTS
 }
 
-/// As millionths where every value is a whole number of them, to the last bit; else as they are.
+/// Encodes as millionths where every value is an exact multiple, bit for bit; otherwise as plain floats.
 fn encode_floats(values: &[f64], out: &mut Vec<u8>) -> u8 {
     let start = out.len();
     for &value in values {
@@ -201,7 +202,7 @@ fn encode_texts(texts: &Texts<'_>, out: &mut Vec<u8>) -> u8 {
     kind::TEXTS
 }
 
-/// `None` where one of the texts is no lowercase, hyphenated UUID.
+/// `None` where a text is not a lowercase, hyphenated UUID.
 fn encode_uuids(texts: &Texts<'_>, out: &mut Vec<u8>) -> Option<()> {
     let mut last = 0;
     for text in texts.iter() {
@@ -230,7 +231,7 @@ fn parse_uuid(text: &[u8]) -> Option<u128> {
     Some(uuid)
 }
 
-/// `None` where more than 255 texts differ, or too few repeat for it to pay.
+/// `None` where more than 255 texts differ, or too few repeat to save space.
 fn encode_dictionary(texts: &Texts<'_>, out: &mut Vec<u8>) -> Option<()> {
     let most = (texts.ends.len() / 2).clamp(1, 255);
     let mut words: Vec<&[u8]> = Vec::new();

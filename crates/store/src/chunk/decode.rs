@@ -1,4 +1,4 @@
-//! Reading chunks. What a chunk says of itself is not trusted: a damaged one gives `None`.
+//! Decodes chunks. Input is not trusted: a damaged chunk yields `None`.
 
 use super::{FORMAT, MAX_COLUMNS, MAX_ROWS, kind};
 use crate::{bytes::Cursor, point::Value};
@@ -8,11 +8,11 @@ use crate::{bytes::Cursor, point::Value};
 pub(crate) struct Chunk<'a> {
     /// The time of each row.
     pub(crate) times: Vec<i64>,
-    /// The fields; each has a value for every row, or `None`.
+    /// The fields; each has a value or `None` for every row.
     pub(crate) columns: Vec<(&'a str, Vec<Option<Value<'a>>>)>,
 }
 
-/// Reads a chunk, of its fields only those that are wanted.
+/// Decodes a chunk, but only the wanted fields.
 pub(crate) fn decode(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Chunk<'_>> {
     let mut columns = Vec::new();
     let times = columns_of(bytes, |name, column, times| {
@@ -24,7 +24,7 @@ pub(crate) fn decode(bytes: &[u8], wanted: impl Fn(&str) -> bool) -> Option<Chun
     Some(Chunk { times, columns })
 }
 
-/// The numbers of a field, each with its time.
+/// The numbers of a field with their times.
 pub(crate) fn numbers(bytes: &[u8], field: &str) -> Option<Vec<(i64, f64)>> {
     let mut numbers = Vec::new();
     columns_of(bytes, |name, column, times| {
@@ -40,7 +40,7 @@ pub(crate) fn numbers(bytes: &[u8], field: &str) -> Option<Vec<(i64, f64)>> {
     Some(numbers)
 }
 
-/// The names of the fields that have numbers.
+/// The names of the numeric fields.
 pub(crate) fn numeric_fields(bytes: &[u8]) -> Option<Vec<&str>> {
     let mut names = Vec::new();
     columns_of(bytes, |name, column, _| {
@@ -52,7 +52,7 @@ pub(crate) fn numeric_fields(bytes: &[u8]) -> Option<Vec<&str>> {
     Some(names)
 }
 
-/// Goes through the columns, each with its name and the times of the rows; gives the times.
+/// Visits the columns, each with its name and the times of the rows; returns the times.
 fn columns_of<'a>(
     bytes: &'a [u8],
     mut each: impl FnMut(&'a str, &mut Cursor<'a>, &[i64]) -> Option<()>,
@@ -61,7 +61,7 @@ fn columns_of<'a>(
     if cursor.u8()? != FORMAT {
         return None;
     }
-    // A row is at least a byte of its time, so that a false count cannot make memory vanish.
+    // A row takes at least one byte for its time, so a false count cannot exhaust memory.
     let rows = cursor.count(MAX_ROWS.min(cursor.len()))?;
     let times = decode_ints(&mut cursor, rows)?;
     for _ in 0..cursor.count(MAX_COLUMNS)? {
@@ -72,9 +72,9 @@ fn columns_of<'a>(
     cursor.is_empty().then_some(times)
 }
 
-/// The rows that have a value in a column.
+/// The rows with a value in a column.
 struct Rows {
-    /// `None`: all of them.
+    /// `None` stands for all rows.
     present: Option<Vec<bool>>,
     all: usize,
     count: usize,
@@ -104,7 +104,7 @@ fn decode_column<'a>(cursor: &mut Cursor<'a>, rows: usize) -> Option<Vec<Option<
     Some(present.into_iter().map(|has| has.then(|| values.next()).flatten()).collect())
 }
 
-/// `None` where the values are no numbers.
+/// `None` where the values are not numbers.
 fn decode_numbers(cursor: &mut Cursor<'_>, kind: u8, count: usize) -> Option<Option<Vec<f64>>> {
     Some(match kind {
         kind::INTS => decode_ints(cursor, count).map(|ints| ints.into_iter().map(|int| int as f64).collect()),

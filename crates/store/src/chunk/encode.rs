@@ -1,4 +1,4 @@
-//! Building a chunk from points, one after the other.
+//! Builds a chunk point by point.
 
 use super::{FORMAT, MAX_COLUMNS, MAX_ROWS, column::Column};
 use crate::{
@@ -6,11 +6,11 @@ use crate::{
     point::Value,
 };
 
-/// Cells, present or not, and bytes of text after which a chunk is full.
+/// Limits of a full chunk: cells, present or not, and bytes of text.
 const MAX_CELLS: usize = 256 << 10;
 const MAX_BYTES: usize = 1 << 20;
 
-/// A chunk that grows.
+/// A chunk under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
     times: Vec<i64>,
@@ -19,18 +19,18 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    /// How many points it has.
+    /// The number of points.
     pub(crate) fn len(&self) -> usize {
         self.times.len()
     }
 
-    /// Whether it should be written before the next point comes.
+    /// Whether the chunk should be written before the next point.
     pub(crate) fn is_full(&self) -> bool {
         let rows = self.times.len();
         rows >= MAX_ROWS
             || rows * self.columns.len() >= MAX_CELLS
             || self.text_bytes >= MAX_BYTES
-            // A point brings at most 255 columns.
+            // A point adds at most 255 columns.
             || self.columns.len() > MAX_COLUMNS - 255
     }
 
@@ -44,8 +44,8 @@ impl Builder {
         self.times.push(time);
     }
 
-    /// Adds a field to the point begun last. `position` is where it stands in its point: the column
-    /// of the point before is usually at the same.
+    /// Adds a field to the current point. `position` is its index in the point, where the previous point
+    /// usually has the same column.
     pub(crate) fn field(&mut self, position: usize, name: &str, value: &Value<'_>) {
         let row = self.times.len() - 1;
         if let Value::Text(text) = value {
@@ -63,7 +63,7 @@ impl Builder {
         self.columns[index].push(row, value);
     }
 
-    /// Writes the chunk.
+    /// Encodes the chunk.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + self.times.len() * 24);
         out.push(FORMAT);
@@ -85,7 +85,7 @@ impl Builder {
         out
     }
 
-    /// Forgets the points, keeps the memory of columns that were used.
+    /// Clears the points and keeps the memory of used columns.
     pub(crate) fn clear(&mut self) {
         self.times.clear();
         self.columns.retain_mut(Column::clear);

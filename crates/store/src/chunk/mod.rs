@@ -1,20 +1,20 @@
-//! Chunks: many points of one series as a few bytes.
+//! Chunks: many points of one series in few bytes.
 //!
-//! A chunk holds its columns one after the other: the times, then each field. It says itself how
-//! each is encoded, so a chunk can be read without anything else:
+//! A chunk stores its columns one after another: the times, then each field. Each column names its own
+//! encoding, so a chunk is self-contained:
 //!
-//! | part | what |
+//! | part | content |
 //! | --- | --- |
 //! | format | one byte, 1 |
 //! | rows | varint |
-//! | times | the first and then differences, signed varints |
-//! | columns | varint: how many |
-//! | each column | bytes that follow (varint), name (16-bit size), encoding (one byte), whether rows lack it (one byte; if so a bitmap of those that have it), values |
+//! | times | the first, then differences, as signed varints |
+//! | columns | their number, as a varint |
+//! | each column | its length in bytes (varint), name (16-bit size), encoding (one byte), whether rows lack it (one byte; if so, a bitmap of the rows that have it), values |
 //!
-//! Encodings are chosen for what a service measures. Request ids, which are UUIDs, take 10 bytes and
-//! the difference of their first 48 bits; a text that repeats is written once; a number of
-//! milliseconds that is a whole number of nanoseconds takes two or three bytes. A general compressor
-//! behind this gains little: what is left is mostly the random part of request ids.
+//! The encodings suit a service's measurements. Request ids, which are UUIDs, take 10 bytes and the
+//! difference of their first 48 bits; a repeated text is written once; a number of milliseconds that is a
+//! whole number of nanoseconds takes two or three bytes. A general compressor on top gains little: most of
+//! the rest is the random part of request ids.
 
 mod column;
 mod decode;
@@ -30,7 +30,7 @@ const MAX_ROWS: usize = 16 << 10;
 /// The most columns of a chunk.
 const MAX_COLUMNS: usize = 1024;
 
-/// How a column's values are written.
+/// The encodings of a column's values.
 mod kind {
     pub(super) const TEXTS: u8 = 0;
     pub(super) const DICTIONARY: u8 = 1;

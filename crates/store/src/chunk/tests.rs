@@ -19,7 +19,7 @@ fn add(builder: &mut Builder, points: &[(i64, Fields)]) {
     }
 }
 
-/// The points of a chunk, each with its fields by name; of two equal ones the first is kept.
+/// The points of a chunk with their fields by name; of two fields with the same name the first is kept.
 fn points(chunk: &Chunk<'_>) -> Vec<(i64, Vec<(String, String)>)> {
     let row = |index: usize| {
         let fields = chunk
@@ -69,7 +69,7 @@ fn fields() -> impl Strategy<Value = Fields> {
     vec(("[a-e]", value()), 0..6)
 }
 
-/// Points that differ, and points that are all alike, as most are.
+/// Points that differ, and points that are all alike, as most real ones are.
 fn any_points() -> impl Strategy<Value = Vec<(i64, Fields)>> {
     let alike = (vec(value(), 1..5), vec(any::<i64>(), 1..50)).prop_map(|(values, times)| {
         let named = |(index, value): (usize, &Value<'static>)| (format!("f{index}"), value.clone());

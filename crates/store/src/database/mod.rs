@@ -1,10 +1,9 @@
-//! The files of a store: opening, checking, locking.
+//! The files of a store: opens, checks and locks them.
 //!
 //! A store is a folder with two SQLite databases in WAL mode, `telemetry.db` (measurements, logs and
-//! requests)
-//! and `documents.db` (documents, and so predictions), so that a document is never behind a batch of
-//! points, and removing old telemetry never touches what a user saved. One process writes, and holds
-//! the lock on the file `lock` meanwhile; any number of processes read.
+//! requests) and `documents.db` (documents, and so predictions): a document never waits behind a batch of
+//! points, and deleting old telemetry never touches what users saved. One process writes and holds the lock
+//! on the file `lock` meanwhile; any number of processes read.
 
 mod pool;
 
@@ -14,13 +13,16 @@ use crate::error::Error;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::{
     fmt,
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-/// How long a statement waits where another process holds the database, as a checkpoint does.
+/// How long a statement waits for another process that locks the database, as a checkpoint does.
 const BUSY: Duration = Duration::from_secs(5);
+/// The bytes of a disk that stay free; on a small disk, a fiftieth.
+const FLOOR: u64 = 16 << 20;
 /// Marks our files among SQLite's: "krt" and a number for the kind.
 const APPLICATION: i32 = 0x6b72_7400;
 
@@ -28,11 +30,11 @@ const APPLICATION: i32 = 0x6b72_7400;
 pub(crate) struct Kind {
     file: &'static str,
     application: i32,
-    /// The version of the format; kept in the file as `user_version`.
+    /// The format's version, in the file as `user_version`.
     version: i64,
     schema: &'static str,
-    /// Indexes, and tables that came later, are no part of the format: a file that an older program made gets those
-    /// it lacks.
+    /// Indexes and later tables, which are not part of the format: an older program's file gets those that it
+    /// lacks.
     additions: &'static str,
 }
 
@@ -64,13 +66,17 @@ impl Kind {
     }
 }
 
-/// Makes the folder and takes its lock, which ends with the file's handle: also when the process is
-/// killed.
+/// Creates the folder and takes its lock, which ends with the file handle, even when the process is killed.
 pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
     let failed = |source| Error::Folder { path: folder.to_owned(), source };
-    fs::create_dir_all(folder).map_err(failed)?;
-    let file =
-        File::options().create(true).truncate(false).write(true).open(folder.join("lock")).map_err(failed)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(folder.join("lock"))
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::InUse { path: folder.to_owned() }),
@@ -78,16 +84,15 @@ pub(crate) fn lock(folder: &Path) -> Result<File, Error> {
     }
 }
 
-/// Opens a database to write, and makes it where it is missing.
+/// Opens a database to write, and creates it where it is missing.
 pub(crate) fn open_writer(folder: &Path, kind: &Kind, limit: Option<u64>) -> Result<Connection, Error> {
     let path = kind.path(folder);
+    if !path.exists() {
+        create_file(&path)?;
+    }
     let open = || -> rusqlite::Result<Connection> {
-        let connection = Connection::open_with_flags(
-            &path,
-            OpenFlags::SQLITE_OPEN_READ_WRITE
-                | OpenFlags::SQLITE_OPEN_CREATE
-                | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-        )?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags)?;
         connection.busy_timeout(BUSY)?;
         Ok(connection)
     };
@@ -98,6 +103,49 @@ pub(crate) fn open_writer(folder: &Path, kind: &Kind, limit: Option<u64>) -> Res
     connection.execute_batch(kind.additions).map_err(|source| failure(&path, source))?;
     configure(&connection, limit).map_err(|source| failure(&path, source))?;
     Ok(connection)
+}
+
+/// Creates a database file for this user only; SQLite gives its other files the same mode.
+pub(crate) fn create_file(path: &Path) -> Result<(), Error> {
+    let created = File::options().write(true).create_new(true).mode(0o600).open(path);
+    created.map(drop).map_err(|source| Error::Folder { path: path.to_owned(), source })
+}
+
+/// Moves a damaged database and its other files aside, so that a new one can be created. Returns the
+/// database's new path.
+pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, Error> {
+    let failed = |source| Error::Folder { path: path.to_owned(), source };
+    let beside = |path: &Path, ending: &str| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        PathBuf::from(name)
+    };
+    let seconds = crate::clock::now() / 1_000_000_000;
+    let aside = (0..)
+        .map(|number| beside(path, &format!(".damaged-{seconds}-{number}")))
+        .find(|aside| !aside.exists())
+        .unwrap_or_else(|| beside(path, ".damaged"));
+    // The database moves last: a start after a crash in between still finds it damaged.
+    for ending in ["-wal", "-shm"] {
+        match fs::rename(beside(path, ending), beside(&aside, ending)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            moved => moved.map_err(failed)?,
+        }
+    }
+    fs::rename(path, &aside).map_err(failed)?;
+    Ok(aside)
+}
+
+/// Fails when the disk is nearly full. SQLite needs the remaining space to open a database, so that a service
+/// can restart, and to delete old data.
+pub(crate) fn check_room(path: &Path) -> Result<(), Error> {
+    let folder = path.parent().unwrap_or(path);
+    match rustix::fs::statvfs(folder) {
+        Ok(disk) if disk.f_bavail * disk.f_frsize < FLOOR.min(disk.f_blocks * disk.f_frsize / 50) => {
+            Err(Error::Full { path: path.to_owned() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Opens a database to read.
@@ -127,7 +175,7 @@ enum State {
     Ready,
 }
 
-/// Whether the file is ours, and of a format we know.
+/// Checks that the file is ours, in a known format.
 fn check(connection: &Connection, kind: &Kind, path: &Path) -> Result<State, Error> {
     let number = |pragma: &str| {
         connection
@@ -150,9 +198,9 @@ fn check(connection: &Connection, kind: &Kind, path: &Path) -> Result<State, Err
     Ok(State::Ready)
 }
 
-/// Makes the tables, all or none.
+/// Creates the tables, all or none.
 fn create(connection: &mut Connection, kind: &Kind) -> rusqlite::Result<()> {
-    // Only possible before the first table: lets removed data give its space back in small steps.
+    // Only possible before the first table: returns the space of deleted data in small steps.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -164,8 +212,8 @@ fn create(connection: &mut Connection, kind: &Kind) -> rusqlite::Result<()> {
 
 fn configure(connection: &Connection, limit: Option<u64>) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    // A commit outlives the process at once, and the file outlives a power cut whole, but a power
-    // cut may take the last commits.
+    // A commit survives the process at once, and the file survives a power cut intact, but a power cut may
+    // lose the last commits.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update_and_check(None, "journal_size_limit", 16 << 20, |_| Ok(()))?;
     connection.pragma_update(None, "cache_size", -2048)?;
@@ -179,7 +227,7 @@ fn configure(connection: &Connection, limit: Option<u64>) -> rusqlite::Result<()
     Ok(())
 }
 
-/// What an error of SQLite means to who runs the store.
+/// Maps an error of SQLite to the store's own.
 pub(crate) fn failure(path: &Path, source: rusqlite::Error) -> Error {
     let path = path.to_owned();
     match source.sqlite_error_code() {

@@ -1,23 +1,23 @@
-//! What may be stored as a document, by MongoDB's rules.
+//! Validates documents by MongoDB's rules.
 
 use crate::error::DocumentError;
 use bson::{Bson, Document, oid::ObjectId};
 
-/// The largest document, bytes (MongoDB: "BSON Document Size").
+/// The largest document, in bytes (MongoDB: "BSON Document Size").
 pub const MAX_SIZE: usize = 16 << 20;
-/// How deeply documents and arrays may be nested (MongoDB: "Nested Depth for BSON Documents").
+/// The deepest nesting of documents and arrays (MongoDB: "Nested Depth for BSON Documents").
 pub const MAX_DEPTH: usize = 100;
 
-/// A document that may be stored.
+/// A valid document.
 #[derive(Debug)]
 pub struct Checked {
     /// Its `_id`.
     pub id: Bson,
-    /// All of it, as BSON.
+    /// The whole document, as BSON.
     pub data: Vec<u8>,
 }
 
-/// Gives a document its `_id`, as its first field, where it may be stored, and encodes it.
+/// Validates and encodes a document, with an `_id` as its first field.
 pub fn check_document(mut document: Document) -> Result<Checked, DocumentError> {
     let id = document.remove("_id").unwrap_or_else(|| Bson::ObjectId(ObjectId::new()));
     if let Some(kind) = forbidden_id(&id) {
@@ -35,7 +35,7 @@ pub fn check_document(mut document: Document) -> Result<Checked, DocumentError> 
     Ok(Checked { id, data })
 }
 
-/// Whether a collection may have this name.
+/// Validates the name of a collection.
 pub fn check_collection(name: &str) -> Result<(), DocumentError> {
     if name.is_empty() {
         return Err(DocumentError::NoCollection);

@@ -1,8 +1,8 @@
-//! Scanning a collection, one bounded batch after the other.
+//! Scans a collection in bounded batches.
 //!
-//! A batch is one short read on a blocking thread; between two nothing is held, neither a thread nor
-//! a snapshot, so a reader that is slow, or gone, costs nothing. What was saved after the scan began
-//! is not seen.
+//! A batch is one short read on a blocking thread. Nothing is held between two batches, neither a thread nor
+//! a snapshot, so a slow or vanished reader costs nothing. A scan does not see documents saved after it
+//! began.
 
 use crate::{database::Pool, error::Error, filter::Filter};
 use bson::{RawDocument, RawDocumentBuf};
@@ -14,21 +14,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A batch ends after so many documents, so many bytes of them, or so long a scan.
+/// The limits of a batch: documents, their bytes, and the time of its scan.
 const BATCH: usize = 2048;
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_TIME: Duration = Duration::from_millis(20);
-/// The time is looked at every so many documents.
+/// How many documents pass between two checks of the time.
 const LOOK_EVERY: usize = 64;
 
-/// How much a search may give.
+/// The limits and order of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FindLimits {
-    /// Documents that are passed over first.
+    /// The documents to skip.
     pub skip: u64,
     /// The most documents. `None`: all.
     pub limit: Option<u64>,
-    /// The newest first, instead of the order in which they were saved.
+    /// Newest first, instead of in the order of saving.
     pub newest_first: bool,
 }
 
@@ -43,11 +43,11 @@ pub(crate) struct Scan {
     found: VecDeque<RawDocumentBuf>,
 }
 
-/// How far a scan is.
+/// The progress of a scan.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Start,
-    /// In a collection, between two ids of rows, both excluded.
+    /// Within a collection, between two row ids, both excluded.
     Between {
         collection: i64,
         low: i64,
@@ -97,7 +97,7 @@ impl Scan {
         })
     }
 
-    /// The one document with an `_id`, by the index.
+    /// Reads the one document with an `_id`, by the index.
     fn read_one(&mut self, connection: &Connection, key: &[u8]) -> rusqlite::Result<()> {
         let Place::Between { collection, .. } = self.place else { return Ok(()) };
         self.place = Place::End;
@@ -138,7 +138,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Takes a document if it matches; gives the bytes it takes.
+    /// Takes a document if it matches; returns its size in bytes.
     fn offer(&mut self, data: &[u8]) -> usize {
         let Ok(document) = RawDocument::from_bytes(data) else { return 0 };
         if !self.filter.matches(document) {
@@ -156,7 +156,7 @@ impl Scan {
     }
 }
 
-/// Where a scan starts: after nothing, before what is not there yet.
+/// The start of a scan: before the first row, and up to the last present one.
 fn start(connection: &Connection, name: &str) -> rusqlite::Result<Place> {
     let select = "SELECT id, (SELECT coalesce(max(id), 0) FROM document) FROM collection WHERE name = ?";
     let found = connection

@@ -1,20 +1,20 @@
 //! `_id`s as bytes.
 //!
-//! Two `_id`s that MongoDB's unique index finds equal have equal bytes: whole numbers are equal whatever
-//! their kind, strings and symbols are equal, and the same holds inside documents. Only a fraction
-//! that is decimal is not found equal to a floating-point one.
+//! Two `_id`s have equal bytes if MongoDB's unique index treats them as equal: integers are equal whatever
+//! their type, strings and symbols are equal, and the same holds inside documents. The one exception: a
+//! decimal fraction never equals a floating-point one.
 
 use crate::filter::integer;
 use bson::{Bson, Decimal128, Document};
 
-/// The bytes of an `_id`.
+/// Encodes an `_id`.
 pub(crate) fn encode(id: &Bson) -> Vec<u8> {
     let mut key = Vec::with_capacity(16);
     put(&mut key, id);
     key
 }
 
-/// Each value is a byte for its kind and then bytes of known size, so that no two are confused.
+/// Writes a byte for the value's kind, then bytes of known length, so that no two values collide.
 fn put(key: &mut Vec<u8>, value: &Bson) {
     match value {
         Bson::Int32(number) => put_integer(key, (*number).into()),
@@ -33,7 +33,7 @@ fn put(key: &mut Vec<u8>, value: &Bson) {
             put_bytes(key, b'b', &binary.bytes);
             key.push(binary.subtype.into());
         }
-        // The rest is rare: its text tells apart what differs.
+        // The other kinds are rare: their debug text tells different values apart.
         other => put_bytes(key, b'x', format!("{other:?}").as_bytes()),
     }
 }
@@ -46,7 +46,7 @@ fn put_document(key: &mut Vec<u8>, document: &Document) {
     }
 }
 
-/// A whole number is the same number as an integer.
+/// A whole number encodes as an integer.
 fn put_double(key: &mut Vec<u8>, number: f64) {
     let whole = number as i64;
     if number.fract() == 0.0 && number >= -(2_f64.powi(63)) && number < 2_f64.powi(63) {

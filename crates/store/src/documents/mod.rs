@@ -1,10 +1,10 @@
-//! Documents: checking, saving, finding.
+//! Validates, saves and finds documents.
 //!
-//! - [`check`]: what may be stored, and the `_id`.
-//! - [`key`]: `_id`s as bytes that are equal where MongoDB finds them equal.
-//! - [`queue`]: saves on their way to the writer.
+//! - [`check`]: which documents are valid, and their `_id`.
+//! - [`key`]: `_id`s as bytes that are equal where MongoDB treats them as equal.
+//! - [`queue`]: the queue of saves for the writer.
 //! - [`writer`]: the thread that commits them, many at once.
-//! - [`find`]: scanning a collection in batches.
+//! - [`find`]: scans of a collection in batches.
 
 pub(crate) mod check;
 pub(crate) mod find;

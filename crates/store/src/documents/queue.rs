@@ -1,30 +1,49 @@
-//! Saves on their way to the writer, bounded in memory.
+//! The queue of saves for the writer, bounded in memory.
 
 use crate::error::Error;
 use std::{
     mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-/// How much memory documents may take while they wait, KiB. More than the largest document.
+/// The memory of all queued documents, in KiB. More than the largest document.
 const BUDGET: u32 = 64 << 10;
 
-/// A document that waits to be committed.
+/// A document that waits for a commit.
 #[derive(Debug)]
 pub(crate) struct Save {
     pub(crate) collection: String,
-    /// The `_id`, encoded, and as who reads an error should see it.
+    /// The `_id`, encoded, and as it appears in errors.
     pub(crate) key: Vec<u8>,
     pub(crate) id: bson::Bson,
     pub(crate) data: Vec<u8>,
     pub(crate) done: oneshot::Sender<Result<bson::Bson, Error>>,
+    /// The ordered group that it belongs to, if any.
+    pub(crate) order: Option<Order>,
     /// Its share of the memory.
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
-/// Saves that wait. Many push, one takes.
+/// A group of documents that are saved in order: after one fails, the rest are not saved.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Order(Arc<AtomicBool>);
+
+impl Order {
+    pub(crate) fn fail(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The queue. Many callers push, the writer takes.
 #[derive(Debug)]
 pub(crate) struct Queue {
     state: Mutex<State>,
@@ -38,11 +57,11 @@ struct State {
     closed: bool,
 }
 
-/// What the writer took.
+/// Saves that the writer took.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) saves: Vec<Save>,
-    /// Nothing comes after these.
+    /// The queue is closed; no more will follow.
     pub(crate) closed: bool,
 }
 
@@ -52,13 +71,13 @@ impl Queue {
         Self { state: Mutex::default(), pushed: Condvar::new(), budget }
     }
 
-    /// Waits until there is room for a document of so many bytes.
+    /// Waits for room for a document of this many bytes.
     pub(crate) async fn room(&self, size: usize) -> Result<OwnedSemaphorePermit, Error> {
         let share = u32::try_from(size / 1024 + 1).unwrap_or(BUDGET).min(BUDGET);
         Arc::clone(&self.budget).acquire_many_owned(share).await.map_err(|_| Error::Closed)
     }
 
-    /// Adds a save; one that comes too late is dropped, which its `done` tells.
+    /// Adds a save; after the close it is dropped, which its `done` signals.
     pub(crate) fn push(&self, save: Save) {
         let mut state = self.lock();
         if state.closed {
@@ -69,7 +88,7 @@ impl Queue {
         self.pushed.notify_one();
     }
 
-    /// Takes all that wait, or nothing after a while.
+    /// Takes all waiting saves, or none after `patience`.
     pub(crate) fn take(&self, patience: Duration) -> Taken {
         let until = Instant::now() + patience;
         let mut state = self.lock();
@@ -83,14 +102,14 @@ impl Queue {
         Taken { saves: mem::take(&mut state.saves), closed: state.closed }
     }
 
-    /// Lets nothing in any more; the writer still takes what waits.
+    /// Refuses further saves; the writer still takes the waiting ones.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.budget.close();
         self.pushed.notify_one();
     }
 
-    /// Also after a panic elsewhere: the list is whole between calls.
+    /// Ignores poisoning: the list is consistent between calls.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

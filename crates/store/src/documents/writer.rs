@@ -1,8 +1,8 @@
-//! The thread that commits documents: all that wait, in one transaction.
+//! The thread that commits documents: all waiting ones in one transaction.
 //!
-//! A save is confirmed after its commit, which the file then holds whatever becomes of the process.
+//! A save is confirmed after its commit, which survives the end of the process.
 
-use super::queue::{Queue, Save};
+use super::queue::{Order, Queue, Save};
 use crate::{
     clock,
     database::{self, DOCUMENTS},
@@ -17,9 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How often to look for documents that are too old.
+/// The interval of deleting old documents.
 const RETAIN_EVERY: Duration = Duration::from_secs(60);
-/// How many documents one step of cleaning removes at most.
+/// The most documents deleted in one step.
 const STEP: i64 = 500;
 
 /// Owns the database of documents.
@@ -33,7 +33,7 @@ pub(crate) struct Writer {
     retain_at: Instant,
 }
 
-/// Lets nobody wait for a writer that ended, however it did.
+/// Closes the queue however the writer ends, so that no caller waits for it.
 struct Closing(Arc<Queue>);
 
 impl Drop for Closing {
@@ -56,7 +56,7 @@ impl Writer {
         })
     }
 
-    /// Commits until the store is closed, and then what is left.
+    /// Commits until the store is closed, then commits the rest.
     pub(crate) fn run(mut self) {
         let closing = Closing(Arc::clone(&self.queue));
         loop {
@@ -85,14 +85,21 @@ impl Writer {
         }
     }
 
-    /// Writes the documents and tells each who waits for it.
+    /// Writes the documents and reports each result.
     fn commit(&mut self, saves: Vec<Save>) {
+        if database::check_room(&self.path).is_err() {
+            for save in saves {
+                answer(save, Err(Error::Full { path: self.path.clone() }));
+            }
+            return;
+        }
         match self.write(&saves) {
             Ok(results) => saves.into_iter().zip(results).for_each(|(save, result)| answer(save, result)),
             Err(source) => {
-                // A new collection's number went with its transaction.
+                // The rollback also undid the numbers of new collections.
                 self.collections.clear();
                 for save in saves {
+                    save.order.iter().for_each(Order::fail);
                     let error = database::failure(&self.path, again(&source));
                     answer(save, Err(error));
                 }
@@ -100,7 +107,7 @@ impl Writer {
         }
     }
 
-    /// The result of each; an error is all of theirs, and nothing was written.
+    /// The result of each save. An error applies to all of them, and nothing was written.
     fn write(&mut self, saves: &[Save]) -> rusqlite::Result<Vec<Result<(), Error>>> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let now = clock::now();
@@ -125,7 +132,7 @@ impl Writer {
                 false
             }
         };
-        // Saves come between two steps.
+        // Saves run between two steps.
         self.retain_at = Instant::now() + if more { Duration::from_millis(5) } else { RETAIN_EVERY };
     }
 
@@ -142,20 +149,23 @@ impl Writer {
 
 fn answer(save: Save, result: Result<(), Error>) {
     let Save { id, done, permit, data, .. } = save;
-    // The memory is free before its share of the budget is.
+    // Frees the memory before its share of the budget.
     drop(data);
     drop(permit);
-    // Who gave up waiting does not hear of it; the document is stored all the same.
+    // The caller may have stopped waiting; the document is stored all the same.
     let _ = done.send(result.map(|()| id));
 }
 
-/// A duplicate is an error of this document alone, and the transaction goes on.
+/// A duplicate fails this document and those after it in an ordered group; the transaction continues.
 fn insert(
     transaction: &Transaction<'_>,
     collections: &mut HashMap<String, i64>,
     save: &Save,
     now: i64,
 ) -> rusqlite::Result<Result<(), Error>> {
+    if save.order.as_ref().is_some_and(Order::has_failed) {
+        return Ok(Err(Error::Closed));
+    }
     let collection = match collections.get(&save.collection) {
         Some(&collection) => collection,
         None => {
@@ -168,10 +178,11 @@ fn insert(
     let inserted = transaction.prepare_cached(sql)?.execute(params![collection, now, save.key, save.data]);
     match inserted {
         Ok(_) => Ok(Ok(())),
-        Err(error) if is_duplicate(&error) => Ok(Err(Error::Duplicate {
-            collection: save.collection.clone(),
-            id: crate::json::value_text(&save.id),
-        })),
+        Err(error) if is_duplicate(&error) => {
+            save.order.iter().for_each(Order::fail);
+            let (collection, id) = (save.collection.clone(), crate::json::value_text(&save.id));
+            Ok(Err(Error::Duplicate { collection, id }))
+        }
         Err(error) => Err(error),
     }
 }
@@ -188,7 +199,7 @@ fn is_duplicate(error: &rusqlite::Error) -> bool {
     error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_CONSTRAINT_UNIQUE)
 }
 
-/// The same error once more: each of the saves gets one.
+/// A copy of an error, for each of the saves.
 fn again(error: &rusqlite::Error) -> rusqlite::Error {
     match error {
         rusqlite::Error::SqliteFailure(code, message) => {

@@ -5,7 +5,7 @@ use super::number::Number;
 use bson::{RawBsonRef, RawDocument, raw::RawBinaryRef};
 use std::cmp::Ordering;
 
-/// The kind of a value: values of different kinds are in the order of these.
+/// The rank of a value's kind, which orders values of different kinds.
 pub(super) fn rank(value: RawBsonRef<'_>) -> i8 {
     match value {
         RawBsonRef::MinKey => i8::MIN,
@@ -28,12 +28,11 @@ pub(super) fn rank(value: RawBsonRef<'_>) -> i8 {
     }
 }
 
-/// Whether a value is a number that is none.
 pub(super) fn is_nan(value: RawBsonRef<'_>) -> bool {
     Number::of(value).is_some_and(Number::is_nan)
 }
 
-/// Compares two values, first by kind.
+/// Compares two values, by kind first.
 pub(super) fn values(one: RawBsonRef<'_>, other: RawBsonRef<'_>) -> Ordering {
     rank(one).cmp(&rank(other)).then_with(|| same_kind(one, other))
 }
@@ -60,12 +59,12 @@ fn same_kind(one: RawBsonRef<'_>, other: RawBsonRef<'_>) -> Ordering {
         }
         (B::JavaScriptCode(one), B::JavaScriptCode(other)) => one.cmp(other),
         (one, other) if one == other => Ordering::Equal,
-        // Deprecated kinds: some order that is always the same.
+        // Deprecated kinds: any consistent order.
         (one, other) => format!("{one:?}").cmp(&format!("{other:?}")),
     }
 }
 
-/// Field by field: kind, then name, then value; the one that ends first is less.
+/// Compares field by field: kind, then name, then value; a prefix is less.
 fn documents(one: &RawDocument, other: &RawDocument) -> Ordering {
     let (mut fields, mut others) = (one.iter().map_while(Result::ok), other.iter().map_while(Result::ok));
     loop {

@@ -1,16 +1,16 @@
-//! Queries, as MongoDB understands them.
+//! Queries with MongoDB's semantics.
 //!
-//! A [`Filter`] is compiled once from a query and then looks at documents as they lie in the
-//! database: raw BSON, of which only what a path leads to is read. The rules are those of MongoDB 8;
-//! what it supports beside the operators here is refused by name, never passed over.
+//! A [`Filter`] is compiled once from a query and then tests raw BSON documents, of which it reads only what
+//! its paths lead to. The rules are those of MongoDB 8; operators beyond those supported here are refused by
+//! name, never ignored.
 //!
-//! - `parse`: from a query to the tree of tests below.
-//! - `path`: which values a dotted path leads to, through arrays.
+//! - `parse`: compiles a query to the tree of tests below.
+//! - `path`: resolves a dotted path to values, through arrays.
 //! - `compare`: the order of BSON values.
 //! - `pattern`: regular expressions.
 //!
-//! Regular expressions take linear time and so know no look-around and no back-references; both are
-//! an error. `\d`, `\w`, `\s` and `\b` mean ASCII, as in MongoDB.
+//! Regular expressions take linear time and so have no look-around and no back-references; both are an error.
+//! `\d`, `\w`, `\s` and `\b` mean ASCII, as in MongoDB.
 
 mod compare;
 mod number;
@@ -32,47 +32,47 @@ pub struct Filter {
     id: Option<Bson>,
 }
 
-/// Why a query cannot be understood. `path` says where, from the query's root.
+/// Why a query is not valid. `path` locates the error, from the query's root.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilterError {
-    /// No operator of that name is supported at this place.
+    /// The operator is not supported at this place.
     #[error("unknown operator `{operator}`{}", at(path))]
     Operator {
         /// The operator.
         operator: String,
-        /// Where.
+        /// Where it is.
         path: String,
     },
-    /// A name among operators that is none.
-    #[error("`{name}` stands among operators and is none{}", at(path))]
+    /// A field name among operators.
+    #[error("`{name}` is a field name among operators{}", at(path))]
     Mixed {
         /// The name.
         name: String,
-        /// Where.
+        /// Where it is.
         path: String,
     },
-    /// An operator with what it does not take.
+    /// An operator has a wrong argument.
     #[error("`{operator}` needs {needs}{}", at(path))]
     Argument {
         /// The operator.
         operator: String,
-        /// What it takes.
+        /// The argument that it takes.
         needs: &'static str,
-        /// Where.
+        /// Where it is.
         path: String,
     },
-    /// A regular expression that is wrong, too large, or needs more than linear time.
+    /// A regular expression is wrong, too large, or needs more than linear time.
     #[error("cannot use the regular expression `{pattern}`{}: {reason}", at(path))]
     Pattern {
         /// The expression.
         pattern: String,
         /// What is wrong.
         reason: String,
-        /// Where.
+        /// Where it is.
         path: String,
     },
-    /// Nested too deeply.
+    /// The query is nested too deeply.
     #[error("the query is nested deeper than {max} levels")]
     TooDeep {
         /// The limit.
@@ -93,10 +93,10 @@ enum Expression {
     Field { path: Path, test: Test },
 }
 
-/// A test of the values that a path leads to.
+/// A test of the values at a path.
 #[derive(Debug, Clone)]
 enum Test {
-    /// Passes where any value passes.
+    /// Passes if any value passes.
     Value(ValueTest),
     Not(Box<Test>),
     All(Vec<Test>),
@@ -114,9 +114,9 @@ enum ValueTest {
     },
     Pattern(Pattern),
     Size(usize),
-    /// An array with an element, a document or an array, that passes.
+    /// An array with a document or array as an element that passes.
     ElementDocument(Box<Expression>),
-    /// An array with an element that passes all.
+    /// An array with an element that passes all tests.
     ElementValue(Vec<Test>),
 }
 
@@ -135,18 +135,23 @@ impl Filter {
         Ok(Self { expression: parse::query(query)?, id: wanted_id(query) })
     }
 
-    /// Whether a document passes.
+    /// Whether a document matches.
     pub fn matches(&self, document: &RawDocument) -> bool {
         self.expression.matches(document)
     }
 
-    /// The one `_id` that documents which pass have, where the query says so.
+    /// The one `_id` that matching documents have, where the query sets it.
     pub(crate) fn id(&self) -> Option<&Bson> {
         self.id.as_ref()
     }
 }
 
-/// The `_id` that a query wants, where it is of a kind for which equal means equal keys.
+/// Compares two values in MongoDB's order, by kind first.
+pub fn compare(one: RawBsonRef<'_>, other: RawBsonRef<'_>) -> Ordering {
+    compare::values(one, other)
+}
+
+/// The `_id` that a query requires, if its kind guarantees that equal values have equal keys.
 fn wanted_id(query: &Document) -> Option<Bson> {
     let id = match query.get("_id")? {
         Bson::Document(operators) if operators.len() == 1 => operators.get("$eq")?,
@@ -180,7 +185,7 @@ impl Test {
         }
     }
 
-    /// Whether a single value passes, without looking into it where it is an array.
+    /// Whether a single value passes; an array is not searched.
     fn matches_value(&self, value: RawBsonRef<'_>) -> bool {
         match self {
             Self::Value(test) => test.matches(Some(value)),
@@ -192,7 +197,7 @@ impl Test {
 }
 
 impl ValueTest {
-    /// Whether an array at the path's end is one value, or each of its elements, too.
+    /// Whether an array at the end of the path is one value, or also each of its elements.
     fn leaf(&self) -> Leaf {
         match self {
             Self::Size(_) | Self::ElementDocument(_) | Self::ElementValue(_) => Leaf::Whole,
@@ -227,8 +232,8 @@ fn elements(array: &bson::RawArray) -> impl Iterator<Item = RawBsonRef<'_>> {
 }
 
 impl Comparison {
-    /// Compares within one kind of values; between kinds, only a missing value and null are alike,
-    /// and the least and the greatest key have their place.
+    /// Compares values of one kind. Across kinds, only missing and null are equal, and the least and greatest
+    /// keys have their place.
     fn holds(self, value: Option<RawBsonRef<'_>>, wanted: RawBsonRef<'_>) -> bool {
         let Some(value) = value else {
             return match wanted {

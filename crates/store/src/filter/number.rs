@@ -1,4 +1,4 @@
-//! Comparing numbers of different kinds exactly.
+//! Compares numbers of different kinds exactly.
 
 use bson::{Decimal128, RawBsonRef};
 use std::cmp::Ordering;
@@ -30,7 +30,7 @@ impl Number {
         }
     }
 
-    /// NaN comes before every other number and is equal to itself.
+    /// NaN sorts before every other number and equals itself.
     pub(super) fn compare(self, other: Self) -> Ordering {
         match (self, other) {
             (Self::Int(one), Self::Int(other)) => one.cmp(&other),
@@ -53,7 +53,7 @@ impl Number {
     }
 }
 
-/// The integer that a decimal is, where it is one.
+/// The integer equal to a decimal, if there is one.
 pub(crate) fn integer(decimal: Decimal128) -> Option<i64> {
     match Decimal::of(decimal) {
         Decimal::Zero => Some(0),
@@ -96,7 +96,7 @@ impl Decimal {
         Self::parse(&number.to_string())
     }
 
-    /// Reads what numbers write of themselves: `-12.5E+3`, `NaN`, `Infinity`.
+    /// Parses the text that numbers format as: `-12.5E+3`, `NaN`, `Infinity`.
     fn parse(text: &str) -> Self {
         let (negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -130,7 +130,7 @@ impl Decimal {
         })
     }
 
-    /// In which order the sorts of numbers come.
+    /// The rank of a number's sort in the order.
     fn place(&self) -> i8 {
         match self {
             Self::NaN => -3,

@@ -1,13 +1,13 @@
-//! From a query to tests.
+//! Compiles queries to tests.
 
 use super::{Comparison, Expression, FilterError, Path, Pattern, Test, ValueTest};
 use bson::{Bson, Document, RawBson};
 use std::fmt;
 
-/// How deeply a query may be nested.
+/// The deepest nesting of a query.
 const MAX_DEPTH: usize = 100;
 
-/// Where in the query we are.
+/// A position in the query.
 #[derive(Clone, Copy)]
 struct Place<'a> {
     outer: Option<&'a Place<'a>>,
@@ -60,7 +60,7 @@ pub(super) fn query(query: &Document) -> Result<Expression, FilterError> {
     expression(query, &Place::ROOT)
 }
 
-/// How deeply a document is nested; looks no deeper than needed.
+/// The nesting depth of a document; stops once it is too deep.
 fn depth(document: &Document, level: usize) -> usize {
     if level > MAX_DEPTH {
         return level;
@@ -116,7 +116,7 @@ fn expressions(operator: &str, value: &Bson, place: &Place<'_>) -> Result<Vec<Ex
     queries.iter().enumerate().map(parse).collect()
 }
 
-/// The tests of what stands behind a field: operators, or a value to be equal to.
+/// The tests of a field: operators, or a value to equal.
 fn field_tests(value: &Bson, place: &Place<'_>) -> Result<Vec<Test>, FilterError> {
     match value {
         Bson::Document(document) if are_operators(document) => operators(document, place),
@@ -186,7 +186,7 @@ fn compare(comparison: Comparison, name: &str, value: &Bson, place: &Place<'_>) 
     }
 }
 
-/// The value as it lies in documents.
+/// The value as documents store it.
 fn raw(name: &str, value: &Bson, place: &Place<'_>) -> Result<RawBson, FilterError> {
     RawBson::try_from(value.clone()).map_err(|_| place.wrong(name, "names of fields without a NUL"))
 }
@@ -226,7 +226,7 @@ fn negation(value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
     match value {
         Bson::RegularExpression(_) => Ok(not(Test::Value(ValueTest::Pattern(pattern(value, &here)?)))),
         Bson::Document(document) if !document.is_empty() => {
-            // Here every name has to be an operator, also the first.
+            // Every name must be an operator here, including the first.
             Ok(not(Test::All(operators(document, &here)?)))
         }
         _ => Err(place.wrong("$not", "operators or a regular expression")),
@@ -268,7 +268,7 @@ fn all(value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
     Ok(Test::All(wanted.iter().map(parse).collect::<Result<_, _>>()?))
 }
 
-/// What `$elemMatch` takes, where a value is nothing else.
+/// The argument of `$elemMatch`, where the value has no other key.
 fn only_element(value: &Bson) -> Option<&Bson> {
     value.as_document().filter(|document| document.len() == 1)?.get("$elemMatch")
 }
@@ -288,7 +288,7 @@ fn pattern(value: &Bson, place: &Place<'_>) -> Result<Pattern, FilterError> {
     regex(value, None, place)
 }
 
-/// The pattern and options of `$regex` and `$options`, or of a regular expression's value.
+/// The pattern and options of `$regex` and `$options`, or of a regular expression value.
 fn regex(value: &Bson, options: Option<&Bson>, place: &Place<'_>) -> Result<Pattern, FilterError> {
     let beside = match options {
         None => None,

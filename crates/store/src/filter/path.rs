@@ -1,7 +1,7 @@
-//! Which values a dotted path leads to.
+//! Resolves a dotted path to values.
 //!
-//! A path goes through an array to every document in it, and, where its next part is a number, to
-//! the element there. An array at its end stands for itself and, mostly, for its elements.
+//! A path leads through an array to every document in it, and, where its next part is a number, to the
+//! element at that index. An array at its end stands for itself and usually for its elements.
 
 use bson::{RawArray, RawBsonRef, RawDocument};
 
@@ -12,16 +12,16 @@ pub(super) struct Path(Box<[Part]>);
 #[derive(Debug, Clone)]
 struct Part {
     name: Box<str>,
-    /// The position in an array that the name means.
+    /// The array index that the name means.
     index: Option<usize>,
 }
 
-/// What an array at the end of a path stands for.
+/// The meaning of an array at the end of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leaf {
-    /// Itself.
+    /// The array itself.
     Whole,
-    /// Each element, and itself.
+    /// The array and each of its elements.
     Elements,
 }
 
@@ -32,7 +32,7 @@ impl Path {
         Self(text.split('.').map(Part::parse).collect())
     }
 
-    /// Whether `visit` says yes to any value that the path leads to; a missing one is `None`.
+    /// Whether `visit` accepts any value at the path; a missing one is `None`.
     pub(super) fn any(&self, document: &RawDocument, leaf: Leaf, visit: Visit<'_>) -> bool {
         in_document(document, &self.0, leaf, visit)
     }
@@ -73,7 +73,7 @@ fn in_array(array: &RawArray, parts: &[Part], leaf: Leaf, visit: Visit<'_>) -> b
                     || here && rest.is_empty() && visit(Some(element))
                     || here && !rest.is_empty() && in_document(document, rest, leaf, visit)
             }
-            // What stands at a position is not looked into, should it be an array.
+            // An array at an index is not searched.
             _ if here && rest.is_empty() => visit(Some(element)),
             RawBsonRef::Array(nested) if here => in_array(nested, rest, leaf, visit),
             _ => false,
@@ -81,13 +81,13 @@ fn in_array(array: &RawArray, parts: &[Part], leaf: Leaf, visit: Visit<'_>) -> b
     })
 }
 
-/// A field by its name, reading only the names before it.
+/// A field by name; reads only the names before it.
 fn field<'a>(document: &'a RawDocument, name: &str) -> Option<RawBsonRef<'a>> {
     let found = document.iter_elements().map_while(Result::ok).find(|element| element.key().as_str() == name);
     found?.value().ok()
 }
 
-/// A document, or an array as the document of its positions that it is in BSON.
+/// A document, or an array as the document of its indexes, which it is in BSON.
 pub(super) fn as_document(value: RawBsonRef<'_>) -> Option<&RawDocument> {
     match value {
         RawBsonRef::Document(document) => Some(document),

@@ -1,21 +1,21 @@
-//! Regular expressions, with the meaning they have in MongoDB as far as linear time allows.
+//! Regular expressions with MongoDB's semantics, within linear time.
 
 use bson::RawBsonRef;
 use regex::{Regex, RegexBuilder};
 use regex_syntax::ast::{self, AssertionKind, Ast, ClassPerlKind, Visitor};
 
-/// The most memory a compiled expression may take, bytes.
+/// The memory limit of a compiled expression, in bytes.
 const SIZE_LIMIT: usize = 1 << 20;
-/// How deeply groups may be nested.
+/// The deepest nesting of groups.
 const NEST_LIMIT: u32 = 100;
-/// The longest expression, bytes (MongoDB's limit).
+/// The longest expression, in bytes (MongoDB's limit).
 const LENGTH_LIMIT: usize = 32_764;
 
 /// A compiled regular expression.
 #[derive(Debug, Clone)]
 pub(super) struct Pattern {
     regex: Regex,
-    /// As the user wrote it: equal to a stored expression that was written so.
+    /// The original text, which equals a stored expression with the same text.
     pattern: Box<str>,
     options: Box<str>,
 }
@@ -57,14 +57,14 @@ impl Pattern {
     }
 }
 
-/// The message of an error, without the drawing above it.
+/// An error's message without the drawing above it.
 fn last_line(text: &str) -> String {
     let line = text.lines().last().unwrap_or_default();
     line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
-/// Rewrites what means something else to MongoDB: `\d`, `\w`, `\s`, `\b` are ASCII there, and `$`
-/// outside multi-line mode matches before a last newline, too.
+/// Rewrites what differs in MongoDB: `\d`, `\w`, `\s`, `\b` are ASCII there, and `$` outside multi-line mode
+/// also matches before a last newline.
 fn translate(pattern: &str, extended: bool, multi_line: bool) -> Result<String, String> {
     let ast = ast::parse::ParserBuilder::new()
         .ignore_whitespace(extended)
@@ -83,7 +83,7 @@ fn translate(pattern: &str, extended: bool, multi_line: bool) -> Result<String, 
     Ok(out)
 }
 
-/// Collects what is rewritten: from, to, and the new text.
+/// Collects edits: start, end, and the new text.
 struct Edits {
     list: Vec<(usize, usize, &'static str)>,
     multi_line: bool,
@@ -118,7 +118,7 @@ impl Visitor for Edits {
     fn visit_pre(&mut self, ast: &Ast) -> Result<(), Self::Err> {
         match ast {
             Ast::ClassPerl(class) => self.class(class),
-            // A flag inside, as in `(?m)`, has a say from there on.
+            // An inline flag, as in `(?m)`, applies from there on.
             Ast::Flags(flags) => {
                 self.multi_line |= flags.flags.flag_state(ast::Flag::MultiLine) == Some(true);
             }

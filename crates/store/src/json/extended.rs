@@ -1,11 +1,11 @@
-//! Objects that stand for another value: `{"$date": …}` and the like.
+//! Objects that encode another value: `{"$date": …}` and the like.
 
 use bson::{
     Binary, Bson, DateTime, Decimal128, Document, JavaScriptCodeWithScope, Regex, Timestamp, Uuid,
     oid::ObjectId, spec::BinarySubtype,
 };
 
-/// What an object stands for; most stand for themselves.
+/// The value that an object encodes; most objects are plain.
 pub(super) fn value(mut object: Document) -> Result<Bson, String> {
     let Some(name) = object.keys().next().filter(|name| is_extended(name)).cloned() else {
         return Ok(Bson::Document(object));
@@ -15,7 +15,7 @@ pub(super) fn value(mut object: Document) -> Result<Bson, String> {
     }
     let value = object.remove(&name).unwrap_or(Bson::Null);
     if let Some(other) = object.keys().next() {
-        return Err(format!("`{other}` cannot stand beside `{name}`"));
+        return Err(format!("`{other}` cannot be combined with `{name}`"));
     }
     convert(&name, value).ok_or_else(|| format!("`{name}` is not {}", expected(&name)))
 }
@@ -24,7 +24,7 @@ fn is_extended(name: &str) -> bool {
     name.starts_with('$') && !expected(name).is_empty()
 }
 
-/// What the value of such an object has to be.
+/// The expected value inside such an object.
 fn expected(name: &str) -> &'static str {
     match name {
         "$oid" => "24 hexadecimal digits",
@@ -73,7 +73,7 @@ fn double(text: &str) -> Option<f64> {
         "Infinity" => Some(f64::INFINITY),
         "-Infinity" => Some(f64::NEG_INFINITY),
         "NaN" => Some(f64::NAN),
-        // Rust reads more words than these.
+        // Rust parses more words than these.
         number => number.parse().ok().filter(|number: &f64| number.is_finite()),
     }
 }

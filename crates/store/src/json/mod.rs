@@ -1,9 +1,9 @@
-//! Documents as text: [MongoDB Extended JSON v2](https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/).
+//! Documents as text: [MongoDB Extended JSON
+//! v2](https://www.mongodb.com/docs/manual/reference/mongodb-extended-json/).
 //!
-//! Reading takes the canonical and the relaxed form, keeps the order of fields, and says which field
-//! is wrong. Writing gives the relaxed form, straight from BSON. The library's own reader is not used
-//! because it makes every negative integer 64 bits wide and passes over what stands beside an
-//! `$oid`.
+//! The reader accepts the canonical and the relaxed form, keeps the order of fields, and names the wrong
+//! field in errors. The writer emits the relaxed form, straight from BSON. The library's own reader does not
+//! fit: it makes every negative integer 64 bits wide and ignores fields beside an `$oid`.
 
 mod extended;
 mod read;

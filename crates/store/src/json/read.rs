@@ -1,4 +1,4 @@
-//! Reading Extended JSON.
+//! Reads Extended JSON.
 
 use super::extended;
 use bson::{Bson, Document};
@@ -6,10 +6,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 use serde_path_to_error::Track;
 use std::fmt;
 
-/// Why a text is no document.
+/// Why a text is not a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JsonError {
-    /// The field that is wrong, with dots; empty where the text itself is.
+    /// The wrong field, with dots; empty where the text itself is wrong.
     pub field: String,
     /// What is wrong.
     pub reason: String,
@@ -31,9 +31,9 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
-/// Reads a document from Extended JSON.
+/// Parses a document from Extended JSON.
 pub fn parse_document(text: &str) -> Result<Document, JsonError> {
-    // Where a field stands is looked for only once something is wrong: it costs time.
+    // The field is located only after an error, because that takes time.
     read(text, |json| Top.deserialize(json)).map_err(|error| explain(text, &error))
 }
 
@@ -75,7 +75,7 @@ impl<'de> DeserializeSeed<'de> for Top {
     }
 }
 
-/// Reads any value. How deep is limited by the reader of JSON.
+/// Reads any value. The JSON reader limits the depth.
 struct Value;
 
 impl<'de> DeserializeSeed<'de> for Value {
@@ -105,7 +105,7 @@ impl<'de> Visitor<'de> for Value {
         Ok(i32::try_from(value).map_or(Bson::Int64(value), Bson::Int32))
     }
 
-    /// What 64 bits cannot hold is a floating-point number, as the specification wants it.
+    /// A number beyond 64 bits becomes a floating-point number, as the specification requires.
     fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<Bson, E> {
         match i64::try_from(value) {
             Ok(value) => self.visit_i64(value),

@@ -58,7 +58,7 @@ fn errors_name_the_field_and_the_place() {
         ),
         (
             r#"{"a": {"$oid": "000000000000000000000000", "b": 1}}"#,
-            "the field `a` is wrong: `b` cannot stand beside `$oid`, line 1, column 50",
+            "the field `a` is wrong: `b` cannot be combined with `$oid`, line 1, column 50",
         ),
     ];
     for (text, message) in cases {

@@ -1,22 +1,22 @@
-//! Writing relaxed Extended JSON.
+//! Writes relaxed Extended JSON.
 
 use bson::{Bson, DateTime, RawArray, RawBsonRef, RawDocument};
 use serde_json::Number;
 use std::fmt::Write as _;
 
-/// When the years of five digits begin, milliseconds since 1970.
+/// The start of five-digit years, in milliseconds since 1970.
 const YEAR_10000: i64 = 253_402_300_800_000;
 
-/// A document as relaxed Extended JSON, on one line.
+/// Formats a document as relaxed Extended JSON, on one line.
 ///
-/// What a damaged document holds up to the damage is written.
+/// Of a damaged document, formats the part before the damage.
 pub fn to_json(document: &RawDocument) -> String {
     let mut out = String::with_capacity(document.as_bytes().len() * 2);
     write_document(&mut out, document);
     out
 }
 
-/// A value as relaxed Extended JSON, for messages.
+/// Formats a value as relaxed Extended JSON, for messages.
 pub fn value_text(value: &Bson) -> String {
     value.clone().into_relaxed_extjson().to_string()
 }
@@ -58,7 +58,7 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) {
         RawBsonRef::Boolean(truth) => write_plain(out, truth),
         RawBsonRef::Null => out.push_str("null"),
         RawBsonRef::DateTime(time) => write_date(out, time),
-        // The rest is rare and the library knows how.
+        // The other kinds are rare; the library formats them.
         other => match Bson::try_from(other) {
             Ok(value) => out.push_str(&value.into_relaxed_extjson().to_string()),
             Err(_) => out.push_str("null"),
@@ -66,7 +66,7 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) {
     }
 }
 
-/// As a text from 1970 to 9999, else in milliseconds.
+/// Writes text for years from 1970 to 9999, otherwise milliseconds.
 fn write_date(out: &mut String, time: DateTime) {
     let text =
         time.try_to_rfc3339_string().ok().filter(|_| (0..YEAR_10000).contains(&time.timestamp_millis()));

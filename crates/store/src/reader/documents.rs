@@ -15,16 +15,16 @@ use std::sync::Arc;
 pub struct Collection {
     /// Its name.
     pub name: String,
-    /// How many documents it has.
+    /// Its number of documents.
     pub documents: u64,
 }
 
-/// Which predictions are wanted: all that fit everything that is set.
+/// Selects predictions that match everything that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PredictionFilter {
-    /// The name of the version that predicted.
+    /// The name of the predicting version.
     pub version: Option<String>,
-    /// From this time on, nanoseconds since the Unix epoch.
+    /// From this time on, in nanoseconds since the Unix epoch.
     pub from: Option<i64>,
     /// Before this time.
     pub to: Option<i64>,
@@ -51,8 +51,8 @@ impl PredictionFilter {
     }
 }
 
-/// A time as predictions write it, `2024-01-31T12:00:00.000000Z`: such texts are in order of time.
-/// Between two microseconds it is the later one, as no prediction lies between them.
+/// A time in the format of predictions, `2024-01-31T12:00:00.000000Z`, which sorts by time. Rounds up to the
+/// next microsecond, as no prediction lies between two.
 fn date_text(nanos: i64) -> String {
     let micros = nanos.div_euclid(1000) + i64::from(nanos.rem_euclid(1000) > 0);
     let (second, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
@@ -75,10 +75,10 @@ impl Reader {
         })
     }
 
-    /// The documents of a collection that a query matches, in the order in which they were saved.
+    /// The documents of a collection that match a query, in the order of saving.
     ///
-    /// Needs a tokio runtime: the database is read on its blocking threads, a batch at a time as the
-    /// stream is polled. Dropping the stream ends the search.
+    /// Needs a tokio runtime: the stream reads the database on its blocking threads, one batch per poll.
+    /// Dropping the stream ends the search.
     pub fn find(
         &self,
         collection: &str,

@@ -1,8 +1,9 @@
-//! Searching and following logs.
+//! Searches and follows logs.
 //!
-//! A search reads records from the newest on and stops once it has enough. A request's records, and grave ones,
-//! are found by an index. A text is looked for by a plain scan, on several threads where it is rare: a million records
-//! take some tenths of a second, and an index of texts would make every record several times as dear to write.
+//! A search reads records from the newest on and stops once it has enough. An index finds a request's records
+//! and severe ones. Text is searched by a plain scan, with several threads when matches are rare: a million
+//! records take some tenths of a second, and a text index would make every record several times as expensive
+//! to write.
 
 use super::Reader;
 use crate::{error::Error, filter::FilterError, log::Level};
@@ -11,21 +12,21 @@ use regex::{Regex, RegexBuilder};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use std::thread;
 
-/// How many records are looked at first, by one thread, and then by each of several.
+/// How many records one thread scans first, and then each of several threads.
 const FEW: i64 = 1 << 14;
 const MANY: i64 = 1 << 17;
 /// The most threads of one search.
 const MAX_THREADS: usize = 4;
 
-/// The longest text that is looked for, bytes.
+/// The longest text of a search, in bytes.
 const MAX_TEXT: usize = 4096;
 
-/// Which records are wanted: all that fit everything that is set.
+/// Selects records that match everything that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogFilter {
-    /// A text in the message, in whatever case.
+    /// Text in the message; case does not matter.
     pub text: Option<String>,
-    /// At least as grave as this.
+    /// This level or a more severe one.
     pub level: Option<Level>,
     /// The version.
     pub version: Option<String>,
@@ -35,58 +36,58 @@ pub struct LogFilter {
     pub node: Option<String>,
     /// The request's id.
     pub request: Option<String>,
-    /// From this time on, nanoseconds since the Unix epoch.
+    /// From this time on, in nanoseconds since the Unix epoch.
     pub from: Option<i64>,
     /// Before this time.
     pub to: Option<i64>,
-    /// With a lesser number than this: that of the oldest record of a page gives the page before.
+    /// Below this number: the oldest record's number of a page gives the page before it.
     pub before: Option<i64>,
 }
 
 impl LogFilter {
-    /// Whether an index leads to what fits.
+    /// Whether an index finds the matching records.
     fn is_indexed(&self) -> bool {
         self.request.is_some() || self.text.is_none() && self.level.is_some_and(|level| level >= Level::Warn)
     }
 
-    /// The text, ready to be looked for.
+    /// The text, prepared for the search.
     fn text(&self) -> Result<Option<Text>, FilterError> {
         self.text.as_deref().filter(|text| !text.is_empty()).map(Text::new).transpose()
     }
 }
 
-/// A record as it was stored.
+/// A stored record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredLog {
-    /// Its number: those that came later have a greater one.
+    /// Its number; later records have greater ones.
     pub id: i64,
-    /// When, nanoseconds since the Unix epoch.
+    /// The time, in nanoseconds since the Unix epoch.
     pub time: i64,
-    /// How grave.
+    /// The severity.
     pub level: Level,
     /// The version of the solution.
     pub version: String,
-    /// The workflow, if one was at work.
+    /// The workflow, if the record belongs to one.
     pub workflow: Option<String>,
-    /// The node; `None` where the engine itself speaks.
+    /// The node; `None` for the engine itself.
     pub node: Option<String>,
-    /// The id of the request, if one was at work.
+    /// The request's id, if the record belongs to one.
     pub request: Option<String>,
-    /// What is said.
+    /// The text.
     pub message: String,
 }
 
-/// Records in the order in which they came, and how far was looked.
+/// Records in order of arrival, and how far the search got.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogPage {
     /// The records.
     pub records: Vec<StoredLog>,
-    /// Every record up to this id was looked at, or left out for the limit: where
-    /// [`Reader::logs_after`] goes on.
+    /// The id up to which every record was searched, or left out for the limit; [`Reader::logs_after`]
+    /// continues from here.
     pub last: i64,
 }
 
-/// A filter as a statement: all but the text is SQLite's to look at.
+/// A filter as a statement: SQLite tests everything but the text.
 struct Search<'a> {
     sql: String,
     values: Vec<&'a dyn ToSql>,
@@ -94,9 +95,9 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    /// Looks at records between two ids, both included, in this order.
+    /// Searches records between two ids, both included, in this order.
     fn new(filter: &'a LogFilter, text: Option<&'a Text>, ids: &'a (i64, i64), order: &str) -> Self {
-        // For a text the message alone is read of each record.
+        // A search for text reads only the message of each record.
         let columns = if text.is_some() { "id, message" } else { COLUMNS };
         let mut sql = format!("SELECT {columns} FROM log WHERE id BETWEEN ? AND ?");
         let mut values: Vec<&dyn ToSql> = vec![&ids.0, &ids.1];
@@ -110,10 +111,10 @@ impl<'a> Search<'a> {
             wanted.as_ref().map(|wanted| wanted as &dyn ToSql)
         }
         add(" AND request = ?", value(&filter.request));
-        // The number stands there for the index of grave records to be used.
+        // The literal number lets SQLite use the index of severe records.
         let grave = filter.level.is_some_and(|level| level >= Level::Warn);
         add(if grave { " AND level >= 2 AND level >= ?" } else { " AND level >= ?" }, value(&filter.level));
-        // With the sign they are no reason to go through the index of times: the ids are of these already.
+        // The sign keeps SQLite from using the index of times: the ids already cover them.
         add(" AND +time >= ?", value(&filter.from));
         add(" AND +time < ?", value(&filter.to));
         for (condition, name) in [
@@ -127,7 +128,7 @@ impl<'a> Search<'a> {
         Self { sql, values, text }
     }
 
-    /// The first records that fit, at most `limit`.
+    /// The first matching records, at most `limit`.
     fn run(&self, connection: &Connection, limit: usize) -> rusqlite::Result<Vec<StoredLog>> {
         let mut statement = connection.prepare_cached(&self.sql)?;
         let mut whole = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM log WHERE id = ?"))?;
@@ -147,12 +148,12 @@ impl<'a> Search<'a> {
     }
 }
 
-/// A text that is looked for in whatever case.
+/// A text to search for, ignoring case.
 #[derive(Debug)]
 enum Text {
     /// In lower case: a regular expression takes three times as long where every line begins like the text.
     Ascii(Box<Finder<'static>>),
-    /// With letters whose other case is not a byte's.
+    /// With letters whose other case takes more than one byte.
     Any(Regex),
 }
 
@@ -173,7 +174,7 @@ impl Text {
         Ok(Self::Any(regex.map_err(|error| refused(error.to_string()))?))
     }
 
-    /// Whether a message has it; `lower` is memory for the message in lower case.
+    /// Whether a message contains it; `lower` is a buffer for the message in lower case.
     fn is_in(&self, message: &str, lower: &mut Vec<u8>) -> bool {
         match self {
             Self::Ascii(finder) => {
@@ -186,7 +187,7 @@ impl Text {
     }
 }
 
-/// Parts of a range of ids, the newest first: a few records, and then many at a time.
+/// Slices of a range of ids, newest first: a small one, then large ones.
 struct Slices {
     first: i64,
     last: i64,
@@ -223,7 +224,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<StoredLog> {
 }
 
 impl Reader {
-    /// The newest records that fit, at most `limit`, in the order in which they came.
+    /// The newest matching records, at most `limit`, in order of arrival.
     pub fn logs(&self, filter: &LogFilter, limit: usize) -> Result<LogPage, Error> {
         let text = filter.text()?;
         let (last, ids) = self.telemetry.read(|connection| {
@@ -248,7 +249,7 @@ impl Reader {
         Ok(LogPage { records, last })
     }
 
-    /// What fits in each of some slices, at most `limit`, the newest first. A thread looks at each.
+    /// The matches in each of some slices, at most `limit`, newest first. Each slice has a thread.
     fn search(
         &self,
         filter: &LogFilter,
@@ -268,7 +269,7 @@ impl Reader {
             let threads: Vec<_> = slices.iter().map(spawn).collect();
             let ended = threads.into_iter().map(|(slice, thread)| match thread {
                 Ok(thread) => thread.join().expect("a search does not panic"),
-                // The system has no thread for it.
+                // The system has no thread left.
                 Err(_) => look(slice),
             });
             ended.collect::<Result<Vec<_>, _>>()
@@ -276,8 +277,8 @@ impl Reader {
         Ok(found.into_iter().flatten().collect())
     }
 
-    /// The first records after an id that fit, at most `limit`: called again with the page's `last`,
-    /// it follows the log.
+    /// The first matching records after an id, at most `limit`: called again with the page's `last`, it
+    /// follows the log.
     pub fn logs_after(&self, after: i64, filter: &LogFilter, limit: usize) -> Result<LogPage, Error> {
         let text = filter.text()?;
         self.telemetry.read(|connection| {
@@ -297,7 +298,7 @@ fn newest(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT coalesce(max(id), 0) FROM log")?.query_row([], |row| row.get(0))
 }
 
-/// The first and the last id within the filter's time; all of them where it has none.
+/// The first and last id within the filter's time, or of all records where it has none.
 fn ids(connection: &Connection, filter: &LogFilter, newest: i64) -> rusqlite::Result<Option<(i64, i64)>> {
     if filter.from.is_none() && filter.to.is_none() {
         let oldest = "SELECT min(id) FROM log";

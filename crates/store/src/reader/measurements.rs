@@ -1,4 +1,4 @@
-//! What was measured, and its points.
+//! Measurements and their points.
 
 use super::Reader;
 use crate::{
@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-/// Whose fields are told.
+/// The most recent chunks that are searched for field names.
 const LATEST_CHUNKS: i64 = 20;
 
 /// Tags by name.
@@ -22,59 +22,59 @@ pub type Tags = BTreeMap<String, String>;
 /// A measurement with one set of tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesInfo {
-    /// What was measured.
+    /// The name of the measurement.
     pub measurement: String,
-    /// Of what.
+    /// The tags.
     pub tags: Arc<Tags>,
-    /// How many points there are.
+    /// Its number of points.
     pub points: u64,
-    /// When the first was measured, nanoseconds since the Unix epoch.
+    /// The time of the first point, in nanoseconds since the Unix epoch.
     pub first: i64,
-    /// When the last was.
+    /// The time of the last point.
     pub last: i64,
 }
 
-/// Which points are wanted: all that fit everything that is set.
+/// Selects points that match everything that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PointFilter {
-    /// What was measured.
+    /// The name of the measurement.
     pub measurement: String,
-    /// Tags the points have; they may have others, too.
+    /// Tags of the points, which may have others, too.
     pub tags: Tags,
-    /// From this time on, nanoseconds since the Unix epoch.
+    /// From this time on, in nanoseconds since the Unix epoch.
     pub from: Option<i64>,
     /// Before this time.
     pub to: Option<i64>,
 }
 
-/// A point as it was stored.
+/// A stored point.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredPoint {
-    /// When, nanoseconds since the Unix epoch.
+    /// The time, in nanoseconds since the Unix epoch.
     pub time: i64,
-    /// Of what.
+    /// The tags.
     pub tags: Arc<Tags>,
-    /// What was measured, by name.
+    /// The fields by name.
     pub fields: BTreeMap<String, Value<'static>>,
 }
 
-/// Which of many come first.
+/// The order of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
-    /// The oldest.
+    /// Oldest first.
     OldestFirst,
-    /// The newest.
+    /// Newest first.
     #[default]
     NewestFirst,
 }
 
-/// A series that fits a filter.
+/// A series that matches a filter.
 pub(super) struct Found {
     pub(super) id: i64,
     pub(super) tags: Arc<Tags>,
 }
 
-/// Where a chunk is, and from when to when it reaches.
+/// A chunk's row and the span of its times.
 struct Place {
     row: i64,
     first: i64,
@@ -83,17 +83,17 @@ struct Place {
 }
 
 impl PointFilter {
-    /// Whether a time is within the filter's.
+    /// Whether a time is within the filter's range.
     pub(super) fn has(&self, time: i64) -> bool {
         self.from.is_none_or(|from| time >= from) && self.to.is_none_or(|to| time < to)
     }
 
-    /// The first and the last time, both included.
+    /// The first and last time, both included.
     pub(super) fn span(&self) -> (i64, i64) {
         (self.from.unwrap_or(i64::MIN), self.to.map_or(i64::MAX, |to| to.saturating_sub(1)))
     }
 
-    /// The series that fit.
+    /// The series that match.
     pub(super) fn series(&self, connection: &Connection) -> rusqlite::Result<Vec<Found>> {
         let mut statement = connection.prepare_cached("SELECT id, key FROM series WHERE measurement = ?")?;
         let all = statement
@@ -120,7 +120,7 @@ impl Reader {
         })
     }
 
-    /// The fields of a measurement that have numbers, as far as its latest points tell.
+    /// The numeric fields of a measurement, in its latest points.
     pub fn numeric_fields(&self, measurement: &str) -> Result<BTreeSet<String>, Error> {
         let sql = "SELECT data FROM chunk WHERE id IN (SELECT chunk.id FROM series JOIN chunk ON series = series.id \
                    WHERE measurement = ? ORDER BY chunk.last DESC LIMIT ?)";
@@ -155,7 +155,7 @@ impl Reader {
         })
     }
 
-    /// Points, at most `limit`, in order of time.
+    /// Points in order of time, at most `limit`.
     pub fn points(
         &self,
         filter: &PointFilter,
@@ -165,7 +165,7 @@ impl Reader {
         self.find_points(&Wanted { filter, named: None }, order, limit)
     }
 
-    /// The oldest points in which a field has a text, as one that names a request, at most `limit`.
+    /// The oldest points with this text in a field, such as a request's id, at most `limit`.
     pub fn points_that_name(
         &self,
         filter: &PointFilter,
@@ -192,15 +192,15 @@ impl Reader {
     }
 }
 
-/// Which points are wanted.
+/// Selects points of chunks.
 struct Wanted<'a> {
     filter: &'a PointFilter,
-    /// A field, and the text that it has.
+    /// A field and its required text.
     named: Option<(&'a str, &'a str)>,
 }
 
 impl Wanted<'_> {
-    /// The points of a chunk that fit.
+    /// The matching points of a chunk.
     fn rows(&self, chunk: &chunk::Chunk<'_>) -> Vec<usize> {
         let named = |(field, wanted): (&str, &str), row: usize| {
             let mut columns = chunk.columns.iter().filter(|(name, _)| *name == field);
@@ -213,7 +213,7 @@ impl Wanted<'_> {
     }
 }
 
-/// The chunks of a series that may hold points of the filter's time.
+/// The chunks of a series that may hold points within the filter's range.
 fn chunks(connection: &Connection, filter: &PointFilter, series: &Found) -> rusqlite::Result<Vec<Place>> {
     let sql = "SELECT id, first, last FROM chunk WHERE series = ? AND last >= ? AND first <= ?";
     let (first, last) = filter.span();
@@ -224,7 +224,7 @@ fn chunks(connection: &Connection, filter: &PointFilter, series: &Found) -> rusq
     places.collect()
 }
 
-/// A point found, with the number by which the best `limit` are kept.
+/// A point with the rank that selects the best `limit`.
 struct Ranked {
     /// Less is better.
     rank: (i64, u64),
@@ -290,7 +290,7 @@ fn collect(
     Ok(best.into_sorted_vec().into_iter().map(|ranked| ranked.point).collect())
 }
 
-/// Reads the points of a chunk that fit; one that is damaged, or was just removed, is passed over.
+/// Reads the matching points of a chunk; skips one that is damaged or was just deleted.
 fn read_chunk(
     connection: &Connection,
     row: i64,
@@ -301,7 +301,7 @@ fn read_chunk(
     let mut rows = statement.query([row])?;
     let Some(row) = rows.next()? else { return Ok(()) };
     let data = row.get_ref(0)?.as_blob()?;
-    // Most chunks have no such text: only that column is read of them.
+    // Most chunks lack the text, so only that column is decoded at first.
     let of_name = |name: &str| wanted.named.is_some_and(|(field, _)| field == name);
     let found = chunk::decode(data, of_name).and_then(|chunk| {
         let rows = wanted.rows(&chunk);

@@ -1,10 +1,10 @@
-//! Reading a store, from the process that writes it or from any other.
+//! Reads a store, from the process that writes it or from any other.
 //!
 //! - [`documents`]: collections, searches, predictions.
-//! - [`measurements`]: what was measured, and points.
-//! - [`windows`]: points summed up over windows of time.
-//! - [`logs`]: searching and following logs.
-//! - [`requests`]: the latest and slowest requests, each with its course.
+//! - [`measurements`]: measurements and their points.
+//! - [`windows`]: points aggregated over windows of time.
+//! - [`logs`]: searches and follows logs.
+//! - [`requests`]: the latest and slowest requests, each with its record.
 
 pub(crate) mod documents;
 pub(crate) mod logs;
@@ -19,8 +19,7 @@ use crate::{
 };
 use std::{path::Path, sync::Arc};
 
-/// Reads a store. Cheap to clone. Methods that are not asynchronous block: call them on a thread
-/// where that is allowed.
+/// Reads a store. Cheap to clone. Synchronous methods block: call them on a thread that may.
 #[derive(Debug, Clone)]
 pub struct Reader {
     telemetry: Arc<Pool>,
@@ -28,7 +27,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Opens the store in a folder to read it, also while another process writes it.
+    /// Opens the store in a folder to read it, even while another process writes it.
     pub fn open(folder: &Path) -> Result<Self, Error> {
         Ok(Self {
             telemetry: Arc::new(Pool::open(folder, &TELEMETRY)?),

@@ -1,7 +1,7 @@
-//! Searching requests.
+//! Searches requests.
 //!
-//! Rows say of their many requests when they came in, how long the slowest took and how they ended, so that most rows
-//! need not be read for the latest or the slowest ones.
+//! Each row covers many requests and stores their times of arrival, longest duration and endings, so a search
+//! for the latest or slowest ones skips most rows.
 
 use super::Reader;
 use crate::{
@@ -14,34 +14,34 @@ use rusqlite::{Connection, Row, ToSql, params};
 use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
-/// How far the time in a request's id is from when it came in, unless the clock was set back.
+/// The greatest difference between the time in a request's id and its arrival, unless the clock was set back.
 const APART: Duration = Duration::from_secs(1);
 
-/// Which requests are wanted: all that fit everything that is set.
+/// Selects requests that match everything that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestFilter {
     /// The version.
     pub version: Option<String>,
     /// The workflow.
     pub workflow: Option<String>,
-    /// How they ended.
+    /// How the request ended.
     pub ending: Option<Ending>,
-    /// Only those that come after this one: what [`RequestOrder::key`] gives of it.
+    /// Only those after this one, as given by [`RequestOrder::key`].
     pub after: Option<(i64, String)>,
 }
 
-/// What comes first.
+/// The order of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RequestOrder {
-    /// What came in last.
+    /// The latest first.
     #[default]
     Latest,
-    /// What took longest.
+    /// The slowest first.
     Slowest,
 }
 
 impl RequestOrder {
-    /// Where a request stands: those with a greater key come first.
+    /// The sort key of a request; greater keys come first.
     pub fn key(self, request: &Request<'_>) -> (i64, String) {
         (self.number(request.start, request.elapsed), request.id.to_string())
     }
@@ -53,7 +53,7 @@ impl RequestOrder {
         }
     }
 
-    /// The column with the greatest number of a row.
+    /// The column with a row's greatest sort number.
     fn column(self) -> &'static str {
         match self {
             Self::Latest => "last",
@@ -63,7 +63,7 @@ impl RequestOrder {
 }
 
 impl RequestFilter {
-    /// Whether a request is wanted.
+    /// Whether a request matches.
     pub fn fits(&self, order: RequestOrder, request: &Request<'_>) -> bool {
         let key = (order.number(request.start, request.elapsed), &*request.id);
         self.wants(&request.version, &request.workflow, request.ending, key)
@@ -77,23 +77,23 @@ impl RequestFilter {
     }
 }
 
-/// The first requests of an order that fit.
+/// A search for the first matching requests in an order.
 struct Search<'a> {
     filter: &'a RequestFilter,
     order: RequestOrder,
     limit: usize,
-    /// By their key.
+    /// By sort key.
     found: BTreeMap<(i64, String), Request<'static>>,
 }
 
 impl Search<'_> {
-    /// Whether no row from this number on can hold one of the first.
+    /// Whether no row from this number on can improve the result.
     fn is_done(&self, greatest: i64) -> bool {
         self.found.len() >= self.limit
             && self.found.first_key_value().is_none_or(|((worst, _), _)| greatest < *worst)
     }
 
-    /// Looks at a stored request.
+    /// Tests a stored request.
     fn request(&mut self, head: Head<'_>) {
         let key = (self.order.number(head.start, head.elapsed), head.id);
         if !self.filter.wants(head.version, head.workflow, head.ending, key) {
@@ -104,7 +104,7 @@ impl Search<'_> {
         if is_full && worst.is_none_or(|worst| key <= worst) {
             return;
         }
-        // One whose course is damaged takes nobody's place.
+        // A damaged record takes no place in the result.
         let Some(request) = head.whole() else { return };
         if is_full {
             self.found.pop_first();
@@ -114,7 +114,7 @@ impl Search<'_> {
 }
 
 impl Reader {
-    /// The first requests of an order that fit, at most `limit`.
+    /// The first matching requests in an order, at most `limit`.
     pub fn requests(
         &self,
         filter: &RequestFilter,
@@ -124,7 +124,7 @@ impl Reader {
         self.telemetry.read(|connection| {
             let mut search = Search { filter, order, limit, found: BTreeMap::new() };
             let column = order.column();
-            // A row's first request is its least by time; by how long they took, any row may hold lesser ones.
+            // A row's first request has its least time; by duration, any row may hold lesser ones.
             let sql = format!(
                 "SELECT {column}, data FROM request WHERE first <= ? AND endings & ? ORDER BY {column} DESC"
             );
@@ -145,7 +145,7 @@ impl Reader {
         })
     }
 
-    /// The request with that id.
+    /// The request with this id.
     pub fn request(&self, id: &str) -> Result<Option<Request<'static>>, Error> {
         let rows = "SELECT data FROM request";
         self.telemetry.read(|connection| {
@@ -161,7 +161,7 @@ impl Reader {
         })
     }
 
-    /// How many requests there are.
+    /// The number of stored requests.
     pub fn count_requests(&self) -> Result<usize, Error> {
         let sql = "SELECT coalesce(sum(requests), 0) FROM request";
         let count = |row: &Row<'_>| row.get::<_, i64>(0);
@@ -170,7 +170,7 @@ impl Reader {
     }
 }
 
-/// When a request got its id, if it says so: a UUID of version 7 does.
+/// When a request's id was created, if it is a UUID of version 7.
 fn time_of(id: &str) -> Option<i64> {
     let (seconds, nanos) = Uuid::parse_str(id).ok()?.get_timestamp()?.to_unix();
     i64::try_from(seconds).ok()?.checked_mul(1_000_000_000)?.checked_add(nanos.into())
@@ -186,7 +186,7 @@ fn find(
     let mut rows = statement.query(values)?;
     while let Some(row) = rows.next()? {
         let data = row.get_ref(0)?.as_blob()?;
-        // Most rows do not hold it at all.
+        // Most rows do not contain the id at all.
         if memmem::find(data, id.as_bytes()).is_none() {
             continue;
         }

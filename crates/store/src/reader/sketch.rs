@@ -1,16 +1,16 @@
 //! Percentiles of many numbers in little memory.
 //!
-//! The first numbers are kept as they are. Past those, numbers are counted in buckets that are 1/128
-//! of their size wide, so that a percentile is off by less than half a percent.
+//! The first numbers are kept exactly. Beyond those, numbers are counted in buckets 1/128 of their size wide,
+//! so a percentile is off by less than half a percent.
 
 use std::collections::BTreeMap;
 
-/// So many numbers are kept as they are.
+/// How many numbers are kept exactly.
 const EXACT: usize = 4096;
 /// The bits of a number's fraction that a bucket ignores: 7 of 52 count.
 const IGNORED: u32 = 45;
 
-/// Numbers that were seen.
+/// A sketch of the numbers added.
 #[derive(Debug, Default)]
 pub(super) struct Sketch {
     numbers: Vec<f64>,
@@ -18,7 +18,7 @@ pub(super) struct Sketch {
 }
 
 impl Sketch {
-    /// Adds a number that is finite.
+    /// Adds a finite number.
     pub(super) fn add(&mut self, number: f64) {
         if self.buckets.is_empty() && self.numbers.len() < EXACT {
             self.numbers.push(number);
@@ -30,8 +30,8 @@ impl Sketch {
         self.numbers = Vec::new();
     }
 
-    /// The smallest number that is not less than these shares of all: what is called p50 for 0.5.
-    /// `None` where nothing was seen.
+    /// The smallest number that is not less than each of these shares of all: 0.5 gives p50. `None` when
+    /// empty.
     pub(super) fn percentiles<const N: usize>(&mut self, shares: [f64; N]) -> Option<[f64; N]> {
         if !self.buckets.is_empty() {
             let count = self.buckets.values().sum();
@@ -52,12 +52,12 @@ impl Sketch {
     }
 }
 
-/// Which number in order, from 0, a share of so many is.
+/// The rank, from 0, of a share of this many numbers.
 fn rank(share: f64, count: u64) -> u64 {
     ((share * count as f64).ceil() as u64).clamp(1, count.max(1)) - 1
 }
 
-/// Buckets are in the order of their numbers.
+/// The bucket of a number; buckets sort as their numbers do.
 fn bucket(number: f64) -> i64 {
     let size = (number.abs().to_bits() >> IGNORED).cast_signed();
     if number.is_sign_negative() { -1 - size } else { size }

@@ -1,4 +1,4 @@
-//! Points summed up over windows of time.
+//! Aggregates points over windows of time.
 
 use super::{
     Reader,
@@ -12,48 +12,47 @@ use crate::{
 use rusqlite::{Connection, params};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-/// The most windows a query may give, groups counted apart.
+/// The most windows of a query; each group counts on its own.
 pub const MAX_WINDOWS: usize = 100_000;
 
-/// What to sum up.
+/// A query over windows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WindowQuery {
-    /// Which points.
+    /// The points.
     pub points: PointFilter,
-    /// Which of their fields; values that are no numbers are passed over.
+    /// The field; values that are not numbers are skipped.
     pub field: String,
-    /// How long a window is. Windows start at multiples of it since the Unix epoch.
+    /// The length of a window. Windows start at its multiples since the Unix epoch.
     pub every: Duration,
-    /// The tags whose values are summed up apart.
+    /// The tags to group by.
     pub group_by: Vec<String>,
 }
 
-/// What was measured within a window of time.
+/// The aggregates of one window.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
     /// The values of the tags of [`WindowQuery::group_by`]; a point may lack some.
     pub group: Arc<Tags>,
-    /// When it starts, nanoseconds since the Unix epoch.
+    /// Its start, in nanoseconds since the Unix epoch.
     pub start: i64,
-    /// How many values there are.
+    /// The number of values.
     pub count: u64,
     /// Their sum.
     pub sum: f64,
-    /// The least.
+    /// The smallest value.
     pub min: f64,
-    /// The greatest.
+    /// The largest value.
     pub max: f64,
-    /// Half of them are at most this. This and the next two are exact for up to 4096 values, and
-    /// within half a percent for more.
+    /// The median. This and the next two are exact for up to 4096 values, and within half a percent for more.
     pub p50: f64,
-    /// 95 % of them are at most this.
+    /// The 95th percentile.
     pub p95: f64,
-    /// 99 % of them are at most this.
+    /// The 99th percentile.
     pub p99: f64,
 }
 
 impl Window {
-    /// Their mean.
+    /// The mean.
     pub fn mean(&self) -> f64 {
         self.sum / self.count as f64
     }
@@ -95,7 +94,7 @@ impl Values {
 type Windows = BTreeMap<i64, Values>;
 
 impl Reader {
-    /// Sums points up, in order of group and time; windows without a value are left out.
+    /// Aggregates points, in order of group and time; leaves out windows without values.
     pub fn windows(&self, query: &WindowQuery) -> Result<Vec<Window>, Error> {
         let groups = self.telemetry.read(|connection| {
             let mut groups = BTreeMap::<Arc<Tags>, Windows>::new();
@@ -120,7 +119,7 @@ impl Reader {
     }
 }
 
-/// Adds the points of a series; `false` where there are more windows than `most`.
+/// Adds the points of a series; returns `false` beyond `most` windows.
 fn add_series(
     connection: &Connection,
     query: &WindowQuery,
@@ -147,7 +146,7 @@ fn add_series(
 
 fn add(numbers: Vec<(i64, f64)>, query: &WindowQuery, windows: &mut Windows) {
     let every = crate::clock::nanos(query.every).max(1);
-    // Points come nearly in order of time: the window of one is mostly that of the one before.
+    // Points are nearly in order of time, so a point is usually in the same window as the one before.
     let mut current: Option<(i64, &mut Values)> = None;
     for (time, number) in numbers {
         if !number.is_finite() || !query.points.has(time) {

@@ -1,4 +1,4 @@
-//! What the writer holds between two commits: chunks that grow, log records, requests.
+//! The writer's data between two commits: growing chunks, log records, requests.
 
 use super::requests::Requests;
 use crate::{
@@ -10,13 +10,13 @@ use crate::{
 use rusqlite::{Connection, Transaction, params};
 use std::collections::HashMap;
 
-/// Series kept between commits; with more than that, all are begun anew.
+/// The most series kept between commits; beyond that, all are dropped and start over.
 const MAX_SERIES: usize = 4096;
-/// Bytes after which a batch should be written before its time.
+/// The size in bytes after which a batch is written early.
 const MAX_BYTES: usize = 2 << 20;
 
-/// With so many points, or over so long a time, a chunk is written once more and then left; a smaller
-/// one is written again with the points of the next commit, so that rare points make few chunks.
+/// The points or the span of time after which a chunk is written once more and then left. A smaller one is
+/// written again with the points of the next commit, so that rare points make few chunks.
 const DONE_POINTS: usize = 256;
 const DONE_SPAN: i64 = 3600 * 1_000_000_000;
 
@@ -24,7 +24,7 @@ const DONE_SPAN: i64 = 3600 * 1_000_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     series: HashMap<Box<[u8]>, Series>,
-    /// Chunks that were full before the commit.
+    /// Chunks that filled up before the commit.
     full: Vec<(Box<[u8]>, Encoded)>,
     full_bytes: usize,
     logs: Vec<u8>,
@@ -40,13 +40,13 @@ struct Series {
     /// Its id, once it is in the database.
     id: Option<i64>,
     chunk: Builder,
-    /// The row that holds the chunk's first points, and how many.
+    /// The row with the chunk's first points, and their number.
     row: Option<i64>,
     written: usize,
 }
 
 impl Series {
-    /// The chunk, if it has new points.
+    /// The encoded chunk, if it has new points.
     fn encoded(&self) -> Option<Encoded> {
         if self.chunk.len() == self.written {
             return None;
@@ -55,14 +55,14 @@ impl Series {
         Some(Encoded { row: self.row, first, last, points: self.chunk.len(), data: self.chunk.encode() })
     }
 
-    /// Begins another chunk.
+    /// Starts another chunk.
     fn begin(&mut self) {
         self.chunk.clear();
         self.row = None;
         self.written = 0;
     }
 
-    /// Notes that the chunk was written.
+    /// Records that the chunk was written.
     fn wrote(&mut self, row: i64) {
         let long = self.chunk.span().is_some_and(|(first, last)| last.saturating_sub(first) > DONE_SPAN);
         if long || self.chunk.len() >= DONE_POINTS {
@@ -76,7 +76,7 @@ impl Series {
 
 #[derive(Debug)]
 struct Encoded {
-    /// The row that is written again.
+    /// The row to overwrite.
     row: Option<i64>,
     first: i64,
     last: i64,
@@ -84,7 +84,7 @@ struct Encoded {
     data: Vec<u8>,
 }
 
-/// How much a batch holds.
+/// The size of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Held {
     pub(crate) points: u64,
@@ -99,7 +99,6 @@ impl Batch {
         Ok(Self { last_log: connection.query_row(newest, [], |row| row.get(0))?, ..Self::default() })
     }
 
-    /// Adds waiting points.
     pub(crate) fn add_points(&mut self, rows: &[u8], count: u64) {
         self.points_held += count;
         let mut cursor = Cursor::new(rows);
@@ -129,28 +128,26 @@ impl Batch {
         })
     }
 
-    /// Adds waiting log records.
     pub(crate) fn add_logs(&mut self, records: &[u8], count: u64) {
         self.logs_held += count;
         self.logs.extend_from_slice(records);
     }
 
-    /// Adds waiting requests.
     pub(crate) fn add_requests(&mut self, requests: &[u8], count: u64) {
         self.requests.add(requests, count);
     }
 
-    /// How much there is to write.
+    /// The number of items to write.
     pub(crate) fn held(&self) -> Held {
         Held { points: self.points_held, logs: self.logs_held, requests: self.requests.held() }
     }
 
-    /// Whether it should be written before its time.
+    /// Whether it should be written early.
     pub(crate) fn is_large(&self) -> bool {
         self.full_bytes + self.logs.len() + self.requests.full_bytes() > MAX_BYTES
     }
 
-    /// Writes all of it; it is not forgotten before [`Batch::clear`].
+    /// Writes everything, but keeps it until [`Batch::clear`].
     pub(crate) fn write(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         for (key, encoded) in &self.full {
             let series = self.series.get_mut(key).map(|series| &mut series.id);
@@ -166,8 +163,8 @@ impl Batch {
         self.requests.write(transaction)
     }
 
-    /// Forgets what was written, or could not be. After a failure nothing that the failed
-    /// transaction did is relied on.
+    /// Drops what was written, or could not be. After a failure, nothing from the failed transaction is
+    /// trusted.
     pub(crate) fn clear(&mut self, written: bool) {
         self.full.clear();
         self.full_bytes = 0;
@@ -180,13 +177,13 @@ impl Batch {
         }
     }
 
-    /// Forgets the ids of series: some were removed from the database.
+    /// Forgets the ids of series, after some were deleted from the database.
     pub(crate) fn forget_ids(&mut self) {
         self.series.values_mut().for_each(|series| series.id = None);
     }
 }
 
-/// Writes a chunk; gives its row.
+/// Writes a chunk and returns its row.
 fn write_chunk(
     transaction: &Transaction<'_>,
     key: &[u8],
@@ -218,7 +215,7 @@ fn series_id(transaction: &Transaction<'_>, key: &[u8]) -> rusqlite::Result<i64>
     transaction.prepare_cached(select)?.query_row([key], |row| row.get(0))
 }
 
-/// Inserts waiting records; gives the id of the last.
+/// Inserts waiting records and returns the id of the last.
 fn insert_logs(transaction: &Transaction<'_>, waiting: &[u8], last: i64) -> rusqlite::Result<i64> {
     let insert = "INSERT INTO log (id, time, level, version, workflow, node, request, message) \
                   VALUES (?, ?, ?, ?, ?, ?, ?, ?)";

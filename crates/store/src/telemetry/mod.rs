@@ -1,14 +1,14 @@
-//! Measurements, logs and requests on their way to the database.
+//! The path of measurements, logs and requests to the database.
 //!
-//! - [`bell`]: wakes the writer.
-//! - [`batch`]: what the writer holds until it writes it.
-//! - [`requests`]: what it holds of requests.
+//! - [`notifier`]: wakes the writer.
+//! - [`batch`]: the writer's data between two commits.
+//! - [`requests`]: the requests in it.
 //! - [`writer`]: the thread that writes.
-//! - [`sink`]: where points go instead.
-//! - [`retention`]: removing what is too old or too much.
+//! - [`sink`]: an alternative target for points.
+//! - [`retention`]: deletes data beyond age or size.
 
 mod batch;
-mod bell;
+mod notifier;
 mod requests;
 mod retention;
 mod sink;
@@ -22,40 +22,40 @@ use crate::{
     log::{LogRecord, put_record},
     request::{Request, put_request},
 };
-use bell::Bell;
+use notifier::Notifier;
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     thread,
 };
 use tokio::sync::oneshot;
 
-/// What callers and the writer share.
+/// The state shared by callers and the writer.
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     points: Intake,
     logs: Intake,
     requests: Intake,
-    bell: Bell,
+    notifier: Notifier,
     closed: AtomicBool,
     points_written: AtomicU64,
     logs_written: AtomicU64,
     requests_written: AtomicU64,
 }
 
-/// What became of measurements, logs and requests since the store was opened.
+/// Counts of measurements, logs and requests since the store was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
-    /// Points in the database, or that the sink has taken.
+    /// Points in the database, or taken by the sink.
     pub points_written: u64,
-    /// Points that found the buffer full, or that could not be written.
+    /// Points dropped because the buffer was full or the write failed.
     pub points_dropped: u64,
     /// Log records in the database.
     pub logs_written: u64,
-    /// Log records that found the buffer full, or that could not be written.
+    /// Log records dropped because the buffer was full or the write failed.
     pub logs_dropped: u64,
     /// Requests in the database.
     pub requests_written: u64,
-    /// Requests that found the buffer full, or that could not be written.
+    /// Requests dropped because the buffer was full or the write failed.
     pub requests_dropped: u64,
 }
 
@@ -65,10 +65,10 @@ impl Telemetry {
         let shards = thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8));
         Self {
             points: Intake::new(shards, size),
-            // One shard keeps the records in the order in which they came.
+            // A single shard keeps records in order of arrival.
             logs: Intake::new(1, size),
             requests: Intake::new(shards, size),
-            bell: Bell::default(),
+            notifier: Notifier::default(),
             closed: AtomicBool::new(false),
             points_written: AtomicU64::new(0),
             logs_written: AtomicU64::new(0),
@@ -96,20 +96,20 @@ impl Telemetry {
         }
         match intake.push(encode) {
             Pushed::Waits | Pushed::Dropped => {}
-            Pushed::First => self.bell.ring(|calls| calls.first = true),
-            Pushed::Urgent => self.bell.ring(|calls| calls.urgent = true),
+            Pushed::First => self.notifier.ring(|calls| calls.first = true),
+            Pushed::Urgent => self.notifier.ring(|calls| calls.urgent = true),
         }
     }
 
-    /// Asks the writer to write what waits; the receiver hears when it did, or that it ended.
+    /// Asks the writer to write what waits; the receiver resolves once it has, or has ended.
     pub(crate) fn flush(&self) -> oneshot::Receiver<()> {
         let (done, receiver) = oneshot::channel();
-        self.bell.ring(|calls| calls.flushes.push(done));
+        self.notifier.ring(|calls| calls.flushes.push(done));
         receiver
     }
 
     pub(crate) fn close(&self) {
-        self.bell.ring(|calls| calls.close = true);
+        self.notifier.ring(|calls| calls.close = true);
     }
 
     pub(crate) fn counters(&self) -> Counters {

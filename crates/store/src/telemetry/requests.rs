@@ -1,38 +1,38 @@
-//! Requests that wait for a commit: chunks of them that grow.
+//! Requests that wait for a commit, in growing chunks.
 
 use crate::request::{Ending, Head, requests};
 use rusqlite::{Transaction, params};
 use std::{cmp::Reverse, collections::BinaryHeap, mem};
 
-/// The bytes of a chunk that is full.
+/// The size of a full chunk, in bytes.
 const FULL: usize = 64 << 10;
-/// With so many bytes, or over more than an hour, a chunk is written once more and then left; a smaller one is written
-/// again with the requests of the next commit, so that rare requests make few chunks.
+/// The size in bytes after which, or after more than an hour, a chunk is written once more and then left. A
+/// smaller one is written again with the requests of the next commit, so that rare requests make few chunks.
 const DONE: usize = 8 << 10;
-/// How many of the slowest of an hour are notable.
+/// How many of an hour's slowest requests are notable.
 const SLOWEST: usize = 200;
 const HOUR: i64 = 3600 * 1_000_000_000;
 
 /// Requests that wait for a commit.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    crowd: Kind,
+    ordinary: Kind,
     notable: Kind,
     slowest: Slowest,
     held: u64,
 }
 
-/// Those that are notable, or those that are not.
+/// Notable requests, or the others.
 #[derive(Debug, Default)]
 struct Kind {
     growing: Chunk,
     full: Vec<Chunk>,
 }
 
-/// Requests one after the other.
+/// A sequence of requests.
 #[derive(Debug, Default)]
 struct Chunk {
-    /// The row that holds the first ones, and how many bytes of them.
+    /// The row with the first requests, and their size in bytes.
     row: Option<i64>,
     written: usize,
     first: i64,
@@ -43,7 +43,7 @@ struct Chunk {
     data: Vec<u8>,
 }
 
-/// How long the slowest requests of an hour took, nanoseconds.
+/// The durations of the slowest requests of an hour, in nanoseconds.
 #[derive(Debug, Default)]
 struct Slowest {
     since: i64,
@@ -51,9 +51,9 @@ struct Slowest {
 }
 
 impl Slowest {
-    /// Whether a request is one of them, so far.
+    /// Whether a request is one of the slowest so far.
     fn has(&mut self, start: i64, took: u64) -> bool {
-        // A clock may be set back, too.
+        // The clock may also be set back.
         if start.abs_diff(self.since) >= HOUR.unsigned_abs() {
             (self.since, self.took) = (start, BinaryHeap::new());
         }
@@ -69,7 +69,6 @@ impl Slowest {
 }
 
 impl Requests {
-    /// Adds waiting requests.
     pub(super) fn add(&mut self, waiting: &[u8], count: u64) {
         self.held += count;
         for (head, request) in requests(waiting) {
@@ -77,31 +76,31 @@ impl Requests {
             if slow || head.ending == Ending::Failed {
                 self.notable.add(&head, request);
             } else {
-                self.crowd.add(&head, request);
+                self.ordinary.add(&head, request);
             }
         }
     }
 
-    /// How many there are.
+    /// Their number.
     pub(super) fn held(&self) -> u64 {
         self.held
     }
 
-    /// The bytes of the full chunks.
+    /// The size of the full chunks, in bytes.
     pub(super) fn full_bytes(&self) -> usize {
-        self.crowd.full.iter().chain(&self.notable.full).map(|chunk| chunk.data.len()).sum()
+        self.ordinary.full.iter().chain(&self.notable.full).map(|chunk| chunk.data.len()).sum()
     }
 
     /// Writes all of them.
     pub(super) fn write(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-        self.crowd.write(transaction, false)?;
+        self.ordinary.write(transaction, false)?;
         self.notable.write(transaction, true)
     }
 
-    /// Forgets what was written, or could not be.
+    /// Drops what was written, or could not be.
     pub(super) fn clear(&mut self, written: bool) {
         self.held = 0;
-        self.crowd.clear(written);
+        self.ordinary.clear(written);
         self.notable.clear(written);
     }
 }
@@ -154,7 +153,7 @@ impl Chunk {
         Ok(())
     }
 
-    /// Whether the row was still there.
+    /// Returns whether the row still existed.
     fn update(&self, transaction: &Transaction<'_>, row: i64) -> rusqlite::Result<bool> {
         let Self { first, last, slowest, endings, requests, data, .. } = self;
         let sql = "UPDATE request SET first = ?, last = ?, slowest = ?, endings = ?, requests = ?, data = ? \
@@ -195,7 +194,7 @@ mod tests {
         requests.clear(true);
     }
 
-    /// Whether notable, how many requests, from when to when, the slowest.
+    /// Whether notable, the number of requests, the first and last time, the longest duration.
     fn rows(connection: &Connection) -> Vec<(bool, i64, i64, i64, i64)> {
         let sql = "SELECT notable, requests, first, last, slowest FROM request ORDER BY id";
         let mut statement = connection.prepare(sql).unwrap();
@@ -217,12 +216,12 @@ mod tests {
             // A commit without new requests writes nothing.
             commit(&mut connection, &mut requests);
         }
-        let (notable, crowd): (Vec<_>, Vec<_>) = rows(&connection).into_iter().partition(|row| row.0);
+        let (notable, ordinary): (Vec<_>, Vec<_>) = rows(&connection).into_iter().partition(|row| row.0);
         assert_eq!(notable.iter().map(|row| row.1).sum::<i64>(), slowest + 1);
         assert_eq!(notable[0].4, 1000);
         assert_eq!(notable.last().unwrap().3, slowest + 20);
-        assert_eq!(crowd, [(false, 49, slowest, slowest + 49, 1000 - slowest)]);
-        // Another hour has slowest ones of its own, and what came hours apart does not stay in one row.
+        assert_eq!(ordinary, [(false, 49, slowest, slowest + 49, 1000 - slowest)]);
+        // Each hour has its own slowest requests, and requests that arrive hours apart do not share a row.
         for start in [2 * HOUR, 2 * HOUR + 1] {
             add(&mut requests, start, 1, Ending::Answered);
             commit(&mut connection, &mut requests);

@@ -1,36 +1,36 @@
-//! Removing measurements, logs and requests that are too old or too much, in small steps between commits.
+//! Deletes measurements, logs and requests beyond age or size, in small steps between commits.
 
 use crate::{clock, options::Retention};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior};
 use std::time::Duration;
 
-/// How long to wait after nothing was left to do.
+/// The pause once nothing is left to do.
 pub(super) const PAUSE: Duration = Duration::from_secs(10);
-/// How long to wait between two steps of one cleaning: commits come first.
+/// The pause between two steps of one cleaning: commits have priority.
 const BREATH: Duration = Duration::from_millis(20);
-/// How much one step removes at most: some milliseconds of work.
+/// The most items deleted in one step: some milliseconds of work.
 const CHUNKS: i64 = 100;
 const LOGS: i64 = 2000;
 const REQUESTS: i64 = 100;
-/// How many pages a step gives back to the disk.
+/// How many pages a step returns to the disk.
 const PAGES: i64 = 512;
-/// How far below the limit cleaning goes on, in 64ths of it, so that it does not begin anew at once.
+/// How far below the limit cleaning continues, in 64ths of it, so that it does not start again at once.
 const SLACK: u64 = 2;
 
 /// Keeps the database within its limits.
 #[derive(Debug)]
 pub(super) struct Retainer {
     limits: Retention,
-    /// Whether the size was over its limit, and is not far enough below it yet.
+    /// Whether the size was over its limit, and is not yet far enough below it.
     shrinking: bool,
 }
 
-/// What a step did.
+/// The result of a step.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Step {
-    /// Whether series without points were removed.
+    /// Whether series without points were deleted.
     pub(super) removed_series: bool,
-    /// When to come again.
+    /// The wait until the next step.
     pub(super) wait: Duration,
 }
 
@@ -39,7 +39,6 @@ impl Retainer {
         Self { limits, shrinking: false }
     }
 
-    /// Does a little of what is to do.
     pub(super) fn step(&mut self, connection: &mut Connection) -> rusqlite::Result<Step> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut removed = match self.limits.age {
@@ -67,14 +66,14 @@ impl Retainer {
     }
 }
 
-/// Bytes that hold data.
+/// The bytes that hold data.
 fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
     let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let used = (number("page_count")? - number("freelist_count")?) * number("page_size")?;
     Ok(used.max(0).cast_unsigned())
 }
 
-/// Removes some of what is older than a time.
+/// Deletes some items from before a time.
 fn remove_before(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usize> {
     Ok(remove_chunks(transaction, time)?
         + remove_logs(transaction, time)?
@@ -86,7 +85,7 @@ fn remove_requests(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result
     transaction.prepare_cached(sql)?.execute([time, REQUESTS])
 }
 
-/// Keeps the newest requests, up to a size: half of it for those that are notable.
+/// Keeps the newest requests, up to a size: half of it for notable ones.
 fn trim_requests(transaction: &Transaction<'_>, size: u64) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM request WHERE id IN (SELECT id FROM ( \
                    SELECT id, sum(length(data)) OVER (PARTITION BY notable ORDER BY id DESC) AS size FROM request \
@@ -100,14 +99,14 @@ fn remove_chunks(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<u
     transaction.prepare_cached(sql)?.execute([time, CHUNKS])
 }
 
-/// The newest record stays: the ids of later ones go on from it.
+/// Keeps the newest record, because later ids continue from it.
 fn remove_logs(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM log WHERE id < (SELECT max(id) FROM log) \
                AND id IN (SELECT id FROM log WHERE time < ? ORDER BY time LIMIT ?)";
     transaction.prepare_cached(sql)?.execute([time, LOGS])
 }
 
-/// Removes some of the oldest points, records and requests, of all of them what is older.
+/// Deletes some of the oldest points, records and requests, all up to the same time.
 fn remove_oldest(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     let nth = |sql: &str, skip: i64| {
         transaction.prepare_cached(sql)?.query_row([skip], |row| row.get::<_, i64>(0)).optional()
@@ -116,7 +115,7 @@ fn remove_oldest(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     let logs = "SELECT time FROM log ORDER BY time LIMIT 1 OFFSET ?";
     let requests = "SELECT last FROM request ORDER BY last LIMIT 1 OFFSET ?";
     let ends = [nth(chunks, CHUNKS)?, nth(logs, LOGS)?, nth(requests, REQUESTS)?];
-    // Where fewer than a step's worth is left of one kind, the others set the pace.
+    // Where one kind has less than a step's worth left, the others set the pace.
     let end = ends.into_iter().flatten().min();
     match end {
         Some(end) => remove_before(transaction, end.saturating_add(1)),
@@ -129,13 +128,13 @@ fn remove_empty_series(transaction: &Transaction<'_>) -> rusqlite::Result<usize>
     transaction.prepare_cached(sql)?.execute([])
 }
 
-/// Gives some free pages back; whether there are more.
+/// Returns some free pages to the disk, and whether more are left.
 fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
     let free = || connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
     if free()? < PAGES {
         return Ok(false);
     }
-    // Every row that this gives is a page.
+    // Each returned row is a page.
     connection.pragma(None, "incremental_vacuum", PAGES, |_| Ok(()))?;
     Ok(free()? >= PAGES)
 }
@@ -195,7 +194,7 @@ mod tests {
             transaction.commit().unwrap();
         }
 
-        /// Cleans until nothing is left to do; gives the number of steps that did something.
+        /// Cleans until nothing is left to do; returns the number of steps that deleted something.
         fn clean(&mut self, limits: Retention) -> usize {
             let mut retainer = Retainer::new(limits);
             (0..).take_while(|_| retainer.step(&mut self.connection).unwrap().wait != PAUSE).count()
@@ -225,7 +224,7 @@ mod tests {
         assert!(fixture.pages() < before / 2 + PAGES, "{before} pages, then {}", fixture.pages());
 
         assert_eq!(fixture.clean(Retention { age: None, size: None, ..Retention::default() }), 0);
-        // All is too old: the newest record stays for its id.
+        // Everything is too old, but the newest record stays for its id.
         fixture.clean(Retention { age: Some(Duration::ZERO), size: None, ..Retention::default() });
         assert_eq!(fixture.number("SELECT count(*) FROM chunk"), 0);
         assert_eq!(fixture.number("SELECT id FROM log"), 5007);
@@ -246,7 +245,7 @@ mod tests {
         assert!(steps > 5, "{steps} small steps");
         assert!(fixture.pages() * 4096 < i64::try_from(limit).unwrap() + PAGES * 4096);
 
-        // Of both the same time is left, up to the newest, within what one step removes.
+        // Both kinds keep the same span of time, up to the newest, within one step.
         assert_eq!(fixture.number("SELECT max(time) FROM log"), now);
         assert_eq!(fixture.number("SELECT max(last) FROM chunk"), now);
         let apart = fixture.number("SELECT abs((SELECT min(time) FROM log) - (SELECT min(last) FROM chunk))");

@@ -1,14 +1,13 @@
-//! Where points go instead of the database.
+//! An alternative target for points.
 
 use crate::point::Point;
 use std::fmt;
 
-/// Takes the points that are measured. Its methods run on the thread that also writes logs, and so must
-/// not wait for anybody.
+/// Takes measured points. Its methods run on the thread that also writes logs, and so must not block.
 pub trait Sink: fmt::Debug + Send {
-    /// Takes a point; of its tags none has a name twice.
+    /// Takes a point, whose tags have unique names.
     fn take(&mut self, point: &Point<'_>);
 
-    /// Sends on what was taken: called once an interval, and at the end.
+    /// Sends the taken points: called once per interval, and at the end.
     fn send(&mut self);
 }

@@ -1,13 +1,12 @@
 //! The thread that writes measurements, logs and requests.
 //!
-//! It commits everything that waits once per interval. What cannot be written is dropped and
-//! counted, never retried: new data matters more, and the next commit succeeds as soon as the disk
-//! lets it.
+//! It commits everything that waits once per interval. Data that cannot be written is dropped and counted,
+//! never retried: new data matters more, and the next commit succeeds as soon as the disk allows.
 
 use super::{
     Sink, Telemetry,
     batch::{Batch, Held},
-    bell::Calls,
+    notifier::Calls,
     retention::{PAUSE, Retainer, Step},
 };
 use crate::{
@@ -23,7 +22,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The least time between two reports of dropped data.
+/// The minimum time between two reports of dropped data.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// Owns the database of measurements, logs and requests.
@@ -31,45 +30,52 @@ const REPORT_EVERY: Duration = Duration::from_secs(5);
 pub(crate) struct Writer {
     shared: Arc<Telemetry>,
     connection: Connection,
+    folder: PathBuf,
     path: PathBuf,
+    file_limit: Option<u64>,
     interval: Duration,
     batch: Batch,
-    /// Takes the points, where they are not for the database.
+    /// Takes the points, where they do not go to the database.
     sink: Option<Box<dyn Sink>>,
-    /// When what waits is written.
+    /// When waiting data is written.
     flush_at: Option<Instant>,
     retainer: Retainer,
     retain_at: Instant,
-    /// What was reported as dropped before, and when.
+    /// The drops last reported, and when.
     reported: (Held, Option<Instant>),
     failure: Option<Error>,
     spare: Vec<u8>,
 }
 
-/// Tells callers, however the writer ends, that nobody writes any more.
+/// Marks the store as closed for callers, however the writer ends.
 struct Closing(Arc<Telemetry>);
 
 impl Drop for Closing {
     fn drop(&mut self) {
         self.0.closed.store(true, Relaxed);
-        self.0.bell.end();
+        self.0.notifier.end();
     }
 }
 
 impl Writer {
-    /// Opens the database.
+    /// Opens the database. A damaged one is moved aside and replaced: a service without its older
+    /// measurements and logs is better than none.
     pub(crate) fn open(
         folder: &Path,
         options: &Options,
         sink: Option<Box<dyn Sink>>,
         shared: Arc<Telemetry>,
     ) -> Result<Self, Error> {
-        let connection = database::open_writer(folder, &TELEMETRY, options.file_limit)?;
         let path = TELEMETRY.path(folder);
-        let batch = Batch::new(&connection).map_err(|source| database::failure(&path, source))?;
+        let (connection, batch) = match load(folder, options.file_limit) {
+            Err(Error::Damaged { .. }) => replace(&path, folder, options.file_limit)?,
+            loaded => loaded?,
+        };
         Ok(Self {
             shared,
             connection,
+            folder: folder.to_owned(),
+            file_limit: options.file_limit,
             path,
             interval: options.flush_interval,
             batch,
@@ -83,13 +89,14 @@ impl Writer {
         })
     }
 
-    /// Writes until the store is closed, and then what is left.
+    /// Writes until the store is closed, then writes the rest.
     pub(crate) fn run(mut self) {
         let closing = Closing(Arc::clone(&self.shared));
         loop {
-            let calls = self.shared.bell.wait(self.flush_at.unwrap_or(self.retain_at).min(self.retain_at));
+            let calls =
+                self.shared.notifier.wait(self.flush_at.unwrap_or(self.retain_at).min(self.retain_at));
             if calls.close {
-                // Callers see it before the last round, so that nothing comes after it.
+                // Callers see this before the last round, so that nothing follows it.
                 self.shared.closed.store(true, Relaxed);
             }
             self.round(&calls);
@@ -144,7 +151,8 @@ impl Writer {
         if held == Held::default() {
             return;
         }
-        let written = self.commit();
+        let written = database::check_room(&self.path)
+            .and_then(|()| self.commit().map_err(|source| database::failure(&self.path, source)));
         self.batch.clear(written.is_ok());
         match written {
             Ok(()) => {
@@ -152,13 +160,26 @@ impl Writer {
                 self.shared.logs_written.fetch_add(held.logs, Relaxed);
                 self.shared.requests_written.fetch_add(held.requests, Relaxed);
             }
-            Err(source) => {
+            Err(failure) => {
                 self.shared.points.drop_counted(held.points);
                 self.shared.logs.drop_counted(held.logs);
                 self.shared.requests.drop_counted(held.requests);
-                self.failure = Some(database::failure(&self.path, source));
+                self.fail(failure);
             }
         }
+    }
+
+    /// Handles a failure; replaces a database that turns out to be damaged.
+    fn fail(&mut self, failure: Error) {
+        if matches!(failure, Error::Damaged { .. }) {
+            match replace(&self.path, &self.folder, self.file_limit) {
+                Ok((connection, batch)) => (self.connection, self.batch) = (connection, batch),
+                Err(error) => {
+                    tracing::error!(error = error_chain(&error), "a damaged database could not be replaced");
+                }
+            }
+        }
+        self.failure = Some(failure);
     }
 
     fn commit(&mut self) -> rusqlite::Result<()> {
@@ -177,15 +198,14 @@ impl Writer {
                 wait
             }
             Err(source) => {
-                self.failure = Some(database::failure(&self.path, source));
+                self.fail(database::failure(&self.path, source));
                 PAUSE
             }
         };
         self.retain_at = Instant::now() + wait;
     }
 
-    /// Says what was dropped since it was said last; unless it is the last time, only every few
-    /// seconds.
+    /// Reports drops since the last report; every few seconds at most, except for the `last` time.
     fn report(&mut self, last: bool) {
         let (before, at) = self.reported;
         let Telemetry { points, logs, requests, .. } = &*self.shared;
@@ -219,13 +239,33 @@ impl Writer {
         self.reported = (dropped, Some(Instant::now()));
     }
 
-    /// Leaves one file behind, without a log to replay.
+    /// Leaves a single file without a WAL to replay.
     fn checkpoint(&self) {
         let truncated = self.connection.pragma(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()));
         if let Err(error) = truncated {
             tracing::debug!(%error, "the telemetry's log was left to the next start");
         }
     }
+}
+
+/// Opens the database, with a batch for it.
+fn load(folder: &Path, limit: Option<u64>) -> Result<(Connection, Batch), Error> {
+    let connection = database::open_writer(folder, &TELEMETRY, limit)?;
+    let batch =
+        Batch::new(&connection).map_err(|source| database::failure(&TELEMETRY.path(folder), source))?;
+    Ok((connection, batch))
+}
+
+/// Moves a damaged database aside and creates a new one.
+fn replace(path: &Path, folder: &Path, limit: Option<u64>) -> Result<(Connection, Batch), Error> {
+    let aside = database::set_aside(path)?;
+    tracing::warn!(
+        "`{}` is damaged and was moved to `{}`: measurements, logs and requests start from empty; documents are not \
+         affected",
+        path.display(),
+        aside.display()
+    );
+    load(folder, limit)
 }
 
 /// An error with its causes, on one line.
@@ -246,7 +286,7 @@ mod tests {
     use tempfile::TempDir;
     use tracing::{Event, Metadata, span};
 
-    /// Counts what is said.
+    /// Counts reports.
     struct Counter(Arc<AtomicUsize>);
 
     impl tracing::Subscriber for Counter {

@@ -50,8 +50,8 @@ export default function LogsPage() {
   const range = timed ? parseRange(params, "15m") : null;
   const { from, to } = time.resolved;
   const fixed = range?.kind === "fixed";
-  // A range that ends now goes on into what comes. It begins where it did when it was chosen: what one reads must
-  // not be loaded anew every minute.
+  // A range that ends now continues into the future. It keeps the start it had when chosen: the lines on
+  // screen must not reload every minute.
   // biome-ignore lint/correctness/useExhaustiveDependencies: see above
   const span = useMemo<api.Span>(
     () => (!timed ? {} : fixed ? { from, to } : { from }),
@@ -142,10 +142,10 @@ export default function LogsPage() {
       ) : (
         !logs.error && (
           <Empty
-            title={filtered ? "No line fits" : "Nothing was logged yet"}
+            title={filtered ? "No matching lines" : "No logs yet"}
             icon={<ScrollText aria-hidden size={28} />}
           >
-            {live ? "Lines appear here as they come." : "Turn on live to see what comes."}
+            {live ? "New lines appear here." : "Turn on live to follow new lines."}
           </Empty>
         )
       )}

@@ -1,10 +1,10 @@
-/** The lines that the page of logs holds: newest first, each once, a bounded number. Pure. */
+/** The lines on the page of logs: newest first, without duplicates, bounded. Pure. */
 
 import type { Log } from "../../api/schema";
 
 export const MOST = 20_000;
 
-/** Adds what came live, oldest first. */
+/** Adds live lines, oldest first. */
 export function arrived(lines: readonly Log[], incoming: readonly Log[], most = MOST): readonly Log[] {
   if (incoming.length === 0) return lines;
   const newest = lines[0]?.id ?? -1;
@@ -13,7 +13,7 @@ export function arrived(lines: readonly Log[], incoming: readonly Log[], most = 
   return merge([...fresh, ...lines], late).slice(0, most);
 }
 
-/** Adds a page of older ones, newest first. */
+/** Adds a page of older lines, newest first. */
 export function older(lines: readonly Log[], page: readonly Log[]): readonly Log[] {
   return merge(lines, page);
 }

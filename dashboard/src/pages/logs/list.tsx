@@ -1,4 +1,7 @@
-/** Many lines, of which only those that are seen exist. One row has the focus; arrows move it, Enter opens it. */
+/**
+ * A virtual list of many lines: only visible rows exist. One row has the focus; arrows move it, Enter opens
+ * it.
+ */
 
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowUp, ChevronRight } from "lucide-react";
@@ -59,7 +62,7 @@ export function LogList({ runtime, lines, text, more, waiting, scroller, onEnd, 
     });
   }, []);
 
-  /** The focus goes to a row that may not exist yet. */
+  /** Moves the focus to a row that may not exist yet. */
   useEffect(() => {
     if (wanted.current === null) return;
     const row = scroller.current?.querySelector<HTMLElement>(`[data-id="${wanted.current}"]`);
@@ -68,7 +71,7 @@ export function LogList({ runtime, lines, text, more, waiting, scroller, onEnd, 
     row.focus({ preventScroll: true });
   });
 
-  // The row that Tab leads to.
+  // The row that Tab focuses.
   const entry =
     focused !== null && rows.some(({ key }) => key === focused)
       ? focused
@@ -168,7 +171,7 @@ interface RowProps {
 
 const Row = memo(function Row({ runtime, log, index, text, open, entry, onToggle, onFilter }: RowProps) {
   const [first = "", ...rest] = log.message.split("\n");
-  // Of a traceback the last line says what happened.
+  // The last line of a traceback names the error.
   const summary = rest.length && first.startsWith("Traceback") ? `${rest.at(-1)}  (traceback)` : first;
   return (
     <>
@@ -257,9 +260,9 @@ function FilterLink({ value, onPress }: { value: string; onPress: () => void }) 
   );
 }
 
-/** The text with every occurrence of a part marked. */
+/** A text with every occurrence of a part highlighted. */
 function Marked({ text, part }: { text: string; part: string | undefined }) {
-  if (!part) return text;
+  if (!part) return <>{text}</>;
   const pieces: ReactNode[] = [];
   const [low, wanted] = [text.toLowerCase(), part.toLowerCase()];
   let from = 0;
@@ -267,5 +270,6 @@ function Marked({ text, part }: { text: string; part: string | undefined }) {
     pieces.push(text.slice(from, at), <mark key={at}>{text.slice(at, at + wanted.length)}</mark>);
     from = at + wanted.length;
   }
-  return [...pieces, text.slice(from)];
+  // A bare string, without an element around it, would bypass `visible`.
+  return <>{[...pieces, text.slice(from)]}</>;
 }

@@ -1,4 +1,4 @@
-/** Holds the lines of a search, loads older ones when asked, and takes what comes live. */
+/** Holds the lines of a search, loads older ones on request, and adds live ones. */
 
 import { useCallback, useEffect, useRef, useState } from "react";
 import { type Refused, refused } from "../../api/client";
@@ -8,14 +8,14 @@ import type { Log } from "../../api/schema";
 import { arrived, MOST, older } from "./lines";
 
 const PAGE = 500;
-/** Live lines are shown a few times a second, however many there are. */
+/** Live lines appear at this interval in milliseconds, regardless of their number. */
 const BEAT = 200;
 
 interface Held {
   lines: readonly Log[];
-  /** Came live while the reader looked at older ones. */
+  /** Live lines that arrived while the user read older ones. */
   waiting: readonly Log[];
-  /** Of the page of older ones; `null`: there are none. */
+  /** The cursor of the next older page; `null` if there is none. */
   next: string | null;
   dropped: boolean;
 }
@@ -52,12 +52,12 @@ export function useLogs(
   const [error, setError] = useState<Refused | null>(null);
   const [attempt, setAttempt] = useState(0);
   const key = JSON.stringify([runtime, filter, span]);
-  // Answers to questions that are no longer asked are dropped.
+  // Drops responses to an outdated search.
   const asked = useRef(key);
-  // What came live before the first page of a search did; null, once that is there.
+  // Live lines that arrived before the first page of a search; null once the page is there.
   const early = useRef<Log[] | null>([]);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` holds the filter, `attempt` asks again
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` holds the filter, `attempt` repeats it
   useEffect(() => {
     asked.current = key;
     early.current = [];
@@ -85,7 +85,7 @@ export function useLogs(
   const loadOlder = useCallback(() => {
     if (loading || held.next === null) return;
     const last = held.lines.at(-1);
-    // After lines were dropped the cursor would leave a gap: what follows the last one is asked for by its time.
+    // Dropped lines would leave a gap after the cursor, so continue from the time of the last line.
     const since = held.dropped && last ? { ...span, to: last.time } : span;
     setLoading(true);
     logPage(runtime, { ...filter, ...since }, held.dropped ? undefined : held.next, PAGE)
@@ -113,7 +113,7 @@ export function useLogs(
     },
     [atTop],
   );
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what was on its way for another search is dropped
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new search drops lines of the previous one
   useEffect(() => {
     buffer.current = [];
     const timer = setInterval(() => {
@@ -132,7 +132,7 @@ export function useLogs(
         .then(({ logs, next }) => {
           if (asked.current !== key) return;
           const [newest, oldest] = [held.lines[0], logs.at(-1)];
-          // More was missed than a page holds: rather the latest without a gap.
+          // The gap exceeds a page: show the latest lines only.
           if (next !== null && newest && oldest && oldest.id > newest.id)
             setHeld({ ...NOTHING, lines: logs, next });
           else take(logs.toReversed());

@@ -61,7 +61,7 @@ export default function BoardPage() {
         <Loaded query={query}>
           {() =>
             !board ? (
-              <Empty title="There is no such board" icon={<LayoutDashboard aria-hidden size={28} />} />
+              <Empty title="Board not found" icon={<LayoutDashboard aria-hidden size={28} />} />
             ) : (
               <>
                 {save.isError && <Failure error={refused(save.error)} />}
@@ -115,7 +115,7 @@ export default function BoardPage() {
                     }}
                     onClose={() => setAsked(null)}
                   >
-                    <p>What was measured stays.</p>
+                    <p>The measurements are kept.</p>
                   </FormDialog>
                 )}
               </>

@@ -22,7 +22,7 @@ import "./measurements.css";
 
 const NAMES = Object.keys(AGGREGATIONS) as Aggregation[];
 
-/** The chart as the address of this page. */
+/** The URL parameters for a chart. */
 export function exploreQuery(chart: Chart): string {
   const query = new URLSearchParams({
     measurement: chart.measurement,
@@ -34,7 +34,7 @@ export function exploreQuery(chart: Chart): string {
   return query.toString();
 }
 
-/** What the address asks for, as far as there is such a thing. */
+/** Builds the chart from the URL, ignoring unknown names. */
 function chartOf(
   params: URLSearchParams,
   measurements: readonly Measurement[],
@@ -97,7 +97,7 @@ export default function ExplorePage() {
                 )}
               </div>
             ) : (
-              <Empty title="Nothing was measured yet" icon={<ChartLine aria-hidden size={28} />} />
+              <Empty title="No measurements yet" icon={<ChartLine aria-hidden size={28} />} />
             )
           }
         </Loaded>
@@ -162,11 +162,11 @@ function Question({
               />
               <ToggleButton
                 className="button by"
-                aria-label={`Apart by ${name}`}
+                aria-label={`Group by ${name}`}
                 isSelected={groups.includes(name)}
                 onChange={(on) => set({ by: on ? [...groups, name] : groups.filter((one) => one !== name) })}
               >
-                apart
+                group
               </ToggleButton>
             </div>
           ))}

@@ -1,4 +1,4 @@
-/** What the pages of measurements share: the tabs of boards, and the range of time. */
+/** The shared frame of the measurement pages: tabs of boards, and the range of time. */
 
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
@@ -23,7 +23,7 @@ export function Frame({
   const boards = useQuery(api.boards(runtime)).data ?? [];
   const { search } = useLocation();
   const params = new URLSearchParams(search);
-  // The time stays when one looks at another board; the rest of the question does not.
+  // The tabs keep the range of time, and drop other parameters.
   const kept = new URLSearchParams(
     ["range", "from", "to"].flatMap((name) => (params.get(name) ? [[name, params.get(name) ?? ""]] : [])),
   );

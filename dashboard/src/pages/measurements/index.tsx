@@ -11,7 +11,7 @@ import { Loaded } from "../../ui/loaded";
 import { Frame } from "./frame";
 import "./measurements.css";
 
-/** What krt measures without being asked, ready-made. */
+/** Charts of the measurements that krt takes itself. */
 const CHARTS: Chart[] = [
   {
     title: "Requests",
@@ -76,9 +76,9 @@ export default function ElapsedPage() {
             const known = measurements.find(({ name }) => name === "workflow_elapsed_time");
             if (!known)
               return (
-                <Empty title="Nothing was measured yet" icon={<ChartLine aria-hidden size={28} />}>
-                  Each request that is answered leaves the time that it and its nodes took;{" "}
-                  <code>ctx.measurement.save</code> adds what you want to know.
+                <Empty title="No measurements yet" icon={<ChartLine aria-hidden size={28} />}>
+                  Each answered request adds the durations of the request and its nodes.{" "}
+                  <code>ctx.measurement.save</code> adds your own measurements.
                 </Empty>
               );
             return (

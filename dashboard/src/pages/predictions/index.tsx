@@ -54,14 +54,13 @@ export default function PredictionsPage() {
       <Loaded query={query} height={480}>
         {(summary) =>
           summary.predictions + summary.missing_values + summary.new_labels === 0 ? (
-            <Empty title="No prediction in this time" icon={<Target aria-hidden size={28} />}>
-              A handler records one with <code>ctx.prediction.save</code>: what it predicted, and what was
-              true.
+            <Empty title="No predictions in this period" icon={<Target aria-hidden size={28} />}>
+              A handler saves the predicted and the true value with <code>ctx.prediction.save</code>.
             </Empty>
           ) : (
             <>
               {summary.truncated && (
-                <Warning>There are more than were looked at; narrow the time to see all.</Warning>
+                <Warning>Too many predictions to include all. Choose a shorter period.</Warning>
               )}
               <Figures
                 items={[
@@ -141,9 +140,9 @@ function OverTime({
         </Panel>
       </div>
       <div data-width="6">
-        <Panel title={<>What went wrong {step}</>}>
+        <Panel title={<>Mistakes {step}</>}>
           <Chart
-            title="What went wrong"
+            title="Mistakes"
             times={times}
             lines={errors}
             whole
@@ -159,11 +158,11 @@ function OverTime({
 
 function Matrix({ confusion: { labels, counts } }: { confusion: Confusion }) {
   const { set } = useUrl();
-  // Mistakes are few: each row is shaded by its own share, and right ones in another colour.
+  // Mistakes are rare: shade each row by its own share, and correct cells in another colour.
   const sums = counts.map((row) => row.reduce((a, b) => a + b, 0));
   return (
     <Panel title="Confusion matrix">
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what may scroll must be reached by keyboard */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
       <section className="matrix" aria-label="Confusion matrix" tabIndex={0}>
         <table>
           <thead>

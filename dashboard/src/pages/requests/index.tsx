@@ -16,7 +16,7 @@ import { EndingBadge } from "../../ui/text";
 import "./requests.css";
 import { timeline } from "./timeline";
 
-const ENDINGS: Ending[] = ["answered", "failed", "left", "working"];
+const ENDINGS: Ending[] = ["answered", "failed", "left", "in_flight"];
 const ORDERS = ["latest", "slowest"] as const;
 
 export default function RequestsPage() {
@@ -53,7 +53,7 @@ export default function RequestsPage() {
     retry: false,
   }).data;
 
-  // While pages are loaded new requests push older ones on: each is shown once.
+  // New requests shift older ones to the next page: remove duplicates.
   const requests = useMemo(
     () => [
       ...new Map(
@@ -76,7 +76,7 @@ export default function RequestsPage() {
           Live
         </ToggleButton>
         <IconButton
-          label="Load anew"
+          label="Refresh"
           look="plain"
           icon={<RefreshCw aria-hidden size={14} />}
           onPress={() => void query.refetch()}
@@ -121,9 +121,8 @@ export default function RequestsPage() {
         <Waiting height={400} />
       ) : requests.length === 0 ? (
         !query.isError && (
-          <Empty title="No request to show" icon={<Activity aria-hidden size={28} />}>
-            Requests stand here as soon as they come in, and are kept; failed ones and the slowest of each
-            hour the longest.
+          <Empty title="No requests to show" icon={<Activity aria-hidden size={28} />}>
+            New requests appear here immediately. Failed ones and the slowest of each hour are kept longest.
           </Empty>
         )
       ) : (
@@ -150,7 +149,7 @@ export default function RequestsPage() {
 }
 
 function columns(runtime: string, requests: Request[]): Column<Request>[] {
-  // One scale for all, so that bars can be compared; a few outliers must not flatten the rest.
+  // One scale for all rows makes bars comparable; a few outliers must not flatten the rest.
   const sorted = requests.map((one) => timeline(one).whole).sort((a, b) => a - b);
   const scale = sorted[Math.floor((sorted.length - 1) * 0.95)] ?? 1;
   return [
@@ -194,7 +193,7 @@ function columns(runtime: string, requests: Request[]): Column<Request>[] {
   ];
 }
 
-/** A request in one line: grey where it waited, coloured where a handler worked. */
+/** A request as one bar: grey for waiting, coloured for handlers. */
 function Strip({ request, scale }: { request: Request; scale: number }) {
   const { bars, whole } = timeline(request);
   const width = Math.min(1, whole / scale) * 100;

@@ -9,14 +9,14 @@ import { type Column, Figures, PageHeader, Panel, Table, usePageTitle } from "..
 import { Loaded } from "../../ui/loaded";
 import { Badge, Code, EndingBadge, LevelText, Moment } from "../../ui/text";
 import "./requests.css";
-import { marks, serialising, timeline } from "./timeline";
+import { coding, marks, timeline } from "./timeline";
 
 export default function RequestPage() {
   const { runtime = "", id = "" } = useParams();
   usePageTitle(`Request ${id}`, runtime);
   const query = useQuery({
     ...api.request(runtime, id),
-    refetchInterval: ({ state }) => (state.data?.request.ending === "working" ? 1000 : false),
+    refetchInterval: ({ state }) => (state.data?.request.ending === "in_flight" ? 1000 : false),
   });
   return (
     <Loaded query={query} height={400}>
@@ -108,7 +108,7 @@ function Sums({ request }: { request: Request }) {
         },
         { label: "In handlers", value: duration(sum(({ handler_ms }) => handler_ms)) },
         { label: "Waiting", value: duration(sum(({ waiting_ms }) => waiting_ms)) },
-        { label: "Serialising", value: duration(sum(serialising)) },
+        { label: "Serialising", value: duration(sum(coding)) },
         { label: "Between nodes", value: duration(between) },
         { label: "Request", value: bytes(request.request_bytes) },
         { label: "Answer", value: request.answer_bytes === null ? "–" : bytes(request.answer_bytes) },
@@ -117,13 +117,20 @@ function Sums({ request }: { request: Request }) {
   );
 }
 
-const OUTCOMES = { ok: "ok", error: "failed", died: "its process died" } as const;
+const OUTCOMES = {
+  ok: "ok",
+  error: "failed",
+  died: "its worker died",
+  timed_out: "timed out",
+  cancelled: "cancelled",
+  out_of_memory: "its worker ran out of memory",
+} as const;
 
 function Waterfall({ request }: { request: Request }) {
   const { whole, bars, answer } = timeline(request);
   const axis = marks(whole);
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what may scroll must be reached by keyboard
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
     <section className="waterfall" aria-label="Waterfall" tabIndex={0}>
       <table>
         <thead>
@@ -156,7 +163,7 @@ function Waterfall({ request }: { request: Request }) {
                 {hop.node}
                 {hop.outcome !== "ok" && <span className="tone-bad small"> {OUTCOMES[hop.outcome]}</span>}
                 <p className="narrow-only muted small number">
-                  {duration(hop.waiting_ms)} + {duration(serialising(hop))} + {duration(hop.handler_ms)}
+                  {duration(hop.waiting_ms)} + {duration(coding(hop))} + {duration(hop.handler_ms)}
                 </p>
               </th>
               <td className="lane">
@@ -182,7 +189,7 @@ function Waterfall({ request }: { request: Request }) {
                 </div>
               </td>
               <td className="end number wide-only">{duration(hop.waiting_ms)}</td>
-              <td className="end number wide-only">{duration(serialising(hop))}</td>
+              <td className="end number wide-only">{duration(coding(hop))}</td>
               <td className="end number wide-only">{duration(hop.handler_ms)}</td>
             </tr>
           ))}
@@ -245,7 +252,7 @@ function Documents({ documents }: { documents: StoredDocument[] }) {
           <Pairs of={document} />
         ) : (
           <span className="muted">
-            {value(id)}: {size === null ? "it is gone" : `${bytes(size)}, too large to be shown`}
+            {value(id)}: {size === null ? "no longer stored" : `${bytes(size)}, too large to show`}
           </span>
         ),
     },

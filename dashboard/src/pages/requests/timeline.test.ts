@@ -7,9 +7,9 @@ const hop = (start_ms: number, waiting_ms: number, handler_ms: number): Hop => (
   position: 0,
   start_ms,
   waiting_ms,
-  serialise_ms: 0,
+  encode_ms: 0,
   handler_ms,
-  deserialise_ms: 0,
+  decode_ms: 0,
   outcome: "ok",
 });
 
@@ -25,7 +25,7 @@ test("shares of the time until the answer", () => {
 });
 
 test("serialisation stands before the handler and after it", () => {
-  const coded = { ...hop(4, 2, 3), serialise_ms: 1, deserialise_ms: 2 };
+  const coded = { ...hop(4, 2, 3), encode_ms: 1, decode_ms: 2 };
   const { bars, between } = timeline({ hops: [coded], elapsed_ms: 10 });
   expect(bars[0]?.wait).toEqual({ left: 10, width: 20 });
   expect(bars[0]?.serialisation).toEqual([

@@ -1,4 +1,4 @@
-/** Where the hops of a request lie in time, as shares of the whole. Pure. */
+/** The position of a request's hops in time, as shares of the whole. Pure. */
 
 import type { Hop, Request } from "../../api/schema";
 
@@ -9,50 +9,50 @@ export interface Share {
 
 export interface Bar {
   hop: Hop;
-  /** In percent of the whole. */
+  /** Percent of the whole. */
   wait: Share;
-  /** Before the handler and after it: what krt needs to write the node's message and to read its answer. */
+  /** Before and after the handler: the time to encode the node's message and to decode its answer. */
   serialisation: [Share, Share];
   handler: Share;
 }
 
 export interface Timeline {
-  /** Milliseconds from the request's start to the last thing that happened. */
+  /** Milliseconds from the request's start to its last event. */
   whole: number;
   bars: Bar[];
-  /** Where the answer went out, in percent. */
+  /** The time of the answer, in percent. */
   answer: number;
-  /** Milliseconds in which the request neither waited for a node nor was in a handler. */
+  /** Milliseconds outside of queues, handlers and encoding. */
   between: number;
 }
 
 export function timeline({ hops, elapsed_ms }: Pick<Request, "hops" | "elapsed_ms">): Timeline {
-  const ends = hops.map((hop) => hop.start_ms + hop.handler_ms + hop.deserialise_ms);
+  const ends = hops.map((hop) => hop.start_ms + hop.handler_ms + hop.decode_ms);
   const whole = Math.max(elapsed_ms, ...ends, 0.001);
   const share = (ms: number) => (Math.max(0, ms) / whole) * 100;
   const bars = hops.map((hop) => ({
     hop,
     wait: {
-      left: share(hop.start_ms - hop.serialise_ms - hop.waiting_ms),
+      left: share(hop.start_ms - hop.encode_ms - hop.waiting_ms),
       width: share(Math.min(hop.waiting_ms, hop.start_ms)),
     },
     serialisation: [
       {
-        left: share(hop.start_ms - hop.serialise_ms),
-        width: share(Math.min(hop.serialise_ms, hop.start_ms)),
+        left: share(hop.start_ms - hop.encode_ms),
+        width: share(Math.min(hop.encode_ms, hop.start_ms)),
       },
-      { left: share(hop.start_ms + hop.handler_ms), width: share(hop.deserialise_ms) },
+      { left: share(hop.start_ms + hop.handler_ms), width: share(hop.decode_ms) },
     ] as [Share, Share],
     handler: { left: share(hop.start_ms), width: share(hop.handler_ms) },
   }));
-  const used = hops.reduce((sum, hop) => sum + hop.waiting_ms + hop.handler_ms + serialising(hop), 0);
+  const used = hops.reduce((sum, hop) => sum + hop.waiting_ms + hop.handler_ms + coding(hop), 0);
   return { whole, bars, answer: share(elapsed_ms), between: Math.max(0, whole - used) };
 }
 
 /** Milliseconds that krt needed for the form of a hop's messages. */
-export const serialising = (hop: Hop) => hop.serialise_ms + hop.deserialise_ms;
+export const coding = (hop: Hop) => hop.encode_ms + hop.decode_ms;
 
-/** Round marks of an axis from 0 to `whole`: at most five. */
+/** Round ticks of an axis from 0 to `whole`: at most five. */
 export function marks(whole: number): number[] {
   const rough = whole / 4;
   const power = 10 ** Math.floor(Math.log10(rough));

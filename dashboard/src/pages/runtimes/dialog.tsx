@@ -6,7 +6,7 @@ import type { Runtime } from "../../api/schema";
 import { TextField } from "../../ui/controls";
 import { FormDialog } from "../../ui/dialog";
 
-/** An id as people would make it of a name. */
+/** Derives an id from a name. */
 function idOf(name: string): string {
   return name
     .toLowerCase()
@@ -17,7 +17,7 @@ function idOf(name: string): string {
 
 const hostsOf = (text: string) => text.split(/[\s,]+/).filter(Boolean);
 
-/** Creates a runtime, or changes the one that is given. */
+/** Creates a runtime, or changes the given one. */
 export function RuntimeDialog({ runtime, onClose }: { runtime?: Runtime; onClose: () => void }) {
   const navigate = useNavigate();
   const [name, setName] = useState(runtime?.name ?? "");
@@ -46,7 +46,7 @@ export function RuntimeDialog({ runtime, onClose }: { runtime?: Runtime; onClose
       {!runtime && (
         <TextField
           label="Id"
-          description="Clients name it in the metadata krt-runtime; it stays as it is."
+          description="Clients send it in the metadata krt-runtime. It cannot be changed later."
           value={id ?? idOf(name)}
           onChange={setId}
           isRequired
@@ -58,7 +58,7 @@ export function RuntimeDialog({ runtime, onClose }: { runtime?: Runtime; onClose
       <TextField label="Description" value={description} onChange={setDescription} maxLength={500} rows={2} />
       <TextField
         label="Host names"
-        description="By which clients reach it, too; one a line."
+        description="Clients can also reach it by these names. One per line."
         value={hosts}
         onChange={setHosts}
         rows={2}
@@ -66,7 +66,7 @@ export function RuntimeDialog({ runtime, onClose }: { runtime?: Runtime; onClose
       />
       <TextField
         label="Comment"
-        description="Goes to the audit log."
+        description="Recorded in the audit log."
         value={comment}
         onChange={setComment}
         maxLength={500}

@@ -27,14 +27,14 @@ export default function ConfigPage() {
           <>
             {running && (
               <p className="muted">
-                It runs with the values that it started with; changes count at its next start.
+                The running version keeps its current values. Changes take effect at its next start.
               </p>
             )}
             <Entries version={version} entries={entries} />
           </>
         ) : (
-          <Empty title="It needs no configuration" icon={<SlidersHorizontal aria-hidden size={28} />}>
-            Variables and files that a package names in <code>krt.yml</code> stand here.
+          <Empty title="No configuration needed" icon={<SlidersHorizontal aria-hidden size={28} />}>
+            Variables and files that a package declares in <code>krt.yml</code> appear here.
           </Empty>
         )
       }
@@ -64,7 +64,7 @@ function Entries({ version, entries }: { version: Version; entries: ConfigEntry[
         <>
           <code>
             {name.split(/(?<=_)/).map((part, i) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: the parts of one name never change places
+              // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a name never change places
               <Fragment key={i}>
                 {part}
                 <wbr />
@@ -133,14 +133,14 @@ function Entries({ version, entries }: { version: Version; entries: ConfigEntry[
           onConfirm={(comment) => change.mutateAsync({ name: asked.entry.name, value: null, comment })}
           onClose={() => setAsked(null)}
         >
-          <p>The version does not start again until it has a value.</p>
+          <p>The version cannot start again without a value.</p>
         </CommentDialog>
       )}
     </Panel>
   );
 }
 
-/** Values are secrets until somebody wants to see one. */
+/** Hides a value until the user asks for it. */
 function Value({ entry, mayEdit }: { entry: ConfigEntry; mayEdit: boolean }) {
   const [shown, setShown] = useState(false);
   if (!mayEdit || entry.value === undefined || entry.value === null)
@@ -191,9 +191,7 @@ function SetDialog({
         value={value}
         onChange={setValue}
         description={
-          file
-            ? `${bytes(new Blob([value]).size)}; the node finds it below its root`
-            : "Kept secret from viewers."
+          file ? `${bytes(new Blob([value]).size)}; the node reads it below its root` : "Hidden from viewers."
         }
         mono
         autoFocus
@@ -209,7 +207,7 @@ function SetDialog({
       )}
       <TextField
         label="Comment"
-        description="Goes to the audit log."
+        description="Recorded in the audit log."
         value={comment}
         onChange={setComment}
         maxLength={500}

@@ -4,12 +4,13 @@ import { useMemo } from "react";
 import * as api from "../../api/queries";
 import { Panel } from "../../ui/layout";
 import { Loaded } from "../../ui/loaded";
+import { visible } from "../../visible/text";
 import { useVersion } from ".";
 import "./docs.css";
 
 /**
- * The server sends what is safe; it is cleaned here once more, since it comes from whoever wrote the package.
- * Images are those of the package only, and links to elsewhere open elsewhere.
+ * The server sends safe HTML; the dashboard cleans it again, since a package author wrote it. Images must be
+ * in the package, and external links open in a new tab.
  */
 function clean(html: string): string {
   const purify = DOMPurify(window);
@@ -26,7 +27,7 @@ function clean(html: string): string {
     }
     if (element instanceof HTMLPreElement || element instanceof HTMLTableElement) element.tabIndex = 0;
   });
-  return purify.sanitize(html, {
+  return purify.sanitize(visible(html), {
     USE_PROFILES: { html: true },
     FORBID_TAGS: ["style", "form", "input", "button"],
     FORBID_ATTR: ["style"],

@@ -21,7 +21,7 @@ test("a way that two workflows take is one", () => {
 test.each([
   [false, "x"],
   [true, "y"],
-] as const)("stations follow one another (upright: %s)", (upright, axis) => {
+] as const)("stages follow one another (upright: %s)", (upright, axis) => {
   const places = Object.fromEntries(place(structure, upright).map((one) => [one.id, one]));
   const line = ["entry:classify", "node:etl", "node:model", "node:output"].map(
     (id) => places[id]?.[axis] ?? Number.NaN,

@@ -1,4 +1,4 @@
-/** Where the parts of a version stand in its picture. Pure: what is drawn there is the page's. */
+/** The layout of a version's graph. Pure: the page draws it. */
 
 import { graphlib, layout } from "@dagrejs/dagre";
 import type { Graph } from "../../api/schema";
@@ -26,13 +26,13 @@ export type Structure = Pick<Graph, "nodes" | "workflows">;
 export const entryId = (workflow: string) => `entry:${workflow}`;
 export const nodeId = (node: string) => `node:${node}`;
 
-/** The ways between parts; one that several workflows take is one way. */
+/** The edges of the graph; workflows share an edge between the same nodes. */
 export function ways({ workflows }: Structure): Way[] {
   const found = new Map<string, Way>();
   for (const { name, sequence } of workflows) {
-    const stations = [entryId(name), ...sequence.map(nodeId)];
-    for (const [i, target] of stations.slice(1).entries()) {
-      const source = stations[i] as string;
+    const stages = [entryId(name), ...sequence.map(nodeId)];
+    for (const [i, target] of stages.slice(1).entries()) {
+      const source = stages[i] as string;
       const id = `${source}>${target}`;
       const way = found.get(id);
       if (way) way.workflows.push(name);
@@ -42,7 +42,7 @@ export function ways({ workflows }: Structure): Way[] {
   return [...found.values()];
 }
 
-/** Left to right where there is room, top to bottom where there is little. */
+/** Left to right, or top to bottom in a narrow space. */
 export function place(structure: Structure, upright: boolean): Place[] {
   const graph = new graphlib.Graph();
   graph.setGraph({ rankdir: upright ? "TB" : "LR", nodesep: 20, ranksep: upright ? 34 : 40 });
@@ -62,10 +62,10 @@ export function place(structure: Structure, upright: boolean): Place[] {
 }
 
 const PADDING = 40;
-/** Smaller is not read. */
+/** The smallest legible scale. */
 const LEAST = 0.68;
 
-/** The picture for a width: lying while it can be read so, else upright. */
+/** Lays out the graph for a width: horizontal while legible, else vertical. */
 export function arrange(
   structure: Structure,
   width: number,
@@ -82,6 +82,6 @@ function sized(places: Place[], width: number): { places: Place[]; scale: number
   const right = Math.max(...places.map((one) => one.x + size(one).width), 1);
   const bottom = Math.max(...places.map((one) => one.y + size(one).height), 1);
   const scale = Math.min(1, (width - PADDING) / right);
-  // Room for the buttons below what lies.
+  // Leaves room for the buttons below a horizontal graph.
   return { places, scale, height: Math.max(180, Math.round(bottom * scale) + PADDING + 32) };
 }

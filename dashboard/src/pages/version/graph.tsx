@@ -55,14 +55,14 @@ function View({ version, graph, lost }: { version: Version; graph: Graph; lost: 
           <>
             Graph{" "}
             <span className="muted small plain">
-              {lost ? "connection lost, trying again" : `figures of the last ${graph.window_seconds} s`}
+              {lost ? "connection lost, reconnecting" : `figures of the last ${graph.window_seconds} s`}
             </span>
           </>
         }
         actions={
           <>
-            {graph.in_work > 0 && (
-              <span className="muted number wide-only">{count(graph.in_work)} in work</span>
+            {graph.in_flight > 0 && (
+              <span className="muted number wide-only">{count(graph.in_flight)} in flight</span>
             )}
             {graph.workflows.length > 1 && (
               <div className="graph-filter">
@@ -111,12 +111,12 @@ function Picture({
     return () => observer.disconnect();
   }, []);
 
-  // Numbers change every second, the structure does not: the places are computed once.
+  // The numbers change every second, the structure does not: compute the layout once.
   const key = JSON.stringify([
     graph.workflows.map(({ name, sequence }) => [name, sequence]),
     graph.nodes.map(({ name }) => name),
   ]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` says whether the structure is another one
+  // biome-ignore lint/correctness/useExhaustiveDependencies: `key` identifies the structure
   const { places, edges, height, upright } = useMemo(
     () => ({ ...arrange(graph, width ?? 960), edges: ways(graph) }),
     [key, width],
@@ -153,7 +153,7 @@ function Picture({
           panOnDrag={!upright}
           zoomOnDoubleClick={false}
           proOptions={{ hideAttribution: true }}
-          aria-label={`The graph of ${version.name}; the tables below say the same`}
+          aria-label={`The graph of ${version.name}; the tables below show the same data`}
         >
           <Background gap={18} size={1} />
           {!upright && <Controls showInteractive={false} position="bottom-left" orientation="horizontal" />}
@@ -255,7 +255,12 @@ function Nodes({ version, nodes }: { version: Version; nodes: GraphNode[] }) {
       ),
     },
     { title: "State", shrink: true, spare: true, cell: ({ state }) => <NodeBadge state={state} /> },
-    { title: "Processes", end: true, spare: true, cell: ({ hosts, replicas }) => `${hosts} of ${replicas}` },
+    {
+      title: "Processes",
+      end: true,
+      spare: true,
+      cell: ({ workers, replicas }) => `${workers} of ${replicas}`,
+    },
     { title: "Rate", end: true, cell: (node) => `${rate(node.rate)}/s` },
     {
       title: "Handler p50 / p95 / p99",

@@ -14,7 +14,7 @@ import { Ago, Code, StateBadge } from "../../ui/text";
 import { VersionActions } from "../versions/actions";
 import "../versions/versions.css";
 
-/** The version, for the pages below its tabs. */
+/** The current version, for the pages below its tabs. */
 export function useVersion(): Version {
   return useOutletContext<Version>();
 }

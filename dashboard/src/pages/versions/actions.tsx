@@ -1,4 +1,4 @@
-/** What can be done with a version in its state: the likely next step as a button, the rest in a menu. */
+/** The actions on a version: the likely next step as a button, the others in a menu. */
 
 import { CircleStop, CloudOff, Play, Rocket, Trash2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
@@ -21,18 +21,19 @@ const WORDS: Record<Action, Words> = {
   start: {
     text: "Start",
     icon: <Play aria-hidden size={14} />,
-    says: () => "Its nodes are started; clients with a token reach it, the public port does not lead to it.",
+    says: () =>
+      "Starts its nodes. Only clients with a token can call it; the public port does not route to it.",
   },
   publish: {
     text: "Publish",
     icon: <Rocket aria-hidden size={14} />,
     says: (version, published) => (
       <>
-        The public port leads to <b>{version.name}</b> at once.
+        The public port routes to <b>{version.name}</b> at once.
         {published && (
           <>
             {" "}
-            What <b>{published}</b> has in work it finishes; it stays started.
+            <b>{published}</b> finishes its requests in flight and stays started.
           </>
         )}
       </>
@@ -42,23 +43,22 @@ const WORDS: Record<Action, Words> = {
     text: "Unpublish",
     icon: <CloudOff aria-hidden size={14} />,
     danger: true,
-    says: () =>
-      "The public port leads nowhere then: clients of this runtime get errors until a version is published.",
+    says: () => "Clients of this runtime get errors on the public port until a version is published.",
   },
   stop: {
     text: "Stop",
     icon: <CircleStop aria-hidden size={14} />,
-    says: () => "It stops when what is in work is done.",
+    says: () => "Stops once the requests in flight are done.",
   },
   delete: {
     text: "Delete",
     icon: <Trash2 aria-hidden size={14} />,
     danger: true,
-    says: () => "The package and its configuration are deleted. This cannot be undone.",
+    says: () => "Deletes the package and its configuration. This cannot be undone.",
   },
 };
 
-/** The steps towards being published come first. */
+/** Steps towards publication take precedence. */
 const LIKELY: Action[] = ["publish", "start", "stop", "unpublish"];
 
 export function VersionActions({ version, published }: { version: Version; published: string | undefined }) {

@@ -54,7 +54,7 @@ export default function VersionsPage() {
   );
 }
 
-/** A reason in one line: of a traceback what was raised. */
+/** Shortens a reason to one line: the exception of a traceback. */
 function short(reason: string): string {
   const lines = reason.replaceAll("`", "").trim().split("\n");
   const first = lines[0] ?? "";
@@ -65,7 +65,7 @@ function short(reason: string): string {
 function Nothing() {
   return (
     <Empty title="No version yet" icon={<Layers aria-hidden size={28} />}>
-      A version is made from a package, a <code>.krt</code>.
+      Upload a package, a <code>.krt</code> file, to create one.
     </Empty>
   );
 }
@@ -153,8 +153,8 @@ function Rollback({ runtime, versions }: { runtime: Runtime; versions: Version[]
           onClose={() => setAsked(false)}
         >
           <p>
-            The version that was published before <b>{runtime.published}</b> is published again, and started
-            first where it is stopped.
+            Publishes the version that was published before <b>{runtime.published}</b> again, and starts it
+            first if it is stopped.
           </p>
         </CommentDialog>
       )}
@@ -207,9 +207,7 @@ function RuntimeMenu({ runtime }: { runtime: Runtime }) {
           }}
           onClose={() => setAsked(null)}
         >
-          <p>
-            All its versions, logs, measurements, predictions and boards are deleted. This cannot be undone.
-          </p>
+          <p>Deletes all its versions, logs, measurements, predictions and boards. This cannot be undone.</p>
         </CommentDialog>
       )}
     </>

@@ -1,4 +1,4 @@
-/** Takes a package by drag and drop, by file or from the clipboard, and shows what is wrong with it. */
+/** Uploads a package by drag and drop, file dialog or clipboard, and shows its problems. */
 
 import { useQueryClient } from "@tanstack/react-query";
 import { PackagePlus } from "lucide-react";
@@ -12,7 +12,7 @@ import { bytes } from "../../lib/format";
 import { Button, TextField } from "../../ui/controls";
 import { Failure } from "../../ui/feedback";
 
-/** Sends a file; `fetch` cannot tell how far it has come. */
+/** Sends a file with `XMLHttpRequest`, since `fetch` reports no progress. */
 function send(
   runtime: string,
   file: File,
@@ -34,7 +34,7 @@ function send(
     request.onerror = () =>
       reject(
         new Refused(0, {
-          message: "the upload was cut off",
+          message: "the upload was interrupted",
           hint: "the server may refuse packages of this size",
         }),
       );
@@ -60,7 +60,7 @@ export function Upload({ runtime }: { runtime: string }) {
       setError(
         new Refused(413, {
           message: `the package has ${bytes(chosen.size)}`,
-          hint: `this server takes at most ${most}`,
+          hint: `the limit of this server is ${most}`,
         }),
       );
       return;
@@ -90,10 +90,10 @@ export function Upload({ runtime }: { runtime: string }) {
         {share === null ? (
           <>
             <p className="grow">
-              Drop a <code>.krt</code> here to make a new version.
+              Drop a <code>.krt</code> here to create a version.
               <span className="muted wide-only">
                 {" "}
-                <code>krt pack</code> makes one.
+                <code>krt pack</code> creates the file.
               </span>
             </p>
             <TextField

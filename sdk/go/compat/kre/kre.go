@@ -1,7 +1,7 @@
 // Package kre is krt's SDK under the paths that nodes of KRT v1 import.
 //
-// krt puts this file into a module for each of those paths, and builds nodes with these modules in
-// the place of the ones that their go.mod requires.
+// krt puts this file into a module for each of those paths, and builds nodes with these modules instead of
+// those in their go.mod.
 package kre
 
 import sdk "github.com/konstellation-io/krt/sdk/go/kre"
@@ -15,6 +15,8 @@ type (
 	Handler = sdk.Handler
 	// PlainHandler is the SDK's.
 	PlainHandler = sdk.PlainHandler
+	// JSONHandler is the SDK's.
+	JSONHandler = sdk.JSONHandler
 	// Message is the SDK's.
 	Message = sdk.Message
 	// Database is the SDK's.
@@ -23,6 +25,8 @@ type (
 	Measurements = sdk.Measurements
 	// Predictions is the SDK's.
 	Predictions = sdk.Predictions
+	// Metrics is the SDK's.
+	Metrics = sdk.Metrics
 	// QueryData is the SDK's.
 	QueryData = sdk.QueryData
 	// SaveMetricErr is the SDK's.

@@ -1,8 +1,7 @@
-// Package birth takes what the engine hands to this process: a socket as standard input, and the
-// lifeline.
+// Package birth takes over the socket on standard input and the lifeline from the engine.
 //
-// It does so when it is initialised, which Go does for a package before those that import it: so no
-// user code has run yet that could read from the socket, or outlive the engine.
+// It does so during its initialisation, which in Go precedes that of the importing packages: no user code has
+// run yet that could read from the socket, or outlive the engine.
 package birth
 
 import (
@@ -31,13 +30,13 @@ func init() {
 	socket, born = adopt()
 }
 
-// Socket gives the engine's socket. The error is ErrNoEngine, or one of the system.
+// Socket returns the engine's socket. The error is ErrNoEngine or a system error.
 func Socket() (io.ReadWriter, error) {
 	return raw(socket), born
 }
 
-// SharedSocket gives the engine's socket for a process where several goroutines run at a time: one
-// that waits keeps no processor from others.
+// SharedSocket returns the engine's socket for a process with several running goroutines: a goroutine that
+// waits for it does not occupy a processor.
 func SharedSocket() (io.ReadWriter, error) {
 	if born != nil {
 		return nil, born
@@ -50,7 +49,7 @@ func SharedSocket() (io.ReadWriter, error) {
 
 type noEngine struct{}
 
-// ErrNoEngine says that no engine has started this process.
+// ErrNoEngine is the error of a process without an engine.
 var ErrNoEngine error = noEngine{}
 
 func (noEngine) Error() string {
@@ -58,7 +57,7 @@ func (noEngine) Error() string {
 }
 
 func adopt() (int, error) {
-	signal.Ignore(syscall.SIGINT)
+	ignoreInterrupts()
 	if err := os.Unsetenv(protocolVariable); err != nil {
 		return 0, err
 	}
@@ -66,6 +65,18 @@ func adopt() (int, error) {
 		return 0, err
 	}
 	return takeStdin()
+}
+
+// ignoreInterrupts makes SIGINT do nothing: the engine handles Ctrl-C and lets workers finish their work. It
+// catches the signal instead of ignoring it, since programs that user code executes inherit ignored signals
+// and would survive SIGINT. The same holds for an inherited, ignored SIGHUP, which Go leaves ignored.
+func ignoreInterrupts() {
+	caught := []os.Signal{syscall.SIGINT}
+	if signal.Ignored(syscall.SIGHUP) {
+		caught = append(caught, syscall.SIGHUP)
+	}
+	// The channel has no reader: further signals are dropped.
+	signal.Notify(make(chan os.Signal, 1), caught...)
 }
 
 func holdLifeline(number string) error {
@@ -80,7 +91,7 @@ func holdLifeline(number string) error {
 	return os.Unsetenv(lifelineVariable)
 }
 
-// takeStdin takes the socket from where user code would read it.
+// takeStdin takes over the socket from standard input, before user code can read it.
 func takeStdin() (int, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()

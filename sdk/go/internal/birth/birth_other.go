@@ -4,12 +4,12 @@ package birth
 
 import "syscall"
 
-// replace makes a descriptor mean what another does.
+// replace makes the descriptor `to` refer to the same file as from.
 func replace(from, to int) error {
 	return syscall.Dup2(from, to)
 }
 
-// askKernel is for systems whose kernel can end a group when a pipe closes.
+// askKernel does nothing: only Linux can kill a group when a pipe closes.
 func askKernel(int) bool {
 	return false
 }

@@ -9,7 +9,7 @@ func hold(descriptor int) {
 		return
 	}
 	go func() {
-		// Nobody writes to the pipe: a read returns when the engine is gone.
+		// The pipe has no writer: a read returns when the engine is gone.
 		_, _ = raw(descriptor).Read(make([]byte, 1))
 		end()
 	}()

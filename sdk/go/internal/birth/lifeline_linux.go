@@ -8,7 +8,7 @@ import (
 // setSignal is F_SETSIG, which the syscall package does not name.
 const setSignal = 10
 
-// askKernel has the kernel kill the group, which needs no thread and works whatever user code does.
+// askKernel makes the kernel kill the group: needs no thread, and works regardless of user code.
 func askKernel(descriptor int) bool {
 	path := fmt.Sprintf("/proc/self/fd/%d", descriptor)
 	own, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
@@ -26,7 +26,7 @@ func askKernel(descriptor int) bool {
 			return false
 		}
 	}
-	// The end of the file may have come before: then no signal will.
+	// The pipe may have closed earlier: then no signal follows.
 	if count, err := syscall.Read(own, make([]byte, 1)); count == 0 && err == nil {
 		end()
 	}

@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// raw is a socket that is read and written by plain system calls. To wait in one of them costs less
-// than half of what Go's poller does, as long as nothing else is to run meanwhile.
+// raw is a socket with plain, blocking system calls. Waiting in one costs less than half of Go's poller, as
+// long as no other goroutine has to run meanwhile.
 type raw int
 
 func (r raw) Read(room []byte) (int, error) {
@@ -18,7 +18,7 @@ func (r raw) Read(room []byte) (int, error) {
 	}
 }
 
-// ReadNow reads what has come; syscall.EAGAIN says that nothing has.
+// ReadNow reads the available bytes, and returns syscall.EAGAIN if there are none.
 func (r raw) ReadNow(room []byte) (int, error) {
 	count, _, err := syscall.Recvfrom(int(r), room, syscall.MSG_DONTWAIT)
 	if err == syscall.EINTR {

@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// objectID is the id that a store gave a document, as the text of its 24 hexadecimal digits.
+// objectID is the id of a stored document: its 24 hexadecimal digits.
 type objectID string
 
-// Decode reads a document into a value: a map with text keys, a struct, or an empty interface.
+// Decode decodes a document into a map with string keys, a struct, or an empty interface.
 //
-// Whole numbers are int64 where nothing else is asked for, dates time.Time in UTC, ids texts.
+// Without another type as target, whole numbers are int64, dates time.Time in UTC, and ids strings.
 func Decode(document []byte, into reflect.Value) error {
 	read, err := readJSON(document)
 	if err != nil {
@@ -31,7 +31,7 @@ func Decode(document []byte, into reflect.Value) error {
 	return assign(into, value, "")
 }
 
-// readJSON reads JSON, and keeps numbers as they are written.
+// readJSON parses JSON and keeps numbers as written.
 func readJSON(text []byte) (read any, err error) {
 	reader := json.NewDecoder(bytes.NewReader(text))
 	reader.UseNumber()
@@ -39,7 +39,7 @@ func readJSON(text []byte) (read any, err error) {
 	return read, err
 }
 
-// plain turns Extended JSON into Go's own values.
+// plain converts Extended JSON to Go values.
 func plain(read any) (any, error) {
 	switch read := read.(type) {
 	case json.Number:
@@ -74,7 +74,7 @@ func number(text string) (any, error) {
 	return strconv.ParseFloat(text, 64)
 }
 
-// special reads an object that stands for a value of a kind which JSON has not.
+// special reads an object that stands for a type missing in JSON.
 func special(object map[string]any) (value any, is bool, err error) {
 	if len(object) != 1 {
 		return nil, false, nil
@@ -130,7 +130,7 @@ func binary(inner any) ([]byte, error) {
 	return base64.StdEncoding.DecodeString(text)
 }
 
-// assign puts a value where the user wants it.
+// assign stores a value in the user's target.
 func assign(into reflect.Value, value any, path string) error {
 	if into.Kind() == reflect.Interface && into.NumMethod() == 0 {
 		return assignAny(into, value)
@@ -176,7 +176,7 @@ func assignAny(into reflect.Value, value any) error {
 	return nil
 }
 
-// withoutIDs makes plain texts of ids.
+// withoutIDs converts ids to plain strings.
 func withoutIDs(value any) any {
 	switch value := value.(type) {
 	case objectID:
@@ -193,7 +193,7 @@ func withoutIDs(value any) any {
 	return value
 }
 
-// assignSpecial is for dates, ids, bytes, and types that read themselves.
+// assignSpecial handles dates, ids, bytes, and types with their own unmarshaler.
 func assignSpecial(into reflect.Value, value any) (bool, error) {
 	if into.Type() == timeType {
 		return assignTime(into, value)
@@ -283,7 +283,7 @@ func assignStruct(into reflect.Value, object map[string]any, path string) error 
 	return nil
 }
 
-// reach finds a field, and makes what it is embedded in by a pointer.
+// reach returns a field, and allocates the embedded pointers on the way to it.
 func reach(into reflect.Value, index []int) reflect.Value {
 	for _, number := range index {
 		if into.Kind() == reflect.Pointer {
@@ -311,7 +311,7 @@ func assignList(into reflect.Value, items []any, path string) error {
 	return nil
 }
 
-// assignScalar assigns a number, a text or a boolean, if it fits without loss.
+// assignScalar assigns a number, a string or a boolean, if it fits without loss.
 func assignScalar(into reflect.Value, value any) bool {
 	switch value := value.(type) {
 	case bool:

@@ -84,10 +84,10 @@ type Chain struct {
 	Link int `json:"link"`
 }
 
-// also has what inner has.
+// also has the same field as inner.
 type also struct{ Deep string }
 
-// shadowed has a name of Base's, and twice one that nothing tells apart.
+// shadowed has a field name of Base, and another name twice at the same depth.
 type shadowed struct {
 	*Base
 	Chain

@@ -1,8 +1,8 @@
-// Package document turns Go's values into JSON and back: documents into MongoDB Extended JSON v2,
-// relaxed, and plain data into JSON as it is.
+// Package document converts Go values to JSON and back: documents as relaxed MongoDB Extended JSON v2, plain
+// data as ordinary JSON.
 //
-// What has no place there is an error that names the field, since "unsupported type" sends a user
-// searching through the whole value.
+// An error names the field that does not fit: a bare "unsupported type" would make the user search the whole
+// value.
 package document
 
 import (
@@ -19,10 +19,10 @@ import (
 	"unicode/utf8"
 )
 
-// deepest is how deep MongoDB nests documents; plain data is held to it, too.
+// deepest is the maximum nesting depth of a MongoDB document; plain data has the same limit.
 const deepest = 100
 
-// ErrNoDocument says that a value is neither a map nor a struct.
+// ErrNoDocument is the error for a value that is neither a map nor a struct.
 var ErrNoDocument = errors.New("it is no document")
 
 var (
@@ -30,7 +30,7 @@ var (
 	numberType = reflect.TypeOf(json.Number(""))
 )
 
-// Encode writes a document: a map with text keys, a struct, or a pointer to one.
+// Encode encodes a document: a map with string keys, a struct, or a pointer to one.
 func Encode(value any) ([]byte, error) {
 	top := settle(reflect.ValueOf(value))
 	if !top.IsValid() || top.Type() == timeType || top.Kind() != reflect.Map && top.Kind() != reflect.Struct {
@@ -47,27 +47,27 @@ func encode(top reflect.Value, in form) ([]byte, error) {
 	return e.out, nil
 }
 
-// form is what the two forms of JSON do each in their own way. Paths are those of the values in what
-// is written; the top has none.
+// form holds the differences between the two forms of JSON. A path leads to a value from the top of the
+// output; the path of the top is empty.
 type form interface {
-	// field names a field in an error.
+	// field formats the name of a field for an error.
 	field(path string) string
-	// refusal says of a value that it has no place here, and what to give instead.
+	// refusal returns the reason for refusing a value, and the advice for the user.
 	refusal() (why, instead string)
-	// part is what stands for a field of a struct.
+	// part returns the value to write for a field of a struct.
 	part(field field, value reflect.Value) reflect.Value
 	// key checks a key.
 	key(key, path string) error
-	// special writes a value that is more than its kind says; whether it was one.
+	// special writes a value that its kind does not describe, and reports whether it did.
 	special(e *encoder, value reflect.Value, path string) (bool, error)
-	// number writes a number that is kept as its text.
+	// number writes a number from its text.
 	number(e *encoder, text, path string) error
 	unsigned(e *encoder, number uint64, path string) error
 	float(e *encoder, number float64, path string) error
 	bytes(e *encoder, content []byte)
 }
 
-// encoder appends to out, in a form.
+// encoder appends to out in one form.
 type encoder struct {
 	form
 	out []byte
@@ -106,7 +106,7 @@ func (e *encoder) value(value reflect.Value, path string, depth int) error {
 	return nil
 }
 
-// more writes values that are more than their kind says.
+// more writes values that their kind does not describe.
 func (e *encoder) more(value reflect.Value, path string) (bool, error) {
 	if special, err := e.special(e, value, path); special || err != nil {
 		return special, err
@@ -126,7 +126,7 @@ func (e *encoder) refuse(value reflect.Value, path string) error {
 	return fmt.Errorf("%s is a `%s`, %s; hint: %s", e.field(path), value.Type(), why, instead)
 }
 
-// marshaler writes what a type of the user's makes of itself.
+// marshaler writes the result of a user type's marshaler.
 func (e *encoder) marshaler(value any, path string) (bool, error) {
 	switch value := value.(type) {
 	case json.Marshaler:
@@ -150,7 +150,7 @@ func (e *encoder) marshaler(value any, path string) (bool, error) {
 	return false, nil
 }
 
-// unmade says that a type of the user's fails to make something of itself.
+// unmade is the error of a user type's marshaler.
 func (e *encoder) unmade(value any, path string, err error) error {
 	why, _ := e.refusal()
 	return fmt.Errorf("%s is a `%T`, %s: %w", e.field(path), value, why, err)
@@ -211,7 +211,7 @@ func (e *encoder) structure(value reflect.Value, path string, depth int) error {
 	for _, field := range fieldsOf(value.Type()) {
 		inner, err := value.FieldByIndexErr(field.index)
 		if err != nil || field.omit && isEmpty(inner) {
-			continue // what is embedded by a pointer may be nil
+			continue // an embedded pointer may be nil
 		}
 		if err := e.member(first, field.name, e.part(field, inner), path, depth); err != nil {
 			return err
@@ -249,7 +249,7 @@ func (e *encoder) text(text, path string) error {
 	return nil
 }
 
-// settle follows pointers and interfaces to what they hold; the zero Value is nothing.
+// settle follows pointers and interfaces to their value; the zero Value stands for nil.
 func settle(value reflect.Value) reflect.Value {
 	for value.Kind() == reflect.Pointer || value.Kind() == reflect.Interface {
 		value = value.Elem()
@@ -260,7 +260,7 @@ func settle(value reflect.Value) reflect.Value {
 	return value
 }
 
-// addressable gives the value's pointer where methods may have one as receiver.
+// addressable returns a pointer to the value, for methods with a pointer receiver.
 func addressable(value reflect.Value) reflect.Value {
 	if value.CanAddr() {
 		return value.Addr()
@@ -301,7 +301,7 @@ func isEmpty(value reflect.Value) bool {
 	}
 }
 
-// Shortest is the double that is written as the float is.
+// Shortest returns the float64 with the same shortest decimal form as the float32.
 func Shortest(number float32) float64 {
 	same, err := strconv.ParseFloat(strconv.FormatFloat(float64(number), 'g', -1, 32), 64)
 	if err != nil {

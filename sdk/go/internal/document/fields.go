@@ -6,26 +6,26 @@ import (
 	"sync"
 )
 
-// field is a field of a struct that is part of a document.
+// field is a struct field that belongs to a document.
 type field struct {
-	// name is what the document calls it.
+	// name is its name in the document.
 	name string
-	// names are what it may be called in a document that is read.
+	// names are the names that decoding accepts.
 	names []string
-	// index leads to it, through structs that it is embedded in.
+	// index leads to it through embedded structs.
 	index []int
-	// omit says that it is left out while it has its zero value.
+	// omit leaves out its zero value.
 	omit bool
-	// quoted says that plain data has it as a text.
+	// quoted makes plain data hold it as a string.
 	quoted bool
-	// tagged says that a tag names it.
+	// tagged is true if a tag names it.
 	tagged bool
 }
 
 var known sync.Map // reflect.Type to []field
 
-// fieldsOf lists the fields of a struct: by their json tag, which documents were always saved by, or
-// else their bson tag, which they were found by, or else their own name.
+// fieldsOf lists the fields of a struct by their json tag, else their bson tag, else their own name. Earlier
+// versions saved documents by json tags and found them by bson tags.
 func fieldsOf(kind reflect.Type) []field {
 	if fields, there := known.Load(kind); there {
 		return fields.([]field)
@@ -35,8 +35,8 @@ func fieldsOf(kind reflect.Type) []field {
 	return fields
 }
 
-// list lists the fields of a struct, and of those that are embedded in it. What is listed already stays
-// out, since a type may be embedded in itself by a pointer.
+// list lists the fields of a struct and of its embedded structs. It skips types that it has already listed,
+// since a type may embed itself through a pointer.
 func list(kind reflect.Type, above []int, outer []reflect.Type) []field {
 	for _, listed := range outer {
 		if listed == kind {
@@ -61,7 +61,7 @@ func list(kind reflect.Type, above []int, outer []reflect.Type) []field {
 	return fields
 }
 
-// embedded is the struct that a field is or points to, if its fields can be reached.
+// embedded returns the struct that a field is or points to, if its fields are accessible.
 func embedded(part reflect.StructField) reflect.Type {
 	kind := part.Type
 	if kind.Kind() == reflect.Pointer && part.IsExported() {
@@ -73,8 +73,7 @@ func embedded(part reflect.StructField) reflect.Type {
 	return kind
 }
 
-// seen leaves out what Go does not see of fields with one name: those deeper down, and those which
-// nothing tells apart.
+// seen removes the fields that Go hides among fields of one name: the deeper ones, and ambiguous ones.
 func seen(fields []field) []field {
 	var kept []field
 	for index, candidate := range fields {
@@ -119,7 +118,7 @@ func named(own string, json, bson options, index []int) field {
 	return made
 }
 
-// options is a tag, taken apart.
+// options are the parts of a tag.
 type options struct {
 	name string
 	rest []string
@@ -139,7 +138,7 @@ func (o options) has(option string) bool {
 	return false
 }
 
-// fieldFor finds the field that a document's key is for.
+// fieldFor returns the field for a key of a document.
 func fieldFor(fields []field, key string) (field, bool) {
 	for rank := 0; rank < 4; rank++ {
 		for _, candidate := range fields {

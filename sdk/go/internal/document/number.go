@@ -6,13 +6,12 @@ import (
 	"strconv"
 )
 
-// AppendInt writes a whole number.
+// AppendInt appends a whole number.
 func AppendInt(out []byte, number int64) []byte {
 	return strconv.AppendInt(out, number, 10)
 }
 
-// AppendFloat writes a number so that it is read as a floating-point one: 7 becomes 7.0. It must be
-// finite.
+// AppendFloat appends a number in the form of a floating-point one: 7 becomes 7.0. It must be finite.
 func AppendFloat(out []byte, number float64) []byte {
 	start := len(out)
 	format := byte('f')

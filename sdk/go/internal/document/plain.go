@@ -12,18 +12,18 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// exact is where whole numbers begin that a float64 does not hold.
+// exact is the first whole number at which a float64 loses precision.
 const exact = 1 << 53
 
-// EncodePlain writes plain data: maps, slices, texts, numbers, booleans, nil, and structs of these.
+// EncodePlain encodes plain data: maps, slices, strings, numbers, booleans, nil, and structs of these.
 //
-// Bytes are Base64 and dates RFC 3339, as proto3 JSON has them.
+// As in proto3 JSON, bytes are Base64 and dates RFC 3339.
 func EncodePlain(value any) ([]byte, error) {
 	return encode(reflect.ValueOf(value), plainly{})
 }
 
-// DecodePlain reads plain data that has names. Numbers are float64, but json.Number where that would lose
-// digits: whole ones of 2^53 and more.
+// DecodePlain decodes a JSON object. Numbers are float64, or json.Number where a float64 would lose digits:
+// whole numbers from 2^53 on.
 func DecodePlain(text []byte) (map[string]any, error) {
 	read, err := readJSON(text)
 	if err != nil {
@@ -75,7 +75,7 @@ func (plainly) refusal() (why, instead string) {
 	return "not plain data", "return its fields, or its text"
 }
 
-// part makes texts of numbers, texts and booleans whose tag asks for it.
+// part converts a number, a string or a boolean to a string, if the tag asks for it.
 func (p plainly) part(field field, value reflect.Value) reflect.Value {
 	settled := settle(value)
 	switch kind := settled.Kind(); {
@@ -84,7 +84,7 @@ func (p plainly) part(field field, value reflect.Value) reflect.Value {
 	}
 	text, err := encode(settled, p)
 	if err != nil {
-		return value // which fails anew, where its path is known
+		return value // it fails again, where its path is known
 	}
 	return reflect.ValueOf(string(text))
 }
@@ -117,8 +117,8 @@ func (plainly) unsigned(e *encoder, number uint64, _ string) error {
 	return nil
 }
 
-// float writes a whole number as one, so that it fits an integer; from 2^53 on as a float, since not all
-// of its digits are meant.
+// float writes a whole number without a fraction, so that it fits an integer. From 2^53 on it writes a float,
+// since not all digits are significant.
 func (plainly) float(e *encoder, number float64, path string) error {
 	switch {
 	case math.IsNaN(number) || math.IsInf(number, 0):

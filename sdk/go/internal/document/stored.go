@@ -17,7 +17,7 @@ const (
 	dateLayout  = "2006-01-02T15:04:05.000Z"
 )
 
-// stored is the form of documents: Extended JSON, whose objects keep what JSON has not.
+// stored is the form of documents: Extended JSON, with objects for the types missing in JSON.
 type stored struct{}
 
 func (stored) field(path string) string {
@@ -103,7 +103,7 @@ func (e *encoder) date(moment time.Time) {
 	e.add(`"}`)
 }
 
-// array writes an array of bytes; some are ids that are kept as such.
+// array writes an array of bytes; ids keep their type.
 func (e *encoder) array(value reflect.Value) {
 	content := make([]byte, value.Len())
 	reflect.Copy(reflect.ValueOf(content), value)

@@ -2,7 +2,7 @@ package document
 
 import "unicode/utf8"
 
-// Text writes a text as JSON. Bytes that are not UTF-8 are replaced.
+// Text encodes a string as JSON, and replaces bytes that are not UTF-8.
 func Text(text string) []byte {
 	return appendText(make([]byte, 0, len(text)+2), text)
 }

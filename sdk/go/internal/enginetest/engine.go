@@ -1,5 +1,5 @@
-// Package enginetest is an engine for tests of a host: it writes frames as the engine does, over a
-// real socket, and reads what the host answers.
+// Package enginetest is an engine for tests of a worker: it exchanges frames with the worker over a real
+// socket.
 package enginetest
 
 import (
@@ -19,32 +19,32 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/konstellation-io/krt/sdk/go/internal/frame"
-	"github.com/konstellation-io/krt/sdk/go/internal/host"
+	"github.com/konstellation-io/krt/sdk/go/internal/worker"
 )
 
-// patience is how long anything may take that is expected to happen.
+// patience is the time limit for every expected event.
 const patience = 20 * time.Second
 
-// Now is the time in tests.
+// Now is the current time in tests.
 var Now = time.Date(2024, 2, 29, 12, 30, 15, 250_000_000, time.UTC)
 
-// Engine is the engine's end of a socket, with the host that serves the other end.
+// Engine is the engine's end of a socket to one worker.
 type Engine struct {
 	t      testing.TB
 	socket *net.UnixConn
-	// Statuses has the status that the host exited with; 0 too if Serve returned.
+	// Statuses receives the worker's exit status; 0 if Serve returned.
 	Statuses chan int
-	// Stderr is what the host wrote there.
+	// Stderr is the worker's standard error.
 	Stderr *Text
 }
 
-// Text is a writer that may be read meanwhile.
+// Text is a writer that supports concurrent reads.
 type Text struct {
 	lock sync.Mutex
 	text []byte
 }
 
-// Write appends.
+// Write appends data.
 func (t *Text) Write(data []byte) (int, error) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
@@ -58,7 +58,7 @@ func (t *Text) String() string {
 	return string(t.text)
 }
 
-// Hello is what an engine says first; a test may change it.
+// Hello returns the fields of HELLO; a test may change them.
 func Hello() map[string]any {
 	return map[string]any{
 		"protocol": 1, "node": "etl", "version": "v1", "version_id": "v1-id", "runtime": "v1",
@@ -68,8 +68,8 @@ func Hello() map[string]any {
 	}
 }
 
-// Start says hello and serves in a goroutine.
-func Start(t testing.TB, hello map[string]any, serve func(*host.Host)) *Engine {
+// Start sends HELLO and serves in a goroutine.
+func Start(t testing.TB, hello map[string]any, serve func(*worker.Worker)) *Engine {
 	t.Helper()
 	engine := Connect(t, serve)
 	body, err := json.Marshal(hello)
@@ -80,12 +80,12 @@ func Start(t testing.TB, hello map[string]any, serve func(*host.Host)) *Engine {
 	return engine
 }
 
-// Connect serves in a goroutine; nothing has been said yet.
-func Connect(t testing.TB, serve func(*host.Host)) *Engine {
+// Connect serves in a goroutine, before HELLO.
+func Connect(t testing.TB, serve func(*worker.Worker)) *Engine {
 	t.Helper()
 	ours, theirs := pair(t)
 	engine := &Engine{t: t, socket: ours, Statuses: make(chan int, 8), Stderr: &Text{}}
-	world := host.World{
+	world := worker.World{
 		Stream: theirs,
 		Stderr: engine.Stderr,
 		Now:    func() time.Time { return Now },
@@ -97,14 +97,14 @@ func Connect(t testing.TB, serve func(*host.Host)) *Engine {
 		},
 	}
 	go func() {
-		met, err := host.Meet(world)
-		switch breach := (*frame.Breach)(nil); {
-		case err == host.ErrGone:
+		met, err := worker.Meet(world)
+		switch violation := (*frame.ProtocolError)(nil); {
+		case err == worker.ErrGone:
 			engine.Statuses <- 0
 			return
 		case err != nil:
-			breach, _ = err.(*frame.Breach)
-			world.Breach(breach)
+			violation, _ = err.(*frame.ProtocolError)
+			world.ProtocolError(violation)
 		}
 		serve(met)
 		_ = theirs.Close()
@@ -146,13 +146,13 @@ func (e *Engine) Write(data []byte) {
 	}
 }
 
-// Deliver sends a message.
+// Deliver sends a DELIVER.
 func (e *Engine) Deliver(id uint32, replied bool, message proto.Message) {
 	e.t.Helper()
 	e.Write(Delivery(e.t, id, replied, message))
 }
 
-// Delivery is the frame of a message, with a request id and metadata.
+// Delivery builds a DELIVER frame with a request id and metadata.
 func Delivery(t testing.TB, id uint32, replied bool, message proto.Message) []byte {
 	t.Helper()
 	packed, err := anypb.New(message)
@@ -173,12 +173,12 @@ func Delivery(t testing.TB, id uint32, replied bool, message proto.Message) []by
 	return frame.Append(nil, frame.Deliver, id, body)
 }
 
-// Close ends the engine's side.
+// Close closes the engine's end.
 func (e *Engine) Close() {
 	_ = e.socket.Close()
 }
 
-// Frame is one frame of the host's.
+// Frame is one frame from the worker.
 type Frame struct {
 	Kind frame.Kind
 	ID   uint32
@@ -193,16 +193,16 @@ func (e *Engine) Next() Frame {
 	}
 	var header [frame.HeaderSize]byte
 	if _, err := io.ReadFull(e.socket, header[:]); err != nil {
-		e.t.Fatalf("no frame of the host: %v; stderr: %s", err, e.Stderr)
+		e.t.Fatalf("no frame of the worker: %v; stderr: %s", err, e.Stderr)
 	}
 	body := make([]byte, binary.LittleEndian.Uint32(header[:])-frame.Counted)
 	if _, err := io.ReadFull(e.socket, body); err != nil {
-		e.t.Fatalf("a frame of the host is cut short: %v", err)
+		e.t.Fatalf("a frame of the worker is cut short: %v", err)
 	}
 	return Frame{Kind: frame.Kind(header[4]), ID: binary.LittleEndian.Uint32(header[5:]), Body: body}
 }
 
-// Await reads the next frame, which must be of a kind.
+// Await reads the next frame, which must have the given kind.
 func (e *Engine) Await(kind frame.Kind) Frame {
 	e.t.Helper()
 	next := e.Next()
@@ -218,7 +218,7 @@ func (e *Engine) Ready() {
 	e.Await(frame.Ready)
 }
 
-// Result is a RESULT, taken apart.
+// Result is a parsed RESULT.
 type Result struct {
 	ID        uint32
 	Status    frame.Status
@@ -232,7 +232,7 @@ func (e *Engine) Result() Result {
 	return ParseResult(e.Await(frame.Result))
 }
 
-// ParseResult takes a RESULT apart.
+// ParseResult parses a RESULT.
 func ParseResult(from Frame) Result {
 	return Result{
 		ID:        from.ID,
@@ -262,25 +262,25 @@ func (e *Engine) Log() string {
 	return fmt.Sprintf("%d %d %s", from.Body[0], from.ID, text)
 }
 
-// End waits for the end of a host that says no more.
+// End waits for the end of a worker that sends no more frames.
 func (e *Engine) End() int {
 	e.t.Helper()
 	status := e.Status()
 	rest, err := io.ReadAll(e.socket)
 	if err != nil && !errors.Is(err, net.ErrClosed) || len(rest) > 0 {
-		e.t.Fatalf("the host ended with status %d after %q: %v; stderr: %s", status, rest, err, e.Stderr)
+		e.t.Fatalf("the worker ended with status %d after %q: %v; stderr: %s", status, rest, err, e.Stderr)
 	}
 	return status
 }
 
-// Status waits for the end of the host.
+// Status waits for the end of the worker.
 func (e *Engine) Status() int {
 	e.t.Helper()
 	select {
 	case status := <-e.Statuses:
 		return status
 	case <-time.After(patience):
-		e.t.Fatal("the host does not end")
+		e.t.Fatal("the worker does not end")
 		return -1
 	}
 }

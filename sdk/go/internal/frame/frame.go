@@ -1,6 +1,6 @@
-// Package frame has the node protocol's frames: numbers and layouts.
+// Package frame defines the numbers and layouts of the node protocol's frames.
 //
-// protocol/README.md says what each of them means. Nothing here does I/O.
+// protocol/README.md defines their meaning. This package does no I/O.
 package frame
 
 import (
@@ -8,13 +8,13 @@ import (
 	"fmt"
 )
 
-// Protocol is the version of the node protocol that is spoken here.
+// Protocol is the version of the node protocol that this package implements.
 const Protocol = 1
 
-// Kind says what a frame is.
+// Kind is the kind of a frame.
 type Kind byte
 
-// From the engine.
+// Sent by the engine.
 const (
 	Hello Kind = iota + 1
 	Deliver
@@ -25,7 +25,7 @@ const (
 	Stop
 )
 
-// From the host.
+// Sent by the worker.
 const (
 	Ready Kind = iota + 64
 	Broken
@@ -37,7 +37,7 @@ const (
 	Find
 )
 
-// Status says how a handler ended.
+// Status is the outcome of a handler.
 type Status byte
 
 // The statuses of a Result.
@@ -49,10 +49,10 @@ const (
 	TooLarge
 )
 
-// Level says how serious a Log is.
+// Level is the severity of a Log.
 type Level byte
 
-// The levels of a Log that a host of Go sends.
+// The levels of a Log from a Go worker.
 const (
 	Debug Level = iota
 	Info
@@ -61,39 +61,39 @@ const (
 )
 
 const (
-	// Unlimited is the limit of frames until HELLO has said one.
+	// Unlimited is the limit of frames before HELLO.
 	Unlimited = 1<<32 - 1
-	// MaxLog is the largest size of a Log: longer records are cut.
+	// MaxLog is the maximum size of a Log; longer records are cut.
 	MaxLog = 256 << 10
-	// MaxOther is the largest size of a Find or a Measurement.
+	// MaxOther is the maximum size of a Find or a Measurement.
 	MaxOther = 1 << 20
 
-	// HeaderSize counts the bytes before a frame's body: size, kind, id.
+	// HeaderSize is the number of bytes before a frame's body: size, kind, id.
 	HeaderSize = 9
-	// ResultHead counts the bytes of a Result before its last part.
+	// ResultHead is the number of bytes of a Result before its last part.
 	ResultHead = HeaderSize + 18
-	// LogHead counts the bytes of a Log before its text.
+	// LogHead is the number of bytes of a Log before its text.
 	LogHead = HeaderSize + 9
 
-	// Counted is what size counts of a frame before its body.
+	// Counted is the part of size before the body of a frame.
 	Counted = 5
-	// sizeField is the field size itself, which it does not count.
+	// sizeField is the length of the field size, which size does not include.
 	sizeField = HeaderSize - Counted
-	// deliverHead counts the bytes of a Deliver's body before its texts.
+	// deliverHead is the number of bytes of a Deliver's body before its texts.
 	deliverHead = 6
 )
 
-// Breach is something that the protocol does not allow.
-type Breach struct {
+// ProtocolError is a violation of the protocol.
+type ProtocolError struct {
 	What string
 }
 
-// Breachf describes a breach.
-func Breachf(format string, values ...any) *Breach {
-	return &Breach{What: fmt.Sprintf(format, values...)}
+// Violationf formats a ProtocolError.
+func Violationf(format string, values ...any) *ProtocolError {
+	return &ProtocolError{What: fmt.Sprintf(format, values...)}
 }
 
-func (b *Breach) Error() string {
+func (b *ProtocolError) Error() string {
 	return b.What
 }
 
@@ -102,18 +102,18 @@ func Append(out []byte, kind Kind, id uint32, body []byte) []byte {
 	return append(appendHeader(out, kind, id, Counted+len(body)), body...)
 }
 
-// Begin appends the header of a frame whose body follows; End closes it.
+// Begin appends the header of a frame; append the body and call End.
 func Begin(out []byte, kind Kind, id uint32) []byte {
 	return appendHeader(out, kind, id, 0)
 }
 
-// End writes the size of the frame that begins at start.
+// End writes the size of the frame that starts at start.
 func End(out []byte, start int) []byte {
 	binary.LittleEndian.PutUint32(out[start:], uint32(len(out)-start-sizeField))
 	return out
 }
 
-// BeginResult appends what a Result has before its last part; End closes it.
+// BeginResult appends a Result without its last part; append that and call End.
 func BeginResult(out []byte, id uint32, status Status, earlyExit bool, start, end int64) []byte {
 	var flags byte
 	if earlyExit {
@@ -129,7 +129,7 @@ func SetEarlyExit(result []byte) {
 	result[HeaderSize+1] |= 1
 }
 
-// AppendSize appends the last part of a Result that is TooLarge.
+// AppendSize appends the last part of a TooLarge Result.
 func AppendSize(out []byte, size int) []byte {
 	return binary.LittleEndian.AppendUint64(out, uint64(size))
 }
@@ -142,16 +142,16 @@ func AppendLog(out []byte, id uint32, level Level, time int64, text string) []by
 	return End(append(out, text...), start)
 }
 
-// ParseDeliver takes the body of a Deliver apart: whether the request was replied to, the metadata, and
-// the payload. Its workflow and request id are passed over: a host needs nothing of them.
+// ParseDeliver splits the body of a Deliver: whether the request already has a reply, the metadata, and the
+// payload. It skips the workflow and the request id, which a worker does not need.
 func ParseDeliver(body []byte) (replied bool, metadata, payload []byte, err error) {
 	if len(body) < deliverHead {
-		return false, nil, nil, Breachf("it is too short")
+		return false, nil, nil, Violationf("it is too short")
 	}
 	middle := deliverHead + int(body[3])
 	start := middle + int(binary.LittleEndian.Uint16(body[4:]))
 	if start > len(body) {
-		return false, nil, nil, Breachf("its metadata has no end")
+		return false, nil, nil, Violationf("its metadata has no end")
 	}
 	return body[0]&1 != 0, body[middle:start], body[start:], nil
 }

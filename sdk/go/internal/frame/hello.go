@@ -2,7 +2,7 @@ package frame
 
 import "encoding/json"
 
-// Introduction is what HELLO says that a host needs: what it is to run, and within which limits.
+// Introduction holds the fields of HELLO that a worker needs: the node to run, and its limits.
 type Introduction struct {
 	Protocol    int    `json:"protocol"`
 	Node        string `json:"node"`
@@ -13,33 +13,33 @@ type Introduction struct {
 	MaxFrame    uint32 `json:"max_frame"`
 	MaxMessage  int    `json:"max_message"`
 	LogLevel    string `json:"log_level"`
-	// Payload is what handlers get and return: Protobuf or JSON.
+	// Payload is the form of handlers' data: Protobuf or JSON.
 	Payload string `json:"payload"`
 }
 
-// The payloads that handlers may get and return: messages and plain data.
+// The forms of handlers' data: messages and plain data.
 const (
 	Protobuf = "protobuf"
 	JSON     = "json"
 )
 
-// ParseHello reads the body of HELLO; fields that are not known are passed over.
+// ParseHello parses the body of HELLO; it ignores unknown fields.
 func ParseHello(body []byte) (Introduction, error) {
 	var present map[string]json.RawMessage
 	if err := json.Unmarshal(body, &present); err != nil {
-		return Introduction{}, Breachf("HELLO does not parse: %v", err)
+		return Introduction{}, Violationf("HELLO does not parse: %v", err)
 	}
 	for _, name := range []string{
 		"protocol", "node", "version", "version_id", "base_path", "concurrency", "max_frame",
 		"max_message", "log_level",
 	} {
 		if _, there := present[name]; !there {
-			return Introduction{}, Breachf("HELLO has no field '%s'", name)
+			return Introduction{}, Violationf("HELLO has no field '%s'", name)
 		}
 	}
 	hello := Introduction{Payload: Protobuf}
 	if err := json.Unmarshal(body, &hello); err != nil {
-		return Introduction{}, Breachf("HELLO does not parse: %v", err)
+		return Introduction{}, Violationf("HELLO does not parse: %v", err)
 	}
 	return hello, nil
 }

@@ -5,23 +5,23 @@ import (
 	"io"
 )
 
-// bufferSize is how much is read at a time, but for the rest of a large frame.
+// bufferSize is the number of bytes per read, except for the rest of a large frame.
 const bufferSize = 64 << 10
 
-// Frame is one frame of the engine's.
+// Frame is one frame from the engine.
 type Frame struct {
 	Kind Kind
 	ID   uint32
-	// Body is valid until the next Fill, unless Owned says that nobody else uses it.
+	// Body is valid until the next Fill, unless Owned is set: then it has no other user.
 	Body  []byte
 	Owned bool
 }
 
-// Reader cuts what comes from the engine into frames.
+// Reader splits the engine's byte stream into frames.
 //
-// The body of a frame that is larger than the buffer is read to where it stays.
+// The body of a frame larger than the buffer is read into its own memory.
 type Reader struct {
-	// Limit is the largest size of a frame.
+	// Limit is the maximum size of a frame.
 	Limit uint32
 
 	buffer     []byte
@@ -31,12 +31,12 @@ type Reader struct {
 	header     Frame
 }
 
-// NewReader makes a reader with an empty buffer.
+// NewReader returns a reader with an empty buffer.
 func NewReader() *Reader {
 	return &Reader{Limit: Unlimited, buffer: make([]byte, bufferSize)}
 }
 
-// Fill reads once. The error of a stream that has ended is io.EOF.
+// Fill reads once. At the end of the stream the error is io.EOF.
 func (r *Reader) Fill(read func([]byte) (int, error)) error {
 	if r.large != nil {
 		count, err := read(r.large[r.filled:])
@@ -52,7 +52,7 @@ func (r *Reader) Fill(read func([]byte) (int, error)) error {
 	return ended(count, err)
 }
 
-// FillLeast is as Fill, but reads nothing of what follows the frame that has begun.
+// FillLeast is like Fill, but reads nothing after the current frame.
 func (r *Reader) FillLeast(read func([]byte) (int, error)) error {
 	return r.Fill(func(room []byte) (int, error) {
 		if missing := r.missing(); r.large == nil && missing < len(room) {
@@ -62,7 +62,7 @@ func (r *Reader) FillLeast(read func([]byte) (int, error)) error {
 	})
 }
 
-// Next takes the next frame that is whole; there may be none.
+// Next returns the next complete frame, if there is one.
 func (r *Reader) Next() (Frame, bool, error) {
 	if r.large != nil {
 		return r.nextLarge()
@@ -101,7 +101,7 @@ func (r *Reader) nextLarge() (Frame, bool, error) {
 	return frame, true, nil
 }
 
-// missing is how many bytes the next frame still lacks at least.
+// missing returns the minimum number of bytes missing from the next frame.
 func (r *Reader) missing() int {
 	held := r.buffer[r.start:r.end]
 	if len(held) < HeaderSize {
@@ -113,11 +113,11 @@ func (r *Reader) missing() int {
 func (r *Reader) check(size uint32, kind Kind) error {
 	switch {
 	case size < Counted:
-		return Breachf("a frame says that its size is %d, less than %d", size, Counted)
+		return Violationf("a frame says that its size is %d, less than %d", size, Counted)
 	case size > r.Limit:
-		return Breachf("a frame has %d bytes, more than the limit of %d", size, r.Limit)
+		return Violationf("a frame has %d bytes, more than the limit of %d", size, r.Limit)
 	case kind < Hello || kind > Stop:
-		return Breachf("no frame of the engine's has the kind %d", kind)
+		return Violationf("no frame of the engine's has the kind %d", kind)
 	}
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// chunks gives a stream in pieces of a size.
+// chunks splits a stream into pieces of a fixed size.
 type chunks struct {
 	data []byte
 	size int
@@ -109,8 +109,8 @@ func TestWhatIsNoFrame(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _, err := reader.Next()
-		var breach *Breach
-		if !errors.As(err, &breach) || breach.What != row.what {
+		var violation *ProtocolError
+		if !errors.As(err, &violation) || violation.What != row.what {
 			t.Errorf("%v: %v", row.stream, err)
 		}
 	}

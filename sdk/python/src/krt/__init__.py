@@ -1,7 +1,7 @@
-"""The Python SDK of krt: what a node's `init` and `handler` are given, typed.
+"""The Python SDK of krt: typed arguments for a node's `init` and `handler`.
 
-A node needs to import nothing of it. Import `Context` to annotate, `krt.errors` to tell errors
-apart, and `krt.testing` to try a handler without an engine.
+A node does not have to import it. Import `Context` for annotations, `krt.errors` to catch specific
+errors, and `krt.testing` to test a handler without an engine.
 """
 
 from ._context import Context

@@ -1,4 +1,4 @@
-"""Starts the host: `python PATH/krt/__main__.py`, or `python -m krt`."""
+"""Starts the worker: `python PATH/krt/__main__.py`, or `python -m krt`."""
 
 import importlib
 import importlib.util
@@ -10,8 +10,9 @@ _LATE = ("ssl", "asyncio.sslproto")
 
 
 def _make_importable() -> None:
-    """Puts the folder that holds this package first on `sys.path`, in the place of the package's
-    own, which Python puts there for a script and where user code would find our private modules.
+    """Puts the parent folder of this package first on `sys.path`. It replaces the package's own
+    folder, which Python puts there for a script and which would expose our private modules to user
+    code.
     """
     package = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if entry != package]
@@ -21,17 +22,17 @@ def _make_importable() -> None:
 
 
 class _StandIn(ModuleType):
-    """Loads the module whose name it has when something of it is asked for."""
+    """Loads the module of the same name on the first attribute access."""
 
     def __getattr__(self, name: str) -> object:
         return getattr(importlib.import_module(self.__name__), name)
 
 
 def _import_asyncio() -> None:
-    """Imports asyncio so that its `ssl` is loaded when it is first used, which is for TLS alone:
-    `ssl` is a fifth of what an idle host keeps in RAM.
+    """Imports asyncio without loading `ssl`, which only TLS needs: `ssl` is a fifth of the memory
+    of an idle worker.
 
-    asyncio's modules keep the stand-ins. Whoever imports `ssl` later gets the real one.
+    asyncio's modules keep the stand-ins. A later `import ssl` loads the real module.
     """
     if "asyncio" in sys.modules or "ssl" in sys.modules or not importlib.util.find_spec("_ssl"):
         return

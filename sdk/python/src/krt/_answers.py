@@ -1,4 +1,4 @@
-"""Turns what handlers return into an encoded `google.protobuf.Any`."""
+"""Encodes the return values of handlers as `google.protobuf.Any`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ANY = "google.protobuf.Any"
 
 
 class Packer:
-    """Packs messages; what an `Any` of each class begins with is kept.
+    """Packs messages and caches the prefix of the `Any` of each class.
 
-    An `Any` goes out as it is, since a node that only passes a message on has nothing to wrap.
+    An `Any` passes through unchanged, so a node that only forwards a message has nothing to wrap.
     """
 
     def __init__(self, limit: int) -> None:
@@ -27,7 +27,7 @@ class Packer:
         self._begins: dict[type[Message], bytes] = {}
 
     def pack(self, message: Any) -> tuple[bytes, bytes]:
-        """Returns what stands before the message's own bytes, and those."""
+        """Returns the bytes before the message, and the bytes of the message."""
         begin = self._begins.get(message.__class__)
         if begin is None:
             begin = self._learn(message)
@@ -66,7 +66,7 @@ def _hint(value: object) -> str:
 
 
 def varint(number: int) -> bytes:
-    """Protobuf's encoding of a number that is not negative."""
+    """Returns the protobuf varint of a non-negative number."""
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)

@@ -1,4 +1,4 @@
-"""Calls to the engine that are answered: SAVE and FIND."""
+"""Calls to the engine that have a reply: SAVE and FIND."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class CallFailed(Exception):
-    """The engine answered a call with FAILED; the text says why."""
+    """The engine answered a call with FAILED; the text gives the reason."""
 
 
 class _Call:
@@ -33,7 +33,7 @@ class _Call:
 
 
 class Calls:
-    """The calls that wait for an answer. They may come from any thread with an event loop."""
+    """The calls that wait for a reply. Any thread with an event loop may call."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -41,7 +41,7 @@ class Calls:
         self._waiting: dict[int, _Call] = {}
 
     async def call(self, kind: int, fields: bytes) -> list[bytes]:
-        """Makes a call whose JSON goes on, after the delivery, with `fields`."""
+        """Makes a call; its JSON holds the delivery and then `fields`."""
         number, call = next(self._made) % _frames.MAX_ID + 1, _Call()
         self._waiting[number] = call
         self._link.send(_frames.frame(kind, number, b'{"delivery":%d,%b}' % (current_id(), fields)))
@@ -54,11 +54,11 @@ class Calls:
             call.documents.append(body)
 
     def on_done(self, number: int, body: bytes) -> None:
-        """Ends a call well."""
+        """Completes a call."""
         self._end(number, None)
 
     def on_failed(self, number: int, body: bytes) -> None:
-        """Ends a call badly."""
+        """Fails a call."""
         self._end(number, body.decode(errors="replace"))
 
     def _end(self, number: int, reason: str | None) -> None:
@@ -70,11 +70,11 @@ class Calls:
         try:
             call.loop.call_soon_threadsafe(call.end, reason)
         except RuntimeError:
-            # The loop of the thread that called is closed: nobody waits any more.
+            # The event loop of the calling thread is closed, so no task waits for the reply.
             return
 
     def _find(self, number: int) -> _Call:
         call = self._waiting.get(number)
         if call is None:
-            raise _frames.Breach(f"no call {number} waits for an answer")
+            raise _frames.ProtocolError(f"no call {number} waits for an answer")
         return call

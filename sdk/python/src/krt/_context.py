@@ -1,7 +1,6 @@
-"""`Context`: what `init` and `handler` are given.
+"""`Context`: the argument of `init` and `handler`.
 
-There is one for the life of the process. What belongs to one message is kept beside it, in
-`_delivery.current`.
+A process has one context. The state of one message is in `_delivery.current`.
 """
 
 from __future__ import annotations
@@ -9,16 +8,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ._contract import REPLIED_BEFORE
+from ._contract import ERR_MISSING_VALUES, ERR_NEW_LABELS, REPLIED_BEFORE
 from ._database import Database
 from ._delivery import Delivery, current
 from ._measurement import Measurements
+from ._notices import Notices
 from ._prediction import Predictions
 from .errors import EarlyReplyError, Error
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Mapping
+    from datetime import datetime
 
     from google.protobuf.message import Message
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Identity(NamedTuple):
-    """Which node of which version runs, and where its package is."""
+    """The name of the node and its version, and the path of its package."""
 
     node: str
     version: str
@@ -35,26 +36,27 @@ class Identity(NamedTuple):
 
 
 class Context:
-    """Gives user code its logger, shared values, stores, and the early ways out of a workflow.
+    """Gives user code a logger, shared values, stores, early replies and early exit.
 
-    Each message is handled with the same context, so a value that `set` keeps in `init` is there
-    for every call of `handler`.
+    All messages share the context, so every call of `handler` sees the values that `init` keeps
+    with `set`.
     """
 
     logger: logging.Logger
-    """Writes to the node's log, with the request that is handled."""
+    """Writes to the node's log, with the current request."""
     db: Database
     """Saves and finds documents."""
     measurement: Measurements
     """Saves points of time series."""
     prediction: Predictions
-    """Saves predictions, for a classifier's figures."""
+    """Saves predictions for the metrics of a classifier."""
 
     def __init__(self, identity: Identity, logger: logging.Logger, effects: Effects) -> None:
         self.logger = logger
         self.db = Database(effects)
         self.measurement = Measurements(logger, effects)
-        self.prediction = Predictions(identity, effects)
+        self._notices = Notices(logger)
+        self.prediction = Predictions(identity, effects, self._notices)
         self._base_path = identity.base_path
         self._effects = effects
         self._values: dict[str, Any] = {}
@@ -78,9 +80,9 @@ class Context:
             raise AttributeError(self._nothing(key)) from None
 
     async def early_reply(self, response: Message | Mapping[str, Any]) -> None:
-        """Answers the client now; the workflow goes on with what `handler` returns.
+        """Answers the client now; the workflow continues with the return value of `handler`.
 
-        Raises `EarlyReplyError` if the client was answered before, and in `init`.
+        Raises `EarlyReplyError` in `init`, and if the client already has an answer.
         """
         delivery = self._delivery("early_reply")
         if delivery.replied:
@@ -88,26 +90,78 @@ class Context:
         self._effects.reply(response)
         delivery.replied = True
 
-    async def reply(self, response: Message | Mapping[str, Any]) -> None:
-        """Does what `early_reply` does, under its old name."""
-        await self.early_reply(response)
-
     def early_exit(self) -> None:
-        """Makes what this `handler` returns the final answer; later nodes do not run."""
+        """Makes the return value of this `handler` the final answer; later nodes do not run."""
         self._delivery("early_exit").early_exit = True
 
-    def set_early_exit(self) -> None:
-        """Does what `early_exit` does, under its other name."""
-        self.early_exit()
-
     def trace_headers(self) -> dict[str, str]:
-        """Returns the headers with which another service goes on with the request's trace.
+        """Returns the headers that continue the request's trace in another service.
 
-        They are `traceparent` and, where there is one, `tracestate` (W3C trace context). There are
-        none in `init`, and for a request that belongs to no trace.
+        They are `traceparent` and, if present, `tracestate` (W3C trace context). The result is
+        empty in `init` and for a request without a trace.
         """
         delivery = current.get()
         return {} if delivery is None else delivery.trace_headers()
+
+    # Names from older runners.
+
+    ERR_MISSING_VALUES = ERR_MISSING_VALUES
+    """Old name of `prediction.ERR_MISSING_VALUES`."""
+    ERR_NEW_LABELS = ERR_NEW_LABELS
+    """Old name of `prediction.ERR_NEW_LABELS`."""
+
+    @property
+    def metrics(self) -> Predictions:
+        """Old name of `prediction`."""
+        self._notices.warn("ctx.metrics", "ctx.prediction")
+        return self.prediction
+
+    async def reply(self, response: Message | Mapping[str, Any]) -> None:
+        """Old name of `early_reply`."""
+        self._notices.warn("ctx.reply", "ctx.early_reply")
+        await self.early_reply(response)
+
+    def set_early_exit(self) -> None:
+        """Old name of `early_exit`."""
+        self._notices.warn("ctx.set_early_exit", "ctx.early_exit")
+        self.early_exit()
+
+    def get_path(self, relative_path: str) -> str:
+        """Old name of `path`."""
+        self._notices.warn("ctx.get_path", "ctx.path")
+        return self.path(relative_path)
+
+    def set_value(self, key: str, value: Any) -> None:
+        """Old name of `set`."""
+        self._notices.warn("ctx.set_value", "ctx.set")
+        self.set(key, value)
+
+    def get_value(self, key: str) -> Any:
+        """Old name of `get`."""
+        self._notices.warn("ctx.get_value", "ctx.get")
+        return self.get(key)
+
+    async def save_metric(
+        self,
+        predicted_value: str = "",
+        true_value: str = "",
+        date: datetime | str = "",
+        error: str = "",
+    ) -> None:
+        """Old name of `prediction.save`."""
+        self._notices.warn("ctx.save_metric", "ctx.prediction.save")
+        utcdate = None if date == "" else date
+        await self.prediction.save(predicted_value, true_value, None, utcdate, error)
+
+    async def save_data(self, coll: str, data: Mapping[str, Any]) -> None:
+        """Old name of `db.save`."""
+        self._notices.warn("ctx.save_data", "ctx.db.save")
+        await self.db.save(coll, data)
+
+    async def get_data(self, coll: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Old name of `db.find`."""
+        self._notices.warn("ctx.get_data", "ctx.db.find")
+        return await self.db.find(coll, query)
 
     def _delivery(self, method: str) -> Delivery:
         delivery = current.get()

@@ -1,4 +1,4 @@
-"""What KRT v1 fixes for users' code: names, values and messages, in one place."""
+"""The names, values and messages that KRT v1 fixes for user code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ PRECISION_MS = "ms"
 PRECISION_US = "us"
 PRECISION_NS = "ns"
 NANOSECONDS = {PRECISION_S: 10**9, PRECISION_MS: 10**6, PRECISION_US: 10**3, PRECISION_NS: 1}
-"""How many nanoseconds one unit of each precision has."""
+"""The nanoseconds in one unit of each precision."""
 
 PREDICTIONS = "classificationMetrics"
 """The collection of predictions."""
@@ -21,27 +21,27 @@ NOT_UTC = "Input date must be a UTC datetime"
 
 
 def not_text(method: str, argument: str, value: object) -> str:
-    """The message for an argument that is not a text, or is empty."""
+    """The message for an argument that is empty or not a string."""
     return f"[ctx.{method}] invalid '{argument}'='{value}', must be a nonempty string"
 
 
 def not_query(value: object) -> str:
-    """The message for a query that is not a dict, or is empty."""
+    """The message for a query that is empty or not a dict."""
     return f"[ctx.db.find] invalid 'query'='{value}', must be a nonempty dict"
 
 
 def not_found(reason: str) -> str:
-    """The message for a search that failed."""
+    """The message for a failed search."""
     return f"[ctx.db.find] error getting data from MongoDB: {reason}"
 
 
 def not_saved(reason: str) -> str:
-    """The message for a document that could not be saved."""
+    """The message for a failed save."""
     return f"[ctx.db.save] error saving the document: {reason}"
 
 
 def not_a_prediction_error(value: object) -> str:
-    """The message for a prediction's error that KRT v1 does not know."""
+    """The message for a prediction error that KRT v1 does not define."""
     known = ",".join(PREDICTION_ERRORS)
     return (
         f"[ctx.prediction.save] invalid value for metric error {value} should be one of '{known}'"
@@ -49,5 +49,5 @@ def not_a_prediction_error(value: object) -> str:
 
 
 def not_predicted(reason: str) -> str:
-    """The message for a prediction that could not be saved."""
+    """The message for a prediction that was not saved."""
     return f"[ctx.prediction.save] error saving the prediction: {reason}"

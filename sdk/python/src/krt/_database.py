@@ -20,7 +20,7 @@ class Database:
         self._effects = effects
 
     async def save(self, coll: str, data: Mapping[str, Any]) -> None:
-        """Saves a document, and returns once the store has it.
+        """Saves a document and returns once the store has it.
 
         Raises `ArgumentError`, `DocumentError` for a value that cannot be stored, and
         `DatabaseError` if the store fails.
@@ -36,7 +36,7 @@ class Database:
     async def find(self, coll: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Returns the documents that match a MongoDB query.
 
-        Dates in them are naive and UTC, ids are texts. Raises as `save` does.
+        Dates are naive and in UTC, ids are strings. Raises the same errors as `save`.
         """
         _check_collection("db.find", coll)
         if not isinstance(query, Mapping) or not query:

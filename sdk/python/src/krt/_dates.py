@@ -1,4 +1,4 @@
-"""Dates as users give them: `datetime`s and ISO 8601 texts, which Python 3.9 reads in part."""
+"""Dates from user code: `datetime`s and ISO 8601 strings, which Python 3.9 parses only in part."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ISO = re.compile(
 
 
 def parse_iso(text: str) -> datetime:
-    """Reads an ISO 8601 text, naive if it names no zone; digits after the sixth are cut.
+    """Parses an ISO 8601 string; naive if it names no zone. Cuts digits after the sixth.
 
     Raises `ValueError`.
     """
@@ -41,12 +41,12 @@ def _offset(zone: str | None) -> str:
 
 
 def nanoseconds(moment: datetime) -> int:
-    """Nanoseconds since the Unix epoch; naive is UTC."""
+    """Returns nanoseconds since the Unix epoch; a naive `datetime` is UTC."""
     if moment.utcoffset() is None:
         moment = moment.replace(tzinfo=timezone.utc)
     return (moment - EPOCH) // _MICROSECOND * 1000
 
 
 def utc_now() -> datetime:
-    """Now, aware."""
+    """Returns the current time as an aware `datetime`."""
     return datetime.now(timezone.utc)

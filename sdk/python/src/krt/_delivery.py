@@ -1,4 +1,4 @@
-"""The message in work: what the host knows of it, and how code finds out which one it serves."""
+"""The delivery in flight, and the context variable that links running code to it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Delivery:
-    """One message that was given to this host, until its RESULT is written."""
+    """A message that the worker holds until it writes the RESULT."""
 
     __slots__ = ("cancelled", "early_exit", "id", "metadata", "open", "replied", "task")
 
@@ -25,16 +25,16 @@ class Delivery:
         self.task: asyncio.Task[Any] | None = None
 
     def trace_headers(self) -> dict[str, str]:
-        """W3C trace context, from the metadata; read when it is asked for, which is seldom."""
+        """Parses the W3C trace context from the metadata on demand, since few handlers use it."""
         metadata = json.loads(self.metadata) if self.metadata else {}
         return {name: metadata[name] for name in ("traceparent", "tracestate") if name in metadata}
 
 
 current: ContextVar[Delivery | None] = ContextVar("krt_delivery", default=None)
-"""The delivery for which code runs; tasks, and threads with a copy of the context, keep it."""
+"""The delivery of the running code; tasks, and threads with a copy of the context, keep it."""
 
 
 def current_id() -> int:
-    """The id for a frame of the code that runs now, answered or not; 0 outside a delivery."""
+    """Returns the id for a frame of the running code, answered or not; 0 outside a delivery."""
     delivery = current.get()
     return 0 if delivery is None else delivery.id

@@ -1,7 +1,7 @@
-"""Documents as Extended JSON v2, relaxed: how dicts become bytes, and bytes dicts.
+"""Converts dicts to and from relaxed Extended JSON v2.
 
-What cannot be stored is an error that names the field, since "not serializable" sends a user
-searching through the whole document.
+An error names the field that cannot be stored: a bare "not serializable" would make the user search
+the whole document.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from ._frames import to_json
 from .errors import DocumentError
 
 _DEEPEST = 100
-"""MongoDB nests documents so deep and no deeper."""
+"""The maximum nesting depth of a MongoDB document."""
 INT64 = range(-(2**63), 2**63)
-"""The integers that stores hold."""
+"""The range of integers that the stores support."""
 _DECIMAL_DIGITS = 34
 _DECIMAL_EXPONENTS = range(-6176, 6112)
 _GENERIC, _UUID = "00", "04"
 
 
 class ObjectId(str):
-    """The id that a store gave a document: a text that finds the document again.
+    """The id of a stored document: a string that finds the document again.
 
-    It equals the text of its 24 hexadecimal digits, and in a query it stands for the id.
+    It equals its 24 hexadecimal digits, and in a query it stands for the id.
     """
 
     __slots__ = ()
 
 
 def encode(document: Mapping[str, Any]) -> bytes:
-    """Writes a document or a query. Raises `DocumentError`."""
+    """Encodes a document or a query. Raises `DocumentError`."""
     value = _encode_mapping(document, "", 1)
     return to_json(value).encode()
 
 
 def decode(document: bytes) -> dict[str, Any]:
-    """Reads a document. Dates are naive and UTC, as pymongo gives them."""
+    """Decodes a document. Dates are naive and in UTC, as in pymongo."""
     value = json.loads(document, object_hook=_decode)
     if not isinstance(value, dict):
         raise ValueError("a document is a JSON object")
@@ -143,7 +143,7 @@ def _encode_decimal(value: Any, path: str) -> dict[str, Any]:
 
 
 def _encode_special(value: Any, path: str, depth: int) -> Any:
-    """Values by what they are called, so that nothing is imported to recognise them."""
+    """Encodes values by the name of their type, which avoids importing their libraries."""
     try:
         if isinstance(value, datetime):
             return _encode_date(value)
@@ -169,7 +169,7 @@ def _encode_special(value: Any, path: str, depth: int) -> Any:
 
 
 def plain_of(value: Any) -> Any:
-    """Python's own value of one of numpy's; anything else as it is."""
+    """Converts a numpy value to a Python value; returns other values unchanged."""
     if not type(value).__module__.startswith("numpy"):
         return value
     convert: Callable[[], Any] | None = getattr(value, "tolist", None)

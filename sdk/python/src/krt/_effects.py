@@ -1,15 +1,20 @@
-"""What a context needs from the world: the engine's side, or a test's."""
+"""The interface between a context and the engine, or a test."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Dict
 
-Measurement = dict[str, Any]
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    Protocol = object  # Python 3.7 has no `Protocol`
+
+Measurement = Dict[str, Any]
 """The body of a MEASUREMENT."""
 
 
 class Effects(Protocol):
-    """What becomes of what user code asks of its context. All arguments are checked."""
+    """The effects of a context's methods. All arguments are checked."""
 
     async def save(self, collection: str, document: bytes) -> None:
         """Stores a document. Raises `CallFailed`."""
@@ -18,7 +23,7 @@ class Effects(Protocol):
         """Searches documents. Raises `CallFailed`."""
 
     def measure(self, measurement: Measurement) -> None:
-        """Stores a measurement, some time."""
+        """Stores a measurement in the background."""
 
     def reply(self, response: Any) -> None:
         """Answers the client now."""

@@ -1,4 +1,4 @@
-"""`Effects` that go to the engine."""
+"""`Effects` that send frames to the engine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Engine:
-    """Turns what user code asks of its context into frames."""
+    """Turns calls on the context into frames."""
 
     def __init__(self, hello: Hello, link: Link, calls: Calls) -> None:
         self._link = link
@@ -40,7 +40,7 @@ class Engine:
         return await self._calls.call(_frames.FIND, fields)
 
     def measure(self, measurement: Measurement) -> None:
-        """Stores a measurement, some time."""
+        """Stores a measurement in the background."""
         body = _frames.json_body(measurement)
         _check(body, self._most_other)
         self._link.hold(_frames.MEASUREMENT, body)

@@ -1,29 +1,44 @@
-"""The ways in which a host ends that are not its normal one, and the statuses that say which."""
+"""Abnormal exits of a worker and their exit statuses."""
 
 from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import NoReturn
 
+from ._output import flush
+
 CANNOT_START = 1
-"""The user's code could not be loaded, or its `init` failed."""
+"""User code did not load, or its `init` failed."""
 USAGE = 64
-"""The process was not started by an engine."""
-BREACH = 70
-"""The engine did not keep to the protocol."""
+"""No engine started the process."""
+VIOLATION = 70
+"""The engine violated the protocol."""
 
 _STDERR = 2
 
 
 def leave(status: int) -> NoReturn:
-    """Ends the process at once, whatever user threads still do."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Ends the process at once, even if user threads still run."""
+    flush()
     os._exit(status)
 
 
-def leave_for_breach(what: str) -> NoReturn:
-    """Ends the process because of the engine, after saying why."""
+def leave_child(error: BaseException | None) -> NoReturn:
+    """Ends a forked child in which user code returned to the worker, as Python ends a program."""
+    if error is None:
+        leave(0)
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+        leave(error.code or 0)
+    if isinstance(error, SystemExit):
+        sys.stderr.write(f"{error.code}\n")
+    else:
+        traceback.print_exception(type(error), error, error.__traceback__)
+    leave(1)
+
+
+def leave_for_violation(what: str) -> NoReturn:
+    """Reports the protocol violation of the engine and ends the process."""
     os.write(_STDERR, f"krt: the engine broke the node protocol: {what}\n".encode())
-    leave(BREACH)
+    leave(VIOLATION)

@@ -1,20 +1,20 @@
-"""The node protocol's frames: numbers and layouts.
+"""The numbers and layouts of the node protocol's frames.
 
-`protocol/README.md` says what each frame means. Nothing here does I/O.
+`protocol/README.md` defines their meaning. This module does no I/O.
 """
 
 from __future__ import annotations
 
 import json
 from struct import Struct
-from typing import Any, Callable, NamedTuple, Union
+from typing import Any, Callable, NamedTuple, Tuple, Union
 
 PROTOCOL = 1
 """The version of the node protocol that this package speaks."""
 
-# From the engine.
+# Sent by the engine.
 HELLO, DELIVER, CANCEL, DONE, DOCUMENT, FAILED, STOP = range(1, 8)
-# From the host.
+# Sent by the worker.
 READY, BROKEN, RESULT, EARLY_REPLY, LOG, MEASUREMENT, SAVE, FIND = range(64, 72)
 
 # The status of a RESULT.
@@ -23,35 +23,36 @@ ANSWER, NONE, ERROR, CANCELLED, TOO_LARGE = range(5)
 DEBUG, INFO, WARN, FAULT, PLAIN = range(5)
 
 REPLIED = 0b1
-"""The flag of a DELIVER whose request was replied to before."""
+"""The flag of a DELIVER whose request already has a reply."""
 
 MAX_ID = 0xFFFF_FFFF
 MAX_LOG = 256 * 1024
-"""The largest `size` of a LOG: longer records are cut."""
+"""The maximum `size` of a LOG; longer records are cut."""
 MAX_OTHER = 1024 * 1024
-"""The largest `size` of a FIND or a MEASUREMENT."""
+"""The maximum `size` of a FIND or a MEASUREMENT."""
 
 SIZE = 4
-"""Bytes of the field `size`, which it does not count."""
+"""The bytes of the field `size`, which `size` does not include."""
 FROM_ENGINE = range(HELLO, STOP + 1)
 HEADER = Struct("<IBI")
-"""What each frame begins with: `size`, `kind`, `id`."""
+"""The start of each frame: `size`, `kind`, `id`."""
 _DELIVER = Struct("<BHBH")
 _RESULT = Struct("<IBIBBQQ")
 _LOG = Struct("<IBIBQ")
 _SIZE_OF_MESSAGE = Struct("<Q")
 
 OVERHEAD = 5
-"""What `size` counts of a frame before its body."""
+"""The part of `size` before the body of a frame."""
 CALL_OVERHEAD = OVERHEAD + len('{"delivery":4294967295,}')
-"""What `size` counts of a SAVE, a FIND or a MEASUREMENT beside its fields."""
+"""The part of `size` outside the fields of a SAVE, a FIND or a MEASUREMENT."""
 RESULT_OVERHEAD = _RESULT.size - SIZE
-"""What `size` counts of a RESULT before its last part."""
+"""The part of `size` before the last part of a RESULT."""
 LOG_OVERHEAD = _LOG.size - SIZE
-"""What `size` counts of a LOG before its text."""
+"""The part of `size` before the text of a LOG."""
 
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
-"""Writes JSON as the protocol has it. Made once: `json.dumps` makes an encoder for each call."""
+"""Writes the JSON of the protocol. One shared encoder: `json.dumps` would make one for each call.
+"""
 
 _header = HEADER.pack
 _deliver = _DELIVER.unpack_from
@@ -59,21 +60,20 @@ _result = _RESULT.pack
 _log = _LOG.pack
 
 
-class Breach(Exception):
-    """The engine sent what the protocol does not allow."""
+class ProtocolError(Exception):
+    """The engine violated the protocol."""
 
 
 Body = Union[bytes, memoryview]
-"""The body of a frame. A large one is not copied out of what it was read into."""
-Frame = tuple[int, int, Body]
-"""One frame of the engine's: its kind, its id, its body. A plain tuple, since one is made for
-every message."""
+"""The body of a frame. A large body is a view of the read buffer, not a copy."""
+Frame = Tuple[int, int, Body]
+"""A frame from the engine: kind, id, body. A plain tuple, since each message makes one."""
 
 
 class Hello(NamedTuple):
-    """The engine's first frame: what this host is to run, and within which limits.
+    """The engine's first frame: the node to run, and its limits.
 
-    It says more, which this host has no use for.
+    Fields that this worker does not use are left out.
     """
 
     protocol: int
@@ -91,15 +91,15 @@ class Hello(NamedTuple):
 
     @classmethod
     def parse(cls, body: bytes) -> Hello:
-        """Reads the body; fields that are not known are passed over."""
+        """Parses the body; ignores unknown fields."""
         try:
             fields = json.loads(body)
             fields = {**cls._field_defaults, **fields}
             return cls(**{name: _NUMBERS.get(name, str)(fields[name]) for name in cls._fields})
         except KeyError as missing:
-            raise Breach(f"HELLO has no field {missing}") from None
+            raise ProtocolError(f"HELLO has no field {missing}") from None
         except (ValueError, TypeError) as error:
-            raise Breach(f"HELLO does not parse: {error}") from None
+            raise ProtocolError(f"HELLO does not parse: {error}") from None
 
 
 _NUMBERS: dict[str, Callable[[Any], Any]] = dict.fromkeys(
@@ -108,41 +108,41 @@ _NUMBERS: dict[str, Callable[[Any], Any]] = dict.fromkeys(
 
 
 def parse_deliver(body: Body) -> tuple[bool, bytes, bytes]:
-    """Takes the body of a DELIVER apart: whether the request was replied to, metadata, payload.
+    """Splits the body of a DELIVER: whether the request already has a reply, metadata, payload.
 
-    Its workflow and request id are passed over: this host needs nothing of them.
+    Skips the workflow and the request id, which this worker does not need.
     """
     flags, _, request_size, metadata_size = _deliver(body)
     middle = _DELIVER.size + request_size
     start = middle + metadata_size
     if start > len(body):
-        raise Breach("its metadata has no end")
+        raise ProtocolError("its metadata has no end")
     return flags & REPLIED != 0, bytes(body[middle:start]), bytes(body[start:])
 
 
 def frame(kind: int, number: int, body: bytes) -> bytes:
-    """One frame whose body has no layout of its own."""
+    """Builds a frame whose body has no layout of its own."""
     return _header(OVERHEAD + len(body), kind, number) + body
 
 
 def result(
     number: int, status: int, early_exit: bool, start: int, end: int, last: bytes, body: bytes
 ) -> bytes:
-    """A RESULT but for its end, `body`, which is not copied: it may be large."""
+    """Builds a RESULT without its end, `body`, which may be large and is not copied."""
     size = RESULT_OVERHEAD + len(last) + len(body)
     return _result(size, RESULT, number, status, early_exit, start, end) + last
 
 
 def too_large(size: int) -> bytes:
-    """The last part of a RESULT that tells of a message above the limit."""
+    """Builds the last part of a RESULT for a message above the limit."""
     return _SIZE_OF_MESSAGE.pack(size)
 
 
 def log(number: int, level: int, time: int, text: bytes) -> bytes:
-    """A LOG."""
+    """Builds a LOG."""
     return _log(LOG_OVERHEAD + len(text), LOG, number, level, time) + text
 
 
 def json_body(value: dict[str, Any]) -> bytes:
-    """A JSON body."""
+    """Builds a JSON body."""
     return to_json(value).encode()

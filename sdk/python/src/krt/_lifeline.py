@@ -1,4 +1,4 @@
-"""Ends the process group when the engine is gone, even in the middle of a handler."""
+"""Ends the process group when the engine exits, even in the middle of a handler."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def hold(descriptor: int) -> None:
 
 
 def _ask_kernel(descriptor: int) -> bool:
-    """Has the kernel kill the group: needs no thread, and works while user code holds the GIL."""
+    """Makes the kernel kill the group: needs no thread, works while user code holds the GIL."""
     try:
         own = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         fcntl.fcntl(own, fcntl.F_SETOWN, -os.getpgrp())

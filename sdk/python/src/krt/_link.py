@@ -1,13 +1,15 @@
-"""The way to the engine: writes frames, from any thread, in whole and in order.
+"""The connection to the engine: writes whole frames, in order, from any thread.
 
-A write blocks while the engine is slow. Once the engine is gone, or in a forked child, nothing is
-written any more, and logs go to standard error so that they are not lost.
+A write blocks while the engine is slow. Once the engine is gone, and in a forked child, the link
+writes no frames and sends logs to standard error so that they are not lost.
 """
 
 from __future__ import annotations
 
 import os
-import threading
+
+# Real threads, even if user code replaces them with greenlets (gevent) later.
+from threading import RLock, get_ident
 from typing import TYPE_CHECKING
 
 from . import _frames
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 _CUT = " … (cut: there were {} bytes)"
 _STDERR = 2
 _LARGE = 64 * 1024
-"""The end of a RESULT that has fewer bytes is copied, since one write costs less than two."""
+"""A shorter end of a RESULT is copied, since one write costs less than two."""
 
 
 class Link:
@@ -30,14 +32,16 @@ class Link:
 
     def __init__(self, sock: socket.socket, max_frame: int) -> None:
         self.armed = 0
-        """How many callbacks of this link wait in the event loop: 0 or 1."""
+        """The number of this link's callbacks in the event loop: 0 or 1."""
         self.gone = False
-        """Whether nobody reads what is written."""
+        """Whether the engine no longer reads."""
+        self.forked = False
+        """Whether this process is a forked child of the worker."""
         self._longest_log = min(max_frame, _frames.MAX_LOG) - _frames.LOG_OVERHEAD
         self._socket = sock
         self._fd = sock.fileno()
-        # A finalizer or a signal's handler may log while this thread writes.
-        self._lock = threading.RLock()
+        # A finalizer or a signal handler may log while this thread writes.
+        self._lock = RLock()
         self._writing = False
         self._held: list[bytes] = []
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -45,9 +49,9 @@ class Link:
         os.register_at_fork(after_in_child=self._forsake)
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Says which event loop runs on this thread, so that frames may be held back."""
+        """Sets the event loop of this thread, which enables delayed frames."""
         self._loop = loop
-        self._loop_thread = threading.get_ident()
+        self._loop_thread = get_ident()
 
     def send(self, data: bytes) -> None:
         """Writes frames."""
@@ -55,7 +59,7 @@ class Link:
             self._write(data)
 
     def finish(self, delivery: Delivery, data: bytes, end: bytes) -> None:
-        """Writes the RESULT of a delivery, in two parts, after which it takes no early reply."""
+        """Writes the RESULT of a delivery in two parts; later early replies are refused."""
         with self._lock:
             delivery.open = False
             if len(end) < _LARGE:
@@ -64,7 +68,7 @@ class Link:
                 self._write(data, end)
 
     def log(self, level: int, time: int, text: bytes) -> None:
-        """Writes a LOG of the code that runs now, at once: it must survive a crash."""
+        """Writes a LOG of the running code at once, so that it survives a crash."""
         if self.gone:
             os.write(_STDERR, text + b"\n")
             return
@@ -74,13 +78,14 @@ class Link:
             self._write(_frames.log(current_id(), level, time, text))
 
     def hold(self, kind: int, body: bytes) -> None:
-        """Writes a frame of the code that runs now with the next one that cannot wait.
+        """Delays a frame of the running code until the next write.
 
-        It goes out before the handler's result, or when the event loop runs, whichever is first.
+        The frame goes out before the handler's result, or when the event loop runs, whichever is
+        first.
         """
         with self._lock:
             data = _frames.frame(kind, current_id(), body)
-            if self._loop is None or threading.get_ident() != self._loop_thread:
+            if self._loop is None or get_ident() != self._loop_thread:
                 self._write(data)
                 return
             self._held.append(data)
@@ -89,7 +94,7 @@ class Link:
             self._loop.call_soon(self._on_turn)
 
     def flush(self) -> None:
-        """Writes what was held back."""
+        """Writes the delayed frames."""
         if self._held:
             self.send(b"")
 
@@ -118,15 +123,15 @@ class Link:
             self._writing = False
 
     def _forsake(self) -> None:
-        self.gone = True
-        self._lock = threading.RLock()
+        self.gone = self.forked = True
+        self._lock = RLock()
         self._writing = False
         self._held.clear()
         self._socket.close()
 
 
 def fit(text: bytes, room: int) -> bytes:
-    """Cuts a text that is too long, and says so in it."""
+    """Cuts a text that is too long, and marks the cut."""
     if len(text) <= room:
         return text
     note = _CUT.format(len(text)).encode()

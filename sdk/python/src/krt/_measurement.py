@@ -1,6 +1,6 @@
 """`ctx.measurement`: points of time series.
 
-Saving one never fails a handler: what is wrong with it is logged, and the rest is saved.
+An invalid measurement never fails a handler: each problem is logged, and the rest is saved.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _TIMES = range(2**63)
 
 
 class _Unfit(Exception):
-    """A value that no measurement holds; the text says why."""
+    """A value that a measurement cannot hold; the text gives the reason."""
 
 
 class Measurements:
     """Saves measurements; the engine adds the tags `version`, `workflow` and `node`."""
 
     PRECISION_S = _contract.PRECISION_S
-    """`time` is a number of seconds."""
+    """`time` is in seconds."""
     PRECISION_MS = _contract.PRECISION_MS
-    """`time` is a number of milliseconds."""
+    """`time` is in milliseconds."""
     PRECISION_US = _contract.PRECISION_US
-    """`time` is a number of microseconds."""
+    """`time` is in microseconds."""
     PRECISION_NS = _contract.PRECISION_NS
-    """`time` is a number of nanoseconds."""
+    """`time` is in nanoseconds."""
 
     def __init__(self, logger: logging.Logger, effects: Effects) -> None:
         self._logger = logger
@@ -51,10 +51,10 @@ class Measurements:
         time: datetime | str | float | None = None,
         precision: str = _contract.PRECISION_NS,
     ) -> None:
-        """Saves a measurement, some time soon; it is not awaited and never raises.
+        """Saves a measurement in the background; never blocks and never raises.
 
-        Fields are texts, numbers and booleans. `time` is a number since the Unix epoch in
-        `precision`, a `datetime` (naive is UTC) or an ISO 8601 text; without it, now.
+        Fields are strings, numbers and booleans. `time` is a number since the Unix epoch in
+        `precision`, a `datetime` (naive is UTC) or an ISO 8601 string; the default is now.
         """
         try:
             self._save(measurement, fields, tags, time, precision)

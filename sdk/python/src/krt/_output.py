@@ -1,13 +1,13 @@
-"""Takes what user code prints and logs to the engine, with the delivery that it belongs to."""
+"""Sends the printed output of user code to the engine, with its delivery."""
 
 from __future__ import annotations
 
 import io
-import logging
 import os
 import sys
+from contextlib import suppress
 from time import time_ns
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Dict, Optional, Tuple
 
 from . import _frames
 from ._delivery import Delivery, current
@@ -18,42 +18,50 @@ if TYPE_CHECKING:
     from ._link import Link
 
 _LONGEST = 64 * 1024
-"""How many bytes without a line's end are gathered before they go out as a line."""
+"""The longest line in bytes; longer output is split here."""
 
-_LEVELS = {
-    "DEBUG": logging.DEBUG,
-    "INFO": logging.INFO,
-    "WARN": logging.WARNING,
-    "ERROR": logging.ERROR,
-}
+Begun = Dict[Tuple[int, Optional[Delivery]], bytes]
+"""The unfinished lines, by descriptor and delivery."""
 
-
-Begun = dict[tuple[int, Optional[Delivery]], bytes]
-"""The lines that have not ended, by the descriptor and the delivery they were written for."""
+File = Tuple[int, int]
+"""The file behind a descriptor: a device and a number on it."""
 
 
 class Lines(io.RawIOBase):
-    """Gathers what is written to lines; each delivery has its own that has begun."""
+    """Splits output into lines; each delivery has its own unfinished line.
 
-    def __init__(self, link: Link, descriptor: int, name: str, begun: Begun) -> None:
-        self.name = name
+    If user code points the descriptor at something else, such as a file, output goes there. Closing
+    does nothing: a dropped wrapper would otherwise close the stream under the next one.
+    """
+
+    def __init__(self, link: Link, descriptor: int, begun: Begun, real: set[File]) -> None:
+        self.name = "<stdout>" if descriptor == 1 else "<stderr>"
         self._link = link
         self._descriptor = descriptor
         self._begun = begun
+        self._real = real
+
+    @property
+    def raw(self) -> Lines:
+        """Returns itself: nothing below a text stream is buffered, as user code may expect."""
+        return self
 
     def fileno(self) -> int:
-        """The real descriptor, for what writes past Python."""
+        """Returns the real descriptor, for code that writes past Python."""
         return self._descriptor
 
     def writable(self) -> bool:
-        """Always."""
+        """Always true."""
         return True
+
+    def close(self) -> None:
+        """Does nothing."""
 
     def write(self, data: Buffer) -> int:
         """Sends the lines that `data` completes."""
         data = bytes(data)
-        if self._link.gone:
-            return os.write(self._descriptor, data)
+        if self._link.gone or self._is_redirected():
+            return self._write_to_descriptor(data)
         line = (self._descriptor, current.get())
         text = self._begun.pop(line, b"") + data
         *lines, rest = text.split(b"\n")
@@ -67,27 +75,45 @@ class Lines(io.RawIOBase):
 
     def send(self, line: bytes) -> None:
         """Sends one line."""
-        # A progress bar returns to the line's start: what a terminal would show is its last state.
+        # A progress bar returns to the start of the line; send its last state, as a terminal shows
+        # it.
         shown = line.rstrip(b"\r").rpartition(b"\r")[2]
         self._link.log(_frames.PLAIN, time_ns(), shown)
 
+    def _is_redirected(self) -> bool:
+        file = _file_of(self._descriptor)
+        return file is not None and file not in self._real
+
+    def _write_to_descriptor(self, data: bytes) -> int:
+        written = 0
+        while written < len(data):
+            written += os.write(self._descriptor, data[written:])
+        return written
+
+
+class Text(io.TextIOWrapper):
+    """A text stream that ignores `close`: later output is kept, too."""
+
+    def close(self) -> None:
+        """Sends pending output."""
+        # User code may have detached the buffer below.
+        with suppress(ValueError):
+            self.flush()
+
 
 class Streams:
-    """`sys.stdout` and `sys.stderr` of user code."""
+    """The `sys.stdout` and `sys.stderr` of user code."""
 
     def __init__(self, link: Link) -> None:
         self.begun: Begun = {}
-        """The lines that have not ended, if there are any."""
+        """The unfinished lines."""
+        real = {file for file in map(_file_of, (1, 2)) if file is not None}
         self._lines = {
-            descriptor: Lines(link, descriptor, name, self.begun)
-            for descriptor, name in ((1, "<stdout>"), (2, "<stderr>"))
+            descriptor: Lines(link, descriptor, self.begun, real) for descriptor in (1, 2)
         }
-
-    def install(self) -> None:
-        """Puts them in the place of the real ones."""
-        sys.stdout.flush()
-        sys.stdout, sys.stderr = (
-            io.TextIOWrapper(
+        # They stay alive if user code replaces them and wraps the streams below.
+        self._stdout, self._stderr = (
+            Text(
                 lines,
                 encoding="utf-8",
                 errors="backslashreplace",
@@ -97,52 +123,33 @@ class Streams:
             for lines in self._lines.values()
         )
 
+    def install(self) -> None:
+        """Replaces the real streams in every place that user code may read them from."""
+        sys.stdout.flush()
+        sys.stdout = sys.__stdout__ = self._stdout  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = self._stderr  # type: ignore[misc]
+
     def finish(self, delivery: Delivery | None) -> None:
-        """Sends the lines that a delivery has begun and will not end."""
-        for descriptor, lines in self._lines.items():
-            rest = self.begun.pop((descriptor, delivery), None)
-            if rest is not None:
-                lines.send(rest)
+        """Sends the unfinished lines of a delivery, including those on streams of user code."""
+        if sys.stdout is not self._stdout or sys.stderr is not self._stderr:
+            flush()
+        if self.begun:
+            for descriptor, lines in self._lines.items():
+                rest = self.begun.pop((descriptor, delivery), None)
+                if rest is not None:
+                    lines.send(rest)
 
 
-class Records(logging.Handler):
-    """Sends log records."""
-
-    def __init__(self, link: Link, level: int) -> None:
-        super().__init__(level)
-        self._link = link
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Sends one, with its traceback."""
-        try:
-            text = self.format(record).encode(errors="backslashreplace")
-            self._link.log(rank(record.levelno), int(record.created * 1e9), text)
-        except Exception:
-            self.handleError(record)
+def flush() -> None:
+    """Flushes both streams, even if user code replaced them."""
+    for name in ("stdout", "stderr"):
+        with suppress(Exception):
+            getattr(sys, name).flush()
 
 
-def rank(level: int) -> int:
-    """The protocol's level of one of `logging`'s."""
-    if level >= logging.ERROR:
-        return _frames.FAULT
-    if level >= logging.WARNING:
-        return _frames.WARN
-    return _frames.INFO if level >= logging.INFO else _frames.DEBUG
-
-
-def install_logging(link: Link, node: str, level_name: str) -> logging.Logger:
-    """Sends the records of every logger to the engine, and returns the one of the context.
-
-    That one has a handler of its own, so that `logging.basicConfig(force=True)` in user code
-    neither silences nor doubles it.
-    """
-    level = _LEVELS.get(level_name, logging.INFO)
-    records = Records(link, level)
-    root = logging.getLogger()
-    root.setLevel(level)
-    root.addHandler(records)
-    logger = logging.getLogger(f"krt.{node}")
-    logger.setLevel(level)
-    logger.propagate = False
-    logger.addHandler(records)
-    return logger
+def _file_of(descriptor: int) -> File | None:
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

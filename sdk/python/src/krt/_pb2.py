@@ -1,26 +1,27 @@
-"""`*_pb2` modules: made from the package's `.proto` files where they are missing, and rescued where
-the installed protobuf cannot load the file that is there.
+"""Makes missing `*_pb2` modules from the package's `.proto` files, and repairs those that the
+installed protobuf cannot load.
 
-Two finders stand at the two ends of `sys.meta_path`. The last one is asked when nobody else has a
-module, and makes it from the descriptors that the engine sent. The first one lets Python find a
-`*_pb2` file and run it; only if that fails it makes the module from the descriptor that stands in
-the file, or else from the engine's.
+The engine writes a file for each `.proto` into a folder of its cache, which is on `sys.path`; these
+files fill themselves. Two finders are at the two ends of `sys.meta_path`. The first one lets Python
+find a `*_pb2` file, the node's before the engine's, and run it. If that fails, it makes the module
+from the descriptor in the file, or else from the engine's. The last one finds the remaining
+modules: one in another folder than its `.proto`, or any if the engine gave no folder.
 
-The finders do not inherit from `importlib.abc`, which imports more than the whole host does.
+The finders do not inherit from `importlib.abc`, which imports more than the whole worker does.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from base64 import b64decode
 from collections.abc import Sequence
-from functools import cached_property
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from ._proto_names import ProtoNames
+from ._proto_names import ProtoNames, read_set
 
 if TYPE_CHECKING:
     from importlib.abc import Loader
@@ -30,33 +31,60 @@ else:
     Loader = object
 
 _SUFFIX = "_pb2"
+_KNOWN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_known")
+"""The folder of modules that KRT v1's runners included."""
+
 _logger = logging.getLogger("krt.pb2")
 
 
-def install(descriptors: str) -> None:
-    """Makes the package's `.proto` files importable; they are read when the first is needed."""
-    source = _Source(descriptors)
-    sys.meta_path.insert(0, _Rescuer(source))
+def install(descriptors: str, folder: str | None = None) -> None:
+    """Makes the package's `.proto` files importable; they are read on first use.
+
+    `folder` is the engine's folder of modules, if there is one.
+    """
+    _install(_Source(b64decode(descriptors), folder))
+
+
+def install_in_child(folder: str | None) -> _Rescuer:
+    """Does the same in a child process of a node."""
+    return _install(_Source(read_set(folder) if folder else b"", folder))
+
+
+def _install(source: _Source) -> _Rescuer:
+    rescuer = _Rescuer(source)
+    sys.meta_path.insert(0, rescuer)
     sys.meta_path.append(_Maker(source))
+    if source.folder is not None and source.folder not in sys.path:
+        sys.path.append(source.folder)
+    return rescuer
 
 
 class _Source:
-    """The engine's descriptors. Only their files' names are read before a module is made."""
+    """The engine's descriptors. Until a module is made, only the file names are read."""
 
-    def __init__(self, descriptors: str) -> None:
-        self._descriptors = b64decode(descriptors)
-        self.names = ProtoNames(self._descriptors)
+    def __init__(self, descriptors: bytes, folder: str | None) -> None:
+        self._descriptors = descriptors
+        self._protos: Protos | None = None
+        self.folder = folder
+        self.names = ProtoNames(descriptors)
 
-    @cached_property
+    @property
     def protos(self) -> Protos:
         """The package's `.proto` files."""
-        from ._protos import Protos
+        from ._protos import Protos, of_folder
 
-        return Protos(self._descriptors)
+        if self._protos is None:
+            folder = self.folder
+            self._protos = Protos(self._descriptors) if folder is None else of_folder(folder)
+        return self._protos
+
+    def has(self, path: str) -> bool:
+        """Whether a path is in the engine's folder."""
+        return self.folder is not None and f"{path}{os.sep}".startswith(self.folder + os.sep)
 
 
 class _Maker:
-    """Finds what nobody else has: modules of `.proto` files, and the packages around them."""
+    """Finds modules that no other finder has: those of `.proto` files, and their packages."""
 
     def __init__(self, source: _Source) -> None:
         self._source = source
@@ -64,10 +92,12 @@ class _Maker:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Finds a module of the package's."""
+        """Finds a module of the package."""
         if fullname.endswith(_SUFFIX):
             name = self._source.names.file_of(fullname)
-            return None if name is None else ModuleSpec(fullname, _Made(self._source, name))
+            if name is None:
+                return PathFinder.find_spec(fullname, [_KNOWN])
+            return ModuleSpec(fullname, _Made(self._source, name))
         if self._source.names.is_folder(fullname):
             spec = ModuleSpec(fullname, None, is_package=True)
             spec.submodule_search_locations = []
@@ -83,15 +113,15 @@ class _Made(Loader):
         self._file = file
 
     def create_module(self, spec: ModuleSpec) -> None:
-        """Leaves it to Python."""
+        """Returns `None`: Python creates the module."""
 
     def exec_module(self, module: ModuleType) -> None:
-        """Fills it."""
-        self._source.protos.fill(module, self._file)
+        """Fills the module."""
+        self._source.protos.fill(vars(module), self._file)
 
 
 class _Rescuer:
-    """Finds `*_pb2` files as Python does, and stands ready when one does not run."""
+    """Finds `*_pb2` files as Python does, and repairs those that do not run."""
 
     def __init__(self, source: _Source) -> None:
         self._source = source
@@ -99,27 +129,37 @@ class _Rescuer:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Finds a file that protoc generated."""
+        """Finds a file generated by protoc."""
         if not fullname.endswith(_SUFFIX) or fullname.startswith("google.protobuf."):
             return None
-        spec = PathFinder.find_spec(fullname, path)
+        spec = PathFinder.find_spec(fullname, self._in_order(path))
         if spec is None or not isinstance(spec.loader, SourceFileLoader):
             return None
-        spec.loader = _Rescued(fullname, spec.loader.path, self._source)
+        if not self._source.has(spec.loader.path):
+            spec.loader = _Rescued(fullname, spec.loader.path, self._source)
         return spec
+
+    def _in_order(self, path: Sequence[str] | None) -> Sequence[str] | None:
+        """Returns the search path with the engine's folder last: the node's own files win."""
+        if self._source.folder is None:
+            return path
+        return sorted(sys.path if path is None else path, key=self._source.has)
 
 
 class _Rescued(SourceFileLoader):
-    """Runs a generated file, or makes the module from what is written in it."""
+    """Runs a generated file, or makes the module from the descriptor in it."""
 
     def __init__(self, fullname: str, path: str, source: _Source) -> None:
         super().__init__(fullname, path)
         self._source = source
 
     def exec_module(self, module: ModuleType) -> None:
-        """Runs the file; a module that its own imports lack is nothing to rescue."""
+        """Runs the file; does not repair a module whose own imports are missing."""
         try:
-            super().exec_module(module)
+            if _fails_later(self.path):
+                self._fill(module)
+            else:
+                super().exec_module(module)
         except ModuleNotFoundError as error:
             if error.name is None or not error.name.startswith("google.protobuf"):
                 raise
@@ -150,15 +190,32 @@ class _Rescued(SourceFileLoader):
             name = self._source.names.file_of(self.name)
             if name is None:
                 raise LookupError("it holds no descriptor, and the package has no such `.proto`")
-            self._source.protos.fill(module, name)
+            self._source.protos.fill(vars(module), name)
             return
         for line in generated.imports:
-            exec(line, module.__dict__)  # noqa: S102  # the file's own imports, nothing else
-        self._source.protos.fill_from(module, generated.descriptor)
+            exec(line, module.__dict__)  # noqa: S102  # only the file's own imports
+        self._source.protos.fill_from(vars(module), generated.descriptor)
+
+
+def _fails_later(path: str) -> bool:
+    """Whether a file from before protobuf 3.20 meets a newer Python implementation.
+
+    That implementation runs the file, but fails on the first use of a map.
+    """
+    from google.protobuf.internal import api_implementation
+
+    if api_implementation.Type() != "python":
+        return False
+    try:
+        from google.protobuf.internal import builder  # noqa: F401  # since protobuf 3.20
+    except ImportError:
+        return False
+    with open(path, "rb") as file:
+        return b"serialized_pb=" in file.read()
 
 
 def _clear(module: ModuleType) -> None:
-    """Takes away what the file set before it failed."""
+    """Removes the names that the file set before it failed."""
     for name in list(vars(module)):
         if not (name.startswith("__") and name.endswith("__")):
             delattr(module, name)

@@ -1,6 +1,6 @@
 """Plain data in place of messages, for a node with `payload: json`.
 
-The engine knows the types: here it is JSON, whatever message it was or is to become.
+The engine knows the message types; here every message is JSON.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _write = json.JSONEncoder(
 
 
 class PlainPacker:
-    """Packs what a handler with plain data returns: dicts, lists, texts, numbers, booleans, `None`.
+    """Packs the plain data of a handler: dicts, lists, strings, numbers, booleans, `None`.
 
-    Values of numpy's are Python's own; tuples are lists.
+    numpy values count as Python values, tuples as lists.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
 
     def pack(self, answer: Any) -> tuple[bytes, bytes]:
-        """Returns nothing, and the JSON, as `Packer.pack` returns two parts."""
+        """Returns empty bytes and the JSON, to match the two parts of `Packer.pack`."""
         try:
             body = _write(answer).encode()
         except (TypeError, ValueError, RecursionError) as error:
@@ -48,7 +48,7 @@ class PlainPacker:
 
 
 def _misfit(value: Any, path: str, depth: int) -> str | None:
-    """What in a value is no JSON, if something is."""
+    """Describes the first value that JSON cannot hold, if any."""
     value = plain_of(value)
     where = f"field `{path}`" if path else "the answer"
     if depth > _DEEPEST:

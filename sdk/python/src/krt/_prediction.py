@@ -1,4 +1,4 @@
-"""`ctx.prediction`: what a classifier said, and what was true."""
+"""`ctx.prediction`: predicted and true labels of a classifier."""
 
 from __future__ import annotations
 
@@ -14,33 +14,48 @@ from .errors import ArgumentError, DatabaseError
 if TYPE_CHECKING:
     from ._context import Identity
     from ._effects import Effects
+    from ._notices import Notices
 
 
 class Predictions:
-    """Saves predictions as documents that the figures of a classifier are made of."""
+    """Saves predictions as documents for the metrics of a classifier."""
 
     ERR_MISSING_VALUES = _contract.ERR_MISSING_VALUES
-    """The error of a prediction that lacked input."""
+    """The error of a prediction with missing input."""
     ERR_NEW_LABELS = _contract.ERR_NEW_LABELS
-    """The error of a prediction for a label that the model does not know."""
+    """The error of a prediction with a label unknown to the model."""
 
-    def __init__(self, identity: Identity, effects: Effects) -> None:
+    def __init__(self, identity: Identity, effects: Effects, notices: Notices) -> None:
         self._identity = identity
         self._effects = effects
+        self._notices = notices
 
     async def save(
         self,
         predicted_value: str = "",
         true_value: str = "",
-        extra: Mapping[str, Any] | None = None,
+        extra: Mapping[str, Any] | datetime | str | None = None,
         utcdate: datetime | str | None = None,
         error: str = "",
+        *,
+        date: datetime | str | None = None,
     ) -> None:
-        """Saves a prediction: both values, or an error that is one of the two above.
+        """Saves a prediction: both values, or one of the two errors above.
 
-        `utcdate` is a `datetime` in UTC or an ISO 8601 text; without it, now.
+        `utcdate` is a `datetime` in UTC or an ISO 8601 string; the default is now. `date` is its
+        old name; older runners also took a date in place of `extra`, with the error after it.
         Raises `ArgumentError`, `DocumentError` for `extra`, and `DatabaseError`.
         """
+        if isinstance(extra, (datetime, str)):
+            self._notices.warn("ctx.prediction.save(…, …, DATE)", "utcdate=DATE")
+            date, extra = extra, None
+            if isinstance(utcdate, str) and error == "":
+                error = utcdate
+                utcdate = None
+        elif date is not None:
+            self._notices.warn("ctx.prediction.save(date=…)", "utcdate=…")
+        if utcdate is None and date != "":
+            utcdate = date
         if error != "":
             _check_error(error)
         else:

@@ -1,20 +1,23 @@
-"""Which modules the package's `.proto` files are imported as.
+"""Maps module names to the package's `.proto` files.
 
-Reads no more of the descriptors than the files' names and does not import protobuf: it is asked
-about every module that is not found, also while protobuf itself is being imported.
+Reads only the file names from the descriptors and does not import protobuf: every failed import
+asks it, even while protobuf itself is being imported.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 _SUFFIX = "_pb2"
+_PROTO = ".proto"
+_SET = "package.binpb"
 _FIRST_FIELD = 0x0A
-"""The tag of field 1 with a length: a set's file, and a file's name."""
+"""The tag of field 1 with a length: a file in a set, and the name of a file."""
 
 
 class ProtoNames:
-    """The files of a serialized `FileDescriptorSet`, by the module that protoc would generate."""
+    """The files of a serialized `FileDescriptorSet`, by protoc's module name."""
 
     def __init__(self, descriptors: bytes) -> None:
         self._modules = {module_of(name): name for name in read_names(descriptors)}
@@ -28,10 +31,10 @@ class ProtoNames:
         }
 
     def file_of(self, module: str) -> str | None:
-        """Find the file that a module is generated from.
+        """Finds the source file of a module.
 
-        A module may stand in another folder than its `.proto`, since protoc can be told to put it
-        anywhere: its last name is enough if only one file has it.
+        A module may be in another folder than its `.proto`, since protoc can write it anywhere: its
+        last name is enough if only one file has it.
         """
         exact = self._modules.get(module)
         if exact is not None:
@@ -45,12 +48,19 @@ class ProtoNames:
 
 
 def module_of(name: str) -> str:
-    """Name the module that protoc generates for a file."""
-    return name.removesuffix(".proto").replace("-", "_").replace("/", ".") + _SUFFIX
+    """Returns protoc's module name for a file."""
+    stem = name[: -len(_PROTO)] if name.endswith(_PROTO) else name
+    return stem.replace("-", "_").replace("/", ".") + _SUFFIX
+
+
+def read_set(folder: str) -> bytes:
+    """Reads the descriptors from a folder of modules that the engine made."""
+    with open(os.path.join(folder, _SET), "rb") as file:
+        return file.read()
 
 
 def read_names(descriptors: bytes) -> Iterator[str]:
-    """Read the names of a set's files, which serializers write first in each."""
+    """Reads the names of the files in a set; serializers write the name first."""
     position = 0
     while position < len(descriptors):
         start, end = _field(descriptors, position)
@@ -60,7 +70,7 @@ def read_names(descriptors: bytes) -> Iterator[str]:
 
 
 def _field(data: bytes, position: int) -> tuple[int, int]:
-    """Where the content of the field that begins at `position` starts and ends."""
+    """Returns the start and the end of the content of the field at `position`."""
     if data[position] != _FIRST_FIELD:
         raise ValueError("this is no FileDescriptorSet as serializers write it")
     size = shift = 0

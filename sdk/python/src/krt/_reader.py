@@ -1,10 +1,10 @@
-"""The reading side of the socket: cuts what comes into frames."""
+"""The reading side of the socket: splits the byte stream into frames."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ._frames import FROM_ENGINE, HEADER, MAX_ID, OVERHEAD, SIZE, Breach
+from ._frames import FROM_ENGINE, HEADER, MAX_ID, OVERHEAD, SIZE, ProtocolError
 
 if TYPE_CHECKING:
     import socket
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from ._frames import Frame
 
 _LARGE = 64 * 1024
-"""What a frame lacks above this is read to where it stays, bytes."""
+"""Above this many missing bytes, the rest of a frame is read into its final buffer."""
 
 
 class Reader:
-    """Reads a socket, frame by frame.
+    """Reads a socket frame by frame.
 
-    The rest of a large frame is read to where it stays, so that it is not copied again.
+    The rest of a large frame is read into its final buffer, which saves a copy.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -31,14 +31,14 @@ class Reader:
 
     @property
     def missing(self) -> int:
-        """How many bytes the next frame still lacks at least."""
+        """Returns the minimum number of bytes missing from the next frame."""
         return self._wanted - (self._filled if self._large else len(self._held))
 
     def read(self, most: int, flags: int = 0) -> list[Frame] | None:
-        """Reads once, at most that many bytes unless a frame lacks more.
+        """Reads once, at most `most` bytes unless a frame lacks more.
 
-        Returns the frames that are whole now, and nothing once the socket has ended. Raises
-        `Breach` for what is no frame, and what the socket raises.
+        Returns the complete frames, or `None` at the end of the socket. Raises `ProtocolError` for
+        an invalid frame, and the errors of the socket.
         """
         if self._large is not None:
             count = self._socket.recv_into(self._large[self._filled :], 0, flags)
@@ -47,7 +47,7 @@ class Reader:
         return self.cut(data) if data else None
 
     def cut(self, data: bytes) -> list[Frame]:
-        """Takes what came between large frames, and returns the frames that it completes."""
+        """Adds bytes between large frames, and returns the frames that they complete."""
         if self._held:
             data = self._held + data
         frames: list[Frame] = []
@@ -57,7 +57,7 @@ class Reader:
         while length - position >= HEADER.size:
             size, kind, number = header(data, position)
             if size < OVERHEAD or size > self.max_frame or kind not in FROM_ENGINE:
-                raise Breach(self._describe(size, kind))
+                raise ProtocolError(self._describe(size, kind))
             end = position + SIZE + size
             if end > length:
                 self._wanted = SIZE + size

@@ -1,47 +1,67 @@
-"""From an empty process to a host at work, and its end."""
+"""The life of a worker: start, service, end."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import faulthandler
 import inspect
 import os
-import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, Any, Callable, NoReturn
+from typing import Any, Callable, NamedTuple, NoReturn
 
-from . import _exit, _frames, _lifeline, _pb2, _user_code
+from . import _exit, _frames, _inherit, _lifeline, _loops, _pb2, _signals, _user_code
 from ._calls import Calls
 from ._context import Context, Identity
 from ._engine import Engine
+from ._farewell import Farewell
 from ._forms import JSON
-from ._frames import Breach, Hello
+from ._frames import Hello, ProtocolError
 from ._link import Link, fit
-from ._output import Streams, install_logging
+from ._logs import install_logging
+from ._output import Streams
 from ._reader import Reader
+from ._threads import MainThread, Pool
 from ._version import VERSION
 from ._wires import Wires
-
-if TYPE_CHECKING:
-    from ._host import Host
+from ._worker import Worker
 
 Init = Callable[[Context], Any]
 Function = Callable[[Context, Any], Any]
 
+
+class Node(NamedTuple):
+    """The loaded user code."""
+
+    context: Context
+    init: Init | None
+    handler: Function
+
+
+class Begun(NamedTuple):
+    """A worker after `init`."""
+
+    loop: asyncio.AbstractEventLoop
+    worker: Worker
+    variables: contextvars.Context
+
+
 _PROTOCOL_VARIABLE = "KRT_NODE_PROTOCOL"
 _LIFELINE_VARIABLE = "KRT_LIFELINE"
+_MODULES_VARIABLE = "KRT_MODULES"
+"""Names the folder of the `*_pb2` modules that the engine made."""
 _STDERR = 2
 _FAREWELL = 1.0
-"""Seconds that background tasks of user code have to end after a STOP."""
+"""Seconds for background tasks of user code to end after a STOP."""
 
 
 def main() -> NoReturn:
-    """Runs a host on standard input."""
+    """Runs a worker on standard input."""
     if os.environ.pop(_PROTOCOL_VARIABLE, None) is None:
         sys.stderr.write("krt: this is the part of krt that it starts itself; hint: `krt run`\n")
         sys.exit(_exit.USAGE)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _signals.install()
     faulthandler.enable(file=_STDERR)
     lifeline = os.environ.pop(_LIFELINE_VARIABLE, None)
     if lifeline is not None:
@@ -55,7 +75,7 @@ def main() -> NoReturn:
 
 
 def _take_stdin() -> socket.socket:
-    """Takes the socket from where user code would read it."""
+    """Takes over the socket from standard input, before user code can read it."""
     sock = socket.socket(fileno=os.dup(0))
     sock.setblocking(True)
     null = os.open(os.devnull, os.O_RDONLY)
@@ -74,45 +94,52 @@ def _read_hello(reader: Reader) -> Hello:
             _exit.leave(0)
         [(kind, _, body)] = frames
         if kind != _frames.HELLO:
-            raise Breach(f"the first frame has the kind {kind}, not {_frames.HELLO}")
+            raise ProtocolError(f"the first frame has the kind {kind}, not {_frames.HELLO}")
         hello = Hello.parse(bytes(body))
         reader.max_frame = hello.max_frame
         return hello
-    except Breach as breach:
-        _exit.leave_for_breach(str(breach))
+    except ProtocolError as violation:
+        _exit.leave_for_violation(str(violation))
 
 
 def _run(wires: Wires, hello: Hello) -> None:
     if hello.protocol != _frames.PROTOCOL:
         _break(
             wires,
-            f"this host speaks version {_frames.PROTOCOL} of the node protocol, the engine "
+            f"this worker speaks version {_frames.PROTOCOL} of the node protocol, the engine "
             f"version {hello.protocol}; hint: use the SDK that comes with the engine",
         )
     wires.streams.install()
-    loop = asyncio.new_event_loop()
-    # User code may ask for the loop while it is imported, before it runs.
-    asyncio.set_event_loop(loop)
+    _loops.prepare()
+    node = _prepare(wires, hello)
+    moves = not _user_code.is_async(node.handler) and hello.concurrency == 1
+    loop = _loops.choose(moves)
     wires.link.attach(loop)
+    farewell = Farewell(wires.link)
     try:
-        loop.run_until_complete(_live(wires, hello, *_prepare(wires, hello)))
+        begun = loop.run_until_complete(_begin(wires, hello, node, farewell))
+        if begun is not None:
+            _serve(wires, node, begun, moves)
     finally:
+        farewell.begin()
         _close(loop)
         wires.streams.finish(None)
         wires.link.flush()
 
 
-def _prepare(wires: Wires, hello: Hello) -> tuple[Context, Init | None, Function]:
-    """Loads the user's code; if that fails, says why and ends the process."""
+def _prepare(wires: Wires, hello: Hello) -> Node:
+    """Loads the user code; on failure, reports the error and ends the process."""
     logger = install_logging(wires.link, hello.node, hello.log_level)
     try:
         if hello.payload != JSON:
             _require_protobuf()
-        _pb2.install(hello.descriptors)
+        made = os.environ.pop(_MODULES_VARIABLE, None)
+        _pb2.install(hello.descriptors, made)
+        _inherit.bequeath(os.path.dirname(hello.handler_path), made)
         identity = Identity(hello.node, hello.version, hello.version_id, hello.base_path)
         context = Context(identity, logger, Engine(hello, wires.link, wires.calls))
         module = _user_code.load(hello.handler_path)
-        return context, _user_code.find_init(module), _user_code.find_handler(module)
+        return Node(context, _user_code.find_init(module), _user_code.find_handler(module))
     except _user_code.UserCodeError as error:
         _break(wires, str(error))
     except BaseException as error:
@@ -121,43 +148,71 @@ def _prepare(wires: Wires, hello: Hello) -> tuple[Context, Init | None, Function
 
 def _require_protobuf() -> None:
     try:
-        import google.protobuf.any_pb2  # noqa: F401  # what is needed is that it can be imported
+        import google.protobuf.any_pb2  # only checks that the import works
     except ImportError as error:
         raise _user_code.UserCodeError(
             f"`{sys.executable}` cannot import protobuf: {error}; "
             "hint: add `protobuf` to what the node requires"
         ) from None
+    except Exception as error:
+        import google.protobuf
+
+        raise _user_code.UserCodeError(
+            f"protobuf {google.protobuf.__version__} does not work in Python "
+            f"{sys.version_info[0]}.{sys.version_info[1]}: {error}; "
+            "hint: require a newer protobuf, or choose an older Python"
+        ) from error
 
 
-async def _live(
-    wires: Wires, hello: Hello, context: Context, init: Init | None, function: Function
-) -> None:
-    """From `init` to the last delivery."""
-    from ._host import Host
+async def _begin(wires: Wires, hello: Hello, node: Node, farewell: Farewell) -> Begun | None:
+    """Runs `init`; returns `None` if the worker must not serve."""
+    loop = asyncio.get_running_loop()
+    worker = Worker(wires, hello, loop, farewell)
+    if node.init is not None and not await _initialise(wires, worker, node.context, node.init):
+        return None
+    return Begun(loop, worker, contextvars.copy_context())
 
-    host = Host(wires, hello, asyncio.get_running_loop())
-    if init is not None and not await _initialise(wires, host, context, init):
-        return
-    stoppable = _user_code.is_async(function)
-    handler = function if stoppable else _user_code.off_loop(function, hello.concurrency)
+
+def _serve(wires: Wires, node: Node, begun: Begun, moves: bool) -> None:
+    """Handles deliveries until the last one.
+
+    The handler sees the context variables that `init` set.
+    """
+    loop, worker, variables = begun
+    function = node.handler
     wires.link.send(_frames.frame(_frames.READY, 0, _frames.json_body(_introduction())))
-    await host.serve(context, handler, stoppable)
+    if not moves:
+        stoppable = _user_code.is_async(function)
+        handler = function if stoppable else Pool().handler(function)
+        variables.run(loop.run_until_complete, worker.serve(node.context, handler, stoppable))
+        return
+    main_thread = MainThread()
+    deliveries = worker.serve(node.context, main_thread.handler(function), False)
+
+    def work() -> None:
+        wires.link.attach(loop)
+        variables.run(loop.run_until_complete, deliveries)
+
+    # For calls of `asyncio.run`, and of `run_until_complete` on the thread's loop, in user code.
+    _loops.renew()
+    main_thread.lend(work, stop=lambda: loop.call_soon_threadsafe(worker.stop))
+    wires.link.attach(loop)
 
 
-async def _initialise(wires: Wires, host: Host, context: Context, init: Init) -> bool:
-    """Calls `init`, and returns whether deliveries may come."""
-    host.starting = asyncio.current_task()
+async def _initialise(wires: Wires, worker: Worker, context: Context, init: Init) -> bool:
+    """Calls `init` and returns whether the worker may serve."""
+    worker.starting = asyncio.current_task()
     try:
         pending = init(context)
         if inspect.isawaitable(pending):
             await pending
     except BaseException as error:
-        if host.stopping and isinstance(error, asyncio.CancelledError):
+        if worker.stopping and isinstance(error, asyncio.CancelledError):
             return False
         _break(wires, _user_code.trace(error))
     finally:
-        host.starting = None
-    return not host.stopping
+        worker.starting = None
+    return not worker.stopping
 
 
 def _introduction() -> dict[str, Any]:
@@ -170,7 +225,7 @@ def _introduction() -> dict[str, Any]:
 
 
 def _break(wires: Wires, why: str) -> NoReturn:
-    """Says why this node cannot start, and ends."""
+    """Reports why this node cannot start, and ends the process."""
     text = fit(why.encode(errors="backslashreplace"), _frames.MAX_LOG)
     wires.streams.finish(None)
     wires.link.send(_frames.frame(_frames.BROKEN, 0, text))
@@ -178,7 +233,7 @@ def _break(wires: Wires, why: str) -> NoReturn:
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:
-    """Ends what user code has left running, but does not wait for it for ever."""
+    """Ends the remaining tasks of user code, with a deadline."""
     tasks = asyncio.all_tasks(loop)
     for task in tasks:
         task.cancel()

@@ -1,8 +1,8 @@
-"""How the host waits for frames without keeping the event loop from its own work.
+"""Waits for frames without blocking the event loop.
 
-`DirectWait` polls the socket and the event loop's selector together and reads without a turn of
-the loop, which costs more than a small handler. It looks at attributes of asyncio's own loop that
-are private, so `LoopWait`, which does not, serves wherever they are not found as expected.
+`DirectWait` polls the socket and the event loop's selector together and reads without a turn of the
+loop, which costs more than a small handler. It uses private attributes of asyncio's own loop.
+`LoopWait` uses none, and serves where they are missing.
 """
 
 from __future__ import annotations
@@ -20,9 +20,16 @@ if TYPE_CHECKING:
 
     from ._link import Link
 
+# gevent removes `poll` or replaces it with one that waits for other events.
+_poll = getattr(select, "poll", None)
+
 _TURN_EVERY = 5_000_000
-"""Nanoseconds after which the loop gets a turn though nothing is known to be ready in it: under a
-stream of deliveries, how late a timer or a socket of a background task may be."""
+"""Nanoseconds between forced turns of the loop: the maximum delay of a background task's timer or
+socket under a stream of deliveries."""
+
+
+_NESTED = "_nest_patched"
+"""The attribute that nest_asyncio sets on a loop."""
 
 
 @types.coroutine
@@ -32,7 +39,11 @@ def turn() -> Generator[None, None, None]:
 
 
 class DirectWait:
-    """Waits in `poll`, on the socket and the loop's selector."""
+    """Waits in `poll`, on the socket and the loop's selector.
+
+    If user code runs the loop inside one of its tasks (nest_asyncio), it waits like `LoopWait`:
+    `poll` would hide the end of that task from the inner run.
+    """
 
     def __init__(
         self,
@@ -50,21 +61,23 @@ class DirectWait:
         self._receive = receive
         self._link = link
         self._turned = time_ns()
-        self._poller = select.poll()
+        assert _poll is not None, "it fits"
+        self._poller = _poll()
         self._poller.register(descriptor, select.POLLIN)
         self._poller.register(private._selector.fileno(), select.POLLIN)
         self._poll = self._poller.poll
+        self._nested: LoopWait | None = None
         loop.add_reader(descriptor, receive)
 
     @staticmethod
     def fits(loop: asyncio.AbstractEventLoop) -> bool:
-        """Whether the loop has what this class looks at.
+        """Whether the loop has the private attributes that this class uses.
 
-        A loop in debug mode measures how long a task keeps it, so it does not.
+        False for a loop in debug mode, which measures the duration of each task.
         """
         selector = getattr(loop, "_selector", None)
         return (
-            hasattr(select, "poll")
+            _poll is not None
             and callable(getattr(selector, "fileno", None))
             and isinstance(getattr(loop, "_ready", None), deque)
             and isinstance(getattr(loop, "_scheduled", None), list)
@@ -72,7 +85,7 @@ class DirectWait:
         )
 
     def owes_turn(self, now: int) -> bool:
-        """Whether the loop should run before the next handler does."""
+        """Whether the loop should run before the next handler."""
         return len(self._ready) > self._link.armed or now - self._turned > _TURN_EVERY
 
     async def turn(self) -> None:
@@ -81,7 +94,10 @@ class DirectWait:
         self._turned = time_ns()
 
     async def wait(self) -> None:
-        """Returns once frames may have come, or the loop has run."""
+        """Returns once frames may have arrived, or the loop has run."""
+        if self._nested is not None or hasattr(self._loop, _NESTED):
+            await self._wait_nested()
+            return
         if len(self._ready) > self._link.armed:
             await self.turn()
             return
@@ -92,16 +108,24 @@ class DirectWait:
                 return
         await self.turn()
 
+    async def _wait_nested(self) -> None:
+        self._link.flush()
+        if self._nested is None:
+            self._nested = LoopWait(self._loop, self._descriptor, self._receive)
+        await self._nested.wait()
+
     def wake(self) -> None:
-        """Ends a wait; needless here, since this one ends with every turn of the loop."""
+        """Ends a wait; rarely necessary, since every turn of the loop ends one."""
+        if self._nested is not None:
+            self._nested.wake()
 
     def close(self) -> None:
-        """Reads no more: the socket has ended."""
+        """Stops reading: the socket has ended."""
         self._loop.remove_reader(self._descriptor)
         self._poller.unregister(self._descriptor)
 
     def _patience(self) -> int | None:
-        """Milliseconds until the loop's next timer."""
+        """Returns the milliseconds until the loop's next timer."""
         if not self._timers:
             return None
         left: float = self._timers[0].when() - self._now()
@@ -124,7 +148,7 @@ class LoopWait:
         loop.add_reader(descriptor, self._on_readable)
 
     def owes_turn(self, now: int) -> bool:
-        """Whether the loop should run before the next handler does: it cannot be known, so yes."""
+        """Whether the loop should run before the next handler: always true, since it is unknown."""
         return True
 
     async def turn(self) -> None:
@@ -132,7 +156,7 @@ class LoopWait:
         await turn()
 
     async def wait(self) -> None:
-        """Returns once frames may have come, or something else happened."""
+        """Returns once frames may have arrived, or on any other event."""
         self._future = self._loop.create_future()
         await self._future
 
@@ -142,7 +166,7 @@ class LoopWait:
             self._future.set_result(None)
 
     def close(self) -> None:
-        """Reads no more: the socket has ended."""
+        """Stops reading: the socket has ended."""
         self._loop.remove_reader(self._descriptor)
 
     def _on_readable(self) -> None:

@@ -1,4 +1,4 @@
-"""What a host speaks to its engine through, in one hand."""
+"""The socket of a worker with its reader and writer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._reader import Reader
 
 
 class Wires(NamedTuple):
-    """The socket, and what reads and writes it."""
+    """The socket, its reader and its writer."""
 
     socket: socket.socket
     reader: Reader

@@ -1,14 +1,14 @@
-"""What the context raises. All are `krt.Error`."""
+"""The exceptions of the context. All derive from `krt.Error`."""
 
 from __future__ import annotations
 
 
 class Error(Exception):
-    """Something that the context cannot do. Its text says what, and what to do."""
+    """A failure of the context. The text gives the cause and a remedy."""
 
 
 class ArgumentError(Error, ValueError):
-    """An argument that a method of the context does not take."""
+    """An argument that a method of the context does not accept."""
 
 
 class DocumentError(ArgumentError):
@@ -16,19 +16,19 @@ class DocumentError(ArgumentError):
 
 
 class DatabaseError(Error):
-    """The store could not save a document, or could not search."""
+    """The store failed to save a document, or to search."""
 
 
 class EarlyReplyError(Error):
-    """The client cannot be answered now: it was before, or there is no request."""
+    """No early reply is possible: the client already has one, or there is no request."""
 
 
 class AnswerError(Error):
-    """What a handler returned is no answer."""
+    """The return value of a handler is not a valid answer."""
 
 
 class AnswerTooLargeError(AnswerError):
-    """A message that is larger than messages may be; `size` says how many bytes it has."""
+    """A message above the size limit; `size` is its size in bytes."""
 
     def __init__(self, name: str, size: int, limit: int) -> None:
         super().__init__(

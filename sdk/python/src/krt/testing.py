@@ -8,7 +8,7 @@
         assert answer.price > 100
         assert context.saved("sales") == [{"price": 120.5}]
 
-The context checks arguments as the real one does, and keeps what it is told instead of sending it.
+The context checks arguments like the real one, and records the effects instead of sending them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Callable
+from typing import Any, Callable, NamedTuple
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
@@ -33,19 +33,23 @@ from ._context import Context, Identity
 from ._delivery import Delivery, current
 from ._effects import Measurement
 from ._plain import PlainPacker
+from ._threads import MainThread
 from ._user_code import is_async
 
 __all__ = ["FakeContext", "Log", "run"]
 
 _PROTOS = "KRT_PROTOS"
-"""Names a file with the package's descriptors, as a host has them in HELLO: `krt test` sets it."""
+"""Names a file with the package's descriptors, like those of HELLO; set by `krt test`."""
+
+_MODULES = "KRT_MODULES"
+"""Names the folder of the `*_pb2` modules that krt made."""
 
 _UNLIMITED = 2**31
 
 
 @dataclass(frozen=True)
 class Log:
-    """One record that was logged."""
+    """A log record."""
 
     level: str
     """`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
@@ -54,7 +58,7 @@ class Log:
 
 @dataclass
 class _Kept:
-    """What a context was told. It is the context's `Effects`."""
+    """Records the calls on a context. Implements the context's `Effects`."""
 
     documents: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
@@ -95,10 +99,10 @@ class _Recorder(logging.Handler):
 
 
 class FakeContext(Context):
-    """A context that keeps everything in memory, to look at afterwards.
+    """A context that keeps everything in memory, for assertions.
 
-    `base_path` is what `path` joins to, by default the working directory. `replied` is whether the
-    client was answered by an earlier node.
+    `base_path` is the base of `path`, by default the working directory. `replied` says whether an
+    earlier node already answered the client.
     """
 
     def __init__(
@@ -121,39 +125,39 @@ class FakeContext(Context):
 
     @property
     def logs(self) -> list[Log]:
-        """What was logged, in order; a traceback is part of its record's text."""
+        """The log records, in order; a traceback is part of its record's text."""
         return self._recorder.logs
 
     @property
     def measurements(self) -> list[Measurement]:
-        """What `measurement.save` was given: `measurement`, `fields`, `tags`, `time` in ns."""
+        """The arguments of `measurement.save`: `measurement`, `fields`, `tags`, `time` in ns."""
         return self._kept.measurements
 
     @property
     def predictions(self) -> list[dict[str, Any]]:
-        """The documents that `prediction.save` made."""
+        """The documents of `prediction.save`."""
         return self.saved(_contract.PREDICTIONS)
 
     @property
     def replies(self) -> list[Any]:
-        """What the client was answered early."""
+        """The early replies to the client."""
         return self._kept.replies
 
     @property
     def exited(self) -> bool:
-        """Whether the last handler that `run` called asked for an early exit."""
+        """Whether the handler of the last `run` called `early_exit`."""
         return self._exited
 
     def saved(self, collection: str) -> list[dict[str, Any]]:
-        """The documents of a collection, as the store would give them back.
+        """The documents of a collection, as the store would return them.
 
-        Append to the list to have `db.find` find more. It compares whole values at the top of a
+        Append to the list to add documents for `db.find`. It compares whole values at the top of a
         document, or at a dotted path, and refuses operators such as `$gt`.
         """
         return self._kept.documents.setdefault(collection, [])
 
     def fail(self, reason: str | None) -> None:
-        """Makes each later `save` and `find` fail for this reason; `None` ends that."""
+        """Makes later calls of `save` and `find` fail with this reason; `None` resets it."""
         self._kept.failure = reason
 
     @contextmanager
@@ -175,39 +179,63 @@ def run(
     init: Callable[[Any], Any] | None = None,
     context: FakeContext | None = None,
 ) -> Any:
-    """Calls `init`, if one is given, and `handler` with a message, and returns the answer.
+    """Calls `init`, if given, and `handler` with a message, and returns the answer.
 
-    A dict is for the handler of a node with `payload: json`, which then must return plain data.
-    What the handler raises is raised. Raises `krt.errors.AnswerError` if the answer is not what
-    the node may return.
+    Pass a dict to the handler of a node with `payload: json`, which then must return plain data.
+    Exceptions of the handler propagate. Raises `krt.errors.AnswerError` if the node may not return
+    the answer.
     """
-    return asyncio.run(_run(handler, message, init, context or FakeContext()))
+    trial = _Trial(handler, message, init, context or FakeContext())
+    return trial.run() if is_async(handler) else trial.run_plain()
 
 
-async def _run(
-    handler: Callable[[Any, Any], Any],
-    message: Message | Mapping[str, Any],
-    init: Callable[[Any], Any] | None,
-    context: FakeContext,
-) -> Any:
-    plain = not isinstance(message, Message)
-    context._kept.pack = (PlainPacker if plain else Packer)(_UNLIMITED).pack
-    if init is not None:
-        pending = init(context)
-        if inspect.isawaitable(pending):
-            await pending
-    with context._request():
-        answer = await _call(handler, context, _data(message))
-    if answer is not None:
-        context._kept.pack(answer)
-    return answer
+class _Trial(NamedTuple):
+    """A call of `run`."""
 
+    handler: Callable[[Any, Any], Any]
+    message: Message | Mapping[str, Any]
+    init: Callable[[Any], Any] | None
+    context: FakeContext
 
-async def _call(handler: Callable[[Any, Any], Any], context: FakeContext, data: Any) -> Any:
-    if is_async(handler):
-        return await handler(context, data)
-    answer = await asyncio.to_thread(handler, context, data)
-    return await answer if inspect.isawaitable(answer) else answer
+    def run(self) -> Any:
+        async def live() -> Any:
+            await self._initialise()
+            return await self._handle(self.handler)
+
+        return asyncio.run(live())
+
+    def run_plain(self) -> Any:
+        """Calls a plain handler on the thread of `init`, as a worker does."""
+        main_thread, answers = MainThread(), []
+        loop = asyncio.new_event_loop()
+
+        def handle() -> None:
+            handler = main_thread.handler(self.handler)
+            answers.append(loop.run_until_complete(self._handle(handler)))
+
+        try:
+            loop.run_until_complete(self._initialise())
+            main_thread.lend(handle, stop=lambda: None)
+        finally:
+            loop.close()
+        return answers[0]
+
+    async def _initialise(self) -> None:
+        self.context._kept.pack = self._packer().pack
+        if self.init is not None:
+            pending = self.init(self.context)
+            if inspect.isawaitable(pending):
+                await pending
+
+    async def _handle(self, handler: Callable[[Any, Any], Any]) -> Any:
+        with self.context._request():
+            answer = await handler(self.context, _data(self.message))
+        if answer is not None:
+            self.context._kept.pack(answer)
+        return answer
+
+    def _packer(self) -> Packer | PlainPacker:
+        return (Packer if isinstance(self.message, Message) else PlainPacker)(_UNLIMITED)
 
 
 def _data(message: Message | Mapping[str, Any]) -> Any:
@@ -244,11 +272,11 @@ def _at(value: Any, path: list[str]) -> Any:
 
 
 def _make_protos_importable() -> None:
-    """Makes `*_pb2` modules importable where `krt test` runs the tests."""
+    """Makes `*_pb2` modules importable in tests that `krt test` runs."""
     path = os.environ.get(_PROTOS)
     if path:
         with open(path, encoding="ascii") as file:
-            _pb2.install(file.read())
+            _pb2.install(file.read(), os.environ.get(_MODULES))
 
 
 _make_protos_importable()

@@ -1,4 +1,4 @@
-//! The handlers and inits that conversations name.
+//! The handlers and inits that conversations refer to.
 
 use crate::{
     Any, Context, Error, MetricError, Prediction, Result,
@@ -49,7 +49,7 @@ const DAY: u64 = 1_709_209_815_250;
 
 type Init = fn(Context) -> Work<()>;
 
-/// The node of two names.
+/// The node with these two functions.
 pub(super) fn node(init: Option<&str>, handler: &str) -> Result<Node, String> {
     assert!(HANDLERS.contains(&handler), "there is no handler `{handler}`");
     let init: Init = match init {
@@ -198,7 +198,7 @@ fn kinds() -> Document {
     }
 }
 
-/// What `late` leaves behind.
+/// The state that `late` leaves behind.
 #[derive(Default)]
 struct Left {
     release: Arc<Notify>,
@@ -221,7 +221,7 @@ async fn late(ctx: Context, word: String, left: Arc<Left>) -> Result<String> {
     Ok(word)
 }
 
-/// Takes an element as a mistake in a program would.
+/// Removes an element with an off-by-one panic, like a mistake in a program.
 trait RemoveAt<T> {
     fn remove_at(self, index: usize) -> T;
 }

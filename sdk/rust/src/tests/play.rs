@@ -1,7 +1,7 @@
-//! An engine that says what was recorded, and compares what the host says.
+//! An engine that replays a recording and compares the worker's frames.
 
 use super::{Conversation, nodes};
-use crate::host;
+use crate::worker;
 use bson::Bson;
 use prost::Message as _;
 use serde_json::{Map, Value, json};
@@ -15,22 +15,22 @@ use std::{
 type Fields = Map<String, Value>;
 
 const FROM_ENGINE: [&str; 7] = ["HELLO", "DELIVER", "CANCEL", "DONE", "DOCUMENT", "FAILED", "STOP"];
-const FROM_HOST: [&str; 8] =
+const FROM_WORKER: [&str; 8] =
     ["READY", "BROKEN", "RESULT", "EARLY_REPLY", "LOG", "MEASUREMENT", "SAVE", "FIND"];
 const STATUSES: [&str; 5] = ["answer", "none", "error", "cancelled", "too_large"];
 const LEVELS: [&str; 5] = ["debug", "info", "warn", "error", "plain"];
 
-/// A host that says nothing for this long says nothing more.
+/// After this long without a frame, the worker will send no more.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(super) fn play(conversation: &Conversation, hello: &Fields) -> Result<(), String> {
     let (mut engine, socket) = UnixStream::pair().unwrap();
     engine.set_read_timeout(Some(PATIENCE)).unwrap();
     let node = nodes::node(conversation.init.as_deref(), &conversation.handler)?;
-    let host = thread::spawn(move || host::converse(socket, node));
+    let worker = thread::spawn(move || worker::converse(socket, node));
     engine.write_all(&frame(1, 0, &serde_json::to_vec(hello).unwrap())).unwrap();
     for (number, entry) in conversation.frames.iter().enumerate() {
-        let step = match entry.get("host") {
+        let step = match entry.get("worker") {
             Some(_) => receive(&mut engine).and_then(|found| compare(entry, &found)),
             None => send(&mut engine, entry),
         };
@@ -40,7 +40,7 @@ pub(super) fn play(conversation: &Conversation, hello: &Fields) -> Result<(), St
     if !conversation.frames.iter().any(|entry| entry.get("engine") == Some(&json!("LEAVE"))) {
         engine.read_to_end(&mut rest).map_err(|error| format!("the end: {error}"))?;
     }
-    let ending = host.join().map_err(|_| "the host panicked".to_owned())?;
+    let ending = worker.join().map_err(|_| "the worker panicked".to_owned())?;
     let words = ending.words.unwrap_or_default();
     if !rest.is_empty() {
         return Err(format!("it says more: {rest:?}"));
@@ -87,7 +87,7 @@ fn deliver(entry: &Fields) -> Vec<u8> {
         .concat()
 }
 
-/// The encoded Any, or the plain data, that an entry holds.
+/// The encoded Any, or the plain data, of an entry.
 fn message(entry: &Fields) -> Vec<u8> {
     if let Some(plain) = entry.get("json") {
         return plain.to_string().into_bytes();
@@ -101,16 +101,16 @@ fn message(entry: &Fields) -> Vec<u8> {
 
 fn receive(engine: &mut UnixStream) -> Result<(u8, u32, Vec<u8>), String> {
     let mut head = [0; 9];
-    engine.read_exact(&mut head).map_err(|error| format!("the host says nothing: {error}"))?;
+    engine.read_exact(&mut head).map_err(|error| format!("the worker says nothing: {error}"))?;
     let mut body = vec![0; u32::from_le_bytes(head[..4].try_into().unwrap()) as usize - 5];
     engine.read_exact(&mut body).map_err(|error| error.to_string())?;
     Ok((head[4], u32::from_le_bytes(head[5..].try_into().unwrap()), body))
 }
 
 fn compare(entry: &Fields, (kind, id, body): &(u8, u32, Vec<u8>)) -> Result<(), String> {
-    let name = FROM_HOST.get(usize::from(*kind) - 64).copied().unwrap_or("?");
+    let name = FROM_WORKER.get(usize::from(*kind) - 64).copied().unwrap_or("?");
     let long = |at: usize| u64::from_le_bytes(body[at..at + 8].try_into().unwrap());
-    let mut found = json!({"host": name, "id": id});
+    let mut found = json!({"worker": name, "id": id});
     let mut rest: &[u8] = &[];
     match name {
         "READY" | "MEASUREMENT" | "SAVE" | "FIND" => {

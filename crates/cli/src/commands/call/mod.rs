@@ -1,27 +1,34 @@
-//! `krt call`: calls an RPC with JSON, of a running server or of a package started for it.
+//! `krt call`: calls an RPC with JSON, on a running server or on a package started for the call.
 //!
-//! - [`package`]: a package that is started for one call.
-//! - [`requests`]: where requests come from.
+//! - [`package`]: starts a package for one call.
+//! - [`requests`]: reads requests.
+//! - [`start`]: waits for a service that is starting.
 
 mod package;
 mod requests;
+mod start;
 
 use crate::{
-    client::{Address, Client, Header, Methods, Trust, example, tell, title},
+    client::{Address, Client, Header, Methods, Trust, example, is_starting, tell, title, will_describe},
     exit, output,
     service::{ServiceArgs, block_on},
     terminal,
     values::seconds,
 };
 use anyhow::{anyhow, ensure};
+use bytes::Bytes;
 use clap::Args;
-use krt_runtime::{errors::chain, json};
-use prost_reflect::{DynamicMessage, MethodDescriptor, SerializeOptions};
+use krt_runtime::{
+    errors::chain,
+    json::{self, Form},
+};
+use prost_reflect::MethodDescriptor;
 use requests::Source;
 use serde_json::value::RawValue;
+use start::Start;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-/// What `krt call` takes.
+/// The arguments of `krt call`.
 #[derive(Debug, Args)]
 #[command(
     mut_arg("log_level", |arg| arg.default_value("warn")),
@@ -32,51 +39,56 @@ Examples:
   krt call Greet @requests.jsonl --keep-going  one answer a line
   krt call --package . Greet '{\"name\": \"Ada\"}'
 
-The answer is printed to standard output, errors to standard error; the exit code is 0 only if
-every call was answered. The server is asked for its methods by gRPC reflection.
+Prints answers to standard output and errors to standard error. The exit code is 0 only if every
+call was answered. The command learns the server's methods by gRPC reflection.
 
-The options under Configuration, Nodes, Limits, Data and Logs are those of `krt run`, for --package."
+Waits at most --timeout for a server, or --package, that is starting. Other failures end the
+command at once.
+
+The options under Configuration, Nodes, Limits, Data and Logs are those of `krt run`, for
+--package."
 )]
 pub(crate) struct CallArgs {
-    /// The RPC: Greet, Entrypoint/Greet or greeter.Entrypoint/Greet; without it, all are listed
+    /// RPC: Greet, Entrypoint/Greet or greeter.Entrypoint/Greet; without it, lists all RPCs
     method: Option<String>,
 
-    /// The request as JSON, or @FILE, or - for standard input; several are called one after another
+    /// Request as JSON, @FILE, or - for standard input; several requests are sent one after another
     #[arg(value_name = "JSON", default_value = "{}", allow_hyphen_values = true)]
     request: Source,
 
-    /// The server: HOST:PORT, http://HOST:PORT, or https://HOST:PORT for TLS
+    /// Server: HOST:PORT, http://HOST:PORT, or https://HOST:PORT for TLS
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     address: Address,
 
     #[command(flatten)]
     trust: Trust,
 
-    /// Start this package for the call, and stop it afterwards
+    /// Start this package for the call and stop it afterwards
     #[arg(long, value_name = "PATH", conflicts_with = "address")]
     package: Option<PathBuf>,
 
-    /// Show methods with their types and an example of a request, and call nothing
+    /// Show methods with their types and an example request; call nothing
     #[arg(long)]
     list: bool,
 
-    /// How long each call may take; the server is told, too
+    /// Deadline of each call, which is also sent to the server, and time to wait for a service that is
+    /// starting
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     timeout: Option<Duration>,
 
-    /// Send metadata; of a NAME that ends in -bin, the VALUE is base64
+    /// Send metadata; the VALUE is base64 if the NAME ends in -bin
     #[arg(short = 'H', long = "header", value_name = "NAME:VALUE")]
     headers: Vec<Header>,
 
-    /// Go on with the next request when one fails
+    /// Continue with the next request if one fails
     #[arg(long)]
     keep_going: bool,
 
-    /// Print fields that have their default value, too
+    /// Also print fields that have their default value
     #[arg(long)]
     emit_defaults: bool,
 
-    /// Where the package keeps measurements, documents and logs [default: nowhere]
+    /// Folder for the package's measurements, documents and logs [default: none]
     #[arg(long, value_name = "DIR", requires = "package", help_heading = "Data")]
     data: Option<PathBuf>,
 
@@ -84,7 +96,7 @@ pub(crate) struct CallArgs {
     service: ServiceArgs,
 }
 
-/// How the work ended.
+/// How the command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Done {
     Answered,
@@ -92,14 +104,15 @@ enum Done {
     Interrupted,
 }
 
-/// Calls, or lists.
+/// Calls a method, or lists methods.
 pub(crate) fn execute(args: &CallArgs) -> anyhow::Result<ExitCode> {
     let done = block_on(async {
         match &args.package {
             None => work(args, args.address.clone()).await,
             Some(path) => {
                 let work = async |address: std::net::SocketAddr| work(args, address.into()).await;
-                package::with(&args.service, path, args.data.as_deref(), work).await
+                let start = Start::of(format!("`{}`", path.display()), args.timeout);
+                package::with(&args.service, path, args.data.as_deref(), &start, work).await
             }
         }
     })?;
@@ -112,12 +125,32 @@ pub(crate) fn execute(args: &CallArgs) -> anyhow::Result<ExitCode> {
 
 async fn work(args: &CallArgs, address: Address) -> anyhow::Result<Done> {
     let client = Client::connect(address, &args.trust, args.headers.clone()).await?;
-    let methods = client.methods().await?;
+    let mut start = Start::of(client.address().to_string(), args.timeout);
+    let methods = methods(&client, &mut start).await?;
     match &args.method {
-        Some(name) if !args.list => Calls { args, client: &client, method: methods.find(name)? }.run().await,
+        Some(name) if !args.list => {
+            Calls { args, client: &client, method: methods.find(name)?, start }.run().await
+        }
         name => {
             list(&methods, name.as_deref())?;
             Ok(Done::Answered)
+        }
+    }
+}
+
+/// Fetches the methods; retries until the server has started.
+async fn methods(client: &Client, start: &mut Start) -> anyhow::Result<Methods> {
+    loop {
+        match client.methods().await {
+            Err(error) if will_describe(&error) => {
+                if !start.pause().await {
+                    return Err(anyhow!("{}\nhint: {}", terminal::chain(&error), start.hint()));
+                }
+            }
+            methods => {
+                start.ended();
+                return methods;
+            }
         }
     }
 }
@@ -131,7 +164,7 @@ fn list(methods: &Methods, name: Option<&str>) -> anyhow::Result<()> {
     output::print(&entries.join("\n"))
 }
 
-/// A method, and below it an example of a request.
+/// Formats a method, followed by an example request.
 fn entry(method: &MethodDescriptor) -> String {
     let (input, output) = (method.input(), method.output());
     let stream = |streams| if streams { "stream " } else { "" };
@@ -146,23 +179,28 @@ fn entry(method: &MethodDescriptor) -> String {
     )
 }
 
-/// Calls of one method, one after another.
+/// Sequential calls of one method.
 struct Calls<'a> {
     args: &'a CallArgs,
     client: &'a Client,
     method: &'a MethodDescriptor,
+    start: Start,
 }
 
 impl Calls<'_> {
-    async fn run(&self) -> anyhow::Result<Done> {
+    async fn run(&mut self) -> anyhow::Result<Done> {
         let mut requests = self.args.request.open()?;
         let mut done = Done::Answered;
         let mut number = 0;
         while let Some(request) = requests.recv().await {
             number += 1;
-            let request = request.map_err(|error| anyhow!("request {number} is not JSON: {error}"))?;
+            let request = request.map_err(|error| {
+                let is_encoding = error.to_string().contains("unicode code point");
+                let hint = if is_encoding { "; hint: save it as UTF-8" } else { "" };
+                anyhow!("request {number} is not JSON: {error}{hint}")
+            })?;
             match self.call(&request).await {
-                Ok(answer) => output::print(&self.shown(&answer)?)?,
+                Ok(answer) => output::print_json(&self.shown(&answer)?)?,
                 Err(error) => {
                     terminal::print_error(&self.numbered(number, error));
                     done = Done::Failed;
@@ -176,31 +214,35 @@ impl Calls<'_> {
         Ok(done)
     }
 
-    async fn call(&self, request: &RawValue) -> anyhow::Result<DynamicMessage> {
+    async fn call(&mut self, request: &RawValue) -> anyhow::Result<Bytes> {
         let input = self.method.input();
-        let message = json::read(&input, request.get().as_bytes()).map_err(|error| {
-            anyhow!("the request is {}\nhint: all its fields are {}", chain(&error), example(&input))
-        })?;
-        let answer = self.client.call(self.method, message, self.args.timeout).await;
-        answer.map_err(|status| anyhow!(tell(&status)))
+        let message =
+            json::parse(&input, request.get().as_bytes(), json::Bounds::none()).map_err(|error| {
+                anyhow!("the request is {}\nhint: all its fields are {}", chain(&error), example(&input))
+            })?;
+        loop {
+            match self.client.call(self.method, message.clone(), self.args.timeout).await {
+                Err(status) if is_starting(&status) => {
+                    if !self.start.pause().await {
+                        return Err(anyhow!("{}\nhint: {}", tell(&status), self.start.hint()));
+                    }
+                }
+                answer => {
+                    self.start.ended();
+                    return answer.map_err(|status| anyhow!(tell(&status)));
+                }
+            }
+        }
     }
 
-    fn shown(&self, answer: &DynamicMessage) -> anyhow::Result<String> {
-        let options = SerializeOptions::new().skip_default_fields(!self.args.emit_defaults);
-        let mut json = Vec::new();
-        let written = if output::is_terminal() {
-            answer.serialize_with_options(&mut serde_json::Serializer::pretty(&mut json), &options)
-        } else {
-            answer.serialize_with_options(&mut serde_json::Serializer::new(&mut json), &options)
-        };
-        written.map_err(|error| {
-            let output = self.method.output();
-            anyhow!("the answer, a {}, cannot be shown as JSON: {error}", output.full_name())
-        })?;
-        Ok(String::from_utf8(json)?)
+    fn shown(&self, answer: &[u8]) -> anyhow::Result<String> {
+        let form = Form { defaults: self.args.emit_defaults, indent: output::is_terminal(), ..Form::WIRE };
+        let json = json::write(&self.method.output(), answer, form, json::Bounds::none());
+        let json = json.map_err(|error| anyhow!("the answer is {}", chain(&error)))?;
+        Ok(String::from_utf8(json.into())?)
     }
 
-    /// Says which request failed, where there may be several.
+    /// Adds the request's number to an error, if there may be several requests.
     fn numbered(&self, number: usize, error: anyhow::Error) -> anyhow::Error {
         match self.args.request {
             Source::Text(_) if number == 1 => error,

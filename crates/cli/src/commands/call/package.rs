@@ -1,9 +1,15 @@
-//! A package that is started for one call, and stopped after it.
+//! Starts a package for one call, and stops it afterwards.
 
-use super::Done;
-use crate::service::{NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, Wanted, bind, signals};
-use anyhow::Context as _;
-use krt_runtime::logs::Logs;
+use super::{Done, Start};
+use crate::service::{
+    NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, Wanted, asynchronous, bind, signals,
+};
+use anyhow::{Context as _, bail};
+use krt_runtime::{
+    descriptors::Descriptors,
+    ingress::{ClientPort, browsers::Rules, listener::Limits},
+    logs::Logs,
+};
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -12,16 +18,17 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// Starts the package at `path` on a port of its own, lets `work` call it, and stops it: what is in
-/// work then is finished, whatever came of `work`.
+/// Starts the package at `path` on a port of its own, runs `work` against it, and stops it. Requests in
+/// flight finish, whether or not `work` succeeded.
 pub(super) async fn with(
     args: &ServiceArgs,
     path: &Path,
     data: Option<&Path>,
+    start: &Start,
     work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Done>,
 ) -> anyhow::Result<Done> {
     let logs = args.engine.logs()?;
-    let done = work_with(args, path, data, &logs, work).await;
+    let done = work_with(args, path, data, start, &logs, work).await;
     logs.flush();
     done
 }
@@ -30,13 +37,18 @@ async fn work_with(
     args: &ServiceArgs,
     path: &Path,
     data: Option<&Path>,
+    start: &Start,
     logs: &Logs,
     work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Done>,
 ) -> anyhow::Result<Done> {
     let interrupted = signals::stop()?;
     let data = Data::new(data)?;
-    let listener = bind("--listen", (Ipv4Addr::LOCALHOST, 0).into())?;
-    let address = listener.local_addr()?;
+    let descriptors = Descriptors::raise();
+    let listener = asynchronous(bind("--listen", (Ipv4Addr::LOCALHOST, 0).into())?)?;
+    let rules = Rules::of(listener.local_addr()?);
+    let limits = Limits::default();
+    let front = ClientPort::open(listener, None, Limits::default(), rules)?;
+    let address = front.address();
     let (remote, nats) = (RemoteArgs::default(), NatsArgs::default());
     let wanted = Wanted {
         path,
@@ -45,6 +57,8 @@ async fn work_with(
         service: args,
         remote: &remote,
         nats: &nats,
+        descriptors,
+        tls: false,
     };
     let service = tokio::select! {
         service = Service::open(&wanted, logs) => service?,
@@ -53,20 +67,21 @@ async fn work_with(
     let finished = interrupted.child_token();
     let (tell, ready) = oneshot::channel();
     let tell = || {
-        // Fails when nobody waits any more: an interruption came first.
+        // Fails if the receiver is gone because of an interruption.
         let _ = tell.send(());
     };
-    let serving =
-        service.run(Ports { front: Some(listener), metrics: None, dashboard: None }, None, tell, &finished);
-    let working = work_when_ready(ready, work(address), &interrupted, &finished);
+    let mut ports = Ports { front: Some(front), metrics: None, dashboard: None, limits };
+    let serving = service.run(&mut ports, &wanted, None, tell, &finished);
+    let working = work_when_ready(start.watch(ready), start, work(address), &interrupted, &finished);
     let (served, worked) = tokio::join!(serving, working);
     served?;
     worked
 }
 
-/// Works once the service is ready, and then tells it to stop.
+/// Runs `work` once the service is ready, then stops the service.
 async fn work_when_ready(
-    ready: oneshot::Receiver<()>,
+    ready: impl Future<Output = Option<Result<(), oneshot::error::RecvError>>>,
+    start: &Start,
     work: impl Future<Output = anyhow::Result<Done>>,
     interrupted: &CancellationToken,
     finished: &CancellationToken,
@@ -75,6 +90,9 @@ async fn work_when_ready(
     tokio::select! {
         () = interrupted.cancelled() => Ok(Done::Interrupted),
         started = ready => {
+            let Some(started) = started else {
+                bail!("the package has not started\nhint: {}", start.hint());
+            };
             started.context("the service did not start")?;
             tokio::select! {
                 done = work => done,
@@ -84,7 +102,7 @@ async fn work_when_ready(
     }
 }
 
-/// Where the package keeps its data: a folder that was named, or one that is removed afterwards.
+/// The package's data folder: a given one, or a temporary one.
 enum Data {
     Kept(PathBuf),
     Removed(TempDir),

@@ -1,20 +1,21 @@
-//! The requests of `krt call`: JSON values, from the command line, a file or standard input.
+//! The requests of `krt call`: JSON values from the command line, a file or standard input.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
+use krt_model::text::decode_json;
 use serde_json::{Deserializer, value::RawValue};
 use std::{
     convert::Infallible,
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufReader, Cursor, Read},
     path::PathBuf,
     str::FromStr,
 };
 use tokio::sync::mpsc;
 
-/// Where requests come from.
+/// The source of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
-    /// The text itself.
+    /// The JSON text itself.
     Text(String),
     /// `@file`
     File(PathBuf),
@@ -22,7 +23,7 @@ pub(super) enum Source {
     Stdin,
 }
 
-/// Requests as they come: each is JSON, though maybe not of the right message.
+/// Requests in order of arrival. Each is valid JSON, but may not fit the message type.
 pub(super) type Requests = mpsc::Receiver<serde_json::Result<Box<RawValue>>>;
 
 impl FromStr for Source {
@@ -38,7 +39,7 @@ impl FromStr for Source {
 }
 
 impl Source {
-    /// Starts to read. A text is read to its end before the first request of it is given.
+    /// Starts to read. Validates a literal text as a whole before it yields the first request.
     pub(super) fn open(&self) -> anyhow::Result<Requests> {
         match self {
             Self::Text(text) => {
@@ -47,18 +48,27 @@ impl Source {
             }
             Self::File(path) => {
                 let file = File::open(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-                Ok(read(BufReader::new(file)))
+                read(BufReader::new(file)).with_context(|| format!("cannot read `{}`", path.display()))
             }
-            Self::Stdin => Ok(read(BufReader::new(io::stdin()))),
+            Self::Stdin => read(BufReader::new(io::stdin())).context("cannot read standard input"),
         }
     }
 }
 
-fn read(reader: impl Read + Send + 'static) -> Requests {
-    feed(Deserializer::from_reader(reader).into_iter())
+/// Streams UTF-8; reads other encodings to the end first. Two bytes suffice to tell them apart, since no
+/// request is one byte of JSON.
+fn read(mut reader: impl Read + Send + 'static) -> anyhow::Result<Requests> {
+    let mut start = Vec::new();
+    reader.by_ref().take(2).read_to_end(&mut start)?;
+    if matches!(start.as_slice(), [0 | 0xef | 0xfe | 0xff, ..] | [_, 0]) {
+        reader.read_to_end(&mut start)?;
+        let text = decode_json(&start).map_err(|problem| anyhow!("{problem}; hint: save it as UTF-8"))?;
+        return Ok(feed(Deserializer::from_reader(Cursor::new(text.into_bytes())).into_iter()));
+    }
+    Ok(feed(Deserializer::from_reader(Cursor::new(start).chain(reader)).into_iter()))
 }
 
-/// Reads on a thread of its own: nothing interrupts a read, and the program may end in the midst of it.
+/// Reads on a separate thread: a read cannot be interrupted, and the program may exit during one.
 fn feed(values: impl Iterator<Item = serde_json::Result<Box<RawValue>>> + Send + 'static) -> Requests {
     let (give, requests) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -105,15 +115,30 @@ mod tests {
             ("\n\n{}\n\n", &["{}"]),
         ];
         for (text, expected) in rows {
-            let read = all(read(io::Cursor::new(text.to_owned())));
+            let read = all(read(Cursor::new(text.to_owned())).unwrap());
             assert_eq!(read, expected.iter().map(|value| Ok((*value).to_owned())).collect::<Vec<_>>());
             assert_eq!(all(Source::Text(text.to_owned()).open().unwrap()), read);
         }
     }
 
     #[test]
+    fn json_of_other_encodings() {
+        let text = "{\"a\":\"ä\"} {}";
+        let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        let marked = format!("\u{feff}{text}");
+        for bytes in [text.into(), marked.clone().into_bytes(), utf16(text), utf16(&marked)] {
+            let read = all(read(Cursor::new(bytes)).unwrap());
+            assert_eq!(read, [Ok("{\"a\":\"ä\"}".to_owned()), Ok("{}".to_owned())]);
+        }
+        let refused = read(Cursor::new(b"\xff\xfe{\0\n".to_vec())).unwrap_err().to_string();
+        assert!(refused.contains("line 1") && refused.contains("hint:"), "{refused}");
+        let latin = all(read(Cursor::new(b"{\"a\":\n\"\xe4\"}".to_vec())).unwrap());
+        assert!(latin[0].as_ref().unwrap_err().contains("line 2"), "{latin:?}");
+    }
+
+    #[test]
     fn what_is_not_json_ends_the_requests() {
-        let requests = all(read(io::Cursor::new("{\"a\":1}\n{nope}\n{}")));
+        let requests = all(read(Cursor::new("{\"a\":1}\n{nope}\n{}")).unwrap());
         assert_eq!(requests.len(), 2);
         assert_eq!(requests[0].as_deref(), Ok("{\"a\":1}"));
         assert_eq!(requests[1].as_ref().unwrap_err(), "key must be a string at line 2 column 2");

@@ -1,28 +1,29 @@
-//! Where results go: standard output, or a file that is whole or not there.
+//! The destination of results: standard output, or a file that appears only when complete.
 
+use crate::output::{Escape, Results};
 use anyhow::Context as _;
 use std::{
     fs::File,
-    io::{self, BufWriter, StdoutLock, Write},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 use tempfile::TempPath;
 
-/// Bytes that are written together.
+/// The size of the write buffer, bytes.
 const BUFFER: usize = 64 << 10;
 
-/// Where results go. Its errors name it.
+/// The destination of results. Its errors name it.
 #[derive(Debug)]
 pub(super) enum Destination {
-    Stdout(BufWriter<StdoutLock<'static>>),
-    /// Written beside the file, which it takes the place of once it is whole.
+    Stdout(Results),
+    /// A temporary file beside the target, which replaces the target once it is complete.
     File {
         path: PathBuf,
         out: BufWriter<File>,
-        /// Where it is written, until then.
+        /// The temporary file.
         beside: TempPath,
     },
-    /// What is there already and is no plain file, as `/dev/null` or a pipe.
+    /// An existing path that is not a plain file, such as `/dev/null` or a pipe.
     Device {
         path: PathBuf,
         out: BufWriter<File>,
@@ -30,10 +31,10 @@ pub(super) enum Destination {
 }
 
 impl Destination {
-    /// Opens a file, or standard output.
-    pub(super) fn open(path: Option<&Path>) -> anyhow::Result<Self> {
+    /// Opens a file or standard output. Results on a terminal are escaped.
+    pub(super) fn open(path: Option<&Path>, escape: Escape) -> anyhow::Result<Self> {
         match path {
-            None => Ok(Self::Stdout(BufWriter::with_capacity(BUFFER, io::stdout().lock()))),
+            None => Ok(Self::Stdout(Results::open(BUFFER, escape))),
             Some(path) => {
                 Self::open_file(path).with_context(|| format!("failed to write `{}`", path.display()))
             }
@@ -41,21 +42,21 @@ impl Destination {
     }
 
     fn open_file(path: &Path) -> io::Result<Self> {
-        // What a link leads to is replaced, not the link.
+        // Replace a link's target, not the link.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         if path.exists() && !path.is_file() {
             let out = File::options().write(true).open(&path)?;
             return Ok(Self::Device { path, out: BufWriter::with_capacity(BUFFER, out) });
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        // Not the library's own way, which would keep the file from others than its owner.
+        // The library's default would make the file readable by its owner only.
         let new = |path: &Path| File::options().write(true).create_new(true).open(path);
         let made = tempfile::Builder::new().make_in(folder.unwrap_or(Path::new(".")), new)?;
         let (out, beside) = made.into_parts();
         Ok(Self::File { path, out: BufWriter::with_capacity(BUFFER, out), beside })
     }
 
-    /// Writes what waits, and puts the file in its place.
+    /// Flushes the buffer, and moves the file into place.
     pub(super) fn finish(mut self) -> anyhow::Result<()> {
         self.flush()?;
         match self {

@@ -19,13 +19,13 @@ use serde_json::value::RawValue;
 use std::{fmt, pin::Pin};
 use tokio::runtime::{self, Runtime};
 
-/// What `krt data documents` takes.
+/// The arguments of `krt data documents`.
 #[derive(Debug, Args)]
 pub(super) struct DocumentsArgs {
-    /// The collection; without it, all collections are listed
+    /// Collection; without it, lists all collections
     collection: Option<String>,
 
-    /// Only documents that this query matches: JSON, as MongoDB understands it
+    /// Only documents that match this query: JSON in MongoDB's query language
     #[arg(long, value_name = "JSON", value_parser = query, requires = "collection")]
     query: Option<Document>,
 
@@ -36,7 +36,7 @@ pub(super) struct DocumentsArgs {
     order: OrderArgs,
 }
 
-/// Prints documents, or what there is.
+/// Prints documents, or lists all collections.
 pub(super) fn print(args: &DocumentsArgs, reader: &Reader, printer: &mut Printer) -> anyhow::Result<Printed> {
     let Some(collection) = &args.collection else { return print_list(args, reader, printer) };
     let known = reader.collections()?.into_iter().map(|collection| collection.name);
@@ -45,7 +45,7 @@ pub(super) fn print(args: &DocumentsArgs, reader: &Reader, printer: &mut Printer
     let printed = printer.print(args.limit.of(printer.format()), &|| {
         Ok(Documents::find(reader, collection, &query, args.order.order())?.records())
     })?;
-    Ok(args.limit.told(printed))
+    Ok(args.limit.note(printed))
 }
 
 fn print_list(args: &DocumentsArgs, reader: &Reader, printer: &mut Printer) -> anyhow::Result<Printed> {
@@ -59,7 +59,7 @@ fn print_list(args: &DocumentsArgs, reader: &Reader, printer: &mut Printer) -> a
     printer.print_all(collections.map(|it| record(it.name, it.documents)).collect())
 }
 
-/// Parses a query, and checks that it can be understood.
+/// Parses and validates a query.
 fn query(text: &str) -> Result<Document, krt_store::Error> {
     let query = krt_store::parse_document(text)?;
     Filter::parse(&query)?;
@@ -68,7 +68,7 @@ fn query(text: &str) -> Result<Document, krt_store::Error> {
 
 type Found = Pin<Box<dyn Stream<Item = Result<RawDocumentBuf, krt_store::Error>> + Send>>;
 
-/// Documents, a few of them in memory.
+/// An iterator over documents that keeps only a few in memory.
 pub(super) struct Documents {
     runtime: Runtime,
     found: Found,
@@ -103,7 +103,7 @@ impl Iterator for Documents {
     }
 }
 
-/// A record whose JSON is the document's.
+/// A record with the document's JSON.
 fn record(document: &RawDocumentBuf) -> anyhow::Result<Record> {
     let Fields(fields) = serde_json::from_str(&krt_store::to_json(document))?;
     Ok(fields.into_iter().fold(Record::default(), |record, (name, value)| record.with(name, value)))

@@ -1,13 +1,14 @@
-//! The columns of many records that need not have the same.
+//! The columns for records that may have different fields.
 
 use super::record::{Cell, Column, Record};
+use krt_model::escape;
 use std::{borrow::Cow, collections::HashMap};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// The widest that a value is shown to people.
+/// The maximum width of a value in a table.
 const WIDEST: usize = 60;
 
-/// Columns, in order, and how wide they are in a table.
+/// Columns in order, with their widths in a table.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     columns: Vec<Known>,
@@ -22,7 +23,7 @@ struct Known {
 }
 
 impl Layout {
-    /// Makes room for a record.
+    /// Adds a record's columns, and widens existing ones.
     pub(super) fn add(&mut self, record: &Record) {
         let mut before = None;
         for (column, cell) in record.fields() {
@@ -37,7 +38,8 @@ impl Layout {
         }
     }
 
-    /// Puts a new column behind the one before it in its record, and behind all of its group there.
+    /// Inserts a new column after its predecessor in the record, and after the columns there that have the
+    /// same group.
     fn insert(&mut self, column: Column, before: Option<usize>) -> usize {
         let start = before.map_or(0, |place| place + 1);
         let same = self.columns[start..].iter().take_while(|known| known.column.group() == column.group());
@@ -50,12 +52,12 @@ impl Layout {
         place
     }
 
-    /// The columns' names, for programs.
+    /// The columns' full names, for programs.
     pub(super) fn names(&self) -> impl Iterator<Item = String> {
         self.columns.iter().map(|known| known.column.to_string())
     }
 
-    /// The values of a record, one a column; and whether it has some that have no column.
+    /// Returns a record's values, one per column, and whether the record has values without a column.
     pub(super) fn align<'a>(&self, record: &'a Record) -> (Vec<&'a Cell>, bool) {
         let mut cells = vec![&Cell::Missing; self.columns.len()];
         let mut strange = false;
@@ -68,7 +70,7 @@ impl Layout {
         (cells, strange)
     }
 
-    /// The table's head: names, and a line below each.
+    /// The table's header: names, each underlined.
     pub(super) fn head(&self) -> String {
         let titles = self.line(self.columns.iter().map(|known| cut(known.column.title())));
         let rules = self.line(self.columns.iter().map(|known| Cow::Owned("─".repeat(known.width))));
@@ -93,9 +95,9 @@ impl Layout {
     }
 }
 
-/// A text on one line of a table: what would move the cursor is escaped, what is too long is cut.
+/// Fits a text on one line of a table: escapes control characters, and cuts a long text.
 fn cut(text: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.width().is_some();
+    let plain = |c: char| c.width().is_some() && !escape::is_hidden(c);
     if text.len() <= WIDEST && text.chars().all(plain) {
         return Cow::Borrowed(text);
     }

@@ -7,26 +7,26 @@ use super::{
 };
 use crate::{
     log::{WantedArgs, lines},
-    moment::SpanArgs,
+    time_spec::SpanArgs,
 };
 use clap::Args;
 use krt_store::{LogFilter, Reader, StoredLog};
 use std::{thread, time::Duration};
 
-/// Records that are read together.
+/// The number of records read at once.
 const PAGE: usize = 4096;
 
-/// How often to look for new records.
+/// The interval between polls for new records.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// What `krt data logs` takes.
+/// The arguments of `krt data logs`.
 #[derive(Debug, Args)]
 #[command(disable_version_flag = true)]
 pub(super) struct LogsArgs {
     #[command(flatten)]
     wanted: WantedArgs,
 
-    /// Only records of this version of the solution
+    /// Only records of this version
     #[arg(long, value_name = "NAME")]
     version: Option<String>,
 
@@ -37,7 +37,7 @@ pub(super) struct LogsArgs {
     #[command(flatten)]
     limit: LimitArgs,
 
-    /// Go on with new records as they come, until Ctrl-C
+    /// Follow new records until Ctrl-C
     #[arg(long, short, conflicts_with_all = ["until", "path"])]
     follow: bool,
 
@@ -45,7 +45,7 @@ pub(super) struct LogsArgs {
     span: SpanArgs,
 }
 
-/// Prints the newest records, the oldest of them first, and those that come.
+/// Prints the newest records in chronological order, then follows new ones if requested.
 pub(super) fn print(args: &LogsArgs, reader: &Reader, printer: &mut Printer) -> anyhow::Result<Printed> {
     let filter = args.filter()?;
     let mut log = Log { printer, any: false };
@@ -56,10 +56,10 @@ pub(super) fn print(args: &LogsArgs, reader: &Reader, printer: &mut Printer) -> 
     if args.follow {
         return log.follow(reader, &filter, after);
     }
-    Ok(args.limit.told(Printed { any: log.any, more }))
+    Ok(args.limit.note(Printed { any: log.any, more }))
 }
 
-/// How many records there are.
+/// The number of log records.
 pub(super) fn count(reader: &Reader) -> anyhow::Result<u64> {
     let (mut count, mut after) = (0, i64::MIN);
     loop {
@@ -96,7 +96,7 @@ struct Log<'a> {
 }
 
 impl Log<'_> {
-    /// Prints the newest records; whether there are more, and after which to go on.
+    /// Prints the newest records. Returns whether there are more, and the record after which to continue.
     fn newest(&mut self, reader: &Reader, filter: &LogFilter, limit: usize) -> anyhow::Result<(bool, i64)> {
         let mut page = reader.logs(filter, limit.saturating_add(1))?;
         let more = page.records.len() > limit;
@@ -107,7 +107,7 @@ impl Log<'_> {
         Ok((more, page.last))
     }
 
-    /// Prints all records after one; after which to go on.
+    /// Prints all records after one. Returns the record after which to continue.
     fn rest(&mut self, reader: &Reader, filter: &LogFilter, mut after: i64) -> anyhow::Result<i64> {
         loop {
             let page = reader.logs_after(after, filter, PAGE)?;
@@ -120,7 +120,7 @@ impl Log<'_> {
         }
     }
 
-    /// Prints what comes after a record, until something fails or the program is interrupted.
+    /// Prints new records after one, until an error or an interruption.
     fn follow(&mut self, reader: &Reader, filter: &LogFilter, mut after: i64) -> anyhow::Result<Printed> {
         loop {
             self.printer.flush()?;

@@ -8,7 +8,7 @@ use super::{
     unknown, windows,
 };
 use crate::{
-    moment::{SpanArgs, span},
+    time_spec::{SpanArgs, span},
     values::pair,
 };
 use anyhow::ensure;
@@ -16,10 +16,10 @@ use clap::Args;
 use krt_store::{PointFilter, Reader, SeriesInfo, WindowQuery};
 use std::{collections::BTreeSet, time::Duration};
 
-/// What `krt data measurements` takes.
+/// The arguments of `krt data measurements`.
 #[derive(Debug, Args)]
 pub(super) struct MeasurementsArgs {
-    /// What was measured; without it, all measurements are listed
+    /// Name of the measurement; without it, lists all measurements
     name: Option<String>,
 
     /// Only points with this tag
@@ -32,15 +32,15 @@ pub(super) struct MeasurementsArgs {
     #[command(flatten)]
     order: OrderArgs,
 
-    /// Sum up a field over windows of this length, such as 1m
+    /// Aggregate a field over windows of this length, such as 1m
     #[arg(long, value_name = "SPAN", value_parser = span, requires = "field", conflicts_with_all = ["newest", "oldest"], help_heading = "Windows")]
     every: Option<Duration>,
 
-    /// The field that is summed up
+    /// Field to aggregate
     #[arg(long, value_name = "NAME", requires = "every", help_heading = "Windows")]
     field: Option<String>,
 
-    /// Sum up apart for each value of this tag
+    /// Aggregate separately for each value of this tag
     #[arg(long, value_name = "TAG", requires = "every", help_heading = "Windows")]
     by: Vec<String>,
 
@@ -48,7 +48,7 @@ pub(super) struct MeasurementsArgs {
     span: SpanArgs,
 }
 
-/// A measurement, with all its series.
+/// A measurement with all its series.
 #[derive(Debug)]
 pub(super) struct Measurement {
     pub(super) name: String,
@@ -58,7 +58,7 @@ pub(super) struct Measurement {
     tags: BTreeSet<String>,
 }
 
-/// Prints points, or sums of them, or what there is.
+/// Prints points, aggregates, or a list of measurements.
 pub(super) fn print(
     args: &MeasurementsArgs,
     reader: &Reader,
@@ -75,7 +75,7 @@ pub(super) fn print(
         _ => {
             let limit = args.limit.of(printer.format());
             let points = || Ok(Points::new(reader, filter.clone(), args.order.order(), limit).records());
-            Ok(args.limit.told(printer.print(limit, &points)?))
+            Ok(args.limit.note(printer.print(limit, &points)?))
         }
     }
 }
@@ -89,7 +89,7 @@ fn print_list(args: &MeasurementsArgs, reader: &Reader, printer: &mut Printer) -
 }
 
 impl MeasurementsArgs {
-    /// Whether anything was typed that only makes sense for one measurement.
+    /// Whether a flag was given that requires a measurement's name.
     fn refines(&self) -> bool {
         !self.tags.is_empty()
             || self.every.is_some()
@@ -98,7 +98,7 @@ impl MeasurementsArgs {
             || self.span.is_set()
     }
 
-    /// The points that are meant; the measurement and the tags must be there.
+    /// The filter for the requested points. Fails if the measurement or a tag does not exist.
     fn filter(&self, name: &str, reader: &Reader) -> anyhow::Result<PointFilter> {
         unknown::check("there is no measurement", name, reader.measurements()?)?;
         let measurement = Measurement::new(name.to_owned(), &reader.series(name)?);
@@ -128,7 +128,7 @@ impl Measurement {
         Ok(all)
     }
 
-    /// `None` where all its points were removed a moment ago.
+    /// Returns `None` if all points were removed in the meantime.
     fn new(name: String, series: &[SeriesInfo]) -> Option<Self> {
         Some(Self {
             name,

@@ -1,4 +1,4 @@
-//! What there is: names, counts, times, sizes.
+//! The overview of a store: names, counts, times, sizes.
 
 use super::{
     logs,
@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use krt_store::Reader;
 use std::{fs, io, path::Path};
 
-/// Prints a line for each measurement, each collection, the logs, and each file.
+/// Prints one line for each measurement, each collection, the logs, and each file.
 pub(super) fn print(reader: &Reader, folder: &Path, printer: &mut Printer) -> anyhow::Result<Printed> {
     let mut lines = Vec::new();
     lines.extend(Measurement::all(reader)?.into_iter().map(Line::measurement));
@@ -23,7 +23,7 @@ pub(super) fn print(reader: &Reader, folder: &Path, printer: &mut Printer) -> an
     printer.print_all(lines.into_iter().map(Record::from).collect())
 }
 
-/// Something that is in the store.
+/// One item in the store.
 struct Line {
     kind: &'static str,
     name: String,
@@ -58,7 +58,7 @@ impl From<Line> for Record {
     }
 }
 
-/// The store's files that hold anything, by name, with their sizes.
+/// The store's non-empty files, by name, with their sizes.
 fn files(folder: &Path) -> io::Result<Vec<(String, u64)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -68,7 +68,7 @@ fn files(folder: &Path) -> io::Result<Vec<(String, u64)>> {
                 files.push((entry.file_name().to_string_lossy().into_owned(), found.len()));
             }
             Ok(_) => {}
-            // SQLite removes its files when the last who reads has left.
+            // SQLite removes its files when the last reader has closed them.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }

@@ -1,34 +1,34 @@
-//! How many results, and which first.
+//! Limits and order of results.
 
 use super::printer::{Format, Printed};
 use clap::Args;
 use krt_store::Order;
 use std::str::FromStr;
 
-/// So many results are shown in a table if nothing else is said.
+/// The default number of results in a table.
 pub(super) const SHOWN: usize = 100;
 
-/// How many results.
+/// The limit of results.
 #[derive(Debug, Args)]
 pub(super) struct LimitArgs {
-    /// At most so many, or `all` [default: 100 in a table, all in other formats]
+    /// Most rows to print, or `all` [default: 100 in a table, all in other formats]
     #[arg(long, value_name = "N")]
     limit: Option<Limit>,
 }
 
-/// Which results come first, and so are within the limit.
+/// The order of results, which decides which ones are within the limit.
 #[derive(Debug, Args)]
 pub(super) struct OrderArgs {
-    /// The newest first, as by default
+    /// Newest first (the default)
     #[arg(long, conflicts_with = "oldest")]
     newest: bool,
 
-    /// The oldest first
+    /// Oldest first
     #[arg(long)]
     oldest: bool,
 }
 
-/// At most so many results.
+/// The maximum number of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limit(usize);
 
@@ -44,12 +44,12 @@ impl FromStr for Limit {
 }
 
 impl LimitArgs {
-    /// Whether a limit was typed.
+    /// Whether the limit was given.
     pub(super) fn is_set(&self) -> bool {
         self.limit.is_some()
     }
 
-    /// The most results in a format.
+    /// The maximum number of results in a format.
     pub(super) fn of(&self, format: Format) -> usize {
         match (self.limit, format) {
             (Some(Limit(limit)), _) => limit,
@@ -58,19 +58,19 @@ impl LimitArgs {
         }
     }
 
-    /// What was printed, as far as it is worth a word: who typed a limit knows of it.
-    pub(super) fn told(&self, printed: Printed) -> Printed {
+    /// Drops the note about more results if the user set the limit.
+    pub(super) fn note(&self, printed: Printed) -> Printed {
         Printed { any: printed.any, more: printed.more && !self.is_set() }
     }
 }
 
 impl OrderArgs {
-    /// Whether an order was typed.
+    /// Whether the order was given.
     pub(super) fn is_set(&self) -> bool {
         self.newest || self.oldest
     }
 
-    /// Which results come first.
+    /// The order of results.
     pub(super) fn order(&self) -> Order {
         if self.oldest { Order::OldestFirst } else { Order::NewestFirst }
     }

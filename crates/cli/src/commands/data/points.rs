@@ -1,4 +1,4 @@
-//! Points, a page at a time.
+//! Reads points page by page.
 
 use super::{
     printer::Records,
@@ -7,10 +7,10 @@ use super::{
 use krt_store::{Order, PointFilter, Reader, StoredPoint};
 use std::vec;
 
-/// Points that are read together.
+/// The number of points read at once.
 const PAGE: usize = 4096;
 
-/// Reads points in order of time, some thousands of them in memory.
+/// Reads points in order of time, with a few thousand in memory.
 #[derive(Debug)]
 pub(super) struct Points<'a> {
     reader: &'a Reader,
@@ -22,7 +22,7 @@ pub(super) struct Points<'a> {
 }
 
 impl<'a> Points<'a> {
-    /// Reads the points that fit; hardly more than `limit` are expected to be taken.
+    /// Reads the points that match. The caller is expected to take hardly more than `limit`.
     pub(super) fn new(reader: &'a Reader, filter: PointFilter, order: Order, limit: usize) -> Self {
         let page = limit.saturating_add(1).clamp(2, PAGE);
         Self { reader, filter, order, page, waiting: Vec::new().into_iter(), done: false }
@@ -35,8 +35,8 @@ impl<'a> Points<'a> {
 
     /// Reads the next page.
     ///
-    /// The next one starts where a page ends. As there may be more points of that very time, those are
-    /// left to it, and where all are of one time the page has to be larger.
+    /// Each page starts at the time where the previous one ends. Since there may be more points with that
+    /// time, they are left for the next page; if all points have the same time, the page grows.
     fn read(&mut self) -> Result<(), krt_store::Error> {
         let mut points = self.reader.points(&self.filter, self.order, self.page)?;
         let (Some(first), Some(last)) = (points.first(), points.last()) else {

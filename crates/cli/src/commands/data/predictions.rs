@@ -6,19 +6,19 @@ use super::{
     printer::{Printed, Printer},
     summary::Summary,
 };
-use crate::moment::SpanArgs;
+use crate::time_spec::SpanArgs;
 use clap::Args;
 use krt_store::{PREDICTIONS, PredictionFilter, Reader};
 
-/// What `krt data predictions` takes.
+/// The arguments of `krt data predictions`.
 #[derive(Debug, Args)]
 #[command(disable_version_flag = true)]
 pub(super) struct PredictionsArgs {
-    /// Only what this version of the solution predicted
+    /// Only predictions of this version
     #[arg(long, value_name = "NAME")]
     version: Option<String>,
 
-    /// Sum up: accuracy, errors, which values are taken for which
+    /// Summarize: accuracy, errors and a confusion matrix
     #[arg(long, conflicts_with_all = ["limit", "newest", "oldest"])]
     summary: bool,
 
@@ -49,5 +49,5 @@ pub(super) fn print(
         return summary.print(printer);
     }
     let printed = printer.print(args.limit.of(printer.format()), &|| Ok(find()?.records()))?;
-    Ok(args.limit.told(printed))
+    Ok(args.limit.note(printed))
 }

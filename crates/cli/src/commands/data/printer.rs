@@ -1,31 +1,31 @@
-//! Writing records, in any format.
+//! Writes records in any format.
 
 use super::{destination::Destination, layout::Layout, record::Record};
 use crate::terminal;
 use clap::ValueEnum;
 use std::io::{self, Write as _};
 
-/// How results are written.
+/// The format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum Format {
-    /// A table, for people: long values are cut
+    /// Table for people; long values are cut
     #[default]
     Table,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
     /// CSV with a header
     Csv,
 }
 
-/// Records, read as they are asked for.
+/// Records, read lazily.
 pub(super) type Records<'a> = Box<dyn Iterator<Item = anyhow::Result<Record>> + 'a>;
 
-/// What was written.
+/// A summary of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Printed {
-    /// Whether there was anything.
+    /// Whether there were any results.
     pub(super) any: bool,
-    /// Whether there is more than the limit.
+    /// Whether there are results beyond the limit.
     pub(super) more: bool,
 }
 
@@ -47,8 +47,8 @@ impl Printer {
 
     /// Writes at most `limit` records.
     ///
-    /// Columns and their widths are known once all records were seen. Few are kept until then; many
-    /// are read a second time, so that memory stays bounded.
+    /// Columns and their widths are known only after all records were read. Few records are kept until then;
+    /// many are read a second time, so that memory stays bounded.
     pub(super) fn print<'a>(
         &mut self,
         limit: usize,
@@ -70,7 +70,7 @@ impl Printer {
         Ok(Printed { any, more })
     }
 
-    /// Writes records that are few.
+    /// Writes a small number of records.
     pub(super) fn print_all(&mut self, records: Vec<Record>) -> anyhow::Result<Printed> {
         let mut seen = Layout::default();
         records.iter().for_each(|record| seen.add(record));
@@ -82,7 +82,7 @@ impl Printer {
         Ok(Printed { any, more: false })
     }
 
-    /// Writes records that all have the columns of the first, which a header may name.
+    /// Writes records that all have the columns of the first one, with an optional header.
     pub(super) fn print_alike(
         &mut self,
         header: bool,
@@ -104,17 +104,17 @@ impl Printer {
         Ok(self.out.write_all(text.as_bytes())?)
     }
 
-    /// Lets readers see what was written.
+    /// Flushes the output.
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
         Ok(self.out.flush()?)
     }
 
-    /// Ends the output.
+    /// Finishes the output.
     pub(super) fn finish(self) -> anyhow::Result<()> {
         self.out.finish()
     }
 
-    /// Writes JSON, one object a line; whether there was any.
+    /// Writes one JSON object per line. Returns whether there were any.
     fn objects(&mut self, records: &mut dyn Iterator<Item = anyhow::Result<Record>>) -> anyhow::Result<bool> {
         let mut any = false;
         for record in records {
@@ -185,7 +185,7 @@ impl Printer {
     }
 }
 
-/// What the output said, which the writer of CSV passes on in an error without a source.
+/// Unwraps the output's error from the CSV writer's, which exposes it without a source.
 fn written(error: csv::Error) -> io::Error {
     match error.into_kind() {
         csv::ErrorKind::Io(error) => error,
@@ -193,7 +193,7 @@ fn written(error: csv::Error) -> io::Error {
     }
 }
 
-/// What was written of a grid.
+/// The rows written so far.
 #[derive(Debug, Default)]
 struct Rows {
     any: bool,
@@ -207,11 +207,11 @@ impl Rows {
     }
 }
 
-/// So many records are kept, of so many bytes of text in all.
+/// The limits of kept records: their number, and their text in bytes.
 const KEPT: usize = 1000;
 const KEPT_BYTES: usize = 4 << 20;
 
-/// What all records have in common, and the records themselves, if they are few.
+/// The common properties of all records, and the records themselves if they are few.
 #[derive(Debug)]
 struct Seen {
     layout: Layout,
@@ -247,7 +247,8 @@ mod tests {
     ) -> (String, Printed) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
-        let mut printer = Printer::new(format, Destination::open(Some(&path)).unwrap());
+        let mut printer =
+            Printer::new(format, Destination::open(Some(&path), krt_model::escape::lines).unwrap());
         let printed = printer.print(limit, open).unwrap();
         printer.finish().unwrap();
         (std::fs::read_to_string(path).unwrap(), printed)

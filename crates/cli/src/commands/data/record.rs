@@ -1,21 +1,21 @@
-//! One result, whatever it is of: names and values.
+//! One result of any topic: names and values.
 
-use crate::moment;
+use crate::time_spec;
 use krt_store::Value;
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
 
-/// One result. In a table and in CSV it is a row, in JSON an object.
+/// One result: a row in a table and in CSV, an object in JSON.
 #[derive(Debug, Default)]
 pub(super) struct Record {
     fields: Vec<(Column, Cell)>,
 }
 
-/// Where a value stands.
+/// The position of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Column {
-    /// The object within the record that holds it.
+    /// The object within the record that contains the value.
     group: Option<&'static str>,
     name: Cow<'static, str>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Column {
 /// A value.
 #[derive(Debug)]
 pub(super) enum Cell {
-    /// None, in a record that could have one.
+    /// No value, in a record that could have one.
     Missing,
     Text(String),
     Int(i64),
@@ -32,7 +32,7 @@ pub(super) enum Cell {
     Bool(bool),
     /// Nanoseconds since the Unix epoch.
     Time(i64),
-    /// Texts without order.
+    /// An unordered list of texts.
     List(Vec<String>),
     /// A size on disk.
     Bytes(u64),
@@ -65,12 +65,12 @@ impl Record {
 }
 
 impl Column {
-    /// The group, which decides where the column stands among others.
+    /// The group, which decides the column's position.
     pub(super) fn group(&self) -> Option<&'static str> {
         self.group
     }
 
-    /// The name alone, for people.
+    /// The bare name, for people.
     pub(super) fn title(&self) -> &str {
         &self.name
     }
@@ -87,7 +87,7 @@ impl fmt::Display for Column {
 }
 
 impl Cell {
-    /// Whether the value belongs to the right of its column.
+    /// Whether the value is right-aligned.
     pub(super) fn is_number(&self) -> bool {
         match self {
             Self::Int(_) | Self::Count(_) | Self::Float(_) | Self::Bytes(_) => true,
@@ -96,7 +96,7 @@ impl Cell {
         }
     }
 
-    /// The whole value as text, for programs.
+    /// The complete value as text, for programs.
     pub(super) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Missing => Cow::Borrowed(""),
@@ -105,13 +105,13 @@ impl Cell {
             Self::Count(number) | Self::Bytes(number) => number.to_string().into(),
             Self::Float(number) => number.to_string().into(),
             Self::Bool(truth) => truth.to_string().into(),
-            Self::Time(nanos) => moment::show(*nanos).into(),
+            Self::Time(nanos) => time_spec::show(*nanos).into(),
             Self::List(texts) => texts.join(",").into(),
             Self::Json(json) => plain(json.get()),
         }
     }
 
-    /// The value as people like to read it.
+    /// The value formatted for people.
     pub(super) fn shown(&self) -> Cow<'_, str> {
         match self {
             Self::Float(number) => rounded(*number).into(),
@@ -121,7 +121,8 @@ impl Cell {
     }
 }
 
-/// The text in a JSON value that is one, or that stands for one: a date, an ObjectId. `null` is empty.
+/// The text of a JSON value that is a string, or represents one, such as a date or an ObjectId. `null` is
+/// empty.
 fn plain(json: &str) -> Cow<'_, str> {
     #[derive(serde::Deserialize)]
     #[serde(untagged)]
@@ -143,7 +144,7 @@ fn plain(json: &str) -> Cow<'_, str> {
     }
 }
 
-/// Three digits after the point, or an exponent where those would say little.
+/// Formats a number with three decimals, or with an exponent where three decimals would say little.
 fn rounded(number: f64) -> String {
     let size = number.abs();
     if size != 0.0 && !(0.001..1e15).contains(&size) {
@@ -153,7 +154,7 @@ fn rounded(number: f64) -> String {
     }
 }
 
-/// "1.5 MiB"
+/// Formats "1.5 MiB".
 fn size(bytes: u64) -> String {
     let units = ["KiB", "MiB", "GiB", "TiB"];
     let mut size = bytes as f64;
@@ -208,7 +209,7 @@ impl Serialize for Cell {
             Self::Count(number) | Self::Bytes(number) => serializer.serialize_u64(*number),
             Self::Float(number) => serializer.serialize_f64(*number),
             Self::Bool(truth) => serializer.serialize_bool(*truth),
-            Self::Time(nanos) => serializer.serialize_str(&moment::show(*nanos)),
+            Self::Time(nanos) => serializer.serialize_str(&time_spec::show(*nanos)),
             Self::List(texts) => texts.serialize(serializer),
             Self::Json(json) => json.serialize(serializer),
         }

@@ -1,4 +1,4 @@
-//! Predictions, summed up.
+//! Summarizes predictions.
 
 use super::{
     printer::{Format, Printed, Printer},
@@ -8,23 +8,23 @@ use bson::RawDocumentBuf;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// So many different pairs of true and predicted value are told apart.
+/// The maximum number of different pairs of true and predicted value that are counted separately.
 const PAIRS: usize = 10_000;
 
-/// So many different values make a table that can be read.
+/// The maximum number of different values for a readable confusion matrix.
 const READABLE: usize = 12;
 
-/// How good predictions were.
+/// The quality of predictions.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Summary {
-    /// Of all predictions, those without an error.
+    /// The number of predictions without an error.
     compared: u64,
     correct: u64,
-    /// How many there are of each kind.
+    /// The number of errors of each kind.
     errors: BTreeMap<String, u64>,
-    /// How many there are of each true and predicted value.
+    /// The number of predictions for each pair of true and predicted value.
     pairs: BTreeMap<(String, String), u64>,
-    /// How many are of pairs past the limit.
+    /// The number of predictions beyond [`PAIRS`].
     other: u64,
 }
 
@@ -37,7 +37,7 @@ struct Sums<'a> {
     accuracy: Option<f64>,
     errors: &'a BTreeMap<String, u64>,
     confusion: Vec<Pair<'a>>,
-    /// How many are of pairs that were not told apart.
+    /// The number of predictions beyond [`PAIRS`].
     other: u64,
 }
 
@@ -50,7 +50,7 @@ struct Pair<'a> {
 }
 
 impl Summary {
-    /// Counts a prediction (KRT v1, "Context": `prediction.save`).
+    /// Counts a prediction (docs/reference/krt-v1.md#predictions).
     pub(super) fn add(&mut self, prediction: &RawDocumentBuf) {
         let text = |name| prediction.get_str(name).unwrap_or_default().to_owned();
         let error = text("error");
@@ -76,12 +76,12 @@ impl Summary {
         self.compared + self.errors.values().sum::<u64>()
     }
 
-    /// The share of correct ones, of those without an error.
+    /// The share of correct predictions among those without an error.
     fn accuracy(&self) -> Option<f64> {
         (self.compared > 0).then(|| self.correct as f64 / self.compared as f64)
     }
 
-    /// Prints it: an object in JSON, a row for each that was counted apart in CSV.
+    /// Prints one object in JSON, or a row for each counter in CSV.
     pub(super) fn print(&self, printer: &mut Printer) -> anyhow::Result<Printed> {
         if self.count() == 0 {
             return Ok(Printed { any: false, more: false });
@@ -111,7 +111,7 @@ impl Summary {
         })
     }
 
-    /// Every prediction is counted in one row.
+    /// Rows that count every prediction exactly once.
     fn rows(&self) -> impl Iterator<Item = Record> {
         let row = |wanted: Option<&str>, predicted: Option<&str>, error: Option<&str>, count: u64| {
             Record::default()
@@ -150,8 +150,8 @@ impl Summary {
         Ok(())
     }
 
-    /// A row for each true value and a column for each predicted one; where those are many, a row for
-    /// each pair, the most frequent first.
+    /// A row for each true value and a column for each predicted one. With many values, a row for each pair
+    /// instead, most frequent first.
     fn confusion(&self) -> Vec<Record> {
         let predicted: BTreeSet<_> = self.pairs.keys().map(|(_, predicted)| predicted).collect();
         let wanted: BTreeSet<_> = self.pairs.keys().map(|(wanted, _)| wanted).collect();
@@ -183,7 +183,7 @@ impl Summary {
     }
 }
 
-/// The most pairs in a table.
+/// The maximum number of pairs in a table.
 const SHOWN: usize = 40;
 
 #[cfg(test)]

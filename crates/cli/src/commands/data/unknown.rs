@@ -1,23 +1,23 @@
-//! Names that are not in the store.
+//! Errors for names that are not in the store.
 
 use krt_package::suggest;
 
-/// So many names can be read through.
+/// The most names that an error lists.
 const FEW: usize = 8;
 
-/// There is no such thing.
+/// An unknown name.
 #[derive(Debug, thiserror::Error)]
 #[error("{lack} `{name}`; hint: {}", hint(name, known))]
 pub(super) struct Unknown {
-    /// What there is not, up to its name.
+    /// The beginning of the message, up to the name.
     lack: String,
-    /// Its name, as it was typed.
+    /// The name as typed.
     name: String,
-    /// What there is.
+    /// The existing names.
     known: Vec<String>,
 }
 
-/// Fails where `known` lacks a name.
+/// Fails if `known` lacks a name.
 pub(super) fn check(lack: &str, name: &str, known: Vec<String>) -> Result<(), Unknown> {
     if known.iter().any(|known| known == name) {
         return Ok(());

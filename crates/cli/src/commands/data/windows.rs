@@ -1,4 +1,4 @@
-//! Points, summed up over windows of time.
+//! Aggregates points over time windows.
 
 use super::{
     paging::LimitArgs,
@@ -9,10 +9,10 @@ use super::{
 use krt_store::{Order, PointFilter, Reader, Window, WindowQuery};
 use std::collections::BTreeSet;
 
-/// So many of the newest points are looked at to learn which fields there are.
+/// The number of newest points that are searched for existing fields.
 const LOOKED_AT: usize = 1000;
 
-/// Prints a record a window and group.
+/// Prints one record per window and group.
 pub(super) fn print(
     query: &WindowQuery,
     limit: &LimitArgs,
@@ -26,7 +26,7 @@ pub(super) fn print(
     let more = windows.len() > limit.of(printer.format());
     let shown = windows.iter().take(limit.of(printer.format()));
     let printed = printer.print_all(shown.map(|window| record(window, &query.group_by)).collect())?;
-    Ok(limit.told(Printed { more, ..printed }))
+    Ok(limit.note(Printed { more, ..printed }))
 }
 
 fn record(window: &Window, by: &[String]) -> Record {
@@ -43,7 +43,7 @@ fn record(window: &Window, by: &[String]) -> Record {
         .with("p99", window.p99)
 }
 
-/// Fails where the measurement has no numbers of that name at all.
+/// Fails if the measurement has no numeric field of that name.
 fn check_field(query: &WindowQuery, reader: &Reader) -> anyhow::Result<()> {
     let measurement = query.points.measurement.clone();
     let lacks = format!("`{measurement}` has no numbers in a field");

@@ -1,4 +1,4 @@
-//! One more node of a package.
+//! Adds a node to a package.
 
 use super::{
     NodeArgs,
@@ -24,7 +24,7 @@ use std::{
     process::ExitCode,
 };
 
-/// Adds a node: its sources, and its lines of `krt.yml`. All of it, or nothing.
+/// Adds a node: its sources, and its lines in `krt.yml`. Changes nothing if it fails.
 pub(super) fn add(args: &NodeArgs) -> anyhow::Result<ExitCode> {
     let name = Name::parse(&args.name)?;
     let name = name.as_str();
@@ -54,9 +54,9 @@ pub(super) fn add(args: &NodeArgs) -> anyhow::Result<ExitCode> {
     Ok(exit::SUCCESS)
 }
 
-/// The root of a package without errors, and what it says.
+/// Checks the package; returns its root and its manifest.
 fn checked(package: &Path) -> anyhow::Result<(PathBuf, Version)> {
-    let Checked { version, report, root, .. } = check::loader(false).check(package)?;
+    let Checked { version, report, root, .. } = krt_reader::check(&check::loader(false), package)?;
     match version {
         Some(version) => Ok((root, version)),
         None => {
@@ -66,7 +66,7 @@ fn checked(package: &Path) -> anyhow::Result<(PathBuf, Version)> {
     }
 }
 
-/// Changes the manifest, and takes that back if the package has errors then.
+/// Changes the manifest, and reverts the change if the package then has errors.
 fn change(manifest: &Path, before: &str, after: &str, package: &Path) -> anyhow::Result<()> {
     replace(manifest, after).with_context(|| unread(manifest))?;
     let changed = checked(package);
@@ -86,7 +86,7 @@ fn unread(manifest: &Path) -> String {
     format!("cannot change `{}`", manifest.display())
 }
 
-/// Whether the node before works with plain data: the new one gets what that one returns.
+/// Whether the preceding node uses plain data: the new node receives its output.
 fn is_plain(version: &Version, workflow: Option<&str>) -> bool {
     let mut workflows = version.workflows.iter();
     let workflow = match workflow {
@@ -97,7 +97,7 @@ fn is_plain(version: &Version, workflow: Option<&str>) -> bool {
     last.is_some_and(|&node| version.nodes[node].run.payload == PayloadForm::Json)
 }
 
-/// Writes a node's sources to a folder that is there as a whole or not at all.
+/// Writes a node's sources to a folder that appears only when complete.
 fn write(folder: &Path, name: &str, language: Language, plain: bool) -> io::Result<()> {
     let parent = folder.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent)?;
@@ -115,7 +115,7 @@ fn write(folder: &Path, name: &str, language: Language, plain: bool) -> io::Resu
     fs::rename(workshop.path(), folder)
 }
 
-/// Replaces a file's text at once, and keeps its permissions.
+/// Replaces a file's text atomically, and keeps its permissions.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let permissions = fs::metadata(path)?.permissions();
     let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new("/")))?;

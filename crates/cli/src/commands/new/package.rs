@@ -1,4 +1,4 @@
-//! A new package.
+//! Creates a package.
 
 use super::template::{self, Language};
 use crate::{exit, output};
@@ -11,7 +11,7 @@ use std::{
     process::ExitCode,
 };
 
-/// Makes a package in a folder that is there as a whole or not at all.
+/// Creates a package in a folder that appears only when complete.
 pub(super) fn make(folder: &Path, language: Language) -> anyhow::Result<ExitCode> {
     let folder = &path::absolute(folder)?;
     let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
@@ -31,7 +31,7 @@ pub(super) fn make(folder: &Path, language: Language) -> anyhow::Result<ExitCode
     Ok(exit::SUCCESS)
 }
 
-/// Whether something is there; an empty folder is as good as nothing.
+/// Whether the path exists; an empty folder does not count.
 fn is_taken(folder: &Path) -> anyhow::Result<bool> {
     match fs::read_dir(folder) {
         Ok(mut entries) => Ok(entries.next().is_some()),
@@ -41,7 +41,7 @@ fn is_taken(folder: &Path) -> anyhow::Result<bool> {
     }
 }
 
-/// Moves what was made to its folder. An empty one that is there stays the same: somebody may be in it.
+/// Moves the files into place. Keeps an existing empty folder, which may be a process's working directory.
 fn settle(workshop: &Path, folder: &Path) -> io::Result<()> {
     if !folder.exists() {
         return fs::rename(workshop, folder);
@@ -78,7 +78,7 @@ fn write(folder: &Path, name: &str, language: Language) -> io::Result<()> {
     template::write(&folder.join("src").join(name), language.first(), &values)
 }
 
-/// A name of a package of protobuf: an identifier.
+/// Turns a name into a protobuf package name, which is an identifier.
 fn proto_package(name: &str) -> String {
     let name = name.replace('-', "_");
     match name.starts_with(|first: char| first.is_ascii_digit()) {

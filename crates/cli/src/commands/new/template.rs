@@ -1,4 +1,4 @@
-//! The files of `templates/`, filled in.
+//! Fills in the files of `templates/`.
 
 use clap::ValueEnum;
 use std::{
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What a node is written in.
+/// The programming language of a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Language {
     /// Python.
@@ -18,7 +18,7 @@ pub(super) enum Language {
     Rust,
 }
 
-/// A file that is to be made: its path below the folder, and a template.
+/// A file to create: its path below the folder, and its template.
 pub(super) type File = (&'static str, &'static str);
 
 /// Embeds a template.
@@ -28,16 +28,17 @@ macro_rules! template {
     };
 }
 
-/// The files of a package beside its nodes.
-pub(super) const PACKAGE: [File; 4] = [
+/// The files of a package besides its nodes.
+pub(super) const PACKAGE: [File; 5] = [
     ("krt.yml", template!("package/krt.yml")),
     ("public_input.proto", template!("package/public_input.proto")),
     ("docs/README.md", template!("package/README.md")),
     (".gitignore", template!("package/gitignore")),
+    (".krt.schema.json", krt_package::manifest::JSON_SCHEMA),
 ];
 
 impl Language {
-    /// Its name.
+    /// The language's name.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Python => "Python",
@@ -46,7 +47,7 @@ impl Language {
         }
     }
 
-    /// The files of the node of a new package, below its folder.
+    /// The files of a new package's node, relative to the node's folder.
     pub(super) fn first(self) -> &'static [File] {
         match self {
             Self::Python => &[
@@ -66,12 +67,13 @@ impl Language {
         }
     }
 
-    /// Whether the node of a new package has `payload: json`: in Go, types would have to be made first.
+    /// Whether the node of a new package has `payload: json`. In Go, messages would first need generated
+    /// types.
     pub(super) fn first_is_plain(self) -> bool {
         self == Self::Go
     }
 
-    /// The files of a node that passes on what it gets, messages or plain data.
+    /// The files of a node that returns its input unchanged, as messages or plain data.
     pub(super) fn next(self, plain: bool) -> &'static [File] {
         match (self, plain) {
             (Self::Python, false) => &[
@@ -101,7 +103,7 @@ impl Language {
         }
     }
 
-    /// What `krt.yml` says of a node beside its name.
+    /// The node's keys in `krt.yml` besides its name.
     pub(super) fn keys(self, node: &str, plain: bool) -> Vec<(&'static str, String)> {
         let src = match self {
             Self::Python => format!("src/{node}/main.py"),
@@ -112,7 +114,7 @@ impl Language {
     }
 }
 
-/// The package of `cargo` for a node: its name, unless `cargo` has other plans with that.
+/// The Cargo package name for a node: the node's name, unless `cargo` reserves it.
 pub(super) fn crate_name(node: &str) -> String {
     const RESERVED: [&str; 5] = ["build", "deps", "examples", "incremental", "krt-sdk"];
     match node.starts_with(|first: char| first.is_ascii_digit()) || RESERVED.contains(&node) {
@@ -121,7 +123,7 @@ pub(super) fn crate_name(node: &str) -> String {
     }
 }
 
-/// Writes files below a folder, with what stands for `{{name}}` in them.
+/// Writes files below a folder, with each `{{name}}` replaced by its value.
 pub(super) fn write(folder: &Path, files: &[File], values: &[(&str, &str)]) -> io::Result<()> {
     for (name, template) in files {
         let text = values.iter().fold((*template).to_owned(), |text, (name, value)| {

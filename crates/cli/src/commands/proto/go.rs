@@ -1,6 +1,7 @@
-//! Code for nodes in Go, by Go's own plugin of protoc: here stands what calls it, and no protoc.
+//! Generates Go code with Go's own protoc plugin, called directly, without protoc.
 
 use super::{Files, own};
+use crate::terminal;
 use anyhow::{Context as _, bail};
 use krt_model::version::Language;
 use krt_package::Package;
@@ -14,13 +15,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The plugin, which comes with the library that its code needs.
+/// The plugin, which ships with the library that its code needs.
 const PLUGIN: &str = "google.golang.org/protobuf/cmd/protoc-gen-go";
-/// The field of a request for the plugin that holds a file.
+/// The number of the request's field for files.
 const PROTO_FILE: u32 = 15;
 const LIBRARY: &str = "google.golang.org/protobuf";
 
-/// The code for each module of a node in Go, or for one folder.
+/// Generates code for the module of each Go node, or for one folder.
 pub(super) fn files(package: &Package, out: Option<&Path>) -> anyhow::Result<Files> {
     let builds = package.version.nodes.iter().filter_map(|node| node.build.as_ref());
     let modules = builds.filter(|build| build.language == Language::Go).map(|build| &build.module);
@@ -39,12 +40,12 @@ pub(super) fn files(package: &Package, out: Option<&Path>) -> anyhow::Result<Fil
     Ok(files)
 }
 
-/// Where code goes.
+/// A target folder for code.
 struct Place<'a> {
     folder: &'a Path,
-    /// What the folder is imported as.
+    /// The folder's import path.
     import: String,
-    /// The version of protobuf that its module requires.
+    /// The protobuf version that its module requires.
     version: String,
 }
 
@@ -70,7 +71,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// What stands behind a word, where a line, or a line of a list, begins with it.
+/// The words after `word` at the start of a line, or of a line in a `require` list.
 fn words_after<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
     text.lines().filter_map(move |line| {
         let mut words = line.split_whitespace().skip_while(|&word| word == "require");
@@ -92,14 +93,14 @@ fn generate(package: &Package, place: &Place<'_>) -> anyhow::Result<Files> {
     Ok(response.file.into_iter().map(file).collect())
 }
 
-/// What the plugin is asked for: the package's own files, each imported from where it will lie.
+/// The plugin's request: the package's own files, each with the import path of its target.
 fn request(package: &Package, place: &Place<'_>) -> Vec<u8> {
     let names: Vec<String> = own(package).map(|file| file.name().to_owned()).collect();
     let mapping = names.iter().map(|name| {
         let folder = Path::new(name).parent().unwrap_or(Path::new(""));
         let import = Path::new(&place.import).join(folder).display().to_string();
         let import = import.trim_end_matches('/');
-        // The name of the package is the folder's, whatever the file's `go_package` says.
+        // The folder names the Go package, whatever the file's `go_package` says.
         format!("M{name}={import};{}", package_name(import))
     });
     let parameter: Vec<String> = ["paths=source_relative".to_owned()].into_iter().chain(mapping).collect();
@@ -109,7 +110,7 @@ fn request(package: &Package, place: &Place<'_>) -> Vec<u8> {
         compiler_version: None,
         file_to_generate: names,
     };
-    // Files go as they were compiled: decoded and encoded again, they would lose the author's own options.
+    // Append the files as compiled: a decode and encode would drop custom options.
     let mut encoded = request.encode_to_vec();
     for file in package.schema.pool.files() {
         prost::encoding::bytes::encode(PROTO_FILE, &file.encode_to_vec(), &mut encoded);
@@ -117,25 +118,27 @@ fn request(package: &Package, place: &Place<'_>) -> Vec<u8> {
     encoded
 }
 
-/// The name of a Go package in a folder.
+/// The name of the Go package in a folder.
 fn package_name(import: &str) -> String {
     let last = import.rsplit('/').next().unwrap_or_default();
     last.chars().map(|letter| if letter.is_alphanumeric() { letter } else { '_' }).collect()
 }
 
-/// Runs the plugin of the library's version.
+/// Runs the plugin in the library's version.
 fn plugin(place: &Place<'_>, request: &[u8]) -> anyhow::Result<Vec<u8>> {
     let started = Command::new("go")
         .args(["run", &format!("{PLUGIN}@{}", place.version)])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn();
     let mut plugin = started.map_err(|error| {
         anyhow::anyhow!("cannot start `go`: {error}\nhint: install Go 1.20 or newer (https://go.dev/dl)")
     })?;
-    // Fails when the plugin ends early, which its status tells.
+    // Fails if the plugin exits early; its exit status has the error.
     let _ = plugin.stdin.take().map(|mut stdin| stdin.write_all(request));
     let ended = plugin.wait_with_output()?;
+    String::from_utf8_lossy(&ended.stderr).lines().for_each(terminal::print_line);
     anyhow::ensure!(
         ended.status.success(),
         "`go run {PLUGIN}@{}` ended with {}",

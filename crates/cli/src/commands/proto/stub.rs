@@ -1,4 +1,4 @@
-//! Stubs (`.pyi`) of the modules that protoc would generate for Python.
+//! Generates stubs (`.pyi`) of the modules that protoc would generate for Python.
 
 mod message;
 mod names;
@@ -19,7 +19,7 @@ from google.protobuf.internal import containers as _containers
 from typing import Any as _Any, Generic as _Generic, Literal as _Literal, NewType as _NewType, NoReturn as _NoReturn, Optional as _Optional, TypeVar as _TypeVar, Union as _Union, overload as _overload
 ";
 
-/// What protobuf's `EnumTypeWrapper` has. Its own stubs name it differently from version to version.
+/// The content of protobuf's `EnumTypeWrapper`. Protobuf's own stubs rename it between versions.
 const ENUM: &str = r#"
 _Value = _TypeVar("_Value", bound=_builtins.int)
 
@@ -32,7 +32,7 @@ class _Enum(_builtins.type, _Generic[_Value]):
     def items(self) -> _builtins.list[_builtins.tuple[_builtins.str, _Value]]: ...
 "#;
 
-/// The stub of a file.
+/// Generates the stub of a file.
 pub(super) fn text(file: &FileDescriptor) -> String {
     let mut stub =
         Stub { out: String::new(), depth: 0, file, names: Names::of(file), comments: Comments::of(file) };
@@ -40,7 +40,7 @@ pub(super) fn text(file: &FileDescriptor) -> String {
     stub.out
 }
 
-/// A stub in the making.
+/// A stub under construction.
 struct Stub<'a> {
     out: String,
     depth: usize,
@@ -89,7 +89,7 @@ impl Stub<'_> {
         self.extensions(self.file.extensions());
     }
 
-    /// A file that is imported publicly gives its names to those that import this one.
+    /// Re-exports the names of a publicly imported file.
     fn republish(&mut self, file: &FileDescriptor) {
         let module = names::module(file.name());
         let messages = file.messages().map(|message| message.name().to_owned());
@@ -131,7 +131,7 @@ impl Stub<'_> {
         }
     }
 
-    /// The author's comment, as a docstring.
+    /// Writes the author's comment as a docstring.
     fn comment(&mut self, path: &[i32]) {
         let Some(comment) = self.comments.at(path) else { return };
         let text = comment.replace('\\', "\\\\").replace('"', "\\\"");

@@ -1,15 +1,15 @@
-//! The first user: made where there is none.
+//! Creates the first user if there is none.
 
 use anyhow::Context as _;
 use krt_registry::Registry;
 use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc};
 
-/// The password of the first user, where somebody wants to choose it.
+/// The variable with the first user's password.
 const VARIABLE: &str = "KRT_ADMIN_PASSWORD";
-/// The file that a random one is written to: no log shows it.
+/// The file for a random password, so that it appears in no log.
 const FILE: &str = "admin-password";
 
-/// Makes the user `admin` where there is no user.
+/// Creates the user `admin` if there are no users.
 pub(super) async fn first(registry: &Arc<Registry>, data: &Path) -> anyhow::Result<()> {
     let chosen = std::env::var(VARIABLE).ok().filter(|password| !password.is_empty());
     let (registry, path) = (Arc::clone(registry), data.join(FILE));

@@ -1,4 +1,4 @@
-//! The OpenID provider that lets users in, beside their passwords.
+//! Sign-in with an OpenID provider, in addition to passwords.
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
@@ -6,27 +6,27 @@ use krt_registry::Role;
 use krt_serve::openid::{CALLBACK, Provider, Settings};
 use std::{fmt, path::PathBuf};
 
-/// Signing in at an OpenID provider (OpenID Connect).
+/// The arguments for sign-in with an OpenID Connect provider.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "OpenID Connect")]
 pub(super) struct OpenIdArgs {
-    /// The provider that lets users in, too: the address that its documents call `issuer`
+    /// Issuer URL of an OpenID Connect provider to sign in with
     #[arg(long, value_name = "URL", requires = "openid_client", env = "KRT_OPENID_ISSUER")]
     openid_issuer: Option<String>,
 
-    /// As which client krt is known there, with the redirect address DASHBOARD/api/v1/session/openid/callback
+    /// Client id of krt at the provider; the redirect URL is DASHBOARD/api/v1/session/openid/callback
     #[arg(long, value_name = "ID", requires = "openid_issuer", env = "KRT_OPENID_CLIENT")]
     openid_client: Option<String>,
 
-    /// A file with the client's secret; or the secret in KRT_OPENID_SECRET
+    /// File with the client secret; KRT_OPENID_SECRET sets the secret itself
     #[arg(long, value_name = "FILE", requires = "openid_issuer")]
     openid_secret_file: Option<PathBuf>,
 
-    /// What the provider is called on the sign-in page
+    /// Name of the provider on the sign-in page
     #[arg(long, value_name = "NAME", default_value = "OpenID", env = "KRT_OPENID_NAME")]
     openid_name: String,
 
-    /// What is asked for beside `openid`
+    /// Scopes to request besides `openid`
     #[arg(
         long,
         value_name = "SCOPE",
@@ -36,23 +36,23 @@ pub(super) struct OpenIdArgs {
     )]
     openid_scopes: Vec<String>,
 
-    /// The claim of the ID token with a user's groups
+    /// Claim of the ID token that holds a user's groups
     #[arg(long, value_name = "CLAIM", default_value = "groups", env = "KRT_OPENID_GROUPS")]
     openid_groups: String,
 
-    /// Which group makes which role: `--openid-role admin=platform`; without any, admins give roles here
+    /// Role of a group: `--openid-role admin=platform`; without any, admins assign roles here
     #[arg(long, value_name = "ROLE=GROUP", value_delimiter = ',', value_parser = of_group, requires = "openid_issuer", env = "KRT_OPENID_ROLES")]
     openid_role: Vec<(Role, String)>,
 
-    /// The role of newcomers, or of who is in none of those groups; `none` lets them not in
+    /// Role of new users, or of users in none of those groups; `none` refuses them
     #[arg(long, value_name = "ROLE", default_value = "viewer", value_parser = role, env = "KRT_OPENID_DEFAULT_ROLE")]
     openid_default_role: Given,
 }
 
-/// The variable with the client's secret: no list of processes shows it.
+/// The variable with the client secret, so that the secret appears in no process list.
 const SECRET: &str = "KRT_OPENID_SECRET";
 
-/// A role, or none.
+/// An optional role.
 #[derive(Debug, Clone, Copy)]
 struct Given(Option<Role>);
 
@@ -63,7 +63,7 @@ impl fmt::Display for Given {
 }
 
 impl OpenIdArgs {
-    /// The provider, if there is one; `dashboard` is where it sends browsers back to.
+    /// The provider, if one is configured. It redirects browsers to `dashboard`.
     pub(super) fn provider(
         &self,
         dashboard: impl FnOnce() -> anyhow::Result<String>,
@@ -104,7 +104,7 @@ impl OpenIdArgs {
 }
 
 fn parse(text: &str) -> Result<Role, String> {
-    Role::parse(text).ok_or_else(|| format!("`{text}` is no role; there are viewer, manager and admin"))
+    Role::parse(text).ok_or_else(|| format!("`{text}` is not a role; roles are viewer, manager and admin"))
 }
 
 fn role(text: &str) -> Result<Given, String> {

@@ -1,11 +1,10 @@
-//! Values of a version's configuration.
+//! Shows and changes a version's configuration.
 
 use super::Runtime;
 use crate::{
     team::{
-        CommentArgs,
+        CommentArgs, prompt,
         show::{self, Column, cell, text},
-        typed,
     },
     terminal,
     values::pair,
@@ -15,7 +14,7 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
-/// What `krt version config` takes.
+/// The arguments of `krt version config`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,29 +23,29 @@ Examples:
   krt version config shop-v2 --set-file API_KEY=-              asks for it, unseen
   vault read … | krt version config shop-v2 --set-file API_KEY=-
 
-A shell remembers what is typed: secrets are better read from a file or from standard input. The
-line break that ends standard input is no part of a variable's value.
+A shell remembers what you type: read secrets from a file or from standard input. A line break at
+the end of standard input is not part of a variable's value.
 
-A version that has no value of its own takes that of the newest earlier version that has one. A
-version that runs keeps the values it was started with.")]
+A version without a value of its own uses that of the newest earlier version that has one. A
+running version keeps the values that it started with.")]
 pub(super) struct ConfigArgs {
     /// The version
     #[arg(value_name = "VERSION")]
     name: String,
 
-    /// Give it a value
+    /// Set a value
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = pair)]
     set: Vec<(String, String)>,
 
-    /// Give it what a file holds; - is standard input
+    /// Set a value to the content of a file; - is standard input
     #[arg(long = "set-file", value_name = "NAME=PATH", value_parser = pair)]
     set_file: Vec<(String, String)>,
 
-    /// Take its own value away
+    /// Remove the version's own value
     #[arg(long, value_name = "NAME")]
     unset: Vec<String>,
 
-    /// Print the values, too; they are told to managers and admins only
+    /// Print values, too; only managers and admins can read them
     #[arg(long)]
     show_values: bool,
 
@@ -54,10 +53,10 @@ pub(super) struct ConfigArgs {
     comment: CommentArgs,
 }
 
-/// Names standard input, where a file could be named.
+/// The name of standard input where a file is expected.
 const STANDARD_INPUT: &str = "-";
 
-/// Values are not printed without being asked for: terminals and logs of CI keep them.
+/// Values are hidden unless requested, since terminals and CI logs keep them.
 const COLUMNS: [Column; 4] = [
     ("NAME", |entry| cell(&entry["name"])),
     ("KIND", |entry| cell(&entry["kind"])),
@@ -88,7 +87,7 @@ impl Runtime<'_> {
             }
             (false, true) => {
                 if entries.as_array().into_iter().flatten().all(|entry| entry.get("value").is_none()) {
-                    terminal::print_note("values are told to managers and admins only");
+                    terminal::print_note("only managers and admins can read values");
                 }
                 show::table(&entries, &WITH_VALUES)
             }
@@ -96,7 +95,7 @@ impl Runtime<'_> {
         }
     }
 
-    /// Says so where new values do not matter yet.
+    /// Notes that a version must restart before new values apply.
     async fn note_running(&self, name: &str) -> anyhow::Result<()> {
         let version = self.api.get(&self.of(name)).await?;
         if matches!(text(&version, "state"), "STARTING" | "STARTED" | "PUBLISHED") {
@@ -117,11 +116,11 @@ impl ConfigArgs {
         !(self.set.is_empty() && self.set_file.is_empty() && self.unset.is_empty())
     }
 
-    /// What is to be set, and `null` for what is to be taken away.
+    /// The new values; `null` removes one.
     async fn values(&self, entries: &Value) -> anyhow::Result<Map<String, Value>> {
         let mut values = Map::new();
         let piped = self.set_file.iter().filter(|(_, path)| path == STANDARD_INPUT).count();
-        ensure!(piped <= 1 || typed::is_terminal(), "standard input is one value; hint: one `-` only");
+        ensure!(piped <= 1 || prompt::is_terminal(), "standard input is one value; hint: one `-` only");
         for (name, path) in &self.set_file {
             let value = read(name, path).await?;
             let is_line = path == STANDARD_INPUT && !is_file(entries, name);
@@ -144,10 +143,9 @@ fn put(values: &mut Map<String, Value>, name: &str, value: Value) -> anyhow::Res
 
 async fn read(name: &str, path: &str) -> anyhow::Result<String> {
     if path == STANDARD_INPUT {
-        return typed::value(&format!("value of {name}")).await;
+        return prompt::value(&format!("value of {name}")).await;
     }
-    let read = tokio::fs::read_to_string(Path::new(path)).await;
-    read.with_context(|| format!("failed to read `{path}`, which --set-file names for {name}"))
+    crate::text::read(Path::new(path)).with_context(|| format!("--set-file cannot give a value to {name}"))
 }
 
 fn is_file(entries: &Value, name: &str) -> bool {
@@ -155,7 +153,7 @@ fn is_file(entries: &Value, name: &str) -> bool {
     entries.any(|entry| text(entry, "name") == name && text(entry, "kind") == "file")
 }
 
-/// A text without the line break that ends it.
+/// A text without its final line break.
 fn line(text: &str) -> &str {
     let text = text.strip_suffix('\n').unwrap_or(text);
     text.strip_suffix('\r').unwrap_or(text)

@@ -1,4 +1,4 @@
-//! Packages that are uploaded.
+//! Uploads packages.
 
 use super::Runtime;
 use crate::{
@@ -13,10 +13,10 @@ use serde_json::Value;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// What `krt version create` takes.
+/// The arguments of `krt version create`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A folder is checked first, its nodes in Go and Rust are built, and what `krt pack` would make is uploaded.
+Checks a folder first, builds its nodes in Go and Rust, and uploads what `krt pack` would create.
 The version's name is that in its krt.yml.")]
 pub(super) struct CreateArgs {
     /// The package
@@ -31,14 +31,14 @@ pub(super) struct CreateArgs {
 pub(super) struct Upload<'a> {
     file: PathBuf,
     comment: &'a str,
-    /// Whether the package's warnings were told.
+    /// Whether the package's warnings were printed.
     checked: bool,
-    /// Where the file is, if it was made for this.
+    /// The temporary folder of the file, if the command created it.
     _folder: Option<TempDir>,
 }
 
 impl CreateArgs {
-    /// The archive, made of the folder where it is one.
+    /// Returns the archive; packs a folder into a temporary one.
     pub(super) fn upload(&self) -> anyhow::Result<Upload<'_>> {
         let comment = &*self.comment.comment;
         if !self.path.is_dir() {
@@ -72,7 +72,7 @@ impl Runtime<'_> {
         self.tell(&made)
     }
 
-    /// Refuses what the server would refuse after all of it was sent.
+    /// Refuses an upload early that the server would refuse only after receiving all of it.
     async fn require_room(&self, upload: &Upload<'_>) -> anyhow::Result<()> {
         let shown = upload.file.display();
         let found = tokio::fs::metadata(&upload.file).await;

@@ -1,28 +1,28 @@
-//! A version's log records, as they were stored and as they come.
+//! Shows and follows a version's log records.
 
 use super::Runtime;
 use crate::{
     log::{WantedArgs, lines},
-    moment::SpanArgs,
     output,
     team::query,
     terminal,
+    time_spec::SpanArgs,
 };
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
-use krt_registry::Moment;
+use krt_registry::Timestamp;
 use krt_store::StoredLog;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
 use tokio::io::AsyncBufReadExt as _;
 
-/// How long after live events broke off they are asked for again.
+/// The pause before live events are requested again after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
-/// The most records that are asked for at a time.
+/// The maximum number of records per request.
 const PAGE: usize = 1000;
 
-/// What `krt version logs` takes.
+/// The arguments of `krt version logs`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -30,7 +30,7 @@ Examples:
   krt version logs shop-v2 --node pricing --follow
   krt version logs shop-v2 --request 0199a1b2-… --json
 
-The oldest is printed first. With --json each is a line of its own.")]
+Prints the oldest record first. With --json, each record is one line.")]
 pub(super) struct LogsArgs {
     /// The version
     #[arg(value_name = "VERSION")]
@@ -43,11 +43,11 @@ pub(super) struct LogsArgs {
     #[arg(long, value_name = "ID")]
     request: Option<String>,
 
-    /// At most so many, the newest
+    /// Most records to print; the newest ones are printed
     #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
     limit: usize,
 
-    /// Go on with new records as they come, until Ctrl-C
+    /// Follow new records until Ctrl-C
     #[arg(short, long, conflicts_with = "until")]
     follow: bool,
 
@@ -55,11 +55,11 @@ pub(super) struct LogsArgs {
     span: SpanArgs,
 }
 
-/// A record, as the server tells it.
+/// A record in the server's response.
 #[derive(Deserialize)]
 struct Log {
     id: i64,
-    time: Moment,
+    time: Timestamp,
     level: String,
     version: String,
     workflow: Option<String>,
@@ -68,7 +68,7 @@ struct Log {
     message: String,
 }
 
-/// Records that were told together, the newest first.
+/// A page of records, newest first.
 #[derive(Deserialize)]
 struct Page {
     logs: Vec<Box<RawValue>>,
@@ -76,7 +76,7 @@ struct Page {
 }
 
 impl LogsArgs {
-    /// The filters, as the server takes them.
+    /// The filters as query parameters.
     fn filters(&self) -> Vec<(&'static str, String)> {
         let given = [
             ("text", self.wanted.text.clone()),
@@ -92,7 +92,7 @@ impl LogsArgs {
 
 impl Runtime<'_> {
     pub(super) async fn logs(&self, args: &LogsArgs) -> anyhow::Result<()> {
-        // What is no version has no logs, which is not what was asked.
+        // Fail for a version that does not exist: its logs would just be empty.
         self.api.get(&self.of(&args.name)).await?;
         let filters = args.filters();
         let mut after = self.newest().await?;
@@ -110,13 +110,13 @@ impl Runtime<'_> {
         Ok(())
     }
 
-    /// The number of the newest record of all.
+    /// The id of the newest record of all.
     async fn newest(&self) -> anyhow::Result<i64> {
         let page = self.page(&[("limit", "1".to_owned())]).await?;
         page.logs.first().map_or(Ok(0), |log| Ok(parse(log)?.id))
     }
 
-    /// Those that are stored, the newest first.
+    /// The stored records, newest first.
     async fn found(
         &self,
         args: &LogsArgs,
@@ -124,7 +124,7 @@ impl Runtime<'_> {
     ) -> anyhow::Result<Vec<Box<RawValue>>> {
         let span = args.span.resolve()?;
         let times = [("from", span.from), ("to", span.to)];
-        let times = times.map(|(name, time)| Some((name, Moment::from_nanos(time?).to_string())));
+        let times = times.map(|(name, time)| Some((name, Timestamp::from_nanos(time?).to_string())));
         let wanted: Vec<_> = filters.iter().cloned().chain(times.into_iter().flatten()).collect();
         let (mut found, mut cursor) = (Vec::new(), None);
         while found.len() < args.limit {
@@ -144,18 +144,21 @@ impl Runtime<'_> {
     async fn page(&self, pairs: &[(&'static str, String)]) -> anyhow::Result<Page> {
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let page = self.api.get(&format!("{}/logs?{}", self.path, query(&pairs))).await?;
-        serde_json::from_str(&page.to_string()).context("the server tells records that are none")
+        serde_json::from_str(&page.to_string()).context("the server sent invalid records")
     }
 
-    /// Prints what comes after a record, until something fails or the program is interrupted.
+    /// Prints new records after one, until an error or an interruption.
     async fn follow(&self, filters: &[(&'static str, String)], mut after: i64) -> anyhow::Result<()> {
         let pairs: Vec<_> = filters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let path = format!("{}/logs/tail?{}", self.path, query(&pairs));
         loop {
             let mut lines = self.api.follow(&path, after).await?.lines();
+            let mut event = String::new();
             while let Ok(Some(line)) = lines.next_line().await {
                 match line.split_once(':') {
                     Some(("id", id)) => after = id.trim().parse().unwrap_or(after),
+                    Some(("event", name)) => name.trim().clone_into(&mut event),
+                    Some(("data", data)) if event == "end" => bail!(ended(data)),
                     Some(("data", data)) => {
                         let logs: Vec<Box<RawValue>> = serde_json::from_str(data)?;
                         logs.iter().try_for_each(|log| self.print(log).map(drop))?;
@@ -167,20 +170,27 @@ impl Runtime<'_> {
         }
     }
 
-    /// Prints a record; its number.
+    /// Prints a record; returns its id.
     fn print(&self, log: &RawValue) -> anyhow::Result<i64> {
         let parsed = parse(log)?;
         let id = parsed.id;
         match self.json {
-            true => output::print(log.get())?,
+            true => output::print_json(log.get())?,
             false => output::print(lines(&parsed).trim_end_matches('\n'))?,
         }
         Ok(id)
     }
 }
 
+/// The reason the server ended the stream for this token.
+fn ended(data: &str) -> String {
+    let version: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
+    let why = version["reason"].as_str().unwrap_or("it does not say why");
+    format!("the server ended the stream: {why}\nhint: sign in again with `krt login`, or use another token")
+}
+
 fn parse(log: &RawValue) -> anyhow::Result<StoredLog> {
-    let log: Log = serde_json::from_str(log.get()).context("the server tells a record that is none")?;
+    let log: Log = serde_json::from_str(log.get()).context("the server sent an invalid record")?;
     let Log { id, time, level, version, workflow, node, request, message } = log;
     let level = level.parse().map_err(|_| anyhow!("the server tells of a level `{level}`"))?;
     Ok(StoredLog { id, time: time.nanos(), level, version, workflow, node, request, message })

@@ -1,30 +1,28 @@
-//! States of a version that are waited for.
+//! Waits for states of a version.
 
 use super::Runtime;
 use crate::{
-    output::visible,
     team::{segment, show, show::text},
-    terminal,
+    terminal::Spinner,
     values::seconds,
 };
 use anyhow::bail;
 use clap::Args;
-use indicatif::ProgressBar;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How often a state is looked at.
+/// The interval between polls.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How long is waited.
+/// The arguments for waiting.
 #[derive(Debug, Clone, Args)]
 pub(super) struct WaitArgs {
-    /// Return as soon as it has begun
+    /// Return without waiting for the end
     #[arg(long)]
     no_wait: bool,
 
-    /// How long to wait until it fails; what has begun goes on [default: as long as it takes]
+    /// Time to wait before the command fails; the operation itself continues [default: unlimited]
     #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "no_wait")]
     timeout: Option<Duration>,
 }
@@ -35,7 +33,7 @@ impl WaitArgs {
     }
 }
 
-/// What a state means to who waits for another.
+/// The meaning of a state for a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
     Reached,
@@ -48,7 +46,7 @@ fn look(state: &str, passing: &str, wanted: &str) -> Look {
     match state {
         "ERROR" => Look::Failed,
         state if state == passing => Look::Passing,
-        // Somebody may publish it meanwhile: it runs.
+        // Another user may have published it meanwhile; it runs.
         "PUBLISHED" if wanted == "STARTED" => Look::Reached,
         state if state == wanted => Look::Reached,
         _ => Look::Elsewhere,
@@ -56,28 +54,28 @@ fn look(state: &str, passing: &str, wanted: &str) -> Look {
 }
 
 impl Runtime<'_> {
-    /// Waits until a version has gone from one state to another; fails where it comes elsewhere.
+    /// Waits until a version has left one state for another; fails if it reaches any other state.
     pub(super) async fn until(
         &self,
-        told: Value,
+        version: Value,
         passing: &str,
         wanted: &str,
         args: &WaitArgs,
     ) -> anyhow::Result<Value> {
         if args.no_wait {
-            return Ok(told);
+            return Ok(version);
         }
-        let mut told = told;
-        let name = text(&told, "name").to_owned();
+        let mut version = version;
+        let name = text(&version, "name").to_owned();
         let path = format!("{}/versions/{}", self.path, segment(&name));
         let late = args.timeout.map(|timeout| (Instant::now() + timeout, timeout));
-        let spinner = spinner(&format!("{name} is {passing}"));
+        let spinner = Spinner::start(&format!("{name} is {passing}"));
         loop {
-            let state = text(&told, "state");
+            let state = text(&version, "state");
             match look(state, passing, wanted) {
                 Look::Reached => break,
                 Look::Passing => {}
-                Look::Failed => return self.failed(&told),
+                Look::Failed => return self.failed(&version),
                 Look::Elsewhere => bail!("`{name}` is {state} now, not {wanted}: somebody else changed it"),
             }
             if let Some((_, timeout)) = late.filter(|(late, _)| Instant::now() >= *late) {
@@ -88,10 +86,10 @@ impl Runtime<'_> {
                 );
             }
             sleep(LOOK).await;
-            told = self.api.get(&path).await?;
+            version = self.api.get(&path).await?;
         }
-        spinner.finish_and_clear();
-        Ok(told)
+        drop(spinner);
+        Ok(version)
     }
 
     fn failed(&self, version: &Value) -> anyhow::Result<Value> {
@@ -99,24 +97,9 @@ impl Runtime<'_> {
             show::json(version)?;
         }
         let reasons: Vec<_> = version["reasons"].as_array().into_iter().flatten().collect();
-        let reasons: Vec<_> = reasons.into_iter().filter_map(Value::as_str).map(readable).collect();
+        let reasons: Vec<_> = reasons.into_iter().filter_map(Value::as_str).collect();
         bail!("`{}` is in ERROR: {}", text(version, "name"), reasons.join("\n"))
     }
-}
-
-/// A text of several lines, none of which a terminal obeys.
-pub(super) fn readable(text: &str) -> String {
-    text.lines().map(visible).collect::<Vec<_>>().join("\n")
-}
-
-/// Shown on a terminal only.
-fn spinner(what: &str) -> ProgressBar {
-    if !terminal::is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let spinner = ProgressBar::new_spinner().with_message(what.to_owned());
-    spinner.enable_steady_tick(Duration::from_millis(100));
-    spinner
 }
 
 #[cfg(test)]

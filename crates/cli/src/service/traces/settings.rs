@@ -1,22 +1,22 @@
-//! What the standard `OTEL_*` variables say of traces.
+//! The standard `OTEL_*` variables for traces.
 //!
-//! Those that are not here are read by OpenTelemetry's crates: the headers, the limits, the resource.
+//! OpenTelemetry's crates read the others: the headers, the limits, the resource.
 //! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/>
 
 use krt_runtime::traces::Options;
 use opentelemetry_sdk::trace::{BatchConfig, OTEL_BSP_EXPORT_TIMEOUT_DEFAULT, Sampler};
 use std::{fmt, path::PathBuf, time::Duration};
 
-/// How traces are exported.
+/// The settings of the export.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) protocol: Protocol,
     pub(super) sampler: Sampler,
-    /// The longest that one batch may take.
+    /// The timeout of one batch.
     pub(super) within: Duration,
-    /// The longest that one request of the exporter may take.
+    /// The timeout of one request.
     pub(super) timeout: Duration,
-    /// Whether the service has a name of its own.
+    /// Whether the variables set a service name.
     pub(super) named: bool,
     pub(super) files: Files,
 }
@@ -24,32 +24,33 @@ pub(super) struct Settings {
 /// PEM files for TLS.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Files {
-    /// The authorities that are trusted; none: those that the system trusts.
+    /// The trusted authorities; `None` for the system's.
     pub(super) authorities: Option<PathBuf>,
-    /// A certificate to show, and its private key.
+    /// A client certificate and its private key.
     pub(super) identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// How a receiver is spoken to.
+/// The protocol of the receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     Grpc,
     Http,
 }
 
-/// A variable that is not understood, and what is done instead. Its value may be a secret by mistake.
+/// A variable with an invalid value, and the action instead. Omits the value, which may be a secret by
+/// mistake.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the variable {name} is not understood: {instead}; hint: {hint}")]
-pub(super) struct Unclear {
+pub(super) struct InvalidSetting {
     name: &'static str,
     instead: &'static str,
     hint: &'static str,
 }
 
-/// Where the variables are, with what was not understood of them.
+/// A source of variables, with the invalid ones found so far.
 pub(super) struct Variables<L> {
     lookup: L,
-    pub(super) unclear: Vec<Unclear>,
+    pub(super) unclear: Vec<InvalidSetting>,
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,7 +60,7 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
         Self { lookup, unclear: Vec::new() }
     }
 
-    /// How traces are exported; `None`: they are not.
+    /// The settings, or `None` if traces are not exported.
     pub(super) fn settings(&mut self) -> Option<Settings> {
         let endpoint = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
         self.first(&endpoint)?;
@@ -145,7 +146,7 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
         })
     }
 
-    /// Milliseconds.
+    /// Parses a duration in milliseconds.
     fn millis(&mut self, names: &[&'static str], default: Duration) -> Duration {
         let Some((name, text)) = self.first(names) else { return default };
         match text.parse() {
@@ -162,13 +163,13 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
         names.iter().find_map(|&name| Some((name, self.text(name)?)))
     }
 
-    /// A variable's text. An empty one is the same as none.
+    /// A variable's text. An empty one counts as unset.
     fn text(&self, name: &str) -> Option<String> {
         (self.lookup)(name).filter(|text| !text.is_empty())
     }
 
     fn tell(&mut self, name: &'static str, instead: &'static str, hint: &'static str) {
-        self.unclear.push(Unclear { name, instead, hint });
+        self.unclear.push(InvalidSetting { name, instead, hint });
     }
 }
 

@@ -1,5 +1,5 @@
-//! Hosts of a test: each in a network namespace of its own, with a cable to a switch that can be pulled.
-//! Where namespaces cannot be made, all are this host, and a relay stands between each and the server.
+//! Hosts of a test: network namespaces, each with a cable to a switch that can be pulled. Where namespaces
+//! cannot be created, all hosts are this machine, with a relay between each host and each server.
 
 use crate::support::processes;
 use krt_servers::Link;
@@ -12,26 +12,26 @@ use std::{
     process::Command,
 };
 
-/// Where the system keeps namespaces that have a name.
+/// The system's folder for named namespaces.
 const NAMESPACES: &str = "/run/netns";
-/// What the names of ours begin with; the id of the process that made them follows.
+/// The prefix of our namespaces; the id of the creating process follows.
 const OURS: &str = "krt-e2e-";
 
 /// The hosts.
 pub(super) enum Hosts {
-    /// Namespaces, by the names of the hosts.
+    /// Namespaces, by host name.
     Apart(Namespaces),
-    /// This host; the names, and each one's relay to the server.
+    /// This machine, with each host's relays to the servers.
     Here(Vec<(&'static str, Link)>),
 }
 
-/// Namespaces around one switch. Dropped, they are removed.
+/// Namespaces around one switch; removed on drop.
 pub(super) struct Namespaces {
     names: Vec<&'static str>,
 }
 
 impl Hosts {
-    /// Makes the hosts, apart from each other if that can be.
+    /// Creates the hosts, in namespaces if possible.
     pub(super) fn make(names: &[&'static str]) -> Self {
         match Namespaces::make(names) {
             Some(namespaces) => Self::Apart(namespaces),
@@ -39,7 +39,7 @@ impl Hosts {
         }
     }
 
-    /// What they are, in words.
+    /// Describes the kind of hosts.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Apart(_) => "network namespaces",
@@ -47,7 +47,7 @@ impl Hosts {
         }
     }
 
-    /// Where a host listens.
+    /// The address of a host.
     pub(super) fn address(&self, host: &str) -> Ipv4Addr {
         match self {
             Self::Apart(namespaces) => namespaces.address(host),
@@ -55,7 +55,7 @@ impl Hosts {
         }
     }
 
-    /// Does something on a host, on a thread of its own.
+    /// Runs `work` on a host, in a new thread.
     pub(super) fn on<T: Send>(&self, host: &str, work: impl FnOnce() -> T + Send) -> T {
         std::thread::scope(|scope| {
             let there = || {
@@ -68,10 +68,10 @@ impl Hosts {
         })
     }
 
-    /// The URL of the server, as a host reaches it.
-    pub(super) async fn server(&mut self, host: &'static str, port: u16) -> String {
+    /// A server's URL, as reachable from a host.
+    pub(super) async fn server(&mut self, host: &'static str, server: &str, port: u16) -> String {
         match self {
-            Self::Apart(namespaces) => format!("nats://{}:{port}", namespaces.address(super::site::SERVER)),
+            Self::Apart(namespaces) => format!("nats://{}:{port}", namespaces.address(server)),
             Self::Here(links) => {
                 let link = Link::to(port).await;
                 let url = format!("nats://127.0.0.1:{}", link.port);
@@ -91,7 +91,7 @@ impl Hosts {
         }
     }
 
-    /// Puts it back.
+    /// Restores a host's cable.
     pub(super) fn mend(&self, host: &str) {
         match self {
             Self::Apart(namespaces) => namespaces.cable(host, "up"),
@@ -105,7 +105,7 @@ impl Hosts {
 impl Namespaces {
     fn make(names: &[&'static str]) -> Option<Self> {
         remove_abandoned();
-        // Dropped, it removes what was made before something could not be.
+        // On failure, its drop removes the namespaces created so far.
         let made = Self { names: names.to_vec() };
         let switch = made.full("switch");
         let switch_is_there = ip(&["netns", "add", &switch])
@@ -135,7 +135,7 @@ impl Namespaces {
         Ipv4Addr::new(10, 77, 0, u8::try_from(index + 1).expect("the hosts are few"))
     }
 
-    /// Moves this thread, and what it starts, to a host.
+    /// Moves this thread and its children into a host's namespace.
     fn enter(&self, host: &str) {
         let file = File::open(Path::new(NAMESPACES).join(self.full(host))).expect("the host was made");
         let network = Some(LinkNameSpaceType::Network);
@@ -158,7 +158,7 @@ impl Drop for Namespaces {
     }
 }
 
-/// Removes what tests have left that were killed.
+/// Removes namespaces of killed tests.
 fn remove_abandoned() {
     let Ok(entries) = std::fs::read_dir(NAMESPACES) else { return };
     for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
@@ -169,7 +169,7 @@ fn remove_abandoned() {
     }
 }
 
-/// Whether it could be done.
+/// Runs `ip`; returns whether it succeeded.
 fn ip(arguments: &[&str]) -> bool {
     let program =
         ["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"].map(PathBuf::from).into_iter().find(|path| path.exists());

@@ -27,7 +27,7 @@ fn points(ended: &Ended, measurement: &str) -> Vec<StoredPoint> {
     ended.reader().points(&filter, Order::OldestFirst, 1000).unwrap()
 }
 
-pub(super) async fn values_paths_and_the_process_s_surroundings(language: &Language) {
+pub(super) async fn values_paths_and_the_process_s_process_env(language: &Language) {
     let service = language.start().await;
     let in_init = "[ctx.early_reply] there is no request in `init`; hint: call it in `handler`";
     assert_eq!(value(&service, "values").await, json!([41, "text", 0.5, in_init]));

@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 
 type Call = tokio::task::JoinHandle<Result<Value, Status>>;
 
-/// Begins a call that waits in its handler until the test puts the file.
+/// Begins a call whose handler waits for a file from the test.
 async fn begin(service: &Service, rpc: &'static str, file: &str) -> Call {
     let (client, request) = (service.client(), json!({ "act": "wait", "text": file }));
     let call = tokio::spawn(async move { client.call(rpc, request).await });
@@ -96,7 +96,7 @@ pub(super) async fn processes_that_die(language: &Language) {
     service.stop().await;
 }
 
-pub(super) async fn a_killed_host_costs_the_request_in_work_only(language: &Language) {
+pub(super) async fn a_killed_worker_costs_the_request_in_work_only(language: &Language) {
     let service = language.start().await;
     let first = begin(&service, "Alone", "never").await;
     let waiting: Vec<Call> = (0..5)
@@ -107,8 +107,8 @@ pub(super) async fn a_killed_host_costs_the_request_in_work_only(language: &Lang
             )
         })
         .collect();
-    let [host] = service.hosts("worker")[..] else { panic!("one process runs the node") };
-    crate::support::processes::signal(host, Signal::KILL);
+    let [worker] = service.workers("worker")[..] else { panic!("one process runs the node") };
+    crate::support::processes::signal(worker, Signal::KILL);
     let message = "node 'worker' died while it handled the request: killed by signal 9 (SIGKILL)";
     assert_status(first.await.unwrap(), Code::Internal, message);
     for call in waiting {
@@ -136,7 +136,7 @@ pub(super) async fn slow_and_silent_handlers(language: &Language) {
     let silent = json!({ "act": "block", "text": "silent" });
     let late = service.call_within(Duration::from_millis(300), "Alone", silent).await.unwrap_err();
     assert_eq!(late.code(), Code::DeadlineExceeded, "{late}");
-    let died = "its process died: it did not stop working for a request that nobody waits for";
+    let died = "its process died: it kept working on a cancelled request";
     service.lines.wait("the end of the silent process", |record| record.is("worker", died)).await;
     recovered(&service, "Alone").await;
     service.stop().await;
@@ -170,13 +170,30 @@ pub(super) async fn one_at_a_time_unless_it_is_asked_for(language: &Language) {
     service.stop().await;
 }
 
+/// Starts a program with all signals blocked.
+const BLOCKS: &str = "import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+os.execvp(sys.argv[1], sys.argv[1:])";
+
+pub(super) async fn children_of_a_handler_end_by_signals(language: &Language) {
+    let service = language.krt().started_by("python3", &["-c", BLOCKS]).start().await;
+    for worker in service.workers("worker") {
+        crate::support::processes::signal(worker, Signal::INT);
+    }
+    for (name, number) in [("INT", "2"), ("QUIT", "3"), ("PIPE", "13"), ("TERM", "15")] {
+        let answer = service.call("Alone", json!({ "act": "child", "text": name })).await.unwrap();
+        assert_eq!(answer["text"], number, "SIG{name} ends it");
+    }
+    service.stop().await;
+}
+
 pub(super) async fn ctrl_c_is_the_engine_s_to_handle_and_a_killed_engine_leaves_no_process(
     language: &Language,
 ) {
     let service = language.start().await;
     let call = begin(&service, "Alone", "waits").await;
-    for host in service.hosts("worker") {
-        crate::support::processes::signal(host, Signal::INT);
+    for worker in service.workers("worker") {
+        crate::support::processes::signal(worker, Signal::INT);
     }
     service.scratch.put("waits");
     call.await.unwrap().unwrap();

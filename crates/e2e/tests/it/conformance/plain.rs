@@ -14,6 +14,8 @@ pub(super) async fn plain_data_is_what_the_json_says(language: &Language) {
     let back = service.call("Plain", order).await.unwrap();
     let expected = json!({ "text": "naïve ☃", "process": "9223372036854775807", "blob": "AAEC/w==" });
     assert_eq!(back, expected, "nothing is lost on the way");
+    let next = service.call("Plain", json!({ "act": "next", "number": "9007199254740993" })).await.unwrap();
+    assert_eq!(next, json!({ "process": "9007199254740994" }), "whole numbers are numbers");
     service.stop().await;
 }
 
@@ -21,7 +23,8 @@ pub(super) async fn plain_data_goes_from_node_to_node(language: &Language) {
     let service = language.start().await;
     let shown = service.call("PlainTwice", act("on")).await.unwrap();
     let shown: Value = serde_json::from_str(shown["text"].as_str().unwrap()).unwrap();
-    assert_eq!(shown, json!({ "act": "show", "list": [1, { "deep": null }], "real": 0.5, "text": "☃" }));
+    let expected = json!({ "act": "show", "list": [1, { "deep": null }], "real": 0.5, "large": (1_u64 << 53) + 1, "text": "☃" });
+    assert_eq!(shown, expected);
     let early = service.call("PlainTwice", act("reply")).await.unwrap();
     assert_eq!(early, json!({ "text": "early" }));
     service.stop().await;

@@ -1,4 +1,4 @@
-//! How sources become executables, and what is said when they do not.
+//! The build of executables, and its errors.
 
 use crate::support::{Copy, Krt, eventually, krt::command, lines::Record};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use std::{
     process::{Command, Output},
 };
 
-/// A copy of the package `document`, to change.
+/// An editable copy of the package `document`.
 struct Document(Copy);
 
 impl Deref for Document {
@@ -33,7 +33,7 @@ impl Document {
         krt
     }
 
-    /// Every file with its content.
+    /// All files with their content.
     fn files(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut files = BTreeMap::new();
         let mut folders = vec![self.path().to_owned()];
@@ -88,6 +88,44 @@ fn the_compiler_s_words_are_told_with_their_places() {
     assert!(message.starts_with("req.Compnent undefined"), "{message}");
 }
 
+/// Besides the runner itself, nodes import its configuration, by each of its import paths.
+#[tokio::test]
+async fn the_runner_s_configuration_can_be_imported() {
+    let runner = "github.com/konstellation-io/kre/runners/kre-go";
+    for path in [runner, "github.com/konstellation-io/kre-runners/kre-go/v2"] {
+        let copy = Document::new();
+        let import = format!("\"{runner}\"");
+        copy.edit("src/etl/main.go", &import, &format!("\"{path}\"\n\t\"{path}/config\""));
+        copy.edit("src/etl/go.mod", runner, path);
+        if path.ends_with("/v2") {
+            copy.edit("src/etl/go.mod", " v0.0.0-20210312104514-c5a4d7a3a8cb", " v2.0.0");
+        }
+        let read = "config.NewConfig(simplelogger.New(simplelogger.LevelInfo))";
+        copy.edit(
+            "src/etl/main.go",
+            "= req.Component",
+            &format!("= {read}.NodeName + \"@\" + {read}.WorkflowName + {read}.NATS.Server"),
+        );
+        let service = Krt::run_at(copy.path()).start().await;
+        let answer = service.call("Etl", json!({ "component": "x" })).await.unwrap();
+        assert_eq!(answer, json!({ "component": "etl@etl" }));
+        service.stop().await;
+    }
+}
+
+#[test]
+fn a_package_of_the_old_runner_that_krt_lacks_has_a_hint() {
+    let copy = Document::new();
+    let runner = "\"github.com/konstellation-io/kre/runners/kre-go\"";
+    let mongo = "_ \"github.com/konstellation-io/kre/runners/kre-go/mongodb\"";
+    copy.edit("src/etl/main.go", runner, &format!("{runner}\n\t{mongo}"));
+    let checked = run(copy.krt("check").arg("--json"));
+    let report: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    let problem = &report["problems"][0];
+    assert_eq!((&problem["file"], &problem["line"]), (&json!("src/etl/main.go"), &json!(10)), "{report}");
+    assert!(problem["hint"].as_str().is_some_and(|hint| hint.contains("`kre-go/config`")), "{report}");
+}
+
 #[tokio::test]
 async fn a_node_that_does_not_build_fails_the_start() {
     let copy = Document::new();
@@ -112,7 +150,7 @@ async fn what_is_packed_runs_where_there_is_no_go() {
     let executable = copy.path().join("bin/etl");
     assert_eq!(fs::metadata(&executable).unwrap().permissions().mode() & 0o777, 0o755);
 
-    // A package made on another system may have lost the x bit.
+    // A package packed on another system may have lost the x bit.
     fs::set_permissions(&executable, fs::Permissions::from_mode(0o644)).unwrap();
     for package in [out.as_path(), copy.path()] {
         let service = Krt::run_at(package).env("PATH", "/nowhere").start_archive(copy.path()).await;

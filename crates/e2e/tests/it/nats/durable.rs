@@ -1,10 +1,10 @@
-//! What JetStream keeps: messages that were given up, and what can be done with them.
+//! JetStream's durability: dead letters, and the commands for them.
 
 use super::{package, server};
 use crate::support::{
     Krt, assert_status, eventually,
     krt::{refused, said},
-    runners::Era,
+    runners::WireProtocol,
 };
 use krt_servers::NatsServer;
 use rustix::process::Signal;
@@ -13,7 +13,7 @@ use std::path::Path;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 use tonic::Code;
 
-/// `krt dead`, over the package's streams.
+/// `krt dead` on the package's streams.
 struct Dead<'a> {
     package: &'a Path,
     url: String,
@@ -36,7 +36,7 @@ impl<'a> Dead<'a> {
         self.say(&["list"], &["--json"]).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Waits for a message that was given up after the one of that number.
+    /// Waits for the next dead letter after one.
     async fn after(&self, id: u64) -> Value {
         eventually("a message is given up", async || {
             self.list().into_iter().find(|letter| letter["id"].as_u64().unwrap() > id)
@@ -49,7 +49,7 @@ impl<'a> Dead<'a> {
 async fn what_fails_after_its_reply_is_kept_and_tried_again() {
     let Some(server) = server("what_fails_after_its_reply_is_kept_and_tried_again") else { return };
     let package = package(&[]);
-    // Fails until there is a file of the order's text.
+    // Fails until a file exists with the order's text as name.
     package.edit(
         "src/act/main.py",
         "async def fail(ctx, order):",
@@ -60,7 +60,7 @@ async fn what_fails_after_its_reply_is_kept_and_tried_again() {
     );
     package.edit("src/act/main.py", "        fail,\n", "        fail,\n        fail_for_now,\n");
     let dead = Dead::of(package.path(), &server);
-    let service = Krt::run_at(package.path()).nats(&server.url(), Era::JetStream).start().await;
+    let service = Krt::run_at(package.path()).nats(&server.url(), WireProtocol::JetStream).start().await;
     let answer = service.call("Act", json!({ "text": "hi", "act": "two fail_for_now" })).await.unwrap();
     assert_eq!(answer["text"], "taken");
 
@@ -85,8 +85,8 @@ async fn what_fails_after_its_reply_is_kept_and_tried_again() {
         assert!(error.contains(hint), "{words:?}: {error}");
     }
 
-    // It fails once more, and is kept once more; then it is done.
-    assert_eq!(dead.say(&["retry", &id.to_string()], &[]), format!("{id} given out again\n"));
+    // It fails and becomes a dead letter once more; then it succeeds.
+    assert_eq!(dead.say(&["retry", &id.to_string()], &[]), format!("{id} retried\n"));
     let again = dead.after(id).await;
     assert_eq!(again["reason"], "error in 'two': no shelf");
     service.scratch.put("better");
@@ -100,46 +100,50 @@ async fn what_fails_after_its_reply_is_kept_and_tried_again() {
 async fn what_is_given_out_too_often_is_given_up() {
     let Some(server) = server("what_is_given_out_too_often_is_given_up") else { return };
     let package = package(&[]);
-    // The process's parent is the engine.
+    // The worker's parent is its guard, whose parent is the engine.
     package.edit(
         "src/act/main.py",
         "async def fail(ctx, order):",
-        "async def kill_the_engine(ctx, order):\n    os.kill(os.getppid(), 9)\n    os.kill(os.getpid(), 9)\n\n\n\
+        "async def kill_the_engine(ctx, order):\n    \
+         guard = open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()\n    \
+         os.kill(int(guard[1]), 9)\n    os.kill(os.getpid(), 9)\n\n\n\
          async def fail(ctx, order):",
     );
     package.edit("src/act/main.py", "        fail,\n", "        fail,\n        kill_the_engine,\n");
     let (url, dead) = (server.url(), Dead::of(package.path(), &server));
-    let part = |krt: Krt| krt.nats(&url, Era::JetStream).flag("--tries", "2").flag("--ack-wait", "1");
+    let part =
+        |krt: Krt| krt.nats(&url, WireProtocol::JetStream).flag("--tries", "2").flag("--ack-wait", "1");
     let others = part(Krt::nodes(&["one", "three"], package.path())).take().await;
     let mut two = part(Krt::nodes(&["two"], package.path())).take().await;
-    let door = part(Krt::entrypoint(package.path())).start().await;
-    eventually("the door knows of the nodes", async || {
-        door.call("Act", json!({ "text": "a", "act": "" })).await.ok()
+    let ingress = part(Krt::entrypoint(package.path())).start().await;
+    eventually("the ingress knows of the nodes", async || {
+        ingress.call("Act", json!({ "text": "a", "act": "" })).await.ok()
     })
     .await;
 
-    let client = door.client();
+    let client = ingress.client();
     let call = tokio::spawn(async move {
         client.call("Act", json!({ "text": "b", "act": "two kill_the_engine" })).await
     });
     for _ in 0..2 {
         assert_eq!(two.end().await.code, None, "killed");
-        two = part(Krt::nodes(&["two"], package.path())).take().await;
+        // It may receive the message, and be killed, before it reports that it accepts messages.
+        two = part(Krt::nodes(&["two"], package.path())).spawn();
     }
-    let words = "node 'two' died while it handled the request: it was given out 2 times, and never finished";
+    let words = "node 'two' died while it handled the request: it was delivered 2 times and never finished";
     assert_status(call.await.unwrap(), Code::Internal, words);
     let letter = dead.after(0).await;
     assert_eq!((&letter["reason"], &letter["tries"]), (&json!(words), &json!(3)));
     assert_eq!(dead.say(&["drop"], &["--all"]), format!("{} removed\n", letter["id"]));
 
-    // The engine that gave it up goes on.
-    let answer = door.call("Act", json!({ "text": "c", "act": "" })).await.unwrap();
+    // The engine that gave the message up continues to work.
+    let answer = ingress.call("Act", json!({ "text": "c", "act": "" })).await.unwrap();
     assert_eq!(answer["text"], "c one two three");
     for part in [others, two] {
         part.signal(Signal::TERM);
         assert_eq!(part.end().await.code, Some(0));
     }
-    door.stop().await;
+    ingress.stop().await;
 }
 
 #[tokio::test]
@@ -147,7 +151,7 @@ async fn what_cannot_be_read_is_given_up() {
     let Some(server) = server("what_cannot_be_read_is_given_up") else { return };
     let package = package(&[]);
     let dead = Dead::of(package.path(), &server);
-    let service = Krt::run_at(package.path()).nats(&server.url(), Era::JetStream).start().await;
+    let service = Krt::run_at(package.path()).nats(&server.url(), WireProtocol::JetStream).start().await;
     let mut raw = TcpStream::connect(("127.0.0.1", server.port)).await.unwrap();
     raw.write_all(b"CONNECT {\"verbose\":false}\r\nPUB wire-v1-wire-v1-Act.two 3\r\n\xff\xff\xff\r\n")
         .await

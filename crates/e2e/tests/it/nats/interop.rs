@@ -1,10 +1,10 @@
-//! Existing runners among ours: each stands for any of the others, and nobody chokes.
+//! Existing runners together with ours: each can replace any other, and none chokes.
 
 use super::{NODES, environment, package, runner, server, workflow};
 use crate::support::{
-    Krt,
+    Krt, assert_status,
     krt::{refused, said},
-    runners::Era,
+    runners::{Entrypoint, WireProtocol},
 };
 use bson::doc;
 use futures::TryStreamExt as _;
@@ -32,26 +32,27 @@ const ERRORS: [(&str, &str, &str); 3] = [
     ("three", "three fail", "error in 'three': no: hi one two three"),
 ];
 
-/// Long enough for an error to come that names its request.
+/// Long enough for an error with its request's id to arrive.
 const A_WHILE: Duration = Duration::from_secs(1);
 
-async fn one_of_them_stands_for(position: usize, era: Era, test: &str) {
+async fn one_of_them_stands_for(position: usize, protocol: WireProtocol, test: &str) {
     let Some(server) = server(test) else { return };
     let (url, package) = (server.url(), package(&[position]));
     let name = NODES[position].0;
-    let service = Krt::run_at(package.path()).nats(&url, era).start().await;
-    let old = runner(era, &url, package.path(), name, &["--workflow", "wire"]).await;
+    let service = Krt::run_at(package.path()).nats(&url, protocol).start().await;
+    let old = runner(protocol, &url, package.path(), name, &["--workflow", "wire"]).await;
     for (act, expected) in ANSWERS {
         let answer = service.call("Act", json!({"text": "hi", "act": act})).await;
         assert_eq!(answer.unwrap()["text"], expected, "{act}");
     }
     for (node, act, expected) in ERRORS {
         let request = json!({"text": "hi", "act": act});
-        if era == Era::JetStream && node == name {
-            // It does not say whose error it is.
+        if protocol == WireProtocol::JetStream && node == name {
+            // The error does not identify its request.
             let status = service.call_within(A_WHILE, "Act", request).await.unwrap_err();
             assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
-            let error = format!("an error came without its request, whose client waits on: {expected}");
+            let error =
+                format!("received an error without a request id; its client keeps waiting: {expected}");
             service.lines.wait("the error", |record| record.message == error).await;
         } else {
             let status = service.call("Act", request).await.unwrap_err();
@@ -73,45 +74,45 @@ async fn one_of_them_stands_for(position: usize, era: Era, test: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_node_of_the_first_era() {
-    one_of_them_stands_for(0, Era::Core, "the_first_node_of_the_first_era").await;
+async fn the_first_node_over_core() {
+    one_of_them_stands_for(0, WireProtocol::Core, "the_first_node_over_core").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_middle_node_of_the_first_era() {
-    one_of_them_stands_for(1, Era::Core, "a_middle_node_of_the_first_era").await;
+async fn a_middle_node_over_core() {
+    one_of_them_stands_for(1, WireProtocol::Core, "a_middle_node_over_core").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_node_of_the_first_era() {
-    one_of_them_stands_for(2, Era::Core, "the_last_node_of_the_first_era").await;
+async fn the_last_node_over_core() {
+    one_of_them_stands_for(2, WireProtocol::Core, "the_last_node_over_core").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_node_of_the_second_era() {
-    one_of_them_stands_for(0, Era::JetStream, "the_first_node_of_the_second_era").await;
+async fn the_first_node_over_jetstream() {
+    one_of_them_stands_for(0, WireProtocol::JetStream, "the_first_node_over_jetstream").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_middle_node_of_the_second_era() {
-    one_of_them_stands_for(1, Era::JetStream, "a_middle_node_of_the_second_era").await;
+async fn a_middle_node_over_jetstream() {
+    one_of_them_stands_for(1, WireProtocol::JetStream, "a_middle_node_over_jetstream").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_node_of_the_second_era() {
-    one_of_them_stands_for(2, Era::JetStream, "the_last_node_of_the_second_era").await;
+async fn the_last_node_over_jetstream() {
+    one_of_them_stands_for(2, WireProtocol::JetStream, "the_last_node_over_jetstream").await;
 }
 
-/// Whatever part of ours has a store that all share saves what existing runners send.
+/// Any part of ours with a shared store saves the data that existing runners send.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_existing_runners_save_goes_to_mongodb() {
     let test = "what_existing_runners_save_goes_to_mongodb";
     let (Some(server), Some(mongo)) = (server(test), MongoServer::start(test)) else { return };
-    let (url, package, era) = (server.url(), package(&[1]), Era::Core);
-    let part = |krt: Krt| krt.nats(&url, era).flag("--mongo", &mongo.url);
+    let (url, package, protocol) = (server.url(), package(&[1]), WireProtocol::Core);
+    let part = |krt: Krt| krt.nats(&url, protocol).flag("--mongo", &mongo.url);
     let nodes = part(Krt::nodes(&["one", "three"], package.path())).take().await;
-    let entrypoint = workflow(era, &url, package.path()).entrypoint().await;
-    let old = runner(era, &url, package.path(), "two", &["--workflow", "wire"]).await;
+    let entrypoint = workflow(protocol, &url, package.path()).entrypoint().await;
+    let old = runner(protocol, &url, package.path(), "two", &["--workflow", "wire"]).await;
     for act in ["two save", "two predict"] {
         let answer = entrypoint.call(json!({"text": "hi", "act": act})).await;
         assert_eq!(answer.unwrap()["text"], "hi one two three", "{act}");
@@ -128,11 +129,14 @@ async fn what_existing_runners_save_goes_to_mongodb() {
     }
 }
 
-async fn our_nodes_are_behind_an_existing_entrypoint(era: Era, test: &str) {
+async fn our_nodes_are_behind_an_existing_entrypoint(protocol: WireProtocol, test: &str) {
     let Some(server) = server(test) else { return };
-    let (url, package) = (server.url(), package(&[]));
-    let entrypoint = workflow(era, &url, package.path()).entrypoint().await;
-    let nodes = Krt::nodes(&["one", "two", "three"], package.path()).nats(&url, era).take().await;
+    let (url, package, folder) = (server.url(), package(&[]), tempfile::tempdir().unwrap());
+    let subjects = folder.path().join("subjects of it.json").display().to_string();
+    let environment =
+        environment(protocol, &url, package.path(), "--entrypoint", &["--subjects-file", &subjects]);
+    let entrypoint = Entrypoint::start_with(&workflow(protocol, &url, package.path()), &environment).await;
+    let nodes = Krt::nodes(&["one", "two", "three"], package.path()).nats(&url, protocol).take().await;
     for (act, expected) in ANSWERS {
         let answer = entrypoint.call(json!({"text": "hi", "act": act})).await;
         assert_eq!(answer.unwrap()["text"], expected, "{act}");
@@ -142,24 +146,24 @@ async fn our_nodes_are_behind_an_existing_entrypoint(era: Era, test: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn our_nodes_are_behind_an_entrypoint_of_the_first_era() {
-    let test = "our_nodes_are_behind_an_entrypoint_of_the_first_era";
-    our_nodes_are_behind_an_existing_entrypoint(Era::Core, test).await;
+async fn our_nodes_are_behind_an_entrypoint_over_core() {
+    let test = "our_nodes_are_behind_an_entrypoint_over_core";
+    our_nodes_are_behind_an_existing_entrypoint(WireProtocol::Core, test).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn our_nodes_are_behind_an_entrypoint_of_the_second_era() {
-    let test = "our_nodes_are_behind_an_entrypoint_of_the_second_era";
-    our_nodes_are_behind_an_existing_entrypoint(Era::JetStream, test).await;
+async fn our_nodes_are_behind_an_entrypoint_over_jetstream() {
+    let test = "our_nodes_are_behind_an_entrypoint_over_jetstream";
+    our_nodes_are_behind_an_existing_entrypoint(WireProtocol::JetStream, test).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn existing_runners_handle_one_workflow_twice_behind_our_entrypoint() {
     let test = "existing_runners_handle_one_workflow_twice_behind_our_entrypoint";
     let Some(server) = server(test) else { return };
-    let (url, package, era) = (server.url(), package(&[0, 1, 2]), Era::Core);
-    let service = Krt::entrypoint(package.path()).nats(&url, era).start().await;
-    let start = |node, flags: &'static [&'static str]| runner(era, &url, package.path(), node, flags);
+    let (url, package, protocol) = (server.url(), package(&[0, 1, 2]), WireProtocol::Core);
+    let service = Krt::entrypoint(package.path()).nats(&url, protocol).start().await;
+    let start = |node, flags: &'static [&'static str]| runner(protocol, &url, package.path(), node, flags);
     let (first, one, second) = tokio::join!(
         start("two", &["--workflow", "again"]),
         start("one", &["--workflow", "again"]),
@@ -181,9 +185,22 @@ fn a_node_in_several_workflows_asks_for_which() {
     assert!(words.contains("several workflows have the node `one`"), "{words}");
     assert!(words.contains("hint: --workflow wire or again"), "{words}");
     assert!(!words.contains("s3cret"), "{words}");
-    // It is what the runner needs to sign in.
+    // The runner needs the password to sign in.
     let all = [&flags[..], &["--workflow", "wire"]].concat();
     assert!(said(&["env", "one"], package.path(), &all).contains("KRT_NATS_SERVER=nats://ada:s3cret@"));
-    let last = environment(Era::Core, "nats://127.0.0.1:4222", package.path(), "three", &[]);
+    let last = environment(WireProtocol::Core, "nats://127.0.0.1:4222", package.path(), "three", &[]);
     assert!(last.contains(&("KRT_NATS_OUTPUT".to_owned(), String::new())), "{last:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_no_runner_serves_is_not_said_to_be_restarted() {
+    let Some(server) = server("a_node_that_no_runner_serves_is_not_said_to_be_restarted") else { return };
+    let package = package(&[0]);
+    let service = Krt::run_at(package.path()).nats(&server.url(), WireProtocol::Core).start().await;
+    let name = NODES[0].0;
+    let message =
+        format!("no runner serves node `{name}`; hint: `krt env {name}` prints the variables that start one");
+    let answer = service.call("Act", json!({"text": "hi", "act": ""})).await;
+    assert_status(answer, Code::Unavailable, &message);
+    service.stop().await;
 }

@@ -1,14 +1,16 @@
-//! A version over NATS: its parts, among themselves and among existing runners.
+//! A version over NATS, with parts of ours only, and with existing runners.
 
-mod doors;
 mod durable;
+mod entrypoints;
+mod env;
 mod interop;
 mod parts;
+mod replicas;
 
 use crate::support::{
     Copy,
     krt::{packages, said},
-    runners::{Era, Runner, Workflow},
+    runners::{INFLUX, MONGO, Runner, WireProtocol, Workflow},
 };
 use krt_servers::{NatsOptions, NatsServer};
 use std::{fs, path::Path};
@@ -16,14 +18,14 @@ use std::{fs, path::Path};
 const NODES: [(&str, &str); 3] =
     [("one", "src/act/main.py"), ("two", "src/act/main.py"), ("three", "src/act/main.py")];
 
-/// A server with streams, whose messages may be large.
+/// A server with JetStream that accepts large messages.
 fn server(test: &str) -> Option<NatsServer> {
     let options = NatsOptions { jetstream: true, max_payload: Some(8 << 20), ..NatsOptions::default() };
     NatsServer::start(test, options)
 }
 
-/// The package `wire` with three nodes, of which some are left to others, and a second workflow that
-/// comes by `two` twice.
+/// The package `wire` with three nodes, some of them external, and a second workflow that contains `two`
+/// twice.
 fn package(external: &[usize]) -> Copy {
     let copy = Copy::of("wire");
     let mut manifest = fs::read_to_string(packages().join("wire/krt.yml")).unwrap();
@@ -41,17 +43,22 @@ fn package(external: &[usize]) -> Copy {
     copy
 }
 
-fn workflow<'a>(era: Era, server: &'a str, package: &'a Path) -> Workflow<'a> {
+fn workflow<'a>(protocol: WireProtocol, server: &'a str, package: &'a Path) -> Workflow<'a> {
     let version = "wire-v1";
-    Workflow { era, server, package, runtime: version, version, name: "wire", rpc: "Act", nodes: &NODES }
+    Workflow { protocol, server, package, runtime: version, version, name: "wire", rpc: "Act", nodes: &NODES }
 }
 
-/// What `krt env` prints for a node, which is the same with `--json`.
-fn environment(era: Era, url: &str, package: &Path, node: &str, flags: &[&str]) -> Vec<(String, String)> {
-    let flags = [flags, &["--nats", url, "--nats-mode", era.mode()]].concat();
-    let lines = said(&["env", node], package, &flags);
-    let pairs = lines.lines().map(|line| line.split_once('=').unwrap());
-    let pairs: Vec<_> = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+/// The output of `krt env` for a node, or for `--entrypoint`; `--json` gives the same.
+fn environment(
+    protocol: WireProtocol,
+    url: &str,
+    package: &Path,
+    node: &str,
+    flags: &[&str],
+) -> Vec<(String, String)> {
+    let servers = ["--nats", url, "--nats-mode", protocol.mode(), "--mongo", MONGO, "--influx", INFLUX];
+    let flags = [flags, &servers].concat();
+    let pairs = pairs(&said(&["env", node], package, &flags));
     let json = said(&["env", node], package, &[&flags[..], &["--json"]].concat());
     let json: serde_json::Map<_, _> = serde_json::from_str(&json).unwrap();
     assert_eq!(json.len(), pairs.len());
@@ -59,7 +66,13 @@ fn environment(era: Era, url: &str, package: &Path, node: &str, flags: &[&str]) 
     pairs
 }
 
-/// Starts an existing runner with exactly what `krt env` prints.
-async fn runner(era: Era, url: &str, package: &Path, node: &str, flags: &[&str]) -> Runner {
-    Runner::node(era, package, &environment(era, url, package, node, flags)).await
+/// Parses lines of names and values.
+fn pairs(lines: &str) -> Vec<(String, String)> {
+    let pairs = lines.lines().map(|line| line.split_once('=').unwrap());
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Starts an existing runner with exactly the output of `krt env`.
+async fn runner(protocol: WireProtocol, url: &str, package: &Path, node: &str, flags: &[&str]) -> Runner {
+    Runner::node(protocol, package, &environment(protocol, url, package, node, flags)).await
 }

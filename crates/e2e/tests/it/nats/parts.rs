@@ -1,7 +1,7 @@
-//! The parts of a version: several of each, and what they see of one another and of the server.
+//! The parts of a version: several instances of each, and their view of one another and of the server.
 
 use super::{package, server};
-use crate::support::{Krt, Service, assert_status, eventually, runners::Era};
+use crate::support::{Krt, Service, assert_status, eventually, runners::WireProtocol};
 use futures::future::join_all;
 use krt_servers::{NatsOptions, NatsServer};
 use rustix::process::Signal;
@@ -12,14 +12,14 @@ use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 
-const ERAS: [Era; 2] = [Era::Core, Era::JetStream];
+const PROTOCOLS: [WireProtocol; 2] = [WireProtocol::Core, WireProtocol::JetStream];
 
-async fn act(door: &Service, text: &str) -> Result<Value, Status> {
-    door.call("Act", json!({ "text": text, "act": "" })).await
+async fn act(ingress: &Service, text: &str) -> Result<Value, Status> {
+    ingress.call("Act", json!({ "text": text, "act": "" })).await
 }
 
-async fn becomes(door: &Service, expected: ServingStatus) {
-    let (transport, origin) = door.client().transport();
+async fn becomes(ingress: &Service, expected: ServingStatus) {
+    let (transport, origin) = ingress.client().transport();
     let mut health = HealthClient::with_origin(transport, origin);
     eventually(&format!("health is {expected:?}"), async || {
         let answer = health.check(HealthCheckRequest { service: String::new() }).await.unwrap();
@@ -30,31 +30,31 @@ async fn becomes(door: &Service, expected: ServingStatus) {
 
 #[tokio::test]
 async fn several_of_each_serve_their_own_clients_and_one_may_leave() {
-    for era in ERAS {
+    for protocol in PROTOCOLS {
         let Some(server) = server("several_of_each_serve_their_own_clients_and_one_may_leave") else {
             return;
         };
         let (package, url) = (package(&[]), server.url());
-        let nodes = || Krt::nodes(&["one", "two", "three"], package.path()).nats(&url, era).take();
-        let door = || Krt::entrypoint(package.path()).nats(&url, era).start();
+        let nodes = || Krt::nodes(&["one", "two", "three"], package.path()).nats(&url, protocol).take();
+        let ingress = || Krt::entrypoint(package.path()).nats(&url, protocol).start();
         let (first, second) = (nodes().await, nodes().await);
-        let doors = [door().await, door().await];
-        for door in &doors {
-            becomes(door, ServingStatus::Serving).await;
+        let ingresses = [ingress().await, ingress().await];
+        for ingress in &ingresses {
+            becomes(ingress, ServingStatus::Serving).await;
         }
         let calls = |count| {
             join_all((0..count).map(|number| {
-                let door = &doors[number % doors.len()];
+                let ingress = &ingresses[number % ingresses.len()];
                 async move {
-                    let answer = act(door, &number.to_string()).await;
-                    let answer =
-                        answer.unwrap_or_else(|status| panic!("{era:?}: {status}\n{}", door.lines.text()));
+                    let answer = act(ingress, &number.to_string()).await;
+                    let answer = answer
+                        .unwrap_or_else(|status| panic!("{protocol:?}: {status}\n{}", ingress.lines.text()));
                     assert_eq!(answer["text"], format!("{number} one two three"));
                 }
             }))
         };
         calls(64).await;
-        // What the one that leaves has begun it finishes; what waits for it the other gets.
+        // The leaving one finishes its messages in flight; the other one receives the waiting ones.
         let leaving = async {
             first.signal(Signal::TERM);
             first.end().await
@@ -62,27 +62,27 @@ async fn several_of_each_serve_their_own_clients_and_one_may_leave() {
         let (ended, _) = tokio::join!(leaving, calls(64));
         assert_eq!(ended.code, Some(0), "{}", ended.lines.text());
         second.stop().await;
-        for door in doors {
-            door.stop().await;
+        for ingress in ingresses {
+            ingress.stop().await;
         }
     }
 }
 
 #[tokio::test]
 async fn a_node_that_runs_nowhere_is_down_until_it_comes() {
-    for era in ERAS {
+    for protocol in PROTOCOLS {
         let Some(server) = server("a_node_that_runs_nowhere_is_down_until_it_comes") else { return };
         let (package, url) = (package(&[]), server.url());
-        let door = Krt::entrypoint(package.path()).nats(&url, era).start().await;
-        let down = act(&door, "a").await;
+        let ingress = Krt::entrypoint(package.path()).nats(&url, protocol).start().await;
+        let down = act(&ingress, "a").await;
         assert_status(down, Code::Unavailable, "node 'one' is down: it is being restarted");
-        becomes(&door, ServingStatus::NotServing).await;
-        let nodes = Krt::nodes(&["one", "two", "three"], package.path()).nats(&url, era).take().await;
-        becomes(&door, ServingStatus::Serving).await;
-        assert_eq!(act(&door, "b").await.unwrap()["text"], "b one two three");
+        becomes(&ingress, ServingStatus::NotServing).await;
+        let nodes = Krt::nodes(&["one", "two", "three"], package.path()).nats(&url, protocol).take().await;
+        becomes(&ingress, ServingStatus::Serving).await;
+        assert_eq!(act(&ingress, "b").await.unwrap()["text"], "b one two three");
         nodes.stop().await;
-        becomes(&door, ServingStatus::NotServing).await;
-        door.stop().await;
+        becomes(&ingress, ServingStatus::NotServing).await;
+        ingress.stop().await;
     }
 }
 
@@ -90,20 +90,20 @@ async fn a_node_that_runs_nowhere_is_down_until_it_comes() {
 async fn a_node_between_others_that_runs_nowhere_is_told_at_once() {
     let Some(server) = server("a_node_between_others_that_runs_nowhere_is_told_at_once") else { return };
     let (package, url) = (package(&[]), server.url());
-    let nodes = Krt::nodes(&["one", "three"], package.path()).nats(&url, Era::Core).take().await;
-    let door = Krt::entrypoint(package.path()).nats(&url, Era::Core).start().await;
-    let down = act(&door, "a").await;
+    let nodes = Krt::nodes(&["one", "three"], package.path()).nats(&url, WireProtocol::Core).take().await;
+    let ingress = Krt::entrypoint(package.path()).nats(&url, WireProtocol::Core).start().await;
+    let down = act(&ingress, "a").await;
     assert_status(down, Code::Unavailable, "node 'two' is down: it is being restarted");
     nodes.stop().await;
-    door.stop().await;
+    ingress.stop().await;
 }
 
 #[tokio::test]
 async fn a_server_that_goes_is_told_at_once_and_met_again() {
-    for era in ERAS {
+    for protocol in PROTOCOLS {
         let Some(mut server) = server("a_server_that_goes_is_told_at_once_and_met_again") else { return };
         let (package, url) = (package(&[]), server.url());
-        let service = Krt::run_at(package.path()).nats(&url, era).start().await;
+        let service = Krt::run_at(package.path()).nats(&url, protocol).start().await;
         assert_eq!(act(&service, "a").await.unwrap()["text"], "a one two three");
         server.kill();
         becomes(&service, ServingStatus::NotServing).await;
@@ -118,22 +118,24 @@ async fn a_server_that_goes_is_told_at_once_and_met_again() {
 
 #[tokio::test]
 async fn the_server_says_how_large_a_message_may_be() {
-    for (era, compression) in ERAS.into_iter().flat_map(|era| ["gzip", "zstd", "lz4"].map(|name| (era, name)))
+    for (protocol, compression) in
+        PROTOCOLS.into_iter().flat_map(|protocol| ["gzip", "zstd", "lz4"].map(|name| (protocol, name)))
     {
         let options = NatsOptions { jetstream: true, max_payload: Some(64 << 10), ..NatsOptions::default() };
         let Some(server) = NatsServer::start("the_server_says_how_large_a_message_may_be", options) else {
             return;
         };
         let (package, url) = (package(&[]), server.url());
-        let krt = Krt::run_at(package.path()).nats(&url, era).flag("--compression", compression);
+        let krt = Krt::run_at(package.path()).nats(&url, protocol).flag("--compression", compression);
         let service = krt.start().await;
-        // A node's random bytes cannot be compressed; what a client sends here can.
+        // A node's random bytes are incompressible, but a client's request here is not.
         let large = json!({ "text": "a", "load": "AAAA".repeat(100_000) });
         let answer = service.call("Act", large).await;
-        assert_eq!(answer.unwrap()["text"], "a one two three", "{era:?}, {compression}");
+        assert_eq!(answer.unwrap()["text"], "a one two three", "{protocol:?}, {compression}");
         let refused = service.call("Act", json!({ "text": "a", "act": "one grow" })).await.unwrap_err();
         assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
-        let (words, limit) = (refused.message(), if era == Era::Core { 65_536 } else { 63_488 });
+        let (words, limit) =
+            (refused.message(), if protocol == WireProtocol::Core { 65_536 } else { 63_488 });
         assert!(
             words.starts_with("the message of 'one' has ") && words.ends_with(&format!("takes {limit}")),
             "{words}"
@@ -144,7 +146,7 @@ async fn the_server_says_how_large_a_message_may_be() {
 
 #[tokio::test]
 async fn a_client_that_leaves_stops_the_work_elsewhere() {
-    for era in ERAS {
+    for protocol in PROTOCOLS {
         let Some(server) = server("a_client_that_leaves_stops_the_work_elsewhere") else { return };
         let (package, url) = (package(&[]), server.url());
         package.edit(
@@ -155,15 +157,15 @@ async fn a_client_that_leaves_stops_the_work_elsewhere() {
              raise\n\n\nasync def fail(ctx, order):",
         );
         package.edit("src/act/main.py", "        fail,\n", "        fail,\n        linger,\n");
-        let nodes = Krt::nodes(&["one", "two", "three"], package.path()).nats(&url, era).take().await;
-        let door = Krt::entrypoint(package.path()).nats(&url, era).start().await;
-        becomes(&door, ServingStatus::Serving).await;
+        let nodes = Krt::nodes(&["one", "two", "three"], package.path()).nats(&url, protocol).take().await;
+        let ingress = Krt::entrypoint(package.path()).nats(&url, protocol).start().await;
+        becomes(&ingress, ServingStatus::Serving).await;
         let request = json!({ "text": "a", "act": "two linger" });
-        let late = door.call_within(Duration::from_secs(2), "Act", request).await;
+        let late = ingress.call_within(Duration::from_secs(2), "Act", request).await;
         assert_eq!(late.unwrap_err().code(), Code::DeadlineExceeded);
         nodes.lines.wait("the end of the work", |record| record.is("two", "stopped")).await;
-        assert_eq!(act(&door, "b").await.unwrap()["text"], "b one two three");
+        assert_eq!(act(&ingress, "b").await.unwrap()["text"], "b one two three");
         nodes.stop().await;
-        door.stop().await;
+        ingress.stop().await;
     }
 }

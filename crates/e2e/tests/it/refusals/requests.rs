@@ -1,4 +1,4 @@
-//! What is too large, or no request of the API's.
+//! Requests that are too large, or not of the API.
 
 use super::{Kept, refused};
 use crate::support::team::{PASSWORD, Session, Team};
@@ -76,7 +76,7 @@ async fn what_is_too_large_is_refused_before_it_is_kept() {
     team.upload("v1", "").await;
     let session = Session::open(team.api.http(), "admin", PASSWORD).await;
     let before = Kept::of(&team, data.path()).await;
-    // A body of those who may not, and need not be read, is answered, too.
+    // Bodies of unauthorized clients, which need not be read, are answered, too.
     let large = vec![b' '; 16 << 20];
     let forged = team.api.with_token("krt_forged");
     for api in [&forged, &team.user("vera", "viewer").await] {
@@ -86,12 +86,12 @@ async fn what_is_too_large_is_refused_before_it_is_kept() {
         refused(&reply, status, code);
     }
     team.api.send(Method::DELETE, "/users/vera", "", Vec::new()).await.expect(StatusCode::NO_CONTENT);
-    // Anybody can send what signs in.
+    // Any client may send a request to sign in.
     let headers = [("content-type", "application/json")];
     let reply = team.api.http().post("/api/v1/session", &headers, large).await;
     refused(&reply, StatusCode::PAYLOAD_TOO_LARGE, "too_large");
 
-    // Texts within a body have bounds of their own.
+    // Texts within a body have limits of their own.
     let long = "x".repeat(1 << 20);
     for (path, body) in [
         ("/runtimes", json!({"id": "other", "name": long})),
@@ -113,13 +113,13 @@ async fn what_is_too_large_is_refused_before_it_is_kept() {
     team.stop().await;
 }
 
-/// Sends a head with raw headers; what comes back.
+/// Sends a request head with raw headers; returns the response.
 async fn raw(team: &Team, headers: &str) -> String {
     let address = team.api.http().address();
     let mut socket = TcpStream::connect(address).await.unwrap();
     let head =
         format!("GET /api/v1/server HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\r\n");
-    // Fails when the server has heard enough.
+    // Fails if the server has closed the connection.
     let _ = socket.write_all(head.as_bytes()).await;
     let mut answer = Vec::new();
     let _ = socket.read_to_end(&mut answer).await;
@@ -136,7 +136,7 @@ async fn headers_have_bounds() {
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     let body: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!(body["code"], "too_large");
-    // What no room is made for, and more headers than anybody needs.
+    // A header that is too large, and too many headers.
     for headers in [line(1 << 20), line(10).repeat(200)] {
         let answer = raw(&team, &headers).await;
         assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");

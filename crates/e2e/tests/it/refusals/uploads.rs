@@ -1,4 +1,4 @@
-//! Packages that are none.
+//! Invalid packages.
 
 use super::{Kept, refused};
 use crate::support::{
@@ -17,7 +17,7 @@ use tonic::body::Body;
 
 const UPLOADS: &str = "/api/v1/runtimes/shop/versions";
 
-/// One entry of a tar, with names as they come: libraries refuse to write many.
+/// A tar entry with any name: libraries refuse to write many of these.
 fn entry(kind: u8, name: &str, link: &str, content: &[u8]) -> Vec<u8> {
     let mut bytes = header(kind, name, link, content.len() as u64);
     bytes.extend_from_slice(content);
@@ -43,7 +43,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// An archive of a manifest and one entry more.
+/// An archive of a manifest and one more entry.
 fn archive(entry_of: Vec<u8>) -> Vec<u8> {
     let mut tar = entry(b'0', "krt.yml", "", b"version: v1");
     tar.extend(entry_of);
@@ -95,7 +95,7 @@ async fn archives_that_mean_harm_leave_nothing() {
         assert_eq!(Kept::of(&team, data.path()).await, before, "{what}");
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0, "{what}");
     }
-    // None of them stands in the way of a good one, which then stands in its own.
+    // None of them blocks a valid upload, which then blocks a second one.
     team.api.upload(good.clone()).await.expect(StatusCode::CREATED);
     let before = Kept::of(&team, data.path()).await;
     let message = refused(&team.api.upload(good).await, StatusCode::CONFLICT, "conflict");
@@ -115,7 +115,7 @@ async fn what_is_too_large_or_breaks_off_leaves_nothing() {
     let before = Kept::of(&team, data.path()).await;
     let large = vec![0_u8; 1 << 20];
 
-    // It says how large it is, or does not.
+    // With or without a content length.
     let message = refused(&team.api.upload(large.clone()).await, StatusCode::PAYLOAD_TOO_LARGE, "too_large");
     assert_eq!(message, "the package has more than 65536 bytes");
     let chunks = large.chunks(1 << 14).map(|chunk| {
@@ -130,7 +130,7 @@ async fn what_is_too_large_or_breaks_off_leaves_nothing() {
     refused(&reply, StatusCode::PAYLOAD_TOO_LARGE, "too_large");
     assert_eq!(Kept::of(&team, data.path()).await, before);
 
-    // Nowhere to put it, or another type of body.
+    // An unknown runtime, or another content type.
     let nowhere = team.api.http().post("/api/v1/runtimes/none/versions", &headers, large.clone()).await;
     assert_eq!(refused(&nowhere, StatusCode::NOT_FOUND, "not_found"), "there is no runtime `none`");
     let form = [("authorization", &*bearer), ("content-type", "multipart/form-data; boundary=x")];
@@ -138,7 +138,7 @@ async fn what_is_too_large_or_breaks_off_leaves_nothing() {
     refused(&form, StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported");
     assert_eq!(Kept::of(&team, data.path()).await, before);
 
-    // A client that is gone before all is there.
+    // A client that disconnects before the end.
     let address = team.api.http().address();
     let mut socket = TcpStream::connect(address).await.unwrap();
     let head = format!(

@@ -1,10 +1,10 @@
-//! A copy of a package, to change.
+//! An editable copy of a package.
 
 use super::krt::packages;
 use std::{fs, path::Path};
 use tempfile::TempDir;
 
-/// A package in a folder of its own, which is removed with it.
+/// A package in its own folder, which is removed on drop.
 pub(crate) struct Copy(TempDir);
 
 impl Copy {
@@ -19,7 +19,7 @@ impl Copy {
         self.0.path()
     }
 
-    /// Replaces a text, which must be there, in a file.
+    /// Replaces a text in a file; fails if the text is missing.
     pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
         let path = self.path().join(file);
         let text = fs::read_to_string(&path).expect("the file is there");

@@ -1,6 +1,6 @@
-//! A gRPC client that knows a package's `.proto`, and speaks JSON to the tests.
+//! A gRPC client that reads a package's `.proto`, and exchanges JSON with the tests.
 //!
-//! It has no deadline of its own: what is told to the service is the service's to keep.
+//! It enforces no deadline itself, so that tests see how the service enforces it.
 
 use super::{
     PATIENCE,
@@ -27,7 +27,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// A client of whatever serves a package at an address.
+    /// A client of a server at an address; `package` has the `.proto`.
     pub(crate) fn new(package: &Path, address: SocketAddr) -> Self {
         let files = protox::compile(["public_input.proto"], [package]).expect("the .proto compiles");
         let pool = DescriptorPool::from_file_descriptor_set(files).expect("the files are whole");
@@ -39,7 +39,7 @@ impl Client {
         Self { transport: http2(), ..self.clone() }
     }
 
-    /// For clients that are generated: of health and reflection.
+    /// The connection, for generated clients of health and reflection.
     pub(crate) fn transport(&self) -> (Transport, Uri) {
         (self.transport.clone(), self.origin.clone())
     }
@@ -49,7 +49,7 @@ impl Client {
         self.call_by(rpc, Request::new(request)).await
     }
 
-    /// The same, saying how long to wait for the answer.
+    /// Calls an RPC with a deadline.
     pub(crate) async fn call_within(
         &self,
         deadline: Duration,
@@ -61,7 +61,7 @@ impl Client {
         self.call_by(rpc, request).await
     }
 
-    /// The same, with whatever metadata the request has.
+    /// Calls an RPC with a request's metadata.
     pub(crate) async fn call_by(&self, rpc: &str, request: Request<Value>) -> Result<Value, Status> {
         let method = self.method(rpc);
         let path = format!("/{}/{rpc}", method.parent_service().full_name());
@@ -73,7 +73,7 @@ impl Client {
         Ok(serde_json::to_value(answer).expect("messages are JSON"))
     }
 
-    /// Calls a path, whatever stands behind it.
+    /// Calls any path.
     pub(crate) async fn call_path(
         &self,
         path: &str,
@@ -91,14 +91,14 @@ impl Client {
         answer.map(tonic::Response::into_inner)
     }
 
-    /// What an RPC takes and returns.
+    /// The descriptor of an RPC.
     pub(crate) fn method(&self, rpc: &str) -> MethodDescriptor {
         let mut methods = self.pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
         methods.find(|method| method.name() == rpc).expect("the .proto has the RPC")
     }
 }
 
-/// Messages of the `.proto`; holds the type of what is decoded.
+/// A codec for messages of the `.proto`; contains the type to decode.
 struct Dynamic(MessageDescriptor);
 
 impl Codec for Dynamic {
@@ -135,7 +135,14 @@ impl Decoder for Dynamic {
     }
 }
 
-/// Asserts that a call failed, and how: its code and its whole message.
+/// Whether the client made a status itself, because its connection broke or could not be opened.
+///
+/// The code depends on when the connection broke.
+pub(crate) fn is_of_the_transport(status: &Status) -> bool {
+    std::error::Error::source(status).is_some()
+}
+
+/// Asserts that a call failed with a code and a complete message.
 #[track_caller]
 pub(crate) fn assert_status(answer: Result<Value, Status>, code: Code, message: &str) {
     match answer {

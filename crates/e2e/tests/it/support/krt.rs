@@ -1,8 +1,8 @@
-//! The binary, as it is typed.
+//! Runs the `krt` binary.
 
 use super::{
     lines::Lines,
-    runners::Era,
+    runners::WireProtocol,
     scratch::{self, Scratch},
     service::{Process, Service},
 };
@@ -16,13 +16,15 @@ use std::{
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// Names the broker that messages go through in tests that name none: `core` or `jetstream`.
+/// The variable that selects the broker of tests that choose none: `core` or `jetstream`.
 const BROKER: &str = "KRT_TEST_BROKER";
 
-/// What would change what is typed here.
-const VARIABLES: [&str; 15] = [
+/// Variables that would affect commands.
+const VARIABLES: [&str; 17] = [
     "KRT_LISTEN",
     "KRT_DASHBOARD",
+    "KRT_TLS_CERT",
+    "KRT_TLS_KEY",
     "KRT_ADMIN_PASSWORD",
     "KRT_DATA",
     "KRT_LOG_LEVEL",
@@ -40,16 +42,16 @@ const VARIABLES: [&str; 15] = [
 
 const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// A `krt run`, or a part of one, that is about to be typed.
+/// A `krt run`, or a part of one, before its start.
 pub(crate) struct Krt {
     command: Command,
     package: PathBuf,
-    /// Nodes alone have no port.
+    /// `None` for nodes, which have no port.
     listen: Option<SocketAddr>,
     data: PathBuf,
     folder: TempDir,
     scratch: Scratch,
-    /// Whether the test names the broker itself.
+    /// Whether the test chooses the broker itself.
     has_nats: bool,
 }
 
@@ -59,19 +61,19 @@ impl Krt {
         Self::run_at(&packages().join(package))
     }
 
-    /// The same for a package anywhere.
+    /// Runs a package in any folder.
     pub(crate) fn run_at(package: &Path) -> Self {
         let krt = Self::typed(&["run"], package, Some(FREE_PORT));
         krt.package_argument().bare("--no-dashboard")
     }
 
-    /// The same with its dashboard, on a free port.
+    /// Runs a package with its dashboard, on a free port.
     pub(crate) fn run_with_dashboard(package: &Path) -> Self {
         let krt = Self::typed(&["run"], package, Some(FREE_PORT));
         krt.package_argument().flag("--dashboard", FREE_PORT.to_string())
     }
 
-    /// A team's server. What it knows of its clients' messages is in the `.proto` of `package`.
+    /// A team's server. `package` has the `.proto` for its clients.
     pub(crate) fn serve(package: &Path) -> Self {
         let krt = Self::typed(&["serve"], package, Some(FREE_PORT));
         Self { has_nats: true, ..krt }.flag("--dashboard", FREE_PORT.to_string())
@@ -92,7 +94,8 @@ impl Krt {
         self
     }
 
-    fn bare(mut self, flag: &str) -> Self {
+    /// Adds a flag without a value, or with its value in the same word.
+    pub(crate) fn bare(mut self, flag: &str) -> Self {
         self.command.arg(flag);
         self
     }
@@ -118,33 +121,33 @@ impl Krt {
         Self { command, package: package.to_owned(), listen, data, folder, scratch, has_nats: false }
     }
 
-    /// Whichever broker there is, the environment names it.
+    /// Leaves the choice of broker to the environment.
     pub(crate) fn by_environment(self) -> Self {
         Self { has_nats: true, ..self }
     }
 
-    /// Meets the other parts of the version there.
-    pub(crate) fn nats(mut self, url: &str, era: Era) -> Self {
+    /// Connects to the other parts of the version over this NATS server.
+    pub(crate) fn nats(mut self, url: &str, protocol: WireProtocol) -> Self {
         self.has_nats = true;
-        self.flag("--nats", url).flag("--nats-mode", era.mode())
+        self.flag("--nats", url).flag("--nats-mode", protocol.mode())
     }
 
-    /// Listens there, instead of on a free port.
+    /// Listens on this address instead of a free port.
     pub(crate) fn listen(self, listen: SocketAddr) -> Self {
         Self { listen: Some(listen), ..self }
     }
 
-    /// Keeps its data there, instead of in a folder of its own.
+    /// Stores data in this folder instead of its own.
     pub(crate) fn data(self, data: &Path) -> Self {
         Self { data: data.to_owned(), ..self }
     }
 
-    /// The folder with the `.proto` for the client, where the package itself is an archive.
+    /// Sets the folder with the `.proto` for the client, if the package itself is an archive.
     pub(crate) fn described_by(self, package: &Path) -> Self {
         Self { package: package.to_owned(), ..self }
     }
 
-    /// Adds a flag with its value.
+    /// Adds a flag with a value.
     pub(crate) fn flag(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.arg(name).arg(value);
         self
@@ -156,13 +159,29 @@ impl Krt {
         self
     }
 
+    /// Starts it through another program, which takes the command line as arguments.
+    pub(crate) fn started_by(mut self, program: &str, arguments: &[&str]) -> Self {
+        let typed = self.command.as_std();
+        let mut command = Command::new(program);
+        command.args(arguments).arg(typed.get_program()).args(typed.get_args());
+        for (name, value) in typed.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        self.command = command;
+        self
+    }
+
     /// Sets an environment variable.
     pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// The scratch folder that handlers will see.
+    /// The scratch folder for handlers.
     pub(crate) fn scratch(&self) -> &Scratch {
         &self.scratch
     }
@@ -173,19 +192,19 @@ impl Krt {
         self.spawn().serve(&package).await
     }
 
-    /// The same for an archive; the folder that it was made of has its `.proto`.
+    /// Starts an archive; `folder`, from which it was packed, has its `.proto`.
     pub(crate) async fn start_archive(self, folder: &Path) -> Service {
         self.spawn().serve(folder).await
     }
 
-    /// Starts nodes and waits until they take messages.
+    /// Starts nodes and waits until they accept messages.
     pub(crate) async fn take(self) -> Process {
         let process = self.spawn();
         process.lines.wait("messages", |record| record.message.starts_with("taking messages for ")).await;
         process
     }
 
-    /// Starts it and waits until it ends by itself. Nothing is left of it.
+    /// Starts it and waits until it exits by itself. No processes remain.
     pub(crate) async fn end(self) -> super::service::Ended {
         self.spawn().end().await
     }
@@ -207,19 +226,19 @@ impl Krt {
     }
 }
 
-/// The broker that tests go through that name none; messages stay in memory where it is `None`.
-pub(crate) fn test_broker() -> Option<Era> {
+/// The broker for tests that choose none; `None` keeps messages in memory.
+pub(crate) fn test_broker() -> Option<WireProtocol> {
     let mode = std::env::var(BROKER).ok()?;
-    Some(if mode == "core" { Era::Core } else { Era::JetStream })
+    Some(if mode == "core" { WireProtocol::Core } else { WireProtocol::JetStream })
 }
 
-/// A NATS server of a test's own: versions of the same name would take each other's messages.
+/// A separate NATS server for a test: versions with the same name would receive each other's messages.
 fn broker() -> NatsServer {
     let options = NatsOptions { jetstream: true, max_payload: Some(32 << 20), ..NatsOptions::default() };
     NatsServer::start("tests through a broker", options).expect("whoever names a broker has its server")
 }
 
-/// The binary, with the cache of these tests, for what does not serve.
+/// The binary with the cache of these tests, for commands that do not serve.
 pub(crate) fn command() -> std::process::Command {
     let binary = binary();
     let mut command = std::process::Command::new(&binary);
@@ -230,7 +249,7 @@ pub(crate) fn command() -> std::process::Command {
     command
 }
 
-/// What `krt` says on standard output, when it ends well.
+/// Runs `krt`, which must succeed; returns its standard output.
 pub(crate) fn said(words: &[&str], package: &Path, flags: &[&str]) -> String {
     let output = command().args(words).arg(package).args(flags).output().expect("the binary can be executed");
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -238,7 +257,7 @@ pub(crate) fn said(words: &[&str], package: &Path, flags: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("it writes text")
 }
 
-/// What `krt` says on standard error, when it ends badly.
+/// Runs `krt`, which must fail; returns its standard error.
 pub(crate) fn refused(words: &[&str], package: &Path, flags: &[&str]) -> String {
     let output = command().args(words).arg(package).args(flags).output().expect("the binary can be executed");
     let said = String::from_utf8_lossy(&output.stdout);
@@ -246,12 +265,12 @@ pub(crate) fn refused(words: &[&str], package: &Path, flags: &[&str]) -> String 
     String::from_utf8(output.stderr).expect("it writes text")
 }
 
-/// Where the packages of these tests are.
+/// The folder with the packages of these tests.
 pub(crate) fn packages() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("packages")
 }
 
-/// Makes a package of files and their contents.
+/// Writes a package with the given files.
 pub(crate) fn write_package(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().expect("there is room for a temporary folder");
     for (name, content) in files {
@@ -262,7 +281,7 @@ pub(crate) fn write_package(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// `krt`, in the same target folder and profile as these tests.
+/// The `krt` binary in the same target folder and profile as these tests.
 pub(crate) fn binary() -> PathBuf {
     let tests = std::env::current_exe().expect("the system knows this program's path");
     let profile = tests.ancestors().nth(2).expect("tests are built to `target/PROFILE/deps`");
@@ -275,7 +294,7 @@ pub(crate) fn binary() -> PathBuf {
     binary
 }
 
-/// Python environments are made once for all tests.
+/// All tests share Python environments.
 fn cache(binary: &Path) -> PathBuf {
     let target = binary.ancestors().nth(2).expect("the binary is in `target/PROFILE`");
     target.join("test-cache")

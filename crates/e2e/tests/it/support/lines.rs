@@ -1,4 +1,4 @@
-//! What `krt` writes to standard error: records as JSON, and plain lines.
+//! The standard error of `krt`: JSON records, and plain lines.
 
 use super::PATIENCE;
 use serde::Deserialize;
@@ -22,18 +22,18 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Whether it is of a node and says so much.
+    /// Whether it is a node's record whose message contains a text.
     pub(crate) fn is(&self, node: &str, message: &str) -> bool {
         self.node.as_deref() == Some(node) && self.message.contains(message)
     }
 }
 
-/// The lines so far, and those to come.
+/// The lines so far, and later ones.
 #[derive(Debug, Clone)]
 pub(crate) struct Lines(watch::Receiver<Vec<String>>);
 
 impl Lines {
-    /// Reads until the end of the output.
+    /// Reads to the end of the output.
     pub(super) fn read(output: ChildStderr) -> Self {
         let (lines, read) = watch::channel(Vec::new());
         tokio::spawn(async move {
@@ -45,7 +45,7 @@ impl Lines {
         Self(read)
     }
 
-    /// Everything, as it was written.
+    /// The complete output.
     pub(crate) fn text(&self) -> String {
         self.0.borrow().join("\n")
     }
@@ -55,19 +55,19 @@ impl Lines {
         self.0.borrow().iter().filter_map(|line| parse(line)).collect()
     }
 
-    /// The lines so far that are no records.
+    /// The lines so far that are not records.
     pub(crate) fn plain(&self) -> String {
         let lines = self.0.borrow();
         let plain: Vec<_> = lines.iter().map(String::as_str).filter(|line| parse(line).is_none()).collect();
         plain.join("\n")
     }
 
-    /// The text of the last record: why `krt` ended, if it ended badly.
+    /// The last record's message: the reason if `krt` failed.
     pub(crate) fn last_words(&self) -> String {
         self.records().pop().map(|record| record.message).unwrap_or_default()
     }
 
-    /// Waits for a record; `None` when the output ends without it.
+    /// Waits for a record; `None` if the output ends without it.
     pub(crate) async fn find(&self, fits: impl Fn(&Record) -> bool) -> Option<Record> {
         let mut lines = self.0.clone();
         let mut seen = 0;
@@ -86,7 +86,7 @@ impl Lines {
         }
     }
 
-    /// Waits for a record that must come.
+    /// Waits for an expected record.
     #[track_caller]
     pub(crate) fn wait<'a>(
         &'a self,

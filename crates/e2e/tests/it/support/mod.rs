@@ -1,23 +1,28 @@
-//! What the tests share.
+//! Code shared by the tests.
 //!
-//! - [`krt`]: the binary, as it is typed.
-//! - [`service`]: a running one.
-//! - [`lines`]: what it writes to standard error.
-//! - [`grpc`]: a gRPC client that knows a package's `.proto`.
+//! - [`actor`]: a package whose requests select what its node does.
+//! - [`krt`]: runs the binary.
+//! - [`service`]: a running service.
+//! - [`lines`]: its standard error.
+//! - [`grpc`]: a gRPC client that reads a package's `.proto`.
 //! - [`http`]: a plain HTTP client.
+//! - [`older`]: packages with executables of an older runner.
 //! - [`otlp`]: a receiver of traces.
-//! - [`person`]: somebody who types commands that speak with a team's server.
-//! - [`processes`]: what the system tells of processes.
+//! - [`person`]: a user of the commands for a team's server.
+//! - [`processes`]: inspects processes in `/proc`.
 //! - [`team`]: a team's server, and its API.
-//! - [`tls`]: makes certificates of its own.
-//! - [`runners`]: stand-ins of KRT v1's existing runners.
-//! - [`scratch`]: files by which tests and handlers wait for each other.
+//! - [`terminal`]: a pseudo-terminal for commands.
+//! - [`tls`]: self-signed certificates.
+//! - [`runners`]: stand-ins for KRT v1's existing runners.
+//! - [`scratch`]: files with which tests and handlers wait for each other.
 
+pub(crate) mod actor;
 mod copy;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod krt;
 pub(crate) mod lines;
+pub(crate) mod older;
 pub(crate) mod otlp;
 pub(crate) mod person;
 pub(crate) mod processes;
@@ -25,6 +30,7 @@ pub(crate) mod runners;
 pub(crate) mod scratch;
 pub(crate) mod service;
 pub(crate) mod team;
+pub(crate) mod terminal;
 pub(crate) mod tls;
 
 pub(crate) use copy::Copy;
@@ -34,14 +40,14 @@ pub(crate) use service::Service;
 
 use std::time::Duration;
 
-/// How long anything may take that is expected to happen. Far above what it takes: a test fails by it
-/// when the thing does not happen at all.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// The timeout for any expected event. Far longer than events take: a test exceeds it only if the event does
+/// not happen at all.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
-/// How often a state is looked at that cannot be waited for.
+/// The polling interval for states without an event.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Waits until something is there. `what` names it where it never comes.
+/// Polls until `look` returns a value. `what` names it in the error.
 #[track_caller]
 pub(crate) fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> impl Future<Output = T> {
     let caller = std::panic::Location::caller();

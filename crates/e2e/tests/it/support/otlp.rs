@@ -1,8 +1,8 @@
-//! A receiver of traces, by OTLP over gRPC and over HTTP.
+//! A trace receiver, with OTLP over gRPC and over HTTP.
 
 use super::PATIENCE;
 use bytes::Bytes;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::{body::Incoming, service::service_fn};
@@ -31,12 +31,12 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
-/// Bytes before a message of gRPC.
+/// The bytes before a gRPC message.
 const PREFIX: usize = 5;
 
-/// A receiver on a port of its own. It ends when it is dropped.
+/// A receiver on its own port. Stops on drop.
 pub(crate) struct Receiver {
-    /// What `OTEL_EXPORTER_OTLP_ENDPOINT` is to say.
+    /// The value for `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub(crate) endpoint: String,
     shared: Arc<Shared>,
     task: JoinHandle<()>,
@@ -47,7 +47,7 @@ struct Shared {
     refuses: AtomicBool,
 }
 
-/// What came by one request.
+/// The content of one request.
 #[derive(Debug, Clone)]
 pub(crate) struct Batch {
     pub(crate) path: String,
@@ -60,7 +60,7 @@ impl Receiver {
         Self::build(None).await
     }
 
-    /// One that speaks TLS.
+    /// Starts a receiver with TLS.
     pub(crate) async fn start_with_tls(config: ServerConfig) -> Self {
         Self::build(Some(TlsAcceptor::from(Arc::new(config)))).await
     }
@@ -78,24 +78,24 @@ impl Receiver {
         Self { endpoint, shared, task }
     }
 
-    /// From now on, refuses what comes for good, or takes it again.
+    /// Starts or stops to refuse requests permanently.
     pub(crate) fn refuse(&self, refuses: bool) {
         self.shared.refuses.store(refuses, Ordering::SeqCst);
     }
 
-    /// What has come so far.
+    /// The batches received so far.
     pub(crate) fn batches(&self) -> Vec<Batch> {
         self.shared.batches.borrow().clone()
     }
 
-    /// The spans of what has come so far.
+    /// The spans received so far.
     pub(crate) fn spans(&self) -> Spans {
         let messages = self.batches().into_iter().flat_map(|batch| batch.message.resource_spans);
         let scopes = messages.flat_map(|resource| resource.scope_spans);
         Spans(scopes.flat_map(|scope| scope.spans).collect())
     }
 
-    /// Waits until so many requests have come.
+    /// Waits for `count` requests.
     pub(crate) async fn wait(&self, count: usize) {
         let mut batches = self.shared.batches.subscribe();
         let come = batches.wait_for(|batches| batches.len() >= count);
@@ -122,7 +122,7 @@ impl Shared {
             let builder = Builder::new(TokioExecutor::new());
             let tls = tls.clone();
             connections.spawn(async move {
-                // A client that breaks off is told by what it does not send.
+                // Tests notice a client that disconnects early by its missing requests.
                 _ = match tls {
                     None => builder.serve_connection(TokioIo::new(socket), service_fn(answer)).await,
                     Some(tls) => {
@@ -151,7 +151,7 @@ impl Shared {
 
 fn gunzip(compressed: &[u8]) -> Bytes {
     let mut message = Vec::new();
-    GzDecoder::new(compressed).read_to_end(&mut message).expect("it is gzip as it says");
+    MultiGzDecoder::new(compressed).read_to_end(&mut message).expect("it is gzip as it says");
     message.into()
 }
 
@@ -171,12 +171,12 @@ fn by_grpc(refuses: bool) -> Response<BoxBody<Bytes, Infallible>> {
     response
 }
 
-/// Spans, to be looked at.
+/// A list of spans.
 #[derive(Debug)]
 pub(crate) struct Spans(pub(crate) Vec<Span>);
 
 impl Spans {
-    /// The only one with a name.
+    /// The only span with a name.
     #[track_caller]
     pub(crate) fn one(&self, name: &str) -> &Span {
         let named: Vec<_> = self.0.iter().filter(|span| span.name == name).collect();
@@ -184,7 +184,7 @@ impl Spans {
         span
     }
 
-    /// The children of a span, in the order of their beginning.
+    /// The children of a span, by start time.
     pub(crate) fn children(&self, parent: &Span) -> Vec<&Span> {
         let mut children: Vec<_> =
             self.0.iter().filter(|span| span.parent_span_id == parent.span_id).collect();
@@ -200,7 +200,7 @@ impl Spans {
     }
 }
 
-/// An attribute, as text.
+/// An attribute's text.
 pub(crate) fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     let found = attributes.iter().find(|attribute| attribute.key == key)?;
     Some(match found.value.as_ref()?.value.as_ref()? {
@@ -210,7 +210,7 @@ pub(crate) fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     })
 }
 
-/// What is wrong with a span, in its words; empty where nothing is.
+/// The error message of a span; empty without an error.
 pub(crate) fn fault(span: &Span) -> &str {
     const ERROR: i32 = 2;
     match &span.status {

@@ -1,4 +1,4 @@
-//! Somebody who types commands that speak with a team's server.
+//! A user of the commands for a team's server.
 
 use super::{PATIENCE, krt::command};
 use serde_json::Value;
@@ -9,13 +9,13 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// Somebody with a home of their own, so with logins of their own.
+/// A user with a separate home folder, and so with separate logins.
 pub(crate) struct Person {
     home: TempDir,
     variables: Vec<(&'static str, String)>,
 }
 
-/// What a command came to.
+/// The outcome of a command.
 #[derive(Debug)]
 pub(crate) struct Typed {
     pub(crate) code: Option<i32>,
@@ -24,21 +24,21 @@ pub(crate) struct Typed {
 }
 
 impl Typed {
-    /// What it printed, as it ended well.
+    /// The standard output; the command must have succeeded.
     #[track_caller]
     pub(crate) fn well(self) -> String {
         assert_eq!(self.code, Some(0), "{self:?}");
         self.out
     }
 
-    /// Why it failed.
+    /// The standard error; the command must have failed.
     #[track_caller]
     pub(crate) fn why(self) -> String {
         assert_eq!(self.code, Some(1), "{self:?}");
         self.err
     }
 
-    /// The JSON that it printed, as it ended well.
+    /// The output as JSON; the command must have succeeded.
     #[track_caller]
     pub(crate) fn json(self) -> Value {
         let out = self.well();
@@ -59,18 +59,18 @@ impl Person {
         Self { home, variables: Vec::new() }
     }
 
-    /// A program, which holds a token.
+    /// A program with a token.
     pub(crate) fn with_token(server: &str, token: &str) -> Self {
         let variables = vec![("KRT_SERVER", server.to_owned()), ("KRT_TOKEN", token.to_owned())];
         Self { variables, ..Self::new() }
     }
 
-    /// Where the logins are kept.
+    /// The file of logins.
     pub(crate) fn logins(&self) -> PathBuf {
         self.home.path().join("krt/logins.json")
     }
 
-    /// A command that is about to be typed.
+    /// A command before its start.
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = command();
         for name in ["KRT_SERVER", "KRT_TOKEN", "KRT_RUNTIME", "KRT_CACERT"] {
@@ -81,19 +81,19 @@ impl Person {
         command
     }
 
-    /// Types a command, with nothing to read.
+    /// Runs a command without input.
     pub(crate) async fn types(&self, words: &[&str]) -> Typed {
         self.pipes(words, "").await
     }
 
-    /// Types a command, and pipes a text in.
+    /// Runs a command with a text as input.
     pub(crate) async fn pipes(&self, words: &[&str], text: &str) -> Typed {
         let mut command = self.command(words);
         let text = text.to_owned();
         let typing = tokio::task::spawn_blocking(move || {
             let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = pipes.spawn().expect("the binary can be executed");
-            // Fails when the command does not read it.
+            // Fails if the command does not read it.
             let _ = child.stdin.take().expect("it is piped").write_all(text.as_bytes());
             child.wait_with_output().expect("it is a child of this process").into()
         });

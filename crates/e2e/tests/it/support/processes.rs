@@ -1,46 +1,103 @@
-//! What `/proc` tells of the processes of one test: all that have its mark in their environment.
+//! Inspects the processes of one test in `/proc`: all that have its mark in their environment.
 
 use super::eventually;
 use rustix::process::{Pid, Signal, kill_process};
 use std::{fs, path::Path};
 
-/// A process that was found.
+/// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) pid: i32,
-    /// The node that it runs; `None` is the engine.
+    /// Its node; `None` for the engine.
     pub(crate) node: Option<String>,
 }
 
-/// All processes whose environment has the variable. One that has ended but was not waited for yet
-/// has no environment, and is not found.
+/// All processes whose environment has the variable. Excludes zombies, which have no environment.
 pub(crate) fn marked(name: &str, value: &Path) -> Vec<Found> {
     let mark = format!("{name}={}", value.display());
-    let entries = fs::read_dir("/proc").expect("Linux has /proc");
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: i32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
-        let variables: Vec<_> = environment.split(|&byte| byte == 0).collect();
-        let node = variables.iter().find_map(|variable| variable.strip_prefix(b"KRT_NODE_NAME="));
-        variables
-            .contains(&mark.as_bytes())
-            .then(|| Found { pid, node: node.map(|node| String::from_utf8_lossy(node).into_owned()) })
-    })
-    .collect()
+    found(|variable| variable == mark)
 }
 
-/// Whether there is a process of an id.
+/// All workers with a package below a folder.
+pub(crate) fn based(folder: &Path) -> Vec<Found> {
+    found(|variable| {
+        variable.strip_prefix("KRT_BASE_PATH=").is_some_and(|path| Path::new(path).starts_with(folder))
+    })
+}
+
+fn found(is_it: impl Fn(&str) -> bool) -> Vec<Found> {
+    let entries = fs::read_dir("/proc").expect("Linux has /proc");
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let found = |pid: i32| {
+        let variables = environment(pid);
+        let node = variables.iter().find_map(|variable| variable.strip_prefix("KRT_NODE_NAME="));
+        variables.iter().any(|variable| is_it(variable)).then(|| Found { pid, node: node.map(str::to_owned) })
+    };
+    pids.filter_map(found).collect()
+}
+
+/// A process's initial environment.
+pub(crate) fn environment(pid: i32) -> Vec<String> {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let variables = environment.split(|&byte| byte == 0).filter(|variable| !variable.is_empty());
+    variables.map(|variable| String::from_utf8_lossy(variable).into_owned()).collect()
+}
+
+/// The targets of a process's descriptors.
+pub(crate) fn open_files(pid: i32) -> Vec<String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives");
+    let targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    targets.map(|target| target.display().to_string()).collect()
+}
+
+/// All descendants of a process.
+pub(crate) fn below(pid: i32) -> Vec<i32> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let children = threads.flat_map(|thread| {
+        let list = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        list.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<i32>>()
+    });
+    children.flat_map(|child| [vec![child], below(child)].concat()).collect()
+}
+
+/// The parent of a process.
+pub(crate) fn parent(pid: i32) -> i32 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
+    let line = text.lines().find_map(|line| line.strip_prefix("PPid:")).expect("Linux tells it");
+    line.trim().parse().expect("it is a number")
+}
+
+/// The children of a process, including zombies.
+pub(crate) fn children(pid: i32) -> Vec<i32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
+/// A process's soft limit of file descriptors.
+pub(crate) fn descriptors(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/limits")).expect("the process lives");
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files")).expect("Linux tells it");
+    line.split_whitespace().next().and_then(|soft| soft.parse().ok()).expect("it is a number")
+}
+
+/// Whether a signal has stopped a process, which another signal can continue.
+pub(crate) fn is_stopped(pid: i32) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    text.lines().any(|line| line.starts_with("State:\tT"))
+}
+
+/// Whether a process exists.
 pub(crate) fn lives(pid: i32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// Waits until no such process is left.
+/// Waits until no marked process is left.
 pub(crate) async fn gone(name: &str, value: &Path) {
     let what = format!("all processes end that have {name}={}", value.display());
     eventually(&what, async || marked(name, value).is_empty().then_some(())).await;
 }
 
-/// Sends a signal; to a process that has ended in the meantime, nothing.
+/// Sends a signal; does nothing if the process has ended.
 pub(crate) fn signal(pid: i32, signal: Signal) {
     let pid = Pid::from_raw(pid).expect("ids of processes are above 0");
     match kill_process(pid, signal) {
@@ -49,10 +106,15 @@ pub(crate) fn signal(pid: i32, signal: Signal) {
     }
 }
 
-/// How much memory a process has in use, bytes.
+/// The resident memory of a process, bytes.
 pub(crate) fn resident(pid: i32) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("Linux tells VmRSS");
+    resident_of(pid).expect("the process lives")
+}
+
+/// Like [`resident`], but `None` if the process has ended.
+pub(crate) fn resident_of(pid: i32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("VmRSS is a number of kB");
-    kilobytes << 10
+    Some(kilobytes << 10)
 }

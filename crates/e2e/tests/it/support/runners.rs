@@ -1,5 +1,5 @@
-//! Stand-ins of KRT v1's existing runners (`runners/`): processes that speak NATS themselves, and are
-//! told everything by their environment. They end with the test, and choke on what existing runners
+//! Stand-ins for KRT v1's existing runners (`runners/`): processes that speak NATS themselves, and read their
+//! configuration from the environment. They end with the test, and choke on messages that existing runners
 //! could not read.
 
 use super::PATIENCE;
@@ -24,14 +24,18 @@ use tokio::{
 
 type Lines = tokio::io::Lines<BufReader<ChildStdout>>;
 
-/// Which era of KRT v1 a runner is of.
+/// Servers in the configuration of runners; stand-ins do not connect to them.
+pub(crate) const MONGO: &str = "mongodb://127.0.0.1:27017";
+pub(crate) const INFLUX: &str = "http://127.0.0.1:8086";
+
+/// The wire protocol of a runner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Era {
+pub(crate) enum WireProtocol {
     Core,
     JetStream,
 }
 
-impl Era {
+impl WireProtocol {
     /// Its name on the command line.
     pub(crate) fn mode(self) -> &'static str {
         match self {
@@ -41,10 +45,10 @@ impl Era {
     }
 }
 
-/// What the runners of one workflow have in common.
+/// The common properties of a workflow's runners.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Workflow<'a> {
-    pub(crate) era: Era,
+    pub(crate) protocol: WireProtocol,
     pub(crate) server: &'a str,
     /// The package's folder.
     pub(crate) package: &'a Path,
@@ -52,12 +56,12 @@ pub(crate) struct Workflow<'a> {
     pub(crate) version: &'a str,
     pub(crate) name: &'a str,
     pub(crate) rpc: &'a str,
-    /// The nodes and their handlers' files, in the package.
+    /// The nodes, with the files of their handlers in the package.
     pub(crate) nodes: &'a [(&'a str, &'a str)],
 }
 
 impl Workflow<'_> {
-    /// What KRT v1 tells the node at a position, as for clusters of old.
+    /// The environment of the node at a position, as KRT v1 set it in clusters.
     pub(crate) fn environment(&self, position: usize) -> Vec<(String, String)> {
         let (node, handler) = self.nodes[position];
         let last = position + 1 == self.nodes.len();
@@ -74,8 +78,10 @@ impl Workflow<'_> {
             ("KRT_NATS_MONGO_WRITER", self.mongo_writer()),
             ("KRT_BASE_PATH", self.package.display().to_string()),
             ("KRT_HANDLER_PATH", text(handler)),
+            ("KRT_MONGO_URI", text(MONGO)),
+            ("KRT_INFLUX_URI", text(INFLUX)),
         ];
-        if self.era == Era::JetStream {
+        if self.protocol == WireProtocol::JetStream {
             variables.extend([
                 ("KRT_RUNTIME_ID", text(self.runtime)),
                 ("KRT_NATS_STREAM", self.stream()),
@@ -86,58 +92,85 @@ impl Workflow<'_> {
         variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// Where the messages of the node at a position come from.
+    /// The input subject of the node at a position.
     pub(crate) fn input(&self, position: usize) -> String {
-        match (self.era, position) {
-            (Era::Core, 0) => format!("{}-{}-entrypoint", self.version, self.rpc),
-            (Era::Core, _) => format!("{}-{}-{}", self.version, self.rpc, self.nodes[position].0),
-            (Era::JetStream, _) => format!("{}.{}", self.stream(), self.nodes[position].0),
+        match (self.protocol, position) {
+            (WireProtocol::Core, 0) => format!("{}-{}-entrypoint", self.version, self.rpc),
+            (WireProtocol::Core, _) => format!("{}-{}-{}", self.version, self.rpc, self.nodes[position].0),
+            (WireProtocol::JetStream, _) => format!("{}.{}", self.stream(), self.nodes[position].0),
         }
     }
 
-    /// Where documents are sent.
+    /// The subject for documents.
     pub(crate) fn mongo_writer(&self) -> String {
         format!("{}-mongo-writer", self.version)
     }
 
-    /// The second era's stream.
+    /// The JetStream stream.
     pub(crate) fn stream(&self) -> String {
         format!("{}-{}-{}", self.runtime, self.version, self.rpc)
     }
 
-    /// Starts the node at a position, and waits until it hears.
+    /// Starts the node at a position, and waits until it subscribes.
     pub(crate) async fn node(&self, position: usize) -> Runner {
-        Runner::node(self.era, self.package, &self.environment(position)).await
+        Runner::node(self.protocol, self.package, &self.environment(position)).await
     }
 
-    /// Starts an entrypoint, and waits until it can be asked. In the second era it makes the stream, unless
-    /// that is there; nodes wait for it half a minute.
+    /// Starts an entrypoint, and waits until it accepts requests. With JetStream, it creates the stream if
+    /// missing; nodes wait half a minute for the stream.
     pub(crate) async fn entrypoint(&self) -> Entrypoint {
         Entrypoint::start(self).await
     }
 }
 
-/// A stand-in's process. Dropped, it is killed.
+/// A stand-in's process. Killed on drop.
 pub(crate) struct Runner {
     child: Child,
-    /// It ends when this closes.
+    /// The stand-in exits when this closes.
     stdin: Option<ChildStdin>,
     errors: JoinHandle<String>,
     _messages: TempDir,
 }
 
 impl Runner {
-    /// Starts a node with an environment, such as `krt env` prints, and waits until it hears.
-    pub(crate) async fn node(era: Era, package: &Path, environment: &[(String, String)]) -> Self {
-        let program = match era {
-            Era::Core => "core_node.py",
-            Era::JetStream => "jetstream_node.py",
-        };
-        Self::start(program, package, environment).await.0
+    /// Starts a node with an environment, such as the output of `krt env`, and waits until it subscribes.
+    pub(crate) async fn node(
+        protocol: WireProtocol,
+        package: &Path,
+        environment: &[(String, String)],
+    ) -> Self {
+        Self::start(node_of(protocol), package, environment).await.0
     }
 
-    /// Also returns what it will say.
+    /// The error of a node that does not start with an environment.
+    pub(crate) async fn refused(
+        protocol: WireProtocol,
+        package: &Path,
+        environment: &[(String, String)],
+    ) -> String {
+        match Self::launch(node_of(protocol), package, environment).await {
+            (runner, _, None) => runner.choked().await,
+            (_, _, Some(line)) => panic!("the node starts: {line}"),
+        }
+    }
+
+    /// Also returns its further output.
     async fn start(program: &str, package: &Path, environment: &[(String, String)]) -> (Self, Lines) {
+        match Self::launch(program, package, environment).await {
+            (runner, said, Some(line)) => {
+                assert_eq!(line, "ready", "{program}");
+                (runner, said)
+            }
+            (runner, _, None) => panic!("{program} does not start: {}", runner.choked().await),
+        }
+    }
+
+    /// Also returns its first line, if there is one.
+    async fn launch(
+        program: &str,
+        package: &Path,
+        environment: &[(String, String)],
+    ) -> (Self, Lines, Option<String>) {
         let messages = tempfile::tempdir().expect("there is room for a temporary folder");
         let files = protox::compile(["public_input.proto"], [package]).expect("the .proto compiles");
         files.file.iter().for_each(|file| write_module(messages.path(), file));
@@ -162,19 +195,16 @@ impl Runner {
         });
         let runner = Self { stdin: child.stdin.take(), child, errors, _messages: messages };
         let first = tokio::time::timeout(PATIENCE, said.next_line()).await;
-        match first.expect("a runner starts or ends").expect("it writes text") {
-            Some(line) => assert_eq!(line, "ready", "{program}"),
-            None => panic!("{program} does not start: {}", runner.choked().await),
-        }
-        (runner, said)
+        let first = first.expect("a runner starts or ends").expect("it writes text");
+        (runner, said, first)
     }
 
-    /// Ends it at once.
+    /// Kills it.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("it was started by us");
     }
 
-    /// Ends it, and returns what it logged. It must not have choked.
+    /// Stops it, and returns its log. It must not have choked.
     pub(crate) async fn end(mut self) -> String {
         drop(self.stdin.take());
         let (ended, errors) = self.wait().await;
@@ -182,7 +212,7 @@ impl Runner {
         errors
     }
 
-    /// Waits until it chokes, and returns its last words.
+    /// Waits until it chokes, and returns its last lines.
     pub(crate) async fn choked(mut self) -> String {
         let (ended, errors) = self.wait().await;
         assert!(!ended.success(), "the runner ended well: {errors}");
@@ -198,46 +228,59 @@ impl Runner {
     }
 }
 
-/// Why a request has no answer.
+/// The reason a request has no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// A node failed, in its words.
+    /// A node failed, with this message.
     Error(String),
-    /// None came in time.
+    /// The time is up.
     Timeout,
-    /// Nobody hears the first node's subject. First era.
+    /// The first node's subject has no subscriber. Core NATS only.
     NoResponders,
-    /// Something else, in the words of the client of NATS.
+    /// Another error of the NATS client.
     Nats(String),
 }
 
-/// A stand-in of an entrypoint.
+/// A stand-in for an entrypoint.
 pub(crate) struct Entrypoint {
     runner: Runner,
     stdin: tokio::sync::Mutex<ChildStdin>,
     waiting: Waiting,
     pool: DescriptorPool,
     rpc: String,
-    first: String,
 }
 
-/// Those who wait for an answer, by the ids of their requests; nobody can any more when it has ended.
+/// Pending calls, by request id; `None` once the stand-in has ended.
 type Waiting = Arc<Mutex<Option<HashMap<String, oneshot::Sender<Value>>>>>;
 
 impl Entrypoint {
     async fn start(workflow: &Workflow<'_>) -> Self {
-        let program = match workflow.era {
-            Era::Core => "core_entrypoint.py",
-            Era::JetStream => "jetstream_entrypoint.py",
-        };
-        let stream = workflow.stream();
+        let folder = tempfile::tempdir().expect("there is room for a temporary folder");
+        let subjects = folder.path().join("subjects.json");
+        let text = json!({ workflow.rpc: workflow.input(0) }).to_string();
+        std::fs::write(&subjects, text).expect("the folder is ours");
+        let subjects = subjects.display().to_string();
         let environment = [
             ("KRT_NATS_SERVER", workflow.server),
+            ("KRT_RUNTIME_ID", workflow.runtime),
+            ("KRT_VERSION_ID", workflow.version),
             ("KRT_VERSION", workflow.version),
-            ("KRT_NATS_STREAM", &stream),
+            ("KRT_NODE_NAME", "entrypoint"),
+            ("KRT_NODE_ID", "entrypoint"),
+            ("KRT_NATS_SUBJECTS_FILE", &subjects),
+            ("KRT_INFLUX_URI", INFLUX),
         ];
         let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let (mut runner, said) = Runner::start(program, workflow.package, &environment).await;
+        Self::start_with(workflow, &environment).await
+    }
+
+    /// Starts it with an environment, such as the output of `krt env --entrypoint`.
+    pub(crate) async fn start_with(workflow: &Workflow<'_>, environment: &[(String, String)]) -> Self {
+        let program = match workflow.protocol {
+            WireProtocol::Core => "core_entrypoint.py",
+            WireProtocol::JetStream => "jetstream_entrypoint.py",
+        };
+        let (mut runner, said) = Runner::start(program, workflow.package, environment).await;
         let files = protox::compile(["public_input.proto"], [workflow.package]).expect("the .proto compiles");
         let waiting = Waiting::new(Mutex::new(Some(HashMap::new())));
         tokio::spawn(hand_out(said, waiting.clone()));
@@ -247,16 +290,15 @@ impl Entrypoint {
             waiting,
             pool: DescriptorPool::from_file_descriptor_set(files).expect("the files are whole"),
             rpc: workflow.rpc.to_owned(),
-            first: workflow.nodes[0].0.to_owned(),
         }
     }
 
-    /// Asks, and waits for the answer. There can be many at a time.
+    /// Sends a request, and waits for the answer. Calls may be concurrent.
     pub(crate) async fn call(&self, request: Value) -> Result<Value, Failure> {
         self.call_within(PATIENCE, request).await
     }
 
-    /// The same, saying how long to wait for the answer.
+    /// Sends a request with a timeout.
     pub(crate) async fn call_within(&self, timeout: Duration, request: Value) -> Result<Value, Failure> {
         let method = self.pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
         let method = method.into_iter().find(|method| method.name() == self.rpc).expect("the .proto has it");
@@ -265,7 +307,6 @@ impl Entrypoint {
         let command = json!({
             "id": id,
             "rpc": self.rpc,
-            "node": self.first,
             "type": method.input().full_name(),
             "value": STANDARD.encode(message.encode_to_vec()),
             "timeout": timeout.as_secs_f64(),
@@ -290,32 +331,39 @@ impl Entrypoint {
         Ok(serde_json::to_value(message.expect("it is a message of the RPC's")).expect("messages are JSON"))
     }
 
-    /// Ends it when it has answered, and returns what it logged. It must not have choked.
+    /// Stops it after its last answer, and returns its log. It must not have choked.
     pub(crate) async fn end(self) -> String {
         drop(self.stdin);
         self.runner.end().await
     }
 
-    /// Ends it at once.
+    /// Kills it.
     pub(crate) async fn kill(self) {
         self.runner.kill().await;
     }
 }
 
-/// Gives each answer to who waits for it.
+/// Passes each answer to its caller.
 async fn hand_out(mut said: Lines, waiting: Waiting) {
     while let Ok(Some(line)) = said.next_line().await {
         let answer: Value = serde_json::from_str(&line).expect("an entrypoint says JSON");
         let id = answer["id"].as_str().expect("an answer has an id");
         let mut waiting = waiting.lock().expect("nobody panics with it");
         let sender = waiting.as_mut().and_then(|waiting| waiting.remove(id)).expect("it is asked for");
-        // Who has given up does not hear it.
+        // Fails if the caller has given up.
         let _ = sender.send(answer);
     }
     *waiting.lock().expect("nobody panics with it") = None;
 }
 
-/// Writes the Python module of a `.proto`, as protoc does.
+fn node_of(protocol: WireProtocol) -> &'static str {
+    match protocol {
+        WireProtocol::Core => "core_node.py",
+        WireProtocol::JetStream => "jetstream_node.py",
+    }
+}
+
+/// Writes the Python module of a `.proto`, like protoc.
 fn write_module(folder: &Path, file: &FileDescriptorProto) {
     let module = format!("{}_pb2", file.name().trim_end_matches(".proto").replace('/', "."));
     let path = folder.join(module.replace('.', "/")).with_extension("py");
@@ -336,7 +384,7 @@ fn runners() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("runners")
 }
 
-/// The Python that has `nats-py` and `protobuf`.
+/// The Python with `nats-py` and `protobuf`.
 fn python() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/tools/bin/python");
     assert!(

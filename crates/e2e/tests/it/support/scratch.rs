@@ -1,4 +1,4 @@
-//! A folder of files by which tests and handlers wait for each other.
+//! A folder of files with which tests and handlers wait for each other.
 
 use super::eventually;
 use std::{
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The environment variable that tells handlers where the folder is.
+/// The environment variable with the folder, for handlers.
 pub(crate) const VARIABLE: &str = "E2E_SCRATCH";
 
 /// The folder.
@@ -24,12 +24,17 @@ impl Scratch {
         &self.0
     }
 
-    /// Makes a file: what waits for it goes on.
+    /// Creates a file, and so releases handlers that wait for it.
     pub(crate) fn put(&self, name: &str) {
         fs::write(self.0.join(name), "").expect("the folder is ours");
     }
 
-    /// Waits until a handler has made a file.
+    /// Removes a file.
+    pub(crate) fn remove(&self, name: &str) {
+        fs::remove_file(self.0.join(name)).expect("it is there");
+    }
+
+    /// Waits until a handler has created a file.
     pub(crate) async fn wait(&self, name: &str) {
         let path = self.0.join(name);
         eventually(name, async || path.exists().then_some(())).await;

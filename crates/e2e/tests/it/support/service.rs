@@ -1,7 +1,7 @@
 //! A running `krt`.
 
 use super::{
-    PATIENCE,
+    PATIENCE, eventually,
     grpc::Client,
     http::Http,
     lines::Lines,
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tokio::process::Child;
 use tonic::Status;
 
-/// A `krt` of which nothing is known yet. Dropped, it and all its processes are killed.
+/// A started `krt` in an unknown state. Drop kills it and all its processes.
 pub(crate) struct Process {
     child: Child,
     pid: i32,
@@ -41,9 +41,9 @@ pub(crate) struct Service {
     client: Client,
 }
 
-/// A `krt` that has ended, and what it left.
+/// A `krt` that has exited, and its data.
 pub(crate) struct Ended {
-    /// Its exit code; `None` is a signal.
+    /// The exit code; `None` for a signal.
     pub(crate) code: Option<i32>,
     pub(crate) lines: Lines,
     data: PathBuf,
@@ -67,13 +67,26 @@ impl Process {
         self.pid
     }
 
-    /// The processes that are up: the engine's and the hosts'.
+    /// The running processes: the engine and the workers.
     pub(crate) fn processes(&self) -> Vec<Found> {
-        processes::marked(scratch::VARIABLE, self.scratch.path())
+        let mut found = processes::marked(scratch::VARIABLE, self.scratch.path());
+        // Workers of a team's server inherit no mark, but their packages are in its data folder.
+        found.extend(
+            processes::based(&self.data)
+                .into_iter()
+                .filter(|other| !found.contains(other))
+                .collect::<Vec<_>>(),
+        );
+        found
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
     }
 
     /// The processes of a node.
-    pub(crate) fn hosts(&self, node: &str) -> Vec<i32> {
+    pub(crate) fn workers(&self, node: &str) -> Vec<i32> {
         let found = self.processes().into_iter();
         found.filter(|found| found.node.as_deref() == Some(node)).map(|found| found.pid).collect()
     }
@@ -90,13 +103,14 @@ impl Process {
         Service { process: self, address, client: Client::new(package, address) }
     }
 
-    /// Waits until it has ended and all its processes have.
+    /// Waits until it and all its processes have ended.
     pub(crate) async fn end(mut self) -> Ended {
         let status = match tokio::time::timeout(PATIENCE, self.child.wait()).await {
             Ok(status) => status.expect("it is a child of this process"),
             Err(_) => panic!("it does not end:\n{}", self.lines.text()),
         };
         processes::gone(scratch::VARIABLE, self.scratch.path()).await;
+        eventually("all workers end", async || processes::based(&self.data).is_empty().then_some(())).await;
         self.lines.end().await;
         Ended {
             code: status.code(),
@@ -106,7 +120,7 @@ impl Process {
         }
     }
 
-    /// Asks it to end, which it must do well.
+    /// Stops it, which must succeed.
     pub(crate) async fn stop(self) -> Ended {
         self.signal(Signal::TERM);
         let ended = self.end().await;
@@ -132,7 +146,7 @@ impl Deref for Service {
 }
 
 impl Service {
-    /// A gRPC client with a connection of its own.
+    /// A gRPC client with a separate connection.
     pub(crate) fn client(&self) -> Client {
         self.client.connect_anew()
     }
@@ -147,12 +161,12 @@ impl Service {
         Http::two(self.address)
     }
 
-    /// Calls an RPC, with JSON for the messages.
+    /// Calls an RPC, with messages as JSON.
     pub(crate) async fn call(&self, rpc: &str, request: Value) -> Result<Value, Status> {
         self.client.call(rpc, request).await
     }
 
-    /// The same, saying how long to wait for the answer.
+    /// Calls an RPC with a deadline.
     pub(crate) async fn call_within(
         &self,
         deadline: Duration,
@@ -162,24 +176,24 @@ impl Service {
         self.client.call_within(deadline, rpc, request).await
     }
 
-    /// Asks it to end, which it must do well.
+    /// Stops it, which must succeed.
     pub(crate) async fn stop(self) -> Ended {
         self.process.stop().await
     }
 
-    /// Waits until it has ended, for another reason.
+    /// Waits until it has exited for another reason.
     pub(crate) async fn end(self) -> Ended {
         self.process.end().await
     }
 }
 
 impl Ended {
-    /// The folder where it kept its data.
+    /// The data folder.
     pub(crate) fn data(&self) -> &Path {
         &self.data
     }
 
-    /// Reads what it stored.
+    /// Opens its store.
     pub(crate) fn reader(&self) -> Reader {
         Reader::open(&self.data).expect("it has left a store")
     }

@@ -21,20 +21,20 @@ pub(crate) struct Team {
     pub(crate) api: Api,
 }
 
-/// The API, as somebody uses it.
+/// The API, with a user's token.
 pub(crate) struct Api {
     http: Http,
     token: String,
 }
 
-/// Where somebody is signed in, as a browser is.
+/// A user's session, as in a browser.
 pub(crate) struct Session {
     pub(crate) cookie: String,
     pub(crate) csrf: String,
     role: String,
 }
 
-/// Who answers with the name of its version; `more` is code that runs before.
+/// A version that answers with its name; `more` is code that runs first.
 pub(crate) fn version(name: &str, more: &str) -> TempDir {
     let manifest = format!(
         "version: {name}
@@ -78,7 +78,7 @@ message Text {
     write_package(&[("krt.yml", &manifest), ("public_input.proto", proto), ("src/namer/main.py", &node)])
 }
 
-/// The bytes of a package.
+/// Packs a package into bytes.
 pub(crate) fn packed(folder: &Path) -> Vec<u8> {
     let out = tempfile::tempdir().expect("there is room for a temporary folder");
     let archive = out.path().join("package.krt");
@@ -88,7 +88,7 @@ pub(crate) fn packed(folder: &Path) -> Vec<u8> {
     std::fs::read(archive).expect("it was packed")
 }
 
-/// The port of a service's dashboard.
+/// A client for the port of a service's dashboard.
 pub(crate) async fn dashboard(service: &Service) -> Http {
     let start = "the dashboard is at http://";
     let record = service.lines.wait("the dashboard", |record| record.message.starts_with(start)).await;
@@ -96,20 +96,20 @@ pub(crate) async fn dashboard(service: &Service) -> Http {
 }
 
 impl Team {
-    /// Starts a server with a data folder, which may have been another's before.
+    /// Starts a server with a data folder, possibly of an earlier server.
     pub(crate) async fn start(data: &Path) -> Self {
         let described = version("described", "");
         Self::started_by(Krt::serve(described.path()), data).await
     }
 
-    /// The same, with flags of one's own.
+    /// Starts a server with additional flags.
     pub(crate) async fn started_by(krt: Krt, data: &Path) -> Self {
         let service = krt.data(data).env("KRT_ADMIN_PASSWORD", PASSWORD).start().await;
         let api = Api::sign_in(dashboard(&service).await, "admin", PASSWORD).await;
         Self { service, api }
     }
 
-    /// The same, with the runtime `shop`.
+    /// Starts a server with the runtime `shop`.
     pub(crate) async fn with_shop(data: &Path) -> Self {
         let team = Self::start(data).await;
         team.api
@@ -119,7 +119,7 @@ impl Team {
         team
     }
 
-    /// Somebody else.
+    /// Creates another user.
     pub(crate) async fn user(&self, login: &str, role: &str) -> Api {
         let new = json!({"login": login, "role": role, "password": PASSWORD});
         self.api.post("/users", new).await.expect(StatusCode::CREATED);
@@ -139,7 +139,7 @@ impl Team {
         self.until(name, "STARTED").await;
     }
 
-    /// Waits until a version is in a state; returns what is told of it.
+    /// Waits until a version is in a state; returns the version.
     pub(crate) async fn until(&self, version: &str, state: &str) -> Value {
         eventually(state, async || {
             let told = self.api.get(&format!("/runtimes/shop/versions/{version}")).await.json();
@@ -148,13 +148,13 @@ impl Team {
         .await
     }
 
-    /// Ends it without a warning.
+    /// Kills it.
     pub(crate) async fn kill(self) {
         self.service.signal(Signal::KILL);
         self.service.end().await;
     }
 
-    /// Asks it to end, which it must do well.
+    /// Stops it, which must succeed.
     pub(crate) async fn stop(self) -> Ended {
         self.service.stop().await
     }
@@ -180,7 +180,7 @@ impl Session {
 }
 
 impl Api {
-    /// Signs in, and takes a token.
+    /// Signs in, and creates a token.
     async fn sign_in(http: Http, login: &str, password: &str) -> Self {
         let Session { cookie, csrf, role } = Session::open(&http, login, password).await;
         let new = json!({"name": "tests", "role": role}).to_string();
@@ -191,17 +191,17 @@ impl Api {
         Self { http, token }
     }
 
-    /// Where the API is.
+    /// The API's URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.http.address())
     }
 
-    /// The client, for requests of any kind.
+    /// The client, for arbitrary requests.
     pub(crate) fn http(&self) -> &Http {
         &self.http
     }
 
-    /// Where it is.
+    /// The server's address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.http.address()
     }
@@ -211,7 +211,7 @@ impl Api {
         &self.token
     }
 
-    /// The same API, used by whoever holds a token.
+    /// The same API with another token.
     pub(crate) fn with_token(&self, token: &str) -> Self {
         Self { http: self.http.again(), token: token.to_owned() }
     }
@@ -239,7 +239,7 @@ impl Api {
         self.send(Method::POST, "/runtimes/shop/versions", "application/octet-stream", package).await
     }
 
-    /// Asks something of a version.
+    /// Requests an action on a version.
     pub(crate) async fn act(&self, version: &str, action: &str) -> Reply {
         self.post(&format!("/runtimes/shop/versions/{version}/{action}"), json!({"comment": "a test"})).await
     }

@@ -1,4 +1,4 @@
-//! Certificates for TLS.
+//! Self-signed certificates for TLS.
 
 use rcgen::{CertifiedKey, KeyPair};
 use std::{
@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A certificate for this machine, as one signs one's own.
+/// A self-signed certificate for this machine.
 pub(crate) struct SelfSigned {
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,

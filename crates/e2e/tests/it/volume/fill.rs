@@ -1,4 +1,4 @@
-//! A day of requests in a store, through the store's own functions.
+//! Fills a store with a day of requests, through the store's own API.
 
 use bson::doc;
 use futures::stream::{self, StreamExt as _};
@@ -9,13 +9,13 @@ use std::{
 };
 use uuid::{ContextV7, Timestamp, Uuid};
 
-/// Log lines of a request, its last one not counted when that is an error.
+/// The number of log lines of a request, not counting an error as the last line.
 pub(super) const LINES: usize = 20;
-/// One request in so many fails, warns, or is predicted wrongly.
+/// One request in this many fails, warns, or is predicted wrongly.
 pub(super) const FAILS: usize = 50;
 pub(super) const WARNS: usize = 10;
 pub(super) const WRONG: usize = 8;
-/// How many classes there are.
+/// The number of classes.
 pub(super) const CLASSES: usize = 10;
 /// The nodes that handle a request, in order.
 pub(super) const NODES: [&str; 3] = ["etl", "model", "output"];
@@ -26,12 +26,12 @@ const TRACEBACK: &str =
     "Traceback (most recent call last):\n  File \"main.py\", line 9, in handler\nValueError: no digit";
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400 * SECOND;
-/// So many requests are written together, as those of a second or two would be.
+/// The number of requests written together, like those of a second or two.
 const TOGETHER: usize = 100;
-/// How many documents are saved at a time.
+/// The number of documents saved concurrently.
 const SAVES: usize = 64;
 
-/// What was put into a store.
+/// The content of a store.
 pub(super) struct Filled {
     pub(super) requests: Vec<Request>,
 }
@@ -39,32 +39,32 @@ pub(super) struct Filled {
 /// A request of that day.
 pub(super) struct Request {
     pub(super) id: String,
-    /// When it came in, nanoseconds since the Unix epoch.
+    /// The start, nanoseconds since the Unix epoch.
     start: i64,
-    /// How many log lines it has.
+    /// The number of log lines.
     pub(super) lines: usize,
 }
 
 impl Request {
-    /// When it came in, as a query says it.
+    /// The start, in the format of queries.
     pub(super) fn time(&self) -> String {
         text(self.start)
     }
 }
 
 impl Filled {
-    /// So many seconds after a request.
+    /// The time of a request plus some seconds.
     pub(super) fn later(&self, request: &Request, seconds: i64) -> String {
         text(request.start + seconds * SECOND)
     }
 
-    /// After all of them, and before what is called later.
+    /// A time after all requests and before any later ones.
     pub(super) fn end(&self) -> String {
         text(self.requests.last().expect("there are some").start + SECOND)
     }
 }
 
-/// As the API and predictions write a time.
+/// Formats a time like the API and predictions.
 fn text(nanos: i64) -> String {
     let micros = nanos / 1000;
     let date = bson::DateTime::from_millis(micros / 1_000_000 * 1000).try_to_rfc3339_string();
@@ -72,7 +72,7 @@ fn text(nanos: i64) -> String {
     format!("{}.{:06}Z", date.trim_end_matches('Z'), micros % 1_000_000)
 }
 
-/// Fills a store with so many requests of the last day.
+/// Fills a store with `count` requests of the last day.
 pub(super) async fn fill(folder: &Path, count: usize) -> Filled {
     let (store, writer) = Store::open(folder, &Options::default()).expect("nobody else has it open");
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
@@ -85,7 +85,7 @@ pub(super) async fn fill(folder: &Path, count: usize) -> Filled {
         let time = Timestamp::from_unix(&ids, (start / SECOND).unsigned_abs(), (start % SECOND) as u32);
         let mut request = Request { id: Uuid::new_v7(time).to_string(), start, lines: LINES };
         log(&store, &mut request, number);
-        store.request(&course(&request, number));
+        store.request(&record(&request, number));
         measured[number % WORKFLOWS.len()].add(&request, number);
         requests.push(request);
         if number % TOGETHER == TOGETHER - 1 {
@@ -104,8 +104,8 @@ fn fails(number: usize) -> bool {
     number % FAILS == FAILS - 1
 }
 
-/// Through all nodes, or, if it fails, to the last.
-fn course(request: &Request, number: usize) -> krt_store::Request<'_> {
+/// The request record: through all nodes, or, for a failure, to the last one.
+fn record(request: &Request, number: usize) -> krt_store::Request<'_> {
     let took = 1_000_000 + (number * 7919 % 10_000) as i64 * 100;
     let hop = |position: usize| {
         let start = took * position as i64 + 50_000;
@@ -115,8 +115,8 @@ fn course(request: &Request, number: usize) -> krt_store::Request<'_> {
             posted: took * position as i64,
             start,
             end: start + took - 80_000,
-            written: 0,
-            read: 400,
+            encode: 0,
+            decode: 400,
             ending: HopEnding::Returned,
         }
     };

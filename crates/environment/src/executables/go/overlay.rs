@@ -1,5 +1,6 @@
-//! The `go.mod` and `go.sum` of a build: the user's, with the SDK in the place of what KRT v1 knows.
+//! The `go.mod` and `go.sum` of a build: the user's, with the SDK in place of KRT v1's modules.
 
+use super::{directive, modules::Modules};
 use crate::sdk::GO;
 use serde_json::json;
 use std::{
@@ -13,8 +14,9 @@ use tempfile::TempDir;
 /// The SDK's own module.
 const SDK: &str = "github.com/konstellation-io/krt/sdk/go";
 
-/// The modules that nodes of KRT v1 require, and the file of the SDK that stands for each.
-const KNOWN: [(&str, &str); 5] = [
+/// The modules that nodes of KRT v1 require, each with the SDK's file that replaces it.
+const KNOWN: [(&str, &str); 6] = [
+    ("github.com/konstellation-io/kre/runtime-runners/kre-go", RUNNER),
     ("github.com/konstellation-io/kre/runners/kre-go", RUNNER),
     ("github.com/konstellation-io/kre/runners/kre-go/v2", RUNNER),
     ("github.com/konstellation-io/kre-runners/kre-go", RUNNER),
@@ -23,37 +25,66 @@ const KNOWN: [(&str, &str); 5] = [
 ];
 const RUNNER: &str = "compat/kre/kre.go";
 
-/// What the modules that stand for those require, and the sums of that.
+/// A package that nodes import beside the runner's.
+const CONFIG: &str = "compat/config/config.go";
+
+/// The requirements of the replacing modules, and their checksums.
 const REQUIRES: &str = "compat/requires.txt";
 const SUMS: &str = "compat/sums.txt";
 
-/// Where the compiler finds the modules: a folder that is not there, but for the compiler. An
-/// executable names it, and so names nothing of this machine and is the same on each.
+/// The folder of the modules in the compiler's view only. An executable contains this path, so it reveals no
+/// path of this machine and is the same on each.
 const NOWHERE: &str = "/krt-sdk";
 
 /// The files of a build, in its workshop.
 pub(super) struct Overlay {
     go_mod: PathBuf,
     seen: PathBuf,
+    modules: Modules,
+}
+
+/// Whether the SDK replaces a module.
+pub(super) fn is_known(module: &str) -> bool {
+    module == SDK || KNOWN.iter().any(|(path, _)| *path == module)
+}
+
+/// Whether the SDK replaces a module, or needs it at a version of its own.
+pub(super) fn is_ours(module: &str) -> bool {
+    let needs = |name: &str| {
+        let directives = directive::directives(&String::from_utf8_lossy(GO.file(name)));
+        directive::of(&directives, "require")
+            .any(|required| required.words.first().is_some_and(|it| it == module))
+    };
+    is_known(module) || needs(REQUIRES) || needs("go.mod")
 }
 
 impl Overlay {
-    /// Writes them for a user's module. `sdk` is where the SDK lies.
-    pub(super) fn write(workshop: &TempDir, module: &Path, sdk: &Path) -> io::Result<Self> {
+    /// Writes the files for a user's module. `sdk` is the folder of the SDK.
+    pub(super) fn write(workshop: &TempDir, module: &Path, modules: Modules, sdk: &Path) -> io::Result<Self> {
         let place = |name: &str| workshop.path().join(name);
-        let overlay = Self { go_mod: place("go.mod"), seen: place("seen.json") };
-        fs::copy(module.join("go.mod"), &overlay.go_mod)?;
-        fs::write(place("go.sum"), sums(module)?)?;
-        let seen = json!({ "Replace": seen(workshop, sdk)? });
+        let overlay = Self { go_mod: place("go.mod"), seen: place("seen.json"), modules };
+        fs::write(&overlay.go_mod, fs::read(module.join("go.mod"))?)?;
+        fs::write(place("go.sum"), sums(module, &overlay.modules.sums)?)?;
+        let mut seen = seen(workshop, sdk)?;
+        for (index, (at, manifest)) in overlay.modules.manifests.iter().enumerate() {
+            let file = place(&format!("vendored-{index}.mod"));
+            fs::write(&file, manifest)?;
+            seen.insert(at.display().to_string(), file);
+        }
+        let seen = json!({ "Replace": seen });
         fs::write(&overlay.seen, seen.to_string())?;
         Ok(overlay)
     }
 
-    /// The command of `go` that completes the `go.mod`. What the user's own replaces is replaced anew.
+    /// The command of `go` that completes the `go.mod`. Overrides the user's own replacements.
     pub(super) fn edit(&self) -> Vec<OsString> {
-        let modules = KNOWN.iter().map(|(path, _)| *path).chain([SDK]);
-        let replace = modules.map(|path| format!("-replace={path}={NOWHERE}/{path}"));
-        let words = ["mod", "edit"].map(str::to_owned).into_iter().chain(replace);
+        let known = KNOWN.iter().map(|(path, _)| *path).chain([SDK]);
+        let known = known.map(|path| format!("-replace={path}={NOWHERE}/{path}"));
+        let dropped = self.modules.dropped.iter().map(|key| format!("-dropreplace={key}"));
+        let replaced = self.modules.replaced.iter().filter(|(key, _)| !is_known(key));
+        let replaced = replaced.map(|(key, target)| format!("-replace={key}={target}"));
+        let words = ["mod", "edit"].map(str::to_owned).into_iter();
+        let words = words.chain(dropped).chain(replaced).chain(known);
         words.map(OsString::from).chain([self.go_mod.clone().into()]).collect()
     }
 
@@ -67,16 +98,21 @@ impl Overlay {
     }
 }
 
-/// The user's sums and those of what the SDK requires.
-fn sums(module: &Path) -> io::Result<Vec<u8>> {
-    let own = match fs::read(module.join("go.sum")) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        own => own?,
-    };
-    Ok([&own, &b"\n"[..], GO.file(SUMS)].concat())
+/// The user's checksums and those of the SDK's requirements.
+fn sums(module: &Path, more: &[PathBuf]) -> io::Result<Vec<u8>> {
+    let mut sums = Vec::new();
+    for file in [module.join("go.sum")].iter().chain(more) {
+        match fs::read(file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            own => sums.extend(own?),
+        }
+        sums.push(b'\n');
+    }
+    sums.extend_from_slice(GO.file(SUMS));
+    Ok(sums)
 }
 
-/// The files that the compiler sees, and where each really is.
+/// The files in the compiler's view, with the real path of each.
 fn seen(workshop: &TempDir, sdk: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
     let own = GO.names().map(|name| (format!("{NOWHERE}/{SDK}/{name}"), sdk.join(name)));
     let mut seen: BTreeMap<String, PathBuf> = own.collect();
@@ -85,6 +121,9 @@ fn seen(workshop: &TempDir, sdk: &Path) -> io::Result<BTreeMap<String, PathBuf>>
         fs::write(&go_mod, [b"module ", path.as_bytes(), b"\n\n", GO.file(REQUIRES)].concat())?;
         seen.insert(format!("{NOWHERE}/{path}/go.mod"), go_mod);
         seen.insert(format!("{NOWHERE}/{path}/module.go"), sdk.join(source));
+        if *source == RUNNER {
+            seen.insert(format!("{NOWHERE}/{path}/config/config.go"), sdk.join(CONFIG));
+        }
     }
     Ok(seen)
 }

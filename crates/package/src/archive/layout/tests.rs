@@ -1,4 +1,4 @@
-//! Links on paper against links on a disk.
+//! Compares links in a layout with links on disk.
 
 use super::*;
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// Where the layout lets a link through, the kernel does not leave the folder either.
+    /// A link that the layout allows does not leave the folder on disk either.
     #[test]
     fn no_link_that_is_let_through_leads_out(
         links in prop::collection::vec(("[ab](/[cd](/e)?)?", "(\\.\\./|\\./|[ab]/|[cd]/){0,4}(\\.\\.|[a-e])"), 1..6),

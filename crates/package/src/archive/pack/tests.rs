@@ -1,4 +1,4 @@
-//! What goes into an archive, and that it is always the same.
+//! The content of archives, and that it is reproducible.
 
 use super::*;
 use crate::archive::{Limits, unpack};
@@ -14,7 +14,7 @@ fn packed(folder: &Path) -> Result<Vec<u8>, PackError> {
     pack(folder, &mut archive, &mut |_| {}).map(|_| archive)
 }
 
-/// The names in an archive, links with what they point to.
+/// The names in an archive, links with their targets.
 fn names(archive: &[u8]) -> Vec<String> {
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive));
     let entries = archive.entries().unwrap().map(Result::unwrap);
@@ -64,6 +64,7 @@ fn what_is_left_out() {
         (".ignore", "notes.txt"),
         (".git/config", ""),
         (".krt/log.db", ""),
+        (".krt.schema.json", ""),
         (".venv/lib/x.py", ""),
         ("env/pyvenv.cfg", ""),
         ("src/__pycache__/x.pyc", ""),
@@ -113,36 +114,48 @@ fn an_ignore_file_above_the_package_is_not_its_own() {
 }
 
 #[test]
-fn links_stay_inside() {
-    let folder = folder(&[
-        ("krt.yml", ""),
-        ("src/a/main.py", ""),
-        ("src/b/x", ""),
-        ("left.log", ""),
-        (".krtignore", "*.log"),
-    ]);
+fn links_become_what_they_lead_to() {
+    let folder =
+        folder(&[("krt.yml", ""), ("src/a/main.py", "main"), ("left.log", "log"), (".krtignore", "*.log")]);
     let at = |name: &str| folder.path().join(name);
-    symlink("../a/main.py", at("src/b/main.py")).unwrap();
+    fs::set_permissions(at("src/a/main.py"), fs::Permissions::from_mode(0o755)).unwrap();
+    symlink("a/main.py", at("src/link.py")).unwrap();
     symlink(at("src/a").canonicalize().unwrap(), at("latest")).unwrap();
-    symlink("b/main.py", at("src/twice.py")).unwrap();
-    symlink("..", at("src/up")).unwrap();
+    symlink("link.py", at("src/twice.py")).unwrap();
+    symlink("left.log", at("log")).unwrap();
+    symlink("nothing", at("dangling")).unwrap();
     let archive = packed(folder.path()).unwrap();
-    let links: Vec<_> = names(&archive).into_iter().filter(|name| name.contains("->")).collect();
-    assert_eq!(
-        links,
-        ["latest -> src/a", "src/b/main.py -> ../a/main.py", "src/twice.py -> a/main.py", "src/up -> ../"]
-            .map(|link| link.trim_end_matches('/').to_owned())
-    );
+    let expected = [
+        ".krtignore",
+        "krt.yml",
+        "latest/",
+        "latest/main.py",
+        "log",
+        "src/",
+        "src/a/",
+        "src/a/main.py",
+        "src/link.py",
+        "src/twice.py",
+    ];
+    assert_eq!(names(&archive), expected, "files and folders, and no link");
     unpack(archive.as_slice(), &at("out"), &Limits::default()).unwrap();
-    assert!(at("out/latest/main.py").is_file());
+    for name in ["latest/main.py", "src/link.py", "src/twice.py"] {
+        let path = at("out").join(name);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "main");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o755);
+    }
+    assert_eq!(fs::read_to_string(at("out/log")).unwrap(), "log");
     fs::remove_dir_all(at("out")).unwrap();
 
-    for (name, target) in
-        [("out", "/etc/passwd"), ("up", ".."), ("none", "nowhere"), ("log", "left.log"), ("self", "self")]
-    {
+    for (name, target, expected) in [
+        ("out", "/etc/passwd", "leads out of the package\nhint: copy what it points to"),
+        ("up", "..", "leads out of the package"),
+        ("src/up", "..", "forms a cycle"),
+        ("self", "self", "forms a cycle"),
+    ] {
         symlink(target, at(name)).unwrap();
         let said = packed(folder.path()).unwrap_err().to_string();
-        assert!(said.starts_with(&format!("the link `{name}` points to `")), "{said}");
+        assert!(said.starts_with(&format!("the link `{name}` to `{target}` {expected}")), "{said}");
         fs::remove_file(at(name)).unwrap();
     }
 }

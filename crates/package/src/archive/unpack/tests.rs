@@ -1,4 +1,4 @@
-//! Hostile archives, made header by header: each is refused, and nothing of it remains.
+//! Hostile archives, built header by header: each is refused and leaves nothing behind.
 
 use super::*;
 use flate2::Compression;
@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use tar::Header;
 use tempfile::TempDir;
 
-/// One entry, with names as they come: the builder of a tar library would refuse many.
+/// An entry with raw names: the builder of a tar library would refuse many of them.
 fn entry(kind: u8, name: &str, link: &str, mode: u32, content: &[u8]) -> Vec<u8> {
     let mut header = Header::new_gnu();
     let raw = header.as_gnu_mut().unwrap();
@@ -45,7 +45,7 @@ fn pax(records: &[(&str, &str)]) -> Vec<u8> {
     entry(b'x', "pax", "", 0o644, records.iter().map(record).collect::<String>().as_bytes())
 }
 
-/// The entries after a good manifest, with the zeros that end a tar.
+/// The entries after a valid manifest, with the zeros that end a tar.
 fn tar(entries: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = file("krt.yml", b"version: a");
     bytes.extend(entries.concat());
@@ -59,7 +59,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Unpacks in a folder of its own; of a refused archive there must be no trace.
+/// Unpacks in a folder of its own; a refused archive must leave no trace.
 fn unpack_bytes(archive: &[u8], limits: &Limits) -> Result<TempDir, Error> {
     let folder = tempfile::tempdir().unwrap();
     let result = unpack(archive, &folder.path().join("out"), limits);
@@ -111,14 +111,14 @@ fn links_that_lead_out() {
         (vec![link("a", "../x")], out("a", "../x")),
         (vec![link("d/a", "../../x")], out("d/a", "../../x")),
         (vec![link("d/a", "x/../../../y")], out("d/a", "x/../../../y")),
-        // A chain: each link is harmless by its text alone.
+        // A chain: the text of each link alone is harmless.
         (vec![link("d/e/up", ".."), link("far", "d/e/up/../../x")], out("far", "d/e/up/../../x")),
         (vec![link("d/a", ".."), link("d/b", "a/.."), link("c", "d/b")], out("c", "d/b")),
     ] {
         assert_eq!(refusal(&entries), expected);
     }
-    assert!(refusal(&[link("a", "b"), link("b", "a")]).ends_with("leads in a circle"));
-    assert!(refusal(&[link("a", "a/x")]).ends_with("leads in a circle"));
+    assert!(refusal(&[link("a", "b"), link("b", "a")]).ends_with("forms a cycle"));
+    assert!(refusal(&[link("a", "a/x")]).ends_with("forms a cycle"));
     assert!(refusal(&[link("a", "")]).contains("is not a file name"));
 }
 
@@ -141,9 +141,9 @@ fn nothing_is_written_through_a_link() {
 fn hard_links() {
     for target in ["nobody", "a", "folder"] {
         let said = refusal(&[file("folder/x", b""), hard("a", target)]);
-        assert!(said.contains("which is no file before it"), "{target}: {said}");
+        assert!(said.contains("which is not an earlier file"), "{target}: {said}");
     }
-    assert!(refusal(&[link("s", "krt.yml"), hard("a", "s")]).contains("which is no file before it"));
+    assert!(refusal(&[link("s", "krt.yml"), hard("a", "s")]).contains("which is not an earlier file"));
     assert_eq!(refusal(&[hard("a", "/etc/passwd")]), "`/etc/passwd` leads out of the package");
     assert_eq!(refusal(&[hard("a", "../x")]), "`../x` leads out of the package");
 
@@ -274,7 +274,7 @@ fn what_other_tools_write() {
         link("src/latest.py", "../src/über.py"),
         link("dangling", "nowhere"),
     ]);
-    // Two gzip members, as `cat a.gz b.gz` and parallel compressors make them.
+    // Two gzip members, as written by `cat a.gz b.gz` and parallel compressors.
     let (first, second) = archive.split_at(700);
     let folder = unpack_bytes(&[gzip(first), gzip(second)].concat(), &Limits::default()).unwrap();
     let out = folder.path().join("out");

@@ -1,4 +1,4 @@
-//! What is taken out, and that nothing else is.
+//! The fields that are removed, and that no others are.
 
 use super::*;
 use proptest::prelude::*;

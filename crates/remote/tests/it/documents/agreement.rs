@@ -1,4 +1,4 @@
-//! `find` answers the same on SQLite and on MongoDB, for generated documents and queries.
+//! `find` gives the same results on SQLite and on MongoDB, for generated documents and queries.
 
 use super::{embedded, find, mongo};
 use bson::{Bson, Document, doc};
@@ -18,8 +18,8 @@ fn scalar() -> impl Strategy<Value = Bson> {
     ]
 }
 
-/// Documents in documents; only `l` is an array, whose elements are no arrays: the server of the tests
-/// stores none in another.
+/// Nested documents; only `l` is an array, without arrays in it: the tests' server does not support nested
+/// arrays.
 fn document() -> impl Strategy<Value = Document> {
     let fields = |value| vec(("[ab]", value), 0..3).prop_map(|fields| fields.into_iter().collect());
     let leaf = fields(scalar().boxed()).prop_map(Bson::Document);
@@ -34,8 +34,8 @@ fn document() -> impl Strategy<Value = Document> {
     })
 }
 
-/// One operator for a field: of several, the server of the tests looks only at the first where the
-/// field is missing.
+/// A single operator for a field: of several, the tests' server evaluates only the first if the field is
+/// missing.
 fn operator() -> impl Strategy<Value = Document> {
     let list = || vec(scalar(), 0..3).prop_map(Bson::Array);
     let one = prop_oneof![
@@ -49,8 +49,8 @@ fn operator() -> impl Strategy<Value = Document> {
     prop_oneof![3 => one.clone(), 1 => one.prop_map(|inner| doc! { "$not": inner })]
 }
 
-/// A test of what lies in an array. Whether something is not there is none: the server of the tests
-/// does not answer it as MongoDB does.
+/// A condition on an array's elements. Excludes conditions on absence, for which the tests' server differs
+/// from MongoDB.
 fn inside() -> impl Strategy<Value = Document> {
     let wanted = scalar().prop_filter("nothing is not there", |value| *value != Bson::Null);
     ("l\\.([ab]|[01])", "\\$(eq|gt|lt)", wanted)

@@ -1,16 +1,25 @@
 use super::*;
+use crate::{
+    memory::Pool,
+    node::{frames::Frames, outbox::Outbox},
+};
+use bytes::{BufMut as _, BytesMut};
 use proptest::prelude::*;
 
 const LIMIT: usize = 4096;
 
-/// A frame as a host would write it.
+/// Builds a frame as a worker writes it.
 fn frame(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
     let size = u32::try_from(body.len() + COUNTED).unwrap();
     [&size.to_le_bytes()[..], &[kind], &id.to_le_bytes(), body].concat()
 }
 
-fn take_one(bytes: &[u8]) -> Result<Option<FromHost>, Breach> {
-    take(&mut BytesMut::from(bytes), LIMIT, PayloadForm::Protobuf)
+fn frames(limit: usize) -> Frames {
+    Frames::new(limit, PayloadForm::Protobuf, &Pool::unlimited())
+}
+
+fn take_one(bytes: &[u8]) -> Result<Option<WorkerFrame>, ProtocolError> {
+    frames(LIMIT).take(&mut BytesMut::from(bytes))
 }
 
 fn result_body(status: u8, rest: &[u8]) -> Vec<u8> {
@@ -18,7 +27,7 @@ fn result_body(status: u8, rest: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn breaches() {
+fn violations() {
     let any = Payload::pack("type.googleapis.com/a.B", b"x");
     let short = "is too short";
     let json = "is not the JSON it should be";
@@ -26,8 +35,8 @@ fn breaches() {
         ("size 0", vec![0; 9], "a frame's size is 0, the least is 5"),
         ("size 4", [&4u32.to_le_bytes()[..], &[66, 0, 0, 0, 0]].concat(), "the least is 5"),
         ("huge", [&u32::MAX.to_le_bytes()[..], &[66, 0, 0, 0, 0]].concat(), "the limit is 4096"),
-        ("kind 0", frame(0, 0, b""), "0 is no kind of frame"),
-        ("a kind of the engine's", frame(kind::DELIVER, 1, b""), "2 is no kind of frame"),
+        ("kind 0", frame(0, 0, b""), "unknown frame kind 0"),
+        ("a kind of the engine's", frame(kind::DELIVER, 1, b""), "unknown frame kind 2"),
         ("RESULT without a body", frame(kind::RESULT, 1, b""), short),
         ("RESULT without times", frame(kind::RESULT, 1, &[0, 0, 1]), short),
         ("RESULT, status 5", frame(kind::RESULT, 1, &result_body(5, b"")), "its status is above 4"),
@@ -52,22 +61,22 @@ fn breaches() {
         ("FIND, not UTF-8", frame(kind::FIND, 1, b"{\"collection\":\"\xff\"}"), json),
     ];
     for (name, bytes, expected) in rows {
-        let breach = take_one(&bytes).expect_err(name).to_string();
-        assert!(breach.contains(expected), "{name}: {breach}");
+        let violation = take_one(&bytes).expect_err(name).to_string();
+        assert!(violation.contains(expected), "{name}: {violation}");
     }
     assert!(matches!(
         take_one(&frame(kind::RESULT, 7, &result_body(0, any.encoded()))),
-        Ok(Some(FromHost::Result { id: 7, status: Status::Message(_), early_exit: true, .. }))
+        Ok(Some(WorkerFrame::Result { id: 7, status: Status::Message(_), early_exit: true, .. }))
     ));
 }
 
 #[test]
 fn a_frame_is_taken_when_it_is_whole() {
     let whole = frame(kind::RESULT, 3, &result_body(2, b"no"));
-    let mut buffer = BytesMut::new();
+    let (mut buffer, mut frames) = (BytesMut::new(), frames(LIMIT));
     for (index, &byte) in whole.iter().enumerate() {
         buffer.put_u8(byte);
-        let taken = take(&mut buffer, LIMIT, PayloadForm::Protobuf).unwrap();
+        let taken = frames.take(&mut buffer).unwrap();
         assert_eq!(taken.is_some(), index + 1 == whole.len(), "byte {index}");
     }
     assert!(buffer.is_empty());
@@ -76,12 +85,12 @@ fn a_frame_is_taken_when_it_is_whole() {
 #[test]
 fn only_messages_may_be_large() {
     let log = [&[1, 0, 0, 0, 0, 0, 0, 0, 0][..], &vec![b'x'; MAX_OTHER]].concat();
-    let error = take(&mut BytesMut::from(&*frame(kind::LOG, 0, &log)), usize::MAX, PayloadForm::Protobuf)
-        .unwrap_err();
-    assert!(matches!(error, Breach::TooLarge { limit: MAX_OTHER, .. }), "{error}");
+    let log = frame(kind::LOG, 0, &log);
+    let error = frames(usize::MAX).take(&mut BytesMut::from(&*log)).unwrap_err();
+    assert!(matches!(error, ProtocolError::TooLarge { limit: MAX_OTHER, .. }), "{error}");
     let large = Payload::pack("a.B", &vec![7; 2 * MAX_OTHER]);
     let bytes = frame(kind::RESULT, 1, &result_body(0, large.encoded()));
-    assert!(matches!(take(&mut BytesMut::from(&*bytes), usize::MAX, PayloadForm::Protobuf), Ok(Some(_))));
+    assert!(matches!(frames(usize::MAX).take(&mut BytesMut::from(&*bytes)), Ok(Some(_))));
 }
 
 #[test]
@@ -96,28 +105,53 @@ fn deliver_has_the_layout_of_the_protocol() {
     assert_eq!(outbox.pending(), frames.concat());
 }
 
+/// Holds however a message is kept, and however much of it the socket takes at a time.
+#[test]
+fn large_messages_stand_in_their_place() {
+    let payload = |size| Payload::pack("t/a.B", &vec![7; size]);
+    let body = |size| [&[0, 7, 0, 2, 0, 0][..], b"id", payload(size).encoded()].concat();
+    let sizes = [5, 40_000, 100, 20_000, 20_000];
+    let expected: Vec<u8> = sizes.iter().flat_map(|&size| frame(kind::DELIVER, 1, &body(size))).collect();
+    for count in [1, 1000, 70_000] {
+        let mut outbox = Outbox::default();
+        for size in sizes {
+            outbox.deliver(1, false, 7, "id", b"", payload(size).encoded());
+        }
+        assert_eq!(outbox.len(), expected.len());
+        let mut sent = Vec::new();
+        while !outbox.pending().is_empty() {
+            let piece = &outbox.pending()[..count.min(outbox.pending().len())];
+            sent.extend_from_slice(piece);
+            let count = piece.len();
+            outbox.sent(count);
+        }
+        assert_eq!((sent == expected, outbox.len()), (true, 0));
+    }
+}
+
 proptest! {
-    /// Whatever a host sends, reading it ends, takes no more memory than a frame may have, and
-    /// leaves either whole frames or a breach.
+    /// Reading any input ends, takes no more memory than a frame may have, and gives whole frames or a
+    /// violation.
     #[test]
-    fn any_bytes_are_frames_or_a_breach(bytes: Vec<u8>, kind in 60..75u8, body: Vec<u8>) {
+    fn any_bytes_are_frames_or_a_violation(bytes: Vec<u8>, kind in 60..75u8, body: Vec<u8>) {
         for stream in [bytes.clone(), frame(kind, 1, &body), [frame(kind, 1, &body), bytes.clone()].concat()] {
             let mut buffer = BytesMut::from(&*stream);
-            while let Ok(Some(_)) = take(&mut buffer, LIMIT, PayloadForm::Protobuf) {}
+            let mut frames = frames(LIMIT);
+            while let Ok(Some(_)) = frames.take(&mut buffer) {}
             prop_assert!(buffer.capacity() <= stream.len() + 2 * (LIMIT + HEADER));
         }
     }
 
-    /// A stream means the same however it is cut into pieces.
+    /// The boundaries of reads do not matter.
     #[test]
     fn pieces_do_not_matter(texts in prop::collection::vec(".{0,40}", 1..5), cut in 1..20usize) {
         let stream: Vec<u8> =
             texts.iter().flat_map(|text| frame(kind::BROKEN, 0, text.as_bytes())).collect();
-        let mut buffer = BytesMut::new();
+        let (mut buffer, mut frames) = (BytesMut::new(), frames(LIMIT));
         let mut read = Vec::new();
         for piece in stream.chunks(cut) {
             buffer.extend_from_slice(piece);
-            while let Some(FromHost::Broken(text)) = take(&mut buffer, LIMIT, PayloadForm::Protobuf).unwrap() {
+            while let Some(WorkerFrame::Broken(text)) = frames.take(&mut buffer).unwrap() {
                 read.push(text);
             }
         }

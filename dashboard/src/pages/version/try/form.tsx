@@ -1,4 +1,4 @@
-/** A form made from a message's type. What is not filled in is not sent, as proto3 has it. */
+/** A form for a message type. It leaves out empty fields, as proto3 does. */
 
 import { Plus, Trash2 } from "lucide-react";
 import { type ReactNode, useEffect, useId, useRef, useState } from "react";
@@ -20,7 +20,7 @@ import {
 
 interface MessageProps {
   methods: Methods;
-  /** The full name of the message's type. */
+  /** The full name of the message type. */
   type: string;
   value: Fields;
   onChange: (value: Fields) => void;
@@ -82,7 +82,7 @@ function Choice({
 }) {
   const chosen = group.find((field) => field.name in value);
   return (
-    <Group label={name} comment="One of them, or none.">
+    <Group label={name} comment="At most one of these.">
       <Select
         label={`Which ${name}`}
         hideLabel
@@ -198,7 +198,7 @@ function parseJson(text: string): Parsed<Json> {
   }
 }
 
-/** A text that stands for a value; while it stands for none, it says why and the value stays. */
+/** A text field for a value; an invalid text shows an error and does not change the value. */
 function Text({
   label,
   description,
@@ -227,7 +227,7 @@ function Text({
   const [error, setError] = useState<string>();
   const own = useRef(value);
   useEffect(() => {
-    // Only what was changed elsewhere replaces what is being typed.
+    // Only a change from outside replaces the text.
     if (JSON.stringify(own.current) === JSON.stringify(value)) return;
     own.current = value;
     setText(shown);
@@ -277,7 +277,7 @@ function NumbersForm({ field, value, onChange }: FieldProps) {
   );
 }
 
-/** Numbers that fill a square stand as one. */
+/** Formats numbers that fill a square as a square. */
 function rows(values: Json[]): string {
   const side = Math.sqrt(values.length);
   if (!Number.isInteger(side) || side < 4 || side > 40) return values.join(" ");
@@ -383,7 +383,7 @@ function ListForm({ methods, field, value, onChange }: FieldProps) {
       }
     >
       {list.map((item, i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: items of a list are their places
+        // biome-ignore lint/suspicious/noArrayIndexKey: an item's index is its identity
         <div key={i} className="list-item">
           <OneForm
             methods={methods}
@@ -422,7 +422,7 @@ function MapForm({ methods, field, value, onChange }: FieldProps) {
       }
     >
       {entries.map(([name, item], i) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: the key is what is being typed
+        // biome-ignore lint/suspicious/noArrayIndexKey: the key is being edited
         <div key={i} className="list-item map-item">
           <TextField
             label={`Key ${i + 1} of ${field.name}`}
@@ -463,7 +463,7 @@ function Group({
 }) {
   const id = useId();
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a legend cannot stand in a row with a button
+    // biome-ignore lint/a11y/useSemanticElements: a legend cannot share a row with a button
     <div role="group" aria-labelledby={id} className="message-group">
       <div className="row">
         <span id={id} className="label grow">

@@ -1,4 +1,4 @@
-/** What was called lately from this browser, by runtime. Kept here, not on the server: it may hold anything. */
+/** Recent calls from this browser, by runtime. Not stored on the server: messages may be confidential. */
 
 import { useCallback, useState } from "react";
 import type { CallResult } from "../../../api/schema";
@@ -16,7 +16,7 @@ export interface Past {
 }
 
 const MOST = 30;
-/** Longer messages are not worth the browser's few megabytes. */
+/** Longer messages would use up the browser's few megabytes. */
 const LONGEST = 64_000;
 
 const key = (runtime: string) => `krt-calls:${runtime}`;
@@ -39,7 +39,7 @@ export function useHistory(runtime: string): { past: Past[]; add: (one: Past) =>
         const short = next.filter(({ message }) => JSON.stringify(message).length <= LONGEST);
         localStorage.setItem(key(runtime), JSON.stringify(short));
       } catch {
-        // Without storage the history lasts as long as the page.
+        // Without storage the history lasts until the page closes.
       }
     },
     [runtime],

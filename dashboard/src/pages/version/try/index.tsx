@@ -31,7 +31,7 @@ export default function TryPage() {
         return method ? (
           <Try key={method.path} methods={methods} method={method} />
         ) : (
-          <Empty title="It has no method">The package's entrypoint has no service.</Empty>
+          <Empty title="No methods">The package's entrypoint has no service.</Empty>
         );
       }}
     </Loaded>
@@ -108,7 +108,7 @@ function Try({ methods, method }: { methods: Methods; method: Method }) {
   }
 
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: a key that works in every field of the form
+    // biome-ignore lint/a11y/noStaticElementInteractions: the shortcut works in every field of the form
     <div className="stack" onKeyDown={onKeyDown}>
       <div className="toolbar">
         <div className="method-select">
@@ -139,7 +139,7 @@ function Try({ methods, method }: { methods: Methods; method: Method }) {
         <span className="grow" />
         <Share message={message} />
       </div>
-      {!runs && <Warning>{version.name} does not run; start it to call it.</Warning>}
+      {!runs && <Warning>{version.name} is not running. Start it to call it.</Warning>}
       {runs && !mayCall && (
         <Warning>Calling from here needs the role manager. The snippets below work for everybody.</Warning>
       )}
@@ -178,7 +178,7 @@ function Try({ methods, method }: { methods: Methods; method: Method }) {
 
 const short = (name: string) => name.split(".").pop() ?? name;
 
-/** Longer addresses break in too many places. */
+/** Longer URLs break in too many places. */
 const LONGEST_LINK = 6000;
 
 function Share({ message }: { message: Fields }) {
@@ -247,7 +247,7 @@ function Snippets({ method, message }: { method: Method; message: Fields }) {
   const code = snippet(language, { ...where, method: method.path, message: message as Json });
   return (
     <Panel
-      title="The same call elsewhere"
+      title="Call from your code"
       actions={
         <Segments
           label="Language"
@@ -260,8 +260,8 @@ function Snippets({ method, message }: { method: Method; message: Fields }) {
       <Code text={code} label={`${LANGUAGES[language]} snippet`} height={380} />
       {where.token && (
         <p className="muted small token-note">
-          {version.name} is not published: clients show a token, here from the environment's{" "}
-          <code>KRT_TOKEN</code>. <Link to="/account">Make one</Link>
+          {version.name} is not published: clients need a token, here from the environment variable{" "}
+          <code>KRT_TOKEN</code>. <Link to="/account">Create one</Link>
         </p>
       )}
     </Panel>

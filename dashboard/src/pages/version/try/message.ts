@@ -1,4 +1,4 @@
-/** A message as proto3 JSON, changed field by field. Pure: nothing is changed in place. */
+/** A message as proto3 JSON, edited by field. Pure: all functions return new values. */
 
 import type { Field } from "../../../api/schema";
 
@@ -9,15 +9,15 @@ export function isFields(value: unknown): value is Fields {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The message with one field set; `undefined` leaves it out, as proto3 does with what has no value. */
+/** Sets a field of a message; `undefined` removes it, as proto3 leaves out unset fields. */
 export function withField(message: Fields, name: string, value: Json | undefined): Fields {
   const { [name]: _, ...rest } = message;
   if (value === undefined) return rest;
-  // A field that was there keeps its place, so that the text does not jump while one types.
+  // An existing field keeps its position, so that the text does not jump while the user types.
   return name in message ? { ...message, [name]: value } : { ...rest, [name]: value };
 }
 
-/** The message with another field of a `oneof`, or none. */
+/** Selects another field of a `oneof`, or none. */
 export function withChoice(
   message: Fields,
   group: readonly Field[],
@@ -28,7 +28,7 @@ export function withChoice(
   return name === null ? cleared : withField(cleared, name, value);
 }
 
-/** What a field is when one begins to fill it in. */
+/** The initial value of a field in the form. */
 export function blank(field: Field): Json {
   if (field.map) return {};
   if (field.repeated) return [];
@@ -56,7 +56,7 @@ export function blankItem(field: Field): Json {
 
 export type Parsed<T> = { ok: true; value: T } | { ok: false; error: string };
 
-/** A number as it is typed; proto3 JSON writes 64 bits and what JSON has no number for as text. */
+/** Parses a number; proto3 JSON writes 64-bit integers and non-finite numbers as strings. */
 export function parseNumber(text: string, type: Field["type"]): Parsed<Json> {
   const trimmed = text.trim();
   if (type === "int64")
@@ -73,7 +73,7 @@ function wrong(text: string, kind: string): Parsed<never> {
   return { ok: false, error: `“${text.trim()}” is not ${kind}` };
 }
 
-/** Numbers with spaces, commas or lines between them. */
+/** Parses numbers separated by spaces, commas or line breaks. */
 export function parseNumbers(text: string, type: Field["type"]): Parsed<Json[]> {
   const values: Json[] = [];
   for (const part of text.split(/[\s,;[\]]+/).filter(Boolean)) {
@@ -84,7 +84,7 @@ export function parseNumbers(text: string, type: Field["type"]): Parsed<Json[]> 
   return { ok: true, value: values };
 }
 
-/** The text of a message, or what is wrong with it. */
+/** Parses the text of a message, or returns an error. */
 export function parseMessage(text: string): Parsed<Fields> {
   try {
     const value: unknown = JSON.parse(text.trim() || "{}");
@@ -94,7 +94,7 @@ export function parseMessage(text: string): Parsed<Fields> {
   }
 }
 
-/** JSON that people read: lists of plain values stay on one line while they are short enough. */
+/** Formats JSON for people: a short list of plain values stays on one line. */
 export function write(value: Json, indent = ""): string {
   const deeper = `${indent}  `;
   if (Array.isArray(value)) {
@@ -115,7 +115,7 @@ function wrapped(values: Json[], deeper: string, indent: string): string {
   const texts = values.map((value) => JSON.stringify(value));
   const line = texts.join(", ");
   if (line.length <= 60) return line;
-  // Numbers often are a picture: as many in a line as the side of a square has.
+  // Numbers are often an image: break lines at the side of the square.
   const side = Math.sqrt(texts.length);
   const square = Number.isInteger(side) && side <= 32 && texts.every((text) => text.length <= 3);
   const rows: string[] = [];

@@ -1,4 +1,4 @@
-/** The same call, as one would make it without the dashboard. Pure. */
+/** Code snippets for the same call outside of the dashboard. Pure. */
 
 import { isFields, type Json, write } from "./message";
 
@@ -6,16 +6,16 @@ export interface Target {
   /** Host and port. */
   address: string;
   tls: boolean;
-  /** Metadata that leads to the version. */
+  /** Metadata that selects the version. */
   metadata: [string, string][];
-  /** Whether a token must be shown: then it is read from `KRT_TOKEN`. */
+  /** Whether the call needs a token, which the snippet reads from `KRT_TOKEN`. */
   token: boolean;
   /** `/package.Service/Method` */
   method: string;
   message: Json;
 }
 
-/** Where clients reach the version; an address that means every interface is the one the page came from. */
+/** The address of the version; the host of an address for all interfaces is that of the page. */
 export function target(
   server: { mode: string; public_address: string; public_tls: boolean },
   version: { runtime: string; name: string; state: string },
@@ -102,7 +102,7 @@ with urlopen(request) as response:
 `;
 }
 
-/** A value as Python writes it. */
+/** A value as a Python literal. */
 function literal(value: Json, indent = ""): string {
   const deeper = `${indent}    `;
   if (value === null) return "None";
@@ -123,7 +123,7 @@ function literal(value: Json, indent = ""): string {
   return JSON.stringify(value);
 }
 
-/** A text as Go writes it: raw, unless it holds what a raw one cannot. */
+/** A string as a Go literal: raw, unless its content prevents that. */
 function goText(text: string): string {
   return text.includes("`") ? JSON.stringify(text) : `\`${text}\``;
 }

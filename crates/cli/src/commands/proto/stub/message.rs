@@ -1,4 +1,4 @@
-//! Messages: a class with an attribute for each field.
+//! Stubs of messages: a class with an attribute for each field.
 
 use super::{
     Stub,
@@ -40,7 +40,7 @@ impl Stub<'_> {
         self.presence(message);
     }
 
-    /// A field: what may be assigned has an attribute, the rest is changed in place.
+    /// Writes a field: an attribute if it is assignable, a property if it can only change in place.
     fn attribute(&mut self, field: &FieldDescriptor) {
         let (name, held) = (field.name(), self.held(field));
         if field.is_list() || field.is_map() || matches!(field.kind(), Kind::Message(_)) {
@@ -68,7 +68,7 @@ impl Stub<'_> {
         self.line(format_args!("def __init__({}) -> None: ...", parameters.join(", ")));
     }
 
-    /// Which fields may be asked for, and cleared.
+    /// Writes the methods that test for and clear fields.
     fn presence(&mut self, message: &MessageDescriptor) {
         let oneofs: Vec<OneofDescriptor> = message.oneofs().filter(|oneof| !oneof.is_synthetic()).collect();
         let all = message.fields().map(|field| field.name().to_owned());
@@ -95,7 +95,7 @@ impl Stub<'_> {
         }
     }
 
-    /// What other messages are extended by here.
+    /// Writes the extensions of other messages that this file declares.
     pub(super) fn extensions(&mut self, extensions: impl Iterator<Item = ExtensionDescriptor>) {
         for extension in extensions.filter(|extension| !is_keyword(extension.name())) {
             self.line(format_args!("{}_FIELD_NUMBER: _builtins.int", extension.name().to_uppercase()));
@@ -103,7 +103,7 @@ impl Stub<'_> {
         }
     }
 
-    /// The type of what a message holds.
+    /// The type of a field when it is read.
     fn held(&self, field: &FieldDescriptor) -> String {
         if let Some((key, value)) = map_of(field) {
             let container = match value.kind() {
@@ -122,7 +122,7 @@ impl Stub<'_> {
         }
     }
 
-    /// The type of what a message is made with.
+    /// The type of a field as a constructor argument.
     fn given(&self, field: &FieldDescriptor) -> String {
         if let Some((key, value)) = map_of(field) {
             return format!("_Mapping[{}, {}]", self.value(&key), self.value(&value));
@@ -135,7 +135,7 @@ impl Stub<'_> {
         if field.is_list() { format!("_Iterable[{value}]") } else { value }
     }
 
-    /// The type of one value.
+    /// The type of a single value.
     fn value(&self, field: &FieldDescriptor) -> String {
         let builtin = match field.kind() {
             Kind::Double | Kind::Float => "float",
@@ -160,13 +160,13 @@ impl Stub<'_> {
     }
 }
 
-/// The fields of a map's entries.
+/// The key and value fields of a map's entries.
 fn map_of(field: &FieldDescriptor) -> Option<(FieldDescriptor, FieldDescriptor)> {
     let Kind::Message(entry) = field.kind() else { return None };
     field.is_map().then(|| (entry.map_entry_key_field(), entry.map_entry_value_field()))
 }
 
-/// One of some texts; any, where there are none.
+/// The `Literal` type of some texts; `NoReturn` if there are none.
 fn literal(names: &[String]) -> String {
     if names.is_empty() {
         return "_NoReturn".to_owned();

@@ -1,15 +1,15 @@
-//! What things are called in a stub.
+//! Names in a stub.
 
 use prost_reflect::{FileDescriptor, MessageDescriptor};
 use std::{collections::BTreeSet, path::PathBuf};
 
-/// The type of what Python cannot name.
+/// The type for names that Python cannot express.
 pub(super) const UNKNOWN: &str = "_Any";
 
-/// What a stub calls its own module, where a field hides the name of a type.
+/// A stub's alias of its own module, for types whose names a field hides.
 const OWN: &str = "_own";
 
-/// Words that Python keeps for itself: what is called so has no name in a stub.
+/// Python's keywords: an item with such a name is left out of the stub.
 const KEYWORDS: [&str; 35] = [
     "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def",
     "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is",
@@ -20,12 +20,12 @@ pub(super) fn is_keyword(name: &str) -> bool {
     KEYWORDS.contains(&name)
 }
 
-/// The path of the stub for a `.proto`, where protoc would put the module.
+/// The path of the stub for a `.proto`, where protoc would write the module.
 pub(in crate::commands::proto) fn path(proto: &str) -> PathBuf {
     PathBuf::from(format!("{}_pb2.pyi", stem(proto)))
 }
 
-/// The module of a `.proto`.
+/// The Python module of a `.proto`.
 pub(super) fn module(proto: &str) -> String {
     format!("{}_pb2", stem(proto).replace('/', "."))
 }
@@ -34,7 +34,7 @@ fn stem(proto: &str) -> String {
     proto.strip_suffix(".proto").unwrap_or(proto).replace('-', "_")
 }
 
-/// What a module is called in the stub of another one.
+/// The alias under which a stub imports a module.
 fn alias(proto: &str) -> String {
     format!("_{}_pb2", stem(proto).replace('/', "_"))
 }
@@ -43,10 +43,10 @@ fn is_importable(proto: &str) -> bool {
     !module(proto).split('.').any(is_keyword)
 }
 
-/// The names of types in the stub of one file.
+/// The type names in one file's stub.
 pub(super) struct Names<'a> {
     file: &'a FileDescriptor,
-    /// What fields and nested types are called: within their class they hide what is called so outside.
+    /// Names of fields and nested types: inside their class they hide outer names.
     hidden: BTreeSet<String>,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Names<'a> {
         Self { file, hidden }
     }
 
-    /// The lines that import other modules.
+    /// The import lines of other modules.
     pub(super) fn imports(&self) -> Vec<String> {
         let importable = visible(self.file).into_iter().filter(|file| is_importable(file.name()));
         let mut lines: Vec<_> = importable.map(|file| import(file.name(), &alias(file.name()))).collect();
@@ -69,7 +69,7 @@ impl<'a> Names<'a> {
         lines
     }
 
-    /// How a type is named here.
+    /// The expression for a type in this stub.
     pub(super) fn reference(&self, file: &FileDescriptor, full_name: &str, package: &str) -> String {
         let name = within(full_name, package);
         if name.split('.').any(is_keyword) || !is_importable(file.name()) {
@@ -81,7 +81,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// How a type of this file is named.
+    /// The expression for a type of this file.
     pub(super) fn own(&self, full_name: &str, package: &str) -> String {
         let name = within(full_name, package);
         let first = name.split('.').next().unwrap_or_default();
@@ -89,7 +89,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// The files whose types a file may use: those it imports, and what these import publicly.
+/// The files whose types a file may use: its imports, and their public imports.
 fn visible(file: &FileDescriptor) -> Vec<FileDescriptor> {
     let mut files: Vec<FileDescriptor> = file.dependencies().collect();
     let mut next = 0;
@@ -111,13 +111,13 @@ fn import(proto: &str, name: &str) -> String {
     }
 }
 
-/// The name of a type within its module.
+/// A type's name within its module.
 fn within<'a>(full_name: &'a str, package: &str) -> &'a str {
     let rest = full_name.strip_prefix(package).unwrap_or(full_name);
     rest.strip_prefix('.').unwrap_or(rest)
 }
 
-/// The names within a message, and within those in it.
+/// Collects the names within a message, including nested messages.
 fn inner(message: &MessageDescriptor, names: &mut BTreeSet<String>) {
     names.extend(message.fields().map(|field| field.name().to_owned()));
     names.extend(message.child_enums().map(|of_enum| of_enum.name().to_owned()));

@@ -1,4 +1,4 @@
-import no_such_module
+__import__("no_such_" + "module")  # Only running it tells.
 
 
 async def handler(ctx, data):

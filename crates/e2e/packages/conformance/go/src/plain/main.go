@@ -17,7 +17,11 @@ func handler(ctx *kre.HandlerContext, order data) (data, error) {
 	case "back":
 		return data{"text": order["text"], "blob": order["blob"], "process": order["number"]}, nil
 	case "on":
-		return data{"act": "show", "list": []interface{}{1, data{"deep": nil}}, "real": 0.5, "text": "☃"}, nil
+		return data{"act": "show", "list": []interface{}{1, data{"deep": nil}}, "real": 0.5,
+			"large": int64(1<<53 + 1), "text": "☃"}, nil
+	case "next":
+		number, err := order["number"].(json.Number).Int64()
+		return data{"process": number + 1}, err
 	case "show":
 		text, err := json.Marshal(order)
 		return data{"text": string(text)}, err

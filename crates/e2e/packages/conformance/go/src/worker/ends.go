@@ -3,7 +3,9 @@ package main
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -56,6 +58,14 @@ var ends = map[string]act{
 	},
 	"wait":  wait,
 	"block": wait,
+	// Starts a program that sends itself a signal, and tells which one has ended it.
+	"child": func(_ *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
+		var ended *exec.ExitError
+		if err := exec.Command("sh", "-c", "kill -"+order.Text+" $$; exit 7").Run(); !errors.As(err, &ended) {
+			return nil, err
+		}
+		return answer(strconv.Itoa(int(ended.Sys().(syscall.WaitStatus).Signal()))), nil
+	},
 	// Waits for the same, but gives up when nobody waits any more.
 	"watch": func(ctx *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
 		put(order.Text+".begun", "")

@@ -8,8 +8,16 @@ async def handler(ctx, order):
         return {"text": f"Hello {order['text']}!"}
     if order["act"] == "back":
         return {"text": order["text"], "blob": order["blob"], "process": order["number"]}
+    if order["act"] == "next":
+        return {"process": order["number"] + 1}
     if order["act"] == "on":
-        return {"act": "show", "list": [1, {"deep": None}], "real": 0.5, "text": "☃"}
+        return {
+            "act": "show",
+            "list": [1, {"deep": None}],
+            "real": 0.5,
+            "large": 2**53 + 1,
+            "text": "☃",
+        }
     if order["act"] == "show":
         return {"text": json.dumps(order)}
     if order["act"] == "misfit":

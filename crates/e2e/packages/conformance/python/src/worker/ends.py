@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -78,6 +79,12 @@ async def watch(ctx, order):
     return answer(order.text)
 
 
+async def child(ctx, order):
+    """Starts a program that sends itself a signal, and tells which one has ended it."""
+    ended = subprocess.call(["sh", "-c", f"kill -{order.text} $$; exit 7"])
+    return answer(str(-ended))
+
+
 acts = {
     "fail": fail,
     "panic": panic,
@@ -92,4 +99,5 @@ acts = {
     "wait": wait,
     "block": block,
     "watch": watch,
+    "child": child,
 }

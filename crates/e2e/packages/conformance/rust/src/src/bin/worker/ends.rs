@@ -4,6 +4,7 @@ use super::{answer, put, scratch, until};
 use conformance::{Answer, Order};
 use krt_sdk::Result;
 use std::{
+    os::unix::process::ExitStatusExt as _,
     process::{self, Command},
     thread,
     time::Duration,
@@ -47,6 +48,13 @@ pub async fn watch(order: &Order) -> Result<Answer> {
     tokio::time::sleep(Duration::from_secs(60)).await;
     note.0 = None;
     Ok(answer(order.text.clone()))
+}
+
+/// Starts a program that sends itself a signal, and tells which one has ended it.
+pub fn child(order: &Order) -> Result<Answer> {
+    let words = format!("kill -{} $$; exit 7", order.text);
+    let ended = Command::new("sh").args(["-c", &words]).status()?;
+    Ok(answer(ended.signal().unwrap_or_default().to_string()))
 }
 
 /// Is written when it is dropped.

@@ -60,6 +60,7 @@ async fn handler(ctx: Context, order: Order) -> Result<Option<Any>> {
         "wait" => ends::wait(&order).await?,
         "block" => ends::block(&order)?,
         "watch" => ends::watch(&order).await?,
+        "child" => ends::child(&order)?,
         act => return Err(format!("there is no act `{act}`").into()),
     };
     Ok(Some(packed(Answer::full_name(), answer.encode_to_vec())))

@@ -1,0 +1,159 @@
+//! Acknowledgement of messages taken from the server.
+
+use crate::{
+    dead,
+    sender::{AckKind, Sender},
+    subject::Stage,
+};
+use async_nats::{HeaderMap, Subject};
+use bytes::Bytes;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::sync::Notify;
+
+/// The pause before a message that was given back is redelivered, multiplied by its number of deliveries.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Acknowledges a JetStream message that is in flight here. Dropped unmarked, it gives the message back.
+pub struct Acker(Option<Box<Inner>>);
+
+struct Inner {
+    message: TakenMessage,
+    held: Arc<PendingAcks>,
+    key: u64,
+}
+
+/// A message as received.
+#[derive(Debug, Clone)]
+pub(crate) struct TakenMessage {
+    /// The subject for acknowledgements.
+    pub(crate) marks: Subject,
+    pub(crate) subject: Subject,
+    pub(crate) headers: Option<HeaderMap>,
+    pub(crate) body: Bytes,
+    /// The number of deliveries, including this one.
+    pub(crate) tries: u64,
+}
+
+/// The messages of one intake that are in flight here.
+#[derive(Debug)]
+pub(crate) struct PendingAcks {
+    sender: Sender,
+    stage: Arc<Stage>,
+    /// The maximum number of deliveries.
+    most_tries: u64,
+    /// Notified when a message is no longer in flight.
+    pub(crate) left: Notify,
+    messages: Mutex<Messages>,
+}
+
+#[derive(Debug, Default)]
+struct Messages {
+    last: u64,
+    marks: HashMap<u64, Subject>,
+}
+
+impl PendingAcks {
+    pub(crate) fn new(sender: Sender, stage: Arc<Stage>, most_tries: u64) -> Self {
+        Self { sender, stage, most_tries, left: Notify::new(), messages: Mutex::default() }
+    }
+
+    /// Adds a message to those in flight.
+    pub(crate) fn take(self: &Arc<Self>, message: TakenMessage) -> Acker {
+        let mut messages = self.lock();
+        messages.last += 1;
+        let key = messages.last;
+        messages.marks.insert(key, message.marks.clone());
+        drop(messages);
+        Acker(Some(Box::new(Inner { message, held: Arc::clone(self), key })))
+    }
+
+    /// Returns the number of messages in flight.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().marks.len()
+    }
+
+    /// Reports all of them to the server as still in progress.
+    pub(crate) fn tell_progress(&self) {
+        for subject in self.lock().marks.values() {
+            self.sender.mark(subject.clone(), AckKind::Progress);
+        }
+    }
+
+    fn forget(&self, key: u64) {
+        self.lock().marks.remove(&key);
+        self.left.notify_one();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Messages> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Acker {
+    /// Returns how many more times the message would be redelivered.
+    pub fn redeliveries_left(&self) -> u16 {
+        let left =
+            self.0.as_ref().map_or(0, |inner| inner.held.most_tries.saturating_sub(inner.message.tries));
+        u16::try_from(left).unwrap_or(u16::MAX)
+    }
+
+    /// Returns the number of deliveries, including this one.
+    pub fn tries(&self) -> u64 {
+        self.0.as_ref().map_or(0, |inner| inner.message.tries)
+    }
+
+    /// Returns whether the message has been delivered more often than allowed.
+    pub fn is_exhausted(&self) -> bool {
+        self.0.as_ref().is_some_and(|inner| inner.message.tries > inner.held.most_tries)
+    }
+
+    /// Acknowledges the message, which is never redelivered.
+    pub fn ack(mut self) {
+        if let Some(inner) = self.0.take() {
+            inner.mark(AckKind::Ack);
+        }
+    }
+
+    /// Moves the message to the dead letters, with the reason, and then acknowledges it.
+    pub fn dead_letter(self, reason: &str) {
+        let Some(inner) = &self.0 else { return };
+        let PendingAcks { sender, stage, .. } = &*inner.held;
+        let (subject, headers) = dead::address(stage, &inner.message, reason);
+        let (sender, body) = (sender.clone(), inner.message.body.clone());
+        sender.store_raw(subject, headers, body, self);
+    }
+
+    /// Gives the message back for another receiver, without a pause.
+    pub fn nak(mut self) {
+        if let Some(inner) = self.0.take() {
+            inner.mark(AckKind::Nak(Duration::ZERO));
+        }
+    }
+}
+
+impl Inner {
+    fn mark(&self, mark: AckKind) {
+        self.held.forget(self.key);
+        self.held.sender.mark(self.message.marks.clone(), mark);
+    }
+}
+
+impl Drop for Acker {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.take() {
+            let tries = u32::try_from(inner.message.tries).unwrap_or(u32::MAX);
+            inner.mark(AckKind::Nak(PAUSE.saturating_mul(tries)));
+        }
+    }
+}
+
+impl fmt::Debug for Acker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Acker(delivered {} times)", self.tries())
+    }
+}

@@ -1,0 +1,92 @@
+//! Waits for a service that is starting.
+
+use crate::terminal;
+use std::time::{Duration, Instant};
+
+/// The first pause between two attempts; each further pause is longer.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// A start up to this long is not reported.
+const SHORT: Duration = Duration::from_secs(2);
+/// The interval between reports that the service is still starting.
+const TELL: Duration = Duration::from_secs(10);
+
+/// Waits for a start, and reports it on standard error.
+pub(super) struct Start {
+    what: String,
+    limit: Option<Duration>,
+    waiting: Option<WaitProgress>,
+}
+
+struct WaitProgress {
+    begun: Instant,
+    last_notice: Instant,
+    pause: Duration,
+}
+
+impl Start {
+    /// Waits for `what`, at most for `limit`.
+    pub(super) fn of(what: String, limit: Option<Duration>) -> Self {
+        Self { what, limit, waiting: None }
+    }
+
+    /// Pauses before the next attempt. Returns false when the time is up.
+    pub(super) async fn pause(&mut self) -> bool {
+        let now = Instant::now();
+        let waiting = self.waiting.get_or_insert_with(|| {
+            terminal::print_note(&format!("waiting for {}, which is starting", self.what));
+            WaitProgress { begun: now, last_notice: now, pause: FIRST_PAUSE }
+        });
+        let waited = waiting.begun.elapsed();
+        if waiting.last_notice.elapsed() >= TELL {
+            waiting.last_notice = now;
+            terminal::print_note(&still(&self.what, waited));
+        }
+        let left = self.limit.map_or(Duration::MAX, |limit| limit.saturating_sub(waited));
+        tokio::time::sleep(left.min(waiting.pause)).await;
+        waiting.pause = (waiting.pause * 2).min(LONGEST_PAUSE);
+        !left.is_zero()
+    }
+
+    /// Ends the wait: the service has started.
+    pub(super) fn ended(&mut self) {
+        self.waiting = None;
+    }
+
+    /// Waits for `ready`, which resolves once a local service has started. Returns `None` when the time is
+    /// up.
+    pub(super) async fn watch<T>(&self, ready: impl Future<Output = T>) -> Option<T> {
+        let waiting = async {
+            tokio::time::sleep(SHORT).await;
+            terminal::print_note(&format!("waiting for {}, which is starting", self.what));
+            let begun = Instant::now();
+            loop {
+                tokio::time::sleep(TELL).await;
+                terminal::print_note(&still(&self.what, begun.elapsed()));
+            }
+        };
+        let late = async {
+            match self.limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ready = ready => Some(ready),
+            () = late => None,
+            () = waiting => None,
+        }
+    }
+
+    /// The hint for a start that took too long.
+    pub(super) fn hint(&self) -> String {
+        match self.limit {
+            Some(limit) => format!("waited {} s; a longer --timeout waits longer", limit.as_secs_f64()),
+            None => String::new(),
+        }
+    }
+}
+
+fn still(what: &str, waited: Duration) -> String {
+    format!("still waiting for {what} after {} s", waited.as_secs())
+}

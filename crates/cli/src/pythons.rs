@@ -1,0 +1,89 @@
+//! The checks of Python nodes in `krt check`: imports, requirements, handlers.
+
+use crate::{cache, service::launch, terminal};
+use krt_environment::{
+    DictUse, Environments, Files, Finding, NodeSource, Place, PythonChoice, Severity, dict_use,
+};
+use krt_model::version::{Node, PayloadForm, Runner, Version};
+use krt_package::{Problem, problem::Location};
+use std::path::{Path, PathBuf};
+
+/// Returns the problems of a package's Python nodes; prints notes.
+pub(crate) async fn problems(
+    version: &Version,
+    root: &Path,
+    choice: Option<&PythonChoice>,
+    files: Files,
+) -> anyhow::Result<Vec<Problem>> {
+    let is_here = |node: &&Node| launch::is_python(node) && node.run.runner != Runner::External;
+    let nodes: Vec<&Node> = version.nodes.iter().filter(is_here).collect();
+    let mut problems: Vec<Problem> = nodes.iter().filter_map(|node| takes_a_dict(node, root)).collect();
+    if nodes.is_empty() {
+        return Ok(problems);
+    }
+    let source = |node: &&Node| NodeSource { name: node.name.to_string(), src: PathBuf::from(&node.src) };
+    let sources: Vec<NodeSource> = nodes.iter().map(source).collect();
+    let environments = Environments::new(cache::folder()?, choice.cloned()).with_files(files);
+    let progress = terminal::Installation::new();
+    let show = |event| progress.show(event);
+    match environments.examine(&sources, root, &show).await {
+        Ok(findings) => problems.extend(findings.into_iter().filter_map(problem)),
+        Err(error) => problems.push(of_error(&anyhow::Error::from(error), &nodes, root)),
+    }
+    Ok(problems)
+}
+
+/// Reports a handler that expects a dict although its node receives protobuf.
+fn takes_a_dict(node: &Node, root: &Path) -> Option<Problem> {
+    if node.run.payload == PayloadForm::Json {
+        return None;
+    }
+    let DictUse { place, code, looks_first } = dict_use(root, Path::new(&node.src))?;
+    let message = format!(
+        "the handler of node `{}` takes its message for a dict (`{code}`), and gets a `google.protobuf.Any`",
+        node.name
+    );
+    let problem = match looks_first {
+        true => Problem::warning(&node.src, message),
+        false => Problem::error(&node.src, message),
+    };
+    let hint = format!("add the line `payload: json` to node `{}` in krt.yml", node.name);
+    Some(problem.at(location(place)).hint(hint))
+}
+
+/// Converts a finding to a problem; prints a note.
+fn problem(finding: Finding) -> Option<Problem> {
+    let Finding { severity, file, place, message, hint, .. } = finding;
+    let hint = Some(hint).filter(|hint| !hint.is_empty());
+    let problem = match severity {
+        Severity::Error => Problem::error(file, message),
+        Severity::Warning => Problem::warning(file, message),
+        Severity::Note => {
+            let place = place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            terminal::print_note(&format!("{}{place}: {message}{hint}", file.display()));
+            return None;
+        }
+    };
+    let problem = problem.maybe_hint(hint);
+    Some(match place {
+        Some(place) => problem.at(location(place)),
+        None => problem,
+    })
+}
+
+/// Converts an error that prevents the check of all nodes: a file that cannot be parsed.
+fn of_error(error: &anyhow::Error, nodes: &[&Node], root: &Path) -> Problem {
+    let text = terminal::chain(error).replace(&format!("{}/", root.display()), "");
+    let (message, hint) = match text.split_once("\nhint: ") {
+        Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+        None => (text, None),
+    };
+    let file = message.split('`').nth(1).filter(|file| root.join(file).is_file());
+    let file = file.map_or_else(|| PathBuf::from(&nodes[0].src), PathBuf::from);
+    Problem::error(file, message).maybe_hint(hint)
+}
+
+fn location(place: Place) -> Location {
+    Location { line: place.line, column: place.column, span: 0..0 }
+}

@@ -1,0 +1,221 @@
+//! Parses and formats times and durations.
+
+use anyhow::bail;
+use clap::Args;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use time::{
+    OffsetDateTime, UtcDateTime,
+    format_description::{BorrowedFormatItem, well_known::Rfc3339},
+    macros::format_description,
+};
+
+/// The arguments for a time range.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Time")]
+pub(crate) struct SpanArgs {
+    /// Only from this time on: 2026-01-31T12:00:00Z, 2026-01-31, or an age: 15m, 2h, 7d
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<TimeSpec>,
+
+    /// Only before this time, in the same formats
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    until: Option<TimeSpec>,
+}
+
+/// A time as typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeSpec {
+    /// A duration before now.
+    Ago(Duration),
+    /// Nanoseconds since the Unix epoch.
+    At(i64),
+}
+
+/// A time range, nanoseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Inclusive.
+    pub(crate) from: Option<i64>,
+    /// Exclusive.
+    pub(crate) to: Option<i64>,
+}
+
+impl SpanArgs {
+    /// Whether a time was given.
+    pub(crate) fn is_set(&self) -> bool {
+        self.since.is_some() || self.until.is_some()
+    }
+
+    /// The range in absolute times.
+    pub(crate) fn resolve(&self) -> anyhow::Result<Span> {
+        let now = now();
+        let from = self.since.map(|time| time.before(now));
+        let to = self.until.map(|time| time.before(now));
+        if let Some((from, to)) = from.zip(to).filter(|(from, to)| from >= to) {
+            bail!("--since {} is not before --until {}", show(from), show(to));
+        }
+        Ok(Span { from, to })
+    }
+}
+
+impl TimeSpec {
+    fn before(self, now: i64) -> i64 {
+        match self {
+            Self::Ago(span) => now.saturating_sub(nanos(span)),
+            Self::At(time) => time,
+        }
+    }
+}
+
+fn nanos(span: Duration) -> i64 {
+    i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// The time after a duration from now, in the server's format.
+pub(crate) fn after(span: Duration) -> String {
+    show(now().saturating_add(nanos(span)))
+}
+
+fn now() -> i64 {
+    nanos(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+const NO_TIME: &str =
+    "expected a time such as 2026-01-31T12:00:00Z or 2026-01-31, or how long ago, such as 15m, 2h or 7d";
+
+/// Parses a time; without a time zone, it is UTC.
+fn time(text: &str) -> Result<TimeSpec, &'static str> {
+    if let Ok(span) = span(text) {
+        return Ok(TimeSpec::Ago(span));
+    }
+    let spellings = [text.to_owned(), format!("{text}Z"), format!("{text}T00:00:00Z")];
+    let time = spellings.iter().find_map(|text| OffsetDateTime::parse(text, &Rfc3339).ok()).ok_or(NO_TIME)?;
+    i64::try_from(time.unix_timestamp_nanos())
+        .map(TimeSpec::At)
+        .map_err(|_| "expected a time between the years 1678 and 2261")
+}
+
+const NO_SPAN: &str = "expected a length of time above 0, such as 500ms, 30s, 1m, 1h30m or 7d";
+
+/// Parses a duration: numbers, each with its unit.
+pub(crate) fn span(text: &str) -> Result<Duration, &'static str> {
+    let mut total = 0_u64;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (number, after) = split(rest, |c| c.is_ascii_digit());
+        let (unit, after) = split(after, |c| c.is_ascii_alphabetic());
+        let millis = number.parse::<u64>().ok().zip(millis(unit));
+        let millis = millis.and_then(|(number, unit)| number.checked_mul(unit)).ok_or(NO_SPAN)?;
+        total = total.checked_add(millis).ok_or(NO_SPAN)?;
+        rest = after;
+    }
+    if total > 0 { Ok(Duration::from_millis(total)) } else { Err(NO_SPAN) }
+}
+
+fn split(text: &str, part: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !part(c)).unwrap_or(text.len()))
+}
+
+fn millis(unit: &str) -> Option<u64> {
+    Some(match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "w" => 7 * 86_400_000,
+        _ => return None,
+    })
+}
+
+const MILLIS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+const MICROS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+const NANOS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:9]Z");
+
+/// Formats a time in UTC per RFC 3339, with as many decimals as needed: three, six or nine.
+pub(crate) fn show(nanos: i64) -> String {
+    let format = match nanos {
+        nanos if nanos % 1_000_000 == 0 => MILLIS,
+        nanos if nanos % 1000 == 0 => MICROS,
+        _ => NANOS,
+    };
+    let time =
+        UtcDateTime::from_unix_timestamp_nanos(i128::from(nanos)).expect("such years have four digits");
+    time.format(format).expect("a whole date has every part")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn spans() {
+        for (text, millis) in
+            [("1ms", 1), ("15m", 900_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("1w", 604_800_000)]
+        {
+            assert_eq!(span(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in [
+            "",
+            "0s",
+            "15",
+            "m",
+            "-1m",
+            "1.5h",
+            "1 h",
+            "1y",
+            "15M",
+            "99999999999999999999s",
+            "9999999999999999w",
+            "1é",
+        ] {
+            assert_eq!(span(bad), Err(NO_SPAN), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        let noon = 1_769_860_800_000_000_000;
+        for text in [
+            "2026-01-31T12:00:00Z",
+            "2026-01-31T12:00:00",
+            "2026-01-31T12:00:00.000",
+            "2026-01-31T14:00:00+02:00",
+        ] {
+            assert_eq!(time(text), Ok(TimeSpec::At(noon)), "{text}");
+        }
+        assert_eq!(time("2026-01-31"), Ok(TimeSpec::At(noon - 12 * 3600 * 1_000_000_000)));
+        assert_eq!(time("15m"), Ok(TimeSpec::Ago(Duration::from_secs(900))));
+        for bad in ["", "yesterday", "2026-02-30", "2026-01-31T25:00:00Z", "12:00"] {
+            assert_eq!(time(bad), Err(NO_TIME), "{bad}");
+        }
+        assert!(time("3000-01-01").is_err());
+    }
+
+    #[test]
+    fn digits() {
+        for (nanos, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999999999Z"),
+            (1_769_860_800_000_001_000, "2026-01-31T12:00:00.000001Z"),
+        ] {
+            assert_eq!(show(nanos), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_can_be_typed(nanos: i64) {
+            prop_assert_eq!(time(&show(nanos)), Ok(TimeSpec::At(nanos)));
+        }
+
+        #[test]
+        fn parsing_never_panics(text in ".{0,20}") {
+            let _ = time(&text);
+        }
+    }
+}

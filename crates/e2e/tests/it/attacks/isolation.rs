@@ -1,0 +1,169 @@
+//! Versions on a team's server that try to access other data.
+
+use crate::support::{
+    Krt, eventually,
+    grpc::Client,
+    krt::packages,
+    processes,
+    team::{Team, packed},
+};
+use http::StatusCode;
+use krt_servers::skipped;
+use rustix::process::getuid;
+use serde_json::json;
+use std::{os::unix::fs::chown, path::Path, process::Command};
+use tempfile::TempDir;
+
+/// The id of a user other than root.
+const NOBODY: u32 = 65_534;
+
+const SECRET: &str = "s3cret-s3cret";
+
+/// A team's server that runs the spy.
+struct Fixture {
+    team: Team,
+    client: Client,
+    data: TempDir,
+    _cache: TempDir,
+}
+
+impl Fixture {
+    async fn start(flags: &[&str], user: Option<u32>) -> Self {
+        let (data, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let package = packages().join("spy");
+        let mut krt = Krt::serve(&package);
+        for flag in flags {
+            krt = krt.bare(flag);
+        }
+        krt = krt.env("KRT_CACHE", cache.path()).env("HOME", cache.path());
+        krt = krt.env("AWS_SECRET_ACCESS_KEY", SECRET).env("SPY_NAMED", "named");
+        if let Some(user) = user {
+            for folder in [&data, &cache] {
+                chown(folder.path(), Some(user), Some(user)).unwrap();
+            }
+            let (user, group) = (format!("--reuid={user}"), format!("--regid={user}"));
+            krt = krt.started_by("setpriv", &[&user, &group, "--clear-groups"]);
+        }
+        let team = Team::started_by(krt, data.path()).await;
+        let shop = json!({"id": "shop", "name": "The shop"});
+        team.api.post("/runtimes", shop).await.expect(StatusCode::CREATED);
+        team.api.upload(packed(&package)).await.expect(StatusCode::CREATED);
+        team.api.act("spy-v1", "start").await.expect(StatusCode::ACCEPTED);
+        team.until("spy-v1", "STARTED").await;
+        team.api.act("spy-v1", "publish").await.expect(StatusCode::OK);
+        let client = Client::new(&package, team.address);
+        Self { team, client, data, _cache: cache }
+    }
+
+    async fn try_to(&self, act: &str, text: impl AsRef<Path>) -> String {
+        let order = json!({ "act": act, "text": text.as_ref().to_str().unwrap() });
+        let look = async || self.client.call("Look", order.clone()).await.ok();
+        let seen = eventually("the spy answers", look).await;
+        seen["text"].as_str().unwrap().to_owned()
+    }
+
+    /// Asserts the restrictions of every isolated version.
+    async fn sees_only_its_own(&self) {
+        let data = self.data.path().canonicalize().unwrap();
+        for path in [data.join("registry.db"), data.join("admin-password"), "/proc/1/mem".into()] {
+            let seen = self.try_to("read", &path).await;
+            assert!(["FileNotFoundError", "PermissionError"].contains(&&*seen), "{}: {seen}", path.display());
+        }
+        assert_eq!(self.try_to("list", &data).await, "runtimes", "the way to its own package");
+        let package = data.join("runtimes/shop/versions/spy-v1");
+        let own = self.try_to("environment", "KRT_BASE_PATH").await;
+        assert!(Path::new(&own).starts_with(&package), "{own}");
+        assert!(self.try_to("read", Path::new(&own).join("krt.yml")).await.parse::<u32>().unwrap() > 0);
+        for place in [Path::new(&own).join("bin/spy"), Path::new("/etc/hosts").to_owned()] {
+            let seen = self.try_to("write", &place).await;
+            assert!(["OSError", "PermissionError"].contains(&&*seen), "{}: {seen}", place.display());
+        }
+        assert_eq!(self.try_to("rights", "").await, "0000000000000000");
+        let processes = self.try_to("processes", "").await;
+        assert!(processes.split(' ').count() <= 2, "itself, and perhaps its guard: {processes}");
+        let engine = self.team.pid().to_string();
+        assert_ne!(self.try_to("kill", &engine).await, "killed");
+        for own in ["temporary", "home"] {
+            assert_eq!(self.try_to(own, "mine").await, "4", "{own}");
+        }
+        assert!(!Path::new("/tmp/mine").exists(), "its files are nobody else's");
+    }
+
+    async fn sees_no_environment(&self) {
+        assert_eq!(self.try_to("environment", "AWS_SECRET_ACCESS_KEY").await, "not set");
+        assert_eq!(self.try_to("environment", "KRT_ADMIN_PASSWORD").await, "not set");
+        assert_eq!(self.try_to("environment", "SPY_NAMED").await, "named");
+        assert_ne!(self.try_to("environment", "PATH").await, "not set");
+        for pid in processes::below(self.team.pid()) {
+            let seen = processes::environment(pid);
+            assert!(seen.iter().all(|variable| !variable.contains(SECRET)), "{pid}: {seen:?}");
+        }
+    }
+}
+
+fn may(test: &str, words: &[&str]) -> bool {
+    let tried = Command::new(words[0]).args(&words[1..]).output();
+    let may = tried.is_ok_and(|tried| tried.status.success());
+    if !may {
+        skipped(test, &words.join(" "));
+    }
+    may
+}
+
+#[tokio::test]
+async fn a_version_of_a_server_sees_what_its_krt_yml_names_and_no_more() {
+    let fixture = Fixture::start(&[], None).await;
+    fixture.sees_no_environment().await;
+    fixture.team.stop().await;
+}
+
+#[tokio::test]
+async fn an_isolated_version_is_a_user_of_its_own_where_the_server_is_root() {
+    const TEST: &str = "an_isolated_version_is_a_user_of_its_own";
+    if !getuid().is_root() || !may(TEST, &["unshare", "-m", "-p", "-f", "--mount-proc", "true"]) {
+        return;
+    }
+    let fixture = Fixture::start(&["--isolate", "--isolate-users=300000"], None).await;
+    assert_eq!(fixture.try_to("who", "").await, "300000 300000 []");
+    fixture.sees_only_its_own().await;
+    fixture.sees_no_environment().await;
+    fixture.team.stop().await;
+}
+
+#[tokio::test]
+async fn an_isolated_version_is_in_a_user_namespace_elsewhere() {
+    const TEST: &str = "an_isolated_version_is_in_a_user_namespace";
+    let words = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "unshare",
+        "-Urmpf",
+        "--mount-proc",
+        "true",
+    ];
+    let user = getuid().is_root().then_some(NOBODY);
+    if !may(TEST, if user.is_some() { &words } else { &words[4..] }) {
+        return;
+    }
+    let fixture = Fixture::start(&["--isolate"], user).await;
+    fixture.sees_only_its_own().await;
+    fixture.sees_no_environment().await;
+    fixture.team.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_isolate_does_not_start() {
+    const TEST: &str = "a_server_that_cannot_isolate_does_not_start";
+    let drop_all = ["--bounding-set=-all", "--inh-caps=-all"];
+    if !getuid().is_root() || !may(TEST, &["setpriv", drop_all[0], drop_all[1], "true"]) {
+        return;
+    }
+    let krt = Krt::serve(&packages().join("spy")).bare("--isolate").started_by("setpriv", &drop_all);
+    let ended = krt.end().await;
+    assert_eq!(ended.code, Some(1));
+    let words = ended.lines.last_words();
+    assert!(words.starts_with("versions cannot be isolated here: "), "{words}");
+    assert!(words.contains("hint: root needs the capabilities SYS_ADMIN"), "{words}");
+}

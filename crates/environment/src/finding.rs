@@ -1,0 +1,69 @@
+//! Findings about the environment that a node needs.
+
+use crate::{error::Error, imports::Place, need::Need};
+use std::{
+    error,
+    path::{Path, PathBuf},
+};
+
+/// The severity of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The node cannot start.
+    Error,
+    /// It may fail.
+    Warning,
+    /// It is only information.
+    Note,
+}
+
+/// A finding about a node's imports or requirements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The node.
+    pub node: String,
+    /// The file, relative to the package's root where it lies there.
+    pub file: PathBuf,
+    /// The place in the file, if there is one.
+    pub place: Option<Place>,
+    /// The message: a lowercase fragment.
+    pub message: String,
+    /// The hint.
+    pub hint: String,
+}
+
+impl Finding {
+    /// One line, without the hint.
+    pub(crate) fn line(&self) -> String {
+        let place = self.place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
+        format!("{}{place}: {}", self.file.display(), self.message)
+    }
+
+    /// One line, with the hint.
+    pub(crate) fn sentence(&self) -> String {
+        let hint = if self.hint.is_empty() { String::new() } else { format!("; hint: {}", self.hint) };
+        format!("{}{hint}", self.line())
+    }
+}
+
+/// An error as a finding about a node.
+pub(crate) fn of_error(severity: Severity, need: &Need, root: &Path, error: &Error) -> Finding {
+    let mut text = error.to_string();
+    let mut source = error::Error::source(error);
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    let text = text.replace(&format!("{}/", root.display()), "");
+    let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+    Finding {
+        severity,
+        node: need.node.clone(),
+        file: need.deciding_file(),
+        place: None,
+        message: message.to_owned(),
+        hint: hint.to_owned(),
+    }
+}

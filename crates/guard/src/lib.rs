@@ -1,0 +1,21 @@
+//! Starts a program within limits, and ends every process that it started.
+//!
+//! The engine starts each worker through a *guard*, a process of its own (`krt worker`). The guard is the
+//! subreaper of the worker: a process that leaves the worker's process group (`setsid`, a double fork) stays
+//! below the guard, which kills it when the worker ends, when the engine asks for it, and when the engine is
+//! gone.
+//!
+//! - [`wire`]: the protocol between the engine and a guard.
+//! - [`run()`]: the guard itself.
+//! - [`tree`]: the processes below the guard: their memory, their end.
+//! - [`cgroup`]: a control group of version 2 for each worker, where permitted.
+//! - [`isolate`]: namespaces that limit a worker's view to its own package and processes.
+
+pub mod cgroup;
+pub mod isolate;
+mod run;
+mod tree;
+pub mod wire;
+
+pub use isolate::Isolation;
+pub use run::{inner, run};

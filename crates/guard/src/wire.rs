@@ -1,0 +1,127 @@
+//! The protocol between the engine and a guard, over a socket that is the guard's standard input.
+//!
+//! The engine sends one byte that carries the program's standard input, then a [`Spec`], and later single
+//! bytes: [`TERMINATE`] asks the program to end, and the end of the stream kills everything. The guard
+//! answers with lines of JSON, each a [`GuardMessage`].
+
+use crate::cgroup;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, recvmsg, sendmsg,
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    io::{self, IoSlice, IoSliceMut, Read},
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    path::PathBuf,
+};
+
+/// Asks the program's process group to end.
+pub const TERMINATE: u8 = b't';
+
+/// The largest [`Spec`], in bytes. The system's limit on environments is lower.
+const MAX_SPEC: usize = 64 << 20;
+
+/// The program to start, with its limits.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Spec {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<PathBuf>,
+    /// Its complete environment.
+    pub environment: Vec<(String, String)>,
+    /// Its working directory.
+    pub folder: PathBuf,
+    /// The memory limit of it and all its descendants, in bytes.
+    pub memory: Option<u64>,
+    /// The processor limit of them, in thousandths of a processor.
+    pub cpu: Option<u32>,
+    /// The limit of open files of each: soft and hard; `None` is no limit.
+    pub files: [Option<u64>; 2],
+    /// The parent of their control group.
+    pub groups: Option<cgroup::Groups>,
+    /// The name of that group, unique among the engine's workers.
+    pub group: String,
+}
+
+/// A message of the guard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardMessage {
+    /// The program has started.
+    Started {
+        /// Its process id, which leads a process group.
+        pid: i32,
+    },
+    /// The program cannot be started.
+    Failed {
+        /// The system's error number, if there is one.
+        errno: Option<i32>,
+        /// The message.
+        words: String,
+    },
+    /// The program and all its descendants have ended.
+    Ended {
+        /// The system's wait status.
+        status: i32,
+        /// Whether it was killed for exceeding its memory limit.
+        out_of_memory: bool,
+    },
+}
+
+impl GuardMessage {
+    /// A failure with its error.
+    pub(crate) fn failed(what: &str, error: &io::Error) -> Self {
+        let words = if what.is_empty() { error.to_string() } else { format!("{what}: {error}") };
+        Self::Failed { errno: error.raw_os_error().filter(|_| what.is_empty()), words }
+    }
+}
+
+impl Spec {
+    /// Encodes it, to be written after the first byte.
+    pub fn encode(&self) -> io::Result<Vec<u8>> {
+        let body = serde_json::to_vec(self)?;
+        let length = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        Ok([&length.to_le_bytes()[..], &body].concat())
+    }
+
+    pub(crate) fn read(mut from: impl Read) -> io::Result<Self> {
+        let mut length = [0; 4];
+        from.read_exact(&mut length)?;
+        let length = usize::try_from(u32::from_le_bytes(length)).map_err(|_| io::ErrorKind::InvalidData)?;
+        if length > MAX_SPEC {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let mut body = vec![0; length];
+        from.read_exact(&mut body)?;
+        Ok(serde_json::from_slice(&body)?)
+    }
+}
+
+/// Sends the first byte, with the program's standard input.
+pub fn send_input(control: &UnixStream, input: impl AsFd) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let input = [input.as_fd()];
+    ancillary.push(SendAncillaryMessage::ScmRights(&input));
+    sendmsg(control, &[IoSlice::new(&[0])], &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Receives what [`send_input`] sent.
+pub(crate) fn receive_input(control: impl AsFd) -> io::Result<OwnedFd> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    recvmsg(control, &mut [IoSliceMut::new(&mut byte)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    let mut received = ancillary.drain().filter_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    received.next().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}

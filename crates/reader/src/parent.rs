@@ -1,0 +1,202 @@
+//! The process that asks for a package: it starts another one and receives its messages.
+
+use crate::frame::{self, Frame};
+use crate::{COMMAND, limits};
+use krt_package::reading::{Message, Order, Reading, Step};
+use krt_package::{Ended, Error};
+use std::io::{self, Read as _};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How much of the process's standard error is kept, in bytes.
+const SAID: u64 = 4 << 10;
+
+/// Ends the process that reads a package, or keeps it from starting.
+#[derive(Debug, Clone, Default)]
+pub struct Abandon(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    is_abandoned: bool,
+    child: Option<Child>,
+}
+
+/// Abandons on drop, as with a cancelled future.
+#[derive(Debug)]
+pub struct OnDrop(Abandon);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.now();
+    }
+}
+
+/// The process's pipes. The process ends when `stdin` closes.
+struct Pipes {
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    stderr: ChildStderr,
+}
+
+impl Abandon {
+    /// Ends the process now.
+    pub fn now(&self) {
+        let mut state = self.lock();
+        state.is_abandoned = true;
+        // Fails when the process has ended.
+        let _ = state.child.as_mut().map(Child::kill);
+    }
+
+    /// Returns a guard that abandons on drop.
+    #[must_use]
+    pub fn on_drop(&self) -> OnDrop {
+        OnDrop(self.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the process, unless it was abandoned.
+    fn start(&self) -> io::Result<Option<Pipes>> {
+        let mut state = self.lock();
+        if state.is_abandoned {
+            return Ok(None);
+        }
+        let mut child = command()?.spawn()?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        state.child = Some(child);
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        Ok(Some(Pipes { stdin, stdout, stderr }))
+    }
+
+    /// Ends the process, which has closed its output or is no longer useful, and waits for it.
+    fn end(&self) -> io::Result<(ExitStatus, bool)> {
+        let mut state = self.lock();
+        let child = state.child.take();
+        let status = child.map_or_else(|| Ok(ExitStatus::default()), |mut child| child.wait());
+        Ok((status?, state.is_abandoned))
+    }
+}
+
+/// This program once more, with an empty environment.
+fn command() -> io::Result<Command> {
+    let mut command = Command::new(own()?);
+    command.arg0("krt").arg(COMMAND).env_clear();
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Ctrl-C goes to this process only, which then decides.
+    command.process_group(0);
+    Ok(command)
+}
+
+/// This program, even if its file was replaced meanwhile.
+fn own() -> io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
+}
+
+/// Reads a package in a process of its own.
+pub(crate) fn read(order: &Order, abandon: &Abandon) -> Result<Reading, Error> {
+    let Some(Pipes { mut stdin, mut stdout, stderr }) = abandon.start().map_err(Error::Start)? else {
+        return Err(Error::Ended { step: Step::Read, why: Ended::Abandoned });
+    };
+    // Fails when the process has ended, which is detected next.
+    let _ = frame::write(&mut stdin, &order.encode());
+    let (mut step, heard) = hear(&mut stdout);
+    drop(stdin);
+    let mut said = String::new();
+    let _ = stderr.take(SAID).read_to_string(&mut said);
+    let (status, is_abandoned) = abandon.end().map_err(Error::Start)?;
+    let why = match heard {
+        Heard::Done(reading) => return Ok(*reading),
+        Heard::Failed(error) => return Err(error),
+        Heard::TooLong => Ended::Size { limit: limits::ANSWER.into() },
+        Heard::End if is_abandoned => Ended::Abandoned,
+        Heard::End => why(status, &said, &step),
+    };
+    if matches!(why, Ended::Size { .. }) {
+        step = Step::Read;
+    }
+    Err(Error::Ended { step, why })
+}
+
+/// The outcome.
+enum Heard {
+    Done(Box<Reading>),
+    Failed(Error),
+    TooLong,
+    End,
+}
+
+/// Receives messages until an answer or the end; also returns the last step.
+fn hear(stdout: &mut ChildStdout) -> (Step, Heard) {
+    let mut last = Step::Read;
+    loop {
+        let message = match frame::read(stdout, limits::ANSWER) {
+            Frame::Whole(bytes) => Message::decode(&bytes),
+            Frame::TooLong => return (last, Heard::TooLong),
+            Frame::End => return (last, Heard::End),
+        };
+        match message {
+            Some(Message::Step(step)) => last = step,
+            Some(Message::Done(reading)) => return (last, Heard::Done(reading)),
+            Some(Message::Failed(failure)) => return (last, Heard::Failed(failure.into())),
+            None => return (last, Heard::End),
+        }
+    }
+}
+
+const XCPU: i32 = rustix::process::Signal::XCPU.as_raw();
+const KILL: i32 = rustix::process::Signal::KILL.as_raw();
+
+/// Why the process ended. Rust's runtime prints the reason before it aborts.
+fn why(status: ExitStatus, said: &str, step: &Step) -> Ended {
+    let memory = Ended::Memory { limit: limits::MEMORY };
+    match (status.signal(), limits::time(step)) {
+        (Some(XCPU), Some(limit)) => Ended::Time { limit },
+        // The kernel's OOM killer sends this signal.
+        (Some(KILL), _) => memory,
+        _ if said.contains("overflowed its stack") => Ended::Depth,
+        _ if said.contains("memory allocation of") => memory,
+        _ => Ended::Failed { reason: reason(status, said) },
+    }
+}
+
+/// The first line that the process printed, or else its exit status.
+fn reason(status: ExitStatus, said: &str) -> String {
+    let line = said.lines().map(str::trim).find(|line| !line.is_empty());
+    line.map_or_else(|| status.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_has_a_reason() {
+        let compile = Step::Compile { file: "a.proto".to_owned() };
+        let memory = Ended::Memory { limit: limits::MEMORY };
+        let failed = |reason: &str| Ended::Failed { reason: reason.to_owned() };
+        for (status, said, step, expected) in [
+            (XCPU, "", &compile, Ended::Time { limit: 10 }),
+            (XCPU, "", &Step::Read, Ended::Time { limit: 60 }),
+            (KILL, "", &compile, memory.clone()),
+            (6, "\nthread '<unnamed>' has overflowed its stack\nfatal", &compile, Ended::Depth),
+            (6, "memory allocation of 8 bytes failed\n", &compile, memory),
+            (1 << 8, "\nthread panicked at x.rs:1:\nwhy", &compile, failed("thread panicked at x.rs:1:")),
+            (11, "", &compile, failed("signal: 11 (SIGSEGV)")),
+        ] {
+            assert_eq!(why(ExitStatus::from_raw(status), said, step), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_starts_for_a_package_that_was_given_up() {
+        let abandon = Abandon::default();
+        drop(abandon.on_drop());
+        assert!(abandon.start().unwrap().is_none());
+    }
+}

@@ -1,0 +1,71 @@
+//! Retention of the audit log.
+
+use crate::Fixture;
+use krt_registry::{Action, Actor, AuditEntry, AuditFilter, AuditRetention};
+use std::time::Duration;
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+impl Fixture {
+    fn entries(&self) -> Vec<AuditEntry> {
+        self.registry.audit(&AuditFilter::default(), usize::MAX).unwrap()
+    }
+
+    fn note(&self, action: Action, count: usize) {
+        for number in 0..count {
+            self.registry.note(&Actor::user("eve"), action, &format!("user number {number}")).unwrap();
+        }
+    }
+
+    fn prune(&self, age: Duration, size: u64) -> usize {
+        self.registry.prune_audit(AuditRetention { age, size }).unwrap()
+    }
+}
+
+fn count(entries: &[AuditEntry], action: Action) -> usize {
+    entries.iter().filter(|entry| entry.action == action).count()
+}
+
+#[test]
+fn what_is_young_and_little_stays() {
+    let fixture = Fixture::new();
+    fixture.note(Action::SignedIn, 10);
+    let before = fixture.entries();
+    assert_eq!(fixture.prune(YEAR, 1 << 20), 0);
+    assert_eq!(fixture.entries(), before);
+}
+
+#[test]
+fn old_entries_are_deleted_and_it_is_recorded() {
+    let fixture = Fixture::new();
+    fixture.note(Action::SignedIn, 9);
+    let before = fixture.entries().len();
+    assert_eq!(fixture.prune(Duration::ZERO, 1 << 20), before);
+    let entries = fixture.entries();
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    assert_eq!((entries[0].action, &*entries[0].login), (Action::AuditPruned, "krt"));
+    assert!(entries[0].comment.starts_with(&format!("{before} entries from before ")), "{entries:?}");
+}
+
+#[test]
+fn failed_sign_ins_push_out_nothing_else() {
+    let fixture = Fixture::new();
+    fixture.note(Action::UserChanged, 20);
+    fixture.note(Action::SignInFailed, 2_000);
+    let before = fixture.entries();
+    let deleted = fixture.prune(YEAR, 64 << 10);
+    let entries = fixture.entries();
+    assert_eq!(entries.len(), before.len() - deleted + 1);
+    assert_eq!(count(&entries, Action::UserChanged), 20);
+    let failed = count(&entries, Action::SignInFailed);
+    assert!((50..500).contains(&failed), "{failed}");
+    // The newest entries are kept.
+    assert_eq!(entries[1].subject.as_deref(), Some("user number 1999"));
+    // A second pruning finds nothing to remove.
+    assert_eq!(fixture.prune(YEAR, 64 << 10), 0);
+
+    fixture.note(Action::UserChanged, 2_000);
+    fixture.prune(YEAR, 64 << 10);
+    let entries = fixture.entries();
+    assert!((100..1_000).contains(&count(&entries, Action::UserChanged)), "{}", entries.len());
+}

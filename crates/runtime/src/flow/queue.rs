@@ -1,0 +1,271 @@
+//! A node's queue and the workers that take from it.
+
+use super::request::{Delivery, Request};
+use krt_model::name::Name;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
+use tokio::sync::watch;
+
+/// Runs a node's user code.
+pub trait Worker: Send + Sync + std::fmt::Debug {
+    /// The one place that the worker serves, or `None` for every place. A process of an older runner serves
+    /// one: it gets its messages' destination when it starts.
+    fn place(&self) -> Option<Place> {
+        None
+    }
+
+    /// Takes a delivery, which ends in [`super::Flow::finish`]. Returns the delivery if the worker has gone.
+    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery>;
+
+    /// Stops the work for a request, if the worker has it.
+    fn cancel(&self, request: &Request);
+}
+
+/// A worker's response to a delivery that it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is in flight and occupies room until [`NodeQueue::freed`].
+    InFlight,
+    /// It needed no work and no room.
+    Done,
+}
+
+/// The index of a workflow and a position in its sequence.
+pub type Place = (usize, usize);
+
+/// Identifies a worker's slot at a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotId(u64);
+
+/// A node's queue and its workers.
+#[derive(Debug)]
+pub struct NodeQueue {
+    node: Name,
+    waits: bool,
+    /// The places of the node's workers, if each serves only one.
+    places: Vec<Place>,
+    /// Changes when a worker joins or leaves.
+    changed: watch::Sender<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<Delivery>,
+    slots: Vec<WorkerSlot>,
+    last_slot: u64,
+}
+
+#[derive(Debug)]
+struct WorkerSlot {
+    id: SlotId,
+    room: usize,
+    place: Option<Place>,
+    worker: Arc<dyn Worker>,
+}
+
+impl WorkerSlot {
+    fn takes(&self, place: Place) -> bool {
+        self.place.is_none_or(|own| own == place)
+    }
+}
+
+impl State {
+    /// Takes room from the worker with the most room for a place, if any has room.
+    fn take_room(&mut self, place: Place) -> Option<(SlotId, Arc<dyn Worker>)> {
+        let free = |slot: &&mut WorkerSlot| slot.room > 0 && slot.takes(place);
+        let slot = self.slots.iter_mut().filter(free).max_by_key(|slot| slot.room)?;
+        slot.room -= 1;
+        Some((slot.id, Arc::clone(&slot.worker)))
+    }
+
+    /// Returns whether a worker for a place is up.
+    fn has_worker(&self, place: Place) -> bool {
+        self.slots.iter().any(|slot| slot.takes(place))
+    }
+
+    /// Takes the oldest delivery whose client has not left and for which a worker has room.
+    fn match_next(&mut self) -> Option<(SlotId, Arc<dyn Worker>, Delivery)> {
+        while self.queue.front().is_some_and(|delivery| delivery.request.left()) {
+            self.queue.pop_front();
+        }
+        if !self.slots.iter().any(|slot| slot.room > 0) {
+            return None;
+        }
+        // If workers serve every place, this is the first delivery.
+        let fits = |delivery: &Delivery| {
+            let place = place_of(delivery);
+            self.slots.iter().any(|slot| slot.room > 0 && slot.takes(place))
+        };
+        let next = self.queue.iter().position(fits)?;
+        let delivery = self.queue.remove(next)?;
+        let (slot, worker) = self.take_room(place_of(&delivery))?;
+        Some((slot, worker, delivery))
+    }
+
+    fn give_room(&mut self, slot: SlotId) {
+        if let Some(slot) = self.slots.iter_mut().find(|other| other.id == slot) {
+            slot.room += 1;
+        }
+    }
+}
+
+/// Returns the place of a delivery in its workflow.
+fn place_of(delivery: &Delivery) -> Place {
+    (delivery.request.route.index, delivery.position)
+}
+
+impl NodeQueue {
+    /// Creates a queue. `waits`: whether deliveries wait for a worker while none is up, or return at once.
+    /// `places`: the places of the node's workers, if each serves only one.
+    pub(super) fn new(node: Name, waits: bool, places: Vec<Place>, changed: watch::Sender<()>) -> Self {
+        Self { node, waits, places, changed, state: Mutex::default() }
+    }
+
+    /// The node's name.
+    pub fn node(&self) -> &Name {
+        &self.node
+    }
+
+    /// The places of the node's workers, if each serves only one.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// Returns the number of deliveries that wait for a worker.
+    pub fn depth(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    /// Returns the number of workers that are up; if each serves one place, the number at the place with the
+    /// fewest.
+    pub fn workers(&self) -> usize {
+        let state = self.lock();
+        let at = |place: &Place| state.slots.iter().filter(|slot| slot.takes(*place)).count();
+        self.places.iter().map(at).min().unwrap_or(state.slots.len())
+    }
+
+    /// Adds a worker with `room` for that many deliveries at a time.
+    ///
+    /// Sets `slot` before the first delivery.
+    pub fn join(&self, worker: Arc<dyn Worker>, room: usize, slot: &OnceLock<SlotId>) {
+        let mut state = self.lock();
+        state.last_slot += 1;
+        let id = *slot.get_or_init(|| SlotId(state.last_slot));
+        state.slots.push(WorkerSlot { id, room, place: worker.place(), worker });
+        drop(state);
+        self.changed.send_replace(());
+        self.serve();
+    }
+
+    /// Removes a worker, which gets no more deliveries. Returns the number of workers left.
+    pub fn leave(&self, slot: SlotId) -> usize {
+        let mut state = self.lock();
+        state.slots.retain(|other| other.id != slot);
+        let left = state.slots.len();
+        drop(state);
+        self.changed.send_replace(());
+        self.serve();
+        left
+    }
+
+    /// Frees room for one delivery at a worker.
+    pub fn freed(&self, slot: SlotId) {
+        let mut state = self.lock();
+        state.give_room(slot);
+        if state.queue.is_empty() {
+            return;
+        }
+        drop(state);
+        self.serve();
+    }
+
+    /// Gives a delivery to a worker, or queues it.
+    ///
+    /// Returns the delivery if no worker is up and this queue's deliveries do not wait for one.
+    pub(super) fn post(&self, delivery: Delivery) -> Result<(), Delivery> {
+        let mut delivery = delivery;
+        loop {
+            let mut state = self.lock();
+            if delivery.request.left() {
+                return Ok(());
+            }
+            let place = place_of(&delivery);
+            if !state.has_worker(place) && !self.waits {
+                return Err(delivery);
+            }
+            let waits_behind = |waiting: &Delivery| self.places.is_empty() || place_of(waiting) == place;
+            let worker = if state.queue.iter().any(waits_behind) { None } else { state.take_room(place) };
+            let Some((slot, worker)) = worker else {
+                state.queue.push_back(delivery);
+                return Ok(());
+            };
+            drop(state);
+            match worker.deliver(delivery) {
+                Ok(Taken::InFlight) => return Ok(()),
+                Ok(Taken::Done) => {
+                    self.freed(slot);
+                    return Ok(());
+                }
+                Err(back) => delivery = back,
+            }
+        }
+    }
+
+    /// Takes out the deliveries for which no worker is up, unless this queue's deliveries wait for one.
+    pub(super) fn clear(&self) -> VecDeque<Delivery> {
+        let mut state = self.lock();
+        if self.waits {
+            return VecDeque::new();
+        }
+        let queue = std::mem::take(&mut state.queue);
+        let (stay, down) = queue.into_iter().partition(|delivery| state.has_worker(place_of(delivery)));
+        state.queue = stay;
+        down
+    }
+
+    /// Takes out the deliveries that can go back to the broker.
+    pub(super) fn take_back(&self) -> VecDeque<Delivery> {
+        let mut state = self.lock();
+        let (back, stay) = std::mem::take(&mut state.queue)
+            .into_iter()
+            .partition(|delivery: &Delivery| delivery.acker.is_some());
+        state.queue = stay;
+        back
+    }
+
+    /// Returns whether the queue takes a delivery: a worker is up, or the delivery would wait for one.
+    pub fn takes(&self) -> bool {
+        self.waits || self.workers() > 0
+    }
+
+    /// Stops the work for a request, queued or at a worker.
+    pub(super) fn cancel(&self, request: &Request) {
+        let mut state = self.lock();
+        state.queue.retain(|delivery| !std::ptr::eq(&*delivery.request, request));
+        let workers: Vec<_> = state.slots.iter().map(|slot| Arc::clone(&slot.worker)).collect();
+        drop(state);
+        for worker in workers {
+            worker.cancel(request);
+        }
+    }
+
+    /// Gives waiting deliveries to workers that have room.
+    fn serve(&self) {
+        loop {
+            let next = self.lock().match_next();
+            let Some((slot, worker, delivery)) = next else { return };
+            match worker.deliver(delivery) {
+                Ok(Taken::InFlight) => {}
+                Ok(Taken::Done) => self.lock().give_room(slot),
+                Err(delivery) => self.lock().queue.push_front(delivery),
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,148 @@
+//! Bodies of responses.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue};
+use http_body::{Frame, SizeHint};
+use std::{
+    collections::VecDeque,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tonic::Status;
+
+/// Largest message that shares a buffer with its prefix, in bytes.
+const SMALL: usize = 16 << 10;
+
+/// The body of a response.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// A complete body: data, then trailers.
+    Whole(VecDeque<Frame<Bytes>>),
+    /// The body of a generated service: health, reflection.
+    Tonic(tonic::body::Body),
+    /// The same, cut off when its reader's permission ends.
+    Until(tonic::body::Body, Until),
+}
+
+/// The event that ends a stream from outside.
+pub(super) struct Until(pub(super) BoxFuture<'static, ()>);
+
+impl std::fmt::Debug for Until {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Until").finish_non_exhaustive()
+    }
+}
+
+impl Body {
+    /// Returns a body of bytes without trailers.
+    pub(super) fn data(bytes: impl Into<Bytes>) -> Self {
+        Self::Whole(VecDeque::from([Frame::data(bytes.into())]))
+    }
+
+    /// Ends a stream when `ended` resolves; a complete body is unaffected.
+    pub(super) fn until(self, ended: Option<BoxFuture<'static, ()>>) -> Self {
+        match (self, ended) {
+            (Self::Tonic(body), Some(ended)) => Self::Until(body, Until(ended)),
+            (body, _) => body,
+        }
+    }
+
+    /// Returns a body of one gRPC message and the trailers of success (gRPC over HTTP/2, "Responses").
+    pub(super) fn grpc(message: &Bytes) -> Self {
+        let length = u32::try_from(message.len()).expect("answers are held to a limit far below 4 GiB");
+        let small = message.len() <= SMALL;
+        let mut head = BytesMut::with_capacity(5 + if small { message.len() } else { 0 });
+        head.put_u8(0);
+        head.put_u32(length);
+        let mut frames = VecDeque::with_capacity(3);
+        if small {
+            head.put_slice(message);
+            frames.push_back(Frame::data(head.freeze()));
+        } else {
+            frames.extend([Frame::data(head.freeze()), Frame::data(message.clone())]);
+        }
+        let mut trailers = HeaderMap::with_capacity(1);
+        trailers.insert("grpc-status", HeaderValue::from_static("0"));
+        frames.push_back(Frame::trailers(trailers));
+        Self::Whole(frames)
+    }
+}
+
+impl Default for Body {
+    fn default() -> Self {
+        Self::Whole(VecDeque::new())
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if let Self::Until(_, Until(ended)) = &mut *self
+            && ended.as_mut().poll(context).is_ready()
+        {
+            *self = Self::Whole(VecDeque::from([Frame::trailers(no_more())]));
+        }
+        match &mut *self {
+            Self::Whole(frames) => Poll::Ready(frames.pop_front().map(Ok)),
+            Self::Tonic(body) | Self::Until(body, _) => Pin::new(body).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(frames) => frames.is_empty(),
+            Self::Tonic(body) | Self::Until(body, _) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(frames) => SizeHint::with_exact(
+                frames.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum(),
+            ),
+            Self::Tonic(body) | Self::Until(body, _) => body.size_hint(),
+        }
+    }
+}
+
+/// Returns the trailers of a stream whose reader's token has ended.
+fn no_more() -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    // Cannot fail: the message is ASCII.
+    let _ = Status::unauthenticated("the token has expired or was revoked").add_header(&mut trailers);
+    trailers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+    use http_body_util::BodyExt as _;
+
+    #[tokio::test]
+    async fn a_stream_ends_when_its_reader_may_read_no_more() {
+        let (end, ended) = tokio::sync::oneshot::channel::<()>();
+        let silent =
+            http_body_util::StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, Status>>());
+        let mut body = Body::Tonic(tonic::body::Body::new(silent)).until(Some(ended.map(drop).boxed()));
+        assert!(futures::poll!(body.frame()).is_pending());
+        end.send(()).unwrap();
+        let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();
+        assert_eq!(trailers["grpc-status"], "16");
+        assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_known_is_whole_whatever_ends() {
+        let body = Body::grpc(&Bytes::from_static(b"answer")).until(Some(futures::future::ready(()).boxed()));
+        let whole = body.collect().await.unwrap();
+        assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");
+        assert_eq!(whole.to_bytes().len(), 11);
+    }
+}

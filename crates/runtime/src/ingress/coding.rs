@@ -1,0 +1,163 @@
+//! Content codings (RFC 9110, 8.4): parses the names of a sender's codings, in any case, and decompresses.
+
+use super::read::full;
+use crate::{
+    memory::{self, Buffer, Reservation, Unread},
+    offload,
+};
+use bytes::Bytes;
+use http::HeaderValue;
+use krt_compression::{Codec, Error};
+use tonic::Status;
+
+/// Supported codings, for `Accept-Encoding` and `grpc-accept-encoding`.
+pub(super) const UNDERSTOOD: HeaderValue = HeaderValue::from_static("gzip, identity");
+/// How many times a body may be compressed; more is an attack or a mistake.
+const MOST: usize = 4;
+
+/// How many times a body was compressed with gzip, the one coding supported besides `identity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Codings(usize);
+
+/// Reasons to refuse a body.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    #[error("{what} compressed with `{coding}` are not understood, only with `gzip`")]
+    Unknown { what: &'static str, coding: String },
+    #[error("{what} compressed more than {MOST} times are not understood")]
+    TooMany { what: &'static str },
+}
+
+impl Codings {
+    /// Parses the values of a header, each possibly a list. `what` names the compressed thing in errors.
+    pub(super) fn parse<'h>(
+        values: impl IntoIterator<Item = &'h [u8]>,
+        what: &'static str,
+    ) -> Result<Self, Refused> {
+        let mut gzips = 0;
+        for coding in values.into_iter().flat_map(|value| value.split(|&byte| byte == b',')) {
+            match coding.trim_ascii().to_ascii_lowercase().as_slice() {
+                b"" | b"identity" => {}
+                b"gzip" | b"x-gzip" => gzips += 1,
+                other => {
+                    let coding = String::from_utf8_lossy(other).into_owned();
+                    return Err(Refused::Unknown { what, coding });
+                }
+            }
+        }
+        if gzips > MOST { Err(Refused::TooMany { what }) } else { Ok(Self(gzips)) }
+    }
+
+    /// Returns whether nothing is compressed.
+    pub(super) fn is_identity(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Decompresses to at most `limit` bytes. An empty body stays empty, as senders need not compress it.
+    ///
+    /// `reservation` must be empty; it receives the decompressed bytes.
+    pub(super) async fn undo(
+        self,
+        mut body: Bytes,
+        limit: usize,
+        reservation: &Reservation,
+    ) -> Result<Bytes, Status> {
+        if !body.is_empty() {
+            for _ in 0..self.0 {
+                body = gunzip(&body, limit, reservation).await?;
+            }
+        }
+        Ok(body)
+    }
+}
+
+/// Decompresses gzip, completely or not at all.
+async fn gunzip(packed: &[u8], limit: usize, reservation: &Reservation) -> Result<Bytes, Status> {
+    let mut decoder = reservation.another();
+    decoder.try_grow(Codec::Gzip.decoder_size()).map_err(full)?;
+    let mut reader = Codec::Gzip.reader(packed).map_err(|error| not_gzip(&error))?;
+    let mut plain = Buffer::new(reservation.another(), limit);
+    // A few bytes may expand to many: only the output shows whether there is much work.
+    if !plain.fill(&mut *reader, offload::LARGE).map_err(unread)? {
+        let rest = offload::run(usize::MAX, || plain.fill(&mut *reader, usize::MAX));
+        rest.await.map_err(unread)?;
+    }
+    Ok(plain.freeze())
+}
+
+fn unread(error: Unread) -> Status {
+    match error {
+        Unread::Refused(memory::Refused::TooLarge { limit }) => Status::resource_exhausted(format!(
+            "the request's message has more than the limit of {limit} bytes when it is decompressed"
+        )),
+        Unread::Refused(memory::Refused::Full(refused)) => full(refused),
+        Unread::Source(error) => not_gzip(&krt_compression::fault(&error)),
+    }
+}
+
+fn not_gzip(error: &Error) -> Status {
+    Status::invalid_argument(format!("the request is not gzip as it says: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Pool;
+
+    #[test]
+    fn names_and_lists() {
+        let unknown = |coding: &str| Err(Refused::Unknown { what: "bodies", coding: coding.to_owned() });
+        for (values, expected) in [
+            (&[][..], Ok(0)),
+            (&[""], Ok(0)),
+            (&[" , "], Ok(0)),
+            (&["identity"], Ok(0)),
+            (&["Identity, identity"], Ok(0)),
+            (&["gzip"], Ok(1)),
+            (&["GZIP"], Ok(1)),
+            (&[" x-GZip "], Ok(1)),
+            (&["identity,gzip"], Ok(1)),
+            (&["gzip, x-gzip"], Ok(2)),
+            (&["gzip", "gzip, identity"], Ok(2)),
+            (&["gzip,gzip,gzip,gzip,gzip"], Err(Refused::TooMany { what: "bodies" })),
+            (&["br"], unknown("br")),
+            (&["gzip, BR"], unknown("br")),
+            (&["gzip;q=1"], unknown("gzip;q=1")),
+            (&["gzip gzip"], unknown("gzip gzip")),
+        ] {
+            let parsed = Codings::parse(values.iter().map(|value| value.as_bytes()), "bodies");
+            assert_eq!(parsed, expected.map(Codings), "{values:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn whole_or_refused() {
+        let gzip = |bytes: &[u8]| Codec::Gzip.compress(bytes).unwrap();
+        let (once, twice) = (gzip(b"text"), gzip(&gzip(b"text")));
+        let pool = Pool::new(1 << 20);
+        let undo = async |times, bytes: &[u8]| {
+            Codings(times).undo(Bytes::copy_from_slice(bytes), 100, &pool.reserve()).await
+        };
+        for (times, bytes) in [(0, &b"text"[..]), (1, &once), (2, &twice)] {
+            assert_eq!(undo(times, bytes).await.unwrap(), "text", "{times} times");
+        }
+        assert_eq!(undo(1, b"").await.unwrap(), "");
+        for (times, bytes) in
+            [(2, &once[..]), (1, &once[..once.len() - 1]), (1, &[&once[..], b"more"].concat())]
+        {
+            let said = undo(times, bytes).await.unwrap_err();
+            assert_eq!(said.code(), tonic::Code::InvalidArgument, "{said}");
+        }
+        assert_eq!(undo(1, &gzip(&[0; 101])).await.unwrap_err().code(), tonic::Code::ResourceExhausted);
+    }
+
+    /// The output of a bomb is bounded by the memory available, and its start is not kept.
+    #[tokio::test]
+    async fn a_bomb_ends_where_there_is_no_room() {
+        let pool = Pool::new(1 << 20);
+        let bomb = Codec::Gzip.compress(&vec![0; 4 << 20]).unwrap();
+        let said = Codings(1).undo(bomb.into(), 4 << 20, &pool.reserve()).await.unwrap_err();
+        assert_eq!(said.code(), tonic::Code::ResourceExhausted, "{said}");
+        assert_eq!(pool.used(), 0);
+    }
+}

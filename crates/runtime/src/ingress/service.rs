@@ -1,0 +1,237 @@
+//! Finds the protocol and the method of a request.
+
+use super::{Limits, body::Body, connect, grpc, index, read::full, status};
+use crate::{
+    flow::{Deadline, Flow, Permit, Route},
+    memory::Reservation,
+    offload,
+    traces::{Call, Protocol, Rpc, Trace, Traces, context},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method as Verb, Request, Response, header::CONTENT_TYPE};
+use hyper::body::Incoming;
+use krt_model::message::Payload;
+use krt_package::Package;
+use prost_reflect::MessageDescriptor;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tonic::{Status, service::Routes};
+use tower::ServiceExt as _;
+
+/// The headers that carry the trace of a request.
+static TRACE_HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static(context::TRACEPARENT), HeaderName::from_static(context::TRACESTATE)];
+
+/// The services behind the port.
+#[derive(Debug)]
+pub struct Ingress {
+    methods: HashMap<String, Method>,
+    flow: Arc<Flow>,
+    limits: Limits,
+    /// Health and reflection.
+    generated: Routes,
+    traces: Traces,
+}
+
+/// The result of a call.
+#[derive(Debug)]
+pub struct Called {
+    /// The request's id, if it got one.
+    pub request: Option<Arc<str>>,
+    /// The answer, as JSON.
+    pub answer: Result<Bytes, Status>,
+}
+
+/// One of the user's RPCs.
+#[derive(Debug)]
+pub(super) struct Method {
+    path: String,
+    input: MessageDescriptor,
+    output: MessageDescriptor,
+    input_url: String,
+    safe: bool,
+    route: Option<Arc<Route>>,
+    rpc: Option<Rpc>,
+}
+
+impl Method {
+    /// Returns the route of the method.
+    pub(super) fn route(&self) -> Result<&Arc<Route>, Status> {
+        self.route.as_ref().ok_or_else(|| {
+            Status::unimplemented(format!("no workflow of this version implements `{}`", self.path))
+        })
+    }
+
+    /// Checks that bytes are a message of the method's input type.
+    pub(super) fn check(&self, message: &[u8]) -> Result<(), Status> {
+        super::wire::check(message, &self.input).map_err(|fault| {
+            let name = self.input.full_name();
+            Status::invalid_argument(format!("the request's message is not a {name}: {fault}"))
+        })
+    }
+
+    /// Returns `/package.Service/Method`.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The input message type.
+    pub(super) fn input(&self) -> &MessageDescriptor {
+        &self.input
+    }
+
+    /// The output message type.
+    pub(super) fn output(&self) -> &MessageDescriptor {
+        &self.output
+    }
+
+    /// Returns whether it has no side effects, so that GET may call it.
+    pub(super) fn is_safe(&self) -> bool {
+        self.safe
+    }
+
+    /// Packs a message for the first node.
+    pub(super) fn pack(&self, message: &Bytes, permit: &Permit) -> Result<Payload, Status> {
+        let mut reservation = permit.reserve();
+        reservation.try_grow(Payload::packed_size(&self.input_url, message)).map_err(full)?;
+        Ok(Payload::pack(&self.input_url, message).held(|bytes| reservation.hold(bytes)))
+    }
+}
+
+impl Ingress {
+    /// Builds the ingress of a package. `routes` are those of its workflows, `generated` serves health and
+    /// reflection, `traces` records the calls.
+    pub fn new(
+        package: &Package,
+        routes: &[Option<Arc<Route>>],
+        flow: Arc<Flow>,
+        limits: Limits,
+        generated: Routes,
+        traces: Traces,
+    ) -> Self {
+        let methods = package.schema.methods.iter().map(|method| {
+            let route = method.workflow.and_then(|index| routes[index].clone());
+            let known = Method {
+                path: method.path.clone(),
+                input: method.input.clone(),
+                output: method.output.clone(),
+                input_url: format!("{}{}", krt_model::message::TYPE_URL_PREFIX, method.input.full_name()),
+                safe: method.safe,
+                rpc: route.as_ref().map(|route| Rpc::new(&method.path, route.workflow.clone())),
+                route,
+            };
+            (method.path.clone(), known)
+        });
+        Self { methods: methods.collect(), flow, limits, generated, traces }
+    }
+
+    /// Calls a method, `/package.Service/Name`, like a JSON client.
+    pub async fn call(&self, path: &str, json: Bytes, timeout: Duration) -> Called {
+        let Some(method) = self.methods.get(path) else {
+            return Called { request: None, answer: Err(unknown(path)) };
+        };
+        let mut request = None;
+        let traced = self.trace(method, Protocol::Connect, &HeaderMap::new());
+        let on_id = |id: &Arc<str>| request = Some(Arc::clone(id));
+        let answer = self.answer_json(method, json, timeout, traced.trace(), on_id).await;
+        traced.end(answer.as_ref().err().map(status::fault));
+        let bounded = |status: Status| Status::new(status.code(), status::for_json(&status).into_owned());
+        Called { request, answer: answer.map_err(bounded) }
+    }
+
+    async fn answer_json(
+        &self,
+        method: &Method,
+        json: Bytes,
+        timeout: Duration,
+        trace: Trace,
+        on_id: impl FnOnce(&Arc<str>),
+    ) -> Result<Bytes, Status> {
+        let route = method.route()?;
+        let deadline = Deadline::after(timeout.min(self.limits.timeout));
+        let permit = self.flow.enter(route, json.len()).map_err(|failure| status::of_failure(&failure))?;
+        let mut reservation = permit.reserve();
+        reservation.try_grow(json.len()).map_err(full)?;
+        let json = reservation.hold(json);
+        let payload = offload::run(json.len(), || {
+            let message = connect::from_json(method, &json, self.limits.message, &permit)?;
+            drop(json);
+            method.pack(&message, &permit)
+        });
+        let payload = payload.await?;
+        let answer =
+            self.flow.request_with_id(Arc::new(permit), route, payload, deadline, trace, on_id).await;
+        let answer = answer.map_err(|failure| status::of_failure(&failure))?;
+        connect::to_json(method, answer, self.flow.reserve()).await
+    }
+
+    /// Returns an empty reservation of request memory.
+    pub fn reserve(&self) -> Reservation {
+        self.flow.reserve()
+    }
+
+    pub(super) fn flow(&self) -> &Flow {
+        &self.flow
+    }
+
+    /// Starts the trace of a call, if the call has a workflow.
+    pub(super) fn trace<'a>(
+        &'a self,
+        method: &'a Method,
+        protocol: Protocol,
+        headers: &HeaderMap,
+    ) -> Call<'a> {
+        let Some(rpc) = &method.rpc else { return Call::default() };
+        let values = TRACE_HEADERS.iter().flat_map(|name| {
+            headers.get_all(name).iter().filter_map(|value| Some((name.as_str(), value.to_str().ok()?)))
+        });
+        self.traces.call(rpc, protocol, values)
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    /// Returns the RPCs, ordered by path.
+    pub(super) fn methods(&self) -> impl Iterator<Item = &Method> {
+        let mut methods: Vec<_> = self.methods.values().collect();
+        methods.sort_by(|one, other| one.path.cmp(&other.path));
+        methods.into_iter()
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        if is_grpc(&request) {
+            match self.methods.get(request.uri().path()) {
+                Some(method) => grpc::call(self, method, request).await,
+                None => self.generated(request).await,
+            }
+        } else if matches!(*request.method(), Verb::GET | Verb::HEAD) && request.uri().path() == "/" {
+            index::page(self)
+        } else {
+            connect::call(self, self.methods.get(request.uri().path()), request).await
+        }
+    }
+
+    async fn generated(&self, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path();
+        if !path.starts_with("/grpc.health.") && !path.starts_with("/grpc.reflection.") {
+            return grpc::refuse(&unknown(path));
+        }
+        match self.generated.clone().oneshot(request).await {
+            Ok(response) => response.map(Body::Tonic),
+            Err(never) => match never {},
+        }
+    }
+}
+
+/// Returns the status for a method that does not exist.
+pub(super) fn unknown(path: &str) -> Status {
+    Status::unimplemented(format!(
+        "there is no method `{path}`; hint: `/package.Service/Method`, as in the entrypoint's .proto"
+    ))
+}
+
+pub(super) fn is_grpc(request: &Request<Incoming>) -> bool {
+    let kind = request.headers().get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
+    matches!(kind, b"application/grpc" | b"application/grpc+proto") || kind.starts_with(b"application/grpc;")
+}

@@ -1,0 +1,304 @@
+//! The output of a conversion and its working memory, within its limit and its reservation.
+
+use super::fault::{Fault, Result};
+use crate::memory::{Full, Refused, Reservation};
+use bytes::Bytes;
+use prost::encoding::{WireType, encode_key, encode_varint};
+use std::{borrow::Cow, collections::HashMap, hash::Hash, io};
+
+/// Maximum bytes of a key, a number or a length.
+const SMALL: usize = 16;
+
+/// The output bytes, and a count of all memory held.
+#[derive(Debug)]
+pub(super) struct Out {
+    bytes: Vec<u8>,
+    limit: usize,
+    pub(super) held: Held,
+}
+
+/// Memory besides the output.
+#[derive(Debug)]
+pub(super) struct Held(Reservation);
+
+impl Held {
+    /// Counts bytes that are about to be allocated.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Fault> {
+        self.0.try_grow(bytes).map_err(refused)
+    }
+
+    /// Uncounts bytes that are freed.
+    pub(super) fn give(&mut self, bytes: usize) {
+        self.0.shrink(bytes);
+    }
+}
+
+fn refused(full: Full) -> Fault {
+    Fault::Refused(full.into())
+}
+
+impl Out {
+    pub(super) fn new(reservation: Reservation, limit: usize) -> Self {
+        Self { bytes: Vec::new(), limit, held: Held(reservation) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.bytes.truncate(length);
+    }
+
+    /// Returns the output, which holds its part of the reservation; the working memory is freed.
+    pub(super) fn finish(mut self) -> Bytes {
+        let beside = self.held.0.size().saturating_sub(self.bytes.capacity());
+        self.held.0.shrink(beside);
+        self.held.0.hold(self.bytes.into())
+    }
+
+    pub(super) fn put(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.room(bytes.len())?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    pub(super) fn push(&mut self, byte: u8) -> Result<(), Fault> {
+        self.room(1)?;
+        self.bytes.push(byte);
+        Ok(())
+    }
+
+    /// Writes the key of a field.
+    pub(super) fn key(&mut self, number: u32, wire: WireType) -> Result<(), Fault> {
+        self.room(SMALL)?;
+        encode_key(number, wire, &mut self.bytes);
+        Ok(())
+    }
+
+    pub(super) fn varint(&mut self, value: u64) -> Result<(), Fault> {
+        self.room(SMALL)?;
+        encode_varint(value, &mut self.bytes);
+        Ok(())
+    }
+
+    /// Writes bytes after their length.
+    pub(super) fn put_bytes(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        self.varint(bytes.len() as u64)?;
+        self.put(bytes)
+    }
+
+    /// Writes the output of `content` after its length. One byte is reserved for the length, which is usually
+    /// enough.
+    pub(super) fn with_length(&mut self, content: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        let start = self.len();
+        self.push(0)?;
+        content(self)?;
+        let length = self.len() - start - 1;
+        if length < 0x80 {
+            self.bytes[start] = length as u8;
+        } else {
+            self.room(SMALL)?;
+            let mut varint = Vec::with_capacity(SMALL);
+            encode_varint(length as u64, &mut varint);
+            self.bytes.splice(start..=start, varint);
+        }
+        Ok(())
+    }
+
+    /// Makes room for more bytes.
+    fn room(&mut self, more: usize) -> Result<(), Fault> {
+        if self.bytes.capacity() - self.bytes.len() >= more { Ok(()) } else { self.grow(more) }
+    }
+
+    /// Doubles the capacity; the old memory counts until its content has moved.
+    #[cold]
+    fn grow(&mut self, more: usize) -> Result<(), Fault> {
+        let (needed, old) = (self.bytes.len() + more, self.bytes.capacity());
+        let most = self.limit.saturating_add(SMALL);
+        if needed > most {
+            return Err(Fault::Refused(Refused::TooLarge { limit: self.limit }));
+        }
+        let capacity = (2 * old).max(128).min(most).max(needed);
+        self.held.take(capacity)?;
+        self.bytes.reserve_exact(capacity - self.bytes.len());
+        self.held.give(old);
+        Ok(())
+    }
+
+    /// Fails if the output exceeds its limit: room for a key or a length is made before its actual size is
+    /// known.
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        if self.len() <= self.limit {
+            return Ok(());
+        }
+        Err(Fault::Refused(Refused::TooLarge { limit: self.limit }))
+    }
+}
+
+/// For serde_json's strings and numbers. [`unwritten`] recovers the error.
+impl io::Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Returns the fault behind a write error.
+pub(super) fn unwritten(error: io::Error) -> Fault {
+    error.downcast().unwrap_or(Fault::Malformed)
+}
+
+/// Returns the memory of an allocation of so many bytes.
+pub(super) fn elsewhere(bytes: usize) -> usize {
+    /// The allocator's overhead and rounding.
+    const AROUND: usize = 32;
+    bytes + AROUND
+}
+
+/// Returns the memory of a text outside of the one it was read from.
+#[expect(clippy::ptr_arg, reason = "whether it is a copy is the question")]
+pub(super) fn unescaped(text: &Cow<'_, str>) -> usize {
+    match text {
+        Cow::Borrowed(_) => 0,
+        Cow::Owned(text) => elsewhere(text.capacity()),
+    }
+}
+
+/// A list kept during a conversion.
+#[derive(Debug)]
+pub(super) struct Kept<T>(Vec<T>);
+
+impl<T> Kept<T> {
+    pub(super) fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn push(&mut self, held: &mut Held, item: T) -> Result<(), Fault> {
+        self.room(held, 1)?;
+        self.0.push(item);
+        Ok(())
+    }
+
+    pub(super) fn extend(&mut self, held: &mut Held, items: &[T]) -> Result<(), Fault>
+    where
+        T: Clone,
+    {
+        self.room(held, items.len())?;
+        self.0.extend_from_slice(items);
+        Ok(())
+    }
+
+    fn room(&mut self, held: &mut Held, more: usize) -> Result<(), Fault> {
+        let (needed, old) = (self.0.len() + more, self.0.capacity());
+        if needed > old {
+            let capacity = (2 * old).max(4).max(needed);
+            held.take(capacity * size_of::<T>())?;
+            self.0.reserve_exact(capacity - self.0.len());
+            held.give(old * size_of::<T>());
+        }
+        Ok(())
+    }
+
+    pub(super) fn items(&mut self) -> &mut Vec<T> {
+        &mut self.0
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.0.capacity() * size_of::<T>()
+    }
+
+    pub(super) fn end(self, held: &mut Held) {
+        held.give(self.bytes());
+    }
+}
+
+/// A table kept during a conversion.
+#[derive(Debug)]
+pub(super) struct Table<K, V> {
+    entries: HashMap<K, V>,
+    bytes: usize,
+}
+
+impl<K: Hash + Eq, V> Table<K, V> {
+    pub(super) fn new() -> Self {
+        Self { entries: HashMap::new(), bytes: 0 }
+    }
+
+    pub(super) fn get(&self, key: &K) -> Option<&V> {
+        self.entries.get(key)
+    }
+
+    /// Inserts an entry whose key has so many bytes elsewhere. Returns the previous value of the key.
+    pub(super) fn insert(
+        &mut self,
+        held: &mut Held,
+        key: K,
+        value: V,
+        elsewhere: usize,
+    ) -> Result<Option<V>, Fault> {
+        if self.entries.len() == self.entries.capacity() {
+            self.grow(held)?;
+        }
+        held.take(elsewhere)?;
+        self.bytes += elsewhere;
+        Ok(self.entries.insert(key, value))
+    }
+
+    fn grow(&mut self, held: &mut Held) -> Result<(), Fault> {
+        let old = Self::size(self.entries.capacity());
+        let capacity = (2 * self.entries.capacity()).max(3);
+        let new = Self::size(capacity);
+        held.take(new)?;
+        self.entries.reserve(capacity - self.entries.len());
+        held.give(old);
+        self.bytes += new - old;
+        Ok(())
+    }
+
+    /// Returns the memory of a standard library table of that capacity: seven of eight places are usable, and
+    /// each has an extra byte.
+    fn size(capacity: usize) -> usize {
+        /// Bytes after the last place.
+        const GROUP: usize = 16;
+        if capacity == 0 {
+            return 0;
+        }
+        let places = (capacity * 8).div_ceil(7).next_power_of_two().max(4);
+        places * (size_of::<(K, V)>() + 1) + GROUP
+    }
+
+    pub(super) fn end(self, held: &mut Held) {
+        held.give(self.bytes);
+    }
+}
+
+/// Appends a part of a message sent in parts. Its memory counts until the whole output is written.
+pub(super) fn append<'m>(message: &mut Cow<'m, [u8]>, more: &[u8], held: &mut Held) -> Result<(), Fault> {
+    let length = message.len() + more.len();
+    let whole = match message {
+        Cow::Borrowed(start) => {
+            held.take(length)?;
+            let mut whole = Vec::with_capacity(length);
+            whole.extend_from_slice(start);
+            whole
+        }
+        Cow::Owned(whole) => {
+            let (old, mut whole) = (whole.capacity(), std::mem::take(whole));
+            if length > old {
+                let capacity = length.max(2 * old);
+                held.take(capacity)?;
+                whole.reserve_exact(capacity - whole.len());
+                held.give(old);
+            }
+            whole
+        }
+    };
+    *message = Cow::Owned(whole);
+    message.to_mut().extend_from_slice(more);
+    Ok(())
+}

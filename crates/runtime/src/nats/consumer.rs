@@ -1,0 +1,253 @@
+//! Takes messages for a node of this engine, from any ingress or node.
+
+use super::{Nats, carry};
+use crate::{
+    envelopes,
+    errors::chain,
+    flow::{
+        AnswerMeta, Delivery, Flow, Permit, RemoteRequest, ReplyTo, Request, Responder, Route, no_memory, now,
+    },
+    memory::Full,
+    traces::TraceContext,
+};
+use krt_broker::{Acker, Error, Incoming, Intake, WireProtocol, subject::is_inbox};
+use krt_model::{
+    message::Payload,
+    name::Name,
+    outcome::{Failure, Kind},
+};
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// Wait before pulling again after a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Messages taken for a node beyond the places in its workers. JetStream only.
+const AHEAD: usize = 8;
+
+/// Takes the messages of one stage.
+pub(super) struct StageConsumer {
+    nats: Arc<Nats>,
+    flow: Arc<Flow>,
+    route: Arc<Route>,
+    position: usize,
+    node: usize,
+}
+
+impl StageConsumer {
+    pub(super) fn new(nats: Arc<Nats>, flow: Arc<Flow>, route: Arc<Route>, position: usize) -> Self {
+        let node = route.sequence[position];
+        Self { nats, flow, route, position, node }
+    }
+
+    /// Starts to receive messages: subscribes, or pulls from now on.
+    pub(super) async fn open(&self) -> Result<Intake, Error> {
+        let Nats { connection, sender, options, stages, nodes, .. } = &*self.nats;
+        let stage = Arc::clone(&stages[self.route.index][self.position]);
+        let room = nodes[self.node].places + AHEAD;
+        Intake::open(connection, sender, options.protocol, stage, room, options.stream).await
+    }
+
+    /// Takes messages while a worker of the node is up, until `closing`, and finishes those taken.
+    pub(super) async fn run(self, intake: Intake, closing: CancellationToken) {
+        let mut changed = self.flow.watch_nodes();
+        let mut intake = Some(intake);
+        while !closing.is_cancelled() {
+            match intake.take() {
+                Some(open) => self.take_all(open, &closing).await,
+                None if self.flow.queue(self.node).takes() => {
+                    intake = self.open_again(&closing).await;
+                }
+                None => tokio::select! {
+                    () = closing.cancelled() => return,
+                    _ = changed.changed() => {}
+                },
+            }
+        }
+    }
+
+    async fn open_again(&self, closing: &CancellationToken) -> Option<Intake> {
+        match self.open().await {
+            Ok(intake) => Some(intake),
+            Err(error) => {
+                tracing::error!(node = %self.node(), "it gets no messages from NATS, trying again: {}", chain(&error));
+                tokio::select! {
+                    () = closing.cancelled() => {}
+                    () = tokio::time::sleep(PAUSE) => {}
+                }
+                None
+            }
+        }
+    }
+
+    /// Takes messages until `closing`, or until no worker of the node is up.
+    async fn take_all(&self, mut intake: Intake, closing: &CancellationToken) {
+        let mut changed = self.flow.watch_nodes();
+        let mut open = true;
+        loop {
+            tokio::select! {
+                incoming = intake.next() => match incoming {
+                    Some(incoming) => self.take(incoming),
+                    None => return,
+                },
+                () = closing.cancelled(), if open => {
+                    open = false;
+                    intake.close().await;
+                }
+                _ = changed.changed(), if open => if !self.flow.queue(self.node).takes() {
+                    open = false;
+                    intake.close().await;
+                },
+            }
+        }
+    }
+
+    /// Puts a message on the node's queue, or answers with an error.
+    fn take(&self, incoming: Incoming) {
+        let Incoming { reply, headers, body, acker } = incoming;
+        let memory = self.nats.memory().reserve();
+        let envelope = match envelopes::read(body, self.nats.options.envelope(), memory) {
+            Ok(envelope) => envelope,
+            Err(envelopes::Error::Full(full)) => return self.not_read(full, reply, acker.is_some()),
+            Err(error) => return self.unreadable(&error.to_string(), reply, acker),
+        };
+        let beside = envelope.size_beside();
+        let to =
+            ReplyTo { reply: first_of(envelope.reply, reply), inbox: headers.reply, nobody: headers.nobody };
+        if let Some(elsewhere) = self.no_inbox(&to) {
+            let words = format!("its answer would go to `{elsewhere}`, which is not an inbox");
+            return self.unreadable(&words, None, acker);
+        }
+        let first_try = acker.as_ref().is_none_or(|acker| acker.tries() <= 1);
+        if !first_try {
+            self.flow.metrics().broker.redelivered.inc();
+        }
+        let deadline = headers.deadline.filter(|_| first_try && !envelope.replied).map(carry::deadline);
+        let expired = matches!(deadline, Some(None));
+        if !to.nobody && !envelope.replied && (expired || self.nats.cancelled.contains(&envelope.tracking_id))
+        {
+            return self.nobody_waits(&envelope.tracking_id, acker);
+        }
+        let permit = match self.enter(beside) {
+            Ok(permit) => permit,
+            // With an acker, the message returns to the broker and is redelivered.
+            Err(failure) if acker.is_none() && !envelope.replied => {
+                return self.respond(&envelope.tracking_id, to)(Err(failure), AnswerMeta::default());
+            }
+            Err(failure) => return self.no_room(&envelope.tracking_id, &failure),
+        };
+        let tracking = carry::tracking(envelope.tracking, now());
+        let id = Some(envelope.tracking_id).filter(|id| !id.is_empty());
+        let respond =
+            (!envelope.replied).then(|| self.respond(id.as_deref().unwrap_or_default(), to.clone()));
+        let context = headers.trace.iter().map(|(name, value)| (*name, &**value));
+        let trace = self.nats.traces.follow(TraceContext::of_headers(context), &self.route.workflow);
+        let from =
+            RemoteRequest { id, to, start: tracking[0].start, deadline: deadline.flatten(), trace, respond };
+        let request = Request::remote(from, Arc::clone(&self.route), permit);
+        self.nats.cancelled.watch(&request);
+        let payload = envelope.payload.unwrap_or_else(|| Payload::pack("", &[]));
+        let mut delivery = Delivery::new(request, self.position, payload, tracking);
+        delivery.acker = acker;
+        match delivery.acker.take_if(|acker| acker.is_exhausted()) {
+            Some(acker) => self.give_up(&delivery, acker),
+            None => self.flow.receive(delivery),
+        }
+    }
+
+    /// Admits a message with so many bytes besides its payload, which has been counted since it was read.
+    fn enter(&self, beside: usize) -> Result<Permit, Failure> {
+        let mut permit = self.nats.work.enter(0)?;
+        permit.hold(beside)?;
+        Ok(permit)
+    }
+
+    fn respond(&self, id: &str, to: ReplyTo) -> Responder {
+        if to.nobody {
+            return self.respond_to_nobody();
+        }
+        let (nats, workflow, id) = (Arc::clone(&self.nats), self.route.index, id.to_owned());
+        Box::new(move |answer, meta| nats.answer(workflow, &id, &to, &answer, meta))
+    }
+
+    /// Returns a responder for a request without a client: its failure is dead-lettered.
+    fn respond_to_nobody(&self) -> Responder {
+        let flow = Arc::clone(&self.flow);
+        Box::new(move |answer, meta| match (answer, meta.acker) {
+            (Err(failure), Some(acker)) => flow.give_up(acker, &failure.to_string()),
+            (Ok(_), Some(acker)) => acker.ack(),
+            (_, None) => {}
+        })
+    }
+
+    fn node(&self) -> &Name {
+        self.flow.queue(self.node).node()
+    }
+
+    /// Handles an unreadable message. It names no request, but its sender may wait for a reply.
+    fn unreadable(&self, reason: &str, reply: Option<String>, acker: Option<Acker>) {
+        let words = format!("a message for node '{}' cannot be read: {reason}", self.node());
+        tracing::error!(node = %self.node(), "{words}");
+        if let Some(acker) = acker {
+            self.flow.give_up(acker, &words);
+        } else if let Some(reply) = reply.filter(|reply| is_inbox(reply)) {
+            let failure = Failure::Remote { kind: Kind::Lost, words };
+            self.respond("", ReplyTo { reply, ..ReplyTo::default() })(Err(failure), AnswerMeta::default());
+        }
+    }
+
+    /// Returns the reply subject if it is not an inbox. In JetStream `reply` is the request's id.
+    fn no_inbox<'a>(&self, to: &'a ReplyTo) -> Option<&'a str> {
+        let subject = match self.nats.options.protocol {
+            WireProtocol::Core => Some(&to.reply).filter(|reply| !reply.is_empty()),
+            WireProtocol::JetStream => to.inbox.as_ref(),
+        };
+        subject.map(String::as_str).filter(|subject| !is_inbox(subject))
+    }
+
+    fn nobody_waits(&self, request: &str, acker: Option<Acker>) {
+        tracing::debug!(node = %self.node(), request, "not handled: the request was cancelled");
+        self.flow.metrics().late.inc();
+        if let Some(acker) = acker {
+            acker.ack();
+        }
+    }
+
+    /// Handles a message not read for lack of memory. With an acker it returns to the broker and is
+    /// redelivered.
+    fn not_read(&self, full: Full, reply: Option<String>, given_back: bool) {
+        let failure = no_memory(full);
+        match reply.filter(|reply| is_inbox(reply)) {
+            Some(reply) if !given_back => {
+                let to = ReplyTo { reply, ..ReplyTo::default() };
+                self.respond("", to)(Err(failure), AnswerMeta::default());
+            }
+            _ => self.no_room("", &failure),
+        }
+    }
+
+    fn no_room(&self, request: &str, failure: &Failure) {
+        match self.nats.options.protocol {
+            WireProtocol::JetStream => tracing::debug!(node = %self.node(), request, "given back: {failure}"),
+            WireProtocol::Core => {
+                let workflow = self.route.workflow.as_str();
+                self.flow.lost_in_background(workflow, self.node().as_str(), request, failure);
+            }
+        }
+    }
+
+    /// Dead-letters a message that was delivered too often: each receiver ended before it was done.
+    fn give_up(&self, delivery: &Delivery, acker: Acker) {
+        let tries = acker.tries() - 1;
+        let how = format!("it was delivered {tries} times and never finished");
+        let failure = Failure::Died { node: self.node().clone(), how };
+        let words = failure.to_string();
+        tracing::error!(node = %self.node(), request = %delivery.request.id, "given up: {words}");
+        delivery.request.answer(Err(failure), AnswerMeta::default());
+        self.flow.give_up(acker, &words);
+    }
+}
+
+/// Returns the reply address of the envelope, or of the message, as a core NATS entrypoint sets only that.
+fn first_of(envelope: String, message: Option<String>) -> String {
+    if envelope.is_empty() { message.unwrap_or_default() } else { envelope }
+}

@@ -1,0 +1,331 @@
+//! The requests of this ingress. Each waits for one answer, in its own inbox.
+
+use super::{Nats, carry};
+use crate::{
+    envelopes,
+    flow::{Answer, AnswerMeta, Flow, ReplyTo, Request, no_memory},
+};
+use krt_broker::{
+    Connection, Envelope, Error, Listener, Received, WireProtocol, sender::Unsent, subject::is_inbox,
+};
+use krt_model::{
+    name::Name,
+    outcome::{self, Failure, Kind, Step},
+};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+use tokio::task::JoinSet;
+
+/// The requests that wait for an answer, by id.
+#[derive(Debug)]
+pub(super) struct PendingReplies {
+    /// The prefix of this engine's inboxes.
+    inbox: String,
+    requests: Mutex<HashMap<Arc<str>, Weak<Request>>>,
+}
+
+/// A message between nodes that had no receiver, encoded in the subject of the inbox for the server's report.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct NoResponders<'a> {
+    pub(super) replied: bool,
+    pub(super) workflow: usize,
+    pub(super) position: usize,
+    pub(super) request: &'a str,
+    pub(super) reply: &'a str,
+}
+
+impl fmt::Display for NoResponders<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { replied, workflow, position, request, reply } = self;
+        // Another runner's id may contain anything.
+        let plain =
+            !request.is_empty() && request.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let request = if plain { request } else { "-" };
+        write!(f, "{}.{workflow}.{position}.{request}.{reply}", u8::from(*replied))
+    }
+}
+
+impl<'a> NoResponders<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let mut words = text.splitn(5, '.');
+        Some(Self {
+            replied: words.next()? == "1",
+            workflow: words.next()?.parse().ok()?,
+            position: words.next()?.parse().ok()?,
+            request: words.next()?,
+            reply: words.next()?,
+        })
+    }
+}
+
+impl PendingReplies {
+    pub(super) fn new(connection: &Connection) -> Self {
+        Self { inbox: connection.new_inbox(), requests: Mutex::default() }
+    }
+
+    /// Returns the name of this engine.
+    pub(super) fn engine(&self) -> &str {
+        self.inbox.rsplit('.').next().unwrap_or_default()
+    }
+
+    /// Returns the inbox for a request's answer.
+    pub(super) fn inbox(&self, id: &str) -> String {
+        format!("{}.{id}", self.inbox)
+    }
+
+    /// Returns the inbox for the server's report that a message had no receiver.
+    pub(super) fn no_responders_inbox(&self, about: &NoResponders<'_>) -> String {
+        format!("{}-nobody.{about}", self.inbox)
+    }
+
+    pub(super) fn add(&self, request: &Arc<Request>) {
+        self.lock().insert(Arc::clone(&request.id), Arc::downgrade(request));
+    }
+
+    pub(super) fn remove(&self, id: &str) -> Option<Arc<Request>> {
+        self.lock().remove(id)?.upgrade()
+    }
+
+    /// Returns a callback that fails a request whose first message could not be stored.
+    pub(super) fn unsent(self: &Arc<Self>, id: &Arc<str>) -> Unsent {
+        let (replies, id) = (Arc::clone(self), Arc::clone(id));
+        Box::new(move |why| {
+            // The request may have ended at its deadline.
+            let Some(request) = replies.remove(&id) else { return };
+            let words = format!("the NATS server has not stored the message: {why}");
+            let failure = Failure::Remote { kind: Kind::Disconnected, words };
+            request.answer(Err(failure), AnswerMeta::default());
+        })
+    }
+
+    /// Takes out all waiting requests.
+    fn take_all(&self) -> Vec<Arc<Request>> {
+        self.lock().drain().filter_map(|(_, request)| request.upgrade()).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<Request>>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Listens for answers, until the task is aborted.
+pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
+    let inbox = Listener::open(&nats.connection, format!("{}.*", nats.replies.inbox)).await?;
+    tasks.spawn(hear_answers(Arc::clone(nats), Arc::clone(flow), inbox));
+    if nats.options.protocol == WireProtocol::JetStream {
+        // Other runners know no inbox: all their answers arrive on one subject.
+        for workflow in 0..nats.stages.len() {
+            let subject = nats.answers_subject(workflow);
+            let answers = Listener::open(&nats.connection, subject).await?;
+            tasks.spawn(hear_answers(Arc::clone(nats), Arc::clone(flow), answers));
+        }
+    }
+    tasks.spawn(watch_connection(Arc::clone(nats), Arc::clone(flow)));
+    Ok(())
+}
+
+/// Listens for the server's reports of messages between nodes that had no receiver.
+pub(super) async fn listen_for_no_responders(
+    nats: &Arc<Nats>,
+    flow: &Arc<Flow>,
+    tasks: &mut JoinSet<()>,
+) -> Result<(), Error> {
+    let prefix = format!("{}-nobody.", nats.replies.inbox);
+    let mut listener = Listener::open(&nats.connection, format!("{prefix}>")).await?;
+    let (nats, flow) = (Arc::clone(nats), Arc::clone(flow));
+    tasks.spawn(async move {
+        while let Some(received) = listener.next().await {
+            let about = received.subject.strip_prefix(&prefix).and_then(NoResponders::parse);
+            // Other clients may send to this inbox, with any subject in it.
+            let Some(about) = about.filter(|about| is_inbox(about.reply)) else { continue };
+            if received.nobody {
+                nats.no_responders(&flow, &about);
+            } else {
+                // A receiver of the message replied here, instead of where the envelope says.
+                let mut answer = carry::aside(about.reply, received.body.to_vec());
+                answer.headers = received.headers;
+                nats.sender.send(answer, None);
+            }
+        }
+    });
+    Ok(())
+}
+
+async fn hear_answers(nats: Arc<Nats>, flow: Arc<Flow>, mut listener: Listener) {
+    while let Some(received) = listener.next().await {
+        nats.hear(&flow, received);
+    }
+}
+
+/// Returns the failure of a request whose answer cannot be read.
+fn unread(request: Option<&str>, error: &envelopes::Error) -> Failure {
+    if let envelopes::Error::Full(full) = error {
+        return no_memory(*full);
+    }
+    let words = format!("the answer cannot be read: {error}");
+    tracing::error!(request, "{words}");
+    Failure::Remote { kind: Kind::Lost, words }
+}
+
+/// Fails waiting requests when the core NATS server is gone, as their messages are lost.
+async fn watch_connection(nats: Arc<Nats>, flow: Arc<Flow>) {
+    let mut up = nats.connection.watch();
+    while up.changed().await.is_ok() {
+        if !*up.borrow_and_update() && nats.options.protocol == WireProtocol::Core {
+            for request in nats.replies.take_all() {
+                request.answer(Err(Failure::Disconnected), AnswerMeta::default());
+            }
+        }
+        flow.nodes_changed();
+    }
+}
+
+impl Nats {
+    /// Returns the subject for a workflow's answers without a known inbox. JetStream only.
+    pub(super) fn answers_subject(&self, workflow: usize) -> String {
+        self.stages[workflow][0].answers()
+    }
+
+    fn hear(&self, flow: &Flow, received: Received) {
+        let id = received.subject.strip_prefix(&*self.replies.inbox).map(|rest| rest.trim_start_matches('.'));
+        if received.nobody {
+            let request = id.and_then(|id| self.replies.remove(id));
+            request.inspect(|request| self.no_first_node(flow, request));
+            return;
+        }
+        let envelope = match envelopes::read(received.body, self.options.envelope(), flow.reserve()) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                let request = id.and_then(|id| self.replies.remove(id));
+                let failure = unread(id, &error);
+                request.inspect(|request| flow.reply_from_remote(request, Err(failure)));
+                return;
+            }
+        };
+        let Some(request) = self.replies.remove(id.unwrap_or(&envelope.reply)) else {
+            if !envelope.error.is_empty() && envelope.reply.is_empty() && id.is_none() {
+                // Runners of JetStream do this too; the request is unknown.
+                tracing::error!(
+                    "received an error without a request id; its client keeps waiting: {}",
+                    envelope.error
+                );
+            }
+            // Another entrypoint's answer, or a second one to the same request.
+            flow.metrics().late.inc_by(u64::from(id.is_some()));
+            return;
+        };
+        let answer = self.judge(&request, envelope, received.headers.failure);
+        flow.reply_from_remote(&request, answer);
+    }
+
+    /// Converts a reply to a request into its answer.
+    fn judge(&self, request: &Request, envelope: Envelope, kind: Option<Kind>) -> Answer {
+        if !envelope.error.is_empty() {
+            let kind = kind.unwrap_or(Kind::Handler);
+            return Err(Failure::Remote { kind, words: envelope.error });
+        }
+        let Some(payload) = envelope.payload else {
+            let words = "the answer has no message".to_owned();
+            return Err(Failure::Remote { kind: Kind::Handler, words });
+        };
+        let last = envelope.tracking.last().map(|stage| &*stage.node_name).unwrap_or_default();
+        let node = Name::parse(last).unwrap_or_else(|_| self.last_node(request));
+        let step = Step {
+            node: &node,
+            last: true,
+            replied: false,
+            retries_left: 0,
+            redeliveries_left: 0,
+            answer_type: &request.route.answer_type,
+            answer_limit: request.route.answer_limit,
+        };
+        outcome::check_answer(&step, &payload).map(|()| payload)
+    }
+
+    fn last_node(&self, request: &Request) -> Name {
+        let stages = &self.stages[request.route.index];
+        let last = stages.last().expect("a workflow has at least one node");
+        Name::parse(&last.node).expect("the name was parsed when the package was read")
+    }
+
+    fn no_first_node(&self, flow: &Flow, request: &Request) {
+        let failure = self.nodes[request.route.sequence[0]].down();
+        flow.reply_from_remote(request, Err(failure));
+    }
+
+    fn no_responders(&self, flow: &Flow, about: &NoResponders<'_>) {
+        let Some(stage) = self.stages.get(about.workflow).and_then(|of| of.get(about.position)) else {
+            return;
+        };
+        let Some(node) = self.nodes.iter().find(|node| node.name.as_str() == stage.node) else { return };
+        let failure = node.down();
+        if about.replied {
+            flow.lost_in_background(&stage.workflow, &stage.node, about.request, &failure);
+        } else {
+            let to = ReplyTo { reply: about.reply.to_owned(), ..ReplyTo::default() };
+            self.answer(about.workflow, about.request, &to, &Err(failure), AnswerMeta::default());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        flow::{Admission, Limits, RemoteRequest, Responder, Route, now},
+        traces::Trace,
+    };
+    use std::sync::mpsc;
+
+    fn request(respond: Responder) -> Arc<Request> {
+        let route = Route {
+            workflow: Name::parse("flow").unwrap(),
+            index: 0,
+            sequence: vec![0],
+            answer_type: String::new(),
+            answer_limit: 1,
+        };
+        let admission = Arc::new(Admission::new(Limits::default()));
+        admission.open();
+        let trace = Trace::default();
+        let (to, respond) = (ReplyTo::default(), Some(respond));
+        let from = RemoteRequest { id: None, to, start: now(), deadline: None, trace, respond };
+        Request::remote(from, Arc::new(route), admission.enter(0).unwrap())
+    }
+
+    #[test]
+    fn a_request_that_was_not_stored_is_answered_and_forgotten() {
+        let waiting = Arc::new(PendingReplies { inbox: "inbox".to_owned(), requests: Mutex::default() });
+        let (told, answers) = mpsc::channel();
+        let request = request(Box::new(move |answer, _| told.send(answer).unwrap()));
+        waiting.add(&request);
+        waiting.unsent(&request.id)("no space".to_owned());
+        let failure = answers.try_recv().unwrap().unwrap_err();
+        assert_eq!(failure.to_string(), "the NATS server has not stored the message: no space");
+        assert!(waiting.lock().is_empty(), "what is left of each such request would never go");
+    }
+
+    #[test]
+    fn what_could_not_be_stored_keeps_no_request() {
+        let waiting = Arc::new(PendingReplies { inbox: "inbox".to_owned(), requests: Mutex::default() });
+        let request = request(Box::new(|_, _| {}));
+        waiting.add(&request);
+        let (unsent, id) = (waiting.unsent(&request.id), Arc::downgrade(&request));
+        drop(request);
+        assert!(id.upgrade().is_none(), "it ends by its deadline, and not when the server is given up");
+        unsent("no space".to_owned());
+    }
+
+    #[test]
+    fn what_nobody_took_is_known_by_its_subject() {
+        let about =
+            NoResponders { replied: true, workflow: 2, position: 1, request: "0-a", reply: "_INBOX.x.y" };
+        assert_eq!(NoResponders::parse(&about.to_string()), Some(about));
+        let strange = NoResponders { replied: false, workflow: 0, position: 3, request: "a b.c", reply: "r" };
+        assert_eq!(strange.to_string(), "0.0.3.-.r");
+        assert_eq!(NoResponders::parse("1.2"), None);
+    }
+}

@@ -1,0 +1,131 @@
+//! The meaning of an older runner's message for its request.
+
+use krt_broker::{Envelope, envelope::Stage};
+use krt_model::message::Payload;
+
+/// The target of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum To {
+    /// The next node.
+    Next,
+    /// The client: the request's inbox, or in JetStream the entrypoint.
+    Client,
+}
+
+/// A process's message about a request.
+#[derive(Debug, PartialEq)]
+pub(super) enum Said {
+    /// An early reply; the handler continues.
+    EarlyReply(Payload),
+    /// The handler's result.
+    Message {
+        payload: Payload,
+        early_exit: bool,
+        /// The node and the times of the handler.
+        stage: Option<Stage>,
+    },
+    /// The handler returned nothing, which is allowed once the client has its answer.
+    Nothing,
+    /// The handler failed, or its result could not be sent.
+    Error(String),
+}
+
+/// The runners' error text when a handler returned nothing.
+const NO_MESSAGE: &str = "the handler result is not a valid protobuf";
+
+/// The state of the request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stand<'a> {
+    /// The node.
+    pub(super) node: &'a str,
+    /// Whether the workflow ends here.
+    pub(super) last: bool,
+    /// Whether the client has its answer.
+    pub(super) replied: bool,
+}
+
+/// Interprets a message by its target.
+pub(super) fn judge(envelope: Envelope, to: To, stand: Stand<'_>) -> Said {
+    if !envelope.error.is_empty() {
+        // The client's text is built again from the handler's text and the node.
+        let prefix = format!("error in '{}': ", stand.node);
+        let words = envelope.error.strip_prefix(&prefix).unwrap_or(&envelope.error);
+        let may_be_nothing = stand.last && stand.replied;
+        return match may_be_nothing && words.starts_with(NO_MESSAGE) {
+            true => Said::Nothing,
+            false => Said::Error(words.to_owned()),
+        };
+    }
+    let Some(payload) = envelope.payload else {
+        return Said::Error("its answer has no message".to_owned());
+    };
+    // Some runners mark an early reply, others send only the payload.
+    let bare = envelope.tracking_id.is_empty() && envelope.tracking.is_empty();
+    if to == To::Client && (envelope.replied || bare) && !stand.replied {
+        return Said::EarlyReply(payload);
+    }
+    let early_exit = envelope.early_exit || to == To::Client && !stand.last;
+    let stage = envelope.tracking.into_iter().last().filter(|stage| stage.node_name == stand.node);
+    Said::Message { payload, early_exit, stage }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages() {
+        let payload = Payload::pack("type.googleapis.com/a.B", b"x");
+        let stage = Stage { node_name: "etl".to_owned(), start: None, end: None };
+        let full = Envelope {
+            tracking_id: "id".to_owned(),
+            tracking: vec![stage.clone()],
+            payload: Some(payload.clone()),
+            ..Envelope::default()
+        };
+        let bare = Envelope { payload: Some(payload.clone()), ..Envelope::default() };
+        let error = |error: &str| Envelope { error: error.to_owned(), ..Envelope::default() };
+        let message =
+            |early_exit| Said::Message { payload: payload.clone(), early_exit, stage: Some(stage.clone()) };
+        let early = || Said::EarlyReply(payload.clone());
+        let failed = |words: &str| Said::Error(words.to_owned());
+        let (middle, last) = ((false, false), (true, false));
+        let rows = [
+            (full.clone(), To::Next, middle, message(false)),
+            (full.clone(), To::Next, (false, true), message(false)),
+            (full.clone(), To::Client, last, message(false)),
+            (full.clone(), To::Client, middle, message(true)),
+            (Envelope { early_exit: true, ..full.clone() }, To::Client, middle, message(true)),
+            (Envelope { replied: true, ..full.clone() }, To::Next, (false, true), message(false)),
+            (bare.clone(), To::Client, middle, early()),
+            (bare.clone(), To::Client, last, early()),
+            (Envelope { replied: true, ..bare.clone() }, To::Client, middle, early()),
+            (
+                Envelope { replied: true, tracking_id: "id".to_owned(), ..bare.clone() },
+                To::Client,
+                middle,
+                early(),
+            ),
+            (Envelope { replied: true, ..full.clone() }, To::Client, (true, true), message(false)),
+            (error("error in 'etl': no"), To::Client, middle, failed("no")),
+            (
+                error("error in 'etl': the handler result is not a valid protobuf: x"),
+                To::Client,
+                (true, true),
+                Said::Nothing,
+            ),
+            (
+                error("error in 'etl': the handler result is not a valid protobuf: x"),
+                To::Client,
+                last,
+                failed("the handler result is not a valid protobuf: x"),
+            ),
+            (error("something else"), To::Client, last, failed("something else")),
+            (Envelope::default(), To::Client, last, failed("its answer has no message")),
+        ];
+        for (envelope, to, (last, replied), expected) in rows {
+            let stand = Stand { node: "etl", last, replied };
+            assert_eq!(judge(envelope.clone(), to, stand), expected, "{envelope:?} {to:?} {stand:?}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! One worker: a process, its link, and the task that runs both.
+
+use super::{
+    Launch, Lifeline, Node, frame,
+    link::{Ended, Link},
+    older::{self, OlderLink},
+    output::{self, About, Lines},
+    process::{End, Process},
+};
+use crate::flow::Place;
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{oneshot, watch},
+    task::{JoinHandle, JoinSet},
+};
+
+/// Time for a worker to finish its deliveries and end, after a stop.
+pub(super) const GRACE: Duration = Duration::from_secs(5);
+/// Time to end after SIGTERM, before SIGKILL.
+pub(super) const LAST_CHANCE: Duration = Duration::from_millis(500);
+/// Time for a process to end after its socket has closed, with no deliveries left.
+pub(super) const GOODBYE: Duration = Duration::from_secs(2);
+/// The same, while clients wait.
+const LINGER: Duration = Duration::from_millis(50);
+/// Time to wait for output left in the pipes, after the process has ended.
+pub(super) const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// A worker that is ready.
+#[derive(Debug)]
+pub(super) struct Worker {
+    link: Channel,
+    /// The deadline to end, once the worker is asked to.
+    due: watch::Sender<Option<tokio::time::Instant>>,
+    task: JoinHandle<WorkerExit>,
+}
+
+/// The channel to a worker.
+#[derive(Debug)]
+enum Channel {
+    /// The node protocol.
+    Link(Arc<Link>),
+    /// NATS, for older runners.
+    Older(Arc<OlderLink>),
+}
+
+/// Which replica of a node a worker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReplicaId {
+    /// One that takes any message of the node.
+    Any,
+    /// One of an older runner, which takes the node's messages at one place.
+    At(Place),
+}
+
+/// How a worker ended.
+#[derive(Debug)]
+pub(super) struct WorkerExit {
+    /// The description.
+    pub(super) how: String,
+    /// Whether it answered any delivery.
+    pub(super) useful: bool,
+}
+
+/// Why a worker did not become ready.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartFailure {
+    /// The process did not start.
+    #[error("`{program}` cannot be started")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+    /// It has no NATS server to talk to.
+    #[error("it cannot be connected to over NATS")]
+    Wire(#[source] older::WireError),
+    /// User code failed: an import, or `init`. The text is the worker's, with the traceback.
+    #[error("{words}")]
+    Broken {
+        /// The error text.
+        words: String,
+    },
+    /// The process ended before it was ready.
+    #[error("its process ended before it was ready: {how}")]
+    Ended {
+        /// The description.
+        how: String,
+    },
+}
+
+impl Worker {
+    /// Starts a worker and waits until its `init` has ended.
+    pub(super) async fn start(
+        node: &Arc<Node>,
+        launch: &Launch,
+        slot: ReplicaId,
+        lifeline: &Lifeline,
+    ) -> Result<Self, StartFailure> {
+        match (&launch.older, slot) {
+            (Some(older), ReplicaId::At(place)) => {
+                let (due, when) = watch::channel(None);
+                let (link, task) = older::start(node, launch, older, place, lifeline, when).await?;
+                Ok(Self { link: Channel::Older(link), due, task })
+            }
+            _ => Self::start_linked(node, launch, lifeline).await,
+        }
+    }
+
+    async fn start_linked(
+        node: &Arc<Node>,
+        launch: &Launch,
+        lifeline: &Lifeline,
+    ) -> Result<Self, StartFailure> {
+        let begun = Instant::now();
+        let (mut process, socket) =
+            Process::start(launch, node.run.limits, lifeline).await.map_err(|source| {
+                StartFailure::Spawn { program: launch.program.display().to_string(), source }
+            })?;
+        let (read, write) = socket.into_split();
+        let link = Arc::new(Link::new(Arc::clone(node), write));
+        link.greet();
+
+        let mut outputs = JoinSet::new();
+        let (stdout, stderr) = process.take_outputs();
+        stdout.map(|output| {
+            outputs.spawn(output::read(Arc::clone(node), output, Lines::Plain, About::default))
+        });
+        stderr.map(|output| {
+            outputs.spawn(output::read(Arc::clone(node), output, Lines::Plain, About::default))
+        });
+
+        let (ready, known) = oneshot::channel();
+        let (broken, words) = oneshot::channel();
+        let (due, when) = watch::channel(None);
+        let life = Lifecycle { node: Arc::clone(node), link: Arc::clone(&link), process, outputs, due: when };
+        let task = tokio::spawn(node.logs.around(life.run(read, ready, broken)));
+        let mut worker = Self { link: Channel::Link(link), due, task };
+        match known.await {
+            Ok(frame::Ready { sdk, language, .. }) => {
+                let elapsed = begun.elapsed().as_millis();
+                tracing::debug!(node = %node.name, "ready after {elapsed} ms ({language}, sdk {sdk})");
+                Ok(worker)
+            }
+            Err(_) => Err(match words.await {
+                Ok(words) => StartFailure::Broken { words },
+                Err(_) => StartFailure::Ended { how: worker.ended().await.how },
+            }),
+        }
+    }
+
+    /// Takes no more deliveries, and asks the worker to finish its own and end. Kills it after [`GRACE`].
+    pub(super) fn stop(&self) {
+        match &self.link {
+            Channel::Link(link) => link.stop(),
+            Channel::Older(link) => link.stop(),
+        }
+        self.due.send_replace(Some(tokio::time::Instant::now() + GRACE));
+    }
+
+    /// Waits until the worker has ended and all its deliveries are settled.
+    pub(super) async fn ended(&mut self) -> WorkerExit {
+        match (&mut self.task).await {
+            Ok(exit) => exit,
+            Err(error) => WorkerExit { how: format!("its task ended: {error}"), useful: false },
+        }
+    }
+
+    /// Kills the worker at once.
+    pub(super) async fn kill(mut self) {
+        let end = End::of("the service was stopped");
+        self.task.abort();
+        let _ = (&mut self.task).await;
+        match &self.link {
+            Channel::Link(link) => link.abandon(&end),
+            Channel::Older(link) => link.abandon(&end),
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A worker from start to end.
+struct Lifecycle {
+    node: Arc<Node>,
+    link: Arc<Link>,
+    process: Process,
+    outputs: JoinSet<()>,
+    due: watch::Receiver<Option<tokio::time::Instant>>,
+}
+
+impl Lifecycle {
+    async fn run(
+        mut self,
+        socket: tokio::net::unix::OwnedReadHalf,
+        ready: oneshot::Sender<frame::Ready>,
+        broken: oneshot::Sender<String>,
+    ) -> WorkerExit {
+        // Watches the process as well as the socket, which a child of the worker may hold open.
+        let ended = {
+            let talk = self.link.run(socket, ready);
+            tokio::pin!(talk);
+            tokio::select! {
+                biased;
+                ended = &mut talk => ended,
+                _ = self.process.ended() => {
+                    // The worker's last frames are still in the socket.
+                    tokio::time::timeout(LINGER, talk).await.unwrap_or(Ended::Closed)
+                }
+                () = overdue(self.due.clone()) => Ended::Overdue,
+            }
+        };
+        self.link.leave();
+        let ended = match ended {
+            Ended::Closed => self.say_goodbye().await,
+            ended => ended,
+        };
+        if matches!(ended, Ended::Overdue) {
+            self.terminate().await;
+        }
+        let end = self.process.kill().await;
+        let end = match &ended {
+            Ended::Closed | Ended::Broken(_) => end,
+            Ended::Overdue => {
+                End::of(format!("it was asked to end, and did not finish within {} s", GRACE.as_secs()))
+            }
+            Ended::ProtocolError(violation) => {
+                End::of(format!("it broke the node protocol: {}", crate::errors::chain(violation)))
+            }
+            Ended::Stuck => End::of("it kept working on a cancelled request"),
+        };
+        self.link.abandon(&end);
+        let outputs = std::mem::take(&mut self.outputs);
+        let _ = tokio::time::timeout(LAST_WORDS, outputs.join_all()).await;
+        if let Ended::Broken(words) = ended {
+            let _ = broken.send(words);
+        }
+        tracing::debug!(node = %self.node.name, "its process ended: {}", end.how);
+        WorkerExit { how: end.how, useful: self.link.answered() > 0 }
+    }
+
+    /// Waits for the process to end, after its socket has closed.
+    async fn say_goodbye(&mut self) -> Ended {
+        let idle = self.link.is_idle();
+        let asked = self.due.borrow().is_some();
+        let patience = if idle { GOODBYE } else { LINGER };
+        tokio::select! {
+            _ = self.process.ended() => Ended::Closed,
+            () = overdue(self.due.clone()) => Ended::Overdue,
+            // A worker that was asked to end gets its time, unless clients wait for its deliveries.
+            () = tokio::time::sleep(patience), if !(asked && idle) => Ended::Closed,
+        }
+    }
+
+    /// Logs that the worker did not end, and sends SIGTERM.
+    async fn terminate(&mut self) {
+        let (node, seconds) = (&self.node.name, GRACE.as_secs());
+        tracing::warn!(node = %node, "worker of node `{node}` did not end within {seconds} s: killed");
+        self.process.terminate();
+        let _ = tokio::time::timeout(LAST_CHANCE, self.process.ended()).await;
+    }
+}
+
+/// Waits for the deadline of a worker that was asked to end.
+pub(super) async fn overdue(mut due: watch::Receiver<Option<tokio::time::Instant>>) {
+    let when = match due.wait_for(Option::is_some).await {
+        Ok(when) => *when,
+        Err(_) => None,
+    };
+    match when {
+        Some(when) => tokio::time::sleep_until(when).await,
+        // The sender is gone: no stop can follow.
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,60 @@
+//! What the command passes in: how nodes start, and the limits of versions.
+
+use futures::future::BoxFuture;
+use krt_model::name::{Name, VariableName};
+use krt_package::Package;
+use krt_runtime::{Options, logs::Logs, node::Launch, traces::Traces};
+use krt_store::Store;
+use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
+
+/// How to start each node of a package.
+pub struct Prepared {
+    /// In the package's order.
+    pub launches: Vec<Option<Launch>>,
+    /// Must outlive the nodes.
+    pub keep: Box<dyn Any + Send + Sync>,
+}
+
+/// A request to prepare a package.
+#[derive(Debug, Clone)]
+pub struct PrepareRequest {
+    /// The runtime of the version.
+    pub runtime: Name,
+    /// The package.
+    pub package: Arc<Package>,
+    /// The values of its configuration.
+    pub values: BTreeMap<VariableName, String>,
+    /// Receives log lines about the progress.
+    pub logs: Logs,
+    /// The store of the runtime.
+    pub store: Store,
+}
+
+/// Prepares the environments and executables of a package's nodes. The error is a message.
+pub type Prepare = Box<dyn Fn(PrepareRequest) -> BoxFuture<'static, Result<Prepared, String>> + Send + Sync>;
+
+/// Chooses where traces of a version go.
+pub type TracesOf = Box<dyn Fn(&Name) -> Traces + Send + Sync>;
+
+/// What the command passes in.
+pub struct LaunchConfig {
+    /// Prepares nodes.
+    pub prepare: Prepare,
+    /// Chooses where traces go.
+    pub traces: TracesOf,
+    /// The limits of each version.
+    pub options: Options,
+    /// The options of stores.
+    pub store: krt_store::Options,
+    /// The largest package, in bytes.
+    pub max_package: u64,
+}
+
+impl fmt::Debug for LaunchConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outside")
+            .field("options", &self.options)
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}

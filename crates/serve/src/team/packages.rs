@@ -1,0 +1,13 @@
+//! Loads packages from disk in processes of their own.
+
+use crate::blocking;
+use krt_package::{Error, Package};
+use krt_reader::Abandon;
+use std::path::PathBuf;
+
+/// Loads a package; dropping the future ends the process.
+pub(super) async fn load(path: PathBuf) -> Result<Package, Error> {
+    let abandon = Abandon::default();
+    let _leaves = abandon.on_drop();
+    blocking::run(move || krt_reader::load(&path, &abandon)).await
+}

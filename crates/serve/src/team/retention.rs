@@ -1,0 +1,23 @@
+//! How long the audit log is kept.
+
+use super::Team;
+use krt_registry::AuditRetention;
+use std::time::Duration;
+
+/// The interval of deletions.
+const EVERY: Duration = Duration::from_secs(600);
+
+impl Team {
+    /// Applies the audit log's retention, at once and then regularly, until the server ends.
+    pub async fn keep_audit(&self, retention: AuditRetention) {
+        loop {
+            if let Err(error) = self.ask(move |registry| registry.prune_audit(retention)).await {
+                tracing::error!("the audit log cannot be pruned: {error}");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                () = self.ended.cancelled() => return,
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+/** Pages of another origin in a real browser: what they may send to the service, and to the dashboard. */
+
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join, resolve } from "node:path";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { launch } from "../browser";
+import { type Started, started } from "./process";
+
+const PACKAGE = resolve(import.meta.dirname, "../../../crates/e2e/packages/echo");
+const ECHO = "/shop.v1.Entrypoint/Echo";
+const NOTE = { note: "Ada" };
+
+let browser: Browser;
+let site: Server;
+let origin: string;
+let closed: Started;
+let open: Started;
+
+beforeAll(async () => {
+  site = createServer((_, response) =>
+    response.setHeader("content-type", "text/html").end("<title>page</title>"),
+  );
+  await new Promise<void>((done) => site.listen(0, "127.0.0.1", done));
+  origin = `http://127.0.0.1:${(site.address() as AddressInfo).port}`;
+  const run = (name: string, ...flags: string[]) =>
+    started(inject("krt"), ["run", PACKAGE, "--data", join(inject("folder"), name), ...flags], {
+      E2E_SCRATCH: inject("folder"),
+    });
+  closed = await run("closed");
+  open = await run("open", "--allow-origin", origin);
+  browser = await launch();
+});
+afterAll(async () => {
+  await browser?.close();
+  site?.close();
+  await Promise.all([closed?.stop(), open?.stop()]);
+});
+
+interface Sent {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string;
+  mode?: RequestMode;
+  credentials?: RequestCredentials;
+}
+
+/** What a page reads of an answer; nothing where the browser keeps it from the page. */
+async function fetched(
+  page: Page,
+  url: string,
+  sent: Sent,
+): Promise<{ status: number; text: string } | null> {
+  return page.evaluate(
+    async ([url, sent]) => {
+      try {
+        const response = await fetch(url, sent);
+        return { status: response.status, text: await response.text() };
+      } catch {
+        return null;
+      }
+    },
+    [url, sent] as const,
+  );
+}
+
+const call: Sent = {
+  method: "POST",
+  headers: { "content-type": "application/json", "connect-protocol-version": "1" },
+  body: JSON.stringify(NOTE),
+};
+// What a page may send anywhere without asking.
+const simple: Sent = { method: "POST", headers: { "content-type": "text/plain" }, body: call.body ?? "" };
+
+async function pageAt(url: string): Promise<{ page: Page; statuses: number[] }> {
+  const page = await browser.newPage();
+  const statuses: number[] = [];
+  page.on("response", (response) => {
+    if (response.url().includes(ECHO)) statuses.push(response.status());
+  });
+  await page.goto(url);
+  return { page, statuses };
+}
+
+test("a page of another origin calls nothing", async () => {
+  const { page, statuses } = await pageAt(origin);
+  const url = `http://${closed.clients}${ECHO}`;
+  for (const sent of [call, simple, { ...simple, mode: "no-cors" as const }, { method: "GET" }])
+    expect((await fetched(page, url, sent))?.text ?? "").toBe("");
+  // Of what the browser keeps from the page it shows only some answers here.
+  await expect.poll(() => statuses.length).toBeGreaterThanOrEqual(1);
+  expect(statuses.filter((status) => status !== 403)).toEqual([]);
+  expect(await fetched(page, `${closed.dashboard}/api/v1/server`, {})).toBe(null);
+  // Nor does it frame the dashboard.
+  await page.setContent(`<iframe src="${closed.dashboard}/"></iframe>`);
+  const frame = page.frames().find((one) => one !== page.mainFrame());
+  expect(await frame?.getByRole("navigation").count()).toBe(0);
+  await page.close();
+});
+
+test("a page whose origin is allowed calls by Connect", async () => {
+  const { page } = await pageAt(origin);
+  const url = `http://${open.clients}${ECHO}`;
+  const answer = await fetched(page, url, call);
+  expect(answer?.status).toBe(200);
+  expect(JSON.parse(answer?.text ?? "")).toEqual(NOTE);
+  const included = await fetched(page, url, { ...call, credentials: "include" });
+  expect(included?.status).toBe(200);
+  // The body is no JSON for it, and the page reads why.
+  const refused = await fetched(page, url, simple);
+  expect(refused?.status).toBe(415);
+  expect(refused?.text).toContain("content-type: application/json");
+  // The dashboard is for its own pages all the same.
+  expect(await fetched(page, `${open.dashboard}/api/v1/server`, {})).toBe(null);
+  await page.close();
+});
+
+test("the port's own page calls", async () => {
+  const { page } = await pageAt(`http://${closed.clients}/`);
+  expect((await fetched(page, ECHO, call))?.status).toBe(200);
+  await page.close();
+});

@@ -1,0 +1,247 @@
+"""The running worker: reads frames, calls the user's handler, writes frames.
+
+Handles deliveries in order. With a concurrency of 1 the worker's own task awaits the handler, which
+costs least; otherwise each delivery has its own task, started at once where Python can.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections import deque
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Callable
+
+from . import _frames
+from ._delivery import Delivery, current
+from ._exit import leave_child, leave_for_violation
+from ._forms import form_of
+from ._frames import ProtocolError
+from ._link import fit
+from ._user_code import describe, trace
+from ._wait import DirectWait, LoopWait
+from .errors import AnswerTooLargeError
+
+if TYPE_CHECKING:
+    from ._context import Context
+    from ._farewell import Farewell
+    from ._frames import Body, Hello
+    from ._user_code import Handler
+    from ._wires import Wires
+
+_READ = 64 * 1024
+"""Bytes per read, except for the rest of a large frame."""
+_EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+
+class Worker:
+    """Handles what the engine delivers."""
+
+    def __init__(
+        self,
+        wires: Wires,
+        hello: Hello,
+        loop: asyncio.AbstractEventLoop,
+        farewell: Farewell,
+    ) -> None:
+        self.stopping = False
+        """Whether no new deliveries arrive: the engine sent STOP, or is gone."""
+        self.starting: asyncio.Task[Any] | None = None
+        """The task of `init`, while it runs."""
+        sock, self._reader, self._link, self._streams, calls = wires
+        self._farewell = farewell
+        self._concurrency = hello.concurrency
+        self._longest_error = min(hello.max_frame, _frames.MAX_LOG) - _frames.RESULT_OVERHEAD
+        self._read_data, self._pack, self._explain = form_of(hello)
+        self._inbox: deque[tuple[int, Body]] = deque()
+        """The ids and bodies of deliveries that have not started."""
+        self._working: dict[int, Delivery] = {}
+        self._control: dict[int, Callable[[int, bytes], None]] = {
+            _frames.HELLO: self._on_second_hello,
+            _frames.CANCEL: self._on_cancel,
+            _frames.DONE: calls.on_done,
+            _frames.DOCUMENT: calls.on_document,
+            _frames.FAILED: calls.on_failed,
+            _frames.STOP: self._on_stop,
+        }
+        descriptor = sock.fileno()
+        self._wait: DirectWait | LoopWait = (
+            DirectWait(loop, descriptor, self._receive, self._link)
+            if DirectWait.fits(loop)
+            else LoopWait(loop, descriptor, self._receive)
+        )
+
+    async def serve(self, context: Context, handler: Handler, stoppable: bool) -> None:
+        """Handles deliveries until the engine sends STOP.
+
+        `stoppable` says whether a running handler can be cancelled.
+        """
+        self._context = context
+        self._handler = handler
+        self._stoppable = stoppable
+        if self._concurrency == 1:
+            await self._serve_in_turn()
+        else:
+            await self._serve_at_once()
+
+    async def _serve_in_turn(self) -> None:
+        inbox, wait = self._inbox, self._wait
+        task: Any = asyncio.current_task()
+        while True:
+            while not inbox:
+                if self.stopping:
+                    return
+                await wait.wait()
+            delivery, data = self._open(*inbox.popleft())
+            delivery.task = task
+            ended = await self._handle(delivery, data)
+            if delivery.cancelled and sys.version_info >= (3, 11):
+                task.uncancel()
+            if wait.owes_turn(ended):
+                await wait.turn()
+
+    async def _serve_at_once(self) -> None:
+        inbox, wait = self._inbox, self._wait
+        loop = asyncio.get_running_loop()
+        tasks: set[asyncio.Task[None]] = set()
+
+        def end(task: asyncio.Task[None]) -> None:
+            tasks.discard(task)
+            wait.wake()
+
+        while inbox or tasks or not self.stopping:
+            if not inbox or len(tasks) >= self._concurrency:
+                await wait.wait()
+                continue
+            delivery, data = self._open(*inbox.popleft())
+            task = asyncio.Task(self._handle_apart(delivery, data), loop=loop, **_EAGER)
+            if not task.done():
+                tasks.add(task)
+                task.add_done_callback(end)
+            if wait.owes_turn(time_ns()):
+                await wait.turn()
+
+    def _open(self, number: int, body: Body) -> tuple[Delivery, Any]:
+        """Parses a DELIVER."""
+        try:
+            replied, metadata, payload = _frames.parse_deliver(body)
+            data = self._read_data(payload)
+        except Exception as error:
+            leave_for_violation(f"DELIVER {number} does not parse: {error}")
+        self._working[number] = delivery = Delivery(number, replied, metadata)
+        return delivery, data
+
+    async def _handle_apart(self, delivery: Delivery, data: Any) -> None:
+        """Handles one delivery in its own task, which a CANCEL may stop before it starts."""
+        delivery.task = asyncio.current_task()
+        if delivery.cancelled:
+            del self._working[delivery.id]
+            self._answer_cancelled(delivery.id)
+        else:
+            await self._handle(delivery, data)
+
+    async def _handle(self, delivery: Delivery, data: Any) -> int:
+        """Handles one delivery, writes its RESULT, and returns the end time of the handler."""
+        current.set(delivery)
+        last = body = b""
+        start = time_ns()
+        try:
+            answer = await self._handler(self._context, data)
+            end = time_ns()
+            if self._link.forked:
+                leave_child(None)
+            if answer is None:
+                status = _frames.NONE
+            else:
+                last, body = self._pack(answer)
+                status = _frames.ANSWER
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            end = time_ns()
+            if self._link.forked:
+                leave_child(error)
+            status, last = self._fail(delivery, error)
+        del self._working[delivery.id]
+        self._streams.finish(delivery)
+        self._link.finish(
+            delivery,
+            _frames.result(delivery.id, status, delivery.early_exit, start, end, last, body),
+            body,
+        )
+        return end
+
+    def _fail(self, delivery: Delivery, error: BaseException) -> tuple[int, bytes]:
+        """Logs an error, and returns the status and the body of its RESULT."""
+        if delivery.cancelled and isinstance(error, asyncio.CancelledError):
+            return _frames.CANCELLED, b""
+        hint = self._explain(error)
+        told = f"{trace(error)}\n{hint}".rstrip("\n")
+        self._link.log(_frames.FAULT, time_ns(), told.encode(errors="backslashreplace"))
+        if isinstance(error, AnswerTooLargeError):
+            return _frames.TOO_LARGE, _frames.too_large(error.size)
+        text = describe(error) + (f"; {hint}" if hint else "")
+        return _frames.ERROR, fit(text.encode(errors="backslashreplace"), self._longest_error)
+
+    def _receive(self) -> None:
+        """Reads the available frames without waiting, and acts on them."""
+        try:
+            frames = self._reader.read(_READ, socket.MSG_DONTWAIT)
+            for kind, number, body in frames or ():
+                if kind == _frames.DELIVER:
+                    self._inbox.append((number, body))
+                else:
+                    self._control[kind](number, bytes(body))
+        except (BlockingIOError, InterruptedError):
+            return
+        except ConnectionError:
+            frames = None
+        except ProtocolError as violation:
+            leave_for_violation(str(violation))
+        if frames is None:
+            self._on_end()
+
+    def _on_second_hello(self, number: int, body: bytes) -> None:
+        raise ProtocolError("a second HELLO came")
+
+    def _on_cancel(self, number: int, body: bytes = b"") -> None:
+        delivery = self._working.get(number)
+        if delivery is None:
+            self._drop(number)
+        elif self._stoppable and not delivery.cancelled:
+            delivery.cancelled = True
+            if delivery.task is not None:
+                delivery.task.cancel()
+
+    def _drop(self, number: int) -> None:
+        """Answers a delivery that has not started, if there is one."""
+        for index, (queued, _) in enumerate(self._inbox):
+            if queued == number:
+                del self._inbox[index]
+                self._answer_cancelled(number)
+                return
+
+    def _answer_cancelled(self, number: int) -> None:
+        now = time_ns()
+        self._link.send(_frames.result(number, _frames.CANCELLED, False, now, now, b"", b""))
+
+    def _on_stop(self, number: int, body: bytes) -> None:
+        self.stop()
+
+    def _on_end(self) -> None:
+        """The engine is gone: cancels all work."""
+        self._link.gone = True
+        self._wait.close()
+        self._inbox.clear()
+        for number in list(self._working):
+            self._on_cancel(number)
+        self._farewell.begin()
+        self.stop()
+
+    def stop(self) -> None:
+        """Starts no new delivery."""
+        self.stopping = True
+        if self.starting is not None:
+            self.starting.cancel()
+        self._wait.wake()

@@ -1,0 +1,392 @@
+//! The worker: reads frames, calls the user's handler, writes frames.
+
+use crate::{
+    Context, Error, VERSION, birth,
+    calls::Calls,
+    context::{Scope, World},
+    delivery::{Delivery, Waiting},
+    form::{HandlerFn, Node, Payload, Unfit, Work},
+    frame::{
+        self, COUNTED, Deliver, Frame, FromEngine, HEADER, MAX_LOG, PROTOCOL, ProtocolError, RESULT_HEAD,
+        Span, Status, WorkerFrame,
+    },
+    guard::{self, Guard, Panic},
+    hello::Hello,
+    link::{Link, lock},
+    logger::Level,
+    reader::Reader,
+    values::Values,
+};
+use serde_json::json;
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::{self, Read as _},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    pin::pin,
+    sync::{Arc, Mutex},
+};
+use tokio::{
+    net::unix::pipe,
+    runtime,
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+
+/// The end of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct Ending {
+    pub(crate) status: i32,
+    /// The message for standard error.
+    pub(crate) words: Option<String>,
+}
+
+impl Ending {
+    fn new(status: i32, words: impl ToString) -> Self {
+        Self { status, words: Some(words.to_string()) }
+    }
+
+    /// The connection to the engine failed.
+    pub(crate) fn of_birth(error: &birth::Error) -> Self {
+        let status = if matches!(error, birth::Error::NoEngine) { 64 } else { 1 };
+        Self::new(status, error)
+    }
+
+    /// The node cannot start, and the engine knows why.
+    fn broken() -> Self {
+        Self { status: 1, words: None }
+    }
+}
+
+impl From<ProtocolError> for Ending {
+    fn from(violation: ProtocolError) -> Self {
+        Self::new(70, violation)
+    }
+}
+
+impl From<io::Error> for Ending {
+    fn from(error: io::Error) -> Self {
+        Self::new(1, error)
+    }
+}
+
+/// Serves the engine until the end.
+pub(crate) fn converse(mut socket: UnixStream, node: Node) -> Ending {
+    let hello = match greeting(&mut socket) {
+        Ok(Some(hello)) => hello,
+        Ok(None) => return Ending::default(),
+        Err(violation) => return violation.into(),
+    };
+    guard::watch();
+    let mut runtime = match hello.concurrency {
+        ..=1 => runtime::Builder::new_current_thread(),
+        _ => runtime::Builder::new_multi_thread(),
+    };
+    let ended = runtime.enable_all().build().map(|runtime| runtime.block_on(serve(socket, hello, node)));
+    ended.flatten().unwrap_or_else(Ending::from)
+}
+
+/// Reads HELLO, and nothing after it; `None` if the engine has left.
+fn greeting(socket: &mut UnixStream) -> Result<Option<Hello>, ProtocolError> {
+    let mut head = [0; HEADER];
+    if socket.read_exact(&mut head).is_err() {
+        return Ok(None);
+    }
+    let [a, b, c, d, kind, ..] = head;
+    let size = u32::from_le_bytes([a, b, c, d]) as usize;
+    if FromEngine::of(kind) != Some(FromEngine::Hello) || size < COUNTED {
+        return Err(ProtocolError(format!(
+            "the first frame has the kind {kind} and the size {size}, it is no HELLO"
+        )));
+    }
+    let mut body = Vec::new();
+    let read = socket.take((size - COUNTED) as u64).read_to_end(&mut body);
+    match read {
+        Ok(count) if count == size - COUNTED => Hello::parse(&body).map(Some),
+        _ => Ok(None),
+    }
+}
+
+async fn serve(socket: UnixStream, hello: Hello, node: Node) -> io::Result<Ending> {
+    // From here on Ctrl-C in a terminal does nothing: the engine handles it.
+    drop(signal(SignalKind::interrupt())?);
+    socket.set_nonblocking(true)?;
+    let read = pipe::Receiver::from_file_unchecked(File::from(OwnedFd::from(socket.try_clone()?)))?;
+    let world = Arc::new(World {
+        level: Level::of(&hello.log_level),
+        link: Link::new(socket),
+        calls: Calls::default(),
+        values: Values::default(),
+        single: Mutex::new(None),
+        hello,
+    });
+    let mut reader = Reader::new(read);
+    reader.limit(world.hello.max_frame);
+    let worker = Worker {
+        world,
+        reader,
+        handler: node.handler,
+        waiting: VecDeque::new(),
+        working: Vec::new(),
+        stopping: false,
+    };
+    if let Some(reason) = unfit(&worker.world.hello, node.payload) {
+        worker.give_up(&reason);
+        return Ok(Ending::broken());
+    }
+    Ok(worker.run(node.init).await.unwrap_or_else(Ending::from))
+}
+
+/// Why a node cannot work with this engine, if it cannot.
+fn unfit(hello: &Hello, payload: &str) -> Option<String> {
+    if hello.protocol != PROTOCOL {
+        return Some(format!(
+            "this worker speaks version {PROTOCOL} of the node protocol, the engine version {}; \
+             hint: use the SDK that comes with the engine",
+            hello.protocol
+        ));
+    }
+    (hello.payload() != payload).then(|| {
+        format!(
+            "the handler works with `payload: {payload}`, node `{}` has `payload: {}`; hint: change it in \
+             krt.yml, or let the handler take and return {}",
+            hello.node,
+            hello.payload(),
+            if payload == "json" { "messages" } else { "`serde_json::Value`" }
+        )
+    })
+}
+
+struct Worker {
+    world: Arc<World>,
+    reader: Reader,
+    handler: Arc<HandlerFn>,
+    waiting: VecDeque<Waiting>,
+    working: Vec<Arc<Delivery>>,
+    /// Whether no new deliveries follow.
+    stopping: bool,
+}
+
+impl Worker {
+    async fn run(mut self, init: impl FnOnce(Context) -> Work<()>) -> Result<Ending, ProtocolError> {
+        let ctx = Context(Scope { world: Arc::clone(&self.world), own: None });
+        let mut starting = Guard(Box::pin(async { init(ctx).await }));
+        let started = loop {
+            tokio::select! {
+                biased;
+                started = &mut starting => break started,
+                more = self.reader.fill() => self.take_all(more)?,
+            }
+            if self.stopping {
+                return Ok(Ending::default());
+            }
+        };
+        drop(starting);
+        if let Some(reason) = failure(started) {
+            self.give_up(&reason);
+            return Ok(Ending::broken());
+        }
+        self.introduce();
+        match self.world.hello.concurrency {
+            ..=1 => self.in_turn().await?,
+            most => self.at_once(most).await?,
+        }
+        Ok(Ending::default())
+    }
+
+    /// Reports why the node cannot start.
+    fn give_up(&self, reason: &str) {
+        let words = frame::fit(reason, MAX_LOG - COUNTED);
+        self.world.link.send(&frame::frame(WorkerFrame::Broken, 0, &[words.as_bytes()]));
+    }
+
+    fn introduce(&self) {
+        let body = json!({
+            "protocol": PROTOCOL,
+            "sdk": format!("krt-rust {VERSION}"),
+            "language": "Rust",
+            "pid": std::process::id(),
+        });
+        self.world.link.send(&frame::frame(WorkerFrame::Ready, 0, &[body.to_string().as_bytes()]));
+    }
+
+    async fn in_turn(&mut self) -> Result<(), ProtocolError> {
+        loop {
+            let Some(waiting) = self.waiting.pop_front() else {
+                if self.stopping {
+                    return Ok(());
+                }
+                let more = self.reader.fill().await;
+                self.take_all(more)?;
+                continue;
+            };
+            let delivery = self.begin(&waiting);
+            *lock(&self.world.single) = Some(Arc::clone(&delivery));
+            let mut work =
+                pin!(handle(Arc::clone(&self.world), Arc::clone(&self.handler), delivery, waiting.payload));
+            loop {
+                tokio::select! {
+                    biased;
+                    () = &mut work => break,
+                    more = self.reader.fill(), if !self.world.link.is_gone() => self.take_all(more)?,
+                }
+            }
+            *lock(&self.world.single) = None;
+            self.working.clear();
+        }
+    }
+
+    async fn at_once(&mut self, most: usize) -> Result<(), ProtocolError> {
+        let mut tasks = JoinSet::new();
+        loop {
+            while tasks.len() < most
+                && let Some(waiting) = self.waiting.pop_front()
+            {
+                let delivery = self.begin(&waiting);
+                let (world, handler) = (Arc::clone(&self.world), Arc::clone(&self.handler));
+                tasks.spawn(async move {
+                    let id = delivery.id;
+                    handle(world, handler, delivery, waiting.payload).await;
+                    id
+                });
+            }
+            if self.stopping && self.waiting.is_empty() && tasks.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                Some(ended) = tasks.join_next() => {
+                    self.working.retain(|delivery| ended.as_ref().is_ok_and(|id| delivery.id != *id));
+                }
+                more = self.reader.fill(), if !self.world.link.is_gone() => self.take_all(more)?,
+            }
+        }
+    }
+
+    fn begin(&mut self, waiting: &Waiting) -> Arc<Delivery> {
+        let delivery = Arc::new(Delivery::new(waiting.id, waiting.replied, waiting.metadata.clone()));
+        self.working.push(Arc::clone(&delivery));
+        delivery
+    }
+
+    /// Handles the frames of a read; without `more`, the stream has ended.
+    fn take_all(&mut self, more: bool) -> Result<(), ProtocolError> {
+        if !more {
+            self.leave();
+            return Ok(());
+        }
+        while let Some(from) = self.reader.next()? {
+            self.take(from)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, from: Frame) -> Result<(), ProtocolError> {
+        match from.kind {
+            FromEngine::Hello => return Err(ProtocolError("a second HELLO came".to_owned())),
+            FromEngine::Deliver => self.deliver(&from)?,
+            FromEngine::Cancel => self.cancel(from.id),
+            FromEngine::Stop => self.stopping = true,
+            FromEngine::Done | FromEngine::Document | FromEngine::Failed => self.world.calls.take(&from)?,
+        }
+        Ok(())
+    }
+
+    fn deliver(&mut self, from: &Frame) -> Result<(), ProtocolError> {
+        let broken =
+            |why: &dyn std::fmt::Display| ProtocolError(format!("DELIVER {} does not parse: {why}", from.id));
+        let Deliver { replied, metadata, payload } =
+            Deliver::parse(&from.body).map_err(|why| broken(&why))?;
+        let plain = self.world.hello.payload() == "json";
+        let payload = Payload::read(payload, plain).map_err(|why| broken(&why))?;
+        self.waiting.push_back(Waiting { id: from.id, replied, metadata, payload });
+        Ok(())
+    }
+
+    /// Cancels a delivery if possible. An id that is not in flight is no violation.
+    fn cancel(&mut self, id: u32) {
+        if let Some(delivery) = self.working.iter().find(|delivery| delivery.id == id) {
+            delivery.cancel();
+        } else if let Some(place) = self.waiting.iter().position(|waiting| waiting.id == id) {
+            self.waiting.remove(place);
+            let now = frame::now();
+            let mut out = vec![0; RESULT_HEAD];
+            frame::close_result(&mut out, id, Status::Cancelled, false, Span { start: now, end: now });
+            self.world.link.send(&out);
+        }
+    }
+
+    /// Abandons everything: the engine is gone.
+    fn leave(&mut self) {
+        self.stopping = true;
+        self.world.link.leave();
+        self.world.calls.abandon();
+        self.waiting.clear();
+        self.working.iter().for_each(|delivery| delivery.cancel());
+    }
+}
+
+/// Why `init` failed, if it did.
+fn failure(started: Result<crate::Result<()>, Panic>) -> Option<String> {
+    match started {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(chain(&error)),
+        Err(panic) => Some(panic.trace),
+    }
+}
+
+/// Handles one delivery, and writes its RESULT.
+async fn handle(world: Arc<World>, handler: Arc<HandlerFn>, delivery: Arc<Delivery>, payload: Payload) {
+    let scope = Scope { world, own: Some(delivery) };
+    let start = frame::now();
+    let mut work = Guard(handler(Context(scope.clone()), payload, RESULT_HEAD));
+    let Some(own) = &scope.own else { return };
+    let outcome = tokio::select! {
+        biased;
+        outcome = &mut work => Some(outcome),
+        () = own.cancelled() => None,
+    };
+    let (status, mut out) = match outcome {
+        Some(Ok(Ok(Some(out)))) => (Status::Answer, out),
+        Some(Ok(Ok(None))) => (Status::None, vec![0; RESULT_HEAD]),
+        Some(Ok(Err(error))) => {
+            scope.log(Level::Error, &format!("the handler failed: {}", chain(&error)));
+            failed(&error, scope.world.hello.max_frame)
+        }
+        Some(Err(panic)) => {
+            scope.log(Level::Error, &panic.trace);
+            (Status::Error, with_words(&panic.words, scope.world.hello.max_frame))
+        }
+        None => {
+            drop(work);
+            (Status::Cancelled, vec![0; RESULT_HEAD])
+        }
+    };
+    let span = Span { start, end: frame::now() };
+    frame::close_result(&mut out, own.id, status, own.close(), span);
+    scope.world.link.send(&out);
+}
+
+/// The RESULT of a failed handler, without its head.
+fn failed(error: &Error, max_frame: usize) -> (Status, Vec<u8>) {
+    if let Some(Unfit::TooLarge { size, .. }) = error.downcast_ref() {
+        let out = [&[0; RESULT_HEAD][..], &(*size as u64).to_le_bytes()].concat();
+        return (Status::TooLarge, out);
+    }
+    (Status::Error, with_words(&error.to_string(), max_frame))
+}
+
+fn with_words(words: &str, max_frame: usize) -> Vec<u8> {
+    let room = max_frame.min(MAX_LOG) - RESULT_HEAD;
+    [&[0; RESULT_HEAD][..], frame::fit(words, room).as_bytes()].concat()
+}
+
+/// An error with its causes.
+fn chain(error: &Error) -> String {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        words.push_str(&format!("\ncaused by: {error}"));
+        source = error.source();
+    }
+    words
+}
