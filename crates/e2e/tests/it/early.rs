@@ -49,9 +49,8 @@ async fn reply_is_its_old_name() {
 async fn a_second_early_reply_fails() {
     let service = Krt::run("context").flag("--log-level", "debug").start().await;
     assert_eq!(service.call("Act", act("reply_twice")).await.unwrap(), json!({ "text": "once" }));
-    service.scratch.wait("second reply").await;
     dropped(&service, "last").await;
-    let error = std::fs::read_to_string(service.scratch.path().join("second reply")).unwrap();
+    let error = service.scratch.read("second reply").await;
     assert_eq!(error, "error the message was replied previously");
     service.stop().await;
 }
@@ -295,9 +294,8 @@ async fn a_node_that_is_there_twice_is_left_or_replies_at_either_place() {
     let again = "(scratch / 'again').write_text((await told(ctx.early_reply(messages.Note())))[1])";
     let replied = send(&service, "Twice", &[reply, again]).await.unwrap();
     assert_eq!(replied, json!({ "text": "early" }));
-    service.scratch.wait("again").await;
     dropped(&service, "last").await;
-    let again = std::fs::read_to_string(service.scratch.path().join("again")).unwrap();
+    let again = service.scratch.read("again").await;
     assert_eq!(again, "error the message was replied previously");
     service.stop().await;
 }

@@ -1,6 +1,7 @@
 //! The activity of a connection, and the limits on how long each part may take.
 
 use crate::descriptors;
+use http::{HeaderName, HeaderValue, Request};
 use std::{
     collections::HashMap,
     sync::{
@@ -20,6 +21,17 @@ const CROWDED: Duration = Duration::from_secs(5);
 /// may reach in any case.
 const HEADS: usize = 16 << 20;
 const HEAD: usize = 8 << 10;
+
+/// Limits on the headers of requests whose answer is not sent yet, in bytes: of all on a port together, and the
+/// size that each may have in any case.
+const HEADERS: usize = 16 << 20;
+const SMALL_HEADERS: usize = 1 << 10;
+/// Memory of a header beside its name and value, in bytes.
+const HEADER: usize = 100;
+
+/// A connection with this many requests leaves the last quarter of a port's requests and headers to others, so
+/// that a few connections do not take it all.
+const MANY: usize = 16;
 
 /// Limits on the connections of a port.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +95,8 @@ pub(super) struct Load {
     requests: AtomicUsize,
     /// Bytes of unfinished heads of HTTP/1 requests.
     heads: AtomicUsize,
+    /// Bytes of the headers of `requests`.
+    headers: AtomicUsize,
 }
 
 /// The activity of one connection.
@@ -114,6 +128,8 @@ struct State {
 pub(super) struct Exchange {
     activity: Arc<Activity>,
     id: u64,
+    /// Bytes of the request's headers.
+    headers: usize,
     progress: Arc<Progress>,
 }
 
@@ -127,10 +143,20 @@ struct Progress {
 }
 
 impl Load {
-    /// Returns whether there is no room for another request.
-    pub(super) fn is_full(&self, limits: &Limits) -> bool {
-        self.requests.load(Ordering::Acquire) >= limits.requests
+    /// Returns whether there is no room for another request with so many bytes of headers, from a connection
+    /// with `open` requests.
+    fn is_full(&self, limits: &Limits, open: usize, headers: usize) -> bool {
+        let share = |limit: usize| if open < MANY { limit } else { limit - limit / 4 };
+        self.requests.load(Ordering::Acquire) >= share(limits.requests)
+            || (headers > SMALL_HEADERS && self.headers.load(Ordering::Acquire) + headers > share(HEADERS))
     }
+}
+
+/// Returns the memory of a request's headers and target, in bytes.
+pub(super) fn headers_size<B>(request: &Request<B>) -> usize {
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + HEADER;
+    target + request.headers().iter().map(size).sum::<usize>()
 }
 
 impl Activity {
@@ -170,16 +196,21 @@ impl Activity {
         self.load.heads.fetch_sub(std::mem::take(&mut state.head_bytes), Ordering::AcqRel);
     }
 
-    /// Notes the start of a request.
-    pub(super) fn begin(self: &Arc<Self>) -> Arc<Exchange> {
+    /// Notes the start of a request with so many bytes of headers; `None` if there is no room for it.
+    pub(super) fn begin(self: &Arc<Self>, limits: &Limits, headers: usize) -> Option<Arc<Exchange>> {
         let mut state = self.lock();
         self.head_is_over(&mut state);
+        state.served = true;
+        if self.load.is_full(limits, state.exchanges.len(), headers) {
+            return None;
+        }
         self.load.requests.fetch_add(1, Ordering::AcqRel);
+        self.load.headers.fetch_add(headers, Ordering::AcqRel);
         let id = state.next;
-        (state.next, state.served) = (id + 1, true);
+        state.next = id + 1;
         let progress = Arc::new(Progress { waiting: AtomicUsize::new(0), moved: Mutex::new(Instant::now()) });
         state.exchanges.insert(id, Arc::clone(&progress));
-        Arc::new(Exchange { activity: Arc::clone(self), id, progress })
+        Some(Arc::new(Exchange { activity: Arc::clone(self), id, headers, progress }))
     }
 
     /// Decides whether the connection stays; `crowded`: hardly any connections are left.
@@ -263,6 +294,7 @@ impl Drop for Activity {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.activity.load.requests.fetch_sub(1, Ordering::AcqRel);
+        self.activity.load.headers.fetch_sub(self.headers, Ordering::AcqRel);
         let mut state = self.activity.lock();
         state.exchanges.remove(&self.id);
         if state.exchanges.is_empty() {
@@ -308,7 +340,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_next_head_must_come_in_time_too() {
         let activity = Activity::new(&Arc::default());
-        drop(activity.begin());
+        drop(activity.begin(&LIMITS, 0));
         assert_eq!(later(&activity, 119).await, ConnectionState::Active);
         activity.read(b"GET");
         assert_eq!(later(&activity, 29).await, ConnectionState::Idle);
@@ -321,7 +353,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_without_requests_is_idle() {
         let activity = Activity::new(&Arc::default());
-        let exchange = activity.begin();
+        let exchange = activity.begin(&LIMITS, 0).unwrap();
         assert_eq!(later(&activity, 1000).await, ConnectionState::Active);
         drop(exchange);
         assert_eq!(later(&activity, 119).await, ConnectionState::Active);
@@ -336,7 +368,7 @@ mod tests {
         activity.read(&[second, b"settings"].concat());
         assert_eq!(later(&activity, 119).await, ConnectionState::Active);
         assert_eq!(later(&activity, 1).await, ConnectionState::Idle);
-        drop(activity.begin());
+        drop(activity.begin(&LIMITS, 0));
         assert_eq!(later(&activity, 100_000).await, ConnectionState::Active);
         assert_eq!(activity.judge(&LIMITS, true), ConnectionState::Idle, "while others find no room");
     }
@@ -344,7 +376,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_nobody_reads_ends_it() {
         let activity = Activity::new(&Arc::default());
-        let exchange = activity.begin();
+        let exchange = activity.begin(&LIMITS, 0).unwrap();
         assert_eq!(later(&activity, 1000).await, ConnectionState::Active);
         exchange.give();
         exchange.give();
@@ -375,7 +407,7 @@ mod tests {
         assert!(other.read(&piece), "a small one is always taken");
         assert!(!other.read(b"x"));
         drop(other);
-        drop(full[0].begin());
+        drop(full[0].begin(&LIMITS, 0));
         drop(full);
         assert_eq!(load.heads.load(Ordering::Acquire), 0);
     }
@@ -384,9 +416,40 @@ mod tests {
     fn requests_are_counted_until_they_are_answered() {
         let load = Arc::default();
         let (one, other) = (Activity::new(&load), Activity::new(&load));
-        let exchanges = (one.begin(), other.begin());
-        assert!(load.is_full(&LIMITS));
+        let exchanges = (one.begin(&LIMITS, 0), other.begin(&LIMITS, 0));
+        assert!(exchanges.1.is_some() && one.begin(&LIMITS, 0).is_none());
         drop(exchanges.1);
-        assert!(!load.is_full(&LIMITS));
+        assert!(one.begin(&LIMITS, 0).is_some());
+    }
+
+    #[test]
+    fn headers_of_requests_have_room_together() {
+        let limits = Limits { requests: usize::MAX, ..LIMITS };
+        let load = Arc::default();
+        let activity = Activity::new(&load);
+        let begin = |headers| activity.begin(&limits, headers);
+        let (half, _other) = (begin(HEADERS / 2), begin(HEADERS / 2));
+        assert!(half.is_some() && begin(SMALL_HEADERS + 1).is_none());
+        assert!(begin(SMALL_HEADERS).is_some(), "small ones are always taken");
+        drop(half);
+        assert!(begin(HEADERS / 2).is_some());
+    }
+
+    #[test]
+    fn a_few_connections_do_not_take_it_all() {
+        let limits = Limits { requests: 400, ..LIMITS };
+        let load = Arc::default();
+        let (greedy, other) = (Activity::new(&load), Activity::new(&load));
+        let all = |activity: &Arc<Activity>| -> Vec<_> {
+            std::iter::from_fn(|| activity.begin(&limits, 0)).collect()
+        };
+        let (greedy, other) = (all(&greedy), all(&other));
+        assert_eq!((greedy.len(), other.len()), (300, MANY));
+    }
+
+    #[test]
+    fn the_size_of_headers_is_more_than_their_bytes() {
+        let request = Request::get("/path?query").header("name", "value").header("name", "other").body(());
+        assert_eq!(headers_size(&request.unwrap()), 11 + 2 * (9 + HEADER));
     }
 }

@@ -1,7 +1,7 @@
 //! One connection, from the TLS handshake to its end.
 
 use super::{
-    activity::{Activity, ConnectionState, Limits, Load},
+    activity::{Activity, ConnectionState, Limits, Load, headers_size},
     listener::Peer,
     sent::{Held, Open, Sent},
 };
@@ -86,15 +86,16 @@ impl Server {
             let Some(socket) = server.secure(socket).await else { return };
             let activity = Activity::new(&server.load);
             let socket = ObservedSocket { socket, activity: Arc::clone(&activity) };
-            let (answered, load, limits) = (Arc::clone(&activity), Arc::clone(&server.load), server.limits);
-            let answer = service_fn(move |request| {
-                let full = load.is_full(&limits);
-                let exchange = answered.begin();
-                let peer = Peer { open: Some(Open::new(&exchange)), ..peer.clone() };
+            let (answered, limits) = (Arc::clone(&activity), server.limits);
+            let answer = service_fn(move |request: Request<Incoming>| {
+                let exchange = answered.begin(&limits, headers_size(&request));
                 // Boxed, because the future is large and moves several times.
-                let response = (!full).then(|| Box::pin(answer(request, peer)));
+                let response = exchange.map(|exchange| {
+                    let peer = Peer { open: Some(Open::new(&exchange)), ..peer.clone() };
+                    (Box::pin(answer(request, peer)), exchange)
+                });
                 async move {
-                    let Some(response) = response else { return Ok(full_up()) };
+                    let Some((response, exchange)) = response else { return Ok(full_up()) };
                     let mut response = response.await;
                     let held = response.extensions_mut().remove::<Held>();
                     Ok::<_, Infallible>(response.map(|body| OneOf::Left(Sent::new(body, exchange, held))))

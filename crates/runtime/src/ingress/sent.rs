@@ -136,7 +136,10 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Sent<B> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::activity::Activity, *};
+    use super::{
+        super::activity::{Activity, Limits},
+        *,
+    };
     use http_body_util::{BodyExt as _, Full};
 
     #[tokio::test]
@@ -145,7 +148,7 @@ mod tests {
         let held = Arc::new(());
         let mut body = Sent::new(
             Full::new(Bytes::from(content.clone())),
-            Activity::new(&Arc::default()).begin(),
+            Activity::new(&Arc::default()).begin(&Limits::default(), 0).unwrap(),
             Some(Held::new(Arc::clone(&held))),
         );
         assert_eq!(body.size_hint().exact(), Some(content.len() as u64));

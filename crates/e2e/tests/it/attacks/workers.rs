@@ -112,8 +112,7 @@ async fn shell(service: &Service, script: &str) {
 /// Starts a daemon from a handler; returns its id.
 async fn daemon(service: &Service) -> i32 {
     shell(service, DAEMON).await;
-    service.scratch.wait("daemon").await;
-    let pid = fs::read_to_string(service.scratch.path().join("daemon")).unwrap().trim().parse().unwrap();
+    let pid = service.scratch.read("daemon").await.trim().parse().unwrap();
     assert!(processes::lives(pid));
     service.scratch.remove("daemon");
     pid

@@ -62,8 +62,7 @@ pub(super) async fn early_replies_and_exits(language: &Language) {
     service.scratch.wait("last ran").await;
     assert_eq!(service.call("Act", act("old_reply")).await.unwrap()["text"], "early, by its old name");
     assert_eq!(service.call("Act", act("reply_twice")).await.unwrap()["text"], "once");
-    service.scratch.wait("second reply").await;
-    let error = std::fs::read_to_string(service.scratch.path().join("second reply")).unwrap();
+    let error = service.scratch.read("second reply").await;
     assert_eq!(error, "error the message was replied previously");
     let exit = service.call("Act", act("exit")).await.unwrap();
     assert_eq!((&exit["text"], &exit["trail"]), (&json!("out"), &json!(["worker"])));

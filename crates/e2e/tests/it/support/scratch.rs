@@ -39,4 +39,11 @@ impl Scratch {
         let path = self.0.join(name);
         eventually(name, async || path.exists().then_some(())).await;
     }
+
+    /// Waits until a handler has written a file, and returns its text. The handler writes it in one call.
+    pub(crate) async fn read(&self, name: &str) -> String {
+        let path = self.0.join(name);
+        let text = async || fs::read_to_string(&path).ok().filter(|text| !text.is_empty());
+        eventually(name, text).await
+    }
 }
