@@ -14,6 +14,7 @@ use crate::commands::{
     new::NewArgs,
     node::NodeArgs,
     pack::PackArgs,
+    prepare::PrepareArgs,
     proto::ProtoArgs,
     restore::RestoreArgs,
     run::RunArgs,
@@ -85,6 +86,9 @@ pub(crate) enum Command {
     /// Read a package for another process, which names it on standard input
     #[command(hide = true, name = krt_reader::COMMAND)]
     ReadPackage,
+    /// Make what the nodes of an isolated version run in
+    #[command(hide = true)]
+    Prepare(PrepareArgs),
     /// Guard one worker, as standard input says
     #[command(hide = true)]
     Worker(WorkerArgs),

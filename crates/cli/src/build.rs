@@ -18,8 +18,7 @@ pub(crate) async fn executables(
     which: impl Fn(&Node) -> bool,
     warn: impl Fn(&str),
 ) -> anyhow::Result<BTreeMap<String, PathBuf>> {
-    let sources: Vec<ExecutableSource> =
-        version.nodes.iter().filter(|node| which(node)).filter_map(|node| source(node, root)).collect();
+    let sources = sources(version, root, which);
     if sources.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -29,7 +28,26 @@ pub(crate) async fn executables(
         .with_process_env(ProcessEnv::of_process().for_installers(origin))
         .prepare(&sources, &show)
         .await?;
-    for (source, executable) in sources.iter().zip(&executables) {
+    Ok(by_name(sources, &executables, warn))
+}
+
+/// Returns the sources of some nodes that are built.
+pub(crate) fn sources(
+    version: &Version,
+    root: &Path,
+    which: impl Fn(&Node) -> bool,
+) -> Vec<ExecutableSource> {
+    version.nodes.iter().filter(|node| which(node)).filter_map(|node| source(node, root)).collect()
+}
+
+/// Returns the path of each executable by its node's name; passes `warn` the nodes that cannot be built and run
+/// as they are.
+pub(crate) fn by_name(
+    sources: Vec<ExecutableSource>,
+    executables: &[Executable],
+    warn: impl Fn(&str),
+) -> BTreeMap<String, PathBuf> {
+    for (source, executable) in sources.iter().zip(executables) {
         if let Executable::Prebuilt(path) = executable {
             warn(&format!(
                 "found no `{}`: node `{}` runs `{}` as it is, whatever its sources say",
@@ -40,7 +58,7 @@ pub(crate) async fn executables(
         }
     }
     let paths = executables.iter().map(|executable| executable.path().to_owned());
-    Ok(sources.into_iter().map(|source| source.name).zip(paths).collect())
+    sources.into_iter().map(|source| source.name).zip(paths).collect()
 }
 
 /// Returns the sources of a node, if it is built.

@@ -15,6 +15,7 @@ use crate::{
     sdk::PYTHON,
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     path::{self, Path, PathBuf},
@@ -28,7 +29,7 @@ const AT_ONCE: usize = 2;
 const FORM: &str = "1";
 
 /// A Python node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeSource {
     /// Its name.
     pub name: String,
@@ -37,7 +38,7 @@ pub struct NodeSource {
 }
 
 /// The interpreter of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interpreter {
     /// The executable.
     pub python: PathBuf,
@@ -102,6 +103,16 @@ impl Environments {
         let made = self.make(&settled, on_event).await?;
         tell(settled.iter().flat_map(Settled::missing).collect(), on_event)?;
         Ok(settled.iter().map(|settled| settled.home.interpreter(&made)).collect())
+    }
+
+    /// Returns the executables of this machine's interpreters, with those below virtual environments, that
+    /// nodes of the package at `root` may get. No environment is created.
+    pub async fn installed(&self, root: &Path) -> Vec<PathBuf> {
+        let memory = self.cache.join("interpreters");
+        let pythons = Pythons::new(self.choice.as_ref(), &self.process_env, root, &memory);
+        let usual = pythons.pick(None).await.ok().map(|picked| picked.facts);
+        let all = pythons.all().await.iter().cloned().chain(usual);
+        all.flat_map(|facts| [facts.python, facts.base]).collect()
     }
 
     /// Finds problems with nodes' imports and requirements without starting the nodes. Creates an environment

@@ -1,9 +1,10 @@
 //! Progress events.
 
+use serde::{Deserialize, Serialize};
 use std::{fmt, path::PathBuf, time::Duration};
 
 /// An event of an environment or executable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// The nodes that share it, in the given order.
     pub nodes: Vec<String>,
@@ -12,7 +13,7 @@ pub struct Event {
 }
 
 /// A step for an environment or an executable. Credentials in addresses are masked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Step {
     /// An existing one is reused.
     Reusing,
@@ -47,7 +48,7 @@ pub enum Step {
 }
 
 /// The installer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Tool {
     /// `uv`, from `PATH` or as a module of the interpreter.
     Uv,

@@ -21,6 +21,7 @@ use crate::{
 };
 use content::Content;
 use krt_model::version::Language;
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap},
     ffi::OsString,
@@ -42,7 +43,7 @@ const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 const BUILT_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
 /// A node to build from sources.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutableSource {
     /// Its name.
     pub name: String,
@@ -66,7 +67,7 @@ impl ExecutableSource {
 }
 
 /// The executable of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Executable {
     /// Built from the current sources.
     Built(PathBuf),

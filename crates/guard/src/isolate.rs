@@ -42,6 +42,8 @@ pub struct Isolation {
     pub hidden: Vec<PathBuf>,
     /// Files and folders that stay visible, read-only.
     pub kept: Vec<PathBuf>,
+    /// Folders that stay visible and writable.
+    pub writable: Vec<PathBuf>,
     /// Its home: empty at first, and deleted when it ends.
     pub home: PathBuf,
 }
@@ -50,6 +52,7 @@ pub struct Isolation {
 struct Kept {
     path: PathBuf,
     is_folder: bool,
+    is_writable: bool,
     handle: OwnedFd,
 }
 
@@ -96,7 +99,9 @@ impl Isolation {
 
     /// Covers hidden folders, and mounts kept paths again.
     fn hide(&self) -> io::Result<()> {
-        let kept: Vec<_> = self.kept.iter().map(Kept::open).collect::<io::Result<_>>()?;
+        let kept = self.kept.iter().map(|path| Kept::open(path, false));
+        let kept = kept.chain(self.writable.iter().map(|path| Kept::open(path, true)));
+        let kept: Vec<_> = kept.collect::<io::Result<_>>()?;
         let private: Vec<_> = PRIVATE.iter().map(PathBuf::from).chain([self.home.clone()]).collect();
         let barred = kept.iter().filter_map(|kept| barred(&kept.path));
         let hidden: BTreeSet<_> = self.hidden.iter().cloned().chain(barred).chain(private.clone()).collect();
@@ -143,12 +148,12 @@ impl Isolation {
 }
 
 impl Kept {
-    fn open(path: &PathBuf) -> io::Result<Self> {
+    fn open(path: &PathBuf, is_writable: bool) -> io::Result<Self> {
         let handle = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { path: path.clone(), is_folder: path.is_dir(), handle })
+        Ok(Self { path: path.clone(), is_folder: path.is_dir(), is_writable, handle })
     }
 
-    /// Mounts it at its old place, read-only.
+    /// Mounts it at its old place.
     fn put_back(&self) -> io::Result<()> {
         if !self.path.exists() {
             if self.is_folder {
@@ -170,7 +175,8 @@ impl Kept {
             (StatVfsMountFlags::RELATIME, MountFlags::RELATIME),
         ];
         let set = known.iter().filter(|(flag, _)| flags.contains(*flag)).map(|(_, flag)| *flag);
-        let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | set.collect::<MountFlags>();
+        let mut flags = MountFlags::BIND | MountFlags::NOSUID | set.collect::<MountFlags>();
+        flags.set(MountFlags::RDONLY, !self.is_writable);
         Ok(mount_remount(&self.path, flags, c"")?)
     }
 }

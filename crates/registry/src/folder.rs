@@ -53,6 +53,11 @@ impl Place {
     pub fn package(&self) -> PathBuf {
         self.0.join("package")
     }
+
+    /// What its nodes run in, where that is made for this version alone.
+    pub fn environment(&self) -> PathBuf {
+        self.0.join("environment")
+    }
 }
 
 impl Folder {

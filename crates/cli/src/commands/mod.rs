@@ -13,6 +13,7 @@ pub(crate) mod login;
 pub(crate) mod new;
 pub(crate) mod node;
 pub(crate) mod pack;
+pub(crate) mod prepare;
 pub(crate) mod proto;
 pub(crate) mod restore;
 pub(crate) mod run;
@@ -45,6 +46,7 @@ pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Command::Env(args) => env::execute(&args),
         Command::Guard(args) => guard::execute(&args),
         Command::ReadPackage => Ok(krt_reader::run()),
+        Command::Prepare(args) => prepare::execute(&args),
         Command::Worker(args) => worker::execute(&args),
         Command::Dead(args) => dead::execute(&args),
         Command::Call(args) => call::execute(&args),

@@ -268,24 +268,31 @@ async fn prepare(
 ) -> Result<Prepared, String> {
     let logs = order.logs.clone();
     let preparing = async {
-        let PrepareRequest { runtime, package, values, store, .. } = order;
+        let PrepareRequest { runtime, package, environment, values, store, .. } = order;
         let (runtime, all) = (runtime.as_str(), (0..package.version.nodes.len()).collect());
-        let executables = launch::executables(&package, &all, Inherited::Server).await?;
+        let (executables, isolated, leased) = match isolator {
+            None => (launch::executables(&package, &all, Inherited::Server).await?, None, None),
+            Some(isolator) => {
+                let (isolation, leased) = isolator.lease()?;
+                let (python, lifeline) = (python.as_ref(), isolator.lifeline());
+                let (executables, isolated) =
+                    launch::isolate(python, &package, isolation, &environment, lifeline).await?;
+                (executables, Some(isolated), Some(leased))
+            }
+        };
         let data = data.join("older-runners").join(runtime).join(package.version.name.as_str());
         let needed = older::Needed { runtime, message, data: &data, nats: &NatsArgs::default() };
         let stores = older::Stores { store: &store, mongo: None, influx: None };
         let older = older::Servers::start(&package.version.nodes, stores, needed).await?;
         // Each version has an unpacked copy of its own, which does not change.
         let files = Files::Fixed;
-        let leased = isolator.map(|isolator| isolator.lease()).transpose()?;
-        let (isolation, leased) = leased.unzip();
         let ready = launch::Ready {
             python: python.as_ref(),
             files,
             executables,
             older: &older,
             origin: Inherited::Server,
-            isolation,
+            isolated,
         };
         let launches = launch::prepare(ready, &package, runtime, &values, &all).await?;
         anyhow::Ok(Prepared { launches: launches.nodes, keep: Box::new((launches.pythons, older, leased)) })

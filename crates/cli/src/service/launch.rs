@@ -1,11 +1,12 @@
 //! The command and environment of each node's process.
 
 use super::{
+    isolated::{self, Order},
     kept,
     older::{self, Servers},
 };
 use crate::{build, cache, terminal};
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use krt_environment::{
     Environments, Files, Inherited, Interpreter, Modules, NodeSource, ProcessEnv, PythonChoice, Sdk,
 };
@@ -15,11 +16,12 @@ use krt_model::{
     version::{Node, Workflow},
 };
 use krt_package::Package;
-use krt_runtime::node::Launch;
+use krt_runtime::node::{Launch, Lifeline};
 use prost_reflect::FileDescriptor;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    fs,
+    path::{self, Path, PathBuf},
 };
 
 /// The file of the Python SDK that runs as a worker.
@@ -64,8 +66,15 @@ pub(crate) struct Ready<'a> {
     pub(crate) older: &'a Servers,
     /// The kind of environment that this process has.
     pub(crate) origin: Inherited,
-    /// The isolation of workers, if enabled.
-    pub(crate) isolation: Option<Isolation>,
+    /// The isolation of the version, if enabled.
+    pub(crate) isolated: Option<Isolated>,
+}
+
+/// The isolation of a version, and what was made in it.
+pub(crate) struct Isolated {
+    isolation: Isolation,
+    /// Of the nodes in Python, in the package's order.
+    interpreters: Vec<Interpreter>,
 }
 
 /// Returns the executables of compiled nodes that run `here`, by node name. Builds missing ones.
@@ -78,13 +87,57 @@ pub(crate) async fn executables(
     let is_here = |node: &Node| names.contains(&node.name);
     let warn = |text: &str| tracing::warn!("{text}");
     let executables = build::executables(&package.version, &package.root, origin, is_here, warn).await?;
-    if let Some((node, found)) = older::prebuilt(&package.version, &executables, &package.root) {
+    require_sdk(package, &executables)?;
+    Ok(executables)
+}
+
+/// Refuses executables of older runners whose sources could not be built.
+fn require_sdk(package: &Package, executables: &BTreeMap<String, PathBuf>) -> anyhow::Result<()> {
+    if let Some((node, found)) = older::prebuilt(&package.version, executables, &package.root) {
         bail!(
             "node `{node}` has sources that cannot be built here, and its executable was built with an older \
              runner ({found})\nhint: install Go (https://go.dev/dl), or take the sources out of the package"
         );
     }
-    Ok(executables)
+    Ok(())
+}
+
+/// Makes what the nodes of a server's version run in, in isolation. Returns its executables as well.
+///
+/// `folder` is the version's own, for the result.
+pub(crate) async fn isolate(
+    python: Option<&PythonChoice>,
+    package: &Package,
+    mut isolation: Isolation,
+    folder: &Path,
+    lifeline: &Lifeline,
+) -> anyhow::Result<(BTreeMap<String, PathBuf>, Isolated)> {
+    let parent = folder.parent().unwrap_or(folder);
+    let parent = fs::canonicalize(parent).with_context(|| format!("cannot find `{}`", parent.display()))?;
+    let folder = parent.join(folder.file_name().unwrap_or_default());
+    // The process that makes it has another working directory.
+    let python = python.map(|choice| match choice {
+        PythonChoice::Path(path) => PythonChoice::Path(path::absolute(path).unwrap_or_else(|_| path.clone())),
+        choice => choice.clone(),
+    });
+    kept::add(&mut isolation, &package.root)?;
+    let environments = environments(python.as_ref(), Files::Fixed, Inherited::Server)?;
+    for interpreter in environments.installed(&package.root).await {
+        kept::add_installation(&mut isolation, &interpreter);
+    }
+    let order = Order {
+        root: package.root.clone(),
+        python,
+        pythons: sources(package, |node| is_python(node)),
+        executables: build::sources(&package.version, &package.root, |_| true),
+    };
+    let progress = terminal::Installation::new();
+    let show = |event| progress.show(event);
+    let made = isolated::make(&order, isolation.clone(), &folder, lifeline, &show).await?;
+    isolation.kept.push(folder);
+    let executables = build::by_name(order.executables, &made.executables, |text| tracing::warn!("{text}"));
+    require_sdk(package, &executables)?;
+    Ok((executables, Isolated { isolation, interpreters: made.interpreters }))
 }
 
 /// Prepares the start of each node that runs `here`. Creates missing environments.
@@ -98,15 +151,21 @@ pub(crate) async fn prepare(
     let names: BTreeSet<_> = here.iter().map(|&node| &package.version.nodes[node].name).collect();
     let is_here = |node: &Node| names.contains(&node.name);
     let is_python = |node: &&Node| is_here(node) && is_python(node);
-    let Ready { python, files, executables, older, origin, isolation } = ready;
+    let Ready { python, files, executables, older, origin, isolated } = ready;
+    let (mut isolation, interpreters) =
+        isolated.map(|isolated| (isolated.isolation, isolated.interpreters)).unzip();
     let pythons = match package.version.nodes.iter().find(is_python) {
-        Some(_) => Some(pythons(python, package, files, origin, is_python).await?),
+        Some(_) => {
+            let environments = environments(python, files, origin)?;
+            let sources = sources(package, |node| is_python(&node));
+            Some(pythons_of(&environments, package, sources, interpreters).await?)
+        }
         None => None,
     };
-    let isolation = match isolation {
-        Some(isolation) => Some(kept::complete(isolation, package, pythons.as_ref(), &executables)?),
-        None => None,
-    };
+    if let (Some(isolation), Some(pythons)) = (&mut isolation, &pythons) {
+        kept::add(isolation, pythons.sdk.path())?;
+        kept::add(isolation, pythons.modules.path())?;
+    }
     let interpreter = |name: &str| {
         let pythons = pythons.as_ref()?;
         Some((pythons.interpreters.get(name)?, pythons.sdk.path().join(WORKER)))
@@ -135,11 +194,7 @@ pub(crate) async fn prepare(
         };
         let older = node.run.runner.older().and_then(|runner| older.provide(runner));
         let folder = package.root.clone();
-        let isolation = isolation.clone().map(|mut isolation| {
-            kept::add_installations(&mut isolation, &program);
-            isolation
-        });
-        Launch { older, program, arguments, environment, folder, isolation }
+        Launch { older, program, arguments, environment, folder, isolation: isolation.clone() }
     };
     let nodes = package.version.nodes.iter().map(|node| is_here(node).then(|| launch(node))).collect();
     Ok(Launches { nodes, pythons })
@@ -163,11 +218,34 @@ pub(crate) async fn pythons(
     origin: Inherited,
     which: impl Fn(&&Node) -> bool,
 ) -> anyhow::Result<Pythons> {
+    let environments = environments(choice, files, origin)?;
+    pythons_of(&environments, package, sources(package, |node| which(&node)), None).await
+}
+
+/// The environments of this machine's cache.
+fn environments(
+    choice: Option<&PythonChoice>,
+    files: Files,
+    origin: Inherited,
+) -> anyhow::Result<Environments> {
+    let process_env = ProcessEnv::of_process().for_installers(origin);
+    let environments = Environments::new(cache::folder()?, choice.cloned());
+    Ok(environments.with_files(files).with_process_env(process_env))
+}
+
+/// The sources of some Python nodes.
+fn sources(package: &Package, which: impl Fn(&Node) -> bool) -> Vec<NodeSource> {
     let source = |node: &Node| NodeSource { name: node.name.to_string(), src: PathBuf::from(&node.src) };
-    let sources: Vec<_> = package.version.nodes.iter().filter(which).map(source).collect();
-    let environments = Environments::new(cache::folder()?, choice.cloned())
-        .with_files(files)
-        .with_process_env(ProcessEnv::of_process().for_installers(origin));
+    package.version.nodes.iter().filter(|node| which(node)).map(source).collect()
+}
+
+/// What Python nodes run in: with interpreters that were chosen before, or with those that this chooses.
+async fn pythons_of(
+    environments: &Environments,
+    package: &Package,
+    sources: Vec<NodeSource>,
+    interpreters: Option<Vec<Interpreter>>,
+) -> anyhow::Result<Pythons> {
     let sdk = environments.sdk()?;
     let files: Vec<_> = package.schema.pool.files().collect();
     let files: Vec<&str> = files.iter().map(FileDescriptor::name).collect();
@@ -177,7 +255,10 @@ pub(crate) async fn pythons(
     }
     let progress = terminal::Installation::new();
     let show = |event| progress.show(event);
-    let interpreters = environments.prepare(&sources, &package.root, &show).await?;
+    let interpreters = match interpreters {
+        Some(interpreters) => interpreters,
+        None => environments.prepare(&sources, &package.root, &show).await?,
+    };
     let names = sources.into_iter().map(|source| source.name);
     Ok(Pythons { sdk, modules, interpreters: names.zip(interpreters).collect() })
 }

@@ -7,6 +7,7 @@
 //! - [`nats`]: the NATS server that connects a version's parts.
 //! - [`crash`]: core dumps and memory access.
 //! - [`dashboard`]: the dashboard of a single package.
+//! - [`isolated`]: what the nodes of an isolated version run in.
 //! - [`kept`]: the files that an isolated version sees.
 //! - [`launch`]: the command and environment of each node's process.
 //! - [`older`]: servers for executables of older runners.
@@ -25,6 +26,7 @@ mod connections;
 pub(crate) mod crash;
 mod dashboard;
 pub(crate) mod diagnostics;
+pub(crate) mod isolated;
 mod kept;
 pub(crate) mod launch;
 mod nats;
@@ -228,7 +230,7 @@ impl Service {
                 executables,
                 older: &older,
                 origin: Inherited::Shell,
-                isolation: None,
+                isolated: None,
             };
             let launches = launch::prepare(ready, &package, &runtime, &values, &here).await?;
             pythons = launches.pythons;

@@ -1,10 +1,11 @@
 //! The values of `--python`.
 
 use pep440_rs::Version;
+use serde::{Deserialize, Serialize};
 use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
 
 /// A user's choice of an interpreter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PythonChoice {
     /// The path of an interpreter, or of a virtual environment's folder. Anything with a `/` in it.
     Path(PathBuf),

@@ -28,7 +28,7 @@ mod window;
 mod worker;
 
 pub use plain::Plain;
-pub use process::{Launch, Lifeline, try_isolation};
+pub use process::{Launch, Lifeline, run_isolated};
 pub use supervisor::{Nodes, StartError};
 
 use crate::{

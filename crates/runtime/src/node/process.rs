@@ -28,7 +28,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     net::{
         UnixStream,
         unix::{OwnedReadHalf, OwnedWriteHalf},
@@ -38,6 +38,9 @@ use tokio::{
 
 /// How long a guard may take to kill its processes.
 const GUARD: Duration = Duration::from_secs(5);
+
+/// The longest line of what [`run_isolated`] runs, in bytes.
+const LINE: u64 = 1 << 20;
 
 /// Bytes in transit in one direction of a worker's socket.
 const SOCKET_BUFFER: usize = 1 << 20;
@@ -311,19 +314,40 @@ impl Process {
     }
 }
 
-/// Tests isolation with a command that does nothing; fails if workers cannot be isolated this way.
-pub async fn try_isolation(isolation: Isolation, lifeline: &Lifeline) -> io::Result<()> {
+/// Runs `krt` with these arguments and variables in isolation, to its end, and passes on the lines of its output.
+/// Fails if it cannot be isolated, or exits with another status than 0.
+///
+/// If dropped, its guard kills it and every process that it started.
+pub async fn run_isolated(
+    arguments: Vec<PathBuf>,
+    environment: Vec<(String, String)>,
+    isolation: Isolation,
+    lifeline: &Lifeline,
+    on_line: &(dyn Fn(&str) + Send + Sync),
+) -> io::Result<()> {
     let launch = Launch {
         program: PathBuf::from("/proc/self/exe"),
-        arguments: vec![PathBuf::from("--version")],
-        environment: Vec::new(),
+        arguments,
+        environment,
         folder: PathBuf::from("/"),
         isolation: Some(isolation),
         older: None,
     };
     let mut process = Process::start_older(&launch, Limits::default(), lifeline, &[]).await?;
-    let (_outputs, end) = (process.take_outputs(), process.ended().await);
+    let (output, errors) = process.take_outputs();
+    let (end, (), ()) =
+        tokio::join!(process.ended(), read_lines(output, on_line), read_lines(errors, on_line));
     if end.is_well { Ok(()) } else { Err(io::Error::other(end.how)) }
+}
+
+/// Passes on the lines of an output until it ends. Longer lines than [`LINE`] come in parts.
+async fn read_lines(output: Option<impl AsyncRead + Unpin>, on_line: &(dyn Fn(&str) + Send + Sync)) {
+    let Some(output) = output else { return };
+    let (mut lines, mut line) = (BufReader::new(output), Vec::new());
+    while let Ok(1..) = (&mut lines).take(LINE).read_until(b'\n', &mut line).await {
+        on_line(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
 }
 
 /// Returns a worker's variables: for its C library, of its launch, and further ones.

@@ -5,7 +5,7 @@ use krt_model::name::{Name, VariableName};
 use krt_package::Package;
 use krt_runtime::{Options, logs::Logs, node::Launch, traces::Traces};
 use krt_store::Store;
-use std::{any::Any, collections::BTreeMap, fmt, sync::Arc};
+use std::{any::Any, collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 /// How to start each node of a package.
 pub struct Prepared {
@@ -22,6 +22,8 @@ pub struct PrepareRequest {
     pub runtime: Name,
     /// The package.
     pub package: Arc<Package>,
+    /// The folder for what its nodes run in, where that is made for this version alone. It may be missing.
+    pub environment: PathBuf,
     /// The values of its configuration.
     pub values: BTreeMap<VariableName, String>,
     /// Receives log lines about the progress.

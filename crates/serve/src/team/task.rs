@@ -133,6 +133,7 @@ async fn start(
     let order = PrepareRequest {
         runtime: runtime.clone(),
         package: Arc::clone(&package),
+        environment: place.environment(),
         values,
         logs: logs.clone(),
         store: stores.store.clone(),

@@ -4,7 +4,7 @@ use crate::cache;
 use anyhow::{Context as _, bail};
 use clap::Args;
 use krt_guard::Isolation;
-use krt_runtime::node::{Lifeline, try_isolation};
+use krt_runtime::node::{Lifeline, run_isolated};
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
@@ -36,6 +36,7 @@ pub(super) struct IsolateArgs {
 pub(super) struct Isolator {
     base: Isolation,
     users: Option<Users>,
+    lifeline: Arc<Lifeline>,
 }
 
 /// A pool of user ids for versions.
@@ -57,7 +58,7 @@ impl IsolateArgs {
     pub(super) async fn isolator(
         &self,
         data: &Path,
-        lifeline: &Lifeline,
+        lifeline: &Arc<Lifeline>,
     ) -> anyhow::Result<Option<Isolator>> {
         if !self.isolate {
             return Ok(None);
@@ -68,9 +69,12 @@ impl IsolateArgs {
         let hidden = hidden.filter_map(|folder| folder.canonicalize().ok()).collect();
         let is_root = rustix::process::geteuid().is_root();
         let users = is_root.then(|| Users { first: self.isolate_users, taken: Arc::default() });
-        let isolator = Isolator { base: Isolation { user: None, hidden, kept: Vec::new(), home }, users };
+        let base = Isolation { user: None, hidden, kept: Vec::new(), writable: Vec::new(), home };
+        let isolator = Isolator { base, users, lifeline: Arc::clone(lifeline) };
         let (isolation, _leased) = isolator.lease()?;
-        if let Err(error) = try_isolation(isolation, lifeline).await {
+        // A command that does nothing.
+        let tried = run_isolated(vec!["--version".into()], Vec::new(), isolation, lifeline, &|_| {});
+        if let Err(error) = tried.await {
             let hint = if is_root {
                 "root needs the capabilities SYS_ADMIN, SETUID and SETGID, and --isolate-users a range of ids that \
                  exists here (in a container: `--cap-add SYS_ADMIN --security-opt seccomp=unconfined \
@@ -86,6 +90,11 @@ impl IsolateArgs {
 }
 
 impl Isolator {
+    /// The lifeline of all processes.
+    pub(super) fn lifeline(&self) -> &Lifeline {
+        &self.lifeline
+    }
+
     /// The isolation of one version, with a user id that no other version has.
     pub(super) fn lease(&self) -> anyhow::Result<(Isolation, Leased)> {
         let user = self.users.as_ref().map(Users::take).transpose()?;

@@ -47,12 +47,34 @@ impl Fixture {
         let team = Team::started_by(krt, data.path()).await;
         let shop = json!({"id": "shop", "name": "The shop"});
         team.api.post("/runtimes", shop).await.expect(StatusCode::CREATED);
-        team.api.upload(packed(&package)).await.expect(StatusCode::CREATED);
-        team.api.act("spy-v1", "start").await.expect(StatusCode::ACCEPTED);
-        team.until("spy-v1", "STARTED").await;
-        team.api.act("spy-v1", "publish").await.expect(StatusCode::OK);
-        let client = Client::new(&package, team.address);
+        let client = publish(&team, &package, "spy-v1").await;
         Self { team, client, data, _cache: cache }
+    }
+
+    /// Asserts the restrictions of installers, which run code of the package.
+    async fn its_installers_see_only_its_own(&self, user: u32) {
+        let package = packages().join("intruder");
+        let client = publish(&self.team, &package, "intruder-v1").await;
+        let seen = client.call("Look", json!({})).await.unwrap();
+        let seen = |what: &str| seen["results"][what].as_str().unwrap().to_owned();
+        for hidden in ["registry", "password"] {
+            assert!(["FileNotFoundError", "PermissionError"].contains(&&*seen(hidden)), "{}", seen(hidden));
+        }
+        assert_eq!(seen("who"), user.to_string());
+        assert_eq!((&*seen("data"), &*seen("versions")), ("runtimes", "intruder-v1"));
+        assert!(["OSError", "PermissionError"].contains(&&*seen("package")), "{}", seen("package"));
+        assert_eq!((&*seen("home"), &*seen("secret")), ("", "not set"));
+        let processes: u32 = seen("processes").parse().unwrap();
+        assert!(processes <= 8, "its own, its installer's and its guard's: {processes}");
+        assert_eq!(seen("daemon"), "left");
+        assert!(!processes::runs(&format!("sleep 86398.{user}")), "it ended with its build");
+
+        // What was made is used again, by another user.
+        self.team.api.act("intruder-v1", "unpublish").await.expect(StatusCode::OK);
+        self.team.api.act("intruder-v1", "stop").await.expect(StatusCode::ACCEPTED);
+        self.team.until("intruder-v1", "STOPPED").await;
+        let client = publish_again(&self.team, &package, "intruder-v1").await;
+        assert_eq!(client.call("Look", json!({})).await.unwrap()["results"]["who"], user.to_string());
     }
 
     async fn try_to(&self, act: &str, text: impl AsRef<Path>) -> String {
@@ -101,6 +123,19 @@ impl Fixture {
     }
 }
 
+/// Uploads, starts and publishes a version.
+async fn publish(team: &Team, package: &Path, version: &str) -> Client {
+    team.api.upload(packed(package)).await.expect(StatusCode::CREATED);
+    publish_again(team, package, version).await
+}
+
+async fn publish_again(team: &Team, package: &Path, version: &str) -> Client {
+    team.api.act(version, "start").await.expect(StatusCode::ACCEPTED);
+    team.until(version, "STARTED").await;
+    team.api.act(version, "publish").await.expect(StatusCode::OK);
+    Client::new(package, team.address)
+}
+
 fn may(test: &str, words: &[&str]) -> bool {
     let tried = Command::new(words[0]).args(&words[1..]).output();
     let may = tried.is_ok_and(|tried| tried.status.success());
@@ -127,6 +162,7 @@ async fn an_isolated_version_is_a_user_of_its_own_where_the_server_is_root() {
     assert_eq!(fixture.try_to("who", "").await, "300000 300000 []");
     fixture.sees_only_its_own().await;
     fixture.sees_no_environment().await;
+    fixture.its_installers_see_only_its_own(300_001).await;
     fixture.team.stop().await;
 }
 
@@ -150,6 +186,7 @@ async fn an_isolated_version_is_in_a_user_namespace_elsewhere() {
     let fixture = Fixture::start(&["--isolate"], user).await;
     fixture.sees_only_its_own().await;
     fixture.sees_no_environment().await;
+    fixture.its_installers_see_only_its_own(user.unwrap_or_else(|| getuid().as_raw())).await;
     fixture.team.stop().await;
 }
 

@@ -43,6 +43,14 @@ pub(crate) fn environment(pid: i32) -> Vec<String> {
     variables.map(|variable| String::from_utf8_lossy(variable).into_owned()).collect()
 }
 
+/// Whether any process of this machine has this command line.
+pub(crate) fn runs(command: &str) -> bool {
+    let entries = fs::read_dir("/proc").expect("Linux has /proc").flatten();
+    let mut lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    let words: Vec<u8> = command.bytes().map(|byte| if byte == b' ' { 0 } else { byte }).chain([0]).collect();
+    lines.any(|line| line == words)
+}
+
 /// The targets of a process's descriptors.
 pub(crate) fn open_files(pid: i32) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).expect("the process lives");

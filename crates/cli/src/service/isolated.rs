@@ -1,0 +1,166 @@
+//! Makes what the nodes of an isolated version run in, in isolation: installers and compilers run code of its
+//! package.
+//!
+//! The version has a folder for it, which no other version sees or uses. A process of `krt` with the version's user
+//! and view of the system (`krt prepare`) makes its content. The package's code can take that process over, so
+//! nothing that it says is believed: what it names is only ever used inside the version's isolation.
+
+use super::kept;
+use crate::output;
+use anyhow::{Context as _, bail, ensure};
+use krt_environment::{
+    Environments, Event, Executable, ExecutableSource, Executables, Files, Inherited, Interpreter,
+    NodeSource, ProcessEnv, PythonChoice,
+};
+use krt_guard::Isolation;
+use krt_runtime::node::{Lifeline, run_isolated};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, DirBuilder},
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, lchown},
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+/// Variables that locate caches of installers and compilers, and their places in the folder. The server's own are
+/// shared by versions.
+const FOLDERS: [(&str, &str); 10] = [
+    ("KRT_CACHE", ""),
+    ("TMPDIR", "tmp"),
+    ("XDG_CACHE_HOME", "cache"),
+    ("PIP_CACHE_DIR", "cache/pip"),
+    ("UV_CACHE_DIR", "cache/uv"),
+    ("CARGO_HOME", "cargo"),
+    ("GOPATH", "go"),
+    ("GOMODCACHE", "go/pkg/mod"),
+    ("GOCACHE", "cache/go-build"),
+    ("GOTMPDIR", "tmp"),
+];
+
+/// What to make.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Order {
+    /// The package's folder.
+    pub(super) root: PathBuf,
+    /// The Python to use, if given.
+    pub(super) python: Option<PythonChoice>,
+    /// The nodes in Python.
+    pub(super) pythons: Vec<NodeSource>,
+    /// The nodes built from sources.
+    pub(super) executables: Vec<ExecutableSource>,
+}
+
+/// What was made, in the order's order.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Made {
+    pub(super) interpreters: Vec<Interpreter>,
+    pub(super) executables: Vec<Executable>,
+}
+
+/// A line of the process.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Message {
+    Event(Event),
+    Made(Made),
+    Failed(String),
+}
+
+/// Makes what an order asks for in a version's `folder`, in isolation. `isolation` has what the version's workers
+/// see, too.
+pub(super) async fn make(
+    order: &Order,
+    mut isolation: Isolation,
+    folder: &Path,
+    lifeline: &Lifeline,
+    show: &(dyn Fn(Event) + Send + Sync),
+) -> anyhow::Result<Made> {
+    // Beside the folder: the version's user can replace everything in it, also by links to the server's files.
+    let file = folder.with_extension("json");
+    let begun = begin(order, &file, folder, isolation.user);
+    begun.with_context(|| format!("cannot write `{}`", folder.display()))?;
+    let process_env = ProcessEnv::of_process().for_installers(Inherited::Server);
+    kept::add_tools(&mut isolation, &process_env);
+    let process_env = FOLDERS
+        .iter()
+        .fold(process_env, |process_env, (name, below)| process_env.with(*name, folder.join(below)));
+    let process_env = kept::with_toolchains(&mut isolation, process_env);
+    isolation.kept.push(file.clone());
+    isolation.writable.push(folder.to_owned());
+    let heard = Mutex::new(None);
+    let on_line = |line: &str| match serde_json::from_str(line) {
+        Ok(Message::Event(event)) => show(event),
+        Ok(answer) => *heard.lock().expect("nothing panics with it") = Some(answer),
+        Err(_) => tracing::debug!("{line}"),
+    };
+    let arguments = vec!["prepare".into(), file, folder.into()];
+    let ended = run_isolated(arguments, process_env.texts().collect(), isolation, lifeline, &on_line).await;
+    match heard.into_inner().expect("nothing panics with it") {
+        Some(Message::Made(made)) => {
+            ended.context("the process that makes what nodes run in failed")?;
+            let all = (order.pythons.len(), order.executables.len());
+            ensure!(
+                (made.interpreters.len(), made.executables.len()) == all,
+                "the process that makes what nodes run in did not make all of it"
+            );
+            Ok(made)
+        }
+        Some(Message::Failed(problem)) => bail!(problem),
+        Some(Message::Event(_)) | None => {
+            ended.context("the process that makes what nodes run in failed")?;
+            bail!("the process that makes what nodes run in ended without a result")
+        }
+    }
+}
+
+/// Writes the order to a file, and creates the folder, which it gives to the version's user.
+fn begin(order: &Order, file: &Path, folder: &Path, user: Option<u32>) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    fs::write(file, serde_json::to_vec(order)?)?;
+    let Some(user) = user else { return Ok(()) };
+    kept::let_read(file)?;
+    give(folder, user)
+}
+
+/// Gives a folder and its content to a user. No process of the version runs that could change it meanwhile.
+fn give(path: &Path, user: u32) -> io::Result<()> {
+    let about = fs::symlink_metadata(path)?;
+    if about.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give(&entry?.path(), user)?;
+        }
+    }
+    if about.uid() == user { Ok(()) } else { lchown(path, Some(user), Some(user)) }
+}
+
+/// Makes what the order in a file asks for, as [`make`] started it.
+pub(crate) async fn prepare(order: &Path, folder: &Path) -> anyhow::Result<()> {
+    let answer = match obey(order, folder).await {
+        Ok(made) => Message::Made(made),
+        Err(error) => Message::Failed(crate::terminal::chain(&error)),
+    };
+    say(&answer)
+}
+
+async fn obey(order: &Path, folder: &Path) -> anyhow::Result<Made> {
+    let order: Order = serde_json::from_slice(&fs::read(order)?)?;
+    for (_, below) in FOLDERS {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder.join(below))?;
+    }
+    let show = |event| {
+        // Nobody reads it: the server has ended, and its guard ends this process.
+        let _ = say(&Message::Event(event));
+    };
+    let executables = Executables::new(folder.to_owned()).prepare(&order.executables, &show).await?;
+    let environments = Environments::new(folder.to_owned(), order.python).with_files(Files::Fixed);
+    let interpreters = environments.prepare(&order.pythons, &order.root, &show).await?;
+    Ok(Made { interpreters, executables })
+}
+
+fn say(message: &Message) -> anyhow::Result<()> {
+    output::print_data(&serde_json::to_string(message)?)
+}
