@@ -18,14 +18,14 @@ mod request;
 pub use admission::{Admission, Limits, Permit, no_memory};
 pub use broker::{Broker, Refused};
 pub use queue::{NodeQueue, Place, SlotId, Taken, Worker};
-pub use record::{CodecTimes, RequestRecord, RequestRecords};
+pub use record::{CodecTimes, OpenRecord, RequestRecords};
 pub use request::{
     Answer, AnswerMeta, Deadline, Delivery, Origin, RemoteRequest, ReplyTo, Request, Responder, Route,
 };
 
 use crate::{
     memory::Reservation,
-    metrics::{Ending, Metrics, NodeGauges},
+    metrics::{Metrics, NodeGauges},
     traces::Trace,
 };
 use broker::Memory;
@@ -34,11 +34,11 @@ use krt_broker::Acker;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     outcome::{self, Failure, HandlerResult, Outcome},
+    request::Ending,
     version::{Node, Version, Workflow},
 };
 use krt_store::Store;
 use record::End;
-pub(crate) use record::Saved;
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -222,7 +222,7 @@ impl Flow {
             self.handled(&delivery, handled, !succeeded);
         }
         if result != HandlerResult::Untouched {
-            delivery.note_hop(handled, &result);
+            delivery.note_hop(&node, handled, &result);
         }
         let outcome = outcome::judge(&delivery.step(&node), result);
         delivery.request.trace.leave(|| hop::departure(&outcome, handled));

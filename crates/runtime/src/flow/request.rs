@@ -3,7 +3,8 @@
 use super::{
     HandlerTimes,
     admission::Permit,
-    record::{self, CodecTimes, End, Hop, RequestRecord, RequestRecords},
+    now,
+    record::{CodecTimes, End, OpenRecord, RequestRecords},
 };
 use crate::{memory::Reservation, traces::Trace};
 use krt_broker::Acker;
@@ -11,6 +12,7 @@ use krt_model::{
     message::{Payload, Timestamp, Tracking},
     name::Name,
     outcome::{Failure, HandlerResult, Step},
+    request::{Hop, HopEnding},
 };
 use std::{
     sync::{
@@ -142,7 +144,7 @@ pub struct Request {
     /// The trace it belongs to, passed on with its messages.
     pub trace: Trace,
     /// Its record, kept only in the engine that received it.
-    pub(crate) record: Option<Arc<RequestRecord>>,
+    pub(crate) record: Option<Arc<OpenRecord>>,
     client: Mutex<Option<Client>>,
     replied: AtomicBool,
     left: AtomicBool,
@@ -269,6 +271,8 @@ pub struct Delivery {
     pub retries_left: u16,
     /// The engine's time for converting its messages.
     pub codec_times: CodecTimes,
+    /// When a worker may have begun with it; known once the worker is no longer waited for.
+    pub(crate) called: Option<Timestamp>,
     /// Acknowledges it; `None` if the broker keeps no messages.
     pub acker: Option<Acker>,
     handed_on: bool,
@@ -284,6 +288,7 @@ impl Delivery {
             tracking,
             retries_left: 0,
             codec_times: CodecTimes::default(),
+            called: None,
             acker: None,
             handed_on: false,
         }
@@ -300,16 +305,33 @@ impl Delivery {
     }
 
     /// Adds the handler call to the request's record.
-    pub(super) fn note_hop(&self, handled: HandlerTimes, result: &HandlerResult) {
+    pub(super) fn note_hop(&mut self, node: &Name, handled: HandlerTimes, result: &HandlerResult) {
+        let called = self.called.take();
+        // Equal times are the engine's own: no handler has reported any.
+        let start = called.filter(|_| handled.start == handled.end).unwrap_or(handled.start);
+        self.note(node, HandlerTimes { start, end: handled.end }, HopEnding::of(result));
+    }
+
+    /// Adds the handler call to the request's record, if a worker has begun with it: the request was
+    /// cancelled, and nobody waits for the worker's result.
+    pub(crate) fn note_cancelled(&mut self, node: &Name) {
+        if let Some(start) = self.called.take() {
+            self.note(node, HandlerTimes { start, end: now() }, HopEnding::Cancelled);
+        }
+    }
+
+    fn note(&self, node: &Name, handled: HandlerTimes, ending: HopEnding) {
         let Some(record) = &self.request.record else { return };
         let posted = self.tracking.last().map_or(self.request.start, |previous| previous.end);
         record.hop(Hop {
-            node: self.node(),
+            node: node.clone(),
             position: self.position,
-            posted,
-            handled,
-            codec_times: self.codec_times,
-            ending: record::ending(result),
+            posted: record.after(posted),
+            start: record.after(handled.start),
+            end: record.after(handled.end),
+            encode: self.codec_times.encode,
+            decode: self.codec_times.decode,
+            ending,
         });
     }
 

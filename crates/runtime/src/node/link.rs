@@ -271,9 +271,10 @@ impl Worker for Link {
 
     fn cancel(&self, request: &Request) {
         let mut state = self.lock();
-        if let Some(id) = state.window.cancel(request) {
+        if let Some((id, mut delivery)) = state.window.cancel(request) {
             state.outbox.cancel(id);
             drop(state);
+            delivery.note_cancelled(&self.node.name);
             self.filled.notify_one();
         }
     }

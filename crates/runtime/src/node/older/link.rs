@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     envelopes,
-    flow::{Delivery, HandlerTimes, Place, Request, Saved, SlotId, Taken, Worker, no_memory, now},
+    flow::{Delivery, HandlerTimes, Place, Request, SlotId, Taken, Worker, no_memory, now},
     memory::Full,
     node::{
         Node,
@@ -21,6 +21,7 @@ use krt_model::{
     message::{Timestamp, Tracking},
     name::Name,
     outcome::{Failure, HandlerResult},
+    request::Saved,
 };
 use std::{
     collections::HashMap,
@@ -288,7 +289,7 @@ impl OlderLink {
             let success = saved.is_ok();
             match (saved, record) {
                 (Ok((collection, id)), Some(record)) => {
-                    record.saved(Saved { node: node.index, collection, id });
+                    record.saved(Saved { node: node.name.clone(), collection, id });
                 }
                 (Ok(_), None) => {}
                 (Err(error), _) => tracing::error!(node = %node.name, "a document is not saved: {error}"),
@@ -357,7 +358,10 @@ impl Worker for OlderLink {
 
     fn cancel(&self, request: &Request) {
         // The process continues: its protocol has no cancellation.
-        self.lock().window.cancel(request);
+        let cancelled = self.lock().window.cancel(request);
+        if let Some((_, mut delivery)) = cancelled {
+            delivery.note_cancelled(&self.node.name);
+        }
     }
 }
 
