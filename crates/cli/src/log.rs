@@ -2,8 +2,8 @@
 
 use crate::time_spec;
 use clap::Args;
-use krt_model::escape;
-use krt_store::{Level, StoredLog};
+use krt_model::{escape, log::Level};
+use krt_store::StoredLog;
 use std::fmt::Write as _;
 
 /// The filters for log records.

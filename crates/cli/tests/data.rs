@@ -1,9 +1,8 @@
 //! `krt data`, run as a binary on stores that the tests fill.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use krt_store::{
-    Level, LogRecord, Options, PREDICTIONS, Point, Retention, Store, Value, Writer, parse_document,
-};
+use krt_model::log::Level;
+use krt_store::{LogRecord, Options, PREDICTIONS, Point, Retention, Store, Value, Writer, parse_document};
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},

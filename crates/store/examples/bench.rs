@@ -5,9 +5,13 @@
 
 use bson::doc;
 use futures::{StreamExt, TryStreamExt};
+use krt_model::{
+    log::Level,
+    name::Name,
+    request::{Ending, Hop, HopEnding, RequestRecord},
+};
 use krt_store::{
-    Ending, FindLimits, Hop, HopEnding, Level, LogFilter, LogRecord, Options, Order, PointFilter, Request,
-    Series, Store, Value, WindowQuery,
+    FindLimits, LogFilter, LogRecord, Options, Order, PointFilter, Series, Store, Value, WindowQuery,
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::{
@@ -120,10 +124,10 @@ fn record<'a>(request: &'a str, message: &'a str) -> LogRecord<'a> {
 }
 
 /// Through three nodes.
-fn request_record(id: &str) -> Request<'_> {
-    let time = now();
-    let hop = |(node, position): (&'static str, usize)| Hop {
-        node: node.into(),
+fn request_record(id: &str) -> RequestRecord {
+    let (time, name) = (now(), |text| Name::parse(text).expect("the names are good"));
+    let hop = |(node, position): (Name, usize)| Hop {
+        node,
         position,
         posted: position as i64 * 700_000 + 20_000,
         start: position as i64 * 700_000 + 90_000,
@@ -132,20 +136,14 @@ fn request_record(id: &str) -> Request<'_> {
         decode: 0,
         ending: HopEnding::Returned,
     };
-    Request {
-        id: id.into(),
-        version: "demo-v1".into(),
-        workflow: "predict".into(),
-        start: time,
+    let nodes = ["etl", "model", "output"].map(name);
+    RequestRecord {
         elapsed: (time % 3_000_000).unsigned_abs(),
         ending: Ending::Answered,
-        error: None,
         request_bytes: 400,
         answer_bytes: Some(20),
-        early: false,
-        hops: ["etl", "model", "output"].into_iter().zip(0..).map(hop).collect(),
-        saved: Vec::new(),
-        saves: 0,
+        hops: nodes.into_iter().zip(0..).map(hop).collect(),
+        ..RequestRecord::begin(id.into(), name("demo-v1"), name("predict"), time)
     }
 }
 

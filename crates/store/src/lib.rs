@@ -44,7 +44,7 @@ pub use documents::{
 pub use error::{DocumentError, Error, Fault, PointError};
 pub use filter::{Filter, FilterError};
 pub use json::{JsonError, parse_document, to_json, value_text};
-pub use log::{Level, LevelError, LogRecord, MAX_MESSAGE};
+pub use log::{LogRecord, MAX_MESSAGE};
 pub use options::{Options, Retention};
 pub use point::{MAX_FIELDS, MAX_NAME, MAX_TEXT, Point, Value};
 pub use reader::{
@@ -55,7 +55,6 @@ pub use reader::{
     requests::{RequestFilter, RequestOrder},
     windows::{MAX_WINDOWS, Window, WindowQuery},
 };
-pub use request::{Ending, Hop, HopEnding, Request, Saved};
 pub use snapshot::Snapshot;
 pub use store::{Series, Store, Writer};
 pub use telemetry::{Counters, Sink};

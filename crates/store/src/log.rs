@@ -4,71 +4,18 @@ use crate::{
     bytes::{Cursor, put_long, put_short},
     point::MAX_NAME,
 };
-use rusqlite::{ToSql, types::ToSqlOutput};
-use std::{fmt, str::FromStr};
+use krt_model::log::Level;
 
 /// The longest message, in bytes; a longer one is cut.
 pub const MAX_MESSAGE: usize = 256 << 10;
 
-/// The severity of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Level {
-    /// Details for debugging.
-    Debug = 0,
-    /// Normal operation.
-    Info = 1,
-    /// A possible problem.
-    Warn = 2,
-    /// A failure.
-    Error = 3,
-}
-
-impl Level {
-    /// The level's name, as nodes write it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "DEBUG",
-            Self::Info => "INFO",
-            Self::Warn => "WARN",
-            Self::Error => "ERROR",
-        }
-    }
-
-    pub(crate) fn from_number(number: i64) -> Self {
-        match number {
-            ..=0 => Self::Debug,
-            1 => Self::Info,
-            2 => Self::Warn,
-            3.. => Self::Error,
-        }
-    }
-}
-
-impl ToSql for Level {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok((*self as u8).into())
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// The text is not a level.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a level\nhint: `DEBUG`, `INFO`, `WARN` or `ERROR`")]
-pub struct LevelError(String);
-
-impl FromStr for Level {
-    type Err = LevelError;
-
-    fn from_str(text: &str) -> Result<Self, LevelError> {
-        let all = [Self::Debug, Self::Info, Self::Warn, Self::Error];
-        let found = all.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text));
-        found.ok_or_else(|| LevelError(text.to_owned()))
+/// The level with this number; the nearest one, if there is none.
+pub(crate) fn level(number: i64) -> Level {
+    match number {
+        ..=0 => Level::Debug,
+        1 => Level::Info,
+        2 => Level::Warn,
+        3.. => Level::Error,
     }
 }
 
@@ -102,7 +49,7 @@ pub(crate) fn put_record(out: &mut Vec<u8>, record: &LogRecord<'_>) {
 
 pub(crate) fn read_record<'a>(cursor: &mut Cursor<'a>) -> Option<LogRecord<'a>> {
     let time = cursor.i64()?;
-    let level = Level::from_number(cursor.u8()?.into());
+    let level = level(cursor.u8()?.into());
     let version = cursor.short_text()?;
     let mut name = || Some(Some(cursor.short_text()?).filter(|text| !text.is_empty()));
     let (workflow, node, request) = (name()?, name()?, name()?);
@@ -141,11 +88,5 @@ mod tests {
         assert_eq!(cut("aéb", 2), "a");
         assert_eq!(cut("aéb", 3), "aé");
         assert_eq!(cut("aéb", 9), "aéb");
-    }
-
-    #[test]
-    fn levels_are_read_in_any_case() {
-        assert_eq!("warn".parse(), Ok(Level::Warn));
-        assert!("warning".parse::<Level>().is_err());
     }
 }

@@ -1,156 +1,21 @@
-//! Request records, and their encoding while they wait for the writer and in the database.
+//! The encoding of request records, while they wait for the writer and in the database.
 
 use crate::bytes::{Cursor, put_long, put_short, put_signed, put_varint};
-use bson::{Bson, Document, RawDocument, rawdoc};
-use std::{borrow::Cow, iter};
+use bson::{Document, RawDocument, rawdoc};
+use krt_model::{
+    name::Name,
+    request::{Ending, Hop, HopEnding, RequestRecord, Saved},
+};
+use std::iter;
 
 /// The longest error, in bytes; a longer one is cut.
 const MAX_ERROR: usize = 64 << 10;
 /// The most hops and documents of a request that are read.
 const MAX_PARTS: usize = 1 << 16;
 
-/// A request at an ingress, from its client's view, and its hops.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Request<'a> {
-    /// Its id.
-    pub id: Cow<'a, str>,
-    /// The version of the solution.
-    pub version: Cow<'a, str>,
-    /// The workflow.
-    pub workflow: Cow<'a, str>,
-    /// When it arrived, in nanoseconds since the Unix epoch.
-    pub start: i64,
-    /// How long its client waited, in nanoseconds.
-    pub elapsed: u64,
-    /// How it ended for its client.
-    pub ending: Ending,
-    /// The error that its client got instead of an answer.
-    pub error: Option<Cow<'a, str>>,
-    /// The size of its message, in bytes.
-    pub request_bytes: usize,
-    /// The size of its answer, if it has one, in bytes.
-    pub answer_bytes: Option<usize>,
-    /// Whether it was answered before its workflow ended.
-    pub early: bool,
-    /// The calls of handlers.
-    pub hops: Vec<Hop<'a>>,
-    /// The first documents that its handlers saved.
-    pub saved: Vec<Saved<'a>>,
-    /// The number of documents saved in total.
-    pub saves: usize,
-}
-
-/// How a request ended for its client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-#[repr(u8)]
-pub enum Ending {
-    /// It was answered.
-    Answered = 0,
-    /// It failed.
-    Failed = 1,
-    /// The client left.
-    Left = 2,
-    /// It is in flight; such a request is never stored.
-    #[default]
-    InFlight = 3,
-}
-
-/// One call of a handler. Times are in nanoseconds since the request arrived.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hop<'a> {
-    /// The node.
-    pub node: Cow<'a, str>,
-    /// Its index in the workflow, from 0.
-    pub position: usize,
-    /// When its message was ready.
-    pub posted: i64,
-    /// When the handler was called.
-    pub start: i64,
-    /// When it returned.
-    pub end: i64,
-    /// Time to encode the message for the worker, in nanoseconds.
-    pub encode: u64,
-    /// Time to decode the worker's message, in nanoseconds.
-    pub decode: u64,
-    /// How it ended.
-    pub ending: HopEnding,
-}
-
-/// How a call of a handler ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum HopEnding {
-    /// The handler returned.
-    Returned = 0,
-    /// The handler raised an error.
-    Raised = 1,
-    /// The worker died.
-    Died = 2,
-    /// The handler ran longer than its node's timeout.
-    TimedOut = 3,
-    /// Cancelled, because the client left or its deadline passed.
-    Cancelled = 4,
-    /// The worker exceeded its memory limit.
-    OutOfMemory = 5,
-}
-
-/// A document that a handler saved, possibly a prediction.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Saved<'a> {
-    /// The node.
-    pub node: Cow<'a, str>,
-    /// The collection.
-    pub collection: Cow<'a, str>,
-    /// The document's `_id`.
-    pub id: Bson,
-}
-
-impl Ending {
-    fn from_number(number: u8) -> Option<Self> {
-        [Self::Answered, Self::Failed, Self::Left, Self::InFlight]
-            .into_iter()
-            .find(|ending| *ending as u8 == number)
-    }
-
-    /// The ending as a bit of a set.
-    pub(crate) fn bit(self) -> i64 {
-        1 << self as u8
-    }
-}
-
-impl HopEnding {
-    const ALL: [Self; 6] =
-        [Self::Returned, Self::Raised, Self::Died, Self::TimedOut, Self::Cancelled, Self::OutOfMemory];
-
-    fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|ending| *ending as u8 == number)
-    }
-}
-
-impl Request<'_> {
-    /// An owned copy.
-    pub fn into_owned(self) -> Request<'static> {
-        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        Request {
-            id: own(self.id),
-            version: own(self.version),
-            workflow: own(self.workflow),
-            start: self.start,
-            elapsed: self.elapsed,
-            ending: self.ending,
-            error: self.error.map(own),
-            request_bytes: self.request_bytes,
-            answer_bytes: self.answer_bytes,
-            early: self.early,
-            hops: self.hops.into_iter().map(|hop| Hop { node: own(hop.node), ..hop }).collect(),
-            saved: self
-                .saved
-                .into_iter()
-                .map(|saved| Saved { node: own(saved.node), collection: own(saved.collection), id: saved.id })
-                .collect(),
-            saves: self.saves,
-        }
-    }
+/// The ending as a bit of a set.
+pub(crate) fn bit(ending: Ending) -> i64 {
+    1 << ending as u8
 }
 
 /// The searchable head of a stored request; its record stays encoded.
@@ -165,14 +30,22 @@ pub(crate) struct Head<'a> {
     record: Cursor<'a>,
 }
 
+fn ending(number: u8) -> Option<Ending> {
+    Ending::ALL.into_iter().find(|ending| *ending as u8 == number)
+}
+
+fn hop_ending(number: u8) -> Option<HopEnding> {
+    HopEnding::ALL.into_iter().find(|ending| *ending as u8 == number)
+}
+
 /// Appends a request: its length in 32 bits, its head, its record.
-pub(crate) fn put_request(out: &mut Vec<u8>, request: &Request<'_>) {
+pub(crate) fn put_request(out: &mut Vec<u8>, request: &RequestRecord) {
     let place = out.len();
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&request.start.to_le_bytes());
     put_varint(out, request.elapsed);
     out.push(request.ending as u8);
-    for text in [&request.id, &request.version, &request.workflow] {
+    for text in [&request.id, request.version.as_str(), request.workflow.as_str()] {
         put_short(out, text.as_bytes());
     }
     put_course(out, request);
@@ -180,7 +53,7 @@ pub(crate) fn put_request(out: &mut Vec<u8>, request: &Request<'_>) {
     out[place..place + 4].copy_from_slice(&size.to_le_bytes());
 }
 
-fn put_course(out: &mut Vec<u8>, request: &Request<'_>) {
+fn put_course(out: &mut Vec<u8>, request: &RequestRecord) {
     let error = request.error.as_deref().unwrap_or_default();
     put_long(out, &error.as_bytes()[..error.floor_char_boundary(MAX_ERROR)]);
     out.push(request.early.into());
@@ -189,7 +62,7 @@ fn put_course(out: &mut Vec<u8>, request: &Request<'_>) {
     put_varint(out, request.answer_bytes.map_or(0, |bytes| bytes as u64 + 1));
     put_varint(out, request.hops.len().min(MAX_PARTS) as u64);
     for hop in request.hops.iter().take(MAX_PARTS) {
-        put_short(out, hop.node.as_bytes());
+        put_short(out, hop.node.as_str().as_bytes());
         put_varint(out, hop.position as u64);
         put_signed(out, hop.posted);
         put_signed(out, hop.start.wrapping_sub(hop.posted));
@@ -201,7 +74,7 @@ fn put_course(out: &mut Vec<u8>, request: &Request<'_>) {
     put_varint(out, request.saves as u64);
     put_varint(out, request.saved.len().min(MAX_PARTS) as u64);
     for saved in request.saved.iter().take(MAX_PARTS) {
-        put_short(out, saved.node.as_bytes());
+        put_short(out, saved.node.as_str().as_bytes());
         put_short(out, saved.collection.as_bytes());
         let id = rawdoc! { "": bson::RawBson::try_from(saved.id.clone()).unwrap_or(bson::RawBson::Null) };
         put_long(out, id.as_bytes());
@@ -225,7 +98,7 @@ fn read_head<'a>(cursor: &mut Cursor<'a>) -> Option<Head<'a>> {
     Some(Head {
         start: cursor.i64()?,
         elapsed: cursor.varint()?,
-        ending: Ending::from_number(cursor.u8()?)?,
+        ending: ending(cursor.u8()?)?,
         id: cursor.short_text()?,
         version: cursor.short_text()?,
         workflow: cursor.short_text()?,
@@ -233,9 +106,9 @@ fn read_head<'a>(cursor: &mut Cursor<'a>) -> Option<Head<'a>> {
     })
 }
 
-impl<'a> Head<'a> {
+impl Head<'_> {
     /// Decodes the whole request.
-    pub(crate) fn whole(self) -> Option<Request<'a>> {
+    pub(crate) fn whole(self) -> Option<RequestRecord> {
         let mut cursor = self.record;
         let size = |cursor: &mut Cursor<'_>| usize::try_from(cursor.varint()?).ok();
         let error = Some(cursor.long_text()?).filter(|error| !error.is_empty());
@@ -245,14 +118,14 @@ impl<'a> Head<'a> {
         let hops = (0..cursor.count(MAX_PARTS)?).map(|_| read_hop(&mut cursor)).collect::<Option<_>>()?;
         let saves = size(&mut cursor)?;
         let saved = (0..cursor.count(MAX_PARTS)?).map(|_| read_saved(&mut cursor)).collect::<Option<_>>()?;
-        Some(Request {
+        Some(RequestRecord {
             id: self.id.into(),
-            version: self.version.into(),
-            workflow: self.workflow.into(),
+            version: Name::parse(self.version).ok()?,
+            workflow: Name::parse(self.workflow).ok()?,
             start: self.start,
             elapsed: self.elapsed,
             ending: self.ending,
-            error: error.map(Cow::Borrowed),
+            error: error.map(str::to_owned),
             request_bytes,
             answer_bytes,
             early,
@@ -263,27 +136,19 @@ impl<'a> Head<'a> {
     }
 }
 
-fn read_hop<'a>(cursor: &mut Cursor<'a>) -> Option<Hop<'a>> {
-    let node = cursor.short_text()?.into();
+fn read_hop(cursor: &mut Cursor<'_>) -> Option<Hop> {
+    let node = Name::parse(cursor.short_text()?).ok()?;
     let position = usize::try_from(cursor.varint()?).ok()?;
     let posted = cursor.signed()?;
     let start = posted.wrapping_add(cursor.signed()?);
     let end = start.wrapping_add(cursor.signed()?);
     let (encode, decode) = (cursor.varint()?, cursor.varint()?);
-    Some(Hop {
-        node,
-        position,
-        posted,
-        start,
-        end,
-        encode,
-        decode,
-        ending: HopEnding::from_number(cursor.u8()?)?,
-    })
+    Some(Hop { node, position, posted, start, end, encode, decode, ending: hop_ending(cursor.u8()?)? })
 }
 
-fn read_saved<'a>(cursor: &mut Cursor<'a>) -> Option<Saved<'a>> {
-    let (node, collection) = (cursor.short_text()?.into(), cursor.short_text()?.into());
+fn read_saved(cursor: &mut Cursor<'_>) -> Option<Saved> {
+    let node = Name::parse(cursor.short_text()?).ok()?;
+    let collection = cursor.short_text()?.to_owned();
     let id = Document::try_from(RawDocument::from_bytes(cursor.long()?).ok()?).ok()?.remove("")?;
     Some(Saved { node, collection, id })
 }
@@ -291,38 +156,43 @@ fn read_saved<'a>(cursor: &mut Cursor<'a>) -> Option<Saved<'a>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bson::Bson;
     use proptest::{collection::vec, option, prelude::*};
 
-    fn text() -> impl Strategy<Value = Cow<'static, str>> {
-        ".{0,20}".prop_map(Cow::Owned)
+    fn name() -> impl Strategy<Value = Name> {
+        "[a-z0-9]([-a-z0-9]{0,17}[a-z0-9])?".prop_map(|text| Name::parse(&text).unwrap())
+    }
+
+    fn one() -> RequestRecord {
+        let name = || Name::parse("v1").unwrap();
+        RequestRecord::begin("1".into(), name(), name(), 0)
     }
 
     prop_compose! {
-        fn hop()(node in text(), position in 0..100_usize, posted: i64, start: i64, end: i64, encode: u64,
-                 decode: u64, ending in 0..HopEnding::ALL.len()) -> Hop<'static> {
+        fn hop()(node in name(), position in 0..100_usize, posted: i64, start: i64, end: i64, encode: u64,
+                 decode: u64, ending in 0..HopEnding::ALL.len()) -> Hop {
             let ending = HopEnding::ALL[ending];
             Hop { node, position, posted, start, end, encode, decode, ending }
         }
     }
 
     prop_compose! {
-        fn saved()(node in text(), collection in text(), id: i64, named in ".{0,5}", number: bool) -> Saved<'static> {
+        fn saved()(node in name(), collection in ".{0,20}", id: i64, named in ".{0,5}", number: bool) -> Saved {
             Saved { node, collection, id: if number { Bson::Int64(id) } else { Bson::String(named) } }
         }
     }
 
     prop_compose! {
         fn request()(
-            names in [text(), text(), text()], start: i64, elapsed: u64, ending in 0..4_u8,
+            id in ".{0,20}", names in [name(), name()], start: i64, elapsed: u64, ending in 0..Ending::ALL.len(),
             error in option::of("x.{0,50}"), sizes in (0..1_usize << 40, option::of(0..1_usize << 40)), early: bool,
             hops in vec(hop(), 0..5), saved in vec(saved(), 0..3), saves in 0..1000_usize
-        ) -> Request<'static> {
-            let [id, version, workflow] = names;
+        ) -> RequestRecord {
+            let [version, workflow] = names;
             let (request_bytes, answer_bytes) = sizes;
-            let ending = Ending::from_number(ending).unwrap();
-            let error = error.map(Cow::Owned);
-            Request { id, version, workflow, start, elapsed, ending, error, request_bytes, answer_bytes, early,
-                hops, saved, saves }
+            let (id, ending) = (id.into(), Ending::ALL[ending]);
+            RequestRecord { id, version, workflow, start, elapsed, ending, error, request_bytes, answer_bytes,
+                early, hops, saved, saves }
         }
     }
 
@@ -337,7 +207,7 @@ mod tests {
                 let (head, all) = read.next().unwrap();
                 size += all.len();
                 prop_assert_eq!((head.id, head.elapsed), (&*request.id, request.elapsed));
-                prop_assert_eq!(head.whole().unwrap().into_owned(), request);
+                prop_assert_eq!(head.whole().unwrap(), request);
             }
             prop_assert!(read.next().is_none());
             prop_assert_eq!(size, bytes.len());
@@ -358,8 +228,8 @@ mod tests {
     #[test]
     fn a_long_error_is_cut_between_characters() {
         let mut bytes = Vec::new();
-        let error = Some("é".repeat(MAX_ERROR).into());
-        put_request(&mut bytes, &Request { error, ..Request::default() });
+        let error = Some("é".repeat(MAX_ERROR));
+        put_request(&mut bytes, &RequestRecord { error, ..one() });
         let (head, _) = requests(&bytes).next().unwrap();
         assert_eq!(head.whole().unwrap().error.unwrap(), "é".repeat(MAX_ERROR / 2));
     }

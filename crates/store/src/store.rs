@@ -11,10 +11,10 @@ use crate::{
     options::Options,
     point::{Key, Point, Value, put_key, put_row},
     reader::Reader,
-    request::Request,
     telemetry::{self, Counters, Sink, Telemetry},
 };
 use bson::{Bson, Document};
+use krt_model::request::RequestRecord;
 use std::{
     fmt,
     fs::File,
@@ -104,7 +104,7 @@ impl Store {
     }
 
     /// Adds a finished request. Never blocks; when the buffer is full, the request is dropped and counted.
-    pub fn request(&self, request: &Request<'_>) {
+    pub fn request(&self, request: &RequestRecord) {
         self.telemetry.request(request);
     }
 

@@ -1,9 +1,11 @@
 //! Request records: stored unchanged, found like by a plain search, and kept within limits.
 
 use bson::Bson;
-use krt_store::{
-    Ending, Hop, HopEnding, Options, Reader, Request, RequestFilter, RequestOrder, Retention, Saved, Store,
+use krt_model::{
+    name::Name,
+    request::{Ending, Hop, HopEnding, RequestRecord, Saved},
 };
+use krt_store::{Options, Reader, RequestFilter, RequestOrder, Retention, Store};
 use proptest::{collection::vec, option, prelude::*};
 use std::{
     cmp::Reverse,
@@ -18,9 +20,13 @@ fn now() -> i64 {
     i64::try_from(since.as_nanos()).expect("it is before 2262")
 }
 
-fn request(id: &str, start: i64, elapsed: u64) -> Request<'static> {
+fn name(text: &str) -> Name {
+    Name::parse(text).expect("the tests use good names")
+}
+
+fn request(id: &str, start: i64, elapsed: u64) -> RequestRecord {
     let hop = |node: &'static str, position: usize, start: i64| Hop {
-        node: node.into(),
+        node: name(node),
         position,
         posted: start,
         start: start + 10_000,
@@ -29,20 +35,13 @@ fn request(id: &str, start: i64, elapsed: u64) -> Request<'static> {
         decode: 300,
         ending: HopEnding::Returned,
     };
-    Request {
-        id: id.to_owned().into(),
-        version: "v1".into(),
-        workflow: "classify".into(),
-        start,
+    RequestRecord {
         elapsed,
         ending: Ending::Answered,
-        error: None,
         request_bytes: 100,
         answer_bytes: Some(20),
-        early: false,
         hops: vec![hop("etl", 0, 20_000), hop("model", 1, 900_000), hop("output", 2, 2_000_000)],
-        saved: Vec::new(),
-        saves: 0,
+        ..RequestRecord::begin(id.into(), name("v1"), name("classify"), start)
     }
 }
 
@@ -56,7 +55,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// A store without limits, with these request records.
-fn store(folder: &TempDir, requests: &[Request<'_>]) -> Reader {
+fn store(folder: &TempDir, requests: &[RequestRecord]) -> Reader {
     let retention = Retention { age: None, size: None, ..Retention::default() };
     let (store, writer) = Store::open(folder.path(), &Options { retention, ..Options::default() })
         .expect("nobody else has it open");
@@ -70,14 +69,14 @@ fn store(folder: &TempDir, requests: &[Request<'_>]) -> Reader {
 
 prop_compose! {
     fn any_request()(start in 0..20_i64, elapsed in 0..20_u64, version in 0..2_u8, workflow in 0..2_u8,
-                     ending in 0..3_usize, error in "x.{0,9}") -> Request<'static> {
+                     ending in 0..3_usize, error in "x.{0,9}") -> RequestRecord {
         let ending = [Ending::Answered, Ending::Failed, Ending::Left][ending];
-        Request {
-            version: format!("v{version}").into(),
-            workflow: format!("w{workflow}").into(),
+        RequestRecord {
+            version: name(&format!("v{version}")),
+            workflow: name(&format!("w{workflow}")),
             ending,
-            error: (ending == Ending::Failed).then(|| error.into()),
-            saved: vec![Saved { node: "model".into(), collection: "c".into(), id: Bson::Int64(start) }],
+            error: (ending == Ending::Failed).then_some(error),
+            saved: vec![Saved { node: name("model"), collection: "c".into(), id: Bson::Int64(start) }],
             saves: 1,
             ..request("", start * 60_000_000_000, elapsed)
         }
@@ -161,7 +160,7 @@ async fn failed_and_slow_ones_outlive_the_crowd() {
             2000 => (Ending::Answered, 1_000_000),
             _ => (Ending::Answered, 10),
         };
-        store.request(&Request { ending, ..request(&id(number), now(), elapsed) });
+        store.request(&RequestRecord { ending, ..request(&id(number), now(), elapsed) });
     }
     let reader = store.reader();
     store.flush().await.unwrap();
@@ -171,7 +170,7 @@ async fn failed_and_slow_ones_outlive_the_crowd() {
     assert!(reader.request(&id(3000)).unwrap().is_none(), "it is one of many");
     assert!(reader.request(&id(count - 1)).unwrap().is_some(), "it is one of the last");
     let slowest = reader.requests(&RequestFilter::default(), RequestOrder::Slowest, 1).unwrap();
-    assert_eq!(slowest[0].id, id(2000));
+    assert_eq!(*slowest[0].id, id(2000));
     writer.close();
 }
 

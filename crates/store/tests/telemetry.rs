@@ -1,9 +1,10 @@
 //! Measurements and logs, from the writer to the reader.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use krt_model::log::Level;
 use krt_store::{
-    Error, Level, LogFilter, LogRecord, Options, Order, Point, PointError, PointFilter, Reader, Retention,
-    Store, Tags, Value, WindowQuery, Writer,
+    Error, LogFilter, LogRecord, Options, Order, Point, PointError, PointFilter, Reader, Retention, Store,
+    Tags, Value, WindowQuery, Writer,
 };
 use proptest::{collection::vec, prelude::*};
 use std::{collections::BTreeMap, time::Duration};

@@ -7,9 +7,10 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use krt_environment::PythonChoice;
+use krt_model::log::Level;
 use krt_runtime::{
     Options, flow, ingress,
-    logs::{Console, EngineLayer, Format, Level, Logs},
+    logs::{Console, EngineLayer, Format, Logs},
 };
 use std::time::Duration;
 use tracing_subscriber::layer::SubscriberExt as _;

@@ -6,6 +6,8 @@ use crate::support::{
 };
 use http::{Method, StatusCode};
 use serde_json::json;
+use std::time::Duration;
+use tonic::Code;
 
 const JSON: (&str, &str) = ("content-type", "application/json");
 const VERSION: &str = "/api/v1/runtimes/v1/versions/v1";
@@ -98,5 +100,49 @@ async fn each_call_of_a_handler_is_shown_with_its_own_ending() {
     };
     let outcomes = eventually("all requests have ended", ended).await;
     assert_eq!(outcomes, ["error", "timed_out", "ok", "died", "ok"]);
+    service.stop().await;
+}
+
+/// A handler that waits until it is cancelled, and one that goes on even then.
+const PATIENT: &str = "
+
+import asyncio
+
+
+async def wait():
+    await asyncio.sleep(600)
+
+
+async def stubborn():
+    while True:
+        try:
+            await asyncio.sleep(600)
+        except asyncio.CancelledError:
+            pass
+
+
+ACTS.update(wait=wait, stubborn=stubborn)
+";
+
+#[tokio::test]
+async fn a_handler_at_work_when_the_deadline_passes_is_shown_as_cancelled() {
+    let package = actor::package(PATIENT);
+    let service = Krt::run_with_dashboard(package.path()).start().await;
+    let http = dashboard(&service).await;
+    let deadline = Duration::from_secs(2);
+    for text in ["wait", "stubborn"] {
+        let refused = service.call_within(deadline, "Act", json!({ "text": text })).await.unwrap_err();
+        assert_eq!(refused.code(), Code::DeadlineExceeded, "{refused:?}");
+        let shown = async || {
+            let page = http.send(Method::GET, "/api/v1/runtimes/actor-v1/requests?limit=1", &[], "").await;
+            let mut page = page.expect(StatusCode::OK);
+            let request = page["requests"][0].take();
+            (request["ending"] == "failed").then_some(request)
+        };
+        let request = eventually("the request has ended", shown).await;
+        let hop = &request["hops"][0];
+        assert_eq!((&hop["node"], &hop["outcome"]), (&json!("actor"), &json!("cancelled")), "{request:#}");
+        assert!(hop["handler_ms"].as_f64().unwrap() > 500.0, "it was at work until the deadline: {hop:#}");
+    }
     service.stop().await;
 }

@@ -4,7 +4,8 @@ use crate::{
     script::{self, send, value},
     support::{Krt, lines::Record},
 };
-use krt_store::{Level, LogFilter, StoredLog};
+use krt_model::log::Level;
+use krt_store::{LogFilter, StoredLog};
 
 #[tokio::test]
 async fn everything_that_python_writes_is_a_record() {

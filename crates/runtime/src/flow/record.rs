@@ -1,18 +1,18 @@
 //! The records of requests: those in flight here, and older ones in the store.
 
-use super::{HandlerTimes, Route, now};
+use super::{Route, now};
 use bson::{Bson, doc};
 use krt_model::{
     message::Timestamp,
     name::Name,
-    outcome::{Failure, HandlerResult},
+    outcome::Failure,
+    request::{Ending, Hop, RequestRecord, Saved},
     version::Version,
 };
-use krt_store::{Ending, HopEnding, Store};
+use krt_store::Store;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    thread,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -20,45 +20,50 @@ use std::{
 const SAVED: usize = 32;
 const MAX_ID: usize = 1024;
 
-/// The record of one request. It is stored when the last reference to it is dropped, which may be after the
-/// client has its answer.
+/// The record of a request whose work goes on. It is stored when the request is closed for its client and its work
+/// has ended, whichever is later.
 #[derive(Debug)]
-pub struct RequestRecord {
+pub struct OpenRecord {
     id: Arc<str>,
-    route: Arc<Route>,
     start: Timestamp,
-    /// The size of its message, in bytes.
-    bytes: usize,
     state: Mutex<State>,
     /// The list that contains it.
     request_records: Arc<RequestRecords>,
 }
 
-/// The progress of a request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    hops: Vec<Hop>,
-    /// The first documents that its handlers saved, and the count of all.
-    saved: Vec<Saved>,
-    saves: usize,
-    /// Whether it was answered before its workflow ended.
-    early: bool,
-    /// How it ended for its client, and when.
-    end: Option<(Timestamp, End)>,
+    record: RequestRecord,
+    /// The work that may add to it: its workflow, and each document that is being saved.
+    working: usize,
 }
 
-/// One call of a handler.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Hop {
-    /// The node, by its index in the version.
-    pub(super) node: usize,
-    /// Its position in the workflow.
-    pub(super) position: usize,
-    /// When its message was ready.
-    pub(super) posted: Timestamp,
-    pub(super) handled: HandlerTimes,
-    pub(super) codec_times: CodecTimes,
-    pub(super) ending: HopEnding,
+impl State {
+    /// Returns whether nothing adds to it any more.
+    fn is_closed(&self) -> bool {
+        self.record.ending != Ending::InFlight && self.working == 0
+    }
+}
+
+/// A document being saved, for which the record of its request waits.
+#[derive(Debug)]
+pub(crate) struct Saving(Arc<OpenRecord>);
+
+impl Saving {
+    /// Records the document.
+    pub(crate) fn saved(self, saved: Saved) {
+        let record = &mut self.0.lock().record;
+        record.saves += 1;
+        if record.saved.len() < SAVED && is_short(&saved.id) {
+            record.saved.push(saved);
+        }
+    }
+}
+
+impl Drop for Saving {
+    fn drop(&mut self) {
+        self.0.worked();
+    }
 }
 
 /// The engine's time for converting the messages of one node, such as from and to JSON; nanoseconds.
@@ -75,16 +80,6 @@ impl CodecTimes {
     pub fn since(begun: Instant) -> u64 {
         u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
-}
-
-/// A document or prediction that a handler saved.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Saved {
-    /// The node, by its index in the version.
-    pub(crate) node: usize,
-    pub(crate) collection: String,
-    /// The document's `_id`.
-    pub(crate) id: Bson,
 }
 
 /// How a request ended for its client.
@@ -108,103 +103,77 @@ fn is_short(id: &Bson) -> bool {
     doc! { "": id }.to_vec().is_ok_and(|bytes| bytes.len() <= MAX_ID)
 }
 
-/// Returns how a handler call with this result ended.
-pub(super) fn ending(result: &HandlerResult) -> HopEnding {
-    match result {
-        HandlerResult::Message { .. } | HandlerResult::Nothing { .. } => HopEnding::Returned,
-        HandlerResult::Error(_) | HandlerResult::TooLarge { .. } | HandlerResult::NoMemory { .. } => {
-            HopEnding::Raised
-        }
-        HandlerResult::TimedOut => HopEnding::TimedOut,
-        HandlerResult::Cancelled => HopEnding::Cancelled,
-        HandlerResult::OutOfMemory(_) => HopEnding::OutOfMemory,
-        HandlerResult::Died(_) | HandlerResult::Untouched => HopEnding::Died,
-    }
-}
-
-impl RequestRecord {
+impl OpenRecord {
     pub(super) fn hop(&self, hop: Hop) {
-        self.lock().hops.push(hop);
+        self.lock().record.hops.push(hop);
     }
 
-    /// Records a document that one of its handlers saved.
-    pub(crate) fn saved(&self, saved: Saved) {
+    /// Waits for a document that one of its handlers saves; `None` if the record is closed.
+    pub(crate) fn saving(self: Arc<Self>) -> Option<Saving> {
         let mut state = self.lock();
-        state.saves += 1;
-        if state.saved.len() < SAVED && is_short(&saved.id) {
-            state.saved.push(saved);
+        if state.is_closed() {
+            return None;
         }
+        state.working += 1;
+        drop(state);
+        Some(Saving(self))
     }
 
     pub(super) fn replied_early(&self) {
-        self.lock().early = true;
+        self.lock().record.early = true;
     }
 
+    /// Closes the request for its client.
     pub(super) fn end(&self, end: End) {
-        self.lock().end = Some((now(), end));
+        let mut state = self.lock();
+        let record = &mut state.record;
+        record.elapsed = self.elapsed();
+        (record.ending, record.error, record.answer_bytes) = match end {
+            End::Answered(bytes) => (Ending::Answered, None, Some(bytes)),
+            End::Failed(error) => (Ending::Failed, Some(error), None),
+            End::Left => (Ending::Left, None, None),
+        };
+        self.store_closed(state);
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ends one of the works that may add to it.
+    pub(super) fn worked(&self) {
+        let mut state = self.lock();
+        state.working -= 1;
+        self.store_closed(state);
     }
 
-    /// Converts the record to the store's form.
-    fn to_stored<'a>(&'a self, state: &'a State) -> krt_store::Request<'a> {
-        let request_records = &self.request_records;
-        let end = state.end.as_ref();
-        let (ending, error, answer_bytes) = match end.map(|(_, end)| end) {
-            Some(End::Answered(bytes)) => (Ending::Answered, None, Some(*bytes)),
-            Some(End::Failed(error)) => (Ending::Failed, Some(error.into()), None),
-            Some(End::Left) => (Ending::Left, None, None),
-            None => (Ending::InFlight, None, None),
-        };
-        let node = |index: usize| request_records.nodes[index].as_str().into();
-        let hop = |hop: &Hop| krt_store::Hop {
-            node: node(hop.node),
-            position: hop.position,
-            posted: self.after(hop.posted),
-            start: self.after(hop.handled.start),
-            end: self.after(hop.handled.end),
-            encode: hop.codec_times.encode,
-            decode: hop.codec_times.decode,
-            ending: hop.ending,
-        };
-        let saved = |saved: &'a Saved| krt_store::Saved {
-            node: node(saved.node),
-            collection: saved.collection.as_str().into(),
-            id: saved.id.clone(),
-        };
-        krt_store::Request {
-            id: (*self.id).into(),
-            version: request_records.version.as_str().into(),
-            workflow: self.route.workflow.as_str().into(),
-            start: i64::try_from(self.start.0).unwrap_or(i64::MAX),
-            elapsed: end.map_or_else(now, |(at, _)| *at).0.saturating_sub(self.start.0),
-            ending,
-            error,
-            request_bytes: self.bytes,
-            answer_bytes,
-            early: state.early,
-            hops: state.hops.iter().map(hop).collect(),
-            saved: state.saved.iter().map(saved).collect(),
-            saves: state.saves,
+    /// Stores the record if it is closed. It is in flight until the store has it, so that it is always found.
+    fn store_closed(&self, state: MutexGuard<'_, State>) {
+        if !state.is_closed() {
+            return;
         }
+        self.request_records.store.request(&state.record);
+        drop(state);
+        self.request_records.lock().remove(&self.id);
     }
 
     /// Returns the nanoseconds from the request's arrival to `time`; negative if another machine's clock is
     /// behind.
-    fn after(&self, time: Timestamp) -> i64 {
+    pub(super) fn after(&self, time: Timestamp) -> i64 {
         time.0.wrapping_sub(self.start.0).cast_signed()
     }
-}
 
-impl Drop for RequestRecord {
-    fn drop(&mut self) {
-        let state = self.lock();
-        if state.end.is_some() {
-            self.request_records.store.request(&self.to_stored(&state));
+    fn elapsed(&self) -> u64 {
+        now().0.saturating_sub(self.start.0)
+    }
+
+    /// Returns a copy of the record so far.
+    fn read(&self) -> RequestRecord {
+        let mut record = self.lock().record.clone();
+        if record.ending == Ending::InFlight {
+            record.elapsed = self.elapsed();
         }
-        self.request_records.lock().remove(&self.id);
+        record
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -212,76 +181,52 @@ impl Drop for RequestRecord {
 #[derive(Debug)]
 pub struct RequestRecords {
     version: Name,
-    /// By index in the version.
-    nodes: Vec<Name>,
     store: Store,
-    in_flight: Mutex<HashMap<Arc<str>, Weak<RequestRecord>>>,
+    in_flight: Mutex<HashMap<Arc<str>, Arc<OpenRecord>>>,
 }
 
 impl RequestRecords {
     pub(super) fn new(version: &Version, store: &Store) -> Self {
-        Self {
-            version: version.name.clone(),
-            nodes: version.nodes.iter().map(|node| node.name.clone()).collect(),
-            store: store.clone(),
-            in_flight: Mutex::default(),
-        }
+        Self { version: version.name.clone(), store: store.clone(), in_flight: Mutex::default() }
     }
 
     /// Starts the record of a request.
     pub(super) fn begin(
         self: &Arc<Self>,
         id: &Arc<str>,
-        route: &Arc<Route>,
+        route: &Route,
         start: Timestamp,
         bytes: usize,
-    ) -> Arc<RequestRecord> {
+    ) -> Arc<OpenRecord> {
+        let since_epoch = i64::try_from(start.0).unwrap_or(i64::MAX);
+        let begun =
+            RequestRecord::begin(Arc::clone(id), self.version.clone(), route.workflow.clone(), since_epoch);
         let hops = Vec::with_capacity(route.sequence.len());
-        let record = Arc::new(RequestRecord {
+        let record = RequestRecord { request_bytes: bytes, hops, ..begun };
+        let open = Arc::new(OpenRecord {
             id: Arc::clone(id),
-            route: Arc::clone(route),
             start,
-            bytes,
-            state: Mutex::new(State { hops, ..State::default() }),
+            state: Mutex::new(State { record, working: 1 }),
             request_records: Arc::clone(self),
         });
-        self.lock().insert(Arc::clone(id), Arc::downgrade(&record));
-        record
+        self.lock().insert(Arc::clone(id), Arc::clone(&open));
+        open
     }
 
-    /// Returns the requests in flight. Ended requests are in the store; flush it before reading.
-    pub fn in_flight(&self) -> Vec<krt_store::Request<'static>> {
-        self.upgrade_all(|in_flight| in_flight.values().map(Weak::upgrade).collect())
+    /// Returns the requests in flight. Ended requests are in the store; flush it before reading. A request that ends
+    /// meanwhile may be in both.
+    pub fn in_flight(&self) -> Vec<RequestRecord> {
+        let open: Vec<_> = self.lock().values().cloned().collect();
+        open.iter().map(|open| open.read()).collect()
     }
 
     /// Returns the request with that id, if it is in flight.
-    pub fn find(&self, id: &str) -> Option<krt_store::Request<'static>> {
-        self.upgrade_all(|in_flight| in_flight.get(id).map(Weak::upgrade).into_iter().collect()).pop()
+    pub fn find(&self, id: &str) -> Option<RequestRecord> {
+        let open = self.lock().get(id).cloned();
+        open.map(|open| open.read())
     }
 
-    /// Returns the requests that `look` finds. A request on its way to the store is in neither place for a
-    /// moment, in which case this looks again.
-    fn upgrade_all(
-        &self,
-        look: impl Fn(&HashMap<Arc<str>, Weak<RequestRecord>>) -> Vec<Option<Arc<RequestRecord>>>,
-    ) -> Vec<krt_store::Request<'static>> {
-        loop {
-            // The strong references outlive the lock: dropping the last one locks the list, to remove the
-            // record.
-            let seen = look(&self.lock());
-            if seen.iter().all(Option::is_some) {
-                return seen
-                    .into_iter()
-                    .flatten()
-                    .map(|record| record.to_stored(&record.lock()).into_owned())
-                    .collect();
-            }
-            drop(seen);
-            thread::yield_now();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<RequestRecord>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<OpenRecord>>> {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -289,10 +234,14 @@ impl RequestRecords {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use krt_model::message::Timestamp;
+    use krt_model::request::HopEnding;
     use krt_store::{Options, RequestFilter, RequestOrder, Writer};
-    use std::sync::mpsc;
+    use std::{sync::mpsc, thread};
     use tempfile::TempDir;
+
+    fn model() -> Name {
+        Name::parse("model").unwrap()
+    }
 
     struct Fixture {
         request_records: Arc<RequestRecords>,
@@ -305,12 +254,8 @@ mod tests {
         fn new() -> Self {
             let folder = TempDir::new().unwrap();
             let (store, writer) = Store::open(folder.path(), &Options::default()).unwrap();
-            let request_records = RequestRecords {
-                version: Name::parse("v1").unwrap(),
-                nodes: vec![Name::parse("model").unwrap()],
-                store,
-                in_flight: Mutex::default(),
-            };
+            let request_records =
+                RequestRecords { version: Name::parse("v1").unwrap(), store, in_flight: Mutex::default() };
             let route = Route {
                 workflow: Name::parse("w").unwrap(),
                 index: 0,
@@ -326,11 +271,11 @@ mod tests {
             }
         }
 
-        fn begin(&self, id: &str) -> Arc<RequestRecord> {
+        fn begin(&self, id: &str) -> Arc<OpenRecord> {
             self.request_records.begin(&id.into(), &self.route, now(), 7)
         }
 
-        async fn stored(&self) -> Vec<krt_store::Request<'static>> {
+        async fn stored(&self) -> Vec<RequestRecord> {
             self.request_records.store.flush().await.unwrap();
             let reader = self.request_records.store.reader();
             reader.requests(&RequestFilter::default(), RequestOrder::Latest, 1000).unwrap()
@@ -351,34 +296,30 @@ mod tests {
         );
         assert_eq!(fixture.stored().await, [], "its workflow goes on");
 
-        let later = |nanos| Timestamp(record.start.0 + nanos);
-        record.hop(Hop {
-            node: 0,
+        let hop = Hop {
+            node: model(),
             position: 0,
-            posted: Timestamp(record.start.0 - 5),
-            handled: HandlerTimes { start: later(10), end: later(30) },
-            codec_times: CodecTimes { encode: 1, decode: 2 },
-            ending: HopEnding::Returned,
-        });
-        drop(record);
-        assert_eq!(fixture.request_records.in_flight(), []);
-        let stored = fixture.stored().await;
-        assert_eq!(stored.len(), 1);
-        assert_eq!((&*stored[0].id, &*stored[0].version, &*stored[0].workflow), ("1", "v1", "w"));
-        assert_eq!(
-            (stored[0].early, stored[0].request_bytes, stored[0].elapsed),
-            (true, 7, to_stored.elapsed)
-        );
-        let hop = krt_store::Hop {
-            node: "model".into(),
-            position: 0,
-            posted: -5,
+            posted: record.after(Timestamp(record.start.0 - 5)),
             start: 10,
             end: 30,
             encode: 1,
             decode: 2,
             ending: HopEnding::Returned,
         };
+        record.hop(hop.clone());
+        record.worked();
+        assert_eq!(fixture.request_records.in_flight(), []);
+        let stored = fixture.stored().await;
+        assert_eq!(stored.len(), 1);
+        assert_eq!(
+            (&*stored[0].id, stored[0].version.as_str(), stored[0].workflow.as_str()),
+            ("1", "v1", "w")
+        );
+        assert_eq!(
+            (stored[0].early, stored[0].request_bytes, stored[0].elapsed),
+            (true, 7, to_stored.elapsed)
+        );
+        assert_eq!(stored[0].hops[0].posted, -5);
         assert_eq!(stored[0].hops, [hop]);
     }
 
@@ -386,18 +327,35 @@ mod tests {
     async fn documents_are_named_up_to_a_bound() {
         let fixture = Fixture::new();
         let record = fixture.begin("1");
-        let long = Bson::String("x".repeat(MAX_ID));
-        record.saved(Saved { node: 0, collection: "c".to_owned(), id: long });
+        let save = |id| {
+            let saving = Arc::clone(&record).saving().unwrap();
+            saving.saved(Saved { node: model(), collection: "c".to_owned(), id });
+        };
+        save(Bson::String("x".repeat(MAX_ID)));
         for number in 0..SAVED + 5 {
-            let id = Bson::Int64(number as i64);
-            record.saved(Saved { node: 0, collection: "c".to_owned(), id });
+            save(Bson::Int64(number as i64));
         }
         record.end(End::failed(&Failure::Lost));
-        drop(record);
+        record.worked();
         let stored = fixture.stored().await.remove(0);
         assert_eq!((stored.saved.len(), stored.saves), (SAVED, SAVED + 6));
         assert_eq!(stored.saved[1].id, Bson::Int64(1));
-        assert_eq!((stored.ending, stored.error), (Ending::Failed, Some(Failure::Lost.to_string().into())));
+        assert_eq!((stored.ending, stored.error), (Ending::Failed, Some(Failure::Lost.to_string())));
+    }
+
+    #[tokio::test]
+    async fn a_record_waits_for_a_document_that_is_being_saved() {
+        let fixture = Fixture::new();
+        let record = fixture.begin("1");
+        let (saving, abandoned) =
+            (Arc::clone(&record).saving().unwrap(), Arc::clone(&record).saving().unwrap());
+        record.worked();
+        record.end(End::Answered(3));
+        drop(abandoned);
+        assert_eq!(fixture.stored().await, []);
+        saving.saved(Saved { node: model(), collection: "c".to_owned(), id: Bson::Int64(1) });
+        assert_eq!(fixture.stored().await.remove(0).saves, 1);
+        assert!(record.saving().is_none(), "a document that is saved later belongs to no record");
     }
 
     /// A request that ends on another thread is always found, in flight or stored. Every second request is looked up
@@ -415,6 +373,7 @@ mod tests {
                 if number.is_multiple_of(2) {
                     may_end.recv().unwrap();
                 }
+                record.worked();
                 record.end(End::Left);
             }
         };
@@ -431,7 +390,7 @@ mod tests {
                     looked_up.send(()).unwrap();
                 }
                 let stored = tokio::task::block_in_place(|| runtime.block_on(fixture.stored()));
-                assert!(in_flight || stored.iter().any(|request| request.id == id), "{id} is nowhere");
+                assert!(in_flight || stored.iter().any(|request| *request.id == *id), "{id} is nowhere");
             }
         });
         assert!(found_in_flight >= REQUESTS / 2, "{found_in_flight}");

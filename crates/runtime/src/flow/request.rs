@@ -2,24 +2,27 @@
 
 use super::{
     HandlerTimes,
+    acker::Acker,
     admission::Permit,
-    record::{self, CodecTimes, End, Hop, RequestRecord, RequestRecords},
+    answer::{Answer, AnswerMeta, LocalReply, Messages, ReplySink},
+    now,
+    record::{CodecTimes, End, OpenRecord, RequestRecords},
 };
 use crate::{memory::Reservation, traces::Trace};
-use krt_broker::Acker;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     name::Name,
     outcome::{Failure, HandlerResult, Step},
+    request::{Hop, HopEnding},
 };
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// The target of an RPC: its workflow and the required answer.
@@ -54,76 +57,29 @@ impl Deadline {
 }
 
 /// A request received elsewhere.
+#[derive(Debug)]
 pub struct RemoteRequest {
     /// Its id; a new one is created if missing.
-    pub id: Option<String>,
-    /// Where to send its answer.
-    pub to: ReplyTo,
+    pub id: Option<Arc<str>>,
     /// When it was received.
     pub start: Timestamp,
     /// When its client stops waiting, if known.
     pub deadline: Option<Deadline>,
     /// The trace it belongs to.
     pub trace: Trace,
-    /// Sends its answer; `None` if it has been answered.
-    pub respond: Option<Responder>,
+    /// Takes its answer.
+    pub reply: Box<dyn ReplySink>,
+    /// Whether it has been answered.
+    pub replied: bool,
 }
 
 /// The receiver of a request's answer.
+#[derive(Debug)]
 enum Client {
-    /// The ingress of this engine.
-    Local(oneshot::Sender<Answer>),
+    /// A client of this ingress.
+    Local(LocalReply),
     /// A remote entrypoint.
-    Remote(Responder),
-}
-
-/// Sends an answer to its receiver and marks the acker behind it.
-pub type Responder = Box<dyn FnOnce(Answer, AnswerMeta) + Send>;
-
-/// Data that accompanies an answer.
-#[derive(Debug, Default)]
-pub struct AnswerMeta {
-    /// The stages that the request has passed.
-    pub tracking: Vec<Tracking>,
-    /// Acknowledges the message that led to the answer.
-    pub acker: Option<Acker>,
-}
-
-/// Where a request was received.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// At the ingress of this engine.
-    Local,
-    /// At a remote entrypoint.
-    Remote(ReplyTo),
-}
-
-/// Where a remote entrypoint waits for the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ReplyTo {
-    /// The envelope's reply field: an inbox, or with JetStream the request's id.
-    pub reply: String,
-    /// The inbox of a krt entrypoint. JetStream only.
-    pub inbox: Option<String>,
-    /// True if no client waits: the message was dead-lettered and is being retried.
-    pub nobody: bool,
-}
-
-impl AnswerMeta {
-    fn done(self) {
-        if let Some(acker) = self.acker {
-            acker.ack();
-        }
-    }
-}
-
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Local(_) => "here",
-            Self::Remote(_) => "elsewhere",
-        })
-    }
+    Remote(Box<dyn ReplySink>),
 }
 
 /// One request. It passes on exactly one answer: the first.
@@ -131,8 +87,6 @@ impl std::fmt::Debug for Client {
 pub struct Request {
     /// Names the request in logs and measurements (KRT v1's tracking id): a UUID, version 7.
     pub id: Arc<str>,
-    /// Where it was received.
-    pub origin: Origin,
     /// Its target.
     pub route: Arc<Route>,
     /// When it was received.
@@ -142,15 +96,12 @@ pub struct Request {
     /// The trace it belongs to, passed on with its messages.
     pub trace: Trace,
     /// Its record, kept only in the engine that received it.
-    pub(crate) record: Option<Arc<RequestRecord>>,
-    client: Mutex<Option<Client>>,
+    pub(crate) record: Option<Arc<OpenRecord>>,
+    client: Client,
     replied: AtomicBool,
     left: AtomicBool,
     permit: Arc<Permit>,
 }
-
-/// The answer to a client.
-pub type Answer = Result<Payload, Failure>;
 
 impl Request {
     /// Opens a request received at this ingress.
@@ -161,42 +112,38 @@ impl Request {
         permit: Arc<Permit>,
         trace: Trace,
         request_records: &Arc<RequestRecords>,
-    ) -> (Arc<Self>, oneshot::Receiver<Answer>) {
-        let (client, answer) = oneshot::channel();
+    ) -> Arc<Self> {
         let id = new_id();
         trace.name(&id);
         let record = Some(request_records.begin(&id, &route, start, permit.bytes()));
-        let request = Self {
+        Arc::new(Self {
             id,
-            origin: Origin::Local,
             route,
             start,
             deadline: Some(deadline),
             trace,
             record,
-            client: Mutex::new(Some(Client::Local(client))),
+            client: Client::Local(LocalReply::default()),
             replied: AtomicBool::new(false),
             left: AtomicBool::new(false),
             permit,
-        };
-        (Arc::new(request), answer)
+        })
     }
 
     /// Creates a request received elsewhere.
     pub fn remote(from: RemoteRequest, route: Arc<Route>, permit: Permit) -> Arc<Self> {
-        let RemoteRequest { id, to, start, deadline, trace, respond } = from;
-        let id = id.map_or_else(new_id, Arc::from);
+        let RemoteRequest { id, start, deadline, trace, reply, replied } = from;
+        let id = id.unwrap_or_else(new_id);
         trace.name(&id);
         Arc::new(Self {
             id,
             record: None,
-            origin: Origin::Remote(to),
             route,
             start,
             deadline,
             trace,
-            replied: AtomicBool::new(respond.is_none()),
-            client: Mutex::new(respond.map(Client::Remote)),
+            client: Client::Remote(reply),
+            replied: AtomicBool::new(replied),
             left: AtomicBool::new(false),
             permit: Arc::new(permit),
         })
@@ -204,23 +151,31 @@ impl Request {
 
     /// Answers the request. Returns false if it already had an answer or the client has left.
     pub fn answer(&self, answer: Answer, meta: AnswerMeta) -> bool {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if client.is_some() {
-            self.replied.store(true, Ordering::Release);
+        if self.replied.swap(true, Ordering::AcqRel) {
+            meta.ack();
+            return false;
         }
-        match client {
-            Some(Client::Remote(respond)) => {
-                respond(answer, meta);
-                true
-            }
-            Some(Client::Local(client)) => {
-                meta.done();
-                client.send(answer).is_ok()
-            }
-            None => {
-                meta.done();
-                false
-            }
+        let sink: &dyn ReplySink = match &self.client {
+            Client::Local(reply) => reply,
+            Client::Remote(reply) => &**reply,
+        };
+        let status = answer.map(|message| sink.message(message));
+        sink.end(status, meta)
+    }
+
+    /// Returns what takes the answer if the request was received elsewhere.
+    pub fn remote_reply(&self) -> Option<&dyn ReplySink> {
+        match &self.client {
+            Client::Local(_) => None,
+            Client::Remote(reply) => Some(&**reply),
+        }
+    }
+
+    /// Polls for the answer to a client of this ingress.
+    pub(super) fn poll_answer(&self, context: &Context<'_>) -> Poll<Result<Messages, Failure>> {
+        match &self.client {
+            Client::Local(reply) => reply.poll_end(context),
+            Client::Remote(_) => Poll::Pending,
         }
     }
 
@@ -229,10 +184,20 @@ impl Request {
         self.permit.reserve()
     }
 
-    /// Records the result for its client.
-    pub(super) fn end(&self, end: End) {
+    /// Closes it for its client.
+    pub(super) fn close(&self, end: End) {
         if let Some(record) = &self.record {
             record.end(end);
+        }
+        if let Client::Local(reply) = &self.client {
+            reply.close();
+        }
+    }
+
+    /// Notes that its work in this engine has ended.
+    fn worked(&self) {
+        if let Some(record) = &self.record {
+            record.worked();
         }
     }
 
@@ -253,8 +218,9 @@ impl Request {
 
 /// A request's message at one node of its workflow.
 ///
-/// If dropped, it returns to a broker that keeps messages. Without such a broker, a client that still waits
-/// gets [`Failure::Lost`], so that no client waits in vain.
+/// It ends where something takes it over ([`Delivery::handed_on`]) or closes it ([`Delivery::close`]). Dropped
+/// before, as when a worker's task panics, it is closed as what that means: nothing needs it if its client has
+/// left, otherwise it is lost.
 #[derive(Debug)]
 pub struct Delivery {
     /// The request it belongs to.
@@ -269,9 +235,23 @@ pub struct Delivery {
     pub retries_left: u16,
     /// The engine's time for converting its messages.
     pub codec_times: CodecTimes,
+    /// When a worker may have begun with it; known once the worker is no longer waited for.
+    pub(crate) called: Option<Timestamp>,
     /// Acknowledges it; `None` if the broker keeps no messages.
     pub acker: Option<Acker>,
-    handed_on: bool,
+    closed: bool,
+}
+
+/// How a delivery ends that nothing takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// Its work is done, or nothing needs it: its message is acknowledged.
+    Done,
+    /// No process here has seen it: its message returns to the broker, for another engine.
+    Untouched,
+    /// No process here can finish it: its message returns to the broker, and is redelivered after a pause. Without
+    /// a broker that keeps messages, a client that still waits gets [`Failure::Lost`].
+    Lost,
 }
 
 impl Delivery {
@@ -284,8 +264,9 @@ impl Delivery {
             tracking,
             retries_left: 0,
             codec_times: CodecTimes::default(),
+            called: None,
             acker: None,
-            handed_on: false,
+            closed: false,
         }
     }
 
@@ -300,31 +281,64 @@ impl Delivery {
     }
 
     /// Adds the handler call to the request's record.
-    pub(super) fn note_hop(&self, handled: HandlerTimes, result: &HandlerResult) {
-        let Some(record) = &self.request.record else { return };
-        let posted = self.tracking.last().map_or(self.request.start, |previous| previous.end);
-        record.hop(Hop {
-            node: self.node(),
-            position: self.position,
-            posted,
-            handled,
-            codec_times: self.codec_times,
-            ending: record::ending(result),
-        });
+    pub(super) fn note_hop(&mut self, node: &Name, handled: HandlerTimes, result: &HandlerResult) {
+        let called = self.called.take();
+        // Equal times are the engine's own: no handler has reported any.
+        let start = called.filter(|_| handled.start == handled.end).unwrap_or(handled.start);
+        self.note(node, HandlerTimes { start, end: handled.end }, HopEnding::of(result));
     }
 
-    /// Acknowledges it: its work is done.
-    pub(super) fn done(self) {
-        if let Some(acker) = self.handed_on() {
-            acker.ack();
+    /// Adds the handler call to the request's record, if a worker has begun with it: the request was
+    /// cancelled, and nobody waits for the worker's result.
+    pub(crate) fn note_cancelled(&mut self, node: &Name) {
+        if let Some(start) = self.called.take() {
+            self.note(node, HandlerTimes { start, end: now() }, HopEnding::Cancelled);
         }
     }
 
-    /// Takes out its acker: the delivery has moved on unchanged, so dropping the remains answers nothing.
+    fn note(&self, node: &Name, handled: HandlerTimes, ending: HopEnding) {
+        let Some(record) = &self.request.record else { return };
+        let posted = self.tracking.last().map_or(self.request.start, |previous| previous.end);
+        record.hop(Hop {
+            node: node.clone(),
+            position: self.position,
+            posted: record.after(posted),
+            start: record.after(handled.start),
+            end: record.after(handled.end),
+            encode: self.codec_times.encode,
+            decode: self.codec_times.decode,
+            ending,
+        });
+    }
+
+    /// Ends it here.
+    pub(crate) fn close(mut self, closing: Closing) {
+        self.end(closing);
+    }
+
+    /// Takes out its acker: something else takes over its message.
     pub(crate) fn handed_on(mut self) -> Option<Acker> {
+        self.closed = true;
         let acker = self.acker.take();
-        self.handed_on = true;
+        self.request.worked();
         acker
+    }
+
+    fn end(&mut self, closing: Closing) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        match (closing, self.acker.take()) {
+            (Closing::Done, Some(acker)) => acker.ack(),
+            (Closing::Untouched, Some(acker)) => acker.nak(),
+            // An acker that is dropped gives its message back, to be redelivered after a pause.
+            (Closing::Lost, Some(acker)) => drop(acker),
+            (Closing::Lost, None) => {
+                self.request.answer(Err(Failure::Lost), AnswerMeta::default());
+            }
+            (Closing::Done | Closing::Untouched, None) => {}
+        }
+        self.request.worked();
     }
 
     pub(super) fn step<'a>(&'a self, node: &'a Name) -> Step<'a> {
@@ -333,7 +347,7 @@ impl Delivery {
             last: self.is_last(),
             replied: self.request.replied(),
             retries_left: self.retries_left,
-            redeliveries_left: self.acker.as_ref().map_or(0, Acker::redeliveries_left),
+            redeliveries_left: self.acker.as_ref().map_or(0, |acker| acker.redeliveries_left()),
             answer_type: &self.request.route.answer_type,
             answer_limit: self.request.route.answer_limit,
         }
@@ -342,14 +356,7 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        match self.acker.take() {
-            Some(acker) if self.request.left() => acker.ack(),
-            Some(given_back) => drop(given_back),
-            None if self.handed_on || self.request.replied() || self.request.left() => {}
-            None => {
-                self.request.answer(Err(Failure::Lost), AnswerMeta::default());
-            }
-        }
+        self.end(if self.request.left() { Closing::Done } else { Closing::Lost });
     }
 }
 

@@ -1,7 +1,7 @@
 //! The form of records on standard error: for people on a terminal, JSON lines otherwise.
 
 use super::Record;
-use krt_model::{escape, name::Name};
+use krt_model::{escape, log::Level, name::Name};
 use serde::Serialize;
 use std::{
     fmt::Write as _,
@@ -106,7 +106,7 @@ impl<W: Write> Writer<W> {
         if dropped > 0 {
             let record = Record {
                 time: crate::flow::now(),
-                level: super::Level::Warn,
+                level: Level::Warn,
                 workflow: None,
                 node: None,
                 request: None,
@@ -154,12 +154,12 @@ fn put_pretty(buffer: &mut String, record: &Record, colour: bool) {
     }
 }
 
-fn tint(level: super::Level) -> &'static str {
+fn tint(level: Level) -> &'static str {
     match level {
-        super::Level::Debug => "\x1b[2m",
-        super::Level::Info => "\x1b[32m",
-        super::Level::Warn => "\x1b[33m",
-        super::Level::Error => "\x1b[31m",
+        Level::Debug => "\x1b[2m",
+        Level::Info => "\x1b[32m",
+        Level::Warn => "\x1b[33m",
+        Level::Error => "\x1b[31m",
     }
 }
 
@@ -194,7 +194,6 @@ fn put_json(buffer: &mut String, version: Option<&str>, record: &Record) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::logs::Level;
     use krt_model::{message::Timestamp, name::Name};
 
     fn record() -> Record {

@@ -3,8 +3,8 @@
 //! An event's fields `workflow`, `node` and `request` give its subject; its task determines the logs
 //! ([`Logs::around`]).
 
-use super::{Level, Logs, Record};
-use krt_model::name::Name;
+use super::{Logs, Record};
+use krt_model::{log::Level, name::Name};
 use std::fmt::{self, Write as _};
 use tracing::{
     Event, Metadata, Subscriber,

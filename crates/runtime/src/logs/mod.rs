@@ -11,54 +11,9 @@ pub mod text;
 pub use console::{Console, Format};
 pub use layer::EngineLayer;
 
-use krt_model::{message::Timestamp, name::Name};
+use krt_model::{log::Level, message::Timestamp, name::Name};
 use krt_store::{LogRecord, Store};
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
-
-/// The severity of a record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// Details for finding a fault.
-    Debug,
-    /// Normal operation.
-    Info,
-    /// Something that may need attention.
-    Warn,
-    /// A failure.
-    Error,
-}
-
-impl Level {
-    /// Returns the level's name in KRT v1: `DEBUG`, `INFO`, `WARN`, `ERROR`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Debug => "DEBUG",
-            Self::Info => "INFO",
-            Self::Warn => "WARN",
-            Self::Error => "ERROR",
-        }
-    }
-
-    /// Parses a level's name in any case, including Python's `WARNING` and `CRITICAL`.
-    pub fn parse(text: &str) -> Option<Self> {
-        Some(match text.to_ascii_uppercase().as_str() {
-            "DEBUG" => Self::Debug,
-            "INFO" => Self::Info,
-            "WARN" | "WARNING" => Self::Warn,
-            "ERROR" | "CRITICAL" => Self::Error,
-            _ => return None,
-        })
-    }
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
+use std::sync::{Arc, OnceLock};
 
 /// A log record.
 #[derive(Debug, Clone)]
@@ -138,7 +93,7 @@ impl Logs {
         if let Some(sink) = sink {
             sink.store.log(&LogRecord {
                 time: i64::try_from(record.time.0).unwrap_or(i64::MAX),
-                level: record.level.into(),
+                level: record.level,
                 version: &sink.version,
                 workflow: record.workflow.as_ref().map(Name::as_str),
                 node: record.node.as_ref().map(Name::as_str),
@@ -152,16 +107,5 @@ impl Logs {
     /// Waits until all records are written, for a second at most.
     pub fn flush(&self) {
         self.0.console.flush();
-    }
-}
-
-impl From<Level> for krt_store::Level {
-    fn from(level: Level) -> Self {
-        match level {
-            Level::Debug => Self::Debug,
-            Level::Info => Self::Info,
-            Level::Warn => Self::Warn,
-            Level::Error => Self::Error,
-        }
     }
 }

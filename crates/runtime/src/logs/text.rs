@@ -1,7 +1,6 @@
 //! Records written as text: `2024-01-01T00:00:00.123Z LEVEL message` (docs/reference/krt-v1.md#logs).
 
-use super::Level;
-use krt_model::message::Timestamp;
+use krt_model::{log::Level, message::Timestamp};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 /// The first line of a record.
@@ -19,10 +18,21 @@ pub struct Start<'a> {
 pub fn parse(line: &str) -> Option<Start<'_>> {
     let (time, rest) = line.split_once(' ')?;
     let (level, message) = rest.split_once(' ').unwrap_or((rest, ""));
-    let level = Level::parse(level)?;
+    let level = parse_level(level)?;
     let time = OffsetDateTime::parse(time, &Rfc3339).ok()?;
     let time = Timestamp(u64::try_from(time.unix_timestamp_nanos()).ok()?);
     Some(Start { time, level, message })
+}
+
+/// Parses a level's name in any case, including Python's `WARNING` and `CRITICAL`.
+fn parse_level(text: &str) -> Option<Level> {
+    Some(match text.to_ascii_uppercase().as_str() {
+        "DEBUG" => Level::Debug,
+        "INFO" => Level::Info,
+        "WARN" | "WARNING" => Level::Warn,
+        "ERROR" | "CRITICAL" => Level::Error,
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ mod rolling;
 
 pub use rolling::{Percentiles, Reading, RollingStats};
 
-use krt_model::{outcome::Failure, version::Version};
+use krt_model::{outcome::Failure, request::Ending, version::Version};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{
@@ -19,6 +19,9 @@ use prometheus_client::{
     registry::Registry,
 };
 use std::time::{Duration, Instant};
+
+/// The endings that are counted.
+const ENDINGS: [Ending; 3] = [Ending::Answered, Ending::Failed, Ending::Left];
 
 /// The metrics of one version since its start.
 #[derive(Debug)]
@@ -55,29 +58,6 @@ impl BrokerMetrics {
     }
 }
 
-/// How a request ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// With a message.
-    Answered,
-    /// With an error.
-    Failed,
-    /// The client left before the end.
-    Left,
-}
-
-impl Ending {
-    const ALL: [Self; 3] = [Self::Answered, Self::Failed, Self::Left];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Failed => "failed",
-            Self::Left => "left",
-        }
-    }
-}
-
 /// The state of a node at the time of reading.
 #[derive(Debug, Clone, Copy)]
 pub struct NodeGauges {
@@ -91,8 +71,8 @@ pub struct NodeGauges {
 struct WorkflowMetrics {
     name: String,
     seconds: Histogram,
-    /// By [`Ending`].
-    endings: [Counter; 3],
+    /// By [`ENDINGS`].
+    endings: [Counter; ENDINGS.len()],
     recent: RollingStats,
 }
 
@@ -175,7 +155,7 @@ impl Metrics {
             let ended = |ending: Ending| OutcomeLabels { workflow: name.clone(), outcome: ending.as_str() };
             WorkflowMetrics {
                 seconds: seconds.get_or_create_owned(&WorkflowLabels { workflow: name.clone() }),
-                endings: Ending::ALL.map(|ending| requests.get_or_create_owned(&ended(ending))),
+                endings: ENDINGS.map(|ending| requests.get_or_create_owned(&ended(ending))),
                 recent: RollingStats::new(start),
                 name,
             }
@@ -206,7 +186,9 @@ impl Metrics {
     /// Counts a request of a workflow that ended after `took`.
     pub fn request(&self, workflow: usize, ending: Ending, took: Duration) {
         let of = &self.workflows[workflow];
-        of.endings[ending as usize].inc();
+        if let Some(index) = ENDINGS.iter().position(|counted| *counted == ending) {
+            of.endings[index].inc();
+        }
         if ending != Ending::Left {
             of.seconds.observe(took.as_secs_f64());
             of.recent.record(Instant::now(), took, Duration::ZERO, ending == Ending::Failed);

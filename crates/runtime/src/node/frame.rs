@@ -168,7 +168,7 @@ pub enum Message {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
     /// A record with its own level.
-    Record(crate::logs::Level),
+    Record(krt_model::log::Level),
     /// A line of plain output.
     Plain,
 }
@@ -396,7 +396,7 @@ fn parse_status(kind: u8, status: u8, mut body: Bytes, form: PayloadForm) -> Res
 }
 
 fn parse_level(level: u8) -> Option<Level> {
-    use crate::logs::Level as Record;
+    use krt_model::log::Level as Record;
     Some(match level {
         0 => Level::Record(Record::Debug),
         1 => Level::Record(Record::Info),

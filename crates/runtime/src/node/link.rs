@@ -15,7 +15,7 @@ use super::{
     window::{self, Unanswered, Window},
 };
 use crate::{
-    flow::{CodecTimes, Delivery, HandlerTimes, Request, SlotId, Taken, Worker, now},
+    flow::{Closing, CodecTimes, Delivery, HandlerTimes, Request, SlotId, Taken, Worker, now},
     json::Bounds,
     logs::Record,
     offload,
@@ -255,6 +255,8 @@ impl Worker for Link {
             return Err(delivery);
         }
         if delivery.request.left() {
+            drop(state);
+            delivery.close(Closing::Done);
             return Ok(Taken::Done);
         }
         let State { window, outbox, .. } = &mut *state;
@@ -271,10 +273,12 @@ impl Worker for Link {
 
     fn cancel(&self, request: &Request) {
         let mut state = self.lock();
-        if let Some(id) = state.window.cancel(request) {
+        if let Some((id, mut delivery)) = state.window.cancel(request) {
             state.outbox.cancel(id);
             drop(state);
             self.filled.notify_one();
+            delivery.note_cancelled(&self.node.name);
+            delivery.close(Closing::Done);
         }
     }
 }

@@ -3,9 +3,9 @@
 use super::{Node, window::Subject};
 use crate::{
     flow::now,
-    logs::{Level, Record, text},
+    logs::{Record, text},
 };
-use krt_model::{message::Timestamp, name::Name};
+use krt_model::{log::Level, message::Timestamp, name::Name};
 use std::{sync::Arc, time::Duration};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 

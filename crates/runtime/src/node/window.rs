@@ -1,7 +1,7 @@
 //! The unanswered deliveries of a worker.
 
-use crate::flow::{Delivery, Request, RequestRecord, Route};
-use krt_model::name::Name;
+use crate::flow::{Delivery, OpenRecord, Request, Route, Saving, now};
+use krt_model::{message::Timestamp, name::Name};
 use std::{
     collections::VecDeque,
     sync::{Arc, Weak},
@@ -29,7 +29,7 @@ pub(super) struct Window {
 pub(super) struct Subject {
     request: Arc<str>,
     route: Arc<Route>,
-    record: Option<Weak<RequestRecord>>,
+    record: Option<Weak<OpenRecord>>,
 }
 
 #[derive(Debug)]
@@ -108,15 +108,14 @@ impl Window {
         Ok(entry.delivery)
     }
 
-    /// Gives up the delivery of a request. Returns its id, so that the worker can stop it.
-    pub(super) fn cancel(&mut self, request: &Request) -> Option<u32> {
+    /// Gives up the delivery of a request. Returns it with its id, so that the worker can stop it.
+    pub(super) fn cancel(&mut self, request: &Request) -> Option<(u32, Delivery)> {
         let waits = |entry: &Option<Entry>| {
             let delivery = entry.as_ref().and_then(|entry| entry.delivery.as_ref());
             delivery.is_some_and(|delivery| std::ptr::eq(&*delivery.request, request))
         };
         let index = self.entries.iter().position(waits)?;
-        self.give_up(index);
-        Some(self.id(index))
+        Some((self.id(index), self.give_up(index)?))
     }
 
     /// Gives up the deliveries in flight for longer than `timeout`.
@@ -145,8 +144,10 @@ impl Window {
     /// Takes out all deliveries that are left.
     pub(super) fn drain(&mut self) -> Vec<Unanswered> {
         let entries = std::mem::take(&mut self.entries);
-        let unanswered =
-            |entry: Entry| Some(Unanswered { in_flight: entry.since.is_some(), delivery: entry.delivery? });
+        let unanswered = |mut entry: Entry| {
+            let delivery = entry.take_delivery()?;
+            Some(Unanswered { in_flight: entry.since.is_some(), delivery })
+        };
         entries.into_iter().flatten().filter_map(unanswered).collect()
     }
 
@@ -157,7 +158,7 @@ impl Window {
     fn give_up(&mut self, index: usize) -> Option<Delivery> {
         let entry = self.entries.get_mut(index)?.as_mut()?;
         entry.cancelled = Some(Instant::now());
-        let delivery = entry.delivery.take()?;
+        let delivery = entry.take_delivery()?;
         self.remember(self.id(index), Subject::of(&delivery));
         Some(delivery)
     }
@@ -175,6 +176,16 @@ impl Window {
 
     fn id(&self, index: usize) -> u32 {
         self.first.wrapping_add(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+}
+
+impl Entry {
+    /// Takes out the delivery, which then says when the worker may have begun with it.
+    fn take_delivery(&mut self) -> Option<Delivery> {
+        let mut delivery = self.delivery.take()?;
+        let since = self.since.map(|since| u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        delivery.called = since.map(|nanos| Timestamp(now().0.saturating_sub(nanos)));
+        Some(delivery)
     }
 }
 
@@ -198,8 +209,9 @@ impl Subject {
         &self.route.workflow
     }
 
-    /// Its record, if it was received here and has not ended: a background task may outlive it.
-    pub(super) fn record(&self) -> Option<Arc<RequestRecord>> {
-        self.record.as_ref()?.upgrade()
+    /// Keeps its record open for a document, if it was received here and has not ended: a background task may
+    /// outlive it.
+    pub(super) fn saving(&self) -> Option<Saving> {
+        self.record.as_ref()?.upgrade()?.saving()
     }
 }

@@ -13,9 +13,9 @@ use axum::{
 };
 use futures::stream;
 use http::HeaderMap;
-use krt_model::name::Name;
+use krt_model::{log::Level, name::Name};
 use krt_registry::Timestamp;
-use krt_store::{Level, LogFilter, StoredLog};
+use krt_store::{LogFilter, StoredLog};
 use serde::Serialize;
 use std::time::Duration;
 

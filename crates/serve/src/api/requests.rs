@@ -12,11 +12,13 @@ use crate::team::RuntimeStores;
 use axum::extract::State;
 use bson::{RawDocument, doc};
 use futures::TryStreamExt as _;
-use krt_model::name::Name;
+use krt_model::{
+    name::Name,
+    request::{self, Ending, HopEnding, RequestRecord, Saved},
+};
 use krt_registry::Timestamp;
 use krt_store::{
-    Ending, FindLimits, HopEnding, PREDICTIONS, PointFilter, Request, RequestFilter, RequestOrder, Saved,
-    StoredPoint, Value, to_json,
+    FindLimits, PREDICTIONS, PointFilter, RequestFilter, RequestOrder, StoredPoint, Value, to_json,
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -75,7 +77,7 @@ pub(super) struct Shown {
     workflow: String,
     start: Timestamp,
     elapsed_ms: f64,
-    ending: &'static str,
+    ending: Ending,
     error: Option<String>,
     request_bytes: usize,
     answer_bytes: Option<usize>,
@@ -92,7 +94,7 @@ struct Hop {
     encode_ms: f64,
     handler_ms: f64,
     decode_ms: f64,
-    outcome: &'static str,
+    outcome: HopEnding,
 }
 
 #[derive(Debug, Serialize)]
@@ -101,21 +103,6 @@ pub(super) struct Point {
     time: Timestamp,
     tags: Arc<BTreeMap<String, String>>,
     fields: BTreeMap<String, serde_json::Value>,
-}
-
-const ENDINGS: [(Ending, &str); 4] = [
-    (Ending::Answered, "answered"),
-    (Ending::Failed, "failed"),
-    (Ending::Left, "left"),
-    (Ending::InFlight, "in_flight"),
-];
-
-fn parse_ending(text: &str) -> Option<Ending> {
-    ENDINGS.into_iter().find(|(_, word)| *word == text).map(|(ending, _)| ending)
-}
-
-fn word(ending: Ending) -> &'static str {
-    ENDINGS.into_iter().find(|(other, _)| *other == ending).map_or("", |(_, word)| word)
 }
 
 fn parse_order(text: &str) -> Option<RequestOrder> {
@@ -132,44 +119,37 @@ fn parse_cursor(text: &str) -> Option<(i64, String)> {
     Some((number.parse::<u64>().ok()?.try_into().unwrap_or(i64::MAX), id.to_owned()))
 }
 
-impl From<Request<'static>> for Shown {
-    fn from(request: Request<'static>) -> Self {
+impl From<RequestRecord> for Shown {
+    fn from(request: RequestRecord) -> Self {
         Self {
             start: Timestamp::from_nanos(request.start),
             elapsed_ms: millis(request.elapsed),
-            ending: word(request.ending),
-            error: request.error.map(Into::into),
+            ending: request.ending,
+            error: request.error,
             request_bytes: request.request_bytes,
             answer_bytes: request.answer_bytes,
             early_reply: request.early,
             hops: request.hops.into_iter().map(Hop::from).collect(),
-            id: request.id.into(),
-            version: request.version.into(),
-            workflow: request.workflow.into(),
+            id: request.id.to_string(),
+            version: request.version.to_string(),
+            workflow: request.workflow.to_string(),
         }
     }
 }
 
-impl From<krt_store::Hop<'static>> for Hop {
-    fn from(hop: krt_store::Hop<'static>) -> Self {
+impl From<request::Hop> for Hop {
+    fn from(hop: request::Hop) -> Self {
         let between = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1e6;
         let encode_ms = millis(hop.encode);
         Self {
-            node: hop.node.into(),
+            node: hop.node.to_string(),
             position: hop.position,
             start_ms: between(0, hop.start),
             waiting_ms: (between(hop.posted, hop.start) - encode_ms).max(0.0),
             encode_ms,
             handler_ms: between(hop.start, hop.end),
             decode_ms: millis(hop.decode),
-            outcome: match hop.ending {
-                HopEnding::Returned => "ok",
-                HopEnding::Raised => "error",
-                HopEnding::Died => "died",
-                HopEnding::TimedOut => "timed_out",
-                HopEnding::Cancelled => "cancelled",
-                HopEnding::OutOfMemory => "out_of_memory",
-            },
+            outcome: hop.ending,
         }
     }
 }
@@ -188,7 +168,7 @@ pub(super) async fn list(
     let filter = RequestFilter {
         version: text(query.name("version")?),
         workflow: text(query.name("workflow")?),
-        ending: query.with("ending", parse_ending)?,
+        ending: query.with("ending", Ending::parse)?,
         after: query.with("cursor", parse_cursor)?,
     };
     let order = query.with("order", parse_order)?.unwrap_or_default();
@@ -212,12 +192,12 @@ pub(super) async fn list(
 /// Merges a page of stored requests, with one more than fits if there are more, and the requests in flight. A
 /// request that ended meanwhile is in both.
 fn merged(
-    stored: Vec<Request<'static>>,
-    in_flight: Vec<Request<'static>>,
+    stored: Vec<RequestRecord>,
+    in_flight: Vec<RequestRecord>,
     filter: &RequestFilter,
     order: RequestOrder,
     limit: usize,
-) -> (Vec<Request<'static>>, Option<String>) {
+) -> (Vec<RequestRecord>, Option<String>) {
     let known: HashSet<_> = stored.iter().map(|request| request.id.clone()).collect();
     let in_flight = in_flight.into_iter().filter(|one| !known.contains(&one.id) && filter.fits(order, one));
     let mut requests: Vec<_> = stored.into_iter().chain(in_flight).collect();
@@ -274,7 +254,7 @@ pub(super) async fn show(
 
 /// The documents that a request's handlers saved, where they are named.
 async fn saved_by(
-    request: &Request<'_>,
+    request: &RequestRecord,
     stores: &RuntimeStores,
 ) -> Result<(Vec<StoredDocument>, Vec<Prediction>), Refusal> {
     let (mut documents, mut predictions) = (Vec::new(), Vec::new());
@@ -290,12 +270,12 @@ async fn saved_by(
     Ok((documents, predictions))
 }
 
-fn show_document(saved: &Saved<'_>, document: Option<&RawDocument>) -> StoredDocument {
+fn show_document(saved: &Saved, document: Option<&RawDocument>) -> StoredDocument {
     let bytes = document.map(|document| document.as_bytes().len());
     let shown = document.filter(|document| document.as_bytes().len() <= MAX_SHOWN);
     StoredDocument {
         node: saved.node.to_string(),
-        collection: saved.collection.to_string(),
+        collection: saved.collection.clone(),
         id: saved.id.clone().into_relaxed_extjson(),
         document: shown.and_then(|document| RawValue::from_string(to_json(document)).ok()),
         bytes,
@@ -321,9 +301,9 @@ fn show_point(measurement: &'static str, point: StoredPoint) -> Point {
 mod tests {
     use super::*;
 
-    fn request(id: &str, start: i64, ending: Ending) -> Request<'static> {
-        let elapsed = 100 - start.unsigned_abs();
-        Request { id: id.to_owned().into(), start, elapsed, ending, ..Request::default() }
+    fn request(id: &str, start: i64, ending: Ending) -> RequestRecord {
+        let (elapsed, name) = (100 - start.unsigned_abs(), || Name::parse("v1").unwrap());
+        RequestRecord { elapsed, ending, ..RequestRecord::begin(id.into(), name(), name(), start) }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! A team for tests, which starts nothing.
 
 use super::*;
+use krt_model::log::Level;
 use krt_runtime::{
     Options,
     descriptors::Descriptors,
     flow, ingress,
-    logs::{Console, Format, Level},
+    logs::{Console, Format},
 };
 use std::{path::Path, time::Duration};
 

@@ -6,7 +6,8 @@
 //! to write.
 
 use super::Reader;
-use crate::{error::Error, filter::FilterError, log::Level};
+use crate::{error::Error, filter::FilterError, log};
+use krt_model::log::Level;
 use memchr::memmem::Finder;
 use regex::{Regex, RegexBuilder};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
@@ -101,6 +102,11 @@ impl<'a> Search<'a> {
         let columns = if text.is_some() { "id, message" } else { COLUMNS };
         let mut sql = format!("SELECT {columns} FROM log WHERE id BETWEEN ? AND ?");
         let mut values: Vec<&dyn ToSql> = vec![&ids.0, &ids.1];
+        // A literal number lets SQLite use the index of severe records, which begins at 2.
+        if let Some(level) = filter.level {
+            let grave = if level >= Level::Warn { " AND level >= 2" } else { "" };
+            sql.push_str(&format!("{grave} AND level >= {}", level as u8));
+        }
         let mut add = |condition: &str, value: Option<&'a dyn ToSql>| {
             if let Some(value) = value {
                 sql.push_str(condition);
@@ -111,9 +117,6 @@ impl<'a> Search<'a> {
             wanted.as_ref().map(|wanted| wanted as &dyn ToSql)
         }
         add(" AND request = ?", value(&filter.request));
-        // The literal number lets SQLite use the index of severe records.
-        let grave = filter.level.is_some_and(|level| level >= Level::Warn);
-        add(if grave { " AND level >= 2 AND level >= ?" } else { " AND level >= ?" }, value(&filter.level));
         // The sign keeps SQLite from using the index of times: the ids already cover them.
         add(" AND +time >= ?", value(&filter.from));
         add(" AND +time < ?", value(&filter.to));
@@ -214,7 +217,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<StoredLog> {
     Ok(StoredLog {
         id: row.get(0)?,
         time: row.get(1)?,
-        level: Level::from_number(row.get(2)?),
+        level: log::level(row.get(2)?),
         version: row.get(3)?,
         workflow: row.get(4)?,
         node: row.get(5)?,

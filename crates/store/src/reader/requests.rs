@@ -7,8 +7,9 @@ use super::Reader;
 use crate::{
     clock,
     error::Error,
-    request::{Ending, Head, Request, requests},
+    request::{Head, bit, requests},
 };
+use krt_model::request::{Ending, RequestRecord};
 use memchr::memmem;
 use rusqlite::{Connection, Row, ToSql, params};
 use std::{collections::BTreeMap, time::Duration};
@@ -42,7 +43,7 @@ pub enum RequestOrder {
 
 impl RequestOrder {
     /// The sort key of a request; greater keys come first.
-    pub fn key(self, request: &Request<'_>) -> (i64, String) {
+    pub fn key(self, request: &RequestRecord) -> (i64, String) {
         (self.number(request.start, request.elapsed), request.id.to_string())
     }
 
@@ -64,9 +65,9 @@ impl RequestOrder {
 
 impl RequestFilter {
     /// Whether a request matches.
-    pub fn fits(&self, order: RequestOrder, request: &Request<'_>) -> bool {
+    pub fn fits(&self, order: RequestOrder, request: &RequestRecord) -> bool {
         let key = (order.number(request.start, request.elapsed), &*request.id);
-        self.wants(&request.version, &request.workflow, request.ending, key)
+        self.wants(request.version.as_str(), request.workflow.as_str(), request.ending, key)
     }
 
     fn wants(&self, version: &str, workflow: &str, ending: Ending, key: (i64, &str)) -> bool {
@@ -83,7 +84,7 @@ struct Search<'a> {
     order: RequestOrder,
     limit: usize,
     /// By sort key.
-    found: BTreeMap<(i64, String), Request<'static>>,
+    found: BTreeMap<(i64, String), RequestRecord>,
 }
 
 impl Search<'_> {
@@ -109,7 +110,7 @@ impl Search<'_> {
         if is_full {
             self.found.pop_first();
         }
-        self.found.insert((key.0, key.1.to_owned()), request.into_owned());
+        self.found.insert((key.0, key.1.to_owned()), request);
     }
 }
 
@@ -120,7 +121,7 @@ impl Reader {
         filter: &RequestFilter,
         order: RequestOrder,
         limit: usize,
-    ) -> Result<Vec<Request<'static>>, Error> {
+    ) -> Result<Vec<RequestRecord>, Error> {
         self.telemetry.read(|connection| {
             let mut search = Search { filter, order, limit, found: BTreeMap::new() };
             let column = order.column();
@@ -132,7 +133,7 @@ impl Reader {
                 (RequestOrder::Latest, Some((start, _))) => *start,
                 _ => i64::MAX,
             };
-            let endings = filter.ending.map_or(-1, Ending::bit);
+            let endings = filter.ending.map_or(-1, bit);
             let mut statement = connection.prepare_cached(&sql)?;
             let mut rows = statement.query([first, endings])?;
             while let Some(row) = rows.next()? {
@@ -146,7 +147,7 @@ impl Reader {
     }
 
     /// The request with this id.
-    pub fn request(&self, id: &str) -> Result<Option<Request<'static>>, Error> {
+    pub fn request(&self, id: &str) -> Result<Option<RequestRecord>, Error> {
         let rows = "SELECT data FROM request";
         self.telemetry.read(|connection| {
             if let Some(time) = time_of(id) {
@@ -181,7 +182,7 @@ fn find(
     sql: &str,
     values: &[&dyn ToSql],
     id: &str,
-) -> rusqlite::Result<Option<Request<'static>>> {
+) -> rusqlite::Result<Option<RequestRecord>> {
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(values)?;
     while let Some(row) = rows.next()? {
@@ -192,7 +193,7 @@ fn find(
         }
         let found = requests(data).map(|(head, _)| head).find(|head| head.id == id);
         if let Some(request) = found.and_then(Head::whole) {
-            return Ok(Some(request.into_owned()));
+            return Ok(Some(request));
         }
     }
     Ok(None)

@@ -227,7 +227,7 @@ fn insert_logs(transaction: &Transaction<'_>, waiting: &[u8], last: i64) -> rusq
         statement.execute(params![
             id,
             record.time,
-            record.level,
+            record.level as u8,
             record.version,
             record.workflow,
             record.node,

@@ -20,8 +20,9 @@ pub(crate) use writer::Writer;
 use crate::{
     intake::{Intake, Pushed},
     log::{LogRecord, put_record},
-    request::{Request, put_request},
+    request::put_request,
 };
+use krt_model::request::RequestRecord;
 use notifier::Notifier;
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -85,7 +86,7 @@ impl Telemetry {
         self.push(&self.logs, |out| put_record(out, record));
     }
 
-    pub(crate) fn request(&self, request: &Request<'_>) {
+    pub(crate) fn request(&self, request: &RequestRecord) {
         self.push(&self.requests, |out| put_request(out, request));
     }
 

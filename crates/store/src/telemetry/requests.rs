@@ -1,6 +1,7 @@
 //! Requests that wait for a commit, in growing chunks.
 
-use crate::request::{Ending, Head, requests};
+use crate::request::{Head, bit, requests};
+use krt_model::request::Ending;
 use rusqlite::{Transaction, params};
 use std::{cmp::Reverse, collections::BinaryHeap, mem};
 
@@ -137,7 +138,7 @@ impl Chunk {
         self.first = self.first.min(head.start);
         self.last = self.last.max(head.start);
         self.slowest = self.slowest.max(i64::try_from(head.elapsed).unwrap_or(i64::MAX));
-        self.endings |= head.ending.bit();
+        self.endings |= bit(head.ending);
         self.requests += 1;
         self.data.extend_from_slice(request);
     }
@@ -176,14 +177,17 @@ mod tests {
     use super::*;
     use crate::{
         database::{TELEMETRY, open_writer},
-        request::{Request, put_request},
+        request::put_request,
     };
+    use krt_model::{name::Name, request::RequestRecord};
     use rusqlite::Connection;
     use tempfile::TempDir;
 
     fn add(requests: &mut Requests, start: i64, elapsed: u64, ending: Ending) {
         let mut waiting = Vec::new();
-        put_request(&mut waiting, &Request { start, elapsed, ending, ..Request::default() });
+        let name = || Name::parse("v1").unwrap();
+        let record = RequestRecord::begin("".into(), name(), name(), start);
+        put_request(&mut waiting, &RequestRecord { elapsed, ending, ..record });
         requests.add(&waiting, 1);
     }
 

@@ -144,10 +144,11 @@ mod tests {
     use super::*;
     use crate::{
         database::{TELEMETRY, open_writer},
-        log::{Level, LogRecord, put_record},
+        log::{LogRecord, put_record},
         point::{Key, put_row},
         telemetry::batch::Batch,
     };
+    use krt_model::log::Level;
     use tempfile::TempDir;
 
     const HOUR: i64 = 3600 * 1_000_000_000;

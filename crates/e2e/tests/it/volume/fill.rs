@@ -2,7 +2,12 @@
 
 use bson::doc;
 use futures::stream::{self, StreamExt as _};
-use krt_store::{Ending, Hop, HopEnding, Level, LogRecord, Options, PREDICTIONS, Series, Store, Value};
+use krt_model::{
+    log::Level,
+    name::Name,
+    request::{Ending, Hop, HopEnding, RequestRecord},
+};
+use krt_store::{LogRecord, Options, PREDICTIONS, Series, Store, Value};
 use std::{
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
@@ -105,12 +110,13 @@ fn fails(number: usize) -> bool {
 }
 
 /// The request record: through all nodes, or, for a failure, to the last one.
-fn record(request: &Request, number: usize) -> krt_store::Request<'_> {
+fn record(request: &Request, number: usize) -> RequestRecord {
+    let name = |text| Name::parse(text).expect("the names are good");
     let took = 1_000_000 + (number * 7919 % 10_000) as i64 * 100;
     let hop = |position: usize| {
         let start = took * position as i64 + 50_000;
         Hop {
-            node: NODES[position].into(),
+            node: name(NODES[position]),
             position,
             posted: took * position as i64,
             start,
@@ -125,20 +131,15 @@ fn record(request: &Request, number: usize) -> krt_store::Request<'_> {
     if failed {
         hops[NODES.len() - 1].ending = HopEnding::Raised;
     }
-    krt_store::Request {
-        id: request.id.as_str().into(),
-        version: VERSION.into(),
-        workflow: WORKFLOWS[number % WORKFLOWS.len()].into(),
-        start: request.start,
+    let workflow = name(WORKFLOWS[number % WORKFLOWS.len()]);
+    RequestRecord {
         elapsed: (took * NODES.len() as i64).unsigned_abs(),
         ending: if failed { Ending::Failed } else { Ending::Answered },
         error: failed.then(|| TRACEBACK.into()),
         request_bytes: 1000,
         answer_bytes: (!failed).then_some(20),
-        early: false,
         hops,
-        saved: Vec::new(),
-        saves: 0,
+        ..RequestRecord::begin(request.id.as_str().into(), name(VERSION), workflow, request.start)
     }
 }
 
