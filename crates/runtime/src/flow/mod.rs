@@ -250,9 +250,9 @@ impl Flow {
                 self.dropped_result(&delivery);
                 delivery.done();
             }
+            // If a worker gave up what nobody cancelled, dropping the delivery fails the request.
             Outcome::Dropped => {
                 self.metrics.late.inc();
-                delivery.done();
             }
         }
     }
