@@ -11,6 +11,7 @@ DASHBOARD_SOURCES := $(filter-out %.test.ts, $(shell find $(DASHBOARD)/src $(DAS
 export CHROMIUM ?= /usr/bin/chromium
 PYTHON ?= python3
 STATICCHECK := v0.8.2
+CARGO_MUTANTS := 27.1.0
 # NATS servers, in tests, that are killed while they write, and clusters; others are the system's.
 NATS_SERVER := v2.15.3
 GO_SOURCES := scripts/mongo-server sdk/go bench/chain-go crates/e2e/packages crates/loopback/tests/clients/go examples
@@ -39,17 +40,47 @@ run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
 	$(KRT) run examples/digits
 
 .PHONY: test
-test: embedded test-rust test-python test-go test-bench test-runners test-dashboard ## Run every test
+test: embedded servers $(TOOLS)/ready ## Run every test; ends with a table of the time that each part took
+	@MAKE="$(MAKE)" scripts/parts test-rust test-e2e test-nats test-python test-go test-bench test-runners test-dashboard
 
+.PHONY: test-fast
+test-fast: embedded servers $(TOOLS)/ready ## Run what a change most likely breaks, in three minutes with warm builds
+	@MAKE="$(MAKE)" scripts/parts test-rust-fast test-e2e-fast test-python-fast test-go-fast test-dashboard-fast
+
+# Unit and integration tests of every crate besides e2e.
+CRATES := cargo test --locked --workspace --exclude krt-e2e
+E2E := cargo test --locked -p krt-e2e --test it --
 # What a request meets on its way is tested over both brokers, too.
 FLOW := early:: statuses:: limits:: supervision::
+# What `make test-fast` has: modules of e2e that take some 100 s of processor time together, and of the other crates all besides
+# `installers` of environment and `new` of cli, which install packages and build executables, the clients of other makers in
+# loopback, and `memory` of runtime, which has one thread.
+FAST_E2E := connect:: context:: descriptors:: discovery:: documents:: early:: imports:: init:: limits:: links:: logs:: \
+	measurements:: metrics:: plain:: predictions:: records:: schema:: start:: starting:: statuses:: supervision:: typed::
+FAST_CRATES := --lib --bins $(addprefix --test ,crash data filter it reference requests store telemetry) -- \
+	--skip new:: --skip _client_for_ --skip _driver_
 
-.PHONY: test-rust
+.PHONY: test-rust test-rust-fast
 test-rust: servers $(TOOLS)/ready
+	$(CRATES)
+
+test-rust-fast: servers $(TOOLS)/ready
+	$(CRATES) $(FAST_CRATES)
+
+.PHONY: test-e2e test-e2e-fast
+test-e2e: servers $(TOOLS)/ready
 	cargo build --locked -p krt-cli
-	cargo test --locked --workspace
+	$(E2E)
+
+test-e2e-fast: servers $(TOOLS)/ready
+	cargo build --locked -p krt-cli
+	$(E2E) $(FAST_E2E)
+
+.PHONY: test-nats
+test-nats: servers $(TOOLS)/ready
+	cargo build --locked -p krt-cli
 	if PATH=$$PATH:/usr/sbin command -v nats-server >/dev/null; then for broker in core jetstream; do \
-		KRT_TEST_BROKER=$$broker cargo test --locked -p krt-e2e --test it -- $(FLOW) || exit 1; done; \
+		KRT_TEST_BROKER=$$broker $(E2E) $(FLOW) || exit 1; done; \
 	else echo "skipped: the tests of the flow over NATS need nats-server"; test -z "$$KRT_TEST_SERVERS"; fi
 
 .PHONY: servers
@@ -62,9 +93,12 @@ $(TOOLS)/bin/nats-server: Makefile
 	GOBIN=$(CURDIR)/$(TOOLS)/bin go install -buildvcs=false github.com/nats-io/nats-server/v2@$(NATS_SERVER)
 	touch $@
 
-.PHONY: test-python
+.PHONY: test-python test-python-fast
 test-python:
 	sdk/python/test
+
+test-python-fast:
+	sdk/python/test --newest
 
 .PHONY: test-bench
 test-bench: $(TOOLS)/ready
@@ -74,10 +108,13 @@ test-bench: $(TOOLS)/ready
 test-runners: $(TOOLS)/ready
 	$(TOOLS)/bin/python -m pytest --quiet -p no:cacheprovider crates/e2e/runners
 
-.PHONY: test-go
+.PHONY: test-go test-go-fast
 # Go's cache of results does not see protocol/conversations, which lies outside the module.
 test-go:
 	cd sdk/go && go test -count=1 -race ./...
+
+test-go-fast:
+	cd sdk/go && go test -count=1 ./...
 
 .PHONY: dashboard
 dashboard: $(DASHBOARD)/dist/index.html ## Build the dashboard, for the next build of krt to embed (needs Node.js and npm)
@@ -103,14 +140,29 @@ check-dashboard: ## Format, lints and types of the dashboard
 		cd $(DASHBOARD) && npm run --silent check; \
 	else echo "skipped: the checks of the dashboard need Node.js 20.19 or newer and npm"; test -z "$$KRT_TEST_SERVERS"; fi
 
-.PHONY: test-dashboard
-test-dashboard: embedded $(TOOLS)/ready ## Unit tests of the dashboard; in Chromium over a mock of the API and over krt serve (debug build)
+.PHONY: test-dashboard-fast
+test-dashboard-fast:
 	@if scripts/has-node; then $(MAKE) --silent --no-print-directory $(DASHBOARD)/node_modules/ready && \
 		cd $(DASHBOARD) && npm run --silent test; \
 	else echo "skipped: the tests of the dashboard need Node.js 20.19 or newer and npm"; test -z "$$KRT_TEST_SERVERS"; fi
+
+.PHONY: test-dashboard
+test-dashboard: embedded $(TOOLS)/ready test-dashboard-fast ## Unit tests of the dashboard; in Chromium over a mock of the API and over krt serve (debug build)
 	@if scripts/has-node && test -x $(CHROMIUM); then cargo build --locked -p krt-cli && \
 		cd $(DASHBOARD) && npm run --silent e2e && KRT=../target/debug/krt npm run --silent real; \
 	else echo "skipped: the tests of the dashboard in a browser need Node.js and $(CHROMIUM)"; test -z "$$KRT_TEST_SERVERS"; fi
+
+# A mutant takes some ten seconds: all of them take hours. MUTANTS chooses, by package or by file.
+MUTANTS ?= --package krt-model
+
+.PHONY: mutants
+mutants: $(TOOLS)/bin/cargo-mutants ## List changes of the code that no test notices (MUTANTS="--package krt-registry --file crates/registry/src/state.rs")
+	PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH CARGO_TARGET_DIR=$(CURDIR)/target/mutants CARGO_PROFILE_DEV_DEBUG=0 PROPTEST_CASES=32 \
+		cargo mutants --jobs 1 --timeout 60 --colors never --output target/mutants $(MUTANTS)
+
+$(TOOLS)/bin/cargo-mutants: Makefile
+	cargo install --locked --root $(TOOLS) cargo-mutants@$(CARGO_MUTANTS)
+	touch $@
 
 # SECONDS_EACH=50, COUNT or TARGETS may be given; see fuzz/run. CI has some nine minutes for all targets.
 .PHONY: fuzz

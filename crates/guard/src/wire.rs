@@ -114,7 +114,7 @@ pub fn send_input(control: &UnixStream, input: impl AsFd) -> io::Result<()> {
 }
 
 /// Receives what [`send_input`] sent.
-pub(crate) fn receive_input(control: impl AsFd) -> io::Result<OwnedFd> {
+pub fn receive_input(control: impl AsFd) -> io::Result<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];

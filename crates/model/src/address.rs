@@ -79,6 +79,7 @@ mod tests {
             ("mongodb://ada:pw@one:27017,two/admin?tls=true", "mongodb://one:27017,two"),
             ("mongodb+srv://ada:pw@cluster.example.com/", "mongodb+srv://cluster.example.com"),
             ("http://token@[::1]:8086?org=us", "http://[::1]:8086"),
+            ("http://[::1]", "http://[::1]"),
             ("http://localhost:8086?token=secret", "http://localhost:8086"),
             // Not percent-encoded, so the end of the secret is unknown.
             ("mongodb://ada:p@w@host", "…"),
@@ -93,6 +94,22 @@ mod tests {
             let address = Address::from(url);
             assert_eq!(address.to_string(), expected, "{url}");
             assert_eq!(format!("{address:?}"), format!("Address({expected})"));
+            assert_eq!(address.secret(), url);
+        }
+    }
+
+    #[test]
+    fn credentials_are_what_is_before_the_last_at_sign() {
+        let cases = [
+            ("mongodb://ada:pw@one,two/admin", Some("ada:pw")),
+            ("nats://token@host", Some("token")),
+            ("mongodb://ada:p@w@host", Some("ada:p@w")),
+            ("http://@host", Some("")),
+            ("http://host", None),
+            ("ada:pw@host", None),
+        ];
+        for (url, expected) in cases {
+            assert_eq!(Address::from(url).credentials(), expected, "{url}");
         }
     }
 }

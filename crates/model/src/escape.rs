@@ -119,6 +119,20 @@ mod tests {
     }
 
     #[test]
+    fn texts_in_json() {
+        for (text, expected) in [
+            (r#"{"a": [1, "naïve"]}"#, r#"{"a": [1, "naïve"]}"#),
+            ("{\n\t\"a\":\r\n1}", "{\n\t\"a\":\r\n1}"),
+            ("\"\u{1b}[2J\u{7f}\"", r#""\u001b[2J\u007f""#),
+            ("\"user\u{202e}gpj\"", r#""user\u202egpj""#),
+            // Above the basic plane: two units.
+            ("\"\u{e0041}\"", r#""\udb40\udc41""#),
+        ] {
+            assert_eq!(json(text), expected);
+        }
+    }
+
+    #[test]
     fn colours_of_our_own_stay() {
         for (text, expected) in [
             ("\x1b[1;31merror\x1b[0m: x", "\x1b[1;31merror\x1b[0m: x"),

@@ -166,6 +166,9 @@ mod tests {
         #[test]
         fn packs_as_protobuf_does(type_url in ".*", value: Vec<u8>) {
             let payload = Payload::pack(&type_url, &value);
+            // Memory is reserved by this size before the message is packed.
+            let (encoded, size) = (payload.encoded().len(), Payload::packed_size(&type_url, &value));
+            prop_assert!((encoded..=encoded + 16).contains(&size), "{} bytes take {}", encoded, size);
             let any = Any::decode(payload.encoded().clone()).unwrap();
             prop_assert_eq!((&*any.type_url, &any.value), (&*type_url, &value));
             prop_assert_eq!(&Payload::parse(payload.encoded().clone()).unwrap(), &payload);
@@ -188,5 +191,24 @@ mod tests {
     fn type_names() {
         assert_eq!(Payload::pack("type.googleapis.com/a.B", b"").type_name(), "a.B");
         assert_eq!(Payload::pack("a.B", b"").type_name(), "a.B");
+    }
+
+    #[test]
+    fn a_payload_is_shown_without_its_content() {
+        assert_eq!(format!("{:?}", Payload::pack("x/a.B", b"secret")), "x/a.B (6 bytes)");
+    }
+
+    #[test]
+    fn times_between_stages() {
+        let at = |nanoseconds| Timestamp(nanoseconds);
+        assert_eq!(at(3_500_000).millis_since(at(1_000_000)), 2.5);
+        assert_eq!(at(1).millis_since(at(2)), 0.0);
+    }
+
+    #[test]
+    fn stages_have_the_names_of_their_nodes() {
+        let stage = |node| Tracking { node, start: Timestamp(0), end: Timestamp(0) };
+        assert_eq!(stage(None).name(), "entrypoint");
+        assert_eq!(stage(Some(Name::parse("etl").unwrap())).name(), "etl");
     }
 }

@@ -264,3 +264,6 @@ pub struct Workflow {
     /// The nodes that a message passes: indexes into [`Version::nodes`], at least one.
     pub sequence: Vec<usize>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,6 +25,7 @@ mod tests {
         let document: Value = serde_json::from_str(DOCUMENT).unwrap();
         let mut found = Vec::new();
         references(&document, &mut found);
+        assert!(found.len() > 100, "{} references were found", found.len());
         for reference in found {
             let pointer = reference.strip_prefix('#').unwrap();
             assert!(document.pointer(pointer).is_some(), "{reference}");

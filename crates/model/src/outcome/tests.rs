@@ -205,3 +205,52 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn kinds_keep_their_names() {
+    // They stand in headers between engines, in metrics and in records.
+    let names = [
+        "handler",
+        "handler_timeout",
+        "died",
+        "out_of_memory",
+        "down",
+        "not_serving",
+        "wrong_type",
+        "too_large",
+        "queue_full",
+        "deadline",
+        "disconnected",
+        "lost",
+    ];
+    assert_eq!(Kind::ALL.map(Kind::as_str), names);
+    for kind in Kind::ALL {
+        assert_eq!(Kind::parse(kind.as_str()), Some(kind));
+    }
+    assert_eq!((Kind::parse(""), Kind::parse("Handler")), (None, None));
+}
+
+#[test]
+fn each_failure_has_its_kind() {
+    let node = || Name::parse("model").unwrap();
+    for (failure, kind) in [
+        (Failure::Handler { node: node(), error: String::new() }, Kind::Handler),
+        (Failure::HandlerTimeout { node: node() }, Kind::HandlerTimeout),
+        (Failure::Died { node: node(), how: String::new() }, Kind::Died),
+        (Failure::OutOfMemory { node: node(), limit: Memory(1) }, Kind::OutOfMemory),
+        (Failure::Down { node: node() }, Kind::Down),
+        (Failure::NoRunner { node: node() }, Kind::Down),
+        (Failure::NotServing { state: "starting" }, Kind::NotServing),
+        (Failure::WrongType { node: node(), got: String::new(), expected: String::new() }, Kind::WrongType),
+        (Failure::TooLargeToSend { sender: String::new(), size: 2, limit: 1 }, Kind::TooLarge),
+        (Failure::TooLarge { node: node(), size: 2, limit: 1 }, Kind::TooLarge),
+        (Failure::Disconnected, Kind::Disconnected),
+        (Failure::Remote { kind: Kind::Died, words: String::new() }, Kind::Died),
+        (Failure::QueueFull { limit: 1, unit: "requests" }, Kind::QueueFull),
+        (Failure::NoMemory { limit: 1 }, Kind::QueueFull),
+        (Failure::Deadline { waited: std::time::Duration::ZERO }, Kind::Deadline),
+        (Failure::Lost, Kind::Lost),
+    ] {
+        assert_eq!(failure.kind(), kind, "{failure}");
+    }
+}

@@ -223,7 +223,9 @@ impl Flow {
             }
             Outcome::Dropped => {
                 self.metrics.late.inc();
-                delivery.close(Closing::Done);
+                // A worker may give up what nobody cancelled.
+                let closing = if delivery.request.left() { Closing::Done } else { Closing::Lost };
+                delivery.close(closing);
             }
         }
     }

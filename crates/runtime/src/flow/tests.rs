@@ -301,3 +301,133 @@ async fn a_worker_of_one_place_gets_nothing_of_another() {
     );
     assert_eq!(one.await, Ok(message(b"last")));
 }
+
+/// A worker that takes no delivery into flight: it has gone, or answers without work.
+#[derive(Debug)]
+struct Never {
+    gone: bool,
+    asked: AtomicU64,
+    flow: Weak<Flow>,
+}
+
+impl Worker for Never {
+    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.gone {
+            return Err(delivery);
+        }
+        let flow = self.flow.upgrade().unwrap();
+        flow.finish(
+            delivery,
+            HandlerResult::Error("no".to_owned()),
+            HandlerTimes { start: now(), end: now() },
+        );
+        Ok(Taken::Done)
+    }
+
+    fn cancel(&self, _request: &Request) {}
+}
+
+impl Fixture {
+    fn never(&self, gone: bool, room: usize) -> (Arc<Never>, OnceLock<SlotId>) {
+        let worker = Arc::new(Never { gone, asked: AtomicU64::new(0), flow: Arc::downgrade(&self.flow) });
+        let slot = OnceLock::new();
+        self.flow.queue(0).join(Arc::clone(&worker) as _, room, &slot);
+        (worker, slot)
+    }
+
+    /// Answers the oldest delivery that a worker keeps.
+    fn answer(&self, worker: &Scripted) {
+        let delivery = worker.kept.lock().unwrap().remove(0);
+        self.flow.queue(delivery.node()).freed(*worker.slot.get().unwrap());
+        let result = echo(&delivery.payload).unwrap();
+        self.flow.finish(delivery, result, HandlerTimes { start: now(), end: now() });
+    }
+}
+
+fn kept(worker: &Scripted) -> usize {
+    worker.kept.lock().unwrap().len()
+}
+
+#[tokio::test]
+async fn a_delivery_goes_to_the_worker_with_the_most_room() {
+    let fixture = house_of(&RunOptions::default(), Limits::default(), vec![0]);
+    let (small, large) = (fixture.slot(0, 1, |_| None), fixture.slot(0, 3, |_| None));
+    let mut requests: Vec<_> = (0..5).map(|_| Box::pin(fixture.request(LONG))).collect();
+    let mut seen = Vec::new();
+    for request in &mut requests {
+        assert!(futures::poll!(request).is_pending());
+        seen.push((kept(&small), kept(&large), fixture.flow.queue(0).depth()));
+    }
+    assert_eq!(seen[..2], [(0, 1, 0), (0, 2, 0)]);
+    assert_eq!(seen[3..], [(1, 3, 0), (1, 3, 1)]);
+    // Room that is freed is filled from the queue, oldest first.
+    fixture.answer(&large);
+    assert_eq!((kept(&small), kept(&large), fixture.flow.queue(0).depth()), (1, 3, 0));
+    let sixth = Box::pin(fixture.request(LONG));
+    requests.push(sixth);
+    assert!(futures::poll!(requests.last_mut().unwrap()).is_pending());
+    assert_eq!(fixture.flow.queue(0).depth(), 1);
+}
+
+#[tokio::test]
+async fn a_worker_that_has_left_gets_nothing_and_frees_no_room() {
+    let fixture = house_of(&RunOptions { retries: 1, ..RunOptions::default() }, Limits::default(), vec![0]);
+    let worker = fixture.slot(0, 1, |_| None);
+    let mut first = Box::pin(fixture.request(LONG));
+    assert!(futures::poll!(&mut first).is_pending());
+    let slot = *worker.slot.get().unwrap();
+    let other = fixture.slot(0, 1, |_| None);
+    assert_eq!(fixture.flow.queue(0).leave(slot), 1);
+    let mut rest: Vec<_> = (0..2).map(|_| Box::pin(fixture.request(LONG))).collect();
+    for request in &mut rest {
+        assert!(futures::poll!(request).is_pending());
+    }
+    fixture.answer(&worker);
+    assert_eq!(first.await, Ok(message(b"in")));
+    assert_eq!((kept(&worker), kept(&other), fixture.flow.queue(0).depth()), (0, 1, 1));
+    assert_eq!(fixture.flow.queue(0).leave(*other.slot.get().unwrap()), 0);
+    assert_eq!((fixture.flow.queue(0).workers(), fixture.flow.queue(0).takes()), (0, true));
+}
+
+#[tokio::test]
+async fn a_delivery_that_a_worker_gives_back_goes_to_another() {
+    let fixture = house_of(&RunOptions::default(), Limits::default(), vec![0]);
+    let (gone, slot) = fixture.never(true, 2);
+    fixture.slot(0, 1, echo);
+    assert_eq!(fixture.request(LONG).await, Ok(message(b"in")));
+    assert!(gone.asked.load(Ordering::Relaxed) > 0);
+    fixture.flow.queue(0).leave(*slot.get().unwrap());
+    assert_eq!(fixture.request(LONG).await, Ok(message(b"in")));
+}
+
+#[tokio::test]
+async fn what_needs_no_work_takes_no_room() {
+    let fixture = house_of(&RunOptions::default(), Limits::default(), vec![0]);
+    let (worker, _slot) = fixture.never(false, 1);
+    for asked in 1..=3 {
+        assert!(matches!(fixture.request(LONG).await, Err(Failure::Handler { .. })));
+        assert_eq!((worker.asked.load(Ordering::Relaxed), fixture.flow.queue(0).depth()), (asked, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_loses_its_last_worker_fails_what_waits() {
+    for (retries, depth) in [(0, 0), (1, 1)] {
+        let run = RunOptions { retries, ..RunOptions::default() };
+        let fixture = house_of(&run, Limits::default(), vec![0]);
+        let worker = fixture.slot(0, 1, |_| None);
+        let (mut first, mut second) = (Box::pin(fixture.request(LONG)), Box::pin(fixture.request(LONG)));
+        assert!(futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending());
+        fixture.flow.clear(0);
+        assert_eq!(fixture.flow.queue(0).depth(), 1, "a worker is up");
+        fixture.flow.queue(0).leave(*worker.slot.get().unwrap());
+        fixture.flow.clear(0);
+        assert_eq!(fixture.flow.queue(0).depth(), depth);
+        let down = Failure::Down { node: Name::parse("one").unwrap() };
+        assert_eq!(
+            futures::poll!(&mut second),
+            if retries == 0 { std::task::Poll::Ready(Err(down)) } else { std::task::Poll::Pending }
+        );
+    }
+}

@@ -1,9 +1,7 @@
 //! The wait before a worker is restarted.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Duration};
+use tokio::time::Instant;
 
 /// Deaths within [`WINDOW`] that make a crash loop.
 const LOOP: usize = 5;

@@ -217,7 +217,7 @@ impl Link {
 
     /// Gives up deliveries past the node's timeout. Returns whether the worker must be killed.
     fn give_up_overdue(&self) -> bool {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut state = self.lock();
         let stuck = state.window.is_stuck(now);
         let Some(timeout) = self.node.run.timeout else { return stuck };
@@ -493,3 +493,6 @@ impl<'a> Inbox<'a> {
         ended
     }
 }
+
+#[cfg(test)]
+mod tests;

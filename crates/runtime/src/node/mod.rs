@@ -23,6 +23,8 @@ mod outbox;
 mod output;
 mod plain;
 mod process;
+#[cfg(test)]
+mod scripted;
 mod supervisor;
 mod window;
 mod worker;

@@ -17,7 +17,7 @@ use rustix::{
     process::{Pid, Signal, kill_process_group},
 };
 use std::{
-    io,
+    fmt, io,
     os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::PathBuf,
     process::{ExitStatus, Stdio},
@@ -77,13 +77,43 @@ pub struct Lifeline {
     _write: OwnedFd,
     descriptors: Descriptors,
     groups: Option<Groups>,
+    guards: Box<dyn Guards>,
     started: AtomicU64,
+}
+
+/// Starts the guards of workers: processes, or parts of a test.
+pub(super) trait Guards: fmt::Debug + Send + Sync {
+    /// Starts a guard, with `input` as its standard input. Returns its process, if it is one.
+    fn start(&self, input: OwnedFd, isolation: Option<&Isolation>) -> io::Result<Option<Child>>;
+}
+
+/// Starts guards as processes of this program.
+#[derive(Debug)]
+struct OwnProgram;
+
+impl Guards for OwnProgram {
+    fn start(&self, input: OwnedFd, isolation: Option<&Isolation>) -> io::Result<Option<Child>> {
+        // The running build, even if its file has been replaced.
+        let mut command = Command::new("/proc/self/exe");
+        command.arg0("krt").arg("worker").env_clear();
+        if let Some(isolation) = isolation {
+            command.arg("--isolate").arg(serde_json::to_string(isolation)?);
+        }
+        command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // Once it has started, dropping the command closes this side's copy of `input`, which would hide the
+        // guard's death.
+        command.process_group(0).spawn().map(Some)
+    }
 }
 
 impl Lifeline {
     /// Creates the pipe. Every process started from now on inherits the read end. Workers get the descriptor
     /// limit in `descriptors`, with which the engine itself was started.
     pub fn new(descriptors: Descriptors) -> io::Result<Self> {
+        Self::with_guards(descriptors, Box::new(OwnProgram))
+    }
+
+    pub(super) fn with_guards(descriptors: Descriptors, guards: Box<dyn Guards>) -> io::Result<Self> {
         use rustix::{
             io::{FdFlags, fcntl_setfd},
             pipe::{PipeFlags, pipe_with},
@@ -93,7 +123,7 @@ impl Lifeline {
         // Workers reopen it, also as other users; none may open the write end.
         fchmod(&read, Mode::RUSR | Mode::RGRP | Mode::ROTH)?;
         let groups = Groups::find();
-        Ok(Self { read, _write: write, descriptors, groups, started: AtomicU64::new(0) })
+        Ok(Self { read, _write: write, descriptors, groups, guards, started: AtomicU64::new(0) })
     }
 
     /// Duplicates the descriptor of the read end.
@@ -135,7 +165,8 @@ impl Drop for Lifeline {
 /// If dropped, the guard kills the worker and every process that the worker started.
 #[derive(Debug)]
 pub(super) struct Process {
-    guard: Child,
+    /// The guard's process, unless it is part of a test.
+    guard: Option<Child>,
     messages: Lines<BufReader<OwnedReadHalf>>,
     tell: OwnedWriteHalf,
     /// The worker's process id, unless the worker is isolated.
@@ -185,7 +216,7 @@ impl Process {
         ];
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
         let spec = lifeline.spec(launch, limits, variables);
-        let process = Self::spawn(&spec, theirs.into(), limits, launch.isolation.as_ref()).await?;
+        let process = Self::spawn(lifeline, &spec, theirs.into(), limits, launch.isolation.as_ref()).await?;
         Ok((process, UnixStream::from_std(ours)?))
     }
 
@@ -198,26 +229,18 @@ impl Process {
     ) -> io::Result<Self> {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         let spec = lifeline.spec(launch, limits, variables);
-        Self::spawn(&spec, lifeline.share()?, limits, launch.isolation.as_ref()).await
+        Self::spawn(lifeline, &spec, lifeline.share()?, limits, launch.isolation.as_ref()).await
     }
 
     async fn spawn(
+        lifeline: &Lifeline,
         spec: &Spec,
         input: OwnedFd,
         limits: Limits,
         isolation: Option<&Isolation>,
     ) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        // The running build, even if its file has been replaced.
-        let mut command = Command::new("/proc/self/exe");
-        command.arg0("krt").arg("worker").env_clear();
-        if let Some(isolation) = isolation {
-            command.arg("--isolate").arg(serde_json::to_string(isolation)?);
-        }
-        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let guard = command.process_group(0).spawn()?;
-        // The command would hold the guard's end of the socket, and hide the guard's death.
-        drop(command);
+        let guard = lifeline.guards.start(theirs.into(), isolation)?;
         wire::send_input(&ours, input)?;
         ours.set_nonblocking(true)?;
         let (messages, mut tell) = UnixStream::from_std(ours)?.into_split();
@@ -249,7 +272,8 @@ impl Process {
     pub(super) fn take_outputs(
         &mut self,
     ) -> (Option<tokio::process::ChildStdout>, Option<tokio::process::ChildStderr>) {
-        (self.guard.stdout.take(), self.guard.stderr.take())
+        let Some(guard) = &mut self.guard else { return (None, None) };
+        (guard.stdout.take(), guard.stderr.take())
     }
 
     /// Waits for the process to end, and for the guard to kill its descendants.
@@ -290,7 +314,7 @@ impl Process {
         let ended = tokio::time::timeout(GUARD, self.ended()).await;
         if ended.is_err() {
             // A signal may have stopped the guard.
-            let _ = self.guard.start_kill();
+            let _ = self.guard.as_mut().map(Child::start_kill);
         }
         match ended {
             Ok(end) => end,
@@ -394,3 +418,6 @@ fn signal_name(signal: Signal) -> Option<&'static str> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,14 +6,11 @@ use super::{
     worker::{ReplicaId, StartFailure, Worker, WorkerExit},
 };
 use krt_model::name::Name;
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::Notify,
     task::{JoinHandle, JoinSet},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -132,7 +129,7 @@ impl Nodes {
     /// Asks all workers to end, and kills those that do not.
     pub async fn stop(self) {
         self.stop.cancel();
-        let deadline = tokio::time::Instant::now() + ALL_ENDED;
+        let deadline = Instant::now() + ALL_ENDED;
         for mut replica in self.replicas {
             if tokio::time::timeout_at(deadline, &mut replica.task).await.is_err() {
                 replica.task.abort();
@@ -289,3 +286,6 @@ async fn tell_if_slow<T>(node: &Node, start: impl Future<Output = T>) -> T {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

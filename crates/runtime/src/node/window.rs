@@ -5,8 +5,9 @@ use krt_model::{message::Timestamp, name::Name};
 use std::{
     collections::VecDeque,
     sync::{Arc, Weak},
-    time::{Duration, Instant},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// How long a worker may keep working on a delivery that was given up, before it is killed.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
@@ -157,8 +158,9 @@ impl Window {
 
     fn give_up(&mut self, index: usize) -> Option<Delivery> {
         let entry = self.entries.get_mut(index)?.as_mut()?;
-        entry.cancelled = Some(Instant::now());
+        // A delivery that was given up before keeps its time: it decides when the worker is stuck.
         let delivery = entry.take_delivery()?;
+        entry.cancelled = Some(Instant::now());
         self.remember(self.id(index), Subject::of(&delivery));
         Some(delivery)
     }
@@ -215,3 +217,6 @@ impl Subject {
         self.record.as_ref()?.upgrade()?.saving()
     }
 }
+
+#[cfg(test)]
+mod tests;

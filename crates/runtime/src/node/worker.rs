@@ -282,3 +282,6 @@ pub(super) async fn overdue(mut due: watch::Receiver<Option<tokio::time::Instant
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

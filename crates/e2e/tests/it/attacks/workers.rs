@@ -197,7 +197,9 @@ async fn workers_hold_no_descriptor_of_the_engine_s() {
         let data = service.data().to_owned();
         let engines = open_files(service.pid());
         assert!(engines.iter().any(|target| Path::new(target).starts_with(&data)), "{engines:?}");
-        for worker in service.workers("worker") {
+        let workers = service.workers("worker");
+        assert!(!workers.is_empty(), "{language}");
+        for worker in workers {
             let open = open_files(worker);
             let foreign =
                 |target: &&String| Path::new(target).starts_with(&data) || target.contains("inotify");
@@ -234,7 +236,9 @@ async fn a_person_s_shell_is_inherited_without_what_is_krt_s() {
         let secrets = ["KRT_TOKEN", "KRT_ADMIN_PASSWORD", "KRT_OPENID_SECRET", "OTEL_EXPORTER_OTLP_HEADERS"];
         let krt = secrets.iter().fold(conformance(language), |krt, name| krt.env(name, "s3cret-s3cret"));
         let service = krt.env("OF_THE_SHELL", "seen").start().await;
-        for worker in service.workers("worker") {
+        let workers = service.workers("worker");
+        assert!(!workers.is_empty(), "{language}");
+        for worker in workers {
             let seen = environment(worker);
             assert!(seen.contains(&"OF_THE_SHELL=seen".to_owned()), "{seen:?}");
             assert!(seen.contains(&"KRT_NODE_NAME=worker".to_owned()), "{seen:?}");

@@ -155,6 +155,7 @@ fn every_key_is_described() {
 
 #[test]
 fn examples_are_good() {
+    let mut seen = 0;
     for Key { place, says } in keys() {
         for example in says["examples"].as_array().into_iter().flatten() {
             let text = with(&place, example);
@@ -162,12 +163,15 @@ fn examples_are_good() {
             let problems: Vec<_> = report.problems().iter().map(|problem| &problem.message).collect();
             assert_eq!(problems, [""; 0], "{place}");
             assert!(allows(&text), "{place}: {example}");
+            seen += 1;
         }
     }
+    assert!(seen > 10, "{seen} examples were found");
 }
 
 #[test]
 fn errors_are_what_the_reader_says() {
+    let mut seen = 0;
     for Key { place, says } in keys() {
         for error in says["x-errors"].as_array().unwrap() {
             let text = with(&place, &error[0]);
@@ -176,8 +180,10 @@ fn errors_are_what_the_reader_says() {
             let said = report.problems().iter().any(|problem| problem.message.contains(message));
             assert!(said, "{place}: {message}\n{:?}", report.problems());
             assert!(!allows(&text), "{place}: {}", error[0]);
+            seen += 1;
         }
     }
+    assert!(seen > 10, "{seen} errors were found");
 }
 
 #[test]

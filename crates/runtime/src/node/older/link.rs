@@ -176,7 +176,7 @@ impl OlderLink {
     /// Gives up deliveries past the node's timeout. Returns whether the process must be killed, because it
     /// keeps working on one that was given up.
     pub(super) fn give_up_overdue(&self) -> bool {
-        let now = Instant::now();
+        let now = tokio::time::Instant::now();
         let mut state = self.lock();
         let stuck = state.window.is_stuck(now);
         let Some(timeout) = self.node.run.timeout else { return stuck };

@@ -2,6 +2,7 @@
 
 use crate::machine::{Machine, evaluate, python_of};
 use krt_environment::{Error, Step};
+use krt_servers::skipped;
 use std::{os::unix::fs::symlink, path::Path};
 
 /// A machine where 3.11 is the default Python, and pyenv has 3.9 and 3.10; `None` if the real machine lacks
@@ -17,7 +18,7 @@ fn machine(files: &[(&str, &str)]) -> Option<Machine> {
         .and_then(|()| link("3.10", &tools.join("versions/3.10.1/bin/python")))
         .and_then(|()| link("3.9", &tools.join("versions/3.9.1/bin/python")));
     if linked.is_none() {
-        println!("not tested: this machine has no Python 3.9, 3.10 and 3.11");
+        skipped("the choice among Pythons", "Python 3.9, 3.10 or 3.11");
         return None;
     }
     machine.set("PATH", tools.join("bin"));

@@ -1,7 +1,8 @@
-//! Tests that need a reachable package index. Without one, they print so and end.
+//! Tests that need a reachable package index. Without one, they are skipped.
 
 use crate::machine::{Machine, evaluate, python};
 use krt_environment::{Error, ProcessEnv, Step, Tool};
+use krt_servers::skipped;
 use std::{
     ffi::OsString,
     fs::File,
@@ -9,6 +10,9 @@ use std::{
     process::{Command, Stdio},
     sync::LazyLock,
 };
+
+/// What these tests need.
+const INDEX: &str = "a package index that answers";
 
 /// The folder of a `uv`, installed once and kept for later runs of the tests.
 static UV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
@@ -27,7 +31,7 @@ static UV: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
 fn machine(files: &[(&str, &str)], tool: Tool) -> Option<Machine> {
     let path: OsString = match (&*UV, tool) {
         (None, _) => {
-            println!("not tested: no package index answers");
+            skipped("the installation of packages", INDEX);
             return None;
         }
         (Some(folder), Tool::Uv) => folder.into(),
@@ -76,7 +80,7 @@ async fn uv_takes_what_is_said_to_pip_and_all_that_is_translated() {
         ),
         ("b/Pipfile.lock", r#"{"default": {"alpha": {"version": "==1.0"}}}"#),
     ];
-    let Some(uv) = &*UV else { return };
+    let Some(uv) = &*UV else { return skipped("uv", INDEX) };
     let mut machine = Machine::new(&files);
     machine.set("PATH", uv);
     machine.write_project("a/project", "sample");

@@ -1,0 +1,257 @@
+//! Replicas that die, are restarted and stop, with scripted processes.
+
+use super::*;
+use crate::node::{
+    frame::kind,
+    scripted::{Actor, EXITED, KILLED, Scripts, Stage, frame, launch, line},
+};
+use krt_model::{outcome::Failure, version::RunOptions};
+
+async fn start(stage: &Stage, scripts: &Scripts) -> Result<Nodes, StartError> {
+    Nodes::start([(Arc::clone(&stage.node), launch())], &scripts.lifeline()).await
+}
+
+/// Waits until so many processes have started.
+async fn started(scripts: &Scripts, processes: usize) {
+    while scripts.starts().len() < processes {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Waits until so many processes have ended. Returns their numbers, in order.
+async fn ended(scripts: &Scripts, processes: usize) -> Vec<usize> {
+    while scripts.ends().len() < processes {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    scripts.ends().iter().map(|(number, _)| *number).collect()
+}
+
+/// Waits until so many workers take deliveries.
+async fn up(stage: &Stage, workers: usize) {
+    while stage.workers() != workers {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Serves until it is asked to stop.
+async fn serve(mut actor: Actor, text: &str) -> i32 {
+    actor.peer.get_ready().await;
+    actor.peer.serve(text).await;
+    EXITED
+}
+
+/// Cannot start.
+async fn broken(mut actor: Actor, why: &[u8]) -> i32 {
+    actor.peer.expect(kind::HELLO).await;
+    actor.peer.write(&frame(kind::BROKEN, 0, why)).await;
+    1 << 8
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_replicas_serve_and_all_end_with_a_stop() {
+    let stage = Stage::new(&RunOptions { replicas: 3, ..RunOptions::default() });
+    let scripts = Scripts::new(|actor| serve(actor, "x"));
+    let nodes = start(&stage, &scripts).await.unwrap();
+    assert_eq!((stage.workers(), scripts.starts().len()), (3, 3));
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("x")));
+    nodes.stop().await;
+    assert_eq!((stage.workers(), scripts.ends().len()), (0, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_does_not_start_ends_the_others() {
+    let stage = Stage::new(&RunOptions { replicas: 3, ..RunOptions::default() });
+    let scripts = Scripts::new(|actor: Actor| async move {
+        match actor.number {
+            1 => broken(actor, b"ImportError: numpy").await,
+            _ => serve(actor, "x").await,
+        }
+    });
+    let error = start(&stage, &scripts).await.unwrap_err();
+    assert_eq!(error.reasons(), ["node `actor` does not start: ImportError: numpy"]);
+    assert_eq!(stage.workers(), 0);
+    ended(&scripts, 3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_of_no_use_are_started_ever_more_rarely() {
+    let stage = Stage::new(&RunOptions::default());
+    let scripts = Scripts::new(|mut actor: Actor| async move {
+        actor.peer.get_ready().await;
+        KILLED
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    started(&scripts, 10).await;
+    let starts = scripts.starts();
+    let ends: Vec<_> = scripts.ends().iter().map(|(_, end)| *end).collect();
+    let pauses = starts[1..].iter().zip(&ends).map(|(start, end)| (*start - *end).as_millis());
+    for (pause, expected) in pauses.zip([0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000]) {
+        assert!((expected..expected + 300).contains(&pause), "{pause} ms instead of {expected}");
+    }
+    // A stop does not wait for the next start.
+    let begun = Instant::now();
+    nodes.stop().await;
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn workers_that_answered_are_replaced_at_once() {
+    let stage = Stage::new(&RunOptions { retries: 1, ..RunOptions::default() });
+    let scripts = Scripts::new(|mut actor: Actor| async move {
+        actor.peer.get_ready().await;
+        let id = actor.peer.delivery().await;
+        actor.peer.answer(id, "once").await;
+        KILLED
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    let begun = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(stage.request("in").await.unwrap(), Ok(line("once")));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    started(&scripts, 21).await;
+    nodes.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_death_leaves_goes_to_the_next_process_while_retries_are_left() {
+    for (retries, answer) in [(2, true), (1, false)] {
+        let stage = Stage::new(&RunOptions { retries, ..RunOptions::default() });
+        let scripts = Scripts::new(|mut actor: Actor| async move {
+            if actor.number == 2 {
+                return serve(actor, "third time").await;
+            }
+            actor.peer.get_ready().await;
+            actor.peer.delivery().await;
+            KILLED
+        });
+        let nodes = start(&stage, &scripts).await.unwrap();
+        let result = stage.request("in").await.unwrap();
+        if answer {
+            assert_eq!(result, Ok(line("third time")));
+        } else {
+            let how = "killed by signal 9 (SIGKILL)".to_owned();
+            assert_eq!(result, Err(Failure::Died { node: stage.node.name.clone(), how }));
+        }
+        nodes.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_the_work_in_flight() {
+    let stage = Stage::new(&RunOptions::default());
+    let scripts = Scripts::new(|mut actor: Actor| async move {
+        actor.peer.get_ready().await;
+        let id = actor.peer.delivery().await;
+        actor.peer.expect(kind::STOP).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        actor.peer.answer(id, "done").await;
+        EXITED
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    let client = stage.request("in");
+    stage.in_flight(1).await;
+    let begun = Instant::now();
+    nodes.stop().await;
+    assert_eq!(client.await.unwrap(), Ok(line("done")));
+    assert!((3..5).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_ends_workers_that_do_not() {
+    let stage = Stage::new(&RunOptions { replicas: 2, ..RunOptions::default() });
+    let scripts = Scripts::new(|mut actor: Actor| async move {
+        actor.peer.get_ready().await;
+        std::future::pending().await
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    let begun = Instant::now();
+    nodes.stop().await;
+    // The grace after STOP and the time after SIGTERM, for both at once.
+    assert!((5500..6500).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+    assert_eq!(scripts.ends().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_keeps_the_old_worker_until_the_new_one_is_ready() {
+    let stage = Stage::new(&RunOptions::default());
+    let scripts = Scripts::new(|actor: Actor| async move {
+        if actor.number == 0 {
+            return serve(actor, "old").await;
+        }
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        serve(actor, "new").await
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    nodes.restart(0);
+    started(&scripts, 2).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("old")));
+    assert!(scripts.ends().is_empty());
+    assert_eq!(ended(&scripts, 1).await, [0]);
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("new")));
+    nodes.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_that_fails_changes_nothing() {
+    let stage = Stage::new(&RunOptions::default());
+    let scripts = Scripts::new(|actor: Actor| async move {
+        match actor.number {
+            0 => serve(actor, "old").await,
+            _ => broken(actor, b"SyntaxError").await,
+        }
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    nodes.restart(0);
+    assert_eq!(ended(&scripts, 1).await, [1]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!((stage.workers(), scripts.starts().len()), (1, 2));
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("old")));
+    nodes.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_during_a_restart_drops_the_worker_that_is_starting() {
+    let stage = Stage::new(&RunOptions::default());
+    let scripts = Scripts::new(|actor: Actor| async move {
+        match actor.number {
+            0 => serve(actor, "old").await,
+            1 => std::future::pending().await,
+            _ => serve(actor, "new").await,
+        }
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    nodes.restart(0);
+    started(&scripts, 2).await;
+    nodes.restart(0);
+    let mut numbers = ended(&scripts, 2).await;
+    numbers.sort_unstable();
+    assert_eq!(numbers, [0, 1]);
+    up(&stage, 1).await;
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("new")));
+    nodes.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_ends_the_wait_after_a_crash_loop() {
+    let stage = Stage::new(&RunOptions::default());
+    let scripts = Scripts::new(|actor: Actor| async move {
+        match actor.number {
+            0..=8 => {
+                let mut actor = actor;
+                actor.peer.get_ready().await;
+                KILLED
+            }
+            _ => serve(actor, "mended").await,
+        }
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    ended(&scripts, 9).await;
+    let begun = Instant::now();
+    nodes.restart(0);
+    up(&stage, 1).await;
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("mended")));
+    nodes.stop().await;
+}
