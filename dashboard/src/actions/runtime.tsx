@@ -1,10 +1,12 @@
+/** The form of a runtime: a new one, or one to change. */
+
 import { useState } from "react";
 import { useNavigate } from "react-router";
-import { client, take } from "../../api/client";
-import { useChange } from "../../api/queries";
-import type { Runtime } from "../../api/schema";
-import { TextField } from "../../ui/controls";
-import { FormDialog } from "../../ui/dialog";
+import { client, take } from "../api/client";
+import { useChange } from "../api/queries";
+import type { Runtime } from "../api/schema";
+import { TextField } from "../ui/controls";
+import { FormDialog } from "../ui/dialog";
 
 /** Derives an id from a name. */
 function idOf(name: string): string {

@@ -3,12 +3,13 @@
 import { CircleStop, CloudOff, Play, Rocket, Trash2 } from "lucide-react";
 import { type ReactNode, useState } from "react";
 import { useNavigate } from "react-router";
-import * as api from "../../api/queries";
-import type { Action, Version } from "../../api/schema";
-import { useMay } from "../../app/session";
-import { Button, Menu } from "../../ui/controls";
-import { CommentDialog } from "../../ui/dialog";
-import { Warning } from "../../ui/feedback";
+import * as api from "../api/queries";
+import type { Action, Version } from "../api/schema";
+import { useMay } from "../app/session";
+import { Button, Menu } from "../ui/controls";
+import { CommentDialog } from "../ui/dialog";
+import { Warning } from "../ui/feedback";
+import "./version.css";
 
 interface Words {
   text: string;
