@@ -1,6 +1,6 @@
 //! The files that an isolated version sees besides the system's: its package, and its nodes' environments.
 
-use super::launch::Pythons;
+use super::pythons::Pythons;
 use anyhow::Context as _;
 use krt_guard::Isolation;
 use krt_package::Package;

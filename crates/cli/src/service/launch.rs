@@ -3,12 +3,11 @@
 use super::{
     kept,
     older::{self, Servers},
+    pythons::Pythons,
 };
 use crate::{build, cache, terminal};
 use anyhow::bail;
-use krt_environment::{
-    Environments, Files, Inherited, Interpreter, Modules, NodeSource, ProcessEnv, PythonChoice, Sdk,
-};
+use krt_environment::{Environments, Files, Inherited, NodeSource, ProcessEnv, PythonChoice};
 use krt_guard::Isolation;
 use krt_model::{
     name::VariableName,
@@ -33,16 +32,6 @@ const PYTHON_PATHS: [&str; 2] = ["PYTHONPATH", "PYTHONHOME"];
 
 /// The variable with the folder for temporary files: an isolated version has its own `/tmp`.
 const TEMPORARY: &str = "TMPDIR";
-
-/// The runtime environment of Python nodes.
-pub(crate) struct Pythons {
-    /// The SDK; must exist while the nodes run.
-    pub(crate) sdk: Sdk,
-    /// The modules of the package's messages; must exist while the nodes run.
-    pub(crate) modules: Modules,
-    /// The interpreter of each node, by node name.
-    pub(crate) interpreters: BTreeMap<String, Interpreter>,
-}
 
 /// How to start each node.
 pub(crate) struct Launches {

@@ -6,8 +6,8 @@ use super::{
     body::Body,
     coding::{self, Codings},
     deadline,
-    listener::Held,
     read::{Reader, full, too_large},
+    sent::Held,
     service::{Ingress, Method, unknown},
     status,
 };

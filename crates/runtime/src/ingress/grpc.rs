@@ -4,8 +4,8 @@ use super::{
     body::Body,
     coding::{self, Codings},
     deadline,
-    listener::Held,
     read::{Reader, too_large},
+    sent::Held,
     service::{Ingress, Method},
     status,
 };

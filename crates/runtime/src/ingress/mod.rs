@@ -33,6 +33,7 @@ mod health;
 mod index;
 mod limiter;
 pub mod listener;
+mod peer;
 mod read;
 mod router;
 mod routes;
