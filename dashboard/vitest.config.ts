@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     teardownTimeout: 3000,
     projects: [
+      { test: { name: "imports", include: ["build/*.test.ts"] } },
       { test: { name: "unit", include: ["src/**/*.test.ts", "dev/**/*.test.ts"] } },
       {
         test: {

@@ -1,10 +1,9 @@
 //! Dead letters: messages that were given up, kept with the reason until a user decides about them.
 
 use crate::{
-    Connection, Envelope, Error, Headers,
-    acker::TakenMessage,
-    stream,
+    Connection, Envelope, Error, Headers, stream,
     subject::{Stage, dead_stream},
+    taken::TakenMessage,
 };
 use async_nats::{
     HeaderMap,

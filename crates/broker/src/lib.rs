@@ -31,6 +31,7 @@ mod private;
 pub mod sender;
 pub mod stream;
 pub mod subject;
+mod taken;
 mod timestamp;
 
 pub use acker::Acker;

@@ -5,11 +5,12 @@ use crate::{
     cache::{self, Place, Record},
     error::Error,
     event::Step,
-    finding::{self, Finding, Severity},
+    finding::{Finding, Severity},
     imports::Installed,
     install::{self, Job, PREFERRED_PROTOBUF, PROTOBUF},
     key::Key,
     need::{Basis, Need},
+    node_source::NodeSource,
     plan::{Files, Plan},
     python::{Facts, Picked, Pythons},
     sdk::PYTHON,
@@ -27,15 +28,6 @@ const AT_ONCE: usize = 2;
 
 /// Part of every key: a change invalidates every environment.
 const FORM: &str = "1";
-
-/// A Python node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeSource {
-    /// Its name.
-    pub name: String,
-    /// Its Python file, relative to the package's root.
-    pub src: PathBuf,
-}
 
 /// The interpreter of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -129,7 +121,7 @@ impl Environments {
         let mut findings = Vec::new();
         for node in nodes {
             let need = Need::of(root, node, self.files)?;
-            findings.extend(self.examine_one(need, root, &pythons, on_event).await);
+            findings.extend(self.examine_one(need, &pythons, on_event).await);
         }
         Ok(findings)
     }
@@ -137,20 +129,18 @@ impl Environments {
     async fn examine_one(
         &self,
         need: Need,
-        root: &Path,
         pythons: &Pythons<'_>,
         on_event: &(dyn Fn(Event) + Send + Sync),
     ) -> Vec<Finding> {
-        let about = |severity, error: &Error| finding::of_error(severity, &need, root, error);
         let static_findings = need.without_interpreter();
         let has_plan = need.plan.is_some();
         let settled = match pythons.pick(need.requires.as_ref()).await {
             Err(error @ Error::NoPython { .. }) => {
                 let mut findings = if has_plan { Vec::new() } else { static_findings };
-                findings.push(about(Severity::Warning, &error));
+                findings.push(need.finding(Severity::Warning, &error));
                 return findings;
             }
-            Err(error) => return vec![about(Severity::Error, &error)],
+            Err(error) => return vec![need.finding(Severity::Error, &error)],
             Ok(picked) => self.settle_with(need, picked, pythons).await,
         };
         let mut findings = settled.findings.clone();
@@ -158,7 +148,7 @@ impl Environments {
             match self.make(std::slice::from_ref(&settled), on_event).await {
                 Ok(_) => findings.extend(settled.missing()),
                 Err(error) => {
-                    findings.push(finding::of_error(Severity::Warning, &settled.need, root, &error));
+                    findings.push(settled.need.finding(Severity::Warning, &error));
                 }
             }
         }

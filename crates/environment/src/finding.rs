@@ -1,10 +1,7 @@
 //! Findings about the environment that a node needs.
 
-use crate::{error::Error, imports::Place, need::Need};
-use std::{
-    error,
-    path::{Path, PathBuf},
-};
+use crate::imports::Place;
+use std::path::PathBuf;
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,25 +42,5 @@ impl Finding {
     pub(crate) fn sentence(&self) -> String {
         let hint = if self.hint.is_empty() { String::new() } else { format!("; hint: {}", self.hint) };
         format!("{}{hint}", self.line())
-    }
-}
-
-/// An error as a finding about a node.
-pub(crate) fn of_error(severity: Severity, need: &Need, root: &Path, error: &Error) -> Finding {
-    let mut text = error.to_string();
-    let mut source = error::Error::source(error);
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    let text = text.replace(&format!("{}/", root.display()), "");
-    let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
-    Finding {
-        severity,
-        node: need.node.clone(),
-        file: need.deciding_file(),
-        place: None,
-        message: message.to_owned(),
-        hint: hint.to_owned(),
     }
 }

@@ -9,13 +9,14 @@ mod installed;
 mod local;
 mod names;
 mod parse;
+mod place;
 mod stdlib;
 
 pub use handler::DictUse;
 pub(crate) use installed::Installed;
 pub(crate) use names::{Carried, carried_for, constraints, packages};
-pub use parse::Place;
 pub(crate) use parse::When;
+pub use place::Place;
 
 use local::Package;
 use parse::{Import, Parsed, parse};

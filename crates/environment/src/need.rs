@@ -1,16 +1,16 @@
 //! The needs of a node: compares the packages in its files with the imports in its sources.
 
 use crate::{
-    environments::NodeSource,
     error::Error,
     finding::{Finding, Severity},
     imports::{Carried, Imported, Imports, Installed, When, carried_for, packages},
+    node_source::NodeSource,
     plan::{Files, Plan, Requires},
     python::{Facts, NEWER_PROTOBUF, OLDEST_PROTOBUF, is_at_least},
 };
 use std::{
     collections::BTreeSet,
-    fs,
+    error, fs,
     path::{Path, PathBuf},
 };
 
@@ -230,6 +230,26 @@ impl Need {
     }
 
     /// The deciding file, or the node's own, relative to the root if it is inside.
+    /// An error as a finding about the node.
+    pub(crate) fn finding(&self, severity: Severity, error: &Error) -> Finding {
+        let mut text = error.to_string();
+        let mut source = error::Error::source(error);
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        let text = text.replace(&format!("{}/", self.root.display()), "");
+        let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+        Finding {
+            severity,
+            node: self.node.clone(),
+            file: self.deciding_file(),
+            place: None,
+            message: message.to_owned(),
+            hint: hint.to_owned(),
+        }
+    }
+
     pub(crate) fn deciding_file(&self) -> PathBuf {
         let file = self.plan.as_ref().map(|plan| plan.file.as_path());
         file.map_or(&*self.src, |file| file.strip_prefix(&self.root).unwrap_or(file)).to_owned()

@@ -24,6 +24,7 @@ mod pyproject;
 mod requirement;
 mod requirements;
 mod requires;
+mod table;
 mod text;
 mod transcript;
 

@@ -1,14 +1,16 @@
 //! Interpreters: their choice, location and properties.
 
 mod choice;
+mod facts;
 mod find;
 mod memory;
 mod pick;
 mod probe;
 
 pub use choice::PythonChoice;
+pub(crate) use facts::Facts;
 pub(crate) use pick::{Picked, Pythons};
-pub(crate) use probe::{Facts, probe};
+pub(crate) use probe::probe;
 
 use pep440_rs::Version;
 

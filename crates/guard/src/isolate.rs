@@ -60,8 +60,8 @@ impl Isolation {
     /// Creates the namespaces, runs the guard as process 1 in them, and waits for its end.
     pub fn enter(&self) -> io::Result<()> {
         if let Err(error) = self.make() {
-            return crate::run::tell(
-                &mut crate::run::control()?,
+            return crate::control::tell(
+                &mut crate::control::control()?,
                 &GuardMessage::failed("the worker cannot be isolated", &error),
             );
         }
@@ -70,7 +70,7 @@ impl Isolation {
         let status = inner.env_clear().status()?;
         if !status.success() {
             let ended = GuardMessage::Ended { status: status.into_raw(), out_of_memory: false };
-            crate::run::tell(&mut crate::run::control()?, &ended)?;
+            crate::control::tell(&mut crate::control::control()?, &ended)?;
         }
         Ok(())
     }

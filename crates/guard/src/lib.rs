@@ -12,6 +12,7 @@
 //! - [`isolate`]: namespaces that limit a worker's view to its own package and processes.
 
 pub mod cgroup;
+mod control;
 pub mod isolate;
 mod run;
 mod tree;

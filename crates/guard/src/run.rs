@@ -6,6 +6,7 @@
 use crate::{
     Isolation,
     cgroup::Group,
+    control::{control, tell},
     tree,
     wire::{GuardMessage, Spec, TERMINATE, receive_input},
 };
@@ -17,9 +18,9 @@ use rustix::{
     thread::{CpuSet, sched_getaffinity, sched_setaffinity},
 };
 use std::{
-    io::{self, Read, Write},
+    io::{self, Read},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::OwnedFd,
         unix::{net::UnixStream, process::CommandExt},
     },
     process::{Command, Stdio},
@@ -61,11 +62,6 @@ pub fn inner(isolation: &Isolation) -> io::Result<()> {
     guard(Some(isolation))
 }
 
-/// The socket to the engine.
-pub(crate) fn control() -> io::Result<UnixStream> {
-    Ok(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))
-}
-
 fn guard(isolation: Option<&Isolation>) -> io::Result<()> {
     // This process holds the version's configuration, and its socket has authority.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
@@ -82,15 +78,6 @@ fn guard(isolation: Option<&Isolation>) -> io::Result<()> {
     watch(events)?;
     let ended = attend(&spec, group.as_ref(), program, &coming);
     tell(&mut control, &ended)
-}
-
-/// Writes one line. The engine may be gone.
-pub(crate) fn tell(control: &mut UnixStream, message: &GuardMessage) -> io::Result<()> {
-    let line = serde_json::to_string(message)? + "\n";
-    match control.write_all(line.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
 }
 
 /// Starts the program within its limits.

@@ -23,11 +23,6 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// The prefix of archives being packed, beside the target file.
-pub(crate) const PACKING: &str = ".krt-pack-";
-/// The prefix of folders being unpacked, beside the target folder.
-pub(crate) const UNPACKING: &str = ".krt-unpack-";
-
 /// Makes a file executable for all its readers, if it is executable for none.
 pub(crate) fn set_executable(path: &Path) -> io::Result<()> {
     let mode = fs::metadata(path)?.permissions().mode();

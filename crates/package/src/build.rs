@@ -5,8 +5,8 @@
 //! `src/NAME` for an executable `bin/NAME`, `src/NODE` for a node, the executable's own folder. The nearest
 //! `go.mod` upward applies; of `Cargo.toml`s, the outermost may define a workspace.
 
-use crate::check::{self, missing};
 use crate::manifest::{Located, NodeEntry};
+use crate::path;
 use crate::problem::{Problem, Report, Source};
 use crate::root::{self, Root};
 use krt_model::version::{Build, Language};
@@ -19,7 +19,7 @@ pub(crate) fn find(node: &NodeEntry, root: &Root, source: &Source, report: &mut 
         (Some(build), _) => match named(build, src, root, source) {
             Ok(found) => {
                 if root::is_absolute(&build.value) {
-                    report.push(check::rooted(build, &found.folder, source));
+                    report.push(path::rooted(build, &found.folder, source));
                 }
                 return Some(found);
             }
@@ -53,7 +53,7 @@ fn named(
         let problem = source.error(&build.span, message);
         return Err(Box::new(problem.hint("remove it, or name the executable in `src`")));
     }
-    let folder = root.find_folder(&build.value).map_err(|error| missing(source, build, &error))?;
+    let folder = root.find_folder(&build.value).map_err(|error| path::missing(source, build, &error))?;
     let Some(language) = language_in(root, &folder) else {
         let message = format!("`{folder}` has neither Go source nor a `Cargo.toml`");
         let hint = "name the folder of the node's `package main`, or of its `Cargo.toml`";

@@ -3,22 +3,12 @@
 use crate::build;
 use crate::executable::{self, Executable, Foreign, System, Unsupported};
 use crate::manifest::{Located, Manifest, WorkflowEntry};
+use crate::path;
 use crate::problem::{Problem, Report, Source};
 use crate::root::{self, Root};
 use crate::schema::{Rpc, Schema};
 use crate::suggest;
 use krt_model::version::{Generation, PayloadForm, Runner};
-use serde::{Deserialize, Serialize};
-
-/// The target of a package.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Target {
-    /// This machine: container images are not used and may be absent.
-    #[default]
-    Local,
-    /// A cluster: every node, and the entrypoint, needs an `image`.
-    Cluster,
-}
 
 /// Checks that each node's `src` is a file of the package, or built from one, and normalizes its path.
 pub(crate) fn sources(manifest: &mut Manifest, root: &Root, source: &Source, report: &mut Report) {
@@ -32,8 +22,8 @@ pub(crate) fn sources(manifest: &mut Manifest, root: &Root, source: &Source, rep
             error => Err(error),
         });
         match found {
-            Ok(path) => take(src, path, source, report),
-            Err(error) => report.push(missing(source, src, &error)),
+            Ok(short) => path::take(src, short, source, report),
+            Err(error) => report.push(path::missing(source, src, &error)),
         }
     }
 }
@@ -97,25 +87,6 @@ fn refused(source: &Source, src: &Located<String>, name: &str, unsupported: Unsu
     };
     let problem = source.error(&src.span, format!("node `{name}` cannot be run from `{}`: {why}", src.value));
     problem.hint("add its sources in Go to the package: krt builds them with its own SDK")
-}
-
-/// Replaces a path by its shortest form, and warns of one that looks absolute.
-pub(crate) fn take(path: &mut Located<String>, short: String, source: &Source, report: &mut Report) {
-    if root::is_absolute(&path.value) {
-        report.push(rooted(path, &short, source));
-    }
-    path.value = short;
-}
-
-/// Other tools for KRT v1 join such a path to the package's root, and so do we.
-pub(crate) fn rooted(path: &Located<String>, short: &str, source: &Source) -> Problem {
-    let message = format!("`{}` begins with `/`: it is taken as relative to the package's root", path.value);
-    source.warning(&path.span, message).hint(format!("write `{short}`"))
-}
-
-/// The problem of a path in the manifest.
-pub(crate) fn missing(source: &Source, path: &Located<String>, error: &root::Error) -> Problem {
-    source.error(&path.span, error.to_string()).maybe_hint(error.hint())
 }
 
 /// Connects each workflow to its RPC.

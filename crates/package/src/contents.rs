@@ -9,6 +9,7 @@ mod walk;
 use crate::link::{self, Link};
 use crate::problem::{Problem, Report};
 use ignored::IGNORE_FILE;
+pub(crate) use ignored::{PACKING, UNPACKING};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};

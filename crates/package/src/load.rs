@@ -5,14 +5,17 @@ mod error;
 pub use error::{Ended, Error};
 
 use crate::archive::{self, Limits};
-use crate::check::{self, Target};
+use crate::check;
 use crate::contents::Contents;
 use crate::executable::System;
 use crate::manifest::{self, FILE_NAMES};
+use crate::path;
 use crate::problem::{Problem, Report, Source};
-use crate::reading::{Failure, Order, Place, Reading, Step, Steps};
+use crate::reading::{Failure, Order, Place, Reading};
 use crate::root::{self, Root};
 use crate::schema::{self, Schema};
+use crate::step::{Step, Steps};
+use crate::target::Target;
 use crate::text;
 use krt_model::version::Version;
 use std::fs;
@@ -232,9 +235,9 @@ fn compile(
 ) -> Option<Schema> {
     let proto = manifest.proto.as_mut()?;
     match root.find(&proto.value) {
-        Ok(path) => check::take(proto, path, source, report),
+        Ok(short) => path::take(proto, short, source, report),
         Err(error) => {
-            report.push(check::missing(source, proto, &error));
+            report.push(path::missing(source, proto, &error));
             return None;
         }
     }

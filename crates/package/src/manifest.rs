@@ -16,8 +16,8 @@ mod workflow;
 
 pub use json_schema::JSON_SCHEMA;
 
-use crate::check::Target;
 use crate::problem::{Report, Source};
+use crate::target::Target;
 use crate::yaml;
 use krt_model::name::Name;
 use krt_model::version::{Build, Node, RunOptions, Variable, Version, Workflow};

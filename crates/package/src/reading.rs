@@ -1,16 +1,14 @@
 //! The result of reading a package, as passed between processes.
 
 use crate::archive::Limits;
-use crate::check::Target;
-use crate::load::Error;
 use crate::problem::Report;
 use crate::schema::Encoded;
+pub use crate::step::{Step, Steps};
+use crate::target::Target;
 use crate::transfer;
 use krt_model::version::Version;
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::path::PathBuf;
-use std::rc::Rc;
 
 /// The place of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,33 +43,6 @@ pub struct Reading {
     pub(crate) schema: Option<Encoded>,
 }
 
-/// A step of reading a package.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Step {
-    /// Unpacks its archive.
-    Unpack,
-    /// Lists its files, and reads its manifest.
-    Read,
-    /// Compiles one of its `.proto` files.
-    Compile {
-        /// The file, as imported.
-        file: String,
-    },
-}
-
-/// Receives each step.
-pub type Steps = Rc<dyn Fn(Step)>;
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unpack => f.write_str("unpacking the archive"),
-            Self::Read => f.write_str("reading its files"),
-            Self::Compile { file } => write!(f, "compiling `{file}`"),
-        }
-    }
-}
-
 /// A message of the process that reads a package.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Message {
@@ -86,25 +57,15 @@ pub enum Message {
 /// Why a package could not be read.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Failure {
-    /// See [`Error::Read`].
+    /// See [`Error::Read`](crate::Error::Read).
     Read(#[serde(with = "transfer::path")] PathBuf, #[serde(with = "transfer::io_error")] std::io::Error),
-    /// See [`Error::NoManifest`].
+    /// See [`Error::NoManifest`](crate::Error::NoManifest).
     NoManifest(
         #[serde(with = "transfer::path")] PathBuf,
         #[serde(with = "transfer::maybe_path")] Option<PathBuf>,
     ),
-    /// See [`Error::Archive`].
+    /// See [`Error::Archive`](crate::Error::Archive).
     Archive(#[serde(with = "transfer::path")] PathBuf, crate::archive::Error),
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Read(path, source) => Self::Read { path, source },
-            Failure::NoManifest(path, nested) => Self::NoManifest { path, nested },
-            Failure::Archive(path, source) => Self::Archive { path, source },
-        }
-    }
 }
 
 impl Reading {

@@ -8,8 +8,8 @@ mod strip;
 mod text;
 
 use crate::problem::{Location, Problem, Report, Source};
-use crate::reading::Steps;
 use crate::root::Root;
+use crate::step::Steps;
 use files::PackageFiles;
 use prost_reflect::{
     DescriptorError, DescriptorPool, FileDescriptor, MessageDescriptor, MethodDescriptor, ServiceDescriptor,

@@ -107,13 +107,12 @@ pub enum Error {
         login: String,
     },
     /// The password is easy to guess.
-    #[error(
-        "the password is {why}\nhint: take at least {min} characters, such as four random words",
-        min = crate::password::MIN
-    )]
+    #[error("the password is {why}\nhint: take at least {min} characters, such as four random words")]
     WeakPassword {
         /// Why it is.
         why: &'static str,
+        /// The fewest characters.
+        min: usize,
     },
     /// A text breaks a rule.
     #[error("the {what} must be {rule}")]

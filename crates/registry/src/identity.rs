@@ -1,6 +1,8 @@
 //! The identity behind a request, and when it ends: live streams watch it.
 
-use crate::{error::Error, registry::Registry, role::Role, session, timestamp::Timestamp};
+use crate::{
+    credential::Credential, error::Error, registry::Registry, role::Role, session, timestamp::Timestamp,
+};
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::watch;
 
@@ -13,15 +15,6 @@ pub struct Identity {
     pub role: Role,
     /// The session or token that proves it.
     pub credential: Credential,
-}
-
-/// The proof of an identity.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credential {
-    /// The session with this id.
-    Session(String),
-    /// The token with this id.
-    Token(String),
 }
 
 /// Why an identity has ended.

@@ -79,7 +79,7 @@ fn compute(argon: &Argon2<'_>, password: &str, salt: &[u8], length: usize) -> ar
 
 /// Refuses a password that is easy to guess.
 pub(crate) fn check(login: &str, password: &str) -> Result<(), Error> {
-    let weak = |why| Err(Error::WeakPassword { why });
+    let weak = |why| Err(Error::WeakPassword { why, min: MIN });
     if password.chars().count() < MIN {
         weak("too short")
     } else if password.len() > MAX {

@@ -2,8 +2,8 @@
 
 use crate::{
     audit::{Action, Actor, Object, note},
+    credential::Credential,
     error::{Error, Noun, is_taken},
-    identity::Credential,
     password,
     registry::Registry,
     role::Role,

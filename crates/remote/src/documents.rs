@@ -1,12 +1,9 @@
 //! Documents, embedded or remote.
 
-use crate::{Error, Mongo};
-use bson::{Bson, Document, RawDocumentBuf};
-use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use crate::{Error, Found, Mongo};
+use bson::{Bson, Document};
+use futures::{StreamExt as _, TryStreamExt as _};
 use krt_store::{FindLimits, Store};
-
-/// The documents of a search. Dropping the stream ends the search.
-pub type Found = BoxStream<'static, Result<RawDocumentBuf, Error>>;
 
 /// A store of documents, and so of predictions. Cheap to clone.
 #[derive(Debug, Clone)]

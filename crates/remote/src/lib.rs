@@ -9,12 +9,14 @@
 
 mod documents;
 mod error;
+mod found;
 mod https;
 mod influx;
 mod mongo;
 
-pub use documents::{Documents, Found};
+pub use documents::Documents;
 pub use error::Error;
+pub use found::Found;
 pub use https::{AUTHORITY, https};
 pub use influx::{Influx, SPOOL_LIMIT};
 pub use krt_model::address::Address;

@@ -2,7 +2,7 @@
 //!
 //! The server interprets queries: it supports more operators than the embedded store.
 
-use crate::{Address, Error, documents::Found};
+use crate::{Address, Error, Found};
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::StreamExt as _;
 use krt_store::{Checked, check_collection, check_document, json::value_text};

@@ -1,7 +1,10 @@
 //! A package assembled from its parts: started, drained, stopped. Listeners are elsewhere.
 
+mod parts;
+
+pub use parts::{Options, Parts};
+
 use crate::{
-    Server,
     flow::{Admission, Flow, Route},
     ingress::{self, Ingress},
     logs::Logs,
@@ -55,7 +58,7 @@ pub enum Error {
 
 impl Engine {
     /// Assembles the parts, without starting them. `has_ingress`: whether this engine receives requests.
-    pub async fn build(mut parts: Server, has_ingress: bool) -> Result<Self, Error> {
+    pub async fn build(mut parts: Parts, has_ingress: bool) -> Result<Self, Error> {
         let routes = ingress::routes(&parts.package, parts.options.requests.message);
         let (flow, broker) = flow(&mut parts, &routes).await?;
         let nodes = nodes(&parts, &flow);
@@ -175,7 +178,7 @@ impl Drop for Engine {
 
 /// Builds the flow, with its broker, if any.
 async fn flow(
-    parts: &mut Server,
+    parts: &mut Parts,
     routes: &[Option<Arc<Route>>],
 ) -> Result<(Arc<Flow>, Option<Arc<Nats>>), Error> {
     let (version, work) = (&parts.package.version, parts.options.in_flight);
@@ -189,7 +192,7 @@ async fn flow(
     Ok((Arc::new(flow), Some(broker)))
 }
 
-fn nodes(parts: &Server, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
+fn nodes(parts: &Parts, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
     let version = &parts.package.version;
     let runtime = parts.runtime.clone();
     let descriptors = STANDARD.encode(&parts.package.schema.descriptors);
@@ -228,7 +231,7 @@ fn nodes(parts: &Server, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
 }
 
 fn ingress(
-    parts: &Server,
+    parts: &Parts,
     routes: &[Option<Arc<Route>>],
     flow: &Arc<Flow>,
 ) -> (Arc<Ingress>, tonic_health::server::HealthReporter) {

@@ -35,5 +35,4 @@ mod saved;
 pub mod server;
 pub mod traces;
 
-pub use engine::{Engine, Error, Running};
-pub use server::{Options, Server};
+pub use engine::{Engine, Error, Options, Parts, Running};

@@ -6,60 +6,15 @@ pub use metrics_port::MetricsPort;
 
 use crate::{
     engine::{Engine, Error, Running},
-    flow,
-    ingress::{self, listener::Limits},
-    logs::Logs,
-    nats,
-    node::{Launch, Lifeline},
-    traces::Traces,
+    ingress::listener::Limits,
+    node::Launch,
 };
-use krt_broker::Connection;
-use krt_package::Package;
-use krt_remote::Documents;
-use krt_store::Store;
 use std::{
     collections::BTreeSet,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 use tokio::sync::Notify;
-
-/// Limits of a server.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Limits on the requests in flight.
-    pub in_flight: flow::Limits,
-    /// Limits on every request.
-    pub requests: ingress::Limits,
-    /// How long requests in flight may take to finish at shutdown.
-    pub drain: Duration,
-}
-
-/// The parts of a server.
-#[derive(Debug)]
-pub struct Server {
-    /// The package.
-    pub package: Arc<Package>,
-    /// The id of the version's runtime.
-    pub runtime: String,
-    /// The nodes that run here, by index.
-    pub here: BTreeSet<usize>,
-    /// The broker, if messages use one.
-    pub broker: Option<(Connection, nats::Options)>,
-    /// The store of measurements, logs and requests.
-    pub store: Store,
-    /// The store of documents.
-    pub documents: Documents,
-    /// The destination of log records.
-    pub logs: Logs,
-    /// The destination of traces.
-    pub traces: Traces,
-    /// Shows workers the engine's end.
-    pub lifeline: Arc<Lifeline>,
-    /// The limits.
-    pub options: Options,
-}
 
 /// Nodes whose workers should be replaced.
 #[derive(Debug, Default)]

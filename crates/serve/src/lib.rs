@@ -19,6 +19,7 @@ pub mod backend;
 pub mod blocking;
 pub mod dashboard;
 pub mod docs;
+mod error;
 pub mod openapi;
 pub mod openid;
 pub mod schema;
@@ -27,5 +28,6 @@ pub mod solo;
 pub mod team;
 
 pub use backend::Backend;
+pub use error::Error;
 pub use solo::Solo;
 pub use team::Team;

@@ -1,7 +1,7 @@
 //! A single package, as in `krt run`: a runtime and a version, both with the version's name.
 
 use crate::{
-    backend::Error,
+    Error,
     team::{Files, RuntimeStores, describe},
 };
 use krt_model::name::Name;

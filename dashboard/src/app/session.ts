@@ -16,6 +16,13 @@ export function useSession(): Session {
   return session;
 }
 
+/** What each role may do, least first. */
+export const ROLES: { id: Role; text: string; description: string }[] = [
+  { id: "viewer", text: "viewer", description: "sees everything except secrets" },
+  { id: "manager", text: "manager", description: "uploads, starts, publishes, calls, configures" },
+  { id: "admin", text: "admin", description: "also creates runtimes and users" },
+];
+
 const RANKS: Record<Role, number> = { viewer: 0, manager: 1, admin: 2 };
 
 export function may(role: Role, needed: Role): boolean {

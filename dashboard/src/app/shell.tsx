@@ -29,7 +29,7 @@ import { Waiting } from "../ui/feedback";
 import { useLiveEvents } from "./events";
 import { useMay, useSession } from "./session";
 import "./shell.css";
-import { type Theme, useTheme } from "./theme";
+import { type Theme, useTheme } from "../ui/theme";
 
 export function Shell() {
   useLiveEvents();

@@ -7,8 +7,8 @@ import "./chart.css";
 
 import { useEffect, useRef, useState } from "react";
 import Plot from "uplot";
-import { useDark } from "../app/theme";
 import { moment, number } from "../lib/format";
+import { useDark } from "../ui/theme";
 import type { Line } from "./align";
 
 interface Props {

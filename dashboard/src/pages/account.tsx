@@ -4,7 +4,7 @@ import { useState } from "react";
 import { client, take } from "../api/client";
 import * as api from "../api/queries";
 import type { CreatedToken, Role, Session, Token } from "../api/schema";
-import { may, useSession } from "../app/session";
+import { may, ROLES, useSession } from "../app/session";
 import { iso } from "../lib/range";
 import { madeWith } from "../lib/tokens";
 import { Button, Checkbox, Select, TextField } from "../ui/controls";
@@ -12,7 +12,6 @@ import { Dialog, FormDialog } from "../ui/dialog";
 import { type Column, PageHeader, Panel, Table, usePageTitle } from "../ui/layout";
 import { Loaded } from "../ui/loaded";
 import { Ago, Badge, Code } from "../ui/text";
-import { ROLES } from "./users";
 
 export default function AccountPage() {
   usePageTitle("Account");

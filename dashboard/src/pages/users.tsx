@@ -4,18 +4,12 @@ import { useState } from "react";
 import { client, take } from "../api/client";
 import * as api from "../api/queries";
 import type { Role, User, UserChange } from "../api/schema";
-import { useMay, useSession } from "../app/session";
-import { Button, Checkbox, Menu, type Option, Select, TextField } from "../ui/controls";
+import { ROLES, useMay, useSession } from "../app/session";
+import { Button, Checkbox, Menu, Select, TextField } from "../ui/controls";
 import { CommentDialog, FormDialog } from "../ui/dialog";
 import { type Column, PageHeader, Panel, Table, usePageTitle } from "../ui/layout";
 import { Loaded } from "../ui/loaded";
 import { Ago, Badge } from "../ui/text";
-
-export const ROLES: Option<Role>[] = [
-  { id: "viewer", text: "viewer", description: "sees everything except secrets" },
-  { id: "manager", text: "manager", description: "uploads, starts, publishes, calls, configures" },
-  { id: "admin", text: "admin", description: "also creates runtimes and users" },
-];
 
 type Asked = { what: "create" } | { what: "role" | "password" | "disable" | "enable" | "delete"; user: User };
 

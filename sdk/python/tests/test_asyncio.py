@@ -10,7 +10,7 @@ from fake_engine import SOURCE
 START = "import sys; sys.path.insert(0, {!r})\n{}\nfrom krt._start import main; main()"
 WAYS = {
     "direct": "",
-    "loop": "from krt import _wait; _wait.DirectWait.fits = staticmethod(lambda loop: False)",
+    "loop": "from krt import _event_loop as it; it.DirectWait.fits = staticmethod(lambda loop: 0)",
     "uvloop": "import asyncio, uvloop; asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())",
     "debug": "import os; os.environ['PYTHONASYNCIODEBUG'] = '1'",
 }

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from krt._dates import nanoseconds, parse_iso
+from krt._documents import nanoseconds, parse_iso
 
 zones = st.none() | st.integers(-14 * 60, 14 * 60).map(
     lambda minutes: timezone(timedelta(minutes=minutes))

@@ -52,7 +52,7 @@ def test_the_end_of_the_socket_while_idle(serve):
 @pytest.mark.parametrize(
     "busy", ["time.sleep(1000)", "[x for x in iter(int, 1)]", "await asyncio.sleep(1000)"]
 )
-def test_the_lifeline_ends_a_handler_in_the_middle_of_anything(serve, busy):
+def test_the_process_ends_a_handler_in_the_middle_of_anything(serve, busy):
     engine = serve(
         f"""
         import asyncio, time
@@ -69,7 +69,7 @@ def test_the_lifeline_ends_a_handler_in_the_middle_of_anything(serve, busy):
     assert engine.process.wait(PATIENCE) == -signal.SIGKILL
 
 
-def test_the_lifeline_ends_children_too(serve):
+def test_the_process_ends_children_too(serve):
     engine = serve(
         """
         import subprocess, sys
@@ -101,8 +101,8 @@ def test_the_thread_that_watches_where_the_kernel_does_not(serve):
     bootstrap = """
 import sys
 sys.path.insert(0, {!r})
-from krt import _lifeline
-_lifeline._ask_kernel = lambda descriptor: False
+from krt import _process
+_process._ask_kernel = lambda descriptor: False
 from krt._start import main
 main()
 """

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from krt import _frames
-from krt._frames import Hello, ProtocolError
+from krt import _protocol
+from krt._protocol import Hello, ProtocolError
 
 
 @given(st.binary(max_size=10))
 def test_a_deliver_that_does_not_parse_is_an_error(rest):
     with pytest.raises((ProtocolError, struct.error)):
-        _frames.parse_deliver(struct.pack("<BHBH", 0, 0, 20, 0)[: len(rest)] + rest[:5])
+        _protocol.parse_deliver(struct.pack("<BHBH", 0, 0, 20, 0)[: len(rest)] + rest[:5])
 
 
 HELLO = {

@@ -10,20 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from krt import _frames
-from krt._frames import ProtocolError
-from krt._reader import Reader
+from krt import _protocol
+from krt._protocol import ProtocolError, Reader
 
 LARGE = 150_000
 small = st.binary(max_size=60)
 large = st.integers(LARGE - 3, LARGE).map(lambda size: bytes(range(256)) * (size // 256 + 1))
-frames = st.tuples(st.integers(1, 7), st.integers(0, _frames.MAX_ID), small | large)
+frames = st.tuples(st.integers(1, 7), st.integers(0, _protocol.MAX_ID), small | large)
 
 
 @settings(deadline=None)
 @given(sent=st.lists(frames, max_size=6), data=st.data())
 def test_frames_survive_any_way_in_which_they_come(sent, data):
-    stream = b"".join(_frames.frame(*frame) for frame in sent)
+    stream = b"".join(_protocol.frame(*frame) for frame in sent)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -49,7 +48,7 @@ def drain(reader):
 
 @given(frame=frames, data=st.data())
 def test_what_a_begun_frame_lacks_is_never_too_much(frame, data):
-    stream = _frames.frame(*frame)
+    stream = _protocol.frame(*frame)
     cut = data.draw(st.integers(1, len(stream) - 1))
     ours, theirs = socket.socketpair()
     with ours, theirs:

@@ -4,9 +4,10 @@
 use super::Incoming;
 use crate::{
     Connection, Error, Headers, Sender,
-    acker::{PendingAcks, TakenMessage},
+    acker::PendingAcks,
     stream::{self, Limits},
     subject::Stage,
+    taken::TakenMessage,
 };
 use async_nats::{Message, StatusCode, Subscriber, jetstream};
 use futures::StreamExt as _;

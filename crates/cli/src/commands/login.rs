@@ -2,8 +2,7 @@
 
 use crate::{
     team::{
-        self, Api, ApiError, Server,
-        api::AuthSource,
+        self, Api, ApiError, AuthSource, Server,
         login::{Login, Logins, StoredLogin},
         prompt, segment,
         show::text,

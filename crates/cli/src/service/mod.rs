@@ -42,6 +42,7 @@ pub(crate) use arguments::{EngineArgs, ServiceArgs};
 pub(crate) use browsers::BrowserArgs;
 pub(crate) use connections::ConnectionArgs;
 pub(crate) use dashboard::DashboardArgs;
+pub(crate) use launch::Pythons;
 pub(crate) use nats::NatsArgs;
 pub(crate) use stores::RemoteArgs;
 pub(crate) use tls::TlsArgs;
@@ -54,7 +55,7 @@ use krt_model::version::Runner;
 use krt_package::Package;
 use krt_reader::Abandon;
 use krt_runtime::{
-    Engine, Server,
+    Engine, Parts,
     descriptors::Descriptors,
     ingress::{ClientPort, listener::Limits},
     logs::Logs,
@@ -73,7 +74,7 @@ use watch::{Change, Watch};
 
 /// A package that is ready to start.
 pub(crate) struct Service {
-    server: Server,
+    parts: Parts,
     stores: Stores,
     python: Option<PythonChoice>,
     values: BTreeMap<VariableName, String>,
@@ -174,7 +175,7 @@ impl Service {
         };
         let stores = Stores::open(&service.engine, remote, data, &runtime).await?;
         logs.keep(stores.store.clone(), &version);
-        let server = Server {
+        let parts = Parts {
             traces: traces::start(&package.version.name),
             package: Arc::new(package),
             runtime,
@@ -186,7 +187,7 @@ impl Service {
             lifeline: Arc::new(Lifeline::new(*descriptors).context("failed to make the hosts' lifeline")?),
             options,
         };
-        Ok(Self { server, stores, python: service.engine.python.clone(), values })
+        Ok(Self { parts, stores, python: service.engine.python.clone(), values })
     }
 
     /// Creates the nodes' environments, starts the nodes, and serves until a signal or until the package
@@ -199,12 +200,12 @@ impl Service {
         ready: impl FnOnce(),
         stop: &CancellationToken,
     ) -> anyhow::Result<End> {
-        let Self { server, stores, python, values } = self;
+        let Self { parts, stores, python, values } = self;
         let front = ports.front.as_ref().map(ClientPort::address);
         let metrics = ports.metrics.as_ref().map(again).transpose()?;
-        let package = Arc::clone(&server.package);
-        let (traces, options) = (server.traces.clone(), server.options);
-        let (runtime, here) = (server.runtime.clone(), server.here.clone());
+        let package = Arc::clone(&parts.package);
+        let (traces, options) = (parts.traces.clone(), parts.options);
+        let (runtime, here) = (parts.runtime.clone(), parts.here.clone());
         let restarts = Restarts::default();
         let mut end = End::Stopped;
         let until = async {
@@ -237,7 +238,7 @@ impl Service {
             anyhow::Ok(launches.nodes)
         };
         let served = async {
-            let engine = Arc::new(Engine::build(server, front.is_some()).await?);
+            let engine = Arc::new(Engine::build(parts, front.is_some()).await?);
             if let Some(front) = &ports.front {
                 front.upstream().set_ingress(Arc::clone(engine.ingress()));
             }

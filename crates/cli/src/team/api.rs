@@ -3,6 +3,7 @@
 use super::{
     Server,
     api_error::{ApiError, Refused},
+    auth::AuthSource,
     connector::{Connector, connector, unreachable},
 };
 use anyhow::{Context as _, bail};
@@ -25,24 +26,6 @@ const CHUNK: usize = 64 << 10;
 
 type Body = BoxBody<Bytes, io::Error>;
 
-/// The authentication of requests.
-#[derive(Debug, Clone)]
-pub(crate) enum AuthSource {
-    /// No authentication.
-    Nobody,
-    /// The token that `krt login` stored.
-    Login(String),
-    /// The token from the environment.
-    Variable(String),
-    /// A session, as in a browser.
-    Session {
-        /// The cookie.
-        cookie: String,
-        /// The CSRF token, required by requests that change something.
-        csrf: String,
-    },
-}
-
 /// A server, with authentication.
 pub(crate) struct Api {
     http: Client<Connector, Body>,
@@ -54,18 +37,6 @@ pub(crate) struct Api {
 pub(crate) struct Answer {
     pub(crate) headers: HeaderMap,
     pub(crate) json: Value,
-}
-
-impl AuthSource {
-    fn headers(&self) -> Vec<(&'static str, String)> {
-        match self {
-            Self::Nobody => Vec::new(),
-            Self::Login(token) | Self::Variable(token) => vec![("authorization", format!("Bearer {token}"))],
-            Self::Session { cookie, csrf } => {
-                vec![("cookie", cookie.clone()), ("x-csrf-token", csrf.clone())]
-            }
-        }
-    }
 }
 
 impl Api {

@@ -1,6 +1,6 @@
 //! Errors from the server.
 
-use super::{Server, api::AuthSource};
+use super::{AuthSource, Server};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use krt_model::escape;
 use serde_json::Value;

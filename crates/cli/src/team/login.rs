@@ -1,6 +1,6 @@
 //! Logins: tokens from the environment, or stored by `krt login`.
 
-use super::{Server, api::AuthSource};
+use super::{AuthSource, Server};
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use std::{

@@ -10,6 +10,7 @@
 
 pub(crate) mod api;
 mod api_error;
+mod auth;
 mod connector;
 pub(crate) mod login;
 pub(crate) mod prompt;
@@ -18,6 +19,7 @@ pub(crate) mod show;
 
 pub(crate) use api::Api;
 pub(crate) use api_error::{ApiError, Problem};
+pub(crate) use auth::AuthSource;
 pub(crate) use server::{Server, query, segment};
 
 use crate::{exit, service::block_on};

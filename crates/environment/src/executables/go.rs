@@ -7,6 +7,7 @@ mod directive;
 mod explain;
 mod modules;
 mod overlay;
+mod replaced;
 mod vendor;
 mod workspace;
 

@@ -1,7 +1,7 @@
 //! Detects whether a `handler` uses its message as a dict, as in the first runners of KRT v1: `payload: json`
 //! here.
 
-use super::parse::{Place, place_of, text_of};
+use super::place::{Place, place_of, text_of};
 use tree_sitter::Node;
 
 /// Attributes that only a dict has. `google.protobuf.Any` has none of them.

@@ -3,7 +3,10 @@
 //! The parser needs no interpreter and recovers from syntax errors, so it reads sources of any Python
 //! version.
 
-use super::handler;
+use super::{
+    handler,
+    place::{Place, place_of, text_of},
+};
 use tree_sitter::{Language, Node, Parser};
 
 /// The depth limit: no hand-written code nests deeper.
@@ -18,15 +21,6 @@ pub(crate) enum When {
     Perhaps,
     /// The file handles a missing module.
     Optional,
-}
-
-/// A place in a file; both counts start at 1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
-    /// The line.
-    pub line: usize,
-    /// The character in the line.
-    pub column: usize,
 }
 
 /// One imported module.
@@ -74,18 +68,6 @@ pub(super) fn parse(text: &str) -> Parsed {
     parsed.imports.sort_by_key(|import| import.place);
     parsed.dict_use = handler::dict_use(tree.root_node(), text);
     parsed
-}
-
-pub(super) fn text_of<'t>(node: Node<'_>, text: &'t str) -> &'t str {
-    text.get(node.byte_range()).unwrap_or_default()
-}
-
-/// The start of a node.
-pub(super) fn place_of(node: Node<'_>, text: &str) -> Place {
-    let start = node.start_position();
-    let line_start = node.start_byte() - start.column;
-    let before = text.get(line_start..node.start_byte()).unwrap_or_default();
-    Place { line: start.row + 1, column: before.chars().count() + 1 }
 }
 
 struct Reading<'t> {

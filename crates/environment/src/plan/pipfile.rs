@@ -4,8 +4,8 @@ use super::{
     Translation,
     entry::{Entry, host, index_option},
     parse_toml,
-    pyproject::{table, tables},
     requirement::{Origin, Requirement},
+    table::{table, tables},
 };
 use crate::error::Error;
 use pep440_rs::VersionSpecifiers;

@@ -7,8 +7,8 @@ use super::{
     Translation,
     constraint::specifiers,
     entry::{Entry, index_option},
-    pyproject::{table, tables},
     requirement::{Origin, Requirement},
+    table::{table, tables},
 };
 use crate::error::Error;
 use pep440_rs::VersionSpecifiers;

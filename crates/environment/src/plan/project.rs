@@ -5,9 +5,9 @@
 use super::{
     Translation,
     entry::{Entry, index_option},
-    pyproject::{table, tables},
     requirement::{Origin, Requirement},
     requirements::normalized,
+    table::{table, tables},
 };
 use crate::error::Error;
 use pep440_rs::VersionSpecifiers;

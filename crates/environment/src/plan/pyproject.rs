@@ -1,6 +1,6 @@
 //! `pyproject.toml`: chooses the table that decides.
 
-use super::{Translation, parse_toml, poetry, project};
+use super::{Translation, parse_toml, poetry, project, table::table};
 use crate::error::Error;
 use pep440_rs::VersionSpecifiers;
 use std::path::Path;
@@ -38,14 +38,4 @@ pub(super) fn python(file: &Path, text: &str) -> Result<Option<VersionSpecifiers
 /// Whether Poetry's table lists the dependencies, beside a standard one without them.
 fn has_the_list(standard: &Table, poetry: &Table) -> bool {
     !standard.contains_key("dependencies") && poetry.contains_key("dependencies")
-}
-
-/// A table within a table.
-pub(super) fn table<'t>(outer: &'t Table, key: &str) -> Option<&'t Table> {
-    outer.get(key)?.as_table()
-}
-
-/// A list of tables; empty if absent.
-pub(super) fn tables<'t>(outer: &'t Table, key: &str) -> impl Iterator<Item = &'t Table> {
-    outer.get(key).and_then(toml::Value::as_array).into_iter().flatten().filter_map(toml::Value::as_table)
 }

@@ -1,40 +1,14 @@
 //! Queries an interpreter's properties: one process, some 30 ms; none if cached.
 
-use super::memory;
+use super::{facts::Facts, memory};
 use crate::process_env::ProcessEnv;
-use pep440_rs::Version;
-use serde::{Deserialize, Serialize};
-use std::{
-    ffi::OsStr,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{ffi::OsStr, path::Path, process::Stdio, time::Duration};
 use tokio::{process::Command, time::timeout};
 
 const SCRIPT: &str = include_str!("probe.py");
 
 /// The timeout of an interpreter's answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The properties of an interpreter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Facts {
-    /// Its executable; for a version manager's command, the one behind it.
-    pub(crate) python: PathBuf,
-    /// The executable of the installation below a virtual environment, with links resolved.
-    pub(crate) base: PathBuf,
-    pub(crate) version: Version,
-    pub(crate) implementation: String,
-    pub(crate) platform: String,
-    /// The version of `protobuf` in it.
-    pub(crate) protobuf: Option<Version>,
-    /// Whether it belongs to a virtual or conda environment, which a user created for a purpose.
-    pub(crate) is_environment: bool,
-    /// Paths that change when a package is installed or the interpreter replaced: the folders of imports, and
-    /// the executable.
-    pub(crate) watched: Vec<PathBuf>,
-}
 
 /// The properties of an interpreter, cached if nothing has changed.
 pub(super) async fn probe_remembered(

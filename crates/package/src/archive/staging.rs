@@ -1,6 +1,6 @@
 //! The temporary folder of an archive being unpacked, until it is complete and gets its name.
 
-use super::UNPACKING;
+use crate::contents::UNPACKING;
 use std::fs::{self, DirEntry, File};
 use std::io;
 use std::path::Path;

@@ -4,12 +4,16 @@ use ignore::Match;
 use ignore::gitignore::Gitignore;
 use std::path::Path;
 
+/// The prefix of archives being packed, beside the target file.
+pub(crate) const PACKING: &str = ".krt-pack-";
+/// The prefix of folders being unpacked, beside the target folder.
+pub(crate) const UNPACKING: &str = ".krt-unpack-";
 /// The author's ignore file, in the syntax of `.gitignore`.
 pub(super) const IGNORE_FILE: &str = ".krtignore";
 /// Left out always: of use where the package is written only. Python makes `__pycache__` again.
 const LEFT_OUT: [&str; 6] = [".git", ".krt", ".krt.schema.json", ".venv", ".dvc", "__pycache__"];
 /// Left out always: what a `krt` that was killed while it packed or unpacked has left.
-const UNFINISHED: [&str; 2] = [crate::archive::PACKING, crate::archive::UNPACKING];
+const UNFINISHED: [&str; 2] = [PACKING, UNPACKING];
 /// A folder with this link is a Kubernetes volume: names with this prefix hold the files, and the others are
 /// links to them.
 const VOLUME: &str = "..data";

@@ -2,7 +2,8 @@
 
 use crate::archive;
 use crate::problem::Report;
-use crate::reading::Step;
+use crate::reading::Failure;
+use crate::step::Step;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -71,6 +72,16 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Read(path, source) => Self::Read { path, source },
+            Failure::NoManifest(path, nested) => Self::NoManifest { path, nested },
+            Failure::Archive(path, source) => Self::Archive { path, source },
+        }
+    }
 }
 
 /// Why a process ended before it had read a package.

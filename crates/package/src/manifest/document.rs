@@ -2,8 +2,6 @@
 
 use super::read::{Fields, Reader};
 use super::{Located, Manifest, environment, limits, node, other, workflow};
-use crate::check::Target;
-use crate::image;
 use crate::yaml::Node;
 use krt_model::name::VariableName;
 use krt_model::version::{Variable, VariableKind};
@@ -16,7 +14,8 @@ pub(super) const ENTRYPOINT_KEYS: [&str; 2] = ["proto", "image"];
 pub(super) const CONFIG_KEYS: [&str; 2] = ["variables", "files"];
 
 pub(super) fn read(reader: &mut Reader<'_>, mut root: Node) -> Manifest {
-    if other::report(reader, &mut root) {
+    if let Some(problem) = other::problem(reader.source, &mut root) {
+        reader.push(problem);
         return Manifest::default();
     }
     let Some(mut fields) = reader.fields(root, "the package", &KEYS) else { return Manifest::default() };
@@ -42,7 +41,7 @@ pub(super) fn read(reader: &mut Reader<'_>, mut root: Node) -> Manifest {
 fn entrypoint(reader: &mut Reader<'_>, fields: &mut Fields) -> Option<Located<String>> {
     let block = reader.required(fields, "entrypoint")?;
     let mut fields = reader.fields(block, "`entrypoint`", &ENTRYPOINT_KEYS)?;
-    image(reader, &mut fields);
+    reader.image(&mut fields);
     let proto = reader.required_text(&mut fields, "proto")?;
     if proto.value.ends_with(".proto") {
         return Some(proto);
@@ -50,21 +49,6 @@ fn entrypoint(reader: &mut Reader<'_>, fields: &mut Fields) -> Option<Located<St
     let message = format!("`{}` does not end in `.proto`", proto.value);
     reader.error(&proto.span, message);
     None
-}
-
-/// The image, which only a cluster needs: there it must be a valid name.
-pub(super) fn image(reader: &mut Reader<'_>, fields: &mut Fields) -> Option<String> {
-    let node = match reader.target {
-        Target::Local => fields.get("image"),
-        Target::Cluster => reader.required(fields, "image"),
-    };
-    let text = reader.text(node?, "`image`")?;
-    if reader.target == Target::Cluster
-        && let Err(error) = image::check(&text.value)
-    {
-        reader.push(reader.source.error(&text.span, error.to_string()).hint(error.hint()));
-    }
-    Some(text.value)
 }
 
 fn config(reader: &mut Reader<'_>, block: Node) -> Vec<Variable> {

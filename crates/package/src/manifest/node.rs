@@ -1,7 +1,7 @@
 //! The list of nodes.
 
 use super::read::{Fields, Reader};
-use super::{NodeEntry, document, run};
+use super::{NodeEntry, run};
 use crate::yaml::Node;
 
 pub(super) const KEYS: [&str; 12] = [
@@ -33,7 +33,7 @@ fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<NodeEntry>
         src: reader.required_text(&mut fields, "src"),
         build: fields.get("build").and_then(|node| reader.text(node, "`build`")),
         sources: None,
-        image: document::image(reader, &mut fields),
+        image: reader.image(&mut fields),
         gpu: fields.get("gpu").and_then(|node| reader.boolean(&node, "gpu")).unwrap_or(false),
         run: run::read(reader, &mut fields),
     })

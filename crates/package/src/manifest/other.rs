@@ -1,6 +1,6 @@
 //! Detects manifests of other KRT versions, which would otherwise cause many errors.
 
-use super::read::Reader;
+use crate::problem::{Problem, Source};
 use crate::yaml::{Node, Value};
 use std::ops::Range;
 
@@ -16,16 +16,15 @@ const ELSEWHERE: [&str; 7] =
 const HINT: &str = "krt runs KRT v1: list all `nodes` at the top, and give each workflow the `sequential` list of \
     those it goes through, in the place of subscriptions";
 
-/// Reports a manifest that is not of KRT v1, once; returns whether it did.
-pub(super) fn report(reader: &mut Reader<'_>, root: &mut Node) -> bool {
+/// The problem of a manifest that is not of KRT v1. Removes the mark of one that is.
+pub(super) fn problem(source: &Source, root: &mut Node) -> Option<Problem> {
     if let Some((span, message)) = foreign(root) {
-        reader.push(reader.source.error(&span, message).hint(HINT));
-        return true;
+        return Some(source.error(&span, message).hint(HINT));
     }
     if let Value::Map(entries) = &mut root.value {
         entries.retain(|entry| entry.key != KEY || !is_scalar(&entry.value));
     }
-    false
+    None
 }
 
 /// The hint for a key of KRT v2 in a manifest of KRT v1.

@@ -1,9 +1,10 @@
 //! Reads typed values from the YAML tree, and reports mismatches with their place.
 
 use super::{Located, other};
-use crate::check::Target;
+use crate::image;
 use crate::problem::{Problem, Report, Source};
 use crate::suggest;
+use crate::target::Target;
 use crate::yaml::{Entry, Node, Value};
 use krt_model::name::{self, Name};
 use std::ops::Range;
@@ -176,6 +177,21 @@ impl Reader<'_> {
     /// The known word that was probably meant; `None` once the report is full.
     pub(super) fn suggest<'k>(&self, word: &str, known: impl Iterator<Item = &'k str>) -> Option<String> {
         if self.report.is_full() { None } else { suggest::hint(word, known) }
+    }
+
+    /// An image, which only a cluster needs: there it must be a valid name.
+    pub(super) fn image(&mut self, fields: &mut Fields) -> Option<String> {
+        let node = match self.target {
+            Target::Local => fields.get("image"),
+            Target::Cluster => self.required(fields, "image"),
+        };
+        let text = self.text(node?, "`image`")?;
+        if self.target == Target::Cluster
+            && let Err(error) = image::check(&text.value)
+        {
+            self.push(self.source.error(&text.span, error.to_string()).hint(error.hint()));
+        }
+        Some(text.value)
     }
 
     pub(super) fn mistyped(&mut self, node: &Node, what: &str, wanted: &str) {

@@ -4,8 +4,8 @@
 use super::imports::Imports;
 use super::text::{self, Text};
 use crate::problem::{Problem, Source};
-use crate::reading::{Step, Steps};
 use crate::root::{self, Root};
+use crate::step::{Step, Steps};
 use protox::file::{File, FileResolver, GoogleFileResolver};
 use protox::{Compiler, Error};
 use std::cell::{RefCell, RefMut};

@@ -2,7 +2,7 @@
 
 use super::{
     activity::{Activity, ConnectionState, Limits, Load, headers_size},
-    listener::Peer,
+    peer::Peer,
     sent::{Held, Open, Sent},
 };
 use bytes::Bytes;

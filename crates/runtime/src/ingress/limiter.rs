@@ -5,7 +5,7 @@
 //! one answer and is disconnected. If even that is impossible, its connection is accepted and closed, so that
 //! it does not wait in vain.
 
-use super::listener::Excess;
+use super::peer::Excess;
 use crate::descriptors;
 use futures::FutureExt as _;
 use std::{

@@ -4,7 +4,7 @@ use super::{connection::Server, limiter::ConnectionLimiter, router::VersionRoute
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
@@ -14,6 +14,7 @@ pub type Tls = Option<Arc<ServerConfig>>;
 pub use super::{
     activity::Limits,
     limiter::DescriptorReserve,
+    peer::{Excess, Peer},
     sent::{Held, Open},
 };
 
@@ -28,38 +29,6 @@ pub struct Port {
     pub reserved: DescriptorReserve,
     /// How long open connections may take to finish when it closes.
     pub grace: Duration,
-}
-
-/// The sender of a request.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// Its address.
-    pub address: SocketAddr,
-    /// Why there is no room for its connection, which ends with this request.
-    pub excess: Option<Excess>,
-    /// Kept while more of the request is read than its answer needs.
-    pub open: Option<Open>,
-}
-
-/// Why there is no room for a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Excess {
-    /// Only reserved file descriptors are left.
-    Descriptors,
-    /// This many are open, the maximum.
-    Connections(usize),
-}
-
-/// The text for the client.
-impl fmt::Display for Excess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too many connections: ")?;
-        match self {
-            Self::Descriptors => f.write_str("no file descriptors are left for more")?,
-            Self::Connections(limit) => write!(f, "the limit is {limit}")?,
-        }
-        f.write_str("; hint: try again later")
-    }
 }
 
 /// Serves a router until `shutdown`, then lets open connections finish.

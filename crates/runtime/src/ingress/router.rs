@@ -7,7 +7,7 @@ use super::{
     connect,
     directory::{Directory, Found},
     grpc,
-    listener::Excess,
+    peer::Excess,
     service::is_grpc,
     status,
     upstream::{Upstream, UpstreamState},

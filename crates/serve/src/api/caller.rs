@@ -103,6 +103,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(super::guard::unauthenticated)
+        parts.extensions.get::<Self>().cloned().ok_or_else(Refusal::unauthenticated)
     }
 }

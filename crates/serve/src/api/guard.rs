@@ -29,10 +29,6 @@ pub(super) struct Authorized;
 /// The header with the session's CSRF token.
 const CSRF: &str = "x-csrf-token";
 
-pub(crate) fn unauthenticated() -> Refusal {
-    Refusal::new(Code::Unauthenticated, "not signed in; hint: sign in, or send `authorization: Bearer TOKEN`")
-}
-
 fn forbidden(message: impl Into<String>) -> Refusal {
     Refusal::new(Code::Forbidden, message)
 }
@@ -58,7 +54,7 @@ async fn check(
     headers: &HeaderMap,
 ) -> Result<Option<Caller>, Refusal> {
     let RequiredRole::Role(role) = need else { return Ok(None) };
-    let caller = app.caller(headers).await?.ok_or_else(unauthenticated)?;
+    let caller = app.caller(headers).await?.ok_or_else(Refusal::unauthenticated)?;
     if changes(method) {
         check_csrf(&caller.by, headers)?;
     }

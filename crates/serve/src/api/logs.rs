@@ -80,7 +80,7 @@ pub(super) async fn search(
     if filter.before.is_none() {
         // The newest records may still wait to be written.
         let stores = app.backend().stores(&runtime).await?;
-        stores.store.flush().await.map_err(crate::backend::Error::from)?;
+        stores.store.flush().await.map_err(crate::Error::from)?;
     }
     let page = app.backend().read(&runtime, move |store| store.reader().logs(&filter, limit)).await?;
     let next = (page.records.len() == limit).then(|| page.records.first().map(|log| log.id.to_string()));

@@ -22,6 +22,7 @@ mod docs;
 mod events;
 mod graph;
 mod guard;
+mod json;
 mod limits;
 mod listen;
 mod logs;

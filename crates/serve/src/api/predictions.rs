@@ -7,7 +7,7 @@ use super::{
     response::{self, JsonResponse},
 };
 use crate::{
-    backend::Error,
+    Error,
     scores::{Judged, ScoreError, Summary, Tally},
     team::RuntimeStores,
 };

@@ -1,6 +1,7 @@
 //! The one place that turns errors into answers.
 
-use crate::{backend, team::UploadError};
+use super::json::json;
+use crate::team::UploadError;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use krt_package::Problem;
@@ -64,6 +65,14 @@ impl Code {
 }
 
 impl Refusal {
+    /// The refusal of a caller who is not signed in.
+    pub(crate) fn unauthenticated() -> Self {
+        Self::new(
+            Code::Unauthenticated,
+            "not signed in; hint: sign in, or send `authorization: Bearer TOKEN`",
+        )
+    }
+
     /// A refusal with a message; text after `hint:` becomes the hint.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         let message: String = message.into();
@@ -109,7 +118,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = super::response::json(self.code.status(), &self);
+        let mut response = json(self.code.status(), &self);
         if let Some(wait) = self.wait {
             let seconds = HeaderValue::from(wait.as_secs() + 1);
             response.headers_mut().insert(RETRY_AFTER, seconds);
@@ -144,8 +153,8 @@ impl From<krt_registry::Error> for Refusal {
     }
 }
 
-impl From<backend::Error> for Refusal {
-    fn from(error: backend::Error) -> Self {
+impl From<crate::Error> for Refusal {
+    fn from(error: crate::Error) -> Self {
         of_fault(error.fault(), &error)
     }
 }

@@ -177,7 +177,7 @@ pub(super) async fn list(
     let engines = app.backend().engines(&runtime);
     let in_flight: Vec<_> =
         engines.iter().flat_map(|engine| engine.flow().request_records().in_flight()).collect();
-    stores.store.flush().await.map_err(crate::backend::Error::from)?;
+    stores.store.flush().await.map_err(crate::Error::from)?;
     let wanted = filter.clone();
     let read = app.backend().read(&runtime, move |store| {
         let reader = store.reader();
@@ -220,7 +220,7 @@ pub(super) async fn show(
     let engines = app.backend().engines(&runtime);
     let in_flight = engines.iter().find_map(|engine| engine.flow().request_records().find(&id));
     // Records that wait to be written belong to it, too.
-    stores.store.flush().await.map_err(crate::backend::Error::from)?;
+    stores.store.flush().await.map_err(crate::Error::from)?;
     let found = match in_flight {
         Some(request) => Some(request),
         None => {

@@ -1,16 +1,13 @@
 //! Answers: JSON and live events.
 
-use super::{App, caller::Caller};
+use super::{App, caller::Caller, json::json};
 use crate::team::watch;
 use axum::response::{
     IntoResponse, Response,
     sse::{Event, KeepAlive, Sse},
 };
 use futures::{Stream, StreamExt as _, stream};
-use http::{
-    HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE},
-};
+use http::{HeaderValue, StatusCode, header::CACHE_CONTROL};
 use serde::Serialize;
 use serde_json::json;
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
@@ -31,24 +28,6 @@ impl<T: Serialize> IntoResponse for JsonResponse<T> {
     fn into_response(self) -> Response {
         json(self.0, &self.1)
     }
-}
-
-pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    let (status, text) = match serde_json::to_vec(value) {
-        Ok(text) => (status, text),
-        Err(error) => {
-            tracing::error!("an answer cannot be written: {error}");
-            (
-                StatusCode::INTERNAL_SERVER_ERROR,
-                b"{\"code\":\"internal\",\"message\":\"the server failed\"}".to_vec(),
-            )
-        }
-    };
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    (status, headers, text).into_response()
 }
 
 /// A live event with JSON data.

@@ -249,7 +249,7 @@ impl Team {
     }
 
     /// The stores of a runtime; fails when it does not exist.
-    pub async fn stores(&self, runtime: &Name) -> Result<Arc<RuntimeStores>, crate::backend::Error> {
+    pub async fn stores(&self, runtime: &Name) -> Result<Arc<RuntimeStores>, crate::Error> {
         let id = runtime.clone();
         self.ask(move |registry| registry.runtime(&id)).await?;
         Ok(self.store_set.open(runtime).await?)
@@ -273,11 +273,7 @@ impl Team {
     }
 
     /// A version's package: the running one, or the one on disk.
-    pub async fn package(
-        &self,
-        runtime: &Name,
-        version: &Name,
-    ) -> Result<Arc<Package>, crate::backend::Error> {
+    pub async fn package(&self, runtime: &Name, version: &Name) -> Result<Arc<Package>, crate::Error> {
         if let Some(engine) = self.engine(runtime, version) {
             return Ok(Arc::clone(engine.package()));
         }

@@ -5,7 +5,7 @@ use super::{Key, Team, launch::PrepareRequest};
 use krt_model::name::VariableName;
 use krt_registry::state::Event as Happening;
 use krt_runtime::errors::chain;
-use krt_runtime::{Engine, Error, Running, Server, traces::Traces};
+use krt_runtime::{Engine, Error, Parts, Running, traces::Traces};
 use std::{
     any::Any,
     collections::BTreeMap,
@@ -139,7 +139,7 @@ async fn start(
         store: stores.store.clone(),
     };
     let traces = logs.around(async { (team.launch.traces)(version) }).await;
-    let parts = Server {
+    let parts = Parts {
         runtime: runtime.to_string(),
         broker: None,
         here: (0..package.version.nodes.len()).collect(),

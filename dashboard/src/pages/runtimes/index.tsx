@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Boxes, Plus } from "lucide-react";
 import { useState } from "react";
 import { Link, Navigate } from "react-router";
+import { RuntimeDialog } from "../../actions/runtime";
 import * as api from "../../api/queries";
 import type { Runtime, State } from "../../api/schema";
 import { useMay, useSession } from "../../app/session";
@@ -11,7 +12,6 @@ import { Empty } from "../../ui/feedback";
 import { PageHeader, usePageTitle } from "../../ui/layout";
 import { Loaded } from "../../ui/loaded";
 import { StateBadge } from "../../ui/text";
-import { RuntimeDialog } from "./dialog";
 import "./runtimes.css";
 
 export default function RuntimesPage() {

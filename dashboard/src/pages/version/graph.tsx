@@ -18,13 +18,13 @@ import { Link } from "react-router";
 import { useLive } from "../../api/live";
 import * as api from "../../api/queries";
 import type { Graph, GraphNode, GraphWorkflow, Version } from "../../api/schema";
-import { useDark } from "../../app/theme";
 import { count, duration, durations, rate } from "../../lib/format";
 import { useUrl } from "../../lib/url";
 import { Filter } from "../../ui/controls";
 import { type Column, Panel, Table } from "../../ui/layout";
 import { Loaded } from "../../ui/loaded";
 import { NodeBadge } from "../../ui/text";
+import { useDark } from "../../ui/theme";
 import { useVersion } from ".";
 import { arrange, ENTRY, NODE, type Place, ways } from "./graph-layout";
 

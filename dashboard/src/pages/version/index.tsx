@@ -1,6 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download } from "lucide-react";
 import { Link, Outlet, useOutletContext, useParams } from "react-router";
+import { VersionActions } from "../../actions/version";
 import { BASE } from "../../api/client";
 import * as api from "../../api/queries";
 import type { Version } from "../../api/schema";
@@ -11,8 +12,7 @@ import { Problems, Warning } from "../../ui/feedback";
 import { PageHeader, Tabs, usePageTitle } from "../../ui/layout";
 import { Loaded } from "../../ui/loaded";
 import { Ago, Code, StateBadge } from "../../ui/text";
-import { VersionActions } from "../versions/actions";
-import "../versions/versions.css";
+import "./version.css";
 
 /** The current version, for the pages below its tabs. */
 export function useVersion(): Version {

@@ -2,6 +2,8 @@ import { useQuery } from "@tanstack/react-query";
 import { History, Layers, Pencil, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
+import { RuntimeDialog } from "../../actions/runtime";
+import { VersionActions } from "../../actions/version";
 import { client, take } from "../../api/client";
 import * as api from "../../api/queries";
 import type { Runtime, Version } from "../../api/schema";
@@ -13,8 +15,6 @@ import { Empty } from "../../ui/feedback";
 import { type Column, PageHeader, Panel, Table, usePageTitle } from "../../ui/layout";
 import { Loaded } from "../../ui/loaded";
 import { Ago, StateBadge } from "../../ui/text";
-import { RuntimeDialog } from "../runtimes/dialog";
-import { VersionActions } from "./actions";
 import { Upload } from "./upload";
 import "./versions.css";
 

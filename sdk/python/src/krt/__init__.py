@@ -9,6 +9,7 @@ from ._database import Database
 from ._documents import ObjectId
 from ._measurement import Measurements
 from ._prediction import Predictions
-from ._version import VERSION as __version__
+
+__version__ = "0.1.0"
 
 __all__ = ["Context", "Database", "Measurements", "ObjectId", "Predictions", "__version__"]

@@ -6,13 +6,12 @@ A process has one context. The state of one message is in `_delivery.current`.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Dict, NamedTuple
 
 from ._contract import ERR_MISSING_VALUES, ERR_NEW_LABELS, REPLIED_BEFORE
 from ._database import Database
 from ._delivery import Delivery, current
 from ._measurement import Measurements
-from ._notices import Notices
 from ._prediction import Predictions
 from .errors import EarlyReplyError, Error
 
@@ -20,10 +19,14 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Mapping
     from datetime import datetime
+    from typing import Protocol
 
     from google.protobuf.message import Message
+else:
+    Protocol = object  # Python 3.7 has no `Protocol`
 
-    from ._effects import Effects
+Measurement = Dict[str, Any]
+"""The body of a MEASUREMENT."""
 
 
 class Identity(NamedTuple):
@@ -174,3 +177,33 @@ class Context:
     def _nothing(self, key: str) -> str:
         kept = ", ".join(f"`{name}`" for name in self._values) or "nothing"
         return f"no value is kept for `{key}`; kept: {kept}; hint: call ctx.set({key!r}, …) in init"
+
+
+class Effects(Protocol):
+    """The effects of a context's methods. All arguments are checked."""
+
+    async def save(self, collection: str, document: bytes) -> None:
+        """Stores a document. Raises `CallFailed`."""
+
+    async def find(self, collection: str, query: bytes) -> list[bytes]:
+        """Searches documents. Raises `CallFailed`."""
+
+    def measure(self, measurement: Measurement) -> None:
+        """Stores a measurement in the background."""
+
+    def reply(self, response: Any) -> None:
+        """Answers the client now."""
+
+
+class Notices:
+    """Warns once about each old name."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._given: set[str] = set()
+
+    def warn(self, old: str, new: str) -> None:
+        """Warns about an old name and names its replacement."""
+        if old not in self._given:
+            self._given.add(old)
+            self._logger.warning("`%s` is an old name; hint: use `%s`", old, new)

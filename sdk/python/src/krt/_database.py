@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from . import _contract, _documents
-from ._calls import CallFailed
+from ._connection import CallFailed
 from .errors import ArgumentError, DatabaseError
 
 if TYPE_CHECKING:
-    from ._effects import Effects
+    from ._context import Effects
 
 
 class Database:

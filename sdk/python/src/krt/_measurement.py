@@ -12,13 +12,12 @@ from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from . import _contract
-from ._dates import nanoseconds, parse_iso
-from ._documents import INT64, plain_of
+from ._documents import INT64, nanoseconds, parse_iso, plain_of
 
 if TYPE_CHECKING:
     import logging
 
-    from ._effects import Effects
+    from ._context import Effects
 
 _TIMES = range(2**63)
 

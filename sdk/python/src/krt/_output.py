@@ -1,21 +1,22 @@
-"""Sends the printed output of user code to the engine, with its delivery."""
+"""What user code prints, and its `logging` records, sent to the engine with their delivery."""
 
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 from contextlib import suppress
 from time import time_ns
-from typing import TYPE_CHECKING, Dict, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
-from . import _frames
+from . import _protocol
 from ._delivery import Delivery, current
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-    from ._link import Link
+    from ._connection import Link
 
 _LONGEST = 64 * 1024
 """The longest line in bytes; longer output is split here."""
@@ -78,7 +79,7 @@ class Lines(io.RawIOBase):
         # A progress bar returns to the start of the line; send its last state, as a terminal shows
         # it.
         shown = line.rstrip(b"\r").rpartition(b"\r")[2]
-        self._link.log(_frames.PLAIN, time_ns(), shown)
+        self._link.log(_protocol.PLAIN, time_ns(), shown)
 
     def _is_redirected(self) -> bool:
         file = _file_of(self._descriptor)
@@ -153,3 +154,90 @@ def _file_of(descriptor: int) -> File | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
+
+
+_LEVELS = {
+    "DEBUG": logging.DEBUG,
+    "INFO": logging.INFO,
+    "WARN": logging.WARNING,
+    "ERROR": logging.ERROR,
+}
+
+
+class Records(logging.Handler):
+    """Sends log records."""
+
+    def __init__(self, link: Link, level: int) -> None:
+        super().__init__(level)
+        self._link = link
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Sends one record, with its traceback."""
+        try:
+            text = self.format(record).encode(errors="backslashreplace")
+            self._link.log(rank(record.levelno), int(record.created * 1e9), text)
+        except Exception:
+            self.handleError(record)
+
+
+class ContextLogger(logging.Logger):
+    """The logger of the context, independent of the `logging` configuration of user code.
+
+    `logging.getLogger` does not know it, so `dictConfig`, `fileConfig` and the like neither disable
+    it nor change its handlers, and `logging.disable` does not silence it. Its own `setLevel`,
+    `addHandler` and `disabled` work.
+    """
+
+    def __init__(self, name: str, records: logging.Handler) -> None:
+        super().__init__(name)
+        self.propagate = False
+        self.addHandler(records)
+        self._records = records
+        self._children: dict[str, ContextLogger] = {}
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802  # `logging` names it
+        """Whether a record of this level is logged."""
+        return not self.disabled and level >= self.getEffectiveLevel()
+
+    def getChild(self, suffix: str) -> ContextLogger:  # noqa: N802  # `logging` names it
+        """Returns a logger below this one, with the same destination."""
+        child = self._children.get(suffix)
+        if child is None:
+            child = self._children[suffix] = ContextLogger(f"{self.name}.{suffix}", self._records)
+            child.removeHandler(self._records)
+            child.parent, child.propagate = self, True
+        return child
+
+    def callHandlers(self, record: logging.LogRecord) -> None:  # noqa: N802  # `logging` names it
+        """Passes a record to the handlers, always including the one that sends it."""
+        top: logging.Logger = self
+        while isinstance(top.parent, ContextLogger):
+            top = top.parent
+        if self._records not in top.handlers:
+            top.addHandler(self._records)
+        super().callHandlers(record)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return logging.getLogger, (self.name,)
+
+
+def rank(level: int) -> int:
+    """Converts a level of `logging` to a level of the protocol."""
+    if level >= logging.ERROR:
+        return _protocol.FAULT
+    if level >= logging.WARNING:
+        return _protocol.WARN
+    return _protocol.INFO if level >= logging.INFO else _protocol.DEBUG
+
+
+def install_logging(link: Link, node: str, level_name: str) -> logging.Logger:
+    """Sends the records of every logger to the engine, and returns the context's logger."""
+    level = _LEVELS.get(level_name, logging.INFO)
+    records = Records(link, level)
+    root = logging.getLogger()
+    root.setLevel(level)
+    root.addHandler(records)
+    # A separate handler: changes of user code to the root's handlers do not affect it.
+    logger = ContextLogger(f"krt.{node}", Records(link, level))
+    logger.setLevel(level)
+    return logger

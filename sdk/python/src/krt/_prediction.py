@@ -7,14 +7,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from . import _contract, _documents
-from ._calls import CallFailed
-from ._dates import parse_iso, utc_now
+from ._connection import CallFailed
+from ._documents import parse_iso, utc_now
 from .errors import ArgumentError, DatabaseError
 
 if TYPE_CHECKING:
-    from ._context import Identity
-    from ._effects import Effects
-    from ._notices import Notices
+    from ._context import Effects, Identity, Notices
 
 
 class Predictions:

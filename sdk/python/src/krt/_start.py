@@ -11,20 +11,14 @@ import socket
 import sys
 from typing import Any, Callable, NamedTuple, NoReturn
 
-from . import _exit, _frames, _inherit, _lifeline, _loops, _pb2, _signals, _user_code
-from ._calls import Calls
+from . import __version__, _event_loop, _pb2, _process, _protocol, _user_code
+from ._connection import Calls, Engine, Link, Wires, fit
 from ._context import Context, Identity
-from ._engine import Engine
-from ._farewell import Farewell
-from ._forms import JSON
-from ._frames import Hello, ProtocolError
-from ._link import Link, fit
-from ._logs import install_logging
-from ._output import Streams
-from ._reader import Reader
+from ._output import Streams, install_logging
+from ._payload import JSON
+from ._process import Farewell
+from ._protocol import Hello, ProtocolError, Reader
 from ._threads import MainThread, Pool
-from ._version import VERSION
-from ._wires import Wires
 from ._worker import Worker
 
 Init = Callable[[Context], Any]
@@ -60,12 +54,12 @@ def main() -> NoReturn:
     """Runs a worker on standard input."""
     if os.environ.pop(_PROTOCOL_VARIABLE, None) is None:
         sys.stderr.write("krt: this is the part of krt that it starts itself; hint: `krt run`\n")
-        sys.exit(_exit.USAGE)
-    _signals.install()
+        sys.exit(_process.USAGE)
+    _process.install_signals()
     faulthandler.enable(file=_STDERR)
     lifeline = os.environ.pop(_LIFELINE_VARIABLE, None)
     if lifeline is not None:
-        _lifeline.hold(int(lifeline))
+        _process.hold_lifeline(int(lifeline))
     sock = _take_stdin()
     reader = Reader(sock)
     hello = _read_hello(reader)
@@ -87,33 +81,33 @@ def _take_stdin() -> socket.socket:
 def _read_hello(reader: Reader) -> Hello:
     """Reads the first frame and nothing after it."""
     try:
-        frames: list[_frames.Frame] | None = []
+        frames: list[_protocol.Frame] | None = []
         while frames == []:
             frames = reader.read(reader.missing)
         if frames is None:
-            _exit.leave(0)
+            _process.leave(0)
         [(kind, _, body)] = frames
-        if kind != _frames.HELLO:
-            raise ProtocolError(f"the first frame has the kind {kind}, not {_frames.HELLO}")
+        if kind != _protocol.HELLO:
+            raise ProtocolError(f"the first frame has the kind {kind}, not {_protocol.HELLO}")
         hello = Hello.parse(bytes(body))
         reader.max_frame = hello.max_frame
         return hello
     except ProtocolError as violation:
-        _exit.leave_for_violation(str(violation))
+        _process.leave_for_violation(str(violation))
 
 
 def _run(wires: Wires, hello: Hello) -> None:
-    if hello.protocol != _frames.PROTOCOL:
+    if hello.protocol != _protocol.PROTOCOL:
         _break(
             wires,
-            f"this worker speaks version {_frames.PROTOCOL} of the node protocol, the engine "
+            f"this worker speaks version {_protocol.PROTOCOL} of the node protocol, the engine "
             f"version {hello.protocol}; hint: use the SDK that comes with the engine",
         )
     wires.streams.install()
-    _loops.prepare()
+    _event_loop.prepare()
     node = _prepare(wires, hello)
     moves = not _user_code.is_async(node.handler) and hello.concurrency == 1
-    loop = _loops.choose(moves)
+    loop = _event_loop.choose(moves)
     wires.link.attach(loop)
     farewell = Farewell(wires.link)
     try:
@@ -135,7 +129,7 @@ def _prepare(wires: Wires, hello: Hello) -> Node:
             _require_protobuf()
         made = os.environ.pop(_MODULES_VARIABLE, None)
         _pb2.install(hello.descriptors, made)
-        _inherit.bequeath(os.path.dirname(hello.handler_path), made)
+        _process.bequeath(os.path.dirname(hello.handler_path), made)
         identity = Identity(hello.node, hello.version, hello.version_id, hello.base_path)
         context = Context(identity, logger, Engine(hello, wires.link, wires.calls))
         module = _user_code.load(hello.handler_path)
@@ -180,7 +174,7 @@ def _serve(wires: Wires, node: Node, begun: Begun, moves: bool) -> None:
     """
     loop, worker, variables = begun
     function = node.handler
-    wires.link.send(_frames.frame(_frames.READY, 0, _frames.json_body(_introduction())))
+    wires.link.send(_protocol.frame(_protocol.READY, 0, _protocol.json_body(_introduction())))
     if not moves:
         stoppable = _user_code.is_async(function)
         handler = function if stoppable else Pool().handler(function)
@@ -194,7 +188,7 @@ def _serve(wires: Wires, node: Node, begun: Begun, moves: bool) -> None:
         variables.run(loop.run_until_complete, deliveries)
 
     # For calls of `asyncio.run`, and of `run_until_complete` on the thread's loop, in user code.
-    _loops.renew()
+    _event_loop.renew()
     main_thread.lend(work, stop=lambda: loop.call_soon_threadsafe(worker.stop))
     wires.link.attach(loop)
 
@@ -217,8 +211,8 @@ async def _initialise(wires: Wires, worker: Worker, context: Context, init: Init
 
 def _introduction() -> dict[str, Any]:
     return {
-        "protocol": _frames.PROTOCOL,
-        "sdk": f"krt-python {VERSION}",
+        "protocol": _protocol.PROTOCOL,
+        "sdk": f"krt-python {__version__}",
         "language": "Python {}.{}.{}".format(*sys.version_info),
         "pid": os.getpid(),
     }
@@ -226,10 +220,10 @@ def _introduction() -> dict[str, Any]:
 
 def _break(wires: Wires, why: str) -> NoReturn:
     """Reports why this node cannot start, and ends the process."""
-    text = fit(why.encode(errors="backslashreplace"), _frames.MAX_LOG)
+    text = fit(why.encode(errors="backslashreplace"), _protocol.MAX_LOG)
     wires.streams.finish(None)
-    wires.link.send(_frames.frame(_frames.BROKEN, 0, text))
-    _exit.leave(_exit.CANNOT_START)
+    wires.link.send(_protocol.frame(_protocol.BROKEN, 0, text))
+    _process.leave(_process.CANNOT_START)
 
 
 def _close(loop: asyncio.AbstractEventLoop) -> None:

@@ -20,7 +20,7 @@ from _queue import SimpleQueue
 from _thread import start_new_thread
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
-from ._exit import leave_child
+from ._process import leave_child
 
 if TYPE_CHECKING:
     from ._user_code import Handler

@@ -13,22 +13,22 @@ from collections import deque
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Callable
 
-from . import _frames
+from . import _protocol
+from ._connection import fit
 from ._delivery import Delivery, current
-from ._exit import leave_child, leave_for_violation
-from ._forms import form_of
-from ._frames import ProtocolError
-from ._link import fit
+from ._event_loop import DirectWait, LoopWait
+from ._payload import form_of
+from ._process import leave_child, leave_for_violation
+from ._protocol import ProtocolError
 from ._user_code import describe, trace
-from ._wait import DirectWait, LoopWait
 from .errors import AnswerTooLargeError
 
 if TYPE_CHECKING:
+    from ._connection import Wires
     from ._context import Context
-    from ._farewell import Farewell
-    from ._frames import Body, Hello
+    from ._process import Farewell
+    from ._protocol import Body, Hello
     from ._user_code import Handler
-    from ._wires import Wires
 
 _READ = 64 * 1024
 """Bytes per read, except for the rest of a large frame."""
@@ -52,18 +52,18 @@ class Worker:
         sock, self._reader, self._link, self._streams, calls = wires
         self._farewell = farewell
         self._concurrency = hello.concurrency
-        self._longest_error = min(hello.max_frame, _frames.MAX_LOG) - _frames.RESULT_OVERHEAD
+        self._longest_error = min(hello.max_frame, _protocol.MAX_LOG) - _protocol.RESULT_OVERHEAD
         self._read_data, self._pack, self._explain = form_of(hello)
         self._inbox: deque[tuple[int, Body]] = deque()
         """The ids and bodies of deliveries that have not started."""
         self._working: dict[int, Delivery] = {}
         self._control: dict[int, Callable[[int, bytes], None]] = {
-            _frames.HELLO: self._on_second_hello,
-            _frames.CANCEL: self._on_cancel,
-            _frames.DONE: calls.on_done,
-            _frames.DOCUMENT: calls.on_document,
-            _frames.FAILED: calls.on_failed,
-            _frames.STOP: self._on_stop,
+            _protocol.HELLO: self._on_second_hello,
+            _protocol.CANCEL: self._on_cancel,
+            _protocol.DONE: calls.on_done,
+            _protocol.DOCUMENT: calls.on_document,
+            _protocol.FAILED: calls.on_failed,
+            _protocol.STOP: self._on_stop,
         }
         descriptor = sock.fileno()
         self._wait: DirectWait | LoopWait = (
@@ -125,7 +125,7 @@ class Worker:
     def _open(self, number: int, body: Body) -> tuple[Delivery, Any]:
         """Parses a DELIVER."""
         try:
-            replied, metadata, payload = _frames.parse_deliver(body)
+            replied, metadata, payload = _protocol.parse_deliver(body)
             data = self._read_data(payload)
         except Exception as error:
             leave_for_violation(f"DELIVER {number} does not parse: {error}")
@@ -152,10 +152,10 @@ class Worker:
             if self._link.forked:
                 leave_child(None)
             if answer is None:
-                status = _frames.NONE
+                status = _protocol.NONE
             else:
                 last, body = self._pack(answer)
-                status = _frames.ANSWER
+                status = _protocol.ANSWER
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -167,7 +167,7 @@ class Worker:
         self._streams.finish(delivery)
         self._link.finish(
             delivery,
-            _frames.result(delivery.id, status, delivery.early_exit, start, end, last, body),
+            _protocol.result(delivery.id, status, delivery.early_exit, start, end, last, body),
             body,
         )
         return end
@@ -175,21 +175,21 @@ class Worker:
     def _fail(self, delivery: Delivery, error: BaseException) -> tuple[int, bytes]:
         """Logs an error, and returns the status and the body of its RESULT."""
         if delivery.cancelled and isinstance(error, asyncio.CancelledError):
-            return _frames.CANCELLED, b""
+            return _protocol.CANCELLED, b""
         hint = self._explain(error)
         told = f"{trace(error)}\n{hint}".rstrip("\n")
-        self._link.log(_frames.FAULT, time_ns(), told.encode(errors="backslashreplace"))
+        self._link.log(_protocol.FAULT, time_ns(), told.encode(errors="backslashreplace"))
         if isinstance(error, AnswerTooLargeError):
-            return _frames.TOO_LARGE, _frames.too_large(error.size)
+            return _protocol.TOO_LARGE, _protocol.too_large(error.size)
         text = describe(error) + (f"; {hint}" if hint else "")
-        return _frames.ERROR, fit(text.encode(errors="backslashreplace"), self._longest_error)
+        return _protocol.ERROR, fit(text.encode(errors="backslashreplace"), self._longest_error)
 
     def _receive(self) -> None:
         """Reads the available frames without waiting, and acts on them."""
         try:
             frames = self._reader.read(_READ, socket.MSG_DONTWAIT)
             for kind, number, body in frames or ():
-                if kind == _frames.DELIVER:
+                if kind == _protocol.DELIVER:
                     self._inbox.append((number, body))
                 else:
                     self._control[kind](number, bytes(body))
@@ -224,7 +224,7 @@ class Worker:
 
     def _answer_cancelled(self, number: int) -> None:
         now = time_ns()
-        self._link.send(_frames.result(number, _frames.CANCELLED, False, now, now, b"", b""))
+        self._link.send(_protocol.result(number, _protocol.CANCELLED, False, now, now, b"", b""))
 
     def _on_stop(self, number: int, body: bytes) -> None:
         self.stop()

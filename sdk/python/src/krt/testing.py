@@ -27,12 +27,10 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 
 from . import _contract, _documents, _pb2
-from ._answers import Packer
-from ._calls import CallFailed
-from ._context import Context, Identity
+from ._connection import CallFailed
+from ._context import Context, Identity, Measurement
 from ._delivery import Delivery, current
-from ._effects import Measurement
-from ._plain import PlainPacker
+from ._payload import Packer, PlainPacker
 from ._threads import MainThread
 from ._user_code import is_async
 

@@ -1,13 +1,16 @@
 //! Finds and runs the tests of Python nodes.
 
 use super::{Ended, pytest::Configuration, shown};
-use crate::{build, service::launch, terminal};
+use crate::{
+    build,
+    service::{Pythons, launch},
+    terminal,
+};
 use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use krt_environment::{Interpreter, ProcessEnv};
 use krt_model::version::Node;
 use krt_package::Package;
-use launch::Pythons;
 use std::{
     collections::BTreeSet,
     env,

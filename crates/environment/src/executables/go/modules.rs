@@ -3,7 +3,7 @@
 //! All of them must be in the package, so that it builds anywhere.
 
 use super::directive::{self, Directive, Replace};
-use super::overlay;
+use super::replaced;
 use super::vendor::Vendor;
 use super::workspace::{Used, Workspace};
 use crate::executables::{BuildError, ExecutableSource};
@@ -48,7 +48,7 @@ impl Modules {
         }
         let mut modules = building.modules;
         for (module, folder, manifest) in vendor.iter().flat_map(Vendor::present) {
-            if !overlay::is_ours(module) {
+            if !replaced::is_ours(module) {
                 modules.replaced.insert(module.to_owned(), folder.display().to_string());
                 modules.manifests.push((folder.join("go.mod"), manifest));
             }
@@ -181,7 +181,7 @@ impl Building<'_> {
 
     /// Refuses a replacement folder outside of the package.
     fn check(&self, file: &File, replace: &Replace) -> Result<(), BuildError> {
-        let is_elsewhere = overlay::is_known(&replace.module)
+        let is_elsewhere = replaced::is_known(&replace.module)
             || self.vendor.is_some_and(|vendor| vendor.has(&replace.module));
         let Some(folder) = replace.folder(file.folder()).filter(|_| !is_elsewhere) else { return Ok(()) };
         let Err(problem) = self.inside(&folder) else { return Ok(()) };

@@ -1,6 +1,9 @@
 //! The `go.mod` and `go.sum` of a build: the user's, with the SDK in place of KRT v1's modules.
 
-use super::{directive, modules::Modules};
+use super::{
+    modules::Modules,
+    replaced::{CONFIG, KNOWN, REQUIRES, RUNNER, SDK, SUMS, is_known},
+};
 use crate::sdk::GO;
 use serde_json::json;
 use std::{
@@ -11,27 +14,6 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The SDK's own module.
-const SDK: &str = "github.com/konstellation-io/krt/sdk/go";
-
-/// The modules that nodes of KRT v1 require, each with the SDK's file that replaces it.
-const KNOWN: [(&str, &str); 6] = [
-    ("github.com/konstellation-io/kre/runtime-runners/kre-go", RUNNER),
-    ("github.com/konstellation-io/kre/runners/kre-go", RUNNER),
-    ("github.com/konstellation-io/kre/runners/kre-go/v2", RUNNER),
-    ("github.com/konstellation-io/kre-runners/kre-go", RUNNER),
-    ("github.com/konstellation-io/kre-runners/kre-go/v2", RUNNER),
-    ("github.com/konstellation-io/kre/libs/simplelogger", "compat/simplelogger/simplelogger.go"),
-];
-const RUNNER: &str = "compat/kre/kre.go";
-
-/// A package that nodes import beside the runner's.
-const CONFIG: &str = "compat/config/config.go";
-
-/// The requirements of the replacing modules, and their checksums.
-const REQUIRES: &str = "compat/requires.txt";
-const SUMS: &str = "compat/sums.txt";
-
 /// The folder of the modules in the compiler's view only. An executable contains this path, so it reveals no
 /// path of this machine and is the same on each.
 const NOWHERE: &str = "/krt-sdk";
@@ -41,21 +23,6 @@ pub(super) struct Overlay {
     go_mod: PathBuf,
     seen: PathBuf,
     modules: Modules,
-}
-
-/// Whether the SDK replaces a module.
-pub(super) fn is_known(module: &str) -> bool {
-    module == SDK || KNOWN.iter().any(|(path, _)| *path == module)
-}
-
-/// Whether the SDK replaces a module, or needs it at a version of its own.
-pub(super) fn is_ours(module: &str) -> bool {
-    let needs = |name: &str| {
-        let directives = directive::directives(&String::from_utf8_lossy(GO.file(name)));
-        directive::of(&directives, "require")
-            .any(|required| required.words.first().is_some_and(|it| it == module))
-    };
-    is_known(module) || needs(REQUIRES) || needs("go.mod")
 }
 
 impl Overlay {

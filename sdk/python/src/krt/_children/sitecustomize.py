@@ -1,6 +1,6 @@
 """Gives the Python processes that a node starts the node's imports.
 
-The worker puts this folder on `PYTHONPATH` (see `_inherit`), so Python runs this file in each child
+The worker puts this folder on `PYTHONPATH` (see `_process`), so Python runs this file in each child
 process, with any Python version. The syntax is therefore Python 2. In an interpreter other than the
 node's, the file only runs the `sitecustomize` that it hides.
 """

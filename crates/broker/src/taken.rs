@@ -1,0 +1,16 @@
+//! A message as received.
+
+use async_nats::{HeaderMap, Subject};
+use bytes::Bytes;
+
+/// A message as received.
+#[derive(Debug, Clone)]
+pub(crate) struct TakenMessage {
+    /// The subject for acknowledgements.
+    pub(crate) marks: Subject,
+    pub(crate) subject: Subject,
+    pub(crate) headers: Option<HeaderMap>,
+    pub(crate) body: Bytes,
+    /// The number of deliveries, including this one.
+    pub(crate) tries: u64,
+}

@@ -1,0 +1,162 @@
+//! What may import what; ARCHITECTURE.md says why.
+
+/// The rules of a workspace. A name that is missing from a table is a violation, too, so that each new one is decided on.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules<'a> {
+    /// The crates that a crate may use, names without `krt-`.
+    pub crates: Table<'a>,
+    /// In a crate, the other modules of its root that a module may use.
+    pub layers: &'a [(&'a str, Table<'a>)],
+    /// What a crate may not use from outside, by paths, tests apart.
+    pub outside: Table<'a>,
+    /// Modules that use one another for a reason.
+    pub circles: &'a [Circle<'a>],
+}
+
+/// Names, each with those that it may or may not use.
+pub type Table<'a> = &'a [(&'a str, &'a [&'a str])];
+
+/// Modules that may use one another.
+#[derive(Debug, Clone, Copy)]
+pub struct Circle<'a> {
+    /// Their crate, without `krt-`.
+    pub krate: &'a str,
+    /// Their names below the root.
+    pub modules: &'a [&'a str],
+    /// Why they do.
+    pub reason: &'a str,
+}
+
+/// The rules of this workspace.
+pub const RULES: Rules<'static> =
+    Rules { crates: CRATES, layers: &[("runtime", RUNTIME)], outside: OUTSIDE, circles: CIRCLES };
+
+const CRATES: Table<'static> = &[
+    ("allocator", &[]),
+    ("compression", &[]),
+    ("model", &[]),
+    ("package", &["compression", "model"]),
+    ("reader", &["package"]),
+    ("store", &[]),
+    ("environment", &["model"]),
+    ("guard", &[]),
+    ("broker", &["compression", "model"]),
+    ("loopback", &["compression", "store"]),
+    ("remote", &["model", "store"]),
+    ("runtime", &["broker", "compression", "guard", "loopback", "model", "package", "remote", "store"]),
+    ("registry", &["model"]),
+    ("serve", &["model", "package", "reader", "registry", "remote", "store", "runtime"]),
+    (
+        "cli",
+        &[
+            "allocator",
+            "broker",
+            "guard",
+            "loopback",
+            "model",
+            "package",
+            "reader",
+            "remote",
+            "store",
+            "environment",
+            "runtime",
+            "registry",
+            "serve",
+        ],
+    ),
+    ("imports", &[]),
+    ("servers", &[]),
+    ("e2e", &["remote", "servers", "store"]),
+];
+
+const RUNTIME: Table<'static> = &[
+    ("descriptors", &[]),
+    ("errors", &[]),
+    ("json", &["errors", "memory"]),
+    ("memory", &[]),
+    ("metrics", &[]),
+    ("offload", &[]),
+    ("traces", &[]),
+    ("flow", &["memory", "metrics", "traces"]),
+    ("logs", &["flow"]),
+    ("envelopes", &["errors", "memory", "offload"]),
+    ("ingress", &["descriptors", "flow", "json", "errors", "memory", "offload", "traces"]),
+    ("saved", &["errors"]),
+    ("nats", &["envelopes", "flow", "errors", "memory", "saved", "traces"]),
+    (
+        "node",
+        &[
+            "descriptors",
+            "envelopes",
+            "flow",
+            "logs",
+            "json",
+            "errors",
+            "memory",
+            "offload",
+            "saved",
+            "traces",
+        ],
+    ),
+    ("engine", &["ingress", "flow", "logs", "nats", "node", "traces"]),
+    ("server", &["engine", "ingress", "flow", "logs", "metrics", "nats", "node", "traces"]),
+];
+
+const OUTSIDE: Table<'static> = &[
+    (
+        "model",
+        &[
+            "std::fs",
+            "std::net",
+            "std::process",
+            "std::thread",
+            "std::time::Instant",
+            "std::time::SystemTime",
+            "tokio",
+        ],
+    ),
+    ("package", &["std::net", "std::process", "tokio"]),
+];
+
+const CIRCLES: &[Circle<'static>] = &[
+    Circle {
+        krate: "broker",
+        modules: &["acker", "sender"],
+        reason: "an acknowledgement is sent in order with messages, and a message carries the one that follows it",
+    },
+    Circle {
+        krate: "cli",
+        modules: &["args", "commands"],
+        reason: "the arguments hold each command's own, and completions and the reference read all of them",
+    },
+    Circle {
+        krate: "environment",
+        modules: &["executables::go", "executables::rust", "executables::toolchain"],
+        reason: "a toolchain is one of a list, and each stands in the file of its language",
+    },
+    Circle {
+        krate: "registry",
+        modules: &["config", "version"],
+        reason: "a version says what configuration it lacks, and a configuration which versions have it",
+    },
+    Circle {
+        krate: "runtime",
+        modules: &["flow::record", "flow::request"],
+        reason: "a request writes its record, which says by which route it went",
+    },
+    Circle {
+        krate: "runtime",
+        modules: &["ingress::connect", "ingress::grpc", "ingress::index", "ingress::service"],
+        reason: "the service chooses a protocol by content type, and each protocol answers by the service",
+    },
+    Circle {
+        krate: "runtime",
+        modules: &["nats::carry", "nats::replies"],
+        reason: "a message names where replies go, and a reply is read from a message",
+    },
+    Circle {
+        krate: "runtime",
+        modules: &["node::effects", "node::link", "node::older", "node::process", "node::worker"],
+        reason: "a worker has a link and a process, and what arrives on either ends or feeds the others",
+    },
+];

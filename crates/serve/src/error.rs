@@ -1,0 +1,43 @@
+//! Why the API's backend cannot answer.
+
+use krt_registry::{Fault, Noun};
+
+/// Why the backend cannot answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An error of the registry.
+    #[error(transparent)]
+    Registry(#[from] krt_registry::Error),
+    /// An error of the store.
+    #[error(transparent)]
+    Store(#[from] krt_store::Error),
+    /// An error of the remote store.
+    #[error(transparent)]
+    Remote(#[from] krt_remote::Error),
+    /// The package cannot be read.
+    #[error(transparent)]
+    Package(#[from] krt_package::Error),
+}
+
+impl Error {
+    /// A noun with this name does not exist.
+    pub(crate) fn missing(noun: Noun, name: &str) -> Self {
+        krt_registry::Error::Missing { noun, name: name.to_owned() }.into()
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Registry(error) => error.fault(),
+            Self::Store(error) => of_store(error),
+            Self::Remote(_) | Self::Package(_) => Fault::Operator,
+        }
+    }
+}
+
+fn of_store(error: &krt_store::Error) -> Fault {
+    match error.fault() {
+        krt_store::Fault::Caller => Fault::Invalid,
+        krt_store::Fault::Operator => Fault::Operator,
+    }
+}
