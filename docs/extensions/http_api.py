@@ -84,7 +84,13 @@ def _schema(schema: dict[str, Any]) -> Iterator[str]:
     yield "| field | type | meaning |\n| --- | --- | --- |"
     for name, one in properties.items():
         optional = "" if name in required else ", optional"
-        yield f"| `{name}` | {_kind(one)}{optional} | {_cell(one.get('description', ''))} |"
+        yield f"| `{name}` | {_kind(one)}{optional} | {_cell(_meaning(one))} |"
+
+
+def _meaning(schema: dict[str, Any]) -> str:
+    """Returns the description of a field; that of one that may be null is beside its type."""
+    beside = (one.get("description", "") for one in schema.get("oneOf", []))
+    return schema.get("description") or next(filter(None, beside), "")
 
 
 def _kind(schema: dict[str, Any] | bool) -> str:

@@ -148,7 +148,7 @@ fn write_status(status: &Status) -> Option<(u8, Vec<u8>)> {
 }
 
 fn level_number(level: Level) -> u8 {
-    use krt_runtime::logs::Level as Record;
+    use krt_model::log::Level as Record;
     match level {
         Level::Record(Record::Debug) => 0,
         Level::Record(Record::Info) => 1,

@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use clap::Args;
+use krt_api::Time;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use time::{
     OffsetDateTime, UtcDateTime,
@@ -71,9 +72,9 @@ fn nanos(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }
 
-/// The time after a duration from now, in the server's format.
-pub(crate) fn after(span: Duration) -> String {
-    show(now().saturating_add(nanos(span)))
+/// The time after a duration from now.
+pub(crate) fn after(span: Duration) -> Time {
+    Time::from_nanos(now().saturating_add(nanos(span)))
 }
 
 fn now() -> i64 {

@@ -33,23 +33,25 @@ pub const RULES: Rules<'static> =
 
 const CRATES: Table<'static> = &[
     ("allocator", &[]),
+    ("api", &["model"]),
     ("compression", &[]),
     ("model", &[]),
     ("package", &["compression", "model"]),
     ("reader", &["package"]),
-    ("store", &[]),
+    ("store", &["model"]),
     ("environment", &["model"]),
     ("guard", &[]),
     ("broker", &["compression", "model"]),
-    ("loopback", &["compression", "store"]),
+    ("loopback", &["compression", "model", "store"]),
     ("remote", &["model", "store"]),
     ("runtime", &["broker", "compression", "guard", "loopback", "model", "package", "remote", "store"]),
     ("registry", &["model"]),
-    ("serve", &["model", "package", "reader", "registry", "remote", "store", "runtime"]),
+    ("serve", &["api", "model", "package", "reader", "registry", "remote", "store", "runtime"]),
     (
         "cli",
         &[
             "allocator",
+            "api",
             "broker",
             "guard",
             "loopback",

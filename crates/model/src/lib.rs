@@ -9,6 +9,7 @@
 //! - [`message`]: payload, tracking and time.
 //! - [`outcome`]: decides on a handler's result.
 //! - [`request`]: the record of a request, with the calls of handlers.
+//! - [`time`]: times as the API and people see them.
 //! - [`text`]: decodes the text of files and requests, in several encodings.
 
 pub mod address;
@@ -20,4 +21,5 @@ pub mod name;
 pub mod outcome;
 pub mod request;
 pub mod text;
+pub mod time;
 pub mod version;

@@ -3,7 +3,6 @@
 use crate::{error::Error, registry::Registry, text::texts, timestamp::Timestamp};
 use krt_model::name::Name;
 use rusqlite::{Connection, Row, params};
-use serde::Serialize;
 use std::time::Duration;
 
 /// The author of a change, with a comment.
@@ -85,7 +84,7 @@ texts!(Action {
 });
 
 /// An entry of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
     /// Its number; later entries have greater ones.
     pub id: i64,

@@ -9,10 +9,9 @@ use crate::{
 };
 use krt_model::name::Name;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde::{Deserialize, Serialize};
 
 /// A board.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Board {
     /// Its id.
     pub id: String,
@@ -27,8 +26,7 @@ pub struct Board {
 }
 
 /// The content of a board to save.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct NewBoard {
     /// Its display name.
     pub name: String,

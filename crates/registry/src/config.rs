@@ -7,9 +7,8 @@ use crate::{
     role::Role,
     version::{self, Version},
 };
-use krt_model::name::Name;
+use krt_model::{name::Name, version::VariableKind};
 use rusqlite::{Connection, params};
-use serde::Serialize;
 use std::{collections::BTreeMap, fmt};
 
 /// A value, hidden in debug output.
@@ -29,25 +28,18 @@ impl fmt::Debug for Value {
     }
 }
 
-impl Serialize for Value {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
 /// An entry of a version's configuration.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigEntry {
     /// The environment variable of nodes.
     pub name: String,
-    /// `variable`, or `file` when the value is a file's content.
-    pub kind: String,
+    /// Whether the value is a text or a file's content.
+    pub kind: VariableKind,
     /// Whether it has a value.
     pub set: bool,
     /// The earlier version that the value is inherited from.
     pub inherited_from: Option<String>,
     /// The value, for roles that may see it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Option<Value>>,
 }
 
@@ -140,13 +132,25 @@ fn entries(connection: &Connection, version: &Version) -> Result<Vec<ConfigEntry
         let inherited = giver.is_some_and(|giver| giver != version.id);
         Ok(ConfigEntry {
             name: row.get(0)?,
-            kind: row.get(1)?,
+            kind: if row.get_ref(1)?.as_str()? == kind_text(VariableKind::File) {
+                VariableKind::File
+            } else {
+                VariableKind::Text
+            },
             set: value.is_some(),
             inherited_from: if inherited { row.get(3)? } else { None },
             value: Some(value.map(Value)),
         })
     })?;
     Ok(entries.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The text that the database has for a kind.
+pub(crate) fn kind_text(kind: VariableKind) -> &'static str {
+    match kind {
+        VariableKind::Text => "variable",
+        VariableKind::File => "file",
+    }
 }
 
 /// The names without a value.

@@ -10,11 +10,10 @@ use crate::{
 };
 use krt_model::name::Name;
 use rusqlite::{Connection, OptionalExtension as _, params};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A runtime.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Runtime {
     /// Its id.
     pub id: String,
@@ -31,31 +30,24 @@ pub struct Runtime {
     /// How many versions it has.
     pub versions: u32,
     /// Number of versions by state.
-    pub states: BTreeMap<&'static str, u32>,
+    pub states: BTreeMap<State, u32>,
 }
 
 /// A runtime to create.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRuntime {
     /// Its id.
     pub id: String,
     /// Its display name.
     pub name: String,
     /// Its purpose.
-    #[serde(default)]
     pub description: String,
     /// Host names that lead clients here.
-    #[serde(default)]
     pub hosts: Vec<String>,
-    /// The author's comment.
-    #[serde(default)]
-    pub comment: String,
 }
 
 /// Changes of a runtime; unset fields stay.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RuntimeChange {
     /// The display name.
     pub name: Option<String>,
@@ -63,9 +55,6 @@ pub struct RuntimeChange {
     pub description: Option<String>,
     /// Host names that lead clients here.
     pub hosts: Option<Vec<String>>,
-    /// The author's comment.
-    #[serde(default)]
-    pub comment: String,
 }
 
 /// The most host names of a runtime.
@@ -157,9 +146,8 @@ fn load(connection: &Connection, id: &str) -> Result<Runtime, Error> {
     let hosts = hosts.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let mut states =
         connection.prepare_cached("SELECT state, count(*) FROM version WHERE runtime = ? GROUP BY state")?;
-    let states =
-        states.query_map([id], |row| Ok((row.get::<_, State>(0)?.as_str(), row.get::<_, u32>(1)?)))?;
-    let states: BTreeMap<_, _> = states.collect::<rusqlite::Result<_>>()?;
+    let states = states.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let states: BTreeMap<State, u32> = states.collect::<rusqlite::Result<_>>()?;
     let published = connection
         .prepare_cached("SELECT name FROM version WHERE runtime = ? AND state = ?")?
         .query_row(params![id, State::Published], |row| row.get(0))

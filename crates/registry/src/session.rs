@@ -12,7 +12,6 @@ use crate::{
     user,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde::Serialize;
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
@@ -26,7 +25,7 @@ const MOST: i64 = 100;
 const AGENT: usize = 200;
 
 /// A user's session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
     /// Its id.
     pub id: String,

@@ -7,7 +7,7 @@
 use crate::text::texts;
 
 /// The state of a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Uploaded, never started.
     Created,

@@ -1,6 +1,6 @@
-//! Closed sets that are stored and served as text.
+//! Closed sets that are stored as text.
 
-/// Gives an enum its texts: `as_str`, `Display`, serde, SQL, and `ALL`.
+/// Gives an enum its texts: `as_str`, `Display`, SQL, and `ALL`.
 macro_rules! texts {
     ($kind:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
         impl $kind {
@@ -21,22 +21,6 @@ macro_rules! texts {
         impl std::fmt::Display for $kind {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.as_str())
-            }
-        }
-
-        impl serde::Serialize for $kind {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-
-        impl<'de> serde::Deserialize<'de> for $kind {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Self::parse(&text).ok_or_else(|| {
-                    let known = Self::ALL.iter().map(|one| one.as_str()).collect::<Vec<_>>();
-                    serde::de::Error::custom(format!("`{text}` is none of {}", known.join(", ")))
-                })
             }
         }
 

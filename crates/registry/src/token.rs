@@ -9,11 +9,10 @@ use crate::{
     timestamp::Timestamp,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// A token. Only a hash of its secret is stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// Its id.
     pub id: String,
@@ -47,15 +46,13 @@ pub struct TokenUser {
 }
 
 /// A token to create.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewToken {
     /// Its display name.
     pub name: String,
     /// Its role.
     pub role: Role,
     /// When it expires.
-    #[serde(default)]
     pub expires: Option<Timestamp>,
 }
 

@@ -12,11 +12,10 @@ use crate::{
     token,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
     /// The name to sign in with.
     pub login: String,
@@ -33,8 +32,7 @@ pub struct User {
 }
 
 /// A user to create.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 pub struct NewUser {
     /// The name to sign in with.
     pub login: String,
@@ -45,8 +43,7 @@ pub struct NewUser {
 }
 
 /// Changes of a user; unset fields stay.
-#[derive(Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Default)]
 pub struct UserChange {
     /// The role.
     pub role: Option<Role>,
@@ -55,11 +52,7 @@ pub struct UserChange {
     /// Whether the user may not sign in.
     pub disabled: Option<bool>,
     /// Whether to revoke the user's tokens; by default a new password does.
-    #[serde(default)]
     pub revoke_tokens: Option<bool>,
-    /// The author's comment.
-    #[serde(default)]
-    pub comment: String,
 }
 
 /// A user's change of their own password.

@@ -10,12 +10,8 @@ use crate::{
     state::{Ask, Event, State, VersionStatus},
     timestamp::Timestamp,
 };
-use krt_model::{
-    name::Name,
-    version::{Variable, VariableKind},
-};
+use krt_model::{name::Name, version::Variable};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use serde::Serialize;
 use std::{
     collections::BTreeSet,
     fs,
@@ -23,9 +19,8 @@ use std::{
 };
 
 /// A version of a runtime.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Version {
-    #[serde(skip)]
     pub(crate) id: i64,
     /// Its name, as in its `krt.yml`.
     pub name: String,
@@ -33,7 +28,6 @@ pub struct Version {
     pub runtime: String,
     /// Its purpose.
     pub description: String,
-    #[serde(skip)]
     pub(crate) status: VersionStatus,
     /// Its state.
     pub state: State,
@@ -276,10 +270,7 @@ fn insert(connection: &Connection, actor: &Actor, runtime: &Name, new: &NewVersi
     })?;
     let id = connection.last_insert_rowid();
     for (position, variable) in (0i64..).zip(&new.config) {
-        let kind = match variable.kind {
-            VariableKind::Text => "variable",
-            VariableKind::File => "file",
-        };
+        let kind = config::kind_text(variable.kind);
         let sql = "INSERT INTO variable (version, position, name, kind) VALUES (?, ?, ?, ?)";
         connection.execute(sql, params![id, position, variable.name.as_str(), kind])?;
     }

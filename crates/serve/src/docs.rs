@@ -2,18 +2,10 @@
 //!
 //! Drops raw HTML, images from other hosts, and unsafe links; relative links lead to files of `docs/`.
 
+use krt_api::docs::Docs;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd, html};
 use std::path::{Component, Path, PathBuf};
-
-/// A rendered document.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct Docs {
-    /// HTML that is safe to show as it is.
-    pub html: String,
-    /// The text of the first heading.
-    pub title: Option<String>,
-}
 
 const IN_PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'%').add(b'`');

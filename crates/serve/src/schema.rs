@@ -1,57 +1,15 @@
 //! Describes messages for forms: all that a client needs to fill one in.
 
+use krt_api::call::{Field, FieldType, Message, Method, Methods};
 use krt_package::{Method as Rpc, Package, comments::Comments, example::example_within};
 use prost_reflect::{
     Cardinality, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor, ServiceDescriptor,
 };
-use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 
 /// The most values of examples, and of enums at fields, in a description: messages may nest, and many fields
 /// may share one large enum.
 const MAX_VALUES: usize = 100_000;
-
-/// The callable methods and their messages.
-#[derive(Debug, Clone, Serialize)]
-pub struct Methods {
-    methods: Vec<Method>,
-    /// By full name.
-    messages: BTreeMap<String, Message>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct Method {
-    path: String,
-    service: String,
-    name: String,
-    input: String,
-    output: String,
-    workflow: Option<String>,
-    comment: Option<String>,
-    example: serde_json::Value,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct Message {
-    name: String,
-    comment: Option<String>,
-    fields: Vec<Field>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct Field {
-    name: String,
-    r#type: &'static str,
-    repeated: bool,
-    map: bool,
-    optional: bool,
-    oneof: Option<String>,
-    message: Option<String>,
-    values: Option<Vec<String>>,
-    /// Comments of an enum's values, by name.
-    value_comments: BTreeMap<String, String>,
-    comment: Option<String>,
-}
 
 /// Describes the methods of a package's entrypoint.
 pub fn methods(package: &Package) -> Methods {
@@ -115,7 +73,7 @@ impl Descriptions {
         let kind = value_kind(field);
         let (r#type, message) = match &kind {
             Kind::Message(message) if is_plain(message) => (of_plain(message.name()), None),
-            Kind::Message(message) => ("message", Some(message.full_name().to_owned())),
+            Kind::Message(message) => (FieldType::Message, Some(message.full_name().to_owned())),
             kind => (of_scalar(kind), None),
         };
         let (values, value_comments) = match &kind {
@@ -173,29 +131,29 @@ fn value_kind(field: &FieldDescriptor) -> Kind {
     }
 }
 
-fn of_scalar(kind: &Kind) -> &'static str {
+fn of_scalar(kind: &Kind) -> FieldType {
     match kind {
-        Kind::String => "string",
-        Kind::Bytes => "bytes",
-        Kind::Bool => "bool",
-        Kind::Float | Kind::Double => "number",
-        Kind::Int64 | Kind::Uint64 | Kind::Sint64 | Kind::Fixed64 | Kind::Sfixed64 => "int64",
-        Kind::Int32 | Kind::Uint32 | Kind::Sint32 | Kind::Fixed32 | Kind::Sfixed32 => "integer",
-        Kind::Enum(_) => "enum",
-        Kind::Message(_) => "message",
+        Kind::String => FieldType::String,
+        Kind::Bytes => FieldType::Bytes,
+        Kind::Bool => FieldType::Bool,
+        Kind::Float | Kind::Double => FieldType::Number,
+        Kind::Int64 | Kind::Uint64 | Kind::Sint64 | Kind::Fixed64 | Kind::Sfixed64 => FieldType::Int64,
+        Kind::Int32 | Kind::Uint32 | Kind::Sint32 | Kind::Fixed32 | Kind::Sfixed32 => FieldType::Integer,
+        Kind::Enum(_) => FieldType::Enum,
+        Kind::Message(_) => FieldType::Message,
     }
 }
 
 /// The JSON kind of one of Google's well-known messages.
-fn of_plain(name: &str) -> &'static str {
+fn of_plain(name: &str) -> FieldType {
     match name {
-        "Timestamp" | "Duration" | "FieldMask" | "StringValue" => "string",
-        "BytesValue" => "bytes",
-        "BoolValue" => "bool",
-        "DoubleValue" | "FloatValue" => "number",
-        "Int64Value" | "UInt64Value" => "int64",
-        "Int32Value" | "UInt32Value" => "integer",
-        _ => "any",
+        "Timestamp" | "Duration" | "FieldMask" | "StringValue" => FieldType::String,
+        "BytesValue" => FieldType::Bytes,
+        "BoolValue" => FieldType::Bool,
+        "DoubleValue" | "FloatValue" => FieldType::Number,
+        "Int64Value" | "UInt64Value" => FieldType::Int64,
+        "Int32Value" | "UInt32Value" => FieldType::Integer,
+        _ => FieldType::Any,
     }
 }
 

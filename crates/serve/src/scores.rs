@@ -1,7 +1,10 @@
 //! Scores predictions: accuracy, scores by class, confusion, and their course over time.
 
+use krt_api::{
+    Time,
+    prediction::{ClassScore, Confusion, PredictionSummary, PredictionWindow},
+};
 use krt_registry::Timestamp;
-use serde::Serialize;
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
@@ -45,50 +48,6 @@ impl ScoreError {
     }
 }
 
-/// The scores of predictions.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Summary {
-    predictions: u64,
-    correct: u64,
-    accuracy: Option<f64>,
-    missing_values: u64,
-    new_labels: u64,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
-    classes: Vec<Class>,
-    confusion: Confusion,
-    every_seconds: u64,
-    over_time: Vec<Window>,
-    truncated: bool,
-}
-
-/// The scores of one class.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Class {
-    label: String,
-    support: u64,
-    predicted: u64,
-    correct: u64,
-    precision: Option<f64>,
-    recall: Option<f64>,
-    f1: Option<f64>,
-}
-
-/// A cell of the confusion matrix.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Confusion {
-    labels: Vec<String>,
-    counts: Vec<Vec<u64>>,
-}
-
-/// The scores of one window of time.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-struct Window {
-    start: Timestamp,
-    #[serde(flatten)]
-    count: Count,
-}
-
 /// Counts of predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct Count {
@@ -96,22 +55,6 @@ struct Count {
     correct: u64,
     missing_values: u64,
     new_labels: u64,
-}
-
-impl Serialize for Count {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct JsonResponse {
-            predictions: u64,
-            correct: u64,
-            accuracy: Option<f64>,
-            missing_values: u64,
-            new_labels: u64,
-        }
-        let Self { predictions, correct, missing_values, new_labels } = *self;
-        let accuracy = ratio(correct, predictions);
-        JsonResponse { predictions, correct, accuracy, missing_values, new_labels }.serialize(serializer)
-    }
 }
 
 impl Count {
@@ -164,7 +107,7 @@ impl Tally {
     }
 
     /// Sums up, in windows of `every`, or in about a hundred windows.
-    pub fn finish(self, every: Option<Duration>, truncated: bool) -> Summary {
+    pub fn finish(self, every: Option<Duration>, truncated: bool) -> PredictionSummary {
         let every = every.map_or_else(|| self.every(), |every| every.as_secs().max(1));
         let mut labels: Vec<_> = self.labels.iter().map(|(label, number)| (label.clone(), *number)).collect();
         labels.sort();
@@ -174,14 +117,14 @@ impl Tally {
         };
         let counts: Vec<Vec<u64>> = labels.iter().map(row).collect();
         let labels: Vec<String> = labels.into_iter().map(|(label, _)| label).collect();
-        Summary {
+        PredictionSummary {
             predictions: self.all.predictions,
             correct: self.all.correct,
             accuracy: ratio(self.all.correct, self.all.predictions),
             missing_values: self.all.missing_values,
             new_labels: self.all.new_labels,
-            first: self.span.map(|(first, _)| first),
-            last: self.span.map(|(_, last)| last),
+            first: self.span.map(|(first, _)| Time(first.0)),
+            last: self.span.map(|(_, last)| Time(last.0)),
             classes: labels.iter().enumerate().map(|(index, label)| class(label, index, &counts)).collect(),
             over_time: windows(&self.seconds, every),
             confusion: Confusion { labels, counts },
@@ -196,16 +139,16 @@ impl Tally {
     }
 }
 
-fn class(label: &str, index: usize, counts: &[Vec<u64>]) -> Class {
+fn class(label: &str, index: usize, counts: &[Vec<u64>]) -> ClassScore {
     let support = counts[index].iter().sum();
     let predicted = counts.iter().map(|row| row[index]).sum();
     let correct = counts[index][index];
     let f1 = ratio(2 * correct, support + predicted);
     let (precision, recall) = (ratio(correct, predicted), ratio(correct, support));
-    Class { label: label.to_owned(), support, predicted, correct, precision, recall, f1 }
+    ClassScore { label: label.to_owned(), support, predicted, correct, precision, recall, f1 }
 }
 
-fn windows(seconds: &BTreeMap<i64, Count>, every: u64) -> Vec<Window> {
+fn windows(seconds: &BTreeMap<i64, Count>, every: u64) -> Vec<PredictionWindow> {
     let every = i64::try_from(every).unwrap_or(i64::MAX);
     let mut windows = BTreeMap::<i64, Count>::new();
     for (second, count) in seconds {
@@ -215,10 +158,15 @@ fn windows(seconds: &BTreeMap<i64, Count>, every: u64) -> Vec<Window> {
         window.missing_values += count.missing_values;
         window.new_labels += count.new_labels;
     }
-    let response = windows.into_iter();
-    response
-        .map(|(start, count)| Window { start: Timestamp(start.saturating_mul(1_000_000)), count })
-        .collect()
+    let window = |(start, count): (i64, Count)| PredictionWindow {
+        start: Time(start.saturating_mul(1_000_000)),
+        predictions: count.predictions,
+        correct: count.correct,
+        accuracy: ratio(count.correct, count.predictions),
+        missing_values: count.missing_values,
+        new_labels: count.new_labels,
+    };
+    windows.into_iter().map(window).collect()
 }
 
 fn ratio(part: u64, whole: u64) -> Option<f64> {
@@ -250,7 +198,7 @@ mod tests {
         let dog = &summary.classes[1];
         assert_eq!((dog.support, dog.predicted, dog.correct), (2, 3, 2));
         assert_eq!((dog.recall, dog.f1), (Some(1.0), Some(0.8)));
-        let accuracies: Vec<_> = summary.over_time.iter().map(|window| window.count.correct).collect();
+        let accuracies: Vec<_> = summary.over_time.iter().map(|window| window.correct).collect();
         assert_eq!(accuracies, [2, 1]);
     }
 

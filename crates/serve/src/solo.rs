@@ -41,7 +41,7 @@ impl Solo {
             published: Some(version.name),
             hosts: Vec::new(),
             versions: 1,
-            states: BTreeMap::from([(version.state.as_str(), 1)]),
+            states: BTreeMap::from([(version.state, 1)]),
         }
     }
 

@@ -28,7 +28,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What this server is */
+        /** The server's properties */
         get: operations["server"];
         put?: never;
         post?: never;
@@ -45,7 +45,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What changes, live */
+        /** Changes, live */
         get: operations["events"];
         put?: never;
         post?: never;
@@ -62,7 +62,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who is signed in */
+        /** The caller */
         get: operations["me"];
         put?: never;
         /** Sign in */
@@ -81,7 +81,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lead a browser to the OpenID provider, to sign in there */
+        /** Send a browser to the OpenID provider */
         get: operations["beginOpenId"];
         put?: never;
         post?: never;
@@ -98,7 +98,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Take a browser back from the OpenID provider: opens a session */
+        /** Open a session for a browser that returns from the OpenID provider */
         get: operations["finishOpenId"];
         put?: never;
         post?: never;
@@ -116,7 +116,7 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Change one's password; ends one's other sessions and tokens */
+        /** Change the caller's own password; ends the caller's other sessions and revokes tokens */
         put: operations["changePassword"];
         post?: never;
         delete?: never;
@@ -132,7 +132,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One's sessions; admins see everybody's */
+        /** The caller's sessions; admins see all */
         get: operations["sessions"];
         put?: never;
         post?: never;
@@ -195,7 +195,7 @@ export interface paths {
         delete: operations["deleteUser"];
         options?: never;
         head?: never;
-        /** Change a user, whose sessions end, and with a new password the tokens */
+        /** Change a user, which ends the user's sessions; a new password also revokes the tokens */
         patch: operations["changeUser"];
         trace?: never;
     };
@@ -206,10 +206,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One's tokens; admins see everybody's */
+        /** The caller's tokens; admins see all */
         get: operations["tokens"];
         put?: never;
-        /** Create a token; one that is made with a token ends with it */
+        /** Create a token; one that is created with a token ends with it */
         post: operations["createToken"];
         delete?: never;
         options?: never;
@@ -229,7 +229,7 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Delete a token, and those that were made with it */
+        /** Delete a token, and those that it created */
         delete: operations["deleteToken"];
         options?: never;
         head?: never;
@@ -243,7 +243,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What was done, newest first */
+        /** The audit log, newest entry first */
         get: operations["audit"];
         put?: never;
         post?: never;
@@ -284,11 +284,11 @@ export interface paths {
         get: operations["runtime"];
         put?: never;
         post?: never;
-        /** Delete a runtime with everything it stored; none of its versions may run */
+        /** Delete a runtime with everything that it stored; none of its versions may run */
         delete: operations["deleteRuntime"];
         options?: never;
         head?: never;
-        /** Change name, description, host names */
+        /** Change name, description or host names */
         patch: operations["changeRuntime"];
         trace?: never;
     };
@@ -407,7 +407,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Stop it, when what is in flight is done */
+        /** Stop it, after the requests in flight */
         post: operations["stopVersion"];
         delete?: never;
         options?: never;
@@ -467,7 +467,7 @@ export interface paths {
         };
         /** Its configuration */
         get: operations["config"];
-        /** Set or remove values; a version that runs keeps those it started with */
+        /** Set or remove values; a version that runs keeps those that it started with */
         put: operations["changeConfig"];
         post?: never;
         delete?: never;
@@ -567,7 +567,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** What can be called, with its messages */
+        /** The methods that can be called, and their messages */
         get: operations["methods"];
         put?: never;
         post?: never;
@@ -606,7 +606,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Search logs, newest first */
+        /** Search logs, newest record first */
         get: operations["logs"];
         put?: never;
         post?: never;
@@ -625,7 +625,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** Logs as they come */
+        /** New log records, live */
         get: operations["logsTail"];
         put?: never;
         post?: never;
@@ -667,7 +667,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** One request: its hops, its logs, what it stored */
+        /** One request: its hops, its logs, and what its handlers stored */
         get: operations["request"];
         put?: never;
         post?: never;
@@ -789,7 +789,7 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** How good they are */
+        /** The scores of predictions */
         get: operations["predictionSummary"];
         put?: never;
         post?: never;
@@ -804,642 +804,1057 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * Format: date-time
-         * @description RFC 3339, UTC, with microseconds: `2026-01-31T12:00:00.000000Z`.
-         */
-        Time: string;
-        /** @description Lowercase letters, digits and `-`, with a letter or digit at both ends; at most 19 characters. */
-        Name: string;
-        /**
-         * @description What somebody may do; each may do what those before may.
+         * @description An action on a version.
          * @enum {string}
          */
-        Role: "viewer" | "manager" | "admin";
-        /** @enum {string} */
-        Severity: "error" | "warning" | "note";
-        /** @description One thing that is wrong with a package, as `krt check` shows it. */
-        Problem: {
-            severity: components["schemas"]["Severity"];
-            /** @description Relative to the package's root. */
-            file: string;
-            line?: number;
-            column?: number;
-            message: string;
-            hint: string | null;
+        Action: "start" | "stop" | "publish" | "unpublish" | "delete";
+        /**
+         * @description The number drawn for each window.
+         * @enum {string}
+         */
+        Aggregation: "count" | "sum" | "mean" | "min" | "max" | "p50" | "p95" | "p99";
+        /**
+         * @description An audited action.
+         * @enum {string}
+         */
+        AuditAction: "signed_in" | "sign_in_failed" | "signed_out" | "password_changed" | "user_created" | "user_changed" | "user_deleted" | "token_created" | "token_deleted" | "session_revoked" | "runtime_created" | "runtime_changed" | "runtime_deleted" | "version_created" | "version_deleted" | "version_started" | "version_stopped" | "version_published" | "version_unpublished" | "version_failed" | "config_changed" | "board_saved" | "board_deleted" | "audit_pruned";
+        /** @description An entry of the audit log. */
+        AuditEntry: {
+            /**
+             * Format: int64
+             * @description Its number; later entries have greater ones.
+             */
+            id: number;
+            /** @description When it happened. */
+            time: components["schemas"]["Time"];
+            /** @description The author; `krt` for the server itself. */
+            login: string;
+            /** @description The action. */
+            action: components["schemas"]["AuditAction"];
+            runtime: components["schemas"]["Name"] | null;
+            version: components["schemas"]["Name"] | null;
+            /** @description The user, token or board. */
+            subject: string | null;
+            /** @description The author's reason; may be empty. */
+            comment: string;
         };
-        /** @enum {string} */
-        ErrorCode: "invalid" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "conflict" | "too_large" | "unsupported" | "invalid_package" | "unprocessable" | "too_many" | "unavailable" | "internal";
-        /** @description Why something was refused. */
+        /** @description A page of the audit log. */
+        AuditPage: {
+            /** @description The entries, newest first. */
+            entries: components["schemas"]["AuditEntry"][];
+            /** @description The cursor of the next page. */
+            next: string | null;
+        };
+        /** @description A saved board. */
+        Board: {
+            /** @description Its id. */
+            id: string;
+            /** @description Its display name. */
+            name: string;
+            /** @description Its charts, kept as they were sent. */
+            charts: components["schemas"]["Chart"][];
+            /** @description When it was saved. */
+            changed: components["schemas"]["Time"];
+            /** @description The user who saved it. */
+            changed_by: string;
+        };
+        /** @description A call of a method. */
+        Call: {
+            /** @description `/package.Service/Method`. */
+            method: string;
+            /** @description The message in proto3 JSON. */
+            message: {
+                [key: string]: unknown;
+            };
+            /**
+             * Format: double
+             * @description How long to wait for the answer; without it, as long as the server allows.
+             */
+            timeout_seconds?: number;
+        };
+        /** @description What a client of a call would have seen. */
+        CallResult: {
+            /** @description Whether there is an answer. */
+            ok: boolean;
+            /** @description gRPC's name of the status, such as `OK` or `INTERNAL`. */
+            code: string;
+            /** @description The error's message. */
+            message: string | null;
+            /** @description The answer in proto3 JSON; `null` when the call failed. */
+            answer: unknown;
+            /**
+             * Format: double
+             * @description How long the call took.
+             */
+            elapsed_ms: number;
+            /** @description The request's id, for its logs and hops. */
+            request: string | null;
+        };
+        /** @description A change of the caller's own password. */
+        ChangePassword: {
+            /** @description The current password. */
+            current: string;
+            /** @description The new password. */
+            new: string;
+            /**
+             * @description Whether to revoke the caller's tokens, too, except the one that authenticates this request.
+             * @default true
+             */
+            revoke_tokens?: boolean;
+        };
+        /** @description A chart; the dashboard decides what it shows. */
+        Chart: {
+            /** @description Its title. */
+            title: string;
+            /** @description The measurement. */
+            measurement: string;
+            /** @description The field. */
+            field: string;
+            /** @description The number drawn for each window. */
+            aggregation: components["schemas"]["Aggregation"];
+            /** @description Only points with these tags. */
+            tags?: components["schemas"]["Tags"];
+            /** @description Tags whose values are drawn apart. */
+            group_by?: string[];
+            /** @description The unit. */
+            unit?: string;
+            /**
+             * Format: int32
+             * @description Its width, in twelfths of the board's.
+             */
+            width?: number;
+        };
+        /** @description The scores of one label. */
+        ClassScore: {
+            /** @description The label. */
+            label: string;
+            /**
+             * Format: int64
+             * @description How often it was the true one.
+             */
+            support: number;
+            /**
+             * Format: int64
+             * @description How often it was predicted.
+             */
+            predicted: number;
+            /**
+             * Format: int64
+             * @description How often both.
+             */
+            correct: number;
+            /**
+             * Format: double
+             * @description The share of correct ones among those predicted.
+             */
+            precision: number | null;
+            /**
+             * Format: double
+             * @description The share of correct ones among the true ones.
+             */
+            recall: number | null;
+            /**
+             * Format: double
+             * @description The harmonic mean of precision and recall.
+             */
+            f1: number | null;
+        };
+        /** @description The reason for a change, for the audit log. */
+        Comment: {
+            /** @description The reason; may be empty. */
+            comment?: string;
+        };
+        /** @description A change of a version's configuration. */
+        ConfigChange: {
+            /** @description The values by name; `null` removes one. */
+            values: {
+                [key: string]: string | null;
+            };
+            /** @description The reason, for the audit log. */
+            comment?: string;
+        };
+        /** @description An entry of a version's configuration. Only managers see its value. */
+        ConfigEntry: {
+            /** @description The environment variable of nodes. */
+            name: string;
+            /** @description `file`: the value is the content of a file, whose path nodes get. */
+            kind: components["schemas"]["ConfigKind"];
+            /** @description Whether it has a value. */
+            set: boolean;
+            inherited_from: components["schemas"]["Name"] | null;
+            /** @description The value; absent for viewers. */
+            value?: string | null;
+        };
+        /**
+         * @description How nodes get a value.
+         * @enum {string}
+         */
+        ConfigKind: "variable" | "file";
+        /** @description The confusion matrix. `counts[i][j]`: the true label i was predicted as j. */
+        Confusion: {
+            /** @description The labels, in order. */
+            labels: string[];
+            /** @description The counts, by true and by predicted label. */
+            counts: number[][];
+        };
+        /** @description A new token with its secret. */
+        CreatedToken: {
+            /** @description The token. */
+            token: components["schemas"]["Token"];
+            /** @description The secret, shown only once. */
+            secret: string;
+        };
+        /** @description The package's `docs/README.md`. */
+        Docs: {
+            /**
+             * @description HTML that is safe to show as it is: no scripts, no foreign images; links to files of the package lead to
+             *     this API.
+             */
+            html: string;
+            /** @description The text of the first heading. */
+            title: string | null;
+        };
+        /**
+         * @description How a request ended for its client. `left`: the client closed the connection first.
+         * @enum {string}
+         */
+        Ending: "answered" | "failed" | "left" | "in_flight";
+        /** @description Why a request was refused. */
         Error: {
+            /** @description The kind of the refusal. */
             code: components["schemas"]["ErrorCode"];
-            /** @description A lowercase fragment. */
+            /** @description What is wrong: a lowercase fragment. */
             message: string;
             /** @description What to do. */
             hint?: string;
             /** @description With `invalid_package`: everything that is wrong. */
             problems?: components["schemas"]["Problem"][];
         };
-        /** @description Why somebody does something; goes to the audit log. */
-        Comment: {
-            comment?: string;
-        };
-        /** @description What this server is. */
-        Server: {
-            /** @description Of krt. */
-            version: string;
-            /**
-             * @description `run`: one fixed runtime and version, read only, no sign-in.
-             * @enum {string}
-             */
-            mode: "serve" | "run";
-            /** @description Where clients call published versions: host and port. */
-            public_address: string;
-            public_tls: boolean;
-            /** @description Whether one must sign in. */
-            sign_in: boolean;
-            /** @description Where one can sign in beside: `/session/openid`. */
-            openid: {
-                /** @description What the provider is called. */
-                name: string;
-            } | null;
-            limits: {
-                package_bytes: number;
-                message_bytes: number;
-            };
-        };
-        SignIn: {
-            login: string;
-            password: string;
-        };
-        /** @description Who is signed in. */
-        Me: {
-            login: string;
-            role: components["schemas"]["Role"];
-            /** @description To be sent as the header `x-csrf-token` with every request that changes something and carries the cookie. `null` for a bearer token. */
-            csrf_token: string | null;
-        };
-        ChangePassword: {
-            current: string;
-            new: string;
-            /**
-             * @description Whether tokens end, too, except the one that is used for this.
-             * @default true
-             */
-            revoke_tokens?: boolean;
-        };
-        /** @description Where somebody is signed in. */
-        Session: {
-            id: string;
-            login: string;
-            created: components["schemas"]["Time"];
-            used: components["schemas"]["Time"];
-            expires: components["schemas"]["Time"];
-            /** @description The browser, as it says. */
-            agent: string;
-            /** @description Whether it is the one that asks. */
-            current: boolean;
-        };
-        User: {
-            login: string;
-            role: components["schemas"]["Role"];
-            created: components["schemas"]["Time"];
-            signed_in: components["schemas"]["Time"] | null;
-            disabled: boolean;
-            /** @description Whether the user signs in at the OpenID provider. */
-            openid: boolean;
-        };
-        NewUser: {
-            login: string;
-            role: components["schemas"]["Role"];
-            password: string;
-        };
-        UserChange: {
-            role?: components["schemas"]["Role"] | null;
-            password?: string | null;
-            disabled?: boolean | null;
-            /** @description Whether the user's tokens end; with a new password they do unless this is `false`. */
-            revoke_tokens?: boolean | null;
-            comment?: string;
-        };
-        /** @description For programs. It can be what its owner can be, at most. */
-        Token: {
-            id: string;
-            name: string;
-            /** @description Its owner. */
-            login: string;
-            role: components["schemas"]["Role"];
-            created: components["schemas"]["Time"];
-            used: components["schemas"]["Time"] | null;
-            expires: components["schemas"]["Time"] | null;
-            /** @description How it starts. */
-            prefix: string;
-            /** @description The id of the token that it was made with, and ends with. */
-            parent: string | null;
-        };
-        NewToken: {
-            name: string;
-            role: components["schemas"]["Role"];
-            expires?: components["schemas"]["Time"] | null;
-        };
-        CreatedToken: {
-            token: components["schemas"]["Token"];
-            /** @description The token itself; shown this once. */
-            secret: string;
-        };
-        /** @description Somebody did something. */
-        AuditEntry: {
-            id: number;
-            time: components["schemas"]["Time"];
-            /** @description `krt` for the server itself. */
-            login: string;
-            action: components["schemas"]["AuditAction"];
+        /**
+         * @description The kind of a refusal.
+         * @enum {string}
+         */
+        ErrorCode: "invalid" | "unauthenticated" | "forbidden" | "not_found" | "method_not_allowed" | "conflict" | "too_large" | "unsupported" | "invalid_package" | "unprocessable" | "too_many" | "unavailable" | "internal";
+        /** @description A change. The name of the server-sent event is `kind`. */
+        Event: {
+            /** @description What changed. */
+            kind: components["schemas"]["EventKind"];
             runtime: components["schemas"]["Name"] | null;
             version: components["schemas"]["Name"] | null;
-            /** @description The user, token or board meant. */
-            subject: string | null;
-            comment: string;
-        };
-        /** @enum {string} */
-        AuditAction: "signed_in" | "sign_in_failed" | "signed_out" | "password_changed" | "user_created" | "user_changed" | "user_deleted" | "token_created" | "token_deleted" | "session_revoked" | "runtime_created" | "runtime_changed" | "runtime_deleted" | "version_created" | "version_deleted" | "version_started" | "version_stopped" | "version_published" | "version_unpublished" | "version_failed" | "config_changed" | "board_saved" | "board_deleted" | "audit_pruned";
-        /** @description Holds versions, of which at most one is published. */
-        Runtime: {
-            id: components["schemas"]["Name"];
-            name: string;
-            description: string;
-            created: components["schemas"]["Time"];
-            published: components["schemas"]["Name"] | null;
-            /** @description Host names by which clients reach it on the public port, beside the metadata `krt-runtime`. */
-            hosts: string[];
-            /** @description How many. */
-            versions: number;
-            /** @description How many versions are in each state. */
-            states: {
-                [key: string]: number;
-            };
-        };
-        NewRuntime: {
-            id: components["schemas"]["Name"];
-            name: string;
-            description?: string;
-            hosts?: string[];
-            comment?: string;
-        };
-        RuntimeChange: {
-            name?: string | null;
-            description?: string | null;
-            hosts?: string[] | null;
-            comment?: string;
-        };
-        /** @enum {string} */
-        State: "CREATED" | "STARTING" | "STARTED" | "PUBLISHED" | "STOPPING" | "STOPPED" | "ERROR";
-        /** @enum {string} */
-        Action: "start" | "stop" | "publish" | "unpublish" | "delete";
-        Version: {
-            name: components["schemas"]["Name"];
-            runtime: components["schemas"]["Name"];
-            description: string;
-            state: components["schemas"]["State"];
-            /** @description Why it is in ERROR; may have several lines each, such as a traceback. */
-            reasons: string[];
-            /** @description What its state allows now. */
-            actions: components["schemas"]["Action"][];
-            created: components["schemas"]["Time"];
-            created_by: string;
-            changed: components["schemas"]["Time"];
-            published_at: components["schemas"]["Time"] | null;
-            published_by: string | null;
-            package_bytes: number;
-            /** @description Names that have no value; it starts only when there is none. */
-            missing_config: string[];
-            warnings: components["schemas"]["Problem"][];
-            nodes: number;
-            workflows: number;
-            has_docs: boolean;
-        };
-        /** @description A configuration value. It is shown to managers only. */
-        ConfigEntry: {
-            name: string;
-            /** @enum {string} */
-            kind: "variable" | "file";
-            set: boolean;
-            inherited_from: components["schemas"]["Name"] | null;
-            /** @description Absent for viewers. */
-            value?: string | null;
-        };
-        ConfigChange: {
-            /** @description By name; `null` removes. */
-            values: {
-                [key: string]: string | null;
-            };
-            comment?: string;
+            state: components["schemas"]["State"] | null;
+            /** @description When it changed. */
+            time: components["schemas"]["Time"];
         };
         /**
-         * @description degraded: some of its processes are up.
+         * @description What changed.
          * @enum {string}
          */
-        NodeState: "stopped" | "starting" | "up" | "degraded" | "down";
-        /** @description Milliseconds; `null` when nothing was measured. */
-        Percentiles: {
-            p50: number | null;
-            p95: number | null;
-            p99: number | null;
+        EventKind: "runtime" | "version" | "config" | "board" | "user" | "token" | "deleted";
+        /** @description A field of a message. */
+        Field: {
+            /** @description Its name in JSON. */
+            name: string;
+            /** @description Its type. */
+            type: components["schemas"]["FieldType"];
+            /** @description Whether it is a list. */
+            repeated: boolean;
+            /** @description Whether it is a map; then `type` is that of the values. */
+            map: boolean;
+            /** @description Whether its absence differs from its default. */
+            optional: boolean;
+            /** @description Its `oneof`. */
+            oneof: string | null;
+            /** @description The full name of its message, a key of `Methods.messages`. */
+            message: string | null;
+            /** @description The values of its enum. */
+            values: string[] | null;
+            /** @description Comments in the `.proto` of the values of its enum, by name. */
+            value_comments: {
+                [key: string]: string;
+            };
+            /** @description Its comment in the `.proto`. */
+            comment: string | null;
         };
-        GraphNode: {
-            name: components["schemas"]["Name"];
-            /** @enum {string} */
-            language: "python" | "go" | "rust" | "executable";
-            src: string;
-            state: components["schemas"]["NodeState"];
-            replicas: number;
-            /** @description Workers that are ready. */
-            workers: number;
-            /** @description Messages that wait. */
-            queue: number;
-            /** @description Since the start. */
-            restarts: number;
-            /** @description Messages a second. */
-            rate: number;
-            /** @description Errors a second. */
-            errors: number;
-            /** @description In the window. */
-            handled: number;
-            /** @description In the window. */
-            failed: number;
-            handler_ms: components["schemas"]["Percentiles"];
-            waiting_ms: components["schemas"]["Percentiles"];
-        };
-        GraphWorkflow: {
-            name: components["schemas"]["Name"];
-            /** @description `/package.Service/Method`. */
-            method: string | null;
-            /** @description The RPC's name. */
-            entrypoint: string;
-            sequence: components["schemas"]["Name"][];
-            rate: number;
-            errors: number;
-            requests: number;
-            failed: number;
-            elapsed_ms: components["schemas"]["Percentiles"];
-        };
+        /**
+         * @description The type of a field, as JSON has it.
+         * @enum {string}
+         */
+        FieldType: "string" | "bytes" | "bool" | "number" | "integer" | "int64" | "enum" | "message" | "any";
+        /** @description A version as a graph. */
         Graph: {
+            /** @description The version. */
             version: components["schemas"]["Name"];
+            /** @description Its state. */
             state: components["schemas"]["State"];
+            /** @description When the numbers were read. */
             time: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description The span that rates and percentiles cover, in seconds.
+             */
             window_seconds: number;
+            /** @description The number of requests in flight. */
             in_flight: number;
+            /** @description Its nodes. */
             nodes: components["schemas"]["GraphNode"][];
+            /** @description Its workflows. */
             workflows: components["schemas"]["GraphWorkflow"][];
         };
-        /** @enum {string} */
-        Level: "DEBUG" | "INFO" | "WARN" | "ERROR";
-        /** @description One record. */
-        Log: {
-            id: number;
-            time: components["schemas"]["Time"];
-            level: components["schemas"]["Level"];
-            version: string;
-            workflow: string | null;
-            /** @description `null`: the engine. */
-            node: string | null;
-            request: string | null;
-            message: string;
+        /** @description A node and its numbers. */
+        GraphNode: {
+            /** @description Its name. */
+            name: components["schemas"]["Name"];
+            /** @description Its language, as far as it is known. */
+            language: components["schemas"]["NodeLanguage"];
+            /** @description Its script or executable, relative to the package's root. */
+            src: string;
+            /** @description Its state. */
+            state: components["schemas"]["NodeState"];
+            /** @description The number of workers that it should have. */
+            replicas: number;
+            /** @description The number of workers that are ready. */
+            workers: number;
+            /** @description The number of messages that wait. */
+            queue: number;
+            /**
+             * Format: int64
+             * @description The number of restarts since the start.
+             */
+            restarts: number;
+            /**
+             * Format: double
+             * @description Messages per second.
+             */
+            rate: number;
+            /**
+             * Format: double
+             * @description Errors per second.
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Messages in the window.
+             */
+            handled: number;
+            /**
+             * Format: int64
+             * @description Errors in the window.
+             */
+            failed: number;
+            /** @description How long handlers took. */
+            handler_ms: components["schemas"]["Percentiles"];
+            /** @description How long messages waited. */
+            waiting_ms: components["schemas"]["Percentiles"];
         };
-        /** @description Newest first. */
-        LogPage: {
-            logs: components["schemas"]["Log"][];
-            /** @description The cursor of the page of older ones. */
-            next: string | null;
+        /** @description A workflow and its numbers. */
+        GraphWorkflow: {
+            /** @description Its name. */
+            name: components["schemas"]["Name"];
+            /** @description Its method: `/package.Service/Method`. */
+            method: string | null;
+            /** @description The name of its RPC. */
+            entrypoint: string;
+            /** @description Its nodes, in order. */
+            sequence: components["schemas"]["Name"][];
+            /**
+             * Format: double
+             * @description Requests per second.
+             */
+            rate: number;
+            /**
+             * Format: double
+             * @description Failed requests per second.
+             */
+            errors: number;
+            /**
+             * Format: int64
+             * @description Requests in the window.
+             */
+            requests: number;
+            /**
+             * Format: int64
+             * @description Failed requests in the window.
+             */
+            failed: number;
+            /** @description How long requests took. */
+            elapsed_ms: components["schemas"]["Percentiles"];
         };
-        /**
-         * @description left: the client did.
-         * @enum {string}
-         */
-        Ending: "answered" | "failed" | "left" | "in_flight";
-        /** @description One handler call. */
+        /** @description One call of a handler. */
         Hop: {
+            /** @description The node. */
             node: components["schemas"]["Name"];
-            /** @description In the workflow, from 0. */
+            /** @description Its place in the workflow, from 0. */
             position: number;
-            /** @description From the request's start until the handler began. */
+            /**
+             * Format: double
+             * @description From the request's start until the handler began.
+             */
             start_ms: number;
-            /** @description Time since the end of the previous hop, without `encode_ms`. */
+            /**
+             * Format: double
+             * @description Time since the end of the previous hop, without `encode_ms`.
+             */
             waiting_ms: number;
-            /** @description Time to encode the message for the worker. */
+            /**
+             * Format: double
+             * @description Time to encode the message for the worker.
+             */
             encode_ms: number;
+            /**
+             * Format: double
+             * @description How long the handler was at work.
+             */
             handler_ms: number;
-            /** @description Time to decode the worker's message, after the handler. */
+            /**
+             * Format: double
+             * @description Time to decode the worker's message, after the handler.
+             */
             decode_ms: number;
-            /** @enum {string} */
+            /**
+             * @description How the call ended.
+             * @enum {string}
+             */
             outcome: "ok" | "error" | "died" | "timed_out" | "cancelled" | "out_of_memory";
         };
-        Request: {
-            id: string;
-            version: components["schemas"]["Name"];
-            workflow: components["schemas"]["Name"];
-            start: components["schemas"]["Time"];
-            /** @description Until the answer. */
-            elapsed_ms: number;
-            ending: components["schemas"]["Ending"];
-            error: string | null;
-            request_bytes: number;
-            answer_bytes: number | null;
-            early_reply: boolean;
-            hops: components["schemas"]["Hop"][];
+        /**
+         * @description The severity of a log record.
+         * @enum {string}
+         */
+        Level: "DEBUG" | "INFO" | "WARN" | "ERROR";
+        /** @description The largest bodies that the server takes. */
+        Limits: {
+            /**
+             * Format: int64
+             * @description The largest package, in bytes.
+             */
+            package_bytes: number;
+            /** @description The largest message of a client, in bytes. */
+            message_bytes: number;
         };
-        RequestPage: {
-            requests: components["schemas"]["Request"][];
-            next: string | null;
-            /** @description About how many are kept of the runtime, those in flight among them. */
-            kept: number;
-        };
-        StoredPoint: {
-            measurement: string;
+        /** @description A log record. */
+        Log: {
+            /**
+             * Format: int64
+             * @description Its number; later records have greater ones.
+             */
+            id: number;
+            /** @description When it was made. */
             time: components["schemas"]["Time"];
-            tags: components["schemas"]["Tags"];
-            fields: {
-                [key: string]: unknown;
-            };
+            /** @description Its severity. */
+            level: components["schemas"]["Level"];
+            /** @description The version. */
+            version: string;
+            /** @description The workflow. */
+            workflow: string | null;
+            /** @description The node; `null` for the engine. */
+            node: string | null;
+            /** @description The id of the request. */
+            request: string | null;
+            /** @description The text; may have several lines. */
+            message: string;
         };
-        RequestDetail: {
-            request: components["schemas"]["Request"];
+        /** @description A page of log records. */
+        LogPage: {
+            /** @description The records, newest first. */
             logs: components["schemas"]["Log"][];
-            /** @description Measurements that name the request. */
-            points: components["schemas"]["StoredPoint"][];
-            /** @description That its handlers saved; with the predictions at most 32. */
-            documents: components["schemas"]["StoredDocument"][];
-            /** @description That its handlers saved. */
-            predictions: components["schemas"]["Prediction"][];
-            /** @description How many documents and predictions its handlers saved. */
-            saved: number;
+            /** @description The cursor of the page of older records. */
+            next: string | null;
         };
-        /** @description A document that a handler saved. */
-        StoredDocument: {
-            node: components["schemas"]["Name"];
-            collection: string;
-            /** @description Its `_id`, Extended JSON. */
-            id: unknown;
-            /** @description Extended JSON; `null` where it is gone, or larger than 64 KiB. */
-            document: Record<string, never> | null;
-            /** @description Its size; `null` where it is gone. */
-            bytes: number | null;
+        /** @description The caller. */
+        Me: {
+            /** @description The user's name. */
+            login: string;
+            /** @description The role of the session or token. */
+            role: components["schemas"]["Role"];
+            /**
+             * @description To be sent as the header `x-csrf-token` with every request that changes something and carries the
+             *     cookie. `null` for a bearer token.
+             */
+            csrf_token: string | null;
         };
-        Tags: {
-            [key: string]: string;
-        };
+        /** @description A measurement. */
         Measurement: {
+            /** @description Its name. */
             name: string;
+            /**
+             * Format: int64
+             * @description Its number of points.
+             */
             points: number;
+            /** @description The time of its first point. */
             first: components["schemas"]["Time"];
+            /** @description The time of its last point. */
             last: components["schemas"]["Time"];
             /** @description Values by tag; at most 200 of each. */
             tags: {
                 [key: string]: string[];
             };
-            /** @description Those with numbers, as in its latest points. */
+            /** @description Its fields with numbers, as in its latest points. */
             fields: string[];
             /** @description Whether krt measures it itself. */
             automatic: boolean;
         };
-        Window: {
-            start: components["schemas"]["Time"];
-            count: number;
-            sum: number;
-            mean: number;
-            min: number;
-            max: number;
-            p50: number;
-            p95: number;
-            p99: number;
-        };
-        WindowSeries: {
-            tags: components["schemas"]["Tags"];
-            windows: components["schemas"]["Window"][];
-        };
-        Windows: {
-            measurement: string;
-            field: string;
-            every_seconds: number;
-            /** @description By the values of `group_by`. */
-            series: components["schemas"]["WindowSeries"][];
-        };
-        /** @description A chart; what is drawn is the dashboard's to say. */
-        Chart: {
-            title: string;
-            measurement: string;
-            field: string;
-            /** @enum {string} */
-            aggregation: "count" | "sum" | "mean" | "min" | "max" | "p50" | "p95" | "p99";
-            tags?: components["schemas"]["Tags"];
-            group_by?: string[];
-            unit?: string;
-            width?: number;
-        };
-        NewBoard: {
-            name: string;
-            charts: components["schemas"]["Chart"][];
-        };
-        Board: {
-            id: string;
-            name: string;
-            charts: components["schemas"]["Chart"][];
-            changed: components["schemas"]["Time"];
-            changed_by: string;
-        };
-        ClassScore: {
-            label: string;
-            /** @description How often it was the true one. */
-            support: number;
-            predicted: number;
-            correct: number;
-            precision: number | null;
-            recall: number | null;
-            f1: number | null;
-        };
-        /** @description `counts[i][j]`: the true label i was predicted as j. */
-        Confusion: {
-            labels: string[];
-            counts: number[][];
-        };
-        PredictionWindow: {
-            start: components["schemas"]["Time"];
-            predictions: number;
-            correct: number;
-            accuracy: number | null;
-            missing_values: number;
-            new_labels: number;
-        };
-        PredictionSummary: {
-            /** @description With both values. */
-            predictions: number;
-            correct: number;
-            accuracy: number | null;
-            missing_values: number;
-            new_labels: number;
-            first: components["schemas"]["Time"] | null;
-            last: components["schemas"]["Time"] | null;
-            classes: components["schemas"]["ClassScore"][];
-            confusion: components["schemas"]["Confusion"];
-            every_seconds: number;
-            over_time: components["schemas"]["PredictionWindow"][];
-            /** @description Whether there were more than were looked at. */
-            truncated: boolean;
-        };
-        Prediction: {
-            id: string;
-            time: components["schemas"]["Time"];
-            version: string;
-            predicted: string;
-            true_value: string;
-            error: string | null;
-            /** @description Whatever the node saved; may be `null`. */
-            extra: unknown;
-        };
-        PredictionPage: {
-            predictions: components["schemas"]["Prediction"][];
-            next: string | null;
-        };
-        /** @description The package's `docs/README.md`. */
-        Docs: {
-            /** @description Safe to show: no scripts, no foreign images; links to files of the package lead to this API. */
-            html: string;
-            title: string | null;
-        };
-        /** @description A field of a message. */
-        Field: {
-            /** @description In JSON. */
-            name: string;
-            /** @enum {string} */
-            type: "string" | "bytes" | "bool" | "number" | "integer" | "int64" | "enum" | "message" | "any";
-            repeated: boolean;
-            /** @description Then `type` is that of the values. */
-            map: boolean;
-            /** @description Whether to leave it out is something else than its default. */
-            optional: boolean;
-            oneof: string | null;
-            /** @description The full name, a key of `Methods.messages`. */
-            message: string | null;
-            /** @description Of an enum. */
-            values: string[] | null;
-            /** @description What is said in the `.proto` of the values of an enum, by name. */
-            value_comments: {
-                [key: string]: string;
-            };
-            /** @description What is said of it in the `.proto`. */
-            comment: string | null;
-        };
+        /** @description A message. */
         Message: {
+            /** @description Its full name. */
             name: string;
-            /** @description What is said of it in the `.proto`. */
+            /** @description Its comment in the `.proto`. */
             comment: string | null;
+            /** @description Its fields. */
             fields: components["schemas"]["Field"][];
         };
+        /** @description A callable method. */
         Method: {
             /** @description `/package.Service/Method`. */
             path: string;
+            /** @description The full name of its service. */
             service: string;
+            /** @description Its name. */
             name: string;
+            /** @description The full name of the message that it takes. */
             input: string;
+            /** @description The full name of the message that it returns. */
             output: string;
             workflow: components["schemas"]["Name"] | null;
-            /** @description What is said of it in the `.proto`. */
+            /** @description Its comment in the `.proto`. */
             comment: string | null;
             /** @description A message of the input's type with every field. */
             example: unknown;
         };
+        /** @description The callable methods and their messages. */
         Methods: {
+            /** @description The methods. */
             methods: components["schemas"]["Method"][];
-            /** @description By full name. Well-known types are not among them: proto3 JSON writes them as plain values. */
+            /** @description The messages by full name, without well-known types, which proto3 JSON writes as plain values. */
             messages: {
                 [key: string]: components["schemas"]["Message"];
             };
         };
-        Call: {
-            method: string;
-            /** @description Proto3 JSON. */
-            message: {
+        /**
+         * @description The command that runs the server.
+         * @enum {string}
+         */
+        Mode: "serve" | "run";
+        /** @description Lowercase letters, digits and `-`, with a letter or digit at both ends; at most 19 characters. */
+        Name: string;
+        /** @description The content of a board to save. */
+        NewBoard: {
+            /** @description Its display name. */
+            name: string;
+            /** @description Its charts, kept as they are, also with fields that the server does not know. */
+            charts: components["schemas"]["Chart"][];
+        };
+        /** @description A runtime to create. */
+        NewRuntime: {
+            /** @description Its id. */
+            id: components["schemas"]["Name"];
+            /** @description Its display name. */
+            name: string;
+            /** @description Its purpose. */
+            description?: string;
+            /** @description Host names that lead clients to it. */
+            hosts?: string[];
+            /** @description The reason, for the audit log. */
+            comment?: string;
+        };
+        /** @description A token to create. */
+        NewToken: {
+            /** @description Its display name. */
+            name: string;
+            /** @description Its role, at most the caller's. */
+            role: components["schemas"]["Role"];
+            expires?: components["schemas"]["Time"] | null;
+        };
+        /** @description A user to create. */
+        NewUser: {
+            /** @description The name to sign in with. */
+            login: string;
+            /** @description The role. */
+            role: components["schemas"]["Role"];
+            /** @description The password. */
+            password: string;
+        };
+        /**
+         * @description The language of a node.
+         * @enum {string}
+         */
+        NodeLanguage: "python" | "go" | "rust" | "executable";
+        /**
+         * @description The state of a node. `degraded`: some of its workers are ready.
+         * @enum {string}
+         */
+        NodeState: "stopped" | "starting" | "up" | "degraded" | "down";
+        /** @description An OpenID provider. */
+        OpenId: {
+            /** @description Its display name. */
+            name: string;
+        };
+        /** @description Percentiles in milliseconds; `null` when nothing was measured. */
+        Percentiles: {
+            /**
+             * Format: double
+             * @description The median.
+             */
+            p50: number | null;
+            /**
+             * Format: double
+             * @description The 95th percentile.
+             */
+            p95: number | null;
+            /**
+             * Format: double
+             * @description The 99th percentile.
+             */
+            p99: number | null;
+        };
+        /** @description A prediction. */
+        Prediction: {
+            /** @description Its id. */
+            id: string;
+            /** @description When it was made. */
+            time: components["schemas"]["Time"];
+            /** @description The version. */
+            version: string;
+            /** @description The predicted label. */
+            predicted: string;
+            /** @description The true label. */
+            true_value: string;
+            /** @description Why it cannot be scored. */
+            error: string | null;
+            /** @description Whatever the node saved beside; may be `null`. */
+            extra: unknown;
+        };
+        /** @description A page of predictions. */
+        PredictionPage: {
+            /** @description The predictions, newest first. */
+            predictions: components["schemas"]["Prediction"][];
+            /** @description The cursor of the next page. */
+            next: string | null;
+        };
+        /** @description The scores of predictions. */
+        PredictionSummary: {
+            /**
+             * Format: int64
+             * @description The number of predictions with both labels.
+             */
+            predictions: number;
+            /**
+             * Format: int64
+             * @description The number of correct ones.
+             */
+            correct: number;
+            /**
+             * Format: double
+             * @description The share of correct ones.
+             */
+            accuracy: number | null;
+            /**
+             * Format: int64
+             * @description The number without a label, because values were missing.
+             */
+            missing_values: number;
+            /**
+             * Format: int64
+             * @description The number without a label, because labels were new.
+             */
+            new_labels: number;
+            first: components["schemas"]["Time"] | null;
+            last: components["schemas"]["Time"] | null;
+            /** @description The scores of each label. */
+            classes: components["schemas"]["ClassScore"][];
+            /** @description How often each label was taken for each other one. */
+            confusion: components["schemas"]["Confusion"];
+            /**
+             * Format: int64
+             * @description The length of a window of `over_time`.
+             */
+            every_seconds: number;
+            /** @description The scores over time. */
+            over_time: components["schemas"]["PredictionWindow"][];
+            /** @description Whether there were more predictions than the server reads. */
+            truncated: boolean;
+        };
+        /** @description The scores of a window of time. */
+        PredictionWindow: {
+            /** @description When it begins. */
+            start: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description The number of predictions with both labels.
+             */
+            predictions: number;
+            /**
+             * Format: int64
+             * @description The number of correct ones.
+             */
+            correct: number;
+            /**
+             * Format: double
+             * @description The share of correct ones.
+             */
+            accuracy: number | null;
+            /**
+             * Format: int64
+             * @description The number without a label, because values were missing.
+             */
+            missing_values: number;
+            /**
+             * Format: int64
+             * @description The number without a label, because labels were new.
+             */
+            new_labels: number;
+        };
+        /** @description One thing that is wrong with a package, as `krt check` shows it. */
+        Problem: {
+            /** @description How bad it is. */
+            severity: components["schemas"]["Severity"];
+            /** @description The file, relative to the package's root. */
+            file: string;
+            /** @description The line, from 1. */
+            line?: number;
+            /** @description The column, from 1. */
+            column?: number;
+            /** @description What is wrong: a lowercase fragment. */
+            message: string;
+            /** @description What to do. */
+            hint: string | null;
+        };
+        /** @description A request. */
+        Request: {
+            /** @description Its id. */
+            id: string;
+            /** @description The version. */
+            version: components["schemas"]["Name"];
+            /** @description The workflow. */
+            workflow: components["schemas"]["Name"];
+            /** @description When it arrived. */
+            start: components["schemas"]["Time"];
+            /**
+             * Format: double
+             * @description How long its client waited.
+             */
+            elapsed_ms: number;
+            /** @description How it ended. */
+            ending: components["schemas"]["Ending"];
+            /** @description The error that its client got instead of an answer. */
+            error: string | null;
+            /** @description The size of its message. */
+            request_bytes: number;
+            /** @description The size of its answer. */
+            answer_bytes: number | null;
+            /** @description Whether it was answered before its workflow ended. */
+            early_reply: boolean;
+            /** @description The calls of handlers. */
+            hops: components["schemas"]["Hop"][];
+        };
+        /** @description A request with what its handlers wrote. */
+        RequestDetail: {
+            /** @description The request. */
+            request: components["schemas"]["Request"];
+            /** @description Its log records, oldest first. */
+            logs: components["schemas"]["Log"][];
+            /** @description Measurements that name the request. */
+            points: components["schemas"]["StoredPoint"][];
+            /** @description Documents that its handlers saved; together with the predictions at most 32. */
+            documents: components["schemas"]["StoredDocument"][];
+            /** @description Predictions that its handlers saved. */
+            predictions: components["schemas"]["Prediction"][];
+            /** @description How many documents and predictions its handlers saved. */
+            saved: number;
+        };
+        /** @description A page of requests. */
+        RequestPage: {
+            /** @description The requests. */
+            requests: components["schemas"]["Request"][];
+            /** @description The cursor of the next page. */
+            next: string | null;
+            /** @description About how many requests of the runtime are kept, including those in flight. */
+            kept: number;
+        };
+        /**
+         * @description A role; each includes the permissions of those before it.
+         * @enum {string}
+         */
+        Role: "viewer" | "manager" | "admin";
+        /** @description A runtime: it holds versions, of which at most one is published. */
+        Runtime: {
+            /** @description Its id. */
+            id: components["schemas"]["Name"];
+            /** @description Its display name. */
+            name: string;
+            /** @description Its purpose. */
+            description: string;
+            /** @description When it was created. */
+            created: components["schemas"]["Time"];
+            published: components["schemas"]["Name"] | null;
+            /** @description Host names that lead clients to it on the public port, beside the metadata `krt-runtime`. */
+            hosts: string[];
+            /**
+             * Format: int32
+             * @description How many versions it has.
+             */
+            versions: number;
+            /** @description The number of versions by state. */
+            states: {
+                [key: string]: number;
+            };
+        };
+        /** @description Changes of a runtime; fields that are absent or `null` stay. */
+        RuntimeChange: {
+            /** @description The display name. */
+            name?: string | null;
+            /** @description The purpose. */
+            description?: string | null;
+            /** @description Host names that lead clients to it. */
+            hosts?: string[] | null;
+            /** @description The reason, for the audit log. */
+            comment?: string;
+        };
+        /** @description The server's properties. */
+        Server: {
+            /** @description The version of krt. */
+            version: string;
+            /** @description `run`: one fixed runtime and version, read only, without sign-in. */
+            mode: components["schemas"]["Mode"];
+            /** @description Where clients call published versions: host and port. */
+            public_address: string;
+            /** @description Whether clients call them over TLS. */
+            public_tls: boolean;
+            /** @description Whether users must sign in. */
+            sign_in: boolean;
+            openid: components["schemas"]["OpenId"] | null;
+            /** @description The largest bodies that the server takes. */
+            limits: components["schemas"]["Limits"];
+        };
+        /** @description A session of a browser. */
+        Session: {
+            /** @description Its id. */
+            id: string;
+            /** @description The user. */
+            login: string;
+            /** @description When it began. */
+            created: components["schemas"]["Time"];
+            /** @description When it was last used, to the minute. */
+            used: components["schemas"]["Time"];
+            /** @description When it expires. */
+            expires: components["schemas"]["Time"];
+            /** @description The browser's `User-Agent`. */
+            agent: string;
+            /** @description Whether it is the caller's own. */
+            current: boolean;
+        };
+        /**
+         * @description How bad a problem is.
+         * @enum {string}
+         */
+        Severity: "error" | "warning" | "note";
+        /** @description A sign-in with a password. */
+        SignIn: {
+            /** @description The user's name. */
+            login: string;
+            /** @description The user's password. */
+            password: string;
+        };
+        /**
+         * @description The state of a version.
+         * @enum {string}
+         */
+        State: "CREATED" | "STARTING" | "STARTED" | "PUBLISHED" | "STOPPING" | "STOPPED" | "ERROR";
+        /** @description A document that a handler saved. */
+        StoredDocument: {
+            /** @description The node. */
+            node: components["schemas"]["Name"];
+            /** @description The collection. */
+            collection: string;
+            /** @description Its `_id`, as Extended JSON. */
+            id: unknown;
+            /** @description The document as Extended JSON; `null` where it is deleted, or larger than 64 KiB. */
+            document: Record<string, never> | null;
+            /** @description Its size; `null` where it is deleted. */
+            bytes: number | null;
+        };
+        /** @description A point of a measurement. */
+        StoredPoint: {
+            /** @description The measurement. */
+            measurement: string;
+            /** @description The time of the point. */
+            time: components["schemas"]["Time"];
+            /** @description Its tags. */
+            tags: components["schemas"]["Tags"];
+            /** @description Its fields. */
+            fields: {
                 [key: string]: unknown;
             };
-            timeout_seconds?: number;
         };
-        /** @description What a client would have seen. */
-        CallResult: {
-            ok: boolean;
-            /** @description gRPC's, such as `OK` or `INTERNAL`. */
-            code: string;
-            message: string | null;
-            /** @description Proto3 JSON; `null` when it failed. */
-            answer: unknown;
-            elapsed_ms: number;
-            /** @description The request's id, for its logs and hops. */
-            request: string | null;
+        /** @description Values by tag. */
+        Tags: {
+            [key: string]: string;
         };
-        /** @description Something changed. The SSE event's name is `kind`. */
-        Event: {
-            /** @enum {string} */
-            kind: "runtime" | "version" | "config" | "board" | "user" | "token" | "deleted";
-            runtime: components["schemas"]["Name"] | null;
-            version: components["schemas"]["Name"] | null;
-            state: components["schemas"]["State"] | null;
-            time: components["schemas"]["Time"];
+        /**
+         * Format: date-time
+         * @description RFC 3339, UTC, with microseconds: `2026-01-31T12:00:00.000000Z`.
+         */
+        Time: string;
+        /** @description A token for programs. Its role is at most its owner's. */
+        Token: {
+            /** @description Its id. */
+            id: string;
+            /** @description Its display name. */
+            name: string;
+            /** @description Its owner. */
+            login: string;
+            /** @description Its role. */
+            role: components["schemas"]["Role"];
+            /** @description When it was created. */
+            created: components["schemas"]["Time"];
+            used: components["schemas"]["Time"] | null;
+            expires: components["schemas"]["Time"] | null;
+            /** @description The beginning of its secret. */
+            prefix: string;
+            /** @description The id of the token that created it; it ends with that token. */
+            parent: string | null;
+        };
+        /** @description A user. */
+        User: {
+            /** @description The name to sign in with. */
+            login: string;
+            /** @description The role. */
+            role: components["schemas"]["Role"];
+            /** @description When it was created. */
+            created: components["schemas"]["Time"];
+            signed_in: components["schemas"]["Time"] | null;
+            /** @description Whether the user may not sign in. */
+            disabled: boolean;
+            /** @description Whether the user signs in at the OpenID provider. */
+            openid: boolean;
+        };
+        /** @description Changes of a user; fields that are absent or `null` stay. */
+        UserChange: {
+            role?: components["schemas"]["Role"] | null;
+            /** @description The password. */
+            password?: string | null;
+            /** @description Whether the user may not sign in. */
+            disabled?: boolean | null;
+            /** @description Whether to revoke the user's tokens; with a new password the default is `true`. */
+            revoke_tokens?: boolean | null;
+            /** @description The reason, for the audit log. */
+            comment?: string;
+        };
+        /** @description A version of a runtime. */
+        Version: {
+            /** @description Its name, as in its `krt.yml`. */
+            name: components["schemas"]["Name"];
+            /** @description Its runtime. */
+            runtime: components["schemas"]["Name"];
+            /** @description Its purpose. */
+            description: string;
+            /** @description Its state. */
+            state: components["schemas"]["State"];
+            /** @description Why it is in ERROR; each may have several lines, such as a traceback. */
+            reasons: string[];
+            /** @description The actions that its state allows. */
+            actions: components["schemas"]["Action"][];
+            /** @description When it was uploaded. */
+            created: components["schemas"]["Time"];
+            /** @description The user who uploaded it. */
+            created_by: string;
+            /** @description When its state last changed. */
+            changed: components["schemas"]["Time"];
+            published_at: components["schemas"]["Time"] | null;
+            /** @description The user who published it. */
+            published_by: string | null;
+            /**
+             * Format: int64
+             * @description The size of its package as uploaded, in bytes.
+             */
+            package_bytes: number;
+            /** @description Names of configuration without a value; it starts only when there are none. */
+            missing_config: string[];
+            /** @description Findings in its package that do not prevent it from running. */
+            warnings: components["schemas"]["Problem"][];
+            /**
+             * Format: int32
+             * @description Its number of nodes.
+             */
+            nodes: number;
+            /**
+             * Format: int32
+             * @description Its number of workflows.
+             */
+            workflows: number;
+            /** @description Whether its package has documentation. */
+            has_docs: boolean;
+        };
+        /** @description A summary of the points in a window of time. */
+        Window: {
+            /** @description When it begins. */
+            start: components["schemas"]["Time"];
+            /**
+             * Format: int64
+             * @description The number of points.
+             */
+            count: number;
+            /**
+             * Format: double
+             * @description The sum.
+             */
+            sum: number;
+            /**
+             * Format: double
+             * @description The mean.
+             */
+            mean: number;
+            /**
+             * Format: double
+             * @description The least value.
+             */
+            min: number;
+            /**
+             * Format: double
+             * @description The greatest value.
+             */
+            max: number;
+            /**
+             * Format: double
+             * @description The median.
+             */
+            p50: number;
+            /**
+             * Format: double
+             * @description The 95th percentile.
+             */
+            p95: number;
+            /**
+             * Format: double
+             * @description The 99th percentile.
+             */
+            p99: number;
+        };
+        /** @description The windows with the same values of tags. */
+        WindowSeries: {
+            /** @description The values. */
+            tags: components["schemas"]["Tags"];
+            /** @description The windows, in order. */
+            windows: components["schemas"]["Window"][];
+        };
+        /** @description A field of a measurement over time. */
+        Windows: {
+            /** @description The measurement. */
+            measurement: string;
+            /** @description The field. */
+            field: string;
+            /**
+             * Format: int64
+             * @description The length of a window.
+             */
+            every_seconds: number;
+            /** @description One series for each combination of the values of `group_by`. */
+            series: components["schemas"]["WindowSeries"][];
         };
     };
     responses: {
-        /** @description The browser is not signed in; a page says why. */
-        NotSignedIn: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "text/html": string;
-            };
-        };
-        /** @description What was sent cannot be understood. */
+        /** @description The request cannot be understood. */
         BadRequest: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"];
-            };
-        };
-        /** @description Nobody is signed in, or the token is not one. */
-        Unauthenticated: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"];
-            };
-        };
-        /** @description The role does not allow it, or the CSRF token is missing. */
-        Forbidden: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"];
-            };
-        };
-        /** @description There is no such thing. */
-        NotFound: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"];
-            };
-        };
-        /** @description `krt run` changes nothing. */
-        MethodNotAllowed: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"];
-            };
-        };
-        /** @description The body is of another type. */
-        Unsupported: {
             headers: {
                 [name: string]: unknown;
             };
@@ -1456,26 +1871,8 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The body is too large. */
-        TooLarge: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"];
-            };
-        };
-        /** @description The package has problems, or values are missing or refused. */
-        Unprocessable: {
-            headers: {
-                [name: string]: unknown;
-            };
-            content: {
-                "application/json": components["schemas"]["Error"];
-            };
-        };
-        /** @description Too many attempts; wait as `retry-after` says. */
-        TooMany: {
+        /** @description The role does not allow it, or the CSRF token is missing. */
+        Forbidden: {
             headers: {
                 [name: string]: unknown;
             };
@@ -1492,8 +1889,80 @@ export interface components {
                 "application/json": components["schemas"]["Error"];
             };
         };
-        /** @description The version does not run, the server stops, its disk is full, or too many sign in at this moment. */
+        /** @description `krt run` changes nothing. */
+        MethodNotAllowed: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description There is no such thing. */
+        NotFound: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The browser is not signed in; a page says why. */
+        NotSignedIn: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "text/html": string;
+            };
+        };
+        /** @description The body is too large. */
+        TooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description Too many attempts; wait as `retry-after` says. */
+        TooMany: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The caller is not signed in, or the token is not valid. */
+        Unauthenticated: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The version does not run, the server stops, its disk is full, or too many users sign in at this moment. */
         Unavailable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The package has problems, or values are missing or refused. */
+        Unprocessable: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Error"];
+            };
+        };
+        /** @description The body is of another type. */
+        Unsupported: {
             headers: {
                 [name: string]: unknown;
             };
@@ -1507,85 +1976,94 @@ export interface components {
     headers: never;
     pathItems: never;
 }
-export type Time = components['schemas']['Time'];
-export type Name = components['schemas']['Name'];
-export type Role = components['schemas']['Role'];
-export type Severity = components['schemas']['Severity'];
-export type Problem = components['schemas']['Problem'];
-export type ErrorCode = components['schemas']['ErrorCode'];
-export type Error = components['schemas']['Error'];
-export type Comment = components['schemas']['Comment'];
-export type Server = components['schemas']['Server'];
-export type SignIn = components['schemas']['SignIn'];
-export type Me = components['schemas']['Me'];
-export type ChangePassword = components['schemas']['ChangePassword'];
-export type Session = components['schemas']['Session'];
-export type User = components['schemas']['User'];
-export type NewUser = components['schemas']['NewUser'];
-export type UserChange = components['schemas']['UserChange'];
-export type Token = components['schemas']['Token'];
-export type NewToken = components['schemas']['NewToken'];
-export type CreatedToken = components['schemas']['CreatedToken'];
-export type AuditEntry = components['schemas']['AuditEntry'];
-export type AuditAction = components['schemas']['AuditAction'];
-export type Runtime = components['schemas']['Runtime'];
-export type NewRuntime = components['schemas']['NewRuntime'];
-export type RuntimeChange = components['schemas']['RuntimeChange'];
-export type State = components['schemas']['State'];
 export type Action = components['schemas']['Action'];
-export type Version = components['schemas']['Version'];
-export type ConfigEntry = components['schemas']['ConfigEntry'];
+export type Aggregation = components['schemas']['Aggregation'];
+export type AuditAction = components['schemas']['AuditAction'];
+export type AuditEntry = components['schemas']['AuditEntry'];
+export type AuditPage = components['schemas']['AuditPage'];
+export type Board = components['schemas']['Board'];
+export type Call = components['schemas']['Call'];
+export type CallResult = components['schemas']['CallResult'];
+export type ChangePassword = components['schemas']['ChangePassword'];
+export type Chart = components['schemas']['Chart'];
+export type ClassScore = components['schemas']['ClassScore'];
+export type Comment = components['schemas']['Comment'];
 export type ConfigChange = components['schemas']['ConfigChange'];
-export type NodeState = components['schemas']['NodeState'];
-export type Percentiles = components['schemas']['Percentiles'];
+export type ConfigEntry = components['schemas']['ConfigEntry'];
+export type ConfigKind = components['schemas']['ConfigKind'];
+export type Confusion = components['schemas']['Confusion'];
+export type CreatedToken = components['schemas']['CreatedToken'];
+export type Docs = components['schemas']['Docs'];
+export type Ending = components['schemas']['Ending'];
+export type Error = components['schemas']['Error'];
+export type ErrorCode = components['schemas']['ErrorCode'];
+export type Event = components['schemas']['Event'];
+export type EventKind = components['schemas']['EventKind'];
+export type Field = components['schemas']['Field'];
+export type FieldType = components['schemas']['FieldType'];
+export type Graph = components['schemas']['Graph'];
 export type GraphNode = components['schemas']['GraphNode'];
 export type GraphWorkflow = components['schemas']['GraphWorkflow'];
-export type Graph = components['schemas']['Graph'];
+export type Hop = components['schemas']['Hop'];
 export type Level = components['schemas']['Level'];
+export type Limits = components['schemas']['Limits'];
 export type Log = components['schemas']['Log'];
 export type LogPage = components['schemas']['LogPage'];
-export type Ending = components['schemas']['Ending'];
-export type Hop = components['schemas']['Hop'];
-export type Request = components['schemas']['Request'];
-export type RequestPage = components['schemas']['RequestPage'];
-export type StoredPoint = components['schemas']['StoredPoint'];
-export type RequestDetail = components['schemas']['RequestDetail'];
-export type StoredDocument = components['schemas']['StoredDocument'];
-export type Tags = components['schemas']['Tags'];
+export type Me = components['schemas']['Me'];
 export type Measurement = components['schemas']['Measurement'];
-export type Window = components['schemas']['Window'];
-export type WindowSeries = components['schemas']['WindowSeries'];
-export type Windows = components['schemas']['Windows'];
-export type Chart = components['schemas']['Chart'];
-export type NewBoard = components['schemas']['NewBoard'];
-export type Board = components['schemas']['Board'];
-export type ClassScore = components['schemas']['ClassScore'];
-export type Confusion = components['schemas']['Confusion'];
-export type PredictionWindow = components['schemas']['PredictionWindow'];
-export type PredictionSummary = components['schemas']['PredictionSummary'];
-export type Prediction = components['schemas']['Prediction'];
-export type PredictionPage = components['schemas']['PredictionPage'];
-export type Docs = components['schemas']['Docs'];
-export type Field = components['schemas']['Field'];
 export type Message = components['schemas']['Message'];
 export type Method = components['schemas']['Method'];
 export type Methods = components['schemas']['Methods'];
-export type Call = components['schemas']['Call'];
-export type CallResult = components['schemas']['CallResult'];
-export type Event = components['schemas']['Event'];
-export type ResponseNotSignedIn = components['responses']['NotSignedIn'];
+export type Mode = components['schemas']['Mode'];
+export type Name = components['schemas']['Name'];
+export type NewBoard = components['schemas']['NewBoard'];
+export type NewRuntime = components['schemas']['NewRuntime'];
+export type NewToken = components['schemas']['NewToken'];
+export type NewUser = components['schemas']['NewUser'];
+export type NodeLanguage = components['schemas']['NodeLanguage'];
+export type NodeState = components['schemas']['NodeState'];
+export type OpenId = components['schemas']['OpenId'];
+export type Percentiles = components['schemas']['Percentiles'];
+export type Prediction = components['schemas']['Prediction'];
+export type PredictionPage = components['schemas']['PredictionPage'];
+export type PredictionSummary = components['schemas']['PredictionSummary'];
+export type PredictionWindow = components['schemas']['PredictionWindow'];
+export type Problem = components['schemas']['Problem'];
+export type Request = components['schemas']['Request'];
+export type RequestDetail = components['schemas']['RequestDetail'];
+export type RequestPage = components['schemas']['RequestPage'];
+export type Role = components['schemas']['Role'];
+export type Runtime = components['schemas']['Runtime'];
+export type RuntimeChange = components['schemas']['RuntimeChange'];
+export type Server = components['schemas']['Server'];
+export type Session = components['schemas']['Session'];
+export type Severity = components['schemas']['Severity'];
+export type SignIn = components['schemas']['SignIn'];
+export type State = components['schemas']['State'];
+export type StoredDocument = components['schemas']['StoredDocument'];
+export type StoredPoint = components['schemas']['StoredPoint'];
+export type Tags = components['schemas']['Tags'];
+export type Time = components['schemas']['Time'];
+export type Token = components['schemas']['Token'];
+export type User = components['schemas']['User'];
+export type UserChange = components['schemas']['UserChange'];
+export type Version = components['schemas']['Version'];
+export type Window = components['schemas']['Window'];
+export type WindowSeries = components['schemas']['WindowSeries'];
+export type Windows = components['schemas']['Windows'];
 export type ResponseBadRequest = components['responses']['BadRequest'];
-export type ResponseUnauthenticated = components['responses']['Unauthenticated'];
-export type ResponseForbidden = components['responses']['Forbidden'];
-export type ResponseNotFound = components['responses']['NotFound'];
-export type ResponseMethodNotAllowed = components['responses']['MethodNotAllowed'];
-export type ResponseUnsupported = components['responses']['Unsupported'];
 export type ResponseConflict = components['responses']['Conflict'];
-export type ResponseTooLarge = components['responses']['TooLarge'];
-export type ResponseUnprocessable = components['responses']['Unprocessable'];
-export type ResponseTooMany = components['responses']['TooMany'];
+export type ResponseForbidden = components['responses']['Forbidden'];
 export type ResponseInternal = components['responses']['Internal'];
+export type ResponseMethodNotAllowed = components['responses']['MethodNotAllowed'];
+export type ResponseNotFound = components['responses']['NotFound'];
+export type ResponseNotSignedIn = components['responses']['NotSignedIn'];
+export type ResponseTooLarge = components['responses']['TooLarge'];
+export type ResponseTooMany = components['responses']['TooMany'];
+export type ResponseUnauthenticated = components['responses']['Unauthenticated'];
 export type ResponseUnavailable = components['responses']['Unavailable'];
+export type ResponseUnprocessable = components['responses']['Unprocessable'];
+export type ResponseUnsupported = components['responses']['Unsupported'];
 export type $defs = Record<string, never>;
 export interface operations {
     openapi: {
@@ -1643,7 +2121,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events; `data` is an `Event` as JSON. The stream ends with the sign-in of who listens: the last event is then named `end`, and its `data` is `{"reason": "…"}`. */
+            /** @description Events; `data` is an `Event` as JSON. The stream ends when the caller's session or token does: the last event is then named `end`, and its `data` is `{"reason": "…"}`. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1740,7 +2218,7 @@ export interface operations {
     beginOpenId: {
         parameters: {
             query?: {
-                /** @description The path to go to then. */
+                /** @description The path to which the browser returns. */
                 next?: string;
             };
             header?: never;
@@ -1935,7 +2413,7 @@ export interface operations {
     deleteUser: {
         parameters: {
             query?: {
-                /** @description Why; goes to the audit log. */
+                /** @description The reason, for the audit log. */
                 comment?: string;
             };
             header?: never;
@@ -2093,7 +2571,7 @@ export interface operations {
                 from?: components["schemas"]["Time"];
                 /** @description Before this time. */
                 to?: components["schemas"]["Time"];
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: string;
                 limit?: number;
             };
@@ -2109,10 +2587,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        entries: components["schemas"]["AuditEntry"][];
-                        next: string | null;
-                    };
+                    "application/json": components["schemas"]["AuditPage"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -2208,7 +2683,7 @@ export interface operations {
     deleteRuntime: {
         parameters: {
             query?: {
-                /** @description Why; goes to the audit log. */
+                /** @description The reason, for the audit log. */
                 comment?: string;
             };
             header?: never;
@@ -2337,7 +2812,7 @@ export interface operations {
     createVersion: {
         parameters: {
             query?: {
-                /** @description Why; goes to the audit log. */
+                /** @description The reason, for the audit log. */
                 comment?: string;
             };
             header?: never;
@@ -2405,7 +2880,7 @@ export interface operations {
     deleteVersion: {
         parameters: {
             query?: {
-                /** @description Why; goes to the audit log. */
+                /** @description The reason, for the audit log. */
                 comment?: string;
             };
             header?: never;
@@ -2674,7 +3149,7 @@ export interface operations {
     graph: {
         parameters: {
             query?: {
-                /** @description Rates and latencies are of the last so many seconds. */
+                /** @description The span that rates and percentiles cover, in seconds. */
                 window_seconds?: number;
             };
             header?: never;
@@ -2705,7 +3180,7 @@ export interface operations {
     graphLive: {
         parameters: {
             query?: {
-                /** @description Rates and latencies are of the last so many seconds. */
+                /** @description The span that rates and percentiles cover, in seconds. */
                 window_seconds?: number;
             };
             header?: never;
@@ -2717,7 +3192,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events named `graph`; `data` is a `Graph` as JSON. The stream ends with the sign-in of who listens: the last event is then named `end`, and its `data` is `{"reason": "…"}`. */
+            /** @description Events named `graph`; `data` is a `Graph` as JSON. The stream ends when the caller's session or token does: the last event is then named `end`, and its `data` is `{"reason": "…"}`. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2858,9 +3333,9 @@ export interface operations {
         parameters: {
             query?: {
                 version?: components["schemas"]["Name"];
-                /** @description In the message, in whatever case. */
+                /** @description The message contains this text, in any case. */
                 text?: string;
-                /** @description At least as grave. */
+                /** @description This level or a more severe one. */
                 level?: components["schemas"]["Level"];
                 node?: components["schemas"]["Name"];
                 workflow?: components["schemas"]["Name"];
@@ -2869,7 +3344,7 @@ export interface operations {
                 from?: components["schemas"]["Time"];
                 /** @description Before this time. */
                 to?: components["schemas"]["Time"];
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: string;
                 limit?: number;
             };
@@ -2901,9 +3376,9 @@ export interface operations {
         parameters: {
             query?: {
                 version?: components["schemas"]["Name"];
-                /** @description In the message, in whatever case. */
+                /** @description The message contains this text, in any case. */
                 text?: string;
-                /** @description At least as grave. */
+                /** @description This level or a more severe one. */
                 level?: components["schemas"]["Level"];
                 node?: components["schemas"]["Name"];
                 workflow?: components["schemas"]["Name"];
@@ -2917,7 +3392,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events named `logs`; `data` is an array of `Log` as JSON, oldest first; `id` is the last one's, so that `last-event-id` goes on there. The stream ends with the sign-in of who listens: the last event is then named `end`, and its `data` is `{"reason": "…"}`. */
+            /** @description Events named `logs`; `data` is an array of `Log` as JSON, oldest first; `id` is the last one's, so that a client that sends it as `last-event-id` continues there. The stream ends when the caller's session or token does: the last event is then named `end`, and its `data` is `{"reason": "…"}`. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2941,7 +3416,7 @@ export interface operations {
                 ending?: components["schemas"]["Ending"];
                 /** @description Default `latest`. */
                 order?: "latest" | "slowest";
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: string;
                 limit?: number;
             };
@@ -3028,7 +3503,7 @@ export interface operations {
         parameters: {
             query: {
                 field: string;
-                /** @description How long a window is; default: so that there are about 300. */
+                /** @description The length of a window; the default makes about 300 windows. */
                 every_seconds?: number;
                 /** @description `name:value`; may be given several times. */
                 tag?: string[];
@@ -3231,7 +3706,7 @@ export interface operations {
                 predicted?: string;
                 true_value?: string;
                 error?: "missing_values" | "new_labels";
-                /** @description `next` of the page before. */
+                /** @description `next` of the previous page. */
                 cursor?: string;
                 limit?: number;
             };

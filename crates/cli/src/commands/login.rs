@@ -3,9 +3,9 @@
 use crate::{
     team::{
         self, Api, ApiError, AuthSource, Server,
+        api::Answer,
         login::{Login, Logins, StoredLogin},
         prompt, segment,
-        show::text,
     },
     terminal,
     time_spec::{after, span},
@@ -13,7 +13,12 @@ use crate::{
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use http::{Method, header::SET_COOKIE};
-use serde_json::json;
+use krt_api::{
+    Hidden,
+    server::{Mode, Server},
+    session::{Me, SignIn},
+    token::{CreatedToken, NewToken, Token},
+};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 /// The arguments of `krt login`.
@@ -37,7 +42,7 @@ pub(crate) struct LoginArgs {
         env = "KRT_SERVER",
         help = "The server, such as https://krt.example:9001"
     )]
-    server: Server,
+    server: team::Server,
 
     /// The user
     #[arg(long, value_name = "LOGIN", default_value = "admin")]
@@ -65,7 +70,7 @@ pub(crate) struct LoginArgs {
 pub(crate) struct LogoutArgs {
     /// The server [default: that of the last `krt login`]
     #[arg(value_name = "URL", env = "KRT_SERVER")]
-    server: Option<Server>,
+    server: Option<team::Server>,
 }
 
 /// Signs in.
@@ -83,15 +88,14 @@ pub(crate) fn sign_in(args: LoginArgs) -> anyhow::Result<ExitCode> {
         require_team(&api).await?;
         let password = prompt::password(&format!("password of {user} at {server}")).await?;
         let session = session(&api, &user, &password).await?;
-        let role = text(&session.get("/session").await?, "role").to_owned();
-        let new = json!({"name": name(), "role": role, "expires": after(expires)});
-        let made = session.post("/tokens", &new).await?;
+        let Me { role, .. } = session.get("/session").await?;
+        let new = NewToken { name: name(), role, expires: Some(after(expires)) };
+        let made: CreatedToken = session.post("/tokens", &new).await?;
         if let Ok(earlier) = logins.of(Some(&server)) {
             replace(&session, &earlier.id).await?;
         }
         session.delete("/session").await?;
-        let token = made["secret"].as_str().context("the server made no token")?.to_owned();
-        let id = text(&made["token"], "id").to_owned();
+        let (token, id) = (made.secret.0, made.token.id);
         terminal::print_note(&format!("signed in to {server} as {user}, {role}"));
         logins.add(StoredLogin { server, user, id, token, cacert })
     })
@@ -99,9 +103,8 @@ pub(crate) fn sign_in(args: LoginArgs) -> anyhow::Result<ExitCode> {
 
 /// Deletes the token of an earlier login, unless other tokens were created with it and would be deleted, too.
 async fn replace(session: &Api, earlier: &str) -> anyhow::Result<()> {
-    let tokens = session.get("/tokens").await?;
-    let made =
-        tokens.as_array().into_iter().flatten().filter(|token| text(token, "parent") == earlier).count();
+    let tokens: Vec<Token> = session.get("/tokens").await?;
+    let made = tokens.iter().filter(|token| token.parent.as_deref() == Some(earlier)).count();
     if made > 0 {
         terminal::print_note(&format!(
             "the token of the last login stays until it expires, for {made} that were made with it"
@@ -123,10 +126,9 @@ pub(super) async fn proven<T>(
         !server.is_open(),
         "the password would cross the network unencrypted to `{server}`\nhint: use https://"
     );
-    let me = api.get("/session").await?;
-    let user = text(&me, "login");
+    let Me { login: user, .. } = api.get("/session").await?;
     let password = prompt::password(&format!("password of {user} at {server}")).await?;
-    let session = session(api, user, &password).await?;
+    let session = session(api, &user, &password).await?;
     let done = work(&session).await;
     session.delete("/session").await?;
     done
@@ -135,24 +137,26 @@ pub(super) async fn proven<T>(
 /// Refuses to send a password to anything but a `krt serve` server.
 async fn require_team(api: &Api) -> anyhow::Result<()> {
     match api.get("/server").await {
-        Ok(server) if text(&server, "mode") == "serve" => Ok(()),
-        Ok(server) if text(&server, "mode") == "run" => bail!(
+        Ok(Server { mode: Mode::Serve, .. }) => Ok(()),
+        Ok(Server { mode: Mode::Run, .. }) => bail!(
             "`{}` is a `krt run`, which has no users\nhint: a team's server is `krt serve`",
             api.server()
         ),
-        Ok(_) => bail!(api.stranger("it does not say what it is")),
-        Err(error) if error.is::<ApiError>() => bail!(api.stranger(error)),
+        Err(error) if matches!(error.downcast_ref(), Some(ApiError::Refused(_))) => {
+            bail!(api.stranger(error))
+        }
         Err(error) => Err(error),
     }
 }
 
 /// Opens a session with a user's password.
 async fn session(api: &Api, user: &str, password: &str) -> anyhow::Result<Api> {
-    let sign_in = json!({"login": user, "password": password});
-    let opened = api.send(Method::POST, "/session", Some(&sign_in)).await?;
+    let sign_in = SignIn { login: user.to_owned(), password: Hidden(password.to_owned()) };
+    let opened: Answer<Me> = api.send(Method::POST, "/session", &sign_in).await?;
     let cookie = opened.headers.get(SET_COOKIE).and_then(|cookie| cookie.to_str().ok()?.split(';').next());
     let cookie = cookie.context("the server let nobody in")?.to_owned();
-    Ok(api.by(AuthSource::Session { cookie, csrf: text(&opened.json, "csrf_token").to_owned() }))
+    let csrf = opened.content.csrf_token.map(|token| token.0).unwrap_or_default();
+    Ok(api.by(AuthSource::Session { cookie, csrf }))
 }
 
 /// The display name of the token in lists.

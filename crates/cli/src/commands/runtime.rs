@@ -3,14 +3,14 @@
 use crate::{
     output,
     team::{
-        self, Api, CommentArgs, TeamArgs, prompt, query, segment,
-        show::{self, Column, cell, text, time},
+        self, Api, CommentArgs, TeamArgs, prompt, segment,
+        show::{self, Column, cell},
     },
     terminal,
 };
 use anyhow::ensure;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use krt_api::runtime::{NewRuntime, Runtime, RuntimeChange};
 use std::process::ExitCode;
 
 /// The arguments of `krt runtime`.
@@ -87,22 +87,22 @@ enum Action {
     },
 }
 
-const COLUMNS: [Column; 5] = [
-    ("ID", |runtime| cell(&runtime["id"])),
-    ("PUBLISHED", |runtime| cell(&runtime["published"])),
-    ("VERSIONS", |runtime| cell(&runtime["versions"])),
-    ("HOSTS", |runtime| cell(&runtime["hosts"])),
-    ("NAME", |runtime| cell(&runtime["name"])),
+const COLUMNS: [Column<Runtime>; 5] = [
+    ("ID", |runtime| cell(&runtime.id)),
+    ("PUBLISHED", |runtime| cell(&runtime.published)),
+    ("VERSIONS", |runtime| cell(&runtime.versions)),
+    ("HOSTS", |runtime| cell(&runtime.hosts)),
+    ("NAME", |runtime| cell(&runtime.name)),
 ];
-const DETAILS: [Column; 8] = [
+const DETAILS: [Column<Runtime>; 8] = [
     COLUMNS[0],
     COLUMNS[4],
-    ("DESCRIPTION", |runtime| cell(&runtime["description"])),
+    ("DESCRIPTION", |runtime| cell(&runtime.description)),
     COLUMNS[3],
     COLUMNS[1],
     COLUMNS[2],
     ("STATES", states),
-    ("CREATED", |runtime| time(&runtime["created"])),
+    ("CREATED", |runtime| cell(&runtime.created)),
 ];
 
 /// Runs the action.
@@ -111,19 +111,17 @@ pub(crate) fn execute(args: &RuntimeArgs) -> anyhow::Result<ExitCode> {
     let json = args.team.json;
     team::run(async {
         match &args.action {
-            Action::Ls => {
-                let all = api.get("/runtimes").await?;
-                if json { show::json(&all) } else { show::table(&all, &COLUMNS) }
-            }
-            Action::Show { id } => {
-                let runtime = api.get(&path(id)).await?;
-                if json { show::json(&runtime) } else { show::one(&runtime, &DETAILS) }
-            }
+            Action::Ls => show::list(&api.get::<Vec<_>>("/runtimes").await?, &COLUMNS, json),
+            Action::Show { id } => show::item(&api.get(&path(id)).await?, &DETAILS, json),
             Action::Create { id, name, description, hosts, comment } => {
-                let (name, comment) = (name.as_ref().unwrap_or(id), &comment.comment);
-                let new = json!({"id": id, "name": name, "description": description, "hosts": hosts, "comment": comment});
-                let made = api.post("/runtimes", &new).await?;
-                if json { show::json(&made) } else { say(&made, "was made") }
+                let new = NewRuntime {
+                    id: id.clone(),
+                    name: name.as_ref().unwrap_or(id).clone(),
+                    description: description.clone(),
+                    hosts: hosts.clone(),
+                    comment: comment.comment.clone(),
+                };
+                tell(&api.post("/runtimes", &new).await?, "was made", json)
             }
             Action::Change { id, name, description, hosts, no_hosts, comment } => {
                 let hosts = (*no_hosts || !hosts.is_empty()).then_some(hosts);
@@ -131,11 +129,13 @@ pub(crate) fn execute(args: &RuntimeArgs) -> anyhow::Result<ExitCode> {
                     name.is_some() || description.is_some() || hosts.is_some(),
                     "nothing is to change; hint: --name, --description, --host or --no-hosts"
                 );
-                let comment = &comment.comment;
-                let change =
-                    json!({"name": name, "description": description, "hosts": hosts, "comment": comment});
-                let changed = api.patch(&path(id), &change).await?;
-                if json { show::json(&changed) } else { say(&changed, "was changed") }
+                let change = RuntimeChange {
+                    name: name.clone(),
+                    description: description.clone(),
+                    hosts: hosts.cloned(),
+                    comment: comment.comment.clone(),
+                };
+                tell(&api.patch(&path(id), &change).await?, "was changed", json)
             }
             Action::Delete { id, yes, comment } => delete(&api, id, *yes, comment).await,
         }
@@ -146,27 +146,24 @@ fn path(id: &str) -> String {
     format!("/runtimes/{}", segment(id))
 }
 
-fn say(runtime: &Value, what: &str) -> anyhow::Result<()> {
-    output::print(&format!("{} {what}", text(runtime, "id")))
+fn tell(runtime: &Runtime, what: &str, json: bool) -> anyhow::Result<()> {
+    if json { show::json(runtime) } else { output::print(&format!("{} {what}", runtime.id)) }
 }
 
 async fn delete(api: &Api, id: &str, yes: bool, comment: &CommentArgs) -> anyhow::Result<()> {
-    let runtime = api.get(&path(id)).await?;
-    let versions = &runtime["versions"];
+    let Runtime { versions, .. } = api.get(&path(id)).await?;
     let lost = format!("`{id}` has {versions} versions, with measurements, documents and logs");
     ensure!(yes || prompt::is_terminal(), "{lost}, which would be lost\nhint: --yes says that it is meant");
     if !yes {
         let answer = prompt::answer(&format!("{lost}; type its id to remove it all")).await?;
         ensure!(answer == id, "nothing was removed");
     }
-    api.delete(&format!("{}?{}", path(id), query(&[("comment", &comment.comment)]))).await?;
+    api.delete_because(&path(id), comment).await?;
     terminal::print_note(&format!("{id} was removed"));
     Ok(())
 }
 
 /// The number of versions in each state.
-fn states(runtime: &Value) -> String {
-    let states = runtime["states"].as_object().into_iter().flatten();
-    let states: Vec<_> = states.map(|(state, count)| format!("{count} {state}")).collect();
-    if states.is_empty() { "-".to_owned() } else { states.join(", ") }
+fn states(runtime: &Runtime) -> String {
+    cell(&runtime.states.iter().map(|(state, count)| format!("{count} {state}")).collect::<Vec<_>>())
 }

@@ -5,14 +5,16 @@ use crate::{
     output,
     team::{
         self, TeamArgs, segment,
-        show::{self, Column, cell, text, time},
+        show::{self, Column, cell},
     },
     terminal,
     time_spec::{after, span},
 };
 use clap::{Args, Subcommand};
-use krt_registry::Role;
-use serde_json::{Value, json};
+use krt_api::{
+    Role,
+    token::{CreatedToken, NewToken, Token},
+};
 use std::{process::ExitCode, time::Duration};
 
 /// The arguments of `krt token`.
@@ -63,14 +65,14 @@ enum Action {
     },
 }
 
-const COLUMNS: [Column; 7] = [
-    ("ID", |token| cell(&token["id"])),
-    ("BEGINS", |token| cell(&token["prefix"])),
-    ("OWNER", |token| cell(&token["login"])),
-    ("ROLE", |token| cell(&token["role"])),
-    ("USED", |token| time(&token["used"])),
-    ("EXPIRES", |token| time(&token["expires"])),
-    ("NAME", |token| cell(&token["name"])),
+const COLUMNS: [Column<Token>; 7] = [
+    ("ID", |token| cell(&token.id)),
+    ("BEGINS", |token| cell(&token.prefix)),
+    ("OWNER", |token| cell(&token.login)),
+    ("ROLE", |token| cell(&token.role)),
+    ("USED", |token| cell(&token.used)),
+    ("EXPIRES", |token| cell(&token.expires)),
+    ("NAME", |token| cell(&token.name)),
 ];
 
 /// Runs the action.
@@ -79,20 +81,17 @@ pub(crate) fn execute(args: &TokenArgs) -> anyhow::Result<ExitCode> {
     let json = args.team.json;
     team::run(async {
         match &args.action {
-            Action::Ls => {
-                let all = api.get("/tokens").await?;
-                if json { show::json(&all) } else { show::table(&all, &COLUMNS) }
-            }
+            Action::Ls => show::list(&api.get::<Vec<_>>("/tokens").await?, &COLUMNS, json),
             Action::Create { name, role, expires, password } => {
-                let new = json!({"name": name, "role": role, "expires": expires.map(after)});
-                let made = match password {
+                let new = NewToken { name: name.clone(), role: *role, expires: expires.map(after) };
+                let made: CreatedToken = match password {
                     true => login::proven(&api, async |session| session.post("/tokens", &new).await).await?,
                     false => api.post("/tokens", &new).await?,
                 };
-                if made["token"]["parent"].is_string() {
-                    note_end(&made["token"]);
+                if made.token.parent.is_some() {
+                    note_end(&made.token);
                 }
-                if json { show::json(&made) } else { output::print_data(text(&made, "secret")) }
+                if json { show::json(&made) } else { output::print_data(made.secret.reveal()) }
             }
             Action::Delete { id } => {
                 api.delete(&format!("/tokens/{}", segment(id))).await?;
@@ -104,10 +103,10 @@ pub(crate) fn execute(args: &TokenArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Notes that a token ends together with another one.
-fn note_end(token: &Value) {
-    let end = match token["expires"].is_string() {
-        true => format!("on {} at the latest", time(&token["expires"])),
-        false => "when that one is deleted".to_owned(),
+fn note_end(token: &Token) {
+    let end = match &token.expires {
+        Some(expires) => format!("on {} at the latest", cell(expires)),
+        None => "when that one is deleted".to_owned(),
     };
     terminal::print_note(&format!(
         "it ends with the token that made it, {end}; hint: --password makes one that depends on no other"

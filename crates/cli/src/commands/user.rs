@@ -3,15 +3,18 @@
 use crate::{
     output,
     team::{
-        self, Api, CommentArgs, TeamArgs, prompt, query, segment,
-        show::{self, Column, cell, text, time},
+        self, Api, CommentArgs, TeamArgs, prompt, segment,
+        show::{self, Column, cell},
     },
     terminal,
 };
 use anyhow::ensure;
 use clap::{Args, Subcommand};
-use krt_registry::Role;
-use serde_json::{Value, json};
+use krt_api::{
+    Hidden, Role,
+    session::ChangePassword,
+    user::{NewUser, User, UserChange},
+};
 use std::process::ExitCode;
 
 /// The arguments of `krt user`.
@@ -86,12 +89,12 @@ enum Action {
     },
 }
 
-const COLUMNS: [Column; 5] = [
-    ("LOGIN", |user| cell(&user["login"])),
-    ("ROLE", |user| cell(&user["role"])),
-    ("CREATED", |user| time(&user["created"])),
-    ("SIGNED IN", |user| time(&user["signed_in"])),
-    ("DISABLED", |user| cell(&user["disabled"])),
+const COLUMNS: [Column<User>; 5] = [
+    ("LOGIN", |user| cell(&user.login)),
+    ("ROLE", |user| cell(&user.role)),
+    ("CREATED", |user| cell(&user.created)),
+    ("SIGNED IN", |user| cell(&user.signed_in)),
+    ("DISABLED", |user| cell(&user.disabled)),
 ];
 
 /// Parses a role.
@@ -105,13 +108,10 @@ pub(crate) fn execute(args: &UserArgs) -> anyhow::Result<ExitCode> {
     let json = args.team.json;
     team::run(async {
         match &args.action {
-            Action::Ls => {
-                let all = api.get("/users").await?;
-                if json { show::json(&all) } else { show::table(&all, &COLUMNS) }
-            }
+            Action::Ls => show::list(&api.get::<Vec<_>>("/users").await?, &COLUMNS, json),
             Action::Create { login, role, .. } => {
                 let password = prompt::new_password(&format!("password of {login}")).await?;
-                let new = json!({"login": login, "role": role, "password": password});
+                let new = NewUser { login: login.clone(), role: *role, password: password.into() };
                 tell(&api.post("/users", &new).await?, json)
             }
             Action::Change { login, role, password, keep_tokens, disable, enable, comment } => {
@@ -124,17 +124,18 @@ pub(crate) fn execute(args: &UserArgs) -> anyhow::Result<ExitCode> {
                     true => Some(prompt::new_password(&format!("new password of {login}")).await?),
                     false => None,
                 };
-                let comment = &comment.comment;
-                let mut change =
-                    json!({"role": role, "password": password, "disabled": disabled, "comment": comment});
-                if *keep_tokens {
-                    change["revoke_tokens"] = json!(false);
-                }
+                let change = UserChange {
+                    role: *role,
+                    password: password.map(Hidden::from),
+                    disabled,
+                    revoke_tokens: keep_tokens.then_some(false),
+                    comment: comment.comment.clone(),
+                };
                 tell(&api.patch(&path(login), &change).await?, json)
             }
             Action::Password { keep_tokens } => own_password(&api, *keep_tokens).await,
             Action::Delete { login, comment } => {
-                api.delete(&format!("{}?{}", path(login), query(&[("comment", &comment.comment)]))).await?;
+                api.delete_because(&path(login), comment).await?;
                 terminal::print_note(&format!("{login} was removed"));
                 Ok(())
             }
@@ -146,19 +147,19 @@ fn path(login: &str) -> String {
     format!("/users/{}", segment(login))
 }
 
-fn tell(user: &Value, json: bool) -> anyhow::Result<()> {
+fn tell(user: &User, json: bool) -> anyhow::Result<()> {
     if json {
         return show::json(user);
     }
-    let disabled = if user["disabled"] == true { ", disabled" } else { "" };
-    output::print(&format!("{} is {}{disabled}", text(user, "login"), text(user, "role")))
+    let disabled = if user.disabled { ", disabled" } else { "" };
+    output::print(&format!("{} is {}{disabled}", user.login, user.role))
 }
 
 async fn own_password(api: &Api, keep_tokens: bool) -> anyhow::Result<()> {
     let current = prompt::password("present password").await?;
     let new = prompt::new_password("new password").await?;
-    let change = json!({"current": current, "new": new, "revoke_tokens": !keep_tokens});
-    api.put("/session/password", &change).await?;
+    let change = ChangePassword { current: current.into(), new: new.into(), revoke_tokens: !keep_tokens };
+    api.put::<()>("/session/password", &change).await?;
     let ended = if keep_tokens { "other sessions" } else { "other sessions and tokens" };
     terminal::print_note(&format!("the password was changed; {ended} have ended"));
     Ok(())

@@ -13,15 +13,15 @@ mod progress;
 use crate::{
     output,
     team::{
-        self, Api, CommentArgs, Problem, TeamArgs, query, segment,
-        show::{self, Column, cell, text, time},
+        self, Api, CommentArgs, Problem, TeamArgs, segment,
+        show::{self, Column, cell},
     },
     terminal,
 };
 use anyhow::bail;
 use clap::{Args, Subcommand};
+use krt_api::version::{State, Version};
 use progress::WaitArgs;
-use serde_json::{Value, json};
 use std::process::ExitCode;
 
 /// The arguments of `krt version`.
@@ -138,27 +138,27 @@ struct RollbackArgs {
     wait: WaitArgs,
 }
 
-const COLUMNS: [Column; 5] = [
-    ("NAME", |version| cell(&version["name"])),
-    ("STATE", |version| cell(&version["state"])),
-    ("CREATED", |version| time(&version["created"])),
-    ("BY", |version| cell(&version["created_by"])),
-    ("DESCRIPTION", |version| cell(&version["description"])),
+const COLUMNS: [Column<Version>; 5] = [
+    ("NAME", |version| cell(&version.name)),
+    ("STATE", |version| cell(&version.state)),
+    ("CREATED", |version| cell(&version.created)),
+    ("BY", |version| cell(&version.created_by)),
+    ("DESCRIPTION", |version| cell(&version.description)),
 ];
-const DETAILS: [Column; 10] = [
+const DETAILS: [Column<Version>; 10] = [
     COLUMNS[0],
-    ("RUNTIME", |version| cell(&version["runtime"])),
+    ("RUNTIME", |version| cell(&version.runtime)),
     COLUMNS[4],
     COLUMNS[1],
-    ("CREATED", |version| format!("{} by {}", time(&version["created"]), cell(&version["created_by"]))),
-    ("PUBLISHED", |version| match version["published_at"] {
-        Value::Null => "-".to_owned(),
-        ref at => format!("{} by {}", time(at), cell(&version["published_by"])),
+    ("CREATED", |version| format!("{} by {}", cell(&version.created), cell(&version.created_by))),
+    ("PUBLISHED", |version| match &version.published_at {
+        None => "-".to_owned(),
+        Some(at) => format!("{} by {}", cell(at), cell(&version.published_by)),
     }),
-    ("NODES", |version| cell(&version["nodes"])),
-    ("WORKFLOWS", |version| cell(&version["workflows"])),
-    ("BYTES", |version| cell(&version["package_bytes"])),
-    ("MISSING VALUES", |version| cell(&version["missing_config"])),
+    ("NODES", |version| cell(&version.nodes)),
+    ("WORKFLOWS", |version| cell(&version.workflows)),
+    ("BYTES", |version| cell(&version.package_bytes)),
+    ("MISSING VALUES", |version| cell(&version.missing_config)),
 ];
 
 /// A runtime of a server.
@@ -192,10 +192,10 @@ pub(crate) fn execute(args: &VersionArgs) -> anyhow::Result<ExitCode> {
 
 /// The server's only runtime.
 async fn only(api: &Api) -> anyhow::Result<String> {
-    let all = api.get("/runtimes").await?;
-    let ids: Vec<_> = all.as_array().into_iter().flatten().map(|one| text(one, "id")).collect();
+    let all: Vec<krt_api::runtime::Runtime> = api.get("/runtimes").await?;
+    let ids: Vec<_> = all.into_iter().map(|runtime| runtime.id).collect();
     match ids.as_slice() {
-        [only] => Ok((*only).to_owned()),
+        [only] => Ok(only.clone()),
         [] => bail!("`{}` has no runtime\nhint: `krt runtime create ID`", api.server()),
         ids => bail!("`{}` has several runtimes\nhint: --runtime, one of {}", api.server(), ids.join(", ")),
     }
@@ -211,18 +211,17 @@ impl Runtime<'_> {
             Action::Start(args) => self.start(&args.act, &args.wait).await,
             Action::Stop(args) => {
                 let begun = self.act(&args.act, "stop").await?;
-                self.tell(&self.until(begun, "STOPPING", "STOPPED", &args.wait).await?)
+                self.tell(&self.until(begun, State::Stopping, State::Stopped, &args.wait).await?)
             }
             Action::Publish(args) => self.publish(args).await,
             Action::Unpublish(args) => self.tell(&self.act(args, "unpublish").await?),
             Action::Rollback(args) => {
-                let body = json!({"comment": args.comment.comment});
-                let begun = self.api.post(&format!("{}/rollback", self.path), &body).await?;
-                self.tell(&self.until(begun, "STARTING", "PUBLISHED", &args.wait).await?)
+                let path = format!("{}/rollback", self.path);
+                let begun = self.api.post(&path, &args.comment.body()).await?;
+                self.tell(&self.until(begun, State::Starting, State::Published, &args.wait).await?)
             }
             Action::Delete(args) => {
-                let comment = query(&[("comment", &args.comment.comment)]);
-                self.api.delete(&format!("{}?{comment}", self.of(&args.of.name))).await?;
+                self.api.delete_because(&self.of(&args.of.name), &args.comment).await?;
                 terminal::print_note(&format!("{} was removed", args.of.name));
                 Ok(())
             }
@@ -237,50 +236,50 @@ impl Runtime<'_> {
     }
 
     async fn list(&self) -> anyhow::Result<()> {
-        let all = self.api.get(&format!("{}/versions", self.path)).await?;
-        if self.json { show::json(&all) } else { show::table(&all, &COLUMNS) }
+        let all: Vec<_> = self.api.get(&format!("{}/versions", self.path)).await?;
+        show::list(&all, &COLUMNS, self.json)
     }
 
     async fn detail(&self, name: &str) -> anyhow::Result<()> {
-        let version = self.api.get(&self.of(name)).await?;
+        let version: Version = self.api.get(&self.of(name)).await?;
+        show::item(&version, &DETAILS, self.json)?;
         if self.json {
-            return show::json(&version);
+            return Ok(());
         }
-        show::one(&version, &DETAILS)?;
-        let list = |name: &str| version[name].as_array().into_iter().flatten();
-        for reason in list("reasons").filter_map(Value::as_str) {
+        for reason in &version.reasons {
             output::print(&format!("\nwhy it is in ERROR: {reason}"))?;
         }
-        list("warnings").try_for_each(|warning| output::print(&format!("\nwarning: {}", Problem(warning))))
+        let mut warnings = version.warnings.iter();
+        warnings.try_for_each(|warning| output::print(&format!("\nwarning: {}", Problem(warning))))
     }
 
-    async fn act(&self, args: &ActArgs, action: &str) -> anyhow::Result<Value> {
-        let body = json!({"comment": args.comment.comment});
-        self.api.post(&format!("{}/{action}", self.of(&args.of.name)), &body).await
+    async fn act(&self, args: &ActArgs, action: &str) -> anyhow::Result<Version> {
+        self.api.post(&format!("{}/{action}", self.of(&args.of.name)), &args.comment.body()).await
     }
 
     async fn start(&self, args: &ActArgs, wait: &WaitArgs) -> anyhow::Result<()> {
         let begun = self.act(args, "start").await?;
-        self.tell(&self.until(begun, "STARTING", "STARTED", wait).await?)
+        self.tell(&self.until(begun, State::Starting, State::Started, wait).await?)
     }
 
     async fn publish(&self, args: &PublishArgs) -> anyhow::Result<()> {
         if args.start {
-            let version = self.api.get(&self.of(&args.act.of.name)).await?;
-            let version = match text(&version, "state") {
-                "CREATED" | "STOPPED" | "ERROR" => self.act(&args.act, "start").await?,
+            let version: Version = self.api.get(&self.of(&args.act.of.name)).await?;
+            let version = match version.state {
+                State::Created | State::Stopped | State::Error => self.act(&args.act, "start").await?,
                 _ => version,
             };
-            self.until(version, "STARTING", "STARTED", &WaitArgs::within(args.timeout)).await?;
+            let wait = WaitArgs::within(args.timeout);
+            self.until(version, State::Starting, State::Started, &wait).await?;
         }
         self.tell(&self.act(&args.act, "publish").await?)
     }
 
     /// Prints the version's current state.
-    fn tell(&self, version: &Value) -> anyhow::Result<()> {
-        if self.json {
-            return show::json(version);
+    fn tell(&self, version: &Version) -> anyhow::Result<()> {
+        match self.json {
+            true => show::json(version),
+            false => output::print(&format!("{} is {}", version.name, version.state)),
         }
-        output::print(&format!("{} is {}", text(version, "name"), text(version, "state")))
     }
 }

@@ -1,10 +1,11 @@
 //! Requests to a server's API, and its responses.
 
 use super::{
-    Server,
+    CommentArgs, Server,
     api_error::{ApiError, Refused},
     auth::AuthSource,
     connector::{Connector, connector, unreachable},
+    query,
 };
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
@@ -14,7 +15,9 @@ use http_body_util::{BodyExt, Full, StreamBody, combinators::BoxBody};
 use hyper::body::Incoming;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use indicatif::ProgressBar;
-use serde_json::Value;
+use krt_api::version::Version;
+use krt_model::escape;
+use serde::{Serialize, de::DeserializeOwned};
 use std::{fmt, io, path::Path, time::Duration};
 use tokio::{fs::File, io::AsyncBufRead};
 use tokio_util::io::{ReaderStream, StreamReader};
@@ -34,9 +37,9 @@ pub(crate) struct Api {
 }
 
 /// A server's response.
-pub(crate) struct Answer {
+pub(crate) struct Answer<T> {
     pub(crate) headers: HeaderMap,
-    pub(crate) json: Value,
+    pub(crate) content: T,
 }
 
 impl Api {
@@ -56,37 +59,64 @@ impl Api {
         &self.server
     }
 
-    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        Ok(self.send(Method::GET, path, None).await?.json)
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.exchange(Method::GET, path, None).await.map(|answer| answer.content)
     }
 
-    pub(crate) async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        Ok(self.send(Method::POST, path, Some(body)).await?.json)
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.send(Method::POST, path, body).await.map(|answer| answer.content)
     }
 
-    pub(crate) async fn put(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        Ok(self.send(Method::PUT, path, Some(body)).await?.json)
+    pub(crate) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.send(Method::PUT, path, body).await.map(|answer| answer.content)
     }
 
-    pub(crate) async fn patch(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        Ok(self.send(Method::PATCH, path, Some(body)).await?.json)
+    pub(crate) async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.send(Method::PATCH, path, body).await.map(|answer| answer.content)
     }
 
     pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<()> {
-        self.send(Method::DELETE, path, None).await.map(drop)
+        self.exchange(Method::DELETE, path, None).await.map(|answer: Answer<()>| answer.content)
     }
 
-    /// Sends a request, optionally with JSON.
-    pub(crate) async fn send(
+    /// Deletes something, with the reason for it.
+    pub(crate) async fn delete_because(&self, path: &str, reason: &CommentArgs) -> anyhow::Result<()> {
+        self.delete(&format!("{path}?{}", query(&[("comment", &reason.comment)]))).await
+    }
+
+    /// Sends a request with JSON.
+    pub(crate) async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
-    ) -> anyhow::Result<Answer> {
-        let text = body.map(Value::to_string).unwrap_or_default();
-        let kind = body.map(|_| ("content-type", "application/json".to_owned()));
+        body: &impl Serialize,
+    ) -> anyhow::Result<Answer<T>> {
+        let text = serde_json::to_string(body).context("the request cannot be written as JSON")?;
+        self.exchange(method, path, Some(text)).await
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        json: Option<String>,
+    ) -> anyhow::Result<Answer<T>> {
+        let kind = json.as_ref().map(|_| ("content-type", "application/json".to_owned()));
         let exchange = async {
-            let response = self.request(method, path, kind.into_iter().collect(), whole(text)).await?;
+            let body = whole(json.unwrap_or_default());
+            let response = self.request(method, path, kind.into_iter().collect(), body).await?;
             self.read(response).await
         };
         let answered = tokio::time::timeout(PATIENCE, exchange).await;
@@ -95,7 +125,7 @@ impl Api {
     }
 
     /// Uploads a file; a bar shows the progress.
-    pub(crate) async fn upload(&self, path: &str, file: &Path, bar: &ProgressBar) -> anyhow::Result<Value> {
+    pub(crate) async fn upload(&self, path: &str, file: &Path, bar: &ProgressBar) -> anyhow::Result<Version> {
         let unreadable = || format!("failed to read `{}`", file.display());
         let open = File::open(file).await.with_context(unreadable)?;
         let size = open.metadata().await.with_context(unreadable)?.len();
@@ -107,7 +137,7 @@ impl Api {
         let kind = ("content-type", "application/octet-stream".to_owned());
         let headers = vec![kind, ("content-length", size.to_string())];
         let response = self.request(Method::POST, path, headers, body).await?;
-        Ok(self.read(response).await?.json)
+        self.read(response).await.map(|answer| answer.content)
     }
 
     /// Follows live events after the one with an id; returns their lines.
@@ -139,17 +169,21 @@ impl Api {
         self.http.request(request).await.map_err(|error| unreachable(&self.server, error))
     }
 
-    async fn read(&self, response: Response<Incoming>) -> anyhow::Result<Answer> {
+    async fn read<T: DeserializeOwned>(&self, response: Response<Incoming>) -> anyhow::Result<Answer<T>> {
         if !response.status().is_success() {
             bail!(self.refused(response).await);
         }
         let (head, body) = response.into_parts();
-        let body = whole_of(body).await?;
+        let mut body = whole_of(body).await?;
         if head.status == StatusCode::NO_CONTENT {
-            return Ok(Answer { headers: head.headers, json: Value::Null });
+            body = Bytes::from_static(b"null");
         }
         match serde_json::from_slice(&body) {
-            Ok(json) => Ok(Answer { headers: head.headers, json }),
+            Ok(content) => Ok(Answer { headers: head.headers, content }),
+            Err(error) if error.is_data() => {
+                let error = error.to_string();
+                bail!(self.stranger(format!("the answer is of another form: {}", escape::line(&error))))
+            }
             Err(_) => bail!(self.stranger("the answer is not JSON")),
         }
     }

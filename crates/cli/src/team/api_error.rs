@@ -2,19 +2,25 @@
 
 use super::{AuthSource, Server};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use krt_api::error;
 use krt_model::escape;
-use serde_json::Value;
 use std::fmt;
 
-/// A refused request, formatted as a message.
+/// An error of a server, formatted as a message.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct ApiError(String);
+pub(crate) enum ApiError {
+    /// The server refused the request.
+    #[error("{0}")]
+    Refused(String),
+    /// The response does not come from a `krt serve` server.
+    #[error("{0}")]
+    Stranger(String),
+}
 
 impl ApiError {
     /// The error for a response that does not come from a `krt serve` server.
     pub(super) fn stranger(server: &Server, said: impl fmt::Display) -> Self {
-        Self(format!(
+        Self::Stranger(format!(
             "`{server}` is not a `krt serve`: {said}\nhint: the URL is that of `krt serve --dashboard`, on port \
              9001 unless it was told another"
         ))
@@ -25,13 +31,13 @@ impl ApiError {
 pub(super) struct Refused<'a> {
     pub(super) status: StatusCode,
     pub(super) headers: &'a HeaderMap,
-    pub(super) said: Value,
+    pub(super) said: krt_api::Error,
 }
 
 impl Refused<'_> {
     /// Formats the refusal, with a hint.
     pub(super) fn tell(&self, server: &Server, by: &AuthSource) -> ApiError {
-        ApiError(match (self.status, by) {
+        ApiError::Refused(match (self.status, by) {
             (StatusCode::UNAUTHORIZED, AuthSource::Login(_)) => format!(
                 "`{server}` does not take the token of `krt login` any more\nhint: `krt login {server}`"
             ),
@@ -46,15 +52,12 @@ impl Refused<'_> {
 
 impl fmt::Display for Refused<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.said["message"].as_str() {
-            Some(message) => f.write_str(&escape::line(message))?,
-            None => write!(f, "the server answered {}", self.status)?,
-        }
-        for problem in self.said["problems"].as_array().into_iter().flatten() {
+        f.write_str(&escape::line(&self.said.message))?;
+        for problem in &self.said.problems {
             write!(f, "\n  {}", Problem(problem))?;
         }
         let wait = self.headers.get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok());
-        match (wait, self.said["hint"].as_str()) {
+        match (wait, &self.said.hint) {
             (Some(seconds), _) => write!(f, "\nhint: try again in {} s", escape::line(seconds)),
             (None, Some(hint)) => write!(f, "\nhint: {}", escape::line(hint)),
             (None, None) => Ok(()),
@@ -63,17 +66,17 @@ impl fmt::Display for Refused<'_> {
 }
 
 /// Formats a problem on one line: `krt.yml:4:11: what is wrong; hint: what to do`.
-pub(crate) struct Problem<'a>(pub(crate) &'a Value);
+pub(crate) struct Problem<'a>(pub(crate) &'a error::Problem);
 
 impl fmt::Display for Problem<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |name: &str| escape::line(self.0[name].as_str().unwrap_or_default());
-        f.write_str(&text("file"))?;
-        if let (Some(line), Some(column)) = (self.0["line"].as_u64(), self.0["column"].as_u64()) {
+        let error::Problem { file, line, column, message, hint, .. } = self.0;
+        f.write_str(&escape::line(file))?;
+        if let (Some(line), Some(column)) = (line, column) {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}", text("message"))?;
-        if text("hint").is_empty() { Ok(()) } else { write!(f, "; hint: {}", text("hint")) }
+        write!(f, ": {}", escape::line(message))?;
+        hint.as_ref().map_or(Ok(()), |hint| write!(f, "; hint: {}", escape::line(hint)))
     }
 }
 
@@ -81,9 +84,14 @@ impl fmt::Display for Problem<'_> {
 mod tests {
     use super::*;
     use http::HeaderValue;
-    use serde_json::json;
+    use krt_api::error::{ErrorCode, Severity};
 
-    fn message(status: StatusCode, said: Value, by: &AuthSource) -> String {
+    fn error(message: &str, hint: Option<&str>) -> krt_api::Error {
+        let hint = hint.map(str::to_owned);
+        krt_api::Error { code: ErrorCode::Conflict, message: message.to_owned(), hint, problems: Vec::new() }
+    }
+
+    fn message(status: StatusCode, said: krt_api::Error, by: &AuthSource) -> String {
         let server = "http://127.0.0.1:9001".parse().unwrap();
         let mut headers = HeaderMap::new();
         if status == StatusCode::TOO_MANY_REQUESTS {
@@ -94,19 +102,26 @@ mod tests {
 
     #[test]
     fn what_is_told() {
-        let problem = json!({"file": "krt.yml", "line": 4, "column": 2, "message": "no", "hint": "yes"});
+        let problem = error::Problem {
+            severity: Severity::Error,
+            file: "krt.yml".to_owned(),
+            line: Some(4),
+            column: Some(2),
+            message: "no".to_owned(),
+            hint: Some("yes".to_owned()),
+        };
+        let invalid = krt_api::Error { problems: vec![problem], ..error("the package has errors", None) };
         let rows = [
-            (StatusCode::CONFLICT, json!({"message": "no", "hint": "do"}), "no\nhint: do"),
-            (StatusCode::BAD_GATEWAY, json!({}), "the server answered 502 Bad Gateway"),
-            (StatusCode::NOT_FOUND, json!({"message": "\u{1b}[2J"}), "\\u{1b}[2J"),
+            (StatusCode::CONFLICT, error("no", Some("do")), "no\nhint: do"),
+            (StatusCode::NOT_FOUND, error("\u{1b}[2J", None), "\\u{1b}[2J"),
             (
                 StatusCode::TOO_MANY_REQUESTS,
-                json!({"message": "too many attempts failed", "hint": "wait"}),
+                error("too many attempts failed", Some("wait")),
                 "too many attempts failed\nhint: try again in 60 s",
             ),
             (
                 StatusCode::UNPROCESSABLE_ENTITY,
-                json!({"message": "the package has errors", "problems": [problem]}),
+                invalid,
                 "the package has errors\n  krt.yml:4:2: no; hint: yes",
             ),
         ];
@@ -117,7 +132,7 @@ mod tests {
 
     #[test]
     fn where_a_token_came_from_that_is_not_taken() {
-        let said = json!({"message": "not signed in", "hint": "sign in"});
+        let said = error("not signed in", Some("sign in"));
         let message = |by| message(StatusCode::UNAUTHORIZED, said.clone(), &by);
         assert!(
             message(AuthSource::Login("t".to_owned())).contains("hint: `krt login http://127.0.0.1:9001`")

@@ -24,6 +24,7 @@ pub(crate) use server::{Server, query, segment};
 
 use crate::{exit, service::block_on};
 use clap::Args;
+use krt_api::version::Comment;
 use login::Login;
 use std::{path::PathBuf, process::ExitCode};
 use tokio::signal::unix::{SignalKind, signal};
@@ -57,6 +58,13 @@ pub(crate) struct CommentArgs {
     /// Reason, for the audit log
     #[arg(short = 'm', long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub(crate) comment: String,
+}
+
+impl CommentArgs {
+    /// The body of a request that only needs the reason.
+    pub(crate) fn body(&self) -> Comment {
+        Comment { comment: self.comment.clone() }
+    }
 }
 
 impl TeamArgs {

@@ -1,59 +1,122 @@
-//! Prints data from a server, as raw JSON or as a table.
+//! Prints data from a server, as JSON or as a table.
 
 use crate::output;
+use krt_api::{Role, Time, config::ConfigKind, version::State};
 use krt_model::escape;
-use serde_json::Value;
+use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
 /// A column of a table: its title, and a function that formats an item's cell.
-pub(crate) type Column = (&'static str, fn(&Value) -> String);
+pub(crate) type Column<T> = (&'static str, fn(&T) -> String);
 
-/// Prints JSON.
-pub(crate) fn json(value: &Value) -> anyhow::Result<()> {
-    output::print_json(&serde_json::to_string_pretty(value)?)
+/// Prints JSON, with the names of each object in alphabetical order.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    output::print_json(&serde_json::to_string_pretty(&serde_json::to_value(value)?)?)
 }
 
-/// Prints a list, one item per line.
-pub(crate) fn table(list: &Value, columns: &[Column]) -> anyhow::Result<()> {
-    let header: Vec<String> = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
-    let row = |item: &Value| columns.iter().map(|(_, cell)| cell(item)).collect();
-    let rows: Vec<Vec<String>> =
-        std::iter::once(header).chain(list.as_array().into_iter().flatten().map(row)).collect();
-    output::print(&align(&rows))
+/// Prints a list, one item per line, or as JSON.
+pub(crate) fn list<T: Serialize>(items: &[T], columns: &[Column<T>], json: bool) -> anyhow::Result<()> {
+    if json { self::json(&items) } else { table(items, columns) }
 }
 
-/// Prints one item, one property per line.
-pub(crate) fn one(item: &Value, columns: &[Column]) -> anyhow::Result<()> {
-    let row = |(title, cell): &Column| vec![format!("{}:", title.to_lowercase()), cell(item)];
+/// Prints one item, one property per line, or as JSON.
+pub(crate) fn item<T: Serialize>(item: &T, columns: &[Column<T>], json: bool) -> anyhow::Result<()> {
+    if json {
+        return self::json(item);
+    }
+    let row = |(title, cell): &Column<T>| vec![format!("{}:", title.to_lowercase()), cell(item)];
     output::print(&align(&columns.iter().map(row).collect::<Vec<_>>()))
 }
 
-/// The text of a named value.
-pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_default()
+/// Prints a list, one item per line.
+pub(crate) fn table<T>(items: &[T], columns: &[Column<T>]) -> anyhow::Result<()> {
+    let header: Vec<String> = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let row = |item: &T| columns.iter().map(|(_, cell)| cell(item)).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(header).chain(items.iter().map(row)).collect();
+    output::print(&align(&rows))
 }
 
-/// Formats a cell: the first line of a text, a list's items, `-` for a missing value.
-pub(crate) fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => "-".to_owned(),
-        Value::String(text) if text.is_empty() => "-".to_owned(),
-        Value::String(text) => escape::line(text.lines().next().unwrap_or_default()).into_owned(),
-        Value::Bool(true) => "yes".to_owned(),
-        Value::Bool(false) => "no".to_owned(),
-        Value::Array(list) if list.is_empty() => "-".to_owned(),
-        Value::Array(list) => list.iter().map(cell).collect::<Vec<_>>().join(", "),
-        other => other.to_string(),
+/// A value that a cell shows; `-` where there is none.
+pub(crate) trait Cell {
+    /// The cell's text, on one line.
+    fn cell(&self) -> String;
+}
+
+/// The text of a cell.
+pub(crate) fn cell(value: &impl Cell) -> String {
+    value.cell()
+}
+
+impl Cell for str {
+    /// The first line.
+    fn cell(&self) -> String {
+        match self.lines().next() {
+            Some(line) => escape::line(line).into_owned(),
+            None => "-".to_owned(),
+        }
     }
 }
 
-/// Formats a time to the second: `2026-01-31 12:00:00Z`.
-pub(crate) fn time(value: &Value) -> String {
-    match value.as_str().and_then(|text| Some((text.get(..10)?, text.get(11..19)?))) {
-        Some((date, time)) => escape::line(&format!("{date} {time}Z")).into_owned(),
-        None => "-".to_owned(),
+impl Cell for String {
+    fn cell(&self) -> String {
+        self.as_str().cell()
     }
 }
+
+impl<T: Cell> Cell for Option<T> {
+    fn cell(&self) -> String {
+        self.as_ref().map_or_else(|| "-".to_owned(), Cell::cell)
+    }
+}
+
+impl<T: Cell> Cell for Vec<T> {
+    fn cell(&self) -> String {
+        match self.as_slice() {
+            [] => "-".to_owned(),
+            items => items.iter().map(Cell::cell).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+impl Cell for bool {
+    fn cell(&self) -> String {
+        if *self { "yes" } else { "no" }.to_owned()
+    }
+}
+
+impl Cell for Time {
+    /// The time to the second: `2026-01-31 12:00:00Z`.
+    fn cell(&self) -> String {
+        let text = self.to_string();
+        match (text.get(..10), text.get(11..19)) {
+            (Some(date), Some(time)) => format!("{date} {time}Z"),
+            _ => text,
+        }
+    }
+}
+
+impl Cell for ConfigKind {
+    fn cell(&self) -> String {
+        match self {
+            Self::Variable => "variable",
+            Self::File => "file",
+        }
+        .to_owned()
+    }
+}
+
+/// Shows values as they display themselves.
+macro_rules! displayed {
+    ($($kind:ty),*) => {$(
+        impl Cell for $kind {
+            fn cell(&self) -> String {
+                self.to_string()
+            }
+        }
+    )*};
+}
+
+displayed!(u32, u64, Role, State);
 
 fn align(rows: &[Vec<String>]) -> String {
     let count = rows.first().map_or(0, Vec::len);
@@ -69,7 +132,6 @@ fn align(rows: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn columns_are_as_wide_as_they_must() {
@@ -79,19 +141,20 @@ mod tests {
 
     #[test]
     fn cells() {
-        for (value, expected) in [
-            (json!(null), "-"),
-            (json!(""), "-"),
-            (json!("one\ntwo"), "one"),
-            (json!("\u{1b}[31mred"), "\\u{1b}[31mred"),
-            (json!(true), "yes"),
-            (json!(["a", "b"]), "a, b"),
-            (json!([]), "-"),
-            (json!(3), "3"),
+        let text = |text: &str| text.cell();
+        for (found, expected) in [
+            (cell(&None::<String>), "-"),
+            (text(""), "-"),
+            (text("one\ntwo"), "one"),
+            (text("\u{1b}[31mred"), "\\u{1b}[31mred"),
+            (cell(&true), "yes"),
+            (cell(&vec!["a".to_owned(), "b".to_owned()]), "a, b"),
+            (cell(&Vec::<String>::new()), "-"),
+            (cell(&3_u32), "3"),
+            (cell(&"2026-01-31T12:00:00.123456Z".parse::<Time>().unwrap()), "2026-01-31 12:00:00Z"),
+            (cell(&State::Error), "ERROR"),
         ] {
-            assert_eq!(cell(&value), expected);
+            assert_eq!(found, expected);
         }
-        assert_eq!(time(&json!("2026-01-31T12:00:00.123456Z")), "2026-01-31 12:00:00Z");
-        assert_eq!((&*time(&json!(null)), &*time(&json!("soon"))), ("-", "-"));
     }
 }

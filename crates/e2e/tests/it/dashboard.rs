@@ -5,6 +5,16 @@ use crate::support::{
     team::{dashboard, version},
 };
 use http::{Method, StatusCode};
+use krt_api::{
+    call::CallResult,
+    error::ErrorCode,
+    graph::{Graph, NodeState},
+    request::RequestPage,
+    runtime::Runtime,
+    server::{Mode, Server},
+    version::{State, Version},
+};
+use krt_model::request::{Ending, HopEnding};
 use serde_json::json;
 use std::time::Duration;
 use tonic::Code;
@@ -17,21 +27,23 @@ async fn what_runs_is_shown_and_can_be_called_but_not_changed() {
     let package = version("v1", "");
     let service = Krt::run_with_dashboard(package.path()).start().await;
     let http = dashboard(&service).await;
-    let get = async |path: &str| http.send(Method::GET, path, &[], "").await.expect(StatusCode::OK);
-    assert_eq!(get("/api/v1/server").await["mode"], "run");
-    assert_eq!(get("/api/v1/runtimes").await[0]["published"], "v1");
-    assert_eq!(get(VERSION).await["state"], "PUBLISHED");
+    let get = async |path: &str| http.send(Method::GET, path, &[], "").await;
+    assert_eq!(get("/api/v1/server").await.read::<Server>(StatusCode::OK).mode, Mode::Run);
+    let runtimes: Vec<Runtime> = get("/api/v1/runtimes").await.read(StatusCode::OK);
+    assert_eq!(runtimes[0].published.as_deref(), Some("v1"));
+    assert_eq!(get(VERSION).await.read::<Version>(StatusCode::OK).state, State::Published);
 
     let call = json!({"method": "/names.Entrypoint/Name", "message": {}});
-    let called = http.post_json(&format!("{VERSION}/call"), &call).await.expect(StatusCode::OK);
-    assert_eq!(called["answer"], json!({"text": "v1"}));
-    let requests = get("/api/v1/runtimes/v1/requests").await;
-    assert_eq!(requests["requests"][0]["id"], called["request"]);
-    let graph = get(&format!("{VERSION}/graph")).await;
-    assert_eq!((&graph["nodes"][0]["state"], &graph["nodes"][0]["handled"]), (&json!("up"), &json!(1)));
+    let called: CallResult = http.post_json(&format!("{VERSION}/call"), &call).await.read(StatusCode::OK);
+    assert_eq!(called.answer.unwrap().get(), r#"{"text":"v1"}"#);
+    let page: RequestPage = get("/api/v1/runtimes/v1/requests").await.read(StatusCode::OK);
+    assert_eq!(Some(&page.requests[0].id), called.request.as_ref());
+    let graph: Graph = get(&format!("{VERSION}/graph")).await.read(StatusCode::OK);
+    assert_eq!((graph.nodes[0].state, graph.nodes[0].handled), (NodeState::Up, 1));
 
     let refused = http.post_json(&format!("{VERSION}/start"), &json!({})).await;
-    assert_eq!(refused.expect(StatusCode::METHOD_NOT_ALLOWED)["code"], "method_not_allowed");
+    let refused: krt_api::Error = refused.read(StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(refused.code, ErrorCode::MethodNotAllowed);
     let page = http.send(Method::GET, "/", &[], "").await;
     assert!(page.header("content-type").starts_with("text/html"), "{page:?}");
     service.stop().await;
@@ -92,14 +104,14 @@ async fn each_call_of_a_handler_is_shown_with_its_own_ending() {
     eventually("a worker is up after the death", up).await;
     let ended = async || {
         let page = http.send(Method::GET, "/api/v1/runtimes/actor-v1/requests", &[], "").await;
-        let page = page.expect(StatusCode::OK);
-        let hops =
-            page["requests"].as_array().unwrap().iter().rev().filter_map(|request| request["hops"].get(0));
-        let outcomes: Vec<_> = hops.map(|hop| hop["outcome"].as_str().unwrap().to_owned()).collect();
+        let page: RequestPage = page.read(StatusCode::OK);
+        let hops = page.requests.iter().rev().filter_map(|request| request.hops.first());
+        let outcomes: Vec<_> = hops.map(|hop| hop.outcome).collect();
         (outcomes.len() == 5).then_some(outcomes)
     };
     let outcomes = eventually("all requests have ended", ended).await;
-    assert_eq!(outcomes, ["error", "timed_out", "ok", "died", "ok"]);
+    use HopEnding::{Died, Raised, Returned, TimedOut};
+    assert_eq!(outcomes, [Raised, TimedOut, Returned, Died, Returned]);
     service.stop().await;
 }
 
@@ -135,14 +147,13 @@ async fn a_handler_at_work_when_the_deadline_passes_is_shown_as_cancelled() {
         assert_eq!(refused.code(), Code::DeadlineExceeded, "{refused:?}");
         let shown = async || {
             let page = http.send(Method::GET, "/api/v1/runtimes/actor-v1/requests?limit=1", &[], "").await;
-            let mut page = page.expect(StatusCode::OK);
-            let request = page["requests"][0].take();
-            (request["ending"] == "failed").then_some(request)
+            let RequestPage { mut requests, .. } = page.read(StatusCode::OK);
+            Some(requests.remove(0)).filter(|request| request.ending == Ending::Failed)
         };
         let request = eventually("the request has ended", shown).await;
-        let hop = &request["hops"][0];
-        assert_eq!((&hop["node"], &hop["outcome"]), (&json!("actor"), &json!("cancelled")), "{request:#}");
-        assert!(hop["handler_ms"].as_f64().unwrap() > 500.0, "it was at work until the deadline: {hop:#}");
+        let [hop] = request.hops.as_slice() else { panic!("{request:#?}") };
+        assert_eq!((&*hop.node, hop.outcome), ("actor", HopEnding::Cancelled));
+        assert!(hop.handler_ms > 500.0, "it was at work until the deadline: {hop:#?}");
     }
     service.stop().await;
 }

@@ -43,7 +43,6 @@ impl Fixture {
             name: id.to_uppercase(),
             description: String::new(),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
-            comment: String::new(),
         };
         self.registry.create_runtime(&self.ada, &new).map(drop)
     }

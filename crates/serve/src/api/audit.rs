@@ -5,18 +5,13 @@ use super::{
     read::Query,
     refusal::Refusal,
     response::{self, JsonResponse},
+    wire,
 };
 use axum::extract::State;
-use krt_registry::{Action, AuditEntry, AuditFilter};
-use serde::Serialize;
+use krt_api::audit::AuditPage;
+use krt_registry::{Action, AuditFilter};
 
-#[derive(Debug, Serialize)]
-pub(super) struct Page {
-    entries: Vec<AuditEntry>,
-    next: Option<String>,
-}
-
-pub(super) async fn list(State(app): State<App>, query: Query) -> Result<JsonResponse<Page>, Refusal> {
+pub(super) async fn list(State(app): State<App>, query: Query) -> Result<JsonResponse<AuditPage>, Refusal> {
     let span = query.span()?;
     let filter = AuditFilter {
         login: query.short("login", 64)?.map(str::to_owned),
@@ -30,5 +25,6 @@ pub(super) async fn list(State(app): State<App>, query: Query) -> Result<JsonRes
     let limit = query.limit(500, 100)?;
     let entries = app.team()?.ask(move |registry| registry.audit(&filter, limit)).await?;
     let next = (entries.len() == limit).then(|| entries.last().map(|entry| entry.id.to_string())).flatten();
-    Ok(response::ok(Page { entries, next }))
+    let entries = entries.into_iter().map(wire::audit_entry).collect();
+    Ok(response::ok(AuditPage { entries, next }))
 }

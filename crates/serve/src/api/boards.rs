@@ -3,9 +3,10 @@
 use super::{
     App,
     caller::Caller,
-    read::{Body, LastSegment, RuntimePath, Text},
+    read::{Body, LastSegment, RuntimePath},
     refusal::{Code, Refusal},
     response::{self, JsonResponse},
+    wire,
 };
 use crate::{
     Backend,
@@ -13,10 +14,9 @@ use crate::{
 };
 use axum::extract::State;
 use http::StatusCode;
+use krt_api::board::{Board, Chart, NewBoard};
 use krt_model::name::Name;
-use krt_registry::{Board, NewBoard};
-use serde::Deserialize;
-use std::collections::BTreeMap;
+use serde::Deserialize as _;
 
 /// Limits of a board: its size in bytes, and its number of charts.
 const MAX_BYTES: usize = 256 << 10;
@@ -29,7 +29,8 @@ pub(super) async fn list(
     RuntimePath(runtime): RuntimePath,
 ) -> Result<JsonResponse<Vec<Board>>, Refusal> {
     let Backend::Team(team) = app.backend() else { return Ok(response::ok(Vec::new())) };
-    Ok(response::ok(team.ask(move |registry| registry.boards(&runtime)).await?))
+    let boards = team.ask(move |registry| registry.boards(&runtime)).await?;
+    Ok(response::ok(boards.into_iter().map(wire::board).collect()))
 }
 
 pub(super) async fn show(
@@ -38,7 +39,7 @@ pub(super) async fn show(
     LastSegment(id): LastSegment,
 ) -> Result<JsonResponse<Board>, Refusal> {
     let Backend::Team(team) = app.backend() else { return Err(Refusal::missing(&format!("board `{id}`"))) };
-    Ok(response::ok(team.ask(move |registry| registry.board(&runtime, &id)).await?))
+    Ok(response::ok(wire::board(team.ask(move |registry| registry.board(&runtime, &id)).await?)))
 }
 
 pub(super) async fn create(
@@ -81,63 +82,34 @@ async fn keep(
     new: NewBoard,
 ) -> Result<Board, Refusal> {
     check(&new)?;
+    let new = wire::new_board(new);
     let (team, actor) = (app.team()?, caller.silent());
     let event = Event::new(Kind::Board, Some(&runtime), None);
     let board = team.ask(move |registry| registry.save_board(&actor, &runtime, id.as_deref(), &new)).await?;
     team.tell(event);
-    Ok(board)
+    Ok(wire::board(board))
 }
 
-/// The form of a chart, as in `openapi.json`; the dashboard decides what a chart shows.
-#[derive(Debug, Deserialize)]
-#[expect(dead_code, reason = "a chart is kept as it came, only its form is looked at")]
-struct Chart {
-    title: Text<120>,
-    measurement: Text<255>,
-    field: Text<255>,
-    aggregation: Aggregation,
-    #[serde(default)]
-    tags: BTreeMap<String, Text<1024>>,
-    #[serde(default)]
-    group_by: Vec<Text<255>>,
-    #[serde(default)]
-    unit: Text<20>,
-    #[serde(default = "Chart::usual_width")]
-    width: f64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Aggregation {
-    Count,
-    Sum,
-    Mean,
-    Min,
-    Max,
-    P50,
-    P95,
-    P99,
-}
-
-impl Chart {
-    /// Half the width of a board.
-    fn usual_width() -> f64 {
-        6.0
-    }
-
-    /// Whether its numbers are within bounds.
-    fn is_good(&self) -> bool {
-        self.group_by.len() <= MAX_GROUPS && (1.0..=12.0).contains(&self.width) && self.width.fract() == 0.0
-    }
+/// Whether a chart is within the bounds that `openapi.json` names; the dashboard decides what it shows.
+fn is_within_bounds(chart: &Chart) -> bool {
+    let texts = [(&chart.title, 120), (&chart.measurement, 255), (&chart.field, 255), (&chart.unit, 20)];
+    let tags = chart.tags.values().map(|value| (value, 1024));
+    let groups = chart.group_by.iter().map(|name| (name, 255));
+    let mut texts = texts.into_iter().chain(tags).chain(groups);
+    texts.all(|(text, most)| text.chars().count() <= most)
+        && chart.group_by.len() <= MAX_GROUPS
+        && (1.0..=12.0).contains(&chart.width)
+        && chart.width.fract() == 0.0
 }
 
 fn check(new: &NewBoard) -> Result<(), Refusal> {
     let charts = Vec::<Chart>::deserialize(&new.charts);
     let charts =
         charts.map_err(|error| Refusal::invalid(format!("`charts` are not as they should be: {error}")))?;
-    if !charts.iter().all(Chart::is_good) {
-        let message =
-            format!("a chart has at most {MAX_GROUPS} tags in `group_by`, and a `width` from 1 to 12");
+    if !charts.iter().all(is_within_bounds) {
+        let message = format!(
+            "a chart has short texts, at most {MAX_GROUPS} tags in `group_by`, and a `width` from 1 to 12"
+        );
         return Err(Refusal::invalid(message));
     }
     if charts.len() <= MAX_CHARTS && new.charts.to_string().len() <= MAX_BYTES {

@@ -6,33 +6,25 @@ use super::{
     refusal::{Code, Refusal},
     response::{self, JsonResponse},
 };
-use crate::schema::{self, Methods};
+use crate::schema;
 use axum::extract::State;
+use krt_api::call::{Call, CallResult, Methods};
 use krt_runtime::{memory::Reservation, offload};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::{Serialize, Serializer};
 use std::time::{Duration, Instant};
 use tonic::Code as Grpc;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Call {
-    method: String,
-    message: Box<RawValue>,
-    timeout_seconds: Option<f64>,
+/// A result, with the memory of its answer, reserved until it is written.
+#[derive(Debug)]
+pub(super) struct Held {
+    result: CallResult,
+    _memory: Reservation,
 }
 
-#[derive(Debug, Serialize)]
-pub(super) struct Outcome {
-    ok: bool,
-    code: &'static str,
-    message: Option<String>,
-    answer: Option<Box<RawValue>>,
-    elapsed_ms: f64,
-    request: Option<String>,
-    /// The memory of the answer, reserved until it is written.
-    #[serde(skip)]
-    _held: Reservation,
+impl Serialize for Held {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.result.serialize(serializer)
+    }
 }
 
 pub(super) async fn methods(
@@ -47,7 +39,7 @@ pub(super) async fn call(
     State(app): State<App>,
     VersionPath(runtime, version): VersionPath,
     Body(call): Body<Call>,
-) -> Result<JsonResponse<Outcome>, Refusal> {
+) -> Result<JsonResponse<Held>, Refusal> {
     let timeout = match call.timeout_seconds {
         Some(seconds) => (0.001..=300.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds)),
         None => Some(Duration::MAX),
@@ -72,15 +64,15 @@ pub(super) async fn call(
         }
         Err(status) => (status.code(), Some(status.message().to_owned()), None),
     };
-    Ok(response::ok(Outcome {
+    let result = CallResult {
         ok: code == Grpc::Ok,
-        code: name(code),
+        code: name(code).to_owned(),
         message,
         answer,
         elapsed_ms: begun.elapsed().as_secs_f64() * 1e3,
         request: called.request.map(|id| id.to_string()),
-        _held: held,
-    }))
+    };
+    Ok(response::ok(Held { result, _memory: held }))
 }
 
 /// A status code's name, as gRPC's documents write it.

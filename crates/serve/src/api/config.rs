@@ -6,23 +6,14 @@ use super::{
     read::{Body, VersionPath},
     refusal::Refusal,
     response::{self, JsonResponse},
+    wire,
 };
 use crate::{
     Backend,
     team::{Event, Kind},
 };
 use axum::extract::State;
-use krt_registry::ConfigEntry;
-use serde::Deserialize;
-use std::collections::BTreeMap;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Change {
-    values: BTreeMap<String, Option<String>>,
-    #[serde(default)]
-    comment: String,
-}
+use krt_api::config::{ConfigChange, ConfigEntry};
 
 pub(super) async fn show(
     State(app): State<App>,
@@ -30,9 +21,10 @@ pub(super) async fn show(
     VersionPath(runtime, version): VersionPath,
 ) -> Result<JsonResponse<Vec<ConfigEntry>>, Refusal> {
     match app.backend() {
-        Backend::Team(team) => Ok(response::ok(
-            team.ask(move |registry| registry.config(caller.role, &runtime, &version)).await?,
-        )),
+        Backend::Team(team) => {
+            let rows = team.ask(move |registry| registry.config(caller.role, &runtime, &version)).await?;
+            Ok(response::ok(rows.into_iter().map(wire::config_entry).collect()))
+        }
         // The values are set on the command line and stay hidden.
         Backend::Solo(_) => {
             app.backend().version(&runtime, &version).await?;
@@ -45,12 +37,13 @@ pub(super) async fn change(
     State(app): State<App>,
     caller: Caller,
     VersionPath(runtime, version): VersionPath,
-    Body(Change { values, comment }): Body<Change>,
+    Body(ConfigChange { values, comment }): Body<ConfigChange>,
 ) -> Result<JsonResponse<Vec<ConfigEntry>>, Refusal> {
     let (team, actor) = (app.team()?, caller.actor(&comment)?);
+    let values = values.into_iter().map(|(name, value)| (name, value.map(|value| value.0))).collect();
     let event = Event::new(Kind::Config, Some(&runtime), Some(&version));
     let changed =
         team.ask(move |registry| registry.change_config(&actor, &runtime, &version, &values)).await?;
     team.tell(event);
-    Ok(response::ok(changed))
+    Ok(response::ok(changed.into_iter().map(wire::config_entry).collect()))
 }

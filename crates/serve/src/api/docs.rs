@@ -15,6 +15,7 @@ use http::{
     HeaderValue,
     header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
 };
+use krt_api::docs::Docs;
 use std::{fs::File, io::Read as _, path::Path};
 
 /// The largest text and the largest image that are served, in bytes.
@@ -24,7 +25,7 @@ const MAX_IMAGE: u64 = 16 << 20;
 pub(super) async fn show(
     State(app): State<App>,
     VersionPath(runtime, version): VersionPath,
-) -> Result<JsonResponse<docs::Docs>, Refusal> {
+) -> Result<JsonResponse<Docs>, Refusal> {
     let package = app.backend().package(&runtime, &version).await?;
     let files = format!("/api/v1/runtimes/{runtime}/versions/{version}/docs/files");
     let shown = blocking::run(move || {

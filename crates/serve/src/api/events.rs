@@ -1,6 +1,6 @@
 //! Live events.
 
-use super::{App, caller::Caller, read::Query, refusal::Refusal, response};
+use super::{App, caller::Caller, read::Query, refusal::Refusal, response, wire};
 use crate::{Backend, team::Event};
 use axum::{extract::State, response::Response};
 use futures::stream;
@@ -13,6 +13,7 @@ pub(super) async fn live(State(app): State<App>, caller: Caller, query: Query) -
     };
     let heard = stream::unfold((team.listen(), runtime), |(mut events, runtime)| async move {
         let event = next(&mut events, runtime.as_deref()).await?;
+        let event = wire::event(event);
         Some((response::event(event.kind.as_str(), &event), (events, runtime)))
     });
     Ok(response::live(&app, &caller, heard))

@@ -6,9 +6,11 @@ use super::{
     read::{Query, VersionPath},
     refusal::Refusal,
     response::{self, JsonResponse},
+    wire,
 };
 use axum::{extract::State, response::Response};
 use futures::stream;
+use krt_api::graph::{Graph, GraphNode, GraphWorkflow, NodeLanguage, NodeState, Percentiles as Spread};
 use krt_model::{name::Name, version::Language};
 use krt_package::Package;
 use krt_registry::{State as VersionState, Timestamp};
@@ -16,7 +18,6 @@ use krt_runtime::{
     Engine,
     metrics::{Percentiles, Reading},
 };
-use serde::Serialize;
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -25,69 +26,8 @@ use std::{
 /// The interval of updates.
 const TICK: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Serialize)]
-pub(super) struct Graph {
-    version: String,
-    state: VersionState,
-    time: Timestamp,
-    window_seconds: u64,
-    in_flight: usize,
-    nodes: Vec<Node>,
-    workflows: Vec<Workflow>,
-}
-
-#[derive(Debug, Serialize)]
-struct Node {
-    name: String,
-    language: &'static str,
-    src: String,
-    state: NodeState,
-    replicas: usize,
-    workers: usize,
-    queue: usize,
-    restarts: u64,
-    rate: f64,
-    errors: f64,
-    handled: u64,
-    failed: u64,
-    handler_ms: Spread,
-    waiting_ms: Spread,
-}
-
-#[derive(Debug, Serialize)]
-struct Workflow {
-    name: String,
-    method: Option<String>,
-    entrypoint: String,
-    sequence: Vec<String>,
-    rate: f64,
-    errors: f64,
-    requests: u64,
-    failed: u64,
-    elapsed_ms: Spread,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum NodeState {
-    Stopped,
-    Starting,
-    Up,
-    Degraded,
-    Down,
-}
-
-#[derive(Debug, Clone, Copy, Default, Serialize)]
-struct Spread {
-    p50: Option<f64>,
-    p95: Option<f64>,
-    p99: Option<f64>,
-}
-
-impl From<Percentiles> for Spread {
-    fn from(Percentiles { p50, p95, p99 }: Percentiles) -> Self {
-        Self { p50, p95, p99 }
-    }
+fn spread(Percentiles { p50, p95, p99 }: Percentiles) -> Spread {
+    Spread { p50, p95, p99 }
 }
 
 pub(super) async fn show(
@@ -140,8 +80,8 @@ async fn graph(app: &App, runtime: &Name, version: &Name, window: Duration) -> R
     let of = &package.version;
     Ok(Graph {
         version: version.to_string(),
-        state,
-        time: Timestamp::now(),
+        state: wire::state(state),
+        time: wire::time(Timestamp::now()),
         window_seconds: window.as_secs(),
         in_flight: engine.as_ref().map_or(0, |engine| engine.flow().admission().in_flight()),
         nodes: (0..of.nodes.len()).map(|index| look.node(index)).collect(),
@@ -159,7 +99,7 @@ struct GraphView<'a> {
 }
 
 impl GraphView<'_> {
-    fn node(&self, index: usize) -> Node {
+    fn node(&self, index: usize) -> GraphNode {
         let node = &self.package.version.nodes[index];
         let replicas = usize::from(node.run.replicas);
         let (workers, queue, restarts, reading) = match self.engine {
@@ -170,7 +110,7 @@ impl GraphView<'_> {
             }
             None => (0, 0, 0, None),
         };
-        Node {
+        GraphNode {
             name: node.name.to_string(),
             language: language(&node.src, node.build.as_ref().map(|build| build.language)),
             src: node.src.clone(),
@@ -183,19 +123,19 @@ impl GraphView<'_> {
             errors: self.per_second(reading.map(|reading| reading.failed)),
             handled: reading.map_or(0, |reading| reading.count),
             failed: reading.map_or(0, |reading| reading.failed),
-            handler_ms: reading.map(|reading| reading.took.into()).unwrap_or_default(),
-            waiting_ms: reading.map(|reading| reading.waited.into()).unwrap_or_default(),
+            handler_ms: reading.map(|reading| spread(reading.took)).unwrap_or_default(),
+            waiting_ms: reading.map(|reading| spread(reading.waited)).unwrap_or_default(),
         }
     }
 
-    fn workflow(&self, index: usize) -> Workflow {
+    fn workflow(&self, index: usize) -> GraphWorkflow {
         let version = &self.package.version;
         let workflow = &version.workflows[index];
         let reading: Option<Reading> = self
             .engine
             .map(|engine| engine.flow().metrics().recent_of_workflow(index).read(self.now, self.window));
         let mut methods = self.package.schema.methods.iter();
-        Workflow {
+        GraphWorkflow {
             name: workflow.name.to_string(),
             method: methods.find(|method| method.workflow == Some(index)).map(|method| method.path.clone()),
             entrypoint: workflow.entrypoint.clone(),
@@ -204,7 +144,7 @@ impl GraphView<'_> {
             errors: self.per_second(reading.map(|reading| reading.failed)),
             requests: reading.map_or(0, |reading| reading.count),
             failed: reading.map_or(0, |reading| reading.failed),
-            elapsed_ms: reading.map(|reading| reading.took.into()).unwrap_or_default(),
+            elapsed_ms: reading.map(|reading| spread(reading.took)).unwrap_or_default(),
         }
     }
 
@@ -213,12 +153,12 @@ impl GraphView<'_> {
     }
 }
 
-fn language(src: &str, built: Option<Language>) -> &'static str {
+fn language(src: &str, built: Option<Language>) -> NodeLanguage {
     match built {
-        Some(Language::Go) => "go",
-        Some(Language::Rust) => "rust",
-        None if Path::new(src).extension().is_some_and(|ending| ending == "py") => "python",
-        None => "executable",
+        Some(Language::Go) => NodeLanguage::Go,
+        Some(Language::Rust) => NodeLanguage::Rust,
+        None if Path::new(src).extension().is_some_and(|ending| ending == "py") => NodeLanguage::Python,
+        None => NodeLanguage::Executable,
     }
 }
 

@@ -13,10 +13,13 @@ use axum::{
 };
 use futures::stream;
 use http::HeaderMap;
+use krt_api::{
+    Time,
+    log::{Log, LogPage},
+};
 use krt_model::{log::Level, name::Name};
 use krt_registry::Timestamp;
 use krt_store::{LogFilter, StoredLog};
-use serde::Serialize;
 use std::time::Duration;
 
 /// The interval between polls for new records, and the most records of one poll.
@@ -26,30 +29,9 @@ const BATCH: usize = 1000;
 const MAX_TEXT: usize = 1000;
 const MAX_ID: usize = 64;
 
-#[derive(Debug, Serialize)]
-pub(super) struct Log {
-    id: i64,
-    time: Timestamp,
-    level: &'static str,
-    version: String,
-    workflow: Option<String>,
-    node: Option<String>,
-    request: Option<String>,
-    message: String,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Page {
-    logs: Vec<Log>,
-    next: Option<String>,
-}
-
-impl From<StoredLog> for Log {
-    fn from(log: StoredLog) -> Self {
-        let StoredLog { id, time, level, version, workflow, node, request, message } = log;
-        let (time, level) = (Timestamp::from_nanos(time), level.as_str());
-        Self { id, time, level, version, workflow, node, request, message }
-    }
+fn shown(log: StoredLog) -> Log {
+    let StoredLog { id, time, level, version, workflow, node, request, message } = log;
+    Log { id, time: Time::from_nanos(time), level, version, workflow, node, request, message }
 }
 
 fn filter(query: &Query) -> Result<LogFilter, Refusal> {
@@ -69,7 +51,7 @@ pub(super) async fn search(
     State(app): State<App>,
     RuntimePath(runtime): RuntimePath,
     query: Query,
-) -> Result<JsonResponse<Page>, Refusal> {
+) -> Result<JsonResponse<LogPage>, Refusal> {
     let (span, limit) = (query.span()?, query.limit(1000, 200)?);
     let filter = LogFilter {
         from: span.from.map(Timestamp::nanos),
@@ -84,8 +66,8 @@ pub(super) async fn search(
     }
     let page = app.backend().read(&runtime, move |store| store.reader().logs(&filter, limit)).await?;
     let next = (page.records.len() == limit).then(|| page.records.first().map(|log| log.id.to_string()));
-    let logs = page.records.into_iter().rev().map(Log::from).collect();
-    Ok(response::ok(Page { logs, next: next.flatten() }))
+    let logs = page.records.into_iter().rev().map(shown).collect();
+    Ok(response::ok(LogPage { logs, next: next.flatten() }))
 }
 
 /// The records of a request, oldest first.
@@ -97,7 +79,7 @@ pub(super) async fn of_request(
 ) -> Result<Vec<Log>, Refusal> {
     let filter = LogFilter { request: Some(request.to_owned()), ..LogFilter::default() };
     let page = app.backend().read(runtime, move |store| store.reader().logs(&filter, limit)).await?;
-    Ok(page.records.into_iter().map(Log::from).collect())
+    Ok(page.records.into_iter().map(shown).collect())
 }
 
 pub(super) async fn tail(
@@ -149,7 +131,7 @@ impl Follower {
             let page = page.await.ok()?;
             self.last = page.last;
             if !page.records.is_empty() {
-                let logs: Vec<_> = page.records.into_iter().map(Log::from).collect();
+                let logs: Vec<_> = page.records.into_iter().map(shown).collect();
                 return Some(response::event("logs", &logs).id(self.last.to_string()));
             }
         }

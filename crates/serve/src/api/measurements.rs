@@ -7,12 +7,14 @@ use super::{
     response::{self, JsonResponse},
 };
 use axum::extract::{Path, State};
+use krt_api::{
+    Time,
+    measurement::{Measurement, Window, WindowSeries, Windows},
+};
 use krt_registry::Timestamp;
 use krt_store::{Error, PointFilter, Reader, Tags, WindowQuery};
-use serde::Serialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Duration,
 };
 
@@ -28,57 +30,17 @@ const WINDOWS: u64 = 300;
 /// The measurements that krt takes itself.
 const AUTOMATIC: [&str; 2] = ["node_elapsed_time", "workflow_elapsed_time"];
 
-#[derive(Debug, Serialize)]
-pub(super) struct Measurement {
-    name: String,
-    points: u64,
-    first: Timestamp,
-    last: Timestamp,
-    tags: BTreeMap<String, BTreeSet<String>>,
-    fields: BTreeSet<String>,
-    automatic: bool,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Windows {
-    measurement: String,
-    field: String,
-    every_seconds: u64,
-    series: Vec<Series>,
-}
-
-#[derive(Debug, Serialize)]
-struct Series {
-    tags: Arc<Tags>,
-    windows: Vec<Window>,
-}
-
-#[derive(Debug, Serialize)]
-struct Window {
-    start: Timestamp,
-    count: u64,
-    sum: f64,
-    mean: f64,
-    min: f64,
-    max: f64,
-    p50: f64,
-    p95: f64,
-    p99: f64,
-}
-
-impl From<&krt_store::Window> for Window {
-    fn from(of: &krt_store::Window) -> Self {
-        Self {
-            start: Timestamp::from_nanos(of.start),
-            count: of.count,
-            sum: of.sum,
-            mean: of.mean(),
-            min: of.min,
-            max: of.max,
-            p50: of.p50,
-            p95: of.p95,
-            p99: of.p99,
-        }
+fn shown(of: &krt_store::Window) -> Window {
+    Window {
+        start: Time::from_nanos(of.start),
+        count: of.count,
+        sum: of.sum,
+        mean: of.mean(),
+        min: of.min,
+        max: of.max,
+        p50: of.p50,
+        p95: of.p95,
+        p99: of.p99,
     }
 }
 
@@ -110,8 +72,8 @@ fn describe(reader: &Reader, name: String) -> Result<Option<Measurement>, Error>
     }
     Ok(Some(Measurement {
         points: series.iter().map(|series| series.points).sum(),
-        first: Timestamp::from_nanos(first),
-        last: Timestamp::from_nanos(last),
+        first: Time::from_nanos(first),
+        last: Time::from_nanos(last),
         tags,
         fields: reader.numeric_fields(&name)?,
         automatic: AUTOMATIC.contains(&&*name),
@@ -152,13 +114,12 @@ pub(super) async fn windows(
         group_by: query.all("group_by", MAX_NAME)?.into_iter().map(str::to_owned).collect(),
     };
     let found = app.backend().read(&runtime, move |store| store.reader().windows(&asked)).await?;
-    let mut series = Vec::<Series>::new();
-    for window in &found {
-        match series.last_mut().filter(|series| series.tags == window.group) {
-            Some(series) => series.windows.push(window.into()),
-            None => series.push(Series { tags: Arc::clone(&window.group), windows: vec![window.into()] }),
-        }
-    }
+    let alike = found.chunk_by(|one, next| one.group == next.group);
+    let series = alike.map(|windows| WindowSeries {
+        tags: windows[0].group.as_ref().clone(),
+        windows: windows.iter().map(shown).collect(),
+    });
+    let series = series.collect();
     Ok(response::ok(Windows { measurement, field, every_seconds: every, series }))
 }
 

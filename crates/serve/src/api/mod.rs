@@ -6,7 +6,7 @@
 //! - [`browsers`]: refuses requests from pages of other sites.
 //! - [`caller`]: the caller; `guard`: its authorization; `limits`: attempts to sign in; `cookie`: cookies.
 //! - [`refusal`]: the one place that turns errors into answers.
-//! - [`read`]: bodies and queries; `response`: answers.
+//! - [`read`]: bodies and queries; `response`: answers; `wire`: rows of the registry as `krt_api` has them.
 //! - One file per noun: `session`, `openid`, `users`, `audit`, `runtimes`, `versions`, `config`, `graph`,
 //!   `logs`, `requests`, `measurements`, `boards`, `predictions`, `docs`, `calls`, `events`, `page`.
 
@@ -40,6 +40,7 @@ mod runtimes;
 mod session;
 mod users;
 mod versions;
+mod wire;
 
 pub use listen::run;
 pub use origin::Origin;

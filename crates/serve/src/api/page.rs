@@ -14,40 +14,17 @@ use http::{
     HeaderValue, Method, Uri,
     header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY},
 };
-use serde::Serialize;
-
-#[derive(Debug, Serialize)]
-pub(super) struct Server {
-    version: &'static str,
-    mode: &'static str,
-    public_address: String,
-    public_tls: bool,
-    sign_in: bool,
-    openid: Option<OpenId>,
-    limits: Limits,
-}
-
-/// Where users may also sign in.
-#[derive(Debug, Serialize)]
-struct OpenId {
-    name: String,
-}
-
-#[derive(Debug, Serialize)]
-struct Limits {
-    package_bytes: u64,
-    message_bytes: usize,
-}
+use krt_api::server::{Limits, Mode, OpenId, Server};
 
 pub(super) async fn server(State(app): State<App>) -> JsonResponse<Server> {
     let (mode, sign_in, package_bytes) = match app.backend() {
-        Backend::Team(team) => ("serve", true, team.max_package()),
-        Backend::Solo(_) => ("run", false, 0),
+        Backend::Team(team) => (Mode::Serve, true, team.max_package()),
+        Backend::Solo(_) => (Mode::Run, false, 0),
     };
     let public = &app.0.public;
     let limits = Limits { package_bytes, message_bytes: public.max_message };
     response::ok(Server {
-        version: env!("CARGO_PKG_VERSION"),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         mode,
         public_address: public.address.clone(),
         public_tls: public.tls,

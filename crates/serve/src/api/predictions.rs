@@ -5,42 +5,26 @@ use super::{
     read::{Query, RuntimePath},
     refusal::Refusal,
     response::{self, JsonResponse},
+    wire,
 };
 use crate::{
     Error,
-    scores::{Judged, ScoreError, Summary, Tally},
+    scores::{Judged, ScoreError, Tally},
     team::RuntimeStores,
 };
 use axum::extract::State;
 use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
 use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use krt_api::prediction::{Prediction, PredictionPage, PredictionSummary};
 use krt_registry::Timestamp;
 use krt_remote::Documents;
 use krt_store::{FindLimits, PREDICTIONS, PredictionFilter, to_json};
-use serde::Serialize;
 use std::time::Duration;
 
 /// The most predictions in a summary.
 const MOST: usize = 500_000;
 /// The longest label in a query, in characters.
 const MAX_LABEL: usize = 255;
-
-#[derive(Debug, Serialize)]
-pub(super) struct Page {
-    predictions: Vec<Prediction>,
-    next: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Prediction {
-    id: String,
-    time: Timestamp,
-    version: String,
-    predicted: String,
-    true_value: String,
-    error: Option<String>,
-    extra: serde_json::Value,
-}
 
 type Found = BoxStream<'static, Result<RawDocumentBuf, Error>>;
 
@@ -78,7 +62,7 @@ pub(super) async fn list(
     State(app): State<App>,
     RuntimePath(runtime): RuntimePath,
     query: Query,
-) -> Result<JsonResponse<Page>, Refusal> {
+) -> Result<JsonResponse<PredictionPage>, Refusal> {
     let mut wanted = filter(&query)?;
     for (name, field) in [("predicted", "predictedValue"), ("true_value", "trueValue")] {
         if let Some(text) = query.short(name, MAX_LABEL)? {
@@ -94,15 +78,15 @@ pub(super) async fn list(
     let limits = FindLimits { skip, limit: Some(limit as u64), newest_first: true };
     let found: Vec<_> = find(&stores, PREDICTIONS, wanted, limits).await?.try_collect().await?;
     let next = (found.len() == limit).then(|| (skip + limit as u64).to_string());
-    let predictions = found.iter().filter_map(|document| Prediction::of(document)).collect();
-    Ok(response::ok(Page { predictions, next }))
+    let predictions = found.iter().filter_map(|document| shown(document)).collect();
+    Ok(response::ok(PredictionPage { predictions, next }))
 }
 
 pub(super) async fn summary(
     State(app): State<App>,
     RuntimePath(runtime): RuntimePath,
     query: Query,
-) -> Result<JsonResponse<Summary>, Refusal> {
+) -> Result<JsonResponse<PredictionSummary>, Refusal> {
     let wanted = filter(&query)?;
     let every = query.number("every_seconds", 1, 31_536_000)?.map(Duration::from_secs);
     let stores = app.backend().stores(&runtime).await?;
@@ -139,27 +123,25 @@ fn judged(document: &RawDocument) -> Option<Judged<'_>> {
     })
 }
 
-impl Prediction {
-    /// The prediction as saved; `None` without a date.
-    pub(super) fn of(document: &RawDocument) -> Option<Self> {
-        let whole: Document = document.try_into().ok()?;
-        let id = match whole.get("_id") {
-            Some(Bson::ObjectId(id)) => id.to_hex(),
-            Some(Bson::String(text)) => text.clone(),
-            Some(other) => other.to_string(),
-            None => String::new(),
-        };
-        let extra = whole.get("extra").cloned().unwrap_or(Bson::Null);
-        let extra = RawDocumentBuf::try_from(&doc! { "extra": extra }).ok()?;
-        let extra: serde_json::Value = serde_json::from_str(&to_json(&extra)).ok()?;
-        Some(Self {
-            id,
-            time: time(document)?,
-            version: text(document, "versionName").to_owned(),
-            predicted: text(document, "predictedValue").to_owned(),
-            true_value: text(document, "trueValue").to_owned(),
-            error: Some(text(document, "error")).filter(|error| !error.is_empty()).map(str::to_owned),
-            extra: extra.get("extra").cloned().unwrap_or_default(),
-        })
-    }
+/// The prediction as saved; `None` without a date.
+pub(super) fn shown(document: &RawDocument) -> Option<Prediction> {
+    let whole: Document = document.try_into().ok()?;
+    let id = match whole.get("_id") {
+        Some(Bson::ObjectId(id)) => id.to_hex(),
+        Some(Bson::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    };
+    let extra = whole.get("extra").cloned().unwrap_or(Bson::Null);
+    let extra = RawDocumentBuf::try_from(&doc! { "extra": extra }).ok()?;
+    let extra: serde_json::Value = serde_json::from_str(&to_json(&extra)).ok()?;
+    Some(Prediction {
+        id,
+        time: wire::time(time(document)?),
+        version: text(document, "versionName").to_owned(),
+        predicted: text(document, "predictedValue").to_owned(),
+        true_value: text(document, "trueValue").to_owned(),
+        error: Some(text(document, "error")).filter(|error| !error.is_empty()).map(str::to_owned),
+        extra: extra.get("extra").cloned().unwrap_or_default(),
+    })
 }

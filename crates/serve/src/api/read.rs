@@ -15,10 +15,7 @@ use krt_runtime::{
     memory::{Buffer, Pool, Refused},
     offload,
 };
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeOwned, Error as _},
-};
+use serde::de::DeserializeOwned;
 use std::{str::FromStr, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -82,19 +79,6 @@ async fn read_bytes(mut body: axum::body::Body, most: usize, bodies: &Arc<Pool>)
 
 fn busy() -> Refusal {
     Refusal::new(Code::Unavailable, "the server reads as many bodies as it may; hint: try again")
-}
-
-/// Text of at most this many characters.
-#[derive(Debug, Default)]
-pub(crate) struct Text<const MOST: usize>;
-
-impl<'de, const MOST: usize> Deserialize<'de> for Text<MOST> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match String::deserialize(deserializer)?.chars().count() <= MOST {
-            true => Ok(Self),
-            false => Err(D::Error::custom(format!("a text has more than {MOST} characters"))),
-        }
-    }
 }
 
 /// Refuses a body of another content type.

@@ -4,14 +4,12 @@ use super::json::json;
 use crate::team::UploadError;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
-use krt_package::Problem;
+use krt_api::error::{ErrorCode, Problem};
 use krt_registry::Fault;
-use serde::Serialize;
 use std::{io, time::Duration};
 
-/// The kind of a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// The kind of a refusal, which decides its status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     Invalid,
     Unauthenticated,
@@ -21,7 +19,6 @@ pub(crate) enum Code {
     Conflict,
     TooLarge,
     /// The same for a request's head.
-    #[serde(rename = "too_large")]
     HeadTooLarge,
     Unsupported,
     InvalidPackage,
@@ -32,19 +29,35 @@ pub(crate) enum Code {
 }
 
 /// A refused request.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct Refusal {
     code: Code,
     message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<Problem>,
-    #[serde(skip)]
     wait: Option<Duration>,
 }
 
 impl Code {
+    /// The kind, as the API names it.
+    fn named(self) -> ErrorCode {
+        match self {
+            Self::Invalid => ErrorCode::Invalid,
+            Self::Unauthenticated => ErrorCode::Unauthenticated,
+            Self::Forbidden => ErrorCode::Forbidden,
+            Self::NotFound => ErrorCode::NotFound,
+            Self::MethodNotAllowed => ErrorCode::MethodNotAllowed,
+            Self::Conflict => ErrorCode::Conflict,
+            Self::TooLarge | Self::HeadTooLarge => ErrorCode::TooLarge,
+            Self::Unsupported => ErrorCode::Unsupported,
+            Self::InvalidPackage => ErrorCode::InvalidPackage,
+            Self::Unprocessable => ErrorCode::Unprocessable,
+            Self::TooMany => ErrorCode::TooMany,
+            Self::Unavailable => ErrorCode::Unavailable,
+            Self::Internal => ErrorCode::Internal,
+        }
+    }
+
     fn status(self) -> StatusCode {
         match self {
             Self::Invalid => StatusCode::BAD_REQUEST,
@@ -118,8 +131,11 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = json(self.code.status(), &self);
-        if let Some(wait) = self.wait {
+        let Self { code, message, hint, problems, wait } = self;
+        let status = code.status();
+        let error = krt_api::Error { code: code.named(), message, hint, problems };
+        let mut response = json(status, &error);
+        if let Some(wait) = wait {
             let seconds = HeaderValue::from(wait.as_secs() + 1);
             response.headers_mut().insert(RETRY_AFTER, seconds);
         }
@@ -164,7 +180,7 @@ impl From<UploadError> for Refusal {
         match error {
             UploadError::Invalid { report } => {
                 let mut refusal = Self::new(Code::InvalidPackage, "the package has errors");
-                refusal.problems = report.problems().to_vec();
+                refusal.problems = report.problems().iter().map(super::wire::problem).collect();
                 refusal
             }
             UploadError::Registry(error) => error.into(),

@@ -1,9 +1,7 @@
 //! The latest, slowest and failed requests, with their hops.
 
 use super::{
-    App,
-    logs::{self, Log},
-    predictions::{self, Prediction},
+    App, logs, predictions,
     read::{LastSegment, Query, RuntimePath},
     refusal::Refusal,
     response::{self, JsonResponse},
@@ -12,21 +10,18 @@ use crate::team::RuntimeStores;
 use axum::extract::State;
 use bson::{RawDocument, doc};
 use futures::TryStreamExt as _;
+use krt_api::{
+    Time,
+    prediction::Prediction,
+    request::{Request, RequestDetail, RequestPage, StoredDocument, StoredPoint},
+};
 use krt_model::{
     name::Name,
-    request::{self, Ending, HopEnding, RequestRecord, Saved},
+    request::{Ending, RequestRecord, Saved},
 };
-use krt_registry::Timestamp;
-use krt_store::{
-    FindLimits, PREDICTIONS, PointFilter, RequestFilter, RequestOrder, StoredPoint, Value, to_json,
-};
-use serde::Serialize;
+use krt_store::{FindLimits, PREDICTIONS, PointFilter, RequestFilter, RequestOrder, Value, to_json};
 use serde_json::value::RawValue;
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::HashSet};
 
 /// The most log records shown of a request.
 const LOGS: usize = 1000;
@@ -40,70 +35,6 @@ const MAX_SHOWN: usize = 64 << 10;
 const AUTOMATIC: [&str; 2] = ["node_elapsed_time", "workflow_elapsed_time"];
 /// How long after a request's end its points may be measured, in nanoseconds.
 const AFTER: i64 = 1_000_000_000;
-
-#[derive(Debug, Serialize)]
-pub(super) struct Page {
-    requests: Vec<Shown>,
-    next: Option<String>,
-    kept: usize,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Detail {
-    request: Shown,
-    logs: Vec<Log>,
-    points: Vec<Point>,
-    documents: Vec<StoredDocument>,
-    predictions: Vec<Prediction>,
-    saved: usize,
-}
-
-/// A document that a handler saved.
-#[derive(Debug, Serialize)]
-struct StoredDocument {
-    node: String,
-    collection: String,
-    /// Extended JSON.
-    id: serde_json::Value,
-    /// Extended JSON; `None` when the document is deleted or too large.
-    document: Option<Box<RawValue>>,
-    bytes: Option<usize>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Shown {
-    id: String,
-    version: String,
-    workflow: String,
-    start: Timestamp,
-    elapsed_ms: f64,
-    ending: Ending,
-    error: Option<String>,
-    request_bytes: usize,
-    answer_bytes: Option<usize>,
-    early_reply: bool,
-    hops: Vec<Hop>,
-}
-
-#[derive(Debug, Serialize)]
-struct Hop {
-    node: String,
-    position: usize,
-    start_ms: f64,
-    waiting_ms: f64,
-    encode_ms: f64,
-    handler_ms: f64,
-    decode_ms: f64,
-    outcome: HopEnding,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Point {
-    measurement: &'static str,
-    time: Timestamp,
-    tags: Arc<BTreeMap<String, String>>,
-    fields: BTreeMap<String, serde_json::Value>,
-}
 
 fn parse_order(text: &str) -> Option<RequestOrder> {
     match text {
@@ -119,50 +50,11 @@ fn parse_cursor(text: &str) -> Option<(i64, String)> {
     Some((number.parse::<u64>().ok()?.try_into().unwrap_or(i64::MAX), id.to_owned()))
 }
 
-impl From<RequestRecord> for Shown {
-    fn from(request: RequestRecord) -> Self {
-        Self {
-            start: Timestamp::from_nanos(request.start),
-            elapsed_ms: millis(request.elapsed),
-            ending: request.ending,
-            error: request.error,
-            request_bytes: request.request_bytes,
-            answer_bytes: request.answer_bytes,
-            early_reply: request.early,
-            hops: request.hops.into_iter().map(Hop::from).collect(),
-            id: request.id.to_string(),
-            version: request.version.to_string(),
-            workflow: request.workflow.to_string(),
-        }
-    }
-}
-
-impl From<request::Hop> for Hop {
-    fn from(hop: request::Hop) -> Self {
-        let between = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1e6;
-        let encode_ms = millis(hop.encode);
-        Self {
-            node: hop.node.to_string(),
-            position: hop.position,
-            start_ms: between(0, hop.start),
-            waiting_ms: (between(hop.posted, hop.start) - encode_ms).max(0.0),
-            encode_ms,
-            handler_ms: between(hop.start, hop.end),
-            decode_ms: millis(hop.decode),
-            outcome: hop.ending,
-        }
-    }
-}
-
-fn millis(nanos: u64) -> f64 {
-    nanos as f64 / 1e6
-}
-
 pub(super) async fn list(
     State(app): State<App>,
     RuntimePath(runtime): RuntimePath,
     query: Query,
-) -> Result<JsonResponse<Page>, Refusal> {
+) -> Result<JsonResponse<RequestPage>, Refusal> {
     let stores = app.backend().stores(&runtime).await?;
     let text = |name: Option<Name>| name.map(|name| name.to_string());
     let filter = RequestFilter {
@@ -186,7 +78,7 @@ pub(super) async fn list(
     let (stored, kept) = read.await?;
     let kept = kept + in_flight.len();
     let (requests, next) = merged(stored, in_flight, &filter, order, limit);
-    Ok(response::ok(Page { requests: requests.into_iter().map(Shown::from).collect(), next, kept }))
+    Ok(response::ok(RequestPage { requests: requests.into_iter().map(Request::from).collect(), next, kept }))
 }
 
 /// Merges a page of stored requests, with one more than fits if there are more, and the requests in flight. A
@@ -215,7 +107,7 @@ pub(super) async fn show(
     State(app): State<App>,
     RuntimePath(runtime): RuntimePath,
     LastSegment(id): LastSegment,
-) -> Result<JsonResponse<Detail>, Refusal> {
+) -> Result<JsonResponse<RequestDetail>, Refusal> {
     let stores = app.backend().stores(&runtime).await?;
     let engines = app.backend().engines(&runtime);
     let in_flight = engines.iter().find_map(|engine| engine.flow().request_records().find(&id));
@@ -249,7 +141,7 @@ pub(super) async fn show(
     let points = points.await?;
     let (documents, predictions) = saved_by(&request, &stores).await?;
     let saved = request.saves;
-    Ok(response::ok(Detail { request: request.into(), logs, points, documents, predictions, saved }))
+    Ok(response::ok(RequestDetail { request: request.into(), logs, points, documents, predictions, saved }))
 }
 
 /// The documents that a request's handlers saved, where they are named.
@@ -263,7 +155,7 @@ async fn saved_by(
         let mut found = predictions::find(stores, &saved.collection, doc! { "_id": &saved.id }, one).await?;
         let document = found.try_next().await?;
         match document.as_ref().filter(|_| saved.collection == PREDICTIONS) {
-            Some(prediction) => predictions.extend(Prediction::of(prediction)),
+            Some(prediction) => predictions.extend(predictions::shown(prediction)),
             None => documents.push(show_document(saved, document.as_deref())),
         }
     }
@@ -282,17 +174,17 @@ fn show_document(saved: &Saved, document: Option<&RawDocument>) -> StoredDocumen
     }
 }
 
-fn show_point(measurement: &'static str, point: StoredPoint) -> Point {
+fn show_point(measurement: &str, point: krt_store::StoredPoint) -> StoredPoint {
     let value = |value: Value<'static>| match value {
         Value::Text(text) => text.into_owned().into(),
         Value::Int(number) => number.into(),
         Value::Float(number) => number.into(),
         Value::Bool(truth) => truth.into(),
     };
-    Point {
-        measurement,
-        time: Timestamp::from_nanos(point.time),
-        tags: point.tags,
+    StoredPoint {
+        measurement: measurement.to_owned(),
+        time: Time::from_nanos(point.time),
+        tags: point.tags.as_ref().clone(),
         fields: point.fields.into_iter().map(|(name, field)| (name, value(field))).collect(),
     }
 }

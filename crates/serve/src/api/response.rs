@@ -7,9 +7,9 @@ use axum::response::{
     sse::{Event, KeepAlive, Sse},
 };
 use futures::{Stream, StreamExt as _, stream};
-use http::{HeaderValue, StatusCode, header::CACHE_CONTROL};
+use http::{HeaderValue, header::CACHE_CONTROL};
+use krt_api::event::End;
 use serde::Serialize;
-use serde_json::json;
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 /// The interval of keep-alives on a silent stream of events.
@@ -73,7 +73,7 @@ fn until(
         tokio::select! {
             // The end goes first, so that no event leaks after it.
             biased;
-            why = &mut ended => Some((event("end", &json!({"reason": why})), None)),
+            why = &mut ended => Some((event("end", &End { reason: why }), None)),
             next = events.next() => Some((next?, Some((events, ended)))),
         }
     })

@@ -6,20 +6,22 @@ use super::{
     read::{Body, Query, RuntimePath},
     refusal::Refusal,
     response::{self, JsonResponse},
+    wire,
 };
 use axum::extract::State;
 use http::StatusCode;
-use krt_registry::{NewRuntime, Runtime, RuntimeChange};
+use krt_api::runtime::{NewRuntime, Runtime, RuntimeChange};
 
 pub(super) async fn list(State(app): State<App>) -> Result<JsonResponse<Vec<Runtime>>, Refusal> {
-    Ok(response::ok(app.backend().runtimes().await?))
+    let runtimes = app.backend().runtimes().await?;
+    Ok(response::ok(runtimes.into_iter().map(wire::runtime).collect()))
 }
 
 pub(super) async fn show(
     State(app): State<App>,
     RuntimePath(runtime): RuntimePath,
 ) -> Result<JsonResponse<Runtime>, Refusal> {
-    Ok(response::ok(app.backend().runtime(&runtime).await?))
+    Ok(response::ok(wire::runtime(app.backend().runtime(&runtime).await?)))
 }
 
 pub(super) async fn create(
@@ -27,8 +29,9 @@ pub(super) async fn create(
     caller: Caller,
     Body(new): Body<NewRuntime>,
 ) -> Result<JsonResponse<Runtime>, Refusal> {
-    let made = app.team()?.create_runtime(caller.actor(&new.comment)?, new).await?;
-    Ok(JsonResponse(StatusCode::CREATED, made))
+    let actor = caller.actor(&new.comment)?;
+    let made = app.team()?.create_runtime(actor, wire::new_runtime(new)).await?;
+    Ok(JsonResponse(StatusCode::CREATED, wire::runtime(made)))
 }
 
 pub(super) async fn change(
@@ -38,7 +41,8 @@ pub(super) async fn change(
     Body(change): Body<RuntimeChange>,
 ) -> Result<JsonResponse<Runtime>, Refusal> {
     let actor = caller.actor(&change.comment)?;
-    Ok(response::ok(app.team()?.change_runtime(actor, runtime, change).await?))
+    let changed = app.team()?.change_runtime(actor, runtime, wire::runtime_change(change)).await?;
+    Ok(response::ok(wire::runtime(changed)))
 }
 
 pub(super) async fn delete(

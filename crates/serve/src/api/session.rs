@@ -6,7 +6,7 @@ use super::{
     read::{Body, LastSegment, SmallBody},
     refusal::{Code, Refusal},
     response::{self, JsonResponse},
-    users,
+    users, wire,
 };
 use crate::team::Kind;
 use axum::{
@@ -15,47 +15,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode, header::USER_AGENT};
-use krt_registry::{Action, Actor, Error, NewPassword, OpenedSession, Registry, Role, Session};
-use serde::{Deserialize, Serialize};
+use krt_api::{
+    Hidden,
+    session::{ChangePassword, Me, Session, SignIn},
+};
+use krt_registry::{Action, Actor, Error, NewPassword, OpenedSession, Registry};
 use std::net::{IpAddr, SocketAddr};
 
 /// The cookie's age, in seconds; the server decides how long the session lasts.
 const KEPT: u64 = 14 * 24 * 3600;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SignIn {
-    login: String,
-    password: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ChangePassword {
-    current: String,
-    new: String,
-    /// Whether tokens are revoked, too; the default is yes.
-    #[serde(default = "yes")]
-    revoke_tokens: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Me {
-    login: String,
-    role: Role,
-    csrf_token: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct Shown {
-    #[serde(flatten)]
-    session: Session,
-    current: bool,
-}
 
 /// The peer of a connection, and whether it uses TLS.
 #[derive(Debug, Clone, Copy)]
@@ -66,10 +34,10 @@ pub(crate) struct Connection {
 
 pub(super) async fn me(caller: Caller) -> JsonResponse<Me> {
     let csrf_token = match &caller.by {
-        AuthMethod::Session(user) => Some(user.csrf().to_owned()),
+        AuthMethod::Session(user) => Some(Hidden(user.csrf().to_owned())),
         AuthMethod::Token(_) | AuthMethod::Nothing => None,
     };
-    response::ok(Me { login: caller.login, role: caller.role, csrf_token })
+    response::ok(Me { login: caller.login, role: wire::role(caller.role), csrf_token })
 }
 
 pub(super) async fn sign_in(
@@ -80,7 +48,11 @@ pub(super) async fn sign_in(
 ) -> Result<Response, Refusal> {
     let opened = open(&app, app.client(connection, &headers), sign_in, agent(&headers)).await?;
     let user = &opened.user;
-    let me = Me { login: user.login.clone(), role: user.role, csrf_token: Some(user.csrf().to_owned()) };
+    let me = Me {
+        login: user.login.clone(),
+        role: wire::role(user.role),
+        csrf_token: Some(Hidden(user.csrf().to_owned())),
+    };
     let mut response = response::ok(me).into_response();
     keep(&mut response, &opened, app.is_secure(connection));
     Ok(response)
@@ -105,7 +77,7 @@ async fn open(
 ) -> Result<OpenedSession, Refusal> {
     let team = app.team()?;
     let (attempt, hashing) = app.0.limits.attempt(from, &login)?.hashing().await?;
-    let opened = team.ask(move |registry| registry.sign_in(&login, &password, &agent)).await;
+    let opened = team.ask(move |registry| registry.sign_in(&login, password.reveal(), &agent)).await;
     drop(hashing);
     match &opened {
         Ok(_) => attempt.succeeded(),
@@ -145,7 +117,7 @@ pub(super) async fn change_password(
     // A stolen token or an open browser allows no more guesses than signing in.
     let attempt = app.0.limits.attempt(app.client(connection, &headers), &caller.login)?;
     let (attempt, hashing) = attempt.hashing().await?;
-    let changed = team.ask(move |registry| change.apply(registry, &caller)).await;
+    let changed = team.ask(move |registry| apply(&change, registry, &caller)).await;
     drop(hashing);
     match changed {
         Ok(()) => attempt.succeeded(),
@@ -161,26 +133,24 @@ pub(super) async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-impl ChangePassword {
-    fn apply(&self, registry: &Registry, caller: &Caller) -> Result<(), Error> {
-        let Self { current, new, revoke_tokens } = self;
-        let change = NewPassword { current, new, revoke_tokens: *revoke_tokens };
-        registry.change_password(&caller.login, change, caller.credential().as_ref())
-    }
+fn apply(change: &ChangePassword, registry: &Registry, caller: &Caller) -> Result<(), Error> {
+    let ChangePassword { current, new, revoke_tokens } = change;
+    let change = NewPassword { current: current.reveal(), new: new.reveal(), revoke_tokens: *revoke_tokens };
+    registry.change_password(&caller.login, change, caller.credential().as_ref())
 }
 
 pub(super) async fn list(
     State(app): State<App>,
     caller: Caller,
-) -> Result<JsonResponse<Vec<Shown>>, Refusal> {
+) -> Result<JsonResponse<Vec<Session>>, Refusal> {
     let owner = caller.owner();
     let sessions = app.team()?.ask(move |registry| registry.sessions(owner.as_deref())).await?;
     let current = match &caller.by {
         AuthMethod::Session(user) => user.id.as_str(),
         AuthMethod::Token(_) | AuthMethod::Nothing => "",
     };
-    let shown = sessions.into_iter().map(|session| Shown { current: session.id == current, session });
-    Ok(response::ok(shown.collect()))
+    let sessions = sessions.into_iter().map(|session| wire::session(session, current));
+    Ok(response::ok(sessions.collect()))
 }
 
 pub(super) async fn revoke(

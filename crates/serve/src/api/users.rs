@@ -6,22 +6,20 @@ use super::{
     read::{Body, LastSegment, Query},
     refusal::Refusal,
     response::{self, JsonResponse},
+    wire,
 };
 use crate::team::{Event, Kind};
 use axum::extract::State;
 use http::StatusCode;
-use krt_registry::{NewToken, NewUser, Registry, Token, User, UserChange};
-use serde::Serialize;
-
-/// A new token, with its secret.
-#[derive(Debug, Serialize)]
-pub(super) struct Created {
-    token: Token,
-    secret: String,
-}
+use krt_api::{
+    token::{CreatedToken, NewToken, Token},
+    user::{NewUser, User, UserChange},
+};
+use krt_registry::Registry;
 
 pub(super) async fn list(State(app): State<App>) -> Result<JsonResponse<Vec<User>>, Refusal> {
-    Ok(response::ok(app.team()?.ask(Registry::users).await?))
+    let users = app.team()?.ask(Registry::users).await?;
+    Ok(response::ok(users.into_iter().map(wire::user).collect()))
 }
 
 pub(super) async fn create(
@@ -29,13 +27,13 @@ pub(super) async fn create(
     caller: Caller,
     Body(new): Body<NewUser>,
 ) -> Result<JsonResponse<User>, Refusal> {
-    let actor = caller.silent();
+    let (actor, new) = (caller.silent(), wire::new_user(new));
     let hashing = app.0.limits.hashing().await?;
     let user = app.team()?.ask(move |registry| registry.create_user(&actor, &new)).await;
     drop(hashing);
     let user = user?;
     tell(&app, Kind::User)?;
-    Ok(JsonResponse(StatusCode::CREATED, user))
+    Ok(JsonResponse(StatusCode::CREATED, wire::user(user)))
 }
 
 pub(super) async fn change(
@@ -44,14 +42,14 @@ pub(super) async fn change(
     LastSegment(login): LastSegment,
     Body(change): Body<UserChange>,
 ) -> Result<JsonResponse<User>, Refusal> {
-    let actor = caller.actor(&change.comment)?;
+    let (actor, change) = (caller.actor(&change.comment)?, wire::user_change(change));
     let hashing = app.0.limits.hashing().await?;
     let user = app.team()?.ask(move |registry| registry.change_user(&actor, &login, &change)).await;
     drop(hashing);
     let user = user?;
     tell(&app, Kind::User)?;
     tell(&app, Kind::Token)?;
-    Ok(response::ok(user))
+    Ok(response::ok(wire::user(user)))
 }
 
 pub(super) async fn delete(
@@ -71,24 +69,25 @@ pub(super) async fn tokens(
     caller: Caller,
 ) -> Result<JsonResponse<Vec<Token>>, Refusal> {
     let owner = caller.owner();
-    Ok(response::ok(app.team()?.ask(move |registry| registry.tokens(owner.as_deref())).await?))
+    let tokens = app.team()?.ask(move |registry| registry.tokens(owner.as_deref())).await?;
+    Ok(response::ok(tokens.into_iter().map(wire::token).collect()))
 }
 
 pub(super) async fn create_token(
     State(app): State<App>,
     caller: Caller,
     Body(new): Body<NewToken>,
-) -> Result<JsonResponse<Created>, Refusal> {
+) -> Result<JsonResponse<CreatedToken>, Refusal> {
     let parent = match caller.by {
         AuthMethod::Token(id) => Some(id),
         AuthMethod::Session(_) | AuthMethod::Nothing => None,
     };
+    let new = wire::new_token(new);
     let making =
         move |registry: &Registry| registry.create_token(&caller.login, caller.role, parent.as_deref(), &new);
     let made = app.team()?.ask(making).await?;
     tell(&app, Kind::Token)?;
-    let secret = made.secret.reveal().to_owned();
-    Ok(JsonResponse(StatusCode::CREATED, Created { token: made.token, secret }))
+    Ok(JsonResponse(StatusCode::CREATED, wire::created_token(made)))
 }
 
 pub(super) async fn delete_token(

@@ -6,6 +6,7 @@ use super::{
     read::{Body, Query, RuntimePath, VersionPath, require_type},
     refusal::{Code, Refusal},
     response::{self, JsonResponse},
+    wire,
 };
 use crate::team::{Incoming, UploadError};
 use axum::{
@@ -18,32 +19,26 @@ use http::{
     HeaderValue, StatusCode,
     header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE},
 };
-use krt_registry::{Version, state::Ask};
-use serde::Deserialize;
+use krt_api::version::{Comment, Version};
+use krt_registry::state::Ask;
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::io::ReaderStream;
 
 const PACKAGE: &str = "application/octet-stream";
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Comment {
-    #[serde(default)]
-    comment: String,
-}
-
 pub(super) async fn list(
     State(app): State<App>,
     RuntimePath(runtime): RuntimePath,
 ) -> Result<JsonResponse<Vec<Version>>, Refusal> {
-    Ok(response::ok(app.backend().versions(&runtime).await?))
+    let versions = app.backend().versions(&runtime).await?;
+    Ok(response::ok(versions.into_iter().map(wire::version).collect()))
 }
 
 pub(super) async fn show(
     State(app): State<App>,
     VersionPath(runtime, version): VersionPath,
 ) -> Result<JsonResponse<Version>, Refusal> {
-    Ok(response::ok(app.backend().version(&runtime, &version).await?))
+    Ok(response::ok(wire::version(app.backend().version(&runtime, &version).await?)))
 }
 
 pub(super) async fn create(
@@ -65,7 +60,7 @@ pub(super) async fn create(
     write(&incoming, request.into_body(), limit).await?;
     let actor = caller.actor(query.text("comment").unwrap_or_default())?;
     let version = team.create_version(actor, runtime, incoming).await?;
-    Ok(JsonResponse(StatusCode::CREATED, version))
+    Ok(JsonResponse(StatusCode::CREATED, wire::version(version)))
 }
 
 fn too_large(limit: u64) -> Refusal {
@@ -110,7 +105,7 @@ async fn ask(
     comment: &str,
     ask: Ask,
 ) -> Result<Version, Refusal> {
-    Ok(app.team()?.change(caller.actor(comment)?, runtime, version, ask).await?)
+    Ok(wire::version(app.team()?.change(caller.actor(comment)?, runtime, version, ask).await?))
 }
 
 pub(super) async fn start(
@@ -165,5 +160,6 @@ pub(super) async fn roll_back(
     RuntimePath(runtime): RuntimePath,
     Body(Comment { comment }): Body<Comment>,
 ) -> Result<JsonResponse<Version>, Refusal> {
-    Ok(JsonResponse(StatusCode::ACCEPTED, app.team()?.roll_back(caller.actor(&comment)?, runtime).await?))
+    let version = app.team()?.roll_back(caller.actor(&comment)?, runtime).await?;
+    Ok(JsonResponse(StatusCode::ACCEPTED, wire::version(version)))
 }

@@ -2,14 +2,13 @@
 
 use krt_model::name::Name;
 use krt_registry::{State, Timestamp, Version};
-use serde::Serialize;
 use tokio::sync::broadcast;
 
 /// How many events are buffered for a slow client.
 const WAITING: usize = 256;
 
 /// A change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// What changed.
     pub kind: Kind,
@@ -24,8 +23,7 @@ pub struct Event {
 }
 
 /// What changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A runtime.
     Runtime,
@@ -41,21 +39,6 @@ pub enum Kind {
     Token,
     /// A runtime or a version was deleted.
     Deleted,
-}
-
-impl Kind {
-    /// The kind's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Runtime => "runtime",
-            Self::Version => "version",
-            Self::Config => "config",
-            Self::Board => "board",
-            Self::User => "user",
-            Self::Token => "token",
-            Self::Deleted => "deleted",
-        }
-    }
 }
 
 impl Event {

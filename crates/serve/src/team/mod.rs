@@ -233,11 +233,10 @@ impl Team {
         let _turn = self.turns.lock().await;
         let id = runtime.clone();
         let found = self.ask(move |registry| registry.runtime(&id)).await?;
-        if found
-            .states
-            .keys()
-            .any(|state| matches!(*state, "STARTING" | "STARTED" | "PUBLISHED" | "STOPPING"))
-        {
+        let runs = |state: &State| {
+            matches!(state, State::Starting | State::Started | State::Published | State::Stopping)
+        };
+        if found.states.keys().any(runs) {
             return Err(Error::Runs { version: format!("a version of `{runtime}`") });
         }
         self.store_set.forget(&runtime).await;

@@ -4,15 +4,19 @@ use super::Runtime;
 use crate::{
     team::{
         CommentArgs, prompt,
-        show::{self, Column, cell, text},
+        show::{self, Cell as _, Column, cell},
     },
     terminal,
     values::pair,
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use serde_json::{Map, Value, json};
-use std::path::Path;
+use krt_api::{
+    Hidden,
+    config::{ConfigChange, ConfigEntry, ConfigKind},
+    version::{State, Version},
+};
+use std::{collections::BTreeMap, path::Path};
 
 /// The arguments of `krt version config`.
 #[derive(Debug, Args)]
@@ -53,26 +57,36 @@ pub(super) struct ConfigArgs {
     comment: CommentArgs,
 }
 
+/// Values by name; `None` removes one.
+type Values = BTreeMap<String, Option<Hidden>>;
+
 /// The name of standard input where a file is expected.
 const STANDARD_INPUT: &str = "-";
 
 /// Values are hidden unless requested, since terminals and CI logs keep them.
-const COLUMNS: [Column; 4] = [
-    ("NAME", |entry| cell(&entry["name"])),
-    ("KIND", |entry| cell(&entry["kind"])),
-    ("SET", |entry| cell(&entry["set"])),
-    ("INHERITED FROM", |entry| cell(&entry["inherited_from"])),
+const COLUMNS: [Column<ConfigEntry>; 4] = [
+    ("NAME", |entry| cell(&entry.name)),
+    ("KIND", |entry| cell(&entry.kind)),
+    ("SET", |entry| cell(&entry.set)),
+    ("INHERITED FROM", |entry| cell(&entry.inherited_from)),
 ];
-const WITH_VALUES: [Column; 5] =
-    [COLUMNS[0], COLUMNS[1], COLUMNS[2], COLUMNS[3], ("VALUE", |entry| cell(&entry["value"]))];
+const WITH_VALUES: [Column<ConfigEntry>; 5] = [
+    COLUMNS[0],
+    COLUMNS[1],
+    COLUMNS[2],
+    COLUMNS[3],
+    ("VALUE", |entry| {
+        entry.value.as_ref().and_then(Option::as_ref).map_or("-".to_owned(), |value| value.reveal().cell())
+    }),
+];
 
 impl Runtime<'_> {
     pub(super) async fn config(&self, args: &ConfigArgs) -> anyhow::Result<()> {
         let path = format!("{}/config", self.of(&args.name));
-        let mut entries = self.api.get(&path).await?;
+        let mut entries: Vec<ConfigEntry> = self.api.get(&path).await?;
         if args.changes() {
             let values = args.values(&entries).await?;
-            let change = json!({"values": values, "comment": args.comment.comment});
+            let change = ConfigChange { values, comment: args.comment.comment.clone() };
             entries = self.api.put(&path, &change).await?;
             self.note_running(&args.name).await?;
         }
@@ -81,12 +95,12 @@ impl Runtime<'_> {
         }
         match (self.json, args.show_values) {
             (true, _) => show::json(&entries),
-            (false, _) if entries.as_array().is_some_and(Vec::is_empty) => {
+            (false, _) if entries.is_empty() => {
                 terminal::print_note(&format!("`{}` has no configuration", args.name));
                 Ok(())
             }
             (false, true) => {
-                if entries.as_array().into_iter().flatten().all(|entry| entry.get("value").is_none()) {
+                if entries.iter().all(|entry| entry.value.is_none()) {
                     terminal::print_note("only managers and admins can read values");
                 }
                 show::table(&entries, &WITH_VALUES)
@@ -97,18 +111,16 @@ impl Runtime<'_> {
 
     /// Notes that a version must restart before new values apply.
     async fn note_running(&self, name: &str) -> anyhow::Result<()> {
-        let version = self.api.get(&self.of(name)).await?;
-        if matches!(text(&version, "state"), "STARTING" | "STARTED" | "PUBLISHED") {
+        let version: Version = self.api.get(&self.of(name)).await?;
+        if matches!(version.state, State::Starting | State::Started | State::Published) {
             terminal::print_note(&format!("{name} runs: it has the new values when it is started again"));
         }
         Ok(())
     }
 }
 
-fn hide(entries: &mut Value) {
-    for entry in entries.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-        entry.remove("value");
-    }
+fn hide(entries: &mut [ConfigEntry]) {
+    entries.iter_mut().for_each(|entry| entry.value = None);
 }
 
 impl ConfigArgs {
@@ -116,26 +128,26 @@ impl ConfigArgs {
         !(self.set.is_empty() && self.set_file.is_empty() && self.unset.is_empty())
     }
 
-    /// The new values; `null` removes one.
-    async fn values(&self, entries: &Value) -> anyhow::Result<Map<String, Value>> {
-        let mut values = Map::new();
+    /// The new values; `None` removes one.
+    async fn values(&self, entries: &[ConfigEntry]) -> anyhow::Result<Values> {
+        let mut values = Values::new();
         let piped = self.set_file.iter().filter(|(_, path)| path == STANDARD_INPUT).count();
         ensure!(piped <= 1 || prompt::is_terminal(), "standard input is one value; hint: one `-` only");
         for (name, path) in &self.set_file {
             let value = read(name, path).await?;
             let is_line = path == STANDARD_INPUT && !is_file(entries, name);
-            put(&mut values, name, if is_line { line(&value) } else { &*value }.into())?;
+            put(&mut values, name, Some(if is_line { line(&value) } else { &*value }))?;
         }
         for (name, value) in &self.set {
-            put(&mut values, name, value.as_str().into())?;
+            put(&mut values, name, Some(value))?;
         }
-        self.unset.iter().try_for_each(|name| put(&mut values, name, Value::Null))?;
+        self.unset.iter().try_for_each(|name| put(&mut values, name, None))?;
         Ok(values)
     }
 }
 
-fn put(values: &mut Map<String, Value>, name: &str, value: Value) -> anyhow::Result<()> {
-    match values.insert(name.to_owned(), value) {
+fn put(values: &mut Values, name: &str, value: Option<&str>) -> anyhow::Result<()> {
+    match values.insert(name.to_owned(), value.map(|value| Hidden(value.to_owned()))) {
         None => Ok(()),
         Some(_) => bail!("{name} is named twice; hint: give it one value"),
     }
@@ -148,9 +160,8 @@ async fn read(name: &str, path: &str) -> anyhow::Result<String> {
     crate::text::read(Path::new(path)).with_context(|| format!("--set-file cannot give a value to {name}"))
 }
 
-fn is_file(entries: &Value, name: &str) -> bool {
-    let mut entries = entries.as_array().into_iter().flatten();
-    entries.any(|entry| text(entry, "name") == name && text(entry, "kind") == "file")
+fn is_file(entries: &[ConfigEntry], name: &str) -> bool {
+    entries.iter().any(|entry| entry.name == name && entry.kind == ConfigKind::File)
 }
 
 /// A text without its final line break.
@@ -163,6 +174,10 @@ fn line(text: &str) -> &str {
 mod tests {
     use super::*;
 
+    fn entry(name: &str, kind: ConfigKind) -> ConfigEntry {
+        ConfigEntry { name: name.to_owned(), kind, set: true, inherited_from: None, value: None }
+    }
+
     #[test]
     fn one_line_break_is_no_part_of_a_value() {
         for (text, expected) in [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("", "")] {
@@ -172,14 +187,15 @@ mod tests {
 
     #[test]
     fn which_values_are_files() {
-        let entries = json!([{"name": "A", "kind": "variable"}, {"name": "B", "kind": "file"}]);
+        let entries = [entry("A", ConfigKind::Variable), entry("B", ConfigKind::File)];
         assert_eq!(["A", "B", "C"].map(|name| is_file(&entries, name)), [false, true, false]);
     }
 
     #[test]
     fn values_are_hidden() {
-        let mut entries = json!([{"name": "A", "value": "secret"}]);
+        let shown = entry("A", ConfigKind::Variable);
+        let mut entries = [ConfigEntry { value: Some(Some(Hidden("secret".to_owned()))), ..shown.clone() }];
         hide(&mut entries);
-        assert_eq!(entries, json!([{"name": "A"}]));
+        assert_eq!(entries, [shown]);
     }
 }

@@ -3,13 +3,13 @@
 use super::Runtime;
 use crate::{
     commands::pack,
-    team::{CommentArgs, Problem, query, show::text},
+    team::{CommentArgs, Problem, query},
     terminal,
 };
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use indicatif::HumanBytes;
-use serde_json::Value;
+use krt_api::server::Server;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
@@ -58,13 +58,12 @@ impl Runtime<'_> {
         let made = self.api.upload(&path, &upload.file, &bar).await;
         bar.finish_and_clear();
         let made = made?;
-        let list = |name: &str| made[name].as_array().into_iter().flatten();
         if !upload.checked {
-            list("warnings").for_each(|warning| terminal::print_warning(&Problem(warning).to_string()));
+            let warnings = made.warnings.iter();
+            warnings.for_each(|warning| terminal::print_warning(&Problem(warning).to_string()));
         }
-        let missing: Vec<_> = list("missing_config").filter_map(Value::as_str).collect();
-        if !missing.is_empty() {
-            let (name, missing) = (text(&made, "name"), missing.join(", "));
+        if !made.missing_config.is_empty() {
+            let (name, missing) = (&made.name, made.missing_config.join(", "));
             terminal::print_note(&format!(
                 "it starts when it has values for {missing}; hint: `krt version config {name} --help`"
             ));
@@ -77,8 +76,8 @@ impl Runtime<'_> {
         let shown = upload.file.display();
         let found = tokio::fs::metadata(&upload.file).await;
         let size = found.with_context(|| format!("failed to read `{shown}`"))?.len();
-        let server = self.api.get("/server").await?;
-        let room = server["limits"]["package_bytes"].as_u64().unwrap_or(u64::MAX);
+        let server: Server = self.api.get("/server").await?;
+        let room = server.limits.package_bytes;
         ensure!(
             size <= room,
             "the package has {}, `{}` takes at most {}\nhint: `krt serve --max-package`",

@@ -8,12 +8,15 @@ use crate::{
     terminal,
     time_spec::SpanArgs,
 };
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use clap::Args;
-use krt_registry::Timestamp;
+use krt_api::{
+    Time,
+    event::End,
+    log::{Log, LogPage},
+    version::Version,
+};
 use krt_store::StoredLog;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use std::time::Duration;
 use tokio::io::AsyncBufReadExt as _;
 
@@ -55,26 +58,6 @@ pub(super) struct LogsArgs {
     span: SpanArgs,
 }
 
-/// A record in the server's response.
-#[derive(Deserialize)]
-struct Log {
-    id: i64,
-    time: Timestamp,
-    level: String,
-    version: String,
-    workflow: Option<String>,
-    node: Option<String>,
-    request: Option<String>,
-    message: String,
-}
-
-/// A page of records, newest first.
-#[derive(Deserialize)]
-struct Page {
-    logs: Vec<Box<RawValue>>,
-    next: Option<String>,
-}
-
 impl LogsArgs {
     /// The filters as query parameters.
     fn filters(&self) -> Vec<(&'static str, String)> {
@@ -93,18 +76,20 @@ impl LogsArgs {
 impl Runtime<'_> {
     pub(super) async fn logs(&self, args: &LogsArgs) -> anyhow::Result<()> {
         // Fail for a version that does not exist: its logs would just be empty.
-        self.api.get(&self.of(&args.name)).await?;
+        self.api.get::<Version>(&self.of(&args.name)).await?;
         let filters = args.filters();
         let mut after = self.newest().await?;
         let mut found = self.found(args, &filters).await?;
         found.reverse();
-        for log in &found {
-            after = after.max(self.print(log)?);
+        let none = found.is_empty();
+        for log in found {
+            after = after.max(log.id);
+            self.print(log)?;
         }
         if args.follow {
             return self.follow(&filters, after).await;
         }
-        if found.is_empty() {
+        if none {
             terminal::print_note("no record fits");
         }
         Ok(())
@@ -113,18 +98,14 @@ impl Runtime<'_> {
     /// The id of the newest record of all.
     async fn newest(&self) -> anyhow::Result<i64> {
         let page = self.page(&[("limit", "1".to_owned())]).await?;
-        page.logs.first().map_or(Ok(0), |log| Ok(parse(log)?.id))
+        Ok(page.logs.first().map_or(0, |log| log.id))
     }
 
     /// The stored records, newest first.
-    async fn found(
-        &self,
-        args: &LogsArgs,
-        filters: &[(&'static str, String)],
-    ) -> anyhow::Result<Vec<Box<RawValue>>> {
+    async fn found(&self, args: &LogsArgs, filters: &[(&'static str, String)]) -> anyhow::Result<Vec<Log>> {
         let span = args.span.resolve()?;
         let times = [("from", span.from), ("to", span.to)];
-        let times = times.map(|(name, time)| Some((name, Timestamp::from_nanos(time?).to_string())));
+        let times = times.map(|(name, time)| Some((name, Time::from_nanos(time?).to_string())));
         let wanted: Vec<_> = filters.iter().cloned().chain(times.into_iter().flatten()).collect();
         let (mut found, mut cursor) = (Vec::new(), None);
         while found.len() < args.limit {
@@ -141,10 +122,9 @@ impl Runtime<'_> {
         Ok(found)
     }
 
-    async fn page(&self, pairs: &[(&'static str, String)]) -> anyhow::Result<Page> {
+    async fn page(&self, pairs: &[(&'static str, String)]) -> anyhow::Result<LogPage> {
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        let page = self.api.get(&format!("{}/logs?{}", self.path, query(&pairs))).await?;
-        serde_json::from_str(&page.to_string()).context("the server sent invalid records")
+        self.api.get(&format!("{}/logs?{}", self.path, query(&pairs))).await
     }
 
     /// Prints new records after one, until an error or an interruption.
@@ -160,8 +140,9 @@ impl Runtime<'_> {
                     Some(("event", name)) => name.trim().clone_into(&mut event),
                     Some(("data", data)) if event == "end" => bail!(ended(data)),
                     Some(("data", data)) => {
-                        let logs: Vec<Box<RawValue>> = serde_json::from_str(data)?;
-                        logs.iter().try_for_each(|log| self.print(log).map(drop))?;
+                        let logs: Vec<Log> =
+                            serde_json::from_str(data).context("the server sent invalid records")?;
+                        logs.into_iter().try_for_each(|log| self.print(log))?;
                     }
                     _ => {}
                 }
@@ -170,28 +151,23 @@ impl Runtime<'_> {
         }
     }
 
-    /// Prints a record; returns its id.
-    fn print(&self, log: &RawValue) -> anyhow::Result<i64> {
-        let parsed = parse(log)?;
-        let id = parsed.id;
+    /// Prints a record.
+    fn print(&self, log: Log) -> anyhow::Result<()> {
         match self.json {
-            true => output::print_json(log.get())?,
-            false => output::print(lines(&parsed).trim_end_matches('\n'))?,
+            true => output::print_json(&serde_json::to_string(&log)?),
+            false => output::print(lines(&stored(log)).trim_end_matches('\n')),
         }
-        Ok(id)
     }
 }
 
 /// The reason the server ended the stream for this token.
 fn ended(data: &str) -> String {
-    let version: serde_json::Value = serde_json::from_str(data).unwrap_or_default();
-    let why = version["reason"].as_str().unwrap_or("it does not say why");
+    let end = serde_json::from_str::<End>(data).ok();
+    let why = end.map_or_else(|| "it does not say why".to_owned(), |end| end.reason);
     format!("the server ended the stream: {why}\nhint: sign in again with `krt login`, or use another token")
 }
 
-fn parse(log: &RawValue) -> anyhow::Result<StoredLog> {
-    let log: Log = serde_json::from_str(log.get()).context("the server sent an invalid record")?;
+fn stored(log: Log) -> StoredLog {
     let Log { id, time, level, version, workflow, node, request, message } = log;
-    let level = level.parse().map_err(|_| anyhow!("the server tells of a level `{level}`"))?;
-    Ok(StoredLog { id, time: time.nanos(), level, version, workflow, node, request, message })
+    StoredLog { id, time: time.nanos(), level, version, workflow, node, request, message }
 }

@@ -2,13 +2,13 @@
 
 use super::Runtime;
 use crate::{
-    team::{segment, show, show::text},
+    team::{segment, show},
     terminal::Spinner,
     values::seconds,
 };
 use anyhow::bail;
 use clap::Args;
-use serde_json::Value;
+use krt_api::version::{State, Version};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
@@ -42,12 +42,12 @@ enum Look {
     Elsewhere,
 }
 
-fn look(state: &str, passing: &str, wanted: &str) -> Look {
+fn look(state: State, passing: State, wanted: State) -> Look {
     match state {
-        "ERROR" => Look::Failed,
+        State::Error => Look::Failed,
         state if state == passing => Look::Passing,
         // Another user may have published it meanwhile; it runs.
-        "PUBLISHED" if wanted == "STARTED" => Look::Reached,
+        State::Published if wanted == State::Started => Look::Reached,
         state if state == wanted => Look::Reached,
         _ => Look::Elsewhere,
     }
@@ -57,21 +57,21 @@ impl Runtime<'_> {
     /// Waits until a version has left one state for another; fails if it reaches any other state.
     pub(super) async fn until(
         &self,
-        version: Value,
-        passing: &str,
-        wanted: &str,
+        version: Version,
+        passing: State,
+        wanted: State,
         args: &WaitArgs,
-    ) -> anyhow::Result<Value> {
+    ) -> anyhow::Result<Version> {
         if args.no_wait {
             return Ok(version);
         }
         let mut version = version;
-        let name = text(&version, "name").to_owned();
+        let name = version.name.clone();
         let path = format!("{}/versions/{}", self.path, segment(&name));
         let late = args.timeout.map(|timeout| (Instant::now() + timeout, timeout));
         let spinner = Spinner::start(&format!("{name} is {passing}"));
         loop {
-            let state = text(&version, "state");
+            let state = version.state;
             match look(state, passing, wanted) {
                 Look::Reached => break,
                 Look::Passing => {}
@@ -92,13 +92,11 @@ impl Runtime<'_> {
         Ok(version)
     }
 
-    fn failed(&self, version: &Value) -> anyhow::Result<Value> {
+    fn failed(&self, version: &Version) -> anyhow::Result<Version> {
         if self.json {
             show::json(version)?;
         }
-        let reasons: Vec<_> = version["reasons"].as_array().into_iter().flatten().collect();
-        let reasons: Vec<_> = reasons.into_iter().filter_map(Value::as_str).collect();
-        bail!("`{}` is in ERROR: {}", text(version, "name"), reasons.join("\n"))
+        bail!("`{}` is in ERROR: {}", version.name, version.reasons.join("\n"))
     }
 }
 
@@ -109,13 +107,13 @@ mod tests {
     #[test]
     fn what_a_state_means() {
         for (state, passing, wanted, expected) in [
-            ("STARTING", "STARTING", "STARTED", Look::Passing),
-            ("STARTED", "STARTING", "STARTED", Look::Reached),
-            ("PUBLISHED", "STARTING", "STARTED", Look::Reached),
-            ("STARTED", "STARTING", "PUBLISHED", Look::Elsewhere),
-            ("ERROR", "STARTING", "STARTED", Look::Failed),
-            ("STOPPING", "STARTING", "STARTED", Look::Elsewhere),
-            ("STOPPED", "STOPPING", "STOPPED", Look::Reached),
+            (State::Starting, State::Starting, State::Started, Look::Passing),
+            (State::Started, State::Starting, State::Started, Look::Reached),
+            (State::Published, State::Starting, State::Started, Look::Reached),
+            (State::Started, State::Starting, State::Published, Look::Elsewhere),
+            (State::Error, State::Starting, State::Started, Look::Failed),
+            (State::Stopping, State::Starting, State::Started, Look::Elsewhere),
+            (State::Stopped, State::Stopping, State::Stopped, Look::Reached),
         ] {
             assert_eq!(look(state, passing, wanted), expected, "{state} {wanted}");
         }

@@ -1,0 +1,130 @@
+//! A version as a graph, with its nodes' current state.
+
+use crate::{Time, schema, version::State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A version as a graph.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Graph {
+    /// The version.
+    #[schema(value_type = schema::Name)]
+    pub version: String,
+    /// Its state.
+    pub state: State,
+    /// When the numbers were read.
+    #[schema(value_type = schema::Time)]
+    pub time: Time,
+    /// The span that rates and percentiles cover, in seconds.
+    pub window_seconds: u64,
+    /// The number of requests in flight.
+    pub in_flight: usize,
+    /// Its nodes.
+    pub nodes: Vec<GraphNode>,
+    /// Its workflows.
+    pub workflows: Vec<GraphWorkflow>,
+}
+
+/// A node and its numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GraphNode {
+    /// Its name.
+    #[schema(value_type = schema::Name)]
+    pub name: String,
+    /// Its language, as far as it is known.
+    pub language: NodeLanguage,
+    /// Its script or executable, relative to the package's root.
+    pub src: String,
+    /// Its state.
+    pub state: NodeState,
+    /// The number of workers that it should have.
+    pub replicas: usize,
+    /// The number of workers that are ready.
+    pub workers: usize,
+    /// The number of messages that wait.
+    pub queue: usize,
+    /// The number of restarts since the start.
+    pub restarts: u64,
+    /// Messages per second.
+    pub rate: f64,
+    /// Errors per second.
+    pub errors: f64,
+    /// Messages in the window.
+    pub handled: u64,
+    /// Errors in the window.
+    pub failed: u64,
+    /// How long handlers took.
+    pub handler_ms: Percentiles,
+    /// How long messages waited.
+    pub waiting_ms: Percentiles,
+}
+
+/// A workflow and its numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GraphWorkflow {
+    /// Its name.
+    #[schema(value_type = schema::Name)]
+    pub name: String,
+    /// Its method: `/package.Service/Method`.
+    #[schema(required)]
+    pub method: Option<String>,
+    /// The name of its RPC.
+    pub entrypoint: String,
+    /// Its nodes, in order.
+    #[schema(value_type = Vec<schema::Name>)]
+    pub sequence: Vec<String>,
+    /// Requests per second.
+    pub rate: f64,
+    /// Failed requests per second.
+    pub errors: f64,
+    /// Requests in the window.
+    pub requests: u64,
+    /// Failed requests in the window.
+    pub failed: u64,
+    /// How long requests took.
+    pub elapsed_ms: Percentiles,
+}
+
+/// The language of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeLanguage {
+    /// Python.
+    Python,
+    /// Go, built from sources in the package.
+    Go,
+    /// Rust, built from sources in the package.
+    Rust,
+    /// An executable without sources.
+    Executable,
+}
+
+/// The state of a node. `degraded`: some of its workers are ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// Its version does not run.
+    Stopped,
+    /// None of its workers has been ready yet.
+    Starting,
+    /// All its workers are ready.
+    Up,
+    /// Some of its workers are ready.
+    Degraded,
+    /// None of its workers is ready.
+    Down,
+}
+
+/// Percentiles in milliseconds; `null` when nothing was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+pub struct Percentiles {
+    /// The median.
+    #[schema(required)]
+    pub p50: Option<f64>,
+    /// The 95th percentile.
+    #[schema(required)]
+    pub p95: Option<f64>,
+    /// The 99th percentile.
+    #[schema(required)]
+    pub p99: Option<f64>,
+}

@@ -1,0 +1,67 @@
+//! The schemas of types that other crates define, and of texts with a rule.
+
+use krt_model::{
+    log,
+    name::Name as ModelName,
+    request::{Ending as RequestEnding, HopEnding},
+};
+use serde::Serialize;
+use std::borrow::Cow;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ObjectBuilder, RefOr, Schema,
+        schema::{AdditionalProperties, KnownFormat, SchemaFormat, Type},
+    },
+};
+
+/// Declares a type that only stands for a schema, under its own name in the document.
+macro_rules! stands_for {
+    ($($name:ident = $schema:expr;)*) => {$(
+        pub(crate) struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                $schema.into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed(stringify!($name))
+            }
+        }
+    )*};
+}
+
+stands_for! {
+    Time = text()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .description(Some("RFC 3339, UTC, with microseconds: `2026-01-31T12:00:00.000000Z`."));
+    Name = text()
+        .pattern(Some("^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))
+        .min_length(Some(1))
+        .max_length(Some(ModelName::MAX_LENGTH))
+        .description(Some("Lowercase letters, digits and `-`, with a letter or digit at both ends; at most 19 characters."));
+    Level = words(&log::Level::ALL).description(Some("The severity of a log record."));
+    Ending = words(&RequestEnding::ALL)
+        .description(Some("How a request ended for its client. `left`: the client closed the connection first."));
+    Tags = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(Some(AdditionalProperties::RefOr(text().into())))
+        .description(Some("Values by tag."));
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}
+
+fn words<T: Serialize>(all: &[T]) -> ObjectBuilder {
+    let words = all.iter().map(|word| serde_json::to_value(word).expect("a unit variant is text"));
+    text().enum_values(Some(words))
+}
+
+/// The schema of a hop's ending.
+pub(crate) fn outcome() -> Schema {
+    words(&HopEnding::ALL).description(Some("How the call ended.")).into()
+}
