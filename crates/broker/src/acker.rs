@@ -19,12 +19,11 @@ use tokio::sync::Notify;
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// Acknowledges a JetStream message that is in flight here. Dropped unmarked, it gives the message back.
-pub struct Acker(Option<Box<Inner>>);
-
-struct Inner {
+pub struct Acker {
     message: TakenMessage,
     held: Arc<PendingAcks>,
     key: u64,
+    marked: bool,
 }
 
 /// A message as received.
@@ -63,13 +62,13 @@ impl PendingAcks {
     }
 
     /// Adds a message to those in flight.
-    pub(crate) fn take(self: &Arc<Self>, message: TakenMessage) -> Acker {
+    pub(crate) fn take(self: &Arc<Self>, message: TakenMessage) -> Box<Acker> {
         let mut messages = self.lock();
         messages.last += 1;
         let key = messages.last;
         messages.marks.insert(key, message.marks.clone());
         drop(messages);
-        Acker(Some(Box::new(Inner { message, held: Arc::clone(self), key })))
+        Box::new(Acker { message, held: Arc::clone(self), key, marked: false })
     }
 
     /// Returns the number of messages in flight.
@@ -97,47 +96,39 @@ impl PendingAcks {
 impl Acker {
     /// Returns how many more times the message would be redelivered.
     pub fn redeliveries_left(&self) -> u16 {
-        let left =
-            self.0.as_ref().map_or(0, |inner| inner.held.most_tries.saturating_sub(inner.message.tries));
-        u16::try_from(left).unwrap_or(u16::MAX)
+        u16::try_from(self.held.most_tries.saturating_sub(self.message.tries)).unwrap_or(u16::MAX)
     }
 
     /// Returns the number of deliveries, including this one.
     pub fn tries(&self) -> u64 {
-        self.0.as_ref().map_or(0, |inner| inner.message.tries)
+        self.message.tries
     }
 
     /// Returns whether the message has been delivered more often than allowed.
     pub fn is_exhausted(&self) -> bool {
-        self.0.as_ref().is_some_and(|inner| inner.message.tries > inner.held.most_tries)
+        self.message.tries > self.held.most_tries
     }
 
     /// Acknowledges the message, which is never redelivered.
     pub fn ack(mut self) {
-        if let Some(inner) = self.0.take() {
-            inner.mark(AckKind::Ack);
-        }
+        self.mark(AckKind::Ack);
     }
 
     /// Moves the message to the dead letters, with the reason, and then acknowledges it.
-    pub fn dead_letter(self, reason: &str) {
-        let Some(inner) = &self.0 else { return };
-        let PendingAcks { sender, stage, .. } = &*inner.held;
-        let (subject, headers) = dead::address(stage, &inner.message, reason);
-        let (sender, body) = (sender.clone(), inner.message.body.clone());
+    pub fn dead_letter(self: Box<Self>, reason: &str) {
+        let PendingAcks { sender, stage, .. } = &*self.held;
+        let (subject, headers) = dead::address(stage, &self.message, reason);
+        let (sender, body) = (sender.clone(), self.message.body.clone());
         sender.store_raw(subject, headers, body, self);
     }
 
     /// Gives the message back for another receiver, without a pause.
     pub fn nak(mut self) {
-        if let Some(inner) = self.0.take() {
-            inner.mark(AckKind::Nak(Duration::ZERO));
-        }
+        self.mark(AckKind::Nak(Duration::ZERO));
     }
-}
 
-impl Inner {
-    fn mark(&self, mark: AckKind) {
+    fn mark(&mut self, mark: AckKind) {
+        self.marked = true;
         self.held.forget(self.key);
         self.held.sender.mark(self.message.marks.clone(), mark);
     }
@@ -145,9 +136,9 @@ impl Inner {
 
 impl Drop for Acker {
     fn drop(&mut self) {
-        if let Some(inner) = self.0.take() {
-            let tries = u32::try_from(inner.message.tries).unwrap_or(u32::MAX);
-            inner.mark(AckKind::Nak(PAUSE.saturating_mul(tries)));
+        if !self.marked {
+            let tries = u32::try_from(self.message.tries).unwrap_or(u32::MAX);
+            self.mark(AckKind::Nak(PAUSE.saturating_mul(tries)));
         }
     }
 }

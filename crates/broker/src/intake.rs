@@ -23,7 +23,7 @@ pub struct Incoming {
     /// The envelope.
     pub body: Bytes,
     /// Acknowledges it. JetStream only.
-    pub acker: Option<Acker>,
+    pub acker: Option<Box<Acker>>,
 }
 
 /// Takes the messages of one stage, shared with all others that take from it.

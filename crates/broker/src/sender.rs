@@ -76,7 +76,7 @@ impl AckKind {
 }
 
 enum Job {
-    Send(Message, Option<Acker>),
+    Send(Message, Option<Box<Acker>>),
     Store(Stored),
     Acknowledge(Subject, AckKind),
     Flush(oneshot::Sender<()>),
@@ -86,7 +86,7 @@ struct Stored {
     subject: String,
     headers: Option<HeaderMap>,
     body: Bytes,
-    acker: Option<Acker>,
+    acker: Option<Box<Acker>>,
     unsent: Option<Unsent>,
 }
 
@@ -114,7 +114,7 @@ impl Sender {
     /// Sends a message to the current listeners, then acknowledges with the acker.
     ///
     /// While the connection has room, the message goes there directly, without a switch of tasks.
-    pub fn send(&self, message: Message, acker: Option<Acker>) {
+    pub fn send(&self, message: Message, acker: Option<Box<Acker>>) {
         match publish(&self.connection, message.clone()).now_or_never() {
             Some(sent) => self::sent(sent, acker),
             None => self.put(Job::Send(message, acker)),
@@ -123,13 +123,13 @@ impl Sender {
 
     /// Stores a message in its stream. Once it is stored, acknowledges with the acker. If it cannot be
     /// stored, gives the acker's message back and calls `unsent`.
-    pub fn store(&self, message: Message, acker: Option<Acker>, unsent: Option<Unsent>) {
+    pub fn store(&self, message: Message, acker: Option<Box<Acker>>, unsent: Option<Unsent>) {
         let Message { subject, headers, body, .. } = message;
         self.put(Job::Store(Stored { subject, headers: headers.to_map(), body, acker, unsent }));
     }
 
     /// Stores a message with the given headers.
-    pub(crate) fn store_raw(&self, subject: String, headers: HeaderMap, body: Bytes, acker: Acker) {
+    pub(crate) fn store_raw(&self, subject: String, headers: HeaderMap, body: Bytes, acker: Box<Acker>) {
         let stored = Stored { subject, headers: Some(headers), body, acker: Some(acker), unsent: None };
         self.put(Job::Store(stored));
     }
@@ -192,7 +192,7 @@ async fn publish(connection: &Connection, message: Message) -> Result<(), Publis
     }
 }
 
-fn sent(sent: Result<(), PublishError>, acker: Option<Acker>) {
+fn sent(sent: Result<(), PublishError>, acker: Option<Box<Acker>>) {
     match sent {
         Ok(()) => {
             if let Some(acker) = acker {

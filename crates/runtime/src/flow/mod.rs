@@ -7,21 +7,25 @@
 //! occupies one place in one queue at a time, so the queues are bounded as well, and posting from node to
 //! node never blocks: two workflows that cross each other's nodes cannot deadlock.
 
+mod acker;
 mod admission;
+mod answer;
 mod broker;
 mod elapsed;
 mod hop;
+mod pending;
 mod queue;
 mod record;
 mod request;
 
+pub use acker::{Acker, Acknowledge};
 pub use admission::{Admission, Limits, Permit, no_memory};
+pub use answer::{Answer, AnswerMeta, Messages, ReplySink};
 pub use broker::{Broker, Refused};
+pub use pending::PendingAnswer;
 pub use queue::{NodeQueue, Place, SlotId, Taken, Worker};
 pub use record::{CodecTimes, OpenRecord, RequestRecords};
-pub use request::{
-    Answer, AnswerMeta, Deadline, Delivery, Origin, RemoteRequest, ReplyTo, Request, Responder, Route,
-};
+pub use request::{Deadline, Delivery, RemoteRequest, Request, Route};
 
 use crate::{
     memory::Reservation,
@@ -30,7 +34,6 @@ use crate::{
 };
 use broker::Memory;
 use elapsed::Elapsed;
-use krt_broker::Acker;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     outcome::{self, Failure, HandlerResult, Outcome},
@@ -38,7 +41,6 @@ use krt_model::{
     version::{Node, Version, Workflow},
 };
 use krt_store::Store;
-use record::End;
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -162,56 +164,22 @@ impl Flow {
         self.admission.memory().reserve()
     }
 
-    /// Sends a message through a workflow and waits until `deadline` for its one answer. Records the stages
-    /// in `trace`.
-    ///
-    /// Dropping the future means that the client left, and stops the work.
-    pub async fn request(
+    /// Sends a message through a workflow. Records the stages in `trace`.
+    pub fn request(
         &self,
         permit: Arc<Permit>,
         route: &Arc<Route>,
         payload: Payload,
         deadline: Deadline,
         trace: Trace,
-    ) -> Result<Payload, Failure> {
-        self.request_with_id(permit, route, payload, deadline, trace, |_| {}).await
-    }
-
-    /// Like [`Flow::request`], and calls `on_id` with the request's id as soon as it has one.
-    pub async fn request_with_id(
-        &self,
-        permit: Arc<Permit>,
-        route: &Arc<Route>,
-        payload: Payload,
-        deadline: Deadline,
-        trace: Trace,
-        on_id: impl FnOnce(&Arc<str>),
-    ) -> Result<Payload, Failure> {
+    ) -> PendingAnswer<'_> {
         let (start, begun) = (now(), Instant::now());
-        let (request, answer) =
-            Request::open(Arc::clone(route), start, deadline, permit, trace, &self.request_records);
-        on_id(&request.id);
-        let mut guard = ClientGuard { flow: self, request: Arc::clone(&request), begun, ended: false };
+        let request = Request::open(Arc::clone(route), start, deadline, permit, trace, &self.request_records);
+        let pending = PendingAnswer::new(self, Arc::clone(&request), deadline, begun);
         let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
         tracking.push(Tracking { node: None, start, end: now() });
         self.post(Delivery::new(request, 0, payload, tracking));
-        let answer = tokio::time::timeout_at(deadline.at.into(), answer).await;
-        guard.ended = true;
-        let answer = match answer {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Failure::Lost),
-            Err(_) => Err(Failure::Deadline { waited: deadline.within }),
-        };
-        let ending = if answer.is_ok() { Ending::Answered } else { Ending::Failed };
-        self.metrics.request(route.index, ending, begun.elapsed());
-        if let Err(failure) = &answer {
-            self.metrics.failure(route.index, failure);
-        }
-        guard.request.end(match &answer {
-            Ok(payload) => End::Answered(payload.value().len()),
-            Err(failure) => End::failed(failure),
-        });
-        answer
+        pending
     }
 
     /// Takes back a delivery with its handler's result and decides the next step of the request.
@@ -447,27 +415,6 @@ fn places(version: &Version, node: usize) -> Vec<Place> {
 /// Returns whether a node's processes measure their own times.
 fn measures(node: &Node) -> bool {
     node.run.runner.older().is_some_and(|older| older.measures)
-}
-
-/// A waiting client. Dropped before the answer, it counts as left.
-struct ClientGuard<'a> {
-    flow: &'a Flow,
-    request: Arc<Request>,
-    begun: Instant,
-    ended: bool,
-}
-
-impl Drop for ClientGuard<'_> {
-    fn drop(&mut self) {
-        if !self.ended {
-            let workflow = self.request.route.index;
-            self.flow.metrics.request(workflow, Ending::Left, self.begun.elapsed());
-            self.request.end(End::Left);
-        }
-        if !self.request.replied() {
-            self.flow.stop(&self.request);
-        }
-    }
 }
 
 /// Returns the current time of the system clock.

@@ -2,12 +2,13 @@
 
 use super::{
     HandlerTimes,
+    acker::Acker,
     admission::Permit,
+    answer::{Answer, AnswerMeta, LocalReply, Messages, ReplySink},
     now,
     record::{CodecTimes, End, OpenRecord, RequestRecords},
 };
 use crate::{memory::Reservation, traces::Trace};
-use krt_broker::Acker;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     name::Name,
@@ -16,12 +17,12 @@ use krt_model::{
 };
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
+    task::{Context, Poll},
     time::{Duration, Instant},
 };
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 /// The target of an RPC: its workflow and the required answer.
@@ -56,76 +57,29 @@ impl Deadline {
 }
 
 /// A request received elsewhere.
+#[derive(Debug)]
 pub struct RemoteRequest {
     /// Its id; a new one is created if missing.
-    pub id: Option<String>,
-    /// Where to send its answer.
-    pub to: ReplyTo,
+    pub id: Option<Arc<str>>,
     /// When it was received.
     pub start: Timestamp,
     /// When its client stops waiting, if known.
     pub deadline: Option<Deadline>,
     /// The trace it belongs to.
     pub trace: Trace,
-    /// Sends its answer; `None` if it has been answered.
-    pub respond: Option<Responder>,
+    /// Takes its answer.
+    pub reply: Box<dyn ReplySink>,
+    /// Whether it has been answered.
+    pub replied: bool,
 }
 
 /// The receiver of a request's answer.
+#[derive(Debug)]
 enum Client {
-    /// The ingress of this engine.
-    Local(oneshot::Sender<Answer>),
+    /// A client of this ingress.
+    Local(LocalReply),
     /// A remote entrypoint.
-    Remote(Responder),
-}
-
-/// Sends an answer to its receiver and marks the acker behind it.
-pub type Responder = Box<dyn FnOnce(Answer, AnswerMeta) + Send>;
-
-/// Data that accompanies an answer.
-#[derive(Debug, Default)]
-pub struct AnswerMeta {
-    /// The stages that the request has passed.
-    pub tracking: Vec<Tracking>,
-    /// Acknowledges the message that led to the answer.
-    pub acker: Option<Acker>,
-}
-
-/// Where a request was received.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// At the ingress of this engine.
-    Local,
-    /// At a remote entrypoint.
-    Remote(ReplyTo),
-}
-
-/// Where a remote entrypoint waits for the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ReplyTo {
-    /// The envelope's reply field: an inbox, or with JetStream the request's id.
-    pub reply: String,
-    /// The inbox of a krt entrypoint. JetStream only.
-    pub inbox: Option<String>,
-    /// True if no client waits: the message was dead-lettered and is being retried.
-    pub nobody: bool,
-}
-
-impl AnswerMeta {
-    fn done(self) {
-        if let Some(acker) = self.acker {
-            acker.ack();
-        }
-    }
-}
-
-impl std::fmt::Debug for Client {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Local(_) => "here",
-            Self::Remote(_) => "elsewhere",
-        })
-    }
+    Remote(Box<dyn ReplySink>),
 }
 
 /// One request. It passes on exactly one answer: the first.
@@ -133,8 +87,6 @@ impl std::fmt::Debug for Client {
 pub struct Request {
     /// Names the request in logs and measurements (KRT v1's tracking id): a UUID, version 7.
     pub id: Arc<str>,
-    /// Where it was received.
-    pub origin: Origin,
     /// Its target.
     pub route: Arc<Route>,
     /// When it was received.
@@ -145,14 +97,11 @@ pub struct Request {
     pub trace: Trace,
     /// Its record, kept only in the engine that received it.
     pub(crate) record: Option<Arc<OpenRecord>>,
-    client: Mutex<Option<Client>>,
+    client: Client,
     replied: AtomicBool,
     left: AtomicBool,
     permit: Arc<Permit>,
 }
-
-/// The answer to a client.
-pub type Answer = Result<Payload, Failure>;
 
 impl Request {
     /// Opens a request received at this ingress.
@@ -163,42 +112,38 @@ impl Request {
         permit: Arc<Permit>,
         trace: Trace,
         request_records: &Arc<RequestRecords>,
-    ) -> (Arc<Self>, oneshot::Receiver<Answer>) {
-        let (client, answer) = oneshot::channel();
+    ) -> Arc<Self> {
         let id = new_id();
         trace.name(&id);
         let record = Some(request_records.begin(&id, &route, start, permit.bytes()));
-        let request = Self {
+        Arc::new(Self {
             id,
-            origin: Origin::Local,
             route,
             start,
             deadline: Some(deadline),
             trace,
             record,
-            client: Mutex::new(Some(Client::Local(client))),
+            client: Client::Local(LocalReply::default()),
             replied: AtomicBool::new(false),
             left: AtomicBool::new(false),
             permit,
-        };
-        (Arc::new(request), answer)
+        })
     }
 
     /// Creates a request received elsewhere.
     pub fn remote(from: RemoteRequest, route: Arc<Route>, permit: Permit) -> Arc<Self> {
-        let RemoteRequest { id, to, start, deadline, trace, respond } = from;
-        let id = id.map_or_else(new_id, Arc::from);
+        let RemoteRequest { id, start, deadline, trace, reply, replied } = from;
+        let id = id.unwrap_or_else(new_id);
         trace.name(&id);
         Arc::new(Self {
             id,
             record: None,
-            origin: Origin::Remote(to),
             route,
             start,
             deadline,
             trace,
-            replied: AtomicBool::new(respond.is_none()),
-            client: Mutex::new(respond.map(Client::Remote)),
+            client: Client::Remote(reply),
+            replied: AtomicBool::new(replied),
             left: AtomicBool::new(false),
             permit: Arc::new(permit),
         })
@@ -206,23 +151,38 @@ impl Request {
 
     /// Answers the request. Returns false if it already had an answer or the client has left.
     pub fn answer(&self, answer: Answer, meta: AnswerMeta) -> bool {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if client.is_some() {
-            self.replied.store(true, Ordering::Release);
+        if self.replied.swap(true, Ordering::AcqRel) {
+            meta.ack();
+            return false;
         }
-        match client {
-            Some(Client::Remote(respond)) => {
-                respond(answer, meta);
-                true
-            }
-            Some(Client::Local(client)) => {
-                meta.done();
-                client.send(answer).is_ok()
-            }
-            None => {
-                meta.done();
-                false
-            }
+        let sink: &dyn ReplySink = match &self.client {
+            Client::Local(reply) => reply,
+            Client::Remote(reply) => &**reply,
+        };
+        let status = answer.map(|message| sink.message(message));
+        sink.end(status, meta)
+    }
+
+    /// Returns what takes the answer if the request was received elsewhere.
+    pub fn remote_reply(&self) -> Option<&dyn ReplySink> {
+        match &self.client {
+            Client::Local(_) => None,
+            Client::Remote(reply) => Some(&**reply),
+        }
+    }
+
+    /// Polls for the answer to a client of this ingress.
+    pub(super) fn poll_answer(&self, context: &Context<'_>) -> Poll<Result<Messages, Failure>> {
+        match &self.client {
+            Client::Local(reply) => reply.poll_end(context),
+            Client::Remote(_) => Poll::Pending,
+        }
+    }
+
+    /// Takes no more of an answer for a client of this ingress.
+    pub(super) fn close(&self) {
+        if let Client::Local(reply) = &self.client {
+            reply.close();
         }
     }
 
@@ -355,7 +315,7 @@ impl Delivery {
             last: self.is_last(),
             replied: self.request.replied(),
             retries_left: self.retries_left,
-            redeliveries_left: self.acker.as_ref().map_or(0, Acker::redeliveries_left),
+            redeliveries_left: self.acker.as_ref().map_or(0, |acker| acker.redeliveries_left()),
             answer_type: &self.request.route.answer_type,
             answer_limit: self.request.route.answer_limit,
         }

@@ -131,9 +131,12 @@ impl Fixture {
 
     async fn request(&self, timeout: Duration) -> Result<Payload, Failure> {
         let permit = self.flow.admission().enter(10)?;
-        self.flow
-            .request(permit.into(), &self.route, message(b"in"), Deadline::after(timeout), Trace::default())
-            .await
+        let deadline = Deadline::after(timeout);
+        let pending =
+            self.flow.request(permit.into(), &self.route, message(b"in"), deadline, Trace::default());
+        let mut messages = pending.whole().await?;
+        assert_eq!(messages.len(), 1, "an answer of KRT v1 is one message");
+        Ok(messages.remove(0).expect("there is one"))
     }
 }
 

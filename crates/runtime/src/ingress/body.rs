@@ -48,24 +48,31 @@ impl Body {
         }
     }
 
-    /// Returns a body of one gRPC message and the trailers of success (gRPC over HTTP/2, "Responses").
-    pub(super) fn grpc(message: &Bytes) -> Self {
-        let length = u32::try_from(message.len()).expect("answers are held to a limit far below 4 GiB");
-        let small = message.len() <= SMALL;
-        let mut head = BytesMut::with_capacity(5 + if small { message.len() } else { 0 });
-        head.put_u8(0);
-        head.put_u32(length);
+    /// Returns a body of gRPC messages and the trailers of success (gRPC over HTTP/2, "Responses").
+    pub(super) fn grpc<'m>(messages: impl IntoIterator<Item = &'m Bytes>) -> Self {
         let mut frames = VecDeque::with_capacity(3);
-        if small {
-            head.put_slice(message);
-            frames.push_back(Frame::data(head.freeze()));
-        } else {
-            frames.extend([Frame::data(head.freeze()), Frame::data(message.clone())]);
+        for message in messages {
+            push_grpc(&mut frames, message);
         }
         let mut trailers = HeaderMap::with_capacity(1);
         trailers.insert("grpc-status", HeaderValue::from_static("0"));
         frames.push_back(Frame::trailers(trailers));
         Self::Whole(frames)
+    }
+}
+
+/// Adds a gRPC message: its prefix and its bytes.
+fn push_grpc(frames: &mut VecDeque<Frame<Bytes>>, message: &Bytes) {
+    let length = u32::try_from(message.len()).expect("answers are held to a limit far below 4 GiB");
+    let small = message.len() <= SMALL;
+    let mut head = BytesMut::with_capacity(5 + if small { message.len() } else { 0 });
+    head.put_u8(0);
+    head.put_u32(length);
+    if small {
+        head.put_slice(message);
+        frames.push_back(Frame::data(head.freeze()));
+    } else {
+        frames.extend([Frame::data(head.freeze()), Frame::data(message.clone())]);
     }
 }
 
@@ -140,7 +147,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_is_known_is_whole_whatever_ends() {
-        let body = Body::grpc(&Bytes::from_static(b"answer")).until(Some(futures::future::ready(()).boxed()));
+        let answer = Bytes::from_static(b"answer");
+        let body = Body::grpc([&answer]).until(Some(futures::future::ready(()).boxed()));
         let whole = body.collect().await.unwrap();
         assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");
         assert_eq!(whole.to_bytes().len(), 11);

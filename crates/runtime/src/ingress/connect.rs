@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     errors::chain,
-    flow::{Deadline, Permit, Route},
+    flow::{Deadline, Messages, Permit, Route},
     json,
     memory::{Refused, Reservation},
     offload,
@@ -36,7 +36,7 @@ const PROTO: HeaderValue = HeaderValue::from_static("application/proto");
 
 /// The encoding of this request's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Codec {
+pub(super) enum Codec {
     Json,
     Proto,
 }
@@ -185,13 +185,27 @@ async fn answer(
     });
     let payload = payload.await?;
     let permit = Arc::new(permit);
-    let answer = ingress.flow().request(Arc::clone(&permit), route, payload, deadline, trace).await;
-    let answer = answer.map_err(|failure| status::of_failure(&failure))?;
-    let answer = match codec {
-        Codec::Json => to_json(method, answer, permit.reserve()).await?,
-        Codec::Proto => answer.value().clone(),
-    };
+    let pending = ingress.flow().request(Arc::clone(&permit), route, payload, deadline, trace);
+    let answer = pending.whole().await.map_err(|failure| status::of_failure(&failure))?;
+    let answer = encode(codec, method, answer, &permit.reserve()).await?;
     Ok((answer, Held::new(permit)))
+}
+
+/// Writes the message of an answer.
+pub(super) async fn encode(
+    codec: Codec,
+    method: &Method,
+    answer: Messages,
+    reservation: &Reservation,
+) -> Result<Bytes, Status> {
+    let mut body = Bytes::new();
+    for message in answer {
+        body = match codec {
+            Codec::Json => to_json(method, message, reservation.another()).await?,
+            Codec::Proto => message.value().clone(),
+        };
+    }
+    Ok(body)
 }
 
 fn declared_size(headers: &HeaderMap) -> Option<usize> {
@@ -257,11 +271,7 @@ pub(super) fn from_json(
 }
 
 /// Writes an answer as JSON, limited in size by the memory available.
-pub(super) async fn to_json(
-    method: &Method,
-    answer: Payload,
-    reservation: Reservation,
-) -> Result<Bytes, Status> {
+async fn to_json(method: &Method, answer: Payload, reservation: Reservation) -> Result<Bytes, Status> {
     let message = answer.value();
     let bounds = json::Bounds { limit: usize::MAX, reservation };
     let written =

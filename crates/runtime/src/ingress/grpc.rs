@@ -10,14 +10,14 @@ use super::{
     status,
 };
 use crate::{
-    flow::{Deadline, Permit},
+    flow::{Deadline, Messages, Permit},
     offload,
     traces::{Protocol, Trace},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use hyper::body::Incoming;
-use krt_model::outcome::Failure;
+use krt_model::{message::Payload, outcome::Failure};
 use std::{sync::Arc, time::Duration};
 use tonic::{Code, Status};
 
@@ -30,8 +30,8 @@ pub(super) async fn call(ingress: &Ingress, method: &Method, request: Request<In
     let answered = answer(ingress, method, request, traced.trace()).await;
     traced.end(answered.as_ref().err().map(status::fault));
     match answered {
-        Ok((message, held)) => {
-            let mut response = Response::new(Body::grpc(&message));
+        Ok((messages, held)) => {
+            let mut response = Response::new(Body::grpc(messages.iter().map(Payload::value)));
             response.extensions_mut().insert(held);
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
             response
@@ -54,7 +54,7 @@ async fn answer(
     method: &Method,
     request: Request<Incoming>,
     trace: Trace,
-) -> Result<(Bytes, Held), Status> {
+) -> Result<(Messages, Held), Status> {
     let (parts, body) = request.into_parts();
     let timeout = deadline::of_grpc(&parts.headers)?.unwrap_or(Duration::MAX).min(ingress.limits().timeout);
     let deadline = Deadline::after(timeout);
@@ -72,9 +72,9 @@ async fn answer(
     let payload = payload.await?;
     drop(message);
     let permit = Arc::new(permit);
-    let answer = ingress.flow().request(Arc::clone(&permit), route, payload, deadline, trace).await;
-    let answer = answer.map_err(|failure| status::of_failure(&failure))?;
-    Ok((answer.value().clone(), Held::new(permit)))
+    let pending = ingress.flow().request(Arc::clone(&permit), route, payload, deadline, trace);
+    let answer = pending.whole().await.map_err(|failure| status::of_failure(&failure))?;
+    Ok((answer, Held::new(permit)))
 }
 
 /// Reads a call's one message, and decompresses it. `enter` lets a request of that many bytes in.

@@ -127,7 +127,7 @@ fn refuse_without(request: &Request<Incoming>, status: &Status) -> Response<Body
     if !is_grpc(request) || request.uri().path() != HEALTH {
         return refuse(request, status);
     }
-    let mut response = Response::new(Body::grpc(&NOT_SERVING));
+    let mut response = Response::new(Body::grpc([&NOT_SERVING]));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     response
 }

@@ -158,10 +158,10 @@ impl Ingress {
             method.pack(&message, &permit)
         });
         let payload = payload.await?;
-        let answer =
-            self.flow.request_with_id(Arc::new(permit), route, payload, deadline, trace, on_id).await;
-        let answer = answer.map_err(|failure| status::of_failure(&failure))?;
-        connect::to_json(method, answer, self.flow.reserve()).await
+        let pending = self.flow.request(Arc::new(permit), route, payload, deadline, trace);
+        on_id(pending.id());
+        let answer = pending.whole().await.map_err(|failure| status::of_failure(&failure))?;
+        connect::encode(connect::Codec::Json, method, answer, &self.flow.reserve()).await
     }
 
     /// Returns an empty reservation of request memory.

@@ -1,15 +1,19 @@
 //! Deliveries and answers as NATS messages: the envelope, and the headers beside it.
 
-use super::Nats;
+use super::{
+    Nats,
+    remote::{RemoteReply, ReplyTo},
+};
 use crate::{
     envelopes,
-    flow::{Answer, Deadline, Delivery, Origin, ReplyTo, Request, now},
+    flow::{Deadline, Delivery, Request, now},
     memory::{Full, Reservation},
 };
 use krt_broker::{Envelope, Headers, Message, WireProtocol, envelope};
 use krt_model::{
-    message::{Timestamp, Tracking},
+    message::{Payload, Timestamp, Tracking},
     name::Name,
+    outcome::Failure,
 };
 use std::time::{Duration, Instant};
 
@@ -49,7 +53,7 @@ pub(super) fn answer(
     workflow: usize,
     id: &str,
     to: &ReplyTo,
-    answer: &Answer,
+    answer: Result<Option<Payload>, Failure>,
     tracking: &[Tracking],
 ) -> Result<Message, Full> {
     let protocol = nats.options.protocol;
@@ -61,7 +65,7 @@ pub(super) fn answer(
     };
     let mut headers = Headers::default();
     match answer {
-        Ok(payload) => envelope.payload = Some(payload.clone()),
+        Ok(message) => envelope.payload = message,
         Err(failure) => {
             envelope.error = failure.to_string();
             headers.failure = Some(failure.kind());
@@ -88,16 +92,14 @@ pub(super) fn sender_name(tracking: &[Tracking]) -> String {
 
 /// Returns the reply address of a request.
 fn reply_to(nats: &Nats, request: &Request) -> ReplyTo {
-    match &request.origin {
-        Origin::Remote(to) => to.clone(),
-        Origin::Local => {
-            let inbox = nats.replies.inbox(&request.id);
-            match nats.options.protocol {
-                WireProtocol::Core => ReplyTo { reply: inbox, ..ReplyTo::default() },
-                WireProtocol::JetStream => {
-                    ReplyTo { reply: request.id.to_string(), inbox: Some(inbox), nobody: false }
-                }
-            }
+    if let Some(to) = RemoteReply::address(request) {
+        return to.clone();
+    }
+    let inbox = nats.replies.inbox(&request.id);
+    match nats.options.protocol {
+        WireProtocol::Core => ReplyTo { reply: inbox, ..ReplyTo::default() },
+        WireProtocol::JetStream => {
+            ReplyTo { reply: request.id.to_string(), inbox: Some(inbox), nobody: false }
         }
     }
 }

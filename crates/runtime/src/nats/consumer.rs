@@ -1,11 +1,15 @@
 //! Takes messages for a node of this engine, from any ingress or node.
 
-use super::{Nats, carry};
+use super::{
+    Nats, carry,
+    remote::{RemoteReply, ReplyTo},
+};
 use crate::{
     envelopes,
     errors::chain,
     flow::{
-        AnswerMeta, Delivery, Flow, Permit, RemoteRequest, ReplyTo, Request, Responder, Route, no_memory, now,
+        self, AnswerMeta, Delivery, Flow, Permit, RemoteRequest, ReplySink as _, Request, Route, no_memory,
+        now,
     },
     memory::Full,
     traces::TraceContext,
@@ -131,26 +135,32 @@ impl StageConsumer {
             Ok(permit) => permit,
             // With an acker, the message returns to the broker and is redelivered.
             Err(failure) if acker.is_none() && !envelope.replied => {
-                return self.respond(&envelope.tracking_id, to)(Err(failure), AnswerMeta::default());
+                return self.refuse(Some(envelope.tracking_id.into()), to, failure);
             }
             Err(failure) => return self.no_room(&envelope.tracking_id, &failure),
         };
         let tracking = carry::tracking(envelope.tracking, now());
-        let id = Some(envelope.tracking_id).filter(|id| !id.is_empty());
-        let respond =
-            (!envelope.replied).then(|| self.respond(id.as_deref().unwrap_or_default(), to.clone()));
+        let id: Option<Arc<str>> = Some(envelope.tracking_id).filter(|id| !id.is_empty()).map(Arc::from);
         let context = headers.trace.iter().map(|(name, value)| (*name, &**value));
         let trace = self.nats.traces.follow(TraceContext::of_headers(context), &self.route.workflow);
-        let from =
-            RemoteRequest { id, to, start: tracking[0].start, deadline: deadline.flatten(), trace, respond };
+        let from = RemoteRequest {
+            id: id.clone(),
+            start: tracking[0].start,
+            deadline: deadline.flatten(),
+            trace,
+            reply: Box::new(self.reply(id, to)),
+            replied: envelope.replied,
+        };
         let request = Request::remote(from, Arc::clone(&self.route), permit);
         self.nats.cancelled.watch(&request);
         let payload = envelope.payload.unwrap_or_else(|| Payload::pack("", &[]));
         let mut delivery = Delivery::new(request, self.position, payload, tracking);
-        delivery.acker = acker;
-        match delivery.acker.take_if(|acker| acker.is_exhausted()) {
-            Some(acker) => self.give_up(&delivery, acker),
-            None => self.flow.receive(delivery),
+        match acker {
+            Some(acker) if acker.is_exhausted() => self.give_up(&delivery, acker),
+            acker => {
+                delivery.acker = acker.map(|acker| -> flow::Acker { acker });
+                self.flow.receive(delivery);
+            }
         }
     }
 
@@ -161,22 +171,13 @@ impl StageConsumer {
         Ok(permit)
     }
 
-    fn respond(&self, id: &str, to: ReplyTo) -> Responder {
-        if to.nobody {
-            return self.respond_to_nobody();
-        }
-        let (nats, workflow, id) = (Arc::clone(&self.nats), self.route.index, id.to_owned());
-        Box::new(move |answer, meta| nats.answer(workflow, &id, &to, &answer, meta))
+    fn reply(&self, id: Option<Arc<str>>, to: ReplyTo) -> RemoteReply {
+        RemoteReply::new(&self.nats, &self.flow, self.route.index, id, to)
     }
 
-    /// Returns a responder for a request without a client: its failure is dead-lettered.
-    fn respond_to_nobody(&self) -> Responder {
-        let flow = Arc::clone(&self.flow);
-        Box::new(move |answer, meta| match (answer, meta.acker) {
-            (Err(failure), Some(acker)) => flow.give_up(acker, &failure.to_string()),
-            (Ok(_), Some(acker)) => acker.ack(),
-            (_, None) => {}
-        })
+    /// Answers a request that gets no further than here.
+    fn refuse(&self, id: Option<Arc<str>>, to: ReplyTo, failure: Failure) {
+        self.reply(id, to).end(Err(failure), AnswerMeta::default());
     }
 
     fn node(&self) -> &Name {
@@ -184,14 +185,14 @@ impl StageConsumer {
     }
 
     /// Handles an unreadable message. It names no request, but its sender may wait for a reply.
-    fn unreadable(&self, reason: &str, reply: Option<String>, acker: Option<Acker>) {
+    fn unreadable(&self, reason: &str, reply: Option<String>, acker: Option<Box<Acker>>) {
         let words = format!("a message for node '{}' cannot be read: {reason}", self.node());
         tracing::error!(node = %self.node(), "{words}");
         if let Some(acker) = acker {
             self.flow.give_up(acker, &words);
         } else if let Some(reply) = reply.filter(|reply| is_inbox(reply)) {
             let failure = Failure::Remote { kind: Kind::Lost, words };
-            self.respond("", ReplyTo { reply, ..ReplyTo::default() })(Err(failure), AnswerMeta::default());
+            self.refuse(None, ReplyTo { reply, ..ReplyTo::default() }, failure);
         }
     }
 
@@ -204,7 +205,7 @@ impl StageConsumer {
         subject.map(String::as_str).filter(|subject| !is_inbox(subject))
     }
 
-    fn nobody_waits(&self, request: &str, acker: Option<Acker>) {
+    fn nobody_waits(&self, request: &str, acker: Option<Box<Acker>>) {
         tracing::debug!(node = %self.node(), request, "not handled: the request was cancelled");
         self.flow.metrics().late.inc();
         if let Some(acker) = acker {
@@ -218,8 +219,7 @@ impl StageConsumer {
         let failure = no_memory(full);
         match reply.filter(|reply| is_inbox(reply)) {
             Some(reply) if !given_back => {
-                let to = ReplyTo { reply, ..ReplyTo::default() };
-                self.respond("", to)(Err(failure), AnswerMeta::default());
+                self.refuse(None, ReplyTo { reply, ..ReplyTo::default() }, failure);
             }
             _ => self.no_room("", &failure),
         }
@@ -236,7 +236,7 @@ impl StageConsumer {
     }
 
     /// Dead-letters a message that was delivered too often: each receiver ended before it was done.
-    fn give_up(&self, delivery: &Delivery, acker: Acker) {
+    fn give_up(&self, delivery: &Delivery, acker: Box<Acker>) {
         let tries = acker.tries() - 1;
         let how = format!("it was delivered {tries} times and never finished");
         let failure = Failure::Died { node: self.node().clone(), how };

@@ -4,6 +4,7 @@
 //! - [`replies`]: the requests of this ingress, and their answers.
 //! - [`consumer`]: messages for the nodes of this engine.
 //! - [`cancelled`]: cancelled requests, announced to all engines.
+//! - [`remote`]: requests of other ingresses: reply addresses and ackers.
 //! - [`presence`]: the nodes that are up on each engine.
 //! - [`writer`]: saves documents for runners that know no store.
 
@@ -11,16 +12,14 @@ mod cancelled;
 mod carry;
 mod consumer;
 mod presence;
+mod remote;
 mod replies;
 mod writer;
 
 pub use writer::serve as serve_writer;
 
 use crate::{
-    flow::{
-        Admission, Answer, AnswerMeta, Broker, Delivery, Flow, Limits, Origin, Refused, ReplyTo, Request,
-        Route, no_memory,
-    },
+    flow::{Admission, AnswerMeta, Broker, Delivery, Flow, Limits, Refused, Request, Route, no_memory},
     memory::Pool,
     traces::Traces,
 };
@@ -30,11 +29,13 @@ use krt_broker::{
     subject::{Stage, aside},
 };
 use krt_model::{
+    message::Payload,
     name::Name,
     outcome::Failure,
     version::{Node, Runner, Version},
 };
 use presence::Presence;
+use remote::{RemoteReply, ReplyTo};
 use replies::PendingReplies;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -258,9 +259,17 @@ impl Nats {
     }
 
     /// Sends an answer to a remote entrypoint.
-    fn answer(&self, workflow: usize, id: &str, to: &ReplyTo, answer: &Answer, meta: AnswerMeta) {
+    fn answer(
+        &self,
+        workflow: usize,
+        id: &str,
+        to: &ReplyTo,
+        answer: Result<Option<Payload>, Failure>,
+        meta: AnswerMeta,
+    ) {
         let limit = self.limit();
         let AnswerMeta { tracking, acker } = meta;
+        let acker = acker.map(remote::of_intake);
         let carry = |answer| carry::answer(self, workflow, id, to, answer, &tracking);
         let failure = match carry(answer) {
             Ok(message) if message.size() <= limit => return self.send_answer(message, to, acker),
@@ -270,14 +279,14 @@ impl Nats {
             }
             Err(full) => no_memory(full),
         };
-        match carry(&Err(failure)) {
+        match carry(Err(failure)) {
             Ok(message) => self.send_answer(message, to, acker),
             // Dropping the acker gives the message back.
             Err(full) => tracing::error!(request = id, "the answer is lost: {full}"),
         }
     }
 
-    fn send_answer(&self, message: Message, to: &ReplyTo, acker: Option<Acker>) {
+    fn send_answer(&self, message: Message, to: &ReplyTo, acker: Option<Box<Acker>>) {
         if self.options.protocol == WireProtocol::JetStream && to.inbox.is_none() {
             self.sender.store(message, acker, None);
         } else {
@@ -288,7 +297,7 @@ impl Nats {
 
 impl Broker for Nats {
     fn post(&self, delivery: Delivery) -> Result<(), Box<Refused>> {
-        let here = delivery.request.origin == Origin::Local;
+        let here = RemoteReply::address(&delivery.request).is_none();
         if let Some(failure) = here.then(|| self.refusal(&delivery)).flatten() {
             return Err(Refused::boxed(delivery, failure));
         }
@@ -305,7 +314,7 @@ impl Broker for Nats {
             self.replies.add(&delivery.request);
         }
         let unsent = here.then(|| self.replies.unsent(&delivery.request.id));
-        let acker = delivery.handed_on();
+        let acker = delivery.handed_on().map(remote::of_intake);
         match self.options.protocol {
             WireProtocol::Core => self.sender.send(message, acker),
             WireProtocol::JetStream => self.sender.store(message, acker, unsent),
@@ -314,7 +323,7 @@ impl Broker for Nats {
     }
 
     fn cancel(&self, request: &Request) {
-        if request.origin == Origin::Local {
+        if RemoteReply::address(request).is_none() {
             self.replies.remove(&request.id);
             self.tell_aside(&self.cancel_subject, request.id.as_bytes().to_vec());
         }

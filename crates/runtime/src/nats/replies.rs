@@ -1,9 +1,9 @@
 //! The requests of this ingress. Each waits for one answer, in its own inbox.
 
-use super::{Nats, carry};
+use super::{Nats, carry, remote::ReplyTo};
 use crate::{
     envelopes,
-    flow::{Answer, AnswerMeta, Flow, ReplyTo, Request, no_memory},
+    flow::{Answer, AnswerMeta, Flow, Request, no_memory},
 };
 use krt_broker::{
     Connection, Envelope, Error, Listener, Received, WireProtocol, sender::Unsent, subject::is_inbox,
@@ -266,7 +266,7 @@ impl Nats {
             flow.lost_in_background(&stage.workflow, &stage.node, about.request, &failure);
         } else {
             let to = ReplyTo { reply: about.reply.to_owned(), ..ReplyTo::default() };
-            self.answer(about.workflow, about.request, &to, &Err(failure), AnswerMeta::default());
+            self.answer(about.workflow, about.request, &to, Err(failure), AnswerMeta::default());
         }
     }
 }
@@ -275,12 +275,25 @@ impl Nats {
 mod tests {
     use super::*;
     use crate::{
-        flow::{Admission, Limits, RemoteRequest, Responder, Route, now},
+        flow::{Admission, Limits, RemoteRequest, ReplySink, Route, now},
         traces::Trace,
     };
+    use krt_model::message::Payload;
     use std::sync::mpsc;
 
-    fn request(respond: Responder) -> Arc<Request> {
+    /// Passes on how an answer ends.
+    #[derive(Debug)]
+    struct Ends(mpsc::Sender<Result<(), Failure>>);
+
+    impl ReplySink for Ends {
+        fn message(&self, _: Payload) {}
+
+        fn end(&self, status: Result<(), Failure>, _: AnswerMeta) -> bool {
+            self.0.send(status).is_ok()
+        }
+    }
+
+    fn request() -> (Arc<Request>, mpsc::Receiver<Result<(), Failure>>) {
         let route = Route {
             workflow: Name::parse("flow").unwrap(),
             index: 0,
@@ -290,20 +303,25 @@ mod tests {
         };
         let admission = Arc::new(Admission::new(Limits::default()));
         admission.open();
-        let trace = Trace::default();
-        let (to, respond) = (ReplyTo::default(), Some(respond));
-        let from = RemoteRequest { id: None, to, start: now(), deadline: None, trace, respond };
-        Request::remote(from, Arc::new(route), admission.enter(0).unwrap())
+        let (ends, ended) = mpsc::channel();
+        let from = RemoteRequest {
+            id: None,
+            start: now(),
+            deadline: None,
+            trace: Trace::default(),
+            reply: Box::new(Ends(ends)),
+            replied: false,
+        };
+        (Request::remote(from, Arc::new(route), admission.enter(0).unwrap()), ended)
     }
 
     #[test]
     fn a_request_that_was_not_stored_is_answered_and_forgotten() {
         let waiting = Arc::new(PendingReplies { inbox: "inbox".to_owned(), requests: Mutex::default() });
-        let (told, answers) = mpsc::channel();
-        let request = request(Box::new(move |answer, _| told.send(answer).unwrap()));
+        let (request, ended) = request();
         waiting.add(&request);
         waiting.unsent(&request.id)("no space".to_owned());
-        let failure = answers.try_recv().unwrap().unwrap_err();
+        let failure = ended.try_recv().unwrap().unwrap_err();
         assert_eq!(failure.to_string(), "the NATS server has not stored the message: no space");
         assert!(waiting.lock().is_empty(), "what is left of each such request would never go");
     }
@@ -311,7 +329,7 @@ mod tests {
     #[test]
     fn what_could_not_be_stored_keeps_no_request() {
         let waiting = Arc::new(PendingReplies { inbox: "inbox".to_owned(), requests: Mutex::default() });
-        let request = request(Box::new(|_, _| {}));
+        let (request, _ended) = request();
         waiting.add(&request);
         let (unsent, id) = (waiting.unsent(&request.id), Arc::downgrade(&request));
         drop(request);
