@@ -1,8 +1,8 @@
 //! Bodies of responses.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use std::{
     collections::VecDeque,
@@ -11,14 +11,14 @@ use std::{
 };
 use tonic::Status;
 
-/// Largest message that shares a buffer with its prefix, in bytes.
-const SMALL: usize = 16 << 10;
+/// The frames of a body: data, then trailers.
+pub(super) type Frames = VecDeque<Frame<Bytes>>;
 
 /// The body of a response.
 #[derive(Debug)]
 pub(super) enum Body {
-    /// A complete body: data, then trailers.
-    Whole(VecDeque<Frame<Bytes>>),
+    /// A complete body.
+    Whole(Frames),
     /// The body of a generated service: health, reflection.
     Tonic(tonic::body::Body),
     /// The same, cut off when its reader's permission ends.
@@ -37,7 +37,7 @@ impl std::fmt::Debug for Until {
 impl Body {
     /// Returns a body of bytes without trailers.
     pub(super) fn data(bytes: impl Into<Bytes>) -> Self {
-        Self::Whole(VecDeque::from([Frame::data(bytes.into())]))
+        Self::Whole(Frames::from([Frame::data(bytes.into())]))
     }
 
     /// Ends a stream when `ended` resolves; a complete body is unaffected.
@@ -47,38 +47,11 @@ impl Body {
             (body, _) => body,
         }
     }
-
-    /// Returns a body of gRPC messages and the trailers of success (gRPC over HTTP/2, "Responses").
-    pub(super) fn grpc<'m>(messages: impl IntoIterator<Item = &'m Bytes>) -> Self {
-        let mut frames = VecDeque::with_capacity(3);
-        for message in messages {
-            push_grpc(&mut frames, message);
-        }
-        let mut trailers = HeaderMap::with_capacity(1);
-        trailers.insert("grpc-status", HeaderValue::from_static("0"));
-        frames.push_back(Frame::trailers(trailers));
-        Self::Whole(frames)
-    }
-}
-
-/// Adds a gRPC message: its prefix and its bytes.
-fn push_grpc(frames: &mut VecDeque<Frame<Bytes>>, message: &Bytes) {
-    let length = u32::try_from(message.len()).expect("answers are held to a limit far below 4 GiB");
-    let small = message.len() <= SMALL;
-    let mut head = BytesMut::with_capacity(5 + if small { message.len() } else { 0 });
-    head.put_u8(0);
-    head.put_u32(length);
-    if small {
-        head.put_slice(message);
-        frames.push_back(Frame::data(head.freeze()));
-    } else {
-        frames.extend([Frame::data(head.freeze()), Frame::data(message.clone())]);
-    }
 }
 
 impl Default for Body {
     fn default() -> Self {
-        Self::Whole(VecDeque::new())
+        Self::Whole(Frames::new())
     }
 }
 
@@ -93,7 +66,7 @@ impl http_body::Body for Body {
         if let Self::Until(_, Until(ended)) = &mut *self
             && ended.as_mut().poll(context).is_ready()
         {
-            *self = Self::Whole(VecDeque::from([Frame::trailers(no_more())]));
+            *self = Self::Whole(Frames::from([Frame::trailers(no_more())]));
         }
         match &mut *self {
             Self::Whole(frames) => Poll::Ready(frames.pop_front().map(Ok)),
@@ -147,8 +120,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_is_known_is_whole_whatever_ends() {
-        let answer = Bytes::from_static(b"answer");
-        let body = Body::grpc([&answer]).until(Some(futures::future::ready(()).boxed()));
+        let body = crate::ingress::grpc::one(Bytes::from_static(b"answer")).into_body();
+        let body = body.until(Some(futures::future::ready(()).boxed()));
         let whole = body.collect().await.unwrap();
         assert_eq!(whole.trailers().unwrap()["grpc-status"], "0");
         assert_eq!(whole.to_bytes().len(), 11);

@@ -16,7 +16,7 @@ pub(super) const UNDERSTOOD: HeaderValue = HeaderValue::from_static("gzip, ident
 const MOST: usize = 4;
 
 /// How many times a body was compressed with gzip, the one coding supported besides `identity`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Codings(usize);
 
 /// Reasons to refuse a body.
@@ -29,6 +29,9 @@ pub(super) enum Refused {
 }
 
 impl Codings {
+    /// The codings of a body that is not compressed.
+    pub(super) const NONE: Self = Self(0);
+
     /// Parses the values of a header, each possibly a list. `what` names the compressed thing in errors.
     pub(super) fn parse<'h>(
         values: impl IntoIterator<Item = &'h [u8]>,

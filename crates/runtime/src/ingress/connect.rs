@@ -3,99 +3,178 @@
 mod query;
 
 use super::{
-    body::Body,
+    body::{Body, Frames},
+    call::{Announced, Call, Codec, RequestBody},
     coding::{self, Codings},
     deadline,
-    listener::Held,
-    read::{Reader, full, too_large},
+    read::{Reader, full},
     service::{Ingress, Method, unknown},
     status,
 };
 use crate::{
     errors::chain,
-    flow::{Deadline, Messages, Permit, Route},
+    flow::Permit,
     json,
     memory::{Refused, Reservation},
     offload,
-    traces::{Protocol, Trace},
+    traces::Protocol,
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Method as Verb, Request, Response, StatusCode, Version,
-    header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT},
+    HeaderMap, HeaderValue, Method as Verb, Response, StatusCode,
+    header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    request::Parts,
 };
+use http_body::Frame;
 use hyper::body::Incoming;
 use krt_model::message::Payload;
 use query::Query;
 use serde::Serialize;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tonic::Status;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROTO: HeaderValue = HeaderValue::from_static("application/proto");
 
-/// The encoding of this request's messages.
+/// The encoding of a call's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Codec {
+enum Encoding {
     Json,
     Proto,
 }
 
 /// The place of a request's message.
 #[derive(Debug)]
-enum Sent {
+enum Sent<'r> {
     /// In the body.
-    Body(Codec, Codings),
+    Body(Codings),
     /// In the URL.
-    Query(Query),
+    Query(Query<'r>),
 }
 
-impl Sent {
-    fn codec(&self) -> Codec {
-        match self {
-            Self::Body(codec, _) => *codec,
-            Self::Query(query) => query.codec,
-        }
-    }
+/// The messages of the Connect protocol.
+#[derive(Debug)]
+pub(super) struct Connect<'r> {
+    encoding: Encoding,
+    sent: Sent<'r>,
+}
+
+impl Connect<'static> {
+    /// The codec of a JSON message that is not compressed.
+    pub(super) const JSON: Self = Self { encoding: Encoding::Json, sent: Sent::Body(Codings::NONE) };
 }
 
 /// Answers a request that is not gRPC. `method` is the method its path names, if it exists.
 pub(super) async fn call(
     ingress: &Ingress,
     method: Option<&Method>,
-    request: Request<Incoming>,
+    head: &Parts,
+    body: Incoming,
 ) -> Response<Body> {
     let Some(method) = method else {
-        return refuse(StatusCode::NOT_FOUND, &unknown(request.uri().path()));
+        return refuse(StatusCode::NOT_FOUND, &unknown(head.uri.path()));
     };
-    let sent = match *request.method() {
-        Verb::POST => sent_in_body(request.headers()),
-        Verb::GET if method.is_safe() => Query::parse(request.uri().query().unwrap_or_default())
-            .map(Sent::Query)
+    let codec = match head.method {
+        Verb::POST => sent_in_body(&head.headers),
+        Verb::GET if method.is_safe() => Connect::parse(head.uri.query().unwrap_or_default())
             .map_err(|error| refuse(status::http(error.code()), &error)),
         _ => Err(wrong_verb(method)),
     };
-    let sent = match sent {
-        Ok(sent) => sent,
-        Err(refused) => return refused,
-    };
-    let codec = sent.codec();
-    let traced = ingress.trace(method, Protocol::Connect, request.headers());
-    let answered = answer(ingress, method, sent, request, traced.trace()).await;
-    traced.end(answered.as_ref().err().map(status::fault));
-    match answered {
-        Ok((message, held)) => {
-            let mut response = Response::new(Body::data(message));
-            response.extensions_mut().insert(held);
-            response.headers_mut().insert(CONTENT_TYPE, if codec == Codec::Json { JSON } else { PROTO });
-            response
-        }
-        Err(error) => refuse(status::http(error.code()), &error),
+    match codec {
+        Ok(codec) => Call { ingress, method, codec }.answer(head, body).await,
+        Err(refused) => refused,
     }
 }
 
-fn sent_in_body(headers: &HeaderMap) -> Result<Sent, Response<Body>> {
-    let codec = codec(headers).ok_or_else(no_codec)?;
+impl Codec for Connect<'_> {
+    const PROTOCOL: Protocol = Protocol::Connect;
+
+    fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+        check_version(headers)?;
+        deadline::of_connect(headers)
+    }
+
+    async fn announced<B: RequestBody>(
+        &self,
+        _: &mut Reader<B>,
+        headers: &HeaderMap,
+    ) -> Result<Announced, Status> {
+        let size = match &self.sent {
+            Sent::Body(_) => declared_size(headers),
+            Sent::Query(_) => None,
+        };
+        Ok(Announced { size, compressed: false })
+    }
+
+    async fn read<B: RequestBody>(
+        &self,
+        reader: &mut Reader<B>,
+        announced: Announced,
+        limit: usize,
+        permit: &Permit,
+    ) -> Result<Bytes, Status> {
+        match &self.sent {
+            Sent::Body(_) => reader.take_all(limit, announced.size.unwrap_or(limit), permit).await,
+            Sent::Query(query) => query.message(limit, permit.reserve()),
+        }
+    }
+
+    fn codings(&self, _: Announced, _: &HeaderMap) -> Result<Codings, Status> {
+        Ok(match &self.sent {
+            Sent::Body(codings) => *codings,
+            Sent::Query(query) => query.codings(),
+        })
+    }
+
+    fn decode(
+        &self,
+        method: &Method,
+        message: Bytes,
+        limit: usize,
+        permit: &Permit,
+    ) -> Result<Bytes, Status> {
+        match self.encoding {
+            Encoding::Json => from_json(method, &message, limit, permit),
+            Encoding::Proto => {
+                method.check(&message)?;
+                Ok(message)
+            }
+        }
+    }
+
+    async fn encode(
+        &self,
+        method: &Method,
+        message: Payload,
+        reservation: Reservation,
+    ) -> Result<Bytes, Status> {
+        match self.encoding {
+            Encoding::Json => to_json(method, &message, reservation).await,
+            Encoding::Proto => Ok(message.value().clone()),
+        }
+    }
+
+    fn frame(&self, message: Bytes, body: &mut Frames) {
+        body.push_back(Frame::data(message));
+    }
+
+    fn end(&self, body: Frames) -> Response<Body> {
+        let kind = match self.encoding {
+            Encoding::Json => JSON,
+            Encoding::Proto => PROTO,
+        };
+        let mut response = Response::new(Body::Whole(body));
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response
+    }
+
+    fn refuse(&self, status: &Status) -> Response<Body> {
+        refuse(status::http(status.code()), status)
+    }
+}
+
+fn sent_in_body(headers: &HeaderMap) -> Result<Connect<'static>, Response<Body>> {
+    let encoding = encoding(headers).ok_or_else(no_encoding)?;
     let values = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes);
     let codings = Codings::parse(values, "bodies").map_err(|refused| {
         let error = Status::unimplemented(refused.to_string());
@@ -103,10 +182,10 @@ fn sent_in_body(headers: &HeaderMap) -> Result<Sent, Response<Body>> {
         response.headers_mut().insert(ACCEPT_ENCODING, coding::UNDERSTOOD);
         response
     })?;
-    Ok(Sent::Body(codec, codings))
+    Ok(Connect { encoding, sent: Sent::Body(codings) })
 }
 
-fn no_codec() -> Response<Body> {
+fn no_encoding() -> Response<Body> {
     let error = Status::invalid_argument("hint: send JSON with the header `content-type: application/json`");
     let mut response = refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error);
     let both = HeaderValue::from_static("application/json, application/proto");
@@ -122,7 +201,7 @@ fn wrong_verb(method: &Method) -> Response<Body> {
     response
 }
 
-/// Returns an error response: JSON with the gRPC code, whatever the request's codec.
+/// Returns an error response: JSON with the gRPC code, whatever the request's encoding.
 pub(super) fn refuse(http: StatusCode, status: &Status) -> Response<Body> {
     #[derive(Serialize)]
     struct Error<'a> {
@@ -138,74 +217,15 @@ pub(super) fn refuse(http: StatusCode, status: &Status) -> Response<Body> {
     response
 }
 
-/// Returns the codec of the body. A missing content type has no default: any page may send such a body to any
+/// Returns the encoding of the body. A missing content type has no default: any page may send such a body to any
 /// port.
-fn codec(headers: &HeaderMap) -> Option<Codec> {
+fn encoding(headers: &HeaderMap) -> Option<Encoding> {
     let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     match kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
-        "application/json" => Some(Codec::Json),
-        "application/proto" => Some(Codec::Proto),
+        "application/json" => Some(Encoding::Json),
+        "application/proto" => Some(Encoding::Proto),
         _ => None,
     }
-}
-
-async fn answer(
-    ingress: &Ingress,
-    method: &Method,
-    sent: Sent,
-    request: Request<Incoming>,
-    trace: Trace,
-) -> Result<(Bytes, Held), Status> {
-    let (parts, body) = request.into_parts();
-    check_version(&parts.headers)?;
-    let limit = ingress.limits().message;
-    let timeout =
-        deadline::of_connect(&parts.headers)?.unwrap_or(Duration::MAX).min(ingress.limits().timeout);
-    let deadline = Deadline::after(timeout);
-    let route = method.route()?;
-    let codec = sent.codec();
-    let mut reader = Reader::new(body);
-    let received = receive(ingress, route, sent, &parts.headers, &mut reader);
-    let received = tokio::time::timeout_at(deadline.at.into(), received).await;
-    let received = received.map_err(|_| Status::deadline_exceeded("the request did not arrive in time"))?;
-    if received.is_err() && parts.version < Version::HTTP_2 && !parts.headers.contains_key(EXPECT) {
-        reader.drain(limit).await;
-    }
-    let (permit, body) = received?;
-    let payload = offload::run(body.len(), || {
-        let message = match codec {
-            Codec::Json => from_json(method, &body, limit, &permit)?,
-            Codec::Proto => {
-                method.check(&body)?;
-                body.clone()
-            }
-        };
-        drop(body);
-        method.pack(&message, &permit)
-    });
-    let payload = payload.await?;
-    let permit = Arc::new(permit);
-    let pending = ingress.flow().request(Arc::clone(&permit), route, payload, deadline, trace);
-    let answer = pending.whole().await.map_err(|failure| status::of_failure(&failure))?;
-    let answer = encode(codec, method, answer, &permit.reserve()).await?;
-    Ok((answer, Held::new(permit)))
-}
-
-/// Writes the message of an answer.
-pub(super) async fn encode(
-    codec: Codec,
-    method: &Method,
-    answer: Messages,
-    reservation: &Reservation,
-) -> Result<Bytes, Status> {
-    let mut body = Bytes::new();
-    for message in answer {
-        body = match codec {
-            Codec::Json => to_json(method, message, reservation.another()).await?,
-            Codec::Proto => message.value().clone(),
-        };
-    }
-    Ok(body)
 }
 
 fn declared_size(headers: &HeaderMap) -> Option<usize> {
@@ -221,42 +241,8 @@ fn check_version(headers: &HeaderMap) -> Result<(), Status> {
     }
 }
 
-/// Admits a request and reads its message, decompressed.
-async fn receive(
-    ingress: &Ingress,
-    route: &Route,
-    sent: Sent,
-    headers: &HeaderMap,
-    reader: &mut Reader,
-) -> Result<(Permit, Bytes), Status> {
-    let limit = ingress.limits().message;
-    let declared = match &sent {
-        Sent::Query(query) => Some(query.size()),
-        Sent::Body(..) => declared_size(headers),
-    };
-    if let Some(size) = declared.filter(|&size| size > limit) {
-        return Err(too_large(size, limit));
-    }
-    let permit = ingress.flow().enter(route, declared.unwrap_or_default());
-    let mut permit = permit.map_err(|failure| status::of_failure(&failure))?;
-    let (message, codings) = match sent {
-        Sent::Query(query) => query.into_message(),
-        Sent::Body(_, codings) => {
-            (reader.take_all(limit, declared.unwrap_or(limit), &permit).await?, codings)
-        }
-    };
-    permit.came(message.len());
-    let message = codings.undo(message, limit, &permit.reserve()).await?;
-    Ok((permit, message))
-}
-
 /// Parses a message from JSON. White space alone is a message without fields.
-pub(super) fn from_json(
-    method: &Method,
-    text: &[u8],
-    limit: usize,
-    permit: &Permit,
-) -> Result<Bytes, Status> {
+fn from_json(method: &Method, text: &[u8], limit: usize, permit: &Permit) -> Result<Bytes, Status> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Ok(Bytes::new());
     }
@@ -270,9 +256,9 @@ pub(super) fn from_json(
     })
 }
 
-/// Writes an answer as JSON, limited in size by the memory available.
-async fn to_json(method: &Method, answer: Payload, reservation: Reservation) -> Result<Bytes, Status> {
-    let message = answer.value();
+/// Writes a message of an answer as JSON, limited in size by the memory available.
+async fn to_json(method: &Method, message: &Payload, reservation: Reservation) -> Result<Bytes, Status> {
+    let message = message.value();
     let bounds = json::Bounds { limit: usize::MAX, reservation };
     let written =
         offload::run(message.len(), || json::write(method.output(), message, json::Form::WIRE, bounds));

@@ -1,6 +1,6 @@
 //! The readers of gRPC calls, for `fuzz/targets/grpc.rs`. It exists with `--cfg fuzzing` only.
 
-use super::{grpc, read::Reader, wire};
+use super::{call, grpc::Grpc, read::Reader, wire};
 use crate::flow::{Admission, Permit};
 use bytes::Bytes;
 use http::HeaderMap;
@@ -19,7 +19,7 @@ pub async fn read_call(
 ) -> Result<(Permit, Bytes), Status> {
     let frames = frames.into_iter().map(|frame| Ok::<_, Infallible>(Frame::data(frame)));
     let mut reader = Reader::new(StreamBody::new(futures::stream::iter(frames)));
-    grpc::read(&mut reader, headers, limit, |size| admission.enter(size)).await
+    call::receive(&Grpc, &mut reader, headers, limit, |size| admission.enter(size)).await
 }
 
 /// Whether bytes are a message of a type; if not, why.

@@ -9,8 +9,9 @@
 //! - [`router`]: the version of a request; [`directory`]: all versions.
 //! - [`mod@routes`]: the targets of RPCs.
 //! - [`service`]: the protocol of a request, and its method.
-//! - [`grpc`]: unary gRPC.
-//! - [`connect`]: JSON over HTTP, by the Connect protocol's unary rules.
+//! - [`call`]: a call, the same way in each protocol.
+//! - [`grpc`]: the codec of unary gRPC.
+//! - [`connect`]: the codec of JSON over HTTP, by the Connect protocol's unary rules.
 //! - [`read`]: a request's body and its limits.
 //! - [`coding`]: compressed bodies.
 //! - [`wire`]: checks that bytes are a message of a type.
@@ -20,6 +21,7 @@
 mod activity;
 mod body;
 pub mod browsers;
+mod call;
 mod client_port;
 mod coding;
 mod connect;

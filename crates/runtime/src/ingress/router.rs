@@ -13,7 +13,7 @@ use super::{
     upstream::{Upstream, UpstreamState},
 };
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use krt_model::outcome::Failure;
 use std::sync::Arc;
@@ -127,9 +127,7 @@ fn refuse_without(request: &Request<Incoming>, status: &Status) -> Response<Body
     if !is_grpc(request) || request.uri().path() != HEALTH {
         return refuse(request, status);
     }
-    let mut response = Response::new(Body::grpc([&NOT_SERVING]));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    response
+    grpc::one(NOT_SERVING)
 }
 
 fn refuse(request: &Request<Incoming>, refused: &Status) -> Response<Body> {

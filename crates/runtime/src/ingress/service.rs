@@ -1,11 +1,19 @@
 //! Finds the protocol and the method of a request.
 
-use super::{Limits, body::Body, connect, grpc, index, read::full, status};
+use super::{
+    Limits,
+    body::Body,
+    call::{Call, Codec as _},
+    connect::{self, Connect},
+    grpc::{self, Grpc},
+    index,
+    read::full,
+    status,
+};
 use crate::{
-    flow::{Deadline, Flow, Permit, Route},
+    flow::{Flow, Permit, Route},
     memory::Reservation,
-    offload,
-    traces::{Call, Protocol, Rpc, Trace, Traces, context},
+    traces::{self, Protocol, Rpc, Trace, Traces, context},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method as Verb, Request, Response, header::CONTENT_TYPE};
@@ -147,21 +155,18 @@ impl Ingress {
         on_id: impl FnOnce(&Arc<str>),
     ) -> Result<Bytes, Status> {
         let route = method.route()?;
-        let deadline = Deadline::after(timeout.min(self.limits.timeout));
+        let call = Call { ingress: self, method, codec: Connect::JSON };
+        let deadline = call.deadline(timeout);
         let permit = self.flow.enter(route, json.len()).map_err(|failure| status::of_failure(&failure))?;
         let mut reservation = permit.reserve();
         reservation.try_grow(json.len()).map_err(full)?;
         let json = reservation.hold(json);
-        let payload = offload::run(json.len(), || {
-            let message = connect::from_json(method, &json, self.limits.message, &permit)?;
-            drop(json);
-            method.pack(&message, &permit)
-        });
-        let payload = payload.await?;
-        let pending = self.flow.request(Arc::new(permit), route, payload, deadline, trace);
-        on_id(pending.id());
-        let answer = pending.whole().await.map_err(|failure| status::of_failure(&failure))?;
-        connect::encode(connect::Codec::Json, method, answer, &self.flow.reserve()).await
+        let (answer, permit) = call.request(permit, json, route, deadline, trace, on_id).await?;
+        let mut text = Bytes::new();
+        for message in answer {
+            text = call.codec.encode(method, message, permit.reserve()).await?;
+        }
+        Ok(text)
     }
 
     /// Returns an empty reservation of request memory.
@@ -179,8 +184,8 @@ impl Ingress {
         method: &'a Method,
         protocol: Protocol,
         headers: &HeaderMap,
-    ) -> Call<'a> {
-        let Some(rpc) = &method.rpc else { return Call::default() };
+    ) -> traces::Call<'a> {
+        let Some(rpc) = &method.rpc else { return traces::Call::default() };
         let values = TRACE_HEADERS.iter().flat_map(|name| {
             headers.get_all(name).iter().filter_map(|value| Some((name.as_str(), value.to_str().ok()?)))
         });
@@ -200,15 +205,15 @@ impl Ingress {
 
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        if is_grpc(&request) {
-            match self.methods.get(request.uri().path()) {
-                Some(method) => grpc::call(self, method, request).await,
-                None => self.generated(request).await,
-            }
-        } else if matches!(*request.method(), Verb::GET | Verb::HEAD) && request.uri().path() == "/" {
-            index::page(self)
-        } else {
-            connect::call(self, self.methods.get(request.uri().path()), request).await
+        let is_grpc = is_grpc(&request);
+        let (head, body) = request.into_parts();
+        let (verb, path) = (&head.method, head.uri.path());
+        let method = self.methods.get(path);
+        match method {
+            Some(method) if is_grpc => Call { ingress: self, method, codec: Grpc }.answer(&head, body).await,
+            None if is_grpc => self.generated(Request::from_parts(head, body)).await,
+            _ if matches!(*verb, Verb::GET | Verb::HEAD) && path == "/" => index::page(self),
+            method => connect::call(self, method, &head, body).await,
         }
     }
 

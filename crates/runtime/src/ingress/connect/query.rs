@@ -1,7 +1,13 @@
 //! A request in the URL: Connect's unary GET (<https://connectrpc.com/docs/protocol>).
 
-use super::Codec;
-use crate::ingress::coding::Codings;
+use super::{Connect, Encoding, Sent};
+use crate::{
+    ingress::{
+        coding::Codings,
+        read::{full, too_large},
+    },
+    memory::Reservation,
+};
 use base64::{
     Engine as _,
     alphabet::URL_SAFE,
@@ -17,54 +23,108 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The parsed query.
+/// The message of a query, as the URL has it.
 #[derive(Debug)]
-pub(super) struct Query {
-    pub(super) codec: Codec,
-    message: Bytes,
+pub(super) struct Query<'r> {
+    /// Its name and value.
+    pair: &'r str,
+    base64: bool,
     codings: Codings,
 }
 
-impl Query {
-    /// Parses a query. Unknown parameters are ignored.
-    pub(super) fn parse(query: &str) -> Result<Self, Status> {
-        let parameters: Vec<(Cow<'_, str>, Cow<'_, str>)> =
-            form_urlencoded::parse(query.as_bytes()).collect();
-        let get = |name: &str| {
-            let found = parameters.iter().find(|(known, _)| known == name);
-            found.map(|(_, value)| &**value)
-        };
-        if !matches!(get("connect"), None | Some("v1")) {
+impl<'r> Connect<'r> {
+    /// Parses a query, apart from its message. Unknown parameters are ignored.
+    pub(in crate::ingress) fn parse(query: &'r str) -> Result<Self, Status> {
+        let find = |name| query.split('&').find(|pair| is_named(pair, name));
+        let get = |name| find(name).map(value);
+        if !matches!(get("connect").as_deref(), None | Some("v1")) {
             return Err(refused("the parameter `connect` must be v1"));
         }
-        let codec = match get("encoding") {
-            Some("json") => Codec::Json,
-            Some("proto") => Codec::Proto,
+        let encoding = match get("encoding").as_deref() {
+            Some("json") => Encoding::Json,
+            Some("proto") => Encoding::Proto,
             _ => return Err(refused("the parameter `encoding` must be json or proto")),
         };
-        let codings = Codings::parse(get("compression").map(str::as_bytes), "messages")
+        let compression = get("compression");
+        let codings = Codings::parse(compression.as_deref().map(str::as_bytes), "messages")
             .map_err(|_| Status::unimplemented("the parameter `compression` must be gzip or identity"))?;
-        let text = get("message").ok_or_else(|| refused("the parameter `message` is missing"))?;
-        let message = match get("base64") {
-            Some("1") => BASE64.decode(text).map_err(|error| {
+        let pair = find("message").ok_or_else(|| refused("the parameter `message` is missing"))?;
+        let base64 = get("base64").as_deref() == Some("1");
+        Ok(Self { encoding, sent: Sent::Query(Query { pair, base64, codings }) })
+    }
+}
+
+/// Returns whether a name and value of a query has this name.
+fn is_named(pair: &str, name: &str) -> bool {
+    let end = pair.find('=').unwrap_or(pair.len());
+    form_urlencoded::parse(&pair.as_bytes()[..end]).next().is_some_and(|(known, _)| known == name)
+}
+
+/// Decodes the value of a name and value of a query.
+fn value(pair: &str) -> Cow<'_, str> {
+    form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value).unwrap_or_default()
+}
+
+impl Query<'_> {
+    /// Decodes the message, at most `limit` bytes.
+    pub(super) fn message(&self, limit: usize, mut reservation: Reservation) -> Result<Bytes, Status> {
+        reservation.try_grow(self.pair.len()).map_err(full)?;
+        let text = value(self.pair);
+        let message = match self.base64 {
+            true => BASE64.decode(&*text).map_err(|error| {
                 refused(&format!("the parameter `message` is not base64 as URLs have it: {error}"))
             })?,
-            _ => text.as_bytes().to_vec(),
+            false => text.into_owned().into_bytes(),
         };
-        Ok(Self { codec, message: message.into(), codings })
+        match message.len() {
+            size if size > limit => Err(too_large(size, limit)),
+            _ => Ok(reservation.hold(message.into())),
+        }
     }
 
-    /// Returns the size of the message as received, in bytes.
-    pub(super) fn size(&self) -> usize {
-        self.message.len()
-    }
-
-    /// Returns the message as received, and its codings.
-    pub(super) fn into_message(self) -> (Bytes, Codings) {
-        (self.message, self.codings)
+    /// Returns how the message is compressed.
+    pub(super) fn codings(&self) -> Codings {
+        self.codings
     }
 }
 
 fn refused(why: &str) -> Status {
     Status::invalid_argument(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Pool;
+    use tonic::Code;
+
+    fn message(query: &str) -> Result<Bytes, Status> {
+        let Sent::Query(query) = Connect::parse(query)?.sent else { panic!("it is in the URL") };
+        query.message(8, Pool::new(1 << 10).reserve())
+    }
+
+    #[test]
+    fn messages() {
+        for (query, expected) in [
+            ("encoding=json&message={}", "{}"),
+            ("message=a+%7B%3d&encoding=json", "a {="),
+            ("&&encoding=json&message=&message=2", ""),
+            ("encoding=json&message", ""),
+            ("%65ncoding=json&m%65ssage=a=b", "a=b"),
+            ("encoding=proto&base64=1&message=YQ==", "a"),
+            ("encoding=proto&base64=1&message=YQ%3D%3d", "a"),
+            ("encoding=proto&base64=1&message=YQ", "a"),
+            ("encoding=proto&base64=0&message=YQ", "YQ"),
+            ("encoding=json&message=12345678", "12345678"),
+        ] {
+            assert_eq!(message(query).unwrap(), expected, "{query}");
+        }
+        for (query, code) in [
+            ("encoding=json&Message=a", Code::InvalidArgument),
+            ("encoding=json&base64=1&message=*", Code::InvalidArgument),
+            ("encoding=json&message=123456789", Code::ResourceExhausted),
+        ] {
+            assert_eq!(message(query).unwrap_err().code(), code, "{query}");
+        }
+    }
 }

@@ -1,0 +1,188 @@
+//! A call, the same way in each protocol: deadline, admission, reading, decoding, the request, encoding.
+//!
+//! A [`Codec`] says what differs. Nothing of a message is built before its request is admitted. An answer is
+//! written as the sequence that it is: message by message, then the end. A unary response says in its head how the
+//! call ended, so that its messages are encoded when the end is known.
+
+use super::{
+    body::{Body, Frames},
+    coding::Codings,
+    listener::Held,
+    read::{Reader, too_large},
+    service::{Ingress, Method},
+    status,
+};
+use crate::{
+    flow::{Deadline, Messages, Permit, Route},
+    memory::Reservation,
+    offload,
+    traces::{Protocol, Trace},
+};
+use bytes::Bytes;
+use http::{HeaderMap, Response, Version, header::EXPECT, request::Parts};
+use hyper::body::Incoming;
+use krt_model::{message::Payload, outcome::Failure};
+use std::{sync::Arc, time::Duration};
+use tonic::Status;
+
+/// How a protocol carries the messages of a call.
+pub(super) trait Codec: Sync {
+    /// Its name in traces.
+    const PROTOCOL: Protocol;
+
+    /// Returns the time that the client gives the call, if any. Refuses headers that the protocol forbids.
+    fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Status>;
+
+    /// Returns what is known of the message before any of it is read.
+    fn announced<B: RequestBody>(
+        &self,
+        reader: &mut Reader<B>,
+        headers: &HeaderMap,
+    ) -> impl Future<Output = Result<Announced, Status>> + Send;
+
+    /// Reads the message as the client sent it.
+    fn read<B: RequestBody>(
+        &self,
+        reader: &mut Reader<B>,
+        announced: Announced,
+        limit: usize,
+        permit: &Permit,
+    ) -> impl Future<Output = Result<Bytes, Status>> + Send;
+
+    /// Returns how the message is compressed.
+    fn codings(&self, announced: Announced, headers: &HeaderMap) -> Result<Codings, Status>;
+
+    /// Converts a decompressed message to protobuf of the method's input type, or checks that it is that.
+    fn decode(&self, method: &Method, message: Bytes, limit: usize, permit: &Permit)
+    -> Result<Bytes, Status>;
+
+    /// Converts a message of the answer from protobuf.
+    fn encode(
+        &self,
+        method: &Method,
+        message: Payload,
+        reservation: Reservation,
+    ) -> impl Future<Output = Result<Bytes, Status>> + Send;
+
+    /// Adds an encoded message to a body.
+    fn frame(&self, message: Bytes, body: &mut Frames);
+
+    /// Ends the body of a call that succeeded.
+    fn end(&self, body: Frames) -> Response<Body>;
+
+    /// Ends a call that failed, with only a status.
+    fn refuse(&self, status: &Status) -> Response<Body>;
+}
+
+/// The body of a request.
+pub(super) trait RequestBody: http_body::Body<Data = Bytes> + Send + Unpin {}
+
+impl<B: http_body::Body<Data = Bytes> + Send + Unpin> RequestBody for B {}
+
+/// What a client says of its message before the message comes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Announced {
+    /// Its size as sent, in bytes, if the client says it.
+    pub(super) size: Option<usize>,
+    /// Whether the message itself says that it is compressed.
+    pub(super) compressed: bool,
+}
+
+/// A call of a method, by a protocol.
+#[derive(Debug)]
+pub(super) struct Call<'a, C> {
+    pub(super) ingress: &'a Ingress,
+    pub(super) method: &'a Method,
+    pub(super) codec: C,
+}
+
+impl<C: Codec> Call<'_, C> {
+    /// Answers a request over HTTP.
+    pub(super) async fn answer(&self, head: &Parts, body: Incoming) -> Response<Body> {
+        let traced = self.ingress.trace(self.method, C::PROTOCOL, &head.headers);
+        let answered = self.run(head, body, traced.trace()).await;
+        traced.end(answered.as_ref().err().map(status::fault));
+        answered.unwrap_or_else(|status| self.codec.refuse(&status))
+    }
+
+    async fn run(&self, head: &Parts, body: Incoming, trace: Trace) -> Result<Response<Body>, Status> {
+        let timeout = self.codec.timeout(&head.headers)?;
+        let deadline = self.deadline(timeout.unwrap_or(Duration::MAX));
+        let route = self.method.route()?;
+        let (mut reader, limit) = (Reader::new(body), self.ingress.limits().message);
+        let enter = |size| self.ingress.flow().enter(route, size);
+        let received = receive(&self.codec, &mut reader, &head.headers, limit, enter);
+        let received = tokio::time::timeout_at(deadline.at.into(), received)
+            .await
+            .map_err(|_| Status::deadline_exceeded("the request did not arrive in time"))?;
+        if received.is_err() && sends_all(head) {
+            reader.drain(limit).await;
+        }
+        let (permit, message) = received?;
+        let (answer, permit) = self.request(permit, message, route, deadline, trace, |_| {}).await?;
+        let mut frames = Frames::new();
+        for message in answer {
+            let message = self.codec.encode(self.method, message, permit.reserve()).await?;
+            self.codec.frame(message, &mut frames);
+        }
+        let mut response = self.codec.end(frames);
+        response.extensions_mut().insert(Held::new(permit));
+        Ok(response)
+    }
+
+    /// Returns the deadline of a call that begins now. `timeout`: the time that the client gives.
+    pub(super) fn deadline(&self, timeout: Duration) -> Deadline {
+        Deadline::after(timeout.min(self.ingress.limits().timeout))
+    }
+
+    /// Sends an admitted message through its workflow, and waits for the answer. `on_id` gets the request's id.
+    pub(super) async fn request(
+        &self,
+        permit: Permit,
+        message: Bytes,
+        route: &Arc<Route>,
+        deadline: Deadline,
+        trace: Trace,
+        on_id: impl FnOnce(&Arc<str>),
+    ) -> Result<(Messages, Arc<Permit>), Status> {
+        let Self { ingress, method, codec } = self;
+        let payload = offload::run(message.len(), || {
+            let message = codec.decode(method, message, ingress.limits().message, &permit)?;
+            method.pack(&message, &permit)
+        });
+        let (payload, permit) = (payload.await?, Arc::new(permit));
+        let pending = ingress.flow().request(Arc::clone(&permit), route, payload, deadline, trace);
+        on_id(pending.id());
+        let answer = pending.whole().await.map_err(|failure| status::of_failure(&failure))?;
+        Ok((answer, permit))
+    }
+}
+
+/// Admits a request and reads its message, decompressed. `enter` admits a request of that many bytes.
+pub(super) async fn receive<C: Codec, B: RequestBody>(
+    codec: &C,
+    reader: &mut Reader<B>,
+    headers: &HeaderMap,
+    limit: usize,
+    enter: impl FnOnce(usize) -> Result<Permit, Failure>,
+) -> Result<(Permit, Bytes), Status> {
+    let announced = codec.announced(reader, headers).await?;
+    if let Some(size) = announced.size.filter(|&size| size > limit) {
+        return Err(too_large(size, limit));
+    }
+    let permit = enter(announced.size.unwrap_or_default());
+    let mut permit = permit.map_err(|failure| status::of_failure(&failure))?;
+    let message = codec.read(reader, announced, limit, &permit).await?;
+    permit.came(message.len());
+    let codings = codec.codings(announced, headers)?;
+    let message = codings.undo(message, limit, &permit.reserve()).await?;
+    Ok((permit, message))
+}
+
+/// Returns whether a client sends its whole body before it reads a refusal.
+fn sends_all(head: &Parts) -> bool {
+    head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT)
+}
+
+#[cfg(test)]
+mod tests;
