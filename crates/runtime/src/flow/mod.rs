@@ -25,7 +25,7 @@ pub use broker::{Broker, Refused};
 pub use pending::PendingAnswer;
 pub use queue::{NodeQueue, Place, SlotId, Taken, Worker};
 pub use record::{CodecTimes, OpenRecord, RequestRecords};
-pub use request::{Deadline, Delivery, RemoteRequest, Request, Route};
+pub use request::{Closing, Deadline, Delivery, RemoteRequest, Request, Route};
 
 use crate::{
     memory::Reservation,
@@ -41,6 +41,7 @@ use krt_model::{
     version::{Node, Version, Workflow},
 };
 use krt_store::Store;
+pub(crate) use record::Saving;
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -211,16 +212,18 @@ impl Flow {
                 delivery.retries_left -= u16::from(counts);
                 self.enqueue(delivery);
             }
-            // Dropping the delivery gives it back.
-            Outcome::GiveBack => self.given_back(&delivery),
+            Outcome::GiveBack => {
+                self.given_back(&delivery);
+                delivery.close(Closing::Lost);
+            }
             Outcome::Finished => {
                 self.measure_workflow(&delivery, handled);
                 self.dropped_result(&delivery);
-                delivery.done();
+                delivery.close(Closing::Done);
             }
             Outcome::Dropped => {
                 self.metrics.late.inc();
-                delivery.done();
+                delivery.close(Closing::Done);
             }
         }
     }
@@ -301,37 +304,35 @@ impl Flow {
     /// Gives a node's waiting deliveries back to the broker, for other engines.
     pub fn give_back(&self, node: usize) {
         for delivery in self.queues[node].take_back() {
-            if let Some(acker) = delivery.handed_on() {
-                acker.nak();
-            }
+            delivery.close(Closing::Untouched);
         }
     }
 
     /// Handles a delivery whose node has no process here. If the broker keeps it, another engine may take it.
     fn down(&self, delivery: Delivery) {
         if delivery.acker.is_some() {
-            return;
+            return delivery.close(Closing::Lost);
         }
         let failure = Failure::Down { node: self.node_of(&delivery).clone() };
         self.fail(delivery, failure);
     }
 
     fn reply(&self, mut delivery: Delivery, answer: Answer) {
-        let meta =
-            AnswerMeta { tracking: std::mem::take(&mut delivery.tracking), acker: delivery.acker.take() };
-        if !delivery.request.answer(answer, meta) {
+        let (request, tracking) = (Arc::clone(&delivery.request), std::mem::take(&mut delivery.tracking));
+        let acker = delivery.handed_on();
+        if !request.answer(answer, AnswerMeta { tracking, acker }) {
             self.metrics.late.inc();
         }
     }
 
     /// Fails a delivery.
-    pub fn fail(&self, mut delivery: Delivery, failure: Failure) {
+    pub fn fail(&self, delivery: Delivery, failure: Failure) {
         delivery.request.trace.leave(|| hop::failure(&failure));
         if !delivery.request.replied() {
             return self.reply(delivery, Err(failure));
         }
         self.failed_in_background(&delivery, &failure);
-        if let Some(acker) = delivery.acker.take() {
+        if let Some(acker) = delivery.handed_on() {
             self.give_up(acker, &failure.to_string());
         }
     }

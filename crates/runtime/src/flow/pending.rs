@@ -57,8 +57,7 @@ impl<'a> PendingAnswer<'a> {
             End::Left => Ending::Left,
         };
         self.flow.metrics.request(self.request.route.index, ending, self.begun.elapsed());
-        self.request.end(end);
-        self.request.close();
+        self.request.close(end);
         if !self.request.replied() {
             self.flow.stop(&self.request);
         }

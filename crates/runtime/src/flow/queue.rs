@@ -1,6 +1,6 @@
 //! A node's queue and the workers that take from it.
 
-use super::request::{Delivery, Request};
+use super::request::{Closing, Delivery, Request};
 use krt_model::name::Name;
 use std::{
     collections::VecDeque,
@@ -88,8 +88,10 @@ impl State {
 
     /// Takes the oldest delivery whose client has not left and for which a worker has room.
     fn match_next(&mut self) -> Option<(SlotId, Arc<dyn Worker>, Delivery)> {
-        while self.queue.front().is_some_and(|delivery| delivery.request.left()) {
-            self.queue.pop_front();
+        while self.queue.front().is_some_and(|delivery| delivery.request.left())
+            && let Some(unwanted) = self.queue.pop_front()
+        {
+            unwanted.close(Closing::Done);
         }
         if !self.slots.iter().any(|slot| slot.room > 0) {
             return None;
@@ -190,6 +192,8 @@ impl NodeQueue {
         loop {
             let mut state = self.lock();
             if delivery.request.left() {
+                drop(state);
+                delivery.close(Closing::Done);
                 return Ok(());
             }
             let place = place_of(&delivery);
@@ -244,9 +248,14 @@ impl NodeQueue {
     /// Stops the work for a request, queued or at a worker.
     pub(super) fn cancel(&self, request: &Request) {
         let mut state = self.lock();
-        state.queue.retain(|delivery| !std::ptr::eq(&*delivery.request, request));
+        // It has at most one message.
+        let queued = state.queue.iter().position(|delivery| std::ptr::eq(&*delivery.request, request));
+        let queued = queued.and_then(|index| state.queue.remove(index));
         let workers: Vec<_> = state.slots.iter().map(|slot| Arc::clone(&slot.worker)).collect();
         drop(state);
+        if let Some(delivery) = queued {
+            delivery.close(Closing::Done);
+        }
         for worker in workers {
             worker.cancel(request);
         }

@@ -12,8 +12,7 @@ use krt_model::{
 use krt_store::Store;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    thread,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -21,14 +20,50 @@ use std::{
 const SAVED: usize = 32;
 const MAX_ID: usize = 1024;
 
-/// The record of a request whose work goes on. It is stored when the last reference to it is dropped, which
-/// may be after the client has its answer.
+/// The record of a request whose work goes on. It is stored when the request is closed for its client and its work
+/// has ended, whichever is later.
 #[derive(Debug)]
 pub struct OpenRecord {
+    id: Arc<str>,
     start: Timestamp,
-    record: Mutex<RequestRecord>,
+    state: Mutex<State>,
     /// The list that contains it.
     request_records: Arc<RequestRecords>,
+}
+
+#[derive(Debug)]
+struct State {
+    record: RequestRecord,
+    /// The work that may add to it: its workflow, and each document that is being saved.
+    working: usize,
+}
+
+impl State {
+    /// Returns whether nothing adds to it any more.
+    fn is_closed(&self) -> bool {
+        self.record.ending != Ending::InFlight && self.working == 0
+    }
+}
+
+/// A document being saved, for which the record of its request waits.
+#[derive(Debug)]
+pub(crate) struct Saving(Arc<OpenRecord>);
+
+impl Saving {
+    /// Records the document.
+    pub(crate) fn saved(self, saved: Saved) {
+        let record = &mut self.0.lock().record;
+        record.saves += 1;
+        if record.saved.len() < SAVED && is_short(&saved.id) {
+            record.saved.push(saved);
+        }
+    }
+}
+
+impl Drop for Saving {
+    fn drop(&mut self) {
+        self.0.worked();
+    }
 }
 
 /// The engine's time for converting the messages of one node, such as from and to JSON; nanoseconds.
@@ -70,30 +105,52 @@ fn is_short(id: &Bson) -> bool {
 
 impl OpenRecord {
     pub(super) fn hop(&self, hop: Hop) {
-        self.lock().hops.push(hop);
+        self.lock().record.hops.push(hop);
     }
 
-    /// Records a document that one of its handlers saved.
-    pub(crate) fn saved(&self, saved: Saved) {
-        let mut record = self.lock();
-        record.saves += 1;
-        if record.saved.len() < SAVED && is_short(&saved.id) {
-            record.saved.push(saved);
+    /// Waits for a document that one of its handlers saves; `None` if the record is closed.
+    pub(crate) fn saving(self: Arc<Self>) -> Option<Saving> {
+        let mut state = self.lock();
+        if state.is_closed() {
+            return None;
         }
+        state.working += 1;
+        drop(state);
+        Some(Saving(self))
     }
 
     pub(super) fn replied_early(&self) {
-        self.lock().early = true;
+        self.lock().record.early = true;
     }
 
+    /// Closes the request for its client.
     pub(super) fn end(&self, end: End) {
-        let mut record = self.lock();
+        let mut state = self.lock();
+        let record = &mut state.record;
         record.elapsed = self.elapsed();
         (record.ending, record.error, record.answer_bytes) = match end {
             End::Answered(bytes) => (Ending::Answered, None, Some(bytes)),
             End::Failed(error) => (Ending::Failed, Some(error), None),
             End::Left => (Ending::Left, None, None),
         };
+        self.store_closed(state);
+    }
+
+    /// Ends one of the works that may add to it.
+    pub(super) fn worked(&self) {
+        let mut state = self.lock();
+        state.working -= 1;
+        self.store_closed(state);
+    }
+
+    /// Stores the record if it is closed. It is in flight until the store has it, so that it is always found.
+    fn store_closed(&self, state: MutexGuard<'_, State>) {
+        if !state.is_closed() {
+            return;
+        }
+        self.request_records.store.request(&state.record);
+        drop(state);
+        self.request_records.lock().remove(&self.id);
     }
 
     /// Returns the nanoseconds from the request's arrival to `time`; negative if another machine's clock is
@@ -108,25 +165,15 @@ impl OpenRecord {
 
     /// Returns a copy of the record so far.
     fn read(&self) -> RequestRecord {
-        let mut record = self.lock().clone();
+        let mut record = self.lock().record.clone();
         if record.ending == Ending::InFlight {
             record.elapsed = self.elapsed();
         }
         record
     }
 
-    fn lock(&self) -> MutexGuard<'_, RequestRecord> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for OpenRecord {
-    fn drop(&mut self) {
-        let record = self.record.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if record.ending != Ending::InFlight {
-            self.request_records.store.request(record);
-        }
-        self.request_records.lock().remove(&record.id);
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -135,7 +182,7 @@ impl Drop for OpenRecord {
 pub struct RequestRecords {
     version: Name,
     store: Store,
-    in_flight: Mutex<HashMap<Arc<str>, Weak<OpenRecord>>>,
+    in_flight: Mutex<HashMap<Arc<str>, Arc<OpenRecord>>>,
 }
 
 impl RequestRecords {
@@ -155,44 +202,31 @@ impl RequestRecords {
         let begun =
             RequestRecord::begin(Arc::clone(id), self.version.clone(), route.workflow.clone(), since_epoch);
         let hops = Vec::with_capacity(route.sequence.len());
+        let record = RequestRecord { request_bytes: bytes, hops, ..begun };
         let open = Arc::new(OpenRecord {
+            id: Arc::clone(id),
             start,
-            record: Mutex::new(RequestRecord { request_bytes: bytes, hops, ..begun }),
+            state: Mutex::new(State { record, working: 1 }),
             request_records: Arc::clone(self),
         });
-        self.lock().insert(Arc::clone(id), Arc::downgrade(&open));
+        self.lock().insert(Arc::clone(id), Arc::clone(&open));
         open
     }
 
-    /// Returns the requests in flight. Ended requests are in the store; flush it before reading.
+    /// Returns the requests in flight. Ended requests are in the store; flush it before reading. A request that ends
+    /// meanwhile may be in both.
     pub fn in_flight(&self) -> Vec<RequestRecord> {
-        self.upgrade_all(|in_flight| in_flight.values().map(Weak::upgrade).collect())
+        let open: Vec<_> = self.lock().values().cloned().collect();
+        open.iter().map(|open| open.read()).collect()
     }
 
     /// Returns the request with that id, if it is in flight.
     pub fn find(&self, id: &str) -> Option<RequestRecord> {
-        self.upgrade_all(|in_flight| in_flight.get(id).map(Weak::upgrade).into_iter().collect()).pop()
+        let open = self.lock().get(id).cloned();
+        open.map(|open| open.read())
     }
 
-    /// Returns the requests that `look` finds. A request on its way to the store is in neither place for a
-    /// moment, in which case this looks again.
-    fn upgrade_all(
-        &self,
-        look: impl Fn(&HashMap<Arc<str>, Weak<OpenRecord>>) -> Vec<Option<Arc<OpenRecord>>>,
-    ) -> Vec<RequestRecord> {
-        loop {
-            // The strong references outlive the lock: dropping the last one locks the list, to remove the
-            // record.
-            let seen = look(&self.lock());
-            if seen.iter().all(Option::is_some) {
-                return seen.into_iter().flatten().map(|open| open.read()).collect();
-            }
-            drop(seen);
-            thread::yield_now();
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<OpenRecord>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<OpenRecord>>> {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -202,7 +236,7 @@ mod tests {
     use super::*;
     use krt_model::request::HopEnding;
     use krt_store::{Options, RequestFilter, RequestOrder, Writer};
-    use std::sync::mpsc;
+    use std::{sync::mpsc, thread};
     use tempfile::TempDir;
 
     fn model() -> Name {
@@ -273,7 +307,7 @@ mod tests {
             ending: HopEnding::Returned,
         };
         record.hop(hop.clone());
-        drop(record);
+        record.worked();
         assert_eq!(fixture.request_records.in_flight(), []);
         let stored = fixture.stored().await;
         assert_eq!(stored.len(), 1);
@@ -293,18 +327,35 @@ mod tests {
     async fn documents_are_named_up_to_a_bound() {
         let fixture = Fixture::new();
         let record = fixture.begin("1");
-        let long = Bson::String("x".repeat(MAX_ID));
-        record.saved(Saved { node: model(), collection: "c".to_owned(), id: long });
+        let save = |id| {
+            let saving = Arc::clone(&record).saving().unwrap();
+            saving.saved(Saved { node: model(), collection: "c".to_owned(), id });
+        };
+        save(Bson::String("x".repeat(MAX_ID)));
         for number in 0..SAVED + 5 {
-            let id = Bson::Int64(number as i64);
-            record.saved(Saved { node: model(), collection: "c".to_owned(), id });
+            save(Bson::Int64(number as i64));
         }
         record.end(End::failed(&Failure::Lost));
-        drop(record);
+        record.worked();
         let stored = fixture.stored().await.remove(0);
         assert_eq!((stored.saved.len(), stored.saves), (SAVED, SAVED + 6));
         assert_eq!(stored.saved[1].id, Bson::Int64(1));
         assert_eq!((stored.ending, stored.error), (Ending::Failed, Some(Failure::Lost.to_string())));
+    }
+
+    #[tokio::test]
+    async fn a_record_waits_for_a_document_that_is_being_saved() {
+        let fixture = Fixture::new();
+        let record = fixture.begin("1");
+        let (saving, abandoned) =
+            (Arc::clone(&record).saving().unwrap(), Arc::clone(&record).saving().unwrap());
+        record.worked();
+        record.end(End::Answered(3));
+        drop(abandoned);
+        assert_eq!(fixture.stored().await, []);
+        saving.saved(Saved { node: model(), collection: "c".to_owned(), id: Bson::Int64(1) });
+        assert_eq!(fixture.stored().await.remove(0).saves, 1);
+        assert!(record.saving().is_none(), "a document that is saved later belongs to no record");
     }
 
     /// A request that ends on another thread is always found, in flight or stored. Every second request is looked up
@@ -322,6 +373,7 @@ mod tests {
                 if number.is_multiple_of(2) {
                     may_end.recv().unwrap();
                 }
+                record.worked();
                 record.end(End::Left);
             }
         };

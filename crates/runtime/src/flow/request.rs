@@ -179,22 +179,25 @@ impl Request {
         }
     }
 
-    /// Takes no more of an answer for a client of this ingress.
-    pub(super) fn close(&self) {
-        if let Client::Local(reply) = &self.client {
-            reply.close();
-        }
-    }
-
     /// Returns an empty reservation of memory for the request.
     pub fn reserve(&self) -> Reservation {
         self.permit.reserve()
     }
 
-    /// Records the result for its client.
-    pub(super) fn end(&self, end: End) {
+    /// Closes it for its client.
+    pub(super) fn close(&self, end: End) {
         if let Some(record) = &self.record {
             record.end(end);
+        }
+        if let Client::Local(reply) = &self.client {
+            reply.close();
+        }
+    }
+
+    /// Notes that its work in this engine has ended.
+    fn worked(&self) {
+        if let Some(record) = &self.record {
+            record.worked();
         }
     }
 
@@ -215,8 +218,9 @@ impl Request {
 
 /// A request's message at one node of its workflow.
 ///
-/// If dropped, it returns to a broker that keeps messages. Without such a broker, a client that still waits
-/// gets [`Failure::Lost`], so that no client waits in vain.
+/// It ends where something takes it over ([`Delivery::handed_on`]) or closes it ([`Delivery::close`]). Dropped
+/// before, as when a worker's task panics, it is closed as what that means: nothing needs it if its client has
+/// left, otherwise it is lost.
 #[derive(Debug)]
 pub struct Delivery {
     /// The request it belongs to.
@@ -235,7 +239,19 @@ pub struct Delivery {
     pub(crate) called: Option<Timestamp>,
     /// Acknowledges it; `None` if the broker keeps no messages.
     pub acker: Option<Acker>,
-    handed_on: bool,
+    closed: bool,
+}
+
+/// How a delivery ends that nothing takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// Its work is done, or nothing needs it: its message is acknowledged.
+    Done,
+    /// No process here has seen it: its message returns to the broker, for another engine.
+    Untouched,
+    /// No process here can finish it: its message returns to the broker, and is redelivered after a pause. Without
+    /// a broker that keeps messages, a client that still waits gets [`Failure::Lost`].
+    Lost,
 }
 
 impl Delivery {
@@ -250,7 +266,7 @@ impl Delivery {
             codec_times: CodecTimes::default(),
             called: None,
             acker: None,
-            handed_on: false,
+            closed: false,
         }
     }
 
@@ -295,18 +311,34 @@ impl Delivery {
         });
     }
 
-    /// Acknowledges it: its work is done.
-    pub(super) fn done(self) {
-        if let Some(acker) = self.handed_on() {
-            acker.ack();
-        }
+    /// Ends it here.
+    pub(crate) fn close(mut self, closing: Closing) {
+        self.end(closing);
     }
 
-    /// Takes out its acker: the delivery has moved on unchanged, so dropping the remains answers nothing.
+    /// Takes out its acker: something else takes over its message.
     pub(crate) fn handed_on(mut self) -> Option<Acker> {
+        self.closed = true;
         let acker = self.acker.take();
-        self.handed_on = true;
+        self.request.worked();
         acker
+    }
+
+    fn end(&mut self, closing: Closing) {
+        if std::mem::replace(&mut self.closed, true) {
+            return;
+        }
+        match (closing, self.acker.take()) {
+            (Closing::Done, Some(acker)) => acker.ack(),
+            (Closing::Untouched, Some(acker)) => acker.nak(),
+            // An acker that is dropped gives its message back, to be redelivered after a pause.
+            (Closing::Lost, Some(acker)) => drop(acker),
+            (Closing::Lost, None) => {
+                self.request.answer(Err(Failure::Lost), AnswerMeta::default());
+            }
+            (Closing::Done | Closing::Untouched, None) => {}
+        }
+        self.request.worked();
     }
 
     pub(super) fn step<'a>(&'a self, node: &'a Name) -> Step<'a> {
@@ -324,14 +356,7 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        match self.acker.take() {
-            Some(acker) if self.request.left() => acker.ack(),
-            Some(given_back) => drop(given_back),
-            None if self.handed_on || self.request.replied() || self.request.left() => {}
-            None => {
-                self.request.answer(Err(Failure::Lost), AnswerMeta::default());
-            }
-        }
+        self.end(if self.request.left() { Closing::Done } else { Closing::Lost });
     }
 }
 

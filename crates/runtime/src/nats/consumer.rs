@@ -8,8 +8,8 @@ use crate::{
     envelopes,
     errors::chain,
     flow::{
-        self, AnswerMeta, Delivery, Flow, Permit, RemoteRequest, ReplySink as _, Request, Route, no_memory,
-        now,
+        self, AnswerMeta, Closing, Delivery, Flow, Permit, RemoteRequest, ReplySink as _, Request, Route,
+        no_memory, now,
     },
     memory::Full,
     traces::TraceContext,
@@ -156,7 +156,7 @@ impl StageConsumer {
         let payload = envelope.payload.unwrap_or_else(|| Payload::pack("", &[]));
         let mut delivery = Delivery::new(request, self.position, payload, tracking);
         match acker {
-            Some(acker) if acker.is_exhausted() => self.give_up(&delivery, acker),
+            Some(acker) if acker.is_exhausted() => self.give_up(delivery, acker),
             acker => {
                 delivery.acker = acker.map(|acker| -> flow::Acker { acker });
                 self.flow.receive(delivery);
@@ -236,13 +236,14 @@ impl StageConsumer {
     }
 
     /// Dead-letters a message that was delivered too often: each receiver ended before it was done.
-    fn give_up(&self, delivery: &Delivery, acker: Box<Acker>) {
+    fn give_up(&self, delivery: Delivery, acker: Box<Acker>) {
         let tries = acker.tries() - 1;
         let how = format!("it was delivered {tries} times and never finished");
         let failure = Failure::Died { node: self.node().clone(), how };
         let words = failure.to_string();
         tracing::error!(node = %self.node(), request = %delivery.request.id, "given up: {words}");
         delivery.request.answer(Err(failure), AnswerMeta::default());
+        delivery.close(Closing::Done);
         self.flow.give_up(acker, &words);
     }
 }

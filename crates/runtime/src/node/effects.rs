@@ -54,12 +54,12 @@ impl Calls {
         document: String,
     ) {
         // The request stays in flight until its documents are saved.
-        let record = subject.and_then(|subject| subject.record());
+        let saving = subject.and_then(|subject| subject.saving());
         self.0.spawn(async move {
             match save(&link.node().documents, &collection, &document).await {
                 Ok(id) => {
-                    if let Some(record) = record {
-                        record.saved(Saved { node: link.node().name.clone(), collection, id });
+                    if let Some(saving) = saving {
+                        saving.saved(Saved { node: link.node().name.clone(), collection, id });
                     }
                     link.send(|outbox| outbox.done(call));
                 }

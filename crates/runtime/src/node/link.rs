@@ -15,7 +15,7 @@ use super::{
     window::{self, Unanswered, Window},
 };
 use crate::{
-    flow::{CodecTimes, Delivery, HandlerTimes, Request, SlotId, Taken, Worker, now},
+    flow::{Closing, CodecTimes, Delivery, HandlerTimes, Request, SlotId, Taken, Worker, now},
     json::Bounds,
     logs::Record,
     offload,
@@ -255,6 +255,8 @@ impl Worker for Link {
             return Err(delivery);
         }
         if delivery.request.left() {
+            drop(state);
+            delivery.close(Closing::Done);
             return Ok(Taken::Done);
         }
         let State { window, outbox, .. } = &mut *state;
@@ -274,8 +276,9 @@ impl Worker for Link {
         if let Some((id, mut delivery)) = state.window.cancel(request) {
             state.outbox.cancel(id);
             drop(state);
-            delivery.note_cancelled(&self.node.name);
             self.filled.notify_one();
+            delivery.note_cancelled(&self.node.name);
+            delivery.close(Closing::Done);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The unanswered deliveries of a worker.
 
-use crate::flow::{Delivery, OpenRecord, Request, Route, now};
+use crate::flow::{Delivery, OpenRecord, Request, Route, Saving, now};
 use krt_model::{message::Timestamp, name::Name};
 use std::{
     collections::VecDeque,
@@ -209,8 +209,9 @@ impl Subject {
         &self.route.workflow
     }
 
-    /// Its record, if it was received here and has not ended: a background task may outlive it.
-    pub(super) fn record(&self) -> Option<Arc<OpenRecord>> {
-        self.record.as_ref()?.upgrade()
+    /// Keeps its record open for a document, if it was received here and has not ended: a background task may
+    /// outlive it.
+    pub(super) fn saving(&self) -> Option<Saving> {
+        self.record.as_ref()?.upgrade()?.saving()
     }
 }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     envelopes,
-    flow::{Delivery, HandlerTimes, Place, Request, SlotId, Taken, Worker, no_memory, now},
+    flow::{Closing, Delivery, HandlerTimes, Place, Request, SlotId, Taken, Worker, no_memory, now},
     memory::Full,
     node::{
         Node,
@@ -282,14 +282,14 @@ impl OlderLink {
     fn save(&self, body: Bytes, reply: Option<String>) {
         let (node, sender) = (Arc::clone(&self.node), self.sender.clone());
         let limit = node.hello.max_message.saturating_add(ENVELOPE);
-        let record = self.subject().and_then(|subject| subject.record());
+        let saving = self.subject().and_then(|subject| subject.saving());
         let logs = node.logs.clone();
         tokio::spawn(logs.around(async move {
             let saved = saved::save(&node.documents, body, limit).await;
             let success = saved.is_ok();
-            match (saved, record) {
-                (Ok((collection, id)), Some(record)) => {
-                    record.saved(Saved { node: node.name.clone(), collection, id });
+            match (saved, saving) {
+                (Ok((collection, id)), Some(saving)) => {
+                    saving.saved(Saved { node: node.name.clone(), collection, id });
                 }
                 (Ok(_), None) => {}
                 (Err(error), _) => tracing::error!(node = %node.name, "a document is not saved: {error}"),
@@ -347,6 +347,8 @@ impl Worker for OlderLink {
             return Err(delivery);
         }
         if delivery.request.left() {
+            drop(state);
+            delivery.close(Closing::Done);
             return Ok(Taken::Done);
         }
         let number = state.window.next_id();
@@ -361,6 +363,7 @@ impl Worker for OlderLink {
         let cancelled = self.lock().window.cancel(request);
         if let Some((_, mut delivery)) = cancelled {
             delivery.note_cancelled(&self.node.name);
+            delivery.close(Closing::Done);
         }
     }
 }
