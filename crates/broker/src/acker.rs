@@ -4,9 +4,9 @@ use crate::{
     dead,
     sender::{AckKind, Sender},
     subject::Stage,
-    taken::TakenMessage,
 };
-use async_nats::Subject;
+use async_nats::{HeaderMap, Subject};
+use bytes::Bytes;
 use std::{
     collections::HashMap,
     fmt,
@@ -24,6 +24,18 @@ pub struct Acker {
     held: Arc<PendingAcks>,
     key: u64,
     marked: bool,
+}
+
+/// A message as received.
+#[derive(Debug, Clone)]
+pub(crate) struct TakenMessage {
+    /// The subject for acknowledgements.
+    pub(crate) marks: Subject,
+    pub(crate) subject: Subject,
+    pub(crate) headers: Option<HeaderMap>,
+    pub(crate) body: Bytes,
+    /// The number of deliveries, including this one.
+    pub(crate) tries: u64,
 }
 
 /// The messages of one intake that are in flight here.
@@ -98,7 +110,7 @@ impl Acker {
     }
 
     /// Acknowledges the message, which is never redelivered.
-    pub fn ack(mut self: Box<Self>) {
+    pub fn ack(mut self) {
         self.mark(AckKind::Ack);
     }
 
@@ -111,7 +123,7 @@ impl Acker {
     }
 
     /// Gives the message back for another receiver, without a pause.
-    pub fn nak(mut self: Box<Self>) {
+    pub fn nak(mut self) {
         self.mark(AckKind::Nak(Duration::ZERO));
     }
 

@@ -42,7 +42,7 @@ const CRATES: Table<'static> = &[
     ("environment", &["model"]),
     ("guard", &[]),
     ("broker", &["compression", "model"]),
-    ("loopback", &["compression", "model", "store"]),
+    ("loopback", &["compression", "store"]),
     ("remote", &["model", "store"]),
     ("runtime", &["broker", "compression", "guard", "loopback", "model", "package", "remote", "store"]),
     ("registry", &["model"]),
@@ -68,7 +68,7 @@ const CRATES: Table<'static> = &[
     ),
     ("imports", &[]),
     ("servers", &[]),
-    ("e2e", &["remote", "servers", "store"]),
+    ("e2e", &["api", "remote", "servers", "store"]),
 ];
 
 const RUNTIME: Table<'static> = &[

@@ -6,8 +6,11 @@ use krt_model::{
     name::Name,
     version::{Generation, OlderRunner, RunOptions, Runner, Workflow},
 };
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, Weak};
+use std::sync::{
+    Mutex, OnceLock, Weak,
+    atomic::{AtomicU64, Ordering},
+    mpsc,
+};
 
 /// A worker's result for a message; `None`: the worker keeps the message.
 type Act = dyn Fn(&Payload) -> Option<HandlerResult> + Send + Sync;
@@ -430,4 +433,101 @@ async fn a_node_that_loses_its_last_worker_fails_what_waits() {
             if retries == 0 { std::task::Poll::Ready(Err(down)) } else { std::task::Poll::Pending }
         );
     }
+}
+
+/// Passes on how its message is marked.
+#[derive(Debug)]
+struct Marks(mpsc::Sender<&'static str>);
+
+impl Acknowledge for Marks {
+    fn redeliveries_left(&self) -> u16 {
+        1
+    }
+
+    fn ack(self: Box<Self>) {
+        self.0.send("ack").unwrap();
+    }
+
+    fn nak(self: Box<Self>) {
+        self.0.send("nak").unwrap();
+    }
+
+    fn dead_letter(self: Box<Self>, _: &str) {
+        self.0.send("dead").unwrap();
+    }
+}
+
+impl Drop for Marks {
+    fn drop(&mut self) {
+        self.0.send("dropped").unwrap();
+    }
+}
+
+/// Passes on how an answer ends.
+#[derive(Debug)]
+struct Ends(mpsc::Sender<Result<(), Failure>>);
+
+impl ReplySink for Ends {
+    fn message(&self, _: Payload) {}
+
+    fn end(&self, status: Result<(), Failure>, meta: AnswerMeta) -> bool {
+        meta.ack();
+        self.0.send(status).is_ok()
+    }
+}
+
+/// What a delivery is closed with decides over its message and its client, once.
+#[tokio::test]
+async fn a_delivery_is_closed_once() {
+    let fixture = fixture(0, Limits::default());
+    type Close = fn(Delivery);
+    let rows: [(&str, Close, bool, Option<&str>, bool); 7] = [
+        ("done", |delivery| delivery.close(Closing::Done), true, Some("ack"), false),
+        ("untouched", |delivery| delivery.close(Closing::Untouched), true, Some("nak"), false),
+        ("lost, with a broker that keeps it", |delivery| delivery.close(Closing::Lost), true, None, false),
+        ("lost, without", |delivery| delivery.close(Closing::Lost), false, None, true),
+        ("dropped", drop, false, None, true),
+        (
+            "dropped after its client left",
+            |delivery| {
+                delivery.request.leave();
+                drop(delivery);
+            },
+            true,
+            Some("ack"),
+            false,
+        ),
+        (
+            "handed on",
+            |delivery| {
+                if let Some(acker) = delivery.handed_on() {
+                    acker.nak();
+                }
+            },
+            true,
+            Some("nak"),
+            false,
+        ),
+    ];
+    for (name, close, kept, mark, answered) in rows {
+        let ((marks, marked), (ends, ended)) = (mpsc::channel(), mpsc::channel());
+        let from = RemoteRequest {
+            id: None,
+            start: now(),
+            deadline: None,
+            trace: Trace::default(),
+            reply: Box::new(Ends(ends)),
+            replied: false,
+        };
+        let permit = fixture.flow.admission().enter(0).unwrap();
+        let request = Request::remote(from, Arc::clone(&fixture.route), permit);
+        let mut delivery = Delivery::new(request, 0, message(b"in"), Vec::new());
+        delivery.acker = kept.then(|| -> Acker { Box::new(Marks(marks)) });
+        close(delivery);
+        let expected: Vec<_> = mark.into_iter().chain(kept.then_some("dropped")).collect();
+        assert_eq!(marked.try_iter().collect::<Vec<_>>(), expected, "{name}");
+        let failed = answered.then_some(Err(Failure::Lost));
+        assert_eq!(ended.try_iter().collect::<Vec<_>>(), Vec::from_iter(failed), "{name}");
+    }
+    assert_eq!(fixture.flow.admission().in_flight(), 0);
 }

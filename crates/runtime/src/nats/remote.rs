@@ -94,11 +94,11 @@ impl Acknowledge for Acker {
     }
 
     fn ack(self: Box<Self>) {
-        Self::ack(self);
+        Self::ack(*self);
     }
 
     fn nak(self: Box<Self>) {
-        Self::nak(self);
+        Self::nak(*self);
     }
 
     fn dead_letter(self: Box<Self>, reason: &str) {
