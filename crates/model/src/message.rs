@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn times_between_stages() {
-        let at = |nanoseconds| Timestamp(nanoseconds);
+        let at = Timestamp;
         assert_eq!(at(3_500_000).millis_since(at(1_000_000)), 2.5);
         assert_eq!(at(1).millis_since(at(2)), 0.0);
     }

@@ -32,7 +32,7 @@ fn a_death_for_memory_is_a_result_of_its_own() {
 
 #[test]
 fn the_settings_of_a_user_win_over_those_of_the_allocator() {
-    let own = |text: &str| text.to_owned();
+    let own = str::to_owned;
     let mut launch = launch();
     let further = || vec![(own("KRT_NODE_PROTOCOL"), own("1"))];
     let plain = [
