@@ -10,6 +10,7 @@ use anyhow::bail;
 use krt_environment::{Environments, Files, Inherited, NodeSource, ProcessEnv, PythonChoice};
 use krt_guard::Isolation;
 use krt_model::{
+    language::Language,
     name::VariableName,
     version::{Node, Workflow},
 };
@@ -18,7 +19,7 @@ use krt_runtime::node::Launch;
 use prost_reflect::FileDescriptor;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 /// The file of the Python SDK that runs as a worker.
@@ -141,7 +142,7 @@ pub(crate) fn files(is_unpacked: bool) -> Files {
 
 /// Whether a node is in Python.
 pub(crate) fn is_python(node: &Node) -> bool {
-    Path::new(&node.src).extension().is_some_and(|ending| ending == "py")
+    node.language == Some(Language::PYTHON)
 }
 
 /// Prepares the environment of some of a package's Python nodes.

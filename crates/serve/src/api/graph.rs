@@ -9,7 +9,7 @@ use super::{
 };
 use axum::{extract::State, response::Response};
 use futures::stream;
-use krt_model::{name::Name, version::Language};
+use krt_model::{language::Language, name::Name};
 use krt_package::Package;
 use krt_registry::{State as VersionState, Timestamp};
 use krt_runtime::{
@@ -17,10 +17,7 @@ use krt_runtime::{
     metrics::{Percentiles, Reading},
 };
 use serde::Serialize;
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// The interval of updates.
 const TICK: Duration = Duration::from_secs(1);
@@ -172,7 +169,7 @@ impl GraphView<'_> {
         };
         Node {
             name: node.name.to_string(),
-            language: language(&node.src, node.build.as_ref().map(|build| build.language)),
+            language: node.language.map_or("executable", Language::id),
             src: node.src.clone(),
             state: node_state(self.state, workers, replicas),
             replicas,
@@ -210,15 +207,6 @@ impl GraphView<'_> {
 
     fn per_second(&self, count: Option<u64>) -> f64 {
         count.unwrap_or_default() as f64 / self.window.as_secs_f64()
-    }
-}
-
-fn language(src: &str, built: Option<Language>) -> &'static str {
-    match built {
-        Some(Language::Go) => "go",
-        Some(Language::Rust) => "rust",
-        None if Path::new(src).extension().is_some_and(|ending| ending == "py") => "python",
-        None => "executable",
     }
 }
 
