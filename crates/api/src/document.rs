@@ -120,7 +120,7 @@ fn schemas(components: ComponentsBuilder) -> ComponentsBuilder {
     with!(
         components,
         graph::NodeState,
-        graph::NodeLanguage,
+        schema::NodeLanguage,
         graph::Percentiles,
         graph::GraphNode,
         graph::GraphWorkflow,

@@ -1,7 +1,8 @@
 //! A version as a graph, with its nodes' current state.
 
 use crate::{Time, schema, version::State};
-use serde::{Deserialize, Serialize};
+use krt_model::language::Language;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::value::StrDeserializer};
 use utoipa::ToSchema;
 
 /// A version as a graph.
@@ -32,6 +33,7 @@ pub struct GraphNode {
     #[schema(value_type = schema::Name)]
     pub name: String,
     /// Its language, as far as it is known.
+    #[schema(value_type = schema::NodeLanguage)]
     pub language: NodeLanguage,
     /// Its script or executable, relative to the package's root.
     pub src: String,
@@ -85,18 +87,29 @@ pub struct GraphWorkflow {
     pub elapsed_ms: Percentiles,
 }
 
-/// The language of a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum NodeLanguage {
-    /// Python.
-    Python,
-    /// Go, built from sources in the package.
-    Go,
-    /// Rust, built from sources in the package.
-    Rust,
-    /// An executable without sources.
-    Executable,
+/// The language of a node, by its identifier. `None` is `executable`: it has no sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NodeLanguage(pub Option<Language>);
+
+impl NodeLanguage {
+    /// The text of a node without sources.
+    pub(crate) const EXECUTABLE: &str = "executable";
+}
+
+impl Serialize for NodeLanguage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.map_or(Self::EXECUTABLE, Language::id).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeLanguage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == Self::EXECUTABLE {
+            return Ok(Self(None));
+        }
+        Language::deserialize(StrDeserializer::new(&text)).map(|language| Self(Some(language)))
+    }
 }
 
 /// The state of a node. `degraded`: some of its workers are ready.

@@ -1,6 +1,8 @@
 //! The schemas of types that other crates define, and of texts with a rule.
 
+use crate::graph;
 use krt_model::{
+    language::Language,
     log,
     name::Name as ModelName,
     request::{Ending as RequestEnding, HopEnding},
@@ -46,6 +48,7 @@ stands_for! {
     Level = words(&log::Level::ALL).description(Some("The severity of a log record."));
     Ending = words(&RequestEnding::ALL)
         .description(Some("How a request ended for its client. `left`: the client closed the connection first."));
+    NodeLanguage = words(&languages()).description(Some("The language of a node."));
     Tags = ObjectBuilder::new()
         .schema_type(Type::Object)
         .additional_properties(Some(AdditionalProperties::RefOr(text().into())))
@@ -59,6 +62,10 @@ fn text() -> ObjectBuilder {
 fn words<T: Serialize>(all: &[T]) -> ObjectBuilder {
     let words = all.iter().map(|word| serde_json::to_value(word).expect("a unit variant is text"));
     text().enum_values(Some(words))
+}
+
+fn languages() -> Vec<&'static str> {
+    Language::ALL.into_iter().map(Language::id).chain([graph::NodeLanguage::EXECUTABLE]).collect()
 }
 
 /// The schema of a hop's ending.

@@ -4,9 +4,9 @@ use crate::{
     dead,
     sender::{AckKind, Sender},
     subject::Stage,
+    taken::TakenMessage,
 };
-use async_nats::{HeaderMap, Subject};
-use bytes::Bytes;
+use async_nats::Subject;
 use std::{
     collections::HashMap,
     fmt,
@@ -24,18 +24,6 @@ pub struct Acker {
     held: Arc<PendingAcks>,
     key: u64,
     marked: bool,
-}
-
-/// A message as received.
-#[derive(Debug, Clone)]
-pub(crate) struct TakenMessage {
-    /// The subject for acknowledgements.
-    pub(crate) marks: Subject,
-    pub(crate) subject: Subject,
-    pub(crate) headers: Option<HeaderMap>,
-    pub(crate) body: Bytes,
-    /// The number of deliveries, including this one.
-    pub(crate) tries: u64,
 }
 
 /// The messages of one intake that are in flight here.

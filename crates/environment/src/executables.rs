@@ -4,12 +4,15 @@
 //! see `go` and `rust`. Fetches only what the user's sources and the SDK need.
 
 mod content;
+mod diagnostic;
 mod error;
 mod go;
 mod rust;
 mod toolchain;
 
+pub use diagnostic::Diagnostic;
 pub use error::BuildError;
+pub use toolchain::CodeFiles;
 
 use crate::{
     ProcessEnv,
@@ -20,7 +23,7 @@ use crate::{
     sdk::Sdk,
 };
 use content::Content;
-use krt_model::version::Language;
+use krt_model::language::Language;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,7 +37,10 @@ use std::{
 };
 use tempfile::TempDir;
 use tokio::process;
-use toolchain::Toolchain;
+use toolchain::{Tests, Toolchain};
+
+/// The toolchain of each compiled language.
+const TOOLCHAINS: [&Toolchain; 2] = [&go::TOOLCHAIN, &rust::TOOLCHAIN];
 
 /// How long an unused executable is kept.
 const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
@@ -62,8 +68,23 @@ pub struct ExecutableSource {
 impl ExecutableSource {
     /// The folders that it is built from: its module, and the modules beside it that manifests name.
     pub fn folders(&self) -> Vec<PathBuf> {
-        content::folders(self, Toolchain::of(self.language))
+        content::folders(self, toolchain_of(self.language))
     }
+
+    /// The tool that builds it.
+    pub fn builder(&self) -> &'static str {
+        toolchain_of(self.language).builder
+    }
+
+    /// The files of its module that are code.
+    pub fn code(&self) -> &'static CodeFiles {
+        &toolchain_of(self.language).code
+    }
+}
+
+fn toolchain_of(language: Language) -> &'static Toolchain {
+    let found = TOOLCHAINS.into_iter().find(|toolchain| toolchain.language == language);
+    found.expect("a language that is compiled has a toolchain")
 }
 
 /// The executable of a node.
@@ -138,15 +159,14 @@ impl Executables {
         run: impl AsyncFnOnce(process::Command) -> io::Result<ExitStatus>,
     ) -> Result<ExitStatus, BuildError> {
         let Some(build) = self.build(node, &|_| {}) else {
-            let (node, language, folder) = (node.name.clone(), node.language, node.folder.clone());
-            return Err(BuildError::NoBuilder { node, language, folder });
+            return Err(no_builder(node));
         };
         let sdk = Sdk::below(&self.cache, build.toolchain.sdk).map_err(cache_failed)?;
         let workshop = build.workshop(&self.cache.join("executables"))?;
-        match node.language {
-            Language::Go => go::test(&build, &workshop, sdk.path(), run).await,
-            Language::Rust => rust::test(&build, &workshop, sdk.path(), run).await,
-        }
+        let Tests { command, lock } = (build.toolchain.tests)(&build, &workshop, sdk.path()).await?;
+        let ended = build.show(command, run).await;
+        drop(lock);
+        ended
     }
 
     /// The build of a node, if its compiler exists.
@@ -155,8 +175,8 @@ impl Executables {
         node: &'a ExecutableSource,
         on_event: &'a (dyn Fn(Event) + Send + Sync),
     ) -> Option<Build<'a>> {
-        let program = self.process_env.commands(node.language.builder()).into_iter().next()?;
-        let toolchain = Toolchain::of(node.language);
+        let toolchain = toolchain_of(node.language);
+        let program = self.process_env.commands(toolchain.builder).into_iter().next()?;
         Some(Build { node, toolchain, program, cache: &self.cache, process_env: &self.process_env, on_event })
     }
 }
@@ -165,12 +185,13 @@ impl Executables {
 fn prebuilt(node: &ExecutableSource) -> Result<Executable, BuildError> {
     match node.executable.is_file() {
         true => Ok(Executable::Prebuilt(node.executable.clone())),
-        false => Err(BuildError::NoBuilder {
-            node: node.name.clone(),
-            language: node.language,
-            folder: node.folder.clone(),
-        }),
+        false => Err(no_builder(node)),
     }
+}
+
+fn no_builder(node: &ExecutableSource) -> BuildError {
+    let Toolchain { builder, needed, .. } = toolchain_of(node.language);
+    BuildError::NoBuilder { node: node.name.clone(), builder, needed, folder: node.folder.clone() }
 }
 
 /// A build of one executable.
@@ -232,7 +253,7 @@ impl Build<'_> {
                 key.add(value.as_bytes());
             }
         }
-        if self.node.language == Language::Rust {
+        if self.toolchain.makes_several {
             key.add(self.names().join("\n"));
         }
         self.cache.join("executables").join(key.finish())
@@ -248,10 +269,7 @@ impl Build<'_> {
         let sdk = Sdk::below(self.cache, self.toolchain.sdk).map_err(cache_failed)?;
         let folder = &self.cache.join("executables");
         let workshop = self.workshop(folder)?;
-        let made = match self.node.language {
-            Language::Go => go::make(self, &workshop, sdk.path()).await?,
-            Language::Rust => rust::make(self, &workshop, sdk.path()).await?,
-        };
+        let made = (self.toolchain.make)(self, &workshop, sdk.path()).await?;
         let executable = self.executable(content);
         fs::rename(made, &executable).map_err(|source| cannot_keep(&executable, source))?;
         clean(folder, SystemTime::now());
@@ -355,6 +373,12 @@ fn touch(executable: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_compiled_language_has_a_toolchain() {
+        let compiled = Language::ALL.into_iter().filter(|language| language.compiled().is_some());
+        assert!(compiled.eq(TOOLCHAINS.map(|toolchain| toolchain.language)));
+    }
 
     #[test]
     fn an_executable_can_be_started_while_it_is_touched() {

@@ -45,7 +45,7 @@ pub use cache::Cleaned;
 pub use environments::{Environments, Interpreter};
 pub use error::Error;
 pub use event::{Event, Step, Tool};
-pub use executables::{BuildError, Executable, ExecutableSource, Executables};
+pub use executables::{BuildError, CodeFiles, Diagnostic, Executable, ExecutableSource, Executables};
 pub use finding::{Finding, Severity};
 pub use imports::{DictUse, Place, dict_use};
 pub use inherited::{Inherited, is_own};

@@ -132,11 +132,6 @@ const CIRCLES: &[Circle<'static>] = &[
         reason: "the arguments hold each command's own, and completions and the reference read all of them",
     },
     Circle {
-        krate: "environment",
-        modules: &["executables::go", "executables::rust", "executables::toolchain"],
-        reason: "a toolchain is one of a list, and each stands in the file of its language",
-    },
-    Circle {
         krate: "registry",
         modules: &["config", "version"],
         reason: "a version says what configuration it lacks, and a configuration which versions have it",

@@ -3,6 +3,7 @@
 //! - [`address`]: where a server is, without its secrets wherever it is shown.
 //! - [`certificate`]: what to do about a server's certificate that is refused.
 //! - [`escape`]: text of others, as people may see it.
+//! - [`language`]: the languages of nodes.
 //! - [`log`]: the severity of a log record.
 //! - [`name`]: names and ids that cannot hold a bad value.
 //! - [`version`]: the description of a checked package: nodes and workflows.
@@ -15,6 +16,7 @@
 pub mod address;
 pub mod certificate;
 pub mod escape;
+pub mod language;
 pub mod log;
 pub mod message;
 pub mod name;

@@ -1,5 +1,6 @@
 //! The description of a checked package.
 
+use crate::language::Language;
 use crate::name::{Name, VariableName};
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
@@ -48,6 +49,8 @@ pub struct Node {
     pub name: Name,
     /// The Python file or the executable, relative to the package's root.
     pub src: String,
+    /// Its language, unless it is an executable without sources.
+    pub language: Option<Language>,
     /// The sources of the executable, if it is built.
     pub build: Option<Build>,
     /// The container image for a cluster; not used here.
@@ -61,48 +64,11 @@ pub struct Node {
 /// Sources of an executable, relative to the package's root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
-    /// Their language.
-    pub language: Language,
     /// The folder of the `package main`, or of the executable's `Cargo.toml`.
     pub folder: String,
     /// The folder with everything that the executable may be built from: that of its `go.mod`, or that of the
     /// outermost `Cargo.toml`, which may define a workspace.
     pub module: String,
-}
-
-/// A language that compiles to executables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Language {
-    /// Built by `go`.
-    Go,
-    /// Built by `cargo`.
-    Rust,
-}
-
-impl Language {
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Go => "Go",
-            Self::Rust => "Rust",
-        }
-    }
-
-    /// Returns the program that builds it.
-    pub fn builder(self) -> &'static str {
-        match self {
-            Self::Go => "go",
-            Self::Rust => "cargo",
-        }
-    }
-
-    /// Returns the file that makes a folder a module.
-    pub fn manifest(self) -> &'static str {
-        match self {
-            Self::Go => "go.mod",
-            Self::Rust => "Cargo.toml",
-        }
-    }
 }
 
 /// krt's own optional keys of a node, which other tools ignore.

@@ -13,7 +13,9 @@ use krt_model::version::{Generation, PayloadForm, Runner};
 /// Checks that each node's `src` is a file of the package, or built from one, and normalizes its path.
 pub(crate) fn sources(manifest: &mut Manifest, root: &Root, source: &Source, report: &mut Report) {
     for node in &mut manifest.nodes {
-        node.sources = build::find(node, root, source, report);
+        if let Some((language, sources)) = build::find(node, root, source, report) {
+            (node.language, node.sources) = (Some(language), sources);
+        }
         let Some(src) = &mut node.src else { continue };
         let found = root.find(&src.value).or_else(|error| match error {
             root::Error::Missing { .. } if node.sources.is_some() || node.build.is_some() => {
@@ -38,10 +40,7 @@ pub(crate) fn executables(
     report: &mut Report,
 ) {
     for node in &mut manifest.nodes {
-        let (Some(src), None) = (&node.src, &node.sources) else { continue };
-        if src.value.ends_with(".py") {
-            continue;
-        }
+        let (Some(src), None) = (&node.src, node.language) else { continue };
         let place = root.path().join(&src.value);
         let Ok(executable) = executable::inspect(&place, system) else { continue };
         let name = node.label.as_ref().map_or(src.value.as_str(), |label| label.value.as_str());

@@ -17,7 +17,7 @@ use crate::schema::{self, Schema};
 use crate::step::{Step, Steps};
 use crate::target::Target;
 use crate::text;
-use krt_model::version::Version;
+use krt_model::version::{Node, Version};
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -296,7 +296,7 @@ fn nested(root: &Path) -> Option<PathBuf> {
 
 /// Restores the executable bit of nodes' executables, which packing on another system may have lost.
 fn make_executable(root: &Path, version: &Version) -> Result<(), Error> {
-    for node in version.nodes.iter().filter(|node| !node.src.ends_with(".py")) {
+    for node in version.nodes.iter().filter(|node| !runs_from_source(node)) {
         let path = root.join(&node.src);
         if node.build.is_some() && !path.exists() {
             continue;
@@ -304,6 +304,11 @@ fn make_executable(root: &Path, version: &Version) -> Result<(), Error> {
         archive::set_executable(&path).map_err(|source| Error::Mode { path, source })?;
     }
     Ok(())
+}
+
+/// Whether `src` is a source file that an interpreter runs.
+fn runs_from_source(node: &Node) -> bool {
+    node.language.is_some_and(|language| language.compiled().is_none())
 }
 
 #[cfg(test)]

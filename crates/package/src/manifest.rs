@@ -19,6 +19,7 @@ pub use json_schema::JSON_SCHEMA;
 use crate::problem::{Report, Source};
 use crate::target::Target;
 use crate::yaml;
+use krt_model::language::Language;
 use krt_model::name::Name;
 use krt_model::version::{Build, Node, RunOptions, Variable, Version, Workflow};
 use read::Reader;
@@ -58,6 +59,8 @@ pub(crate) struct NodeEntry {
     pub(crate) src: Option<Located<String>>,
     /// The folder of its sources in Go or Rust, as written.
     pub(crate) build: Option<Located<String>>,
+    /// Its language, once found.
+    pub(crate) language: Option<Language>,
     /// Those sources, once found.
     pub(crate) sources: Option<Build>,
     pub(crate) image: Option<String>,
@@ -111,8 +114,8 @@ impl Manifest {
 impl NodeEntry {
     fn into_node(self) -> Option<Node> {
         let (name, src) = (self.name?, self.src?.value);
-        let (build, image) = (self.sources, self.image);
-        Some(Node { name, src, build, image, gpu: self.gpu, run: self.run })
+        let (language, build, image) = (self.language, self.sources, self.image);
+        Some(Node { name, src, language, build, image, gpu: self.gpu, run: self.run })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     team::{
-        self, Api, ApiError, AuthSource, Server,
+        self, Api, ApiError, AuthSource,
         api::Answer,
         login::{Login, Logins, StoredLogin},
         prompt, segment,

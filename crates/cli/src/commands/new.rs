@@ -6,7 +6,7 @@ mod template;
 
 use clap::{Args, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
-use template::Language;
+use template::Templates;
 
 /// The arguments of `krt new`.
 #[derive(Debug, Args)]
@@ -29,7 +29,7 @@ pub(crate) struct NewArgs {
 
     /// Language of its node
     #[arg(long = "lang", value_name = "LANGUAGE", value_enum, default_value_t)]
-    language: Language,
+    templates: Templates,
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,7 +49,7 @@ struct NodeArgs {
 
     /// Language of the node
     #[arg(long = "lang", value_name = "LANGUAGE", value_enum, default_value_t)]
-    language: Language,
+    templates: Templates,
 
     /// The package's folder
     #[arg(long, value_name = "DIR", default_value = ".")]
@@ -64,7 +64,7 @@ struct NodeArgs {
 pub(crate) fn execute(args: &NewArgs) -> anyhow::Result<ExitCode> {
     match (&args.what, &args.name) {
         (Some(What::Node(args)), _) => node::add(args),
-        (None, Some(folder)) => package::make(folder, args.language),
+        (None, Some(folder)) => package::make(folder, args.templates),
         (None, None) => anyhow::bail!("name the package; hint: krt new shop"),
     }
 }

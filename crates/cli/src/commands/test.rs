@@ -132,7 +132,7 @@ async fn test(args: &TestArgs, package: &Package, nodes: &[&Node]) -> anyhow::Re
         let name = node.name.as_str();
         let ended = match (suite, &pythons) {
             (Suite::Built(source), _) => {
-                terminal::print_note(&format!("testing node `{name}`, in {}", source.language.as_str()));
+                terminal::print_note(&format!("testing node `{name}`, in {}", source.language.name()));
                 let status = Executables::new(cache::folder()?).test(source, shown::run).await?;
                 if status.success() { Ended::Well } else { Ended::Badly }
             }

@@ -12,6 +12,7 @@ use krt_environment::{
 };
 use krt_guard::Isolation;
 use krt_model::{
+    language::Language,
     name::VariableName,
     version::{Node, Workflow},
 };
@@ -207,7 +208,7 @@ pub(crate) fn files(is_unpacked: bool) -> Files {
 
 /// Whether a node is in Python.
 pub(crate) fn is_python(node: &Node) -> bool {
-    Path::new(&node.src).extension().is_some_and(|ending| ending == "py")
+    node.language == Some(Language::PYTHON)
 }
 
 /// Prepares the environment of some of a package's Python nodes.

@@ -4,7 +4,8 @@ mod links;
 
 use crate::build;
 use anyhow::Context as _;
-use krt_model::version::{Build, Language, Node};
+use krt_environment::CodeFiles;
+use krt_model::version::{Build, Node};
 use krt_package::Package;
 use links::Links;
 use notify::{Config, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -178,6 +179,7 @@ fn is_manifest(path: &Path) -> bool {
 /// The sources of a compiled node.
 struct Built<'a> {
     build: &'a Build,
+    code: &'static CodeFiles,
     /// Folders of modules outside its own, relative to the root.
     beside: Vec<PathBuf>,
 }
@@ -189,24 +191,24 @@ impl<'a> Built<'a> {
             let real = folder.canonicalize().ok()?;
             Some(real.strip_prefix(&package.root).ok()?.to_owned())
         };
-        Some(Self { build, beside: source.folders().into_iter().skip(1).filter_map(relative).collect() })
+        Some(Self {
+            build,
+            code: source.code(),
+            beside: source.folders().into_iter().skip(1).filter_map(relative).collect(),
+        })
     }
 
     /// Whether a file may be a source of the executable.
     fn is_source(&self, path: &Path) -> bool {
-        let Build { language, folder, module } = self.build;
+        let Build { folder, module } = self.build;
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let (endings, names): (_, &[&str]) = match language {
-            Language::Go => (["go", "mod", "sum"], &["go.work", "go.work.sum", "modules.txt"]),
-            Language::Rust => (["rs", "toml", "lock"], &[]),
-        };
-        let is_code = endings.contains(&ending);
+        let is_code = self.code.endings.contains(&ending);
         // A module above the node's own also contains other nodes; only code in it matters to the compiler.
         let beside = |beside: &PathBuf| {
             path.starts_with(beside) && (is_code || !Path::new(module).starts_with(beside))
         };
-        names.contains(&name)
+        self.code.names.contains(&name)
             || path.starts_with(module) && (is_code || !folder.is_empty() && path.starts_with(folder))
             || self.beside.iter().any(beside)
     }
@@ -244,13 +246,13 @@ mod tests {
 
     #[test]
     fn files_that_are_built() {
-        let language = Language::Go;
-        let build = Build { language, folder: "src/etl/cmd".to_owned(), module: "src/etl".to_owned() };
-        let root = Build { language, folder: String::new(), module: String::new() };
+        const CODE: CodeFiles = CodeFiles { endings: &["go", "mod"], names: &["go.work"] };
+        let build = Build { folder: "src/etl/cmd".to_owned(), module: "src/etl".to_owned() };
+        let root = Build { folder: String::new(), module: String::new() };
         let beside = ["lib/shared", ""].map(PathBuf::from);
-        let of_module = Built { build: &build, beside: beside[..1].to_vec() };
-        let of_root = Built { build: &root, beside: Vec::new() };
-        let of_both = Built { build: &build, beside: beside.to_vec() };
+        let of_module = Built { build: &build, code: &CODE, beside: beside[..1].to_vec() };
+        let of_root = Built { build: &root, code: &CODE, beside: Vec::new() };
+        let of_both = Built { build: &build, code: &CODE, beside: beside.to_vec() };
         for (path, expected) in [
             ("src/etl/cmd/main.go", [true, true, true]),
             ("src/etl/deep/a.go", [true, true, true]),

@@ -61,7 +61,8 @@ impl Found<'_> {
 
     /// Adds the modules beside one, recursively.
     fn beside(&mut self, module: &Path) {
-        let Ok(manifest) = fs::read_to_string(module.join(self.node.language.manifest())) else { return };
+        let Some(compiled) = self.node.language.compiled() else { return };
+        let Ok(manifest) = fs::read_to_string(module.join(compiled.manifest)) else { return };
         for folder in (self.toolchain.beside)(&manifest).into_iter().map(|path| module.join(path)) {
             if folder.is_dir() && self.module(&folder) {
                 self.beside(&folder);
@@ -142,7 +143,7 @@ impl<'a> Content<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use krt_model::version::Language;
+    use krt_model::language::Language;
     use tempfile::TempDir;
 
     struct Home(TempDir);
@@ -167,7 +168,7 @@ mod tests {
         /// Checks which files count, by rewriting each.
         fn assert_counts(&self, language: Language, none: &[&str], all: &[&str]) {
             let node = self.node(language);
-            let key = || Content::of(&node, Toolchain::of(language)).unwrap().finish();
+            let key = || Content::of(&node, super::super::toolchain_of(language)).unwrap().finish();
             let mut last = key();
             for name in none {
                 self.put(name, "x");
@@ -195,7 +196,7 @@ mod tests {
         home.put("shared/go.mod", "module shared\n");
         let none = [".git/HEAD", "etl/.krt/data", "etl/etl", "other/main.go"];
         let all = ["etl/main.go", "etl/deep/in/it.go", "etl/text.txt", "shared/shared.go", "etl/go.sum"];
-        home.assert_counts(Language::Go, &none, &all);
+        home.assert_counts(Language::GO, &none, &all);
     }
 
     #[test]
@@ -222,9 +223,9 @@ mod tests {
             "go.work.sum",
             "linked/x.go",
         ];
-        home.assert_counts(Language::Go, &none, &all);
+        home.assert_counts(Language::GO, &none, &all);
         home.put("go.work", "go 1.20\n\nuse ./shared\n");
-        home.assert_counts(Language::Go, &["shared/shared.go", "fork/x.go"], &["etl/main.go"]);
+        home.assert_counts(Language::GO, &["shared/shared.go", "fork/x.go"], &["etl/main.go"]);
     }
 
     #[test]
@@ -240,6 +241,6 @@ mod tests {
         home.put("deep/Cargo.toml", "");
         let none = ["etl/target/release/etl", "etl/.git/HEAD", "other/src/lib.rs", "etl/Cargo.lock"];
         let all = ["etl/src/main.rs", "etl/.cargo/config.toml", "shared/src/lib.rs", "deep/x.rs"];
-        home.assert_counts(Language::Rust, &none, &all);
+        home.assert_counts(Language::RUST, &none, &all);
     }
 }

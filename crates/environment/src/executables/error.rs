@@ -1,28 +1,30 @@
 //! Why a node has no executable.
 
-use krt_model::version::Language;
+use super::{diagnostic::Diagnostic, toolchain_of};
+use krt_model::language::Language;
 use std::{fmt, io, path::PathBuf, process::ExitStatus};
 
-/// Why a node in Go or Rust has no executable.
+/// Why a node that is compiled has no executable.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The compiler is missing.
     #[error(
-        "found no `{}` to build node `{node}` from `{}`\nhint: install {}, or build the package where it is with `krt pack`",
-        .language.builder(),
-        .folder.display(),
-        compiler(*language)
+        "found no `{}` to build node `{node}` from `{}`\nhint: install {needed}, or build the package where it is with `krt pack`",
+        .builder,
+        .folder.display()
     )]
     NoBuilder {
         /// The node.
         node: String,
-        /// Its language.
-        language: Language,
+        /// The build tool.
+        builder: &'static str,
+        /// The build tool to install, and where from.
+        needed: &'static str,
         /// The folder of its sources.
         folder: PathBuf,
     },
     /// The build failed.
-    #[error("cannot build node `{node}` from `{}`: `{}` ended with {status}{}{}", .folder.display(), .language.builder(), Lines(output), Hint(hint.as_deref()))]
+    #[error("cannot build node `{node}` from `{}`: `{}` ended with {status}{}{}", .folder.display(), toolchain_of(*language).builder, Lines(output), Hint(hint.as_deref()))]
     Build {
         /// The node.
         node: String,
@@ -88,11 +90,13 @@ pub enum BuildError {
     Cache(Box<crate::Error>),
 }
 
-/// The compiler to install.
-fn compiler(language: Language) -> &'static str {
-    match language {
-        Language::Go => "Go 1.20 or newer (https://go.dev/dl)",
-        Language::Rust => "Rust 1.91 or newer (https://rustup.rs)",
+impl BuildError {
+    /// The compiler's errors, if the build failed by some with a place.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        match self {
+            Self::Build { language, output, .. } => (toolchain_of(*language).diagnostics)(output),
+            _ => Vec::new(),
+        }
     }
 }
 

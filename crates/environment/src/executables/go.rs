@@ -11,18 +11,20 @@ mod replaced;
 mod vendor;
 mod workspace;
 
-use super::{Build, BuildError, Command, cannot_keep, toolchain::Toolchain};
+use super::{
+    Build, BuildError, Command, cannot_keep,
+    diagnostic::Diagnostic,
+    toolchain::{CodeFiles, Tests, Toolchain},
+};
 use crate::sdk;
+use krt_model::language::Language;
 use modules::Modules;
 use overlay::Overlay;
 use std::{
     ffi::OsString,
-    io,
     path::{Path, PathBuf},
-    process::ExitStatus,
 };
 use tempfile::TempDir;
-use tokio::process;
 
 /// The arguments of every build. They keep this machine's paths out of the executable.
 const BUILD: [&str; 4] = ["build", "-mod=mod", "-trimpath", "-buildvcs=false"];
@@ -31,17 +33,25 @@ const BUILD: [&str; 4] = ["build", "-mod=mod", "-trimpath", "-buildvcs=false"];
 const VET_OFF: &str = "-vet=off";
 
 pub(super) const TOOLCHAIN: Toolchain = Toolchain {
+    language: Language::GO,
+    builder: "go",
+    needed: "Go 1.20 or newer (https://go.dev/dl)",
     sdk: &sdk::GO,
     form: "go 3",
     decides,
+    makes_several: false,
     beside: replacements,
     around: modules::beside,
     lock: None,
     hidden: &[],
+    code: CodeFiles { endings: &["go", "mod", "sum"], names: &["go.work", "go.work.sum", "modules.txt"] },
+    make: |build, workshop, sdk| Box::pin(make(build, workshop, sdk)),
+    tests: |build, workshop, sdk| Box::pin(tests(build, workshop, sdk)),
+    diagnostics,
 };
 
 /// Builds the executable, in the workshop.
-pub(super) async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
+async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
     let overlay = overlay(build, workshop, sdk).await?;
     let made = workshop.path().join("executable");
     let mut arguments: Vec<OsString> = BUILD.iter().map(OsString::from).collect();
@@ -51,18 +61,13 @@ pub(super) async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> R
     Ok(made)
 }
 
-/// Runs the tests of the folder and those below it.
-pub(super) async fn test(
-    build: &Build<'_>,
-    workshop: &TempDir,
-    sdk: &Path,
-    run: impl AsyncFnOnce(process::Command) -> io::Result<ExitStatus>,
-) -> Result<ExitStatus, BuildError> {
+/// The tests of the folder and those below it.
+async fn tests(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<Tests, BuildError> {
     let overlay = overlay(build, workshop, sdk).await?;
     let mut arguments: Vec<OsString> = vec!["test".into(), "-mod=mod".into(), VET_OFF.into()];
     arguments.extend(overlay.flags());
     arguments.push("./...".into());
-    build.show(command(arguments, workshop), run).await
+    Ok(Tests { command: command(arguments, workshop), lock: None })
 }
 
 async fn overlay(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<Overlay, BuildError> {
@@ -96,6 +101,17 @@ fn decides(name: &[u8]) -> bool {
     name.starts_with(b"GO") || name.starts_with(b"CGO_") || matches!(name, b"CC" | b"CXX" | b"PKG_CONFIG")
 }
 
+/// The lines of the compiler's output that are `FILE:LINE:COLUMN: MESSAGE`.
+fn diagnostics(output: &[String]) -> Vec<Diagnostic> {
+    let diagnostic = |line: &String| {
+        let message = line.splitn(4, ':').nth(3)?.trim();
+        let found = Diagnostic::at(line, message)?;
+        let file = found.file.to_str()?;
+        (file.ends_with(".go") || file.ends_with("go.mod")).then_some(found)
+    };
+    output.iter().filter_map(diagnostic).collect()
+}
+
 /// The folders that replace modules in a `go.mod`.
 fn replacements(text: &str) -> Vec<PathBuf> {
     let replaces = directive::replaces(&directive::directives(text));
@@ -105,6 +121,21 @@ fn replacements(text: &str) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_compiler_says() {
+        for (line, expected) in [
+            ("./main.go:12:3: undefined: nothing", Some(("./main.go", 12, 3, "undefined: nothing"))),
+            ("../shared/a.go:1:2: x: y", Some(("../shared/a.go", 1, 2, "x: y"))),
+            ("# etl", None),
+            ("main.go:12: no column", None),
+            ("go: module example.com/x: not found", None),
+        ] {
+            let found = diagnostics(&[line.to_owned()]);
+            let brief = found.iter().map(|of| (of.file.to_str().unwrap(), of.line, of.column, &*of.message));
+            assert_eq!(brief.collect::<Vec<_>>(), Vec::from_iter(expected), "{line}");
+        }
+    }
 
     #[test]
     fn only_folders_are_replacements_to_read() {

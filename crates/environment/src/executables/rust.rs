@@ -3,35 +3,45 @@
 //! Intermediate files of `cargo` stay in the cache, for later builds and all packages. As usual, `cargo`
 //! updates the `Cargo.lock` beside the user's `Cargo.toml`.
 
-use super::{Build, BuildError, Command, Toolchain, cache_failed, cannot_keep};
+use super::{
+    Build, BuildError, Command, cache_failed, cannot_keep,
+    diagnostic::Diagnostic,
+    toolchain::{CodeFiles, Tests, Toolchain},
+};
 use crate::{event::Step, lock::Lock, sdk};
+use krt_model::language::Language;
 use serde_json::{Value, json};
 use std::{
     ffi::OsString,
     fs::{self, File},
-    io,
     path::{Path, PathBuf},
-    process::ExitStatus,
 };
 use tempfile::TempDir;
-use tokio::process;
 
 /// The arguments of every build.
 const BUILD: [&str; 4] = ["build", "--release", "--bins", "--message-format=json-render-diagnostics"];
 
 pub(super) const TOOLCHAIN: Toolchain = Toolchain {
+    language: Language::RUST,
+    builder: "cargo",
+    needed: "Rust 1.91 or newer (https://rustup.rs)",
     sdk: &sdk::RUST,
     form: "rust 1",
     decides,
+    makes_several: true,
     beside: dependencies,
     // The outermost `Cargo.toml` is the module already.
     around: |_| Vec::new(),
     lock: Some("Cargo.lock"),
     hidden: &[".cargo"],
+    code: CodeFiles { endings: &["rs", "toml", "lock"], names: &[] },
+    make: |build, workshop, sdk| Box::pin(make(build, workshop, sdk)),
+    tests: |build, workshop, sdk| Box::pin(tests(build, workshop, sdk)),
+    diagnostics,
 };
 
 /// Builds the executable, and copies it to the workshop.
-pub(super) async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
+async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
     let cargo = Cargo::enter(build, workshop, sdk).await?;
     cargo.forget_own(&["--release"]).await?;
     let messages = cargo.results(&BUILD).await?;
@@ -41,16 +51,13 @@ pub(super) async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> R
     Ok(made)
 }
 
-/// Runs the tests of the folder.
-pub(super) async fn test(
-    build: &Build<'_>,
-    workshop: &TempDir,
-    sdk: &Path,
-    run: impl AsyncFnOnce(process::Command) -> io::Result<ExitStatus>,
-) -> Result<ExitStatus, BuildError> {
+/// The tests of the folder.
+async fn tests(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<Tests, BuildError> {
     let cargo = Cargo::enter(build, workshop, sdk).await?;
     cargo.forget_own(&[]).await?;
-    build.show(cargo.command(&["test", "--quiet"]), run).await
+    let Command { arguments, variables, .. } = cargo.command(&["test", "--quiet"]);
+    let command = Command { arguments, variables, results: None, lock: None };
+    Ok(Tests { command, lock: Some(cargo.lock) })
 }
 
 /// `cargo` in the target folder that all packages share: one at a time.
@@ -144,6 +151,22 @@ fn decides(name: &[u8]) -> bool {
     settings.iter().any(|start| name.starts_with(start)) || matches!(name, b"CC" | b"CXX" | b"PKG_CONFIG")
 }
 
+/// The errors of the compiler: a line `error: MESSAGE` or `error[CODE]: MESSAGE`, followed by the location.
+fn diagnostics(output: &[String]) -> Vec<Diagnostic> {
+    let mut message = None;
+    let mut found = Vec::new();
+    for line in output {
+        if line.starts_with("error") || line.starts_with("warning") {
+            message = line.strip_prefix("error").and_then(|rest| rest.split_once(": "));
+        } else if let Some(place) = line.trim_start().strip_prefix("--> ")
+            && let Some((_, message)) = message.take()
+        {
+            found.extend(Diagnostic::at(place, message));
+        }
+    }
+    found
+}
+
 /// The folders that a `Cargo.toml` refers to by `path`: dependencies and patches.
 fn dependencies(text: &str) -> Vec<PathBuf> {
     let mut paths = Vec::new();
@@ -167,6 +190,30 @@ fn collect(value: &toml::Value, paths: &mut Vec<PathBuf>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_compiler_says() {
+        let output = "\
+   Compiling etl v0.1.0
+warning: unused variable: `a`
+  --> src/main.rs:2:9
+   |
+error[E0425]: cannot find value `b`: not found
+  --> src/main.rs:3:5
+   |
+ --> src/main.rs:9:9
+error: aborting
+error: expected one of `!`
+ --> ../shared/src/lib.rs:1:2";
+        let output: Vec<_> = output.lines().map(str::to_owned).collect();
+        let found = diagnostics(&output);
+        let brief = found.iter().map(|of| (of.file.to_str().unwrap(), of.line, of.column, &*of.message));
+        let expected = [
+            ("src/main.rs", 3, 5, "cannot find value `b`: not found"),
+            ("../shared/src/lib.rs", 1, 2, "expected one of `!`"),
+        ];
+        assert_eq!(brief.collect::<Vec<_>>(), expected);
+    }
 
     #[test]
     fn every_path_of_a_manifest_is_found() {

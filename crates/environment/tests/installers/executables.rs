@@ -2,7 +2,7 @@
 
 use crate::machine::run;
 use krt_environment::{BuildError, Event, Executable, ExecutableSource, Executables, ProcessEnv, Step};
-use krt_model::version::Language;
+use krt_model::language::Language;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -33,12 +33,11 @@ impl House {
             },
             folder,
         };
-        match language {
-            Language::Go => house.put("go.mod", "module etl\n\ngo 1.20\n"),
-            Language::Rust => {
-                house.put("Cargo.toml", "[package]\nname = \"etl\"\nedition = \"2024\"\n\n[workspace]\n");
-                house.put("Cargo.lock", "version = 4\n\n[[package]]\nname = \"etl\"\nversion = \"0.0.0\"\n");
-            }
+        if language == Language::GO {
+            house.put("go.mod", "module etl\n\ngo 1.20\n");
+        } else {
+            house.put("Cargo.toml", "[package]\nname = \"etl\"\nedition = \"2024\"\n\n[workspace]\n");
+            house.put("Cargo.lock", "version = 4\n\n[[package]]\nname = \"etl\"\nversion = \"0.0.0\"\n");
         }
         house.say("one");
         house
@@ -52,21 +51,19 @@ impl House {
 
     /// Changes the word that the executable prints.
     fn say(&self, word: &str) {
-        match self.node.language {
-            Language::Go => {
-                self.put("main.go", &format!("package main\n\nfunc main() {{ println({word:?}) }}\n"));
-            }
-            Language::Rust => {
-                self.put("src/main.rs", &format!("fn main() {{\n    eprintln!({word:?});\n}}\n"));
-            }
+        if self.node.language == Language::GO {
+            self.put("main.go", &format!("package main\n\nfunc main() {{ println({word:?}) }}\n"));
+        } else {
+            self.put("src/main.rs", &format!("fn main() {{\n    eprintln!({word:?});\n}}\n"));
         }
     }
 
     /// Calls an undefined function in line 3.
     fn break_it(&self) {
-        match self.node.language {
-            Language::Go => self.put("main.go", "package main\n\nfunc main() { nothing() }\n"),
-            Language::Rust => self.put("src/main.rs", "fn main() {\n\n    nothing();\n}\n"),
+        if self.node.language == Language::GO {
+            self.put("main.go", "package main\n\nfunc main() { nothing() }\n");
+        } else {
+            self.put("src/main.rs", "fn main() {\n\n    nothing();\n}\n");
         }
     }
 
@@ -146,20 +143,20 @@ mod go {
 
     #[test]
     fn an_executable_is_built_once_for_its_content() {
-        super::an_executable_is_built_once_for_its_content(Language::Go);
+        super::an_executable_is_built_once_for_its_content(Language::GO);
     }
 
     #[test]
     fn what_does_not_build_leaves_nothing() {
         super::what_does_not_build_leaves_nothing(
-            Language::Go,
+            Language::GO,
             &["# etl", "./main.go:3:15: undefined: nothing"],
         );
     }
 
     #[test]
     fn without_go_the_package_s_own_executable_serves() {
-        without_a_builder_the_package_s_own_executable_serves(Language::Go);
+        without_a_builder_the_package_s_own_executable_serves(Language::GO);
     }
 }
 
@@ -168,25 +165,25 @@ mod rust {
 
     #[test]
     fn an_executable_is_built_once_for_its_content() {
-        super::an_executable_is_built_once_for_its_content(Language::Rust);
+        super::an_executable_is_built_once_for_its_content(Language::RUST);
     }
 
     #[test]
     fn what_does_not_build_leaves_nothing() {
         super::what_does_not_build_leaves_nothing(
-            Language::Rust,
+            Language::RUST,
             &["error[E0425]: cannot find function `nothing` in this scope", "--> src/main.rs:3:5"],
         );
     }
 
     #[test]
     fn without_cargo_the_package_s_own_executable_serves() {
-        without_a_builder_the_package_s_own_executable_serves(Language::Rust);
+        without_a_builder_the_package_s_own_executable_serves(Language::RUST);
     }
 
     #[test]
     fn packages_of_the_same_name_are_not_taken_for_one_another() {
-        let (first, second) = (House::new(Language::Rust), House::new(Language::Rust));
+        let (first, second) = (House::new(Language::RUST), House::new(Language::RUST));
         first.say("first");
         second.say("second");
         let cache = first.folder.path().join("cache");
@@ -199,7 +196,7 @@ mod rust {
 
     #[test]
     fn of_several_executables_the_one_with_the_node_s_name_is_taken() {
-        let house = House::new(Language::Rust);
+        let house = House::new(Language::RUST);
         house.put("src/bin/other.rs", "fn main() {\n    eprintln!(\"other\");\n}\n");
         assert_eq!(said(&house.prepare().0), "one\n");
         fs::remove_file(house.node.folder.join("src/main.rs")).unwrap();

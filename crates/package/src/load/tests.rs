@@ -6,7 +6,7 @@ use crate::fixture::folder;
 use crate::problem::Severity;
 use crate::reading::Message;
 use crate::render::Style;
-use krt_model::version::Language;
+use krt_model::language::Language;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -412,8 +412,8 @@ fn sources_are_found_at_the_usual_places() {
     const PACKAGE: [(&str, &str); 2] = [("krt.yml", MANIFEST), ("public_input.proto", PROTO)];
     let python = ("src/greeter/main.py", "");
     type Found<'a> = Option<(Language, &'a str, &'a str)>;
-    let go = |folder, module| Some((Language::Go, folder, module));
-    let rust = |folder, module| Some((Language::Rust, folder, module));
+    let go = |folder, module| Some((Language::GO, folder, module));
+    let rust = |folder, module| Some((Language::RUST, folder, module));
     let rows: [(&[&str], Found<'_>); 13] = [
         (&["src/counter/main.go", "src/counter/go.mod"], go("src/counter", "src/counter")),
         (&["src/counter/main.go", "src/go.mod"], go("src/counter", "src")),
@@ -433,8 +433,10 @@ fn sources_are_found_at_the_usual_places() {
         let files: Vec<_> = files.iter().map(|file| (*file, "")).chain(PACKAGE).chain([python]).collect();
         let package = load(folder(&files).path()).unwrap();
         let [greeter, counter] = &package.version.nodes[..] else { panic!("there are two nodes") };
-        let build = counter.build.as_ref().map(|build| (build.language, &*build.folder, &*build.module));
+        let build = counter.build.as_ref();
+        let build = build.map(|build| (counter.language.unwrap(), &*build.folder, &*build.module));
         assert_eq!((build, &greeter.build), (expected, &None), "{files:?}");
+        assert_eq!(greeter.language, Some(Language::PYTHON));
         assert_eq!(counter.src, "bin/counter");
     }
 }

@@ -32,6 +32,7 @@ fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<NodeEntry>
         name,
         src: reader.required_text(&mut fields, "src"),
         build: fields.get("build").and_then(|node| reader.text(node, "`build`")),
+        language: None,
         sources: None,
         image: reader.image(&mut fields),
         gpu: fields.get("gpu").and_then(|node| reader.boolean(&node, "gpu")).unwrap_or(false),

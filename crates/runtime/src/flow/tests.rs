@@ -71,6 +71,7 @@ fn house_of(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixture {
     let node = |text| Node {
         name: name(text),
         src: String::new(),
+        language: None,
         build: None,
         image: None,
         gpu: false,

@@ -20,6 +20,7 @@ fn version() -> Version {
     let node = Node {
         name: name("model"),
         src: String::new(),
+        language: None,
         build: None,
         image: None,
         gpu: false,

@@ -11,17 +11,14 @@ use super::{
 use axum::{extract::State, response::Response};
 use futures::stream;
 use krt_api::graph::{Graph, GraphNode, GraphWorkflow, NodeLanguage, NodeState, Percentiles as Spread};
-use krt_model::{name::Name, version::Language};
+use krt_model::name::Name;
 use krt_package::Package;
 use krt_registry::{State as VersionState, Timestamp};
 use krt_runtime::{
     Engine,
     metrics::{Percentiles, Reading},
 };
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 /// The interval of updates.
 const TICK: Duration = Duration::from_secs(1);
@@ -112,7 +109,7 @@ impl GraphView<'_> {
         };
         GraphNode {
             name: node.name.to_string(),
-            language: language(&node.src, node.build.as_ref().map(|build| build.language)),
+            language: NodeLanguage(node.language),
             src: node.src.clone(),
             state: node_state(self.state, workers, replicas),
             replicas,
@@ -150,15 +147,6 @@ impl GraphView<'_> {
 
     fn per_second(&self, count: Option<u64>) -> f64 {
         count.unwrap_or_default() as f64 / self.window.as_secs_f64()
-    }
-}
-
-fn language(src: &str, built: Option<Language>) -> NodeLanguage {
-    match built {
-        Some(Language::Go) => NodeLanguage::Go,
-        Some(Language::Rust) => NodeLanguage::Rust,
-        None if Path::new(src).extension().is_some_and(|ending| ending == "py") => NodeLanguage::Python,
-        None => NodeLanguage::Executable,
     }
 }
 

@@ -7,7 +7,7 @@ use axum::response::{
     sse::{Event, KeepAlive, Sse},
 };
 use futures::{Stream, StreamExt as _, stream};
-use http::{HeaderValue, header::CACHE_CONTROL};
+use http::{HeaderValue, StatusCode, header::CACHE_CONTROL};
 use krt_api::event::End;
 use serde::Serialize;
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};

@@ -2,7 +2,7 @@
 
 use super::{
     NodeArgs,
-    template::{self, Language},
+    template::{self, Templates},
 };
 use crate::{commands::check, exit, output, terminal};
 use anyhow::Context as _;
@@ -37,20 +37,23 @@ pub(super) fn add(args: &NodeArgs) -> anyhow::Result<ExitCode> {
     let manifest = manifest(&root)?;
     let text = fs::read_to_string(&manifest).with_context(|| unread(&manifest))?;
     let plain = is_plain(&version, args.workflow.as_deref());
-    let keys = args.language.keys(name, plain);
+    let keys = args.templates.keys(name, plain);
     let keys: Vec<(&str, &str)> = keys.iter().map(|(key, value)| (*key, &**value)).collect();
     let source = Source::new(FILE_NAMES[0], text.as_str());
     let edited = edit::add_node(&source, &NewNode { name, keys: &keys }, args.workflow.as_deref())?;
 
     let folder = root.join("src").join(name);
     anyhow::ensure!(!folder.exists(), "`src/{name}` exists already; hint: choose another name");
-    write(&folder, name, args.language, plain)
+    write(&folder, name, args.templates, plain)
         .with_context(|| format!("cannot make `{}`", folder.display()))?;
     if let Err(error) = change(&manifest, &text, &edited, &args.package) {
         fs::remove_dir_all(&folder)?;
         return Err(error);
     }
-    output::print(&format!("made `src/{name}`, a node in {}: edit it there", args.language.name()))?;
+    output::print(&format!(
+        "made `src/{name}`, a node in {}: edit it there",
+        args.templates.language.name()
+    ))?;
     Ok(exit::SUCCESS)
 }
 
@@ -98,7 +101,7 @@ fn is_plain(version: &Version, workflow: Option<&str>) -> bool {
 }
 
 /// Writes a node's sources to a folder that appears only when complete.
-fn write(folder: &Path, name: &str, language: Language, plain: bool) -> io::Result<()> {
+fn write(folder: &Path, name: &str, templates: Templates, plain: bool) -> io::Result<()> {
     let parent = folder.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent)?;
     let workshop = tempfile::Builder::new()
@@ -111,7 +114,7 @@ fn write(folder: &Path, name: &str, language: Language, plain: bool) -> io::Resu
     };
     let values =
         [("node", name), ("crate", &*template::crate_name(name)), ("data", data), ("import", import)];
-    template::write(workshop.path(), language.next(plain), &values)?;
+    template::write(workshop.path(), templates.next(plain), &values)?;
     fs::rename(workshop.path(), folder)
 }
 

@@ -1,6 +1,6 @@
 //! Creates a package.
 
-use super::template::{self, Language};
+use super::template::{self, Templates};
 use crate::{exit, output};
 use anyhow::Context as _;
 use krt_model::name::Name;
@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Creates a package in a folder that appears only when complete.
-pub(super) fn make(folder: &Path, language: Language) -> anyhow::Result<ExitCode> {
+pub(super) fn make(folder: &Path, templates: Templates) -> anyhow::Result<ExitCode> {
     let folder = &path::absolute(folder)?;
     let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let name = Name::parse(&name).context("a package's folder has the package's name")?;
@@ -25,9 +25,9 @@ pub(super) fn make(folder: &Path, language: Language) -> anyhow::Result<ExitCode
         .permissions(fs::Permissions::from_mode(0o755))
         .tempdir_in(parent)
         .with_context(failed)?;
-    write(workshop.path(), name.as_str(), language).with_context(failed)?;
+    write(workshop.path(), name.as_str(), templates).with_context(failed)?;
     settle(workshop.path(), folder).with_context(failed)?;
-    output::print(&next_steps(folder, &name, language))?;
+    output::print(&next_steps(folder, &name, templates))?;
     Ok(exit::SUCCESS)
 }
 
@@ -60,8 +60,8 @@ fn settle(workshop: &Path, folder: &Path) -> io::Result<()> {
     settled
 }
 
-fn write(folder: &Path, name: &str, language: Language) -> io::Result<()> {
-    let keys = language.keys(name, language.first_is_plain());
+fn write(folder: &Path, name: &str, templates: Templates) -> io::Result<()> {
+    let keys = templates.keys(name, templates.first_is_plain);
     let keys = keys.iter().map(|(key, value)| format!("    {key}: {value}\n"));
     let entry = format!("  - name: {name}\n{}", keys.collect::<String>());
     let version = Name::parse(&format!("{name}-v1")).map_or(name.to_owned(), |name| name.to_string());
@@ -75,7 +75,7 @@ fn write(folder: &Path, name: &str, language: Language) -> io::Result<()> {
         ("entry", &*entry),
     ];
     template::write(folder, &template::PACKAGE, &values)?;
-    template::write(&folder.join("src").join(name), language.first(), &values)
+    template::write(&folder.join("src").join(name), templates.first, &values)
 }
 
 /// Turns a name into a protobuf package name, which is an identifier.
@@ -87,7 +87,7 @@ fn proto_package(name: &str) -> String {
     }
 }
 
-fn next_steps(folder: &Path, name: &Name, language: Language) -> String {
+fn next_steps(folder: &Path, name: &Name, templates: Templates) -> String {
     let here = std::env::current_dir().ok();
     let below = here.and_then(|here| folder.strip_prefix(here).map(Path::to_owned).ok());
     let shown: PathBuf = below.unwrap_or_else(|| folder.to_owned());
@@ -97,7 +97,7 @@ fn next_steps(folder: &Path, name: &Name, language: Language) -> String {
     };
     format!(
         "made `{made}`, with the node `{name}` in {}\n\n{enter}  krt run .                            serve it\n  krt call Greet '{{\"name\": \"Ada\"}}'     ask it, from another terminal\n  krt test                             run its tests",
-        language.name(),
+        templates.language.name(),
     )
 }
 

@@ -1,21 +1,33 @@
 //! Fills in the files of `templates/`.
 
-use clap::ValueEnum;
+mod go;
+mod python;
+mod rust;
+
+use clap::{ValueEnum, builder::PossibleValue};
+use krt_model::language::Language;
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-/// The programming language of a node.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Language {
-    /// Python.
-    #[default]
-    Python,
-    /// Go.
-    Go,
-    /// Rust.
-    Rust,
+/// The templates of each language, the first being the default.
+static TEMPLATES: [Templates; 3] = [python::TEMPLATES, go::TEMPLATES, rust::TEMPLATES];
+
+/// The files of a language's new nodes, relative to the node's folder. The first one is the node's `src`, where source
+/// files run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Templates {
+    /// The language.
+    pub(super) language: Language,
+    /// The node of a new package.
+    pub(super) first: &'static [File],
+    /// Whether the node of a new package has `payload: json`.
+    pub(super) first_is_plain: bool,
+    /// A node that returns its message unchanged.
+    messages: &'static [File],
+    /// A node that returns its plain data unchanged.
+    plain: &'static [File],
 }
 
 /// A file to create: its path below the folder, and its template.
@@ -24,9 +36,10 @@ pub(super) type File = (&'static str, &'static str);
 /// Embeds a template.
 macro_rules! template {
     ($name:literal) => {
-        include_str!(concat!("../../../templates/", $name))
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/", $name))
     };
 }
+use template;
 
 /// The files of a package besides its nodes.
 pub(super) const PACKAGE: [File; 5] = [
@@ -37,80 +50,36 @@ pub(super) const PACKAGE: [File; 5] = [
     (".krt.schema.json", krt_package::manifest::JSON_SCHEMA),
 ];
 
-impl Language {
-    /// The language's name.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Python => "Python",
-            Self::Go => "Go",
-            Self::Rust => "Rust",
-        }
-    }
-
-    /// The files of a new package's node, relative to the node's folder.
-    pub(super) fn first(self) -> &'static [File] {
-        match self {
-            Self::Python => &[
-                ("main.py", template!("first/python/main.py")),
-                ("test_main.py", template!("first/python/test_main.py")),
-            ],
-            Self::Go => &[
-                ("go.mod", template!("first/go/go.mod.in")),
-                ("go.sum", template!("first/go/go.sum.in")),
-                ("main.go", template!("first/go/main.go.in")),
-                ("main_test.go", template!("first/go/main_test.go.in")),
-            ],
-            Self::Rust => &[
-                ("Cargo.toml", template!("first/rust/Cargo.toml.in")),
-                ("src/main.rs", template!("first/rust/main.rs.in")),
-            ],
-        }
-    }
-
-    /// Whether the node of a new package has `payload: json`. In Go, messages would first need generated
-    /// types.
-    pub(super) fn first_is_plain(self) -> bool {
-        self == Self::Go
-    }
-
+impl Templates {
     /// The files of a node that returns its input unchanged, as messages or plain data.
-    pub(super) fn next(self, plain: bool) -> &'static [File] {
-        match (self, plain) {
-            (Self::Python, false) => &[
-                ("main.py", template!("next/python/main.py")),
-                ("test_main.py", template!("next/python/test_messages.py")),
-            ],
-            (Self::Python, true) => &[
-                ("main.py", template!("next/python/main.py")),
-                ("test_main.py", template!("next/python/test_plain.py")),
-            ],
-            (Self::Go, false) => &[
-                ("go.mod", template!("first/go/go.mod.in")),
-                ("go.sum", template!("first/go/go.sum.in")),
-                ("main.go", template!("next/go/messages.go.in")),
-                ("main_test.go", template!("next/go/messages_test.go.in")),
-            ],
-            (Self::Go, true) => &[
-                ("go.mod", template!("first/go/go.mod.in")),
-                ("go.sum", template!("first/go/go.sum.in")),
-                ("main.go", template!("next/go/plain.go.in")),
-                ("main_test.go", template!("next/go/plain_test.go.in")),
-            ],
-            (Self::Rust, _) => &[
-                ("Cargo.toml", template!("next/rust/Cargo.toml.in")),
-                ("src/main.rs", template!("next/rust/main.rs.in")),
-            ],
-        }
+    pub(super) fn next(&self, plain: bool) -> &'static [File] {
+        if plain { self.plain } else { self.messages }
     }
 
     /// The node's keys in `krt.yml` besides its name.
-    pub(super) fn keys(self, node: &str, plain: bool) -> Vec<(&'static str, String)> {
-        let src = match self {
-            Self::Python => format!("src/{node}/main.py"),
-            Self::Go | Self::Rust => format!("bin/{node}"),
+    pub(super) fn keys(&self, node: &str, plain: bool) -> Vec<(&'static str, String)> {
+        let src = match self.language.compiled() {
+            Some(_) => format!("bin/{node}"),
+            None => format!("src/{node}/{}", self.first[0].0),
         };
         let payload = plain.then(|| ("payload", "json".to_owned()));
         [("src", src)].into_iter().chain(payload).collect()
+    }
+}
+
+impl Default for Templates {
+    fn default() -> Self {
+        TEMPLATES[0]
+    }
+}
+
+impl ValueEnum for Templates {
+    fn value_variants<'a>() -> &'a [Self] {
+        &TEMPLATES
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.language.id()).help(self.language.name()))
     }
 }
 
@@ -139,6 +108,11 @@ pub(super) fn write(folder: &Path, files: &[File], values: &[(&str, &str)]) -> i
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_language_has_templates() {
+        assert!(Language::ALL.into_iter().eq(TEMPLATES.iter().map(|templates| templates.language)));
+    }
 
     #[test]
     fn names_of_crates() {

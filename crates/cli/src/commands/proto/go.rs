@@ -3,7 +3,7 @@
 use super::{Files, own};
 use crate::terminal;
 use anyhow::{Context as _, bail};
-use krt_model::version::Language;
+use krt_model::language::Language;
 use krt_package::Package;
 use prost::Message as _;
 use prost_types::compiler::{CodeGeneratorRequest, CodeGeneratorResponse};
@@ -23,8 +23,8 @@ const LIBRARY: &str = "google.golang.org/protobuf";
 
 /// Generates code for the module of each Go node, or for one folder.
 pub(super) fn files(package: &Package, out: Option<&Path>) -> anyhow::Result<Files> {
-    let builds = package.version.nodes.iter().filter_map(|node| node.build.as_ref());
-    let modules = builds.filter(|build| build.language == Language::Go).map(|build| &build.module);
+    let nodes = package.version.nodes.iter().filter(|node| node.language == Some(Language::GO));
+    let modules = nodes.filter_map(|node| Some(&node.build.as_ref()?.module));
     let folders: BTreeSet<PathBuf> = match out {
         Some(out) => BTreeSet::from([absolute(out)?]),
         None => modules.map(|module| package.root.join(module).join("pb")).collect(),
