@@ -189,6 +189,7 @@ mod tests {
         let node = |text: &str| Node {
             name: name(text),
             src: String::new(),
+            language: None,
             build: None,
             image: None,
             gpu: false,

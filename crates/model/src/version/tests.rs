@@ -36,10 +36,3 @@ fn words_of_the_manifest() {
     assert_eq!([PayloadForm::Protobuf, PayloadForm::Json].map(PayloadForm::as_str), ["protobuf", "json"]);
 }
 
-#[test]
-fn each_language_has_its_tools() {
-    let languages = [Language::Go, Language::Rust];
-    assert_eq!(languages.map(Language::as_str), ["Go", "Rust"]);
-    assert_eq!(languages.map(Language::builder), ["go", "cargo"]);
-    assert_eq!(languages.map(Language::manifest), ["go.mod", "Cargo.toml"]);
-}

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     descriptors::Descriptors,
     flow::{Admission, Deadline, Flow, Limits, Route},
-    logs::{Console, Format, Level, Logs},
+    logs::{Console, Format, Logs},
     traces::Trace,
 };
 use futures::future::BoxFuture;
@@ -21,6 +21,7 @@ use krt_guard::{
     wire::{self, GuardMessage},
 };
 use krt_model::{
+    log::Level,
     message::{Payload, TYPE_URL_PREFIX},
     outcome::Failure,
     version::RunOptions,
@@ -135,7 +136,9 @@ impl Stage {
         tokio::spawn(async move {
             let permit = flow.admission().enter(payload.value().len())?;
             let deadline = Deadline::after(Duration::from_secs(3600));
-            flow.request(permit.into(), &route, payload, deadline, Trace::default()).await
+            let pending = flow.request(permit.into(), &route, payload, deadline, Trace::default());
+            let mut messages = pending.whole().await?;
+            Ok(messages.remove(0).expect("an answer of KRT v1 is one message"))
         })
     }
 

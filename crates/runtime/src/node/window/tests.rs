@@ -2,11 +2,23 @@
 
 use super::*;
 use crate::{
-    flow::{RemoteRequest, ReplyTo},
+    flow::{AnswerMeta, RemoteRequest, ReplySink},
     node::scripted::{Stage, line},
     traces::Trace,
 };
-use krt_model::version::RunOptions;
+use krt_model::{message::Payload, outcome::Failure, version::RunOptions};
+
+/// Nobody waits for an answer.
+#[derive(Debug)]
+struct Nobody;
+
+impl ReplySink for Nobody {
+    fn message(&self, _: Payload) {}
+
+    fn end(&self, _: Result<(), Failure>, _: AnswerMeta) -> bool {
+        false
+    }
+}
 
 /// A stage whose requests a test makes itself.
 struct Requests(Stage);
@@ -19,12 +31,12 @@ impl Requests {
     /// A delivery of a request with this id, for which nobody waits.
     fn delivery(&self, id: &str) -> Delivery {
         let from = RemoteRequest {
-            id: Some(id.to_owned()),
-            to: ReplyTo::default(),
-            start: crate::flow::now(),
+            id: Some(id.into()),
+            start: now(),
             deadline: None,
             trace: Trace::default(),
-            respond: None,
+            reply: Box::new(Nobody),
+            replied: true,
         };
         let permit = self.0.flow.admission().enter(0).unwrap();
         let request = Request::remote(from, self.0.route(), permit);
@@ -97,17 +109,17 @@ async fn a_cancelled_delivery_keeps_its_place_until_its_result() {
     let (one, two) = (Arc::clone(&first.request), Arc::clone(&second.request));
     window.push(first);
     window.push(second);
-    assert_eq!(window.cancel(&one), Some(1));
-    assert_eq!(window.cancel(&one), None);
+    assert_eq!(window.cancel(&one).map(|(id, _)| id), Some(1));
+    assert_eq!(window.cancel(&one).map(|(id, _)| id), None);
     assert!(window.get(1).unwrap().is_none() && !window.is_empty());
     assert!(window.answered(1).unwrap().is_none());
     // A delivery that was never in flight moves none into flight.
     window.push(requests.delivery("3"));
     window.push(requests.delivery("4"));
     let three = Arc::clone(&window.get(3).unwrap().unwrap().request);
-    assert_eq!(window.cancel(&three), Some(3));
+    assert_eq!(window.cancel(&three).map(|(id, _)| id), Some(3));
     assert!(window.answered(3).unwrap().is_none());
-    assert_eq!(window.cancel(&two), Some(2));
+    assert_eq!(window.cancel(&two).map(|(id, _)| id), Some(2));
     assert_eq!(unanswered(&mut window), some(&[("4", false)]));
 }
 
