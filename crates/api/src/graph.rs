@@ -91,21 +91,16 @@ pub struct GraphWorkflow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NodeLanguage(pub Option<Language>);
 
-impl NodeLanguage {
-    /// The text of a node without sources.
-    pub(crate) const EXECUTABLE: &str = "executable";
-}
-
 impl Serialize for NodeLanguage {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.map_or(Self::EXECUTABLE, Language::id).serialize(serializer)
+        self.0.map_or(schema::EXECUTABLE, Language::id).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for NodeLanguage {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        if text == Self::EXECUTABLE {
+        if text == schema::EXECUTABLE {
             return Ok(Self(None));
         }
         Language::deserialize(StrDeserializer::new(&text)).map(|language| Self(Some(language)))

@@ -1,6 +1,5 @@
 //! The schemas of types that other crates define, and of texts with a rule.
 
-use crate::graph;
 use krt_model::{
     language::Language,
     log,
@@ -16,6 +15,9 @@ use utoipa::{
         schema::{AdditionalProperties, KnownFormat, SchemaFormat, Type},
     },
 };
+
+/// The language of a node without sources.
+pub(crate) const EXECUTABLE: &str = "executable";
 
 /// Declares a type that only stands for a schema, under its own name in the document.
 macro_rules! stands_for {
@@ -65,7 +67,7 @@ fn words<T: Serialize>(all: &[T]) -> ObjectBuilder {
 }
 
 fn languages() -> Vec<&'static str> {
-    Language::ALL.into_iter().map(Language::id).chain([graph::NodeLanguage::EXECUTABLE]).collect()
+    Language::ALL.into_iter().map(Language::id).chain([EXECUTABLE]).collect()
 }
 
 /// The schema of a hop's ending.

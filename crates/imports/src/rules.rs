@@ -143,7 +143,13 @@ const CIRCLES: &[Circle<'static>] = &[
     },
     Circle {
         krate: "runtime",
-        modules: &["ingress::connect", "ingress::grpc", "ingress::index", "ingress::service"],
+        modules: &[
+            "ingress::call",
+            "ingress::connect",
+            "ingress::grpc",
+            "ingress::index",
+            "ingress::service",
+        ],
         reason: "the service chooses a protocol by content type, and each protocol answers by the service",
     },
     Circle {

@@ -129,7 +129,7 @@ pub(crate) async fn isolate(
     let order = Order {
         root: package.root.clone(),
         python,
-        pythons: sources(package, |node| is_python(node)),
+        pythons: sources(package, is_python),
         executables: build::sources(&package.version, &package.root, |_| true),
     };
     let progress = terminal::Installation::new();

@@ -35,4 +35,3 @@ fn words_of_the_manifest() {
     assert_eq!(runners.map(Runner::older), [None, None, Some(older)]);
     assert_eq!([PayloadForm::Protobuf, PayloadForm::Json].map(PayloadForm::as_str), ["protobuf", "json"]);
 }
-
