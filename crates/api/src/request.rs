@@ -54,7 +54,7 @@ pub struct Hop {
     pub waiting_ms: f64,
     /// Time to encode the message for the worker.
     pub encode_ms: f64,
-    /// How long the handler was at work.
+    /// The handler's running time.
     pub handler_ms: f64,
     /// Time to decode the worker's message, after the handler.
     pub decode_ms: f64,

@@ -19,7 +19,7 @@ use utoipa::{
 /// The language of a node without sources.
 pub(crate) const EXECUTABLE: &str = "executable";
 
-/// Declares a type that only stands for a schema, under its own name in the document.
+/// Declares a type that has no values, for a named schema of the document.
 macro_rules! stands_for {
     ($($name:ident = $schema:expr;)*) => {$(
         pub(crate) struct $name;

@@ -1202,7 +1202,7 @@ export interface components {
             encode_ms: number;
             /**
              * Format: double
-             * @description How long the handler was at work.
+             * @description The handler's running time.
              */
             handler_ms: number;
             /**

@@ -170,7 +170,7 @@ async fn what_is_no_handshake_is_refused() {
         ("SSL 3.0", old_hello(0x0300, &[])),
         ("TLS 1.0", old_hello(0x0301, &[])),
         ("TLS 1.1", old_hello(0x0302, &[])),
-        ("a name that is none", old_hello(0x0303, &server_name(&[0xff; 300]))),
+        ("an invalid name", old_hello(0x0303, &server_name(&[0xff; 300]))),
         ("a name that is very long", old_hello(0x0303, &server_name(&[b'x'; 60_000]))),
     ];
     for (what, bytes) in &sent {

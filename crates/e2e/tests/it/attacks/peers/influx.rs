@@ -34,7 +34,7 @@ const ATTACKS: [(&str, Script); 9] = [
     ("sends elsewhere", |mut stream| {
         stream.write_all(b"HTTP/1.1 307 There\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n")
     }),
-    ("a length that is none", |mut stream| {
+    ("an invalid length", |mut stream| {
         stream.write_all(b"HTTP/1.1 400 Bad\r\ncontent-length: 18446744073709551615\r\n\r\na")
     }),
 ];

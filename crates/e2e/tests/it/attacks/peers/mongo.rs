@@ -118,7 +118,7 @@ const ANSWERS: [(&str, Answer); 5] = [
     ("a cursor that never ends", |command| batch(command, vec![doc! { "text": "a".repeat(MIB) }; 4])),
     ("a cursor of nothing that never ends", |command| batch(command, Vec::new())),
     ("a document whose length is a lie", |_| [&[0; 5][..], &i32::MAX.to_le_bytes(), b"\x00\x00"].concat()),
-    ("a cursor that is none", |_| section(&doc! { "ok": 1.0, "cursor": "there" })),
+    ("an invalid cursor", |_| section(&doc! { "ok": 1.0, "cursor": "there" })),
     ("an error of 8 MiB", |_| section(&doc! { "ok": 0.0, "code": 1, "errmsg": "a".repeat(8 * MIB) })),
 ];
 

@@ -82,7 +82,7 @@ const NONE: [(&str, Script); 9] = [
     ("an INFO of the wrong types", |mut stream| {
         stream.write_all(b"INFO {\"server_id\":[],\"max_payload\":-1}\r\n")
     }),
-    ("TLS that is none", |mut stream| {
+    ("nonsense in place of TLS", |mut stream| {
         stream.write_all(info(",\"tls_required\":true").as_bytes())?;
         flood(&mut stream, b"\x16\x03\x03\x40\x00garbage", 1 << 20)
     }),
