@@ -13,7 +13,7 @@ message Basket {
     repeated Item items = 1; Item gift = 2; map<string, int32> counts = 3; map<int32, Item> by_id = 4;
     google.protobuf.Any any = 5; google.protobuf.Timestamp bought_at = 6;
     oneof payment { string card = 7; int64 cash_paid = 8; }
-    repeated google.protobuf.Int64Value totals = 9;
+    repeated google.protobuf.Int64Value totals = 9; repeated int32 sizes = 10;
 }
 message Item { string name = 1; int32 price = 2; bytes picture = 3; Colour colour = 4; float weight = 5; optional bool sold = 6; }
 "#;
@@ -113,7 +113,7 @@ fn plain_data_has_the_names_of_the_proto_and_defaults() {
     let text =
         r#"{"items": [{"price": 7}], "cash_paid": 9007199254740993, "boughtAt": "2024-01-31T12:00:00Z"}"#;
     let message = parse(&kind, text.as_bytes(), Bounds::none()).unwrap();
-    let expected = r#"{"items":[{"name":"","price":7,"picture":"","colour":"RED","weight":0.0}],"counts":{},"by_id":{},"bought_at":"2024-01-31T12:00:00Z","cash_paid":9007199254740993,"totals":[]}"#;
+    let expected = r#"{"items":[{"name":"","price":7,"picture":"","colour":"RED","weight":0.0}],"counts":{},"by_id":{},"bought_at":"2024-01-31T12:00:00Z","cash_paid":9007199254740993,"totals":[],"sizes":[]}"#;
     assert_eq!(write(&kind, &message, Form::PLAIN, Bounds::none()).unwrap(), expected);
 }
 
@@ -146,6 +146,20 @@ fn what_json_cannot_say_is_told_with_its_field() {
     ] {
         assert_eq!(chain(&write(&kind, message, Form::WIRE, Bounds::none()).unwrap_err()), expected);
     }
+}
+
+/// Packed values may come in several records, of which some are empty.
+#[test]
+fn a_list_without_items_is_not_written() {
+    let kind = basket();
+    let text = |message: &[u8], form| {
+        String::from_utf8(write(&kind, message, form, Bounds::none()).unwrap().to_vec())
+    };
+    let empty = [0x52, 0];
+    let two = [0x52, 2, 1, 2];
+    assert_eq!(text(&empty, Form::WIRE).unwrap(), "{}");
+    assert_eq!(text(&[&empty[..], &two, &empty].concat(), Form::WIRE).unwrap(), r#"{"sizes":[1,2]}"#);
+    assert_eq!(text(&empty, Form::PLAIN).unwrap(), text(&[], Form::PLAIN).unwrap());
 }
 
 #[test]

@@ -28,6 +28,13 @@ pub(super) struct Writer<'f> {
     left: usize,
 }
 
+/// A list that is being written.
+#[derive(Debug)]
+struct List<'n> {
+    name: &'n str,
+    items: usize,
+}
+
 impl<'f> Writer<'f> {
     pub(super) fn new(form: &'f Form, out: Out) -> Self {
         Self { form, out: Layout::new(form.indent, out), left: DEPTH }
@@ -148,44 +155,54 @@ impl<'f> Writer<'f> {
         self.scalar(kind, value)
     }
 
+    /// Writes a list, which is there with its first item: packed records may be empty, and values of a closed enum unknown.
     fn list(&mut self, name: &str, kind: &Kind, run: &[Record<'_>]) -> Result<()> {
-        if run.is_empty() && !self.form.defaults {
-            return Ok(());
-        }
-        self.out.key(name)?;
-        self.out.open(b'[')?;
-        let mut index = 0;
+        let mut list = List { name, items: 0 };
         for record in run {
-            self.items(kind, record.wire, &mut index)?;
+            self.items(&mut list, kind, record.wire)?;
+        }
+        if list.items == 0 {
+            if !self.form.defaults {
+                return Ok(());
+            }
+            self.out.key(name)?;
+            self.out.open(b'[')?;
         }
         self.out.close(b']')?;
         Ok(())
     }
 
     /// Writes one item, or several packed ones.
-    fn items(&mut self, kind: &Kind, wire: Wire<'_>, index: &mut usize) -> Result<()> {
+    fn items(&mut self, list: &mut List<'_>, kind: &Kind, wire: Wire<'_>) -> Result<()> {
         match (kind, wire) {
             (Kind::Message(message), wire) => {
-                self.out.item()?;
-                self.inner(message, wire).in_item(*index)?;
-                *index += 1;
+                self.item(list, |writer| writer.inner(message, wire))?;
             }
             (kind, Wire::Bytes(mut packed)) if !matches!(kind, Kind::String | Kind::Bytes) => {
                 while let Some(wire) = scalar::unpack(kind, &mut packed)? {
-                    self.item(kind, wire, index)?;
+                    self.scalar_item(list, kind, wire)?;
                 }
             }
-            (kind, wire) => self.item(kind, wire, index)?,
+            (kind, wire) => self.scalar_item(list, kind, wire)?,
         }
         Ok(())
     }
 
-    fn item(&mut self, kind: &Kind, wire: Wire<'_>, index: &mut usize) -> Result<()> {
-        if let Some(value) = Scalar::parse(kind, wire).map_err(Box::from).in_item(*index)? {
-            self.out.item()?;
-            self.scalar(kind, value).in_item(*index)?;
-            *index += 1;
+    fn scalar_item(&mut self, list: &mut List<'_>, kind: &Kind, wire: Wire<'_>) -> Result<()> {
+        match Scalar::parse(kind, wire).map_err(Box::from).in_item(list.items)? {
+            Some(value) => self.item(list, |writer| writer.scalar(kind, value)),
+            None => Ok(()),
         }
+    }
+
+    fn item(&mut self, list: &mut List<'_>, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+        if list.items == 0 {
+            self.out.key(list.name)?;
+            self.out.open(b'[')?;
+        }
+        self.out.item()?;
+        write(self).in_item(list.items)?;
+        list.items += 1;
         Ok(())
     }
 
@@ -204,6 +221,7 @@ impl<'f> Writer<'f> {
             }
         }
         if entries.is_empty() && !self.form.defaults {
+            self.out.held().give(kept);
             return Ok(());
         }
         self.out.key(name)?;
