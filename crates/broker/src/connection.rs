@@ -11,7 +11,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, OnceLock, PoisonError, RwLock,
+        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -61,10 +61,34 @@ pub struct Connection {
 /// The client in use. It reconnects by itself; if it fails, another client replaces it ([`keeper`]).
 #[derive(Debug)]
 struct Current {
-    client: RwLock<Client>,
+    session: RwLock<Session>,
     closed: AtomicBool,
     /// Aborted with the last handle.
     keeper: OnceLock<JoinHandle<()>>,
+}
+
+/// A client, and its view of JetStream, which has a task of its own.
+#[derive(Debug, Clone)]
+struct Session {
+    client: Client,
+    jetstream: jetstream::Context,
+}
+
+impl Session {
+    fn new(client: Client) -> Self {
+        let jetstream = jetstream::ContextBuilder::new().timeout(STORED_WITHIN).build(client.clone());
+        Self { client, jetstream }
+    }
+}
+
+impl Current {
+    fn read(&self) -> RwLockReadGuard<'_, Session> {
+        self.session.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(&self, client: Client) {
+        *self.session.write().unwrap_or_else(PoisonError::into_inner) = Session::new(client);
+    }
 }
 
 impl Drop for Current {
@@ -81,7 +105,8 @@ impl Connection {
         let factory = ClientFactory { options: options.clone(), address: address.clone(), connected };
         let (client, ended) = factory.dial().await?;
         let closed = AtomicBool::new(false);
-        let current = Arc::new(Current { client: RwLock::new(client), closed, keeper: OnceLock::new() });
+        let session = RwLock::new(Session::new(client));
+        let current = Arc::new(Current { session, closed, keeper: OnceLock::new() });
         let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&current), factory, ended));
         // Set only here.
         let _ = current.keeper.set(keeper);
@@ -114,7 +139,7 @@ impl Connection {
     }
 
     pub(crate) fn client(&self) -> Client {
-        self.current.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.current.read().client.clone()
     }
 
     /// Returns whether the connection was closed for good.
@@ -123,7 +148,7 @@ impl Connection {
     }
 
     pub(crate) fn jetstream(&self) -> jetstream::Context {
-        jetstream::ContextBuilder::new().timeout(STORED_WITHIN).build(self.client())
+        self.current.read().jetstream.clone()
     }
 
     /// Waits until the server knows all subscriptions, as it answers in order. Waits a second at most, since

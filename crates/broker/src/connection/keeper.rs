@@ -6,7 +6,7 @@
 use super::{ClientFactory, Current, LONGEST_PAUSE};
 use async_nats::{Client, Statistics};
 use std::{
-    sync::{PoisonError, Weak, atomic::Ordering},
+    sync::{Weak, atomic::Ordering},
     time::Duration,
 };
 use tokio::sync::mpsc;
@@ -41,8 +41,7 @@ pub(super) async fn keep(current: Weak<Current>, factory: ClientFactory, mut end
 /// Returns the client, unless the connection was closed.
 fn client(current: &Weak<Current>) -> Option<Client> {
     let current = current.upgrade().filter(|current| !current.closed.load(Ordering::Acquire))?;
-    let client = current.client.read().unwrap_or_else(PoisonError::into_inner);
-    Some(client.clone())
+    Some(current.read().client.clone())
 }
 
 /// Connects another client, with as many attempts as needed.
@@ -51,8 +50,7 @@ async fn dial(current: &Weak<Current>, factory: &ClientFactory) -> Option<mpsc::
         client(current)?;
         match factory.dial().await {
             Ok((client, ended)) => {
-                let current = current.upgrade()?;
-                *current.client.write().unwrap_or_else(PoisonError::into_inner) = client;
+                current.upgrade()?.replace(client);
                 return Some(ended);
             }
             Err(error) => tracing::debug!("not connected to NATS: {error}"),
