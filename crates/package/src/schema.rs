@@ -168,7 +168,7 @@ impl Schema {
 
     /// Encodes the schema, if it is not too large and can be decoded again.
     pub(crate) fn encode(self, report: &mut Report) -> Option<Encoded> {
-        let files = self.pool.encode_to_vec();
+        let files = strip::commented_set(&self.pool);
         if files.len() > Encoded::MAX_BYTES {
             let message = format!(
                 "the package's `.proto` files have {} MiB when they are compiled, at most {} MiB are taken",

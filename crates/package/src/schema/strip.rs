@@ -1,9 +1,12 @@
-//! Encodes a pool as a `FileDescriptorSet` that is compatible with generated code.
+//! Encodes a pool as a `FileDescriptorSet`: one that is compatible with generated code, or a small one with comments.
 //!
 //! A process may load a file both from generated code and from here, and protobuf accepts the second only if
 //! it equals the first. Generated code has no `source_code_info`, and a `json_name` only where the author
 //! wrote one. Removes these fields from the encoded files, since decoding would lose the authors' own
 //! options.
+//!
+//! The compiler records where each name and number of a file stands, which takes several times the memory of the rest.
+//! After it only comments are of use.
 
 use prost_reflect::DescriptorPool;
 use std::borrow::Cow;
@@ -14,6 +17,9 @@ enum Kind {
     File,
     Message,
     Field,
+    /// A file of which everything stays besides locations without a comment.
+    CommentedFile,
+    SourceCodeInfo,
 }
 
 impl Kind {
@@ -22,6 +28,7 @@ impl Kind {
         match (self, field) {
             (Self::File, 4) | (Self::Message, 3) => Some(Self::Message),
             (Self::File, 7) | (Self::Message, 2 | 6) => Some(Self::Field),
+            (Self::CommentedFile, FILE_SOURCE_CODE_INFO) => Some(Self::SourceCodeInfo),
             _ => None,
         }
     }
@@ -30,13 +37,24 @@ impl Kind {
 const FILE_SOURCE_CODE_INFO: u64 = 9;
 const FIELD_NAME: u64 = 1;
 const FIELD_JSON_NAME: u64 = 10;
+const SOURCE_CODE_INFO_LOCATION: u64 = 1;
+const LOCATION_COMMENTS: [u64; 2] = [3, 4];
 
-/// The files of a pool, each after its imports.
+/// The files of a pool as generated code has them, each after its imports.
 pub(super) fn descriptor_set(pool: &DescriptorPool) -> Vec<u8> {
+    encode(pool, Kind::File)
+}
+
+/// The files of a pool with their comments, each after its imports.
+pub(super) fn commented_set(pool: &DescriptorPool) -> Vec<u8> {
+    encode(pool, Kind::CommentedFile)
+}
+
+fn encode(pool: &DescriptorPool, kind: Kind) -> Vec<u8> {
     let mut set = Vec::new();
     for file in pool.files() {
         let encoded = file.encode_to_vec();
-        let stripped = strip(&encoded, Kind::File).map_or(Cow::Borrowed(&encoded), Cow::Owned);
+        let stripped = strip(&encoded, kind).map_or(Cow::Borrowed(&encoded), Cow::Owned);
         put(&mut set, 1, &stripped);
     }
     set
@@ -53,6 +71,7 @@ fn strip(message: &[u8], kind: Kind) -> Option<Vec<u8>> {
         match (kind, field, content) {
             (Kind::File, FILE_SOURCE_CODE_INFO, _) => {}
             (Kind::Field, FIELD_JSON_NAME, Some(name)) if name == default.as_bytes() => {}
+            (Kind::SourceCodeInfo, SOURCE_CODE_INFO_LOCATION, Some(location)) if !has_comment(location)? => {}
             (_, field, Some(content)) => match kind.inner(field) {
                 Some(inner) => put(&mut out, field, &strip(content, inner)?),
                 None => put(&mut out, field, content),
@@ -61,6 +80,16 @@ fn strip(message: &[u8], kind: Kind) -> Option<Vec<u8>> {
         }
     }
     Some(out)
+}
+
+/// Whether a location has a comment before or after its element.
+fn has_comment(mut location: &[u8]) -> Option<bool> {
+    while !location.is_empty() {
+        if LOCATION_COMMENTS.contains(&next(&mut location)?.0) {
+            return Some(true);
+        }
+    }
+    Some(false)
 }
 
 /// The `json_name` that protoc derives from a field's name: without `_`, and with the next letter

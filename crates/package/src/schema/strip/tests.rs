@@ -1,6 +1,7 @@
 //! The fields that are removed, and that no others are.
 
 use super::*;
+use crate::comments::Comments;
 use proptest::prelude::*;
 use prost_reflect::prost::Message;
 use prost_types::FileDescriptorSet;
@@ -64,6 +65,33 @@ fn options_of_authors_stay() {
     let option = b"metres per second";
     assert!(set.windows(option.len()).any(|window| window == option));
     assert!(DescriptorPool::decode(set.as_slice()).is_ok());
+}
+
+#[test]
+fn comments_stay_and_other_locations_go() {
+    let pool = pool(
+        r#"syntax = "proto3";
+        // A detached one.
+
+        // Before.
+        message M {
+          double speed = 1; // After.
+          double bare = 2;
+        }"#,
+    );
+    let decoded = DescriptorPool::decode(commented_set(&pool).as_slice()).unwrap();
+    let file = |pool: &DescriptorPool| pool.get_file_by_name("p.proto").unwrap();
+    let info = file(&decoded).file_descriptor_proto().source_code_info.clone().unwrap();
+    assert_eq!(info.location.len(), 2);
+    let comments = Comments::of(&file(&decoded));
+    assert_eq!((comments.at(&[4, 0]), comments.at(&[4, 0, 2, 0])), (Some("Before."), Some("After.")));
+    assert_eq!(comments.at(&[4, 0, 2, 1]), None);
+    let without_info = |pool| {
+        let mut file = file(pool).file_descriptor_proto().clone();
+        file.source_code_info = None;
+        file
+    };
+    assert_eq!(without_info(&decoded), without_info(&pool));
 }
 
 proptest! {
