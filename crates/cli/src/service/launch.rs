@@ -132,6 +132,9 @@ pub(crate) async fn isolate(
         pythons: sources(package, is_python),
         executables: build::sources(&package.version, &package.root, |_| true),
     };
+    if order.pythons.is_empty() && order.executables.is_empty() {
+        return Ok((BTreeMap::new(), Isolated { isolation, interpreters: Vec::new() }));
+    }
     let progress = terminal::Installation::new();
     let show = |event| progress.show(event);
     let made = isolated::make(&order, isolation.clone(), &folder, lifeline, &show).await?;
