@@ -1,5 +1,6 @@
 //! Parses and validates the values of flags.
 
+use krt_model::duration;
 use std::time::Duration;
 
 /// Parses `NAME=VALUE`.
@@ -10,16 +11,11 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), &'static str> {
     }
 }
 
-/// Parses seconds, such as `30` or `0.5`.
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let number = text
-        .strip_suffix('s')
-        .unwrap_or(text)
-        .parse::<f64>()
-        .map_err(|_| "expected seconds, such as 30 or 0.5")?;
-    let seconds = Duration::try_from_secs_f64(number).map_err(|_| "expected seconds above 0")?;
-    let sane = Duration::from_millis(1)..=Duration::from_secs(365 * 24 * 3600);
-    if sane.contains(&seconds) { Ok(seconds) } else { Err("expected 0.001 seconds to a year".to_owned()) }
+/// Parses a duration from a millisecond to ten years, such as `30` (seconds), `2m` or `1h30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let duration = duration::parse(text).map_err(|error| error.to_string())?;
+    let range = Duration::from_millis(1)..=Duration::from_secs(10 * 365 * 24 * 3600);
+    if range.contains(&duration) { Ok(duration) } else { Err("expected 1ms to 3650d".to_owned()) }
 }
 
 /// Parses a runtime id: one token of a NATS subject, without the capitals that distinguish our own streams.
@@ -70,11 +66,13 @@ mod tests {
     }
 
     #[test]
-    fn times() {
-        assert_eq!(seconds("30"), Ok(Duration::from_secs(30)));
-        assert_eq!(seconds("0.5s"), Ok(Duration::from_millis(500)));
-        for bad in ["", "-1", "0", "nan", "inf", "soon", "1e99"] {
-            assert!(seconds(bad).is_err(), "{bad}");
+    fn durations_have_a_range() {
+        assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("365d"), Ok(Duration::from_secs(365 * 24 * 3600)));
+        for outside in ["0", "0.9ms", "3651d"] {
+            assert_eq!(duration(outside), Err("expected 1ms to 3650d".to_owned()), "{outside}");
         }
+        assert!(duration("soon").is_err());
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`address`]: where a server is, without its secrets wherever it is shown.
 //! - [`certificate`]: what to do about a server's certificate that is refused.
+//! - [`duration`]: durations as people write them.
 //! - [`escape`]: text of others, as people may see it.
 //! - [`language`]: the languages of nodes.
 //! - [`log`]: the severity of a log record.
@@ -15,6 +16,7 @@
 
 pub mod address;
 pub mod certificate;
+pub mod duration;
 pub mod escape;
 pub mod language;
 pub mod log;

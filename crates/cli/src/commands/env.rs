@@ -11,7 +11,7 @@ use crate::{
     exit, output,
     service::{NatsArgs, RemoteArgs, named, older},
     terminal,
-    values::seconds,
+    values::duration,
 };
 use anyhow::{Context as _, bail};
 use clap::Args;
@@ -55,8 +55,8 @@ pub(crate) struct EnvArgs {
     #[arg(long, value_name = "FILE", requires = "entrypoint")]
     subjects_file: Option<PathBuf>,
 
-    /// Time that the entrypoint waits for an answer, in whole seconds
-    #[arg(long, value_name = "SECONDS", default_value = "30", env = "KRT_REQUEST_TIMEOUT", value_parser = seconds)]
+    /// Time that the entrypoint waits for an answer, rounded up to whole seconds
+    #[arg(long, value_name = "DURATION", default_value = "30s", env = "KRT_REQUEST_TIMEOUT", value_parser = duration)]
     request_timeout: Duration,
 
     /// The workflow, if the node is part of several

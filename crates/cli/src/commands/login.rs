@@ -8,7 +8,8 @@ use crate::{
         prompt, segment,
     },
     terminal,
-    time_spec::{after, span},
+    time_spec::after,
+    values::duration,
 };
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
@@ -49,7 +50,7 @@ pub(crate) struct LoginArgs {
     user: String,
 
     /// Lifetime of the token: 12h, 30d
-    #[arg(long, value_name = "SPAN", default_value = "30d", value_parser = span)]
+    #[arg(long, value_name = "DURATION", default_value = "30d", value_parser = duration)]
     expires: Duration,
 
     /// Trust only the certificate authorities in this PEM file

@@ -8,7 +8,8 @@ use crate::{
         show::{self, Column, cell},
     },
     terminal,
-    time_spec::{after, span},
+    time_spec::after,
+    values::duration,
 };
 use clap::{Args, Subcommand};
 use krt_api::{
@@ -51,7 +52,7 @@ enum Action {
         #[arg(long, value_parser = role)]
         role: Role,
         /// Lifetime, such as 90d [default: until it is deleted]
-        #[arg(long, value_name = "SPAN", value_parser = span)]
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
         expires: Option<Duration>,
         /// Ask for the password, so that the token outlives the one that this command uses
         #[arg(long)]

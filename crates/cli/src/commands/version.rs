@@ -124,7 +124,7 @@ struct PublishArgs {
     start: bool,
 
     /// Time that the version has to start [default: unlimited]
-    #[arg(long, value_name = "SECONDS", value_parser = crate::values::seconds, requires = "start")]
+    #[arg(long, value_name = "DURATION", value_parser = crate::values::duration, requires = "start")]
     timeout: Option<std::time::Duration>,
 }
 

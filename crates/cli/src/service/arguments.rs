@@ -3,7 +3,7 @@
 use super::configuration::Configuration;
 use crate::{
     terminal,
-    values::{message_size, seconds, size},
+    values::{duration, message_size, size},
 };
 use clap::{Args, ValueEnum};
 use krt_environment::PythonChoice;
@@ -33,7 +33,7 @@ pub(crate) struct EngineArgs {
     pub(crate) python: Option<PythonChoice>,
 
     /// Longest time to wait for an answer; a client may set a shorter deadline
-    #[arg(long, value_name = "SECONDS", default_value = "30", env = "KRT_REQUEST_TIMEOUT", value_parser = seconds, help_heading = "Limits")]
+    #[arg(long, value_name = "DURATION", default_value = "30s", env = "KRT_REQUEST_TIMEOUT", value_parser = duration, help_heading = "Limits")]
     request_timeout: Duration,
 
     /// Largest request or answer, such as 512KiB or 16MiB
@@ -49,7 +49,7 @@ pub(crate) struct EngineArgs {
     max_bytes: usize,
 
     /// Time that requests in flight have to finish when the service stops
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds, help_heading = "Limits")]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration, help_heading = "Limits")]
     drain: Duration,
 
     /// Days to keep measurements, logs and request records

@@ -1,6 +1,6 @@
 //! Limits of connections.
 
-use crate::values::seconds;
+use crate::values::duration;
 use clap::Args;
 use krt_runtime::ingress::listener::Limits;
 use std::time::Duration;
@@ -13,15 +13,15 @@ pub(crate) struct ConnectionArgs {
     max_connections: Option<u32>,
 
     /// Time that a client has to finish the TLS handshake and to send the headers of a request
-    #[arg(long, value_name = "SECONDS", default_value = "30", env = "KRT_HEADER_TIMEOUT", value_parser = seconds, help_heading = "Connections")]
+    #[arg(long, value_name = "DURATION", default_value = "30s", env = "KRT_HEADER_TIMEOUT", value_parser = duration, help_heading = "Connections")]
     header_timeout: Duration,
 
     /// Time that a connection may be idle; HTTP/2 connections stay open while the client answers pings
-    #[arg(long, value_name = "SECONDS", default_value = "120", env = "KRT_IDLE_TIMEOUT", value_parser = seconds, help_heading = "Connections")]
+    #[arg(long, value_name = "DURATION", default_value = "120s", env = "KRT_IDLE_TIMEOUT", value_parser = duration, help_heading = "Connections")]
     idle_timeout: Duration,
 
     /// Time that an answer waits for a client that does not read it
-    #[arg(long, value_name = "SECONDS", default_value = "60", env = "KRT_WRITE_TIMEOUT", value_parser = seconds, help_heading = "Connections")]
+    #[arg(long, value_name = "DURATION", default_value = "60s", env = "KRT_WRITE_TIMEOUT", value_parser = duration, help_heading = "Connections")]
     write_timeout: Duration,
 }
 

@@ -1,6 +1,6 @@
 //! The flags for the NATS server that connects a version's parts.
 
-use crate::values::seconds;
+use crate::values::duration;
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use krt_broker::{Compression, Connection, WireProtocol, connection, stream};
@@ -55,7 +55,7 @@ pub(crate) struct NatsArgs {
     tries: u64,
 
     /// Time without a sign of life after which a message in flight is redelivered (jetstream)
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     ack_wait: Duration,
 }
 

@@ -5,7 +5,10 @@ use super::{
     read::{Fields, Reader},
 };
 use crate::yaml::{Node, Value};
-use krt_model::version::{PayloadForm, RunOptions, Runner};
+use krt_model::{
+    duration,
+    version::{PayloadForm, RunOptions, Runner},
+};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -72,64 +75,15 @@ fn whole(reader: &mut Reader<'_>, node: &Node, key: &str, range: RangeInclusive<
 
 fn timeout(reader: &mut Reader<'_>, node: &Node) -> Option<Duration> {
     let duration = match &node.value {
-        Value::Plain(text) | Value::Quoted(text) => parse_duration(text),
+        Value::Plain(text) | Value::Quoted(text) => duration::parse(text).ok(),
         _ => None,
     };
     match duration {
-        None => reader.mistyped(node, "`timeout`", "seconds, or a time such as `30s`, `500ms` or `2m`"),
+        None => {
+            reader.mistyped(node, "`timeout`", "a duration, such as `30` (seconds), `500ms`, `2m` or `1h30m`")
+        }
         Some(duration) if (MIN_TIMEOUT..=MAX_TIMEOUT).contains(&duration) => return Some(duration),
         Some(_) => reader.error(&node.span, "`timeout` must be from 1 millisecond to 24 hours"),
     }
     None
-}
-
-/// A duration: a number of seconds, or a number with the unit `ms`, `s`, `m` or `h`.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let unit = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit);
-    let seconds = match unit {
-        "ms" => 0.001,
-        "s" | "" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    let number = number.trim_end();
-    let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let number: f64 = number.parse().ok().filter(|_| plain)?;
-    Duration::try_from_secs_f64(number * seconds).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times() {
-        for (text, expected) in [
-            ("30", Some(30_000)),
-            ("0.5", Some(500)),
-            ("30s", Some(30_000)),
-            ("500ms", Some(500)),
-            ("1.5s", Some(1_500)),
-            ("2m", Some(120_000)),
-            ("1h", Some(3_600_000)),
-            ("30 s", Some(30_000)),
-            ("0", Some(0)),
-            ("", None),
-            ("s", None),
-            ("-1", None),
-            ("+1", None),
-            ("1e3", None),
-            ("inf", None),
-            ("nan", None),
-            ("1.2.3", None),
-            ("5d", None),
-            ("5 seconds", None),
-            ("1m30s", None),
-        ] {
-            assert_eq!(parse_duration(text), expected.map(Duration::from_millis), "{text}");
-        }
-    }
 }

@@ -268,7 +268,7 @@ fn how_a_node_is_run() {
         (
             "gpu: true",
             "timeout: soon",
-            &["14:14 error: `timeout` must be seconds, or a time such as `30s`, `500ms` or `2m`, not `soon`"],
+            &["14:14 error: `timeout` must be a duration, such as `30` (seconds), `500ms`, `2m` or `1h30m`, not `soon`"],
         ),
         ("gpu: true", "payload: json", &[]),
         ("gpu: true", "payload: 'protobuf'", &[]),

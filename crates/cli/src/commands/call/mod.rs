@@ -13,7 +13,7 @@ use crate::{
     exit, output,
     service::{ServiceArgs, block_on},
     terminal,
-    values::seconds,
+    values::duration,
 };
 use anyhow::{anyhow, ensure};
 use bytes::Bytes;
@@ -73,7 +73,7 @@ pub(crate) struct CallArgs {
 
     /// Deadline of each call, which is also sent to the server, and time to wait for a service that is
     /// starting
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
 
     /// Send metadata; the VALUE is base64 if the NAME ends in -bin

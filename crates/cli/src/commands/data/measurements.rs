@@ -8,8 +8,8 @@ use super::{
     unknown, windows,
 };
 use crate::{
-    time_spec::{SpanArgs, span},
-    values::pair,
+    time_spec::SpanArgs,
+    values::{duration, pair},
 };
 use anyhow::ensure;
 use clap::Args;
@@ -33,7 +33,7 @@ pub(super) struct MeasurementsArgs {
     order: OrderArgs,
 
     /// Aggregate a field over windows of this length, such as 1m
-    #[arg(long, value_name = "SPAN", value_parser = span, requires = "field", conflicts_with_all = ["newest", "oldest"], help_heading = "Windows")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "field", conflicts_with_all = ["newest", "oldest"], help_heading = "Windows")]
     every: Option<Duration>,
 
     /// Field to aggregate

@@ -4,7 +4,7 @@ use super::Runtime;
 use crate::{
     team::{segment, show},
     terminal::Spinner,
-    values::seconds,
+    values::duration,
 };
 use anyhow::bail;
 use clap::Args;
@@ -23,7 +23,7 @@ pub(super) struct WaitArgs {
     no_wait: bool,
 
     /// Time to wait before the command fails; the operation itself continues [default: unlimited]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "no_wait")]
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "no_wait")]
     timeout: Option<Duration>,
 }
 
