@@ -5,7 +5,7 @@
 //! threshold it does not. Small blocks, which are all that most requests need, are allocated as before.
 
 /// Blocks of that many bytes are given back as soon as they are free.
-pub const LARGE: usize = 256 << 10;
+pub const LARGE_BLOCK: usize = 256 << 10;
 
 /// Fixes the threshold. It is to be called before large blocks are allocated; other allocators are left as they are.
 pub fn give_large_blocks_back() {
@@ -13,6 +13,6 @@ pub fn give_large_blocks_back() {
     #[expect(unsafe_code, reason = "libc has no safe form of this call, which only sets a number")]
     // SAFETY: `mallopt` takes two numbers and may be called at any time.
     unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE as libc::c_int);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BLOCK as libc::c_int);
     }
 }

@@ -16,7 +16,7 @@ use std::{
 use tokio::sync::Notify;
 
 /// The pause before a message that was given back is redelivered, multiplied by its number of deliveries.
-const PAUSE: Duration = Duration::from_millis(200);
+const REDELIVERY_DELAY: Duration = Duration::from_millis(200);
 
 /// Acknowledges a JetStream message that is in flight here. Dropped unmarked, it gives the message back.
 pub struct Acker {
@@ -126,7 +126,7 @@ impl Drop for Acker {
     fn drop(&mut self) {
         if !self.marked {
             let tries = u32::try_from(self.message.tries).unwrap_or(u32::MAX);
-            self.mark(AckKind::Nak(PAUSE.saturating_mul(tries)));
+            self.mark(AckKind::Nak(REDELIVERY_DELAY.saturating_mul(tries)));
         }
     }
 }

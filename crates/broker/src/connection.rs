@@ -40,15 +40,15 @@ pub struct Options {
 }
 
 /// Time limit of the first connection.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Interval between pings to the server; two without an answer end the connection.
-const ASK_EVERY: Duration = Duration::from_secs(2);
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 /// Messages of a subscription that may wait to be taken. Further ones are lost, with a warning.
-const UNTAKEN: usize = 8 << 10;
+const SUBSCRIPTION_CAPACITY: usize = 8 << 10;
 /// The longest pause before the next attempt to reconnect.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// Time for JetStream to confirm that a message is stored.
-pub(crate) const STORED_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const STORE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection that reconnects whenever it is lost.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ struct Session {
 
 impl Session {
     fn new(client: Client) -> Self {
-        let jetstream = jetstream::ContextBuilder::new().timeout(STORED_WITHIN).build(client.clone());
+        let jetstream = jetstream::ContextBuilder::new().timeout(STORE_TIMEOUT).build(client.clone());
         Self { client, jetstream }
     }
 }
@@ -193,12 +193,10 @@ impl ClientFactory {
         let connect = sign_in(options, user).await?;
         let connect = trust(connect, options)?
             .name(&options.name)
-            .connection_timeout(CONNECT)
-            .ping_interval(ASK_EVERY)
-            .subscription_capacity(UNTAKEN)
-            .reconnect_delay_callback(|attempts| {
-                Duration::from_millis(20 * attempts as u64).min(LONGEST_PAUSE)
-            })
+            .connection_timeout(CONNECT_TIMEOUT)
+            .ping_interval(PING_INTERVAL)
+            .subscription_capacity(SUBSCRIPTION_CAPACITY)
+            .reconnect_delay_callback(|attempts| Duration::from_millis(20 * attempts as u64).min(MAX_BACKOFF))
             .retain_servers_order()
             .reconnect_to_server_callback(|servers, _| greeting::choose(servers))
             .event_callback(move |event| {

@@ -34,19 +34,19 @@ mod name {
 }
 
 /// Largest headers of a dead letter, in bytes.
-pub const BESIDE: usize = 2048;
+pub const MAX_HEADERS: usize = 2048;
 /// Characters of a reason that are kept.
-const REASON: usize = 300;
+const MAX_REASON: usize = 300;
 /// Largest envelope that is decoded to find its request, in bytes.
-const OPENED: usize = 64 << 20;
+const MAX_DECODED: usize = 64 << 20;
 /// How many are listed at the most, whatever the server says of their number.
-pub const LISTED: usize = 100_000;
+pub const MAX_LISTED: usize = 100_000;
 /// The longest text of a header that a list shows, bytes.
-const SHOWN: usize = 1 << 10;
+const MAX_HEADER_TEXT: usize = 1 << 10;
 /// How many are looked at by one question to the server.
-const AT_ONCE: usize = 500;
+const BATCH: usize = 500;
 /// Time for the server to answer such a request.
-const LIST_WITHIN: Duration = Duration::from_secs(5);
+const LIST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A message that was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,8 +72,8 @@ pub struct DeadLetter {
 /// Returns the subject and the headers of a dead letter.
 pub(crate) fn address(stage: &Stage, message: &TakenMessage, reason: &str) -> (String, HeaderMap) {
     let mut headers = message.headers.clone().unwrap_or_default();
-    let request =
-        Envelope::decode(message.body.clone(), OPENED).map_or_else(|_| String::new(), |it| it.tracking_id);
+    let request = Envelope::decode(message.body.clone(), MAX_DECODED)
+        .map_or_else(|_| String::new(), |it| it.tracking_id);
     let tries = message.tries.to_string();
     for (name, value) in [
         (name::REASON, reason),
@@ -93,7 +93,7 @@ pub(crate) fn address(stage: &Stage, message: &TakenMessage, reason: &str) -> (S
 /// Makes a header's value: one line, shortened.
 fn one_line(text: &str) -> String {
     let mut line = text.replace(['\r', '\n'], " ");
-    if let Some((end, _)) = line.char_indices().nth(REASON) {
+    if let Some((end, _)) = line.char_indices().nth(MAX_REASON) {
         line.truncate(end);
         line.push('…');
     }
@@ -119,7 +119,7 @@ impl DeadLetters {
         Ok(Self { context, stream, subjects })
     }
 
-    /// All of them, the oldest first, and at most [`LISTED`].
+    /// All of them, the oldest first, and at most [`MAX_LISTED`].
     pub async fn list(&self) -> Result<Vec<DeadLetter>, Error> {
         let count = self.stream.get_info().await.map_err(|error| self.failed("read", &error))?.state.messages;
         let config = pull::Config {
@@ -130,13 +130,13 @@ impl DeadLetters {
         };
         let consumer =
             self.stream.create_consumer(config).await.map_err(|error| self.failed("read", &error))?;
-        let count = usize::try_from(count).map_or(LISTED, |count| count.min(LISTED));
+        let count = usize::try_from(count).map_or(MAX_LISTED, |count| count.min(MAX_LISTED));
         let (mut letters, mut seen) = (Vec::new(), 0);
         while seen < count {
-            let batch = consumer.batch().max_messages(AT_ONCE).expires(LIST_WITHIN);
+            let batch = consumer.batch().max_messages(BATCH).expires(LIST_TIMEOUT);
             let batch = batch.messages().await.map_err(|error| self.failed("read", &error))?;
             let batch: Vec<_> = batch
-                .take(AT_ONCE.min(count - seen))
+                .take(BATCH.min(count - seen))
                 .try_collect()
                 .await
                 .map_err(|error| self.failed("read", &error))?;
@@ -226,6 +226,6 @@ fn header(headers: &HeaderMap, name: &str) -> String {
 /// A header as a list shows it. Other clients may write any.
 fn shown(headers: &HeaderMap, name: &str) -> String {
     let mut text = header(headers, name);
-    text.truncate(text.floor_char_boundary(SHOWN));
+    text.truncate(text.floor_char_boundary(MAX_HEADER_TEXT));
     text
 }

@@ -28,9 +28,9 @@ const MAX_STAGES: usize = 1_000;
 /// Largest stage, in bytes.
 const MAX_STAGE: usize = 1 << 10;
 /// Longest request id or reply address, in bytes.
-const WORD: usize = 512;
+const MAX_ID: usize = 512;
 /// Part of an error's text that is read, in bytes.
-const ERROR: usize = 1 << 20;
+const MAX_ERROR: usize = 1 << 20;
 
 /// The message that one runner sends to the next.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -148,7 +148,7 @@ impl Envelope {
             }
         }
         for (field, text) in [("tracking_id", &envelope.tracking_id), ("reply", &envelope.reply)] {
-            if text.len() > WORD || text.chars().any(char::is_control) {
+            if text.len() > MAX_ID || text.chars().any(char::is_control) {
                 return Err(Error::Word { field });
             }
         }
@@ -184,7 +184,7 @@ impl Envelope {
             field::ERROR => {
                 let mut error = Bytes::new();
                 let read = encoding::bytes::merge(wire, &mut error, rest, context());
-                error.truncate(ERROR);
+                error.truncate(MAX_ERROR);
                 self.error = String::from_utf8_lossy(&error).into_owned();
                 read
             }
@@ -355,9 +355,9 @@ mod tests {
 
     #[test]
     fn of_an_error_a_part_is_read() {
-        let envelope = Envelope { error: "x".repeat(ERROR + 10), ..Envelope::default() };
+        let envelope = Envelope { error: "x".repeat(MAX_ERROR + 10), ..Envelope::default() };
         let read = Envelope::decode(envelope.encode(Compression::Gzip, usize::MAX), usize::MAX).unwrap();
-        assert_eq!((read.error.len(), read.size_beside()), (ERROR, ERROR));
+        assert_eq!((read.error.len(), read.size_beside()), (MAX_ERROR, MAX_ERROR));
     }
 
     proptest! {

@@ -9,7 +9,7 @@ mod name {
     pub(super) const REPLY: &str = "Krt-Reply";
     pub(super) const DEADLINE: &str = "Krt-Deadline";
     pub(super) const FAILURE: &str = "Krt-Failure";
-    pub(super) const NOBODY: &str = "Krt-Nobody";
+    pub(super) const NO_REPLY: &str = "Krt-Nobody";
     /// Defined by the server.
     pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
     /// W3C trace context.
@@ -43,7 +43,7 @@ impl Headers {
             (name::REPLY, self.reply.as_deref()),
             (name::DEADLINE, deadline.as_deref()),
             (name::FAILURE, self.failure.map(Kind::as_str)),
-            (name::NOBODY, self.nobody.then_some("true")),
+            (name::NO_REPLY, self.nobody.then_some("true")),
             (name::MESSAGE_ID, self.message_id.as_deref()),
         ];
         let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
@@ -67,7 +67,7 @@ impl Headers {
             deadline: millis.map(|millis| Timestamp(millis.saturating_mul(NANOS_PER_MILLI))),
             failure: text(name::FAILURE).and_then(|word| Kind::parse(&word)),
             trace: name::TRACE.iter().filter_map(|&name| Some((name, text(name)?))).collect(),
-            nobody: map.get(name::NOBODY).is_some(),
+            nobody: map.get(name::NO_REPLY).is_some(),
             message_id: text(name::MESSAGE_ID),
         }
     }

@@ -32,7 +32,7 @@ pub struct Listener {
 }
 
 /// The pause before a new subscription.
-const PAUSE: Duration = Duration::from_millis(100);
+const RETRY_DELAY: Duration = Duration::from_millis(100);
 
 impl Listener {
     /// Listens to a subject, besides any other listeners. It may end in `*`, one word, or `>`, any words.
@@ -59,7 +59,7 @@ impl Listener {
             if self.connection.is_closed() {
                 return None;
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(RETRY_DELAY).await;
             if let Ok(subscriber) = subscribe(&self.connection, &self.subject, self.group.as_deref()).await {
                 self.subscriber = subscriber;
             }

@@ -9,10 +9,10 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use std::time::Duration;
 
 /// How long untaken messages are kept, if the stream is never removed.
-const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// How many consumers of the stream are looked at: a server may say that there are more, without end.
-const CONSUMERS: usize = 1_000;
+const MAX_CONSUMERS: usize = 1_000;
 
 /// The stream.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl PrivateStream {
             subjects: vec![format!("{name}.*")],
             retention: RetentionPolicy::Interest,
             storage: StorageType::File,
-            max_age: KEPT_FOR,
+            max_age: MAX_AGE,
             ..Config::default()
         };
         let made = context.get_or_create_stream(config).await;
@@ -48,7 +48,7 @@ impl PrivateStream {
 
     /// Returns whether any consumer takes the messages of a subject.
     pub async fn is_taken(&self, subject: &str) -> bool {
-        let consumers = self.stream.consumers().take(CONSUMERS).try_collect::<Vec<_>>();
+        let consumers = self.stream.consumers().take(MAX_CONSUMERS).try_collect::<Vec<_>>();
         let consumers = consumers.await.unwrap_or_default();
         consumers.iter().any(|consumer| {
             let filter = &consumer.config.filter_subject;

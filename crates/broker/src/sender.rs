@@ -3,7 +3,7 @@
 //! The limit on requests in flight bounds the queue: a request has at most one message and one early reply in
 //! it.
 
-use crate::{Acker, Connection, Headers, connection::STORED_WITHIN};
+use crate::{Acker, Connection, Headers, connection::STORE_TIMEOUT};
 use async_nats::{HeaderMap, Subject, client::PublishError, jetstream};
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -31,7 +31,7 @@ impl Message {
     /// Returns its size as the server counts it, including headers, in bytes.
     pub fn size(&self) -> usize {
         /// Bytes of a header besides its name and value, and of the header block.
-        const AROUND: usize = 64;
+        const HEADER_OVERHEAD: usize = 64;
         let headers = self.headers.to_map().unwrap_or_default();
         let of = |(name, values): (&async_nats::HeaderName, &Vec<async_nats::HeaderValue>)| {
             values
@@ -39,7 +39,7 @@ impl Message {
                 .map(|value| AsRef::<str>::as_ref(name).len() + value.as_str().len() + 4)
                 .sum::<usize>()
         };
-        self.body.len() + headers.iter().map(of).sum::<usize>() + AROUND
+        self.body.len() + headers.iter().map(of).sum::<usize>() + HEADER_OVERHEAD
     }
 }
 
@@ -48,10 +48,10 @@ pub type Unsent = Box<dyn FnOnce(String) + Send>;
 
 /// How long storing a message is attempted. Servers of a cluster need up to 9 s to elect another leader of a
 /// stream.
-const TRIED_FOR: Duration = Duration::from_secs(15);
+const RETRY_FOR: Duration = Duration::from_secs(15);
 /// The pause before the second attempt. It doubles with each further one, up to the longest.
-const PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// An acknowledgement of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,7 +205,7 @@ fn sent(sent: Result<(), PublishError>, acker: Option<Box<Acker>>) {
 
 async fn store(connection: Connection, stored: Stored) {
     let Stored { subject, headers, body, acker, unsent } = stored;
-    let (mut pause, until) = (PAUSE, Instant::now() + TRIED_FOR);
+    let (mut pause, until) = (INITIAL_BACKOFF, Instant::now() + RETRY_FOR);
     loop {
         let tried = store_once(&connection.jetstream(), &subject, headers.clone(), body.clone()).await;
         let Err(error) = tried else {
@@ -223,7 +223,7 @@ async fn store(connection: Connection, stored: Stored) {
         }
         tracing::warn!("a message for `{subject}` was not stored, and is sent again: {error}");
         tokio::time::sleep(pause).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
+        pause = MAX_BACKOFF.min(pause * 2);
     }
 }
 
@@ -239,6 +239,6 @@ async fn store_once(
         message = message.headers(headers);
     }
     let stored = async { context.send_publish(subject.to_owned(), message).await?.await };
-    tokio::time::timeout(STORED_WITHIN, stored).await??;
+    tokio::time::timeout(STORE_TIMEOUT, stored).await??;
     Ok(())
 }

@@ -32,11 +32,11 @@ impl Default for Limits {
 }
 
 /// How long the server recognises duplicates of a message.
-const DUPLICATES: Duration = Duration::from_secs(120);
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// How long dead letters are kept.
-const DEAD_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+const DEAD_LETTER_MAX_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Messages of a node that may be in flight, on all machines together.
-const IN_WORK: i64 = 100_000;
+const MAX_IN_FLIGHT: i64 = 100_000;
 
 /// Creates the streams of a version's workflows, the consumers of the nodes that krt runs, and the stream of
 /// dead letters, if they are missing.
@@ -91,7 +91,7 @@ async fn ensure_stream(
         // Upstream's choice: messages acknowledged by all consumers are not kept.
         retention: RetentionPolicy::Interest,
         storage: StorageType::File,
-        duplicate_window: DUPLICATES,
+        duplicate_window: DUPLICATE_WINDOW,
         ..Config::default()
     };
     replicas::ensure(context, config, replicas).await
@@ -108,7 +108,7 @@ pub(crate) async fn ensure_dead(
         subjects: vec![format!("{name}.>")],
         retention: RetentionPolicy::Limits,
         storage: StorageType::File,
-        max_age: DEAD_FOR,
+        max_age: DEAD_LETTER_MAX_AGE,
         ..Config::default()
     };
     replicas::ensure(context, config, replicas).await
@@ -186,18 +186,18 @@ fn config(stage: &Stage, limits: Limits, name: String, start: DeliverPolicy) -> 
         ack_policy: AckPolicy::Explicit,
         ack_wait: limits.ack_wait,
         filter_subject: stage.input(WireProtocol::JetStream).to_owned(),
-        max_ack_pending: IN_WORK,
+        max_ack_pending: MAX_IN_FLIGHT,
         ..pull::Config::default()
     }
 }
 
 /// The longest text of a server's error that is repeated, bytes.
-const REASON: usize = 1 << 10;
+const MAX_REASON: usize = 1 << 10;
 
 /// The server's words, if they are not too many.
 pub(crate) fn reason(error: &impl ToString) -> String {
     let mut text = error.to_string();
-    text.truncate(text.floor_char_boundary(REASON));
+    text.truncate(text.floor_char_boundary(MAX_REASON));
     text
 }
 

@@ -8,13 +8,13 @@ use time::{
 };
 
 /// Older readers reject any other form.
-const FORM: &[BorrowedFormatItem<'_>] =
+const FORMAT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]");
 
 /// Writes a time, to the microsecond.
 pub(crate) fn write(timestamp: Timestamp) -> String {
     let written =
-        UtcDateTime::from_unix_timestamp_nanos(timestamp.0.into()).ok().map(|date| date.format(FORM));
+        UtcDateTime::from_unix_timestamp_nanos(timestamp.0.into()).ok().map(|date| date.format(FORMAT));
     written.and_then(Result::ok).unwrap_or_default()
 }
 

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 const NOON: i64 = 1_769_860_800_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 /// Longer than anything here takes, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A store for a test to fill, in the working directory of `krt`.
 struct Fixture {
@@ -479,7 +479,7 @@ impl Following {
     }
 
     fn next(&self) -> String {
-        self.lines.recv_timeout(PATIENCE).unwrap()
+        self.lines.recv_timeout(TIMEOUT).unwrap()
     }
 }
 

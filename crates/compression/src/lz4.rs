@@ -13,7 +13,7 @@ const CONTENT_SIZE: u8 = 1 << 3;
 const CONTENT_CHECKSUM: u8 = 1 << 2;
 const DICTIONARY: u8 = 1;
 /// A block that is not compressed has this bit in its size.
-const PLAIN: u32 = 1 << 31;
+const UNCOMPRESSED: u32 = 1 << 31;
 
 /// All frames, decompressed.
 pub(super) struct Frames<'p> {
@@ -58,7 +58,7 @@ fn take_frame<'p>(packed: &mut &'p [u8]) -> io::Result<&'p [u8]> {
         if block == 0 {
             break;
         }
-        take(packed, (block & !PLAIN) as usize + size(BLOCK_CHECKSUM, 4))?;
+        take(packed, (block & !UNCOMPRESSED) as usize + size(BLOCK_CHECKSUM, 4))?;
     }
     take(packed, size(CONTENT_CHECKSUM, 4))?;
     Ok(&start[..start.len() - packed.len()])

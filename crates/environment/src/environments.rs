@@ -24,10 +24,10 @@ use std::{
 };
 
 /// How many environments are created at a time.
-const AT_ONCE: usize = 2;
+const MAX_CONCURRENT: usize = 2;
 
 /// Part of every key: a change invalidates every environment.
-const FORM: &str = "1";
+const KEY_FORMAT: &str = "1";
 
 /// The interpreter of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,7 +221,7 @@ impl Environments {
         let jobs = self.jobs(settled, on_event);
         stream::iter(&jobs)
             .map(|job| async move { Ok((job.place.clone(), job.run().await?)) })
-            .buffer_unordered(AT_ONCE)
+            .buffer_unordered(MAX_CONCURRENT)
             .try_collect()
             .await
     }
@@ -359,7 +359,7 @@ impl Home {
 /// The key of an environment: everything that decides its content, except the index in the user's settings.
 fn key(plan: Option<&Plan>, facts: &Facts) -> String {
     let version = facts.version.to_string();
-    [FORM, PREFERRED_PROTOBUF, PROTOBUF, &facts.implementation, &version, &facts.platform]
+    [KEY_FORMAT, PREFERRED_PROTOBUF, PROTOBUF, &facts.implementation, &version, &facts.platform]
         .into_iter()
         .fold(Key::default(), Key::with)
         .with(facts.base.as_os_str().as_encoded_bytes())

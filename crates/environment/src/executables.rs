@@ -43,10 +43,10 @@ use toolchain::{Tests, Toolchain};
 const TOOLCHAINS: [&Toolchain; 2] = [&go::TOOLCHAIN, &rust::TOOLCHAIN];
 
 /// How long an unused executable is kept.
-const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
+const MAX_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// The longest possible build.
-const BUILT_WITHIN: Duration = Duration::from_secs(24 * 3600);
+const MAX_BUILD_TIME: Duration = Duration::from_secs(24 * 3600);
 
 /// A node to build from sources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -347,8 +347,8 @@ fn clean(folder: &Path, now: SystemTime) {
         let used = path.metadata().and_then(|facts| facts.modified());
         let unused_for = used.ok().and_then(|used| now.duration_since(used).ok()).unwrap_or_default();
         let removed = match path.is_dir() {
-            true if unused_for > BUILT_WITHIN => fs::remove_dir_all(path),
-            false if unused_for > KEPT_FOR => fs::remove_file(path),
+            true if unused_for > MAX_BUILD_TIME => fs::remove_dir_all(path),
+            false if unused_for > MAX_AGE => fs::remove_file(path),
             _ => Ok(()),
         };
         drop(removed);
@@ -385,7 +385,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let executable = home.path().join("true");
         fs::copy("/bin/true", &executable).unwrap();
-        let then = SystemTime::now() - KEPT_FOR;
+        let then = SystemTime::now() - MAX_AGE;
         File::open(&executable).unwrap().set_modified(then).unwrap();
         touch(&executable);
         assert!(executable.metadata().unwrap().modified().unwrap() > then);
@@ -410,11 +410,11 @@ mod tests {
         let place = |name: &str| home.path().join(name);
         let age =
             |name: &str, age: Duration| File::open(place(name)).unwrap().set_modified(now - age).unwrap();
-        for (name, of) in [("old", KEPT_FOR * 2), ("used", KEPT_FOR / 2)] {
+        for (name, of) in [("old", MAX_AGE * 2), ("used", MAX_AGE / 2)] {
             fs::write(place(name), "").unwrap();
             age(name, of);
         }
-        for (name, of) in [(".build-left", BUILT_WITHIN * 2), (".build-now", BUILT_WITHIN / 2)] {
+        for (name, of) in [(".build-left", MAX_BUILD_TIME * 2), (".build-now", MAX_BUILD_TIME / 2)] {
             fs::create_dir(place(name)).unwrap();
             age(name, of);
         }

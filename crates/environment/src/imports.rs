@@ -28,10 +28,10 @@ use std::{
 };
 
 /// The most files read of a package.
-const MOST_FILES: usize = 2000;
+const MAX_FILES: usize = 2000;
 
 /// The most bytes read of a file.
-const MOST_BYTES: u64 = 2 << 20;
+const MAX_BYTES: u64 = 2 << 20;
 
 /// The external imports of a node.
 #[derive(Debug, Default)]
@@ -122,7 +122,7 @@ impl<'a> Walk<'a> {
     /// Visits files with certain imports first, so that each is read under its strongest condition.
     fn run(&mut self) {
         while let Some((when, file)) = self.open.pop_first() {
-            if self.seen.len() >= MOST_FILES || !self.seen.insert(file.clone()) {
+            if self.seen.len() >= MAX_FILES || !self.seen.insert(file.clone()) {
                 continue;
             }
             let parsed = self.read(&file);
@@ -140,7 +140,7 @@ impl<'a> Walk<'a> {
             return parsed;
         }
         let mut bytes = Vec::new();
-        let read = File::open(file).and_then(|file| file.take(MOST_BYTES).read_to_end(&mut bytes));
+        let read = File::open(file).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes));
         if read.is_err() { Parsed::default() } else { parse(&String::from_utf8_lossy(&bytes)) }
     }
 

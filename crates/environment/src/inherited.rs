@@ -24,10 +24,10 @@ pub(crate) enum Reader {
 }
 
 /// The prefix of `krt`'s own variables.
-const OWN: &str = "KRT_";
+const OWN_PREFIX: &str = "KRT_";
 
 /// Names passed from a server to users' code.
-const WORKERS: [&str; 47] = [
+const WORKER_VARIABLES: [&str; 47] = [
     "PATH",
     "HOME",
     "USER",
@@ -78,10 +78,10 @@ const WORKERS: [&str; 47] = [
 ];
 
 /// Prefixes of further names.
-const WORKERS_BEGIN: [&str; 2] = ["LC_", "MALLOC_"];
+const WORKER_PREFIXES: [&str; 2] = ["LC_", "MALLOC_"];
 
 /// Further names for installers and compilers.
-const INSTALLERS: [&str; 17] = [
+const INSTALLER_VARIABLES: [&str; 17] = [
     "AR",
     "CC",
     "CXX",
@@ -102,7 +102,7 @@ const INSTALLERS: [&str; 17] = [
 ];
 
 /// Prefixes of further names.
-const INSTALLERS_BEGIN: [&str; 11] =
+const INSTALLER_PREFIXES: [&str; 11] =
     ["CARGO_", "CGO_", "GIT_", "GO", "PIP_", "PKG_CONFIG_", "PYENV_", "RUSTUP_", "UV_", "XDG_", "POETRY_"];
 
 /// Whether a variable stays with the engine.
@@ -111,7 +111,7 @@ pub fn is_own(name: &str, value: &str) -> bool {
     let is_secret = name.contains("HEADERS") || name.contains("CLIENT_KEY");
     // An address with a user's name and password.
     let is_signed = name.contains("ENDPOINT") && value.contains('@');
-    name.starts_with(OWN) || of_traces && (is_secret || is_signed)
+    name.starts_with(OWN_PREFIX) || of_traces && (is_secret || is_signed)
 }
 
 /// Whether a server passes a variable to users' code without a request for it.
@@ -119,8 +119,8 @@ pub(crate) fn is_offered(name: &str, reader: Reader) -> bool {
     let is_in = |names: &[&str], begin: &[&str]| {
         names.contains(&name) || begin.iter().any(|begin| name.starts_with(begin))
     };
-    let of_installers = reader == Reader::Installer && is_in(&INSTALLERS, &INSTALLERS_BEGIN);
-    of_installers || is_in(&WORKERS, &WORKERS_BEGIN)
+    let of_installers = reader == Reader::Installer && is_in(&INSTALLER_VARIABLES, &INSTALLER_PREFIXES);
+    of_installers || is_in(&WORKER_VARIABLES, &WORKER_PREFIXES)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::{
 use tokio::time::sleep;
 
 /// The interval of attempts to take a lock.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A lock on a place, held until it is dropped.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ impl Lock {
         }
         on_wait();
         loop {
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_INTERVAL).await;
             if let Some(lock) = Self::try_take(path)? {
                 return Ok(lock);
             }

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The descriptor file that the modules read.
-const SET: &str = "package.binpb";
+const DESCRIPTORS: &str = "package.binpb";
 
 /// The prefix of files that `protobuf` itself provides.
 const WELL_KNOWN: &str = "google/protobuf/";
@@ -27,7 +27,7 @@ impl Modules {
             let modules = files.iter().filter_map(|name| Some((path(name)?, source(name))));
             // File names that map to one module share one file, as they share one module in Python.
             let modules: BTreeMap<String, String> = modules.collect();
-            let set = (SET.to_owned(), Cow::from(descriptors.to_vec()));
+            let set = (DESCRIPTORS.to_owned(), Cow::from(descriptors.to_vec()));
             let modules = modules.into_iter().map(|(path, text)| (path, Cow::from(text.into_bytes())));
             modules.chain([set]).collect()
         };
@@ -89,7 +89,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let below = |set: &[u8]| Modules::below(cache.path(), set, &["a/b.proto", "c.proto"]).unwrap();
         let first = below(b"one");
-        assert_eq!(fs::read(first.path().join(SET)).unwrap(), b"one");
+        assert_eq!(fs::read(first.path().join(DESCRIPTORS)).unwrap(), b"one");
         let text = fs::read_to_string(first.path().join("a/b_pb2.py")).unwrap();
         assert!(text.ends_with("_make(globals(), \"a/b.proto\", _up(_up(__file__)))\n"), "{text}");
         assert!(first.path().join("c_pb2.py").is_file());

@@ -4,10 +4,10 @@ use crate::mask::mask;
 use std::collections::VecDeque;
 
 /// Lines kept for an error.
-const KEPT: usize = 60;
+const MAX_LINES: usize = 60;
 
 /// The longest line, in bytes; longer ones are split.
-const LONGEST: usize = 4096;
+const MAX_LINE: usize = 4096;
 
 /// Splits bytes into lines.
 pub(crate) struct Output<'a> {
@@ -29,7 +29,7 @@ impl<'a> Output<'a> {
                 b'\n' | b'\r' => self.end_line(),
                 _ => self.open.push(byte),
             }
-            if self.open.len() >= LONGEST {
+            if self.open.len() >= MAX_LINE {
                 self.end_line();
             }
         }
@@ -43,7 +43,7 @@ impl<'a> Output<'a> {
         }
         (self.on_line)(line.clone());
         self.last.push_back(line);
-        if self.last.len() > KEPT {
+        if self.last.len() > MAX_LINES {
             self.last.pop_front();
             self.dropped += 1;
         }
@@ -99,7 +99,7 @@ mod tests {
         #[test]
         fn no_line_is_too_long(length in 0usize..20_000) {
             let (reported, _) = lines_of(&[&vec![b'x'; length]]);
-            prop_assert!(reported.iter().all(|line| line.len() <= LONGEST));
+            prop_assert!(reported.iter().all(|line| line.len() <= MAX_LINE));
             prop_assert_eq!(reported.concat().len(), length);
         }
     }

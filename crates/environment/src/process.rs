@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// How long to wait for output after the process has ended; a leftover child may hold the pipe.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 
 /// A command to run.
 pub(crate) struct Run<'a> {
@@ -59,7 +59,7 @@ impl Run<'_> {
                 },
             }
         };
-        while let Ok(Ok(length @ 1..)) = timeout(LAST_WORDS, reader.read(&mut chunk)).await {
+        while let Ok(Ok(length @ 1..)) = timeout(OUTPUT_GRACE, reader.read(&mut chunk)).await {
             output.take(&chunk[..length]);
         }
         Ok(Ended { status, output: output.finish() })

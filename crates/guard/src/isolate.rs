@@ -31,7 +31,7 @@ use std::{
 };
 
 /// Folders that are private to each worker.
-const PRIVATE: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
+const PRIVATE_FOLDERS: [&str; 3] = ["/tmp", "/var/tmp", "/dev/shm"];
 
 /// The isolation of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,7 +102,7 @@ impl Isolation {
         let kept = self.kept.iter().map(|path| Kept::open(path, false));
         let kept = kept.chain(self.writable.iter().map(|path| Kept::open(path, true)));
         let kept: Vec<_> = kept.collect::<io::Result<_>>()?;
-        let private: Vec<_> = PRIVATE.iter().map(PathBuf::from).chain([self.home.clone()]).collect();
+        let private: Vec<_> = PRIVATE_FOLDERS.iter().map(PathBuf::from).chain([self.home.clone()]).collect();
         let barred = kept.iter().filter_map(|kept| barred(&kept.path));
         let hidden: BTreeSet<_> = self.hidden.iter().cloned().chain(barred).chain(private.clone()).collect();
         // Outer folders come first; inner ones have vanished once the outer is covered.

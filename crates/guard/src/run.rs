@@ -30,10 +30,10 @@ use std::{
 };
 
 /// The interval of memory checks, where the kernel does not enforce the limit.
-const LOOK: Duration = Duration::from_millis(20);
+const MEMORY_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The interval of killing processes that were started during the previous kill.
-const AGAIN: Duration = Duration::from_millis(2);
+const KILL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// An event for the guard.
 enum Event {
@@ -172,7 +172,7 @@ fn end_all(group: Option<&Group>, program: Pid, events: &Receiver<Event>) -> Opt
     loop {
         group.inspect(|group| group.kill());
         tree::kill();
-        match events.recv_timeout(AGAIN) {
+        match events.recv_timeout(KILL_INTERVAL) {
             Ok(Event::Ended(pid, how)) if pid == program => status = Some(how),
             Ok(Event::Empty) | Err(RecvTimeoutError::Disconnected) => return status,
             Ok(_) | Err(RecvTimeoutError::Timeout) => {}
@@ -182,7 +182,7 @@ fn end_all(group: Option<&Group>, program: Pid, events: &Receiver<Event>) -> Opt
 
 fn next(events: &Receiver<Event>, watched: Option<u64>) -> Result<Event, RecvTimeoutError> {
     match watched {
-        Some(_) => events.recv_timeout(LOOK),
+        Some(_) => events.recv_timeout(MEMORY_CHECK_INTERVAL),
         None => events.recv().map_err(|_| RecvTimeoutError::Disconnected),
     }
 }

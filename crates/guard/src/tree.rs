@@ -7,13 +7,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 
 /// The depth limit of a scan; killing ancestors brings deeper processes up.
-const DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// All processes below this one.
 fn below() -> Vec<i32> {
     let mut found = Vec::new();
     let mut level = children("self");
-    for _ in 0..DEPTH {
+    for _ in 0..MAX_DEPTH {
         if level.is_empty() {
             break;
         }

@@ -8,7 +8,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// The wait after a failed accept.
-const PAUSE: Duration = Duration::from_millis(50);
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 /// Listens on a free port of the loopback.
 pub(crate) async fn bind() -> io::Result<TcpListener> {
@@ -41,7 +41,7 @@ pub(crate) async fn run<F>(
                 Ok((stream, _)) => _ = connections.spawn(serve(stream)),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection on the loopback");
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
             }
         }

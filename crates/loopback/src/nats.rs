@@ -36,7 +36,7 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 /// The most open connections.
-const CONNECTIONS: usize = 4096;
+const MAX_CONNECTIONS: usize = 4096;
 /// The emulated version of NATS.
 const VERSION: &str = "2.10.0";
 
@@ -92,7 +92,7 @@ impl Server {
     pub async fn run(self, shutdown: CancellationToken) {
         let Self { listener, accounts, .. } = self;
         let ids = AtomicU64::new(1);
-        accept::run(listener, CONNECTIONS, shutdown, |socket| {
+        accept::run(listener, MAX_CONNECTIONS, shutdown, |socket| {
             connection::serve(socket, ids.fetch_add(1, Ordering::Relaxed), Arc::clone(&accounts))
         })
         .await;

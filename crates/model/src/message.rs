@@ -48,8 +48,8 @@ impl Payload {
     /// Returns the memory of a packed message, in bytes.
     pub fn packed_size(type_url: &str, value: &[u8]) -> usize {
         /// Keys and lengths of both fields.
-        const AROUND: usize = 16;
-        type_url.len() + value.len() + AROUND
+        const OVERHEAD: usize = 16;
+        type_url.len() + value.len() + OVERHEAD
     }
 
     /// Finds the two fields of an encoded `google.protobuf.Any`, without copying them.

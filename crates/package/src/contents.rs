@@ -9,7 +9,7 @@ mod walk;
 use crate::link::{self, Link};
 use crate::problem::{Problem, Report};
 use ignored::IGNORE_FILE;
-pub(crate) use ignored::{PACKING, UNPACKING};
+pub(crate) use ignored::{PACKING_PREFIX, UNPACKING_PREFIX};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};

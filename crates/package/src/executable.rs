@@ -14,7 +14,7 @@ pub use runner::{Found, Unsupported};
 use std::{fs, io, path::Path};
 
 /// The most bytes searched.
-const LIMIT: u64 = 1 << 30;
+const MAX_SEARCHED: u64 = 1 << 30;
 
 /// The kind of an executable.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub enum Executable {
 /// Inspects a file. `system` is the required platform, if any.
 pub fn inspect(path: &Path, system: Option<System>) -> io::Result<Executable> {
     let size = fs::metadata(path)?.len();
-    if size > LIMIT {
+    if size > MAX_SEARCHED {
         return Ok(Executable::Other);
     }
     Ok(judge(&fs::read(path)?, system))

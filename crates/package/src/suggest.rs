@@ -1,29 +1,29 @@
 //! "Did you mean": the known word nearest to an unknown one.
 
 /// The similarity, from 0 to 1, that a suggestion needs.
-const ALIKE: f64 = 0.75;
+const MIN_SIMILARITY: f64 = 0.75;
 
 /// A longer word is not a typo, and a comparison takes quadratic time.
-const LONGEST: usize = 64;
+const MAX_LENGTH: usize = 64;
 
 /// Up to this many words are all listed.
-const FEW: usize = 12;
+const MAX_LISTED: usize = 12;
 
 /// The most words compared.
-const MOST: usize = 500;
+const MAX_COMPARED: usize = 500;
 
 /// The word in `known` nearest to `word`, if it is similar enough.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if word.len() > LONGEST {
+    if word.len() > MAX_LENGTH {
         return None;
     }
     let lower = word.to_lowercase();
     known
         .into_iter()
-        .take(MOST)
-        .filter(|candidate| candidate.len() <= LONGEST)
+        .take(MAX_COMPARED)
+        .filter(|candidate| candidate.len() <= MAX_LENGTH)
         .map(|candidate| (likeness(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(score, _)| *score >= ALIKE)
+        .filter(|(score, _)| *score >= MIN_SIMILARITY)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }
@@ -35,7 +35,7 @@ pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<
         return Some(format!("did you mean `{near}`?"));
     }
     let mut different: Vec<&str> = Vec::new();
-    for word in known.into_iter().take(FEW + 1) {
+    for word in known.into_iter().take(MAX_LISTED + 1) {
         if !different.contains(&word) {
             different.push(word);
         }
@@ -43,7 +43,7 @@ pub fn hint<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<
     match different.as_slice() {
         [] => None,
         [only] => Some(format!("there is only `{only}`")),
-        few if few.len() <= FEW => Some(format!("there are {}", list(few))),
+        few if few.len() <= MAX_LISTED => Some(format!("there are {}", list(few))),
         _ => None,
     }
 }

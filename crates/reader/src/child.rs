@@ -11,16 +11,16 @@ use std::rc::Rc;
 use std::thread;
 
 /// The largest order, in bytes.
-const ORDER: u32 = 1 << 20;
+const MAX_REQUEST: u32 = 1 << 20;
 
 /// The longest message of a failure, in bytes. More could fill the pipe, which is read only at the end.
-const SAID: usize = 1000;
+const MAX_MESSAGE: usize = 1000;
 
 /// Reads the package named at standard input, and ends when that closes.
 pub fn run() -> ExitCode {
     limits::set();
     std::panic::set_hook(Box::new(say));
-    let Frame::Whole(order) = frame::read(&mut io::stdin(), ORDER) else { return ExitCode::FAILURE };
+    let Frame::Whole(order) = frame::read(&mut io::stdin(), MAX_REQUEST) else { return ExitCode::FAILURE };
     let Some(order) = Order::decode(&order) else { return ExitCode::FAILURE };
     thread::spawn(end_with_parent);
     let worker = thread::Builder::new().stack_size(limits::STACK).spawn(move || work(&order));
@@ -32,7 +32,7 @@ pub fn run() -> ExitCode {
 
 fn say(panic: &PanicHookInfo<'_>) {
     let text = panic.to_string();
-    let text = &text[..text.floor_char_boundary(SAID)];
+    let text = &text[..text.floor_char_boundary(MAX_MESSAGE)];
     #[expect(clippy::disallowed_methods, reason = "the other process reads it")]
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -12,7 +12,7 @@ pub(crate) const STACK: usize = 32 << 20;
 /// program that reads them later.
 pub(crate) const LATER_STACK: usize = 1 << 20;
 /// The largest answer, in bytes.
-pub(crate) const ANSWER: u32 = 48 << 20;
+pub(crate) const MAX_ANSWER: u32 = 48 << 20;
 
 const FILES: u64 = 256;
 

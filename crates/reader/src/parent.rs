@@ -11,7 +11,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitSta
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How much of the process's standard error is kept, in bytes.
-const SAID: u64 = 4 << 10;
+const MAX_STDERR: u64 = 4 << 10;
 
 /// Ends the process that reads a package, or keeps it from starting.
 #[derive(Debug, Clone, Default)]
@@ -108,12 +108,12 @@ pub(crate) fn read(order: &Order, abandon: &Abandon) -> Result<Reading, Error> {
     let (mut step, heard) = hear(&mut stdout);
     drop(stdin);
     let mut said = String::new();
-    let _ = stderr.take(SAID).read_to_string(&mut said);
+    let _ = stderr.take(MAX_STDERR).read_to_string(&mut said);
     let (status, is_abandoned) = abandon.end().map_err(Error::Start)?;
     let why = match heard {
         Heard::Done(reading) => return Ok(*reading),
         Heard::Failed(error) => return Err(error),
-        Heard::TooLong => Ended::Size { limit: limits::ANSWER.into() },
+        Heard::TooLong => Ended::Size { limit: limits::MAX_ANSWER.into() },
         Heard::End if is_abandoned => Ended::Abandoned,
         Heard::End => why(status, &said, &step),
     };
@@ -135,7 +135,7 @@ enum Heard {
 fn hear(stdout: &mut ChildStdout) -> (Step, Heard) {
     let mut last = Step::Read;
     loop {
-        let message = match frame::read(stdout, limits::ANSWER) {
+        let message = match frame::read(stdout, limits::MAX_ANSWER) {
             Frame::Whole(bytes) => Message::decode(&bytes),
             Frame::TooLong => return (last, Heard::TooLong),
             Frame::End => return (last, Heard::End),

@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The most keys remembered.
-const KEYS: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 
 /// How many attempts are free, and how long each is remembered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl<Key: Hash + Eq + Clone> Attempts<Key> {
         if let Some(wait) = clear.checked_duration_since(allowed).filter(|wait| !wait.is_zero()) {
             return Err(wait);
         }
-        if all.len() >= KEYS && !all.contains_key(key) {
+        if all.len() >= MAX_KEYS && !all.contains_key(key) {
             make_room(&mut all, now);
         }
         all.insert(key.clone(), clear + self.allowance.every);
@@ -73,9 +73,9 @@ impl<Key: Hash + Eq + Clone> Attempts<Key> {
 /// Drops the keys that are free again, or else the tenth of all keys that will be free first.
 fn make_room<Key: Hash + Eq>(all: &mut HashMap<Key, Instant>, now: Instant) {
     all.retain(|_, clear| *clear > now);
-    if all.len() >= KEYS {
+    if all.len() >= MAX_KEYS {
         let mut clear: Vec<Instant> = all.values().copied().collect();
-        let tenth = *clear.select_nth_unstable(KEYS / 10).1;
+        let tenth = *clear.select_nth_unstable(MAX_KEYS / 10).1;
         all.retain(|_, clear| *clear > tenth);
     }
 }
@@ -118,10 +118,10 @@ mod tests {
     fn keys_are_bounded_and_who_failed_most_is_remembered() {
         let (attempts, now) = (attempts(), Instant::now());
         (0..FREE).for_each(|_| attempts.begin(&usize::MAX, now).unwrap());
-        for key in 0..3 * KEYS {
+        for key in 0..3 * MAX_KEYS {
             attempts.begin(&key, now).unwrap();
         }
-        assert!(attempts.lock().len() <= KEYS);
+        assert!(attempts.lock().len() <= MAX_KEYS);
         assert!(attempts.begin(&usize::MAX, now).is_err());
     }
 }

@@ -133,7 +133,7 @@ pub struct AuditRetention {
 }
 
 /// An entry's size in bytes: its texts, and about what SQLite needs for the rest.
-const COST: &str = "(64 + octet_length(login) + octet_length(action) + octet_length(comment) \
+const ENTRY_SIZE: &str = "(64 + octet_length(login) + octet_length(action) + octet_length(comment) \
                     + ifnull(octet_length(runtime), 0) + ifnull(octet_length(version), 0) \
                     + ifnull(octet_length(subject), 0))";
 
@@ -227,7 +227,7 @@ impl Registry {
 }
 
 fn delete_surplus(connection: &Connection, size: u64) -> Result<usize, Error> {
-    let sql = format!("SELECT coalesce(sum({COST}), 0) FROM audit");
+    let sql = format!("SELECT coalesce(sum({ENTRY_SIZE}), 0) FROM audit");
     let taken: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
     if u64::try_from(taken).unwrap_or_default() <= size {
         return Ok(0);
@@ -238,7 +238,7 @@ fn delete_surplus(connection: &Connection, size: u64) -> Result<usize, Error> {
         "DELETE FROM audit WHERE id IN ( \
              SELECT id FROM ( \
                  SELECT id, action = ?1 AS failed, \
-                     sum({COST}) OVER (PARTITION BY action = ?1 ORDER BY id DESC) AS newer FROM audit \
+                     sum({ENTRY_SIZE}) OVER (PARTITION BY action = ?1 ORDER BY id DESC) AS newer FROM audit \
              ) WHERE newer > CASE WHEN failed THEN ?2 / 4 ELSE ?2 / 4 * 3 END)"
     );
     Ok(connection.execute(&sql, params![Action::SignInFailed, kept])?)

@@ -35,8 +35,8 @@ pub struct NewBoard {
 }
 
 /// The most charts of a board, and their most bytes together.
-const CHARTS: usize = 50;
-const LARGEST: usize = 256 << 10;
+const MAX_CHARTS: usize = 50;
+const MAX_BYTES: usize = 256 << 10;
 
 impl Registry {
     /// A runtime's boards, by name.
@@ -68,8 +68,8 @@ impl Registry {
             return Err(Error::Text { what: "name", rule: "1 to 80 characters of text" });
         }
         let charts = new.charts.to_string();
-        let fits = new.charts.as_array().is_some_and(|charts| charts.len() <= CHARTS);
-        if !fits || charts.len() > LARGEST {
+        let fits = new.charts.as_array().is_some_and(|charts| charts.len() <= MAX_CHARTS);
+        if !fits || charts.len() > MAX_BYTES {
             return Err(Error::Text { what: "board", rule: "a list of at most 50 charts, 256 KiB in all" });
         }
         let id = match id {

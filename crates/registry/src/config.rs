@@ -95,10 +95,10 @@ impl Registry {
 }
 
 /// The longest value, in bytes: no system passes much more to a process.
-const LONGEST: usize = 128_000;
+const MAX_VALUE: usize = 128_000;
 
 fn check(value: &str) -> Result<(), Error> {
-    match value.len() <= LONGEST && !value.contains('\0') {
+    match value.len() <= MAX_VALUE && !value.contains('\0') {
         true => Ok(()),
         false => Err(Error::Text { what: "value", rule: "at most 128,000 bytes of text without a NUL" }),
     }

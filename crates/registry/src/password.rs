@@ -12,25 +12,25 @@ use std::sync::LazyLock;
 use zxcvbn::{Score, zxcvbn};
 
 /// The fewest characters of a password.
-pub(crate) const MIN: usize = 12;
+pub(crate) const MIN_LENGTH: usize = 12;
 /// The most bytes: more would make hashing expensive.
-const MAX: usize = 1024;
+const MAX_BYTES: usize = 1024;
 
 /// The salt's length in bytes.
 const SALT: usize = 16;
 /// From this size in bytes, glibc always maps memory (mallopt(3), `M_MMAP_THRESHOLD`: at most 32 MiB).
-const MAPPED: usize = 33 << 20;
+const MMAP_THRESHOLD: usize = 33 << 20;
 
 /// Verified where no user exists, so that a wrong login takes as long as a wrong password. No password has
 /// this hash: it carries the real parameters, but was not computed by hashing.
-static NOBODY: LazyLock<String> = LazyLock::new(|| {
+static DUMMY_HASH: LazyLock<String> = LazyLock::new(|| {
     let params = Params::default();
     let (m, t, p) = (params.m_cost(), params.t_cost(), params.p_cost());
     format!("$argon2id$v=19$m={m},t={t},p={p}${}${}", "A".repeat(22), "A".repeat(43))
 });
 
 /// Obvious words of a password, beside its user's login.
-const OBVIOUS: [&str; 3] = ["krt", "konstellation", "runtime"];
+const COMMON_WORDS: [&str; 3] = ["krt", "konstellation", "runtime"];
 
 pub(crate) fn hash(password: &str) -> Result<String, Error> {
     let mut salt = [0; SALT];
@@ -51,11 +51,11 @@ pub(crate) fn hash(password: &str) -> Result<String, Error> {
 /// Whether a password matches a hash; `None` stands for a user that does not exist. A password above the
 /// longest length is never hashed.
 pub(crate) fn verify(password: &str, hash: Option<&str>) -> bool {
-    if password.len() > MAX {
+    if password.len() > MAX_BYTES {
         return false;
     }
     let fits = || -> Option<bool> {
-        let known = PasswordHash::new(hash.unwrap_or(&NOBODY)).ok()?;
+        let known = PasswordHash::new(hash.unwrap_or(&DUMMY_HASH)).ok()?;
         let (salt, output) = (known.salt.as_ref()?, known.hash.as_ref()?);
         let params = Params::try_from(&known).ok()?;
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -69,7 +69,7 @@ pub(crate) fn verify(password: &str, hash: Option<&str>) -> bool {
 /// otherwise the 19 MiB in use would stay with each thread that has ever hashed a password.
 fn compute(argon: &Argon2<'_>, password: &str, salt: &[u8], length: usize) -> argon2::Result<Output> {
     let blocks = argon.params().block_count();
-    let mut memory = Vec::with_capacity(blocks.max(MAPPED / Block::SIZE));
+    let mut memory = Vec::with_capacity(blocks.max(MMAP_THRESHOLD / Block::SIZE));
     memory.resize(blocks, Block::default());
     let mut output = [0; Output::MAX_LENGTH];
     let output = &mut output[..length.min(Output::MAX_LENGTH)];
@@ -79,10 +79,10 @@ fn compute(argon: &Argon2<'_>, password: &str, salt: &[u8], length: usize) -> ar
 
 /// Refuses a password that is easy to guess.
 pub(crate) fn check(login: &str, password: &str) -> Result<(), Error> {
-    let weak = |why| Err(Error::WeakPassword { why, min: MIN });
-    if password.chars().count() < MIN {
+    let weak = |why| Err(Error::WeakPassword { why, min: MIN_LENGTH });
+    if password.chars().count() < MIN_LENGTH {
         weak("too short")
-    } else if password.len() > MAX {
+    } else if password.len() > MAX_BYTES {
         weak("too long")
     } else if zxcvbn(password, &obvious(login)).score() < Score::Three {
         weak("too easy to guess")
@@ -94,7 +94,7 @@ pub(crate) fn check(login: &str, password: &str) -> Result<(), Error> {
 /// The words that an attacker tries first for a user.
 fn obvious(login: &str) -> Vec<&str> {
     let parts = login.split(|character: char| !character.is_alphanumeric());
-    OBVIOUS.into_iter().chain([login]).chain(parts).filter(|part| !part.is_empty()).collect()
+    COMMON_WORDS.into_iter().chain([login]).chain(parts).filter(|part| !part.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -115,8 +115,8 @@ mod tests {
     fn nobody_takes_the_same_work() {
         let real = hash("correct horse battery").unwrap();
         let params = |text: &str| text.split('$').take(4).collect::<Vec<_>>().join("$");
-        assert_eq!(params(&NOBODY), params(&real));
-        assert_eq!(NOBODY.len(), real.len());
+        assert_eq!(params(&DUMMY_HASH), params(&real));
+        assert_eq!(DUMMY_HASH.len(), real.len());
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub struct RuntimeChange {
 }
 
 /// The most host names of a runtime.
-const HOSTS: usize = 20;
+const MAX_HOSTS: usize = 20;
 
 impl Registry {
     /// All runtimes, by id.
@@ -164,7 +164,7 @@ pub(crate) fn require(connection: &Connection, runtime: &Name) -> Result<(), Err
 }
 
 fn set_hosts(connection: &Connection, runtime: &Name, hosts: &[String]) -> Result<(), Error> {
-    if hosts.len() > HOSTS {
+    if hosts.len() > MAX_HOSTS {
         return Err(Error::Text { what: "list of host names", rule: "one of at most 20" });
     }
     connection.execute("DELETE FROM host WHERE runtime = ?", [runtime.as_str()])?;

@@ -8,7 +8,7 @@ use crate::{
     role::Role,
     secret::{self, Secret},
     timestamp::Timestamp,
-    token::USED,
+    token::LAST_USE_PRECISION,
     user,
 };
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -16,13 +16,13 @@ use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 
 /// The lifetime of a session.
-const HOLDS: Duration = Duration::from_secs(14 * 24 * 3600);
+const LIFETIME: Duration = Duration::from_secs(14 * 24 * 3600);
 /// The lifetime of an unused session.
-const UNUSED: Duration = Duration::from_secs(2 * 24 * 3600);
+const IDLE_LIFETIME: Duration = Duration::from_secs(2 * 24 * 3600);
 /// The most sessions of one user; one more ends the least recently used.
-const MOST: i64 = 100;
+const MAX_PER_USER: i64 = 100;
 /// How much of the browser's `User-Agent` is kept, in characters.
-const AGENT: usize = 200;
+const MAX_AGENT: usize = 200;
 
 /// A user's session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,7 @@ impl Registry {
         if !holds(now, used, expires) {
             return Ok(None);
         }
-        if now.0 - used.0 > USED {
+        if now.0 - used.0 > LAST_USE_PRECISION {
             self.write(|connection| {
                 connection.execute("UPDATE session SET used = ? WHERE id = ?", params![now, user.id])?;
                 Ok(())
@@ -164,15 +164,15 @@ pub(crate) fn open(
 ) -> Result<OpenedSession, Error> {
     let (id, cookie, csrf) = (secret::id()?, Secret::new()?, Secret::new()?);
     let now = Timestamp::now();
-    let agent: String = agent.chars().filter(|character| !character.is_control()).take(AGENT).collect();
+    let agent: String = agent.chars().filter(|character| !character.is_control()).take(MAX_AGENT).collect();
     let sql = "INSERT INTO session (id, hash, csrf, login, created, used, expires, agent) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)";
-    let (hash, expires) = (cookie.hash(), now.after(HOLDS));
+    let (hash, expires) = (cookie.hash(), now.after(LIFETIME));
     connection.execute(sql, params![id, hash, csrf.reveal(), login, now, expires, agent])?;
     connection.execute("DELETE FROM session WHERE expires < ?", [now])?;
     let sql = "DELETE FROM session WHERE login = ?1 AND id NOT IN \
                (SELECT id FROM session WHERE login = ?1 ORDER BY used DESC, rowid DESC LIMIT ?2)";
-    connection.execute(sql, params![login, MOST])?;
+    connection.execute(sql, params![login, MAX_PER_USER])?;
     note(connection, &Actor::user(&login), Action::SignedIn, Object::default())?;
     let csrf = csrf.reveal().to_owned();
     Ok(OpenedSession { cookie, user: SessionUser { id, login, role, csrf } })
@@ -185,7 +185,7 @@ fn holds(now: Timestamp, used: Timestamp, expires: Timestamp) -> bool {
 
 /// When a session ends without further use.
 fn end(used: Timestamp, expires: Timestamp) -> Timestamp {
-    expires.min(used.after(UNUSED))
+    expires.min(used.after(IDLE_LIFETIME))
 }
 
 /// When the session with this id ends without further use; `None` when it does not exist.
@@ -213,7 +213,7 @@ mod tests {
     fn how_long_a_session_holds() {
         let start = Timestamp(1_700_000_000_000_000);
         let day = Duration::from_secs(24 * 3600);
-        let expires = start.after(HOLDS);
+        let expires = start.after(LIFETIME);
         let rows = [
             (start.after(day), start, true),
             (start.after(2 * day), start, false),

@@ -14,9 +14,9 @@ use std::{
 };
 
 /// How long a snapshot waits for a change in progress.
-const BUSY: Duration = Duration::from_secs(10);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The pages copied between two checks of the deadline.
-const STEP: std::ffi::c_int = 1024;
+const STEP_PAGES: std::ffi::c_int = 1024;
 
 /// The registry and the packages of its versions at one moment.
 ///
@@ -71,7 +71,7 @@ impl Snapshot {
         let mut copy = create(into)?;
         {
             let backup = backup::Backup::new(&self.registry, &mut copy)?;
-            while backup.step(STEP)? != backup::StepResult::Done {}
+            while backup.step(STEP_PAGES)? != backup::StepResult::Done {}
         }
         copy.execute_batch("DELETE FROM session; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
         for package in &mut self.packages {
@@ -86,7 +86,7 @@ impl Snapshot {
 fn connect(layout: &Layout, access: OpenFlags) -> Result<Connection, Error> {
     let connection =
         Connection::open_with_flags(layout.database(), access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     Ok(connection)
 }
 

@@ -67,11 +67,11 @@ pub struct CreatedToken {
 
 const COLUMNS: &str = "id, name, login, role, created, used, expires, prefix, parent";
 /// The most tokens of one user.
-const MOST: usize = 1_000;
+const MAX_PER_USER: usize = 1_000;
 /// How long an expired token stays listed.
-const SHOWN: Duration = Duration::from_secs(30 * 24 * 3600);
+const LIST_EXPIRED_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The precision of a token's last use, in microseconds.
-pub(crate) const USED: i64 = 60_000_000;
+pub(crate) const LAST_USE_PRECISION: i64 = 60_000_000;
 
 impl Registry {
     /// The tokens of one user or of all.
@@ -148,7 +148,7 @@ impl Registry {
             Ok(found.optional()?)
         })?;
         let Some((user, used)) = found else { return Ok(None) };
-        if used.is_none_or(|used| now.0 - used > USED) {
+        if used.is_none_or(|used| now.0 - used > LAST_USE_PRECISION) {
             self.write(|connection| {
                 connection.execute("UPDATE token SET used = ? WHERE id = ?", params![now, user.id])?;
                 Ok(())
@@ -161,12 +161,12 @@ impl Registry {
 /// Deletes tokens that expired long ago, and refuses one too many.
 fn make_room(connection: &Connection, login: &str, now: Timestamp) -> Result<(), Error> {
     let sql = "DELETE FROM token WHERE login = ? AND expires < ?";
-    connection.execute(sql, params![login, now.before(SHOWN)])?;
+    connection.execute(sql, params![login, now.before(LIST_EXPIRED_FOR)])?;
     let sql = "SELECT count(*) FROM token WHERE login = ?";
     let count: i64 = connection.query_row(sql, [login], |row| row.get(0))?;
-    match usize::try_from(count).is_ok_and(|count| count < MOST) {
+    match usize::try_from(count).is_ok_and(|count| count < MAX_PER_USER) {
         true => Ok(()),
-        false => Err(Error::TooManyTokens { login: login.to_owned(), most: MOST }),
+        false => Err(Error::TooManyTokens { login: login.to_owned(), most: MAX_PER_USER }),
     }
 }
 

@@ -5,7 +5,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use std::io;
 
 /// How an authority is trusted, beside those of the system.
-pub const AUTHORITY: &str = "the variable SSL_CERT_FILE";
+pub const AUTHORITY_HINT: &str = "the variable SSL_CERT_FILE";
 
 /// What connects to a server by HTTP/1, and trusts whom the system trusts.
 ///

@@ -17,7 +17,7 @@ mod mongo;
 pub use documents::Documents;
 pub use error::Error;
 pub use found::Found;
-pub use https::{AUTHORITY, https};
+pub use https::{AUTHORITY_HINT, https};
 pub use influx::{Influx, SPOOL_LIMIT};
 pub use krt_model::address::Address;
 pub use mongo::Mongo;

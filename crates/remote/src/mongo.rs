@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 /// The default timeout of server selection: a handler waits for it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// The memory of documents in flight, in KiB, as in the embedded store.
 const BUDGET: u32 = 64 << 10;
 /// The server's code for a second document with the same `_id`.
@@ -91,8 +91,8 @@ async fn parse(address: &Address) -> Result<ClientOptions, Error> {
         return Err(wrong("with `w=0` no save is ever confirmed".to_owned()));
     }
     options.app_name.get_or_insert_with(|| "krt".to_owned());
-    options.server_selection_timeout.get_or_insert(PATIENCE);
-    options.connect_timeout.get_or_insert(PATIENCE);
+    options.server_selection_timeout.get_or_insert(TIMEOUT);
+    options.connect_timeout.get_or_insert(TIMEOUT);
     Ok(options)
 }
 

@@ -10,7 +10,7 @@ use krt_broker::{Compression, Envelope, envelope};
 use krt_compression::Codec;
 
 /// Usual bytes of an envelope besides its message.
-const AROUND: usize = 4 << 10;
+const ENVELOPE_OVERHEAD: usize = 4 << 10;
 
 /// Why an envelope cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +68,7 @@ pub(crate) fn write(
     limit: usize,
     mut reservation: Reservation,
 ) -> Result<Bytes, Full> {
-    let size = envelope.payload.as_ref().map_or(0, |payload| payload.encoded().len()) + AROUND;
+    let size = envelope.payload.as_ref().map_or(0, |payload| payload.encoded().len()) + ENVELOPE_OVERHEAD;
     // For the plain bytes, and the compressed ones beside them.
     reservation.try_grow(2 * size)?;
     let body = offload::run_blocking(size, || envelope.encode(compression, limit));

@@ -13,7 +13,7 @@ use tokio::{
 /// Size from which work is large, in bytes.
 pub const LARGE: usize = 64 << 10;
 
-static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(at_once()));
+static PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(at_once()));
 
 /// Half of the machine's cores.
 fn at_once() -> usize {
@@ -42,7 +42,7 @@ pub fn run_blocking<T>(size: usize, work: impl FnOnce() -> T) -> T {
 }
 
 async fn turn() -> SemaphorePermit<'static> {
-    TURNS.acquire().await.expect("it is never closed")
+    PERMITS.acquire().await.expect("it is never closed")
 }
 
 /// Returns whether another thread can take over the tasks of this one.
@@ -61,14 +61,14 @@ mod tests {
         time::Duration,
     };
 
-    const PATIENCE: Duration = Duration::from_secs(20);
+    const TIMEOUT: Duration = Duration::from_secs(20);
 
     /// The only thread does work that ends only once another task of that thread has run.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn others_go_on() {
         for blocking in [false, true] {
             let (told, hear) = mpsc::channel();
-            let work = move || hear.recv_timeout(PATIENCE).is_ok();
+            let work = move || hear.recv_timeout(TIMEOUT).is_ok();
             let working = tokio::spawn(async move {
                 match blocking {
                     true => run_blocking(LARGE, work),
@@ -83,12 +83,12 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn few_at_a_time() {
-        static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
+        static RUNNING: AtomicUsize = AtomicUsize::new(0);
         let most = at_once();
         let work = move || {
-            assert!(AT_ONCE.fetch_add(1, Ordering::SeqCst) < most, "more than {most} at a time");
+            assert!(RUNNING.fetch_add(1, Ordering::SeqCst) < most, "more than {most} at a time");
             thread::yield_now();
-            AT_ONCE.fetch_sub(1, Ordering::SeqCst);
+            RUNNING.fetch_sub(1, Ordering::SeqCst);
         };
         let all: Vec<_> = (0..200)
             .map(|number| {

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// The most labels counted apart; all others are counted together.
-const LABELS: usize = 200;
+const MAX_LABELS: usize = 200;
 /// The name of all other labels together.
 const OTHERS: &str = "…";
 
@@ -101,7 +101,7 @@ impl Tally {
         if let Some(&number) = self.labels.get(label) {
             return number;
         }
-        let label = if self.labels.len() < LABELS { label } else { OTHERS };
+        let label = if self.labels.len() < MAX_LABELS { label } else { OTHERS };
         let next = self.labels.len();
         *self.labels.entry(label.to_owned()).or_insert(next)
     }
@@ -211,12 +211,12 @@ mod tests {
     #[test]
     fn too_many_labels_are_one() {
         let mut tally = Tally::default();
-        for number in 0..LABELS + 50 {
+        for number in 0..MAX_LABELS + 50 {
             let label = number.to_string();
             tally.add(&judged(0, &label, &label));
         }
         let summary = tally.finish(None, false);
-        assert_eq!(summary.confusion.labels.len(), LABELS + 1);
-        assert_eq!(summary.predictions as usize, LABELS + 50);
+        assert_eq!(summary.confusion.labels.len(), MAX_LABELS + 1);
+        assert_eq!(summary.predictions as usize, MAX_LABELS + 50);
     }
 }

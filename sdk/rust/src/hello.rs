@@ -21,7 +21,7 @@ pub(crate) struct Hello {
 }
 
 /// The room in a frame around a message.
-const AROUND: usize = 1024;
+const FRAME_OVERHEAD: usize = 1024;
 
 impl Hello {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ProtocolError> {
@@ -35,6 +35,6 @@ impl Hello {
 
     /// The largest message to send, in bytes.
     pub(crate) fn largest(&self) -> usize {
-        self.max_message.min(self.max_frame.saturating_sub(AROUND))
+        self.max_message.min(self.max_frame.saturating_sub(FRAME_OVERHEAD))
     }
 }

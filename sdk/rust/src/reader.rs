@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use tokio::{io::AsyncReadExt as _, net::unix::pipe};
 
 /// The most bytes of one read, except for the rest of a large frame.
-const ROOM: usize = 64 << 10;
+const READ_BYTES: usize = 64 << 10;
 
 /// Reads frames.
 pub(crate) struct Reader {
@@ -18,7 +18,7 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new(stream: pipe::Receiver) -> Self {
-        Self { stream, buffer: BytesMut::with_capacity(ROOM), limit: u32::MAX as usize }
+        Self { stream, buffer: BytesMut::with_capacity(READ_BYTES), limit: u32::MAX as usize }
     }
 
     /// Treats larger frames as violations from now on.
@@ -31,7 +31,7 @@ impl Reader {
     pub(crate) async fn fill(&mut self) -> bool {
         let wanted = self.size().map_or(HEADER, |size| size + 4);
         let missing = wanted.saturating_sub(self.buffer.len());
-        self.buffer.reserve(missing.max(ROOM / 8));
+        self.buffer.reserve(missing.max(READ_BYTES / 8));
         matches!(self.stream.read_buf(&mut self.buffer).await, Ok(1..))
     }
 

@@ -1,7 +1,7 @@
 //! Checks a server's NATS greeting before the client connects, because the client reads a first line of any
 //! length.
 
-use super::{CONNECT, LONGEST_PAUSE};
+use super::{CONNECT_TIMEOUT, MAX_BACKOFF};
 use async_nats::{ReconnectToServer, Server, ServerAddr};
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -14,7 +14,7 @@ use tokio::{
 };
 
 /// Longest first line, which names the servers of a cluster, in bytes.
-const LINE: u64 = 256 << 10;
+const MAX_LINE: u64 = 256 << 10;
 
 /// Returns the servers in the order to try: those that greet, then those that are away and may return. Leaves
 /// out those with another greeting. Fails if none greets.
@@ -48,7 +48,7 @@ pub(super) async fn choose(mut servers: Vec<Server>) -> Option<ReconnectToServer
                 return Some(ReconnectToServer { addr: server.addr.clone(), delay: None });
             }
         }
-        sleep(LONGEST_PAUSE).await;
+        sleep(MAX_BACKOFF).await;
     }
 }
 
@@ -57,11 +57,11 @@ async fn check(server: &ServerAddr) -> io::Result<()> {
         let host = server.host().trim_matches(['[', ']']);
         let stream = TcpStream::connect((host, server.port())).await?;
         let mut line = Vec::new();
-        BufReader::new(stream.take(LINE)).read_until(b'\n', &mut line).await?;
+        BufReader::new(stream.take(MAX_LINE)).read_until(b'\n', &mut line).await?;
         let is_whole = line.starts_with(b"INFO ") && line.ends_with(b"\n");
         let words = "it does not greet as NATS does";
         if is_whole { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, words)) }
     };
     let late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "it says nothing"));
-    timeout(CONNECT, greeting).await.unwrap_or_else(late)
+    timeout(CONNECT_TIMEOUT, greeting).await.unwrap_or_else(late)
 }

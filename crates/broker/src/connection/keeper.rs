@@ -3,7 +3,7 @@
 //! `async-nats` buffers a message until it is complete, whatever length the server announces. Its task panics
 //! on some messages, such as one with a lone carriage return in a header.
 
-use super::{ClientFactory, Current, LONGEST_PAUSE};
+use super::{ClientFactory, Current, MAX_BACKOFF};
 use async_nats::{Client, Statistics};
 use std::{
     sync::{Weak, atomic::Ordering},
@@ -12,11 +12,11 @@ use std::{
 use tokio::sync::mpsc;
 
 /// Largest message, whatever the server says, in bytes: the maximum of NATS.
-const MESSAGE: usize = 64 << 20;
+const MAX_MESSAGE: usize = 64 << 20;
 /// Further bytes allowed between the ends of two messages, for other protocol lines.
-const BESIDE: usize = 1 << 20;
+const PROTOCOL_OVERHEAD: usize = 1 << 20;
 /// Interval between checks of the bytes received.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Keeps a connection until it is closed or its last handle is dropped.
 pub(super) async fn keep(current: Weak<Current>, factory: ClientFactory, mut ended: mpsc::Receiver<()>) {
@@ -55,14 +55,14 @@ async fn dial(current: &Weak<Current>, factory: &ClientFactory) -> Option<mpsc::
             }
             Err(error) => tracing::debug!("not connected to NATS: {error}"),
         }
-        tokio::time::sleep(LONGEST_PAUSE).await;
+        tokio::time::sleep(MAX_BACKOFF).await;
     }
 }
 
 /// Returns after it has disconnected a server that was sending an overlong message.
 async fn watch(client: Client) {
     let statistics = client.statistics();
-    let mut tick = tokio::time::interval(LOOK);
+    let mut tick = tokio::time::interval(POLL_INTERVAL);
     let mut whole = come(&statistics);
     loop {
         tick.tick().await;
@@ -80,7 +80,7 @@ async fn watch(client: Client) {
 
 /// Returns the most bytes between the ends of two messages.
 fn limit(client: &Client) -> u64 {
-    (client.max_payload().min(MESSAGE) + BESIDE) as u64
+    (client.max_payload().min(MAX_MESSAGE) + PROTOCOL_OVERHEAD) as u64
 }
 
 /// Returns the numbers of messages and bytes received.

@@ -18,16 +18,16 @@ use tokio::{
 };
 
 /// How long the server keeps a pull request.
-const EXPIRES: Duration = Duration::from_secs(10);
+const PULL_EXPIRY: Duration = Duration::from_secs(10);
 /// How much later a pull request without an answer counts as expired.
-const LATE: Duration = Duration::from_secs(2);
+const EXPIRY_GRACE: Duration = Duration::from_secs(2);
 /// Interval of the server's heartbeats for a pull request.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Silence after which the pull requests count as lost: in a cluster, the server that had them may be gone
 /// while the connected one is not.
-const SILENCE: Duration = Duration::from_millis(3500);
+const SILENCE_TIMEOUT: Duration = Duration::from_millis(3500);
 /// The pause after the server reports that the consumer is missing or not ready.
-const PAUSE: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Takes the messages of a durable consumer.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Pull {
                 _ = self.progress.tick() => WakeReason::Tick,
                 () = self.held.left.notified() => WakeReason::Left,
                 Ok(()) = self.up.changed() => WakeReason::Connection,
-                () = sleep_until(self.last_seen + SILENCE), if !self.asked.is_empty() => WakeReason::Silence,
+                () = sleep_until(self.last_seen + SILENCE_TIMEOUT), if !self.asked.is_empty() => WakeReason::Silence,
             };
             match woken {
                 WakeReason::Came(None) => return None,
@@ -144,8 +144,8 @@ impl Pull {
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.stage.stream, self.stage.consumer);
         let body = format!(
             r#"{{"batch":{count},"expires":{},"idle_heartbeat":{}}}"#,
-            EXPIRES.as_nanos(),
-            HEARTBEAT.as_nanos()
+            PULL_EXPIRY.as_nanos(),
+            HEARTBEAT_INTERVAL.as_nanos()
         );
         if self.asked.is_empty() {
             self.last_seen = now;
@@ -153,7 +153,7 @@ impl Pull {
         let sent =
             self.connection.client().publish_with_reply(subject, self.inbox.clone(), body.into()).await;
         if sent.is_ok() {
-            self.asked.push_back(PullRequest { count, until: now + EXPIRES + LATE });
+            self.asked.push_back(PullRequest { count, until: now + PULL_EXPIRY + EXPIRY_GRACE });
         }
     }
 
@@ -199,7 +199,7 @@ impl Pull {
             StatusCode::IDLE_HEARTBEAT => {}
             status => {
                 self.asked.clear();
-                self.not_before = Some(Instant::now() + PAUSE);
+                self.not_before = Some(Instant::now() + RETRY_DELAY);
                 tracing::debug!(node = %self.stage.node, "NATS delivers no messages: {status} {words}");
                 let missing = status == StatusCode::NO_RESPONDERS || words.contains("Consumer Deleted");
                 if missing && let Err(error) = stream::ensure(&self.context, &self.stage, self.limits).await {

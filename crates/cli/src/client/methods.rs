@@ -4,7 +4,7 @@ use krt_package::suggest;
 use prost_reflect::{MethodDescriptor, ServiceDescriptor};
 
 /// The most methods that a hint lists.
-const FEW: usize = 8;
+const MAX_LISTED: usize = 8;
 
 /// The methods of a server.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Methods {
         let own: Vec<_> = self.own().map(title).collect();
         match own.len() {
             0 => "the server has no methods of its own".to_owned(),
-            few if few <= FEW => format!("there is {}", list(&own)),
+            few if few <= MAX_LISTED => format!("there is {}", list(&own)),
             _ => "`krt call --list` shows what there is".to_owned(),
         }
     }

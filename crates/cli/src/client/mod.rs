@@ -37,7 +37,7 @@ use tonic::{
 };
 
 /// How long a server may take to accept a connection, and to describe its methods.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection to a server.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Client {
         headers: Vec<Header>,
     ) -> anyhow::Result<Self> {
         let mut endpoint = Endpoint::from(address.uri())
-            .connect_timeout(PATIENCE)
+            .connect_timeout(TIMEOUT)
             .tcp_nodelay(true)
             .user_agent(concat!("krt/", env!("CARGO_PKG_VERSION")))?;
         if address.tls() {
@@ -73,8 +73,8 @@ impl Client {
 
     /// Discovers the server's methods.
     pub(crate) async fn methods(&self) -> anyhow::Result<Methods> {
-        let described = tokio::time::timeout(PATIENCE, reflection::describe(self)).await;
-        let described = described.unwrap_or(Err(reflection::Error::Silent { seconds: PATIENCE.as_secs() }));
+        let described = tokio::time::timeout(TIMEOUT, reflection::describe(self)).await;
+        let described = described.unwrap_or(Err(reflection::Error::Silent { seconds: TIMEOUT.as_secs() }));
         described.map(Methods::new).with_context(|| format!("failed to ask {} for its methods", self.address))
     }
 

@@ -119,7 +119,10 @@ fn note(printed: Printed) {
     if !printed.any {
         terminal::print_note("nothing was found");
     } else if printed.more {
-        terminal::print_note(&format!("only {} are shown; hint: `--limit all` shows all", paging::SHOWN));
+        terminal::print_note(&format!(
+            "only {} are shown; hint: `--limit all` shows all",
+            paging::DEFAULT_LIMIT
+        ));
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use krt_broker::{
     Envelope,
-    dead::{DeadLetter, DeadLetters, LISTED},
+    dead::{DeadLetter, DeadLetters, MAX_LISTED},
 };
 use krt_model::escape;
 use krt_package::Package;
@@ -21,7 +21,7 @@ use std::{path::PathBuf, process::ExitCode};
 use time::{UtcDateTime, format_description::well_known::Rfc3339};
 
 /// The largest message that is shown, bytes.
-const SHOWN: usize = 1 << 30;
+const MAX_SHOWN: usize = 1 << 30;
 
 /// The arguments of `krt dead`.
 #[derive(Debug, Args)]
@@ -129,8 +129,8 @@ async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
         true => output::print_json(&lines.join("\n"))?,
         false => output::print(&lines.join("\n"))?,
     }
-    if listed.len() >= LISTED {
-        terminal::print_note(&format!("there may be more: these are the first {LISTED}"));
+    if listed.len() >= MAX_LISTED {
+        terminal::print_note(&format!("there may be more: these are the first {MAX_LISTED}"));
     }
     Ok(exit::SUCCESS)
 }
@@ -221,7 +221,7 @@ fn time(letter: &DeadLetter) -> String {
 
 /// Decodes the message, as far as the package has its type.
 fn message(body: Bytes, package: &Package) -> Value {
-    let envelope = match Envelope::decode(body, SHOWN) {
+    let envelope = match Envelope::decode(body, MAX_SHOWN) {
         Ok(envelope) => envelope,
         Err(error) => return json!({ "unreadable": error.to_string() }),
     };

@@ -22,8 +22,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// The default address; another port if it is in use.
-const USUAL: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
-const FREE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9001);
+const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// The arguments for the dashboard.
 #[derive(Debug, Clone, Args)]
@@ -60,7 +60,9 @@ impl DashboardArgs {
             ),
             Some(address) => bind("--dashboard", address).map(Some),
             // The port may belong to another krt. The log shows the port in use.
-            None => bind("--dashboard", USUAL).or_else(|_| bind("--dashboard", FREE)).map(Some),
+            None => {
+                bind("--dashboard", DEFAULT_ADDRESS).or_else(|_| bind("--dashboard", FREE_PORT)).map(Some)
+            }
         }
     }
 }

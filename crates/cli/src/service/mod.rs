@@ -271,7 +271,7 @@ impl Service {
             // Wait until the connections have recorded the requests that were aborted.
             ports.close().await;
         }
-        traces.close(traces::FLUSH).await;
+        traces.close(traces::FLUSH_TIMEOUT).await;
         older.stop().await;
         stores.close().await?;
         served?;

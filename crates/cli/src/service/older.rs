@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// The maximum size of a NATS message beyond the user's payload, bytes.
-const ENVELOPE: usize = 1 << 20;
+const ENVELOPE_OVERHEAD: usize = 1 << 20;
 
 /// The stores behind the servers, and their remote replacements.
 pub(crate) struct Stores<'a> {
@@ -143,7 +143,7 @@ impl Servers {
         needed: &Needed<'_>,
         stop: &CancellationToken,
     ) -> anyhow::Result<OlderBroker> {
-        let server = nats::Server::bind(needed.message.saturating_add(ENVELOPE)).await;
+        let server = nats::Server::bind(needed.message.saturating_add(ENVELOPE_OVERHEAD)).await;
         let server = server.context("cannot serve NATS to executables of older runners")?;
         let handle = server.handle();
         self.tasks.spawn(server.run(stop.clone()));
@@ -163,7 +163,7 @@ impl Servers {
                 engine,
             });
         }
-        let max_payload = needed.message.saturating_add(ENVELOPE);
+        let max_payload = needed.message.saturating_add(ENVELOPE_OVERHEAD);
         let jetstream = self.jetstream.insert(JetStream::start(needed.data, max_payload).await?);
         let connection = jetstream.connect(name).await?;
         Ok(OlderBroker::JetStream {

@@ -20,7 +20,7 @@ use tokio_rustls::rustls::{
 /// The ALPN protocols, in order of preference.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 /// The minimum interval between checks of the files.
-const LOOK: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The arguments for TLS on the client port.
 #[derive(Debug, Clone, Args)]
@@ -81,7 +81,7 @@ impl Files {
     /// The current certificate; the previous one while the files are invalid.
     fn current(&self) -> Arc<CertifiedKey> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if read.looked.elapsed() >= LOOK {
+        if read.looked.elapsed() >= CHECK_INTERVAL {
             read.looked = Instant::now();
             let changed = changed(&self.certificate, &self.key);
             if changed != read.changed {

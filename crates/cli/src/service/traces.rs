@@ -25,7 +25,7 @@ use std::{fs, path::Path, time::Duration};
 use tokio_rustls::rustls::ClientConfig;
 
 /// How long the export of remaining spans may take when the service stops.
-pub(super) const FLUSH: Duration = Duration::from_secs(5);
+pub(super) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Starts the export of a version's traces. Must be called within the async runtime.
 pub(crate) fn start(version: &Name) -> Traces {

@@ -17,7 +17,7 @@ use std::{
 use tokio::sync::mpsc;
 
 /// Changes within this time of one another count as one.
-const TOGETHER: Duration = Duration::from_millis(100);
+const DEBOUNCE: Duration = Duration::from_millis(100);
 
 /// Watches the files of a package.
 pub(crate) struct Watch {
@@ -111,7 +111,7 @@ impl Watch {
     async fn together(&mut self) -> BTreeSet<PathBuf> {
         let Some(first) = self.changed.recv().await else { return std::future::pending().await };
         let mut paths = BTreeSet::from([first]);
-        while let Ok(Some(path)) = tokio::time::timeout(TOGETHER, self.changed.recv()).await {
+        while let Ok(Some(path)) = tokio::time::timeout(DEBOUNCE, self.changed.recv()).await {
             paths.insert(path);
         }
         paths

@@ -23,7 +23,7 @@ use tokio::{fs::File, io::AsyncBufRead};
 use tokio_util::io::{ReaderStream, StreamReader};
 
 /// The timeout for the response to a small request.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// The number of bytes read from a file at once.
 const CHUNK: usize = 64 << 10;
 
@@ -119,9 +119,9 @@ impl Api {
             let response = self.request(method, path, kind.into_iter().collect(), body).await?;
             self.read(response).await
         };
-        let answered = tokio::time::timeout(PATIENCE, exchange).await;
+        let answered = tokio::time::timeout(TIMEOUT, exchange).await;
         answered
-            .with_context(|| format!("`{}` did not answer within {} s", self.server, PATIENCE.as_secs()))?
+            .with_context(|| format!("`{}` did not answer within {} s", self.server, TIMEOUT.as_secs()))?
     }
 
     /// Uploads a file; a bar shows the progress.

@@ -8,7 +8,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use std::{path::Path, time::Duration};
 
 /// How long a server may take to accept a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) type Connector = HttpsConnector<HttpConnector>;
 
@@ -16,7 +16,7 @@ pub(super) type Connector = HttpsConnector<HttpConnector>;
 pub(super) fn connector(server: &Server, cacert: Option<&Path>) -> anyhow::Result<Connector> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
-    http.set_connect_timeout(Some(PATIENCE));
+    http.set_connect_timeout(Some(CONNECT_TIMEOUT));
     http.set_nodelay(true);
     let tls = match cacert {
         Some(path) if server.is_secure() => tls::client(Trusted::Those(path))

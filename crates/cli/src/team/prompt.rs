@@ -11,7 +11,7 @@ pub(crate) fn is_terminal() -> bool {
 }
 
 /// The maximum size of input, bytes.
-const MAX: u64 = 8 << 20;
+const MAX_INPUT: u64 = 8 << 20;
 
 /// A password: from a prompt, or the next line of standard input.
 pub(crate) async fn password(prompt: &str) -> anyhow::Result<String> {
@@ -36,7 +36,7 @@ pub(crate) async fn value(prompt: &str) -> anyhow::Result<String> {
     }
     let reading = tokio::task::spawn_blocking(|| {
         let mut text = String::new();
-        let read = io::stdin().lock().take(MAX).read_to_string(&mut text);
+        let read = io::stdin().lock().take(MAX_INPUT).read_to_string(&mut text);
         read.map(|_| text).context("failed to read standard input")
     });
     reading.await?
@@ -64,7 +64,7 @@ async fn line(prompt: &str) -> anyhow::Result<String> {
 
 fn read(input: &Stdin) -> anyhow::Result<String> {
     let mut line = String::new();
-    input.lock().take(MAX).read_line(&mut line).context("failed to read standard input")?;
+    input.lock().take(MAX_INPUT).read_line(&mut line).context("failed to read standard input")?;
     line.truncate(line.trim_end_matches(['\r', '\n']).len());
     Ok(line)
 }

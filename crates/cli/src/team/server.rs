@@ -81,11 +81,11 @@ impl From<Server> for String {
 }
 
 /// Characters that are not escaped in a path.
-const PLAIN: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
+const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 
 /// Escapes a text as one path segment.
 pub(crate) fn segment(text: &str) -> impl fmt::Display {
-    utf8_percent_encode(text, &PLAIN)
+    utf8_percent_encode(text, &ESCAPED)
 }
 
 /// Formats pairs as a query string.

@@ -14,7 +14,7 @@ use std::{
 const UPDATE: &str = "KRT_UPDATE_DOCS";
 
 /// The mark that separates the handwritten part of a page from the generated part.
-const MADE: &str =
+const GENERATED_MARK: &str =
     "<!-- What follows is made by tests; see UPDATE in crates/cli/tests/it/reference.rs. -->\n";
 
 const INTRODUCTION: &str = "# Commands
@@ -40,8 +40,9 @@ fn path(page: &str) -> PathBuf {
 /// The handwritten part of a page, including the mark.
 fn by_hand(page: &str) -> String {
     let text = fs::read_to_string(path(page)).unwrap();
-    let (head, _) = text.split_once(MADE).unwrap_or_else(|| panic!("{page} has no line {MADE}"));
-    format!("{head}{MADE}")
+    let (head, _) =
+        text.split_once(GENERATED_MARK).unwrap_or_else(|| panic!("{page} has no line {GENERATED_MARK}"));
+    format!("{head}{GENERATED_MARK}")
 }
 
 /// Compares a page with the expected text, or writes it.

@@ -16,9 +16,9 @@ use std::{
 use tempfile::TempDir;
 
 /// The timeout of a test.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a service may take to stop before it is killed.
-const STOP: Duration = Duration::from_secs(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The `krt` command, without variables from the environment. All tests share Python environments in the
 /// target folder.
@@ -172,7 +172,7 @@ impl Service {
         if let Some(record) = self.records.iter().find(|record| is_it(record)) {
             return record.clone();
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             let Ok(record) = serde_json::from_str::<Value>(&line) else {
                 panic!("a line that is no record: {line}");
@@ -231,7 +231,7 @@ fn end(child: &mut Child) -> ExitStatus {
         return status;
     }
     signal(child, Signal::TERM);
-    let deadline = Instant::now() + STOP;
+    let deadline = Instant::now() + STOP_TIMEOUT;
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait().unwrap() {
             return status;

@@ -35,7 +35,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How much later the end of a request may be observed: the faults keep this machine busy.
 const MARGIN: Duration = Duration::from_secs(5);
 /// A client's first and longest pause after an error.
-const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(400)];
+const BACKOFF: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(400)];
 
 #[test]
 fn with_jetstream_confirmed_work_is_done() {
@@ -128,7 +128,7 @@ fn clients(address: SocketAddr, tally: &Tally, requests: usize) {
 }
 
 async fn one_client(client: &Client, tally: &Tally, requests: usize) {
-    let [shortest, longest] = PAUSES;
+    let [shortest, longest] = BACKOFF;
     let mut pause = shortest;
     loop {
         while tally.rests.load(Ordering::Relaxed) {

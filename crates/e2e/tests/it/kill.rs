@@ -22,7 +22,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const ANSWERS: std::ops::Range<usize> = 20..120;
 /// A client's first and longest pause after an error: without pauses, clients would use up the requests while
 /// all nodes are down.
-const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(800)];
+const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(800)];
 /// The engine's maximum growth after its warm-up, bytes.
 const GROWTH: u64 = 48 << 20;
 
@@ -91,7 +91,7 @@ async fn every_request_ends_once(package: &str) -> String {
 /// Sends requests one after the other until all were sent.
 async fn client(service: &Service, tally: &Tally, requests: usize) {
     let client = service.client();
-    let [shortest, longest] = PAUSES;
+    let [shortest, longest] = BACKOFF;
     let mut pause = shortest;
     loop {
         let number = Tally::add(&tally.begun);

@@ -20,7 +20,7 @@ fn tags(tags: &[(&str, &str)]) -> Tags {
 /// The start of a record about an invalid measurement.
 const START: &str = "[ctx.measurement.save] measurement ";
 
-const OWN: [(&str, &str); 3] = [("version", "context-v1"), ("node", "first"), ("workflow", "alone")];
+const OWN_TAGS: [(&str, &str); 3] = [("version", "context-v1"), ("node", "first"), ("workflow", "alone")];
 
 #[tokio::test]
 async fn what_user_code_measures_is_stored() {
@@ -30,7 +30,7 @@ async fn what_user_code_measures_is_stored() {
 
     let kinds = points(&ended, "kinds");
     let [kind] = &kinds[..] else { panic!("{kinds:?}") };
-    assert_eq!(*kind.tags, tags(&[&OWN[..], &[("tag", "t")]].concat()));
+    assert_eq!(*kind.tags, tags(&[&OWN_TAGS[..], &[("tag", "t")]].concat()));
     let fields = BTreeMap::from([
         ("text".to_owned(), Value::Text("a".into())),
         ("whole".to_owned(), Value::Int(1)),
@@ -46,7 +46,7 @@ async fn what_user_code_measures_is_stored() {
     assert_eq!(times, expected);
 
     let own = points(&ended, "own tags");
-    assert_eq!(*own[0].tags, tags(&OWN), "the tags that are set for the user cannot be given");
+    assert_eq!(*own[0].tags, tags(&OWN_TAGS), "the tags that are set for the user cannot be given");
 }
 
 #[tokio::test]

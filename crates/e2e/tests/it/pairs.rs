@@ -2,7 +2,7 @@
 //! older and newer than the installed protobuf, and modules that were never generated; in a node, and in its
 //! child processes.
 
-use crate::support::{Krt, PATIENCE, krt::command};
+use crate::support::{Krt, TIMEOUT, krt::command};
 use krt_servers::skipped;
 use serde_json::{Value, json};
 use std::{
@@ -178,7 +178,7 @@ async fn test(pair: Pair) {
     let package = package(&pair);
     let krt = Krt::run_at(package.path()).flag("--python", pair.python).env("OTHER_PYTHON", foreign);
     let service = krt.start().await;
-    let answer = service.call_within(PATIENCE, "Estimate", json!({ "priceCategory": "high" })).await.unwrap();
+    let answer = service.call_within(TIMEOUT, "Estimate", json!({ "priceCategory": "high" })).await.unwrap();
     let seen: Value = serde_json::from_str(answer["text"].as_str().unwrap()).unwrap();
     for (node, beside) in [("disk", true), ("made", false)] {
         let mut seen = seen[node].clone();

@@ -13,7 +13,7 @@ use std::{path::Path, time::Duration};
 
 const NODES: [(&str, &str); 2] = [("one", "src/act/main.py"), ("two", "src/act/main.py")];
 /// Long enough to conclude that no answer arrives.
-const A_WHILE: Duration = Duration::from_millis(300);
+const QUIET_PERIOD: Duration = Duration::from_millis(300);
 
 fn server(test: &str, protocol: WireProtocol) -> Option<NatsServer> {
     NatsServer::start(
@@ -178,7 +178,7 @@ async fn a_request_that_nobody_hears_fails() {
         [(WireProtocol::Core, Failure::NoResponders), (WireProtocol::JetStream, Failure::Timeout)]
     {
         let entrypoint = workflow(protocol, &url, &package).entrypoint().await;
-        assert_eq!(entrypoint.call_within(A_WHILE, json!({})).await, Err(expected));
+        assert_eq!(entrypoint.call_within(QUIET_PERIOD, json!({})).await, Err(expected));
         entrypoint.end().await;
     }
 }
@@ -231,7 +231,7 @@ async fn they_outlive_the_server(protocol: WireProtocol, test: &str) {
 async fn answers_again(chain: &Chain) {
     for _ in 0..100 {
         let request = json!({"text": "hi"});
-        match chain.entrypoint.call_within(A_WHILE, request).await {
+        match chain.entrypoint.call_within(QUIET_PERIOD, request).await {
             Ok(answer) => return assert_eq!(answer["text"], "hi one two"),
             Err(Failure::Error(error)) => panic!("{error}"),
             Err(_) => {}

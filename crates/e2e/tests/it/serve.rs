@@ -173,18 +173,18 @@ async fn a_runtime_is_reached_by_its_name_or_its_host() {
 }
 
 /// An address reserved for documentation (RFC 5737), which no machine has.
-const ELSEWHERE: &str = "192.0.2.1:9000";
+const OTHER_ADDRESS: &str = "192.0.2.1:9000";
 
 #[test]
 fn passwords_do_not_cross_a_network_in_the_clear() {
     let data = tempfile::tempdir().unwrap();
     for flag in ["--listen", "--dashboard"] {
-        let said = refused(&["serve", "--data"], data.path(), &[flag, ELSEWHERE]);
-        let expected = format!("{flag} {ELSEWHERE} is reached from other machines, and TLS is not set");
+        let said = refused(&["serve", "--data"], data.path(), &[flag, OTHER_ADDRESS]);
+        let expected = format!("{flag} {OTHER_ADDRESS} is reached from other machines, and TLS is not set");
         assert!(said.contains(&expected), "{said}");
         // With `--insecure`, the only remaining error is the address itself.
-        let said = refused(&["serve", "--data"], data.path(), &[flag, ELSEWHERE, "--insecure"]);
-        assert!(said.contains(&format!("cannot listen on {ELSEWHERE}")), "{said}");
+        let said = refused(&["serve", "--data"], data.path(), &[flag, OTHER_ADDRESS, "--insecure"]);
+        assert!(said.contains(&format!("cannot listen on {OTHER_ADDRESS}")), "{said}");
     }
 }
 

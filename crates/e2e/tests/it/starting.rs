@@ -1,7 +1,7 @@
 //! Answers to clients while a service starts, and clients that wait for it.
 
 use crate::support::{
-    Krt, PATIENCE, Service, actor, assert_status, eventually,
+    Krt, Service, TIMEOUT, actor, assert_status, eventually,
     grpc::Client,
     http::Http,
     krt::command,
@@ -88,7 +88,7 @@ async fn first_line(child: &mut Child) -> String {
         tell.send(lines.next().unwrap_or_default()).unwrap();
         lines.for_each(drop);
     });
-    tokio::time::timeout(PATIENCE, line).await.expect("it says something").unwrap()
+    tokio::time::timeout(TIMEOUT, line).await.expect("it says something").unwrap()
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use crate::{
     script,
     support::{
-        Krt, PATIENCE, Service,
+        Krt, Service, TIMEOUT,
         lines::{Lines, Record},
         otlp::{Receiver, Spans, attribute, fault},
         tls::SelfSigned,
@@ -434,8 +434,8 @@ async fn a_receiver_that_says_nothing_holds_up_neither_requests_nor_the_end() {
     let endpoint = format!("http://{}", silent.local_addr().unwrap());
     let service = Krt::run("chain")
         .env("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint)
-        .env("OTEL_EXPORTER_OTLP_TIMEOUT", (2 * PATIENCE).as_millis().to_string())
-        .env("OTEL_BSP_EXPORT_TIMEOUT", (2 * PATIENCE).as_millis().to_string())
+        .env("OTEL_EXPORTER_OTLP_TIMEOUT", (2 * TIMEOUT).as_millis().to_string())
+        .env("OTEL_BSP_EXPORT_TIMEOUT", (2 * TIMEOUT).as_millis().to_string())
         .env("OTEL_BSP_SCHEDULE_DELAY", "1")
         .env("OTEL_BSP_MAX_QUEUE_SIZE", "16")
         .start()

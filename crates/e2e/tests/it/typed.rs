@@ -1,7 +1,7 @@
 //! The commands for a team's server.
 
 use crate::support::{
-    Krt, PATIENCE,
+    Krt, TIMEOUT,
     krt::write_package,
     person::Person,
     processes,
@@ -199,14 +199,14 @@ async fn logs_are_followed_until_somebody_interrupts() {
     let mut ids = Vec::new();
     for _ in 0..3 {
         team.client().call("Name", json!({})).await.unwrap();
-        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let line = tokio::time::timeout(TIMEOUT, lines.next_line()).await.unwrap().unwrap().unwrap();
         let log: Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&log["node"], &log["message"]), (&json!("namer"), &json!("asked")));
         ids.push(log["id"].as_i64().unwrap());
     }
     assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
     processes::signal(child.id().unwrap().try_into().unwrap(), Signal::INT);
-    let ended = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    let ended = tokio::time::timeout(TIMEOUT, child.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(130));
 
     let log = ada.types(&["version", "logs", "v1", "asked", "-n", "2", "--json"]).await.well();
@@ -426,7 +426,7 @@ async fn asked(person: &Person, server: &str, terminal: OwnedFd) -> tokio::proce
     let mut told = Vec::new();
     let errors = child.stderr.as_mut().unwrap();
     while !told.ends_with(b": ") {
-        told.push(tokio::time::timeout(PATIENCE, errors.read_u8()).await.unwrap().unwrap());
+        told.push(tokio::time::timeout(TIMEOUT, errors.read_u8()).await.unwrap().unwrap());
     }
     assert_eq!(String::from_utf8_lossy(&told), format!("password of admin at {server}: "));
     child
@@ -442,13 +442,13 @@ async fn a_password_is_typed_unseen() {
     let mut child = asked(&ada, &server, end.try_clone().unwrap()).await;
     assert!(!tcgetattr(&end).unwrap().local_modes.contains(LocalModes::ECHO));
     processes::signal(child.id().unwrap().try_into().unwrap(), Signal::INT);
-    let ended = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    let ended = tokio::time::timeout(TIMEOUT, child.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(130));
     assert!(tcgetattr(&end).unwrap().local_modes.contains(LocalModes::ECHO));
 
     let mut child = asked(&ada, &server, end).await;
     writeln!(typed, "{PASSWORD}").unwrap();
-    let ended = tokio::time::timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    let ended = tokio::time::timeout(TIMEOUT, child.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(0));
     // The complete output of the terminal; reading ends with an error once the other end is closed.
     let mut shown = Vec::new();

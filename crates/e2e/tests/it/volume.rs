@@ -9,7 +9,7 @@
 mod fill;
 
 use crate::support::team::Team;
-use fill::{CLASSES, FAILS, LINES, NODES, WARNS, WRONG};
+use fill::{CLASSES, FAIL_EVERY, LINES, NODES, WARN_EVERY, WRONG_EVERY};
 use futures::future::join_all;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -24,9 +24,9 @@ const REQUESTS: usize = 500;
 /// The number of concurrent clients.
 const CLIENTS: usize = 32;
 /// The number of requests for each page; the median counts.
-const TIMES: usize = 5;
+const ROUNDS: usize = 5;
 /// The number of additional real requests.
-const CALLS: usize = 500;
+const REAL_REQUESTS: usize = 500;
 
 /// Sends the requests of the pages, and measures their duration.
 struct Pages<'a> {
@@ -39,14 +39,14 @@ struct Pages<'a> {
 impl Pages<'_> {
     async fn get(&mut self, page: &str, path: &str) -> Value {
         let (mut times, mut last) = (Vec::new(), None);
-        for _ in 0..TIMES {
+        for _ in 0..ROUNDS {
             let begun = Instant::now();
             let reply = self.team.api.get(&format!("/runtimes/shop{path}")).await;
             times.push(begun.elapsed());
             last = Some(reply);
         }
         times.sort();
-        let (median, reply) = (times[TIMES / 2], last.expect("it was asked for"));
+        let (median, reply) = (times[ROUNDS / 2], last.expect("it was asked for"));
         let millis = median.as_secs_f64() * 1e3;
         self.told.push(format!("{millis:8.1} ms {:9} bytes  {page}", reply.body.len()));
         self.slowest = self.slowest.max(median);
@@ -79,7 +79,7 @@ async fn every_page_over_a_large_store() {
     let team = Team::start(data).await;
     team.started("v1").await;
     team.api.act("v1", "publish").await.expect(StatusCode::OK);
-    println!("{CALLS} calls: {:.1?}", call(&team, CALLS).await);
+    println!("{REAL_REQUESTS} calls: {:.1?}", call(&team, REAL_REQUESTS).await);
 
     let mut pages = Pages { team: &team, slowest: Duration::ZERO, told: Vec::new() };
     logs(&mut pages, &filled).await;
@@ -120,13 +120,13 @@ async fn logs(pages: &mut Pages<'_>, filled: &fill::Filled) {
     let page = pages.get("logs, a frequent text", "/logs?text=BATCH&limit=500").await;
     assert_eq!(count(&page["logs"]), 500);
 
-    let grave = of.len() / FAILS;
+    let grave = of.len() / FAIL_EVERY;
     let page = pages.get("logs, errors", "/logs?level=ERROR&limit=1000").await;
     assert_eq!(count(&page["logs"]), grave.min(1000));
     let page = pages.get("logs, errors with a text", "/logs?level=ERROR&text=nothing%20like%20it").await;
     assert_eq!(count(&page["logs"]), 0);
     let page = pages.get("logs, warnings", "/logs?level=WARN&limit=1000").await;
-    assert_eq!(count(&page["logs"]), (grave + of.len() / WARNS).min(1000));
+    assert_eq!(count(&page["logs"]), (grave + of.len() / WARN_EVERY).min(1000));
     let page = pages.get("logs, of a node", &format!("/logs?node={}&limit=500", NODES[1])).await;
     assert_eq!(count(&page["logs"]), 500);
     let page = pages.get("logs, of a node that never spoke", "/logs?node=nobody").await;
@@ -161,7 +161,7 @@ async fn measurements(pages: &mut Pages<'_>, filled: &fill::Filled) {
     assert_eq!(all[0]["points"], json!(filled.requests.len()));
 
     let day = format!("from={}&to={}", filled.requests[0].time(), filled.end());
-    let ended = (filled.requests.len() - filled.requests.len() / FAILS) as u64;
+    let ended = (filled.requests.len() - filled.requests.len() / FAIL_EVERY) as u64;
     let nodes = "/measurements/node_elapsed_time/windows?field=elapsed_ms";
     let windows = pages.get("windows of a day, by node", &format!("{nodes}&{day}&group_by=node")).await;
     assert_eq!(counted(&windows), ended * NODES.len() as u64);
@@ -193,7 +193,7 @@ async fn predictions(pages: &mut Pages<'_>, filled: &fill::Filled) {
     let all = filled.requests.len() as u64;
     let summary = pages.get("predictions, summary", "/predictions/summary").await;
     assert_eq!(summary["predictions"], json!(all));
-    assert_eq!(summary["correct"], json!(all - all / WRONG as u64));
+    assert_eq!(summary["correct"], json!(all - all / WRONG_EVERY as u64));
     assert_eq!(count(&summary["classes"]), CLASSES);
     let day = format!("from={}&to={}", filled.requests[0].time(), filled.end());
     let summary =
@@ -219,7 +219,7 @@ async fn predictions(pages: &mut Pages<'_>, filled: &fill::Filled) {
 async fn courses(pages: &mut Pages<'_>, filled: &fill::Filled) {
     let all = filled.requests.len();
     let page = pages.get("requests, latest", "/requests?limit=50").await;
-    assert_eq!(page["kept"], json!(all + CALLS));
+    assert_eq!(page["kept"], json!(all + REAL_REQUESTS));
     assert_eq!(count(&page["requests"]), 50);
     let next = page["next"].as_str().unwrap();
     let next = pages.get("requests, next page", &format!("/requests?limit=50&cursor={next}")).await;
@@ -235,10 +235,10 @@ async fn courses(pages: &mut Pages<'_>, filled: &fill::Filled) {
     let slowest = pages.get("requests, slowest of a workflow", path).await;
     assert_eq!(count(&slowest["requests"]), 50);
     let failed = pages.get("requests, failed", "/requests?limit=500&ending=failed").await;
-    assert_eq!(count(&failed["requests"]), (all / FAILS).min(500));
+    assert_eq!(count(&failed["requests"]), (all / FAIL_EVERY).min(500));
     let path = "/requests?limit=500&ending=failed&order=slowest&version=v1";
     let failed = pages.get("requests, slowest that failed", path).await;
-    assert_eq!(count(&failed["requests"]), (all / FAILS).min(500));
+    assert_eq!(count(&failed["requests"]), (all / FAIL_EVERY).min(500));
     let none = pages.get("requests, none fits", "/requests?workflow=nothing").await;
     assert_eq!(count(&none["requests"]), 0);
 

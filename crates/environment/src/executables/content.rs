@@ -10,7 +10,7 @@ use std::{
 };
 
 /// Larger files count by size and modification time: such a file may be a model of gigabytes.
-const LARGE: u64 = 1 << 20;
+const MAX_HASHED: u64 = 1 << 20;
 
 /// Marks a folder that tools can recreate (<https://bford.info/cachedir>).
 const CACHE_TAG: &str = "CACHEDIR.TAG";
@@ -133,7 +133,7 @@ impl<'a> Content<'a> {
             return Ok(Ok(()));
         }
         match facts.len() {
-            LARGE.. => self.key.add(format!("{} {:?}", facts.len(), facts.modified()?)),
+            MAX_HASHED.. => self.key.add(format!("{} {:?}", facts.len(), facts.modified()?)),
             _ => self.key.add(fs::read(path)?),
         }
         Ok(Ok(()))

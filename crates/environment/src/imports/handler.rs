@@ -5,7 +5,7 @@ use super::place::{Place, place_of, text_of};
 use tree_sitter::Node;
 
 /// Attributes that only a dict has. `google.protobuf.Any` has none of them.
-const OF_DICTS: [&str; 7] = ["get", "items", "keys", "values", "pop", "update", "setdefault"];
+const DICT_ATTRIBUTES: [&str; 7] = ["get", "items", "keys", "values", "pop", "update", "setdefault"];
 
 /// A use of the message as a dict.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Looking<'_> {
         let attribute = function.child_by_field_name("attribute").map_or("", |name| text_of(name, self.text));
         if function.kind() == "attribute"
             && self.is_message(function.child_by_field_name("object"))
-            && OF_DICTS.contains(&attribute)
+            && DICT_ATTRIBUTES.contains(&attribute)
         {
             return self.found(node);
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 /// The most entries visited to find a module anywhere in a package.
-const MOST_ENTRIES: usize = 20_000;
+const MAX_ENTRIES: usize = 20_000;
 
 /// A package from the view of a node's folder.
 pub(super) struct Package {
@@ -102,7 +102,7 @@ fn entries(folder: &Path) -> Vec<(String, bool)> {
 fn modules_below(root: &Path) -> BTreeMap<String, Vec<PathBuf>> {
     let mut modules: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     let mut open = vec![(root.to_owned(), 0)];
-    let mut left = MOST_ENTRIES;
+    let mut left = MAX_ENTRIES;
     while let Some((folder, depth)) = open.pop() {
         for (name, is_folder) in entries(&folder) {
             left = left.saturating_sub(1);

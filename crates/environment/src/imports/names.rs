@@ -103,7 +103,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
 ];
 
 /// Namespaces shared by several packages, each with a part below it.
-const SHARED: &[&str] = &[
+const NAMESPACES: &[&str] = &[
     "google",
     "google.cloud",
     "azure",
@@ -125,7 +125,7 @@ const SHARED: &[&str] = &[
 /// `requirements.txt` until runners 2.1), by module, with the versions that code of that time works with
 /// where they have wheels. Later versions have changed what such code uses (`np.float`, `DataFrame.append`,
 /// `Image.ANTIALIAS`, `torch.load` of a whole model).
-const CARRIED: &[Carried] = &[
+const UPSTREAM_PACKAGES: &[Carried] = &[
     carried("PIL", "Pillow", "Pillow<10; python_version < '3.12'"),
     carried("bson", "pymongo", "pymongo<5"),
     carried("certifi", "certifi", ""),
@@ -180,25 +180,25 @@ const fn carried(module: &'static str, package: &'static str, constraint: &'stat
 /// The image's package for a module.
 pub(crate) fn carried_for(module: &str) -> Option<&'static Carried> {
     let top = module.split('.').next().unwrap_or(module);
-    CARRIED.iter().find(|carried| carried.module == top)
+    UPSTREAM_PACKAGES.iter().find(|carried| carried.module == top)
 }
 
 /// The constraints to versions that code of KRT v1's time works with.
 pub(crate) fn constraints() -> Vec<String> {
-    let constraints: BTreeSet<&str> = CARRIED.iter().map(|carried| carried.constraint).collect();
+    let constraints: BTreeSet<&str> = UPSTREAM_PACKAGES.iter().map(|carried| carried.constraint).collect();
     constraints.into_iter().filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }
 
 /// The part of a dotted name that identifies the package: usually the first word.
 pub(crate) fn significant(dotted: &str) -> &str {
     let mut ends = dotted.match_indices('.').map(|(index, _)| index).chain([dotted.len()]);
-    let end = ends.find(|end| !SHARED.contains(&&dotted[..*end]));
+    let end = ends.find(|end| !NAMESPACES.contains(&&dotted[..*end]));
     end.map_or(dotted, |end| &dotted[..end])
 }
 
 /// Whether several packages share a name.
 pub(crate) fn is_shared(dotted: &str) -> bool {
-    SHARED.contains(&dotted)
+    NAMESPACES.contains(&dotted)
 }
 
 /// The packages that provide a module, the one to suggest first.
@@ -241,6 +241,6 @@ mod tests {
     #[test]
     fn the_lists_are_in_order() {
         assert!(PACKAGES.is_sorted_by_key(|(module, _)| module));
-        assert!(CARRIED.is_sorted_by_key(|carried| carried.module));
+        assert!(UPSTREAM_PACKAGES.is_sorted_by_key(|carried| carried.module));
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use tree_sitter::{Language, Node, Parser};
 
 /// The depth limit: no hand-written code nests deeper.
-const DEEPEST: usize = 400;
+const MAX_DEPTH: usize = 400;
 
 /// When an import runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +56,7 @@ pub(super) fn parse(text: &str) -> Parsed {
     let mut open = vec![(tree.root_node(), When::Always, 0)];
     while let Some((node, when, depth)) = open.pop() {
         reading.look_at(node, when);
-        if depth < DEEPEST {
+        if depth < MAX_DEPTH {
             let mut cursor = node.walk();
             let children = node.children(&mut cursor).filter(Node::is_named);
             open.extend(

@@ -37,14 +37,14 @@ pub(super) const NEVER_PASSED: [&str; 17] = [
 
 /// Settings of pip with their names in uv and the separator of their values there. They apply unless uv's own
 /// are set. uv does not read pip's configuration files.
-const LIKE_PIP: [(&str, &str, &str); 3] = [
+const PIP_SETTINGS: [(&str, &str, &str); 3] = [
     ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", " "),
     ("PIP_EXTRA_INDEX_URL", "UV_INDEX", " "),
     ("PIP_FIND_LINKS", "UV_FIND_LINKS", ","),
 ];
 
 /// Prevents prompts: git fails instead of asking, unless the user has configured how it asks.
-const UNATTENDED: [(&str, &str); 3] =
+const NO_PROMPTS: [(&str, &str); 3] =
     [("NO_COLOR", "1"), ("GIT_TERMINAL_PROMPT", "0"), ("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")];
 
 /// The first pip that installs into an environment without pip.
@@ -144,7 +144,7 @@ impl Installer {
         workshop: &Path,
     ) -> BTreeMap<OsString, OsString> {
         let mut variables: BTreeMap<OsString, OsString> =
-            UNATTENDED.iter().map(|(name, value)| (name.into(), value.into())).collect();
+            NO_PROMPTS.iter().map(|(name, value)| (name.into(), value.into())).collect();
         variables.extend(process_env.clone().without(&NEVER_PASSED).variables().clone());
         let fixed: &[(&str, &str)] = match self.tool() {
             Tool::Uv => &[("UV_NO_PROGRESS", "1"), ("UV_PYTHON_DOWNLOADS", "never")],
@@ -159,7 +159,7 @@ impl Installer {
         variables.extend(fixed.iter().map(|(name, value)| (name.into(), value.into())));
         variables.insert("TMPDIR".into(), workshop.into());
         if self.tool() == Tool::Uv && !has_uv_index(process_env) {
-            variables.extend(LIKE_PIP.into_iter().filter_map(|names| like_pip(names, process_env)));
+            variables.extend(PIP_SETTINGS.into_iter().filter_map(|names| like_pip(names, process_env)));
         }
         variables
     }

@@ -25,10 +25,10 @@ const SCRIPT: &str = include_str!("wheels.py");
 const MINORS: std::ops::RangeInclusive<u64> = 6..=14;
 
 /// The timeout of an answer. After that, the installation itself may show the problem.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long missing wheels are cached: wheels for new Python versions appear later.
-const HOLDS_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+const CACHE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The pins without a wheel for the Python in question that have wheels for others: each with those minor
 /// versions.
@@ -92,7 +92,7 @@ pub(crate) async fn lacking(
     if let Some(lacking) = kept.recall(true) {
         return Some(lacking);
     }
-    let answer = timeout(PATIENCE, ask(plan, facts, process_env)).await.ok().flatten();
+    let answer = timeout(TIMEOUT, ask(plan, facts, process_env)).await.ok().flatten();
     match answer {
         Some(lacking) => {
             kept.keep(&lacking);
@@ -114,7 +114,7 @@ impl Kept {
     fn recall(&self, fresh: bool) -> Option<Lacking> {
         let lacking: Lacking = serde_json::from_slice(&fs::read(&self.0).ok()?).ok()?;
         let age = SystemTime::now().duration_since(fs::metadata(&self.0).ok()?.modified().ok()?);
-        let holds = lacking.is_empty() || !fresh || age.is_ok_and(|age| age < HOLDS_FOR);
+        let holds = lacking.is_empty() || !fresh || age.is_ok_and(|age| age < CACHE_FOR);
         holds.then_some(lacking)
     }
 

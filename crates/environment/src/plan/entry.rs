@@ -6,11 +6,11 @@ use pep440_rs::VersionSpecifiers;
 use std::{path::Path, str::FromStr};
 use toml::{Table, Value};
 
-const INSTEAD: &str = "say it in a `requirements.txt` in the same folder, which goes before this file";
+const HINT: &str = "say it in a `requirements.txt` in the same folder, which goes before this file";
 
 /// The host of the default index, as name and domain. Installers never get it as an option, so that the
 /// user's own settings keep their effect.
-pub(super) const USUAL_HOST: (&str, &str) = ("pypi", "org");
+pub(super) const DEFAULT_HOST: (&str, &str) = ("pypi", "org");
 
 /// A named entry of a file.
 #[derive(Clone, Copy)]
@@ -23,7 +23,7 @@ impl Entry<'_> {
     /// The error for an entry that cannot be translated.
     pub(super) fn cannot(&self, problem: impl Into<String>) -> Error {
         let (file, entry) = (self.file.to_owned(), mask(self.name));
-        Error::Untranslatable { file, entry, problem: mask(&problem.into()), hint: INSTEAD }
+        Error::Untranslatable { file, entry, problem: mask(&problem.into()), hint: HINT }
     }
 
     /// Checks that a table has only these keys.
@@ -90,7 +90,7 @@ impl Entry<'_> {
 
 /// The option for an index; none for the default one.
 pub(super) fn index_option(address: &str) -> Option<String> {
-    (host(address).split_once('.') != Some(USUAL_HOST)).then(|| format!("--index-url {address}"))
+    (host(address).split_once('.') != Some(DEFAULT_HOST)).then(|| format!("--index-url {address}"))
 }
 
 /// The host of an address, with its port.

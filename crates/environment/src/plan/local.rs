@@ -14,22 +14,22 @@ use std::{
 };
 
 /// Larger files count by size and modification time instead of content.
-const READ_AT_MOST: u64 = 256 * 1024;
+const MAX_HASHED: u64 = 256 * 1024;
 
 /// The depth limit of the walk; no project is deeper.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// Build outputs, and folders that do not belong to a project.
-const PASSED_OVER: [&str; 4] = ["__pycache__", "build", "dist", "node_modules"];
+const SKIPPED_FOLDERS: [&str; 4] = ["__pycache__", "build", "dist", "node_modules"];
 
 /// The files that define how a project is installed, apart from its code.
-const DEFINITIONS: [&str; 3] = ["pyproject.toml", "setup.cfg", "setup.py"];
+const PROJECT_FILES: [&str; 3] = ["pyproject.toml", "setup.cfg", "setup.py"];
 
 /// Adds a project used in place: its path and definition count, its code does not.
 pub(super) fn editable(project: &Path, key: &mut Key) {
     let place = project.canonicalize().unwrap_or_else(|_| project.to_owned());
     key.add(place.as_os_str().as_bytes());
-    for name in DEFINITIONS {
+    for name in PROJECT_FILES {
         file(&project.join(name), key);
     }
 }
@@ -61,7 +61,7 @@ pub(super) fn all(project: &Path) -> Vec<PathBuf> {
             let path = entry.path();
             let left_out = ["__pycache__", ".git"].iter().any(|name| entry.file_name() == **name);
             match path.is_dir() {
-                true if left_out || depth > DEEPEST => {}
+                true if left_out || depth > MAX_DEPTH => {}
                 true => open.push((path, depth + 1)),
                 false => files.push(path),
             }
@@ -96,7 +96,7 @@ fn list(path: &Path, files: &mut Vec<PathBuf>) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with('.') || name.ends_with(".egg-info") || PASSED_OVER.contains(&&*name) {
+        if name.starts_with('.') || name.ends_with(".egg-info") || SKIPPED_FOLDERS.contains(&&*name) {
             continue;
         }
         match entry.file_type() {
@@ -108,7 +108,7 @@ fn list(path: &Path, files: &mut Vec<PathBuf>) {
 
 fn file(path: &Path, key: &mut Key) {
     let Ok(entry) = path.metadata() else { return key.add("missing") };
-    if entry.len() <= READ_AT_MOST && entry.is_file() {
+    if entry.len() <= MAX_HASHED && entry.is_file() {
         return key.add(fs::read(path).unwrap_or_default());
     }
     let changed = entry.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());

@@ -1,6 +1,6 @@
 //! Which file decides, and its translation.
 
-use super::entry::USUAL_HOST;
+use super::entry::DEFAULT_HOST;
 use super::*;
 use pep440_rs::Version;
 use std::{fs, str::FromStr};
@@ -265,7 +265,7 @@ fn poetry_projects_are_translated() {
 
 #[test]
 fn pipfiles_are_translated() {
-    let usual = format!("{}.{}", USUAL_HOST.0, USUAL_HOST.1);
+    let usual = format!("{}.{}", DEFAULT_HOST.0, DEFAULT_HOST.1);
     let text = r#"
         [[source]]
         name = "pypi"

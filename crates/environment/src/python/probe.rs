@@ -8,7 +8,7 @@ use tokio::{process::Command, time::timeout};
 const SCRIPT: &str = include_str!("probe.py");
 
 /// The timeout of an interpreter's answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The properties of an interpreter, cached if nothing has changed.
 pub(super) async fn probe_remembered(
@@ -36,9 +36,9 @@ pub(crate) async fn probe(python: &Path, process_env: &ProcessEnv, folder: &Path
         .current_dir(folder)
         .stdin(Stdio::null())
         .kill_on_drop(true);
-    let output = timeout(PATIENCE, command.output())
+    let output = timeout(TIMEOUT, command.output())
         .await
-        .map_err(|_| format!("does not answer within {} s", PATIENCE.as_secs()))?
+        .map_err(|_| format!("does not answer within {} s", TIMEOUT.as_secs()))?
         .map_err(|error| format!("cannot be started: {error}"))?;
     let text = String::from_utf8_lossy(&output.stdout);
     let answer = text.lines().next_back().unwrap_or_default();

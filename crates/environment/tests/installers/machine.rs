@@ -11,7 +11,7 @@ use std::{
 use tempfile::TempDir;
 
 /// A folder of archives: `protobuf` 3.5, 3.19 and 6.33, reduced to the version, and `alpha` 1.0 and 2.0.
-static HOUSE: LazyLock<PathBuf> = LazyLock::new(|| {
+static ARCHIVES: LazyLock<PathBuf> = LazyLock::new(|| {
     let house = Path::new(env!("CARGO_TARGET_TMPDIR")).join("house");
     fs::create_dir_all(&house).unwrap();
     let done = Command::new(python()).args(["-c", include_str!("house.py")]).arg(&house).status().unwrap();
@@ -70,7 +70,7 @@ impl Machine {
             .without(&["VIRTUAL_ENV", "CONDA_PREFIX", "PIP_CERT"])
             .with("PATH", "/nothing")
             .with("PIP_NO_INDEX", "1")
-            .with("PIP_FIND_LINKS", HOUSE.as_path());
+            .with("PIP_FIND_LINKS", ARCHIVES.as_path());
         let root = tempfile::tempdir().unwrap();
         let machine = Self {
             root,
@@ -104,7 +104,7 @@ impl Machine {
 
     /// The folder of archives that need no index.
     pub(crate) fn house(&self) -> &Path {
-        &HOUSE
+        &ARCHIVES
     }
 
     pub(crate) fn environments(&self) -> Environments {

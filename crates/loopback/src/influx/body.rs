@@ -10,9 +10,9 @@ use std::time::Duration;
 /// The largest body, compressed or not, in bytes: InfluxDB's own limit.
 const MAX_SIZE: usize = 25_000_000;
 /// How many bodies are read at a time.
-pub(super) const BUDGET: usize = 4;
+pub(super) const MAX_CONCURRENT: usize = 4;
 /// The timeout for a body.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// The most layers of compression; more is an attack or a mistake.
 const MAX_CODINGS: usize = 4;
 
@@ -21,7 +21,7 @@ const MAX_CODINGS: usize = 4;
 pub(super) enum BodyError {
     #[error("the body is larger than {MAX_SIZE} bytes; hint: send fewer points together")]
     TooLarge,
-    #[error("the body took longer than {} s", PATIENCE.as_secs())]
+    #[error("the body took longer than {} s", TIMEOUT.as_secs())]
     Late,
     #[error("the body ended early")]
     Broken,
@@ -35,7 +35,7 @@ pub(super) enum BodyError {
 pub(super) async fn read(request: Request<Incoming>) -> Result<Bytes, BodyError> {
     let codings = codings(request.headers())?;
     let body = Limited::new(request.into_body(), MAX_SIZE).collect();
-    let body = tokio::time::timeout(PATIENCE, body).await.map_err(|_| BodyError::Late)?;
+    let body = tokio::time::timeout(TIMEOUT, body).await.map_err(|_| BodyError::Late)?;
     let body = body.map_err(|error| match error.is::<LengthLimitError>() {
         true => BodyError::TooLarge,
         false => BodyError::Broken,

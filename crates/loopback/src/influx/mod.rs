@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 /// The most open connections.
 const MAX_CONNECTIONS: usize = 256;
 /// The timeout for a request's head.
-const HEAD: Duration = Duration::from_secs(30);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A server for InfluxDB's protocol, bound and not yet serving.
 #[derive(Debug)]
@@ -54,7 +54,8 @@ impl Server {
     /// Binds to a free port of the loopback. Points go to the measurements of `store`.
     pub async fn bind(store: Store) -> io::Result<Self> {
         let listener = accept::bind().await?;
-        let shared = Shared { store, secret: Secret::generate()?, budget: Semaphore::new(body::BUDGET) };
+        let shared =
+            Shared { store, secret: Secret::generate()?, budget: Semaphore::new(body::MAX_CONCURRENT) };
         Ok(Self { address: listener.local_addr()?, listener, shared: Arc::new(shared) })
     }
 
@@ -81,7 +82,7 @@ async fn serve(shared: Arc<Shared>, stream: TcpStream) {
         async move { Ok::<_, Infallible>(answer::answer(&shared, request).await) }
     };
     let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    server.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     if let Err(error) = server.serve_connection(TokioIo::new(stream), service_fn(answer)).await {
         tracing::debug!("a client of the measurements disconnected: {error}");
     }

@@ -16,7 +16,7 @@ use tokio::{
 };
 
 /// The timeout for a message from its first to its last byte, in either direction.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The largest message before the sign-in, in bytes.
 const MAX_BEFORE_SIGN_IN: usize = 16 << 10;
 
@@ -49,7 +49,7 @@ enum End {
     Wire(#[from] WireError),
     #[error(transparent)]
     Io(#[from] io::Error),
-    #[error("a message took longer than {} s", PATIENCE.as_secs())]
+    #[error("a message took longer than {} s", MESSAGE_TIMEOUT.as_secs())]
     Late,
 }
 
@@ -74,7 +74,7 @@ impl Connection {
             if let Some(form) = request.reply {
                 let bytes = form.encode(&reply, self.next_id)?;
                 self.next_id = self.next_id.wrapping_add(1);
-                timeout(PATIENCE, stream.write_all(&bytes)).await.map_err(|_| End::Late)??;
+                timeout(MESSAGE_TIMEOUT, stream.write_all(&bytes)).await.map_err(|_| End::Late)??;
             }
         }
         Ok(())
@@ -102,7 +102,7 @@ impl Connection {
             stream.read_exact(&mut rest).await?;
             Ok((rest, permit))
         };
-        let read: Result<_, End> = timeout(PATIENCE, read).await.map_err(|_| End::Late)?;
+        let read: Result<_, End> = timeout(MESSAGE_TIMEOUT, read).await.map_err(|_| End::Late)?;
         let (rest, permit) = read?;
         match Request::parse(header, &rest) {
             Ok(request) => Ok(Some((request, permit))),

@@ -24,9 +24,9 @@ const BATCH_BYTES: usize = 4 << 20;
 /// The most open cursors: each may buffer a megabyte.
 const MAX_OPEN: usize = 500;
 /// How long an unused cursor is kept, as in MongoDB.
-const IDLE: Duration = Duration::from_secs(600);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 /// The longest time for a batch; a client may set less.
-const PATIENCE: Duration = Duration::from_secs(300);
+const BATCH_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The cursors of all clients.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ impl Cursor {
     }
 
     async fn batch(&mut self, wanted: Wanted) -> Result<Batch, CommandError> {
-        let time = wanted.time.unwrap_or(PATIENCE).min(PATIENCE);
+        let time = wanted.time.unwrap_or(BATCH_TIMEOUT).min(BATCH_TIMEOUT);
         let batch = tokio::time::timeout(time, self.read(wanted)).await;
         batch.map_err(|_| CommandError::Time)?
     }
@@ -117,7 +117,7 @@ impl Cursors {
 
     fn keep(&self, cursor: Cursor) -> Result<i64, CommandError> {
         let mut open = self.lock();
-        open.retain(|_, cursor| cursor.used.elapsed() < IDLE);
+        open.retain(|_, cursor| cursor.used.elapsed() < IDLE_TIMEOUT);
         if open.len() >= MAX_OPEN {
             return Err(CommandError::Cursors { open: open.len() });
         }

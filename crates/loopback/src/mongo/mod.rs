@@ -44,7 +44,7 @@ const MAX_CONNECTIONS: usize = 1024;
 /// The memory of messages in flight, in KiB. More than the largest message.
 const BUDGET: u32 = 128 << 10;
 /// The database name built into runners of KRT v1.
-const BUILT_IN: &str = "data";
+const BUILT_IN_DATABASE: &str = "data";
 
 /// A server for MongoDB's protocol, bound and not yet serving.
 #[derive(Debug)]
@@ -108,6 +108,6 @@ impl Server {
 impl Shared {
     /// Whether a database holds the documents.
     fn is_ours(&self, database: &str) -> bool {
-        database == self.database || database == BUILT_IN
+        database == self.database || database == BUILT_IN_DATABASE
     }
 }

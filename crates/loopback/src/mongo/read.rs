@@ -14,7 +14,7 @@ use krt_store::{Filter, FindLimits};
 use std::{sync::Arc, time::Duration};
 
 /// The supported fields of `find`.
-const FIND: [&str; 22] = [
+const FIND_FIELDS: [&str; 22] = [
     "allowDiskUse",
     "allowPartialResults",
     "awaitData",
@@ -39,10 +39,10 @@ const FIND: [&str; 22] = [
     "term",
 ];
 /// Fields that would change the result and are not supported.
-const REFUSED: [&str; 8] =
+const UNSUPPORTED_FIELDS: [&str; 8] =
     ["awaitData", "collation", "let", "max", "min", "returnKey", "showRecordId", "tailable"];
 /// The timeout of a count.
-const PATIENCE: Duration = Duration::from_secs(300);
+const COUNT_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// A search with its order and form of results.
 #[derive(Debug)]
@@ -117,8 +117,8 @@ fn window(sorted: Sorted, skip: u64, limit: Option<u64>) -> Found {
 }
 
 pub(super) async fn find(shared: &Shared, database: &str, body: &Document) -> Result<Document, CommandError> {
-    let arguments = Arguments::new("find", body).allow(&FIND)?;
-    REFUSED.iter().try_for_each(|field| arguments.refuse(field))?;
+    let arguments = Arguments::new("find", body).allow(&FIND_FIELDS)?;
+    UNSUPPORTED_FIELDS.iter().try_for_each(|field| arguments.refuse(field))?;
     let collection = collection(arguments)?;
     // A negative limit asks for a single batch of that size, as old drivers send it.
     let limit = arguments.integer("limit")?.filter(|&limit| limit != 0);
@@ -156,7 +156,7 @@ pub(super) async fn count(
 /// The number of documents that a search finds.
 pub(super) async fn count_all(found: Found, time: Option<Duration>) -> Result<u64, CommandError> {
     let counted = found.try_fold(0_u64, |count, _| future::ready(Ok(count + 1)));
-    let time = time.unwrap_or(PATIENCE).min(PATIENCE);
+    let time = time.unwrap_or(COUNT_TIMEOUT).min(COUNT_TIMEOUT);
     tokio::time::timeout(time, counted).await.map_err(|_| CommandError::Time)?
 }
 

@@ -15,7 +15,7 @@ pub(super) const MECHANISM: &str = "SCRAM-SHA-256";
 /// The user's name.
 pub(super) const USER: &str = "krt";
 /// The fewest iterations that drivers accept. More would only protect a human password.
-const ROUNDS: u32 = 4096;
+const ITERATIONS: u32 = 4096;
 
 type Key = [u8; 32];
 
@@ -42,7 +42,7 @@ impl Credentials {
     pub(super) fn new(password: &Secret) -> io::Result<Self> {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).map_err(io::Error::other)?;
-        Ok(Self::derive(password.reveal(), &salt, ROUNDS))
+        Ok(Self::derive(password.reveal(), &salt, ITERATIONS))
     }
 
     fn derive(password: &str, salt: &[u8], rounds: u32) -> Self {
@@ -55,7 +55,7 @@ impl Credentials {
     pub(super) fn begin(&self, first: &str) -> io::Result<Option<(Conversation, String)>> {
         let mut nonce = [0; 18];
         getrandom::fill(&mut nonce).map_err(io::Error::other)?;
-        Ok(self.answer(first, &STANDARD.encode(nonce), ROUNDS))
+        Ok(self.answer(first, &STANDARD.encode(nonce), ITERATIONS))
     }
 
     fn answer(&self, first: &str, nonce: &str, rounds: u32) -> Option<(Conversation, String)> {

@@ -20,13 +20,13 @@ use tokio::{
 };
 
 /// The timeout for a client's `CONNECT`.
-const SIGN_IN: Duration = Duration::from_secs(5);
+const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The interval of pings; a client that misses two is disconnected.
-const ASK_EVERY: Duration = Duration::from_secs(60);
+const PING_INTERVAL: Duration = Duration::from_secs(60);
 /// The timeout of a write to a client.
-const WRITE: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The bytes read at a time.
-const READ: usize = 32 << 10;
+const READ_BYTES: usize = 32 << 10;
 
 /// The fields of a client's `CONNECT`.
 #[derive(Debug, Default, Deserialize)]
@@ -76,10 +76,11 @@ async fn write_all(mut socket: OwnedWriteHalf, outbox: &Outbox) -> io::Result<()
             Next::Parts(parts) => {
                 let mut gathered = BytesMut::with_capacity(parts.iter().map(bytes::Bytes::len).sum());
                 parts.iter().for_each(|part| gathered.extend_from_slice(part));
-                timeout(WRITE, socket.write_all(&gathered)).await??;
+                timeout(WRITE_TIMEOUT, socket.write_all(&gathered)).await??;
             }
             Next::ProtocolError(violation) => {
-                timeout(WRITE, socket.write_all(format!("-ERR '{violation}'\r\n").as_bytes())).await??;
+                timeout(WRITE_TIMEOUT, socket.write_all(format!("-ERR '{violation}'\r\n").as_bytes()))
+                    .await??;
                 return socket.shutdown().await;
             }
             Next::End => return socket.shutdown().await,
@@ -105,8 +106,8 @@ async fn talk(
     accounts: &Accounts,
     outbox: &Arc<Outbox>,
 ) -> Result<(), ProtocolError> {
-    let mut buffer = BytesMut::with_capacity(READ);
-    let signing_in = timeout(SIGN_IN, sign_in(&mut socket, &mut buffer, accounts, outbox));
+    let mut buffer = BytesMut::with_capacity(READ_BYTES);
+    let signing_in = timeout(SIGN_IN_TIMEOUT, sign_in(&mut socket, &mut buffer, accounts, outbox));
     let Some((client, interest)) = signing_in.await.map_err(|_| ProtocolError::Silent)?? else {
         return Ok(());
     };
@@ -115,12 +116,12 @@ async fn talk(
     let max_payload = accounts.max_payload();
     let mut connection = Connection { id, client, interest, outbox: Arc::clone(outbox), questions: 0 };
     connection.acknowledge();
-    let mut ask = interval_at(Instant::now() + ASK_EVERY, ASK_EVERY);
+    let mut ask = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     loop {
         while let Some(operation) = operation::take(&mut buffer, max_payload)? {
             connection.act(operation)?;
         }
-        buffer.reserve(READ);
+        buffer.reserve(READ_BYTES);
         tokio::select! {
             read = socket.read_buf(&mut buffer) => match read {
                 Ok(0) | Err(_) => return Ok(()),

@@ -153,8 +153,8 @@ impl Interest {
 
     /// Replies to a connection that a message had no responders.
     pub(super) fn nobody(&self, connection: u64, reply: &str) {
-        let bytes = bytes::Bytes::from_static(NOBODY);
-        let message = Message { subject: reply.to_owned(), reply: None, headers: NOBODY.len(), bytes };
+        let bytes = bytes::Bytes::from_static(NO_RESPONDERS);
+        let message = Message { subject: reply.to_owned(), reply: None, headers: NO_RESPONDERS.len(), bytes };
         // It does not count towards the subscription's message limit, as in NATS.
         for subscription in self.lock().covering(reply).filter(|other| other.connection == connection) {
             subscription.outbox.message(&subscription.id, &message);
@@ -167,7 +167,7 @@ impl Interest {
 }
 
 /// The reply to a message without responders.
-const NOBODY: &[u8] = b"NATS/1.0 503\r\n\r\n";
+const NO_RESPONDERS: &[u8] = b"NATS/1.0 503\r\n\r\n";
 
 /// Returns whether this was the subscription's last message.
 fn deliver(subscription: &mut Subscription, message: &Message) -> bool {

@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use std::str;
 
 /// The longest line, in bytes.
-const LINE: usize = 4096;
+const MAX_LINE: usize = 4096;
 
 /// An operation of a client.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,9 +54,9 @@ pub(super) enum ProtocolError {
 /// Takes the next operation from the buffer; `None` while it is incomplete.
 pub(super) fn take(buffer: &mut BytesMut, max_payload: usize) -> Result<Option<Operation>, ProtocolError> {
     let Some(end) = memchr::memchr(b'\n', buffer) else {
-        return if buffer.len() > LINE { Err(ProtocolError::LongLine) } else { Ok(None) };
+        return if buffer.len() > MAX_LINE { Err(ProtocolError::LongLine) } else { Ok(None) };
     };
-    if end > LINE {
+    if end > MAX_LINE {
         return Err(ProtocolError::LongLine);
     }
     let line = str::from_utf8(&buffer[..end]).map_err(|_| ProtocolError::Malformed)?.trim_end_matches('\r');
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn breaches() {
-        let long = "PUB ".to_owned() + &"a".repeat(LINE);
+        let long = "PUB ".to_owned() + &"a".repeat(MAX_LINE);
         for (text, violation) in [
             ("HELLO\r\n", ProtocolError::Unknown),
             ("\r\n", ProtocolError::Unknown),

@@ -13,7 +13,7 @@ use tokio::{
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 const MAX_PAYLOAD: usize = 1024;
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A running server of ours.
 struct Running {
@@ -55,7 +55,7 @@ async fn settled(client: &async_nats::Client) {
     let inbox = client.new_inbox();
     let mut heard = client.subscribe(inbox.clone()).await.unwrap();
     client.publish(inbox, Bytes::new()).await.unwrap();
-    tokio::time::timeout(PATIENCE, heard.next()).await.unwrap().unwrap();
+    tokio::time::timeout(TIMEOUT, heard.next()).await.unwrap().unwrap();
 }
 
 /// A client that writes raw bytes.
@@ -87,7 +87,7 @@ impl Raw {
         let _ = self.0.get_mut().write_all(b"PING\r\n").await;
         let mut said = String::new();
         while !said.ends_with("PONG\r\n") {
-            let read = tokio::time::timeout(PATIENCE, self.0.read_line(&mut said)).await.unwrap();
+            let read = tokio::time::timeout(TIMEOUT, self.0.read_line(&mut said)).await.unwrap();
             if matches!(read, Ok(0) | Err(_)) {
                 said.push_str("(end)");
                 break;
@@ -245,7 +245,7 @@ async fn accounts_see_nothing_of_each_other() {
     assert_eq!(heard.next().await.unwrap().payload, "of ours");
     drop((two, heard));
     while other.is_taken("a") {
-        tokio::time::timeout(PATIENCE, changed.changed()).await.unwrap().unwrap();
+        tokio::time::timeout(TIMEOUT, changed.changed()).await.unwrap().unwrap();
     }
     let url = other.url();
     drop(other);
@@ -269,7 +269,7 @@ async fn a_client_that_does_not_read_loses_its_connection() {
     }
     client.flush().await.unwrap();
     let mut rest = Vec::new();
-    let end = tokio::time::timeout(PATIENCE, slow.0.read_to_end(&mut rest)).await.unwrap();
+    let end = tokio::time::timeout(TIMEOUT, slow.0.read_to_end(&mut rest)).await.unwrap();
     assert!(end.is_err() || rest.len() < 200 << 20);
     assert!(!String::from_utf8_lossy(&rest[..100]).is_empty());
 }
@@ -280,6 +280,6 @@ async fn a_shutdown_leaves_no_connection() {
     let mut raw = Raw::open(&url, PLAIN).await;
     assert_eq!(raw.hear().await, "PONG\r\n");
     drop(stop);
-    tokio::time::timeout(PATIENCE, task).await.unwrap().unwrap();
+    tokio::time::timeout(TIMEOUT, task).await.unwrap().unwrap();
     assert_eq!(raw.hear().await, "(end)");
 }

@@ -9,11 +9,11 @@ use std::{
 use tokio::sync::Mutex;
 
 /// Prevents two tests from building the same program at once.
-static MAKING: Mutex<()> = Mutex::const_new(());
+static BUILD_LOCK: Mutex<()> = Mutex::const_new(());
 
 /// A Python program with its packages from PyPI. `None` without Python.
 pub(crate) async fn python(program: &str, packages: &[&str]) -> Option<Vec<PathBuf>> {
-    let _alone = MAKING.lock().await;
+    let _alone = BUILD_LOCK.lock().await;
     let environment = made().join(packages.join("-").replace("==", "-"));
     let python = environment.join("bin/python");
     if !environment.join("ready").exists() {
@@ -31,7 +31,7 @@ pub(crate) async fn python(program: &str, packages: &[&str]) -> Option<Vec<PathB
 
 /// A Go program with the modules of a file. `None` without Go.
 pub(crate) async fn go(package: &str, modules: &str) -> Option<Vec<PathBuf>> {
-    let _alone = MAKING.lock().await;
+    let _alone = BUILD_LOCK.lock().await;
     if Command::new("go").arg("version").output().is_err() {
         skipped("a client", "go");
         return None;

@@ -11,7 +11,7 @@ pub struct Limits {
     pub total: u64,
     /// The size of a file, in bytes.
     pub file: u64,
-    /// The compression ratio, once the unpacked size exceeds [`Limits::RATIO_FREE`].
+    /// The compression ratio, once the unpacked size exceeds [`Limits::RATIO_EXEMPT`].
     pub ratio: u64,
     /// The length of a path, in bytes.
     pub path: usize,
@@ -19,9 +19,9 @@ pub struct Limits {
 
 impl Limits {
     /// The unpacked size, in bytes, up to which any ratio is allowed.
-    pub const RATIO_FREE: u64 = 64 * 1024 * 1024;
+    pub const RATIO_EXEMPT: u64 = 64 * 1024 * 1024;
     /// The longest name of a file or folder, in bytes: the limit of common file systems.
-    pub(crate) const NAME: usize = 255;
+    pub(crate) const MAX_NAME: usize = 255;
 }
 
 impl Default for Limits {

@@ -135,8 +135,8 @@ fn path(raw: &[u8], limits: &Limits) -> Result<String, Error> {
     if name.is_empty() || name.contains('\0') {
         return Err(Error::Name { name: shown() });
     }
-    if parts.iter().any(|part| part.len() > Limits::NAME) {
-        return Err(Error::PathTooLong { name: shown(), limit: Limits::NAME });
+    if parts.iter().any(|part| part.len() > Limits::MAX_NAME) {
+        return Err(Error::PathTooLong { name: shown(), limit: Limits::MAX_NAME });
     }
     Ok(parts.join("/"))
 }

@@ -53,7 +53,7 @@ impl<R: Read> Meter<R> {
         if self.unpacked > total {
             return Err(Error::TooLarge { limit: total });
         }
-        if self.unpacked > Limits::RATIO_FREE && self.unpacked / self.packed.get().max(1) > ratio {
+        if self.unpacked > Limits::RATIO_EXEMPT && self.unpacked / self.packed.get().max(1) > ratio {
             return Err(Error::TooDense { limit: ratio });
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Packs a folder to an archive, with the same bytes for the same content.
 
 use super::error::PackError;
-use crate::contents::{Contents, Fault, Item, PACKING};
+use crate::contents::{Contents, Fault, Item, PACKING_PREFIX};
 use crate::manifest::FILE_NAMES;
 use flate2::{Compression, GzBuilder};
 use std::fs::{self, File};
@@ -42,7 +42,7 @@ pub fn pack_file(
         _ => Path::new("."),
     };
     let mut file = tempfile::Builder::new()
-        .prefix(PACKING)
+        .prefix(PACKING_PREFIX)
         .permissions(fs::Permissions::from_mode(0o644))
         .tempfile_in(beside)
         .map_err(PackError::Write)?;

@@ -1,6 +1,6 @@
 //! The temporary folder of an archive being unpacked, until it is complete and gets its name.
 
-use crate::contents::UNPACKING;
+use crate::contents::UNPACKING_PREFIX;
 use std::fs::{self, DirEntry, File};
 use std::io;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// A folder is created before it is locked: a younger one without a lock may be about to get it.
-const YOUNG: Duration = Duration::from_secs(60);
+const LOCK_GRACE: Duration = Duration::from_secs(60);
 
 /// A folder that is deleted on drop. Its lock ends with the process, however that ends: a folder without a
 /// lock is a leftover.
@@ -26,7 +26,7 @@ impl Staging {
                 drop(fs::remove_dir_all(entry.path()));
             }
         }
-        let folder = tempfile::Builder::new().prefix(UNPACKING).tempdir_in(place)?;
+        let folder = tempfile::Builder::new().prefix(UNPACKING_PREFIX).tempdir_in(place)?;
         let lock = File::open(folder.path())?;
         lock.lock()?;
         Ok(Self { folder, _lock: lock })
@@ -39,13 +39,13 @@ impl Staging {
 
 fn is_ours(entry: &DirEntry) -> bool {
     let name = entry.file_name();
-    name.to_str().is_some_and(|name| name.starts_with(UNPACKING))
+    name.to_str().is_some_and(|name| name.starts_with(UNPACKING_PREFIX))
         && entry.file_type().is_ok_and(|kind| kind.is_dir())
 }
 
 fn is_left_behind(entry: &DirEntry) -> io::Result<bool> {
     let age = entry.metadata()?.modified()?.elapsed().unwrap_or_default();
-    Ok(age > YOUNG && File::open(entry.path())?.try_lock().is_ok())
+    Ok(age > LOCK_GRACE && File::open(entry.path())?.try_lock().is_ok())
 }
 
 #[cfg(test)]

@@ -5,18 +5,18 @@ use ignore::gitignore::Gitignore;
 use std::path::Path;
 
 /// The prefix of archives being packed, beside the target file.
-pub(crate) const PACKING: &str = ".krt-pack-";
+pub(crate) const PACKING_PREFIX: &str = ".krt-pack-";
 /// The prefix of folders being unpacked, beside the target folder.
-pub(crate) const UNPACKING: &str = ".krt-unpack-";
+pub(crate) const UNPACKING_PREFIX: &str = ".krt-unpack-";
 /// The author's ignore file, in the syntax of `.gitignore`.
 pub(super) const IGNORE_FILE: &str = ".krtignore";
 /// Left out always: of use where the package is written only. Python makes `__pycache__` again.
-const LEFT_OUT: [&str; 6] = [".git", ".krt", ".krt.schema.json", ".venv", ".dvc", "__pycache__"];
+const ALWAYS_IGNORED: [&str; 6] = [".git", ".krt", ".krt.schema.json", ".venv", ".dvc", "__pycache__"];
 /// Left out always: what a `krt` that was killed while it packed or unpacked has left.
-const UNFINISHED: [&str; 2] = [PACKING, UNPACKING];
+const UNFINISHED: [&str; 2] = [PACKING_PREFIX, UNPACKING_PREFIX];
 /// A folder with this link is a Kubernetes volume: names with this prefix hold the files, and the others are
 /// links to them.
-const VOLUME: &str = "..data";
+const VOLUME_LINK: &str = "..data";
 
 /// An entry of a folder.
 pub(super) struct Entry<'a> {
@@ -33,9 +33,9 @@ pub(super) struct Entry<'a> {
 /// that packing twice does not put the first into the second.
 pub(super) fn always(entry: &Entry<'_>) -> bool {
     let is_folder = entry.is_folder == Some(true);
-    LEFT_OUT.contains(&entry.name)
+    ALWAYS_IGNORED.contains(&entry.name)
         || UNFINISHED.iter().any(|beginning| entry.name.starts_with(beginning))
-        || entry.name.starts_with("..") && entry.path.with_file_name(VOLUME).is_symlink()
+        || entry.name.starts_with("..") && entry.path.with_file_name(VOLUME_LINK).is_symlink()
         || is_lock(entry)
         || entry.depth == 1 && !is_folder && entry.name.ends_with(".krt")
         || is_folder && entry.path.join("pyvenv.cfg").is_file()

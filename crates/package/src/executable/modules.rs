@@ -8,7 +8,7 @@ const START: [u8; 16] = *b"\x30\x77\xaf\x0c\x92\x74\x08\x02\x41\xe1\xc1\x07\xe6\
 const END: [u8; 16] = *b"\xf9\x32\x43\x31\x86\x18\x20\x72\x00\x82\x42\x10\x41\x16\xd8\xf2";
 
 /// The longest list, in bytes.
-const LIMIT: usize = 1 << 20;
+const MAX_LIST: usize = 1 << 20;
 
 /// A module of an executable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) fn of(bytes: &[u8]) -> Vec<Module<'_>> {
 }
 
 fn list(rest: &[u8]) -> Option<&str> {
-    let rest = &rest[..rest.len().min(LIMIT)];
+    let rest = &rest[..rest.len().min(MAX_LIST)];
     std::str::from_utf8(&rest[..memmem::find(rest, &END)?]).ok()
 }
 

@@ -10,11 +10,11 @@ use std::fmt;
 const RUNNERS: [&str; 2] =
     ["github.com/konstellation-io/kre/runners/kre-go", "github.com/konstellation-io/kre-runners/kre-go"];
 /// Our own SDK, which replaces those modules in our builds.
-const OURS: &str = "github.com/konstellation-io/krt/sdk/go";
+const OWN_SDK: &str = "github.com/konstellation-io/krt/sdk/go";
 
 /// Texts that identify runners: the variables that each reads, or the measurements that it writes.
 mod text {
-    pub(super) const OURS: &[u8] = b"KRT_NODE_PROTOCOL";
+    pub(super) const OWN_SDK: &[u8] = b"KRT_NODE_PROTOCOL";
     pub(super) const INPUT: &[u8] = b"KRT_NATS_INPUT";
     pub(super) const WRITER: &[u8] = b"KRT_NATS_MONGO_WRITER";
     pub(super) const STREAM: &[u8] = b"KRT_NATS_STREAM";
@@ -53,7 +53,7 @@ pub enum Unsupported {
 pub(super) fn find(bytes: &[u8]) -> Option<Result<Found, Unsupported>> {
     let has = |text: &[u8]| memmem::find(bytes, text).is_some();
     let modules = modules::of(bytes);
-    if modules.iter().any(|module| module.path == OURS) || has(text::OURS) {
+    if modules.iter().any(|module| module.path == OWN_SDK) || has(text::OWN_SDK) {
         return None;
     }
     let module = modules.iter().find_map(runner);

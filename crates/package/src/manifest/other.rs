@@ -8,9 +8,9 @@ use std::ops::Range;
 pub(super) const KEY: &str = "krtVersion";
 
 /// Keys of workflows in KRT v2 only.
-const OF_WORKFLOWS: [&str; 4] = ["processes", "nodes", "exitpoint", "type"];
+const WORKFLOW_KEYS: [&str; 4] = ["processes", "nodes", "exitpoint", "type"];
 /// Other keys of KRT v2 only.
-const ELSEWHERE: [&str; 7] =
+const OTHER_KEYS: [&str; 7] =
     ["processes", "exitpoint", "subscriptions", "objectStore", "networking", "secrets", "resourceLimits"];
 /// The hint for a package of KRT v2.
 const HINT: &str = "krt runs KRT v1: list all `nodes` at the top, and give each workflow the `sequential` list of \
@@ -29,7 +29,7 @@ pub(super) fn problem(source: &Source, root: &mut Node) -> Option<Problem> {
 
 /// The hint for a key of KRT v2 in a manifest of KRT v1.
 pub(super) fn hint(key: &str) -> Option<String> {
-    ELSEWHERE.contains(&key).then(|| format!("`{key}` is a key of KRT v2, and means nothing in KRT v1"))
+    OTHER_KEYS.contains(&key).then(|| format!("`{key}` is a key of KRT v2, and means nothing in KRT v1"))
 }
 
 fn is_scalar(node: &Node) -> bool {
@@ -61,7 +61,7 @@ fn foreign(root: &Node) -> Option<(Range<usize>, String)> {
 /// The place that marks a workflow as KRT v2.
 fn mark(workflow: &Node) -> Option<Range<usize>> {
     let Value::Map(entries) = &workflow.value else { return None };
-    OF_WORKFLOWS
+    WORKFLOW_KEYS
         .iter()
         .find_map(|key| entries.iter().find(|entry| entry.key == *key))
         .map(|entry| entry.key_span.clone())

@@ -221,10 +221,10 @@ fn proposal(text: &str) -> Option<Name> {
 
 /// The recognizable start of a text.
 fn shorten(text: &str) -> String {
-    const ENOUGH: usize = 40;
+    const MAX_CHARS: usize = 40;
     let line = text.lines().next().unwrap_or_default();
-    if line.chars().count() <= ENOUGH && line.len() == text.len() {
+    if line.chars().count() <= MAX_CHARS && line.len() == text.len() {
         return line.to_owned();
     }
-    line.chars().take(ENOUGH).chain(['…']).collect()
+    line.chars().take(MAX_CHARS).chain(['…']).collect()
 }

@@ -268,7 +268,9 @@ fn how_a_node_is_run() {
         (
             "gpu: true",
             "timeout: soon",
-            &["14:14 error: `timeout` must be a duration, such as `30` (seconds), `500ms`, `2m` or `1h30m`, not `soon`"],
+            &[
+                "14:14 error: `timeout` must be a duration, such as `30` (seconds), `500ms`, `2m` or `1h30m`, not `soon`",
+            ],
         ),
         ("gpu: true", "payload: json", &[]),
         ("gpu: true", "payload: 'protobuf'", &[]),

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Folders of installed code and caches. Hidden ones and virtual environments are skipped, too.
-const FOREIGN: [&str; 4] = ["node_modules", "site-packages", "dist-packages", "__pycache__"];
+const SKIPPED_FOLDERS: [&str; 4] = ["node_modules", "site-packages", "dist-packages", "__pycache__"];
 /// The greatest depth of the search.
 const MAX_DEPTH: usize = 16;
 
@@ -66,5 +66,5 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 fn is_foreign(name: &str) -> bool {
-    name.starts_with('.') || FOREIGN.contains(&name)
+    name.starts_with('.') || SKIPPED_FOLDERS.contains(&name)
 }

@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 
 /// The most paths along `import public` from a file to others. The compiler walks each of them, and a few
 /// files that import each other can have an impossible number.
-const MAX_WAYS: u64 = 10_000;
+const MAX_PATHS: u64 = 10_000;
 
 /// There are more.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`import public` leads from `{name}` to other files on more than {MAX_WAYS} ways: import what is needed where it is needed"
+    "`import public` leads from `{name}` to other files on more than {MAX_PATHS} ways: import what is needed where it is needed"
 )]
 pub(super) struct TooMany {
     name: String,
@@ -76,7 +76,7 @@ impl Imports {
         };
         let (all, public) = (ways(&node.all), ways(&node.public).saturating_add(node.public.len() as u64));
         self.ways.insert(name.to_owned(), public);
-        if all > MAX_WAYS { Err(TooMany { name: name.to_owned() }) } else { Ok(()) }
+        if all > MAX_PATHS { Err(TooMany { name: name.to_owned() }) } else { Ok(()) }
     }
 }
 

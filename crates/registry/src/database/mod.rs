@@ -8,7 +8,7 @@ use std::{path::Path, time::Duration};
 const MIGRATIONS: &[&str] = &[include_str!("1.sql"), include_str!("2.sql"), include_str!("3.sql")];
 
 /// How long a statement waits for another program that uses the file.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens and migrates the database. Creates one only where no runtime has data that would depend on an old
 /// one.
@@ -22,7 +22,7 @@ pub(crate) fn open(path: &Path, runtimes: &[String]) -> Result<Connection, Error
         folder::create_file(path)?;
     }
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     if !runtimes.is_empty() && format(&connection)? == 0 {
         return Err(missing());
     }

@@ -12,7 +12,7 @@ use std::{
 /// Its size in bytes: enough for the databases of some hundred runtimes.
 const SIZE: u64 = 8 << 20;
 /// The free bytes required to create it.
-const AMPLE: u64 = 8 * SIZE;
+const MIN_FREE: u64 = 8 * SIZE;
 
 /// Deletes the reserve where the disk is full, and creates it where there is room. A failure does not stop
 /// the start.
@@ -24,7 +24,7 @@ pub(super) fn open(path: &Path) {
             path.display(),
             SIZE >> 20
         );
-    } else if free > AMPLE
+    } else if free > MIN_FREE
         && let Err(error) = make(path)
     {
         let _ = fs::remove_file(path);

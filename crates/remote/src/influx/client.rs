@@ -1,7 +1,7 @@
 //! Posts lines to InfluxDB and interprets its answers.
 
 use super::target::Target;
-use crate::https::{AUTHORITY, https};
+use crate::https::{AUTHORITY_HINT, https};
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -14,7 +14,7 @@ use krt_model::certificate;
 use std::{io, time::Duration};
 
 /// The timeout of one request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// The most bytes read of an answer.
 const MAX_ANSWER: usize = 16 << 10;
 
@@ -75,8 +75,8 @@ impl Client {
             let text = body.map(|body| String::from_utf8_lossy(&body.to_bytes()).into_owned());
             Ok((status, text.unwrap_or_default()))
         };
-        let answered = tokio::time::timeout(PATIENCE, exchange).await;
-        let late = |_| Err(format!("no answer within {} s", PATIENCE.as_secs()));
+        let answered = tokio::time::timeout(TIMEOUT, exchange).await;
+        let late = |_| Err(format!("no answer within {} s", TIMEOUT.as_secs()));
         answered.unwrap_or_else(late).map_err(|reason| Failure::Away { reason })
     }
 }
@@ -102,7 +102,7 @@ fn dropped(answer: &str) -> Option<u64> {
 
 /// A reason with what to do about it, where it is about a certificate.
 fn explain(reason: &str) -> String {
-    match certificate::hint(reason, AUTHORITY) {
+    match certificate::hint(reason, AUTHORITY_HINT) {
         Some(hint) => format!("{reason}; hint: {hint}"),
         None => reason.to_owned(),
     }

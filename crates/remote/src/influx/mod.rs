@@ -35,9 +35,9 @@ use tokio::{sync::mpsc, task::JoinHandle};
 /// The default limit of lines on disk while the server is unavailable, in bytes.
 pub const SPOOL_LIMIT: u64 = 64 << 20;
 /// The size after which a batch is sent, in bytes.
-const BATCH: usize = 512 << 10;
+const BATCH_BYTES: usize = 512 << 10;
 /// The most batches that wait in memory.
-const QUEUE: usize = 32;
+const MAX_QUEUED: usize = 32;
 
 /// Lines that are sent together.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ impl Influx {
         let client = Client::new(Target::parse(address, runtime)?).map_err(Error::Certificates)?;
         let spool = Spool::open(folder, limit).map_err(failed)?;
         let counters = Arc::new(Counters::default());
-        let (queue, batches) = mpsc::channel(QUEUE);
+        let (queue, batches) = mpsc::channel(MAX_QUEUED);
         let sender = Sender::new(client, spool, address.clone(), Arc::clone(&counters));
         let task = tokio::spawn(sender.run(batches));
         let sink = Gatherer { batch: Batch::default(), queue, counters: Arc::clone(&counters) };
@@ -112,7 +112,7 @@ impl Sink for Gatherer {
     fn take(&mut self, point: &Point<'_>) {
         line::put(&mut self.batch.lines, point);
         self.batch.points += 1;
-        if self.batch.lines.len() >= BATCH {
+        if self.batch.lines.len() >= BATCH_BYTES {
             self.send();
         }
     }

@@ -15,10 +15,10 @@ use std::{
 use tokio::{sync::mpsc, time::Instant};
 
 /// The wait after the first failure; it doubles with each further one, up to the last.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LAST_WAIT: Duration = Duration::from_secs(30);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(500);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// The minimum time between two reports of dropped points.
-const REPORT_EVERY: Duration = Duration::from_secs(5);
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Owns the connection and the spool.
 #[derive(Debug)]
@@ -149,7 +149,7 @@ impl Sender {
     fn report(&mut self, last: bool) {
         let (before, at) = self.reported;
         let dropped = self.counters.dropped.load(Relaxed);
-        if dropped == before || !last && at.is_some_and(|at| at.elapsed() < REPORT_EVERY) {
+        if dropped == before || !last && at.is_some_and(|at| at.elapsed() < REPORT_INTERVAL) {
             return;
         }
         let reason = self.refusal.take().unwrap_or_else(|| "too many at once".to_owned());
@@ -160,7 +160,7 @@ impl Sender {
 
 /// The wait after this many failures, with jitter so that engines do not retry in step.
 fn wait(failures: u32) -> Duration {
-    let whole = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(failures)).min(LAST_WAIT);
+    let whole = INITIAL_BACKOFF.saturating_mul(2_u32.saturating_pow(failures)).min(MAX_BACKOFF);
     whole.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The size of a full file, in bytes.
-const FILE: u64 = 1 << 20;
+const FILE_BYTES: u64 = 1 << 20;
 
 /// A folder of lines.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Spool {
     /// Adds lines; returns how many older points were dropped for them.
     pub(super) fn push(&mut self, lines: &[u8], points: u64) -> io::Result<u64> {
         let given_way = self.make_room(lines.len() as u64)?;
-        match self.files.back().copied().filter(|last| last.size < FILE) {
+        match self.files.back().copied().filter(|last| last.size < FILE_BYTES) {
             Some(last) => self.append(last, lines, points)?,
             None => self.begin(lines, points)?,
         }
@@ -137,7 +137,7 @@ mod tests {
     fn what_waits_is_found_again_in_order() {
         let folder = TempDir::new().unwrap();
         let mut spool = Spool::open(folder.path(), 10 << 20).unwrap();
-        let large = vec![b'x'; FILE as usize];
+        let large = vec![b'x'; FILE_BYTES as usize];
         for (lines, points) in [(&b"a\n"[..], 1), (b"b\nc\n", 2), (&large, 7), (b"d\n", 1)] {
             assert_eq!(spool.push(lines, points).unwrap(), 0);
         }
@@ -157,7 +157,7 @@ mod tests {
     fn the_oldest_gives_way() {
         let folder = TempDir::new().unwrap();
         let mut spool = Spool::open(folder.path(), 3 << 20).unwrap();
-        let lines = vec![b'x'; FILE as usize];
+        let lines = vec![b'x'; FILE_BYTES as usize];
         let given_way: Vec<_> = (1..=5).map(|points| spool.push(&lines, points).unwrap()).collect();
         assert_eq!(given_way, [0, 0, 0, 1, 2]);
         assert_eq!(spool.points(), 3 + 4 + 5);

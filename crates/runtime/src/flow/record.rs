@@ -17,7 +17,7 @@ use std::{
 };
 
 /// Limits on what a record names: the number of documents, and the bytes of an `_id` with its BSON frame.
-const SAVED: usize = 32;
+const MAX_SAVED: usize = 32;
 const MAX_ID: usize = 1024;
 
 /// The record of a request whose work goes on. It is stored when the request is closed for its client and its work
@@ -54,7 +54,7 @@ impl Saving {
     pub(crate) fn saved(self, saved: Saved) {
         let record = &mut self.0.lock().record;
         record.saves += 1;
-        if record.saved.len() < SAVED && is_short(&saved.id) {
+        if record.saved.len() < MAX_SAVED && is_short(&saved.id) {
             record.saved.push(saved);
         }
     }
@@ -332,13 +332,13 @@ mod tests {
             saving.saved(Saved { node: model(), collection: "c".to_owned(), id });
         };
         save(Bson::String("x".repeat(MAX_ID)));
-        for number in 0..SAVED + 5 {
+        for number in 0..MAX_SAVED + 5 {
             save(Bson::Int64(number as i64));
         }
         record.end(End::failed(&Failure::Lost));
         record.worked();
         let stored = fixture.stored().await.remove(0);
-        assert_eq!((stored.saved.len(), stored.saves), (SAVED, SAVED + 6));
+        assert_eq!((stored.saved.len(), stored.saves), (MAX_SAVED, MAX_SAVED + 6));
         assert_eq!(stored.saved[1].id, Bson::Int64(1));
         assert_eq!((stored.ending, stored.error), (Ending::Failed, Some(Failure::Lost.to_string())));
     }

@@ -15,23 +15,23 @@ use tokio::time::Instant;
 /// The first bytes of an HTTP/2 connection (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// How long a connection without requests stays open while others are refused.
-const CROWDED: Duration = Duration::from_secs(5);
+const CROWDED_IDLE: Duration = Duration::from_secs(5);
 
 /// Limits on unfinished heads of HTTP/1 requests, in bytes: of all on a port together, and the size that each
 /// may reach in any case.
-const HEADS: usize = 16 << 20;
-const HEAD: usize = 8 << 10;
+const MAX_HEADS: usize = 16 << 20;
+const GUARANTEED_HEAD: usize = 8 << 10;
 
 /// Limits on the headers of requests whose answer is not sent yet, in bytes: of all on a port together, and the
 /// size that each may have in any case.
-const HEADERS: usize = 16 << 20;
-const SMALL_HEADERS: usize = 1 << 10;
+const MAX_HEADERS: usize = 16 << 20;
+const GUARANTEED_HEADERS: usize = 1 << 10;
 /// Memory of a header beside its name and value, in bytes.
-const HEADER: usize = 100;
+const HEADER_OVERHEAD: usize = 100;
 
 /// A connection with this many requests leaves the last quarter of a port's requests and headers to others, so
 /// that a few connections do not take it all.
-const MANY: usize = 16;
+const BUSY_REQUESTS: usize = 16;
 
 /// Limits on the connections of a port.
 #[derive(Debug, Clone, Copy)]
@@ -50,12 +50,12 @@ pub struct Limits {
 }
 
 /// The largest default for `connections`.
-const CONNECTIONS: u64 = 4096;
+const MAX_DEFAULT_CONNECTIONS: u64 = 4096;
 
-/// Three quarters of the file descriptors, at most [`CONNECTIONS`].
+/// Three quarters of the file descriptors, at most [`MAX_DEFAULT_CONNECTIONS`].
 impl Default for Limits {
     fn default() -> Self {
-        let connections = (descriptors::limit() / 4).saturating_mul(3).clamp(1, CONNECTIONS);
+        let connections = (descriptors::limit() / 4).saturating_mul(3).clamp(1, MAX_DEFAULT_CONNECTIONS);
         Self {
             connections: usize::try_from(connections).unwrap_or(usize::MAX),
             requests: 4096,
@@ -146,16 +146,18 @@ impl Load {
     /// Returns whether there is no room for another request with so many bytes of headers, from a connection
     /// with `open` requests.
     fn is_full(&self, limits: &Limits, open: usize, headers: usize) -> bool {
-        let share = |limit: usize| if open < MANY { limit } else { limit - limit / 4 };
+        let share = |limit: usize| if open < BUSY_REQUESTS { limit } else { limit - limit / 4 };
         self.requests.load(Ordering::Acquire) >= share(limits.requests)
-            || (headers > SMALL_HEADERS && self.headers.load(Ordering::Acquire) + headers > share(HEADERS))
+            || (headers > GUARANTEED_HEADERS
+                && self.headers.load(Ordering::Acquire) + headers > share(MAX_HEADERS))
     }
 }
 
 /// Returns the memory of a request's headers and target, in bytes.
 pub(super) fn headers_size<B>(request: &Request<B>) -> usize {
     let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    let size = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + HEADER;
+    let size =
+        |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + HEADER_OVERHEAD;
     target + request.headers().iter().map(size).sum::<usize>()
 }
 
@@ -188,7 +190,7 @@ impl Activity {
         state.head.get_or_insert_with(Instant::now);
         state.head_bytes += bytes.len();
         let heads = self.load.heads.fetch_add(bytes.len(), Ordering::AcqRel) + bytes.len();
-        heads <= HEADS || state.head_bytes <= HEAD
+        heads <= MAX_HEADS || state.head_bytes <= GUARANTEED_HEAD
     }
 
     fn head_is_over(&self, state: &mut State) {
@@ -230,7 +232,7 @@ impl Activity {
         }
         let answers_pings = state.http2 && state.served;
         let idle = match crowded {
-            true if state.served => over(state.since, limits.idle.min(CROWDED)),
+            true if state.served => over(state.since, limits.idle.min(CROWDED_IDLE)),
             true => over(state.since, limits.idle.min(limits.header)),
             false => !answers_pings && over(state.since, limits.idle),
         };
@@ -394,9 +396,9 @@ mod tests {
     #[test]
     fn heads_have_room_together() {
         let load = Arc::default();
-        let piece = [b'x'; HEAD];
+        let piece = [b'x'; GUARANTEED_HEAD];
         let open = || Activity::new(&load);
-        let full: Vec<_> = (0..HEADS / HEAD / 4)
+        let full: Vec<_> = (0..MAX_HEADS / GUARANTEED_HEAD / 4)
             .map(|_| {
                 let activity = open();
                 assert!((0..4).all(|_| activity.read(&piece)));
@@ -428,11 +430,11 @@ mod tests {
         let load = Arc::default();
         let activity = Activity::new(&load);
         let begin = |headers| activity.begin(&limits, headers);
-        let (half, _other) = (begin(HEADERS / 2), begin(HEADERS / 2));
-        assert!(half.is_some() && begin(SMALL_HEADERS + 1).is_none());
-        assert!(begin(SMALL_HEADERS).is_some(), "small ones are always taken");
+        let (half, _other) = (begin(MAX_HEADERS / 2), begin(MAX_HEADERS / 2));
+        assert!(half.is_some() && begin(GUARANTEED_HEADERS + 1).is_none());
+        assert!(begin(GUARANTEED_HEADERS).is_some(), "small ones are always taken");
         drop(half);
-        assert!(begin(HEADERS / 2).is_some());
+        assert!(begin(MAX_HEADERS / 2).is_some());
     }
 
     #[test]
@@ -444,12 +446,12 @@ mod tests {
             std::iter::from_fn(|| activity.begin(&limits, 0)).collect()
         };
         let (greedy, other) = (all(&greedy), all(&other));
-        assert_eq!((greedy.len(), other.len()), (300, MANY));
+        assert_eq!((greedy.len(), other.len()), (300, BUSY_REQUESTS));
     }
 
     #[test]
     fn the_size_of_headers_is_more_than_their_bytes() {
         let request = Request::get("/path?query").header("name", "value").header("name", "other").body(());
-        assert_eq!(headers_size(&request.unwrap()), 11 + 2 * (9 + HEADER));
+        assert_eq!(headers_size(&request.unwrap()), 11 + 2 * (9 + HEADER_OVERHEAD));
     }
 }

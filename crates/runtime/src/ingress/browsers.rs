@@ -22,7 +22,7 @@ use http::{Method, Request};
 use std::net::SocketAddr;
 
 /// Longest part of a header that an error repeats, in bytes.
-const SHOWN: usize = 200;
+const MAX_SHOWN: usize = 200;
 
 /// The browser requests that the service answers.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ pub(super) fn may_be_kept(method: &Method) -> bool {
 
 /// Returns the start of a client's text.
 fn shown(text: &str) -> &str {
-    &text[..text.floor_char_boundary(SHOWN)]
+    &text[..text.floor_char_boundary(MAX_SHOWN)]
 }
 
 #[cfg(test)]

@@ -11,9 +11,9 @@ use krt_compression::{Codec, Error};
 use tonic::Status;
 
 /// Supported codings, for `Accept-Encoding` and `grpc-accept-encoding`.
-pub(super) const UNDERSTOOD: HeaderValue = HeaderValue::from_static("gzip, identity");
+pub(super) const SUPPORTED: HeaderValue = HeaderValue::from_static("gzip, identity");
 /// How many times a body may be compressed; more is an attack or a mistake.
-const MOST: usize = 4;
+const MAX_CODINGS: usize = 4;
 
 /// How many times a body was compressed with gzip, the one coding supported besides `identity`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(super) struct Codings(usize);
 pub(super) enum Refused {
     #[error("{what} compressed with `{coding}` are not understood, only with `gzip`")]
     Unknown { what: &'static str, coding: String },
-    #[error("{what} compressed more than {MOST} times are not understood")]
+    #[error("{what} compressed more than {MAX_CODINGS} times are not understood")]
     TooMany { what: &'static str },
 }
 
@@ -48,7 +48,7 @@ impl Codings {
                 }
             }
         }
-        if gzips > MOST { Err(Refused::TooMany { what }) } else { Ok(Self(gzips)) }
+        if gzips > MAX_CODINGS { Err(Refused::TooMany { what }) } else { Ok(Self(gzips)) }
     }
 
     /// Returns whether nothing is compressed.

@@ -179,7 +179,7 @@ fn sent_in_body(headers: &HeaderMap) -> Result<Connect<'static>, Response<Body>>
     let codings = Codings::parse(values, "bodies").map_err(|refused| {
         let error = Status::unimplemented(refused.to_string());
         let mut response = refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error);
-        response.headers_mut().insert(ACCEPT_ENCODING, coding::UNDERSTOOD);
+        response.headers_mut().insert(ACCEPT_ENCODING, coding::SUPPORTED);
         response
     })?;
     Ok(Connect { encoding, sent: Sent::Body(codings) })

@@ -35,14 +35,14 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{either::Either, sync::CancellationToken, task::TaskTracker};
 
 /// Concurrent requests of one connection.
-const STREAMS: u32 = 1024;
+const MAX_STREAMS: u32 = 1024;
 /// Flow-control windows for the bodies of a request and of a connection, in bytes.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// Read buffer of an HTTP/1 connection, including request heads, in bytes.
-const BUFFER: usize = 128 << 10;
+const READ_BUFFER: usize = 128 << 10;
 /// How long an HTTP/2 client may take to answer a ping, or to end its connection when asked to.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves the connections of a port.
 #[derive(Clone)]
@@ -138,7 +138,7 @@ impl Server {
                     ending = Some(Instant::now());
                     connection.as_mut().graceful_shutdown();
                 }
-                ConnectionState::Idle if ending.is_some_and(|begun| begun.elapsed() < PATIENCE) => {}
+                ConnectionState::Idle if ending.is_some_and(|begun| begun.elapsed() < PING_TIMEOUT) => {}
                 ConnectionState::Idle => return,
                 ConnectionState::Expired(why) => {
                     tracing::debug!("a connection was cut off: {why}");
@@ -209,15 +209,15 @@ fn full_up<B>() -> Response<OneOf<B, Empty<Bytes>>> {
 fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     // `Activity` limits the time for heads.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(BUFFER);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(READ_BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(MAX_STREAMS)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(limits.idle / 2)
-        .keep_alive_timeout(PATIENCE.min(limits.idle));
+        .keep_alive_timeout(PING_TIMEOUT.min(limits.idle));
     builder
 }
 

@@ -20,7 +20,7 @@ use tonic::{Code, Status};
 /// Bytes before a message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 /// Largest message that shares a buffer with its prefix, in bytes.
-const SMALL: usize = 16 << 10;
+const SHARED_BUFFER: usize = 16 << 10;
 
 /// The messages of gRPC.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Codec for Grpc {
 
     fn frame(&self, message: Bytes, body: &mut Frames) {
         let length = u32::try_from(message.len()).expect("answers are held to a limit far below 4 GiB");
-        let small = message.len() <= SMALL;
+        let small = message.len() <= SHARED_BUFFER;
         let mut head = BytesMut::with_capacity(PREFIX + if small { message.len() } else { 0 });
         head.put_u8(0);
         head.put_u32(length);
@@ -133,7 +133,7 @@ pub(super) fn one(message: Bytes) -> Response<Body> {
 pub(super) fn refuse(status: &Status) -> Response<Body> {
     let mut response = status::for_grpc(status).into_owned().into_http();
     if status.code() == Code::Unimplemented {
-        response.headers_mut().insert("grpc-accept-encoding", coding::UNDERSTOOD);
+        response.headers_mut().insert("grpc-accept-encoding", coding::SUPPORTED);
     }
     response
 }

@@ -21,20 +21,20 @@ use tokio::{
 };
 
 /// Surplus clients answered at a time: one per so many reserved descriptors, and the minimum.
-const TURNS: (usize, usize) = (4, 4);
+const ANSWERED_AT_ONCE: (usize, usize) = (4, 4);
 /// How long such a client may be silent, and how long its answer may take.
-const SILENT: Duration = Duration::from_millis(200);
-const ANSWER: Duration = Duration::from_secs(1);
+const READ_TIMEOUT: Duration = Duration::from_millis(200);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the next one waits for its turn before it is closed without an answer.
-const TURN: Duration = Duration::from_secs(1);
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections served however few descriptors are left.
-const ALWAYS: usize = 4;
+const MIN_CONNECTIONS: usize = 4;
 /// Interval between warnings.
-const WARN_EVERY: Duration = Duration::from_secs(10);
+const WARN_INTERVAL: Duration = Duration::from_secs(10);
 /// Pause after a connection could not be accepted.
-const PAUSE: Duration = Duration::from_millis(50);
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// Clients accepted and closed between two pauses.
-const CLOSE: usize = 32;
+const MAX_CLOSED: usize = 32;
 
 /// The descriptors that a port leaves to others: one in `part`, at most `most`.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,7 @@ impl DescriptorReserve {
     /// For a port with any number of clients.
     pub const CLIENTS: Self = Self { part: 4, most: 64 };
     /// For a management port, which still answers when clients have used up their part.
-    pub const PEOPLE: Self = Self { part: 8, most: 32 };
+    pub const MANAGEMENT: Self = Self { part: 8, most: 32 };
 
     fn of(self, limit: u64) -> u64 {
         (limit / self.part).min(self.most)
@@ -73,7 +73,7 @@ impl ConnectionLimiter {
     pub(super) fn new(reserved: DescriptorReserve, connections: usize) -> Self {
         let limit = descriptors::limit();
         let reserved = reserved.of(limit);
-        let (part, least) = TURNS;
+        let (part, least) = ANSWERED_AT_ONCE;
         let turns = usize::try_from(reserved).unwrap_or(usize::MAX) / part;
         Self {
             limit,
@@ -89,7 +89,7 @@ impl ConnectionLimiter {
     /// Returns why there is no room for a connection besides `open` others, or `None` if there is.
     pub(super) fn excess(&self, socket: &TcpStream, open: usize) -> Option<Excess> {
         let number = u64::try_from(socket.as_raw_fd()).unwrap_or_default();
-        if open >= ALWAYS && is_among_last(number, self.limit, self.reserved) {
+        if open >= MIN_CONNECTIONS && is_among_last(number, self.limit, self.reserved) {
             Some(Excess::Descriptors)
         } else {
             (open >= self.connections).then_some(Excess::Connections(self.connections))
@@ -99,7 +99,7 @@ impl ConnectionLimiter {
     /// Waits for a turn to answer a client; `None` if it should be closed instead.
     pub(super) async fn turn(&mut self, excess: Excess) -> Option<OwnedSemaphorePermit> {
         self.warn(excess);
-        let turn = tokio::time::timeout(TURN, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.turns).acquire_owned()).await;
         turn.ok()?.ok()
     }
 
@@ -109,9 +109,9 @@ impl ConnectionLimiter {
         socket: TcpStream,
         answer: impl AsyncFnOnce(TcpStream) -> T,
     ) {
-        if let Ok(Ok(1..)) = tokio::time::timeout(SILENT, socket.peek(&mut [0])).await {
+        if let Ok(Ok(1..)) = tokio::time::timeout(READ_TIMEOUT, socket.peek(&mut [0])).await {
             // The client is disconnected, whatever the result.
-            let _ = tokio::time::timeout(ANSWER, answer(socket)).await;
+            let _ = tokio::time::timeout(ANSWER_TIMEOUT, answer(socket)).await;
         }
     }
 
@@ -126,13 +126,13 @@ impl ConnectionLimiter {
             }
             _ => tracing::warn!("a connection was not accepted: {error}"),
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(ACCEPT_BACKOFF).await;
     }
 
     /// Accepts clients with the spare descriptor and closes them.
     fn close_some(&mut self, listener: &TcpListener) {
         self.emergency = None;
-        for _ in 0..CLOSE {
+        for _ in 0..MAX_CLOSED {
             match listener.accept().now_or_never() {
                 Some(Ok(_)) => self.rejected += 1,
                 Some(Err(_)) | None => break,
@@ -146,7 +146,7 @@ impl ConnectionLimiter {
         let now = Instant::now();
         if self
             .last_warning
-            .is_some_and(|last_warning| now.saturating_duration_since(last_warning) < WARN_EVERY)
+            .is_some_and(|last_warning| now.saturating_duration_since(last_warning) < WARN_INTERVAL)
         {
             return;
         }
@@ -183,7 +183,7 @@ mod tests {
             [(64, 48, 56), (256, 192, 224), (1024, 960, 992), (1 << 20, (1 << 20) - 64, (1 << 20) - 32)]
         {
             for (reserved, first) in
-                [(DescriptorReserve::CLIENTS, clients), (DescriptorReserve::PEOPLE, people)]
+                [(DescriptorReserve::CLIENTS, clients), (DescriptorReserve::MANAGEMENT, people)]
             {
                 let reserved = reserved.of(limit);
                 assert!(!is_among_last(first - 1, limit, reserved), "{limit} {reserved}");

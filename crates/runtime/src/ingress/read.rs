@@ -13,7 +13,7 @@ use std::time::Duration;
 use tonic::Status;
 
 /// How long to wait for the rest of a body.
-const DRAINING: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Reads a body in pieces. Of what comes before there is a permit it holds one frame.
 pub(super) struct Reader<B = Incoming> {
@@ -94,7 +94,7 @@ impl<B: Body<Data = Bytes> + Unpin> Reader<B> {
             }
         };
         // Anything later is cut off.
-        let _ = tokio::time::timeout(DRAINING, rest).await;
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, rest).await;
     }
 
     /// Returns whether the body has ended.

@@ -15,7 +15,7 @@ use std::{
 
 /// Bytes of an answer handed to the connection at a time. A client that reads this much within the time limit
 /// counts as reading.
-const PIECE: usize = 16 << 10;
+const CHUNK: usize = 16 << 10;
 
 /// Resources that an answer holds until it is sent: an extension of the response.
 #[derive(Debug, Clone)]
@@ -89,7 +89,7 @@ impl<B> Sent<B> {
     }
 
     fn piece(&mut self) -> Frame<Bytes> {
-        let piece = self.rest.split_to(self.rest.len().min(PIECE));
+        let piece = self.rest.split_to(self.rest.len().min(CHUNK));
         Frame::data(Piece::of(piece, &self.holds))
     }
 }
@@ -144,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_held_is_free_when_the_last_piece_was_sent() {
-        let content: Vec<u8> = (0..PIECE * 2 + 100).map(|index| (index % 251) as u8).collect();
+        let content: Vec<u8> = (0..CHUNK * 2 + 100).map(|index| (index % 251) as u8).collect();
         let held = Arc::new(());
         let mut body = Sent::new(
             Full::new(Bytes::from(content.clone())),
@@ -156,7 +156,7 @@ mod tests {
         while !body.is_end_stream() {
             let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
             left -= piece.len();
-            assert!(piece.len() <= PIECE && body.size_hint().exact() == Some(left as u64));
+            assert!(piece.len() <= CHUNK && body.size_hint().exact() == Some(left as u64));
             pieces.push(piece);
         }
         drop(body);

@@ -9,11 +9,11 @@ use tonic::{Code, Status};
 
 /// Longest error text in a gRPC header, in encoded bytes. Many clients take no more than 8 KiB of headers in
 /// total.
-const GRPC_TEXT: usize = 7 << 10;
+const MAX_GRPC_TEXT: usize = 7 << 10;
 /// The least room for the text beside a status's details, bytes.
-const LEAST_TEXT: usize = 1 << 10;
+const MIN_TEXT: usize = 1 << 10;
 /// The most that it takes in JSON, before it is escaped, bytes.
-const JSON_TEXT: usize = 64 << 10;
+const MAX_JSON_TEXT: usize = 64 << 10;
 
 /// Returns the status for a failure (docs/reference/krt-v1.md#entrypoint).
 pub(super) fn of_failure(failure: &Failure) -> Status {
@@ -57,9 +57,9 @@ pub(super) fn fault(status: &Status) -> Fault<'_> {
 /// A status that fits into gRPC's headers: its text is cut, and its details are left out where they leave it no room.
 pub(super) fn for_grpc(status: &Status) -> Cow<'_, Status> {
     let details = in_base64(status.details().len());
-    let (kept, room) = match GRPC_TEXT.checked_sub(details) {
-        Some(room) if room >= LEAST_TEXT => (status.details(), room),
-        _ => (&[][..], GRPC_TEXT),
+    let (kept, room) = match MAX_GRPC_TEXT.checked_sub(details) {
+        Some(room) if room >= MIN_TEXT => (status.details(), room),
+        _ => (&[][..], MAX_GRPC_TEXT),
     };
     let text = shorten(status, room, encoded);
     if text.is_none() && kept.len() == status.details().len() {
@@ -76,7 +76,7 @@ fn in_base64(bytes: usize) -> usize {
 
 /// Returns a status's text, shortened for JSON.
 pub(super) fn for_json(status: &Status) -> Cow<'_, str> {
-    shorten(status, JSON_TEXT, char::len_utf8).map_or(Cow::Borrowed(status.message()), Cow::Owned)
+    shorten(status, MAX_JSON_TEXT, char::len_utf8).map_or(Cow::Borrowed(status.message()), Cow::Owned)
 }
 
 /// Cuts the text of a status if it is too long. The full text is logged, unless the client is at fault.
@@ -143,11 +143,11 @@ mod tests {
 
     #[test]
     fn what_fits_stays() {
-        for text in ["", "short", &"x".repeat(GRPC_TEXT), &"é".repeat(GRPC_TEXT / 6)] {
+        for text in ["", "short", &"x".repeat(MAX_GRPC_TEXT), &"é".repeat(MAX_GRPC_TEXT / 6)] {
             let status = Status::internal(text);
             assert_eq!((for_grpc(&status).message(), &*for_json(&status)), (text, text));
         }
-        assert_eq!(for_json(&Status::internal("é".repeat(JSON_TEXT / 2))).len(), JSON_TEXT);
+        assert_eq!(for_json(&Status::internal("é".repeat(MAX_JSON_TEXT / 2))).len(), MAX_JSON_TEXT);
     }
 
     #[test]
@@ -167,7 +167,7 @@ mod tests {
             let headers = for_grpc(&status).into_owned().into_http::<()>().into_parts().0.headers;
             let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
             prop_assert!(size <= 7 * 1024 + 256, "{size}");
-            prop_assert!(for_json(&status).len() <= JSON_TEXT);
+            prop_assert!(for_json(&status).len() <= MAX_JSON_TEXT);
         }
     }
 }

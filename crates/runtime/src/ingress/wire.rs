@@ -7,7 +7,7 @@ use prost::{
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
 
 /// Maximum nesting of messages, as in other implementations of protobuf.
-const DEPTH: usize = 100;
+const MAX_DEPTH: usize = 100;
 
 /// Why bytes are not a message.
 #[derive(Debug, thiserror::Error)]
@@ -20,13 +20,13 @@ pub(super) enum Fault {
     Short { field: String },
     #[error("field `{field}` is not UTF-8")]
     Text { field: String },
-    #[error("it is more than {DEPTH} messages deep")]
+    #[error("it is more than {MAX_DEPTH} messages deep")]
     Deep,
 }
 
 /// Checks that bytes are a message of a type: each known field has the right form.
 pub(super) fn check(message: &[u8], kind: &MessageDescriptor) -> Result<(), Fault> {
-    walk(message, kind, DEPTH)
+    walk(message, kind, MAX_DEPTH)
 }
 
 fn walk(mut rest: &[u8], kind: &MessageDescriptor, depth: usize) -> Result<(), Fault> {

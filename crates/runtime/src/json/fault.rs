@@ -4,7 +4,7 @@ use crate::memory::Refused;
 use std::fmt;
 
 /// Bytes of a name or a number that an error shows.
-const SHOWN: usize = 200;
+const MAX_SHOWN: usize = 200;
 
 /// The error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -127,7 +127,7 @@ pub enum Fault {
 
 /// Shortens a name or a number for an error.
 pub(super) fn cut(text: &str) -> String {
-    let shown = &text[..text.floor_char_boundary(SHOWN)];
+    let shown = &text[..text.floor_char_boundary(MAX_SHOWN)];
     if shown.len() < text.len() { format!("{shown}…") } else { shown.to_owned() }
 }
 

@@ -156,8 +156,8 @@ pub(super) fn unwritten(error: io::Error) -> Fault {
 /// Returns the memory of an allocation of so many bytes.
 pub(super) fn elsewhere(bytes: usize) -> usize {
     /// The allocator's overhead and rounding.
-    const AROUND: usize = 32;
-    bytes + AROUND
+    const ALLOCATION_OVERHEAD: usize = 32;
+    bytes + ALLOCATION_OVERHEAD
 }
 
 /// Returns the memory of a text outside of the one it was read from.

@@ -9,7 +9,7 @@ use super::{
     scan::{Scanner, Token},
     shape::{Form, Shape, WellKnown, takes_null},
     structure,
-    wire::DEPTH,
+    wire::MAX_DEPTH,
 };
 use prost::encoding::WireType;
 use prost_reflect::{Kind, MessageDescriptor, OneofDescriptor};
@@ -50,7 +50,7 @@ const EMPTY: &str = "google.protobuf.Empty";
 
 impl<'t> Reader<'t> {
     pub(super) fn new(scan: Scanner<'t>) -> Self {
-        Self { scan, left: DEPTH }
+        Self { scan, left: MAX_DEPTH }
     }
 
     /// Returns the current line and byte.
@@ -84,7 +84,7 @@ impl<'t> Reader<'t> {
 
     /// Reads one level deeper.
     fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        self.left = self.left.checked_sub(1).ok_or(Fault::Deep { limit: DEPTH })?;
+        self.left = self.left.checked_sub(1).ok_or(Fault::Deep { limit: MAX_DEPTH })?;
         read(self)?;
         self.left += 1;
         Ok(())

@@ -5,9 +5,9 @@ use super::fault::{Fault, Result};
 use std::borrow::Cow;
 
 /// Depth of nested objects and lists in skipped values; values that are read have a lower limit.
-const DEEPEST: usize = 512;
+const MAX_DEPTH: usize = 512;
 /// Characters of a value that an error shows.
-const SHOWN: usize = 40;
+const MAX_SHOWN: usize = 40;
 
 /// The kind of a value, by its first character.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,15 +139,15 @@ impl<'t> Scanner<'t> {
     pub(super) fn skip(&mut self) -> Result<&'t str> {
         self.next_byte();
         let start = self.at;
-        self.pass(DEEPEST)?;
+        self.pass(MAX_DEPTH)?;
         Ok(&self.text[start..self.at])
     }
 
     /// Returns the next value for an error, without moving.
     pub(super) fn shown(mut self) -> String {
         match self.skip() {
-            Ok(value) if value.chars().count() <= SHOWN => value.to_owned(),
-            Ok(value) => value.chars().take(SHOWN).chain("…".chars()).collect(),
+            Ok(value) if value.chars().count() <= MAX_SHOWN => value.to_owned(),
+            Ok(value) => value.chars().take(MAX_SHOWN).chain("…".chars()).collect(),
             Err(_) => "something else".to_owned(),
         }
     }
@@ -161,7 +161,7 @@ impl<'t> Scanner<'t> {
     }
 
     fn pass(&mut self, depth: usize) -> Result<()> {
-        let inner = depth.checked_sub(1).ok_or(Fault::Deep { limit: DEEPEST })?;
+        let inner = depth.checked_sub(1).ok_or(Fault::Deep { limit: MAX_DEPTH })?;
         match self.peek()? {
             Token::Text => self.text().map(drop),
             Token::Number => self.number().map(drop),

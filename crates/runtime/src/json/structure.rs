@@ -10,7 +10,7 @@ use super::{
     number,
     out::{Held, Out, Table, append, unescaped},
     scan::{Scanner, Token},
-    wire::{self, DEPTH, Wire},
+    wire::{self, MAX_DEPTH, Wire},
 };
 use prost::encoding::WireType;
 use std::borrow::Cow;
@@ -25,7 +25,7 @@ const LIST: u32 = 6;
 const EXACT: u32 = 1000;
 
 /// Every integer below it is a distinct double.
-const WHOLE: f64 = (1_u64 << 53) as f64;
+const EXACT_INTEGERS: f64 = (1_u64 << 53) as f64;
 
 /// Reads an object as a `Struct`.
 pub(super) fn read_struct(scan: &mut Scanner<'_>, left: &mut usize, out: &mut Out) -> Result<()> {
@@ -46,7 +46,7 @@ pub(super) fn read_value(scan: &mut Scanner<'_>, left: &mut usize, out: &mut Out
 
 /// Reads an object as a `Struct` whose numbers keep their digits.
 pub(super) fn read_exactly(scan: &mut Scanner<'_>, out: &mut Out) -> Result<()> {
-    let mut left = DEPTH;
+    let mut left = MAX_DEPTH;
     expect(scan, Token::Object, "an object")?;
     Reading { scan, left: &mut left, exact: true }.object(out)
 }
@@ -144,7 +144,7 @@ impl Reading<'_, '_> {
     }
 
     fn deeper(&mut self, levels: usize, read: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        *self.left = self.left.checked_sub(levels).ok_or(Fault::Deep { limit: DEPTH })?;
+        *self.left = self.left.checked_sub(levels).ok_or(Fault::Deep { limit: MAX_DEPTH })?;
         read(self)?;
         *self.left += levels;
         Ok(())
@@ -153,7 +153,7 @@ impl Reading<'_, '_> {
 
 /// Returns whether a double is written as an integer by default.
 pub(super) fn is_whole(double: f64) -> bool {
-    double.fract() == 0.0 && double.abs() < WHOLE && double.to_bits() != (-0.0_f64).to_bits()
+    double.fract() == 0.0 && double.abs() < EXACT_INTEGERS && double.to_bits() != (-0.0_f64).to_bits()
 }
 
 /// Returns whether a double alone restores its text: integer or not, and all digits.

@@ -4,7 +4,7 @@ use super::fault::Fault;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 
 /// Maximum nesting of messages, as in other implementations of protobuf. Entries of maps count.
-pub(super) const DEPTH: usize = 100;
+pub(super) const MAX_DEPTH: usize = 100;
 
 /// A field's value on the wire.
 #[derive(Debug, Clone, Copy)]

@@ -10,7 +10,7 @@ use super::{
     fault::{Fault, Result, Within},
     out::{Kept, Out},
     shape::{Form as Count, Shape, WellKnown},
-    wire::{self, DEPTH, Wire},
+    wire::{self, MAX_DEPTH, Wire},
 };
 use bytes::Bytes;
 use layout::Layout;
@@ -37,7 +37,7 @@ struct List<'n> {
 
 impl<'f> Writer<'f> {
     pub(super) fn new(form: &'f Form, out: Out) -> Self {
-        Self { form, out: Layout::new(form.indent, out), left: DEPTH }
+        Self { form, out: Layout::new(form.indent, out), left: MAX_DEPTH }
     }
 
     /// Writes one message as the whole text.
@@ -59,7 +59,7 @@ impl<'f> Writer<'f> {
     }
 
     fn deeper(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
-        self.left = self.left.checked_sub(1).ok_or(Fault::Deep { limit: DEPTH })?;
+        self.left = self.left.checked_sub(1).ok_or(Fault::Deep { limit: MAX_DEPTH })?;
         write(self)?;
         self.left += 1;
         Ok(())

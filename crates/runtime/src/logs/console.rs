@@ -44,12 +44,12 @@ enum Line {
 }
 
 /// Records that may wait for a slow reader.
-const WAITING: usize = 16 * 1024;
+const CAPACITY: usize = 16 * 1024;
 
 impl Console {
     /// Starts the thread that writes to `out`. It ends when the last clone is dropped.
     pub fn start(format: Format, out: impl Write + Send + 'static) -> std::io::Result<Self> {
-        let (lines, waiting) = mpsc::sync_channel(WAITING);
+        let (lines, waiting) = mpsc::sync_channel(CAPACITY);
         let dropped = Arc::new(AtomicU64::new(0));
         let writer = Writer { format, out, dropped: Arc::clone(&dropped) };
         thread::Builder::new().name("krt-console".to_owned()).spawn(move || writer.run(&waiting))?;
@@ -117,8 +117,9 @@ impl<W: Write> Writer<W> {
     }
 }
 
-const CLOCK: &[BorrowedFormatItem<'_>] = format_description!("[hour]:[minute]:[second].[subsecond digits:3]");
-const MOMENT: &[BorrowedFormatItem<'_>] =
+const TIME_FORMAT: &[BorrowedFormatItem<'_>] =
+    format_description!("[hour]:[minute]:[second].[subsecond digits:3]");
+const DATE_TIME_FORMAT: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 impl Format {
@@ -140,7 +141,7 @@ fn moment(record: &Record, format: &[BorrowedFormatItem<'_>]) -> String {
 fn put_pretty(buffer: &mut String, record: &Record, colour: bool) {
     let (dim, tint, reset) = if colour { ("\x1b[2m", tint(record.level), "\x1b[0m") } else { ("", "", "") };
     let node = record.node.as_ref().map_or("krt", |node| node.as_str());
-    let clock = moment(record, CLOCK);
+    let clock = moment(record, TIME_FORMAT);
     // Further lines of a message are indented, so that none looks like a separate record.
     let mut lines = record.message.lines().map(escape::line);
     let first = lines.next().unwrap_or_default();
@@ -179,7 +180,7 @@ fn put_json(buffer: &mut String, version: Option<&str>, record: &Record) {
         message: &'a str,
     }
     let line = Line {
-        time: moment(record, MOMENT),
+        time: moment(record, DATE_TIME_FORMAT),
         level: record.level.as_str(),
         version,
         workflow: record.workflow.as_ref().map(Name::as_str),

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use std::io::{self, Read};
 
 /// Smallest capacity, in bytes.
-const LEAST: usize = 4 << 10;
+const MIN_CAPACITY: usize = 4 << 10;
 
 /// A byte buffer of limited length.
 #[derive(Debug)]
@@ -85,7 +85,7 @@ impl Buffer {
     /// counts until its content has moved.
     fn grow(&mut self, needed: usize, expected: usize) -> Result<(), Full> {
         let (doubled, old) = (2 * self.bytes.capacity(), self.reservation.size());
-        let capacity = needed.max(doubled.max(LEAST).min(expected));
+        let capacity = needed.max(doubled.max(MIN_CAPACITY).min(expected));
         self.reservation.try_grow(capacity)?;
         let mut grown = BytesMut::with_capacity(capacity);
         grown.extend_from_slice(&self.bytes);

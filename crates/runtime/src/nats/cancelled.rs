@@ -11,9 +11,9 @@ use std::{
 use tokio::task::JoinSet;
 
 /// Ids remembered, for messages that arrive after their cancellation.
-const REMEMBERED: usize = 16 << 10;
+const MAX_REMEMBERED: usize = 16 << 10;
 /// Longest id, in bytes.
-const ID: usize = 512;
+const MAX_ID: usize = 512;
 /// Interval between checks of deadlines, without a cancellation.
 const TICK: Duration = Duration::from_millis(250);
 
@@ -35,7 +35,7 @@ impl State {
             return;
         }
         self.oldest.push_back(id);
-        if self.oldest.len() > REMEMBERED
+        if self.oldest.len() > MAX_REMEMBERED
             && let Some(oldest) = self.oldest.pop_front()
         {
             self.cancelled.remove(&oldest);
@@ -87,7 +87,7 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
             let stopped = tokio::select! {
                 received = listener.next() => {
                     let Some(received) = received else { return };
-                    let id = std::str::from_utf8(&received.body).ok().filter(|id| id.len() <= ID);
+                    let id = std::str::from_utf8(&received.body).ok().filter(|id| id.len() <= MAX_ID);
                     let Some(id) = id else { continue };
                     let mut state = nats.cancelled.lock();
                     state.remember(id);

@@ -159,11 +159,11 @@ fn timestamp(deadline: Deadline) -> Timestamp {
 }
 
 /// How far the clocks of two machines may differ before work is wrongly given up.
-const SKEW: Duration = Duration::from_secs(5);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// Converts a deadline set by another machine; `None` if it has passed.
 pub(super) fn deadline(at: Timestamp) -> Option<Deadline> {
-    let left = Duration::from_nanos(at.0.saturating_sub(now().0)) + SKEW;
+    let left = Duration::from_nanos(at.0.saturating_sub(now().0)) + MAX_CLOCK_SKEW;
     let past = Duration::from_nanos(now().0.saturating_sub(at.0));
     let left = left.checked_sub(past).filter(|left| !left.is_zero())?;
     Some(Deadline::after(left))

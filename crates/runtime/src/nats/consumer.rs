@@ -24,9 +24,9 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Wait before pulling again after a failure.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// Messages taken for a node beyond the places in its workers. JetStream only.
-const AHEAD: usize = 8;
+const PREFETCH: usize = 8;
 
 /// Takes the messages of one stage.
 pub(super) struct StageConsumer {
@@ -47,7 +47,7 @@ impl StageConsumer {
     pub(super) async fn open(&self) -> Result<Intake, Error> {
         let Nats { connection, sender, options, stages, nodes, .. } = &*self.nats;
         let stage = Arc::clone(&stages[self.route.index][self.position]);
-        let room = nodes[self.node].places + AHEAD;
+        let room = nodes[self.node].places + PREFETCH;
         Intake::open(connection, sender, options.protocol, stage, room, options.stream).await
     }
 
@@ -76,7 +76,7 @@ impl StageConsumer {
                 tracing::error!(node = %self.node(), "it gets no messages from NATS, trying again: {}", chain(&error));
                 tokio::select! {
                     () = closing.cancelled() => {}
-                    () = tokio::time::sleep(PAUSE) => {}
+                    () = tokio::time::sleep(RETRY_DELAY) => {}
                 }
                 None
             }

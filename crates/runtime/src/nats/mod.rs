@@ -59,12 +59,12 @@ pub struct Options {
 }
 
 /// Bytes of an envelope besides its message.
-const ENVELOPE: usize = 1 << 20;
+const ENVELOPE_OVERHEAD: usize = 1 << 20;
 
 impl Options {
     /// Returns the largest envelope, decompressed, in bytes.
     fn envelope(&self) -> usize {
-        self.message.saturating_add(ENVELOPE)
+        self.message.saturating_add(ENVELOPE_OVERHEAD)
     }
 }
 
@@ -254,7 +254,7 @@ impl Nats {
         let server = self.connection.max_payload();
         match self.options.protocol {
             WireProtocol::Core => server,
-            WireProtocol::JetStream => server.saturating_sub(krt_broker::dead::BESIDE),
+            WireProtocol::JetStream => server.saturating_sub(krt_broker::dead::MAX_HEADERS),
         }
     }
 

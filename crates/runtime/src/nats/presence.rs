@@ -17,13 +17,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Interval between heartbeats.
-const EVERY: Duration = Duration::from_secs(1);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Silence of an engine after which its nodes count as gone.
-const SILENCE: Duration = Duration::from_millis(3500);
+const SILENCE_TIMEOUT: Duration = Duration::from_millis(3500);
 
 /// Largest heartbeat in bytes, and the most engines known at a time.
-const WORD: usize = 64 << 10;
-const ENGINES: usize = 4_096;
+const MAX_HEARTBEAT: usize = 64 << 10;
+const MAX_ENGINES: usize = 4_096;
 
 /// The heartbeats received.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ struct Heartbeat {
 impl Heartbeat {
     /// Parses a heartbeat; `None` if it is invalid.
     fn read(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() > WORD { None } else { serde_json::from_slice(bytes).ok() }
+        if bytes.len() > MAX_HEARTBEAT { None } else { serde_json::from_slice(bytes).ok() }
     }
 }
 
@@ -69,12 +69,12 @@ impl Presence {
     /// Records a heartbeat, and forgets silent engines. Returns whether anything changed.
     fn update(&self, heartbeat: Option<Heartbeat>, now: Instant) -> bool {
         let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(heartbeat) =
-            heartbeat.filter(|heartbeat| engines.len() < ENGINES || engines.contains_key(&heartbeat.engine))
+        if let Some(heartbeat) = heartbeat
+            .filter(|heartbeat| engines.len() < MAX_ENGINES || engines.contains_key(&heartbeat.engine))
         {
             engines.insert(heartbeat.engine, PeerEngine { received: now, nodes: heartbeat.nodes });
         }
-        engines.retain(|_, engine| now.saturating_duration_since(engine.received) < SILENCE);
+        engines.retain(|_, engine| now.saturating_duration_since(engine.received) < SILENCE_TIMEOUT);
         let mut changed = false;
         for (name, up) in self.names.iter().zip(&self.up) {
             let count =
@@ -91,7 +91,7 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
     nats.tell_aside(&nats.roll_call_subject, Vec::new());
     let (nats, flow) = (Arc::clone(nats), Arc::clone(flow));
     tasks.spawn(async move {
-        let mut tick = tokio::time::interval(EVERY);
+        let mut tick = tokio::time::interval(HEARTBEAT_INTERVAL);
         loop {
             let heartbeat = tokio::select! {
                 received = listener.next() => {
@@ -121,7 +121,7 @@ pub(super) async fn tell(
     let (nats, flow) = (Arc::clone(nats), Arc::clone(flow));
     tasks.spawn(async move {
         let mut changed = flow.watch_nodes();
-        let mut tick = tokio::time::interval(EVERY);
+        let mut tick = tokio::time::interval(HEARTBEAT_INTERVAL);
         let mut connected = nats.connection.watch();
         loop {
             nats.tell_presence(&flow, &nodes, true);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 /// Documents saved concurrently.
-const AT_ONCE: usize = 64;
+const MAX_CONCURRENT: usize = 64;
 
 /// Saves incoming documents, shared among all engines, until the task is aborted.
 pub async fn serve(nats: &Arc<Nats>, documents: &Documents, tasks: &mut JoinSet<()>) -> Result<(), Error> {
@@ -21,7 +21,7 @@ pub async fn serve(nats: &Arc<Nats>, documents: &Documents, tasks: &mut JoinSet<
     tasks.spawn(async move {
         let mut saving = JoinSet::new();
         while let Some(received) = listener.next().await {
-            if saving.len() >= AT_ONCE {
+            if saving.len() >= MAX_CONCURRENT {
                 saving.join_next().await;
             }
             saving.spawn(answer(Arc::clone(&nats), documents.clone(), received.body, received.reply));

@@ -4,10 +4,10 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 /// Deaths within [`WINDOW`] that make a crash loop.
-const LOOP: usize = 5;
+const CRASH_LOOP: usize = 5;
 const WINDOW: Duration = Duration::from_secs(60);
-const FIRST: Duration = Duration::from_millis(100);
-const LONGEST: Duration = Duration::from_secs(10);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 /// The latest deaths of a replica.
 #[derive(Debug, Default)]
@@ -35,10 +35,10 @@ impl Backoff {
         self.in_vain = if useful { 0 } else { self.in_vain.saturating_add(1) };
         let wait = match self.in_vain {
             0 | 1 => Duration::ZERO,
-            times => FIRST.saturating_mul(1 << (times - 2).min(10)).min(LONGEST),
+            times => INITIAL_BACKOFF.saturating_mul(1 << (times - 2).min(10)).min(MAX_BACKOFF),
         };
         let deaths = self.deaths.len();
-        Pause { wait, crash_loop: (deaths >= LOOP).then_some(deaths) }
+        Pause { wait, crash_loop: (deaths >= CRASH_LOOP).then_some(deaths) }
     }
 }
 

@@ -80,11 +80,11 @@ impl Calls {
 }
 
 /// Longest error text, in bytes: a remote server may say anything.
-const WORDS: usize = 16 << 10;
+const MAX_ERROR: usize = 16 << 10;
 
 fn words(error: &(dyn Error + 'static)) -> String {
     let mut words = chain(error);
-    words.truncate(words.floor_char_boundary(WORDS));
+    words.truncate(words.floor_char_boundary(MAX_ERROR));
     words
 }
 

@@ -7,10 +7,10 @@ use krt_model::version::PayloadForm;
 use std::sync::Arc;
 
 /// Bytes read at a time.
-const READ: usize = 64 << 10;
+const READ_BYTES: usize = 64 << 10;
 /// Smaller frames are copied, as their bytes would keep the whole read buffer alive. They pass even without
 /// room, since they are already in memory.
-const SMALL: usize = 8 << 10;
+const COPIED_FRAME: usize = 8 << 10;
 
 /// Takes frames off a buffer.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Frames {
 
     /// Makes room in the buffer for the next read; for a large frame, no more than its reservation.
     pub(super) fn make_room(&self, buffer: &mut BytesMut) {
-        buffer.reserve(if self.missing > 0 { self.missing } else { READ });
+        buffer.reserve(if self.missing > 0 { self.missing } else { READ_BYTES });
     }
 
     /// Takes the next frame off the buffer, if it is complete.
@@ -46,13 +46,13 @@ impl Frames {
         if head.carries_message() && self.reading.size() == 0 {
             match self.reading.try_grow(head.whole) {
                 Ok(()) => {}
-                Err(_) if head.whole < SMALL => {}
+                Err(_) if head.whole < COPIED_FRAME => {}
                 Err(full) => return self.refuse(&head, full, buffer),
             }
         }
         let missing = head.whole.saturating_sub(buffer.len());
         if missing > 0 {
-            self.missing = if head.whole > READ { missing } else { 0 };
+            self.missing = if head.whole > READ_BYTES { missing } else { 0 };
             return Ok(None);
         }
         let body = self.reading.take().hold(body(&head, buffer));
@@ -85,7 +85,7 @@ impl Frames {
 }
 
 fn body(head: &Head, buffer: &mut BytesMut) -> Bytes {
-    if head.whole < SMALL {
+    if head.whole < COPIED_FRAME {
         let body = Bytes::copy_from_slice(&buffer[frame::HEADER..head.whole]);
         buffer.advance(head.whole);
         return body;

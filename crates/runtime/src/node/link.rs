@@ -36,7 +36,7 @@ use tokio::{
 };
 
 /// Deliveries sent ahead to the only process of a node.
-const AHEAD: usize = 8;
+const PREFETCH: usize = 8;
 /// Interval between checks of the deliveries in flight.
 const TICK: Duration = Duration::from_millis(50);
 /// Bytes in the outbox above which the documents of a FIND wait.
@@ -404,7 +404,7 @@ impl<'a> Inbox<'a> {
             return Err(ProtocolError::Unexpected { what: "a second READY" });
         };
         let run = &self.link.node.run;
-        let ahead = if run.replicas == 1 && run.concurrency == 1 { AHEAD } else { 0 };
+        let ahead = if run.replicas == 1 && run.concurrency == 1 { PREFETCH } else { 0 };
         let worker: Arc<dyn Worker> = Arc::clone(self.link) as _;
         self.link.node.queue().join(worker, usize::from(run.concurrency) + ahead, &self.link.slot);
         // At this point the worker has joined the queue. Its first result is read later, as this task is the

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 /// call writes several.
 const LARGE: usize = 16 << 10;
 /// An empty buffer larger than this is freed, in bytes.
-const KEPT: usize = 256 << 10;
+const MAX_KEPT: usize = 256 << 10;
 
 /// Encoded frames to a worker.
 ///
@@ -39,7 +39,7 @@ impl Outbox {
         self.len -= count;
         let Some(piece) = self.pieces.front_mut() else {
             self.gathered.advance(count);
-            if self.gathered.is_empty() && self.gathered.capacity() > KEPT {
+            if self.gathered.is_empty() && self.gathered.capacity() > MAX_KEPT {
                 self.gathered = BytesMut::new();
             }
             return;

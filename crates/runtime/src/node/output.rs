@@ -10,11 +10,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
 /// Longer lines are cut, in bytes.
-const LINE: u64 = 64 << 10;
+const MAX_LINE: u64 = 64 << 10;
 /// Longer records are cut, in bytes.
-const RECORD: usize = 256 << 10;
+const MAX_RECORD: usize = 256 << 10;
 /// Lines within this time of each other form one record.
-const TOGETHER: Duration = Duration::from_millis(20);
+const RECORD_GAP: Duration = Duration::from_millis(20);
 
 /// The context of a line of output, if known.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl Gather {
         let start = text::parse(line).filter(|_| self.lines == Lines::Records);
         if let (None, Some(record)) = (&start, &mut self.open)
             && record.request.as_ref() == subject.as_ref().map(Subject::request)
-            && record.message.len() + line.len() < RECORD
+            && record.message.len() + line.len() < MAX_RECORD
         {
             record.message.push('\n');
             record.message.push_str(line);
@@ -99,7 +99,7 @@ pub(super) async fn read(
         node.logs.write(record);
     };
     loop {
-        let mut bounded = (&mut lines).take(LINE);
+        let mut bounded = (&mut lines).take(MAX_LINE);
         let read = bounded.read_until(b'\n', &mut line);
         tokio::select! {
             read = read => match read {
@@ -110,7 +110,7 @@ pub(super) async fn read(
                     line.clear();
                 }
             },
-            () = tokio::time::sleep(TOGETHER), if gather.open.is_some() => write(gather.take()),
+            () = tokio::time::sleep(RECORD_GAP), if gather.open.is_some() => write(gather.take()),
         }
     }
     write(gather.take());

@@ -37,10 +37,10 @@ use tokio::{
 };
 
 /// How long a guard may take to kill its processes.
-const GUARD: Duration = Duration::from_secs(5);
+const GUARD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest line of what [`run_isolated`] runs, in bytes.
-const LINE: u64 = 1 << 20;
+const MAX_LINE: u64 = 1 << 20;
 
 /// Bytes in transit in one direction of a worker's socket.
 const SOCKET_BUFFER: usize = 1 << 20;
@@ -311,7 +311,7 @@ impl Process {
     pub(super) async fn kill(&mut self) -> End {
         // The guard reads end of file.
         let _ = self.tell.shutdown().await;
-        let ended = tokio::time::timeout(GUARD, self.ended()).await;
+        let ended = tokio::time::timeout(GUARD_TIMEOUT, self.ended()).await;
         if ended.is_err() {
             // A signal may have stopped the guard.
             let _ = self.guard.as_mut().map(Child::start_kill);
@@ -364,11 +364,11 @@ pub async fn run_isolated(
     if end.is_well { Ok(()) } else { Err(io::Error::other(end.how)) }
 }
 
-/// Passes on the lines of an output until it ends. Longer lines than [`LINE`] come in parts.
+/// Passes on the lines of an output until it ends. Longer lines than [`MAX_LINE`] come in parts.
 async fn read_lines(output: Option<impl AsyncRead + Unpin>, on_line: &(dyn Fn(&str) + Send + Sync)) {
     let Some(output) = output else { return };
     let (mut lines, mut line) = (BufReader::new(output), Vec::new());
-    while let Ok(1..) = (&mut lines).take(LINE).read_until(b'\n', &mut line).await {
+    while let Ok(1..) = (&mut lines).take(MAX_LINE).read_until(b'\n', &mut line).await {
         on_line(String::from_utf8_lossy(&line).trim_end());
         line.clear();
     }

@@ -15,9 +15,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// Interval between messages about a node that is still starting.
-const STILL_STARTING: Duration = Duration::from_secs(10);
+const START_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// Time limit for all workers to end; each needs less, as it is killed otherwise.
-const ALL_ENDED: Duration = Duration::from_secs(10);
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All workers of a version, kept up until [`Nodes::stop`].
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl Nodes {
     /// Asks all workers to end, and kills those that do not.
     pub async fn stop(self) {
         self.stop.cancel();
-        let deadline = Instant::now() + ALL_ENDED;
+        let deadline = Instant::now() + STOP_TIMEOUT;
         for mut replica in self.replicas {
             if tokio::time::timeout_at(deadline, &mut replica.task).await.is_err() {
                 replica.task.abort();
@@ -279,7 +279,7 @@ async fn tell_if_slow<T>(node: &Node, start: impl Future<Output = T>) -> T {
     loop {
         tokio::select! {
             started = &mut start => return started,
-            () = tokio::time::sleep(STILL_STARTING) => {
+            () = tokio::time::sleep(START_REPORT_INTERVAL) => {
                 let seconds = begun.elapsed().as_secs();
                 tracing::info!(node = %node.name, "still starting after {seconds} s: `init` has not ended");
             }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// How long a worker may keep working on a delivery that was given up, before it is killed.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// Ended deliveries remembered for the logs and measurements of background tasks.
-const REMEMBERED: usize = 1024;
+const MAX_REMEMBERED: usize = 1024;
 
 /// Deliveries in the order sent; the first `concurrency` of them are in flight.
 #[derive(Debug)]
@@ -166,7 +166,7 @@ impl Window {
     }
 
     fn remember(&mut self, id: u32, subject: Subject) {
-        if self.ended.len() == REMEMBERED {
+        if self.ended.len() == MAX_REMEMBERED {
             self.ended.pop_front();
         }
         self.ended.push_back((id, subject));

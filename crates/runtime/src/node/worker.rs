@@ -21,13 +21,13 @@ use tokio::{
 /// Time for a worker to finish its deliveries and end, after a stop.
 pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// Time to end after SIGTERM, before SIGKILL.
-pub(super) const LAST_CHANCE: Duration = Duration::from_millis(500);
+pub(super) const TERM_TIMEOUT: Duration = Duration::from_millis(500);
 /// Time for a process to end after its socket has closed, with no deliveries left.
-pub(super) const GOODBYE: Duration = Duration::from_secs(2);
+pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same, while clients wait.
-const LINGER: Duration = Duration::from_millis(50);
+const URGENT_EXIT_TIMEOUT: Duration = Duration::from_millis(50);
 /// Time to wait for output left in the pipes, after the process has ended.
-pub(super) const LAST_WORDS: Duration = Duration::from_millis(200);
+pub(super) const OUTPUT_TIMEOUT: Duration = Duration::from_millis(200);
 
 /// A worker that is ready.
 #[derive(Debug)]
@@ -214,7 +214,7 @@ impl Lifecycle {
                 ended = &mut talk => ended,
                 _ = self.process.ended() => {
                     // The worker's last frames are still in the socket.
-                    tokio::time::timeout(LINGER, talk).await.unwrap_or(Ended::Closed)
+                    tokio::time::timeout(URGENT_EXIT_TIMEOUT, talk).await.unwrap_or(Ended::Closed)
                 }
                 () = overdue(self.due.clone()) => Ended::Overdue,
             }
@@ -240,7 +240,7 @@ impl Lifecycle {
         };
         self.link.abandon(&end);
         let outputs = std::mem::take(&mut self.outputs);
-        let _ = tokio::time::timeout(LAST_WORDS, outputs.join_all()).await;
+        let _ = tokio::time::timeout(OUTPUT_TIMEOUT, outputs.join_all()).await;
         if let Ended::Broken(words) = ended {
             let _ = broken.send(words);
         }
@@ -252,7 +252,7 @@ impl Lifecycle {
     async fn say_goodbye(&mut self) -> Ended {
         let idle = self.link.is_idle();
         let asked = self.due.borrow().is_some();
-        let patience = if idle { GOODBYE } else { LINGER };
+        let patience = if idle { EXIT_TIMEOUT } else { URGENT_EXIT_TIMEOUT };
         tokio::select! {
             _ = self.process.ended() => Ended::Closed,
             () = overdue(self.due.clone()) => Ended::Overdue,
@@ -266,7 +266,7 @@ impl Lifecycle {
         let (node, seconds) = (&self.node.name, GRACE.as_secs());
         tracing::warn!(node = %node, "worker of node `{node}` did not end within {seconds} s: killed");
         self.process.terminate();
-        let _ = tokio::time::timeout(LAST_CHANCE, self.process.ended()).await;
+        let _ = tokio::time::timeout(TERM_TIMEOUT, self.process.ended()).await;
     }
 }
 

@@ -39,7 +39,7 @@ impl MetricsPort {
         let port = Port {
             tls: None,
             limits: limits.of_people(),
-            reserved: DescriptorReserve::PEOPLE,
+            reserved: DescriptorReserve::MANAGEMENT,
             grace: Duration::ZERO,
         };
         listener::serve(listener, port, answer, std::future::pending::<()>()).await;

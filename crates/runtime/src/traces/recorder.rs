@@ -16,7 +16,7 @@ use std::{
 };
 
 /// Longest failure text in a span, in bytes.
-const MAX_WORDS: usize = 4 << 10;
+const MAX_ERROR: usize = 4 << 10;
 /// krt's ids are random in all bits ("Random Trace ID Flag" of W3C trace context).
 const RANDOM: TraceFlags = TraceFlags::new(0b10);
 
@@ -128,6 +128,6 @@ impl Recorder {
 }
 
 fn shortened(mut words: String) -> String {
-    words.truncate(words.floor_char_boundary(MAX_WORDS));
+    words.truncate(words.floor_char_boundary(MAX_ERROR));
     words
 }

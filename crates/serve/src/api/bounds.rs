@@ -30,8 +30,8 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 const MAX_HEAD: usize = 32 << 10;
 
 /// The longest silence of a body, and the bytes that earn a body one more second of waiting.
-const SILENT: Duration = Duration::from_secs(60);
-const PACE: u64 = 1 << 10;
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const MIN_BYTES_PER_SECOND: u64 = 1 << 10;
 
 /// How many bytes of a refused body are still read, and for how long, while its client reads the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +42,9 @@ struct Drain {
 
 impl Drain {
     /// For an authorized client.
-    const KNOWN: Self = Self { bytes: 4 << 30, time: Duration::from_secs(30) };
+    const AUTHORIZED: Self = Self { bytes: 4 << 30, time: Duration::from_secs(30) };
     /// For any other client.
-    const UNKNOWN: Self = Self { bytes: 4 << 10, time: Duration::from_secs(5) };
+    const UNAUTHORIZED: Self = Self { bytes: 4 << 10, time: Duration::from_secs(5) };
 
     /// Reads the body until it ends, or its bytes or time are used up. The body stays open until then: a
     /// client may not see its answer when its connection closes while it still sends.
@@ -83,10 +83,10 @@ pub(super) async fn keep(request: Request, next: Next) -> Response {
     if refused && begun && !lent.is_end_stream() {
         match response.extensions().get::<Authorized>() {
             // The connection closes after this answer, so the drain runs first.
-            Some(Authorized) if ends => Drain::KNOWN.run(lent, open).await,
+            Some(Authorized) if ends => Drain::AUTHORIZED.run(lent, open).await,
             // The connection stays open: the drain is short and runs beside the answer.
-            Some(Authorized) => drop(tokio::spawn(Drain::KNOWN.run(lent, open))),
-            None => drop(tokio::spawn(Drain::UNKNOWN.run(lent, open))),
+            Some(Authorized) => drop(tokio::spawn(Drain::AUTHORIZED.run(lent, open))),
+            None => drop(tokio::spawn(Drain::UNAUTHORIZED.run(lent, open))),
         }
     }
     response
@@ -133,8 +133,8 @@ impl Lent {
 
     /// How long the next wait may take.
     fn patience(&self) -> Duration {
-        let earned = SILENT + Duration::from_secs(self.bytes / PACE);
-        earned.saturating_sub(self.waited).min(SILENT)
+        let earned = IDLE_TIMEOUT + Duration::from_secs(self.bytes / MIN_BYTES_PER_SECOND);
+        earned.saturating_sub(self.waited).min(IDLE_TIMEOUT)
     }
 
     fn lock(&self) -> MutexGuard<'_, Source> {
@@ -243,7 +243,7 @@ mod tests {
             drain.run(Lent::new(&Arc::new(Mutex::new(Source { body, begun: true }))), None).await;
             read.load(Ordering::Relaxed)
         };
-        assert_eq!((drained(Drain::UNKNOWN).await, drained(Drain::KNOWN).await), (4, 1000));
+        assert_eq!((drained(Drain::UNAUTHORIZED).await, drained(Drain::AUTHORIZED).await), (4, 1000));
     }
 
     #[tokio::test(start_paused = true)]
@@ -258,7 +258,7 @@ mod tests {
         let router: Router = Router::new().route("/", read).layer(from_fn(keep));
         let chunk = || Ok::<_, Infallible>(Bytes::from_static(b"chunk"));
         let slow = stream::iter(0..20).then(move |_| async move {
-            sleep(SILENT - Duration::from_secs(1)).await;
+            sleep(IDLE_TIMEOUT - Duration::from_secs(1)).await;
             Ok::<_, Infallible>(Bytes::from(vec![0; 60 << 10]))
         });
         let send = async |body: Body| {

@@ -12,16 +12,16 @@ use std::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Attempts for one user from one address.
-const OF_USER: Allowance = Allowance { free: 8, every: Duration::from_secs(60) };
+const PER_USER: Allowance = Allowance { free: 8, every: Duration::from_secs(60) };
 /// Attempts for any user from one address.
-const OF_ADDRESS: Allowance = Allowance { free: 32, every: Duration::from_secs(15) };
+const PER_ADDRESS: Allowance = Allowance { free: 32, every: Duration::from_secs(15) };
 /// Redirects to the OpenID provider and back, from one address.
-const OF_OPENID: Allowance = Allowance { free: 30, every: Duration::from_secs(2) };
+const OPENID: Allowance = Allowance { free: 30, every: Duration::from_secs(2) };
 /// How many passwords are hashed at a time, each in 19 MiB, and how many more may wait.
-const HASHES: usize = 2;
-const WAITING: usize = 256;
+const MAX_HASHES: usize = 2;
+const MAX_WAITING: usize = 256;
 /// How many characters of a login are compared; no login has more.
-const LOGIN: usize = 64;
+const MAX_LOGIN: usize = 64;
 
 /// The origin of attempts: an IPv4 address, or the 64-bit prefix of an IPv6 address, which belongs to one
 /// customer.
@@ -67,18 +67,18 @@ pub(super) struct Attempt<'a> {
 impl Limits {
     pub(super) fn new() -> Self {
         Self {
-            users: Attempts::new(OF_USER),
-            addresses: Attempts::new(OF_ADDRESS),
-            openid: Attempts::new(OF_OPENID),
-            hashes: Semaphore::new(HASHES),
-            room: Semaphore::new(HASHES + WAITING),
+            users: Attempts::new(PER_USER),
+            addresses: Attempts::new(PER_ADDRESS),
+            openid: Attempts::new(OPENID),
+            hashes: Semaphore::new(MAX_HASHES),
+            room: Semaphore::new(MAX_HASHES + MAX_WAITING),
         }
     }
 
     /// Begins an attempt to sign in, unless there were too many.
     pub(super) fn attempt(&self, from: IpAddr, login: &str) -> Result<Attempt<'_>, Refusal> {
         let (network, now) = (Network::from(from), Instant::now());
-        let key = (network, login.chars().take(LOGIN).collect::<String>().to_lowercase());
+        let key = (network, login.chars().take(MAX_LOGIN).collect::<String>().to_lowercase());
         self.addresses.begin(&network, now).map_err(Refusal::wait)?;
         self.users.begin(&key, now).map_err(|wait| {
             self.addresses.undo(&network);
@@ -158,7 +158,7 @@ mod tests {
     fn who_fails_keeps_a_user_out_from_nowhere_else() {
         let limits = Limits::new();
         let tries = |from, login| limits.attempt(address(from), login).is_ok();
-        for _ in 0..OF_USER.free {
+        for _ in 0..PER_USER.free {
             assert!(tries("10.0.0.1", "ada"));
         }
         assert!(!tries("10.0.0.1", "ADA"));
@@ -170,7 +170,7 @@ mod tests {
     fn an_address_tries_only_so_many_users() {
         let limits = Limits::new();
         let tries = |from, login: &str| limits.attempt(address(from), login);
-        for number in 0..OF_ADDRESS.free {
+        for number in 0..PER_ADDRESS.free {
             assert!(tries("2001:db8::1", &format!("user{number}")).is_ok());
             // Signing in as one's own user does not reset the address's limit.
             tries("10.0.0.1", "eve").unwrap().succeeded();
@@ -186,7 +186,7 @@ mod tests {
             limits.attempt(address("10.0.0.1"), "grace").unwrap().undo();
         }
         let ada = (0..100).filter(|_| limits.attempt(address("10.0.0.1"), "ada").is_ok()).count();
-        assert_eq!(ada, OF_USER.free as usize);
+        assert_eq!(ada, PER_USER.free as usize);
         assert!(limits.attempt(address("10.0.0.1"), "grace").is_ok());
     }
 
@@ -194,7 +194,7 @@ mod tests {
     async fn no_more_wait_than_there_is_room_for() {
         let limits = Limits::new();
         let (one, two) = (limits.hashing().await.unwrap(), limits.hashing().await.unwrap());
-        let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(limits.hashing())).collect();
+        let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| Box::pin(limits.hashing())).collect();
         for one in &mut waiting {
             assert!(futures::poll!(one).is_pending());
         }

@@ -42,7 +42,8 @@ pub async fn run(listener: TcpListener, tls: Tls, limits: Limits, app: App, shut
             response
         }
     };
-    let port = Port { tls, limits: limits.of_people(), reserved: DescriptorReserve::PEOPLE, grace: GRACE };
+    let port =
+        Port { tls, limits: limits.of_people(), reserved: DescriptorReserve::MANAGEMENT, grace: GRACE };
     listener::serve(listener, port, answer, shutdown).await;
 }
 

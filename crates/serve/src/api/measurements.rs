@@ -19,12 +19,12 @@ use std::{
 };
 
 /// The most values listed of a tag.
-const TAG_VALUES: usize = 200;
+const MAX_TAG_VALUES: usize = 200;
 /// The longest name, and the longest tag with its value, in characters.
 const MAX_NAME: usize = 255;
 const MAX_PAIR: usize = 600;
 /// The default range: the last hour.
-const USUAL: Duration = Duration::from_secs(3600);
+const DEFAULT_RANGE: Duration = Duration::from_secs(3600);
 /// The approximate number of windows when the query sets no length.
 const WINDOWS: u64 = 300;
 /// The measurements that krt takes itself.
@@ -66,7 +66,7 @@ fn describe(reader: &Reader, name: String) -> Result<Option<Measurement>, Error>
     let mut tags = BTreeMap::<String, BTreeSet<String>>::new();
     for (tag, value) in series.iter().flat_map(|series| series.tags.iter()) {
         let values = tags.entry(tag.clone()).or_default();
-        if values.len() < TAG_VALUES {
+        if values.len() < MAX_TAG_VALUES {
             values.insert(value.clone());
         }
     }
@@ -126,6 +126,6 @@ pub(super) async fn windows(
 /// The start and end of a span; by default the last hour until now.
 fn ends(span: Span) -> (Timestamp, Timestamp) {
     let to = span.to.unwrap_or_else(Timestamp::now);
-    let usual = i64::try_from(USUAL.as_micros()).unwrap_or_default();
+    let usual = i64::try_from(DEFAULT_RANGE.as_micros()).unwrap_or_default();
     (span.from.unwrap_or(Timestamp(to.0.saturating_sub(usual))), to)
 }

@@ -27,7 +27,7 @@ use krt_registry::{Action, Actor, Error, Fault, OpenedSession};
 /// Binds a sign-in to its browser. `Lax`: the provider's page leads back here.
 const BINDING: Cookie = Cookie { name: "krt_openid", path: CALLBACK, same_site: "Lax" };
 /// The cookie's age, in seconds.
-const KEPT: u64 = openid::PATIENCE.as_secs();
+const MAX_AGE: u64 = openid::SIGN_IN_TIMEOUT.as_secs();
 
 /// Why a sign-in fails.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub(super) async fn begin(
     Ok(match provider.begin(from, next).await {
         Ok(sent) => {
             let mut response = redirect(&sent.url);
-            BINDING.set(&mut response, &sent.binding, KEPT, app.is_secure(connection));
+            BINDING.set(&mut response, &sent.binding, MAX_AGE, app.is_secure(connection));
             response
         }
         Err(error) => page(&error.into()),
@@ -152,17 +152,17 @@ impl Denied {
     /// The status and text of the error page: nothing from the request, and about the provider only whose
     /// fault it is.
     fn shown(&self) -> (StatusCode, String) {
-        const LOGGED: &str = "the server's log says more";
+        const LOG_HINT: &str = "the server's log says more";
         match self {
             Self::Provider(openid::Error::Provider { .. }) => {
-                (StatusCode::BAD_GATEWAY, format!("the OpenID provider cannot be asked; {LOGGED}"))
+                (StatusCode::BAD_GATEWAY, format!("the OpenID provider cannot be asked; {LOG_HINT}"))
             }
             Self::Provider(openid::Error::Untrusted { .. }) => {
                 let why = "the OpenID provider's ID token is not valid";
-                (StatusCode::FORBIDDEN, format!("{why}; {LOGGED}"))
+                (StatusCode::FORBIDDEN, format!("{why}; {LOG_HINT}"))
             }
             Self::Registry(error) if error.fault() == Fault::Operator => {
-                (StatusCode::INTERNAL_SERVER_ERROR, format!("the server failed; {LOGGED}"))
+                (StatusCode::INTERNAL_SERVER_ERROR, format!("the server failed; {LOG_HINT}"))
             }
             Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, self.to_string()),
             Self::Provider(_) | Self::Registry(_) => (StatusCode::FORBIDDEN, self.to_string()),

@@ -22,7 +22,7 @@ use krt_store::{FindLimits, PREDICTIONS, PredictionFilter, to_json};
 use std::time::Duration;
 
 /// The most predictions in a summary.
-const MOST: usize = 500_000;
+const MAX_PREDICTIONS: usize = 500_000;
 /// The longest label in a query, in characters.
 const MAX_LABEL: usize = 255;
 
@@ -90,7 +90,8 @@ pub(super) async fn summary(
     let wanted = filter(&query)?;
     let every = query.number("every_seconds", 1, 31_536_000)?.map(Duration::from_secs);
     let stores = app.backend().stores(&runtime).await?;
-    let limits = FindLimits { limit: Some(MOST as u64), newest_first: true, ..FindLimits::default() };
+    let limits =
+        FindLimits { limit: Some(MAX_PREDICTIONS as u64), newest_first: true, ..FindLimits::default() };
     let mut found = find(&stores, PREDICTIONS, wanted, limits).await?;
     let (mut tally, mut count) = (Tally::default(), 0);
     while let Some(document) = found.try_next().await? {
@@ -99,7 +100,7 @@ pub(super) async fn summary(
             tally.add(&judged);
         }
     }
-    Ok(response::ok(tally.finish(every, count == MOST)))
+    Ok(response::ok(tally.finish(every, count == MAX_PREDICTIONS)))
 }
 
 fn text<'a>(document: &'a RawDocument, name: &str) -> &'a str {

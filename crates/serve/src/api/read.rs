@@ -28,17 +28,17 @@ const MAX_TIME: Duration = Duration::from_secs(60);
 ///
 /// The content type is required: browsers send JSON to another site only after a preflight.
 #[derive(Debug)]
-pub(crate) struct Body<T, const MOST: usize = MAX_BODY>(pub(crate) T);
+pub(crate) struct Body<T, const MAX: usize = MAX_BODY>(pub(crate) T);
 
 /// The body of a caller who is not signed in: a few KiB.
 pub(crate) type SmallBody<T> = Body<T, MAX_SMALL>;
 
-impl<T: DeserializeOwned, const MOST: usize> FromRequest<App> for Body<T, MOST> {
+impl<T: DeserializeOwned, const MAX: usize> FromRequest<App> for Body<T, MAX> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Refusal> {
-        let bodies = if MOST > MAX_SMALL { app.bodies() } else { app.small_bodies() };
-        read(request, MOST, bodies).await.map(Self)
+        let bodies = if MAX > MAX_SMALL { app.bodies() } else { app.small_bodies() };
+        read(request, MAX, bodies).await.map(Self)
     }
 }
 

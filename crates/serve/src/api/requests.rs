@@ -24,9 +24,9 @@ use serde_json::value::RawValue;
 use std::{cmp::Reverse, collections::HashSet};
 
 /// The most log records shown of a request.
-const LOGS: usize = 1000;
+const MAX_LOGS: usize = 1000;
 /// The most points shown of a measurement of a request.
-const POINTS: usize = 200;
+const MAX_POINTS: usize = 200;
 /// The longest cursor, in bytes.
 const MAX_CURSOR: usize = 128;
 /// The largest document shown whole, in bytes.
@@ -34,7 +34,7 @@ const MAX_SHOWN: usize = 64 << 10;
 /// The measurements that carry the request's id.
 const AUTOMATIC: [&str; 2] = ["node_elapsed_time", "workflow_elapsed_time"];
 /// How long after a request's end its points may be measured, in nanoseconds.
-const AFTER: i64 = 1_000_000_000;
+const AFTER_END: i64 = 1_000_000_000;
 
 fn parse_order(text: &str) -> Option<RequestOrder> {
     match text {
@@ -121,9 +121,9 @@ pub(super) async fn show(
         }
     };
     let request = found.ok_or_else(|| Refusal::missing("such request among those that are kept"))?;
-    let logs = logs::of_request(&app, &runtime, &id, LOGS).await?;
+    let logs = logs::of_request(&app, &runtime, &id, MAX_LOGS).await?;
     let waited = i64::try_from(request.elapsed).unwrap_or(i64::MAX);
-    let (start, end) = (request.start, request.start.saturating_add(waited).saturating_add(AFTER));
+    let (start, end) = (request.start, request.start.saturating_add(waited).saturating_add(AFTER_END));
     let points = app.backend().read(&runtime, move |store| {
         let mut points = Vec::new();
         for measurement in AUTOMATIC {
@@ -133,7 +133,7 @@ pub(super) async fn show(
                 to: Some(end),
                 ..PointFilter::default()
             };
-            let found = store.reader().points_that_name(&filter, "tracking_id", &id, POINTS)?;
+            let found = store.reader().points_that_name(&filter, "tracking_id", &id, MAX_POINTS)?;
             points.extend(found.into_iter().map(|point| show_point(measurement, point)));
         }
         Ok(points)

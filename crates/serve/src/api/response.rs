@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::{convert::Infallible, future::pending, sync::Arc, time::Duration};
 
 /// The interval of keep-alives on a silent stream of events.
-const ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// An answer in JSON.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(crate) fn live(
 ) -> Response {
     let ended = app.0.ended.clone().cancelled_owned();
     let events = until(events, ended_of(app, caller)).map(Ok::<_, Infallible>).take_until(ended);
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(ALIVE)).into_response();
+    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -19,7 +19,7 @@ use krt_registry::Role;
 
 const BASE: &str = "/api/v1";
 
-const ANYBODY: RequiredRole = RequiredRole::Nothing;
+const PUBLIC: RequiredRole = RequiredRole::Nothing;
 const VIEWER: RequiredRole = RequiredRole::Role(Role::Viewer);
 const MANAGER: RequiredRole = RequiredRole::Role(Role::Manager);
 const ADMIN: RequiredRole = RequiredRole::Role(Role::Admin);
@@ -75,15 +75,15 @@ fn all(routes: &mut Routes) {
 }
 
 fn people(routes: &mut Routes) {
-    routes.add(Method::GET, "/openapi.json", ANYBODY, page::openapi);
-    routes.add(Method::GET, "/server", ANYBODY, page::server);
+    routes.add(Method::GET, "/openapi.json", PUBLIC, page::openapi);
+    routes.add(Method::GET, "/server", PUBLIC, page::server);
     routes.add(Method::GET, "/events", VIEWER, events::live);
     routes.add(Method::GET, "/session", VIEWER, session::me);
-    routes.add(Method::POST, "/session", ANYBODY, session::sign_in);
+    routes.add(Method::POST, "/session", PUBLIC, session::sign_in);
     routes.add(Method::DELETE, "/session", VIEWER, session::sign_out);
     routes.add(Method::PUT, "/session/password", VIEWER, session::change_password);
-    routes.add(Method::GET, "/session/openid", ANYBODY, openid::begin);
-    routes.add(Method::GET, "/session/openid/callback", ANYBODY, openid::finish);
+    routes.add(Method::GET, "/session/openid", PUBLIC, openid::begin);
+    routes.add(Method::GET, "/session/openid/callback", PUBLIC, openid::finish);
     routes.add(Method::GET, "/sessions", VIEWER, session::list);
     routes.add(Method::DELETE, "/sessions/{id}", VIEWER, session::revoke);
     routes.add(Method::GET, "/users", ADMIN, users::list);

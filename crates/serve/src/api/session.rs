@@ -23,7 +23,7 @@ use krt_registry::{Action, Actor, Error, NewPassword, OpenedSession, Registry};
 use std::net::{IpAddr, SocketAddr};
 
 /// The cookie's age, in seconds; the server decides how long the session lasts.
-const KEPT: u64 = 14 * 24 * 3600;
+const MAX_AGE: u64 = 14 * 24 * 3600;
 
 /// The peer of a connection, and whether it uses TLS.
 #[derive(Debug, Clone, Copy)]
@@ -65,7 +65,7 @@ pub(super) fn agent(headers: &HeaderMap) -> String {
 
 /// Sets the session's cookie.
 pub(super) fn keep(response: &mut Response, opened: &OpenedSession, tls: bool) {
-    SESSION.set(response, opened.cookie.reveal(), KEPT, tls);
+    SESSION.set(response, opened.cookie.reveal(), MAX_AGE, tls);
 }
 
 /// Opens a session after checking the password.

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// How long a discovery document is valid. Providers announce new keys before they use them.
-const BELIEVED: Duration = Duration::from_secs(300);
+const VALID_FOR: Duration = Duration::from_secs(300);
 
 /// The last answer of a provider, or why there was none.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ impl<T: Clone> Discovery<T> {
 
 impl<T> Attempt<T> {
     fn is_believed(&self) -> bool {
-        self.outcome.is_ok() && self.ended.elapsed() < BELIEVED
+        self.outcome.is_ok() && self.ended.elapsed() < VALID_FOR
     }
 }
 

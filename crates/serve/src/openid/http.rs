@@ -12,7 +12,7 @@ use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use std::{error::Error as StdError, io, time::Duration};
 
 /// The timeout of one request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest answer, in bytes.
 const MAX_ANSWER: usize = 1 << 20;
 
@@ -23,7 +23,7 @@ pub(super) struct Http(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 /// Why a request to the provider fails.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
-    #[error("no answer within {} s", PATIENCE.as_secs())]
+    #[error("no answer within {} s", TIMEOUT.as_secs())]
     Late,
     #[error(transparent)]
     Request(#[from] hyper_util::client::legacy::Error),
@@ -48,6 +48,6 @@ impl<'a> AsyncHttpClient<'a> for Http {
             let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(Error::Answer)?;
             Ok(HttpResponse::from_parts(head, body.to_bytes().into()))
         };
-        tokio::time::timeout(PATIENCE, exchange).map(|answer| answer.unwrap_or(Err(Error::Late))).boxed()
+        tokio::time::timeout(TIMEOUT, exchange).map(|answer| answer.unwrap_or(Err(Error::Late))).boxed()
     }
 }

@@ -10,7 +10,7 @@ mod discovery;
 mod http;
 mod pending;
 
-pub use pending::PATIENCE;
+pub use pending::SIGN_IN_TIMEOUT;
 
 use claims::{Claims, ExtraClaims};
 use discovery::Discovery;
@@ -261,7 +261,7 @@ impl Provider {
 /// Why the provider cannot be asked, and what to do about it where it is about a certificate.
 fn explain(error: &dyn StdError) -> String {
     let reason = krt_runtime::errors::chain(error);
-    match certificate::hint(&reason, krt_remote::AUTHORITY) {
+    match certificate::hint(&reason, krt_remote::AUTHORITY_HINT) {
         Some(hint) => format!("{reason}; hint: {hint}"),
         None => reason,
     }

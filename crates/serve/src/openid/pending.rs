@@ -10,9 +10,9 @@ use std::{
 use subtle::ConstantTimeEq as _;
 
 /// How long a user may take at the provider.
-pub const PATIENCE: Duration = Duration::from_secs(600);
+pub const SIGN_IN_TIMEOUT: Duration = Duration::from_secs(600);
 /// The most sign-ins in progress; one more evicts the oldest of the address that has begun most.
-const MOST: usize = 2_000;
+const MAX_PENDING: usize = 2_000;
 
 /// A sign-in in progress.
 #[derive(Debug)]
@@ -38,9 +38,9 @@ pub(super) struct Pending(Mutex<HashMap<String, PendingSignIn>>);
 impl Pending {
     pub(super) fn begin(&self, state: String, begun: PendingSignIn) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST {
-            all.retain(|_, other| begun.at.duration_since(other.at) < PATIENCE);
-            if all.len() >= MOST {
+        if all.len() >= MAX_PENDING {
+            all.retain(|_, other| begun.at.duration_since(other.at) < SIGN_IN_TIMEOUT);
+            if all.len() >= MAX_PENDING {
                 make_room(&mut all);
             }
         }
@@ -54,7 +54,7 @@ impl Pending {
         if !bool::from(begun.binding.as_bytes().ct_eq(binding.as_bytes())) {
             return None;
         }
-        all.remove(state).filter(|begun| now.duration_since(begun.at) < PATIENCE)
+        all.remove(state).filter(|begun| now.duration_since(begun.at) < SIGN_IN_TIMEOUT)
     }
 }
 
@@ -92,19 +92,19 @@ mod tests {
         assert!(pending.take("state", "mine", now).is_some());
         assert!(pending.take("state", "mine", now).is_none());
         pending.begin("late".to_owned(), begun("mine", now));
-        assert!(pending.take("late", "mine", now + PATIENCE).is_none());
+        assert!(pending.take("late", "mine", now + SIGN_IN_TIMEOUT).is_none());
     }
 
     #[test]
     fn the_oldest_makes_room() {
         let (pending, now) = (Pending::default(), Instant::now());
-        for number in 0..=MOST {
+        for number in 0..=MAX_PENDING {
             pending.begin(number.to_string(), begun("mine", now + Duration::from_millis(number as u64)));
         }
         assert!(pending.take("0", "mine", now).is_none());
         assert!(pending.take("1", "mine", now).is_some());
-        assert_eq!(pending.0.lock().unwrap().len(), MOST - 1);
-        assert!(pending.take(&MOST.to_string(), "mine", now).is_some());
+        assert_eq!(pending.0.lock().unwrap().len(), MAX_PENDING - 1);
+        assert!(pending.take(&MAX_PENDING.to_string(), "mine", now).is_some());
     }
 
     #[test]
@@ -112,10 +112,10 @@ mod tests {
         let (pending, now) = (Pending::default(), Instant::now());
         let other = PendingSignIn { from: IpAddr::from([10, 0, 0, 2]), ..begun("mine", now) };
         pending.begin("another's".to_owned(), other);
-        for number in 0..2 * MOST {
+        for number in 0..2 * MAX_PENDING {
             pending.begin(number.to_string(), begun("mine", now + Duration::from_millis(number as u64)));
         }
-        assert_eq!(pending.0.lock().unwrap().len(), MOST);
+        assert_eq!(pending.0.lock().unwrap().len(), MAX_PENDING);
         assert!(pending.take("another's", "mine", now).is_some());
     }
 }

@@ -5,7 +5,7 @@ use krt_registry::{State, Timestamp, Version};
 use tokio::sync::broadcast;
 
 /// How many events are buffered for a slow client.
-const WAITING: usize = 256;
+const CAPACITY: usize = 256;
 
 /// A change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) struct Events(broadcast::Sender<Event>);
 
 impl Default for Events {
     fn default() -> Self {
-        Self(broadcast::Sender::new(WAITING))
+        Self(broadcast::Sender::new(CAPACITY))
     }
 }
 

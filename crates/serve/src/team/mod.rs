@@ -91,7 +91,7 @@ impl Team {
             works: Mutex::default(),
             turns: Turns::default(),
             events: Events::default(),
-            uploads: Semaphore::new(upload::MAX_AT_ONCE),
+            uploads: Semaphore::new(upload::MAX_CONCURRENT),
             launch,
             logs,
             lifeline,

@@ -5,7 +5,7 @@ use krt_registry::AuditRetention;
 use std::time::Duration;
 
 /// The interval of deletions.
-const EVERY: Duration = Duration::from_secs(600);
+const INTERVAL: Duration = Duration::from_secs(600);
 
 impl Team {
     /// Applies the audit log's retention, at once and then regularly, until the server ends.
@@ -15,7 +15,7 @@ impl Team {
                 tracing::error!("the audit log cannot be pruned: {error}");
             }
             tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
+                () = tokio::time::sleep(INTERVAL) => {}
                 () = self.ended.cancelled() => return,
             }
         }

@@ -15,7 +15,7 @@ use tokio::{task::JoinHandle, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// How long the export of spans may take after a version has ended.
-const TRACES_END: Duration = Duration::from_secs(5);
+const TRACE_FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A version at work.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ async fn serve(team: &Team, key: &Key, work: RunningVersion, stop: &Cancellation
     let limit = team.launch.options.drain + Duration::from_secs(1);
     let _ = tokio::time::timeout(limit, team.directory.remove(runtime, version)).await;
     work.engine.stop(work.running).await;
-    work.traces.close(TRACES_END).await;
+    work.traces.close(TRACE_FLUSH_TIMEOUT).await;
 }
 
 /// Prepares and starts a version; the error has the reasons as messages.

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub(crate) const README: &str = "docs/README.md";
 
 /// How many uploads are read at once: each may use a processor, and memory.
-pub(super) const MAX_AT_ONCE: usize = 4;
+pub(super) const MAX_CONCURRENT: usize = 4;
 
 /// An upload in progress.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use krt_registry::{Identity, Registry, Timestamp};
 use std::{sync::Arc, time::Duration};
 
 /// The longest time between checks: identities expire by the system's clock, which may be set.
-const LONGEST: Duration = Duration::from_secs(3600);
+const MAX_INTERVAL: Duration = Duration::from_secs(3600);
 
 /// Waits until an identity ends, and returns the reason.
 pub(crate) async fn ended(registry: Arc<Registry>, identity: Identity) -> String {
@@ -34,5 +34,7 @@ pub(crate) async fn ended(registry: Arc<Registry>, identity: Identity) -> String
 
 fn left(until: Option<Timestamp>) -> Duration {
     let left = until.map(|until| until.0.saturating_sub(Timestamp::now().0));
-    left.map_or(LONGEST, |micros| Duration::from_micros(micros.try_into().unwrap_or_default()).min(LONGEST))
+    left.map_or(MAX_INTERVAL, |micros| {
+        Duration::from_micros(micros.try_into().unwrap_or_default()).min(MAX_INTERVAL)
+    })
 }

@@ -45,10 +45,10 @@ impl NatsMember {
 
 /// The server's own reason for being unhealthy; `None` if it is healthy.
 pub(super) fn unhealthy(monitor: SocketAddr) -> Option<String> {
-    const WITHIN: Duration = Duration::from_secs(5);
+    const TIMEOUT: Duration = Duration::from_secs(5);
     let ask = || {
-        let mut stream = TcpStream::connect_timeout(&monitor, WITHIN)?;
-        stream.set_read_timeout(Some(WITHIN))?;
+        let mut stream = TcpStream::connect_timeout(&monitor, TIMEOUT)?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;

@@ -9,9 +9,9 @@ use tokio::{
 };
 
 /// The timeout for expected events.
-const SOON: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Long enough to conclude that nothing arrives.
-const A_WHILE: Duration = Duration::from_millis(50);
+const QUIET_PERIOD: Duration = Duration::from_millis(50);
 
 /// An echo server.
 async fn echo() -> u16 {
@@ -34,12 +34,12 @@ async fn client(link: &Link) -> TcpStream {
 
 async fn hears(stream: &mut TcpStream, expected: &[u8]) {
     let mut heard = vec![0; expected.len()];
-    timeout(SOON, stream.read_exact(&mut heard)).await.unwrap().unwrap();
+    timeout(TIMEOUT, stream.read_exact(&mut heard)).await.unwrap().unwrap();
     assert_eq!(heard, expected);
 }
 
 async fn ended(stream: &mut TcpStream) -> bool {
-    matches!(timeout(SOON, stream.read(&mut [0])).await.unwrap(), Ok(0) | Err(_))
+    matches!(timeout(TIMEOUT, stream.read(&mut [0])).await.unwrap(), Ok(0) | Err(_))
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn what_is_held_arrives_when_it_is_mended() {
     let mut meanwhile = client(&link).await;
     for stream in [&mut before, &mut meanwhile] {
         stream.write_all(b"two").await.unwrap();
-        timeout(A_WHILE, stream.read(&mut [0])).await.unwrap_err();
+        timeout(QUIET_PERIOD, stream.read(&mut [0])).await.unwrap_err();
     }
 
     link.mend();

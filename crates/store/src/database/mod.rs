@@ -20,11 +20,11 @@ use std::{
 };
 
 /// How long a statement waits for another process that locks the database, as a checkpoint does.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// The bytes of a disk that stay free; on a small disk, a fiftieth.
-const FLOOR: u64 = 16 << 20;
+const MIN_FREE: u64 = 16 << 20;
 /// Marks our files among SQLite's: "krt" and a number for the kind.
-const APPLICATION: i32 = 0x6b72_7400;
+const APPLICATION_ID: i32 = 0x6b72_7400;
 
 /// One of the databases.
 pub(crate) struct Kind {
@@ -40,7 +40,7 @@ pub(crate) struct Kind {
 
 pub(crate) static TELEMETRY: Kind = Kind {
     file: "telemetry.db",
-    application: APPLICATION | 1,
+    application: APPLICATION_ID | 1,
     version: 1,
     schema: include_str!("telemetry.sql"),
     additions: include_str!("telemetry-additions.sql"),
@@ -48,7 +48,7 @@ pub(crate) static TELEMETRY: Kind = Kind {
 
 pub(crate) static DOCUMENTS: Kind = Kind {
     file: "documents.db",
-    application: APPLICATION | 2,
+    application: APPLICATION_ID | 2,
     version: 1,
     schema: include_str!("documents.sql"),
     additions: include_str!("documents-additions.sql"),
@@ -93,7 +93,7 @@ pub(crate) fn open_writer(folder: &Path, kind: &Kind, limit: Option<u64>) -> Res
     let open = || -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags)?;
-        connection.busy_timeout(BUSY)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         Ok(connection)
     };
     let mut connection = open().map_err(|source| failure(&path, source))?;
@@ -141,7 +141,7 @@ pub(crate) fn set_aside(path: &Path) -> Result<PathBuf, Error> {
 pub(crate) fn check_room(path: &Path) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(path);
     match rustix::fs::statvfs(folder) {
-        Ok(disk) if disk.f_bavail * disk.f_frsize < FLOOR.min(disk.f_blocks * disk.f_frsize / 50) => {
+        Ok(disk) if disk.f_bavail * disk.f_frsize < MIN_FREE.min(disk.f_blocks * disk.f_frsize / 50) => {
             Err(Error::Full { path: path.to_owned() })
         }
         _ => Ok(()),
@@ -158,7 +158,7 @@ pub(crate) fn open_reader(folder: &Path, kind: &Kind) -> Result<Connection, Erro
     let open = || -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags)?;
-        connection.busy_timeout(BUSY)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
         connection.pragma_update(None, "cache_size", -1024)?;
         Ok(connection)
     };

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The most idle connections.
-const IDLE: usize = 4;
+const MAX_IDLE: usize = 4;
 
 /// A pool of read connections to one database.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Pool {
         };
         let value = in_transaction(&connection, read).map_err(|source| self.failure(source))?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < IDLE {
+        if idle.len() < MAX_IDLE {
             idle.push(Idle { connection, file });
         }
         Ok(value)

@@ -19,7 +19,7 @@ const BATCH: usize = 2048;
 const BATCH_BYTES: usize = 1 << 20;
 const BATCH_TIME: Duration = Duration::from_millis(20);
 /// How many documents pass between two checks of the time.
-const LOOK_EVERY: usize = 64;
+const CHECK_EVERY: usize = 64;
 
 /// The limits and order of a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -128,7 +128,7 @@ impl Scan {
             *(if self.limits.newest_first { &mut high } else { &mut low }) = id;
             bytes += self.offer(row.get_ref(1)?.as_blob()?);
             seen += 1;
-            let late = seen % LOOK_EVERY == 0 && begun.elapsed() > BATCH_TIME;
+            let late = seen % CHECK_EVERY == 0 && begun.elapsed() > BATCH_TIME;
             if self.limits.limit == Some(0) || self.found.len() >= BATCH || bytes >= BATCH_BYTES || late {
                 self.place = Place::Between { collection, low, high };
                 return Ok(());

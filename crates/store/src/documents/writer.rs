@@ -18,7 +18,7 @@ use std::{
 };
 
 /// The interval of deleting old documents.
-const RETAIN_EVERY: Duration = Duration::from_secs(60);
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 /// The most documents deleted in one step.
 const STEP: i64 = 500;
 
@@ -81,7 +81,7 @@ impl Writer {
     fn patience(&self) -> Duration {
         match self.age {
             Some(_) => self.retain_at.saturating_duration_since(Instant::now()),
-            None => RETAIN_EVERY,
+            None => RETENTION_INTERVAL,
         }
     }
 
@@ -133,7 +133,7 @@ impl Writer {
             }
         };
         // Saves run between two steps.
-        self.retain_at = Instant::now() + if more { Duration::from_millis(5) } else { RETAIN_EVERY };
+        self.retain_at = Instant::now() + if more { Duration::from_millis(5) } else { RETENTION_INTERVAL };
     }
 
     fn remove_before(&self, time: i64) -> rusqlite::Result<usize> {

@@ -14,8 +14,8 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use std::thread;
 
 /// How many records one thread scans first, and then each of several threads.
-const FEW: i64 = 1 << 14;
-const MANY: i64 = 1 << 17;
+const FIRST_SCAN: i64 = 1 << 14;
+const PARALLEL_SCAN: i64 = 1 << 17;
 /// The most threads of one search.
 const MAX_THREADS: usize = 4;
 
@@ -206,7 +206,7 @@ impl Iterator for Slices {
         }
         let slice = (self.first.max(self.last.saturating_sub(self.size - 1)), self.last);
         self.last = slice.0.saturating_sub(1);
-        self.size = MANY;
+        self.size = PARALLEL_SCAN;
         Some(slice)
     }
 }
@@ -236,7 +236,7 @@ impl Reader {
             Ok((last, ids(connection, filter, last)?))
         })?;
         let mut records = Vec::new();
-        let size = if filter.is_indexed() { i64::MAX } else { FEW };
+        let size = if filter.is_indexed() { i64::MAX } else { FIRST_SCAN };
         let mut slices = ids.map(|(first, last)| Slices { first, last, size }).into_iter().flatten();
         let mut together = 1;
         while records.len() < limit {

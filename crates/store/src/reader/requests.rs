@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 /// The greatest difference between the time in a request's id and its arrival, unless the clock was set back.
-const APART: Duration = Duration::from_secs(1);
+const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(1);
 
 /// Selects requests that match everything that is set.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -151,7 +151,7 @@ impl Reader {
         let rows = "SELECT data FROM request";
         self.telemetry.read(|connection| {
             if let Some(time) = time_of(id) {
-                let apart = clock::nanos(APART);
+                let apart = clock::nanos(MAX_CLOCK_DIFFERENCE);
                 let around = format!("{rows} WHERE first <= ? AND last >= ?");
                 let values = params![time.saturating_add(apart), time.saturating_sub(apart)];
                 if let Some(found) = find(connection, &around, values, id)? {

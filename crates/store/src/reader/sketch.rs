@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 /// How many numbers are kept exactly.
-const EXACT: usize = 4096;
+const MAX_EXACT: usize = 4096;
 /// The bits of a number's fraction that a bucket ignores: 7 of 52 count.
-const IGNORED: u32 = 45;
+const IGNORED_BITS: u32 = 45;
 
 /// A sketch of the numbers added.
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Sketch {
 impl Sketch {
     /// Adds a finite number.
     pub(super) fn add(&mut self, number: f64) {
-        if self.buckets.is_empty() && self.numbers.len() < EXACT {
+        if self.buckets.is_empty() && self.numbers.len() < MAX_EXACT {
             self.numbers.push(number);
             return;
         }
@@ -59,7 +59,7 @@ fn rank(share: f64, count: u64) -> u64 {
 
 /// The bucket of a number; buckets sort as their numbers do.
 fn bucket(number: f64) -> i64 {
-    let size = (number.abs().to_bits() >> IGNORED).cast_signed();
+    let size = (number.abs().to_bits() >> IGNORED_BITS).cast_signed();
     if number.is_sign_negative() { -1 - size } else { size }
 }
 
@@ -68,7 +68,7 @@ fn middle(bucket: i64) -> f64 {
     if size == 0 {
         return 0.0;
     }
-    let middle = f64::from_bits(size << IGNORED | 1 << (IGNORED - 1));
+    let middle = f64::from_bits(size << IGNORED_BITS | 1 << (IGNORED_BITS - 1));
     if bucket < 0 { -middle } else { middle }
 }
 
@@ -95,7 +95,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(20))]
 
         #[test]
-        fn many_numbers_are_off_by_half_a_percent(numbers in vec(-1e9..1e9, EXACT + 1..2 * EXACT)) {
+        fn many_numbers_are_off_by_half_a_percent(numbers in vec(-1e9..1e9, MAX_EXACT + 1..2 * MAX_EXACT)) {
             let mut sketch = Sketch::default();
             numbers.iter().for_each(|&number| sketch.add(number));
             for share in [0.01, 0.5, 0.95, 0.99] {

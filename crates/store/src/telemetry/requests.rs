@@ -6,10 +6,10 @@ use rusqlite::{Transaction, params};
 use std::{cmp::Reverse, collections::BinaryHeap, mem};
 
 /// The size of a full chunk, in bytes.
-const FULL: usize = 64 << 10;
+const FULL_BYTES: usize = 64 << 10;
 /// The size in bytes after which, or after more than an hour, a chunk is written once more and then left. A
 /// smaller one is written again with the requests of the next commit, so that rare requests make few chunks.
-const DONE: usize = 8 << 10;
+const DONE_BYTES: usize = 8 << 10;
 /// How many of an hour's slowest requests are notable.
 const SLOWEST: usize = 200;
 const HOUR: i64 = 3600 * 1_000_000_000;
@@ -108,7 +108,7 @@ impl Requests {
 
 impl Kind {
     fn add(&mut self, head: &Head<'_>, request: &[u8]) {
-        if self.growing.data.len() + request.len() > FULL {
+        if self.growing.data.len() + request.len() > FULL_BYTES {
             self.full.push(mem::take(&mut self.growing));
         }
         self.growing.add(head, request);
@@ -124,7 +124,7 @@ impl Kind {
     fn clear(&mut self, written: bool) {
         self.full.clear();
         let long = self.growing.last.saturating_sub(self.growing.first) > HOUR;
-        if !written || long || self.growing.data.len() >= DONE {
+        if !written || long || self.growing.data.len() >= DONE_BYTES {
             self.growing = Chunk::default();
         }
     }
@@ -265,7 +265,7 @@ mod tests {
         let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
         let mut requests = Requests::default();
         (0..10_000).for_each(|start| add(&mut requests, start, 0, Ending::Answered));
-        assert!(requests.full_bytes() > FULL);
+        assert!(requests.full_bytes() > FULL_BYTES);
         commit(&mut connection, &mut requests);
         let rows = rows(&connection);
         assert_eq!(rows.iter().map(|row| row.1).sum::<i64>(), 10_000);

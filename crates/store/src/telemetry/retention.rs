@@ -7,13 +7,13 @@ use std::time::Duration;
 /// The pause once nothing is left to do.
 pub(super) const PAUSE: Duration = Duration::from_secs(10);
 /// The pause between two steps of one cleaning: commits have priority.
-const BREATH: Duration = Duration::from_millis(20);
+const STEP_PAUSE: Duration = Duration::from_millis(20);
 /// The most items deleted in one step: some milliseconds of work.
-const CHUNKS: i64 = 100;
-const LOGS: i64 = 2000;
-const REQUESTS: i64 = 100;
+const CHUNKS_PER_STEP: i64 = 100;
+const LOGS_PER_STEP: i64 = 2000;
+const REQUESTS_PER_STEP: i64 = 100;
 /// How many pages a step returns to the disk.
-const PAGES: i64 = 512;
+const PAGES_PER_STEP: i64 = 512;
 /// How far below the limit cleaning continues, in 64ths of it, so that it does not start again at once.
 const SLACK: u64 = 2;
 
@@ -54,7 +54,7 @@ impl Retainer {
         let removed_series = removed > 0 && remove_empty_series(&transaction)? > 0;
         transaction.commit()?;
         let freed = give_back(connection)?;
-        Ok(Step { removed_series, wait: if removed > 0 || freed { BREATH } else { PAUSE } })
+        Ok(Step { removed_series, wait: if removed > 0 || freed { STEP_PAUSE } else { PAUSE } })
     }
 
     fn is_too_large(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
@@ -82,7 +82,7 @@ fn remove_before(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<u
 
 fn remove_requests(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM request WHERE id IN (SELECT id FROM request WHERE last < ? ORDER BY last LIMIT ?)";
-    transaction.prepare_cached(sql)?.execute([time, REQUESTS])
+    transaction.prepare_cached(sql)?.execute([time, REQUESTS_PER_STEP])
 }
 
 /// Keeps the newest requests, up to a size: half of it for notable ones.
@@ -91,19 +91,19 @@ fn trim_requests(transaction: &Transaction<'_>, size: u64) -> rusqlite::Result<u
                    SELECT id, sum(length(data)) OVER (PARTITION BY notable ORDER BY id DESC) AS size FROM request \
                ) WHERE size > ? LIMIT ?)";
     let half = i64::try_from(size / 2).unwrap_or(i64::MAX);
-    transaction.prepare_cached(sql)?.execute([half, REQUESTS])
+    transaction.prepare_cached(sql)?.execute([half, REQUESTS_PER_STEP])
 }
 
 fn remove_chunks(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM chunk WHERE id IN (SELECT id FROM chunk WHERE last < ? ORDER BY last LIMIT ?)";
-    transaction.prepare_cached(sql)?.execute([time, CHUNKS])
+    transaction.prepare_cached(sql)?.execute([time, CHUNKS_PER_STEP])
 }
 
 /// Keeps the newest record, because later ids continue from it.
 fn remove_logs(transaction: &Transaction<'_>, time: i64) -> rusqlite::Result<usize> {
     let sql = "DELETE FROM log WHERE id < (SELECT max(id) FROM log) \
                AND id IN (SELECT id FROM log WHERE time < ? ORDER BY time LIMIT ?)";
-    transaction.prepare_cached(sql)?.execute([time, LOGS])
+    transaction.prepare_cached(sql)?.execute([time, LOGS_PER_STEP])
 }
 
 /// Deletes some of the oldest points, records and requests, all up to the same time.
@@ -114,7 +114,7 @@ fn remove_oldest(transaction: &Transaction<'_>) -> rusqlite::Result<usize> {
     let chunks = "SELECT last FROM chunk ORDER BY last LIMIT 1 OFFSET ?";
     let logs = "SELECT time FROM log ORDER BY time LIMIT 1 OFFSET ?";
     let requests = "SELECT last FROM request ORDER BY last LIMIT 1 OFFSET ?";
-    let ends = [nth(chunks, CHUNKS)?, nth(logs, LOGS)?, nth(requests, REQUESTS)?];
+    let ends = [nth(chunks, CHUNKS_PER_STEP)?, nth(logs, LOGS_PER_STEP)?, nth(requests, REQUESTS_PER_STEP)?];
     // Where one kind has less than a step's worth left, the others set the pace.
     let end = ends.into_iter().flatten().min();
     match end {
@@ -131,12 +131,12 @@ fn remove_empty_series(transaction: &Transaction<'_>) -> rusqlite::Result<usize>
 /// Returns some free pages to the disk, and whether more are left.
 fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
     let free = || connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
-    if free()? < PAGES {
+    if free()? < PAGES_PER_STEP {
         return Ok(false);
     }
     // Each returned row is a page.
-    connection.pragma(None, "incremental_vacuum", PAGES, |_| Ok(()))?;
-    Ok(free()? >= PAGES)
+    connection.pragma(None, "incremental_vacuum", PAGES_PER_STEP, |_| Ok(()))?;
+    Ok(free()? >= PAGES_PER_STEP)
 }
 
 #[cfg(test)]
@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(fixture.number("SELECT sum(points) FROM chunk"), 10);
         assert_eq!(fixture.number("SELECT count(*) FROM log"), 7);
         assert_eq!(fixture.number("SELECT count(*) FROM series"), 1);
-        assert!(fixture.pages() < before / 2 + PAGES, "{before} pages, then {}", fixture.pages());
+        assert!(fixture.pages() < before / 2 + PAGES_PER_STEP, "{before} pages, then {}", fixture.pages());
 
         assert_eq!(fixture.clean(Retention { age: None, size: None, ..Retention::default() }), 0);
         // Everything is too old, but the newest record stays for its id.
@@ -244,7 +244,7 @@ mod tests {
         let used = used_bytes(&fixture.connection).unwrap();
         assert!(used <= limit && used > limit * 3 / 4, "{used} of {limit}");
         assert!(steps > 5, "{steps} small steps");
-        assert!(fixture.pages() * 4096 < i64::try_from(limit).unwrap() + PAGES * 4096);
+        assert!(fixture.pages() * 4096 < i64::try_from(limit).unwrap() + PAGES_PER_STEP * 4096);
 
         // Both kinds keep the same span of time, up to the newest, within one step.
         assert_eq!(fixture.number("SELECT max(time) FROM log"), now);

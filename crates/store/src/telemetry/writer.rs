@@ -23,7 +23,7 @@ use std::{
 };
 
 /// The minimum time between two reports of dropped data.
-const REPORT_EVERY: Duration = Duration::from_secs(5);
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Owns the database of measurements, logs and requests.
 #[derive(Debug)]
@@ -213,7 +213,7 @@ impl Writer {
         if dropped == before && self.failure.is_none() {
             return;
         }
-        if !last && at.is_some_and(|at| at.elapsed() < REPORT_EVERY) {
+        if !last && at.is_some_and(|at| at.elapsed() < REPORT_INTERVAL) {
             return;
         }
         let (points, logs) = (dropped.points - before.points, dropped.logs - before.logs);

@@ -21,11 +21,11 @@ const STATUSES: [&str; 5] = ["answer", "none", "error", "cancelled", "too_large"
 const LEVELS: [&str; 5] = ["debug", "info", "warn", "error", "plain"];
 
 /// After this long without a frame, the worker will send no more.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) fn play(conversation: &Conversation, hello: &Fields) -> Result<(), String> {
     let (mut engine, socket) = UnixStream::pair().unwrap();
-    engine.set_read_timeout(Some(PATIENCE)).unwrap();
+    engine.set_read_timeout(Some(TIMEOUT)).unwrap();
     let node = nodes::node(conversation.init.as_deref(), &conversation.handler)?;
     let worker = thread::spawn(move || worker::converse(socket, node));
     engine.write_all(&frame(1, 0, &serde_json::to_vec(hello).unwrap())).unwrap();

@@ -16,7 +16,7 @@ pub(super) const FILE: &str = "backup.json";
 /// The newest format that this program supports.
 const FORMAT: u32 = 1;
 /// The maximum size of `backup.json`, bytes.
-const MAX: u64 = 64 << 20;
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The kind of data folder in a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ impl Manifest {
         let file = File::open(&path)
             .with_context(|| format!("`{}` is not a backup: cannot read `{FILE}`", backup.display()))?;
         let mut text = String::new();
-        file.take(MAX).read_to_string(&mut text).with_context(|| format!("cannot read `{shown}`"))?;
+        file.take(MAX_BYTES).read_to_string(&mut text).with_context(|| format!("cannot read `{shown}`"))?;
         let manifest: Self =
             serde_json::from_str(&text).with_context(|| format!("`{shown}` does not describe a backup"))?;
         ensure!(

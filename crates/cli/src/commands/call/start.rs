@@ -4,12 +4,12 @@ use crate::terminal;
 use std::time::{Duration, Instant};
 
 /// The first pause between two attempts; each further pause is longer.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// A start up to this long is not reported.
-const SHORT: Duration = Duration::from_secs(2);
+const REPORT_AFTER: Duration = Duration::from_secs(2);
 /// The interval between reports that the service is still starting.
-const TELL: Duration = Duration::from_secs(10);
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Waits for a start, and reports it on standard error.
 pub(super) struct Start {
@@ -35,16 +35,16 @@ impl Start {
         let now = Instant::now();
         let waiting = self.waiting.get_or_insert_with(|| {
             terminal::print_note(&format!("waiting for {}, which is starting", self.what));
-            WaitProgress { begun: now, last_notice: now, pause: FIRST_PAUSE }
+            WaitProgress { begun: now, last_notice: now, pause: INITIAL_BACKOFF }
         });
         let waited = waiting.begun.elapsed();
-        if waiting.last_notice.elapsed() >= TELL {
+        if waiting.last_notice.elapsed() >= REPORT_INTERVAL {
             waiting.last_notice = now;
             terminal::print_note(&still(&self.what, waited));
         }
         let left = self.limit.map_or(Duration::MAX, |limit| limit.saturating_sub(waited));
         tokio::time::sleep(left.min(waiting.pause)).await;
-        waiting.pause = (waiting.pause * 2).min(LONGEST_PAUSE);
+        waiting.pause = (waiting.pause * 2).min(MAX_BACKOFF);
         !left.is_zero()
     }
 
@@ -57,11 +57,11 @@ impl Start {
     /// up.
     pub(super) async fn watch<T>(&self, ready: impl Future<Output = T>) -> Option<T> {
         let waiting = async {
-            tokio::time::sleep(SHORT).await;
+            tokio::time::sleep(REPORT_AFTER).await;
             terminal::print_note(&format!("waiting for {}, which is starting", self.what));
             let begun = Instant::now();
             loop {
-                tokio::time::sleep(TELL).await;
+                tokio::time::sleep(REPORT_INTERVAL).await;
                 terminal::print_note(&still(&self.what, begun.elapsed()));
             }
         };

@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::HashMap};
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The maximum width of a value in a table.
-const WIDEST: usize = 60;
+const MAX_WIDTH: usize = 60;
 
 /// Columns in order, with their widths in a table.
 #[derive(Debug, Default)]
@@ -98,7 +98,7 @@ impl Layout {
 /// Fits a text on one line of a table: escapes control characters, and cuts a long text.
 fn cut(text: &str) -> Cow<'_, str> {
     let plain = |c: char| c.width().is_some() && !escape::is_hidden(c);
-    if text.len() <= WIDEST && text.chars().all(plain) {
+    if text.len() <= MAX_WIDTH && text.chars().all(plain) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::new();
@@ -106,8 +106,8 @@ fn cut(text: &str) -> Cow<'_, str> {
     for c in text.chars() {
         let piece: String = if plain(c) { c.into() } else { c.escape_default().collect() };
         width += piece.width();
-        if width > WIDEST {
-            while shown.width() >= WIDEST {
+        if width > MAX_WIDTH {
+            while shown.width() >= MAX_WIDTH {
                 shown.pop();
             }
             shown.push('…');

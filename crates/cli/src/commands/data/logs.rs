@@ -17,7 +17,7 @@ use std::{thread, time::Duration};
 const PAGE: usize = 4096;
 
 /// The interval between polls for new records.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The arguments of `krt data logs`.
 #[derive(Debug, Args)]
@@ -124,7 +124,7 @@ impl Log<'_> {
     fn follow(&mut self, reader: &Reader, filter: &LogFilter, mut after: i64) -> anyhow::Result<Printed> {
         loop {
             self.printer.flush()?;
-            thread::sleep(LOOK_EVERY);
+            thread::sleep(POLL_INTERVAL);
             after = self.rest(reader, filter, after)?;
         }
     }

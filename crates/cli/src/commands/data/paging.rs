@@ -6,7 +6,7 @@ use krt_store::Order;
 use std::str::FromStr;
 
 /// The default number of results in a table.
-pub(super) const SHOWN: usize = 100;
+pub(super) const DEFAULT_LIMIT: usize = 100;
 
 /// The limit of results.
 #[derive(Debug, Args)]
@@ -53,7 +53,7 @@ impl LimitArgs {
     pub(super) fn of(&self, format: Format) -> usize {
         match (self.limit, format) {
             (Some(Limit(limit)), _) => limit,
-            (None, Format::Table) => SHOWN,
+            (None, Format::Table) => DEFAULT_LIMIT,
             (None, Format::Json | Format::Csv) => usize::MAX,
         }
     }

@@ -208,8 +208,8 @@ impl Rows {
 }
 
 /// The limits of kept records: their number, and their text in bytes.
-const KEPT: usize = 1000;
-const KEPT_BYTES: usize = 4 << 20;
+const MAX_KEPT: usize = 1000;
+const MAX_KEPT_BYTES: usize = 4 << 20;
 
 /// The common properties of all records, and the records themselves if they are few.
 #[derive(Debug)]
@@ -227,7 +227,7 @@ impl Seen {
             seen.layout.add(&record);
             bytes += record.fields().iter().map(|(_, cell)| cell.text().len()).sum::<usize>();
             match &mut seen.kept {
-                Some(kept) if kept.len() < KEPT && bytes < KEPT_BYTES => kept.push(record),
+                Some(kept) if kept.len() < MAX_KEPT && bytes < MAX_KEPT_BYTES => kept.push(record),
                 kept => *kept = None,
             }
         }
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn many_records_are_read_twice_and_come_out_the_same() {
-        for count in [KEPT as u64, KEPT as u64 + 1] {
+        for count in [MAX_KEPT as u64, MAX_KEPT as u64 + 1] {
             let opened = Cell::new(0);
             let open = || -> anyhow::Result<Records<'static>> {
                 opened.set(opened.get() + 1);
@@ -266,7 +266,7 @@ mod tests {
             let expected: String = (0..count).map(|n| format!("{n}\n")).collect();
             assert_eq!(text, format!("n\n{expected}"));
             assert_eq!(printed, Printed { any: true, more: false });
-            assert_eq!(opened.get(), if count > KEPT as u64 { 2 } else { 1 });
+            assert_eq!(opened.get(), if count > MAX_KEPT as u64 { 2 } else { 1 });
         }
     }
 
@@ -292,13 +292,13 @@ mod tests {
         let open = || -> anyhow::Result<Records<'static>> {
             opened.set(opened.get() + 1);
             let late = opened.get() > 1;
-            Ok(Box::new((0..=KEPT as u64).map(move |n| {
+            Ok(Box::new((0..=MAX_KEPT as u64).map(move |n| {
                 let record = Record::default().with("n", n);
                 Ok(if late { record.with("late", n) } else { record })
             })))
         };
         let (text, _) = print(Format::Csv, usize::MAX, &open);
         assert!(text.lines().all(|line| !line.contains(',')));
-        assert_eq!(text.lines().count(), KEPT + 2);
+        assert_eq!(text.lines().count(), MAX_KEPT + 2);
     }
 }

@@ -9,10 +9,10 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The maximum number of different pairs of true and predicted value that are counted separately.
-const PAIRS: usize = 10_000;
+const MAX_PAIRS: usize = 10_000;
 
 /// The maximum number of different values for a readable confusion matrix.
-const READABLE: usize = 12;
+const MAX_MATRIX: usize = 12;
 
 /// The quality of predictions.
 #[derive(Debug, Default, PartialEq)]
@@ -24,7 +24,7 @@ pub(super) struct Summary {
     errors: BTreeMap<String, u64>,
     /// The number of predictions for each pair of true and predicted value.
     pairs: BTreeMap<(String, String), u64>,
-    /// The number of predictions beyond [`PAIRS`].
+    /// The number of predictions beyond [`MAX_PAIRS`].
     other: u64,
 }
 
@@ -37,7 +37,7 @@ struct Sums<'a> {
     accuracy: Option<f64>,
     errors: &'a BTreeMap<String, u64>,
     confusion: Vec<Pair<'a>>,
-    /// The number of predictions beyond [`PAIRS`].
+    /// The number of predictions beyond [`MAX_PAIRS`].
     other: u64,
 }
 
@@ -65,7 +65,7 @@ impl Summary {
         self.compared += 1;
         self.correct += u64::from(wanted == predicted);
         let pair = (wanted, predicted);
-        if self.pairs.len() < PAIRS || self.pairs.contains_key(&pair) {
+        if self.pairs.len() < MAX_PAIRS || self.pairs.contains_key(&pair) {
             *self.pairs.entry(pair).or_default() += 1;
         } else {
             self.other += 1;
@@ -155,7 +155,7 @@ impl Summary {
     fn confusion(&self) -> Vec<Record> {
         let predicted: BTreeSet<_> = self.pairs.keys().map(|(_, predicted)| predicted).collect();
         let wanted: BTreeSet<_> = self.pairs.keys().map(|(wanted, _)| wanted).collect();
-        if predicted.len() > READABLE || wanted.len() > 2 * READABLE {
+        if predicted.len() > MAX_MATRIX || wanted.len() > 2 * MAX_MATRIX {
             return self.frequent();
         }
         let count = |wanted: &str, predicted: &str| {
@@ -177,14 +177,14 @@ impl Summary {
                 .with("predicted", predicted.as_str())
                 .with("count", count)
         };
-        let rest: u64 = pairs.iter().skip(SHOWN).map(|(_, count)| **count).sum::<u64>() + self.other;
+        let rest: u64 = pairs.iter().skip(MAX_SHOWN).map(|(_, count)| **count).sum::<u64>() + self.other;
         let others = (rest > 0).then(|| Record::default().with("true", "(others)").with("count", rest));
-        pairs.into_iter().take(SHOWN).map(row).chain(others).collect()
+        pairs.into_iter().take(MAX_SHOWN).map(row).chain(others).collect()
     }
 }
 
 /// The maximum number of pairs in a table.
-const SHOWN: usize = 40;
+const MAX_SHOWN: usize = 40;
 
 #[cfg(test)]
 mod tests {
@@ -193,15 +193,18 @@ mod tests {
     #[test]
     fn past_so_many_pairs_only_their_number_is_kept() {
         let mut summary = Summary::default();
-        for n in 0..PAIRS + 5 {
+        for n in 0..MAX_PAIRS + 5 {
             summary.compare(n.to_string(), n.to_string());
         }
         summary.compare("0".to_owned(), "0".to_owned());
-        assert_eq!((summary.pairs.len(), summary.other, summary.correct), (PAIRS, 5, PAIRS as u64 + 6));
+        assert_eq!(
+            (summary.pairs.len(), summary.other, summary.correct),
+            (MAX_PAIRS, 5, MAX_PAIRS as u64 + 6)
+        );
         let counted: u64 = summary.pairs.values().sum::<u64>() + summary.other;
         assert_eq!(counted, summary.count());
         let shown = summary.confusion();
-        assert_eq!(shown.len(), SHOWN + 1);
+        assert_eq!(shown.len(), MAX_SHOWN + 1);
         assert_eq!(shown[0].fields()[2].1.text(), "2", "the most frequent comes first");
     }
 

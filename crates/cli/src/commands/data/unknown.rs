@@ -3,7 +3,7 @@
 use krt_package::suggest;
 
 /// The most names that an error lists.
-const FEW: usize = 8;
+const MAX_LISTED: usize = 8;
 
 /// An unknown name.
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +29,11 @@ fn hint(name: &str, known: &[String]) -> String {
     if let Some(near) = suggest::nearest(name, known.iter().map(String::as_str)) {
         return format!("did you mean `{near}`?");
     }
-    let quoted: Vec<_> = known.iter().take(FEW).map(|name| format!("`{name}`")).collect();
+    let quoted: Vec<_> = known.iter().take(MAX_LISTED).map(|name| format!("`{name}`")).collect();
     match known.len() {
         0 => "there are none yet".to_owned(),
         1 => format!("there is only {}", quoted.concat()),
-        few if few <= FEW => format!("there are {}", quoted.join(", ")),
+        few if few <= MAX_LISTED => format!("there are {}", quoted.join(", ")),
         many => format!("there are {many}, among them {}", quoted.join(", ")),
     }
 }

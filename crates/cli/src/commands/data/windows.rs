@@ -10,7 +10,7 @@ use krt_store::{Order, PointFilter, Reader, Window, WindowQuery};
 use std::collections::BTreeSet;
 
 /// The number of newest points that are searched for existing fields.
-const LOOKED_AT: usize = 1000;
+const MAX_SEARCHED: usize = 1000;
 
 /// Prints one record per window and group.
 pub(super) fn print(
@@ -49,7 +49,7 @@ fn check_field(query: &WindowQuery, reader: &Reader) -> anyhow::Result<()> {
     let lacks = format!("`{measurement}` has no numbers in a field");
     let all = PointFilter { measurement, ..PointFilter::default() };
     let mut known = BTreeSet::new();
-    for point in reader.points(&all, Order::NewestFirst, LOOKED_AT)? {
+    for point in reader.points(&all, Order::NewestFirst, MAX_SEARCHED)? {
         known.extend(
             point.fields.into_iter().filter(|(_, value)| value.number().is_some()).map(|(name, _)| name),
         );

@@ -22,7 +22,7 @@ pub(super) struct Servers {
 const MAY_BE_EMPTY: &str = "KRT_NATS_OUTPUT";
 
 /// Variables that every runner needs but that may have no value here, each with the flag that sets it.
-const NEEDED: [(&str, &str); 3] = [
+const REQUIRED: [(&str, &str); 3] = [
     ("KRT_MONGO_URI", "--mongo mongodb://HOST:27017"),
     ("KRT_INFLUX_URI", "--influx http://HOST:8086"),
     ("KRT_NATS_SUBJECTS_FILE", "--subjects-file FILE writes the file that it names"),
@@ -118,7 +118,7 @@ pub(super) fn present(variables: Variables) -> (Variables, Vec<(&'static str, &'
     let (present, empty): (Vec<_>, Vec<_>) =
         variables.into_iter().partition(|(name, value)| !value.is_empty() || *name == MAY_BE_EMPTY);
     let is_empty = |wanted: &str| empty.iter().any(|(name, _)| *name == wanted);
-    (present, NEEDED.into_iter().filter(|(name, _)| is_empty(name)).collect())
+    (present, REQUIRED.into_iter().filter(|(name, _)| is_empty(name)).collect())
 }
 
 #[cfg(test)]
@@ -137,6 +137,6 @@ mod tests {
         };
         let (present, missing) = present(variables());
         assert_eq!(present, [variables()[2].clone(), variables()[3].clone()]);
-        assert_eq!(missing, [NEEDED[0]]);
+        assert_eq!(missing, [REQUIRED[0]]);
     }
 }

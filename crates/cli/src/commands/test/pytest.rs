@@ -17,7 +17,7 @@ const FILES: [(&str, &str); 7] = [
     ("setup.cfg", "tool:pytest"),
 ];
 /// Files that count as configuration even without a section.
-const ALWAYS: [&str; 4] = ["pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"];
+const ALWAYS_CONFIGURATION: [&str; 4] = ["pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini"];
 
 /// The configuration for a folder.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Configuration {
             true => of_toml(&text, section),
             false => of_ini(&text, section),
         };
-        let settings = settings.or_else(|| ALWAYS.contains(&file).then(Settings::default))?;
+        let settings = settings.or_else(|| ALWAYS_CONFIGURATION.contains(&file).then(Settings::default))?;
         let Settings { testpaths, names_files } = settings;
         Some(Self { folder: folder.to_owned(), testpaths, names_files })
     }

@@ -35,7 +35,7 @@ const FUNCTIONS: i32 = 6;
 /// The maximum depth of the search for tests.
 const MAX_DEPTH: usize = 32;
 /// Folders that pytest skips as well. Hidden folders and virtual environments are also skipped.
-const FOREIGN: [&str; 6] = ["build", "dist", "node_modules", "venv", "__pycache__", "site-packages"];
+const SKIPPED_FOLDERS: [&str; 6] = ["build", "dist", "node_modules", "venv", "__pycache__", "site-packages"];
 
 /// A set of Python tests.
 #[derive(Debug)]
@@ -188,7 +188,7 @@ fn files(places: &[PathBuf], without: &BTreeSet<PathBuf>, any: bool) -> Vec<Path
             continue;
         }
         if place.is_dir() {
-            let is_foreign = depth > 0 && (name.starts_with('.') || FOREIGN.contains(&&*name))
+            let is_foreign = depth > 0 && (name.starts_with('.') || SKIPPED_FOLDERS.contains(&&*name))
                 || place.join("pyvenv.cfg").exists();
             let is_new = place.canonicalize().is_ok_and(|real| listed.insert(real));
             if is_new && !is_foreign && depth < MAX_DEPTH {

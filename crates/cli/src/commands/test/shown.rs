@@ -12,9 +12,9 @@ use tokio::{
 };
 
 /// The maximum length of a line, bytes; a longer one is split.
-const LINE: u64 = 64 << 10;
+const MAX_LINE: u64 = 64 << 10;
 /// How long remaining child processes may still write after the program's end.
-const REST: Duration = Duration::from_secs(1);
+const OUTPUT_GRACE: Duration = Duration::from_secs(1);
 
 /// Runs a program with this process's own output; on a terminal, the output passes through this process. Ends
 /// the program on drop.
@@ -35,14 +35,14 @@ pub(super) async fn run(mut command: Command) -> io::Result<ExitStatus> {
         status = child.wait() => status,
     };
     // It may have left processes that keep its output open.
-    let _ = tokio::time::timeout(REST, passed).await;
+    let _ = tokio::time::timeout(OUTPUT_GRACE, passed).await;
     status
 }
 
 async fn pass(from: Option<impl AsyncRead + Unpin>, print: impl Fn(&str)) {
     let Some(from) = from else { return };
     let (mut from, mut line) = (BufReader::new(from), Vec::new());
-    while let Ok(1..) = (&mut from).take(LINE).read_until(b'\n', &mut line).await {
+    while let Ok(1..) = (&mut from).take(MAX_LINE).read_until(b'\n', &mut line).await {
         let text = String::from_utf8_lossy(&line);
         print(text.trim_end_matches(['\r', '\n']));
         line.clear();

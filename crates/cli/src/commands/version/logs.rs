@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::io::AsyncBufReadExt as _;
 
 /// The pause before live events are requested again after a failure.
-const AGAIN: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 /// The maximum number of records per request.
 const PAGE: usize = 1000;
 
@@ -147,7 +147,7 @@ impl Runtime<'_> {
                     _ => {}
                 }
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 /// The interval between polls.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The arguments for waiting.
 #[derive(Debug, Clone, Args)]
@@ -85,7 +85,7 @@ impl Runtime<'_> {
                     timeout.as_secs_f64()
                 );
             }
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
             version = self.api.get(&path).await?;
         }
         drop(spinner);

@@ -19,11 +19,11 @@ use tokio::{
 };
 
 /// Debian's location, which is only on the superuser's `PATH`.
-const ELSEWHERE: &str = "/usr/sbin";
+const DEBIAN_FOLDER: &str = "/usr/sbin";
 /// How long the server may take to start.
-const START: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the server may take to stop.
-const END: Duration = Duration::from_secs(5);
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running server. It stops on drop.
 pub(super) struct JetStream {
@@ -39,7 +39,7 @@ impl JetStream {
     /// Starts a server on a free port of the loopback, with its data below `data`.
     pub(super) async fn start(data: &Path, max_payload: usize) -> anyhow::Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let Some(program) = program(&path, &[Path::new(ELSEWHERE)]) else {
+        let Some(program) = program(&path, &[Path::new(DEBIAN_FOLDER)]) else {
             bail!(
                 "found no `nats-server`, which executables of kre-go 2.1 need for JetStream\nhint: install it \
                  (https://nats.io, Debian's package `nats-server`), or name a server with --nats"
@@ -64,9 +64,10 @@ impl JetStream {
             .with_context(|| format!("cannot start `{}`", program.display()))?;
         let lifeline = child.stdin.take();
         let stderr = child.stderr.take().context("the server's output is not there")?;
-        let port = timeout(START, port(BufReader::new(stderr).lines())).await.with_context(|| {
-            format!("`{}` does not start within {} s", program.display(), START.as_secs())
-        })??;
+        let port =
+            timeout(START_TIMEOUT, port(BufReader::new(stderr).lines())).await.with_context(|| {
+                format!("`{}` does not start within {} s", program.display(), START_TIMEOUT.as_secs())
+            })??;
         let url = Address::from(&*format!("nats://{token}@127.0.0.1:{port}"));
         tracing::debug!("started `{}` on port {port}", program.display());
         Ok(Self { child, url, lifeline, _folder: folder })
@@ -87,7 +88,7 @@ impl JetStream {
     /// Stops the server.
     pub(super) async fn stop(mut self) {
         drop(self.lifeline.take());
-        let _ = timeout(END, self.child.wait()).await;
+        let _ = timeout(STOP_TIMEOUT, self.child.wait()).await;
     }
 }
 

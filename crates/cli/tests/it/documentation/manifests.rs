@@ -8,9 +8,9 @@ use serde_json::Value;
 const PART: &str = "# Part of krt.yml.\n";
 
 /// Part of the errors about missing files, which every block may have.
-const ALONE: &str = "does not exist";
+const MISSING_FILE: &str = "does not exist";
 /// Parts of further errors that a partial block may have.
-const MISSING: [&str; 2] = [" has no `", "there is no node"];
+const INCOMPLETE: [&str; 2] = [" has no `", "there is no node"];
 
 #[test]
 fn every_yaml_block_is_a_manifest_or_says_that_it_is_a_part() {
@@ -19,8 +19,8 @@ fn every_yaml_block_is_a_manifest_or_says_that_it_is_a_part() {
         for block in blocks(&page).iter().filter(|block| block.language == "yaml") {
             let is_part = block.text.starts_with(PART);
             for message in problems(&block.text) {
-                let expected =
-                    message.contains(ALONE) || is_part && MISSING.iter().any(|words| message.contains(words));
+                let expected = message.contains(MISSING_FILE)
+                    || is_part && INCOMPLETE.iter().any(|words| message.contains(words));
                 assert!(expected, "{}: {message}\n{}", page.display(), block.text);
             }
             seen += 1;

@@ -18,11 +18,11 @@ mod workers;
 use crate::support::service::Service;
 
 /// How far the engine's peak may exceed `--max-bytes`: its code, its threads and its connections.
-const OWN: u64 = 64 << 20;
+const OWN_MEMORY: u64 = 64 << 20;
 
-/// The share of `OWN` for the code of a release build. The code of a debug build is more than twice as large,
+/// The share of `OWN_MEMORY` for the code of a release build. The code of a debug build is more than twice as large,
 /// so the bound uses this figure instead of the pages of the executable under test.
-const CODE: u64 = 20 << 20;
+const CODE_MEMORY: u64 = 20 << 20;
 
 /// Asserts that the engine has never held more than `max_bytes` and 64 MiB.
 #[track_caller]
@@ -33,7 +33,7 @@ pub(crate) fn held_within(service: &Service, max_bytes: u64) {
 /// Asserts the bound for a measured peak.
 #[track_caller]
 pub(crate) fn peak_is_within(who: &str, peak: u64, max_bytes: u64) {
-    let (peak, bound) = ((peak + CODE) >> 20, (max_bytes + OWN) >> 20);
+    let (peak, bound) = ((peak + CODE_MEMORY) >> 20, (max_bytes + OWN_MEMORY) >> 20);
     assert!(peak <= bound, "{who} held {peak} MiB at its peak, the bound is {bound} MiB");
 }
 

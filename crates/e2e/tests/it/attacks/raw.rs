@@ -1,6 +1,6 @@
 //! Clients that follow no protocol: bytes over TCP, and single frames of HTTP/2 (RFC 9113).
 
-use crate::support::PATIENCE;
+use crate::support::TIMEOUT;
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -35,7 +35,7 @@ impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("there is room for a socket");
         socket.set_recv_buffer_size(4096).expect("it is no more than is allowed");
-        let connected = tokio::time::timeout(PATIENCE, socket.connect(address)).await;
+        let connected = tokio::time::timeout(TIMEOUT, socket.connect(address)).await;
         Self(connected.expect("it connects in time").expect("something listens there"))
     }
 
@@ -50,7 +50,7 @@ impl Raw {
 
     /// Sends all bytes; returns whether the server accepted them.
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
-        matches!(tokio::time::timeout(PATIENCE, self.0.write_all(bytes)).await, Ok(Ok(())))
+        matches!(tokio::time::timeout(TIMEOUT, self.0.write_all(bytes)).await, Ok(Ok(())))
     }
 
     /// Sends as many of the bytes as the server accepts without a pause.
@@ -76,12 +76,12 @@ impl Raw {
                 found += usize::from(head[3] == kind);
             }
         };
-        tokio::time::timeout(PATIENCE, reading).await.expect("the frames come");
+        tokio::time::timeout(TIMEOUT, reading).await.expect("the frames come");
     }
 
     /// Waits until data has arrived, and leaves it unread.
     pub(crate) async fn begun(&self) {
-        let come = tokio::time::timeout(PATIENCE, self.0.peek(&mut [0])).await;
+        let come = tokio::time::timeout(TIMEOUT, self.0.peek(&mut [0])).await;
         assert!(matches!(come, Ok(Ok(1))), "an answer comes");
     }
 
@@ -92,7 +92,7 @@ impl Raw {
         async move {
             let mut read = Vec::new();
             // Any kind of close will do.
-            let ended = tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut read)).await;
+            let ended = tokio::time::timeout(TIMEOUT, self.0.read_to_end(&mut read)).await;
             assert!(ended.is_ok(), "{caller}: {what}: the server does not close the connection");
             read
         }

@@ -93,7 +93,7 @@ impl Target {
         let mut raw = Raw::connect(self.address()).await;
         raw.pour(sent).await;
         let mut kind = [0];
-        let read = tokio::time::timeout(crate::support::PATIENCE, raw.0.read_exact(&mut kind)).await;
+        let read = tokio::time::timeout(crate::support::TIMEOUT, raw.0.read_exact(&mut kind)).await;
         read.expect("it is answered, or closed").ok().map(|_| kind[0])
     }
 }
@@ -244,7 +244,7 @@ async fn a_session_is_not_negotiated_again() {
     let mut typed = client.stdin.take().unwrap();
     // `R` at the start of a line requests a renegotiation.
     typed.write_all(b"R\n").await.unwrap();
-    let ended = tokio::time::timeout(crate::support::PATIENCE, client.wait_with_output()).await;
+    let ended = tokio::time::timeout(crate::support::TIMEOUT, client.wait_with_output()).await;
     let output = ended.expect("the server ends it").unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let (_, after) = said.split_once("RENEGOTIATING").expect("it is asked for");

@@ -3,7 +3,7 @@
 use super::held_within;
 use crate::{
     backup::Disk,
-    support::{Krt, PATIENCE, http::Http, person::Person, team, team::Team},
+    support::{Krt, TIMEOUT, http::Http, person::Person, team, team::Team},
 };
 use bytes::Bytes;
 use futures::stream;
@@ -52,7 +52,7 @@ async fn send_first(team: &Team, headers: &str, body: &[u8]) -> String {
         }
         String::from_utf8_lossy(&answer).into_owned()
     };
-    tokio::time::timeout(PATIENCE, exchange).await.expect("it ends")
+    tokio::time::timeout(TIMEOUT, exchange).await.expect("it ends")
 }
 
 #[tokio::test]

@@ -29,13 +29,13 @@ pub(super) const NODES: [(&str, &str); 6] = [
 ];
 
 /// How long an engine may take to serve.
-const STARTS_WITHIN: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long a server may take to catch up with the others.
-const CURRENT_WITHIN: Duration = Duration::from_secs(60);
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long confirmed work may take, including repeated redeliveries.
-const DONE_WITHIN: Duration = Duration::from_secs(120);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(120);
 /// The polling interval for files.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 pub(super) struct Deployment {
     pub(super) hosts: Hosts,
@@ -184,11 +184,11 @@ impl Deployment {
         if self.kind != Kind::Cluster {
             return;
         }
-        let until = Instant::now() + CURRENT_WITHIN;
+        let until = Instant::now() + CATCH_UP_TIMEOUT;
         for (name, server) in SERVERS.iter().zip(&self.servers) {
             while let Some(lacks) = self.hosts.on(name, || server.lock().unwrap().lacks()) {
                 assert!(Instant::now() < until, "{name} does not get what the others have: {lacks}");
-                std::thread::sleep(LOOK);
+                std::thread::sleep(POLL_INTERVAL);
             }
         }
     }
@@ -209,13 +209,13 @@ impl Deployment {
 
     /// Like [`Self::done`], but waits until it contains all of `confirmed`, or until the time is up.
     pub(super) fn done_with(&self, confirmed: &BTreeSet<usize>) -> BTreeSet<usize> {
-        let until = Instant::now() + DONE_WITHIN;
+        let until = Instant::now() + DRAIN_TIMEOUT;
         loop {
             let done = self.done();
             if confirmed.is_subset(&done) || Instant::now() > until {
                 return done;
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -234,14 +234,14 @@ impl Deployment {
 
     /// Waits until an engine's log contains a text; returns the line.
     fn said(&self, host: &str, words: &str) -> String {
-        let until = Instant::now() + STARTS_WITHIN;
+        let until = Instant::now() + START_TIMEOUT;
         loop {
             let text = std::fs::read_to_string(self.log(host)).unwrap_or_default();
             if let Some(line) = text.lines().find(|line| line.contains(words)) {
                 return line.to_owned();
             }
             assert!(Instant::now() < until, "{host} did not say `{words}`:\n{text}");
-            std::thread::sleep(LOOK);
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 

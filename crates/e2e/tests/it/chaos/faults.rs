@@ -10,11 +10,11 @@ use rustix::process::Signal;
 use std::{collections::BTreeMap, fmt, sync::atomic::Ordering, time::Duration};
 
 /// The number of requests between two faults.
-const BETWEEN: std::ops::Range<usize> = 40..160;
+const BETWEEN_FAULTS: std::ops::Range<usize> = 40..160;
 /// How long a cable or the server is away: from less to more than the timeouts that detect it.
-const AWAY: std::ops::Range<u64> = 50..2_500;
+const OUTAGE: std::ops::Range<u64> = 50..2_500;
 /// The interval between checks of the number of requests.
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 /// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,20 +66,20 @@ impl<'a> Faults<'a> {
 
     /// Injects faults until all requests have begun, or the clients have stopped.
     pub(super) fn run(mut self, tally: &Tally, requests: usize, is_over: impl Fn() -> bool) -> Self {
-        let mut next = BETWEEN.start;
+        let mut next = BETWEEN_FAULTS.start;
         loop {
             let begun = tally.begun.load(Ordering::Relaxed);
             if begun >= requests || is_over() {
                 return self;
             }
             if begun < next {
-                std::thread::sleep(LOOK);
+                std::thread::sleep(POLL_INTERVAL);
                 continue;
             }
             let fault = if self.is_disk_due(begun, requests) { Fault::Disk } else { self.choose() };
             self.bring(fault, tally);
             *self.count.entry(fault).or_default() += 1;
-            next = tally.begun.load(Ordering::Relaxed) + self.random.usize(BETWEEN);
+            next = tally.begun.load(Ordering::Relaxed) + self.random.usize(BETWEEN_FAULTS);
         }
     }
 
@@ -145,6 +145,6 @@ impl<'a> Faults<'a> {
     }
 
     fn pause(&mut self) {
-        std::thread::sleep(Duration::from_millis(self.random.u64(AWAY)));
+        std::thread::sleep(Duration::from_millis(self.random.u64(OUTAGE)));
     }
 }

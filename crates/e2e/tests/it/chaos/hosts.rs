@@ -15,7 +15,7 @@ use std::{
 /// The system's folder for named namespaces.
 const NAMESPACES: &str = "/run/netns";
 /// The prefix of our namespaces; the id of the creating process follows.
-const OURS: &str = "krt-e2e-";
+const PREFIX: &str = "krt-e2e-";
 
 /// The hosts.
 pub(super) enum Hosts {
@@ -127,7 +127,7 @@ impl Namespaces {
     }
 
     fn full(&self, name: &str) -> String {
-        format!("{OURS}{}-{name}", std::process::id())
+        format!("{PREFIX}{}-{name}", std::process::id())
     }
 
     fn address(&self, host: &str) -> Ipv4Addr {
@@ -162,7 +162,7 @@ impl Drop for Namespaces {
 fn remove_abandoned() {
     let Ok(entries) = std::fs::read_dir(NAMESPACES) else { return };
     for name in entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
-        let maker = name.strip_prefix(OURS).and_then(|rest| rest.split('-').next()?.parse::<i32>().ok());
+        let maker = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()?.parse::<i32>().ok());
         if maker.is_some_and(|pid| !processes::lives(pid)) {
             ip(&["netns", "delete", &name]);
         }

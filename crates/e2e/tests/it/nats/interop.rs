@@ -33,7 +33,7 @@ const ERRORS: [(&str, &str, &str); 3] = [
 ];
 
 /// Long enough for an error with its request's id to arrive.
-const A_WHILE: Duration = Duration::from_secs(1);
+const QUIET_PERIOD: Duration = Duration::from_secs(1);
 
 async fn one_of_them_stands_for(position: usize, protocol: WireProtocol, test: &str) {
     let Some(server) = server(test) else { return };
@@ -49,7 +49,7 @@ async fn one_of_them_stands_for(position: usize, protocol: WireProtocol, test: &
         let request = json!({"text": "hi", "act": act});
         if protocol == WireProtocol::JetStream && node == name {
             // The error does not identify its request.
-            let status = service.call_within(A_WHILE, "Act", request).await.unwrap_err();
+            let status = service.call_within(QUIET_PERIOD, "Act", request).await.unwrap_err();
             assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
             let error =
                 format!("received an error without a request id; its client keeps waiting: {expected}");

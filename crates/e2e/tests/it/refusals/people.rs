@@ -208,7 +208,7 @@ async fn sessions_end_and_are_used_by_their_own_page_only() {
 }
 
 /// The number of failures before a delay: per user, and per address.
-const FREE: usize = 8;
+const FREE_PER_USER: usize = 8;
 const FREE_IN_ALL: usize = 32;
 
 /// Tries to sign in; returns whether the server checked the password.
@@ -261,7 +261,7 @@ async fn who_holds_a_token_does_not_try_passwords_either() {
     let team = Team::with_shop(data.path()).await;
     let begun = SystemTime::now();
     let change = json!({"current": OTHER, "new": "yet another password"});
-    for _ in 0..FREE {
+    for _ in 0..FREE_PER_USER {
         let reply = team.api.put("/session/password", change.clone()).await;
         let message = refused(&reply, StatusCode::UNPROCESSABLE_ENTITY, "unprocessable");
         assert_eq!(message, "the current password is wrong");

@@ -18,19 +18,19 @@ use std::{
 use tempfile::TempDir;
 
 /// The limit of stored measurements, logs and request records, bytes.
-const KEEP: u64 = 64 << 20;
+const RETAINED_BYTES: u64 = 64 << 20;
 /// The allowance on disk for data since the last cleanup, and for SQLite's write-ahead log, bytes.
-const BESIDE: u64 = 32 << 20;
+const DISK_OVERHEAD: u64 = 32 << 20;
 /// The data folder's reserve for a full disk, bytes.
 const RESERVE: u64 = 8 << 20;
 /// The size at which the engine's log is emptied, bytes.
-const LOG: u64 = 64 << 20;
+const MAX_LOG: u64 = 64 << 20;
 /// How long an engine may take to stop.
-const ENDS_WITHIN: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long an engine may take to serve.
-const SERVES_WITHIN: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// The polling interval for states without an event.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 pub(super) struct Deployment {
     pub(super) address: SocketAddr,
@@ -115,7 +115,7 @@ impl Deployment {
     /// continues at the start.
     pub(super) fn forget_log(&self) {
         let log = File::options().write(true).open(self.log()).unwrap();
-        if log.metadata().unwrap().len() > LOG {
+        if log.metadata().unwrap().len() > MAX_LOG {
             log.set_len(0).unwrap();
         }
     }
@@ -135,13 +135,13 @@ impl Deployment {
 
     async fn end(&mut self) {
         processes::signal(i32::try_from(self.child().id()).unwrap(), Signal::TERM);
-        let until = Instant::now() + ENDS_WITHIN;
+        let until = Instant::now() + STOP_TIMEOUT;
         let status = loop {
             if let Some(status) = self.child().try_wait().unwrap() {
                 break status;
             }
             assert!(Instant::now() < until, "the engine does not end:\n{}", self.complaints());
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         };
         assert!(status.success(), "the engine ends with {status}:\n{}", self.complaints());
     }
@@ -152,7 +152,7 @@ impl Deployment {
         let log = File::options().create(true).append(true).open(self.log()).unwrap();
         let mut command = krt::command();
         command
-            .args(["run", "--log-format", "json", "--keep-size", &KEEP.to_string()])
+            .args(["run", "--log-format", "json", "--keep-size", &RETAINED_BYTES.to_string()])
             .args(["--listen", &self.address.to_string(), "--dashboard", &self.dashboard.to_string()])
             .arg("--data")
             .arg(self.folder.path().join("data"))
@@ -171,11 +171,11 @@ impl Deployment {
 
     /// Waits until the engine serves.
     async fn serves(&mut self) {
-        let until = Instant::now() + SERVES_WITHIN;
+        let until = Instant::now() + START_TIMEOUT;
         while !std::fs::read_to_string(self.log()).unwrap().contains("listening on ") {
             let ended = self.child().try_wait().unwrap();
             assert!(ended.is_none() && Instant::now() < until, "no engine serves:\n{}", self.complaints());
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -205,7 +205,7 @@ impl Disk {
     /// Asserts the limits. Documents and predictions are kept without limit.
     pub(super) fn assert_bounded(&self) {
         let rest = self.all - self.documents;
-        assert!(rest < KEEP + BESIDE + RESERVE, "{rest} bytes besides documents");
+        assert!(rest < RETAINED_BYTES + DISK_OVERHEAD + RESERVE, "{rest} bytes besides documents");
     }
 }
 
@@ -216,7 +216,7 @@ impl fmt::Display for Disk {
             f,
             "on the disk: telemetry {:.1} MiB of {} that may be kept, documents {:.1} MiB, all {:.1} MiB",
             mib(self.telemetry),
-            KEEP >> 20,
+            RETAINED_BYTES >> 20,
             mib(self.documents),
             mib(self.all)
         )

@@ -18,7 +18,7 @@ const BETWEEN_SERVER_RESTARTS: usize = 1_500;
 /// The minimum number of requests between two samples.
 const BETWEEN_SAMPLES: usize = 500;
 /// The interval between checks of the number of requests.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The number of faults of each kind.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ pub(super) async fn bring(
             faults.kill_worker(deployment, &mut random);
             kill = begun + random.usize(BETWEEN_KILLS);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

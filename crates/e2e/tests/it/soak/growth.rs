@@ -11,18 +11,18 @@ const WARM_UP: usize = 3_000;
 /// measurements and logs, events of the last five minutes.
 const ENGINE_WARM_UP: usize = 50_000;
 /// The number of requests from which slopes are asserted. With fewer, the engine restarts before it is warm.
-const JUDGED_FROM: usize = 1_000_000;
+const MIN_REQUESTS: usize = 1_000_000;
 /// The maximum slope of memory, bytes per request. An allocator's smallest block has 24 bytes or more, so a
 /// slope significantly below has no block that every request leaks.
-const BYTES_A_REQUEST: f64 = 16.0;
+const MAX_BYTES_PER_REQUEST: f64 = 16.0;
 /// The maximum slope of descriptors, per million requests. In a million requests, a thousand clients
 /// disconnect and two hundred workers are killed: a descriptor leaked by each would exceed it.
-const DESCRIPTORS_A_MILLION: f64 = 20.0;
+const MAX_DESCRIPTORS_PER_MILLION: f64 = 20.0;
 /// The maximum growth of a process in a run that is too short for a slope, bytes.
 const GROWTH: f64 = 48.0 * MIB;
 const MIB: f64 = 1024.0 * 1024.0;
 /// The number of standard errors by which a slope must exceed its bound to fail.
-const SURE: f64 = 2.0;
+const MIN_STANDARD_ERRORS: f64 = 2.0;
 
 /// Samples of processes with the same role, by process id.
 type Series = BTreeMap<i32, Vec<Sample>>;
@@ -50,19 +50,19 @@ impl Growth {
     /// Asserts that nothing grows beyond the bounds.
     pub(super) fn assert_flat(&self, requests: usize) {
         for (role, series) in &self.0 {
-            if requests < JUDGED_FROM {
+            if requests < MIN_REQUESTS {
                 let memory = lines(series, WARM_UP, bytes);
                 let grown = memory.iter().map(|line| line[line.len() - 1].1 - line[0].1).fold(0.0, f64::max);
                 assert!(grown < GROWTH, "{role} grew by {:.1} MiB", grown / MIB);
                 continue;
             }
             for (what, found, bound) in [
-                ("memory", slope(role, series, bytes), BYTES_A_REQUEST * 1e6),
-                ("descriptors", slope(role, series, count), DESCRIPTORS_A_MILLION),
+                ("memory", slope(role, series, bytes), MAX_BYTES_PER_REQUEST * 1e6),
+                ("descriptors", slope(role, series, count), MAX_DESCRIPTORS_PER_MILLION),
             ] {
                 let Slope { value, error } = found.expect("there are enough samples of each role");
                 assert!(
-                    value - SURE * error < bound,
+                    value - MIN_STANDARD_ERRORS * error < bound,
                     "{role}: {what} grow by {value:.0} ± {error:.0} a million"
                 );
             }

@@ -18,15 +18,15 @@ use tonic::{Code, Status};
 
 const CLIENTS: usize = 32;
 /// One in this many requests has a client that disconnects.
-const LEAVES_EACH: usize = 1_000;
+const DISCONNECT_EVERY: usize = 1_000;
 /// The maximum time before such a client disconnects, milliseconds.
-const LEAVES_WITHIN: u64 = 6;
+const MAX_DISCONNECT_MILLIS: u64 = 6;
 /// One in this many requests saves a document, and another one a prediction.
-const SAVES_EACH: usize = 10;
+const SAVE_EVERY: usize = 10;
 /// The deadline of each request.
 const DEADLINE: Duration = Duration::from_secs(30);
 /// A client's first and longest pause after an error.
-const PAUSES: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(2)];
+const BACKOFF: [Duration; 2] = [Duration::from_millis(20), Duration::from_secs(2)];
 
 /// The outcomes of the requests. Each request is counted once.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ pub(super) async fn clients(address: SocketAddr, tally: Arc<Tally>, plan: Plan) 
 }
 
 async fn one_client(client: &Client, tally: &Tally, plan: Plan) {
-    let [shortest, longest] = PAUSES;
+    let [shortest, longest] = BACKOFF;
     let mut pause = shortest;
     while let Some(number) = tally.next(plan) {
         match one_request(client, tally, number).await {
@@ -100,11 +100,11 @@ async fn one_client(client: &Client, tally: &Tally, plan: Plan) {
 
 /// Returns `None` if the client disconnected.
 async fn one_request(client: &Client, tally: &Tally, number: usize) -> Option<Result<(), Status>> {
-    let (document, prediction) = (number.is_multiple_of(SAVES_EACH), number % SAVES_EACH == SAVES_EACH / 2);
+    let (document, prediction) = (number.is_multiple_of(SAVE_EVERY), number % SAVE_EVERY == SAVE_EVERY / 2);
     let request = json!({ "number": number, "document": document, "prediction": prediction });
     let call = client.call_within(DEADLINE, "Run", request);
-    let answer = if number % LEAVES_EACH == LEAVES_EACH - 1 {
-        let patience = Duration::from_millis(fastrand::u64(..LEAVES_WITHIN));
+    let answer = if number % DISCONNECT_EVERY == DISCONNECT_EVERY - 1 {
+        let patience = Duration::from_millis(fastrand::u64(..MAX_DISCONNECT_MILLIS));
         let Ok(answer) = tokio::time::timeout(patience, call).await else {
             tally.left.fetch_add(1, Ordering::Relaxed);
             return None;

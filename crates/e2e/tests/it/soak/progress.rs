@@ -8,7 +8,7 @@ use std::{
 
 /// The maximum time without an answered request while the engine and the server run: several times a
 /// request's deadline.
-const STALLS_AFTER: Duration = Duration::from_secs(120);
+const STALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -30,7 +30,7 @@ impl Progress {
             (self.answered, self.answered_at) = (answered, Instant::now());
         }
         let silence = self.answered_at.elapsed();
-        assert!(silence < STALLS_AFTER, "no request was answered for {silence:.0?}: {tally}");
+        assert!(silence < STALL_TIMEOUT, "no request was answered for {silence:.0?}: {tally}");
     }
 
     /// Prints an event and the progress.

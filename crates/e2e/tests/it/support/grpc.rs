@@ -3,7 +3,7 @@
 //! It enforces no deadline itself, so that tests see how the service enforces it.
 
 use super::{
-    PATIENCE,
+    TIMEOUT,
     http::{Transport, http2},
 };
 use http::{Uri, uri::PathAndQuery};
@@ -87,7 +87,7 @@ impl Client {
             grpc.ready().await.expect("the client is ready");
             grpc.unary(request, path, Dynamic(output)).await
         };
-        let answer = tokio::time::timeout(PATIENCE, call).await.expect("every request gets an answer");
+        let answer = tokio::time::timeout(TIMEOUT, call).await.expect("every request gets an answer");
         answer.map(tonic::Response::into_inner)
     }
 

@@ -1,6 +1,6 @@
 //! A plain HTTP client.
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -83,7 +83,7 @@ impl Live {
     }
 
     async fn more(&mut self) -> bool {
-        let frame = tokio::time::timeout(PATIENCE, self.body.frame()).await;
+        let frame = tokio::time::timeout(TIMEOUT, self.body.frame()).await;
         let Some(frame) = frame.expect("something comes in time") else { return false };
         match frame.expect("the stream is whole").into_data() {
             Ok(data) => self.text.push_str(&String::from_utf8_lossy(&data)),
@@ -142,7 +142,7 @@ impl Http {
             let body = body.collect().await.expect("the answer is whole").to_bytes();
             Reply { status: head.status, headers: head.headers, body }
         };
-        tokio::time::timeout(PATIENCE, exchange).await.expect("there is an answer in time")
+        tokio::time::timeout(TIMEOUT, exchange).await.expect("there is an answer in time")
     }
 
     /// Opens a live stream.

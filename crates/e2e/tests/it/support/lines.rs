@@ -1,6 +1,6 @@
 //! The standard error of `krt`: JSON records, and plain lines.
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -95,7 +95,7 @@ impl Lines {
     ) -> impl Future<Output = Record> + 'a {
         let caller = std::panic::Location::caller();
         async move {
-            let found = tokio::time::timeout(PATIENCE, self.find(fits)).await.ok().flatten();
+            let found = tokio::time::timeout(TIMEOUT, self.find(fits)).await.ok().flatten();
             found.unwrap_or_else(|| panic!("{caller}: no record of {what}:\n{}", self.text()))
         }
     }

@@ -42,10 +42,10 @@ use std::time::Duration;
 
 /// The timeout for any expected event. Far longer than events take: a test exceeds it only if the event does
 /// not happen at all.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The polling interval for states without an event.
-const LOOK: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Polls until `look` returns a value. `what` names it in the error.
 #[track_caller]
@@ -57,10 +57,10 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>
                 if let Some(found) = look().await {
                     return found;
                 }
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
-        let found = tokio::time::timeout(PATIENCE, looking).await;
+        let found = tokio::time::timeout(TIMEOUT, looking).await;
         found.unwrap_or_else(|_| panic!("{caller}: did not happen: {what}"))
     }
 }

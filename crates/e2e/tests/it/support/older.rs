@@ -48,8 +48,8 @@ pub(crate) fn package(kind: Kind, nodes: Nodes<'_>, more: &str) -> Copy {
 
 /// The executable, built once.
 fn executable(kind: Kind) -> PathBuf {
-    static BUILDING: Mutex<()> = Mutex::new(());
-    let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+    static BUILD_LOCK: Mutex<()> = Mutex::new(());
+    let _alone = BUILD_LOCK.lock().unwrap_or_else(PoisonError::into_inner);
     let target =
         binary().ancestors().nth(2).expect("the binary is in `target/PROFILE`").join("test-cache/older");
     fs::create_dir_all(&target).expect("the folder is ours");

@@ -1,6 +1,6 @@
 //! A trace receiver, with OTLP over gRPC and over HTTP.
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -99,7 +99,7 @@ impl Receiver {
     pub(crate) async fn wait(&self, count: usize) {
         let mut batches = self.shared.batches.subscribe();
         let come = batches.wait_for(|batches| batches.len() >= count);
-        let come = tokio::time::timeout(PATIENCE, come).await;
+        let come = tokio::time::timeout(TIMEOUT, come).await;
         come.expect("spans are exported").expect("the receiver is there");
     }
 }

@@ -1,6 +1,6 @@
 //! A user of the commands for a team's server.
 
-use super::{PATIENCE, krt::command};
+use super::{TIMEOUT, krt::command};
 use serde_json::Value;
 use std::{
     io::Write as _,
@@ -97,7 +97,7 @@ impl Person {
             let _ = child.stdin.take().expect("it is piped").write_all(text.as_bytes());
             child.wait_with_output().expect("it is a child of this process").into()
         });
-        let typed = tokio::time::timeout(PATIENCE, typing).await;
+        let typed = tokio::time::timeout(TIMEOUT, typing).await;
         typed.unwrap_or_else(|_| panic!("it does not end: {words:?}")).expect("nothing panics there")
     }
 

@@ -2,7 +2,7 @@
 //! configuration from the environment. They end with the test, and choke on messages that existing runners
 //! could not read.
 
-use super::PATIENCE;
+use super::TIMEOUT;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost_reflect::{DescriptorPool, DynamicMessage, prost::Message as _};
 use prost_types::FileDescriptorProto;
@@ -194,7 +194,7 @@ impl Runner {
             String::from_utf8_lossy(&text).into_owned()
         });
         let runner = Self { stdin: child.stdin.take(), child, errors, _messages: messages };
-        let first = tokio::time::timeout(PATIENCE, said.next_line()).await;
+        let first = tokio::time::timeout(TIMEOUT, said.next_line()).await;
         let first = first.expect("a runner starts or ends").expect("it writes text");
         (runner, said, first)
     }
@@ -224,7 +224,7 @@ impl Runner {
             let errors = (&mut self.errors).await.expect("it only reads");
             (self.child.wait().await.expect("it was started by us"), errors)
         };
-        tokio::time::timeout(PATIENCE, ending).await.expect("the runner ends")
+        tokio::time::timeout(TIMEOUT, ending).await.expect("the runner ends")
     }
 }
 
@@ -295,7 +295,7 @@ impl Entrypoint {
 
     /// Sends a request, and waits for the answer. Calls may be concurrent.
     pub(crate) async fn call(&self, request: Value) -> Result<Value, Failure> {
-        self.call_within(PATIENCE, request).await
+        self.call_within(TIMEOUT, request).await
     }
 
     /// Sends a request with a timeout.

@@ -1,7 +1,7 @@
 //! A running `krt`.
 
 use super::{
-    PATIENCE, eventually,
+    TIMEOUT, eventually,
     grpc::Client,
     http::Http,
     lines::Lines,
@@ -105,7 +105,7 @@ impl Process {
 
     /// Waits until it and all its processes have ended.
     pub(crate) async fn end(mut self) -> Ended {
-        let status = match tokio::time::timeout(PATIENCE, self.child.wait()).await {
+        let status = match tokio::time::timeout(TIMEOUT, self.child.wait()).await {
             Ok(status) => status.expect("it is a child of this process"),
             Err(_) => panic!("it does not end:\n{}", self.lines.text()),
         };

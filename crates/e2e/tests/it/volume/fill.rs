@@ -17,9 +17,9 @@ use uuid::{ContextV7, Timestamp, Uuid};
 /// The number of log lines of a request, not counting an error as the last line.
 pub(super) const LINES: usize = 20;
 /// One request in this many fails, warns, or is predicted wrongly.
-pub(super) const FAILS: usize = 50;
-pub(super) const WARNS: usize = 10;
-pub(super) const WRONG: usize = 8;
+pub(super) const FAIL_EVERY: usize = 50;
+pub(super) const WARN_EVERY: usize = 10;
+pub(super) const WRONG_EVERY: usize = 8;
 /// The number of classes.
 pub(super) const CLASSES: usize = 10;
 /// The nodes that handle a request, in order.
@@ -32,9 +32,9 @@ const TRACEBACK: &str =
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = 86_400 * SECOND;
 /// The number of requests written together, like those of a second or two.
-const TOGETHER: usize = 100;
+const BATCH: usize = 100;
 /// The number of documents saved concurrently.
-const SAVES: usize = 64;
+const CONCURRENT_SAVES: usize = 64;
 
 /// The content of a store.
 pub(super) struct Filled {
@@ -93,7 +93,7 @@ pub(super) async fn fill(folder: &Path, count: usize) -> Filled {
         store.request(&record(&request, number));
         measured[number % WORKFLOWS.len()].add(&request, number);
         requests.push(request);
-        if number % TOGETHER == TOGETHER - 1 {
+        if number % BATCH == BATCH - 1 {
             store.flush().await.expect("the store is open");
         }
     }
@@ -106,7 +106,7 @@ pub(super) async fn fill(folder: &Path, count: usize) -> Filled {
 }
 
 fn fails(number: usize) -> bool {
-    number % FAILS == FAILS - 1
+    number % FAIL_EVERY == FAIL_EVERY - 1
 }
 
 /// The request record: through all nodes, or, for a failure, to the last one.
@@ -158,7 +158,7 @@ fn log(store: &Store, request: &mut Request, number: usize) {
     for line in 0..LINES {
         let item = number * LINES + line;
         let level = match line {
-            0 if number % WARNS == WARNS - 1 => Level::Warn,
+            0 if number % WARN_EVERY == WARN_EVERY - 1 => Level::Warn,
             1..4 => Level::Debug,
             _ => Level::Info,
         };
@@ -229,13 +229,13 @@ impl Measured {
 async fn predict(store: &Store, requests: &[Request]) {
     let save = |(number, request): (usize, &Request)| {
         let class = |number: usize| format!("class-{}", number % CLASSES);
-        let actual = if number % WRONG == WRONG - 1 { class(number + 1) } else { class(number) };
+        let actual = if number % WRONG_EVERY == WRONG_EVERY - 1 { class(number + 1) } else { class(number) };
         let document = doc! {
             "date": text(request.start), "error": "", "predictedValue": class(number), "trueValue": actual,
             "extra": { "score": 0.5 }, "versionId": VERSION, "versionName": VERSION,
         };
         store.save(PREDICTIONS, document)
     };
-    let saves = stream::iter(requests.iter().enumerate().map(save)).buffer_unordered(SAVES);
+    let saves = stream::iter(requests.iter().enumerate().map(save)).buffer_unordered(CONCURRENT_SAVES);
     saves.for_each(async |saved| _ = saved.expect("the document can be saved")).await;
 }

@@ -6,20 +6,20 @@ use crate::executables::ExecutableSource;
 use std::fs;
 
 /// The hint when the installed `go` is too old.
-const NEWER: &str = "install a newer Go (https://go.dev/dl), let `go` fetch it with GOTOOLCHAIN=auto, or lower the \
+const NEWER_GO_HINT: &str = "install a newer Go (https://go.dev/dl), let `go` fetch it with GOTOOLCHAIN=auto, or lower the \
     version in the go.mod";
 /// The hint when a module cannot be fetched.
-const FETCH: &str = "if the module is private, set GOPRIVATE and let git sign in, or put the module into the package: \
+const FETCH_HINT: &str = "if the module is private, set GOPRIVATE and let git sign in, or put the module into the package: \
     `go mod vendor`, or `replace` it by a folder";
 /// The hint when a package of the old runner is missing.
-const RUNNER: &str = "krt has the old runner's packages `kre-go` and `kre-go/config` only: do without the others, or name \
+const RUNNER_HINT: &str = "krt has the old runner's packages `kre-go` and `kre-go/config` only: do without the others, or name \
     an executable that was built with them as `src`";
 
 /// Messages of `go` that it is too old.
-const OLD: [&str; 4] =
+const OLD_GO_MESSAGES: [&str; 4] =
     ["requires go >=", "toolchain not available", "but maximum supported version is", "requires Go 1."];
 /// Messages of `go`, and of git below it, that a module cannot be fetched.
-const UNFETCHED: [&str; 12] = [
+const FETCH_MESSAGES: [&str; 12] = [
     ": reading http",
     "unrecognized import path",
     "git ls-remote",
@@ -36,7 +36,7 @@ const UNFETCHED: [&str; 12] = [
 
 /// Messages of `go` that no module has a package of the old runner: it then looks for a module with that
 /// name.
-const LACKING: [&str; 4] = [
+const RUNNER_MESSAGES: [&str; 4] = [
     "does not contain package",
     "no required module provides package",
     "cannot find module providing package",
@@ -56,13 +56,13 @@ pub(super) fn explain(node: &ExecutableSource, output: Vec<String>) -> (Vec<Stri
 
 fn hint(line: &str) -> Option<&'static str> {
     let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
-    if line.contains("/kre-go/") && has(&LACKING) {
-        return Some(RUNNER);
+    if line.contains("/kre-go/") && has(&RUNNER_MESSAGES) {
+        return Some(RUNNER_HINT);
     }
-    if has(&OLD) {
-        return Some(NEWER);
+    if has(&OLD_GO_MESSAGES) {
+        return Some(NEWER_GO_HINT);
     }
-    has(&UNFETCHED).then_some(FETCH)
+    has(&FETCH_MESSAGES).then_some(FETCH_HINT)
 }
 
 /// A line as `FILE:LINE:COLUMN: MESSAGE`, if it concerns the `go.mod`.
@@ -104,12 +104,12 @@ mod tests {
             (
                 "go: ../.build-x/go.mod requires go >= 1.99 (running go 1.26; GOTOOLCHAIN=local)",
                 Some("./go.mod:3:1: requires go >= 1.99 (running go 1.26; GOTOOLCHAIN=local)"),
-                Some(NEWER),
+                Some(NEWER_GO_HINT),
             ),
             (
                 "go: download go1.99 for linux/amd64: toolchain not available",
                 Some("./go.mod:3:1: download go1.99 for linux/amd64: toolchain not available"),
-                Some(NEWER),
+                Some(NEWER_GO_HINT),
             ),
             (
                 "/cache/.build-x/go.mod:3: invalid go version 'banana': must match format 1.23.0",
@@ -121,23 +121,27 @@ mod tests {
                 Some(
                     "./go.mod:6:1: example.com/private@v1.0.0: reading https://proxy.example/x: 404 Not Found",
                 ),
-                Some(FETCH),
+                Some(FETCH_HINT),
             ),
             (
                 "go: module example.com/private@v1.0.0 requires go >= 1.30 (running go 1.26)",
                 Some("./go.mod:6:1: module example.com/private@v1.0.0 requires go >= 1.30 (running go 1.26)"),
-                Some(NEWER),
+                Some(NEWER_GO_HINT),
             ),
-            ("main.go:3:8: unrecognized import path \"example.com/private\": https fetch", None, Some(FETCH)),
+            (
+                "main.go:3:8: unrecognized import path \"example.com/private\": https fetch",
+                None,
+                Some(FETCH_HINT),
+            ),
             (
                 "main.go:9:2: module github.com/konstellation-io/kre/runners/kre-go/mongodb: reading https://x: 404 Not Found",
                 None,
-                Some(RUNNER),
+                Some(RUNNER_HINT),
             ),
             (
                 "main.go:9:2: no required module provides package github.com/konstellation-io/kre-runners/kre-go/v2/mongodb",
                 None,
-                Some(RUNNER),
+                Some(RUNNER_HINT),
             ),
             ("main.go:9:2: no required module provides package example.com/kre-go-like", None, None),
             ("./main.go:3:15: undefined: nothing", None, None),

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 /// The folder of the modules in the compiler's view only. An executable contains this path, so it reveals no
 /// path of this machine and is the same on each.
-const NOWHERE: &str = "/krt-sdk";
+const VIRTUAL_FOLDER: &str = "/krt-sdk";
 
 /// The files of a build, in its workshop.
 pub(super) struct Overlay {
@@ -46,7 +46,7 @@ impl Overlay {
     /// The command of `go` that completes the `go.mod`. Overrides the user's own replacements.
     pub(super) fn edit(&self) -> Vec<OsString> {
         let known = KNOWN.iter().map(|(path, _)| *path).chain([SDK]);
-        let known = known.map(|path| format!("-replace={path}={NOWHERE}/{path}"));
+        let known = known.map(|path| format!("-replace={path}={VIRTUAL_FOLDER}/{path}"));
         let dropped = self.modules.dropped.iter().map(|key| format!("-dropreplace={key}"));
         let replaced = self.modules.replaced.iter().filter(|(key, _)| !is_known(key));
         let replaced = replaced.map(|(key, target)| format!("-replace={key}={target}"));
@@ -81,15 +81,15 @@ fn sums(module: &Path, more: &[PathBuf]) -> io::Result<Vec<u8>> {
 
 /// The files in the compiler's view, with the real path of each.
 fn seen(workshop: &TempDir, sdk: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
-    let own = GO.names().map(|name| (format!("{NOWHERE}/{SDK}/{name}"), sdk.join(name)));
+    let own = GO.names().map(|name| (format!("{VIRTUAL_FOLDER}/{SDK}/{name}"), sdk.join(name)));
     let mut seen: BTreeMap<String, PathBuf> = own.collect();
     for (index, (path, source)) in KNOWN.iter().enumerate() {
         let go_mod = workshop.path().join(format!("{index}.mod"));
         fs::write(&go_mod, [b"module ", path.as_bytes(), b"\n\n", GO.file(REQUIRES)].concat())?;
-        seen.insert(format!("{NOWHERE}/{path}/go.mod"), go_mod);
-        seen.insert(format!("{NOWHERE}/{path}/module.go"), sdk.join(source));
+        seen.insert(format!("{VIRTUAL_FOLDER}/{path}/go.mod"), go_mod);
+        seen.insert(format!("{VIRTUAL_FOLDER}/{path}/module.go"), sdk.join(source));
         if *source == RUNNER {
-            seen.insert(format!("{NOWHERE}/{path}/config/config.go"), sdk.join(CONFIG));
+            seen.insert(format!("{VIRTUAL_FOLDER}/{path}/config/config.go"), sdk.join(CONFIG));
         }
     }
     Ok(seen)

@@ -14,7 +14,7 @@ use std::{
 /// The list of vendored modules.
 const LIST: &str = "modules.txt";
 /// From this version in a `go.mod`, `go` uses the folder by default.
-const SINCE: (u32, u32) = (1, 14);
+const VENDOR_SINCE: (u32, u32) = (1, 14);
 
 /// A `vendor` folder.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Vendor {
         let is_told_otherwise =
             flags.split_whitespace().any(|flag| flag.trim_start_matches('-') == "mod=mod");
         let version = directive::value(go_mod, "go").and_then(minor)?;
-        if is_told_otherwise || version < SINCE {
+        if is_told_otherwise || version < VENDOR_SINCE {
             return None;
         }
         let folder = workspace.unwrap_or(&node.module).join("vendor");

@@ -13,15 +13,15 @@ use http::{
     },
 };
 
-const METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST");
 /// Headers that clients send: Connect's and gRPC's, the runtime and version, a token, and a trace.
-const SENT: HeaderValue = HeaderValue::from_static(
+const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "content-type, content-encoding, accept-encoding, connect-protocol-version, connect-timeout-ms, \
      connect-accept-encoding, connect-content-encoding, grpc-timeout, grpc-encoding, grpc-accept-encoding, \
      x-user-agent, authorization, krt-runtime, krt-version, traceparent, tracestate",
 );
 /// Headers that pages may read, besides the few that they always may.
-const READ: HeaderValue = HeaderValue::from_static(
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
     "content-encoding, connect-content-encoding, connect-accept-encoding, grpc-status, grpc-message, \
      grpc-status-details-bin, grpc-encoding, grpc-accept-encoding, accept-post, accept-encoding, allow, \
      traceparent, tracestate",
@@ -62,8 +62,8 @@ impl Cors {
         let mut response = Response::new(B::default());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
-        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, METHODS);
-        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, SENT);
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+        headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
         headers.insert(ACCESS_CONTROL_MAX_AGE, MAX_AGE);
         self.allow(headers);
         response
@@ -71,7 +71,7 @@ impl Cors {
 
     /// Lets the page read an answer.
     pub(in crate::ingress) fn share(&self, headers: &mut HeaderMap) {
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, READ);
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
         self.allow(headers);
     }
 

@@ -51,7 +51,7 @@ fn what_is_wrong_has_a_place() {
     }
     assert_eq!(pass(b"\"\xff\"").unwrap_err().fault, Fault::NotUtf8);
     let deep = "[".repeat(100_000);
-    assert_eq!(pass(deep.as_bytes()).unwrap_err().fault, Fault::Deep { limit: DEEPEST });
+    assert_eq!(pass(deep.as_bytes()).unwrap_err().fault, Fault::Deep { limit: MAX_DEPTH });
 }
 
 proptest! {

@@ -393,15 +393,15 @@ async fn a_stop_comes_after_what_was_sent_and_ends_with_the_last_answer() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_alone_is_sent_ahead_and_no_further() {
     let mut linked = Linked::ready(&RunOptions::default()).await;
-    let clients: Vec<_> = (0..1 + AHEAD + 1).map(|_| linked.stage.request("x")).collect();
-    for id in 1..=1 + AHEAD {
+    let clients: Vec<_> = (0..1 + PREFETCH + 1).map(|_| linked.stage.request("x")).collect();
+    for id in 1..=1 + PREFETCH {
         assert_eq!(linked.peer.delivery().await as usize, id);
     }
     assert_eq!(linked.stage.flow.queue(0).depth(), 1);
     for id in 1..=u32::try_from(clients.len()).unwrap() {
         linked.peer.answer(id, "x").await;
     }
-    assert_eq!(linked.peer.delivery().await as usize, 2 + AHEAD);
+    assert_eq!(linked.peer.delivery().await as usize, 2 + PREFETCH);
     for client in clients {
         assert_eq!(client.await.unwrap(), Ok(line("x")));
     }

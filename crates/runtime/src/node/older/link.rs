@@ -30,10 +30,10 @@ use std::{
 };
 
 /// Bytes of an envelope besides its message.
-const ENVELOPE: usize = 1 << 20;
+const ENVELOPE_OVERHEAD: usize = 1 << 20;
 
 /// How long after an answer the output of a process still belongs to its request.
-const PRINTED: Duration = Duration::from_millis(50);
+const OUTPUT_GRACE: Duration = Duration::from_millis(50);
 
 /// One process.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl OlderLink {
         let mut numbers = state.ids.values();
         let number = match (numbers.next(), numbers.next()) {
             (Some((number, _)), None) => Some(*number),
-            (None, _) => state.last.filter(|(_, at)| at.elapsed() < PRINTED).map(|(number, _)| number),
+            (None, _) => state.last.filter(|(_, at)| at.elapsed() < OUTPUT_GRACE).map(|(number, _)| number),
             _ => None,
         };
         state.window.subject(number?)
@@ -201,7 +201,8 @@ impl OlderLink {
 
     fn answer(&self, to: To, request: Option<&str>, body: Bytes) {
         let memory = self.node.flow.reserve();
-        let envelope = envelopes::read(body, self.node.hello.max_message.saturating_add(ENVELOPE), memory);
+        let envelope =
+            envelopes::read(body, self.node.hello.max_message.saturating_add(ENVELOPE_OVERHEAD), memory);
         let named = envelope.as_ref().ok().map(|envelope| envelope.tracking_id.clone());
         let id = request.map(str::to_owned).or_else(|| named.filter(|id| !id.is_empty()));
         let Some((id, number, begun)) = self.lock().find(id.as_deref()) else {
@@ -281,7 +282,7 @@ impl OlderLink {
     /// Saves a document, and reports to the process.
     fn save(&self, body: Bytes, reply: Option<String>) {
         let (node, sender) = (Arc::clone(&self.node), self.sender.clone());
-        let limit = node.hello.max_message.saturating_add(ENVELOPE);
+        let limit = node.hello.max_message.saturating_add(ENVELOPE_OVERHEAD);
         let saving = self.subject().and_then(|subject| subject.saving());
         let logs = node.logs.clone();
         tokio::spawn(logs.around(async move {

@@ -19,7 +19,7 @@ use super::{
     Launch, Lifeline, Node,
     output::{self, About, Lines},
     process::{End, Process},
-    worker::{GOODBYE, LAST_CHANCE, LAST_WORDS, StartFailure, WorkerExit, overdue},
+    worker::{EXIT_TIMEOUT, OUTPUT_TIMEOUT, StartFailure, TERM_TIMEOUT, WorkerExit, overdue},
 };
 use crate::flow::Place;
 use krt_broker::Connection;
@@ -124,10 +124,10 @@ impl Lifecycle {
         let end = self.process.kill().await;
         let end = if is_stuck { End::of("it kept working on a cancelled request") } else { end };
         // Its last messages are still in transit.
-        let _ = tokio::time::timeout(LAST_WORDS, self.hear_rest()).await;
+        let _ = tokio::time::timeout(OUTPUT_TIMEOUT, self.hear_rest()).await;
         self.link.abandon(&end);
         let outputs = std::mem::take(&mut self.outputs);
-        let _ = tokio::time::timeout(LAST_WORDS, outputs.join_all()).await;
+        let _ = tokio::time::timeout(OUTPUT_TIMEOUT, outputs.join_all()).await;
         self.wire.close().await;
         tracing::debug!(node = %self.node.name, "its process ended: {}", end.how);
         WorkerExit { how: end.how, useful: self.link.answered() > 0 }
@@ -149,7 +149,7 @@ impl Lifecycle {
                 _ = self.process.ended() => return false,
                 () = overdue(self.due.clone()) => {
                     self.process.terminate();
-                    let _ = tokio::time::timeout(LAST_CHANCE, self.process.ended()).await;
+                    let _ = tokio::time::timeout(TERM_TIMEOUT, self.process.ended()).await;
                     return false;
                 }
                 () = self.wire.presence.changed() => self.attend(&mut ready),
@@ -161,7 +161,7 @@ impl Lifecycle {
             }
             if patience.is_none() && self.link.is_done() {
                 self.process.terminate();
-                patience = Some(Instant::now() + GOODBYE);
+                patience = Some(Instant::now() + EXIT_TIMEOUT);
             }
             if patience.is_some_and(|until| Instant::now() >= until) {
                 return false;

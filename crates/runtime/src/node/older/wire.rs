@@ -20,7 +20,7 @@ use tokio::{sync::watch, task::JoinSet, time::Interval};
 
 /// Interval between requests to a JetStream server whether the process takes messages: before the first yes,
 /// and after it.
-const ASK_EVERY: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
+const PROBE_INTERVAL: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(1)];
 
 /// Numbers the streams of one engine.
 static STREAMS: AtomicU64 = AtomicU64::new(1);
@@ -167,7 +167,7 @@ impl Wire {
                 let made = PrivateStream::make(connection, &stream).await?;
                 let listener = Listener::open(connection, format!("{stream}.*")).await?;
                 let documents = Some(Listener::open(connection, subjects.writer.clone()).await?);
-                let (input, ask) = (subjects.input.clone(), tokio::time::interval(ASK_EVERY[0]));
+                let (input, ask) = (subjects.input.clone(), tokio::time::interval(PROBE_INTERVAL[0]));
                 let presence = Presence::Asked { input, stream: Box::new(made), ask, taken: false };
                 let mut wire = Self::new(
                     node,
@@ -267,7 +267,7 @@ impl Presence {
                 let now = stream.is_taken(input).await;
                 if now != *taken {
                     *taken = now;
-                    *ask = tokio::time::interval(ASK_EVERY[usize::from(now)]);
+                    *ask = tokio::time::interval(PROBE_INTERVAL[usize::from(now)]);
                     return;
                 }
             },

@@ -178,7 +178,7 @@ async fn ended_deliveries_are_remembered_by_their_ids() {
     window.answered(2).unwrap();
     assert_eq!(&**window.subject(1).unwrap().request(), "1");
     assert_eq!(&**window.subject(2).unwrap().request(), "2");
-    for id in 3..=REMEMBERED + 1 {
+    for id in 3..=MAX_REMEMBERED + 1 {
         window.push(requests.delivery(&id.to_string()));
         window.answered(u32::try_from(id).unwrap()).unwrap();
     }

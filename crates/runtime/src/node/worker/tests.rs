@@ -123,7 +123,7 @@ async fn the_last_frames_of_a_process_count_even_if_another_holds_its_socket() {
 
 #[tokio::test(start_paused = true)]
 async fn a_process_whose_socket_has_closed_gets_time_to_end_while_nobody_waits() {
-    for (waiting, patience) in [(false, GOODBYE), (true, LINGER)] {
+    for (waiting, patience) in [(false, EXIT_TIMEOUT), (true, URGENT_EXIT_TIMEOUT)] {
         let scripts = Scripts::new(move |mut actor: Actor| async move {
             actor.peer.get_ready().await;
             if waiting {
@@ -185,7 +185,7 @@ async fn a_worker_that_ignores_stop_is_asked_by_a_signal_and_then_killed() {
         let how = "it was asked to end, and did not finish within 5 s";
         assert_eq!(exit.how, how);
         assert_eq!(client.await.unwrap(), Err(died(how)));
-        let expected = if obeys { GRACE } else { GRACE + LAST_CHANCE };
+        let expected = if obeys { GRACE } else { GRACE + TERM_TIMEOUT };
         assert!(took(lifetime(&scripts), expected), "{obeys}: {:?}", lifetime(&scripts));
     }
 }

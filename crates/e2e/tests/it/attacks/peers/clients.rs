@@ -61,7 +61,7 @@ struct Fixture {
     server: NatsServer,
 }
 
-const ELSEWHERE: &str = "payments.orders";
+const OTHER_SUBJECT: &str = "payments.orders";
 
 impl Fixture {
     async fn open(test: &str, protocol: WireProtocol) -> Option<Self> {
@@ -70,7 +70,7 @@ impl Fixture {
         let krt = Krt::run_at(package.path()).nats(&server.url(), protocol);
         let service = krt.flag("--max-bytes", MAX_BYTES.to_string()).start().await;
         let client = async_nats::connect(server.url()).await.unwrap();
-        let elsewhere = client.subscribe(ELSEWHERE).await.unwrap();
+        let elsewhere = client.subscribe(OTHER_SUBJECT).await.unwrap();
         client.flush().await.unwrap();
         Some(Self { service, client, elsewhere, server })
     }
@@ -81,7 +81,7 @@ impl Fixture {
         let answer = eventually(&format!("it serves after {what}"), serves).await;
         assert_eq!(answer["text"], "hello", "{what}");
         // The server keeps the order of a connection, so all earlier messages of the engine have arrived.
-        self.client.publish(ELSEWHERE, "the end".into()).await.unwrap();
+        self.client.publish(OTHER_SUBJECT, "the end".into()).await.unwrap();
         let first = tokio::time::timeout(Duration::from_secs(30), self.elsewhere.next()).await;
         let first = first.expect("what was just sent comes").unwrap();
         assert_eq!(first.payload, "the end", "{what}: it was sent elsewhere");
@@ -97,13 +97,13 @@ async fn answers_go_to_inboxes_only() {
     let subject = "actor-v1-Act-entrypoint";
     let mut inbox = fixture.client.subscribe("_INBOX.good.>").await.unwrap();
     for reply in
-        [ELSEWHERE, "$JS.API.STREAM.DELETE.a", "a b", "_INBOX.a\r\nPUB payments.orders 0\r\n", subject]
+        [OTHER_SUBJECT, "$JS.API.STREAM.DELETE.a", "a b", "_INBOX.a\r\nPUB payments.orders 0\r\n", subject]
     {
         let body = hello(reply).encode_to_vec();
         fixture.client.publish(subject, body.clone().into()).await.unwrap();
     }
     let body = hello("").encode_to_vec();
-    fixture.client.publish_with_reply(subject, ELSEWHERE, body.into()).await.unwrap();
+    fixture.client.publish_with_reply(subject, OTHER_SUBJECT, body.into()).await.unwrap();
     let body = hello("_INBOX.good.a").encode_to_vec();
     fixture.client.publish(subject, body.into()).await.unwrap();
     let answer = tokio::time::timeout(Duration::from_secs(30), inbox.next()).await;
@@ -141,7 +141,7 @@ async fn hostile_headers_and_ids_end_as_dead_letters_or_are_passed_over() {
         headers
     };
     for (headers, envelope) in [
-        (hostile("Krt-Reply", ELSEWHERE), hello("an-id")),
+        (hostile("Krt-Reply", OTHER_SUBJECT), hello("an-id")),
         (hostile("Krt-Reply", "$JS.API.STREAM.PURGE.a"), hello("an-id")),
         (hostile("Krt-Deadline", "18446744073709551615"), hello("an-id")),
         (hostile("Krt-Deadline", "-1"), hello("an-id")),

@@ -100,7 +100,7 @@ async fn start_fails(what: &str, krt: Krt, words: &str) {
         let mut most = 0;
         while let Some(peak) = peak_of(pid) {
             most = peak;
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         most
     });
@@ -112,4 +112,4 @@ async fn start_fails(what: &str, krt: Krt, words: &str) {
 }
 
 /// The polling interval for a peak that is lost when its process ends.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
