@@ -8,7 +8,7 @@
 use bytes::Bytes;
 use krt_runtime::{
     ingress::fuzzing::check,
-    json::{Bounds, Error, Form, parse, parse_struct, write, write_struct},
+    json::{Bounds, Error, Format, parse, parse_struct, write, write_struct},
     memory::Pool,
 };
 use libfuzzer_sys::fuzz_target;
@@ -40,8 +40,8 @@ fuzz_target!(|bytes: &[u8]| {
             text(bytes);
         }
         1 => {
-            within(room, |bounds| write(&KIND, bytes, Form::WIRE, bounds));
-            within(room, |bounds| write(&KIND, bytes, Form::PLAIN, bounds));
+            within(room, |bounds| write(&KIND, bytes, Format::WIRE, bounds));
+            within(room, |bounds| write(&KIND, bytes, Format::PLAIN, bounds));
             message(bytes);
         }
         2 => {
@@ -49,7 +49,7 @@ fuzz_target!(|bytes: &[u8]| {
             struct_text(bytes);
         }
         _ => {
-            within(room, |bounds| write_struct(bytes, Form::PLAIN, bounds));
+            within(room, |bounds| write_struct(bytes, Format::PLAIN, bounds));
             struct_message(bytes);
         }
     }
@@ -97,7 +97,7 @@ fn message(message: &[u8]) {
 }
 
 fn wire(message: &[u8]) -> Result<Bytes, Error> {
-    write(&KIND, message, Form::WIRE, Bounds::none())
+    write(&KIND, message, Format::WIRE, Bounds::none())
 }
 
 /// What a message says as JSON is JSON, leads back, and is the same in each form.
@@ -109,7 +109,7 @@ fn said(message: &[u8], text: &[u8]) {
     let has_null = text.windows(11).any(|member| member == br#""null":null"#);
     assert!(settled == text || has_null, "{} became {}", text.escape_ascii(), settled.escape_ascii());
     let forms =
-        [Form::WIRE, Form::PLAIN, Form { indent: true, ..Form::WIRE }, Form { defaults: true, ..Form::WIRE }];
+        [Format::WIRE, Format::PLAIN, Format { indent: true, ..Format::WIRE }, Format { defaults: true, ..Format::WIRE }];
     for form in forms {
         let written = write(&KIND, message, form, Bounds::none()).expect("another form can say it, too");
         let read = parse(&KIND, &written, Bounds::none());
@@ -121,7 +121,7 @@ fn said(message: &[u8], text: &[u8]) {
 
 fn struct_text(text: &[u8]) {
     let Ok(message) = parse_struct(text, Bounds::none()) else { return };
-    let written = write_struct(&message, Form::PLAIN, Bounds::none()).expect("it was written here");
+    let written = write_struct(&message, Format::PLAIN, Bounds::none()).expect("it was written here");
     assert_eq!(parse_struct(&written, Bounds::none()).expect("it was written here"), message);
     let value = |text: &[u8]| serde_json::from_slice::<serde_json::Value>(text);
     // It reads 128 levels.
@@ -131,8 +131,8 @@ fn struct_text(text: &[u8]) {
 }
 
 fn struct_message(message: &[u8]) {
-    let Ok(text) = write_struct(message, Form::PLAIN, Bounds::none()) else { return };
+    let Ok(text) = write_struct(message, Format::PLAIN, Bounds::none()) else { return };
     serde_json::from_slice::<&serde_json::value::RawValue>(&text).expect("it was written as JSON");
     let read = parse_struct(&text, Bounds::none()).expect("it was written here");
-    assert_eq!(write_struct(&read, Form::PLAIN, Bounds::none()).expect("JSON said it"), text);
+    assert_eq!(write_struct(&read, Format::PLAIN, Bounds::none()).expect("JSON said it"), text);
 }

@@ -7,7 +7,7 @@
 
 use krt_model::outcome::HandlerResult;
 use krt_runtime::{
-    flow::{self, Delivery, Flow, HandlerTimes, Request, SlotId, Taken, Worker, now},
+    flow::{self, Accepted, Delivery, Flow, HandlerTimes, Request, SlotId, Worker, now},
     ingress::{self, ClientPort, Ingress, browsers::Rules},
     traces::Traces,
 };
@@ -31,12 +31,12 @@ struct Echo {
 }
 
 impl Worker for Echo {
-    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
+    fn deliver(&self, delivery: Delivery) -> Result<Accepted, Delivery> {
         let Some(flow) = self.flow.upgrade() else { return Err(delivery) };
         let moment = now();
         let result = HandlerResult::Message { payload: delivery.payload.clone(), early_exit: true };
         flow.finish(delivery, result, HandlerTimes { start: moment, end: moment });
-        Ok(Taken::Done)
+        Ok(Accepted::Done)
     }
 
     fn cancel(&self, _: &Request) {}

@@ -4,7 +4,7 @@ use crate::{
     dead,
     sender::{AckKind, Sender},
     subject::Stage,
-    taken::TakenMessage,
+    taken::RawMessage,
 };
 use async_nats::Subject;
 use std::{
@@ -20,7 +20,7 @@ const REDELIVERY_DELAY: Duration = Duration::from_millis(200);
 
 /// Acknowledges a JetStream message that is in flight here. Dropped unmarked, it gives the message back.
 pub struct Acker {
-    message: TakenMessage,
+    message: RawMessage,
     held: Arc<PendingAcks>,
     key: u64,
     marked: bool,
@@ -50,7 +50,7 @@ impl PendingAcks {
     }
 
     /// Adds a message to those in flight.
-    pub(crate) fn take(self: &Arc<Self>, message: TakenMessage) -> Box<Acker> {
+    pub(crate) fn take(self: &Arc<Self>, message: RawMessage) -> Box<Acker> {
         let mut messages = self.lock();
         messages.last += 1;
         let key = messages.last;

@@ -3,7 +3,7 @@
 use crate::{
     Connection, Envelope, Error, Headers, stream,
     subject::{Stage, dead_stream},
-    taken::TakenMessage,
+    taken::RawMessage,
 };
 use async_nats::{
     HeaderMap,
@@ -70,7 +70,7 @@ pub struct DeadLetter {
 }
 
 /// Returns the subject and the headers of a dead letter.
-pub(crate) fn address(stage: &Stage, message: &TakenMessage, reason: &str) -> (String, HeaderMap) {
+pub(crate) fn address(stage: &Stage, message: &RawMessage, reason: &str) -> (String, HeaderMap) {
     let mut headers = message.headers.clone().unwrap_or_default();
     let request = Envelope::decode(message.body.clone(), MAX_DECODED)
         .map_or_else(|_| String::new(), |it| it.tracking_id);

@@ -44,7 +44,7 @@ impl Message {
 }
 
 /// Called with the reason if a message could not be stored.
-pub type Unsent = Box<dyn FnOnce(String) + Send>;
+pub type OnUnsent = Box<dyn FnOnce(String) + Send>;
 
 /// How long storing a message is attempted. Servers of a cluster need up to 9 s to elect another leader of a
 /// stream.
@@ -87,7 +87,7 @@ struct Stored {
     headers: Option<HeaderMap>,
     body: Bytes,
     acker: Option<Box<Acker>>,
-    unsent: Option<Unsent>,
+    unsent: Option<OnUnsent>,
 }
 
 /// Accepts messages to send.
@@ -123,7 +123,7 @@ impl Sender {
 
     /// Stores a message in its stream. Once it is stored, acknowledges with the acker. If it cannot be
     /// stored, gives the acker's message back and calls `unsent`.
-    pub fn store(&self, message: Message, acker: Option<Box<Acker>>, unsent: Option<Unsent>) {
+    pub fn store(&self, message: Message, acker: Option<Box<Acker>>, unsent: Option<OnUnsent>) {
         let Message { subject, headers, body, .. } = message;
         self.put(Job::Store(Stored { subject, headers: headers.to_map(), body, acker, unsent }));
     }

@@ -113,10 +113,10 @@ impl StageRef<'_> {
     }
 
     /// Returns the node's name, with a number if the workflow visits it more than once.
-    fn turn(&self) -> Turn<'_> {
+    fn turn(&self) -> Visit<'_> {
         let node = self.workflow.sequence[self.position];
         let before = self.workflow.sequence[..self.position].iter().filter(|&&other| other == node).count();
-        Turn { node: self.node(), turn: before + 1 }
+        Visit { node: self.node(), turn: before + 1 }
     }
 }
 
@@ -165,12 +165,12 @@ pub fn aside(runtime: &str, version: &Name, about: &str) -> String {
     format!("krt.{runtime}.{version}.{about}")
 }
 
-struct Turn<'a> {
+struct Visit<'a> {
     node: &'a Name,
     turn: usize,
 }
 
-impl fmt::Display for Turn<'_> {
+impl fmt::Display for Visit<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.turn {
             1 => write!(f, "{}", self.node),

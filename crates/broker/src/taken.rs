@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 /// A message as received.
 #[derive(Debug, Clone)]
-pub(crate) struct TakenMessage {
+pub(crate) struct RawMessage {
     /// The subject for acknowledgements.
     pub(crate) marks: Subject,
     pub(crate) subject: Subject,

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 /// The filters for log records.
 #[derive(Debug, Args)]
-pub(crate) struct WantedArgs {
+pub(crate) struct LogFilterArgs {
     /// Only records whose message contains this text, ignoring case
     pub(crate) text: Option<String>,
 

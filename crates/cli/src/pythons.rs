@@ -1,9 +1,7 @@
 //! The checks of Python nodes in `krt check`: imports, requirements, handlers.
 
 use crate::{cache, service::launch, terminal};
-use krt_environment::{
-    DictUse, Environments, Files, Finding, NodeSource, Place, PythonChoice, Severity, dict_use,
-};
+use krt_environment::{DictUse, Environments, Files, Finding, NodeSource, PythonChoice, Severity, dict_use};
 use krt_model::version::{Node, PayloadForm, Runner, Version};
 use krt_package::{Problem, problem::Location};
 use std::path::{Path, PathBuf};
@@ -84,6 +82,6 @@ fn of_error(error: &anyhow::Error, nodes: &[&Node], root: &Path) -> Problem {
     Problem::error(file, message).maybe_hint(hint)
 }
 
-fn location(place: Place) -> Location {
-    Location { line: place.line, column: place.column, span: 0..0 }
+fn location(location: krt_environment::Location) -> Location {
+    Location { line: location.line, column: location.column, span: 0..0 }
 }

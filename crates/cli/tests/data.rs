@@ -129,15 +129,15 @@ fn krt(folder: &Path, arguments: &[&str]) -> Command {
 }
 
 /// The output and exit status of a command.
-struct Ran {
+struct CommandOutput {
     code: i32,
     stdout: String,
     stderr: String,
 }
 
-fn run(folder: &Path, arguments: &[&str]) -> Ran {
+fn run(folder: &Path, arguments: &[&str]) -> CommandOutput {
     let output = krt(folder, arguments).output().unwrap();
-    Ran {
+    CommandOutput {
         code: output.status.code().unwrap(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
@@ -464,12 +464,12 @@ fn a_reader_that_leaves_ends_it_quietly() {
 }
 
 /// A program that runs until the end of the test.
-struct Following {
+struct FollowingCommand {
     child: Child,
     lines: mpsc::Receiver<String>,
 }
 
-impl Following {
+impl FollowingCommand {
     fn start(folder: &Path, arguments: &[&str]) -> Self {
         let mut child = krt(folder, arguments).stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
@@ -483,7 +483,7 @@ impl Following {
     }
 }
 
-impl Drop for Following {
+impl Drop for FollowingCommand {
     fn drop(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -495,10 +495,12 @@ fn logs_are_followed_while_another_process_writes() {
     let fixture = filled();
     let log =
         |n: i64| fixture.log(NOON + (10 + n) * SECOND, Level::Info, Some("etl"), None, &format!("new {n}"));
-    let csv =
-        Following::start(fixture.folder.path(), &["logs", "--follow", "--node", "etl", "--format", "csv"]);
-    let json = Following::start(fixture.folder.path(), &["logs", "new", "-f", "--json"]);
-    let table = Following::start(fixture.folder.path(), &["logs", "-f", "--limit", "1"]);
+    let csv = FollowingCommand::start(
+        fixture.folder.path(),
+        &["logs", "--follow", "--node", "etl", "--format", "csv"],
+    );
+    let json = FollowingCommand::start(fixture.folder.path(), &["logs", "new", "-f", "--json"]);
+    let table = FollowingCommand::start(fixture.folder.path(), &["logs", "-f", "--limit", "1"]);
     assert_eq!(csv.next(), "time,level,version,workflow,node,request,message");
     assert_eq!(csv.next(), "2026-01-31T12:00:01.000Z,DEBUG,v1,price,etl,r-1,\"looking, \"\"closely\"\"\"");
     assert_eq!(table.next(), "2026-01-31T12:00:03.000Z WARN  model      a Timeout is near  request=r-2");

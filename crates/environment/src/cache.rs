@@ -22,7 +22,7 @@ const RECORD: &str = "record.json";
 
 /// The folder of one environment.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
+pub(crate) struct EnvironmentFolder {
     folder: PathBuf,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Record {
 /// An environment under construction, removed when dropped unfinished.
 #[derive(Debug)]
 pub(crate) struct PartialEntry<'a> {
-    place: &'a Place,
+    place: &'a EnvironmentFolder,
     finished: bool,
 }
 
@@ -53,7 +53,7 @@ pub struct Cleaned {
     pub kept: usize,
 }
 
-impl Place {
+impl EnvironmentFolder {
     /// The folder of the environment with this key.
     pub(crate) fn new(environments: &Path, key: &str) -> Self {
         Self { folder: environments.join(key) }
@@ -161,7 +161,7 @@ pub(crate) fn clean(environments: &Path, unused_for: Duration) -> Result<Cleaned
         if !folder.is_dir() {
             continue;
         }
-        let place = Place { folder };
+        let place = EnvironmentFolder { folder };
         let in_use = place.last_used().is_some_and(|used| oldest.is_none_or(|oldest| used > oldest));
         match if in_use { None } else { Lock::try_take(&place.lock_file())? } {
             Some(lock) => {
@@ -188,11 +188,11 @@ mod tests {
         }
     }
 
-    fn lock(place: &Place) -> Lock {
+    fn lock(place: &EnvironmentFolder) -> Lock {
         Lock::try_take(&place.lock_file()).unwrap().unwrap()
     }
 
-    fn make(place: &Place) {
+    fn make(place: &EnvironmentFolder) {
         let lock = lock(place);
         let half_made = place.begin(&lock).unwrap();
         fs::create_dir_all(place.environment().join("bin")).unwrap();
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn an_environment_is_complete_once_sealed() {
         let cache = tempfile::tempdir().unwrap();
-        let place = Place::new(cache.path(), "k");
+        let place = EnvironmentFolder::new(cache.path(), "k");
         assert_eq!(place.complete(), None);
         make(&place);
         assert_eq!(place.complete(), Some(record()));
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn what_is_not_finished_is_removed() {
         let cache = tempfile::tempdir().unwrap();
-        let place = Place::new(cache.path(), "k");
+        let place = EnvironmentFolder::new(cache.path(), "k");
         let lock = lock(&place);
         let half_made = place.begin(&lock).unwrap();
         fs::create_dir_all(place.environment().join("lib")).unwrap();
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn cleaning_removes_what_is_old_or_half_made_and_nobody_makes() {
         let cache = tempfile::tempdir().unwrap();
-        let place = |key| Place::new(cache.path(), key);
+        let place = |key| EnvironmentFolder::new(cache.path(), key);
         let (old, new, made) = (place("old"), place("new"), place("made"));
         make(&old);
         make(&new);
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn use_makes_young() {
         let cache = tempfile::tempdir().unwrap();
-        let place = Place::new(cache.path(), "k");
+        let place = EnvironmentFolder::new(cache.path(), "k");
         make(&place);
         let sealed = File::options().append(true).open(place.folder.join(RECORD)).unwrap();
         sealed.set_modified(SystemTime::UNIX_EPOCH).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::{
     Cleaned, Event, Modules, ProcessEnv, PythonChoice, Sdk, Version,
-    cache::{self, Place, Record},
+    cache::{self, EnvironmentFolder, Record},
     error::Error,
     event::Step,
     finding::{Finding, Severity},
@@ -93,7 +93,7 @@ impl Environments {
         let findings = settled.iter_mut().flat_map(|settled| std::mem::take(&mut settled.findings));
         tell(findings.collect(), on_event)?;
         let made = self.make(&settled, on_event).await?;
-        tell(settled.iter().flat_map(Settled::missing).collect(), on_event)?;
+        tell(settled.iter().flat_map(ResolvedNode::missing).collect(), on_event)?;
         Ok(settled.iter().map(|settled| settled.home.interpreter(&made)).collect())
     }
 
@@ -156,19 +156,19 @@ impl Environments {
     }
 
     /// Chooses the interpreter or environment of a node.
-    async fn settle(&self, need: Need, pythons: &Pythons<'_>) -> Result<Settled, Error> {
+    async fn settle(&self, need: Need, pythons: &Pythons<'_>) -> Result<ResolvedNode, Error> {
         let picked = pythons.pick(need.requires.as_ref()).await?;
         Ok(self.settle_with(need, picked, pythons).await)
     }
 
-    async fn settle_with(&self, mut need: Need, picked: Picked, pythons: &Pythons<'_>) -> Settled {
+    async fn settle_with(&self, mut need: Need, picked: Picked, pythons: &Pythons<'_>) -> ResolvedNode {
         let mut findings: Vec<Finding> = picked.note.iter().map(|note| need.note(note)).collect();
         let (mut facts, mut lacking) = (picked.facts, None);
         let home = match &need.plan {
             Some(plan) => {
                 if !self.place(Some(plan), &facts).is_complete() {
                     let other = self.with_wheels(plan, &facts, picked.is_named, pythons).await;
-                    if let Some(Other { instead, sentence }) = other {
+                    if let Some(BetterInterpreter { instead, sentence }) = other {
                         let is_instead = instead.is_some();
                         facts = instead.unwrap_or(facts);
                         findings.push(need.about_wheels(&sentence, is_instead.then_some(&facts)));
@@ -190,7 +190,7 @@ impl Environments {
                 }
             }
         };
-        Settled { need, facts, home, lacking, findings }
+        ResolvedNode { need, facts, home, lacking, findings }
     }
 
     /// Returns the pins without a wheel for an interpreter, and another interpreter that has them, unless the
@@ -201,7 +201,7 @@ impl Environments {
         facts: &Facts,
         is_named: bool,
         pythons: &Pythons<'_>,
-    ) -> Option<Other> {
+    ) -> Option<BetterInterpreter> {
         let memory = self.cache.join("wheels");
         let lacking = install::lacking(plan, facts, pythons.process_env(), &memory).await?;
         if lacking.is_empty() {
@@ -209,15 +209,15 @@ impl Environments {
         }
         let found = pythons.all().await.iter().find(|other| lacking.has(&other.version));
         let sentence = lacking.sentence(&facts.version, found);
-        Some(Other { instead: found.filter(|_| !is_named).cloned(), sentence })
+        Some(BetterInterpreter { instead: found.filter(|_| !is_named).cloned(), sentence })
     }
 
     /// Creates the missing environments.
     async fn make(
         &self,
-        settled: &[Settled],
+        settled: &[ResolvedNode],
         on_event: &(dyn Fn(Event) + Send + Sync),
-    ) -> Result<HashMap<Place, Record>, Error> {
+    ) -> Result<HashMap<EnvironmentFolder, Record>, Error> {
         let jobs = self.jobs(settled, on_event);
         stream::iter(&jobs)
             .map(|job| async move { Ok((job.place.clone(), job.run().await?)) })
@@ -247,14 +247,14 @@ impl Environments {
         self.cache.join("environments")
     }
 
-    fn place(&self, plan: Option<&Plan>, facts: &Facts) -> Place {
-        Place::new(&self.environments(), &key(plan, facts))
+    fn place(&self, plan: Option<&Plan>, facts: &Facts) -> EnvironmentFolder {
+        EnvironmentFolder::new(&self.environments(), &key(plan, facts))
     }
 
     /// One job for each distinct environment, with all nodes that share it.
     fn jobs<'a>(
         &'a self,
-        settled: &'a [Settled],
+        settled: &'a [ResolvedNode],
         on_event: &'a (dyn Fn(Event) + Send + Sync),
     ) -> Vec<Job<'a>> {
         let mut jobs: Vec<Job<'a>> = Vec::new();
@@ -279,13 +279,13 @@ impl Environments {
 }
 
 /// A better interpreter, and why.
-struct Other {
+struct BetterInterpreter {
     instead: Option<Facts>,
     sentence: String,
 }
 
 /// A node and its interpreter or environment.
-struct Settled {
+struct ResolvedNode {
     need: Need,
     facts: Facts,
     home: Home,
@@ -295,7 +295,7 @@ struct Settled {
     findings: Vec<Finding>,
 }
 
-impl Settled {
+impl ResolvedNode {
     /// Imports that the finished environment lacks. An unchanged interpreter was checked before.
     fn missing(&self) -> Vec<Finding> {
         match &self.home {
@@ -336,11 +336,11 @@ enum Home {
     /// The user's own interpreter.
     AsItIs(Interpreter),
     /// An environment for the node, complete or not.
-    Environment(Place),
+    Environment(EnvironmentFolder),
 }
 
 impl Home {
-    fn interpreter(&self, made: &HashMap<Place, Record>) -> Interpreter {
+    fn interpreter(&self, made: &HashMap<EnvironmentFolder, Record>) -> Interpreter {
         match self {
             Self::AsItIs(interpreter) => interpreter.clone(),
             Self::Environment(place) => {

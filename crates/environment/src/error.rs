@@ -10,7 +10,7 @@ pub enum Error {
     /// No suitable interpreter was found.
     #[error(
         "found no {wanted}{}\nhint: {hint}",
-        Looked(looked),
+        Candidates(looked),
         hint = "install Python 3.7 or newer, or name one with `--python` (a path, a command or a version such as 3.12)"
     )]
     NoPython {
@@ -24,7 +24,7 @@ pub enum Error {
         "`{}` asks for Python `{requires}`, and `{}` is {version}\nhint: {}",
         .file.display(),
         .python.display(),
-        Other(found)
+        InterpreterHint(found)
     )]
     RequiresPython {
         /// The file.
@@ -52,7 +52,7 @@ pub enum Error {
         hint: &'static str,
     },
     /// A file cannot be read.
-    #[error("cannot read `{}`{}", .path.display(), Naming(named_by))]
+    #[error("cannot read `{}`{}", .path.display(), ReferencedBy(named_by))]
     Read {
         /// The file.
         path: PathBuf,
@@ -86,9 +86,9 @@ pub enum Error {
     #[error(
         "cannot make the Python environment of {}{}: `{tool}` ended with {status}{}{}",
         Nodes(nodes),
-        AskedBy(file),
+        RequestedBy(file),
         Output(output),
-        Lacking(lacking)
+        MissingWheelsHint(lacking)
     )]
     Install {
         /// The nodes that need the environment.
@@ -116,7 +116,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A finished environment does not work.
-    #[error("the Python environment of {}{} does not work: {problem}", Nodes(nodes), AskedBy(file))]
+    #[error("the Python environment of {}{} does not work: {problem}", Nodes(nodes), RequestedBy(file))]
     Unusable {
         /// The nodes that need the environment.
         nodes: Vec<String>,
@@ -140,9 +140,9 @@ pub enum Error {
 }
 
 /// The hint where a file requires another interpreter.
-struct Other<'a>(&'a Option<PathBuf>);
+struct InterpreterHint<'a>(&'a Option<PathBuf>);
 
-impl fmt::Display for Other<'_> {
+impl fmt::Display for InterpreterHint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(found) => write!(f, "`{}` would do: name it with `--python`", found.display()),
@@ -154,9 +154,9 @@ impl fmt::Display for Other<'_> {
 }
 
 /// The pins without a wheel, after the output of an installer that tried to build them.
-struct Lacking<'a>(&'a Option<String>);
+struct MissingWheelsHint<'a>(&'a Option<String>);
 
-impl fmt::Display for Lacking<'_> {
+impl fmt::Display for MissingWheelsHint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_ref().map_or(Ok(()), |lacking| write!(f, "\nhint: {lacking}"))
     }
@@ -190,27 +190,27 @@ impl fmt::Display for Nodes<'_> {
 }
 
 /// The file that lists the packages.
-struct AskedBy<'a>(&'a Option<PathBuf>);
+struct RequestedBy<'a>(&'a Option<PathBuf>);
 
-impl fmt::Display for AskedBy<'_> {
+impl fmt::Display for RequestedBy<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_ref().map_or(Ok(()), |file| write!(f, " from `{}`", file.display()))
     }
 }
 
 /// The file that refers to another one.
-struct Naming<'a>(&'a Option<PathBuf>);
+struct ReferencedBy<'a>(&'a Option<PathBuf>);
 
-impl fmt::Display for Naming<'_> {
+impl fmt::Display for ReferencedBy<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.as_ref().map_or(Ok(()), |file| write!(f, ", which `{}` names", file.display()))
     }
 }
 
 /// The interpreters found.
-struct Looked<'a>(&'a [(PathBuf, String)]);
+struct Candidates<'a>(&'a [(PathBuf, String)]);
 
-impl fmt::Display for Looked<'_> {
+impl fmt::Display for Candidates<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|(path, why)| write!(f, "\n  `{}` {why}", path.display()))
     }

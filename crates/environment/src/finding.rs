@@ -1,6 +1,6 @@
 //! Findings about the environment that a node needs.
 
-use crate::imports::Place;
+use crate::imports::Location;
 use std::path::PathBuf;
 
 /// The severity of a finding.
@@ -24,7 +24,7 @@ pub struct Finding {
     /// The file, relative to the package's root where it lies there.
     pub file: PathBuf,
     /// The place in the file, if there is one.
-    pub place: Option<Place>,
+    pub place: Option<Location>,
     /// The message: a lowercase fragment.
     pub message: String,
     /// The hint.

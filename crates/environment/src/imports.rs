@@ -14,9 +14,9 @@ mod stdlib;
 
 pub use handler::DictUse;
 pub(crate) use installed::Installed;
-pub(crate) use names::{Carried, carried_for, constraints, packages};
-pub(crate) use parse::When;
-pub use place::Place;
+pub(crate) use names::{UpstreamPackage, carried_for, constraints, packages};
+pub(crate) use parse::ImportTime;
+pub use place::Location;
 
 use local::Package;
 use parse::{Import, Parsed, parse};
@@ -46,11 +46,11 @@ pub(crate) struct Imports {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Imported {
     /// When the import runs.
-    pub(crate) when: When,
+    pub(crate) when: ImportTime,
     /// The importing file, relative to the package's root.
     pub(crate) file: PathBuf,
     /// The place in it.
-    pub(crate) place: Place,
+    pub(crate) place: Location,
     /// The part of its dotted name that identifies the package.
     pub(crate) module: String,
     /// Whether the package has such a module in another folder.
@@ -62,7 +62,7 @@ impl Imports {
     pub(crate) fn of(root: &Path, src: &Path) -> Self {
         let mut walk = Walk::new(root, src);
         let main = root.join(src);
-        walk.add(main, When::Always);
+        walk.add(main, ImportTime::Always);
         walk.run();
         if walk.imports.is_doubtful {
             walk = walk.again();
@@ -81,7 +81,7 @@ struct Walk<'a> {
     root: &'a Path,
     package: Package,
     files: BTreeMap<PathBuf, Parsed>,
-    open: BTreeSet<(When, PathBuf)>,
+    open: BTreeSet<(ImportTime, PathBuf)>,
     seen: BTreeSet<PathBuf>,
     found: BTreeMap<String, Imported>,
     imports: Imports,
@@ -108,12 +108,12 @@ impl<'a> Walk<'a> {
     fn again(mut self) -> Self {
         self.package = self.package.everywhere();
         (self.seen, self.found) = Default::default();
-        self.add(self.main.clone(), When::Always);
+        self.add(self.main.clone(), ImportTime::Always);
         self.run();
         self
     }
 
-    fn add(&mut self, file: PathBuf, when: When) {
+    fn add(&mut self, file: PathBuf, when: ImportTime) {
         if !self.seen.contains(&file) {
             self.open.insert((when, file));
         }
@@ -144,7 +144,7 @@ impl<'a> Walk<'a> {
         if read.is_err() { Parsed::default() } else { parse(&String::from_utf8_lossy(&bytes)) }
     }
 
-    fn follow(&mut self, file: &Path, import: &Import, when: When) {
+    fn follow(&mut self, file: &Path, import: &Import, when: ImportTime) {
         if import.level > 0 {
             for found in self.package.relative(file, import.level, &import.module, &import.names) {
                 self.add(found, when);
@@ -163,7 +163,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn note(&mut self, file: &Path, import: &Import, dotted: &str, when: When) {
+    fn note(&mut self, file: &Path, import: &Import, dotted: &str, when: ImportTime) {
         let module = names::significant(dotted).to_owned();
         let file = file.strip_prefix(self.root).unwrap_or(file).to_owned();
         let elsewhere = self.package.has_elsewhere(&module);

@@ -4,11 +4,11 @@ mod tool;
 mod wheels;
 
 use crate::{
-    cache::{PartialEntry, Place, Record},
+    cache::{EnvironmentFolder, PartialEntry, Record},
     error::Error,
     event::{Event, Step},
     lock::Lock,
-    plan::{Plan, TranscriptWriter, Wanted},
+    plan::{PackageSource, Plan, TranscriptWriter},
     process::Run,
     process_env::ProcessEnv,
     python::{Facts, NEWER_PROTOBUF, OLDEST_PROTOBUF, is_at_least, probe},
@@ -32,7 +32,7 @@ pub(crate) const PREFERRED_PROTOBUF: &str = "protobuf>=3.19,<4.26";
 
 /// An environment to create.
 pub(crate) struct Job<'a> {
-    pub(crate) place: Place,
+    pub(crate) place: EnvironmentFolder,
     pub(crate) nodes: Vec<String>,
     pub(crate) plan: Option<&'a Plan>,
     pub(crate) facts: &'a Facts,
@@ -177,12 +177,12 @@ impl Job<'_> {
         let (workshop, projects) = (self.place.workshop(), self.place.projects());
         let writer = |transcript| TranscriptWriter::new(plan.folder(), &workshop, &projects, transcript);
         let file = match (&plan.wanted, &plan.transcript) {
-            (Wanted::File, None) => plan.file.clone(),
-            (Wanted::File, Some(transcript)) => {
+            (PackageSource::File, None) => plan.file.clone(),
+            (PackageSource::File, Some(transcript)) => {
                 self.note("requirements.txt", &writer(transcript).file(&plan.file)?)?
             }
-            (Wanted::Lines(lines), None) => self.note("requirements.txt", lines)?,
-            (Wanted::Lines(lines), Some(transcript)) => {
+            (PackageSource::Lines(lines), None) => self.note("requirements.txt", lines)?,
+            (PackageSource::Lines(lines), Some(transcript)) => {
                 self.note("requirements.txt", &writer(transcript).lines(&plan.file, lines)?)?
             }
         };

@@ -47,7 +47,7 @@ pub use error::Error;
 pub use event::{Event, Step, Tool};
 pub use executables::{BuildError, CodeFiles, Diagnostic, Executable, ExecutableSource, Executables};
 pub use finding::{Finding, Severity};
-pub use imports::{DictUse, Place, dict_use};
+pub use imports::{DictUse, Location, dict_use};
 pub use inherited::{Inherited, is_own};
 pub use modules::Modules;
 pub use node_source::NodeSource;

@@ -3,7 +3,7 @@
 use crate::{
     error::Error,
     finding::{Finding, Severity},
-    imports::{Carried, Imported, Imports, Installed, When, carried_for, packages},
+    imports::{ImportTime, Imported, Imports, Installed, UpstreamPackage, carried_for, packages},
     node_source::NodeSource,
     plan::{Files, Plan, Requires},
     python::{Facts, NEWER_PROTOBUF, OLDEST_PROTOBUF, is_at_least},
@@ -104,7 +104,7 @@ impl Need {
 
     /// Modules that the node always needs.
     fn needed(&self) -> impl Iterator<Item = &Imported> {
-        self.imports.modules.iter().filter(|imported| imported.when != When::Optional)
+        self.imports.modules.iter().filter(|imported| imported.when != ImportTime::Optional)
     }
 
     /// Those that KRT v1's images did not have.
@@ -113,14 +113,14 @@ impl Need {
     }
 
     /// The packages of KRT v1's images among the imports.
-    fn carried(&self) -> Vec<&'static Carried> {
+    fn carried(&self) -> Vec<&'static UpstreamPackage> {
         self.imports.modules.iter().filter_map(|imported| carried_for(&imported.module)).collect()
     }
 
     fn undeclared(&self, imported: &Imported) -> Finding {
         let module = &imported.module;
         let found_elsewhere = imported.elsewhere && carried_for(module).is_none();
-        let is_certain = imported.when == When::Always && !self.imports.is_doubtful && !found_elsewhere;
+        let is_certain = imported.when == ImportTime::Always && !self.imports.is_doubtful && !found_elsewhere;
         let (message, hint) = match found_elsewhere {
             true => (
                 format!("node `{}` imports `{module}`, which the package has in another folder", self.node),

@@ -33,7 +33,7 @@ pub(crate) use transcript::{Transcript, TranscriptWriter};
 
 use crate::{
     error::Error,
-    imports::{Carried, constraints},
+    imports::{UpstreamPackage, constraints},
     key::Key,
     mask::mask,
 };
@@ -63,7 +63,7 @@ pub(crate) struct Plan {
     /// The deciding file.
     pub(crate) file: PathBuf,
     /// The packages to install.
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: PackageSource,
     /// Options that installers accept only on the command line.
     pub(crate) options: Vec<String>,
     /// Versions pinned by a lock file, as requirements.
@@ -91,7 +91,7 @@ pub(crate) struct Plan {
 
 /// The packages to install.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub(crate) enum PackageSource {
     /// The deciding file itself, as requirements.
     File,
     /// Requirements translated from the deciding file. Paths are relative to its folder.
@@ -115,7 +115,7 @@ impl Plan {
     }
 
     /// The plan of a node without a deciding file that imports packages of KRT v1's images.
-    pub(crate) fn of_imports(file: PathBuf, carried: &[&Carried]) -> Self {
+    pub(crate) fn of_imports(file: PathBuf, carried: &[&UpstreamPackage]) -> Self {
         let packages: BTreeSet<&str> = carried.iter().map(|carried| carried.package).collect();
         let packages: Vec<String> = packages.into_iter().map(str::to_owned).collect();
         // Also for indirect dependencies: pandas of that time does not load with a later numpy.
@@ -134,7 +134,7 @@ impl Plan {
             has_hashes: false,
             content: key.finish(),
             only_wheels: packages.clone(),
-            wanted: Wanted::Lines(packages),
+            wanted: PackageSource::Lines(packages),
             preferred,
         }
     }
@@ -143,7 +143,7 @@ impl Plan {
         let file = folder.join("requirements.txt");
         if file.is_file() {
             let content = content::of_file(root, &file, files)?;
-            return Ok(Some(Self::new(file, Wanted::File, Translation::default(), content)));
+            return Ok(Some(Self::new(file, PackageSource::File, Translation::default(), content)));
         }
         let file = folder.join("pyproject.toml");
         if file.is_file()
@@ -171,10 +171,15 @@ impl Plan {
         content.key = translation.options.iter().chain(&translation.pins).fold(content.key, Key::with);
         content.exact.extend(translation.pins.iter().cloned());
         let lines = std::mem::take(&mut translation.lines);
-        Ok(Self::new(file, Wanted::Lines(lines), translation, content))
+        Ok(Self::new(file, PackageSource::Lines(lines), translation, content))
     }
 
-    fn new(file: PathBuf, wanted: Wanted, translation: Translation, content: content::Content) -> Self {
+    fn new(
+        file: PathBuf,
+        wanted: PackageSource,
+        translation: Translation,
+        content: content::Content,
+    ) -> Self {
         let transcript = content.transcript();
         Self {
             file,

@@ -38,7 +38,7 @@ pub(crate) struct Run<'a> {
 }
 
 /// The result of a run.
-pub(crate) struct Ended {
+pub(crate) struct Finished {
     pub(crate) status: ExitStatus,
     /// Its last lines.
     pub(crate) output: Vec<String>,
@@ -46,7 +46,7 @@ pub(crate) struct Ended {
 
 impl Run<'_> {
     /// Runs to the end. When dropped before, kills the whole process group and waits until it is dead.
-    pub(crate) async fn finish(self) -> io::Result<Ended> {
+    pub(crate) async fn finish(self) -> io::Result<Finished> {
         let mut output = Output::new(self.on_line);
         let (mut reader, mut group) = self.start()?;
         let mut chunk = vec![0; 8192];
@@ -62,7 +62,7 @@ impl Run<'_> {
         while let Ok(Ok(length @ 1..)) = timeout(OUTPUT_GRACE, reader.read(&mut chunk)).await {
             output.take(&chunk[..length]);
         }
-        Ok(Ended { status, output: output.finish() })
+        Ok(Finished { status, output: output.finish() })
     }
 
     /// Starts the process with one pipe for both outputs, so that their lines stay in order.

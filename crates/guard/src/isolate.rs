@@ -49,7 +49,7 @@ pub struct Isolation {
 }
 
 /// A path that stays visible.
-struct Kept {
+struct VisiblePath {
     path: PathBuf,
     is_folder: bool,
     is_writable: bool,
@@ -99,8 +99,8 @@ impl Isolation {
 
     /// Covers hidden folders, and mounts kept paths again.
     fn hide(&self) -> io::Result<()> {
-        let kept = self.kept.iter().map(|path| Kept::open(path, false));
-        let kept = kept.chain(self.writable.iter().map(|path| Kept::open(path, true)));
+        let kept = self.kept.iter().map(|path| VisiblePath::open(path, false));
+        let kept = kept.chain(self.writable.iter().map(|path| VisiblePath::open(path, true)));
         let kept: Vec<_> = kept.collect::<io::Result<_>>()?;
         let private: Vec<_> = PRIVATE_FOLDERS.iter().map(PathBuf::from).chain([self.home.clone()]).collect();
         let barred = kept.iter().filter_map(|kept| barred(&kept.path));
@@ -117,7 +117,7 @@ impl Isolation {
             cover(&self.home)?;
             covered.push(self.home.clone());
         }
-        kept.iter().try_for_each(Kept::put_back)?;
+        kept.iter().try_for_each(VisiblePath::put_back)?;
         for folder in &covered {
             if private.contains(folder) {
                 fs::set_permissions(folder, fs::Permissions::from_mode(0o1777))?;
@@ -147,7 +147,7 @@ impl Isolation {
     }
 }
 
-impl Kept {
+impl VisiblePath {
     fn open(path: &PathBuf, is_writable: bool) -> io::Result<Self> {
         let handle = open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Self { path: path.clone(), is_folder: path.is_dir(), is_writable, handle })

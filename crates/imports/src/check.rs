@@ -4,8 +4,8 @@ use crate::{
     cycles::cycles,
     graph::Use,
     module::{Crate, Id, ROOT},
-    rules::{Circle, Rules, Table},
-    workspace::{Place, Workspace},
+    rules::{Cycle, Rules, Table},
+    workspace::{Target, Workspace},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +26,7 @@ impl fmt::Display for Violation {
 #[must_use]
 pub fn violations(workspace: &Workspace, rules: &Rules<'_>) -> BTreeSet<Violation> {
     let uses = workspace.uses();
-    let judge = Judge { workspace, rules, uses: &uses };
+    let judge = Checker { workspace, rules, uses: &uses };
     let mut found = BTreeSet::new();
     judge.manifests(&mut found);
     judge.uses(&mut found);
@@ -35,13 +35,13 @@ pub fn violations(workspace: &Workspace, rules: &Rules<'_>) -> BTreeSet<Violatio
     found
 }
 
-struct Judge<'a> {
+struct Checker<'a> {
     workspace: &'a Workspace,
     rules: &'a Rules<'a>,
     uses: &'a [Use<'a>],
 }
 
-impl Judge<'_> {
+impl Checker<'_> {
     fn manifests(&self, found: &mut BTreeSet<Violation>) {
         for krate in &self.workspace.crates {
             let name = short(&krate.package);
@@ -60,9 +60,9 @@ impl Judge<'_> {
         for used in self.uses {
             let from = &self.workspace.crates[used.from.0];
             let what = match &used.to {
-                Place::Outside(path) => self.outside(from, used, path),
-                Place::Module { krate, .. } if *krate != used.from.0 => self.across(from, used, *krate),
-                Place::Module { module, .. } => self.across_layers(from, used, *module),
+                Target::Outside(path) => self.outside(from, used, path),
+                Target::Module { krate, .. } if *krate != used.from.0 => self.across(from, used, *krate),
+                Target::Module { module, .. } => self.across_layers(from, used, *module),
             };
             let reference = used.reference;
             let place = || format!("{}:{}", reference.file.display(), reference.line);
@@ -112,12 +112,12 @@ impl Judge<'_> {
 
     /// Siblings that use one another, directly or by what is below them.
     fn circles(&self, found: &mut BTreeSet<Violation>) {
-        let mut unused: Vec<&Circle<'_>> = self.rules.circles.iter().collect();
+        let mut unused: Vec<&Cycle<'_>> = self.rules.circles.iter().collect();
         for (index, krate) in self.workspace.crates.iter().enumerate() {
             let (name, edges) = (short(&krate.package), self.edges(index, krate));
             for group in cycles(&graph(&edges)) {
                 let modules: Vec<String> = group.iter().map(|id| krate.name(*id)).collect();
-                let known = |circle: &&Circle<'_>| circle.krate == name && circle.modules == modules;
+                let known = |circle: &&Cycle<'_>| circle.krate == name && circle.modules == modules;
                 if self.rules.circles.iter().any(|circle| known(&circle)) {
                     unused.retain(|circle| !known(circle));
                     continue;
@@ -137,7 +137,7 @@ impl Judge<'_> {
     }
 
     fn describe(&self, krate: &Crate, used: &Use<'_>) -> String {
-        let Place::Module { module, .. } = used.to else { return String::new() };
+        let Target::Module { module, .. } = used.to else { return String::new() };
         let reference = used.reference;
         format!(
             "{}:{} imports {} by `{}`",
@@ -152,7 +152,7 @@ impl Judge<'_> {
     fn edges(&self, index: usize, krate: &Crate) -> BTreeMap<(Id, Id), &Use<'_>> {
         let mut edges = BTreeMap::new();
         for used in self.uses.iter().filter(|used| used.from.0 == index && !used.reference.test) {
-            if let Place::Module { krate: to_krate, module: to, .. } = used.to
+            if let Target::Module { krate: to_krate, module: to, .. } = used.to
                 && to_krate == index
             {
                 let (from, to) = (krate.lineage(used.from.1), krate.lineage(to));

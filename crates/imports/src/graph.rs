@@ -2,7 +2,7 @@
 
 use crate::{
     module::{Id, Reference},
-    workspace::{Place, Workspace},
+    workspace::{Target, Workspace},
 };
 use std::collections::{HashMap, HashSet};
 
@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 #[derive(Debug)]
 pub(crate) struct Use<'a> {
     pub(crate) from: (usize, Id),
-    pub(crate) to: Place,
+    pub(crate) to: Target,
     pub(crate) reference: &'a Reference,
 }
 
@@ -21,7 +21,7 @@ impl Workspace {
         for (krate, tree) in self.crates.iter().enumerate() {
             for (id, module) in tree.modules.iter().enumerate() {
                 let from = (krate, id);
-                let mut known: HashMap<&[String], HashSet<Place>> = HashMap::new();
+                let mut known: HashMap<&[String], HashSet<Target>> = HashMap::new();
                 for reference in &module.references {
                     let path = reference.path.as_slice();
                     let places = known.entry(path).or_insert_with(|| self.resolve(krate, id, path));
@@ -34,6 +34,6 @@ impl Workspace {
     }
 }
 
-fn is_in(place: &Place, from: (usize, Id)) -> bool {
-    matches!(place, Place::Module { krate, module, .. } if (*krate, *module) == from)
+fn is_in(place: &Target, from: (usize, Id)) -> bool {
+    matches!(place, Target::Module { krate, module, .. } if (*krate, *module) == from)
 }

@@ -10,7 +10,7 @@ pub struct Rules<'a> {
     /// What a crate may not use from outside, by paths, tests apart.
     pub outside: Table<'a>,
     /// Modules that use one another for a reason.
-    pub circles: &'a [Circle<'a>],
+    pub circles: &'a [Cycle<'a>],
 }
 
 /// Names, each with those that it may or may not use.
@@ -18,7 +18,7 @@ pub type Table<'a> = &'a [(&'a str, &'a [&'a str])];
 
 /// Modules that may use one another.
 #[derive(Debug, Clone, Copy)]
-pub struct Circle<'a> {
+pub struct Cycle<'a> {
     /// Their crate, without `krt-`.
     pub krate: &'a str,
     /// Their names below the root.
@@ -29,7 +29,7 @@ pub struct Circle<'a> {
 
 /// The rules of this workspace.
 pub const RULES: Rules<'static> =
-    Rules { crates: CRATES, layers: &[("runtime", RUNTIME)], outside: OUTSIDE, circles: CIRCLES };
+    Rules { crates: CRATES, layers: &[("runtime", RUNTIME)], outside: OUTSIDE, circles: CYCLES };
 
 const CRATES: Table<'static> = &[
     ("allocator", &[]),
@@ -120,28 +120,28 @@ const OUTSIDE: Table<'static> = &[
     ("package", &["std::net", "std::process", "tokio"]),
 ];
 
-const CIRCLES: &[Circle<'static>] = &[
-    Circle {
+const CYCLES: &[Cycle<'static>] = &[
+    Cycle {
         krate: "broker",
         modules: &["acker", "sender"],
         reason: "an acknowledgement is sent in order with messages, and a message carries the one that follows it",
     },
-    Circle {
+    Cycle {
         krate: "cli",
         modules: &["args", "commands"],
         reason: "the arguments hold each command's own, and completions and the reference read all of them",
     },
-    Circle {
+    Cycle {
         krate: "registry",
         modules: &["config", "version"],
         reason: "a version says what configuration it lacks, and a configuration which versions have it",
     },
-    Circle {
+    Cycle {
         krate: "runtime",
         modules: &["flow::record", "flow::request"],
         reason: "a request writes its record, which says by which route it went",
     },
-    Circle {
+    Cycle {
         krate: "runtime",
         modules: &[
             "ingress::call",
@@ -152,12 +152,12 @@ const CIRCLES: &[Circle<'static>] = &[
         ],
         reason: "the service chooses a protocol by content type, and each protocol answers by the service",
     },
-    Circle {
+    Cycle {
         krate: "runtime",
         modules: &["nats::carry", "nats::replies"],
         reason: "a message names where replies go, and a reply is read from a message",
     },
-    Circle {
+    Cycle {
         krate: "runtime",
         modules: &["node::effects", "node::link", "node::older", "node::process", "node::worker"],
         reason: "a worker has a link and a process, and what arrives on either ends or feeds the others",

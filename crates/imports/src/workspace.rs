@@ -19,7 +19,7 @@ pub struct Workspace {
 
 /// Where a path leads.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Place {
+pub(crate) enum Target {
     /// To a module of a crate, or to something that it defines.
     Module { krate: usize, module: Id, is_item: bool },
     /// Out of the workspace.
@@ -50,18 +50,18 @@ impl Workspace {
     }
 
     /// Where a path leads that stands in a module. A name can be a module and a function at once, so there may be several.
-    pub(crate) fn resolve(&self, krate: usize, module: Id, path: &[String]) -> HashSet<Place> {
+    pub(crate) fn resolve(&self, krate: usize, module: Id, path: &[String]) -> HashSet<Target> {
         self.follow(krate, module, path, &mut HashSet::new())
     }
 
-    fn follow(&self, krate: usize, module: Id, path: &[String], seen: &mut HashSet<Step>) -> HashSet<Place> {
+    fn follow(&self, krate: usize, module: Id, path: &[String], seen: &mut HashSet<Step>) -> HashSet<Target> {
         let step = (krate, module, path.to_vec());
         let Some((first, rest)) = path.split_first().filter(|_| !seen.contains(&step)) else {
             return HashSet::new();
         };
         seen.insert(step);
         let modules = &self.crates[krate].modules;
-        let at = |module| HashSet::from([Place::Module { krate, module, is_item: false }]);
+        let at = |module| HashSet::from([Target::Module { krate, module, is_item: false }]);
         let mut places = match first.as_str() {
             "crate" => at(ROOT),
             "self" => at(module),
@@ -78,32 +78,32 @@ impl Workspace {
     }
 
     /// One name further from a place.
-    fn enter(&self, place: Place, name: &str, seen: &mut HashSet<Step>) -> HashSet<Place> {
+    fn enter(&self, place: Target, name: &str, seen: &mut HashSet<Step>) -> HashSet<Target> {
         match place {
-            Place::Module { is_item: true, .. } => HashSet::from([place]),
-            Place::Module { krate, module, .. } if name == "super" => {
+            Target::Module { is_item: true, .. } => HashSet::from([place]),
+            Target::Module { krate, module, .. } if name == "super" => {
                 let parent = self.crates[krate].modules[module].parent;
-                parent.map(|module| Place::Module { krate, module, is_item: false }).into_iter().collect()
+                parent.map(|module| Target::Module { krate, module, is_item: false }).into_iter().collect()
             }
-            Place::Module { krate, module, .. } => self.lookup(krate, module, name, seen),
-            Place::Outside(mut path) => {
+            Target::Module { krate, module, .. } => self.lookup(krate, module, name, seen),
+            Target::Outside(mut path) => {
                 path.push(name.to_owned());
-                HashSet::from([Place::Outside(path)])
+                HashSet::from([Target::Outside(path)])
             }
         }
     }
 
     /// What a name is in a module: what it defines, imports, or has from a glob.
-    fn lookup(&self, krate: usize, id: Id, name: &str, seen: &mut HashSet<Step>) -> HashSet<Place> {
+    fn lookup(&self, krate: usize, id: Id, name: &str, seen: &mut HashSet<Step>) -> HashSet<Target> {
         let module = &self.crates[krate].modules[id];
         let mut places = HashSet::new();
-        places.extend(module.children.get(name).map(|module| Place::Module {
+        places.extend(module.children.get(name).map(|module| Target::Module {
             krate,
             module: *module,
             is_item: false,
         }));
         if module.items.contains(name) {
-            places.insert(Place::Module { krate, module: id, is_item: true });
+            places.insert(Target::Module { krate, module: id, is_item: true });
         }
         for import in module.imports.iter().filter(|import| import.name == name) {
             places.extend(self.follow(krate, id, &import.path, seen));
@@ -112,8 +112,8 @@ impl Workspace {
             for glob in &module.globs {
                 let inside = self.follow(krate, id, glob, seen);
                 let modules =
-                    inside.into_iter().filter(|place| matches!(place, Place::Module { is_item: false, .. }));
-                let step = |place: &Place| (usize::MAX, 0, vec![format!("{place:?}"), name.to_owned()]);
+                    inside.into_iter().filter(|place| matches!(place, Target::Module { is_item: false, .. }));
+                let step = |place: &Target| (usize::MAX, 0, vec![format!("{place:?}"), name.to_owned()]);
                 for place in modules.collect::<Vec<_>>() {
                     if seen.insert(step(&place)) {
                         places.extend(self.enter(place, name, seen));
@@ -125,7 +125,7 @@ impl Workspace {
     }
 
     /// A crate by the name that another has for it.
-    fn external(&self, krate: usize, name: &str) -> HashSet<Place> {
+    fn external(&self, krate: usize, name: &str) -> HashSet<Target> {
         let own = &self.crates[krate];
         let package = own
             .dependencies
@@ -133,9 +133,9 @@ impl Workspace {
             .or_else(|| Some(&own.package).filter(|own| own.replace('-', "_") == name));
         let library = |package: &String| self.crates.iter().position(|other| other.package == *package);
         let place = match package.map(library) {
-            Some(Some(krate)) => Place::Module { krate, module: ROOT, is_item: false },
-            Some(None) => Place::Outside(vec![name.to_owned()]),
-            None if matches!(name, "std" | "core" | "alloc") => Place::Outside(vec![name.to_owned()]),
+            Some(Some(krate)) => Target::Module { krate, module: ROOT, is_item: false },
+            Some(None) => Target::Outside(vec![name.to_owned()]),
+            None if matches!(name, "std" | "core" | "alloc") => Target::Outside(vec![name.to_owned()]),
             None => return HashSet::new(),
         };
         HashSet::from([place])

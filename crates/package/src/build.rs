@@ -15,10 +15,10 @@ use krt_model::version::Build;
 use std::path::Path;
 
 /// The language of a node, and the sources that it is built from.
-type Found = (Language, Option<Build>);
+type NodeBuild = (Language, Option<Build>);
 
 /// Finds the language and the sources of a node, if it has any; reports named ones that do not fit.
-pub(crate) fn find(node: &NodeEntry, root: &Root, source: &Source, report: &mut Report) -> Option<Found> {
+pub(crate) fn find(node: &NodeEntry, root: &Root, source: &Source, report: &mut Report) -> Option<NodeBuild> {
     let src = node.src.as_ref()?;
     let language = Language::of_source(&src.value);
     let problem = match (&node.build, language) {
@@ -99,7 +99,7 @@ fn of_source(
 }
 
 /// The sources in the usual places.
-fn usual(src: &Located<String>, node: Option<&Located<String>>, root: &Root) -> Option<Found> {
+fn usual(src: &Located<String>, node: Option<&Located<String>>, root: &Root) -> Option<NodeBuild> {
     let path = Path::new(&src.value);
     let of_executable = path.file_name().and_then(|name| name.to_str()).map(|name| format!("src/{name}"));
     let of_node = node.map(|label| format!("src/{}", label.value));

@@ -71,7 +71,7 @@ pub(crate) fn executables(
 }
 
 /// The message about an executable of an older runner.
-fn older(name: &str, found: &executable::Found) -> String {
+fn older(name: &str, found: &executable::DetectedRunner) -> String {
     let servers = match found.runner.generation {
         Generation::Core => "NATS, MongoDB and InfluxDB",
         Generation::JetStream => "NATS with JetStream, MongoDB and InfluxDB",
@@ -94,7 +94,7 @@ pub(crate) fn workflows(manifest: &Manifest, schema: &mut Schema, source: &Sourc
         match rpc(workflow, &schema.rpcs) {
             Ok(Some(place)) => schema.lead(place, index),
             Ok(None) => {}
-            Err(Unled { message, hint, span }) => {
+            Err(NoRpc { message, hint, span }) => {
                 report.push(source.error(&span, message).maybe_hint(hint));
             }
         }
@@ -107,24 +107,24 @@ pub(crate) fn workflows(manifest: &Manifest, schema: &mut Schema, source: &Sourc
 }
 
 /// Why a workflow has no RPC.
-struct Unled {
+struct NoRpc {
     message: String,
     hint: Option<String>,
     span: std::ops::Range<usize>,
 }
 
 /// The index in `rpcs` of a workflow's RPC.
-fn rpc(workflow: &WorkflowEntry, rpcs: &[Rpc]) -> Result<Option<usize>, Unled> {
+fn rpc(workflow: &WorkflowEntry, rpcs: &[Rpc]) -> Result<Option<usize>, NoRpc> {
     let Some(Located { value: name, span }) = &workflow.entrypoint else { return Ok(None) };
     let mut found = rpcs.iter().enumerate().filter(|(_, rpc)| rpc.name == *name);
     match (found.next(), found.next()) {
         (Some((place, _)), None) => Ok(Some(place)),
-        (Some((_, first)), Some((_, second))) => Err(Unled {
+        (Some((_, first)), Some((_, second))) => Err(NoRpc {
             message: format!("`{name}` is an RPC of `{}` and of `{}`", first.service, second.service),
             hint: Some("rename one of them: a workflow names its RPC without the service".to_owned()),
             span: span.clone(),
         }),
-        (None, _) => Err(Unled {
+        (None, _) => Err(NoRpc {
             message: format!("the entrypoint has no RPC `{name}`"),
             hint: suggest::hint(name, rpcs.iter().map(|rpc| rpc.name.as_str())),
             span: span.clone(),

@@ -25,7 +25,7 @@ pub enum Error {
         name: String,
     },
     /// The workflow does not exist.
-    #[error("krt.yml has no workflow `{name}`\nhint: there {}", Known(known))]
+    #[error("krt.yml has no workflow `{name}`\nhint: there {}", KnownNames(known))]
     NoWorkflow {
         /// The requested name.
         name: String,
@@ -33,7 +33,7 @@ pub enum Error {
         known: Vec<String>,
     },
     /// There are several workflows, and none was named.
-    #[error("which workflow?\nhint: --workflow names one; there {}", Known(known))]
+    #[error("which workflow?\nhint: --workflow names one; there {}", KnownNames(known))]
     Which {
         /// The names of the workflows.
         known: Vec<String>,
@@ -48,9 +48,9 @@ pub enum Error {
     },
 }
 
-struct Known<'a>(&'a [String]);
+struct KnownNames<'a>(&'a [String]);
 
-impl std::fmt::Display for Known<'_> {
+impl std::fmt::Display for KnownNames<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             [] => f.write_str("is none"),

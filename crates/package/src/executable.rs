@@ -9,7 +9,7 @@ mod modules;
 mod runner;
 
 pub use format::{Foreign, System};
-pub use runner::{Found, Unsupported};
+pub use runner::{DetectedRunner, Unsupported};
 
 use std::{fs, io, path::Path};
 
@@ -20,7 +20,7 @@ const MAX_SEARCHED: u64 = 1 << 30;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Executable {
     /// Built with an older runner.
-    Older(Found),
+    Older(DetectedRunner),
     /// Built with a runner whose protocol is not supported.
     Unsupported(Unsupported),
     /// Built for another platform.

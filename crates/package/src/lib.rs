@@ -49,7 +49,7 @@ mod transfer;
 mod yaml;
 
 pub use contents::Contents;
-pub use load::{Checked, Ended, Error, Loader, Package, Read, load};
+pub use load::{Checked, Error, Loader, Package, Read, ReaderExit, load};
 pub use problem::{Problem, Report, Severity};
 pub use schema::{Method, Schema};
 pub use target::Target;

@@ -14,7 +14,7 @@ const MAX_HOPS: usize = 40;
 
 /// A resolved path below the root, with its links.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Followed {
+pub(crate) struct ResolvedPath {
     /// The file or folder, absolute, with links resolved.
     pub(crate) real: PathBuf,
     /// Every link on the way, absolute; empty for a plain path.
@@ -51,8 +51,8 @@ pub(crate) enum Error {
 }
 
 /// Follows a path relative to a root, which must be absolute and without links.
-pub(crate) fn follow(root: &Path, relative: &Path) -> Result<Followed, Error> {
-    let mut way = Way { root, here: root.to_owned(), hops: Vec::new(), last: None };
+pub(crate) fn follow(root: &Path, relative: &Path) -> Result<ResolvedPath, Error> {
+    let mut way = PathResolver { root, here: root.to_owned(), hops: Vec::new(), last: None };
     let mut ahead = parts(relative);
     while let Some(part) = ahead.pop_front() {
         if let Some(target) = way.step(&part, &ahead)? {
@@ -65,7 +65,7 @@ pub(crate) fn follow(root: &Path, relative: &Path) -> Result<Followed, Error> {
         }
     }
     match way.here.starts_with(root) {
-        true => Ok(Followed { real: way.here, hops: way.hops }),
+        true => Ok(ResolvedPath { real: way.here, hops: way.hops }),
         false => Err(way.outside()),
     }
 }
@@ -84,7 +84,7 @@ fn parts(path: &Path) -> VecDeque<OsString> {
 }
 
 /// The progress along a path.
-struct Way<'a> {
+struct PathResolver<'a> {
     root: &'a Path,
     /// Absolute; free of links after each step.
     here: PathBuf,
@@ -93,7 +93,7 @@ struct Way<'a> {
     last: Option<Link>,
 }
 
-impl Way<'_> {
+impl PathResolver<'_> {
     /// Takes one step; at a link, returns its target and takes the step back.
     fn step(&mut self, part: &OsString, ahead: &VecDeque<OsString>) -> Result<Option<PathBuf>, Error> {
         if part == ".." {

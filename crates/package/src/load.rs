@@ -2,7 +2,7 @@
 
 mod error;
 
-pub use error::{Ended, Error};
+pub use error::{Error, ReaderExit};
 
 use crate::archive::{self, Limits};
 use crate::check;
@@ -11,7 +11,7 @@ use crate::executable::System;
 use crate::manifest::{self, FILE_NAMES};
 use crate::path;
 use crate::problem::{Problem, Report, Source};
-use crate::reading::{Failure, Order, Place, Reading};
+use crate::reading::{Failure, PackageLocation, ReadRequest, Reading};
 use crate::root::{self, Root};
 use crate::schema::{self, Schema};
 use crate::step::{Step, Steps};
@@ -85,8 +85,8 @@ pub struct Loader {
 }
 
 /// Reads a package, in this process or another.
-pub trait Read: FnOnce(&Order) -> Result<Reading, Error> {}
-impl<F: FnOnce(&Order) -> Result<Reading, Error>> Read for F {}
+pub trait Read: FnOnce(&ReadRequest) -> Result<Reading, Error> {}
+impl<F: FnOnce(&ReadRequest) -> Result<Reading, Error>> Read for F {}
 
 impl Loader {
     /// Loads a package: a folder, its `krt.yml`, or an archive. Makes nodes' executables executable where
@@ -121,31 +121,31 @@ impl Loader {
     }
 
     /// Checks a package in a given place, and leaves unpacked files there.
-    pub fn check_at(&self, place: Place, read: impl Read) -> Result<Checked, Error> {
+    pub fn check_at(&self, place: PackageLocation, read: impl Read) -> Result<Checked, Error> {
         let order = self.order(place);
         let reading = read(&order)?;
         let version = reading.version.filter(|_| !reading.report.has_errors());
         Ok(Checked { report: reading.report, root: order.place.root, version, unpacked: None })
     }
 
-    fn order(&self, place: Place) -> Order {
-        Order { place, target: self.target, limits: self.limits.clone(), any_system: self.any_system }
+    fn order(&self, place: PackageLocation) -> ReadRequest {
+        ReadRequest { place, target: self.target, limits: self.limits.clone(), any_system: self.any_system }
     }
 
     /// The place of a package; an archive's temporary folder lives as long as the returned value.
-    fn find(&self, path: &Path) -> Result<(Place, Option<TempDir>), Error> {
+    fn find(&self, path: &Path) -> Result<(PackageLocation, Option<TempDir>), Error> {
         let at = |source| Error::Read { path: path.to_owned(), source };
         let real = path.canonicalize().map_err(at)?;
         let named = path.file_name().and_then(|name| name.to_str());
         if real.is_dir() {
-            Ok((Place { root: real, archive: None }, None))
+            Ok((PackageLocation { root: real, archive: None }, None))
         } else if named.is_some_and(|name| FILE_NAMES.contains(&name)) {
             let root = real.parent().unwrap_or(&real).to_owned();
-            Ok((Place { root, archive: None }, None))
+            Ok((PackageLocation { root, archive: None }, None))
         } else {
             let folder = self.folder().map_err(at)?;
             let root = folder.path().canonicalize().map_err(at)?.join(UNPACKED);
-            Ok((Place { root, archive: Some(path.to_owned()) }, Some(folder)))
+            Ok((PackageLocation { root, archive: Some(path.to_owned()) }, Some(folder)))
         }
     }
 
@@ -161,14 +161,14 @@ impl Loader {
 }
 
 /// Reads a package in this process.
-fn here(order: &Order) -> Result<Reading, Error> {
+fn here(order: &ReadRequest) -> Result<Reading, Error> {
     Ok(order.read(&(Rc::new(|_| {}) as Steps))?)
 }
 
-impl Order {
+impl ReadRequest {
     /// Reads the package, and reports its steps.
     pub fn read(&self, steps: &Steps) -> Result<Reading, Failure> {
-        let Place { root, archive } = &self.place;
+        let PackageLocation { root, archive } = &self.place;
         if let Some(archive) = archive {
             steps(Step::Unpack);
             archive::unpack_file(archive, root, &self.limits)

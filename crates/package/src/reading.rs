@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// The place of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct PackageLocation {
     /// Its folder, absolute; for an archive, the folder to unpack to.
     #[serde(with = "transfer::path")]
     pub root: PathBuf,
@@ -23,9 +23,9 @@ pub struct Place {
 
 /// An order to read a package.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Order {
+pub struct ReadRequest {
     /// The package's place.
-    pub place: Place,
+    pub place: PackageLocation,
     /// Its target.
     pub target: Target,
     /// The limits of an archive.
@@ -87,7 +87,7 @@ impl Message {
     }
 }
 
-impl Order {
+impl ReadRequest {
     /// Encodes it.
     pub fn encode(&self) -> Vec<u8> {
         postcard::to_stdvec(self).expect("nothing of it has a size that is not known")

@@ -140,14 +140,14 @@ impl Schema {
         let source = files::source(root, entrypoint);
         let mut schema =
             Self { descriptors: strip::descriptor_set(&pool), pool, methods: Vec::new(), rpcs: Vec::new() };
-        let places = source.as_ref().map(|source| Places::of(&file, source));
+        let places = source.as_ref().map(|source| Locations::of(&file, source));
         for service in file.services() {
             schema.add(&file, &service, places.as_ref());
         }
         Some(schema)
     }
 
-    fn add(&mut self, file: &FileDescriptor, service: &ServiceDescriptor, places: Option<&Places<'_>>) {
+    fn add(&mut self, file: &FileDescriptor, service: &ServiceDescriptor, places: Option<&Locations<'_>>) {
         for method in service.methods() {
             let streaming = method.is_client_streaming() || method.is_server_streaming();
             let place = (!streaming).then_some(self.methods.len());
@@ -226,12 +226,12 @@ pub fn type_url(message: &MessageDescriptor) -> String {
 }
 
 /// The places of elements in a file, by descriptor path.
-struct Places<'a> {
+struct Locations<'a> {
     spans: HashMap<&'a [i32], &'a [i32]>,
     source: &'a Source,
 }
 
-impl<'a> Places<'a> {
+impl<'a> Locations<'a> {
     fn of(file: &'a FileDescriptor, source: &'a Source) -> Self {
         let locations = file.file_descriptor_proto().source_code_info.iter().flat_map(|info| &info.location);
         let spans = locations.map(|location| (location.path.as_slice(), location.span.as_slice()));

@@ -30,16 +30,16 @@ pub(crate) mod maybe_path {
     use super::{Deserialize, Deserializer, PathBuf, Serialize, Serializer};
 
     #[derive(Serialize, Deserialize)]
-    struct Whole(#[serde(with = "super::path")] PathBuf);
+    struct PathText(#[serde(with = "super::path")] PathBuf);
 
     pub(crate) fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
-        path.clone().map(Whole).serialize(serializer)
+        path.clone().map(PathText).serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<PathBuf>, D::Error> {
-        Ok(Option::<Whole>::deserialize(deserializer)?.map(|whole| whole.0))
+        Ok(Option::<PathText>::deserialize(deserializer)?.map(|whole| whole.0))
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) mod io_error {
 
 /// A report with fields that the API leaves out: the ranges of bytes, and the texts.
 pub(crate) mod report {
-    use super::{Deserialize, Deserializer, Flat, MAX_TEXTS, Report, Serialize, Serializer, Text};
+    use super::{Deserialize, Deserializer, FlatProblem, MAX_TEXTS, Report, Serialize, Serializer, Text};
 
     pub(crate) fn serialize<S: Serializer>(report: &Report, serializer: S) -> Result<S::Ok, S::Error> {
         let mut left = MAX_TEXTS;
@@ -71,12 +71,12 @@ pub(crate) mod report {
             fits
         });
         let texts: Vec<Text> = texts.map(Text::of).collect();
-        let problems: Vec<Flat> = report.problems().iter().cloned().map(Flat::from).collect();
+        let problems: Vec<FlatProblem> = report.problems().iter().cloned().map(FlatProblem::from).collect();
         (problems, texts).serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Report, D::Error> {
-        let (problems, texts) = <(Vec<Flat>, Vec<Text>)>::deserialize(deserializer)?;
+        let (problems, texts) = <(Vec<FlatProblem>, Vec<Text>)>::deserialize(deserializer)?;
         let mut report = Report::default();
         problems.into_iter().for_each(|problem| report.push(problem.into()));
         texts.into_iter().for_each(|text| report.keep(text.into()));
@@ -105,7 +105,7 @@ impl From<Text> for Source {
 
 /// A problem with all its fields, some of which JSON leaves out.
 #[derive(Serialize, Deserialize)]
-struct Flat {
+struct FlatProblem {
     severity: Severity,
     #[serde(with = "path")]
     file: PathBuf,
@@ -115,15 +115,15 @@ struct Flat {
     hint: Option<String>,
 }
 
-impl From<Problem> for Flat {
+impl From<Problem> for FlatProblem {
     fn from(Problem { severity, file, location, message, hint }: Problem) -> Self {
         let place = |Location { line, column, span }| (line, column, span.start, span.end);
         Self { severity, file, location: location.map(place), message, hint }
     }
 }
 
-impl From<Flat> for Problem {
-    fn from(Flat { severity, file, location, message, hint }: Flat) -> Self {
+impl From<FlatProblem> for Problem {
+    fn from(FlatProblem { severity, file, location, message, hint }: FlatProblem) -> Self {
         let location = location.map(|(line, column, start, end)| Location { line, column, span: start..end });
         Self { severity, file, location, message, hint }
     }

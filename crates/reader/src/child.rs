@@ -2,7 +2,7 @@
 
 use crate::frame::{self, Frame};
 use crate::limits;
-use krt_package::reading::{Message, Order, Reading, Step, Steps};
+use krt_package::reading::{Message, ReadRequest, Reading, Step, Steps};
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::panic::PanicHookInfo;
@@ -21,7 +21,7 @@ pub fn run() -> ExitCode {
     limits::set();
     std::panic::set_hook(Box::new(say));
     let Frame::Whole(order) = frame::read(&mut io::stdin(), MAX_REQUEST) else { return ExitCode::FAILURE };
-    let Some(order) = Order::decode(&order) else { return ExitCode::FAILURE };
+    let Some(order) = ReadRequest::decode(&order) else { return ExitCode::FAILURE };
     thread::spawn(end_with_parent);
     let worker = thread::Builder::new().stack_size(limits::STACK).spawn(move || work(&order));
     match worker.map(thread::JoinHandle::join) {
@@ -43,7 +43,7 @@ fn end_with_parent() {
     std::process::exit(1);
 }
 
-fn work(order: &Order) {
+fn work(order: &ReadRequest) {
     let limited = RefCell::new(None);
     let steps = move |step: Step| {
         let limit = limits::time(&step);

@@ -5,7 +5,7 @@
 //! the package. It sends back the result, or dies, which becomes an error with the reason.
 //!
 //! - [`load`], [`check`], [`check_at`]: the methods of [`Loader`], run in such a process.
-//! - [`Abandon`]: ends the process of a package that is no longer wanted.
+//! - [`CancelHandle`]: ends the process of a package that is no longer wanted.
 //! - [`run`]: the main function of that process.
 
 mod child;
@@ -14,25 +14,25 @@ mod limits;
 mod parent;
 
 pub use child::run;
-pub use parent::{Abandon, OnDrop};
+pub use parent::{CancelHandle, CancelOnDrop};
 
-use krt_package::{Checked, Error, Loader, Package, reading::Place};
+use krt_package::{Checked, Error, Loader, Package, reading::PackageLocation};
 use std::path::Path;
 
 /// The subcommand of this program that reads a package; it must call [`run`].
 pub const COMMAND: &str = "read-package";
 
 /// Loads a package to run it here.
-pub fn load(path: &Path, abandon: &Abandon) -> Result<Package, Error> {
+pub fn load(path: &Path, abandon: &CancelHandle) -> Result<Package, Error> {
     Loader::default().load_by(path, |order| parent::read(order, abandon))
 }
 
 /// Finds all problems of a package.
 pub fn check(loader: &Loader, path: &Path) -> Result<Checked, Error> {
-    loader.check_by(path, |order| parent::read(order, &Abandon::default()))
+    loader.check_by(path, |order| parent::read(order, &CancelHandle::default()))
 }
 
 /// Finds all problems of a package in a given place, and leaves the unpacked files there.
-pub fn check_at(place: Place, abandon: &Abandon) -> Result<Checked, Error> {
+pub fn check_at(place: PackageLocation, abandon: &CancelHandle) -> Result<Checked, Error> {
     Loader::default().check_at(place, |order| parent::read(order, abandon))
 }

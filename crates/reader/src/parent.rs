@@ -2,8 +2,8 @@
 
 use crate::frame::{self, Frame};
 use crate::{COMMAND, limits};
-use krt_package::reading::{Message, Order, Reading, Step};
-use krt_package::{Ended, Error};
+use krt_package::reading::{Message, ReadRequest, Reading, Step};
+use krt_package::{Error, ReaderExit};
 use std::io::{self, Read as _};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ const MAX_STDERR: u64 = 4 << 10;
 
 /// Ends the process that reads a package, or keeps it from starting.
 #[derive(Debug, Clone, Default)]
-pub struct Abandon(Arc<Mutex<State>>);
+pub struct CancelHandle(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -25,9 +25,9 @@ struct State {
 
 /// Abandons on drop, as with a cancelled future.
 #[derive(Debug)]
-pub struct OnDrop(Abandon);
+pub struct CancelOnDrop(CancelHandle);
 
-impl Drop for OnDrop {
+impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         self.0.now();
     }
@@ -40,7 +40,7 @@ struct Pipes {
     stderr: ChildStderr,
 }
 
-impl Abandon {
+impl CancelHandle {
     /// Ends the process now.
     pub fn now(&self) {
         let mut state = self.lock();
@@ -51,8 +51,8 @@ impl Abandon {
 
     /// Returns a guard that abandons on drop.
     #[must_use]
-    pub fn on_drop(&self) -> OnDrop {
-        OnDrop(self.clone())
+    pub fn on_drop(&self) -> CancelOnDrop {
+        CancelOnDrop(self.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -99,9 +99,9 @@ fn own() -> io::Result<PathBuf> {
 }
 
 /// Reads a package in a process of its own.
-pub(crate) fn read(order: &Order, abandon: &Abandon) -> Result<Reading, Error> {
+pub(crate) fn read(order: &ReadRequest, abandon: &CancelHandle) -> Result<Reading, Error> {
     let Some(Pipes { mut stdin, mut stdout, stderr }) = abandon.start().map_err(Error::Start)? else {
-        return Err(Error::Ended { step: Step::Read, why: Ended::Abandoned });
+        return Err(Error::Ended { step: Step::Read, why: ReaderExit::Abandoned });
     };
     // Fails when the process has ended, which is detected next.
     let _ = frame::write(&mut stdin, &order.encode());
@@ -111,20 +111,20 @@ pub(crate) fn read(order: &Order, abandon: &Abandon) -> Result<Reading, Error> {
     let _ = stderr.take(MAX_STDERR).read_to_string(&mut said);
     let (status, is_abandoned) = abandon.end().map_err(Error::Start)?;
     let why = match heard {
-        Heard::Done(reading) => return Ok(*reading),
-        Heard::Failed(error) => return Err(error),
-        Heard::TooLong => Ended::Size { limit: limits::MAX_ANSWER.into() },
-        Heard::End if is_abandoned => Ended::Abandoned,
-        Heard::End => why(status, &said, &step),
+        ReadOutcome::Done(reading) => return Ok(*reading),
+        ReadOutcome::Failed(error) => return Err(error),
+        ReadOutcome::TooLong => ReaderExit::Size { limit: limits::MAX_ANSWER.into() },
+        ReadOutcome::End if is_abandoned => ReaderExit::Abandoned,
+        ReadOutcome::End => why(status, &said, &step),
     };
-    if matches!(why, Ended::Size { .. }) {
+    if matches!(why, ReaderExit::Size { .. }) {
         step = Step::Read;
     }
     Err(Error::Ended { step, why })
 }
 
 /// The outcome.
-enum Heard {
+enum ReadOutcome {
     Done(Box<Reading>),
     Failed(Error),
     TooLong,
@@ -132,19 +132,19 @@ enum Heard {
 }
 
 /// Receives messages until an answer or the end; also returns the last step.
-fn hear(stdout: &mut ChildStdout) -> (Step, Heard) {
+fn hear(stdout: &mut ChildStdout) -> (Step, ReadOutcome) {
     let mut last = Step::Read;
     loop {
         let message = match frame::read(stdout, limits::MAX_ANSWER) {
             Frame::Whole(bytes) => Message::decode(&bytes),
-            Frame::TooLong => return (last, Heard::TooLong),
-            Frame::End => return (last, Heard::End),
+            Frame::TooLong => return (last, ReadOutcome::TooLong),
+            Frame::End => return (last, ReadOutcome::End),
         };
         match message {
             Some(Message::Step(step)) => last = step,
-            Some(Message::Done(reading)) => return (last, Heard::Done(reading)),
-            Some(Message::Failed(failure)) => return (last, Heard::Failed(failure.into())),
-            None => return (last, Heard::End),
+            Some(Message::Done(reading)) => return (last, ReadOutcome::Done(reading)),
+            Some(Message::Failed(failure)) => return (last, ReadOutcome::Failed(failure.into())),
+            None => return (last, ReadOutcome::End),
         }
     }
 }
@@ -153,15 +153,15 @@ const XCPU: i32 = rustix::process::Signal::XCPU.as_raw();
 const KILL: i32 = rustix::process::Signal::KILL.as_raw();
 
 /// Why the process ended. Rust's runtime prints the reason before it aborts.
-fn why(status: ExitStatus, said: &str, step: &Step) -> Ended {
-    let memory = Ended::Memory { limit: limits::MEMORY };
+fn why(status: ExitStatus, said: &str, step: &Step) -> ReaderExit {
+    let memory = ReaderExit::Memory { limit: limits::MEMORY };
     match (status.signal(), limits::time(step)) {
-        (Some(XCPU), Some(limit)) => Ended::Time { limit },
+        (Some(XCPU), Some(limit)) => ReaderExit::Time { limit },
         // The kernel's OOM killer sends this signal.
         (Some(KILL), _) => memory,
-        _ if said.contains("overflowed its stack") => Ended::Depth,
+        _ if said.contains("overflowed its stack") => ReaderExit::Depth,
         _ if said.contains("memory allocation of") => memory,
-        _ => Ended::Failed { reason: reason(status, said) },
+        _ => ReaderExit::Failed { reason: reason(status, said) },
     }
 }
 
@@ -178,13 +178,13 @@ mod tests {
     #[test]
     fn an_end_has_a_reason() {
         let compile = Step::Compile { file: "a.proto".to_owned() };
-        let memory = Ended::Memory { limit: limits::MEMORY };
-        let failed = |reason: &str| Ended::Failed { reason: reason.to_owned() };
+        let memory = ReaderExit::Memory { limit: limits::MEMORY };
+        let failed = |reason: &str| ReaderExit::Failed { reason: reason.to_owned() };
         for (status, said, step, expected) in [
-            (XCPU, "", &compile, Ended::Time { limit: 10 }),
-            (XCPU, "", &Step::Read, Ended::Time { limit: 60 }),
+            (XCPU, "", &compile, ReaderExit::Time { limit: 10 }),
+            (XCPU, "", &Step::Read, ReaderExit::Time { limit: 60 }),
             (KILL, "", &compile, memory.clone()),
-            (6, "\nthread '<unnamed>' has overflowed its stack\nfatal", &compile, Ended::Depth),
+            (6, "\nthread '<unnamed>' has overflowed its stack\nfatal", &compile, ReaderExit::Depth),
             (6, "memory allocation of 8 bytes failed\n", &compile, memory),
             (1 << 8, "\nthread panicked at x.rs:1:\nwhy", &compile, failed("thread panicked at x.rs:1:")),
             (11, "", &compile, failed("signal: 11 (SIGSEGV)")),
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn nothing_starts_for_a_package_that_was_given_up() {
-        let abandon = Abandon::default();
+        let abandon = CancelHandle::default();
         drop(abandon.on_drop());
         assert!(abandon.start().unwrap().is_none());
     }

@@ -36,9 +36,9 @@ pub struct Layout(PathBuf);
 
 /// The folder of a version's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place(PathBuf);
+pub struct VersionFolder(PathBuf);
 
-impl Place {
+impl VersionFolder {
     /// The folder itself.
     pub fn folder(&self) -> &Path {
         &self.0
@@ -150,8 +150,8 @@ impl Layout {
     }
 
     /// The folder of a version's files.
-    pub fn version(&self, runtime: &Name, version: &Name) -> Place {
-        Place(self.runtime(runtime).join("versions").join(version.as_str()))
+    pub fn version(&self, runtime: &Name, version: &Name) -> VersionFolder {
+        VersionFolder(self.runtime(runtime).join("versions").join(version.as_str()))
     }
 
     pub(crate) fn runtimes(&self) -> PathBuf {

@@ -19,7 +19,7 @@ pub struct Identity {
 
 /// Why an identity has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Ended {
+pub enum EndReason {
     /// The session was closed, by its user or another.
     #[error("the session was ended")]
     SignedOut,
@@ -48,34 +48,36 @@ impl Registry {
 
     /// How long an identity remains valid if nothing uses or changes it (`None`: without end), or why it has
     /// ended.
-    pub fn validity(&self, identity: &Identity) -> Result<Result<Option<Timestamp>, Ended>, Error> {
+    pub fn validity(&self, identity: &Identity) -> Result<Result<Option<Timestamp>, EndReason>, Error> {
         let now = Timestamp::now();
         self.read(|connection| {
             match role_of(connection, &identity.login)? {
                 Ok(role) if role >= identity.role => {}
-                Ok(_) => return Ok(Err(Ended::Demoted)),
+                Ok(_) => return Ok(Err(EndReason::Demoted)),
                 Err(ended) => return Ok(Err(ended)),
             }
             let until = match &identity.credential {
-                Credential::Session(id) => session::until(connection, id)?.map(Some).ok_or(Ended::SignedOut),
-                Credential::Token(id) => token_until(connection, id)?.ok_or(Ended::Revoked),
+                Credential::Session(id) => {
+                    session::until(connection, id)?.map(Some).ok_or(EndReason::SignedOut)
+                }
+                Credential::Token(id) => token_until(connection, id)?.ok_or(EndReason::Revoked),
             };
             Ok(until.and_then(|until| match until {
-                Some(until) if until <= now => Err(Ended::Expired),
+                Some(until) if until <= now => Err(EndReason::Expired),
                 until => Ok(until),
             }))
         })
     }
 }
 
-fn role_of(connection: &Connection, login: &str) -> Result<Result<Role, Ended>, Error> {
+fn role_of(connection: &Connection, login: &str) -> Result<Result<Role, EndReason>, Error> {
     let sql = "SELECT role, disabled FROM user WHERE login = ?";
     let mut statement = connection.prepare_cached(sql)?;
     let found = statement.query_row([login], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     Ok(match found {
         Some((role, false)) => Ok(role),
-        Some((_, true)) => Err(Ended::Disabled),
-        None => Err(Ended::Deleted),
+        Some((_, true)) => Err(EndReason::Disabled),
+        None => Err(EndReason::Deleted),
     })
 }
 

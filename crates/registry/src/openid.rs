@@ -32,7 +32,7 @@ pub enum RoleSource {
 }
 
 /// A user in the database.
-struct Known {
+struct StoredUser {
     login: String,
     role: Role,
     disabled: bool,
@@ -61,33 +61,33 @@ impl Registry {
     }
 }
 
-fn find(connection: &Connection, subject: &str) -> Result<Option<Known>, Error> {
+fn find(connection: &Connection, subject: &str) -> Result<Option<StoredUser>, Error> {
     let sql = "SELECT login, role, disabled FROM user WHERE subject = ?";
     let found = connection.query_row(sql, [subject], |row| {
-        Ok(Known { login: row.get(0)?, role: row.get(1)?, disabled: row.get(2)? })
+        Ok(StoredUser { login: row.get(0)?, role: row.get(1)?, disabled: row.get(2)? })
     });
     Ok(found.optional()?)
 }
 
 /// Updates a user's role from the provider.
-fn take_role(connection: &Connection, user: Known, role: RoleSource) -> Result<Known, Error> {
+fn take_role(connection: &Connection, user: StoredUser, role: RoleSource) -> Result<StoredUser, Error> {
     let role = match role {
         RoleSource::Theirs(role) if role != user.role => role,
         _ => return Ok(user),
     };
-    let Known { login, disabled, .. } = user;
+    let StoredUser { login, disabled, .. } = user;
     connection.execute("UPDATE user SET role = ? WHERE login = ?", params![role, login])?;
     user::require_admin(connection, &login)?;
     note(connection, &by_provider(), Action::UserChanged, Object::subject(&login))?;
-    Ok(Known { login, role, disabled })
+    Ok(StoredUser { login, role, disabled })
 }
 
-fn create(connection: &Connection, verified: &VerifiedUser) -> Result<Known, Error> {
+fn create(connection: &Connection, verified: &VerifiedUser) -> Result<StoredUser, Error> {
     let (RoleSource::Theirs(role) | RoleSource::Ours(role)) = verified.role;
     let login = &verified.login;
     user::check_login(login)?;
-    user::insert(connection, &by_provider(), login, role, user::Known::Subject(&verified.subject))?;
-    Ok(Known { login: login.clone(), role, disabled: false })
+    user::insert(connection, &by_provider(), login, role, user::SignInMethod::Subject(&verified.subject))?;
+    Ok(StoredUser { login: login.clone(), role, disabled: false })
 }
 
 fn by_provider() -> Actor {

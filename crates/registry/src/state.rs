@@ -37,7 +37,7 @@ texts!(State {
 
 /// The wanted state of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Wanted {
+pub enum DesiredState {
     /// Not running.
     Stopped,
     /// Running.
@@ -46,11 +46,11 @@ pub enum Wanted {
     Published,
 }
 
-texts!(Wanted { Stopped = "stopped", Started = "started", Published = "published" });
+texts!(DesiredState { Stopped = "stopped", Started = "started", Published = "published" });
 
 /// An action on a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Ask {
+pub enum VersionAction {
     /// Start it.
     Start,
     /// Stop it.
@@ -63,7 +63,7 @@ pub enum Ask {
     Delete,
 }
 
-texts!(Ask {
+texts!(VersionAction {
     Start = "start",
     Stop = "stop",
     Publish = "publish",
@@ -94,7 +94,7 @@ pub struct VersionStatus {
     /// The state.
     pub state: State,
     /// The wanted state.
-    pub wanted: Wanted,
+    pub wanted: DesiredState,
 }
 
 /// The state does not allow an action.
@@ -102,39 +102,47 @@ pub struct VersionStatus {
 #[error("cannot {ask} a version that is {state}{}", hint(*.state, *.ask))]
 pub struct Refused {
     /// The action.
-    pub ask: Ask,
+    pub ask: VersionAction,
     /// The version's state.
     pub state: State,
 }
 
-fn hint(state: State, ask: Ask) -> &'static str {
+fn hint(state: State, ask: VersionAction) -> &'static str {
     match (ask, state) {
-        (Ask::Publish, State::Created | State::Stopped | State::Error) => "\nhint: start it first",
-        (Ask::Publish | Ask::Stop, State::Starting) => "\nhint: wait until it is STARTED",
-        (Ask::Stop | Ask::Delete, State::Published) => "\nhint: unpublish it, or publish another one, first",
-        (Ask::Delete, State::Started) => "\nhint: stop it first",
+        (VersionAction::Publish, State::Created | State::Stopped | State::Error) => "\nhint: start it first",
+        (VersionAction::Publish | VersionAction::Stop, State::Starting) => "\nhint: wait until it is STARTED",
+        (VersionAction::Stop | VersionAction::Delete, State::Published) => {
+            "\nhint: unpublish it, or publish another one, first"
+        }
+        (VersionAction::Delete, State::Started) => "\nhint: stop it first",
         _ => "",
     }
 }
 
 impl VersionStatus {
     /// The initial status.
-    pub const NEW: Self = Self { state: State::Created, wanted: Wanted::Stopped };
+    pub const NEW: Self = Self { state: State::Created, wanted: DesiredState::Stopped };
 
-    const fn new(state: State, wanted: Wanted) -> Self {
+    const fn new(state: State, wanted: DesiredState) -> Self {
         Self { state, wanted }
     }
 
-    /// The status after an action; [`Ask::Delete`] leaves it as it is, since the version ends.
-    pub fn ask(self, ask: Ask) -> Result<Self, Refused> {
+    /// The status after an action; [`VersionAction::Delete`] leaves it as it is, since the version ends.
+    pub fn ask(self, ask: VersionAction) -> Result<Self, Refused> {
         match (self.state, ask) {
-            (State::Created | State::Stopped | State::Error, Ask::Start) => {
-                Ok(Self::new(State::Starting, Wanted::Started))
+            (State::Created | State::Stopped | State::Error, VersionAction::Start) => {
+                Ok(Self::new(State::Starting, DesiredState::Started))
             }
-            (State::Started, Ask::Publish) => Ok(Self::new(State::Published, Wanted::Published)),
-            (State::Published, Ask::Unpublish) => Ok(Self::new(State::Started, Wanted::Started)),
-            (State::Starting | State::Started, Ask::Stop) => Ok(Self::new(State::Stopping, Wanted::Stopped)),
-            (State::Created | State::Stopped | State::Error, Ask::Delete) => Ok(self),
+            (State::Started, VersionAction::Publish) => {
+                Ok(Self::new(State::Published, DesiredState::Published))
+            }
+            (State::Published, VersionAction::Unpublish) => {
+                Ok(Self::new(State::Started, DesiredState::Started))
+            }
+            (State::Starting | State::Started, VersionAction::Stop) => {
+                Ok(Self::new(State::Stopping, DesiredState::Stopped))
+            }
+            (State::Created | State::Stopped | State::Error, VersionAction::Delete) => Ok(self),
             (state, ask) => Err(Refused { ask, state }),
         }
     }
@@ -144,30 +152,32 @@ impl VersionStatus {
     pub fn on(self, event: Event) -> Self {
         match (event, self.state) {
             (Event::Ready, State::Starting) => match self.wanted {
-                Wanted::Published => Self::new(State::Published, Wanted::Published),
-                Wanted::Started | Wanted::Stopped => Self::new(State::Started, Wanted::Started),
+                DesiredState::Published => Self::new(State::Published, DesiredState::Published),
+                DesiredState::Started | DesiredState::Stopped => {
+                    Self::new(State::Started, DesiredState::Started)
+                }
             },
             (Event::Failed, State::Starting | State::Started | State::Published) => {
-                Self::new(State::Error, Wanted::Stopped)
+                Self::new(State::Error, DesiredState::Stopped)
             }
-            (Event::Ended, State::Stopping) => Self::new(State::Stopped, Wanted::Stopped),
-            (Event::Replaced, State::Published) => Self::new(State::Started, Wanted::Started),
-            (Event::Replaced, State::Starting) => Self::new(State::Starting, Wanted::Started),
-            (Event::RolledBack, State::Started) => Self::new(State::Published, Wanted::Published),
+            (Event::Ended, State::Stopping) => Self::new(State::Stopped, DesiredState::Stopped),
+            (Event::Replaced, State::Published) => Self::new(State::Started, DesiredState::Started),
+            (Event::Replaced, State::Starting) => Self::new(State::Starting, DesiredState::Started),
+            (Event::RolledBack, State::Started) => Self::new(State::Published, DesiredState::Published),
             (Event::RolledBack, State::Created | State::Stopped | State::Error | State::Starting) => {
-                Self::new(State::Starting, Wanted::Published)
+                Self::new(State::Starting, DesiredState::Published)
             }
             (Event::Boot, State::Starting | State::Started | State::Published) => {
                 Self::new(State::Starting, self.wanted)
             }
-            (Event::Boot, State::Stopping) => Self::new(State::Stopped, Wanted::Stopped),
+            (Event::Boot, State::Stopping) => Self::new(State::Stopped, DesiredState::Stopped),
             _ => self,
         }
     }
 
     /// All actions that are allowed now.
-    pub fn asks(self) -> Vec<Ask> {
-        Ask::ALL.iter().copied().filter(|&ask| self.ask(ask).is_ok()).collect()
+    pub fn asks(self) -> Vec<VersionAction> {
+        VersionAction::ALL.iter().copied().filter(|&ask| self.ask(ask).is_ok()).collect()
     }
 }
 

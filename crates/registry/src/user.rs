@@ -112,7 +112,7 @@ impl Registry {
         password::check(&new.login, &new.password)?;
         let hash = password::hash(&new.password)?;
         self.write(|connection| {
-            insert(connection, actor, &new.login, new.role, Known::Password(&hash))?;
+            insert(connection, actor, &new.login, new.role, SignInMethod::Password(&hash))?;
             load(connection, &new.login)
         })
     }
@@ -186,7 +186,7 @@ impl Registry {
 
 /// How a new user signs in.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Known<'a> {
+pub(crate) enum SignInMethod<'a> {
     /// With the password of this hash.
     Password(&'a str),
     /// At a provider that verifies this subject; no password is valid.
@@ -199,11 +199,11 @@ pub(crate) fn insert(
     actor: &Actor,
     login: &str,
     role: Role,
-    known: Known<'_>,
+    known: SignInMethod<'_>,
 ) -> Result<(), Error> {
     let (password, subject) = match known {
-        Known::Password(hash) => (hash, None),
-        Known::Subject(subject) => ("", Some(subject)),
+        SignInMethod::Password(hash) => (hash, None),
+        SignInMethod::Subject(subject) => ("", Some(subject)),
     };
     let sql =
         "INSERT INTO user (login, role, password, created, disabled, subject) VALUES (?, ?, ?, ?, 0, ?)";

@@ -7,7 +7,7 @@ use crate::{
     folder,
     registry::Registry,
     runtime,
-    state::{Ask, Event, State, VersionStatus},
+    state::{Event, State, VersionAction, VersionStatus},
     timestamp::Timestamp,
 };
 use krt_model::{name::Name, version::Variable};
@@ -34,7 +34,7 @@ pub struct Version {
     /// Why it is in ERROR.
     pub reasons: Vec<String>,
     /// The actions that its state allows.
-    pub actions: Vec<Ask>,
+    pub actions: Vec<VersionAction>,
     /// When it was uploaded.
     pub created: Timestamp,
     /// The user who uploaded it.
@@ -62,7 +62,7 @@ pub struct Version {
 impl Version {
     /// Whether its runtime's clients should reach it, now or once it runs.
     pub fn is_to_be_published(&self) -> bool {
-        self.status.wanted == crate::state::Wanted::Published
+        self.status.wanted == crate::state::DesiredState::Published
     }
 }
 
@@ -85,7 +85,7 @@ pub struct NewVersion {
     pub workflows: u32,
     /// Whether its package has documentation.
     pub has_docs: bool,
-    /// The folder with its files, named as in [`Place`](crate::Place), in
+    /// The folder with its files, named as in [`VersionFolder`](crate::VersionFolder), in
     /// [`Folder::incoming`](crate::Layout::incoming).
     pub files: PathBuf,
 }
@@ -149,27 +149,33 @@ impl Registry {
     /// Records an action, if the version's state allows it.
     ///
     /// Starts and stops nothing: the caller acts on the returned version.
-    pub fn ask(&self, actor: &Actor, runtime: &Name, version: &Name, ask: Ask) -> Result<Version, Error> {
+    pub fn ask(
+        &self,
+        actor: &Actor,
+        runtime: &Name,
+        version: &Name,
+        ask: VersionAction,
+    ) -> Result<Version, Error> {
         let changed = self.write(|connection| {
             let found = load(connection, runtime, version)?;
             let next = found.status.ask(ask)?;
-            if ask == Ask::Start && !found.missing_config.is_empty() {
+            if ask == VersionAction::Start && !found.missing_config.is_empty() {
                 return Err(Error::Incomplete { missing: found.missing_config });
             }
             note(connection, actor, action(ask), Object::version(runtime, version))?;
-            if ask == Ask::Delete {
+            if ask == VersionAction::Delete {
                 config::hand_down(connection, &found)?;
                 connection.execute("DELETE FROM version WHERE id = ?", [found.id])?;
                 return Ok(found);
             }
-            if ask == Ask::Publish {
-                replace(connection, &found, Others::All)?;
+            if ask == VersionAction::Publish {
+                replace(connection, &found, ReplacedVersions::All)?;
                 note_publication(connection, actor, &found)?;
             }
             change(connection, &found, next, &[])?;
             load(connection, runtime, version)
         })?;
-        if ask == Ask::Delete {
+        if ask == VersionAction::Delete {
             folder::remove(self.folder().version(runtime, version).folder())?;
         }
         Ok(changed)
@@ -194,7 +200,7 @@ impl Registry {
                 note(connection, &why, Action::VersionFailed, Object::version(runtime, version))?;
             }
             if next.state == State::Published {
-                replace(connection, &found, Others::All)?;
+                replace(connection, &found, ReplacedVersions::All)?;
             }
             change(connection, &found, next, reasons)?;
             load(connection, runtime, version)
@@ -215,7 +221,11 @@ impl Registry {
             if next.state == State::Starting && !found.missing_config.is_empty() {
                 return Err(Error::Incomplete { missing: found.missing_config });
             }
-            let others = if next.state == State::Published { Others::All } else { Others::Starting };
+            let others = if next.state == State::Published {
+                ReplacedVersions::All
+            } else {
+                ReplacedVersions::Starting
+            };
             replace(connection, &found, others)?;
             note_publication(connection, actor, &found)?;
             let name = Name::parse(&found.name).expect("names of versions are checked when they come");
@@ -237,13 +247,13 @@ impl Registry {
     }
 }
 
-fn action(ask: Ask) -> Action {
+fn action(ask: VersionAction) -> Action {
     match ask {
-        Ask::Start => Action::VersionStarted,
-        Ask::Stop => Action::VersionStopped,
-        Ask::Publish => Action::VersionPublished,
-        Ask::Unpublish => Action::VersionUnpublished,
-        Ask::Delete => Action::VersionDeleted,
+        VersionAction::Start => Action::VersionStarted,
+        VersionAction::Stop => Action::VersionStopped,
+        VersionAction::Publish => Action::VersionPublished,
+        VersionAction::Unpublish => Action::VersionUnpublished,
+        VersionAction::Delete => Action::VersionDeleted,
     }
 }
 
@@ -289,7 +299,7 @@ fn take(from: &Path, to: &Path) -> Result<(), Error> {
 
 /// Which other versions a version replaces.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Others {
+enum ReplacedVersions {
     /// The published one, and those that are starting to become it.
     All,
     /// Those that are starting to become the published one.
@@ -297,9 +307,9 @@ enum Others {
 }
 
 /// Replaces other versions of a runtime by this one.
-fn replace(connection: &Connection, version: &Version, others: Others) -> Result<(), Error> {
+fn replace(connection: &Connection, version: &Version, others: ReplacedVersions) -> Result<(), Error> {
     for other in select(connection, "runtime = ?1 AND wanted = 'published'", &[&version.runtime])? {
-        let meant = others == Others::All || other.state == State::Starting;
+        let meant = others == ReplacedVersions::All || other.state == State::Starting;
         if meant && other.id != version.id {
             change(connection, &other, other.status.on(Event::Replaced), &[])?;
         }

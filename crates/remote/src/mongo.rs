@@ -5,7 +5,7 @@
 use crate::{Address, Error, Found};
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::StreamExt as _;
-use krt_store::{Checked, check_collection, check_document, json::value_text};
+use krt_store::{ValidDocument, check_collection, check_document, json::value_text};
 use mongodb::{
     Client, Database,
     error::{ErrorKind, WriteFailure},
@@ -43,7 +43,7 @@ impl Mongo {
     /// Saves a document; see [`Documents::save`](crate::Documents::save).
     pub(crate) async fn save(&self, collection: &str, document: Document) -> Result<Bson, Error> {
         check_collection(collection).map_err(krt_store::Error::from)?;
-        let Checked { id, data } = check_document(document).map_err(krt_store::Error::from)?;
+        let ValidDocument { id, data } = check_document(document).map_err(krt_store::Error::from)?;
         let share = u32::try_from(data.len() / 1024 + 1).unwrap_or(BUDGET).min(BUDGET);
         let permit = self.budget.acquire_many(share).await.expect("the semaphore is never closed");
         let raw = RawDocumentBuf::from_bytes(data).expect("what was encoded just now is whole");

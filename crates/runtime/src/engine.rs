@@ -8,7 +8,7 @@ use crate::{
     flow::{Admission, Flow, Route},
     ingress::{self, Ingress},
     logs::Logs,
-    nats::{self, Listening, Nats, Part},
+    nats::{self, ListenTasks, Nats, Part},
     node::{Launch, Lifeline, Node, Nodes, Plain, StartError, frame},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -41,7 +41,7 @@ pub struct Engine {
 #[derive(Debug)]
 pub struct Running {
     nodes: Nodes,
-    listening: Option<Listening>,
+    listening: Option<ListenTasks>,
     _beside: JoinSet<()>,
 }
 
@@ -146,11 +146,12 @@ impl Engine {
         }
     }
 
-    async fn drain(&self, listening: &mut Option<Listening>) {
+    async fn drain(&self, listening: &mut Option<ListenTasks>) {
         let admission = self.flow.admission();
         admission.close();
         // Behind this engine's own ingress, each request is in flight a second time, for a node.
-        let elsewhere = |listening: &Option<Listening>| listening.as_ref().map_or(0, Listening::in_flight);
+        let elsewhere =
+            |listening: &Option<ListenTasks>| listening.as_ref().map_or(0, ListenTasks::in_flight);
         let in_flight = |listening: &_| admission.in_flight().max(elsewhere(listening));
         let begun = in_flight(listening);
         if begun > 0 {

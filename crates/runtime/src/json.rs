@@ -6,7 +6,7 @@
 //!
 //! - `scan`, `number`: a text and its numbers; `fault`: an error, and its place.
 //! - `read`: JSON to bytes. `write`: bytes to JSON. `wire`: the bytes themselves.
-//! - `shape`: the form of a field. `structure`, `time`, `mask`: messages with their own JSON.
+//! - `shape`: the type and cardinality of a field. `structure`, `time`, `mask`: messages with their own JSON.
 
 mod fault;
 mod mask;
@@ -22,30 +22,30 @@ mod write;
 
 use crate::memory::{Pool, Refused, Reservation};
 use bytes::Bytes;
-use fault::Misfit;
+use fault::PathFault;
 use out::Out;
 use prost_reflect::MessageDescriptor;
 use read::Reader;
 use scan::Scanner;
 use write::Writer;
 
-pub use fault::{Fault, Located};
+pub use fault::{Fault, LocatedFault};
 
 /// Why there is no message, or no JSON.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The JSON is invalid, or does not match the type.
-    #[error("not a {name}{}", Place(.at))]
+    #[error("not a {name}{}", AtPath(.at))]
     Parse {
         /// The full name of the type.
         name: String,
         /// The field, such as `items[2].price`.
         at: String,
         /// The error.
-        source: Located,
+        source: LocatedFault,
     },
     /// The bytes are not a message of the type.
-    #[error("not a {name}{}", Place(.at))]
+    #[error("not a {name}{}", AtPath(.at))]
     Decode {
         /// The full name of the type.
         name: String,
@@ -58,7 +58,7 @@ pub enum Error {
     #[error(transparent)]
     Refused(Refused),
     /// The message has a value that proto3 JSON cannot express, such as an `Any` of an unknown type.
-    #[error("a {name} that JSON cannot say{}", Place(.at))]
+    #[error("a {name} that JSON cannot say{}", AtPath(.at))]
     Write {
         /// The full name of the type.
         name: String,
@@ -69,9 +69,9 @@ pub enum Error {
     },
 }
 
-/// The form of the JSON.
+/// The format of the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Form {
+pub struct Format {
     /// Fields have the names in the `.proto`, such as `room_type`, rather than `roomType`.
     pub proto_names: bool,
     /// 64-bit integers are numbers rather than strings.
@@ -84,11 +84,11 @@ pub struct Form {
     pub indent: bool,
 }
 
-impl Form {
-    /// The form for clients.
+impl Format {
+    /// The format for clients.
     pub const WIRE: Self =
         Self { proto_names: false, bare_longs: false, defaults: false, exact: false, indent: false };
-    /// The form for handlers of nodes with plain data.
+    /// The format for handlers of nodes with plain data.
     pub const PLAIN: Self =
         Self { proto_names: true, bare_longs: true, defaults: true, exact: true, indent: false };
 }
@@ -115,8 +115,13 @@ pub fn parse(kind: &MessageDescriptor, text: &[u8], bounds: Bounds) -> Result<By
 }
 
 /// Writes an encoded message as JSON.
-pub fn write(kind: &MessageDescriptor, message: &[u8], form: Form, bounds: Bounds) -> Result<Bytes, Error> {
-    let written = Writer::new(&form, out(bounds)).whole(kind, message);
+pub fn write(
+    kind: &MessageDescriptor,
+    message: &[u8],
+    format: Format,
+    bounds: Bounds,
+) -> Result<Bytes, Error> {
+    let written = Writer::new(&format, out(bounds)).whole(kind, message);
     written.map_err(|misfit| unwritten(kind.full_name(), *misfit))
 }
 
@@ -130,8 +135,8 @@ pub fn parse_struct(text: &[u8], bounds: Bounds) -> Result<Bytes, Error> {
 }
 
 /// Writes an encoded `google.protobuf.Struct` as JSON.
-pub fn write_struct(message: &[u8], form: Form, bounds: Bounds) -> Result<Bytes, Error> {
-    let written = Writer::new(&form, out(bounds)).whole_struct(message);
+pub fn write_struct(message: &[u8], format: Format, bounds: Bounds) -> Result<Bytes, Error> {
+    let written = Writer::new(&format, out(bounds)).whole_struct(message);
     written.map_err(|misfit| unwritten(STRUCT, *misfit))
 }
 
@@ -158,16 +163,16 @@ fn scan<'t>(name: &str, text: &'t [u8]) -> Result<Scanner<'t>, Error> {
     Scanner::new(text).map_err(|misfit| unread(name, *misfit, (1, 1)))
 }
 
-fn unread(name: &str, misfit: Misfit, (line, column): (usize, usize)) -> Error {
+fn unread(name: &str, misfit: PathFault, (line, column): (usize, usize)) -> Error {
     let at = misfit.at();
     if let Fault::Refused(refused) = misfit.fault {
         return Error::Refused(refused);
     }
-    let source = Located { fault: misfit.fault, line, column };
+    let source = LocatedFault { fault: misfit.fault, line, column };
     Error::Parse { name: name.to_owned(), at, source }
 }
 
-fn unwritten(name: &str, misfit: Misfit) -> Error {
+fn unwritten(name: &str, misfit: PathFault) -> Error {
     let (name, at, source) = (name.to_owned(), misfit.at(), misfit.fault);
     match source {
         Fault::Refused(refused) => Error::Refused(refused),
@@ -177,9 +182,9 @@ fn unwritten(name: &str, misfit: Misfit) -> Error {
 }
 
 /// The place of an error; empty for the whole message.
-struct Place<'a>(&'a str);
+struct AtPath<'a>(&'a str);
 
-impl std::fmt::Display for Place<'_> {
+impl std::fmt::Display for AtPath<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             "" => Ok(()),

@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use generate::Generator;
 use krt_runtime::{
-    json::{self, Bounds, Error, Form},
+    json::{self, Bounds, Error, Format},
     memory::{Pool, Refused},
 };
 use peak_alloc::PeakAlloc;
@@ -110,12 +110,12 @@ fn nothing_is_held_that_is_not_counted() {
     for (name, text) in texts() {
         check(name, &|bounds| json::parse(&kind, text.as_bytes(), bounds));
         let Ok(message) = json::parse(&kind, text.as_bytes(), Bounds::none()) else { continue };
-        for form in [Form::WIRE, Form::PLAIN, Form { indent: true, ..Form::WIRE }] {
+        for form in [Format::WIRE, Format::PLAIN, Format { indent: true, ..Format::WIRE }] {
             check(name, &|bounds| json::write(&kind, &message, form, bounds));
         }
         // In two parts; the second one equals the first.
         let twice = [&message[..], &message].concat();
-        check(name, &|bounds| json::write(&kind, &twice, Form::WIRE, bounds));
+        check(name, &|bounds| json::write(&kind, &twice, Format::WIRE, bounds));
     }
     let free = format!(
         r#"{{"a":[{}],{}}}"#,
@@ -124,7 +124,7 @@ fn nothing_is_held_that_is_not_counted() {
     );
     check("exact", &|bounds| json::parse_struct(free.as_bytes(), bounds));
     let message = json::parse_struct(free.as_bytes(), Bounds::none()).unwrap();
-    check("exact", &|bounds| json::write_struct(&message, Form::PLAIN, bounds));
+    check("exact", &|bounds| json::write_struct(&message, Format::PLAIN, bounds));
     generated(&kind);
 }
 
@@ -138,7 +138,7 @@ fn generated(kind: &MessageDescriptor) {
         let name = format!("seed {seed}, {number}: {item}");
         check(&name, &|bounds| json::parse(kind, text.as_bytes(), bounds));
         if let Ok(message) = json::parse(kind, text.as_bytes(), Bounds::none()) {
-            check(&name, &|bounds| json::write(kind, &message, Form::WIRE, bounds));
+            check(&name, &|bounds| json::write(kind, &message, Format::WIRE, bounds));
         }
     }
 }

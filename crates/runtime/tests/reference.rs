@@ -13,7 +13,7 @@ mod same;
 
 use cases::{DIFFERENT, SAME};
 use generate::Generator;
-use krt_runtime::json::{self, Bounds, Form};
+use krt_runtime::json::{self, Bounds, Format};
 use python::Python;
 
 /// The number of messages generated for each type.
@@ -35,7 +35,7 @@ fn what_is_different_is_so_on_purpose() {
         let kind = python.kind(name);
         let ours = json::parse(&kind, text.as_bytes(), Bounds::none());
         let shown =
-            ours.as_ref().ok().map(|bytes| json::write(&kind, bytes, Form::WIRE, Bounds::none()).unwrap());
+            ours.as_ref().ok().map(|bytes| json::write(&kind, bytes, Format::WIRE, Bounds::none()).unwrap());
         let shown = shown.as_deref().map(|text| std::str::from_utf8(text).unwrap());
         assert_eq!(shown, *expected, "{name}: {text}");
         let theirs = python.parse(name, text.as_bytes());
@@ -92,7 +92,7 @@ fn speed() {
             let mut json = serde_json::Deserializer::from_str(&text);
             drop(DynamicMessage::deserialize(kind.clone(), &mut json).unwrap().encode_to_vec());
         });
-        time(2, &|| drop(json::write(&kind, &message, Form::WIRE, Bounds::none()).unwrap()));
+        time(2, &|| drop(json::write(&kind, &message, Format::WIRE, Bounds::none()).unwrap()));
         time(3, &|| {
             drop(serde_json::to_vec(&DynamicMessage::decode(kind.clone(), &message[..]).unwrap()).unwrap());
         });

@@ -17,7 +17,7 @@ const OTHERS: &str = "…";
 
 /// A prediction with what its score needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judged<'a> {
+pub struct ScoredPrediction<'a> {
     /// When it was made.
     pub time: Timestamp,
     /// The predicted label.
@@ -58,7 +58,7 @@ struct Count {
 }
 
 impl Count {
-    fn add(&mut self, judged: &Judged<'_>) {
+    fn add(&mut self, judged: &ScoredPrediction<'_>) {
         match judged.error {
             Some(ScoreError::MissingValues) => self.missing_values += 1,
             Some(ScoreError::NewLabels) => self.new_labels += 1,
@@ -85,7 +85,7 @@ pub struct Tally {
 
 impl Tally {
     /// Counts a prediction.
-    pub fn add(&mut self, judged: &Judged<'_>) {
+    pub fn add(&mut self, judged: &ScoredPrediction<'_>) {
         self.all.add(judged);
         let (first, last) = self.span.unwrap_or((judged.time, judged.time));
         self.span = Some((first.min(judged.time), last.max(judged.time)));
@@ -177,8 +177,8 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn judged<'a>(second: i64, actual: &'a str, predicted: &'a str) -> Judged<'a> {
-        Judged { time: Timestamp(second * 1_000_000), predicted, actual, error: None }
+    fn judged<'a>(second: i64, actual: &'a str, predicted: &'a str) -> ScoredPrediction<'a> {
+        ScoredPrediction { time: Timestamp(second * 1_000_000), predicted, actual, error: None }
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
         {
             tally.add(&judged(second, actual, predicted));
         }
-        tally.add(&Judged { error: Some(ScoreError::NewLabels), ..judged(62, "", "") });
+        tally.add(&ScoredPrediction { error: Some(ScoreError::NewLabels), ..judged(62, "", "") });
         let summary = tally.finish(Some(Duration::from_secs(60)), false);
         assert_eq!((summary.predictions, summary.correct, summary.new_labels), (4, 3, 1));
         assert_eq!(summary.accuracy, Some(0.75));

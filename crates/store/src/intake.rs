@@ -34,7 +34,7 @@ struct Shard {
 
 /// The result of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pushed {
+pub(crate) enum PushOutcome {
     /// The item waits, and the writer knows.
     Waits,
     /// The item waits; the caller must notify the writer.
@@ -59,13 +59,13 @@ impl Intake {
     }
 
     /// Lets `encode` append one item.
-    pub(crate) fn push(&self, encode: impl FnOnce(&mut Vec<u8>)) -> Pushed {
+    pub(crate) fn push(&self, encode: impl FnOnce(&mut Vec<u8>)) -> PushOutcome {
         let mut shard = self.free_shard();
         let before = shard.bytes.len();
         if before >= self.limit {
             drop(shard);
             self.drop_counted(1);
-            return Pushed::Dropped;
+            return PushOutcome::Dropped;
         }
         encode(&mut shard.bytes);
         shard.count += 1;
@@ -74,16 +74,16 @@ impl Intake {
         self.state(before, after)
     }
 
-    fn state(&self, before: usize, after: usize) -> Pushed {
+    fn state(&self, before: usize, after: usize) -> PushOutcome {
         if before < self.eager && after >= self.eager {
             self.known.store(true, Ordering::Relaxed);
-            return Pushed::Urgent;
+            return PushOutcome::Urgent;
         }
         // Reads first: a write by every caller would make the cores contend for the cache line.
         if self.known.load(Ordering::Relaxed) || self.known.swap(true, Ordering::Relaxed) {
-            return Pushed::Waits;
+            return PushOutcome::Waits;
         }
-        Pushed::First
+        PushOutcome::First
     }
 
     /// A free shard if there is one: the holder of a shard may have lost its core.
@@ -152,7 +152,10 @@ mod tests {
     fn a_full_buffer_drops_and_counts() {
         let intake = Intake::new(1, 8);
         let pushed: Vec<_> = (0..4).map(|_| intake.push(|out| out.extend([1; 4]))).collect();
-        assert_eq!(pushed, [Pushed::Urgent, Pushed::Waits, Pushed::Dropped, Pushed::Dropped]);
+        assert_eq!(
+            pushed,
+            [PushOutcome::Urgent, PushOutcome::Waits, PushOutcome::Dropped, PushOutcome::Dropped]
+        );
         assert_eq!(intake.dropped(), 2);
         let mut seen = 0;
         intake.drain(&mut Vec::new(), |bytes, count| {
@@ -160,7 +163,7 @@ mod tests {
             seen += count;
         });
         assert_eq!(seen, 2);
-        assert_eq!(intake.push(|out| out.push(1)), Pushed::First);
+        assert_eq!(intake.push(|out| out.push(1)), PushOutcome::First);
     }
 
     #[test]

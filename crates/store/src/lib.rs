@@ -38,7 +38,7 @@ mod store;
 mod telemetry;
 
 pub use documents::{
-    check::{Checked, MAX_DEPTH, MAX_SIZE, check_collection, check_document},
+    check::{MAX_DEPTH, MAX_SIZE, ValidDocument, check_collection, check_document},
     find::FindLimits,
 };
 pub use error::{DocumentError, Error, Fault, PointError};

@@ -4,7 +4,7 @@ use crate::{
     database,
     documents::{
         self, check, key,
-        queue::{Order, Queue, Save},
+        queue::{Queue, Save, SaveGroup},
     },
     error::{Error, PointError},
     log::LogRecord,
@@ -124,7 +124,7 @@ impl Store {
         documents: Vec<Document>,
         ordered: bool,
     ) -> Vec<Result<Bson, Error>> {
-        let order = ordered.then(Order::default);
+        let order = ordered.then(SaveGroup::default);
         let mut begun = Vec::with_capacity(documents.len());
         for document in documents {
             let save = self.begin(collection, document, order.clone()).await;
@@ -154,10 +154,10 @@ impl Store {
         &self,
         collection: &str,
         document: Document,
-        order: Option<Order>,
+        order: Option<SaveGroup>,
     ) -> Result<oneshot::Receiver<Result<Bson, Error>>, Error> {
         check::check_collection(collection)?;
-        let check::Checked { id, data } = check::check_document(document)?;
+        let check::ValidDocument { id, data } = check::check_document(document)?;
         let key = key::encode(&id);
         let permit = self.queue.room(data.len()).await?;
         let (done, confirmed) = oneshot::channel();

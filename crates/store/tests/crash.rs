@@ -41,12 +41,12 @@ fn child() {
 }
 
 /// The other process. Killed on drop.
-struct Other {
+struct ChildProcess {
     process: Child,
     output: BufReader<ChildStdout>,
 }
 
-impl Other {
+impl ChildProcess {
     fn start(folder: &Path) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
             .args(["--ignored", "--exact", "child", "--nocapture", "--test-threads=1"])
@@ -76,7 +76,7 @@ impl Other {
     }
 }
 
-impl Drop for Other {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -93,7 +93,7 @@ async fn stored(reader: &Reader) -> HashSet<String> {
 async fn what_was_confirmed_survives_a_kill() {
     for kill_after in [1, 50, 3000] {
         let folder = TempDir::new().unwrap();
-        let mut other = Other::start(folder.path());
+        let mut other = ChildProcess::start(folder.path());
         let mut confirmed = other.confirmed(kill_after);
         assert_eq!(confirmed.len(), kill_after);
         other.process.kill().unwrap();
@@ -110,7 +110,7 @@ async fn what_was_confirmed_survives_a_kill() {
 #[tokio::test]
 async fn another_process_is_read_while_it_writes() {
     let folder = TempDir::new().unwrap();
-    let mut other = Other::start(folder.path());
+    let mut other = ChildProcess::start(folder.path());
     let mut confirmed = other.confirmed(1);
     let reader = Reader::open(folder.path()).unwrap();
     for _ in 0..5 {

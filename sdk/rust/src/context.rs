@@ -6,7 +6,7 @@ use crate::{
     contract::ContextError,
     database::Database,
     delivery::Delivery,
-    form::{self, Give},
+    form::{self, Output},
     frame::{self, HEADER, WorkerFrame},
     hello::Hello,
     link::{Link, lock},
@@ -31,12 +31,12 @@ pub struct Context(pub(crate) Scope);
 /// The request, or `init`, that calls belong to.
 #[derive(Clone)]
 pub(crate) struct Scope {
-    pub(crate) world: Arc<World>,
+    pub(crate) world: Arc<ProcessState>,
     pub(crate) own: Option<Arc<Delivery>>,
 }
 
 /// The state shared by all of a process.
-pub(crate) struct World {
+pub(crate) struct ProcessState {
     pub(crate) hello: Hello,
     pub(crate) level: Level,
     pub(crate) link: Link,
@@ -87,10 +87,10 @@ impl Context {
     /// `payload: json` the response is a [`serde_json::Value`], elsewhere a message.
     ///
     /// Fails if the client has been answered, if the message is too large, and in `init`.
-    pub fn early_reply<Form, Count>(&self, response: impl Give<Form, Count>) -> Result<()> {
+    pub fn early_reply<Form, Count>(&self, response: impl Output<Form, Count>) -> Result<()> {
         let delivery = self.0.delivery().ok_or_else(|| ContextError::in_init("early_reply"))?;
         let limit = self.0.world.hello.largest();
-        let mut out = form::encode(response, HEADER, limit)?.ok_or(form::Unfit::NoReply)?;
+        let mut out = form::encode(response, HEADER, limit)?.ok_or(form::Mismatch::NoReply)?;
         frame::close(&mut out, WorkerFrame::EarlyReply, delivery.id);
         Ok(delivery.reply(|| self.0.world.link.send(&out))?)
     }

@@ -38,7 +38,7 @@ impl Payload {
 
 /// Why data does not fit.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Unfit {
+pub(crate) enum Mismatch {
     #[error(
         "the message is a `{found}`, the handler takes a `{wanted}`; hint: compare the node before, or the RPC's request"
     )]
@@ -87,33 +87,33 @@ impl Form for Plain {
     message = "a handler cannot take a `{Self}`",
     note = "it takes a message of prost's that implements `prost::Name`, a `prost_types::Any`, or a `serde_json::Value`"
 )]
-pub trait Take<F>: Sized {
+pub trait Input<F>: Sized {
     /// Converts a payload.
     #[doc(hidden)]
     fn take(payload: Payload) -> Result<Self>;
 }
 
-impl<M: Message + Name + Default> Take<Messages> for M {
+impl<M: Message + Name + Default> Input<Messages> for M {
     fn take(payload: Payload) -> Result<Self> {
-        let Payload::Message(packed) = payload else { return Err(Unfit::OtherPayload.into()) };
+        let Payload::Message(packed) = payload else { return Err(Mismatch::OtherPayload.into()) };
         let wanted = M::full_name();
         let parsed = if wanted == ANY {
             M::decode(packed.encode_to_vec().as_slice())
         } else {
             let found = packed.type_url.rsplit('/').next().unwrap_or_default();
             if found != wanted {
-                return Err(Unfit::OtherType { found: found.to_owned(), wanted }.into());
+                return Err(Mismatch::OtherType { found: found.to_owned(), wanted }.into());
             }
             M::decode(packed.value)
         };
-        Ok(parsed.map_err(|source| Unfit::Message { name: wanted, source })?)
+        Ok(parsed.map_err(|source| Mismatch::Message { name: wanted, source })?)
     }
 }
 
-impl Take<Plain> for Value {
+impl Input<Plain> for Value {
     fn take(payload: Payload) -> Result<Self> {
-        let Payload::Plain(json) = payload else { return Err(Unfit::OtherPayload.into()) };
-        Ok(serde_json::from_slice(&json).map_err(Unfit::Plain)?)
+        let Payload::Plain(json) = payload else { return Err(Mismatch::OtherPayload.into()) };
+        Ok(serde_json::from_slice(&json).map_err(Mismatch::Plain)?)
     }
 }
 
@@ -123,18 +123,18 @@ impl Take<Plain> for Value {
     message = "a handler cannot return a `{Self}`",
     note = "it returns a message of prost's that implements `prost::Name`, a `serde_json::Value`, or an `Option` of one"
 )]
-pub trait Give<F, Count> {
+pub trait Output<F, Count> {
     /// Appends the output; returns whether there is any.
     #[doc(hidden)]
     fn give(self, out: &mut Vec<u8>, limit: usize) -> Result<bool>;
 }
 
-impl<M: Message + Name> Give<Messages, One> for M {
+impl<M: Message + Name> Output<Messages, One> for M {
     fn give(self, out: &mut Vec<u8>, limit: usize) -> Result<bool> {
         let name = M::full_name();
         let size = self.encoded_len();
         if size > limit {
-            return Err(Unfit::TooLarge { name: format!("a `{name}`"), size, limit }.into());
+            return Err(Mismatch::TooLarge { name: format!("a `{name}`"), size, limit }.into());
         }
         out.reserve(size + PREFIX.len() + name.len() + 24);
         if name != ANY {
@@ -150,18 +150,18 @@ impl<M: Message + Name> Give<Messages, One> for M {
     }
 }
 
-impl Give<Plain, One> for Value {
+impl Output<Plain, One> for Value {
     fn give(self, out: &mut Vec<u8>, limit: usize) -> Result<bool> {
         let before = out.len();
         serde_json::to_writer(&mut *out, &self)?;
         match out.len() - before {
-            size if size > limit => Err(Unfit::TooLarge { name: "JSON".to_owned(), size, limit }.into()),
+            size if size > limit => Err(Mismatch::TooLarge { name: "JSON".to_owned(), size, limit }.into()),
             _ => Ok(true),
         }
     }
 }
 
-impl<F, T: Give<F, One>> Give<F, Maybe> for Option<T> {
+impl<F, T: Output<F, One>> Output<F, Maybe> for Option<T> {
     fn give(self, out: &mut Vec<u8>, limit: usize) -> Result<bool> {
         self.map_or(Ok(false), |value| value.give(out, limit))
     }
@@ -169,7 +169,7 @@ impl<F, T: Give<F, One>> Give<F, Maybe> for Option<T> {
 
 /// Encodes an answer after room for a head; `None` without an answer.
 pub(crate) fn encode<F, Count>(
-    answer: impl Give<F, Count>,
+    answer: impl Output<F, Count>,
     head: usize,
     limit: usize,
 ) -> Result<Option<Vec<u8>>> {
@@ -195,7 +195,7 @@ where
     }
 }
 
-/// A handler: `async fn(Context, In) -> Result<Out>`. [`Take`] lists the types of `In`, [`Give`] those of
+/// A handler: `async fn(Context, In) -> Result<Out>`. [`Input`] lists the types of `In`, [`Output`] those of
 /// `Out`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler",
@@ -220,8 +220,8 @@ impl<H, Fut, In, Out, E, F, Count> Handler<(In, Out, E, F, Count)> for H
 where
     H: Fn(Context, In) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Out, E>> + Send + 'static,
-    In: Take<F> + 'static,
-    Out: Give<F, Count> + 'static,
+    In: Input<F> + 'static,
+    Out: Output<F, Count> + 'static,
     E: Into<Error> + 'static,
     F: Form,
 {

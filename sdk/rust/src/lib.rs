@@ -55,7 +55,7 @@ mod tests;
 pub use bson;
 pub use context::Context;
 pub use database::Database;
-pub use form::{Give, Handler, Init, Maybe, Messages, One, Plain, Take};
+pub use form::{Handler, Init, Input, Maybe, Messages, One, Output, Plain};
 pub use logger::Logger;
 pub use measurement::{Field, Measurements};
 pub use prediction::{MetricError, Prediction, Predictions};

@@ -3,9 +3,9 @@
 use crate::{
     Context, Error, VERSION, birth,
     calls::Calls,
-    context::{Scope, World},
+    context::{ProcessState, Scope},
     delivery::{Delivery, Waiting},
-    form::{HandlerFn, Node, Payload, Unfit, Work},
+    form::{HandlerFn, Mismatch, Node, Payload, Work},
     frame::{
         self, COUNTED, Deliver, Frame, FromEngine, HEADER, MAX_LOG, PROTOCOL, ProtocolError, RESULT_HEAD,
         Span, Status, WorkerFrame,
@@ -112,7 +112,7 @@ async fn serve(socket: UnixStream, hello: Hello, node: Node) -> io::Result<Endin
     drop(signal(SignalKind::interrupt())?);
     socket.set_nonblocking(true)?;
     let read = pipe::Receiver::from_file_unchecked(File::from(OwnedFd::from(socket.try_clone()?)))?;
-    let world = Arc::new(World {
+    let world = Arc::new(ProcessState {
         level: Level::of(&hello.log_level),
         link: Link::new(socket),
         calls: Calls::default(),
@@ -158,7 +158,7 @@ fn unfit(hello: &Hello, payload: &str) -> Option<String> {
 }
 
 struct Worker {
-    world: Arc<World>,
+    world: Arc<ProcessState>,
     reader: Reader,
     handler: Arc<HandlerFn>,
     waiting: VecDeque<Waiting>,
@@ -335,7 +335,12 @@ fn failure(started: Result<crate::Result<()>, Panic>) -> Option<String> {
 }
 
 /// Handles one delivery, and writes its RESULT.
-async fn handle(world: Arc<World>, handler: Arc<HandlerFn>, delivery: Arc<Delivery>, payload: Payload) {
+async fn handle(
+    world: Arc<ProcessState>,
+    handler: Arc<HandlerFn>,
+    delivery: Arc<Delivery>,
+    payload: Payload,
+) {
     let scope = Scope { world, own: Some(delivery) };
     let start = frame::now();
     let mut work = Guard(handler(Context(scope.clone()), payload, RESULT_HEAD));
@@ -368,7 +373,7 @@ async fn handle(world: Arc<World>, handler: Arc<HandlerFn>, delivery: Arc<Delive
 
 /// The RESULT of a failed handler, without its head.
 fn failed(error: &Error, max_frame: usize) -> (Status, Vec<u8>) {
-    if let Some(Unfit::TooLarge { size, .. }) = error.downcast_ref() {
+    if let Some(Mismatch::TooLarge { size, .. }) = error.downcast_ref() {
         let out = [&[0; RESULT_HEAD][..], &(*size as u64).to_le_bytes()].concat();
         return (Status::TooLarge, out);
     }

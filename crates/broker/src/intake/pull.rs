@@ -7,7 +7,7 @@ use crate::{
     acker::PendingAcks,
     stream::{self, Limits},
     subject::Stage,
-    taken::TakenMessage,
+    taken::RawMessage,
 };
 use async_nats::{Message, StatusCode, Subscriber, jetstream};
 use futures::StreamExt as _;
@@ -170,7 +170,7 @@ impl Pull {
         let message = jetstream::Message { message, context: self.context.clone() };
         let tries = message.info().map_or(1, |info| u64::try_from(info.delivered).unwrap_or(1));
         let (message, _) = message.split();
-        let acker = self.held.take(TakenMessage {
+        let acker = self.held.take(RawMessage {
             marks,
             subject: message.subject,
             headers: message.headers.clone(),

@@ -40,7 +40,7 @@ impl Methods {
     /// Finds the method for `Method`, `Service/Method`, `package.Service/Method`, or the same with a dot as
     /// separator.
     pub(crate) fn find(&self, name: &str) -> Result<&MethodDescriptor, Error> {
-        let wanted = Wanted::parse(name);
+        let wanted = MethodName::parse(name);
         let exact = self.0.iter().find(|method| wanted.is_exactly(method));
         let found = match exact {
             Some(method) => method,
@@ -67,7 +67,7 @@ impl Methods {
     }
 
     fn hint(&self, name: &str) -> String {
-        if let Some(near) = self.nearest(&Wanted::parse(name)) {
+        if let Some(near) = self.nearest(&MethodName::parse(name)) {
             return format!("did you mean `{near}`?");
         }
         let own: Vec<_> = self.own().map(title).collect();
@@ -79,7 +79,7 @@ impl Methods {
     }
 
     /// The method with the most similar name, spelled in the form of the wanted name.
-    fn nearest(&self, wanted: &Wanted<'_>) -> Option<String> {
+    fn nearest(&self, wanted: &MethodName<'_>) -> Option<String> {
         let spellings: Vec<_> = self.own().flat_map(|method| wanted.spellings(method)).collect();
         suggest::nearest(&wanted.written(), spellings.iter().map(String::as_str)).map(str::to_owned)
     }
@@ -100,12 +100,12 @@ fn list(names: &[String]) -> String {
 }
 
 /// A name as the user typed it.
-struct Wanted<'a> {
+struct MethodName<'a> {
     service: Option<&'a str>,
     method: &'a str,
 }
 
-impl<'a> Wanted<'a> {
+impl<'a> MethodName<'a> {
     fn parse(name: &'a str) -> Self {
         let name = name.trim_start_matches('/');
         match name.rsplit_once('/').or_else(|| name.rsplit_once('.')) {

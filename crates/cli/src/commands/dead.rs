@@ -14,8 +14,8 @@ use krt_broker::{
 };
 use krt_model::escape;
 use krt_package::Package;
-use krt_reader::Abandon;
-use krt_runtime::json::{self, Bounds, Form};
+use krt_reader::CancelHandle;
+use krt_runtime::json::{self, Bounds, Format};
 use serde_json::{Value, json};
 use std::{path::PathBuf, process::ExitCode};
 use time::{UtcDateTime, format_description::well_known::Rfc3339};
@@ -187,8 +187,8 @@ fn ids_and_path(args: &SomeArgs) -> anyhow::Result<(Vec<u64>, PathBuf)> {
 }
 
 async fn open(place: &WhereArgs, path: &std::path::Path) -> anyhow::Result<(DeadLetters, Package)> {
-    let package =
-        krt_reader::load(path, &Abandon::default()).map_err(|error| terminal::package_error(error, path))?;
+    let package = krt_reader::load(path, &CancelHandle::default())
+        .map_err(|error| terminal::package_error(error, path))?;
     let version = &package.version;
     let connection = place.nats.connect(format!("krt dead {}", version.name)).await?;
     let letters = DeadLetters::open(&connection, &place.remote.runtime(version), &version.name).await?;
@@ -227,10 +227,10 @@ fn message(body: Bytes, package: &Package) -> Value {
     };
     let Some(payload) = envelope.payload else { return Value::Null };
     let text = if payload.type_name() == json::STRUCT {
-        json::write_struct(payload.value(), Form { exact: true, ..Form::WIRE }, Bounds::none()).ok()
+        json::write_struct(payload.value(), Format { exact: true, ..Format::WIRE }, Bounds::none()).ok()
     } else {
         let kind = package.schema.pool.get_message_by_name(payload.type_name());
-        kind.and_then(|kind| json::write(&kind, payload.value(), Form::WIRE, Bounds::none()).ok())
+        kind.and_then(|kind| json::write(&kind, payload.value(), Format::WIRE, Bounds::none()).ok())
     };
     let value = text.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
     json!({ "type": payload.type_name(), "value": value, "bytes": payload.value().len() })

@@ -2,7 +2,7 @@
 
 use crate::service::{
     Ports, Role,
-    part::{self, FrontArgs, PartArgs},
+    part::{self, ClientPortArgs, PartArgs},
 };
 use clap::Args;
 use std::{path::PathBuf, process::ExitCode};
@@ -18,7 +18,7 @@ pub(crate) struct EntrypointArgs {
     path: PathBuf,
 
     #[command(flatten)]
-    front: FrontArgs,
+    front: ClientPortArgs,
 
     #[command(flatten)]
     part: PartArgs,

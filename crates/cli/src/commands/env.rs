@@ -17,7 +17,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use krt_broker::StageRef;
 use krt_package::Package;
-use krt_reader::Abandon;
+use krt_reader::CancelHandle;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -85,8 +85,8 @@ pub(crate) struct EnvArgs {
 /// Prints the variables.
 pub(crate) fn execute(args: &EnvArgs) -> anyhow::Result<ExitCode> {
     let (node, path) = named_by(args)?;
-    let package =
-        krt_reader::load(path, &Abandon::default()).map_err(|error| terminal::package_error(error, path))?;
+    let package = krt_reader::load(path, &CancelHandle::default())
+        .map_err(|error| terminal::package_error(error, path))?;
     let runtime = args.remote.runtime(&package.version);
     let servers = servers(args)?;
     let variables = match node {

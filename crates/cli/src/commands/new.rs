@@ -21,7 +21,7 @@ Examples:
 )]
 pub(crate) struct NewArgs {
     #[command(subcommand)]
-    what: Option<What>,
+    what: Option<NewCommand>,
 
     /// Folder to create; its name becomes the package's name
     #[arg(required = true)]
@@ -33,7 +33,7 @@ pub(crate) struct NewArgs {
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum NewCommand {
     /// Add a node to a package, at the end of a workflow
     Node(NodeArgs),
 }
@@ -63,7 +63,7 @@ struct NodeArgs {
 /// Creates the package or node, and prints the next steps.
 pub(crate) fn execute(args: &NewArgs) -> anyhow::Result<ExitCode> {
     match (&args.what, &args.name) {
-        (Some(What::Node(args)), _) => node::add(args),
+        (Some(NewCommand::Node(args)), _) => node::add(args),
         (None, Some(folder)) => package::make(folder, args.templates),
         (None, None) => anyhow::bail!("name the package; hint: krt new shop"),
     }

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use clap::Args;
 use krt_model::version::{Node, PayloadForm};
 use krt_package::Package;
-use krt_reader::Abandon;
+use krt_reader::CancelHandle;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -48,7 +48,7 @@ type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// Writes files that are missing or differ, and prints their names.
 pub(crate) fn execute(args: &ProtoArgs) -> anyhow::Result<ExitCode> {
-    let package = krt_reader::load(&args.path, &Abandon::default())
+    let package = krt_reader::load(&args.path, &CancelHandle::default())
         .map_err(|error| terminal::package_error(error, &args.path))?;
     anyhow::ensure!(
         args.out.is_some() || args.path.extension().is_none_or(|ending| ending != "krt"),

@@ -1,8 +1,8 @@
 //! `krt run`: runs a package on this machine until Ctrl-C.
 
 use crate::service::{
-    DashboardArgs, End, Ports, Role, Service, Wanted, diagnostics,
-    part::{self, FrontArgs, PartArgs},
+    DashboardArgs, End, Ports, Role, Service, ServiceSettings, diagnostics,
+    part::{self, ClientPortArgs, PartArgs},
     watch::Watch,
 };
 use clap::Args;
@@ -26,7 +26,7 @@ pub(crate) struct RunArgs {
     path: PathBuf,
 
     #[command(flatten)]
-    front: FrontArgs,
+    front: ClientPortArgs,
 
     /// Restart the nodes whose files change
     #[arg(long)]
@@ -61,7 +61,7 @@ async fn serve(args: &RunArgs, logs: &Logs, stop: &CancellationToken) -> anyhow:
 
 /// Runs the package again after each change of its krt.yml or its .proto files.
 async fn run_watched(
-    wanted: &Wanted<'_>,
+    wanted: &ServiceSettings<'_>,
     logs: &Logs,
     mut ports: Ports,
     stop: &CancellationToken,

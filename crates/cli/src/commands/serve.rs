@@ -281,12 +281,12 @@ async fn prepare(
             }
         };
         let data = data.join("older-runners").join(runtime).join(package.version.name.as_str());
-        let needed = older::Needed { runtime, message, data: &data, nats: &NatsArgs::default() };
+        let needed = older::ServerSettings { runtime, message, data: &data, nats: &NatsArgs::default() };
         let stores = older::Stores { store: &store, mongo: None, influx: None };
         let older = older::Servers::start(&package.version.nodes, stores, needed).await?;
         // Each version has an unpacked copy of its own, which does not change.
         let files = Files::Fixed;
-        let ready = launch::Ready {
+        let ready = launch::LaunchRequirements {
             python: python.as_ref(),
             files,
             executables,

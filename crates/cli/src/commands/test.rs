@@ -10,7 +10,7 @@ use clap::Args;
 use krt_environment::{ExecutableSource, Executables, Files, Inherited, PythonChoice};
 use krt_model::version::Node;
 use krt_package::Package;
-use krt_reader::Abandon;
+use krt_reader::CancelHandle;
 use service::launch;
 use std::{
     collections::BTreeSet,
@@ -48,7 +48,7 @@ pub(crate) struct TestArgs {
 
 /// Runs the tests of each node, and lists the nodes with failures.
 pub(crate) fn execute(args: &TestArgs) -> anyhow::Result<ExitCode> {
-    let package = krt_reader::load(&args.path, &Abandon::default())
+    let package = krt_reader::load(&args.path, &CancelHandle::default())
         .map_err(|error| terminal::package_error(error, &args.path))?;
     let nodes = chosen(&package, &args.nodes)?;
     let failed = service::block_on(test(args, &package, &nodes))?;
@@ -99,7 +99,7 @@ impl Suite {
 
 /// The outcome of tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ended {
+enum Outcome {
     Well,
     Badly,
     /// No tests found.
@@ -134,7 +134,7 @@ async fn test(args: &TestArgs, package: &Package, nodes: &[&Node]) -> anyhow::Re
             (Suite::Built(source), _) => {
                 terminal::print_note(&format!("testing node `{name}`, in {}", source.language.name()));
                 let status = Executables::new(cache::folder()?).test(source, shown::run).await?;
-                if status.success() { Ended::Well } else { Ended::Badly }
+                if status.success() { Outcome::Well } else { Outcome::Badly }
             }
             (Suite::Python(suite), Some(pythons)) => {
                 terminal::print_note(&suite.title(name));
@@ -142,10 +142,10 @@ async fn test(args: &TestArgs, package: &Package, nodes: &[&Node]) -> anyhow::Re
             }
             (Suite::Python(_), None) => continue,
         };
-        if ended == Ended::Without && !matches!(suite, Suite::Python(suite) if suite.is_shared()) {
+        if ended == Outcome::Without && !matches!(suite, Suite::Python(suite) if suite.is_shared()) {
             terminal::print_note(&format!("node `{name}` has no tests"));
         }
-        if ended == Ended::Badly && !failed.iter().any(|known| known == name) {
+        if ended == Outcome::Badly && !failed.iter().any(|known| known == name) {
             failed.push(name.to_owned());
         }
     }

@@ -74,7 +74,7 @@ pub(super) struct Dashboard {
 }
 
 /// The content of the dashboard.
-pub(super) struct Shown<'a> {
+pub(super) struct DashboardContent<'a> {
     pub(super) engine: &'a Arc<Engine>,
     pub(super) store: Store,
     pub(super) documents: Documents,
@@ -89,7 +89,7 @@ pub(super) struct Shown<'a> {
 
 impl Dashboard {
     /// Serves the dashboard.
-    pub(super) fn start(port: &Port, shown: Shown<'_>) -> anyhow::Result<Self> {
+    pub(super) fn start(port: &Port, shown: DashboardContent<'_>) -> anyhow::Result<Self> {
         // A duplicate handle, since the service may run again on the same port.
         let listener = port.listener.try_clone()?;
         let (address, listener) = (listener.local_addr()?, asynchronous(listener)?);

@@ -1,9 +1,9 @@
-//! Makes what the nodes of an isolated version run in, in isolation: installers and compilers run code of its
-//! package.
+//! Prepares the environments and executables of an isolated version, in isolation: installers and compilers run
+//! code of its package.
 //!
 //! The version has a folder for it, which no other version sees or uses. A process of `krt` with the version's user
 //! and view of the system (`krt prepare`) makes its content. The package's code can take that process over, so
-//! nothing that it says is believed: what it names is only ever used inside the version's isolation.
+//! its output is untrusted: paths from it are only used inside the version's isolation.
 
 use super::kept;
 use crate::output;
@@ -38,9 +38,9 @@ const FOLDERS: [(&str, &str); 10] = [
     ("GOTMPDIR", "tmp"),
 ];
 
-/// What to make.
+/// The nodes to prepare.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Order {
+pub(super) struct PrepareInput {
     /// The package's folder.
     pub(super) root: PathBuf,
     /// The Python to use, if given.
@@ -51,9 +51,9 @@ pub(super) struct Order {
     pub(super) executables: Vec<ExecutableSource>,
 }
 
-/// What was made, in the order's order.
+/// The prepared interpreters and executables, in the order of the input.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Made {
+pub(super) struct PrepareOutput {
     pub(super) interpreters: Vec<Interpreter>,
     pub(super) executables: Vec<Executable>,
 }
@@ -63,23 +63,23 @@ pub(super) struct Made {
 #[serde(rename_all = "snake_case")]
 enum Message {
     Event(Event),
-    Made(Made),
+    Made(PrepareOutput),
     Failed(String),
 }
 
-/// Makes what an order asks for in a version's `folder`, in isolation. `isolation` has what the version's workers
-/// see, too.
-pub(super) async fn make(
-    order: &Order,
+/// Prepares the nodes of a version in its `folder`, in isolation. `isolation` also has what the version's workers
+/// see.
+pub(super) async fn prepare_isolated(
+    input: &PrepareInput,
     mut isolation: Isolation,
     folder: &Path,
     lifeline: &Lifeline,
     show: &(dyn Fn(Event) + Send + Sync),
-) -> anyhow::Result<Made> {
+) -> anyhow::Result<PrepareOutput> {
     // Beside the folder: the version's user can replace everything in it, also by links to the server's files.
     let file = folder.with_extension("json");
-    let begun = begin(order, &file, folder, isolation.user);
-    begun.with_context(|| format!("cannot write `{}`", folder.display()))?;
+    let written = write_input(input, &file, folder, isolation.user);
+    written.with_context(|| format!("cannot write `{}`", folder.display()))?;
     let process_env = ProcessEnv::of_process().for_installers(Inherited::Server);
     kept::add_tools(&mut isolation, &process_env);
     let process_env = FOLDERS
@@ -88,79 +88,79 @@ pub(super) async fn make(
     let process_env = kept::with_toolchains(&mut isolation, process_env);
     isolation.kept.push(file.clone());
     isolation.writable.push(folder.to_owned());
-    let heard = Mutex::new(None);
+    let reply = Mutex::new(None);
     let on_line = |line: &str| match serde_json::from_str(line) {
         Ok(Message::Event(event)) => show(event),
-        Ok(answer) => *heard.lock().expect("nothing panics with it") = Some(answer),
+        Ok(message) => *reply.lock().expect("nothing panics with it") = Some(message),
         Err(_) => tracing::debug!("{line}"),
     };
     let arguments = vec!["prepare".into(), file, folder.into()];
-    let ended = run_isolated(arguments, process_env.texts().collect(), isolation, lifeline, &on_line).await;
-    match heard.into_inner().expect("nothing panics with it") {
-        Some(Message::Made(made)) => {
-            ended.context("the process that makes what nodes run in failed")?;
-            let all = (order.pythons.len(), order.executables.len());
+    let exit = run_isolated(arguments, process_env.texts().collect(), isolation, lifeline, &on_line).await;
+    match reply.into_inner().expect("nothing panics with it") {
+        Some(Message::Made(output)) => {
+            exit.context("the process that makes what nodes run in failed")?;
+            let all = (input.pythons.len(), input.executables.len());
             ensure!(
-                (made.interpreters.len(), made.executables.len()) == all,
+                (output.interpreters.len(), output.executables.len()) == all,
                 "the process that makes what nodes run in did not make all of it"
             );
-            Ok(made)
+            Ok(output)
         }
         Some(Message::Failed(problem)) => bail!(problem),
         Some(Message::Event(_)) | None => {
-            ended.context("the process that makes what nodes run in failed")?;
+            exit.context("the process that makes what nodes run in failed")?;
             bail!("the process that makes what nodes run in ended without a result")
         }
     }
 }
 
-/// Writes the order to a file, and creates the folder, which it gives to the version's user.
-fn begin(order: &Order, file: &Path, folder: &Path, user: Option<u32>) -> io::Result<()> {
+/// Writes the input to a file, and creates the folder, which it gives to the version's user.
+fn write_input(input: &PrepareInput, file: &Path, folder: &Path, user: Option<u32>) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
     }
-    fs::write(file, serde_json::to_vec(order)?)?;
+    fs::write(file, serde_json::to_vec(input)?)?;
     let Some(user) = user else { return Ok(()) };
     kept::let_read(file)?;
-    give(folder, user)
+    change_owner(folder, user)
 }
 
-/// Gives a folder and its content to a user. No process of the version runs that could change it meanwhile.
-fn give(path: &Path, user: u32) -> io::Result<()> {
+/// Changes the owner of a folder and its content. No process of the version runs that could change it meanwhile.
+fn change_owner(path: &Path, user: u32) -> io::Result<()> {
     let about = fs::symlink_metadata(path)?;
     if about.is_dir() {
         for entry in fs::read_dir(path)? {
-            give(&entry?.path(), user)?;
+            change_owner(&entry?.path(), user)?;
         }
     }
     if about.uid() == user { Ok(()) } else { lchown(path, Some(user), Some(user)) }
 }
 
-/// Makes what the order in a file asks for, as [`make`] started it.
-pub(crate) async fn prepare(order: &Path, folder: &Path) -> anyhow::Result<()> {
-    let answer = match obey(order, folder).await {
-        Ok(made) => Message::Made(made),
+/// Prepares the nodes that the file `input` lists; [`prepare_isolated`] starts the process that runs this.
+pub(crate) async fn prepare(input: &Path, folder: &Path) -> anyhow::Result<()> {
+    let message = match run(input, folder).await {
+        Ok(output) => Message::Made(output),
         Err(error) => Message::Failed(crate::terminal::chain(&error)),
     };
-    say(&answer)
+    send(&message)
 }
 
-async fn obey(order: &Path, folder: &Path) -> anyhow::Result<Made> {
-    let order: Order = serde_json::from_slice(&fs::read(order)?)?;
+async fn run(input: &Path, folder: &Path) -> anyhow::Result<PrepareOutput> {
+    let input: PrepareInput = serde_json::from_slice(&fs::read(input)?)?;
     for (_, below) in FOLDERS {
         DirBuilder::new().recursive(true).mode(0o700).create(folder.join(below))?;
     }
     let show = |event| {
         // Nobody reads it: the server has ended, and its guard ends this process.
-        let _ = say(&Message::Event(event));
+        let _ = send(&Message::Event(event));
     };
-    let executables = Executables::new(folder.to_owned()).prepare(&order.executables, &show).await?;
-    let environments = Environments::new(folder.to_owned(), order.python).with_files(Files::Fixed);
-    let interpreters = environments.prepare(&order.pythons, &order.root, &show).await?;
-    Ok(Made { interpreters, executables })
+    let executables = Executables::new(folder.to_owned()).prepare(&input.executables, &show).await?;
+    let environments = Environments::new(folder.to_owned(), input.python).with_files(Files::Fixed);
+    let interpreters = environments.prepare(&input.pythons, &input.root, &show).await?;
+    Ok(PrepareOutput { interpreters, executables })
 }
 
-fn say(message: &Message) -> anyhow::Result<()> {
+fn send(message: &Message) -> anyhow::Result<()> {
     output::print_data(&serde_json::to_string(message)?)
 }

@@ -1,7 +1,7 @@
 //! The command and environment of each node's process.
 
 use super::{
-    isolated::{self, Order},
+    isolated::{self, PrepareInput},
     kept,
     older::{self, Servers},
 };
@@ -56,7 +56,7 @@ pub(crate) struct Launches {
 }
 
 /// What must be ready before the nodes start.
-pub(crate) struct Ready<'a> {
+pub(crate) struct LaunchRequirements<'a> {
     /// The Python to use for nodes, if given.
     pub(crate) python: Option<&'a PythonChoice>,
     /// Whether the package's files may change while the nodes run.
@@ -126,27 +126,27 @@ pub(crate) async fn isolate(
     for interpreter in environments.installed(&package.root).await {
         kept::add_installation(&mut isolation, &interpreter);
     }
-    let order = Order {
+    let input = PrepareInput {
         root: package.root.clone(),
         python,
         pythons: sources(package, is_python),
         executables: build::sources(&package.version, &package.root, |_| true),
     };
-    if order.pythons.is_empty() && order.executables.is_empty() {
+    if input.pythons.is_empty() && input.executables.is_empty() {
         return Ok((BTreeMap::new(), Isolated { isolation, interpreters: Vec::new() }));
     }
     let progress = terminal::Installation::new();
     let show = |event| progress.show(event);
-    let made = isolated::make(&order, isolation.clone(), &folder, lifeline, &show).await?;
+    let output = isolated::prepare_isolated(&input, isolation.clone(), &folder, lifeline, &show).await?;
     isolation.kept.push(folder);
-    let executables = build::by_name(order.executables, &made.executables, |text| tracing::warn!("{text}"));
+    let executables = build::by_name(input.executables, &output.executables, |text| tracing::warn!("{text}"));
     require_sdk(package, &executables)?;
-    Ok((executables, Isolated { isolation, interpreters: made.interpreters }))
+    Ok((executables, Isolated { isolation, interpreters: output.interpreters }))
 }
 
 /// Prepares the start of each node that runs `here`. Creates missing environments.
 pub(crate) async fn prepare(
-    ready: Ready<'_>,
+    ready: LaunchRequirements<'_>,
     package: &Package,
     runtime: &str,
     values: &BTreeMap<VariableName, String>,
@@ -155,7 +155,7 @@ pub(crate) async fn prepare(
     let names: BTreeSet<_> = here.iter().map(|&node| &package.version.nodes[node].name).collect();
     let is_here = |node: &Node| names.contains(&node.name);
     let is_python = |node: &&Node| is_here(node) && is_python(node);
-    let Ready { python, files, executables, older, origin, isolated } = ready;
+    let LaunchRequirements { python, files, executables, older, origin, isolated } = ready;
     let (mut isolation, interpreters) =
         isolated.map(|isolated| (isolated.isolation, isolated.interpreters)).unzip();
     let pythons = match package.version.nodes.iter().find(is_python) {

@@ -48,12 +48,12 @@ pub(crate) use stores::RemoteArgs;
 pub(crate) use tls::TlsArgs;
 
 use anyhow::Context as _;
-use dashboard::{Dashboard, Port, Shown};
+use dashboard::{Dashboard, DashboardContent, Port};
 use krt_environment::{Inherited, PythonChoice};
 use krt_model::name::VariableName;
 use krt_model::version::Runner;
 use krt_package::Package;
-use krt_reader::Abandon;
+use krt_reader::CancelHandle;
 use krt_runtime::{
     Engine, Parts,
     descriptors::Descriptors,
@@ -134,7 +134,7 @@ pub(crate) enum Role {
 }
 
 /// What to serve, and how.
-pub(crate) struct Wanted<'a> {
+pub(crate) struct ServiceSettings<'a> {
     /// The package.
     pub(crate) path: &'a Path,
     /// The part of the package.
@@ -155,8 +155,8 @@ pub(crate) struct Wanted<'a> {
 
 impl Service {
     /// Loads a package and opens its stores.
-    pub(crate) async fn open(wanted: &Wanted<'_>, logs: &Logs) -> anyhow::Result<Self> {
-        let Wanted { path, role, data, service, remote, nats, descriptors, tls: _ } = wanted;
+    pub(crate) async fn open(wanted: &ServiceSettings<'_>, logs: &Logs) -> anyhow::Result<Self> {
+        let ServiceSettings { path, role, data, service, remote, nats, descriptors, tls: _ } = wanted;
         let package = load(path, logs)?;
         let here = here(&package, role, nats)?;
         let values = match role {
@@ -195,7 +195,7 @@ impl Service {
     pub(crate) async fn run(
         self,
         ports: &mut Ports,
-        wanted: &Wanted<'_>,
+        wanted: &ServiceSettings<'_>,
         watch: Option<&mut Watch>,
         ready: impl FnOnce(),
         stop: &CancellationToken,
@@ -221,11 +221,12 @@ impl Service {
             let (mongo, influx) = (wanted.remote.mongo(), wanted.remote.influx());
             let embedded = older::Stores { store: &stores.store, mongo, influx };
             let message = options.requests.message;
-            let needed = older::Needed { runtime: &runtime, message, data: wanted.data, nats: wanted.nats };
+            let needed =
+                older::ServerSettings { runtime: &runtime, message, data: wanted.data, nats: wanted.nats };
             let nodes = here.iter().map(|&index| &package.version.nodes[index]);
             older = older::Servers::start(nodes, embedded, needed).await?;
             let files = launch::files(package.is_unpacked());
-            let ready = launch::Ready {
+            let ready = launch::LaunchRequirements {
                 python: python.as_ref(),
                 files,
                 executables,
@@ -243,7 +244,7 @@ impl Service {
                 front.upstream().set_ingress(Arc::clone(engine.ingress()));
             }
             let (store, documents) = (stores.store.clone(), stores.documents.clone());
-            let shown = Shown {
+            let shown = DashboardContent {
                 engine: &engine,
                 store,
                 documents,
@@ -335,7 +336,7 @@ pub(crate) fn named(package: &Package, name: &str) -> anyhow::Result<usize> {
 }
 
 fn load(path: &Path, logs: &Logs) -> anyhow::Result<Package> {
-    let package = krt_reader::load(path, &Abandon::default()).inspect_err(|error| {
+    let package = krt_reader::load(path, &CancelHandle::default()).inspect_err(|error| {
         if let krt_package::Error::Invalid { report, .. } = error {
             diagnostics::report(report, path, logs);
         }

@@ -13,7 +13,7 @@ use krt_model::{
     name::Name,
     version::{Generation, Node, OlderRunner, Version},
 };
-use krt_package::executable::{self, Executable, Found};
+use krt_package::executable::{self, DetectedRunner, Executable};
 use krt_runtime::node::older::{Older, OlderBroker};
 use krt_store::Store;
 use std::{
@@ -41,7 +41,7 @@ pub(crate) struct Stores<'a> {
 #[derive(Default)]
 pub(crate) struct Servers {
     /// The servers for each generation of runners.
-    olders: Vec<(Generation, Ready)>,
+    olders: Vec<(Generation, GenerationServers)>,
     tasks: JoinSet<()>,
     stop: Option<DropGuard>,
     jetstream: Option<JetStream>,
@@ -49,14 +49,14 @@ pub(crate) struct Servers {
 
 /// The servers for nodes of one generation.
 #[derive(Clone)]
-struct Ready {
+struct GenerationServers {
     broker: OlderBroker,
     mongo: Address,
     influx: Address,
 }
 
 /// Requirements of the servers.
-pub(crate) struct Needed<'a> {
+pub(crate) struct ServerSettings<'a> {
     /// The runtime's id.
     pub(crate) runtime: &'a str,
     /// The maximum size of the user's message, bytes.
@@ -72,7 +72,7 @@ impl Servers {
     pub(crate) async fn start(
         nodes: impl IntoIterator<Item = &Node>,
         stores: Stores<'_>,
-        needed: Needed<'_>,
+        needed: ServerSettings<'_>,
     ) -> anyhow::Result<Self> {
         let generations = generations(nodes);
         let mut servers = Self::default();
@@ -87,7 +87,7 @@ impl Servers {
                 Generation::Core => servers.start_core(&needed, &stop).await?,
                 Generation::JetStream => servers.start_jetstream(&needed).await?,
             };
-            let ready = Ready { broker, mongo: mongo.clone(), influx: influx.clone() };
+            let ready = GenerationServers { broker, mongo: mongo.clone(), influx: influx.clone() };
             servers.olders.push((generation, ready));
         }
         Ok(servers)
@@ -96,7 +96,7 @@ impl Servers {
     /// The servers for a node that was built with an older runner.
     pub(crate) fn provide(&self, runner: OlderRunner) -> Option<Arc<Older>> {
         let (_, ready) = self.olders.iter().find(|(generation, _)| *generation == runner.generation)?;
-        let Ready { broker, mongo, influx } = ready.clone();
+        let GenerationServers { broker, mongo, influx } = ready.clone();
         Some(Arc::new(Older { runner, broker, mongo, influx }))
     }
 
@@ -112,7 +112,7 @@ impl Servers {
     async fn start_stores(
         &mut self,
         stores: Stores<'_>,
-        needed: &Needed<'_>,
+        needed: &ServerSettings<'_>,
         stop: &CancellationToken,
     ) -> anyhow::Result<(Address, Address)> {
         let mongo = match stores.mongo {
@@ -140,7 +140,7 @@ impl Servers {
 
     async fn start_core(
         &mut self,
-        needed: &Needed<'_>,
+        needed: &ServerSettings<'_>,
         stop: &CancellationToken,
     ) -> anyhow::Result<OlderBroker> {
         let server = nats::Server::bind(needed.message.saturating_add(ENVELOPE_OVERHEAD)).await;
@@ -151,7 +151,7 @@ impl Servers {
     }
 
     /// Connects to the server from the flags, or starts one.
-    async fn start_jetstream(&mut self, needed: &Needed<'_>) -> anyhow::Result<OlderBroker> {
+    async fn start_jetstream(&mut self, needed: &ServerSettings<'_>) -> anyhow::Result<OlderBroker> {
         let name = format!("krt {}, older runners", needed.runtime);
         let engine = uuid::Uuid::now_v7().simple().to_string();
         if needed.nats.is_given() {
@@ -186,7 +186,7 @@ pub(crate) fn prebuilt<'a>(
     version: &'a Version,
     executables: &BTreeMap<String, PathBuf>,
     root: &Path,
-) -> Option<(&'a Name, Found)> {
+) -> Option<(&'a Name, DetectedRunner)> {
     version.nodes.iter().filter(|node| node.build.is_some()).find_map(|node| {
         let own = root.join(&node.src);
         if executables.get(node.name.as_str()) != Some(&own) {

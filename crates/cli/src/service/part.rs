@@ -1,8 +1,8 @@
 //! Code shared by `krt run`, `krt entrypoint` and `krt node`, each of which runs a part of a version.
 
 use super::{
-    BrowserArgs, ConnectionArgs, NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, TlsArgs, Wanted,
-    asynchronous, bind, block_on, crash, dashboard::Port, diagnostics, signals,
+    BrowserArgs, ConnectionArgs, NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, ServiceSettings,
+    TlsArgs, asynchronous, bind, block_on, crash, dashboard::Port, diagnostics, signals,
 };
 use crate::exit;
 use clap::Args;
@@ -41,10 +41,10 @@ pub(crate) struct PartArgs {
 
 impl PartArgs {
     /// What a process that has just started should serve of the package at `path`.
-    pub(crate) fn wanted<'a>(&'a self, path: &'a Path, role: Role) -> Wanted<'a> {
+    pub(crate) fn wanted<'a>(&'a self, path: &'a Path, role: Role) -> ServiceSettings<'a> {
         let Self { data, nats, remote, service, .. } = self;
         let descriptors = Descriptors::raise();
-        Wanted { path, role, data, service, remote, nats, descriptors, tls: false }
+        ServiceSettings { path, role, data, service, remote, nats, descriptors, tls: false }
     }
 
     /// Binds the metrics port, with additional host names from `browsers`. `limits` are for the client port.
@@ -60,7 +60,7 @@ impl PartArgs {
     }
 
     /// The limits of client connections.
-    pub(crate) fn limits(&self, front: &FrontArgs) -> Limits {
+    pub(crate) fn limits(&self, front: &ClientPortArgs) -> Limits {
         front.connections.limits(self.service.engine.options().in_flight.requests)
     }
 
@@ -72,7 +72,7 @@ impl PartArgs {
 
 /// The arguments for the client port.
 #[derive(Debug, Args)]
-pub(crate) struct FrontArgs {
+pub(crate) struct ClientPortArgs {
     /// Address to serve gRPC and HTTP on; port 0 picks a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", env = "KRT_LISTEN")]
     listen: SocketAddr,
@@ -87,7 +87,7 @@ pub(crate) struct FrontArgs {
     pub(crate) browsers: BrowserArgs,
 }
 
-impl FrontArgs {
+impl ClientPortArgs {
     /// Binds the port before any slow work. From now on, clients receive the answer that the service is
     /// starting.
     pub(crate) fn open(&self, limits: Limits) -> anyhow::Result<ClientPort> {
@@ -123,7 +123,7 @@ pub(crate) fn serve(
 
 /// Serves until a signal.
 pub(crate) async fn run_once(
-    wanted: &Wanted<'_>,
+    wanted: &ServiceSettings<'_>,
     logs: &Logs,
     mut ports: Ports,
     stop: &CancellationToken,

@@ -57,24 +57,24 @@ impl TlsArgs {
 struct Files {
     certificate: PathBuf,
     key: PathBuf,
-    read: Mutex<Read>,
+    read: Mutex<LoadedKey>,
 }
 
 /// The result of the last read.
 #[derive(Debug)]
-struct Read {
+struct LoadedKey {
     key: Arc<CertifiedKey>,
-    changed: Changed,
+    changed: ModifiedTimes,
     looked: Instant,
 }
 
 /// The modification times of both files.
-type Changed = [Option<SystemTime>; 2];
+type ModifiedTimes = [Option<SystemTime>; 2];
 
 impl Files {
     fn open(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
         let changed = changed(certificate, key);
-        let read = Read { key: Arc::new(load(certificate, key)?), changed, looked: Instant::now() };
+        let read = LoadedKey { key: Arc::new(load(certificate, key)?), changed, looked: Instant::now() };
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), read: Mutex::new(read) })
     }
 
@@ -113,6 +113,6 @@ fn load(certificate: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
         .context("the certificate and its key do not go together")
 }
 
-fn changed(certificate: &Path, key: &Path) -> Changed {
+fn changed(certificate: &Path, key: &Path) -> ModifiedTimes {
     [certificate, key].map(|path| fs::metadata(path).and_then(|file| file.modified()).ok())
 }

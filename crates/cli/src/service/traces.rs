@@ -19,7 +19,7 @@ use opentelemetry_otlp::{
     tonic_types::transport::{Certificate, ClientTlsConfig, Identity},
 };
 use opentelemetry_sdk::{Resource, trace::SpanExporter as _};
-use reason::{Explained, Noting, Reason};
+use reason::{ExplainingExporter, Reason, RecordingClient};
 use settings::{Files, Protocol, Settings, Variables};
 use std::{fs, path::Path, time::Duration};
 use tokio_rustls::rustls::ClientConfig;
@@ -47,13 +47,13 @@ pub(crate) fn start(version: &Name) -> Traces {
     }
 }
 
-fn exporter(settings: &Settings, version: &Name) -> anyhow::Result<Explained<SpanExporter>> {
+fn exporter(settings: &Settings, version: &Name) -> anyhow::Result<ExplainingExporter<SpanExporter>> {
     let reason = Reason::default();
     let exporter = match settings.protocol {
         Protocol::Grpc => by_grpc(&settings.files),
         Protocol::Http => by_http(&settings.files, settings.timeout, reason.clone()),
     }?;
-    let mut exporter = Explained { exporter, reason };
+    let mut exporter = ExplainingExporter { exporter, reason };
     exporter.set_resource(&resource(settings, version));
     Ok(exporter)
 }
@@ -82,7 +82,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 
 fn by_http(files: &Files, timeout: Duration, reason: Reason) -> anyhow::Result<SpanExporter> {
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls(files)?).https_or_http().enable_http1();
-    let client = Noting { client: HyperClient::new(connector.build(), timeout, None), reason };
+    let client = RecordingClient { client: HyperClient::new(connector.build(), timeout, None), reason };
     let built = SpanExporter::builder().with_http().with_http_client(client).build();
     built.ok().context("the endpoint is not understood; hint: http://HOST:4318")
 }

@@ -42,7 +42,7 @@ pub(crate) enum Change {
 
 /// Changed files, relative to the package's root.
 #[derive(Debug, Default)]
-pub(crate) struct Changed {
+pub(crate) struct ChangedFiles {
     files: BTreeSet<PathBuf>,
     /// Whether the path now leads to another root folder.
     root: bool,
@@ -89,11 +89,11 @@ impl Watch {
     }
 
     /// Waits for files to change, and then for a pause in the changes.
-    pub(crate) async fn next(&mut self) -> Changed {
+    pub(crate) async fn next(&mut self) -> ChangedFiles {
         loop {
             let paths = self.together().await;
             if paths.iter().any(|path| self.ways.contains(path)) && self.is_elsewhere() {
-                return Changed { files: BTreeSet::new(), root: true };
+                return ChangedFiles { files: BTreeSet::new(), root: true };
             }
             let relative = paths.iter().filter_map(|path| path.strip_prefix(&self.root).ok());
             let mut files: BTreeSet<PathBuf> = relative.map(Path::to_owned).collect();
@@ -102,7 +102,7 @@ impl Watch {
             }
             files.retain(|path| matters(path) && !is_cached(&self.root, path));
             if !files.is_empty() {
-                return Changed { files, root: false };
+                return ChangedFiles { files, root: false };
             }
         }
     }
@@ -143,7 +143,7 @@ fn is_cached(root: &Path, path: &Path) -> bool {
     path.ancestors().skip(1).any(|folder| root.join(folder).join("CACHEDIR.TAG").exists())
 }
 
-impl Changed {
+impl ChangedFiles {
     /// The effect of the change on a package.
     ///
     /// A file below the folder of one node's `src` affects that node; every other file may affect any node.
@@ -155,7 +155,7 @@ impl Changed {
             .map(|node| Path::new(&node.src).parent().unwrap_or(Path::new("")))
             .collect();
         let builds: Vec<_> =
-            package.version.nodes.iter().filter_map(|node| Built::of(node, package)).collect();
+            package.version.nodes.iter().filter_map(|node| CompiledNode::of(node, package)).collect();
         let mut nodes = BTreeSet::new();
         if self.root {
             return Change::Package;
@@ -177,14 +177,14 @@ fn is_manifest(path: &Path) -> bool {
 }
 
 /// The sources of a compiled node.
-struct Built<'a> {
+struct CompiledNode<'a> {
     build: &'a Build,
     code: &'static CodeFiles,
     /// Folders of modules outside its own, relative to the root.
     beside: Vec<PathBuf>,
 }
 
-impl<'a> Built<'a> {
+impl<'a> CompiledNode<'a> {
     fn of(node: &'a Node, package: &Package) -> Option<Self> {
         let (build, source) = (node.build.as_ref()?, build::source(node, &package.root)?);
         let relative = |folder: PathBuf| {
@@ -250,9 +250,9 @@ mod tests {
         let build = Build { folder: "src/etl/cmd".to_owned(), module: "src/etl".to_owned() };
         let root = Build { folder: String::new(), module: String::new() };
         let beside = ["lib/shared", ""].map(PathBuf::from);
-        let of_module = Built { build: &build, code: &CODE, beside: beside[..1].to_vec() };
-        let of_root = Built { build: &root, code: &CODE, beside: Vec::new() };
-        let of_both = Built { build: &build, code: &CODE, beside: beside.to_vec() };
+        let of_module = CompiledNode { build: &build, code: &CODE, beside: beside[..1].to_vec() };
+        let of_root = CompiledNode { build: &root, code: &CODE, beside: Vec::new() };
+        let of_both = CompiledNode { build: &build, code: &CODE, beside: beside.to_vec() };
         for (path, expected) in [
             ("src/etl/cmd/main.go", [true, true, true]),
             ("src/etl/deep/a.go", [true, true, true]),

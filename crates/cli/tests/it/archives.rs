@@ -1,9 +1,9 @@
 //! Tests of `krt pack` and `krt unpack`.
 
-use crate::support::{Ended, Folder, krt, run_with};
+use crate::support::{CommandOutput, Folder, krt, run_with};
 use std::fs;
 
-fn krt_in(folder: &Folder, arguments: &[&str]) -> Ended {
+fn krt_in(folder: &Folder, arguments: &[&str]) -> CommandOutput {
     let mut command = krt();
     command.current_dir(folder.path()).args(arguments);
     run_with(command, "")

@@ -2,7 +2,7 @@
 
 use crate::{
     shop::{Reflection, Shop},
-    support::{Ended, Folder, krt, run_with},
+    support::{CommandOutput, Folder, krt, run_with},
 };
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -13,13 +13,13 @@ use std::{
     thread,
 };
 
-fn call_with(address: SocketAddr, arguments: &[&str], input: &str) -> Ended {
+fn call_with(address: SocketAddr, arguments: &[&str], input: &str) -> CommandOutput {
     let mut command = krt();
     command.arg("call").args(["--address", &address.to_string()]).args(arguments);
     run_with(command, input)
 }
 
-fn call(shop: &Shop, arguments: &[&str]) -> Ended {
+fn call(shop: &Shop, arguments: &[&str]) -> CommandOutput {
     call_with(shop.address, arguments, "")
 }
 

@@ -1,10 +1,10 @@
 //! Tests of `krt check`.
 
-use crate::support::{Ended, Folder, krt, run_with};
+use crate::support::{CommandOutput, Folder, krt, run_with};
 use insta::assert_snapshot;
 use serde_json::Value;
 
-fn check(folder: &Folder, arguments: &[&str]) -> Ended {
+fn check(folder: &Folder, arguments: &[&str]) -> CommandOutput {
     let mut command = krt();
     command.current_dir(folder.path()).arg("check").args(arguments);
     run_with(command, "")

@@ -1,19 +1,19 @@
 //! `krt new` and `krt test`: new packages pass `krt check`, run, and pass their own tests. Needs `go` and
 //! `cargo`.
 
-use crate::support::{Ended, Folder, krt, run_with};
+use crate::support::{CommandOutput, Folder, krt, run_with};
 use std::{
     fs,
     os::unix::fs::{MetadataExt as _, symlink},
 };
 
-fn krt_in(folder: &Folder, below: &str, arguments: &[&str]) -> Ended {
+fn krt_in(folder: &Folder, below: &str, arguments: &[&str]) -> CommandOutput {
     let mut command = krt();
     command.args(arguments).current_dir(folder.join(below));
     run_with(command, "")
 }
 
-fn well(ended: Ended) -> Ended {
+fn well(ended: CommandOutput) -> CommandOutput {
     assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
     ended
 }

@@ -1,6 +1,6 @@
 //! `krt run` and `krt call` with a package that has a real Python node.
 
-use crate::support::{Ended, Folder, Service, krt, lines, message, run_with, signal};
+use crate::support::{CommandOutput, Folder, Service, krt, lines, message, run_with, signal};
 use rustix::process::Signal;
 use std::{fs, process::Stdio, time::Duration};
 
@@ -25,7 +25,7 @@ async def handler(ctx, data):
 ";
 
 /// Runs `krt call` with a package; `temporary` is the folder for temporary files.
-fn call(package: &Folder, temporary: &Folder, arguments: &[&str]) -> Ended {
+fn call(package: &Folder, temporary: &Folder, arguments: &[&str]) -> CommandOutput {
     let mut command = krt();
     command.env("TMPDIR", temporary.path()).args(["call", "--package"]).arg(package.path()).args(arguments);
     run_with(command, "")

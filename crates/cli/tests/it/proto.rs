@@ -1,6 +1,6 @@
 //! `krt proto`: stubs for a type checker, and Go code. Needs `go`, and mypy where `make` installs it.
 
-use crate::support::{Ended, Folder, krt, run_with};
+use crate::support::{CommandOutput, Folder, krt, run_with};
 use krt_servers::skipped;
 use std::{fs, path::Path, process::Command};
 
@@ -107,13 +107,13 @@ workflows:
     sequential: [seller]
 ";
 
-fn krt_in(folder: &Folder, arguments: &[&str]) -> Ended {
+fn krt_in(folder: &Folder, arguments: &[&str]) -> CommandOutput {
     let mut command = krt();
     command.args(arguments).current_dir(folder.join(""));
     run_with(command, "")
 }
 
-fn well(ended: &Ended) {
+fn well(ended: &CommandOutput) {
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 

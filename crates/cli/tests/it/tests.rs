@@ -1,6 +1,6 @@
 //! `krt test` for Python nodes: which tests it finds, and which tool runs them.
 
-use crate::support::{Ended, Folder, krt, run_with};
+use crate::support::{CommandOutput, Folder, krt, run_with};
 use std::fs;
 
 /// A stand-in for pytest, which is not installed: it prints its arguments.
@@ -22,7 +22,7 @@ class Tests(unittest.TestCase):
         self.assertTrue(handler)
 ";
 
-fn tested(folder: &Folder, with_pytest: bool, arguments: &[&str]) -> Ended {
+fn tested(folder: &Folder, with_pytest: bool, arguments: &[&str]) -> CommandOutput {
     let mut command = krt();
     if with_pytest {
         folder.write("src/greeter/pytest.py", PYTEST);

@@ -19,14 +19,14 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 /// A TLS proxy in front of a server, with a self-signed certificate for `localhost`.
-struct Guard {
+struct TlsProxy {
     port: u16,
     certificate: PathBuf,
     _folder: TempDir,
     _runtime: Runtime,
 }
 
-impl Guard {
+impl TlsProxy {
     fn before(server: SocketAddr) -> Self {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -57,7 +57,7 @@ impl Guard {
     }
 }
 
-fn call(address: &str, cacert: Option<&PathBuf>) -> crate::support::Ended {
+fn call(address: &str, cacert: Option<&PathBuf>) -> crate::support::CommandOutput {
     let mut command = krt();
     command.args(["call", "--address", address, "Entrypoint/Price", r#"{"item": "tea", "count": 2}"#]);
     if let Some(path) = cacert {
@@ -69,7 +69,7 @@ fn call(address: &str, cacert: Option<&PathBuf>) -> crate::support::Ended {
 #[test]
 fn servers_with_tls_are_called_when_their_authority_is_trusted() {
     let shop = Shop::open(Reflection::BOTH);
-    let guard = Guard::before(shop.address);
+    let guard = TlsProxy::before(shop.address);
     let address = format!("https://localhost:{}", guard.port);
     let trusted = call(&address, Some(&guard.certificate));
     assert_eq!((trusted.code, &*trusted.stderr), (Some(0), ""));

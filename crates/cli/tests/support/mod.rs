@@ -36,20 +36,20 @@ pub(crate) fn krt() -> Command {
 
 /// The outcome of a command.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct CommandOutput {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
 /// Runs a command to its end, with `input` on standard input.
-pub(crate) fn run_with(mut command: Command, input: &str) -> Ended {
+pub(crate) fn run_with(mut command: Command, input: &str) -> CommandOutput {
     let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = pipes.spawn().unwrap();
     // Fails if the command does not read all of it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
-    Ended {
+    CommandOutput {
         code: output.status.code(),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
@@ -57,7 +57,7 @@ pub(crate) fn run_with(mut command: Command, input: &str) -> Ended {
 }
 
 /// Runs `krt` with arguments to its end.
-pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Ended {
+pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> CommandOutput {
     let mut command = krt();
     command.args(arguments);
     run_with(command, "")

@@ -14,7 +14,7 @@ use tonic_health::pb::{
 };
 
 /// The results of reflection: the names of the services, and the files of one of them.
-struct Known {
+struct Discovered {
     services: Vec<String>,
     files: Vec<Vec<u8>>,
 }
@@ -36,7 +36,7 @@ macro_rules! reflect {
         let mut reflection = ServerReflectionClient::with_origin(transport, origin);
         let mut answers =
             reflection.server_reflection_info(stream::iter(questions)).await.unwrap().into_inner();
-        let mut known = Known { services: Vec::new(), files: Vec::new() };
+        let mut known = Discovered { services: Vec::new(), files: Vec::new() };
         while let Some(answer) = answers.message().await.unwrap() {
             match answer.message_response.unwrap() {
                 MessageResponse::ListServicesResponse(list) => {

@@ -3,7 +3,7 @@
 use crate::{
     context::value,
     script::{self, raised, send},
-    support::{Krt, assert_status, service::Ended},
+    support::{Krt, assert_status, service::Exited},
 };
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt as _;
@@ -12,7 +12,7 @@ use serde_json::json;
 use tonic::Code;
 
 /// All documents of a collection, as stored.
-pub(crate) async fn saved(ended: &Ended, collection: &str) -> Vec<Document> {
+pub(crate) async fn saved(ended: &Exited, collection: &str) -> Vec<Document> {
     let found = ended.reader().find(collection, &doc! {}, FindLimits::default()).unwrap();
     let documents = found.and_then(async |raw| Ok(Document::try_from(raw).unwrap()));
     documents.try_collect().await.unwrap()

@@ -2,13 +2,13 @@
 
 use crate::{
     script::{self, value},
-    support::{Krt, service::Ended},
+    support::{Krt, service::Exited},
 };
 use krt_store::{Order, PointFilter, StoredPoint, Tags, Value};
 use serde_json::json;
 use std::collections::BTreeMap;
 
-fn points(ended: &Ended, measurement: &str) -> Vec<StoredPoint> {
+fn points(ended: &Exited, measurement: &str) -> Vec<StoredPoint> {
     let filter = PointFilter { measurement: measurement.to_owned(), ..PointFilter::default() };
     ended.reader().points(&filter, Order::OldestFirst, 1000).unwrap()
 }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const DASHBOARD: &str = "http://krt.test";
 
 /// A server, its provider, and a browser that can reach both.
-struct House {
+struct Fixture {
     service: Service,
     here: Http,
     provider: OpenIdServer,
@@ -23,12 +23,12 @@ struct House {
 }
 
 /// A browser on the provider's page.
-struct Sent {
+struct SignIn {
     page: String,
     cookie: String,
 }
 
-impl House {
+impl Fixture {
     async fn open(test: &str) -> Option<Self> {
         let user = |name: &str, groups: &[&str]| json!({ "sub": format!("{name}-1"), "preferred_username": name, "groups": groups });
         let users = [user("ada", &["ops", "all"]), user("grace", &["guests"]), user("admin", &["ops"])];
@@ -52,7 +52,7 @@ impl House {
     }
 
     /// Opens the provider's page.
-    async fn begin(&self) -> Sent {
+    async fn begin(&self) -> SignIn {
         let sent = get(&self.here, "/api/v1/session/openid?next=/runtimes", "").await;
         assert_eq!(sent.status, StatusCode::SEE_OTHER, "{sent:?}");
         let page = sent.header("location").strip_prefix(&self.provider.issuer).unwrap().to_owned();
@@ -61,11 +61,11 @@ impl House {
         }
         let kept = sent.header("set-cookie");
         assert!(kept.contains("HttpOnly; SameSite=Lax"), "{kept}");
-        Sent { page, cookie: kept.split(';').next().unwrap().to_owned() }
+        SignIn { page, cookie: kept.split(';').next().unwrap().to_owned() }
     }
 
     /// Submits the provider's form; returns the redirect's path below the dashboard.
-    async fn answer(&self, sent: &Sent, form: &str) -> String {
+    async fn answer(&self, sent: &SignIn, form: &str) -> String {
         let kind = ("content-type", "application/x-www-form-urlencoded");
         let answer = self.there.post(&sent.page, &[kind], form.to_owned()).await;
         assert!(answer.status.is_redirection(), "{answer:?}");
@@ -101,7 +101,7 @@ fn session(reply: &Reply) -> String {
 
 #[tokio::test]
 async fn a_provider_lets_users_in() {
-    let Some(house) = House::open("a_provider_lets_users_in").await else { return };
+    let Some(house) = Fixture::open("a_provider_lets_users_in").await else { return };
     let server = get(&house.here, "/api/v1/server", "").await.json();
     assert_eq!(server["openid"], json!({ "name": "The lab" }));
 
@@ -121,7 +121,7 @@ async fn a_provider_lets_users_in() {
 
 #[tokio::test]
 async fn whom_a_provider_does_not_let_in() {
-    let Some(house) = House::open("whom_a_provider_does_not_let_in").await else { return };
+    let Some(house) = Fixture::open("whom_a_provider_does_not_let_in").await else { return };
     denied(&house.sign_in("grace").await, StatusCode::FORBIDDEN, "none of the groups");
     // A name at the provider gives no access to an existing account.
     denied(&house.sign_in("admin").await, StatusCode::FORBIDDEN, "There is a user `admin` already");
@@ -160,7 +160,7 @@ async fn whom_a_provider_does_not_let_in() {
 
     let sent = house.begin().await;
     let back = house.answer(&sent, "sub=ada-1").await;
-    let House { service, here, provider, _data, .. } = house;
+    let Fixture { service, here, provider, _data, .. } = house;
     drop(provider);
     denied(&get(&here, &back, &sent.cookie).await, StatusCode::BAD_GATEWAY, "cannot be asked");
     service.stop().await;

@@ -29,12 +29,12 @@ fn refused(reply: &Reply, status: StatusCode, code: &str) -> String {
 
 /// A server's state that its users can change, and all its files.
 #[derive(Debug, PartialEq, Eq)]
-struct Kept {
+struct Snapshot {
     rows: Vec<Value>,
     files: BTreeSet<String>,
 }
 
-impl Kept {
+impl Snapshot {
     async fn of(team: &Team, data: &Path) -> Self {
         let mut rows = Vec::new();
         let paths = ["/users", "/tokens", "/runtimes", "/runtimes/shop/versions", "/runtimes/shop/boards"];

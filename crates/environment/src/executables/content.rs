@@ -27,7 +27,7 @@ type Failed = (PathBuf, io::Error);
 /// The folders of an executable's inputs: its module, and recursively the modules beside it that manifests
 /// name.
 pub(super) fn folders(node: &ExecutableSource, toolchain: &Toolchain) -> Vec<PathBuf> {
-    let mut found = Found { node, toolchain, folders: Vec::new(), taken: BTreeSet::new() };
+    let mut found = Contents { node, toolchain, folders: Vec::new(), taken: BTreeSet::new() };
     found.module(&node.module);
     found.beside(&node.module);
     found.beside(&node.folder);
@@ -39,7 +39,7 @@ pub(super) fn folders(node: &ExecutableSource, toolchain: &Toolchain) -> Vec<Pat
     found.folders
 }
 
-struct Found<'a> {
+struct Contents<'a> {
     node: &'a ExecutableSource,
     toolchain: &'a Toolchain,
     folders: Vec<PathBuf>,
@@ -47,7 +47,7 @@ struct Found<'a> {
     taken: BTreeSet<PathBuf>,
 }
 
-impl Found<'_> {
+impl Contents<'_> {
     /// Adds a module; returns whether it was new.
     fn module(&mut self, folder: &Path) -> bool {
         let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());

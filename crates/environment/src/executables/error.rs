@@ -57,7 +57,7 @@ pub enum BuildError {
     #[error(
         "`{}` makes {}, not one for node `{node}`\nhint: name one as `src` in krt.yml, or as the node",
         .folder.display(),
-        Made(made)
+        BuiltNames(made)
     )]
     NotOne {
         /// The node.
@@ -101,9 +101,9 @@ impl BuildError {
 }
 
 /// The executables that were built.
-struct Made<'a>(&'a [String]);
+struct BuiltNames<'a>(&'a [String]);
 
-impl fmt::Display for Made<'_> {
+impl fmt::Display for BuiltNames<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             [] => f.write_str("no executable"),

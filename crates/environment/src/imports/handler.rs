@@ -1,7 +1,7 @@
 //! Detects whether a `handler` uses its message as a dict, as in the first runners of KRT v1: `payload: json`
 //! here.
 
-use super::place::{Place, place_of, text_of};
+use super::place::{Location, place_of, text_of};
 use tree_sitter::Node;
 
 /// Attributes that only a dict has. `google.protobuf.Any` has none of them.
@@ -11,7 +11,7 @@ const DICT_ATTRIBUTES: [&str; 7] = ["get", "items", "keys", "values", "pop", "up
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DictUse {
     /// Its place in the node's file.
-    pub place: Place,
+    pub place: Location,
     /// Its code.
     pub code: String,
     /// Whether the handler checks the message's type first.
@@ -28,7 +28,7 @@ pub(super) fn dict_use(module: Node<'_>, text: &str) -> Option<DictUse> {
         "identifier" => text_of(second, text),
         _ => text_of(second.child_by_field_name("name").or_else(|| second.named_child(0))?, text),
     };
-    Looking { text, name, first: None, bound: usize::MAX, looks_first: false }.through(handler)
+    Search { text, name, first: None, bound: usize::MAX, looks_first: false }.through(handler)
 }
 
 /// The file's last function with that name, which takes effect.
@@ -46,7 +46,7 @@ fn handler<'t>(module: Node<'t>, text: &str) -> Option<Node<'t>> {
     definitions.filter(named).last()
 }
 
-struct Looking<'t> {
+struct Search<'t> {
     text: &'t str,
     name: &'t str,
     first: Option<(usize, DictUse)>,
@@ -55,7 +55,7 @@ struct Looking<'t> {
     looks_first: bool,
 }
 
-impl Looking<'_> {
+impl Search<'_> {
     fn through(mut self, handler: Node<'_>) -> Option<DictUse> {
         let mut open: Vec<_> = handler.child_by_field_name("body").into_iter().collect();
         while let Some(node) = open.pop() {

@@ -125,7 +125,7 @@ const NAMESPACES: &[&str] = &[
 /// `requirements.txt` until runners 2.1), by module, with the versions that code of that time works with
 /// where they have wheels. Later versions have changed what such code uses (`np.float`, `DataFrame.append`,
 /// `Image.ANTIALIAS`, `torch.load` of a whole model).
-const UPSTREAM_PACKAGES: &[Carried] = &[
+const UPSTREAM_PACKAGES: &[UpstreamPackage] = &[
     carried("PIL", "Pillow", "Pillow<10; python_version < '3.12'"),
     carried("bson", "pymongo", "pymongo<5"),
     carried("certifi", "certifi", ""),
@@ -165,7 +165,7 @@ const UPSTREAM_PACKAGES: &[Carried] = &[
 
 /// A package of KRT v1's images.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Carried {
+pub(crate) struct UpstreamPackage {
     module: &'static str,
     /// Its name at an index.
     pub(crate) package: &'static str,
@@ -173,12 +173,12 @@ pub(crate) struct Carried {
     constraint: &'static str,
 }
 
-const fn carried(module: &'static str, package: &'static str, constraint: &'static str) -> Carried {
-    Carried { module, package, constraint }
+const fn carried(module: &'static str, package: &'static str, constraint: &'static str) -> UpstreamPackage {
+    UpstreamPackage { module, package, constraint }
 }
 
 /// The image's package for a module.
-pub(crate) fn carried_for(module: &str) -> Option<&'static Carried> {
+pub(crate) fn carried_for(module: &str) -> Option<&'static UpstreamPackage> {
     let top = module.split('.').next().unwrap_or(module);
     UPSTREAM_PACKAGES.iter().find(|carried| carried.module == top)
 }

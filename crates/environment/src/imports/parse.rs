@@ -5,7 +5,7 @@
 
 use super::{
     handler,
-    place::{Place, place_of, text_of},
+    place::{Location, place_of, text_of},
 };
 use tree_sitter::{Language, Node, Parser};
 
@@ -14,7 +14,7 @@ const MAX_DEPTH: usize = 400;
 
 /// When an import runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum When {
+pub(crate) enum ImportTime {
     /// Always when the file is imported.
     Always,
     /// Inside a function, or under a condition.
@@ -32,8 +32,8 @@ pub(super) struct Import {
     pub(super) level: usize,
     /// The names that `from` imports.
     pub(super) names: Vec<String>,
-    pub(super) when: When,
-    pub(super) place: Place,
+    pub(super) when: ImportTime,
+    pub(super) place: Location,
 }
 
 /// The relevant content of a file.
@@ -52,8 +52,8 @@ pub(super) fn parse(text: &str) -> Parsed {
     let language = Language::new(tree_sitter_python::LANGUAGE);
     let tree = parser.set_language(&language).ok().and_then(|()| parser.parse(text, None));
     let Some(tree) = tree else { return Parsed::default() };
-    let mut reading = Reading { text, parsed: Parsed::default() };
-    let mut open = vec![(tree.root_node(), When::Always, 0)];
+    let mut reading = ImportParser { text, parsed: Parsed::default() };
+    let mut open = vec![(tree.root_node(), ImportTime::Always, 0)];
     while let Some((node, when, depth)) = open.pop() {
         reading.look_at(node, when);
         if depth < MAX_DEPTH {
@@ -70,35 +70,37 @@ pub(super) fn parse(text: &str) -> Parsed {
     parsed
 }
 
-struct Reading<'t> {
+struct ImportParser<'t> {
     text: &'t str,
     parsed: Parsed,
 }
 
-impl Reading<'_> {
+impl ImportParser<'_> {
     fn text_of(&self, node: Node<'_>) -> &str {
         text_of(node, self.text)
     }
 
     /// When part of a statement runs; `None` if never in a node.
-    fn when_of(&self, parent: Node<'_>, child: Node<'_>, when: When) -> Option<When> {
+    fn when_of(&self, parent: Node<'_>, child: Node<'_>, when: ImportTime) -> Option<ImportTime> {
         let is = |field: &str| parent.child_by_field_name(field) == Some(child);
         match parent.kind() {
-            "function_definition" | "lambda" if is("body") => Some(when.max(When::Perhaps)),
+            "function_definition" | "lambda" if is("body") => Some(when.max(ImportTime::Perhaps)),
             "if_statement" | "elif_clause" if is("consequence") => match self.condition(parent) {
                 Condition::Never => None,
-                Condition::Unknown => Some(when.max(When::Perhaps)),
+                Condition::Unknown => Some(when.max(ImportTime::Perhaps)),
             },
             "if_statement" if matches!(child.kind(), "elif_clause" | "else_clause") => {
                 match self.condition(parent) {
                     Condition::Never => Some(when),
-                    Condition::Unknown => Some(when.max(When::Perhaps)),
+                    Condition::Unknown => Some(when.max(ImportTime::Perhaps)),
                 }
             }
-            "match_statement" | "case_clause" => Some(when.max(When::Perhaps)),
-            "try_statement" if child.kind() != "finally_clause" && self.copes(parent) => Some(When::Optional),
-            "try_statement" if child.kind() == "except_clause" => Some(when.max(When::Perhaps)),
-            "with_statement" if is("body") && self.suppresses(parent) => Some(When::Optional),
+            "match_statement" | "case_clause" => Some(when.max(ImportTime::Perhaps)),
+            "try_statement" if child.kind() != "finally_clause" && self.copes(parent) => {
+                Some(ImportTime::Optional)
+            }
+            "try_statement" if child.kind() == "except_clause" => Some(when.max(ImportTime::Perhaps)),
+            "with_statement" if is("body") && self.suppresses(parent) => Some(ImportTime::Optional),
             _ => Some(when),
         }
     }
@@ -136,7 +138,7 @@ impl Reading<'_> {
         clause.contains("suppress(") && IMPORT_ERRORS.iter().any(|name| clause.contains(name))
     }
 
-    fn look_at(&mut self, node: Node<'_>, when: When) {
+    fn look_at(&mut self, node: Node<'_>, when: ImportTime) {
         match node.kind() {
             "import_statement" => self.import(node, when),
             "import_from_statement" => self.import_from(node, when),
@@ -146,14 +148,14 @@ impl Reading<'_> {
         }
     }
 
-    fn import(&mut self, node: Node<'_>, when: When) {
+    fn import(&mut self, node: Node<'_>, when: ImportTime) {
         for name in self.names(node) {
             let place = place_of(node, self.text);
             self.parsed.imports.push(Import { module: name, level: 0, names: Vec::new(), when, place });
         }
     }
 
-    fn import_from(&mut self, node: Node<'_>, when: When) {
+    fn import_from(&mut self, node: Node<'_>, when: ImportTime) {
         let Some(from) = node.child_by_field_name("module_name") else { return };
         let text: String = self.text_of(from).chars().filter(|c| !c.is_whitespace()).collect();
         let module = text.trim_start_matches('.').to_owned();
@@ -175,13 +177,13 @@ impl Reading<'_> {
     }
 
     /// `importlib.import_module("x")` and `__import__("x")`; and calls that change the search path.
-    fn call(&mut self, node: Node<'_>, when: When) {
+    fn call(&mut self, node: Node<'_>, when: ImportTime) {
         let function = node.child_by_field_name("function").map_or("", |node| self.text_of(node));
         match function.rsplit('.').next().unwrap_or_default() {
             "import_module" | "__import__" => {
                 let arguments = node.child_by_field_name("arguments").map_or("", |node| self.text_of(node));
                 if let Some(module) = literal(arguments) {
-                    let (place, when) = (place_of(node, self.text), when.max(When::Perhaps));
+                    let (place, when) = (place_of(node, self.text), when.max(ImportTime::Perhaps));
                     self.parsed.imports.push(Import { module, level: 0, names: Vec::new(), when, place });
                 }
             }
@@ -221,17 +223,17 @@ fn literal(arguments: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{When::*, *};
+    use super::{ImportTime::*, *};
     use proptest::prelude::*;
 
-    fn imports(text: &str) -> Vec<(String, When)> {
+    fn imports(text: &str) -> Vec<(String, ImportTime)> {
         let dotted = |import: Import| (format!("{}{}", ".".repeat(import.level), import.module), import.when);
         parse(text).imports.into_iter().map(dotted).collect()
     }
 
     #[test]
     fn imports_and_when_they_run() {
-        let rows: &[(&str, &[(&str, When)])] = &[
+        let rows: &[(&str, &[(&str, ImportTime)])] = &[
             ("import a, b.c as d", &[("a", Always), ("b.c", Always)]),
             ("from a.b import (c,\n  d as e)", &[("a.b", Always)]),
             ("from a import *", &[("a", Always)]),
@@ -270,7 +272,7 @@ mod tests {
     #[test]
     fn places_count_characters() {
         let parsed = parse("x = 'ä'; import a\n");
-        assert_eq!(parsed.imports[0].place, Place { line: 1, column: 10 });
+        assert_eq!(parsed.imports[0].place, Location { line: 1, column: 10 });
     }
 
     #[test]

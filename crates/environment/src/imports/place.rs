@@ -4,7 +4,7 @@ use tree_sitter::Node;
 
 /// A place in a file; both counts start at 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct Location {
     /// The line.
     pub line: usize,
     /// The character in the line.
@@ -17,9 +17,9 @@ pub(super) fn text_of<'t>(node: Node<'_>, text: &'t str) -> &'t str {
 }
 
 /// The start of a node.
-pub(super) fn place_of(node: Node<'_>, text: &str) -> Place {
+pub(super) fn place_of(node: Node<'_>, text: &str) -> Location {
     let start = node.start_position();
     let line_start = node.start_byte() - start.column;
     let before = text.get(line_start..node.start_byte()).unwrap_or_default();
-    Place { line: start.row + 1, column: before.chars().count() + 1 }
+    Location { line: start.row + 1, column: before.chars().count() + 1 }
 }

@@ -1,4 +1,4 @@
-use super::{When::*, *};
+use super::{ImportTime::*, *};
 use std::fs;
 
 /// The external imports of a node in `src/a/main.py`, in a package with these files.
@@ -12,7 +12,7 @@ fn imports(files: &[(&str, &str)]) -> Imports {
     Imports::of(root.path(), Path::new("src/a/main.py"))
 }
 
-fn brief(imports: &Imports) -> Vec<(&str, &str, usize, When)> {
+fn brief(imports: &Imports) -> Vec<(&str, &str, usize, ImportTime)> {
     let brief = |found: &'_ Imported| (found.place.line, found.when);
     imports
         .modules

@@ -33,9 +33,9 @@ const CACHE_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
 /// The pins without a wheel for the Python in question that have wheels for others: each with those minor
 /// versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Lacking(BTreeMap<String, BTreeSet<u64>>);
+pub(crate) struct MissingWheels(BTreeMap<String, BTreeSet<u64>>);
 
-impl Lacking {
+impl MissingWheels {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -84,11 +84,11 @@ pub(crate) async fn lacking(
     facts: &Facts,
     process_env: &ProcessEnv,
     memory: &Path,
-) -> Option<Lacking> {
+) -> Option<MissingWheels> {
     if plan.exact.is_empty() {
-        return Some(Lacking::default());
+        return Some(MissingWheels::default());
     }
-    let kept = Kept::of(plan, facts, memory);
+    let kept = CachedAnswer::of(plan, facts, memory);
     if let Some(lacking) = kept.recall(true) {
         return Some(lacking);
     }
@@ -103,38 +103,38 @@ pub(crate) async fn lacking(
 }
 
 /// A cached answer.
-struct Kept(PathBuf);
+struct CachedAnswer(PathBuf);
 
-impl Kept {
+impl CachedAnswer {
     fn of(plan: &Plan, facts: &Facts, memory: &Path) -> Self {
         let key = Key::default().with(&plan.content).with(&facts.platform).with(minor(&facts.version));
         Self(memory.join(format!("{}.json", key.finish())))
     }
 
-    fn recall(&self, fresh: bool) -> Option<Lacking> {
-        let lacking: Lacking = serde_json::from_slice(&fs::read(&self.0).ok()?).ok()?;
+    fn recall(&self, fresh: bool) -> Option<MissingWheels> {
+        let lacking: MissingWheels = serde_json::from_slice(&fs::read(&self.0).ok()?).ok()?;
         let age = SystemTime::now().duration_since(fs::metadata(&self.0).ok()?.modified().ok()?);
         let holds = lacking.is_empty() || !fresh || age.is_ok_and(|age| age < CACHE_FOR);
         holds.then_some(lacking)
     }
 
     /// Ignores failures: the question is then asked again.
-    fn keep(&self, lacking: &Lacking) {
+    fn keep(&self, lacking: &MissingWheels) {
         let folder = self.0.parent().unwrap_or(Path::new("/"));
         let text = serde_json::to_vec(lacking).unwrap_or_default();
         drop(fs::create_dir_all(folder).and_then(|()| fs::write(&self.0, text)));
     }
 }
 
-async fn ask(plan: &Plan, facts: &Facts, process_env: &ProcessEnv) -> Option<Lacking> {
+async fn ask(plan: &Plan, facts: &Facts, process_env: &ProcessEnv) -> Option<MissingWheels> {
     let installer = Installer::find(facts, process_env).await;
-    let asking = Asking { installer: &installer, plan, facts, process_env };
+    let asking = WheelQuery { installer: &installer, plan, facts, process_env };
     let here = facts.version.release().get(1).copied()?;
     let pins: Vec<&str> =
         plan.exact.iter().map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect();
     let open = asking.without(&pins, &[here]).await?.remove(&here)?;
     if open.is_empty() {
-        return Some(Lacking::default());
+        return Some(MissingWheels::default());
     }
     let others: Vec<u64> = MINORS.filter(|minor| *minor != here).collect();
     let without = asking.without(&pins, &others).await?;
@@ -142,7 +142,7 @@ async fn ask(plan: &Plan, facts: &Facts, process_env: &ProcessEnv) -> Option<Lac
 }
 
 /// The missing wheels, from the pins without one here and those without one elsewhere.
-fn compare(open: &BTreeSet<String>, without: &BTreeMap<u64, BTreeSet<String>>) -> Lacking {
+fn compare(open: &BTreeSet<String>, without: &BTreeMap<u64, BTreeSet<String>>) -> MissingWheels {
     let has = |pin: &String, minor: &u64| without.get(minor).is_some_and(|without| !without.contains(pin));
     let somewhere = |pin: &&String| without.keys().any(|minor| has(pin, minor));
     let lacking: Vec<&String> = open.iter().filter(somewhere).collect();
@@ -151,10 +151,10 @@ fn compare(open: &BTreeSet<String>, without: &BTreeMap<u64, BTreeSet<String>>) -
         |minor: &&u64| without.get(minor).is_some_and(|without| without.iter().all(|pin| open.contains(pin)));
     let minors =
         |pin: &String| without.keys().filter(does).filter(|minor| has(pin, minor)).copied().collect();
-    Lacking(lacking.into_iter().map(|pin| (pin.clone(), minors(pin))).collect())
+    MissingWheels(lacking.into_iter().map(|pin| (pin.clone(), minors(pin))).collect())
 }
 
-struct Asking<'a> {
+struct WheelQuery<'a> {
     installer: &'a Installer,
     plan: &'a Plan,
     facts: &'a Facts,
@@ -162,15 +162,15 @@ struct Asking<'a> {
 }
 
 /// The pins without a wheel, by the minor version of Python.
-type Without = BTreeMap<u64, BTreeSet<String>>;
+type MissingByMinor = BTreeMap<u64, BTreeSet<String>>;
 
-impl Asking<'_> {
+impl WheelQuery<'_> {
     /// The pins without a wheel for each Python version; `None` without an answer.
-    async fn without(&self, pins: &[&str], minors: &[u64]) -> Option<Without> {
+    async fn without(&self, pins: &[&str], minors: &[u64]) -> Option<MissingByMinor> {
         match self.installer.tool() {
             Tool::Pip => self.without_by_pip(pins, minors).await,
             Tool::Uv => {
-                let mut without = Without::new();
+                let mut without = MissingByMinor::new();
                 for minor in minors {
                     without.insert(*minor, self.without_by_uv(pins, *minor).await?);
                 }
@@ -179,7 +179,7 @@ impl Asking<'_> {
         }
     }
 
-    async fn without_by_pip(&self, pins: &[&str], minors: &[u64]) -> Option<Without> {
+    async fn without_by_pip(&self, pins: &[&str], minors: &[u64]) -> Option<MissingByMinor> {
         let words = [self.facts.python.clone().into(), "-c".into(), SCRIPT.into()];
         let pythons: Vec<String> = minors.iter().map(|minor| format!("3.{minor}")).collect();
         let order = serde_json::json!({"pins": pins, "pythons": pythons, "sources": self.plan.sources});
@@ -246,7 +246,7 @@ mod tests {
     fn sentences() {
         let version = Version::from_str("3.13.0").unwrap();
         let lacking = |pins: &[(&str, &[u64])]| {
-            Lacking(
+            MissingWheels(
                 pins.iter()
                     .map(|(pin, minors)| ((*pin).to_owned(), minors.iter().copied().collect()))
                     .collect(),

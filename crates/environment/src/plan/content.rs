@@ -42,19 +42,19 @@ impl Content {
 
 /// The content of a `requirements.txt` with all its includes.
 pub(super) fn of_file(root: &Path, file: &Path, files: Files) -> Result<Content, Error> {
-    let mut reading = Reading::new(root, file, files);
+    let mut reading = ContentReader::new(root, file, files);
     reading.file(file, None)?;
     Ok(reading.content)
 }
 
 /// The content of requirements translated from a file.
 pub(super) fn of_lines(root: &Path, file: &Path, lines: &[String], files: Files) -> Result<Content, Error> {
-    let mut reading = Reading::new(root, file, files);
+    let mut reading = ContentReader::new(root, file, files);
     lines.iter().try_for_each(|line| reading.line(file, line))?;
     Ok(reading.content)
 }
 
-struct Reading<'a> {
+struct ContentReader<'a> {
     content: Content,
     root: &'a Path,
     files: Files,
@@ -66,7 +66,7 @@ struct Reading<'a> {
     constrains: bool,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ContentReader<'a> {
     fn new(root: &'a Path, file: &'a Path, files: Files) -> Self {
         let folder = file.parent().unwrap_or(Path::new("/"));
         Self { content: Content::default(), root, files, folder, open: Vec::new(), constrains: false }

@@ -31,8 +31,8 @@ fn problem_of(files: &[(&str, &str)]) -> String {
 fn translated(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
     let plan = plan_of(&package(files), "main.py").unwrap();
     match plan.wanted {
-        Wanted::Lines(lines) => (lines, plan.pins),
-        Wanted::File => panic!("not translated"),
+        PackageSource::Lines(lines) => (lines, plan.pins),
+        PackageSource::File => panic!("not translated"),
     }
 }
 
@@ -242,7 +242,7 @@ fn poetry_projects_are_translated() {
     for (version, fits) in [("3.8.18", false), ("3.9.0", true), ("3.13.0", true), ("4.0.0", false)] {
         assert_eq!(python.contains(&Version::from_str(version).unwrap()), fits, "{version}");
     }
-    let Wanted::Lines(mut lines) = plan.wanted else { panic!("not translated") };
+    let PackageSource::Lines(mut lines) = plan.wanted else { panic!("not translated") };
     let mut expected = [
         "--index-url https://host/simple",
         "six>=1.2,<2.0",
@@ -310,7 +310,10 @@ fn pipfiles_are_translated() {
 fn another_index_than_the_usual_one_is_named() {
     let text = "[[source]]\nname='x'\nurl='https://u:p@host:8080/simple'\nverify_ssl=false\n[packages]\n";
     let plan = plan_of(&package(&[("Pipfile", text)]), "main.py").unwrap();
-    assert_eq!(plan.wanted, Wanted::Lines(vec!["--index-url https://u:p@host:8080/simple".to_owned()]));
+    assert_eq!(
+        plan.wanted,
+        PackageSource::Lines(vec!["--index-url https://u:p@host:8080/simple".to_owned()])
+    );
     assert_eq!(plan.options, ["--trusted-host", "host:8080"]);
 }
 
@@ -547,6 +550,6 @@ fn what_cannot_be_translated_is_said() {
 fn poetry_may_list_the_dependencies_of_a_standard_project() {
     let text = "[project]\nname = 'a'\nrequires-python = '>=3.10'\ndynamic = ['dependencies']\n[tool.poetry.dependencies]\nsix = '^1'";
     let plan = plan_of(&package(&[("pyproject.toml", text)]), "main.py").unwrap();
-    assert_eq!(plan.wanted, Wanted::Lines(vec!["six>=1,<2.0".to_owned()]));
+    assert_eq!(plan.wanted, PackageSource::Lines(vec!["six>=1,<2.0".to_owned()]));
     assert_eq!(plan.python.unwrap().to_string(), ">=3.10");
 }

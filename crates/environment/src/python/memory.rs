@@ -30,14 +30,14 @@ const VARIABLES: [&str; 9] = [
 const VERSION_FILES: [&str; 4] = [".python-version", ".tool-versions", "mise.toml", ".mise.toml"];
 
 /// The cache file of one interpreter.
-pub(super) struct Place {
+pub(super) struct CacheFile {
     file: PathBuf,
     asked: PathBuf,
 }
 
 /// An answer with the state of its inputs.
 #[derive(Serialize, Deserialize)]
-struct Remembered {
+struct CachedFacts {
     facts: Facts,
     states: Vec<(PathBuf, State)>,
 }
@@ -45,7 +45,7 @@ struct Remembered {
 /// The state of a file or folder; `None` if it was missing.
 type State = Option<(i64, i64, u64)>;
 
-impl Place {
+impl CacheFile {
     pub(super) fn of(python: &Path, process_env: &ProcessEnv, folder: &Path, memory: &Path) -> Self {
         let mut key = Key::default().with(python.as_os_str().as_bytes());
         for name in VARIABLES {
@@ -61,7 +61,7 @@ impl Place {
 
     /// The cached properties, if still valid.
     pub(super) fn recall(&self) -> Option<Facts> {
-        let remembered: Remembered = serde_json::from_slice(&fs::read(&self.file).ok()?).ok()?;
+        let remembered: CachedFacts = serde_json::from_slice(&fs::read(&self.file).ok()?).ok()?;
         remembered.states.iter().all(|(path, then)| state(path) == *then).then_some(remembered.facts)
     }
 
@@ -69,13 +69,13 @@ impl Place {
     pub(super) fn remember(&self, facts: &Facts) {
         let paths = facts.watched.iter().chain([&self.asked]);
         let states = paths.map(|path| (path.clone(), state(path))).collect();
-        let remembered = Remembered { facts: facts.clone(), states };
+        let remembered = CachedFacts { facts: facts.clone(), states };
         drop(write(&self.file, &remembered));
     }
 }
 
 /// Writes a file atomically.
-fn write(file: &Path, remembered: &Remembered) -> io::Result<()> {
+fn write(file: &Path, remembered: &CachedFacts) -> io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(folder)?;
     let mut new = tempfile::NamedTempFile::new_in(folder)?;

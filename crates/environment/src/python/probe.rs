@@ -17,7 +17,7 @@ pub(super) async fn probe_remembered(
     folder: &Path,
     memory: &Path,
 ) -> Result<Facts, String> {
-    let place = memory::Place::of(python, process_env, folder, memory);
+    let place = memory::CacheFile::of(python, process_env, folder, memory);
     if let Some(facts) = place.recall() {
         return Ok(facts);
     }

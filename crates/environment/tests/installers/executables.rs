@@ -12,12 +12,12 @@ use std::{
 use tempfile::TempDir;
 
 /// A module that uses nothing of the SDK, and a cache.
-struct House {
+struct Fixture {
     folder: TempDir,
     node: ExecutableSource,
 }
 
-impl House {
+impl Fixture {
     fn new(language: Language) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let module = folder.path().join("etl");
@@ -101,7 +101,7 @@ fn entries(folder: &Path) -> usize {
 }
 
 fn an_executable_is_built_once_for_its_content(language: Language) {
-    let house = House::new(language);
+    let house = Fixture::new(language);
     let files = entries(&house.node.module);
     let (first, told) = house.prepare();
     assert_eq!((&*said(&first), &told[..]), ("one\n", &["building", "built"][..]));
@@ -116,7 +116,7 @@ fn an_executable_is_built_once_for_its_content(language: Language) {
 }
 
 fn what_does_not_build_leaves_nothing(language: Language, expected: &[&str]) {
-    let house = House::new(language);
+    let house = Fixture::new(language);
     house.break_it();
     let made = run(house.executables().prepare(std::slice::from_ref(&house.node), &|_| {}));
     let Err(BuildError::Build { node, output, .. }) = made else { panic!("{made:?}") };
@@ -128,7 +128,7 @@ fn what_does_not_build_leaves_nothing(language: Language, expected: &[&str]) {
 }
 
 fn without_a_builder_the_package_s_own_executable_serves(language: Language) {
-    let house = House::new(language);
+    let house = Fixture::new(language);
     let bare = || house.executables().with_process_env(ProcessEnv::from_iter([("PATH", "/nowhere")]));
     let nodes = std::slice::from_ref(&house.node);
     let made = run(bare().prepare(nodes, &|_| {}));
@@ -183,11 +183,11 @@ mod rust {
 
     #[test]
     fn packages_of_the_same_name_are_not_taken_for_one_another() {
-        let (first, second) = (House::new(Language::RUST), House::new(Language::RUST));
+        let (first, second) = (Fixture::new(Language::RUST), Fixture::new(Language::RUST));
         first.say("first");
         second.say("second");
         let cache = first.folder.path().join("cache");
-        let built = |house: &House| {
+        let built = |house: &Fixture| {
             let nodes = std::slice::from_ref(&house.node);
             run(Executables::new(cache.clone()).prepare(nodes, &|_| {})).unwrap().remove(0)
         };
@@ -196,7 +196,7 @@ mod rust {
 
     #[test]
     fn of_several_executables_the_one_with_the_node_s_name_is_taken() {
-        let house = House::new(Language::RUST);
+        let house = Fixture::new(Language::RUST);
         house.put("src/bin/other.rs", "fn main() {\n    eprintln!(\"other\");\n}\n");
         assert_eq!(said(&house.prepare().0), "one\n");
         fs::remove_file(house.node.folder.join("src/main.rs")).unwrap();

@@ -2,7 +2,7 @@
 
 use krt_imports::{
     Workspace,
-    rules::{Circle, Rules},
+    rules::{Cycle, Rules},
     violations,
 };
 use std::fs;
@@ -142,7 +142,7 @@ fn a_cycle_needs_a_reason() {
         alpha/src/two.rs:1 imports one by `crate::one::One`";
     assert_eq!(found(&files), [cycle]);
     let reason = "each is a part of the other";
-    let circles = [Circle { krate: "alpha", modules: &["one", "two"], reason }];
+    let circles = [Cycle { krate: "alpha", modules: &["one", "two"], reason }];
     let rules = Rules { circles: &circles, ..RULES };
     assert_eq!(found_by(&rules, &files), [""; 0]);
     assert_eq!(found_by(&rules, &[]), ["crates/alpha has no cycle of one, two, but a rule for it"]);

@@ -23,7 +23,7 @@ const MAX_REASONS: usize = 10;
 
 /// The result of writing a body's points.
 #[derive(Debug, Default)]
-struct Written {
+struct WriteResult {
     points: usize,
     /// Lines that do not parse.
     unread: usize,
@@ -79,8 +79,8 @@ async fn write(shared: &Shared, precision: Precision, request: Request<Incoming>
     }
 }
 
-async fn store_lines(store: &Store, precision: Precision, body: &[u8]) -> Written {
-    let (mut written, mut bytes) = (Written::default(), 0);
+async fn store_lines(store: &Store, precision: Precision, body: &[u8]) -> WriteResult {
+    let (mut written, mut bytes) = (WriteResult::default(), 0);
     let (now, each) = (now(), body.len() / body.iter().filter(|&&byte| byte == b'\n').count().max(1));
     for line in line::lines(body, precision) {
         match line.map(|line| line.point(now, |point| store.measure(point))) {
@@ -105,8 +105,8 @@ async fn store_lines(store: &Store, precision: Precision, body: &[u8]) -> Writte
     written
 }
 
-fn written(written: &Written) -> Response<Full<Bytes>> {
-    let Written { points, unread, dropped, reasons } = written;
+fn written(written: &WriteResult) -> Response<Full<Bytes>> {
+    let WriteResult { points, unread, dropped, reasons } = written;
     if unread + dropped == 0 {
         return empty(StatusCode::NO_CONTENT);
     }

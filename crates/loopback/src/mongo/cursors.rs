@@ -50,7 +50,7 @@ struct Batch {
 
 /// The limits of a batch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct BatchLimits {
     /// The most documents.
     pub(super) count: u64,
     /// Whether the client wants this batch only.
@@ -64,13 +64,13 @@ impl Cursor {
         Self { namespace, found: found.peekable(), used: Instant::now() }
     }
 
-    async fn batch(&mut self, wanted: Wanted) -> Result<Batch, CommandError> {
+    async fn batch(&mut self, wanted: BatchLimits) -> Result<Batch, CommandError> {
         let time = wanted.time.unwrap_or(BATCH_TIMEOUT).min(BATCH_TIMEOUT);
         let batch = tokio::time::timeout(time, self.read(wanted)).await;
         batch.map_err(|_| CommandError::Time)?
     }
 
-    async fn read(&mut self, wanted: Wanted) -> Result<Batch, CommandError> {
+    async fn read(&mut self, wanted: BatchLimits) -> Result<Batch, CommandError> {
         let (mut documents, mut bytes) = (Vec::new(), 0);
         while (documents.len() as u64) < wanted.count && bytes < BATCH_BYTES {
             let Some(found) = self.found.next().await else { return Ok(Batch { documents, more: false }) };
@@ -86,7 +86,11 @@ impl Cursor {
 
 impl Cursors {
     /// The first batch of a search, as a reply.
-    pub(super) async fn begin(&self, mut cursor: Cursor, wanted: Wanted) -> Result<Document, CommandError> {
+    pub(super) async fn begin(
+        &self,
+        mut cursor: Cursor,
+        wanted: BatchLimits,
+    ) -> Result<Document, CommandError> {
         let batch = cursor.batch(wanted).await?;
         let namespace = cursor.namespace.clone();
         let id = if batch.more { self.keep(cursor)? } else { 0 };
@@ -98,7 +102,7 @@ impl Cursors {
         &self,
         id: i64,
         namespace: &str,
-        wanted: Wanted,
+        wanted: BatchLimits,
     ) -> Result<Document, CommandError> {
         let mut cursor = self.take(id, namespace).ok_or(CommandError::Cursor { id })?;
         let batch = cursor.batch(wanted).await?;

@@ -4,7 +4,7 @@
 use super::{
     Shared,
     arguments::{Arguments, whole},
-    cursors::{self, Cursor, FIRST_BATCH, Wanted},
+    cursors::{self, BatchLimits, Cursor, FIRST_BATCH},
     error::CommandError,
     projection::Projection,
     read::{self, Search},
@@ -164,7 +164,7 @@ pub(super) async fn aggregate(
         End::Documents => {
             let cursor = arguments.document("cursor")?;
             let batch = Arguments::new("cursor", &cursor).count("batchSize")?.unwrap_or(FIRST_BATCH);
-            let wanted = Wanted { count: batch, single: false, time: arguments.time()? };
+            let wanted = BatchLimits { count: batch, single: false, time: arguments.time()? };
             shared.cursors.begin(Cursor::new(namespace, found), wanted).await
         }
         End::Count { id, field } => {

@@ -3,7 +3,7 @@
 use super::{
     Shared,
     arguments::Arguments,
-    cursors::{self, Cursor, FIRST_BATCH, Found, Wanted},
+    cursors::{self, BatchLimits, Cursor, FIRST_BATCH, Found},
     error::CommandError,
     projection::Projection,
     sort::{self, Sort, Sorted},
@@ -134,7 +134,7 @@ pub(super) async fn find(shared: &Shared, database: &str, body: &Document) -> Re
     let count = arguments.count("batchSize")?.unwrap_or(FIRST_BATCH);
     let found = search.open(shared, database, collection).await?;
     let cursor = Cursor::new(format!("{database}.{collection}"), found);
-    shared.cursors.begin(cursor, Wanted { count, single, time: arguments.time()? }).await
+    shared.cursors.begin(cursor, BatchLimits { count, single, time: arguments.time()? }).await
 }
 
 pub(super) async fn count(
@@ -177,7 +177,7 @@ pub(super) async fn get_more(
     let Some(id) = arguments.integer("getMore")? else { return Err(CommandError::Cursor { id: 0 }) };
     let namespace = format!("{database}.{}", arguments.text("collection")?);
     let count = arguments.count("batchSize")?.filter(|&count| count > 0).unwrap_or(u64::MAX);
-    let wanted = Wanted { count, single: false, time: arguments.time()? };
+    let wanted = BatchLimits { count, single: false, time: arguments.time()? };
     shared.cursors.go_on(id, &namespace, wanted).await
 }
 

@@ -46,11 +46,11 @@ pub(super) struct Request {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reply {
     request_id: i32,
-    form: Form,
+    form: ReplyFormat,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum ReplyFormat {
     /// `OP_MSG`.
     Message,
     /// `OP_REPLY`, which answers `OP_QUERY`.
@@ -142,7 +142,7 @@ fn message(header: &[u8], rest: &[u8], request_id: i32) -> Result<Request, WireE
         body.insert(name, documents);
     }
     let database = body.get_str("$db").unwrap_or("admin").to_owned();
-    let reply = (flags & MORE_TO_COME == 0).then_some(Reply { request_id, form: Form::Message });
+    let reply = (flags & MORE_TO_COME == 0).then_some(Reply { request_id, form: ReplyFormat::Message });
     Ok(Request { body, database, reply })
 }
 
@@ -181,7 +181,7 @@ fn query(rest: &[u8], request_id: i32) -> Result<Request, WireError> {
     if let Ok(inner) = body.get_document_mut("$query") {
         body = std::mem::take(inner);
     }
-    Ok(Request { body, database, reply: Some(Reply { request_id, form: Form::Old }) })
+    Ok(Request { body, database, reply: Some(Reply { request_id, form: ReplyFormat::Old }) })
 }
 
 impl Reply {
@@ -189,9 +189,9 @@ impl Reply {
         let body = reply.to_vec().map_err(|error| WireError::Document(error.to_string()))?;
         let (op_code, before): (_, &[u8]) = match self.form {
             // No flags, and a section of kind 0.
-            Form::Message => (OP_MSG, &[0; 5]),
+            ReplyFormat::Message => (OP_MSG, &[0; 5]),
             // No flags, no cursor, from the start, one document.
-            Form::Old => (OP_REPLY, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]),
+            ReplyFormat::Old => (OP_REPLY, &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]),
         };
         let size = HEADER + before.len() + body.len();
         let size_field = i32::try_from(size).map_err(|_| WireError::Size(size))?;

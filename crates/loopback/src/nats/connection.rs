@@ -89,12 +89,12 @@ async fn write_all(mut socket: OwnedWriteHalf, outbox: &Outbox) -> io::Result<()
 }
 
 /// Ends the client's subscriptions on drop, however the connection ends.
-struct Joined {
+struct Membership {
     id: u64,
     interest: Arc<Interest>,
 }
 
-impl Drop for Joined {
+impl Drop for Membership {
     fn drop(&mut self) {
         self.interest.leave(self.id);
     }
@@ -112,7 +112,7 @@ async fn talk(
         return Ok(());
     };
     outbox.understands_headers(client.headers);
-    let _joined = Joined { id, interest: Arc::clone(&interest) };
+    let _joined = Membership { id, interest: Arc::clone(&interest) };
     let max_payload = accounts.max_payload();
     let mut connection = Connection { id, client, interest, outbox: Arc::clone(outbox), questions: 0 };
     connection.acknowledge();

@@ -72,8 +72,8 @@ pub(super) fn take(buffer: &mut BytesMut, max_payload: usize) -> Result<Option<O
         "CONNECT" => Operation::Connect(Bytes::copy_from_slice(rest.trim().as_bytes())),
         "SUB" => subscribe(&words)?,
         "UNSUB" => unsubscribe(&words)?,
-        "PUB" => return publish(&Announced::plain(&words)?, end + 1, buffer, max_payload),
-        "HPUB" => return publish(&Announced::with_headers(&words)?, end + 1, buffer, max_payload),
+        "PUB" => return publish(&PublishLine::plain(&words)?, end + 1, buffer, max_payload),
+        "HPUB" => return publish(&PublishLine::with_headers(&words)?, end + 1, buffer, max_payload),
         _ => return Err(ProtocolError::Unknown),
     };
     buffer.advance(end + 1);
@@ -99,14 +99,14 @@ fn unsubscribe(words: &[&str]) -> Result<Operation, ProtocolError> {
 }
 
 /// The line before a payload.
-struct Announced {
+struct PublishLine {
     subject: String,
     reply: Option<String>,
     headers: usize,
     size: usize,
 }
 
-impl Announced {
+impl PublishLine {
     fn plain(words: &[&str]) -> Result<Self, ProtocolError> {
         match words {
             [subject, size] => Self::new(subject, None, "0", size),
@@ -135,12 +135,12 @@ impl Announced {
 
 /// Takes a message whose payload begins at `start`, once it is complete.
 fn publish(
-    announced: &Announced,
+    announced: &PublishLine,
     start: usize,
     buffer: &mut BytesMut,
     max_payload: usize,
 ) -> Result<Option<Operation>, ProtocolError> {
-    let Announced { subject, reply, headers, size } = announced;
+    let PublishLine { subject, reply, headers, size } = announced;
     if *size > max_payload {
         return Err(ProtocolError::LargePayload);
     }

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// A server with its own store.
-struct Served {
+struct Fixture {
     url: String,
     token: String,
     store: Store,
@@ -25,7 +25,7 @@ struct Served {
     _folder: TempDir,
 }
 
-impl Served {
+impl Fixture {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (store, writer) = Store::open(folder.path(), &Options::default()).unwrap();
@@ -79,7 +79,7 @@ fn gzip(text: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn points_of_both_endpoints() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let url = &served.url;
     let many: String = (0..3000).map(|number| format!("many number={number}i {number}\n")).collect();
     let cases = [
@@ -107,7 +107,7 @@ async fn points_of_both_endpoints() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_gzipped_body_is_read_whole_or_not_at_all() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let url = format!("{}/write?db=shop", served.url);
     let lines = |name: &str| (0..2000).map(|at| format!("{name} f={at}i {at}\n")).collect::<String>();
     let members = [gzip(&lines("first")), gzip(&lines("second"))].concat();
@@ -129,7 +129,7 @@ async fn a_gzipped_body_is_read_whole_or_not_at_all() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_point_is_told() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let url = format!("{}/api/v2/write?bucket=shop", served.url);
     let long = "x".repeat(100_000);
     for (body, expected) in [
@@ -154,7 +154,7 @@ async fn what_is_no_point_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_writes_nothing() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let open = format!("{}/api/v2/write?bucket=shop", served.origin());
     for header in [None, Some("Token "), Some("Token wrong"), Some("Basic a3J0Og==")] {
         let headers: Vec<_> = header.map(|value| ("authorization", value)).into_iter().collect();
@@ -178,7 +178,7 @@ async fn a_stranger_writes_nothing() {
 /// krt's own writer, with names that its lines can express.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_krt_writes_is_read() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let folder = tempfile::tempdir().unwrap();
     let address = served.url.as_str().into();
     let (influx, sink) = Influx::start(&address, "shop", &folder.path().join("influx"), SPOOL_LIMIT).unwrap();
@@ -219,7 +219,7 @@ async fn what_krt_writes_is_read() {
 /// A client in another language runs all of `tests/clients`.
 async fn client(program: Option<Vec<PathBuf>>, name: &str) {
     let Some(program) = program else { return };
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let said = clients::run(&program, &[&served.url]).await;
     assert!(said.starts_with(name), "{said}");
     let many = served.points("many").await;

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// A server with its own store.
-struct Served {
+struct Fixture {
     url: String,
     store: Store,
     writer: Writer,
@@ -25,7 +25,7 @@ struct Served {
     _folder: TempDir,
 }
 
-impl Served {
+impl Fixture {
     async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (store, writer) = Store::open(folder.path(), &Options::default()).unwrap();
@@ -68,7 +68,7 @@ fn told(error: &mongodb::error::Error) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_inserted_is_what_is_stored() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let orders = served.orders().await;
     let date = bson::DateTime::from_millis(1_700_000_000_123);
     let document = doc! { "_id": 7_i64, "list": [1, 2.5, Bson::Null], "date": date, "nested": { "é": "x" } };
@@ -89,7 +89,7 @@ async fn what_is_inserted_is_what_is_stored() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_insert_without_an_id_gets_one() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     // Drivers generate an id themselves; the command need not have one.
     let database = served.client().await.database("shop-data");
     let reply = database.run_command(doc! { "insert": "raw", "documents": [{ "a": 1 }, { "a": 2 }] });
@@ -101,7 +101,7 @@ async fn an_insert_without_an_id_gets_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn duplicates_end_what_is_ordered_only() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let database = served.client().await.database("shop-data");
     for (ordered, stored) in [(true, 2), (false, 3)] {
         let name = format!("ordered_{ordered}");
@@ -126,7 +126,7 @@ async fn duplicates_end_what_is_ordered_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn searches_are_read_in_batches() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let orders = served.orders().await;
     let all: Vec<_> = (0..1000).map(|number| doc! { "_id": number, "load": "x".repeat(20_000) }).collect();
     orders.insert_many(&all).await.unwrap();
@@ -154,7 +154,7 @@ async fn searches_are_read_in_batches() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cursor_is_its_collections() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let client = served.client().await;
     let database = client.database("shop-data");
     let documents = [doc! { "_id": 1 }, doc! { "_id": 2 }, doc! { "_id": 3 }];
@@ -176,7 +176,7 @@ async fn a_cursor_is_its_collections() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_done_is_said() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let client = served.client().await;
     let database = client.database("shop-data");
     let supported = "not supported by krt's embedded store";
@@ -208,7 +208,7 @@ async fn what_is_not_done_is_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_sees_nothing() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     served.orders().await.insert_one(doc! { "secret": 1 }).await.unwrap();
     let with_user = |user: &str| {
         let (_, rest) = served.url.split_once('@').unwrap();
@@ -239,7 +239,7 @@ async fn reply(stream: &mut TcpStream) -> Option<Vec<u8>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_read_ends_its_connection_only() {
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let header = |size: i32, op_code: i32| {
         [size, 1, 0, op_code].into_iter().flat_map(i32::to_le_bytes).collect::<Vec<_>>()
     };
@@ -274,7 +274,7 @@ async fn what_cannot_be_read_ends_its_connection_only() {
 /// A client in another language runs all of `tests/clients`.
 async fn client(program: Option<Vec<PathBuf>>, name: &str) {
     let Some(program) = program else { return };
-    let served = Served::start().await;
+    let served = Fixture::start().await;
     let said = clients::run(&program, &[&served.url, "shop"]).await;
     assert!(said.starts_with(name), "{said}");
     assert!(served.stored("orders", doc! { "text": "é" }).await.len() == 1);

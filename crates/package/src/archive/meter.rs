@@ -11,7 +11,7 @@ use std::rc::Rc;
 ///
 /// Keeps errors from below aside, because the tar reader above may wrap them beyond recognition.
 pub(super) struct Meter<R: Read> {
-    decoder: MultiGzDecoder<BufReader<Counted<R>>>,
+    decoder: MultiGzDecoder<BufReader<CountingReader<R>>>,
     packed: Rc<Cell<u64>>,
     unpacked: u64,
     limits: Limits,
@@ -36,7 +36,7 @@ impl<R: Read> Meter<R> {
     /// Starts to read. The first bytes must be gzip's.
     pub(super) fn new(archive: R, limits: &Limits) -> Result<Self, Error> {
         let packed = Rc::new(Cell::new(0));
-        let mut reader = BufReader::new(Counted { reader: archive, count: Rc::clone(&packed) });
+        let mut reader = BufReader::new(CountingReader { reader: archive, count: Rc::clone(&packed) });
         if !reader.fill_buf().map_err(Error::Read)?.starts_with(&[0x1f, 0x8b]) {
             return Err(Error::NotGzip);
         }
@@ -85,12 +85,12 @@ fn decoding(error: &io::Error) -> Error {
 }
 
 /// A counting reader.
-struct Counted<R> {
+struct CountingReader<R> {
     reader: R,
     count: Rc<Cell<u64>>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for CountingReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.reader.read(buffer)?;
         self.count.set(self.count.get() + read as u64);

@@ -126,12 +126,12 @@ fn append(
             let mode = if *executable { 0o755 } else { 0o644 };
             let path = from.clone();
             let file = File::open(from).map_err(|source| PackError::Read { path: path.clone(), source })?;
-            let mut content = Exactly { file, left: *size, fault: None, read };
+            let mut content = ExactReader { file, left: *size, fault: None, read };
             let written =
                 archive.append_data(&mut header(EntryType::Regular, *size, mode), name, &mut content);
             match (content.fault, written) {
-                (Some(Stopped::Changed), _) => Err(PackError::Changed { name: name.to_owned() }),
-                (Some(Stopped::Read(source)), _) => Err(PackError::Read { path, source }),
+                (Some(ReadFault::Changed), _) => Err(PackError::Changed { name: name.to_owned() }),
+                (Some(ReadFault::Read(source)), _) => Err(PackError::Read { path, source }),
                 (None, written) => written.map_err(PackError::Write),
             }
         }
@@ -150,35 +150,35 @@ fn header(kind: EntryType, size: u64, mode: u32) -> Header {
 }
 
 /// A file that must have exactly the size in its header.
-struct Exactly<'a> {
+struct ExactReader<'a> {
     file: File,
     left: u64,
-    fault: Option<Stopped>,
+    fault: Option<ReadFault>,
     read: &'a mut dyn FnMut(usize),
 }
 
-enum Stopped {
+enum ReadFault {
     Changed,
     Read(io::Error),
 }
 
-impl Exactly<'_> {
-    fn stop(&mut self, fault: Stopped) -> io::Error {
+impl ExactReader<'_> {
+    fn stop(&mut self, fault: ReadFault) -> io::Error {
         self.fault = Some(fault);
         io::Error::other("stopped")
     }
 }
 
-impl Read for Exactly<'_> {
+impl Read for ExactReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match self.file.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
-            Err(error) => return Err(self.stop(Stopped::Read(error))),
+            Err(error) => return Err(self.stop(ReadFault::Read(error))),
             Ok(read) => read,
         };
         let ended = read == 0 && !buffer.is_empty();
         if read as u64 > self.left || ended && self.left > 0 {
-            return Err(self.stop(Stopped::Changed));
+            return Err(self.stop(ReadFault::Changed));
         }
         self.left -= read as u64;
         (self.read)(read);

@@ -2,7 +2,7 @@
 
 use super::ignored::{self, Entry, Ignored};
 use super::{Contents, Fault, Item};
-use crate::link::{self, Followed, Link};
+use crate::link::{self, Link, ResolvedPath};
 use std::fs::{self, Metadata};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const MAX_DEPTH: usize = 128;
 pub(super) fn contents(root: PathBuf, except: Option<PathBuf>) -> Contents {
     let contents = Contents { root: root.clone(), ..Contents::default() };
     let mut walk = Walk { contents, except, ignored: Ignored::default(), linked: 0 };
-    walk.folder("", &Place { real: root, by_link: false }, &mut Vec::new());
+    walk.folder("", &RealFolder { real: root, by_link: false }, &mut Vec::new());
     walk.contents
 }
 
@@ -30,7 +30,7 @@ struct Walk {
 
 /// The real place of a folder in the package.
 #[derive(Clone)]
-struct Place {
+struct RealFolder {
     real: PathBuf,
     /// Whether it, or a folder above it, is behind a link.
     by_link: bool,
@@ -39,7 +39,7 @@ struct Place {
 impl Walk {
     /// Lists a folder, by its name in the package, and everything below. `above` has the real paths of its
     /// ancestors in the listing.
-    fn folder(&mut self, name: &str, place: &Place, above: &mut Vec<PathBuf>) {
+    fn folder(&mut self, name: &str, place: &RealFolder, above: &mut Vec<PathBuf>) {
         let entries = match fs::read_dir(&place.real) {
             Ok(entries) => entries,
             Err(source) => {
@@ -70,12 +70,12 @@ impl Walk {
         self.ignored.names(&Entry { name: "", path: &path, depth: 0, is_folder: None })
     }
 
-    fn entry(&mut self, name: &str, at: &Path, folder: &Place, above: &mut Vec<PathBuf>) {
+    fn entry(&mut self, name: &str, at: &Path, folder: &RealFolder, above: &mut Vec<PathBuf>) {
         let root = self.contents.root.clone();
         let is_link = at.is_symlink();
         let followed = match is_link {
             true => link::follow(&root, at.strip_prefix(&root).unwrap_or(at)),
-            false => Ok(Followed { real: at.to_owned(), hops: Vec::new() }),
+            false => Ok(ResolvedPath { real: at.to_owned(), hops: Vec::new() }),
         };
         let facts = followed.as_ref().ok().and_then(|found| fs::metadata(&found.real).ok());
         let is_folder = facts.as_ref().map(Metadata::is_dir);
@@ -100,12 +100,12 @@ impl Walk {
             return self.contents.faults.push(Fault::Loop(link()));
         }
         self.contents.hops.extend(found.hops);
-        let place = Place { real: found.real, by_link: is_link || folder.by_link };
+        let place = RealFolder { real: found.real, by_link: is_link || folder.by_link };
         self.item(name, place, &facts, above);
     }
 
     /// Adds a file, or a folder with everything below.
-    fn item(&mut self, name: &str, place: Place, facts: &Metadata, above: &mut Vec<PathBuf>) {
+    fn item(&mut self, name: &str, place: RealFolder, facts: &Metadata, above: &mut Vec<PathBuf>) {
         self.linked += usize::from(place.by_link);
         if self.linked > MAX_LINKED || above.len() > MAX_DEPTH {
             if !self.contents.faults.iter().any(|fault| matches!(fault, Fault::Many { .. })) {

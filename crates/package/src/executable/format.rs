@@ -66,8 +66,8 @@ impl Format {
         }
         let processor = system.processor.unwrap_or("x86_64");
         Some(Foreign {
-            is_for: Words(self.os, &self.processors).to_string(),
-            needed: Words(system.os, &system.processor.into_iter().collect::<Vec<_>>()).to_string(),
+            is_for: PlatformName(self.os, &self.processors).to_string(),
+            needed: PlatformName(system.os, &system.processor.into_iter().collect::<Vec<_>>()).to_string(),
             hint: format!("GOOS={} GOARCH={} go build", go_system(system.os), go_processor(processor)),
         })
     }
@@ -129,9 +129,9 @@ fn windows(bytes: &[u8]) -> Option<Format> {
 }
 
 /// A platform in prose.
-struct Words<'a>(&'a str, &'a [&'a str]);
+struct PlatformName<'a>(&'a str, &'a [&'a str]);
 
-impl fmt::Display for Words<'_> {
+impl fmt::Display for PlatformName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             "linux" => "Linux",

@@ -26,14 +26,14 @@ mod text {
 
 /// A detected runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct DetectedRunner {
     /// Its protocol.
     pub runner: OlderRunner,
     /// Its version, if known.
     pub version: Option<String>,
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for DetectedRunner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("kre-go")?;
         self.version.as_ref().map_or(Ok(()), |version| write!(f, " {version}"))
@@ -50,7 +50,7 @@ pub enum Unsupported {
 }
 
 /// Detects an older runner in the bytes of an executable.
-pub(super) fn find(bytes: &[u8]) -> Option<Result<Found, Unsupported>> {
+pub(super) fn find(bytes: &[u8]) -> Option<Result<DetectedRunner, Unsupported>> {
     let has = |text: &[u8]| memmem::find(bytes, text).is_some();
     let modules = modules::of(bytes);
     if modules.iter().any(|module| module.path == OWN_SDK) || has(text::OWN_SDK) {
@@ -70,7 +70,7 @@ pub(super) fn find(bytes: &[u8]) -> Option<Result<Found, Unsupported>> {
     let streams = version.and_then(has_streams).unwrap_or_else(|| has(text::STREAM));
     let generation = if streams { Generation::JetStream } else { Generation::Core };
     let runner = OlderRunner { generation, measures: has(text::ELAPSED) };
-    Some(Ok(Found { runner, version: version.map(str::to_owned) }))
+    Some(Ok(DetectedRunner { runner, version: version.map(str::to_owned) }))
 }
 
 /// The module of an older runner, with the major version in its path.
@@ -160,7 +160,7 @@ mod tests {
         for (list, texts, generation, version) in rows {
             let found = find(&executable(list, texts)).unwrap().unwrap();
             let runner = OlderRunner { generation, measures: false };
-            assert_eq!(found, Found { runner, version }, "{list} {texts}");
+            assert_eq!(found, DetectedRunner { runner, version }, "{list} {texts}");
         }
         let measures = find(&executable("", &(READS.to_owned() + "node_elapsed_time"))).unwrap().unwrap();
         assert!(measures.runner.measures);

@@ -61,7 +61,7 @@ pub enum Error {
         /// Its last step.
         step: Step,
         /// Why it ended.
-        why: Ended,
+        why: ReaderExit,
     },
     /// A node's executable cannot be made executable.
     #[error("cannot make `{}` executable", path.display())]
@@ -86,7 +86,7 @@ impl From<Failure> for Error {
 
 /// Why a process ended before it had read a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum ReaderExit {
     /// It used too much processor time.
     Time {
         /// The limit, in seconds.
@@ -113,7 +113,7 @@ pub enum Ended {
     },
 }
 
-impl fmt::Display for Ended {
+impl fmt::Display for ReaderExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Time { limit } => write!(f, "took more than {limit} s"),

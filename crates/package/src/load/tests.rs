@@ -57,8 +57,8 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// Reads a package as another process would, through its encoded form.
-fn elsewhere(order: &Order) -> Result<Reading, Error> {
-    let order = Order::decode(&order.encode()).expect("it was written here");
+fn elsewhere(order: &ReadRequest) -> Result<Reading, Error> {
+    let order = ReadRequest::decode(&order.encode()).expect("it was written here");
     let message = match order.read(&(Rc::new(|_| {}) as Steps)) {
         Ok(reading) => Message::Done(Box::new(reading)),
         Err(failure) => Message::Failed(failure),

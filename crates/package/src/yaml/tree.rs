@@ -9,7 +9,7 @@ use std::ops::Range;
 type Refusal = Box<Problem>;
 
 /// A list or mapping that is still open.
-struct Open {
+struct OpenCollection {
     anchor: usize,
     span: Range<usize>,
     content: Content,
@@ -21,7 +21,7 @@ enum Content {
 }
 
 /// The target of an alias.
-struct Anchored {
+struct Anchor {
     node: Node,
     values: usize,
     depth: usize,
@@ -30,10 +30,10 @@ struct Anchored {
 /// A document under construction.
 pub(super) struct Tree<'a> {
     source: &'a Source,
-    open: Vec<Open>,
+    open: Vec<OpenCollection>,
     root: Option<Node>,
     ended: bool,
-    anchored: HashMap<usize, Anchored>,
+    anchored: HashMap<usize, Anchor>,
     values: usize,
     problems: Vec<Problem>,
 }
@@ -85,12 +85,12 @@ impl<'a> Tree<'a> {
             return Err(self.refuse(&span, too_deep()));
         }
         let span = span.start..span.start;
-        self.open.push(Open { anchor, span, content });
+        self.open.push(OpenCollection { anchor, span, content });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Refusal> {
-        let Some(Open { anchor, span, content }) = self.open.pop() else { return Ok(()) };
+        let Some(OpenCollection { anchor, span, content }) = self.open.pop() else { return Ok(()) };
         let value = match content {
             Content::List(items) => Value::List(items),
             Content::Map(pairs, _) => Value::Map(self.map(pairs)),
@@ -103,7 +103,7 @@ impl<'a> Tree<'a> {
         if anchor != 0 {
             let (values, depth) = measure(&node);
             self.charge(values, &node.span)?;
-            self.anchored.insert(anchor, Anchored { node: node.clone(), values, depth });
+            self.anchored.insert(anchor, Anchor { node: node.clone(), values, depth });
         }
         match self.open.last_mut().map(|open| &mut open.content) {
             None => self.root = Some(node),

@@ -1,12 +1,12 @@
 use super::*;
 use proptest::prelude::*;
 
-use Ask::{Delete, Publish, Start, Stop, Unpublish};
 use State::{Created, Error, Published, Started, Starting, Stopped, Stopping};
+use VersionAction::{Delete, Publish, Start, Stop, Unpublish};
 
 #[test]
 fn what_may_be_asked_for() {
-    let rows: [(State, &[(Ask, State)]); 7] = [
+    let rows: [(State, &[(VersionAction, State)]); 7] = [
         (Created, &[(Start, Starting), (Delete, Created)]),
         (Starting, &[(Stop, Stopping)]),
         (Started, &[(Stop, Stopping), (Publish, Published)]),
@@ -16,8 +16,8 @@ fn what_may_be_asked_for() {
         (Error, &[(Start, Starting), (Delete, Error)]),
     ];
     for (state, allowed) in rows {
-        let status = VersionStatus { state, wanted: Wanted::Stopped };
-        for &ask in Ask::ALL {
+        let status = VersionStatus { state, wanted: DesiredState::Stopped };
+        for &ask in VersionAction::ALL {
             let expected = allowed.iter().find(|(allowed, _)| *allowed == ask).map(|(_, next)| *next);
             let got = status.ask(ask).map(|next| next.state);
             assert_eq!(got, expected.ok_or(Refused { ask, state }), "{state} {ask}");
@@ -29,22 +29,22 @@ fn what_may_be_asked_for() {
 fn what_happens() {
     let at = VersionStatus::new;
     let rows = [
-        (at(Starting, Wanted::Started), Event::Ready, at(Started, Wanted::Started)),
-        (at(Starting, Wanted::Published), Event::Ready, at(Published, Wanted::Published)),
-        (at(Stopping, Wanted::Stopped), Event::Ready, at(Stopping, Wanted::Stopped)),
-        (at(Starting, Wanted::Published), Event::Failed, at(Error, Wanted::Stopped)),
-        (at(Stopping, Wanted::Stopped), Event::Failed, at(Stopping, Wanted::Stopped)),
-        (at(Stopping, Wanted::Stopped), Event::Ended, at(Stopped, Wanted::Stopped)),
-        (at(Published, Wanted::Published), Event::Replaced, at(Started, Wanted::Started)),
-        (at(Starting, Wanted::Published), Event::Replaced, at(Starting, Wanted::Started)),
-        (at(Stopped, Wanted::Stopped), Event::Replaced, at(Stopped, Wanted::Stopped)),
-        (at(Started, Wanted::Started), Event::RolledBack, at(Published, Wanted::Published)),
-        (at(Stopped, Wanted::Stopped), Event::RolledBack, at(Starting, Wanted::Published)),
-        (at(Published, Wanted::Published), Event::Boot, at(Starting, Wanted::Published)),
-        (at(Started, Wanted::Started), Event::Boot, at(Starting, Wanted::Started)),
-        (at(Stopping, Wanted::Stopped), Event::Boot, at(Stopped, Wanted::Stopped)),
-        (at(Error, Wanted::Stopped), Event::Boot, at(Error, Wanted::Stopped)),
-        (at(Created, Wanted::Stopped), Event::Boot, at(Created, Wanted::Stopped)),
+        (at(Starting, DesiredState::Started), Event::Ready, at(Started, DesiredState::Started)),
+        (at(Starting, DesiredState::Published), Event::Ready, at(Published, DesiredState::Published)),
+        (at(Stopping, DesiredState::Stopped), Event::Ready, at(Stopping, DesiredState::Stopped)),
+        (at(Starting, DesiredState::Published), Event::Failed, at(Error, DesiredState::Stopped)),
+        (at(Stopping, DesiredState::Stopped), Event::Failed, at(Stopping, DesiredState::Stopped)),
+        (at(Stopping, DesiredState::Stopped), Event::Ended, at(Stopped, DesiredState::Stopped)),
+        (at(Published, DesiredState::Published), Event::Replaced, at(Started, DesiredState::Started)),
+        (at(Starting, DesiredState::Published), Event::Replaced, at(Starting, DesiredState::Started)),
+        (at(Stopped, DesiredState::Stopped), Event::Replaced, at(Stopped, DesiredState::Stopped)),
+        (at(Started, DesiredState::Started), Event::RolledBack, at(Published, DesiredState::Published)),
+        (at(Stopped, DesiredState::Stopped), Event::RolledBack, at(Starting, DesiredState::Published)),
+        (at(Published, DesiredState::Published), Event::Boot, at(Starting, DesiredState::Published)),
+        (at(Started, DesiredState::Started), Event::Boot, at(Starting, DesiredState::Started)),
+        (at(Stopping, DesiredState::Stopped), Event::Boot, at(Stopped, DesiredState::Stopped)),
+        (at(Error, DesiredState::Stopped), Event::Boot, at(Error, DesiredState::Stopped)),
+        (at(Created, DesiredState::Stopped), Event::Boot, at(Created, DesiredState::Stopped)),
     ];
     for (before, event, after) in rows {
         assert_eq!(before.on(event), after, "{before:?} {event:?}");
@@ -53,20 +53,20 @@ fn what_happens() {
 
 #[test]
 fn refusals_say_what_to_do() {
-    let refused = VersionStatus { state: Stopped, wanted: Wanted::Stopped }.ask(Publish).unwrap_err();
+    let refused = VersionStatus { state: Stopped, wanted: DesiredState::Stopped }.ask(Publish).unwrap_err();
     assert_eq!(refused.to_string(), "cannot publish a version that is STOPPED\nhint: start it first");
-    let refused = VersionStatus { state: Created, wanted: Wanted::Stopped }.ask(Unpublish).unwrap_err();
+    let refused = VersionStatus { state: Created, wanted: DesiredState::Stopped }.ask(Unpublish).unwrap_err();
     assert_eq!(refused.to_string(), "cannot unpublish a version that is CREATED");
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Step {
-    Ask(Ask),
+    Action(VersionAction),
     Event(Event),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let asks = proptest::sample::select(Ask::ALL).prop_map(Step::Ask);
+    let asks = proptest::sample::select(VersionAction::ALL).prop_map(Step::Action);
     let events = [Event::Ready, Event::Failed, Event::Ended, Event::Replaced, Event::RolledBack, Event::Boot];
     prop_oneof![asks, proptest::sample::select(events.to_vec()).prop_map(Step::Event)]
 }
@@ -78,14 +78,14 @@ proptest! {
         let mut status = VersionStatus::NEW;
         for step in steps {
             status = match step {
-                Step::Ask(ask) => status.ask(ask).unwrap_or(status),
+                Step::Action(ask) => status.ask(ask).unwrap_or(status),
                 Step::Event(event) => status.on(event),
             };
             let agrees = match status.state {
-                Created | Stopping | Stopped | Error => status.wanted == Wanted::Stopped,
-                Starting => status.wanted != Wanted::Stopped,
-                Started => status.wanted == Wanted::Started,
-                Published => status.wanted == Wanted::Published,
+                Created | Stopping | Stopped | Error => status.wanted == DesiredState::Stopped,
+                Starting => status.wanted != DesiredState::Stopped,
+                Started => status.wanted == DesiredState::Started,
+                Published => status.wanted == DesiredState::Published,
             };
             prop_assert!(agrees, "{:?}", status);
         }
@@ -95,9 +95,9 @@ proptest! {
     #[test]
     fn a_boot_leaves_nothing_running(state in proptest::sample::select(State::ALL)) {
         let wanted = match state {
-            Starting | Started => Wanted::Started,
-            Published => Wanted::Published,
-            _ => Wanted::Stopped,
+            Starting | Started => DesiredState::Started,
+            Published => DesiredState::Published,
+            _ => DesiredState::Stopped,
         };
         let after = VersionStatus { state, wanted }.on(Event::Boot).state;
         prop_assert!(!matches!(after, Started | Published | Stopping));

@@ -2,12 +2,12 @@
 
 use crate::{Fixture, people::PASSWORD};
 use krt_registry::{
-    Action, Credential, Ended, Identity, NewPassword, NewToken, Role, RoleSource, Timestamp, UserChange,
+    Action, Credential, EndReason, Identity, NewPassword, NewToken, Role, RoleSource, Timestamp, UserChange,
     VerifiedUser,
 };
 
 /// An event that ends an identity, and the reason reported.
-type End = (&'static str, fn(&Fixture, &Identity), Ended);
+type End = (&'static str, fn(&Fixture, &Identity), EndReason);
 
 impl Fixture {
     /// Two identities of grace: a session and a token.
@@ -61,12 +61,15 @@ fn change_password(fixture: &Fixture, _: &Identity) {
 #[test]
 fn whatever_ends_an_identity_is_noticed() {
     let ends: [[End; 2]; 6] = [
-        [("deleted", delete, Ended::Deleted); 2],
-        [("disabled", disable, Ended::Disabled); 2],
-        [("demoted", demote, Ended::Demoted); 2],
-        [("revoked", revoke, Ended::SignedOut), ("revoked", revoke, Ended::Revoked)],
-        [("reset", reset, Ended::SignedOut), ("reset", reset, Ended::Revoked)],
-        [("changed", change_password, Ended::SignedOut), ("changed", change_password, Ended::Revoked)],
+        [("deleted", delete, EndReason::Deleted); 2],
+        [("disabled", disable, EndReason::Disabled); 2],
+        [("demoted", demote, EndReason::Demoted); 2],
+        [("revoked", revoke, EndReason::SignedOut), ("revoked", revoke, EndReason::Revoked)],
+        [("reset", reset, EndReason::SignedOut), ("reset", reset, EndReason::Revoked)],
+        [
+            ("changed", change_password, EndReason::SignedOut),
+            ("changed", change_password, EndReason::Revoked),
+        ],
     ];
     for of_both in ends {
         for (which, (what, end, expected)) in of_both.into_iter().enumerate() {
@@ -98,7 +101,7 @@ fn an_identity_ends_by_itself() {
     let later = Timestamp(Timestamp::now().0 + 1_000_000_000);
     assert_eq!(token(None), Ok(None));
     assert_eq!(token(Some(later)), Ok(Some(later)));
-    assert_eq!(token(Some(Timestamp(1))), Err(Ended::Expired));
+    assert_eq!(token(Some(Timestamp(1))), Err(EndReason::Expired));
     let session = &fixture.identities()[0];
     let until = fixture.registry.validity(session).unwrap().unwrap().unwrap();
     let day = 24 * 3_600_000_000;
@@ -121,7 +124,7 @@ fn a_role_that_the_provider_takes_is_noticed() {
     changes.mark_unchanged();
     sign_in(Role::Viewer);
     assert!(changes.has_changed().unwrap());
-    assert_eq!(fixture.registry.validity(&identity).unwrap(), Err(Ended::Demoted));
+    assert_eq!(fixture.registry.validity(&identity).unwrap(), Err(EndReason::Demoted));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Measurements while InfluxDB is down, slow, or refuses them.
 
 use crate::{
-    measurements::{House, count, remote},
+    measurements::{Fixture, count, remote},
     recorder::Recorder,
 };
 use krt_remote::SPOOL_LIMIT;
@@ -18,7 +18,7 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-async fn measure(house: &House, times: std::ops::Range<i64>) {
+async fn measure(house: &Fixture, times: std::ops::Range<i64>) {
     for time in times {
         house.measure("m", time, &[("t", "x")], &[("n", time.into())]);
     }

@@ -11,22 +11,22 @@ use tempfile::TempDir;
 mod agreement;
 
 /// A store of one kind, with its server.
-struct House {
+struct Fixture {
     documents: Documents,
     _embedded: Option<(Writer, TempDir)>,
     server: Option<MongoServer>,
 }
 
-fn embedded() -> House {
+fn embedded() -> Fixture {
     let folder = TempDir::new().unwrap();
     let (store, writer) = Store::open(folder.path(), &Options::default()).unwrap();
-    House { documents: Documents::Embedded(store), _embedded: Some((writer, folder)), server: None }
+    Fixture { documents: Documents::Embedded(store), _embedded: Some((writer, folder)), server: None }
 }
 
-async fn mongo(test: &str) -> Option<House> {
+async fn mongo(test: &str) -> Option<Fixture> {
     let server = MongoServer::start(test)?;
     let mongo = Mongo::connect(&Address::from(&*server.url), "shop").await.unwrap();
-    Some(House { documents: Documents::Mongo(mongo), _embedded: None, server: Some(server) })
+    Some(Fixture { documents: Documents::Mongo(mongo), _embedded: None, server: Some(server) })
 }
 
 async fn find(documents: &Documents, collection: &str, query: Document) -> Vec<Document> {

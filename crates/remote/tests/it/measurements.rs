@@ -27,7 +27,7 @@ enum Field {
 }
 
 /// A store that writes points to SQLite, or to InfluxDB.
-pub(crate) struct House {
+pub(crate) struct Fixture {
     pub(crate) store: Store,
     pub(crate) writer: Writer,
     pub(crate) influx: Option<Influx>,
@@ -38,20 +38,20 @@ fn options() -> Options {
     Options { flush_interval: Duration::from_millis(10), ..Options::default() }
 }
 
-fn embedded() -> House {
+fn embedded() -> Fixture {
     let folder = TempDir::new().unwrap();
     let (store, writer) = Store::open(folder.path(), &options()).unwrap();
-    House { store, writer, influx: None, folder }
+    Fixture { store, writer, influx: None, folder }
 }
 
 /// A store that writes points to the server at an address.
-pub(crate) fn remote(url: &str, folder: TempDir, limit: u64) -> House {
+pub(crate) fn remote(url: &str, folder: TempDir, limit: u64) -> Fixture {
     let (influx, sink) = Influx::start(&url.into(), "shop", &folder.path().join("influx"), limit).unwrap();
     let (store, writer) = Store::open_with_sink(folder.path(), &options(), sink).unwrap();
-    House { store, writer, influx: Some(influx), folder }
+    Fixture { store, writer, influx: Some(influx), folder }
 }
 
-impl House {
+impl Fixture {
     /// Writes all pending points, or leaves them on disk, and closes the store; returns the folder.
     pub(crate) async fn close(self) -> TempDir {
         let Self { store, writer, influx, folder } = self;

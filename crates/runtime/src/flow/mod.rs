@@ -23,9 +23,9 @@ pub use admission::{Admission, Limits, Permit, no_memory};
 pub use answer::{Answer, AnswerMeta, Messages, ReplySink};
 pub use broker::{Broker, Refused};
 pub use pending::PendingAnswer;
-pub use queue::{NodeQueue, Place, SlotId, Taken, Worker};
+pub use queue::{Accepted, NodeQueue, SlotId, StageIndex, Worker};
 pub use record::{CodecTimes, OpenRecord, RequestRecords};
-pub use request::{Closing, Deadline, Delivery, RemoteRequest, Request, Route};
+pub use request::{Deadline, Delivery, DeliveryEnd, RemoteRequest, Request, Route};
 
 use crate::{
     memory::Reservation,
@@ -214,17 +214,17 @@ impl Flow {
             }
             Outcome::GiveBack => {
                 self.given_back(&delivery);
-                delivery.close(Closing::Lost);
+                delivery.close(DeliveryEnd::Lost);
             }
             Outcome::Finished => {
                 self.measure_workflow(&delivery, handled);
                 self.dropped_result(&delivery);
-                delivery.close(Closing::Done);
+                delivery.close(DeliveryEnd::Done);
             }
             Outcome::Dropped => {
                 self.metrics.late.inc();
                 // A worker may give up what nobody cancelled.
-                let closing = if delivery.request.left() { Closing::Done } else { Closing::Lost };
+                let closing = if delivery.request.left() { DeliveryEnd::Done } else { DeliveryEnd::Lost };
                 delivery.close(closing);
             }
         }
@@ -306,14 +306,14 @@ impl Flow {
     /// Gives a node's waiting deliveries back to the broker, for other engines.
     pub fn give_back(&self, node: usize) {
         for delivery in self.queues[node].take_back() {
-            delivery.close(Closing::Untouched);
+            delivery.close(DeliveryEnd::Untouched);
         }
     }
 
     /// Handles a delivery whose node has no process here. If the broker keeps it, another engine may take it.
     fn down(&self, delivery: Delivery) {
         if delivery.acker.is_some() {
-            return delivery.close(Closing::Lost);
+            return delivery.close(DeliveryEnd::Lost);
         }
         let failure = Failure::Down { node: self.node_of(&delivery).clone() };
         self.fail(delivery, failure);
@@ -402,7 +402,7 @@ impl Flow {
 }
 
 /// Returns the places of a node's workers if each serves only one, as workers of older runners do.
-fn places(version: &Version, node: usize) -> Vec<Place> {
+fn places(version: &Version, node: usize) -> Vec<StageIndex> {
     if version.nodes[node].run.runner.older().is_none() {
         return Vec::new();
     }

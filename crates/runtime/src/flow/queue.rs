@@ -1,6 +1,6 @@
 //! A node's queue and the workers that take from it.
 
-use super::request::{Closing, Delivery, Request};
+use super::request::{Delivery, DeliveryEnd, Request};
 use krt_model::name::Name;
 use std::{
     collections::VecDeque,
@@ -12,12 +12,12 @@ use tokio::sync::watch;
 pub trait Worker: Send + Sync + std::fmt::Debug {
     /// The one place that the worker serves, or `None` for every place. A process of an older runner serves
     /// one: it gets its messages' destination when it starts.
-    fn place(&self) -> Option<Place> {
+    fn place(&self) -> Option<StageIndex> {
         None
     }
 
     /// Takes a delivery, which ends in [`super::Flow::finish`]. Returns the delivery if the worker has gone.
-    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery>;
+    fn deliver(&self, delivery: Delivery) -> Result<Accepted, Delivery>;
 
     /// Stops the work for a request, if the worker has it.
     fn cancel(&self, request: &Request);
@@ -25,7 +25,7 @@ pub trait Worker: Send + Sync + std::fmt::Debug {
 
 /// A worker's response to a delivery that it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum Accepted {
     /// It is in flight and occupies room until [`NodeQueue::freed`].
     InFlight,
     /// It needed no work and no room.
@@ -33,7 +33,7 @@ pub enum Taken {
 }
 
 /// The index of a workflow and a position in its sequence.
-pub type Place = (usize, usize);
+pub type StageIndex = (usize, usize);
 
 /// Identifies a worker's slot at a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct NodeQueue {
     node: Name,
     waits: bool,
     /// The places of the node's workers, if each serves only one.
-    places: Vec<Place>,
+    places: Vec<StageIndex>,
     /// Changes when a worker joins or leaves.
     changed: watch::Sender<()>,
     state: Mutex<State>,
@@ -62,19 +62,19 @@ struct State {
 struct WorkerSlot {
     id: SlotId,
     room: usize,
-    place: Option<Place>,
+    place: Option<StageIndex>,
     worker: Arc<dyn Worker>,
 }
 
 impl WorkerSlot {
-    fn takes(&self, place: Place) -> bool {
+    fn takes(&self, place: StageIndex) -> bool {
         self.place.is_none_or(|own| own == place)
     }
 }
 
 impl State {
     /// Takes room from the worker with the most room for a place, if any has room.
-    fn take_room(&mut self, place: Place) -> Option<(SlotId, Arc<dyn Worker>)> {
+    fn take_room(&mut self, place: StageIndex) -> Option<(SlotId, Arc<dyn Worker>)> {
         let free = |slot: &&mut WorkerSlot| slot.room > 0 && slot.takes(place);
         let slot = self.slots.iter_mut().filter(free).max_by_key(|slot| slot.room)?;
         slot.room -= 1;
@@ -82,7 +82,7 @@ impl State {
     }
 
     /// Returns whether a worker for a place is up.
-    fn has_worker(&self, place: Place) -> bool {
+    fn has_worker(&self, place: StageIndex) -> bool {
         self.slots.iter().any(|slot| slot.takes(place))
     }
 
@@ -91,7 +91,7 @@ impl State {
         while self.queue.front().is_some_and(|delivery| delivery.request.left())
             && let Some(unwanted) = self.queue.pop_front()
         {
-            unwanted.close(Closing::Done);
+            unwanted.close(DeliveryEnd::Done);
         }
         if !self.slots.iter().any(|slot| slot.room > 0) {
             return None;
@@ -115,14 +115,14 @@ impl State {
 }
 
 /// Returns the place of a delivery in its workflow.
-fn place_of(delivery: &Delivery) -> Place {
+fn place_of(delivery: &Delivery) -> StageIndex {
     (delivery.request.route.index, delivery.position)
 }
 
 impl NodeQueue {
     /// Creates a queue. `waits`: whether deliveries wait for a worker while none is up, or return at once.
     /// `places`: the places of the node's workers, if each serves only one.
-    pub(super) fn new(node: Name, waits: bool, places: Vec<Place>, changed: watch::Sender<()>) -> Self {
+    pub(super) fn new(node: Name, waits: bool, places: Vec<StageIndex>, changed: watch::Sender<()>) -> Self {
         Self { node, waits, places, changed, state: Mutex::default() }
     }
 
@@ -132,7 +132,7 @@ impl NodeQueue {
     }
 
     /// The places of the node's workers, if each serves only one.
-    pub fn places(&self) -> &[Place] {
+    pub fn places(&self) -> &[StageIndex] {
         &self.places
     }
 
@@ -145,7 +145,7 @@ impl NodeQueue {
     /// fewest.
     pub fn workers(&self) -> usize {
         let state = self.lock();
-        let at = |place: &Place| state.slots.iter().filter(|slot| slot.takes(*place)).count();
+        let at = |place: &StageIndex| state.slots.iter().filter(|slot| slot.takes(*place)).count();
         self.places.iter().map(at).min().unwrap_or(state.slots.len())
     }
 
@@ -193,7 +193,7 @@ impl NodeQueue {
             let mut state = self.lock();
             if delivery.request.left() {
                 drop(state);
-                delivery.close(Closing::Done);
+                delivery.close(DeliveryEnd::Done);
                 return Ok(());
             }
             let place = place_of(&delivery);
@@ -208,8 +208,8 @@ impl NodeQueue {
             };
             drop(state);
             match worker.deliver(delivery) {
-                Ok(Taken::InFlight) => return Ok(()),
-                Ok(Taken::Done) => {
+                Ok(Accepted::InFlight) => return Ok(()),
+                Ok(Accepted::Done) => {
                     self.freed(slot);
                     return Ok(());
                 }
@@ -254,7 +254,7 @@ impl NodeQueue {
         let workers: Vec<_> = state.slots.iter().map(|slot| Arc::clone(&slot.worker)).collect();
         drop(state);
         if let Some(delivery) = queued {
-            delivery.close(Closing::Done);
+            delivery.close(DeliveryEnd::Done);
         }
         for worker in workers {
             worker.cancel(request);
@@ -267,8 +267,8 @@ impl NodeQueue {
             let next = self.lock().match_next();
             let Some((slot, worker, delivery)) = next else { return };
             match worker.deliver(delivery) {
-                Ok(Taken::InFlight) => {}
-                Ok(Taken::Done) => self.lock().give_room(slot),
+                Ok(Accepted::InFlight) => {}
+                Ok(Accepted::Done) => self.lock().give_room(slot),
                 Err(delivery) => self.lock().queue.push_front(delivery),
             }
         }

@@ -244,7 +244,7 @@ pub struct Delivery {
 
 /// How a delivery ends that nothing takes over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closing {
+pub enum DeliveryEnd {
     /// Its work is done, or nothing needs it: its message is acknowledged.
     Done,
     /// No process here has seen it: its message returns to the broker, for another engine.
@@ -312,7 +312,7 @@ impl Delivery {
     }
 
     /// Ends it here.
-    pub(crate) fn close(mut self, closing: Closing) {
+    pub(crate) fn close(mut self, closing: DeliveryEnd) {
         self.end(closing);
     }
 
@@ -324,19 +324,19 @@ impl Delivery {
         acker
     }
 
-    fn end(&mut self, closing: Closing) {
+    fn end(&mut self, closing: DeliveryEnd) {
         if std::mem::replace(&mut self.closed, true) {
             return;
         }
         match (closing, self.acker.take()) {
-            (Closing::Done, Some(acker)) => acker.ack(),
-            (Closing::Untouched, Some(acker)) => acker.nak(),
+            (DeliveryEnd::Done, Some(acker)) => acker.ack(),
+            (DeliveryEnd::Untouched, Some(acker)) => acker.nak(),
             // An acker that is dropped gives its message back, to be redelivered after a pause.
-            (Closing::Lost, Some(acker)) => drop(acker),
-            (Closing::Lost, None) => {
+            (DeliveryEnd::Lost, Some(acker)) => drop(acker),
+            (DeliveryEnd::Lost, None) => {
                 self.request.answer(Err(Failure::Lost), AnswerMeta::default());
             }
-            (Closing::Done | Closing::Untouched, None) => {}
+            (DeliveryEnd::Done | DeliveryEnd::Untouched, None) => {}
         }
         self.request.worked();
     }
@@ -356,7 +356,7 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.end(if self.request.left() { Closing::Done } else { Closing::Lost });
+        self.end(if self.request.left() { DeliveryEnd::Done } else { DeliveryEnd::Lost });
     }
 }
 

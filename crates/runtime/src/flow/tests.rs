@@ -22,7 +22,7 @@ struct Scripted {
     act: Box<Act>,
     kept: Mutex<Vec<Delivery>>,
     cancelled: AtomicU64,
-    place: Option<Place>,
+    place: Option<StageIndex>,
 }
 
 impl std::fmt::Debug for Scripted {
@@ -32,11 +32,11 @@ impl std::fmt::Debug for Scripted {
 }
 
 impl Worker for Scripted {
-    fn place(&self) -> Option<Place> {
+    fn place(&self) -> Option<StageIndex> {
         self.place
     }
 
-    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
+    fn deliver(&self, delivery: Delivery) -> Result<Accepted, Delivery> {
         let flow = self.flow.upgrade().unwrap();
         match (self.act)(&delivery.payload) {
             Some(result) => {
@@ -45,7 +45,7 @@ impl Worker for Scripted {
             }
             None => self.kept.lock().unwrap().push(delivery),
         }
-        Ok(Taken::InFlight)
+        Ok(Accepted::InFlight)
     }
 
     fn cancel(&self, request: &Request) {
@@ -116,7 +116,7 @@ impl Fixture {
 
     fn slot_at(
         &self,
-        place: Option<Place>,
+        place: Option<StageIndex>,
         node: usize,
         room: usize,
         act: impl Fn(&Payload) -> Option<HandlerResult> + Send + Sync + 'static,
@@ -308,14 +308,14 @@ async fn a_worker_of_one_place_gets_nothing_of_another() {
 
 /// A worker that takes no delivery into flight: it has gone, or answers without work.
 #[derive(Debug)]
-struct Never {
+struct Unavailable {
     gone: bool,
     asked: AtomicU64,
     flow: Weak<Flow>,
 }
 
-impl Worker for Never {
-    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
+impl Worker for Unavailable {
+    fn deliver(&self, delivery: Delivery) -> Result<Accepted, Delivery> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         if self.gone {
             return Err(delivery);
@@ -326,15 +326,16 @@ impl Worker for Never {
             HandlerResult::Error("no".to_owned()),
             HandlerTimes { start: now(), end: now() },
         );
-        Ok(Taken::Done)
+        Ok(Accepted::Done)
     }
 
     fn cancel(&self, _request: &Request) {}
 }
 
 impl Fixture {
-    fn never(&self, gone: bool, room: usize) -> (Arc<Never>, OnceLock<SlotId>) {
-        let worker = Arc::new(Never { gone, asked: AtomicU64::new(0), flow: Arc::downgrade(&self.flow) });
+    fn never(&self, gone: bool, room: usize) -> (Arc<Unavailable>, OnceLock<SlotId>) {
+        let worker =
+            Arc::new(Unavailable { gone, asked: AtomicU64::new(0), flow: Arc::downgrade(&self.flow) });
         let slot = OnceLock::new();
         self.flow.queue(0).join(Arc::clone(&worker) as _, room, &slot);
         (worker, slot)
@@ -438,9 +439,9 @@ async fn a_node_that_loses_its_last_worker_fails_what_waits() {
 
 /// Passes on how its message is marked.
 #[derive(Debug)]
-struct Marks(mpsc::Sender<&'static str>);
+struct AckRecorder(mpsc::Sender<&'static str>);
 
-impl Acknowledge for Marks {
+impl Acknowledge for AckRecorder {
     fn redeliveries_left(&self) -> u16 {
         1
     }
@@ -458,7 +459,7 @@ impl Acknowledge for Marks {
     }
 }
 
-impl Drop for Marks {
+impl Drop for AckRecorder {
     fn drop(&mut self) {
         self.0.send("dropped").unwrap();
     }
@@ -466,9 +467,9 @@ impl Drop for Marks {
 
 /// Passes on how an answer ends.
 #[derive(Debug)]
-struct Ends(mpsc::Sender<Result<(), Failure>>);
+struct EndRecorder(mpsc::Sender<Result<(), Failure>>);
 
-impl ReplySink for Ends {
+impl ReplySink for EndRecorder {
     fn message(&self, _: Payload) {}
 
     fn end(&self, status: Result<(), Failure>, meta: AnswerMeta) -> bool {
@@ -483,10 +484,16 @@ async fn a_delivery_is_closed_once() {
     let fixture = fixture(0, Limits::default());
     type Close = fn(Delivery);
     let rows: [(&str, Close, bool, Option<&str>, bool); 7] = [
-        ("done", |delivery| delivery.close(Closing::Done), true, Some("ack"), false),
-        ("untouched", |delivery| delivery.close(Closing::Untouched), true, Some("nak"), false),
-        ("lost, with a broker that keeps it", |delivery| delivery.close(Closing::Lost), true, None, false),
-        ("lost, without", |delivery| delivery.close(Closing::Lost), false, None, true),
+        ("done", |delivery| delivery.close(DeliveryEnd::Done), true, Some("ack"), false),
+        ("untouched", |delivery| delivery.close(DeliveryEnd::Untouched), true, Some("nak"), false),
+        (
+            "lost, with a broker that keeps it",
+            |delivery| delivery.close(DeliveryEnd::Lost),
+            true,
+            None,
+            false,
+        ),
+        ("lost, without", |delivery| delivery.close(DeliveryEnd::Lost), false, None, true),
         ("dropped", drop, false, None, true),
         (
             "dropped after its client left",
@@ -517,13 +524,13 @@ async fn a_delivery_is_closed_once() {
             start: now(),
             deadline: None,
             trace: Trace::default(),
-            reply: Box::new(Ends(ends)),
+            reply: Box::new(EndRecorder(ends)),
             replied: false,
         };
         let permit = fixture.flow.admission().enter(0).unwrap();
         let request = Request::remote(from, Arc::clone(&fixture.route), permit);
         let mut delivery = Delivery::new(request, 0, message(b"in"), Vec::new());
-        delivery.acker = kept.then(|| -> Acker { Box::new(Marks(marks)) });
+        delivery.acker = kept.then(|| -> Acker { Box::new(AckRecorder(marks)) });
         close(delivery);
         let expected: Vec<_> = mark.into_iter().chain(kept.then_some("dropped")).collect();
         assert_eq!(marked.try_iter().collect::<Vec<_>>(), expected, "{name}");

@@ -22,13 +22,13 @@ pub(super) enum Body {
     /// The body of a generated service: health, reflection.
     Tonic(tonic::body::Body),
     /// The same, cut off when its reader's permission ends.
-    Until(tonic::body::Body, Until),
+    Until(tonic::body::Body, EndSignal),
 }
 
 /// The event that ends a stream from outside.
-pub(super) struct Until(pub(super) BoxFuture<'static, ()>);
+pub(super) struct EndSignal(pub(super) BoxFuture<'static, ()>);
 
-impl std::fmt::Debug for Until {
+impl std::fmt::Debug for EndSignal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Until").finish_non_exhaustive()
     }
@@ -43,7 +43,7 @@ impl Body {
     /// Ends a stream when `ended` resolves; a complete body is unaffected.
     pub(super) fn until(self, ended: Option<BoxFuture<'static, ()>>) -> Self {
         match (self, ended) {
-            (Self::Tonic(body), Some(ended)) => Self::Until(body, Until(ended)),
+            (Self::Tonic(body), Some(ended)) => Self::Until(body, EndSignal(ended)),
             (body, _) => body,
         }
     }
@@ -63,7 +63,7 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Self::Until(_, Until(ended)) = &mut *self
+        if let Self::Until(_, EndSignal(ended)) = &mut *self
             && ended.as_mut().poll(context).is_ready()
         {
             *self = Self::Whole(Frames::from([Frame::trailers(no_more())]));

@@ -7,7 +7,7 @@
 use super::{
     body::{Body, Frames},
     coding::Codings,
-    listener::Held,
+    listener::ResponseGuard,
     read::{Reader, too_large},
     service::{Ingress, Method},
     status,
@@ -38,19 +38,19 @@ pub(super) trait Codec: Sync {
         &self,
         reader: &mut Reader<B>,
         headers: &HeaderMap,
-    ) -> impl Future<Output = Result<Announced, Status>> + Send;
+    ) -> impl Future<Output = Result<MessageInfo, Status>> + Send;
 
     /// Reads the message as the client sent it.
     fn read<B: RequestBody>(
         &self,
         reader: &mut Reader<B>,
-        announced: Announced,
+        announced: MessageInfo,
         limit: usize,
         permit: &Permit,
     ) -> impl Future<Output = Result<Bytes, Status>> + Send;
 
     /// Returns how the message is compressed.
-    fn codings(&self, announced: Announced, headers: &HeaderMap) -> Result<Codings, Status>;
+    fn codings(&self, announced: MessageInfo, headers: &HeaderMap) -> Result<Codings, Status>;
 
     /// Converts a decompressed message to protobuf of the method's input type, or checks that it is that.
     fn decode(&self, method: &Method, message: Bytes, limit: usize, permit: &Permit)
@@ -81,7 +81,7 @@ impl<B: http_body::Body<Data = Bytes> + Send + Unpin> RequestBody for B {}
 
 /// What a client says of its message before the message comes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Announced {
+pub(super) struct MessageInfo {
     /// Its size as sent, in bytes, if the client says it.
     pub(super) size: Option<usize>,
     /// Whether the message itself says that it is compressed.
@@ -126,7 +126,7 @@ impl<C: Codec> Call<'_, C> {
             self.codec.frame(message, &mut frames);
         }
         let mut response = self.codec.end(frames);
-        response.extensions_mut().insert(Held::new(permit));
+        response.extensions_mut().insert(ResponseGuard::new(permit));
         Ok(response)
     }
 

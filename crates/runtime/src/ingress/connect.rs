@@ -4,7 +4,7 @@ mod query;
 
 use super::{
     body::{Body, Frames},
-    call::{Announced, Call, Codec, RequestBody},
+    call::{Call, Codec, MessageInfo, RequestBody},
     coding::{self, Codings},
     deadline,
     read::{Reader, full},
@@ -45,7 +45,7 @@ enum Encoding {
 
 /// The place of a request's message.
 #[derive(Debug)]
-enum Sent<'r> {
+enum MessageSource<'r> {
     /// In the body.
     Body(Codings),
     /// In the URL.
@@ -56,12 +56,12 @@ enum Sent<'r> {
 #[derive(Debug)]
 pub(super) struct Connect<'r> {
     encoding: Encoding,
-    sent: Sent<'r>,
+    sent: MessageSource<'r>,
 }
 
 impl Connect<'static> {
     /// The codec of a JSON message that is not compressed.
-    pub(super) const JSON: Self = Self { encoding: Encoding::Json, sent: Sent::Body(Codings::NONE) };
+    pub(super) const JSON: Self = Self { encoding: Encoding::Json, sent: MessageSource::Body(Codings::NONE) };
 }
 
 /// Answers a request that is not gRPC. `method` is the method its path names, if it exists.
@@ -98,31 +98,31 @@ impl Codec for Connect<'_> {
         &self,
         _: &mut Reader<B>,
         headers: &HeaderMap,
-    ) -> Result<Announced, Status> {
+    ) -> Result<MessageInfo, Status> {
         let size = match &self.sent {
-            Sent::Body(_) => declared_size(headers),
-            Sent::Query(_) => None,
+            MessageSource::Body(_) => declared_size(headers),
+            MessageSource::Query(_) => None,
         };
-        Ok(Announced { size, compressed: false })
+        Ok(MessageInfo { size, compressed: false })
     }
 
     async fn read<B: RequestBody>(
         &self,
         reader: &mut Reader<B>,
-        announced: Announced,
+        announced: MessageInfo,
         limit: usize,
         permit: &Permit,
     ) -> Result<Bytes, Status> {
         match &self.sent {
-            Sent::Body(_) => reader.take_all(limit, announced.size.unwrap_or(limit), permit).await,
-            Sent::Query(query) => query.message(limit, permit.reserve()),
+            MessageSource::Body(_) => reader.take_all(limit, announced.size.unwrap_or(limit), permit).await,
+            MessageSource::Query(query) => query.message(limit, permit.reserve()),
         }
     }
 
-    fn codings(&self, _: Announced, _: &HeaderMap) -> Result<Codings, Status> {
+    fn codings(&self, _: MessageInfo, _: &HeaderMap) -> Result<Codings, Status> {
         Ok(match &self.sent {
-            Sent::Body(codings) => *codings,
-            Sent::Query(query) => query.codings(),
+            MessageSource::Body(codings) => *codings,
+            MessageSource::Query(query) => query.codings(),
         })
     }
 
@@ -182,7 +182,7 @@ fn sent_in_body(headers: &HeaderMap) -> Result<Connect<'static>, Response<Body>>
         response.headers_mut().insert(ACCEPT_ENCODING, coding::SUPPORTED);
         response
     })?;
-    Ok(Connect { encoding, sent: Sent::Body(codings) })
+    Ok(Connect { encoding, sent: MessageSource::Body(codings) })
 }
 
 fn no_encoding() -> Response<Body> {
@@ -261,7 +261,7 @@ async fn to_json(method: &Method, message: &Payload, reservation: Reservation) -
     let message = message.value();
     let bounds = json::Bounds { limit: usize::MAX, reservation };
     let written =
-        offload::run(message.len(), || json::write(method.output(), message, json::Form::WIRE, bounds));
+        offload::run(message.len(), || json::write(method.output(), message, json::Format::WIRE, bounds));
     written.await.map_err(|error| match error {
         json::Error::Refused(Refused::Full(refused)) => full(refused),
         error => Status::internal(format!("the answer is {}", chain(&error))),

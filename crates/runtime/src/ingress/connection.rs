@@ -3,7 +3,7 @@
 use super::{
     activity::{Activity, ConnectionState, Limits, Load, headers_size},
     peer::Peer,
-    sent::{Held, Open, Sent},
+    sent::{ExchangeGuard, ResponseGuard, SentBody},
 };
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -91,14 +91,14 @@ impl Server {
                 let exchange = answered.begin(&limits, headers_size(&request));
                 // Boxed, because the future is large and moves several times.
                 let response = exchange.map(|exchange| {
-                    let peer = Peer { open: Some(Open::new(&exchange)), ..peer.clone() };
+                    let peer = Peer { open: Some(ExchangeGuard::new(&exchange)), ..peer.clone() };
                     (Box::pin(answer(request, peer)), exchange)
                 });
                 async move {
                     let Some((response, exchange)) = response else { return Ok(full_up()) };
                     let mut response = response.await;
-                    let held = response.extensions_mut().remove::<Held>();
-                    Ok::<_, Infallible>(response.map(|body| OneOf::Left(Sent::new(body, exchange, held))))
+                    let held = response.extensions_mut().remove::<ResponseGuard>();
+                    Ok::<_, Infallible>(response.map(|body| OneOf::Left(SentBody::new(body, exchange, held))))
                 }
             });
             let connection = server.builder.serve_connection(TokioIo::new(socket), answer);

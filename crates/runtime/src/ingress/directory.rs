@@ -74,7 +74,7 @@ pub struct Lease(Arc<VersionEntry>);
 
 /// The version found for a request.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum FoundVersion {
     /// It is up: its ingress.
     There(Lease),
     /// It is starting: the status for clients.
@@ -143,7 +143,7 @@ impl Directory {
     pub(super) async fn find<B>(
         &self,
         request: &Request<B>,
-    ) -> Result<(Found, Option<BoxFuture<'static, ()>>), Status> {
+    ) -> Result<(FoundVersion, Option<BoxFuture<'static, ()>>), Status> {
         let target = RouteTarget::of(request);
         if target.version.is_none() {
             return Ok((self.read().find(&target, Reach::Published)?, None));
@@ -191,7 +191,7 @@ impl fmt::Debug for Directory {
 
 impl Table {
     /// Takes the lease under the table's lock, so that removing a version sees all its leases.
-    fn find(&self, target: &RouteTarget, reach: Reach) -> Result<Found, Status> {
+    fn find(&self, target: &RouteTarget, reach: Reach) -> Result<FoundVersion, Status> {
         if target.version.is_some() && reach == Reach::Nothing {
             return Err(Status::unauthenticated(format!(
                 "`{VERSION}` needs a valid token; hint: send the metadata `authorization: Bearer TOKEN`"
@@ -215,8 +215,8 @@ impl Table {
         let unavailable =
             |how| Status::unavailable(format!("the version `{version}` of the runtime `{runtime}` {how}"));
         match self.started.get(runtime).and_then(|versions| versions.get(version)) {
-            Some(Some(entry)) => Ok(Found::There(Lease::new(entry))),
-            Some(None) => Ok(Found::Starting(unavailable("is starting"))),
+            Some(Some(entry)) => Ok(FoundVersion::There(Lease::new(entry))),
+            Some(None) => Ok(FoundVersion::Starting(unavailable("is starting"))),
             None => Err(unavailable("does not run")),
         }
     }

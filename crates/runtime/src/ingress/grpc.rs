@@ -2,7 +2,7 @@
 
 use super::{
     body::{Body, Frames},
-    call::{Announced, Codec, RequestBody},
+    call::{Codec, MessageInfo, RequestBody},
     coding::{self, Codings},
     deadline,
     read::Reader,
@@ -37,7 +37,7 @@ impl Codec for Grpc {
         &self,
         reader: &mut Reader<B>,
         _: &HeaderMap,
-    ) -> Result<Announced, Status> {
+    ) -> Result<MessageInfo, Status> {
         let prefix = reader.prefix::<PREFIX>().await?;
         let [flag, size @ ..] = prefix.ok_or_else(|| Status::internal("the request has no message"))?;
         let compressed = match flag {
@@ -47,13 +47,13 @@ impl Codec for Grpc {
                 return Err(Status::internal(format!("the request's message has the unknown flag {flag}")));
             }
         };
-        Ok(Announced { size: Some(u32::from_be_bytes(size) as usize), compressed })
+        Ok(MessageInfo { size: Some(u32::from_be_bytes(size) as usize), compressed })
     }
 
     async fn read<B: RequestBody>(
         &self,
         reader: &mut Reader<B>,
-        announced: Announced,
+        announced: MessageInfo,
         _limit: usize,
         permit: &Permit,
     ) -> Result<Bytes, Status> {
@@ -69,7 +69,7 @@ impl Codec for Grpc {
         Ok(message)
     }
 
-    fn codings(&self, announced: Announced, headers: &HeaderMap) -> Result<Codings, Status> {
+    fn codings(&self, announced: MessageInfo, headers: &HeaderMap) -> Result<Codings, Status> {
         if !announced.compressed {
             return Ok(Codings::NONE);
         }

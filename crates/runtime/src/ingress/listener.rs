@@ -15,7 +15,7 @@ pub use super::{
     activity::Limits,
     limiter::DescriptorReserve,
     peer::{Excess, Peer},
-    sent::{Held, Open},
+    sent::{ExchangeGuard, ResponseGuard},
 };
 
 /// The settings of a port.

@@ -50,7 +50,7 @@ pub use directory::{Directory, Grant, Lease, Reach, Tokens, bearer};
 pub use health::watch as watch_health;
 pub use router::VersionRouter;
 pub use routes::routes;
-pub use service::{Called, Ingress};
+pub use service::{CallOutcome, Ingress};
 pub use upstream::Upstream;
 
 use std::time::Duration;

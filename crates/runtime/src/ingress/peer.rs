@@ -1,6 +1,6 @@
 //! The sender of a request.
 
-use super::sent::Open;
+use super::sent::ExchangeGuard;
 use std::{fmt, net::SocketAddr};
 
 /// The sender of a request.
@@ -11,7 +11,7 @@ pub struct Peer {
     /// Why there is no room for its connection, which ends with this request.
     pub excess: Option<Excess>,
     /// Kept while more of the request is read than its answer needs.
-    pub open: Option<Open>,
+    pub open: Option<ExchangeGuard>,
 }
 
 /// Why there is no room for a connection.

@@ -5,7 +5,7 @@ use super::{
     body::Body,
     browsers::{self, Refused, Rules},
     connect,
-    directory::{Directory, Found},
+    directory::{Directory, FoundVersion},
     grpc,
     peer::Excess,
     service::is_grpc,
@@ -27,12 +27,12 @@ const NOT_SERVING: Bytes = Bytes::from_static(&[0x08, 0x02]);
 /// The versions behind the port, and the browsers that may reach it.
 #[derive(Debug, Clone)]
 pub struct VersionRouter {
-    behind: Behind,
+    behind: Backend,
     rules: Arc<Rules>,
 }
 
 #[derive(Debug, Clone)]
-enum Behind {
+enum Backend {
     /// One version, which may not be up.
     One(Arc<Upstream>),
     /// Many versions.
@@ -42,12 +42,12 @@ enum Behind {
 impl VersionRouter {
     /// Routes to one version.
     pub fn one(upstream: Arc<Upstream>, rules: Rules) -> Self {
-        Self { behind: Behind::One(upstream), rules: Arc::new(rules) }
+        Self { behind: Backend::One(upstream), rules: Arc::new(rules) }
     }
 
     /// Routes to many versions.
     pub fn many(directory: Arc<Directory>, rules: Rules) -> Self {
-        Self { behind: Behind::Many(directory), rules: Arc::new(rules) }
+        Self { behind: Backend::Many(directory), rules: Arc::new(rules) }
     }
 
     /// Answers one request.
@@ -76,7 +76,7 @@ impl VersionRouter {
     }
 }
 
-impl Behind {
+impl Backend {
     /// Returns whether a host name belongs to one of many versions.
     fn is_known(&self, host: &str) -> bool {
         match self {
@@ -89,10 +89,10 @@ impl Behind {
         match self {
             Self::One(upstream) => answer_one(&upstream.state(), request).await,
             Self::Many(directory) => match directory.find(&request).await {
-                Ok((Found::There(lease), ended)) => {
+                Ok((FoundVersion::There(lease), ended)) => {
                     lease.ingress().answer(request).await.map(|body| body.until(ended))
                 }
-                Ok((Found::Starting(status), _)) => refuse_without(&request, &status),
+                Ok((FoundVersion::Starting(status), _)) => refuse_without(&request, &status),
                 Err(refused) => refuse(&request, &refused),
             },
         }

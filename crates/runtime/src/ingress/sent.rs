@@ -19,11 +19,11 @@ const CHUNK: usize = 16 << 10;
 
 /// Resources that an answer holds until it is sent: an extension of the response.
 #[derive(Debug, Clone)]
-pub struct Held {
+pub struct ResponseGuard {
     _held: Arc<dyn Any + Send + Sync>,
 }
 
-impl Held {
+impl ResponseGuard {
     /// Holds a value until the answer is sent.
     pub fn new(held: impl Any + Send + Sync) -> Self {
         Self { _held: Arc::new(held) }
@@ -32,11 +32,11 @@ impl Held {
 
 /// Keeps an exchange open after its answer is sent, while the rest of the request is read.
 #[derive(Debug, Clone)]
-pub struct Open {
+pub struct ExchangeGuard {
     _exchange: Arc<Exchange>,
 }
 
-impl Open {
+impl ExchangeGuard {
     pub(super) fn new(exchange: &Arc<Exchange>) -> Self {
         Self { _exchange: Arc::clone(exchange) }
     }
@@ -44,28 +44,28 @@ impl Open {
 
 /// The body of an answer, in pieces that know when they are sent.
 #[derive(Debug)]
-pub(super) struct Sent<B> {
+pub(super) struct SentBody<B> {
     body: B,
     rest: Bytes,
-    holds: Holds,
+    holds: BodyGuards,
 }
 
 /// Resources kept until the last piece is sent.
 #[derive(Debug, Clone)]
-struct Holds {
+struct BodyGuards {
     exchange: Arc<Exchange>,
-    _held: Option<Held>,
+    _held: Option<ResponseGuard>,
 }
 
 /// A piece of an answer.
 #[derive(Debug)]
 struct Piece {
     bytes: Bytes,
-    holds: Holds,
+    holds: BodyGuards,
 }
 
 impl Piece {
-    fn of(bytes: Bytes, holds: &Holds) -> Bytes {
+    fn of(bytes: Bytes, holds: &BodyGuards) -> Bytes {
         holds.exchange.give();
         Bytes::from_owner(Self { bytes, holds: holds.clone() })
     }
@@ -83,9 +83,9 @@ impl Drop for Piece {
     }
 }
 
-impl<B> Sent<B> {
-    pub(super) fn new(body: B, exchange: Arc<Exchange>, held: Option<Held>) -> Self {
-        Self { body, rest: Bytes::new(), holds: Holds { exchange, _held: held } }
+impl<B> SentBody<B> {
+    pub(super) fn new(body: B, exchange: Arc<Exchange>, held: Option<ResponseGuard>) -> Self {
+        Self { body, rest: Bytes::new(), holds: BodyGuards { exchange, _held: held } }
     }
 
     fn piece(&mut self) -> Frame<Bytes> {
@@ -94,7 +94,7 @@ impl<B> Sent<B> {
     }
 }
 
-impl<B: Body<Data = Bytes> + Unpin> Body for Sent<B> {
+impl<B: Body<Data = Bytes> + Unpin> Body for SentBody<B> {
     type Data = Bytes;
     type Error = B::Error;
 
@@ -146,10 +146,10 @@ mod tests {
     async fn what_is_held_is_free_when_the_last_piece_was_sent() {
         let content: Vec<u8> = (0..CHUNK * 2 + 100).map(|index| (index % 251) as u8).collect();
         let held = Arc::new(());
-        let mut body = Sent::new(
+        let mut body = SentBody::new(
             Full::new(Bytes::from(content.clone())),
             Activity::new(&Arc::default()).begin(&Limits::default(), 0).unwrap(),
-            Some(Held::new(Arc::clone(&held))),
+            Some(ResponseGuard::new(Arc::clone(&held))),
         );
         assert_eq!(body.size_hint().exact(), Some(content.len() as u64));
         let (mut pieces, mut left) = (Vec::new(), content.len());

@@ -42,7 +42,7 @@ pub struct Ingress {
 
 /// The result of a call.
 #[derive(Debug)]
-pub struct Called {
+pub struct CallOutcome {
     /// The request's id, if it got one.
     pub request: Option<Arc<str>>,
     /// The answer, as JSON.
@@ -133,9 +133,9 @@ impl Ingress {
     }
 
     /// Calls a method, `/package.Service/Name`, like a JSON client.
-    pub async fn call(&self, path: &str, json: Bytes, timeout: Duration) -> Called {
+    pub async fn call(&self, path: &str, json: Bytes, timeout: Duration) -> CallOutcome {
         let Some(method) = self.methods.get(path) else {
-            return Called { request: None, answer: Err(unknown(path)) };
+            return CallOutcome { request: None, answer: Err(unknown(path)) };
         };
         let mut request = None;
         let traced = self.trace(method, Protocol::Connect, &HeaderMap::new());
@@ -143,7 +143,7 @@ impl Ingress {
         let answer = self.answer_json(method, json, timeout, traced.trace(), on_id).await;
         traced.end(answer.as_ref().err().map(status::fault));
         let bounded = |status: Status| Status::new(status.code(), status::for_json(&status).into_owned());
-        Called { request, answer: answer.map_err(bounded) }
+        CallOutcome { request, answer: answer.map_err(bounded) }
     }
 
     async fn answer_json(

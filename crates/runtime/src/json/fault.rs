@@ -140,7 +140,7 @@ impl Fault {
 
 /// An error in a text, and how far the text had been read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Located {
+pub struct LocatedFault {
     /// The error.
     pub fault: Fault,
     /// The line, from 1.
@@ -149,7 +149,7 @@ pub struct Located {
     pub column: usize,
 }
 
-impl fmt::Display for Located {
+impl fmt::Display for LocatedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { fault, line, column } = self;
         match fault {
@@ -159,11 +159,11 @@ impl fmt::Display for Located {
     }
 }
 
-impl std::error::Error for Located {}
+impl std::error::Error for LocatedFault {}
 
 /// An error, and the path to it from the inside out.
 #[derive(Debug)]
-pub(super) struct Misfit {
+pub(super) struct PathFault {
     pub(super) fault: Fault,
     way: Vec<Segment>,
 }
@@ -175,23 +175,23 @@ enum Segment {
 }
 
 /// Boxed, since errors are rare and results are many.
-pub(super) type Result<T, E = Box<Misfit>> = std::result::Result<T, E>;
+pub(super) type Result<T, E = Box<PathFault>> = std::result::Result<T, E>;
 
-impl From<Fault> for Box<Misfit> {
+impl From<Fault> for Box<PathFault> {
     fn from(fault: Fault) -> Self {
-        Box::new(Misfit { fault, way: Vec::new() })
+        Box::new(PathFault { fault, way: Vec::new() })
     }
 }
 
 /// Adds the place of an error, on its way out.
-pub(super) trait Within<T> {
+pub(super) trait FaultPath<T> {
     /// In the field or under the key of that name.
     fn in_field(self, name: &str) -> Result<T>;
     /// In that item of a list.
     fn in_item(self, index: usize) -> Result<T>;
 }
 
-impl<T> Within<T> for Result<T> {
+impl<T> FaultPath<T> for Result<T> {
     fn in_field(self, name: &str) -> Self {
         self.map_err(|mut misfit| {
             misfit.way.push(Segment::Name(cut(name)));
@@ -207,14 +207,14 @@ impl<T> Within<T> for Result<T> {
     }
 }
 
-impl Misfit {
+impl PathFault {
     /// Returns the path to it, such as `items[2].price`; empty for the whole message.
     pub(super) fn at(&self) -> String {
         self.to_string()
     }
 }
 
-impl fmt::Display for Misfit {
+impl fmt::Display for PathFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, segment) in self.way.iter().rev().enumerate() {
             match segment {

@@ -14,14 +14,14 @@ const SMALL: usize = 16;
 pub(super) struct Out {
     bytes: Vec<u8>,
     limit: usize,
-    pub(super) held: Held,
+    pub(super) held: CountedMemory,
 }
 
 /// Memory besides the output.
 #[derive(Debug)]
-pub(super) struct Held(Reservation);
+pub(super) struct CountedMemory(Reservation);
 
-impl Held {
+impl CountedMemory {
     /// Counts bytes that are about to be allocated.
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), Fault> {
         self.0.try_grow(bytes).map_err(refused)
@@ -39,7 +39,7 @@ fn refused(full: Full) -> Fault {
 
 impl Out {
     pub(super) fn new(reservation: Reservation, limit: usize) -> Self {
-        Self { bytes: Vec::new(), limit, held: Held(reservation) }
+        Self { bytes: Vec::new(), limit, held: CountedMemory(reservation) }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -171,20 +171,20 @@ pub(super) fn unescaped(text: &Cow<'_, str>) -> usize {
 
 /// A list kept during a conversion.
 #[derive(Debug)]
-pub(super) struct Kept<T>(Vec<T>);
+pub(super) struct CountedList<T>(Vec<T>);
 
-impl<T> Kept<T> {
+impl<T> CountedList<T> {
     pub(super) fn new() -> Self {
         Self(Vec::new())
     }
 
-    pub(super) fn push(&mut self, held: &mut Held, item: T) -> Result<(), Fault> {
+    pub(super) fn push(&mut self, held: &mut CountedMemory, item: T) -> Result<(), Fault> {
         self.room(held, 1)?;
         self.0.push(item);
         Ok(())
     }
 
-    pub(super) fn extend(&mut self, held: &mut Held, items: &[T]) -> Result<(), Fault>
+    pub(super) fn extend(&mut self, held: &mut CountedMemory, items: &[T]) -> Result<(), Fault>
     where
         T: Clone,
     {
@@ -193,7 +193,7 @@ impl<T> Kept<T> {
         Ok(())
     }
 
-    fn room(&mut self, held: &mut Held, more: usize) -> Result<(), Fault> {
+    fn room(&mut self, held: &mut CountedMemory, more: usize) -> Result<(), Fault> {
         let (needed, old) = (self.0.len() + more, self.0.capacity());
         if needed > old {
             let capacity = (2 * old).max(4).max(needed);
@@ -212,7 +212,7 @@ impl<T> Kept<T> {
         self.0.capacity() * size_of::<T>()
     }
 
-    pub(super) fn end(self, held: &mut Held) {
+    pub(super) fn end(self, held: &mut CountedMemory) {
         held.give(self.bytes());
     }
 }
@@ -236,7 +236,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     /// Inserts an entry whose key has so many bytes elsewhere. Returns the previous value of the key.
     pub(super) fn insert(
         &mut self,
-        held: &mut Held,
+        held: &mut CountedMemory,
         key: K,
         value: V,
         elsewhere: usize,
@@ -249,7 +249,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
         Ok(self.entries.insert(key, value))
     }
 
-    fn grow(&mut self, held: &mut Held) -> Result<(), Fault> {
+    fn grow(&mut self, held: &mut CountedMemory) -> Result<(), Fault> {
         let old = Self::size(self.entries.capacity());
         let capacity = (2 * self.entries.capacity()).max(3);
         let new = Self::size(capacity);
@@ -272,13 +272,17 @@ impl<K: Hash + Eq, V> Table<K, V> {
         places * (size_of::<(K, V)>() + 1) + GROUP
     }
 
-    pub(super) fn end(self, held: &mut Held) {
+    pub(super) fn end(self, held: &mut CountedMemory) {
         held.give(self.bytes);
     }
 }
 
 /// Appends a part of a message sent in parts. Its memory counts until the whole output is written.
-pub(super) fn append<'m>(message: &mut Cow<'m, [u8]>, more: &[u8], held: &mut Held) -> Result<(), Fault> {
+pub(super) fn append<'m>(
+    message: &mut Cow<'m, [u8]>,
+    more: &[u8],
+    held: &mut CountedMemory,
+) -> Result<(), Fault> {
     let length = message.len() + more.len();
     let whole = match message {
         Cow::Borrowed(start) => {

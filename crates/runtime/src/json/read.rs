@@ -4,10 +4,10 @@ mod scalar;
 mod well_known;
 
 use super::{
-    fault::{Fault, Result, Within, cut},
+    fault::{Fault, FaultPath, Result, cut},
     out::{Out, Table, unescaped},
     scan::{Scanner, Token},
-    shape::{Form, Shape, WellKnown, takes_null},
+    shape::{Cardinality, Shape, WellKnown, takes_null},
     structure,
     wire::MAX_DEPTH,
 };
@@ -133,10 +133,12 @@ impl<'t> Reader<'t> {
 
     fn field(&mut self, shape: &Shape, out: &mut Out) -> Result<()> {
         let null = self.scan.peek()? == Token::Null;
-        match shape.form {
-            Form::One { presence } if !null || takes_null(&shape.kind) => self.one(shape, presence, out),
-            Form::List { packed } if !null => self.items(shape, packed, out),
-            Form::Map if !null => self.entries(shape, out),
+        match shape.cardinality {
+            Cardinality::One { presence } if !null || takes_null(&shape.kind) => {
+                self.one(shape, presence, out)
+            }
+            Cardinality::List { packed } if !null => self.items(shape, packed, out),
+            Cardinality::Map if !null => self.entries(shape, out),
             _ => self.scan.null(),
         }
     }
@@ -239,7 +241,7 @@ impl<'t> Reader<'t> {
         self.scan.text()
     }
 
-    fn unexpected(&self, expected: &'static str) -> Box<super::fault::Misfit> {
+    fn unexpected(&self, expected: &'static str) -> Box<super::fault::PathFault> {
         Fault::Expected { expected, found: self.scan.shown() }.into()
     }
 }

@@ -304,7 +304,7 @@ impl<'t> Scanner<'t> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn syntax(&self, what: &'static str) -> Box<super::fault::Misfit> {
+    fn syntax(&self, what: &'static str) -> Box<super::fault::PathFault> {
         let (line, column) = self.place();
         Fault::Syntax { what, line, column }.into()
     }

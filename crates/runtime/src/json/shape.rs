@@ -1,4 +1,4 @@
-//! The form of a message's field or an extension, and the messages with their own JSON.
+//! The cardinality of a message's field or an extension, and the messages with their own JSON.
 
 use prost_reflect::{EnumDescriptor, ExtensionDescriptor, FieldDescriptor, Kind, MessageDescriptor, Syntax};
 
@@ -7,14 +7,14 @@ use prost_reflect::{EnumDescriptor, ExtensionDescriptor, FieldDescriptor, Kind, 
 pub(super) struct Shape {
     pub(super) number: u32,
     pub(super) kind: Kind,
-    pub(super) form: Form,
+    pub(super) cardinality: Cardinality,
     /// A proto2 group, which has an end marker instead of a length.
     pub(super) group: bool,
 }
 
 /// How many times a field may occur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum Cardinality {
     /// Once. Without presence, its default equals absence.
     One {
         presence: bool,
@@ -28,14 +28,14 @@ pub(super) enum Form {
 macro_rules! shape_of {
     ($field:expr) => {{
         let field = $field;
-        let form = if field.is_map() {
-            Form::Map
+        let cardinality = if field.is_map() {
+            Cardinality::Map
         } else if field.is_list() {
-            Form::List { packed: field.is_packed() }
+            Cardinality::List { packed: field.is_packed() }
         } else {
-            Form::One { presence: field.supports_presence() }
+            Cardinality::One { presence: field.supports_presence() }
         };
-        Self { number: field.number(), kind: field.kind(), form, group: field.is_group() }
+        Self { number: field.number(), kind: field.kind(), cardinality, group: field.is_group() }
     }};
 }
 

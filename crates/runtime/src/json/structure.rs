@@ -6,9 +6,9 @@
 //! about it.
 
 use super::{
-    fault::{Fault, Result, Within, cut},
+    fault::{Fault, FaultPath, Result, cut},
     number,
-    out::{Held, Out, Table, append, unescaped},
+    out::{CountedMemory, Out, Table, append, unescaped},
     scan::{Scanner, Token},
     wire::{self, MAX_DEPTH, Wire},
 };
@@ -30,32 +30,32 @@ const EXACT_INTEGERS: f64 = (1_u64 << 53) as f64;
 /// Reads an object as a `Struct`.
 pub(super) fn read_struct(scan: &mut Scanner<'_>, left: &mut usize, out: &mut Out) -> Result<()> {
     expect(scan, Token::Object, "an object")?;
-    Reading { scan, left, exact: false }.object(out)
+    StructReader { scan, left, exact: false }.object(out)
 }
 
 /// Reads a list as a `ListValue`.
 pub(super) fn read_list(scan: &mut Scanner<'_>, left: &mut usize, out: &mut Out) -> Result<()> {
     expect(scan, Token::List, "a list")?;
-    Reading { scan, left, exact: false }.list(out)
+    StructReader { scan, left, exact: false }.list(out)
 }
 
 /// Reads any value as a `Value`.
 pub(super) fn read_value(scan: &mut Scanner<'_>, left: &mut usize, out: &mut Out) -> Result<()> {
-    Reading { scan, left, exact: false }.value(out)
+    StructReader { scan, left, exact: false }.value(out)
 }
 
 /// Reads an object as a `Struct` whose numbers keep their digits.
 pub(super) fn read_exactly(scan: &mut Scanner<'_>, out: &mut Out) -> Result<()> {
     let mut left = MAX_DEPTH;
     expect(scan, Token::Object, "an object")?;
-    Reading { scan, left: &mut left, exact: true }.object(out)
+    StructReader { scan, left: &mut left, exact: true }.object(out)
 }
 
 fn expect(scan: &mut Scanner<'_>, token: Token, expected: &'static str) -> Result<()> {
     if scan.peek()? == token { Ok(()) } else { Err(Fault::Expected { expected, found: scan.shown() }.into()) }
 }
 
-struct Reading<'a, 't> {
+struct StructReader<'a, 't> {
     scan: &'a mut Scanner<'t>,
     left: &'a mut usize,
     /// Whether numbers keep their digits. In that case only objects and lists count as levels, since krt's
@@ -63,7 +63,7 @@ struct Reading<'a, 't> {
     exact: bool,
 }
 
-impl Reading<'_, '_> {
+impl StructReader<'_, '_> {
     fn object(&mut self, out: &mut Out) -> Result<()> {
         let mut members = self.scan.object()?;
         let mut seen: Table<Cow<'_, str>, ()> = Table::new();
@@ -165,7 +165,7 @@ fn says_itself(text: &str, double: f64) -> bool {
 /// The value of a `Value`. The last field wins, but an object or a list sent in parts means their concatenation, as
 /// in any message.
 #[derive(Debug)]
-pub(super) enum Free<'m> {
+pub(super) enum DynamicValue<'m> {
     Null,
     /// A number, with its text if that adds information.
     Number(f64, Option<&'m str>),
@@ -175,9 +175,9 @@ pub(super) enum Free<'m> {
     List(Cow<'m, [u8]>),
 }
 
-impl<'m> Free<'m> {
+impl<'m> DynamicValue<'m> {
     /// Parses the bytes of a `Value`. The memory of joined parts counts in `held`.
-    pub(super) fn parse(mut bytes: &'m [u8], held: &mut Held) -> std::result::Result<Self, Fault> {
+    pub(super) fn parse(mut bytes: &'m [u8], held: &mut CountedMemory) -> std::result::Result<Self, Fault> {
         let (mut free, mut exact) = (Self::Null, None);
         while let Some((number, wire)) = wire::take(&mut bytes)? {
             match (&mut free, number, wire) {

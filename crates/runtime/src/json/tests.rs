@@ -45,7 +45,7 @@ fn parts_of_a_value_are_joined() {
         (vec![length_delimited(5, &member(text("1"))), length_delimited(5, &[])], r#"{"a":{"a":"1"}}"#),
         (vec![list(&["1"]), text("2")], r#"{"a":"2"}"#),
     ] {
-        let written = write_struct(&member(parts.concat()), Form::PLAIN, Bounds::none()).unwrap();
+        let written = write_struct(&member(parts.concat()), Format::PLAIN, Bounds::none()).unwrap();
         assert_eq!(String::from_utf8_lossy(&written), expected);
     }
 }
@@ -100,9 +100,9 @@ fn both_ways() {
     let kind = basket();
     let text = r#"{"items":[{"name":"a","price":7}],"gift":{"picture":"AAE=","sold":false},"counts":{"j":0,"k":-1},"cashPaid":"9007199254740993","totals":["0","1"]}"#;
     let message = parse(&kind, text.as_bytes(), Bounds::none()).unwrap();
-    assert_eq!(write(&kind, &message, Form::WIRE, Bounds::none()).unwrap(), text);
+    assert_eq!(write(&kind, &message, Format::WIRE, Bounds::none()).unwrap(), text);
     assert_eq!(
-        chain(&write(&kind, b"\xff", Form::WIRE, Bounds::none()).unwrap_err()).find("not a shop.Basket: "),
+        chain(&write(&kind, b"\xff", Format::WIRE, Bounds::none()).unwrap_err()).find("not a shop.Basket: "),
         Some(0)
     );
 }
@@ -114,7 +114,7 @@ fn plain_data_has_the_names_of_the_proto_and_defaults() {
         r#"{"items": [{"price": 7}], "cash_paid": 9007199254740993, "boughtAt": "2024-01-31T12:00:00Z"}"#;
     let message = parse(&kind, text.as_bytes(), Bounds::none()).unwrap();
     let expected = r#"{"items":[{"name":"","price":7,"picture":"","colour":"RED","weight":0.0}],"counts":{},"by_id":{},"bought_at":"2024-01-31T12:00:00Z","cash_paid":9007199254740993,"totals":[],"sizes":[]}"#;
-    assert_eq!(write(&kind, &message, Form::PLAIN, Bounds::none()).unwrap(), expected);
+    assert_eq!(write(&kind, &message, Format::PLAIN, Bounds::none()).unwrap(), expected);
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_text_for_people_has_lines() {
     let kind = basket();
     let message =
         parse(&kind, br#"{"items": [{"price": 7}, {}], "counts": {"a": 1}}"#, Bounds::none()).unwrap();
-    let text = write(&kind, &message, Form { indent: true, ..Form::WIRE }, Bounds::none()).unwrap();
+    let text = write(&kind, &message, Format { indent: true, ..Format::WIRE }, Bounds::none()).unwrap();
     let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(String::from_utf8(text.to_vec()).unwrap().lines().count(), 11);
     assert_eq!(serde_json::to_string(&value).unwrap(), r#"{"counts":{"a":1},"items":[{"price":7},{}]}"#);
@@ -144,7 +144,7 @@ fn what_json_cannot_say_is_told_with_its_field() {
         (&[0x38, 1], "not a shop.Basket: field `card`: another type on the wire"),
         (&[0x12, 2, 0x10], "not a shop.Basket: not a protobuf message"),
     ] {
-        assert_eq!(chain(&write(&kind, message, Form::WIRE, Bounds::none()).unwrap_err()), expected);
+        assert_eq!(chain(&write(&kind, message, Format::WIRE, Bounds::none()).unwrap_err()), expected);
     }
 }
 
@@ -157,9 +157,9 @@ fn a_list_without_items_is_not_written() {
     };
     let empty = [0x52, 0];
     let two = [0x52, 2, 1, 2];
-    assert_eq!(text(&empty, Form::WIRE).unwrap(), "{}");
-    assert_eq!(text(&[&empty[..], &two, &empty].concat(), Form::WIRE).unwrap(), r#"{"sizes":[1,2]}"#);
-    assert_eq!(text(&empty, Form::PLAIN).unwrap(), text(&[], Form::PLAIN).unwrap());
+    assert_eq!(text(&empty, Format::WIRE).unwrap(), "{}");
+    assert_eq!(text(&[&empty[..], &two, &empty].concat(), Format::WIRE).unwrap(), r#"{"sizes":[1,2]}"#);
+    assert_eq!(text(&empty, Format::PLAIN).unwrap(), text(&[], Format::PLAIN).unwrap());
 }
 
 #[test]
@@ -177,6 +177,6 @@ fn of_what_came_twice_the_last_counts() {
         ),
         ([0x1a, 5, 0x0a, 1, b'k', 0x10, 1, 0x1a, 3, 0x0a, 1, b'k'].to_vec(), r#"{"counts":{"k":0}}"#),
     ] {
-        assert_eq!(write(&kind, &parts, Form::WIRE, Bounds::none()).unwrap(), expected);
+        assert_eq!(write(&kind, &parts, Format::WIRE, Bounds::none()).unwrap(), expected);
     }
 }

@@ -6,10 +6,10 @@ mod scalar;
 mod well_known;
 
 use super::{
-    Form,
-    fault::{Fault, Result, Within},
-    out::{Kept, Out},
-    shape::{Form as Count, Shape, WellKnown},
+    Format,
+    fault::{Fault, FaultPath, Result},
+    out::{CountedList, Out},
+    shape::{Cardinality, Shape, WellKnown},
     wire::{self, MAX_DEPTH, Wire},
 };
 use bytes::Bytes;
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 /// Writes a text.
 #[derive(Debug)]
 pub(super) struct Writer<'f> {
-    form: &'f Form,
+    format: &'f Format,
     out: Layout,
     /// Levels of nested messages still allowed.
     left: usize,
@@ -36,8 +36,8 @@ struct List<'n> {
 }
 
 impl<'f> Writer<'f> {
-    pub(super) fn new(form: &'f Form, out: Out) -> Self {
-        Self { form, out: Layout::new(form.indent, out), left: MAX_DEPTH }
+    pub(super) fn new(format: &'f Format, out: Out) -> Self {
+        Self { format, out: Layout::new(format.indent, out), left: MAX_DEPTH }
     }
 
     /// Writes one message as the whole text.
@@ -75,11 +75,11 @@ impl<'f> Writer<'f> {
 
     fn runs(&mut self, kind: &MessageDescriptor, records: &[Record<'_>]) -> Result<()> {
         let runs = records.chunk_by(|one, other| one.number == other.number);
-        if self.form.defaults {
+        if self.format.defaults {
             let runs: BTreeMap<u32, &[Record<'_>]> = runs.map(|run| (run[0].number, run)).collect();
             for field in kind.fields() {
                 let run = runs.get(&field.number()).copied().unwrap_or_default();
-                let name = if self.form.proto_names { field.name() } else { field.json_name() };
+                let name = if self.format.proto_names { field.name() } else { field.json_name() };
                 self.field(name, &Shape::from(&field), run)?;
             }
             for (number, run) in runs {
@@ -90,7 +90,7 @@ impl<'f> Writer<'f> {
         for run in runs {
             match kind.get_field(run[0].number) {
                 Some(field) => {
-                    let name = if self.form.proto_names { field.name() } else { field.json_name() };
+                    let name = if self.format.proto_names { field.name() } else { field.json_name() };
                     self.field(name, &Shape::from(&field), run)?;
                 }
                 None => self.extension(kind, run[0].number, run)?,
@@ -110,17 +110,17 @@ impl<'f> Writer<'f> {
     }
 
     fn field(&mut self, name: &str, shape: &Shape, run: &[Record<'_>]) -> Result<()> {
-        let written = match (shape.form, &shape.kind) {
-            (Count::Map, Kind::Message(entry)) => self.map(name, entry, run),
-            (Count::List { .. }, kind) => self.list(name, kind, run),
-            (Count::One { .. }, Kind::Message(kind)) => match run {
+        let written = match (shape.cardinality, &shape.kind) {
+            (Cardinality::Map, Kind::Message(entry)) => self.map(name, entry, run),
+            (Cardinality::List { .. }, kind) => self.list(name, kind, run),
+            (Cardinality::One { .. }, Kind::Message(kind)) => match run {
                 [] => Ok(()),
                 [one] => self.part(name, kind, one.wire),
                 // A message sent in parts means their concatenation.
                 parts => self.parts(name, kind, parts),
             },
-            (Count::One { presence }, kind) => self.one(name, kind, presence, run),
-            (Count::Map, _) => Err(Fault::Malformed.into()),
+            (Cardinality::One { presence }, kind) => self.one(name, kind, presence, run),
+            (Cardinality::Map, _) => Err(Fault::Malformed.into()),
         };
         written.in_field(name)
     }
@@ -131,7 +131,7 @@ impl<'f> Writer<'f> {
     }
 
     fn parts(&mut self, name: &str, kind: &MessageDescriptor, parts: &[Record<'_>]) -> Result<()> {
-        let mut whole = Kept::new();
+        let mut whole = CountedList::new();
         for part in parts {
             whole.extend(self.out.held(), content(part.wire)?)?;
         }
@@ -147,8 +147,8 @@ impl<'f> Writer<'f> {
             None => None,
         };
         let value = match value {
-            Some(value) if presence || self.form.defaults || !value.is_default() => value,
-            None if !presence && self.form.defaults => Scalar::default_of(kind),
+            Some(value) if presence || self.format.defaults || !value.is_default() => value,
+            None if !presence && self.format.defaults => Scalar::default_of(kind),
             _ => return Ok(()),
         };
         self.out.key(name)?;
@@ -162,7 +162,7 @@ impl<'f> Writer<'f> {
             self.items(&mut list, kind, record.wire)?;
         }
         if list.items == 0 {
-            if !self.form.defaults {
+            if !self.format.defaults {
                 return Ok(());
             }
             self.out.key(name)?;
@@ -220,7 +220,7 @@ impl<'f> Writer<'f> {
                 entries.insert(key, value);
             }
         }
-        if entries.is_empty() && !self.form.defaults {
+        if entries.is_empty() && !self.format.defaults {
             self.out.held().give(kept);
             return Ok(());
         }

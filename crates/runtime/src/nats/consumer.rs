@@ -8,7 +8,7 @@ use crate::{
     envelopes,
     errors::chain,
     flow::{
-        self, AnswerMeta, Closing, Delivery, Flow, Permit, RemoteRequest, ReplySink as _, Request, Route,
+        self, AnswerMeta, Delivery, DeliveryEnd, Flow, Permit, RemoteRequest, ReplySink as _, Request, Route,
         no_memory, now,
     },
     memory::Full,
@@ -243,7 +243,7 @@ impl StageConsumer {
         let words = failure.to_string();
         tracing::error!(node = %self.node(), request = %delivery.request.id, "given up: {words}");
         delivery.request.answer(Err(failure), AnswerMeta::default());
-        delivery.close(Closing::Done);
+        delivery.close(DeliveryEnd::Done);
         self.flow.give_up(acker, &words);
     }
 }

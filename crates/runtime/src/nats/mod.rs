@@ -135,7 +135,7 @@ pub struct Part {
 
 /// The listening tasks. Dropping them aborts them.
 #[derive(Debug)]
-pub struct Listening {
+pub struct ListenTasks {
     nats: Arc<Nats>,
     part: Part,
     /// Tasks that take messages for nodes; they stop first.
@@ -189,8 +189,8 @@ impl Nats {
     }
 
     /// Starts to listen: for answers if there is an ingress, for messages if there are nodes.
-    pub async fn listen(self: &Arc<Self>, flow: &Arc<Flow>, part: Part) -> Result<Listening, Error> {
-        let mut listening = Listening {
+    pub async fn listen(self: &Arc<Self>, flow: &Arc<Flow>, part: Part) -> Result<ListenTasks, Error> {
+        let mut listening = ListenTasks {
             nats: Arc::clone(self),
             part: part.clone(),
             stages: JoinSet::new(),
@@ -338,7 +338,7 @@ impl Broker for Nats {
     }
 }
 
-impl Listening {
+impl ListenTasks {
     /// Takes no more messages for nodes, gives back what waits for a process, and finishes the rest.
     pub async fn drain(&mut self, flow: &Flow) {
         self.closing.cancel();

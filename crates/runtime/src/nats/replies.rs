@@ -6,7 +6,7 @@ use crate::{
     flow::{Answer, AnswerMeta, Flow, Request, no_memory},
 };
 use krt_broker::{
-    Connection, Envelope, Error, Listener, Received, WireProtocol, sender::Unsent, subject::is_inbox,
+    Connection, Envelope, Error, Listener, Received, WireProtocol, sender::OnUnsent, subject::is_inbox,
 };
 use krt_model::{
     name::Name,
@@ -90,7 +90,7 @@ impl PendingReplies {
     }
 
     /// Returns a callback that fails a request whose first message could not be stored.
-    pub(super) fn unsent(self: &Arc<Self>, id: &Arc<str>) -> Unsent {
+    pub(super) fn unsent(self: &Arc<Self>, id: &Arc<str>) -> OnUnsent {
         let (replies, id) = (Arc::clone(self), Arc::clone(id));
         Box::new(move |why| {
             // The request may have ended at its deadline.
@@ -283,9 +283,9 @@ mod tests {
 
     /// Passes on how an answer ends.
     #[derive(Debug)]
-    struct Ends(mpsc::Sender<Result<(), Failure>>);
+    struct EndRecorder(mpsc::Sender<Result<(), Failure>>);
 
-    impl ReplySink for Ends {
+    impl ReplySink for EndRecorder {
         fn message(&self, _: Payload) {}
 
         fn end(&self, status: Result<(), Failure>, _: AnswerMeta) -> bool {
@@ -309,7 +309,7 @@ mod tests {
             start: now(),
             deadline: None,
             trace: Trace::default(),
-            reply: Box::new(Ends(ends)),
+            reply: Box::new(EndRecorder(ends)),
             replied: false,
         };
         (Request::remote(from, Arc::new(route), admission.enter(0).unwrap()), ended)

@@ -9,13 +9,13 @@ use super::{
     frame::{self, Level, Message, ProtocolError, Status, WorkerFrame},
     frames::Frames,
     outbox::Outbox,
-    output::{Gather, Lines},
-    plain::{Misfit, Plain},
-    process::End,
+    output::{Lines, RecordBuilder},
+    plain::{ConversionError, Plain},
+    process::ProcessEnd,
     window::{self, Unanswered, Window},
 };
 use crate::{
-    flow::{Closing, CodecTimes, Delivery, HandlerTimes, Request, SlotId, Taken, Worker, now},
+    flow::{Accepted, CodecTimes, Delivery, DeliveryEnd, HandlerTimes, Request, SlotId, Worker, now},
     json::Bounds,
     logs::Record,
     offload,
@@ -65,7 +65,7 @@ struct State {
 
 /// Why a link ended.
 #[derive(Debug)]
-pub(super) enum Ended {
+pub(super) enum LinkEnd {
     /// The worker closed its end.
     Closed,
     /// The worker could not start: its error text.
@@ -130,7 +130,7 @@ impl Link {
     }
 
     /// Handles the worker's end: settles its deliveries, and fails those that have no other worker.
-    pub(super) fn abandon(&self, how: &End) {
+    pub(super) fn abandon(&self, how: &ProcessEnd) {
         self.leave();
         let unanswered = self.lock().window.drain();
         let end = now();
@@ -142,7 +142,7 @@ impl Link {
     }
 
     /// Reads the worker's frames and acts on them, until the link ends.
-    pub(super) async fn run(self: &Arc<Self>, mut socket: OwnedReadHalf, ready: Readiness) -> Ended {
+    pub(super) async fn run(self: &Arc<Self>, mut socket: OwnedReadHalf, ready: Readiness) -> LinkEnd {
         let mut buffer = BytesMut::new();
         let mut inbox = Inbox::new(self, ready);
         let mut tick = tokio::time::interval(TICK);
@@ -152,17 +152,17 @@ impl Link {
             tokio::select! {
                 biased;
                 read = socket.read_buf(&mut buffer), if inbox.calls.has_room() => match read {
-                    Ok(0) | Err(_) => return inbox.close(Ended::Closed),
+                    Ok(0) | Err(_) => return inbox.close(LinkEnd::Closed),
                     Ok(_) => if let Err(ended) = inbox.take_all(&mut buffer) {
                         return inbox.close(ended);
                     },
                 },
-                () = self.write() => return inbox.close(Ended::Closed),
+                () = self.write() => return inbox.close(LinkEnd::Closed),
                 () = inbox.calls.finish_one() => {}
                 _ = tick.tick() => {
                     inbox.flush_plain();
                     if self.give_up_overdue() {
-                        return inbox.close(Ended::Stuck);
+                        return inbox.close(LinkEnd::Stuck);
                     }
                 }
             }
@@ -240,13 +240,13 @@ impl Link {
 }
 
 impl Worker for Link {
-    fn deliver(&self, mut delivery: Delivery) -> Result<Taken, Delivery> {
+    fn deliver(&self, mut delivery: Delivery) -> Result<Accepted, Delivery> {
         let (begun, traced) = (Instant::now(), delivery.request.trace.clock());
         let message = match self.message_for(&delivery) {
             Ok(message) => message,
             Err(misfit) => {
                 self.refuse(delivery, &misfit);
-                return Ok(Taken::Done);
+                return Ok(Accepted::Done);
             }
         };
         let metadata = metadata(&delivery.request.trace);
@@ -256,8 +256,8 @@ impl Worker for Link {
         }
         if delivery.request.left() {
             drop(state);
-            delivery.close(Closing::Done);
-            return Ok(Taken::Done);
+            delivery.close(DeliveryEnd::Done);
+            return Ok(Accepted::Done);
         }
         let State { window, outbox, .. } = &mut *state;
         let request = &delivery.request;
@@ -268,7 +268,7 @@ impl Worker for Link {
         window.push(delivery);
         drop(state);
         self.filled.notify_one();
-        Ok(Taken::InFlight)
+        Ok(Accepted::InFlight)
     }
 
     fn cancel(&self, request: &Request) {
@@ -278,7 +278,7 @@ impl Worker for Link {
             drop(state);
             self.filled.notify_one();
             delivery.note_cancelled(&self.node.name);
-            delivery.close(Closing::Done);
+            delivery.close(DeliveryEnd::Done);
         }
     }
 }
@@ -291,7 +291,7 @@ impl Link {
     }
 
     /// Returns the handler's input: the message, or its JSON.
-    fn message_for(&self, delivery: &Delivery) -> Result<Bytes, Misfit> {
+    fn message_for(&self, delivery: &Delivery) -> Result<Bytes, ConversionError> {
         let payload = &delivery.payload;
         match self.node.run.payload {
             PayloadForm::Protobuf => Ok(payload.encoded().clone()),
@@ -303,10 +303,15 @@ impl Link {
     }
 
     /// Converts a handler's result to a message; `last`: it goes to the client.
-    fn message_from(&self, request: &Request, message: Message, last: bool) -> Result<Payload, Misfit> {
+    fn message_from(
+        &self,
+        request: &Request,
+        message: Message,
+        last: bool,
+    ) -> Result<Payload, ConversionError> {
         let text = match message {
             Message::Protobuf(payload) => return Ok(payload),
-            Message::NoRoom(full) => return Err(Misfit::Refused(full.into())),
+            Message::NoRoom(full) => return Err(ConversionError::Refused(full.into())),
             Message::Json(text) => text,
         };
         let begun = request.trace.clock();
@@ -321,7 +326,7 @@ impl Link {
     }
 
     /// Fails a delivery that cannot be converted for the handler.
-    fn refuse(&self, delivery: Delivery, misfit: &Misfit) {
+    fn refuse(&self, delivery: Delivery, misfit: &ConversionError) {
         let at = now();
         self.node.flow.finish(delivery, misfit.result(), HandlerTimes { start: at, end: at });
     }
@@ -340,7 +345,7 @@ struct Inbox<'a> {
     frames: Frames,
     ready: Option<Readiness>,
     calls: Calls,
-    plain: Gather,
+    plain: RecordBuilder,
 }
 
 impl<'a> Inbox<'a> {
@@ -352,26 +357,26 @@ impl<'a> Inbox<'a> {
             frames: Frames::new(node.hello.max_frame, node.run.payload, memory),
             ready: Some(ready),
             calls: Calls::default(),
-            plain: Gather::new(Lines::Plain),
+            plain: RecordBuilder::new(Lines::Plain),
         }
     }
 
-    fn take_all(&mut self, buffer: &mut BytesMut) -> Result<(), Ended> {
-        while let Some(frame) = self.frames.take(buffer).map_err(Ended::ProtocolError)? {
+    fn take_all(&mut self, buffer: &mut BytesMut) -> Result<(), LinkEnd> {
+        while let Some(frame) = self.frames.take(buffer).map_err(LinkEnd::ProtocolError)? {
             self.act(frame)?;
         }
         Ok(())
     }
 
-    fn act(&mut self, frame: WorkerFrame) -> Result<(), Ended> {
+    fn act(&mut self, frame: WorkerFrame) -> Result<(), LinkEnd> {
         match frame {
-            WorkerFrame::Ready(ready) => self.ready(ready).map_err(Ended::ProtocolError),
-            WorkerFrame::Broken(why) => Err(Ended::Broken(why)),
+            WorkerFrame::Ready(ready) => self.ready(ready).map_err(LinkEnd::ProtocolError),
+            WorkerFrame::Broken(why) => Err(LinkEnd::Broken(why)),
             WorkerFrame::Result { id, status, early_exit, start, end } => self
                 .result(id, status, early_exit, HandlerTimes { start, end })
-                .map_err(|_| Ended::ProtocolError(ProtocolError::UnknownDelivery { what: "RESULT", id })),
+                .map_err(|_| LinkEnd::ProtocolError(ProtocolError::UnknownDelivery { what: "RESULT", id })),
             WorkerFrame::EarlyReply { id, message } => self.early_reply(id, message).map_err(|_| {
-                Ended::ProtocolError(ProtocolError::UnknownDelivery { what: "EARLY_REPLY", id })
+                LinkEnd::ProtocolError(ProtocolError::UnknownDelivery { what: "EARLY_REPLY", id })
             }),
             WorkerFrame::Log { id, level, time, text } => {
                 self.log(id, level, time, text);
@@ -488,7 +493,7 @@ impl<'a> Inbox<'a> {
         }
     }
 
-    fn close(mut self, ended: Ended) -> Ended {
+    fn close(mut self, ended: LinkEnd) -> LinkEnd {
         self.flush_plain();
         ended
     }

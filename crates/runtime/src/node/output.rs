@@ -18,7 +18,7 @@ const RECORD_GAP: Duration = Duration::from_millis(20);
 
 /// The context of a line of output, if known.
 #[derive(Debug, Default)]
-pub(super) struct About {
+pub(super) struct LineContext {
     /// The request.
     pub(super) subject: Option<Subject>,
     /// The workflow of the whole process.
@@ -37,12 +37,12 @@ pub(super) enum Lines {
 
 /// Gathers the lines of one record.
 #[derive(Debug)]
-pub(super) struct Gather {
+pub(super) struct RecordBuilder {
     lines: Lines,
     open: Option<Record>,
 }
 
-impl Gather {
+impl RecordBuilder {
     pub(super) fn new(lines: Lines) -> Self {
         Self { lines, open: None }
     }
@@ -88,10 +88,10 @@ pub(super) async fn read(
     node: Arc<Node>,
     output: impl AsyncRead + Unpin,
     say: Lines,
-    of: impl Fn() -> About,
+    of: impl Fn() -> LineContext,
 ) {
     let mut lines = BufReader::new(output);
-    let mut gather = Gather::new(say);
+    let mut gather = RecordBuilder::new(say);
     let mut line = Vec::new();
     let write = |record: Option<Record>| {
         let Some(mut record) = record else { return };

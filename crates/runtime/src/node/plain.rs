@@ -7,7 +7,7 @@
 use crate::{
     errors::chain,
     flow::no_memory,
-    json::{self, Bounds, Form, STRUCT},
+    json::{self, Bounds, Format, STRUCT},
     memory::{Refused, Reservation},
 };
 use bytes::Bytes;
@@ -24,7 +24,7 @@ pub struct Plain(DescriptorPool);
 
 /// Why a message cannot become plain data, or plain data a message.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Misfit {
+pub(super) enum ConversionError {
     /// No `.proto` of the package has the type.
     #[error("no `.proto` of the package describes the message `{name}`, which plain data is to be made of")]
     Unknown {
@@ -55,41 +55,50 @@ impl Plain {
     }
 
     /// Converts a message to JSON for the handler.
-    pub(super) fn to_json(&self, payload: &Payload, reservation: Reservation) -> Result<Bytes, Misfit> {
+    pub(super) fn to_json(
+        &self,
+        payload: &Payload,
+        reservation: Reservation,
+    ) -> Result<Bytes, ConversionError> {
         let bounds = Bounds { limit: usize::MAX, reservation };
         let written = if payload.type_name() == STRUCT {
-            json::write_struct(payload.value(), Form::PLAIN, bounds)
+            json::write_struct(payload.value(), Format::PLAIN, bounds)
         } else {
-            json::write(&self.find(payload.type_name())?, payload.value(), Form::PLAIN, bounds)
+            json::write(&self.find(payload.type_name())?, payload.value(), Format::PLAIN, bounds)
         };
-        written.map_err(Misfit::input)
+        written.map_err(ConversionError::input)
     }
 
     /// Converts a handler's result to a message of the RPC's answer type.
-    pub(super) fn to_answer(&self, text: &[u8], type_name: &str, bounds: Bounds) -> Result<Payload, Misfit> {
+    pub(super) fn to_answer(
+        &self,
+        text: &[u8],
+        type_name: &str,
+        bounds: Bounds,
+    ) -> Result<Payload, ConversionError> {
         let kind = self.find(type_name)?;
         let packed = bounds.reservation.another();
-        let message = json::parse(&kind, text, bounds).map_err(Misfit::output)?;
+        let message = json::parse(&kind, text, bounds).map_err(ConversionError::output)?;
         pack(type_name, &message, packed)
     }
 
     /// Converts a handler's result for the next node.
-    pub(super) fn to_struct(text: &[u8], bounds: Bounds) -> Result<Payload, Misfit> {
+    pub(super) fn to_struct(text: &[u8], bounds: Bounds) -> Result<Payload, ConversionError> {
         if let Some(found) = no_map(text) {
-            return Err(Misfit::NoMap { found });
+            return Err(ConversionError::NoMap { found });
         }
         let packed = bounds.reservation.another();
-        let fields = json::parse_struct(text, bounds).map_err(Misfit::output)?;
+        let fields = json::parse_struct(text, bounds).map_err(ConversionError::output)?;
         pack(STRUCT, &fields, packed)
     }
 
-    fn find(&self, type_name: &str) -> Result<prost_reflect::MessageDescriptor, Misfit> {
+    fn find(&self, type_name: &str) -> Result<prost_reflect::MessageDescriptor, ConversionError> {
         let found = self.0.get_message_by_name(type_name);
-        found.ok_or_else(|| Misfit::Unknown { name: type_name.to_owned() })
+        found.ok_or_else(|| ConversionError::Unknown { name: type_name.to_owned() })
     }
 }
 
-impl Misfit {
+impl ConversionError {
     /// Returns the error as a handler's result.
     pub(super) fn result(&self) -> HandlerResult {
         match self {
@@ -123,9 +132,11 @@ impl Misfit {
 }
 
 /// Packs a message, and reserves the copy before making it.
-fn pack(type_name: &str, message: &Bytes, mut packed: Reservation) -> Result<Payload, Misfit> {
+fn pack(type_name: &str, message: &Bytes, mut packed: Reservation) -> Result<Payload, ConversionError> {
     let url = format!("{TYPE_URL_PREFIX}{type_name}");
-    packed.try_grow(Payload::packed_size(&url, message)).map_err(|full| Misfit::Refused(full.into()))?;
+    packed
+        .try_grow(Payload::packed_size(&url, message))
+        .map_err(|full| ConversionError::Refused(full.into()))?;
     Ok(Payload::pack(&url, message).held(|bytes| packed.hold(bytes)))
 }
 

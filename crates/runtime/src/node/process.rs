@@ -174,12 +174,12 @@ pub(super) struct Process {
     /// The worker's control group, if any.
     group: Option<(Groups, String)>,
     limits: Limits,
-    end: Option<End>,
+    end: Option<ProcessEnd>,
 }
 
 /// How a worker ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct End {
+pub(super) struct ProcessEnd {
     /// The description.
     pub(super) how: String,
     /// Whether the exit status was 0.
@@ -188,7 +188,7 @@ pub(super) struct End {
     pub(super) out_of_memory: Option<Memory>,
 }
 
-impl End {
+impl ProcessEnd {
     pub(super) fn of(how: impl Into<String>) -> Self {
         Self { how: how.into(), is_well: false, out_of_memory: None }
     }
@@ -277,18 +277,18 @@ impl Process {
     }
 
     /// Waits for the process to end, and for the guard to kill its descendants.
-    pub(super) async fn ended(&mut self) -> End {
+    pub(super) async fn ended(&mut self) -> ProcessEnd {
         if self.end.is_none() {
             let messages = self.hear().await;
             self.end = Some(self.judge(messages.as_ref()));
         }
-        self.end.clone().unwrap_or_else(|| End::of("its end is unknown"))
+        self.end.clone().unwrap_or_else(|| ProcessEnd::of("its end is unknown"))
     }
 
-    fn judge(&self, messages: Option<&GuardMessage>) -> End {
+    fn judge(&self, messages: Option<&GuardMessage>) -> ProcessEnd {
         match messages {
             Some(GuardMessage::Ended { out_of_memory: true, .. }) if let Some(limit) = self.limits.memory => {
-                End {
+                ProcessEnd {
                     how: format!(
                         "killed for memory: with the processes that it started it took more than {limit}"
                     ),
@@ -298,17 +298,17 @@ impl Process {
             }
             Some(GuardMessage::Ended { status, .. }) => {
                 let status = ExitStatus::from_raw(*status);
-                End { is_well: status.success(), ..End::of(describe(status)) }
+                ProcessEnd { is_well: status.success(), ..ProcessEnd::of(describe(status)) }
             }
             _ => {
                 self.kill_what_is_left();
-                End::of("its guard was killed")
+                ProcessEnd::of("its guard was killed")
             }
         }
     }
 
     /// Makes the guard kill everything, and waits for the process.
-    pub(super) async fn kill(&mut self) -> End {
+    pub(super) async fn kill(&mut self) -> ProcessEnd {
         // The guard reads end of file.
         let _ = self.tell.shutdown().await;
         let ended = tokio::time::timeout(GUARD_TIMEOUT, self.ended()).await;

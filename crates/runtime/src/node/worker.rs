@@ -2,12 +2,12 @@
 
 use super::{
     Launch, Lifeline, Node, frame,
-    link::{Ended, Link},
+    link::{Link, LinkEnd},
     older::{self, OlderLink},
-    output::{self, About, Lines},
-    process::{End, Process},
+    output::{self, LineContext, Lines},
+    process::{Process, ProcessEnd},
 };
-use crate::flow::Place;
+use crate::flow::StageIndex;
 use std::{
     io,
     sync::Arc,
@@ -53,7 +53,7 @@ pub(super) enum ReplicaId {
     /// One that takes any message of the node.
     Any,
     /// One of an older runner, which takes the node's messages at one place.
-    At(Place),
+    At(StageIndex),
 }
 
 /// How a worker ended.
@@ -129,10 +129,10 @@ impl Worker {
         let mut outputs = JoinSet::new();
         let (stdout, stderr) = process.take_outputs();
         stdout.map(|output| {
-            outputs.spawn(output::read(Arc::clone(node), output, Lines::Plain, About::default))
+            outputs.spawn(output::read(Arc::clone(node), output, Lines::Plain, LineContext::default))
         });
         stderr.map(|output| {
-            outputs.spawn(output::read(Arc::clone(node), output, Lines::Plain, About::default))
+            outputs.spawn(output::read(Arc::clone(node), output, Lines::Plain, LineContext::default))
         });
 
         let (ready, known) = oneshot::channel();
@@ -173,7 +173,7 @@ impl Worker {
 
     /// Kills the worker at once.
     pub(super) async fn kill(mut self) {
-        let end = End::of("the service was stopped");
+        let end = ProcessEnd::of("the service was stopped");
         self.task.abort();
         let _ = (&mut self.task).await;
         match &self.link {
@@ -214,34 +214,35 @@ impl Lifecycle {
                 ended = &mut talk => ended,
                 _ = self.process.ended() => {
                     // The worker's last frames are still in the socket.
-                    tokio::time::timeout(URGENT_EXIT_TIMEOUT, talk).await.unwrap_or(Ended::Closed)
+                    tokio::time::timeout(URGENT_EXIT_TIMEOUT, talk).await.unwrap_or(LinkEnd::Closed)
                 }
-                () = overdue(self.due.clone()) => Ended::Overdue,
+                () = overdue(self.due.clone()) => LinkEnd::Overdue,
             }
         };
         self.link.leave();
         let ended = match ended {
-            Ended::Closed => self.say_goodbye().await,
+            LinkEnd::Closed => self.say_goodbye().await,
             ended => ended,
         };
-        if matches!(ended, Ended::Overdue) {
+        if matches!(ended, LinkEnd::Overdue) {
             self.terminate().await;
         }
         let end = self.process.kill().await;
         let end = match &ended {
-            Ended::Closed | Ended::Broken(_) => end,
-            Ended::Overdue => {
-                End::of(format!("it was asked to end, and did not finish within {} s", GRACE.as_secs()))
+            LinkEnd::Closed | LinkEnd::Broken(_) => end,
+            LinkEnd::Overdue => ProcessEnd::of(format!(
+                "it was asked to end, and did not finish within {} s",
+                GRACE.as_secs()
+            )),
+            LinkEnd::ProtocolError(violation) => {
+                ProcessEnd::of(format!("it broke the node protocol: {}", crate::errors::chain(violation)))
             }
-            Ended::ProtocolError(violation) => {
-                End::of(format!("it broke the node protocol: {}", crate::errors::chain(violation)))
-            }
-            Ended::Stuck => End::of("it kept working on a cancelled request"),
+            LinkEnd::Stuck => ProcessEnd::of("it kept working on a cancelled request"),
         };
         self.link.abandon(&end);
         let outputs = std::mem::take(&mut self.outputs);
         let _ = tokio::time::timeout(OUTPUT_TIMEOUT, outputs.join_all()).await;
-        if let Ended::Broken(words) = ended {
+        if let LinkEnd::Broken(words) = ended {
             let _ = broken.send(words);
         }
         tracing::debug!(node = %self.node.name, "its process ended: {}", end.how);
@@ -249,15 +250,15 @@ impl Lifecycle {
     }
 
     /// Waits for the process to end, after its socket has closed.
-    async fn say_goodbye(&mut self) -> Ended {
+    async fn say_goodbye(&mut self) -> LinkEnd {
         let idle = self.link.is_idle();
         let asked = self.due.borrow().is_some();
         let patience = if idle { EXIT_TIMEOUT } else { URGENT_EXIT_TIMEOUT };
         tokio::select! {
-            _ = self.process.ended() => Ended::Closed,
-            () = overdue(self.due.clone()) => Ended::Overdue,
+            _ = self.process.ended() => LinkEnd::Closed,
+            () = overdue(self.due.clone()) => LinkEnd::Overdue,
             // A worker that was asked to end gets its time, unless clients wait for its deliveries.
-            () = tokio::time::sleep(patience), if !(asked && idle) => Ended::Closed,
+            () = tokio::time::sleep(patience), if !(asked && idle) => LinkEnd::Closed,
         }
     }
 

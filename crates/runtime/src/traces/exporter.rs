@@ -22,16 +22,16 @@ pub(super) struct WarnOnce<E> {
     runtime: Handle,
     /// The time limit of one batch.
     within: Duration,
-    lost: Lost,
+    lost: LostSpans,
 }
 
 /// Spans lost since the last batch that arrived.
 #[derive(Debug, Default)]
-struct Lost(AtomicU64);
+struct LostSpans(AtomicU64);
 
 /// A change to log.
 #[derive(Debug, PartialEq, Eq)]
-enum News {
+enum StatusChange {
     /// It fails, for the first time since a success.
     Fails,
     /// It succeeds again.
@@ -41,31 +41,31 @@ enum News {
     },
 }
 
-impl Lost {
-    fn note(&self, arrived: bool, spans: u64) -> Option<News> {
+impl LostSpans {
+    fn note(&self, arrived: bool, spans: u64) -> Option<StatusChange> {
         if arrived {
             let lost = self.0.swap(0, Ordering::Relaxed);
-            return (lost > 0).then_some(News::Again { lost });
+            return (lost > 0).then_some(StatusChange::Again { lost });
         }
-        (self.0.fetch_add(spans, Ordering::Relaxed) == 0).then_some(News::Fails)
+        (self.0.fetch_add(spans, Ordering::Relaxed) == 0).then_some(StatusChange::Fails)
     }
 }
 
 impl<E: SpanExporter + 'static> WarnOnce<E> {
     /// Creates the exporter. Must be called within the runtime.
     pub(super) fn new(exporter: E, within: Duration) -> Self {
-        Self { exporter: Arc::new(exporter), runtime: Handle::current(), within, lost: Lost::default() }
+        Self { exporter: Arc::new(exporter), runtime: Handle::current(), within, lost: LostSpans::default() }
     }
 
     fn tell(&self, sent: &OTelSdkResult, spans: u64) {
         match (self.lost.note(sent.is_ok(), spans), sent) {
-            (Some(News::Fails), Err(error)) => {
+            (Some(StatusChange::Fails), Err(error)) => {
                 let reason = error.to_string();
                 let hint = certificate::hint(&reason, "OTEL_EXPORTER_OTLP_CERTIFICATE");
                 let hint = hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
                 tracing::warn!("traces are not exported, requests go on without: {reason}{hint}");
             }
-            (Some(News::Again { lost }), _) => {
+            (Some(StatusChange::Again { lost }), _) => {
                 tracing::info!("traces are exported again; spans that were lost: {lost}");
             }
             _ => {}
@@ -94,15 +94,15 @@ mod tests {
 
     #[test]
     fn a_failure_is_news_once() {
-        let lost = Lost::default();
+        let lost = LostSpans::default();
         let rows = [
             (true, 5, None),
-            (false, 5, Some(News::Fails)),
+            (false, 5, Some(StatusChange::Fails)),
             (false, 3, None),
             (false, 2, None),
-            (true, 7, Some(News::Again { lost: 10 })),
+            (true, 7, Some(StatusChange::Again { lost: 10 })),
             (true, 7, None),
-            (false, 1, Some(News::Fails)),
+            (false, 1, Some(StatusChange::Fails)),
         ];
         for (index, (arrived, spans, expected)) in rows.into_iter().enumerate() {
             assert_eq!(lost.note(arrived, spans), expected, "row {index}");

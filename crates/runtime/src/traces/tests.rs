@@ -15,9 +15,9 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// An exporter that keeps its spans.
 #[derive(Debug, Clone, Default)]
-struct Kept(Arc<Mutex<Vec<SpanData>>>);
+struct KeepingExporter(Arc<Mutex<Vec<SpanData>>>);
 
-impl SpanExporter for Kept {
+impl SpanExporter for KeepingExporter {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         self.0.lock().unwrap().extend(batch);
         Ok(())
@@ -63,7 +63,7 @@ fn departure(fault: Option<&str>) -> Option<Departure> {
 
 #[tokio::test]
 async fn a_request_and_its_stages() {
-    let kept = Kept::default();
+    let kept = KeepingExporter::default();
     let traces = start(kept.clone(), parent_based());
     let rpc = rpc();
     let call = traces.call(&rpc, Protocol::Grpc, [("traceparent", PARENT), ("tracestate", "a=1")]);
@@ -130,7 +130,7 @@ async fn what_is_kept_is_the_samplers_choice() {
         (Sampler::TraceIdRatioBased(0.0), None, false),
     ];
     for (sampler, parent, expected) in rows {
-        let (kept, rpc) = (Kept::default(), rpc());
+        let (kept, rpc) = (KeepingExporter::default(), rpc());
         let traces = start(kept.clone(), sampler.clone());
         let call = traces.call(&rpc, Protocol::Connect, parent.map(|parent| ("traceparent", parent)));
         let context = call.trace().context().unwrap().clone();
@@ -164,7 +164,7 @@ fn without_an_exporter_a_context_is_passed_on_as_it_is() {
 #[tokio::test]
 async fn a_message_of_another_process_is_followed() {
     for (context, expected) in [(Some(PARENT), 3), (Some(UNSAMPLED), 0), (None, 0)] {
-        let kept = Kept::default();
+        let kept = KeepingExporter::default();
         let traces = start(kept.clone(), parent_based());
         let context = context.and_then(TraceContext::parse);
         let trace = traces.follow(context.clone(), &name("w"));

@@ -2,7 +2,7 @@
 
 use crate::same::same;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use krt_runtime::json::{self, Bounds, Form};
+use krt_runtime::json::{self, Bounds, Format};
 use krt_servers::skipped;
 use prost_reflect::{DescriptorPool, MessageDescriptor};
 use serde_json::{Value, json};
@@ -78,8 +78,8 @@ impl Python {
     /// Formats a message on both sides, for clients and for handlers; the texts must be equivalent.
     pub(crate) fn check_write(&mut self, name: &str, message: &[u8]) {
         // Python quotes some 64-bit numbers of plain data, and the names are compared separately.
-        let named = Form { bare_longs: false, exact: false, ..Form::PLAIN };
-        for (what, form) in [("write", Form::WIRE), ("plain", named)] {
+        let named = Format { bare_longs: false, exact: false, ..Format::PLAIN };
+        for (what, form) in [("write", Format::WIRE), ("plain", named)] {
             let ours = json::write(&self.kind(name), message, form, Bounds::none());
             let theirs = self.ask(what, name, message);
             match (ours, theirs) {

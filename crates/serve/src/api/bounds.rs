@@ -17,7 +17,7 @@ use http::{
 };
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use krt_runtime::ingress::listener::Open;
+use krt_runtime::ingress::listener::ExchangeGuard;
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -48,7 +48,7 @@ impl Drain {
 
     /// Reads the body until it ends, or its bytes or time are used up. The body stays open until then: a
     /// client may not see its answer when its connection closes while it still sends.
-    async fn run(self, mut body: Lent, _open: Option<Open>) {
+    async fn run(self, mut body: LentBody, _open: Option<ExchangeGuard>) {
         let end = Instant::now() + self.time;
         let mut read = 0;
         while read < self.bytes {
@@ -70,14 +70,14 @@ pub(super) async fn keep(request: Request, next: Next) -> Response {
     // A client that sends `Expect` waits for the first read of its body, and sends nothing without it.
     let asks = head.headers.contains_key(EXPECT);
     let body = Arc::new(Mutex::new(Source { body, begun: !asks }));
-    let open = head.extensions.get::<Open>().cloned();
+    let open = head.extensions.get::<ExchangeGuard>().cloned();
     let response = if size(&head.headers) > MAX_HEAD {
         let message = format!("the headers have more than {MAX_HEAD} bytes");
         Refusal::new(Code::HeadTooLarge, message).into_response()
     } else {
-        next.run(Request::from_parts(head, Body::new(Lent::new(&body)))).await
+        next.run(Request::from_parts(head, Body::new(LentBody::new(&body)))).await
     };
-    let lent = Lent::new(&body);
+    let lent = LentBody::new(&body);
     let begun = lent.lock().begun;
     let refused = response.status().is_client_error() || response.status().is_server_error();
     if refused && begun && !lent.is_end_stream() {
@@ -105,7 +105,7 @@ struct Source {
 
 /// A body lent to a handler, and drained afterwards by its owner.
 #[derive(Debug)]
-struct Lent {
+struct LentBody {
     source: Arc<Mutex<Source>>,
     /// While the body is silent: since when, and the timer of the wait.
     patience: Option<(Instant, Pin<Box<Sleep>>)>,
@@ -117,7 +117,7 @@ struct Lent {
 /// The body was too slow.
 #[derive(Debug, thiserror::Error)]
 #[error("the body arrives too slowly")]
-struct Slow;
+struct TooSlow;
 
 impl Source {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
@@ -126,7 +126,7 @@ impl Source {
     }
 }
 
-impl Lent {
+impl LentBody {
     fn new(source: &Arc<Mutex<Source>>) -> Self {
         Self { source: Arc::clone(source), patience: None, waited: Duration::ZERO, bytes: 0 }
     }
@@ -142,7 +142,7 @@ impl Lent {
     }
 }
 
-impl http_body::Body for Lent {
+impl http_body::Body for LentBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -161,7 +161,7 @@ impl http_body::Body for Lent {
         let patience = self.patience();
         let (_, end) = self.patience.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(patience))));
         ready!(end.as_mut().poll(context));
-        Poll::Ready(Some(Err(axum::Error::new(Slow))))
+        Poll::Ready(Some(Err(axum::Error::new(TooSlow))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -240,7 +240,7 @@ mod tests {
                 Ok::<_, Infallible>(Bytes::from_static(&[0; 1024]))
             });
             let body = Body::from_stream(chunks.take(1000));
-            drain.run(Lent::new(&Arc::new(Mutex::new(Source { body, begun: true }))), None).await;
+            drain.run(LentBody::new(&Arc::new(Mutex::new(Source { body, begun: true }))), None).await;
             read.load(Ordering::Relaxed)
         };
         assert_eq!((drained(Drain::UNAUTHORIZED).await, drained(Drain::AUTHORIZED).await), (4, 1000));

@@ -16,12 +16,12 @@ use tonic::Code as Grpc;
 
 /// A result, with the memory of its answer, reserved until it is written.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct ReservedResult {
     result: CallResult,
     _memory: Reservation,
 }
 
-impl Serialize for Held {
+impl Serialize for ReservedResult {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.result.serialize(serializer)
     }
@@ -39,7 +39,7 @@ pub(super) async fn call(
     State(app): State<App>,
     VersionPath(runtime, version): VersionPath,
     Body(call): Body<Call>,
-) -> Result<JsonResponse<Held>, Refusal> {
+) -> Result<JsonResponse<ReservedResult>, Refusal> {
     let timeout = match call.timeout_seconds {
         Some(seconds) => (0.001..=300.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds)),
         None => Some(Duration::MAX),
@@ -72,7 +72,7 @@ pub(super) async fn call(
         elapsed_ms: begun.elapsed().as_secs_f64() * 1e3,
         request: called.request.map(|id| id.to_string()),
     };
-    Ok(response::ok(Held { result, _memory: held }))
+    Ok(response::ok(ReservedResult { result, _memory: held }))
 }
 
 /// A status code's name, as gRPC's documents write it.

@@ -12,7 +12,9 @@ use axum::{
 };
 use http::{HeaderValue, Request, header::STRICT_TRANSPORT_SECURITY};
 use hyper::body::Incoming;
-use krt_runtime::ingress::listener::{self, DescriptorReserve, Excess, Limits, Open, Peer, Port, Tls};
+use krt_runtime::ingress::listener::{
+    self, DescriptorReserve, Excess, ExchangeGuard, Limits, Peer, Port, Tls,
+};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
@@ -51,7 +53,7 @@ async fn answer(
     router: Router,
     request: Request<Incoming>,
     connection: Connection,
-    open: Option<Open>,
+    open: Option<ExchangeGuard>,
 ) -> Response {
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(connection);

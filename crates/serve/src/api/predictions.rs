@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Error,
-    scores::{Judged, ScoreError, Tally},
+    scores::{ScoreError, ScoredPrediction, Tally},
     team::RuntimeStores,
 };
 use axum::extract::State;
@@ -115,8 +115,8 @@ fn time(document: &RawDocument) -> Option<Timestamp> {
     }
 }
 
-fn judged(document: &RawDocument) -> Option<Judged<'_>> {
-    Some(Judged {
+fn judged(document: &RawDocument) -> Option<ScoredPrediction<'_>> {
+    Some(ScoredPrediction {
         time: time(document)?,
         predicted: text(document, "predictedValue"),
         actual: text(document, "trueValue"),

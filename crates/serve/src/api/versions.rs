@@ -20,7 +20,7 @@ use http::{
     header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use krt_api::version::{Comment, Version};
-use krt_registry::state::Ask;
+use krt_registry::state::VersionAction;
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::io::ReaderStream;
 
@@ -103,7 +103,7 @@ async fn ask(
     caller: &Caller,
     VersionPath(runtime, version): VersionPath,
     comment: &str,
-    ask: Ask,
+    ask: VersionAction,
 ) -> Result<Version, Refusal> {
     Ok(wire::version(app.team()?.change(caller.actor(comment)?, runtime, version, ask).await?))
 }
@@ -114,7 +114,7 @@ pub(super) async fn start(
     of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
 ) -> Result<JsonResponse<Version>, Refusal> {
-    Ok(JsonResponse(StatusCode::ACCEPTED, ask(&app, &caller, of, &comment, Ask::Start).await?))
+    Ok(JsonResponse(StatusCode::ACCEPTED, ask(&app, &caller, of, &comment, VersionAction::Start).await?))
 }
 
 pub(super) async fn stop(
@@ -123,7 +123,7 @@ pub(super) async fn stop(
     of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
 ) -> Result<JsonResponse<Version>, Refusal> {
-    Ok(JsonResponse(StatusCode::ACCEPTED, ask(&app, &caller, of, &comment, Ask::Stop).await?))
+    Ok(JsonResponse(StatusCode::ACCEPTED, ask(&app, &caller, of, &comment, VersionAction::Stop).await?))
 }
 
 pub(super) async fn publish(
@@ -132,7 +132,7 @@ pub(super) async fn publish(
     of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
 ) -> Result<JsonResponse<Version>, Refusal> {
-    Ok(response::ok(ask(&app, &caller, of, &comment, Ask::Publish).await?))
+    Ok(response::ok(ask(&app, &caller, of, &comment, VersionAction::Publish).await?))
 }
 
 pub(super) async fn unpublish(
@@ -141,7 +141,7 @@ pub(super) async fn unpublish(
     of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
 ) -> Result<JsonResponse<Version>, Refusal> {
-    Ok(response::ok(ask(&app, &caller, of, &comment, Ask::Unpublish).await?))
+    Ok(response::ok(ask(&app, &caller, of, &comment, VersionAction::Unpublish).await?))
 }
 
 pub(super) async fn delete(
@@ -150,7 +150,7 @@ pub(super) async fn delete(
     of: VersionPath,
     query: Query,
 ) -> Result<StatusCode, Refusal> {
-    ask(&app, &caller, of, query.text("comment").unwrap_or_default(), Ask::Delete).await?;
+    ask(&app, &caller, of, query.text("comment").unwrap_or_default(), VersionAction::Delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -15,7 +15,7 @@ use krt_api::{
     version::{Action, State, Version},
 };
 use krt_model::version::VariableKind;
-use krt_registry::{self as registry, Timestamp, state::Ask};
+use krt_registry::{self as registry, Timestamp, state::VersionAction};
 
 /// Converts between two enums whose variants have the same names.
 macro_rules! same {
@@ -29,7 +29,7 @@ macro_rules! same {
 same!(role: registry::Role => Role { Viewer, Manager, Admin });
 same!(role_of: Role => registry::Role { Viewer, Manager, Admin });
 same!(state: registry::State => State { Created, Starting, Started, Published, Stopping, Stopped, Error });
-same!(action: Ask => Action { Start, Stop, Publish, Unpublish, Delete });
+same!(action: VersionAction => Action { Start, Stop, Publish, Unpublish, Delete });
 same!(kind: team::Kind => EventKind { Runtime, Version, Config, Board, User, Token, Deleted });
 same!(severity: krt_package::Severity => Severity { Error, Warning, Note });
 same!(audited: registry::Action => AuditAction {

@@ -137,7 +137,7 @@ pub struct Provider {
 
 /// A redirect to the provider.
 #[derive(Debug)]
-pub struct Sent {
+pub struct Redirect {
     /// The provider's page.
     pub url: String,
     /// The value of the cookie that binds the sign-in to the browser.
@@ -146,7 +146,7 @@ pub struct Sent {
 
 /// A user who signed in, and where to go next.
 #[derive(Debug)]
-pub struct Returned {
+pub struct SignedIn {
     /// The verified user.
     pub verified: VerifiedUser,
     /// The page that the user wanted.
@@ -162,7 +162,7 @@ pub struct Callback<'a> {
 
 impl Callback<'_> {
     /// Exchanges the browser's code for the user's identity at the provider.
-    pub async fn finish(self, code: String) -> Result<Returned, Error> {
+    pub async fn finish(self, code: String) -> Result<SignedIn, Error> {
         self.provider.finish(self.begun, code).await
     }
 }
@@ -197,7 +197,7 @@ impl Provider {
     }
 
     /// Begins a sign-in.
-    pub async fn begin(&self, from: IpAddr, next: String) -> Result<Sent, Error> {
+    pub async fn begin(&self, from: IpAddr, next: String) -> Result<Redirect, Error> {
         let endpoints = self.endpoints().await?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let flow = AuthenticationFlow::<CoreResponseType>::AuthorizationCode;
@@ -212,7 +212,7 @@ impl Provider {
         let begun =
             PendingSignIn { binding: binding.clone(), nonce, verifier, from, next, at: Instant::now() };
         self.pending.begin(state.into_secret(), begun);
-        Ok(Sent { url: url.into(), binding })
+        Ok(Redirect { url: url.into(), binding })
     }
 
     /// Takes back a browser that was sent to the provider: once, and before anything else in its request
@@ -222,7 +222,7 @@ impl Provider {
         Ok(Callback { provider: self, begun })
     }
 
-    async fn finish(&self, begun: PendingSignIn, code: String) -> Result<Returned, Error> {
+    async fn finish(&self, begun: PendingSignIn, code: String) -> Result<SignedIn, Error> {
         let endpoints = self.endpoints().await?;
         let exchange = endpoints
             .exchange_code(AuthorizationCode::new(code))
@@ -235,7 +235,7 @@ impl Provider {
             .claims(&verifier, &begun.nonce)
             .map_err(|error| Error::Untrusted { reason: krt_runtime::errors::chain(&error) })?;
         let verified = Claims(claims).verified(&self.settings)?;
-        Ok(Returned { verified, next: begun.next })
+        Ok(SignedIn { verified, next: begun.next })
     }
 
     async fn endpoints(&self) -> Result<Endpoints, Error> {

@@ -36,14 +36,14 @@ pub struct PrepareRequest {
 pub type Prepare = Box<dyn Fn(PrepareRequest) -> BoxFuture<'static, Result<Prepared, String>> + Send + Sync>;
 
 /// Chooses where traces of a version go.
-pub type TracesOf = Box<dyn Fn(&Name) -> Traces + Send + Sync>;
+pub type TracesFor = Box<dyn Fn(&Name) -> Traces + Send + Sync>;
 
 /// What the command passes in.
 pub struct LaunchConfig {
     /// Prepares nodes.
     pub prepare: Prepare,
     /// Chooses where traces go.
-    pub traces: TracesOf,
+    pub traces: TracesFor,
     /// The limits of each version.
     pub options: Options,
     /// The options of stores.

@@ -33,7 +33,7 @@ use krt_model::name::Name;
 use krt_package::Package;
 use krt_registry::{
     Actor, Credential, Error, Identity, Registry, Role, RuntimeChange, State, TokenUser, Version,
-    state::{Ask, Event as Happening},
+    state::{Event as Happening, VersionAction},
 };
 use krt_runtime::{
     Engine,
@@ -163,22 +163,22 @@ impl Team {
         actor: Actor,
         runtime: Name,
         version: Name,
-        ask: Ask,
+        ask: VersionAction,
     ) -> Result<Version, Error> {
         let _turn = self.turns.lock().await;
         let key = (runtime, version);
         let (runtime, version) = key.clone();
         let changed = self.ask(move |registry| registry.ask(&actor, &runtime, &version, ask)).await?;
         match ask {
-            Ask::Start => self.begin(key.clone(), false),
-            Ask::Stop => self.stop(&key),
-            Ask::Publish => self.directory.publish(key.0.as_str(), Some(key.1.as_str())),
-            Ask::Unpublish => self.directory.publish(key.0.as_str(), None),
-            Ask::Delete => {}
+            VersionAction::Start => self.begin(key.clone(), false),
+            VersionAction::Stop => self.stop(&key),
+            VersionAction::Publish => self.directory.publish(key.0.as_str(), Some(key.1.as_str())),
+            VersionAction::Unpublish => self.directory.publish(key.0.as_str(), None),
+            VersionAction::Delete => {}
         }
         match ask {
-            Ask::Delete => self.tell(Event::deleted(&key.0, Some(&key.1))),
-            Ask::Publish => self.tell_all(&key.0).await,
+            VersionAction::Delete => self.tell(Event::deleted(&key.0, Some(&key.1))),
+            VersionAction::Publish => self.tell_all(&key.0).await,
             _ => self.tell(Event::version(&changed)),
         }
         Ok(changed)

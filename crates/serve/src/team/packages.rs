@@ -2,12 +2,12 @@
 
 use crate::blocking;
 use krt_package::{Error, Package};
-use krt_reader::Abandon;
+use krt_reader::CancelHandle;
 use std::path::PathBuf;
 
 /// Loads a package; dropping the future ends the process.
 pub(super) async fn load(path: PathBuf) -> Result<Package, Error> {
-    let abandon = Abandon::default();
+    let abandon = CancelHandle::default();
     let _leaves = abandon.on_drop();
     blocking::run(move || krt_reader::load(&path, &abandon)).await
 }

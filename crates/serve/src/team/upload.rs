@@ -2,8 +2,8 @@
 
 use super::{Event, Team};
 use krt_model::name::Name;
-use krt_package::{Report, archive, reading::Place};
-use krt_reader::Abandon;
+use krt_package::{Report, archive, reading::PackageLocation};
+use krt_reader::CancelHandle;
 use krt_registry::{Actor, NewVersion, Version};
 use std::{
     fs, io,
@@ -79,7 +79,7 @@ impl Team {
         incoming: Incoming,
     ) -> Result<Version, UploadError> {
         let _turn = self.uploads.acquire().await;
-        let abandon = Abandon::default();
+        let abandon = CancelHandle::default();
         // A client that leaves drops this future.
         let _leaves = abandon.on_drop();
         let made = self.ask(move |registry| {
@@ -93,10 +93,10 @@ impl Team {
 }
 
 /// Unpacks and checks the package in a folder.
-fn open(folder: &Path, abandon: &Abandon) -> Result<NewVersion, UploadError> {
+fn open(folder: &Path, abandon: &CancelHandle) -> Result<NewVersion, UploadError> {
     let (archive, root) = (folder.join("package.krt"), folder.join("package"));
     let package_bytes = fs::metadata(&archive)?.len();
-    let place = Place { root, archive: Some(archive) };
+    let place = PackageLocation { root, archive: Some(archive) };
     let checked = krt_reader::check_at(place, abandon).map_err(|error| match error {
         krt_package::Error::Archive { source, .. } => UploadError::Archive(source),
         error => error.into(),

@@ -10,7 +10,7 @@ pub const MAX_DEPTH: usize = 100;
 
 /// A valid document.
 #[derive(Debug)]
-pub struct Checked {
+pub struct ValidDocument {
     /// Its `_id`.
     pub id: Bson,
     /// The whole document, as BSON.
@@ -18,7 +18,7 @@ pub struct Checked {
 }
 
 /// Validates and encodes a document, with an `_id` as its first field.
-pub fn check_document(mut document: Document) -> Result<Checked, DocumentError> {
+pub fn check_document(mut document: Document) -> Result<ValidDocument, DocumentError> {
     let id = document.remove("_id").unwrap_or_else(|| Bson::ObjectId(ObjectId::new()));
     if let Some(kind) = forbidden_id(&id) {
         return Err(DocumentError::Id { kind });
@@ -32,7 +32,7 @@ pub fn check_document(mut document: Document) -> Result<Checked, DocumentError> 
         return Err(DocumentError::TooLarge { size: data.len(), max: MAX_SIZE });
     }
     let id = ordered.remove("_id").unwrap_or(Bson::Null);
-    Ok(Checked { id, data })
+    Ok(ValidDocument { id, data })
 }
 
 /// Validates the name of a collection.

@@ -39,13 +39,13 @@ pub(crate) struct Scan {
     filter: Arc<Filter>,
     collection: String,
     limits: FindLimits,
-    place: Place,
+    place: Progress,
     found: VecDeque<RawDocumentBuf>,
 }
 
 /// The progress of a scan.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+enum Progress {
     Start,
     /// Within a collection, between two row ids, both excluded.
     Between {
@@ -63,7 +63,7 @@ impl Scan {
             filter: Arc::new(filter),
             collection: collection.to_owned(),
             limits,
-            place: Place::Start,
+            place: Progress::Start,
             found: VecDeque::new(),
         }
     }
@@ -80,14 +80,14 @@ impl Scan {
     }
 
     fn is_done(&self) -> bool {
-        matches!(self.place, Place::End) || self.limits.limit == Some(0)
+        matches!(self.place, Progress::End) || self.limits.limit == Some(0)
     }
 
     /// Reads a batch.
     fn read(&mut self) -> Result<(), Error> {
         let pool = Arc::clone(&self.pool);
         pool.read(|connection| {
-            if matches!(self.place, Place::Start) {
+            if matches!(self.place, Progress::Start) {
                 self.place = start(connection, &self.collection)?;
             }
             match self.filter.id().map(super::key::encode) {
@@ -99,8 +99,8 @@ impl Scan {
 
     /// Reads the one document with an `_id`, by the index.
     fn read_one(&mut self, connection: &Connection, key: &[u8]) -> rusqlite::Result<()> {
-        let Place::Between { collection, .. } = self.place else { return Ok(()) };
-        self.place = Place::End;
+        let Progress::Between { collection, .. } = self.place else { return Ok(()) };
+        self.place = Progress::End;
         let sql = "SELECT data FROM document WHERE collection = ? AND key = ?";
         let data = connection
             .prepare_cached(sql)?
@@ -113,7 +113,7 @@ impl Scan {
     }
 
     fn read_batch(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let Place::Between { collection, mut low, mut high } = self.place else { return Ok(()) };
+        let Progress::Between { collection, mut low, mut high } = self.place else { return Ok(()) };
         let sql = match self.limits.newest_first {
             false => "SELECT id, data FROM document WHERE collection = ? AND id > ? AND id < ? ORDER BY id",
             true => {
@@ -130,11 +130,11 @@ impl Scan {
             seen += 1;
             let late = seen % CHECK_EVERY == 0 && begun.elapsed() > BATCH_TIME;
             if self.limits.limit == Some(0) || self.found.len() >= BATCH || bytes >= BATCH_BYTES || late {
-                self.place = Place::Between { collection, low, high };
+                self.place = Progress::Between { collection, low, high };
                 return Ok(());
             }
         }
-        self.place = Place::End;
+        self.place = Progress::End;
         Ok(())
     }
 
@@ -157,14 +157,16 @@ impl Scan {
 }
 
 /// The start of a scan: before the first row, and up to the last present one.
-fn start(connection: &Connection, name: &str) -> rusqlite::Result<Place> {
+fn start(connection: &Connection, name: &str) -> rusqlite::Result<Progress> {
     let select = "SELECT id, (SELECT coalesce(max(id), 0) FROM document) FROM collection WHERE name = ?";
     let found = connection
         .prepare_cached(select)?
         .query_row([name], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))
         .optional()?;
     Ok(match found {
-        Some((collection, newest)) => Place::Between { collection, low: 0, high: newest.saturating_add(1) },
-        None => Place::End,
+        Some((collection, newest)) => {
+            Progress::Between { collection, low: 0, high: newest.saturating_add(1) }
+        }
+        None => Progress::End,
     })
 }

@@ -24,16 +24,16 @@ pub(crate) struct Save {
     pub(crate) data: Vec<u8>,
     pub(crate) done: oneshot::Sender<Result<bson::Bson, Error>>,
     /// The ordered group that it belongs to, if any.
-    pub(crate) order: Option<Order>,
+    pub(crate) order: Option<SaveGroup>,
     /// Its share of the memory.
     pub(crate) permit: OwnedSemaphorePermit,
 }
 
 /// A group of documents that are saved in order: after one fails, the rest are not saved.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Order(Arc<AtomicBool>);
+pub(crate) struct SaveGroup(Arc<AtomicBool>);
 
-impl Order {
+impl SaveGroup {
     pub(crate) fn fail(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -59,7 +59,7 @@ struct State {
 
 /// Saves that the writer took.
 #[derive(Debug)]
-pub(crate) struct Taken {
+pub(crate) struct TakenSaves {
     pub(crate) saves: Vec<Save>,
     /// The queue is closed; no more will follow.
     pub(crate) closed: bool,
@@ -89,7 +89,7 @@ impl Queue {
     }
 
     /// Takes all waiting saves, or none after `patience`.
-    pub(crate) fn take(&self, patience: Duration) -> Taken {
+    pub(crate) fn take(&self, patience: Duration) -> TakenSaves {
         let until = Instant::now() + patience;
         let mut state = self.lock();
         while state.saves.is_empty() && !state.closed {
@@ -99,7 +99,7 @@ impl Queue {
             };
             state = self.pushed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        Taken { saves: mem::take(&mut state.saves), closed: state.closed }
+        TakenSaves { saves: mem::take(&mut state.saves), closed: state.closed }
     }
 
     /// Refuses further saves; the writer still takes the waiting ones.

@@ -2,7 +2,7 @@
 //!
 //! A save is confirmed after its commit, which survives the end of the process.
 
-use super::queue::{Order, Queue, Save};
+use super::queue::{Queue, Save, SaveGroup};
 use crate::{
     clock,
     database::{self, DOCUMENTS},
@@ -99,7 +99,7 @@ impl Writer {
                 // The rollback also undid the numbers of new collections.
                 self.collections.clear();
                 for save in saves {
-                    save.order.iter().for_each(Order::fail);
+                    save.order.iter().for_each(SaveGroup::fail);
                     let error = database::failure(&self.path, again(&source));
                     answer(save, Err(error));
                 }
@@ -163,7 +163,7 @@ fn insert(
     save: &Save,
     now: i64,
 ) -> rusqlite::Result<Result<(), Error>> {
-    if save.order.as_ref().is_some_and(Order::has_failed) {
+    if save.order.as_ref().is_some_and(SaveGroup::has_failed) {
         return Ok(Err(Error::Closed));
     }
     let collection = match collections.get(&save.collection) {
@@ -179,7 +179,7 @@ fn insert(
     match inserted {
         Ok(_) => Ok(Ok(())),
         Err(error) if is_duplicate(&error) => {
-            save.order.iter().for_each(Order::fail);
+            save.order.iter().for_each(SaveGroup::fail);
             let (collection, id) = (save.collection.clone(), crate::json::value_text(&save.id));
             Ok(Err(Error::Duplicate { collection, id }))
         }

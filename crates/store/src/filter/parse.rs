@@ -9,15 +9,15 @@ const MAX_DEPTH: usize = 100;
 
 /// A position in the query.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    outer: Option<&'a Place<'a>>,
+struct Location<'a> {
+    outer: Option<&'a Location<'a>>,
     name: &'a str,
     index: Option<usize>,
     depth: usize,
 }
 
-impl<'a> Place<'a> {
-    const ROOT: Place<'static> = Place { outer: None, name: "", index: None, depth: 0 };
+impl<'a> Location<'a> {
+    const ROOT: Location<'static> = Location { outer: None, name: "", index: None, depth: 0 };
 
     fn inner(&'a self, name: &'a str) -> Result<Self, FilterError> {
         self.step(name, None)
@@ -40,7 +40,7 @@ impl<'a> Place<'a> {
     }
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for Location<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(outer) = self.outer else { return Ok(()) };
         outer.fmt(f)?;
@@ -57,7 +57,7 @@ pub(super) fn query(query: &Document) -> Result<Expression, FilterError> {
     if depth(query, 1) > MAX_DEPTH {
         return Err(FilterError::TooDeep { max: MAX_DEPTH });
     }
-    expression(query, &Place::ROOT)
+    expression(query, &Location::ROOT)
 }
 
 /// The nesting depth of a document; stops once it is too deep.
@@ -79,7 +79,7 @@ fn value_depth(value: &Bson, level: usize) -> usize {
     }
 }
 
-fn expression(query: &Document, place: &Place<'_>) -> Result<Expression, FilterError> {
+fn expression(query: &Document, place: &Location<'_>) -> Result<Expression, FilterError> {
     let mut all = Vec::with_capacity(query.len());
     for (name, value) in query {
         let here = place.inner(name)?;
@@ -104,7 +104,7 @@ fn expression(query: &Document, place: &Place<'_>) -> Result<Expression, FilterE
     })
 }
 
-fn expressions(operator: &str, value: &Bson, place: &Place<'_>) -> Result<Vec<Expression>, FilterError> {
+fn expressions(operator: &str, value: &Bson, place: &Location<'_>) -> Result<Vec<Expression>, FilterError> {
     let Bson::Array(queries) = value else { return Err(place.wrong(operator, "an array of queries")) };
     if queries.is_empty() {
         return Err(place.wrong(operator, "at least one query"));
@@ -117,7 +117,7 @@ fn expressions(operator: &str, value: &Bson, place: &Place<'_>) -> Result<Vec<Ex
 }
 
 /// The tests of a field: operators, or a value to equal.
-fn field_tests(value: &Bson, place: &Place<'_>) -> Result<Vec<Test>, FilterError> {
+fn field_tests(value: &Bson, place: &Location<'_>) -> Result<Vec<Test>, FilterError> {
     match value {
         Bson::Document(document) if are_operators(document) => operators(document, place),
         Bson::RegularExpression(_) => Ok(vec![Test::Value(ValueTest::Pattern(pattern(value, place)?))]),
@@ -131,7 +131,7 @@ fn are_operators(document: &Document) -> bool {
     first.is_some_and(|name| name.starts_with('$') && !matches!(name.as_str(), "$ref" | "$id" | "$db"))
 }
 
-fn operators(document: &Document, place: &Place<'_>) -> Result<Vec<Test>, FilterError> {
+fn operators(document: &Document, place: &Location<'_>) -> Result<Vec<Test>, FilterError> {
     let mut tests = Vec::with_capacity(document.len());
     for (name, value) in document {
         if !name.starts_with('$') {
@@ -150,7 +150,7 @@ fn operators(document: &Document, place: &Place<'_>) -> Result<Vec<Test>, Filter
     Ok(tests)
 }
 
-fn operator(name: &str, value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
+fn operator(name: &str, value: &Bson, place: &Location<'_>) -> Result<Test, FilterError> {
     match name {
         "$eq" => compare(Comparison::Equal, name, value, place),
         "$gt" => compare(Comparison::Greater, name, value, place),
@@ -176,7 +176,12 @@ fn not(test: Test) -> Test {
     Test::Not(Box::new(test))
 }
 
-fn compare(comparison: Comparison, name: &str, value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
+fn compare(
+    comparison: Comparison,
+    name: &str,
+    value: &Bson,
+    place: &Location<'_>,
+) -> Result<Test, FilterError> {
     match value {
         Bson::Undefined => Err(place.wrong(name, "a value, not undefined")),
         Bson::RegularExpression(_) if comparison != Comparison::Equal => {
@@ -187,11 +192,11 @@ fn compare(comparison: Comparison, name: &str, value: &Bson, place: &Place<'_>) 
 }
 
 /// The value as documents store it.
-fn raw(name: &str, value: &Bson, place: &Place<'_>) -> Result<RawBson, FilterError> {
+fn raw(name: &str, value: &Bson, place: &Location<'_>) -> Result<RawBson, FilterError> {
     RawBson::try_from(value.clone()).map_err(|_| place.wrong(name, "names of fields without a NUL"))
 }
 
-fn one_of(name: &str, value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
+fn one_of(name: &str, value: &Bson, place: &Location<'_>) -> Result<Test, FilterError> {
     let Bson::Array(wanted) = value else { return Err(place.wrong(name, "an array")) };
     let (mut values, mut patterns) = (Vec::new(), Vec::new());
     for value in wanted {
@@ -221,7 +226,7 @@ fn exists(value: &Bson) -> Result<Test, FilterError> {
     Ok(if wanted { test } else { not(test) })
 }
 
-fn negation(value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
+fn negation(value: &Bson, place: &Location<'_>) -> Result<Test, FilterError> {
     let here = place.inner("$not")?;
     match value {
         Bson::RegularExpression(_) => Ok(not(Test::Value(ValueTest::Pattern(pattern(value, &here)?)))),
@@ -233,7 +238,7 @@ fn negation(value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
     }
 }
 
-fn size(value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
+fn size(value: &Bson, place: &Location<'_>) -> Result<Test, FilterError> {
     const NEEDS: &str = "a whole number that is not negative";
     let size = match value {
         Bson::Int32(size) => Some(i64::from(*size)),
@@ -246,7 +251,7 @@ fn size(value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
     Ok(Test::Value(ValueTest::Size(size.ok_or_else(|| place.wrong("$size", NEEDS))?)))
 }
 
-fn all(value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
+fn all(value: &Bson, place: &Location<'_>) -> Result<Test, FilterError> {
     const NEEDS: &str = "an array of values, or an array of `$elemMatch` alone";
     let Bson::Array(wanted) = value else { return Err(place.wrong("$all", NEEDS)) };
     if wanted.is_empty() {
@@ -273,7 +278,7 @@ fn only_element(value: &Bson) -> Option<&Bson> {
     value.as_document().filter(|document| document.len() == 1)?.get("$elemMatch")
 }
 
-fn element(value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
+fn element(value: &Bson, place: &Location<'_>) -> Result<Test, FilterError> {
     let Bson::Document(query) = value else { return Err(place.wrong("$elemMatch", "an object")) };
     let here = place.inner("$elemMatch")?;
     let logical = query.keys().next().is_some_and(|name| matches!(name.as_str(), "$and" | "$or" | "$nor"));
@@ -284,12 +289,12 @@ fn element(value: &Bson, place: &Place<'_>) -> Result<Test, FilterError> {
     }))
 }
 
-fn pattern(value: &Bson, place: &Place<'_>) -> Result<Pattern, FilterError> {
+fn pattern(value: &Bson, place: &Location<'_>) -> Result<Pattern, FilterError> {
     regex(value, None, place)
 }
 
 /// The pattern and options of `$regex` and `$options`, or of a regular expression value.
-fn regex(value: &Bson, options: Option<&Bson>, place: &Place<'_>) -> Result<Pattern, FilterError> {
+fn regex(value: &Bson, options: Option<&Bson>, place: &Location<'_>) -> Result<Pattern, FilterError> {
     let beside = match options {
         None => None,
         Some(Bson::String(options)) => Some(options.as_str()),

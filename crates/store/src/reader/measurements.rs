@@ -69,13 +69,13 @@ pub enum Order {
 }
 
 /// A series that matches a filter.
-pub(super) struct Found {
+pub(super) struct MatchedSeries {
     pub(super) id: i64,
     pub(super) tags: Arc<Tags>,
 }
 
 /// A chunk's row and the span of its times.
-struct Place {
+struct ChunkRow {
     row: i64,
     first: i64,
     last: i64,
@@ -94,14 +94,14 @@ impl PointFilter {
     }
 
     /// The series that match.
-    pub(super) fn series(&self, connection: &Connection) -> rusqlite::Result<Vec<Found>> {
+    pub(super) fn series(&self, connection: &Connection) -> rusqlite::Result<Vec<MatchedSeries>> {
         let mut statement = connection.prepare_cached("SELECT id, key FROM series WHERE measurement = ?")?;
         let all = statement
             .query_map([&self.measurement], |row| Ok((row.get(0)?, tags(row.get_ref(1)?.as_blob()?))))?;
         let fits =
             |(_, tags): &(i64, Tags)| self.tags.iter().all(|(name, value)| tags.get(name) == Some(value));
         let fitting = all.filter(|series| series.as_ref().map_or(true, fits));
-        fitting.map(|series| series.map(|(id, tags)| Found { id, tags: Arc::new(tags) })).collect()
+        fitting.map(|series| series.map(|(id, tags)| MatchedSeries { id, tags: Arc::new(tags) })).collect()
     }
 }
 
@@ -162,7 +162,7 @@ impl Reader {
         order: Order,
         limit: usize,
     ) -> Result<Vec<StoredPoint>, Error> {
-        self.find_points(&Wanted { filter, named: None }, order, limit)
+        self.find_points(&PointQuery { filter, named: None }, order, limit)
     }
 
     /// The oldest points with this text in a field, such as a request's id, at most `limit`.
@@ -173,12 +173,12 @@ impl Reader {
         text: &str,
         limit: usize,
     ) -> Result<Vec<StoredPoint>, Error> {
-        self.find_points(&Wanted { filter, named: Some((field, text)) }, Order::OldestFirst, limit)
+        self.find_points(&PointQuery { filter, named: Some((field, text)) }, Order::OldestFirst, limit)
     }
 
     fn find_points(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &PointQuery<'_>,
         order: Order,
         limit: usize,
     ) -> Result<Vec<StoredPoint>, Error> {
@@ -193,13 +193,13 @@ impl Reader {
 }
 
 /// Selects points of chunks.
-struct Wanted<'a> {
+struct PointQuery<'a> {
     filter: &'a PointFilter,
     /// A field and its required text.
     named: Option<(&'a str, &'a str)>,
 }
 
-impl Wanted<'_> {
+impl PointQuery<'_> {
     /// The matching points of a chunk.
     fn rows(&self, chunk: &chunk::Chunk<'_>) -> Vec<usize> {
         let named = |(field, wanted): (&str, &str), row: usize| {
@@ -214,12 +214,21 @@ impl Wanted<'_> {
 }
 
 /// The chunks of a series that may hold points within the filter's range.
-fn chunks(connection: &Connection, filter: &PointFilter, series: &Found) -> rusqlite::Result<Vec<Place>> {
+fn chunks(
+    connection: &Connection,
+    filter: &PointFilter,
+    series: &MatchedSeries,
+) -> rusqlite::Result<Vec<ChunkRow>> {
     let sql = "SELECT id, first, last FROM chunk WHERE series = ? AND last >= ? AND first <= ?";
     let (first, last) = filter.span();
     let mut statement = connection.prepare_cached(sql)?;
     let places = statement.query_map(params![series.id, first, last], |row| {
-        Ok(Place { row: row.get(0)?, first: row.get(1)?, last: row.get(2)?, tags: Arc::clone(&series.tags) })
+        Ok(ChunkRow {
+            row: row.get(0)?,
+            first: row.get(1)?,
+            last: row.get(2)?,
+            tags: Arc::clone(&series.tags),
+        })
     })?;
     places.collect()
 }
@@ -254,10 +263,10 @@ impl Ord for Ranked {
 /// Reads chunks, the most promising first, until no other can hold a better point.
 fn collect(
     connection: &Connection,
-    wanted: &Wanted<'_>,
+    wanted: &PointQuery<'_>,
     order: Order,
     limit: usize,
-    mut places: Vec<Place>,
+    mut places: Vec<ChunkRow>,
 ) -> rusqlite::Result<Vec<StoredPoint>> {
     match order {
         Order::OldestFirst => places.sort_by_key(|place| place.first),
@@ -294,7 +303,7 @@ fn collect(
 fn read_chunk(
     connection: &Connection,
     row: i64,
-    wanted: &Wanted<'_>,
+    wanted: &PointQuery<'_>,
     read: impl FnOnce(chunk::Chunk<'_>, Vec<usize>),
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached("SELECT data FROM chunk WHERE id = ?")?;

@@ -2,7 +2,7 @@
 
 use super::{
     Reader,
-    measurements::{Found, PointFilter, Tags},
+    measurements::{MatchedSeries, PointFilter, Tags},
     sketch::Sketch,
 };
 use crate::{
@@ -123,7 +123,7 @@ impl Reader {
 fn add_series(
     connection: &Connection,
     query: &WindowQuery,
-    series: &Found,
+    series: &MatchedSeries,
     windows: &mut Windows,
     most: usize,
 ) -> rusqlite::Result<bool> {

@@ -86,7 +86,7 @@ struct Encoded {
 
 /// The size of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Held {
+pub(crate) struct BatchSize {
     pub(crate) points: u64,
     pub(crate) logs: u64,
     pub(crate) requests: u64,
@@ -138,8 +138,8 @@ impl Batch {
     }
 
     /// The number of items to write.
-    pub(crate) fn held(&self) -> Held {
-        Held { points: self.points_held, logs: self.logs_held, requests: self.requests.held() }
+    pub(crate) fn held(&self) -> BatchSize {
+        BatchSize { points: self.points_held, logs: self.logs_held, requests: self.requests.held() }
     }
 
     /// Whether it should be written early.

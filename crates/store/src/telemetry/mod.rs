@@ -18,7 +18,7 @@ pub use sink::Sink;
 pub(crate) use writer::Writer;
 
 use crate::{
-    intake::{Intake, Pushed},
+    intake::{Intake, PushOutcome},
     log::{LogRecord, put_record},
     request::put_request,
 };
@@ -96,9 +96,9 @@ impl Telemetry {
             return;
         }
         match intake.push(encode) {
-            Pushed::Waits | Pushed::Dropped => {}
-            Pushed::First => self.notifier.ring(|calls| calls.first = true),
-            Pushed::Urgent => self.notifier.ring(|calls| calls.urgent = true),
+            PushOutcome::Waits | PushOutcome::Dropped => {}
+            PushOutcome::First => self.notifier.ring(|calls| calls.first = true),
+            PushOutcome::Urgent => self.notifier.ring(|calls| calls.urgent = true),
         }
     }
 

@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 /// Wakes the writer, which takes the reasons with [`Notifier::wait`].
 #[derive(Debug, Default)]
 pub(crate) struct Notifier {
-    calls: Mutex<Calls>,
+    calls: Mutex<WakeReasons>,
     rung: Condvar,
 }
 
 /// The reasons to wake the writer.
 #[derive(Debug, Default)]
-pub(crate) struct Calls {
+pub(crate) struct WakeReasons {
     /// Something waits to be written.
     pub(crate) first: bool,
     /// A buffer is filling up.
@@ -29,7 +29,7 @@ pub(crate) struct Calls {
     ended: bool,
 }
 
-impl Calls {
+impl WakeReasons {
     fn is_none(&self) -> bool {
         !self.first && !self.urgent && !self.close && self.flushes.is_empty()
     }
@@ -37,7 +37,7 @@ impl Calls {
 
 impl Notifier {
     /// Wakes the writer; drops `what` when it has ended.
-    pub(crate) fn ring(&self, what: impl FnOnce(&mut Calls)) {
+    pub(crate) fn ring(&self, what: impl FnOnce(&mut WakeReasons)) {
         let mut calls = self.lock();
         if !calls.ended {
             what(&mut calls);
@@ -47,11 +47,11 @@ impl Notifier {
 
     /// Marks the writer as ended and releases waiting callers.
     pub(crate) fn end(&self) {
-        *self.lock() = Calls { ended: true, ..Calls::default() };
+        *self.lock() = WakeReasons { ended: true, ..WakeReasons::default() };
     }
 
     /// Waits for a call, or until `until`.
-    pub(crate) fn wait(&self, until: Instant) -> Calls {
+    pub(crate) fn wait(&self, until: Instant) -> WakeReasons {
         let mut calls = self.lock();
         while calls.is_none() {
             let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
@@ -63,7 +63,7 @@ impl Notifier {
         mem::take(&mut calls)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Calls> {
+    fn lock(&self) -> MutexGuard<'_, WakeReasons> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,8 +5,8 @@
 
 use super::{
     Sink, Telemetry,
-    batch::{Batch, Held},
-    notifier::Calls,
+    batch::{Batch, BatchSize},
+    notifier::WakeReasons,
     retention::{PAUSE, Retainer, Step},
 };
 use crate::{
@@ -42,7 +42,7 @@ pub(crate) struct Writer {
     retainer: Retainer,
     retain_at: Instant,
     /// The drops last reported, and when.
-    reported: (Held, Option<Instant>),
+    reported: (BatchSize, Option<Instant>),
     failure: Option<Error>,
     spare: Vec<u8>,
 }
@@ -83,7 +83,7 @@ impl Writer {
             flush_at: None,
             retainer: Retainer::new(options.retention),
             retain_at: Instant::now(),
-            reported: (Held::default(), None),
+            reported: (BatchSize::default(), None),
             failure: None,
             spare: Vec::new(),
         })
@@ -111,7 +111,7 @@ impl Writer {
         self.checkpoint();
     }
 
-    fn round(&mut self, calls: &Calls) {
+    fn round(&mut self, calls: &WakeReasons) {
         let now = Instant::now();
         let due = self.flush_at.is_some_and(|at| at <= now);
         let asked = calls.close || !calls.flushes.is_empty();
@@ -148,7 +148,7 @@ impl Writer {
 
     fn write(&mut self) {
         let held = self.batch.held();
-        if held == Held::default() {
+        if held == BatchSize::default() {
             return;
         }
         let written = database::check_room(&self.path)
@@ -209,7 +209,8 @@ impl Writer {
     fn report(&mut self, last: bool) {
         let (before, at) = self.reported;
         let Telemetry { points, logs, requests, .. } = &*self.shared;
-        let dropped = Held { points: points.dropped(), logs: logs.dropped(), requests: requests.dropped() };
+        let dropped =
+            BatchSize { points: points.dropped(), logs: logs.dropped(), requests: requests.dropped() };
         if dropped == before && self.failure.is_none() {
             return;
         }

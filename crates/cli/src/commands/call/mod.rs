@@ -20,7 +20,7 @@ use bytes::Bytes;
 use clap::Args;
 use krt_runtime::{
     errors::chain,
-    json::{self, Form},
+    json::{self, Format},
 };
 use prost_reflect::MethodDescriptor;
 use requests::Source;
@@ -98,7 +98,7 @@ pub(crate) struct CallArgs {
 
 /// How the command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Done {
+enum Outcome {
     Answered,
     Failed,
     Interrupted,
@@ -117,13 +117,13 @@ pub(crate) fn execute(args: &CallArgs) -> anyhow::Result<ExitCode> {
         }
     })?;
     Ok(match done {
-        Done::Answered => exit::SUCCESS,
-        Done::Failed => exit::FAILURE,
-        Done::Interrupted => exit::INTERRUPTED.into(),
+        Outcome::Answered => exit::SUCCESS,
+        Outcome::Failed => exit::FAILURE,
+        Outcome::Interrupted => exit::INTERRUPTED.into(),
     })
 }
 
-async fn work(args: &CallArgs, address: Address) -> anyhow::Result<Done> {
+async fn work(args: &CallArgs, address: Address) -> anyhow::Result<Outcome> {
     let client = Client::connect(address, &args.trust, args.headers.clone()).await?;
     let mut start = Start::of(client.address().to_string(), args.timeout);
     let methods = methods(&client, &mut start).await?;
@@ -133,7 +133,7 @@ async fn work(args: &CallArgs, address: Address) -> anyhow::Result<Done> {
         }
         name => {
             list(&methods, name.as_deref())?;
-            Ok(Done::Answered)
+            Ok(Outcome::Answered)
         }
     }
 }
@@ -188,9 +188,9 @@ struct Calls<'a> {
 }
 
 impl Calls<'_> {
-    async fn run(&mut self) -> anyhow::Result<Done> {
+    async fn run(&mut self) -> anyhow::Result<Outcome> {
         let mut requests = self.args.request.open()?;
-        let mut done = Done::Answered;
+        let mut done = Outcome::Answered;
         let mut number = 0;
         while let Some(request) = requests.recv().await {
             number += 1;
@@ -203,7 +203,7 @@ impl Calls<'_> {
                 Ok(answer) => output::print_json(&self.shown(&answer)?)?,
                 Err(error) => {
                     terminal::print_error(&self.numbered(number, error));
-                    done = Done::Failed;
+                    done = Outcome::Failed;
                     if !self.args.keep_going {
                         break;
                     }
@@ -236,8 +236,9 @@ impl Calls<'_> {
     }
 
     fn shown(&self, answer: &[u8]) -> anyhow::Result<String> {
-        let form = Form { defaults: self.args.emit_defaults, indent: output::is_terminal(), ..Form::WIRE };
-        let json = json::write(&self.method.output(), answer, form, json::Bounds::none());
+        let format =
+            Format { defaults: self.args.emit_defaults, indent: output::is_terminal(), ..Format::WIRE };
+        let json = json::write(&self.method.output(), answer, format, json::Bounds::none());
         let json = json.map_err(|error| anyhow!("the answer is {}", chain(&error)))?;
         Ok(String::from_utf8(json.into())?)
     }

@@ -1,8 +1,8 @@
 //! Starts a package for one call, and stops it afterwards.
 
-use super::{Done, Start};
+use super::{Outcome, Start};
 use crate::service::{
-    NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, Wanted, asynchronous, bind, signals,
+    NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, ServiceSettings, asynchronous, bind, signals,
 };
 use anyhow::{Context as _, bail};
 use krt_runtime::{
@@ -25,8 +25,8 @@ pub(super) async fn with(
     path: &Path,
     data: Option<&Path>,
     start: &Start,
-    work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Done>,
-) -> anyhow::Result<Done> {
+    work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Outcome> {
     let logs = args.engine.logs()?;
     let done = work_with(args, path, data, start, &logs, work).await;
     logs.flush();
@@ -39,8 +39,8 @@ async fn work_with(
     data: Option<&Path>,
     start: &Start,
     logs: &Logs,
-    work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Done>,
-) -> anyhow::Result<Done> {
+    work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Outcome>,
+) -> anyhow::Result<Outcome> {
     let interrupted = signals::stop()?;
     let data = Data::new(data)?;
     let descriptors = Descriptors::raise();
@@ -50,7 +50,7 @@ async fn work_with(
     let front = ClientPort::open(listener, None, Limits::default(), rules)?;
     let address = front.address();
     let (remote, nats) = (RemoteArgs::default(), NatsArgs::default());
-    let wanted = Wanted {
+    let wanted = ServiceSettings {
         path,
         role: Role::Everything,
         data: data.path(),
@@ -62,7 +62,7 @@ async fn work_with(
     };
     let service = tokio::select! {
         service = Service::open(&wanted, logs) => service?,
-        () = interrupted.cancelled() => return Ok(Done::Interrupted),
+        () = interrupted.cancelled() => return Ok(Outcome::Interrupted),
     };
     let finished = interrupted.child_token();
     let (tell, ready) = oneshot::channel();
@@ -82,13 +82,13 @@ async fn work_with(
 async fn work_when_ready(
     ready: impl Future<Output = Option<Result<(), oneshot::error::RecvError>>>,
     start: &Start,
-    work: impl Future<Output = anyhow::Result<Done>>,
+    work: impl Future<Output = anyhow::Result<Outcome>>,
     interrupted: &CancellationToken,
     finished: &CancellationToken,
-) -> anyhow::Result<Done> {
+) -> anyhow::Result<Outcome> {
     let _stop = finished.clone().drop_guard();
     tokio::select! {
-        () = interrupted.cancelled() => Ok(Done::Interrupted),
+        () = interrupted.cancelled() => Ok(Outcome::Interrupted),
         started = ready => {
             let Some(started) = started else {
                 bail!("the package has not started\nhint: {}", start.hint());
@@ -96,7 +96,7 @@ async fn work_when_ready(
             started.context("the service did not start")?;
             tokio::select! {
                 done = work => done,
-                () = interrupted.cancelled() => Ok(Done::Interrupted),
+                () = interrupted.cancelled() => Ok(Outcome::Interrupted),
             }
         }
     }

@@ -6,7 +6,7 @@ use super::{
     record::{Cell, Record},
 };
 use crate::{
-    log::{WantedArgs, lines},
+    log::{LogFilterArgs, lines},
     time_spec::SpanArgs,
 };
 use clap::Args;
@@ -24,7 +24,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 #[command(disable_version_flag = true)]
 pub(super) struct LogsArgs {
     #[command(flatten)]
-    wanted: WantedArgs,
+    wanted: LogFilterArgs,
 
     /// Only records of this version
     #[arg(long, value_name = "NAME")]

@@ -35,13 +35,13 @@ pub(super) fn files(package: &Package, out: Option<&Path>) -> anyhow::Result<Fil
     );
     let mut files = Files::new();
     for folder in &folders {
-        files.extend(generate(package, &Place::of(folder)?)?);
+        files.extend(generate(package, &Target::of(folder)?)?);
     }
     Ok(files)
 }
 
 /// A target folder for code.
-struct Place<'a> {
+struct Target<'a> {
     folder: &'a Path,
     /// The folder's import path.
     import: String,
@@ -49,7 +49,7 @@ struct Place<'a> {
     version: String,
 }
 
-impl<'a> Place<'a> {
+impl<'a> Target<'a> {
     fn of(folder: &'a Path) -> anyhow::Result<Self> {
         let module = folder.ancestors().find(|above| above.join("go.mod").is_file()).with_context(|| {
             format!("no folder above `{}` has a go.mod\nhint: `go mod init` makes one", folder.display())
@@ -80,7 +80,7 @@ fn words_after<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str
     })
 }
 
-fn generate(package: &Package, place: &Place<'_>) -> anyhow::Result<Files> {
+fn generate(package: &Package, place: &Target<'_>) -> anyhow::Result<Files> {
     let request = request(package, place);
     let response = CodeGeneratorResponse::decode(&*plugin(place, &request)?)
         .with_context(|| format!("{PLUGIN} answered with something else than code"))?;
@@ -94,7 +94,7 @@ fn generate(package: &Package, place: &Place<'_>) -> anyhow::Result<Files> {
 }
 
 /// The plugin's request: the package's own files, each with the import path of its target.
-fn request(package: &Package, place: &Place<'_>) -> Vec<u8> {
+fn request(package: &Package, place: &Target<'_>) -> Vec<u8> {
     let names: Vec<String> = own(package).map(|file| file.name().to_owned()).collect();
     let mapping = names.iter().map(|name| {
         let folder = Path::new(name).parent().unwrap_or(Path::new(""));
@@ -125,7 +125,7 @@ fn package_name(import: &str) -> String {
 }
 
 /// Runs the plugin in the library's version.
-fn plugin(place: &Place<'_>, request: &[u8]) -> anyhow::Result<Vec<u8>> {
+fn plugin(place: &Target<'_>, request: &[u8]) -> anyhow::Result<Vec<u8>> {
     let started = Command::new("go")
         .args(["run", &format!("{PLUGIN}@{}", place.version)])
         .stdin(Stdio::piped())
@@ -158,12 +158,12 @@ mod tests {
         let put = |text: &str| fs::write(home.path().join("go.mod"), text).unwrap();
         let folder = home.path().join("deep/pb");
         put("module example.com/etl // ours\n\ngo 1.20\n\nrequire google.golang.org/protobuf v1.2.3\n");
-        let place = Place::of(&folder).unwrap();
+        let place = Target::of(&folder).unwrap();
         assert_eq!((&*place.import, &*place.version), ("example.com/etl/deep/pb", "v1.2.3"));
         put("module etl\n\nrequire (\n\tgoogle.golang.org/protobuf v1.2.4 // indirect\n)\n");
-        let place = Place::of(home.path()).unwrap();
+        let place = Target::of(home.path()).unwrap();
         assert_eq!((&*place.import, &*place.version), ("etl", "v1.2.4"));
         put("module etl\n");
-        assert!(Place::of(&folder).err().unwrap().to_string().contains("hint: `go get "));
+        assert!(Target::of(&folder).err().unwrap().to_string().contains("hint: `go get "));
     }
 }

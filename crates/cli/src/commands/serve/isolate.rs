@@ -48,7 +48,7 @@ struct Users {
 
 /// The user id of one version. Returns to the pool on drop.
 #[derive(Debug)]
-pub(super) struct Leased {
+pub(super) struct UserLease {
     users: Option<Users>,
     user: Option<u32>,
 }
@@ -96,10 +96,10 @@ impl Isolator {
     }
 
     /// The isolation of one version, with a user id that no other version has.
-    pub(super) fn lease(&self) -> anyhow::Result<(Isolation, Leased)> {
+    pub(super) fn lease(&self) -> anyhow::Result<(Isolation, UserLease)> {
         let user = self.users.as_ref().map(Users::take).transpose()?;
         let isolation = Isolation { user, ..self.base.clone() };
-        Ok((isolation, Leased { users: self.users.clone(), user }))
+        Ok((isolation, UserLease { users: self.users.clone(), user }))
     }
 }
 
@@ -113,7 +113,7 @@ impl Users {
     }
 }
 
-impl Drop for Leased {
+impl Drop for UserLease {
     fn drop(&mut self) {
         if let (Some(users), Some(user)) = (&self.users, self.user) {
             users.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&user);

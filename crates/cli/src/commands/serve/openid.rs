@@ -46,7 +46,7 @@ pub(super) struct OpenIdArgs {
 
     /// Role of new users, or of users in none of those groups; `none` refuses them
     #[arg(long, value_name = "ROLE", default_value = "viewer", value_parser = role, env = "KRT_OPENID_DEFAULT_ROLE")]
-    openid_default_role: Given,
+    openid_default_role: OptionalRole,
 }
 
 /// The variable with the client secret, so that the secret appears in no process list.
@@ -54,9 +54,9 @@ const SECRET: &str = "KRT_OPENID_SECRET";
 
 /// An optional role.
 #[derive(Debug, Clone, Copy)]
-struct Given(Option<Role>);
+struct OptionalRole(Option<Role>);
 
-impl fmt::Display for Given {
+impl fmt::Display for OptionalRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0.map_or("none", Role::as_str))
     }
@@ -107,8 +107,8 @@ fn parse(text: &str) -> Result<Role, String> {
     Role::parse(text).ok_or_else(|| format!("`{text}` is not a role; roles are viewer, manager and admin"))
 }
 
-fn role(text: &str) -> Result<Given, String> {
-    if text == "none" { Ok(Given(None)) } else { parse(text).map(|role| Given(Some(role))) }
+fn role(text: &str) -> Result<OptionalRole, String> {
+    if text == "none" { Ok(OptionalRole(None)) } else { parse(text).map(|role| OptionalRole(Some(role))) }
 }
 
 fn of_group(text: &str) -> Result<(Role, String), String> {

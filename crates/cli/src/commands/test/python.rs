@@ -1,6 +1,6 @@
 //! Finds and runs the tests of Python nodes.
 
-use super::{Ended, pytest::Configuration, shown};
+use super::{Outcome, pytest::Configuration, shown};
 use crate::{
     build,
     service::{Pythons, launch},
@@ -109,7 +109,7 @@ impl Suite {
         package: &Package,
         node: &str,
         pythons: &Pythons,
-    ) -> anyhow::Result<Ended> {
+    ) -> anyhow::Result<Outcome> {
         let interpreter = pythons.interpreters.get(node).context("each node was given an interpreter")?;
         let protos = tempfile::NamedTempFile::new()?;
         fs::write(&protos, STANDARD.encode(&package.schema.descriptors))?;
@@ -138,15 +138,15 @@ impl Suite {
         let arguments: Vec<_> = own.chain(named.iter().map(|path| path.clone().into_os_string())).collect();
         let status = shown::run(command(&arguments)).await.with_context(started)?;
         match status.code() {
-            Some(0) => Ok(Ended::Well),
-            Some(NO_TESTS) => Ok(Ended::Without),
+            Some(0) => Ok(Outcome::Well),
+            Some(NO_TESTS) => Ok(Outcome::Without),
             Some(FUNCTIONS) if !has_pytest => {
                 terminal::print_warning(&format!(
                     "the tests of node `{node}` are functions, which `unittest` does not run; hint: add `pytest` to the node's requirements"
                 ));
-                Ok(Ended::Badly)
+                Ok(Outcome::Badly)
             }
-            _ => Ok(Ended::Badly),
+            _ => Ok(Outcome::Badly),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::Runtime;
 use crate::{
-    log::{WantedArgs, lines},
+    log::{LogFilterArgs, lines},
     output,
     team::query,
     terminal,
@@ -40,7 +40,7 @@ pub(super) struct LogsArgs {
     name: String,
 
     #[command(flatten)]
-    wanted: WantedArgs,
+    wanted: LogFilterArgs,
 
     /// Only records of the request with this id
     #[arg(long, value_name = "ID")]

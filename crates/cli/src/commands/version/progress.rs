@@ -35,21 +35,21 @@ impl WaitArgs {
 
 /// The meaning of a state for a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
+enum Progress {
     Reached,
     Passing,
     Failed,
     Elsewhere,
 }
 
-fn look(state: State, passing: State, wanted: State) -> Look {
+fn look(state: State, passing: State, wanted: State) -> Progress {
     match state {
-        State::Error => Look::Failed,
-        state if state == passing => Look::Passing,
+        State::Error => Progress::Failed,
+        state if state == passing => Progress::Passing,
         // Another user may have published it meanwhile; it runs.
-        State::Published if wanted == State::Started => Look::Reached,
-        state if state == wanted => Look::Reached,
-        _ => Look::Elsewhere,
+        State::Published if wanted == State::Started => Progress::Reached,
+        state if state == wanted => Progress::Reached,
+        _ => Progress::Elsewhere,
     }
 }
 
@@ -73,10 +73,12 @@ impl Runtime<'_> {
         loop {
             let state = version.state;
             match look(state, passing, wanted) {
-                Look::Reached => break,
-                Look::Passing => {}
-                Look::Failed => return self.failed(&version),
-                Look::Elsewhere => bail!("`{name}` is {state} now, not {wanted}: somebody else changed it"),
+                Progress::Reached => break,
+                Progress::Passing => {}
+                Progress::Failed => return self.failed(&version),
+                Progress::Elsewhere => {
+                    bail!("`{name}` is {state} now, not {wanted}: somebody else changed it")
+                }
             }
             if let Some((_, timeout)) = late.filter(|(late, _)| Instant::now() >= *late) {
                 bail!(
@@ -107,13 +109,13 @@ mod tests {
     #[test]
     fn what_a_state_means() {
         for (state, passing, wanted, expected) in [
-            (State::Starting, State::Starting, State::Started, Look::Passing),
-            (State::Started, State::Starting, State::Started, Look::Reached),
-            (State::Published, State::Starting, State::Started, Look::Reached),
-            (State::Started, State::Starting, State::Published, Look::Elsewhere),
-            (State::Error, State::Starting, State::Started, Look::Failed),
-            (State::Stopping, State::Starting, State::Started, Look::Elsewhere),
-            (State::Stopped, State::Stopping, State::Stopped, Look::Reached),
+            (State::Starting, State::Starting, State::Started, Progress::Passing),
+            (State::Started, State::Starting, State::Started, Progress::Reached),
+            (State::Published, State::Starting, State::Started, Progress::Reached),
+            (State::Started, State::Starting, State::Published, Progress::Elsewhere),
+            (State::Error, State::Starting, State::Started, Progress::Failed),
+            (State::Stopping, State::Starting, State::Started, Progress::Elsewhere),
+            (State::Stopped, State::Stopping, State::Stopped, Progress::Reached),
         ] {
             assert_eq!(look(state, passing, wanted), expected, "{state} {wanted}");
         }

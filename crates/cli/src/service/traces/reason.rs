@@ -31,12 +31,12 @@ impl Reason {
 
 /// A client that records the reason of a failed request.
 #[derive(Debug)]
-pub(super) struct Noting<C> {
+pub(super) struct RecordingClient<C> {
     pub(super) client: C,
     pub(super) reason: Reason,
 }
 
-impl<C: HttpClient> HttpClient for Noting<C> {
+impl<C: HttpClient> HttpClient for RecordingClient<C> {
     // The signature that `async_trait` generates for an async method.
     fn send_bytes<'c, 'f>(
         &'c self,
@@ -56,12 +56,12 @@ impl<C: HttpClient> HttpClient for Noting<C> {
 
 /// An exporter whose errors contain the reason.
 #[derive(Debug)]
-pub(super) struct Explained<E> {
+pub(super) struct ExplainingExporter<E> {
     pub(super) exporter: E,
     pub(super) reason: Reason,
 }
 
-impl<E: SpanExporter> SpanExporter for Explained<E> {
+impl<E: SpanExporter> SpanExporter for ExplainingExporter<E> {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         let exported = self.exporter.export(batch).await;
         exported.map_err(|error| match (error, self.reason.take()) {

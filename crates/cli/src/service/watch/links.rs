@@ -23,12 +23,12 @@ pub(super) struct Links {
     /// The targets of the links.
     targets: BTreeSet<PathBuf>,
     /// The files behind links, by their names in the package.
-    files: BTreeMap<PathBuf, Option<Mark>>,
+    files: BTreeMap<PathBuf, Option<Fingerprint>>,
 }
 
 /// Identifies the content of a file.
 #[derive(Debug, PartialEq, Eq)]
-enum Mark {
+enum Fingerprint {
     Content(u64),
     Facts(u64, Option<SystemTime>),
 }
@@ -40,7 +40,7 @@ impl Links {
         let links = contents.links().clone();
         let targets = links.iter().filter_map(|link| link.canonicalize().ok()).collect();
         let files =
-            contents.linked().map(|(name, real)| (PathBuf::from(name), Mark::of(real).ok())).collect();
+            contents.linked().map(|(name, real)| (PathBuf::from(name), Fingerprint::of(real).ok())).collect();
         Self { root: root.to_owned(), links, targets, files }
     }
 
@@ -61,7 +61,7 @@ impl Links {
     }
 }
 
-impl Mark {
+impl Fingerprint {
     fn of(file: &Path) -> io::Result<Self> {
         let facts = fs::metadata(file)?;
         if facts.len() > LARGE {

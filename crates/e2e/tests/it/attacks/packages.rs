@@ -23,7 +23,7 @@ use std::{cell::Cell, fs, io::Write as _, net::TcpStream, path::Path, process::O
 const MAX_BYTES: u64 = 16 << 20;
 
 /// A package, and the expected error.
-pub(super) struct Hostile {
+pub(super) struct HostilePackage {
     pub(super) name: &'static str,
     pub(super) package: Vec<u8>,
     pub(super) expected: &'static str,
@@ -72,7 +72,7 @@ fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).expect("the folder is there").next().is_none()
 }
 
-async fn refused(team: &Team, data: &Path, Hostile { name, package, expected }: Hostile) {
+async fn refused(team: &Team, data: &Path, HostilePackage { name, package, expected }: HostilePackage) {
     let reply = team.api.upload(package).await;
     assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}: {reply:?}");
     let told = told(&reply);
@@ -83,7 +83,7 @@ async fn refused(team: &Team, data: &Path, Hostile { name, package, expected }: 
     serves(team).await;
 }
 
-async fn all_refused(packages: impl IntoIterator<Item = Hostile>) {
+async fn all_refused(packages: impl IntoIterator<Item = HostilePackage>) {
     let data = tempfile::tempdir().unwrap();
     let team = team(data.path()).await;
     let pid = team.pid();
@@ -150,7 +150,7 @@ fn fails(words: &[&str], folder: &Path, expected: &str) {
 
 #[test]
 fn commands_end_with_an_error() {
-    for Hostile { name, expected, package } in protos::few() {
+    for HostilePackage { name, expected, package } in protos::few() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().join(format!("{name}.krt"));
         fs::write(&at, package).unwrap();

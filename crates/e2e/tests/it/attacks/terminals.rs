@@ -15,7 +15,7 @@ use crate::support::{
     lines::Record,
     person::Person,
     runners::WireProtocol,
-    service::Ended,
+    service::Exited,
     team::{PASSWORD, Team},
     terminal::{Terminal, on_terminal},
 };
@@ -126,7 +126,7 @@ fn piped_data_is_exact(folder: &str) {
 }
 
 /// Each record is one line; for printed lines, the engine sets the time and the level.
-fn records_stay_records(ended: &Ended) {
+fn records_stay_records(ended: &Exited) {
     assert_eq!(ended.lines.plain(), "", "every line is a record");
     assert!(ended.lines.text().is_ascii(), "JSON in logs shows everything by its code");
     let records = ended.lines.records();

@@ -1,7 +1,7 @@
 //! Every function of the context.
 
 use super::{Language, act};
-use crate::support::{Service, assert_status, krt::packages, service::Ended};
+use crate::support::{Service, assert_status, krt::packages, service::Exited};
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt as _;
 use krt_store::{FindLimits, Order, PREDICTIONS, PointFilter, StoredPoint, Value};
@@ -17,12 +17,12 @@ async fn value(service: &Service, act: &str) -> Json {
     serde_json::from_str(&text(service, act).await).unwrap()
 }
 
-async fn saved(ended: &Ended, collection: &str) -> Vec<Document> {
+async fn saved(ended: &Exited, collection: &str) -> Vec<Document> {
     let found = ended.reader().find(collection, &doc! {}, FindLimits::default()).unwrap();
     found.and_then(async |raw| Ok(Document::try_from(raw).unwrap())).try_collect().await.unwrap()
 }
 
-fn points(ended: &Ended, measurement: &str) -> Vec<StoredPoint> {
+fn points(ended: &Exited, measurement: &str) -> Vec<StoredPoint> {
     let filter = PointFilter { measurement: measurement.to_owned(), ..PointFilter::default() };
     ended.reader().points(&filter, Order::OldestFirst, 1000).unwrap()
 }

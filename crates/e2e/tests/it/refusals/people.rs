@@ -1,6 +1,6 @@
 //! Roles, tokens, sessions, and guessed passwords.
 
-use super::{Kept, refused};
+use super::{Snapshot, refused};
 use crate::support::{
     http::Http,
     team::{Api, PASSWORD, Session, Team},
@@ -48,7 +48,7 @@ async fn nobody_does_what_the_role_does_not_allow() {
     let roles = ["viewer", "manager", "admin"];
     let rank = |role: &str| roles.iter().position(|other| *other == role).unwrap();
 
-    let before = Kept::of(&team, data.path()).await;
+    let before = Snapshot::of(&team, data.path()).await;
     let (mut asked, mut unknown) = (0, 0);
     for (method, path, role) in operations(&team).await {
         if role == "none" {
@@ -73,7 +73,7 @@ async fn nobody_does_what_the_role_does_not_allow() {
         }
     }
     assert!(asked > 40 && unknown > 40, "{asked} {unknown}");
-    assert_eq!(Kept::of(&team, data.path()).await, before);
+    assert_eq!(Snapshot::of(&team, data.path()).await, before);
     team.stop().await;
 }
 
@@ -160,7 +160,7 @@ async fn sessions_end_and_are_used_by_their_own_page_only() {
     let http = team.api.http();
     let (one, other) =
         (Session::open(http, "admin", PASSWORD).await, Session::open(http, "admin", PASSWORD).await);
-    let before = Kept::of(&team, data.path()).await;
+    let before = Snapshot::of(&team, data.path()).await;
     // A page from elsewhere could send the cookie alone, at most.
     for csrf in [None, Some(""), Some("x"), Some(&*other.csrf), Some(&*one.cookie)] {
         let header: Vec<_> = csrf.iter().map(|csrf| ("x-csrf-token", *csrf)).collect();
@@ -174,7 +174,7 @@ async fn sessions_end_and_are_used_by_their_own_page_only() {
     let form = [("content-type", "text/plain"), ("cookie", &*one.cookie), right];
     let form = http.send(Method::PATCH, "/api/v1/runtimes/shop", &form, r#"{"name": "Theirs"}"#).await;
     refused(&form, StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported");
-    assert_eq!(Kept::of(&team, data.path()).await, before);
+    assert_eq!(Snapshot::of(&team, data.path()).await, before);
 
     let enters = async |cookie: &str| {
         let reply = http.send(Method::GET, "/api/v1/session", &[("cookie", cookie)], "").await;

@@ -1,6 +1,6 @@
 //! Requests that are too large, or not of the API.
 
-use super::{Kept, refused};
+use super::{Snapshot, refused};
 use crate::support::team::{PASSWORD, Session, Team};
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -14,7 +14,7 @@ async fn what_is_no_request_is_refused_in_one_form() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.upload("v1", "").await;
-    let before = Kept::of(&team, data.path()).await;
+    let before = Snapshot::of(&team, data.path()).await;
     let v1 = "/runtimes/shop/versions/v1";
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let rows = [
@@ -65,7 +65,7 @@ async fn what_is_no_request_is_refused_in_one_form() {
         assert_eq!(reply.status, status, "{method} {path} {reply:?}");
         refused(&reply, status, code);
     }
-    assert_eq!(Kept::of(&team, data.path()).await, before);
+    assert_eq!(Snapshot::of(&team, data.path()).await, before);
     team.stop().await;
 }
 
@@ -75,7 +75,7 @@ async fn what_is_too_large_is_refused_before_it_is_kept() {
     let team = Team::with_shop(data.path()).await;
     team.upload("v1", "").await;
     let session = Session::open(team.api.http(), "admin", PASSWORD).await;
-    let before = Kept::of(&team, data.path()).await;
+    let before = Snapshot::of(&team, data.path()).await;
     // Bodies of unauthorized clients, which need not be read, are answered, too.
     let large = vec![b' '; 16 << 20];
     let forged = team.api.with_token("krt_forged");
@@ -108,7 +108,7 @@ async fn what_is_too_large_is_refused_before_it_is_kept() {
     }
     let reply = team.api.post("/runtimes/shop/versions/v1/start", json!({"comment": long})).await;
     refused(&reply, StatusCode::BAD_REQUEST, "invalid");
-    assert_eq!(Kept::of(&team, data.path()).await, before);
+    assert_eq!(Snapshot::of(&team, data.path()).await, before);
     drop(session);
     team.stop().await;
 }

@@ -1,6 +1,6 @@
 //! Invalid packages.
 
-use super::{Kept, refused};
+use super::{Snapshot, refused};
 use crate::support::{
     Krt, eventually,
     team::{Team, packed, version},
@@ -67,7 +67,7 @@ async fn archives_that_mean_harm_leave_nothing() {
     let absolute = target.to_str().unwrap();
     let team = Team::with_shop(data.path()).await;
     let good = packed(version("v1", "").path());
-    let before = Kept::of(&team, data.path()).await;
+    let before = Snapshot::of(&team, data.path()).await;
     let link = |kind, to: &str| archive(entry(kind, "way", to, b""));
     let rows = [
         ("nothing", Vec::new(), "it is not a gzip file"),
@@ -92,15 +92,15 @@ async fn archives_that_mean_harm_leave_nothing() {
         let message = refused(&reply, StatusCode::UNPROCESSABLE_ENTITY, "invalid_package");
         assert!(message.starts_with("the package cannot be unpacked: "), "{what}: {message}");
         assert!(message.contains(why), "{what}: {message}");
-        assert_eq!(Kept::of(&team, data.path()).await, before, "{what}");
+        assert_eq!(Snapshot::of(&team, data.path()).await, before, "{what}");
         assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0, "{what}");
     }
     // None of them blocks a valid upload, which then blocks a second one.
     team.api.upload(good.clone()).await.expect(StatusCode::CREATED);
-    let before = Kept::of(&team, data.path()).await;
+    let before = Snapshot::of(&team, data.path()).await;
     let message = refused(&team.api.upload(good).await, StatusCode::CONFLICT, "conflict");
     assert_eq!(message, "there is a version `v1` already");
-    assert_eq!(Kept::of(&team, data.path()).await, before);
+    assert_eq!(Snapshot::of(&team, data.path()).await, before);
     team.stop().await;
 }
 
@@ -112,7 +112,7 @@ async fn what_is_too_large_or_breaks_off_leaves_nothing() {
     let team = Team::started_by(krt, data.path()).await;
     let shop = serde_json::json!({"id": "shop", "name": "The shop"});
     team.api.post("/runtimes", shop).await.expect(StatusCode::CREATED);
-    let before = Kept::of(&team, data.path()).await;
+    let before = Snapshot::of(&team, data.path()).await;
     let large = vec![0_u8; 1 << 20];
 
     // With or without a content length.
@@ -128,7 +128,7 @@ async fn what_is_too_large_or_breaks_off_leaves_nothing() {
     let body = Body::new(StreamBody::new(stream::iter(chunks)));
     let reply = team.api.http().post_stream(UPLOADS, &headers, body).await;
     refused(&reply, StatusCode::PAYLOAD_TOO_LARGE, "too_large");
-    assert_eq!(Kept::of(&team, data.path()).await, before);
+    assert_eq!(Snapshot::of(&team, data.path()).await, before);
 
     // An unknown runtime, or another content type.
     let nowhere = team.api.http().post("/api/v1/runtimes/none/versions", &headers, large.clone()).await;
@@ -136,7 +136,7 @@ async fn what_is_too_large_or_breaks_off_leaves_nothing() {
     let form = [("authorization", &*bearer), ("content-type", "multipart/form-data; boundary=x")];
     let form = team.api.http().post(UPLOADS, &form, large).await;
     refused(&form, StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported");
-    assert_eq!(Kept::of(&team, data.path()).await, before);
+    assert_eq!(Snapshot::of(&team, data.path()).await, before);
 
     // A client that disconnects before the end.
     let address = team.api.http().address();
@@ -146,10 +146,10 @@ async fn what_is_too_large_or_breaks_off_leaves_nothing() {
          content-type: application/octet-stream\r\ncontent-length: 1000\r\n\r\nbegin"
     );
     socket.write_all(head.as_bytes()).await.unwrap();
-    let coming = async || (Kept::of(&team, data.path()).await != before).then_some(());
+    let coming = async || (Snapshot::of(&team, data.path()).await != before).then_some(());
     eventually("the package comes in", coming).await;
     drop(socket);
-    let gone = async || (Kept::of(&team, data.path()).await == before).then_some(());
+    let gone = async || (Snapshot::of(&team, data.path()).await == before).then_some(());
     eventually("nothing is left of it", gone).await;
     team.stop().await;
 }

@@ -205,7 +205,7 @@ impl Krt {
     }
 
     /// Starts it and waits until it exits by itself. No processes remain.
-    pub(crate) async fn end(self) -> super::service::Ended {
+    pub(crate) async fn end(self) -> super::service::Exited {
         self.spawn().end().await
     }
 

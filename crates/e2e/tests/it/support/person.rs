@@ -17,13 +17,13 @@ pub(crate) struct Person {
 
 /// The outcome of a command.
 #[derive(Debug)]
-pub(crate) struct Typed {
+pub(crate) struct CommandOutput {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
 }
 
-impl Typed {
+impl CommandOutput {
     /// The standard output; the command must have succeeded.
     #[track_caller]
     pub(crate) fn well(self) -> String {
@@ -46,7 +46,7 @@ impl Typed {
     }
 }
 
-impl From<Output> for Typed {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("it writes text");
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
@@ -82,12 +82,12 @@ impl Person {
     }
 
     /// Runs a command without input.
-    pub(crate) async fn types(&self, words: &[&str]) -> Typed {
+    pub(crate) async fn types(&self, words: &[&str]) -> CommandOutput {
         self.pipes(words, "").await
     }
 
     /// Runs a command with a text as input.
-    pub(crate) async fn pipes(&self, words: &[&str], text: &str) -> Typed {
+    pub(crate) async fn pipes(&self, words: &[&str], text: &str) -> CommandOutput {
         let mut command = self.command(words);
         let text = text.to_owned();
         let typing = tokio::task::spawn_blocking(move || {
@@ -102,7 +102,7 @@ impl Person {
     }
 
     /// Signs in.
-    pub(crate) async fn signs_in(&self, server: &str, login: &str, password: &str) -> Typed {
+    pub(crate) async fn signs_in(&self, server: &str, login: &str, password: &str) -> CommandOutput {
         self.pipes(&["login", server, "--user", login], &format!("{password}\n")).await
     }
 }

@@ -6,32 +6,35 @@ use std::{fs, path::Path};
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct ProcessInfo {
     pub(crate) pid: i32,
     /// Its node; `None` for the engine.
     pub(crate) node: Option<String>,
 }
 
 /// All processes whose environment has the variable. Excludes zombies, which have no environment.
-pub(crate) fn marked(name: &str, value: &Path) -> Vec<Found> {
+pub(crate) fn marked(name: &str, value: &Path) -> Vec<ProcessInfo> {
     let mark = format!("{name}={}", value.display());
     found(|variable| variable == mark)
 }
 
 /// All workers with a package below a folder.
-pub(crate) fn based(folder: &Path) -> Vec<Found> {
+pub(crate) fn based(folder: &Path) -> Vec<ProcessInfo> {
     found(|variable| {
         variable.strip_prefix("KRT_BASE_PATH=").is_some_and(|path| Path::new(path).starts_with(folder))
     })
 }
 
-fn found(is_it: impl Fn(&str) -> bool) -> Vec<Found> {
+fn found(is_it: impl Fn(&str) -> bool) -> Vec<ProcessInfo> {
     let entries = fs::read_dir("/proc").expect("Linux has /proc");
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let found = |pid: i32| {
         let variables = environment(pid);
         let node = variables.iter().find_map(|variable| variable.strip_prefix("KRT_NODE_NAME="));
-        variables.iter().any(|variable| is_it(variable)).then(|| Found { pid, node: node.map(str::to_owned) })
+        variables
+            .iter()
+            .any(|variable| is_it(variable))
+            .then(|| ProcessInfo { pid, node: node.map(str::to_owned) })
     };
     pids.filter_map(found).collect()
 }

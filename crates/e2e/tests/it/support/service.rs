@@ -5,7 +5,7 @@ use super::{
     grpc::Client,
     http::Http,
     lines::Lines,
-    processes::{self, Found},
+    processes::{self, ProcessInfo},
     scratch::{self, Scratch},
 };
 use krt_servers::NatsServer;
@@ -42,7 +42,7 @@ pub(crate) struct Service {
 }
 
 /// A `krt` that has exited, and its data.
-pub(crate) struct Ended {
+pub(crate) struct Exited {
     /// The exit code; `None` for a signal.
     pub(crate) code: Option<i32>,
     pub(crate) lines: Lines,
@@ -68,7 +68,7 @@ impl Process {
     }
 
     /// The running processes: the engine and the workers.
-    pub(crate) fn processes(&self) -> Vec<Found> {
+    pub(crate) fn processes(&self) -> Vec<ProcessInfo> {
         let mut found = processes::marked(scratch::VARIABLE, self.scratch.path());
         // Workers of a team's server inherit no mark, but their packages are in its data folder.
         found.extend(
@@ -104,7 +104,7 @@ impl Process {
     }
 
     /// Waits until it and all its processes have ended.
-    pub(crate) async fn end(mut self) -> Ended {
+    pub(crate) async fn end(mut self) -> Exited {
         let status = match tokio::time::timeout(TIMEOUT, self.child.wait()).await {
             Ok(status) => status.expect("it is a child of this process"),
             Err(_) => panic!("it does not end:\n{}", self.lines.text()),
@@ -112,7 +112,7 @@ impl Process {
         processes::gone(scratch::VARIABLE, self.scratch.path()).await;
         eventually("all workers end", async || processes::based(&self.data).is_empty().then_some(())).await;
         self.lines.end().await;
-        Ended {
+        Exited {
             code: status.code(),
             lines: self.lines.clone(),
             data: self.data.clone(),
@@ -121,7 +121,7 @@ impl Process {
     }
 
     /// Stops it, which must succeed.
-    pub(crate) async fn stop(self) -> Ended {
+    pub(crate) async fn stop(self) -> Exited {
         self.signal(Signal::TERM);
         let ended = self.end().await;
         assert_eq!(ended.code, Some(0), "it did not end well:\n{}", ended.lines.text());
@@ -177,17 +177,17 @@ impl Service {
     }
 
     /// Stops it, which must succeed.
-    pub(crate) async fn stop(self) -> Ended {
+    pub(crate) async fn stop(self) -> Exited {
         self.process.stop().await
     }
 
     /// Waits until it has exited for another reason.
-    pub(crate) async fn end(self) -> Ended {
+    pub(crate) async fn end(self) -> Exited {
         self.process.end().await
     }
 }
 
-impl Ended {
+impl Exited {
     /// The data folder.
     pub(crate) fn data(&self) -> &Path {
         &self.data

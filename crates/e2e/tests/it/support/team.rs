@@ -4,7 +4,7 @@ use super::{
     Krt, eventually,
     http::{Http, Reply},
     krt::{command, write_package},
-    service::{Ended, Service},
+    service::{Exited, Service},
 };
 use http::{Method, StatusCode};
 use rustix::process::Signal;
@@ -155,7 +155,7 @@ impl Team {
     }
 
     /// Stops it, which must succeed.
-    pub(crate) async fn stop(self) -> Ended {
+    pub(crate) async fn stop(self) -> Exited {
         self.service.stop().await
     }
 }

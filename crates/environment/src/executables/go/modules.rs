@@ -5,7 +5,7 @@
 use super::directive::{self, Directive, Replace};
 use super::replaced;
 use super::vendor::Vendor;
-use super::workspace::{Used, Workspace};
+use super::workspace::{UsedModule, Workspace};
 use crate::executables::{BuildError, ExecutableSource};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,8 +39,12 @@ impl Modules {
             let hint = if workspace.is_some() { "go work vendor" } else { "go mod vendor" };
             return Err(go_mod.fault(node, line, message, format!("`{hint}` brings `vendor` up to date")));
         }
-        let mut building =
-            Building { node, vendor: vendor.as_ref(), modules: Self::default(), owner: BTreeMap::new() };
+        let mut building = ModulesBuilder {
+            node,
+            vendor: vendor.as_ref(),
+            modules: Self::default(),
+            owner: BTreeMap::new(),
+        };
         if let Some(workspace) = workspace {
             building.workspace(workspace, &go_mod)?;
         } else {
@@ -91,7 +95,7 @@ impl File {
 }
 
 /// The modules under construction.
-struct Building<'a> {
+struct ModulesBuilder<'a> {
     node: &'a ExecutableSource,
     vendor: Option<&'a Vendor>,
     modules: Modules,
@@ -99,7 +103,7 @@ struct Building<'a> {
     owner: BTreeMap<String, PathBuf>,
 }
 
-impl Building<'_> {
+impl ModulesBuilder<'_> {
     /// Checks the replacements in the node's own `go.mod`, which `go` reads itself.
     fn own(&mut self, go_mod: &File) -> Result<(), BuildError> {
         directive::replaces(&go_mod.directives).iter().try_for_each(|replace| self.check(go_mod, replace))
@@ -144,7 +148,7 @@ impl Building<'_> {
     }
 
     /// The `go.mod` of another module in the workspace.
-    fn member(&self, file: &File, used: &Used) -> Result<File, BuildError> {
+    fn member(&self, file: &File, used: &UsedModule) -> Result<File, BuildError> {
         let shown = &used.written;
         self.inside(&used.folder).map_err(|problem| {
             let hint =

@@ -19,12 +19,12 @@ pub(super) struct Workspace {
     pub(super) folder: PathBuf,
     pub(super) directives: Vec<Directive>,
     /// The folders of its other modules.
-    pub(super) others: Vec<Used>,
+    pub(super) others: Vec<UsedModule>,
 }
 
 /// A module that a workspace uses.
 #[derive(Debug)]
-pub(super) struct Used {
+pub(super) struct UsedModule {
     /// The line in the file, from 1.
     pub(super) line: usize,
     /// The folder as written.
@@ -42,7 +42,7 @@ impl Workspace {
         let directives = directive::directives(&text);
         let used = directive::of(&directives, "use").filter_map(|used| {
             let written = used.words.first()?.clone();
-            Some(Used { line: used.line, folder: folder.join(&written), written })
+            Some(UsedModule { line: used.line, folder: folder.join(&written), written })
         });
         let (own, others): (Vec<_>, Vec<_>) = used.partition(|used| is_same(&used.folder, &node.module));
         (!own.is_empty()).then(|| Self { folder: folder.to_owned(), directives, others })

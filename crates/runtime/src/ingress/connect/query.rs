@@ -1,6 +1,6 @@
 //! A request in the URL: Connect's unary GET (<https://connectrpc.com/docs/protocol>).
 
-use super::{Connect, Encoding, Sent};
+use super::{Connect, Encoding, MessageSource};
 use crate::{
     ingress::{
         coding::Codings,
@@ -50,7 +50,7 @@ impl<'r> Connect<'r> {
             .map_err(|_| Status::unimplemented("the parameter `compression` must be gzip or identity"))?;
         let pair = find("message").ok_or_else(|| refused("the parameter `message` is missing"))?;
         let base64 = get("base64").as_deref() == Some("1");
-        Ok(Self { encoding, sent: Sent::Query(Query { pair, base64, codings }) })
+        Ok(Self { encoding, sent: MessageSource::Query(Query { pair, base64, codings }) })
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
     use tonic::Code;
 
     fn message(query: &str) -> Result<Bytes, Status> {
-        let Sent::Query(query) = Connect::parse(query)?.sent else { panic!("it is in the URL") };
+        let MessageSource::Query(query) = Connect::parse(query)?.sent else { panic!("it is in the URL") };
         query.message(8, Pool::new(1 << 10).reserve())
     }
 

@@ -52,8 +52,8 @@ async fn what_starts_is_said() {
     let found = |runtime, version: Option<&str>| {
         let target = RouteTarget { version: version.map(str::to_owned), ..target(Some(runtime), None) };
         match directory.read().find(&target, Reach::Everything) {
-            Ok(Found::Starting(status)) => (true, status.message().to_owned()),
-            Ok(Found::There(_)) => panic!("nothing is there"),
+            Ok(FoundVersion::Starting(status)) => (true, status.message().to_owned()),
+            Ok(FoundVersion::There(_)) => panic!("nothing is there"),
             Err(status) => (false, status.message().to_owned()),
         }
     };

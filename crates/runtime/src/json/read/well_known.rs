@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        fault::{Fault, Result, Within, cut},
+        fault::{Fault, FaultPath, Result, cut},
         mask,
         out::Out,
         scan::Token,

@@ -2,7 +2,7 @@
 
 use super::super::{
     fault::{Fault, Result},
-    out::{Held, Out, unwritten},
+    out::{CountedMemory, Out, unwritten},
 };
 use bytes::Bytes;
 use std::io::Write as _;
@@ -23,7 +23,7 @@ impl Layout {
     }
 
     /// The memory held besides the text.
-    pub(super) fn held(&mut self) -> &mut Held {
+    pub(super) fn held(&mut self) -> &mut CountedMemory {
         &mut self.out.held
     }
 

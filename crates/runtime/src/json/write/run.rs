@@ -3,7 +3,7 @@
 use super::{
     super::{
         fault::{Fault, Result},
-        out::{Held, Kept, append},
+        out::{CountedList, CountedMemory, append},
         wire::{self, Wire},
     },
     content,
@@ -23,9 +23,9 @@ pub(super) struct Record<'m> {
 pub(super) fn records<'m>(
     kind: &MessageDescriptor,
     mut bytes: &'m [u8],
-    held: &mut Held,
-) -> Result<Kept<Record<'m>>> {
-    let mut records = Kept::new();
+    held: &mut CountedMemory,
+) -> Result<CountedList<Record<'m>>> {
+    let mut records = CountedList::new();
     let mut groups = Groups::default();
     let mut sorted = true;
     while let Some((number, wire)) = wire::take(&mut bytes)? {
@@ -127,7 +127,7 @@ pub(super) fn entry<'m>(
     key_kind: &Kind,
     value_kind: &Kind,
     wire: Wire<'m>,
-    held: &mut Held,
+    held: &mut CountedMemory,
 ) -> Result<(Key<'m>, Option<Value<'m>>)> {
     let mut bytes = content(wire)?;
     let (mut key, mut scalar) = (Some(Scalar::default_of(key_kind)), Some(Scalar::default_of(value_kind)));

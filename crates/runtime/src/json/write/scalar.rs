@@ -139,7 +139,7 @@ impl Writer<'_> {
 
     /// Writes a 64-bit integer: a string in proto3 JSON, since JavaScript's numbers are doubles.
     fn long(&mut self, value: impl std::fmt::Display) -> Result<(), Fault> {
-        if self.form.bare_longs { self.out.raw(value) } else { self.out.raw(format_args!("\"{value}\"")) }
+        if self.format.bare_longs { self.out.raw(value) } else { self.out.raw(format_args!("\"{value}\"")) }
     }
 }
 

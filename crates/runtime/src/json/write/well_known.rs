@@ -2,11 +2,11 @@
 
 use super::{
     super::{
-        fault::{Fault, Result, Within, cut},
+        fault::{Fault, FaultPath, Result, cut},
         mask,
-        out::{Held, Kept, Table, append, elsewhere},
+        out::{CountedList, CountedMemory, Table, append, elsewhere},
         shape::{Shape, WellKnown},
-        structure::{Free, is_whole, utf8},
+        structure::{DynamicValue, is_whole, utf8},
         time::SecondsNanos,
         wire::Wire,
     },
@@ -81,7 +81,7 @@ impl Writer<'_> {
         // For all paths in one text, and for each path's entry.
         let mut kept = bytes.len();
         self.out.held().take(kept)?;
-        let mut paths = Kept::new();
+        let mut paths = CountedList::new();
         each(bytes, |number, wire| {
             if number == 1 {
                 let path = utf8(content(wire)?)?;
@@ -131,7 +131,7 @@ impl Writer<'_> {
 
     /// Writes an object with its members in wire order: a dict keeps its author's order.
     fn structure(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut members: Kept<(&str, Cow<'_, [u8]>)> = Kept::new();
+        let mut members: CountedList<(&str, Cow<'_, [u8]>)> = CountedList::new();
         let mut places = Table::new();
         let held = self.out.held();
         each(bytes, |number, wire| {
@@ -174,23 +174,25 @@ impl Writer<'_> {
     }
 
     fn free(&mut self, bytes: &[u8]) -> Result<()> {
-        match Free::parse(bytes, self.out.held())? {
-            Free::Null => self.out.raw("null")?,
-            Free::Bool(value) => self.out.raw(value)?,
-            Free::Text(value) => self.out.text(value)?,
-            Free::Number(_, Some(text)) if self.form.exact => self.out.raw(text)?,
-            Free::Number(value, _) if is_whole(value) => self.out.raw(value as i64)?,
-            Free::Number(value, _) if value.is_finite() => self.out.float(value)?,
-            Free::Number(value, _) => return Err(Fault::NotFinite { number: value.to_string() }.into()),
-            Free::Struct(content) => self.deeper(|writer| writer.structure(&content))?,
-            Free::List(content) => self.deeper(|writer| writer.free_list(&content))?,
+        match DynamicValue::parse(bytes, self.out.held())? {
+            DynamicValue::Null => self.out.raw("null")?,
+            DynamicValue::Bool(value) => self.out.raw(value)?,
+            DynamicValue::Text(value) => self.out.text(value)?,
+            DynamicValue::Number(_, Some(text)) if self.format.exact => self.out.raw(text)?,
+            DynamicValue::Number(value, _) if is_whole(value) => self.out.raw(value as i64)?,
+            DynamicValue::Number(value, _) if value.is_finite() => self.out.float(value)?,
+            DynamicValue::Number(value, _) => {
+                return Err(Fault::NotFinite { number: value.to_string() }.into());
+            }
+            DynamicValue::Struct(content) => self.deeper(|writer| writer.structure(&content))?,
+            DynamicValue::List(content) => self.deeper(|writer| writer.free_list(&content))?,
         }
         Ok(())
     }
 }
 
 /// Returns the name and value of a `Struct`'s entry.
-fn member<'m>(entry: &'m [u8], held: &mut Held) -> Result<(&'m str, Cow<'m, [u8]>)> {
+fn member<'m>(entry: &'m [u8], held: &mut CountedMemory) -> Result<(&'m str, Cow<'m, [u8]>)> {
     let (mut name, mut value) = ("", Cow::Borrowed(&[][..]));
     each(entry, |number, wire| {
         match number {

@@ -14,7 +14,7 @@ struct Linked {
     link: Arc<Link>,
     peer: Peer,
     known: oneshot::Receiver<frame::Ready>,
-    ended: JoinHandle<Ended>,
+    ended: JoinHandle<LinkEnd>,
 }
 
 impl Linked {
@@ -57,7 +57,7 @@ impl Linked {
     }
 
     /// Waits for the link's end, which must come within a minute.
-    async fn end(&mut self) -> Ended {
+    async fn end(&mut self) -> LinkEnd {
         let ended = tokio::time::timeout(Duration::from_secs(60), &mut self.ended).await;
         ended.expect("the link ends").unwrap()
     }
@@ -65,14 +65,14 @@ impl Linked {
     /// Waits for the link's end, which must be a violation of the protocol. Returns its message.
     async fn violation(&mut self) -> String {
         match self.end().await {
-            Ended::ProtocolError(error) => crate::errors::chain(&error),
+            LinkEnd::ProtocolError(error) => crate::errors::chain(&error),
             ended => panic!("{ended:?}"),
         }
     }
 
     /// Ends the worker, as its lifecycle does.
     fn die(&self) {
-        self.link.abandon(&End::of("it was killed"));
+        self.link.abandon(&ProcessEnd::of("it was killed"));
     }
 }
 
@@ -149,7 +149,7 @@ async fn broken_carries_the_reason() {
     let mut linked = Linked::open(&RunOptions::default());
     linked.peer.write(&frame(kind::BROKEN, 0, b"ImportError: numpy")).await;
     let ended = linked.end().await;
-    assert!(matches!(&ended, Ended::Broken(why) if why == "ImportError: numpy"), "{ended:?}");
+    assert!(matches!(&ended, LinkEnd::Broken(why) if why == "ImportError: numpy"), "{ended:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -239,9 +239,9 @@ async fn a_frame_cut_in_the_middle_is_no_answer() {
         let Linked { peer, ended, link, .. } = linked;
         drop(peer);
         let ended = ended.await.unwrap();
-        assert!(matches!(ended, Ended::Closed), "{ended:?}");
+        assert!(matches!(ended, LinkEnd::Closed), "{ended:?}");
         assert!(!link.is_idle());
-        link.abandon(&End::of("it was killed"));
+        link.abandon(&ProcessEnd::of("it was killed"));
         assert_eq!(client.await.unwrap(), Err(died("it was killed")), "cut after {cut} bytes");
     }
 }
@@ -276,7 +276,7 @@ async fn a_worker_that_ignores_cancel_is_stuck() {
     linked.peer.expect(kind::CANCEL).await;
     let begun = tokio::time::Instant::now();
     let ended = linked.end().await;
-    assert!(matches!(ended, Ended::Stuck), "{ended:?}");
+    assert!(matches!(ended, LinkEnd::Stuck), "{ended:?}");
     assert!((window::GRACE..window::GRACE + 3 * TICK).contains(&begun.elapsed()), "{:?}", begun.elapsed());
 }
 
@@ -324,7 +324,7 @@ async fn a_handler_that_ignores_its_timeout_is_stuck() {
     let begun = tokio::time::Instant::now();
     let [client] = linked.requests(["slow"]).await;
     let ended = linked.end().await;
-    assert!(matches!(ended, Ended::Stuck), "{ended:?}");
+    assert!(matches!(ended, LinkEnd::Stuck), "{ended:?}");
     let limit = timeout + window::GRACE;
     assert!((limit..limit + 5 * TICK).contains(&begun.elapsed()), "{:?}", begun.elapsed());
     linked.die();
@@ -340,7 +340,7 @@ async fn only_the_delivery_in_flight_is_guilty_of_a_death() {
     // The next worker of the node, which is up before the first has ended.
     let mut next = Linked::on(stage);
     next.get_ready().await;
-    link.abandon(&End::of("it was killed"));
+    link.abandon(&ProcessEnd::of("it was killed"));
     // The node has no retries, but the others had not been started.
     assert_eq!(guilty.await.unwrap(), Err(died("it was killed")));
     for (id, client) in [(1, innocent), (2, also)] {
@@ -356,14 +356,14 @@ async fn a_death_takes_a_retry_of_each_delivery_in_flight() {
     let mut linked = Linked::ready(&run).await;
     let [one, two] = linked.requests(["1", "2"]).await;
     let mut stage = linked.stage;
-    linked.link.abandon(&End::of("first"));
+    linked.link.abandon(&ProcessEnd::of("first"));
     for _ in 0..2 {
         assert_eq!((stage.workers(), stage.flow.queue(0).depth()), (0, 2));
         let mut next = Linked::on(stage);
         next.get_ready().await;
         assert_eq!((next.peer.delivery().await, next.peer.delivery().await), (1, 2));
         assert!(!one.is_finished() && !two.is_finished());
-        next.link.abandon(&End::of("again"));
+        next.link.abandon(&ProcessEnd::of("again"));
         stage = next.stage;
     }
     assert_eq!(one.await.unwrap(), Err(died("again")));
@@ -386,7 +386,7 @@ async fn a_stop_comes_after_what_was_sent_and_ends_with_the_last_answer() {
     assert_eq!(two.await.unwrap(), Ok(line("two")));
     drop(linked.peer);
     let ended = linked.ended.await.unwrap();
-    assert!(matches!(ended, Ended::Closed), "{ended:?}");
+    assert!(matches!(ended, LinkEnd::Closed), "{ended:?}");
     assert!(linked.link.is_idle());
 }
 

@@ -1,16 +1,18 @@
 //! One process of an older runner, as its node's queue sees it.
 
 use super::{
-    said::{Said, Stand, To, judge},
+    said::{Recipient, RequestState, RunnerMessage, judge},
     wire::{Purpose, Subjects, Wire, to_process},
 };
 use crate::{
     envelopes,
-    flow::{Closing, Delivery, HandlerTimes, Place, Request, SlotId, Taken, Worker, no_memory, now},
+    flow::{
+        Accepted, Delivery, DeliveryEnd, HandlerTimes, Request, SlotId, StageIndex, Worker, no_memory, now,
+    },
     memory::Full,
     node::{
         Node,
-        process::End,
+        process::ProcessEnd,
         window::{Subject, Unanswered, Window},
     },
     saved,
@@ -39,7 +41,7 @@ const OUTPUT_GRACE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(in crate::node) struct OlderLink {
     node: Arc<Node>,
-    place: Place,
+    place: StageIndex,
     subjects: Subjects,
     sender: Sender,
     /// The largest message to the process, in bytes.
@@ -72,7 +74,7 @@ impl State {
 }
 
 impl OlderLink {
-    pub(super) fn new(node: Arc<Node>, place: Place, wire: &Wire) -> Self {
+    pub(super) fn new(node: Arc<Node>, place: StageIndex, wire: &Wire) -> Self {
         let state = State {
             window: Window::new(usize::from(node.run.concurrency)),
             ids: HashMap::new(),
@@ -158,7 +160,7 @@ impl OlderLink {
     }
 
     /// Handles the process's end: settles its deliveries, and fails those that have no other process.
-    pub(in crate::node) fn abandon(&self, how: &End) {
+    pub(in crate::node) fn abandon(&self, how: &ProcessEnd) {
         self.leave();
         let mut state = self.lock();
         state.gone = true;
@@ -199,7 +201,7 @@ impl OlderLink {
         }
     }
 
-    fn answer(&self, to: To, request: Option<&str>, body: Bytes) {
+    fn answer(&self, to: Recipient, request: Option<&str>, body: Bytes) {
         let memory = self.node.flow.reserve();
         let envelope =
             envelopes::read(body, self.node.hello.max_message.saturating_add(ENVELOPE_OVERHEAD), memory);
@@ -214,10 +216,10 @@ impl OlderLink {
                 let result = HandlerResult::NoMemory { limit: full.limit };
                 return self.finish(&id, number, result, HandlerTimes { start: begun, end: now() });
             }
-            Err(error) => Said::Error(format!("its answer cannot be read: {error}")),
+            Err(error) => RunnerMessage::Error(format!("its answer cannot be read: {error}")),
         };
         match said {
-            Said::EarlyReply(payload) => {
+            RunnerMessage::EarlyReply(payload) => {
                 if let Ok(Some(delivery)) = self.lock().window.get(number) {
                     self.node.flow.reply_early(delivery, Ok(payload));
                 }
@@ -227,27 +229,27 @@ impl OlderLink {
                     self.finish(&id, number, result, HandlerTimes { start: begun, end: now() });
                 }
             }
-            Said::Message { payload, early_exit, stage } => {
+            RunnerMessage::Message { payload, early_exit, stage } => {
                 let handled = handled(stage.as_ref(), begun);
                 self.finish(&id, number, HandlerResult::Message { payload, early_exit }, handled);
             }
-            Said::Nothing => {
+            RunnerMessage::Nothing => {
                 let result = HandlerResult::Nothing { early_exit: false };
                 self.finish(&id, number, result, HandlerTimes { start: begun, end: now() });
             }
-            Said::Error(words) => {
+            RunnerMessage::Error(words) => {
                 let handled = HandlerTimes { start: begun, end: now() };
                 self.finish(&id, number, HandlerResult::Error(words), handled);
             }
         }
     }
 
-    fn judge(&self, envelope: Envelope, to: To, number: u32) -> Said {
+    fn judge(&self, envelope: Envelope, to: Recipient, number: u32) -> RunnerMessage {
         let state = self.lock();
         let delivery = state.window.get(number).ok().flatten();
         let replied = delivery.is_some_and(|delivery| delivery.request.replied());
         drop(state);
-        judge(envelope, to, Stand { node: self.node.name.as_str(), last: self.is_last(), replied })
+        judge(envelope, to, RequestState { node: self.node.name.as_str(), last: self.is_last(), replied })
     }
 
     fn is_last(&self) -> bool {
@@ -322,23 +324,23 @@ impl OlderLink {
 }
 
 impl Worker for OlderLink {
-    fn place(&self) -> Option<Place> {
+    fn place(&self) -> Option<StageIndex> {
         Some(self.place)
     }
 
-    fn deliver(&self, delivery: Delivery) -> Result<Taken, Delivery> {
+    fn deliver(&self, delivery: Delivery) -> Result<Accepted, Delivery> {
         let body = match self.envelope(&delivery) {
             Ok(body) => body,
             Err(full) => {
                 self.node.flow.fail(delivery, no_memory(full));
-                return Ok(Taken::Done);
+                return Ok(Accepted::Done);
             }
         };
         if body.len() > self.limit {
             let sender = delivery.tracking.last().map_or(Tracking::ENTRYPOINT, Tracking::name).to_owned();
             let failure = Failure::TooLargeToSend { sender, size: body.len(), limit: self.limit };
             self.node.flow.fail(delivery, failure);
-            return Ok(Taken::Done);
+            return Ok(Accepted::Done);
         }
         let id = Arc::clone(&delivery.request.id);
         // The core NATS entrypoint gets its answer as the reply to its own message.
@@ -349,14 +351,14 @@ impl Worker for OlderLink {
         }
         if delivery.request.left() {
             drop(state);
-            delivery.close(Closing::Done);
-            return Ok(Taken::Done);
+            delivery.close(DeliveryEnd::Done);
+            return Ok(Accepted::Done);
         }
         let number = state.window.next_id();
         state.ids.insert(id, (number, now()));
         state.window.push(delivery);
         self.sender.send(to_process(&self.subjects.input, reply, body), None);
-        Ok(Taken::InFlight)
+        Ok(Accepted::InFlight)
     }
 
     fn cancel(&self, request: &Request) {
@@ -364,7 +366,7 @@ impl Worker for OlderLink {
         let cancelled = self.lock().window.cancel(request);
         if let Some((_, mut delivery)) = cancelled {
             delivery.note_cancelled(&self.node.name);
-            delivery.close(Closing::Done);
+            delivery.close(DeliveryEnd::Done);
         }
     }
 }

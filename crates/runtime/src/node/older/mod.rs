@@ -17,11 +17,11 @@ pub use wire::WireError;
 
 use super::{
     Launch, Lifeline, Node,
-    output::{self, About, Lines},
-    process::{End, Process},
+    output::{self, LineContext, Lines},
+    process::{Process, ProcessEnd},
     worker::{EXIT_TIMEOUT, OUTPUT_TIMEOUT, StartFailure, TERM_TIMEOUT, WorkerExit, overdue},
 };
-use crate::flow::Place;
+use crate::flow::StageIndex;
 use krt_broker::Connection;
 use krt_loopback::nats::Handle;
 use krt_model::{address::Address, version::OlderRunner};
@@ -70,7 +70,7 @@ pub(super) async fn start(
     node: &Arc<Node>,
     launch: &Launch,
     older: &Arc<Older>,
-    place: Place,
+    place: StageIndex,
     lifeline: &Lifeline,
     due: watch::Receiver<Option<Instant>>,
 ) -> Result<(Arc<OlderLink>, JoinHandle<WorkerExit>), StartFailure> {
@@ -99,7 +99,7 @@ fn read_outputs(node: &Arc<Node>, link: &Arc<OlderLink>, process: &mut Process) 
     let mut outputs = JoinSet::new();
     let of = |link: &Arc<OlderLink>| {
         let link = Arc::clone(link);
-        move || About { subject: link.subject(), workflow: Some(link.workflow().clone()) }
+        move || LineContext { subject: link.subject(), workflow: Some(link.workflow().clone()) }
     };
     let (stdout, stderr) = process.take_outputs();
     stdout.map(|output| outputs.spawn(output::read(Arc::clone(node), output, Lines::Records, of(link))));
@@ -122,7 +122,7 @@ impl Lifecycle {
         let is_stuck = self.talk(ready).await;
         self.link.leave();
         let end = self.process.kill().await;
-        let end = if is_stuck { End::of("it kept working on a cancelled request") } else { end };
+        let end = if is_stuck { ProcessEnd::of("it kept working on a cancelled request") } else { end };
         // Its last messages are still in transit.
         let _ = tokio::time::timeout(OUTPUT_TIMEOUT, self.hear_rest()).await;
         self.link.abandon(&end);

@@ -5,7 +5,7 @@ use krt_model::message::Payload;
 
 /// The target of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum To {
+pub(super) enum Recipient {
     /// The next node.
     Next,
     /// The client: the request's inbox, or in JetStream the entrypoint.
@@ -14,7 +14,7 @@ pub(super) enum To {
 
 /// A process's message about a request.
 #[derive(Debug, PartialEq)]
-pub(super) enum Said {
+pub(super) enum RunnerMessage {
     /// An early reply; the handler continues.
     EarlyReply(Payload),
     /// The handler's result.
@@ -35,7 +35,7 @@ const NO_MESSAGE: &str = "the handler result is not a valid protobuf";
 
 /// The state of the request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stand<'a> {
+pub(super) struct RequestState<'a> {
     /// The node.
     pub(super) node: &'a str,
     /// Whether the workflow ends here.
@@ -45,28 +45,28 @@ pub(super) struct Stand<'a> {
 }
 
 /// Interprets a message by its target.
-pub(super) fn judge(envelope: Envelope, to: To, stand: Stand<'_>) -> Said {
+pub(super) fn judge(envelope: Envelope, to: Recipient, stand: RequestState<'_>) -> RunnerMessage {
     if !envelope.error.is_empty() {
         // The client's text is built again from the handler's text and the node.
         let prefix = format!("error in '{}': ", stand.node);
         let words = envelope.error.strip_prefix(&prefix).unwrap_or(&envelope.error);
         let may_be_nothing = stand.last && stand.replied;
         return match may_be_nothing && words.starts_with(NO_MESSAGE) {
-            true => Said::Nothing,
-            false => Said::Error(words.to_owned()),
+            true => RunnerMessage::Nothing,
+            false => RunnerMessage::Error(words.to_owned()),
         };
     }
     let Some(payload) = envelope.payload else {
-        return Said::Error("its answer has no message".to_owned());
+        return RunnerMessage::Error("its answer has no message".to_owned());
     };
     // Some runners mark an early reply, others send only the payload.
     let bare = envelope.tracking_id.is_empty() && envelope.tracking.is_empty();
-    if to == To::Client && (envelope.replied || bare) && !stand.replied {
-        return Said::EarlyReply(payload);
+    if to == Recipient::Client && (envelope.replied || bare) && !stand.replied {
+        return RunnerMessage::EarlyReply(payload);
     }
-    let early_exit = envelope.early_exit || to == To::Client && !stand.last;
+    let early_exit = envelope.early_exit || to == Recipient::Client && !stand.last;
     let stage = envelope.tracking.into_iter().last().filter(|stage| stage.node_name == stand.node);
-    Said::Message { payload, early_exit, stage }
+    RunnerMessage::Message { payload, early_exit, stage }
 }
 
 #[cfg(test)]
@@ -85,46 +85,49 @@ mod tests {
         };
         let bare = Envelope { payload: Some(payload.clone()), ..Envelope::default() };
         let error = |error: &str| Envelope { error: error.to_owned(), ..Envelope::default() };
-        let message =
-            |early_exit| Said::Message { payload: payload.clone(), early_exit, stage: Some(stage.clone()) };
-        let early = || Said::EarlyReply(payload.clone());
-        let failed = |words: &str| Said::Error(words.to_owned());
+        let message = |early_exit| RunnerMessage::Message {
+            payload: payload.clone(),
+            early_exit,
+            stage: Some(stage.clone()),
+        };
+        let early = || RunnerMessage::EarlyReply(payload.clone());
+        let failed = |words: &str| RunnerMessage::Error(words.to_owned());
         let (middle, last) = ((false, false), (true, false));
         let rows = [
-            (full.clone(), To::Next, middle, message(false)),
-            (full.clone(), To::Next, (false, true), message(false)),
-            (full.clone(), To::Client, last, message(false)),
-            (full.clone(), To::Client, middle, message(true)),
-            (Envelope { early_exit: true, ..full.clone() }, To::Client, middle, message(true)),
-            (Envelope { replied: true, ..full.clone() }, To::Next, (false, true), message(false)),
-            (bare.clone(), To::Client, middle, early()),
-            (bare.clone(), To::Client, last, early()),
-            (Envelope { replied: true, ..bare.clone() }, To::Client, middle, early()),
+            (full.clone(), Recipient::Next, middle, message(false)),
+            (full.clone(), Recipient::Next, (false, true), message(false)),
+            (full.clone(), Recipient::Client, last, message(false)),
+            (full.clone(), Recipient::Client, middle, message(true)),
+            (Envelope { early_exit: true, ..full.clone() }, Recipient::Client, middle, message(true)),
+            (Envelope { replied: true, ..full.clone() }, Recipient::Next, (false, true), message(false)),
+            (bare.clone(), Recipient::Client, middle, early()),
+            (bare.clone(), Recipient::Client, last, early()),
+            (Envelope { replied: true, ..bare.clone() }, Recipient::Client, middle, early()),
             (
                 Envelope { replied: true, tracking_id: "id".to_owned(), ..bare.clone() },
-                To::Client,
+                Recipient::Client,
                 middle,
                 early(),
             ),
-            (Envelope { replied: true, ..full.clone() }, To::Client, (true, true), message(false)),
-            (error("error in 'etl': no"), To::Client, middle, failed("no")),
+            (Envelope { replied: true, ..full.clone() }, Recipient::Client, (true, true), message(false)),
+            (error("error in 'etl': no"), Recipient::Client, middle, failed("no")),
             (
                 error("error in 'etl': the handler result is not a valid protobuf: x"),
-                To::Client,
+                Recipient::Client,
                 (true, true),
-                Said::Nothing,
+                RunnerMessage::Nothing,
             ),
             (
                 error("error in 'etl': the handler result is not a valid protobuf: x"),
-                To::Client,
+                Recipient::Client,
                 last,
                 failed("the handler result is not a valid protobuf: x"),
             ),
-            (error("something else"), To::Client, last, failed("something else")),
-            (Envelope::default(), To::Client, last, failed("its answer has no message")),
+            (error("something else"), Recipient::Client, last, failed("something else")),
+            (Envelope::default(), Recipient::Client, last, failed("its answer has no message")),
         ];
         for (envelope, to, (last, replied), expected) in rows {
-            let stand = Stand { node: "etl", last, replied };
+            let stand = RequestState { node: "etl", last, replied };
             assert_eq!(judge(envelope.clone(), to, stand), expected, "{envelope:?} {to:?} {stand:?}");
         }
     }

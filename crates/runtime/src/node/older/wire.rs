@@ -1,7 +1,7 @@
 //! The connection to one process: its subjects, and the variables that name them.
 
-use super::{Older, OlderBroker, said::To};
-use crate::{flow::Place, node::Node};
+use super::{Older, OlderBroker, said::Recipient};
+use crate::{flow::StageIndex, node::Node};
 use krt_broker::{
     Connection, Error, Listener, Message, PrivateStream, Received, Sender, WireProtocol, connection::Options,
     subject::StageRef,
@@ -53,7 +53,7 @@ pub(super) struct Subjects {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Purpose<'a> {
     /// A message about a request; the subject may contain its id.
-    Answer { to: To, request: Option<&'a str> },
+    Answer { to: Recipient, request: Option<&'a str> },
     /// A document to save.
     Document,
 }
@@ -132,12 +132,14 @@ impl Subjects {
         }
         // In JetStream, the last node sends its answers to the entrypoint.
         if self.output.as_deref() == Some(subject) && subject != self.replies {
-            return Some(Purpose::Answer { to: To::Next, request: None });
+            return Some(Purpose::Answer { to: Recipient::Next, request: None });
         }
         let rest = subject.strip_prefix(&*self.replies)?;
         match (self.has_inboxes, rest.strip_prefix('.')) {
-            (true, Some(request)) => Some(Purpose::Answer { to: To::Client, request: Some(request) }),
-            (false, None) if rest.is_empty() => Some(Purpose::Answer { to: To::Client, request: None }),
+            (true, Some(request)) => Some(Purpose::Answer { to: Recipient::Client, request: Some(request) }),
+            (false, None) if rest.is_empty() => {
+                Some(Purpose::Answer { to: Recipient::Client, request: None })
+            }
             _ => None,
         }
     }
@@ -145,7 +147,7 @@ impl Subjects {
 
 impl Wire {
     /// Creates what a process at a place needs on its server.
-    pub(super) async fn open(node: &Node, older: &Older, place: Place) -> Result<Self, WireError> {
+    pub(super) async fn open(node: &Node, older: &Older, place: StageIndex) -> Result<Self, WireError> {
         let version = &node.package.version;
         let stage = stage(node, version, place);
         match &older.broker {
@@ -288,7 +290,7 @@ pub(super) fn to_process(subject: &str, reply: Option<String>, body: bytes::Byte
     Message { subject: subject.to_owned(), reply, headers: krt_broker::Headers::default(), body }
 }
 
-fn stage<'a>(node: &'a Node, version: &'a Version, (workflow, position): Place) -> StageRef<'a> {
+fn stage<'a>(node: &'a Node, version: &'a Version, (workflow, position): StageIndex) -> StageRef<'a> {
     let runtime = &node.hello.runtime;
     StageRef { runtime, version, workflow: &version.workflows[workflow], position }
 }
@@ -346,18 +348,18 @@ mod tests {
         let second_last = subjects(Some("s.entrypoint"), "s.entrypoint", false);
         let answer = |to, request| Some(Purpose::Answer { to, request });
         for (subjects, subject, purpose) in [
-            (&middle, "out", answer(To::Next, None)),
-            (&middle, "_INBOX.x.id", answer(To::Client, Some("id"))),
+            (&middle, "out", answer(Recipient::Next, None)),
+            (&middle, "_INBOX.x.id", answer(Recipient::Client, Some("id"))),
             (&middle, "_INBOX.x", None),
             (&middle, "_INBOX.xy.id", None),
             (&middle, "writer", Some(Purpose::Document)),
             (&middle, "other", None),
             (&last, "out", None),
-            (&last, "_INBOX.x.id", answer(To::Client, Some("id"))),
-            (&second, "s.next", answer(To::Next, None)),
-            (&second, "s.entrypoint", answer(To::Client, None)),
+            (&last, "_INBOX.x.id", answer(Recipient::Client, Some("id"))),
+            (&second, "s.next", answer(Recipient::Next, None)),
+            (&second, "s.entrypoint", answer(Recipient::Client, None)),
             (&second, "s.entrypoint.x", None),
-            (&second_last, "s.entrypoint", answer(To::Client, None)),
+            (&second_last, "s.entrypoint", answer(Recipient::Client, None)),
         ] {
             assert_eq!(subjects.purpose(subject), purpose, "{subjects:?} {subject}");
         }

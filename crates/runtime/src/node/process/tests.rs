@@ -25,8 +25,8 @@ fn the_end_of_a_process_in_words() {
 
 #[test]
 fn a_death_for_memory_is_a_result_of_its_own() {
-    assert_eq!(End::of("x").result(), HandlerResult::Died("x".to_owned()));
-    let end = End { out_of_memory: Some(Memory(1 << 20)), ..End::of("x") };
+    assert_eq!(ProcessEnd::of("x").result(), HandlerResult::Died("x".to_owned()));
+    let end = ProcessEnd { out_of_memory: Some(Memory(1 << 20)), ..ProcessEnd::of("x") };
     assert_eq!(end.result(), HandlerResult::OutOfMemory(Memory(1 << 20)));
 }
 

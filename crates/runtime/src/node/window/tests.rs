@@ -10,9 +10,9 @@ use krt_model::{message::Payload, outcome::Failure, version::RunOptions};
 
 /// Nobody waits for an answer.
 #[derive(Debug)]
-struct Nobody;
+struct NoClient;
 
-impl ReplySink for Nobody {
+impl ReplySink for NoClient {
     fn message(&self, _: Payload) {}
 
     fn end(&self, _: Result<(), Failure>, _: AnswerMeta) -> bool {
@@ -35,7 +35,7 @@ impl Requests {
             start: now(),
             deadline: None,
             trace: Trace::default(),
-            reply: Box::new(Nobody),
+            reply: Box::new(NoClient),
             replied: true,
         };
         let permit = self.0.flow.admission().enter(0).unwrap();

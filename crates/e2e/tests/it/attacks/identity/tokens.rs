@@ -115,13 +115,13 @@ async fn a_new_password_ends_what_the_old_one_made() {
 }
 
 /// The ways to call a version that is not published, with their answers.
-struct Ways<'a> {
+struct Calls<'a> {
     service: &'a Service,
     http: Http,
     version: &'a str,
 }
 
-impl Ways<'_> {
+impl Calls<'_> {
     /// Over gRPC.
     async fn grpc(&self, token: &str) -> Result<(), Code> {
         let mut request = Request::new(json!({}));
@@ -166,7 +166,7 @@ async fn versions_that_are_not_published_are_called_by_managers_only() {
     team.started("v1").await;
     team.api.act("v1", "publish").await.expect(StatusCode::OK);
     team.started("v2").await;
-    let v2 = Ways { service: &team, http: team.http(), version: "v2" };
+    let v2 = Calls { service: &team, http: team.http(), version: "v2" };
     let (manager, viewer) = (team.user("max", "manager").await, team.user("vera", "viewer").await);
     let narrow = make(&manager, "narrow", "viewer").await;
     v2.all(&manager, Code::Ok, StatusCode::OK).await;
@@ -174,17 +174,17 @@ async fn versions_that_are_not_published_are_called_by_managers_only() {
         v2.all(too_low, Code::PermissionDenied, StatusCode::FORBIDDEN).await;
     }
     // Everyone may call the published version, also by its name; a client without a token may not name one.
-    let v1 = Ways { version: "v1", ..v2 };
+    let v1 = Calls { version: "v1", ..v2 };
     assert_eq!(v1.grpc(viewer.token()).await, Ok(()));
     assert_eq!(v1.grpc("krt_forged").await, Err(Code::Unauthenticated));
-    let v2 = Ways { version: "v2", ..v1 };
+    let v2 = Calls { version: "v2", ..v1 };
     v2.all(&team.api.with_token("krt_forged"), Code::Unauthenticated, StatusCode::UNAUTHORIZED).await;
 
     // After unpublishing, only managers may call it.
     team.api.act("v1", "unpublish").await.expect(StatusCode::OK);
-    let v1 = Ways { version: "v1", ..v2 };
+    let v1 = Calls { version: "v1", ..v2 };
     v1.all(&viewer, Code::PermissionDenied, StatusCode::FORBIDDEN).await;
-    let v2 = Ways { version: "v2", ..v1 };
+    let v2 = Calls { version: "v2", ..v1 };
 
     // Tokens whose owner was demoted, disabled or deleted, and an expired token.
     let change = async |change: Value| {

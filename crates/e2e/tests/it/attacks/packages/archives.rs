@@ -1,6 +1,6 @@
 //! Archives and manifests crafted to harm their reader.
 
-use super::Hostile;
+use super::HostilePackage;
 use flate2::{Compression, write::GzEncoder};
 use std::{
     fmt::Write as _,
@@ -89,8 +89,8 @@ fn empty_members() -> Vec<u8> {
     member.repeat(500_000)
 }
 
-pub(super) fn all() -> Vec<Hostile> {
-    let hostile = |name, package, expected| Hostile { name, package, expected };
+pub(super) fn all() -> Vec<HostilePackage> {
+    let hostile = |name, package, expected| HostilePackage { name, package, expected };
     vec![
         hostile("many files", many_files(), "it holds more than 100000 files"),
         hostile("a bomb", bomb(), "it becomes more than 200 times larger"),
@@ -110,10 +110,10 @@ fn laughs() -> String {
     text
 }
 
-pub(super) fn manifests() -> Vec<Hostile> {
+pub(super) fn manifests() -> Vec<HostilePackage> {
     let of = |name, text: String, expected| {
         let package = archive(&[("krt.yml".to_owned(), text.into_bytes())]);
-        Hostile { name, package, expected }
+        HostilePackage { name, package, expected }
     };
     let names: String =
         (0..3000).fold("nodes:\n".to_owned(), |text, node| text + &format!("  - name: n{node}\n"));

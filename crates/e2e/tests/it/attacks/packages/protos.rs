@@ -1,7 +1,7 @@
 //! `.proto` files crafted to harm their compiler.
 
 use super::{
-    Hostile,
+    HostilePackage,
     archives::{archive, manifest},
 };
 
@@ -27,9 +27,9 @@ fn files(proto: String, others: impl IntoIterator<Item = (String, String)>) -> V
     own.into_iter().chain(others).map(|(name, text)| (name, text.into_bytes())).collect()
 }
 
-fn of(name: &'static str, text: &str, expected: &'static str) -> Hostile {
+fn of(name: &'static str, text: &str, expected: &'static str) -> HostilePackage {
     let package = archive(&files(format!("{HEAD}{text}{SERVICE}"), []));
-    Hostile { name, package, expected }
+    HostilePackage { name, package, expected }
 }
 
 /// Two files per layer, each with a public import of both files of the layer below.
@@ -101,17 +101,21 @@ pub(super) fn large_and_sound() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// The two packages that once crashed a server.
-pub(super) fn few() -> Vec<Hostile> {
+pub(super) fn few() -> Vec<HostilePackage> {
     let nested = format!("{OPTION}option (deep) = {}{};\n", "{deep ".repeat(400), "}".repeat(400));
     let public = files(format!("{HEAD}import \"a24.proto\";\n{SERVICE}"), layers());
     vec![
         of("nested options", &nested, "messages or options are nested deeper than 64"),
-        Hostile { name: "public imports", package: archive(&public), expected: "`import public` leads from" },
+        HostilePackage {
+            name: "public imports",
+            package: archive(&public),
+            expected: "`import public` leads from",
+        },
     ]
 }
 
 /// Packages that are refused, or exceed a limit.
-pub(super) fn all() -> Vec<Hostile> {
+pub(super) fn all() -> Vec<HostilePackage> {
     let lists = format!("{OPTION}option (deep) = {{all {}{}}};\n", "[".repeat(900), "]".repeat(900));
     let angles = format!("{OPTION}option (deep) = {{deep {}{}}};\n", "<deep ".repeat(900), ">".repeat(900));
     let circle = [("x", "y"), ("y", "x")].map(|(name, other)| {
@@ -141,7 +145,7 @@ pub(super) fn all() -> Vec<Hostile> {
             "maximum recursion limit for nested messages",
         ),
         of("a name of many parts", &large(), "compiling `public_input.proto` needs more than 512 MiB"),
-        Hostile { name: "a circle", package: archive(&circle), expected: "import cycle detected" },
+        HostilePackage { name: "a circle", package: archive(&circle), expected: "import cycle detected" },
     ]);
     all
 }
