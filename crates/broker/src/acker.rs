@@ -2,9 +2,9 @@
 
 use crate::{
     dead,
+    message::RawMessage,
     sender::{AckKind, Sender},
     subject::Stage,
-    taken::RawMessage,
 };
 use async_nats::Subject;
 use std::{

@@ -1,7 +1,7 @@
 //! The connection to NATS: address, credentials and state.
 
 mod greeting;
-mod keeper;
+mod watchdog;
 
 use crate::Error;
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr, jetstream};
@@ -58,13 +58,13 @@ pub struct Connection {
     address: Address,
 }
 
-/// The client in use. It reconnects by itself; if it fails, another client replaces it ([`keeper`]).
+/// The client in use. It reconnects by itself; if it fails, another client replaces it ([`watchdog`]).
 #[derive(Debug)]
 struct Current {
     session: RwLock<Session>,
     closed: AtomicBool,
     /// Aborted with the last handle.
-    keeper: OnceLock<JoinHandle<()>>,
+    watchdog: OnceLock<JoinHandle<()>>,
 }
 
 /// A client, and its view of JetStream, which has a task of its own.
@@ -93,7 +93,7 @@ impl Current {
 
 impl Drop for Current {
     fn drop(&mut self) {
-        self.keeper.get().inspect(|keeper| keeper.abort());
+        self.watchdog.get().inspect(|watchdog| watchdog.abort());
     }
 }
 
@@ -106,10 +106,10 @@ impl Connection {
         let (client, ended) = factory.dial().await?;
         let closed = AtomicBool::new(false);
         let session = RwLock::new(Session::new(client));
-        let current = Arc::new(Current { session, closed, keeper: OnceLock::new() });
-        let keeper = tokio::spawn(keeper::keep(Arc::downgrade(&current), factory, ended));
+        let current = Arc::new(Current { session, closed, watchdog: OnceLock::new() });
+        let watchdog = tokio::spawn(watchdog::keep(Arc::downgrade(&current), factory, ended));
         // Set only here.
-        let _ = current.keeper.set(keeper);
+        let _ = current.watchdog.set(watchdog);
         Ok(Self { current, up, address })
     }
 

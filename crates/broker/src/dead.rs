@@ -1,9 +1,10 @@
 //! Dead letters: messages that were given up, kept with the reason until a user decides about them.
 
 use crate::{
-    Connection, Envelope, Error, Headers, stream,
+    Connection, Envelope, Error, Headers,
+    message::RawMessage,
+    stream,
     subject::{Stage, dead_stream},
-    taken::RawMessage,
 };
 use async_nats::{
     HeaderMap,

@@ -27,11 +27,11 @@ pub mod fuzzing;
 pub mod header;
 pub mod intake;
 pub mod listener;
+mod message;
 mod private;
 pub mod sender;
 pub mod stream;
 pub mod subject;
-mod taken;
 mod timestamp;
 
 pub use acker::Acker;

@@ -36,7 +36,7 @@ fn takes_a_dict(node: &Node, root: &Path) -> Option<Problem> {
     if node.run.payload == PayloadForm::Json {
         return None;
     }
-    let DictUse { place, code, looks_first } = dict_use(root, Path::new(&node.src))?;
+    let DictUse { location, code, looks_first } = dict_use(root, Path::new(&node.src))?;
     let message = format!(
         "the handler of node `{}` takes its message for a dict (`{code}`), and gets a `google.protobuf.Any`",
         node.name
@@ -46,26 +46,26 @@ fn takes_a_dict(node: &Node, root: &Path) -> Option<Problem> {
         false => Problem::error(&node.src, message),
     };
     let hint = format!("add the line `payload: json` to node `{}` in krt.yml", node.name);
-    Some(problem.at(location(place)).hint(hint))
+    Some(problem.at(to_location(location)).hint(hint))
 }
 
 /// Converts a finding to a problem; prints a note.
 fn problem(finding: Finding) -> Option<Problem> {
-    let Finding { severity, file, place, message, hint, .. } = finding;
+    let Finding { severity, file, location, message, hint, .. } = finding;
     let hint = Some(hint).filter(|hint| !hint.is_empty());
     let problem = match severity {
         Severity::Error => Problem::error(file, message),
         Severity::Warning => Problem::warning(file, message),
         Severity::Note => {
-            let place = place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
+            let place = location.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
             let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
             terminal::print_note(&format!("{}{place}: {message}{hint}", file.display()));
             return None;
         }
     };
     let problem = problem.maybe_hint(hint);
-    Some(match place {
-        Some(place) => problem.at(location(place)),
+    Some(match location {
+        Some(location) => problem.at(to_location(location)),
         None => problem,
     })
 }
@@ -82,6 +82,6 @@ fn of_error(error: &anyhow::Error, nodes: &[&Node], root: &Path) -> Problem {
     Problem::error(file, message).maybe_hint(hint)
 }
 
-fn location(location: krt_environment::Location) -> Location {
+fn to_location(location: krt_environment::Location) -> Location {
     Location { line: location.line, column: location.column, span: 0..0 }
 }

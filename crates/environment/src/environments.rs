@@ -84,8 +84,8 @@ impl Environments {
             return Ok(Vec::new());
         }
         let root = &path::absolute(root).unwrap_or_else(|_| root.to_owned());
-        let memory = self.cache.join("interpreters");
-        let pythons = Pythons::new(self.choice.as_ref(), &self.process_env, root, &memory);
+        let cache = self.cache.join("interpreters");
+        let pythons = Pythons::new(self.choice.as_ref(), &self.process_env, root, &cache);
         let mut settled = Vec::new();
         for node in nodes {
             settled.push(self.settle(Need::of(root, node, self.files)?, &pythons).await?);
@@ -100,8 +100,8 @@ impl Environments {
     /// Returns the executables of this machine's interpreters, with those below virtual environments, that
     /// nodes of the package at `root` may get. No environment is created.
     pub async fn installed(&self, root: &Path) -> Vec<PathBuf> {
-        let memory = self.cache.join("interpreters");
-        let pythons = Pythons::new(self.choice.as_ref(), &self.process_env, root, &memory);
+        let cache = self.cache.join("interpreters");
+        let pythons = Pythons::new(self.choice.as_ref(), &self.process_env, root, &cache);
         let usual = pythons.pick(None).await.ok().map(|picked| picked.facts);
         let all = pythons.all().await.iter().cloned().chain(usual);
         all.flat_map(|facts| [facts.python, facts.base]).collect()
@@ -116,8 +116,8 @@ impl Environments {
         on_event: &(dyn Fn(Event) + Send + Sync),
     ) -> Result<Vec<Finding>, Error> {
         let root = &path::absolute(root).unwrap_or_else(|_| root.to_owned());
-        let memory = self.cache.join("interpreters");
-        let pythons = Pythons::new(self.choice.as_ref(), &self.process_env, root, &memory);
+        let cache = self.cache.join("interpreters");
+        let pythons = Pythons::new(self.choice.as_ref(), &self.process_env, root, &cache);
         let mut findings = Vec::new();
         for node in nodes {
             let need = Need::of(root, node, self.files)?;
@@ -202,8 +202,8 @@ impl Environments {
         is_named: bool,
         pythons: &Pythons<'_>,
     ) -> Option<BetterInterpreter> {
-        let memory = self.cache.join("wheels");
-        let lacking = install::lacking(plan, facts, pythons.process_env(), &memory).await?;
+        let cache = self.cache.join("wheels");
+        let lacking = install::lacking(plan, facts, pythons.process_env(), &cache).await?;
         if lacking.is_empty() {
             return None;
         }

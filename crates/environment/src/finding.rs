@@ -24,7 +24,7 @@ pub struct Finding {
     /// The file, relative to the package's root where it lies there.
     pub file: PathBuf,
     /// The place in the file, if there is one.
-    pub place: Option<Location>,
+    pub location: Option<Location>,
     /// The message: a lowercase fragment.
     pub message: String,
     /// The hint.
@@ -34,8 +34,11 @@ pub struct Finding {
 impl Finding {
     /// One line, without the hint.
     pub(crate) fn line(&self) -> String {
-        let place = self.place.map(|place| format!(":{}:{}", place.line, place.column)).unwrap_or_default();
-        format!("{}{place}: {}", self.file.display(), self.message)
+        let location = self
+            .location
+            .map(|location| format!(":{}:{}", location.line, location.column))
+            .unwrap_or_default();
+        format!("{}{location}: {}", self.file.display(), self.message)
     }
 
     /// One line, with the hint.

@@ -7,16 +7,16 @@
 mod handler;
 mod installed;
 mod local;
+mod location;
 mod names;
 mod parse;
-mod place;
 mod stdlib;
 
 pub use handler::DictUse;
 pub(crate) use installed::Installed;
+pub use location::Location;
 pub(crate) use names::{UpstreamPackage, carried_for, constraints, packages};
 pub(crate) use parse::ImportTime;
-pub use place::Location;
 
 use local::Package;
 use parse::{Import, Parsed, parse};
@@ -50,7 +50,7 @@ pub(crate) struct Imported {
     /// The importing file, relative to the package's root.
     pub(crate) file: PathBuf,
     /// The place in it.
-    pub(crate) place: Location,
+    pub(crate) location: Location,
     /// The part of its dotted name that identifies the package.
     pub(crate) module: String,
     /// Whether the package has such a module in another folder.
@@ -167,7 +167,7 @@ impl<'a> Walk<'a> {
         let module = names::significant(dotted).to_owned();
         let file = file.strip_prefix(self.root).unwrap_or(file).to_owned();
         let elsewhere = self.package.has_elsewhere(&module);
-        let imported = Imported { when, file, place: import.place, module, elsewhere };
+        let imported = Imported { when, file, location: import.location, module, elsewhere };
         let known = self.found.entry(imported.module.clone()).or_insert_with(|| imported.clone());
         if imported < *known {
             *known = imported;
@@ -176,7 +176,7 @@ impl<'a> Walk<'a> {
 
     fn finish(self) -> Imports {
         let mut modules: Vec<Imported> = self.found.into_values().collect();
-        modules.sort_by(|a, b| (&a.file, a.place, &a.module).cmp(&(&b.file, b.place, &b.module)));
+        modules.sort_by(|a, b| (&a.file, a.location, &a.module).cmp(&(&b.file, b.location, &b.module)));
         Imports { modules, ..self.imports }
     }
 }

@@ -135,7 +135,7 @@ impl Need {
             severity: if is_certain { Severity::Error } else { Severity::Warning },
             node: self.node.clone(),
             file: imported.file.clone(),
-            place: Some(imported.place),
+            location: Some(imported.location),
             message,
             hint,
         }
@@ -177,7 +177,7 @@ impl Need {
             severity: Severity::Note,
             node: self.node.clone(),
             file: first.file.clone(),
-            place: Some(first.place),
+            location: Some(first.location),
             message: format!(
                 "node `{}` declares no packages: it gets `{packages}`, which it imports",
                 self.node
@@ -192,7 +192,7 @@ impl Need {
             severity: Severity::Note,
             node: self.node.clone(),
             file: self.src.clone(),
-            place: None,
+            location: None,
             message: format!(
                 "node `{}` declares no packages: it runs in `{python}`, with its protobuf {protobuf}",
                 self.node
@@ -208,7 +208,7 @@ impl Need {
     pub(crate) fn note(&self, message: &str) -> Finding {
         let (file, node) = (self.deciding_file(), self.node.clone());
         let message = format!("node `{node}`: {message}");
-        Finding { severity: Severity::Note, node, file, place: None, message, hint: String::new() }
+        Finding { severity: Severity::Note, node, file, location: None, message, hint: String::new() }
     }
 
     /// A finding about pins without a wheel for the default interpreter, and the consequence.
@@ -226,7 +226,7 @@ impl Need {
                 "name such a Python with `--python`, or pin a version that has a wheel".to_owned(),
             ),
         };
-        Finding { severity, node, file: self.deciding_file(), place: None, message, hint }
+        Finding { severity, node, file: self.deciding_file(), location: None, message, hint }
     }
 
     /// The deciding file, or the node's own, relative to the root if it is inside.
@@ -244,7 +244,7 @@ impl Need {
             severity,
             node: self.node.clone(),
             file: self.deciding_file(),
-            place: None,
+            location: None,
             message: message.to_owned(),
             hint: hint.to_owned(),
         }

@@ -1,9 +1,9 @@
 //! Interpreters: their choice, location and properties.
 
+mod cache;
 mod choice;
 mod facts;
 mod find;
-mod memory;
 mod pick;
 mod probe;
 

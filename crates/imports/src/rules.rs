@@ -83,8 +83,8 @@ const RUNTIME: Table<'static> = &[
     ("logs", &["flow"]),
     ("envelopes", &["errors", "memory", "offload"]),
     ("ingress", &["descriptors", "flow", "json", "errors", "memory", "offload", "traces"]),
-    ("saved", &["errors"]),
-    ("nats", &["envelopes", "flow", "errors", "memory", "saved", "traces"]),
+    ("save_request", &["errors"]),
+    ("nats", &["envelopes", "flow", "errors", "memory", "save_request", "traces"]),
     (
         "node",
         &[
@@ -96,7 +96,7 @@ const RUNTIME: Table<'static> = &[
             "errors",
             "memory",
             "offload",
-            "saved",
+            "save_request",
             "traces",
         ],
     ),

@@ -9,7 +9,7 @@ mod json_schema;
 mod limits;
 mod links;
 mod node;
-mod other;
+mod other_versions;
 mod read;
 mod run;
 mod workflow;

@@ -1,6 +1,6 @@
 //! Documents, embedded or remote.
 
-use crate::{Error, Found, Mongo};
+use crate::{DocumentStream, Error, Mongo};
 use bson::{Bson, Document};
 use futures::{StreamExt as _, TryStreamExt as _};
 use krt_store::{FindLimits, Store};
@@ -26,7 +26,7 @@ impl Documents {
     }
 
     /// The documents of a collection that a query matches.
-    pub async fn find(&self, collection: &str, query: Document) -> Result<Found, Error> {
+    pub async fn find(&self, collection: &str, query: Document) -> Result<DocumentStream, Error> {
         match self {
             Self::Embedded(store) => {
                 let found = store.reader().find(collection, &query, FindLimits::default())?;

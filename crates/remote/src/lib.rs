@@ -7,16 +7,16 @@
 //! - [`mod@https`]: HTTP connections to servers.
 //! - [`Error`]: errors of remote stores.
 
+mod document_stream;
 mod documents;
 mod error;
-mod found;
 mod https;
 mod influx;
 mod mongo;
 
+pub use document_stream::DocumentStream;
 pub use documents::Documents;
 pub use error::Error;
-pub use found::Found;
 pub use https::{AUTHORITY_HINT, https};
 pub use influx::{Influx, SPOOL_LIMIT};
 pub use krt_model::address::Address;

@@ -2,7 +2,7 @@
 //!
 //! The server interprets queries: it supports more operators than the embedded store.
 
-use crate::{Address, Error, Found};
+use crate::{Address, DocumentStream, Error};
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::StreamExt as _;
 use krt_store::{ValidDocument, check_collection, check_document, json::value_text};
@@ -60,7 +60,7 @@ impl Mongo {
     }
 
     /// Finds documents; see [`Documents::find`](crate::Documents::find).
-    pub(crate) async fn find(&self, collection: &str, query: Document) -> Result<Found, Error> {
+    pub(crate) async fn find(&self, collection: &str, query: Document) -> Result<DocumentStream, Error> {
         let collection = self.database.collection::<RawDocumentBuf>(collection);
         let cursor = collection.find(query).await.map_err(|source| self.failure(source))?;
         let mongo = self.clone();

@@ -122,7 +122,7 @@ pub fn write(
     bounds: Bounds,
 ) -> Result<Bytes, Error> {
     let written = Writer::new(&format, out(bounds)).whole(kind, message);
-    written.map_err(|misfit| unwritten(kind.full_name(), *misfit))
+    written.map_err(|error| unwritten(kind.full_name(), *error))
 }
 
 /// The full name of the message that [`parse_struct`] encodes.
@@ -137,7 +137,7 @@ pub fn parse_struct(text: &[u8], bounds: Bounds) -> Result<Bytes, Error> {
 /// Writes an encoded `google.protobuf.Struct` as JSON.
 pub fn write_struct(message: &[u8], format: Format, bounds: Bounds) -> Result<Bytes, Error> {
     let written = Writer::new(&format, out(bounds)).whole_struct(message);
-    written.map_err(|misfit| unwritten(STRUCT, *misfit))
+    written.map_err(|error| unwritten(STRUCT, *error))
 }
 
 fn out(bounds: Bounds) -> Out {
@@ -155,25 +155,25 @@ fn read<'t>(
     let escapes = out.held.take(reader.escapes());
     let read = escapes.map_err(Box::from).and_then(|()| read(&mut reader, &mut out));
     let read = read.and_then(|()| Ok(out.check()?));
-    read.map_err(|misfit| unread(name, *misfit, reader.place()))?;
+    read.map_err(|error| unread(name, *error, reader.place()))?;
     Ok(out.finish())
 }
 
 fn scan<'t>(name: &str, text: &'t [u8]) -> Result<Scanner<'t>, Error> {
-    Scanner::new(text).map_err(|misfit| unread(name, *misfit, (1, 1)))
+    Scanner::new(text).map_err(|error| unread(name, *error, (1, 1)))
 }
 
-fn unread(name: &str, misfit: PathFault, (line, column): (usize, usize)) -> Error {
-    let at = misfit.at();
-    if let Fault::Refused(refused) = misfit.fault {
+fn unread(name: &str, error: PathFault, (line, column): (usize, usize)) -> Error {
+    let at = error.at();
+    if let Fault::Refused(refused) = error.fault {
         return Error::Refused(refused);
     }
-    let source = LocatedFault { fault: misfit.fault, line, column };
+    let source = LocatedFault { fault: error.fault, line, column };
     Error::Parse { name: name.to_owned(), at, source }
 }
 
-fn unwritten(name: &str, misfit: PathFault) -> Error {
-    let (name, at, source) = (name.to_owned(), misfit.at(), misfit.fault);
+fn unwritten(name: &str, error: PathFault) -> Error {
+    let (name, at, source) = (name.to_owned(), error.at(), error.fault);
     match source {
         Fault::Refused(refused) => Error::Refused(refused),
         source if source.is_of_bytes() => Error::Decode { name, at, source },

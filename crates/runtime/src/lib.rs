@@ -11,7 +11,7 @@
 //! - `envelopes`: reads and writes NATS envelopes, within the memory of requests.
 //! - [`memory`]: the memory of requests.
 //! - [`offload`]: runs work that would block the threads that serve requests.
-//! - [`saved`]: saves documents that other runners send as messages.
+//! - [`save_request`]: saves documents that other runners send as messages.
 //! - [`logs`]: one stream of records.
 //! - [`metrics`]: metrics for a monitoring system.
 //! - [`traces`]: the trace of a request, and its spans.
@@ -31,7 +31,7 @@ pub mod metrics;
 pub mod nats;
 pub mod node;
 pub mod offload;
-mod saved;
+mod save_request;
 pub mod server;
 pub mod traces;
 

@@ -28,10 +28,9 @@
 //! - [`start`]: the entry point. [`Handler`] describes the inputs and outputs of handlers.
 //! - [`Context`]: the context that both functions receive.
 //!
-//! Inside: `birth` takes over the engine's socket and lifeline, `frame` and `reader` have the frames of the
+//! Inside: `startup` takes over the engine's socket and lifeline, `frame` and `reader` have the frames of the
 //! node protocol, `worker` serves the engine, `link` writes, `form` converts payloads for handlers.
 
-mod birth;
 mod calls;
 mod context;
 mod contract;
@@ -46,6 +45,7 @@ mod logger;
 mod measurement;
 mod prediction;
 mod reader;
+mod startup;
 mod values;
 mod worker;
 
@@ -93,9 +93,9 @@ where
     H: Handler<Form>,
     Form: 'static,
 {
-    let ending = match birth::socket() {
+    let ending = match startup::socket() {
         Ok(socket) => worker::converse(socket, form::Node::new(init, handler)),
-        Err(error) => worker::Ending::of_birth(&error),
+        Err(error) => worker::Ending::of_startup(&error),
     };
     if let Some(words) = &ending.words {
         // There is no other place to report an error.

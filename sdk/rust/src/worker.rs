@@ -1,7 +1,7 @@
 //! The worker: reads frames, calls the user's handler, writes frames.
 
 use crate::{
-    Context, Error, VERSION, birth,
+    Context, Error, VERSION,
     calls::Calls,
     context::{ProcessState, Scope},
     delivery::{Delivery, Waiting},
@@ -15,6 +15,7 @@ use crate::{
     link::{Link, lock},
     logger::Level,
     reader::Reader,
+    startup,
     values::Values,
 };
 use serde_json::json;
@@ -47,8 +48,8 @@ impl Ending {
     }
 
     /// The connection to the engine failed.
-    pub(crate) fn of_birth(error: &birth::Error) -> Self {
-        let status = if matches!(error, birth::Error::NoEngine) { 64 } else { 1 };
+    pub(crate) fn of_startup(error: &startup::Error) -> Self {
+        let status = if matches!(error, startup::Error::NoEngine) { 64 } else { 1 };
         Self::new(status, error)
     }
 

@@ -5,9 +5,9 @@ use super::Incoming;
 use crate::{
     Connection, Error, Headers, Sender,
     acker::PendingAcks,
+    message::RawMessage,
     stream::{self, Limits},
     subject::Stage,
-    taken::RawMessage,
 };
 use async_nats::{Message, StatusCode, Subscriber, jetstream};
 use futures::StreamExt as _;

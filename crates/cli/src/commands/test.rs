@@ -1,8 +1,8 @@
 //! `krt test`: runs the tests next to each node's sources, with the test tool of its language.
 
+mod child_output;
 mod pytest;
 mod python;
-mod shown;
 
 use crate::{build, cache, exit, output, service, terminal};
 use anyhow::Context as _;
@@ -133,7 +133,7 @@ async fn test(args: &TestArgs, package: &Package, nodes: &[&Node]) -> anyhow::Re
         let ended = match (suite, &pythons) {
             (Suite::Built(source), _) => {
                 terminal::print_note(&format!("testing node `{name}`, in {}", source.language.name()));
-                let status = Executables::new(cache::folder()?).test(source, shown::run).await?;
+                let status = Executables::new(cache::folder()?).test(source, child_output::run).await?;
                 if status.success() { Outcome::Well } else { Outcome::Badly }
             }
             (Suite::Python(suite), Some(pythons)) => {

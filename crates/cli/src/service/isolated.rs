@@ -5,7 +5,7 @@
 //! and view of the system (`krt prepare`) makes its content. The package's code can take that process over, so
 //! its output is untrusted: paths from it are only used inside the version's isolation.
 
-use super::kept;
+use super::visible_files;
 use crate::output;
 use anyhow::{Context as _, bail, ensure};
 use krt_environment::{
@@ -81,11 +81,11 @@ pub(super) async fn prepare_isolated(
     let written = write_input(input, &file, folder, isolation.user);
     written.with_context(|| format!("cannot write `{}`", folder.display()))?;
     let process_env = ProcessEnv::of_process().for_installers(Inherited::Server);
-    kept::add_tools(&mut isolation, &process_env);
+    visible_files::add_tools(&mut isolation, &process_env);
     let process_env = FOLDERS
         .iter()
         .fold(process_env, |process_env, (name, below)| process_env.with(*name, folder.join(below)));
-    let process_env = kept::with_toolchains(&mut isolation, process_env);
+    let process_env = visible_files::with_toolchains(&mut isolation, process_env);
     isolation.kept.push(file.clone());
     isolation.writable.push(folder.to_owned());
     let reply = Mutex::new(None);
@@ -122,7 +122,7 @@ fn write_input(input: &PrepareInput, file: &Path, folder: &Path, user: Option<u3
     }
     fs::write(file, serde_json::to_vec(input)?)?;
     let Some(user) = user else { return Ok(()) };
-    kept::let_read(file)?;
+    visible_files::let_read(file)?;
     change_owner(folder, user)
 }
 

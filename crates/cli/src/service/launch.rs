@@ -2,8 +2,8 @@
 
 use super::{
     isolated::{self, PrepareInput},
-    kept,
     older::{self, Servers},
+    visible_files,
 };
 use crate::{build, cache, terminal};
 use anyhow::{Context as _, bail};
@@ -121,10 +121,10 @@ pub(crate) async fn isolate(
         PythonChoice::Path(path) => PythonChoice::Path(path::absolute(path).unwrap_or_else(|_| path.clone())),
         choice => choice.clone(),
     });
-    kept::add(&mut isolation, &package.root)?;
+    visible_files::add(&mut isolation, &package.root)?;
     let environments = environments(python.as_ref(), Files::Fixed, Inherited::Server)?;
     for interpreter in environments.installed(&package.root).await {
-        kept::add_installation(&mut isolation, &interpreter);
+        visible_files::add_installation(&mut isolation, &interpreter);
     }
     let input = PrepareInput {
         root: package.root.clone(),
@@ -167,8 +167,8 @@ pub(crate) async fn prepare(
         None => None,
     };
     if let (Some(isolation), Some(pythons)) = (&mut isolation, &pythons) {
-        kept::add(isolation, pythons.sdk.path())?;
-        kept::add(isolation, pythons.modules.path())?;
+        visible_files::add(isolation, pythons.sdk.path())?;
+        visible_files::add(isolation, pythons.modules.path())?;
     }
     let interpreter = |name: &str| {
         let pythons = pythons.as_ref()?;

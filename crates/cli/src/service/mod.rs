@@ -8,7 +8,7 @@
 //! - [`crash`]: core dumps and memory access.
 //! - [`dashboard`]: the dashboard of a single package.
 //! - [`isolated`]: what the nodes of an isolated version run in.
-//! - [`kept`]: the files that an isolated version sees.
+//! - [`visible_files`]: the files that an isolated version sees.
 //! - [`launch`]: the command and environment of each node's process.
 //! - [`older`]: servers for executables of older runners.
 //! - [`part`]: code shared by all serving commands.
@@ -27,7 +27,6 @@ pub(crate) mod crash;
 mod dashboard;
 pub(crate) mod diagnostics;
 pub(crate) mod isolated;
-mod kept;
 pub(crate) mod launch;
 mod nats;
 pub(crate) mod older;
@@ -36,6 +35,7 @@ pub(crate) mod signals;
 mod stores;
 mod tls;
 pub(crate) mod traces;
+mod visible_files;
 pub(crate) mod watch;
 
 pub(crate) use arguments::{EngineArgs, ServiceArgs};

@@ -1,7 +1,7 @@
 //! Detects whether a `handler` uses its message as a dict, as in the first runners of KRT v1: `payload: json`
 //! here.
 
-use super::place::{Location, place_of, text_of};
+use super::location::{Location, location_of, text_of};
 use tree_sitter::Node;
 
 /// Attributes that only a dict has. `google.protobuf.Any` has none of them.
@@ -11,7 +11,7 @@ const DICT_ATTRIBUTES: [&str; 7] = ["get", "items", "keys", "values", "pop", "up
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DictUse {
     /// Its place in the node's file.
-    pub place: Location,
+    pub location: Location,
     /// Its code.
     pub code: String,
     /// Whether the handler checks the message's type first.
@@ -106,7 +106,7 @@ impl Search<'_> {
         let at = node.start_byte();
         if self.first.as_ref().is_none_or(|(first, _)| at < *first) {
             let code = text_of(node, self.text).lines().next().unwrap_or_default().to_owned();
-            let found = DictUse { place: place_of(node, self.text), code, looks_first: false };
+            let found = DictUse { location: location_of(node, self.text), code, looks_first: false };
             self.first = Some((at, found));
         }
     }
@@ -168,7 +168,7 @@ mod tests {
         ];
         for (text, expected) in rows {
             let found = parse(text).dict_use;
-            let found = found.as_ref().map(|found| (found.place.line, &*found.code, found.looks_first));
+            let found = found.as_ref().map(|found| (found.location.line, &*found.code, found.looks_first));
             assert_eq!(found, expected, "{text}");
         }
     }

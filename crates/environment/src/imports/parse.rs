@@ -5,7 +5,7 @@
 
 use super::{
     handler,
-    place::{Location, place_of, text_of},
+    location::{Location, location_of, text_of},
 };
 use tree_sitter::{Language, Node, Parser};
 
@@ -33,7 +33,7 @@ pub(super) struct Import {
     /// The names that `from` imports.
     pub(super) names: Vec<String>,
     pub(super) when: ImportTime,
-    pub(super) place: Location,
+    pub(super) location: Location,
 }
 
 /// The relevant content of a file.
@@ -65,7 +65,7 @@ pub(super) fn parse(text: &str) -> Parsed {
         }
     }
     let mut parsed = reading.parsed;
-    parsed.imports.sort_by_key(|import| import.place);
+    parsed.imports.sort_by_key(|import| import.location);
     parsed.dict_use = handler::dict_use(tree.root_node(), text);
     parsed
 }
@@ -150,8 +150,8 @@ impl ImportParser<'_> {
 
     fn import(&mut self, node: Node<'_>, when: ImportTime) {
         for name in self.names(node) {
-            let place = place_of(node, self.text);
-            self.parsed.imports.push(Import { module: name, level: 0, names: Vec::new(), when, place });
+            let location = location_of(node, self.text);
+            self.parsed.imports.push(Import { module: name, level: 0, names: Vec::new(), when, location });
         }
     }
 
@@ -161,8 +161,8 @@ impl ImportParser<'_> {
         let module = text.trim_start_matches('.').to_owned();
         let (level, names) = (text.len() - module.len(), self.names(node));
         self.parsed.changes_path |= module == "sys" && names.iter().any(|name| name == "path");
-        let place = place_of(node, self.text);
-        self.parsed.imports.push(Import { module, level, names, when, place });
+        let location = location_of(node, self.text);
+        self.parsed.imports.push(Import { module, level, names, when, location });
     }
 
     /// The imported names of a statement, without their aliases.
@@ -183,8 +183,8 @@ impl ImportParser<'_> {
             "import_module" | "__import__" => {
                 let arguments = node.child_by_field_name("arguments").map_or("", |node| self.text_of(node));
                 if let Some(module) = literal(arguments) {
-                    let (place, when) = (place_of(node, self.text), when.max(ImportTime::Perhaps));
-                    self.parsed.imports.push(Import { module, level: 0, names: Vec::new(), when, place });
+                    let (location, when) = (location_of(node, self.text), when.max(ImportTime::Perhaps));
+                    self.parsed.imports.push(Import { module, level: 0, names: Vec::new(), when, location });
                 }
             }
             "addsitedir" | "spec_from_file_location" => self.parsed.changes_path = true,
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn places_count_characters() {
         let parsed = parse("x = 'ä'; import a\n");
-        assert_eq!(parsed.imports[0].place, Location { line: 1, column: 10 });
+        assert_eq!(parsed.imports[0].location, Location { line: 1, column: 10 });
     }
 
     #[test]

@@ -13,7 +13,7 @@ fn imports(files: &[(&str, &str)]) -> Imports {
 }
 
 fn brief(imports: &Imports) -> Vec<(&str, &str, usize, ImportTime)> {
-    let brief = |found: &'_ Imported| (found.place.line, found.when);
+    let brief = |found: &'_ Imported| (found.location.line, found.when);
     imports
         .modules
         .iter()

@@ -83,12 +83,12 @@ pub(crate) async fn lacking(
     plan: &Plan,
     facts: &Facts,
     process_env: &ProcessEnv,
-    memory: &Path,
+    cache: &Path,
 ) -> Option<MissingWheels> {
     if plan.exact.is_empty() {
         return Some(MissingWheels::default());
     }
-    let kept = CachedAnswer::of(plan, facts, memory);
+    let kept = CachedAnswer::of(plan, facts, cache);
     if let Some(lacking) = kept.recall(true) {
         return Some(lacking);
     }
@@ -106,9 +106,9 @@ pub(crate) async fn lacking(
 struct CachedAnswer(PathBuf);
 
 impl CachedAnswer {
-    fn of(plan: &Plan, facts: &Facts, memory: &Path) -> Self {
+    fn of(plan: &Plan, facts: &Facts, cache: &Path) -> Self {
         let key = Key::default().with(&plan.content).with(&facts.platform).with(minor(&facts.version));
-        Self(memory.join(format!("{}.json", key.finish())))
+        Self(cache.join(format!("{}.json", key.finish())))
     }
 
     fn recall(&self, fresh: bool) -> Option<MissingWheels> {

@@ -18,16 +18,16 @@ use std::{
 };
 
 /// Finds the chosen interpreter. Version managers' commands run in `folder`, which may have the manager's own
-/// file (`.python-version`). `memory` caches answers.
+/// file (`.python-version`). `cache` caches answers.
 pub(crate) async fn find(
     choice: Option<&PythonChoice>,
     process_env: &ProcessEnv,
     folder: &Path,
-    memory: &Path,
+    cache: &Path,
 ) -> Result<Facts, Error> {
     let mut looked = Vec::new();
     for candidate in candidates(choice, process_env) {
-        match probe_remembered(&candidate, process_env, folder, memory).await {
+        match probe_remembered(&candidate, process_env, folder, cache).await {
             Ok(facts) => match objection(choice, &facts.version) {
                 None => return Ok(facts),
                 Some(objection) => looked.push((candidate, objection)),
@@ -40,10 +40,10 @@ pub(crate) async fn find(
 }
 
 /// All interpreters that are new enough, one per minor version, newest first.
-pub(crate) async fn all(process_env: &ProcessEnv, folder: &Path, memory: &Path) -> Vec<Facts> {
+pub(crate) async fn all(process_env: &ProcessEnv, folder: &Path, cache: &Path) -> Vec<Facts> {
     let mut found: Vec<Facts> = Vec::new();
     for candidate in every(process_env) {
-        let Ok(facts) = probe_remembered(&candidate, process_env, folder, memory).await else { continue };
+        let Ok(facts) = probe_remembered(&candidate, process_env, folder, cache).await else { continue };
         let known = found.iter().any(|other| minor(&other.version) == minor(&facts.version));
         if !known && is_at_least(&facts.version, OLDEST_PYTHON) {
             found.push(facts);

@@ -11,7 +11,7 @@ pub(crate) struct Pythons<'a> {
     choice: Option<&'a PythonChoice>,
     process_env: &'a ProcessEnv,
     folder: &'a Path,
-    memory: &'a Path,
+    cache: &'a Path,
     usual: OnceCell<Facts>,
     all: OnceCell<Vec<Facts>>,
 }
@@ -27,14 +27,14 @@ pub(crate) struct Picked {
 }
 
 impl<'a> Pythons<'a> {
-    /// `folder` is the working directory of version managers' commands, `memory` the cache of answers.
+    /// `folder` is the working directory of version managers' commands, `cache` the cache of answers.
     pub(crate) fn new(
         choice: Option<&'a PythonChoice>,
         process_env: &'a ProcessEnv,
         folder: &'a Path,
-        memory: &'a Path,
+        cache: &'a Path,
     ) -> Self {
-        Self { choice, process_env, folder, memory, usual: OnceCell::new(), all: OnceCell::new() }
+        Self { choice, process_env, folder, cache, usual: OnceCell::new(), all: OnceCell::new() }
     }
 
     /// The interpreter for a node with or without a version requirement.
@@ -84,13 +84,13 @@ impl<'a> Pythons<'a> {
     }
 
     async fn usual(&self) -> Result<&Facts, Error> {
-        let find = || find::find(self.choice, self.process_env, self.folder, self.memory);
+        let find = || find::find(self.choice, self.process_env, self.folder, self.cache);
         self.usual.get_or_try_init(find).await
     }
 
     /// All interpreters that are new enough, one per minor version, newest first.
     pub(crate) async fn all(&self) -> &[Facts] {
-        self.all.get_or_init(|| find::all(self.process_env, self.folder, self.memory)).await
+        self.all.get_or_init(|| find::all(self.process_env, self.folder, self.cache)).await
     }
 
     pub(crate) fn process_env(&self) -> &ProcessEnv {

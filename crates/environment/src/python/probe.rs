@@ -1,6 +1,6 @@
 //! Queries an interpreter's properties: one process, some 30 ms; none if cached.
 
-use super::{facts::Facts, memory};
+use super::{cache, facts::Facts};
 use crate::process_env::ProcessEnv;
 use std::{ffi::OsStr, path::Path, process::Stdio, time::Duration};
 use tokio::{process::Command, time::timeout};
@@ -15,9 +15,9 @@ pub(super) async fn probe_remembered(
     python: &Path,
     process_env: &ProcessEnv,
     folder: &Path,
-    memory: &Path,
+    cache: &Path,
 ) -> Result<Facts, String> {
-    let place = memory::CacheFile::of(python, process_env, folder, memory);
+    let place = cache::CacheFile::of(python, process_env, folder, cache);
     if let Some(facts) = place.recall() {
         return Ok(facts);
     }

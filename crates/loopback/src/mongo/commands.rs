@@ -1,6 +1,8 @@
 //! Dispatches commands.
 
-use super::{Shared, about, arguments::Arguments, error::CommandError, pipeline, read, wire::Request, write};
+use super::{
+    Shared, arguments::Arguments, error::CommandError, pipeline, read, server_info, wire::Request, write,
+};
 use bson::{Document, doc};
 
 /// Commands of MongoDB that change stored data, or need features that the store lacks.
@@ -44,12 +46,12 @@ pub(super) fn is_open(name: &str) -> bool {
 pub(super) async fn run(shared: &Shared, request: &Request) -> Result<Document, CommandError> {
     let Request { body, database, .. } = request;
     match request.name() {
-        name @ ("hello" | "isMaster" | "ismaster") => Ok(about::hello(name, body)),
-        "buildInfo" | "buildinfo" => Ok(about::build_info()),
+        name @ ("hello" | "isMaster" | "ismaster") => Ok(server_info::hello(name, body)),
+        "buildInfo" | "buildinfo" => Ok(server_info::build_info()),
         "ping" | "endSessions" | "logout" => Ok(doc! { "ok": 1.0 }),
         "listDatabases" => {
             let names = Arguments::new("listDatabases", body).flag("nameOnly", false)?;
-            Ok(about::databases(shared, names))
+            Ok(server_info::databases(shared, names))
         }
         "listCollections" => read::collections(shared, database, body).await,
         "insert" => write::insert(shared, database, body).await,

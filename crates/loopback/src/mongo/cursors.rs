@@ -15,7 +15,7 @@ use std::{
 };
 
 /// The documents of a search.
-pub(super) type Found = BoxStream<'static, Result<RawDocumentBuf, CommandError>>;
+pub(super) type DocumentStream = BoxStream<'static, Result<RawDocumentBuf, CommandError>>;
 
 /// The default size of the first batch, in documents.
 pub(super) const FIRST_BATCH: u64 = 101;
@@ -37,7 +37,7 @@ pub(super) struct Cursors {
 /// A search in progress.
 pub(super) struct Cursor {
     namespace: String,
-    found: Peekable<Found>,
+    found: Peekable<DocumentStream>,
     used: Instant,
 }
 
@@ -60,7 +60,7 @@ pub(super) struct BatchLimits {
 }
 
 impl Cursor {
-    pub(super) fn new(namespace: String, found: Found) -> Self {
+    pub(super) fn new(namespace: String, found: DocumentStream) -> Self {
         Self { namespace, found: found.peekable(), used: Instant::now() }
     }
 

@@ -14,7 +14,6 @@
 //! and read-only. Documents can be saved and found; commands that would change or delete them are refused,
 //! with a hint at `--mongo`.
 
-mod about;
 mod arguments;
 mod commands;
 mod connection;
@@ -26,6 +25,7 @@ mod pipeline;
 mod projection;
 mod read;
 mod scram;
+mod server_info;
 mod sort;
 mod wire;
 mod write;

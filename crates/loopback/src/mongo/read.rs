@@ -3,7 +3,7 @@
 use super::{
     Shared,
     arguments::Arguments,
-    cursors::{self, BatchLimits, Cursor, FIRST_BATCH, Found},
+    cursors::{self, BatchLimits, Cursor, DocumentStream, FIRST_BATCH},
     error::CommandError,
     projection::Projection,
     sort::{self, Sort, Sorted},
@@ -61,7 +61,7 @@ impl Search {
         shared: &Shared,
         database: &str,
         collection: &str,
-    ) -> Result<Found, CommandError> {
+    ) -> Result<DocumentStream, CommandError> {
         let Self { filter, sort, skip, limit, projection } = self;
         let found = match sort {
             Sort::Natural { newest_first } => {
@@ -93,7 +93,7 @@ fn scan(
     collection: &str,
     filter: &Document,
     limits: FindLimits,
-) -> Result<Found, CommandError> {
+) -> Result<DocumentStream, CommandError> {
     if !shared.is_ours(database) {
         Filter::parse(filter).map_err(krt_store::Error::from)?;
         return Ok(stream::empty().boxed());
@@ -102,7 +102,7 @@ fn scan(
     Ok(found.map_err(CommandError::from).boxed())
 }
 
-fn window(sorted: Sorted, skip: u64, limit: Option<u64>) -> Found {
+fn window(sorted: Sorted, skip: u64, limit: Option<u64>) -> DocumentStream {
     let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
     let Sorted { documents, permit } = sorted;
     let documents = documents.into_iter().skip(count(skip)).take(limit.map_or(usize::MAX, count));
@@ -154,7 +154,7 @@ pub(super) async fn count(
 }
 
 /// The number of documents that a search finds.
-pub(super) async fn count_all(found: Found, time: Option<Duration>) -> Result<u64, CommandError> {
+pub(super) async fn count_all(found: DocumentStream, time: Option<Duration>) -> Result<u64, CommandError> {
     let counted = found.try_fold(0_u64, |count, _| future::ready(Ok(count + 1)));
     let time = time.unwrap_or(COUNT_TIMEOUT).min(COUNT_TIMEOUT);
     tokio::time::timeout(time, counted).await.map_err(|_| CommandError::Time)?

@@ -1,6 +1,6 @@
 //! The order of results.
 
-use super::{arguments::whole, cursors::Found, error::CommandError};
+use super::{arguments::whole, cursors::DocumentStream, error::CommandError};
 use bson::{Document, RawBson, RawBsonRef, RawDocumentBuf};
 use futures::TryStreamExt as _;
 use std::{cmp::Ordering, sync::Arc};
@@ -68,7 +68,7 @@ fn is_descending(field: &str, value: &bson::Bson) -> Result<bool, CommandError> 
 
 /// Reads a search to its end and sorts it, stable by the order of saving.
 pub(super) async fn sorted(
-    mut found: Found,
+    mut found: DocumentStream,
     keys: &[Key],
     budget: &Arc<Semaphore>,
 ) -> Result<Sorted, CommandError> {

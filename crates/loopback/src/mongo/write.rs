@@ -1,6 +1,6 @@
 //! Saves documents.
 
-use super::{Shared, about::MAX_BATCH, arguments::Arguments, error::CommandError};
+use super::{Shared, arguments::Arguments, error::CommandError, server_info::MAX_BATCH};
 use bson::{Bson, Document, doc};
 use krt_store::Error;
 

@@ -1,7 +1,7 @@
 //! The top of the manifest: `version`, `description`, `entrypoint`, `config`.
 
 use super::read::{Fields, Reader};
-use super::{Located, Manifest, environment, limits, node, other, workflow};
+use super::{Located, Manifest, environment, limits, node, other_versions, workflow};
 use crate::yaml::Node;
 use krt_model::name::VariableName;
 use krt_model::version::{Variable, VariableKind};
@@ -14,7 +14,7 @@ pub(super) const ENTRYPOINT_KEYS: [&str; 2] = ["proto", "image"];
 pub(super) const CONFIG_KEYS: [&str; 2] = ["variables", "files"];
 
 pub(super) fn read(reader: &mut Reader<'_>, mut root: Node) -> Manifest {
-    if let Some(problem) = other::problem(reader.source, &mut root) {
+    if let Some(problem) = other_versions::problem(reader.source, &mut root) {
         reader.push(problem);
         return Manifest::default();
     }

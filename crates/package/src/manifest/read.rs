@@ -1,6 +1,6 @@
 //! Reads typed values from the YAML tree, and reports mismatches with their place.
 
-use super::{Located, other};
+use super::{Located, other_versions};
 use crate::image;
 use crate::problem::{Problem, Report, Source};
 use crate::suggest;
@@ -47,7 +47,8 @@ impl Reader<'_> {
     pub(super) fn fields(&mut self, node: Node, owner: &str, known: &[&str]) -> Option<Fields> {
         let fields = self.mapping(node, owner)?;
         for entry in fields.entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
-            let hint = other::hint(&entry.key).or_else(|| self.suggest(&entry.key, known.iter().copied()));
+            let hint =
+                other_versions::hint(&entry.key).or_else(|| self.suggest(&entry.key, known.iter().copied()));
             let message = format!("unknown key `{}` in {owner}", entry.key);
             self.push(self.source.warning(&entry.key_span, message).maybe_hint(hint));
         }

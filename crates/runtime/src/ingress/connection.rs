@@ -3,7 +3,7 @@
 use super::{
     activity::{Activity, ConnectionState, Limits, Load, headers_size},
     peer::Peer,
-    sent::{ExchangeGuard, ResponseGuard, SentBody},
+    sent_body::{ExchangeGuard, ResponseGuard, SentBody},
 };
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};

@@ -15,7 +15,7 @@ pub use super::{
     activity::Limits,
     limiter::DescriptorReserve,
     peer::{Excess, Peer},
-    sent::{ExchangeGuard, ResponseGuard},
+    sent_body::{ExchangeGuard, ResponseGuard},
 };
 
 /// The settings of a port.

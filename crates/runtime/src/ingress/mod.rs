@@ -2,7 +2,7 @@
 //!
 //! - [`listener`]: a port, which accepts connections; [`connection`]: one of them, until its end.
 //! - [`activity`]: the activity of a connection, and its time limits.
-//! - [`sent`]: answers, until they are sent.
+//! - [`sent_body`]: answers, until they are sent.
 //! - [`limiter`]: clients for which there is no room.
 //! - [`client_port`]: the port of one version; [`upstream`]: that version, up or not.
 //! - [`browsers`]: rules for browsers.
@@ -39,7 +39,7 @@ mod peer;
 mod read;
 mod router;
 mod routes;
-mod sent;
+mod sent_body;
 mod service;
 mod status;
 mod upstream;

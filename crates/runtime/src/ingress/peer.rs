@@ -1,6 +1,6 @@
 //! The sender of a request.
 
-use super::sent::ExchangeGuard;
+use super::sent_body::ExchangeGuard;
 use std::{fmt, net::SocketAddr};
 
 /// The sender of a request.

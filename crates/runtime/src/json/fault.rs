@@ -165,7 +165,7 @@ impl std::error::Error for LocatedFault {}
 #[derive(Debug)]
 pub(super) struct PathFault {
     pub(super) fault: Fault,
-    way: Vec<Segment>,
+    path: Vec<Segment>,
 }
 
 #[derive(Debug)]
@@ -179,7 +179,7 @@ pub(super) type Result<T, E = Box<PathFault>> = std::result::Result<T, E>;
 
 impl From<Fault> for Box<PathFault> {
     fn from(fault: Fault) -> Self {
-        Box::new(PathFault { fault, way: Vec::new() })
+        Box::new(PathFault { fault, path: Vec::new() })
     }
 }
 
@@ -193,16 +193,16 @@ pub(super) trait FaultPath<T> {
 
 impl<T> FaultPath<T> for Result<T> {
     fn in_field(self, name: &str) -> Self {
-        self.map_err(|mut misfit| {
-            misfit.way.push(Segment::Name(cut(name)));
-            misfit
+        self.map_err(|mut error| {
+            error.path.push(Segment::Name(cut(name)));
+            error
         })
     }
 
     fn in_item(self, index: usize) -> Self {
-        self.map_err(|mut misfit| {
-            misfit.way.push(Segment::Index(index));
-            misfit
+        self.map_err(|mut error| {
+            error.path.push(Segment::Index(index));
+            error
         })
     }
 }
@@ -216,7 +216,7 @@ impl PathFault {
 
 impl fmt::Display for PathFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (position, segment) in self.way.iter().rev().enumerate() {
+        for (position, segment) in self.path.iter().rev().enumerate() {
             match segment {
                 Segment::Name(name) if position == 0 => f.write_str(name)?,
                 Segment::Name(name) => write!(f, ".{name}")?,

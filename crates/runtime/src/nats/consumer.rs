@@ -1,7 +1,7 @@
 //! Takes messages for a node of this engine, from any ingress or node.
 
 use super::{
-    Nats, carry,
+    Nats, encode,
     remote::{RemoteReply, ReplyTo},
 };
 use crate::{
@@ -125,7 +125,7 @@ impl StageConsumer {
         if !first_try {
             self.flow.metrics().broker.redelivered.inc();
         }
-        let deadline = headers.deadline.filter(|_| first_try && !envelope.replied).map(carry::deadline);
+        let deadline = headers.deadline.filter(|_| first_try && !envelope.replied).map(encode::deadline);
         let expired = matches!(deadline, Some(None));
         if !to.nobody && !envelope.replied && (expired || self.nats.cancelled.contains(&envelope.tracking_id))
         {
@@ -139,7 +139,7 @@ impl StageConsumer {
             }
             Err(failure) => return self.no_room(&envelope.tracking_id, &failure),
         };
-        let tracking = carry::tracking(envelope.tracking, now());
+        let tracking = encode::tracking(envelope.tracking, now());
         let id: Option<Arc<str>> = Some(envelope.tracking_id).filter(|id| !id.is_empty()).map(Arc::from);
         let context = headers.trace.iter().map(|(name, value)| (*name, &**value));
         let trace = self.nats.traces.follow(TraceContext::of_headers(context), &self.route.workflow);

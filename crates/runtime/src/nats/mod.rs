@@ -1,6 +1,6 @@
 //! A version's messages over NATS, where several engines may serve the version.
 //!
-//! - [`carry`]: deliveries and answers as messages.
+//! - [`encode`]: deliveries and answers as messages.
 //! - [`replies`]: the requests of this ingress, and their answers.
 //! - [`consumer`]: messages for the nodes of this engine.
 //! - [`cancelled`]: cancelled requests, announced to all engines.
@@ -9,8 +9,8 @@
 //! - [`writer`]: saves documents for runners that know no store.
 
 mod cancelled;
-mod carry;
 mod consumer;
+mod encode;
 mod presence;
 mod remote;
 mod replies;
@@ -244,7 +244,7 @@ impl Nats {
     /// Sends a message to the other engines, unless the connection is down: it is useless later.
     fn tell_aside(&self, subject: &str, body: Vec<u8>) {
         if self.connection.is_up() {
-            self.sender.send(carry::aside(subject, body), None);
+            self.sender.send(encode::aside(subject, body), None);
         }
     }
 
@@ -270,16 +270,16 @@ impl Nats {
         let limit = self.limit();
         let AnswerMeta { tracking, acker } = meta;
         let acker = acker.map(remote::of_intake);
-        let carry = |answer| carry::answer(self, workflow, id, to, answer, &tracking);
-        let failure = match carry(answer) {
+        let encoded = |answer| encode::answer(self, workflow, id, to, answer, &tracking);
+        let failure = match encoded(answer) {
             Ok(message) if message.size() <= limit => return self.send_answer(message, to, acker),
             Ok(message) => {
-                let sender = carry::sender_name(&tracking);
+                let sender = encode::sender_name(&tracking);
                 Failure::TooLargeToSend { sender, size: message.size(), limit }
             }
             Err(full) => no_memory(full),
         };
-        match carry(Err(failure)) {
+        match encoded(Err(failure)) {
             Ok(message) => self.send_answer(message, to, acker),
             // Dropping the acker gives the message back.
             Err(full) => tracing::error!(request = id, "the answer is lost: {full}"),
@@ -301,13 +301,13 @@ impl Broker for Nats {
         if let Some(failure) = here.then(|| self.refusal(&delivery)).flatten() {
             return Err(Refused::boxed(delivery, failure));
         }
-        let message = match carry::delivery(self, &delivery) {
+        let message = match encode::delivery(self, &delivery) {
             Ok(message) => message,
             Err(full) => return Err(Refused::boxed(delivery, no_memory(full))),
         };
         let (size, limit) = (message.size(), self.limit());
         if size > limit {
-            let sender = carry::sender_name(&delivery.tracking);
+            let sender = encode::sender_name(&delivery.tracking);
             return Err(Refused::boxed(delivery, Failure::TooLargeToSend { sender, size, limit }));
         }
         if here {

@@ -1,6 +1,6 @@
 //! The requests of this ingress. Each waits for one answer, in its own inbox.
 
-use super::{Nats, carry, remote::ReplyTo};
+use super::{Nats, encode, remote::ReplyTo};
 use crate::{
     envelopes,
     flow::{Answer, AnswerMeta, Flow, Request, no_memory},
@@ -145,7 +145,7 @@ pub(super) async fn listen_for_no_responders(
                 nats.no_responders(&flow, &about);
             } else {
                 // A receiver of the message replied here, instead of where the envelope says.
-                let mut answer = carry::aside(about.reply, received.body.to_vec());
+                let mut answer = encode::aside(about.reply, received.body.to_vec());
                 answer.headers = received.headers;
                 nats.sender.send(answer, None);
             }

@@ -2,7 +2,7 @@
 //! (docs/reference/krt-v1.md#documents-over-nats).
 
 use super::Nats;
-use crate::saved;
+use crate::save_request;
 use bytes::Bytes;
 use krt_broker::{Error, Listener, subject::is_inbox};
 use krt_remote::Documents;
@@ -32,10 +32,10 @@ pub async fn serve(nats: &Arc<Nats>, documents: &Documents, tasks: &mut JoinSet<
 }
 
 async fn answer(nats: Arc<Nats>, documents: Documents, body: Bytes, reply: Option<String>) {
-    let saved = saved::save(&documents, body, nats.options.envelope()).await;
+    let saved = save_request::save(&documents, body, nats.options.envelope()).await;
     if let Err(error) = &saved {
         tracing::error!("cannot save a document received over NATS: {error}");
     }
     let Some(reply) = reply.filter(|reply| is_inbox(reply)) else { return };
-    nats.sender.send(super::carry::aside(&reply, saved::answer(saved.is_ok())), None);
+    nats.sender.send(super::encode::aside(&reply, save_request::answer(saved.is_ok())), None);
 }

@@ -244,8 +244,8 @@ impl Worker for Link {
         let (begun, traced) = (Instant::now(), delivery.request.trace.clock());
         let message = match self.message_for(&delivery) {
             Ok(message) => message,
-            Err(misfit) => {
-                self.refuse(delivery, &misfit);
+            Err(error) => {
+                self.refuse(delivery, &error);
                 return Ok(Accepted::Done);
             }
         };
@@ -326,9 +326,9 @@ impl Link {
     }
 
     /// Fails a delivery that cannot be converted for the handler.
-    fn refuse(&self, delivery: Delivery, misfit: &ConversionError) {
+    fn refuse(&self, delivery: Delivery, error: &ConversionError) {
         let at = now();
-        self.node.flow.finish(delivery, misfit.result(), HandlerTimes { start: at, end: at });
+        self.node.flow.finish(delivery, error.result(), HandlerTimes { start: at, end: at });
     }
 }
 
@@ -426,7 +426,7 @@ impl<'a> Inbox<'a> {
         let node = &self.link.node;
         // Conversion may take long, so it runs without the lock.
         let answer = self.link.message_from(&request, message, true);
-        let answer = answer.map_err(|misfit| misfit.failure(&node.name));
+        let answer = answer.map_err(|error| error.failure(&node.name));
         if let Some(delivery) = self.link.lock().window.get(id)? {
             node.flow.reply_early(delivery, answer);
         }
@@ -453,7 +453,7 @@ impl<'a> Inbox<'a> {
                 delivery.codec_times.decode = CodecTimes::since(begun);
                 match made {
                     Ok(payload) => HandlerResult::Message { payload, early_exit },
-                    Err(misfit) => misfit.result(),
+                    Err(error) => error.result(),
                 }
             }
             Status::Nothing => HandlerResult::Nothing { early_exit },

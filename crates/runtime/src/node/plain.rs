@@ -103,7 +103,7 @@ impl ConversionError {
     pub(super) fn result(&self) -> HandlerResult {
         match self {
             Self::Refused(Refused::Full(full)) => HandlerResult::NoMemory { limit: full.limit },
-            misfit => HandlerResult::Error(chain(misfit)),
+            error => HandlerResult::Error(chain(error)),
         }
     }
 
@@ -111,7 +111,7 @@ impl ConversionError {
     pub(super) fn failure(&self, node: &Name) -> Failure {
         match self {
             Self::Refused(Refused::Full(full)) => no_memory(*full),
-            misfit => Failure::Handler { node: node.clone(), error: chain(misfit) },
+            error => Failure::Handler { node: node.clone(), error: chain(error) },
         }
     }
 

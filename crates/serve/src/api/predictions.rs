@@ -26,7 +26,7 @@ const MAX_PREDICTIONS: usize = 500_000;
 /// The longest label in a query, in characters.
 const MAX_LABEL: usize = 255;
 
-type Found = BoxStream<'static, Result<RawDocumentBuf, Error>>;
+type DocumentStream = BoxStream<'static, Result<RawDocumentBuf, Error>>;
 
 fn filter(query: &Query) -> Result<Document, Refusal> {
     let span = query.span()?;
@@ -44,7 +44,7 @@ pub(super) async fn find(
     collection: &str,
     query: Document,
     limits: FindLimits,
-) -> Result<Found, Error> {
+) -> Result<DocumentStream, Error> {
     Ok(match &stores.documents {
         Documents::Embedded(store) => {
             store.reader().find(collection, &query, limits)?.map_err(Error::from).boxed()

@@ -1,6 +1,6 @@
 //! Finds and runs the tests of Python nodes.
 
-use super::{Outcome, pytest::Configuration, shown};
+use super::{Outcome, child_output, pytest::Configuration};
 use crate::{
     build,
     service::{Pythons, launch},
@@ -136,7 +136,7 @@ impl Suite {
             if has_pytest { (&PYTEST, &self.places) } else { (&["-c", UNITTESTS], &unittests) };
         let own = own.iter().map(OsString::from);
         let arguments: Vec<_> = own.chain(named.iter().map(|path| path.clone().into_os_string())).collect();
-        let status = shown::run(command(&arguments)).await.with_context(started)?;
+        let status = child_output::run(command(&arguments)).await.with_context(started)?;
         match status.code() {
             Some(0) => Ok(Outcome::Well),
             Some(NO_TESTS) => Ok(Outcome::Without),

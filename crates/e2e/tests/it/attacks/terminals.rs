@@ -5,9 +5,9 @@
 //!
 //! Each row of a table is a place where `krt` prints text of others.
 
-mod calm;
 mod commands;
 mod compilers;
+mod hostile_text;
 
 use crate::support::{
     Krt, Service, eventually,
@@ -19,7 +19,7 @@ use crate::support::{
     team::{PASSWORD, Team},
     terminal::{Terminal, on_terminal},
 };
-use calm::{HOSTILE, assert_calm, assert_shown, literal};
+use hostile_text::{HOSTILE, assert_calm, assert_shown, literal};
 use krt_servers::{NatsOptions, NatsServer};
 use serde_json::{Value, json};
 use std::process::{Command, Stdio};

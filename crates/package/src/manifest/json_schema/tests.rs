@@ -1,6 +1,6 @@
 //! The schema and the reader agree: on keys, on examples, on what is wrong, and on every package of this repository.
 
-use super::super::{Report, Source, Target, document, limits, node, other, parse, workflow};
+use super::super::{Report, Source, Target, document, limits, node, other_versions, parse, workflow};
 use super::JSON_SCHEMA;
 use crate::yaml;
 use serde_json::{Value, json};
@@ -129,7 +129,7 @@ fn the_reader_knows_the_same_keys() {
     };
     let reader: BTreeSet<String> = [
         known("", &document::KEYS),
-        known("", &[other::KEY]),
+        known("", &[other_versions::KEY]),
         known("/entrypoint", &document::ENTRYPOINT_KEYS),
         known("/config", &document::CONFIG_KEYS),
         known("/limits", &limits::KEYS),

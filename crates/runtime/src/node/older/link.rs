@@ -1,7 +1,7 @@
 //! One process of an older runner, as its node's queue sees it.
 
 use super::{
-    said::{Recipient, RequestState, RunnerMessage, judge},
+    message::{Recipient, RequestState, RunnerMessage, judge},
     wire::{Purpose, Subjects, Wire, to_process},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         process::ProcessEnd,
         window::{Subject, Unanswered, Window},
     },
-    saved,
+    save_request,
 };
 use bytes::Bytes;
 use krt_broker::{Compression, Envelope, Received, Sender, envelope};
@@ -288,7 +288,7 @@ impl OlderLink {
         let saving = self.subject().and_then(|subject| subject.saving());
         let logs = node.logs.clone();
         tokio::spawn(logs.around(async move {
-            let saved = saved::save(&node.documents, body, limit).await;
+            let saved = save_request::save(&node.documents, body, limit).await;
             let success = saved.is_ok();
             match (saved, saving) {
                 (Ok((collection, id)), Some(saving)) => {
@@ -298,7 +298,7 @@ impl OlderLink {
                 (Err(error), _) => tracing::error!(node = %node.name, "a document is not saved: {error}"),
             }
             if let Some(reply) = reply {
-                sender.send(to_process(&reply, None, saved::answer(success).into()), None);
+                sender.send(to_process(&reply, None, save_request::answer(success).into()), None);
             }
         }));
     }

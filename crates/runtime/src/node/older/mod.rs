@@ -9,7 +9,7 @@
 //! - [`said`]: the meaning of a process's message.
 
 mod link;
-mod said;
+mod message;
 mod wire;
 
 pub(super) use link::OlderLink;

@@ -1,6 +1,6 @@
 //! The connection to one process: its subjects, and the variables that name them.
 
-use super::{Older, OlderBroker, said::Recipient};
+use super::{Older, OlderBroker, message::Recipient};
 use crate::{flow::StageIndex, node::Node};
 use krt_broker::{
     Connection, Error, Listener, Message, PrivateStream, Received, Sender, WireProtocol, connection::Options,

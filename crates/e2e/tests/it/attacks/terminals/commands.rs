@@ -1,7 +1,7 @@
 //! The output of each command for packages, archives, and typed arguments.
 
 use super::{
-    calm::{HOSTILE, assert_calm, assert_shown, literal},
+    hostile_text::{HOSTILE, assert_calm, assert_shown, literal},
     types,
 };
 use crate::support::krt::{command, write_package};

@@ -1,7 +1,7 @@
 //! The output of compilers and installers about a package's sources while `krt` builds them.
 
 use super::{
-    calm::{HOSTILE, assert_shown, literal},
+    hostile_text::{HOSTILE, assert_shown, literal},
     types,
 };
 use crate::support::{Copy, krt::write_package};

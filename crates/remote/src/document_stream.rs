@@ -5,4 +5,4 @@ use bson::RawDocumentBuf;
 use futures::stream::BoxStream;
 
 /// The documents of a search. Dropping the stream ends the search.
-pub type Found = BoxStream<'static, Result<RawDocumentBuf, Error>>;
+pub type DocumentStream = BoxStream<'static, Result<RawDocumentBuf, Error>>;

@@ -17,7 +17,7 @@ pub(super) fn text_of<'t>(node: Node<'_>, text: &'t str) -> &'t str {
 }
 
 /// The start of a node.
-pub(super) fn place_of(node: Node<'_>, text: &str) -> Location {
+pub(super) fn location_of(node: Node<'_>, text: &str) -> Location {
     let start = node.start_position();
     let line_start = node.start_byte() - start.column;
     let before = text.get(line_start..node.start_byte()).unwrap_or_default();

@@ -46,7 +46,7 @@ struct CachedFacts {
 type State = Option<(i64, i64, u64)>;
 
 impl CacheFile {
-    pub(super) fn of(python: &Path, process_env: &ProcessEnv, folder: &Path, memory: &Path) -> Self {
+    pub(super) fn of(python: &Path, process_env: &ProcessEnv, folder: &Path, cache: &Path) -> Self {
         let mut key = Key::default().with(python.as_os_str().as_bytes());
         for name in VARIABLES {
             key.add(process_env.get(name).map(OsStrExt::as_bytes).unwrap_or_default());
@@ -56,7 +56,7 @@ impl CacheFile {
                 key.add(fs::read(file).unwrap_or_default());
             }
         }
-        Self { file: memory.join(format!("{}.json", key.finish())), asked: python.to_owned() }
+        Self { file: cache.join(format!("{}.json", key.finish())), asked: python.to_owned() }
     }
 
     /// The cached properties, if still valid.
