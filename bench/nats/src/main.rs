@@ -44,7 +44,7 @@ async fn relay(url: &str, from: &str, to: Option<&str>) -> Result<()> {
     let client = async_nats::connect(url).await?;
     let mut messages = client.subscribe(from.to_owned()).await?;
     client.flush().await?;
-    say("ready")?;
+    print("ready")?;
     while let Some(message) = messages.next().await {
         let reply = message.reply.context("a request has a reply subject")?;
         match to {
@@ -65,7 +65,7 @@ async fn measure(url: &str, duration: Duration) -> Result<()> {
     ];
     let round_trip = median(&client, ANSWERS, duration).await?;
     let relays = median(&client, RELAYS[0], duration).await?;
-    say(&serde_json::json!({"round_trip": round_trip, "relays": relays}).to_string())
+    print(&serde_json::json!({"round_trip": round_trip, "relays": relays}).to_string())
 }
 
 /// Starts a relay, which ends with its handle, and waits until it listens.
@@ -99,6 +99,6 @@ async fn median(client: &Client, subject: &str, duration: Duration) -> Result<f6
 }
 
 #[expect(clippy::disallowed_methods, reason = "it prints what it measured")]
-fn say(line: &str) -> Result<()> {
+fn print(line: &str) -> Result<()> {
     Ok(writeln!(std::io::stdout(), "{line}")?)
 }

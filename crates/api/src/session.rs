@@ -40,12 +40,12 @@ pub struct ChangePassword {
     #[schema(value_type = String, min_length = 12, max_length = 1024)]
     pub new: Hidden,
     /// Whether to revoke the caller's tokens, too, except the one that authenticates this request.
-    #[serde(default = "yes")]
+    #[serde(default = "default_true")]
     #[schema(default = true)]
     pub revoke_tokens: bool,
 }
 
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 

@@ -65,7 +65,7 @@ impl PendingAcks {
     }
 
     /// Reports all of them to the server as still in progress.
-    pub(crate) fn tell_progress(&self) {
+    pub(crate) fn report_progress(&self) {
         for subject in self.lock().marks.values() {
             self.sender.mark(subject.clone(), AckKind::Progress);
         }

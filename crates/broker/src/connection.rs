@@ -202,7 +202,7 @@ impl ClientFactory {
             .event_callback(move |event| {
                 let (connected, shown, alive) = (connected.clone(), shown.clone(), alive.clone());
                 async move {
-                    tell(&event, &connected, &shown);
+                    report(&event, &connected, &shown);
                     drop(alive);
                 }
             });
@@ -328,7 +328,7 @@ fn refusal(error: &async_nats::ConnectError, address: &Address) -> Error {
     }
 }
 
-fn tell(event: &Event, up: &watch::Sender<bool>, address: &Address) {
+fn report(event: &Event, up: &watch::Sender<bool>, address: &Address) {
     match event {
         Event::Connected if !up.send_replace(true) => tracing::info!("connected to NATS at {address} again"),
         Event::Connected => {}

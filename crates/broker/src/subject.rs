@@ -161,7 +161,7 @@ pub fn mongo_writer(runtime: &str, version: &Name) -> String {
 }
 
 /// Returns the subject of messages between krt's engines about a version; `about` is one word.
-pub fn aside(runtime: &str, version: &Name, about: &str) -> String {
+pub fn engine_subject(runtime: &str, version: &Name, about: &str) -> String {
     format!("krt.{runtime}.{version}.{about}")
 }
 

@@ -70,7 +70,7 @@ impl EnvironmentFolder {
     }
 
     /// The folder of temporary files during construction, private to this user.
-    pub(crate) fn workshop(&self) -> PathBuf {
+    pub(crate) fn work_folder(&self) -> PathBuf {
         self.folder.join("work")
     }
 
@@ -110,10 +110,10 @@ impl EnvironmentFolder {
     pub(crate) fn begin(&self, lock: &Lock) -> Result<PartialEntry<'_>, Error> {
         self.remove(lock)?;
         let half_made = PartialEntry { place: self, finished: false };
-        let workshop = self.workshop();
-        let made =
-            fs::create_dir(&self.folder).and_then(|()| fs::DirBuilder::new().mode(0o700).create(&workshop));
-        made.map(|()| half_made).map_err(|source| Error::Cache { path: workshop, source })
+        let work_folder = self.work_folder();
+        let made = fs::create_dir(&self.folder)
+            .and_then(|()| fs::DirBuilder::new().mode(0o700).create(&work_folder));
+        made.map(|()| half_made).map_err(|source| Error::Cache { path: work_folder, source })
     }
 
     /// Removes the environment, or the leftovers of an interrupted run.
@@ -131,13 +131,13 @@ impl PartialEntry<'_> {
     /// Writes the record, which completes the environment.
     pub(crate) fn finish(mut self, record: &Record) -> Result<(), Error> {
         let path = self.place.folder.join(RECORD);
-        self.seal(&path, record).map_err(|source| Error::Cache { path, source })?;
+        self.write_record(&path, record).map_err(|source| Error::Cache { path, source })?;
         self.finished = true;
         Ok(())
     }
 
-    fn seal(&self, path: &Path, record: &Record) -> io::Result<()> {
-        fs::remove_dir_all(self.place.workshop())?;
+    fn write_record(&self, path: &Path, record: &Record) -> io::Result<()> {
+        fs::remove_dir_all(self.place.work_folder())?;
         let mut file = tempfile::NamedTempFile::new_in(&self.place.folder)?;
         file.write_all(&serde_json::to_vec_pretty(record)?)?;
         file.persist(path)?;
@@ -198,7 +198,7 @@ mod tests {
         fs::create_dir_all(place.environment().join("bin")).unwrap();
         fs::write(place.python(), "").unwrap();
         half_made.finish(&record()).unwrap();
-        assert!(!place.workshop().exists());
+        assert!(!place.work_folder().exists());
     }
 
     #[test]

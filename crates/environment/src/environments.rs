@@ -86,15 +86,15 @@ impl Environments {
         let root = &path::absolute(root).unwrap_or_else(|_| root.to_owned());
         let cache = self.cache.join("interpreters");
         let pythons = Pythons::new(self.choice.as_ref(), &self.process_env, root, &cache);
-        let mut settled = Vec::new();
+        let mut resolved = Vec::new();
         for node in nodes {
-            settled.push(self.settle(Need::of(root, node, self.files)?, &pythons).await?);
+            resolved.push(self.resolve(Need::of(root, node, self.files)?, &pythons).await?);
         }
-        let findings = settled.iter_mut().flat_map(|settled| std::mem::take(&mut settled.findings));
-        tell(findings.collect(), on_event)?;
-        let made = self.make(&settled, on_event).await?;
-        tell(settled.iter().flat_map(ResolvedNode::missing).collect(), on_event)?;
-        Ok(settled.iter().map(|settled| settled.home.interpreter(&made)).collect())
+        let findings = resolved.iter_mut().flat_map(|resolved| std::mem::take(&mut resolved.findings));
+        report(findings.collect(), on_event)?;
+        let made = self.make(&resolved, on_event).await?;
+        report(resolved.iter().flat_map(ResolvedNode::missing).collect(), on_event)?;
+        Ok(resolved.iter().map(|resolved| resolved.home.interpreter(&made)).collect())
     }
 
     /// Returns the executables of this machine's interpreters, with those below virtual environments, that
@@ -134,21 +134,21 @@ impl Environments {
     ) -> Vec<Finding> {
         let static_findings = need.without_interpreter();
         let has_plan = need.plan.is_some();
-        let settled = match pythons.pick(need.requires.as_ref()).await {
+        let resolved = match pythons.pick(need.requires.as_ref()).await {
             Err(error @ Error::NoPython { .. }) => {
                 let mut findings = if has_plan { Vec::new() } else { static_findings };
                 findings.push(need.finding(Severity::Warning, &error));
                 return findings;
             }
             Err(error) => return vec![need.finding(Severity::Error, &error)],
-            Ok(picked) => self.settle_with(need, picked, pythons).await,
+            Ok(picked) => self.resolve_with(need, picked, pythons).await,
         };
-        let mut findings = settled.findings.clone();
-        if settled.is_open() {
-            match self.make(std::slice::from_ref(&settled), on_event).await {
-                Ok(_) => findings.extend(settled.missing()),
+        let mut findings = resolved.findings.clone();
+        if resolved.is_open() {
+            match self.make(std::slice::from_ref(&resolved), on_event).await {
+                Ok(_) => findings.extend(resolved.missing()),
                 Err(error) => {
-                    findings.push(settled.need.finding(Severity::Warning, &error));
+                    findings.push(resolved.need.finding(Severity::Warning, &error));
                 }
             }
         }
@@ -156,14 +156,14 @@ impl Environments {
     }
 
     /// Chooses the interpreter or environment of a node.
-    async fn settle(&self, need: Need, pythons: &Pythons<'_>) -> Result<ResolvedNode, Error> {
+    async fn resolve(&self, need: Need, pythons: &Pythons<'_>) -> Result<ResolvedNode, Error> {
         let picked = pythons.pick(need.requires.as_ref()).await?;
-        Ok(self.settle_with(need, picked, pythons).await)
+        Ok(self.resolve_with(need, picked, pythons).await)
     }
 
-    async fn settle_with(&self, mut need: Need, picked: Picked, pythons: &Pythons<'_>) -> ResolvedNode {
+    async fn resolve_with(&self, mut need: Need, picked: Picked, pythons: &Pythons<'_>) -> ResolvedNode {
         let mut findings: Vec<Finding> = picked.note.iter().map(|note| need.note(note)).collect();
-        let (mut facts, mut lacking) = (picked.facts, None);
+        let (mut facts, mut missing_wheels) = (picked.facts, None);
         let home = match &need.plan {
             Some(plan) => {
                 if !self.place(Some(plan), &facts).is_complete() {
@@ -172,7 +172,7 @@ impl Environments {
                         let is_instead = instead.is_some();
                         facts = instead.unwrap_or(facts);
                         findings.push(need.about_wheels(&sentence, is_instead.then_some(&facts)));
-                        lacking = (!is_instead).then_some(sentence);
+                        missing_wheels = (!is_instead).then_some(sentence);
                     }
                 }
                 Home::Environment(self.place(Some(plan), &facts))
@@ -190,7 +190,7 @@ impl Environments {
                 }
             }
         };
-        ResolvedNode { need, facts, home, lacking, findings }
+        ResolvedNode { need, facts, home, missing_wheels, findings }
     }
 
     /// Returns the pins without a wheel for an interpreter, and another interpreter that has them, unless the
@@ -203,22 +203,22 @@ impl Environments {
         pythons: &Pythons<'_>,
     ) -> Option<BetterInterpreter> {
         let cache = self.cache.join("wheels");
-        let lacking = install::lacking(plan, facts, pythons.process_env(), &cache).await?;
-        if lacking.is_empty() {
+        let missing_wheels = install::missing_wheels(plan, facts, pythons.process_env(), &cache).await?;
+        if missing_wheels.is_empty() {
             return None;
         }
-        let found = pythons.all().await.iter().find(|other| lacking.has(&other.version));
-        let sentence = lacking.sentence(&facts.version, found);
+        let found = pythons.all().await.iter().find(|other| missing_wheels.has(&other.version));
+        let sentence = missing_wheels.sentence(&facts.version, found);
         Some(BetterInterpreter { instead: found.filter(|_| !is_named).cloned(), sentence })
     }
 
     /// Creates the missing environments.
     async fn make(
         &self,
-        settled: &[ResolvedNode],
+        resolved: &[ResolvedNode],
         on_event: &(dyn Fn(Event) + Send + Sync),
     ) -> Result<HashMap<EnvironmentFolder, Record>, Error> {
-        let jobs = self.jobs(settled, on_event);
+        let jobs = self.jobs(resolved, on_event);
         stream::iter(&jobs)
             .map(|job| async move { Ok((job.place.clone(), job.run().await?)) })
             .buffer_unordered(MAX_CONCURRENT)
@@ -254,22 +254,22 @@ impl Environments {
     /// One job for each distinct environment, with all nodes that share it.
     fn jobs<'a>(
         &'a self,
-        settled: &'a [ResolvedNode],
+        resolved: &'a [ResolvedNode],
         on_event: &'a (dyn Fn(Event) + Send + Sync),
     ) -> Vec<Job<'a>> {
         let mut jobs: Vec<Job<'a>> = Vec::new();
-        for one in settled {
+        for one in resolved {
             let Home::Environment(place) = &one.home else { continue };
             if jobs.iter().any(|job| job.place == *place) {
                 continue;
             }
-            let sharing = settled.iter().filter(|other| other.home == one.home);
+            let sharing = resolved.iter().filter(|other| other.home == one.home);
             jobs.push(Job {
                 place: place.clone(),
                 nodes: sharing.map(|other| other.need.node.clone()).collect(),
                 plan: one.need.plan.as_ref().or(one.need.plan_of_imports.as_ref()),
                 facts: &one.facts,
-                lacking: one.lacking.as_ref(),
+                missing_wheels: one.missing_wheels.as_ref(),
                 process_env: &self.process_env,
                 on_event,
             });
@@ -290,7 +290,7 @@ struct ResolvedNode {
     facts: Facts,
     home: Home,
     /// The pins without a wheel for the interpreter.
-    lacking: Option<String>,
+    missing_wheels: Option<String>,
     /// Findings to report first.
     findings: Vec<Finding>,
 }
@@ -308,12 +308,12 @@ impl ResolvedNode {
 
     /// Whether only the finished environment shows if all imports are present.
     fn is_open(&self) -> bool {
-        self.lacking.is_none() && self.need.not_named()
+        self.missing_wheels.is_none() && self.need.not_named()
     }
 }
 
 /// Reports findings; returns all errors at once.
-fn tell(findings: Vec<Finding>, on_event: &(dyn Fn(Event) + Send + Sync)) -> Result<(), Error> {
+fn report(findings: Vec<Finding>, on_event: &(dyn Fn(Event) + Send + Sync)) -> Result<(), Error> {
     let (errors, others): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);
     for finding in others {

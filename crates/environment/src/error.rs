@@ -88,7 +88,7 @@ pub enum Error {
         Nodes(nodes),
         RequestedBy(file),
         Output(output),
-        MissingWheelsHint(lacking)
+        MissingWheelsHint(missing_wheels)
     )]
     Install {
         /// The nodes that need the environment.
@@ -102,7 +102,7 @@ pub enum Error {
         /// Its last lines of output, or all if they are few.
         output: Vec<String>,
         /// The pins without a wheel for this Python, and which Python has them.
-        lacking: Option<String>,
+        missing_wheels: Option<String>,
     },
     /// The installer cannot be started.
     #[error("cannot start `{}` to make the Python environment of {}", .command.display(), Nodes(nodes))]
@@ -158,7 +158,7 @@ struct MissingWheelsHint<'a>(&'a Option<String>);
 
 impl fmt::Display for MissingWheelsHint<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |lacking| write!(f, "\nhint: {lacking}"))
+        self.0.as_ref().map_or(Ok(()), |missing_wheels| write!(f, "\nhint: {missing_wheels}"))
     }
 }
 

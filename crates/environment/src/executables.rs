@@ -162,8 +162,8 @@ impl Executables {
             return Err(no_builder(node));
         };
         let sdk = Sdk::below(&self.cache, build.toolchain.sdk).map_err(cache_failed)?;
-        let workshop = build.workshop(&self.cache.join("executables"))?;
-        let Tests { command, lock } = (build.toolchain.tests)(&build, &workshop, sdk.path()).await?;
+        let work_folder = build.work_folder(&self.cache.join("executables"))?;
+        let Tests { command, lock } = (build.toolchain.tests)(&build, &work_folder, sdk.path()).await?;
         let ended = build.show(command, run).await;
         drop(lock);
         ended
@@ -223,14 +223,14 @@ impl Build<'_> {
             .finish();
         let executable = self.executable(&content);
         if executable.is_file() {
-            self.tell(Step::Reusing);
+            self.report(Step::Reusing);
             touch(&executable);
             return Ok(executable);
         }
         let started = Instant::now();
-        self.tell(Step::Building { folder: self.node.folder.clone() });
+        self.report(Step::Building { folder: self.node.folder.clone() });
         let executable = self.make(&content).await?;
-        self.tell(Step::Installed { elapsed: started.elapsed() });
+        self.report(Step::Installed { elapsed: started.elapsed() });
         Ok(executable)
     }
 
@@ -268,8 +268,8 @@ impl Build<'_> {
     async fn make(&self, content: &str) -> Result<PathBuf, BuildError> {
         let sdk = Sdk::below(self.cache, self.toolchain.sdk).map_err(cache_failed)?;
         let folder = &self.cache.join("executables");
-        let workshop = self.workshop(folder)?;
-        let made = (self.toolchain.make)(self, &workshop, sdk.path()).await?;
+        let work_folder = self.work_folder(folder)?;
+        let made = (self.toolchain.make)(self, &work_folder, sdk.path()).await?;
         let executable = self.executable(content);
         fs::rename(made, &executable).map_err(|source| cannot_keep(&executable, source))?;
         clean(folder, SystemTime::now());
@@ -277,7 +277,7 @@ impl Build<'_> {
     }
 
     /// A folder of temporary files.
-    fn workshop(&self, folder: &Path) -> Result<TempDir, BuildError> {
+    fn work_folder(&self, folder: &Path) -> Result<TempDir, BuildError> {
         let made = fs::create_dir_all(folder)
             .and_then(|()| tempfile::Builder::new().prefix(".build-").tempdir_in(folder));
         made.map_err(|source| cannot_keep(folder, source))
@@ -310,7 +310,7 @@ impl Build<'_> {
             folder: &self.node.folder,
             hold: hold.map_err(failed)?,
             results: call.results,
-            on_line: &|line| self.tell(Step::Installing { line }),
+            on_line: &|line| self.report(Step::Installing { line }),
         };
         let ended = run.finish().await.map_err(failed)?;
         if ended.status.success() {
@@ -326,7 +326,7 @@ impl Build<'_> {
         })
     }
 
-    fn tell(&self, step: Step) {
+    fn report(&self, step: Step) {
         (self.on_event)(Event { nodes: vec![self.node.name.clone()], step });
     }
 }

@@ -45,7 +45,7 @@ impl Extracted {
         let private = fs::Permissions::from_mode(0o700);
         let folder = tempfile::Builder::new().prefix("krt-").permissions(private).tempdir();
         let folder = folder.map_err(failed)?;
-        lay_down(folder.path(), files).map_err(failed)?;
+        write_files(folder.path(), files).map_err(failed)?;
         let reason = format!(
             "cannot write `{}`: {problem}; {what} lies in `{}` for this run\nhint: `KRT_CACHE` names another folder for what is kept between runs",
             wanted.display(),
@@ -71,14 +71,14 @@ fn lay_down_at(path: &Path, files: &Files) -> io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent)?;
     let folder = tempfile::Builder::new().prefix(".laid-").tempdir_in(parent)?;
-    lay_down(folder.path(), files)?;
+    write_files(folder.path(), files)?;
     match fs::rename(folder.path(), path) {
         Err(_) if path.is_dir() => Ok(()),
         done => done,
     }
 }
 
-fn lay_down(folder: &Path, files: &Files) -> io::Result<()> {
+fn write_files(folder: &Path, files: &Files) -> io::Result<()> {
     for (name, content) in files {
         let file = folder.join(name);
         fs::create_dir_all(file.parent().unwrap_or(folder))?;

@@ -15,7 +15,7 @@ mod stdlib;
 pub use handler::DictUse;
 pub(crate) use installed::Installed;
 pub use location::Location;
-pub(crate) use names::{UpstreamPackage, carried_for, constraints, packages};
+pub(crate) use names::{UpstreamPackage, constraints, packages, upstream_package};
 pub(crate) use parse::ImportTime;
 
 use local::Package;

@@ -20,7 +20,7 @@ use std::{
     time::Instant,
 };
 use tool::Installer;
-pub(crate) use wheels::lacking;
+pub(crate) use wheels::missing_wheels;
 
 /// The `protobuf` requirement where no file names it and other requirements conflict with the preferred
 /// version: the versions that the SDK supports.
@@ -37,7 +37,7 @@ pub(crate) struct Job<'a> {
     pub(crate) plan: Option<&'a Plan>,
     pub(crate) facts: &'a Facts,
     /// The pins without a wheel for the interpreter, reported if the installation fails.
-    pub(crate) lacking: Option<&'a String>,
+    pub(crate) missing_wheels: Option<&'a String>,
     pub(crate) process_env: &'a ProcessEnv,
     pub(crate) on_event: &'a (dyn Fn(Event) + Send + Sync),
 }
@@ -49,39 +49,39 @@ impl Job<'_> {
         if let Some(record) = self.reuse() {
             return Ok(record);
         }
-        let lock = Lock::take(&self.place.lock_file(), || self.tell(Step::Waiting)).await?;
+        let lock = Lock::take(&self.place.lock_file(), || self.report(Step::Waiting)).await?;
         if let Some(record) = self.reuse() {
             return Ok(record);
         }
         let started = Instant::now();
         let half_made = self.place.begin(&lock)?;
         let record = self.make(&lock, half_made).await?;
-        self.tell(Step::Installed { elapsed: started.elapsed() });
+        self.report(Step::Installed { elapsed: started.elapsed() });
         Ok(record)
     }
 
-    fn tell(&self, step: Step) {
+    fn report(&self, step: Step) {
         (self.on_event)(Event { nodes: self.nodes.clone(), step });
     }
 
     fn reuse(&self) -> Option<Record> {
         let record = self.place.complete()?;
         self.place.touch();
-        self.tell(Step::Reusing);
+        self.report(Step::Reusing);
         Some(record)
     }
 
     async fn make(&self, lock: &Lock, half_made: PartialEntry<'_>) -> Result<Record, Error> {
         let installer = Installer::find(self.facts, self.process_env).await;
-        self.tell(Step::Creating { tool: installer.tool(), file: self.file() });
+        self.report(Step::Creating { tool: installer.tool(), file: self.file() });
         let folder = self.place.environment();
         self.call(lock, &installer, installer.create(&folder)).await?;
         self.install(lock, &installer).await?;
-        let mut facts = self.ask().await?;
+        let mut facts = self.probe().await?;
         if facts.protobuf.is_none() {
             let wants = [vec![PREFERRED_PROTOBUF.into()], vec![PROTOBUF.into()]];
             self.install_first(lock, &installer, &wants).await?;
-            facts = self.ask().await?;
+            facts = self.probe().await?;
         }
         if !is_chosen(self.plan) {
             self.note_protobuf(&facts);
@@ -139,7 +139,7 @@ impl Job<'_> {
     fn note_protobuf(&self, facts: &Facts) {
         let newer = facts.protobuf.as_ref().filter(|version| is_at_least(version, NEWER_PROTOBUF));
         if let Some(version) = newer {
-            self.tell(Step::Note(format!(
+            self.report(Step::Note(format!(
                 "it has protobuf {version}: its other requirements do not allow 4.25, the last that code of KRT v1's time works with"
             )));
         }
@@ -150,11 +150,11 @@ impl Job<'_> {
         let hold = lock.share().map_err(|source| self.not_started(&command, source))?;
         let run = Run {
             command: &command,
-            variables: installer.variables(self.process_env, &self.place.workshop()),
+            variables: installer.variables(self.process_env, &self.place.work_folder()),
             folder: self.plan.map_or(Path::new("/"), Plan::folder),
             hold,
             results: None,
-            on_line: &|line| self.tell(Step::Installing { line }),
+            on_line: &|line| self.report(Step::Installing { line }),
         };
         let ended = run.finish().await.map_err(|source| self.not_started(&command, source))?;
         if ended.status.success() {
@@ -166,7 +166,7 @@ impl Job<'_> {
             tool: installer.tool(),
             status: ended.status,
             output: ended.output,
-            lacking: self.lacking.cloned(),
+            missing_wheels: self.missing_wheels.cloned(),
         })
     }
 
@@ -174,8 +174,8 @@ impl Job<'_> {
     /// without one, so `protobuf` is then installed afterwards.
     fn wanted(&self) -> Result<Vec<OsString>, Error> {
         let Some(plan) = self.plan else { return Ok(Vec::new()) };
-        let (workshop, projects) = (self.place.workshop(), self.place.projects());
-        let writer = |transcript| TranscriptWriter::new(plan.folder(), &workshop, &projects, transcript);
+        let (work_folder, projects) = (self.place.work_folder(), self.place.projects());
+        let writer = |transcript| TranscriptWriter::new(plan.folder(), &work_folder, &projects, transcript);
         let file = match (&plan.wanted, &plan.transcript) {
             (PackageSource::File, None) => plan.file.clone(),
             (PackageSource::File, Some(transcript)) => {
@@ -199,7 +199,7 @@ impl Job<'_> {
 
     /// Writes lines for the installer, which may contain credentials, to the workshop.
     fn note(&self, name: &str, lines: &[String]) -> Result<PathBuf, Error> {
-        let path = self.place.workshop().join(name);
+        let path = self.place.work_folder().join(name);
         let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();
         match fs::write(&path, text) {
             Ok(()) => Ok(path),
@@ -208,7 +208,7 @@ impl Job<'_> {
     }
 
     /// Asks the new environment's interpreter for its facts.
-    async fn ask(&self) -> Result<Facts, Error> {
+    async fn probe(&self) -> Result<Facts, Error> {
         let process_env = self.process_env.clone().without(&tool::NEVER_PASSED);
         probe(&self.place.python(), &process_env, Path::new("/"))
             .await

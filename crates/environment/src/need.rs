@@ -3,7 +3,7 @@
 use crate::{
     error::Error,
     finding::{Finding, Severity},
-    imports::{ImportTime, Imported, Imports, Installed, UpstreamPackage, carried_for, packages},
+    imports::{ImportTime, Imported, Imports, Installed, UpstreamPackage, packages, upstream_package},
     node_source::NodeSource,
     plan::{Files, Plan, Requires},
     python::{Facts, NEWER_PROTOBUF, OLDEST_PROTOBUF, is_at_least},
@@ -55,19 +55,19 @@ impl Need {
         let protobuf = facts.protobuf.as_ref().filter(|version| is_at_least(version, OLDEST_PROTOBUF));
         let is_newer = protobuf.is_some_and(|version| is_at_least(version, NEWER_PROTOBUF));
         let has_all = self.needed().all(|imported| has(&imported));
-        let is_own = facts.is_environment || self.strangers().any(|imported| has(&imported));
+        let is_own = facts.is_environment || self.not_in_images().any(|imported| has(&imported));
         match protobuf {
             Some(protobuf) if has_all && (is_own || !is_newer) => {
                 let newer = is_newer.then(|| self.newer_protobuf(facts, &protobuf.to_string()));
                 (Basis::Interpreter, newer.into_iter().collect())
             }
-            Some(_) if is_own && self.strangers().any(|imported| has(&imported)) => {
+            Some(_) if is_own && self.not_in_images().any(|imported| has(&imported)) => {
                 (Basis::Interpreter, self.missing(&own, facts))
             }
             _ => {
-                let carried = self.carried();
-                let plan = (!carried.is_empty())
-                    .then(|| Box::new(Plan::of_imports(self.root.join(&self.src), &carried)));
+                let upstream_packages = self.upstream_packages();
+                let plan = (!upstream_packages.is_empty())
+                    .then(|| Box::new(Plan::of_imports(self.root.join(&self.src), &upstream_packages)));
                 (Basis::Environment(plan), self.without_interpreter())
             }
         }
@@ -75,8 +75,9 @@ impl Need {
 
     /// The findings about a node without a deciding file, for any interpreter.
     pub(crate) fn without_interpreter(&self) -> Vec<Finding> {
-        let mut findings: Vec<Finding> = self.strangers().map(|imported| self.undeclared(imported)).collect();
-        findings.extend(self.note_carried());
+        let mut findings: Vec<Finding> =
+            self.not_in_images().map(|imported| self.undeclared(imported)).collect();
+        findings.extend(self.note_upstream());
         findings
     }
 
@@ -108,18 +109,18 @@ impl Need {
     }
 
     /// Those that KRT v1's images did not have.
-    fn strangers(&self) -> impl Iterator<Item = &Imported> {
-        self.needed().filter(|imported| carried_for(&imported.module).is_none())
+    fn not_in_images(&self) -> impl Iterator<Item = &Imported> {
+        self.needed().filter(|imported| upstream_package(&imported.module).is_none())
     }
 
     /// The packages of KRT v1's images among the imports.
-    fn carried(&self) -> Vec<&'static UpstreamPackage> {
-        self.imports.modules.iter().filter_map(|imported| carried_for(&imported.module)).collect()
+    fn upstream_packages(&self) -> Vec<&'static UpstreamPackage> {
+        self.imports.modules.iter().filter_map(|imported| upstream_package(&imported.module)).collect()
     }
 
     fn undeclared(&self, imported: &Imported) -> Finding {
         let module = &imported.module;
-        let found_elsewhere = imported.elsewhere && carried_for(module).is_none();
+        let found_elsewhere = imported.elsewhere && upstream_package(module).is_none();
         let is_certain = imported.when == ImportTime::Always && !self.imports.is_doubtful && !found_elsewhere;
         let (message, hint) = match found_elsewhere {
             true => (
@@ -168,10 +169,12 @@ impl Need {
     }
 
     /// A note that the node gets packages that it imports and does not declare.
-    fn note_carried(&self) -> Option<Finding> {
-        let carried = self.carried();
-        let first = self.imports.modules.iter().find(|imported| carried_for(&imported.module).is_some())?;
-        let packages: BTreeSet<&str> = carried.iter().map(|carried| carried.package).collect();
+    fn note_upstream(&self) -> Option<Finding> {
+        let upstream_packages = self.upstream_packages();
+        let first =
+            self.imports.modules.iter().find(|imported| upstream_package(&imported.module).is_some())?;
+        let packages: BTreeSet<&str> =
+            upstream_packages.iter().map(|upstream_packages| upstream_packages.package).collect();
         let packages = packages.into_iter().collect::<Vec<_>>().join("`, `");
         Some(Finding {
             severity: Severity::Note,

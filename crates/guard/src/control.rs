@@ -12,7 +12,7 @@ pub(crate) fn control() -> io::Result<UnixStream> {
 }
 
 /// Writes one line. The engine may be gone.
-pub(crate) fn tell(control: &mut UnixStream, message: &GuardMessage) -> io::Result<()> {
+pub(crate) fn send(control: &mut UnixStream, message: &GuardMessage) -> io::Result<()> {
     let line = serde_json::to_string(message)? + "\n";
     match control.write_all(line.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

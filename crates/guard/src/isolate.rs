@@ -60,7 +60,7 @@ impl Isolation {
     /// Creates the namespaces, runs the guard as process 1 in them, and waits for its end.
     pub fn enter(&self) -> io::Result<()> {
         if let Err(error) = self.make() {
-            return crate::control::tell(
+            return crate::control::send(
                 &mut crate::control::control()?,
                 &GuardMessage::failed("the worker cannot be isolated", &error),
             );
@@ -70,7 +70,7 @@ impl Isolation {
         let status = inner.env_clear().status()?;
         if !status.success() {
             let ended = GuardMessage::Ended { status: status.into_raw(), out_of_memory: false };
-            crate::control::tell(&mut crate::control::control()?, &ended)?;
+            crate::control::send(&mut crate::control::control()?, &ended)?;
         }
         Ok(())
     }
@@ -87,7 +87,7 @@ impl Isolation {
             fs::write("/proc/self/setgroups", "deny")?;
             fs::write("/proc/self/uid_map", format!("{0} {0} 1", user.as_raw()))?;
             fs::write("/proc/self/gid_map", format!("{0} {0} 1", group.as_raw()))?;
-            keep_rights()?;
+            keep_capabilities()?;
         }
         mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
         // The worker's user must be able to pass the folders above a kept path.
@@ -197,7 +197,7 @@ fn cover(path: &Path) -> io::Result<()> {
 }
 
 /// Keeps the user namespace's capabilities across the guard's second start, until they are dropped.
-fn keep_rights() -> io::Result<()> {
+fn keep_capabilities() -> io::Result<()> {
     let mut sets = capabilities(None)?;
     sets.inheritable |= CapabilitySet::SYS_ADMIN;
     set_capabilities(None, sets)?;

@@ -6,7 +6,7 @@
 use crate::{
     Isolation,
     cgroup::Group,
-    control::{control, tell},
+    control::{control, send},
     tree,
     wire::{GuardMessage, Spec, TERMINATE, receive_input},
 };
@@ -57,7 +57,7 @@ pub fn run() -> io::Result<()> {
 pub fn inner(isolation: &Isolation) -> io::Result<()> {
     let mut control = control()?;
     if let Err(error) = isolation.finish() {
-        return tell(&mut control, &GuardMessage::failed("the worker cannot be isolated", &error));
+        return send(&mut control, &GuardMessage::failed("the worker cannot be isolated", &error));
     }
     guard(Some(isolation))
 }
@@ -70,14 +70,14 @@ fn guard(isolation: Option<&Isolation>) -> io::Result<()> {
     let spec = Spec::read(&control)?;
     let (group, program) = match start(&spec, input, isolation) {
         Ok(started) => started,
-        Err(message) => return tell(&mut control, &message),
+        Err(message) => return send(&mut control, &message),
     };
-    tell(&mut control, &GuardMessage::Started { pid: program.as_raw_nonzero().get() })?;
+    send(&mut control, &GuardMessage::Started { pid: program.as_raw_nonzero().get() })?;
     let (events, coming) = mpsc::channel();
     listen(control.try_clone()?, events.clone())?;
     watch(events)?;
-    let ended = attend(&spec, group.as_ref(), program, &coming);
-    tell(&mut control, &ended)
+    let ended = supervise(&spec, group.as_ref(), program, &coming);
+    send(&mut control, &ended)
 }
 
 /// Starts the program within its limits.
@@ -143,7 +143,7 @@ fn keep_to(thousandths: u32) -> io::Result<()> {
 }
 
 /// Waits until the program has ended or must end, then ends all descendants.
-fn attend(spec: &Spec, group: Option<&Group>, program: Pid, events: &Receiver<Event>) -> GuardMessage {
+fn supervise(spec: &Spec, group: Option<&Group>, program: Pid, events: &Receiver<Event>) -> GuardMessage {
     let watched = spec.memory.filter(|_| !group.is_some_and(Group::limits_memory));
     let (mut status, mut out_of_memory) = (None, false);
     while status.is_none() {

@@ -26,12 +26,12 @@ impl fmt::Display for Violation {
 #[must_use]
 pub fn violations(workspace: &Workspace, rules: &Rules<'_>) -> BTreeSet<Violation> {
     let uses = workspace.uses();
-    let judge = Checker { workspace, rules, uses: &uses };
+    let checker = Checker { workspace, rules, uses: &uses };
     let mut found = BTreeSet::new();
-    judge.manifests(&mut found);
-    judge.uses(&mut found);
-    judge.layers_are_complete(&mut found);
-    judge.circles(&mut found);
+    checker.manifests(&mut found);
+    checker.uses(&mut found);
+    checker.layers_are_complete(&mut found);
+    checker.check_cycles(&mut found);
     found
 }
 
@@ -89,7 +89,7 @@ impl Checker<'_> {
 
     fn across_layers(&self, krate: &Crate, used: &Use<'_>, to: Id) -> Option<String> {
         let layers = self.layers(krate)?;
-        let top = |module| Some(krate.modules[*krate.lineage(module).first()?].name.as_str());
+        let top = |module| Some(krate.modules[*krate.ancestors(module).first()?].name.as_str());
         let (from, to) = (top(used.from.1)?, top(to)?);
         let allowed = from == to || row(layers, from)?.contains(&to);
         (!allowed).then(|| to.to_owned())
@@ -111,15 +111,15 @@ impl Checker<'_> {
     }
 
     /// Siblings that use one another, directly or by what is below them.
-    fn circles(&self, found: &mut BTreeSet<Violation>) {
-        let mut unused: Vec<&Cycle<'_>> = self.rules.circles.iter().collect();
+    fn check_cycles(&self, found: &mut BTreeSet<Violation>) {
+        let mut unused: Vec<&Cycle<'_>> = self.rules.cycles.iter().collect();
         for (index, krate) in self.workspace.crates.iter().enumerate() {
             let (name, edges) = (short(&krate.package), self.edges(index, krate));
             for group in cycles(&graph(&edges)) {
                 let modules: Vec<String> = group.iter().map(|id| krate.name(*id)).collect();
-                let known = |circle: &&Cycle<'_>| circle.krate == name && circle.modules == modules;
-                if self.rules.circles.iter().any(|circle| known(&circle)) {
-                    unused.retain(|circle| !known(circle));
+                let known = |cycle: &&Cycle<'_>| cycle.krate == name && cycle.modules == modules;
+                if self.rules.cycles.iter().any(|cycle| known(&cycle)) {
+                    unused.retain(|cycle| !known(cycle));
                     continue;
                 }
                 let inside = |(from, to): &(Id, Id)| group.contains(from) && group.contains(to);
@@ -130,7 +130,7 @@ impl Checker<'_> {
                     .insert(Violation(format!("crates/{name} has a cycle of {}{lines}", modules.join(", "))));
             }
         }
-        let unused = unused.into_iter().map(|circle| (circle.krate, circle.modules.join(", ")));
+        let unused = unused.into_iter().map(|cycle| (cycle.krate, cycle.modules.join(", ")));
         found.extend(unused.map(|(name, modules)| {
             Violation(format!("crates/{name} has no cycle of {modules}, but a rule for it"))
         }));
@@ -155,7 +155,7 @@ impl Checker<'_> {
             if let Target::Module { krate: to_krate, module: to, .. } = used.to
                 && to_krate == index
             {
-                let (from, to) = (krate.lineage(used.from.1), krate.lineage(to));
+                let (from, to) = (krate.ancestors(used.from.1), krate.ancestors(to));
                 let apart = from.into_iter().zip(to).find(|(from, to)| from != to);
                 apart.into_iter().for_each(|edge| _ = edges.entry(edge).or_insert(used));
             }

@@ -1,4 +1,4 @@
-//! Finds circles in a graph.
+//! Finds cycles in a graph.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -34,11 +34,11 @@ impl Crate {
     }
 
     /// The modules from the root to this one, without the root.
-    pub(crate) fn lineage(&self, module: Id) -> Vec<Id> {
+    pub(crate) fn ancestors(&self, module: Id) -> Vec<Id> {
         let parents = std::iter::successors(Some(module), |module| self.modules[*module].parent);
-        let mut lineage: Vec<Id> = parents.filter(|module| *module != ROOT).collect();
-        lineage.reverse();
-        lineage
+        let mut ancestors: Vec<Id> = parents.filter(|module| *module != ROOT).collect();
+        ancestors.reverse();
+        ancestors
     }
 }
 

@@ -10,7 +10,7 @@ pub struct Rules<'a> {
     /// What a crate may not use from outside, by paths, tests apart.
     pub outside: Table<'a>,
     /// Modules that use one another for a reason.
-    pub circles: &'a [Cycle<'a>],
+    pub cycles: &'a [Cycle<'a>],
 }
 
 /// Names, each with those that it may or may not use.
@@ -29,7 +29,7 @@ pub struct Cycle<'a> {
 
 /// The rules of this workspace.
 pub const RULES: Rules<'static> =
-    Rules { crates: CRATES, layers: &[("runtime", RUNTIME)], outside: OUTSIDE, circles: CYCLES };
+    Rules { crates: CRATES, layers: &[("runtime", RUNTIME)], outside: OUTSIDE, cycles: CYCLES };
 
 const CRATES: Table<'static> = &[
     ("allocator", &[]),

@@ -160,12 +160,12 @@ pub enum Failure {
     #[error("the connection to NATS is lost")]
     Disconnected,
     /// A failure elsewhere, with the text that arrived with the answer.
-    #[error("{words}")]
+    #[error("{message}")]
     Remote {
         /// Its kind.
         kind: Kind,
         /// Its text.
-        words: String,
+        message: String,
     },
     /// The answer is larger than the limit.
     #[error("the answer of node '{node}' has {size} bytes, the limit is {limit}")]
@@ -296,7 +296,7 @@ impl Failure {
 }
 
 /// Judges a handler's result (docs/reference/krt-v1.md#entrypoint and #context).
-pub fn judge(step: &Step<'_>, result: HandlerResult) -> Outcome {
+pub fn decide(step: &Step<'_>, result: HandlerResult) -> Outcome {
     match result {
         HandlerResult::Message { payload, early_exit } if step.last || early_exit => answer(step, payload),
         HandlerResult::Message { payload, .. } => Outcome::Next(payload),

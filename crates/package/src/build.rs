@@ -35,7 +35,7 @@ pub(crate) fn find(node: &NodeEntry, root: &Root, source: &Source, report: &mut 
             Some(compiled) => of_source(src, language, compiled, source),
             None => return Some((language, None)),
         },
-        (None, None) => return usual(src, node.label.as_ref(), root),
+        (None, None) => return default_build(src, node.label.as_ref(), root),
     };
     report.push(*problem);
     language.filter(|language| language.compiled().is_none()).map(|language| (language, None))
@@ -99,7 +99,7 @@ fn of_source(
 }
 
 /// The sources in the usual places.
-fn usual(src: &Located<String>, node: Option<&Located<String>>, root: &Root) -> Option<NodeBuild> {
+fn default_build(src: &Located<String>, node: Option<&Located<String>>, root: &Root) -> Option<NodeBuild> {
     let path = Path::new(&src.value);
     let of_executable = path.file_name().and_then(|name| name.to_str()).map(|name| format!("src/{name}"));
     let of_node = node.map(|label| format!("src/{}", label.value));

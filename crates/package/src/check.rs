@@ -92,7 +92,7 @@ fn refused(source: &Source, src: &Located<String>, name: &str, unsupported: Unsu
 pub(crate) fn workflows(manifest: &Manifest, schema: &mut Schema, source: &Source, report: &mut Report) {
     for (index, workflow) in manifest.workflows.iter().enumerate() {
         match rpc(workflow, &schema.rpcs) {
-            Ok(Some(place)) => schema.lead(place, index),
+            Ok(Some(place)) => schema.connect(place, index),
             Ok(None) => {}
             Err(NoRpc { message, hint, span }) => {
                 report.push(source.error(&span, message).maybe_hint(hint));
@@ -100,7 +100,7 @@ pub(crate) fn workflows(manifest: &Manifest, schema: &mut Schema, source: &Sourc
         }
     }
     for rpc in &schema.rpcs {
-        if let Some(problem) = unserved(rpc) {
+        if let Some(problem) = without_workflow(rpc) {
             report.push(problem);
         }
     }
@@ -133,7 +133,7 @@ fn rpc(workflow: &WorkflowEntry, rpcs: &[Rpc]) -> Result<Option<usize>, NoRpc> {
 }
 
 /// The problem of an RPC without a workflow.
-fn unserved(rpc: &Rpc) -> Option<Problem> {
+fn without_workflow(rpc: &Rpc) -> Option<Problem> {
     let at = |problem: Problem| match &rpc.location {
         Some(location) => problem.at(location.clone()),
         None => problem,

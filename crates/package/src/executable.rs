@@ -35,11 +35,11 @@ pub fn inspect(path: &Path, system: Option<System>) -> io::Result<Executable> {
     if size > MAX_SEARCHED {
         return Ok(Executable::Other);
     }
-    Ok(judge(&fs::read(path)?, system))
+    Ok(classify(&fs::read(path)?, system))
 }
 
 /// Classifies the bytes of a file.
-fn judge(bytes: &[u8], system: Option<System>) -> Executable {
+fn classify(bytes: &[u8], system: Option<System>) -> Executable {
     let Some(format) = format::Format::of(bytes) else { return Executable::Other };
     if let Some(foreign) = system.and_then(|system| format.foreign(system)) {
         return Executable::Foreign(foreign);

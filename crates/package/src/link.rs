@@ -120,7 +120,7 @@ impl PathResolver<'_> {
             self.last = Some(Link::at(&self.here, name));
             self.hops.push(self.here.clone());
             if self.hops.len() > MAX_HOPS {
-                return Err(self.blame(Error::Loop));
+                return Err(self.link_error(Error::Loop));
             }
         } else if !self.here.canonicalize().is_ok_and(|real| self.root.starts_with(real)) {
             // A link above the root may lead to it; any other is not the package's.
@@ -149,14 +149,14 @@ impl PathResolver<'_> {
                 end.push(part);
             }
         }
-        if end.starts_with(self.root) { self.blame(Error::Dangling) } else { self.outside() }
+        if end.starts_with(self.root) { self.link_error(Error::Dangling) } else { self.outside() }
     }
 
     fn outside(&self) -> Error {
-        self.blame(Error::Outside)
+        self.link_error(Error::Outside)
     }
 
-    fn blame(&self, error: fn(Link) -> Error) -> Error {
+    fn link_error(&self, error: fn(Link) -> Error) -> Error {
         self.last.clone().map_or(Error::Missing, error)
     }
 }

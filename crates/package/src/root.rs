@@ -95,13 +95,13 @@ impl Root {
             link::Error::Outside(link) => Error::LinkOutside { path, link },
             link::Error::Loop(link) => Error::LinkLoop { path, link },
             link::Error::Dangling(link) => Error::Dangling { path, link },
-            link::Error::Missing => Error::Missing { hint: self.meant(&path, short), path },
+            link::Error::Missing => Error::Missing { hint: self.suggestion(&path, short), path },
             link::Error::Unreadable(error) => Error::Unreadable { path, error },
         }
     }
 
     /// The path that the author probably meant.
-    fn meant(&self, path: &str, short: &str) -> Option<String> {
+    fn suggestion(&self, path: &str, short: &str) -> Option<String> {
         let exists = |path: &str| shorten(path).ok().filter(|path| self.0.join(path).exists());
         let trimmed = path.trim();
         if trimmed != path
@@ -117,11 +117,11 @@ impl Root {
         if let Ok(inside) = Path::new(trimmed).strip_prefix(&self.0) {
             return Some(format!("name it relative to the package's root: `{}`", inside.display()));
         }
-        self.neighbour(short).map(|near| format!("did you mean `{near}`?"))
+        self.similar_file(short).map(|near| format!("did you mean `{near}`?"))
     }
 
     /// A file in the same folder with a similar name.
-    fn neighbour(&self, short: &str) -> Option<String> {
+    fn similar_file(&self, short: &str) -> Option<String> {
         let path = Path::new(short);
         let (folder, name) = (path.parent()?, path.file_name()?.to_str()?);
         let entries = self.0.join(folder).read_dir().ok()?.flatten();

@@ -183,7 +183,7 @@ impl Schema {
     }
 
     /// Connects a workflow to an RPC.
-    pub(crate) fn lead(&mut self, rpc: usize, workflow: usize) {
+    pub(crate) fn connect(&mut self, rpc: usize, workflow: usize) {
         let rpc = &mut self.rpcs[rpc];
         rpc.led = true;
         if let Some(method) = rpc.method {

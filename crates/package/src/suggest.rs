@@ -22,7 +22,7 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .into_iter()
         .take(MAX_COMPARED)
         .filter(|candidate| candidate.len() <= MAX_LENGTH)
-        .map(|candidate| (likeness(&lower, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (similarity(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(score, _)| *score >= MIN_SIMILARITY)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
@@ -59,7 +59,7 @@ pub fn list(words: &[&str]) -> String {
 }
 
 /// The similarity by edit distance, or by Jaro-Winkler, which favours a common prefix, if that is greater.
-fn likeness(a: &str, b: &str) -> f64 {
+fn similarity(a: &str, b: &str) -> f64 {
     let slips = strsim::normalized_damerau_levenshtein(a, b);
     let jaro = strsim::jaro_winkler(a, b);
     if jaro > 0.9 { jaro.max(slips) } else { slips }

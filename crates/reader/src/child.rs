@@ -19,18 +19,18 @@ const MAX_MESSAGE: usize = 1000;
 /// Reads the package named at standard input, and ends when that closes.
 pub fn run() -> ExitCode {
     limits::set();
-    std::panic::set_hook(Box::new(say));
-    let Frame::Whole(order) = frame::read(&mut io::stdin(), MAX_REQUEST) else { return ExitCode::FAILURE };
-    let Some(order) = ReadRequest::decode(&order) else { return ExitCode::FAILURE };
+    std::panic::set_hook(Box::new(print_panic));
+    let Frame::Whole(request) = frame::read(&mut io::stdin(), MAX_REQUEST) else { return ExitCode::FAILURE };
+    let Some(request) = ReadRequest::decode(&request) else { return ExitCode::FAILURE };
     thread::spawn(end_with_parent);
-    let worker = thread::Builder::new().stack_size(limits::STACK).spawn(move || work(&order));
+    let worker = thread::Builder::new().stack_size(limits::STACK).spawn(move || work(&request));
     match worker.map(thread::JoinHandle::join) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
 }
 
-fn say(panic: &PanicHookInfo<'_>) {
+fn print_panic(panic: &PanicHookInfo<'_>) {
     let text = panic.to_string();
     let text = &text[..text.floor_char_boundary(MAX_MESSAGE)];
     #[expect(clippy::disallowed_methods, reason = "the other process reads it")]
@@ -43,7 +43,7 @@ fn end_with_parent() {
     std::process::exit(1);
 }
 
-fn work(order: &ReadRequest) {
+fn work(request: &ReadRequest) {
     let limited = RefCell::new(None);
     let steps = move |step: Step| {
         let limit = limits::time(&step);
@@ -53,15 +53,15 @@ fn work(order: &ReadRequest) {
         }
         send(&Message::Step(step));
     };
-    let message = match order.read(&(Rc::new(steps) as Steps)) {
-        Ok(reading) => Message::Done(Box::new(proved(reading))),
+    let message = match request.read(&(Rc::new(steps) as Steps)) {
+        Ok(reading) => Message::Done(Box::new(verified(reading))),
         Err(failure) => Message::Failed(failure),
     };
     send(&message);
 }
 
 /// The reading, after a check that the parent can decode it.
-fn proved(reading: Reading) -> Reading {
+fn verified(reading: Reading) -> Reading {
     let prove = move || (reading.is_sound(), reading);
     let proof = thread::Builder::new().stack_size(limits::LATER_STACK).spawn(prove);
     let (is_sound, reading) = proof.expect("a thread starts").join().expect("it does not panic");

@@ -99,23 +99,23 @@ fn own() -> io::Result<PathBuf> {
 }
 
 /// Reads a package in a process of its own.
-pub(crate) fn read(order: &ReadRequest, abandon: &CancelHandle) -> Result<Reading, Error> {
-    let Some(Pipes { mut stdin, mut stdout, stderr }) = abandon.start().map_err(Error::Start)? else {
+pub(crate) fn read(request: &ReadRequest, cancel: &CancelHandle) -> Result<Reading, Error> {
+    let Some(Pipes { mut stdin, mut stdout, stderr }) = cancel.start().map_err(Error::Start)? else {
         return Err(Error::Ended { step: Step::Read, why: ReaderExit::Abandoned });
     };
     // Fails when the process has ended, which is detected next.
-    let _ = frame::write(&mut stdin, &order.encode());
-    let (mut step, heard) = hear(&mut stdout);
+    let _ = frame::write(&mut stdin, &request.encode());
+    let (mut step, outcome) = receive(&mut stdout);
     drop(stdin);
-    let mut said = String::new();
-    let _ = stderr.take(MAX_STDERR).read_to_string(&mut said);
-    let (status, is_abandoned) = abandon.end().map_err(Error::Start)?;
-    let why = match heard {
+    let mut stderr_text = String::new();
+    let _ = stderr.take(MAX_STDERR).read_to_string(&mut stderr_text);
+    let (status, is_abandoned) = cancel.end().map_err(Error::Start)?;
+    let why = match outcome {
         ReadOutcome::Done(reading) => return Ok(*reading),
         ReadOutcome::Failed(error) => return Err(error),
         ReadOutcome::TooLong => ReaderExit::Size { limit: limits::MAX_ANSWER.into() },
         ReadOutcome::End if is_abandoned => ReaderExit::Abandoned,
-        ReadOutcome::End => why(status, &said, &step),
+        ReadOutcome::End => exit_reason(status, &stderr_text, &step),
     };
     if matches!(why, ReaderExit::Size { .. }) {
         step = Step::Read;
@@ -132,7 +132,7 @@ enum ReadOutcome {
 }
 
 /// Receives messages until an answer or the end; also returns the last step.
-fn hear(stdout: &mut ChildStdout) -> (Step, ReadOutcome) {
+fn receive(stdout: &mut ChildStdout) -> (Step, ReadOutcome) {
     let mut last = Step::Read;
     loop {
         let message = match frame::read(stdout, limits::MAX_ANSWER) {
@@ -153,21 +153,21 @@ const XCPU: i32 = rustix::process::Signal::XCPU.as_raw();
 const KILL: i32 = rustix::process::Signal::KILL.as_raw();
 
 /// Why the process ended. Rust's runtime prints the reason before it aborts.
-fn why(status: ExitStatus, said: &str, step: &Step) -> ReaderExit {
+fn exit_reason(status: ExitStatus, stderr: &str, step: &Step) -> ReaderExit {
     let memory = ReaderExit::Memory { limit: limits::MEMORY };
     match (status.signal(), limits::time(step)) {
         (Some(XCPU), Some(limit)) => ReaderExit::Time { limit },
         // The kernel's OOM killer sends this signal.
         (Some(KILL), _) => memory,
-        _ if said.contains("overflowed its stack") => ReaderExit::Depth,
-        _ if said.contains("memory allocation of") => memory,
-        _ => ReaderExit::Failed { reason: reason(status, said) },
+        _ if stderr.contains("overflowed its stack") => ReaderExit::Depth,
+        _ if stderr.contains("memory allocation of") => memory,
+        _ => ReaderExit::Failed { reason: reason(status, stderr) },
     }
 }
 
 /// The first line that the process printed, or else its exit status.
-fn reason(status: ExitStatus, said: &str) -> String {
-    let line = said.lines().map(str::trim).find(|line| !line.is_empty());
+fn reason(status: ExitStatus, stderr: &str) -> String {
+    let line = stderr.lines().map(str::trim).find(|line| !line.is_empty());
     line.map_or_else(|| status.to_string(), str::to_owned)
 }
 
@@ -180,7 +180,7 @@ mod tests {
         let compile = Step::Compile { file: "a.proto".to_owned() };
         let memory = ReaderExit::Memory { limit: limits::MEMORY };
         let failed = |reason: &str| ReaderExit::Failed { reason: reason.to_owned() };
-        for (status, said, step, expected) in [
+        for (status, stderr, step, expected) in [
             (XCPU, "", &compile, ReaderExit::Time { limit: 10 }),
             (XCPU, "", &Step::Read, ReaderExit::Time { limit: 60 }),
             (KILL, "", &compile, memory.clone()),
@@ -189,14 +189,14 @@ mod tests {
             (1 << 8, "\nthread panicked at x.rs:1:\nwhy", &compile, failed("thread panicked at x.rs:1:")),
             (11, "", &compile, failed("signal: 11 (SIGSEGV)")),
         ] {
-            assert_eq!(why(ExitStatus::from_raw(status), said, step), expected);
+            assert_eq!(exit_reason(ExitStatus::from_raw(status), stderr, step), expected);
         }
     }
 
     #[test]
     fn nothing_starts_for_a_package_that_was_given_up() {
-        let abandon = CancelHandle::default();
-        drop(abandon.on_drop());
-        assert!(abandon.start().unwrap().is_none());
+        let cancel = CancelHandle::default();
+        drop(cancel.on_drop());
+        assert!(cancel.start().unwrap().is_none());
     }
 }

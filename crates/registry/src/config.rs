@@ -160,7 +160,7 @@ pub(crate) fn missing(connection: &Connection, version: &Version) -> Result<Vec<
 }
 
 /// Moves the values of a deleted version to the next version that inherits them.
-pub(crate) fn hand_down(connection: &Connection, version: &Version) -> Result<(), Error> {
+pub(crate) fn move_values(connection: &Connection, version: &Version) -> Result<(), Error> {
     let sql = "INSERT OR IGNORE INTO value (version, name, value) \
                SELECT heir.id, value.name, value.value FROM value JOIN version AS heir ON heir.id = (\
                    SELECT min(version.id) FROM version JOIN variable ON variable.version = version.id \

@@ -112,7 +112,7 @@ impl Registry {
             Ok(found.optional()?)
         })?;
         let Some((user, used, expires)) = found else { return Ok(None) };
-        if !holds(now, used, expires) {
+        if !is_valid(now, used, expires) {
             return Ok(None);
         }
         if now.0 - used.0 > LAST_USE_PRECISION {
@@ -133,7 +133,7 @@ impl Registry {
             let mut statement = connection.prepare_cached(&sql)?;
             let sessions = statement.query_map([login], session)?;
             let sessions: Vec<Session> = sessions.collect::<rusqlite::Result<_>>()?;
-            Ok(sessions.into_iter().filter(|session| holds(now, session.used, session.expires)).collect())
+            Ok(sessions.into_iter().filter(|session| is_valid(now, session.used, session.expires)).collect())
         })
     }
 
@@ -179,7 +179,7 @@ pub(crate) fn open(
 }
 
 /// Whether a session is still valid.
-fn holds(now: Timestamp, used: Timestamp, expires: Timestamp) -> bool {
+fn is_valid(now: Timestamp, used: Timestamp, expires: Timestamp) -> bool {
     now < end(used, expires)
 }
 
@@ -221,7 +221,7 @@ mod tests {
             (start.after(14 * day), start.after(13 * day), false),
         ];
         for (now, used, expected) in rows {
-            assert_eq!(holds(now, used, expires), expected, "{now} {used}");
+            assert_eq!(is_valid(now, used, expires), expected, "{now} {used}");
         }
     }
 }

@@ -99,16 +99,16 @@ pub struct VersionStatus {
 
 /// The state does not allow an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("cannot {ask} a version that is {state}{}", hint(*.state, *.ask))]
+#[error("cannot {action} a version that is {state}{}", hint(*.state, *.action))]
 pub struct Refused {
     /// The action.
-    pub ask: VersionAction,
+    pub action: VersionAction,
     /// The version's state.
     pub state: State,
 }
 
-fn hint(state: State, ask: VersionAction) -> &'static str {
-    match (ask, state) {
+fn hint(state: State, action: VersionAction) -> &'static str {
+    match (action, state) {
         (VersionAction::Publish, State::Created | State::Stopped | State::Error) => "\nhint: start it first",
         (VersionAction::Publish | VersionAction::Stop, State::Starting) => "\nhint: wait until it is STARTED",
         (VersionAction::Stop | VersionAction::Delete, State::Published) => {
@@ -128,8 +128,8 @@ impl VersionStatus {
     }
 
     /// The status after an action; [`VersionAction::Delete`] leaves it as it is, since the version ends.
-    pub fn ask(self, ask: VersionAction) -> Result<Self, Refused> {
-        match (self.state, ask) {
+    pub fn apply(self, action: VersionAction) -> Result<Self, Refused> {
+        match (self.state, action) {
             (State::Created | State::Stopped | State::Error, VersionAction::Start) => {
                 Ok(Self::new(State::Starting, DesiredState::Started))
             }
@@ -143,7 +143,7 @@ impl VersionStatus {
                 Ok(Self::new(State::Stopping, DesiredState::Stopped))
             }
             (State::Created | State::Stopped | State::Error, VersionAction::Delete) => Ok(self),
-            (state, ask) => Err(Refused { ask, state }),
+            (state, action) => Err(Refused { action, state }),
         }
     }
 
@@ -176,8 +176,8 @@ impl VersionStatus {
     }
 
     /// All actions that are allowed now.
-    pub fn asks(self) -> Vec<VersionAction> {
-        VersionAction::ALL.iter().copied().filter(|&ask| self.ask(ask).is_ok()).collect()
+    pub fn allowed_actions(self) -> Vec<VersionAction> {
+        VersionAction::ALL.iter().copied().filter(|&action| self.apply(action).is_ok()).collect()
     }
 }
 

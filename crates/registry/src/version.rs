@@ -92,7 +92,7 @@ pub struct NewVersion {
 
 impl Version {
     /// A version outside of any registry, for display.
-    pub fn unkept(new: NewVersion, runtime: &Name, state: State, since: Timestamp) -> Self {
+    pub fn unregistered(new: NewVersion, runtime: &Name, state: State, since: Timestamp) -> Self {
         Self {
             id: 0,
             name: new.name.to_string(),
@@ -149,40 +149,40 @@ impl Registry {
     /// Records an action, if the version's state allows it.
     ///
     /// Starts and stops nothing: the caller acts on the returned version.
-    pub fn ask(
+    pub fn act(
         &self,
         actor: &Actor,
         runtime: &Name,
         version: &Name,
-        ask: VersionAction,
+        action: VersionAction,
     ) -> Result<Version, Error> {
         let changed = self.write(|connection| {
             let found = load(connection, runtime, version)?;
-            let next = found.status.ask(ask)?;
-            if ask == VersionAction::Start && !found.missing_config.is_empty() {
+            let next = found.status.apply(action)?;
+            if action == VersionAction::Start && !found.missing_config.is_empty() {
                 return Err(Error::Incomplete { missing: found.missing_config });
             }
-            note(connection, actor, action(ask), Object::version(runtime, version))?;
-            if ask == VersionAction::Delete {
-                config::hand_down(connection, &found)?;
+            note(connection, actor, audit_action(action), Object::version(runtime, version))?;
+            if action == VersionAction::Delete {
+                config::move_values(connection, &found)?;
                 connection.execute("DELETE FROM version WHERE id = ?", [found.id])?;
                 return Ok(found);
             }
-            if ask == VersionAction::Publish {
+            if action == VersionAction::Publish {
                 replace(connection, &found, ReplacedVersions::All)?;
                 note_publication(connection, actor, &found)?;
             }
             change(connection, &found, next, &[])?;
             load(connection, runtime, version)
         })?;
-        if ask == VersionAction::Delete {
+        if action == VersionAction::Delete {
             folder::remove(self.folder().version(runtime, version).folder())?;
         }
         Ok(changed)
     }
 
     /// Records an event of a version. `reasons` say why it failed.
-    pub fn happened(
+    pub fn record_event(
         &self,
         runtime: &Name,
         version: &Name,
@@ -247,8 +247,8 @@ impl Registry {
     }
 }
 
-fn action(ask: VersionAction) -> Action {
-    match ask {
+fn audit_action(action: VersionAction) -> Action {
+    match action {
         VersionAction::Start => Action::VersionStarted,
         VersionAction::Stop => Action::VersionStopped,
         VersionAction::Publish => Action::VersionPublished,
@@ -391,7 +391,7 @@ fn row(row: &Row<'_>) -> rusqlite::Result<Version> {
         status,
         state: status.state,
         reasons: reasons.map(str::to_owned).collect(),
-        actions: status.asks(),
+        actions: status.allowed_actions(),
         created: row.get(7)?,
         created_by: row.get(8)?,
         changed: row.get(9)?,

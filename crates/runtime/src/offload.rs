@@ -13,10 +13,10 @@ use tokio::{
 /// Size from which work is large, in bytes.
 pub const LARGE: usize = 64 << 10;
 
-static PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(at_once()));
+static PERMITS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(max_concurrent()));
 
 /// Half of the machine's cores.
-fn at_once() -> usize {
+fn max_concurrent() -> usize {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     (cores / 2).max(1)
 }
@@ -26,7 +26,7 @@ pub async fn run<T>(size: usize, work: impl FnOnce() -> T) -> T {
     if size < LARGE || !is_multi_threaded() {
         return work();
     }
-    let _turn = turn().await;
+    let _permit = permit().await;
     tokio::task::block_in_place(work)
 }
 
@@ -36,12 +36,12 @@ pub fn run_blocking<T>(size: usize, work: impl FnOnce() -> T) -> T {
         return work();
     }
     tokio::task::block_in_place(|| {
-        let _turn = Handle::current().block_on(turn());
+        let _permit = Handle::current().block_on(permit());
         work()
     })
 }
 
-async fn turn() -> SemaphorePermit<'static> {
+async fn permit() -> SemaphorePermit<'static> {
     PERMITS.acquire().await.expect("it is never closed")
 }
 
@@ -67,15 +67,15 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn others_go_on() {
         for blocking in [false, true] {
-            let (told, hear) = mpsc::channel();
-            let work = move || hear.recv_timeout(TIMEOUT).is_ok();
+            let (sender, receiver) = mpsc::channel();
+            let work = move || receiver.recv_timeout(TIMEOUT).is_ok();
             let working = tokio::spawn(async move {
                 match blocking {
                     true => run_blocking(LARGE, work),
                     false => run(LARGE, work).await,
                 }
             });
-            let other = tokio::spawn(async move { told.send(()) });
+            let other = tokio::spawn(async move { sender.send(()) });
             assert!(working.await.unwrap(), "the other task did not run");
             other.await.unwrap().unwrap();
         }
@@ -84,9 +84,9 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn few_at_a_time() {
         static RUNNING: AtomicUsize = AtomicUsize::new(0);
-        let most = at_once();
+        let max = max_concurrent();
         let work = move || {
-            assert!(RUNNING.fetch_add(1, Ordering::SeqCst) < most, "more than {most} at a time");
+            assert!(RUNNING.fetch_add(1, Ordering::SeqCst) < max, "more than {max} at a time");
             thread::yield_now();
             RUNNING.fetch_sub(1, Ordering::SeqCst);
         };

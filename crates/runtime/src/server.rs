@@ -25,7 +25,7 @@ pub struct Restarts {
 
 impl Restarts {
     /// Requests the replacement of a node's workers, by its index; repeated requests count once.
-    pub fn ask(&self, node: usize) {
+    pub fn request(&self, node: usize) {
         self.lock().insert(node);
         self.asked.notify_one();
     }
@@ -73,7 +73,7 @@ pub async fn run<E: From<Error>>(
     };
     let outcome = match started {
         Ok(Some(running)) => {
-            say_ready(engine, beside.front);
+            log_ready(engine, beside.front);
             ready();
             serve(engine, &running, beside.restarts, shutdown).await;
             engine.stop(running).await;
@@ -86,7 +86,7 @@ pub async fn run<E: From<Error>>(
     outcome
 }
 
-fn say_ready(engine: &Engine, address: Option<SocketAddr>) {
+fn log_ready(engine: &Engine, address: Option<SocketAddr>) {
     match address {
         Some(address) => tracing::info!("listening on {address}"),
         None => tracing::info!("taking messages for {}", engine.names().join(", ")),

@@ -40,7 +40,7 @@ impl Backend {
     /// All runtimes.
     pub async fn runtimes(&self) -> Result<Vec<Runtime>, Error> {
         match self {
-            Self::Team(team) => Ok(team.ask(krt_registry::Registry::runtimes).await?),
+            Self::Team(team) => Ok(team.with_registry(krt_registry::Registry::runtimes).await?),
             Self::Solo(solo) => Ok(vec![solo.runtime()]),
         }
     }
@@ -50,7 +50,7 @@ impl Backend {
         match self {
             Self::Team(team) => {
                 let id = runtime.clone();
-                Ok(team.ask(move |registry| registry.runtime(&id)).await?)
+                Ok(team.with_registry(move |registry| registry.runtime(&id)).await?)
             }
             Self::Solo(solo) => {
                 solo.check_runtime(runtime)?;
@@ -64,7 +64,7 @@ impl Backend {
         match self {
             Self::Team(team) => {
                 let id = runtime.clone();
-                Ok(team.ask(move |registry| registry.versions(&id)).await?)
+                Ok(team.with_registry(move |registry| registry.versions(&id)).await?)
             }
             Self::Solo(solo) => {
                 solo.check_runtime(runtime)?;
@@ -78,7 +78,7 @@ impl Backend {
         match self {
             Self::Team(team) => {
                 let (id, name) = (runtime.clone(), version.clone());
-                Ok(team.ask(move |registry| registry.version(&id, &name)).await?)
+                Ok(team.with_registry(move |registry| registry.version(&id, &name)).await?)
             }
             Self::Solo(solo) => {
                 solo.check(runtime, version)?;

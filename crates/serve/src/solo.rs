@@ -51,7 +51,7 @@ impl Solo {
         let state = if open { State::Published } else { State::Starting };
         let files = Files { package_bytes: 0, folder: Path::new("") };
         let described = describe(&package.version, &package.warnings, &package.root, files);
-        Version::unkept(described, &package.version.name, state, self.since)
+        Version::unregistered(described, &package.version.name, state, self.since)
     }
 
     pub(crate) fn check_runtime(&self, runtime: &Name) -> Result<(), Error> {

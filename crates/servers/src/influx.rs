@@ -73,13 +73,13 @@ impl InfluxServer {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-        let line = said.find_map(|line| line.ok().filter(|line| line.contains("Listening on HTTP")));
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let line = lines.find_map(|line| line.ok().filter(|line| line.contains("Listening on HTTP")));
         let line = line.expect("the server listens");
         let address = line.split("addr=").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
         self.port = address.rsplit_once(':').unwrap().1.parse().unwrap();
         // Drain further output, so that the server does not block.
-        std::thread::spawn(move || said.for_each(drop));
+        std::thread::spawn(move || lines.for_each(drop));
         self.child = Some(child);
     }
 }

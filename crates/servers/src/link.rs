@@ -48,7 +48,7 @@ impl Link {
     }
 
     /// Restores the link: held data continues, and new connections work.
-    pub fn mend(&self) {
+    pub fn restore(&self) {
         self.state.send_replace(State::Whole);
     }
 }

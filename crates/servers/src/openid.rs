@@ -32,12 +32,12 @@ impl OpenIdServer {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = said.find_map(|line| line.ok().filter(|line| line.contains("running on")));
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.find_map(|line| line.ok().filter(|line| line.contains("running on")));
         let line = line.expect("the provider listens");
         let address = line.split_whitespace().find(|word| word.starts_with("http://"));
         // Drain further output, so that the provider does not block.
-        std::thread::spawn(move || said.for_each(drop));
+        std::thread::spawn(move || lines.for_each(drop));
         Some(Self { child, issuer: address.unwrap().to_owned() })
     }
 }

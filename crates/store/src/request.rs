@@ -108,7 +108,7 @@ fn read_head<'a>(cursor: &mut Cursor<'a>) -> Option<Head<'a>> {
 
 impl Head<'_> {
     /// Decodes the whole request.
-    pub(crate) fn whole(self) -> Option<RequestRecord> {
+    pub(crate) fn decode(self) -> Option<RequestRecord> {
         let mut cursor = self.record;
         let size = |cursor: &mut Cursor<'_>| usize::try_from(cursor.varint()?).ok();
         let error = Some(cursor.long_text()?).filter(|error| !error.is_empty());
@@ -207,7 +207,7 @@ mod tests {
                 let (head, all) = read.next().unwrap();
                 size += all.len();
                 prop_assert_eq!((head.id, head.elapsed), (&*request.id, request.elapsed));
-                prop_assert_eq!(head.whole().unwrap(), request);
+                prop_assert_eq!(head.decode().unwrap(), request);
             }
             prop_assert!(read.next().is_none());
             prop_assert_eq!(size, bytes.len());
@@ -220,7 +220,7 @@ mod tests {
             whole.truncate(at.index(whole.len()));
             prop_assert!(requests(&whole).next().is_none());
             for (head, _) in requests(&bytes) {
-                _ = head.whole();
+                _ = head.decode();
             }
         }
     }
@@ -231,6 +231,6 @@ mod tests {
         let error = Some("é".repeat(MAX_ERROR));
         put_request(&mut bytes, &RequestRecord { error, ..one() });
         let (head, _) = requests(&bytes).next().unwrap();
-        assert_eq!(head.whole().unwrap().error.unwrap(), "é".repeat(MAX_ERROR / 2));
+        assert_eq!(head.decode().unwrap().error.unwrap(), "é".repeat(MAX_ERROR / 2));
     }
 }

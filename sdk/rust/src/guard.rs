@@ -19,7 +19,7 @@ thread_local! {
 #[derive(Debug)]
 pub(crate) struct Panic {
     /// The message.
-    pub(crate) words: String,
+    pub(crate) message: String,
     /// The message, location and stack.
     pub(crate) trace: String,
 }
@@ -40,7 +40,7 @@ impl<F: Future + ?Sized> Future for Guard<F> {
             Ok(polled) => polled.map(Ok),
             Err(_) => Poll::Ready(Err(LAST
                 .take()
-                .unwrap_or_else(|| Panic { words: "panic".to_owned(), trace: "panic".to_owned() }))),
+                .unwrap_or_else(|| Panic { message: "panic".to_owned(), trace: "panic".to_owned() }))),
         }
     }
 }
@@ -52,10 +52,10 @@ pub(crate) fn watch() {
         if !GUARDED.get() {
             return usual(info);
         }
-        let words = format!("panic: {}", info.payload_as_str().unwrap_or("a value that is no text"));
+        let message = format!("panic: {}", info.payload_as_str().unwrap_or("a value that is no text"));
         let place = info.location().map(|place| format!(" at {place}")).unwrap_or_default();
         let stack = user_frames(&Backtrace::force_capture().to_string());
-        LAST.set(Some(Panic { trace: format!("{words}{place}\n{stack}"), words }));
+        LAST.set(Some(Panic { trace: format!("{message}{place}\n{stack}"), message }));
     }));
 }
 
@@ -108,7 +108,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let work = async { [1, 2].get(2).copied().expect("no third") };
         let panic = runtime.block_on(Guard(Box::pin(work))).unwrap_err();
-        assert_eq!(panic.words, "panic: no third");
+        assert_eq!(panic.message, "panic: no third");
         assert!(panic.trace.starts_with("panic: no third at "), "{}", panic.trace);
         assert!(panic.trace.contains("guard.rs:"), "{}", panic.trace);
         let well = runtime.block_on(Guard(Box::pin(async { 7 })));

@@ -94,13 +94,13 @@ where
     Form: 'static,
 {
     let ending = match startup::socket() {
-        Ok(socket) => worker::converse(socket, form::Node::new(init, handler)),
+        Ok(socket) => worker::serve(socket, form::Node::new(init, handler)),
         Err(error) => worker::Ending::of_startup(&error),
     };
-    if let Some(words) = &ending.words {
+    if let Some(message) = &ending.message {
         // There is no other place to report an error.
         #[expect(clippy::disallowed_methods, reason = "a worker's standard error is the engine's to show")]
-        let _ = writeln!(std::io::stderr(), "krt: {words}");
+        let _ = writeln!(std::io::stderr(), "krt: {message}");
     }
     std::process::exit(ending.status)
 }

@@ -39,12 +39,12 @@ use tokio::{
 pub(crate) struct Ending {
     pub(crate) status: i32,
     /// The message for standard error.
-    pub(crate) words: Option<String>,
+    pub(crate) message: Option<String>,
 }
 
 impl Ending {
-    fn new(status: i32, words: impl ToString) -> Self {
-        Self { status, words: Some(words.to_string()) }
+    fn new(status: i32, message: impl ToString) -> Self {
+        Self { status, message: Some(message.to_string()) }
     }
 
     /// The connection to the engine failed.
@@ -55,7 +55,7 @@ impl Ending {
 
     /// The node cannot start, and the engine knows why.
     fn broken() -> Self {
-        Self { status: 1, words: None }
+        Self { status: 1, message: None }
     }
 }
 
@@ -72,8 +72,8 @@ impl From<io::Error> for Ending {
 }
 
 /// Serves the engine until the end.
-pub(crate) fn converse(mut socket: UnixStream, node: Node) -> Ending {
-    let hello = match greeting(&mut socket) {
+pub(crate) fn serve(mut socket: UnixStream, node: Node) -> Ending {
+    let hello = match read_hello(&mut socket) {
         Ok(Some(hello)) => hello,
         Ok(None) => return Ending::default(),
         Err(violation) => return violation.into(),
@@ -83,12 +83,12 @@ pub(crate) fn converse(mut socket: UnixStream, node: Node) -> Ending {
         ..=1 => runtime::Builder::new_current_thread(),
         _ => runtime::Builder::new_multi_thread(),
     };
-    let ended = runtime.enable_all().build().map(|runtime| runtime.block_on(serve(socket, hello, node)));
+    let ended = runtime.enable_all().build().map(|runtime| runtime.block_on(run(socket, hello, node)));
     ended.flatten().unwrap_or_else(Ending::from)
 }
 
 /// Reads HELLO, and nothing after it; `None` if the engine has left.
-fn greeting(socket: &mut UnixStream) -> Result<Option<Hello>, ProtocolError> {
+fn read_hello(socket: &mut UnixStream) -> Result<Option<Hello>, ProtocolError> {
     let mut head = [0; HEADER];
     if socket.read_exact(&mut head).is_err() {
         return Ok(None);
@@ -108,7 +108,7 @@ fn greeting(socket: &mut UnixStream) -> Result<Option<Hello>, ProtocolError> {
     }
 }
 
-async fn serve(socket: UnixStream, hello: Hello, node: Node) -> io::Result<Ending> {
+async fn run(socket: UnixStream, hello: Hello, node: Node) -> io::Result<Ending> {
     // From here on Ctrl-C in a terminal does nothing: the engine handles it.
     drop(signal(SignalKind::interrupt())?);
     socket.set_nonblocking(true)?;
@@ -131,7 +131,7 @@ async fn serve(socket: UnixStream, hello: Hello, node: Node) -> io::Result<Endin
         working: Vec::new(),
         stopping: false,
     };
-    if let Some(reason) = unfit(&worker.world.hello, node.payload) {
+    if let Some(reason) = mismatch(&worker.world.hello, node.payload) {
         worker.give_up(&reason);
         return Ok(Ending::broken());
     }
@@ -139,7 +139,7 @@ async fn serve(socket: UnixStream, hello: Hello, node: Node) -> io::Result<Endin
 }
 
 /// Why a node cannot work with this engine, if it cannot.
-fn unfit(hello: &Hello, payload: &str) -> Option<String> {
+fn mismatch(hello: &Hello, payload: &str) -> Option<String> {
     if hello.protocol != PROTOCOL {
         return Some(format!(
             "this worker speaks version {PROTOCOL} of the node protocol, the engine version {}; \
@@ -187,9 +187,9 @@ impl Worker {
             self.give_up(&reason);
             return Ok(Ending::broken());
         }
-        self.introduce();
+        self.send_ready();
         match self.world.hello.concurrency {
-            ..=1 => self.in_turn().await?,
+            ..=1 => self.run_in_order().await?,
             most => self.at_once(most).await?,
         }
         Ok(Ending::default())
@@ -197,11 +197,11 @@ impl Worker {
 
     /// Reports why the node cannot start.
     fn give_up(&self, reason: &str) {
-        let words = frame::fit(reason, MAX_LOG - COUNTED);
-        self.world.link.send(&frame::frame(WorkerFrame::Broken, 0, &[words.as_bytes()]));
+        let message = frame::fit(reason, MAX_LOG - COUNTED);
+        self.world.link.send(&frame::frame(WorkerFrame::Broken, 0, &[message.as_bytes()]));
     }
 
-    fn introduce(&self) {
+    fn send_ready(&self) {
         let body = json!({
             "protocol": PROTOCOL,
             "sdk": format!("krt-rust {VERSION}"),
@@ -211,7 +211,7 @@ impl Worker {
         self.world.link.send(&frame::frame(WorkerFrame::Ready, 0, &[body.to_string().as_bytes()]));
     }
 
-    async fn in_turn(&mut self) -> Result<(), ProtocolError> {
+    async fn run_in_order(&mut self) -> Result<(), ProtocolError> {
         loop {
             let Some(waiting) = self.waiting.pop_front() else {
                 if self.stopping {
@@ -360,7 +360,7 @@ async fn handle(
         }
         Some(Err(panic)) => {
             scope.log(Level::Error, &panic.trace);
-            (Status::Error, with_words(&panic.words, scope.world.hello.max_frame))
+            (Status::Error, with_text(&panic.message, scope.world.hello.max_frame))
         }
         None => {
             drop(work);
@@ -378,21 +378,21 @@ fn failed(error: &Error, max_frame: usize) -> (Status, Vec<u8>) {
         let out = [&[0; RESULT_HEAD][..], &(*size as u64).to_le_bytes()].concat();
         return (Status::TooLarge, out);
     }
-    (Status::Error, with_words(&error.to_string(), max_frame))
+    (Status::Error, with_text(&error.to_string(), max_frame))
 }
 
-fn with_words(words: &str, max_frame: usize) -> Vec<u8> {
+fn with_text(message: &str, max_frame: usize) -> Vec<u8> {
     let room = max_frame.min(MAX_LOG) - RESULT_HEAD;
-    [&[0; RESULT_HEAD][..], frame::fit(words, room).as_bytes()].concat()
+    [&[0; RESULT_HEAD][..], frame::fit(message, room).as_bytes()].concat()
 }
 
 /// An error with its causes.
 fn chain(error: &Error) -> String {
-    let mut words = error.to_string();
+    let mut message = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        words.push_str(&format!("\ncaused by: {error}"));
+        message.push_str(&format!("\ncaused by: {error}"));
         source = error.source();
     }
-    words
+    message
 }

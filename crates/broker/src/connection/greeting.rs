@@ -59,8 +59,8 @@ async fn check(server: &ServerAddr) -> io::Result<()> {
         let mut line = Vec::new();
         BufReader::new(stream.take(MAX_LINE)).read_until(b'\n', &mut line).await?;
         let is_whole = line.starts_with(b"INFO ") && line.ends_with(b"\n");
-        let words = "it does not greet as NATS does";
-        if is_whole { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, words)) }
+        let text = "it does not greet as NATS does";
+        if is_whole { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, text)) }
     };
     let late = |_| Err(io::Error::new(io::ErrorKind::TimedOut, "it says nothing"));
     timeout(CONNECT_TIMEOUT, greeting).await.unwrap_or_else(late)

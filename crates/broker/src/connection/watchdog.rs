@@ -63,10 +63,10 @@ async fn dial(current: &Weak<Current>, factory: &ClientFactory) -> Option<mpsc::
 async fn watch(client: Client) {
     let statistics = client.statistics();
     let mut tick = tokio::time::interval(POLL_INTERVAL);
-    let mut whole = come(&statistics);
+    let mut whole = received(&statistics);
     loop {
         tick.tick().await;
-        let now = come(&statistics);
+        let now = received(&statistics);
         if now.0 != whole.0 {
             whole = now;
         } else if now.1.saturating_sub(whole.1) > limit(&client) {
@@ -84,6 +84,6 @@ fn limit(client: &Client) -> u64 {
 }
 
 /// Returns the numbers of messages and bytes received.
-fn come(statistics: &Statistics) -> (u64, u64) {
+fn received(statistics: &Statistics) -> (u64, u64) {
     (statistics.in_messages.load(Ordering::Relaxed), statistics.in_bytes.load(Ordering::Relaxed))
 }

@@ -97,7 +97,7 @@ impl Pull {
 
     pub(super) async fn next(&mut self) -> Option<Incoming> {
         loop {
-            self.ask().await;
+            self.request().await;
             if self.room == 0 && self.held.len() == 0 {
                 return None;
             }
@@ -116,7 +116,7 @@ impl Pull {
                         return Some(incoming);
                     }
                 }
-                WakeReason::Tick if *self.up.borrow() => self.held.tell_progress(),
+                WakeReason::Tick if *self.up.borrow() => self.held.report_progress(),
                 WakeReason::Tick => {}
                 WakeReason::Left => {}
                 // The server no longer knows the earlier requests.
@@ -130,7 +130,7 @@ impl Pull {
     }
 
     /// Requests as many messages as there is room for, but not for every single place.
-    async fn ask(&mut self) {
+    async fn request(&mut self) {
         let now = Instant::now();
         while self.asked.front().is_some_and(|asked| asked.count == 0 || asked.until <= now) {
             self.asked.pop_front();
@@ -190,7 +190,7 @@ impl Pull {
     }
 
     /// Handles the server's report that a request has ended.
-    async fn handle_status(&mut self, status: StatusCode, words: &str) {
+    async fn handle_status(&mut self, status: StatusCode, description: &str) {
         match status {
             // The oldest request has expired; no more of its messages arrive.
             StatusCode::TIMEOUT => {
@@ -200,8 +200,8 @@ impl Pull {
             status => {
                 self.asked.clear();
                 self.not_before = Some(Instant::now() + RETRY_DELAY);
-                tracing::debug!(node = %self.stage.node, "NATS delivers no messages: {status} {words}");
-                let missing = status == StatusCode::NO_RESPONDERS || words.contains("Consumer Deleted");
+                tracing::debug!(node = %self.stage.node, "NATS delivers no messages: {status} {description}");
+                let missing = status == StatusCode::NO_RESPONDERS || description.contains("Consumer Deleted");
                 if missing && let Err(error) = stream::ensure(&self.context, &self.stage, self.limits).await {
                     tracing::warn!(node = %self.stage.node, "it gets no messages from NATS: {error}");
                 }

@@ -20,7 +20,7 @@ pub(crate) use address::Address;
 pub(crate) use header::Header;
 pub(crate) use krt_package::example::example;
 pub(crate) use methods::{Methods, title};
-pub(crate) use status::{is_starting, tell};
+pub(crate) use status::{describe, is_starting};
 pub(crate) use trust::Trust;
 
 use anyhow::Context as _;

@@ -28,7 +28,7 @@ const REFLECTION: &str = "grpc.reflection.";
 pub(crate) enum Error {
     #[error("it does not describe them; hint: the server needs gRPC reflection, v1 or v1alpha")]
     NotOffered,
-    #[error("{}", status::tell(.0))]
+    #[error("{}", status::describe(.0))]
     Refused(Status),
     #[error("no answer within {seconds} s; hint: is it a gRPC server?")]
     Silent { seconds: u64 },
@@ -109,7 +109,7 @@ impl Reflection<'_> {
     async fn services(&mut self) -> Result<BTreeSet<String>, Error> {
         for path in PATHS {
             self.path = PathAndQuery::from_static(path);
-            match self.ask(Question::ListServices(String::new())).await {
+            match self.query(Question::ListServices(String::new())).await {
                 Ok(Answer::ListServicesResponse(list)) => {
                     let names = list.service.into_iter().map(|service| service.name);
                     return Ok(names.filter(|name| !name.starts_with(REFLECTION)).collect());
@@ -123,14 +123,14 @@ impl Reflection<'_> {
     }
 
     async fn files(&self, question: Question) -> Result<Vec<FileDescriptorProto>, Error> {
-        let Answer::FileDescriptorResponse(found) = self.ask(question).await? else {
+        let Answer::FileDescriptorResponse(found) = self.query(question).await? else {
             return Err(Error::OffTopic);
         };
         let decode = |file: Vec<u8>| FileDescriptorProto::decode(file.as_slice());
         Ok(found.file_descriptor_proto.into_iter().map(decode).collect::<Result<_, _>>()?)
     }
 
-    async fn ask(&self, question: Question) -> Result<Answer, Error> {
+    async fn query(&self, question: Question) -> Result<Answer, Error> {
         let request = ServerReflectionRequest { host: String::new(), message_request: Some(question) };
         let codec = ProstCodec::<ServerReflectionRequest, ServerReflectionResponse>::default();
         let asked = self.client.unary(self.path.clone(), codec, Request::new(request)).await;

@@ -3,7 +3,7 @@
 use tonic::{Code, Status};
 
 /// Formats a status as `INTERNAL: error in 'etl': …`.
-pub(crate) fn tell(status: &Status) -> String {
+pub(crate) fn describe(status: &Status) -> String {
     match status.message() {
         "" => name(status.code()).to_owned(),
         message => format!("{}: {message}", name(status.code())),

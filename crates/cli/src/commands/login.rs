@@ -144,7 +144,7 @@ async fn require_team(api: &Api) -> anyhow::Result<()> {
             api.server()
         ),
         Err(error) if matches!(error.downcast_ref(), Some(ApiError::Refused(_))) => {
-            bail!(api.stranger(error))
+            bail!(api.unexpected_response(error))
         }
         Err(error) => Err(error),
     }

@@ -121,7 +121,7 @@ pub(crate) fn execute(args: &RuntimeArgs) -> anyhow::Result<ExitCode> {
                     hosts: hosts.clone(),
                     comment: comment.comment.clone(),
                 };
-                tell(&api.post("/runtimes", &new).await?, "was made", json)
+                show(&api.post("/runtimes", &new).await?, "was made", json)
             }
             Action::Change { id, name, description, hosts, no_hosts, comment } => {
                 let hosts = (*no_hosts || !hosts.is_empty()).then_some(hosts);
@@ -135,7 +135,7 @@ pub(crate) fn execute(args: &RuntimeArgs) -> anyhow::Result<ExitCode> {
                     hosts: hosts.cloned(),
                     comment: comment.comment.clone(),
                 };
-                tell(&api.patch(&path(id), &change).await?, "was changed", json)
+                show(&api.patch(&path(id), &change).await?, "was changed", json)
             }
             Action::Delete { id, yes, comment } => delete(&api, id, *yes, comment).await,
         }
@@ -146,7 +146,7 @@ fn path(id: &str) -> String {
     format!("/runtimes/{}", segment(id))
 }
 
-fn tell(runtime: &Runtime, what: &str, json: bool) -> anyhow::Result<()> {
+fn show(runtime: &Runtime, what: &str, json: bool) -> anyhow::Result<()> {
     if json { show::json(runtime) } else { output::print(&format!("{} {what}", runtime.id)) }
 }
 

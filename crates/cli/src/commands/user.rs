@@ -112,7 +112,7 @@ pub(crate) fn execute(args: &UserArgs) -> anyhow::Result<ExitCode> {
             Action::Create { login, role, .. } => {
                 let password = prompt::new_password(&format!("password of {login}")).await?;
                 let new = NewUser { login: login.clone(), role: *role, password: password.into() };
-                tell(&api.post("/users", &new).await?, json)
+                show(&api.post("/users", &new).await?, json)
             }
             Action::Change { login, role, password, keep_tokens, disable, enable, comment } => {
                 let disabled = (*disable || *enable).then_some(*disable);
@@ -131,7 +131,7 @@ pub(crate) fn execute(args: &UserArgs) -> anyhow::Result<ExitCode> {
                     revoke_tokens: keep_tokens.then_some(false),
                     comment: comment.comment.clone(),
                 };
-                tell(&api.patch(&path(login), &change).await?, json)
+                show(&api.patch(&path(login), &change).await?, json)
             }
             Action::Password { keep_tokens } => own_password(&api, *keep_tokens).await,
             Action::Delete { login, comment } => {
@@ -147,7 +147,7 @@ fn path(login: &str) -> String {
     format!("/users/{}", segment(login))
 }
 
-fn tell(user: &User, json: bool) -> anyhow::Result<()> {
+fn show(user: &User, json: bool) -> anyhow::Result<()> {
     if json {
         return show::json(user);
     }

@@ -211,14 +211,14 @@ impl Runtime<'_> {
             Action::Start(args) => self.start(&args.act, &args.wait).await,
             Action::Stop(args) => {
                 let begun = self.act(&args.act, "stop").await?;
-                self.tell(&self.until(begun, State::Stopping, State::Stopped, &args.wait).await?)
+                self.show(&self.until(begun, State::Stopping, State::Stopped, &args.wait).await?)
             }
             Action::Publish(args) => self.publish(args).await,
-            Action::Unpublish(args) => self.tell(&self.act(args, "unpublish").await?),
+            Action::Unpublish(args) => self.show(&self.act(args, "unpublish").await?),
             Action::Rollback(args) => {
                 let path = format!("{}/rollback", self.path);
                 let begun = self.api.post(&path, &args.comment.body()).await?;
-                self.tell(&self.until(begun, State::Starting, State::Published, &args.wait).await?)
+                self.show(&self.until(begun, State::Starting, State::Published, &args.wait).await?)
             }
             Action::Delete(args) => {
                 self.api.delete_because(&self.of(&args.of.name), &args.comment).await?;
@@ -259,7 +259,7 @@ impl Runtime<'_> {
 
     async fn start(&self, args: &ActArgs, wait: &WaitArgs) -> anyhow::Result<()> {
         let begun = self.act(args, "start").await?;
-        self.tell(&self.until(begun, State::Starting, State::Started, wait).await?)
+        self.show(&self.until(begun, State::Starting, State::Started, wait).await?)
     }
 
     async fn publish(&self, args: &PublishArgs) -> anyhow::Result<()> {
@@ -272,11 +272,11 @@ impl Runtime<'_> {
             let wait = WaitArgs::within(args.timeout);
             self.until(version, State::Starting, State::Started, &wait).await?;
         }
-        self.tell(&self.act(&args.act, "publish").await?)
+        self.show(&self.act(&args.act, "publish").await?)
     }
 
     /// Prints the version's current state.
-    fn tell(&self, version: &Version) -> anyhow::Result<()> {
+    fn show(&self, version: &Version) -> anyhow::Result<()> {
         match self.json {
             true => show::json(version),
             false => output::print(&format!("{} is {}", version.name, version.state)),

@@ -289,7 +289,7 @@ async fn restart_changed(watch: Option<&mut Watch>, package: &Package, restarts:
             Change::Nodes(nodes) => {
                 for node in nodes {
                     tracing::info!(node = %package.version.nodes[node].name, "its files changed: restarting");
-                    restarts.ask(node);
+                    restarts.request(node);
                 }
             }
         }

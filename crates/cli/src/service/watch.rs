@@ -60,7 +60,7 @@ impl Watch {
         let folder = if folder == Path::new("") { Path::new(".") } else { folder };
         let root = folder.canonicalize().with_context(|| format!("failed to find `{}`", path.display()))?;
         let ways = links::ways(folder);
-        let (tell, changed) = mpsc::unbounded_channel();
+        let (sender, changed) = mpsc::unbounded_channel();
         let (within, data, to_root) = (root.clone(), root.join(".krt"), ways.clone());
         // Ignore files that are written continuously, or the changes would never pause.
         let counts = move |path: &PathBuf| {
@@ -73,7 +73,7 @@ impl Watch {
             }
             for path in event.paths.into_iter().filter(&counts) {
                 // Fails if the watch has ended.
-                let _ = tell.send(path);
+                let _ = sender.send(path);
             }
         };
         // Links of a package stay inside it, and their targets are watched in their own place.

@@ -115,7 +115,7 @@ impl Api {
     ) -> anyhow::Result<Answer<T>> {
         let kind = json.as_ref().map(|_| ("content-type", "application/json".to_owned()));
         let exchange = async {
-            let body = whole(json.unwrap_or_default());
+            let body = full_body(json.unwrap_or_default());
             let response = self.request(method, path, kind.into_iter().collect(), body).await?;
             self.read(response).await
         };
@@ -147,7 +147,7 @@ impl Api {
         after: i64,
     ) -> anyhow::Result<impl AsyncBufRead + Unpin + use<>> {
         let headers = vec![("last-event-id", after.to_string())];
-        let response = self.request(Method::GET, path, headers, whole("")).await?;
+        let response = self.request(Method::GET, path, headers, full_body("")).await?;
         let response =
             if response.status().is_success() { response } else { bail!(self.refused(response).await) };
         Ok(StreamReader::new(response.into_body().into_data_stream().map_err(io::Error::other)))
@@ -174,7 +174,7 @@ impl Api {
             bail!(self.refused(response).await);
         }
         let (head, body) = response.into_parts();
-        let mut body = whole_of(body).await?;
+        let mut body = read_body(body).await?;
         if head.status == StatusCode::NO_CONTENT {
             body = Bytes::from_static(b"null");
         }
@@ -182,35 +182,39 @@ impl Api {
             Ok(content) => Ok(Answer { headers: head.headers, content }),
             Err(error) if error.is_data() => {
                 let error = error.to_string();
-                bail!(self.stranger(format!("the answer is of another form: {}", escape::line(&error))))
+                bail!(
+                    self.unexpected_response(format!(
+                        "the answer is of another form: {}",
+                        escape::line(&error)
+                    ))
+                )
             }
-            Err(_) => bail!(self.stranger("the answer is not JSON")),
+            Err(_) => bail!(self.unexpected_response("the answer is not JSON")),
         }
     }
 
     /// The error for a response that does not come from a `krt serve` server.
-    pub(crate) fn stranger(&self, why: impl fmt::Display) -> ApiError {
-        ApiError::stranger(&self.server, why)
+    pub(crate) fn unexpected_response(&self, why: impl fmt::Display) -> ApiError {
+        ApiError::unexpected_response(&self.server, why)
     }
 
     /// The error for a refused request.
     async fn refused(&self, response: Response<Incoming>) -> anyhow::Error {
         let (head, body) = response.into_parts();
-        let said = whole_of(body).await.ok().and_then(|body| serde_json::from_slice(&body).ok());
-        let no = match said {
-            Some(said) => {
-                Refused { status: head.status, said, headers: &head.headers }.tell(&self.server, &self.by)
-            }
-            None => self.stranger(format!("it answers {}", head.status)),
+        let error = read_body(body).await.ok().and_then(|body| serde_json::from_slice(&body).ok());
+        let no = match error {
+            Some(body) => Refused { status: head.status, body, headers: &head.headers }
+                .into_error(&self.server, &self.by),
+            None => self.unexpected_response(format!("it answers {}", head.status)),
         };
         no.into()
     }
 }
 
-fn whole(text: impl Into<Bytes>) -> Body {
+fn full_body(text: impl Into<Bytes>) -> Body {
     Full::new(text.into()).map_err(|never| match never {}).boxed()
 }
 
-async fn whole_of(body: Incoming) -> anyhow::Result<Bytes> {
+async fn read_body(body: Incoming) -> anyhow::Result<Bytes> {
     Ok(body.collect().await.context("the server's answer ended early")?.to_bytes())
 }

@@ -19,9 +19,9 @@ pub(crate) enum ApiError {
 
 impl ApiError {
     /// The error for a response that does not come from a `krt serve` server.
-    pub(super) fn stranger(server: &Server, said: impl fmt::Display) -> Self {
+    pub(super) fn unexpected_response(server: &Server, why: impl fmt::Display) -> Self {
         Self::Stranger(format!(
-            "`{server}` is not a `krt serve`: {said}\nhint: the URL is that of `krt serve --dashboard`, on port \
+            "`{server}` is not a `krt serve`: {why}\nhint: the URL is that of `krt serve --dashboard`, on port \
              9001 unless it was told another"
         ))
     }
@@ -31,12 +31,12 @@ impl ApiError {
 pub(super) struct Refused<'a> {
     pub(super) status: StatusCode,
     pub(super) headers: &'a HeaderMap,
-    pub(super) said: krt_api::Error,
+    pub(super) body: krt_api::Error,
 }
 
 impl Refused<'_> {
     /// Formats the refusal, with a hint.
-    pub(super) fn tell(&self, server: &Server, by: &AuthSource) -> ApiError {
+    pub(super) fn into_error(&self, server: &Server, by: &AuthSource) -> ApiError {
         ApiError::Refused(match (self.status, by) {
             (StatusCode::UNAUTHORIZED, AuthSource::Login(_)) => format!(
                 "`{server}` does not take the token of `krt login` any more\nhint: `krt login {server}`"
@@ -52,12 +52,12 @@ impl Refused<'_> {
 
 impl fmt::Display for Refused<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&escape::line(&self.said.message))?;
-        for problem in &self.said.problems {
+        f.write_str(&escape::line(&self.body.message))?;
+        for problem in &self.body.problems {
             write!(f, "\n  {}", Problem(problem))?;
         }
         let wait = self.headers.get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok());
-        match (wait, &self.said.hint) {
+        match (wait, &self.body.hint) {
             (Some(seconds), _) => write!(f, "\nhint: try again in {} s", escape::line(seconds)),
             (None, Some(hint)) => write!(f, "\nhint: {}", escape::line(hint)),
             (None, None) => Ok(()),
@@ -91,13 +91,13 @@ mod tests {
         krt_api::Error { code: ErrorCode::Conflict, message: message.to_owned(), hint, problems: Vec::new() }
     }
 
-    fn message(status: StatusCode, said: krt_api::Error, by: &AuthSource) -> String {
+    fn message(status: StatusCode, body: krt_api::Error, by: &AuthSource) -> String {
         let server = "http://127.0.0.1:9001".parse().unwrap();
         let mut headers = HeaderMap::new();
         if status == StatusCode::TOO_MANY_REQUESTS {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
         }
-        Refused { status, said, headers: &headers }.tell(&server, by).to_string()
+        Refused { status, body, headers: &headers }.into_error(&server, by).to_string()
     }
 
     #[test]
@@ -125,15 +125,15 @@ mod tests {
                 "the package has errors\n  krt.yml:4:2: no; hint: yes",
             ),
         ];
-        for (status, said, expected) in rows {
-            assert_eq!(message(status, said, &AuthSource::Nobody), expected);
+        for (status, body, expected) in rows {
+            assert_eq!(message(status, body, &AuthSource::Nobody), expected);
         }
     }
 
     #[test]
     fn where_a_token_came_from_that_is_not_taken() {
-        let said = error("not signed in", Some("sign in"));
-        let message = |by| message(StatusCode::UNAUTHORIZED, said.clone(), &by);
+        let body = error("not signed in", Some("sign in"));
+        let message = |by| message(StatusCode::UNAUTHORIZED, body.clone(), &by);
         assert!(
             message(AuthSource::Login("t".to_owned())).contains("hint: `krt login http://127.0.0.1:9001`")
         );

@@ -92,7 +92,7 @@ fn chaos(test: &str, kind: Kind) -> Option<String> {
     let faults = std::thread::scope(|scope| {
         let clients = scope.spawn(|| deployment.hosts.on(CLIENT, || clients(address, &tally, requests)));
         let faults = Faults::new(&deployment, seed).run(&tally, requests, || clients.is_finished());
-        deployment.mend();
+        deployment.restore();
         clients.join().expect("each request ends as it should");
         faults
     });

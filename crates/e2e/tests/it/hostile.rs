@@ -156,7 +156,7 @@ async fn workers_that_do_not_become_ready() {
     for (attack, why) in rows {
         let ended = Krt::run("hostile").flag("--set", format!("AT_START={attack}")).end().await;
         assert_eq!(ended.code, Some(1), "{attack}");
-        let error = ended.lines.last_words();
+        let error = ended.lines.last_message();
         let start = format!("node `hostile` does not start: {why}");
         assert!(error.starts_with(&start), "{attack}: {error}");
     }

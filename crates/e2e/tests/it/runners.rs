@@ -223,7 +223,7 @@ async fn they_outlive_the_server(protocol: WireProtocol, test: &str) {
     server.start_again();
     answers_again(&chain).await;
     link.cut();
-    link.mend();
+    link.restore();
     answers_again(&chain).await;
     chain.end().await;
 }

@@ -34,7 +34,7 @@ async fn a_node_that_does_not_build_fails_the_start() {
     copy.edit(SOURCE, "fn main() {", "fn main() {\n    undefined();");
     let ended = Krt::run_at(copy.path()).end().await;
     assert_eq!(ended.code, Some(1));
-    let error = ended.lines.last_words();
+    let error = ended.lines.last_message();
     let start = format!("cannot build node `one` from `{}", copy.path().canonicalize().unwrap().display());
     assert!(error.starts_with(&start), "{error}");
     assert!(error.contains("cannot find function `undefined`"), "{error}");
@@ -62,7 +62,7 @@ async fn without_cargo_and_without_an_executable_it_is_told_what_to_do() {
     let copy = Copy::of("chain-rust");
     let ended = Krt::run_at(copy.path()).env("PATH", "/nowhere").end().await;
     assert_eq!(ended.code, Some(1));
-    let error = ended.lines.last_words();
+    let error = ended.lines.last_message();
     assert!(error.starts_with("found no `cargo` to build node `one` from `"), "{error}");
     assert!(error.contains("\nhint: install Rust 1.91 or newer"), "{error}");
 }

@@ -57,7 +57,7 @@ async fn soak(variable: &str, default: usize, mut deployment: Deployment) -> Str
     let begun = Instant::now();
     let until = number("KRT_SOAK_MINUTES").map(|minutes| begun + Duration::from_secs(60 * minutes as u64));
     let plan = Plan { requests: number(variable).unwrap_or(default), until };
-    let viewer = tokio::spawn(viewer::look(deployment.dashboard));
+    let viewer = tokio::spawn(viewer::load_pages(deployment.dashboard));
     let clients = tokio::spawn(load::clients(deployment.address, Arc::clone(&tally), plan));
     let is_over = || clients.is_finished();
     let faults = faults::bring(&mut deployment, &tally, &mut growth, (plan.requests, seed), is_over).await;

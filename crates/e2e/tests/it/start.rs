@@ -18,7 +18,7 @@ fn free_address() -> SocketAddr {
 async fn nodes_that_fail_are_all_named_with_their_tracebacks() {
     let ended = Krt::run("broken").end().await;
     assert_eq!(ended.code, Some(1));
-    let error = ended.lines.last_words();
+    let error = ended.lines.last_message();
     let root = packages().join("broken").canonicalize().unwrap();
     let file = |node: &str| root.join(format!("src/{node}/main.py")).display().to_string();
     let bare = file("bare");
@@ -83,7 +83,7 @@ async fn a_port_in_use_is_told_at_once() {
         "cannot listen on {address}: Address already in use (os error 98); hint: something listens there \
          already, choose another with --listen, or port 0 for a free one"
     );
-    assert_eq!(ended.lines.last_words(), error);
+    assert_eq!(ended.lines.last_message(), error);
     assert_eq!(ended.lines.plain(), "");
 }
 
@@ -93,7 +93,7 @@ async fn missing_configuration_is_told_in_full() {
     assert_eq!(ended.code, Some(1));
     let error = "the configuration is not complete; hint: give a value with\n  --set API_KEY=VALUE\n  \
                  --set-file CERTIFICATE=PATH";
-    assert_eq!(ended.lines.last_words(), error);
+    assert_eq!(ended.lines.last_message(), error);
     assert_eq!(ended.lines.plain(), "");
 }
 

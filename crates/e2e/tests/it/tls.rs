@@ -106,7 +106,7 @@ async fn files_that_are_not_in_order_end_the_start() {
         let krt = Krt::run_at(package.path()).flag("--tls-cert", certificate).flag("--tls-key", key);
         let ended = krt.end().await;
         assert_eq!(ended.code, Some(1));
-        let error = ended.lines.last_words();
+        let error = ended.lines.last_message();
         assert!(error.starts_with(&expected), "{error}");
     }
     let half = Krt::run_at(package.path()).flag("--tls-cert", &one.certificate).end().await;

@@ -45,37 +45,37 @@ pub(super) const TOOLCHAIN: Toolchain = Toolchain {
     lock: None,
     hidden: &[],
     code: CodeFiles { endings: &["go", "mod", "sum"], names: &["go.work", "go.work.sum", "modules.txt"] },
-    make: |build, workshop, sdk| Box::pin(make(build, workshop, sdk)),
-    tests: |build, workshop, sdk| Box::pin(tests(build, workshop, sdk)),
+    make: |build, work_folder, sdk| Box::pin(make(build, work_folder, sdk)),
+    tests: |build, work_folder, sdk| Box::pin(tests(build, work_folder, sdk)),
     diagnostics,
 };
 
 /// Builds the executable, in the workshop.
-async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
-    let overlay = overlay(build, workshop, sdk).await?;
-    let made = workshop.path().join("executable");
+async fn make(build: &Build<'_>, work_folder: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
+    let overlay = overlay(build, work_folder, sdk).await?;
+    let made = work_folder.path().join("executable");
     let mut arguments: Vec<OsString> = BUILD.iter().map(OsString::from).collect();
     arguments.extend(overlay.flags());
     arguments.extend(["-o".into(), made.clone().into(), ".".into()]);
-    build.call(command(arguments, workshop)).await.map_err(|error| explained(build, error))?;
+    build.call(command(arguments, work_folder)).await.map_err(|error| explained(build, error))?;
     Ok(made)
 }
 
 /// The tests of the folder and those below it.
-async fn tests(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<Tests, BuildError> {
-    let overlay = overlay(build, workshop, sdk).await?;
+async fn tests(build: &Build<'_>, work_folder: &TempDir, sdk: &Path) -> Result<Tests, BuildError> {
+    let overlay = overlay(build, work_folder, sdk).await?;
     let mut arguments: Vec<OsString> = vec!["test".into(), "-mod=mod".into(), VET_OFF.into()];
     arguments.extend(overlay.flags());
     arguments.push("./...".into());
-    Ok(Tests { command: command(arguments, workshop), lock: None })
+    Ok(Tests { command: command(arguments, work_folder), lock: None })
 }
 
-async fn overlay(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<Overlay, BuildError> {
+async fn overlay(build: &Build<'_>, work_folder: &TempDir, sdk: &Path) -> Result<Overlay, BuildError> {
     let flags = build.process_env.get("GOFLAGS").unwrap_or_default().to_string_lossy();
     let modules = Modules::of(build.node, &flags)?;
-    let overlay = Overlay::write(workshop, &build.node.module, modules, sdk)
-        .map_err(|source| cannot_keep(workshop.path(), source))?;
-    build.call(command(overlay.edit(), workshop)).await.map_err(|error| explained(build, error))?;
+    let overlay = Overlay::write(work_folder, &build.node.module, modules, sdk)
+        .map_err(|source| cannot_keep(work_folder.path(), source))?;
+    build.call(command(overlay.edit(), work_folder)).await.map_err(|error| explained(build, error))?;
     Ok(overlay)
 }
 
@@ -92,8 +92,8 @@ fn explained(build: &Build<'_>, error: BuildError) -> BuildError {
 
 /// The user's own settings of `go` apply, except for a workspace: one outside of the package does not belong
 /// to it, and the package's own is merged into the build's `go.mod`.
-fn command(arguments: Vec<OsString>, workshop: &TempDir) -> Command<'static> {
-    let variables = vec![("GOWORK", "off".into()), ("GOTMPDIR", workshop.path().into())];
+fn command(arguments: Vec<OsString>, work_folder: &TempDir) -> Command<'static> {
+    let variables = vec![("GOWORK", "off".into()), ("GOTMPDIR", work_folder.path().into())];
     Command { arguments, variables, results: None, lock: None }
 }
 

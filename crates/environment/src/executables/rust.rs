@@ -35,25 +35,25 @@ pub(super) const TOOLCHAIN: Toolchain = Toolchain {
     lock: Some("Cargo.lock"),
     hidden: &[".cargo"],
     code: CodeFiles { endings: &["rs", "toml", "lock"], names: &[] },
-    make: |build, workshop, sdk| Box::pin(make(build, workshop, sdk)),
-    tests: |build, workshop, sdk| Box::pin(tests(build, workshop, sdk)),
+    make: |build, work_folder, sdk| Box::pin(make(build, work_folder, sdk)),
+    tests: |build, work_folder, sdk| Box::pin(tests(build, work_folder, sdk)),
     diagnostics,
 };
 
 /// Builds the executable, and copies it to the workshop.
-async fn make(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
-    let cargo = Cargo::enter(build, workshop, sdk).await?;
+async fn make(build: &Build<'_>, work_folder: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
+    let cargo = Cargo::enter(build, work_folder, sdk).await?;
     cargo.forget_own(&["--release"]).await?;
     let messages = cargo.results(&BUILD).await?;
-    let made = workshop.path().join("executable");
-    let found = the_one(build, executables(&messages))?;
+    let made = work_folder.path().join("executable");
+    let found = choose(build, executables(&messages))?;
     fs::copy(found, &made).map_err(|source| cannot_keep(&made, source))?;
     Ok(made)
 }
 
 /// The tests of the folder.
-async fn tests(build: &Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<Tests, BuildError> {
-    let cargo = Cargo::enter(build, workshop, sdk).await?;
+async fn tests(build: &Build<'_>, work_folder: &TempDir, sdk: &Path) -> Result<Tests, BuildError> {
+    let cargo = Cargo::enter(build, work_folder, sdk).await?;
     cargo.forget_own(&[]).await?;
     let Command { arguments, variables, .. } = cargo.command(&["test", "--quiet"]);
     let command = Command { arguments, variables, results: None, lock: None };
@@ -71,17 +71,17 @@ struct Cargo<'a> {
 }
 
 impl<'a> Cargo<'a> {
-    async fn enter(build: &'a Build<'_>, workshop: &TempDir, sdk: &Path) -> Result<Self, BuildError> {
+    async fn enter(build: &'a Build<'_>, work_folder: &TempDir, sdk: &Path) -> Result<Self, BuildError> {
         let target = build.cache.join("cargo");
         let file = target.with_extension("lock");
-        let lock = Lock::take(&file, || build.tell(Step::Waiting)).await.map_err(cache_failed)?;
-        let settings = workshop.path().join("settings.toml");
+        let lock = Lock::take(&file, || build.report(Step::Waiting)).await.map_err(cache_failed)?;
+        let settings = work_folder.path().join("settings.toml");
         fs::write(&settings, settings_of(build, sdk)).map_err(|source| cannot_keep(&settings, source))?;
-        Ok(Self { build, target, settings, results: workshop.path().join("results"), lock })
+        Ok(Self { build, target, settings, results: work_folder.path().join("results"), lock })
     }
 
-    fn command(&self, words: &[&str]) -> Command<'_> {
-        let mut arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+    fn command(&self, args: &[&str]) -> Command<'_> {
+        let mut arguments: Vec<OsString> = args.iter().map(OsString::from).collect();
         arguments.extend(["--config".into(), self.settings.clone().into()]);
         let variables = vec![("CARGO_TARGET_DIR", self.target.clone().into())];
         Command { arguments, variables, results: None, lock: Some(&self.lock) }
@@ -92,17 +92,17 @@ impl<'a> Cargo<'a> {
     async fn forget_own(&self, profile: &[&str]) -> Result<(), BuildError> {
         let metadata = self.results(&["metadata", "--no-deps", "--format-version", "1"]).await?;
         let names: Vec<_> = metadata.iter().flat_map(members).collect();
-        let mut words = vec!["clean", "--quiet"];
-        words.extend(profile);
-        words.extend(names.iter().flat_map(|name| ["-p", name]));
-        self.build.call(self.command(&words)).await
+        let mut args = vec!["clean", "--quiet"];
+        args.extend(profile);
+        args.extend(names.iter().flat_map(|name| ["-p", name]));
+        self.build.call(self.command(&args)).await
     }
 
     /// Runs a command and returns the JSON objects that it prints.
-    async fn results(&self, words: &[&str]) -> Result<Vec<Value>, BuildError> {
+    async fn results(&self, args: &[&str]) -> Result<Vec<Value>, BuildError> {
         let failed = |source| cannot_keep(&self.results, source);
         let results = Some(File::create(&self.results).map_err(failed)?);
-        self.build.call(Command { results, ..self.command(words) }).await?;
+        self.build.call(Command { results, ..self.command(args) }).await?;
         let text = fs::read_to_string(&self.results).map_err(failed)?;
         Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
@@ -134,7 +134,7 @@ fn executables(messages: &[Value]) -> Vec<PathBuf> {
 }
 
 /// The executable of the node: the only one, or the one with its name.
-fn the_one(build: &Build<'_>, mut made: Vec<PathBuf>) -> Result<PathBuf, BuildError> {
+fn choose(build: &Build<'_>, mut made: Vec<PathBuf>) -> Result<PathBuf, BuildError> {
     if let [_] = &made[..] {
         return Ok(made.remove(0));
     }

@@ -28,7 +28,7 @@ pub(super) fn dict_use(module: Node<'_>, text: &str) -> Option<DictUse> {
         "identifier" => text_of(second, text),
         _ => text_of(second.child_by_field_name("name").or_else(|| second.named_child(0))?, text),
     };
-    Search { text, name, first: None, bound: usize::MAX, looks_first: false }.through(handler)
+    Search { text, name, first: None, bound: usize::MAX, looks_first: false }.search(handler)
 }
 
 /// The file's last function with that name, which takes effect.
@@ -56,10 +56,10 @@ struct Search<'t> {
 }
 
 impl Search<'_> {
-    fn through(mut self, handler: Node<'_>) -> Option<DictUse> {
+    fn search(mut self, handler: Node<'_>) -> Option<DictUse> {
         let mut open: Vec<_> = handler.child_by_field_name("body").into_iter().collect();
         while let Some(node) = open.pop() {
-            self.look_at(node);
+            self.visit(node);
             let mut cursor = node.walk();
             open.extend(node.named_children(&mut cursor));
         }
@@ -67,7 +67,7 @@ impl Search<'_> {
         Some(DictUse { looks_first: self.looks_first, ..found })
     }
 
-    fn look_at(&mut self, node: Node<'_>) {
+    fn visit(&mut self, node: Node<'_>) {
         match node.kind() {
             "subscript" if self.is_message(node.child_by_field_name("value")) => self.found(node),
             "call" => self.call(node),

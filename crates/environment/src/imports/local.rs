@@ -31,7 +31,7 @@ impl Package {
     /// The files that an absolute import reads, and whether the module is in the package.
     pub(super) fn absolute(&self, dotted: &str, names: &[String]) -> (Vec<PathBuf>, bool) {
         let parts: Vec<&str> = dotted.split('.').collect();
-        let near = self.folders.iter().filter(|folder| holds(folder, parts[0]));
+        let near = self.folders.iter().filter(|folder| contains_module(folder, parts[0]));
         let far = self.everywhere.get(parts[0]).filter(|_| self.looks_everywhere);
         match near.chain(far.into_iter().flatten()).next() {
             Some(folder) => (files(folder, &parts, names), true),
@@ -56,7 +56,7 @@ impl Package {
 }
 
 /// Whether a folder contains a module.
-fn holds(folder: &Path, name: &str) -> bool {
+fn contains_module(folder: &Path, name: &str) -> bool {
     folder.join(format!("{name}.py")).is_file()
         || has_sources(&folder.join(name))
         || entries(folder).iter().any(|(entry, _)| is_extension(entry, name))

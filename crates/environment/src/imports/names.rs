@@ -126,41 +126,41 @@ const NAMESPACES: &[&str] = &[
 /// where they have wheels. Later versions have changed what such code uses (`np.float`, `DataFrame.append`,
 /// `Image.ANTIALIAS`, `torch.load` of a whole model).
 const UPSTREAM_PACKAGES: &[UpstreamPackage] = &[
-    carried("PIL", "Pillow", "Pillow<10; python_version < '3.12'"),
-    carried("bson", "pymongo", "pymongo<5"),
-    carried("certifi", "certifi", ""),
-    carried("chardet", "chardet", ""),
-    carried("click", "click", ""),
-    carried("cv2", "opencv-python", "opencv-python<5"),
-    carried("dateutil", "python-dateutil", ""),
-    carried("future", "future", ""),
-    carried("gensim", "gensim", "gensim<4; python_version < '3.9'"),
-    carried("gridfs", "pymongo", "pymongo<5"),
-    carried("html2text", "html2text", ""),
-    carried("idna", "idna", ""),
-    carried("influxdb_client", "influxdb-client", "influxdb-client<2"),
-    carried("joblib", "joblib", ""),
-    carried("nats", "nats-py", ""),
-    carried("nltk", "nltk", "nltk<3.8.2"),
-    carried("numpy", "numpy", "numpy<1.24; python_version < '3.12'"),
-    carried("pandas", "pandas", "pandas<2; python_version < '3.12'"),
-    carried("past", "future", ""),
-    carried("pkg_resources", "setuptools", "setuptools<81"),
-    carried("pymongo", "pymongo", "pymongo<5"),
-    carried("pytz", "pytz", ""),
-    carried("regex", "regex", ""),
-    carried("requests", "requests", ""),
-    carried("rx", "Rx", "Rx<4"),
-    carried("scipy", "scipy", "scipy<1.11; python_version < '3.12'"),
-    carried("setuptools", "setuptools", "setuptools<81"),
-    carried("six", "six", ""),
-    carried("sklearn", "scikit-learn", "scikit-learn<1.3; python_version < '3.12'"),
-    carried("smart_open", "smart-open", ""),
-    carried("threadpoolctl", "threadpoolctl", ""),
-    carried("torch", "torch", "torch<2.6; python_version < '3.13'"),
-    carried("torchvision", "torchvision", "torchvision<0.21; python_version < '3.13'"),
-    carried("tqdm", "tqdm", ""),
-    carried("urllib3", "urllib3", "urllib3<2"),
+    upstream("PIL", "Pillow", "Pillow<10; python_version < '3.12'"),
+    upstream("bson", "pymongo", "pymongo<5"),
+    upstream("certifi", "certifi", ""),
+    upstream("chardet", "chardet", ""),
+    upstream("click", "click", ""),
+    upstream("cv2", "opencv-python", "opencv-python<5"),
+    upstream("dateutil", "python-dateutil", ""),
+    upstream("future", "future", ""),
+    upstream("gensim", "gensim", "gensim<4; python_version < '3.9'"),
+    upstream("gridfs", "pymongo", "pymongo<5"),
+    upstream("html2text", "html2text", ""),
+    upstream("idna", "idna", ""),
+    upstream("influxdb_client", "influxdb-client", "influxdb-client<2"),
+    upstream("joblib", "joblib", ""),
+    upstream("nats", "nats-py", ""),
+    upstream("nltk", "nltk", "nltk<3.8.2"),
+    upstream("numpy", "numpy", "numpy<1.24; python_version < '3.12'"),
+    upstream("pandas", "pandas", "pandas<2; python_version < '3.12'"),
+    upstream("past", "future", ""),
+    upstream("pkg_resources", "setuptools", "setuptools<81"),
+    upstream("pymongo", "pymongo", "pymongo<5"),
+    upstream("pytz", "pytz", ""),
+    upstream("regex", "regex", ""),
+    upstream("requests", "requests", ""),
+    upstream("rx", "Rx", "Rx<4"),
+    upstream("scipy", "scipy", "scipy<1.11; python_version < '3.12'"),
+    upstream("setuptools", "setuptools", "setuptools<81"),
+    upstream("six", "six", ""),
+    upstream("sklearn", "scikit-learn", "scikit-learn<1.3; python_version < '3.12'"),
+    upstream("smart_open", "smart-open", ""),
+    upstream("threadpoolctl", "threadpoolctl", ""),
+    upstream("torch", "torch", "torch<2.6; python_version < '3.13'"),
+    upstream("torchvision", "torchvision", "torchvision<0.21; python_version < '3.13'"),
+    upstream("tqdm", "tqdm", ""),
+    upstream("urllib3", "urllib3", "urllib3<2"),
 ];
 
 /// A package of KRT v1's images.
@@ -173,19 +173,19 @@ pub(crate) struct UpstreamPackage {
     constraint: &'static str,
 }
 
-const fn carried(module: &'static str, package: &'static str, constraint: &'static str) -> UpstreamPackage {
+const fn upstream(module: &'static str, package: &'static str, constraint: &'static str) -> UpstreamPackage {
     UpstreamPackage { module, package, constraint }
 }
 
 /// The image's package for a module.
-pub(crate) fn carried_for(module: &str) -> Option<&'static UpstreamPackage> {
+pub(crate) fn upstream_package(module: &str) -> Option<&'static UpstreamPackage> {
     let top = module.split('.').next().unwrap_or(module);
-    UPSTREAM_PACKAGES.iter().find(|carried| carried.module == top)
+    UPSTREAM_PACKAGES.iter().find(|upstream| upstream.module == top)
 }
 
 /// The constraints to versions that code of KRT v1's time works with.
 pub(crate) fn constraints() -> Vec<String> {
-    let constraints: BTreeSet<&str> = UPSTREAM_PACKAGES.iter().map(|carried| carried.constraint).collect();
+    let constraints: BTreeSet<&str> = UPSTREAM_PACKAGES.iter().map(|upstream| upstream.constraint).collect();
     constraints.into_iter().filter(|text| !text.is_empty()).map(str::to_owned).collect()
 }
 
@@ -234,13 +234,13 @@ mod tests {
             assert_eq!(significant(dotted), module, "{dotted}");
             assert_eq!(packages(module)[0], package, "{dotted}");
         }
-        assert_eq!(carried_for("sklearn.svm").map(|carried| carried.package), Some("scikit-learn"));
-        assert_eq!(carried_for("fastapi"), None);
+        assert_eq!(upstream_package("sklearn.svm").map(|upstream| upstream.package), Some("scikit-learn"));
+        assert_eq!(upstream_package("fastapi"), None);
     }
 
     #[test]
     fn the_lists_are_in_order() {
         assert!(PACKAGES.is_sorted_by_key(|(module, _)| module));
-        assert!(UPSTREAM_PACKAGES.is_sorted_by_key(|carried| carried.module));
+        assert!(UPSTREAM_PACKAGES.is_sorted_by_key(|upstream| upstream.module));
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn parse(text: &str) -> Parsed {
     let mut reading = ImportParser { text, parsed: Parsed::default() };
     let mut open = vec![(tree.root_node(), ImportTime::Always, 0)];
     while let Some((node, when, depth)) = open.pop() {
-        reading.look_at(node, when);
+        reading.visit(node, when);
         if depth < MAX_DEPTH {
             let mut cursor = node.walk();
             let children = node.children(&mut cursor).filter(Node::is_named);
@@ -96,7 +96,7 @@ impl ImportParser<'_> {
                 }
             }
             "match_statement" | "case_clause" => Some(when.max(ImportTime::Perhaps)),
-            "try_statement" if child.kind() != "finally_clause" && self.copes(parent) => {
+            "try_statement" if child.kind() != "finally_clause" && self.handles_missing(parent) => {
                 Some(ImportTime::Optional)
             }
             "try_statement" if child.kind() == "except_clause" => Some(when.max(ImportTime::Perhaps)),
@@ -117,7 +117,7 @@ impl ImportParser<'_> {
     }
 
     /// Whether a `try` handles a missing module.
-    fn copes(&self, statement: Node<'_>) -> bool {
+    fn handles_missing(&self, statement: Node<'_>) -> bool {
         let mut cursor = statement.walk();
         statement.children(&mut cursor).filter(|child| child.kind() == "except_clause").any(|clause| {
             let mut cursor = clause.walk();
@@ -138,7 +138,7 @@ impl ImportParser<'_> {
         clause.contains("suppress(") && IMPORT_ERRORS.iter().any(|name| clause.contains(name))
     }
 
-    fn look_at(&mut self, node: Node<'_>, when: ImportTime) {
+    fn visit(&mut self, node: Node<'_>, when: ImportTime) {
         match node.kind() {
             "import_statement" => self.import(node, when),
             "import_from_statement" => self.import_from(node, when),

@@ -141,7 +141,7 @@ impl Installer {
     pub(super) fn variables(
         &self,
         process_env: &ProcessEnv,
-        workshop: &Path,
+        work_folder: &Path,
     ) -> BTreeMap<OsString, OsString> {
         let mut variables: BTreeMap<OsString, OsString> =
             NO_PROMPTS.iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -157,9 +157,9 @@ impl Installer {
             ],
         };
         variables.extend(fixed.iter().map(|(name, value)| (name.into(), value.into())));
-        variables.insert("TMPDIR".into(), workshop.into());
+        variables.insert("TMPDIR".into(), work_folder.into());
         if self.tool() == Tool::Uv && !has_uv_index(process_env) {
-            variables.extend(PIP_SETTINGS.into_iter().filter_map(|names| like_pip(names, process_env)));
+            variables.extend(PIP_SETTINGS.into_iter().filter_map(|names| pip_to_uv(names, process_env)));
         }
         variables
     }
@@ -173,7 +173,7 @@ fn has_uv_index(process_env: &ProcessEnv) -> bool {
 }
 
 /// Converts a setting of pip to uv's name and form.
-fn like_pip(
+fn pip_to_uv(
     (pip, uv, separator): (&str, &str, &str),
     process_env: &ProcessEnv,
 ) -> Option<(OsString, OsString)> {

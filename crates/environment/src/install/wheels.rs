@@ -79,7 +79,7 @@ fn minor(version: &Version) -> String {
 }
 
 /// The pins of a plan without a wheel for an interpreter; `None` without an answer.
-pub(crate) async fn lacking(
+pub(crate) async fn missing_wheels(
     plan: &Plan,
     facts: &Facts,
     process_env: &ProcessEnv,
@@ -89,16 +89,16 @@ pub(crate) async fn lacking(
         return Some(MissingWheels::default());
     }
     let kept = CachedAnswer::of(plan, facts, cache);
-    if let Some(lacking) = kept.recall(true) {
-        return Some(lacking);
+    if let Some(missing_wheels) = kept.load(true) {
+        return Some(missing_wheels);
     }
-    let answer = timeout(TIMEOUT, ask(plan, facts, process_env)).await.ok().flatten();
+    let answer = timeout(TIMEOUT, query(plan, facts, process_env)).await.ok().flatten();
     match answer {
-        Some(lacking) => {
-            kept.keep(&lacking);
-            Some(lacking)
+        Some(missing_wheels) => {
+            kept.keep(&missing_wheels);
+            Some(missing_wheels)
         }
-        None => kept.recall(false),
+        None => kept.load(false),
     }
 }
 
@@ -111,22 +111,22 @@ impl CachedAnswer {
         Self(cache.join(format!("{}.json", key.finish())))
     }
 
-    fn recall(&self, fresh: bool) -> Option<MissingWheels> {
-        let lacking: MissingWheels = serde_json::from_slice(&fs::read(&self.0).ok()?).ok()?;
+    fn load(&self, fresh: bool) -> Option<MissingWheels> {
+        let missing_wheels: MissingWheels = serde_json::from_slice(&fs::read(&self.0).ok()?).ok()?;
         let age = SystemTime::now().duration_since(fs::metadata(&self.0).ok()?.modified().ok()?);
-        let holds = lacking.is_empty() || !fresh || age.is_ok_and(|age| age < CACHE_FOR);
-        holds.then_some(lacking)
+        let holds = missing_wheels.is_empty() || !fresh || age.is_ok_and(|age| age < CACHE_FOR);
+        holds.then_some(missing_wheels)
     }
 
     /// Ignores failures: the question is then asked again.
-    fn keep(&self, lacking: &MissingWheels) {
+    fn keep(&self, missing_wheels: &MissingWheels) {
         let folder = self.0.parent().unwrap_or(Path::new("/"));
-        let text = serde_json::to_vec(lacking).unwrap_or_default();
+        let text = serde_json::to_vec(missing_wheels).unwrap_or_default();
         drop(fs::create_dir_all(folder).and_then(|()| fs::write(&self.0, text)));
     }
 }
 
-async fn ask(plan: &Plan, facts: &Facts, process_env: &ProcessEnv) -> Option<MissingWheels> {
+async fn query(plan: &Plan, facts: &Facts, process_env: &ProcessEnv) -> Option<MissingWheels> {
     let installer = Installer::find(facts, process_env).await;
     let asking = WheelQuery { installer: &installer, plan, facts, process_env };
     let here = facts.version.release().get(1).copied()?;
@@ -145,13 +145,13 @@ async fn ask(plan: &Plan, facts: &Facts, process_env: &ProcessEnv) -> Option<Mis
 fn compare(open: &BTreeSet<String>, without: &BTreeMap<u64, BTreeSet<String>>) -> MissingWheels {
     let has = |pin: &String, minor: &u64| without.get(minor).is_some_and(|without| !without.contains(pin));
     let somewhere = |pin: &&String| without.keys().any(|minor| has(pin, minor));
-    let lacking: Vec<&String> = open.iter().filter(somewhere).collect();
+    let missing_wheels: Vec<&String> = open.iter().filter(somewhere).collect();
     // Another Python does not fit if it lacks a wheel for a pin that has one here.
     let does =
         |minor: &&u64| without.get(minor).is_some_and(|without| without.iter().all(|pin| open.contains(pin)));
     let minors =
         |pin: &String| without.keys().filter(does).filter(|minor| has(pin, minor)).copied().collect();
-    MissingWheels(lacking.into_iter().map(|pin| (pin.clone(), minors(pin))).collect())
+    MissingWheels(missing_wheels.into_iter().map(|pin| (pin.clone(), minors(pin))).collect())
 }
 
 struct WheelQuery<'a> {
@@ -213,11 +213,11 @@ impl WheelQuery<'_> {
 
     /// Runs a command with this input; returns whether it succeeded, and its output.
     async fn run(&self, words: &[OsString], input: String) -> Option<(bool, String)> {
-        let workshop = std::env::temp_dir();
+        let work_folder = std::env::temp_dir();
         let mut child = Command::new(&words[0])
             .args(&words[1..])
             .env_clear()
-            .envs(self.installer.variables(&self.process_env.clone().without(&NEVER_PASSED), &workshop))
+            .envs(self.installer.variables(&self.process_env.clone().without(&NEVER_PASSED), &work_folder))
             .current_dir(self.plan.folder())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -245,7 +245,7 @@ mod tests {
     #[test]
     fn sentences() {
         let version = Version::from_str("3.13.0").unwrap();
-        let lacking = |pins: &[(&str, &[u64])]| {
+        let missing_wheels = |pins: &[(&str, &[u64])]| {
             MissingWheels(
                 pins.iter()
                     .map(|(pin, minors)| ((*pin).to_owned(), minors.iter().copied().collect()))
@@ -254,20 +254,23 @@ mod tests {
         };
         for (pins, expected) in [
             (
-                lacking(&[("numpy==1.19.5", &[6, 7, 8, 9])]),
+                missing_wheels(&[("numpy==1.19.5", &[6, 7, 8, 9])]),
                 "numpy 1.19.5 has no wheel for Python 3.13; Python 3.6 to 3.9 would do; found none of them",
             ),
             (
-                lacking(&[("numpy==1.19.5 ; python_version > '3'", &[9]), ("scipy == 1.5.4", &[8, 9])]),
+                missing_wheels(&[
+                    ("numpy==1.19.5 ; python_version > '3'", &[9]),
+                    ("scipy == 1.5.4", &[8, 9]),
+                ]),
                 "numpy 1.19.5 and scipy 1.5.4 have no wheel for Python 3.13; Python 3.9 would do; found none of them",
             ),
             (
-                lacking(&[("a==1", &[7]), ("b==2", &[9])]),
+                missing_wheels(&[("a==1", &[7]), ("b==2", &[9])]),
                 "a 1 and b 2 have no wheel for Python 3.13; no Python has wheels of all of them",
             ),
         ] {
             assert_eq!(pins.sentence(&version, None), expected);
         }
-        assert!(lacking(&[("a==1", &[7, 9])]).has(&Version::from_str("3.9.18").unwrap()));
+        assert!(missing_wheels(&[("a==1", &[7, 9])]).has(&Version::from_str("3.9.18").unwrap()));
     }
 }

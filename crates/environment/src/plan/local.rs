@@ -39,12 +39,12 @@ pub(super) fn editable(project: &Path, key: &mut Key) {
 pub(super) fn installed(path: &Path, files: Files, key: &mut Key) {
     let mut found = Vec::new();
     list(path, &mut found);
-    add_all(path, found, key, if files == Files::Fixed { whole } else { file });
+    add_all(path, found, key, if files == Files::Fixed { add_content } else { file });
 }
 
 /// Adds a project whose copy is used: all of it counts, except its path.
 pub(super) fn copied(project: &Path, key: &mut Key) {
-    add_all(project, all(project), key, whole);
+    add_all(project, all(project), key, add_content);
 }
 
 /// Whether a path is below a folder, with links resolved.
@@ -79,7 +79,7 @@ fn add_all(base: &Path, mut files: Vec<PathBuf>, key: &mut Key, add: fn(&Path, &
 }
 
 /// Adds a file's content of any size.
-fn whole(path: &Path, key: &mut Key) {
+fn add_content(path: &Path, key: &mut Key) {
     let mut hash = Sha256::new();
     match File::open(path).and_then(|mut file| io::copy(&mut file, &mut hash)) {
         Ok(_) => key.add(hash.finalize()),

@@ -34,8 +34,8 @@ impl Requires {
         let readers: [(&str, Reader); 4] = [
             ("pyproject.toml", |file, text| pyproject::python(file, text).ok().flatten()),
             ("Pipfile", |file, text| pipfile::python_of(file, text).ok().flatten()),
-            ("setup.cfg", |_, text| written_out(text)),
-            ("setup.py", |_, text| written_out(text)),
+            ("setup.cfg", |_, text| literal(text)),
+            ("setup.py", |_, text| literal(text)),
         ];
         let firm = readers.into_iter().find_map(|(name, reader)| {
             let file = folder.join(name);
@@ -58,7 +58,7 @@ impl Requires {
 /// Reads the requirement in a file's text.
 type Reader = fn(&Path, &str) -> Option<VersionSpecifiers>;
 
-fn written_out(text: &str) -> Option<VersionSpecifiers> {
+fn literal(text: &str) -> Option<VersionSpecifiers> {
     VersionSpecifiers::from_str(PYTHON_REQUIRES.captures(text)?[1].trim().trim_end_matches(',')).ok()
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct TranscriptWriter<'a> {
     /// The installer's working directory, which paths of projects are relative to.
     folder: &'a Path,
     /// The folder for temporary files.
-    workshop: &'a Path,
+    work_folder: &'a Path,
     /// The folder for copies of projects.
     projects: &'a Path,
     transcript: &'a Transcript,
@@ -36,11 +36,11 @@ pub(crate) struct TranscriptWriter<'a> {
 impl<'a> TranscriptWriter<'a> {
     pub(crate) fn new(
         folder: &'a Path,
-        workshop: &'a Path,
+        work_folder: &'a Path,
         projects: &'a Path,
         transcript: &'a Transcript,
     ) -> Self {
-        Self { folder, workshop, projects, transcript, written: BTreeMap::new() }
+        Self { folder, work_folder, projects, transcript, written: BTreeMap::new() }
     }
 
     /// The lines of a file.
@@ -86,7 +86,7 @@ impl<'a> TranscriptWriter<'a> {
         if let Some(copy) = self.written.get(&key) {
             return Ok(copy.clone());
         }
-        let copy = self.workshop.join(format!("included-{}.txt", self.written.len()));
+        let copy = self.work_folder.join(format!("included-{}.txt", self.written.len()));
         self.written.insert(key, copy.clone());
         let lines = self.file(file)?;
         let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();

@@ -60,7 +60,7 @@ impl CacheFile {
     }
 
     /// The cached properties, if still valid.
-    pub(super) fn recall(&self) -> Option<Facts> {
+    pub(super) fn load(&self) -> Option<Facts> {
         let remembered: CachedFacts = serde_json::from_slice(&fs::read(&self.file).ok()?).ok()?;
         remembered.states.iter().all(|(path, then)| state(path) == *then).then_some(remembered.facts)
     }

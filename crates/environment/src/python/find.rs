@@ -28,9 +28,9 @@ pub(crate) async fn find(
     let mut looked = Vec::new();
     for candidate in candidates(choice, process_env) {
         match probe_remembered(&candidate, process_env, folder, cache).await {
-            Ok(facts) => match objection(choice, &facts.version) {
+            Ok(facts) => match mismatch(choice, &facts.version) {
                 None => return Ok(facts),
-                Some(objection) => looked.push((candidate, objection)),
+                Some(mismatch) => looked.push((candidate, mismatch)),
             },
             Err(problem) => looked.push((candidate, problem)),
         }
@@ -69,7 +69,7 @@ fn every(process_env: &ProcessEnv) -> Vec<PathBuf> {
 }
 
 /// Why an interpreter's version does not fit.
-fn objection(choice: Option<&PythonChoice>, version: &Version) -> Option<String> {
+fn mismatch(choice: Option<&PythonChoice>, version: &Version) -> Option<String> {
     if !is_at_least(version, OLDEST_PYTHON) {
         return Some(format!("is Python {version}, nodes need 3.7 or newer"));
     }
@@ -235,7 +235,7 @@ mod tests {
             (Some("./python"), "3.13.0", true),
         ] {
             let choice = choice.map(|text| PythonChoice::from_str(text).unwrap());
-            assert_eq!(objection(choice.as_ref(), &version(found)).is_none(), fits, "{choice:?} {found}");
+            assert_eq!(mismatch(choice.as_ref(), &version(found)).is_none(), fits, "{choice:?} {found}");
         }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) struct Pythons<'a> {
     process_env: &'a ProcessEnv,
     folder: &'a Path,
     cache: &'a Path,
-    usual: OnceCell<Facts>,
+    default_python: OnceCell<Facts>,
     all: OnceCell<Vec<Facts>>,
 }
 
@@ -34,17 +34,17 @@ impl<'a> Pythons<'a> {
         folder: &'a Path,
         cache: &'a Path,
     ) -> Self {
-        Self { choice, process_env, folder, cache, usual: OnceCell::new(), all: OnceCell::new() }
+        Self { choice, process_env, folder, cache, default_python: OnceCell::new(), all: OnceCell::new() }
     }
 
     /// The interpreter for a node with or without a version requirement.
     pub(crate) async fn pick(&self, requires: Option<&Requires>) -> Result<Picked, Error> {
-        let usual = self.usual().await;
+        let default_python = self.default_python().await;
         let Some(requires) = requires else {
-            let facts = usual?.clone();
+            let facts = default_python?.clone();
             return Ok(Picked { facts, is_named: self.choice.is_some(), note: None });
         };
-        match usual {
+        match default_python {
             Ok(facts) if requires.allows(&facts.version) => {
                 Ok(Picked { facts: facts.clone(), is_named: true, note: None })
             }
@@ -52,14 +52,18 @@ impl<'a> Pythons<'a> {
                 Ok(Picked { facts: facts.clone(), is_named: true, note: None })
             }
             Err(error) if self.choice.is_some() => Err(error),
-            usual => self.other(requires, usual).await,
+            default_python => self.other(requires, default_python).await,
         }
     }
 
     /// Picks another interpreter than the default, which does not meet a file's requirement.
-    async fn other(&self, requires: &Requires, usual: Result<&Facts, Error>) -> Result<Picked, Error> {
+    async fn other(
+        &self,
+        requires: &Requires,
+        default_python: Result<&Facts, Error>,
+    ) -> Result<Picked, Error> {
         let found = self.all().await.iter().find(|facts| requires.allows(&facts.version));
-        match (found, usual) {
+        match (found, default_python) {
             (Some(facts), _) if self.choice.is_none() => {
                 let file = requires.file.strip_prefix(self.folder).unwrap_or(&requires.file).display();
                 let (version, python) = (&facts.version, facts.python.display());
@@ -83,9 +87,9 @@ impl<'a> Pythons<'a> {
         }
     }
 
-    async fn usual(&self) -> Result<&Facts, Error> {
+    async fn default_python(&self) -> Result<&Facts, Error> {
         let find = || find::find(self.choice, self.process_env, self.folder, self.cache);
-        self.usual.get_or_try_init(find).await
+        self.default_python.get_or_try_init(find).await
     }
 
     /// All interpreters that are new enough, one per minor version, newest first.

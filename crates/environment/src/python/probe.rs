@@ -18,7 +18,7 @@ pub(super) async fn probe_remembered(
     cache: &Path,
 ) -> Result<Facts, String> {
     let place = cache::CacheFile::of(python, process_env, folder, cache);
-    if let Some(facts) = place.recall() {
+    if let Some(facts) = place.load() {
         return Ok(facts);
     }
     let facts = probe(python, process_env, folder).await?;

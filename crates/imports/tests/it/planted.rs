@@ -12,7 +12,7 @@ const RULES: Rules<'static> = Rules {
     crates: &[("alpha", &[]), ("beta", &["alpha"]), ("gamma", &["beta"])],
     layers: &[("beta", &[("base", &[]), ("middle", &[]), ("top", &["base"])])],
     outside: &[("alpha", &["std::fs"])],
-    circles: &[],
+    cycles: &[],
 };
 
 /// What the rules forbid in a workspace of these files, which stand in `crates/`, beside those that all have.
@@ -142,8 +142,8 @@ fn a_cycle_needs_a_reason() {
         alpha/src/two.rs:1 imports one by `crate::one::One`";
     assert_eq!(found(&files), [cycle]);
     let reason = "each is a part of the other";
-    let circles = [Cycle { krate: "alpha", modules: &["one", "two"], reason }];
-    let rules = Rules { circles: &circles, ..RULES };
+    let cycles = [Cycle { krate: "alpha", modules: &["one", "two"], reason }];
+    let rules = Rules { cycles: &cycles, ..RULES };
     assert_eq!(found_by(&rules, &files), [""; 0]);
     assert_eq!(found_by(&rules, &[]), ["crates/alpha has no cycle of one, two, but a rule for it"]);
 }

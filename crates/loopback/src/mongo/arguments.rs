@@ -82,14 +82,14 @@ impl<'a> Arguments<'a> {
             None => Ok(default),
             Some(Bson::Boolean(truth)) => Ok(*truth),
             Some(value) => {
-                whole(value).map(|number| number != 0).ok_or_else(|| self.wrong(field, "a boolean"))
+                to_integer(value).map(|number| number != 0).ok_or_else(|| self.wrong(field, "a boolean"))
             }
         }
     }
 
     pub(super) fn integer(self, field: &'static str) -> Result<Option<i64>, CommandError> {
         self.value(field)
-            .map(|value| whole(value).ok_or_else(|| self.wrong(field, "a whole number")))
+            .map(|value| to_integer(value).ok_or_else(|| self.wrong(field, "a whole number")))
             .transpose()
     }
 
@@ -122,7 +122,7 @@ impl<'a> Arguments<'a> {
 }
 
 /// An integer, of any numeric kind.
-pub(super) fn whole(value: &Bson) -> Option<i64> {
+pub(super) fn to_integer(value: &Bson) -> Option<i64> {
     match *value {
         Bson::Int32(number) => Some(number.into()),
         Bson::Int64(number) => Some(number),

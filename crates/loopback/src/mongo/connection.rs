@@ -62,12 +62,12 @@ impl Connection {
     pub(super) async fn serve(mut self, mut stream: TcpStream) {
         // Replies are written whole, so there is nothing to wait for.
         let _ = stream.set_nodelay(true);
-        if let Err(error) = self.converse(&mut stream).await {
+        if let Err(error) = self.run(&mut stream).await {
             tracing::debug!(%error, "a client of the documents was cut off");
         }
     }
 
-    async fn converse(&mut self, stream: &mut TcpStream) -> Result<(), End> {
+    async fn run(&mut self, stream: &mut TcpStream) -> Result<(), End> {
         while let Some((request, permit)) = self.receive(stream).await? {
             let reply = self.answer(&request).await.unwrap_or_else(|error| error.reply());
             drop(permit);
@@ -120,7 +120,7 @@ impl Connection {
     async fn answer(&mut self, request: &Request) -> Result<Document, CommandError> {
         match request.name() {
             "saslStart" => self.begin(&request.body),
-            "saslContinue" => self.go_on(&request.body),
+            "saslContinue" => self.continue_sign_in(&request.body),
             name if commands::is_open(name) || self.has_signed_in() => {
                 commands::run(&self.shared, request).await
             }
@@ -143,7 +143,7 @@ impl Connection {
         Ok(sasl_reply(&answer, false))
     }
 
-    fn go_on(&mut self, body: &Document) -> Result<Document, CommandError> {
+    fn continue_sign_in(&mut self, body: &Document) -> Result<Document, CommandError> {
         let last = arguments::payload(body).ok_or(CommandError::Authentication)?;
         match std::mem::replace(&mut self.sign_in, SignIn::Nothing) {
             SignIn::Begun { conversation, skip_empty } => {

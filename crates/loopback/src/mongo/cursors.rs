@@ -98,7 +98,7 @@ impl Cursors {
     }
 
     /// The next batch of a search, as a reply.
-    pub(super) async fn go_on(
+    pub(super) async fn next_batch(
         &self,
         id: i64,
         namespace: &str,

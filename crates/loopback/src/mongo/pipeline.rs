@@ -3,7 +3,7 @@
 
 use super::{
     Shared,
-    arguments::{Arguments, whole},
+    arguments::{Arguments, to_integer},
     cursors::{self, BatchLimits, Cursor, FIRST_BATCH},
     error::CommandError,
     projection::Projection,
@@ -115,7 +115,7 @@ fn group(group: &Document) -> Result<End, CommandError> {
     let ones = sum
         .as_document()
         .and_then(only_field)
-        .is_some_and(|(name, value)| name == "$sum" && whole(value) == Some(1));
+        .is_some_and(|(name, value)| name == "$sum" && to_integer(value) == Some(1));
     match constant && ones {
         true => Ok(End::Count { id: Some(id.clone()), field: field.to_owned() }),
         false => Err(unsupported("$group that does more than count")),
@@ -136,7 +136,7 @@ fn document(name: &str, value: &Bson) -> Result<Document, CommandError> {
 }
 
 fn count(name: &str, value: &Bson) -> Result<u64, CommandError> {
-    whole(value).and_then(|number| number.try_into().ok()).ok_or_else(|| wrong(name, "0 or more"))
+    to_integer(value).and_then(|number| number.try_into().ok()).ok_or_else(|| wrong(name, "0 or more"))
 }
 
 fn wrong(name: &str, expected: &str) -> CommandError {

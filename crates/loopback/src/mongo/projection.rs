@@ -1,6 +1,6 @@
 //! Selects the fields of results.
 
-use super::{arguments::whole, error::CommandError};
+use super::{arguments::to_integer, error::CommandError};
 use bson::{Bson, Document};
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ fn wanted(field: &str, value: &Bson) -> Result<bool, CommandError> {
     let given = match value {
         Bson::Boolean(given) => Some(*given),
         Bson::Double(number) => Some(*number != 0.0),
-        value => whole(value).map(|number| number != 0),
+        value => to_integer(value).map(|number| number != 0),
     };
     match given.filter(|_| plain) {
         Some(given) => Ok(given),

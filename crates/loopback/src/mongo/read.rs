@@ -178,7 +178,7 @@ pub(super) async fn get_more(
     let namespace = format!("{database}.{}", arguments.text("collection")?);
     let count = arguments.count("batchSize")?.filter(|&count| count > 0).unwrap_or(u64::MAX);
     let wanted = BatchLimits { count, single: false, time: arguments.time()? };
-    shared.cursors.go_on(id, &namespace, wanted).await
+    shared.cursors.next_batch(id, &namespace, wanted).await
 }
 
 pub(super) fn kill_cursors(

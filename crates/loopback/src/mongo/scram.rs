@@ -33,7 +33,7 @@ pub(super) struct Conversation {
     /// Both nonces.
     nonce: String,
     /// The messages so far, which the proof covers.
-    said: String,
+    auth_message: String,
     /// The client's header, which it must repeat.
     header: String,
 }
@@ -67,9 +67,9 @@ impl Credentials {
         }
         let nonce = format!("{client_nonce}{nonce}");
         let answer = format!("r={nonce},s={},i={rounds}", self.salt);
-        let said = format!("{bare},{answer}");
+        let auth_message = format!("{bare},{answer}");
         let header = STANDARD.encode(&first[..first.len() - bare.len()]);
-        Some((Conversation { nonce, said, header }, answer))
+        Some((Conversation { nonce, auth_message, header }, answer))
     }
 
     /// Reads the client's last message and returns the server's own proof; `None` if the client's is wrong.
@@ -77,11 +77,11 @@ impl Credentials {
         let (without_proof, proof) = last.rsplit_once(",p=")?;
         let expected = format!("c={},r={}", conversation.header, conversation.nonce);
         let proof: Key = STANDARD.decode(proof).ok()?.try_into().ok()?;
-        let said = format!("{},{without_proof}", conversation.said);
-        let signature = hmac(&self.stored_key, said.as_bytes());
+        let auth_message = format!("{},{without_proof}", conversation.auth_message);
+        let signature = hmac(&self.stored_key, auth_message.as_bytes());
         let client_key: Vec<u8> = proof.iter().zip(signature).map(|(one, other)| one ^ other).collect();
         let matches = bool::from(Sha256::digest(client_key).as_slice().ct_eq(&self.stored_key));
-        let server = || format!("v={}", STANDARD.encode(hmac(&self.server_key, said.as_bytes())));
+        let server = || format!("v={}", STANDARD.encode(hmac(&self.server_key, auth_message.as_bytes())));
         (matches && without_proof == expected).then(server)
     }
 }
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(answer, format!("r=rOprNGfwEbeRWgbNEkqO{NONCE},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"));
         let conversation = Conversation {
             nonce: format!("rOprNGfwEbeRWgbNEkqO{NONCE}"),
-            said: format!("n=user,r=rOprNGfwEbeRWgbNEkqO,{answer}"),
+            auth_message: format!("n=user,r=rOprNGfwEbeRWgbNEkqO,{answer}"),
             header: "biws".to_owned(),
         };
         let last =

@@ -1,6 +1,6 @@
 //! The order of results.
 
-use super::{arguments::whole, cursors::DocumentStream, error::CommandError};
+use super::{arguments::to_integer, cursors::DocumentStream, error::CommandError};
 use bson::{Document, RawBson, RawBsonRef, RawDocumentBuf};
 use futures::TryStreamExt as _;
 use std::{cmp::Ordering, sync::Arc};
@@ -59,7 +59,7 @@ impl Sort {
 }
 
 fn is_descending(field: &str, value: &bson::Bson) -> Result<bool, CommandError> {
-    match whole(value) {
+    match to_integer(value) {
         Some(1) => Ok(false),
         Some(-1) => Ok(true),
         _ => Err(CommandError::BadValue(format!("the order of `{field}` is {value}; it is 1 or -1"))),

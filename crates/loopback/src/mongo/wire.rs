@@ -149,8 +149,8 @@ fn message(header: &[u8], rest: &[u8], request_id: i32) -> Result<Request, WireE
 /// The sections before the checksum, which covers all bytes before it.
 fn checked<'a>(header: &[u8], rest: &[u8], sections: &'a [u8]) -> Result<&'a [u8], WireError> {
     let (sections, sum) = sections.split_last_chunk().ok_or(WireError::Short)?;
-    let whole = crc32c::crc32c_append(crc32c::crc32c(header), &rest[..rest.len() - sum.len()]);
-    if whole != u32::from_le_bytes(*sum) {
+    let to_integer = crc32c::crc32c_append(crc32c::crc32c(header), &rest[..rest.len() - sum.len()]);
+    if to_integer != u32::from_le_bytes(*sum) {
         return Err(WireError::Checksum);
     }
     Ok(sections)

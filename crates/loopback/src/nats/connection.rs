@@ -56,8 +56,8 @@ pub(super) async fn serve(socket: TcpStream, id: u64, accounts: Arc<Accounts>) {
     let (read, write) = socket.into_split();
     let outbox = Arc::new(Outbox::new(accounts.pending_limit()));
     outbox.line(accounts.info(id));
-    let talk = async {
-        match talk(read, id, &accounts, &outbox).await {
+    let serve_client = async {
+        match serve_client(read, id, &accounts, &outbox).await {
             Ok(()) => outbox.end(),
             Err(violation) => outbox.close(violation),
         }
@@ -65,7 +65,7 @@ pub(super) async fn serve(socket: TcpStream, id: u64, accounts: Arc<Accounts>) {
     };
     // The connection ends with its writer, which every end reaches.
     tokio::select! {
-        () = talk => {}
+        () = serve_client => {}
         _ = write_all(write, &outbox) => {}
     }
 }
@@ -100,7 +100,7 @@ impl Drop for Membership {
     }
 }
 
-async fn talk(
+async fn serve_client(
     mut socket: OwnedReadHalf,
     id: u64,
     accounts: &Accounts,
@@ -116,7 +116,7 @@ async fn talk(
     let max_payload = accounts.max_payload();
     let mut connection = Connection { id, client, interest, outbox: Arc::clone(outbox), questions: 0 };
     connection.acknowledge();
-    let mut ask = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
+    let mut ping = interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
     loop {
         while let Some(operation) = operation::take(&mut buffer, max_payload)? {
             connection.act(operation)?;
@@ -127,7 +127,7 @@ async fn talk(
                 Ok(0) | Err(_) => return Ok(()),
                 Ok(_) => {}
             },
-            _ = ask.tick() => connection.ask()?,
+            _ = ping.tick() => connection.ping()?,
         }
     }
 }
@@ -141,8 +141,9 @@ async fn sign_in(
 ) -> Result<Option<(Client, Arc<Interest>)>, ProtocolError> {
     loop {
         match operation::take(buffer, 0)? {
-            Some(Operation::Connect(said)) => {
-                let client: Client = serde_json::from_slice(&said).map_err(|_| ProtocolError::Malformed)?;
+            Some(Operation::Connect(options)) => {
+                let client: Client =
+                    serde_json::from_slice(&options).map_err(|_| ProtocolError::Malformed)?;
                 let token = client.auth_token.as_ref().or(client.user.as_ref());
                 let interest =
                     token.and_then(|token| accounts.find(token)).ok_or(ProtocolError::Unauthorized)?;
@@ -171,8 +172,8 @@ impl Connection {
                 self.questions = 0;
                 return Ok(());
             }
-            Operation::Connect(said) => {
-                self.client = serde_json::from_slice(&said).map_err(|_| ProtocolError::Malformed)?;
+            Operation::Connect(options) => {
+                self.client = serde_json::from_slice(&options).map_err(|_| ProtocolError::Malformed)?;
                 self.outbox.understands_headers(self.client.headers);
             }
             Operation::Subscribe { subject, group, id } => {
@@ -209,7 +210,7 @@ impl Connection {
             && self.client.no_responders
             && self.client.headers
         {
-            self.interest.nobody(self.id, reply);
+            self.interest.no_responders(self.id, reply);
         }
     }
 
@@ -220,7 +221,7 @@ impl Connection {
         }
     }
 
-    fn ask(&mut self) -> Result<(), ProtocolError> {
+    fn ping(&mut self) -> Result<(), ProtocolError> {
         if self.questions >= 2 {
             return Err(ProtocolError::Stale);
         }

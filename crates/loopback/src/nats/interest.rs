@@ -152,7 +152,7 @@ impl Interest {
     }
 
     /// Replies to a connection that a message had no responders.
-    pub(super) fn nobody(&self, connection: u64, reply: &str) {
+    pub(super) fn no_responders(&self, connection: u64, reply: &str) {
         let bytes = bytes::Bytes::from_static(NO_RESPONDERS);
         let message = Message { subject: reply.to_owned(), reply: None, headers: NO_RESPONDERS.len(), bytes };
         // It does not count towards the subscription's message limit, as in NATS.

@@ -72,17 +72,17 @@ impl Raw {
         assert_eq!((&info["headers"], &info["auth_required"]), (&true.into(), &true.into()));
         assert_eq!(info["max_payload"], MAX_PAYLOAD);
         if !says.is_empty() {
-            raw.say(&format!("CONNECT {{\"auth_token\":\"{token}\",{says}}}\r\n")).await;
+            raw.send(&format!("CONNECT {{\"auth_token\":\"{token}\",{says}}}\r\n")).await;
         }
         raw
     }
 
-    async fn say(&mut self, text: &str) {
+    async fn send(&mut self, text: &str) {
         self.0.get_mut().write_all(text.as_bytes()).await.unwrap();
     }
 
     /// The server's output until it has answered a ping, or has closed the connection.
-    async fn hear(&mut self) -> String {
+    async fn recv(&mut self) -> String {
         // Fails if the connection is closed.
         let _ = self.0.get_mut().write_all(b"PING\r\n").await;
         let mut said = String::new();
@@ -148,8 +148,8 @@ async fn it_says_what_the_real_one_says() {
         let mut said = Vec::new();
         for url in [&ours.url, &real] {
             let mut raw = Raw::open(url, client).await;
-            raw.say(script).await;
-            said.push(raw.hear().await);
+            raw.send(script).await;
+            said.push(raw.recv().await);
         }
         // A server's last output before it closes a connection may be lost.
         let ended = said.iter().all(|said| said.ends_with("(end)"));
@@ -251,16 +251,16 @@ async fn accounts_see_nothing_of_each_other() {
     drop(other);
     let (token, _) = parts(&url);
     let mut raw = Raw::open(&ours.url, "").await;
-    raw.say(&format!("CONNECT {{\"auth_token\":\"{token}\"}}\r\n")).await;
-    assert_eq!(raw.hear().await, "-ERR 'Authorization Violation'\r\n(end)");
+    raw.send(&format!("CONNECT {{\"auth_token\":\"{token}\"}}\r\n")).await;
+    assert_eq!(raw.recv().await, "-ERR 'Authorization Violation'\r\n(end)");
 }
 
 #[tokio::test]
 async fn a_client_that_does_not_read_loses_its_connection() {
     let ours = ours().await;
     let mut slow = Raw::open(&ours.url, PLAIN).await;
-    slow.say("SUB a 1\r\n").await;
-    assert_eq!(slow.hear().await, "PONG\r\n");
+    slow.send("SUB a 1\r\n").await;
+    assert_eq!(slow.recv().await, "PONG\r\n");
     let client = connect(&ours.url).await;
     let load = Bytes::from(vec![0; MAX_PAYLOAD]);
     // Exceeds the outbox and the buffers of both sockets together.
@@ -278,8 +278,8 @@ async fn a_client_that_does_not_read_loses_its_connection() {
 async fn a_shutdown_leaves_no_connection() {
     let Running { url, task, stop, .. } = ours().await;
     let mut raw = Raw::open(&url, PLAIN).await;
-    assert_eq!(raw.hear().await, "PONG\r\n");
+    assert_eq!(raw.recv().await, "PONG\r\n");
     drop(stop);
     tokio::time::timeout(TIMEOUT, task).await.unwrap().unwrap();
-    assert_eq!(raw.hear().await, "(end)");
+    assert_eq!(raw.recv().await, "(end)");
 }

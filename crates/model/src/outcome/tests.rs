@@ -159,7 +159,7 @@ fn table() {
         ),
     ];
     for (name, step, result, expected) in rows {
-        assert_eq!(told(judge(&step, result)), expected, "{name}");
+        assert_eq!(told(decide(&step, result)), expected, "{name}");
     }
 }
 
@@ -191,7 +191,7 @@ proptest! {
         let node = node();
         let step = Step { last, replied, retries_left, redeliveries_left, ..step(&node) };
         let cancelled = result == HandlerResult::Cancelled;
-        match judge(&step, result) {
+        match decide(&step, result) {
             Outcome::Answer(payload) => {
                 prop_assert!(!replied);
                 prop_assert!(check_answer(&step, &payload).is_ok());
@@ -245,7 +245,7 @@ fn each_failure_has_its_kind() {
         (Failure::TooLargeToSend { sender: String::new(), size: 2, limit: 1 }, Kind::TooLarge),
         (Failure::TooLarge { node: node(), size: 2, limit: 1 }, Kind::TooLarge),
         (Failure::Disconnected, Kind::Disconnected),
-        (Failure::Remote { kind: Kind::Died, words: String::new() }, Kind::Died),
+        (Failure::Remote { kind: Kind::Died, message: String::new() }, Kind::Died),
         (Failure::QueueFull { limit: 1, unit: "requests" }, Kind::QueueFull),
         (Failure::NoMemory { limit: 1 }, Kind::QueueFull),
         (Failure::Deadline { waited: std::time::Duration::ZERO }, Kind::Deadline),

@@ -28,7 +28,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Limits {
 
 fn memory(reader: &mut Reader<'_>, node: &Node) -> Option<Memory> {
     let Some(bytes) = text(node).and_then(parse_memory) else {
-        reader.mistyped(node, "`memory`", "bytes, or an amount such as `512Mi`, `2Gi` or `1G`");
+        reader.wrong_type(node, "`memory`", "bytes, or an amount such as `512Mi`, `2Gi` or `1G`");
         return None;
     };
     let within = MEMORY.contains(&bytes);
@@ -40,7 +40,7 @@ fn memory(reader: &mut Reader<'_>, node: &Node) -> Option<Memory> {
 
 fn cpu(reader: &mut Reader<'_>, node: &Node) -> Option<u32> {
     let Some(thousandths) = text(node).and_then(parse_cpu) else {
-        reader.mistyped(node, "`cpu`", "a number of processors, such as `2`, `0.5` or `500m`");
+        reader.wrong_type(node, "`cpu`", "a number of processors, such as `2`, `0.5` or `500m`");
         return None;
     };
     let within = CPU.contains(&thousandths);
@@ -54,7 +54,7 @@ fn files(reader: &mut Reader<'_>, node: &Node) -> Option<u32> {
     let number = text(node).and_then(|text| text.parse().ok()).filter(|number| FILES.contains(number));
     if number.is_none() {
         let wanted = format!("a whole number from {} to {}", FILES.start(), FILES.end());
-        reader.mistyped(node, "`files`", &wanted);
+        reader.wrong_type(node, "`files`", &wanted);
     }
     number
 }

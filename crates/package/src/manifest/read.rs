@@ -70,7 +70,7 @@ impl Reader<'_> {
 
     fn mapping(&mut self, node: Node, owner: &str) -> Option<Fields> {
         let Value::Map(entries) = node.value else {
-            self.mistyped(&node, owner, "a mapping");
+            self.wrong_type(&node, owner, "a mapping");
             return None;
         };
         Some(Fields { owner: owner.to_owned(), span: node.span, entries })
@@ -116,7 +116,7 @@ impl Reader<'_> {
                 None
             }
             _ => {
-                self.mistyped(&node, what, "text");
+                self.wrong_type(&node, what, "text");
                 None
             }
         }
@@ -138,7 +138,7 @@ impl Reader<'_> {
         match node.value {
             Value::List(items) => Some(items),
             _ => {
-                self.mistyped(&node, &format!("`{key}`"), "a list");
+                self.wrong_type(&node, &format!("`{key}`"), "a list");
                 None
             }
         }
@@ -153,7 +153,7 @@ impl Reader<'_> {
                 _ => {}
             }
         }
-        self.mistyped(node, &format!("`{key}`"), "`true` or `false`");
+        self.wrong_type(node, &format!("`{key}`"), "`true` or `false`");
         None
     }
 
@@ -195,7 +195,7 @@ impl Reader<'_> {
         Some(text.value)
     }
 
-    pub(super) fn mistyped(&mut self, node: &Node, what: &str, wanted: &str) {
+    pub(super) fn wrong_type(&mut self, node: &Node, what: &str, wanted: &str) {
         let found = match &node.value {
             Value::Plain(text) | Value::Quoted(text) => format!("`{}`", shorten(text)),
             other => other.kind().to_owned(),

@@ -19,7 +19,7 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> RunOptions {
     let default = RunOptions::default();
-    let mut number = |key, range| fields.get(key).and_then(|node| whole(reader, &node, key, range));
+    let mut number = |key, range| fields.get(key).and_then(|node| integer(reader, &node, key, range));
     let replicas = number("replicas", 1..=RunOptions::MAX_REPLICAS);
     let concurrency = number("concurrency", 1..=RunOptions::MAX_CONCURRENCY);
     let retries = number("retries", 0..=RunOptions::MAX_RETRIES);
@@ -55,20 +55,20 @@ fn one_of<T: Copy>(reader: &mut Reader<'_>, node: &Node, key: &str, words: [(&st
     };
     if found.is_none() {
         let [(one, _), (other, _)] = words;
-        reader.mistyped(node, &format!("`{key}`"), &format!("`{one}` or `{other}`"));
+        reader.wrong_type(node, &format!("`{key}`"), &format!("`{one}` or `{other}`"));
     }
     found.map(|&(_, value)| value)
 }
 
 /// An integer in a range.
-fn whole(reader: &mut Reader<'_>, node: &Node, key: &str, range: RangeInclusive<u16>) -> Option<u16> {
+fn integer(reader: &mut Reader<'_>, node: &Node, key: &str, range: RangeInclusive<u16>) -> Option<u16> {
     let number = match &node.value {
         Value::Plain(text) => text.parse().ok().filter(|number| range.contains(number)),
         _ => None,
     };
     if number.is_none() {
         let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-        reader.mistyped(node, &format!("`{key}`"), &wanted);
+        reader.wrong_type(node, &format!("`{key}`"), &wanted);
     }
     number
 }
@@ -79,9 +79,11 @@ fn timeout(reader: &mut Reader<'_>, node: &Node) -> Option<Duration> {
         _ => None,
     };
     match duration {
-        None => {
-            reader.mistyped(node, "`timeout`", "a duration, such as `30` (seconds), `500ms`, `2m` or `1h30m`")
-        }
+        None => reader.wrong_type(
+            node,
+            "`timeout`",
+            "a duration, such as `30` (seconds), `500ms`, `2m` or `1h30m`",
+        ),
         Some(duration) if (MIN_TIMEOUT..=MAX_TIMEOUT).contains(&duration) => return Some(duration),
         Some(_) => reader.error(&node.span, "`timeout` must be from 1 millisecond to 24 hours"),
     }

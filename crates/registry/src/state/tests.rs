@@ -17,10 +17,10 @@ fn what_may_be_asked_for() {
     ];
     for (state, allowed) in rows {
         let status = VersionStatus { state, wanted: DesiredState::Stopped };
-        for &ask in VersionAction::ALL {
-            let expected = allowed.iter().find(|(allowed, _)| *allowed == ask).map(|(_, next)| *next);
-            let got = status.ask(ask).map(|next| next.state);
-            assert_eq!(got, expected.ok_or(Refused { ask, state }), "{state} {ask}");
+        for &action in VersionAction::ALL {
+            let expected = allowed.iter().find(|(allowed, _)| *allowed == action).map(|(_, next)| *next);
+            let got = status.apply(action).map(|next| next.state);
+            assert_eq!(got, expected.ok_or(Refused { action, state }), "{state} {action}");
         }
     }
 }
@@ -53,9 +53,10 @@ fn what_happens() {
 
 #[test]
 fn refusals_say_what_to_do() {
-    let refused = VersionStatus { state: Stopped, wanted: DesiredState::Stopped }.ask(Publish).unwrap_err();
+    let refused = VersionStatus { state: Stopped, wanted: DesiredState::Stopped }.apply(Publish).unwrap_err();
     assert_eq!(refused.to_string(), "cannot publish a version that is STOPPED\nhint: start it first");
-    let refused = VersionStatus { state: Created, wanted: DesiredState::Stopped }.ask(Unpublish).unwrap_err();
+    let refused =
+        VersionStatus { state: Created, wanted: DesiredState::Stopped }.apply(Unpublish).unwrap_err();
     assert_eq!(refused.to_string(), "cannot unpublish a version that is CREATED");
 }
 
@@ -66,9 +67,9 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let asks = proptest::sample::select(VersionAction::ALL).prop_map(Step::Action);
+    let allowed_actions = proptest::sample::select(VersionAction::ALL).prop_map(Step::Action);
     let events = [Event::Ready, Event::Failed, Event::Ended, Event::Replaced, Event::RolledBack, Event::Boot];
-    prop_oneof![asks, proptest::sample::select(events.to_vec()).prop_map(Step::Event)]
+    prop_oneof![allowed_actions, proptest::sample::select(events.to_vec()).prop_map(Step::Event)]
 }
 
 proptest! {
@@ -78,7 +79,7 @@ proptest! {
         let mut status = VersionStatus::NEW;
         for step in steps {
             status = match step {
-                Step::Action(ask) => status.ask(ask).unwrap_or(status),
+                Step::Action(action) => status.apply(action).unwrap_or(status),
                 Step::Event(event) => status.on(event),
             };
             let agrees = match status.state {

@@ -9,12 +9,12 @@ use krt_registry::{
 use std::{collections::BTreeMap, fs};
 
 impl Fixture {
-    fn ask(&self, version: &str, ask: VersionAction) -> Result<Version, Error> {
-        self.registry.ask(&self.ada, &name("shop"), &name(version), ask)
+    fn act(&self, version: &str, action: VersionAction) -> Result<Version, Error> {
+        self.registry.act(&self.ada, &name("shop"), &name(version), action)
     }
 
     fn on(&self, version: &str, event: Event) -> Version {
-        self.registry.happened(&name("shop"), &name(version), event, &[]).unwrap()
+        self.registry.record_event(&name("shop"), &name(version), event, &[]).unwrap()
     }
 
     fn state(&self, version: &str) -> State {
@@ -23,9 +23,9 @@ impl Fixture {
 
     fn publish(&self, version: &str) {
         self.upload(version, &[]).unwrap();
-        self.ask(version, VersionAction::Start).unwrap();
+        self.act(version, VersionAction::Start).unwrap();
         self.on(version, Event::Ready);
-        self.ask(version, VersionAction::Publish).unwrap();
+        self.act(version, VersionAction::Publish).unwrap();
     }
 
     fn set(&self, version: &str, key: &str, value: Option<&str>) {
@@ -48,10 +48,10 @@ fn a_version_and_its_files_come_and_go() {
     assert_eq!(fs::read(place.archive()).unwrap(), b"bytes");
     assert!(matches!(fixture.upload("v1", &[]), Err(Error::Taken { noun: Noun::Version, .. })));
 
-    fixture.ask("v1", VersionAction::Delete).unwrap();
+    fixture.act("v1", VersionAction::Delete).unwrap();
     assert!(!place.folder().exists());
     assert!(matches!(
-        fixture.ask("v1", VersionAction::Start),
+        fixture.act("v1", VersionAction::Start),
         Err(Error::Missing { noun: Noun::Version, .. })
     ));
     fixture.upload("v1", &[]).unwrap();
@@ -62,7 +62,7 @@ fn a_refused_change_leaves_no_trace() {
     let fixture = Fixture::new();
     fixture.upload("v1", &[]).unwrap();
     let before = fixture.registry.audit(&AuditFilter::default(), 100).unwrap();
-    assert!(matches!(fixture.ask("v1", VersionAction::Publish), Err(Error::Refused(_))));
+    assert!(matches!(fixture.act("v1", VersionAction::Publish), Err(Error::Refused(_))));
     assert_eq!(fixture.registry.audit(&AuditFilter::default(), 100).unwrap(), before);
     assert_eq!(fixture.state("v1"), State::Created);
 }
@@ -90,7 +90,7 @@ fn a_rollback_goes_to_the_version_before_whether_it_runs_or_not() {
     assert_eq!(back().unwrap().name, "v1");
     assert_eq!((fixture.state("v1"), fixture.state("v2")), (State::Published, State::Started));
 
-    fixture.ask("v2", VersionAction::Stop).unwrap();
+    fixture.act("v2", VersionAction::Stop).unwrap();
     fixture.on("v2", Event::Ended);
     assert_eq!(back().unwrap().state, State::Starting);
     assert_eq!(fixture.state("v1"), State::Published);
@@ -103,7 +103,7 @@ fn a_rollback_that_fails_leaves_what_is_published() {
     let fixture = Fixture::new();
     fixture.publish("v1");
     fixture.publish("v2");
-    fixture.ask("v1", VersionAction::Stop).unwrap();
+    fixture.act("v1", VersionAction::Stop).unwrap();
     fixture.on("v1", Event::Ended);
     fixture.registry.roll_back(&fixture.ada, &name("shop")).unwrap();
     assert_eq!(fixture.on("v1", Event::Failed).state, State::Error);
@@ -115,7 +115,7 @@ fn a_rollback_that_a_restart_interrupts_goes_on() {
     let fixture = Fixture::new();
     fixture.publish("v1");
     fixture.publish("v2");
-    fixture.ask("v1", VersionAction::Stop).unwrap();
+    fixture.act("v1", VersionAction::Stop).unwrap();
     fixture.on("v1", Event::Ended);
     fixture.registry.roll_back(&fixture.ada, &name("shop")).unwrap();
     let fixture = fixture.reopen();
@@ -132,12 +132,12 @@ fn a_restart_starts_what_was_started_and_published() {
         fixture.upload(version, &[]).unwrap();
     }
     for version in ["started", "starting", "stopping", "failed"] {
-        fixture.ask(version, VersionAction::Start).unwrap();
+        fixture.act(version, VersionAction::Start).unwrap();
     }
     fixture.on("started", Event::Ready);
-    fixture.ask("stopping", VersionAction::Stop).unwrap();
+    fixture.act("stopping", VersionAction::Stop).unwrap();
     let why = ["no such file".to_owned()];
-    fixture.registry.happened(&name("shop"), &name("failed"), Event::Failed, &why).unwrap();
+    fixture.registry.record_event(&name("shop"), &name("failed"), Event::Failed, &why).unwrap();
 
     let fixture = fixture.reopen();
     let boot = fixture.registry.boot().unwrap();
@@ -207,7 +207,7 @@ fn a_snapshot_is_one_timestamp_of_the_registry_and_its_packages() {
     let (snapshot, runtimes) = Snapshot::take(&layout, |runtimes| Ok::<_, Error>(runtimes.to_vec())).unwrap();
     assert_eq!(runtimes, [name("shop")]);
     fixture.upload("v2", &[]).unwrap();
-    fixture.ask("v1", VersionAction::Delete).unwrap();
+    fixture.act("v1", VersionAction::Delete).unwrap();
     let copy = tempfile::tempdir().unwrap();
     snapshot.write(&Layout::new(copy.path())).unwrap();
     let copy = Registry::open(copy.path()).unwrap();
@@ -222,12 +222,12 @@ fn a_start_needs_all_values() {
     let fixture = Fixture::new();
     assert_eq!(fixture.upload("v1", &["KEY", "HOST"]).unwrap().missing_config, ["KEY", "HOST"]);
     fixture.set("v1", "KEY", Some("secret"));
-    match fixture.ask("v1", VersionAction::Start) {
+    match fixture.act("v1", VersionAction::Start) {
         Err(Error::Incomplete { missing }) => assert_eq!(missing, ["HOST"]),
         other => panic!("{other:?}"),
     }
     fixture.set("v1", "HOST", Some(""));
-    assert_eq!(fixture.ask("v1", VersionAction::Start).unwrap().state, State::Starting);
+    assert_eq!(fixture.act("v1", VersionAction::Start).unwrap().state, State::Starting);
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn values_come_from_the_newest_earlier_version_that_has_them() {
     assert_eq!(fixture.value("v4", "KEY").as_deref(), Some("one"));
 
     // A deleted version leaves its values to the next one.
-    fixture.ask("v1", VersionAction::Delete).unwrap();
+    fixture.act("v1", VersionAction::Delete).unwrap();
     assert_eq!(fixture.value("v4", "KEY").as_deref(), Some("one"));
     let entries = fixture.registry.config(Role::Manager, &name("shop"), &name("v4")).unwrap();
     assert_eq!(entries[0].inherited_from.as_deref(), Some("v2"));

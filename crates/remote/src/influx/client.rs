@@ -52,12 +52,12 @@ impl Client {
     pub(super) async fn write(&self, lines: Bytes) -> Result<(), Failure> {
         let (status, answer) = self.post(&self.target.write, lines.clone()).await?;
         let Some(create) = self.target.create.as_ref().filter(|_| status == StatusCode::NOT_FOUND) else {
-            return judge(status, &answer);
+            return interpret(status, &answer);
         };
         let (status, answer) = self.post(create, Bytes::new()).await?;
-        judge(status, &answer)?;
+        interpret(status, &answer)?;
         let (status, answer) = self.post(&self.target.write, lines).await?;
-        judge(status, &answer)
+        interpret(status, &answer)
     }
 
     async fn post(&self, uri: &Uri, body: Bytes) -> Result<(StatusCode, String), Failure> {
@@ -82,7 +82,7 @@ impl Client {
 }
 
 /// Interprets an answer.
-fn judge(status: StatusCode, answer: &str) -> Result<(), Failure> {
+fn interpret(status: StatusCode, answer: &str) -> Result<(), Failure> {
     let answer = answer.trim();
     let reason = format!("{status}: {answer}").trim_end_matches([':', ' ']).to_owned();
     match status {
@@ -139,7 +139,7 @@ mod tests {
             (503, "", "Away"),
         ];
         for (status, answer, part) in cases {
-            let judged = format!("{:?}", judge(StatusCode::from_u16(status).unwrap(), answer));
+            let judged = format!("{:?}", interpret(StatusCode::from_u16(status).unwrap(), answer));
             assert!(judged.contains(part), "{status}: {judged}");
         }
     }

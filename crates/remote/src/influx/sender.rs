@@ -56,10 +56,10 @@ impl Sender {
                 // While the server is unavailable, new batches go to the disk at once, so they come first.
                 biased;
                 batch = batches.recv() => match batch {
-                    Some(batch) => self.bring(batch).await,
+                    Some(batch) => self.send_batch(batch).await,
                     None => break,
                 },
-                () = tokio::time::sleep_until(self.retry_at), if !self.spool.is_empty() => self.bring_oldest().await,
+                () = tokio::time::sleep_until(self.retry_at), if !self.spool.is_empty() => self.send_oldest().await,
             }
             self.report(false);
         }
@@ -73,15 +73,15 @@ impl Sender {
         }
     }
 
-    async fn bring(&mut self, batch: Batch) {
+    async fn send_batch(&mut self, batch: Batch) {
         let lines = Bytes::from(batch.lines);
         if self.spool.is_empty() && Instant::now() >= self.retry_at {
             match self.client.write(lines.clone()).await {
-                Ok(()) => return self.arrived(batch.points),
+                Ok(()) => return self.on_success(batch.points),
                 Err(Failure::Refused { points, reason }) => {
                     return self.refused(batch.points, points, reason);
                 }
-                Err(Failure::Away { reason }) => self.away(&reason),
+                Err(Failure::Away { reason }) => self.on_failure(&reason),
             }
         }
         match self.spool.push(&lines, batch.points) {
@@ -90,7 +90,7 @@ impl Sender {
         }
     }
 
-    async fn bring_oldest(&mut self) {
+    async fn send_oldest(&mut self) {
         match self.try_oldest().await {
             Ok(()) => {}
             // A file that cannot be read or deleted would be retried for ever.
@@ -104,10 +104,10 @@ impl Sender {
     async fn try_oldest(&mut self) -> io::Result<()> {
         let Some((lines, count)) = self.spool.oldest()? else { return Ok(()) };
         match self.client.write(lines).await {
-            Ok(()) => self.arrived(count),
+            Ok(()) => self.on_success(count),
             Err(Failure::Refused { points, reason }) => self.refused(count, points, reason),
             Err(Failure::Away { reason }) => {
-                self.away(&reason);
+                self.on_failure(&reason);
                 return Ok(());
             }
         }
@@ -115,7 +115,7 @@ impl Sender {
         Ok(())
     }
 
-    fn arrived(&mut self, points: u64) {
+    fn on_success(&mut self, points: u64) {
         if self.failures > 0 {
             tracing::info!("InfluxDB at `{}` takes measurements again", self.address);
             self.failures = 0;
@@ -126,11 +126,11 @@ impl Sender {
     /// Handles points that the server refused; it has the others.
     fn refused(&mut self, count: u64, refused: Option<u64>, reason: String) {
         let refused = refused.unwrap_or(count).min(count);
-        self.arrived(count - refused);
+        self.on_success(count - refused);
         self.drop_counted(refused, || reason);
     }
 
-    fn away(&mut self, reason: &str) {
+    fn on_failure(&mut self, reason: &str) {
         if self.failures == 0 {
             tracing::warn!(reason, "InfluxDB at `{}` takes no measurements: they wait on disk", self.address);
         }

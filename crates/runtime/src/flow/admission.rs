@@ -133,7 +133,7 @@ impl Permit {
     }
 
     /// Records the size of the message as received.
-    pub fn came(&mut self, bytes: usize) {
+    pub fn record_size(&mut self, bytes: usize) {
         self.bytes = bytes;
     }
 

@@ -193,7 +193,7 @@ impl Flow {
         if result != HandlerResult::Untouched {
             delivery.note_hop(&node, handled, &result);
         }
-        let outcome = outcome::judge(&delivery.step(&node), result);
+        let outcome = outcome::decide(&delivery.step(&node), result);
         delivery.request.trace.leave(|| hop::departure(&outcome, handled));
         if succeeded && !matches!(outcome, Outcome::Fail(_) | Outcome::FailedInBackground(_)) {
             if !self.measured[delivery.node()] {
@@ -213,7 +213,7 @@ impl Flow {
                 self.enqueue(delivery);
             }
             Outcome::GiveBack => {
-                self.given_back(&delivery);
+                self.log_returned(&delivery);
                 delivery.close(DeliveryEnd::Lost);
             }
             Outcome::Finished => {
@@ -304,7 +304,7 @@ impl Flow {
     }
 
     /// Gives a node's waiting deliveries back to the broker, for other engines.
-    pub fn give_back(&self, node: usize) {
+    pub fn return_waiting(&self, node: usize) {
         for delivery in self.queues[node].take_back() {
             delivery.close(DeliveryEnd::Untouched);
         }
@@ -358,7 +358,7 @@ impl Flow {
         acker.dead_letter(reason);
     }
 
-    fn given_back(&self, delivery: &Delivery) {
+    fn log_returned(&self, delivery: &Delivery) {
         tracing::warn!(
             workflow = %delivery.request.route.workflow,
             node = %self.node_of(delivery),

@@ -74,7 +74,7 @@ impl WorkerSlot {
 
 impl State {
     /// Takes room from the worker with the most room for a place, if any has room.
-    fn take_room(&mut self, place: StageIndex) -> Option<(SlotId, Arc<dyn Worker>)> {
+    fn reserve_slot(&mut self, place: StageIndex) -> Option<(SlotId, Arc<dyn Worker>)> {
         let free = |slot: &&mut WorkerSlot| slot.room > 0 && slot.takes(place);
         let slot = self.slots.iter_mut().filter(free).max_by_key(|slot| slot.room)?;
         slot.room -= 1;
@@ -103,11 +103,11 @@ impl State {
         };
         let next = self.queue.iter().position(fits)?;
         let delivery = self.queue.remove(next)?;
-        let (slot, worker) = self.take_room(place_of(&delivery))?;
+        let (slot, worker) = self.reserve_slot(place_of(&delivery))?;
         Some((slot, worker, delivery))
     }
 
-    fn give_room(&mut self, slot: SlotId) {
+    fn release_slot(&mut self, slot: SlotId) {
         if let Some(slot) = self.slots.iter_mut().find(|other| other.id == slot) {
             slot.room += 1;
         }
@@ -176,7 +176,7 @@ impl NodeQueue {
     /// Frees room for one delivery at a worker.
     pub fn freed(&self, slot: SlotId) {
         let mut state = self.lock();
-        state.give_room(slot);
+        state.release_slot(slot);
         if state.queue.is_empty() {
             return;
         }
@@ -201,7 +201,7 @@ impl NodeQueue {
                 return Err(delivery);
             }
             let waits_behind = |waiting: &Delivery| self.places.is_empty() || place_of(waiting) == place;
-            let worker = if state.queue.iter().any(waits_behind) { None } else { state.take_room(place) };
+            let worker = if state.queue.iter().any(waits_behind) { None } else { state.reserve_slot(place) };
             let Some((slot, worker)) = worker else {
                 state.queue.push_back(delivery);
                 return Ok(());
@@ -268,7 +268,7 @@ impl NodeQueue {
             let Some((slot, worker, delivery)) = next else { return };
             match worker.deliver(delivery) {
                 Ok(Accepted::InFlight) => {}
-                Ok(Accepted::Done) => self.lock().give_room(slot),
+                Ok(Accepted::Done) => self.lock().release_slot(slot),
                 Err(delivery) => self.lock().queue.push_front(delivery),
             }
         }

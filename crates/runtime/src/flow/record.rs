@@ -62,7 +62,7 @@ impl Saving {
 
 impl Drop for Saving {
     fn drop(&mut self) {
-        self.0.worked();
+        self.0.work_ended();
     }
 }
 
@@ -137,7 +137,7 @@ impl OpenRecord {
     }
 
     /// Ends one of the works that may add to it.
-    pub(super) fn worked(&self) {
+    pub(super) fn work_ended(&self) {
         let mut state = self.lock();
         state.working -= 1;
         self.store_closed(state);
@@ -307,7 +307,7 @@ mod tests {
             ending: HopEnding::Returned,
         };
         record.hop(hop.clone());
-        record.worked();
+        record.work_ended();
         assert_eq!(fixture.request_records.in_flight(), []);
         let stored = fixture.stored().await;
         assert_eq!(stored.len(), 1);
@@ -336,7 +336,7 @@ mod tests {
             save(Bson::Int64(number as i64));
         }
         record.end(End::failed(&Failure::Lost));
-        record.worked();
+        record.work_ended();
         let stored = fixture.stored().await.remove(0);
         assert_eq!((stored.saved.len(), stored.saves), (MAX_SAVED, MAX_SAVED + 6));
         assert_eq!(stored.saved[1].id, Bson::Int64(1));
@@ -349,7 +349,7 @@ mod tests {
         let record = fixture.begin("1");
         let (saving, abandoned) =
             (Arc::clone(&record).saving().unwrap(), Arc::clone(&record).saving().unwrap());
-        record.worked();
+        record.work_ended();
         record.end(End::Answered(3));
         drop(abandoned);
         assert_eq!(fixture.stored().await, []);
@@ -373,7 +373,7 @@ mod tests {
                 if number.is_multiple_of(2) {
                     may_end.recv().unwrap();
                 }
-                record.worked();
+                record.work_ended();
                 record.end(End::Left);
             }
         };

@@ -195,9 +195,9 @@ impl Request {
     }
 
     /// Notes that its work in this engine has ended.
-    fn worked(&self) {
+    fn work_ended(&self) {
         if let Some(record) = &self.record {
-            record.worked();
+            record.work_ended();
         }
     }
 
@@ -285,18 +285,18 @@ impl Delivery {
         let called = self.called.take();
         // Equal times are the engine's own: no handler has reported any.
         let start = called.filter(|_| handled.start == handled.end).unwrap_or(handled.start);
-        self.note(node, HandlerTimes { start, end: handled.end }, HopEnding::of(result));
+        self.record_hop(node, HandlerTimes { start, end: handled.end }, HopEnding::of(result));
     }
 
     /// Adds the handler call to the request's record, if a worker has begun with it: the request was
     /// cancelled, and nobody waits for the worker's result.
     pub(crate) fn note_cancelled(&mut self, node: &Name) {
         if let Some(start) = self.called.take() {
-            self.note(node, HandlerTimes { start, end: now() }, HopEnding::Cancelled);
+            self.record_hop(node, HandlerTimes { start, end: now() }, HopEnding::Cancelled);
         }
     }
 
-    fn note(&self, node: &Name, handled: HandlerTimes, ending: HopEnding) {
+    fn record_hop(&self, node: &Name, handled: HandlerTimes, ending: HopEnding) {
         let Some(record) = &self.request.record else { return };
         let posted = self.tracking.last().map_or(self.request.start, |previous| previous.end);
         record.hop(Hop {
@@ -320,7 +320,7 @@ impl Delivery {
     pub(crate) fn handed_on(mut self) -> Option<Acker> {
         self.closed = true;
         let acker = self.acker.take();
-        self.request.worked();
+        self.request.work_ended();
         acker
     }
 
@@ -338,7 +338,7 @@ impl Delivery {
             }
             (DeliveryEnd::Done | DeliveryEnd::Untouched, None) => {}
         }
-        self.request.worked();
+        self.request.work_ended();
     }
 
     pub(super) fn step<'a>(&'a self, node: &'a Name) -> Step<'a> {

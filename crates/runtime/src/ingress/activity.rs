@@ -73,7 +73,7 @@ impl Limits {
     }
 
     /// Returns the interval between checks of a connection.
-    pub(super) fn look(&self) -> Duration {
+    pub(super) fn check_interval(&self) -> Duration {
         self.header.min(self.idle).min(self.write) / 4
     }
 }
@@ -216,7 +216,7 @@ impl Activity {
     }
 
     /// Decides whether the connection stays; `crowded`: hardly any connections are left.
-    pub(super) fn judge(&self, limits: &Limits, crowded: bool) -> ConnectionState {
+    pub(super) fn check_state(&self, limits: &Limits, crowded: bool) -> ConnectionState {
         let (state, now) = (self.lock(), Instant::now());
         let over = |since: Instant, limit: Duration| now.saturating_duration_since(since) >= limit;
         let stuck = |since| over(since, limits.write);
@@ -261,7 +261,7 @@ impl State {
 
 impl Exchange {
     /// Notes that a piece of the answer is queued.
-    pub(super) fn give(&self) {
+    pub(super) fn piece_queued(&self) {
         if self.progress.waiting.fetch_add(1, Ordering::AcqRel) == 0 {
             self.progress.note();
         }
@@ -322,7 +322,7 @@ mod tests {
     /// Returns the verdict on a connection so many seconds later.
     async fn later(activity: &Activity, seconds: u64) -> ConnectionState {
         advance(Duration::from_secs(seconds)).await;
-        activity.judge(&LIMITS, false)
+        activity.check_state(&LIMITS, false)
     }
 
     #[tokio::test(start_paused = true)]
@@ -372,7 +372,7 @@ mod tests {
         assert_eq!(later(&activity, 1).await, ConnectionState::Idle);
         drop(activity.begin(&LIMITS, 0));
         assert_eq!(later(&activity, 100_000).await, ConnectionState::Active);
-        assert_eq!(activity.judge(&LIMITS, true), ConnectionState::Idle, "while others find no room");
+        assert_eq!(activity.check_state(&LIMITS, true), ConnectionState::Idle, "while others find no room");
     }
 
     #[tokio::test(start_paused = true)]
@@ -380,8 +380,8 @@ mod tests {
         let activity = Activity::new(&Arc::default());
         let exchange = activity.begin(&LIMITS, 0).unwrap();
         assert_eq!(later(&activity, 1000).await, ConnectionState::Active);
-        exchange.give();
-        exchange.give();
+        exchange.piece_queued();
+        exchange.piece_queued();
         assert_eq!(later(&activity, 59).await, ConnectionState::Active);
         exchange.sent();
         assert_eq!(later(&activity, 59).await, ConnectionState::Active, "it is slow, and reads");

@@ -173,7 +173,7 @@ pub(super) async fn receive<C: Codec, B: RequestBody>(
     let permit = enter(announced.size.unwrap_or_default());
     let mut permit = permit.map_err(|failure| status::of_failure(&failure))?;
     let message = codec.read(reader, announced, limit, &permit).await?;
-    permit.came(message.len());
+    permit.record_size(message.len());
     let codings = codec.codings(announced, headers)?;
     let message = codings.undo(message, limit, &permit.reserve()).await?;
     Ok((permit, message))

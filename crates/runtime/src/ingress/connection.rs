@@ -118,7 +118,7 @@ impl Server {
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     {
         tokio::pin!(connection);
-        let mut looks = tokio::time::interval(self.limits.look());
+        let mut looks = tokio::time::interval(self.limits.check_interval());
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut ending: Option<Instant> = None;
         loop {
@@ -130,7 +130,7 @@ impl Server {
                     return;
                 }
                 () = self.closing.cancelled(), if ending.is_none() => ConnectionState::Idle,
-                _ = looks.tick() => activity.judge(&self.limits, self.is_crowded()),
+                _ = looks.tick() => activity.check_state(&self.limits, self.is_crowded()),
             };
             match state {
                 ConnectionState::Active => {}

@@ -36,21 +36,21 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 /// Clients accepted and closed between two pauses.
 const MAX_CLOSED: usize = 32;
 
-/// The descriptors that a port leaves to others: one in `part`, at most `most`.
+/// The descriptors that a port leaves to others: one in `share`, at most `max`.
 #[derive(Debug, Clone, Copy)]
 pub struct DescriptorReserve {
-    part: u64,
-    most: u64,
+    share: u64,
+    max: u64,
 }
 
 impl DescriptorReserve {
     /// For a port with any number of clients.
-    pub const CLIENTS: Self = Self { part: 4, most: 64 };
+    pub const CLIENTS: Self = Self { share: 4, max: 64 };
     /// For a management port, which still answers when clients have used up their part.
-    pub const MANAGEMENT: Self = Self { part: 8, most: 32 };
+    pub const MANAGEMENT: Self = Self { share: 8, max: 32 };
 
     fn of(self, limit: u64) -> u64 {
-        (limit / self.part).min(self.most)
+        (limit / self.share).min(self.max)
     }
 }
 

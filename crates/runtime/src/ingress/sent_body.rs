@@ -66,7 +66,7 @@ struct Piece {
 
 impl Piece {
     fn of(bytes: Bytes, holds: &BodyGuards) -> Bytes {
-        holds.exchange.give();
+        holds.exchange.piece_queued();
         Bytes::from_owner(Self { bytes, holds: holds.clone() })
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn name(code: Code) -> &'static str {
 
 /// Converts the status of a call for its trace.
 pub(super) fn fault(status: &Status) -> Fault<'_> {
-    Fault { code: status.code() as i32, name: name(status.code()), words: status.message() }
+    Fault { code: status.code() as i32, name: name(status.code()), message: status.message() }
 }
 
 /// A status that fits into gRPC's headers: its text is cut, and its details are left out where they leave it no room.

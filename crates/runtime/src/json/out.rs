@@ -28,7 +28,7 @@ impl CountedMemory {
     }
 
     /// Uncounts bytes that are freed.
-    pub(super) fn give(&mut self, bytes: usize) {
+    pub(super) fn release(&mut self, bytes: usize) {
         self.0.shrink(bytes);
     }
 }
@@ -122,7 +122,7 @@ impl Out {
         let capacity = (2 * old).max(128).min(most).max(needed);
         self.held.take(capacity)?;
         self.bytes.reserve_exact(capacity - self.bytes.len());
-        self.held.give(old);
+        self.held.release(old);
         Ok(())
     }
 
@@ -199,7 +199,7 @@ impl<T> CountedList<T> {
             let capacity = (2 * old).max(4).max(needed);
             held.take(capacity * size_of::<T>())?;
             self.0.reserve_exact(capacity - self.0.len());
-            held.give(old * size_of::<T>());
+            held.release(old * size_of::<T>());
         }
         Ok(())
     }
@@ -213,7 +213,7 @@ impl<T> CountedList<T> {
     }
 
     pub(super) fn end(self, held: &mut CountedMemory) {
-        held.give(self.bytes());
+        held.release(self.bytes());
     }
 }
 
@@ -255,7 +255,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
         let new = Self::size(capacity);
         held.take(new)?;
         self.entries.reserve(capacity - self.entries.len());
-        held.give(old);
+        held.release(old);
         self.bytes += new - old;
         Ok(())
     }
@@ -273,7 +273,7 @@ impl<K: Hash + Eq, V> Table<K, V> {
     }
 
     pub(super) fn end(self, held: &mut CountedMemory) {
-        held.give(self.bytes);
+        held.release(self.bytes);
     }
 }
 
@@ -297,7 +297,7 @@ pub(super) fn append<'m>(
                 let capacity = length.max(2 * old);
                 held.take(capacity)?;
                 whole.reserve_exact(capacity - whole.len());
-                held.give(old);
+                held.release(old);
             }
             whole
         }

@@ -76,14 +76,14 @@ impl<'t> Reader<'t> {
     }
 
     fn message(&mut self, kind: &MessageDescriptor, out: &mut Out) -> Result<()> {
-        self.deeper(|reader| match WellKnown::of(kind) {
+        self.nested(|reader| match WellKnown::of(kind) {
             Some(known) => reader.well_known(known, kind, out),
             None => reader.fields(kind, out, false),
         })
     }
 
     /// Reads one level deeper.
-    fn deeper(&mut self, read: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    fn nested(&mut self, read: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         self.left = self.left.checked_sub(1).ok_or(Fault::Deep { limit: MAX_DEPTH })?;
         read(self)?;
         self.left += 1;
@@ -211,7 +211,7 @@ impl<'t> Reader<'t> {
                 out.key(1, key_kind.wire_type())?;
                 whole = scalar::map_key(&key_kind, &name, out)?;
                 self.refuse_null(&value.kind)?;
-                self.deeper(|reader| reader.value(&value, out).map(drop))
+                self.nested(|reader| reader.value(&value, out).map(drop))
             });
             written.in_field(&name)?;
             if seen.get(&Key::of(whole, Cow::Borrowed(&*name))).is_some() {

@@ -74,7 +74,7 @@ impl StructReader<'_, '_> {
                 out.put_bytes(name.as_bytes())?;
                 out.key(2, WireType::LengthDelimited)?;
                 let levels = if self.exact { 0 } else { 2 };
-                self.deeper(levels, |reading| out.with_length(|out| reading.value(out)))
+                self.nested(levels, |reading| out.with_length(|out| reading.value(out)))
             });
             entry.in_field(&name)?;
             if seen.get(&name).is_some() {
@@ -93,7 +93,7 @@ impl StructReader<'_, '_> {
         while self.scan.item(&mut members)? {
             out.key(1, WireType::LengthDelimited)?;
             let levels = usize::from(!self.exact);
-            let item = self.deeper(levels, |reading| out.with_length(|out| reading.value(out)));
+            let item = self.nested(levels, |reading| out.with_length(|out| reading.value(out)));
             item.in_item(index)?;
             index += 1;
         }
@@ -121,11 +121,11 @@ impl StructReader<'_, '_> {
             }
             Token::Object => {
                 out.key(STRUCT, WireType::LengthDelimited)?;
-                self.deeper(1, |reading| out.with_length(|out| reading.object(out)))?;
+                self.nested(1, |reading| out.with_length(|out| reading.object(out)))?;
             }
             Token::List => {
                 out.key(LIST, WireType::LengthDelimited)?;
-                self.deeper(1, |reading| out.with_length(|out| reading.list(out)))?;
+                self.nested(1, |reading| out.with_length(|out| reading.list(out)))?;
             }
         }
         Ok(())
@@ -136,14 +136,14 @@ impl StructReader<'_, '_> {
         let double = double.ok_or_else(|| Fault::Range { number: cut(text), kind: "a double" })?;
         out.key(NUMBER, WireType::SixtyFourBit)?;
         out.put(&double.to_le_bytes())?;
-        if self.exact && !says_itself(text, double) {
+        if self.exact && !round_trips(text, double) {
             out.key(EXACT, WireType::LengthDelimited)?;
             out.put_bytes(text.as_bytes())?;
         }
         Ok(())
     }
 
-    fn deeper(&mut self, levels: usize, read: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    fn nested(&mut self, levels: usize, read: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         *self.left = self.left.checked_sub(levels).ok_or(Fault::Deep { limit: MAX_DEPTH })?;
         read(self)?;
         *self.left += levels;
@@ -157,7 +157,7 @@ pub(super) fn is_whole(double: f64) -> bool {
 }
 
 /// Returns whether a double alone restores its text: integer or not, and all digits.
-fn says_itself(text: &str, double: f64) -> bool {
+fn round_trips(text: &str, double: f64) -> bool {
     let written_whole = !text.contains(['.', 'e', 'E']);
     double == 0.0 && written_whole || written_whole == is_whole(double)
 }
@@ -204,14 +204,14 @@ impl<'m> DynamicValue<'m> {
             };
         }
         Ok(match free {
-            Self::Number(double, _) => Self::Number(double, exact.filter(|text| says(text, double))),
+            Self::Number(double, _) => Self::Number(double, exact.filter(|text| equals(text, double))),
             other => other,
         })
     }
 }
 
 /// Returns whether a text is a JSON number equal to that double.
-fn says(text: &str, double: f64) -> bool {
+fn equals(text: &str, double: f64) -> bool {
     let is_number = Scanner::new(text.as_bytes()).and_then(|mut scan| {
         let number = scan.number()?;
         scan.end()?;

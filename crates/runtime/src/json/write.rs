@@ -47,7 +47,7 @@ impl<'f> Writer<'f> {
     }
 
     fn message(&mut self, kind: &MessageDescriptor, bytes: &[u8]) -> Result<()> {
-        self.deeper(|writer| match WellKnown::of(kind) {
+        self.nested(|writer| match WellKnown::of(kind) {
             Some(known) => writer.well_known(known, kind, bytes),
             None => {
                 writer.out.open(b'{')?;
@@ -58,7 +58,7 @@ impl<'f> Writer<'f> {
         })
     }
 
-    fn deeper(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
+    fn nested(&mut self, write: impl FnOnce(&mut Self) -> Result<()>) -> Result<()> {
         self.left = self.left.checked_sub(1).ok_or(Fault::Deep { limit: MAX_DEPTH })?;
         write(self)?;
         self.left += 1;
@@ -221,7 +221,7 @@ impl<'f> Writer<'f> {
             }
         }
         if entries.is_empty() && !self.format.defaults {
-            self.out.held().give(kept);
+            self.out.held().release(kept);
             return Ok(());
         }
         self.out.key(name)?;
@@ -231,14 +231,14 @@ impl<'f> Writer<'f> {
             self.out.key(&key)?;
             let written = match (&value_kind, value) {
                 (Kind::Message(kind), run::Value::Message(bytes)) => {
-                    self.deeper(|writer| writer.message(kind, &bytes))
+                    self.nested(|writer| writer.message(kind, &bytes))
                 }
                 (kind, run::Value::Scalar(value)) => self.scalar(kind, value),
                 _ => Err(Fault::Malformed.into()),
             };
             written.in_field(&key)?;
         }
-        self.out.held().give(kept);
+        self.out.held().release(kept);
         self.out.close(b'}')?;
         Ok(())
     }

@@ -131,21 +131,22 @@ impl Format {
     }
 }
 
-fn moment(record: &Record, format: &[BorrowedFormatItem<'_>]) -> String {
+fn format_time(record: &Record, format: &[BorrowedFormatItem<'_>]) -> String {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(record.time.0))
         .ok()
-        .and_then(|moment| moment.format(format).ok())
+        .and_then(|format_time| format_time.format(format).ok())
         .unwrap_or_else(|| record.time.0.to_string())
 }
 
 fn put_pretty(buffer: &mut String, record: &Record, colour: bool) {
-    let (dim, tint, reset) = if colour { ("\x1b[2m", tint(record.level), "\x1b[0m") } else { ("", "", "") };
+    let (dim, level_colour, reset) =
+        if colour { ("\x1b[2m", level_colour(record.level), "\x1b[0m") } else { ("", "", "") };
     let node = record.node.as_ref().map_or("krt", |node| node.as_str());
-    let clock = moment(record, TIME_FORMAT);
+    let clock = format_time(record, TIME_FORMAT);
     // Further lines of a message are indented, so that none looks like a separate record.
     let mut lines = record.message.lines().map(escape::line);
     let first = lines.next().unwrap_or_default();
-    let _ = write!(buffer, "{dim}{clock}{reset} {tint}{:5}{reset} {node:<10} {first}", record.level);
+    let _ = write!(buffer, "{dim}{clock}{reset} {level_colour}{:5}{reset} {node:<10} {first}", record.level);
     if let Some(request) = &record.request {
         let _ = write!(buffer, "  {dim}request={}{reset}", escape::Line(request));
     }
@@ -155,7 +156,7 @@ fn put_pretty(buffer: &mut String, record: &Record, colour: bool) {
     }
 }
 
-fn tint(level: Level) -> &'static str {
+fn level_colour(level: Level) -> &'static str {
     match level {
         Level::Debug => "\x1b[2m",
         Level::Info => "\x1b[32m",
@@ -180,7 +181,7 @@ fn put_json(buffer: &mut String, version: Option<&str>, record: &Record) {
         message: &'a str,
     }
     let line = Line {
-        time: moment(record, DATE_TIME_FORMAT),
+        time: format_time(record, DATE_TIME_FORMAT),
         level: record.level.as_str(),
         version,
         workflow: record.workflow.as_ref().map(Name::as_str),

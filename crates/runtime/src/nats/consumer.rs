@@ -118,8 +118,8 @@ impl StageConsumer {
         let to =
             ReplyTo { reply: first_of(envelope.reply, reply), inbox: headers.reply, nobody: headers.nobody };
         if let Some(elsewhere) = self.no_inbox(&to) {
-            let words = format!("its answer would go to `{elsewhere}`, which is not an inbox");
-            return self.unreadable(&words, None, acker);
+            let message = format!("its answer would go to `{elsewhere}`, which is not an inbox");
+            return self.unreadable(&message, None, acker);
         }
         let first_try = acker.as_ref().is_none_or(|acker| acker.tries() <= 1);
         if !first_try {
@@ -129,7 +129,7 @@ impl StageConsumer {
         let expired = matches!(deadline, Some(None));
         if !to.nobody && !envelope.replied && (expired || self.nats.cancelled.contains(&envelope.tracking_id))
         {
-            return self.nobody_waits(&envelope.tracking_id, acker);
+            return self.drop_abandoned(&envelope.tracking_id, acker);
         }
         let permit = match self.enter(beside) {
             Ok(permit) => permit,
@@ -186,12 +186,12 @@ impl StageConsumer {
 
     /// Handles an unreadable message. It names no request, but its sender may wait for a reply.
     fn unreadable(&self, reason: &str, reply: Option<String>, acker: Option<Box<Acker>>) {
-        let words = format!("a message for node '{}' cannot be read: {reason}", self.node());
-        tracing::error!(node = %self.node(), "{words}");
+        let message = format!("a message for node '{}' cannot be read: {reason}", self.node());
+        tracing::error!(node = %self.node(), "{message}");
         if let Some(acker) = acker {
-            self.flow.give_up(acker, &words);
+            self.flow.give_up(acker, &message);
         } else if let Some(reply) = reply.filter(|reply| is_inbox(reply)) {
-            let failure = Failure::Remote { kind: Kind::Lost, words };
+            let failure = Failure::Remote { kind: Kind::Lost, message };
             self.refuse(None, ReplyTo { reply, ..ReplyTo::default() }, failure);
         }
     }
@@ -205,7 +205,7 @@ impl StageConsumer {
         subject.map(String::as_str).filter(|subject| !is_inbox(subject))
     }
 
-    fn nobody_waits(&self, request: &str, acker: Option<Box<Acker>>) {
+    fn drop_abandoned(&self, request: &str, acker: Option<Box<Acker>>) {
         tracing::debug!(node = %self.node(), request, "not handled: the request was cancelled");
         self.flow.metrics().late.inc();
         if let Some(acker) = acker {
@@ -240,11 +240,11 @@ impl StageConsumer {
         let tries = acker.tries() - 1;
         let how = format!("it was delivered {tries} times and never finished");
         let failure = Failure::Died { node: self.node().clone(), how };
-        let words = failure.to_string();
-        tracing::error!(node = %self.node(), request = %delivery.request.id, "given up: {words}");
+        let message = failure.to_string();
+        tracing::error!(node = %self.node(), request = %delivery.request.id, "given up: {message}");
         delivery.request.answer(Err(failure), AnswerMeta::default());
         delivery.close(DeliveryEnd::Done);
-        self.flow.give_up(acker, &words);
+        self.flow.give_up(acker, &message);
     }
 }
 

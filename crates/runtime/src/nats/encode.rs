@@ -81,7 +81,7 @@ pub(super) fn answer(
 }
 
 /// Builds a message between krt's own engines.
-pub(super) fn aside(subject: &str, body: Vec<u8>) -> Message {
+pub(super) fn engine_message(subject: &str, body: Vec<u8>) -> Message {
     Message { subject: subject.to_owned(), reply: None, headers: Headers::default(), body: body.into() }
 }
 

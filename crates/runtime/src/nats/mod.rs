@@ -26,7 +26,7 @@ use crate::{
 use cancelled::Cancellations;
 use krt_broker::{
     Acker, Compression, Connection, Error, Message, Sender, StageRef, WireProtocol, stream,
-    subject::{Stage, aside},
+    subject::{Stage, engine_subject},
 };
 use krt_model::{
     message::Payload,
@@ -159,13 +159,13 @@ impl Nats {
         }
         let mut sending = JoinSet::new();
         let sender = Sender::spawn(connection.clone(), &mut sending);
-        let aside = |about| aside(&options.runtime, &version.name, about);
+        let engine_subject = |about| engine_subject(&options.runtime, &version.name, about);
         let work = Arc::new(Admission::new(options.work));
         work.open();
         let nats = Self {
-            cancel_subject: aside("cancel"),
-            presence_subject: aside("presence"),
-            roll_call_subject: aside("roll-call"),
+            cancel_subject: engine_subject("cancel"),
+            presence_subject: engine_subject("presence"),
+            roll_call_subject: engine_subject("roll-call"),
             writer_subject: krt_broker::subject::mongo_writer(&options.runtime, &version.name),
             replies: Arc::new(PendingReplies::new(&connection)),
             cancelled: Cancellations::default(),
@@ -211,7 +211,7 @@ impl Nats {
                 listening.stages.spawn(taker.run(intake, listening.closing.clone()));
             }
             let closing = listening.closing.clone();
-            presence::tell(self, flow, part.nodes, closing, &mut listening.others).await?;
+            presence::send_heartbeats(self, flow, part.nodes, closing, &mut listening.others).await?;
         }
         // Clients may send as soon as this engine reports that it is ready.
         self.connection.settled().await;
@@ -242,9 +242,9 @@ impl Nats {
     }
 
     /// Sends a message to the other engines, unless the connection is down: it is useless later.
-    fn tell_aside(&self, subject: &str, body: Vec<u8>) {
+    fn send_to_engines(&self, subject: &str, body: Vec<u8>) {
         if self.connection.is_up() {
-            self.sender.send(encode::aside(subject, body), None);
+            self.sender.send(encode::engine_message(subject, body), None);
         }
     }
 
@@ -325,7 +325,7 @@ impl Broker for Nats {
     fn cancel(&self, request: &Request) {
         if RemoteReply::address(request).is_none() {
             self.replies.remove(&request.id);
-            self.tell_aside(&self.cancel_subject, request.id.as_bytes().to_vec());
+            self.send_to_engines(&self.cancel_subject, request.id.as_bytes().to_vec());
         }
     }
 
@@ -343,7 +343,7 @@ impl ListenTasks {
     pub async fn drain(&mut self, flow: &Flow) {
         self.closing.cancel();
         for &node in &self.part.nodes {
-            flow.give_back(node);
+            flow.return_waiting(node);
         }
         while self.stages.join_next().await.is_some() {}
         self.nats.work.drained().await;

@@ -88,7 +88,7 @@ impl Presence {
 /// Receives heartbeats, until the task is aborted.
 pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
     let mut listener = Listener::open(&nats.connection, nats.presence_subject.clone()).await?;
-    nats.tell_aside(&nats.roll_call_subject, Vec::new());
+    nats.send_to_engines(&nats.roll_call_subject, Vec::new());
     let (nats, flow) = (Arc::clone(nats), Arc::clone(flow));
     tasks.spawn(async move {
         let mut tick = tokio::time::interval(HEARTBEAT_INTERVAL);
@@ -109,7 +109,7 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
 }
 
 /// Sends heartbeats until the engine is closing; the last one has no nodes.
-pub(super) async fn tell(
+pub(super) async fn send_heartbeats(
     nats: &Arc<Nats>,
     flow: &Arc<Flow>,
     nodes: Vec<usize>,
@@ -117,14 +117,14 @@ pub(super) async fn tell(
     tasks: &mut JoinSet<()>,
 ) -> Result<(), Error> {
     let mut roll_call = Listener::open(&nats.connection, nats.roll_call_subject.clone()).await?;
-    nats.tell_presence(flow, &nodes, true);
+    nats.send_heartbeat(flow, &nodes, true);
     let (nats, flow) = (Arc::clone(nats), Arc::clone(flow));
     tasks.spawn(async move {
         let mut changed = flow.watch_nodes();
         let mut tick = tokio::time::interval(HEARTBEAT_INTERVAL);
         let mut connected = nats.connection.watch();
         loop {
-            nats.tell_presence(&flow, &nodes, true);
+            nats.send_heartbeat(&flow, &nodes, true);
             tokio::select! {
                 () = closing.cancelled() => break,
                 Some(_) = roll_call.next() => {}
@@ -133,13 +133,13 @@ pub(super) async fn tell(
                 Ok(()) = connected.changed() => {}
             }
         }
-        nats.tell_presence(&flow, &nodes, false);
+        nats.send_heartbeat(&flow, &nodes, false);
     });
     Ok(())
 }
 
 impl Nats {
-    fn tell_presence(&self, flow: &Flow, nodes: &[usize], serves: bool) {
+    fn send_heartbeat(&self, flow: &Flow, nodes: &[usize], serves: bool) {
         let count = |&node: &usize| {
             let queue = flow.queue(node);
             (queue.node().to_string(), if serves { queue.workers() } else { 0 })
@@ -151,7 +151,7 @@ impl Nats {
         if self.presence.update(Some(heartbeat), Instant::now()) {
             flow.nodes_changed();
         }
-        self.tell_aside(&self.presence_subject, body);
+        self.send_to_engines(&self.presence_subject, body);
     }
 }
 

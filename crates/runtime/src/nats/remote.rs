@@ -61,7 +61,7 @@ impl ReplySink for RemoteReply {
 
     fn end(&self, status: Result<(), Failure>, meta: AnswerMeta) -> bool {
         match &self.flow {
-            Some(flow) => end_for_nobody(flow, status, meta),
+            Some(flow) => end_without_client(flow, status, meta),
             None => {
                 let message = self.message.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let id = self.id.as_deref().unwrap_or_default();
@@ -73,7 +73,7 @@ impl ReplySink for RemoteReply {
 }
 
 /// Ends a request without a client: its failure is dead-lettered.
-fn end_for_nobody(flow: &Weak<Flow>, status: Result<(), Failure>, meta: AnswerMeta) {
+fn end_without_client(flow: &Weak<Flow>, status: Result<(), Failure>, meta: AnswerMeta) {
     match (status, meta.acker, flow.upgrade()) {
         (Err(failure), Some(acker), Some(flow)) => flow.give_up(acker, &failure.to_string()),
         (Ok(()), Some(acker), _) => acker.ack(),

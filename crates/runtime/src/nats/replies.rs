@@ -50,13 +50,13 @@ impl fmt::Display for NoResponders<'_> {
 
 impl<'a> NoResponders<'a> {
     fn parse(text: &'a str) -> Option<Self> {
-        let mut words = text.splitn(5, '.');
+        let mut parts = text.splitn(5, '.');
         Some(Self {
-            replied: words.next()? == "1",
-            workflow: words.next()?.parse().ok()?,
-            position: words.next()?.parse().ok()?,
-            request: words.next()?,
-            reply: words.next()?,
+            replied: parts.next()? == "1",
+            workflow: parts.next()?.parse().ok()?,
+            position: parts.next()?.parse().ok()?,
+            request: parts.next()?,
+            reply: parts.next()?,
         })
     }
 }
@@ -95,8 +95,8 @@ impl PendingReplies {
         Box::new(move |why| {
             // The request may have ended at its deadline.
             let Some(request) = replies.remove(&id) else { return };
-            let words = format!("the NATS server has not stored the message: {why}");
-            let failure = Failure::Remote { kind: Kind::Disconnected, words };
+            let message = format!("the NATS server has not stored the message: {why}");
+            let failure = Failure::Remote { kind: Kind::Disconnected, message };
             request.answer(Err(failure), AnswerMeta::default());
         })
     }
@@ -114,13 +114,13 @@ impl PendingReplies {
 /// Listens for answers, until the task is aborted.
 pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
     let inbox = Listener::open(&nats.connection, format!("{}.*", nats.replies.inbox)).await?;
-    tasks.spawn(hear_answers(Arc::clone(nats), Arc::clone(flow), inbox));
+    tasks.spawn(handle_replies(Arc::clone(nats), Arc::clone(flow), inbox));
     if nats.options.protocol == WireProtocol::JetStream {
         // Other runners know no inbox: all their answers arrive on one subject.
         for workflow in 0..nats.stages.len() {
             let subject = nats.answers_subject(workflow);
             let answers = Listener::open(&nats.connection, subject).await?;
-            tasks.spawn(hear_answers(Arc::clone(nats), Arc::clone(flow), answers));
+            tasks.spawn(handle_replies(Arc::clone(nats), Arc::clone(flow), answers));
         }
     }
     tasks.spawn(watch_connection(Arc::clone(nats), Arc::clone(flow)));
@@ -145,7 +145,7 @@ pub(super) async fn listen_for_no_responders(
                 nats.no_responders(&flow, &about);
             } else {
                 // A receiver of the message replied here, instead of where the envelope says.
-                let mut answer = encode::aside(about.reply, received.body.to_vec());
+                let mut answer = encode::engine_message(about.reply, received.body.to_vec());
                 answer.headers = received.headers;
                 nats.sender.send(answer, None);
             }
@@ -154,9 +154,9 @@ pub(super) async fn listen_for_no_responders(
     Ok(())
 }
 
-async fn hear_answers(nats: Arc<Nats>, flow: Arc<Flow>, mut listener: Listener) {
+async fn handle_replies(nats: Arc<Nats>, flow: Arc<Flow>, mut listener: Listener) {
     while let Some(received) = listener.next().await {
-        nats.hear(&flow, received);
+        nats.handle_reply(&flow, received);
     }
 }
 
@@ -165,9 +165,9 @@ fn unread(request: Option<&str>, error: &envelopes::Error) -> Failure {
     if let envelopes::Error::Full(full) = error {
         return no_memory(*full);
     }
-    let words = format!("the answer cannot be read: {error}");
-    tracing::error!(request, "{words}");
-    Failure::Remote { kind: Kind::Lost, words }
+    let message = format!("the answer cannot be read: {error}");
+    tracing::error!(request, "{message}");
+    Failure::Remote { kind: Kind::Lost, message }
 }
 
 /// Fails waiting requests when the core NATS server is gone, as their messages are lost.
@@ -189,7 +189,7 @@ impl Nats {
         self.stages[workflow][0].answers()
     }
 
-    fn hear(&self, flow: &Flow, received: Received) {
+    fn handle_reply(&self, flow: &Flow, received: Received) {
         let id = received.subject.strip_prefix(&*self.replies.inbox).map(|rest| rest.trim_start_matches('.'));
         if received.nobody {
             let request = id.and_then(|id| self.replies.remove(id));
@@ -217,19 +217,19 @@ impl Nats {
             flow.metrics().late.inc_by(u64::from(id.is_some()));
             return;
         };
-        let answer = self.judge(&request, envelope, received.headers.failure);
+        let answer = self.to_answer(&request, envelope, received.headers.failure);
         flow.reply_from_remote(&request, answer);
     }
 
     /// Converts a reply to a request into its answer.
-    fn judge(&self, request: &Request, envelope: Envelope, kind: Option<Kind>) -> Answer {
+    fn to_answer(&self, request: &Request, envelope: Envelope, kind: Option<Kind>) -> Answer {
         if !envelope.error.is_empty() {
             let kind = kind.unwrap_or(Kind::Handler);
-            return Err(Failure::Remote { kind, words: envelope.error });
+            return Err(Failure::Remote { kind, message: envelope.error });
         }
         let Some(payload) = envelope.payload else {
-            let words = "the answer has no message".to_owned();
-            return Err(Failure::Remote { kind: Kind::Handler, words });
+            let message = "the answer has no message".to_owned();
+            return Err(Failure::Remote { kind: Kind::Handler, message });
         };
         let last = envelope.tracking.last().map(|stage| &*stage.node_name).unwrap_or_default();
         let node = Name::parse(last).unwrap_or_else(|_| self.last_node(request));

@@ -37,5 +37,5 @@ async fn answer(nats: Arc<Nats>, documents: Documents, body: Bytes, reply: Optio
         tracing::error!("cannot save a document received over NATS: {error}");
     }
     let Some(reply) = reply.filter(|reply| is_inbox(reply)) else { return };
-    nats.sender.send(super::encode::aside(&reply, save_request::answer(saved.is_ok())), None);
+    nats.sender.send(super::encode::engine_message(&reply, save_request::answer(saved.is_ok())), None);
 }

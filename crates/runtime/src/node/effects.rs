@@ -63,7 +63,7 @@ impl Calls {
                     }
                     link.send(|outbox| outbox.done(call));
                 }
-                Err(error) => link.send(|outbox| outbox.failed(call, &words(&*error))),
+                Err(error) => link.send(|outbox| outbox.failed(call, &error_text(&*error))),
             }
         });
     }
@@ -73,7 +73,7 @@ impl Calls {
         self.0.spawn(async move {
             match find(&link, call, &collection, &query).await {
                 Ok(()) => link.send(|outbox| outbox.done(call)),
-                Err(error) => link.send(|outbox| outbox.failed(call, &words(&*error))),
+                Err(error) => link.send(|outbox| outbox.failed(call, &error_text(&*error))),
             }
         });
     }
@@ -82,10 +82,10 @@ impl Calls {
 /// Longest error text, in bytes: a remote server may say anything.
 const MAX_ERROR: usize = 16 << 10;
 
-fn words(error: &(dyn Error + 'static)) -> String {
-    let mut words = chain(error);
-    words.truncate(words.floor_char_boundary(MAX_ERROR));
-    words
+fn error_text(error: &(dyn Error + 'static)) -> String {
+    let mut text = chain(error);
+    text.truncate(text.floor_char_boundary(MAX_ERROR));
+    text
 }
 
 async fn save(

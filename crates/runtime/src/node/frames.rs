@@ -41,7 +41,7 @@ impl Frames {
     /// Takes the next frame off the buffer, if it is complete.
     pub(super) fn take(&mut self, buffer: &mut BytesMut) -> Result<Option<WorkerFrame>, ProtocolError> {
         self.missing = 0;
-        self.pass_over(buffer);
+        self.skip(buffer);
         let Some(head) = frame::head(buffer, self.limit)? else { return Ok(None) };
         if head.carries_message() && self.reading.size() == 0 {
             match self.reading.try_grow(head.whole) {
@@ -73,11 +73,11 @@ impl Frames {
         let mut body = buffer.split_to(read).freeze();
         body.advance(frame::HEADER);
         self.skip = head.whole - read;
-        self.pass_over(buffer);
+        self.skip(buffer);
         frame::parse_without_message(head, body, full).map(Some)
     }
 
-    fn pass_over(&mut self, buffer: &mut BytesMut) {
+    fn skip(&mut self, buffer: &mut BytesMut) {
         let count = self.skip.min(buffer.len());
         buffer.advance(count);
         self.skip -= count;

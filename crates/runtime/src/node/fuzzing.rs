@@ -33,8 +33,8 @@ pub fn read(
     while !bytes.is_empty() {
         reader.make_room(&mut buffer);
         let room = buffer.capacity() - buffer.len();
-        let came = bytes.split_off(..bytes.len().min(piece).min(room)).expect("it is not longer");
-        buffer.extend_from_slice(came);
+        let record_size = bytes.split_off(..bytes.len().min(piece).min(room)).expect("it is not longer");
+        buffer.extend_from_slice(record_size);
         loop {
             match reader.take(&mut buffer) {
                 Ok(Some(frame)) => frames.push(frame),

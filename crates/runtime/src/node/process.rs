@@ -168,7 +168,7 @@ pub(super) struct Process {
     /// The guard's process, unless it is part of a test.
     guard: Option<Child>,
     messages: Lines<BufReader<OwnedReadHalf>>,
-    tell: OwnedWriteHalf,
+    control: OwnedWriteHalf,
     /// The worker's process id, unless the worker is isolated.
     worker: Option<Pid>,
     /// The worker's control group, if any.
@@ -243,12 +243,12 @@ impl Process {
         let guard = lifeline.guards.start(theirs.into(), isolation)?;
         wire::send_input(&ours, input)?;
         ours.set_nonblocking(true)?;
-        let (messages, mut tell) = UnixStream::from_std(ours)?.into_split();
+        let (messages, mut control) = UnixStream::from_std(ours)?.into_split();
         let messages = BufReader::new(messages).lines();
-        let sent = tell.write_all(&spec.encode()?).await;
+        let sent = control.write_all(&spec.encode()?).await;
         let group = spec.groups.clone().map(|groups| (groups, spec.group.clone()));
-        let mut process = Self { guard, messages, tell, worker: None, group, limits, end: None };
-        match process.hear().await {
+        let mut process = Self { guard, messages, control, worker: None, group, limits, end: None };
+        match process.recv().await {
             Some(GuardMessage::Started { pid }) => {
                 process.worker = Pid::from_raw(pid).filter(|_| isolation.is_none());
             }
@@ -263,7 +263,7 @@ impl Process {
         Ok(process)
     }
 
-    async fn hear(&mut self) -> Option<GuardMessage> {
+    async fn recv(&mut self) -> Option<GuardMessage> {
         let line = self.messages.next_line().await.ok().flatten()?;
         serde_json::from_str(&line).ok()
     }
@@ -279,13 +279,13 @@ impl Process {
     /// Waits for the process to end, and for the guard to kill its descendants.
     pub(super) async fn ended(&mut self) -> ProcessEnd {
         if self.end.is_none() {
-            let messages = self.hear().await;
-            self.end = Some(self.judge(messages.as_ref()));
+            let messages = self.recv().await;
+            self.end = Some(self.interpret(messages.as_ref()));
         }
         self.end.clone().unwrap_or_else(|| ProcessEnd::of("its end is unknown"))
     }
 
-    fn judge(&self, messages: Option<&GuardMessage>) -> ProcessEnd {
+    fn interpret(&self, messages: Option<&GuardMessage>) -> ProcessEnd {
         match messages {
             Some(GuardMessage::Ended { out_of_memory: true, .. }) if let Some(limit) = self.limits.memory => {
                 ProcessEnd {
@@ -310,7 +310,7 @@ impl Process {
     /// Makes the guard kill everything, and waits for the process.
     pub(super) async fn kill(&mut self) -> ProcessEnd {
         // The guard reads end of file.
-        let _ = self.tell.shutdown().await;
+        let _ = self.control.shutdown().await;
         let ended = tokio::time::timeout(GUARD_TIMEOUT, self.ended()).await;
         if ended.is_err() {
             // A signal may have stopped the guard.
@@ -325,7 +325,7 @@ impl Process {
     /// Sends SIGTERM to the worker's group, through the guard.
     pub(super) fn terminate(&self) {
         // Fails if the guard has ended.
-        let _ = self.tell.try_write(&[wire::TERMINATE]);
+        let _ = self.control.try_write(&[wire::TERMINATE]);
     }
 
     /// Kills what can be found without the guard: the worker's control group, or its process group.

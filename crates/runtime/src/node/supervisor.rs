@@ -162,7 +162,7 @@ impl ReplicaContext {
     /// Starts a worker and waits until it is ready.
     async fn fill(&self) -> Result<Worker, StartFailure> {
         let Self { node, launch, slot, lifeline } = self;
-        tell_if_slow(node, Worker::start(node, launch, *slot, lifeline)).await
+        report_if_slow(node, Worker::start(node, launch, *slot, lifeline)).await
     }
 }
 
@@ -273,7 +273,7 @@ impl ReplicaSupervisor {
 }
 
 /// Logs regularly that a node is still starting.
-async fn tell_if_slow<T>(node: &Node, start: impl Future<Output = T>) -> T {
+async fn report_if_slow<T>(node: &Node, start: impl Future<Output = T>) -> T {
     let begun = Instant::now();
     tokio::pin!(start);
     loop {

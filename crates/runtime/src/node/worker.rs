@@ -81,10 +81,10 @@ pub(super) enum StartFailure {
     #[error("it cannot be connected to over NATS")]
     Wire(#[source] older::WireError),
     /// User code failed: an import, or `init`. The text is the worker's, with the traceback.
-    #[error("{words}")]
+    #[error("{message}")]
     Broken {
         /// The error text.
-        words: String,
+        message: String,
     },
     /// The process ended before it was ready.
     #[error("its process ended before it was ready: {how}")]
@@ -136,7 +136,7 @@ impl Worker {
         });
 
         let (ready, known) = oneshot::channel();
-        let (broken, words) = oneshot::channel();
+        let (broken, message) = oneshot::channel();
         let (due, when) = watch::channel(None);
         let life = Lifecycle { node: Arc::clone(node), link: Arc::clone(&link), process, outputs, due: when };
         let task = tokio::spawn(node.logs.around(life.run(read, ready, broken)));
@@ -147,8 +147,8 @@ impl Worker {
                 tracing::debug!(node = %node.name, "ready after {elapsed} ms ({language}, sdk {sdk})");
                 Ok(worker)
             }
-            Err(_) => Err(match words.await {
-                Ok(words) => StartFailure::Broken { words },
+            Err(_) => Err(match message.await {
+                Ok(message) => StartFailure::Broken { message },
                 Err(_) => StartFailure::Ended { how: worker.ended().await.how },
             }),
         }
@@ -221,7 +221,7 @@ impl Lifecycle {
         };
         self.link.leave();
         let ended = match ended {
-            LinkEnd::Closed => self.say_goodbye().await,
+            LinkEnd::Closed => self.wait_for_exit().await,
             ended => ended,
         };
         if matches!(ended, LinkEnd::Overdue) {
@@ -242,23 +242,23 @@ impl Lifecycle {
         self.link.abandon(&end);
         let outputs = std::mem::take(&mut self.outputs);
         let _ = tokio::time::timeout(OUTPUT_TIMEOUT, outputs.join_all()).await;
-        if let LinkEnd::Broken(words) = ended {
-            let _ = broken.send(words);
+        if let LinkEnd::Broken(message) = ended {
+            let _ = broken.send(message);
         }
         tracing::debug!(node = %self.node.name, "its process ended: {}", end.how);
         WorkerExit { how: end.how, useful: self.link.answered() > 0 }
     }
 
     /// Waits for the process to end, after its socket has closed.
-    async fn say_goodbye(&mut self) -> LinkEnd {
+    async fn wait_for_exit(&mut self) -> LinkEnd {
         let idle = self.link.is_idle();
         let asked = self.due.borrow().is_some();
-        let patience = if idle { EXIT_TIMEOUT } else { URGENT_EXIT_TIMEOUT };
+        let timeout = if idle { EXIT_TIMEOUT } else { URGENT_EXIT_TIMEOUT };
         tokio::select! {
             _ = self.process.ended() => LinkEnd::Closed,
             () = overdue(self.due.clone()) => LinkEnd::Overdue,
             // A worker that was asked to end gets its time, unless clients wait for its deliveries.
-            () = tokio::time::sleep(patience), if !(asked && idle) => LinkEnd::Closed,
+            () = tokio::time::sleep(timeout), if !(asked && idle) => LinkEnd::Closed,
         }
     }
 

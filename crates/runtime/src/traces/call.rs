@@ -35,11 +35,11 @@ pub struct Fault<'a> {
     /// The status, by the Connect protocol's name.
     pub name: &'static str,
     /// The text for the client.
-    pub words: &'a str,
+    pub message: &'a str,
 }
 
 /// The fault of a call whose client left before its end.
-const LEFT: Fault<'static> = Fault { code: 1, name: "canceled", words: "the client left" };
+const LEFT: Fault<'static> = Fault { code: 1, name: "canceled", message: "the client left" };
 
 /// A call in progress. Dropped before its end, it counts as left by its client.
 #[derive(Debug, Default)]
@@ -111,7 +111,7 @@ impl<'a> Call<'a> {
             end: SystemTime::now().max(open.start),
             attributes: open.attributes(self.trace.request(), fault),
             events: Vec::new(),
-            fault: fault.map(|fault| fault.words.to_owned()),
+            fault: fault.map(|fault| fault.message.to_owned()),
         };
         open.recorder.end(&open.context, open.parent, span);
     }

@@ -57,7 +57,7 @@ impl<E: SpanExporter + 'static> WarnOnce<E> {
         Self { exporter: Arc::new(exporter), runtime: Handle::current(), within, lost: LostSpans::default() }
     }
 
-    fn tell(&self, sent: &OTelSdkResult, spans: u64) {
+    fn report(&self, sent: &OTelSdkResult, spans: u64) {
         match (self.lost.note(sent.is_ok(), spans), sent) {
             (Some(StatusChange::Fails), Err(error)) => {
                 let reason = error.to_string();
@@ -83,7 +83,7 @@ impl<E: SpanExporter + 'static> SpanExporter for WarnOnce<E> {
         };
         // Cancelled when the runtime ends, which is the end of the process.
         let sent = self.runtime.spawn(send).await.unwrap_or(Err(OTelSdkError::AlreadyShutdown));
-        self.tell(&sent, spans);
+        self.report(&sent, spans);
         sent
     }
 }

@@ -115,7 +115,7 @@ impl Recorder {
             dropped_attributes_count: 0,
             events,
             links: SpanLinks::default(),
-            status: span.fault.map_or(Status::Unset, |words| Status::error(shortened(words))),
+            status: span.fault.map_or(Status::Unset, |text| Status::error(shortened(text))),
             instrumentation_scope: self.scope.clone(),
         });
     }
@@ -127,7 +127,7 @@ impl Recorder {
     }
 }
 
-fn shortened(mut words: String) -> String {
-    words.truncate(words.floor_char_boundary(MAX_ERROR));
-    words
+fn shortened(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_ERROR));
+    text
 }

@@ -76,7 +76,7 @@ async fn a_request_and_its_stages() {
     trace.arrive(&name("two"), Timestamp(3_000), 7);
     trace.leave(|| departure(Some("no luck")));
     trace.leave(|| panic!("it has left"));
-    call.end(Some(Fault { code: 13, name: "internal", words: "error in 'two': no luck" }));
+    call.end(Some(Fault { code: 13, name: "internal", message: "error in 'two': no luck" }));
     let here = trace.context().unwrap().clone();
     traces.close(LONG).await;
 

@@ -23,7 +23,7 @@ pub(super) async fn list(State(app): State<App>, query: Query) -> Result<JsonRes
         before: query.parse("cursor")?,
     };
     let limit = query.limit(500, 100)?;
-    let entries = app.team()?.ask(move |registry| registry.audit(&filter, limit)).await?;
+    let entries = app.team()?.with_registry(move |registry| registry.audit(&filter, limit)).await?;
     let next = (entries.len() == limit).then(|| entries.last().map(|entry| entry.id.to_string())).flatten();
     let entries = entries.into_iter().map(wire::audit_entry).collect();
     Ok(response::ok(AuditPage { entries, next }))

@@ -29,7 +29,7 @@ pub(super) async fn list(
     RuntimePath(runtime): RuntimePath,
 ) -> Result<JsonResponse<Vec<Board>>, Refusal> {
     let Backend::Team(team) = app.backend() else { return Ok(response::ok(Vec::new())) };
-    let boards = team.ask(move |registry| registry.boards(&runtime)).await?;
+    let boards = team.with_registry(move |registry| registry.boards(&runtime)).await?;
     Ok(response::ok(boards.into_iter().map(wire::board).collect()))
 }
 
@@ -39,7 +39,7 @@ pub(super) async fn show(
     LastSegment(id): LastSegment,
 ) -> Result<JsonResponse<Board>, Refusal> {
     let Backend::Team(team) = app.backend() else { return Err(Refusal::missing(&format!("board `{id}`"))) };
-    Ok(response::ok(wire::board(team.ask(move |registry| registry.board(&runtime, &id)).await?)))
+    Ok(response::ok(wire::board(team.with_registry(move |registry| registry.board(&runtime, &id)).await?)))
 }
 
 pub(super) async fn create(
@@ -69,8 +69,8 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Refusal> {
     let (team, actor) = (app.team()?, caller.silent());
     let event = Event::new(Kind::Board, Some(&runtime), None);
-    team.ask(move |registry| registry.delete_board(&actor, &runtime, &id)).await?;
-    team.tell(event);
+    team.with_registry(move |registry| registry.delete_board(&actor, &runtime, &id)).await?;
+    team.notify(event);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -85,8 +85,10 @@ async fn keep(
     let new = wire::new_board(new);
     let (team, actor) = (app.team()?, caller.silent());
     let event = Event::new(Kind::Board, Some(&runtime), None);
-    let board = team.ask(move |registry| registry.save_board(&actor, &runtime, id.as_deref(), &new)).await?;
-    team.tell(event);
+    let board = team
+        .with_registry(move |registry| registry.save_board(&actor, &runtime, id.as_deref(), &new))
+        .await?;
+    team.notify(event);
     Ok(wire::board(board))
 }
 

@@ -108,7 +108,7 @@ struct Source {
 struct LentBody {
     source: Arc<Mutex<Source>>,
     /// While the body is silent: since when, and the timer of the wait.
-    patience: Option<(Instant, Pin<Box<Sleep>>)>,
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
     /// The total time spent waiting, and the bytes received.
     waited: Duration,
     bytes: u64,
@@ -128,11 +128,11 @@ impl Source {
 
 impl LentBody {
     fn new(source: &Arc<Mutex<Source>>) -> Self {
-        Self { source: Arc::clone(source), patience: None, waited: Duration::ZERO, bytes: 0 }
+        Self { source: Arc::clone(source), waiting: None, waited: Duration::ZERO, bytes: 0 }
     }
 
     /// How long the next wait may take.
-    fn patience(&self) -> Duration {
+    fn timeout(&self) -> Duration {
         let earned = IDLE_TIMEOUT + Duration::from_secs(self.bytes / MIN_BYTES_PER_SECOND);
         earned.saturating_sub(self.waited).min(IDLE_TIMEOUT)
     }
@@ -152,14 +152,14 @@ impl http_body::Body for LentBody {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let came = self.lock().poll(context);
         if let Poll::Ready(came) = came {
-            let waited = self.patience.take().map_or(Duration::ZERO, |(since, _)| since.elapsed());
+            let waited = self.waiting.take().map_or(Duration::ZERO, |(since, _)| since.elapsed());
             self.waited += waited;
             let data = came.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
             self.bytes += data.map_or(0, |data| data.len() as u64);
             return Poll::Ready(came);
         }
-        let patience = self.patience();
-        let (_, end) = self.patience.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(patience))));
+        let timeout = self.timeout();
+        let (_, end) = self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(timeout))));
         ready!(end.as_mut().poll(context));
         Poll::Ready(Some(Err(axum::Error::new(TooSlow))))
     }

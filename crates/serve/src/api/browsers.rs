@@ -24,7 +24,7 @@ const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resour
 
 /// Refuses requests that a page of another origin may have sent, and protects answers from being framed or
 /// embedded by other origins.
-pub(super) async fn keep_out(app: App, request: Request, next: Next) -> Response {
+pub(super) async fn check_browser(app: App, request: Request, next: Next) -> Response {
     let mut response = match check(&app, &request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),

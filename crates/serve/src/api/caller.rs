@@ -89,7 +89,7 @@ impl App {
         }
         let Some(cookie) = SESSION.of(headers) else { return Ok(None) };
         let cookie = cookie.to_owned();
-        let found = team.ask(move |registry| registry.by_cookie(&cookie)).await?;
+        let found = team.with_registry(move |registry| registry.by_cookie(&cookie)).await?;
         Ok(found.map(|user| Caller {
             login: user.login.clone(),
             role: user.role,

@@ -22,7 +22,8 @@ pub(super) async fn show(
 ) -> Result<JsonResponse<Vec<ConfigEntry>>, Refusal> {
     match app.backend() {
         Backend::Team(team) => {
-            let rows = team.ask(move |registry| registry.config(caller.role, &runtime, &version)).await?;
+            let rows =
+                team.with_registry(move |registry| registry.config(caller.role, &runtime, &version)).await?;
             Ok(response::ok(rows.into_iter().map(wire::config_entry).collect()))
         }
         // The values are set on the command line and stay hidden.
@@ -42,8 +43,9 @@ pub(super) async fn change(
     let (team, actor) = (app.team()?, caller.actor(&comment)?);
     let values = values.into_iter().map(|(name, value)| (name, value.map(|value| value.0))).collect();
     let event = Event::new(Kind::Config, Some(&runtime), Some(&version));
-    let changed =
-        team.ask(move |registry| registry.change_config(&actor, &runtime, &version, &values)).await?;
-    team.tell(event);
+    let changed = team
+        .with_registry(move |registry| registry.change_config(&actor, &runtime, &version, &values))
+        .await?;
+    team.notify(event);
     Ok(response::ok(changed.into_iter().map(wire::config_entry).collect()))
 }

@@ -11,12 +11,12 @@ pub(super) async fn live(State(app): State<App>, caller: Caller, query: Query) -
     let Backend::Team(team) = app.backend() else {
         return Ok(response::live(&app, &caller, stream::pending()));
     };
-    let heard = stream::unfold((team.listen(), runtime), |(mut events, runtime)| async move {
+    let events = stream::unfold((team.listen(), runtime), |(mut events, runtime)| async move {
         let event = next(&mut events, runtime.as_deref()).await?;
         let event = wire::event(event);
         Some((response::event(event.kind.as_str(), &event), (events, runtime)))
     });
-    Ok(response::live(&app, &caller, heard))
+    Ok(response::live(&app, &caller, events))
 }
 
 /// The next event of a runtime; skips missed ones.

@@ -91,7 +91,9 @@ pub(super) async fn finish(
             let comment = format!("OpenID: {}", denied.shown().1.replace('\n', "; "));
             let actor = Actor { comment, ..Actor::server() };
             let subject = from.to_string();
-            app.team()?.ask(move |registry| registry.note(&actor, Action::SignInFailed, &subject)).await?;
+            app.team()?
+                .with_registry(move |registry| registry.note(&actor, Action::SignInFailed, &subject))
+                .await?;
             page(&denied)
         }
     };
@@ -116,7 +118,7 @@ async fn sign_in(
     let returned = back.finish(code).await?;
     let verified = returned.verified;
     let team = app.team().expect("a provider is a team's");
-    let opened = team.ask(move |registry| registry.sign_in_verified(&verified, &agent)).await?;
+    let opened = team.with_registry(move |registry| registry.sign_in_verified(&verified, &agent)).await?;
     Ok((opened, returned.next))
 }
 

@@ -43,9 +43,9 @@ impl<T: DeserializeOwned, const MAX: usize> FromRequest<App> for Body<T, MAX> {
 }
 
 /// Reads a body, within the memory shared by all bodies.
-async fn read<T: DeserializeOwned>(request: Request, most: usize, bodies: &Arc<Pool>) -> Result<T, Refusal> {
+async fn read<T: DeserializeOwned>(request: Request, limit: usize, bodies: &Arc<Pool>) -> Result<T, Refusal> {
     require_type(&request, "application/json")?;
-    let reading = timeout(MAX_TIME, read_bytes(request.into_body(), most, bodies));
+    let reading = timeout(MAX_TIME, read_bytes(request.into_body(), limit, bodies));
     let Ok(bytes) = reading.await else {
         let seconds = MAX_TIME.as_secs();
         return Err(Refusal::invalid(format!("the body did not arrive within {seconds} s")));
@@ -58,14 +58,14 @@ async fn read<T: DeserializeOwned>(request: Request, most: usize, bodies: &Arc<P
         .map_err(|error| Refusal::invalid(format!("the body is not as it should be: {error}")))
 }
 
-async fn read_bytes(mut body: axum::body::Body, most: usize, bodies: &Arc<Pool>) -> Result<Bytes, Refusal> {
-    let too_large = || Refusal::new(Code::TooLarge, format!("the body has more than {most} bytes"));
-    let said = body.size_hint();
-    if said.lower() > most as u64 {
+async fn read_bytes(mut body: axum::body::Body, limit: usize, bodies: &Arc<Pool>) -> Result<Bytes, Refusal> {
+    let too_large = || Refusal::new(Code::TooLarge, format!("the body has more than {limit} bytes"));
+    let size = body.size_hint();
+    if size.lower() > limit as u64 {
         return Err(too_large());
     }
-    let expected = said.exact().and_then(|size| usize::try_from(size).ok()).unwrap_or(most);
-    let mut buffer = Buffer::new(bodies.reserve(), most);
+    let expected = size.exact().and_then(|size| usize::try_from(size).ok()).unwrap_or(limit);
+    let mut buffer = Buffer::new(bodies.reserve(), limit);
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Refusal::invalid("the body ended early"))?;
         let Ok(data) = frame.into_data() else { continue };
@@ -113,14 +113,14 @@ impl Query {
     }
 
     /// The text with this name, of at most this many characters.
-    pub(crate) fn short(&self, name: &str, most: usize) -> Result<Option<&str>, Refusal> {
-        self.text(name).map(|text| within(name, text, most)).transpose()
+    pub(crate) fn short(&self, name: &str, limit: usize) -> Result<Option<&str>, Refusal> {
+        self.text(name).map(|text| within(name, text, limit)).transpose()
     }
 
     /// All texts with this name, each of at most this many characters.
-    pub(crate) fn all(&self, name: &str, most: usize) -> Result<Vec<&str>, Refusal> {
+    pub(crate) fn all(&self, name: &str, limit: usize) -> Result<Vec<&str>, Refusal> {
         let all = self.0.iter().filter(|(other, _)| other == name);
-        all.map(|(_, value)| within(name, value, most)).collect()
+        all.map(|(_, value)| within(name, value, limit)).collect()
     }
 
     /// Parses the text with this name.
@@ -152,14 +152,14 @@ impl Query {
     }
 
     /// A number within bounds.
-    pub(crate) fn number(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, Refusal> {
-        self.with(name, |text| text.parse().ok().filter(|number| (least..=most).contains(number)))
+    pub(crate) fn number(&self, name: &str, min: u64, max: u64) -> Result<Option<u64>, Refusal> {
+        self.with(name, |text| text.parse().ok().filter(|number| (min..=max).contains(number)))
     }
 
     /// The most items to return.
-    pub(crate) fn limit(&self, most: u64, usual: usize) -> Result<usize, Refusal> {
-        let limit = self.number("limit", 1, most)?;
-        Ok(limit.map_or(usual, |limit| usize::try_from(limit).unwrap_or(usual)))
+    pub(crate) fn limit(&self, max: u64, default: usize) -> Result<usize, Refusal> {
+        let limit = self.number("limit", 1, max)?;
+        Ok(limit.map_or(default, |limit| usize::try_from(limit).unwrap_or(default)))
     }
 }
 
@@ -171,10 +171,10 @@ pub(crate) struct Span {
 }
 
 /// Refuses text of more characters.
-pub(crate) fn within<'a>(name: &str, text: &'a str, most: usize) -> Result<&'a str, Refusal> {
-    match text.chars().count() <= most {
+pub(crate) fn within<'a>(name: &str, text: &'a str, limit: usize) -> Result<&'a str, Refusal> {
+    match text.chars().count() <= limit {
         true => Ok(text),
-        false => Err(Refusal::invalid(format!("`{name}` has more than {most} characters"))),
+        false => Err(Refusal::invalid(format!("`{name}` has more than {limit} characters"))),
     }
 }
 

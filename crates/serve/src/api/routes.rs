@@ -35,7 +35,7 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn({
             let app = app.clone();
-            move |request: Request, next: Next| browsers::keep_out(app.clone(), request, next)
+            move |request: Request, next: Next| browsers::check_browser(app.clone(), request, next)
         }))
         .layer(middleware::from_fn(bounds::keep))
         .with_state(app)

@@ -77,14 +77,15 @@ async fn open(
 ) -> Result<OpenedSession, Refusal> {
     let team = app.team()?;
     let (attempt, hashing) = app.0.limits.attempt(from, &login)?.hashing().await?;
-    let opened = team.ask(move |registry| registry.sign_in(&login, password.reveal(), &agent)).await;
+    let opened =
+        team.with_registry(move |registry| registry.sign_in(&login, password.reveal(), &agent)).await;
     drop(hashing);
     match &opened {
         Ok(_) => attempt.succeeded(),
         Err(Error::Denied) => {
             let actor = Actor { comment: format!("from {from}"), ..Actor::server() };
             let login = attempt.login().to_owned();
-            team.ask(move |registry| registry.note(&actor, Action::SignInFailed, &login)).await?;
+            team.with_registry(move |registry| registry.note(&actor, Action::SignInFailed, &login)).await?;
         }
         Err(_) => attempt.undo(),
     }
@@ -99,7 +100,8 @@ pub(super) async fn sign_out(
     let team = app.team()?;
     if let AuthMethod::Session(user) = caller.by.clone() {
         let actor = caller.silent();
-        team.ask(move |registry| registry.end_session(&actor, None, &user.id, Action::SignedOut)).await?;
+        team.with_registry(move |registry| registry.end_session(&actor, None, &user.id, Action::SignedOut))
+            .await?;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     SESSION.set(&mut response, "", 0, app.is_secure(connection));
@@ -117,7 +119,7 @@ pub(super) async fn change_password(
     // A stolen token or an open browser allows no more guesses than signing in.
     let attempt = app.0.limits.attempt(app.client(connection, &headers), &caller.login)?;
     let (attempt, hashing) = attempt.hashing().await?;
-    let changed = team.ask(move |registry| apply(&change, registry, &caller)).await;
+    let changed = team.with_registry(move |registry| apply(&change, registry, &caller)).await;
     drop(hashing);
     match changed {
         Ok(()) => attempt.succeeded(),
@@ -129,7 +131,7 @@ pub(super) async fn change_password(
             return Err(error.into());
         }
     }
-    users::tell(&app, Kind::Token)?;
+    users::notify(&app, Kind::Token)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -144,7 +146,7 @@ pub(super) async fn list(
     caller: Caller,
 ) -> Result<JsonResponse<Vec<Session>>, Refusal> {
     let owner = caller.owner();
-    let sessions = app.team()?.ask(move |registry| registry.sessions(owner.as_deref())).await?;
+    let sessions = app.team()?.with_registry(move |registry| registry.sessions(owner.as_deref())).await?;
     let current = match &caller.by {
         AuthMethod::Session(user) => user.id.as_str(),
         AuthMethod::Token(_) | AuthMethod::Nothing => "",
@@ -160,6 +162,8 @@ pub(super) async fn revoke(
 ) -> Result<StatusCode, Refusal> {
     let (actor, owner) = (caller.silent(), caller.owner());
     let action = Action::SessionRevoked;
-    app.team()?.ask(move |registry| registry.end_session(&actor, owner.as_deref(), &id, action)).await?;
+    app.team()?
+        .with_registry(move |registry| registry.end_session(&actor, owner.as_deref(), &id, action))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -18,7 +18,7 @@ use krt_api::{
 use krt_registry::Registry;
 
 pub(super) async fn list(State(app): State<App>) -> Result<JsonResponse<Vec<User>>, Refusal> {
-    let users = app.team()?.ask(Registry::users).await?;
+    let users = app.team()?.with_registry(Registry::users).await?;
     Ok(response::ok(users.into_iter().map(wire::user).collect()))
 }
 
@@ -29,10 +29,10 @@ pub(super) async fn create(
 ) -> Result<JsonResponse<User>, Refusal> {
     let (actor, new) = (caller.silent(), wire::new_user(new));
     let hashing = app.0.limits.hashing().await?;
-    let user = app.team()?.ask(move |registry| registry.create_user(&actor, &new)).await;
+    let user = app.team()?.with_registry(move |registry| registry.create_user(&actor, &new)).await;
     drop(hashing);
     let user = user?;
-    tell(&app, Kind::User)?;
+    notify(&app, Kind::User)?;
     Ok(JsonResponse(StatusCode::CREATED, wire::user(user)))
 }
 
@@ -44,11 +44,11 @@ pub(super) async fn change(
 ) -> Result<JsonResponse<User>, Refusal> {
     let (actor, change) = (caller.actor(&change.comment)?, wire::user_change(change));
     let hashing = app.0.limits.hashing().await?;
-    let user = app.team()?.ask(move |registry| registry.change_user(&actor, &login, &change)).await;
+    let user = app.team()?.with_registry(move |registry| registry.change_user(&actor, &login, &change)).await;
     drop(hashing);
     let user = user?;
-    tell(&app, Kind::User)?;
-    tell(&app, Kind::Token)?;
+    notify(&app, Kind::User)?;
+    notify(&app, Kind::Token)?;
     Ok(response::ok(wire::user(user)))
 }
 
@@ -59,8 +59,8 @@ pub(super) async fn delete(
     query: Query,
 ) -> Result<StatusCode, Refusal> {
     let actor = caller.actor(query.text("comment").unwrap_or_default())?;
-    app.team()?.ask(move |registry| registry.delete_user(&actor, &login)).await?;
-    tell(&app, Kind::User)?;
+    app.team()?.with_registry(move |registry| registry.delete_user(&actor, &login)).await?;
+    notify(&app, Kind::User)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn tokens(
     caller: Caller,
 ) -> Result<JsonResponse<Vec<Token>>, Refusal> {
     let owner = caller.owner();
-    let tokens = app.team()?.ask(move |registry| registry.tokens(owner.as_deref())).await?;
+    let tokens = app.team()?.with_registry(move |registry| registry.tokens(owner.as_deref())).await?;
     Ok(response::ok(tokens.into_iter().map(wire::token).collect()))
 }
 
@@ -85,8 +85,8 @@ pub(super) async fn create_token(
     let new = wire::new_token(new);
     let making =
         move |registry: &Registry| registry.create_token(&caller.login, caller.role, parent.as_deref(), &new);
-    let made = app.team()?.ask(making).await?;
-    tell(&app, Kind::Token)?;
+    let made = app.team()?.with_registry(making).await?;
+    notify(&app, Kind::Token)?;
     Ok(JsonResponse(StatusCode::CREATED, wire::created_token(made)))
 }
 
@@ -96,12 +96,12 @@ pub(super) async fn delete_token(
     LastSegment(id): LastSegment,
 ) -> Result<StatusCode, Refusal> {
     let (actor, owner) = (caller.silent(), caller.owner());
-    app.team()?.ask(move |registry| registry.delete_token(&actor, owner.as_deref(), &id)).await?;
-    tell(&app, Kind::Token)?;
+    app.team()?.with_registry(move |registry| registry.delete_token(&actor, owner.as_deref(), &id)).await?;
+    notify(&app, Kind::Token)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) fn tell(app: &App, kind: Kind) -> Result<(), Refusal> {
-    app.team()?.tell(Event::new(kind, None, None));
+pub(super) fn notify(app: &App, kind: Kind) -> Result<(), Refusal> {
+    app.team()?.notify(Event::new(kind, None, None));
     Ok(())
 }

@@ -98,14 +98,14 @@ pub(super) async fn package(
     Ok(response)
 }
 
-async fn ask(
+async fn act(
     app: &App,
     caller: &Caller,
     VersionPath(runtime, version): VersionPath,
     comment: &str,
-    ask: VersionAction,
+    action: VersionAction,
 ) -> Result<Version, Refusal> {
-    Ok(wire::version(app.team()?.change(caller.actor(comment)?, runtime, version, ask).await?))
+    Ok(wire::version(app.team()?.change(caller.actor(comment)?, runtime, version, action).await?))
 }
 
 pub(super) async fn start(
@@ -114,7 +114,7 @@ pub(super) async fn start(
     of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
 ) -> Result<JsonResponse<Version>, Refusal> {
-    Ok(JsonResponse(StatusCode::ACCEPTED, ask(&app, &caller, of, &comment, VersionAction::Start).await?))
+    Ok(JsonResponse(StatusCode::ACCEPTED, act(&app, &caller, of, &comment, VersionAction::Start).await?))
 }
 
 pub(super) async fn stop(
@@ -123,7 +123,7 @@ pub(super) async fn stop(
     of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
 ) -> Result<JsonResponse<Version>, Refusal> {
-    Ok(JsonResponse(StatusCode::ACCEPTED, ask(&app, &caller, of, &comment, VersionAction::Stop).await?))
+    Ok(JsonResponse(StatusCode::ACCEPTED, act(&app, &caller, of, &comment, VersionAction::Stop).await?))
 }
 
 pub(super) async fn publish(
@@ -132,7 +132,7 @@ pub(super) async fn publish(
     of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
 ) -> Result<JsonResponse<Version>, Refusal> {
-    Ok(response::ok(ask(&app, &caller, of, &comment, VersionAction::Publish).await?))
+    Ok(response::ok(act(&app, &caller, of, &comment, VersionAction::Publish).await?))
 }
 
 pub(super) async fn unpublish(
@@ -141,7 +141,7 @@ pub(super) async fn unpublish(
     of: VersionPath,
     Body(Comment { comment }): Body<Comment>,
 ) -> Result<JsonResponse<Version>, Refusal> {
-    Ok(response::ok(ask(&app, &caller, of, &comment, VersionAction::Unpublish).await?))
+    Ok(response::ok(act(&app, &caller, of, &comment, VersionAction::Unpublish).await?))
 }
 
 pub(super) async fn delete(
@@ -150,7 +150,7 @@ pub(super) async fn delete(
     of: VersionPath,
     query: Query,
 ) -> Result<StatusCode, Refusal> {
-    ask(&app, &caller, of, query.text("comment").unwrap_or_default(), VersionAction::Delete).await?;
+    act(&app, &caller, of, query.text("comment").unwrap_or_default(), VersionAction::Delete).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

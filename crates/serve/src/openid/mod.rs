@@ -240,11 +240,11 @@ impl Provider {
 
     async fn endpoints(&self) -> Result<Endpoints, Error> {
         let issuer = self.settings.issuer.clone();
-        self.discovery.get(self.ask()).await.map_err(|reason| Error::Provider { issuer, reason })
+        self.discovery.get(self.fetch_endpoints()).await.map_err(|reason| Error::Provider { issuer, reason })
     }
 
     /// Asks the provider what it says of itself.
-    async fn ask(&self) -> Result<Endpoints, String> {
+    async fn fetch_endpoints(&self) -> Result<Endpoints, String> {
         let metadata = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http)
             .await
             .map_err(|error| explain(&error))?;

@@ -83,7 +83,7 @@ impl Events {
         self.0.subscribe()
     }
 
-    pub(super) fn tell(&self, event: Event) {
+    pub(super) fn notify(&self, event: Event) {
         // Fails without subscribers.
         let _ = self.0.send(event);
     }

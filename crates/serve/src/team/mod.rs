@@ -33,7 +33,7 @@ use krt_model::name::Name;
 use krt_package::Package;
 use krt_registry::{
     Actor, Credential, Error, Identity, Registry, Role, RuntimeChange, State, TokenUser, Version,
-    state::{Event as Happening, VersionAction},
+    state::{Event as VersionEvent, VersionAction},
 };
 use krt_runtime::{
     Engine,
@@ -115,21 +115,24 @@ impl Team {
     }
 
     /// Publishes a change to subscribers.
-    pub fn tell(&self, event: Event) {
-        self.events.tell(event);
+    pub fn notify(&self, event: Event) {
+        self.events.notify(event);
     }
 
     /// Runs a query on the registry.
-    pub async fn ask<T: Send + 'static>(&self, ask: impl FnOnce(&Registry) -> T + Send + 'static) -> T {
+    pub async fn with_registry<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Registry) -> T + Send + 'static,
+    ) -> T {
         let registry = Arc::clone(&self.registry);
-        blocking::run(move || ask(&registry)).await
+        blocking::run(move || query(&registry)).await
     }
 
     /// Starts the versions that ran when the server ended.
     pub async fn boot(self: &Arc<Self>) -> Result<(), Error> {
         let _turn = self.turns.lock().await;
         self.set_hosts().await?;
-        for version in self.ask(Registry::boot).await? {
+        for version in self.with_registry(Registry::boot).await? {
             if let Some(key) = key(&version) {
                 tracing::info!("starting `{}` of `{}` again", version.name, version.runtime);
                 self.begin(key, version.is_to_be_published());
@@ -163,23 +166,24 @@ impl Team {
         actor: Actor,
         runtime: Name,
         version: Name,
-        ask: VersionAction,
+        action: VersionAction,
     ) -> Result<Version, Error> {
         let _turn = self.turns.lock().await;
         let key = (runtime, version);
         let (runtime, version) = key.clone();
-        let changed = self.ask(move |registry| registry.ask(&actor, &runtime, &version, ask)).await?;
-        match ask {
+        let changed =
+            self.with_registry(move |registry| registry.act(&actor, &runtime, &version, action)).await?;
+        match action {
             VersionAction::Start => self.begin(key.clone(), false),
             VersionAction::Stop => self.stop(&key),
             VersionAction::Publish => self.directory.publish(key.0.as_str(), Some(key.1.as_str())),
             VersionAction::Unpublish => self.directory.publish(key.0.as_str(), None),
             VersionAction::Delete => {}
         }
-        match ask {
-            VersionAction::Delete => self.tell(Event::deleted(&key.0, Some(&key.1))),
-            VersionAction::Publish => self.tell_all(&key.0).await,
-            _ => self.tell(Event::version(&changed)),
+        match action {
+            VersionAction::Delete => self.notify(Event::deleted(&key.0, Some(&key.1))),
+            VersionAction::Publish => self.notify_all(&key.0).await,
+            _ => self.notify(Event::version(&changed)),
         }
         Ok(changed)
     }
@@ -188,7 +192,7 @@ impl Team {
     pub async fn roll_back(self: &Arc<Self>, actor: Actor, runtime: Name) -> Result<Version, Error> {
         let _turn = self.turns.lock().await;
         let of = runtime.clone();
-        let changed = self.ask(move |registry| registry.roll_back(&actor, &of)).await?;
+        let changed = self.with_registry(move |registry| registry.roll_back(&actor, &of)).await?;
         if let Some(key) = key(&changed) {
             match changed.state {
                 State::Published => self.directory.publish(key.0.as_str(), Some(key.1.as_str())),
@@ -196,7 +200,7 @@ impl Team {
                 _ => self.begin(key, true),
             }
         }
-        self.tell_all(&runtime).await;
+        self.notify_all(&runtime).await;
         Ok(changed)
     }
 
@@ -208,9 +212,10 @@ impl Team {
         change: RuntimeChange,
     ) -> Result<krt_registry::Runtime, Error> {
         let id = runtime.clone();
-        let changed = self.ask(move |registry| registry.change_runtime(&actor, &id, &change)).await?;
+        let changed =
+            self.with_registry(move |registry| registry.change_runtime(&actor, &id, &change)).await?;
         self.set_hosts().await?;
-        self.tell(Event::runtime(&runtime));
+        self.notify(Event::runtime(&runtime));
         Ok(changed)
     }
 
@@ -220,10 +225,10 @@ impl Team {
         actor: Actor,
         new: krt_registry::NewRuntime,
     ) -> Result<krt_registry::Runtime, Error> {
-        let made = self.ask(move |registry| registry.create_runtime(&actor, &new)).await?;
+        let made = self.with_registry(move |registry| registry.create_runtime(&actor, &new)).await?;
         self.set_hosts().await?;
         if let Ok(id) = Name::parse(&made.id) {
-            self.tell(Event::runtime(&id));
+            self.notify(Event::runtime(&id));
         }
         Ok(made)
     }
@@ -232,7 +237,7 @@ impl Team {
     pub async fn delete_runtime(&self, actor: Actor, runtime: Name) -> Result<(), Error> {
         let _turn = self.turns.lock().await;
         let id = runtime.clone();
-        let found = self.ask(move |registry| registry.runtime(&id)).await?;
+        let found = self.with_registry(move |registry| registry.runtime(&id)).await?;
         let runs = |state: &State| {
             matches!(state, State::Starting | State::Started | State::Published | State::Stopping)
         };
@@ -241,16 +246,16 @@ impl Team {
         }
         self.store_set.forget(&runtime).await;
         let id = runtime.clone();
-        self.ask(move |registry| registry.delete_runtime(&actor, &id)).await?;
+        self.with_registry(move |registry| registry.delete_runtime(&actor, &id)).await?;
         self.set_hosts().await?;
-        self.tell(Event::deleted(&runtime, None));
+        self.notify(Event::deleted(&runtime, None));
         Ok(())
     }
 
     /// The stores of a runtime; fails when it does not exist.
     pub async fn stores(&self, runtime: &Name) -> Result<Arc<RuntimeStores>, crate::Error> {
         let id = runtime.clone();
-        self.ask(move |registry| registry.runtime(&id)).await?;
+        self.with_registry(move |registry| registry.runtime(&id)).await?;
         Ok(self.store_set.open(runtime).await?)
     }
 
@@ -277,14 +282,14 @@ impl Team {
             return Ok(Arc::clone(engine.package()));
         }
         let (of, name) = (runtime.clone(), version.clone());
-        self.ask(move |registry| registry.version(&of, &name)).await?;
+        self.with_registry(move |registry| registry.version(&of, &name)).await?;
         let place = self.registry.folder().version(runtime, version);
         Ok(Arc::new(packages::load(place.package()).await?))
     }
 
     /// The user of a token.
     pub async fn by_token(&self, token: String) -> Result<Option<TokenUser>, Error> {
-        self.ask(move |registry| registry.by_token(&token)).await
+        self.with_registry(move |registry| registry.by_token(&token)).await
     }
 
     /// Starts a version. Until it runs, its clients learn that it is starting; where it will be `published`,
@@ -304,32 +309,33 @@ impl Team {
     }
 
     /// Records what happened to a version, and routes clients to it where it is now published.
-    async fn happened(&self, key: &Key, happening: Happening, reasons: Vec<String>) {
+    async fn record_event(&self, key: &Key, happening: VersionEvent, reasons: Vec<String>) {
         let _turn = self.turns.lock().await;
         let (runtime, version) = key.clone();
-        let noted =
-            self.ask(move |registry| registry.happened(&runtime, &version, happening, &reasons)).await;
+        let noted = self
+            .with_registry(move |registry| registry.record_event(&runtime, &version, happening, &reasons))
+            .await;
         match noted {
             Ok(version) if version.state == State::Published => {
                 self.directory.publish(key.0.as_str(), Some(key.1.as_str()));
-                self.tell_all(&key.0).await;
+                self.notify_all(&key.0).await;
             }
-            Ok(version) => self.tell(Event::version(&version)),
+            Ok(version) => self.notify(Event::version(&version)),
             Err(error) => tracing::error!("what happened to `{}` cannot be noted: {error}", key.1),
         }
     }
 
     /// Publishes an event for every version of a runtime, after one replaced another.
-    async fn tell_all(&self, runtime: &Name) {
+    async fn notify_all(&self, runtime: &Name) {
         let of = runtime.clone();
-        if let Ok(versions) = self.ask(move |registry| registry.versions(&of)).await {
-            versions.iter().for_each(|version| self.tell(Event::version(version)));
+        if let Ok(versions) = self.with_registry(move |registry| registry.versions(&of)).await {
+            versions.iter().for_each(|version| self.notify(Event::version(version)));
         }
-        self.tell(Event::runtime(runtime));
+        self.notify(Event::runtime(runtime));
     }
 
     async fn set_hosts(&self) -> Result<(), Error> {
-        let runtimes = self.ask(Registry::runtimes).await?;
+        let runtimes = self.with_registry(Registry::runtimes).await?;
         let hosts = runtimes.into_iter().flat_map(|runtime| {
             let id = runtime.id;
             runtime.hosts.into_iter().map(move |host| (host, id.clone()))

@@ -11,7 +11,7 @@ impl Team {
     /// Applies the audit log's retention, at once and then regularly, until the server ends.
     pub async fn keep_audit(&self, retention: AuditRetention) {
         loop {
-            if let Err(error) = self.ask(move |registry| registry.prune_audit(retention)).await {
+            if let Err(error) = self.with_registry(move |registry| registry.prune_audit(retention)).await {
                 tracing::error!("the audit log cannot be pruned: {error}");
             }
             tokio::select! {

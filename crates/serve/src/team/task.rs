@@ -3,7 +3,7 @@
 use super::packages;
 use super::{Key, Team, launch::PrepareRequest};
 use krt_model::name::VariableName;
-use krt_registry::state::Event as Happening;
+use krt_registry::state::Event as VersionEvent;
 use krt_runtime::errors::chain;
 use krt_runtime::{Engine, Error, Parts, Running, traces::Traces};
 use std::{
@@ -81,16 +81,16 @@ async fn run(team: Arc<Team>, key: Key, slot: Arc<OnceLock<Weak<Engine>>>, stop:
                 return;
             }
             team.forget(&key, &engine);
-            team.happened(&key, Happening::Ended, Vec::new()).await;
+            team.record_event(&key, VersionEvent::Ended, Vec::new()).await;
         }
         Ok(None) => {
             team.forget(&key, &engine);
-            team.happened(&key, Happening::Ended, Vec::new()).await;
+            team.record_event(&key, VersionEvent::Ended, Vec::new()).await;
         }
         Err(reasons) => {
             team.forget(&key, &engine);
             tracing::warn!("`{}` of `{}` does not start", key.1, key.0);
-            team.happened(&key, Happening::Failed, reasons).await;
+            team.record_event(&key, VersionEvent::Failed, reasons).await;
         }
     }
 }
@@ -98,7 +98,7 @@ async fn run(team: Arc<Team>, key: Key, slot: Arc<OnceLock<Weak<Engine>>>, stop:
 /// Serves until stopped.
 async fn serve(team: &Team, key: &Key, work: RunningVersion, stop: &CancellationToken) {
     let (runtime, version) = (key.0.as_str(), key.1.as_str());
-    team.happened(key, Happening::Ready, Vec::new()).await;
+    team.record_event(key, VersionEvent::Ready, Vec::new()).await;
     tokio::select! {
         () = stop.cancelled() => {}
         () = team.ended.cancelled() => {}
@@ -124,7 +124,7 @@ async fn start(
     let package = packages::load(place.package()).await;
     let package = Arc::new(package.map_err(|error| words(&error))?);
     let (of, name) = (runtime.clone(), version.clone());
-    let values = team.ask(move |registry| registry.values(&of, &name)).await;
+    let values = team.with_registry(move |registry| registry.values(&of, &name)).await;
     let values = values.map_err(|error| words(&error))?;
     let values = values
         .into_iter()

@@ -82,12 +82,12 @@ impl Team {
         let abandon = CancelHandle::default();
         // A client that leaves drops this future.
         let _leaves = abandon.on_drop();
-        let made = self.ask(move |registry| {
+        let made = self.with_registry(move |registry| {
             let new = open(incoming.folder.path(), &abandon)?;
             Ok::<_, UploadError>(registry.create_version(&actor, &runtime, &new)?)
         });
         let version = made.await?;
-        self.tell(Event::version(&version));
+        self.notify(Event::version(&version));
         Ok(version)
     }
 }

@@ -158,10 +158,10 @@ impl NatsServer {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        (self.port, self.monitor) = ports(&mut said);
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        (self.port, self.monitor) = ports(&mut lines);
         // Drain further output, so that the server does not block.
-        std::thread::spawn(move || said.for_each(drop));
+        std::thread::spawn(move || lines.for_each(drop));
         self.child = Some(child);
     }
 
@@ -250,10 +250,10 @@ impl Drop for NatsServer {
 }
 
 /// Returns the ports from the log of a ready server: for clients, and for monitoring.
-fn ports(said: &mut impl Iterator<Item = String>) -> (u16, u16) {
+fn ports(lines: &mut impl Iterator<Item = String>) -> (u16, u16) {
     let (mut port, mut monitor, mut all) = (None, 0, String::new());
     let number = |address: &str| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-    for line in said {
+    for line in lines {
         if let Some((_, address)) = line.split_once("Listening for client connections on ") {
             port = number(address);
         }

@@ -56,7 +56,7 @@ async fn what_is_held_arrives_when_it_is_mended() {
         timeout(QUIET_PERIOD, stream.read(&mut [0])).await.unwrap_err();
     }
 
-    link.mend();
+    link.restore();
     hears(&mut before, b"two").await;
     hears(&mut meanwhile, b"two").await;
 }
@@ -72,7 +72,7 @@ async fn what_is_cut_ends() {
     assert!(ended(&mut before).await);
     assert!(ended(&mut client(&link).await).await);
 
-    link.mend();
+    link.restore();
     let mut after = client(&link).await;
     after.write_all(b"two").await.unwrap();
     hears(&mut after, b"two").await;

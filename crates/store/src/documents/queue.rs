@@ -88,9 +88,9 @@ impl Queue {
         self.pushed.notify_one();
     }
 
-    /// Takes all waiting saves, or none after `patience`.
-    pub(crate) fn take(&self, patience: Duration) -> TakenSaves {
-        let until = Instant::now() + patience;
+    /// Takes all waiting saves, or none after `timeout`.
+    pub(crate) fn take(&self, timeout: Duration) -> TakenSaves {
+        let until = Instant::now() + timeout;
         let mut state = self.lock();
         while state.saves.is_empty() && !state.closed {
             let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())

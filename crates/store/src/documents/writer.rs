@@ -60,7 +60,7 @@ impl Writer {
     pub(crate) fn run(mut self) {
         let closing = Closing(Arc::clone(&self.queue));
         loop {
-            let taken = self.queue.take(self.patience());
+            let taken = self.queue.take(self.timeout());
             if !taken.saves.is_empty() {
                 self.commit(taken.saves);
             }
@@ -78,7 +78,7 @@ impl Writer {
         }
     }
 
-    fn patience(&self) -> Duration {
+    fn timeout(&self) -> Duration {
         match self.age {
             Some(_) => self.retain_at.saturating_duration_since(Instant::now()),
             None => RETENTION_INTERVAL,

@@ -67,10 +67,10 @@ impl RequestFilter {
     /// Whether a request matches.
     pub fn fits(&self, order: RequestOrder, request: &RequestRecord) -> bool {
         let key = (order.number(request.start, request.elapsed), &*request.id);
-        self.wants(request.version.as_str(), request.workflow.as_str(), request.ending, key)
+        self.matches(request.version.as_str(), request.workflow.as_str(), request.ending, key)
     }
 
-    fn wants(&self, version: &str, workflow: &str, ending: Ending, key: (i64, &str)) -> bool {
+    fn matches(&self, version: &str, workflow: &str, ending: Ending, key: (i64, &str)) -> bool {
         self.version.as_ref().is_none_or(|wanted| wanted == version)
             && self.workflow.as_ref().is_none_or(|wanted| wanted == workflow)
             && self.ending.is_none_or(|wanted| wanted == ending)
@@ -97,7 +97,7 @@ impl Search<'_> {
     /// Tests a stored request.
     fn request(&mut self, head: Head<'_>) {
         let key = (self.order.number(head.start, head.elapsed), head.id);
-        if !self.filter.wants(head.version, head.workflow, head.ending, key) {
+        if !self.filter.matches(head.version, head.workflow, head.ending, key) {
             return;
         }
         let is_full = self.found.len() >= self.limit;
@@ -106,7 +106,7 @@ impl Search<'_> {
             return;
         }
         // A damaged record takes no place in the result.
-        let Some(request) = head.whole() else { return };
+        let Some(request) = head.decode() else { return };
         if is_full {
             self.found.pop_first();
         }
@@ -192,7 +192,7 @@ fn find(
             continue;
         }
         let found = requests(data).map(|(head, _)| head).find(|head| head.id == id);
-        if let Some(request) = found.and_then(Head::whole) {
+        if let Some(request) = found.and_then(Head::decode) {
             return Ok(Some(request));
         }
     }

@@ -53,7 +53,7 @@ impl Retainer {
         }
         let removed_series = removed > 0 && remove_empty_series(&transaction)? > 0;
         transaction.commit()?;
-        let freed = give_back(connection)?;
+        let freed = release_pages(connection)?;
         Ok(Step { removed_series, wait: if removed > 0 || freed { STEP_PAUSE } else { PAUSE } })
     }
 
@@ -129,7 +129,7 @@ fn remove_empty_series(transaction: &Transaction<'_>) -> rusqlite::Result<usize>
 }
 
 /// Returns some free pages to the disk, and whether more are left.
-fn give_back(connection: &Connection) -> rusqlite::Result<bool> {
+fn release_pages(connection: &Connection) -> rusqlite::Result<bool> {
     let free = || connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
     if free()? < PAGES_PER_STEP {
         return Ok(false);

@@ -27,7 +27,7 @@ pub(super) fn play(conversation: &Conversation, hello: &Fields) -> Result<(), St
     let (mut engine, socket) = UnixStream::pair().unwrap();
     engine.set_read_timeout(Some(TIMEOUT)).unwrap();
     let node = nodes::node(conversation.init.as_deref(), &conversation.handler)?;
-    let worker = thread::spawn(move || worker::converse(socket, node));
+    let worker = thread::spawn(move || worker::serve(socket, node));
     engine.write_all(&frame(1, 0, &serde_json::to_vec(hello).unwrap())).unwrap();
     for (number, entry) in conversation.frames.iter().enumerate() {
         let step = match entry.get("worker") {
@@ -41,7 +41,7 @@ pub(super) fn play(conversation: &Conversation, hello: &Fields) -> Result<(), St
         engine.read_to_end(&mut rest).map_err(|error| format!("the end: {error}"))?;
     }
     let ending = worker.join().map_err(|_| "the worker panicked".to_owned())?;
-    let words = ending.words.unwrap_or_default();
+    let words = ending.message.unwrap_or_default();
     if !rest.is_empty() {
         return Err(format!("it says more: {rest:?}"));
     }

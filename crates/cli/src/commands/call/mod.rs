@@ -9,7 +9,7 @@ mod requests;
 mod start;
 
 use crate::{
-    client::{Address, Client, Header, Methods, Trust, example, is_starting, tell, title, will_describe},
+    client::{Address, Client, Header, Methods, Trust, describe, example, is_starting, title, will_describe},
     exit, output,
     service::{ServiceArgs, block_on},
     terminal,
@@ -224,12 +224,12 @@ impl Calls<'_> {
             match self.client.call(self.method, message.clone(), self.args.timeout).await {
                 Err(status) if is_starting(&status) => {
                     if !self.start.pause().await {
-                        return Err(anyhow!("{}\nhint: {}", tell(&status), self.start.hint()));
+                        return Err(anyhow!("{}\nhint: {}", describe(&status), self.start.hint()));
                     }
                 }
                 answer => {
                     self.start.ended();
-                    return answer.map_err(|status| anyhow!(tell(&status)));
+                    return answer.map_err(|status| anyhow!(describe(&status)));
                 }
             }
         }

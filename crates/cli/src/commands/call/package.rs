@@ -65,13 +65,13 @@ async fn work_with(
         () = interrupted.cancelled() => return Ok(Outcome::Interrupted),
     };
     let finished = interrupted.child_token();
-    let (tell, ready) = oneshot::channel();
-    let tell = || {
+    let (sender, ready) = oneshot::channel();
+    let on_ready = || {
         // Fails if the receiver is gone because of an interruption.
-        let _ = tell.send(());
+        let _ = sender.send(());
     };
     let mut ports = Ports { front: Some(front), metrics: None, dashboard: None, limits };
-    let serving = service.run(&mut ports, &wanted, None, tell, &finished);
+    let serving = service.run(&mut ports, &wanted, None, on_ready, &finished);
     let working = work_when_ready(start.watch(ready), start, work(address), &interrupted, &finished);
     let (served, worked) = tokio::join!(serving, working);
     served?;

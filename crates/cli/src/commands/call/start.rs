@@ -40,7 +40,7 @@ impl Start {
         let waited = waiting.begun.elapsed();
         if waiting.last_notice.elapsed() >= REPORT_INTERVAL {
             waiting.last_notice = now;
-            terminal::print_note(&still(&self.what, waited));
+            terminal::print_note(&progress_message(&self.what, waited));
         }
         let left = self.limit.map_or(Duration::MAX, |limit| limit.saturating_sub(waited));
         tokio::time::sleep(left.min(waiting.pause)).await;
@@ -62,7 +62,7 @@ impl Start {
             let begun = Instant::now();
             loop {
                 tokio::time::sleep(REPORT_INTERVAL).await;
-                terminal::print_note(&still(&self.what, begun.elapsed()));
+                terminal::print_note(&progress_message(&self.what, begun.elapsed()));
             }
         };
         let late = async {
@@ -87,6 +87,6 @@ impl Start {
     }
 }
 
-fn still(what: &str, waited: Duration) -> String {
+fn progress_message(what: &str, waited: Duration) -> String {
     format!("still waiting for {what} after {} s", waited.as_secs())
 }

@@ -68,7 +68,7 @@ impl Runtime<'_> {
                 "it starts when it has values for {missing}; hint: `krt version config {name} --help`"
             ));
         }
-        self.tell(&made)
+        self.show(&made)
     }
 
     /// Refuses an upload early that the server would refuse only after receiving all of it.

@@ -42,7 +42,7 @@ enum Progress {
     Elsewhere,
 }
 
-fn look(state: State, passing: State, wanted: State) -> Progress {
+fn progress_of(state: State, passing: State, wanted: State) -> Progress {
     match state {
         State::Error => Progress::Failed,
         state if state == passing => Progress::Passing,
@@ -72,7 +72,7 @@ impl Runtime<'_> {
         let spinner = Spinner::start(&format!("{name} is {passing}"));
         loop {
             let state = version.state;
-            match look(state, passing, wanted) {
+            match progress_of(state, passing, wanted) {
                 Progress::Reached => break,
                 Progress::Passing => {}
                 Progress::Failed => return self.failed(&version),
@@ -117,7 +117,7 @@ mod tests {
             (State::Stopping, State::Starting, State::Started, Progress::Elsewhere),
             (State::Stopped, State::Stopping, State::Stopped, Progress::Reached),
         ] {
-            assert_eq!(look(state, passing, wanted), expected, "{state} {wanted}");
+            assert_eq!(progress_of(state, passing, wanted), expected, "{state} {wanted}");
         }
     }
 }

@@ -125,14 +125,14 @@ fn configure(token: &str, folder: &Path, max_payload: usize) -> String {
 }
 
 /// Returns the port from the server's log once the server is ready; ignores other lines.
-async fn port(mut said: Lines<BufReader<ChildStderr>>) -> anyhow::Result<u16> {
+async fn port(mut lines: Lines<BufReader<ChildStderr>>) -> anyhow::Result<u16> {
     let (mut port, mut last) = (None, String::new());
-    while let Some(line) = said.next_line().await? {
+    while let Some(line) = lines.next_line().await? {
         if let Some((_, address)) = line.split_once("Listening for client connections on ") {
             port = address.rsplit_once(':').and_then(|(_, port)| port.trim().parse().ok());
         }
         if line.ends_with("Server is ready") {
-            tokio::spawn(async move { while let Ok(Some(_)) = said.next_line().await {} });
+            tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
             return port.context("the NATS server does not say where it listens");
         }
         last = line;

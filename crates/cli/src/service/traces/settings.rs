@@ -86,7 +86,7 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
             (Some((_, certificate)), Some((_, key))) => Some((certificate.into(), key.into())),
             (None, None) => None,
             (Some((name, _)), None) | (None, Some((name, _))) => {
-                self.tell(name, "no certificate is shown", "a certificate and its key go together");
+                self.report_invalid(name, "no certificate is shown", "a certificate and its key go together");
                 None
             }
         };
@@ -100,7 +100,7 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
             None | Some("otlp") => false,
             Some("none") => true,
             Some(_) => {
-                self.tell("OTEL_TRACES_EXPORTER", "traces are not exported", "otlp or none");
+                self.report_invalid("OTEL_TRACES_EXPORTER", "traces are not exported", "otlp or none");
                 true
             }
         };
@@ -114,7 +114,7 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
             Some((_, text)) if text == "grpc" => Protocol::Grpc,
             Some((_, text)) if text == "http/protobuf" => Protocol::Http,
             Some((name, _)) => {
-                self.tell(name, "http/protobuf is spoken", "grpc or http/protobuf");
+                self.report_invalid(name, "http/protobuf is spoken", "grpc or http/protobuf");
                 Protocol::Http
             }
         }
@@ -132,7 +132,7 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
             "parentbased_traceidratio" => parent_based(Sampler::TraceIdRatioBased(self.ratio())),
             _ => {
                 let hint = "always_on, always_off, traceidratio, or one of these after `parentbased_`";
-                self.tell("OTEL_TRACES_SAMPLER", "it is taken for parentbased_always_on", hint);
+                self.report_invalid("OTEL_TRACES_SAMPLER", "it is taken for parentbased_always_on", hint);
                 parent_based(Sampler::AlwaysOn)
             }
         }
@@ -141,7 +141,7 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
     fn ratio(&mut self) -> f64 {
         let Some(text) = self.text("OTEL_TRACES_SAMPLER_ARG") else { return 1.0 };
         text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio)).unwrap_or_else(|| {
-            self.tell("OTEL_TRACES_SAMPLER_ARG", "it is taken for 1", "a number from 0 to 1");
+            self.report_invalid("OTEL_TRACES_SAMPLER_ARG", "it is taken for 1", "a number from 0 to 1");
             1.0
         })
     }
@@ -152,7 +152,7 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
         match text.parse() {
             Ok(millis) => Duration::from_millis(millis),
             Err(_) => {
-                self.tell(name, "it is left out", "a number of milliseconds");
+                self.report_invalid(name, "it is left out", "a number of milliseconds");
                 default
             }
         }
@@ -168,7 +168,7 @@ impl<L: Fn(&str) -> Option<String>> Variables<L> {
         (self.lookup)(name).filter(|text| !text.is_empty())
     }
 
-    fn tell(&mut self, name: &'static str, instead: &'static str, hint: &'static str) {
+    fn report_invalid(&mut self, name: &'static str, instead: &'static str, hint: &'static str) {
         self.unclear.push(InvalidSetting { name, instead, hint });
     }
 }
@@ -215,8 +215,8 @@ mod tests {
             (&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "zipkin")], false, &["OTEL_TRACES_EXPORTER"]),
         ];
         for (variables, expected, unclear) in rows {
-            let (settings, told) = read(variables);
-            assert_eq!((settings.is_some(), &*told), (expected, unclear), "{variables:?}");
+            let (settings, invalid) = read(variables);
+            assert_eq!((settings.is_some(), &*invalid), (expected, unclear), "{variables:?}");
         }
     }
 
@@ -246,8 +246,8 @@ mod tests {
             ),
         ];
         for (variables, protocol, unclear) in rows {
-            let (settings, told) = read(&[&[ENDPOINT], variables].concat());
-            assert_eq!((settings.unwrap().protocol, &*told), (protocol, unclear), "{variables:?}");
+            let (settings, invalid) = read(&[&[ENDPOINT], variables].concat());
+            assert_eq!((settings.unwrap().protocol, &*invalid), (protocol, unclear), "{variables:?}");
         }
     }
 
@@ -269,9 +269,9 @@ mod tests {
         for (sampler, argument, expected, unclear) in rows {
             let sampler = ("OTEL_TRACES_SAMPLER", sampler.unwrap_or_default());
             let argument = ("OTEL_TRACES_SAMPLER_ARG", argument.unwrap_or_default());
-            let (settings, told) = read(&[ENDPOINT, sampler, argument]);
+            let (settings, invalid) = read(&[ENDPOINT, sampler, argument]);
             assert_eq!(format!("{:?}", settings.unwrap().sampler), expected, "{sampler:?}");
-            assert_eq!(told.first().copied(), unclear, "{sampler:?} {argument:?}");
+            assert_eq!(invalid.first().copied(), unclear, "{sampler:?} {argument:?}");
         }
     }
 
@@ -290,9 +290,9 @@ mod tests {
             (&[key], None, None, &["OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY"]),
         ];
         for (variables, authorities, identity, unclear) in rows {
-            let (settings, told) = read(&[&[ENDPOINT], variables].concat());
+            let (settings, invalid) = read(&[&[ENDPOINT], variables].concat());
             let files = Files { authorities, identity };
-            assert_eq!((settings.unwrap().files, &*told), (files, unclear), "{variables:?}");
+            assert_eq!((settings.unwrap().files, &*invalid), (files, unclear), "{variables:?}");
         }
     }
 

@@ -200,7 +200,7 @@ async fn a_server_that_cannot_isolate_does_not_start() {
     let krt = Krt::serve(&packages().join("spy")).bare("--isolate").started_by("setpriv", &drop_all);
     let ended = krt.end().await;
     assert_eq!(ended.code, Some(1));
-    let words = ended.lines.last_words();
+    let words = ended.lines.last_message();
     assert!(words.starts_with("versions cannot be isolated here: "), "{words}");
     assert!(words.contains("hint: root needs the capabilities SYS_ADMIN"), "{words}");
 }

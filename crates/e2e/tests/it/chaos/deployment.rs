@@ -194,9 +194,9 @@ impl Deployment {
     }
 
     /// Restores every cable.
-    pub(super) fn mend(&self) {
+    pub(super) fn restore(&self) {
         for host in NODES.map(|(host, _)| host).into_iter().chain([INGRESS]) {
-            self.hosts.mend(host);
+            self.hosts.restore(host);
         }
     }
 

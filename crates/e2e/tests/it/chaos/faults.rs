@@ -141,7 +141,7 @@ impl<'a> Faults<'a> {
     fn without_cable(&mut self, host: &str) {
         self.deployment.hosts.cut(host);
         self.pause();
-        self.deployment.hosts.mend(host);
+        self.deployment.hosts.restore(host);
     }
 
     fn pause(&mut self) {

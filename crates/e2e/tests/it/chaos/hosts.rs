@@ -92,11 +92,11 @@ impl Hosts {
     }
 
     /// Restores a host's cable.
-    pub(super) fn mend(&self, host: &str) {
+    pub(super) fn restore(&self, host: &str) {
         match self {
             Self::Apart(namespaces) => namespaces.cable(host, "up"),
             Self::Here(links) => {
-                links.iter().filter(|(name, _)| *name == host).for_each(|(_, link)| link.mend());
+                links.iter().filter(|(name, _)| *name == host).for_each(|(_, link)| link.restore());
             }
         }
     }

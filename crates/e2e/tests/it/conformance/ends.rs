@@ -26,7 +26,7 @@ async fn recovered(service: &Service, rpc: &str) {
 pub(super) async fn an_init_that_fails_fails_the_start(language: &Language) {
     let ended = language.krt().env("FAIL_INIT", "1").end().await;
     assert_eq!(ended.code, Some(1));
-    let error = ended.lines.last_words();
+    let error = ended.lines.last_message();
     let (words, place) = language.init_failure;
     assert!(error.contains(&format!("node `worker` does not start: {words}")), "{error}");
     assert!(error.contains(place), "{error}");

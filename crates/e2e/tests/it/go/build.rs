@@ -132,7 +132,7 @@ async fn a_node_that_does_not_build_fails_the_start() {
     copy.edit("src/etl/main.go", "func main() {", "func main() {\n\tundefined()");
     let ended = Krt::run_at(copy.path()).end().await;
     assert_eq!(ended.code, Some(1));
-    let error = ended.lines.last_words();
+    let error = ended.lines.last_message();
     let start = format!(
         "cannot build node `etl` from `{}`",
         copy.path().canonicalize().unwrap().join("src/etl").display()
@@ -183,7 +183,7 @@ async fn without_go_and_without_an_executable_it_is_told_what_to_do() {
     let copy = Document::new();
     let ended = Krt::run_at(copy.path()).env("PATH", "/nowhere").end().await;
     assert_eq!(ended.code, Some(1));
-    let error = ended.lines.last_words();
+    let error = ended.lines.last_message();
     assert!(error.starts_with("found no `go` to build node `etl` from `"), "{error}");
     assert!(error.contains("\nhint: install Go 1.20 or newer"), "{error}");
 }

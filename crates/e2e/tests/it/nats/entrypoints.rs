@@ -53,7 +53,7 @@ async fn serves_with_files(
     for (wrong, words) in [(&[][..], "hint:"), (&missing[..], "`no-such-file` cannot be used as ")] {
         let ended = with(wrong).end().await;
         assert_eq!(ended.code, Some(1));
-        assert!(ended.lines.last_words().contains(words), "{}", ended.lines.text());
+        assert!(ended.lines.last_message().contains(words), "{}", ended.lines.text());
     }
 }
 

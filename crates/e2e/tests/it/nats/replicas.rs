@@ -68,7 +68,7 @@ async fn a_server_alone_keeps_no_replicas_and_says_so() {
     let krt = Krt::run_at(package.path()).nats(&server.url(), WireProtocol::JetStream);
     let ended = krt.flag("--nats-replicas", "3").end().await;
     assert_eq!(ended.code, Some(1));
-    let words = ended.lines.last_words();
+    let words = ended.lines.last_message();
     assert!(words.contains("the stream `wire-v1-wire-v1-Act` cannot have 3 replicas"), "{words}");
     assert!(
         words.contains("--nats-replicas needs as many servers with JetStream, in one cluster"),

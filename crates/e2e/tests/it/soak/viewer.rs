@@ -20,7 +20,7 @@ const PAGES: [&str; 8] = [
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Loads pages until the task is cancelled.
-pub(super) async fn look(dashboard: SocketAddr) {
+pub(super) async fn load_pages(dashboard: SocketAddr) {
     let client = Client::builder(TokioExecutor::new()).build_http();
     for page in PAGES.iter().cycle() {
         let uri = format!("http://{dashboard}/api/v1/{page}");

@@ -63,7 +63,7 @@ impl Lines {
     }
 
     /// The last record's message: the reason if `krt` failed.
-    pub(crate) fn last_words(&self) -> String {
+    pub(crate) fn last_message(&self) -> String {
         self.records().pop().map(|record| record.message).unwrap_or_default()
     }
 

@@ -27,12 +27,17 @@ pub(super) struct Overlay {
 
 impl Overlay {
     /// Writes the files for a user's module. `sdk` is the folder of the SDK.
-    pub(super) fn write(workshop: &TempDir, module: &Path, modules: Modules, sdk: &Path) -> io::Result<Self> {
-        let place = |name: &str| workshop.path().join(name);
+    pub(super) fn write(
+        work_folder: &TempDir,
+        module: &Path,
+        modules: Modules,
+        sdk: &Path,
+    ) -> io::Result<Self> {
+        let place = |name: &str| work_folder.path().join(name);
         let overlay = Self { go_mod: place("go.mod"), seen: place("seen.json"), modules };
         fs::write(&overlay.go_mod, fs::read(module.join("go.mod"))?)?;
         fs::write(place("go.sum"), sums(module, &overlay.modules.sums)?)?;
-        let mut seen = seen(workshop, sdk)?;
+        let mut seen = seen(work_folder, sdk)?;
         for (index, (at, manifest)) in overlay.modules.manifests.iter().enumerate() {
             let file = place(&format!("vendored-{index}.mod"));
             fs::write(&file, manifest)?;
@@ -80,11 +85,11 @@ fn sums(module: &Path, more: &[PathBuf]) -> io::Result<Vec<u8>> {
 }
 
 /// The files in the compiler's view, with the real path of each.
-fn seen(workshop: &TempDir, sdk: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
+fn seen(work_folder: &TempDir, sdk: &Path) -> io::Result<BTreeMap<String, PathBuf>> {
     let own = GO.names().map(|name| (format!("{VIRTUAL_FOLDER}/{SDK}/{name}"), sdk.join(name)));
     let mut seen: BTreeMap<String, PathBuf> = own.collect();
     for (index, (path, source)) in KNOWN.iter().enumerate() {
-        let go_mod = workshop.path().join(format!("{index}.mod"));
+        let go_mod = work_folder.path().join(format!("{index}.mod"));
         fs::write(&go_mod, [b"module ", path.as_bytes(), b"\n\n", GO.file(REQUIRES)].concat())?;
         seen.insert(format!("{VIRTUAL_FOLDER}/{path}/go.mod"), go_mod);
         seen.insert(format!("{VIRTUAL_FOLDER}/{path}/module.go"), sdk.join(source));

@@ -103,7 +103,7 @@ impl<'t> Reader<'t> {
         let bytes =
             base64(&text).ok_or_else(|| Fault::Expected { expected: EXPECTED, found: before.shown() })?;
         out.put_bytes(&bytes)?;
-        out.held.give(kept);
+        out.held.release(kept);
         Ok(bytes.is_empty())
     }
 
@@ -160,7 +160,7 @@ fn put_whole(kind: &Kind, text: &str, out: &mut Out) -> std::result::Result<bool
     // The digits are copied, without their point.
     out.held.take(text.len())?;
     let number = number::whole(text);
-    out.held.give(text.len());
+    out.held.release(text.len());
     if number == Err(NotWhole::Other) {
         return Err(Fault::Expected { expected: WHOLE, found: String::new() });
     }

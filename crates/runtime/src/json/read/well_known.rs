@@ -25,9 +25,9 @@ impl<'t> Reader<'t> {
     ) -> Result<()> {
         match known {
             WellKnown::Any => self.any(kind, out),
-            WellKnown::Duration => self.moment("a duration such as \"1.5s\"", time::parse_duration, out),
+            WellKnown::Duration => self.timestamp("a duration such as \"1.5s\"", time::parse_duration, out),
             WellKnown::Timestamp => {
-                self.moment("a time such as \"2024-01-31T12:00:00Z\"", time::parse_timestamp, out)
+                self.timestamp("a time such as \"2024-01-31T12:00:00Z\"", time::parse_timestamp, out)
             }
             WellKnown::FieldMask => self.field_mask(out),
             WellKnown::Struct => structure::read_struct(&mut self.scan, &mut self.left, out),
@@ -40,7 +40,7 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn moment(
+    fn timestamp(
         &mut self,
         expected: &'static str,
         parse: impl FnOnce(&str) -> Option<SecondsNanos>,
@@ -48,8 +48,8 @@ impl<'t> Reader<'t> {
     ) -> Result<()> {
         let before = self.scan;
         let text = self.require_text(expected)?;
-        let moment = parse(&text).ok_or_else(|| Fault::Expected { expected, found: before.shown() })?;
-        for (number, value) in [(1, moment.seconds), (2, i64::from(moment.nanos))] {
+        let timestamp = parse(&text).ok_or_else(|| Fault::Expected { expected, found: before.shown() })?;
+        for (number, value) in [(1, timestamp.seconds), (2, i64::from(timestamp.nanos))] {
             if value != 0 {
                 out.key(number, WireType::Varint)?;
                 out.varint(value as u64)?;
@@ -74,7 +74,7 @@ impl<'t> Reader<'t> {
             out.key(1, WireType::LengthDelimited)?;
             out.put_bytes(path.as_bytes())?;
         }
-        out.held.give(kept);
+        out.held.release(kept);
         Ok(())
     }
 

@@ -43,7 +43,7 @@ pub(super) fn records<'m>(
         // A stable sort allocates the same amount again.
         held.take(records.bytes())?;
         records.items().sort_by_key(|record| record.number);
-        held.give(records.bytes());
+        held.release(records.bytes());
     }
     Ok(records)
 }

@@ -33,8 +33,8 @@ impl Writer<'_> {
     ) -> Result<()> {
         match known {
             WellKnown::Any => self.any(kind, bytes),
-            WellKnown::Duration => self.moment("Duration", bytes, SecondsNanos::to_duration),
-            WellKnown::Timestamp => self.moment("Timestamp", bytes, SecondsNanos::to_timestamp),
+            WellKnown::Duration => self.timestamp("Duration", bytes, SecondsNanos::to_duration),
+            WellKnown::Timestamp => self.timestamp("Timestamp", bytes, SecondsNanos::to_timestamp),
             WellKnown::FieldMask => self.field_mask(bytes),
             WellKnown::Struct => self.structure(bytes),
             WellKnown::List => self.free_list(bytes),
@@ -56,7 +56,7 @@ impl Writer<'_> {
         }
     }
 
-    fn moment(
+    fn timestamp(
         &mut self,
         kind: &'static str,
         bytes: &[u8],
@@ -96,7 +96,7 @@ impl Writer<'_> {
         let text = paths.items().join(",");
         self.out.text(&text)?;
         paths.end(self.out.held());
-        self.out.held().give(kept);
+        self.out.held().release(kept);
         Ok(())
     }
 
@@ -184,8 +184,8 @@ impl Writer<'_> {
             DynamicValue::Number(value, _) => {
                 return Err(Fault::NotFinite { number: value.to_string() }.into());
             }
-            DynamicValue::Struct(content) => self.deeper(|writer| writer.structure(&content))?,
-            DynamicValue::List(content) => self.deeper(|writer| writer.free_list(&content))?,
+            DynamicValue::Struct(content) => self.nested(|writer| writer.structure(&content))?,
+            DynamicValue::List(content) => self.nested(|writer| writer.free_list(&content))?,
         }
         Ok(())
     }

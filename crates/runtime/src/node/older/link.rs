@@ -1,7 +1,7 @@
 //! One process of an older runner, as its node's queue sees it.
 
 use super::{
-    message::{Recipient, RequestState, RunnerMessage, judge},
+    message::{Recipient, RequestState, RunnerMessage, interpret},
     wire::{Purpose, Subjects, Wire, to_process},
 };
 use crate::{
@@ -129,7 +129,7 @@ impl OlderLink {
     }
 
     /// Takes deliveries while the process takes messages, as `taken` says. Returns `taken`.
-    pub(super) fn attend(self: &Arc<Self>, taken: bool) -> bool {
+    pub(super) fn set_accepting(self: &Arc<Self>, taken: bool) -> bool {
         let state = self.lock();
         let may_join = taken && !state.stopping && !state.gone;
         match (may_join, state.slot.is_some()) {
@@ -192,7 +192,7 @@ impl OlderLink {
     }
 
     /// Acts on a message of the process.
-    pub(super) fn hear(&self, received: Received) {
+    pub(super) fn handle_message(&self, received: Received) {
         match self.subjects.purpose(&received.subject) {
             Some(Purpose::Document) => self.save(received.body, received.reply),
             Some(Purpose::Answer { to, request }) => self.answer(to, request, received.body),
@@ -210,15 +210,15 @@ impl OlderLink {
         let Some((id, number, begun)) = self.lock().find(id.as_deref()) else {
             return self.late(id.as_deref(), envelope.ok());
         };
-        let said = match envelope {
-            Ok(envelope) => self.judge(envelope, to, number),
+        let message = match envelope {
+            Ok(envelope) => self.interpret(envelope, to, number),
             Err(envelopes::Error::Full(full)) => {
                 let result = HandlerResult::NoMemory { limit: full.limit };
                 return self.finish(&id, number, result, HandlerTimes { start: begun, end: now() });
             }
             Err(error) => RunnerMessage::Error(format!("its answer cannot be read: {error}")),
         };
-        match said {
+        match message {
             RunnerMessage::EarlyReply(payload) => {
                 if let Ok(Some(delivery)) = self.lock().window.get(number) {
                     self.node.flow.reply_early(delivery, Ok(payload));
@@ -237,19 +237,19 @@ impl OlderLink {
                 let result = HandlerResult::Nothing { early_exit: false };
                 self.finish(&id, number, result, HandlerTimes { start: begun, end: now() });
             }
-            RunnerMessage::Error(words) => {
+            RunnerMessage::Error(text) => {
                 let handled = HandlerTimes { start: begun, end: now() };
-                self.finish(&id, number, HandlerResult::Error(words), handled);
+                self.finish(&id, number, HandlerResult::Error(text), handled);
             }
         }
     }
 
-    fn judge(&self, envelope: Envelope, to: Recipient, number: u32) -> RunnerMessage {
+    fn interpret(&self, envelope: Envelope, to: Recipient, number: u32) -> RunnerMessage {
         let state = self.lock();
         let delivery = state.window.get(number).ok().flatten();
         let replied = delivery.is_some_and(|delivery| delivery.request.replied());
         drop(state);
-        judge(envelope, to, RequestState { node: self.node.name.as_str(), last: self.is_last(), replied })
+        interpret(envelope, to, RequestState { node: self.node.name.as_str(), last: self.is_last(), replied })
     }
 
     fn is_last(&self) -> bool {

@@ -45,15 +45,15 @@ pub(super) struct RequestState<'a> {
 }
 
 /// Interprets a message by its target.
-pub(super) fn judge(envelope: Envelope, to: Recipient, stand: RequestState<'_>) -> RunnerMessage {
+pub(super) fn interpret(envelope: Envelope, to: Recipient, stand: RequestState<'_>) -> RunnerMessage {
     if !envelope.error.is_empty() {
         // The client's text is built again from the handler's text and the node.
         let prefix = format!("error in '{}': ", stand.node);
-        let words = envelope.error.strip_prefix(&prefix).unwrap_or(&envelope.error);
+        let text = envelope.error.strip_prefix(&prefix).unwrap_or(&envelope.error);
         let may_be_nothing = stand.last && stand.replied;
-        return match may_be_nothing && words.starts_with(NO_MESSAGE) {
+        return match may_be_nothing && text.starts_with(NO_MESSAGE) {
             true => RunnerMessage::Nothing,
-            false => RunnerMessage::Error(words.to_owned()),
+            false => RunnerMessage::Error(text.to_owned()),
         };
     }
     let Some(payload) = envelope.payload else {
@@ -91,7 +91,7 @@ mod tests {
             stage: Some(stage.clone()),
         };
         let early = || RunnerMessage::EarlyReply(payload.clone());
-        let failed = |words: &str| RunnerMessage::Error(words.to_owned());
+        let failed = |text: &str| RunnerMessage::Error(text.to_owned());
         let (middle, last) = ((false, false), (true, false));
         let rows = [
             (full.clone(), Recipient::Next, middle, message(false)),
@@ -128,7 +128,7 @@ mod tests {
         ];
         for (envelope, to, (last, replied), expected) in rows {
             let stand = RequestState { node: "etl", last, replied };
-            assert_eq!(judge(envelope.clone(), to, stand), expected, "{envelope:?} {to:?} {stand:?}");
+            assert_eq!(interpret(envelope.clone(), to, stand), expected, "{envelope:?} {to:?} {stand:?}");
         }
     }
 }

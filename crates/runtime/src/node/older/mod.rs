@@ -119,12 +119,12 @@ struct Lifecycle {
 
 impl Lifecycle {
     async fn run(mut self, ready: oneshot::Sender<()>) -> WorkerExit {
-        let is_stuck = self.talk(ready).await;
+        let is_stuck = self.handle_messages(ready).await;
         self.link.leave();
         let end = self.process.kill().await;
         let end = if is_stuck { ProcessEnd::of("it kept working on a cancelled request") } else { end };
         // Its last messages are still in transit.
-        let _ = tokio::time::timeout(OUTPUT_TIMEOUT, self.hear_rest()).await;
+        let _ = tokio::time::timeout(OUTPUT_TIMEOUT, self.drain()).await;
         self.link.abandon(&end);
         let outputs = std::mem::take(&mut self.outputs);
         let _ = tokio::time::timeout(OUTPUT_TIMEOUT, outputs.join_all()).await;
@@ -134,16 +134,16 @@ impl Lifecycle {
     }
 
     /// Handles messages until the process has ended or must end. Returns whether it is stuck.
-    async fn talk(&mut self, ready: oneshot::Sender<()>) -> bool {
+    async fn handle_messages(&mut self, ready: oneshot::Sender<()>) -> bool {
         let mut ready = Some(ready);
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut patience = None;
+        let mut exit_deadline = None;
         loop {
             tokio::select! {
                 biased;
                 received = self.wire.subscription.next() => match received {
-                    Some(received) => self.link.hear(received),
+                    Some(received) => self.link.handle_message(received),
                     None => return false,
                 },
                 _ = self.process.ended() => return false,
@@ -152,26 +152,26 @@ impl Lifecycle {
                     let _ = tokio::time::timeout(TERM_TIMEOUT, self.process.ended()).await;
                     return false;
                 }
-                () = self.wire.presence.changed() => self.attend(&mut ready),
+                () = self.wire.presence.changed() => self.update_presence(&mut ready),
                 _ = tick.tick() => {
                     if self.link.give_up_overdue() {
                         return true;
                     }
                 }
             }
-            if patience.is_none() && self.link.is_done() {
+            if exit_deadline.is_none() && self.link.is_done() {
                 self.process.terminate();
-                patience = Some(Instant::now() + EXIT_TIMEOUT);
+                exit_deadline = Some(Instant::now() + EXIT_TIMEOUT);
             }
-            if patience.is_some_and(|until| Instant::now() >= until) {
+            if exit_deadline.is_some_and(|until| Instant::now() >= until) {
                 return false;
             }
         }
     }
 
     /// Handles a process that may have started or stopped taking messages.
-    fn attend(&self, ready: &mut Option<oneshot::Sender<()>>) {
-        if !self.link.attend(self.wire.presence.is_taken()) {
+    fn update_presence(&self, ready: &mut Option<oneshot::Sender<()>>) {
+        if !self.link.set_accepting(self.wire.presence.is_taken()) {
             return;
         }
         if let Some(ready) = ready.take() {
@@ -180,9 +180,9 @@ impl Lifecycle {
         }
     }
 
-    async fn hear_rest(&mut self) {
+    async fn drain(&mut self) {
         while let Some(received) = self.wire.subscription.next().await {
-            self.link.hear(received);
+            self.link.handle_message(received);
             if self.link.is_idle() {
                 return;
             }

@@ -39,7 +39,10 @@ async fn the_worker_s_own_words_say_why_it_does_not_start() {
         1 << 8
     });
     let failure = start(&stage(), &scripts).await.unwrap_err();
-    assert!(matches!(&failure, StartFailure::Broken { words } if words == "ImportError: numpy"), "{failure}");
+    assert!(
+        matches!(&failure, StartFailure::Broken { message } if message == "ImportError: numpy"),
+        "{failure}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -123,7 +126,7 @@ async fn the_last_frames_of_a_process_count_even_if_another_holds_its_socket() {
 
 #[tokio::test(start_paused = true)]
 async fn a_process_whose_socket_has_closed_gets_time_to_end_while_nobody_waits() {
-    for (waiting, patience) in [(false, EXIT_TIMEOUT), (true, URGENT_EXIT_TIMEOUT)] {
+    for (waiting, timeout) in [(false, EXIT_TIMEOUT), (true, URGENT_EXIT_TIMEOUT)] {
         let scripts = Scripts::new(move |mut actor: Actor| async move {
             actor.peer.get_ready().await;
             if waiting {
@@ -136,7 +139,7 @@ async fn a_process_whose_socket_has_closed_gets_time_to_end_while_nobody_waits()
         let mut worker = start(&stage, &scripts).await.unwrap();
         let client = waiting.then(|| stage.request("in"));
         assert_eq!(worker.ended().await.how, "killed by signal 9 (SIGKILL)");
-        assert!(took(lifetime(&scripts), patience), "{waiting}: {:?}", lifetime(&scripts));
+        assert!(took(lifetime(&scripts), timeout), "{waiting}: {:?}", lifetime(&scripts));
         if let Some(client) = client {
             assert_eq!(client.await.unwrap(), Err(died("killed by signal 9 (SIGKILL)")));
         }

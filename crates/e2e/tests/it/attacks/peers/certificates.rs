@@ -159,7 +159,7 @@ async fn says(what: &str, krt: Krt, start: Start, words: &[&str]) {
     let all = |text: &str| words.iter().all(|words| text.contains(words)) && !text.contains("s3cret");
     if matches!(start, Start::Fails) {
         let ended = krt.end().await;
-        let said = ended.lines.last_words();
+        let said = ended.lines.last_message();
         assert!(ended.code == Some(1) && all(&said), "{what}: {words:?} in {}", ended.lines.text());
         return;
     }

@@ -105,7 +105,7 @@ async fn start_fails(what: &str, krt: Krt, words: &str) {
         most
     });
     let ended = process.end().await;
-    let said = lines.last_words();
+    let said = lines.last_message();
     assert_eq!(ended.code, Some(1), "{what}: {}", lines.text());
     assert!(said.contains(words), "{what}: {said}");
     peak_is_within(what, watching.await.unwrap(), MAX_BYTES);
