@@ -20,7 +20,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// The standard output of a command that must succeed.
-fn said(output: &Output) -> String {
+fn stdout_of(output: &Output) -> String {
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout)
 }
@@ -53,7 +53,7 @@ async fn a_server_that_lost_everything_is_restored_from_a_backup() {
     };
     eventually("the request is logged", async || logged(&team).await).await;
 
-    let made = said(&krt(&["backup", "--data"], &[&data, &backup]));
+    let made = stdout_of(&krt(&["backup", "--data"], &[&data, &backup]));
     assert!(made.contains("a server with 1 version"), "{made}");
     assert_eq!(fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o700);
     // Later changes are not in the backup.
@@ -62,7 +62,7 @@ async fn a_server_that_lost_everything_is_restored_from_a_backup() {
     team.kill().await;
     fs::remove_dir_all(&data).unwrap();
 
-    let restored = said(&krt(&["restore"], &[&backup, Path::new("--data"), &data]));
+    let restored = stdout_of(&krt(&["restore"], &[&backup, Path::new("--data"), &data]));
     assert!(restored.contains("krt serve --data"), "{restored}");
     let team = Team::start(&data).await;
     team.until("v1", "PUBLISHED").await;
@@ -74,7 +74,7 @@ async fn a_server_that_lost_everything_is_restored_from_a_backup() {
     let starts =
         krt(&["data", "documents", "starts", "--json", "--data"], &[&data.join("runtimes/shop/store")]);
     // One from the first start, one from the start after the restore.
-    assert_eq!(said(&starts).lines().count(), 2);
+    assert_eq!(stdout_of(&starts).lines().count(), 2);
     team.stop().await;
 }
 
@@ -86,7 +86,7 @@ async fn a_backup_that_changed_is_not_restored() {
     let team = Team::with_shop(&data).await;
     team.upload("v1", "").await;
     team.stop().await;
-    said(&krt(&["backup", "--data"], &[&data, &backup]));
+    stdout_of(&krt(&["backup", "--data"], &[&data, &backup]));
     let words = refused(&krt(&["backup", "--data"], &[&data, &backup]));
     assert!(words.contains("is not empty"), "{words}");
     let words = refused(&krt(&["restore"], &[&backup, Path::new("--data"), &data]));
@@ -114,14 +114,14 @@ async fn the_data_of_krt_run_is_backed_up_and_restored_into_an_empty_folder() {
         (parent.path().join("data"), parent.path().join("backup"), parent.path().join("target"));
     let service = Krt::run_at(version("v1", SAVE).path()).data(&data).start().await;
     service.call("Name", json!({})).await.unwrap();
-    said(&krt(&["backup", "--data"], &[&data, &backup]));
+    stdout_of(&krt(&["backup", "--data"], &[&data, &backup]));
     service.stop().await;
     // Like the root of a volume.
     fs::create_dir(&target).unwrap();
-    said(&krt(&["restore"], &[&backup, Path::new("--data"), &target]));
+    stdout_of(&krt(&["restore"], &[&backup, Path::new("--data"), &target]));
     assert_eq!(fs::read_dir(&target).unwrap().count(), 2);
     let starts = krt(&["data", "documents", "starts", "--json", "--data"], &[&target]);
-    assert_eq!(said(&starts).lines().count(), 1);
+    assert_eq!(stdout_of(&starts).lines().count(), 1);
     let words =
         refused(&krt(&["backup", "--data"], &[&parent.path().join("nothing"), &parent.path().join("b")]));
     assert!(words.contains("has no data of `krt serve` or `krt run`"), "{words}");

@@ -5,7 +5,7 @@ mod servers;
 
 use crate::support::{
     Krt, Service, eventually,
-    krt::said,
+    krt::stdout_of,
     older::{Kind, package},
 };
 use rustix::process::Signal;
@@ -88,7 +88,7 @@ async fn a_check_says_what_an_executable_is() {
         ),
     ] {
         let package = package(kind, MIXED, "");
-        let json: Value = serde_json::from_str(&said(&["check"], package.path(), &["--json"])).unwrap();
+        let json: Value = serde_json::from_str(&stdout_of(&["check"], package.path(), &["--json"])).unwrap();
         assert_eq!((&json["errors"], &json["warnings"]), (&json!(0), &json!(0)), "{json}");
         let problems = json["problems"].as_array().unwrap();
         assert_eq!(problems.len(), 2, "{json}");

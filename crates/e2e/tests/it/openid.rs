@@ -101,66 +101,66 @@ fn session(reply: &Reply) -> String {
 
 #[tokio::test]
 async fn a_provider_lets_users_in() {
-    let Some(house) = Fixture::open("a_provider_lets_users_in").await else { return };
-    let server = get(&house.here, "/api/v1/server", "").await.json();
+    let Some(fixture) = Fixture::open("a_provider_lets_users_in").await else { return };
+    let server = get(&fixture.here, "/api/v1/server", "").await.json();
     assert_eq!(server["openid"], json!({ "name": "The lab" }));
 
-    let back = house.sign_in("ada").await;
+    let back = fixture.sign_in("ada").await;
     assert_eq!((back.status, back.header("location")), (StatusCode::SEE_OTHER, "/runtimes"), "{back:?}");
-    let me = get(&house.here, "/api/v1/session", &session(&back)).await.expect(StatusCode::OK);
+    let me = get(&fixture.here, "/api/v1/session", &session(&back)).await.expect(StatusCode::OK);
     assert_eq!((&me["login"], &me["role"]), (&json!("ada"), &json!("admin")));
     // A second sign-in leads to the same user.
-    let again = house.sign_in("ada").await;
-    let users = get(&house.here, "/api/v1/users", &session(&again)).await.expect(StatusCode::OK);
+    let again = fixture.sign_in("ada").await;
+    let users = get(&fixture.here, "/api/v1/users", &session(&again)).await.expect(StatusCode::OK);
     let users: Vec<_> =
         users.as_array().unwrap().iter().map(|user| (&user["login"], &user["openid"])).collect();
     assert_eq!(users, [(&json!("ada"), &Value::Bool(true)), (&json!("admin"), &Value::Bool(false))]);
-    let ended = house.service.stop().await;
+    let ended = fixture.service.stop().await;
     assert!(!ended.lines.text().contains("of the client"), "secrets are in no log");
 }
 
 #[tokio::test]
 async fn whom_a_provider_does_not_let_in() {
-    let Some(house) = Fixture::open("whom_a_provider_does_not_let_in").await else { return };
-    denied(&house.sign_in("grace").await, StatusCode::FORBIDDEN, "none of the groups");
+    let Some(fixture) = Fixture::open("whom_a_provider_does_not_let_in").await else { return };
+    denied(&fixture.sign_in("grace").await, StatusCode::FORBIDDEN, "none of the groups");
     // A name at the provider gives no access to an existing account.
-    denied(&house.sign_in("admin").await, StatusCode::FORBIDDEN, "There is a user `admin` already");
+    denied(&fixture.sign_in("admin").await, StatusCode::FORBIDDEN, "There is a user `admin` already");
 
-    let sent = house.begin().await;
-    let refused = house.answer(&sent, "action=deny").await;
+    let sent = fixture.begin().await;
+    let refused = fixture.answer(&sent, "action=deny").await;
     // This provider omits the state, which RFC 6749 (4.1.2.1) requires.
     let state = sent.page.split(['?', '&']).find(|pair| pair.starts_with("state=")).unwrap();
     let refused = format!("{refused}&{state}&error_description=call+555+now&error=call+555+now");
-    let reply = get(&house.here, &refused, &sent.cookie).await;
+    let reply = get(&fixture.here, &refused, &sent.cookie).await;
     denied(&reply, StatusCode::FORBIDDEN, "did not let you in");
     assert!(!String::from_utf8_lossy(&reply.body).contains("555"), "{reply:?}");
     // A refusal, too, is accepted once, and in its own browser only.
     denied(
-        &get(&house.here, &refused, &sent.cookie).await,
+        &get(&fixture.here, &refused, &sent.cookie).await,
         StatusCode::FORBIDDEN,
         "not begun in this browser",
     );
 
-    let sent = house.begin().await;
-    let back = house.answer(&sent, "sub=ada-1").await;
-    for cookie in ["", "krt_openid=another's", &house.begin().await.cookie] {
-        denied(&get(&house.here, &back, cookie).await, StatusCode::FORBIDDEN, "not begun in this browser");
+    let sent = fixture.begin().await;
+    let back = fixture.answer(&sent, "sub=ada-1").await;
+    for cookie in ["", "krt_openid=another's", &fixture.begin().await.cookie] {
+        denied(&get(&fixture.here, &back, cookie).await, StatusCode::FORBIDDEN, "not begun in this browser");
     }
-    session(&get(&house.here, &back, &sent.cookie).await);
-    denied(&get(&house.here, &back, &sent.cookie).await, StatusCode::FORBIDDEN, "not begun in this browser");
+    session(&get(&fixture.here, &back, &sent.cookie).await);
+    denied(&get(&fixture.here, &back, &sent.cookie).await, StatusCode::FORBIDDEN, "not begun in this browser");
 
-    let sent = house.begin().await;
-    let back = house.answer(&sent, "sub=ada-1").await;
+    let sent = fixture.begin().await;
+    let back = fixture.answer(&sent, "sub=ada-1").await;
     let forged = back.replace("code=", "code=forged");
     denied(
-        &get(&house.here, &forged, &sent.cookie).await,
+        &get(&fixture.here, &forged, &sent.cookie).await,
         StatusCode::BAD_GATEWAY,
         "the server's log says more",
     );
 
-    let sent = house.begin().await;
-    let back = house.answer(&sent, "sub=ada-1").await;
-    let Fixture { service, here, provider, _data, .. } = house;
+    let sent = fixture.begin().await;
+    let back = fixture.answer(&sent, "sub=ada-1").await;
+    let Fixture { service, here, provider, _data, .. } = fixture;
     drop(provider);
     denied(&get(&here, &back, &sent.cookie).await, StatusCode::BAD_GATEWAY, "cannot be asked");
     service.stop().await;

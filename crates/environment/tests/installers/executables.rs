@@ -22,7 +22,7 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let module = folder.path().join("etl");
         fs::create_dir(&module).unwrap();
-        let house = Self {
+        let fixture = Self {
             node: ExecutableSource {
                 name: "etl".to_owned(),
                 language,
@@ -34,13 +34,13 @@ impl Fixture {
             folder,
         };
         if language == Language::GO {
-            house.put("go.mod", "module etl\n\ngo 1.20\n");
+            fixture.put("go.mod", "module etl\n\ngo 1.20\n");
         } else {
-            house.put("Cargo.toml", "[package]\nname = \"etl\"\nedition = \"2024\"\n\n[workspace]\n");
-            house.put("Cargo.lock", "version = 4\n\n[[package]]\nname = \"etl\"\nversion = \"0.0.0\"\n");
+            fixture.put("Cargo.toml", "[package]\nname = \"etl\"\nedition = \"2024\"\n\n[workspace]\n");
+            fixture.put("Cargo.lock", "version = 4\n\n[[package]]\nname = \"etl\"\nversion = \"0.0.0\"\n");
         }
-        house.say("one");
-        house
+        fixture.print_word("one");
+        fixture
     }
 
     fn put(&self, name: &str, text: &str) {
@@ -50,7 +50,7 @@ impl Fixture {
     }
 
     /// Changes the word that the executable prints.
-    fn say(&self, word: &str) {
+    fn print_word(&self, word: &str) {
         if self.node.language == Language::GO {
             self.put("main.go", &format!("package main\n\nfunc main() {{ println({word:?}) }}\n"));
         } else {
@@ -73,10 +73,10 @@ impl Fixture {
 
     /// Prepares two nodes that share their sources; returns the executable and the events.
     fn prepare(&self) -> (PathBuf, Vec<&'static str>) {
-        let told = Mutex::new(Vec::new());
+        let steps = Mutex::new(Vec::new());
         let on_event = |event: Event| {
             assert_eq!(event.nodes, ["etl"]);
-            told.lock().unwrap().push(match event.step {
+            steps.lock().unwrap().push(match event.step {
                 Step::Reusing => "reusing",
                 Step::Building { .. } => "building",
                 Step::Installing { .. } => return,
@@ -88,11 +88,11 @@ impl Fixture {
         let made = run(self.executables().prepare(&[self.node.clone(), other], &on_event)).unwrap();
         let [Executable::Built(first), Executable::Built(second)] = &made[..] else { panic!("{made:?}") };
         assert_eq!(first, second);
-        (first.clone(), told.into_inner().unwrap())
+        (first.clone(), steps.into_inner().unwrap())
     }
 }
 
-fn said(executable: &Path) -> String {
+fn stdout_of(executable: &Path) -> String {
     String::from_utf8(Command::new(executable).output().unwrap().stderr).unwrap()
 }
 
@@ -101,41 +101,41 @@ fn entries(folder: &Path) -> usize {
 }
 
 fn an_executable_is_built_once_for_its_content(language: Language) {
-    let house = Fixture::new(language);
-    let files = entries(&house.node.module);
-    let (first, told) = house.prepare();
-    assert_eq!((&*said(&first), &told[..]), ("one\n", &["building", "built"][..]));
-    assert_eq!(house.prepare(), (first.clone(), vec!["reusing"]));
-    house.say("two");
-    let (second, told) = house.prepare();
-    assert_eq!((&*said(&second), &told[..]), ("two\n", &["building", "built"][..]));
-    house.say("one");
-    assert_eq!(house.prepare(), (first, vec!["reusing"]), "it was kept");
-    assert_eq!(entries(&house.folder.path().join("cache/executables")), 2, "and nothing else");
-    assert_eq!(entries(&house.node.module), files, "nothing is written beside the sources");
+    let fixture = Fixture::new(language);
+    let files = entries(&fixture.node.module);
+    let (first, steps) = fixture.prepare();
+    assert_eq!((&*stdout_of(&first), &steps[..]), ("one\n", &["building", "built"][..]));
+    assert_eq!(fixture.prepare(), (first.clone(), vec!["reusing"]));
+    fixture.print_word("two");
+    let (second, steps) = fixture.prepare();
+    assert_eq!((&*stdout_of(&second), &steps[..]), ("two\n", &["building", "built"][..]));
+    fixture.print_word("one");
+    assert_eq!(fixture.prepare(), (first, vec!["reusing"]), "it was kept");
+    assert_eq!(entries(&fixture.folder.path().join("cache/executables")), 2, "and nothing else");
+    assert_eq!(entries(&fixture.node.module), files, "nothing is written beside the sources");
 }
 
 fn what_does_not_build_leaves_nothing(language: Language, expected: &[&str]) {
-    let house = Fixture::new(language);
-    house.break_it();
-    let made = run(house.executables().prepare(std::slice::from_ref(&house.node), &|_| {}));
+    let fixture = Fixture::new(language);
+    fixture.break_it();
+    let made = run(fixture.executables().prepare(std::slice::from_ref(&fixture.node), &|_| {}));
     let Err(BuildError::Build { node, output, .. }) = made else { panic!("{made:?}") };
     assert_eq!(node, "etl");
     for line in expected {
-        assert!(output.iter().any(|said| said.trim() == *line), "{line}: {output:?}");
+        assert!(output.iter().any(|stdout_of| stdout_of.trim() == *line), "{line}: {output:?}");
     }
-    assert_eq!(entries(&house.folder.path().join("cache/executables")), 0);
+    assert_eq!(entries(&fixture.folder.path().join("cache/executables")), 0);
 }
 
 fn without_a_builder_the_package_s_own_executable_serves(language: Language) {
-    let house = Fixture::new(language);
-    let bare = || house.executables().with_process_env(ProcessEnv::from_iter([("PATH", "/nowhere")]));
-    let nodes = std::slice::from_ref(&house.node);
+    let fixture = Fixture::new(language);
+    let bare = || fixture.executables().with_process_env(ProcessEnv::from_iter([("PATH", "/nowhere")]));
+    let nodes = std::slice::from_ref(&fixture.node);
     let made = run(bare().prepare(nodes, &|_| {}));
     assert!(matches!(made, Err(BuildError::NoBuilder { .. })), "{made:?}");
-    house.put("bin/etl", "");
+    fixture.put("bin/etl", "");
     let made = run(bare().prepare(nodes, &|_| {})).unwrap();
-    assert_eq!(made, [Executable::Prebuilt(house.node.executable.clone())]);
+    assert_eq!(made, [Executable::Prebuilt(fixture.node.executable.clone())]);
 }
 
 mod go {
@@ -184,24 +184,24 @@ mod rust {
     #[test]
     fn packages_of_the_same_name_are_not_taken_for_one_another() {
         let (first, second) = (Fixture::new(Language::RUST), Fixture::new(Language::RUST));
-        first.say("first");
-        second.say("second");
+        first.print_word("first");
+        second.print_word("second");
         let cache = first.folder.path().join("cache");
-        let built = |house: &Fixture| {
-            let nodes = std::slice::from_ref(&house.node);
+        let built = |fixture: &Fixture| {
+            let nodes = std::slice::from_ref(&fixture.node);
             run(Executables::new(cache.clone()).prepare(nodes, &|_| {})).unwrap().remove(0)
         };
-        assert_eq!([&second, &first].map(|house| said(built(house).path())), ["second\n", "first\n"]);
+        assert_eq!([&second, &first].map(|fixture| stdout_of(built(fixture).path())), ["second\n", "first\n"]);
     }
 
     #[test]
     fn of_several_executables_the_one_with_the_node_s_name_is_taken() {
-        let house = Fixture::new(Language::RUST);
-        house.put("src/bin/other.rs", "fn main() {\n    eprintln!(\"other\");\n}\n");
-        assert_eq!(said(&house.prepare().0), "one\n");
-        fs::remove_file(house.node.folder.join("src/main.rs")).unwrap();
-        house.put("src/bin/more.rs", "fn main() {}\n");
-        let made = run(house.executables().prepare(std::slice::from_ref(&house.node), &|_| {}));
+        let fixture = Fixture::new(Language::RUST);
+        fixture.put("src/bin/other.rs", "fn main() {\n    eprintln!(\"other\");\n}\n");
+        assert_eq!(stdout_of(&fixture.prepare().0), "one\n");
+        fs::remove_file(fixture.node.folder.join("src/main.rs")).unwrap();
+        fixture.put("src/bin/more.rs", "fn main() {}\n");
+        let made = run(fixture.executables().prepare(std::slice::from_ref(&fixture.node), &|_| {}));
         let Err(BuildError::NotOne { made, .. }) = made else { panic!("{made:?}") };
         let mut made = made;
         made.sort();

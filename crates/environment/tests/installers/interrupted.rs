@@ -39,7 +39,7 @@ fn other_process(machine: &Machine) -> Child {
         .args(["--exact", "interrupted::prepare_as_another_process", "--ignored", "--nocapture"])
         .current_dir(machine.root.path())
         .env("KRT_TEST_CACHE", machine.cache.path())
-        .env("KRT_TEST_LINKS", machine.house())
+        .env("KRT_TEST_LINKS", machine.archives())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()

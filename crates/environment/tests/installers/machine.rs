@@ -12,11 +12,11 @@ use tempfile::TempDir;
 
 /// A folder of archives: `protobuf` 3.5, 3.19 and 6.33, reduced to the version, and `alpha` 1.0 and 2.0.
 static ARCHIVES: LazyLock<PathBuf> = LazyLock::new(|| {
-    let house = Path::new(env!("CARGO_TARGET_TMPDIR")).join("house");
-    fs::create_dir_all(&house).unwrap();
-    let done = Command::new(python()).args(["-c", include_str!("house.py")]).arg(&house).status().unwrap();
+    let archives = Path::new(env!("CARGO_TARGET_TMPDIR")).join("archives");
+    fs::create_dir_all(&archives).unwrap();
+    let done = Command::new(python()).args(["-c", include_str!("archives.py")]).arg(&archives).status().unwrap();
     assert!(done.success());
-    house
+    archives
 });
 
 /// This machine's interpreters that are new enough, from `PATH` and from pyenv: version and path.
@@ -103,7 +103,7 @@ impl Machine {
     }
 
     /// The folder of archives that need no index.
-    pub(crate) fn house(&self) -> &Path {
+    pub(crate) fn archives(&self) -> &Path {
         &ARCHIVES
     }
 

@@ -118,7 +118,7 @@ async fn credentials_are_nowhere_to_be_seen() {
 async fn protobuf_comes_along_even_where_hashes_are_demanded() {
     let machine = Machine::new(&[]);
     let hash =
-        Command::new("sha256sum").arg(machine.house().join("alpha-1.0-py3-none-any.whl")).output().unwrap();
+        Command::new("sha256sum").arg(machine.archives().join("alpha-1.0-py3-none-any.whl")).output().unwrap();
     let hash = String::from_utf8(hash.stdout).unwrap();
     let hash = hash.split(' ').next().unwrap();
     machine.write("requirements.txt", &format!("alpha==1.0 --hash=sha256:{hash}"));

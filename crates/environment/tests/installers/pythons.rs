@@ -27,7 +27,7 @@ fn machine(files: &[(&str, &str)]) -> Option<Machine> {
     Some(machine)
 }
 
-fn told(machine: &Machine) -> Vec<(bool, String)> {
+fn findings(machine: &Machine) -> Vec<(bool, String)> {
     let text = |step| match step {
         Step::Note(text) => Some((false, text)),
         Step::Warning(text) => Some((true, text)),
@@ -54,10 +54,10 @@ async fn each_node_gets_the_python_that_its_files_ask_for() {
     let made = machine.prepare(&sources.each_ref().map(String::as_str)).await.unwrap();
     let version = |at: usize| evaluate(&made[at].python, "'%d.%d' % sys.version_info[:2]");
     assert_eq!([0, 1, 2, 3, 4, 5].map(version), ["3.10", "3.9", "3.10", "3.11", "3.9", "3.11"]);
-    let told = told(&machine);
+    let findings = findings(&machine);
     assert!(
-        told.iter().any(|(_, text)| text.contains("node `a`: `a/Pipfile` asks for Python `==3.10.*`")),
-        "{told:?}"
+        findings.iter().any(|(_, text)| text.contains("node `a`: `a/Pipfile` asks for Python `==3.10.*`")),
+        "{findings:?}"
     );
     machine.python = python_of("3.11");
     let error = machine.prepare(&["a/main.py"]).await.unwrap_err();
@@ -72,15 +72,15 @@ async fn pins_without_a_wheel_lead_to_a_python_that_has_one() {
     let made = machine.prepare(&["a/main.py"]).await.unwrap();
     assert_eq!(evaluate(&made[0].python, "'%d.%d' % sys.version_info[:2]"), "3.10");
     let sentence = "gamma 1.0 has no wheel for Python 3.11; Python 3.9 to 3.10 would do; found 3.10 at";
-    let notes = told(&machine);
+    let notes = findings(&machine);
     assert!(notes.len() == 1 && !notes[0].0 && notes[0].1.contains(sentence), "{notes:?}");
     assert_eq!(machine.prepare(&["a/main.py"]).await.unwrap(), made, "it is remembered");
     machine.python = python_of("3.11");
     let error = machine.prepare(&["a/main.py"]).await.unwrap_err();
     assert!(matches!(&error, Error::Install { .. }) && error.to_string().contains(sentence), "{error}");
-    let warnings = told(&machine);
+    let warnings = findings(&machine);
     assert!(warnings.iter().any(|(warns, text)| *warns && text.contains(sentence)), "before: {warnings:?}");
     machine.write("a/requirements.txt", "gamma==1.0 ; python_version < '3.10'\nalpha==1.0");
     machine.prepare(&["a/main.py"]).await.unwrap();
-    assert_eq!(told(&machine), [], "a pin for another Python is none");
+    assert_eq!(findings(&machine), [], "a pin for another Python is none");
 }

@@ -53,9 +53,9 @@ async fn connect(url: &str) -> async_nats::Client {
 /// Waits until the server knows a client's subscriptions: it answers in order.
 async fn settled(client: &async_nats::Client) {
     let inbox = client.new_inbox();
-    let mut heard = client.subscribe(inbox.clone()).await.unwrap();
+    let mut received = client.subscribe(inbox.clone()).await.unwrap();
     client.publish(inbox, Bytes::new()).await.unwrap();
-    tokio::time::timeout(TIMEOUT, heard.next()).await.unwrap().unwrap();
+    tokio::time::timeout(TIMEOUT, received.next()).await.unwrap().unwrap();
 }
 
 /// A client that writes raw bytes.
@@ -85,15 +85,15 @@ impl Raw {
     async fn recv(&mut self) -> String {
         // Fails if the connection is closed.
         let _ = self.0.get_mut().write_all(b"PING\r\n").await;
-        let mut said = String::new();
-        while !said.ends_with("PONG\r\n") {
-            let read = tokio::time::timeout(TIMEOUT, self.0.read_line(&mut said)).await.unwrap();
+        let mut output = String::new();
+        while !output.ends_with("PONG\r\n") {
+            let read = tokio::time::timeout(TIMEOUT, self.0.read_line(&mut output)).await.unwrap();
             if matches!(read, Ok(0) | Err(_)) {
-                said.push_str("(end)");
+                output.push_str("(end)");
                 break;
             }
         }
-        said
+        output
     }
 }
 
@@ -145,16 +145,16 @@ async fn it_says_what_the_real_one_says() {
     let ours = ours().await;
     let mut differences = Vec::new();
     for (client, script) in SCRIPTS {
-        let mut said = Vec::new();
+        let mut output = Vec::new();
         for url in [&ours.url, &real] {
             let mut raw = Raw::open(url, client).await;
             raw.send(script).await;
-            said.push(raw.recv().await);
+            output.push(raw.recv().await);
         }
         // A server's last output before it closes a connection may be lost.
-        let ended = said.iter().all(|said| said.ends_with("(end)"));
-        if said[0] != said[1] && !ended {
-            differences.push(format!("{client} {script:?}:\n  {:?}\n  {:?}", said[0], said[1]));
+        let ended = output.iter().all(|output| output.ends_with("(end)"));
+        if output[0] != output[1] && !ended {
+            differences.push(format!("{client} {script:?}:\n  {:?}\n  {:?}", output[0], output[1]));
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
@@ -181,18 +181,18 @@ async fn one_of_each_group_gets_a_message() {
             assert_eq!(other.next().await.unwrap().payload[..], [number]);
             assert_eq!(all.next().await.unwrap().payload[..], [number]);
         }
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         for mut member in members {
-            let before = heard.len();
+            let before = received.len();
             while let Ok(Some(message)) =
                 tokio::time::timeout(Duration::from_millis(200), member.next()).await
             {
-                heard.push(message.payload[0]);
+                received.push(message.payload[0]);
             }
-            assert!(heard.len() > before, "a member of the group gets nothing");
+            assert!(received.len() > before, "a member of the group gets nothing");
         }
-        heard.sort_unstable();
-        assert_eq!(heard, (0..60).collect::<Vec<_>>());
+        received.sort_unstable();
+        assert_eq!(received, (0..60).collect::<Vec<_>>());
         assert!(tokio::time::timeout(Duration::from_millis(50), single.next()).await.is_err());
     }
 }
@@ -235,15 +235,15 @@ async fn accounts_see_nothing_of_each_other() {
     let other = ours.handle.open().unwrap();
     let (one, two) = (connect(&ours.url).await, connect(&other.url()).await);
     let mut changed = other.watch();
-    let mut heard = two.subscribe("a").await.unwrap();
+    let mut received = two.subscribe("a").await.unwrap();
     settled(&two).await;
     changed.changed().await.unwrap();
     assert!(other.is_taken("a") && !other.is_taken("b"));
     one.publish("a", "of another".into()).await.unwrap();
     one.flush().await.unwrap();
     two.publish("a", "of ours".into()).await.unwrap();
-    assert_eq!(heard.next().await.unwrap().payload, "of ours");
-    drop((two, heard));
+    assert_eq!(received.next().await.unwrap().payload, "of ours");
+    drop((two, received));
     while other.is_taken("a") {
         tokio::time::timeout(TIMEOUT, changed.changed()).await.unwrap().unwrap();
     }

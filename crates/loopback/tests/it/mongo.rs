@@ -62,7 +62,7 @@ impl Fixture {
 }
 
 /// A driver's error message, with its code.
-fn told(error: &mongodb::error::Error) -> String {
+fn error_text(error: &mongodb::error::Error) -> String {
     format!("{error} {error:?}")
 }
 
@@ -165,12 +165,12 @@ async fn a_cursor_is_its_collections() {
     assert_eq!(cursor.get_array("firstBatch").unwrap().len(), 1);
     let get_more = |collection: &str| doc! { "getMore": id, "collection": collection };
     let error = database.run_command(get_more("other")).await.unwrap_err();
-    assert!(told(&error).contains("CursorNotFound"), "{error:?}");
+    assert!(error_text(&error).contains("CursorNotFound"), "{error:?}");
     let killed = database.run_command(doc! { "killCursors": "c", "cursors": [id, 5_i64] }).await.unwrap();
     assert_eq!(killed.get_array("cursorsKilled").unwrap(), &vec![Bson::Int64(id)]);
     assert_eq!(killed.get_array("cursorsNotFound").unwrap(), &vec![Bson::Int64(5)]);
     let error = database.run_command(get_more("c")).await.unwrap_err();
-    assert!(told(&error).contains("CursorNotFound"), "{error:?}");
+    assert!(error_text(&error).contains("CursorNotFound"), "{error:?}");
     served.end().await;
 }
 
@@ -197,12 +197,12 @@ async fn what_is_not_done_is_said() {
         (doc! { "frobnicate": 1 }, "no such command: 'frobnicate'"),
     ] {
         let error = database.run_command(command.clone()).await.unwrap_err();
-        assert!(told(&error).contains(part), "{command}: {error:?}");
+        assert!(error_text(&error).contains(part), "{command}: {error:?}");
     }
     let elsewhere: Collection<Document> = client.database("elsewhere").collection("c");
     assert_eq!(elsewhere.find_one(doc! {}).await.unwrap(), None);
     let error = elsewhere.insert_one(doc! {}).await.unwrap_err();
-    assert!(told(&error).contains("has the database `shop-data` only, not `elsewhere`"), "{error:?}");
+    assert!(error_text(&error).contains("has the database `shop-data` only, not `elsewhere`"), "{error:?}");
     served.end().await;
 }
 
@@ -223,7 +223,7 @@ async fn a_stranger_sees_nothing() {
         let client = Client::with_options(options).unwrap();
         let orders: Collection<Document> = client.database("shop-data").collection("orders");
         let error = orders.find_one(doc! {}).await.unwrap_err();
-        assert!(told(&error).contains(part), "{user}: {error:?}");
+        assert!(error_text(&error).contains(part), "{user}: {error:?}");
     }
     served.end().await;
 }

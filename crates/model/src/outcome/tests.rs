@@ -30,7 +30,7 @@ fn message(type_name: &str, size: usize, early_exit: bool) -> HandlerResult {
 }
 
 /// Describes an outcome, to keep the table below readable.
-fn told(outcome: Outcome) -> String {
+fn describe(outcome: Outcome) -> String {
     match outcome {
         Outcome::Next(payload) => format!("next {}", payload.type_name()),
         Outcome::Answer(payload) => format!("answer {}", payload.type_name()),
@@ -159,7 +159,7 @@ fn table() {
         ),
     ];
     for (name, step, result, expected) in rows {
-        assert_eq!(told(decide(&step, result)), expected, "{name}");
+        assert_eq!(describe(decide(&step, result)), expected, "{name}");
     }
 }
 

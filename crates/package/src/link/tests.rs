@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use std::os::unix::fs::symlink;
 
 /// A summary of a path: its target relative to the root, and the number of links on the way.
-fn said(root: &Path, path: &str) -> String {
+fn summary(root: &Path, path: &str) -> String {
     match follow(root, Path::new(path)) {
         Ok(found) => {
             format!("{} by {}", found.real.strip_prefix(root).unwrap().display(), found.hops.len())
@@ -68,7 +68,7 @@ fn where_links_lead() {
         ("away/secret.py", out("away", there)),
         ("by-outside.py", out("by-outside.py", &format!("{there}/inside/a.py"))),
     ] {
-        assert_eq!(said(&root, path), expected, "{path}");
+        assert_eq!(summary(&root, path), expected, "{path}");
     }
 }
 

@@ -458,7 +458,7 @@ fn the_sources_that_a_node_names_count() {
 }
 
 /// The findings about a package whose node `counter` has this executable.
-fn said(executable: &[u8], loader: &Loader, more: &str) -> Vec<(Severity, String)> {
+fn findings(executable: &[u8], loader: &Loader, more: &str) -> Vec<(Severity, String)> {
     let folder = greeter();
     fs::write(folder.path().join("bin/counter"), executable).unwrap();
     let manifest = MANIFEST.replace("    gpu: true\n", &format!("    gpu: true\n{more}"));
@@ -519,14 +519,14 @@ fn what_is_said_of_executables() {
         ),
     ];
     for (executable, loader, more, expected) in rows {
-        let said = said(&executable, loader, more);
+        let findings = findings(&executable, loader, more);
         let fits = match expected {
-            None => said.is_empty(),
-            Some((severity, words)) => said.len() == 1 && said[0].0 == severity && said[0].1.contains(words),
+            None => findings.is_empty(),
+            Some((severity, words)) => findings.len() == 1 && findings[0].0 == severity && findings[0].1.contains(words),
         };
-        assert!(fits, "{said:?} {expected:?}");
+        assert!(fits, "{findings:?} {expected:?}");
     }
-    let both = said(&executable(here, READS), &local, "    payload: json\n");
+    let both = findings(&executable(here, READS), &local, "    payload: json\n");
     assert!(
         both.iter().any(|(severity, words)| *severity == Severity::Error && words.contains("payload: json")),
         "{both:?}"

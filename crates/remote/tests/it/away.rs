@@ -18,11 +18,11 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-async fn measure(house: &Fixture, times: std::ops::Range<i64>) {
+async fn measure(fixture: &Fixture, times: std::ops::Range<i64>) {
     for time in times {
-        house.measure("m", time, &[("t", "x")], &[("n", time.into())]);
+        fixture.measure("m", time, &[("t", "x")], &[("n", time.into())]);
     }
-    house.store.flush().await.unwrap();
+    fixture.store.flush().await.unwrap();
 }
 
 fn spooled(folder: &TempDir) -> u64 {
@@ -47,76 +47,76 @@ async fn nothing_is_lost_while_the_server_is_away() {
         return;
     };
     let url = format!("http://127.0.0.1:{}", server.port);
-    let house = remote(&url, TempDir::new().unwrap(), SPOOL_LIMIT);
-    let influx = house.influx.as_ref().unwrap();
-    measure(&house, 0..100).await;
+    let fixture = remote(&url, TempDir::new().unwrap(), SPOOL_LIMIT);
+    let influx = fixture.influx.as_ref().unwrap();
+    measure(&fixture, 0..100).await;
     until("the first are there", || influx.written() == 100).await;
 
     server.kill();
-    measure(&house, 100..200).await;
-    until("some wait on disk", || spooled(&house.folder) > 0).await;
-    measure(&house, 200..300).await;
+    measure(&fixture, 100..200).await;
+    until("some wait on disk", || spooled(&fixture.folder) > 0).await;
+    measure(&fixture, 200..300).await;
     server.start_again();
     until("all are there", || influx.written() == 300).await;
-    assert_eq!((influx.dropped(), count(&server, "m").await, spooled(&house.folder)), (0, 300, 0));
+    assert_eq!((influx.dropped(), count(&server, "m").await, spooled(&fixture.folder)), (0, 300, 0));
 
     // The engine ends while the server is down, and restarts.
     server.kill();
-    measure(&house, 300..400).await;
-    let folder = house.close().await;
+    measure(&fixture, 300..400).await;
+    let folder = fixture.close().await;
     assert!(spooled(&folder) > 0);
     server.start_again();
-    let house = remote(&url, folder, SPOOL_LIMIT);
-    let influx = house.influx.as_ref().unwrap();
+    let fixture = remote(&url, folder, SPOOL_LIMIT);
+    let influx = fixture.influx.as_ref().unwrap();
     until("the last are there", || influx.written() == 100).await;
     assert_eq!((influx.dropped(), count(&server, "m").await), (0, 400));
-    house.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_points_of_another_kind_are_dropped() {
     let Some(server) = InfluxServer::start("only_points_of_another_kind_are_dropped", false) else { return };
-    let house = remote(&format!("http://127.0.0.1:{}", server.port), TempDir::new().unwrap(), SPOOL_LIMIT);
-    let influx = house.influx.as_ref().unwrap();
-    measure(&house, 0..10).await;
+    let fixture = remote(&format!("http://127.0.0.1:{}", server.port), TempDir::new().unwrap(), SPOOL_LIMIT);
+    let influx = fixture.influx.as_ref().unwrap();
+    measure(&fixture, 0..10).await;
     until("the numbers are there", || influx.written() == 10).await;
     for time in 10..13 {
-        house.measure("m", time, &[("t", "x")], &[("n", "no number".into())]);
+        fixture.measure("m", time, &[("t", "x")], &[("n", "no number".into())]);
     }
-    measure(&house, 13..20).await;
+    measure(&fixture, 13..20).await;
     until("the rest is judged", || influx.written() + influx.dropped() == 20).await;
     assert_eq!((influx.written(), influx.dropped(), count(&server, "m").await), (17, 3, 17));
-    house.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_finds_no_room_is_counted() {
     // A port that was free a moment ago, so no server listens there.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let house = remote(&format!("http://127.0.0.1:{free}"), TempDir::new().unwrap(), 64 << 10);
-    let influx = house.influx.as_ref().unwrap();
+    let fixture = remote(&format!("http://127.0.0.1:{free}"), TempDir::new().unwrap(), 64 << 10);
+    let influx = fixture.influx.as_ref().unwrap();
     let mut measured = 0;
     while influx.dropped() == 0 {
-        measure(&house, measured..measured + 500).await;
+        measure(&fixture, measured..measured + 500).await;
         measured += 500;
         assert!(measured < 1_000_000, "nothing is ever dropped");
     }
     until("each point is on disk or counted", || {
-        influx.dropped() + points_on_disk(&house.folder) == measured as u64
+        influx.dropped() + points_on_disk(&fixture.folder) == measured as u64
     })
     .await;
-    assert!((1..=64 << 10).contains(&spooled(&house.folder)));
+    assert!((1..=64 << 10).contains(&spooled(&fixture.folder)));
     assert_eq!(influx.written(), 0);
-    house.close().await;
+    fixture.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_writes_by_the_second_interface() {
     let server = Recorder::start(&[503, 429]).await;
     let url = format!("http://t0k%2Fen@127.0.0.1:{}?org=our%20org", server.port);
-    let house = remote(&url, TempDir::new().unwrap(), SPOOL_LIMIT);
-    measure(&house, 7..8).await;
-    let influx = house.influx.as_ref().unwrap();
+    let fixture = remote(&url, TempDir::new().unwrap(), SPOOL_LIMIT);
+    measure(&fixture, 7..8).await;
+    let influx = fixture.influx.as_ref().unwrap();
     until("it is taken", || influx.written() == 1).await;
     let requests = server.requests();
     assert_eq!(requests.len(), 3);
@@ -125,5 +125,5 @@ async fn a_token_writes_by_the_second_interface() {
         assert_eq!(request.authorization.as_deref(), Some("Token t0k/en"));
         assert_eq!(request.body, "m,t=x n=7i 7\n");
     }
-    house.close().await;
+    fixture.close().await;
 }

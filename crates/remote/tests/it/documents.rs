@@ -36,7 +36,7 @@ async fn find(documents: &Documents, collection: &str, query: Document) -> Vec<D
 }
 
 /// An error with all its causes.
-fn told(error: &Error) -> String {
+fn error_text(error: &Error) -> String {
     let (mut text, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {
         text = format!("{text}: {error}");
@@ -57,8 +57,8 @@ macro_rules! conformance {
         mod on_mongodb {
             $(#[tokio::test]
             async fn $case() {
-                if let Some(house) = super::mongo(stringify!($case)).await {
-                    super::$case(&house.documents).await;
+                if let Some(fixture) = super::mongo(stringify!($case)).await {
+                    super::$case(&fixture.documents).await;
                 }
             })*
         }
@@ -132,7 +132,7 @@ async fn a_wrong_query_is_told(documents: &Documents) {
             Ok(found) => found.try_collect::<Vec<_>>().await.unwrap_err(),
             Err(error) => error,
         };
-        assert!(told(&error).contains(part), "{query}: {}", told(&error));
+        assert!(error_text(&error).contains(part), "{query}: {}", error_text(&error));
     }
 }
 
@@ -171,10 +171,10 @@ async fn predictions_are_found_by_version_and_time(documents: &Documents) {
 
 #[tokio::test]
 async fn a_server_that_is_gone_is_told_soon() {
-    let Some(mut house) = mongo("a_server_that_is_gone_is_told_soon").await else { return };
-    house.documents.save("a", doc! {}).await.unwrap();
-    house.server.as_mut().unwrap().kill();
-    let error = house.documents.save("a", doc! {}).await.unwrap_err();
+    let Some(mut fixture) = mongo("a_server_that_is_gone_is_told_soon").await else { return };
+    fixture.documents.save("a", doc! {}).await.unwrap();
+    fixture.server.as_mut().unwrap().kill();
+    let error = fixture.documents.save("a", doc! {}).await.unwrap_err();
     assert!(error.to_string().starts_with("MongoDB at `mongodb://127.0.0.1:"), "{error}");
 }
 
@@ -190,8 +190,8 @@ async fn a_wrong_address_is_told_without_its_secrets() {
     ];
     for (url, part) in cases {
         let error = Mongo::connect(&Address::from(url), "shop").await.unwrap_err();
-        let told = told(&error);
-        assert!(told.contains(part), "{url}: {told}");
-        assert!(!format!("{told} {error:?}").contains("s3cret"), "{url}: {told} {error:?}");
+        let error_text = error_text(&error);
+        assert!(error_text.contains(part), "{url}: {error_text}");
+        assert!(!format!("{error_text} {error:?}").contains("s3cret"), "{url}: {error_text} {error:?}");
     }
 }

@@ -137,7 +137,7 @@ async fn both(
     measurement: &str,
     points: &[Measured],
 ) -> (Vec<Measured>, Vec<Measured>) {
-    let houses = [embedded(), remote(url, TempDir::new().unwrap(), SPOOL_LIMIT)];
+    let fixtures = [embedded(), remote(url, TempDir::new().unwrap(), SPOOL_LIMIT)];
     for point in points {
         let tags: Vec<_> = point.tags.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let value = |field: &Field| match field {
@@ -146,9 +146,9 @@ async fn both(
             Field::Bool(truth) => Value::Bool(*truth),
         };
         let fields: Vec<_> = point.fields.iter().map(|(name, field)| (name.as_str(), value(field))).collect();
-        houses.iter().for_each(|house| house.measure(measurement, point.time, &tags, &fields));
+        fixtures.iter().for_each(|fixture| fixture.measure(measurement, point.time, &tags, &fields));
     }
-    let [here, there] = houses;
+    let [here, there] = fixtures;
     let folder = here.close().await;
     there.close().await;
     (stored(&folder, measurement), in_influx(server, user, measurement).await)
@@ -215,17 +215,17 @@ async fn a_user_writes_where_users_are_asked_for() {
 async fn what_no_store_takes_is_refused_by_both() {
     let server = crate::recorder::Recorder::start(&[]).await;
     let url = format!("http://127.0.0.1:{}", server.port);
-    for house in [embedded(), remote(&url, TempDir::new().unwrap(), SPOOL_LIMIT)] {
+    for fixture in [embedded(), remote(&url, TempDir::new().unwrap(), SPOOL_LIMIT)] {
         let number = |value: f64| [("f", Value::Float(value))];
         let refused = |measurement: &str, tags: &[(&str, &str)], fields: &[(&str, Value<'_>)]| {
             let point = Point { measurement, tags, fields, time: 0 };
-            house.store.measure(&point).unwrap_err().to_string()
+            fixture.store.measure(&point).unwrap_err().to_string()
         };
         assert!(refused("", &[], &number(1.0)).contains("must not be empty"));
         assert!(refused("m", &[], &[]).contains("has no fields"));
         assert!(refused("m", &[], &number(f64::NAN)).contains("not a finite number"));
         assert!(refused("m", &[("", "x")], &number(1.0)).contains("an empty name"));
-        house.close().await;
+        fixture.close().await;
     }
     assert!(server.requests().is_empty());
 }

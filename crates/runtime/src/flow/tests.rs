@@ -63,10 +63,10 @@ struct Fixture {
 }
 
 fn fixture(retries: u16, limits: Limits) -> Fixture {
-    house_of(&RunOptions { retries, ..RunOptions::default() }, limits, vec![0, 1])
+    fixture_with(&RunOptions { retries, ..RunOptions::default() }, limits, vec![0, 1])
 }
 
-fn house_of(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixture {
+fn fixture_with(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixture {
     let name = |text| Name::parse(text).unwrap();
     let node = |text| Node {
         name: name(text),
@@ -278,7 +278,7 @@ async fn the_first_answer_wins() {
 async fn a_worker_of_one_place_gets_nothing_of_another() {
     let older = OlderRunner { generation: Generation::Core, measures: true };
     let run = RunOptions { runner: Runner::Older(older), ..RunOptions::default() };
-    let fixture = house_of(&run, Limits::default(), vec![0, 1, 0]);
+    let fixture = fixture_with(&run, Limits::default(), vec![0, 1, 0]);
     let answers = |value: &'static [u8]| {
         move |_: &Payload| Some(HandlerResult::Message { payload: message(value), early_exit: false })
     };
@@ -356,7 +356,7 @@ fn kept(worker: &Scripted) -> usize {
 
 #[tokio::test]
 async fn a_delivery_goes_to_the_worker_with_the_most_room() {
-    let fixture = house_of(&RunOptions::default(), Limits::default(), vec![0]);
+    let fixture = fixture_with(&RunOptions::default(), Limits::default(), vec![0]);
     let (small, large) = (fixture.slot(0, 1, |_| None), fixture.slot(0, 3, |_| None));
     let mut requests: Vec<_> = (0..5).map(|_| Box::pin(fixture.request(LONG))).collect();
     let mut seen = Vec::new();
@@ -377,7 +377,7 @@ async fn a_delivery_goes_to_the_worker_with_the_most_room() {
 
 #[tokio::test]
 async fn a_worker_that_has_left_gets_nothing_and_frees_no_room() {
-    let fixture = house_of(&RunOptions { retries: 1, ..RunOptions::default() }, Limits::default(), vec![0]);
+    let fixture = fixture_with(&RunOptions { retries: 1, ..RunOptions::default() }, Limits::default(), vec![0]);
     let worker = fixture.slot(0, 1, |_| None);
     let mut first = Box::pin(fixture.request(LONG));
     assert!(futures::poll!(&mut first).is_pending());
@@ -397,7 +397,7 @@ async fn a_worker_that_has_left_gets_nothing_and_frees_no_room() {
 
 #[tokio::test]
 async fn a_delivery_that_a_worker_gives_back_goes_to_another() {
-    let fixture = house_of(&RunOptions::default(), Limits::default(), vec![0]);
+    let fixture = fixture_with(&RunOptions::default(), Limits::default(), vec![0]);
     let (gone, slot) = fixture.never(true, 2);
     fixture.slot(0, 1, echo);
     assert_eq!(fixture.request(LONG).await, Ok(message(b"in")));
@@ -408,7 +408,7 @@ async fn a_delivery_that_a_worker_gives_back_goes_to_another() {
 
 #[tokio::test]
 async fn what_needs_no_work_takes_no_room() {
-    let fixture = house_of(&RunOptions::default(), Limits::default(), vec![0]);
+    let fixture = fixture_with(&RunOptions::default(), Limits::default(), vec![0]);
     let (worker, _slot) = fixture.never(false, 1);
     for asked in 1..=3 {
         assert!(matches!(fixture.request(LONG).await, Err(Failure::Handler { .. })));
@@ -420,7 +420,7 @@ async fn what_needs_no_work_takes_no_room() {
 async fn a_node_that_loses_its_last_worker_fails_what_waits() {
     for (retries, depth) in [(0, 0), (1, 1)] {
         let run = RunOptions { retries, ..RunOptions::default() };
-        let fixture = house_of(&run, Limits::default(), vec![0]);
+        let fixture = fixture_with(&run, Limits::default(), vec![0]);
         let worker = fixture.slot(0, 1, |_| None);
         let (mut first, mut second) = (Box::pin(fixture.request(LONG)), Box::pin(fixture.request(LONG)));
         assert!(futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending());

@@ -46,7 +46,7 @@ async fn serves(team: &Team) {
 }
 
 /// All errors in an answer.
-fn told(reply: &Reply) -> String {
+fn errors(reply: &Reply) -> String {
     let body = reply.json();
     let problems = body["problems"].as_array().cloned().unwrap_or_default();
     assert!(problems.len() <= 200, "{} problems", problems.len());
@@ -75,8 +75,8 @@ fn is_empty(folder: &Path) -> bool {
 async fn refused(team: &Team, data: &Path, HostilePackage { name, package, expected }: HostilePackage) {
     let reply = team.api.upload(package).await;
     assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{name}: {reply:?}");
-    let told = told(&reply);
-    assert!(told.contains(expected), "{name}: {told}");
+    let errors = errors(&reply);
+    assert!(errors.contains(expected), "{name}: {errors}");
     assert!(reply.body.len() < 1 << 20, "{name}: the answer has {} bytes", reply.body.len());
     assert!(is_empty(&data.join("incoming")), "{name} left files");
     assert_eq!(readers(team.pid()), [] as [i32; 0], "{name} left a process");

@@ -128,15 +128,15 @@ impl Deployment {
             // The first node creates the streams, which takes time in a cluster: started together, all nodes
             // would time out.
             if index == 0 {
-                self.said(host, &format!("taking messages for {node}"));
+                self.wait_for_log(host, &format!("taking messages for {node}"));
             }
         }
         let listen = format!("{}:0", self.hosts.address(INGRESS));
         self.spawn(INGRESS, &["entrypoint", &package().display().to_string(), "--listen", &listen]);
         for (host, node) in NODES {
-            self.said(host, &format!("taking messages for {node}"));
+            self.wait_for_log(host, &format!("taking messages for {node}"));
         }
-        let line = self.said(INGRESS, "listening on ");
+        let line = self.wait_for_log(INGRESS, "listening on ");
         let address = line.split("listening on ").nth(1).and_then(|rest| rest.split('"').next());
         address.expect("the record names an address").parse().unwrap()
     }
@@ -233,7 +233,7 @@ impl Deployment {
     }
 
     /// Waits until an engine's log contains a text; returns the line.
-    fn said(&self, host: &str, words: &str) -> String {
+    fn wait_for_log(&self, host: &str, words: &str) -> String {
         let until = Instant::now() + START_TIMEOUT;
         loop {
             let text = std::fs::read_to_string(self.log(host)).unwrap_or_default();

@@ -3,7 +3,7 @@
 use super::{package, server};
 use crate::support::{
     Krt, assert_status, eventually,
-    krt::{refused, said},
+    krt::{refused, stdout_of},
     runners::WireProtocol,
 };
 use krt_servers::NatsServer;
@@ -25,7 +25,7 @@ impl<'a> Dead<'a> {
     }
 
     fn say(&self, words: &[&str], flags: &[&str]) -> String {
-        said(&[&["dead"], words].concat(), self.package, &[flags, &["--nats", &self.url]].concat())
+        stdout_of(&[&["dead"], words].concat(), self.package, &[flags, &["--nats", &self.url]].concat())
     }
 
     fn refuse(&self, words: &[&str]) -> String {

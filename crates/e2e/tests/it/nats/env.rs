@@ -2,7 +2,7 @@
 
 use super::{package, pairs, server};
 use crate::support::{
-    krt::{command, refused, said},
+    krt::{command, refused, stdout_of},
     runners::{INFLUX, MONGO, Runner, WireProtocol},
 };
 use std::{collections::BTreeMap, fs, path::Path, process::Command};
@@ -64,11 +64,11 @@ async fn runners_do_not_start_without_it() {
     let (url, package) = (server.url(), package(&[]));
     for protocol in [WireProtocol::Core, WireProtocol::JetStream] {
         let flags = ["--nats", &url, "--nats-mode", protocol.mode()];
-        let without = pairs(&said(&["env", "three"], package.path(), &flags));
+        let without = pairs(&stdout_of(&["env", "three"], package.path(), &flags));
         let words = Runner::refused(protocol, package.path(), &without).await;
         assert!(words.contains("KRT_MONGO_URI is not set"), "{words}");
         let flags = [&flags[..], &["--mongo", MONGO]].concat();
-        let without = pairs(&said(&["env", "three"], package.path(), &flags));
+        let without = pairs(&stdout_of(&["env", "three"], package.path(), &flags));
         let words = Runner::refused(protocol, package.path(), &without).await;
         assert!(words.contains("KRT_INFLUX_URI is not set"), "{words}");
     }
@@ -105,7 +105,7 @@ fn an_entrypoint_has_a_file_of_subjects() {
         let written: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
         assert_eq!(written, subjects);
         let flags = [&flags[..], &["--nats", NATS, "--subjects-file", "-"]].concat();
-        let shown = said(&["env", "--entrypoint"], package.path(), &flags);
+        let shown = stdout_of(&["env", "--entrypoint"], package.path(), &flags);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), subjects);
     }
     let (variables, errors) = printed(&["--entrypoint"], package.path(), &[]);
@@ -130,8 +130,8 @@ fn a_shell_keeps_values_whole() {
     let mongo = "mongodb://ada:p%27w@127.0.0.1/?authSource=admin&tls=true";
     let flags = ["--nats", NATS, "--mongo", mongo, "--influx", INFLUX];
     let json: BTreeMap<String, String> =
-        serde_json::from_str(&said(&["env", "three"], &path, &[&flags[..], &["--json"]].concat())).unwrap();
-    let exported = said(&["env", "three"], &path, &[&flags[..], &["--export"]].concat());
+        serde_json::from_str(&stdout_of(&["env", "three"], &path, &[&flags[..], &["--json"]].concat())).unwrap();
+    let exported = stdout_of(&["env", "three"], &path, &[&flags[..], &["--export"]].concat());
     let script = "eval \"$1\" && env -0";
     let seen = Command::new("sh").args(["-c", script, "sh", &exported]).env_clear().output().unwrap();
     let seen = String::from_utf8(seen.stdout).unwrap();

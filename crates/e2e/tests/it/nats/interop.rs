@@ -3,7 +3,7 @@
 use super::{NODES, environment, package, runner, server, workflow};
 use crate::support::{
     Krt, assert_status,
-    krt::{refused, said},
+    krt::{refused, stdout_of},
     runners::{Entrypoint, WireProtocol},
 };
 use bson::doc;
@@ -187,7 +187,7 @@ fn a_node_in_several_workflows_asks_for_which() {
     assert!(!words.contains("s3cret"), "{words}");
     // The runner needs the password to sign in.
     let all = [&flags[..], &["--workflow", "wire"]].concat();
-    assert!(said(&["env", "one"], package.path(), &all).contains("KRT_NATS_SERVER=nats://ada:s3cret@"));
+    assert!(stdout_of(&["env", "one"], package.path(), &all).contains("KRT_NATS_SERVER=nats://ada:s3cret@"));
     let last = environment(WireProtocol::Core, "nats://127.0.0.1:4222", package.path(), "three", &[]);
     assert!(last.contains(&("KRT_NATS_OUTPUT".to_owned(), String::new())), "{last:?}");
 }

@@ -9,7 +9,7 @@ mod replicas;
 
 use crate::support::{
     Copy,
-    krt::{packages, said},
+    krt::{packages, stdout_of},
     runners::{INFLUX, MONGO, Runner, WireProtocol, Workflow},
 };
 use krt_servers::{NatsOptions, NatsServer};
@@ -58,8 +58,8 @@ fn environment(
 ) -> Vec<(String, String)> {
     let servers = ["--nats", url, "--nats-mode", protocol.mode(), "--mongo", MONGO, "--influx", INFLUX];
     let flags = [flags, &servers].concat();
-    let pairs = pairs(&said(&["env", node], package, &flags));
-    let json = said(&["env", node], package, &[&flags[..], &["--json"]].concat());
+    let pairs = pairs(&stdout_of(&["env", node], package, &flags));
+    let json = stdout_of(&["env", node], package, &[&flags[..], &["--json"]].concat());
     let json: serde_json::Map<_, _> = serde_json::from_str(&json).unwrap();
     assert_eq!(json.len(), pairs.len());
     assert!(pairs.iter().all(|(name, value)| json[name] == value.as_str()), "{json:?} {pairs:?}");

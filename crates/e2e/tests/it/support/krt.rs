@@ -100,13 +100,13 @@ impl Krt {
         self
     }
 
-    fn typed(words: &[&str], package: &Path, listen: Option<SocketAddr>) -> Self {
+    fn typed(args: &[&str], package: &Path, listen: Option<SocketAddr>) -> Self {
         let folder = tempfile::tempdir().expect("there is room for a temporary folder");
         let scratch = Scratch::below(folder.path());
         let binary = binary();
         let mut command = Command::new(&binary);
         command
-            .args(words)
+            .args(args)
             .args(["--log-format", "json"])
             .env("KRT_CACHE", cache(&binary))
             .env("PYTHONDONTWRITEBYTECODE", "1")
@@ -250,18 +250,18 @@ pub(crate) fn command() -> std::process::Command {
 }
 
 /// Runs `krt`, which must succeed; returns its standard output.
-pub(crate) fn said(words: &[&str], package: &Path, flags: &[&str]) -> String {
-    let output = command().args(words).arg(package).args(flags).output().expect("the binary can be executed");
+pub(crate) fn stdout_of(args: &[&str], package: &Path, flags: &[&str]) -> String {
+    let output = command().args(args).arg(package).args(flags).output().expect("the binary can be executed");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{words:?} {flags:?}: {errors}");
+    assert!(output.status.success(), "{args:?} {flags:?}: {errors}");
     String::from_utf8(output.stdout).expect("it writes text")
 }
 
 /// Runs `krt`, which must fail; returns its standard error.
-pub(crate) fn refused(words: &[&str], package: &Path, flags: &[&str]) -> String {
-    let output = command().args(words).arg(package).args(flags).output().expect("the binary can be executed");
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(!output.status.success(), "{words:?} {flags:?}: {said}");
+pub(crate) fn refused(args: &[&str], package: &Path, flags: &[&str]) -> String {
+    let output = command().args(args).arg(package).args(flags).output().expect("the binary can be executed");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success(), "{args:?} {flags:?}: {stdout}");
     String::from_utf8(output.stderr).expect("it writes text")
 }
 

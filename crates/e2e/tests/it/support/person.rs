@@ -71,24 +71,24 @@ impl Person {
     }
 
     /// A command before its start.
-    pub(crate) fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = command();
         for name in ["KRT_SERVER", "KRT_TOKEN", "KRT_RUNTIME", "KRT_CACERT"] {
             command.env_remove(name);
         }
-        command.args(words).env("XDG_CONFIG_HOME", self.home.path());
+        command.args(args).env("XDG_CONFIG_HOME", self.home.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 
     /// Runs a command without input.
-    pub(crate) async fn types(&self, words: &[&str]) -> CommandOutput {
-        self.pipes(words, "").await
+    pub(crate) async fn types(&self, args: &[&str]) -> CommandOutput {
+        self.pipes(args, "").await
     }
 
     /// Runs a command with a text as input.
-    pub(crate) async fn pipes(&self, words: &[&str], text: &str) -> CommandOutput {
-        let mut command = self.command(words);
+    pub(crate) async fn pipes(&self, args: &[&str], text: &str) -> CommandOutput {
+        let mut command = self.command(args);
         let text = text.to_owned();
         let typing = tokio::task::spawn_blocking(move || {
             let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -98,7 +98,7 @@ impl Person {
             child.wait_with_output().expect("it is a child of this process").into()
         });
         let typed = tokio::time::timeout(TIMEOUT, typing).await;
-        typed.unwrap_or_else(|_| panic!("it does not end: {words:?}")).expect("nothing panics there")
+        typed.unwrap_or_else(|_| panic!("it does not end: {args:?}")).expect("nothing panics there")
     }
 
     /// Signs in.

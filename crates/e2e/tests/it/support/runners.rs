@@ -157,9 +157,9 @@ impl Runner {
     /// Also returns its further output.
     async fn start(program: &str, package: &Path, environment: &[(String, String)]) -> (Self, Lines) {
         match Self::launch(program, package, environment).await {
-            (runner, said, Some(line)) => {
+            (runner, lines, Some(line)) => {
                 assert_eq!(line, "ready", "{program}");
-                (runner, said)
+                (runner, lines)
             }
             (runner, _, None) => panic!("{program} does not start: {}", runner.choked().await),
         }
@@ -186,7 +186,7 @@ impl Runner {
             .kill_on_drop(true)
             .spawn()
             .expect("Python can be started");
-        let mut said = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
         let mut stderr = child.stderr.take().expect("it is piped");
         let errors = tokio::spawn(async move {
             let mut text = Vec::new();
@@ -194,9 +194,9 @@ impl Runner {
             String::from_utf8_lossy(&text).into_owned()
         });
         let runner = Self { stdin: child.stdin.take(), child, errors, _messages: messages };
-        let first = tokio::time::timeout(TIMEOUT, said.next_line()).await;
+        let first = tokio::time::timeout(TIMEOUT, lines.next_line()).await;
         let first = first.expect("a runner starts or ends").expect("it writes text");
-        (runner, said, first)
+        (runner, lines, first)
     }
 
     /// Kills it.
@@ -280,10 +280,10 @@ impl Entrypoint {
             WireProtocol::Core => "core_entrypoint.py",
             WireProtocol::JetStream => "jetstream_entrypoint.py",
         };
-        let (mut runner, said) = Runner::start(program, workflow.package, environment).await;
+        let (mut runner, lines) = Runner::start(program, workflow.package, environment).await;
         let files = protox::compile(["public_input.proto"], [workflow.package]).expect("the .proto compiles");
         let waiting = Waiting::new(Mutex::new(Some(HashMap::new())));
-        tokio::spawn(hand_out(said, waiting.clone()));
+        tokio::spawn(hand_out(lines, waiting.clone()));
         Self {
             stdin: runner.stdin.take().expect("it is piped").into(),
             runner,
@@ -344,8 +344,8 @@ impl Entrypoint {
 }
 
 /// Passes each answer to its caller.
-async fn hand_out(mut said: Lines, waiting: Waiting) {
-    while let Ok(Some(line)) = said.next_line().await {
+async fn hand_out(mut lines: Lines, waiting: Waiting) {
+    while let Ok(Some(line)) = lines.next_line().await {
         let answer: Value = serde_json::from_str(&line).expect("an entrypoint says JSON");
         let id = answer["id"].as_str().expect("an answer has an id");
         let mut waiting = waiting.lock().expect("nobody panics with it");
