@@ -1,6 +1,6 @@
 //! Writes the dashboard's built files, for `src/dashboard.rs` to embed; none, where it is not built.
 //!
-//! They are copied first: whoever builds the dashboard anew meanwhile does not disturb the compiler.
+//! They are copied first: a concurrent build of the dashboard does not disturb the compiler.
 
 use std::{
     env,
@@ -14,7 +14,7 @@ fn main() -> io::Result<()> {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
     let sources = crate_folder.join("../../dashboard");
     let built = sources.join("dist");
-    // A path that is missing would have everything built anew each time.
+    // A missing path would rebuild everything each time.
     let (watched, names) = match copy(&built, &out.join("dashboard")) {
         Ok(names) => (built.as_path(), names),
         Err(error) if error.kind() == io::ErrorKind::NotFound => (sources.as_path(), Vec::new()),

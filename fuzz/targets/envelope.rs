@@ -124,12 +124,12 @@ fn headers(text: &str) {
         reply: parts.next(),
         message_id: parts.next(),
         deadline: parts.next().map(|text| Timestamp(text.len() as u64 * 1_000_000)),
-        nobody: text.len() % 2 == 1,
+        no_client: text.len() % 2 == 1,
         trace: ["traceparent", "tracestate"].into_iter().zip(parts).collect(),
         failure: None,
     };
     let read = Headers::read(header_map(&headers).as_ref());
-    assert_eq!((read.deadline, read.nobody), (headers.deadline, headers.nobody));
+    assert_eq!((read.deadline, read.no_client), (headers.deadline, headers.no_client));
     // What no header can hold is left out.
     let same = |read: &Option<String>, sent: &Option<String>| match read {
         Some(read) => assert_eq!(Some(read), sent.as_ref()),

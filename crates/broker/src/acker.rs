@@ -41,7 +41,7 @@ pub(crate) struct PendingAcks {
 #[derive(Debug, Default)]
 struct Messages {
     last: u64,
-    marks: HashMap<u64, Subject>,
+    ack_subject: HashMap<u64, Subject>,
 }
 
 impl PendingAcks {
@@ -54,25 +54,25 @@ impl PendingAcks {
         let mut messages = self.lock();
         messages.last += 1;
         let key = messages.last;
-        messages.marks.insert(key, message.marks.clone());
+        messages.ack_subject.insert(key, message.ack_subject.clone());
         drop(messages);
         Box::new(Acker { message, held: Arc::clone(self), key, marked: false })
     }
 
     /// Returns the number of messages in flight.
     pub(crate) fn len(&self) -> usize {
-        self.lock().marks.len()
+        self.lock().ack_subject.len()
     }
 
     /// Reports all of them to the server as still in progress.
     pub(crate) fn report_progress(&self) {
-        for subject in self.lock().marks.values() {
+        for subject in self.lock().ack_subject.values() {
             self.sender.mark(subject.clone(), AckKind::Progress);
         }
     }
 
     fn forget(&self, key: u64) {
-        self.lock().marks.remove(&key);
+        self.lock().ack_subject.remove(&key);
         self.left.notify_one();
     }
 
@@ -118,7 +118,7 @@ impl Acker {
     fn mark(&mut self, mark: AckKind) {
         self.marked = true;
         self.held.forget(self.key);
-        self.held.sender.mark(self.message.marks.clone(), mark);
+        self.held.sender.mark(self.message.ack_subject.clone(), mark);
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Options {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Interval between pings to the server; two without an answer end the connection.
 const PING_INTERVAL: Duration = Duration::from_secs(2);
-/// Messages of a subscription that may wait to be taken. Further ones are lost, with a warning.
+/// The most messages that a subscription buffers. Further ones are lost, with a warning.
 const SUBSCRIPTION_CAPACITY: usize = 8 << 10;
 /// The longest pause before the next attempt to reconnect.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);

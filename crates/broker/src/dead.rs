@@ -40,11 +40,11 @@ pub const MAX_HEADERS: usize = 2048;
 const MAX_REASON: usize = 300;
 /// Largest envelope that is decoded to find its request, in bytes.
 const MAX_DECODED: usize = 64 << 20;
-/// How many are listed at the most, whatever the server says of their number.
+/// The most dead letters listed, whatever number the server reports.
 pub const MAX_LISTED: usize = 100_000;
 /// The longest text of a header that a list shows, bytes.
 const MAX_HEADER_TEXT: usize = 1 << 10;
-/// How many are looked at by one question to the server.
+/// The most dead letters fetched by one request.
 const BATCH: usize = 500;
 /// Time for the server to answer such a request.
 const LIST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -84,7 +84,7 @@ pub(crate) fn address(stage: &Stage, message: &RawMessage, reason: &str) -> (Str
         (name::TRIES, &tries),
         (name::REQUEST, &request),
         // The same message may be given up twice, after a retry.
-        (name::MESSAGE_ID, message.marks.as_str()),
+        (name::MESSAGE_ID, message.ack_subject.as_str()),
     ] {
         headers.insert(name, one_line(value));
     }
@@ -171,7 +171,7 @@ impl DeadLetters {
             return Err(self.failed("retried", &reason));
         }
         let message_id = Some(format!("retry-{}-{id}", self.stream.cached_info().config.name));
-        let headers = Headers { nobody: true, message_id, ..Headers::default() };
+        let headers = Headers { no_client: true, message_id, ..Headers::default() };
         let publish = jetstream::message::PublishMessage::build()
             .payload(body)
             .headers(headers.to_map().unwrap_or_default());

@@ -9,7 +9,7 @@ mod name {
     pub(super) const REPLY: &str = "Krt-Reply";
     pub(super) const DEADLINE: &str = "Krt-Deadline";
     pub(super) const FAILURE: &str = "Krt-Failure";
-    pub(super) const NO_REPLY: &str = "Krt-Nobody";
+    pub(super) const NO_CLIENT: &str = "Krt-Nobody";
     /// Defined by the server.
     pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
     /// W3C trace context.
@@ -26,7 +26,7 @@ pub struct Headers {
     /// The kind of the error in the envelope.
     pub failure: Option<Kind>,
     /// Whether no client waits for the answer: the message is a retried dead letter.
-    pub nobody: bool,
+    pub no_client: bool,
     /// The W3C trace context: `traceparent`, `tracestate`.
     pub trace: Vec<(&'static str, String)>,
     /// Identifies duplicates of a message. JetStream only.
@@ -43,7 +43,7 @@ impl Headers {
             (name::REPLY, self.reply.as_deref()),
             (name::DEADLINE, deadline.as_deref()),
             (name::FAILURE, self.failure.map(Kind::as_str)),
-            (name::NO_REPLY, self.nobody.then_some("true")),
+            (name::NO_CLIENT, self.no_client.then_some("true")),
             (name::MESSAGE_ID, self.message_id.as_deref()),
         ];
         let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
@@ -67,7 +67,7 @@ impl Headers {
             deadline: millis.map(|millis| Timestamp(millis.saturating_mul(NANOS_PER_MILLI))),
             failure: text(name::FAILURE).and_then(|word| Kind::parse(&word)),
             trace: name::TRACE.iter().filter_map(|&name| Some((name, text(name)?))).collect(),
-            nobody: map.get(name::NO_REPLY).is_some(),
+            no_client: map.get(name::NO_CLIENT).is_some(),
             message_id: text(name::MESSAGE_ID),
         }
     }
@@ -83,7 +83,7 @@ mod tests {
             reply: Some("_INBOX.a.b".to_owned()),
             deadline: Some(Timestamp(1_709_209_815_250_000_000)),
             failure: Some(Kind::QueueFull),
-            nobody: true,
+            no_client: true,
             trace: vec![("traceparent", "00-1-2-01".to_owned()), ("tracestate", "a=b".to_owned())],
             message_id: Some("id.1".to_owned()),
         };

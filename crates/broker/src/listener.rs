@@ -19,7 +19,7 @@ pub struct Received {
     pub body: Bytes,
     /// Whether this is the server's report, in the reply inbox of a message, that the message had no
     /// receiver.
-    pub nobody: bool,
+    pub no_responders: bool,
 }
 
 /// Receives messages, across clients if one fails.
@@ -82,6 +82,6 @@ fn received(message: Message) -> Received {
         reply: message.reply.map(|reply| reply.to_string()),
         headers: Headers::read(message.headers.as_ref()),
         body: message.payload,
-        nobody: message.status == Some(StatusCode::NO_RESPONDERS),
+        no_responders: message.status == Some(StatusCode::NO_RESPONDERS),
     }
 }

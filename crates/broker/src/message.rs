@@ -7,7 +7,7 @@ use bytes::Bytes;
 #[derive(Debug, Clone)]
 pub(crate) struct RawMessage {
     /// The subject for acknowledgements.
-    pub(crate) marks: Subject,
+    pub(crate) ack_subject: Subject,
     pub(crate) subject: Subject,
     pub(crate) headers: Option<HeaderMap>,
     pub(crate) body: Bytes,

@@ -8,10 +8,10 @@ use async_nats::jetstream::{
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::time::Duration;
 
-/// How long untaken messages are kept, if the stream is never removed.
+/// How long messages without a consumer are kept, if the stream is never removed.
 const MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// How many consumers of the stream are looked at: a server may say that there are more, without end.
+/// The most consumers of the stream that are listed: a faulty server may report an endless list.
 const MAX_CONSUMERS: usize = 1_000;
 
 /// The stream.

@@ -1,7 +1,7 @@
 //! The cache of environments.
 //!
 //! Each environment has a folder with the virtual environment, its record and, while it is created, a
-//! workshop for temporary files. The record is written last and marks the environment as complete; a folder
+//! work folder for temporary files. The record is written last and marks the environment as complete; a folder
 //! without one is left from an interrupted run, and the next run that needs the place removes it. A lock
 //! beside the folder ensures that only one process at a time creates an environment. The record's
 //! modification time is the environment's last use.

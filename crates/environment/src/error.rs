@@ -10,14 +10,14 @@ pub enum Error {
     /// No suitable interpreter was found.
     #[error(
         "found no {wanted}{}\nhint: {hint}",
-        Candidates(looked),
+        Candidates(candidates),
         hint = "install Python 3.7 or newer, or name one with `--python` (a path, a command or a version such as 3.12)"
     )]
     NoPython {
         /// The interpreter wanted.
         wanted: String,
         /// The interpreters found, and why each does not fit.
-        looked: Vec<(PathBuf, String)>,
+        candidates: Vec<(PathBuf, String)>,
     },
     /// A file requires another version of the interpreter.
     #[error(

@@ -197,7 +197,7 @@ impl Job<'_> {
         Ok(arguments)
     }
 
-    /// Writes lines for the installer, which may contain credentials, to the workshop.
+    /// Writes lines for the installer, which may contain credentials, to the work folder.
     fn note(&self, name: &str, lines: &[String]) -> Result<PathBuf, Error> {
         let path = self.place.work_folder().join(name);
         let text = lines.iter().map(|line| format!("{line}\n")).collect::<String>();

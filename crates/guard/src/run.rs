@@ -189,7 +189,7 @@ fn next(events: &Receiver<Event>, watched: Option<u64>) -> Result<Event, RecvTim
 
 /// Reads the engine's commands.
 fn listen(mut control: UnixStream, events: Sender<Event>) -> io::Result<()> {
-    let hear = move || {
+    let read_messages = move || {
         let mut byte = [0];
         while let Ok(1) = control.read(&mut byte) {
             if byte == [TERMINATE] && events.send(Event::Terminate).is_err() {
@@ -199,7 +199,7 @@ fn listen(mut control: UnixStream, events: Sender<Event>) -> io::Result<()> {
         // Fails when the program ended first.
         let _ = events.send(Event::Gone);
     };
-    thread::Builder::new().spawn(hear).map(drop)
+    thread::Builder::new().spawn(read_messages).map(drop)
 }
 
 /// Reaps every descendant that ends, including orphans.

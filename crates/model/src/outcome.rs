@@ -295,7 +295,7 @@ impl Failure {
     }
 }
 
-/// Judges a handler's result (docs/reference/krt-v1.md#entrypoint and #context).
+/// Decides what follows from a handler's result (docs/reference/krt-v1.md#entrypoint and #context).
 pub fn decide(step: &Step<'_>, result: HandlerResult) -> Outcome {
     match result {
         HandlerResult::Message { payload, early_exit } if step.last || early_exit => answer(step, payload),

@@ -1,4 +1,4 @@
-//! The process that reads a package: takes an order, and sends steps and an answer.
+//! The process that reads a package: reads a request, and sends steps and an answer.
 
 use crate::frame::{self, Frame};
 use crate::limits;
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::thread;
 
-/// The largest order, in bytes.
+/// The largest request, in bytes.
 const MAX_REQUEST: u32 = 1 << 20;
 
 /// The longest message of a failure, in bytes. More could fill the pipe, which is read only at the end.

@@ -23,8 +23,8 @@ use std::path::Path;
 pub const COMMAND: &str = "read-package";
 
 /// Loads a package to run it here.
-pub fn load(path: &Path, abandon: &CancelHandle) -> Result<Package, Error> {
-    Loader::default().load_by(path, |order| parent::read(order, abandon))
+pub fn load(path: &Path, cancel: &CancelHandle) -> Result<Package, Error> {
+    Loader::default().load_by(path, |order| parent::read(order, cancel))
 }
 
 /// Finds all problems of a package.
@@ -33,6 +33,6 @@ pub fn check(loader: &Loader, path: &Path) -> Result<Checked, Error> {
 }
 
 /// Finds all problems of a package in a given place, and leaves the unpacked files there.
-pub fn check_at(place: PackageLocation, abandon: &CancelHandle) -> Result<Checked, Error> {
-    Loader::default().check_at(place, |order| parent::read(order, abandon))
+pub fn check_at(place: PackageLocation, cancel: &CancelHandle) -> Result<Checked, Error> {
+    Loader::default().check_at(place, |order| parent::read(order, cancel))
 }

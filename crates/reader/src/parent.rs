@@ -19,11 +19,11 @@ pub struct CancelHandle(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    is_abandoned: bool,
+    is_cancelled: bool,
     child: Option<Child>,
 }
 
-/// Abandons on drop, as with a cancelled future.
+/// Cancels on drop, as with a cancelled future.
 #[derive(Debug)]
 pub struct CancelOnDrop(CancelHandle);
 
@@ -44,12 +44,12 @@ impl CancelHandle {
     /// Ends the process now.
     pub fn now(&self) {
         let mut state = self.lock();
-        state.is_abandoned = true;
+        state.is_cancelled = true;
         // Fails when the process has ended.
         let _ = state.child.as_mut().map(Child::kill);
     }
 
-    /// Returns a guard that abandons on drop.
+    /// Returns a guard that cancels on drop.
     #[must_use]
     pub fn on_drop(&self) -> CancelOnDrop {
         CancelOnDrop(self.clone())
@@ -59,10 +59,10 @@ impl CancelHandle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the process, unless it was abandoned.
+    /// Starts the process, unless it was cancelled.
     fn start(&self) -> io::Result<Option<Pipes>> {
         let mut state = self.lock();
-        if state.is_abandoned {
+        if state.is_cancelled {
             return Ok(None);
         }
         let mut child = command()?.spawn()?;
@@ -79,7 +79,7 @@ impl CancelHandle {
         let mut state = self.lock();
         let child = state.child.take();
         let status = child.map_or_else(|| Ok(ExitStatus::default()), |mut child| child.wait());
-        Ok((status?, state.is_abandoned))
+        Ok((status?, state.is_cancelled))
     }
 }
 
@@ -101,7 +101,7 @@ fn own() -> io::Result<PathBuf> {
 /// Reads a package in a process of its own.
 pub(crate) fn read(request: &ReadRequest, cancel: &CancelHandle) -> Result<Reading, Error> {
     let Some(Pipes { mut stdin, mut stdout, stderr }) = cancel.start().map_err(Error::Start)? else {
-        return Err(Error::Ended { step: Step::Read, why: ReaderExit::Abandoned });
+        return Err(Error::Ended { step: Step::Read, why: ReaderExit::Cancelled });
     };
     // Fails when the process has ended, which is detected next.
     let _ = frame::write(&mut stdin, &request.encode());
@@ -109,12 +109,12 @@ pub(crate) fn read(request: &ReadRequest, cancel: &CancelHandle) -> Result<Readi
     drop(stdin);
     let mut stderr_text = String::new();
     let _ = stderr.take(MAX_STDERR).read_to_string(&mut stderr_text);
-    let (status, is_abandoned) = cancel.end().map_err(Error::Start)?;
+    let (status, is_cancelled) = cancel.end().map_err(Error::Start)?;
     let why = match outcome {
         ReadOutcome::Done(reading) => return Ok(*reading),
         ReadOutcome::Failed(error) => return Err(error),
         ReadOutcome::TooLong => ReaderExit::Size { limit: limits::MAX_ANSWER.into() },
-        ReadOutcome::End if is_abandoned => ReaderExit::Abandoned,
+        ReadOutcome::End if is_cancelled => ReaderExit::Cancelled,
         ReadOutcome::End => exit_reason(status, &stderr_text, &step),
     };
     if matches!(why, ReaderExit::Size { .. }) {

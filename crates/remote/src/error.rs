@@ -10,7 +10,7 @@ fn hint(error: &mongodb::error::Error) -> String {
     certificate::hint(&error.to_string(), "`tlsCAFile=FILE` in the URL").unwrap_or_else(usual)
 }
 
-/// Why a remote store cannot do what it was asked for.
+/// Why a remote store cannot serve a request.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -93,7 +93,7 @@ fn log_ready(engine: &Engine, address: Option<SocketAddr>) {
     }
 }
 
-/// Restarts nodes as asked, until told to stop.
+/// Restarts nodes on request, until shutdown.
 async fn serve(engine: &Engine, running: &Running, restarts: &Restarts, shutdown: impl Future<Output = ()>) {
     tokio::pin!(shutdown);
     loop {

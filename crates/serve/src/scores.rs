@@ -58,13 +58,13 @@ struct Count {
 }
 
 impl Count {
-    fn add(&mut self, judged: &ScoredPrediction<'_>) {
-        match judged.error {
+    fn add(&mut self, prediction: &ScoredPrediction<'_>) {
+        match prediction.error {
             Some(ScoreError::MissingValues) => self.missing_values += 1,
             Some(ScoreError::NewLabels) => self.new_labels += 1,
             None => {
                 self.predictions += 1;
-                self.correct += u64::from(judged.predicted == judged.actual);
+                self.correct += u64::from(prediction.predicted == prediction.actual);
             }
         }
     }
@@ -85,13 +85,13 @@ pub struct Tally {
 
 impl Tally {
     /// Counts a prediction.
-    pub fn add(&mut self, judged: &ScoredPrediction<'_>) {
-        self.all.add(judged);
-        let (first, last) = self.span.unwrap_or((judged.time, judged.time));
-        self.span = Some((first.min(judged.time), last.max(judged.time)));
-        self.seconds.entry(judged.time.0.div_euclid(1_000_000)).or_default().add(judged);
-        if judged.error.is_none() {
-            let pair = (self.label(judged.actual), self.label(judged.predicted));
+    pub fn add(&mut self, prediction: &ScoredPrediction<'_>) {
+        self.all.add(prediction);
+        let (first, last) = self.span.unwrap_or((prediction.time, prediction.time));
+        self.span = Some((first.min(prediction.time), last.max(prediction.time)));
+        self.seconds.entry(prediction.time.0.div_euclid(1_000_000)).or_default().add(prediction);
+        if prediction.error.is_none() {
+            let pair = (self.label(prediction.actual), self.label(prediction.predicted));
             *self.pairs.entry(pair).or_default() += 1;
         }
     }
@@ -177,7 +177,7 @@ fn ratio(part: u64, whole: u64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn judged<'a>(second: i64, actual: &'a str, predicted: &'a str) -> ScoredPrediction<'a> {
+    fn prediction<'a>(second: i64, actual: &'a str, predicted: &'a str) -> ScoredPrediction<'a> {
         ScoredPrediction { time: Timestamp(second * 1_000_000), predicted, actual, error: None }
     }
 
@@ -187,9 +187,9 @@ mod tests {
         for (second, actual, predicted) in
             [(0, "cat", "cat"), (1, "cat", "dog"), (2, "dog", "dog"), (61, "dog", "dog")]
         {
-            tally.add(&judged(second, actual, predicted));
+            tally.add(&prediction(second, actual, predicted));
         }
-        tally.add(&ScoredPrediction { error: Some(ScoreError::NewLabels), ..judged(62, "", "") });
+        tally.add(&ScoredPrediction { error: Some(ScoreError::NewLabels), ..prediction(62, "", "") });
         let summary = tally.finish(Some(Duration::from_secs(60)), false);
         assert_eq!((summary.predictions, summary.correct, summary.new_labels), (4, 3, 1));
         assert_eq!(summary.accuracy, Some(0.75));
@@ -213,7 +213,7 @@ mod tests {
         let mut tally = Tally::default();
         for number in 0..MAX_LABELS + 50 {
             let label = number.to_string();
-            tally.add(&judged(0, &label, &label));
+            tally.add(&prediction(0, &label, &label));
         }
         let summary = tally.finish(None, false);
         assert_eq!(summary.confusion.labels.len(), MAX_LABELS + 1);

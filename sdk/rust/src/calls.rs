@@ -85,12 +85,12 @@ impl Scope {
         let collection = serde_json::Value::from(collection);
         let delivery = self.number();
         let text = format!(r#"{{"delivery":{delivery},"collection":{collection},"{name}":{body}}}"#);
-        let limit = limit.min(self.world.hello.max_frame) - frame::COUNTED;
+        let limit = limit.min(self.process.hello.max_frame) - frame::COUNTED;
         if text.len() > limit {
             return Err(format!("it has {} bytes, more than the limit of {limit} bytes", text.len()));
         }
-        let (number, answer) = self.world.calls.open()?;
-        self.world.link.send(&frame::frame(kind, number, &[text.as_bytes()]));
+        let (number, answer) = self.process.calls.open()?;
+        self.process.link.send(&frame::frame(kind, number, &[text.as_bytes()]));
         answer.await.unwrap_or_else(|_| Err(GONE.to_owned()))
     }
 }

@@ -31,7 +31,7 @@ pub struct Context(pub(crate) Scope);
 /// The request, or `init`, that calls belong to.
 #[derive(Clone)]
 pub(crate) struct Scope {
-    pub(crate) world: Arc<ProcessState>,
+    pub(crate) process: Arc<ProcessState>,
     pub(crate) own: Option<Arc<Delivery>>,
 }
 
@@ -50,14 +50,14 @@ impl Scope {
     /// The delivery of this scope. For the scope of `init`, this is the delivery in flight where there is one
     /// at a time, since user code may keep the context of `init`.
     fn delivery(&self) -> Option<Arc<Delivery>> {
-        self.own.clone().or_else(|| lock(&self.world.single).clone())
+        self.own.clone().or_else(|| lock(&self.process.single).clone())
     }
 
     /// The id for frames of this scope, even after the answer; 0 outside of a delivery.
     pub(crate) fn number(&self) -> u32 {
         match &self.own {
             Some(own) => own.id,
-            None => lock(&self.world.single).as_ref().map_or(0, |delivery| delivery.id),
+            None => lock(&self.process.single).as_ref().map_or(0, |delivery| delivery.id),
         }
     }
 }
@@ -70,17 +70,17 @@ impl Context {
 
     /// The absolute path of a file of the package.
     pub fn path(&self, relative: impl AsRef<Path>) -> PathBuf {
-        self.0.world.hello.base_path.join(relative)
+        self.0.process.hello.base_path.join(relative)
     }
 
     /// Keeps a value for all later calls of the handler in this process.
     pub fn set<T: Any + Send + Sync>(&self, key: &str, value: T) {
-        self.0.world.values.set(key, value);
+        self.0.process.values.set(key, value);
     }
 
     /// The value set with [`Context::set`], if it has this type.
     pub fn get<T: Any + Send + Sync>(&self, key: &str) -> Result<Arc<T>, NotKept> {
-        self.0.world.values.get(key)
+        self.0.process.values.get(key)
     }
 
     /// Answers the client now; the workflow continues with the handler's return value. In a node with
@@ -89,10 +89,10 @@ impl Context {
     /// Fails if the client has been answered, if the message is too large, and in `init`.
     pub fn early_reply<Form, Count>(&self, response: impl Output<Form, Count>) -> Result<()> {
         let delivery = self.0.delivery().ok_or_else(|| ContextError::in_init("early_reply"))?;
-        let limit = self.0.world.hello.largest();
+        let limit = self.0.process.hello.largest();
         let mut out = form::encode(response, HEADER, limit)?.ok_or(form::Mismatch::NoReply)?;
         frame::close(&mut out, WorkerFrame::EarlyReply, delivery.id);
-        Ok(delivery.reply(|| self.0.world.link.send(&out))?)
+        Ok(delivery.reply(|| self.0.process.link.send(&out))?)
     }
 
     /// Makes this handler's return value the final answer; later nodes do not run.

@@ -233,7 +233,7 @@ where
         payload: Payload,
         head: usize,
     ) -> impl Future<Output = Result<Option<Vec<u8>>>> + Send + 'static {
-        let limit = ctx.0.world.hello.largest();
+        let limit = ctx.0.process.hello.largest();
         let work = In::take(payload).map(|data| self(ctx, data));
         async move { encode(work?.await.map_err(Into::into)?, head, limit) }
     }

@@ -54,7 +54,7 @@ impl Logger<'_> {
     }
 
     fn log(self, level: Level, text: impl Display) {
-        if level >= self.0.world.level {
+        if level >= self.0.process.level {
             self.0.log(level, &text.to_string());
         }
     }
@@ -63,8 +63,8 @@ impl Logger<'_> {
 impl Scope {
     /// Writes a record at once, so that it survives a crash.
     pub(crate) fn log(&self, level: Level, text: &str) {
-        let world = &self.world;
-        if world.link.is_gone() {
+        let process = &self.process;
+        if process.link.is_gone() {
             // There is no other place to report an error.
             #[expect(
                 clippy::disallowed_methods,
@@ -73,8 +73,8 @@ impl Scope {
             let _ = writeln!(std::io::stderr(), "{text}");
             return;
         }
-        let text = frame::fit(text, world.hello.max_frame.min(MAX_LOG) - COUNTED - LOG_HEAD);
+        let text = frame::fit(text, process.hello.max_frame.min(MAX_LOG) - COUNTED - LOG_HEAD);
         let head = [&[level as u8][..], &frame::now().to_le_bytes()].concat();
-        world.link.send(&frame::frame(WorkerFrame::Log, self.number(), &[&head, text.as_bytes()]));
+        process.link.send(&frame::frame(WorkerFrame::Log, self.number(), &[&head, text.as_bytes()]));
     }
 }

@@ -56,11 +56,15 @@ impl Measurements<'_> {
         }
         let body = json!({"measurement": name, "fields": kept, "tags": labels, "time": frame::now()});
         let body = body.to_string();
-        let limit = MAX_OTHER.min(self.0.world.hello.max_frame) - COUNTED;
+        let limit = MAX_OTHER.min(self.0.process.hello.max_frame) - COUNTED;
         if body.len() > limit {
             return Err(format!("it has {} bytes, more than the limit of {limit} bytes", body.len()));
         }
-        self.0.world.link.send(&frame::frame(WorkerFrame::Measurement, self.0.number(), &[body.as_bytes()]));
+        self.0.process.link.send(&frame::frame(
+            WorkerFrame::Measurement,
+            self.0.number(),
+            &[body.as_bytes()],
+        ));
         Ok(())
     }
 

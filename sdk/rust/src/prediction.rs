@@ -91,7 +91,7 @@ impl Predictions<'_> {
             Err(error) => (error.as_str(), Default::default()),
         };
         let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
-        let hello = &self.0.world.hello;
+        let hello = &self.0.process.hello;
         let document = doc! {
             "date": UtcDateTime::from(date).format(form)?,
             "error": error,

@@ -113,7 +113,7 @@ async fn run(socket: UnixStream, hello: Hello, node: Node) -> io::Result<Ending>
     drop(signal(SignalKind::interrupt())?);
     socket.set_nonblocking(true)?;
     let read = pipe::Receiver::from_file_unchecked(File::from(OwnedFd::from(socket.try_clone()?)))?;
-    let world = Arc::new(ProcessState {
+    let process = Arc::new(ProcessState {
         level: Level::of(&hello.log_level),
         link: Link::new(socket),
         calls: Calls::default(),
@@ -122,16 +122,16 @@ async fn run(socket: UnixStream, hello: Hello, node: Node) -> io::Result<Ending>
         hello,
     });
     let mut reader = Reader::new(read);
-    reader.limit(world.hello.max_frame);
+    reader.limit(process.hello.max_frame);
     let worker = Worker {
-        world,
+        process,
         reader,
         handler: node.handler,
         waiting: VecDeque::new(),
         working: Vec::new(),
         stopping: false,
     };
-    if let Some(reason) = mismatch(&worker.world.hello, node.payload) {
+    if let Some(reason) = mismatch(&worker.process.hello, node.payload) {
         worker.give_up(&reason);
         return Ok(Ending::broken());
     }
@@ -159,7 +159,7 @@ fn mismatch(hello: &Hello, payload: &str) -> Option<String> {
 }
 
 struct Worker {
-    world: Arc<ProcessState>,
+    process: Arc<ProcessState>,
     reader: Reader,
     handler: Arc<HandlerFn>,
     waiting: VecDeque<Waiting>,
@@ -170,7 +170,7 @@ struct Worker {
 
 impl Worker {
     async fn run(mut self, init: impl FnOnce(Context) -> Work<()>) -> Result<Ending, ProtocolError> {
-        let ctx = Context(Scope { world: Arc::clone(&self.world), own: None });
+        let ctx = Context(Scope { process: Arc::clone(&self.process), own: None });
         let mut starting = Guard(Box::pin(async { init(ctx).await }));
         let started = loop {
             tokio::select! {
@@ -188,7 +188,7 @@ impl Worker {
             return Ok(Ending::broken());
         }
         self.send_ready();
-        match self.world.hello.concurrency {
+        match self.process.hello.concurrency {
             ..=1 => self.run_in_order().await?,
             most => self.at_once(most).await?,
         }
@@ -198,7 +198,7 @@ impl Worker {
     /// Reports why the node cannot start.
     fn give_up(&self, reason: &str) {
         let message = frame::fit(reason, MAX_LOG - COUNTED);
-        self.world.link.send(&frame::frame(WorkerFrame::Broken, 0, &[message.as_bytes()]));
+        self.process.link.send(&frame::frame(WorkerFrame::Broken, 0, &[message.as_bytes()]));
     }
 
     fn send_ready(&self) {
@@ -208,7 +208,7 @@ impl Worker {
             "language": "Rust",
             "pid": std::process::id(),
         });
-        self.world.link.send(&frame::frame(WorkerFrame::Ready, 0, &[body.to_string().as_bytes()]));
+        self.process.link.send(&frame::frame(WorkerFrame::Ready, 0, &[body.to_string().as_bytes()]));
     }
 
     async fn run_in_order(&mut self) -> Result<(), ProtocolError> {
@@ -222,17 +222,17 @@ impl Worker {
                 continue;
             };
             let delivery = self.begin(&waiting);
-            *lock(&self.world.single) = Some(Arc::clone(&delivery));
+            *lock(&self.process.single) = Some(Arc::clone(&delivery));
             let mut work =
-                pin!(handle(Arc::clone(&self.world), Arc::clone(&self.handler), delivery, waiting.payload));
+                pin!(handle(Arc::clone(&self.process), Arc::clone(&self.handler), delivery, waiting.payload));
             loop {
                 tokio::select! {
                     biased;
                     () = &mut work => break,
-                    more = self.reader.fill(), if !self.world.link.is_gone() => self.take_all(more)?,
+                    more = self.reader.fill(), if !self.process.link.is_gone() => self.take_all(more)?,
                 }
             }
-            *lock(&self.world.single) = None;
+            *lock(&self.process.single) = None;
             self.working.clear();
         }
     }
@@ -244,10 +244,10 @@ impl Worker {
                 && let Some(waiting) = self.waiting.pop_front()
             {
                 let delivery = self.begin(&waiting);
-                let (world, handler) = (Arc::clone(&self.world), Arc::clone(&self.handler));
+                let (process, handler) = (Arc::clone(&self.process), Arc::clone(&self.handler));
                 tasks.spawn(async move {
                     let id = delivery.id;
-                    handle(world, handler, delivery, waiting.payload).await;
+                    handle(process, handler, delivery, waiting.payload).await;
                     id
                 });
             }
@@ -258,7 +258,7 @@ impl Worker {
                 Some(ended) = tasks.join_next() => {
                     self.working.retain(|delivery| ended.as_ref().is_ok_and(|id| delivery.id != *id));
                 }
-                more = self.reader.fill(), if !self.world.link.is_gone() => self.take_all(more)?,
+                more = self.reader.fill(), if !self.process.link.is_gone() => self.take_all(more)?,
             }
         }
     }
@@ -287,7 +287,7 @@ impl Worker {
             FromEngine::Deliver => self.deliver(&from)?,
             FromEngine::Cancel => self.cancel(from.id),
             FromEngine::Stop => self.stopping = true,
-            FromEngine::Done | FromEngine::Document | FromEngine::Failed => self.world.calls.take(&from)?,
+            FromEngine::Done | FromEngine::Document | FromEngine::Failed => self.process.calls.take(&from)?,
         }
         Ok(())
     }
@@ -297,7 +297,7 @@ impl Worker {
             |why: &dyn std::fmt::Display| ProtocolError(format!("DELIVER {} does not parse: {why}", from.id));
         let Deliver { replied, metadata, payload } =
             Deliver::parse(&from.body).map_err(|why| broken(&why))?;
-        let plain = self.world.hello.payload() == "json";
+        let plain = self.process.hello.payload() == "json";
         let payload = Payload::read(payload, plain).map_err(|why| broken(&why))?;
         self.waiting.push_back(Waiting { id: from.id, replied, metadata, payload });
         Ok(())
@@ -312,15 +312,15 @@ impl Worker {
             let now = frame::now();
             let mut out = vec![0; RESULT_HEAD];
             frame::close_result(&mut out, id, Status::Cancelled, false, Span { start: now, end: now });
-            self.world.link.send(&out);
+            self.process.link.send(&out);
         }
     }
 
     /// Abandons everything: the engine is gone.
     fn leave(&mut self) {
         self.stopping = true;
-        self.world.link.leave();
-        self.world.calls.abandon();
+        self.process.link.leave();
+        self.process.calls.abandon();
         self.waiting.clear();
         self.working.iter().for_each(|delivery| delivery.cancel());
     }
@@ -337,12 +337,12 @@ fn failure(started: Result<crate::Result<()>, Panic>) -> Option<String> {
 
 /// Handles one delivery, and writes its RESULT.
 async fn handle(
-    world: Arc<ProcessState>,
+    process: Arc<ProcessState>,
     handler: Arc<HandlerFn>,
     delivery: Arc<Delivery>,
     payload: Payload,
 ) {
-    let scope = Scope { world, own: Some(delivery) };
+    let scope = Scope { process, own: Some(delivery) };
     let start = frame::now();
     let mut work = Guard(handler(Context(scope.clone()), payload, RESULT_HEAD));
     let Some(own) = &scope.own else { return };
@@ -356,11 +356,11 @@ async fn handle(
         Some(Ok(Ok(None))) => (Status::None, vec![0; RESULT_HEAD]),
         Some(Ok(Err(error))) => {
             scope.log(Level::Error, &format!("the handler failed: {}", chain(&error)));
-            failed(&error, scope.world.hello.max_frame)
+            failed(&error, scope.process.hello.max_frame)
         }
         Some(Err(panic)) => {
             scope.log(Level::Error, &panic.trace);
-            (Status::Error, with_text(&panic.message, scope.world.hello.max_frame))
+            (Status::Error, with_text(&panic.message, scope.process.hello.max_frame))
         }
         None => {
             drop(work);
@@ -369,7 +369,7 @@ async fn handle(
     };
     let span = Span { start, end: frame::now() };
     frame::close_result(&mut out, own.id, status, own.close(), span);
-    scope.world.link.send(&out);
+    scope.process.link.send(&out);
 }
 
 /// The RESULT of a failed handler, without its head.

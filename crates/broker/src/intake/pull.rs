@@ -42,7 +42,7 @@ pub struct Pull {
     room: usize,
     /// Requested messages that have not arrived, oldest request first.
     asked: VecDeque<PullRequest>,
-    /// When the server was last heard, or asked with no request pending.
+    /// When the server last sent something, or got a request while none was pending.
     last_seen: Instant,
     not_before: Option<Instant>,
     progress: Interval,
@@ -163,7 +163,7 @@ impl Pull {
             return None;
         }
         // Other clients may send to this inbox; acknowledgements must go to the server only.
-        let marks = message.reply.clone().filter(|marks| marks.starts_with("$JS.ACK."))?;
+        let ack_subject = message.reply.clone().filter(|ack_subject| ack_subject.starts_with("$JS.ACK."))?;
         if let Some(asked) = self.asked.iter_mut().find(|asked| asked.count > 0) {
             asked.count -= 1;
         }
@@ -171,7 +171,7 @@ impl Pull {
         let tries = message.info().map_or(1, |info| u64::try_from(info.delivered).unwrap_or(1));
         let (message, _) = message.split();
         let acker = self.held.take(RawMessage {
-            marks,
+            ack_subject,
             subject: message.subject,
             headers: message.headers.clone(),
             body: message.payload.clone(),

@@ -41,7 +41,7 @@ pub(crate) struct Stores<'a> {
 #[derive(Default)]
 pub(crate) struct Servers {
     /// The servers for each generation of runners.
-    olders: Vec<(Generation, GenerationServers)>,
+    generations: Vec<(Generation, GenerationServers)>,
     tasks: JoinSet<()>,
     stop: Option<DropGuard>,
     jetstream: Option<JetStream>,
@@ -88,14 +88,14 @@ impl Servers {
                 Generation::JetStream => servers.start_jetstream(&needed).await?,
             };
             let ready = GenerationServers { broker, mongo: mongo.clone(), influx: influx.clone() };
-            servers.olders.push((generation, ready));
+            servers.generations.push((generation, ready));
         }
         Ok(servers)
     }
 
     /// The servers for a node that was built with an older runner.
     pub(crate) fn provide(&self, runner: OlderRunner) -> Option<Arc<Older>> {
-        let (_, ready) = self.olders.iter().find(|(generation, _)| *generation == runner.generation)?;
+        let (_, ready) = self.generations.iter().find(|(generation, _)| *generation == runner.generation)?;
         let GenerationServers { broker, mongo, influx } = ready.clone();
         Some(Arc::new(Older { runner, broker, mongo, influx }))
     }

@@ -65,7 +65,7 @@ struct Files {
 struct LoadedKey {
     key: Arc<CertifiedKey>,
     changed: ModifiedTimes,
-    looked: Instant,
+    checked_at: Instant,
 }
 
 /// The modification times of both files.
@@ -74,15 +74,15 @@ type ModifiedTimes = [Option<SystemTime>; 2];
 impl Files {
     fn open(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
         let changed = changed(certificate, key);
-        let read = LoadedKey { key: Arc::new(load(certificate, key)?), changed, looked: Instant::now() };
+        let read = LoadedKey { key: Arc::new(load(certificate, key)?), changed, checked_at: Instant::now() };
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), read: Mutex::new(read) })
     }
 
     /// The current certificate; the previous one while the files are invalid.
     fn current(&self) -> Arc<CertifiedKey> {
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if read.looked.elapsed() >= CHECK_INTERVAL {
-            read.looked = Instant::now();
+        if read.checked_at.elapsed() >= CHECK_INTERVAL {
+            read.checked_at = Instant::now();
             let changed = changed(&self.certificate, &self.key);
             if changed != read.changed {
                 read.changed = changed;

@@ -80,7 +80,7 @@ impl From<Server> for String {
     }
 }
 
-/// Characters that are not escaped in a path.
+/// The characters that are escaped in a path.
 const ESCAPED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 
 /// Escapes a text as one path segment.

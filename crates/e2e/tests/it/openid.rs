@@ -147,7 +147,11 @@ async fn whom_a_provider_does_not_let_in() {
         denied(&get(&fixture.here, &back, cookie).await, StatusCode::FORBIDDEN, "not begun in this browser");
     }
     session(&get(&fixture.here, &back, &sent.cookie).await);
-    denied(&get(&fixture.here, &back, &sent.cookie).await, StatusCode::FORBIDDEN, "not begun in this browser");
+    denied(
+        &get(&fixture.here, &back, &sent.cookie).await,
+        StatusCode::FORBIDDEN,
+        "not begun in this browser",
+    );
 
     let sent = fixture.begin().await;
     let back = fixture.answer(&sent, "sub=ada-1").await;

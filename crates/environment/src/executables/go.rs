@@ -50,7 +50,7 @@ pub(super) const TOOLCHAIN: Toolchain = Toolchain {
     diagnostics,
 };
 
-/// Builds the executable, in the workshop.
+/// Builds the executable, in the work folder.
 async fn make(build: &Build<'_>, work_folder: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
     let overlay = overlay(build, work_folder, sdk).await?;
     let made = work_folder.path().join("executable");

@@ -40,7 +40,7 @@ pub(super) const TOOLCHAIN: Toolchain = Toolchain {
     diagnostics,
 };
 
-/// Builds the executable, and copies it to the workshop.
+/// Builds the executable, and copies it to the work folder.
 async fn make(build: &Build<'_>, work_folder: &TempDir, sdk: &Path) -> Result<PathBuf, BuildError> {
     let cargo = Cargo::enter(build, work_folder, sdk).await?;
     cargo.forget_own(&["--release"]).await?;

@@ -40,7 +40,7 @@ pub(super) struct Toolchain {
     pub(super) diagnostics: fn(&[String]) -> Vec<Diagnostic>,
 }
 
-/// A step of a build, with its workshop and the folder of the SDK.
+/// A step of a build, with its work folder and the folder of the SDK.
 pub(super) type Step<T> =
     for<'a> fn(&'a Build<'a>, &'a TempDir, &'a Path) -> BoxFuture<'a, Result<T, BuildError>>;
 

@@ -137,7 +137,7 @@ impl Installer {
         command
     }
 
-    /// Its environment: the user's own settings apply. Leftovers of a killed run stay in the workshop.
+    /// Its environment: the user's own settings apply. Leftovers of a killed run stay in the work folder.
     pub(super) fn variables(
         &self,
         process_env: &ProcessEnv,

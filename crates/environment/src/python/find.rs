@@ -25,18 +25,18 @@ pub(crate) async fn find(
     folder: &Path,
     cache: &Path,
 ) -> Result<Facts, Error> {
-    let mut looked = Vec::new();
+    let mut rejected = Vec::new();
     for candidate in candidates(choice, process_env) {
         match probe_remembered(&candidate, process_env, folder, cache).await {
             Ok(facts) => match mismatch(choice, &facts.version) {
                 None => return Ok(facts),
-                Some(mismatch) => looked.push((candidate, mismatch)),
+                Some(mismatch) => rejected.push((candidate, mismatch)),
             },
-            Err(problem) => looked.push((candidate, problem)),
+            Err(problem) => rejected.push((candidate, problem)),
         }
     }
     let wanted = choice.map_or_else(|| "Python 3.7 or newer".to_owned(), ToString::to_string);
-    Err(Error::NoPython { wanted, looked })
+    Err(Error::NoPython { wanted, candidates: rejected })
 }
 
 /// All interpreters that are new enough, one per minor version, newest first.

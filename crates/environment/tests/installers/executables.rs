@@ -191,7 +191,10 @@ mod rust {
             let nodes = std::slice::from_ref(&fixture.node);
             run(Executables::new(cache.clone()).prepare(nodes, &|_| {})).unwrap().remove(0)
         };
-        assert_eq!([&second, &first].map(|fixture| stdout_of(built(fixture).path())), ["second\n", "first\n"]);
+        assert_eq!(
+            [&second, &first].map(|fixture| stdout_of(built(fixture).path())),
+            ["second\n", "first\n"]
+        );
     }
 
     #[test]

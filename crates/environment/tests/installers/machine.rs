@@ -14,7 +14,8 @@ use tempfile::TempDir;
 static ARCHIVES: LazyLock<PathBuf> = LazyLock::new(|| {
     let archives = Path::new(env!("CARGO_TARGET_TMPDIR")).join("archives");
     fs::create_dir_all(&archives).unwrap();
-    let done = Command::new(python()).args(["-c", include_str!("archives.py")]).arg(&archives).status().unwrap();
+    let done =
+        Command::new(python()).args(["-c", include_str!("archives.py")]).arg(&archives).status().unwrap();
     assert!(done.success());
     archives
 });

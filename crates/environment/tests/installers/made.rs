@@ -117,8 +117,10 @@ async fn credentials_are_nowhere_to_be_seen() {
 #[tokio::test]
 async fn protobuf_comes_along_even_where_hashes_are_demanded() {
     let machine = Machine::new(&[]);
-    let hash =
-        Command::new("sha256sum").arg(machine.archives().join("alpha-1.0-py3-none-any.whl")).output().unwrap();
+    let hash = Command::new("sha256sum")
+        .arg(machine.archives().join("alpha-1.0-py3-none-any.whl"))
+        .output()
+        .unwrap();
     let hash = String::from_utf8(hash.stdout).unwrap();
     let hash = hash.split(' ').next().unwrap();
     machine.write("requirements.txt", &format!("alpha==1.0 --hash=sha256:{hash}"));
@@ -228,12 +230,12 @@ async fn an_interpreter_that_does_not_do_is_said() {
         }
         machine.python = Some(path);
         let error = machine.prepare(&["main.py"]).await.unwrap_err();
-        assert!(matches!(&error, Error::NoPython { looked, .. } if looked.len() == 1), "{error}");
+        assert!(matches!(&error, Error::NoPython { candidates, .. } if candidates.len() == 1), "{error}");
         assert!(error.to_string().contains(file) && error.to_string().contains("hint:"), "{error}");
     }
     machine.python = None;
     let error = machine.prepare(&["main.py"]).await.unwrap_err();
-    assert!(matches!(&error, Error::NoPython { looked, .. } if looked.is_empty()), "{error}");
+    assert!(matches!(&error, Error::NoPython { candidates, .. } if candidates.is_empty()), "{error}");
 }
 
 #[tokio::test]

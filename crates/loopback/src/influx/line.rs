@@ -9,7 +9,7 @@ use krt_store::{MAX_FIELDS, Point, Value};
 
 /// The most tags of a point. Tags and fields are compared with each other by their names.
 const MAX_TAGS: usize = 255;
-/// How much of a line a client is told when it cannot be read, bytes.
+/// How much of an unreadable line an error quotes, in bytes.
 const MAX_QUOTED: usize = 200;
 
 /// A parsed point.

@@ -104,8 +104,8 @@ pub enum ReaderExit {
         /// The limit, in bytes.
         limit: u64,
     },
-    /// The caller abandoned the package.
-    Abandoned,
+    /// The caller cancelled it.
+    Cancelled,
     /// It failed, because of a bug in this program.
     Failed {
         /// Its message, or the signal that ended it.
@@ -120,7 +120,7 @@ impl fmt::Display for ReaderExit {
             Self::Memory { limit } => write!(f, "needs more than {} MiB", limit >> 20),
             Self::Depth => f.write_str("needs too much of the stack: something in it is nested too deep"),
             Self::Size { limit } => write!(f, "gives more than {} MiB", limit >> 20),
-            Self::Abandoned => f.write_str("was given up"),
+            Self::Cancelled => f.write_str("was given up"),
             Self::Failed { reason } => {
                 write!(f, "failed ({reason})\nhint: this is a fault of krt: report it")
             }

@@ -522,7 +522,9 @@ fn what_is_said_of_executables() {
         let findings = findings(&executable, loader, more);
         let fits = match expected {
             None => findings.is_empty(),
-            Some((severity, words)) => findings.len() == 1 && findings[0].0 == severity && findings[0].1.contains(words),
+            Some((severity, words)) => {
+                findings.len() == 1 && findings[0].0 == severity && findings[0].1.contains(words)
+            }
         };
         assert!(fits, "{findings:?} {expected:?}");
     }

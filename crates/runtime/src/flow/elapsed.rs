@@ -1,4 +1,4 @@
-//! The measurements that are taken without being asked for (docs/reference/krt-v1.md#measurements).
+//! The automatic measurements (docs/reference/krt-v1.md#measurements).
 
 use super::{Delivery, HandlerTimes};
 use krt_model::{message::Timestamp, version::Version};

@@ -377,7 +377,8 @@ async fn a_delivery_goes_to_the_worker_with_the_most_room() {
 
 #[tokio::test]
 async fn a_worker_that_has_left_gets_nothing_and_frees_no_room() {
-    let fixture = fixture_with(&RunOptions { retries: 1, ..RunOptions::default() }, Limits::default(), vec![0]);
+    let fixture =
+        fixture_with(&RunOptions { retries: 1, ..RunOptions::default() }, Limits::default(), vec![0]);
     let worker = fixture.slot(0, 1, |_| None);
     let mut first = Box::pin(fixture.request(LONG));
     assert!(futures::poll!(&mut first).is_pending());

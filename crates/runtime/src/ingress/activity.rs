@@ -78,7 +78,7 @@ impl Limits {
     }
 }
 
-/// The verdict on a connection.
+/// What to do with a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionState {
     /// Keep it.
@@ -319,7 +319,7 @@ mod tests {
     };
     const FIRST: &[u8] = b"GET / HTTP/1.1\r\n";
 
-    /// Returns the verdict on a connection so many seconds later.
+    /// Returns the decision about a connection so many seconds later.
     async fn later(activity: &Activity, seconds: u64) -> ConnectionState {
         advance(Duration::from_secs(seconds)).await;
         activity.check_state(&LIMITS, false)

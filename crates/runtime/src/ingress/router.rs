@@ -27,7 +27,7 @@ const NOT_SERVING: Bytes = Bytes::from_static(&[0x08, 0x02]);
 /// The versions behind the port, and the browsers that may reach it.
 #[derive(Debug, Clone)]
 pub struct VersionRouter {
-    behind: Backend,
+    backend: Backend,
     rules: Arc<Rules>,
 }
 
@@ -42,23 +42,23 @@ enum Backend {
 impl VersionRouter {
     /// Routes to one version.
     pub fn one(upstream: Arc<Upstream>, rules: Rules) -> Self {
-        Self { behind: Backend::One(upstream), rules: Arc::new(rules) }
+        Self { backend: Backend::One(upstream), rules: Arc::new(rules) }
     }
 
     /// Routes to many versions.
     pub fn many(directory: Arc<Directory>, rules: Rules) -> Self {
-        Self { behind: Backend::Many(directory), rules: Arc::new(rules) }
+        Self { backend: Backend::Many(directory), rules: Arc::new(rules) }
     }
 
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let vary = browsers::may_be_kept(request.method());
-        let cors = match self.rules.check(&request, |host| self.behind.is_known(host)) {
+        let cors = match self.rules.check(&request, |host| self.backend.is_known(host)) {
             Ok(Some(cors)) if cors.is_preflight() => return cors.preflight(),
             Ok(cors) => cors,
             Err(refused) => return forbid(&request, &refused),
         };
-        let mut response = self.behind.answer(request).await;
+        let mut response = self.backend.answer(request).await;
         match cors {
             Some(cors) => cors.share(response.headers_mut()),
             None if vary => browsers::vary(response.headers_mut()),

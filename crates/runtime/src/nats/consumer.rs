@@ -115,8 +115,11 @@ impl StageConsumer {
             Err(error) => return self.unreadable(&error.to_string(), reply, acker),
         };
         let beside = envelope.size_beside();
-        let to =
-            ReplyTo { reply: first_of(envelope.reply, reply), inbox: headers.reply, nobody: headers.nobody };
+        let to = ReplyTo {
+            reply: first_of(envelope.reply, reply),
+            inbox: headers.reply,
+            no_client: headers.no_client,
+        };
         if let Some(elsewhere) = self.no_inbox(&to) {
             let message = format!("its answer would go to `{elsewhere}`, which is not an inbox");
             return self.unreadable(&message, None, acker);
@@ -127,7 +130,9 @@ impl StageConsumer {
         }
         let deadline = headers.deadline.filter(|_| first_try && !envelope.replied).map(encode::deadline);
         let expired = matches!(deadline, Some(None));
-        if !to.nobody && !envelope.replied && (expired || self.nats.cancelled.contains(&envelope.tracking_id))
+        if !to.no_client
+            && !envelope.replied
+            && (expired || self.nats.cancelled.contains(&envelope.tracking_id))
         {
             return self.drop_abandoned(&envelope.tracking_id, acker);
         }

@@ -38,7 +38,7 @@ pub(super) fn delivery(nats: &Nats, delivery: &Delivery) -> Result<Message, Full
             deadline: request.deadline.map(timestamp),
             message_id: (protocol == WireProtocol::JetStream)
                 .then(|| format!("{}.{}", request.id, delivery.position)),
-            nobody: to.nobody,
+            no_client: to.no_client,
             reply: to.inbox,
             trace: request.trace.context().map(|context| context.headers().collect()).unwrap_or_default(),
             ..Headers::default()
@@ -99,7 +99,7 @@ fn reply_to(nats: &Nats, request: &Request) -> ReplyTo {
     match nats.options.protocol {
         WireProtocol::Core => ReplyTo { reply: inbox, ..ReplyTo::default() },
         WireProtocol::JetStream => {
-            ReplyTo { reply: request.id.to_string(), inbox: Some(inbox), nobody: false }
+            ReplyTo { reply: request.id.to_string(), inbox: Some(inbox), no_client: false }
         }
     }
 }

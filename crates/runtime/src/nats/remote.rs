@@ -18,7 +18,7 @@ pub(super) struct ReplyTo {
     /// The inbox of a krt entrypoint. JetStream only.
     pub(super) inbox: Option<String>,
     /// True if no client waits: the message was dead-lettered and is being retried.
-    pub(super) nobody: bool,
+    pub(super) no_client: bool,
 }
 
 /// Sends an answer to the remote entrypoint of its request.
@@ -42,7 +42,7 @@ impl RemoteReply {
         id: Option<Arc<str>>,
         to: ReplyTo,
     ) -> Self {
-        let flow = to.nobody.then(|| Arc::downgrade(flow));
+        let flow = to.no_client.then(|| Arc::downgrade(flow));
         Self { nats: Arc::clone(nats), flow, workflow, id, to, message: Mutex::default() }
     }
 

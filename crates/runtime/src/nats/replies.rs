@@ -141,7 +141,7 @@ pub(super) async fn listen_for_no_responders(
             let about = received.subject.strip_prefix(&prefix).and_then(NoResponders::parse);
             // Other clients may send to this inbox, with any subject in it.
             let Some(about) = about.filter(|about| is_inbox(about.reply)) else { continue };
-            if received.nobody {
+            if received.no_responders {
                 nats.no_responders(&flow, &about);
             } else {
                 // A receiver of the message replied here, instead of where the envelope says.
@@ -191,7 +191,7 @@ impl Nats {
 
     fn handle_reply(&self, flow: &Flow, received: Received) {
         let id = received.subject.strip_prefix(&*self.replies.inbox).map(|rest| rest.trim_start_matches('.'));
-        if received.nobody {
+        if received.no_responders {
             let request = id.and_then(|id| self.replies.remove(id));
             request.inspect(|request| self.no_first_node(flow, request));
             return;

@@ -13,7 +13,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     deaths: VecDeque<Instant>,
-    in_vain: u32,
+    failures: u32,
 }
 
 /// The pause after a death.
@@ -32,8 +32,8 @@ impl Backoff {
     pub(super) fn died(&mut self, now: Instant, useful: bool) -> Pause {
         self.deaths.push_back(now);
         self.deaths.retain(|&death| now.saturating_duration_since(death) < WINDOW);
-        self.in_vain = if useful { 0 } else { self.in_vain.saturating_add(1) };
-        let wait = match self.in_vain {
+        self.failures = if useful { 0 } else { self.failures.saturating_add(1) };
+        let wait = match self.failures {
             0 | 1 => Duration::ZERO,
             times => INITIAL_BACKOFF.saturating_mul(1 << (times - 2).min(10)).min(MAX_BACKOFF),
         };

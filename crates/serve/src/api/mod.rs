@@ -89,7 +89,7 @@ pub struct Public {
     pub max_message: usize,
     /// Where browsers reach the dashboard, if not at the listener's own address.
     pub dashboard: Option<Origin>,
-    /// The trusted proxies, whose `X-Forwarded-For` is believed.
+    /// The trusted proxies, whose `X-Forwarded-For` counts.
     pub proxies: Vec<IpNet>,
 }
 

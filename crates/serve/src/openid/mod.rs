@@ -243,7 +243,7 @@ impl Provider {
         self.discovery.get(self.fetch_endpoints()).await.map_err(|reason| Error::Provider { issuer, reason })
     }
 
-    /// Asks the provider what it says of itself.
+    /// Fetches the metadata of the provider.
     async fn fetch_endpoints(&self) -> Result<Endpoints, String> {
         let metadata = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http)
             .await

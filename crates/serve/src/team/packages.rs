@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 /// Loads a package; dropping the future ends the process.
 pub(super) async fn load(path: PathBuf) -> Result<Package, Error> {
-    let abandon = CancelHandle::default();
-    let _leaves = abandon.on_drop();
-    blocking::run(move || krt_reader::load(&path, &abandon)).await
+    let cancel = CancelHandle::default();
+    let _leaves = cancel.on_drop();
+    blocking::run(move || krt_reader::load(&path, &cancel)).await
 }

@@ -79,11 +79,11 @@ impl Team {
         incoming: Incoming,
     ) -> Result<Version, UploadError> {
         let _turn = self.uploads.acquire().await;
-        let abandon = CancelHandle::default();
+        let cancel = CancelHandle::default();
         // A client that leaves drops this future.
-        let _leaves = abandon.on_drop();
+        let _leaves = cancel.on_drop();
         let made = self.with_registry(move |registry| {
-            let new = open(incoming.folder.path(), &abandon)?;
+            let new = open(incoming.folder.path(), &cancel)?;
             Ok::<_, UploadError>(registry.create_version(&actor, &runtime, &new)?)
         });
         let version = made.await?;
@@ -93,11 +93,11 @@ impl Team {
 }
 
 /// Unpacks and checks the package in a folder.
-fn open(folder: &Path, abandon: &CancelHandle) -> Result<NewVersion, UploadError> {
+fn open(folder: &Path, cancel: &CancelHandle) -> Result<NewVersion, UploadError> {
     let (archive, root) = (folder.join("package.krt"), folder.join("package"));
     let package_bytes = fs::metadata(&archive)?.len();
     let place = PackageLocation { root, archive: Some(archive) };
-    let checked = krt_reader::check_at(place, abandon).map_err(|error| match error {
+    let checked = krt_reader::check_at(place, cancel).map_err(|error| match error {
         krt_package::Error::Archive { source, .. } => UploadError::Archive(source),
         error => error.into(),
     })?;

@@ -130,7 +130,8 @@ fn a_shell_keeps_values_whole() {
     let mongo = "mongodb://ada:p%27w@127.0.0.1/?authSource=admin&tls=true";
     let flags = ["--nats", NATS, "--mongo", mongo, "--influx", INFLUX];
     let json: BTreeMap<String, String> =
-        serde_json::from_str(&stdout_of(&["env", "three"], &path, &[&flags[..], &["--json"]].concat())).unwrap();
+        serde_json::from_str(&stdout_of(&["env", "three"], &path, &[&flags[..], &["--json"]].concat()))
+            .unwrap();
     let exported = stdout_of(&["env", "three"], &path, &[&flags[..], &["--export"]].concat());
     let script = "eval \"$1\" && env -0";
     let seen = Command::new("sh").args(["-c", script, "sh", &exported]).env_clear().output().unwrap();

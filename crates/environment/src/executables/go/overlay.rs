@@ -18,7 +18,7 @@ use tempfile::TempDir;
 /// path of this machine and is the same on each.
 const VIRTUAL_FOLDER: &str = "/krt-sdk";
 
-/// The files of a build, in its workshop.
+/// The files of a build, in its work folder.
 pub(super) struct Overlay {
     go_mod: PathBuf,
     seen: PathBuf,

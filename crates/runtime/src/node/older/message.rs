@@ -45,12 +45,12 @@ pub(super) struct RequestState<'a> {
 }
 
 /// Interprets a message by its target.
-pub(super) fn interpret(envelope: Envelope, to: Recipient, stand: RequestState<'_>) -> RunnerMessage {
+pub(super) fn interpret(envelope: Envelope, to: Recipient, state: RequestState<'_>) -> RunnerMessage {
     if !envelope.error.is_empty() {
         // The client's text is built again from the handler's text and the node.
-        let prefix = format!("error in '{}': ", stand.node);
+        let prefix = format!("error in '{}': ", state.node);
         let text = envelope.error.strip_prefix(&prefix).unwrap_or(&envelope.error);
-        let may_be_nothing = stand.last && stand.replied;
+        let may_be_nothing = state.last && state.replied;
         return match may_be_nothing && text.starts_with(NO_MESSAGE) {
             true => RunnerMessage::Nothing,
             false => RunnerMessage::Error(text.to_owned()),
@@ -61,11 +61,11 @@ pub(super) fn interpret(envelope: Envelope, to: Recipient, stand: RequestState<'
     };
     // Some runners mark an early reply, others send only the payload.
     let bare = envelope.tracking_id.is_empty() && envelope.tracking.is_empty();
-    if to == Recipient::Client && (envelope.replied || bare) && !stand.replied {
+    if to == Recipient::Client && (envelope.replied || bare) && !state.replied {
         return RunnerMessage::EarlyReply(payload);
     }
-    let early_exit = envelope.early_exit || to == Recipient::Client && !stand.last;
-    let stage = envelope.tracking.into_iter().last().filter(|stage| stage.node_name == stand.node);
+    let early_exit = envelope.early_exit || to == Recipient::Client && !state.last;
+    let stage = envelope.tracking.into_iter().last().filter(|stage| stage.node_name == state.node);
     RunnerMessage::Message { payload, early_exit, stage }
 }
 
@@ -127,8 +127,8 @@ mod tests {
             (Envelope::default(), Recipient::Client, last, failed("its answer has no message")),
         ];
         for (envelope, to, (last, replied), expected) in rows {
-            let stand = RequestState { node: "etl", last, replied };
-            assert_eq!(interpret(envelope.clone(), to, stand), expected, "{envelope:?} {to:?} {stand:?}");
+            let state = RequestState { node: "etl", last, replied };
+            assert_eq!(interpret(envelope.clone(), to, state), expected, "{envelope:?} {to:?} {state:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Live streams of identities that have ended. Bound: each stream ends within the test's patience with a last
+//! Live streams of identities that have ended. Bound: each stream ends within the test's timeout with a last
 //! event that has the reason, and sends nothing in between.
 
 use crate::support::{
