@@ -82,7 +82,7 @@ pub enum Error {
     },
     /// The request's id or the reply address is invalid.
     #[error("its {field} is too long or has characters that none has")]
-    Word {
+    LongId {
         /// The field.
         field: &'static str,
     },
@@ -149,7 +149,7 @@ impl Envelope {
         }
         for (field, text) in [("tracking_id", &envelope.tracking_id), ("reply", &envelope.reply)] {
             if text.len() > MAX_ID || text.chars().any(char::is_control) {
-                return Err(Error::Word { field });
+                return Err(Error::LongId { field });
             }
         }
         Ok(envelope)
@@ -170,7 +170,7 @@ impl Envelope {
                 let mut stage = Bytes::new();
                 let read = encoding::bytes::merge(wire, &mut stage, rest, context());
                 if stage.len() > MAX_STAGE {
-                    return Err(Error::Word { field: "tracking" });
+                    return Err(Error::LongId { field: "tracking" });
                 }
                 read.and_then(|()| Stage::decode(stage)).map(|stage| self.tracking.push(stage))
             }

@@ -14,11 +14,11 @@ use tokio_rustls::rustls::{
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Trusted<'a> {
     /// The authorities in a file.
-    Those(&'a Path),
+    File(&'a Path),
     /// The system's authorities.
-    Systems,
+    System,
     /// None.
-    Nobody,
+    None,
 }
 
 /// Configures a client's TLS, except for its client certificate.
@@ -26,9 +26,9 @@ pub(crate) fn client(trusted: Trusted<'_>) -> anyhow::Result<ConfigBuilder<Clien
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?;
     Ok(match trusted {
-        Trusted::Those(path) => config.with_root_certificates(authorities(path)?),
-        Trusted::Systems => config.with_native_roots()?,
-        Trusted::Nobody => config.with_root_certificates(RootCertStore::empty()),
+        Trusted::File(path) => config.with_root_certificates(authorities(path)?),
+        Trusted::System => config.with_native_roots()?,
+        Trusted::None => config.with_root_certificates(RootCertStore::empty()),
     })
 }
 

@@ -71,12 +71,12 @@ pub enum Outcome {
     /// Answer the client with an error.
     Fail(Failure),
     /// Give the same node the message again.
-    Again {
+    Retry {
         /// Whether this uses up one of its retries.
         counts: bool,
     },
     /// Give the message back to the broker, which redelivers it.
-    GiveBack,
+    Redeliver,
     /// The workflow has ended; the client had its answer before.
     Finished,
     /// The workflow has failed in the background; the client had its answer before.
@@ -315,17 +315,17 @@ pub fn decide(step: &Step<'_>, result: HandlerResult) -> Outcome {
         HandlerResult::OutOfMemory(limit) => {
             died(step, Failure::OutOfMemory { node: step.node.clone(), limit })
         }
-        HandlerResult::Untouched => Outcome::Again { counts: false },
+        HandlerResult::Untouched => Outcome::Retry { counts: false },
     }
 }
 
 /// Decides on a message whose worker ended while handling it.
 fn died(step: &Step<'_>, failure: Failure) -> Outcome {
     if step.retries_left > 0 {
-        return Outcome::Again { counts: true };
+        return Outcome::Retry { counts: true };
     }
     // The client's answer confirmed the work, so the end of a process must not lose it.
-    if step.replied && step.redeliveries_left > 0 { Outcome::GiveBack } else { fail(step, failure) }
+    if step.replied && step.redeliveries_left > 0 { Outcome::Redeliver } else { fail(step, failure) }
 }
 
 const NOTHING: &str = "the handler returned no message";

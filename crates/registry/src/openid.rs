@@ -26,9 +26,9 @@ pub struct VerifiedUser {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoleSource {
     /// The provider sets it at each sign-in; changes made here hold until then.
-    Theirs(Role),
+    Provider(Role),
     /// It is set here: the provider has none, and this one is for new users.
-    Ours(Role),
+    Local(Role),
 }
 
 /// A user in the database.
@@ -72,7 +72,7 @@ fn find(connection: &Connection, subject: &str) -> Result<Option<StoredUser>, Er
 /// Updates a user's role from the provider.
 fn take_role(connection: &Connection, user: StoredUser, role: RoleSource) -> Result<StoredUser, Error> {
     let role = match role {
-        RoleSource::Theirs(role) if role != user.role => role,
+        RoleSource::Provider(role) if role != user.role => role,
         _ => return Ok(user),
     };
     let StoredUser { login, disabled, .. } = user;
@@ -83,7 +83,7 @@ fn take_role(connection: &Connection, user: StoredUser, role: RoleSource) -> Res
 }
 
 fn create(connection: &Connection, verified: &VerifiedUser) -> Result<StoredUser, Error> {
-    let (RoleSource::Theirs(role) | RoleSource::Ours(role)) = verified.role;
+    let (RoleSource::Provider(role) | RoleSource::Local(role)) = verified.role;
     let login = &verified.login;
     user::check_login(login)?;
     user::insert(connection, &by_provider(), login, role, user::SignInMethod::Subject(&verified.subject))?;

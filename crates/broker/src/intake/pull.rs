@@ -57,9 +57,9 @@ struct PullRequest {
 
 /// The event that woke the intake.
 enum WakeReason {
-    Came(Option<Message>),
+    Message(Option<Message>),
     Tick,
-    Left,
+    RoomFreed,
     Connection,
     Silence,
 }
@@ -102,15 +102,15 @@ impl Pull {
                 return None;
             }
             let woken = tokio::select! {
-                message = self.subscriber.next() => WakeReason::Came(message),
+                message = self.subscriber.next() => WakeReason::Message(message),
                 _ = self.progress.tick() => WakeReason::Tick,
-                () = self.held.left.notified() => WakeReason::Left,
+                () = self.held.left.notified() => WakeReason::RoomFreed,
                 Ok(()) = self.up.changed() => WakeReason::Connection,
                 () = sleep_until(self.last_seen + SILENCE_TIMEOUT), if !self.asked.is_empty() => WakeReason::Silence,
             };
             match woken {
-                WakeReason::Came(None) => return None,
-                WakeReason::Came(Some(message)) => {
+                WakeReason::Message(None) => return None,
+                WakeReason::Message(Some(message)) => {
                     self.last_seen = Instant::now();
                     if let Some(incoming) = self.take(message).await {
                         return Some(incoming);
@@ -118,7 +118,7 @@ impl Pull {
                 }
                 WakeReason::Tick if *self.up.borrow() => self.held.report_progress(),
                 WakeReason::Tick => {}
-                WakeReason::Left => {}
+                WakeReason::RoomFreed => {}
                 // The server no longer knows the earlier requests.
                 WakeReason::Connection | WakeReason::Silence => self.asked.clear(),
             }

@@ -85,7 +85,7 @@ pub(crate) fn sign_in(args: LoginArgs) -> anyhow::Result<ExitCode> {
     let cacert = cacert.map(std::path::absolute).transpose()?;
     team::run(async {
         let mut logins = Logins::load()?;
-        let api = Api::open(server.clone(), AuthSource::Nobody, cacert.as_deref())?;
+        let api = Api::open(server.clone(), AuthSource::Anonymous, cacert.as_deref())?;
         require_team(&api).await?;
         let password = prompt::password(&format!("password of {user} at {server}")).await?;
         let session = session(&api, &user, &password).await?;

@@ -100,10 +100,10 @@ impl Suite {
 /// The outcome of tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    Well,
-    Badly,
+    Passed,
+    Failed,
     /// No tests found.
-    Without,
+    NoTests,
 }
 
 /// Tests the nodes sequentially, then the tests outside of all nodes' folders. Returns the names of nodes
@@ -134,7 +134,7 @@ async fn test(args: &TestArgs, package: &Package, nodes: &[&Node]) -> anyhow::Re
             (Suite::Built(source), _) => {
                 terminal::print_note(&format!("testing node `{name}`, in {}", source.language.name()));
                 let status = Executables::new(cache::folder()?).test(source, child_output::run).await?;
-                if status.success() { Outcome::Well } else { Outcome::Badly }
+                if status.success() { Outcome::Passed } else { Outcome::Failed }
             }
             (Suite::Python(suite), Some(pythons)) => {
                 terminal::print_note(&suite.title(name));
@@ -142,10 +142,10 @@ async fn test(args: &TestArgs, package: &Package, nodes: &[&Node]) -> anyhow::Re
             }
             (Suite::Python(_), None) => continue,
         };
-        if ended == Outcome::Without && !matches!(suite, Suite::Python(suite) if suite.is_shared()) {
+        if ended == Outcome::NoTests && !matches!(suite, Suite::Python(suite) if suite.is_shared()) {
             terminal::print_note(&format!("node `{name}` has no tests"));
         }
-        if ended == Outcome::Badly && !failed.iter().any(|known| known == name) {
+        if ended == Outcome::Failed && !failed.iter().any(|known| known == name) {
             failed.push(name.to_owned());
         }
     }

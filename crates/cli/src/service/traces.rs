@@ -89,9 +89,9 @@ fn by_http(files: &Files, timeout: Duration, reason: Reason) -> anyhow::Result<S
 
 fn tls(files: &Files) -> anyhow::Result<ClientConfig> {
     let config = match &files.authorities {
-        Some(path) => tls::client(Trusted::Those(path))?,
+        Some(path) => tls::client(Trusted::File(path))?,
         None => {
-            tls::client(Trusted::Systems).context("failed to read the certificates that the system trusts")?
+            tls::client(Trusted::System).context("failed to read the certificates that the system trusts")?
         }
     };
     Ok(match &files.identity {

@@ -14,13 +14,13 @@ pub(crate) enum ApiError {
     Refused(String),
     /// The response does not come from a `krt serve` server.
     #[error("{0}")]
-    Stranger(String),
+    UnexpectedResponse(String),
 }
 
 impl ApiError {
     /// The error for a response that does not come from a `krt serve` server.
     pub(super) fn unexpected_response(server: &Server, why: impl fmt::Display) -> Self {
-        Self::Stranger(format!(
+        Self::UnexpectedResponse(format!(
             "`{server}` is not a `krt serve`: {why}\nhint: the URL is that of `krt serve --dashboard`, on port \
              9001 unless it was told another"
         ))
@@ -126,7 +126,7 @@ mod tests {
             ),
         ];
         for (status, body, expected) in rows {
-            assert_eq!(message(status, body, &AuthSource::Nobody), expected);
+            assert_eq!(message(status, body, &AuthSource::Anonymous), expected);
         }
     }
 
@@ -138,6 +138,6 @@ mod tests {
             message(AuthSource::Login("t".to_owned())).contains("hint: `krt login http://127.0.0.1:9001`")
         );
         assert!(message(AuthSource::Variable("t".to_owned())).contains("KRT_TOKEN"));
-        assert_eq!(message(AuthSource::Nobody), "not signed in\nhint: sign in");
+        assert_eq!(message(AuthSource::Anonymous), "not signed in\nhint: sign in");
     }
 }

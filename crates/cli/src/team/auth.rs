@@ -4,7 +4,7 @@
 #[derive(Debug, Clone)]
 pub(crate) enum AuthSource {
     /// No authentication.
-    Nobody,
+    Anonymous,
     /// The token that `krt login` stored.
     Login(String),
     /// The token from the environment.
@@ -22,7 +22,7 @@ impl AuthSource {
     /// Its headers.
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
         match self {
-            Self::Nobody => Vec::new(),
+            Self::Anonymous => Vec::new(),
             Self::Login(token) | Self::Variable(token) => vec![("authorization", format!("Bearer {token}"))],
             Self::Session { cookie, csrf } => {
                 vec![("cookie", cookie.clone()), ("x-csrf-token", csrf.clone())]

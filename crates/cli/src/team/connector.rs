@@ -19,12 +19,12 @@ pub(super) fn connector(server: &Server, cacert: Option<&Path>) -> anyhow::Resul
     http.set_connect_timeout(Some(CONNECT_TIMEOUT));
     http.set_nodelay(true);
     let tls = match cacert {
-        Some(path) if server.is_secure() => tls::client(Trusted::Those(path))
+        Some(path) if server.is_secure() => tls::client(Trusted::File(path))
             .context("failed to read what --cacert names; hint: it takes a PEM file with certificates")?,
-        None if server.is_secure() => tls::client(Trusted::Systems)
+        None if server.is_secure() => tls::client(Trusted::System)
             .context("failed to read the certificates that the system trusts; hint: --cacert names others")?,
         // No certificate is verified, so a system without certificates works, too.
-        _ => tls::client(Trusted::Nobody)?,
+        _ => tls::client(Trusted::None)?,
     };
     let builder = HttpsConnectorBuilder::new().with_tls_config(tls.with_no_client_auth());
     Ok(builder.https_or_http().enable_http1().wrap_connector(http))

@@ -35,8 +35,8 @@ fn describe(outcome: Outcome) -> String {
         Outcome::Next(payload) => format!("next {}", payload.type_name()),
         Outcome::Answer(payload) => format!("answer {}", payload.type_name()),
         Outcome::Fail(failure) => format!("fail {failure}"),
-        Outcome::Again { counts } => format!("again {counts}"),
-        Outcome::GiveBack => "give back".to_owned(),
+        Outcome::Retry { counts } => format!("again {counts}"),
+        Outcome::Redeliver => "give back".to_owned(),
         Outcome::Finished => "finished".to_owned(),
         Outcome::FailedInBackground(failure) => format!("background {failure}"),
         Outcome::Dropped => "dropped".to_owned(),
@@ -198,8 +198,8 @@ proptest! {
             }
             Outcome::Fail(_) => prop_assert!(!replied),
             Outcome::Finished | Outcome::FailedInBackground(_) => prop_assert!(replied),
-            Outcome::Again { counts } => prop_assert!(!counts || retries_left > 0),
-            Outcome::GiveBack => prop_assert!(replied && redeliveries_left > 0),
+            Outcome::Retry { counts } => prop_assert!(!counts || retries_left > 0),
+            Outcome::Redeliver => prop_assert!(replied && redeliveries_left > 0),
             Outcome::Dropped => prop_assert!(cancelled),
             Outcome::Next(_) => prop_assert!(!last),
         }

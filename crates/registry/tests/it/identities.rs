@@ -114,7 +114,7 @@ fn a_role_that_the_provider_takes_is_noticed() {
     fixture.user("root", Role::Admin).unwrap();
     let sign_in = |role| {
         let (subject, login) = ("a 1".to_owned(), "ida".to_owned());
-        let verified = VerifiedUser { subject, login, role: RoleSource::Theirs(role) };
+        let verified = VerifiedUser { subject, login, role: RoleSource::Provider(role) };
         fixture.registry.sign_in_verified(&verified, "a browser").unwrap()
     };
     let opened = sign_in(Role::Manager);
@@ -133,7 +133,7 @@ fn sessions_are_bounded() {
     fixture.user("root", Role::Admin).unwrap();
     let sign_in = || {
         let (subject, login) = ("a 1".to_owned(), "ida".to_owned());
-        let verified = VerifiedUser { subject, login, role: RoleSource::Ours(Role::Viewer) };
+        let verified = VerifiedUser { subject, login, role: RoleSource::Local(Role::Viewer) };
         fixture.registry.sign_in_verified(&verified, "a browser").unwrap().cookie
     };
     let cookies: Vec<_> = (0..103).map(|_| sign_in()).collect();

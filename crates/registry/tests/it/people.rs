@@ -51,32 +51,31 @@ fn signing_in_and_out() {
 
 #[test]
 fn whom_a_provider_vouches_for() {
-    use RoleSource::{Ours, Theirs};
     let fixture = Fixture::new();
     fixture.user("root", Role::Admin).unwrap();
     let sign_in = |subject: &str, login: &str, role| {
         let verified = VerifiedUser { subject: subject.to_owned(), login: login.to_owned(), role };
         fixture.registry.sign_in_verified(&verified, "a browser")
     };
-    let opened = sign_in("a 1", "grace", Ours(Role::Viewer)).unwrap();
+    let opened = sign_in("a 1", "grace", RoleSource::Local(Role::Viewer)).unwrap();
     assert_eq!((&*opened.user.login, opened.user.role), ("grace", Role::Viewer));
     assert!(fixture.registry.by_cookie(opened.cookie.reveal()).unwrap().is_some());
     // The subject identifies the user, even if the login changes; a role assigned here is kept.
     fixture.change("grace", &UserChange { role: Some(Role::Manager), ..UserChange::default() }).unwrap();
-    let again = sign_in("a 1", "hopper", Ours(Role::Viewer)).unwrap();
+    let again = sign_in("a 1", "hopper", RoleSource::Local(Role::Viewer)).unwrap();
     assert_eq!((&*again.user.login, again.user.role), ("grace", Role::Manager));
-    assert_eq!(sign_in("a 1", "grace", Theirs(Role::Admin)).unwrap().user.role, Role::Admin);
+    assert_eq!(sign_in("a 1", "grace", RoleSource::Provider(Role::Admin)).unwrap().user.role, Role::Admin);
 
     for (subject, login) in [("a 2", "root"), ("a 2", "GRACE"), ("b 1", "grace")] {
-        let taken = sign_in(subject, login, Ours(Role::Admin));
+        let taken = sign_in(subject, login, RoleSource::Local(Role::Admin));
         assert!(matches!(taken, Err(Error::Taken { .. })), "{subject} is not {login}");
     }
-    assert!(matches!(sign_in("a 2", "krt", Ours(Role::Viewer)), Err(Error::Text { .. })));
+    assert!(matches!(sign_in("a 2", "krt", RoleSource::Local(Role::Viewer)), Err(Error::Text { .. })));
     for password in ["", PASSWORD] {
         assert!(matches!(fixture.registry.sign_in("grace", password, ""), Err(Error::Denied)));
     }
     fixture.change("grace", &UserChange { disabled: Some(true), ..UserChange::default() }).unwrap();
-    assert!(matches!(sign_in("a 1", "grace", Ours(Role::Viewer)), Err(Error::Disabled { .. })));
+    assert!(matches!(sign_in("a 1", "grace", RoleSource::Local(Role::Viewer)), Err(Error::Disabled { .. })));
     let users = fixture.registry.users().unwrap();
     assert_eq!(
         users.iter().map(|user| (&*user.login, user.openid)).collect::<Vec<_>>(),

@@ -21,9 +21,9 @@ pub(super) fn departure(outcome: &Outcome, handled: HandlerTimes) -> Option<Depa
     let fault = match outcome {
         Outcome::Next(_) | Outcome::Answer(_) | Outcome::Finished => None,
         Outcome::Fail(failure) | Outcome::FailedInBackground(failure) => Some(failure.to_string()),
-        Outcome::Again { counts: true } => Some("its process died: another one gets the message".to_owned()),
-        Outcome::GiveBack => Some("its process died: the message is redelivered".to_owned()),
-        Outcome::Again { counts: false } => return None,
+        Outcome::Retry { counts: true } => Some("its process died: another one gets the message".to_owned()),
+        Outcome::Redeliver => Some("its process died: the message is redelivered".to_owned()),
+        Outcome::Retry { counts: false } => return None,
         Outcome::Dropped => Some("cancelled: the client left".to_owned()),
     };
     let HandlerTimes { start, end } = handled;
@@ -60,12 +60,12 @@ mod tests {
                 ended(None, Some("the request was lost inside the engine")),
             ),
             (
-                Outcome::Again { counts: true },
+                Outcome::Retry { counts: true },
                 not_run,
                 ended(None, Some("its process died: another one gets the message")),
             ),
-            (Outcome::GiveBack, not_run, ended(None, Some("its process died: the message is redelivered"))),
-            (Outcome::Again { counts: false }, not_run, None),
+            (Outcome::Redeliver, not_run, ended(None, Some("its process died: the message is redelivered"))),
+            (Outcome::Retry { counts: false }, not_run, None),
             (Outcome::Dropped, ran, ended(times, Some("cancelled: the client left"))),
         ];
         for (outcome, handled, expected) in rows {

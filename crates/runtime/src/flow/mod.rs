@@ -208,11 +208,11 @@ impl Flow {
                 self.reply(delivery, Ok(payload));
             }
             Outcome::Fail(failure) | Outcome::FailedInBackground(failure) => self.fail(delivery, failure),
-            Outcome::Again { counts } => {
+            Outcome::Retry { counts } => {
                 delivery.retries_left -= u16::from(counts);
                 self.enqueue(delivery);
             }
-            Outcome::GiveBack => {
+            Outcome::Redeliver => {
                 self.log_returned(&delivery);
                 delivery.close(DeliveryEnd::Lost);
             }

@@ -76,7 +76,7 @@ pub struct Lease(Arc<VersionEntry>);
 #[derive(Debug)]
 pub(super) enum FoundVersion {
     /// It is up: its ingress.
-    There(Lease),
+    Running(Lease),
     /// It is starting: the status for clients.
     Starting(Status),
 }
@@ -215,7 +215,7 @@ impl Table {
         let unavailable =
             |how| Status::unavailable(format!("the version `{version}` of the runtime `{runtime}` {how}"));
         match self.started.get(runtime).and_then(|versions| versions.get(version)) {
-            Some(Some(entry)) => Ok(FoundVersion::There(Lease::new(entry))),
+            Some(Some(entry)) => Ok(FoundVersion::Running(Lease::new(entry))),
             Some(None) => Ok(FoundVersion::Starting(unavailable("is starting"))),
             None => Err(unavailable("does not run")),
         }

@@ -25,7 +25,7 @@ const ANSWERED_AT_ONCE: (usize, usize) = (4, 4);
 /// How long such a client may be silent, and how long its answer may take.
 const READ_TIMEOUT: Duration = Duration::from_millis(200);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long the next one waits for its turn before it is closed without an answer.
+/// How long the next one waits for a permit before it is closed without an answer.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Connections served however few descriptors are left.
 const MIN_CONNECTIONS: usize = 4;
@@ -62,7 +62,7 @@ pub(super) struct ConnectionLimiter {
     reserved: u64,
     /// Connections that may be open.
     connections: usize,
-    turns: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// Closed to accept a client when no other descriptor is left.
     emergency: Option<File>,
     rejected: u64,
@@ -74,12 +74,12 @@ impl ConnectionLimiter {
         let limit = descriptors::limit();
         let reserved = reserved.of(limit);
         let (part, least) = ANSWERED_AT_ONCE;
-        let turns = usize::try_from(reserved).unwrap_or(usize::MAX) / part;
+        let permits = usize::try_from(reserved).unwrap_or(usize::MAX) / part;
         Self {
             limit,
             reserved,
             connections,
-            turns: Arc::new(Semaphore::new(turns.max(least))),
+            permits: Arc::new(Semaphore::new(permits.max(least))),
             emergency: emergency(),
             rejected: 0,
             last_warning: None,
@@ -96,16 +96,16 @@ impl ConnectionLimiter {
         }
     }
 
-    /// Waits for a turn to answer a client; `None` if it should be closed instead.
-    pub(super) async fn turn(&mut self, excess: Excess) -> Option<OwnedSemaphorePermit> {
+    /// Waits for a permit to answer a client; `None` if it should be closed instead.
+    pub(super) async fn acquire(&mut self, excess: Excess) -> Option<OwnedSemaphorePermit> {
         self.warn(excess);
-        let turn = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.turns).acquire_owned()).await;
-        turn.ok()?.ok()
+        let permit = tokio::time::timeout(QUEUE_TIMEOUT, Arc::clone(&self.permits).acquire_owned()).await;
+        permit.ok()?.ok()
     }
 
     /// Gives a client its one answer, if it sends anything in time.
     pub(super) async fn answer<T>(
-        _turn: OwnedSemaphorePermit,
+        _permit: OwnedSemaphorePermit,
         socket: TcpStream,
         answer: impl AsyncFnOnce(TcpStream) -> T,
     ) {

@@ -80,10 +80,10 @@ where
             server.serve(socket, peer, answer);
             continue;
         };
-        if let Some(turn) = limiter.turn(excess).await {
+        if let Some(permit) = limiter.acquire(excess).await {
             let server = server.clone();
             let once = async move |socket| server.answer_once(socket, peer, answer).await;
-            tokio::spawn(ConnectionLimiter::answer(turn, socket, once));
+            tokio::spawn(ConnectionLimiter::answer(permit, socket, once));
         }
     }
     drop(listener);

@@ -89,7 +89,7 @@ impl Backend {
         match self {
             Self::One(upstream) => answer_one(&upstream.state(), request).await,
             Self::Many(directory) => match directory.find(&request).await {
-                Ok((FoundVersion::There(lease), ended)) => {
+                Ok((FoundVersion::Running(lease), ended)) => {
                     lease.ingress().answer(request).await.map(|body| body.until(ended))
                 }
                 Ok((FoundVersion::Starting(status), _)) => refuse_without(&request, &status),
@@ -108,7 +108,7 @@ fn forbid(request: &Request<Incoming>, refused: &Refused) -> Response<Body> {
 
 async fn answer_one(state: &UpstreamState, request: Request<Incoming>) -> Response<Body> {
     match state {
-        UpstreamState::There(ingress) => Ingress::answer(ingress, request).await,
+        UpstreamState::Running(ingress) => Ingress::answer(ingress, request).await,
         UpstreamState::Starting => refuse_without(&request, &not_serving("starting")),
         UpstreamState::Stopped => refuse_without(&request, &not_serving("stopping")),
         UpstreamState::Failed => {

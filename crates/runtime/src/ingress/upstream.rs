@@ -14,7 +14,7 @@ pub(super) enum UpstreamState {
     #[default]
     Starting,
     /// It is up; its ingress decides whether to admit requests.
-    There(Arc<Ingress>),
+    Running(Arc<Ingress>),
     /// It did not start, and waits for its files to change.
     Failed,
     /// It has stopped, and the port is about to close.
@@ -29,7 +29,7 @@ impl Upstream {
 
     /// Sets the ingress of a version that is up.
     pub fn set_ingress(&self, ingress: Arc<Ingress>) {
-        self.set(UpstreamState::There(ingress));
+        self.set(UpstreamState::Running(ingress));
     }
 
     /// Sets the state to failed.

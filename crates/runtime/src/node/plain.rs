@@ -39,7 +39,7 @@ pub(super) enum ConversionError {
     Output(#[source] json::Error),
     /// The handler's result for the next node is not a map.
     #[error("what the handler returned for the next node must be a map of names to values, not {found}")]
-    NoMap {
+    NotMap {
         /// Its kind, with an article.
         found: &'static str,
     },
@@ -85,7 +85,7 @@ impl Plain {
     /// Converts a handler's result for the next node.
     pub(super) fn to_struct(text: &[u8], bounds: Bounds) -> Result<Payload, ConversionError> {
         if let Some(found) = no_map(text) {
-            return Err(ConversionError::NoMap { found });
+            return Err(ConversionError::NotMap { found });
         }
         let packed = bounds.reservation.another();
         let fields = json::parse_struct(text, bounds).map_err(ConversionError::output)?;

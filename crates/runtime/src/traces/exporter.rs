@@ -33,9 +33,9 @@ struct LostSpans(AtomicU64);
 #[derive(Debug, PartialEq, Eq)]
 enum StatusChange {
     /// It fails, for the first time since a success.
-    Fails,
+    Failing,
     /// It succeeds again.
-    Again {
+    Recovered {
         /// Spans lost meanwhile.
         lost: u64,
     },
@@ -45,9 +45,9 @@ impl LostSpans {
     fn note(&self, arrived: bool, spans: u64) -> Option<StatusChange> {
         if arrived {
             let lost = self.0.swap(0, Ordering::Relaxed);
-            return (lost > 0).then_some(StatusChange::Again { lost });
+            return (lost > 0).then_some(StatusChange::Recovered { lost });
         }
-        (self.0.fetch_add(spans, Ordering::Relaxed) == 0).then_some(StatusChange::Fails)
+        (self.0.fetch_add(spans, Ordering::Relaxed) == 0).then_some(StatusChange::Failing)
     }
 }
 
@@ -59,13 +59,13 @@ impl<E: SpanExporter + 'static> WarnOnce<E> {
 
     fn report(&self, sent: &OTelSdkResult, spans: u64) {
         match (self.lost.note(sent.is_ok(), spans), sent) {
-            (Some(StatusChange::Fails), Err(error)) => {
+            (Some(StatusChange::Failing), Err(error)) => {
                 let reason = error.to_string();
                 let hint = certificate::hint(&reason, "OTEL_EXPORTER_OTLP_CERTIFICATE");
                 let hint = hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
                 tracing::warn!("traces are not exported, requests go on without: {reason}{hint}");
             }
-            (Some(StatusChange::Again { lost }), _) => {
+            (Some(StatusChange::Recovered { lost }), _) => {
                 tracing::info!("traces are exported again; spans that were lost: {lost}");
             }
             _ => {}
@@ -97,12 +97,12 @@ mod tests {
         let lost = LostSpans::default();
         let rows = [
             (true, 5, None),
-            (false, 5, Some(StatusChange::Fails)),
+            (false, 5, Some(StatusChange::Failing)),
             (false, 3, None),
             (false, 2, None),
-            (true, 7, Some(StatusChange::Again { lost: 10 })),
+            (true, 7, Some(StatusChange::Recovered { lost: 10 })),
             (true, 7, None),
-            (false, 1, Some(StatusChange::Fails)),
+            (false, 1, Some(StatusChange::Failing)),
         ];
         for (index, (arrived, spans, expected)) in rows.into_iter().enumerate() {
             assert_eq!(lost.note(arrived, spans), expected, "row {index}");

@@ -40,11 +40,11 @@ impl Claims<'_> {
 /// The highest role of the user's groups; `None` refuses the user.
 fn role(settings: &Settings, groups: Option<&Value>) -> Option<RoleSource> {
     if settings.roles.is_empty() {
-        return settings.otherwise.map(RoleSource::Ours);
+        return settings.otherwise.map(RoleSource::Local);
     }
     let given = settings.roles.iter().filter(|(_, group)| is_in(groups, group)).map(|(role, _)| *role);
     let given: Option<Role> = given.max();
-    given.or(settings.otherwise).map(RoleSource::Theirs)
+    given.or(settings.otherwise).map(RoleSource::Provider)
 }
 
 /// Whether the groups, a list of names or a single name, contain this group.
@@ -77,18 +77,17 @@ mod tests {
 
     #[test]
     fn the_highest_role_of_all_groups() {
-        use RoleSource::{Ours, Theirs};
         let groups = [(Role::Viewer, "all"), (Role::Admin, "ops"), (Role::Manager, "science")];
         let (strict, open) = (settings(&groups, None), settings(&groups, Some(Role::Viewer)));
         let cases = [
-            (&strict, json!(["science", "all"]), Some(Theirs(Role::Manager))),
-            (&strict, json!(["all", "ops"]), Some(Theirs(Role::Admin))),
-            (&strict, json!("ops"), Some(Theirs(Role::Admin))),
+            (&strict, json!(["science", "all"]), Some(RoleSource::Provider(Role::Manager))),
+            (&strict, json!(["all", "ops"]), Some(RoleSource::Provider(Role::Admin))),
+            (&strict, json!("ops"), Some(RoleSource::Provider(Role::Admin))),
             (&strict, json!(["opsy", "op"]), None),
             (&strict, json!({"ops": true}), None),
-            (&open, json!([]), Some(Theirs(Role::Viewer))),
+            (&open, json!([]), Some(RoleSource::Provider(Role::Viewer))),
             (&settings(&[], None), json!(["ops"]), None),
-            (&settings(&[], Some(Role::Manager)), json!(["ops"]), Some(Ours(Role::Manager))),
+            (&settings(&[], Some(Role::Manager)), json!(["ops"]), Some(RoleSource::Local(Role::Manager))),
         ];
         for (settings, groups, expected) in cases {
             assert_eq!(role(settings, Some(&groups)), expected, "{groups}");

@@ -35,11 +35,11 @@ impl<T: Clone> Discovery<T> {
     /// What the provider has said lately, else what it says when asked.
     pub(super) async fn get(&self, ask: impl Future<Output = Result<T, String>>) -> Result<T, String> {
         let came = Instant::now();
-        if let Some(known) = self.find(Attempt::is_believed) {
+        if let Some(known) = self.find(Attempt::is_valid) {
             return known;
         }
         let _turn = self.turn.lock().await;
-        if let Some(shared) = self.find(|last| last.is_believed() || last.ended >= came) {
+        if let Some(shared) = self.find(|last| last.is_valid() || last.ended >= came) {
             return shared;
         }
         let outcome = ask.await;
@@ -55,7 +55,7 @@ impl<T: Clone> Discovery<T> {
 }
 
 impl<T> Attempt<T> {
-    fn is_believed(&self) -> bool {
+    fn is_valid(&self) -> bool {
         self.outcome.is_ok() && self.ended.elapsed() < VALID_FOR
     }
 }

@@ -116,7 +116,7 @@ impl Writer {
         let due = self.flush_at.is_some_and(|at| at <= now);
         let asked = calls.close || !calls.flushes.is_empty();
         if due || asked || calls.urgent {
-            self.take_in();
+            self.take_buffered();
         }
         if due || asked || self.batch.is_large() {
             self.write();
@@ -130,7 +130,7 @@ impl Writer {
         }
     }
 
-    fn take_in(&mut self) {
+    fn take_buffered(&mut self) {
         let Self { shared, batch, sink, spare, .. } = self;
         match sink {
             None => shared.points.drain(spare, |rows, count| batch.add_points(rows, count)),

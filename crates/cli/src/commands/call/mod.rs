@@ -200,7 +200,7 @@ impl Calls<'_> {
                 anyhow!("request {number} is not JSON: {error}{hint}")
             })?;
             match self.call(&request).await {
-                Ok(answer) => output::print_json(&self.shown(&answer)?)?,
+                Ok(answer) => output::print_json(&self.format_answer(&answer)?)?,
                 Err(error) => {
                     terminal::print_error(&self.numbered(number, error));
                     done = Outcome::Failed;
@@ -235,7 +235,7 @@ impl Calls<'_> {
         }
     }
 
-    fn shown(&self, answer: &[u8]) -> anyhow::Result<String> {
+    fn format_answer(&self, answer: &[u8]) -> anyhow::Result<String> {
         let format =
             Format { defaults: self.args.emit_defaults, indent: output::is_terminal(), ..Format::WIRE };
         let json = json::write(&self.method.output(), answer, format, json::Bounds::none());

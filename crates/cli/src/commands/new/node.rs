@@ -104,7 +104,7 @@ fn is_plain(version: &Version, workflow: Option<&str>) -> bool {
 fn write(folder: &Path, name: &str, templates: Templates, plain: bool) -> io::Result<()> {
     let parent = folder.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent)?;
-    let workshop = tempfile::Builder::new()
+    let staging = tempfile::Builder::new()
         .prefix(".krt-new-")
         .permissions(fs::Permissions::from_mode(0o755))
         .tempdir_in(parent)?;
@@ -114,8 +114,8 @@ fn write(folder: &Path, name: &str, templates: Templates, plain: bool) -> io::Re
     };
     let values =
         [("node", name), ("crate", &*template::crate_name(name)), ("data", data), ("import", import)];
-    template::write(workshop.path(), templates.next(plain), &values)?;
-    fs::rename(workshop.path(), folder)
+    template::write(staging.path(), templates.next(plain), &values)?;
+    fs::rename(staging.path(), folder)
 }
 
 /// Replaces a file's text atomically, and keeps its permissions.

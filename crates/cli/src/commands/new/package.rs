@@ -20,13 +20,13 @@ pub(super) fn make(folder: &Path, templates: Templates) -> anyhow::Result<ExitCo
     anyhow::ensure!(!is_taken(folder)?, "`{}` exists already; hint: choose another name", folder.display());
     let parent = folder.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).with_context(failed)?;
-    let workshop = tempfile::Builder::new()
+    let staging = tempfile::Builder::new()
         .prefix(".krt-new-")
         .permissions(fs::Permissions::from_mode(0o755))
         .tempdir_in(parent)
         .with_context(failed)?;
-    write(workshop.path(), name.as_str(), templates).with_context(failed)?;
-    settle(workshop.path(), folder).with_context(failed)?;
+    write(staging.path(), name.as_str(), templates).with_context(failed)?;
+    move_into_place(staging.path(), folder).with_context(failed)?;
     output::print(&next_steps(folder, &name, templates))?;
     Ok(exit::SUCCESS)
 }
@@ -42,20 +42,20 @@ fn is_taken(folder: &Path) -> anyhow::Result<bool> {
 }
 
 /// Moves the files into place. Keeps an existing empty folder, which may be a process's working directory.
-fn settle(workshop: &Path, folder: &Path) -> io::Result<()> {
+fn move_into_place(staging: &Path, folder: &Path) -> io::Result<()> {
     if !folder.exists() {
-        return fs::rename(workshop, folder);
+        return fs::rename(staging, folder);
     }
     let names: Vec<_> =
-        fs::read_dir(workshop)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
+        fs::read_dir(staging)?.map(|entry| Ok(entry?.file_name())).collect::<io::Result<_>>()?;
     let mut moved = Vec::new();
     let settled = names.iter().try_for_each(|name| {
-        fs::rename(workshop.join(name), folder.join(name))?;
+        fs::rename(staging.join(name), folder.join(name))?;
         moved.push(name);
         Ok(())
     });
     if settled.is_err() {
-        moved.iter().try_for_each(|name| fs::rename(folder.join(name), workshop.join(name)))?;
+        moved.iter().try_for_each(|name| fs::rename(folder.join(name), staging.join(name)))?;
     }
     settled
 }

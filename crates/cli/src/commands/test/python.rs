@@ -138,15 +138,15 @@ impl Suite {
         let arguments: Vec<_> = own.chain(named.iter().map(|path| path.clone().into_os_string())).collect();
         let status = child_output::run(command(&arguments)).await.with_context(started)?;
         match status.code() {
-            Some(0) => Ok(Outcome::Well),
-            Some(NO_TESTS) => Ok(Outcome::Without),
+            Some(0) => Ok(Outcome::Passed),
+            Some(NO_TESTS) => Ok(Outcome::NoTests),
             Some(FUNCTIONS) if !has_pytest => {
                 terminal::print_warning(&format!(
                     "the tests of node `{node}` are functions, which `unittest` does not run; hint: add `pytest` to the node's requirements"
                 ));
-                Ok(Outcome::Badly)
+                Ok(Outcome::Failed)
             }
-            _ => Ok(Outcome::Badly),
+            _ => Ok(Outcome::Failed),
         }
     }
 

@@ -39,7 +39,7 @@ enum Progress {
     Reached,
     Passing,
     Failed,
-    Elsewhere,
+    Diverged,
 }
 
 fn progress_of(state: State, passing: State, wanted: State) -> Progress {
@@ -49,7 +49,7 @@ fn progress_of(state: State, passing: State, wanted: State) -> Progress {
         // Another user may have published it meanwhile; it runs.
         State::Published if wanted == State::Started => Progress::Reached,
         state if state == wanted => Progress::Reached,
-        _ => Progress::Elsewhere,
+        _ => Progress::Diverged,
     }
 }
 
@@ -76,7 +76,7 @@ impl Runtime<'_> {
                 Progress::Reached => break,
                 Progress::Passing => {}
                 Progress::Failed => return self.failed(&version),
-                Progress::Elsewhere => {
+                Progress::Diverged => {
                     bail!("`{name}` is {state} now, not {wanted}: somebody else changed it")
                 }
             }
@@ -112,9 +112,9 @@ mod tests {
             (State::Starting, State::Starting, State::Started, Progress::Passing),
             (State::Started, State::Starting, State::Started, Progress::Reached),
             (State::Published, State::Starting, State::Started, Progress::Reached),
-            (State::Started, State::Starting, State::Published, Progress::Elsewhere),
+            (State::Started, State::Starting, State::Published, Progress::Diverged),
             (State::Error, State::Starting, State::Started, Progress::Failed),
-            (State::Stopping, State::Starting, State::Started, Progress::Elsewhere),
+            (State::Stopping, State::Starting, State::Started, Progress::Diverged),
             (State::Stopped, State::Stopping, State::Stopped, Progress::Reached),
         ] {
             assert_eq!(progress_of(state, passing, wanted), expected, "{state} {wanted}");

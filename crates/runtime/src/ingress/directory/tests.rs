@@ -53,7 +53,7 @@ async fn what_starts_is_said() {
         let target = RouteTarget { version: version.map(str::to_owned), ..target(Some(runtime), None) };
         match directory.read().find(&target, Reach::Everything) {
             Ok(FoundVersion::Starting(status)) => (true, status.message().to_owned()),
-            Ok(FoundVersion::There(_)) => panic!("nothing is there"),
+            Ok(FoundVersion::Running(_)) => panic!("nothing is there"),
             Err(status) => (false, status.message().to_owned()),
         }
     };

@@ -86,9 +86,9 @@ pub(super) struct Subscription {
 #[derive(Debug)]
 pub(super) enum Presence {
     /// krt's own server reports it.
-    Told { input: String, account: Account, changed: watch::Receiver<()> },
+    Notified { input: String, account: Account, changed: watch::Receiver<()> },
     /// The engine asks a JetStream server.
-    Asked { input: String, stream: Box<PrivateStream>, ask: Interval, taken: bool },
+    Polled { input: String, stream: Box<PrivateStream>, ask: Interval, taken: bool },
 }
 
 impl Subjects {
@@ -159,7 +159,7 @@ impl Wire {
                 // All messages of the process, in order.
                 let listener = Listener::open(&connection, ">".to_owned()).await?;
                 let changed = account.watch();
-                let presence = Presence::Told { input: subjects.input.clone(), account, changed };
+                let presence = Presence::Notified { input: subjects.input.clone(), account, changed };
                 Ok(Self::new(node, older, &stage, (connection, url, subjects), (listener, None), presence))
             }
             OlderBroker::JetStream { connection, server, engine } => {
@@ -170,7 +170,7 @@ impl Wire {
                 let listener = Listener::open(connection, format!("{stream}.*")).await?;
                 let documents = Some(Listener::open(connection, subjects.writer.clone()).await?);
                 let (input, ask) = (subjects.input.clone(), tokio::time::interval(PROBE_INTERVAL[0]));
-                let presence = Presence::Asked { input, stream: Box::new(made), ask, taken: false };
+                let presence = Presence::Polled { input, stream: Box::new(made), ask, taken: false };
                 let mut wire = Self::new(
                     node,
                     older,
@@ -231,8 +231,8 @@ impl Wire {
     /// Removes what was created for the process.
     pub(super) async fn close(self) {
         match self.presence {
-            Presence::Told { .. } => self.connection.close().await,
-            Presence::Asked { stream, .. } => stream.remove().await,
+            Presence::Notified { .. } => self.connection.close().await,
+            Presence::Polled { stream, .. } => stream.remove().await,
         }
     }
 }
@@ -259,12 +259,12 @@ impl Presence {
     /// Waits until the process may have started or stopped taking messages.
     pub(super) async fn changed(&mut self) {
         match self {
-            Self::Told { changed, .. } => {
+            Self::Notified { changed, .. } => {
                 if changed.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
             }
-            Self::Asked { input, stream, ask, taken } => loop {
+            Self::Polled { input, stream, ask, taken } => loop {
                 ask.tick().await;
                 let now = stream.is_taken(input).await;
                 if now != *taken {
@@ -279,8 +279,8 @@ impl Presence {
     /// Returns whether the process takes messages.
     pub(super) fn is_taken(&self) -> bool {
         match self {
-            Self::Told { input, account, .. } => account.is_taken(input),
-            Self::Asked { taken, .. } => *taken,
+            Self::Notified { input, account, .. } => account.is_taken(input),
+            Self::Polled { taken, .. } => *taken,
         }
     }
 }
