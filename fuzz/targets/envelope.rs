@@ -22,7 +22,7 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 /// How many bytes an envelope may have when it is not compressed.
 const LIMIT: usize = 256 << 10;
 /// What an envelope takes at most beside its bytes: its stages.
-const BESIDE: usize = 512 << 10;
+const OVERHEAD: usize = 512 << 10;
 
 /// What protobuf's decoder makes of an envelope.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -60,7 +60,7 @@ fuzz_target!(|bytes: &[u8]| {
     let decoded = Envelope::decode(Bytes::copy_from_slice(bytes), LIMIT);
     let taken = ALLOCATOR.peak_usage() - before;
     let packed = Codec::of(bytes).map_or(0, |codec| 2 * LIMIT + codec.decoder_size());
-    assert!(taken <= BESIDE + 6 * bytes.len() + packed, "{} bytes took {taken}", bytes.len());
+    assert!(taken <= OVERHEAD + 6 * bytes.len() + packed, "{} bytes took {taken}", bytes.len());
     if Codec::of(bytes).is_none() {
         agrees(&decoded, KreNatsMessage::decode(bytes));
     }

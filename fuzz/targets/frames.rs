@@ -27,7 +27,7 @@ const PIECES: [usize; 6] = [1, 13, 100, 1 << 10, 9 << 10, 1 << 20];
 /// Smaller messages are copied, and come through where there is no room.
 const SMALL: usize = 8 << 10;
 /// What a reader takes beside what it reads: its buffer.
-const BESIDE: usize = 512 << 10;
+const OVERHEAD: usize = 512 << 10;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&options, bytes)) = bytes.split_first() else { return };
@@ -39,7 +39,7 @@ fuzz_target!(|bytes: &[u8]| {
     ALLOCATOR.reset_peak_usage();
     let whole = read(bytes, bytes.len().max(1), LIMIT, form, &memory);
     let taken = ALLOCATOR.peak_usage() - before;
-    assert!(taken <= BESIDE + 48 * bytes.len(), "{} bytes took {taken}", bytes.len());
+    assert!(taken <= OVERHEAD + 48 * bytes.len(), "{} bytes took {taken}", bytes.len());
     let held: usize = whole.frames.iter().filter_map(message).map(held).sum();
     assert!((held..=room).contains(&memory.used()), "{} bytes count of {held}", memory.used());
     let written = write_all(&whole);

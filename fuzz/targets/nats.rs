@@ -16,7 +16,7 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const MAX_PAYLOAD: usize = 16 << 10;
 const PIECES: [usize; 4] = [16, 50, 1000, 20_000];
 /// What a reader takes beside what it reads: a line, and a payload that was announced.
-const BESIDE: usize = 128 << 10;
+const OVERHEAD: usize = 128 << 10;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&options, bytes)) = bytes.split_first() else { return };
@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     ALLOCATOR.reset_peak_usage();
     let whole = read(bytes, bytes.len().max(1), MAX_PAYLOAD);
     let taken = ALLOCATOR.peak_usage() - before;
-    assert!(taken <= BESIDE + 32 * bytes.len(), "{} bytes took {taken}", bytes.len());
+    assert!(taken <= OVERHEAD + 32 * bytes.len(), "{} bytes took {taken}", bytes.len());
     assert_eq!(read(bytes, piece, MAX_PAYLOAD), whole, "in pieces of {piece}");
     let written = whole.operations.concat();
     let again = read(&written, written.len().max(1), MAX_PAYLOAD);

@@ -4,7 +4,7 @@
 //! - [`connection`]: a client's connection: its messages in sequence, and its sign-in.
 //! - [`scram`]: the sign-in of a client.
 //! - [`commands`]: dispatches commands; [`arguments`]: reads their arguments.
-//! - [`about`]: the server's description of itself.
+//! - [`server_info`]: the server's description of itself.
 //! - [`mod@write`]: saves; [`read`]: finds and counts; [`pipeline`]: the supported aggregations.
 //! - [`cursors`]: searches read in batches; [`sort`], [`projection`]: the order and fields of results.
 //! - [`error`]: errors of commands.

@@ -6,7 +6,7 @@
 //!
 //! - [`wire`]: the connection to a process, and the variables that describe it.
 //! - [`link`]: one process, as its node's queue sees it.
-//! - [`said`]: the meaning of a process's message.
+//! - [`message`]: the meaning of a process's message.
 
 mod link;
 mod message;
