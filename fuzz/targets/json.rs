@@ -108,8 +108,12 @@ fn said(message: &[u8], text: &[u8]) {
     // Every number of a `NullValue` is null, and null is its number 0, which a field without presence does not write.
     let has_null = text.windows(11).any(|member| member == br#""null":null"#);
     assert!(settled == text || has_null, "{} became {}", text.escape_ascii(), settled.escape_ascii());
-    let forms =
-        [Format::WIRE, Format::PLAIN, Format { indent: true, ..Format::WIRE }, Format { defaults: true, ..Format::WIRE }];
+    let forms = [
+        Format::WIRE,
+        Format::PLAIN,
+        Format { indent: true, ..Format::WIRE },
+        Format { defaults: true, ..Format::WIRE },
+    ];
     for form in forms {
         let written = write(&KIND, message, form, Bounds::none()).expect("another form can say it, too");
         let read = parse(&KIND, &written, Bounds::none());

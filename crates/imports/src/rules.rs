@@ -154,7 +154,7 @@ const CYCLES: &[Cycle<'static>] = &[
     },
     Cycle {
         krate: "runtime",
-        modules: &["nats::carry", "nats::replies"],
+        modules: &["nats::encode", "nats::replies"],
         reason: "a message names where replies go, and a reply is read from a message",
     },
     Cycle {
