@@ -191,7 +191,7 @@ async fn compressed_bodies() {
 
 #[tokio::test]
 async fn a_method_without_side_effects_is_called_with_get() {
-    const POLL_INTERVAL: &str = "/shop.v1.Entrypoint/Look";
+    const LOOK: &str = "/shop.v1.Entrypoint/Look";
     let service = Krt::run("echo").start().await;
     let message = DynamicMessage::deserialize(service.client().method("Look").input(), basket())
         .unwrap()
@@ -212,11 +212,11 @@ async fn a_method_without_side_effects_is_called_with_get() {
             ),
             ("encoding=json&message=".to_owned(), &json!({})),
         ] {
-            let reply = http.send(Method::GET, &format!("{POLL_INTERVAL}?{query}"), &[], "").await;
+            let reply = http.send(Method::GET, &format!("{LOOK}?{query}"), &[], "").await;
             assert_eq!((reply.status, reply.json()), (StatusCode::OK, expected.clone()), "{query}");
         }
         let query = format!("connect=v1&encoding=proto&base64=1&message={}", coded(&message));
-        let reply = http.send(Method::GET, &format!("{POLL_INTERVAL}?{query}"), &[], "").await;
+        let reply = http.send(Method::GET, &format!("{LOOK}?{query}"), &[], "").await;
         assert_eq!((reply.header("content-type"), &reply.body[..]), ("application/proto", &message[..]));
     }
     let http = service.http();
@@ -236,15 +236,14 @@ async fn a_method_without_side_effects_is_called_with_get() {
             "the parameter `compression` must be gzip or identity",
         ),
     ] {
-        let reply = http.send(Method::GET, &format!("{POLL_INTERVAL}?{query}"), &[], "").await;
+        let reply = http.send(Method::GET, &format!("{LOOK}?{query}"), &[], "").await;
         assert_error(&reply, status, code, message);
     }
-    let reply =
-        http.send(Method::GET, &format!("{POLL_INTERVAL}?encoding=proto&base64=1&message=*"), &[], "").await;
+    let reply = http.send(Method::GET, &format!("{LOOK}?encoding=proto&base64=1&message=*"), &[], "").await;
     assert_eq!(reply.status, StatusCode::BAD_REQUEST);
-    let reply = http.send(Method::DELETE, POLL_INTERVAL, &[], "").await;
+    let reply = http.send(Method::DELETE, LOOK, &[], "").await;
     assert_eq!((reply.status, reply.header("allow")), (StatusCode::METHOD_NOT_ALLOWED, "GET, POST"));
-    assert_eq!(http.post_json(POLL_INTERVAL, &whole).await.json(), whole, "POST works as well");
+    assert_eq!(http.post_json(LOOK, &whole).await.json(), whole, "POST works as well");
     service.stop().await;
 }
 
