@@ -28,8 +28,8 @@ fn whole_or_refused() {
             for garbage in
                 [&b"\0"[..], &[0; 64], b"g", b"gar", b"garbage of some length", &packed[..2], &packed[..9]]
             {
-                let said = codec.decompress(&[&bytes[..], garbage].concat(), LIMIT);
-                assert!(said.is_err(), "{codec:?}, {name}: {garbage:?} follows");
+                let result = codec.decompress(&[&bytes[..], garbage].concat(), LIMIT);
+                assert!(result.is_err(), "{codec:?}, {name}: {garbage:?} follows");
             }
         }
         for length in 0..packed.len() {
@@ -47,8 +47,8 @@ fn what_is_wrong_at_the_end_is_seen() {
         let mut wrong = gzip.clone();
         let at = wrong.len() - back;
         wrong[at] ^= 0x10;
-        let said = Codec::Gzip.decompress(&wrong, LIMIT).unwrap_err();
-        assert!(matches!(said, Error::Damaged { .. }), "checksum or length, {back} from the end: {said}");
+        let result = Codec::Gzip.decompress(&wrong, LIMIT).unwrap_err();
+        assert!(matches!(result, Error::Damaged { .. }), "checksum or length, {back} from the end: {result}");
     }
 }
 

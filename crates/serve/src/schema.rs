@@ -105,10 +105,10 @@ impl Descriptions {
             return BTreeMap::new();
         }
         let file = of.parent_file();
-        let said = |value: prost_reflect::EnumValueDescriptor| {
+        let describe_value = |value: prost_reflect::EnumValueDescriptor| {
             Some((value.name().to_owned(), self.comment(&file, value.path())?))
         };
-        of.values().filter_map(said).collect()
+        of.values().filter_map(describe_value).collect()
     }
 
     fn names(&mut self, of: &EnumDescriptor) -> Vec<String> {

@@ -87,10 +87,10 @@ fn a_check_and_an_archive_see_the_files_that_links_lead_to() {
     let pack = |out: &Path| run(krt(&["pack"], copy.path()).arg("--output").arg(out));
     pack(&elsewhere.path().join("before.krt"));
     volume(&copy);
-    let (said, _) = run(&mut krt(&["check"], copy.path()));
-    assert!(said.ends_with(": no problems\n"), "{said}");
-    let (said, error) = pack(&out);
-    assert!(!said.is_empty(), "{error}");
+    let (stdout, _) = run(&mut krt(&["check"], copy.path()));
+    assert!(stdout.ends_with(": no problems\n"), "{stdout}");
+    let (stdout, error) = pack(&out);
+    assert!(!stdout.is_empty(), "{error}");
     let same = fs::read(&out).unwrap() == fs::read(elsewhere.path().join("before.krt")).unwrap();
     assert!(same, "an archive is the same whether files are links or not");
 }
@@ -103,17 +103,17 @@ fn a_link_that_leads_out_is_refused_by_every_command() {
     symlink(&target, copy.path().join("src/typed/helper.py")).unwrap();
     symlink("nothing", copy.path().join("src/gone.py")).unwrap();
     let expected = format!("the link `src/typed/helper.py` to `{target}` leads out of the package");
-    let (said, _) = run(krt(&["check", "--json"], copy.path()).arg("--cluster"));
-    let report: Value = serde_json::from_str(&said).unwrap();
+    let (stdout, _) = run(krt(&["check", "--json"], copy.path()).arg("--cluster"));
+    let report: Value = serde_json::from_str(&stdout).unwrap();
     let problems = report["problems"].as_array().unwrap();
     assert!(
         problems.iter().any(|problem| problem["message"] == *expected && problem["severity"] == "error"),
-        "{said}"
+        "{stdout}"
     );
     let gone = "the link `src/gone.py` leads to `nothing`, which does not exist";
     assert!(
         problems.iter().any(|problem| problem["message"] == gone && problem["severity"] == "warning"),
-        "{said}"
+        "{stdout}"
     );
     for words in [&["pack"][..], &["run"], &["test"], &["proto"], &["call", "ToTyped", "--package"]] {
         let (_, error) = run(&mut krt(words, copy.path()));

@@ -217,11 +217,11 @@ async fn every_bad_value_is_logged_by_its_field() {
     }
     let ended = service.stop().await;
     let records = ended.lines.records().into_iter();
-    let said: Vec<_> = records
+    let logged: Vec<_> = records
         .filter_map(|record| Some((record.level, record.message.strip_prefix(START)?.to_owned())))
         .collect();
     let expected: Vec<_> = rows.into_iter().map(|(_, message)| ("WARN".to_owned(), message)).collect();
-    assert_eq!(said, expected);
+    assert_eq!(logged, expected);
     let saved: Vec<_> = points(&ended, "m").iter().map(|point| point.fields.len()).collect();
     assert_eq!(saved, [1; 10], "what is good of each is kept");
 }

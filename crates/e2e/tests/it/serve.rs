@@ -179,12 +179,12 @@ const OTHER_ADDRESS: &str = "192.0.2.1:9000";
 fn passwords_do_not_cross_a_network_in_the_clear() {
     let data = tempfile::tempdir().unwrap();
     for flag in ["--listen", "--dashboard"] {
-        let said = refused(&["serve", "--data"], data.path(), &[flag, OTHER_ADDRESS]);
+        let stderr = refused(&["serve", "--data"], data.path(), &[flag, OTHER_ADDRESS]);
         let expected = format!("{flag} {OTHER_ADDRESS} is reached from other machines, and TLS is not set");
-        assert!(said.contains(&expected), "{said}");
+        assert!(stderr.contains(&expected), "{stderr}");
         // With `--insecure`, the only remaining error is the address itself.
-        let said = refused(&["serve", "--data"], data.path(), &[flag, OTHER_ADDRESS, "--insecure"]);
-        assert!(said.contains(&format!("cannot listen on {OTHER_ADDRESS}")), "{said}");
+        let stderr = refused(&["serve", "--data"], data.path(), &[flag, OTHER_ADDRESS, "--insecure"]);
+        assert!(stderr.contains(&format!("cannot listen on {OTHER_ADDRESS}")), "{stderr}");
     }
 }
 

@@ -148,8 +148,8 @@ mod tests {
         for (times, bytes) in
             [(2, &once[..]), (1, &once[..once.len() - 1]), (1, &[&once[..], b"more"].concat())]
         {
-            let said = undo(times, bytes).await.unwrap_err();
-            assert_eq!(said.code(), tonic::Code::InvalidArgument, "{said}");
+            let refused = undo(times, bytes).await.unwrap_err();
+            assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused}");
         }
         assert_eq!(undo(1, &gzip(&[0; 101])).await.unwrap_err().code(), tonic::Code::ResourceExhausted);
     }
@@ -159,8 +159,8 @@ mod tests {
     async fn a_bomb_ends_where_there_is_no_room() {
         let pool = Pool::new(1 << 20);
         let bomb = Codec::Gzip.compress(&vec![0; 4 << 20]).unwrap();
-        let said = Codings(1).undo(bomb.into(), 4 << 20, &pool.reserve()).await.unwrap_err();
-        assert_eq!(said.code(), tonic::Code::ResourceExhausted, "{said}");
+        let refused = Codings(1).undo(bomb.into(), 4 << 20, &pool.reserve()).await.unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted, "{refused}");
         assert_eq!(pool.used(), 0);
     }
 }

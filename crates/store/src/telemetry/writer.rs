@@ -317,12 +317,12 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let shared = Arc::new(Telemetry::new(1 << 20));
         let mut writer = Writer::open(folder.path(), &Options::default(), None, Arc::clone(&shared)).unwrap();
-        let said = Arc::new(AtomicUsize::new(0));
-        tracing::subscriber::with_default(Counter(Arc::clone(&said)), || {
+        let reports = Arc::new(AtomicUsize::new(0));
+        tracing::subscriber::with_default(Counter(Arc::clone(&reports)), || {
             let mut said_after = |dropped, last| {
                 shared.logs.drop_counted(dropped);
                 writer.report(last);
-                said.load(Relaxed)
+                reports.load(Relaxed)
             };
             assert_eq!(said_after(0, false), 0);
             assert_eq!(said_after(3, false), 1);

@@ -202,9 +202,12 @@ fn modules_that_are_not_in_the_package_are_refused_with_their_place() {
     ];
     for (file, text, expected) in rows {
         let copy = with_words(&[(file, &text)]);
-        let said =
+        let error_text =
             checked(krt("check", &copy).arg("--json").env("GOTOOLCHAIN", "local").env("GOPROXY", "off"));
-        assert!(said.starts_with(&expected), "{file}: {text}\n{said}");
-        assert!(!said.ends_with(" | ") || text.contains("banana"), "there is something to do: {said}");
+        assert!(error_text.starts_with(&expected), "{file}: {text}\n{error_text}");
+        assert!(
+            !error_text.ends_with(" | ") || text.contains("banana"),
+            "there is something to do: {error_text}"
+        );
     }
 }

@@ -53,11 +53,11 @@ async fn streams_get_the_replicas_that_they_lack_and_keep_the_others() {
     };
     answers(package.path(), &url, None).await;
     assert_eq!(replicas(&servers[1]).await, all(1));
-    let said = answers(package.path(), &url, Some("3")).await;
-    assert!(said.contains("the stream `wire-v1-wire-v1-Act` gets 3 replicas"), "{said}");
+    let stdout = answers(package.path(), &url, Some("3")).await;
+    assert!(stdout.contains("the stream `wire-v1-wire-v1-Act` gets 3 replicas"), "{stdout}");
     assert_eq!(replicas(&servers[1]).await, all(3));
-    let said = answers(package.path(), &url, Some("2")).await;
-    assert!(said.contains("the stream `wire-v1-wire-v1-Act` has 3 replicas: it keeps them"), "{said}");
+    let stdout = answers(package.path(), &url, Some("2")).await;
+    assert!(stdout.contains("the stream `wire-v1-wire-v1-Act` has 3 replicas: it keeps them"), "{stdout}");
     assert_eq!(replicas(&servers[1]).await, all(3));
 }
 

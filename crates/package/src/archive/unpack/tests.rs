@@ -91,8 +91,8 @@ fn names_that_lead_out() {
 #[test]
 fn names_that_are_none() {
     for name in ["", ".", "./", "././."] {
-        let said = refusal(&[entry(b'2', name, "x", 0o644, b"")]);
-        assert!(said.contains("is not a file name"), "{name:?}: {said}");
+        let error = refusal(&[entry(b'2', name, "x", 0o644, b"")]);
+        assert!(error.contains("is not a file name"), "{name:?}: {error}");
     }
     let nul = pax(&[("path", "a\0b")]);
     assert!(refusal(&[nul, file("fine", b"x")]).contains("is not a file name"));
@@ -140,8 +140,8 @@ fn nothing_is_written_through_a_link() {
 #[test]
 fn hard_links() {
     for target in ["nobody", "a", "folder"] {
-        let said = refusal(&[file("folder/x", b""), hard("a", target)]);
-        assert!(said.contains("which is not an earlier file"), "{target}: {said}");
+        let error = refusal(&[file("folder/x", b""), hard("a", target)]);
+        assert!(error.contains("which is not an earlier file"), "{target}: {error}");
     }
     assert!(refusal(&[link("s", "krt.yml"), hard("a", "s")]).contains("which is not an earlier file"));
     assert_eq!(refusal(&[hard("a", "/etc/passwd")]), "`/etc/passwd` leads out of the package");
@@ -169,13 +169,13 @@ fn kinds_that_no_package_holds() {
 #[test]
 fn sizes_are_limited() {
     let limits = Limits { entries: 3, total: 10_000, file: 2_000, ratio: 200, path: 20 };
-    let said = |entries: &[Vec<u8>]| refusal_of(&gzip(&tar(entries)), &limits);
+    let error = |entries: &[Vec<u8>]| refusal_of(&gzip(&tar(entries)), &limits);
     let many: Vec<_> = (0..3).map(|n| file(&n.to_string(), b"")).collect();
-    assert_eq!(said(&many), "it holds more than 3 files");
-    assert_eq!(said(&[file("a/b/c/d", b"")]), "it holds more than 3 files");
-    assert_eq!(said(&[file("a", &[1; 2_001])]), "`a` has 2001 bytes, a file may have 2000");
+    assert_eq!(error(&many), "it holds more than 3 files");
+    assert_eq!(error(&[file("a/b/c/d", b"")]), "it holds more than 3 files");
+    assert_eq!(error(&[file("a", &[1; 2_001])]), "`a` has 2001 bytes, a file may have 2000");
     assert_eq!(
-        said(&[file("abcdefghijklmnopqrstuvw", b"")]),
+        error(&[file("abcdefghijklmnopqrstuvw", b"")]),
         "`abcdefghijklmnopqrstuvw…` is longer than 20 bytes"
     );
     let mut padded = tar(&[]);
@@ -231,12 +231,12 @@ fn what_is_no_archive() {
         ([whole.as_slice(), b"garbage of some length"].concat(), "it is damaged, or something was added"),
         (gzip(&[tar(&[]).as_slice(), b"garbage"].concat()), "something follows the end"),
     ] {
-        let said = refusal_of(&bytes, &limits);
-        assert!(said.starts_with(expected), "{said}");
+        let error = refusal_of(&bytes, &limits);
+        assert!(error.starts_with(expected), "{error}");
     }
     for length in 2..whole.len() {
-        let said = refusal_of(&whole[..length], &limits);
-        assert!(said.starts_with("it is cut off"), "{length} bytes: {said}");
+        let error = refusal_of(&whole[..length], &limits);
+        assert!(error.starts_with("it is cut off"), "{length} bytes: {error}");
     }
     let mut wrong = whole.clone();
     let checksum = wrong.len() - 6;
@@ -291,14 +291,14 @@ fn a_folder_with_something_in_it_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let archive = gzip(&tar(&[]));
     fs::write(folder.path().join("mine"), "").unwrap();
-    let said = unpack(archive.as_slice(), folder.path(), &Limits::default()).unwrap_err();
-    assert!(matches!(said, Error::Occupied { .. }));
+    let error = unpack(archive.as_slice(), folder.path(), &Limits::default()).unwrap_err();
+    assert!(matches!(error, Error::Occupied { .. }));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 
-    let said = unpack(archive.as_slice(), &folder.path().join("mine"), &Limits::default()).unwrap_err();
-    assert!(matches!(said, Error::Write { .. }));
-    let said = unpack(archive.as_slice(), &folder.path().join("no/parent"), &Limits::default()).unwrap_err();
-    assert!(matches!(said, Error::Write { .. }));
+    let error = unpack(archive.as_slice(), &folder.path().join("mine"), &Limits::default()).unwrap_err();
+    assert!(matches!(error, Error::Write { .. }));
+    let error = unpack(archive.as_slice(), &folder.path().join("no/parent"), &Limits::default()).unwrap_err();
+    assert!(matches!(error, Error::Write { .. }));
 
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();

@@ -27,7 +27,7 @@ fn lifetime(scripts: &Scripts) -> Duration {
 }
 
 /// Whether something took this time, and at most a few ticks of the link more.
-fn took(taken: Duration, expected: Duration) -> bool {
+fn is_about(taken: Duration, expected: Duration) -> bool {
     (expected..expected + Duration::from_millis(300)).contains(&taken)
 }
 
@@ -63,7 +63,7 @@ async fn a_worker_of_another_protocol_does_not_start_and_is_killed() {
     let failure = start(&stage(), &scripts).await.unwrap_err();
     let how = "it broke the node protocol: the worker speaks another version of the node protocol";
     assert!(matches!(&failure, StartFailure::Ended { how: end } if end == how), "{failure}");
-    assert!(took(lifetime(&scripts), Duration::ZERO));
+    assert!(is_about(lifetime(&scripts), Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
@@ -78,7 +78,7 @@ async fn a_start_that_is_given_up_ends_its_process() {
     while scripts.ends().is_empty() {
         tokio::task::yield_now().await;
     }
-    assert!(took(lifetime(&scripts), Duration::from_secs(60)));
+    assert!(is_about(lifetime(&scripts), Duration::from_secs(60)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +139,7 @@ async fn a_process_whose_socket_has_closed_gets_time_to_end_while_nobody_waits()
         let mut worker = start(&stage, &scripts).await.unwrap();
         let client = waiting.then(|| stage.request("in"));
         assert_eq!(worker.ended().await.how, "killed by signal 9 (SIGKILL)");
-        assert!(took(lifetime(&scripts), timeout), "{waiting}: {:?}", lifetime(&scripts));
+        assert!(is_about(lifetime(&scripts), timeout), "{waiting}: {:?}", lifetime(&scripts));
         if let Some(client) = client {
             assert_eq!(client.await.unwrap(), Err(died("killed by signal 9 (SIGKILL)")));
         }
@@ -189,7 +189,7 @@ async fn a_worker_that_ignores_stop_is_asked_by_a_signal_and_then_killed() {
         assert_eq!(exit.how, how);
         assert_eq!(client.await.unwrap(), Err(died(how)));
         let expected = if obeys { GRACE } else { GRACE + TERM_TIMEOUT };
-        assert!(took(lifetime(&scripts), expected), "{obeys}: {:?}", lifetime(&scripts));
+        assert!(is_about(lifetime(&scripts), expected), "{obeys}: {:?}", lifetime(&scripts));
     }
 }
 
@@ -208,5 +208,5 @@ async fn a_kill_fails_what_is_in_flight_at_once() {
     while scripts.ends().is_empty() {
         tokio::task::yield_now().await;
     }
-    assert!(took(lifetime(&scripts), Duration::ZERO));
+    assert!(is_about(lifetime(&scripts), Duration::ZERO));
 }

@@ -247,10 +247,10 @@ async fn the_command_line_says_why_it_follows_no_more() {
     let path = format!("/tokens/{id}");
     team.api.send(Method::DELETE, &path, "", Vec::new()).await.expect(StatusCode::NO_CONTENT);
     assert_eq!(follow.wait().await.unwrap().code(), Some(1));
-    let mut said = String::new();
-    follow.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+    let mut stderr_text = String::new();
+    follow.stderr.take().unwrap().read_to_string(&mut stderr_text).await.unwrap();
     assert_eq!(
-        said,
+        stderr_text,
         "error: the server ended the stream: the token was revoked\n\
          hint: sign in again with `krt login`, or use another token\n"
     );
