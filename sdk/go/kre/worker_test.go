@@ -66,7 +66,7 @@ func expect[T comparable](t *testing.T, got, expected T) {
 	}
 }
 
-func TestItIntroducesItself(t *testing.T) {
+func TestReadyIntroducesTheWorker(t *testing.T) {
 	engine := begin(t, enginetest.Hello(), nil, newHandler(echo))
 	var ready map[string]any
 	if err := json.Unmarshal(engine.Await(frame.Ready).Body, &ready); err != nil {
@@ -109,7 +109,7 @@ func TestAMessageOfAMebibyte(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestHowAHandlerEnds(t *testing.T) {
+func TestResultsOfHandlers(t *testing.T) {
 	rows := []struct {
 		name    string
 		handler newHandler
@@ -175,7 +175,7 @@ func TestALoggerWithoutAContextWritesToTheEngine(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestAPanicIsLoggedWithTheUsersFramesOnly(t *testing.T) {
+func TestPanicsAreLoggedWithUserFramesOnly(t *testing.T) {
 	var index []int
 	engine := handle(t, func(*HandlerContext, *anypb.Any) (proto.Message, error) {
 		return wrapperspb.Int64(int64(index[3])), nil
@@ -195,7 +195,7 @@ func TestAPanicIsLoggedWithTheUsersFramesOnly(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestAnAnswerThatIsTooLarge(t *testing.T) {
+func TestAnOversizedAnswer(t *testing.T) {
 	hello := enginetest.Hello()
 	hello["max_message"] = 100
 	engine := begin(t, hello, nil, newHandler(func(*HandlerContext, *anypb.Any) (proto.Message, error) {
@@ -211,7 +211,7 @@ func TestAnAnswerThatIsTooLarge(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestAnAnyGoesOutAsItIs(t *testing.T) {
+func TestAnAnyIsSentUnchanged(t *testing.T) {
 	engine := handle(t, func(_ *HandlerContext, data *anypb.Any) (proto.Message, error) { return data, nil })
 	text := &wrapperspb.StringValue{}
 	enginetest.Unpack(t, engine.Result().Last, text)
@@ -233,7 +233,7 @@ func TestHandlersOfBothAPIs(t *testing.T) {
 	}
 }
 
-func TestWhatCannotStart(t *testing.T) {
+func TestFailedStarts(t *testing.T) {
 	later := enginetest.Hello()
 	later["protocol"] = 2
 	json, other := enginetest.Hello(), enginetest.Hello()
@@ -276,7 +276,7 @@ func TestWhatCannotStart(t *testing.T) {
 	}
 }
 
-func TestAnEngineThatBreaksTheProtocol(t *testing.T) {
+func TestProtocolViolationsOfTheEngine(t *testing.T) {
 	hello := frame.Append(nil, frame.Hello, 0, []byte(`{"protocol":1}`))
 	rows := []struct {
 		name  string
@@ -313,7 +313,7 @@ func TestAnEngineThatBreaksTheProtocol(t *testing.T) {
 	}
 }
 
-func TestAnAnyOfAnUnusualForm(t *testing.T) {
+func TestAnAnyInAnUnusualEncoding(t *testing.T) {
 	engine := start(t, nil, echo)
 	value := []byte{0x0a, 2, 'h', 'i'}
 	name := "type.googleapis.com/google.protobuf.StringValue"
@@ -327,7 +327,7 @@ func TestAnAnyOfAnUnusualForm(t *testing.T) {
 	expect(t, engine.Status(), 70)
 }
 
-func TestTheEndsOfAHost(t *testing.T) {
+func TestEndsOfAWorker(t *testing.T) {
 	t.Run("stop while it waits", func(t *testing.T) { stop(t, start(t, nil, echo)) })
 	t.Run("the engine is gone", func(t *testing.T) {
 		engine := start(t, nil, echo)
