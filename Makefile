@@ -164,7 +164,7 @@ $(TOOLS)/bin/cargo-mutants: Makefile
 	cargo install --locked --root $(TOOLS) cargo-mutants@$(CARGO_MUTANTS)
 	touch $@
 
-# SECONDS_EACH=60, COUNT, SEED or TARGETS may be given; see fuzz/run.
+# SECONDS_EACH=60, COUNT or TARGETS may be given; see fuzz/run.
 .PHONY: fuzz
 fuzz: ## Try the readers with generated inputs, 60 s each (needs a C++ compiler)
 	fuzz/run

@@ -25,7 +25,7 @@ def test_the_median_of_the_rounds():
     assert rounds.median(found, lambda load: load.p50).ours == 50
 
 
-def test_references_may_stand_alone():
+def test_references_need_no_result_of_ours():
     assert rounds.median({"reference": loads(3)}, lambda load: load.rate) == Measured(None, 3)
 
 
@@ -57,7 +57,7 @@ def test_a_ratio_needs_a_reference():
         Target("≥", 3, of_ratio=True).reached(1, None)
 
 
-def test_every_figure_is_of_a_row():
+def test_every_figure_belongs_to_a_row():
     assert all(key.startswith(figure.row + "/") for key, figure in FIGURES.items())
     assert len(ROWS) == len(set(ROWS))
 
@@ -90,7 +90,7 @@ def test_the_table():
     assert len(starts) == 1, "columns stand below one another"
 
 
-def test_the_same_as_json():
+def test_the_figures_as_json():
     figures = {"chain-32/rate": Measured(40, 10), "memory/engine": Measured(31)}
     document = json.loads(as_json(figures, OPTIONS))
     assert (document["rounds"], document["seconds"]) == (3, 1.0)

@@ -51,12 +51,12 @@ def test_times_have_units(finished, seconds):
     assert parse(report(finished), log(1)).seconds == pytest.approx(seconds)
 
 
-def test_the_median_is_of_every_call_in_whatever_order():
+def test_the_median_covers_every_call_in_any_order():
     assert parse(report(), log(5000, 1000, 4000, 2000, 3000)).p50 == 3.0
     assert parse(report(), log(4000, 1000)).p50 == 4.0
 
 
-def test_a_report_of_another_form():
+def test_a_report_in_another_format():
     with pytest.raises(BenchError, match="of an unknown form\ngibberish"):
         parse("gibberish", log(1))
 
@@ -79,6 +79,6 @@ def test_answers_of_another_size_are_errors():
         ("(50880) data", ""),
     ],
 )
-def test_calls_that_failed(before, after):
+def test_failed_calls(before, after):
     with pytest.raises(BenchError, match=r"some calls of /chain\.Entrypoint/Run failed"):
         check_answers(report().replace(before, after), Call(), 960)

@@ -1,4 +1,4 @@
-/** The rules of imports find what they are for: each case plants one violation in a small tree of sources. */
+/** The import rules find violations: each case plants one in a small tree of sources. */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -40,7 +40,7 @@ async function broken(changed: Record<string, string>): Promise<string[]> {
   return [...new Set(violations.map((violation) => violation.rule.name))];
 }
 
-test("sources that keep the rules break none", async () => {
+test("sources that follow the rules break none", async () => {
   expect(await broken({})).toEqual([]);
 });
 

@@ -1,4 +1,4 @@
-/** What people do with the dashboard, in a real browser against the mock of the API. */
+/** Tasks of users of the dashboard, in a real browser against the mock of the API. */
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -32,7 +32,7 @@ async function dropped(page: Page, name: string, content: string) {
   await drop(page, path);
 }
 
-test("who is not signed in is asked, and comes to where they wanted", async () => {
+test("signed-out users must sign in, and then reach their page", async () => {
   const { page, context, errors } = await open(browser);
   await page.goto("/runtimes/digits/logs?level=WARN");
   await page.waitForURL("**/sign-in?next=*");
@@ -53,7 +53,7 @@ test("who is not signed in is asked, and comes to where they wanted", async () =
   await closed(context, errors);
 });
 
-test("a link in the address cannot lead away", async () => {
+test("a link in the address cannot redirect to another site", async () => {
   const { page, context, errors } = await open(browser);
   await page.goto("/sign-in?next=//example.org/");
   await page.getByLabel("Name").fill("ada");
@@ -76,7 +76,7 @@ test("a package with problems shows them as krt check does", () =>
     expect(await problems.getByRole("listitem").count()).toBe(4);
   }));
 
-test("from a dropped package to a published version that another browser sees, and back", {
+test("a dropped package becomes a published version in another browser, and back", {
   timeout: 60_000,
 }, async () => {
   const other = await open(browser);
@@ -95,7 +95,7 @@ test("from a dropped package to a published version that another browser sees, a
     await page.getByRole("dialog").getByRole("button", { name: "Publish" }).click();
     await page.getByRole("heading", { name: /greeter-v2 Published/ }).waitFor();
 
-    // Nobody loaded anything anew there.
+    // The other browser updates without a reload.
     await other.page.getByRole("row", { name: /greeter-v2 Published/ }).waitFor();
     await other.page.getByRole("row", { name: /greeter-v1 Started/ }).waitFor();
 
@@ -111,7 +111,7 @@ test("from a dropped package to a published version that another browser sees, a
   });
 });
 
-test("a start without its configuration says what is missing, and works with it", () =>
+test("a start names missing configuration, and works with it", () =>
   as("grace", async (page) => {
     await page.goto("/runtimes/digits/versions/digits-v5");
     await page.getByRole("button", { name: "Start" }).click();
@@ -130,7 +130,7 @@ test("a start without its configuration says what is missing, and works with it"
     expect(await page.getByText("hunter2").count()).toBe(1);
   }));
 
-test("a viewer sees and cannot change", () =>
+test("viewers can see and cannot change", () =>
   as("linus", async (page) => {
     await page.goto("/runtimes/digits/versions");
     await page.getByRole("link", { name: "digits-v4" }).waitFor();
@@ -143,7 +143,7 @@ test("a viewer sees and cannot change", () =>
     expect(await page.getByRole("button", { name: /Show|Change/ }).count()).toBe(0);
   }));
 
-test("logs: the filter stands in the URL, rows open by keyboard, lines come live", { timeout: 60_000 }, () =>
+test("logs: the URL has the filter, rows open by keyboard, lines arrive live", { timeout: 60_000 }, () =>
   as("linus", async (page) => {
     await page.goto("/runtimes/digits/logs?live=off");
     const grid = page.getByRole("treegrid");
@@ -193,7 +193,7 @@ test("thousands of lines scroll without lag", { timeout: 60_000 }, () =>
       }
       return frames.sort((a, b) => a - b)[Math.floor(frames.length / 2)] ?? 0;
     });
-    // No time is asserted on a shared machine; what must hold is that few rows exist at once.
+    // Asserts no time on a shared machine, only that few rows exist at once.
     expect(slow).toBeGreaterThan(0);
     expect(await page.locator(".log-row").count()).toBeLessThan(120);
     expect(Number((await page.getByRole("status").first().innerText()).replace(/\D/g, ""))).toBeGreaterThan(
@@ -219,7 +219,7 @@ test("a failed request shows its traceback, its hop and its logs", () =>
     await page.getByRole("row").first().waitFor();
   }));
 
-test("a chart: dragging narrows the time, the table has the values", () =>
+test("charts: dragging narrows the time, the table has the values", () =>
   as("linus", async (page) => {
     await page.goto("/runtimes/digits/measurements/explore?measurement=digit&by=digit&show=p95");
     const chart = page.getByRole("img", { name: /^digit: confidence/ });
@@ -241,7 +241,7 @@ test("a chart: dragging narrows the time, the table has the values", () =>
     ).toBeGreaterThan(10);
   }));
 
-test("a chart goes to a new board", () =>
+test("a chart can be added to a new board", () =>
   as("grace", async (page) => {
     await page.goto("/runtimes/digits/measurements/explore?measurement=digit&show=count");
     await page.getByRole("button", { name: "Add to a board" }).click();
@@ -302,7 +302,7 @@ test("a token is shown once", () =>
     expect(await page.getByText(/^krt_m4QzT0/).count()).toBe(0);
   }));
 
-test("a new password deletes tokens, unless somebody says no", () =>
+test("a new password deletes tokens by default", () =>
   as("grace", async (page) => {
     await page.goto("/account");
     const tokens = page.getByRole("region", { name: "Tokens" }).getByRole("row", { name: /deploy from CI/ });
@@ -324,7 +324,7 @@ test("a new password deletes tokens, unless somebody says no", () =>
     await tokens.waitFor({ state: "detached" });
   }));
 
-test("who signs out in one tab is signed out in the others at once", async () => {
+test("signing out in one tab signs out in the others at once", async () => {
   const { page, context, errors } = await open(browser);
   await signIn(page, "grace");
   const other = await context.newPage();
@@ -340,7 +340,7 @@ test("who signs out in one tab is signed out in the others at once", async () =>
   await closed(context, errors);
 });
 
-test("by keyboard alone: the skip link, a select, a dialog that gives the focus back", () =>
+test("by keyboard alone: the skip link, a select, a dialog that returns the focus", () =>
   as("ada", async (page) => {
     await page.goto("/runtimes/digits/versions");
     await settled(page);
@@ -357,7 +357,7 @@ test("by keyboard alone: the skip link, a select, a dialog that gives the focus 
     await page.waitForFunction(() => document.activeElement?.textContent === "Roll back");
   }));
 
-test("the chosen theme is there before the first paint", async () => {
+test("the chosen theme applies before the first paint", async () => {
   const { page, context, errors } = await open(browser, { theme: "light" });
   await signIn(page);
   await page.getByRole("radio", { name: "Dark" }).click();
@@ -368,7 +368,7 @@ test("the chosen theme is there before the first paint", async () => {
   await closed(context, errors);
 });
 
-test("of krt run the pages show one version, and change nothing", async () => {
+test("the pages of krt run show one version and change nothing", async () => {
   const { page, context, errors } = await open(browser);
   const url = new URL(inject("url"));
   url.hostname = "run.localhost";
@@ -389,7 +389,7 @@ test("of krt run the pages show one version, and change nothing", async () => {
   await closed(context, errors);
 });
 
-test("no page jumps while it loads", { timeout: 120_000 }, async () => {
+test("pages do not jump while they load", { timeout: 120_000 }, async () => {
   const { page, context, errors } = await open(browser);
   await page.addInitScript(() => {
     const found: number[] = [];
@@ -410,7 +410,7 @@ test("no page jumps while it loads", { timeout: 120_000 }, async () => {
     const sum = await page.evaluate(() =>
       (window as unknown as { shifts: number[] }).shifts.reduce((all, one) => all + one, 0),
     );
-    // What the web's vitals call good.
+    // The limit for good values in Web Vitals.
     if (sum > 0.1) jumped.push(`${name}: ${sum.toFixed(3)}`);
   }
   expect(jumped).toEqual([]);

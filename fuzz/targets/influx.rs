@@ -17,8 +17,10 @@ fuzz_target!(|body: &[u8]| {
         match point {
             Ok(point) => {
                 assert!(!point.measurement.is_empty() && !point.fields.is_empty());
-                write(&mut written, point);
-                points.push(format!("{point:?}"));
+                if can_be_written(point) {
+                    write(&mut written, point);
+                    points.push(format!("{point:?}"));
+                }
             }
             Err(told) => assert!(told.len() < 1000, "{told}"),
         }
@@ -28,6 +30,13 @@ fuzz_target!(|body: &[u8]| {
     read(written.as_bytes(), 0, |point| again.push(format!("{:?}", point.expect("it was written here"))));
     assert_eq!(again, points, "{written}");
 });
+
+/// Returns whether its names have no backslash: there is no escape for it, and what follows one changes where a line ends.
+fn can_be_written(point: &Point<'_>) -> bool {
+    let tags = point.tags.iter().flat_map(|(name, value)| [*name, *value]);
+    let fields = point.fields.iter().map(|(name, _)| *name);
+    !tags.chain(fields).chain([point.measurement]).any(|name| name.contains('\\'))
+}
 
 fn write(out: &mut String, point: &Point<'_>) {
     escape(out, point.measurement, ", ");

@@ -167,7 +167,7 @@ mod tests {
     use std::{env, fs, path::Path};
 
     #[test]
-    fn the_committed_document_is_that_of_the_types() {
+    fn the_committed_document_matches_the_types() {
         let document = serde_json::to_string_pretty(&document()).unwrap() + "\n";
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../serve/openapi.json");
         if env::var_os("KRT_UPDATE_DOCS").is_some() {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reference_leads_somewhere() {
+    fn every_reference_resolves() {
         let document = serde_json::to_value(document()).unwrap();
         let mut found = Vec::new();
         references(&document, &mut found);

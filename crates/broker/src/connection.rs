@@ -356,7 +356,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn users_are_taken_out_of_urls() {
+    fn credentials_are_taken_from_urls() {
         let password = |name: &str, password: &str| {
             Some(User::Password { name: name.to_owned(), password: password.to_owned() })
         };
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_nats_is_told_without_its_secrets() {
+    fn invalid_urls_are_reported_without_secrets() {
         for (text, words) in [
             ("", "`…` is not a NATS URL: it names no server"),
             (

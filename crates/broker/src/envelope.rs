@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_one_is_compressed_and_a_bomb_is_refused() {
+    fn large_envelopes_are_compressed_and_bombs_refused() {
         for (compression, above) in Compression::ALL.into_iter().zip([GZIP_ABOVE, OTHERS_ABOVE, OTHERS_ABOVE])
         {
             let large = Envelope { payload: Some(payload(above)), ..Envelope::default() };
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_compress_is_left_as_it_is() {
+    fn incompressible_envelopes_stay_uncompressed() {
         let noise: Vec<u8> =
             std::iter::successors(Some(1_u32), |seed| Some(seed.wrapping_mul(1_664_525).wrapping_add(1)))
                 .take(GZIP_ABOVE)
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused() {
+    fn invalid_envelopes_are_refused() {
         for (bytes, words) in [
             (&b"\xff\xff\xff"[..], "not a KreNatsMessage"),
             (b"\x0a\x05ab", "not a KreNatsMessage"),
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn of_an_error_a_part_is_read() {
+    fn long_errors_are_truncated() {
         let envelope = Envelope { error: "x".repeat(MAX_ERROR + 10), ..Envelope::default() };
         let read = Envelope::decode(envelope.encode(Compression::Gzip, usize::MAX), usize::MAX).unwrap();
         assert_eq!((read.error.len(), read.size_beside()), (MAX_ERROR, MAX_ERROR));
@@ -362,7 +362,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_what_the_text_says(envelope in envelopes()) {
+        fn envelopes_match_their_protobuf_definition(envelope in envelopes()) {
             let bytes = envelope.encode(Compression::Gzip, LIMIT);
             prop_assert_eq!(&Envelope::decode(bytes.clone(), LIMIT).unwrap(), &envelope);
             let theirs = KreNatsMessage::decode(bytes).unwrap();
@@ -374,7 +374,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_an_envelope_or_an_error(
+        fn any_bytes_decode_or_fail(
             bytes in prop::collection::vec(any::<u8>(), 0..200),
             magic in prop::sample::select(vec![&b""[..], b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"]),
         ) {

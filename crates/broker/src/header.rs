@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_read_as_they_were_written() {
+    fn headers_round_trip() {
         let full = Headers {
             reply: Some("_INBOX.a.b".to_owned()),
             deadline: Some(Timestamp(1_709_209_815_250_000_000)),
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_header_can_hold_is_left_out() {
+    fn invalid_header_values_are_omitted() {
         let hostile = Headers {
             reply: Some("_INBOX.a\r\nKrt-Nobody: true".to_owned()),
             message_id: Some("one\ntwo".to_owned()),
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_passed_over() {
+    fn invalid_headers_are_ignored() {
         let mut map = HeaderMap::new();
         map.insert(name::DEADLINE, "soon");
         map.insert(name::FAILURE, "a whim");

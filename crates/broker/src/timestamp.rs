@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_read_in_whatever_form_they_come() {
+    fn times_are_read_in_every_format() {
         let expected = Some(Timestamp(1_709_209_815_250_000_000));
         for text in [
             "2024-02-29T12:30:15.250000",
@@ -63,7 +63,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(micros in 0_u64..18_000_000_000_000_000) {
+        fn timestamps_round_trip(micros in 0_u64..18_000_000_000_000_000) {
             let timestamp = Timestamp(micros * 1000);
             prop_assert_eq!(read(&write(timestamp)), Some(timestamp));
         }

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_of_compilers_errors() {
+    fn files_named_in_compiler_errors() {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("src/shared")).unwrap();
         std::fs::write(root.path().join("src/shared/lib.rs"), "").unwrap();

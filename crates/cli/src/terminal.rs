@@ -225,7 +225,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     #[test]
-    fn a_panic_is_told_without_what_a_terminal_obeys() {
+    fn panics_are_printed_without_control_sequences() {
         const NAME: &str = "named \u{202e}";
         let told = Arc::new(Mutex::new(String::new()));
         let (others, tells) = (std::panic::take_hook(), Arc::clone(&told));

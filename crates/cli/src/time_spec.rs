@@ -155,7 +155,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_can_be_typed(nanos: i64) {
+        fn displayed_times_can_be_parsed(nanos: i64) {
             prop_assert_eq!(time(&show(nanos)), Ok(TimeSpec::At(nanos)));
         }
 

@@ -217,7 +217,7 @@ fn every_topic_in_every_format() {
 }
 
 #[test]
-fn the_overview_has_the_files_sizes() {
+fn the_overview_has_the_sizes_of_files() {
     let folder = filled().close();
     let printed = results(folder.path(), &["--json"]);
     let file = printed.lines().find(|line| line.contains("\"documents.db\"")).unwrap();
@@ -272,7 +272,7 @@ fn predictions_are_filtered() {
 }
 
 #[test]
-fn nothing_found_is_no_failure() {
+fn empty_results_succeed() {
     let folder = Fixture::new().close();
     for arguments in [
         &["measurements"] as &[&str],
@@ -378,7 +378,7 @@ fn a_folder_without_a_store_is_explained() {
 }
 
 #[test]
-fn a_file_is_whole_or_not_there() {
+fn output_files_are_written_atomically() {
     let folder = filled().close();
     let names = || -> Vec<_> {
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect()
@@ -416,7 +416,7 @@ fn crowded() -> (TempDir, Vec<i64>) {
 }
 
 #[test]
-fn points_past_a_page_come_once_and_in_order() {
+fn points_of_several_pages_are_printed_once_in_order() {
     let (folder, mut times) = crowded();
     for order in ["--oldest", "--newest"] {
         let printed = results(folder.path(), &["measurements", "m", "--json", order]);
@@ -436,7 +436,7 @@ fn points_past_a_page_come_once_and_in_order() {
 }
 
 #[test]
-fn tables_are_short_unless_asked_otherwise() {
+fn tables_are_short_by_default() {
     let (folder, _) = crowded();
     let ran = run(folder.path(), &["measurements", "m"]);
     assert_eq!(ran.stdout.lines().count(), 102);
@@ -447,7 +447,7 @@ fn tables_are_short_unless_asked_otherwise() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_it_quietly() {
+fn closed_pipes_end_the_command_quietly() {
     let (folder, _) = crowded();
     for format in ["json", "csv", "table"] {
         let mut child = krt(folder.path(), &["measurements", "m", "--limit", "all", "--format", format])

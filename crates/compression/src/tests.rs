@@ -8,7 +8,7 @@ fn text() -> Vec<u8> {
 }
 
 #[test]
-fn whole_or_refused() {
+fn damaged_and_oversized_data_is_refused() {
     let text = text();
     for codec in Codec::ALL {
         let packed = codec.compress(&text).unwrap();
@@ -40,7 +40,7 @@ fn whole_or_refused() {
 }
 
 #[test]
-fn what_is_wrong_at_the_end_is_seen() {
+fn damaged_ends_are_detected() {
     let text = text();
     let gzip = Codec::Gzip.compress(&text).unwrap();
     for back in 1..=8 {
@@ -61,9 +61,9 @@ fn a_bomb_is_refused_early() {
 }
 
 proptest! {
-    /// Whatever bit is wrong, what is read is what was written, or nothing.
+    /// With any one bit flipped, decompression fails or returns the original.
     #[test]
-    fn a_wrong_bit_never_passes(plain: Vec<u8>, position: prop::sample::Index, bit in 0..8_u32) {
+    fn flipped_bits_never_change_the_data(plain: Vec<u8>, position: prop::sample::Index, bit in 0..8_u32) {
         for codec in Codec::ALL {
             let mut packed = codec.compress(&plain).unwrap();
             let at = position.index(packed.len());
@@ -75,7 +75,7 @@ proptest! {
     }
 
     #[test]
-    fn anything_may_come(bytes: Vec<u8>) {
+    fn any_input_is_handled(bytes: Vec<u8>) {
         for codec in Codec::ALL {
             let _ = codec.decompress(&bytes, LIMIT);
             let _ = codec.decompress(&[codec.magic(), &bytes].concat(), LIMIT);

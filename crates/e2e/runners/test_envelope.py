@@ -1,4 +1,4 @@
-"""The envelopes that stand-ins accept, and those that they choke on."""
+"""The envelopes that stand-ins accept, and those that they refuse."""
 
 import gzip
 import os
@@ -32,7 +32,7 @@ def stage(**fields):
     return made.SerializeToString()
 
 
-def test_the_wire_is_that_of_the_contract():
+def test_the_wire_format_matches_the_contract():
     made = KreNatsMessage(tracking_id="a", reply="b", error="c", replied=True, early_exit=True)
     made.tracking.add(node_name="d", start="e", end="f")
     made.payload.type_url = "g"
@@ -42,7 +42,7 @@ def test_the_wire_is_that_of_the_contract():
     assert made.SerializeToString() == expected
 
 
-def test_a_large_one_is_compressed_and_a_larger_one_refused():
+def test_large_envelopes_are_compressed_and_larger_ones_refused():
     large = envelope()
     large.payload.Pack(StringValue(value="x" * LIMIT))
     data = encode(large)
@@ -56,7 +56,7 @@ def test_a_large_one_is_compressed_and_a_larger_one_refused():
         encode(large)
 
 
-def test_what_runners_send_is_taken():
+def test_messages_of_runners_are_accepted():
     require_way(decode(stage(start=now(), end=now()), jetstream=False))
     assert decode(KreNatsMessage(error="no").SerializeToString(), jetstream=False).error == "no"
     assert decode(envelope(early_exit=True).SerializeToString(), jetstream=True).early_exit
@@ -89,19 +89,19 @@ def test_what_runners_send_is_taken():
         stage(end="2023-02-28T12:30:15.250000"),
     ],
 )
-def test_what_an_old_reader_cannot_read_chokes(data):
+def test_messages_unreadable_to_old_readers_are_refused(data):
     with pytest.raises(ChokedError):
         decode(data, jetstream=False)
 
 
 @pytest.mark.parametrize("missing", ["tracking_id", "tracking", "payload"])
-def test_between_nodes_everything_is_there(missing):
+def test_envelopes_between_nodes_must_be_complete(missing):
     part = envelope()
     part.ClearField(missing)
     with pytest.raises(ChokedError):
         require_way(decode(part.SerializeToString(), jetstream=True))
 
 
-def test_an_error_is_no_message_between_nodes():
+def test_errors_between_nodes_are_refused():
     with pytest.raises(ChokedError):
         require_way(decode(KreNatsMessage(error="no").SerializeToString(), jetstream=False))

@@ -78,7 +78,7 @@ def complaint(program, environment, folder, subjects='{"Greet": "shop-shop-v1-Gr
 
 
 @pytest.mark.parametrize(("program", "environment"), PROGRAMS)
-def test_each_starts_with_all_of_it_only(program, environment, tmp_path):
+def test_every_variable_is_required(program, environment, tmp_path):
     assert complaint(program, environment, tmp_path) is None
     for name in environment:
         without = {key: value for key, value in environment.items() if key != name}
@@ -104,13 +104,13 @@ def test_a_last_node_has_an_empty_output(tmp_path):
         ("core_entrypoint.py", "KRT_NATS_SUBJECTS_FILE", "nowhere.json"),
     ],
 )
-def test_values_that_none_could_use(program, name, value, tmp_path):
+def test_unusable_values(program, name, value, tmp_path):
     environment = {**dict(PROGRAMS)[program], name: value}
     assert complaint(program, environment, tmp_path) is not None
 
 
 @pytest.mark.parametrize("subjects", ["", "Greet=a", '["a"]', '{"Greet": 1}', '{"Greet": ""}'])
-def test_what_is_no_file_of_subjects(subjects, tmp_path):
+def test_invalid_files_of_subjects(subjects, tmp_path):
     said = complaint("core_entrypoint.py", ENTRYPOINT, tmp_path, subjects)
     assert said is not None and "the file of subjects" in said
 

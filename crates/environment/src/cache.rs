@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_finished_is_removed() {
+    fn unfinished_environments_are_removed() {
         let cache = tempfile::tempdir().unwrap();
         let place = EnvironmentFolder::new(cache.path(), "k");
         let lock = lock(&place);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn cleaning_removes_what_is_old_or_half_made_and_nobody_makes() {
+    fn cleaning_removes_old_and_abandoned_environments() {
         let cache = tempfile::tempdir().unwrap();
         let place = |key| EnvironmentFolder::new(cache.path(), key);
         let (old, new, made) = (place("old"), place("new"), place("made"));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn use_makes_young() {
+    fn use_renews_the_age() {
         let cache = tempfile::tempdir().unwrap();
         let place = EnvironmentFolder::new(cache.path(), "k");
         make(&place);

@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_old_is_removed() {
+    fn old_executables_are_removed() {
         let home = tempfile::tempdir().unwrap();
         let now = SystemTime::now();
         let place = |name: &str| home.path().join(name);

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_the_engines_alone() {
+    fn variables_of_the_engine() {
         for (name, value, expected) in [
             ("KRT_ADMIN_PASSWORD", "", true),
             ("KRT_MONGO_URI", "", true),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_offers() {
+    fn variables_inherited_from_a_server() {
         for (name, worker, installer) in [
             ("PATH", true, true),
             ("LC_ALL", true, true),

@@ -34,7 +34,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equal_parts_only_make_equal_keys(a in prop::collection::vec("[ab]{0,2}", 0..4), b in prop::collection::vec("[ab]{0,2}", 0..4)) {
+        fn only_equal_parts_have_equal_keys(a in prop::collection::vec("[ab]{0,2}", 0..4), b in prop::collection::vec("[ab]{0,2}", 0..4)) {
             let key = |parts: &[String]| parts.iter().fold(Key::default(), Key::with).finish();
             prop_assert_eq!(key(&a) == key(&b), a == b);
             prop_assert_eq!(key(&a).len(), 24);

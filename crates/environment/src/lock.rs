@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_lock_keeps_others_out_until_dropped_by_all() {
+    async fn a_lock_is_exclusive_until_all_holders_drop_it() {
         let cache = tempfile::tempdir().unwrap();
         let path = cache.path().join("deep/k.lock");
         let lock = Lock::try_take(&path).unwrap().unwrap();

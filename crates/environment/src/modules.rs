@@ -70,7 +70,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn modules_lie_where_protoc_would_put_them() {
+    fn modules_have_the_paths_that_protoc_uses() {
         for (name, expected) in [
             ("public_input.proto", Some("public_input_pb2.py")),
             ("protos/house-model.proto", Some("protos/house_model_pb2.py")),
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_laid_down_once_for_the_same_content() {
+    fn modules_are_written_once_per_content() {
         let cache = tempfile::tempdir().unwrap();
         let below = |set: &[u8]| Modules::below(cache.path(), set, &["a/b.proto", "c.proto"]).unwrap();
         let first = below(b"one");

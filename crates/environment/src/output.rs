@@ -73,14 +73,14 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_told_masked_and_kept() {
+    fn lines_are_masked_reported_and_kept() {
         let (reported, kept) = lines_of(&[b"one\r\ntw", b"o https://u:p@h/\n\n10%\r20%", b"\xff"]);
         assert_eq!(reported, ["one", "two https://****@h/", "10%", "20%\u{fffd}"]);
         assert_eq!(kept, reported);
     }
 
     #[test]
-    fn only_the_last_are_kept() {
+    fn only_the_last_lines_are_kept() {
         let text: String = (0..100).map(|number| format!("line {number}\n")).collect();
         let (reported, kept) = lines_of(&[text.as_bytes()]);
         assert_eq!(reported.len(), 100);
@@ -90,14 +90,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn pieces_make_no_difference(text in "[a-c\n\r ]{0,200}", cut in 0usize..200) {
+        fn chunk_boundaries_do_not_matter(text in "[a-c\n\r ]{0,200}", cut in 0usize..200) {
             let cut = cut.min(text.len());
             let (start, end) = text.as_bytes().split_at(cut);
             prop_assert_eq!(lines_of(&[start, end]), lines_of(&[text.as_bytes()]));
         }
 
         #[test]
-        fn no_line_is_too_long(length in 0usize..20_000) {
+        fn long_lines_are_cut(length in 0usize..20_000) {
             let (reported, _) = lines_of(&[&vec![b'x'; length]]);
             prop_assert!(reported.iter().all(|line| line.len() <= MAX_LINE));
             prop_assert_eq!(reported.concat().len(), length);

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sdks_are_embedded_without_tests_and_what_python_leaves_behind() {
+    fn the_sdks_are_embedded_without_tests_and_caches() {
         let odd = |name: &str| name.split('/').any(|part| part.starts_with('.') || part == "__pycache__");
         for (sdk, ending) in [(PYTHON, ".py"), (GO, ".go"), (RUST, ".rs")] {
             assert!(sdk.files.iter().any(|(name, _)| name.ends_with(ending)));
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_laid_down_once() {
+    fn an_sdk_is_written_once() {
         let cache = tempfile::tempdir().unwrap();
         let first = Sdk::below(cache.path(), &PYTHON).unwrap();
         assert_whole(first.path());
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_find_it_whole_and_leave_nothing_else() {
+    fn concurrent_writers_leave_one_complete_sdk() {
         let cache = tempfile::tempdir().unwrap();
         thread::scope(|scope| {
             for _ in 0..8 {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_place_to_write_it_lies_in_a_temporary_folder() {
+    fn an_unwritable_cache_is_replaced_by_a_temporary_folder() {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("file");
         fs::write(&file, "").unwrap();

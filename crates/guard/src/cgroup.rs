@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_the_own_group_is() {
+    fn the_folder_of_the_own_group() {
         let mounts = "\
 24 1 0:22 / /proc rw - proc proc rw
 30 24 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_and_read() {
+    fn formats_of_control_files() {
         assert_eq!(share(500), "50000 100000");
         assert_eq!(share(2_000), "200000 100000");
         assert!(counts_kills("low 0\noom 1\noom_kill 2\n"));
@@ -263,7 +263,7 @@ mod tests {
 
     /// Checks which files are written; their effect is up to the kernel.
     #[test]
-    fn limits_are_written_where_there_are_controllers() {
+    fn limits_are_written_for_available_controllers() {
         let folder = tempfile::tempdir().unwrap();
         let worker = folder.path().join("worker");
         fs::create_dir(&worker).unwrap();

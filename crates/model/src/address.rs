@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_what_is_before_the_last_at_sign() {
+    fn credentials_end_at_the_last_at_sign() {
         let cases = [
             ("mongodb://ada:pw@one,two/admin", Some("ada:pw")),
             ("nats://token@host", Some("token")),

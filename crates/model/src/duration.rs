@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts() {
+    fn invalid_durations() {
         for text in [
             "",
             "s",

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_of_our_own_stay() {
+    fn colours_of_krt_stay() {
         for (text, expected) in [
             ("\x1b[1;31merror\x1b[0m: x", "\x1b[1;31merror\x1b[0m: x"),
             ("a\x1b[2Jb", "a\\u{1b}[2Jb"),
@@ -147,7 +147,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_left_to_obey(text in ".*", more in "[\\x00-\\x1f\\x7f-\\u{9f}\\u{2000}-\\u{206f}\\u{e0000}-\\u{e01ef}]*") {
+        fn no_control_characters_remain(text in ".*", more in "[\\x00-\\x1f\\x7f-\\u{9f}\\u{2000}-\\u{206f}\\u{e0000}-\\u{e01ef}]*") {
             let text = format!("{text}{more}");
             prop_assert!(!line(&text).contains(|c| is_hidden(c) && c != '\t'));
             prop_assert!(!lines(&text).contains(|c| is_hidden(c) && c != '\t' && c != '\n'));

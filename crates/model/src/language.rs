@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn each_has_names_of_its_own() {
+    fn names_are_unique() {
         for of in [Language::id, Language::name, |language: Language| language.0.ending] {
             let names: std::collections::BTreeSet<_> = Language::ALL.map(of).into();
             assert_eq!(names.len(), Language::ALL.len(), "{names:?}");

@@ -164,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn packs_as_protobuf_does(type_url in ".*", value: Vec<u8>) {
+        fn payloads_are_packed_like_protobuf(type_url in ".*", value: Vec<u8>) {
             let payload = Payload::pack(&type_url, &value);
             // Memory is reserved by this size before the message is packed.
             let (encoded, size) = (payload.encoded().len(), Payload::packed_size(&type_url, &value));
@@ -176,7 +176,7 @@ mod tests {
         }
 
         #[test]
-        fn parses_what_protobuf_parses(bytes: Vec<u8>) {
+        fn payloads_are_parsed_like_protobuf(bytes: Vec<u8>) {
             let (ours, theirs) = (Payload::parse(bytes.clone().into()), Any::decode(&*bytes));
             match (ours, theirs) {
                 (Ok(ours), Ok(theirs)) => {

@@ -105,7 +105,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_byte_order_mark_tells_the_encoding(text in "\\PC*") {
+        fn a_byte_order_mark_determines_the_encoding(text in "\\PC*") {
             prop_assume!(!text.starts_with('\0') && !text.starts_with('\u{feff}'));
             for encoding in ALL {
                 let bytes = encoded(&format!("\u{feff}{text}"), encoding);
@@ -115,20 +115,20 @@ mod tests {
         }
 
         #[test]
-        fn json_tells_its_encoding_itself(text in "[\"{\\[0-9a-z ][a-zäé\u{1f600}]{1,20}") {
+        fn the_encoding_of_json_is_detected(text in "[\"{\\[0-9a-z ][a-zäé\u{1f600}]{1,20}") {
             for encoding in ALL {
                 prop_assert_eq!(decode_json(&encoded(&text, encoding)), Ok(text.clone()));
             }
         }
 
         #[test]
-        fn any_bytes_are_read(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        fn decoding_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
             let _ = (decode(&bytes), decode_json(&bytes));
         }
     }
 
     #[test]
-    fn what_is_no_text_is_said_with_its_line() {
+    fn invalid_text_has_a_line() {
         for (bytes, line) in
             [(&b"a\nb\xe4\nc"[..], 2), (b"\xff", 1), (b"\xff\xfea\0\n\0b", 2), (b"\xff\xfe\n\0\0\xd8x\0", 2)]
         {

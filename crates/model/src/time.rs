@@ -80,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_time_comes_back(micros in 0i64..4_000_000_000_000_000) {
+        fn times_round_trip(micros in 0i64..4_000_000_000_000_000) {
             prop_assert_eq!(Time(micros).to_string().parse(), Ok(Time(micros)));
         }
     }

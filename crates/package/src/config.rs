@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn all_values_or_all_that_are_missing() {
+    fn all_missing_values_are_reported() {
         let version = version(&["HOST", "KEY", "USER"]);
         let all = values(&version, |variable| Some(variable.name.as_str().to_lowercase())).unwrap();
         assert_eq!(all.values().collect::<Vec<_>>(), ["host", "key", "user"]);

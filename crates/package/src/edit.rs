@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_added_to_whatever_style_there_is() {
+    fn nodes_are_added_in_the_existing_style() {
         let rows = [
             (
                 "nodes: # all\n  - name: first # it\n    src: a.py # here\n\n# then\nworkflows:\n  - name: w\n    sequential:\n      - first # go",
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_added_is_told() {
+    fn impossible_additions_are_reported() {
         let two = "nodes:\n  - name: first\nworkflows:\n  - name: v\n    sequential: [first]\n  - name: w\n    sequential: [first]\n";
         let rows = [
             (two, None, "which workflow?\nhint: --workflow names one; there are `v`, `w`"),
@@ -300,7 +300,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_line_that_was_there_stays(text in manifest(), newline in prop::sample::select(vec!["\n", "\r\n"])) {
+        fn existing_lines_stay(text in manifest(), newline in prop::sample::select(vec!["\n", "\r\n"])) {
             let text = text.replace('\n', newline);
             let edited = add(&text, None).unwrap();
             prop_assert_eq!(edited.split(newline).filter(|line| line.contains(['\r', '\n'])).count(), 0);

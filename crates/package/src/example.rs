@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_has_an_example_that_is_a_request() {
+    fn every_kind_of_field_has_a_valid_example() {
         let message = message(
             "syntax = 'proto3';
             import 'google/protobuf/any.proto';
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_hold_one_another_have_an_end() {
+    fn recursive_messages_are_bounded() {
         let fields: String = (0..30).map(|to| format!("M{to} m{to} = {};", to + 1)).collect();
         let all: String = (0..30).map(|of| format!("message M{of} {{ {fields} }}")).collect();
         let text = format!("syntax = 'proto3'; message A {{ M0 first = 1; }} {all}");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_that_nest_deep_are_shown_to_a_depth() {
+    fn deeply_nested_messages_are_cut() {
         let chain: String =
             (0..20_000).map(|of| format!("message M{of} {{ M{} next = 1; }}", of + 1)).collect();
         let text = format!("syntax = 'proto3'; message A {{ M0 first = 1; }} {chain} message M20000 {{}}");

@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_recognised() {
+    fn typos_are_recognised() {
         let keys = ["version", "description", "entrypoint", "config", "nodes", "workflows"];
         for (word, expected) in [
             ("verison", Some("version")),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_is_listed_when_nothing_is_near() {
+    fn all_names_are_listed_without_a_close_match() {
         assert_eq!(hint("zebra", ["a", "b", "c"]).as_deref(), Some("there are `a`, `b` and `c`"));
         assert_eq!(hint("zebra", ["a", "a"]).as_deref(), Some("there is only `a`"));
         assert_eq!(hint("gret", ["greet"]).as_deref(), Some("did you mean `greet`?"));

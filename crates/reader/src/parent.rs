@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_starts_for_a_package_that_was_given_up() {
+    fn abandoned_reads_start_no_process() {
         let cancel = CancelHandle::default();
         drop(cancel.on_drop());
         assert!(cancel.start().unwrap().is_none());

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_forgives_and_what_is_undone_does_not_count() {
+    fn successes_reset_and_undone_attempts_do_not_count() {
         let (attempts, now) = (attempts(), Instant::now());
         (0..FREE).for_each(|_| attempts.begin(&"ada", now).unwrap());
         attempts.undo(&"ada");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_bounded_and_who_failed_most_is_remembered() {
+    fn keys_are_bounded_and_the_most_failures_remembered() {
         let (attempts, now) = (attempts(), Instant::now());
         (0..FREE).for_each(|_| attempts.begin(&usize::MAX, now).unwrap());
         for key in 0..3 * MAX_KEYS {

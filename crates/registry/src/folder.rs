@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_server_has_a_folder_and_others_may_not_look() {
+    fn a_folder_belongs_to_one_server_and_is_private() {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("data");
         let folder = Folder::open(&path).unwrap();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_folder_is_closed() {
+    fn a_folder_open_to_others_becomes_private() {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         Folder::open(folder.path()).unwrap();
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn half_an_upload_does_not_outlive_the_server() {
+    fn partial_uploads_are_removed_at_the_start() {
         let parent = tempfile::tempdir().unwrap();
         let left = Folder::open(parent.path()).unwrap().incoming().join("half");
         fs::write(&left, "x").unwrap();

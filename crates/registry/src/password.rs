@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_fits_its_hash_only() {
+    fn a_password_matches_only_its_hash() {
         let hash = hash("correct horse battery").unwrap();
         assert!(hash.starts_with("$argon2id$"), "{hash}");
         assert!(verify("correct horse battery", Some(&hash)));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_takes_the_same_work() {
+    fn unknown_users_cost_the_same_work() {
         let real = hash("correct horse battery").unwrap();
         let params = |text: &str| text.split('$').take(4).collect::<Vec<_>>().join("$");
         assert_eq!(params(&DUMMY_HASH), params(&real));
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_ones() {
+    fn weak_passwords() {
         let rows = [
             ("short", false),
             ("aaaaaaaaaaaa", false),

@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn roles_are_in_order() {
+    fn roles_are_ordered() {
         assert!(Role::ALL.is_sorted());
         assert_eq!(Role::parse("manager"), Some(Role::Manager));
         assert_eq!(Role::parse("root"), None);

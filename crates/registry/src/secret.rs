@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_are_the_same_and_none_is_shown() {
+    fn secrets_are_unique_and_never_shown() {
         let (one, other) = (Secret::token().unwrap(), Secret::token().unwrap());
         assert_ne!(one, other);
         assert_ne!(one.hash(), other.hash());

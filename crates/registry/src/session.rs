@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_long_a_session_holds() {
+    fn lifetime_of_a_session() {
         let start = Timestamp(1_700_000_000_000_000);
         let day = Duration::from_secs(24 * 3600);
         let expires = start.after(LIFETIME);

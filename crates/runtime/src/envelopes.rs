@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_envelope_takes_is_counted() {
+    fn the_memory_of_envelopes_is_counted() {
         const SIZE: usize = 2 << 20;
         for compression in Compression::ALL {
             let pool = Pool::new(32 << 20);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_where_there_is_no_room() {
+    fn envelopes_without_room_are_refused() {
         for compression in Compression::ALL {
             let bomb = envelope(16 << 20).encode(compression, usize::MAX);
             let pool = Pool::new(14 << 20);

@@ -65,7 +65,7 @@ mod tests {
 
     /// The only thread does work that ends only once another task of that thread has run.
     #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
-    async fn others_go_on() {
+    async fn other_tasks_continue() {
         for blocking in [false, true] {
             let (sender, receiver) = mpsc::channel();
             let work = move || receiver.recv_timeout(TIMEOUT).is_ok();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn few_at_a_time() {
+    async fn few_tasks_run_at_a_time() {
         static RUNNING: AtomicUsize = AtomicUsize::new(0);
         let max = max_concurrent();
         let work = move || {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_there_is_one_thread_it_does_the_work() {
+    async fn a_single_thread_does_the_work() {
         assert_eq!((run(LARGE, || 1).await, run_blocking(LARGE, || 2)), (1, 2));
     }
 }

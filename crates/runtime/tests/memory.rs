@@ -105,7 +105,7 @@ fn texts() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn nothing_is_held_that_is_not_counted() {
+fn all_held_memory_is_counted() {
     let kind = kind();
     for (name, text) in texts() {
         check(name, &|bounds| json::parse(&kind, text.as_bytes(), bounds));

@@ -21,7 +21,7 @@ const GENERATED: u64 = 1500;
 const TYPES: [&str; 2] = ["reference.All", "reference.Old"];
 
 #[test]
-fn what_is_listed_is_the_same() {
+fn listed_texts_agree() {
     let Some(mut python) = Python::start() else { return };
     for (name, text) in SAME {
         python.check_parse(name, text.as_bytes());
@@ -29,7 +29,7 @@ fn what_is_listed_is_the_same() {
 }
 
 #[test]
-fn what_is_different_is_so_on_purpose() {
+fn known_differences() {
     let Some(mut python) = Python::start() else { return };
     for (name, text, expected) in DIFFERENT {
         let kind = python.kind(name);
@@ -45,7 +45,7 @@ fn what_is_different_is_so_on_purpose() {
 }
 
 #[test]
-fn what_is_generated_is_the_same() {
+fn generated_texts_agree() {
     let Some(mut python) = Python::start() else { return };
     let seed = std::env::var("KRT_JSON_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::u64(..1 << 32));

@@ -109,13 +109,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_told_is_text_and_sentences() {
+    fn denials_are_escaped_sentences() {
         let page = denied("you are <none>&amp;\nhint: ask ada");
         assert!(page.contains("<p>You are &lt;none>&amp;amp;.</p>\n<p>Ask ada.</p>"), "{page}");
     }
 
     #[test]
-    fn a_path_of_the_page_is_the_page_and_a_missing_file_is_not() {
+    fn paths_of_the_page_serve_it_and_missing_files_do_not() {
         let page = find("/runtimes/shop").unwrap();
         assert_eq!((page.kind, page.lasting), ("text/html; charset=utf-8", false));
         assert_eq!(find("/"), Some(page));

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_shown() {
+    fn rendered_pages() {
         let rows = [
             ("# The *title*", "<h1>The <em>title</em></h1>\n"),
             ("a <script>alert(1)</script> b", "<p>a alert(1) b</p>\n"),

@@ -203,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_accuracy() {
+    fn an_empty_tally_has_no_accuracy() {
         let summary = Tally::default().finish(None, false);
         assert_eq!((summary.accuracy, summary.every_seconds, summary.over_time.len()), (None, 1, 0));
     }
 
     #[test]
-    fn too_many_labels_are_one() {
+    fn excess_labels_are_combined() {
         let mut tally = Tally::default();
         for number in 0..MAX_LABELS + 50 {
             let label = number.to_string();

@@ -131,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_come_back(signed: i64, unsigned: u64) {
+        fn numbers_round_trip(signed: i64, unsigned: u64) {
             let mut bytes = Vec::new();
             put_signed(&mut bytes, signed);
             put_varint(&mut bytes, unsigned);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_number_ends() {
+    fn unterminated_numbers_are_refused() {
         assert_eq!(Cursor::new(&[0xff; 40]).varint(), None);
         assert_eq!(Cursor::new(&[0x80]).varint(), None);
     }

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_comes_back() {
+    fn records_round_trip() {
         let record = LogRecord {
             time: -5,
             level: Level::Warn,

@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn requests_come_back(requests in vec(request(), 0..4)) {
+        fn requests_round_trip(requests in vec(request(), 0..4)) {
             let mut bytes = Vec::new();
             requests.iter().for_each(|request| put_request(&mut bytes, request));
             let mut read = super::requests(&bytes);
@@ -214,7 +214,7 @@ mod tests {
         }
 
         #[test]
-        fn damage_is_no_request(request in request(), bytes in vec(any::<u8>(), 0..200), at: prop::sample::Index) {
+        fn damaged_requests_are_ignored(request in request(), bytes in vec(any::<u8>(), 0..200), at: prop::sample::Index) {
             let mut whole = Vec::new();
             put_request(&mut whole, &request);
             whole.truncate(at.index(whole.len()));

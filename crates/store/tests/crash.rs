@@ -90,7 +90,7 @@ async fn stored(reader: &Reader) -> HashSet<String> {
 }
 
 #[tokio::test]
-async fn what_was_confirmed_survives_a_kill() {
+async fn confirmed_saves_survive_a_kill() {
     for kill_after in [1, 50, 3000] {
         let folder = TempDir::new().unwrap();
         let mut other = ChildProcess::start(folder.path());

@@ -23,7 +23,7 @@ fn matches(filter: &Filter, document: &Document) -> bool {
 }
 
 #[test]
-fn the_table_holds() {
+fn the_cases_of_the_table() {
     let mut wrong = Vec::new();
     let mut cases = 0;
     for group in groups() {
@@ -310,7 +310,7 @@ proptest! {
     }
 
     #[test]
-    fn any_document_as_a_query_is_answered(query in document(), on in document()) {
+    fn any_document_can_be_a_query(query in document(), on in document()) {
         if let Ok(filter) = Filter::parse(&query) {
             matches(&filter, &on);
         }

@@ -99,7 +99,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
     /// All pages together equal the sorted list.
     #[test]
-    fn pages_are_those_of_a_plain_search(
+    fn pages_equal_a_plain_search(
         mut requests in vec(any_request(), 0..300), filter in any_filter(), slowest: bool, limit in 1..100_usize
     ) {
         for (number, request) in requests.iter_mut().enumerate() {
@@ -129,7 +129,7 @@ proptest! {
 }
 
 #[test]
-fn a_request_is_found_by_an_id_that_says_when() {
+fn requests_are_found_by_time_ordered_ids() {
     let folder = TempDir::new().unwrap();
     let requests: Vec<_> = (0..5000).map(|_| request(&Uuid::now_v7().to_string(), now(), 1)).collect();
     let reader = store(&folder, &requests);
@@ -147,7 +147,7 @@ fn a_request_is_found_by_an_id_that_says_when() {
 }
 
 #[tokio::test]
-async fn failed_and_slow_ones_outlive_the_crowd() {
+async fn failed_and_slow_requests_are_kept_longer() {
     let folder = TempDir::new().unwrap();
     let retention = Retention { requests: 1 << 20, ..Retention::default() };
     let options = Options { retention, buffer: 64 << 20, ..Options::default() };
@@ -175,7 +175,7 @@ async fn failed_and_slow_ones_outlive_the_crowd() {
 }
 
 #[test]
-fn requests_that_are_too_old_go() {
+fn old_requests_are_deleted() {
     let folder = TempDir::new().unwrap();
     let old = now() - 3_600_000_000_000;
     store(&folder, &[request("1", old, 1), request("2", old + 1, 1)]);
@@ -196,7 +196,7 @@ fn a_store_of_an_older_program_gets_requests() {
 }
 
 #[test]
-fn a_damaged_row_is_no_end_of_the_search() {
+fn damaged_rows_do_not_end_the_search() {
     let folder = TempDir::new().unwrap();
     store(&folder, &[request("1", 1, 1)]);
     let file = folder.path().join("telemetry.db");

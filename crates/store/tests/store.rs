@@ -47,7 +47,7 @@ async fn documents_are_found_as_they_were_saved() {
 }
 
 #[tokio::test]
-async fn an_id_is_taken_once() {
+async fn ids_are_unique_within_a_collection() {
     let folder = TempDir::new().unwrap();
     let (store, _writer) = open(folder.path());
     store.save("a", doc! { "_id": 1 }).await.unwrap();
@@ -70,7 +70,7 @@ async fn an_id_is_taken_once() {
 }
 
 #[tokio::test]
-async fn many_saves_at_once_are_all_kept_in_order() {
+async fn concurrent_saves_are_all_kept_in_order() {
     let folder = TempDir::new().unwrap();
     let (store, _writer) = open(folder.path());
     let saves = (0..2000).map(|n| {
@@ -118,7 +118,7 @@ async fn an_ordered_save_ends_at_its_first_error() {
 }
 
 #[tokio::test]
-async fn a_search_does_not_see_what_comes_after_it() {
+async fn searches_do_not_see_later_saves() {
     let folder = TempDir::new().unwrap();
     let (store, _writer) = open(folder.path());
     for n in 0..600 {
@@ -131,7 +131,7 @@ async fn a_search_does_not_see_what_comes_after_it() {
 }
 
 #[tokio::test]
-async fn one_process_writes() {
+async fn only_one_process_writes() {
     let folder = TempDir::new().unwrap();
     let (_store, writer) = open(folder.path());
     let error = Store::open(folder.path(), &Options::default()).unwrap_err();
@@ -142,7 +142,7 @@ async fn one_process_writes() {
 }
 
 #[tokio::test]
-async fn a_closed_store_refuses() {
+async fn a_closed_store_refuses_writes() {
     let folder = TempDir::new().unwrap();
     let (store, writer) = open(folder.path());
     writer.close();
@@ -155,7 +155,7 @@ async fn a_closed_store_refuses() {
 }
 
 #[test]
-fn nothing_to_read_is_said() {
+fn a_missing_store_is_reported() {
     let folder = TempDir::new().unwrap();
     let error = Reader::open(folder.path()).unwrap_err();
     assert!(matches!(&error, Error::Missing { path } if path == folder.path()), "{error}");
@@ -164,7 +164,7 @@ fn nothing_to_read_is_said() {
 const NO_DATABASE: &str = "this is no database, but a text that somebody put here by mistake";
 
 #[test]
-fn damaged_documents_are_named_and_stay_where_they_are() {
+fn damaged_documents_are_named_and_kept() {
     let folder = TempDir::new().unwrap();
     open(folder.path()).1.close();
     let path = folder.path().join("documents.db");
@@ -218,7 +218,7 @@ fn now() -> i64 {
 }
 
 #[tokio::test]
-async fn telemetry_that_turns_out_damaged_is_replaced_while_it_is_written() {
+async fn telemetry_found_damaged_is_replaced_during_writes() {
     let folder = TempDir::new().unwrap();
     let options = Options { flush_interval: Duration::from_millis(1), ..Options::default() };
     let (store, writer) = Store::open(folder.path(), &options).unwrap();
@@ -249,7 +249,7 @@ async fn telemetry_that_turns_out_damaged_is_replaced_while_it_is_written() {
 }
 
 #[tokio::test]
-async fn a_snapshot_has_one_moment_of_a_store_that_is_written() {
+async fn snapshots_are_consistent_during_writes() {
     let folder = TempDir::new().unwrap();
     let (store, writer) = open(folder.path());
     store.save("a", doc! { "n": 1 }).await.unwrap();
@@ -267,7 +267,7 @@ async fn a_snapshot_has_one_moment_of_a_store_that_is_written() {
 }
 
 #[test]
-fn files_are_for_their_user_only() {
+fn files_are_private_to_their_user() {
     use std::os::unix::fs::PermissionsExt as _;
     let parent = TempDir::new().unwrap();
     let folder = parent.path().join("data");
@@ -295,7 +295,7 @@ fn a_foreign_or_newer_file_is_refused() {
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_saves_and_nothing_else() {
+async fn a_full_disk_fails_only_saves() {
     let folder = TempDir::new().unwrap();
     let options = Options {
         file_limit: Some(256 << 10),
@@ -374,7 +374,7 @@ async fn predictions_are_found_by_version_and_time() {
 }
 
 #[tokio::test]
-async fn old_documents_go_only_when_asked() {
+async fn old_documents_are_deleted_only_on_request() {
     let folder = TempDir::new().unwrap();
     let (store, writer) = open(folder.path());
     for n in 0..1200 {

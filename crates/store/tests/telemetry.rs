@@ -304,7 +304,7 @@ async fn a_file_without_the_latest_indexes_is_read_and_gets_them() {
 }
 
 #[tokio::test]
-async fn points_are_found_by_what_they_name() {
+async fn points_are_found_by_the_text_of_a_field() {
     let Fixture { store, .. } = &fixture();
     let series = store.series("m", &[("a", "1")]).unwrap();
     for (time, id) in [(3, "x"), (1, "y"), (2, "x"), (9, "x")] {
@@ -353,7 +353,7 @@ async fn a_log_is_followed() {
 
 /// A page reports how far it searched: the next page must neither repeat nor miss a record.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_is_of_one_moment_while_records_come() {
+async fn pages_are_consistent_while_records_arrive() {
     const RECORDS: i64 = 20_000;
     let Fixture { store, .. } = &fixture();
     let writing = {
@@ -402,7 +402,7 @@ async fn a_flood_is_dropped_and_counted() {
 }
 
 #[tokio::test]
-async fn what_waits_is_written_at_the_end() {
+async fn pending_data_is_written_at_the_end() {
     let folder = TempDir::new().unwrap();
     let options = Options { flush_interval: Duration::from_secs(3600), ..options() };
     let (store, writer) = Store::open(folder.path(), &options).unwrap();

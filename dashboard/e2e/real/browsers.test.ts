@@ -1,4 +1,4 @@
-/** Pages of another origin in a real browser: what they may send to the service, and to the dashboard. */
+/** Requests of pages of other origins to the service and the dashboard, in a real browser. */
 
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -46,7 +46,7 @@ interface Sent {
   credentials?: RequestCredentials;
 }
 
-/** What a page reads of an answer; nothing where the browser keeps it from the page. */
+/** The part of an answer that a page can read, or `null` if the browser blocks it. */
 async function fetched(
   page: Page,
   url: string,
@@ -70,7 +70,7 @@ const call: Sent = {
   headers: { "content-type": "application/json", "connect-protocol-version": "1" },
   body: JSON.stringify(NOTE),
 };
-// What a page may send anywhere without asking.
+// A request that a page may send anywhere without a preflight.
 const simple: Sent = { method: "POST", headers: { "content-type": "text/plain" }, body: call.body ?? "" };
 
 async function pageAt(url: string): Promise<{ page: Page; statuses: number[] }> {
@@ -83,12 +83,12 @@ async function pageAt(url: string): Promise<{ page: Page; statuses: number[] }> 
   return { page, statuses };
 }
 
-test("a page of another origin calls nothing", async () => {
+test("pages of other origins cannot call", async () => {
   const { page, statuses } = await pageAt(origin);
   const url = `http://${closed.clients}${ECHO}`;
   for (const sent of [call, simple, { ...simple, mode: "no-cors" as const }, { method: "GET" }])
     expect((await fetched(page, url, sent))?.text ?? "").toBe("");
-  // Of what the browser keeps from the page it shows only some answers here.
+  // The browser reports only some of the answers that it blocks.
   await expect.poll(() => statuses.length).toBeGreaterThanOrEqual(1);
   expect(statuses.filter((status) => status !== 403)).toEqual([]);
   expect(await fetched(page, `${closed.dashboard}/api/v1/server`, {})).toBe(null);
@@ -99,7 +99,7 @@ test("a page of another origin calls nothing", async () => {
   await page.close();
 });
 
-test("a page whose origin is allowed calls by Connect", async () => {
+test("pages of allowed origins can call by Connect", async () => {
   const { page } = await pageAt(origin);
   const url = `http://${open.clients}${ECHO}`;
   const answer = await fetched(page, url, call);
@@ -107,7 +107,7 @@ test("a page whose origin is allowed calls by Connect", async () => {
   expect(JSON.parse(answer?.text ?? "")).toEqual(NOTE);
   const included = await fetched(page, url, { ...call, credentials: "include" });
   expect(included?.status).toBe(200);
-  // The body is no JSON for it, and the page reads why.
+  // The service refuses a body of this content type, and the page can read the reason.
   const refused = await fetched(page, url, simple);
   expect(refused?.status).toBe(415);
   expect(refused?.text).toContain("content-type: application/json");
@@ -116,7 +116,7 @@ test("a page whose origin is allowed calls by Connect", async () => {
   await page.close();
 });
 
-test("the port's own page calls", async () => {
+test("pages of the port itself can call", async () => {
   const { page } = await pageAt(`http://${closed.clients}/`);
   expect((await fetched(page, ECHO, call))?.status).toBe(200);
   await page.close();

@@ -38,7 +38,7 @@ async function once(images: string[], evaluations: string[]) {
   }
 }
 
-/** A few minutes of clients that come and go, for pictures: waves, a burst, and now and then a wrong image. */
+/** A few minutes of changing load, for pictures: waves, a burst, and some invalid images. */
 async function day(images: string[], evaluations: string[]) {
   const began = performance.now();
   const good: Promise<string>[] = [];
@@ -57,7 +57,7 @@ async function day(images: string[], evaluations: string[]) {
 
 const at = (path: string) => `/runtimes/${RUNTIME}${path}`;
 
-/** An image as people would write it, a row of pixels a line. */
+/** An image as typed by hand, one row of pixels per line. */
 function rows(image: string): string {
   const { pixels } = JSON.parse(image) as { pixels: number[] };
   const lines = Array.from({ length: 8 }, (_, i) => pixels.slice(i * 8, i * 8 + 8).join(", "));
@@ -82,7 +82,7 @@ test("from a package to a published call to its charts", { timeout: 900_000 }, a
   await page.getByRole("button", { name: "Create" }).click();
   await page.waitForURL(`**${at("/versions")}`);
 
-  // A file that is no package is refused, with what to do.
+  // An invalid package is refused with a hint.
   const input = page.locator("input[type=file]");
   await input.setInputFiles({
     name: "no.krt",
@@ -148,7 +148,7 @@ test("from a package to a published call to its charts", { timeout: 900_000 }, a
   await page.getByRole("img", { name: /^Time of a request, p95: classify/ }).waitFor();
   await picture(page, "measurements");
 
-  // Of what the nodes measured and predicted nothing is missing.
+  // No measurement or prediction of the nodes is missing.
   if (!PICTURES_WANTED) {
     const shown = `measurement=digit&field=confidence&show=count&by=digit`;
     await page.goto(at(`/measurements/explore?${shown}&${span}`));

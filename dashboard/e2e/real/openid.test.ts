@@ -11,17 +11,17 @@ import { closed, launch, open, serious, signIn } from "../browser";
 import { type Started, started } from "./process";
 import { PASSWORD } from "./server";
 
-/** PyPI's `oidc-provider-mock`, which lets in whoever names a user: `make target/tools/ready`. */
+/** PyPI's `oidc-provider-mock`, which accepts every user name: `make target/tools/ready`. */
 const PROVIDER = resolve(import.meta.dirname, "../../../target/tools/bin/oidc-provider-mock");
 
-/** Ends the provider when nobody holds its standard input any more, however the tests ended. */
+/** Ends the provider when its standard input is closed, however the tests end. */
 const RUN = '"$0" "$@" & read -r _; kill -9 $!; wait';
 
 function user(name: string, ...groups: string[]): string {
   return JSON.stringify({ sub: `${name}-1`, preferred_username: name, groups });
 }
 
-/** Starts a provider; gives its address, and what ends it. */
+/** Starts a provider; returns its address, and a function that ends it. */
 async function provider(...users: string[]): Promise<[string, () => void]> {
   const claims = users.flatMap((one) => ["--user-claims", one]);
   const child = spawn("sh", ["-c", RUN, PROVIDER, "--port", "0", "--require-nonce", "true", ...claims]);
@@ -74,7 +74,7 @@ afterAll(async () => {
   stop?.();
 });
 
-test("who has a role is let in and out, where they wanted to go", async () => {
+test("users with a role can sign in to their page, and out", async () => {
   const { page, context, errors } = await open(browser, { url: server.dashboard });
   await page.goto("/audit");
   await page.getByRole("link", { name: "Sign in with The lab" }).click();
@@ -95,11 +95,11 @@ test("who has a role is let in and out, where they wanted to go", async () => {
   await closed(context, errors);
 });
 
-test("who has no role, or thinks better of it, is told so", async () => {
+test("users without a role, or who decline, see the reason", async () => {
   const { page, context, errors } = await open(browser, { url: server.dashboard });
   for (const [button, why] of [
     ["grace-1", /none of the groups/],
-    // This provider forgets the state, so that the refusal is nobody's.
+    // This provider omits the state, so the refusal matches no sign-in.
     ["Deny", /not begun in this browser/],
   ] as const) {
     await page.goto("/sign-in");

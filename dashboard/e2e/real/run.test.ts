@@ -20,7 +20,7 @@ afterAll(async () => {
   await krt?.stop();
 });
 
-test("one package is looked at and called, and nothing is changed", async () => {
+test("a package can be viewed and called, but not changed", async () => {
   const { page, context, errors } = await open(browser);
   await page.goto(krt.dashboard);
   await page.waitForURL("**/runtimes/digits-v1/versions/digits-v1");

@@ -1,4 +1,4 @@
-/** What a team sees of one another's work, of a bad package, and of secrets, against a real server. */
+/** A team's view of changes by others, of invalid packages, and of secrets, against a real server. */
 
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -31,7 +31,7 @@ async function person(login: string, path: string) {
   return { page, done: () => closed(context, errors) };
 }
 
-/** Confirms what a button asked. */
+/** Confirms the dialog of a button. */
 async function confirm(page: Page, action: string, comment = "") {
   const dialog = page.getByRole("dialog").or(page.getByRole("alertdialog"));
   if (comment) await dialog.getByLabel("Comment").fill(comment);
@@ -39,11 +39,11 @@ async function confirm(page: Page, action: string, comment = "") {
   await dialog.waitFor({ state: "detached" });
 }
 
-/** What is lost when a page is loaded anew. */
+/** A mark that a reload of the page removes. */
 const mark = (page: Page) => page.evaluate(() => void Object.assign(window, { marked: true }));
 const marked = (page: Page) => page.evaluate(() => "marked" in window);
 
-test("somebody whose user is disabled sees the sign-in page at once", async () => {
+test("disabled users see the sign-in page at once", async () => {
   await admin.user("edsger", "viewer");
   for (const path of [VERSIONS, LISTEN]) {
     const edsger = await person("edsger", path);
@@ -76,7 +76,7 @@ test("two browsers see each other's changes", { timeout: 180_000 }, async () => 
   await confirm(grace.page, "Publish", "for all");
   await linus.page.getByRole("row", { name: /plain-v1 Published .* by grace/ }).waitFor();
 
-  // The other way round: what the admin does, grace sees where she is.
+  // The other way round: grace sees changes by the admin without navigating.
   await mark(grace.page);
   await drop(ada.page, second);
   await ada.page.waitForURL(`**${VERSIONS}/plain-v2`);
@@ -88,7 +88,7 @@ test("two browsers see each other's changes", { timeout: 180_000 }, async () => 
   await grace.page.getByRole("heading", { name: /plain-v1 Started/ }).waitFor();
   await linus.page.getByRole("row", { name: /plain-v2 Published/ }).waitFor();
 
-  // One that is deleted is gone from the list, and its page says so.
+  // A deleted version disappears from the list, and its page reports the deletion.
   await grace.page.getByLabel("More for plain-v1").click();
   await grace.page.getByRole("menuitem", { name: "Stop" }).click();
   await confirm(grace.page, "Stop");
@@ -110,7 +110,7 @@ test("two browsers see each other's changes", { timeout: 180_000 }, async () => 
   for (const one of [grace, linus, ada]) await one.done();
 });
 
-test("a dropped package with mistakes shows what krt check says of it", async () => {
+test("a dropped package with mistakes shows the problems of krt check", async () => {
   const file = changed("crates/e2e/packages/script", "mistaken", (manifest) =>
     manifest
       .replace("src/node/main.py", "src/node/mian.py")
@@ -134,7 +134,7 @@ test("a dropped package with mistakes shows what krt check says of it", async ()
   await done();
 });
 
-test("a viewer sees no action and no secret", { timeout: 120_000 }, async () => {
+test("viewers see no actions and no secrets", { timeout: 120_000 }, async () => {
   const grace = await person("grace", "/runtimes/vault/versions");
   await drop(grace.page, packed("crates/e2e/packages/secret", "secret-v1"));
   await grace.page.waitForURL("**/versions/secret-v1");

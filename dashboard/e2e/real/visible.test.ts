@@ -1,4 +1,4 @@
-/** What user code says is shown, and hides nothing: control characters, marks of direction, characters without a width. */
+/** Output of user code is shown with its hidden characters: control, direction and zero-width characters. */
 
 import { join, resolve } from "node:path";
 import type { Browser } from "playwright-core";

@@ -18,7 +18,7 @@ const at = (path: string) => `/runtimes/shop${path}`;
 const row = (page: Page, n: number) => page.getByRole("row").nth(n);
 const chart = (page: Page) => page.getByRole("img").first();
 
-/** Pages, and what is there when one can be used. */
+/** Pages, and the element that marks each as usable. */
 const PAGES: [string, string, (page: Page) => { waitFor(): Promise<void> }][] = [
   ["versions", at("/versions"), (page) => page.getByRole("row", { name: /v1 Published/ })],
   ["graph", at("/versions/v1"), (page) => page.getByRole("row", { name: /^namer/ })],

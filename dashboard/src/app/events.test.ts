@@ -9,7 +9,7 @@ test.each([
   ["user", null, [["users"], ["session"], ["audit"]]],
 ] as const)("after %s", (kind, runtime, keys) => expect(stale({ kind, runtime })).toEqual(keys));
 
-test("attempts are further apart each time, up to a quarter of a minute", () => {
+test("the delay between attempts grows up to 15 seconds", () => {
   expect([0, 1, 2, 3].map(wait)).toEqual([500, 1000, 2000, 4000]);
   expect(wait(30)).toBe(15_000);
 });

@@ -21,13 +21,13 @@ const windows = (...series: Windows["series"]): Windows => ({
   series,
 });
 
-test("what is missing is a gap, or none of what is counted", () => {
+test("missing means are gaps, and missing counts are zero", () => {
   const data = windows({ tags: {}, windows: [at(0, 5), at(20, 7)] });
   expect(align(data, "mean", []).lines).toEqual([{ label: "f", values: [5, null, 7] }]);
   expect(align(data, "count", []).lines[0]?.values).toEqual([1, 0, 1]);
 });
 
-test("what is counted is whole; a mean is so by chance only", () => {
+test("counts are whole numbers, means never are", () => {
   const whole = windows({ tags: {}, windows: [at(0, 1), at(20, 2)] });
   const parts = windows({ tags: {}, windows: [at(0, 0.5), at(20, 2)] });
   expect(align(whole, "count", []).whole).toBe(true);
@@ -50,7 +50,7 @@ test("series share an axis and are named by their tags, in order", () => {
   ]);
 });
 
-test("the busiest ten have a place", () => {
+test("only the busiest ten series are shown", () => {
   const many = Array.from({ length: 12 }, (_, i) => ({
     tags: { node: `n${i}` },
     windows: [at(0, 1, i + 1)],
@@ -60,6 +60,6 @@ test("the busiest ten have a place", () => {
   expect(lines.map(({ label }) => label)).not.toContain("n0");
 });
 
-test("nothing at all", () => {
+test("no series", () => {
   expect(align(windows(), "mean", [])).toEqual({ times: [], lines: [], whole: false, left: 0 });
 });

@@ -51,7 +51,7 @@ test.each([
   [[null, null], "– / –"],
 ])("durations %s", (values, text) => expect(format.durations(values)).toBe(text));
 
-test("a moment of another day has its date", () => {
+test("a time on another day has its date", () => {
   const now = new Date(2026, 0, 31, 12);
   expect(format.shortMoment(new Date(2026, 0, 31, 9, 5, 1, 7).toISOString(), now)).toBe("09:05:01.007");
   expect(format.shortMoment(new Date(2026, 0, 30, 9, 5).toISOString(), now)).toBe("01-30 09:05:00.000");

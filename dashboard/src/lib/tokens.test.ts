@@ -4,7 +4,7 @@ import { madeWith } from "./tokens";
 
 const token = (id: string, parent: string | null) => ({ id, parent }) as Token;
 
-test("a token takes those with it that were made with it, over generations", () => {
+test("tokens created with a token are found over generations", () => {
   const tokens = [token("a", null), token("b", "a"), token("c", "b"), token("d", "a"), token("e", null)];
   const ids = (id: string) => madeWith(tokens, id).map((one) => one.id);
   expect(ids("a")).toEqual(["b", "c", "d"]);

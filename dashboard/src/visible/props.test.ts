@@ -2,7 +2,7 @@ import { createElement } from "react";
 import { expect, test } from "vitest";
 import { shown } from "./props";
 
-test("texts that are shown hide nothing, and all else stays as it is", () => {
+test("displayed text is escaped, and everything else stays unchanged", () => {
   const element = createElement("b", null, "\u202e");
   const props = {
     children: ["a\u202e", element, ["\u200b", 1]],

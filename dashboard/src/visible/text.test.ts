@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { visible } from "./text";
 
-test("what is hidden is shown by its code", () => {
+test("hidden characters are shown by their code", () => {
   for (const [text, expected] of [
     ["naïve ☃ 日本 ❤\ufe0f e\u0301", "naïve ☃ 日本 ❤\ufe0f e\u0301"],
     ["a\tb\nc", "a\tb\nc"],

@@ -115,7 +115,7 @@ func TestLongRecordsAreCut(t *testing.T) {
 	done(t, engine)
 }
 
-func TestTheContextOfInitStandsForTheMessageInWork(t *testing.T) {
+func TestTheContextOfInitRefersToTheCurrentMessage(t *testing.T) {
 	var kept *HandlerContext
 	engine := begin(t, enginetest.Hello(), func(ctx *HandlerContext) {
 		kept = ctx
@@ -181,7 +181,7 @@ func TestEarlyReply(t *testing.T) {
 	})
 }
 
-func TestWhatComesAfterTheHandlerKeepsItsRequest(t *testing.T) {
+func TestWorkAfterTheHandlerKeepsItsRequest(t *testing.T) {
 	contexts := make(chan *HandlerContext, 1)
 	engine := handle(t, act(func(ctx *HandlerContext) error {
 		contexts <- ctx
@@ -199,7 +199,7 @@ func TestWhatComesAfterTheHandlerKeepsItsRequest(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestEarlyExitIsForOneRequest(t *testing.T) {
+func TestEarlyExitAffectsOneRequest(t *testing.T) {
 	first := true
 	engine := handle(t, act(func(ctx *HandlerContext) error {
 		if first {
@@ -396,7 +396,7 @@ func TestMeasurements(t *testing.T) {
 	done(t, engine)
 }
 
-func TestMeasurementsComeThoughTheHandlerGoesOn(t *testing.T) {
+func TestMeasurementsAreSentDuringTheHandler(t *testing.T) {
 	release := make(chan struct{})
 	engine := handle(t, act(func(ctx *HandlerContext) error {
 		ctx.Measurement.Save("m", map[string]interface{}{"n": 1}, nil)

@@ -72,7 +72,7 @@ func TestConversations(t *testing.T) {
 	}
 }
 
-func TestEachNameOfTheConversationsIsImplemented(t *testing.T) {
+func TestEveryNameInTheConversationsIsImplemented(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(protocolFolder, "conversations", "README.md"))
 	if err != nil {
 		t.Fatal(err)

@@ -47,7 +47,7 @@ func warned(t *testing.T, engine *enginetest.Engine, count int) []string {
 	return names
 }
 
-func TestANodeOfTheTimeOfJSON(t *testing.T) {
+func TestANodeOverJSON(t *testing.T) {
 	plain := func(ctx *HandlerContext, data []byte) (interface{}, error) {
 		input := oldInput{}
 		if err := json.Unmarshal(data, &input); err != nil {
@@ -78,7 +78,7 @@ func TestANodeOfTheTimeOfJSON(t *testing.T) {
 	}
 }
 
-func TestHowAHandlerOverJSONEnds(t *testing.T) {
+func TestResultsOfJSONHandlers(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		answer interface{}
@@ -120,7 +120,7 @@ func TestAHandlerOverJSONNeedsItsPayload(t *testing.T) {
 	expect(t, engine.Status(), worker.CannotStart)
 }
 
-func TestOldNamesWorkAndAreWarnedOfOnce(t *testing.T) {
+func TestOldNamesWorkWithOneWarning(t *testing.T) {
 	day := time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC)
 	use := func(ctx *HandlerContext) string {
 		ctx.SetValue("any", 5)

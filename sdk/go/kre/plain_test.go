@@ -28,7 +28,7 @@ func deliverPlain(engine *enginetest.Engine, id uint32, text string) {
 	engine.Send(frame.Deliver, id, append(make([]byte, 6), text...))
 }
 
-func TestPlainDataGoesInAndOut(t *testing.T) {
+func TestPlainDataInputAndOutput(t *testing.T) {
 	type price struct {
 		Amount   float64 `json:"amount"`
 		Currency string  `json:"currency,omitempty"`
@@ -48,7 +48,7 @@ func TestPlainDataGoesInAndOut(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestHowAPlainHandlerEnds(t *testing.T) {
+func TestResultsOfPlainHandlers(t *testing.T) {
 	fields := func(value interface{}) map[string]interface{} { return map[string]interface{}{"v": value} }
 	rows := []struct {
 		name   string
@@ -82,7 +82,7 @@ func TestHowAPlainHandlerEnds(t *testing.T) {
 	}
 }
 
-func TestAPlainAnswerThatIsTooLarge(t *testing.T) {
+func TestAnOversizedPlainAnswer(t *testing.T) {
 	engine := startPlain(t, func(*HandlerContext, map[string]interface{}) (map[string]interface{}, error) {
 		return map[string]interface{}{"v": make([]byte, 90)}, nil
 	})
@@ -94,7 +94,7 @@ func TestAPlainAnswerThatIsTooLarge(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestPlainDataOfAnySizeComesWhole(t *testing.T) {
+func TestPlainDataOfAnySizeIsComplete(t *testing.T) {
 	engine := startPlain(t, func(_ *HandlerContext, data map[string]interface{}) (map[string]interface{}, error) {
 		text := data["text"].(string)
 		return map[string]interface{}{"size": len(text), "same": strings.Trim(text, text[:1]) == ""}, nil
@@ -113,7 +113,7 @@ func TestPlainDataOfAnySizeComesWhole(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestDataThatIsNoMapFailsItsRequestAlone(t *testing.T) {
+func TestDataOtherThanMapsFailsOnlyItsRequest(t *testing.T) {
 	engine := startPlain(t, func(_ *HandlerContext, data map[string]interface{}) (map[string]interface{}, error) {
 		return data, nil
 	})

@@ -66,7 +66,7 @@ func expect[T comparable](t *testing.T, got, expected T) {
 	}
 }
 
-func TestItIntroducesItself(t *testing.T) {
+func TestReadyIntroducesTheWorker(t *testing.T) {
 	engine := begin(t, enginetest.Hello(), nil, newHandler(echo))
 	var ready map[string]any
 	if err := json.Unmarshal(engine.Await(frame.Ready).Body, &ready); err != nil {
@@ -109,7 +109,7 @@ func TestAMessageOfAMebibyte(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestHowAHandlerEnds(t *testing.T) {
+func TestResultsOfHandlers(t *testing.T) {
 	rows := []struct {
 		name    string
 		handler newHandler
@@ -175,7 +175,7 @@ func TestALoggerWithoutAContextWritesToTheEngine(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestAPanicIsLoggedWithTheUsersFramesOnly(t *testing.T) {
+func TestPanicsAreLoggedWithUserFramesOnly(t *testing.T) {
 	var index []int
 	engine := handle(t, func(*HandlerContext, *anypb.Any) (proto.Message, error) {
 		return wrapperspb.Int64(int64(index[3])), nil
@@ -195,7 +195,7 @@ func TestAPanicIsLoggedWithTheUsersFramesOnly(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestAnAnswerThatIsTooLarge(t *testing.T) {
+func TestAnOversizedAnswer(t *testing.T) {
 	hello := enginetest.Hello()
 	hello["max_message"] = 100
 	engine := begin(t, hello, nil, newHandler(func(*HandlerContext, *anypb.Any) (proto.Message, error) {
@@ -211,7 +211,7 @@ func TestAnAnswerThatIsTooLarge(t *testing.T) {
 	stop(t, engine)
 }
 
-func TestAnAnyGoesOutAsItIs(t *testing.T) {
+func TestAnAnyIsSentUnchanged(t *testing.T) {
 	engine := handle(t, func(_ *HandlerContext, data *anypb.Any) (proto.Message, error) { return data, nil })
 	text := &wrapperspb.StringValue{}
 	enginetest.Unpack(t, engine.Result().Last, text)
@@ -233,7 +233,7 @@ func TestHandlersOfBothAPIs(t *testing.T) {
 	}
 }
 
-func TestWhatCannotStart(t *testing.T) {
+func TestFailedStarts(t *testing.T) {
 	later := enginetest.Hello()
 	later["protocol"] = 2
 	json, other := enginetest.Hello(), enginetest.Hello()
@@ -249,9 +249,9 @@ func TestWhatCannotStart(t *testing.T) {
 	}{
 		{"protocol", later, nil, newHandler(echo), "this worker speaks version 1 of the node protocol, the engine " +
 			"version 2; hint: use the SDK that comes with the engine"},
-		{"messages where plain data comes", json, nil, newHandler(echo), "the handler works with `payload: protobuf`, " +
+		{"a message handler for plain data", json, nil, newHandler(echo), "the handler works with `payload: protobuf`, " +
 			"node `etl` has `payload: json`; hint: change it in krt.yml, or let the handler take and return map[string]interface{}"},
-		{"plain data where messages come", enginetest.Hello(), nil, copied, "the handler works with `payload: json`, node " +
+		{"a plain handler for messages", enginetest.Hello(), nil, copied, "the handler works with `payload: json`, node " +
 			"`etl` has `payload: protobuf`; hint: change it in krt.yml, or let the handler take *anypb.Any and return proto.Message"},
 		{"another payload", other, nil, PlainHandler(copied), "this worker does not know `payload: xml` of node `etl`; " +
 			"hint: use the SDK that comes with the engine"},
@@ -276,7 +276,7 @@ func TestWhatCannotStart(t *testing.T) {
 	}
 }
 
-func TestAnEngineThatBreaksTheProtocol(t *testing.T) {
+func TestProtocolViolationsOfTheEngine(t *testing.T) {
 	hello := frame.Append(nil, frame.Hello, 0, []byte(`{"protocol":1}`))
 	rows := []struct {
 		name  string
@@ -286,7 +286,7 @@ func TestAnEngineThatBreaksTheProtocol(t *testing.T) {
 	}{
 		{"another first frame", frame.Append(nil, frame.Stop, 0, nil), nil, "the first frame has the kind 7, not 1"},
 		{"a short HELLO", hello, nil, "HELLO has no field 'node'"},
-		{"HELLO that is no JSON", frame.Append(nil, frame.Hello, 0, []byte("{")), nil,
+		{"a HELLO that is not JSON", frame.Append(nil, frame.Hello, 0, []byte("{")), nil,
 			"HELLO does not parse: unexpected end of JSON input"},
 		{"a second HELLO", nil, hello, "a second HELLO came"},
 		{"an unknown call", nil, frame.Append(nil, frame.Done, 7, nil), "no call 7 waits for an answer"},
@@ -313,7 +313,7 @@ func TestAnEngineThatBreaksTheProtocol(t *testing.T) {
 	}
 }
 
-func TestAnAnyOfAnUnusualForm(t *testing.T) {
+func TestAnAnyInAnUnusualEncoding(t *testing.T) {
 	engine := start(t, nil, echo)
 	value := []byte{0x0a, 2, 'h', 'i'}
 	name := "type.googleapis.com/google.protobuf.StringValue"
@@ -327,19 +327,19 @@ func TestAnAnyOfAnUnusualForm(t *testing.T) {
 	expect(t, engine.Status(), 70)
 }
 
-func TestTheEndsOfAHost(t *testing.T) {
-	t.Run("stop while it waits", func(t *testing.T) { stop(t, start(t, nil, echo)) })
-	t.Run("the engine is gone", func(t *testing.T) {
+func TestEndsOfAWorker(t *testing.T) {
+	t.Run("stop while idle", func(t *testing.T) { stop(t, start(t, nil, echo)) })
+	t.Run("the engine closes the socket", func(t *testing.T) {
 		engine := start(t, nil, echo)
 		engine.Close()
 		expect(t, engine.Status(), 0)
 	})
-	t.Run("the engine leaves before it speaks", func(t *testing.T) {
+	t.Run("the engine closes the socket before HELLO", func(t *testing.T) {
 		engine := enginetest.Connect(t, func(*worker.Worker) { t.Error("it serves") })
 		engine.Close()
 		expect(t, engine.Status(), 0)
 	})
-	t.Run("stop finishes what came before", func(t *testing.T) {
+	t.Run("stop finishes earlier deliveries", func(t *testing.T) {
 		engine := start(t, nil, echo)
 		engine.Write(append(enginetest.Delivery(t, 1, false, wrapperspb.String("x")), frame.Append(nil, frame.Stop, 0, nil)...))
 		expect(t, engine.Result().Status, frame.Answer)
@@ -363,7 +363,7 @@ func TestTheEndsOfAHost(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	t.Run("one that has not begun", func(t *testing.T) {
+	t.Run("before the handler begins", func(t *testing.T) {
 		engine := start(t, nil, echo)
 		together := enginetest.Delivery(t, 1, false, wrapperspb.String("x"))
 		together = append(together, enginetest.Delivery(t, 2, false, wrapperspb.String("y"))...)
@@ -378,7 +378,7 @@ func TestCancel(t *testing.T) {
 		expect(t, statuses[2], frame.Cancelled)
 		stop(t, engine)
 	})
-	t.Run("one in flight", func(t *testing.T) {
+	t.Run("in flight", func(t *testing.T) {
 		began := make(chan struct{})
 		engine := handle(t, func(ctx *HandlerContext, _ *anypb.Any) (proto.Message, error) {
 			watch := ctx.Context()
@@ -391,7 +391,7 @@ func TestCancel(t *testing.T) {
 		expect(t, engine.Result().Status, frame.Cancelled)
 		stop(t, engine)
 	})
-	t.Run("one that does not look", func(t *testing.T) {
+	t.Run("ignored by the handler", func(t *testing.T) {
 		began, release := make(chan struct{}), make(chan struct{})
 		engine := handle(t, func(ctx *HandlerContext, data *anypb.Any) (proto.Message, error) {
 			close(began)

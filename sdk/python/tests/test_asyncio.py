@@ -126,7 +126,7 @@ async def handler(ctx, data):
     assert engine.ask("").text == "done"
 
 
-def test_a_task_that_a_handler_leaves_goes_on(run):
+def test_tasks_started_by_a_handler_continue(run):
     engine = run(
         """
 async def later(ctx):
@@ -265,7 +265,7 @@ async def handler(ctx, data):
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_measurements_go_out_when_a_handler_waits(run, concurrency):
+def test_measurements_are_sent_when_a_handler_waits(run, concurrency):
     engine = run(
         """
 async def handler(ctx, data):
@@ -287,7 +287,7 @@ async def handler(ctx, data):
     assert engine.stop() == 0
 
 
-def test_measurements_of_background_tasks_go_out_while_the_worker_waits(run):
+def test_measurements_of_background_tasks_are_sent_while_idle(run):
     engine = run(
         """
 async def background(ctx):
@@ -305,7 +305,7 @@ async def handler(ctx, data):
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="a task's context came with Python 3.11")
-def test_requests_at_once_keep_their_own_context(run):
+def test_concurrent_requests_keep_their_own_context(run):
     engine = run(
         """
 variable = contextvars.ContextVar("variable")
@@ -324,7 +324,7 @@ async def handler(ctx, data):
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_each_delivery_has_one_result_however_a_cancel_crosses_it(run, concurrency):
+def test_each_delivery_has_one_result_despite_crossing_cancels(run, concurrency):
     engine = run(
         """
 async def handler(ctx, data):
@@ -342,7 +342,7 @@ async def handler(ctx, data):
     assert sorted(engine.order) == list(range(1, 400))
 
 
-def test_ssl_is_loaded_by_whoever_needs_it_first_and_works(serve):
+def test_ssl_is_loaded_on_first_use(serve):
     engine = serve(
         """
         import asyncio, sys

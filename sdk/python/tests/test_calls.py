@@ -95,7 +95,7 @@ def test_calls_in_init(launch):
     assert [call.body["delivery"] for call in engine.seen.calls] == [0, 0]
 
 
-def test_calls_at_once(serve):
+def test_concurrent_calls(serve):
     engine = handle(
         serve,
         "found = await asyncio.gather(*(ctx.db.find('c', {'n': n}) for n in range(1, 20)))\n"
@@ -130,7 +130,7 @@ def test_a_cancelled_call_may_be_answered_late(serve):
     assert engine.stop() == 0
 
 
-def test_a_plain_function_may_run_a_loop_of_its_own(serve):
+def test_a_plain_function_may_run_its_own_loop(serve):
     engine = with_store(
         serve(
             f"{IMPORTS}\n"
@@ -156,7 +156,7 @@ def test_a_plain_function_may_run_a_loop_of_its_own(serve):
         ),
     ],
 )
-def test_what_no_frame_holds_is_refused_before_it_is_sent(serve, call, message):
+def test_oversized_calls_are_refused_before_they_are_sent(serve, call, message):
     engine = handle(serve, call, max_frame=100_000)
     error = engine.ask("").error
     assert error.startswith(message)
@@ -164,7 +164,7 @@ def test_what_no_frame_holds_is_refused_before_it_is_sent(serve, call, message):
     assert engine.seen.calls == []
 
 
-def test_a_measurement_goes_out_with_its_request_before_the_result(serve):
+def test_measurements_are_sent_before_the_result(serve):
     engine = handle(
         serve,
         "ctx.measurement.save('calls', {'a': 1, 'b': 0.5, 'c': 'é', 'd': True}, {'t': 'x'})\n"

@@ -71,7 +71,7 @@ def test_modules_are_real_files(serve, made):
 
 
 @pytest.mark.parametrize("age", ["protoc-3.6.1", "protoc-35.1"])
-def test_the_node_s_own_modules_come_first_and_are_rescued(serve, made, tmp_path, age):
+def test_modules_of_the_node_come_first_and_are_repaired(serve, made, tmp_path, age):
     shutil.copy(GENERATED / age / "public_input_pb2.py", tmp_path)
     engine, run = start(serve, made)
     lines = "import public_input_pb2", "print(public_input_pb2.__file__)"
@@ -89,7 +89,7 @@ def test_a_module_in_another_folder_than_its_proto(serve, made, tmp_path):
     assert engine.stop() == 0
 
 
-def test_the_node_s_folder_is_searched_last(serve, made, tmp_path):
+def test_the_folder_of_the_node_is_searched_last(serve, made, tmp_path):
     node = tmp_path / "node"
     node.mkdir()
     (node / "colorsys.py").write_text("raise ImportError('the standard library comes first')")
@@ -99,14 +99,14 @@ def test_the_node_s_folder_is_searched_last(serve, made, tmp_path):
     assert engine.stop() == 0
 
 
-def test_the_node_s_file_by_the_name_that_its_worker_gave_it(serve, made):
+def test_the_file_of_the_node_has_the_name_given_by_its_worker(serve, made):
     engine, run = start(serve, made)
     line = "import krt_node_main as m, sys"
     assert run(line, "print(m.handler.__module__)") == "krt_node_main"
     assert engine.stop() == 0
 
 
-def test_a_sitecustomize_of_the_user_s_runs_too(serve, made, tmp_path):
+def test_a_sitecustomize_of_the_user_runs_too(serve, made, tmp_path):
     (tmp_path / "own").mkdir()
     (tmp_path / "own" / "sitecustomize.py").write_text("import sys\nsys.own = 'it ran'\n")
     engine, run = start(serve, made, PYTHONPATH=str(tmp_path / "own"))
@@ -122,7 +122,7 @@ def pythons():
 
 
 @pytest.mark.parametrize("python", pythons())
-def test_another_interpreter_sees_nothing_of_it(python):
+def test_other_interpreters_are_not_affected(python):
     environment = {
         **os.environ,
         "PYTHONPATH": str(CHILDREN),

@@ -73,7 +73,7 @@ def test_failures_of_the_store_are_raised(context):
 
 
 class TestPrediction:
-    def test_its_document(self, context):
+    def test_the_document_of_a_prediction(self, context):
         moment = datetime(2024, 1, 31, 12, 0, 0, 5)
         asyncio.run(context.prediction.save("cat", "dog", {"score": 0.5}, moment))
         assert context.saved("classificationMetrics") == [
@@ -154,7 +154,7 @@ class TestPrediction:
 
 
 class TestMeasurement:
-    def test_what_is_kept(self, context):
+    def test_valid_fields_and_tags_are_kept(self, context):
         fields = {"text": "a", "int": 3, "float": 0.5, "bool": True, "é": -1}
         before = time_ns()
         context.measurement.save("calls", fields, {"kind": "a", "count": 5, "none": None})
@@ -205,7 +205,7 @@ class TestMeasurement:
             ("\ud800", "it is no valid text"),
         ],
     )
-    def test_a_bad_field_is_named_and_the_others_are_kept(self, context, value, reason):
+    def test_an_invalid_field_is_named_and_the_others_are_kept(self, context, value, reason):
         context.measurement.save("calls", {"good": 1, "bad": value}, {})
         assert context.measurements[0]["fields"] == {"good": 1}
         [log] = context.logs
@@ -229,13 +229,13 @@ class TestMeasurement:
             (("calls", {"a": 1}, {}, 5, []), "it is not saved"),
         ],
     )
-    def test_what_cannot_be_saved_is_logged(self, context, arguments, reason):
+    def test_failed_saves_are_logged(self, context, arguments, reason):
         context.measurement.save(*arguments)
         assert context.measurements == []
         assert any(reason in log.text for log in context.logs), context.logs
         assert any("it is not saved" in log.text for log in context.logs)
 
-    def test_bad_tags_are_left_out(self, context):
+    def test_invalid_tags_are_omitted(self, context):
         context.measurement.save("calls", {"a": 1}, {"": "x", "b": "c"})
         context.measurement.save("calls", {"a": 1}, "tags")
         assert [point["tags"] for point in context.measurements] == [{"b": "c"}, {}]

@@ -192,7 +192,7 @@ def test_conversation(file, tmp_path):
         player.close()
 
 
-def test_each_name_is_told_of_implemented_and_used():
+def test_every_name_is_documented_implemented_and_used():
     chapters = (PROTOCOL / "conversations" / "README.md").read_text().split("\n## ")
     conversations = [json.loads(file.read_text()) for file in CONVERSATIONS]
     for title, key, implemented in (

@@ -16,7 +16,7 @@ zones = st.none() | st.integers(-14 * 60, 14 * 60).map(
 
 
 @given(st.datetimes(timezones=zones))
-def test_python_s_own_format_is_read(moment):
+def test_the_format_of_python_is_read(moment):
     assert parse_iso(moment.isoformat()) == moment
 
 
@@ -47,6 +47,6 @@ def test_other_formats_are_read(text, expected):
 @pytest.mark.parametrize(
     "text", ["", "yesterday", "2024-13-01", "2024-01-31T25:00", "20240131", "٢٠٢٤-01-31"]
 )
-def test_what_is_no_date_is_an_error(text):
+def test_invalid_dates_are_errors(text):
     with pytest.raises(ValueError, match=r".+"):
         parse_iso(text)

@@ -57,7 +57,7 @@ def kinds(value):
 
 
 @given(documents)
-def test_documents_come_back_as_they_went(document):
+def test_documents_round_trip(document):
     assert kinds(decode(encode(document))) == kinds(document)
 
 
@@ -117,7 +117,7 @@ def test_encoding(value, encoded):
         ({"a": Decimal("1E+7000")}, r"`a` is a Decimal of 1 digits and the exponent 7000"),
     ],
 )
-def test_what_cannot_be_stored_names_the_field(document, message):
+def test_unsupported_values_name_their_field(document, message):
     with pytest.raises(DocumentError, match=message):
         encode(document)
 
@@ -133,7 +133,7 @@ def test_depth_is_bounded():
     assert decode(encode({"a": nested}))["a"] == nested
 
 
-def test_numpy_values_become_pythons():
+def test_numpy_values_become_python_values():
     numpy = pytest.importorskip("numpy")
     document = {
         "i": numpy.int64(3),
@@ -155,7 +155,7 @@ def test_numpy_values_become_pythons():
     )
 
 
-def test_values_of_pymongo_are_known_by_name():
+def test_values_of_pymongo_are_recognised_by_name():
     bson = pytest.importorskip("bson")
     from bson.decimal128 import Decimal128
 
@@ -165,6 +165,6 @@ def test_values_of_pymongo_are_known_by_name():
     assert encode(decoded) == encode({"_id": identity, "d": Decimal128("1.5")})
 
 
-def test_what_is_not_known_stays_as_it_is():
+def test_unknown_types_stay_unchanged():
     assert decode(b'{"a":{"$timestamp":{"t":1,"i":2}}}') == {"a": {"$timestamp": {"t": 1, "i": 2}}}
     assert decode(b'{"a":{"$numberLong":"5"},"b":{"$numberInt":"6"}}') == {"a": 5, "b": 6}

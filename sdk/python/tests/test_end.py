@@ -24,7 +24,7 @@ SLEEPS = """
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_stop_finishes_and_answers_what_was_delivered(serve, concurrency):
+def test_stop_finishes_and_answers_deliveries(serve, concurrency):
     engine = serve(SLEEPS, concurrency=concurrency)
     ids = engine.deliver_many(["short"] * 6)
     assert engine.stop() == 0
@@ -33,7 +33,7 @@ def test_stop_finishes_and_answers_what_was_delivered(serve, concurrency):
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])
-def test_the_end_of_the_socket_cancels_and_ends(serve, concurrency):
+def test_a_closed_socket_cancels_and_ends(serve, concurrency):
     engine = serve(SLEEPS, concurrency=concurrency)
     engine.deliver_many(["long"] * 3)
     engine.wait_for(lambda seen: "begun" in seen.texts())
@@ -42,7 +42,7 @@ def test_the_end_of_the_socket_cancels_and_ends(serve, concurrency):
     assert "ended" in engine.stderr()
 
 
-def test_the_end_of_the_socket_while_idle(serve):
+def test_a_closed_socket_while_idle(serve):
     engine = serve(SLEEPS)
     engine.hang_up()
     assert engine.process.wait(PATIENCE) == 0
@@ -52,7 +52,7 @@ def test_the_end_of_the_socket_while_idle(serve):
 @pytest.mark.parametrize(
     "busy", ["time.sleep(1000)", "[x for x in iter(int, 1)]", "await asyncio.sleep(1000)"]
 )
-def test_the_process_ends_a_handler_in_the_middle_of_anything(serve, busy):
+def test_the_end_interrupts_a_handler_at_any_point(serve, busy):
     engine = serve(
         f"""
         import asyncio, time
@@ -69,7 +69,7 @@ def test_the_process_ends_a_handler_in_the_middle_of_anything(serve, busy):
     assert engine.process.wait(PATIENCE) == -signal.SIGKILL
 
 
-def test_the_process_ends_children_too(serve):
+def test_the_end_stops_children_too(serve):
     engine = serve(
         """
         import subprocess, sys
@@ -97,7 +97,7 @@ def test_the_process_ends_children_too(serve):
         os.close(watch)
 
 
-def test_the_thread_that_watches_where_the_kernel_does_not(serve):
+def test_a_thread_watches_without_support_of_the_kernel(serve):
     bootstrap = """
 import sys
 sys.path.insert(0, {!r})
@@ -136,7 +136,7 @@ def test_a_violation_ends_the_worker_with_70(serve, concurrency, kind, number, b
     assert message in engine.stderr()
 
 
-def test_a_first_frame_that_is_no_hello(launch):
+def test_a_first_frame_other_than_hello(launch):
     engine = launch(SLEEPS, protocol="one")
     assert engine.drain() == 70
     assert "HELLO does not parse" in engine.stderr()
@@ -233,7 +233,7 @@ KEPT = {
 
 @pytest.mark.parametrize("prefix", ["", "async "])
 @pytest.mark.parametrize("left", KEPT)
-def test_what_user_code_leaves_behind_does_not_keep_a_worker(serve, prefix, left):
+def test_leftovers_of_user_code_do_not_keep_a_worker(serve, prefix, left):
     engine = serve(LEFT.format(left=left, prefix=prefix))
     engine.ask("")
     assert engine.stop() == 0
@@ -252,7 +252,7 @@ def test_what_user_code_leaves_behind_does_not_keep_a_worker(serve, prefix, left
         "ctx.set('task', asyncio.create_task(refuse()))",
     ],
 )
-def test_what_ends_soon_is_waited_for_without_a_word(serve, left):
+def test_short_leftovers_are_awaited_silently(serve, left):
     engine = serve(LEFT.format(left=left, prefix=""))
     engine.ask("")
     assert engine.stop() == 0
@@ -274,7 +274,7 @@ def test_native_code_and_destructors_do_not_keep_a_worker(serve, left):
     assert engine.stop() in (0, 1)
 
 
-def test_a_plain_handler_that_goes_on_does_not_keep_a_worker_whose_engine_is_gone(serve):
+def test_a_running_plain_handler_ends_with_the_engine(serve):
     engine = serve("""
         import time
 

@@ -14,7 +14,7 @@ from krt._protocol import Hello, ProtocolError
 
 
 @given(st.binary(max_size=10))
-def test_a_deliver_that_does_not_parse_is_an_error(rest):
+def test_an_invalid_deliver_is_an_error(rest):
     with pytest.raises((ProtocolError, struct.error)):
         _protocol.parse_deliver(struct.pack("<BHBH", 0, 0, 20, 0)[: len(rest)] + rest[:5])
 
@@ -34,19 +34,19 @@ HELLO = {
 }
 
 
-def test_hello_ignores_what_it_does_not_know():
+def test_hello_ignores_unknown_fields():
     hello = Hello.parse(json.dumps({**HELLO, "more": {"a": 1}}).encode())
     assert hello._asdict() == {**HELLO, "payload": "protobuf"}
 
 
 @pytest.mark.parametrize("name", sorted(HELLO))
-def test_hello_names_what_it_lacks(name):
+def test_hello_names_missing_fields(name):
     fields = {key: value for key, value in HELLO.items() if key != name}
     with pytest.raises(ProtocolError, match=f"no field '{name}'"):
         Hello.parse(json.dumps(fields).encode())
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"protocol": "x"}', b"\xff"])
-def test_hello_that_does_not_parse(body):
+def test_invalid_hellos(body):
     with pytest.raises(ProtocolError):
         Hello.parse(body)

@@ -102,7 +102,7 @@ def packed(message):
     return answer
 
 
-def test_an_any_goes_out_as_it_is(serve):
+def test_an_any_is_sent_unchanged(serve):
     engine = handle(serve, "return data")
     message = Struct()
     message["key"] = [1, "two", None]
@@ -118,7 +118,7 @@ def test_large_messages_go_both_ways(serve):
     assert engine.result(ids[2]).answer == packed(message)
 
 
-def test_none_is_none(serve):
+def test_none_has_its_own_status(serve):
     assert handle(serve, "return None").ask("").status == NONE
 
 
@@ -130,7 +130,7 @@ def test_none_is_none(serve):
         ("False", "not False of type `builtins.bool`"),
     ],
 )
-def test_what_is_no_message_is_an_error_that_says_so(serve, value, described):
+def test_invalid_answers_are_errors(serve, value, described):
     engine = handle(serve, f"return {value}")
     error = engine.ask("").error
     assert error.startswith("a protobuf message was expected, not ")
@@ -138,7 +138,7 @@ def test_what_is_no_message_is_an_error_that_says_so(serve, value, described):
     assert error.endswith("hint: build a message of the `.proto` and return that")
 
 
-def test_an_answer_that_is_too_large_names_size_and_limit(serve):
+def test_oversized_answers_name_size_and_limit(serve):
     engine = handle(serve, "return BytesValue(value=bytes(int(text(data))))", max_message=1000)
     assert len(engine.ask("990").answer.value) == 993
     assert engine.ask("2000").too_large == 2003
@@ -171,7 +171,7 @@ def test_errors(serve, prefix, statement, error):
     assert engine.stop() == 0
 
 
-def test_an_error_that_cannot_be_shown_is_named(serve):
+def test_an_unprintable_error_is_named(serve):
     engine = serve(
         """
         class Odd(Exception):
@@ -205,14 +205,14 @@ def test_the_traceback_is_one_record_of_the_delivery(serve, tmp_path, prefix):
     ]
 
 
-def test_a_very_long_error_is_cut_to_what_a_frame_holds(serve):
+def test_a_very_long_error_is_cut_to_the_size_of_a_frame(serve):
     engine = handle(serve, "raise ValueError('é' * 5_000_000)", max_frame=100_000)
     error = engine.ask("").error
     assert error.endswith(" … (cut: there were 10000000 bytes)")
     assert 90_000 < len(error.encode()) <= 100_000
 
 
-def test_times_are_the_handler_s(serve):
+def test_times_are_those_of_the_handler(serve):
     engine = handle(serve, "time.sleep(0.05)")
     before = engine.ask("")
     after = engine.ask("")
@@ -221,7 +221,7 @@ def test_times_are_the_handler_s(serve):
 
 
 @pytest.mark.parametrize("call", ["ctx.early_exit()", "ctx.set_early_exit()"])
-def test_early_exit_is_for_one_request_only(serve, call):
+def test_early_exit_affects_one_request_only(serve, call):
     engine = handle(serve, f"if text(data) == 'exit': {call}\nreturn data")
     assert engine.ask("exit").early_exit is True
     assert engine.ask("stay").early_exit is False
@@ -245,7 +245,7 @@ def test_a_second_early_reply_fails(serve):
     assert engine.ask("1", replied=True).error == "error the message was replied previously"
 
 
-def test_an_early_reply_that_is_no_message_leaves_the_request_unanswered(serve):
+def test_an_invalid_early_reply_leaves_the_request_unanswered(serve):
     engine = handle(
         serve,
         "try:\n    await ctx.early_reply('text')\n"
@@ -260,7 +260,7 @@ def test_an_early_reply_that_is_no_message_leaves_the_request_unanswered(serve):
 @pytest.mark.parametrize(
     "wait", ["await asyncio.sleep(1000)", "await asyncio.gather(asyncio.sleep(1000))"]
 )
-def test_cancel_stops_a_handler_that_waits(serve, concurrency, wait):
+def test_cancel_stops_a_waiting_handler(serve, concurrency, wait):
     engine = handle(
         serve,
         "if text(data) == 'quick': return data\n"
@@ -279,7 +279,7 @@ def test_cancel_stops_a_handler_that_waits(serve, concurrency, wait):
     assert engine.stop() == 0
 
 
-def test_a_handler_may_answer_though_it_was_cancelled(serve):
+def test_a_handler_may_answer_after_a_cancel(serve):
     engine = handle(
         serve,
         "ctx.logger.info('begun')\ntry:\n    await asyncio.sleep(1000)\n"
@@ -292,7 +292,7 @@ def test_a_handler_may_answer_though_it_was_cancelled(serve):
     assert engine.stop() == 0
 
 
-def test_a_plain_function_is_not_left_running_by_a_cancel(serve):
+def test_a_cancel_does_not_leave_a_plain_function_running(serve):
     engine = serve(
         f"{IMPORTS}\n"
         "def handler(ctx, data):\n"
@@ -325,7 +325,7 @@ def test_a_cancel_leaves_no_trace_in_the_task(serve):
     assert engine.ask("count").text == "0"
 
 
-def test_no_more_than_the_concurrency_at_a_time(serve):
+def test_the_concurrency_is_a_limit(serve):
     engine = serve(
         """
         import asyncio
@@ -347,7 +347,7 @@ def test_no_more_than_the_concurrency_at_a_time(serve):
     assert engine.stop() == 0
 
 
-def test_one_at_a_time_is_the_default(serve):
+def test_the_default_concurrency_is_one(serve):
     engine = handle(
         serve,
         "ctx.logger.info('begin ' + text(data))\nawait asyncio.sleep(0.005)\n"

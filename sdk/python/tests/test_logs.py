@@ -73,7 +73,7 @@ def test_lower_records_are_not_sent(serve, log_level, count):
     assert engine.seen.texts().count("its") == count
 
 
-def test_a_record_s_traceback_is_part_of_it(serve):
+def test_a_traceback_is_part_of_its_record(serve):
     engine = handle(
         serve, "try:\n    1 / 0\nexcept Exception:\n    ctx.logger.exception('failed')\nreturn data"
     )
@@ -87,7 +87,7 @@ def test_a_record_s_traceback_is_part_of_it(serve):
     "configure",
     ["logging.basicConfig(level='INFO')", "logging.basicConfig(level='INFO', force=True)", "pass"],
 )
-def test_nothing_doubles(serve, configure):
+def test_records_are_not_duplicated(serve, configure):
     engine = handle(
         serve,
         "ctx.logger.info('mine')\nlogging.getLogger('library').info('its')\nreturn data",
@@ -118,7 +118,7 @@ def test_lines_of_output_belong_to_their_request(serve):
         assert sorted(lines) == sorted([f"{name} one", "three", "", "two five", "six", "four"])
 
 
-def test_requests_at_once_do_not_mix_their_lines(serve):
+def test_concurrent_requests_do_not_mix_their_lines(serve):
     engine = handle(
         serve,
         "for _ in range(3):\n    print(text(data), end='')\n    await asyncio.sleep(0.001)\n"
@@ -131,7 +131,7 @@ def test_requests_at_once_do_not_mix_their_lines(serve):
         assert [log.text for log in engine.seen.logs if log.delivery == number] == [name * 3]
 
 
-def test_a_progress_bar_is_its_last_state(serve):
+def test_a_progress_bar_is_logged_in_its_last_state(serve):
     engine = handle(
         serve,
         "for percent in range(0, 101, 10):\n    sys.stderr.write(f'\\r{percent} %')\n"
@@ -141,7 +141,7 @@ def test_a_progress_bar_is_its_last_state(serve):
     assert engine.seen.texts() == ["100 %", "windows"]
 
 
-def test_a_line_without_end_does_not_grow_for_ever(serve):
+def test_the_length_of_an_endless_line_is_bounded(serve):
     engine = handle(serve, "sys.stdout.write('x' * 200_000)\nprint('end')\nreturn data")
     engine.ask("")
     assert engine.seen.texts() == ["x" * 200_000, "end"]
@@ -157,7 +157,7 @@ def test_streams_look_like_the_real_ones(serve):
     assert engine.ask("").text == "[1, 2, False, 'utf-8', 'backslashreplace', True, 1]"
 
 
-def test_what_is_no_text_is_shown_escaped(serve):
+def test_invalid_text_is_escaped(serve):
     engine = handle(serve, "print('a\\ud800b')\nctx.logger.info('c\\ud800d')\nreturn data")
     engine.ask("")
     assert engine.seen.texts() == ["a\\ud800b", "c\\ud800d"]
@@ -169,7 +169,7 @@ def test_warnings_are_lines(serve):
     assert any("UserWarning: careful" in line for line in engine.seen.texts(4))
 
 
-def test_output_past_python_goes_to_the_real_descriptors(serve):
+def test_output_outside_python_goes_to_the_real_descriptors(serve):
     engine = handle(
         serve,
         "os.write(1, b'out\\n'); os.write(2, b'err\\n')\n"
@@ -196,7 +196,7 @@ def test_logs_survive_a_crash(serve):
     engine.process.wait(20)
 
 
-def test_a_crash_in_native_code_shows_where(serve):
+def test_a_crash_in_native_code_has_a_location(serve):
     engine = handle(serve, "import faulthandler; faulthandler._sigsegv()")
     engine.deliver("")
     assert engine.process.wait(20) < 0

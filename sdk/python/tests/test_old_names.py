@@ -76,7 +76,7 @@ def test_predictions(call):
         "ctx.prediction.save('', '', '', 'other')",
     ],
 )
-def test_wrong_predictions_fail_as_ever(call):
+def test_wrong_predictions_fail_as_before(call):
     with pytest.raises(ArgumentError):
         asyncio.run(eval(call, {"ctx": FakeContext()}))
 
@@ -98,7 +98,7 @@ def test_values_paths_and_documents():
     ]
 
 
-def test_early_answers():
+def test_early_replies():
     async def handler(ctx, data):
         ctx.set_early_exit()
         await ctx.reply(StringValue(value="early"))
@@ -116,7 +116,7 @@ def test_early_answers():
     ]
 
 
-def test_a_node_of_the_time_of_json(serve):
+def test_a_node_over_json(serve):
     engine = serve(
         """
         def init(ctx):
@@ -161,7 +161,7 @@ USES = [
 
 
 @pytest.mark.parametrize("prefix", ["", "async "])
-def test_data_that_is_used_as_a_dict_names_the_line_to_add(serve, prefix):
+def test_data_used_as_a_dict_names_the_line_to_add(serve, prefix):
     engine = serve(
         "from google.protobuf.wrappers_pb2 import StringValue\n"
         f"{prefix}def handler(ctx, data):\n"
@@ -189,7 +189,7 @@ def test_data_that_is_used_as_a_dict_names_the_line_to_add(serve, prefix):
         "__import__('typing').Any()",
     ],
 )
-def test_other_errors_are_left_as_they_are(serve, use):
+def test_other_errors_stay_unchanged(serve, use):
     engine = serve(
         "from google.protobuf.wrappers_pb2 import StringValue\n"
         "async def handler(ctx, data):\n"
@@ -198,7 +198,7 @@ def test_other_errors_are_left_as_they_are(serve, use):
     assert "hint" not in engine.ask(use).error
 
 
-def test_a_dict_that_is_used_as_a_message_names_the_line_to_remove(serve):
+def test_a_dict_used_as_a_message_names_the_line_to_remove(serve):
     engine = serve("async def handler(ctx, data):\n    data.Unpack(None)", payload="json")
     error = engine.ask({}).error
     assert "node `etl` has `payload: json` in krt.yml; remove that line" in error

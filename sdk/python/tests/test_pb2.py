@@ -68,7 +68,7 @@ def seen_by(engine):
     return seen
 
 
-def test_missing_modules_are_made(serve):
+def test_missing_modules_are_generated(serve):
     assert seen_by(serve(EXERCISE, descriptors=DESCRIPTORS)) == SEEN
 
 
@@ -79,19 +79,19 @@ def test_generated_modules_of_any_age_work_without_the_engines_descriptors(serve
 
 
 @pytest.mark.parametrize("age", AGES)
-def test_one_module_on_disk_and_one_made_do_not_clash(serve, tmp_path, age):
+def test_modules_on_disk_and_generated_modules_do_not_clash(serve, tmp_path, age):
     put(age, tmp_path, "public_input_pb2.py")
     assert seen_by(serve(EXERCISE, descriptors=DESCRIPTORS)) == SEEN
 
 
 @pytest.mark.parametrize("age", AGES)
-def test_a_made_module_takes_its_import_from_disk(serve, tmp_path, age):
+def test_a_generated_module_imports_from_disk(serve, tmp_path, age):
     put(age, tmp_path, "protos/house_model_pb2.py")
     assert seen_by(serve(EXERCISE, descriptors=DESCRIPTORS)) == SEEN
 
 
 @pytest.mark.parametrize("age", AGES)
-def test_the_same_file_is_loaded_from_disk_after_it_was_made(serve, tmp_path, age):
+def test_a_generated_file_is_later_loaded_from_disk(serve, tmp_path, age):
     put(age, tmp_path / "later", "public_input_pb2.py", "protos/house_model_pb2.py")
     code = """
         import sys

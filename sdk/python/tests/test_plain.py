@@ -24,7 +24,7 @@ def plain(serve):
     return start
 
 
-def test_a_dict_goes_in_and_a_dict_comes_out(plain):
+def test_input_and_output_are_dicts(plain):
     body = "return {'greeting': 'Hello ' + data['name'], 'list': [1, 2.5, None], 'pair': (1, 2)}"
     engine = plain(body)
     result = engine.ask({"name": "Ada ☃"})
@@ -57,21 +57,21 @@ def test_an_early_reply_is_plain_data_too(plain):
         ("{'text': '\\ud800'}", "the answer is no JSON: 'utf-8' codec can't encode"),
     ],
 )
-def test_what_is_no_plain_data_is_told_with_its_field(plain, answer, expected):
+def test_unsupported_values_name_their_field(plain, answer, expected):
     engine = plain(f"return {answer}")
     result = engine.ask({})
     assert result.status == ERROR
     assert expected in result.last.decode()
 
 
-def test_what_holds_itself_is_refused(plain):
+def test_circular_data_is_refused(plain):
     engine = plain("data['self'] = data\nreturn data")
     result = engine.ask({})
     assert result.status == ERROR
     assert "is nested more than 100 levels deep" in result.last.decode()
 
 
-def test_the_limit_holds(plain):
+def test_the_limit_applies(plain):
     engine = plain("return {'text': 'x' * 100}", max_message=64)
     result = engine.ask({})
     assert result.status == TOO_LARGE
@@ -84,20 +84,20 @@ def test_no_protobuf_is_needed(plain):
     assert json.loads(engine.ask({}).last) == {"loaded": []}
 
 
-def test_numpy_values_are_python_s_own(plain):
+def test_numpy_values_become_python_values(plain):
     pytest.importorskip("numpy")
     engine = plain("import numpy\nreturn {'n': numpy.int64(7), 'a': numpy.array([[1.5], [2.5]])}")
     assert json.loads(engine.ask({}).last) == {"n": 7, "a": [[1.5], [2.5]]}
 
 
-def test_a_dict_from_a_node_without_the_key_is_hinted_at(serve):
+def test_a_dict_from_a_node_without_the_key_has_a_hint(serve):
     engine = serve("async def handler(ctx, data):\n    return {'a': 1}\n")
     result = engine.ask("")
     assert result.status == ERROR
     assert "hint: give the node `payload: json` in krt.yml" in result.last.decode()
 
 
-def test_a_payload_that_is_not_known_is_refused(launch):
+def test_an_unknown_payload_is_refused(launch):
     engine = launch("async def handler(ctx, data): pass", payload="xml")
     assert "HELLO asks for the payload `xml`" in engine.broken()
 

@@ -21,7 +21,7 @@ frames = st.tuples(st.integers(1, 7), st.integers(0, _protocol.MAX_ID), small | 
 
 @settings(deadline=None)
 @given(sent=st.lists(frames, max_size=6), data=st.data())
-def test_frames_survive_any_way_in_which_they_come(sent, data):
+def test_chunk_boundaries_do_not_matter(sent, data):
     stream = b"".join(_protocol.frame(*frame) for frame in sent)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=12)))
     ours, theirs = socket.socketpair()
@@ -47,7 +47,7 @@ def drain(reader):
 
 
 @given(frame=frames, data=st.data())
-def test_what_a_begun_frame_lacks_is_never_too_much(frame, data):
+def test_the_missing_size_is_never_overestimated(frame, data):
     stream = _protocol.frame(*frame)
     cut = data.draw(st.integers(1, len(stream) - 1))
     ours, theirs = socket.socketpair()

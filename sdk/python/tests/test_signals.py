@@ -93,13 +93,13 @@ ROWS = {
 
 @pytest.mark.parametrize("prefix", ["", "async "])
 @pytest.mark.parametrize("expression", ROWS)
-def test_children_begin_with_the_system_s_defaults(serve, expression, prefix):
+def test_children_start_with_the_default_signals(serve, expression, prefix):
     engine = serve(CODE + HANDLER.format(prefix=prefix))
     assert engine.ask(expression).text == str(int(ROWS[expression]))
     assert engine.stop() == 0
 
 
-def test_what_the_engine_was_started_with_is_not_passed_on(serve):
+def test_signal_settings_of_the_engine_are_not_inherited(serve):
     bootstrap = f"""
 import signal, sys
 sys.path.insert(0, {str(SOURCE)!r})
@@ -118,7 +118,7 @@ main()
 
 @pytest.mark.parametrize("prefix", ["", "async "])
 @pytest.mark.parametrize("concurrency", [1, 2])
-def test_ctrl_c_does_not_end_a_worker_nor_disturb_its_work(serve, prefix, concurrency):
+def test_ctrl_c_neither_ends_nor_disturbs_a_worker(serve, prefix, concurrency):
     engine = serve(
         CODE + f"\n{prefix}def handler(ctx, data):\n    ctx.logger.info('begun')\n"
         "    begin = time.monotonic()\n    time.sleep(0.2)\n"

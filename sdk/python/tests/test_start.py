@@ -42,7 +42,7 @@ def test_other_ways_to_start(serve, arguments):
     assert engine.stop() == 0
 
 
-def test_the_search_path_holds_the_sdk_and_the_node_but_not_the_package_itself(serve, tmp_path):
+def test_the_search_path_has_the_sdk_and_the_node_only(serve, tmp_path):
     (tmp_path / "src" / "etl").mkdir(parents=True)
     (tmp_path / "src" / "etl" / "helper.py").write_text("WORD = 'helped'")
     engine = serve(
@@ -66,7 +66,7 @@ def test_the_search_path_holds_the_sdk_and_the_node_but_not_the_package_itself(s
     assert main_file == str(tmp_path / "src" / "etl" / "main.py")
 
 
-def test_the_file_is_one_module_however_it_is_imported_and_its_classes_pickle(serve):
+def test_the_file_is_one_module_under_every_import(serve):
     engine = serve(
         """
         import pickle, sys
@@ -88,12 +88,12 @@ def test_the_file_is_one_module_however_it_is_imported_and_its_classes_pickle(se
 
 
 @pytest.mark.parametrize("file", ["json.py", "my-node.py", "krt.py"])
-def test_a_file_whose_name_is_taken_or_none_is_loaded_all_the_same(serve, file):
+def test_files_with_unusual_names_are_loaded(serve, file):
     engine = serve(ECHO + "\n    import json; json.dumps({})", file=file)
     assert engine.ask("hello").text == "hello"
 
 
-def test_standard_input_is_empty_and_the_protocol_s_variables_are_gone(serve):
+def test_standard_input_and_protocol_variables_are_hidden(serve):
     engine = serve(
         """
         import os, sys
@@ -147,7 +147,7 @@ def test_ready_comes_after_init(launch, prefix):
         ),
     ],
 )
-def test_a_node_that_cannot_start_says_why_without_the_worker_s_frames(launch, code, message):
+def test_a_failed_start_has_a_reason_without_worker_frames(launch, code, message):
     why = launch(code).broken()
     assert message in why
     assert "krt/_start.py" not in why
@@ -155,7 +155,7 @@ def test_a_node_that_cannot_start_says_why_without_the_worker_s_frames(launch, c
     assert "importlib" not in why
 
 
-def test_a_traceback_begins_with_the_user_s_file(launch, tmp_path):
+def test_a_traceback_begins_with_the_file_of_the_user(launch, tmp_path):
     why = launch("def load():\n    1 / 0\nload()\n").broken()
     lines = why.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
@@ -217,7 +217,7 @@ def test_started_by_hand():
     assert "hint: `krt run`" in done.stderr
 
 
-def test_the_loop_may_be_asked_for_while_the_file_is_imported(serve):
+def test_the_loop_is_available_during_the_import(serve):
     engine = serve(
         """
         import asyncio, warnings
@@ -245,7 +245,7 @@ main()
     assert why.endswith("hint: add `protobuf` to what the node requires")
 
 
-def test_a_line_that_was_begun_is_not_lost_when_the_start_fails(launch):
+def test_an_incomplete_line_is_not_lost_in_a_failed_start(launch):
     engine = launch("print('loading', end=''); 1 / 0")
     engine.broken()
     assert engine.seen.texts() == ["loading"]

@@ -54,13 +54,13 @@ def test_plain_functions():
         run(lambda ctx, data: 5, StringValue())
 
 
-def test_an_any_is_given_as_it_is():
+def test_an_any_is_passed_unchanged():
     packed = AnyMessage()
     packed.Pack(StringValue(value="x"))
     assert run(lambda ctx, data: data, packed) is packed
 
 
-def test_early_ways_out():
+def test_early_replies_and_exits():
     async def early(ctx: Context, data: AnyMessage) -> None:
         await ctx.early_reply(StringValue(value="now"))
         ctx.early_exit()
@@ -96,7 +96,7 @@ def test_find_compares_values():
     assert run(search, StringValue(), context=context).value == 3
 
 
-def test_find_refuses_what_it_cannot_do():
+def test_find_refuses_unsupported_queries():
     async def search(ctx: Context, data: AnyMessage) -> None:
         await ctx.db.find("houses", {"price": {"$gt": 5}})
 
@@ -127,7 +127,7 @@ def test_tracebacks_are_logged():
     assert log.text.startswith("outer\nTraceback")
 
 
-def test_plain_functions_run_on_one_thread_as_in_a_worker():
+def test_plain_functions_run_on_one_thread():
     import sqlite3
     import threading
 
@@ -146,7 +146,7 @@ def test_plain_functions_run_on_one_thread_as_in_a_worker():
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), KeyboardInterrupt()])
-def test_what_a_plain_handler_raises_is_raised(error):
+def test_errors_of_a_plain_handler_are_raised(error):
     def handler(ctx, data):
         raise error
 

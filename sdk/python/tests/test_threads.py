@@ -40,7 +40,7 @@ def test_all_functions_run_on_the_main_thread(serve, init, handler):
     assert engine.stop() == 0
 
 
-def test_plain_handlers_at_once_have_threads_of_their_own(serve):
+def test_concurrent_plain_handlers_have_their_own_threads(serve):
     engine = serve(
         f"{IMPORTS}\nmeeting = threading.Barrier(3)\n"
         "def handler(ctx, data):\n"
@@ -98,7 +98,7 @@ def test_a_plain_handler_has_a_loop_to_run(serve):
     assert engine.stop() == 0
 
 
-def test_context_variables_that_init_sets_are_seen(serve):
+def test_context_variables_set_in_init_are_visible(serve):
     for init, handler in (("", ""), ("async ", ""), ("", "async "), ("async ", "async ")):
         engine = serve(
             f"{IMPORTS}\nimport contextvars\nword = contextvars.ContextVar('word')\n"
@@ -135,7 +135,7 @@ def handler(ctx, data):
 
 
 @pytest.mark.parametrize("error", ["SystemExit(3)", "KeyboardInterrupt", "asyncio.CancelledError"])
-def test_errors_of_a_plain_handler_are_of_its_request(serve, error):
+def test_errors_of_a_plain_handler_affect_its_request_only(serve, error):
     engine = serve(
         f"{IMPORTS}\ndef handler(ctx, data):\n"
         f"    if text(data) == 'fail': raise {error}\n    return data\n"
@@ -170,7 +170,7 @@ POLICIES = {
 @pytest.mark.parametrize("handler", ["", "async "])
 @pytest.mark.parametrize("concurrency", [1, 3])
 @pytest.mark.parametrize("policy", POLICIES)
-def test_the_event_loop_is_the_one_that_user_code_wants(serve, handler, concurrency, policy):
+def test_user_code_chooses_the_event_loop(serve, handler, concurrency, policy):
     code, module = POLICIES[policy]
     if "uvloop" in policy:
         pytest.importorskip("uvloop")
@@ -192,7 +192,7 @@ def test_the_event_loop_is_the_one_that_user_code_wants(serve, handler, concurre
     assert engine.stop() == 0
 
 
-def test_a_task_made_at_import_runs(serve):
+def test_a_task_created_at_import_runs(serve):
     engine = serve(
         f"{IMPORTS}\nimport warnings; warnings.simplefilter('ignore')\n"
         "task = asyncio.get_event_loop().create_task(asyncio.sleep(0, 'ran'))\n"
@@ -256,7 +256,7 @@ apply("import")
 @pytest.mark.parametrize("init", ["", "async "])
 @pytest.mark.parametrize("handler", ["", "async "])
 @pytest.mark.parametrize("patch", ["monkey.patch_all()", "monkey.patch_all(thread=False)"])
-def test_gevent_s_patches(serve, init, handler, concurrency, patch):
+def test_patches_of_gevent(serve, init, handler, concurrency, patch):
     pytest.importorskip("gevent")
     engine = serve(
         f"from gevent import monkey; {patch}\n{IMPORTS}"
@@ -324,7 +324,7 @@ def init(ctx):
     assert engine.stop() == 0
 
 
-def test_asyncio_under_gevent_s_patches(serve):
+def test_asyncio_under_patches_of_gevent(serve):
     pytest.importorskip("gevent")
     engine = serve(
         f"from gevent import monkey; monkey.patch_all()\n{IMPORTS}"

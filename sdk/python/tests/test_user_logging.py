@@ -92,7 +92,7 @@ def run(serve, change, body, early, before=""):
 
 @pytest.mark.parametrize("early", [True, False])
 @pytest.mark.parametrize("change", CHANGES)
-def test_records_of_the_context_s_logger_arrive(serve, change, early):
+def test_records_of_the_context_logger_arrive(serve, change, early):
     engine, numbers = run(serve, CHANGES[change], LOG, early)
     records = [(log.delivery, log.level, log.text) for log in engine.seen.logs if log.level < 4]
     assert records == [
@@ -140,7 +140,7 @@ def test_lines_arrive_with_their_request(serve, change, early):
         "os.close(1)\nos.open('printed', os.O_WRONLY | os.O_CREAT | os.O_APPEND)\nos.dup2(1, 2)",
     ],
 )
-def test_what_is_printed_goes_where_user_code_sends_it(serve, tmp_path, change):
+def test_user_code_can_redirect_prints(serve, tmp_path, change):
     engine, numbers = run(serve, change, f"{PRINT}\n{LOG}", early=True)
     # A request's lines arrive before its answer: user code's own stream is flushed, too.
     assert (tmp_path / "printed").read_text() == "a line\nanother\n" * 2
@@ -149,7 +149,7 @@ def test_what_is_printed_goes_where_user_code_sends_it(serve, tmp_path, change):
     assert engine.stop() == 0
 
 
-def test_records_of_other_loggers_go_where_they_are_sent(serve):
+def test_user_code_can_redirect_other_loggers(serve):
     body = "logging.getLogger('library').warning('its')"
     engine, _ = run(serve, "pass", body, early=True)
     assert [(log.level, log.text) for log in engine.seen.logs] == [(2, "its")] * 2
@@ -159,7 +159,7 @@ def test_records_of_other_loggers_go_where_they_are_sent(serve):
     assert [(log.level, log.text) for log in engine.seen.logs] == [(4, "its")] * 2
 
 
-def test_the_logger_is_one_of_logging_s(serve):
+def test_the_logger_is_a_standard_logger(serve):
     body = """
     kept = []
     class Keep(logging.Handler):
@@ -184,7 +184,7 @@ def test_the_logger_is_one_of_logging_s(serve):
     assert engine.seen.texts() == ["of a part", "adapted"] * 2
 
 
-def test_a_start_that_fails_says_so_without_streams(launch):
+def test_a_failed_start_is_reported_without_streams(launch):
     engine = launch("import sys\nsys.stdout = None\nsys.stderr.close()\nraise ValueError('no')")
     assert "ValueError: no" in engine.broken()
 

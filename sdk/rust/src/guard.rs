@@ -96,14 +96,14 @@ mod tests {
 ";
 
     #[test]
-    fn a_stack_is_cut_to_what_the_user_wrote() {
+    fn stacks_are_cut_to_user_code() {
         let expected =
             "   2: node::predict\n             at src/main.rs:3:5\n   3: node::handler::{{closure}}";
         assert_eq!(user_frames(STACK), expected);
     }
 
     #[test]
-    fn a_panic_is_a_value_that_says_where() {
+    fn panics_become_values_with_a_location() {
         watch();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let work = async { [1, 2].get(2).copied().expect("no third") };

@@ -33,7 +33,7 @@ fn read<T: for<'de> Deserialize<'de>>(path: &PathBuf) -> T {
 }
 
 #[test]
-fn every_conversation_goes_as_recorded() {
+fn every_conversation_runs_as_recorded() {
     let base: Map<String, Value> = read(&protocol().join("hello.json"));
     let mut played = 0;
     let mut failed = Vec::new();
@@ -60,7 +60,7 @@ fn every_conversation_goes_as_recorded() {
 }
 
 #[test]
-fn the_named_functions_are_those_of_the_text() {
+fn the_functions_match_the_readme() {
     let text = fs::read_to_string(protocol().join("conversations/README.md")).unwrap();
     let names = |heading: &str| -> BTreeSet<String> {
         let (_, section) = text.split_once(&format!("\n## {heading}\n")).unwrap();

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_come_in_base64_with_or_without_padding() {
+    fn binary_values_are_base64_with_or_without_padding() {
         for text in ["trace-bin: AAH/", "trace-bin:AP8=", "trace-bin:AP8"] {
             let metadata = metadata(&[text]);
             let value = metadata.get_bin("trace-bin").unwrap().to_bytes().unwrap();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_refused() {
+    fn invalid_headers_are_refused() {
         for (bad, expected) in [
             ("name", "expected NAME:VALUE"),
             (":x", "`` is not the name of a header"),

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_found() {
+    fn known_names() {
         let methods = methods();
         for (name, expected) in [
             ("shop.v1.Entrypoint/Price", "shop.v1.Entrypoint/Price"),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not() {
+    fn unknown_names() {
         let methods = methods();
         let own = "`shop.v1.Entrypoint/Price`, `shop.v1.Entrypoint/Watch`, `shop.v1.Admin/Price` \
                    or `shop.v1.Admin/Check`";

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_worth_waiting_for() {
+    fn only_starting_services_are_waited_for() {
         for (status, expected) in [
             (Status::unavailable("the service is starting"), true),
             (Status::unavailable("the version `v2` of the runtime `shop` is starting"), true),

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn env_files_of_other_encodings() {
+    fn env_files_in_other_encodings() {
         let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
         let path = tempfile::NamedTempFile::new().unwrap();
         for bytes in [b"\xef\xbb\xbfA=\xc3\xa4\r\nB=2\r\n".to_vec(), utf16("\u{feff}A=ä\r\nB=2\r\n")] {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_value_is_named() {
+    fn invalid_lines_are_named() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"A=1\nnonsense\n").unwrap();
         let error = read_env_file(file.path()).unwrap_err().to_string();

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_runner_adds_its_path_to() {
+    fn influx_urls_for_runners() {
         for (url, expected) in [
             ("http://h:8086", "http://h:8086"),
             ("http://h:8086/", "http://h:8086"),

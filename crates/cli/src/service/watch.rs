@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_caches() {
+    fn cache_files() {
         let root = tempfile::tempdir().unwrap();
         let target = root.path().join("src/etl/target");
         std::fs::create_dir_all(&target).unwrap();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_matter() {
+    fn relevant_files() {
         for path in ["krt.yml", "src/etl/main.py", "models/m.joblib"] {
             assert!(matters(Path::new(path)), "{path}");
         }

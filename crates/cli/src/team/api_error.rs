@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told() {
+    fn messages_of_api_errors() {
         let problem = error::Problem {
             severity: Severity::Error,
             file: "krt.yml".to_owned(),
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_token_came_from_that_is_not_taken() {
+    fn rejected_tokens_name_their_source() {
         let body = error("not signed in", Some("sign in"));
         let message = |by| message(StatusCode::UNAUTHORIZED, body.clone(), &by);
         assert!(

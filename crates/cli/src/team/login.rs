@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn which_login_is_meant() {
+    fn logins_are_selected_by_server() {
         let logins = Logins(vec![kept("https://last.example"), kept("https://first.example")]);
         let server = |text: &str| text.parse::<Server>().unwrap();
         assert_eq!(logins.of(None).unwrap().server, server("https://last.example"));

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_the_machine_unencrypted() {
+    fn unencrypted_remote_urls() {
         for (text, expected) in [
             ("http://127.0.0.1:9001", false),
             ("http://localhost", false),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_one_segment() {
+    fn a_text_is_one_path_segment() {
         for (text, expected) in
             [("v1", "v1"), ("ada@krt.example", "ada@krt.example"), ("../a?b#c d%", "..%2Fa%3Fb%23c%20d%25")]
         {

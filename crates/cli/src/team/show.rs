@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_they_must() {
+    fn columns_are_as_wide_as_needed() {
         let rows = [["A", "BC"], ["long", "-"], ["日本", "x"]].map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(align(&rows), "A     BC\nlong  -\n日本  x");
     }

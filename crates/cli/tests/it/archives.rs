@@ -20,7 +20,7 @@ fn work() -> Folder {
 }
 
 #[test]
-fn a_package_travels_through_an_archive() {
+fn packed_packages_unpack_unchanged() {
     let work = work();
     let packed = krt_in(&work, &["pack", "shop"]);
     assert_eq!((packed.code, &*packed.stderr), (Some(0), ""));
@@ -50,7 +50,7 @@ fn an_earlier_archive_is_replaced_by_the_same_bytes() {
 }
 
 #[test]
-fn what_is_no_archive_is_not_replaced() {
+fn only_archives_are_replaced() {
     let work = work();
     work.write("notes.txt", "mine");
     let ended = krt_in(&work, &["pack", "shop", "-o", "notes.txt"]);
@@ -69,7 +69,7 @@ fn what_is_no_archive_is_not_replaced() {
 }
 
 #[test]
-fn errors_refuse_unless_the_check_is_left_out() {
+fn errors_prevent_packing_unless_the_check_is_skipped() {
     let work = work();
     fs::remove_file(work.join("shop/src/main.py")).unwrap();
     let ended = krt_in(&work, &["pack", "shop"]);
@@ -97,7 +97,7 @@ fn a_cluster_needs_images() {
 }
 
 #[test]
-fn an_archive_in_the_package_is_left_out_or_warned_of() {
+fn archives_in_the_package_are_excluded_or_warned_about() {
     let work = work();
     work.write("shop/greeter-v0.krt", "old");
     let ended = krt_in(&work, &["pack", "shop"]);
@@ -110,7 +110,7 @@ fn an_archive_in_the_package_is_left_out_or_warned_of() {
 }
 
 #[test]
-fn an_archive_is_unpacked_to_the_folder_that_is_named() {
+fn an_archive_is_unpacked_to_the_named_folder() {
     let work = work();
     krt_in(&work, &["pack", "shop", "-o", "archive"]);
     let ended = krt_in(&work, &["unpack", "archive"]);

@@ -70,7 +70,7 @@ fn a_method_has_many_names() {
 }
 
 #[test]
-fn either_version_of_reflection_will_do() {
+fn either_version_of_reflection_works() {
     for (v1, v1alpha) in [(true, false), (false, true)] {
         let shop = Shop::open(Reflection { v1, v1alpha, without: "" });
         assert_eq!(answer(&shop, &["Headers"])["headers"]["te"], "trailers");
@@ -78,7 +78,7 @@ fn either_version_of_reflection_will_do() {
 }
 
 #[test]
-fn a_server_without_reflection_is_told_of() {
+fn a_missing_reflection_service_is_reported() {
     let shop = Shop::open(Reflection { v1: false, v1alpha: false, without: "" });
     let expected = format!(
         "error: failed to ask {} for its methods: it does not describe them; \
@@ -89,7 +89,7 @@ fn a_server_without_reflection_is_told_of() {
 }
 
 #[test]
-fn googles_own_files_need_not_be_served_but_others_must() {
+fn google_files_may_be_missing_but_no_others() {
     let shop = Shop::open(Reflection { without: "google/protobuf/timestamp.proto", ..Reflection::BOTH });
     assert_eq!(answer(&shop, &["Entrypoint/Price"]), json!({"at": "1970-01-01T00:00:00Z"}));
     let shop = Shop::open(Reflection { without: "types.proto", ..Reflection::BOTH });
@@ -97,7 +97,7 @@ fn googles_own_files_need_not_be_served_but_others_must() {
 }
 
 #[test]
-fn an_error_is_told_with_its_code() {
+fn errors_have_a_code() {
     let shop = Shop::open(Reflection::BOTH);
     let failed = error(&shop, &["Entrypoint/Price", r#"{"item": "unknown"}"#]);
     assert_eq!(failed, "error: INTERNAL: error in 'etl': no such item\n");
@@ -106,7 +106,7 @@ fn an_error_is_told_with_its_code() {
 }
 
 #[test]
-fn headers_are_sent_and_the_deadline_told() {
+fn headers_and_the_deadline_are_sent() {
     let shop = Shop::open(Reflection::BOTH);
     let arguments =
         ["Headers", "-H", "x-a: 1", "-H", "x-a:2", "--header", "trace-bin:AAH/", "--timeout", "60"];
@@ -121,14 +121,14 @@ fn headers_are_sent_and_the_deadline_told() {
 }
 
 #[test]
-fn a_call_that_takes_too_long_ends() {
+fn slow_calls_time_out() {
     let shop = Shop::open(Reflection::BOTH);
     let late = error(&shop, &["Entrypoint/Price", r#"{"item": "never"}"#, "--timeout", "0.2"]);
     assert_eq!(late, "error: DEADLINE_EXCEEDED: no answer within 0.2 s\n");
 }
 
 #[test]
-fn defaults_are_printed_when_asked_for() {
+fn defaults_are_printed_on_request() {
     let shop = Shop::open(Reflection::BOTH);
     let answer = answer(&shop, &["Entrypoint/Price", "--emit-defaults"]);
     assert_eq!(answer, json!({"item": "", "cents": "0", "at": "1970-01-01T00:00:00Z", "sold": false}));
@@ -146,7 +146,7 @@ const MILK: &str = "{\"item\":\"milk\",\"cents\":\"500\",\"at\":\"1970-01-01T00:
 const SECOND: &str = "error: request 2: INTERNAL: error in 'etl': no such item\n";
 
 #[test]
-fn requests_of_a_file_are_called_one_after_another() {
+fn requests_in_a_file_are_sent_in_order() {
     let shop = Shop::open(Reflection::BOTH);
     let folder = Folder::new(&[("requests.jsonl", LINES)]);
     let file = format!("@{}", folder.join("requests.jsonl").display());
@@ -164,7 +164,7 @@ fn requests_of_a_file_are_called_one_after_another() {
 }
 
 #[test]
-fn what_is_no_request_is_not_sent() {
+fn invalid_requests_are_not_sent() {
     let shop = Shop::open(Reflection::BOTH);
     for (json, expected) in [
         (
@@ -183,7 +183,7 @@ fn what_is_no_request_is_not_sent() {
 }
 
 #[test]
-fn a_request_of_the_wrong_type_among_others_is_passed_over() {
+fn requests_of_the_wrong_type_are_skipped() {
     let shop = Shop::open(Reflection::BOTH);
     let input = "{\"count\": \"many\"}\n{\"item\": \"tea\", \"count\": 1}\n{nope}\n{}";
     let ended = call_with(shop.address, &["Entrypoint/Price", "-", "--keep-going"], input);
@@ -194,7 +194,7 @@ fn a_request_of_the_wrong_type_among_others_is_passed_over() {
 }
 
 #[test]
-fn nobody_there() {
+fn refused_connections() {
     let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let ended = call_with(address, &["Price"], "");
     assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
@@ -208,7 +208,7 @@ fn nobody_there() {
 }
 
 #[test]
-fn a_server_that_does_not_speak_grpc() {
+fn servers_without_grpc() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let server = thread::spawn(move || {
@@ -224,7 +224,7 @@ fn a_server_that_does_not_speak_grpc() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_error() {
+fn closed_pipes_are_no_error() {
     let shop = Shop::open(Reflection::BOTH);
     let mut command = krt();
     command.args(["call", "--address", &shop.address.to_string(), "Entrypoint/Price", LINES]);
@@ -235,7 +235,7 @@ fn a_reader_that_leaves_is_no_error() {
 }
 
 #[test]
-fn an_address_must_be_one() {
+fn invalid_addresses_are_refused() {
     for (address, expected) in [
         ("localhost", "expected HOST:PORT, such as 127.0.0.1:9000, http://localhost:9000 or https://"),
         ("ftp://localhost:1", "expected HOST:PORT"),

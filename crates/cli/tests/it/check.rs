@@ -49,21 +49,21 @@ message Answer {}
 }
 
 #[test]
-fn a_good_package() {
+fn valid_packages() {
     let ended = check(&Folder::greeter(""), &[]);
     assert_eq!(ended.code, Some(0));
     assert_eq!((&*ended.stdout, &*ended.stderr), ("greeter-v1: no problems\n", ""));
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_at_once() {
+fn all_problems_are_reported_at_once() {
     let ended = check(&wrong(), &[]);
     assert_eq!((ended.code, &*ended.stderr), (Some(1), ""));
     assert_snapshot!(ended.stdout);
 }
 
 #[test]
-fn warnings_alone_are_no_failure() {
+fn warnings_do_not_fail_the_check() {
     let folder = Folder::greeter("");
     let manifest = std::fs::read_to_string(folder.join("krt.yml")).unwrap();
     folder.write("krt.yml", &format!("{manifest}colour: red\n"));
@@ -84,7 +84,7 @@ fn a_cluster_needs_images() {
 }
 
 #[test]
-fn as_json() {
+fn problems_as_json() {
     let ended = check(&wrong(), &["--json"]);
     assert_eq!((ended.code, &*ended.stderr), (Some(1), ""));
     let report: Value = serde_json::from_str(&ended.stdout).unwrap();
@@ -104,7 +104,7 @@ fn as_json() {
 }
 
 #[test]
-fn what_is_no_package_is_told_on_standard_error() {
+fn invalid_paths_are_reported_on_standard_error() {
     let folder = Folder::new(&[("deep/krt.yml", ""), ("no.krt", "text")]);
     for (path, expected) in [
         ("none", "error: cannot read `none`: No such file or directory (os error 2)\n"),

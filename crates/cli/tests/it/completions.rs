@@ -15,7 +15,7 @@ fn every_shell_has_a_script_that_knows_the_commands() {
 }
 
 #[test]
-fn bash_completes_with_it() {
+fn bash_completes_with_the_script() {
     let script = run(["completions", "bash"]).stdout;
     let probe = format!(
         "{script}\nCOMP_WORDS=(krt un); COMP_CWORD=1; _krt krt un krt; echo \"${{COMPREPLY[*]}}\"; \

@@ -59,7 +59,7 @@ fn examples_in_python_are_python() {
 }
 
 #[test]
-fn the_first_package_does_what_its_page_says() {
+fn the_first_package_behaves_as_documented() {
     let blocks = blocks(&docs().join("start/first-package.md"));
     let of = |language: &str| {
         let texts = blocks.iter().filter(|block| block.language == language).map(|block| block.text.as_str());

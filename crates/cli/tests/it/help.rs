@@ -56,7 +56,7 @@ fn of_completions() {
 }
 
 #[test]
-fn is_shown_when_nothing_is_typed() {
+fn is_shown_without_arguments() {
     let ended = run::<&str>([]);
     assert_eq!((ended.code, &*ended.stdout), (Some(2), ""));
     assert!(ended.stderr.contains("Usage: krt <COMMAND>"), "{}", ended.stderr);

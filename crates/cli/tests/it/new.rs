@@ -85,7 +85,7 @@ fn every_name_builds() {
 }
 
 #[test]
-fn an_empty_folder_is_filled_where_it_is() {
+fn an_empty_folder_is_filled_in_place() {
     let work = Folder::new(&[("shop/file", "")]);
     fs::remove_file(work.join("shop/file")).unwrap();
     let before = fs::metadata(work.join("shop")).unwrap().ino();
@@ -101,7 +101,7 @@ fn an_empty_folder_is_filled_where_it_is() {
 }
 
 #[test]
-fn what_is_there_is_not_touched() {
+fn existing_files_are_not_touched() {
     let work = Folder::new(&[("taken/file", "x"), ("file", "x")]);
     for (arguments, words) in [
         (&["new", "taken"][..], "taken` exists already; hint: choose another name"),
@@ -117,7 +117,7 @@ fn what_is_there_is_not_touched() {
 }
 
 #[test]
-fn a_node_that_cannot_be_added_changes_nothing() {
+fn failed_additions_change_nothing() {
     let work = Folder::new(&[]);
     well(krt_in(&work, "", &["new", "shop"]));
     let manifest = || fs::read_to_string(work.join("shop/krt.yml")).unwrap();
@@ -144,7 +144,7 @@ fn a_node_that_cannot_be_added_changes_nothing() {
 }
 
 #[test]
-fn a_manifest_elsewhere_is_changed_there() {
+fn linked_manifests_are_edited_in_place() {
     let work = Folder::new(&[]);
     well(krt_in(&work, "", &["new", "shop"]));
     fs::rename(work.join("shop/krt.yml"), work.join("shop/real.yml")).unwrap();
@@ -165,7 +165,7 @@ fn a_node_is_not_added_to_an_archive() {
 }
 
 #[test]
-fn tests_that_fail_are_named() {
+fn failed_tests_are_named() {
     let work = Folder::new(&[]);
     well(krt_in(&work, "", &["new", "shop"]));
     well(krt_in(&work, "shop", &["new", "node", "second"]));

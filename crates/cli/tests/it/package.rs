@@ -32,7 +32,7 @@ fn call(package: &Folder, temporary: &Folder, arguments: &[&str]) -> CommandOutp
 }
 
 #[test]
-fn a_running_service_is_called_and_stops_when_told() {
+fn a_running_service_answers_and_stops_on_request() {
     let package = Folder::greeter(GREETER);
     let mut service = Service::start(package.path(), &[]);
     let address = service.address().to_string();
@@ -72,7 +72,7 @@ fn a_package_is_started_for_one_call() {
 }
 
 #[test]
-fn data_is_kept_where_it_is_told_to_be() {
+fn data_is_kept_in_the_named_folder() {
     let package = Folder::greeter(GREETER);
     let data = Folder::new(&[]);
     let path = data.join("kept");
@@ -82,7 +82,7 @@ fn data_is_kept_where_it_is_told_to_be() {
 }
 
 #[test]
-fn a_failed_call_is_no_answer() {
+fn failed_calls_print_no_answer() {
     let ended = call(&Folder::greeter(GREETER), &Folder::new(&[]), &["Greet", "--log-format", "pretty"]);
     assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
     assert!(ended.stderr.contains("ValueError: a name is needed"), "{}", ended.stderr);
@@ -94,7 +94,7 @@ fn a_failed_call_is_no_answer() {
 }
 
 #[test]
-fn what_is_in_work_is_finished_first() {
+fn background_work_is_finished_first() {
     let package = Folder::greeter(GREETER);
     let ended = call(&package, &Folder::new(&[]), &["Greet", r#"{"name": "early"}"#]);
     assert_eq!((ended.code, &*ended.stdout), (Some(0), "{\"text\":\"soon\"}\n"), "{}", ended.stderr);
@@ -102,7 +102,7 @@ fn what_is_in_work_is_finished_first() {
 }
 
 #[test]
-fn a_package_that_does_not_start_says_why() {
+fn failed_starts_have_a_reason() {
     let package = Folder::greeter("raise ImportError('no such thing')\n");
     let temporary = Folder::new(&[]);
     let ended = call(&package, &temporary, &["Greet"]);
@@ -133,12 +133,12 @@ fn interrupt_after(package: &Folder, line: &str) {
 }
 
 #[test]
-fn ctrl_c_stops_it_cleanly() {
+fn ctrl_c_stops_a_call_cleanly() {
     interrupt_after(&Folder::greeter(GREETER), "the handler has begun");
 }
 
 #[test]
-fn ctrl_c_stops_a_package_that_still_starts() {
+fn ctrl_c_stops_a_starting_package() {
     let main = "\
 import asyncio
 async def init(ctx):

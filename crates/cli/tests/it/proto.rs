@@ -191,7 +191,7 @@ fn code_for_go_compiles_in_its_node() {
 }
 
 #[test]
-fn what_has_no_place_is_told() {
+fn missing_output_folders_are_reported() {
     let shop = shop();
     well(&krt_in(&shop, &["pack", "--output", "shop.krt"]));
     let archive = krt_in(&shop, &["proto", "shop.krt"]);

@@ -27,7 +27,7 @@ A `DURATION` is a number of seconds (`30`, `0.5`), or numbers with the units `ms
 ";
 
 #[test]
-fn the_page_of_commands_is_their_help() {
+fn the_page_of_commands_matches_their_help() {
     let mut text = INTRODUCTION.to_owned();
     write_command(&mut text, &mut Vec::new());
     keep("commands.md", &text);

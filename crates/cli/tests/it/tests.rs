@@ -67,7 +67,7 @@ fn unittest_runs_every_file_that_pytest_would_find() {
 }
 
 #[test]
-fn functions_without_pytest_are_no_success() {
+fn test_functions_without_pytest_fail() {
     let folder = package(&[("src/greeter/test_first.py", "def test_it():\n    assert False\n")]);
     let ended = tested(&folder, false, &[]);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
@@ -83,7 +83,7 @@ fn functions_without_pytest_are_no_success() {
 type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a str]);
 
 #[test]
-fn pytest_goes_where_its_configuration_says() {
+fn pytest_follows_its_configuration() {
     let rows: [Row<'_>; 7] = [
         (&[("src/greeter/greet_test.py", "")], &["pytest in greeter of []"]),
         (

@@ -67,7 +67,7 @@ fn call(address: &str, cacert: Option<&PathBuf>) -> crate::support::CommandOutpu
 }
 
 #[test]
-fn servers_with_tls_are_called_when_their_authority_is_trusted() {
+fn tls_servers_need_a_trusted_authority() {
     let shop = Shop::open(Reflection::BOTH);
     let guard = TlsProxy::before(shop.address);
     let address = format!("https://localhost:{}", guard.port);
@@ -86,7 +86,7 @@ fn servers_with_tls_are_called_when_their_authority_is_trusted() {
 }
 
 #[test]
-fn what_is_no_certificate_is_told() {
+fn invalid_certificates_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("ca.pem");
     let missing = call("https://localhost:1", Some(&file));

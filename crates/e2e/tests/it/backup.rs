@@ -37,7 +37,7 @@ async def init(ctx):
 ";
 
 #[tokio::test]
-async fn a_server_that_lost_everything_is_restored_from_a_backup() {
+async fn a_lost_server_is_restored_from_a_backup() {
     let parent = tempfile::tempdir().unwrap();
     let (data, backup) = (parent.path().join("data"), parent.path().join("backup"));
     fs::create_dir(&data).unwrap();
@@ -79,7 +79,7 @@ async fn a_server_that_lost_everything_is_restored_from_a_backup() {
 }
 
 #[tokio::test]
-async fn a_backup_that_changed_is_not_restored() {
+async fn modified_backups_are_not_restored() {
     let parent = tempfile::tempdir().unwrap();
     let (data, backup, target) =
         (parent.path().join("data"), parent.path().join("backup"), parent.path().join("target"));
@@ -108,7 +108,7 @@ async fn a_backup_that_changed_is_not_restored() {
 }
 
 #[tokio::test]
-async fn the_data_of_krt_run_is_backed_up_and_restored_into_an_empty_folder() {
+async fn krt_run_data_is_backed_up_and_restored() {
     let parent = tempfile::tempdir().unwrap();
     let (data, backup, target) =
         (parent.path().join("data"), parent.path().join("backup"), parent.path().join("target"));
@@ -128,7 +128,7 @@ async fn the_data_of_krt_run_is_backed_up_and_restored_into_an_empty_folder() {
 }
 
 #[tokio::test]
-async fn a_server_without_its_registry_does_not_start_and_deletes_nothing() {
+async fn a_missing_registry_stops_the_start_and_deletes_nothing() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.upload("v1", "").await;
@@ -147,7 +147,7 @@ async fn a_server_without_its_registry_does_not_start_and_deletes_nothing() {
 }
 
 #[tokio::test]
-async fn a_server_starts_beside_damaged_telemetry_and_says_so() {
+async fn damaged_telemetry_is_reported_at_the_start() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.started("v1").await;
@@ -199,7 +199,7 @@ impl Drop for Disk {
 }
 
 #[tokio::test]
-async fn a_server_starts_again_and_again_on_a_full_disk() {
+async fn a_server_restarts_repeatedly_on_a_full_disk() {
     let parent = tempfile::tempdir().unwrap();
     let Some(disk) = Disk::mount(&parent.path().join("disk"), "160m") else { return };
     let data = disk.0.join("data");
@@ -221,7 +221,7 @@ async fn a_server_starts_again_and_again_on_a_full_disk() {
 }
 
 #[tokio::test]
-async fn what_a_server_keeps_is_for_its_user_only() {
+async fn files_of_a_server_are_private() {
     let data = tempfile::tempdir().unwrap();
     fs::set_permissions(data.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let write = "

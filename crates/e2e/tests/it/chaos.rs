@@ -38,20 +38,22 @@ const MARGIN: Duration = Duration::from_secs(5);
 const BACKOFF: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(400)];
 
 #[test]
-fn with_jetstream_confirmed_work_is_done() {
-    let Some(told) = chaos("with_jetstream_confirmed_work_is_done", Kind::JetStream) else { return };
+fn jetstream_completes_confirmed_work() {
+    let Some(told) = chaos("jetstream_completes_confirmed_work", Kind::JetStream) else { return };
     println!("{told}");
 }
 
 #[test]
-fn with_a_cluster_confirmed_work_outlives_each_disk() {
-    let Some(told) = chaos("with_a_cluster_confirmed_work_outlives_each_disk", Kind::Cluster) else { return };
+fn a_cluster_completes_confirmed_work_despite_lost_disks() {
+    let Some(told) = chaos("a_cluster_completes_confirmed_work_despite_lost_disks", Kind::Cluster) else {
+        return;
+    };
     println!("{told}");
 }
 
 #[test]
-fn with_core_nobody_waits_past_the_deadline() {
-    let Some(told) = chaos("with_core_nobody_waits_past_the_deadline", Kind::Core) else { return };
+fn core_requests_end_by_their_deadline() {
+    let Some(told) = chaos("core_requests_end_by_their_deadline", Kind::Core) else { return };
     println!("{told}");
 }
 

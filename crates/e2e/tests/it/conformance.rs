@@ -129,30 +129,30 @@ macro_rules! cases {
 
 cases! {
     context:
-        values_paths_and_the_process_s_process_env,
-        messages_go_from_node_to_node,
+        values_paths_and_environment_variables,
+        messages_pass_from_node_to_node,
         early_replies_and_exits,
         documents_are_found_as_they_were_saved,
-        wrong_arguments_are_told,
-        measurements_keep_their_kinds_and_fail_nothing,
+        wrong_arguments_are_reported,
+        measurements_keep_their_types_and_never_fail,
         predictions_are_documents_of_their_collection,
-        records_say_whose_they_are;
+        records_name_their_node_and_request;
     ends:
-        an_init_that_fails_fails_the_start,
+        a_failing_init_fails_the_start,
         errors_and_panics_are_errors_of_the_request,
-        answers_that_cannot_be_given,
-        a_mebibyte_there_and_back,
-        processes_that_die,
-        a_killed_worker_costs_the_request_in_work_only,
+        invalid_answers,
+        messages_of_a_mebibyte,
+        dying_processes,
+        a_killed_worker_costs_only_the_request_in_flight,
         slow_and_silent_handlers,
-        a_flood_of_records_is_told_whole_or_counted,
-        one_at_a_time_unless_it_is_asked_for,
+        a_flood_of_records_is_logged_or_counted,
+        the_default_concurrency_is_one,
         children_of_a_handler_end_by_signals,
-        ctrl_c_is_the_engine_s_to_handle_and_a_killed_engine_leaves_no_process;
+        ctrl_c_spares_workers_and_a_killed_engine_leaves_no_process;
     plain:
-        plain_data_is_what_the_json_says,
-        plain_data_goes_from_node_to_node,
-        plain_data_that_does_not_fit_is_named;
+        plain_data_matches_the_json,
+        plain_data_passes_from_node_to_node,
+        plain_data_mismatches_name_their_field;
 }
 
 impl Language {

@@ -39,7 +39,7 @@ fn assert_error(reply: &Reply, status: u16, code: &str, message: &str) {
 }
 
 #[tokio::test]
-async fn json_both_ways() {
+async fn json_requests_and_answers() {
     let service = Krt::run("echo").start().await;
     for http in [service.http(), service.h2c()] {
         let reply = http.post_json(ECHO, &basket()).await;
@@ -65,7 +65,7 @@ async fn json_both_ways() {
 }
 
 #[tokio::test]
-async fn protobuf_both_ways() {
+async fn protobuf_requests_and_answers() {
     let service = Krt::run("echo").start().await;
     let method = service.client().method("Echo");
     let message = DynamicMessage::deserialize(method.input(), basket()).unwrap().encode_to_vec();
@@ -100,7 +100,7 @@ async fn errors_are_json_with_a_code_and_a_status() {
 }
 
 #[tokio::test]
-async fn json_that_is_no_message_is_told_where() {
+async fn invalid_json_has_a_location() {
     let service = Krt::run("echo").start().await;
     let http = service.http();
     let rows = [
@@ -131,7 +131,7 @@ async fn json_that_is_no_message_is_told_where() {
 }
 
 #[tokio::test]
-async fn the_client_s_timeout() {
+async fn client_timeouts() {
     let service = Krt::run("echo").start().await;
     let http = service.http();
     let late = http.post(ECHO, &[JSON, ("connect-timeout-ms", "200")], r#"{"note": "wait"}"#).await;
@@ -248,7 +248,7 @@ async fn a_method_without_side_effects_is_called_with_get() {
 }
 
 #[tokio::test]
-async fn what_is_no_call() {
+async fn invalid_calls() {
     let service = Krt::run("echo").start().await;
     let http = service.http();
     for method in [Method::GET, Method::PUT, Method::DELETE, Method::OPTIONS] {

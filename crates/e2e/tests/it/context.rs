@@ -26,7 +26,7 @@ async fn values_are_shared_by_init_and_every_handler_call() {
 }
 
 #[tokio::test]
-async fn a_value_that_is_missing_is_an_attribute_error() {
+async fn missing_values_are_attribute_errors() {
     let service = Krt::run("context").start().await;
     let missing = service.call("Alone", json!({ "act": "missing" })).await;
     let message = "error in 'first': no value is kept for `nowhere`; kept: `from init`, `calls`, `early reply in \
@@ -48,7 +48,7 @@ async fn paths_are_below_the_package() {
 }
 
 #[tokio::test]
-async fn the_logger_is_python_s_own() {
+async fn the_logger_is_a_python_logger() {
     for (level, number) in [("debug", 10), ("info", 20)] {
         let service = Krt::run("context").flag("--log-level", level).start().await;
         assert_eq!(value(&service, "logger").await, json!([true, number]), "{level}");

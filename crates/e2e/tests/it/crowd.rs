@@ -16,7 +16,7 @@ async fn crowd(service: &Service, rpc: &str, calls: i32) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn as_many_at_a_time_as_the_node_says() {
+async fn concurrency_is_set_by_the_node() {
     let service = Krt::run("crowd").start().await;
     let answers = crowd(&service, "Many", 96).await;
     let most = answers.iter().map(|answer| answer["most"].as_i64().unwrap()).max();

@@ -23,7 +23,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 const VERSION: &str = "/api/v1/runtimes/v1/versions/v1";
 
 #[tokio::test]
-async fn what_runs_is_shown_and_can_be_called_but_not_changed() {
+async fn running_packages_can_be_called_but_not_changed() {
     let package = version("v1", "");
     let service = Krt::run_with_dashboard(package.path()).start().await;
     let http = dashboard(&service).await;
@@ -50,7 +50,7 @@ async fn what_runs_is_shown_and_can_be_called_but_not_changed() {
 }
 
 #[tokio::test]
-async fn pages_from_elsewhere_see_and_do_nothing() {
+async fn foreign_pages_see_and_do_nothing() {
     let package = version("v1", "");
     let service = Krt::run_with_dashboard(package.path()).start().await;
     let http = dashboard(&service).await;
@@ -87,7 +87,7 @@ ACTS.update(fail=fail, die=die, wait=wait)
 ";
 
 #[tokio::test]
-async fn each_call_of_a_handler_is_shown_with_its_own_ending() {
+async fn each_handler_call_is_shown_with_its_own_outcome() {
     let package = actor::package(ENDINGS);
     let manifest = package.path().join("krt.yml");
     let text = std::fs::read_to_string(&manifest).unwrap();
@@ -137,7 +137,7 @@ ACTS.update(wait=wait, stubborn=stubborn)
 ";
 
 #[tokio::test]
-async fn a_handler_at_work_when_the_deadline_passes_is_shown_as_cancelled() {
+async fn handlers_past_the_deadline_are_shown_as_cancelled() {
     let package = actor::package(PATIENT);
     let service = Krt::run_with_dashboard(package.path()).start().await;
     let http = dashboard(&service).await;

@@ -67,7 +67,7 @@ async fn health(package: &Path, address: SocketAddr) -> ServingStatus {
 }
 
 #[tokio::test]
-async fn clients_that_come_too_late_are_told_and_all_else_goes_on() {
+async fn late_clients_are_refused_without_harm_to_others() {
     allow_files();
     let package = actor::package("");
     let krt = Krt::run_with_dashboard(package.path());
@@ -116,7 +116,7 @@ async fn clients_that_come_too_late_are_told_and_all_else_goes_on() {
 }
 
 #[tokio::test]
-async fn silent_clients_make_nobody_wait_long() {
+async fn silent_clients_delay_others_only_briefly() {
     allow_files();
     let package = actor::package("");
     let service = limited(Krt::run_at(package.path()), "-n 64").start().await;
@@ -130,7 +130,7 @@ async fn silent_clients_make_nobody_wait_long() {
 }
 
 #[tokio::test]
-async fn the_engine_takes_the_hard_limit_and_workers_keep_theirs() {
+async fn the_engine_uses_the_hard_limit_and_workers_keep_theirs() {
     let package = actor::package(ACTS);
     let service = limited(Krt::run_at(package.path()), "-Sn 512 && ulimit -Hn 2048").start().await;
     assert_eq!(processes::descriptors(service.pid()), 2048);

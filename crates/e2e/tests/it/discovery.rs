@@ -70,7 +70,7 @@ async fn reflection_lists_and_describes() {
 }
 
 #[tokio::test]
-async fn what_reflection_describes_can_be_called() {
+async fn described_methods_can_be_called() {
     let service = Krt::run("echo").start().await;
     let client = service.client();
     let mut pool = DescriptorPool::global();
@@ -110,7 +110,7 @@ async fn become_healthy(service: &Service, expected: [ServingStatus; 3]) {
 }
 
 #[tokio::test]
-async fn health_is_true_to_the_nodes() {
+async fn health_follows_the_nodes() {
     use ServingStatus::{NotServing, Serving};
     let krt = Krt::run("phoenix");
     krt.scratch().put("go");

@@ -5,7 +5,7 @@ use krt_store::{Order, PointFilter, Value};
 use serde_json::json;
 
 #[tokio::test]
-async fn the_one_in_go_compiles_and_runs() {
+async fn the_go_package_compiles_and_runs() {
     let service = Krt::run("document").start().await;
     let answer = service.call("Etl", json!({ "component": "pump" })).await.unwrap();
     assert_eq!(answer, json!({ "component": "pump" }));
@@ -25,7 +25,7 @@ async fn the_one_in_go_compiles_and_runs() {
 
 /// Installs the node's requirements from the package index on its first run.
 #[tokio::test]
-async fn the_one_in_python_runs() {
+async fn the_python_package_runs() {
     let service = Krt::run("document-py").start().await;
     let request = json!({ "price_category": "high", "request": { "rooms": 4, "city": "Turin" } });
     let answer = service.call("Estimate", request).await.unwrap();

@@ -53,7 +53,7 @@ async fn documents_outlive_the_service() {
 }
 
 #[tokio::test]
-async fn wrong_arguments_are_told_with_the_texts_of_krt_v1() {
+async fn wrong_arguments_have_the_messages_of_krt_v1() {
     let service = Krt::run("context").start().await;
     let rows = [
         ("ctx.db.save('', {})", "[ctx.db.save] invalid 'collection'='', must be a nonempty string"),
@@ -82,7 +82,7 @@ async fn wrong_arguments_are_told_with_the_texts_of_krt_v1() {
 }
 
 #[tokio::test]
-async fn each_kind_of_value_comes_back_as_itself() {
+async fn every_kind_of_value_round_trips() {
     let service = script::start().await;
     let code = r"
         import uuid
@@ -115,7 +115,7 @@ async fn each_kind_of_value_comes_back_as_itself() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_saved_names_the_field() {
+async fn unsupported_values_name_their_field() {
     let service = script::start().await;
     let worker = service.workers("first");
     let deep = "(lambda f: f(f, 101))(lambda f, n: {'d': f(f, n - 1)} if n else 1)";
@@ -153,7 +153,7 @@ async fn what_cannot_be_saved_names_the_field() {
 
 /// Dicts that resemble Extended JSON reach the engine unchanged.
 #[tokio::test]
-async fn what_only_looks_like_an_id_or_a_date_is_refused_by_its_field() {
+async fn malformed_ids_and_dates_name_their_field() {
     let service = script::start().await;
     let host = service.workers("first");
     let rows = [
@@ -179,7 +179,7 @@ async fn what_only_looks_like_an_id_or_a_date_is_refused_by_its_field() {
 }
 
 #[tokio::test]
-async fn a_save_that_fails_is_raised() {
+async fn failed_saves_raise_an_error() {
     let service = script::start().await;
     let twice = "
         await ctx.db.save('people', {'_id': 'ada', 'n': 1})
@@ -201,7 +201,7 @@ async fn a_save_that_fails_is_raised() {
 }
 
 #[tokio::test]
-async fn what_is_found_finds_itself_again() {
+async fn found_documents_can_be_found_again() {
     let service = script::start().await;
     let code = "
         collection = ' of any name ☃ '
@@ -219,7 +219,7 @@ async fn what_is_found_finds_itself_again() {
 }
 
 #[tokio::test]
-async fn a_search_that_finds_too_much_fails() {
+async fn searches_with_too_many_results_fail() {
     let service = script::start().await;
     let code = "
         for _ in range(9):

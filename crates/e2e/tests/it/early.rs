@@ -66,7 +66,7 @@ async fn a_second_early_reply_of_a_later_node_fails_in_the_background() {
 }
 
 #[tokio::test]
-async fn what_fails_after_an_early_reply_is_logged() {
+async fn failures_after_an_early_reply_are_logged() {
     let service = Krt::run("context").start().await;
     assert_eq!(service.call("Act", act("reply_and_fail")).await.unwrap()["text"], "early");
     failed_in_background(&service, "first", "error in 'first': after the answer").await;
@@ -141,7 +141,7 @@ fn nowhere(method: &str, place: &str) -> String {
 }
 
 #[tokio::test]
-async fn in_init_there_is_nobody_to_answer() {
+async fn early_replies_in_init_fail() {
     let init = "
         kinds = [await told(ctx.early_reply(messages.Note())), await told(ctx.reply(messages.Note()))]
         for way_out in (ctx.early_exit, ctx.set_early_exit):
@@ -160,7 +160,7 @@ async fn in_init_there_is_nobody_to_answer() {
 }
 
 #[tokio::test]
-async fn after_the_handler_there_is_nobody_to_answer() {
+async fn early_replies_after_the_handler_fail() {
     let service = script::start().await;
     let code = "
         async def later():
@@ -181,7 +181,7 @@ async fn after_the_handler_there_is_nobody_to_answer() {
 }
 
 #[tokio::test]
-async fn an_early_reply_that_is_no_message_answers_nobody() {
+async fn invalid_early_replies_answer_no_request() {
     let service = script::start().await;
     let build = "; hint: build a message of the `.proto` and return that";
     let plain = "; hint: give the node `payload: json` in krt.yml to work with plain data";
@@ -204,7 +204,7 @@ async fn an_early_reply_that_is_no_message_answers_nobody() {
 }
 
 #[tokio::test]
-async fn of_two_early_replies_at_once_one_is_the_answer() {
+async fn only_one_of_two_concurrent_early_replies_answers() {
     let service = script::start().await;
     let code = "
         both = [ctx.early_reply(messages.Note(text=str(n))) for n in range(2)]
@@ -218,7 +218,7 @@ async fn of_two_early_replies_at_once_one_is_the_answer() {
 }
 
 #[tokio::test]
-async fn an_early_reply_that_is_too_large_names_its_size_and_the_limit() {
+async fn oversized_early_replies_name_size_and_limit() {
     let service = Krt::run("script").flag("--max-message", "4KiB").start().await;
     let answer = send(&service, "One", &["await ctx.early_reply(messages.Note(text='x' * 5000))"]).await;
     let message = "the answer of node 'first' has 5003 bytes, the limit is 4096";
@@ -282,7 +282,7 @@ async fn an_early_exit_must_end_with_an_answer() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_there_twice_is_left_or_replies_at_either_place() {
+async fn a_node_used_twice_can_exit_and_reply_at_either_position() {
     let service = script::start().await;
     let exit = "ctx.early_exit()\nreturn 'out'";
     let first = send(&service, "Twice", &[exit, "return 'on'"]).await.unwrap();

@@ -5,7 +5,7 @@ use serde_json::json;
 use tonic::Code;
 
 #[tokio::test]
-async fn old_names_and_handlers_over_json_work_and_are_warned_of_once() {
+async fn old_names_and_json_handlers_work_with_one_warning() {
     let service = Krt::run("first-runners").start().await;
     for method in ["PyGreet", "GoGreet", "PyGreet", "GoGreet"] {
         let answer = service.call(method, json!({ "name": "Ada" })).await.unwrap();
@@ -41,7 +41,7 @@ async fn old_names_and_handlers_over_json_work_and_are_warned_of_once() {
 }
 
 #[tokio::test]
-async fn a_node_that_lacks_its_payload_is_told_which_line_to_add() {
+async fn a_missing_payload_setting_has_a_hint() {
     let service = Krt::run("first-runners").start().await;
     let words = "error in 'forgotten': 'Any' object is not subscriptable; hint: `data` is a \
                  `google.protobuf.Any`; to work with plain data, add `payload: json` to node `forgotten` in \

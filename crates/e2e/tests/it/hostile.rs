@@ -81,7 +81,7 @@ async fn a_violation_ends_the_worker_and_its_request() {
 }
 
 #[tokio::test]
-async fn an_end_in_the_middle_is_told_as_what_it_is() {
+async fn ends_during_a_request_are_reported_with_their_cause() {
     let service = start().await;
     recovered(&service).await;
     let died = "node 'hostile' died while it handled the request: ";
@@ -113,7 +113,7 @@ async fn a_second_result_ends_the_worker_but_the_first_counts() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_large_is_no_violation() {
+async fn oversized_answers_are_no_violation() {
     let service = start().await;
     let before = service.workers("hostile");
     let large = service.call("Attack", json!({ "text": "large answer" })).await;
@@ -125,7 +125,7 @@ async fn an_answer_that_is_too_large_is_no_violation() {
 }
 
 #[tokio::test]
-async fn floods_are_held_back_or_dropped_never_gathered() {
+async fn floods_are_slowed_or_dropped_but_never_buffered() {
     let service = start().await;
     for attack in ["flood", "flood of output", "endless line", "log for nobody"] {
         let client = service.client();

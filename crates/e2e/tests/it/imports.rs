@@ -29,7 +29,7 @@ fn check(package: &TempDir, flags: &[&str]) -> (String, String, bool) {
 }
 
 #[test]
-fn undeclared_imports_are_said_with_the_line_to_add() {
+fn undeclared_imports_are_reported_with_the_missing_line() {
     let source =
         "import os\nimport numpy\nimport fastapi\n\n\nasync def handler(ctx, data):\n    return data\n";
     let package = package(source, "");
@@ -46,7 +46,7 @@ fn undeclared_imports_are_said_with_the_line_to_add() {
 }
 
 #[test]
-fn what_the_old_images_carried_is_noted() {
+fn packages_of_the_old_images_are_noted() {
     let package = package("import joblib\n\n\nasync def handler(ctx, data):\n    return data\n", "");
     let (report, notes, is_well) = check(&package, &[]);
     assert!(is_well && report.contains("no problems"), "{report}");
@@ -57,7 +57,7 @@ fn what_the_old_images_carried_is_noted() {
 }
 
 #[test]
-fn a_handler_over_a_dict_is_told_of_plain_data() {
+fn dict_handlers_have_a_hint_about_plain_data() {
     let source = "async def handler(ctx, data):\n    return {'text': data['text']}\n";
     let protobuf = package(source, "");
     let (report, _, is_well) = check(&protobuf, &["--json"]);

@@ -51,7 +51,11 @@ async fn process_1(test: &str) -> Option<(TempDir, Service, i32)> {
 
 #[tokio::test]
 async fn orphans_leave_no_zombies_and_workers_keep_their_statuses() {
-    let Some((_package, service, init)) = process_1("orphans_leave_no_zombies").await else { return };
+    let Some((_package, service, init)) =
+        process_1("orphans_leave_no_zombies_and_workers_keep_their_statuses").await
+    else {
+        return;
+    };
     let [worker] = service.workers("actor")[..] else { panic!("one process runs the node") };
     let guard = processes::parent(worker);
     for _ in 0..ORPHANS {
@@ -72,9 +76,11 @@ async fn orphans_leave_no_zombies_and_workers_keep_their_statuses() {
 }
 
 #[tokio::test]
-async fn signals_end_process_1_as_they_end_any() {
+async fn signals_end_process_1_like_any_other() {
     for (signal, again) in [(Signal::TERM, false), (Signal::INT, false), (Signal::TERM, true)] {
-        let Some((_package, service, init)) = process_1("signals_end_process_1").await else { return };
+        let Some((_package, service, init)) = process_1("signals_end_process_1_like_any_other").await else {
+            return;
+        };
         let client = service.client();
         let call = tokio::spawn(async move { client.call("Act", json!({ "text": "wait" })).await });
         service.scratch.wait("begun").await;
@@ -105,8 +111,8 @@ async fn a_killed_process_1_leaves_nothing() {
 
 /// Both have the same process id in their own namespace, and share a control group.
 #[tokio::test]
-async fn engines_in_namespaces_of_their_own_leave_each_other_s_workers_alone() {
-    let test = "engines_in_namespaces_of_their_own";
+async fn engines_in_separate_namespaces_share_no_workers() {
+    let test = "engines_in_separate_namespaces_share_no_workers";
     let Some((_package, one, _)) = process_1(test).await else { return };
     let Some((_other_package, other, _)) = process_1(test).await else { return };
     let ([worker], others) = (&one.workers("actor")[..], other.workers("actor")) else {

@@ -43,7 +43,7 @@ async fn status(http: &Http, headers: &[(&str, &str)], body: Vec<u8>) -> (Code, 
 }
 
 #[tokio::test]
-async fn requests_that_are_no_calls() {
+async fn invalid_requests() {
     let service = Krt::run("echo").flag("--max-message", "4KiB").start().await;
     let http = service.h2c();
     let short = "field `shop.v1.Basket.note` is cut short";
@@ -114,7 +114,7 @@ async fn a_compressed_message_is_answered() {
 }
 
 #[tokio::test]
-async fn a_request_that_never_arrives_in_full() {
+async fn incomplete_requests() {
     let service = Krt::run("echo").env("KRT_REQUEST_TIMEOUT", "0.3").start().await;
     let body = tonic::body::Body::new(http_body_util::StreamBody::new(futures::stream::pending::<
         Result<_, std::convert::Infallible>,

@@ -40,7 +40,7 @@ fn krt(words: &[&str], path: &Path) -> Command {
 }
 
 #[tokio::test]
-async fn a_volume_runs_and_a_swap_restarts_what_is_another() {
+async fn a_swapped_volume_restarts_changed_nodes() {
     let copy = Copy::of("plain");
     volume(&copy);
     let service = Krt::run_at(copy.path()).watch().start().await;
@@ -66,7 +66,7 @@ async fn a_volume_runs_and_a_swap_restarts_what_is_another() {
 }
 
 #[tokio::test]
-async fn a_root_that_is_a_link_may_lead_elsewhere() {
+async fn a_linked_root_can_be_swapped() {
     let (first, second, place) = (Copy::of("plain"), Copy::of("plain"), tempfile::tempdir().unwrap());
     second.edit("src/typed/main.py", "text=f\"", "text=f\"second ");
     let link = place.path().join("current");
@@ -81,7 +81,7 @@ async fn a_root_that_is_a_link_may_lead_elsewhere() {
 }
 
 #[test]
-fn a_check_and_an_archive_see_the_files_that_links_lead_to() {
+fn checks_and_archives_follow_links() {
     let (copy, elsewhere) = (Copy::of("plain"), tempfile::tempdir().unwrap());
     let out = elsewhere.path().join("plain.krt");
     let pack = |out: &Path| run(krt(&["pack"], copy.path()).arg("--output").arg(out));
@@ -96,7 +96,7 @@ fn a_check_and_an_archive_see_the_files_that_links_lead_to() {
 }
 
 #[test]
-fn a_link_that_leads_out_is_refused_by_every_command() {
+fn every_command_refuses_links_out_of_the_package() {
     let (copy, outside) = (Copy::of("plain"), tempfile::tempdir().unwrap());
     fs::write(outside.path().join("helper.py"), "").unwrap();
     let target = outside.path().join("helper.py").display().to_string();

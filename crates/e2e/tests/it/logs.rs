@@ -11,7 +11,7 @@ fn of_request(records: &[Record], node: &str) -> Vec<Record> {
 }
 
 #[tokio::test]
-async fn records_say_whose_they_are() {
+async fn records_name_their_node_and_request() {
     let service = Krt::run("context").flag("--log-level", "debug").start().await;
     service.call("Alone", json!({ "act": "speak" })).await.unwrap();
     let ended = service.stop().await;
@@ -42,7 +42,7 @@ async fn records_say_whose_they_are() {
 }
 
 #[tokio::test]
-async fn a_task_that_a_handler_left_keeps_its_request() {
+async fn background_tasks_keep_their_request() {
     let service = Krt::run("context").start().await;
     service.call("Alone", json!({ "act": "leave_a_task" })).await.unwrap();
     service.call("Alone", json!({ "act": "speak" })).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_failing_handler_logs_its_traceback_under_its_request() {
 }
 
 #[tokio::test]
-async fn lower_levels_are_left_out() {
+async fn lower_levels_are_omitted() {
     let service = Krt::run("context").start().await;
     service.call("Alone", json!({ "act": "speak" })).await.unwrap();
     let ended = service.stop().await;
@@ -88,7 +88,7 @@ async fn lower_levels_are_left_out() {
 }
 
 #[tokio::test]
-async fn what_is_logged_is_stored() {
+async fn records_are_stored() {
     let service = Krt::run("context").start().await;
     service.call("Alone", json!({ "act": "speak" })).await.unwrap();
     let ended = service.stop().await;

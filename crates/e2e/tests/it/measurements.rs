@@ -23,7 +23,7 @@ const START: &str = "[ctx.measurement.save] measurement ";
 const OWN_TAGS: [(&str, &str); 3] = [("version", "context-v1"), ("node", "first"), ("workflow", "alone")];
 
 #[tokio::test]
-async fn what_user_code_measures_is_stored() {
+async fn measurements_of_user_code_are_stored() {
     let service = Krt::run("context").start().await;
     service.call("Alone", json!({ "act": "measure" })).await.unwrap();
     let ended = service.stop().await;
@@ -50,7 +50,7 @@ async fn what_user_code_measures_is_stored() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_measurement_is_logged_and_fails_nothing() {
+async fn invalid_measurements_are_logged_without_failure() {
     let service = Krt::run("context").start().await;
     service.call("Alone", json!({ "act": "measure" })).await.unwrap();
     let ended = service.stop().await;
@@ -116,7 +116,7 @@ fn assert_times(node: &StoredPoint, workflow: &StoredPoint) {
 }
 
 #[tokio::test]
-async fn each_way_to_name_a_moment_and_each_kind_of_value() {
+async fn every_time_format_and_kind_of_value() {
     let init = "ctx.measurement.save('in init', {'n': 1}, {'workflow': 'mine', 'own': 'tag'})";
     let service = Krt::run("script").env("SCRIPT_INIT", init).start().await;
     let code = "
@@ -161,7 +161,7 @@ async fn each_way_to_name_a_moment_and_each_kind_of_value() {
 }
 
 #[tokio::test]
-async fn without_a_time_it_is_now() {
+async fn the_default_time_is_now() {
     let service = script::start().await;
     let now = || i64::try_from(std::time::UNIX_EPOCH.elapsed().unwrap().as_nanos()).unwrap();
     let before = now();
@@ -173,7 +173,7 @@ async fn without_a_time_it_is_now() {
 }
 
 #[tokio::test]
-async fn every_bad_value_is_logged_by_its_field() {
+async fn invalid_values_are_logged_with_their_field() {
     let service = script::start().await;
     let left = |field: &str, reason: &str| format!("`m`: its field `{field}` is left out: {reason}");
     let lost = |reason: &str| format!("`m`: it is not saved: {reason}");
@@ -227,7 +227,7 @@ async fn every_bad_value_is_logged_by_its_field() {
 }
 
 #[tokio::test]
-async fn what_goes_on_in_the_background_is_measured_and_a_node_twice_by_its_places() {
+async fn background_work_and_nodes_used_twice_are_measured() {
     let service = script::start().await;
     let reply = "await ctx.early_reply(messages.Note(text='early'))\nreturn 1";
     script::send(&service, "Two", &[reply, "return None"]).await.unwrap();

@@ -78,7 +78,7 @@ async fn executables_over_core_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_says_what_an_executable_is() {
+async fn a_check_describes_executables() {
     for (kind, words) in [
         (Kind::Core, "(kre-go v1.2.3): krt run provides NATS, MongoDB and InfluxDB for it"),
         (Kind::Stripped, "(kre-go v1.2.3): krt run provides NATS, MongoDB and InfluxDB for it"),
@@ -105,7 +105,7 @@ async fn a_check_says_what_an_executable_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_whose_process_dies_is_answered_at_once() {
+async fn requests_of_dead_processes_are_answered_at_once() {
     let package = package(Kind::Core, MIXED, "");
     let service = Krt::run_at(package.path()).start().await;
     for node in ["one", "three"] {
@@ -157,7 +157,7 @@ async fn a_node_is_down_until_it_takes_messages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_replica_handles_messages_of_its_own() {
+async fn replicas_handle_separate_messages() {
     let package = package(Kind::Core, &[("one", true)], ", replicas: 3");
     let service = Krt::run_at(package.path()).start().await;
     let first = async || ask(&service, "one pid").await.unwrap();
@@ -180,7 +180,7 @@ async fn each_replica_handles_messages_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_left_of_a_killed_engine() {
+async fn a_killed_engine_leaves_nothing_behind() {
     let package = package(Kind::Core, MIXED, "");
     let service = Krt::run_at(package.path()).start().await;
     let found = service.processes();

@@ -100,8 +100,8 @@ fn session(reply: &Reply) -> String {
 }
 
 #[tokio::test]
-async fn a_provider_lets_users_in() {
-    let Some(fixture) = Fixture::open("a_provider_lets_users_in").await else { return };
+async fn a_provider_signs_users_in() {
+    let Some(fixture) = Fixture::open("a_provider_signs_users_in").await else { return };
     let server = get(&fixture.here, "/api/v1/server", "").await.json();
     assert_eq!(server["openid"], json!({ "name": "The lab" }));
 
@@ -120,8 +120,8 @@ async fn a_provider_lets_users_in() {
 }
 
 #[tokio::test]
-async fn whom_a_provider_does_not_let_in() {
-    let Some(fixture) = Fixture::open("whom_a_provider_does_not_let_in").await else { return };
+async fn users_rejected_by_a_provider() {
+    let Some(fixture) = Fixture::open("users_rejected_by_a_provider").await else { return };
     denied(&fixture.sign_in("grace").await, StatusCode::FORBIDDEN, "none of the groups");
     // A name at the provider gives no access to an existing account.
     denied(&fixture.sign_in("admin").await, StatusCode::FORBIDDEN, "There is a user `admin` already");

@@ -100,7 +100,7 @@ async fn a_folder_a_manifest_and_an_archive_are_the_same_package() {
 }
 
 #[tokio::test]
-async fn a_config_that_is_absent_or_null_and_keys_of_others_are_no_reason_not_to_start() {
+async fn missing_configs_and_unknown_keys_do_not_prevent_a_start() {
     let config = "config:\n  variables: [CURRENCY]\n  files: [RATES]\n";
     for other in
         ["", "config:\n", "config: {variables: null}\n", "config: {variables: [], files: []}\nrunner: x\n"]
@@ -118,7 +118,7 @@ async fn a_config_that_is_absent_or_null_and_keys_of_others_are_no_reason_not_to
 }
 
 #[tokio::test]
-async fn every_rule_of_the_manifest_is_told_with_its_line() {
+async fn manifest_errors_have_a_line() {
     let shape = "lowercase letters, digits and `-` only, with a letter or digit at both ends";
     let long = "a-name-of-twenty-one1";
     let rows: &[(&str, &str, &str, &str)] = &[
@@ -167,7 +167,7 @@ async fn every_rule_of_the_manifest_is_told_with_its_line() {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_is_told_at_once() {
+async fn all_errors_are_reported_at_once() {
     let folder = write_package(&files("krt.yml"));
     let wrong = MANIFEST.replace("shop-v1", "Shop").replace("[RATES]", "[rates]").replace("Price", "Prize");
     fs::write(folder.path().join("krt.yml"), wrong).unwrap();

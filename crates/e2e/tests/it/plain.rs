@@ -55,7 +55,7 @@ async fn between_nodes() {
 }
 
 #[tokio::test]
-async fn early_answers() {
+async fn early_replies() {
     let service = Krt::run("plain").start().await;
     assert_eq!(service.call("Two", act("reply")).await.unwrap(), json!({ "text": "early" }));
     assert_eq!(service.call("Two", act("leave")).await.unwrap(), json!({ "text": "out" }));
@@ -63,7 +63,7 @@ async fn early_answers() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_an_error_that_names_the_field() {
+async fn mismatches_name_their_field() {
     let service = Krt::run("plain").start().await;
     for (method, what, expected) in [
         (

@@ -45,7 +45,7 @@ async fn predictions_are_documents_of_their_collection() {
 }
 
 #[tokio::test]
-async fn each_way_to_name_a_moment_in_utc() {
+async fn every_time_format_in_utc() {
     let init = "await ctx.prediction.save('in', 'init', utcdate='2024-01-01')";
     let service = Krt::run("script").env("SCRIPT_INIT", init).start().await;
     let code = "
@@ -94,7 +94,7 @@ async fn each_way_to_name_a_moment_in_utc() {
 }
 
 #[tokio::test]
-async fn wrong_arguments_are_told_with_the_texts_of_krt_v1() {
+async fn wrong_arguments_have_the_messages_of_krt_v1() {
     let service = crate::script::start().await;
     let value = |argument: &str, shown: &str| {
         format!("[ctx.prediction.save] invalid '{argument}'='{shown}', must be a nonempty string")

@@ -79,7 +79,7 @@ async fn functions_of_every_form() {
 }
 
 #[tokio::test]
-async fn the_file_s_folder_is_searched_last() {
+async fn the_folder_of_the_file_is_searched_last() {
     let nodes = [(
         "imports",
         "import json, os, sys\n\
@@ -105,7 +105,7 @@ async fn the_file_s_folder_is_searched_last() {
 
 /// An error affects its own request only, neither waiting nor concurrent ones.
 #[tokio::test]
-async fn an_error_is_of_its_own_request() {
+async fn errors_affect_only_their_own_request() {
     let service = Krt::run("statuses").start().await;
     let calls = (0..60).map(|number| {
         let (client, rpc) = (service.client(), if number % 2 == 0 { "Act" } else { "Direct" });
@@ -196,7 +196,7 @@ async fn the_envelope_of_krt_v1_can_be_imported() {
 }
 
 #[tokio::test]
-async fn each_node_has_the_packages_that_its_nearest_file_names() {
+async fn each_node_has_the_packages_of_its_nearest_file() {
     let version = "import google.protobuf\n\
          from public_input_pb2 import Note\n\
          async def handler(ctx, data):\n\

@@ -50,7 +50,7 @@ async fn everything_that_python_writes_is_a_record() {
 }
 
 #[tokio::test]
-async fn a_line_that_looks_like_a_record_has_the_time_and_level_of_plain_output() {
+async fn lines_resembling_records_are_plain_output() {
     let service = script::start().await;
     let code = r"
         os.write(1, b'2024-01-01T00:00:00.123Z WARN past Python\n  its second line\n')
@@ -83,7 +83,7 @@ async fn a_line_that_looks_like_a_record_has_the_time_and_level_of_plain_output(
 }
 
 #[tokio::test]
-async fn stored_records_are_found_by_all_that_is_known_of_them() {
+async fn stored_records_are_found_by_every_attribute() {
     let init = "ctx.logger.info('in init')";
     let service = Krt::run("script").env("SCRIPT_INIT", init).start().await;
     let code = "

@@ -1,12 +1,12 @@
 //! Requests that a team's server refuses: in a uniform format, with a reason, and without side effects.
 //!
 //! - [`uploads`]: invalid packages.
-//! - [`people`]: roles, tokens, sessions.
+//! - [`users`]: roles, tokens, sessions.
 //! - [`requests`]: requests that are too large, or not of the API.
 
-mod people;
 mod requests;
 mod uploads;
+mod users;
 
 use crate::support::{http::Reply, team::Team};
 use http::StatusCode;

@@ -54,7 +54,7 @@ async fn measurements_are_written_to_influxdb() {
 }
 
 #[tokio::test]
-async fn a_store_that_is_not_there_fails_the_start_and_tells_no_secret() {
+async fn unreachable_stores_fail_the_start_without_leaking_secrets() {
     let cases = [
         ("--mongo", "mongodb://ada:s3cret@127.0.0.1:1/?serverSelectionTimeoutMS=50", "cannot use MongoDB at"),
         ("--mongo", "mysql://ada:s3cret@127.0.0.1", "is not a URL of MongoDB"),

@@ -83,7 +83,7 @@ fn position(service: &Service, message: &str, before: usize) -> Option<usize> {
 }
 
 #[tokio::test]
-async fn one_that_stays_holds_up_neither_restarts_nor_supervision() {
+async fn stuck_workers_block_neither_restarts_nor_supervision() {
     let (package, service) = watched().await;
     let old = freeze(&service).await;
     actor::edit(&package, "return \"hello\"", "return \"new\"");
@@ -107,7 +107,7 @@ async fn one_that_stays_holds_up_neither_restarts_nor_supervision() {
 }
 
 #[tokio::test]
-async fn a_handler_finishes_while_the_new_worker_takes_new_messages() {
+async fn handlers_finish_while_a_new_worker_takes_messages() {
     let (package, service) = watched().await;
     let call = begin(&service, "wait").await;
     actor::edit(&package, "return \"hello\"", "return \"new\"");
@@ -120,7 +120,7 @@ async fn a_handler_finishes_while_the_new_worker_takes_new_messages() {
 }
 
 #[tokio::test]
-async fn a_handler_that_does_not_finish_is_ended_and_its_client_told() {
+async fn unfinished_handlers_are_ended_and_reported() {
     let (package, service) = watched().await;
     let call = begin(&service, "stay").await;
     actor::edit(&package, "return \"hello\"", "return \"new\"");
@@ -135,7 +135,7 @@ async fn a_handler_that_does_not_finish_is_ended_and_its_client_told() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_one_that_stays_and_says_so() {
+async fn stopping_kills_stuck_workers_and_logs_it() {
     let package = actor::package(ACTS);
     let service = Krt::run_at(package.path()).start().await;
     freeze(&service).await;
@@ -144,7 +144,7 @@ async fn a_stop_ends_one_that_stays_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_new_worker_that_never_starts_holds_up_neither_the_next_nor_a_stop() {
+async fn hanging_starts_block_neither_restarts_nor_stops() {
     let (package, service) = watched().await;
     let never = "async def init(ctx):\n    import asyncio\n\n    (SCRATCH / \"init\").touch()\n    await \
                  asyncio.sleep(3600)\n\n\nasync def hello";
@@ -165,7 +165,7 @@ async fn a_new_worker_that_never_starts_holds_up_neither_the_next_nor_a_stop() {
 }
 
 #[tokio::test]
-async fn a_version_is_stopped_whose_worker_stays() {
+async fn versions_with_stuck_workers_can_be_stopped() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.upload("v1", "").await;

@@ -85,13 +85,13 @@ async fn what_they_do(protocol: WireProtocol, test: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_they_do_over_core() {
-    what_they_do(WireProtocol::Core, "what_they_do_over_core").await;
+async fn behaviour_over_core() {
+    what_they_do(WireProtocol::Core, "behaviour_over_core").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_they_do_over_jetstream() {
-    what_they_do(WireProtocol::JetStream, "what_they_do_over_jetstream").await;
+async fn behaviour_over_jetstream() {
+    what_they_do(WireProtocol::JetStream, "behaviour_over_jetstream").await;
 }
 
 async fn each_request_has_its_answer(protocol: WireProtocol, test: &str) {
@@ -171,8 +171,8 @@ fn document(bytes: &[u8]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_nobody_hears_fails() {
-    let Some(server) = server("a_request_that_nobody_hears_fails", WireProtocol::JetStream) else { return };
+async fn requests_without_responders_fail() {
+    let Some(server) = server("requests_without_responders_fail", WireProtocol::JetStream) else { return };
     let (url, package) = (server.url(), packages().join("wire"));
     for (protocol, expected) in
         [(WireProtocol::Core, Failure::NoResponders), (WireProtocol::JetStream, Failure::Timeout)]
@@ -184,8 +184,8 @@ async fn a_request_that_nobody_hears_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_no_runner_sends_chokes_a_node() {
-    let Some(server) = server("what_no_runner_sends_chokes_a_node", WireProtocol::JetStream) else { return };
+async fn invalid_messages_break_a_node() {
+    let Some(server) = server("invalid_messages_break_a_node", WireProtocol::JetStream) else { return };
     let (url, package) = (server.url(), packages().join("wire"));
     let client = async_nats::connect(&url).await.unwrap();
     for protocol in [WireProtocol::Core, WireProtocol::JetStream] {
@@ -241,11 +241,11 @@ async fn answers_again(chain: &Chain) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_outlive_the_server_over_core() {
-    they_outlive_the_server(WireProtocol::Core, "they_outlive_the_server_over_core").await;
+async fn runners_survive_a_server_restart_over_core() {
+    they_outlive_the_server(WireProtocol::Core, "runners_survive_a_server_restart_over_core").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_outlive_the_server_over_jetstream() {
-    they_outlive_the_server(WireProtocol::JetStream, "they_outlive_the_server_over_jetstream").await;
+async fn runners_survive_a_server_restart_over_jetstream() {
+    they_outlive_the_server(WireProtocol::JetStream, "runners_survive_a_server_restart_over_jetstream").await;
 }

@@ -15,7 +15,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn the_compiler_s_words_are_told_with_their_places() {
+fn compiler_errors_have_a_location() {
     let copy = Copy::of("chain-rust");
     copy.edit(SOURCE, "ping.text", "ping.txt");
     let checked = krt("check", &copy, &["--json"]);
@@ -29,7 +29,7 @@ fn the_compiler_s_words_are_told_with_their_places() {
 }
 
 #[tokio::test]
-async fn a_node_that_does_not_build_fails_the_start() {
+async fn build_errors_fail_the_start() {
     let copy = Copy::of("chain-rust");
     copy.edit(SOURCE, "fn main() {", "fn main() {\n    undefined();");
     let ended = Krt::run_at(copy.path()).end().await;
@@ -42,7 +42,7 @@ async fn a_node_that_does_not_build_fails_the_start() {
 }
 
 #[tokio::test]
-async fn what_is_packed_runs_where_there_is_no_cargo() {
+async fn packed_nodes_run_without_cargo() {
     let (copy, elsewhere) = (Copy::of("chain-rust"), tempfile::tempdir().unwrap());
     let out = elsewhere.path().join("chain.krt");
     let packed = krt("pack", &copy, &["--output", out.to_str().unwrap()]);
@@ -58,7 +58,7 @@ async fn what_is_packed_runs_where_there_is_no_cargo() {
 }
 
 #[tokio::test]
-async fn without_cargo_and_without_an_executable_it_is_told_what_to_do() {
+async fn a_missing_rust_toolchain_has_a_hint() {
     let copy = Copy::of("chain-rust");
     let ended = Krt::run_at(copy.path()).env("PATH", "/nowhere").end().await;
     assert_eq!(ended.code, Some(1));
@@ -68,7 +68,7 @@ async fn without_cargo_and_without_an_executable_it_is_told_what_to_do() {
 }
 
 #[tokio::test]
-async fn sources_that_change_are_built_anew() {
+async fn changed_sources_are_rebuilt() {
     let copy = Copy::of("chain-rust");
     let service = Krt::run_at(copy.path()).watch().start().await;
     copy.edit(SOURCE, "{} {}", "{}, {}");

@@ -109,7 +109,7 @@ async fn a_request_is_an_any_of_its_type() {
 }
 
 #[tokio::test]
-async fn answers_that_cannot_be_encoded_or_are_of_no_type_fail_at_once() {
+async fn unencodable_and_untyped_answers_fail_at_once() {
     let service = script::start().await;
     let strict = "from strict_pb2 import Strict\nreturn Strict(name='full')";
     assert_eq!(send(&service, "GetStrict", &[strict]).await.unwrap(), json!({ "name": "full" }));

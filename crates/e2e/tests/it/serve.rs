@@ -101,7 +101,7 @@ async fn a_killed_server_brings_its_versions_back() {
 }
 
 #[tokio::test]
-async fn versions_that_are_not_published_are_for_those_who_hold_a_token() {
+async fn unpublished_versions_need_a_token() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.started("v1").await;
@@ -176,7 +176,7 @@ async fn a_runtime_is_reached_by_its_name_or_its_host() {
 const OTHER_ADDRESS: &str = "192.0.2.1:9000";
 
 #[test]
-fn passwords_do_not_cross_a_network_in_the_clear() {
+fn passwords_are_not_sent_over_a_network_unencrypted() {
     let data = tempfile::tempdir().unwrap();
     for flag in ["--listen", "--dashboard"] {
         let stderr = refused(&["serve", "--data"], data.path(), &[flag, OTHER_ADDRESS]);
@@ -235,7 +235,7 @@ message Text {
 ];
 
 #[tokio::test]
-async fn a_request_is_told_with_all_that_it_left() {
+async fn requests_are_shown_with_all_their_data() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.api.upload(packed(write_package(&KEEPER).path())).await.expect(StatusCode::CREATED);
@@ -294,7 +294,7 @@ async fn a_request_is_told_with_all_that_it_left() {
 }
 
 #[tokio::test]
-async fn a_start_that_fails_says_error_and_why() {
+async fn failed_starts_end_in_an_error_with_a_reason() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.upload("v1", "raise RuntimeError('no such model')").await;
@@ -312,7 +312,7 @@ async fn a_start_that_fails_says_error_and_why() {
 }
 
 #[tokio::test]
-async fn a_bad_package_is_refused_with_all_that_is_wrong() {
+async fn invalid_packages_are_refused_with_all_errors() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     let manifest =
@@ -332,7 +332,7 @@ async fn a_bad_package_is_refused_with_all_that_is_wrong() {
 }
 
 #[tokio::test]
-async fn who_may_not_is_told_so() {
+async fn unauthorized_actions_are_refused() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.upload("v1", "").await;
@@ -377,7 +377,7 @@ async fn who_may_not_is_told_so() {
 }
 
 #[tokio::test]
-async fn behind_a_proxy_that_speaks_tls() {
+async fn behind_a_tls_proxy() {
     let (data, described) = (tempfile::tempdir().unwrap(), version("described", ""));
     let krt = Krt::serve(described.path()).data(data.path()).env("KRT_ADMIN_PASSWORD", PASSWORD);
     let krt = krt.flag("--dashboard-url", "https://krt.example.com");

@@ -15,7 +15,7 @@ fn free_address() -> SocketAddr {
 }
 
 #[tokio::test]
-async fn nodes_that_fail_are_all_named_with_their_tracebacks() {
+async fn all_failing_nodes_are_named_with_their_tracebacks() {
     let ended = Krt::run("broken").end().await;
     assert_eq!(ended.code, Some(1));
     let error = ended.lines.last_message();
@@ -59,14 +59,14 @@ async fn no_request_is_served_before_init_has_ended() {
 }
 
 #[tokio::test]
-async fn a_start_can_be_given_up() {
+async fn a_start_can_be_cancelled() {
     let process = Krt::run("phoenix").spawn();
     process.scratch.wait("start.1").await;
     process.stop().await;
 }
 
 #[tokio::test]
-async fn generated_modules_that_do_not_load_are_rescued() {
+async fn unloadable_generated_modules_are_replaced() {
     let service = Krt::run("stale").start().await;
     let answer = service.call("Run", json!({ "text": "rescued by" })).await.unwrap();
     assert_eq!(answer, json!({ "text": "rescued by old new" }));
@@ -74,7 +74,7 @@ async fn generated_modules_that_do_not_load_are_rescued() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_told_at_once() {
+async fn a_port_in_use_is_reported_at_once() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let ended = Krt::run("statuses").listen(address).end().await;
@@ -88,7 +88,7 @@ async fn a_port_in_use_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn missing_configuration_is_told_in_full() {
+async fn missing_configuration_is_reported_in_full() {
     let ended = Krt::run("secret").flag("--set", "PLAIN=1").end().await;
     assert_eq!(ended.code, Some(1));
     let error = "the configuration is not complete; hint: give a value with\n  --set API_KEY=VALUE\n  \
@@ -98,7 +98,7 @@ async fn missing_configuration_is_told_in_full() {
 }
 
 #[tokio::test]
-async fn the_user_s_python_path_does_not_reach_an_environment_of_its_own() {
+async fn environments_ignore_the_python_path_of_the_user() {
     let copy = Copy::of("stale");
     fs::write(copy.path().join("requirements.txt"), "protobuf\n").unwrap();
     let outside = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ async fn the_user_s_python_path_does_not_reach_an_environment_of_its_own() {
 }
 
 #[tokio::test]
-async fn an_executable_without_its_x_bit_starts() {
+async fn executables_without_the_x_bit_start() {
     let copy = Copy::of("hostile");
     let host = copy.path().join("bin/host");
     fs::set_permissions(&host, fs::Permissions::from_mode(0o644)).unwrap();

@@ -92,7 +92,7 @@ async fn first_line(child: &mut Child) -> String {
 }
 
 #[tokio::test]
-async fn while_environments_are_made_clients_are_told_and_krt_call_waits() {
+async fn clients_fail_and_krt_call_waits_during_the_setup() {
     let (package, python, address) = (actor::package(""), SlowPython::new(), free_address());
     let krt = Krt::run_with_dashboard(package.path()).listen(address).flag("--python", python.path());
     let process = krt.spawn();
@@ -128,7 +128,7 @@ async fn while_environments_are_made_clients_are_told_and_krt_call_waits() {
 }
 
 #[tokio::test]
-async fn a_start_is_given_up_at_once_while_environments_are_made() {
+async fn a_start_can_be_cancelled_during_the_setup() {
     let (package, python) = (actor::package(""), SlowPython::new());
     let process = Krt::run_at(package.path()).flag("--python", python.path()).spawn();
     python.asked().await;
@@ -138,7 +138,7 @@ async fn a_start_is_given_up_at_once_while_environments_are_made() {
 }
 
 #[tokio::test]
-async fn krt_call_says_that_it_waits_for_its_package_and_why_it_does_not_start() {
+async fn krt_call_reports_waiting_and_failed_starts() {
     let python = SlowPython::new();
     let package = actor::package("");
     let (path, slow) = (package.path().to_str().unwrap(), python.path());
@@ -167,7 +167,7 @@ async fn krt_call_says_that_it_waits_for_its_package_and_why_it_does_not_start()
 }
 
 #[tokio::test]
-async fn other_failures_are_not_waited_for() {
+async fn krt_call_does_not_wait_after_other_failures() {
     let package = actor::package("");
     let service = Krt::run_at(package.path()).start().await;
     let at = service.address.to_string();
@@ -179,7 +179,7 @@ async fn other_failures_are_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_package_with_errors_that_is_watched_is_answered_for() {
+async fn watched_packages_with_errors_are_reported_to_clients() {
     let package = actor::package("");
     let service = Krt::run_at(package.path()).watch().start().await;
     let manifest = package.path().join("krt.yml");
@@ -216,7 +216,7 @@ async fn named(service: &Service, version: Option<(&str, &str)>) -> Result<Value
 }
 
 #[tokio::test]
-async fn versions_of_a_team_s_server_say_that_they_start() {
+async fn starting_versions_of_a_team_server_are_reported() {
     let data = tempfile::tempdir().unwrap();
     let python = SlowPython::new();
     let server = team(&python, data.path()).await;
@@ -257,7 +257,7 @@ async fn versions_of_a_team_s_server_say_that_they_start() {
 }
 
 #[tokio::test]
-async fn the_dashboard_shows_a_package_that_starts() {
+async fn the_dashboard_shows_starting_packages() {
     let (package, python) = (actor::package(""), SlowPython::new());
     let krt = Krt::run_with_dashboard(package.path()).flag("--python", python.path());
     let process = krt.spawn();

@@ -31,7 +31,7 @@ async fn a_handler_answers() {
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_is_internal_with_its_words() {
+async fn failed_handlers_are_internal_errors_with_their_message() {
     let service = Krt::run("statuses").start().await;
     let rows = [
         (json!({ "way": "fail", "text": "no price" }), "no price"),
@@ -54,7 +54,7 @@ async fn a_handler_that_fails_is_internal_with_its_words() {
 }
 
 #[tokio::test]
-async fn a_client_s_own_deadline_is_kept_and_the_handler_cancelled() {
+async fn client_deadlines_cancel_the_handler() {
     let service = Krt::run("statuses").start().await;
     let request = json!({ "way": "wait", "text": "never" });
     let status = service.call_within(Duration::from_millis(300), "Act", request).await.unwrap_err();
@@ -65,7 +65,7 @@ async fn a_client_s_own_deadline_is_kept_and_the_handler_cancelled() {
 }
 
 #[tokio::test]
-async fn the_service_s_timeout_is_kept_and_the_handler_cancelled() {
+async fn service_timeouts_cancel_the_handler() {
     let service = Krt::run("statuses").env("KRT_REQUEST_TIMEOUT", "0.3").start().await;
     let status = service.call("Act", json!({ "way": "wait", "text": "never" })).await.unwrap_err();
     assert_late(&status, 0.3);
@@ -87,7 +87,7 @@ fn assert_late(status: &tonic::Status, seconds: f64) {
 }
 
 #[tokio::test]
-async fn a_node_s_timeout_ends_the_request_only() {
+async fn node_timeouts_end_only_their_request() {
     let service = Krt::run("statuses").start().await;
     let message = "the handler of node 'hasty' took longer than the node's timeout";
     let answer = service.call("Hasty", json!({ "way": "wait", "text": "never" })).await;
@@ -98,7 +98,7 @@ async fn a_node_s_timeout_ends_the_request_only() {
 }
 
 #[tokio::test]
-async fn a_handler_that_cannot_be_cancelled_is_ended() {
+async fn uncancellable_handlers_are_killed() {
     let service = Krt::run("statuses").start().await;
     let deadline = Duration::from_millis(300);
     let answer = service.call_within(deadline, "Act", json!({ "way": "spin", "text": "spin" })).await;
@@ -112,7 +112,7 @@ async fn a_handler_that_cannot_be_cancelled_is_ended() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_stops_the_work() {
+async fn cancelled_requests_stop_the_handler() {
     let service = Krt::run("statuses").start().await;
     let call = begin(&service, "Act", "left", "wait").await;
     call.abort();
@@ -121,7 +121,7 @@ async fn a_client_that_leaves_stops_the_work() {
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses() {
+async fn full_queues_refuse_requests() {
     let service = Krt::run("statuses").flag("--max-requests", "2").start().await;
     let first = begin(&service, "Act", "first", "wait").await;
     let second = begin(&service, "Steady", "second", "wait").await;
@@ -136,7 +136,7 @@ async fn a_full_queue_refuses() {
 }
 
 #[tokio::test]
-async fn too_many_bytes_in_work_are_refused() {
+async fn too_many_bytes_in_flight_are_refused() {
     let service = Krt::run("statuses").flag("--max-bytes", "16KiB").start().await;
     let of = |size: usize| json!({ "way": "answer", "text": "x".repeat(size) });
     let message = "no room for the message: requests in flight may hold 16384 bytes; \
@@ -175,7 +175,7 @@ async fn a_node_that_is_down_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_node_that_dies_is_told_at_once() {
+async fn node_deaths_are_reported_at_once() {
     let service = Krt::run("statuses").start().await;
     let rows = [
         (way("die"), "killed by signal 9 (SIGKILL)"),
@@ -199,7 +199,7 @@ async fn a_node_that_dies_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_retry_answers_though_the_node_died() {
+async fn retries_answer_after_a_node_died() {
     let service = Krt::run("statuses").start().await;
     let [before] = service.workers("steady")[..] else { panic!("one process runs the node") };
     let answer = service.call("Steady", json!({ "way": "die_once", "text": "once" })).await.unwrap();
@@ -212,7 +212,7 @@ async fn a_retry_answers_though_the_node_died() {
 }
 
 #[tokio::test]
-async fn messages_that_a_dead_node_had_not_touched() {
+async fn messages_not_started_by_a_dead_node() {
     // In a stream, messages wait until the node has restarted.
     let direct = match test_broker() {
         Some(WireProtocol::JetStream) => Ok("waited"),
@@ -244,7 +244,7 @@ async fn messages_that_a_dead_node_had_not_touched() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_too_large_names_its_size_and_the_limit() {
+async fn oversized_answers_name_size_and_limit() {
     let service = Krt::run("statuses").flag("--max-message", "64KiB").start().await;
     // Field 1, its length in three bytes, and its content.
     let (limit, head) = (64 << 10, 4);
@@ -261,7 +261,7 @@ async fn an_answer_that_is_too_large_names_its_size_and_the_limit() {
 }
 
 #[tokio::test]
-async fn an_answer_of_another_type_names_both() {
+async fn answers_of_the_wrong_type_name_both_types() {
     let service = Krt::run("statuses").start().await;
     let message = "node 'worker' answered with a statuses.Order, but the RPC returns statuses.Answer";
     assert_status(service.call("Act", way("other_type")).await, Code::Internal, message);
@@ -269,7 +269,7 @@ async fn an_answer_of_another_type_names_both() {
 }
 
 #[tokio::test]
-async fn methods_that_are_not_there() {
+async fn unknown_methods() {
     let service = Krt::run("statuses").start().await;
     let client = service.client();
     let act = client.method("Act");
@@ -299,7 +299,7 @@ pub(crate) async fn recovered(service: &Service, rpc: &str) {
 }
 
 #[tokio::test]
-async fn an_error_that_headers_cannot_hold_is_cut_for_the_client_and_whole_in_the_log() {
+async fn long_errors_are_cut_for_clients_but_not_in_the_log() {
     let service = Krt::run("statuses").start().await;
     for letter in ["x", "é", "☃", " "] {
         let text = format!("{}.", letter.repeat(60_000));

@@ -30,7 +30,7 @@ async fn draining(service: &Service) {
 }
 
 #[tokio::test]
-async fn sigterm_and_sigint_finish_what_is_in_flight() {
+async fn sigterm_and_sigint_finish_requests_in_flight() {
     for signal in [Signal::TERM, Signal::INT] {
         let service = Krt::run("statuses").start().await;
         let call = begin(&service).await;
@@ -45,7 +45,7 @@ async fn sigterm_and_sigint_finish_what_is_in_flight() {
 }
 
 #[tokio::test]
-async fn a_drain_has_an_end() {
+async fn a_drain_has_a_deadline() {
     let service = Krt::run("statuses").flag("--drain", "0.2").start().await;
     let call = begin(&service).await;
     let ended = service.stop().await;
@@ -85,7 +85,7 @@ async fn a_stop_ends_busy_handlers_and_their_children() {
 }
 
 #[tokio::test]
-async fn a_killed_worker_takes_its_children_along() {
+async fn children_of_killed_workers_are_killed() {
     let service = Krt::run("wild").start().await;
     let [worker] = service.workers("wild")[..] else { panic!("one process runs the node") };
     let (call, before) = begin_wild(&service).await;
@@ -99,7 +99,7 @@ async fn a_killed_worker_takes_its_children_along() {
 }
 
 #[tokio::test]
-async fn a_crash_loop_is_told() {
+async fn crash_loops_are_reported() {
     let krt = Krt::run("phoenix");
     krt.scratch().put("go");
     let service = krt.start().await;

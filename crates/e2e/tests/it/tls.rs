@@ -43,7 +43,7 @@ pub(crate) async fn by_http1(address: SocketAddr, signed: &SelfSigned) -> (Strin
 }
 
 #[tokio::test]
-async fn both_protocols_and_a_certificate_that_is_renewed() {
+async fn both_protocols_and_a_renewed_certificate() {
     let (package, folder) = (actor::package(""), tempfile::tempdir().unwrap());
     let signed = SelfSigned::new(folder.path(), "server");
     let krt = Krt::run_at(package.path()).flag("--tls-cert", &signed.certificate);
@@ -75,8 +75,8 @@ async fn both_protocols_and_a_certificate_that_is_renewed() {
 }
 
 #[tokio::test]
-async fn an_entrypoint_alone_speaks_it() {
-    let Some(server) = NatsServer::start("an_entrypoint_alone_speaks_it", NatsOptions::default()) else {
+async fn a_separate_entrypoint_uses_tls() {
+    let Some(server) = NatsServer::start("a_separate_entrypoint_uses_tls", NatsOptions::default()) else {
         return;
     };
     let (package, folder) = (actor::package(""), tempfile::tempdir().unwrap());
@@ -92,7 +92,7 @@ async fn an_entrypoint_alone_speaks_it() {
 }
 
 #[tokio::test]
-async fn files_that_are_not_in_order_end_the_start() {
+async fn invalid_files_fail_the_start() {
     let (package, folder) = (actor::package(""), tempfile::tempdir().unwrap());
     let [one, other] = ["one", "other"].map(|name| SelfSigned::new(folder.path(), name));
     let missing = folder.path().join("missing.pem");

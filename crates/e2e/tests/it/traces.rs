@@ -162,7 +162,7 @@ async fn over_tls_by_either_protocol() {
 }
 
 #[tokio::test]
-async fn certificates_that_cannot_be_used_are_told() {
+async fn unusable_certificates_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     let [one, other] = ["one", "other"].map(|name| SelfSigned::new(folder.path(), name));
     let empty = folder.path().join("empty.pem");
@@ -189,7 +189,7 @@ async fn certificates_that_cannot_be_used_are_told() {
 }
 
 #[tokio::test]
-async fn batches_leave_while_it_serves_compressed_and_by_the_name_that_is_given() {
+async fn compressed_batches_are_sent_during_operation() {
     let receiver = Receiver::start().await;
     let service = Krt::run("chain")
         .env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", format!("{}/there", receiver.endpoint))
@@ -209,7 +209,7 @@ async fn batches_leave_while_it_serves_compressed_and_by_the_name_that_is_given(
 }
 
 #[tokio::test]
-async fn which_traces_are_kept() {
+async fn sampled_traces() {
     let unsampled = traceparent("00");
     let rows = [
         (None, "parentbased_always_on", true),
@@ -241,7 +241,7 @@ async fn which_traces_are_kept() {
 }
 
 #[tokio::test]
-async fn nothing_leaves_that_is_not_asked_for() {
+async fn a_disabled_sdk_exports_nothing() {
     let receiver = Receiver::start().await;
     let service = traced("chain", &receiver).env("OTEL_SDK_DISABLED", "true").start().await;
     run(&service, &[("traceparent", &traceparent("01"))]).await;
@@ -251,7 +251,7 @@ async fn nothing_leaves_that_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_failure_stands_in_its_spans_words() {
+async fn failed_spans_have_the_error_message() {
     let receiver = Receiver::start().await;
     let service = traced("statuses", &receiver).start().await;
     let failed = service.call("Act", json!({ "way": "fail", "text": "no luck" })).await.unwrap_err();
@@ -267,7 +267,7 @@ async fn a_failure_stands_in_its_spans_words() {
 }
 
 #[tokio::test]
-async fn what_a_request_was_at_when_its_time_was_up() {
+async fn spans_of_requests_past_their_deadline() {
     let receiver = Receiver::start().await;
     let service = traced("statuses", &receiver).start().await;
     let wait = json!({ "way": "wait", "text": "never" });
@@ -283,7 +283,7 @@ async fn what_a_request_was_at_when_its_time_was_up() {
 }
 
 #[tokio::test]
-async fn each_try_of_a_message_has_its_span() {
+async fn each_attempt_has_a_span() {
     let receiver = Receiver::start().await;
     let service = traced("statuses", &receiver).start().await;
     service.call("Steady", json!({ "way": "die_once", "text": "once" })).await.unwrap();
@@ -297,7 +297,7 @@ async fn each_try_of_a_message_has_its_span() {
 }
 
 #[tokio::test]
-async fn an_early_reply_is_an_event_and_the_work_after_it_belongs_to_the_trace() {
+async fn early_replies_are_events_and_later_work_stays_in_the_trace() {
     let receiver = Receiver::start().await;
     let service = traced("context", &receiver).start().await;
     service.call("Act", json!({ "act": "reply" })).await.unwrap();
@@ -316,7 +316,7 @@ async fn an_early_reply_is_an_event_and_the_work_after_it_belongs_to_the_trace()
 }
 
 #[tokio::test]
-async fn plain_data_is_made_by_the_engine_and_over_http_the_same_is_told() {
+async fn plain_data_and_http_calls_have_the_same_spans() {
     let receiver = Receiver::start().await;
     let service = traced("plain", &receiver).start().await;
     let headers = [("content-type", "application/json"), ("traceparent", &traceparent("01"))];
@@ -339,7 +339,7 @@ async fn plain_data_is_made_by_the_engine_and_over_http_the_same_is_told() {
 }
 
 #[tokio::test]
-async fn a_handler_goes_on_with_the_trace() {
+async fn handlers_continue_the_trace() {
     let receiver = Receiver::start().await;
     let service = traced("script", &receiver).start().await;
     let headers = script::value(&service, "return ctx.trace_headers()").await;
@@ -351,7 +351,7 @@ async fn a_handler_goes_on_with_the_trace() {
 }
 
 #[tokio::test]
-async fn without_a_receiver_a_handler_gets_what_the_client_sent() {
+async fn handlers_get_client_headers_without_a_receiver() {
     let service = script::start().await;
     let code = "return ctx.trace_headers()";
     assert_eq!(script::value(&service, code).await, json!({}));
@@ -373,7 +373,7 @@ fn told(lines: &Lines) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_away_costs_one_line() {
+async fn an_unreachable_receiver_costs_one_log_line() {
     for protocol in ["grpc", "http/protobuf"] {
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
         let service = Krt::run("chain")
@@ -397,7 +397,7 @@ async fn a_receiver_that_is_away_costs_one_line() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_refuses_is_told_of_once_until_it_takes_spans_again() {
+async fn a_refusing_receiver_is_reported_once_until_it_recovers() {
     let receiver = Receiver::start().await;
     receiver.refuse(true);
     let service = traced("chain", &receiver).env("OTEL_BSP_SCHEDULE_DELAY", "1").start().await;
@@ -428,7 +428,7 @@ async fn a_receiver_that_refuses_is_told_of_once_until_it_takes_spans_again() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_says_nothing_holds_up_neither_requests_nor_the_end() {
+async fn a_silent_receiver_blocks_neither_requests_nor_the_end() {
     // The connection is never accepted.
     let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let endpoint = format!("http://{}", silent.local_addr().unwrap());

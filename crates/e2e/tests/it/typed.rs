@@ -165,7 +165,7 @@ async fn states(person: &Person) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_that_fails_says_why() {
+async fn failed_starts_report_the_reason() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     let ada = admin(&team).await;
@@ -186,7 +186,7 @@ async fn a_start_that_fails_says_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn logs_are_followed_until_somebody_interrupts() {
+async fn logs_are_followed_until_interrupted() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     let ada = admin(&team).await;
@@ -223,7 +223,7 @@ async fn logs_are_followed_until_somebody_interrupts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_is_kept_for_its_user_only() {
+async fn logins_are_private_to_their_user() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::start(data.path()).await;
     let server = team.api.url();
@@ -326,7 +326,7 @@ async fn users_and_tokens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_package_that_is_none_is_not_uploaded() {
+async fn invalid_packages_are_not_uploaded() {
     let data = tempfile::tempdir().unwrap();
     let described = version("described", "");
     let small = Krt::serve(described.path()).flag("--max-package", "1KiB");
@@ -359,7 +359,7 @@ async fn a_package_that_is_none_is_not_uploaded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_no_server_is_told_so() {
+async fn wrong_server_addresses_are_reported() {
     // A port that was free a moment ago, so no server answers there.
     let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     let person = Person::with_token(&format!("http://{closed}"), "krt_x");
@@ -388,7 +388,7 @@ async fn who_is_no_server_is_told_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_tls_with_an_authority_of_ones_own() {
+async fn over_tls_with_a_private_authority() {
     let folder = tempfile::tempdir().unwrap();
     let SelfSigned { certificate, key, .. } = SelfSigned::new(folder.path(), "server");
     let described = version("described", "");
@@ -433,7 +433,7 @@ async fn asked(person: &Person, server: &str, terminal: OwnedFd) -> tokio::proce
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_is_typed_unseen() {
+async fn typed_passwords_are_not_shown() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::start(data.path()).await;
     let (ada, server) = (Person::new(), team.api.url());

@@ -12,7 +12,7 @@ async fn typed(service: &Service) -> Value {
 }
 
 #[tokio::test]
-async fn the_nodes_whose_files_change_are_restarted_and_no_others() {
+async fn only_nodes_with_changed_files_are_restarted() {
     let copy = Copy::of("plain");
     let service = Krt::run_at(copy.path()).watch().start().await;
     let (plain, old) = (service.workers("plain"), service.workers("typed"));
@@ -56,7 +56,7 @@ async fn the_nodes_whose_files_change_are_restarted_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_package_that_changes_is_started_anew() {
+async fn changed_packages_are_restarted() {
     let copy = Copy::of("plain");
     let service = Krt::run_at(copy.path()).watch().start().await;
     copy.edit("krt.yml", "entrypoint: Two", "entrypoint: Tow");

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_go_may_read_counts_and_nothing_else() {
+    fn only_files_read_by_go_count() {
         let home = Home::new();
         home.put("etl/go.mod", "module etl\n\nreplace example.com/shared => ../shared // ours\n");
         home.put("etl/main.go", "package main\n");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn all_of_a_workspace_counts_and_what_is_linked() {
+    fn files_of_workspaces_and_linked_files_count() {
         let home = Home::new();
         home.put(
             "go.work",
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_cargo_may_read_counts_and_nothing_else() {
+    fn only_files_read_by_cargo_count() {
         let home = Home::new();
         home.put("etl/Cargo.toml", "[dependencies]\nshared = { path = \"../shared\" }\n");
         home.put("etl/src/main.rs", "fn main() {}\n");

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_compiler_says() {
+    fn compiler_diagnostics() {
         for (line, expected) in [
             ("./main.go:12:3: undefined: nothing", Some(("./main.go", 12, 3, "undefined: nothing"))),
             ("../shared/a.go:1:2: x: y", Some(("../shared/a.go", 1, 2, "x: y"))),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn only_folders_are_replacements_to_read() {
+    fn only_folder_replacements_are_read() {
         let text = "replace a => ./a\nreplace (\n\tb v1.2.3 => ../b\n\tc => example.com/c v1.0.0\n)\n// replace d => ./d\n";
         assert_eq!(replacements(text), ["./a", "../b"].map(PathBuf::from));
     }

@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_compiler_says() {
+    fn compiler_diagnostics() {
         let output = "\
    Compiling etl v0.1.0
 warning: unused variable: `a`

@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lists_are_in_order() {
+    fn the_lists_are_sorted() {
         assert!(PACKAGES.is_sorted_by_key(|(module, _)| module));
         assert!(UPSTREAM_PACKAGES.is_sorted_by_key(|upstream| upstream.module));
     }

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn places_count_characters() {
+    fn columns_count_characters() {
         let parsed = parse("x = 'ä'; import a\n");
         assert_eq!(parsed.imports[0].location, Location { line: 1, column: 10 });
     }
@@ -293,7 +293,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read(text in "\\PC*", code in "(import |from |\\(|def f\\(\\):\n|try:\n| |\n|a|\\.|except:){0,40}") {
+        fn any_text_is_parsed(text in "\\PC*", code in "(import |from |\\(|def f\\(\\):\n|try:\n| |\n|a|\\.|except:){0,40}") {
             parse(&text);
             parse(&code);
         }

@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_is_in_order() {
+    fn the_list_is_sorted() {
         assert!(MODULES.is_sorted());
         assert!(is_standard("os.path") && is_standard("__future__") && is_standard("tomllib"));
         assert!(!is_standard("numpy") && !is_standard("osx"));

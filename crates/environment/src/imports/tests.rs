@@ -84,7 +84,7 @@ fn a_changed_search_path_finds_modules_anywhere() {
 }
 
 #[test]
-fn shared_names_are_told_apart() {
+fn shared_names_are_distinguished() {
     let found = imports(&[(
         "src/a/main.py",
         "from google.cloud import storage, bigquery\nimport google.auth.transport\nfrom google import protobuf\nfrom google.protobuf import any_pb2",
@@ -94,7 +94,7 @@ fn shared_names_are_told_apart() {
 }
 
 #[test]
-fn namespaces_compiled_modules_and_circles() {
+fn namespaces_compiled_modules_and_cycles() {
     let found = imports(&[
         ("src/a/main.py", "import space.part\nimport fast\nimport helper"),
         ("src/a/space/part.py", "import helper"),

@@ -103,7 +103,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_caret_holds_its_own_version_and_not_the_next_major(major in 1u64..50, minor in 0u64..50, patch in 0u64..50) {
+        fn carets_exclude_the_next_major_version(major in 1u64..50, minor in 0u64..50, patch in 0u64..50) {
             let range = VersionSpecifiers::from_str(&specifiers(&format!("^{major}.{minor}.{patch}")).unwrap()).unwrap();
             prop_assert!(range.contains(&Version::new([major, minor, patch])));
             prop_assert!(range.contains(&Version::new([major, minor + 1, 0])));
@@ -111,7 +111,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_accepted_is_valid(constraint in "[\\^~<>=!*.0-9, ]{1,12}") {
+        fn accepted_constraints_are_valid(constraint in "[\\^~<>=!*.0-9, ]{1,12}") {
             if let Some(text) = specifiers(&constraint) {
                 prop_assert!(VersionSpecifiers::from_str(&text).is_ok(), "{} -> {}", constraint, text);
             }

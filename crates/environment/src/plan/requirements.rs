@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_tell_what_they_name() {
+    fn lines_are_classified() {
         let package = |name: &str| Line::Package(name.to_owned());
         for (line, expected) in [
             ("six", package("six")),
@@ -164,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read(text in "\\PC*", joined in "[-a-z #\\\\\n=@./\\[\\];]*") {
+        fn any_text_is_parsed(text in "\\PC*", joined in "[-a-z #\\\\\n=@./\\[\\];]*") {
             for text in [text, joined] {
                 for line in logical_lines(&text) {
                     prop_assert!(!line.is_empty() && !line.contains('\n'));

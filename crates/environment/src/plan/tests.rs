@@ -61,7 +61,7 @@ fn the_nearest_file_upward_decides() {
 }
 
 #[test]
-fn nothing_above_the_root_counts() {
+fn files_above_the_root_are_ignored() {
     let outer = package(&[("requirements.txt", "six"), ("inner/src/main.py", "")]);
     for src in ["src/main.py", "../main.py", "src/../../main.py"] {
         assert_eq!(
@@ -73,7 +73,7 @@ fn nothing_above_the_root_counts() {
 }
 
 #[test]
-fn one_file_in_a_folder_goes_before_another() {
+fn files_in_a_folder_have_an_order_of_precedence() {
     let all =
         [("requirements.txt", "six"), ("pyproject.toml", "[project]\nname = 'a'"), ("Pipfile", "[packages]")];
     for first in 0..all.len() {
@@ -83,7 +83,7 @@ fn one_file_in_a_folder_goes_before_another() {
 }
 
 #[test]
-fn equal_content_is_equal_wherever_it_stands() {
+fn equal_content_is_equal_in_any_folder() {
     let root = package(&[
         ("a/requirements.txt", "# ours\nsix==1.0\n-r more.txt\n./lib"),
         ("a/more.txt", "attrs"),
@@ -99,7 +99,7 @@ fn equal_content_is_equal_wherever_it_stands() {
 }
 
 #[test]
-fn every_change_that_counts_changes_the_content() {
+fn relevant_changes_change_the_content() {
     let files = |change: &str, text: &'static str| {
         let base = [
             (
@@ -142,7 +142,7 @@ fn every_change_that_counts_changes_the_content() {
 }
 
 #[test]
-fn what_requirements_name_is_seen() {
+fn packages_named_in_requirements_are_recognised() {
     for (text, protobuf, hashes) in [
         ("six", false, false),
         ("protobuf", true, false),
@@ -161,7 +161,7 @@ fn what_requirements_name_is_seen() {
 }
 
 #[test]
-fn a_circle_of_includes_ends() {
+fn circular_includes_end() {
     let root = package(&[("requirements.txt", "-r a.txt"), ("a.txt", "six\n-r requirements.txt\n-r a.txt")]);
     assert!(plan_of(&root, "main.py").is_some());
 }
@@ -307,7 +307,7 @@ fn pipfiles_are_translated() {
 }
 
 #[test]
-fn another_index_than_the_usual_one_is_named() {
+fn other_indexes_are_named() {
     let text = "[[source]]\nname='x'\nurl='https://u:p@host:8080/simple'\nverify_ssl=false\n[packages]\n";
     let plan = plan_of(&package(&[("Pipfile", text)]), "main.py").unwrap();
     assert_eq!(
@@ -318,7 +318,7 @@ fn another_index_than_the_usual_one_is_named() {
 }
 
 #[test]
-fn the_python_that_files_ask_for() {
+fn required_python_versions() {
     let setup = ("setup.py", "setup(\n    name='a',\n    python_requires='>=3.7,<3.9',\n)");
     for (file, text, good, bad, is_firm) in [
         ("Pipfile", "[requires]\npython_version = '3.11'", "3.11.7", "3.12.1", true),
@@ -349,7 +349,7 @@ fn the_python_that_files_ask_for() {
 }
 
 #[test]
-fn pins_and_sources_are_seen() {
+fn pins_and_sources_are_recognised() {
     let root = package(&[
         (
             "requirements.txt",
@@ -367,7 +367,7 @@ fn pins_and_sources_are_seen() {
 }
 
 #[test]
-fn a_change_counts_whatever_the_encoding() {
+fn changes_count_in_any_encoding() {
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
     for (bytes, other) in [
         (utf16("\u{feff}six==1.0"), utf16("\u{feff}six==1.1")),
@@ -396,7 +396,7 @@ fn a_change_counts_whatever_the_encoding() {
 }
 
 #[test]
-fn what_is_in_no_known_encoding_is_refused() {
+fn unknown_encodings_are_refused() {
     let root = package(&[("requirements.txt", "-r more.txt")]);
     for (file, bytes) in [("more.txt", &b"six\n# \xe4"[..]), ("more.txt", b"\xff\xfes")] {
         fs::write(root.path().join(file), bytes).unwrap();
@@ -433,7 +433,7 @@ fn unpacked_files_count_by_content_alone() {
 }
 
 #[test]
-fn locks_pin_what_comes_from_an_index() {
+fn locks_pin_packages_from_an_index() {
     let pyproject = ("pyproject.toml", "[project]\nname = 'a'\ndependencies = ['six']");
     let uv = r#"
         version = 1
@@ -497,7 +497,7 @@ fn a_lock_is_part_of_the_content() {
 }
 
 #[test]
-fn what_cannot_be_translated_is_said() {
+fn untranslatable_files_are_reported() {
     for (file, text, words) in [
         ("Pipfile", "[packages]\na = '1.2'", "`1.2`"),
         ("Pipfile", "[packages]\na = 1", "`a` is neither a version nor a table"),

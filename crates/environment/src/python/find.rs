@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn candidates_stand_in_order() {
+    fn candidates_are_sorted() {
         let machine = tempfile::tempdir().unwrap();
         let at = |path: &str| machine.path().join(path);
         for path in [

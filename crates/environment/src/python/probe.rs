@@ -55,7 +55,7 @@ mod tests {
     use std::fs;
 
     #[tokio::test]
-    async fn a_folder_s_modules_are_not_imported() {
+    async fn modules_of_the_folder_are_not_imported() {
         let folder = tempfile::tempdir().unwrap();
         let sign = folder.path().join("imported");
         let module = format!("open({:?}, 'w').close()\nraise SystemExit", sign.to_str().unwrap());

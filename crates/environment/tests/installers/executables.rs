@@ -115,7 +115,7 @@ fn an_executable_is_built_once_for_its_content(language: Language) {
     assert_eq!(entries(&fixture.node.module), files, "nothing is written beside the sources");
 }
 
-fn what_does_not_build_leaves_nothing(language: Language, expected: &[&str]) {
+fn failed_builds_leave_nothing(language: Language, expected: &[&str]) {
     let fixture = Fixture::new(language);
     fixture.break_it();
     let made = run(fixture.executables().prepare(std::slice::from_ref(&fixture.node), &|_| {}));
@@ -147,15 +147,12 @@ mod go {
     }
 
     #[test]
-    fn what_does_not_build_leaves_nothing() {
-        super::what_does_not_build_leaves_nothing(
-            Language::GO,
-            &["# etl", "./main.go:3:15: undefined: nothing"],
-        );
+    fn failed_builds_leave_nothing() {
+        super::failed_builds_leave_nothing(Language::GO, &["# etl", "./main.go:3:15: undefined: nothing"]);
     }
 
     #[test]
-    fn without_go_the_package_s_own_executable_serves() {
+    fn the_executable_of_the_package_is_used_without_go() {
         without_a_builder_the_package_s_own_executable_serves(Language::GO);
     }
 }
@@ -169,20 +166,20 @@ mod rust {
     }
 
     #[test]
-    fn what_does_not_build_leaves_nothing() {
-        super::what_does_not_build_leaves_nothing(
+    fn failed_builds_leave_nothing() {
+        super::failed_builds_leave_nothing(
             Language::RUST,
             &["error[E0425]: cannot find function `nothing` in this scope", "--> src/main.rs:3:5"],
         );
     }
 
     #[test]
-    fn without_cargo_the_package_s_own_executable_serves() {
+    fn the_executable_of_the_package_is_used_without_cargo() {
         without_a_builder_the_package_s_own_executable_serves(Language::RUST);
     }
 
     #[test]
-    fn packages_of_the_same_name_are_not_taken_for_one_another() {
+    fn packages_of_the_same_name_are_distinguished() {
         let (first, second) = (Fixture::new(Language::RUST), Fixture::new(Language::RUST));
         first.print_word("first");
         second.print_word("second");
@@ -198,7 +195,7 @@ mod rust {
     }
 
     #[test]
-    fn of_several_executables_the_one_with_the_node_s_name_is_taken() {
+    fn the_executable_with_the_name_of_the_node_is_used() {
         let fixture = Fixture::new(Language::RUST);
         fixture.put("src/bin/other.rs", "fn main() {\n    eprintln!(\"other\");\n}\n");
         assert_eq!(stdout_of(&fixture.prepare().0), "one\n");

@@ -13,7 +13,7 @@ fn notes(machine: &Machine) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_the_old_images_carried_is_given_to_who_declares_nothing() {
+async fn nodes_without_declarations_get_packages_of_the_old_images() {
     let machine = Machine::new(&[
         (
             "src/a/main.py",
@@ -36,7 +36,7 @@ async fn what_the_old_images_carried_is_given_to_who_declares_nothing() {
 }
 
 #[tokio::test]
-async fn what_comes_along_is_as_old_as_what_asks_for_it() {
+async fn dependencies_are_as_old_as_their_packages() {
     let machine = Machine::new(&[("a/main.py", "import pandas")]);
     let made = machine.prepare(&["a/main.py"]).await.unwrap();
     let version = |module: &str| evaluate(&made[0].python, &format!("__import__('{module}').version"));
@@ -44,7 +44,7 @@ async fn what_comes_along_is_as_old_as_what_asks_for_it() {
 }
 
 #[tokio::test]
-async fn another_undeclared_import_is_an_error_before_anything_is_made() {
+async fn undeclared_imports_fail_before_the_installation() {
     let machine = Machine::new(&[
         ("src/a/main.py", "import numpy\n\nimport yaml"),
         ("src/b/main.py", "import fastapi.responses"),
@@ -62,7 +62,7 @@ async fn another_undeclared_import_is_an_error_before_anything_is_made() {
 }
 
 #[tokio::test]
-async fn the_finished_environment_tells_what_a_declaration_left_out() {
+async fn finished_environments_reveal_missing_declarations() {
     let machine = Machine::new(&[
         ("a/requirements.txt", "alpha\nbeta"),
         ("a/main.py", "import alpha, beta\nimport google.protobuf\nimport pandas\ndef f():\n  import numpy"),
@@ -87,7 +87,7 @@ async fn examined(machine: &Machine) -> Vec<Finding> {
 type Row = (&'static str, &'static str, &'static str, &'static [(Severity, &'static str)], usize);
 
 #[tokio::test]
-async fn examining_makes_an_environment_only_where_nothing_else_tells() {
+async fn checks_install_environments_only_if_necessary() {
     let rows: &[Row] = &[
         ("requirements.txt", "alpha", "import alpha", &[], 0),
         ("requirements.txt", "scikit-learn\nPillow", "import sklearn.svm, PIL.Image", &[], 0),

@@ -60,7 +60,7 @@ async fn both_installers_take_packages_from_an_index() {
 }
 
 #[tokio::test]
-async fn a_package_that_no_index_has_is_said_by_both() {
+async fn both_installers_report_missing_packages() {
     for tool in [Tool::Uv, Tool::Pip] {
         let Some(machine) = machine(&[("a/requirements.txt", "six==0.0.0.dev99")], tool) else { return };
         let error = machine.prepare(&["a/main.py"]).await.unwrap_err();
@@ -71,7 +71,7 @@ async fn a_package_that_no_index_has_is_said_by_both() {
 }
 
 #[tokio::test]
-async fn uv_takes_what_is_said_to_pip_and_all_that_is_translated() {
+async fn uv_accepts_pip_settings_and_translated_files() {
     let files = [
         ("a/requirements.txt", "alpha==1.0\n./project"),
         (
@@ -97,7 +97,7 @@ async fn uv_takes_what_is_said_to_pip_and_all_that_is_translated() {
 }
 
 #[tokio::test]
-async fn uv_among_the_packages_of_the_interpreter_is_used() {
+async fn uv_installed_in_the_interpreter_is_used() {
     let Some(mut machine) = machine(&[], Tool::Pip) else { return };
     machine.python = UV.as_ref().map(|folder| folder.join("python"));
     let made = machine.prepare(&["main.py"]).await.unwrap();

@@ -75,7 +75,7 @@ fn output_of(mut process: Child) -> String {
 }
 
 #[tokio::test]
-async fn of_several_processes_one_makes_and_the_others_wait() {
+async fn one_process_installs_while_the_others_wait() {
     let machine = held();
     let processes: Vec<Child> = (0..3).map(|_| other_process(&machine)).collect();
     builder(&machine).await;
@@ -87,7 +87,7 @@ async fn of_several_processes_one_makes_and_the_others_wait() {
 }
 
 #[tokio::test]
-async fn a_dropped_wish_kills_the_installer_and_leaves_nothing() {
+async fn cancelling_kills_the_installer_and_leaves_nothing() {
     let machine = held();
     let builder = {
         let sources = ["src/a/main.py"];
@@ -105,7 +105,7 @@ async fn a_dropped_wish_kills_the_installer_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_killed_process_left_is_made_anew_once_its_installer_has_ended() {
+async fn environments_of_killed_processes_are_rebuilt() {
     let machine = held();
     let mut process = other_process(&machine);
     let installer = builder(&machine).await;

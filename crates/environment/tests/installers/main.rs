@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod encodings;
 #[cfg(test)]
+mod environments;
+#[cfg(test)]
 mod executables;
 #[cfg(test)]
 mod imports;
@@ -12,7 +14,5 @@ mod index;
 mod interrupted;
 #[cfg(test)]
 mod machine;
-#[cfg(test)]
-mod made;
 #[cfg(test)]
 mod pythons;

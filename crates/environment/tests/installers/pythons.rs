@@ -37,7 +37,7 @@ fn findings(machine: &Machine) -> Vec<(bool, String)> {
 }
 
 #[tokio::test]
-async fn each_node_gets_the_python_that_its_files_ask_for() {
+async fn each_node_gets_the_python_that_its_files_require() {
     let files = [
         ("a/Pipfile", "[packages]\nalpha = '*'\n[requires]\npython_version = '3.10'"),
         ("b/pyproject.toml", "[project]\nrequires-python = '>=3.9,<3.10'"),
@@ -67,7 +67,7 @@ async fn each_node_gets_the_python_that_its_files_ask_for() {
 }
 
 #[tokio::test]
-async fn pins_without_a_wheel_lead_to_a_python_that_has_one() {
+async fn pins_without_a_wheel_select_a_python_with_one() {
     let Some(mut machine) = machine(&[("a/requirements.txt", "gamma==1.0\nalpha==1.0")]) else { return };
     let made = machine.prepare(&["a/main.py"]).await.unwrap();
     assert_eq!(evaluate(&made[0].python, "'%d.%d' % sys.version_info[:2]"), "3.10");

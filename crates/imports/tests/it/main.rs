@@ -6,7 +6,7 @@ use krt_imports::{Workspace, rules::RULES, violations};
 use std::path::Path;
 
 #[test]
-fn imports_run_as_architecture_says() {
+fn imports_follow_the_architecture() {
     // Cargo runs tests in their crate's folder.
     let workspace = Workspace::load(Path::new("../..")).expect("the workspace can be read");
     let found: Vec<String> = violations(&workspace, &RULES).iter().map(ToString::to_string).collect();

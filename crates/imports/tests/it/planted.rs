@@ -58,7 +58,7 @@ fn a_workspace_that_keeps_the_rules_has_no_violation() {
 }
 
 #[test]
-fn layers_hold_whatever_the_way_to_a_name() {
+fn layers_apply_to_every_form_of_import() {
     let deep = ("beta/src/middle.rs", "mod deep;");
     for (file, text, by) in [
         ("beta/src/middle.rs", "use crate::top::Top;", "crate::top::Top"),
@@ -85,7 +85,7 @@ fn layers_hold_whatever_the_way_to_a_name() {
 }
 
 #[test]
-fn a_name_that_is_imported_by_another_module_is_followed() {
+fn names_imported_by_another_module_are_followed() {
     let files = [
         ("beta/src/base.rs", "pub use crate::middle::Hidden as Base;"),
         ("beta/src/middle.rs", "pub struct Hidden;"),
@@ -97,7 +97,7 @@ fn a_name_that_is_imported_by_another_module_is_followed() {
 }
 
 #[test]
-fn crates_hold_to_their_rules() {
+fn crate_rules_are_enforced() {
     let manifest = "[package]\nname = \"krt-alpha\"\n[target.'cfg(unix)'.dependencies]\nother = { package = \"krt-beta\" }";
     assert_eq!(found(&[("alpha/Cargo.toml", manifest)]), ["crates/alpha depends on crates/beta"]);
     let new = "[package]\nname = \"krt-delta\"";
@@ -105,7 +105,7 @@ fn crates_hold_to_their_rules() {
 }
 
 #[test]
-fn a_crate_that_another_passes_on_is_seen() {
+fn reexported_crates_are_noticed() {
     let manifest = "[package]\nname = \"krt-gamma\"\n[dependencies]\nkrt-beta = {}";
     let files = [
         ("beta/src/lib.rs", "mod base;\nmod middle;\nmod top;\npub use krt_alpha::Noun;"),
@@ -116,7 +116,7 @@ fn a_crate_that_another_passes_on_is_seen() {
 }
 
 #[test]
-fn what_a_crate_may_not_use_from_outside_is_seen() {
+fn forbidden_external_imports_are_noticed() {
     let text = "use std::{fs::File, io};\n#[cfg(test)]\nmod tests { use std::fs; }";
     assert_eq!(
         found(&[("alpha/src/lib.rs", text)]),

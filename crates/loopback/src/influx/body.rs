@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_decoded() {
+    fn decoded_bodies() {
         let once = || gzip(b"m f=1");
         assert_eq!(decode(once(), 0).unwrap(), once());
         assert_eq!(decode(once(), 1).unwrap(), "m f=1");

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_write() {
+    fn authorized_writers() {
         let basic = |text: &str| format!("Basic {}", STANDARD.encode(text));
         for (header, may) in [
             ("Token s3cret".to_owned(), true),

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_drivers_make_of_counting() {
+    fn counting_pipelines_of_drivers() {
         let counted = |id: Bson| End::Count { id: Some(id), field: "n".to_owned() };
         let group = || doc! { "$group": { "_id": 1, "n": { "$sum": 1 } } };
         let pipeline =
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused() {
+    fn unsupported_pipelines() {
         for stages in [
             vec![doc! { "$lookup": {} }],
             vec![doc! { "$limit": 1 }, doc! { "$skip": 1 }],

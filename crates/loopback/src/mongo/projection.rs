@@ -114,7 +114,7 @@ mod tests {
     use bson::doc;
 
     #[test]
-    fn what_is_given() {
+    fn projected_documents() {
         let document = || doc! { "_id": 1, "a": 2, "b": { "c": 3, "d": 4 }, "e": [{ "c": 5, "d": 6 }, 7] };
         let cases = [
             (doc! {}, document()),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused() {
+    fn unsupported_projections() {
         for projection in [
             doc! { "a": 1, "b": 0 },
             doc! { "a": 1, "a.b": 1 },

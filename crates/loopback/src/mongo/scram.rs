@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_let_in() {
+    fn rejected_users() {
         let (credentials, conversation, _) = begun();
         for first in ["", "n,,", "p=tls-unique,,n=krt,r=a", "n,,n=admin,r=a", "n,,n=krt,r=", "n,,n=krt,r=a,b"]
         {

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_order() {
+    fn invalid_orders() {
         for sort in
             [doc! { "a": 2 }, doc! { "a": "up" }, doc! { "": 1 }, doc! { "a..b": 1 }, doc! { "$a": 1 }]
         {

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn breaches() {
+    fn protocol_violations() {
         let long = "PUB ".to_owned() + &"a".repeat(MAX_LINE);
         for (text, violation) in [
             ("HELLO\r\n", ProtocolError::Unknown),
@@ -229,7 +229,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_matters_not_where_bytes_are_split(at in 0_usize..60) {
+        fn chunk_boundaries_do_not_matter(at in 0_usize..60) {
             let text = "PUB a.b reply 11\r\nhello\r\nhell\r\nPING\r\nSUB a b c\r\n";
             let (mut buffer, mut found) = (BytesMut::new(), Vec::new());
             for part in [&text[..at.min(text.len())], &text[at.min(text.len())..]] {

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_subscribed_to() {
+    fn valid_subscriptions() {
         for subject in ["a", "a.b", "*", ">", "a.*.c", "a.>", "a*", "_INBOX.x.1"] {
             assert!(is_valid(subject), "{subject}");
         }
@@ -64,7 +64,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_literal_covers_itself_alone(one in "[ab]{1,2}(\\.[ab]{1,2}){0,2}", two in "[ab]{1,2}(\\.[ab]{1,2}){0,2}") {
+        fn a_literal_covers_only_itself(one in "[ab]{1,2}(\\.[ab]{1,2}){0,2}", two in "[ab]{1,2}(\\.[ab]{1,2}){0,2}") {
             prop_assert_eq!(matches(&one, &two), one == two);
             prop_assert!(matches(">", &one));
         }

@@ -140,8 +140,8 @@ const SCRIPTS: [(&str, &str); 34] = [
 ];
 
 #[tokio::test]
-async fn it_says_what_the_real_one_says() {
-    let Some((_server, real)) = real("it_says_what_the_real_one_says") else { return };
+async fn answers_match_the_real_server() {
+    let Some((_server, real)) = real("answers_match_the_real_server") else { return };
     let ours = ours().await;
     let mut differences = Vec::new();
     for (client, script) in SCRIPTS {
@@ -161,8 +161,8 @@ async fn it_says_what_the_real_one_says() {
 }
 
 #[tokio::test]
-async fn one_of_each_group_gets_a_message() {
-    let Some((_server, real)) = real("one_of_each_group_gets_a_message") else { return };
+async fn one_member_of_each_group_gets_a_message() {
+    let Some((_server, real)) = real("one_member_of_each_group_gets_a_message") else { return };
     let ours = ours().await;
     for url in [&ours.url, &real] {
         let client = connect(url).await;
@@ -198,8 +198,8 @@ async fn one_of_each_group_gets_a_message() {
 }
 
 #[tokio::test]
-async fn requests_are_answered_and_nobody_is_told_at_once() {
-    let Some((_server, real)) = real("requests_are_answered_and_nobody_is_told_at_once") else { return };
+async fn requests_without_responders_fail_at_once() {
+    let Some((_server, real)) = real("requests_without_responders_fail_at_once") else { return };
     let ours = ours().await;
     for url in [&ours.url, &real] {
         let (asks, answers) = (connect(url).await, connect(url).await);
@@ -230,7 +230,7 @@ async fn requests_are_answered_and_nobody_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn accounts_see_nothing_of_each_other() {
+async fn accounts_are_isolated() {
     let ours = ours().await;
     let other = ours.handle.open().unwrap();
     let (one, two) = (connect(&ours.url).await, connect(&other.url()).await);
@@ -256,7 +256,7 @@ async fn accounts_see_nothing_of_each_other() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_loses_its_connection() {
+async fn slow_readers_lose_their_connection() {
     let ours = ours().await;
     let mut slow = Raw::open(&ours.url, PLAIN).await;
     slow.send("SUB a 1\r\n").await;
@@ -275,7 +275,7 @@ async fn a_client_that_does_not_read_loses_its_connection() {
 }
 
 #[tokio::test]
-async fn a_shutdown_leaves_no_connection() {
+async fn a_shutdown_closes_every_connection() {
     let Running { url, task, stop, .. } = ours().await;
     let mut raw = Raw::open(&url, PLAIN).await;
     assert_eq!(raw.recv().await, "PONG\r\n");

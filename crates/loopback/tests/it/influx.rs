@@ -128,7 +128,7 @@ async fn a_gzipped_body_is_read_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_point_is_told() {
+async fn invalid_points_are_reported() {
     let served = Fixture::start().await;
     let url = format!("{}/api/v2/write?bucket=shop", served.url);
     let long = "x".repeat(100_000);
@@ -153,7 +153,7 @@ async fn what_is_no_point_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_writes_nothing() {
+async fn unauthorized_clients_cannot_write() {
     let served = Fixture::start().await;
     let open = format!("{}/api/v2/write?bucket=shop", served.origin());
     for header in [None, Some("Token "), Some("Token wrong"), Some("Basic a3J0Og==")] {
@@ -177,7 +177,7 @@ async fn a_stranger_writes_nothing() {
 
 /// krt's own writer, with names that its lines can express.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_krt_writes_is_read() {
+async fn points_written_by_krt_are_read() {
     let served = Fixture::start().await;
     let folder = tempfile::tempdir().unwrap();
     let address = served.url.as_str().into();

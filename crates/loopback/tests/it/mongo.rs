@@ -67,7 +67,7 @@ fn error_text(error: &mongodb::error::Error) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_inserted_is_what_is_stored() {
+async fn documents_are_stored_as_inserted() {
     let served = Fixture::start().await;
     let orders = served.orders().await;
     let date = bson::DateTime::from_millis(1_700_000_000_123);
@@ -100,7 +100,7 @@ async fn an_insert_without_an_id_gets_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn duplicates_end_what_is_ordered_only() {
+async fn duplicates_end_only_ordered_inserts() {
     let served = Fixture::start().await;
     let database = served.client().await.database("shop-data");
     for (ordered, stored) in [(true, 2), (false, 3)] {
@@ -153,7 +153,7 @@ async fn searches_are_read_in_batches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_is_its_collections() {
+async fn cursors_belong_to_their_collection() {
     let served = Fixture::start().await;
     let client = served.client().await;
     let database = client.database("shop-data");
@@ -175,7 +175,7 @@ async fn a_cursor_is_its_collections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_not_done_is_said() {
+async fn unsupported_commands_are_reported() {
     let served = Fixture::start().await;
     let client = served.client().await;
     let database = client.database("shop-data");
@@ -207,7 +207,7 @@ async fn what_is_not_done_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_sees_nothing() {
+async fn unauthorized_clients_see_nothing() {
     let served = Fixture::start().await;
     served.orders().await.insert_one(doc! { "secret": 1 }).await.unwrap();
     let with_user = |user: &str| {
@@ -238,7 +238,7 @@ async fn reply(stream: &mut TcpStream) -> Option<Vec<u8>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_read_ends_its_connection_only() {
+async fn invalid_messages_end_only_their_connection() {
     let served = Fixture::start().await;
     let header = |size: i32, op_code: i32| {
         [size, 1, 0, op_code].into_iter().flat_map(i32::to_le_bytes).collect::<Vec<_>>()

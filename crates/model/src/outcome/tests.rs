@@ -181,7 +181,7 @@ fn results() -> impl Strategy<Value = HandlerResult> {
 proptest! {
     /// An answered client never gets another answer, and an unanswered one is never forgotten.
     #[test]
-    fn one_answer(
+    fn every_client_gets_one_answer(
         result in results(),
         last: bool,
         replied: bool,

@@ -55,7 +55,7 @@ mod tests {
     use std::time::SystemTime;
 
     #[test]
-    fn only_what_was_left_behind_is_removed() {
+    fn only_abandoned_folders_are_removed() {
         let place = tempfile::tempdir().unwrap();
         let at = |name: &str| place.path().join(name);
         let hour_ago = SystemTime::now() - Duration::from_secs(3600);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn one_in_use_is_locked() {
+    fn folders_in_use_are_locked() {
         let place = tempfile::tempdir().unwrap();
         let staging = Staging::beside(place.path()).unwrap();
         assert!(File::open(staging.path()).unwrap().try_lock().is_err());

@@ -84,7 +84,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn what_is_packed_is_unpacked(tree in trees()) {
+    fn archives_round_trip(tree in trees()) {
         let folder = tempfile::tempdir().unwrap();
         let (from, to) = (folder.path().join("from"), folder.path().join("to"));
         fs::create_dir(&from).unwrap();
@@ -96,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn damage_never_panics_nor_leaves_something(
+    fn damage_never_panics_or_leaves_files(
         tree in trees(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
         cut in prop::option::of(any::<prop::sample::Index>()),
@@ -123,14 +123,14 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_are_no_archive(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn arbitrary_bytes(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         survive(&bytes);
         survive(&[&[0x1f, 0x8b, 8, 0], bytes.as_slice()].concat());
     }
 }
 
 #[test]
-fn the_x_bit_is_given_to_those_who_may_read() {
+fn the_x_bit_follows_read_permission() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tool");
     fs::write(&path, "").unwrap();

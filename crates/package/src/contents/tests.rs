@@ -54,7 +54,7 @@ fn a_volume_of_kubernetes_is_a_package() {
 }
 
 #[test]
-fn links_are_what_they_lead_to_or_faults() {
+fn links_are_followed_or_reported() {
     let outside = folder(&[("secret", "")]);
     let folder = folder(&[
         ("krt.yml", ""),
@@ -113,7 +113,7 @@ fn links_are_what_they_lead_to_or_faults() {
 }
 
 #[test]
-fn links_that_lead_to_more_and_more_end() {
+fn exponentially_growing_links_end() {
     let folder = folder(&[("krt.yml", "")]);
     for level in 0..20 {
         let at = folder.path().join(format!("level{level}"));

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_where() {
+    fn platforms_of_executables() {
         let arm = System { processor: Some("aarch64"), ..LINUX };
         for (bytes, system, is_for) in [
             (elf(2, 0, 62), LINUX, None),

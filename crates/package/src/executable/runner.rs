@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_older_runner() {
+    fn executables_without_an_older_runner() {
         let ours = "dep\tgithub.com/konstellation-io/kre-runners/kre-go\tv1.0.0\n=>\t/krt-sdk/github.com/konstellation-io/kre-runners/kre-go\t(devel)\t\ndep\tgithub.com/konstellation-io/krt/sdk/go\tv0.0.0\n";
         for (list, texts) in [
             (ours, ""),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn runners_of_other_times() {
+    fn runners_of_other_generations() {
         for (list, texts, unsupported) in [
             ("dep\tgithub.com/konstellation-io/kre-runners/kre-go/v4\tv4.0.0\t\n", "", Unsupported::Later),
             ("", "KRT_NATS_INPUTS KRT_NATS_MONGO_WRITER KRT_IS_EXITPOINT", Unsupported::Later),

@@ -87,7 +87,7 @@ fn images() {
 
 proptest! {
     #[test]
-    fn what_the_grammar_makes_is_an_image(
+    fn generated_image_names_are_valid(
         image in "([a-zA-Z0-9]([a-zA-Z0-9-]{0,8}[a-zA-Z0-9])?\\.[a-z]{2,5}(:[0-9]{1,5})?/)?\
             [a-z0-9]{1,8}((_|__|-{1,3})[a-z0-9]{1,5}){0,3}(/[a-z0-9]{1,8}((\\.|_|__|-{1,3})[a-z0-9]{1,5}){0,3}){0,3}\
             (:[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,127})?(@sha256:[a-f0-9]{64})?"
@@ -96,7 +96,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_judged(image in "\\PC{0,60}") {
+    fn invalid_names_have_a_hint(image in "\\PC{0,60}") {
         if let Err(error) = check(&image) {
             prop_assert!(!error.hint().is_empty());
         }

@@ -16,7 +16,7 @@ fn summary(root: &Path, path: &str) -> String {
 }
 
 #[test]
-fn where_links_lead() {
+fn targets_of_links() {
     let outside = folder(&[("secret.py", ""), ("back/x", "")]);
     let base = folder(&[("package/src/a.py", ""), ("package/..2024/main.py", ""), ("package/plain", "")]);
     let base_path = base.path().canonicalize().unwrap();

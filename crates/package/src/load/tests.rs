@@ -71,7 +71,7 @@ fn elsewhere(order: &ReadRequest) -> Result<Reading, Error> {
 }
 
 #[test]
-fn what_another_process_read_is_the_same() {
+fn packages_read_by_another_process_are_equal() {
     let folder = greeter();
     fs::write(folder.path().join("more.proto"), "syntax = \"proto3\"; message More {} // a comment\n")
         .unwrap();
@@ -119,7 +119,7 @@ fn a_folder_loads() {
 }
 
 #[test]
-fn its_manifest_stands_for_it() {
+fn a_manifest_loads_its_package() {
     let folder = greeter();
     let package = load(&folder.path().join("krt.yml")).unwrap();
     assert_eq!(package.root, folder.path().canonicalize().unwrap());
@@ -153,7 +153,7 @@ fn a_check_changes_nothing() {
 }
 
 #[test]
-fn what_is_no_package() {
+fn invalid_packages() {
     let empty = folder(&[("readme.md", "")]);
     let error = load(empty.path()).unwrap_err().to_string();
     assert!(error.ends_with("has no `krt.yml`"), "{error}");
@@ -169,7 +169,7 @@ fn what_is_no_package() {
 }
 
 #[test]
-fn the_second_spelling_is_read_unless_there_is_the_first() {
+fn krt_yaml_is_read_without_krt_yml() {
     let folder = greeter();
     fs::copy(folder.path().join("krt.yml"), folder.path().join("krt.yaml")).unwrap();
     let both = load(folder.path()).unwrap();
@@ -293,7 +293,7 @@ fn lines(report: &Report) -> String {
 }
 
 #[test]
-fn all_that_is_wrong_with_a_package_is_reported_at_once() {
+fn all_problems_of_a_package_are_reported_at_once() {
     let folder = folder(&[
         ("krt.yml", &MANIFEST.replace("name: go", "name: Go").replace("bin/counter", "bin/conter")),
         ("public_input.proto", &PROTO.replace("string greeting", "Text greeting")),
@@ -408,7 +408,7 @@ fn a_manifest_that_is_too_large() {
 }
 
 #[test]
-fn sources_are_found_at_the_usual_places() {
+fn sources_are_found_at_the_default_paths() {
     const PACKAGE: [(&str, &str); 2] = [("krt.yml", MANIFEST), ("public_input.proto", PROTO)];
     let python = ("src/greeter/main.py", "");
     type Found<'a> = Option<(Language, &'a str, &'a str)>;
@@ -442,7 +442,7 @@ fn sources_are_found_at_the_usual_places() {
 }
 
 #[test]
-fn the_sources_that_a_node_names_count() {
+fn sources_named_by_a_node_are_used() {
     let manifest = MANIFEST.replace("    src: bin/counter\n", "    src: out/it\n    build: ./cmd/count\n");
     let package = folder(&[
         ("krt.yml", &manifest),
@@ -481,7 +481,7 @@ const READS: &str = "KRT_NATS_INPUT KRT_NATS_MONGO_WRITER ";
 type Row<'a> = (Vec<u8>, &'a Loader, &'a str, Option<(Severity, &'a str)>);
 
 #[test]
-fn what_is_said_of_executables() {
+fn notes_about_executables() {
     let here = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
     let other = 243;
     let (local, packed) = (Loader::default(), Loader { any_system: true, ..Loader::default() });

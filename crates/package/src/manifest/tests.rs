@@ -65,7 +65,7 @@ fn check(table: &[(&str, &str, &[&str])]) {
 }
 
 #[test]
-fn a_good_manifest_is_a_version() {
+fn a_valid_manifest_becomes_a_version() {
     for target in [Target::Local, Target::Cluster] {
         let (manifest, report) = read(GOOD, target);
         assert_eq!(lines(&report), [""; 0]);
@@ -79,7 +79,7 @@ fn a_good_manifest_is_a_version() {
 }
 
 #[test]
-fn the_top() {
+fn top_level_keys() {
     check(&[
         ("version: greeter-v1\n", "", &["1:1 error: the package has no `version`"]),
         ("version: greeter-v1", "version:", &["1:1 error: the package has no `version`"]),
@@ -223,7 +223,7 @@ fn the_nodes() {
 }
 
 #[test]
-fn how_a_node_is_run() {
+fn run_settings_of_a_node() {
     check(&[
         ("gpu: true", "replicas: 256", &[]),
         (
@@ -326,7 +326,7 @@ fn the_workflows() {
 }
 
 #[test]
-fn lists_that_must_hold_something() {
+fn lists_must_not_be_empty() {
     for (list, rest) in
         [("nodes", "workflows: [{name: a, entrypoint: A, sequential: [x]}]"), ("workflows", "")]
     {
@@ -360,7 +360,7 @@ fn a_cluster_needs_images() {
 }
 
 #[test]
-fn a_cluster_takes_names_of_images_only() {
+fn a_cluster_accepts_only_image_names() {
     for (image, bad, place) in [
         (
             "example/entrypoint:1",
@@ -378,7 +378,7 @@ fn a_cluster_takes_names_of_images_only() {
 }
 
 #[test]
-fn a_name_twice_in_the_configuration_counts_once() {
+fn duplicate_names_in_the_configuration_count_once() {
     let (manifest, report) = read(&edited("- CERT", "- HOST\n    - CERT\n    - CERT"), Target::Local);
     assert_eq!(
         lines(&report),
@@ -394,7 +394,7 @@ fn a_name_twice_in_the_configuration_counts_once() {
 }
 
 #[test]
-fn packages_of_other_versions_of_krt_are_told_as_such() {
+fn packages_of_other_krt_versions_are_recognised() {
     let second = "\
 version: shop-v1
 description: Prices
@@ -482,7 +482,7 @@ fn bounded(text: &str) -> Report {
 }
 
 #[test]
-fn a_manifest_wrong_all_over_is_reported_quickly() {
+fn a_manifest_full_of_errors_is_reported_quickly() {
     let nodes: String = (0..3_000).map(|n| format!("- {{name: N{n}, x: 1}}\n")).collect();
     let names: String = (0..5_000).map(|n| format!("n{n}, ")).collect();
     let report = bounded(&format!("nodes:\n{nodes}workflows: [{{sequential: [{names}]}}]\n"));
@@ -520,7 +520,7 @@ proptest! {
 }
 
 #[test]
-fn limits_are_those_of_the_node_or_else_of_the_package() {
+fn limits_of_a_node_override_those_of_the_package() {
     let text =
         edited("nodes:\n", "limits: {memory: 1Gi, cpu: 0.5}\nenvironment: [HF_HOME, TOKENIZERS]\nnodes:\n");
     let text = text.replace("    gpu: true\n", "    limits: {memory: 256Mi, files: 512}\n");
@@ -534,7 +534,7 @@ fn limits_are_those_of_the_node_or_else_of_the_package() {
 }
 
 #[test]
-fn bad_limits_and_variables_are_errors_with_their_place() {
+fn invalid_limits_and_variables_have_a_location() {
     let all = |block: &'static str| ("nodes:\n", block);
     let rows: [(_, &[&str]); 8] = [
         (

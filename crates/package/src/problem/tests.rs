@@ -16,7 +16,7 @@ fn long_texts_lose_their_middle() {
 }
 
 #[test]
-fn places_count_characters_from_one() {
+fn columns_count_characters_from_one() {
     let source = Source::new("krt.yml", "ab\nüx\r\n\nend");
     for (span, line, column) in [
         (0..1, 1, 1),
@@ -49,7 +49,7 @@ fn problems_are_ordered_by_file_and_line() {
 }
 
 #[test]
-fn a_report_is_bounded_but_never_hides_that_there_are_errors() {
+fn bounded_reports_never_hide_errors() {
     let mut report = Report::default();
     for n in 0..2 * Report::MAX_PROBLEMS {
         report.push(Problem::warning("krt.yml", n.to_string()));
@@ -82,7 +82,7 @@ fn scripts_read_json() {
 
 proptest! {
     #[test]
-    fn every_span_has_a_place(text in "[aü\n\r日]{0,20}", start in 0usize..80, length in 0usize..80) {
+    fn every_span_has_a_location(text in "[aü\n\r日]{0,20}", start in 0usize..80, length in 0usize..80) {
         let source = Source::new("krt.yml", text.as_str());
         let location = source.location(&(start..start + length));
         prop_assert!(text.get(location.span).is_some());

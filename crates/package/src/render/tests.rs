@@ -23,7 +23,7 @@ fn without_colour() {
 }
 
 #[test]
-fn from_where_the_reader_stands() {
+fn paths_start_at_the_base() {
     let mut report = Report::default();
     report.push(Problem::error("krt.yml", "the file is empty"));
     let style = Style { base: PathBuf::from("examples/greeter"), ..Style::default() };
@@ -43,7 +43,7 @@ fn colour_changes_nothing_else() {
 }
 
 #[test]
-fn of_a_long_line_the_place_is_shown() {
+fn long_lines_are_shown_by_location_only() {
     let source = Source::new("a.proto", format!("{}\nlast", "x".repeat(MAX_LINE + 1)));
     let mut report = Report::default();
     report.push(source.error(&(7..8), "too long to be shown"));
@@ -55,6 +55,6 @@ fn of_a_long_line_the_place_is_shown() {
 }
 
 #[test]
-fn no_text_of_an_author_reaches_the_terminal_raw() {
+fn text_of_authors_is_escaped() {
     assert!(!report().render(&Style::default()).contains(['\u{1b}', '\u{7}']));
 }

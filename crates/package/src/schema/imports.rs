@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn imports_come_first_also_in_a_circle() {
+    fn imports_come_first_even_in_cycles() {
         let mut imports = Imports::default();
         imports.add("a", Some(&file(&["b", "c"], &[])));
         imports.add("b", Some(&file(&["c", "google"], &[])));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_double_with_each_layer() {
+    fn paths_double_with_each_layer() {
         let mut imports = Imports::default();
         let name = |layer: usize, side: usize| format!("{layer}{side}");
         imports.add("00", Some(&file(&[], &[])));

@@ -72,7 +72,7 @@ fn several_services_are_served() {
 }
 
 #[test]
-fn what_does_not_compile_is_reported_with_its_place() {
+fn compile_errors_have_a_location() {
     let service = "service S { rpc R (M) returns (M); }";
     for (content, expected) in [
         ("", "p.proto error: `p.proto` has no service"),
@@ -107,7 +107,7 @@ fn an_error_in_an_import_is_reported_there() {
 }
 
 #[test]
-fn nodes_get_to_know_the_other_files() {
+fn nodes_receive_the_other_files() {
     let plain = "syntax = \"proto3\"; package NAME; message Inner { string x = 1; }";
     let (schema, report) = compile_all(
         &[
@@ -140,7 +140,7 @@ fn nodes_get_to_know_the_other_files() {
 }
 
 #[test]
-fn what_protoc_does_not_read_is_reported_with_its_place() {
+fn files_rejected_by_protoc_have_a_location() {
     let latin = b"syntax = \"proto3\";\npackage types;\n// caf\xe9\nmessage Person { string last_name = 1; }";
     let edition =
         "\u{feff}// new\nedition = \"2023\";\npackage types;\nmessage Person { string last_name = 1; }";
@@ -164,7 +164,7 @@ fn what_protoc_does_not_read_is_reported_with_its_place() {
 }
 
 #[test]
-fn what_only_nodes_would_know_and_cannot_be_read_is_warned_of() {
+fn unreadable_files_for_nodes_only_cause_warnings() {
     let files = [("p.proto", GREETER), ("types/person.proto", PERSON), ("new.proto", "edition = \"2024\";")];
     let (schema, report) = compile_all(&files, "p.proto");
     assert!(schema.is_some());
@@ -186,7 +186,7 @@ fn imports_are_found_beside_the_entrypoint_too() {
 }
 
 #[test]
-fn what_is_too_much_is_refused() {
+fn oversized_schemas_are_refused() {
     let (_, report) = compile_all(&[("p.proto", &" ".repeat(2 * 1024 * 1024 + 1))], "p.proto");
     assert_eq!(lines(&report), ["p.proto error: `p.proto` is larger than 2 MiB"]);
 

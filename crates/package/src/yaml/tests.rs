@@ -121,7 +121,7 @@ fn bombs() {
 
 proptest! {
     #[test]
-    fn every_value_has_a_place_in_the_text(text in "[a-c:,\\-&*<>|?!'\"\\[\\]{} \n]{0,80}") {
+    fn every_value_has_a_location(text in "[a-c:,\\-&*<>|?!'\"\\[\\]{} \n]{0,80}") {
         let source = Source::new("krt.yml", text.as_str());
         let (root, problems) = parse(&source);
         prop_assert!(root.is_some() || !problems.is_empty());

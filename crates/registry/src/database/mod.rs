@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_database_is_made_once_and_opened_again() {
+    fn a_database_is_created_once_and_reopened() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("registry.db");
         let write = open(&path, &[]).unwrap();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_left_alone() {
+    fn newer_formats_are_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("registry.db");
         open(&path, &[]).unwrap().pragma_update(None, "user_version", 99).unwrap();

@@ -5,7 +5,7 @@ use State::{Created, Error, Published, Started, Starting, Stopped, Stopping};
 use VersionAction::{Delete, Publish, Start, Stop, Unpublish};
 
 #[test]
-fn what_may_be_asked_for() {
+fn allowed_actions() {
     let rows: [(State, &[(VersionAction, State)]); 7] = [
         (Created, &[(Start, Starting), (Delete, Created)]),
         (Starting, &[(Stop, Stopping)]),
@@ -26,7 +26,7 @@ fn what_may_be_asked_for() {
 }
 
 #[test]
-fn what_happens() {
+fn transitions_by_event() {
     let at = VersionStatus::new;
     let rows = [
         (at(Starting, DesiredState::Started), Event::Ready, at(Started, DesiredState::Started)),
@@ -52,7 +52,7 @@ fn what_happens() {
 }
 
 #[test]
-fn refusals_say_what_to_do() {
+fn refusals_have_a_hint() {
     let refused = VersionStatus { state: Stopped, wanted: DesiredState::Stopped }.apply(Publish).unwrap_err();
     assert_eq!(refused.to_string(), "cannot publish a version that is STOPPED\nhint: start it first");
     let refused =
@@ -75,7 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     /// State and wanted state agree after any sequence of actions and events.
     #[test]
-    fn state_and_wish_agree(steps in proptest::collection::vec(step(), 0..50)) {
+    fn state_and_wanted_state_agree(steps in proptest::collection::vec(step(), 0..50)) {
         let mut status = VersionStatus::NEW;
         for step in steps {
             status = match step {

@@ -27,7 +27,7 @@ fn count(entries: &[AuditEntry], action: Action) -> usize {
 }
 
 #[test]
-fn what_is_young_and_little_stays() {
+fn recent_entries_within_the_size_stay() {
     let fixture = Fixture::new();
     fixture.note(Action::SignedIn, 10);
     let before = fixture.entries();
@@ -36,7 +36,7 @@ fn what_is_young_and_little_stays() {
 }
 
 #[test]
-fn old_entries_are_deleted_and_it_is_recorded() {
+fn the_deletion_of_old_entries_is_recorded() {
     let fixture = Fixture::new();
     fixture.note(Action::SignedIn, 9);
     let before = fixture.entries().len();
@@ -48,7 +48,7 @@ fn old_entries_are_deleted_and_it_is_recorded() {
 }
 
 #[test]
-fn failed_sign_ins_push_out_nothing_else() {
+fn failed_sign_ins_displace_no_other_entries() {
     let fixture = Fixture::new();
     fixture.note(Action::UserChanged, 20);
     fixture.note(Action::SignInFailed, 2_000);

@@ -1,6 +1,6 @@
 //! The end of identities, and its notification.
 
-use crate::{Fixture, people::PASSWORD};
+use crate::{Fixture, users::PASSWORD};
 use krt_registry::{
     Action, Credential, EndReason, Identity, NewPassword, NewToken, Role, RoleSource, Timestamp, UserChange,
     VerifiedUser,
@@ -59,7 +59,7 @@ fn change_password(fixture: &Fixture, _: &Identity) {
 }
 
 #[test]
-fn whatever_ends_an_identity_is_noticed() {
+fn every_end_of_an_identity_is_noticed() {
     let ends: [[End; 2]; 6] = [
         [("deleted", delete, EndReason::Deleted); 2],
         [("disabled", disable, EndReason::Disabled); 2],
@@ -88,7 +88,7 @@ fn whatever_ends_an_identity_is_noticed() {
 }
 
 #[test]
-fn an_identity_ends_by_itself() {
+fn identities_expire() {
     let fixture = Fixture::new();
     fixture.user("grace", Role::Admin).unwrap();
     let token = |expires| {
@@ -109,7 +109,7 @@ fn an_identity_ends_by_itself() {
 }
 
 #[test]
-fn a_role_that_the_provider_takes_is_noticed() {
+fn roles_lowered_by_the_provider_are_noticed() {
     let fixture = Fixture::new();
     fixture.user("root", Role::Admin).unwrap();
     let sign_in = |role| {

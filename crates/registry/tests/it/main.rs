@@ -4,8 +4,8 @@
 
 mod audit;
 mod identities;
-mod people;
 mod tokens;
+mod users;
 mod versions;
 
 use krt_model::{

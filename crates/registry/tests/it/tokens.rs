@@ -1,6 +1,6 @@
 //! Tokens: their permissions, and their end.
 
-use crate::{Fixture, people::PASSWORD};
+use crate::{Fixture, users::PASSWORD};
 use krt_registry::{
     Action, AuditFilter, CreatedToken, Credential, Error, NewPassword, NewToken, Role, Timestamp, UserChange,
 };
@@ -41,7 +41,7 @@ fn times() -> [Timestamp; 2] {
 }
 
 #[test]
-fn a_token_is_its_owner_at_most() {
+fn tokens_never_exceed_the_role_of_their_owner() {
     let fixture = Fixture::with_grace();
     assert!(matches!(fixture.token_with(None, "ci", Role::Admin, None), Err(Error::TooMuch)));
     let made = fixture.token(Role::Manager, None);
@@ -60,7 +60,7 @@ fn a_token_is_its_owner_at_most() {
 }
 
 #[test]
-fn a_token_made_with_a_token_ends_no_later() {
+fn derived_tokens_end_no_later_than_their_parent() {
     let fixture = Fixture::with_grace();
     let [hour, day] = times();
     let rows = [
@@ -81,7 +81,7 @@ fn a_token_made_with_a_token_ends_no_later() {
 }
 
 #[test]
-fn a_token_that_is_revoked_takes_those_with_it_that_it_made() {
+fn revoking_a_token_revokes_derived_tokens() {
     let fixture = Fixture::with_grace();
     let make = |parent, name| fixture.token_with(parent, name, Role::Viewer, None).unwrap();
     let (parent, other) = (make(None, "parent"), make(None, "other"));
@@ -102,7 +102,7 @@ fn a_token_that_is_revoked_takes_those_with_it_that_it_made() {
 }
 
 #[test]
-fn a_new_password_revokes_tokens_unless_they_should_stay() {
+fn a_new_password_revokes_tokens_by_default() {
     let fixture = Fixture::with_grace();
     let new = "another good one";
     // By an admin.

@@ -40,7 +40,7 @@ impl Fixture {
 }
 
 #[test]
-fn a_version_and_its_files_come_and_go() {
+fn versions_are_created_and_deleted_with_their_files() {
     let fixture = Fixture::new();
     let version = fixture.upload("v1", &[]).unwrap();
     assert_eq!((version.state, &*version.created_by), (State::Created, "ada"));
@@ -68,7 +68,7 @@ fn a_refused_change_leaves_no_trace() {
 }
 
 #[test]
-fn publishing_replaces_what_was_published() {
+fn publishing_replaces_the_published_version() {
     let fixture = Fixture::new();
     fixture.publish("v1");
     fixture.publish("v2");
@@ -79,7 +79,7 @@ fn publishing_replaces_what_was_published() {
 }
 
 #[test]
-fn a_rollback_goes_to_the_version_before_whether_it_runs_or_not() {
+fn a_rollback_restores_the_previous_version_in_any_state() {
     let fixture = Fixture::new();
     let shop = name("shop");
     let back = || fixture.registry.roll_back(&fixture.ada, &shop);
@@ -99,7 +99,7 @@ fn a_rollback_goes_to_the_version_before_whether_it_runs_or_not() {
 }
 
 #[test]
-fn a_rollback_that_fails_leaves_what_is_published() {
+fn failed_rollbacks_keep_the_published_version() {
     let fixture = Fixture::new();
     fixture.publish("v1");
     fixture.publish("v2");
@@ -111,7 +111,7 @@ fn a_rollback_that_fails_leaves_what_is_published() {
 }
 
 #[test]
-fn a_rollback_that_a_restart_interrupts_goes_on() {
+fn interrupted_rollbacks_continue_after_a_restart() {
     let fixture = Fixture::new();
     fixture.publish("v1");
     fixture.publish("v2");
@@ -125,7 +125,7 @@ fn a_rollback_that_a_restart_interrupts_goes_on() {
 }
 
 #[test]
-fn a_restart_starts_what_was_started_and_published() {
+fn a_restart_starts_started_and_published_versions() {
     let fixture = Fixture::new();
     fixture.publish("published");
     for version in ["started", "starting", "stopping", "failed", "created"] {
@@ -151,7 +151,7 @@ fn a_restart_starts_what_was_started_and_published() {
 }
 
 #[test]
-fn files_of_no_version_are_moved_to_lost_at_the_start() {
+fn files_without_a_version_are_moved_to_lost_at_the_start() {
     let fixture = Fixture::new();
     fixture.upload("v1", &[]).unwrap();
     let place = fixture.registry.folder().version(&name("shop"), &name("v2"));
@@ -231,7 +231,7 @@ fn a_start_needs_all_values() {
 }
 
 #[test]
-fn values_come_from_the_newest_earlier_version_that_has_them() {
+fn values_come_from_the_newest_earlier_version() {
     let fixture = Fixture::new();
     for version in ["v1", "v2", "v3", "v4"] {
         fixture.upload(version, &["KEY"]).unwrap();
@@ -252,7 +252,7 @@ fn values_come_from_the_newest_earlier_version_that_has_them() {
 }
 
 #[test]
-fn values_are_for_managers_and_in_no_log() {
+fn values_are_visible_to_managers_and_never_logged() {
     let fixture = Fixture::new();
     fixture.upload("v1", &["KEY"]).unwrap();
     fixture.set("v1", "KEY", Some("hunter2"));
@@ -268,7 +268,7 @@ fn values_are_for_managers_and_in_no_log() {
 }
 
 #[test]
-fn what_is_done_is_in_the_audit_log_with_its_comment() {
+fn actions_are_audited_with_their_comment() {
     let fixture = Fixture::new();
     fixture.publish("v1");
     let filter = AuditFilter { version: Some(name("v1")), ..AuditFilter::default() };
@@ -281,7 +281,7 @@ fn what_is_done_is_in_the_audit_log_with_its_comment() {
 }
 
 #[test]
-fn a_host_name_is_one_runtimes() {
+fn a_host_name_belongs_to_one_runtime() {
     let fixture = Fixture::new();
     fixture.runtime("bank", &["Bank.example.com"]).unwrap();
     assert!(matches!(
@@ -309,7 +309,7 @@ fn boards() {
 }
 
 #[test]
-fn texts_have_bounds() {
+fn texts_are_bounded() {
     let fixture = Fixture::new();
     let shop = name("shop");
     let is_refused = |result: Result<(), Error>| match result {

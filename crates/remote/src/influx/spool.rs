@@ -134,7 +134,7 @@ mod tests {
     use tempfile::TempDir;
 
     #[test]
-    fn what_waits_is_found_again_in_order() {
+    fn spooled_points_are_read_in_order() {
         let folder = TempDir::new().unwrap();
         let mut spool = Spool::open(folder.path(), 10 << 20).unwrap();
         let large = vec![b'x'; FILE_BYTES as usize];
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_gives_way() {
+    fn the_oldest_points_are_dropped_first() {
         let folder = TempDir::new().unwrap();
         let mut spool = Spool::open(folder.path(), 3 << 20).unwrap();
         let lines = vec![b'x'; FILE_BYTES as usize];

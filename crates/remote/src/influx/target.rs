@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address() {
+    fn invalid_addresses() {
         for (url, part) in [
             ("udp://ada:s3cret@h", "neither with `http://`"),
             ("http://ada:s3cret@h:99999", "invalid port"),

@@ -67,10 +67,10 @@ macro_rules! conformance {
 
 conformance!(
     documents_are_found_as_they_were_saved,
-    an_id_is_taken_once,
-    what_cannot_be_stored_is_refused,
+    ids_are_unique_within_a_collection,
+    unsupported_documents_are_refused,
     the_largest_document_is_kept,
-    a_wrong_query_is_told,
+    wrong_queries_are_reported,
     many_documents_stream,
     predictions_are_found_by_version_and_time,
 );
@@ -92,7 +92,7 @@ async fn documents_are_found_as_they_were_saved(documents: &Documents) {
     assert!(find(documents, "nothing", doc! {}).await.is_empty());
 }
 
-async fn an_id_is_taken_once(documents: &Documents) {
+async fn ids_are_unique_within_a_collection(documents: &Documents) {
     documents.save("a", doc! { "_id": "x" }).await.unwrap();
     documents.save("b", doc! { "_id": "x" }).await.unwrap();
     let error = documents.save("a", doc! { "_id": "x", "n": 2 }).await.unwrap_err();
@@ -100,7 +100,7 @@ async fn an_id_is_taken_once(documents: &Documents) {
     assert_eq!(find(documents, "a", doc! {}).await, [doc! { "_id": "x" }]);
 }
 
-async fn what_cannot_be_stored_is_refused(documents: &Documents) {
+async fn unsupported_documents_are_refused(documents: &Documents) {
     let deep = (0..100).fold(doc! { "x": 1 }, |inner, _| doc! { "d": inner });
     let cases = [
         ("", doc! {}, "a collection's name must not be empty"),
@@ -125,7 +125,7 @@ async fn the_largest_document_is_kept(documents: &Documents) {
     assert!(find(documents, "large", doc! { "_id": 1 }).await == [document]);
 }
 
-async fn a_wrong_query_is_told(documents: &Documents) {
+async fn wrong_queries_are_reported(documents: &Documents) {
     documents.save("a", doc! { "a": 1 }).await.unwrap();
     for (query, part) in [(doc! { "a": { "$near": 1 } }, "$near"), (doc! { "$or": 1 }, "$or")] {
         let error = match documents.find("a", query.clone()).await {
@@ -170,8 +170,8 @@ async fn predictions_are_found_by_version_and_time(documents: &Documents) {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_is_told_soon() {
-    let Some(mut fixture) = mongo("a_server_that_is_gone_is_told_soon").await else { return };
+async fn a_lost_server_is_reported_soon() {
+    let Some(mut fixture) = mongo("a_lost_server_is_reported_soon").await else { return };
     fixture.documents.save("a", doc! {}).await.unwrap();
     fixture.server.as_mut().unwrap().kill();
     let error = fixture.documents.save("a", doc! {}).await.unwrap_err();
@@ -179,7 +179,7 @@ async fn a_server_that_is_gone_is_told_soon() {
 }
 
 #[tokio::test]
-async fn a_wrong_address_is_told_without_its_secrets() {
+async fn invalid_addresses_are_reported_without_secrets() {
     let cases = [
         ("mongodb://ada:s3cret/@localhost:1", "the user and the password must be percent-encoded"),
         ("mongodb://ada:s3cret@localhost:99999", "port"),

@@ -177,8 +177,8 @@ fn measured() -> impl Strategy<Value = Measured> {
 }
 
 #[test]
-fn points_are_the_same() {
-    let Some(server) = InfluxServer::start("points_are_the_same", false) else { return };
+fn points_agree() {
+    let Some(server) = InfluxServer::start("points_agree", false) else { return };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let url = format!("http://127.0.0.1:{}", server.port);
     let mut case = std::cell::Cell::new(0);
@@ -196,8 +196,8 @@ fn points_are_the_same() {
 }
 
 #[tokio::test]
-async fn a_user_writes_where_users_are_asked_for() {
-    let Some(server) = InfluxServer::start("a_user_writes_where_users_are_asked_for", true) else { return };
+async fn users_write_with_authentication_enabled() {
+    let Some(server) = InfluxServer::start("users_write_with_authentication_enabled", true) else { return };
     let made =
         server.query("POST", "", None, "CREATE USER ada WITH PASSWORD 'p@ss' WITH ALL PRIVILEGES").await;
     assert!(made["error"].is_null(), "{made}");
@@ -212,7 +212,7 @@ async fn a_user_writes_where_users_are_asked_for() {
 }
 
 #[tokio::test]
-async fn what_no_store_takes_is_refused_by_both() {
+async fn invalid_points_are_refused_by_both_stores() {
     let server = crate::recorder::Recorder::start(&[]).await;
     let url = format!("http://127.0.0.1:{}", server.port);
     for fixture in [embedded(), remote(&url, TempDir::new().unwrap(), SPOOL_LIMIT)] {

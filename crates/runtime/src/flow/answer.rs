@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_left_gets_nothing() {
+    fn disconnected_clients_get_nothing() {
         let reply = LocalReply::default();
         reply.message(message(b"1"));
         reply.close();

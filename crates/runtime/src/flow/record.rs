@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_is_in_work_until_its_workflow_ended_and_then_stored() {
+    async fn requests_are_in_flight_until_their_workflow_ends() {
         let fixture = Fixture::new();
         let record = fixture.begin("1");
         assert_eq!(fixture.request_records.find("1").unwrap().ending, Ending::InFlight);
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn documents_are_named_up_to_a_bound() {
+    async fn the_number_of_named_documents_is_bounded() {
         let fixture = Fixture::new();
         let record = fixture.begin("1");
         let save = |id| {
@@ -361,7 +361,7 @@ mod tests {
     /// A request that ends on another thread is always found, in flight or stored. Every second request is looked up
     /// before it ends, the others while they end.
     #[tokio::test(flavor = "multi_thread")]
-    async fn no_request_is_missed_on_its_way_to_the_store() {
+    async fn ending_requests_can_always_be_found() {
         const REQUESTS: usize = 400;
         let fixture = &Fixture::new();
         let (begun, ids) = mpsc::sync_channel(0);

@@ -155,7 +155,7 @@ fn echo(payload: &Payload) -> Option<HandlerResult> {
 const LONG: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn a_message_goes_through_its_nodes() {
+async fn a_message_passes_through_its_nodes() {
     let fixture = fixture(0, Limits::default());
     fixture.slot(0, 1, |_| Some(HandlerResult::Message { payload: message(b"one"), early_exit: false }));
     fixture.slot(1, 1, echo);
@@ -164,7 +164,7 @@ async fn a_message_goes_through_its_nodes() {
 }
 
 #[tokio::test]
-async fn no_worker_is_a_failure_at_once() {
+async fn requests_without_workers_fail_at_once() {
     let fixture = fixture(0, Limits::default());
     fixture.slot(0, 1, echo);
     let failure = fixture.request(LONG).await.unwrap_err();
@@ -186,7 +186,7 @@ async fn a_node_with_retries_waits_for_a_worker() {
 }
 
 #[tokio::test]
-async fn death_is_retried_as_often_as_the_node_allows() {
+async fn deaths_are_retried_up_to_the_limit_of_the_node() {
     for (retries, answered) in [(0, false), (1, false), (2, true)] {
         let fixture = fixture(retries, Limits::default());
         let deaths = AtomicU64::new(0);
@@ -200,7 +200,7 @@ async fn death_is_retried_as_often_as_the_node_allows() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deadline_stops_the_work() {
+async fn a_deadline_cancels_the_handler() {
     let fixture = fixture(0, Limits::default());
     let worker = fixture.slot(0, 1, |_| None);
     let failure = fixture.request(Duration::from_millis(20)).await.unwrap_err();
@@ -210,7 +210,7 @@ async fn a_deadline_stops_the_work() {
 }
 
 #[tokio::test]
-async fn what_waits_is_dropped_when_its_client_leaves() {
+async fn queued_requests_are_dropped_with_their_client() {
     let fixture = fixture(0, Limits::default());
     fixture.slot(0, 1, |_| None);
     let (mut first, mut second) = (Box::pin(fixture.request(LONG)), Box::pin(fixture.request(LONG)));
@@ -222,7 +222,7 @@ async fn what_waits_is_dropped_when_its_client_leaves() {
 }
 
 #[tokio::test]
-async fn the_ingress_is_closed_when_it_is_full() {
+async fn a_full_ingress_refuses_requests() {
     let limits = Limits { requests: 1, bytes: 1 << 20 };
     let fixture = fixture(0, limits);
     fixture.slot(0, 1, |_| None);
@@ -235,7 +235,7 @@ async fn the_ingress_is_closed_when_it_is_full() {
 }
 
 #[test]
-fn what_two_admissions_hold_is_bounded_together() {
+fn two_admissions_share_one_memory_limit() {
     let limits = Limits { requests: 2, bytes: 100 };
     let one = Arc::new(Admission::new(limits));
     let other = Arc::new(Admission::sharing(limits, Arc::clone(one.memory())));
@@ -251,7 +251,7 @@ fn what_two_admissions_hold_is_bounded_together() {
 }
 
 #[tokio::test]
-async fn a_lost_delivery_is_told() {
+async fn lost_deliveries_are_reported() {
     let fixture = fixture(0, Limits::default());
     let worker = fixture.slot(0, 1, |_| None);
     let mut request = Box::pin(fixture.request(LONG));
@@ -275,7 +275,7 @@ async fn the_first_answer_wins() {
 }
 
 #[tokio::test]
-async fn a_worker_of_one_place_gets_nothing_of_another() {
+async fn workers_get_only_messages_of_their_position() {
     let older = OlderRunner { generation: Generation::Core, measures: true };
     let run = RunOptions { runner: Runner::Older(older), ..RunOptions::default() };
     let fixture = fixture_with(&run, Limits::default(), vec![0, 1, 0]);
@@ -355,7 +355,7 @@ fn kept(worker: &Scripted) -> usize {
 }
 
 #[tokio::test]
-async fn a_delivery_goes_to_the_worker_with_the_most_room() {
+async fn a_delivery_goes_to_the_worker_with_the_most_free_slots() {
     let fixture = fixture_with(&RunOptions::default(), Limits::default(), vec![0]);
     let (small, large) = (fixture.slot(0, 1, |_| None), fixture.slot(0, 3, |_| None));
     let mut requests: Vec<_> = (0..5).map(|_| Box::pin(fixture.request(LONG))).collect();
@@ -376,7 +376,7 @@ async fn a_delivery_goes_to_the_worker_with_the_most_room() {
 }
 
 #[tokio::test]
-async fn a_worker_that_has_left_gets_nothing_and_frees_no_room() {
+async fn removed_workers_get_nothing_and_free_no_slots() {
     let fixture =
         fixture_with(&RunOptions { retries: 1, ..RunOptions::default() }, Limits::default(), vec![0]);
     let worker = fixture.slot(0, 1, |_| None);
@@ -397,7 +397,7 @@ async fn a_worker_that_has_left_gets_nothing_and_frees_no_room() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_a_worker_gives_back_goes_to_another() {
+async fn returned_deliveries_go_to_another_worker() {
     let fixture = fixture_with(&RunOptions::default(), Limits::default(), vec![0]);
     let (gone, slot) = fixture.never(true, 2);
     fixture.slot(0, 1, echo);
@@ -408,7 +408,7 @@ async fn a_delivery_that_a_worker_gives_back_goes_to_another() {
 }
 
 #[tokio::test]
-async fn what_needs_no_work_takes_no_room() {
+async fn deliveries_without_work_take_no_slot() {
     let fixture = fixture_with(&RunOptions::default(), Limits::default(), vec![0]);
     let (worker, _slot) = fixture.never(false, 1);
     for asked in 1..=3 {
@@ -418,7 +418,7 @@ async fn what_needs_no_work_takes_no_room() {
 }
 
 #[tokio::test]
-async fn a_node_that_loses_its_last_worker_fails_what_waits() {
+async fn losing_the_last_worker_fails_queued_requests() {
     for (retries, depth) in [(0, 0), (1, 1)] {
         let run = RunOptions { retries, ..RunOptions::default() };
         let fixture = fixture_with(&run, Limits::default(), vec![0]);
@@ -479,7 +479,7 @@ impl ReplySink for EndRecorder {
     }
 }
 
-/// What a delivery is closed with decides over its message and its client, once.
+/// The first close of a delivery decides about its message and its client.
 #[tokio::test]
 async fn a_delivery_is_closed_once() {
     let fixture = fixture(0, Limits::default());

@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_next_head_must_come_in_time_too() {
+    async fn later_requests_must_arrive_in_time() {
         let activity = Activity::new(&Arc::default());
         drop(activity.begin(&LIMITS, 0));
         assert_eq!(later(&activity, 119).await, ConnectionState::Active);
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_without_requests_is_idle() {
+    async fn connections_without_requests_are_idle() {
         let activity = Activity::new(&Arc::default());
         let exchange = activity.begin(&LIMITS, 0).unwrap();
         assert_eq!(later(&activity, 1000).await, ConnectionState::Active);
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_of_http_2_lives_by_its_pings_once_it_had_a_request() {
+    async fn pings_keep_http_2_connections_alive_after_a_request() {
         let activity = Activity::new(&Arc::default());
         let (first, second) = PREFACE.split_at(7);
         activity.read(first);
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_nobody_reads_ends_it() {
+    async fn unread_answers_end_the_connection() {
         let activity = Activity::new(&Arc::default());
         let exchange = activity.begin(&LIMITS, 0).unwrap();
         assert_eq!(later(&activity, 1000).await, ConnectionState::Active);
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_have_room_together() {
+    fn heads_share_one_limit() {
         let load = Arc::default();
         let piece = [b'x'; GUARANTEED_HEAD];
         let open = || Activity::new(&load);
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_requests_have_room_together() {
+    fn headers_of_requests_share_one_limit() {
         let limits = Limits { requests: usize::MAX, ..LIMITS };
         let load = Arc::default();
         let activity = Activity::new(&load);
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_connections_do_not_take_it_all() {
+    fn a_few_connections_cannot_take_all_requests() {
         let limits = Limits { requests: 400, ..LIMITS };
         let load = Arc::default();
         let (greedy, other) = (Activity::new(&load), Activity::new(&load));

@@ -106,7 +106,7 @@ mod tests {
     use http_body_util::BodyExt as _;
 
     #[tokio::test]
-    async fn a_stream_ends_when_its_reader_may_read_no_more() {
+    async fn streams_end_when_the_access_is_revoked() {
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let silent =
             http_body_util::StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, Status>>());
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_is_known_is_whole_whatever_ends() {
+    async fn known_answers_are_always_complete() {
         let body = crate::ingress::grpc::one(Bytes::from_static(b"answer")).into_body();
         let body = body.until(Some(futures::future::ready(()).boxed()));
         let whole = body.collect().await.unwrap();

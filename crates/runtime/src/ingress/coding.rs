@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whole_or_refused() {
+    async fn damaged_and_oversized_bodies_are_refused() {
         let gzip = |bytes: &[u8]| Codec::Gzip.compress(bytes).unwrap();
         let (once, twice) = (gzip(b"text"), gzip(&gzip(b"text")));
         let pool = Pool::new(1 << 20);
@@ -156,7 +156,7 @@ mod tests {
 
     /// The output of a bomb is bounded by the memory available, and its start is not kept.
     #[tokio::test]
-    async fn a_bomb_ends_where_there_is_no_room() {
+    async fn bombs_end_at_the_memory_limit() {
         let pool = Pool::new(1 << 20);
         let bomb = Codec::Gzip.compress(&vec![0; 4 << 20]).unwrap();
         let refused = Codings(1).undo(bomb.into(), 4 << 20, &pool.reserve()).await.unwrap_err();

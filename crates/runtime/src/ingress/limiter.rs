@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_descriptors_are_kept() {
+    fn the_last_descriptors_are_reserved() {
         for (limit, clients, people) in
             [(64, 48, 56), (256, 192, 224), (1024, 960, 992), (1 << 20, (1 << 20) - 64, (1 << 20) - 32)]
         {

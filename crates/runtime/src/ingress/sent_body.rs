@@ -143,7 +143,7 @@ mod tests {
     use http_body_util::{BodyExt as _, Full};
 
     #[tokio::test]
-    async fn what_is_held_is_free_when_the_last_piece_was_sent() {
+    async fn memory_is_released_after_the_last_piece() {
         let content: Vec<u8> = (0..CHUNK * 2 + 100).map(|index| (index % 251) as u8).collect();
         let held = Arc::new(());
         let mut body = SentBody::new(

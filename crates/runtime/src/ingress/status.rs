@@ -142,7 +142,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_fits_stays() {
+    fn short_texts_stay() {
         for text in ["", "short", &"x".repeat(MAX_GRPC_TEXT), &"é".repeat(MAX_GRPC_TEXT / 6)] {
             let status = Status::internal(text);
             assert_eq!((for_grpc(&status).message(), &*for_json(&status)), (text, text));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_cut_between_characters_with_a_mark() {
+    fn long_texts_are_cut_between_characters_with_a_mark() {
         let text = "é".repeat(100_000);
         for cut in [for_grpc(&Status::internal(&text)).message(), &for_json(&Status::internal(&text))] {
             let kept = cut.strip_suffix("... (cut: it has 200000 bytes, see the log)").expect("it is marked");
@@ -161,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_headers_of_grpc_hold_it(text in prop_oneof!["\\PC{1,4000}", "[ -~]{1,9000}", "\\p{Any}{1,4000}"], times in 1..4_usize, details in 0..9000_usize) {
+        fn statuses_fit_into_grpc_headers(text in prop_oneof!["\\PC{1,4000}", "[ -~]{1,9000}", "\\p{Any}{1,4000}"], times in 1..4_usize, details in 0..9000_usize) {
             let details = Bytes::from(vec![7; details]);
             let status = Status::with_details(Code::Internal, text.repeat(times), details);
             let headers = for_grpc(&status).into_owned().into_http::<()>().into_parts().0.headers;

@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways() {
+    fn masks_convert_both_ways() {
         for (path, camel) in
             [("a", "a"), ("zip_code", "zipCode"), ("a.b_c.d", "a.bC.d"), ("a1.b", "a1.b"), ("", "")]
         {

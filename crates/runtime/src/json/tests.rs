@@ -51,7 +51,7 @@ fn parts_of_a_value_are_joined() {
 }
 
 #[test]
-fn what_does_not_fit_is_told_with_its_field() {
+fn mismatches_name_their_field() {
     let kind = basket();
     for (text, expected) in [
         (r#"{"gift": {"price": "dear"}}"#, "field `gift.price`: expected a whole number, found \"dear\""),
@@ -96,7 +96,7 @@ fn what_does_not_fit_is_told_with_its_field() {
 }
 
 #[test]
-fn both_ways() {
+fn messages_convert_both_ways() {
     let kind = basket();
     let text = r#"{"items":[{"name":"a","price":7}],"gift":{"picture":"AAE=","sold":false},"counts":{"j":0,"k":-1},"cashPaid":"9007199254740993","totals":["0","1"]}"#;
     let message = parse(&kind, text.as_bytes(), Bounds::none()).unwrap();
@@ -118,7 +118,7 @@ fn plain_data_has_the_names_of_the_proto_and_defaults() {
 }
 
 #[test]
-fn a_text_for_people_has_lines() {
+fn indented_json_has_lines() {
     let kind = basket();
     let message =
         parse(&kind, br#"{"items": [{"price": 7}, {}], "counts": {"a": 1}}"#, Bounds::none()).unwrap();
@@ -129,7 +129,7 @@ fn a_text_for_people_has_lines() {
 }
 
 #[test]
-fn what_json_cannot_say_is_told_with_its_field() {
+fn values_unknown_to_json_name_their_field() {
     let kind = basket();
     // Field 6, a Timestamp of minus one nanosecond.
     let wrong: &[u8] = &[0x32, 11, 0x10, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
@@ -150,7 +150,7 @@ fn what_json_cannot_say_is_told_with_its_field() {
 
 /// Packed values may come in several records, of which some are empty.
 #[test]
-fn a_list_without_items_is_not_written() {
+fn empty_lists_are_omitted() {
     let kind = basket();
     let text = |message: &[u8], form| {
         String::from_utf8(write(&kind, message, form, Bounds::none()).unwrap().to_vec())
@@ -163,7 +163,7 @@ fn a_list_without_items_is_not_written() {
 }
 
 #[test]
-fn of_what_came_twice_the_last_counts() {
+fn the_last_of_repeated_fields_counts() {
     let kind = basket();
     let card = [0x3a, 1, b'c'];
     let cash = [0x40, 5];

@@ -17,7 +17,7 @@ fn a_pool_is_never_over_its_limit() {
 }
 
 #[test]
-fn bytes_count_until_nothing_refers_to_them() {
+fn bytes_count_until_their_last_reference_is_dropped() {
     let pool = Pool::new(100);
     let mut reservation = pool.reserve();
     reservation.try_grow(8).unwrap();
@@ -31,7 +31,7 @@ fn bytes_count_until_nothing_refers_to_them() {
 }
 
 #[test]
-fn a_buffer_reserves_what_it_holds() {
+fn a_buffer_reserves_memory_for_its_content() {
     let pool = Pool::new(40_000);
     let mut buffer = Buffer::new(pool.reserve(), 20_000);
     for _ in 0..20 {
@@ -47,7 +47,7 @@ fn a_buffer_reserves_what_it_holds() {
 }
 
 #[test]
-fn a_buffer_stops_where_its_pool_is_full() {
+fn a_buffer_stops_at_a_full_pool() {
     let pool = Pool::new(10_000);
     let mut buffer = Buffer::new(pool.reserve(), 1 << 20);
     buffer.extend(&[7; 5000], 5000).unwrap();

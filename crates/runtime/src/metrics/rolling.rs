@@ -155,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_is_old_is_forgotten() {
+    fn old_values_are_forgotten() {
         let start = Instant::now();
         let recent = RollingStats::new(start);
         let at = |seconds| start + Duration::from_secs(seconds);
@@ -176,14 +176,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_has_no_percentiles() {
+    fn empty_stats_have_no_percentiles() {
         let recent = RollingStats::new(Instant::now());
         assert_eq!(recent.read(Instant::now(), Duration::from_secs(60)).took, Percentiles::default());
     }
 
     proptest! {
         #[test]
-        fn a_time_comes_back_to_about_five_percent(micros in 2u64..60_000_000) {
+        fn times_round_trip_to_about_five_percent(micros in 2u64..60_000_000) {
             let shown = millis(bucket(Duration::from_micros(micros)));
             let exact = micros as f64 / 1e3;
             prop_assert!((shown / exact - 1.0).abs() < 0.06, "{shown} {exact}");

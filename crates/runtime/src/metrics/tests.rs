@@ -1,4 +1,4 @@
-//! `docs/reference/metrics.md` is what the registry has.
+//! `docs/reference/metrics.md` lists the metrics in the registry.
 
 use super::*;
 use krt_model::{
@@ -94,7 +94,7 @@ fn the_page_has_every_metric() {
 }
 
 #[test]
-fn what_is_there_with_nats_only_is_in_the_second_table() {
+fn the_second_table_has_the_metrics_of_nats() {
     let page = page();
     let (_, second) = page.split_once("With `--nats`").unwrap();
     let mut without = registered(true);

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_up_while_an_engine_says_so() {
+    fn a_node_is_up_while_an_engine_reports_it() {
         let presence = Presence {
             names: vec!["etl".to_owned()],
             up: vec![AtomicUsize::new(0)],

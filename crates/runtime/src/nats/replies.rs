@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_was_not_stored_is_answered_and_forgotten() {
+    fn unstored_requests_are_answered_and_forgotten() {
         let waiting = Arc::new(PendingReplies { inbox: "inbox".to_owned(), requests: Mutex::default() });
         let (request, ended) = request();
         waiting.add(&request);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_stored_keeps_no_request() {
+    fn failed_publishes_keep_no_request() {
         let waiting = Arc::new(PendingReplies { inbox: "inbox".to_owned(), requests: Mutex::default() });
         let (request, _ended) = request();
         waiting.add(&request);
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_took_is_known_by_its_subject() {
+    fn subjects_identify_messages_without_responders() {
         let about =
             NoResponders { replied: true, workflow: 2, position: 1, request: "0-a", reply: "_INBOX.x.y" };
         assert_eq!(NoResponders::parse(&about.to_string()), Some(about));

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn workers_of_no_use_wait_longer_each_time() {
+    fn useless_workers_wait_longer_each_time() {
         let (mut backoff, now) = (Backoff::default(), Instant::now());
         let waits: Vec<_> = (0..12).map(|_| backoff.died(now, false).wait.as_millis()).collect();
         assert_eq!(waits, [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000, 10_000]);

@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_count_while_they_are_there() {
+    fn messages_count_while_they_exist() {
         for piece in [1 << 10, 1 << 14, 1 << 20] {
             let memory = Pool::new(10 << 20);
             let bytes = [result(1, 10), result(2, 3 << 20), result(3, 20 << 10)].concat();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_without_room_is_not_read() {
+    fn messages_without_room_are_not_read() {
         for piece in [1, 100, 1 << 14, 1 << 20] {
             let memory = Pool::new(1 << 20);
             let bytes = [result(1, 2 << 20), result(2, 5), result(3, 1 << 20), result(4, 100 << 10)].concat();

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_pages_that_are_foreign_are_refused() {
+    fn foreign_names_and_pages_are_refused() {
         let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 9100));
         let own = Hosts::of(loopback, vec!["krt.local".parse().unwrap()]);
         let any = Hosts::of(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9100)), Vec::new());

@@ -201,20 +201,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(context in contexts()) {
+        fn contexts_round_trip(context in contexts()) {
             let headers: Vec<_> = context.headers().collect();
             let headers = headers.iter().map(|(name, value)| (*name, value.as_str()));
             prop_assert_eq!(TraceContext::of_headers(headers), Some(context));
         }
 
         #[test]
-        fn nothing_panics(parent in ".*", state in ".*") {
+        fn parsing_never_panics(parent in ".*", state in ".*") {
             let _ = TraceContext::parse(&parent);
             let _ = TraceContext::of_headers([("traceparent", GOOD), ("tracestate", &state)]);
         }
 
         #[test]
-        fn what_is_read_is_what_was_written(text in "[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]") {
+        fn parsed_traceparents_round_trip(text in "[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-0[0-3]") {
             if let Some(context) = TraceContext::parse(&text) {
                 prop_assert_eq!(&context.to_string()[2..], &text[2..]);
             }

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_news_once() {
+    fn repeated_failures_are_reported_once() {
         let lost = LostSpans::default();
         let rows = [
             (true, 5, None),

@@ -119,7 +119,7 @@ async fn a_request_and_its_stages() {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_the_samplers_choice() {
+async fn the_sampler_decides_over_traces() {
     let rows = [
         (parent_based(), None, true),
         (parent_based(), Some(PARENT), true),
@@ -151,7 +151,7 @@ async fn what_is_kept_is_the_samplers_choice() {
 }
 
 #[test]
-fn without_an_exporter_a_context_is_passed_on_as_it_is() {
+fn contexts_pass_unchanged_without_an_exporter() {
     let (traces, rpc) = (Traces::default(), rpc());
     let call = traces.call(&rpc, Protocol::Grpc, [("traceparent", PARENT), ("tracestate", "a=1")]);
     let headers: Vec<_> = call.trace().context().unwrap().headers().collect();
@@ -162,7 +162,7 @@ fn without_an_exporter_a_context_is_passed_on_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_message_of_another_process_is_followed() {
+async fn messages_of_other_processes_continue_the_trace() {
     for (context, expected) in [(Some(PARENT), 3), (Some(UNSAMPLED), 0), (None, 0)] {
         let kept = KeepingExporter::default();
         let traces = start(kept.clone(), parent_based());
@@ -183,7 +183,7 @@ async fn a_message_of_another_process_is_followed() {
 }
 
 #[tokio::test]
-async fn an_exporter_that_is_stuck_holds_up_nobody() {
+async fn stuck_exporters_block_no_requests() {
     let (traces, rpc) = (start(Stuck, parent_based()), rpc());
     for _ in 0..1_000 {
         traces.call(&rpc, Protocol::Grpc, []).end(None);

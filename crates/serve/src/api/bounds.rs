@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_refused_is_read_to_its_end() {
+    async fn refused_bodies_are_read_to_their_end() {
         assert_eq!(unread(StatusCode::FORBIDDEN, &[]).await, (10, StatusCode::FORBIDDEN));
         assert_eq!(unread(StatusCode::OK, &[]).await, (0, StatusCode::OK));
         let full = StatusCode::SERVICE_UNAVAILABLE;
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn little_is_read_of_who_is_not_known() {
+    async fn little_is_read_from_unknown_clients() {
         let read = Arc::new(AtomicUsize::new(0));
         let drained = async |drain: Drain| {
             read.store(0, Ordering::Relaxed);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_does_not_come_is_not_waited_for_without_end() {
+    async fn slow_bodies_time_out() {
         let read = post(async |body: Body| match body.collect().await {
             Ok(_) => StatusCode::OK,
             Err(error) => {

@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_node_is() {
+    fn states_of_nodes() {
         let rows = [
             (VersionState::Created, 0, 1, NodeState::Stopped),
             (VersionState::Starting, 0, 1, NodeState::Starting),

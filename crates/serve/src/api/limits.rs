@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn who_fails_keeps_a_user_out_from_nowhere_else() {
+    fn failures_lock_users_out_for_one_address_only() {
         let limits = Limits::new();
         let tries = |from, login| limits.attempt(address(from), login).is_ok();
         for _ in 0..PER_USER.free {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_tries_only_so_many_users() {
+    fn each_address_tries_a_limited_number_of_users() {
         let limits = Limits::new();
         let tries = |from, login: &str| limits.attempt(address(from), login);
         for number in 0..PER_ADDRESS.free {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_or_undone_takes_no_room() {
+    fn refused_and_undone_attempts_do_not_count() {
         let limits = Limits::new();
         for _ in 0..100 {
             limits.attempt(address("10.0.0.1"), "grace").unwrap().undo();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_wait_than_there_is_room_for() {
+    async fn the_number_of_waiting_attempts_is_bounded() {
         let limits = Limits::new();
         let (one, two) = (limits.hashing().await.unwrap(), limits.hashing().await.unwrap());
         let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| Box::pin(limits.hashing())).collect();

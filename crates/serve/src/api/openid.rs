@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_inside() {
+    fn internal_paths() {
         for good in ["/", "/runtimes/shop?tab=logs#x"] {
             assert!(is_inside(good), "{good}");
         }

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_proxies_say_of_clients() {
+    fn client_addresses_behind_proxies() {
         let rows: [(&str, &[&str], &str); 12] = [
             ("10.0.0.1", &[], "10.0.0.1"),
             ("10.0.0.1", &["192.0.2.7"], "192.0.2.7"),

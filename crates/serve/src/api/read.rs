@@ -245,7 +245,7 @@ mod tests {
     use std::convert::Infallible;
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_comes_a_byte_at_a_time_is_refused() {
+    async fn slow_bodies_are_refused() {
         let bytes = stream::repeat(Bytes::from_static(b" ")).then(async |byte| {
             tokio::time::sleep(Duration::from_secs(1)).await;
             Ok::<_, Infallible>(byte)
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_too_large_takes_no_room() {
+    async fn oversized_bodies_take_no_memory() {
         let full = Pool::new(0);
         let text = format!("\"{}\"", "x".repeat(MAX_SMALL));
         let sized = axum::body::Body::from(text.clone());

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hint_stands_apart() {
+    fn hints_are_separate_from_messages() {
         let refusal = Refusal::new(Code::Conflict, "cannot do it\nhint: do that first");
         assert_eq!((&*refusal.message, refusal.hint.as_deref()), ("cannot do it", Some("do that first")));
         let refusal = Refusal::new(Code::Conflict, "cannot do it; hint: do that first");

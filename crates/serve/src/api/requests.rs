@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_what_is_stored_and_what_is_in_work_once() {
+    fn pages_have_stored_and_running_requests_once() {
         let stored = || {
             [(5, "e"), (3, "c"), (2, "b")].map(|(start, id)| request(id, start, Ending::Answered)).to_vec()
         };

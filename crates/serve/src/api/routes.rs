@@ -175,7 +175,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_served_is_what_is_documented() {
+    async fn served_and_documented_routes_are_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let public = Public {
             address: String::new(),

@@ -86,14 +86,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_that_wait_share_one_outcome() {
+    async fn concurrent_requests_share_one_outcome() {
         for outcome in [Ok(1), Err("away".to_owned())] {
             assert_eq!(ask_together(outcome.clone()).await, (vec![outcome; 50], 1));
         }
     }
 
     #[tokio::test]
-    async fn one_that_leaves_makes_room_for_the_next() {
+    async fn a_cancelled_request_does_not_block_the_next() {
         let discovery = Discovery::default();
         let gone = discovery.get(std::future::pending());
         assert!(futures::FutureExt::now_or_never(gone).is_none());

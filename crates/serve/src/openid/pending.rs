@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn one_comes_back_once_in_its_browser_and_in_time() {
+    fn sign_ins_complete_once_in_their_browser_and_in_time() {
         let (pending, now) = (Pending::default(), Instant::now());
         pending.begin("state".to_owned(), begun("mine", now));
         assert!(pending.take("state", "another's", now).is_none());
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_makes_room() {
+    fn the_oldest_sign_in_makes_room() {
         let (pending, now) = (Pending::default(), Instant::now());
         for number in 0..=MAX_PENDING {
             pending.begin(number.to_string(), begun("mine", now + Duration::from_millis(number as u64)));
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn who_begins_many_makes_nobody_else_be_forgotten() {
+    fn many_sign_ins_of_one_address_displace_no_others() {
         let (pending, now) = (Pending::default(), Instant::now());
         let other = PendingSignIn { from: IpAddr::from([10, 0, 0, 2]), ..begun("mine", now) };
         pending.begin("another's".to_owned(), other);

@@ -55,7 +55,7 @@ fn described() -> Value {
 }
 
 #[test]
-fn what_authors_say_is_told() {
+fn comments_of_authors_are_shown() {
     let response = described();
     assert_eq!(response["methods"][0]["comment"], "Draws it.");
     let messages = &response["messages"];
@@ -71,7 +71,7 @@ fn what_authors_say_is_told() {
 }
 
 #[test]
-fn what_a_field_is() {
+fn descriptions_of_fields() {
     let response = described();
     let of = |field: &Value| {
         let marks = ["repeated", "map", "optional"].into_iter().filter(|mark| field[mark] == true);

@@ -43,7 +43,7 @@ async fn ended(stream: &mut TcpStream) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_held_arrives_when_it_is_mended() {
+async fn held_bytes_arrive_after_the_link_is_restored() {
     let link = Link::to(echo().await).await;
     let mut before = client(&link).await;
     before.write_all(b"one").await.unwrap();
@@ -62,7 +62,7 @@ async fn what_is_held_arrives_when_it_is_mended() {
 }
 
 #[tokio::test]
-async fn what_is_cut_ends() {
+async fn cutting_the_link_ends_connections() {
     let link = Link::to(echo().await).await;
     let mut before = client(&link).await;
     before.write_all(b"one").await.unwrap();
@@ -83,7 +83,7 @@ async fn what_is_cut_ends() {
 }
 
 #[tokio::test]
-async fn it_ends_when_an_end_does() {
+async fn a_connection_ends_with_either_end() {
     let link = Link::to(echo().await).await;
     let mut stream = client(&link).await;
     stream.write_all(b"one").await.unwrap();

@@ -42,10 +42,10 @@ fn with(auth: NatsAuth) -> NatsOptions {
 }
 
 #[tokio::test]
-async fn it_takes_messages_as_large_as_it_is_told() {
+async fn the_message_limit_is_configurable() {
     for max_payload in [None, Some(1000), Some(8 << 20)] {
         let options = NatsOptions { max_payload, ..NatsOptions::default() };
-        let Some(server) = NatsServer::start("it_takes_messages_as_large_as_it_is_told", options) else {
+        let Some(server) = NatsServer::start("the_message_limit_is_configurable", options) else {
             return;
         };
         let client = connect(&server, ConnectOptions::new()).await;
@@ -59,9 +59,11 @@ async fn it_takes_messages_as_large_as_it_is_told() {
 }
 
 #[tokio::test]
-async fn streams_and_the_port_outlive_it() {
+async fn streams_and_the_port_survive_a_restart() {
     let options = NatsOptions { jetstream: true, ..NatsOptions::default() };
-    let Some(mut server) = NatsServer::start("streams_and_the_port_outlive_it", options) else { return };
+    let Some(mut server) = NatsServer::start("streams_and_the_port_survive_a_restart", options) else {
+        return;
+    };
     let port = server.port;
     let context = jetstream(&server).await;
     let config =
@@ -83,9 +85,9 @@ async fn jetstream(server: &NatsServer) -> jetstream::Context {
 }
 
 #[tokio::test]
-async fn a_password_is_asked_for() {
+async fn a_password_is_required() {
     let auth = NatsAuth::Password { user: "ada".to_owned(), password: "se\"cret".to_owned() };
-    let Some(server) = NatsServer::start("a_password_is_asked_for", with(auth)) else { return };
+    let Some(server) = NatsServer::start("a_password_is_required", with(auth)) else { return };
     let login =
         |password: &str| ConnectOptions::with_user_and_password("ada".to_owned(), password.to_owned());
     speaks(connect(&server, login("se\"cret")).await).await;
@@ -94,8 +96,8 @@ async fn a_password_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_token_is_asked_for() {
-    let Some(server) = NatsServer::start("a_token_is_asked_for", with(NatsAuth::Token("s3cret".to_owned())))
+async fn a_token_is_required() {
+    let Some(server) = NatsServer::start("a_token_is_required", with(NatsAuth::Token("s3cret".to_owned())))
     else {
         return;
     };
@@ -105,8 +107,8 @@ async fn a_token_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_key_is_asked_for() {
-    let Some(server) = NatsServer::start("a_key_is_asked_for", with(NatsAuth::Nkey)) else { return };
+async fn a_key_is_required() {
+    let Some(server) = NatsServer::start("a_key_is_required", with(NatsAuth::Nkey)) else { return };
     let seed = std::fs::read_to_string(server.nkey_file()).unwrap();
     speaks(connect(&server, ConnectOptions::with_nkey(seed)).await).await;
     let other = nkeys::KeyPair::new_user().seed().unwrap();
@@ -114,8 +116,8 @@ async fn a_key_is_asked_for() {
 }
 
 #[tokio::test]
-async fn credentials_are_asked_for() {
-    let name = "credentials_are_asked_for";
+async fn credentials_are_required() {
+    let name = "credentials_are_required";
     let Some(server) = NatsServer::start(name, with(NatsAuth::Credentials)) else { return };
     let Some(other) = NatsServer::start(name, with(NatsAuth::Credentials)) else { return };
     let mine = ConnectOptions::with_credentials_file(server.credentials_file()).await.unwrap();
@@ -130,10 +132,12 @@ async fn credentials_are_asked_for() {
 }
 
 #[tokio::test]
-async fn certificates_are_shown_and_asked_for() {
+async fn certificates_are_presented_and_required() {
     for tls in [NatsTls::Server, NatsTls::Mutual] {
         let options = NatsOptions { tls, ..NatsOptions::default() };
-        let Some(server) = NatsServer::start("certificates_are_shown_and_asked_for", options) else { return };
+        let Some(server) = NatsServer::start("certificates_are_presented_and_required", options) else {
+            return;
+        };
         let trusting = ConnectOptions::new().add_root_certificates(server.ca_file());
         let (certificate, key) = server.client_certificate();
         speaks(connect(&server, trusting.clone().add_client_certificate(certificate, key)).await).await;
@@ -145,7 +149,7 @@ async fn certificates_are_shown_and_asked_for() {
     }
 }
 
-/// Not a test: the process that [`it_ends_with_a_test_that_is_killed`] kills.
+/// Not a test: the process that [`the_server_ends_with_a_killed_test`] kills.
 #[test]
 #[ignore = "waits to be killed"]
 fn holds_a_server() {
@@ -155,8 +159,8 @@ fn holds_a_server() {
 }
 
 #[test]
-fn it_ends_with_a_test_that_is_killed() {
-    if NatsServer::start("it_ends_with_a_test_that_is_killed", NatsOptions::default()).is_none() {
+fn the_server_ends_with_a_killed_test() {
+    if NatsServer::start("the_server_ends_with_a_killed_test", NatsOptions::default()).is_none() {
         return;
     }
     let mut test = Command::new(std::env::current_exe().unwrap())

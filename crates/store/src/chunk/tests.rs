@@ -81,7 +81,7 @@ fn any_points() -> impl Strategy<Value = Vec<(i64, Fields)>> {
 
 proptest! {
     #[test]
-    fn points_come_back(points_in in any_points()) {
+    fn points_round_trip(points_in in any_points()) {
         let bytes = build(&points_in).encode();
         let chunk = decode(&bytes, |_| true).unwrap();
         prop_assert_eq!(points(&chunk), expected(&points_in));
@@ -136,7 +136,7 @@ proptest! {
 }
 
 #[test]
-fn what_the_engine_measures_is_small() {
+fn measurements_of_the_engine_are_small() {
     let mut builder = Builder::default();
     for index in 0..1000_i64 {
         builder.start(1_700_000_000_000_000_000 + index * 50_000);
@@ -151,7 +151,7 @@ fn what_the_engine_measures_is_small() {
 }
 
 #[test]
-fn unwanted_fields_are_passed_over() {
+fn unwanted_fields_are_skipped() {
     let mut builder = Builder::default();
     builder.start(1);
     builder.field(0, "a", &"text".into());

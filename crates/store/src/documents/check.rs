@@ -93,7 +93,7 @@ mod tests {
     use bson::{RawDocument, doc};
 
     #[test]
-    fn an_id_is_given_and_comes_first() {
+    fn ids_are_generated_and_come_first() {
         let checked = check_document(doc! { "a": 1 }).unwrap();
         let raw = RawDocument::from_bytes(&checked.data).unwrap();
         let names: Vec<_> = raw.iter().map(|field| field.unwrap().0.as_str().to_owned()).collect();
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_stored_is_refused() {
+    fn unsupported_documents_are_refused() {
         let nested = |levels| (0..levels).fold(doc! { "x": 1 }, |inner, _| doc! { "d": inner });
         check_document(nested(MAX_DEPTH - 1)).unwrap();
         let error = check_document(nested(MAX_DEPTH)).unwrap_err();

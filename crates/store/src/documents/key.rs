@@ -156,7 +156,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn keys_are_equal_where_queries_find_equal(one in id_or_document(), other in id_or_document()) {
+        fn keys_are_equal_if_queries_match(one in id_or_document(), other in id_or_document()) {
             let found = Filter::parse(&doc! { "_id": &one }).unwrap();
             let document = RawDocumentBuf::try_from(&doc! { "_id": &other }).unwrap();
             prop_assert_eq!(encode(&one) == encode(&other), found.matches(&document), "{} {}", one, other);

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn means_what_mongodb_means() {
+    fn patterns_match_like_mongodb() {
         let cases = [
             ("^a.c$", "", "abc", true),
             ("^a.c$", "", "abc\n", true),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn unsupported_patterns_are_refused() {
         let cases = [
             ("(", "", "unclosed group"),
             ("a", "g", "unknown option `g`"),

@@ -41,7 +41,7 @@ fn values_are_read() {
 }
 
 #[test]
-fn errors_name_the_field_and_the_place() {
+fn errors_name_the_field_and_the_location() {
     let cases = [
         ("", "not a document: EOF while parsing a value, line 1, column 0"),
         ("[1]", "not a document: expected an object, line 0, column 0"),
@@ -101,7 +101,7 @@ fn value() -> impl Strategy<Value = Bson> {
 
 proptest! {
     #[test]
-    fn documents_come_back(fields in vec(("[^\0$][^\0]{0,4}", value()), 0..5)) {
+    fn documents_round_trip(fields in vec(("[^\0$][^\0]{0,4}", value()), 0..5)) {
         let document: Document = fields.into_iter().collect();
         let text = to_json(&RawDocumentBuf::try_from(&document).unwrap());
         prop_assert_eq!(parse_document(&text), Ok(document), "{}", text);

@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_removed_chunk_is_written_anew() {
+    fn removed_chunks_are_rewritten() {
         let folder = TempDir::new().unwrap();
         let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
         let mut batch = Batch::new(&connection).unwrap();

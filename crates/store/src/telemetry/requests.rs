@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn rare_requests_share_rows_and_notable_ones_stand_apart() {
+    fn rare_requests_share_rows_and_notable_ones_do_not() {
         let folder = TempDir::new().unwrap();
         let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
         let mut requests = Requests::default();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_gone_is_written_anew_and_a_failed_commit_leaves_no_trace() {
+    fn missing_rows_are_rewritten_and_failed_commits_undone() {
         let folder = TempDir::new().unwrap();
         let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
         let mut requests = Requests::default();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_is_written_in_chunks() {
+    fn many_requests_are_written_in_chunks() {
         let folder = TempDir::new().unwrap();
         let mut connection = open_writer(folder.path(), &TELEMETRY, None).unwrap();
         let mut requests = Requests::default();

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_goes() {
+    fn old_data_is_deleted() {
         let mut fixture = Fixture::new();
         let now = clock::now();
         fixture.write(now - 3 * HOUR, "old", 5000, 5000);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_much_goes_oldest_first() {
+    fn excess_data_is_deleted_oldest_first() {
         let mut fixture = Fixture::new();
         let now = clock::now();
         for age in (0..200).rev() {

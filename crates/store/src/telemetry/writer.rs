@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn dropping_is_reported_now_and_then_and_at_the_end() {
+    fn drops_are_reported_periodically_and_at_the_end() {
         let folder = TempDir::new().unwrap();
         let shared = Arc::new(Telemetry::new(1 << 20));
         let mut writer = Writer::open(folder.path(), &Options::default(), None, Arc::clone(&shared)).unwrap();

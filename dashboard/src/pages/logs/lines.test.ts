@@ -6,15 +6,15 @@ const logs = (...ids: number[]) => ids.map((id) => ({ id }) as Log);
 const ids = (lines: readonly Log[]) => lines.map(({ id }) => id);
 
 test.each([
-  ["newer ones go to the top", [3, 2], [4, 5], [5, 4, 3, 2]],
-  ["into nothing", [], [1, 2], [2, 1]],
-  ["what is there is not there twice", [3, 2], [2, 3, 4], [4, 3, 2]],
-  ["late ones find their place", [5, 2], [3, 6], [6, 5, 3, 2]],
+  ["newer lines go to the top", [3, 2], [4, 5], [5, 4, 3, 2]],
+  ["into an empty list", [], [1, 2], [2, 1]],
+  ["known lines are not added twice", [3, 2], [2, 3, 4], [4, 3, 2]],
+  ["late lines are sorted in", [5, 2], [3, 6], [6, 5, 3, 2]],
 ])("arrived: %s", (_, lines, incoming, result) => {
   expect(ids(arrived(logs(...lines), logs(...incoming)))).toEqual(result);
 });
 
-test("the oldest give way", () => {
+test("the oldest lines are dropped", () => {
   expect(ids(arrived(logs(3, 2, 1), logs(4, 5), 3))).toEqual([5, 4, 3]);
 });
 

@@ -24,7 +24,7 @@ test("shares of the time until the answer", () => {
   expect(between).toBe(3);
 });
 
-test("serialisation stands before the handler and after it", () => {
+test("serialisation comes before the handler and after it", () => {
   const coded = { ...hop(4, 2, 3), encode_ms: 1, decode_ms: 2 };
   const { bars, between } = timeline({ hops: [coded], elapsed_ms: 10 });
   expect(bars[0]?.wait).toEqual({ left: 10, width: 20 });
@@ -35,12 +35,12 @@ test("serialisation stands before the handler and after it", () => {
   expect(between).toBe(2);
 });
 
-test("after an early reply the work goes on", () => {
+test("work continues after an early reply", () => {
   const { whole, answer } = timeline({ hops: [hop(0, 0, 1), hop(1, 0, 3)], elapsed_ms: 1 });
   expect([whole, answer]).toEqual([4, 25]);
 });
 
-test("a request that nothing handled", () => {
+test("a request without hops", () => {
   expect(timeline({ hops: [], elapsed_ms: 0 }).bars).toEqual([]);
 });
 

@@ -9,7 +9,7 @@ const structure = {
   ],
 } as unknown as Structure;
 
-test("a way that two workflows take is one", () => {
+test("two workflows share an edge", () => {
   expect(ways(structure).map(({ id, workflows }) => [id, workflows])).toEqual([
     ["entry:classify>node:etl", ["classify"]],
     ["node:etl>node:model", ["classify", "evaluate"]],
@@ -21,7 +21,7 @@ test("a way that two workflows take is one", () => {
 test.each([
   [false, "x"],
   [true, "y"],
-] as const)("stages follow one another (upright: %s)", (upright, axis) => {
+] as const)("stages follow each other (upright: %s)", (upright, axis) => {
   const places = Object.fromEntries(place(structure, upright).map((one) => [one.id, one]));
   const line = ["entry:classify", "node:etl", "node:model", "node:output"].map(
     (id) => places[id]?.[axis] ?? Number.NaN,
@@ -30,12 +30,12 @@ test.each([
   expect(new Set(line).size).toBe(4);
 });
 
-test("a node of no workflow has a place, too", () => {
+test("a node without a workflow has a place, too", () => {
   const alone = { nodes: [{ name: "archive" }], workflows: [] } as unknown as Structure;
   expect(place(alone, false)).toHaveLength(1);
 });
 
-test("lying where it can be read, upright where not", () => {
+test("graphs are horizontal if legible, else upright", () => {
   expect(arrange(structure, 1000).upright).toBe(false);
   expect(arrange(structure, 360).upright).toBe(true);
   const sequence = Array.from({ length: 14 }, (_, i) => `n${i}`);

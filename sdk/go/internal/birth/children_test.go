@@ -59,7 +59,7 @@ func worker() int {
 	return 0
 }
 
-func TestChildrenBeginWithTheSystemsDefaults(t *testing.T) {
+func TestChildrenStartWithTheDefaultSignals(t *testing.T) {
 	const expected = "INT 2\nHUP 1\nTERM 15\nPIPE 13\nQUIT 3\n"
 	for _, as := range []string{"worker", "parent"} {
 		own := exec.Command(os.Args[0])

@@ -46,7 +46,7 @@ func TestReadNowDoesNotWait(t *testing.T) {
 	}
 }
 
-func TestALargeWriteIsWhole(t *testing.T) {
+func TestLargeWritesAreComplete(t *testing.T) {
 	ours, theirs := pair(t)
 	defer shut(t, ours)
 	data := bytes.Repeat([]byte("0123456789"), 1<<18)
@@ -74,7 +74,7 @@ func TestALargeWriteIsWhole(t *testing.T) {
 	}
 }
 
-func TestAProcessWithoutAnEngineIsTold(t *testing.T) {
+func TestAProcessWithoutAnEngineGetsAnError(t *testing.T) {
 	if _, err := Socket(); !errors.Is(err, ErrNoEngine) {
 		t.Fatal(err)
 	}

@@ -100,7 +100,7 @@ type shadowed struct {
 	Word  string `json:"word,omitempty,string"`
 }
 
-func TestFieldsAreThoseThatGoSees(t *testing.T) {
+func TestFieldsFollowTheRulesOfGo(t *testing.T) {
 	sure := true
 	rows := []struct {
 		value    interface{}
@@ -125,7 +125,7 @@ func TestFieldsAreThoseThatGoSees(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeStoredIsNamed(t *testing.T) {
+func TestUnsupportedValuesAreNamed(t *testing.T) {
 	var deep interface{}
 	for count := 0; count < 200; count++ {
 		deep = []interface{}{deep}
@@ -158,7 +158,7 @@ func TestWhatCannotBeStoredIsNamed(t *testing.T) {
 	}
 }
 
-func TestDocumentsAreReadAsWhatIsAskedFor(t *testing.T) {
+func TestDocumentsAsStructs(t *testing.T) {
 	text := `{"_id":{"$oid":"650000000000000000000001"},"title":"n","count":3,"ratio":2,"made":{"$date":"2024-02-29T14:30:15.25Z"},
 		"tags":["a","b"],"inner":{"x":{"deep":true},"y":null},"other":1}`
 	var got thing
@@ -195,7 +195,7 @@ func TestDocumentsAsMaps(t *testing.T) {
 	}
 }
 
-func TestValuesThatFitOneAnother(t *testing.T) {
+func TestCompatibleValues(t *testing.T) {
 	type date int64
 	rows := []struct {
 		text string
@@ -225,7 +225,7 @@ func TestValuesThatFitOneAnother(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNotFitIsNamed(t *testing.T) {
+func TestMismatchesAreNamed(t *testing.T) {
 	rows := []struct {
 		text  string
 		into  interface{}

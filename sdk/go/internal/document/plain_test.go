@@ -42,7 +42,7 @@ func TestPlainValues(t *testing.T) {
 	}
 }
 
-func TestStructsAreAsInEncodingJSON(t *testing.T) {
+func TestStructsMatchEncodingJSON(t *testing.T) {
 	sure, moment := true, day.UTC()
 	type other struct {
 		*also
@@ -79,7 +79,7 @@ func TestStructsAreAsInEncodingJSON(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoPlainDataIsNamed(t *testing.T) {
+func TestUnsupportedPlainDataIsNamed(t *testing.T) {
 	self := map[string]any{}
 	self["v"] = self
 	hint := ", not plain data; hint: return its fields, or its text"
@@ -129,7 +129,7 @@ func TestPlainDataIsReadWithoutLoss(t *testing.T) {
 	}
 }
 
-func TestWhatHasNoNames(t *testing.T) {
+func TestDataOtherThanMaps(t *testing.T) {
 	hint := ", not a map of names to values; hint: a handler over *anypb.Any takes them, in a node without `payload: json`"
 	rows := []struct{ text, words string }{
 		{"", "the data do not parse: EOF"}, {"{", "the data do not parse: unexpected EOF"},
@@ -142,7 +142,7 @@ func TestWhatHasNoNames(t *testing.T) {
 	}
 }
 
-func FuzzFloatsComeBack(f *testing.F) {
+func FuzzFloatsRoundTrip(f *testing.F) {
 	for _, number := range []float64{0, 5, 0.1, 1 << 53, 1e21, -1e-300, math.MaxFloat64} {
 		f.Add(number)
 	}

@@ -27,7 +27,7 @@ func (c *chunks) read(room []byte) (int, error) {
 	return count, nil
 }
 
-func TestFramesAreTheSameHoweverTheyCome(t *testing.T) {
+func TestChunkBoundariesDoNotMatter(t *testing.T) {
 	bodies := [][]byte{
 		nil, []byte("x"), bytes.Repeat([]byte("ab"), 500), bytes.Repeat([]byte{7}, bufferSize-HeaderSize),
 		bytes.Repeat([]byte{8}, bufferSize-HeaderSize+1), bytes.Repeat([]byte{9}, 3*bufferSize), []byte("last"),
@@ -91,7 +91,7 @@ func TestTheFirstFrameIsReadAlone(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoFrame(t *testing.T) {
+func TestInvalidFrames(t *testing.T) {
 	rows := []struct {
 		stream []byte
 		what   string

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn values_follow_one_another_in_any_layout() {
+    fn values_can_follow_each_other_in_any_layout() {
         let rows: [(&str, &[&str]); 4] = [
             ("", &[]),
             ("{\"a\":1}\n{\"a\":2}\n", &["{\"a\":1}", "{\"a\":2}"]),
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn json_of_other_encodings() {
+    fn json_in_other_encodings() {
         let text = "{\"a\":\"ä\"} {}";
         let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
         let marked = format!("\u{feff}{text}");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_ends_the_requests() {
+    fn invalid_json_ends_the_requests() {
         let requests = all(read(Cursor::new("{\"a\":1}\n{nope}\n{}")).unwrap());
         assert_eq!(requests.len(), 2);
         assert_eq!(requests[0].as_deref(), Ok("{\"a\":1}"));

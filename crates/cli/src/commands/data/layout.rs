@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_column_is_noticed() {
+    fn missing_columns_are_noticed() {
         let mut layout = Layout::default();
         layout.add(&Record::default().with("a", 1_u64));
         assert!(!layout.align(&Record::default()).1);

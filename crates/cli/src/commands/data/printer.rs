@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn many_records_are_read_twice_and_come_out_the_same() {
+    fn records_past_the_buffer_are_read_again() {
         for count in [MAX_KEPT as u64, MAX_KEPT as u64 + 1] {
             let opened = Cell::new(0);
             let open = || -> anyhow::Result<Records<'static>> {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_holds_in_every_format() {
+    fn the_limit_applies_to_every_format() {
         let open = || -> anyhow::Result<Records<'static>> {
             Ok(Box::new((0..5_u64).map(|n| Ok(Record::default().with("n", n)))))
         };
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_come_up_between_two_readings_leave_the_columns_as_they_are() {
+    fn fields_added_between_readings_do_not_change_the_columns() {
         let opened = Cell::new(0);
         let open = || -> anyhow::Result<Records<'static>> {
             opened.set(opened.get() + 1);

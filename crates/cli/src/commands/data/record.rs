@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_for_people() {
+    fn human_readable_numbers() {
         for (number, text) in
             [(0.0, "0.000"), (12.3456, "12.346"), (0.000_012_34, "1.234e-5"), (-1e20, "-1.000e20")]
         {

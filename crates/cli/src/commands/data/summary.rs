@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn past_so_many_pairs_only_their_number_is_kept() {
+    fn pairs_past_the_limit_are_only_counted() {
         let mut summary = Summary::default();
         for n in 0..MAX_PAIRS + 5 {
             summary.compare(n.to_string(), n.to_string());
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_compared_has_no_accuracy() {
+    fn an_empty_summary_has_no_accuracy() {
         assert_eq!(Summary::default().accuracy(), None);
     }
 }

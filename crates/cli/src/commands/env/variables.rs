@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_missing_is_said() {
+    fn missing_values_are_reported() {
         let variables = || {
             vec![
                 ("KRT_MONGO_URI", String::new()),

@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_protobuf() {
+    fn protobuf_names() {
         for (name, expected) in [("shop", "shop"), ("my-shop", "my_shop"), ("3d", "krt_3d")] {
             assert_eq!(proto_package(name), expected);
         }

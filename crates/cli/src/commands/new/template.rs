@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_crates() {
+    fn crate_names() {
         for (node, expected) in [
             ("shop", "shop"),
             ("build-2", "build-2"),

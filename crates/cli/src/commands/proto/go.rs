@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_read_from_its_go_mod() {
+    fn import_paths_are_read_from_go_mod() {
         let home = tempfile::tempdir().unwrap();
         let put = |text: &str| fs::write(home.path().join("go.mod"), text).unwrap();
         let folder = home.path().join("deep/pb");

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn places_with_wildcards() {
+    fn paths_with_wildcards() {
         let root = tempfile::tempdir().unwrap();
         for folder in ["tests", "src/a/tests", "src/b/tests", "src/c"] {
             fs::create_dir_all(root.path().join(folder)).unwrap();

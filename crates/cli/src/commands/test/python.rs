@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_may_hold_tests() {
+    fn possible_test_files() {
         let root = tempfile::tempdir().unwrap();
         for file in [
             "test_a.py",

@@ -179,14 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn one_line_break_is_no_part_of_a_value() {
+    fn a_final_line_break_is_not_part_of_a_value() {
         for (text, expected) in [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("", "")] {
             assert_eq!(line(text), expected, "{text:?}");
         }
     }
 
     #[test]
-    fn which_values_are_files() {
+    fn values_of_files() {
         let entries = [entry("A", ConfigKind::Variable), entry("B", ConfigKind::File)];
         assert_eq!(["A", "B", "C"].map(|name| is_file(&entries, name)), [false, true, false]);
     }

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_state_means() {
+    fn progress_by_state() {
         for (state, passing, wanted, expected) in [
             (State::Starting, State::Starting, State::Started, Progress::Passing),
             (State::Started, State::Starting, State::Started, Progress::Reached),

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_looked_for_on_the_path_and_elsewhere() {
+    fn the_server_is_searched_on_the_path_and_elsewhere() {
         let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let path = first.path().as_os_str();
         assert_eq!(program(path, &[second.path()]), None);
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_server_left_is_removed() {
+    fn files_of_killed_servers_are_removed() {
         let data = tempfile::tempdir().unwrap();
         fs::create_dir_all(data.path().join("nats/server-old/streams")).unwrap();
         let made = folder(data.path()).unwrap();

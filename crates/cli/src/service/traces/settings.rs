@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_traces_are_exported() {
+    fn conditions_for_exporting_traces() {
         let rows: [(&[_], bool, &[_]); 9] = [
             (&[], false, &[]),
             (&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], false, &[]),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn how_they_are_sent() {
+    fn export_protocols() {
         let rows: [(&[_], _, &[_]); 6] = [
             (&[], Protocol::Http, &[]),
             (&[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")], Protocol::Grpc, &[]),
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn which_are_kept() {
+    fn samplers_by_name() {
         let on = "ParentBased(AlwaysOn)";
         let rows = [
             (None, None, on, None),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn how_tls_is_spoken() {
+    fn tls_settings() {
         let (authorities, certificate, key) = (
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem"),
             ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "me.pem"),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn whether_the_service_is_named() {
+    fn service_names() {
         let rows = [
             (("OTEL_SERVICE_NAME", "shop"), true),
             (("OTEL_RESOURCE_ATTRIBUTES", "a=b, service.name=shop"), true),

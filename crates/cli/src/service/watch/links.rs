@@ -96,7 +96,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn files_whose_content_is_another() {
+    fn swapped_links_change_files() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().canonicalize().unwrap();
         for (volume, text) in [("..1", "one"), ("..2", "two")] {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_way_to_a_folder() {
+    fn links_on_the_way_to_a_folder() {
         let folder = tempfile::tempdir().unwrap();
         let base = folder.path().canonicalize().unwrap();
         fs::create_dir_all(base.join("versions/1/package")).unwrap();

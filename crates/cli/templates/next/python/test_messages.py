@@ -8,7 +8,7 @@ import main
 
 
 class Passing(unittest.TestCase):
-    def test_passes_on_what_it_gets(self):
+    def test_passes_on_its_input(self):
         answer, message = StringValue(), StringValue(value="a message")
         run(main.handler, message).Unpack(answer)
         self.assertEqual(answer, message)

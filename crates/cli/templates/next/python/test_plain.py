@@ -7,5 +7,5 @@ import main
 
 
 class Passing(unittest.TestCase):
-    def test_passes_on_what_it_gets(self):
+    def test_passes_on_its_input(self):
         self.assertEqual(run(main.handler, {"text": "a message"}), {"text": "a message"})

@@ -10,7 +10,7 @@ use std::{
 const PAGE: &str = "docs/reference/krt-v1.md#";
 
 #[test]
-fn sections_that_comments_name_are_there() {
+fn sections_named_in_comments_exist() {
     let page = fs::read_to_string(docs().join("reference/krt-v1.md")).unwrap();
     let sections: BTreeSet<String> = page.lines().filter(|line| line.starts_with('#')).map(anchor).collect();
     let mut named = 0;

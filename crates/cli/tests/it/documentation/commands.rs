@@ -5,7 +5,7 @@ use crate::support::run;
 use std::fs;
 
 #[test]
-fn every_command_that_is_typed_parses() {
+fn every_example_command_parses() {
     let mut seen = 0;
     for page in pages(&docs()).into_iter().chain([docs().join("../README.md")]) {
         for block in blocks(&page).iter().filter(|block| ["console", "sh"].contains(&block.language.as_str()))
@@ -22,7 +22,7 @@ fn every_command_that_is_typed_parses() {
 }
 
 #[test]
-fn every_command_in_the_text_is_there() {
+fn every_command_in_the_text_exists() {
     let mut seen = 0;
     for page in pages(&docs()).into_iter().chain([docs().join("../README.md")]) {
         for line in prose(&fs::read_to_string(&page).unwrap()) {

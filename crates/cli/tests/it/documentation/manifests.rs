@@ -13,7 +13,7 @@ const MISSING_FILE: &str = "does not exist";
 const INCOMPLETE: [&str; 2] = [" has no `", "there is no node"];
 
 #[test]
-fn every_yaml_block_is_a_manifest_or_says_that_it_is_a_part() {
+fn yaml_blocks_are_manifests_or_marked_as_parts() {
     let mut seen = 0;
     for page in pages(&docs()) {
         for block in blocks(&page).iter().filter(|block| block.language == "yaml") {

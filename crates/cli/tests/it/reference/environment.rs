@@ -13,7 +13,7 @@ struct Variable {
 }
 
 #[test]
-fn the_page_of_environment_variables_has_those_of_flags() {
+fn the_environment_page_has_the_variables_of_flags() {
     let mut variables = BTreeMap::new();
     collect(&mut variables, &mut Vec::new());
     assert!(variables.len() > 25, "{} variables were found", variables.len());

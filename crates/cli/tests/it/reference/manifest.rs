@@ -16,7 +16,7 @@ const PARTS: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn the_page_of_krt_yml_has_what_the_schema_says() {
+fn the_manifest_page_matches_the_schema() {
     let ended = run(["schema"]);
     assert_eq!((ended.code, &*ended.stderr), (Some(0), ""));
     let schema: Value = serde_json::from_str(&ended.stdout).unwrap();

@@ -73,7 +73,7 @@ fn h2_request(authority: &str, headers: &[(&str, &str)]) -> Request<Full<Bytes>>
 }
 
 #[tokio::test]
-async fn a_body_that_a_page_may_send_anywhere_is_no_call() {
+async fn bodies_of_simple_requests_are_not_calls() {
     let service = start(&[]).await;
     let kinds =
         [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("multipart/form-data")];
@@ -93,7 +93,7 @@ async fn a_body_that_a_page_may_send_anywhere_is_no_call() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_call_nothing() {
+async fn pages_of_other_origins_cannot_call() {
     let service = start(&[]).await;
     let foreign: &[&[(&str, &str)]] = &[
         &[("origin", EVIL)],
@@ -200,7 +200,7 @@ async fn every_origin_may_be_allowed_but_never_with_credentials() {
 }
 
 #[tokio::test]
-async fn a_name_that_was_pointed_at_the_loopback_reaches_nothing() {
+async fn dns_rebinding_reaches_nothing() {
     let service = start(&[("--allow-host", "krt.internal")]).await;
     let (http, address) = (service.http(), service.address);
     let own = [
@@ -273,7 +273,7 @@ async fn first_of_answer(address: SocketAddr, authority: Option<&str>) -> u8 {
 }
 
 #[tokio::test]
-async fn clients_that_are_no_browsers_need_no_name() {
+async fn clients_other_than_browsers_need_no_host_name() {
     let service = start(&[]).await;
     for authority in [None, Some("localhost"), Some("localhost:0"), Some("127.0.0.1"), Some("[::1]:1")] {
         assert_eq!(first_of_answer(service.address, authority).await, 0x88, "{authority:?}");
@@ -340,7 +340,7 @@ async fn the_dashboard_answers_its_own_pages_only() {
 }
 
 #[tokio::test]
-async fn a_team_s_server_answers_its_own_pages_and_the_hosts_of_its_runtimes() {
+async fn a_team_server_answers_its_pages_and_runtime_hosts() {
     let data = tempfile::tempdir().unwrap();
     let described = version("described", "");
     let krt = Krt::serve(described.path()).flag("--dashboard-url", "https://krt.example.com");
@@ -363,7 +363,7 @@ async fn a_team_s_server_answers_its_own_pages_and_the_hosts_of_its_runtimes() {
 }
 
 #[tokio::test]
-async fn the_port_of_metrics_answers_no_page_of_another_site() {
+async fn the_metrics_port_answers_no_foreign_pages() {
     let service = start(&[("--metrics", "127.0.0.1:0"), ("--allow-host", "krt.local")]).await;
     let record = service.lines.wait("the port", |record| record.message.starts_with("metrics are at ")).await;
     let address = record.message.strip_prefix("metrics are at http://").unwrap();

@@ -114,7 +114,7 @@ impl Unread {
 }
 
 #[tokio::test]
-async fn answers_that_nobody_reads_hold_their_place_until_the_write_timeout() {
+async fn unread_answers_keep_their_slot_until_the_write_timeout() {
     let package = actor::package(ACTS);
     let krt = Krt::run_at(package.path()).flag("--max-requests", "1").flag("--write-timeout", "8");
     let service = krt.flag("--max-bytes", "64MiB").start().await;
@@ -138,7 +138,7 @@ async fn answers_that_nobody_reads_hold_their_place_until_the_write_timeout() {
 }
 
 #[tokio::test]
-async fn connections_that_say_nothing_are_closed_and_honest_ones_live() {
+async fn silent_connections_are_closed_and_active_ones_kept() {
     let package = actor::package("");
     let krt = bounded(Krt::run_with_dashboard(package.path())).flag("--request-timeout", "2");
     let service = krt.start().await;
@@ -201,7 +201,7 @@ async fn connections_that_say_nothing_are_closed_and_honest_ones_live() {
 }
 
 #[tokio::test]
-async fn connections_are_counted_and_those_without_requests_make_room() {
+async fn idle_connections_make_room_at_the_limit() {
     let package = actor::package("");
     let krt = bounded(Krt::run_with_dashboard(package.path())).flag("--max-connections", "8");
     let service = krt.start().await;
@@ -233,7 +233,7 @@ async fn connections_are_counted_and_those_without_requests_make_room() {
 }
 
 #[tokio::test]
-async fn a_flood_of_a_teams_service_leaves_its_dashboard_and_the_reverse() {
+async fn floods_of_service_and_dashboard_are_independent() {
     allow_files();
     let described = team::version("described", "");
     let krt = Krt::serve(described.path()).started_by("sh", &["-c", "ulimit -n 128 && exec \"$0\" \"$@\""]);
@@ -259,7 +259,7 @@ fn flood(count: u32, each: impl Fn(u32) -> Vec<u8>) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn floods_of_http_2_hold() {
+async fn http_2_floods_are_bounded() {
     let package = actor::package("");
     let service = bounded(Krt::run_with_dashboard(package.path())).start().await;
     let page = team::dashboard(&service).await;
@@ -317,7 +317,7 @@ async fn floods_of_http_2_hold() {
 }
 
 #[tokio::test]
-async fn many_large_heads_and_many_waiting_requests_have_bounds() {
+async fn large_heads_and_waiting_requests_are_bounded() {
     allow_files();
     let package = actor::package("");
     let krt = Krt::run_at(package.path()).flag("--max-bytes", "64MiB").flag("--header-timeout", "10");

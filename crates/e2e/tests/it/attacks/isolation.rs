@@ -146,15 +146,15 @@ fn may(test: &str, words: &[&str]) -> bool {
 }
 
 #[tokio::test]
-async fn a_version_of_a_server_sees_what_its_krt_yml_names_and_no_more() {
+async fn versions_see_only_variables_named_in_krt_yml() {
     let fixture = Fixture::start(&[], None).await;
     fixture.sees_no_environment().await;
     fixture.team.stop().await;
 }
 
 #[tokio::test]
-async fn an_isolated_version_is_a_user_of_its_own_where_the_server_is_root() {
-    const TEST: &str = "an_isolated_version_is_a_user_of_its_own";
+async fn isolated_versions_of_a_root_server_have_their_own_user() {
+    const TEST: &str = "isolated_versions_of_a_root_server_have_their_own_user";
     if !getuid().is_root() || !may(TEST, &["unshare", "-m", "-p", "-f", "--mount-proc", "true"]) {
         return;
     }
@@ -167,8 +167,8 @@ async fn an_isolated_version_is_a_user_of_its_own_where_the_server_is_root() {
 }
 
 #[tokio::test]
-async fn an_isolated_version_is_in_a_user_namespace_elsewhere() {
-    const TEST: &str = "an_isolated_version_is_in_a_user_namespace";
+async fn isolated_versions_of_other_servers_use_a_user_namespace() {
+    const TEST: &str = "isolated_versions_of_other_servers_use_a_user_namespace";
     let words = [
         "setpriv",
         "--reuid=65534",
@@ -191,8 +191,8 @@ async fn an_isolated_version_is_in_a_user_namespace_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_server_that_cannot_isolate_does_not_start() {
-    const TEST: &str = "a_server_that_cannot_isolate_does_not_start";
+async fn a_server_unable_to_isolate_does_not_start() {
+    const TEST: &str = "a_server_unable_to_isolate_does_not_start";
     let drop_all = ["--bounding-set=-all", "--inh-caps=-all"];
     if !getuid().is_root() || !may(TEST, &["setpriv", drop_all[0], drop_all[1], "true"]) {
         return;

@@ -236,7 +236,7 @@ async fn bodies_without_a_length() {
 
 /// JSON that grows several times in size, and names that stay in memory for comparison.
 #[tokio::test]
-async fn json_that_grows() {
+async fn json_larger_in_memory() {
     let package = package();
     let service = start(&package).await;
     let repeated = |item: &str, size: usize| vec![item; size / item.len()].join("");
@@ -302,7 +302,7 @@ async fn slow_bodies() {
 
 /// A request that can never fit into `--max-bytes` is refused with a hint.
 #[tokio::test]
-async fn a_request_that_is_more_than_all_may_hold() {
+async fn requests_larger_than_the_total_limit() {
     let package = package();
     let service = Krt::run_at(package.path()).flag("--max-bytes", "1MiB").start().await;
     let reply = service.h2c().post(SIZES, &[PROTOBUF], body(2 << 20)).await;
@@ -317,7 +317,7 @@ async fn a_request_that_is_more_than_all_may_hold() {
 
 /// While large JSON is parsed, small requests are answered, by an engine with one thread.
 #[tokio::test]
-async fn large_json_holds_nobody_up() {
+async fn large_json_does_not_block_other_requests() {
     /// More than can arrive before the large request is parsed.
     const SMALL: usize = 20;
     let package = package();

@@ -111,7 +111,7 @@ async fn no_manifest_harms_a_server() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_abandoned_leaves_nothing() {
+async fn abandoned_uploads_leave_nothing() {
     let data = tempfile::tempdir().unwrap();
     let team = team(data.path()).await;
     let package = archive(&protos::slow());
@@ -161,7 +161,7 @@ fn commands_end_with_an_error() {
 }
 
 #[test]
-fn what_is_large_and_sound_is_read() {
+fn large_valid_packages_are_read() {
     let folder = tempfile::tempdir().unwrap();
     for (name, package) in protos::large_and_sound() {
         let at = folder.path().join("large.krt");
@@ -175,7 +175,7 @@ fn what_is_large_and_sound_is_read() {
 /// Tested with a command, which has no timeout of its own: on a busy machine, ten seconds of CPU time take
 /// minutes.
 #[test]
-fn a_proto_that_takes_too_long_is_given_up() {
+fn slow_protos_time_out() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("slow.krt");
     fs::write(&at, archive(&protos::slow())).unwrap();
@@ -187,7 +187,7 @@ fn a_proto_that_takes_too_long_is_given_up() {
 }
 
 #[test]
-fn a_process_that_reads_ends_with_the_one_that_asked() {
+fn reader_processes_end_with_their_parent() {
     let folder = write_package(&[]);
     for (name, content) in protos::slow() {
         let at = folder.path().join(name);
@@ -228,7 +228,7 @@ fn wait_for<T>(found: impl Fn() -> Option<T>) -> T {
 
 /// A version whose messages all contain one another, and nest as deep as their number.
 #[tokio::test]
-async fn a_sound_package_with_endless_messages_harms_nobody() {
+async fn valid_packages_with_recursive_messages_do_no_harm() {
     let data = tempfile::tempdir().unwrap();
     let team = team(data.path()).await;
     let package = archive(&[

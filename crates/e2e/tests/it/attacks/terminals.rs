@@ -47,7 +47,7 @@ await ctx.prediction.save(text, text)
 }
 
 #[tokio::test]
-async fn what_user_code_and_clients_say() {
+async fn output_of_user_code_and_clients() {
     let package = packages().join("script");
     let terminal = Terminal::open();
     let data = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ fn records_stay_records(ended: &Exited) {
 }
 
 #[tokio::test]
-async fn a_print_has_the_time_and_level_of_plain_output() {
+async fn prints_have_the_time_and_level_of_plain_output() {
     let service: Service = Krt::run("script").start().await;
     let code = "
         import subprocess, sys
@@ -164,7 +164,7 @@ async fn a_print_has_the_time_and_level_of_plain_output() {
 }
 
 #[tokio::test]
-async fn what_a_server_and_its_users_say() {
+async fn output_of_a_server_and_its_users() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     let ann = Person::new();
@@ -206,9 +206,9 @@ async fn what_a_server_and_its_users_say() {
 
 /// The error of a handler in a dead letter.
 #[tokio::test]
-async fn what_messages_that_were_given_up_say() {
+async fn output_of_dead_letters() {
     let options = NatsOptions { jetstream: true, ..NatsOptions::default() };
-    let Some(server) = NatsServer::start("what_messages_that_were_given_up_say", options) else { return };
+    let Some(server) = NatsServer::start("output_of_dead_letters", options) else { return };
     let package = packages().join("script");
     let service = Krt::run_at(&package).nats(&server.url(), WireProtocol::JetStream).start().await;
     let fails =
@@ -232,7 +232,7 @@ async fn what_messages_that_were_given_up_say() {
 
 /// Somebody else's server may send anything.
 #[tokio::test]
-async fn what_a_stranger_s_server_says() {
+async fn output_of_foreign_servers() {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

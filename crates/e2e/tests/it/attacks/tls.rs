@@ -123,7 +123,7 @@ fn server_name(name: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn handshakes_that_do_not_end_are_cut_off_and_honest_clients_served() {
+async fn unfinished_handshakes_are_cut_off_and_others_served() {
     let target = Target::start().await;
     let before = target.open();
     let hello = target.hello("localhost", &[b"h2"], true);
@@ -155,7 +155,7 @@ async fn handshakes_that_do_not_end_are_cut_off_and_honest_clients_served() {
 }
 
 #[tokio::test]
-async fn what_is_no_handshake_is_refused() {
+async fn invalid_handshakes_are_refused() {
     let target = Target::start().await;
     let before = target.open();
     let many = |kind, content: &[u8]| record(kind, 0x0303, content).repeat(20_000);
@@ -182,7 +182,7 @@ async fn what_is_no_handshake_is_refused() {
 }
 
 #[tokio::test]
-async fn names_and_protocols_are_the_clients_affair() {
+async fn clients_may_send_any_names_and_protocols() {
     let target = Target::start().await;
     let before = target.open();
     let long = format!("{}.example", vec!["x".repeat(60); 3].join("."));
@@ -228,7 +228,7 @@ async fn many_sessions_are_resumed_within_bounds() {
 }
 
 #[tokio::test]
-async fn a_session_is_not_negotiated_again() {
+async fn sessions_are_not_renegotiated() {
     let target = Target::start().await;
     let before = target.open();
     let address = target.address().to_string();

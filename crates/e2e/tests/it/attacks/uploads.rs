@@ -56,7 +56,7 @@ async fn send_first(team: &Team, headers: &str, body: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn who_sends_to_a_full_disk_reads_that_it_is_full() {
+async fn uploads_to_a_full_disk_report_that_it_is_full() {
     let parent = tempfile::tempdir().unwrap();
     let Some(disk) = Disk::mount(&parent.path().join("disk"), "192m") else { return };
     let described = team::version("described", "");
@@ -93,7 +93,7 @@ async fn who_sends_to_a_full_disk_reads_that_it_is_full() {
 }
 
 #[tokio::test]
-async fn who_sends_too_much_or_no_package_reads_it_too() {
+async fn oversized_and_invalid_uploads_are_reported() {
     let data = tempfile::tempdir().unwrap();
     let described = team::version("described", "");
     let krt = Krt::serve(described.path()).flag("--max-bytes", "64MiB").flag("--max-package", "32MiB");
@@ -115,7 +115,7 @@ async fn who_sends_too_much_or_no_package_reads_it_too() {
 }
 
 #[tokio::test]
-async fn bodies_of_strangers_are_not_read() {
+async fn bodies_of_unknown_clients_are_not_read() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     let strangers = [

@@ -147,9 +147,9 @@ async fn daemons_end_with_their_worker_and_with_the_engine() {
 }
 
 #[tokio::test]
-async fn daemons_end_where_there_are_no_control_groups() {
+async fn daemons_end_without_control_groups() {
     if !getuid().is_root() {
-        return krt_servers::skipped("daemons_end_where_there_are_no_control_groups", "a mount namespace");
+        return krt_servers::skipped("daemons_end_without_control_groups", "a mount namespace");
     }
     for language in LANGUAGES {
         daemons_end(|| conformance(language).started_by("unshare", &WITHOUT_GROUPS)).await;
@@ -157,7 +157,7 @@ async fn daemons_end_where_there_are_no_control_groups() {
 }
 
 #[tokio::test]
-async fn a_worker_that_takes_too_much_memory_says_so_and_comes_again() {
+async fn workers_over_the_memory_limit_are_reported_and_restarted() {
     let package = limited("memory: 128Mi");
     let service = Krt::run_at(package.path()).start().await;
     let reserved = service.call("Act", json!({ "text": "reserve" })).await.unwrap();
@@ -177,7 +177,7 @@ async fn a_worker_that_takes_too_much_memory_says_so_and_comes_again() {
 }
 
 #[tokio::test]
-async fn limits_of_files_and_processors_are_the_workers() {
+async fn file_and_processor_limits_apply_to_workers() {
     let package = limited("files: 96, cpu: 1");
     let service = Krt::run_at(package.path()).start().await;
     let answer = service.call("Act", json!({ "text": "limits" })).await.unwrap();
@@ -191,7 +191,7 @@ async fn limits_of_files_and_processors_are_the_workers() {
 }
 
 #[tokio::test]
-async fn workers_hold_no_descriptor_of_the_engine_s() {
+async fn workers_inherit_no_descriptors_of_the_engine() {
     for language in LANGUAGES {
         let service = conformance(language).start().await;
         let data = service.data().to_owned();
@@ -214,7 +214,7 @@ async fn workers_hold_no_descriptor_of_the_engine_s() {
 }
 
 #[tokio::test]
-async fn a_worker_that_kills_its_parent_or_opens_its_lifeline_ends_alone() {
+async fn workers_attacking_their_guard_end_alone() {
     let package = actor::package(ACTS);
     let service = Krt::run_at(package.path()).start().await;
     let opened = service.call("Act", json!({ "text": "open_lifeline" })).await.unwrap();
@@ -231,7 +231,7 @@ async fn a_worker_that_kills_its_parent_or_opens_its_lifeline_ends_alone() {
 }
 
 #[tokio::test]
-async fn a_person_s_shell_is_inherited_without_what_is_krt_s() {
+async fn workers_inherit_the_shell_without_krt_variables() {
     for language in LANGUAGES {
         let secrets = ["KRT_TOKEN", "KRT_ADMIN_PASSWORD", "KRT_OPENID_SECRET", "OTEL_EXPORTER_OTLP_HEADERS"];
         let krt = secrets.iter().fold(conformance(language), |krt, name| krt.env(name, "s3cret-s3cret"));

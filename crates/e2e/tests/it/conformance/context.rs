@@ -27,7 +27,7 @@ fn points(ended: &Exited, measurement: &str) -> Vec<StoredPoint> {
     ended.reader().points(&filter, Order::OldestFirst, 1000).unwrap()
 }
 
-pub(super) async fn values_paths_and_the_process_s_process_env(language: &Language) {
+pub(super) async fn values_paths_and_environment_variables(language: &Language) {
     let service = language.start().await;
     let in_init = "[ctx.early_reply] there is no request in `init`; hint: call it in `handler`";
     assert_eq!(value(&service, "values").await, json!([41, "text", 0.5, in_init]));
@@ -46,7 +46,7 @@ pub(super) async fn values_paths_and_the_process_s_process_env(language: &Langua
     service.stop().await;
 }
 
-pub(super) async fn messages_go_from_node_to_node(language: &Language) {
+pub(super) async fn messages_pass_from_node_to_node(language: &Language) {
     let service = language.start().await;
     let answer = service.call("Act", json!({ "act": "echo", "text": "on" })).await.unwrap();
     assert_eq!(answer, json!({ "text": "on", "trail": ["worker", "last"], "process": answer["process"] }));
@@ -102,7 +102,7 @@ pub(super) async fn documents_are_found_as_they_were_saved(language: &Language) 
     assert_eq!(thing.get("nothing"), Some(&Bson::Null));
 }
 
-pub(super) async fn wrong_arguments_are_told(language: &Language) {
+pub(super) async fn wrong_arguments_are_reported(language: &Language) {
     let service = language.start().await;
     let rows = [
         ("save without collection", "[ctx.db.save] invalid 'collection'='', must be a nonempty string"),
@@ -119,7 +119,7 @@ pub(super) async fn wrong_arguments_are_told(language: &Language) {
     service.stop().await;
 }
 
-pub(super) async fn measurements_keep_their_kinds_and_fail_nothing(language: &Language) {
+pub(super) async fn measurements_keep_their_types_and_never_fail(language: &Language) {
     let service = language.start().await;
     service.call("Alone", act("measure")).await.unwrap();
     let ended = service.stop().await;
@@ -176,7 +176,7 @@ pub(super) async fn predictions_are_documents_of_their_collection(language: &Lan
     }
 }
 
-pub(super) async fn records_say_whose_they_are(language: &Language) {
+pub(super) async fn records_name_their_node_and_request(language: &Language) {
     let service = language.krt().flag("--log-level", "debug").start().await;
     service.call("Alone", act("speak")).await.unwrap();
     let ended = service.stop().await;

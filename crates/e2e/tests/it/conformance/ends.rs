@@ -23,7 +23,7 @@ async fn recovered(service: &Service, rpc: &str) {
     crate::support::eventually("the node answers again", again).await;
 }
 
-pub(super) async fn an_init_that_fails_fails_the_start(language: &Language) {
+pub(super) async fn a_failing_init_fails_the_start(language: &Language) {
     let ended = language.krt().env("FAIL_INIT", "1").end().await;
     assert_eq!(ended.code, Some(1));
     let error = ended.lines.last_message();
@@ -59,7 +59,7 @@ pub(super) async fn errors_and_panics_are_errors_of_the_request(language: &Langu
     assert!(stack.request.is_some() && stack.level == "ERROR", "{stack:?}");
 }
 
-pub(super) async fn answers_that_cannot_be_given(language: &Language) {
+pub(super) async fn invalid_answers(language: &Language) {
     let service = language.krt().flag("--max-message", "1MiB").start().await;
     let large = service.call("Alone", json!({ "act": "large", "number": 2 << 20 })).await.unwrap_err();
     assert_eq!(large.code(), Code::ResourceExhausted, "{large}");
@@ -70,7 +70,7 @@ pub(super) async fn answers_that_cannot_be_given(language: &Language) {
     service.stop().await;
 }
 
-pub(super) async fn a_mebibyte_there_and_back(language: &Language) {
+pub(super) async fn messages_of_a_mebibyte(language: &Language) {
     let service = language.start().await;
     let blob = "QUJD".repeat((1 << 20) / 3);
     let calls = (0..8).map(|_| service.call("Act", json!({ "act": "echo", "blob": blob })));
@@ -80,7 +80,7 @@ pub(super) async fn a_mebibyte_there_and_back(language: &Language) {
     service.stop().await;
 }
 
-pub(super) async fn processes_that_die(language: &Language) {
+pub(super) async fn dying_processes(language: &Language) {
     let service = language.start().await;
     for (request, how) in [
         (json!({ "act": "die" }), "killed by signal 9 (SIGKILL)"),
@@ -96,7 +96,7 @@ pub(super) async fn processes_that_die(language: &Language) {
     service.stop().await;
 }
 
-pub(super) async fn a_killed_worker_costs_the_request_in_work_only(language: &Language) {
+pub(super) async fn a_killed_worker_costs_only_the_request_in_flight(language: &Language) {
     let service = language.start().await;
     let first = begin(&service, "Alone", "never").await;
     let waiting: Vec<Call> = (0..5)
@@ -142,7 +142,7 @@ pub(super) async fn slow_and_silent_handlers(language: &Language) {
     service.stop().await;
 }
 
-pub(super) async fn a_flood_of_records_is_told_whole_or_counted(language: &Language) {
+pub(super) async fn a_flood_of_records_is_logged_or_counted(language: &Language) {
     let service = language.start().await;
     let request = json!({ "act": "speak", "number": 50_000 });
     assert_eq!(service.call("Alone", request).await.unwrap()["text"], "spoken");
@@ -150,7 +150,7 @@ pub(super) async fn a_flood_of_records_is_told_whole_or_counted(language: &Langu
     service.stop().await;
 }
 
-pub(super) async fn one_at_a_time_unless_it_is_asked_for(language: &Language) {
+pub(super) async fn the_default_concurrency_is_one(language: &Language) {
     let service = language.start().await;
     let first = begin(&service, "Alone", "first").await;
     let client = service.client();
@@ -187,9 +187,7 @@ pub(super) async fn children_of_a_handler_end_by_signals(language: &Language) {
     service.stop().await;
 }
 
-pub(super) async fn ctrl_c_is_the_engine_s_to_handle_and_a_killed_engine_leaves_no_process(
-    language: &Language,
-) {
+pub(super) async fn ctrl_c_spares_workers_and_a_killed_engine_leaves_no_process(language: &Language) {
     let service = language.start().await;
     let call = begin(&service, "Alone", "waits").await;
     for worker in service.workers("worker") {

@@ -5,7 +5,7 @@ use crate::support::assert_status;
 use serde_json::{Value, json};
 use tonic::Code;
 
-pub(super) async fn plain_data_is_what_the_json_says(language: &Language) {
+pub(super) async fn plain_data_matches_the_json(language: &Language) {
     let service = language.start().await;
     let greeted = service.call("Plain", json!({ "act": "greet", "text": "Ada" })).await.unwrap();
     assert_eq!(greeted, json!({ "text": "Hello Ada!" }));
@@ -19,7 +19,7 @@ pub(super) async fn plain_data_is_what_the_json_says(language: &Language) {
     service.stop().await;
 }
 
-pub(super) async fn plain_data_goes_from_node_to_node(language: &Language) {
+pub(super) async fn plain_data_passes_from_node_to_node(language: &Language) {
     let service = language.start().await;
     let shown = service.call("PlainTwice", act("on")).await.unwrap();
     let shown: Value = serde_json::from_str(shown["text"].as_str().unwrap()).unwrap();
@@ -30,7 +30,7 @@ pub(super) async fn plain_data_goes_from_node_to_node(language: &Language) {
     service.stop().await;
 }
 
-pub(super) async fn plain_data_that_does_not_fit_is_named(language: &Language) {
+pub(super) async fn plain_data_mismatches_name_their_field(language: &Language) {
     let service = language.start().await;
     let misfit = service.call("Plain", act("misfit")).await.unwrap_err();
     let start =

@@ -72,7 +72,7 @@ fn a_check_builds_and_changes_nothing() {
 }
 
 #[test]
-fn the_compiler_s_words_are_told_with_their_places() {
+fn compiler_errors_have_a_location() {
     let copy = Document::new();
     copy.edit("src/etl/main.go", "res.Component = req.Component", "res.Component = req.Compnent");
     let checked = run(copy.krt("check").arg("--json"));
@@ -90,7 +90,7 @@ fn the_compiler_s_words_are_told_with_their_places() {
 
 /// Besides the runner itself, nodes import its configuration, by each of its import paths.
 #[tokio::test]
-async fn the_runner_s_configuration_can_be_imported() {
+async fn the_configuration_of_the_runner_can_be_imported() {
     let runner = "github.com/konstellation-io/kre/runners/kre-go";
     for path in [runner, "github.com/konstellation-io/kre-runners/kre-go/v2"] {
         let copy = Document::new();
@@ -127,7 +127,7 @@ fn a_package_of_the_old_runner_that_krt_lacks_has_a_hint() {
 }
 
 #[tokio::test]
-async fn a_node_that_does_not_build_fails_the_start() {
+async fn build_errors_fail_the_start() {
     let copy = Document::new();
     copy.edit("src/etl/main.go", "func main() {", "func main() {\n\tundefined()");
     let ended = Krt::run_at(copy.path()).end().await;
@@ -142,7 +142,7 @@ async fn a_node_that_does_not_build_fails_the_start() {
 }
 
 #[tokio::test]
-async fn what_is_packed_runs_where_there_is_no_go() {
+async fn packed_nodes_run_without_go() {
     let (copy, elsewhere) = (Document::new(), tempfile::tempdir().unwrap());
     let out = elsewhere.path().join("document.krt");
     let packed = run(copy.krt("pack").arg("--output").arg(&out));
@@ -179,7 +179,7 @@ fn the_same_sources_give_the_same_bytes() {
 }
 
 #[tokio::test]
-async fn without_go_and_without_an_executable_it_is_told_what_to_do() {
+async fn a_missing_go_toolchain_has_a_hint() {
     let copy = Document::new();
     let ended = Krt::run_at(copy.path()).env("PATH", "/nowhere").end().await;
     assert_eq!(ended.code, Some(1));
@@ -189,7 +189,7 @@ async fn without_go_and_without_an_executable_it_is_told_what_to_do() {
 }
 
 #[test]
-fn what_is_wrong_with_build_is_told() {
+fn invalid_build_settings_are_reported() {
     let src = "    src: bin/etl\n";
     let rows = [
         ("    src: bin/etl\n    build: src/nothing\n", "`src/nothing` does not exist"),
@@ -221,7 +221,7 @@ fn what_is_wrong_with_build_is_told() {
 }
 
 #[test]
-fn the_user_s_own_replacements_and_workspace_do_not_matter() {
+fn replacements_and_workspaces_of_the_user_are_allowed() {
     let copy = Document::new();
     let go_mod = copy.path().join("src/etl/go.mod");
     let replace = "\nreplace github.com/konstellation-io/kre/runners/kre-go => ../../elsewhere\n";
@@ -232,7 +232,7 @@ fn the_user_s_own_replacements_and_workspace_do_not_matter() {
 }
 
 #[tokio::test]
-async fn sources_that_change_are_built_anew() {
+async fn changed_sources_are_rebuilt() {
     let copy = Document::new();
     let service = Krt::run_at(copy.path()).watch().start().await;
     let answered = async |expected: &str| {

@@ -87,7 +87,7 @@ async fn a_workspace_is_checked_tested_packed_and_run() {
 }
 
 #[tokio::test]
-async fn a_module_beside_the_node_s_is_watched() {
+async fn modules_beside_the_module_of_the_node_are_watched() {
     let copy = workspace();
     let service = Krt::run_at(copy.path()).watch().start().await;
     let answered = async |expected: &str| {
@@ -102,7 +102,7 @@ async fn a_module_beside_the_node_s_is_watched() {
 }
 
 #[test]
-fn what_is_vendored_is_not_fetched() {
+fn vendored_modules_are_not_fetched() {
     let listed = "\
 # example.com/deep v1.0.0
 ## explicit; go 1.18
@@ -135,7 +135,7 @@ example.com/words
 }
 
 #[test]
-fn a_workspace_outside_of_the_package_is_none_of_its() {
+fn workspaces_outside_the_package_are_ignored() {
     let (copy, outer) = (Copy::of("document"), tempfile::tempdir().unwrap());
     put(outer.path(), "go.work", "go 1.99\n\nuse ./nothing\n");
     let package = outer.path().join("package");
@@ -146,7 +146,7 @@ fn a_workspace_outside_of_the_package_is_none_of_its() {
 }
 
 #[test]
-fn modules_that_are_not_in_the_package_are_refused_with_their_place() {
+fn modules_outside_the_package_are_refused_with_a_location() {
     let outside = tempfile::tempdir().unwrap();
     put(outside.path(), "go.mod", "module example.com/words\n");
     put(outside.path(), "words.go", "package words\n\nfunc Say(text string) string { return text }\n");

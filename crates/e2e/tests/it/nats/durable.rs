@@ -46,8 +46,8 @@ impl<'a> Dead<'a> {
 }
 
 #[tokio::test]
-async fn what_fails_after_its_reply_is_kept_and_tried_again() {
-    let Some(server) = server("what_fails_after_its_reply_is_kept_and_tried_again") else { return };
+async fn failures_after_an_early_reply_are_retried() {
+    let Some(server) = server("failures_after_an_early_reply_are_retried") else { return };
     let package = package(&[]);
     // Fails until a file exists with the order's text as name.
     package.edit(
@@ -97,8 +97,8 @@ async fn what_fails_after_its_reply_is_kept_and_tried_again() {
 }
 
 #[tokio::test]
-async fn what_is_given_out_too_often_is_given_up() {
-    let Some(server) = server("what_is_given_out_too_often_is_given_up") else { return };
+async fn messages_redelivered_too_often_become_dead_letters() {
+    let Some(server) = server("messages_redelivered_too_often_become_dead_letters") else { return };
     let package = package(&[]);
     // The worker's parent is its guard, whose parent is the engine.
     package.edit(
@@ -147,8 +147,8 @@ async fn what_is_given_out_too_often_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_given_up() {
-    let Some(server) = server("what_cannot_be_read_is_given_up") else { return };
+async fn unreadable_messages_become_dead_letters() {
+    let Some(server) = server("unreadable_messages_become_dead_letters") else { return };
     let package = package(&[]);
     let dead = Dead::of(package.path(), &server);
     let service = Krt::run_at(package.path()).nats(&server.url(), WireProtocol::JetStream).start().await;

@@ -82,21 +82,21 @@ async fn over_tls() {
 }
 
 #[tokio::test]
-async fn over_tls_with_a_certificate_of_our_own() {
+async fn over_tls_with_a_client_certificate() {
     let options = NatsOptions { tls: NatsTls::Mutual, ..NatsOptions::default() };
     let flags = |server: &NatsServer| {
         let (certificate, key) = server.client_certificate();
         let ca = ("--nats-ca", text(&server.ca_file()));
         vec![ca, ("--nats-cert", text(&certificate)), ("--nats-key", text(&key))]
     };
-    serves_with_files("over_tls_with_a_certificate_of_our_own", options, flags).await;
+    serves_with_files("over_tls_with_a_client_certificate", options, flags).await;
 }
 
 #[tokio::test]
-async fn as_the_environment_says() {
+async fn with_environment_variables() {
     let auth = NatsAuth::Token("s3cret".to_owned());
     let options = NatsOptions { auth, jetstream: true, ..NatsOptions::default() };
-    let Some(server) = NatsServer::start("as_the_environment_says", options) else { return };
+    let Some(server) = NatsServer::start("with_environment_variables", options) else { return };
     let package = package(&[]);
     let url = format!("nats://s3cret@127.0.0.1:{}", server.port);
     let krt = Krt::run_at(package.path()).by_environment();

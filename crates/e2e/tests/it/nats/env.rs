@@ -19,7 +19,7 @@ fn printed(words: &[&str], package: &Path, flags: &[&str]) -> (BTreeMap<String, 
 }
 
 #[test]
-fn what_is_empty_is_not_printed_and_what_is_missing_is_said() {
+fn empty_values_are_omitted_and_missing_ones_reported() {
     let package = package(&[]);
     let node = ["one", "--workflow", "wire"];
     for (mode, flags, missing) in [
@@ -50,7 +50,7 @@ fn what_is_empty_is_not_printed_and_what_is_missing_is_said() {
 
 /// A runner appends its own path to the URL.
 #[test]
-fn the_url_of_influxdb_is_what_runners_make_of_it() {
+fn the_influxdb_url_suits_runners() {
     let package = package(&[]);
     let influx = "http://ada:s3cret@127.0.0.1:8086/write?org=us";
     let (variables, _) = printed(&["three"], package.path(), &["--influx", influx]);
@@ -59,8 +59,8 @@ fn the_url_of_influxdb_is_what_runners_make_of_it() {
 
 /// A runner's error names the variables that `krt env` omits.
 #[tokio::test(flavor = "multi_thread")]
-async fn runners_do_not_start_without_it() {
-    let Some(server) = server("runners_do_not_start_without_it") else { return };
+async fn runners_need_the_omitted_variables() {
+    let Some(server) = server("runners_need_the_omitted_variables") else { return };
     let (url, package) = (server.url(), package(&[]));
     for protocol in [WireProtocol::Core, WireProtocol::JetStream] {
         let flags = ["--nats", &url, "--nats-mode", protocol.mode()];
@@ -123,7 +123,7 @@ fn an_entrypoint_has_a_file_of_subjects() {
 
 /// A shell passes a program the same values as in the JSON output, in each format.
 #[test]
-fn a_shell_keeps_values_whole() {
+fn shells_read_values_unchanged() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("it's a $(false) \"package\"");
     copy(package(&[]).path(), &path);

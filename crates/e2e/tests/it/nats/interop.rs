@@ -105,8 +105,8 @@ async fn the_last_node_over_jetstream() {
 
 /// Any part of ours with a shared store saves the data that existing runners send.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_existing_runners_save_goes_to_mongodb() {
-    let test = "what_existing_runners_save_goes_to_mongodb";
+async fn data_of_existing_runners_goes_to_mongodb() {
+    let test = "data_of_existing_runners_goes_to_mongodb";
     let (Some(server), Some(mongo)) = (server(test), MongoServer::start(test)) else { return };
     let (url, package, protocol) = (server.url(), package(&[1]), WireProtocol::Core);
     let part = |krt: Krt| krt.nats(&url, protocol).flag("--mongo", &mongo.url);
@@ -146,14 +146,14 @@ async fn our_nodes_are_behind_an_existing_entrypoint(protocol: WireProtocol, tes
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn our_nodes_are_behind_an_entrypoint_over_core() {
-    let test = "our_nodes_are_behind_an_entrypoint_over_core";
+async fn our_nodes_work_behind_an_entrypoint_over_core() {
+    let test = "our_nodes_work_behind_an_entrypoint_over_core";
     our_nodes_are_behind_an_existing_entrypoint(WireProtocol::Core, test).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn our_nodes_are_behind_an_entrypoint_over_jetstream() {
-    let test = "our_nodes_are_behind_an_entrypoint_over_jetstream";
+async fn our_nodes_work_behind_an_entrypoint_over_jetstream() {
+    let test = "our_nodes_work_behind_an_entrypoint_over_jetstream";
     our_nodes_are_behind_an_existing_entrypoint(WireProtocol::JetStream, test).await;
 }
 
@@ -178,7 +178,7 @@ async fn existing_runners_handle_one_workflow_twice_behind_our_entrypoint() {
 }
 
 #[test]
-fn a_node_in_several_workflows_asks_for_which() {
+fn a_node_in_several_workflows_needs_a_workflow_name() {
     let package = package(&[]);
     let flags = ["--nats", "nats://ada:s3cret@127.0.0.1:4222"];
     let words = refused(&["env", "one"], package.path(), &flags);
@@ -193,8 +193,8 @@ fn a_node_in_several_workflows_asks_for_which() {
 }
 
 #[tokio::test]
-async fn a_node_that_no_runner_serves_is_not_said_to_be_restarted() {
-    let Some(server) = server("a_node_that_no_runner_serves_is_not_said_to_be_restarted") else { return };
+async fn nodes_without_runners_are_not_reported_as_restarting() {
+    let Some(server) = server("nodes_without_runners_are_not_reported_as_restarting") else { return };
     let package = package(&[0]);
     let service = Krt::run_at(package.path()).nats(&server.url(), WireProtocol::Core).start().await;
     let name = NODES[0].0;

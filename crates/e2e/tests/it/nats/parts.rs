@@ -29,9 +29,9 @@ async fn becomes(ingress: &Service, expected: ServingStatus) {
 }
 
 #[tokio::test]
-async fn several_of_each_serve_their_own_clients_and_one_may_leave() {
+async fn replicated_parts_serve_their_own_clients_and_may_stop() {
     for protocol in PROTOCOLS {
-        let Some(server) = server("several_of_each_serve_their_own_clients_and_one_may_leave") else {
+        let Some(server) = server("replicated_parts_serve_their_own_clients_and_may_stop") else {
             return;
         };
         let (package, url) = (package(&[]), server.url());
@@ -69,9 +69,9 @@ async fn several_of_each_serve_their_own_clients_and_one_may_leave() {
 }
 
 #[tokio::test]
-async fn a_node_that_runs_nowhere_is_down_until_it_comes() {
+async fn missing_nodes_are_down_until_they_start() {
     for protocol in PROTOCOLS {
-        let Some(server) = server("a_node_that_runs_nowhere_is_down_until_it_comes") else { return };
+        let Some(server) = server("missing_nodes_are_down_until_they_start") else { return };
         let (package, url) = (package(&[]), server.url());
         let ingress = Krt::entrypoint(package.path()).nats(&url, protocol).start().await;
         let down = act(&ingress, "a").await;
@@ -87,8 +87,8 @@ async fn a_node_that_runs_nowhere_is_down_until_it_comes() {
 }
 
 #[tokio::test]
-async fn a_node_between_others_that_runs_nowhere_is_told_at_once() {
-    let Some(server) = server("a_node_between_others_that_runs_nowhere_is_told_at_once") else { return };
+async fn missing_middle_nodes_are_reported_at_once() {
+    let Some(server) = server("missing_middle_nodes_are_reported_at_once") else { return };
     let (package, url) = (package(&[]), server.url());
     let nodes = Krt::nodes(&["one", "three"], package.path()).nats(&url, WireProtocol::Core).take().await;
     let ingress = Krt::entrypoint(package.path()).nats(&url, WireProtocol::Core).start().await;
@@ -99,9 +99,9 @@ async fn a_node_between_others_that_runs_nowhere_is_told_at_once() {
 }
 
 #[tokio::test]
-async fn a_server_that_goes_is_told_at_once_and_met_again() {
+async fn lost_servers_are_reported_at_once_and_reconnected() {
     for protocol in PROTOCOLS {
-        let Some(mut server) = server("a_server_that_goes_is_told_at_once_and_met_again") else { return };
+        let Some(mut server) = server("lost_servers_are_reported_at_once_and_reconnected") else { return };
         let (package, url) = (package(&[]), server.url());
         let service = Krt::run_at(package.path()).nats(&url, protocol).start().await;
         assert_eq!(act(&service, "a").await.unwrap()["text"], "a one two three");
@@ -117,12 +117,12 @@ async fn a_server_that_goes_is_told_at_once_and_met_again() {
 }
 
 #[tokio::test]
-async fn the_server_says_how_large_a_message_may_be() {
+async fn the_server_sets_the_message_limit() {
     for (protocol, compression) in
         PROTOCOLS.into_iter().flat_map(|protocol| ["gzip", "zstd", "lz4"].map(|name| (protocol, name)))
     {
         let options = NatsOptions { jetstream: true, max_payload: Some(64 << 10), ..NatsOptions::default() };
-        let Some(server) = NatsServer::start("the_server_says_how_large_a_message_may_be", options) else {
+        let Some(server) = NatsServer::start("the_server_sets_the_message_limit", options) else {
             return;
         };
         let (package, url) = (package(&[]), server.url());
@@ -145,9 +145,9 @@ async fn the_server_says_how_large_a_message_may_be() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_stops_the_work_elsewhere() {
+async fn cancelled_requests_stop_work_in_other_engines() {
     for protocol in PROTOCOLS {
-        let Some(server) = server("a_client_that_leaves_stops_the_work_elsewhere") else { return };
+        let Some(server) = server("cancelled_requests_stop_work_in_other_engines") else { return };
         let (package, url) = (package(&[]), server.url());
         package.edit(
             "src/act/main.py",

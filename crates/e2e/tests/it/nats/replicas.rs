@@ -42,8 +42,8 @@ async fn replicas(server: &NatsServer) -> Vec<(String, usize)> {
 }
 
 #[tokio::test]
-async fn streams_get_the_replicas_that_they_lack_and_keep_the_others() {
-    let test = "streams_get_the_replicas_that_they_lack_and_keep_the_others";
+async fn streams_get_missing_replicas_and_keep_existing_ones() {
+    let test = "streams_get_missing_replicas_and_keep_existing_ones";
     let Some(servers) = cluster(test).await else { return };
     let package = package(&[]);
     let url = servers.iter().map(NatsServer::url).collect::<Vec<_>>().join(",");
@@ -62,8 +62,8 @@ async fn streams_get_the_replicas_that_they_lack_and_keep_the_others() {
 }
 
 #[tokio::test]
-async fn a_server_alone_keeps_no_replicas_and_says_so() {
-    let Some(server) = server("a_server_alone_keeps_no_replicas_and_says_so") else { return };
+async fn a_single_server_refuses_replicas() {
+    let Some(server) = server("a_single_server_refuses_replicas") else { return };
     let package = package(&[]);
     let krt = Krt::run_at(package.path()).nats(&server.url(), WireProtocol::JetStream);
     let ended = krt.flag("--nats-replicas", "3").end().await;

@@ -51,7 +51,7 @@ async fn executables_over_jetstream_run_behind_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_team_s_server_runs_them() {
+async fn executables_run_on_a_team_server() {
     let (data, package) = (tempfile::tempdir().unwrap(), package(Kind::Core, MIXED, ""));
     let team = Team::started_by(Krt::serve(package.path()), data.path()).await;
     team.api.post("/runtimes", json!({"id": "shop", "name": "The shop"})).await.expect(StatusCode::CREATED);

@@ -10,7 +10,7 @@ use tokio::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_request_is_refused_in_one_form() {
+async fn invalid_requests_are_refused_in_one_format() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.upload("v1", "").await;
@@ -70,7 +70,7 @@ async fn what_is_no_request_is_refused_in_one_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_large_is_refused_before_it_is_kept() {
+async fn oversized_bodies_are_refused_before_they_are_stored() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.upload("v1", "").await;
@@ -127,7 +127,7 @@ async fn raw(team: &Team, headers: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn headers_have_bounds() {
+async fn headers_are_bounded() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::start(data.path()).await;
     let line = |size: usize| format!("x-large: {}\r\n", "x".repeat(size));

@@ -60,7 +60,7 @@ fn bomb() -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn archives_that_mean_harm_leave_nothing() {
+async fn malicious_archives_leave_nothing() {
     let data = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
     let target = outside.path().join("escaped");
@@ -105,7 +105,7 @@ async fn archives_that_mean_harm_leave_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_large_or_breaks_off_leaves_nothing() {
+async fn oversized_and_aborted_uploads_leave_nothing() {
     let data = tempfile::tempdir().unwrap();
     let described = version("described", "");
     let krt = Krt::serve(described.path()).flag("--max-package", "64KiB");

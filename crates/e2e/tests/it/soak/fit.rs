@@ -40,13 +40,13 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_different_levels_have_their_slope_in_common() {
+    fn lines_at_different_levels_share_their_slope() {
         let found = slope(&[line(0.0, 5.0, 2.0), line(20.0, -300.0, 2.0)]).unwrap();
         assert!((found.value - 2.0).abs() < 1e-9 && found.error < 1e-6, "{found:?}");
     }
 
     #[test]
-    fn the_error_is_that_of_the_textbook() {
+    fn the_error_matches_the_textbook() {
         // Residuals 0.1, -0.2, 0.1 around y = x: s² = 0.06, Sxx = 2.
         let found = slope(&[vec![(0.0, 0.1), (1.0, 0.8), (2.0, 2.1)]]).unwrap();
         assert!((found.value - 1.0).abs() < 1e-9, "{found:?}");

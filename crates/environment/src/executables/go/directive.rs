@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_file_says() {
+    fn directives_of_a_file() {
         let text = "\
 \u{feff}module example.com/etl // ours\r
 go 1.20

@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_with_their_places() {
+    fn lines_with_their_locations() {
         let directives =
             directive::directives("module etl\n\ngo 1.99\n\nrequire (\n\texample.com/private v1.0.0\n)\n");
         for (line, expected, hinted) in [

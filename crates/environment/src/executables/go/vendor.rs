@@ -164,7 +164,7 @@ example.com/c
 ";
 
     #[test]
-    fn what_is_there_and_how_a_go_mod_differs() {
+    fn vendored_modules_and_differences_to_go_mod() {
         let vendor = Vendor { folder: "/v".into(), modules: modules(LISTED) };
         let present: Vec<_> = vendor.present().collect();
         assert_eq!(
@@ -195,7 +195,7 @@ example.com/c
     }
 
     #[test]
-    fn versions_of_go() {
+    fn go_versions() {
         for (text, expected) in [
             ("1.20", Some((1, 20))),
             ("1.9", Some((1, 9))),

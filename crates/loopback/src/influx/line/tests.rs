@@ -69,7 +69,7 @@ fn reason(error: &str) -> String {
 }
 
 #[test]
-fn what_is_no_point() {
+fn invalid_points() {
     let cases = [
         ("m", "missing fields"),
         ("m ", "missing fields"),
@@ -181,7 +181,7 @@ fn point() -> impl Strategy<Value = Line<'static>> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(points in proptest::collection::vec(point(), 1..5)) {
+    fn points_round_trip(points in proptest::collection::vec(point(), 1..5)) {
         let body: Vec<_> = points.iter().map(write).collect();
         let body = body.join("\n");
         let read: Vec<_> = lines(body.as_bytes(), Precision::Nanoseconds).collect();

@@ -59,7 +59,7 @@ fn flags_and_checksums() {
 }
 
 #[test]
-fn the_old_way_to_say_hello() {
+fn legacy_hello() {
     let query = |collection: &str, body: &Document| {
         [&[0; 4][..], collection.as_bytes(), &[0; 5], &[255; 4], &body.to_vec().unwrap()].concat()
     };
@@ -75,7 +75,7 @@ fn the_old_way_to_say_hello() {
 }
 
 #[test]
-fn what_cannot_be_read() {
+fn invalid_messages() {
     let ping = body(&doc! { "ping": 1 });
     let deep = (0..300).fold(doc! {}, |inner, _| doc! { "a": inner });
     let arrays = (0..300).fold(bson::Bson::Null, |inner, _| bson::Bson::Array(vec![inner]));
@@ -106,15 +106,15 @@ fn what_cannot_be_read() {
 }
 
 proptest::proptest! {
-    /// Any bytes end with a result, and with an error if they are not a message.
+    /// Parsing any bytes returns, with an error if they are not a message.
     #[test]
-    fn no_bytes_end_badly(op in proptest::sample::select(vec![OP_MSG, OP_QUERY]), rest: Vec<u8>) {
+    fn no_bytes_cause_a_panic(op in proptest::sample::select(vec![OP_MSG, OP_QUERY]), rest: Vec<u8>) {
         let _ = parse(op, &rest);
     }
 
     /// Changes one byte of a message.
     #[test]
-    fn no_change_ends_badly(at in 0..200_usize, byte: u8) {
+    fn no_change_causes_a_panic(at in 0..200_usize, byte: u8) {
         let insert = body(&doc! { "insert": "c", "$db": "d", "ordered": true });
         let documents = sequence_of("documents", &[doc! { "a": [1, { "b": "text" }] }, doc! { "b": 2.5 }]);
         let mut rest = flagged(0, &[insert, documents]);

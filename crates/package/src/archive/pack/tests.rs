@@ -49,7 +49,7 @@ fn the_same_content_makes_the_same_bytes() {
 }
 
 #[test]
-fn what_is_left_out() {
+fn excluded_files() {
     let folder = folder(&[
         ("krt.yml", ""),
         (".krtignore", "*.log\n/data/\n!keep.log\n"),
@@ -108,13 +108,13 @@ fn packing_twice_in_the_package_makes_the_same_bytes() {
 }
 
 #[test]
-fn an_ignore_file_above_the_package_is_not_its_own() {
+fn ignore_files_above_the_package_do_not_apply() {
     let folder = folder(&[(".krtignore", "*.py"), ("package/krt.yml", ""), ("package/main.py", "")]);
     assert_eq!(names(&packed(&folder.path().join("package")).unwrap()), ["krt.yml", "main.py"]);
 }
 
 #[test]
-fn links_become_what_they_lead_to() {
+fn links_are_packed_as_their_targets() {
     let folder =
         folder(&[("krt.yml", ""), ("src/a/main.py", "main"), ("left.log", "log"), (".krtignore", "*.log")]);
     let at = |name: &str| folder.path().join(name);
@@ -161,7 +161,7 @@ fn links_become_what_they_lead_to() {
 }
 
 #[test]
-fn what_cannot_be_packed() {
+fn unpackable_folders() {
     let none = folder(&[("main.py", "")]);
     assert!(matches!(packed(none.path()), Err(PackError::NoManifest { .. })));
     let ignored = folder(&[("krt.yml", ""), (".krtignore", "krt.*")]);
@@ -177,7 +177,7 @@ fn what_cannot_be_packed() {
 }
 
 #[test]
-fn a_file_appears_when_it_is_whole_and_never_holds_itself() {
+fn archives_appear_complete_and_exclude_themselves() {
     let folder = folder(&[("krt.yml", "version: a"), ("main.py", "x")]);
     let out = folder.path().join("a.krt");
     let first = pack_file(folder.path(), &out, &mut |_| {}).unwrap();
@@ -198,7 +198,7 @@ fn a_file_appears_when_it_is_whole_and_never_holds_itself() {
 }
 
 #[test]
-fn a_file_that_changes_meanwhile_is_noticed() {
+fn files_changed_during_packing_are_noticed() {
     for change in ["longer than before", ""] {
         let folder = folder(&[("a", "first"), ("b", "second"), ("krt.yml", "")]);
         let later = folder.path().join("b");

@@ -78,7 +78,7 @@ fn refusal_of(archive: &[u8], limits: &Limits) -> String {
 }
 
 #[test]
-fn names_that_lead_out() {
+fn names_outside_the_package() {
     for name in ["../evil", "/etc/evil", "a/../../evil", "a/..", "..", "./../evil"] {
         assert_eq!(refusal(&[file(name, b"x")]), format!("`{name}` leads out of the package"));
     }
@@ -89,7 +89,7 @@ fn names_that_lead_out() {
 }
 
 #[test]
-fn names_that_are_none() {
+fn invalid_names() {
     for name in ["", ".", "./", "././."] {
         let error = refusal(&[entry(b'2', name, "x", 0o644, b"")]);
         assert!(error.contains("is not a file name"), "{name:?}: {error}");
@@ -104,7 +104,7 @@ fn names_that_are_none() {
 }
 
 #[test]
-fn links_that_lead_out() {
+fn links_out_of_the_package() {
     let out = |name: &str, target: &str| format!("the link `{name}` to `{target}` leads out of the package");
     for (entries, expected) in [
         (vec![link("a", "/etc/passwd")], out("a", "/etc/passwd")),
@@ -152,7 +152,7 @@ fn hard_links() {
 }
 
 #[test]
-fn kinds_that_no_package_holds() {
+fn unsupported_kinds_of_entries() {
     for (kind, expected) in [
         (b'3', "`x` is a device: a package holds files, folders and links"),
         (b'4', "`x` is a device: a package holds files, folders and links"),
@@ -202,7 +202,7 @@ fn a_bomb_is_stopped_early() {
 }
 
 #[test]
-fn a_header_that_lies_about_its_size() {
+fn headers_with_a_wrong_size() {
     let mut header = Header::new_gnu();
     header.as_gnu_mut().unwrap().name[0] = b'a';
     header.set_mode(0o644);
@@ -217,7 +217,7 @@ fn a_header_that_lies_about_its_size() {
 }
 
 #[test]
-fn what_is_no_archive() {
+fn invalid_archives() {
     let limits = Limits::default();
     let whole = gzip(&tar(&[file("a", &[7; 5_000])]));
     for (bytes, expected) in [
@@ -255,7 +255,7 @@ fn the_manifest_is_at_the_root() {
 }
 
 #[test]
-fn what_other_tools_write() {
+fn archives_of_other_tools() {
     let long = "a".repeat(60) + "/" + &"b".repeat(60) + "/main.py";
     let gnu = entry(b'L', "././@LongLink", "", 0o644, format!("{long}\0").as_bytes());
     let archive = tar(&[
@@ -287,7 +287,7 @@ fn what_other_tools_write() {
 }
 
 #[test]
-fn a_folder_with_something_in_it_is_left_alone() {
+fn a_folder_with_files_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let archive = gzip(&tar(&[]));
     fs::write(folder.path().join("mine"), "").unwrap();

@@ -1,4 +1,4 @@
-//! The schema and the reader agree: on keys, on examples, on what is wrong, and on every package of this repository.
+//! The schema and the reader agree: on keys, on examples, on errors, and on every package of this repository.
 
 use super::super::{Report, Source, Target, document, limits, node, other_versions, parse, workflow};
 use super::JSON_SCHEMA;
@@ -154,7 +154,7 @@ fn every_key_is_described() {
 }
 
 #[test]
-fn examples_are_good() {
+fn examples_are_valid() {
     let mut seen = 0;
     for Key { place, says } in keys() {
         for example in says["examples"].as_array().into_iter().flatten() {
@@ -170,7 +170,7 @@ fn examples_are_good() {
 }
 
 #[test]
-fn errors_are_what_the_reader_says() {
+fn errors_match_the_reader() {
     let mut seen = 0;
     for Key { place, says } in keys() {
         for error in says["x-errors"].as_array().unwrap() {
@@ -187,7 +187,7 @@ fn errors_are_what_the_reader_says() {
 }
 
 #[test]
-fn defaults_are_the_reader_s() {
+fn defaults_match_the_reader() {
     let version = parse(&Source::new("krt.yml", good().to_string()), Target::Local).0.into_version().unwrap();
     let (node, of) = (&version.nodes[1], &SCHEMA["$defs"]["node"]["properties"]);
     let read = json!({
@@ -215,7 +215,7 @@ fn manifests(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 #[test]
-fn packages_of_this_repository_are_judged_alike() {
+fn packages_of_this_repository_get_the_same_verdict() {
     let mut found = Vec::new();
     for folder in ["examples", "bench", "crates/e2e/packages"] {
         manifests(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder), &mut found);

@@ -29,7 +29,7 @@ fn pool(text: &'static str) -> DescriptorPool {
 }
 
 #[test]
-fn names_that_were_written_stay() {
+fn explicit_names_stay() {
     let pool = pool(
         r#"syntax = "proto2";
         message M {
@@ -96,7 +96,7 @@ fn comments_stay_and_other_locations_go() {
 
 proptest! {
     #[test]
-    fn what_is_no_message_is_left_alone(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+    fn invalid_messages_are_left_alone(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         if let Some(out) = strip(&bytes, Kind::File) {
             prop_assert!(out.len() <= bytes.len());
         }

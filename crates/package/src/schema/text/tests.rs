@@ -7,7 +7,7 @@ fn utf16(text: &str, mark: bool, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
 }
 
 #[test]
-fn what_protoc_reads_is_read() {
+fn files_accepted_by_protoc_are_read() {
     for (bytes, expected) in [
         (&b"syntax = \"proto3\";"[..], "syntax = \"proto3\";"),
         (b"\xef\xbb\xbfsyntax = \"proto3\";", "syntax = \"proto3\";"),
@@ -22,7 +22,7 @@ fn what_protoc_reads_is_read() {
 }
 
 #[test]
-fn what_it_does_not_read_is_refused_with_its_place() {
+fn files_rejected_by_protoc_are_refused_with_a_location() {
     for (bytes, span, message) in [
         (b"// \xe9\nmessage M\xe9 {}".to_vec(), 15..17, "byte 0xe9 is not UTF-8 text"),
         (b"option x = \"\xe9\"; // \xe9".to_vec(), 12..14, "byte 0xe9 is not UTF-8 text"),
@@ -39,7 +39,7 @@ fn what_it_does_not_read_is_refused_with_its_place() {
 }
 
 #[test]
-fn brackets_nest_so_deep_and_no_deeper() {
+fn nesting_of_brackets_is_limited() {
     let nested =
         |depth: usize| format!("// {}\nx {}{}", "{".repeat(99), "{".repeat(depth), "}".repeat(depth));
     assert_eq!(read(nested(64).as_bytes()).refusal, None);
@@ -55,7 +55,7 @@ fn brackets_nest_so_deep_and_no_deeper() {
 }
 
 #[test]
-fn editions_are_refused_where_they_are_named() {
+fn editions_are_refused_at_their_declaration() {
     for (text, named) in [
         ("edition = \"2023\";", Some((0, "edition 2023:"))),
         ("// edition\n/* a */ edition='2024' ;", Some((19, "edition 2024:"))),
@@ -77,7 +77,7 @@ fn editions_are_refused_where_they_are_named() {
 
 proptest! {
     #[test]
-    fn pieces_have_no_gaps(bytes in prop::collection::vec(prop::sample::select(&b"/*\"'\\\na\xe9 "[..]), 0..40)) {
+    fn tokens_have_no_gaps(bytes in prop::collection::vec(prop::sample::select(&b"/*\"'\\\na\xe9 "[..]), 0..40)) {
         let mut end = 0;
         for (span, _) in Pieces::of(&bytes) {
             prop_assert!(span.start == end && span.end > span.start && span.end <= bytes.len());
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_become_a_text_that_spans_lie_in(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+    fn spans_lie_within_the_text(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
         let read = read(&bytes);
         if let Some(refusal) = read.refusal {
             prop_assert!(read.text.get(refusal.span).is_some());

@@ -70,9 +70,9 @@ fn query() -> impl Strategy<Value = Document> {
 }
 
 #[test]
-fn find_answers_the_same() {
+fn both_stores_find_the_same_documents() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let Some(remote) = runtime.block_on(mongo("find_answers_the_same")) else { return };
+    let Some(remote) = runtime.block_on(mongo("both_stores_find_the_same_documents")) else { return };
     let embedded = embedded();
     let (case, matches) = (Cell::new(0), Cell::new(0));
     let cases = (vec(document(), 1..8), vec(query(), 1..12));

@@ -164,7 +164,7 @@ fn answered(origins: &[&str], method: &str, headers: &[(&str, &str)]) -> Result<
 }
 
 #[test]
-fn pages_that_are_allowed_hear_so() {
+fn allowed_pages_get_cors_headers() {
     const ORIGIN: &str = "https://app.example.com";
     let (page, asks) = (("origin", ORIGIN), ("access-control-request-method", "POST"));
     let [allow, credentials, expose] =

@@ -1,4 +1,4 @@
-//! What holds of every codec.
+//! Properties of every codec.
 
 use super::*;
 use crate::{
@@ -37,7 +37,7 @@ async fn refused(codec: &impl Codec, frames: Vec<&'static [u8]>, admission: &Arc
 }
 
 #[tokio::test]
-async fn nothing_of_a_message_is_read_without_a_place_for_it() {
+async fn messages_are_not_read_without_a_slot() {
     let full = Arc::new(Admission::new(Limits { requests: 0, bytes: 1 << 20 }));
     full.open();
     let unreadable = Connect::parse("encoding=json&base64=1&message=*").unwrap();

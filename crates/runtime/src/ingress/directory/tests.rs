@@ -15,7 +15,7 @@ fn target(runtime: Option<&str>, host: Option<&str>) -> RouteTarget {
 }
 
 #[test]
-fn which_runtime_a_request_is_for() {
+fn runtimes_of_requests() {
     let only = Table { published: HashMap::from([("shop".to_owned(), "v1".to_owned())]), ..table() };
     let empty = Table { published: HashMap::new(), ..Table::default() };
     let rows = [
@@ -35,7 +35,7 @@ fn which_runtime_a_request_is_for() {
 }
 
 #[test]
-fn who_names_a_version_is_led_to_what_runs() {
+fn a_named_version_selects_the_only_runtime() {
     let mut table = Table::default();
     table.started.insert("shop".to_owned(), HashMap::new());
     let named = RouteTarget { version: Some("v2".to_owned()), ..target(None, None) };
@@ -44,7 +44,7 @@ fn who_names_a_version_is_led_to_what_runs() {
 }
 
 #[tokio::test]
-async fn what_starts_is_said() {
+async fn starting_versions_are_reported() {
     let directory = Directory::new(Box::new(|_| Box::pin(async { None })));
     directory.expect("shop", "v1", true);
     directory.expect("shop", "v2", true);
@@ -68,13 +68,13 @@ async fn what_starts_is_said() {
 }
 
 #[test]
-fn what_is_published_but_does_not_run_is_said() {
+fn published_versions_that_do_not_run_are_reported() {
     let refused = table().find(&target(Some("shop"), None), Reach::Published).unwrap_err();
     assert_eq!(refused.message(), "the version `v1` of the runtime `shop` does not run");
 }
 
 #[test]
-fn which_versions_may_be_named() {
+fn access_to_named_versions() {
     let named =
         |version: &str| RouteTarget { version: Some(version.to_owned()), ..target(Some("shop"), None) };
     let rows = [
@@ -94,7 +94,7 @@ fn which_versions_may_be_named() {
 }
 
 #[test]
-fn what_a_request_says() {
+fn targets_of_requests() {
     let request = |uri: &str, headers: &[(&'static str, &str)]| {
         let mut request = Request::builder().uri(uri);
         for (name, value) in headers {

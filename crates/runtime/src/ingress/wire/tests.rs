@@ -99,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_encoded_passes(number: i32, text: String, values: Vec<f64>, packed: Vec<i64>) {
+    fn encoded_messages_pass(number: i32, text: String, values: Vec<f64>, packed: Vec<i64>) {
         use prost_reflect::Value;
         let kind = message();
         let mut message = DynamicMessage::new(kind.clone());

@@ -35,7 +35,7 @@ fn texts_are_unescaped() {
 }
 
 #[test]
-fn what_is_wrong_has_a_place() {
+fn errors_have_a_location() {
     for (json, expected) in [
         ("{\n  \"a\": 1,\n}", "trailing comma at line 3 column 1"),
         ("{\"a\" 1}", "expected `:` at line 1 column 6"),
@@ -57,7 +57,7 @@ fn what_is_wrong_has_a_place() {
 proptest! {
     /// serde_json decides what is JSON, on texts that are nearly JSON.
     #[test]
-    fn the_same_texts_are_json_as_elsewhere(
+    fn serde_json_accepts_the_same_texts(
         text in r#"( |\n)?(\{"[ab\\u0-9"]{0,6}" ?: ?|\[|-?0?[0-9]{0,3}(\.[0-9]{0,2})?([eE][+-]?[0-9]{0,1})?|true|nul?l|"[a\\ntu0-9]{0,5}"|,|\]|\}){1,6}"#,
     ) {
         let theirs = serde_json::from_str::<&serde_json::value::RawValue>(&text);

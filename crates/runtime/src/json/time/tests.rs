@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn times_both_ways() {
+fn times_convert_both_ways() {
     for (text, seconds, nanos) in [
         ("1970-01-01T00:00:00Z", 0, 0),
         ("0001-01-01T00:00:00Z", -62_135_596_800, 0),
@@ -28,7 +28,7 @@ fn zones_and_digits() {
 }
 
 #[test]
-fn what_is_no_time() {
+fn invalid_times() {
     for text in [
         "",
         "Z",

@@ -71,7 +71,7 @@ fn violations() {
 }
 
 #[test]
-fn a_frame_is_taken_when_it_is_whole() {
+fn frames_are_taken_when_complete() {
     let whole = frame(kind::RESULT, 3, &result_body(2, b"no"));
     let (mut buffer, mut frames) = (BytesMut::new(), frames(LIMIT));
     for (index, &byte) in whole.iter().enumerate() {
@@ -105,9 +105,9 @@ fn deliver_has_the_layout_of_the_protocol() {
     assert_eq!(outbox.pending(), frames.concat());
 }
 
-/// Holds however a message is kept, and however much of it the socket takes at a time.
+/// Applies to every way of storing a message, and to partial writes of any size.
 #[test]
-fn large_messages_stand_in_their_place() {
+fn large_messages_keep_their_position() {
     let payload = |size| Payload::pack("t/a.B", &vec![7; size]);
     let body = |size| [&[0, 7, 0, 2, 0, 0][..], b"id", payload(size).encoded()].concat();
     let sizes = [5, 40_000, 100, 20_000, 20_000];
@@ -144,7 +144,7 @@ proptest! {
 
     /// The boundaries of reads do not matter.
     #[test]
-    fn pieces_do_not_matter(texts in prop::collection::vec(".{0,40}", 1..5), cut in 1..20usize) {
+    fn chunk_boundaries_do_not_matter(texts in prop::collection::vec(".{0,40}", 1..5), cut in 1..20usize) {
         let stream: Vec<u8> =
             texts.iter().flat_map(|text| frame(kind::BROKEN, 0, text.as_bytes())).collect();
         let (mut buffer, mut frames) = (BytesMut::new(), frames(LIMIT));

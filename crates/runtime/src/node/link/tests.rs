@@ -99,7 +99,7 @@ async fn hello_comes_first_and_ready_opens_the_queue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_handshake_ends_the_link_before_it_has_a_slot() {
+async fn invalid_handshakes_end_the_link_before_it_has_a_slot() {
     for (bytes, expected) in [
         (ready(PROTOCOL + 1), "the worker speaks another version of the node protocol"),
         (ready(0), "the worker speaks another version of the node protocol"),
@@ -130,7 +130,7 @@ async fn a_second_ready_is_a_violation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_says_nothing_gets_nothing() {
+async fn silent_workers_get_no_messages() {
     let mut linked = Linked::open(&RunOptions { retries: 1, ..RunOptions::default() });
     linked.peer.expect(kind::HELLO).await;
     let client = linked.stage.request("early");
@@ -230,7 +230,7 @@ async fn a_frame_in_pieces_is_one_frame() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_frame_cut_in_the_middle_is_no_answer() {
+async fn truncated_frames_are_no_answer() {
     let whole = answer(1, "whole");
     for cut in [1, HEADER_CUT, whole.len() - 1] {
         let mut linked = Linked::ready(&RunOptions::default()).await;
@@ -250,7 +250,7 @@ async fn a_frame_cut_in_the_middle_is_no_answer() {
 const HEADER_CUT: usize = 5;
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_cancels_its_delivery() {
+async fn a_disconnected_client_cancels_its_delivery() {
     let mut linked = Linked::ready(&concurrent(2)).await;
     let [one, two] = linked.requests(["1", "2"]).await;
     one.abort();
@@ -281,7 +281,7 @@ async fn a_worker_that_ignores_cancel_is_stuck() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_answers_a_cancelled_delivery_in_time_stays() {
+async fn workers_answering_a_cancelled_delivery_in_time_stay() {
     let mut linked = Linked::ready(&RunOptions::default()).await;
     let [client] = linked.requests(["in"]).await;
     client.abort();
@@ -332,7 +332,7 @@ async fn a_handler_that_ignores_its_timeout_is_stuck() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_delivery_in_flight_is_guilty_of_a_death() {
+async fn only_the_delivery_in_flight_is_blamed_for_a_death() {
     let mut linked = Linked::ready(&RunOptions::default()).await;
     let [guilty, innocent, also] = linked.requests(["1", "2", "3"]).await;
     linked.link.leave();
@@ -351,7 +351,7 @@ async fn only_the_delivery_in_flight_is_guilty_of_a_death() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_death_takes_a_retry_of_each_delivery_in_flight() {
+async fn a_death_costs_each_delivery_in_flight_a_retry() {
     let run = RunOptions { retries: 2, ..concurrent(2) };
     let mut linked = Linked::ready(&run).await;
     let [one, two] = linked.requests(["1", "2"]).await;
@@ -371,7 +371,7 @@ async fn a_death_takes_a_retry_of_each_delivery_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_comes_after_what_was_sent_and_ends_with_the_last_answer() {
+async fn a_stop_follows_deliveries_and_ends_with_the_last_answer() {
     let mut linked = Linked::ready(&concurrent(2)).await;
     let [one, two] = linked.requests(["1", "2"]).await;
     linked.link.stop();
@@ -391,7 +391,7 @@ async fn a_stop_comes_after_what_was_sent_and_ends_with_the_last_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_alone_is_sent_ahead_and_no_further() {
+async fn a_single_worker_gets_a_limited_prefetch() {
     let mut linked = Linked::ready(&RunOptions::default()).await;
     let clients: Vec<_> = (0..1 + PREFETCH + 1).map(|_| linked.stage.request("x")).collect();
     for id in 1..=1 + PREFETCH {
@@ -408,7 +408,7 @@ async fn a_worker_alone_is_sent_ahead_and_no_further() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_with_company_is_sent_nothing_ahead() {
+async fn one_of_several_workers_gets_no_prefetch() {
     for run in [RunOptions { replicas: 2, ..RunOptions::default() }, concurrent(2)] {
         let mut linked = Linked::ready(&run).await;
         let room = usize::from(run.concurrency);
@@ -421,7 +421,7 @@ async fn a_worker_with_company_is_sent_nothing_ahead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_early_reply_answers_and_the_work_goes_on() {
+async fn an_early_reply_answers_and_the_work_continues() {
     let mut linked = Linked::ready(&RunOptions::default()).await;
     let [client] = linked.requests(["in"]).await;
     linked.peer.write(&frame(kind::EARLY_REPLY, 1, line("early").encoded())).await;

@@ -335,7 +335,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_subjects_are_for() {
+    fn purposes_of_subjects() {
         let subjects = |output: Option<&str>, replies: &str, has_inboxes| Subjects {
             input: "in".to_owned(),
             output: output.map(str::to_owned),

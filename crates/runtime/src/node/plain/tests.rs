@@ -12,7 +12,7 @@ fn on(text: &str) -> String {
 }
 
 #[test]
-fn what_does_not_fit_is_told_with_its_field() {
+fn mismatches_name_their_field() {
     let map = "what the handler returned for the next node must be a map of names to values, not";
     for (text, expected) in [
         ("[1]", format!("{map} a list")),
@@ -30,7 +30,7 @@ fn what_does_not_fit_is_told_with_its_field() {
 }
 
 #[test]
-fn what_came_must_be_known() {
+fn unknown_messages_are_refused() {
     let plain = Plain::new(DescriptorPool::new());
     let error = plain
         .to_json(&Payload::pack("type.googleapis.com/shop.Basket", b""), Pool::unlimited().reserve())
@@ -113,7 +113,7 @@ fn a_node_with_protobuf_gets_a_struct_and_may_change_it() {
 }
 
 #[test]
-fn plain_data_is_as_deep_as_its_workers_let_it_be() {
+fn plain_data_has_the_depth_limit_of_its_workers() {
     let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
     assert_eq!(on(&nested(100)), nested(100));
     let error = chain(&Plain::to_struct(nested(102).as_bytes(), Bounds::none()).unwrap_err());
@@ -122,7 +122,7 @@ fn plain_data_is_as_deep_as_its_workers_let_it_be() {
 
 proptest! {
     #[test]
-    fn plain_data_arrives_as_it_left(
+    fn plain_data_round_trips(
         texts: Vec<(String, String)>,
         whole: Vec<i64>,
         large: Vec<u64>,

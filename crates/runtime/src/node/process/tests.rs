@@ -2,7 +2,7 @@ use super::*;
 use crate::node::scripted::launch;
 
 #[test]
-fn the_end_of_a_process_in_words() {
+fn descriptions_of_process_ends() {
     for (status, expected) in [
         (0, "it exited with status 0"),
         (1 << 8, "it exited with status 1"),
@@ -24,14 +24,14 @@ fn the_end_of_a_process_in_words() {
 }
 
 #[test]
-fn a_death_for_memory_is_a_result_of_its_own() {
+fn out_of_memory_deaths_have_their_own_result() {
     assert_eq!(ProcessEnd::of("x").result(), HandlerResult::Died("x".to_owned()));
     let end = ProcessEnd { out_of_memory: Some(Memory(1 << 20)), ..ProcessEnd::of("x") };
     assert_eq!(end.result(), HandlerResult::OutOfMemory(Memory(1 << 20)));
 }
 
 #[test]
-fn the_settings_of_a_user_win_over_those_of_the_allocator() {
+fn settings_of_a_user_override_those_of_the_allocator() {
     let own = str::to_owned;
     let mut launch = launch();
     let further = || vec![(own("KRT_NODE_PROTOCOL"), own("1"))];

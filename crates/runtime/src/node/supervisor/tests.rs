@@ -59,7 +59,7 @@ async fn all_replicas_serve_and_all_end_with_a_stop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_does_not_start_ends_the_others() {
+async fn a_failed_replica_ends_the_others() {
     let stage = Stage::new(&RunOptions { replicas: 3, ..RunOptions::default() });
     let scripts = Scripts::new(|actor: Actor| async move {
         match actor.number {
@@ -74,7 +74,7 @@ async fn a_replica_that_does_not_start_ends_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn workers_of_no_use_are_started_ever_more_rarely() {
+async fn useless_workers_are_started_less_and_less_often() {
     let stage = Stage::new(&RunOptions::default());
     let scripts = Scripts::new(|mut actor: Actor| async move {
         actor.peer.get_ready().await;
@@ -114,7 +114,7 @@ async fn workers_that_answered_are_replaced_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_death_leaves_goes_to_the_next_process_while_retries_are_left() {
+async fn the_next_process_retries_unanswered_deliveries() {
     for (retries, answer) in [(2, true), (1, false)] {
         let stage = Stage::new(&RunOptions { retries, ..RunOptions::default() });
         let scripts = Scripts::new(|mut actor: Actor| async move {
@@ -158,7 +158,7 @@ async fn a_stop_waits_for_the_work_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stop_ends_workers_that_do_not() {
+async fn a_stop_ends_hanging_workers() {
     let stage = Stage::new(&RunOptions { replicas: 2, ..RunOptions::default() });
     let scripts = Scripts::new(|mut actor: Actor| async move {
         actor.peer.get_ready().await;

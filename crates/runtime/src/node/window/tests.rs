@@ -82,7 +82,7 @@ async fn an_answer_moves_the_next_delivery_into_flight() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ids_go_on_after_gaps_and_past_the_last() {
+async fn ids_continue_after_gaps_and_past_the_last() {
     let requests = Requests::new();
     let mut window = requests.window(3, 3);
     assert!(window.answered(2).is_ok() && window.answered(1).is_ok());
@@ -102,7 +102,7 @@ async fn ids_go_on_after_gaps_and_past_the_last() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancelled_delivery_keeps_its_place_until_its_result() {
+async fn a_cancelled_delivery_keeps_its_slot_until_its_result() {
     let requests = Requests::new();
     let mut window = Window::new(1);
     let (first, second) = (requests.delivery("1"), requests.delivery("2"));
@@ -146,7 +146,7 @@ async fn only_deliveries_in_flight_are_overdue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_is_stuck_on_what_it_has_started() {
+async fn a_worker_is_stuck_on_started_deliveries() {
     let requests = Requests::new();
     let moment = Duration::from_millis(1);
     let mut window = requests.window(1, 2);

@@ -32,7 +32,7 @@ fn is_about(taken: Duration, expected: Duration) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_worker_s_own_words_say_why_it_does_not_start() {
+async fn a_failed_start_has_the_message_of_the_worker() {
     let scripts = Scripts::new(|mut actor: Actor| async move {
         actor.peer.expect(kind::HELLO).await;
         actor.peer.write(&frame(kind::BROKEN, 0, b"ImportError: numpy")).await;
@@ -46,7 +46,7 @@ async fn the_worker_s_own_words_say_why_it_does_not_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_that_ends_before_it_is_ready_says_how() {
+async fn a_process_end_before_ready_is_described() {
     for (status, how) in [(3 << 8, "it exited with status 3"), (KILLED, "killed by signal 9 (SIGKILL)")] {
         let scripts = Scripts::new(move |_: Actor| async move { status });
         let failure = start(&stage(), &scripts).await.unwrap_err();
@@ -55,7 +55,7 @@ async fn a_process_that_ends_before_it_is_ready_says_how() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_of_another_protocol_does_not_start_and_is_killed() {
+async fn a_worker_of_another_protocol_is_killed() {
     let scripts = Scripts::new(|mut actor: Actor| async move {
         actor.peer.write(&ready(2)).await;
         std::future::pending().await
@@ -67,7 +67,7 @@ async fn a_worker_of_another_protocol_does_not_start_and_is_killed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_that_is_given_up_ends_its_process() {
+async fn a_cancelled_start_ends_its_process() {
     let scripts = Scripts::new(|actor: Actor| async move {
         let _silent = actor;
         std::future::pending().await
@@ -82,7 +82,7 @@ async fn a_start_that_is_given_up_ends_its_process() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_violation_leaves_unanswered_has_died() {
+async fn unanswered_deliveries_fail_after_a_violation() {
     let scripts = Scripts::new(|mut actor: Actor| async move {
         actor.peer.get_ready().await;
         actor.peer.delivery().await;
@@ -100,7 +100,7 @@ async fn what_a_violation_leaves_unanswered_has_died() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_frames_of_a_process_count_even_if_another_holds_its_socket() {
+async fn last_frames_count_even_if_another_process_holds_the_socket() {
     let (keep, mut kept) = mpsc::unbounded_channel();
     let scripts = Scripts::new(move |mut actor: Actor| {
         let keep = keep.clone();
@@ -125,7 +125,7 @@ async fn the_last_frames_of_a_process_count_even_if_another_holds_its_socket() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_whose_socket_has_closed_gets_time_to_end_while_nobody_waits() {
+async fn idle_processes_with_a_closed_socket_get_time_to_end() {
     for (waiting, timeout) in [(false, EXIT_TIMEOUT), (true, URGENT_EXIT_TIMEOUT)] {
         let scripts = Scripts::new(move |mut actor: Actor| async move {
             actor.peer.get_ready().await;
@@ -168,7 +168,7 @@ async fn a_stop_leaves_time_for_the_work_in_flight() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_ignores_stop_is_asked_by_a_signal_and_then_killed() {
+async fn workers_ignoring_stop_get_a_signal_and_are_then_killed() {
     for obeys in [true, false] {
         let scripts = Scripts::new(move |mut actor: Actor| async move {
             actor.peer.get_ready().await;
@@ -194,7 +194,7 @@ async fn a_worker_that_ignores_stop_is_asked_by_a_signal_and_then_killed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kill_fails_what_is_in_flight_at_once() {
+async fn a_kill_fails_deliveries_in_flight_at_once() {
     let scripts = Scripts::new(|mut actor: Actor| async move {
         actor.peer.get_ready().await;
         std::future::pending().await

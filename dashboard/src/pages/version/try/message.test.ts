@@ -16,7 +16,7 @@ const field = (more: Partial<Field>): Field => ({
   ...more,
 });
 
-test("a field keeps its place, a new one comes last, one without a value goes", () => {
+test("fields keep their place, new ones come last, empty ones are removed", () => {
   const message = { a: 1, b: 2 };
   expect(Object.entries(withField(message, "a", 3))).toEqual([
     ["a", 3],
@@ -27,7 +27,7 @@ test("a field keeps its place, a new one comes last, one without a value goes", 
   expect(message).toEqual({ a: 1, b: 2 });
 });
 
-test("of a oneof one field is there", () => {
+test("a oneof has one field", () => {
   const group = [field({ name: "plate" }), field({ name: "vin" })];
   expect(withChoice({ year: 1, plate: "x" }, group, "vin", "")).toEqual({ year: 1, vin: "" });
   expect(withChoice({ year: 1, plate: "x" }, group, null, undefined)).toEqual({ year: 1 });
@@ -42,12 +42,12 @@ test.each([
   ["number", "", { ok: false, error: "“” is not a number" }],
 ] as const)("a %s from “%s”", (type, text, parsed) => expect(parseNumber(text, type)).toEqual(parsed));
 
-test("numbers in whatever is between them", () => {
+test("numbers with any separators", () => {
   expect(parseNumbers("[1, 2\n 3;4]", "integer")).toEqual({ ok: true, value: [1, 2, 3, 4] });
   expect(parseNumbers("1 x", "integer").ok).toBe(false);
 });
 
-test("a text that is no message", () => {
+test("invalid messages", () => {
   expect(parseMessage("")).toEqual({ ok: true, value: {} });
   expect(parseMessage("[1]").ok).toBe(false);
   expect(parseMessage("{").ok).toBe(false);
@@ -61,7 +61,7 @@ test.each([
   [field({ type: "message", message: "m" }), {}],
 ])("blank %o", (of, value) => expect(blank(of)).toEqual(value));
 
-test("what is written is what was there", () => {
+test("written values round-trip", () => {
   const value = {
     a: [1, 2],
     pixels: Array.from({ length: 64 }, (_, i) => i),

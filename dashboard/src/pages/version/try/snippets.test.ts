@@ -30,13 +30,13 @@ test("with TLS and a token", () => {
     expect(snippet(language, secret)).toContain("KRT_TOKEN");
 });
 
-test("Go's text may hold what a raw one cannot", () => {
+test("text in Go may have characters that raw text cannot", () => {
   expect(snippet("go", { ...target, message: { name: "a`b" } })).toContain(
     'message := "{\\n  \\"name\\": \\"a`b\\"\\n}"',
   );
 });
 
-/** What arrives when the snippet runs. */
+/** The request that arrives when the snippet runs. */
 async function arrives(
   run: (address: string) => [string, string[]],
 ): Promise<{ path: string; runtime: unknown; body: unknown }> {
@@ -83,7 +83,7 @@ function has(program: string): boolean {
   }
 }
 
-test.skipIf(!has("python3"))("Python sends the message as it is", async () => {
+test.skipIf(!has("python3"))("Python sends the message unchanged", async () => {
   const found = await arrives((address) => [
     "python3",
     ["-c", snippet("python", { ...target, address, message })],
@@ -91,7 +91,7 @@ test.skipIf(!has("python3"))("Python sends the message as it is", async () => {
   expect(found).toEqual({ path: target.method, runtime: "greeter", body: message });
 });
 
-test.skipIf(!has("curl"))("curl sends the message as it is", async () => {
+test.skipIf(!has("curl"))("curl sends the message unchanged", async () => {
   const found = await arrives((address) => [
     "sh",
     ["-c", `${snippet("curl", { ...target, address, message })} -s`],

@@ -71,13 +71,13 @@ fn stub_of(name: &str) -> String {
 }
 
 #[test]
-fn every_kind_of_thing_has_a_type() {
+fn every_kind_of_declaration_has_a_type() {
     assert_snapshot!(stub_of("shop.proto"));
     assert_snapshot!("of_an_import", stub_of("common/money-type.proto"));
 }
 
 #[test]
-fn stubs_lie_where_the_modules_would() {
+fn stubs_have_the_paths_of_their_modules() {
     for (proto, expected) in [
         ("public_input.proto", "public_input_pb2.pyi"),
         ("common/money-type.proto", "common/money_type_pb2.pyi"),

@@ -42,7 +42,7 @@ fn loopback(last: [u8; 2]) -> IpAddr {
 /// Bound: while one address has exhausted its attempts for a user, that user can sign in from another
 /// address.
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_kept_out_by_another_address() {
+async fn other_addresses_do_not_lock_users_out() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::start(data.path()).await;
     let eve = team.api.http().from(loopback([0, 66]));
@@ -68,7 +68,7 @@ async fn nobody_is_kept_out_by_another_address() {
 /// Bound: 400 concurrent attempts from 50 addresses take no more memory than hashing two passwords, and the
 /// right password works afterwards.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_attempts_takes_bounded_memory() {
+async fn floods_of_attempts_take_bounded_memory() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::start(data.path()).await;
     let clients: Vec<_> = (0..50).map(|last| team.api.http().from(loopback([1, last + 1]))).collect();
@@ -88,7 +88,7 @@ async fn a_flood_of_attempts_takes_bounded_memory() {
 /// Bound: a client that is not a trusted proxy is identified by its own address, whatever its
 /// `X-Forwarded-For` says.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_that_is_made_up_is_not_believed() {
+async fn forged_client_addresses_are_ignored() {
     let data = tempfile::tempdir().unwrap();
     let described = version("described", "");
     let krt = Krt::serve(described.path()).flag("--trusted-proxy", "127.0.0.10,127.0.9.0/24");
@@ -153,7 +153,7 @@ async fn without_provider(data: &std::path::Path) -> (Service, Http) {
 /// Bound: an unsolicited callback neither shows nor stores its content, and is refused after a few dozen
 /// attempts.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_callback_that_nobody_asked_for_is_not_believed() {
+async fn unsolicited_callbacks_are_refused() {
     let data = tempfile::tempdir().unwrap();
     let (service, http) = without_provider(data.path()).await;
     let admin = Session::open(&http, "admin", PASSWORD).await;
@@ -242,7 +242,7 @@ async fn head(http: &Http, signed: &SelfSigned, request: &str) -> String {
 /// Bound: with TLS, every answer on the dashboard's port requires browsers to use TLS only, and its cookies
 /// are sent over TLS only.
 #[tokio::test(flavor = "multi_thread")]
-async fn with_tls_browsers_come_by_nothing_else() {
+async fn browsers_must_keep_using_tls() {
     let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let described = version("described", "");
     let signed = SelfSigned::new(folder.path(), "server");

@@ -189,7 +189,7 @@ async fn streams_of_a_token_end_with_it() {
 
 /// Health and reflection streams of a version that only managers may name.
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_of_a_version_end_with_the_token_that_named_it() {
+async fn version_streams_end_with_their_token() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.started("v1").await;
@@ -216,7 +216,7 @@ async fn streams_of_a_version_end_with_the_token_that_named_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command_line_says_why_it_follows_no_more() {
+async fn the_command_line_reports_why_following_ended() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.started("v1").await;

@@ -40,7 +40,7 @@ async fn delete(team: &Team, login: &str, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_does_not_outlive_the_login_that_made_it() {
+async fn tokens_end_with_the_login_that_created_them() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.user("grace", "manager").await;
@@ -83,7 +83,7 @@ async fn a_token_does_not_outlive_the_login_that_made_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_password_ends_what_the_old_one_made() {
+async fn a_new_password_ends_older_sessions_and_tokens() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     let old = team.user("grace", "manager").await;
@@ -160,7 +160,7 @@ impl Calls<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn versions_that_are_not_published_are_called_by_managers_only() {
+async fn only_managers_call_unpublished_versions() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.started("v1").await;

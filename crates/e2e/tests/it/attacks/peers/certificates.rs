@@ -210,7 +210,7 @@ fn openid(port: u16, authority: &Authority) -> Krt {
 }
 
 #[tokio::test]
-async fn certificates_that_are_not_to_be_trusted_are_refused_by_name() {
+async fn untrusted_certificates_are_refused_by_name() {
     let authority = Authority::new();
     let faults = FAULTS.map(async |fault| {
         let (words, config) = (fault.words(), authority.config(fault));
@@ -244,7 +244,7 @@ async fn certificates_that_are_not_to_be_trusted_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn servers_without_tls_hear_nothing_where_tls_was_asked_for() {
+async fn servers_without_tls_receive_nothing_when_tls_is_required() {
     let authority = Authority::new();
     let hint = "hint: check the address: there is no TLS on this port";
     let refused = b"-ERR 'Unknown Protocol Operation'\r\n";

@@ -113,8 +113,8 @@ async fn answers_go_to_inboxes_only() {
 }
 
 #[tokio::test]
-async fn small_messages_that_stand_for_large_ones_stay_within_the_bound() {
-    let test = "small_messages_that_stand_for_large_ones_stay_within_the_bound";
+async fn decompressed_messages_stay_within_the_bound() {
+    let test = "decompressed_messages_stay_within_the_bound";
     let Some(fixture) = Fixture::open(test, WireProtocol::Core).await else { return };
     let subject = "actor-v1-Act-entrypoint";
     let many = Envelope { tracking: vec![Vec::new(); 400_000], ..hello("_INBOX.many.a") }.encode_to_vec();
@@ -130,8 +130,8 @@ async fn small_messages_that_stand_for_large_ones_stay_within_the_bound() {
 }
 
 #[tokio::test]
-async fn hostile_headers_and_ids_end_as_dead_letters_or_are_passed_over() {
-    let test = "hostile_headers_and_ids_end_as_dead_letters_or_are_passed_over";
+async fn hostile_headers_and_ids_are_dead_lettered_or_ignored() {
+    let test = "hostile_headers_and_ids_are_dead_lettered_or_ignored";
     let Some(fixture) = Fixture::open(test, WireProtocol::JetStream).await else { return };
     let context = jetstream::new(fixture.client.clone());
     let subject = "actor-v1-actor-v1-Act.actor";

@@ -40,7 +40,7 @@ const ATTACKS: [(&str, Script); 9] = [
 ];
 
 #[tokio::test]
-async fn a_server_of_measurements_costs_measurements_and_no_more() {
+async fn hostile_influx_servers_cost_only_measurements() {
     join_all(ATTACKS.map(async |(what, attack)| {
         let peer = Peer::start(attack);
         let krt = Krt::run("context").flag("--influx", format!("http://ada:s3cret@127.0.0.1:{}", peer.port));

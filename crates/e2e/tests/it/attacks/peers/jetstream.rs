@@ -93,7 +93,7 @@ async fn fails(what: &str, answer: Answer, words: &str) {
 }
 
 #[tokio::test]
-async fn answers_about_a_stream_that_are_none_fail_the_start() {
+async fn invalid_stream_answers_fail_the_start() {
     let starts = nonsense().into_iter().map(async |(what, text)| {
         fails(what, Box::new(move |_, _| Some(text.clone())), "the stream `").await;
     });
@@ -101,7 +101,7 @@ async fn answers_about_a_stream_that_are_none_fail_the_start() {
 }
 
 #[tokio::test]
-async fn a_server_that_answers_nothing_fails_the_start() {
+async fn silent_servers_fail_the_start() {
     fails("silence", Box::new(|_, _| None), "the stream `").await;
 }
 
@@ -116,7 +116,7 @@ fn made(config: &[u8]) -> Option<String> {
 }
 
 #[tokio::test]
-async fn answers_about_a_consumer_that_are_none_fail_the_start() {
+async fn invalid_consumer_answers_fail_the_start() {
     let starts = nonsense().into_iter().map(async |(what, text)| {
         let answer = move |subject: &str, body: &[u8]| match subject.split('.').collect::<Vec<_>>()[..] {
             ["STREAM", "CREATE", _] => made(body),
@@ -129,7 +129,7 @@ async fn answers_about_a_consumer_that_are_none_fail_the_start() {
 }
 
 #[tokio::test]
-async fn a_largest_message_that_makes_no_sense_costs_calls_and_no_more() {
+async fn invalid_message_limits_cost_only_calls() {
     let package = actor::package("");
     let limits = ["0", "1", "9223372036854775808", "18446744073709551615"].map(async |max_payload| {
         let peer = server(info(max_payload), Box::new(|_, _| None));

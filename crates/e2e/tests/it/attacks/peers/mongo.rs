@@ -41,7 +41,7 @@ fn answer_with_length(mut stream: TcpStream, length: i32) -> std::io::Result<()>
 }
 
 #[tokio::test]
-async fn a_server_that_is_none_fails_the_start_within_the_bound() {
+async fn fake_servers_fail_the_start_within_the_bound() {
     join_all(NONE.iter().map(async |(what, script)| {
         let peer = Peer::start(script);
         let url = format!("mongodb://127.0.0.1:{}/?serverSelectionTimeoutMS=3000", peer.port);
@@ -166,7 +166,7 @@ async fn attack(package: &Path, what: &str, answer: Answer) {
 }
 
 #[tokio::test]
-async fn answers_to_a_search_cost_that_search_and_no_more() {
+async fn hostile_search_answers_cost_only_their_search() {
     let package = package();
     join_all(ANSWERS.map(|(what, answer)| attack(package.path(), what, answer))).await;
 }

@@ -93,7 +93,7 @@ const NONE: [(&str, Script); 9] = [
 ];
 
 #[tokio::test]
-async fn a_server_that_is_none_fails_the_start_within_the_bound() {
+async fn fake_servers_fail_the_start_within_the_bound() {
     let package = actor::package("");
     let starts = NONE.iter().map(async |(what, script)| {
         let peer = Peer::start(script);
@@ -126,7 +126,7 @@ const ATTACKS: [(&str, Script); 8] = [
 ];
 
 #[tokio::test]
-async fn a_server_that_turns_costs_its_connection_and_no_more() {
+async fn hostile_servers_cost_only_their_connection() {
     let greeting: Arc<str> = info("").into();
     let clients = Arc::<Clients>::default();
     let known = Arc::clone(&clients);

@@ -31,7 +31,7 @@ async fn begin(http: &Http) -> StatusCode {
 }
 
 #[tokio::test]
-async fn a_provider_that_says_nothing_holds_up_sign_ins_by_it_and_no_more() {
+async fn silent_providers_delay_only_their_own_sign_ins() {
     let peer = Peer::start(stay_silent);
     // The server starts without waiting for the provider, although it sends a request at once.
     let (service, _described) = start(&peer).await;
@@ -79,7 +79,7 @@ const ATTACKS: [(&str, Script); 5] = [
 ];
 
 #[tokio::test]
-async fn answers_of_a_provider_that_are_none_fail_a_sign_in_within_the_bound() {
+async fn invalid_provider_answers_fail_the_sign_in_within_the_bound() {
     join_all(ATTACKS.map(async |(what, attack)| {
         let peer = Peer::start(attack);
         let (service, _described) = start(&peer).await;

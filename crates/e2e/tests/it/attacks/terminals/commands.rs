@@ -40,7 +40,7 @@ const TYPED: [&str; 24] = [
 ];
 
 #[test]
-fn every_command_is_typed() {
+fn every_command_is_attacked() {
     let output = command().arg("--help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     let (_, listed) = help.split_once("Commands:\n").unwrap();

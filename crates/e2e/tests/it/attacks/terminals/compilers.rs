@@ -22,7 +22,7 @@ fn attack(place: &str, package: &Path, commands: &[&[&str]]) {
 }
 
 #[test]
-fn what_go_says() {
+fn output_of_go() {
     let copy = Copy::of("chain-go");
     // Go drops carriage returns, and refuses byte order marks.
     let name: String = HOSTILE.chars().filter(|c| !matches!(c, '\r' | '\u{feff}')).collect();
@@ -32,7 +32,7 @@ fn what_go_says() {
 }
 
 #[test]
-fn what_cargo_says() {
+fn output_of_cargo() {
     let copy = Copy::of("chain-rust");
     let script = format!(
         "fn main() {{\n    println!({HOSTILE:?});\n    eprintln!({HOSTILE:?});\n    \
@@ -49,7 +49,7 @@ fn what_cargo_says() {
 }
 
 #[test]
-fn what_an_installer_says_of_a_build() {
+fn output_of_installers() {
     let backend = format!(
         "import sys\n\n\ndef build_wheel(*_, **__):\n    print('{0}')\n    print('{0}', file=sys.stderr)\n    \
          raise ValueError('{0}')\n",

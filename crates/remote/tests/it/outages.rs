@@ -74,8 +74,8 @@ async fn nothing_is_lost_while_the_server_is_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_points_of_another_kind_are_dropped() {
-    let Some(server) = InfluxServer::start("only_points_of_another_kind_are_dropped", false) else { return };
+async fn only_points_of_another_type_are_dropped() {
+    let Some(server) = InfluxServer::start("only_points_of_another_type_are_dropped", false) else { return };
     let fixture = remote(&format!("http://127.0.0.1:{}", server.port), TempDir::new().unwrap(), SPOOL_LIMIT);
     let influx = fixture.influx.as_ref().unwrap();
     measure(&fixture, 0..10).await;
@@ -90,7 +90,7 @@ async fn only_points_of_another_kind_are_dropped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_finds_no_room_is_counted() {
+async fn points_without_room_are_counted() {
     // A port that was free a moment ago, so no server listens there.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let fixture = remote(&format!("http://127.0.0.1:{free}"), TempDir::new().unwrap(), 64 << 10);
@@ -111,7 +111,7 @@ async fn what_finds_no_room_is_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_writes_by_the_second_interface() {
+async fn tokens_use_the_second_interface() {
     let server = Recorder::start(&[503, 429]).await;
     let url = format!("http://t0k%2Fen@127.0.0.1:{}?org=our%20org", server.port);
     let fixture = remote(&url, TempDir::new().unwrap(), SPOOL_LIMIT);

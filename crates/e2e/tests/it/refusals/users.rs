@@ -35,7 +35,7 @@ async fn operations(team: &Team) -> Vec<(Method, String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_does_what_the_role_does_not_allow() {
+async fn roles_restrict_users() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     team.upload("v1", "").await;
@@ -154,7 +154,7 @@ async fn renames(http: &Http, cookie: &str, more: &[(&str, &str)]) -> crate::sup
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_end_and_are_used_by_their_own_page_only() {
+async fn sessions_end_and_belong_to_their_own_page() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     let http = team.api.http();
@@ -226,7 +226,7 @@ async fn tries(http: &Http, login: &str, password: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_tries_many_logins_or_many_at_a_time_is_held_up() {
+async fn many_sign_in_attempts_are_limited() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     let sessions = team.api.get("/sessions").await.json();
@@ -256,7 +256,7 @@ async fn who_tries_many_logins_or_many_at_a_time_is_held_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_holds_a_token_does_not_try_passwords_either() {
+async fn password_attempts_with_a_token_are_limited() {
     let data = tempfile::tempdir().unwrap();
     let team = Team::with_shop(data.path()).await;
     let begun = SystemTime::now();

@@ -19,7 +19,7 @@ impl Fixture {
 }
 
 #[test]
-fn the_first_start_makes_an_admin_once() {
+fn the_first_start_creates_an_admin_once() {
     let fixture = Fixture::new();
     let password = fixture.registry.first_admin(None).unwrap().unwrap();
     let opened = fixture.registry.sign_in("admin", password.reveal(), "").unwrap();
@@ -50,7 +50,7 @@ fn signing_in_and_out() {
 }
 
 #[test]
-fn whom_a_provider_vouches_for() {
+fn users_of_a_provider() {
     let fixture = Fixture::new();
     fixture.user("root", Role::Admin).unwrap();
     let sign_in = |subject: &str, login: &str, role| {
@@ -114,7 +114,7 @@ fn a_new_password_ends_the_other_sessions() {
 }
 
 #[test]
-fn somebody_can_always_let_others_in() {
+fn the_last_admin_cannot_be_removed() {
     let fixture = Fixture::new();
     fixture.user("root", Role::Admin).unwrap();
     fixture.user("grace", Role::Manager).unwrap();

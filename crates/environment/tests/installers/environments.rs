@@ -30,7 +30,7 @@ async fn equal_content_is_installed_once_and_found_again() {
 }
 
 #[tokio::test]
-async fn no_more_than_two_are_made_at_a_time() {
+async fn at_most_two_environments_are_installed_at_a_time() {
     let files =
         ["a", "b", "c"].map(|name| (format!("{name}/requirements.txt"), format!("# {name}\n./{name}")));
     let machine = Machine::new(&[]);
@@ -54,7 +54,7 @@ async fn no_more_than_two_are_made_at_a_time() {
 }
 
 #[tokio::test]
-async fn every_supported_python_is_one_to_make_environments_of() {
+async fn every_supported_python_can_create_environments() {
     let machine = Machine::new(&[("requirements.txt", "./project")]);
     machine.write_project("project", "sample");
     let pythons = ["3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"].map(python_of);
@@ -79,7 +79,7 @@ fn machine_like(machine: &Machine) -> Machine {
 }
 
 #[tokio::test]
-async fn a_failing_install_says_which_node_and_why_and_leaves_nothing() {
+async fn failed_installs_name_the_node_and_leave_nothing() {
     let machine = Machine::new(&[("src/greeter/requirements.txt", "no-such-package-anywhere")]);
     let error = machine.prepare(&["src/greeter/main.py"]).await.unwrap_err();
     let text = error.to_string();
@@ -98,7 +98,7 @@ async fn a_failing_install_says_which_node_and_why_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn credentials_are_nowhere_to_be_seen() {
+async fn credentials_are_never_shown() {
     let mut machine = Machine::new(&[(
         "good/Pipfile",
         "[[source]]\nname = 'ours'\nurl = 'https://someone:s3cret@127.0.0.1:9/simple'\n[packages]\nalpha = '*'\n",
@@ -115,7 +115,7 @@ async fn credentials_are_nowhere_to_be_seen() {
 }
 
 #[tokio::test]
-async fn protobuf_comes_along_even_where_hashes_are_demanded() {
+async fn protobuf_is_installed_even_with_required_hashes() {
     let machine = Machine::new(&[]);
     let hash = Command::new("sha256sum")
         .arg(machine.archives().join("alpha-1.0-py3-none-any.whl"))
@@ -132,7 +132,7 @@ async fn protobuf_comes_along_even_where_hashes_are_demanded() {
 }
 
 #[tokio::test]
-async fn a_protobuf_that_is_too_old_is_said() {
+async fn outdated_protobuf_is_reported() {
     let machine = Machine::new(&[("src/a/requirements.txt", "protobuf==3.5.0")]);
     let error = machine.prepare(&["src/a/main.py"]).await.unwrap_err();
     let text = error.to_string();
@@ -141,7 +141,7 @@ async fn a_protobuf_that_is_too_old_is_said() {
 }
 
 #[tokio::test]
-async fn an_interpreter_with_protobuf_is_used_as_it_is_where_no_file_decides() {
+async fn interpreters_with_protobuf_are_used_without_requirements() {
     let mut machine = Machine::new(&[]);
     let folder = tempfile::tempdir().unwrap();
     let venv = Command::new(python()).args(["-m", "venv", "--without-pip"]).arg(folder.path()).status();
@@ -189,7 +189,7 @@ async fn a_warm_start_starts_no_process() {
 }
 
 #[tokio::test]
-async fn variables_of_the_user_lead_nowhere_else() {
+async fn variables_of_the_user_do_not_redirect_the_install() {
     let mut machine = Machine::new(&[("requirements.txt", "alpha")]);
     let elsewhere = tempfile::tempdir().unwrap();
     for name in ["PIP_TARGET", "PIP_PREFIX", "PYTHONUSERBASE"] {
@@ -205,7 +205,7 @@ async fn variables_of_the_user_lead_nowhere_else() {
 }
 
 #[tokio::test]
-async fn an_environment_whose_interpreter_is_gone_is_made_anew() {
+async fn environments_with_a_missing_interpreter_are_rebuilt() {
     let machine = Machine::new(&[("requirements.txt", "")]);
     let made = machine.prepare(&["main.py"]).await.unwrap();
     fs::remove_file(&made[0].python).unwrap();
@@ -214,7 +214,7 @@ async fn an_environment_whose_interpreter_is_gone_is_made_anew() {
 }
 
 #[tokio::test]
-async fn an_interpreter_that_does_not_do_is_said() {
+async fn unsuitable_interpreters_are_reported() {
     let mut machine = Machine::new(&[("Pipfile", "[requires]\npython_version = '3.1'")]);
     let error = machine.prepare(&["main.py"]).await.unwrap_err();
     assert!(matches!(&error, Error::RequiresPython { requires, .. } if requires == "==3.1.*"), "{error}");
@@ -254,7 +254,7 @@ async fn no_nodes_need_no_python() {
 }
 
 #[tokio::test]
-async fn protobuf_is_the_one_that_old_code_knows_unless_others_need_a_newer_one() {
+async fn old_protobuf_is_installed_unless_others_need_a_newer_one() {
     let machine = Machine::new(&[
         ("a/requirements.txt", "alpha"),
         ("b/requirements.txt", "beta"),
