@@ -341,11 +341,7 @@ fn wrong_arguments_are_explained() {
             "`accuracy` has no tag `fald`; hint: did you mean `fold`?\n",
         ),
         (&["measurements", "accuracy", "--every", "1m"], 2, "--field <NAME>"),
-        (
-            &["measurements", "accuracy", "--every", "0s", "--field", "share"],
-            2,
-            "expected a length of time above 0",
-        ),
+        (&["measurements", "accuracy", "--every", "0s", "--field", "share"], 2, "expected 1ms to 3650d"),
         (
             &["measurements", "accuracy", "--every", "1m", "--field", "final"],
             1,
