@@ -204,7 +204,7 @@ impl Api {
         let error = read_body(body).await.ok().and_then(|body| serde_json::from_slice(&body).ok());
         let no = match error {
             Some(body) => Refused { status: head.status, body, headers: &head.headers }
-                .into_error(&self.server, &self.by),
+                .to_error(&self.server, &self.by),
             None => self.unexpected_response(format!("it answers {}", head.status)),
         };
         no.into()

@@ -36,7 +36,7 @@ pub(super) struct Refused<'a> {
 
 impl Refused<'_> {
     /// Formats the refusal, with a hint.
-    pub(super) fn into_error(&self, server: &Server, by: &AuthSource) -> ApiError {
+    pub(super) fn to_error(&self, server: &Server, by: &AuthSource) -> ApiError {
         ApiError::Refused(match (self.status, by) {
             (StatusCode::UNAUTHORIZED, AuthSource::Login(_)) => format!(
                 "`{server}` does not take the token of `krt login` any more\nhint: `krt login {server}`"
@@ -97,7 +97,7 @@ mod tests {
         if status == StatusCode::TOO_MANY_REQUESTS {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
         }
-        Refused { status, body, headers: &headers }.into_error(&server, by).to_string()
+        Refused { status, body, headers: &headers }.to_error(&server, by).to_string()
     }
 
     #[test]
