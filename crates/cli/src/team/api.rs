@@ -203,8 +203,9 @@ impl Api {
         let (head, body) = response.into_parts();
         let error = read_body(body).await.ok().and_then(|body| serde_json::from_slice(&body).ok());
         let no = match error {
-            Some(body) => Refused { status: head.status, body, headers: &head.headers }
-                .to_error(&self.server, &self.by),
+            Some(body) => {
+                Refused { status: head.status, body, headers: &head.headers }.to_error(&self.server, &self.by)
+            }
             None => self.unexpected_response(format!("it answers {}", head.status)),
         };
         no.into()
