@@ -71,6 +71,7 @@ fn options_of_authors_stay() {
 fn comments_stay_and_other_locations_go() {
     let pool = pool(
         r#"syntax = "proto3";
+
         // A detached one.
 
         // Before.
