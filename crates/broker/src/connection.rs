@@ -11,7 +11,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard,
+        Arc, OnceLock, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -61,34 +61,10 @@ pub struct Connection {
 /// The client in use. It reconnects by itself; if it fails, another client replaces it ([`watchdog`]).
 #[derive(Debug)]
 struct Current {
-    session: RwLock<Session>,
+    client: RwLock<Client>,
     closed: AtomicBool,
     /// Aborted with the last handle.
     watchdog: OnceLock<JoinHandle<()>>,
-}
-
-/// A client, and its view of JetStream, which has a task of its own.
-#[derive(Debug, Clone)]
-struct Session {
-    client: Client,
-    jetstream: jetstream::Context,
-}
-
-impl Session {
-    fn new(client: Client) -> Self {
-        let jetstream = jetstream::ContextBuilder::new().timeout(STORE_TIMEOUT).build(client.clone());
-        Self { client, jetstream }
-    }
-}
-
-impl Current {
-    fn read(&self) -> RwLockReadGuard<'_, Session> {
-        self.session.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn replace(&self, client: Client) {
-        *self.session.write().unwrap_or_else(PoisonError::into_inner) = Session::new(client);
-    }
 }
 
 impl Drop for Current {
@@ -105,8 +81,7 @@ impl Connection {
         let factory = ClientFactory { options: options.clone(), address: address.clone(), connected };
         let (client, ended) = factory.dial().await?;
         let closed = AtomicBool::new(false);
-        let session = RwLock::new(Session::new(client));
-        let current = Arc::new(Current { session, closed, watchdog: OnceLock::new() });
+        let current = Arc::new(Current { client: RwLock::new(client), closed, watchdog: OnceLock::new() });
         let watchdog = tokio::spawn(watchdog::keep(Arc::downgrade(&current), factory, ended));
         // Set only here.
         let _ = current.watchdog.set(watchdog);
@@ -139,7 +114,7 @@ impl Connection {
     }
 
     pub(crate) fn client(&self) -> Client {
-        self.current.read().client.clone()
+        self.current.client.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Returns whether the connection was closed for good.
@@ -148,7 +123,7 @@ impl Connection {
     }
 
     pub(crate) fn jetstream(&self) -> jetstream::Context {
-        self.current.read().jetstream.clone()
+        jetstream::ContextBuilder::new().timeout(STORED_WITHIN).build(self.client())
     }
 
     /// Waits until the server knows all subscriptions, as it answers in order. Waits a second at most, since

@@ -6,7 +6,7 @@
 use super::{ClientFactory, Current, MAX_BACKOFF};
 use async_nats::{Client, Statistics};
 use std::{
-    sync::{Weak, atomic::Ordering},
+    sync::{PoisonError, Weak, atomic::Ordering},
     time::Duration,
 };
 use tokio::sync::mpsc;
@@ -41,7 +41,8 @@ pub(super) async fn keep(current: Weak<Current>, factory: ClientFactory, mut end
 /// Returns the client, unless the connection was closed.
 fn client(current: &Weak<Current>) -> Option<Client> {
     let current = current.upgrade().filter(|current| !current.closed.load(Ordering::Acquire))?;
-    Some(current.read().client.clone())
+    let client = current.client.read().unwrap_or_else(PoisonError::into_inner);
+    Some(client.clone())
 }
 
 /// Connects another client, with as many attempts as needed.
@@ -50,7 +51,8 @@ async fn dial(current: &Weak<Current>, factory: &ClientFactory) -> Option<mpsc::
         client(current)?;
         match factory.dial().await {
             Ok((client, ended)) => {
-                current.upgrade()?.replace(client);
+                let current = current.upgrade()?;
+                *current.client.write().unwrap_or_else(PoisonError::into_inner) = client;
                 return Some(ended);
             }
             Err(error) => tracing::debug!("not connected to NATS: {error}"),
