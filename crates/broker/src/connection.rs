@@ -123,7 +123,7 @@ impl Connection {
     }
 
     pub(crate) fn jetstream(&self) -> jetstream::Context {
-        jetstream::ContextBuilder::new().timeout(STORED_WITHIN).build(self.client())
+        jetstream::ContextBuilder::new().timeout(STORE_TIMEOUT).build(self.client())
     }
 
     /// Waits until the server knows all subscriptions, as it answers in order. Waits a second at most, since

@@ -82,9 +82,9 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
-    /// The most bytes of a package's compiled files, with comments. They take some ten times as much memory,
-    /// for as long as the package runs.
-    const MAX_BYTES: usize = 8 << 20;
+    /// The most bytes of a package's compiled files, with comments. They take up to some sixty times as much memory,
+    /// for as long as the package runs: that is an enum's values.
+    const MAX_BYTES: usize = 4 << 20;
 
     pub(crate) fn decode(&self) -> Result<Schema, DescriptorError> {
         let pool = DescriptorPool::decode(self.files.as_slice())?;

@@ -78,6 +78,13 @@ fn fields(count: usize) -> String {
     format!("message M {{ {all} }}\n")
 }
 
+/// A message with 1,000 names of 1,800 bytes, each of which is compiled to two.
+fn long_names(message: &str) -> String {
+    let long = "x".repeat(1_800);
+    let names = each(1_000, |field| format!("int32 f{field}_{long} = {}; ", field + 1));
+    format!("message {message} {{ {names} }}\n")
+}
+
 /// Large, valid files that fit the limits of the reading process.
 pub(super) fn large_and_sound() -> Vec<(&'static str, Vec<u8>)> {
     let values = each(100_000, |value| format!("V{value} = {value}; "));
@@ -86,7 +93,6 @@ pub(super) fn large_and_sound() -> Vec<(&'static str, Vec<u8>)> {
     let text = "import \"google/protobuf/descriptor.proto\";\n\
                 extend google.protobuf.FileOptions { string text = 50000; }\n";
     let nested = "message N { ".repeat(24) + &"}".repeat(24);
-    let names = each(1_000, |field| format!("int32 f{field}_{} = {}; ", &long[..1_800], field + 1));
     [
         ("an enum of 100,000 values", format!("enum E {{ {values} }}\n")),
         ("3,000 oneofs", format!("message M {{ {oneofs} }}\n")),
@@ -94,7 +100,7 @@ pub(super) fn large_and_sound() -> Vec<(&'static str, Vec<u8>)> {
         ("an option of 1.9 MB", format!("{text}option (text) = \"{long}\";\n")),
         ("messages in 24 others, 1,000 times", each(1_000, |of| format!("message R{of} {{ {nested} }}\n"))),
         ("a name of 1.9 MB", format!("message {long} {{}}\n")),
-        ("1,000 names of 1,800 bytes", format!("message M {{ {names} }}\n")),
+        ("1,000 names of 1,800 bytes", long_names("M")),
     ]
     .map(|(name, text)| (name, archive(&files(format!("{HEAD}{text}{SERVICE}"), []))))
     .into()
@@ -138,7 +144,14 @@ pub(super) fn all() -> Vec<HostilePackage> {
             &each(60_000, |file| format!("import \"q{file}.proto\";\n")),
             "`q0.proto` not found",
         ),
-        of("90,000 fields", &fields(90_000), "MiB when they are compiled"),
+        HostilePackage {
+            name: "2,000 names of 1,800 bytes",
+            package: archive(&files(
+                format!("{HEAD}{}{SERVICE}", long_names("M")),
+                [("more.proto".to_owned(), format!("{HEAD}{}", long_names("N")))],
+            )),
+            expected: "MiB when they are compiled",
+        },
         of(
             "messages in 60 others",
             &("message N { ".repeat(60) + &"}".repeat(60)),
