@@ -170,8 +170,10 @@ pub(super) async fn the_default_concurrency_is_one(language: &Language) {
     service.stop().await;
 }
 
-/// Starts a program with all signals blocked.
+/// Starts a program with all signals blocked. A shell ignores some for what it starts in the background.
 const BLOCKS: &str = "import os, signal, sys
+for number in (signal.SIGINT, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
 signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 os.execvp(sys.argv[1], sys.argv[1:])";
 
