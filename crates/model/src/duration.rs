@@ -1,4 +1,4 @@
-//! Durations as people write them, in flags and in `krt.yml`.
+//! Durations as users write them, in flags and in `krt.yml`.
 
 use std::time::Duration;
 
