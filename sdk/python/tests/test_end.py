@@ -168,6 +168,29 @@ def test_background_tasks_are_cancelled_at_the_end(serve):
     assert engine.seen.texts() == ["cancelled", "at exit"]
 
 
+def test_no_thread_of_the_sdk_starts_when_the_interpreter_is_gone(serve):
+    engine = serve(
+        """
+        import sys
+        from time import sleep
+
+        class Last:
+            def __del__(self, sleep=sleep):
+                sleep(0.05)
+
+        def init(ctx):
+            sys.setswitchinterval(10)
+            sys.last = Last()
+
+        def handler(ctx, data):
+            return data
+        """
+    )
+    engine.ask("")
+    assert engine.stop() == 0
+    assert engine.stderr() == ""
+
+
 def test_cancel_before_the_handler_begins(serve):
     engine = serve(SLEEPS)
     first, second, third = engine.deliver_many(["short", "short", "short"])

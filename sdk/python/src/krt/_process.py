@@ -17,7 +17,7 @@ import threading
 import traceback
 
 # Real threads, even if user code replaces them with greenlets later.
-from _thread import start_new_thread
+from _thread import LockType, allocate_lock, start_new_thread
 from time import sleep, time_ns
 from typing import TYPE_CHECKING, NoReturn
 
@@ -183,12 +183,17 @@ class Farewell:
         faulthandler.dump_traceback_later(_PATIENCE + _LAST, exit=True, file=_STDERR)
         # `atexit` runs the last registered function first, after it has joined the threads.
         atexit.register(self._note_end_of_threads)
-        start_new_thread(self._watch, (os.getpid(),))
+        # Python 3.7 runs a thread whose first step comes after the interpreter has been taken down.
+        started = allocate_lock()
+        started.acquire()
+        start_new_thread(self._watch, (os.getpid(), started))
+        started.acquire()
 
     def _note_end_of_threads(self) -> None:
         self._threads_ended = True
 
-    def _watch(self, process: int) -> None:
+    def _watch(self, process: int, started: LockType) -> None:
+        started.release()
         sleep(_PATIENCE)
         if os.getpid() != process:
             return
