@@ -12,7 +12,8 @@ WAYS = {
     "direct": "",
     "loop": "from krt import _event_loop as it; it.DirectWait.fits = staticmethod(lambda loop: 0)",
     "uvloop": "import asyncio, uvloop; asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())",
-    "debug": "import os; os.environ['PYTHONASYNCIODEBUG'] = '1'",
+    # asyncio's warnings of callbacks that take 100 ms would come on a busy machine.
+    "debug": "import logging; logging.getLogger('asyncio').setLevel(logging.ERROR)",
 }
 IMPORTS = """
 import asyncio, contextvars, socket, threading, time
