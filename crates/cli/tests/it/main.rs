@@ -9,6 +9,8 @@ mod check;
 #[cfg(test)]
 mod completions;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod documentation;
 #[cfg(test)]
 mod help;
