@@ -47,7 +47,7 @@ const UV: Wanted = Wanted {
 };
 const GO: Wanted = Wanted {
     name: "go",
-    program: Program { names: &["go"], folders: &["/usr/local/go/bin"], version_arguments: &["version"] },
+    program: Program { names: &["go"], folders: &[], version_arguments: &["version"] },
     purpose: "builds nodes in Go",
     oldest: Some("1.20"),
     install: Install { apt: None, brew: Some("brew install go"), any: "download it from https://go.dev/dl" },
@@ -155,7 +155,9 @@ async fn examine() -> anyhow::Result<Vec<Finding>> {
         (None, None) => Manager::Other,
     };
     let pythons = Environments::new(cache::folder()?, None).pythons(Path::new(".")).await;
-    let python = |found: Option<FoundProgram>| finding("python", PYTHON_PURPOSE, found, None, &PYTHON_INSTALL, manager);
+    let python = |found: Option<FoundProgram>| {
+        finding("python", PYTHON_PURPOSE, found, None, &PYTHON_INSTALL, manager)
+    };
     let mut findings: Vec<Finding> = pythons.into_iter().map(|found| python(Some(found))).collect();
     if findings.is_empty() {
         findings.push(python(None));

@@ -17,6 +17,8 @@ mod help;
 #[cfg(test)]
 mod new;
 #[cfg(test)]
+mod notebook;
+#[cfg(test)]
 mod package;
 #[cfg(test)]
 mod proto;
