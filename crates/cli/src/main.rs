@@ -1,5 +1,6 @@
 //! The `krt` command: runs KRT v1 packages.
 //!
+//! - [`about`]: describes this binary.
 //! - [`args`]: the command line.
 //! - [`build`]: builds Go and Rust nodes; shared by `run`, `check`, `test` and `pack`.
 //! - [`cache`]: the cache folder.
@@ -14,6 +15,7 @@
 //! - [`tls`]: TLS of clients; certificates and keys.
 //! - [`values`]: parsers for the values of flags.
 
+mod about;
 mod args;
 mod build;
 mod cache;

@@ -1,7 +1,7 @@
 //! The entry point: chooses or creates each node's interpreter.
 
 use crate::{
-    Cleaned, Event, Modules, ProcessEnv, PythonChoice, Sdk, Version,
+    Cleaned, Event, FoundProgram, Modules, ProcessEnv, PythonChoice, Sdk, Version,
     cache::{self, EnvironmentFolder, Record},
     error::Error,
     event::Step,
@@ -105,6 +105,18 @@ impl Environments {
         let usual = pythons.pick(None).await.ok().map(|picked| picked.facts);
         let all = pythons.all().await.iter().cloned().chain(usual);
         all.flat_map(|facts| [facts.python, facts.base]).collect()
+    }
+
+    /// Returns this machine's interpreters, one for each minor version: first the one of nodes that require no
+    /// version, if there is one, then the newest.
+    pub async fn pythons(&self, root: &Path) -> Vec<FoundProgram> {
+        let cache = self.cache.join("interpreters");
+        let pythons = Pythons::new(self.choice.as_ref(), &self.process_env, root, &cache);
+        let usual = pythons.pick(None).await.ok().map(|picked| picked.facts);
+        let is_other = |facts: &Facts| usual.as_ref().is_none_or(|usual| usual.version != facts.version);
+        let others = pythons.all().await.iter().filter(|facts| is_other(facts)).cloned();
+        let found = |facts: Facts| FoundProgram { path: facts.python, version: facts.version };
+        usual.clone().into_iter().chain(others).map(found).collect()
     }
 
     /// Finds problems with nodes' imports and requirements without starting the nodes. Creates an environment

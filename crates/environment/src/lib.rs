@@ -12,6 +12,7 @@
 //! - [`Event`]: progress, for the command line to show.
 //! - [`Modules`]: the `*_pb2` modules of a package, as files.
 //! - [`Sdk`]: an embedded SDK, extracted for workers to import.
+//! - [`Program`]: finds a program of this machine, with its version.
 //! - [`ProcessEnv`]: the environment variables that all this depends on.
 //!
 //! Inside: `plan` reads the user's files, `imports` their sources, `need` compares the two, `python` finds
@@ -38,6 +39,7 @@ mod output;
 mod plan;
 mod process;
 mod process_env;
+mod program;
 mod python;
 mod sdk;
 
@@ -54,5 +56,6 @@ pub use node_source::NodeSource;
 pub use pep440_rs::Version;
 pub use plan::Files;
 pub use process_env::ProcessEnv;
+pub use program::{FoundProgram, Program};
 pub use python::PythonChoice;
 pub use sdk::Sdk;

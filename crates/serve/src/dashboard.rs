@@ -64,6 +64,11 @@ pub const POLICY: HeaderValue = HeaderValue::from_static(
      worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
 );
 
+/// Whether the dashboard was built before this binary.
+pub fn is_included() -> bool {
+    !FILES.is_empty()
+}
+
 /// The file at a path; for other paths, the page, which does its own routing.
 pub fn find(path: &str) -> Option<Asset> {
     let name = path.trim_start_matches('/');

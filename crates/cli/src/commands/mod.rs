@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod data;
 pub(crate) mod dead;
+pub(crate) mod doctor;
 pub(crate) mod entrypoint;
 pub(crate) mod env;
 pub(crate) mod guard;
@@ -60,6 +61,7 @@ pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
         Command::Backup(args) => backup::execute(&args),
         Command::Restore(args) => restore::execute(&args),
         Command::Data(args) => data::execute(&args),
+        Command::Doctor(args) => doctor::execute(&args),
         Command::Completions(args) => completions::execute(&args),
     }
 }

@@ -1,10 +1,12 @@
 //! `krt new`: creates a package, or adds a node to one.
 
 mod node;
+mod notebook;
 mod package;
 mod template;
 
 use clap::{Args, Subcommand};
+use krt_environment::PythonChoice;
 use std::{path::PathBuf, process::ExitCode};
 use template::Templates;
 
@@ -17,6 +19,7 @@ use template::Templates;
 Examples:
   krt new shop                       a package in the folder `shop`, with one node in Python
   krt new shop --lang go             the same in Go
+  krt new houses --from houses.ipynb a package from a notebook
   krt new node checker --lang rust   one more node for the package in this folder"
 )]
 pub(crate) struct NewArgs {
@@ -30,6 +33,15 @@ pub(crate) struct NewArgs {
     /// Language of its node
     #[arg(long = "lang", value_name = "LANGUAGE", value_enum, default_value_t)]
     templates: Templates,
+
+    /// Notebook to make the node from: its cells that are tagged `init` and `handler`, or that define these
+    /// functions, with the imports, functions and constants that they use
+    #[arg(long, value_name = "NOTEBOOK", conflicts_with = "templates")]
+    from: Option<PathBuf>,
+
+    /// The Python with the notebook's packages, whose versions become the node's requirements
+    #[arg(long, value_name = "PYTHON", env = "KRT_PYTHON", requires = "from")]
+    python: Option<PythonChoice>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,7 +76,10 @@ struct NodeArgs {
 pub(crate) fn execute(args: &NewArgs) -> anyhow::Result<ExitCode> {
     match (&args.what, &args.name) {
         (Some(NewCommand::Node(args)), _) => node::add(args),
-        (None, Some(folder)) => package::make(folder, args.templates),
+        (None, Some(folder)) => match &args.from {
+            Some(notebook) => notebook::convert(folder, notebook, args.python.clone()),
+            None => package::make(folder, args.templates),
+        },
         (None, None) => anyhow::bail!("name the package; hint: krt new shop"),
     }
 }

@@ -51,6 +51,11 @@ fn of_call() {
 }
 
 #[test]
+fn of_doctor() {
+    assert_snapshot!(help(&["doctor"]));
+}
+
+#[test]
 fn of_completions() {
     assert_snapshot!(help(&["completions"]));
 }
@@ -59,7 +64,7 @@ fn of_completions() {
 fn is_shown_without_arguments() {
     let ended = run::<&str>([]);
     assert_eq!((ended.code, &*ended.stdout), (Some(2), ""));
-    assert!(ended.stderr.contains("Usage: krt <COMMAND>"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Usage: krt [OPTIONS] <COMMAND>"), "{}", ended.stderr);
 }
 
 #[test]

@@ -9,11 +9,15 @@ mod check;
 #[cfg(test)]
 mod completions;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod documentation;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
 mod new;
+#[cfg(test)]
+mod notebook;
 #[cfg(test)]
 mod package;
 #[cfg(test)]

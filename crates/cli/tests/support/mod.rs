@@ -107,7 +107,7 @@ impl Folder {
 
 const MANIFEST: &str = "\
 version: greeter-v1
-description: Greets whoever asks.
+description: Greets people by name.
 entrypoint:
   proto: public_input.proto
   image: konstellation/kre-entrypoint:latest

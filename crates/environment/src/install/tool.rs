@@ -3,6 +3,7 @@
 use crate::{
     event::Tool,
     process_env::ProcessEnv,
+    program,
     python::{Facts, is_at_least},
 };
 use pep440_rs::Version;
@@ -10,9 +11,7 @@ use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
-    process::Stdio,
 };
-use tokio::process::Command;
 
 /// Variables that would direct an installer, or its Python, away from the environment.
 pub(super) const NEVER_PASSED: [&str; 17] = [
@@ -189,16 +188,6 @@ fn command(words: &[OsString], fixed: &[&str], arguments: &[&OsStr]) -> Vec<OsSt
 
 /// The version that a tool reports, if it runs: a version manager's shim may stand for a missing tool.
 async fn version_of(words: &[OsString], process_env: &ProcessEnv) -> Option<Version> {
-    let variables = process_env.clone().without(&NEVER_PASSED);
-    let output = Command::new(&words[0])
-        .args(&words[1..])
-        .arg("--version")
-        .env_clear()
-        .envs(variables.variables())
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = output.await.ok().filter(|output| output.status.success())?;
-    String::from_utf8_lossy(&output.stdout).split_whitespace().nth(1)?.parse().ok()
+    let process_env = process_env.clone().without(&NEVER_PASSED);
+    program::version_of(&command(words, &["--version"], &[]), &process_env).await
 }

@@ -11,13 +11,35 @@ use std::{
     process::ExitCode,
 };
 
-/// Creates a package in a folder that appears only when complete.
+/// A package that was created.
+pub(super) struct NewPackage {
+    folder: PathBuf,
+    name: Name,
+}
+
+/// Creates a package with a node of a template.
 pub(super) fn make(folder: &Path, templates: Templates) -> anyhow::Result<ExitCode> {
-    let folder = &path::absolute(folder)?;
+    let new = create(folder, |staging, name| write(staging, name, templates))?;
+    let steps = [
+        ("krt run .", "serve it"),
+        ("krt call Greet '{\"name\": \"Ada\"}'", "ask it, from another terminal"),
+        ("krt test", "run its tests"),
+    ];
+    output::print(&new.next_steps(templates.language.name(), &steps))?;
+    Ok(exit::SUCCESS)
+}
+
+/// Creates a package in a folder that appears only when complete. `write` fills it in; it gets the folder and the
+/// package's name.
+pub(super) fn create(
+    folder: &Path,
+    write: impl FnOnce(&Path, &str) -> io::Result<()>,
+) -> anyhow::Result<NewPackage> {
+    let folder = path::absolute(folder)?;
     let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let name = Name::parse(&name).context("a package's folder has the package's name")?;
     let failed = || format!("cannot make `{}`", folder.display());
-    anyhow::ensure!(!is_taken(folder)?, "`{}` exists already; hint: choose another name", folder.display());
+    anyhow::ensure!(!is_taken(&folder)?, "`{}` exists already; hint: choose another name", folder.display());
     let parent = folder.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).with_context(failed)?;
     let staging = tempfile::Builder::new()
@@ -25,10 +47,9 @@ pub(super) fn make(folder: &Path, templates: Templates) -> anyhow::Result<ExitCo
         .permissions(fs::Permissions::from_mode(0o755))
         .tempdir_in(parent)
         .with_context(failed)?;
-    write(staging.path(), name.as_str(), templates).with_context(failed)?;
-    move_into_place(staging.path(), folder).with_context(failed)?;
-    output::print(&next_steps(folder, &name, templates))?;
-    Ok(exit::SUCCESS)
+    write(staging.path(), name.as_str()).with_context(failed)?;
+    move_into_place(staging.path(), &folder).with_context(failed)?;
+    Ok(NewPackage { folder, name })
 }
 
 /// Whether the path exists; an empty folder does not count.
@@ -61,21 +82,25 @@ fn move_into_place(staging: &Path, folder: &Path) -> io::Result<()> {
 }
 
 fn write(folder: &Path, name: &str, templates: Templates) -> io::Result<()> {
-    let keys = templates.keys(name, templates.first_is_plain);
+    let values = values(name, templates, templates.first_is_plain);
+    template::write(folder, &template::PACKAGE, &values)?;
+    template::write(&folder.join("src").join(name), templates.first, &values)
+}
+
+/// The values of the templates' placeholders, for a package whose node has its name.
+pub(super) fn values(name: &str, templates: Templates, is_plain: bool) -> Vec<(&'static str, String)> {
+    let keys = templates.keys(name, is_plain);
     let keys = keys.iter().map(|(key, value)| format!("    {key}: {value}\n"));
     let entry = format!("  - name: {name}\n{}", keys.collect::<String>());
     let version = Name::parse(&format!("{name}-v1")).map_or(name.to_owned(), |name| name.to_string());
-    let proto = proto_package(name);
-    let values = [
-        ("name", name),
-        ("node", name),
-        ("crate", &*template::crate_name(name)),
-        ("version", &*version),
-        ("proto", &*proto),
-        ("entry", &*entry),
-    ];
-    template::write(folder, &template::PACKAGE, &values)?;
-    template::write(&folder.join("src").join(name), templates.first, &values)
+    vec![
+        ("name", name.to_owned()),
+        ("node", name.to_owned()),
+        ("crate", template::crate_name(name)),
+        ("version", version),
+        ("proto", proto_package(name)),
+        ("entry", entry),
+    ]
 }
 
 /// Turns a name into a protobuf package name, which is an identifier.
@@ -87,18 +112,20 @@ fn proto_package(name: &str) -> String {
     }
 }
 
-fn next_steps(folder: &Path, name: &Name, templates: Templates) -> String {
-    let here = std::env::current_dir().ok();
-    let below = here.and_then(|here| folder.strip_prefix(here).map(Path::to_owned).ok());
-    let shown: PathBuf = below.unwrap_or_else(|| folder.to_owned());
-    let (made, enter) = match shown.as_os_str().is_empty() {
-        true => (".".to_owned(), String::new()),
-        false => (shown.display().to_string(), format!("  cd {}\n", shown.display())),
-    };
-    format!(
-        "made `{made}`, with the node `{name}` in {}\n\n{enter}  krt run .                            serve it\n  krt call Greet '{{\"name\": \"Ada\"}}'     ask it, from another terminal\n  krt test                             run its tests",
-        templates.language.name(),
-    )
+impl NewPackage {
+    /// Describes the package, with its node in a language, and what to type next: commands with their uses.
+    pub(super) fn next_steps(&self, language: &str, steps: &[(&str, &str)]) -> String {
+        let here = std::env::current_dir().ok();
+        let below = here.and_then(|here| self.folder.strip_prefix(here).map(Path::to_owned).ok());
+        let shown: PathBuf = below.unwrap_or_else(|| self.folder.clone());
+        let (made, enter) = match shown.as_os_str().is_empty() {
+            true => (".".to_owned(), String::new()),
+            false => (shown.display().to_string(), format!("  cd {}\n", shown.display())),
+        };
+        let steps: Vec<String> =
+            steps.iter().map(|(command, use_)| format!("  {command:<36} {use_}")).collect();
+        format!("made `{made}`, with the node `{}` in {language}\n\n{enter}{}", self.name, steps.join("\n"))
+    }
 }
 
 #[cfg(test)]

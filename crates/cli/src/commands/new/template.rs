@@ -46,9 +46,21 @@ pub(super) const PACKAGE: [File; 5] = [
     ("krt.yml", template!("package/krt.yml")),
     ("public_input.proto", template!("package/public_input.proto")),
     ("docs/README.md", template!("package/README.md")),
-    (".gitignore", template!("package/gitignore")),
-    (".krt.schema.json", krt_package::manifest::JSON_SCHEMA),
+    GIT_IGNORE,
+    SCHEMA,
 ];
+
+/// The files of a package that is made from a notebook, besides its node.
+pub(super) const NOTEBOOK_PACKAGE: [File; 5] = [
+    ("krt.yml", template!("notebook/krt.yml")),
+    ("public_input.proto", template!("notebook/public_input.proto")),
+    ("docs/README.md", template!("notebook/README.md")),
+    GIT_IGNORE,
+    SCHEMA,
+];
+
+const GIT_IGNORE: File = (".gitignore", template!("package/gitignore"));
+const SCHEMA: File = (".krt.schema.json", krt_package::manifest::JSON_SCHEMA);
 
 impl Templates {
     /// The files of a node that returns its input unchanged, as messages or plain data.
@@ -93,10 +105,10 @@ pub(super) fn crate_name(node: &str) -> String {
 }
 
 /// Writes files below a folder, with each `{{name}}` replaced by its value.
-pub(super) fn write(folder: &Path, files: &[File], values: &[(&str, &str)]) -> io::Result<()> {
+pub(super) fn write(folder: &Path, files: &[File], values: &[(&str, impl AsRef<str>)]) -> io::Result<()> {
     for (name, template) in files {
         let text = values.iter().fold((*template).to_owned(), |text, (name, value)| {
-            text.replace(&format!("{{{{{name}}}}}"), value)
+            text.replace(&format!("{{{{{name}}}}}"), value.as_ref())
         });
         let path: PathBuf = folder.join(name);
         fs::create_dir_all(path.parent().unwrap_or(folder))?;

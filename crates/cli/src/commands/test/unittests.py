@@ -1,7 +1,7 @@
 """Runs the unittest tests of the given files, in any folder.
 
-Exits with 0 if all succeed, 1 if any fails, 5 if there are no tests, and 6 if all are plain functions,
-which unittest does not run.
+Exits with 0 if all succeed, 1 if any fails, 5 if there are no tests, and 6 if all are plain
+functions, which unittest does not run.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""Greets whoever asks."""
+"""Greets people by name."""
 
 from public_input_pb2 import Greeting, GreetRequest
 
