@@ -503,6 +503,12 @@ export function makeGraph(version: Version, window: number): Graph {
         waiting_ms: rate
           ? { p50: 0.1 * wobble(), p95: 0.4 * wobble(), p99: 1.2 * wobble() }
           : { p50: null, p95: null, p99: null },
+        batch:
+          name !== "model"
+            ? null
+            : rate
+              ? { max: 64, mean_size: 6.4 * wobble(), one_ms: middle, max_ms: middle * 3.5 }
+              : { max: 64, mean_size: null, one_ms: null, max_ms: null },
       };
     }),
     workflows: flows.map((flow, index) => ({

@@ -94,13 +94,16 @@ fn write_all(conversation: &Conversation) -> Vec<Option<Vec<u8>>> {
 fn write(frame: &WorkerFrame) -> Option<Vec<u8>> {
     let (kind, id, body): (u8, u32, Vec<u8>) = match frame {
         WorkerFrame::Ready(ready) => {
-            let body = json!({"protocol": ready.protocol, "sdk": ready.sdk, "language": ready.language});
+            let body = json!({
+                "protocol": ready.protocol, "sdk": ready.sdk, "language": ready.language, "batch": ready.batch,
+            });
             (64, 0, body.to_string().into())
         }
         WorkerFrame::Broken(text) => (65, 0, text.clone().into()),
-        WorkerFrame::Result { id, status, early_exit, start, end } => {
+        WorkerFrame::Result { id, status, early_exit, whole, start, end } => {
             let (number, rest) = write_status(status)?;
-            (66, *id, [&[number, u8::from(*early_exit)][..], &time(start), &time(end), &rest].concat())
+            let flags = u8::from(*early_exit) | u8::from(*whole) << 1;
+            (66, *id, [&[number, flags][..], &time(start), &time(end), &rest].concat())
         }
         WorkerFrame::EarlyReply { id, message } => (67, *id, bytes(message)?.to_vec()),
         WorkerFrame::Log { id, level, time: when, text } => {

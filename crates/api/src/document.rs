@@ -122,6 +122,7 @@ fn schemas(components: ComponentsBuilder) -> ComponentsBuilder {
         graph::NodeState,
         schema::NodeLanguage,
         graph::Percentiles,
+        graph::GraphBatch,
         graph::GraphNode,
         graph::GraphWorkflow,
         graph::Graph,

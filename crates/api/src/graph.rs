@@ -59,6 +59,25 @@ pub struct GraphNode {
     pub handler_ms: Percentiles,
     /// How long messages waited.
     pub waiting_ms: Percentiles,
+    /// Its batches; `null` if its handler gets one message at a time.
+    #[schema(required)]
+    pub batch: Option<GraphBatch>,
+}
+
+/// The batches of a node, and what it has learnt of them; `null` before the first batch.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GraphBatch {
+    /// The most messages of a batch.
+    pub max: u16,
+    /// The mean number of messages in the latest batches.
+    #[schema(required)]
+    pub mean_size: Option<f64>,
+    /// How long a batch of one message takes.
+    #[schema(required)]
+    pub one_ms: Option<f64>,
+    /// How long a batch of the most messages takes.
+    #[schema(required)]
+    pub max_ms: Option<f64>,
 }
 
 /// A workflow and its numbers.

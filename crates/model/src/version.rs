@@ -84,10 +84,32 @@ pub struct RunOptions {
     pub retries: u16,
     /// The form of the handler's input and result.
     pub payload: PayloadForm,
+    /// Whether its handler gets several messages in one call. `None`: one.
+    pub batch: Option<Batch>,
     /// The program that runs it.
     pub runner: Runner,
     /// The limits of each of its processes.
     pub limits: Limits,
+}
+
+/// How a node gets several messages in one call of its handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The most messages of a batch, 1 to [`Batch::MAX_SIZE`].
+    pub max: u16,
+    /// Whether a batch that fails as a whole is split and handled again, so that only the message at fault fails.
+    pub isolate: bool,
+}
+
+impl Batch {
+    /// The largest maximum.
+    pub const MAX_SIZE: u16 = 1024;
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { max: 64, isolate: true }
+    }
 }
 
 /// Limits of a worker, together with the processes it starts. `None`: no limit.
@@ -214,6 +236,7 @@ impl Default for RunOptions {
             timeout: None,
             retries: 0,
             payload: PayloadForm::default(),
+            batch: None,
             runner: Runner::default(),
             limits: Limits::default(),
         }

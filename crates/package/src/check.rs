@@ -70,6 +70,21 @@ pub(crate) fn executables(
     }
 }
 
+/// Checks that each node with `batch` has a runner that knows batches. Whether its SDK does shows when it starts.
+pub(crate) fn batches(manifest: &Manifest, source: &Source, report: &mut Report) {
+    for node in &manifest.nodes {
+        let (Some(src), Some(_)) = (&node.src, node.run.batch) else { continue };
+        let reason = match node.run.runner {
+            Runner::External => "another runner calls its handler",
+            Runner::Older(_) => "its runner gives a handler one message at a time",
+            Runner::Krt => continue,
+        };
+        let name = node.label.as_ref().map_or(src.value.as_str(), |label| label.value.as_str());
+        let message = format!("node `{name}` cannot have `batch`: {reason}");
+        report.push(source.error(&src.span, message).hint("remove `batch`"));
+    }
+}
+
 /// The message about an executable of an older runner.
 fn older(name: &str, found: &executable::DetectedRunner) -> String {
     let servers = match found.runner.generation {

@@ -216,6 +216,7 @@ impl ReadRequest {
         report.extend(problems);
         check::sources(&mut manifest, root, &source, &mut report);
         check::executables(&mut manifest, root, &source, self.system(), &mut report);
+        check::batches(&manifest, &source, &mut report);
         let schema = compile(&mut manifest, root, &source, steps, &mut report);
         let schema = schema.and_then(|schema| schema.encode(&mut report));
         Ok(Reading { report, version: manifest.into_version(), schema })

@@ -3,6 +3,7 @@
 //! [`parse`] reports all problems at once and keeps the valid parts, so that checks that need the package's
 //! other files (see [`load`](fn@crate::load)) can report theirs as well.
 
+mod batch;
 mod document;
 mod environment;
 mod json_schema;

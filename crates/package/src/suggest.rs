@@ -7,7 +7,7 @@ const MIN_SIMILARITY: f64 = 0.75;
 const MAX_LENGTH: usize = 64;
 
 /// Up to this many words are all listed.
-const MAX_LISTED: usize = 12;
+const MAX_LISTED: usize = 16;
 
 /// The most words compared.
 const MAX_COMPARED: usize = 500;

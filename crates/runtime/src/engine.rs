@@ -212,6 +212,7 @@ fn nodes(parts: &Parts, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
             max_message: parts.options.requests.message,
             log_level: parts.logs.level().as_str(),
             payload: spec.run.payload.as_str(),
+            batch: spec.run.batch.map(frame::HelloBatch::from),
             descriptors: descriptors.clone(),
         };
         Arc::new(Node {

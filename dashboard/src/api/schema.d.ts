@@ -1100,6 +1100,29 @@ export interface components {
             /** @description Its workflows. */
             workflows: components["schemas"]["GraphWorkflow"][];
         };
+        /** @description The batches of a node, and what it has learnt of them; `null` before the first batch. */
+        GraphBatch: {
+            /**
+             * Format: int32
+             * @description The most messages of a batch.
+             */
+            max: number;
+            /**
+             * Format: double
+             * @description The mean number of messages in the latest batches.
+             */
+            mean_size: number | null;
+            /**
+             * Format: double
+             * @description How long a batch of one message takes.
+             */
+            one_ms: number | null;
+            /**
+             * Format: double
+             * @description How long a batch of the most messages takes.
+             */
+            max_ms: number | null;
+        };
         /** @description A node and its numbers. */
         GraphNode: {
             /** @description Its name. */
@@ -1145,6 +1168,7 @@ export interface components {
             handler_ms: components["schemas"]["Percentiles"];
             /** @description How long messages waited. */
             waiting_ms: components["schemas"]["Percentiles"];
+            batch: components["schemas"]["GraphBatch"] | null;
         };
         /** @description A workflow and its numbers. */
         GraphWorkflow: {
@@ -2002,6 +2026,7 @@ export type EventKind = components['schemas']['EventKind'];
 export type Field = components['schemas']['Field'];
 export type FieldType = components['schemas']['FieldType'];
 export type Graph = components['schemas']['Graph'];
+export type GraphBatch = components['schemas']['GraphBatch'];
 export type GraphNode = components['schemas']['GraphNode'];
 export type GraphWorkflow = components['schemas']['GraphWorkflow'];
 export type Hop = components['schemas']['Hop'];

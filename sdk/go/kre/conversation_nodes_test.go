@@ -83,7 +83,63 @@ func conversationHandlers() map[string]interface{} {
 		"plain_none":  func(*HandlerContext, plainData) (plainData, error) { return nil, nil },
 		"plain_early": plainEarly,
 		"plain_unfit": plainUnfit,
+
+		"batch":       batchHandler(actOnBatch),
+		"batch_wait":  batchHandler(waitForBatch),
+		"plain_batch": addCount,
 	}
+}
+
+func actOnBatch(ctx *BatchContext, data []*anypb.Any) ([]Answer, error) {
+	words := texts(data)
+	ctx.Logger.Info("together")
+	left := len(words)
+	for _, word := range words {
+		switch word {
+		case "fail":
+			return nil, errors.New("poison")
+		case "few":
+			left = len(words) - 1
+		}
+	}
+	var answers []Answer
+	for index, word := range words[:left] {
+		answers = append(answers, actOnItem(ctx.Items[index], word, len(words)))
+	}
+	return answers, nil
+}
+
+func actOnItem(ctx *HandlerContext, word string, count int) Answer {
+	switch word {
+	case "error":
+		return Answer{Err: errors.New("no")}
+	case "none":
+		return Answer{}
+	}
+	ctx.Logger.Info(word)
+	var err error
+	switch word {
+	case "reply":
+		err = ctx.EarlyReply(wrapperspb.String("early"))
+	case "exit":
+		ctx.SetEarlyExit()
+	}
+	return Answer{Message: wrapperspb.String(word + " of " + strconv.Itoa(count)), Err: err}
+}
+
+func waitForBatch(ctx *BatchContext, _ []*anypb.Any) ([]Answer, error) {
+	done := ctx.Context().Done()
+	ctx.Logger.Info("waiting")
+	<-done
+	return nil, ctx.Context().Err()
+}
+
+func addCount(_ *BatchContext, data []map[string]interface{}) ([]Answer, error) {
+	answers := make([]Answer, len(data))
+	for index, item := range data {
+		answers[index].Message = plainData{"n": item["n"].(float64) + float64(len(data))}
+	}
+	return answers, nil
 }
 
 // textHandler is a handler from string to string.

@@ -298,6 +298,7 @@ func resultFields(t *testing.T, from enginetest.Frame, read reader) map[string]a
 		expect(t, len(result.Last), 0)
 	}
 	fields["status"], fields["early_exit"] = statusNames[result.Status], result.EarlyExit
+	fields["whole"] = result.Whole
 	fields["start"] = binary.LittleEndian.Uint64(from.Body[2:])
 	fields["end"] = binary.LittleEndian.Uint64(from.Body[10:])
 	return fields

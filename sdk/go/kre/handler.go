@@ -42,11 +42,16 @@ const signatures = "func(ctx *kre.HandlerContext, data *anypb.Any) (proto.Messag
 	"func(ctx *kre.HandlerContext, data map[string]interface{}) (map[string]interface{}, error) or " +
 	"func(ctx *kre.HandlerContext, data []byte) (interface{}, error)"
 
+const batchSignatures = "func(ctx *kre.BatchContext, data []*anypb.Any) ([]kre.Answer, error), or with `payload: json` " +
+	"func(ctx *kre.BatchContext, data []map[string]interface{}) ([]kre.Answer, error)"
+
 // node is the handler of a worker in one of the two forms.
 type node struct {
 	// payload is the setting in krt.yml that the handler needs.
 	payload string
 	handle  func(*HandlerContext, *worker.Delivery) (interface{}, error)
+	// batch is in the place of handle for a handler that gets batches.
+	batch many
 }
 
 // adapt converts a handler of any type to a node.
@@ -66,18 +71,26 @@ func adapt(handler interface{}) (node, error) {
 		return ofJSON(handler), present(handler == nil)
 	case func(*HandlerContext, []byte) (interface{}, error):
 		return ofJSON(handler), present(handler == nil)
+	case BatchHandler:
+		return messageBatches(handler), present(handler == nil)
+	case func(*BatchContext, []*anypb.Any) ([]Answer, error):
+		return messageBatches(handler), present(handler == nil)
+	case PlainBatchHandler:
+		return plainBatches(handler), present(handler == nil)
+	case func(*BatchContext, []map[string]interface{}) ([]Answer, error):
+		return plainBatches(handler), present(handler == nil)
 	}
 	return node{}, fmt.Errorf("kre.Start was given a `%T` as handler; hint: write %s", handler, signatures)
 }
 
 func messages[M interface{}](handler func(*HandlerContext, *anypb.Any) (M, error)) node {
-	return node{frame.Protobuf, func(ctx *HandlerContext, delivery *worker.Delivery) (interface{}, error) {
+	return node{payload: frame.Protobuf, handle: func(ctx *HandlerContext, delivery *worker.Delivery) (interface{}, error) {
 		return handler(ctx, &delivery.Data)
 	}}
 }
 
 func plain(handler PlainHandler) node {
-	return node{frame.JSON, func(ctx *HandlerContext, delivery *worker.Delivery) (interface{}, error) {
+	return node{payload: frame.JSON, handle: func(ctx *HandlerContext, delivery *worker.Delivery) (interface{}, error) {
 		data, err := document.DecodePlain(delivery.JSON)
 		if err != nil {
 			return nil, err
@@ -87,7 +100,7 @@ func plain(handler PlainHandler) node {
 }
 
 func ofJSON(handler JSONHandler) node {
-	return node{frame.JSON, func(ctx *HandlerContext, delivery *worker.Delivery) (interface{}, error) {
+	return node{payload: frame.JSON, handle: func(ctx *HandlerContext, delivery *worker.Delivery) (interface{}, error) {
 		return handler(ctx, delivery.JSON)
 	}}
 }
@@ -99,8 +112,16 @@ func present(isNil bool) error {
 	return nil
 }
 
-// fits checks that the handler accepts the payload of the engine.
+// fits checks that the handler accepts the payload and the batches of the engine.
 func (n node) fits(hello *frame.Introduction) error {
+	if hello.Batch != nil && n.batch == nil {
+		return fmt.Errorf("node `%s` has `batch` in krt.yml, and its handler gets one message at a time; "+
+			"hint: remove `batch`, or write %s", hello.Node, batchSignatures)
+	}
+	if hello.Batch == nil && n.batch != nil {
+		return fmt.Errorf("the handler gets batches, and node `%s` has no `batch`; hint: add `batch: true` to it in "+
+			"krt.yml", hello.Node)
+	}
 	var instead string
 	switch hello.Payload {
 	case n.payload:

@@ -34,8 +34,8 @@ import (
 // Start runs the node until the engine stops it.
 //
 // The handler is a Handler, or a function like it that returns the new API's proto.Message; no Go type covers
-// both. For a node with `payload: json` in krt.yml it is a PlainHandler or a JSONHandler. handlerInit may be
-// nil.
+// both. For a node with `payload: json` in krt.yml it is a PlainHandler or a JSONHandler, and for a node with `batch`
+// a BatchHandler or a PlainBatchHandler. handlerInit may be nil.
 func Start(handlerInit HandlerInit, handler interface{}) {
 	meet, err := connect()
 	if err != nil {
@@ -104,6 +104,10 @@ func run(with *worker.Worker, handlerInit HandlerInit, handler interface{}) {
 	var initialise func(worker.Scope)
 	if handlerInit != nil {
 		initialise = func(scope worker.Scope) { handlerInit(newContext(&with.Hello, scope, values)) }
+	}
+	if node.batch != nil {
+		with.ServeBatches(initialise, node.serveBatches(&with.Hello, values))
+		return
 	}
 	with.Serve(initialise, func(scope worker.Scope, delivery *worker.Delivery) (any, error) {
 		return node.handle(newContext(&with.Hello, scope, values), delivery)

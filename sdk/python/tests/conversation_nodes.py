@@ -10,7 +10,7 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import StringValue
 
-from krt import Context
+from krt import BatchContext, Context
 
 WHEN = datetime(2024, 2, 29, 12, 30, 15, 250_000)
 HANDLERS = {}
@@ -240,6 +240,46 @@ async def plain_early(ctx: Context, data: dict) -> dict:
 async def plain_unfit(ctx: Context, data: dict) -> dict:
     price = None if data["what"] == "nothing" else math.nan
     return {"items": [{"price": 1.5}, {"price": price}]}
+
+
+@handler
+async def batch(ctx: BatchContext, data: list) -> list:
+    texts = [read(item) for item in data]
+    ctx.logger.info("together")
+    if "fail" in texts:
+        raise RuntimeError("poison")
+    return [await act(own, value, len(data)) for own, value in zip(ctx.items, texts[: left(texts)])]
+
+
+def left(texts: list) -> int:
+    """How many of the items are answered."""
+    return len(texts) - ("few" in texts)
+
+
+async def act(ctx: Context, value: str, count: int) -> object:
+    """The answer to one item of a batch."""
+    if value == "error":
+        return RuntimeError("no")
+    if value == "none":
+        return None
+    ctx.logger.info(value)
+    if value == "reply":
+        await ctx.early_reply(text("early"))
+    if value == "exit":
+        ctx.early_exit()
+    return text(f"{value} of {count}")
+
+
+@handler
+async def batch_wait(ctx: BatchContext, data: list) -> list:
+    ctx.logger.info("waiting")
+    await asyncio.Event().wait()
+    return [text(read(item)) for item in data]
+
+
+@handler
+async def plain_batch(ctx: BatchContext, data: list) -> list:
+    return [{"n": item["n"] + len(data)} for item in data]
 
 
 @init("keep")

@@ -29,6 +29,7 @@ PATIENCE = 20.0
 HELLO, DELIVER, CANCEL, DONE, DOCUMENT, FAILED, STOP = range(1, 8)
 READY, BROKEN, RESULT, EARLY_REPLY, LOG, MEASUREMENT, SAVE, FIND = range(64, 72)
 ANSWER, NONE, ERROR, CANCELLED, TOO_LARGE = range(5)
+MORE = WHOLE = 0b10
 
 
 class Result(NamedTuple):
@@ -40,6 +41,7 @@ class Result(NamedTuple):
     start: int
     end: int
     last: bytes
+    whole: bool = False
 
     @property
     def error(self) -> str:
@@ -170,6 +172,23 @@ class Engine:
         self._open += numbers
         self._send(frames)
         return numbers
+
+    def deliver_batch(self, messages: list[Any], *, replied: bool = False) -> list[int]:
+        """Delivers a batch with one write."""
+        frames = bytearray()
+        numbers = []
+        for left, message in zip(range(len(messages) - 1, -1, -1), messages):
+            self._last += 1
+            numbers.append(self._last)
+            flags = (MORE if left else 0) | replied
+            frames += frame(DELIVER, self._last, delivery_body(message, flags, 0))
+        self._open += numbers
+        self._send(frames)
+        return numbers
+
+    def ask_batch(self, messages: list[Any]) -> list[Result]:
+        """Delivers a batch and waits for its RESULTs."""
+        return [self.result(number) for number in self.deliver_batch(messages)]
 
     def cancel(self, number: int) -> None:
         """Cancels a delivery."""
@@ -315,10 +334,12 @@ class Engine:
         status, flags, start, end = struct.unpack_from("<BBQQ", body)
         last = body[18:]
         assert status in (ANSWER, NONE, ERROR, CANCELLED, TOO_LARGE)
-        assert flags in (0, 1)
+        assert flags in ((0, 1, WHOLE, WHOLE | 1) if self.hello.get("batch") else (0, 1))
         assert 0 < start <= end
         assert status in (ANSWER, ERROR, TOO_LARGE) or not last
-        self.results[number] = Result(number, status, bool(flags), start, end, last)
+        self.results[number] = Result(
+            number, status, bool(flags & 1), start, end, last, bool(flags & WHOLE)
+        )
         self.order.append(number)
 
     def _take_reply(self, number: int, body: bytes) -> None:
@@ -364,12 +385,12 @@ def frame(kind: int, number: int, body: bytes) -> bytes:
     return struct.pack("<IBI", 5 + len(body), kind, number) + body
 
 
-def delivery_body(message: Any, replied: bool, workflow: int) -> bytes:
+def delivery_body(message: Any, flags: int, workflow: int) -> bytes:
     """The body of a DELIVER."""
     if isinstance(message, str):
         message = StringValue(value=message)
     metadata, request = b'{"more":1}', b"018f3a-request"
-    head = struct.pack("<BHBH", replied, workflow, len(request), len(metadata))
+    head = struct.pack("<BHBH", flags, workflow, len(request), len(metadata))
     return head + request + metadata + _encoded(message)
 
 

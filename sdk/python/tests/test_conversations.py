@@ -120,7 +120,8 @@ def fields_of(kind: int, body: bytes, read: Read) -> dict[str, Any]:
 def result_of(body: bytes, read: Read) -> dict[str, Any]:
     status, flags, start, end = struct.unpack_from("<BBQQ", body)
     name, last = STATUSES[status], body[18:]
-    fields = {"status": name, "early_exit": flags == 1, "start": start, "end": end}
+    fields: dict[str, Any] = {"status": name, "start": start, "end": end}
+    fields.update(early_exit=flags & 1 != 0, whole=flags & 2 != 0)
     if name == "answer":
         fields.update(read(last))
     elif name == "error":

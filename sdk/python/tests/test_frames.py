@@ -36,7 +36,12 @@ HELLO = {
 
 def test_hello_ignores_unknown_fields():
     hello = Hello.parse(json.dumps({**HELLO, "more": {"a": 1}}).encode())
-    assert hello._asdict() == {**HELLO, "payload": "protobuf"}
+    assert hello._asdict() == {**HELLO, "payload": "protobuf", "batch": 0}
+
+
+def test_hello_has_the_largest_batch():
+    hello = Hello.parse(json.dumps({**HELLO, "batch": {"max": 8, "more": 1}}).encode())
+    assert hello.batch == 8
 
 
 @pytest.mark.parametrize("name", sorted(HELLO))
@@ -46,7 +51,10 @@ def test_hello_names_missing_fields(name):
         Hello.parse(json.dumps(fields).encode())
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"protocol": "x"}', b"\xff"])
+BAD_BATCH = json.dumps({**HELLO, "batch": True}).encode()
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"protocol": "x"}', b"\xff", BAD_BATCH])
 def test_invalid_hellos(body):
     with pytest.raises(ProtocolError):
         Hello.parse(body)

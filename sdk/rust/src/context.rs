@@ -33,6 +33,8 @@ pub struct Context(pub(crate) Scope);
 pub(crate) struct Scope {
     pub(crate) process: Arc<ProcessState>,
     pub(crate) own: Option<Arc<Delivery>>,
+    /// Whether it belongs to a batch, and so to no single delivery.
+    pub(crate) of_batch: bool,
 }
 
 /// The state shared by all of a process.
@@ -51,6 +53,14 @@ impl Scope {
     /// at a time, since user code may keep the context of `init`.
     fn delivery(&self) -> Option<Arc<Delivery>> {
         self.own.clone().or_else(|| lock(&self.process.single).clone())
+    }
+
+    /// The delivery for a method that needs one.
+    fn require(&self, method: &'static str) -> Result<Arc<Delivery>, ContextError> {
+        self.delivery().ok_or(match self.of_batch {
+            true => ContextError::OfItems { method },
+            false => ContextError::in_init(method),
+        })
     }
 
     /// The id for frames of this scope, even after the answer; 0 outside of a delivery.
@@ -88,7 +98,7 @@ impl Context {
     ///
     /// Fails if the client has been answered, if the message is too large, and in `init`.
     pub fn early_reply<Form, Count>(&self, response: impl Output<Form, Count>) -> Result<()> {
-        let delivery = self.0.delivery().ok_or_else(|| ContextError::in_init("early_reply"))?;
+        let delivery = self.0.require("early_reply")?;
         let limit = self.0.process.hello.largest();
         let mut out = form::encode(response, HEADER, limit)?.ok_or(form::Mismatch::NoReply)?;
         frame::close(&mut out, WorkerFrame::EarlyReply, delivery.id);
@@ -99,7 +109,7 @@ impl Context {
     ///
     /// Fails in `init`, and after the handler has returned.
     pub fn early_exit(&self) -> Result<()> {
-        let delivery = self.0.delivery().ok_or_else(|| ContextError::in_init("early_exit"))?;
+        let delivery = self.0.require("early_exit")?;
         Ok(delivery.exit()?)
     }
 

@@ -10,6 +10,10 @@ pub(crate) enum ContextError {
     Replied,
     #[error("[ctx.{method}] there is no request {place}; hint: call it in `handler`")]
     NoRequest { method: &'static str, place: &'static str },
+    #[error(
+        "[ctx.{method}] a batch has several requests; hint: call it on the context of one, such as `ctx.items()[0].{method}`"
+    )]
+    OfItems { method: &'static str },
     #[error("[ctx.{method}] invalid '{argument}'='{value}', must be a nonempty string")]
     NotText { method: &'static str, argument: &'static str, value: String },
     #[error("[ctx.db.save] invalid 'data'='{value}', must be a map or a struct")]

@@ -28,6 +28,8 @@ pub(crate) struct Waiting {
     pub(crate) replied: bool,
     pub(crate) metadata: Bytes,
     pub(crate) payload: Payload,
+    /// Whether the next one is of the same batch.
+    pub(crate) more: bool,
 }
 
 impl Delivery {

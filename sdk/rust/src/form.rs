@@ -1,6 +1,9 @@
 //! The inputs and outputs of handlers: messages, or plain data.
 
-use crate::{Context, Error, Result};
+use crate::{
+    Context, Error, Result,
+    batch::{self, BatchFn, BatchHandler},
+};
 use bytes::Bytes;
 use prost::{Message, Name, encoding};
 use serde_json::Value;
@@ -51,6 +54,10 @@ pub(crate) enum Mismatch {
     OtherPayload,
     #[error("[ctx.early_reply] there is no message to reply with; hint: build one of the `.proto`")]
     NoReply,
+    #[error(
+        "the handler returned a list of length {found} for a batch of {count}; hint: return one for each message, in their order"
+    )]
+    OtherLength { found: usize, count: usize },
     #[error("the answer, {name}, has {size} bytes, more than the limit of {limit} bytes")]
     TooLarge { name: String, size: usize, limit: usize },
 }
@@ -245,8 +252,17 @@ pub(crate) type Work<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
 /// The two functions of a node.
 pub(crate) struct Node {
     pub(crate) init: Box<dyn FnOnce(Context) -> Work<()> + Send>,
-    pub(crate) handler: Arc<HandlerFn>,
+    pub(crate) handler: HandlerKind,
     pub(crate) payload: &'static str,
+}
+
+/// What a handler gets.
+#[derive(Clone)]
+pub(crate) enum HandlerKind {
+    /// One message.
+    Each(Arc<HandlerFn>),
+    /// A batch.
+    Batches(Arc<BatchFn>),
 }
 
 /// Handles a message; the result is a frame, after room for its head.
@@ -260,13 +276,20 @@ impl Node {
         let payload = payload(&handler, PhantomData::<Kind>);
         // Also catches a panic before the first await.
         let handler = Arc::new(handler);
-        Self {
-            init: Box::new(|ctx| Box::pin(async { init.call(ctx).await })),
-            handler: Arc::new(move |ctx, data, head| {
-                let handler = Arc::clone(&handler);
-                Box::pin(async move { handler.call(ctx, data, head).await })
-            }),
-            payload,
-        }
+        let handler: Arc<HandlerFn> = Arc::new(move |ctx, data, head| {
+            let handler = Arc::clone(&handler);
+            Box::pin(async move { handler.call(ctx, data, head).await })
+        });
+        Self::with(init, HandlerKind::Each(handler), payload)
+    }
+
+    /// A node whose handler gets batches.
+    pub(crate) fn of_batches<Kind: 'static>(init: impl Init, handler: impl BatchHandler<Kind>) -> Self {
+        let (handler, payload) = batch::erase(handler);
+        Self::with(init, HandlerKind::Batches(handler), payload)
+    }
+
+    fn with(init: impl Init, handler: HandlerKind, payload: &'static str) -> Self {
+        Self { init: Box::new(|ctx| Box::pin(async { init.call(ctx).await })), handler, payload }
     }
 }

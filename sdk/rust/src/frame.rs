@@ -116,9 +116,18 @@ pub(crate) struct Span {
     pub(crate) end: u64,
 }
 
+/// The flags of a RESULT.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ResultFlags {
+    pub(crate) early_exit: bool,
+    /// Whether the batch failed as a whole.
+    pub(crate) whole: bool,
+}
+
 /// Writes the head of a RESULT into a buffer that has room for it at its start.
-pub(crate) fn close_result(out: &mut [u8], id: u32, status: Status, early_exit: bool, span: Span) {
-    out[HEADER..HEADER + 2].copy_from_slice(&[status as u8, u8::from(early_exit)]);
+pub(crate) fn close_result(out: &mut [u8], id: u32, status: Status, flags: ResultFlags, span: Span) {
+    let bits = u8::from(flags.early_exit) | u8::from(flags.whole) << 1;
+    out[HEADER..HEADER + 2].copy_from_slice(&[status as u8, bits]);
     out[HEADER + 2..HEADER + 10].copy_from_slice(&span.start.to_le_bytes());
     out[HEADER + 10..RESULT_HEAD].copy_from_slice(&span.end.max(span.start).to_le_bytes());
     close(out, WorkerFrame::Result, id);
@@ -129,6 +138,8 @@ pub(crate) struct Deliver {
     pub(crate) replied: bool,
     pub(crate) metadata: Bytes,
     pub(crate) payload: Bytes,
+    /// Whether another DELIVER of the same batch follows.
+    pub(crate) more: bool,
 }
 
 impl Deliver {
@@ -142,7 +153,7 @@ impl Deliver {
         }
         // A copy, so that a long-lived context does not hold the whole frame.
         let metadata = Bytes::copy_from_slice(&body[middle..start]);
-        Ok(Self { replied: flags & 1 != 0, metadata, payload: body.slice(start..) })
+        Ok(Self { replied: flags & 1 != 0, metadata, payload: body.slice(start..), more: flags & 2 != 0 })
     }
 }
 

@@ -18,6 +18,17 @@ pub(crate) struct Hello {
     pub(crate) log_level: String,
     #[serde(default)]
     payload: Option<String>,
+    /// Present if the handler gets batches.
+    #[serde(default)]
+    pub(crate) batch: Option<Batch>,
+}
+
+/// The batches of a node.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Batch {
+    /// The most deliveries; the engine keeps to it.
+    #[serde(rename = "max")]
+    _max: usize,
 }
 
 /// The room in a frame around a message.

@@ -25,12 +25,13 @@
 //! }
 //! ```
 //!
-//! - [`start`]: the entry point. [`Handler`] describes the inputs and outputs of handlers.
+//! - [`start`]: the entry point; [`start_batches`] for a node with `batch` in `krt.yml`. [`Handler`] describes the inputs and outputs of handlers.
 //! - [`Context`]: the context that both functions receive.
 //!
 //! Inside: `startup` takes over the engine's socket and lifeline, `frame` and `reader` have the frames of the
 //! node protocol, `worker` serves the engine, `link` writes, `form` converts payloads for handlers.
 
+mod batch;
 mod calls;
 mod context;
 mod contract;
@@ -52,6 +53,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use batch::{BatchContext, BatchHandler};
 pub use bson;
 pub use context::Context;
 pub use database::Database;
@@ -93,8 +95,37 @@ where
     H: Handler<Form>,
     Form: 'static,
 {
+    run(|| form::Node::new(init, handler))
+}
+
+/// Runs a node with `batch` in `krt.yml`, like [`start`]: its handler gets the messages that wait in one call.
+///
+/// ```no_run
+/// # use krt_sdk::{BatchContext, Context, Result};
+/// async fn handler(ctx: BatchContext, numbers: Vec<i64>) -> Result<Vec<Result<i64>>> {
+///     let answer = |(own, number): (&Context, i64)| {
+///         own.logger().info("received");
+///         number.checked_mul(2).ok_or_else(|| "the number is too large".into())
+///     };
+///     Ok(ctx.items().iter().zip(numbers).map(answer).collect())
+/// }
+///
+/// fn main() {
+///     krt_sdk::start_batches(krt_sdk::no_init, handler);
+/// }
+/// ```
+pub fn start_batches<I, H, Form>(init: I, handler: H) -> !
+where
+    I: Init,
+    H: BatchHandler<Form>,
+    Form: 'static,
+{
+    run(|| form::Node::of_batches(init, handler))
+}
+
+fn run(node: impl FnOnce() -> form::Node) -> ! {
     let ending = match startup::socket() {
-        Ok(socket) => worker::serve(socket, form::Node::new(init, handler)),
+        Ok(socket) => worker::serve(socket, node()),
         Err(error) => worker::Ending::of_startup(&error),
     };
     if let Some(message) = &ending.message {

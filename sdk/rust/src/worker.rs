@@ -1,14 +1,15 @@
 //! The worker: reads frames, calls the user's handler, writes frames.
 
 use crate::{
-    Context, Error, VERSION,
+    Context, Error, Result, VERSION,
+    batch::{BatchContext, BatchFn},
     calls::Calls,
     context::{ProcessState, Scope},
     delivery::{Delivery, Waiting},
-    form::{HandlerFn, Mismatch, Node, Payload, Work},
+    form::{HandlerFn, HandlerKind, Mismatch, Node, Payload, Work},
     frame::{
         self, COUNTED, Deliver, Frame, FromEngine, HEADER, MAX_LOG, PROTOCOL, ProtocolError, RESULT_HEAD,
-        Span, Status, WorkerFrame,
+        ResultFlags, Span, Status, WorkerFrame,
     },
     guard::{self, Guard, Panic},
     hello::Hello,
@@ -131,7 +132,7 @@ async fn run(socket: UnixStream, hello: Hello, node: Node) -> io::Result<Ending>
         working: Vec::new(),
         stopping: false,
     };
-    if let Some(reason) = mismatch(&worker.process.hello, node.payload) {
+    if let Some(reason) = mismatch(&worker.process.hello, node.payload, &worker.handler) {
         worker.give_up(&reason);
         return Ok(Ending::broken());
     }
@@ -139,13 +140,29 @@ async fn run(socket: UnixStream, hello: Hello, node: Node) -> io::Result<Ending>
 }
 
 /// Why a node cannot work with this engine, if it cannot.
-fn mismatch(hello: &Hello, payload: &str) -> Option<String> {
+fn mismatch(hello: &Hello, payload: &str, handler: &HandlerKind) -> Option<String> {
     if hello.protocol != PROTOCOL {
         return Some(format!(
             "this worker speaks version {PROTOCOL} of the node protocol, the engine version {}; \
              hint: use the SDK that comes with the engine",
             hello.protocol
         ));
+    }
+    match (handler, &hello.batch) {
+        (HandlerKind::Each(_), Some(_)) => {
+            return Some(format!(
+                "node `{}` has `batch` in krt.yml, and its handler gets one message at a time; hint: remove `batch`, \
+                 or start the node with `krt_sdk::start_batches`",
+                hello.node
+            ));
+        }
+        (HandlerKind::Batches(_), None) => {
+            return Some(format!(
+                "the handler gets batches, and node `{}` has no `batch`; hint: add `batch: true` to it in krt.yml",
+                hello.node
+            ));
+        }
+        (HandlerKind::Each(_), None) | (HandlerKind::Batches(_), Some(_)) => {}
     }
     (hello.payload() != payload).then(|| {
         format!(
@@ -161,7 +178,7 @@ fn mismatch(hello: &Hello, payload: &str) -> Option<String> {
 struct Worker {
     process: Arc<ProcessState>,
     reader: Reader,
-    handler: Arc<HandlerFn>,
+    handler: HandlerKind,
     waiting: VecDeque<Waiting>,
     working: Vec<Arc<Delivery>>,
     /// Whether no new deliveries follow.
@@ -170,7 +187,7 @@ struct Worker {
 
 impl Worker {
     async fn run(mut self, init: impl FnOnce(Context) -> Work<()>) -> Result<Ending, ProtocolError> {
-        let ctx = Context(Scope { process: Arc::clone(&self.process), own: None });
+        let ctx = Context(Scope { process: Arc::clone(&self.process), own: None, of_batch: false });
         let mut starting = Guard(Box::pin(async { init(ctx).await }));
         let started = loop {
             tokio::select! {
@@ -207,13 +224,14 @@ impl Worker {
             "sdk": format!("krt-rust {VERSION}"),
             "language": "Rust",
             "pid": std::process::id(),
+            "batch": true,
         });
         self.process.link.send(&frame::frame(WorkerFrame::Ready, 0, &[body.to_string().as_bytes()]));
     }
 
     async fn run_in_order(&mut self) -> Result<(), ProtocolError> {
         loop {
-            let Some(waiting) = self.waiting.pop_front() else {
+            let Some(call) = self.next() else {
                 if self.stopping {
                     return Ok(());
                 }
@@ -221,10 +239,10 @@ impl Worker {
                 self.take_all(more)?;
                 continue;
             };
-            let delivery = self.begin(&waiting);
-            *lock(&self.process.single) = Some(Arc::clone(&delivery));
-            let mut work =
-                pin!(handle(Arc::clone(&self.process), Arc::clone(&self.handler), delivery, waiting.payload));
+            if let Call::One(_, delivery, _) = &call {
+                *lock(&self.process.single) = Some(Arc::clone(delivery));
+            }
+            let mut work = pin!(call.run(Arc::clone(&self.process)));
             loop {
                 tokio::select! {
                     biased;
@@ -241,14 +259,12 @@ impl Worker {
         let mut tasks = JoinSet::new();
         loop {
             while tasks.len() < most
-                && let Some(waiting) = self.waiting.pop_front()
+                && let Some(call) = self.next()
             {
-                let delivery = self.begin(&waiting);
-                let (process, handler) = (Arc::clone(&self.process), Arc::clone(&self.handler));
+                let (process, ids) = (Arc::clone(&self.process), call.ids());
                 tasks.spawn(async move {
-                    let id = delivery.id;
-                    handle(process, handler, delivery, waiting.payload).await;
-                    id
+                    call.run(process).await;
+                    ids
                 });
             }
             if self.stopping && self.waiting.is_empty() && tasks.is_empty() {
@@ -256,9 +272,27 @@ impl Worker {
             }
             tokio::select! {
                 Some(ended) = tasks.join_next() => {
-                    self.working.retain(|delivery| ended.as_ref().is_ok_and(|id| delivery.id != *id));
+                    self.working.retain(|delivery| ended.as_ref().is_ok_and(|ids| !ids.contains(&delivery.id)));
                 }
                 more = self.reader.fill(), if !self.process.link.is_gone() => self.take_all(more)?,
+            }
+        }
+    }
+
+    /// The next call of the handler: for one delivery, or for a whole batch.
+    fn next(&mut self) -> Option<Call> {
+        match self.handler.clone() {
+            HandlerKind::Each(handler) => {
+                let waiting = self.waiting.pop_front()?;
+                let delivery = self.begin(&waiting);
+                Some(Call::One(handler, delivery, waiting.payload))
+            }
+            HandlerKind::Batches(handler) => {
+                let last = self.waiting.iter().position(|waiting| !waiting.more)?;
+                let batch: Vec<_> = self.waiting.drain(..=last).collect();
+                let begun = batch.into_iter().map(|waiting| (self.begin(&waiting), waiting.payload));
+                let (deliveries, payloads) = begun.unzip();
+                Some(Call::Batch(handler, deliveries, payloads))
             }
         }
     }
@@ -295,11 +329,11 @@ impl Worker {
     fn deliver(&mut self, from: &Frame) -> Result<(), ProtocolError> {
         let broken =
             |why: &dyn std::fmt::Display| ProtocolError(format!("DELIVER {} does not parse: {why}", from.id));
-        let Deliver { replied, metadata, payload } =
+        let Deliver { replied, metadata, payload, more } =
             Deliver::parse(&from.body).map_err(|why| broken(&why))?;
         let plain = self.process.hello.payload() == "json";
         let payload = Payload::read(payload, plain).map_err(|why| broken(&why))?;
-        self.waiting.push_back(Waiting { id: from.id, replied, metadata, payload });
+        self.waiting.push_back(Waiting { id: from.id, replied, metadata, payload, more });
         Ok(())
     }
 
@@ -308,11 +342,20 @@ impl Worker {
         if let Some(delivery) = self.working.iter().find(|delivery| delivery.id == id) {
             delivery.cancel();
         } else if let Some(place) = self.waiting.iter().position(|waiting| waiting.id == id) {
-            self.waiting.remove(place);
+            self.remove(place);
             let now = frame::now();
             let mut out = vec![0; RESULT_HEAD];
-            frame::close_result(&mut out, id, Status::Cancelled, false, Span { start: now, end: now });
+            let (flags, span) = (ResultFlags::default(), Span { start: now, end: now });
+            frame::close_result(&mut out, id, Status::Cancelled, flags, span);
             self.process.link.send(&out);
+        }
+    }
+
+    /// Takes out a delivery that waits. If it was the last of its batch, the one before it is now.
+    fn remove(&mut self, place: usize) {
+        let ends_batch = self.waiting.remove(place).is_some_and(|waiting| !waiting.more);
+        if ends_batch && let Some(before) = place.checked_sub(1) {
+            self.waiting[before].more = false;
         }
     }
 
@@ -335,6 +378,32 @@ fn failure(started: Result<crate::Result<()>, Panic>) -> Option<String> {
     }
 }
 
+/// A call of the handler, with its deliveries and their payloads.
+enum Call {
+    One(Arc<HandlerFn>, Arc<Delivery>, Payload),
+    Batch(Arc<BatchFn>, Vec<Arc<Delivery>>, Vec<Payload>),
+}
+
+impl Call {
+    /// The ids of its deliveries.
+    fn ids(&self) -> Vec<u32> {
+        match self {
+            Self::One(_, delivery, _) => vec![delivery.id],
+            Self::Batch(_, deliveries, _) => deliveries.iter().map(|delivery| delivery.id).collect(),
+        }
+    }
+
+    /// Makes the call, and writes the RESULTs.
+    async fn run(self, process: Arc<ProcessState>) {
+        match self {
+            Self::One(handler, delivery, payload) => handle(process, handler, delivery, payload).await,
+            Self::Batch(handler, deliveries, payloads) => {
+                handle_batch(process, handler, deliveries, payloads).await;
+            }
+        }
+    }
+}
+
 /// Handles one delivery, and writes its RESULT.
 async fn handle(
     process: Arc<ProcessState>,
@@ -342,7 +411,7 @@ async fn handle(
     delivery: Arc<Delivery>,
     payload: Payload,
 ) {
-    let scope = Scope { process, own: Some(delivery) };
+    let scope = Scope { process, own: Some(delivery), of_batch: false };
     let start = frame::now();
     let mut work = Guard(handler(Context(scope.clone()), payload, RESULT_HEAD));
     let Some(own) = &scope.own else { return };
@@ -351,24 +420,93 @@ async fn handle(
         outcome = &mut work => Some(outcome),
         () = own.cancelled() => None,
     };
-    let (status, mut out) = match outcome {
-        Some(Ok(Ok(Some(out)))) => (Status::Answer, out),
-        Some(Ok(Ok(None))) => (Status::None, vec![0; RESULT_HEAD]),
-        Some(Ok(Err(error))) => {
+    let end = match outcome {
+        Some(Ok(answer)) => ended(&scope, answer),
+        Some(Err(panic)) => panicked(&scope, &panic),
+        None => {
+            drop(work);
+            cancelled()
+        }
+    };
+    finish(&scope, own, end, false, Span { start, end: frame::now() });
+}
+
+/// Handles a batch, and writes its RESULTs.
+async fn handle_batch(
+    process: Arc<ProcessState>,
+    handler: Arc<BatchFn>,
+    deliveries: Vec<Arc<Delivery>>,
+    payloads: Vec<Payload>,
+) {
+    let start = frame::now();
+    let mut work = Guard(handler(BatchContext::new(&process, &deliveries), payloads, RESULT_HEAD));
+    let all_cancelled = async {
+        for delivery in &deliveries {
+            delivery.cancelled().await;
+        }
+    };
+    let outcome = tokio::select! {
+        biased;
+        outcome = &mut work => Some(outcome),
+        () = all_cancelled => None,
+    };
+    let span = Span { start, end: frame::now() };
+    let of = |own| Scope { process: Arc::clone(&process), own: Some(own), of_batch: false };
+    // The log of a request gets only its own error.
+    let together = match &deliveries[..] {
+        [own] => of(Arc::clone(own)),
+        _ => Scope { process: Arc::clone(&process), own: None, of_batch: true },
+    };
+    let whole = match outcome {
+        Some(Ok(Ok(answers))) => {
+            for (delivery, answer) in deliveries.iter().zip(answers) {
+                let scope = of(Arc::clone(delivery));
+                let end = ended(&scope, answer);
+                finish(&scope, delivery, end, false, span);
+            }
+            return;
+        }
+        Some(Ok(Err(error))) => ended(&together, Err(error)),
+        Some(Err(panic)) => panicked(&together, &panic),
+        None => {
+            drop(work);
+            cancelled()
+        }
+    };
+    for delivery in &deliveries {
+        finish(&together, delivery, whole.clone(), true, span);
+    }
+}
+
+/// The status and the RESULT of a delivery, without its head.
+type End = (Status, Vec<u8>);
+
+/// The end of a delivery whose handler returned. Logs an error.
+fn ended(scope: &Scope, answer: Result<Option<Vec<u8>>>) -> End {
+    match answer {
+        Ok(Some(out)) => (Status::Answer, out),
+        Ok(None) => (Status::None, vec![0; RESULT_HEAD]),
+        Err(error) => {
             scope.log(Level::Error, &format!("the handler failed: {}", chain(&error)));
             failed(&error, scope.process.hello.max_frame)
         }
-        Some(Err(panic)) => {
-            scope.log(Level::Error, &panic.trace);
-            (Status::Error, with_text(&panic.message, scope.process.hello.max_frame))
-        }
-        None => {
-            drop(work);
-            (Status::Cancelled, vec![0; RESULT_HEAD])
-        }
-    };
-    let span = Span { start, end: frame::now() };
-    frame::close_result(&mut out, own.id, status, own.close(), span);
+    }
+}
+
+/// The end of a delivery whose handler panicked. Logs the panic.
+fn panicked(scope: &Scope, panic: &Panic) -> End {
+    scope.log(Level::Error, &panic.trace);
+    (Status::Error, with_text(&panic.message, scope.process.hello.max_frame))
+}
+
+fn cancelled() -> End {
+    (Status::Cancelled, vec![0; RESULT_HEAD])
+}
+
+/// Writes the RESULT of a delivery.
+fn finish(scope: &Scope, own: &Delivery, (status, mut out): End, whole: bool, span: Span) {
+    let flags = ResultFlags { early_exit: own.close(), whole };
+    frame::close_result(&mut out, own.id, status, flags, span);
     scope.process.link.send(&out);
 }
 

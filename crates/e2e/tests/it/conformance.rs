@@ -5,6 +5,7 @@
 //! requests select. [`Language`] lists the user-visible differences between languages; all else is the same.
 //! A package without an act, or a folder without a [`Language`], fails.
 
+mod batches;
 mod context;
 mod ends;
 mod plain;
@@ -128,6 +129,9 @@ macro_rules! cases {
 }
 
 cases! {
+    batches:
+        what_waits_is_one_call_and_items_end_on_their_own,
+        a_failed_batch_is_halved_until_the_guilty_request_is_alone;
     context:
         values_paths_and_environment_variables,
         messages_pass_from_node_to_node,

@@ -8,6 +8,7 @@
 
 mod attacks;
 mod backup;
+mod batches;
 mod chaos;
 mod conformance;
 mod connect;

@@ -534,3 +534,20 @@ fn notes_about_executables() {
         "{both:?}"
     );
 }
+
+#[test]
+fn batches_need_a_runner_that_knows_them() {
+    let here = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+    let loader = Loader::default();
+    let refused = |executable: &[u8], more: &str| -> Vec<String> {
+        let found = findings(executable, &loader, more).into_iter();
+        found.filter(|(severity, _)| *severity == Severity::Error).map(|(_, words)| words).collect()
+    };
+    let cannot = "krt.yml:15:10: node `counter` cannot have `batch`: ";
+    let built_with_another_sdk = refused(&executable(here, ""), "    batch: true\n");
+    assert!(built_with_another_sdk.is_empty(), "the start decides: {built_with_another_sdk:?}");
+    let older = refused(&executable(here, READS), "    batch: true\n");
+    assert!(older[0].starts_with(&format!("{cannot}its runner gives a handler one message")), "{older:?}");
+    let external = refused(&executable(here, ""), "    batch: {max: 2}\n    runner: external\n");
+    assert!(external[0].starts_with(&format!("{cannot}another runner calls its handler")), "{external:?}");
+}

@@ -4,7 +4,7 @@ use super::read::{Fields, Reader};
 use super::{NodeEntry, run};
 use crate::yaml::Node;
 
-pub(super) const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 13] = [
     "name",
     "image",
     "src",
@@ -15,6 +15,7 @@ pub(super) const KEYS: [&str; 12] = [
     "timeout",
     "retries",
     "payload",
+    "batch",
     "runner",
     "limits",
 ];

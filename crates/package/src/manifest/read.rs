@@ -7,7 +7,7 @@ use crate::suggest;
 use crate::target::Target;
 use crate::yaml::{Entry, Node, Value};
 use krt_model::name::{self, Name};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// The source, and the report of problems.
 pub(super) struct Reader<'a> {
@@ -144,17 +144,26 @@ impl Reader<'_> {
         }
     }
 
-    /// A boolean, in the spellings that YAML readers accept.
+    /// A boolean.
     pub(super) fn boolean(&mut self, node: &Node, key: &str) -> Option<bool> {
-        if let Value::Plain(text) = &node.value {
-            match text.to_ascii_lowercase().as_str() {
-                "true" | "yes" | "on" => return Some(true),
-                "false" | "no" | "off" => return Some(false),
-                _ => {}
-            }
+        let found = boolean(node);
+        if found.is_none() {
+            self.wrong_type(node, &format!("`{key}`"), "`true` or `false`");
         }
-        self.wrong_type(node, &format!("`{key}`"), "`true` or `false`");
-        None
+        found
+    }
+
+    /// An integer in a range.
+    pub(super) fn integer(&mut self, node: &Node, key: &str, range: RangeInclusive<u16>) -> Option<u16> {
+        let number = match &node.value {
+            Value::Plain(text) => text.parse().ok().filter(|number| range.contains(number)),
+            _ => None,
+        };
+        if number.is_none() {
+            let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+            self.wrong_type(node, &format!("`{key}`"), &wanted);
+        }
+        number
     }
 
     /// A required name: as written, and parsed if valid.
@@ -201,6 +210,16 @@ impl Reader<'_> {
             other => other.kind().to_owned(),
         };
         self.error(&node.span, format!("{what} must be {wanted}, not {found}"));
+    }
+}
+
+/// A boolean, in the spellings that YAML readers accept.
+pub(super) fn boolean(node: &Node) -> Option<bool> {
+    let Value::Plain(text) = &node.value else { return None };
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => Some(true),
+        "false" | "no" | "off" => Some(false),
+        _ => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! A node's keys that are krt's own: how it runs here.
 
 use super::{
-    limits,
+    batch, limits,
     read::{Fields, Reader},
 };
 use crate::yaml::{Node, Value};
@@ -9,7 +9,6 @@ use krt_model::{
     duration,
     version::{PayloadForm, RunOptions, Runner},
 };
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// The longest timeout of a handler.
@@ -19,7 +18,7 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> RunOptions {
     let default = RunOptions::default();
-    let mut number = |key, range| fields.get(key).and_then(|node| integer(reader, &node, key, range));
+    let mut number = |key, range| fields.get(key).and_then(|node| reader.integer(&node, key, range));
     let replicas = number("replicas", 1..=RunOptions::MAX_REPLICAS);
     let concurrency = number("concurrency", 1..=RunOptions::MAX_CONCURRENCY);
     let retries = number("retries", 0..=RunOptions::MAX_RETRIES);
@@ -29,6 +28,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> RunOptions {
         retries: retries.unwrap_or(default.retries),
         timeout: fields.get("timeout").and_then(|node| timeout(reader, &node)).or(default.timeout),
         payload: fields.get("payload").and_then(|node| payload(reader, &node)).unwrap_or_default(),
+        batch: batch::read(reader, fields),
         runner: fields.get("runner").and_then(|node| runner(reader, &node)).unwrap_or_default(),
         limits: limits::read(reader, fields),
     }
@@ -58,19 +58,6 @@ fn one_of<T: Copy>(reader: &mut Reader<'_>, node: &Node, key: &str, words: [(&st
         reader.wrong_type(node, &format!("`{key}`"), &format!("`{one}` or `{other}`"));
     }
     found.map(|&(_, value)| value)
-}
-
-/// An integer in a range.
-fn integer(reader: &mut Reader<'_>, node: &Node, key: &str, range: RangeInclusive<u16>) -> Option<u16> {
-    let number = match &node.value {
-        Value::Plain(text) => text.parse().ok().filter(|number| range.contains(number)),
-        _ => None,
-    };
-    if number.is_none() {
-        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-        reader.wrong_type(node, &format!("`{key}`"), &wanted);
-    }
-    number
 }
 
 fn timeout(reader: &mut Reader<'_>, node: &Node) -> Option<Duration> {

@@ -192,7 +192,7 @@ fn the_nodes() {
             "  - title: greeter\n",
             &[
                 "11:5 error: node 1 has no `name`",
-                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `build`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries`, `payload`, `runner` and `limits`",
+                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `build`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries`, `payload`, `batch`, `runner` and `limits`",
                 "21:18 error: there is no node `greeter` | there is only `counter`",
             ],
         ),
@@ -275,6 +275,27 @@ fn run_settings_of_a_node() {
         ("gpu: true", "payload: json", &[]),
         ("gpu: true", "payload: 'protobuf'", &[]),
         ("gpu: true", "payload: yaml", &["14:14 error: `payload` must be `protobuf` or `json`, not `yaml`"]),
+        ("gpu: true", "batch: true", &[]),
+        ("gpu: true", "batch: no", &[]),
+        ("gpu: true", "batch: {}", &[]),
+        ("gpu: true", "batch: {max: 1024, isolate: false}", &[]),
+        (
+            "gpu: true",
+            "batch: 8",
+            &["14:12 error: `batch` must be `true`, `false` or a mapping with its keys, not `8`"],
+        ),
+        (
+            "gpu: true",
+            "batch: {max: 0}",
+            &["14:18 error: `max` must be a whole number from 1 to 1024, not `0`"],
+        ),
+        (
+            "gpu: true",
+            "batch: {maximum: 8}",
+            &[
+                "14:13 error: unknown key `maximum` in `batch` of node `greeter` | there are `max` and `isolate`",
+            ],
+        ),
         ("gpu: true", "runner: external", &[]),
         ("gpu: true", "runner: me", &["14:13 error: `runner` must be `krt` or `external`, not `me`"]),
         ("gpu: true", "payload: {}", &["14:14 error: `payload` must be `protobuf` or `json`, not a mapping"]),

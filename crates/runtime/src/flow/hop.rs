@@ -31,6 +31,13 @@ pub(super) fn departure(outcome: &Outcome, handled: HandlerTimes) -> Option<Depa
     Some(Departure { handled: (start < end).then_some((start, end)), end, fault })
 }
 
+/// Returns the departure of a message whose batch failed as a whole.
+pub(super) fn split(handled: HandlerTimes) -> Option<Departure> {
+    let HandlerTimes { start, end } = handled;
+    let fault = Some("its batch failed as a whole: a part of it is handled again".to_owned());
+    Some(Departure { handled: (start < end).then_some((start, end)), end, fault })
+}
+
 /// Returns the departure of a message that reached no handler.
 pub(super) fn failure(failure: &Failure) -> Option<Departure> {
     Some(Departure { handled: None, end: now(), fault: Some(failure.to_string()) })

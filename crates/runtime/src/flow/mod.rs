@@ -10,6 +10,7 @@
 mod acker;
 mod admission;
 mod answer;
+mod batch;
 mod broker;
 mod elapsed;
 mod hop;
@@ -21,6 +22,7 @@ mod request;
 pub use acker::{Acker, Acknowledge};
 pub use admission::{Admission, Limits, Permit, no_memory};
 pub use answer::{Answer, AnswerMeta, Messages, ReplySink};
+pub use batch::Curve;
 pub use broker::{Broker, Refused};
 pub use pending::PendingAnswer;
 pub use queue::{Accepted, NodeQueue, SlotId, StageIndex, Worker};
@@ -32,6 +34,7 @@ use crate::{
     metrics::{Metrics, NodeGauges},
     traces::Trace,
 };
+use batch::Batcher;
 use broker::Memory;
 use elapsed::Elapsed;
 use krt_model::{
@@ -93,7 +96,9 @@ impl Flow {
         let workers = watch::Sender::new(());
         let queue = |(index, node): (usize, &Node)| {
             let places = places(version, index);
-            Arc::new(NodeQueue::new(node.name.clone(), node.run.retries > 0, places, workers.clone()))
+            let batcher = Batcher::of(&node.run);
+            let waits = node.run.retries > 0;
+            Arc::new(NodeQueue::new(node.name.clone(), waits, places, batcher, workers.clone()))
         };
         let queues: Arc<[_]> = version.nodes.iter().enumerate().map(queue).collect();
         let through_broker = broker.is_some();
@@ -228,6 +233,28 @@ impl Flow {
                 delivery.close(closing);
             }
         }
+    }
+
+    /// Takes back the deliveries of a batch that failed as a whole, and gives its halves to the node again, until the
+    /// delivery at fault is alone.
+    ///
+    /// Each round halves a batch, so a delivery is handled at most `log2(size) + 1` times, rounded up. Rounds use up
+    /// neither retries nor redeliveries. All deliveries are of one node.
+    pub fn split(
+        &self,
+        node: usize,
+        mut batch: Vec<Delivery>,
+        result: &HandlerResult,
+        handled: HandlerTimes,
+    ) {
+        let (queue, size) = (&self.queues[node], batch.len());
+        tracing::warn!(node = %queue.node(), "a batch failed as a whole and is split; its messages: {size}");
+        for delivery in &mut batch {
+            delivery.note_hop(queue.node(), handled, result);
+            delivery.request.trace.leave(|| hop::split(handled));
+            hop::arrive(delivery, queue.node());
+        }
+        queue.again(batch);
     }
 
     /// Answers the client now, while the workflow continues. Returns whether a client was waiting.

@@ -1,10 +1,14 @@
 //! A node's queue and the workers that take from it.
 
-use super::request::{Delivery, DeliveryEnd, Request};
+use super::{
+    batch::{Batcher, Curve},
+    request::{Delivery, DeliveryEnd, Request},
+};
 use krt_model::name::Name;
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
 };
 use tokio::sync::watch;
 
@@ -18,6 +22,12 @@ pub trait Worker: Send + Sync + std::fmt::Debug {
 
     /// Takes a delivery, which ends in [`super::Flow::finish`]. Returns the delivery if the worker has gone.
     fn deliver(&self, delivery: Delivery) -> Result<Accepted, Delivery>;
+
+    /// Takes deliveries that its handler gets in one call; together they occupy one place. Returns them if the
+    /// worker has gone. Only the workers of a node with batches get any.
+    fn deliver_batch(&self, batch: Vec<Delivery>) -> Result<Accepted, Vec<Delivery>> {
+        unreachable!("a node without batches got one of {}: {self:?}", batch.len())
+    }
 
     /// Stops the work for a request, if the worker has it.
     fn cancel(&self, request: &Request);
@@ -46,6 +56,8 @@ pub struct NodeQueue {
     waits: bool,
     /// The places of the node's workers, if each serves only one.
     places: Vec<StageIndex>,
+    /// Decides on batches, if the node's handler gets them.
+    batcher: Option<Batcher>,
     /// Changes when a worker joins or leaves.
     changed: watch::Sender<()>,
     state: Mutex<State>,
@@ -54,6 +66,8 @@ pub struct NodeQueue {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Delivery>,
+    /// The parts of batches that failed as a whole. They come first, and each stays apart from other messages.
+    again: VecDeque<Vec<Delivery>>,
     slots: Vec<WorkerSlot>,
     last_slot: u64,
 }
@@ -79,6 +93,45 @@ impl State {
         let slot = self.slots.iter_mut().filter(free).max_by_key(|slot| slot.room)?;
         slot.room -= 1;
         Some((slot.id, Arc::clone(&slot.worker)))
+    }
+
+    /// Takes room for a batch from the worker with the most room, if any has room.
+    fn match_batch(&mut self, batcher: &Batcher) -> Option<(SlotId, Arc<dyn Worker>, Batch)> {
+        let free: usize = self.slots.iter().map(|slot| slot.room).sum();
+        if free == 0 {
+            return None;
+        }
+        let batch = self.next_part(batcher).or_else(|| {
+            let deliveries = take_batch(&mut self.queue, batcher, free);
+            (!deliveries.is_empty()).then_some(Batch { deliveries, again: false })
+        })?;
+        let slot = self.slots.iter_mut().max_by_key(|slot| slot.room)?;
+        slot.room -= 1;
+        Some((slot.id, Arc::clone(&slot.worker), batch))
+    }
+
+    /// Takes the next part of a batch that failed as a whole, or the beginning of it if all would take too long.
+    fn next_part(&mut self, batcher: &Batcher) -> Option<Batch> {
+        while let Some(part) = self.again.pop_front() {
+            let mut part = part.into();
+            let deliveries = take_batch(&mut part, batcher, 1);
+            if !part.is_empty() {
+                self.again.push_front(part.into());
+            }
+            if !deliveries.is_empty() {
+                return Some(Batch { deliveries, again: true });
+            }
+        }
+        None
+    }
+
+    /// Puts back a batch whose worker has gone.
+    fn put_back(&mut self, batch: Batch) {
+        if batch.again {
+            self.again.push_front(batch.deliveries);
+        } else {
+            batch.deliveries.into_iter().rev().for_each(|delivery| self.queue.push_front(delivery));
+        }
     }
 
     /// Returns whether a worker for a place is up.
@@ -114,6 +167,29 @@ impl State {
     }
 }
 
+/// Deliveries for one call of a handler.
+#[derive(Debug)]
+struct Batch {
+    deliveries: Vec<Delivery>,
+    /// Whether it is part of a batch that failed as a whole.
+    again: bool,
+}
+
+/// Takes the next batch out of waiting deliveries, and closes those whose clients have left.
+fn take_batch(waiting: &mut VecDeque<Delivery>, batcher: &Batcher, workers: usize) -> Vec<Delivery> {
+    if waiting.is_empty() {
+        return Vec::new();
+    }
+    let (left, stay): (VecDeque<_>, VecDeque<_>) =
+        std::mem::take(waiting).into_iter().partition(|delivery| delivery.request.left());
+    left.into_iter().for_each(|delivery| delivery.close(DeliveryEnd::Done));
+    let chosen = batcher.choose(stay.iter(), workers);
+    let mut stay: Vec<_> = stay.into_iter().map(Some).collect();
+    let batch = chosen.into_iter().filter_map(|index| stay[index].take()).collect();
+    *waiting = stay.into_iter().flatten().collect();
+    batch
+}
+
 /// Returns the place of a delivery in its workflow.
 fn place_of(delivery: &Delivery) -> StageIndex {
     (delivery.request.route.index, delivery.position)
@@ -122,8 +198,14 @@ fn place_of(delivery: &Delivery) -> StageIndex {
 impl NodeQueue {
     /// Creates a queue. `waits`: whether deliveries wait for a worker while none is up, or return at once.
     /// `places`: the places of the node's workers, if each serves only one.
-    pub(super) fn new(node: Name, waits: bool, places: Vec<StageIndex>, changed: watch::Sender<()>) -> Self {
-        Self { node, waits, places, changed, state: Mutex::default() }
+    pub(super) fn new(
+        node: Name,
+        waits: bool,
+        places: Vec<StageIndex>,
+        batcher: Option<Batcher>,
+        changed: watch::Sender<()>,
+    ) -> Self {
+        Self { node, waits, places, batcher, changed, state: Mutex::default() }
     }
 
     /// The node's name.
@@ -138,7 +220,20 @@ impl NodeQueue {
 
     /// Returns the number of deliveries that wait for a worker.
     pub fn depth(&self) -> usize {
-        self.lock().queue.len()
+        let state = self.lock();
+        state.queue.len() + state.again.iter().map(Vec::len).sum::<usize>()
+    }
+
+    /// Learns how long a batch took that did not fail as a whole.
+    pub fn learn(&self, size: u16, took: Duration) {
+        if let Some(batcher) = &self.batcher {
+            batcher.learn(size, took);
+        }
+    }
+
+    /// Returns what the node has learnt of its batches; `None` if its handler gets one message at a time.
+    pub fn batches(&self) -> Option<Curve> {
+        self.batcher.as_ref().map(Batcher::curve)
     }
 
     /// Returns the number of workers that are up; if each serves one place, the number at the place with the
@@ -177,7 +272,7 @@ impl NodeQueue {
     pub fn freed(&self, slot: SlotId) {
         let mut state = self.lock();
         state.release_slot(slot);
-        if state.queue.is_empty() {
+        if state.queue.is_empty() && state.again.is_empty() {
             return;
         }
         drop(state);
@@ -188,6 +283,9 @@ impl NodeQueue {
     ///
     /// Returns the delivery if no worker is up and this queue's deliveries do not wait for one.
     pub(super) fn post(&self, delivery: Delivery) -> Result<(), Delivery> {
+        if self.batcher.is_some() {
+            return self.post_for_batch(delivery);
+        }
         let mut delivery = delivery;
         loop {
             let mut state = self.lock();
@@ -218,6 +316,32 @@ impl NodeQueue {
         }
     }
 
+    /// Queues a delivery for a batch, and gives a batch to a worker that has room.
+    fn post_for_batch(&self, delivery: Delivery) -> Result<(), Delivery> {
+        let mut state = self.lock();
+        if delivery.request.left() {
+            drop(state);
+            delivery.close(DeliveryEnd::Done);
+            return Ok(());
+        }
+        if state.slots.is_empty() && !self.waits {
+            return Err(delivery);
+        }
+        state.queue.push_back(delivery);
+        drop(state);
+        self.serve();
+        Ok(())
+    }
+
+    /// Takes back deliveries of a batch that failed as a whole. Each half becomes a batch of its own, before the
+    /// messages that wait; if no worker is up, the halves wait for one.
+    pub(super) fn again(&self, batch: Vec<Delivery>) {
+        let mut first = batch;
+        let second = first.split_off(first.len().div_ceil(2));
+        self.lock().again.extend([first, second].into_iter().filter(|half| !half.is_empty()));
+        self.serve();
+    }
+
     /// Takes out the deliveries for which no worker is up, unless this queue's deliveries wait for one.
     pub(super) fn clear(&self) -> VecDeque<Delivery> {
         let mut state = self.lock();
@@ -233,10 +357,15 @@ impl NodeQueue {
     /// Takes out the deliveries that can go back to the broker.
     pub(super) fn take_back(&self) -> VecDeque<Delivery> {
         let mut state = self.lock();
-        let (back, stay) = std::mem::take(&mut state.queue)
-            .into_iter()
-            .partition(|delivery: &Delivery| delivery.acker.is_some());
+        let kept_by_broker = |delivery: &Delivery| delivery.acker.is_some();
+        let (mut back, stay): (VecDeque<_>, _) =
+            std::mem::take(&mut state.queue).into_iter().partition(kept_by_broker);
         state.queue = stay;
+        for part in &mut state.again {
+            let (of_part, stay): (Vec<_>, _) = std::mem::take(part).into_iter().partition(kept_by_broker);
+            *part = stay;
+            back.extend(of_part);
+        }
         back
     }
 
@@ -250,7 +379,13 @@ impl NodeQueue {
         let mut state = self.lock();
         // It has at most one message.
         let queued = state.queue.iter().position(|delivery| std::ptr::eq(&*delivery.request, request));
-        let queued = queued.and_then(|index| state.queue.remove(index));
+        let queued = queued.and_then(|index| state.queue.remove(index)).or_else(|| {
+            let mut parts = state.again.iter_mut();
+            parts.find_map(|part| {
+                let index = part.iter().position(|delivery| std::ptr::eq(&*delivery.request, request))?;
+                Some(part.remove(index))
+            })
+        });
         let workers: Vec<_> = state.slots.iter().map(|slot| Arc::clone(&slot.worker)).collect();
         drop(state);
         if let Some(delivery) = queued {
@@ -263,6 +398,9 @@ impl NodeQueue {
 
     /// Gives waiting deliveries to workers that have room.
     fn serve(&self) {
+        if let Some(batcher) = &self.batcher {
+            return self.serve_batches(batcher);
+        }
         loop {
             let next = self.lock().match_next();
             let Some((slot, worker, delivery)) = next else { return };
@@ -270,6 +408,19 @@ impl NodeQueue {
                 Ok(Accepted::InFlight) => {}
                 Ok(Accepted::Done) => self.lock().release_slot(slot),
                 Err(delivery) => self.lock().queue.push_front(delivery),
+            }
+        }
+    }
+
+    /// Gives batches to workers that have room.
+    fn serve_batches(&self, batcher: &Batcher) {
+        loop {
+            let next = self.lock().match_batch(batcher);
+            let Some((slot, worker, Batch { deliveries, again })) = next else { return };
+            match worker.deliver_batch(deliveries) {
+                Ok(Accepted::InFlight) => {}
+                Ok(Accepted::Done) => self.lock().release_slot(slot),
+                Err(deliveries) => self.lock().put_back(Batch { deliveries, again }),
             }
         }
     }

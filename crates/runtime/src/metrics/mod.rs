@@ -80,6 +80,8 @@ struct WorkflowMetrics {
 struct NodeMetrics {
     handler: Histogram,
     waiting: Histogram,
+    /// If its handler gets batches.
+    batch: Option<Histogram>,
     restarts: Counter,
     queue: Gauge,
     workers: Gauge,
@@ -113,6 +115,11 @@ fn histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 2.0, 16))
 }
 
+/// Buckets from one message to 1024, each twice the previous one.
+fn sizes() -> Histogram {
+    Histogram::new(exponential_buckets(1.0, 2.0, 11))
+}
+
 impl Metrics {
     /// Creates the metrics of a version, all zero; `through_broker` adds those of a broker.
     pub fn new(version: &Version, through_broker: bool) -> Self {
@@ -123,6 +130,7 @@ impl Metrics {
         let failures = Family::<FailureLabels, Counter>::default();
         let handler = Family::<NodeLabels, Histogram>::new_with_constructor(histogram);
         let waiting = Family::<NodeLabels, Histogram>::new_with_constructor(histogram);
+        let batch = Family::<NodeLabels, Histogram>::new_with_constructor(sizes);
         let restarts = Family::<NodeLabels, Counter>::default();
         let queue = Family::<NodeLabels, Gauge>::default();
         let workers = Family::<NodeLabels, Gauge>::default();
@@ -141,6 +149,7 @@ impl Metrics {
             "Time that a message waited in a node's queue",
             waiting.clone(),
         );
+        registry.register("batch_size", "Messages in a batch of a node", batch.clone());
         registry.register("queue_depth", "Messages in a node's queue", queue.clone());
         registry.register("workers", "Workers of a node that are ready", workers.clone());
         registry.register("worker_restarts", "Restarts of a node's workers", restarts.clone());
@@ -165,6 +174,7 @@ impl Metrics {
             NodeMetrics {
                 handler: handler.get_or_create_owned(&labels),
                 waiting: waiting.get_or_create_owned(&labels),
+                batch: node.run.batch.map(|_| batch.get_or_create_owned(&labels)),
                 restarts: restarts.get_or_create_owned(&labels),
                 queue: queue.get_or_create_owned(&labels),
                 workers: workers.get_or_create_owned(&labels),
@@ -206,6 +216,13 @@ impl Metrics {
         self.nodes[node].handler.observe(took.as_secs_f64());
         self.nodes[node].waiting.observe(waited.as_secs_f64());
         self.nodes[node].recent.record(Instant::now(), took, waited, failed);
+    }
+
+    /// Counts a batch of so many messages that a node's handler gets.
+    pub fn batch(&self, node: usize, size: u16) {
+        if let Some(sizes) = &self.nodes[node].batch {
+            sizes.observe(f64::from(size));
+        }
     }
 
     /// Returns a node's statistics of the last minutes.

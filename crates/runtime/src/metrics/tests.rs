@@ -4,7 +4,7 @@ use super::*;
 use krt_model::{
     name::Name,
     outcome::Kind,
-    version::{Node, RunOptions, Workflow},
+    version::{Batch, Node, RunOptions, Workflow},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,7 @@ fn version() -> Version {
         build: None,
         image: None,
         gpu: false,
-        run: RunOptions::default(),
+        run: RunOptions { batch: Some(Batch::default()), ..RunOptions::default() },
     };
     Version {
         name: name("v1"),

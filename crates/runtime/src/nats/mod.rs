@@ -103,7 +103,7 @@ struct NodeInfo {
     external: bool,
     /// Whether messages wait for it while it is down.
     waits: bool,
-    /// Messages that an engine handles at a time.
+    /// Messages that an engine handles at a time, those of a batch included.
     places: usize,
 }
 
@@ -113,7 +113,9 @@ impl NodeInfo {
             name: node.name.clone(),
             external: node.run.runner == Runner::External,
             waits: node.run.retries > 0,
-            places: usize::from(node.run.replicas) * usize::from(node.run.concurrency),
+            places: usize::from(node.run.replicas)
+                * usize::from(node.run.concurrency)
+                * node.run.batch.map_or(1, |batch| usize::from(batch.max)),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::memory::Full;
 use bytes::{Buf, Bytes};
 use krt_model::{
     message::{self, Payload, Timestamp},
-    version::PayloadForm,
+    version::{Batch, PayloadForm},
 };
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +54,24 @@ pub struct Hello {
     pub log_level: &'static str,
     /// The form of handlers' inputs and results.
     pub payload: &'static str,
+    /// Whether the handler gets batches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<HelloBatch>,
     /// Base64 of a `google.protobuf.FileDescriptorSet`.
     pub descriptors: String,
+}
+
+/// The batches of a node.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct HelloBatch {
+    /// The most deliveries of a batch.
+    pub max: u16,
+}
+
+impl From<Batch> for HelloBatch {
+    fn from(batch: Batch) -> Self {
+        Self { max: batch.max }
+    }
 }
 
 /// A worker's report that it is ready.
@@ -69,6 +85,9 @@ pub struct Ready {
     /// Its language, with version.
     #[serde(default)]
     pub language: String,
+    /// Whether it knows batches.
+    #[serde(default)]
+    pub batch: bool,
 }
 
 /// A frame from a worker.
@@ -86,6 +105,8 @@ pub enum WorkerFrame {
         status: Status,
         /// Whether the handler asked for an early exit.
         early_exit: bool,
+        /// Whether its batch failed as a whole.
+        whole: bool,
         /// When the handler was called.
         start: Timestamp,
         /// When it returned.
@@ -258,6 +279,18 @@ pub(super) mod kind {
     pub(in super::super) const FIND: u8 = 71;
 }
 
+/// The flags of frames.
+pub(super) mod flag {
+    /// Of DELIVER: the request already has a reply.
+    pub(in super::super) const REPLIED: u8 = 1;
+    /// Of DELIVER: the next DELIVER is of the same batch.
+    pub(in super::super) const MORE: u8 = 1 << 1;
+    /// Of RESULT: an early exit.
+    pub(super) const EARLY_EXIT: u8 = 1;
+    /// Of RESULT: the batch failed as a whole.
+    pub(super) const WHOLE: u8 = 1 << 1;
+}
+
 /// The head of a frame.
 #[derive(Debug)]
 pub(super) struct Head {
@@ -322,7 +355,8 @@ fn result(
     let flags = body.try_get_u8().map_err(short)?;
     let start = body.try_get_u64_le().map(Timestamp).map_err(short)?;
     let end = body.try_get_u64_le().map(Timestamp).map_err(short)?;
-    Ok(WorkerFrame::Result { id, status: parse(status, body)?, early_exit: flags & 1 == 1, start, end })
+    let (early_exit, whole) = (flags & flag::EARLY_EXIT != 0, flags & flag::WHOLE != 0);
+    Ok(WorkerFrame::Result { id, status: parse(status, body)?, early_exit, whole, start, end })
 }
 
 fn carries_message(kind: u8) -> bool {

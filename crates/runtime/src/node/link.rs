@@ -5,8 +5,9 @@
 
 use super::{
     Node,
+    batches::{EndedBatch, OpenBatches},
     effects::{self, Calls},
-    frame::{self, Level, Message, ProtocolError, Status, WorkerFrame},
+    frame::{self, Level, Message, ProtocolError, Status, WorkerFrame, flag},
     frames::Frames,
     outbox::Outbox,
     output::{Lines, RecordBuilder},
@@ -26,7 +27,7 @@ use krt_model::{message::Payload, outcome::HandlerResult, version::PayloadForm};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tokio::{
     io::AsyncReadExt,
@@ -39,6 +40,8 @@ use tokio::{
 const PREFETCH: usize = 8;
 /// Interval between checks of the deliveries in flight.
 const TICK: Duration = Duration::from_millis(50);
+/// What to do about a worker that does not know batches.
+const NO_BATCHES: &str = "hint: use the SDK that comes with this krt, or remove `batch` from the node";
 /// Bytes in the outbox above which the documents of a FIND wait.
 const OUTBOX_FULL: usize = 1 << 20;
 
@@ -58,6 +61,7 @@ pub(super) struct Link {
 #[derive(Debug)]
 struct State {
     window: Window,
+    batches: OpenBatches,
     outbox: Outbox,
     open: bool,
     answered: u64,
@@ -84,7 +88,8 @@ pub(super) type Readiness = oneshot::Sender<frame::Ready>;
 impl Link {
     pub(super) fn new(node: Arc<Node>, socket: OwnedWriteHalf) -> Self {
         let window = Window::new(usize::from(node.run.concurrency));
-        let state = State { window, outbox: Outbox::default(), open: true, answered: 0 };
+        let (batches, outbox) = (OpenBatches::default(), Outbox::default());
+        let state = State { window, batches, outbox, open: true, answered: 0 };
         Self {
             node,
             socket,
@@ -132,11 +137,21 @@ impl Link {
     /// Handles the worker's end: settles its deliveries, and fails those that have no other worker.
     pub(super) fn abandon(&self, how: &ProcessEnd) {
         self.leave();
-        let unanswered = self.lock().window.drain();
-        let end = now();
-        for Unanswered { delivery, in_flight } in unanswered {
-            let result = if in_flight { how.result() } else { HandlerResult::Untouched };
-            self.node.flow.finish(delivery, result, HandlerTimes { start: end, end });
+        let mut state = self.lock();
+        let (unanswered, mut batches) = (state.window.drain(), std::mem::take(&mut state.batches));
+        drop(state);
+        let (failed, end) = (batches.drain(), now());
+        let (in_flight, untouched): (Vec<_>, Vec<_>) =
+            unanswered.into_iter().partition(|unanswered| unanswered.in_flight);
+        let in_flight = in_flight.into_iter().map(|Unanswered { delivery, batch, .. }| (batch, delivery));
+        let of_batches = in_flight.chain(failed).map(|(batch, delivery)| OfBatch {
+            batch,
+            size: batches.size(batch),
+            delivery,
+        });
+        self.give_back(of_batches, &how.result());
+        for Unanswered { delivery, .. } in untouched {
+            self.node.flow.finish(delivery, HandlerResult::Untouched, HandlerTimes { start: end, end });
         }
         self.node.flow.clear(self.node.index);
     }
@@ -225,13 +240,37 @@ impl Link {
         for (id, _) in &overdue {
             state.outbox.cancel(*id);
         }
+        let of_batch = |(id, delivery)| {
+            let batch = state.window.batch_of(id).unwrap_or(id);
+            OfBatch { batch, size: state.batches.size(batch), delivery }
+        };
+        let overdue: Vec<_> = overdue.into_iter().map(of_batch).collect();
         drop(state);
         self.filled.notify_one();
-        let end = crate::flow::now();
-        for (_, delivery) in overdue {
-            self.node.flow.finish(delivery, HandlerResult::TimedOut, HandlerTimes { start: end, end });
-        }
+        self.give_back(overdue, &HandlerResult::TimedOut);
         stuck
+    }
+
+    /// Gives back deliveries that the worker did not answer: their batches failed as a whole.
+    fn give_back(&self, deliveries: impl IntoIterator<Item = OfBatch>, result: &HandlerResult) {
+        let (node, end) = (&self.node, now());
+        let handled = HandlerTimes { start: end, end };
+        let mut parts = BTreeMap::<u32, Vec<Delivery>>::new();
+        for OfBatch { batch, size, delivery } in deliveries {
+            if self.isolates(size) {
+                parts.entry(batch).or_default().push(delivery);
+            } else {
+                node.flow.finish(delivery, result.clone(), handled);
+            }
+        }
+        for part in parts.into_values() {
+            node.flow.split(node.index, part, result, handled);
+        }
+    }
+
+    /// Returns whether a batch that failed as a whole is split.
+    fn isolates(&self, size: u16) -> bool {
+        size > 1 && self.node.run.batch.is_some_and(|batch| batch.isolate)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -240,35 +279,46 @@ impl Link {
 }
 
 impl Worker for Link {
-    fn deliver(&self, mut delivery: Delivery) -> Result<Accepted, Delivery> {
-        let (begun, traced) = (Instant::now(), delivery.request.trace.clock());
-        let message = match self.message_for(&delivery) {
-            Ok(message) => message,
-            Err(error) => {
-                self.refuse(delivery, &error);
-                return Ok(Accepted::Done);
-            }
-        };
-        let metadata = metadata(&delivery.request.trace);
+    fn deliver(&self, delivery: Delivery) -> Result<Accepted, Delivery> {
+        let Some(prepared) = self.prepare(delivery) else { return Ok(Accepted::Done) };
         let mut state = self.lock();
         if !state.open {
-            return Err(delivery);
+            return Err(prepared.delivery);
         }
-        if delivery.request.left() {
+        if prepared.delivery.request.left() {
             drop(state);
-            delivery.close(DeliveryEnd::Done);
+            prepared.delivery.close(DeliveryEnd::Done);
             return Ok(Accepted::Done);
         }
-        let State { window, outbox, .. } = &mut *state;
-        let request = &delivery.request;
-        let workflow = u16::try_from(request.route.index).unwrap_or(u16::MAX);
-        outbox.deliver(window.next_id(), request.replied(), workflow, &request.id, &metadata, &message);
-        request.trace.stage(Stage::Serialise, traced);
-        delivery.codec_times.encode = CodecTimes::since(begun);
-        window.push(delivery);
+        let delivery = state.put(prepared, 0);
+        state.window.push(delivery);
         drop(state);
         self.filled.notify_one();
         Ok(Accepted::InFlight)
+    }
+
+    fn deliver_batch(&self, batch: Vec<Delivery>) -> Result<Accepted, Vec<Delivery>> {
+        let prepared: Vec<_> = batch.into_iter().filter_map(|delivery| self.prepare(delivery)).collect();
+        let mut state = self.lock();
+        if !state.open {
+            return Err(prepared.into_iter().map(|prepared| prepared.delivery).collect());
+        }
+        let (left, wanted): (Vec<_>, Vec<_>) =
+            prepared.into_iter().partition(|prepared| prepared.delivery.request.left());
+        let (first, size) = (state.window.next_id(), wanted.len());
+        for (index, prepared) in wanted.into_iter().enumerate() {
+            let delivery = state.put(prepared, if index + 1 < size { flag::MORE } else { 0 });
+            state.window.push_of_batch(first, delivery);
+        }
+        let size = u16::try_from(size).unwrap_or(u16::MAX);
+        if size > 0 {
+            state.batches.open(first, size);
+            self.node.flow.metrics().batch(self.node.index, size);
+        }
+        drop(state);
+        left.into_iter().for_each(|prepared| prepared.delivery.close(DeliveryEnd::Done));
+        self.filled.notify_one();
+        Ok(if size > 0 { Accepted::InFlight } else { Accepted::Done })
     }
 
     fn cancel(&self, request: &Request) {
@@ -283,7 +333,54 @@ impl Worker for Link {
     }
 }
 
+/// A delivery that its worker did not answer.
+struct OfBatch {
+    /// The id of its batch.
+    batch: u32,
+    /// The size of its batch.
+    size: u16,
+    delivery: Delivery,
+}
+
+/// A delivery with what its DELIVER carries.
+struct Prepared {
+    delivery: Delivery,
+    message: Bytes,
+    metadata: Vec<u8>,
+    begun: Instant,
+    traced: Option<SystemTime>,
+}
+
+impl State {
+    /// Appends a DELIVER under the window's next id. Returns its delivery.
+    fn put(&mut self, prepared: Prepared, flags: u8) -> Delivery {
+        let Prepared { mut delivery, message, metadata, begun, traced } = prepared;
+        let request = &delivery.request;
+        let workflow = u16::try_from(request.route.index).unwrap_or(u16::MAX);
+        let flags = if request.replied() { flags | flag::REPLIED } else { flags };
+        self.outbox.deliver(self.window.next_id(), flags, workflow, &request.id, &metadata, &message);
+        request.trace.stage(Stage::Serialise, traced);
+        delivery.codec_times.encode = CodecTimes::since(begun);
+        delivery
+    }
+}
+
 impl Link {
+    /// Prepares a delivery; fails it if it cannot be converted for the handler.
+    fn prepare(&self, delivery: Delivery) -> Option<Prepared> {
+        let (begun, traced) = (Instant::now(), delivery.request.trace.clock());
+        match self.message_for(&delivery) {
+            Ok(message) => {
+                let metadata = metadata(&delivery.request.trace);
+                Some(Prepared { delivery, message, metadata, begun, traced })
+            }
+            Err(error) => {
+                self.refuse(delivery, &error);
+                None
+            }
+        }
+    }
+
     fn freed(&self) {
         if let Some(&slot) = self.slot.get() {
             self.node.queue().freed(slot);
@@ -339,6 +436,14 @@ fn metadata(trace: &Trace) -> Vec<u8> {
     serde_json::to_vec(&headers).expect("texts are JSON")
 }
 
+/// What the flags of a RESULT say.
+#[derive(Clone, Copy)]
+struct Flags {
+    early_exit: bool,
+    /// Whether its batch failed as a whole.
+    whole: bool,
+}
+
 /// The reading side of the link's task.
 struct Inbox<'a> {
     link: &'a Arc<Link>,
@@ -370,10 +475,10 @@ impl<'a> Inbox<'a> {
 
     fn act(&mut self, frame: WorkerFrame) -> Result<(), LinkEnd> {
         match frame {
-            WorkerFrame::Ready(ready) => self.ready(ready).map_err(LinkEnd::ProtocolError),
+            WorkerFrame::Ready(ready) => self.ready(ready),
             WorkerFrame::Broken(why) => Err(LinkEnd::Broken(why)),
-            WorkerFrame::Result { id, status, early_exit, start, end } => self
-                .result(id, status, early_exit, HandlerTimes { start, end })
+            WorkerFrame::Result { id, status, early_exit, whole, start, end } => self
+                .result(id, status, Flags { early_exit, whole }, HandlerTimes { start, end })
                 .map_err(|_| LinkEnd::ProtocolError(ProtocolError::UnknownDelivery { what: "RESULT", id })),
             WorkerFrame::EarlyReply { id, message } => self.early_reply(id, message).map_err(|_| {
                 LinkEnd::ProtocolError(ProtocolError::UnknownDelivery { what: "EARLY_REPLY", id })
@@ -399,17 +504,24 @@ impl<'a> Inbox<'a> {
         }
     }
 
-    fn ready(&mut self, ready: frame::Ready) -> Result<(), ProtocolError> {
+    fn ready(&mut self, ready: frame::Ready) -> Result<(), LinkEnd> {
+        let unexpected = |what| LinkEnd::ProtocolError(ProtocolError::Unexpected { what });
         if ready.protocol != frame::PROTOCOL {
-            return Err(ProtocolError::Unexpected {
-                what: "the worker speaks another version of the node protocol",
-            });
+            return Err(unexpected("the worker speaks another version of the node protocol"));
+        }
+        let run = &self.link.node.run;
+        if run.batch.is_some() && !ready.batch {
+            return Err(LinkEnd::Broken(format!(
+                "its SDK ({}) does not know batches; {NO_BATCHES}",
+                ready.sdk
+            )));
         }
         let Some(known) = self.ready.take() else {
-            return Err(ProtocolError::Unexpected { what: "a second READY" });
+            return Err(unexpected("a second READY"));
         };
-        let run = &self.link.node.run;
-        let ahead = if run.replicas == 1 && run.concurrency == 1 { PREFETCH } else { 0 };
+        // What is sent ahead would be in no batch.
+        let ahead =
+            if run.replicas == 1 && run.concurrency == 1 && run.batch.is_none() { PREFETCH } else { 0 };
         let worker: Arc<dyn Worker> = Arc::clone(self.link) as _;
         self.link.node.queue().join(worker, usize::from(run.concurrency) + ahead, &self.link.slot);
         // At this point the worker has joined the queue. Its first result is read later, as this task is the
@@ -437,14 +549,30 @@ impl<'a> Inbox<'a> {
         &mut self,
         id: u32,
         status: Status,
-        early_exit: bool,
+        flags: Flags,
         handled: HandlerTimes,
     ) -> Result<(), window::Unknown> {
+        let Flags { early_exit, whole } = flags;
         let mut state = self.link.lock();
-        let delivery = state.window.answered(id)?;
+        let batch = state.window.batch_of(id).ok_or(window::Unknown)?;
+        let mut delivery = state.window.answered(id)?;
         state.answered += 1;
-        drop(state);
-        self.link.freed();
+        if self.link.node.run.batch.is_none() {
+            drop(state);
+            self.link.freed();
+        } else {
+            if whole
+                && self.link.isolates(state.batches.size(batch))
+                && let Some(delivery) = delivery.take()
+            {
+                state.batches.keep(batch, delivery);
+            }
+            let ended = state.batches.answered(batch, whole);
+            drop(state);
+            if let Some(ended) = ended {
+                self.batch_ended(ended, &status, handled);
+            }
+        }
         let Some(mut delivery) = delivery else { return Ok(()) };
         let result = match status {
             Status::Message(message) => {
@@ -463,6 +591,21 @@ impl<'a> Inbox<'a> {
         };
         self.link.node.flow.finish(delivery, result, handled);
         Ok(())
+    }
+
+    /// Learns from a batch after its last RESULT, gives back those of its deliveries that are handled again, and frees
+    /// its place.
+    fn batch_ended(&self, ended: EndedBatch, last: &Status, handled: HandlerTimes) {
+        let EndedBatch { size, took, failed } = ended;
+        let node = &self.link.node;
+        if let Some(took) = took {
+            node.queue().learn(size, took);
+        }
+        if !failed.is_empty() {
+            let error = if let Status::Error(error) = last { error.clone() } else { String::new() };
+            node.flow.split(node.index, failed, &HandlerResult::Error(error), handled);
+        }
+        self.link.freed();
     }
 
     fn log(&mut self, id: u32, level: Level, time: krt_model::message::Timestamp, text: String) {

@@ -4,6 +4,7 @@
 //! - [`process`]: one process.
 //! - [`link`]: the engine's end of the socket to one worker.
 //! - [`window`]: the unanswered deliveries of a worker.
+//! - [`batches`]: the batches among them.
 //! - [`plain`]: plain data instead of messages, for nodes with `payload: json`.
 //! - [`frame`]: the node protocol's frames; [`frames`]: reads those of a worker; [`outbox`]: writes those to
 //!   a worker.
@@ -12,6 +13,7 @@
 //! - [`older`]: executables of older runners, which speak NATS instead of the node protocol.
 
 mod backoff;
+mod batches;
 mod effects;
 pub mod frame;
 mod frames;

@@ -56,11 +56,11 @@ impl Outbox {
         self.frame(frame::kind::HELLO, 0, &[&body], &Bytes::new());
     }
 
-    /// Appends DELIVER. `metadata` is JSON, or empty; `message` is an encoded `google.protobuf.Any`, or JSON.
+    /// Appends DELIVER. `flags` are those of [`frame::flag`]; `metadata` is JSON, or empty; `message` is an encoded `google.protobuf.Any`, or JSON.
     pub(super) fn deliver(
         &mut self,
         id: u32,
-        replied: bool,
+        flags: u8,
         workflow: u16,
         request: &str,
         metadata: &[u8],
@@ -71,7 +71,7 @@ impl Outbox {
         let request = &request.as_bytes()[..request.len().min(usize::from(u8::MAX))];
         let mut head = [0; 6];
         let mut fields = &mut head[..];
-        fields.put_u8(u8::from(replied));
+        fields.put_u8(flags);
         fields.put_u16_le(workflow);
         fields.put_u8(u8::try_from(request.len()).unwrap_or(u8::MAX));
         fields.put_u16_le(metadata_size);

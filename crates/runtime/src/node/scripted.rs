@@ -106,6 +106,7 @@ impl Stage {
             max_message: MAX_FRAME,
             log_level: "DEBUG",
             payload: run.payload.as_str(),
+            batch: run.batch.map(frame::HelloBatch::from),
             descriptors: String::new(),
         };
         let node = Node {
@@ -243,6 +244,11 @@ pub(super) fn frame(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
     [&size.to_le_bytes()[..], &[kind], &id.to_le_bytes(), body].concat()
 }
 
+/// Encodes READY of a worker that knows batches.
+pub(super) fn ready_for_batches() -> Vec<u8> {
+    frame(kind::READY, 0, format!("{{\"protocol\": {}, \"batch\": true}}", frame::PROTOCOL).as_bytes())
+}
+
 /// Encodes READY.
 pub(super) fn ready(protocol: u32) -> Vec<u8> {
     frame(kind::READY, 0, format!("{{\"protocol\": {protocol}}}").as_bytes())
@@ -250,7 +256,12 @@ pub(super) fn ready(protocol: u32) -> Vec<u8> {
 
 /// Encodes a RESULT; `rest` follows its times.
 pub(super) fn result(id: u32, status: u8, rest: &[u8]) -> Vec<u8> {
-    frame(kind::RESULT, id, &[&[status, 0][..], &[0; 16], rest].concat())
+    flagged(id, status, 0, rest)
+}
+
+/// Encodes a RESULT with flags; `rest` follows its times.
+pub(super) fn flagged(id: u32, status: u8, flags: u8, rest: &[u8]) -> Vec<u8> {
+    frame(kind::RESULT, id, &[&[status, flags][..], &[0; 16], rest].concat())
 }
 
 /// Encodes a RESULT that is a message.

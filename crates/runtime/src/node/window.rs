@@ -35,6 +35,8 @@ pub(super) struct Subject {
 
 #[derive(Debug)]
 struct Entry {
+    /// The id of the first delivery of its batch; its own id if it is in none.
+    batch: u32,
     /// `None` if no client waits: only the worker's RESULT is outstanding.
     delivery: Option<Delivery>,
     /// When the worker could have started it.
@@ -50,6 +52,8 @@ pub(super) struct Unanswered {
     pub(super) delivery: Delivery,
     /// Whether the worker may have started it.
     pub(super) in_flight: bool,
+    /// The id of the first delivery of its batch; its own id if it is in none.
+    pub(super) batch: u32,
 }
 
 /// A worker answered a delivery that it does not have.
@@ -69,7 +73,24 @@ impl Window {
     /// Adds a delivery, under [`Window::next_id`].
     pub(super) fn push(&mut self, delivery: Delivery) {
         let since = (self.in_flight() < self.concurrency).then(Instant::now);
-        self.entries.push_back(Some(Entry { delivery: Some(delivery), since, cancelled: None }));
+        self.entries.push_back(Some(Entry {
+            batch: self.next_id(),
+            delivery: Some(delivery),
+            since,
+            cancelled: None,
+        }));
+    }
+
+    /// Adds a delivery of a batch, under [`Window::next_id`]. The whole batch is in flight.
+    pub(super) fn push_of_batch(&mut self, batch: u32, delivery: Delivery) {
+        let since = Some(Instant::now());
+        self.entries.push_back(Some(Entry { batch, delivery: Some(delivery), since, cancelled: None }));
+    }
+
+    /// Returns the id of the first delivery of an unanswered delivery's batch, or its own if it is in none.
+    pub(super) fn batch_of(&self, id: u32) -> Option<u32> {
+        let entry = self.entries.get(self.index(id))?.as_ref()?;
+        Some(entry.batch)
     }
 
     /// Returns the delivery of an id, if a client still waits for it.
@@ -129,11 +150,16 @@ impl Window {
         late.into_iter().filter_map(|index| Some((self.id(index), self.give_up(index)?))).collect()
     }
 
-    /// Returns whether the worker has worked on a delivery that was given up for longer than [`GRACE`].
+    /// Returns whether the worker has worked on a delivery that was given up for longer than [`GRACE`]. In a batch,
+    /// nobody may wait for any other delivery, either.
     pub(super) fn is_stuck(&self, now: Instant) -> bool {
+        let wanted = |batch| {
+            self.entries.iter().flatten().any(|entry| entry.batch == batch && entry.delivery.is_some())
+        };
         self.entries.iter().flatten().any(|entry| {
             let given_up = entry.cancelled.zip(entry.since).map(|(cancelled, since)| cancelled.max(since));
-            given_up.is_some_and(|since| now.saturating_duration_since(since) > GRACE)
+            let long_ago = given_up.is_some_and(|since| now.saturating_duration_since(since) > GRACE);
+            long_ago && !wanted(entry.batch)
         })
     }
 
@@ -147,7 +173,7 @@ impl Window {
         let entries = std::mem::take(&mut self.entries);
         let unanswered = |mut entry: Entry| {
             let delivery = entry.take_delivery()?;
-            Some(Unanswered { in_flight: entry.since.is_some(), delivery })
+            Some(Unanswered { in_flight: entry.since.is_some(), batch: entry.batch, delivery })
         };
         entries.into_iter().flatten().filter_map(unanswered).collect()
     }

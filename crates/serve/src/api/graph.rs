@@ -10,12 +10,15 @@ use super::{
 };
 use axum::{extract::State, response::Response};
 use futures::stream;
-use krt_api::graph::{Graph, GraphNode, GraphWorkflow, NodeLanguage, NodeState, Percentiles as Spread};
-use krt_model::name::Name;
+use krt_api::graph::{
+    Graph, GraphBatch, GraphNode, GraphWorkflow, NodeLanguage, NodeState, Percentiles as Spread,
+};
+use krt_model::{name::Name, version::Batch};
 use krt_package::Package;
 use krt_registry::{State as VersionState, Timestamp};
 use krt_runtime::{
     Engine,
+    flow::Curve,
     metrics::{Percentiles, Reading},
 };
 use std::time::{Duration, Instant};
@@ -99,6 +102,7 @@ impl GraphView<'_> {
     fn node(&self, index: usize) -> GraphNode {
         let node = &self.package.version.nodes[index];
         let replicas = usize::from(node.run.replicas);
+        let batches = self.engine.and_then(|engine| engine.flow().queue(index).batches());
         let (workers, queue, restarts, reading) = match self.engine {
             Some(engine) => {
                 let (queue, metrics) = (engine.flow().queue(index), engine.flow().metrics());
@@ -122,6 +126,7 @@ impl GraphView<'_> {
             failed: reading.map_or(0, |reading| reading.failed),
             handler_ms: reading.map(|reading| spread(reading.took)).unwrap_or_default(),
             waiting_ms: reading.map(|reading| spread(reading.waited)).unwrap_or_default(),
+            batch: node.run.batch.map(|Batch { max, .. }| batch(max, batches.as_ref())),
         }
     }
 
@@ -150,6 +155,13 @@ impl GraphView<'_> {
     }
 }
 
+/// The batches of a node, with what a running node has learnt of them.
+fn batch(max: u16, learnt: Option<&Curve>) -> GraphBatch {
+    let known = learnt.filter(|curve| curve.is_known());
+    let mean_ms = |size| known.map(|curve| curve.mean(size).as_secs_f64() * 1e3);
+    GraphBatch { max, mean_size: known.map(Curve::mean_size), one_ms: mean_ms(1), max_ms: mean_ms(max) }
+}
+
 fn node_state(version: VersionState, workers: usize, replicas: usize) -> NodeState {
     match version {
         VersionState::Created | VersionState::Stopped | VersionState::Error => NodeState::Stopped,
@@ -164,6 +176,20 @@ fn node_state(version: VersionState, workers: usize, replicas: usize) -> NodeSta
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn batches_show_what_was_learnt() {
+        let nothing = GraphBatch { max: 64, mean_size: None, one_ms: None, max_ms: None };
+        assert_eq!(batch(64, None), nothing);
+        let mut curve = Curve::default();
+        assert_eq!(batch(64, Some(&curve)), nothing);
+        curve.observe(4, Duration::from_millis(8));
+        let found = batch(64, Some(&curve));
+        assert_eq!(
+            (found.mean_size, found.one_ms.map(f64::round), found.max_ms.map(f64::round)),
+            (Some(4.0), Some(2.0), Some(128.0))
+        );
+    }
 
     #[test]
     fn states_of_nodes() {

@@ -18,7 +18,7 @@ import { Link } from "react-router";
 import { useLive } from "../../api/live";
 import * as api from "../../api/queries";
 import type { Graph, GraphNode, GraphWorkflow, Version } from "../../api/schema";
-import { count, duration, durations, rate } from "../../lib/format";
+import { count, duration, durations, number, rate } from "../../lib/format";
 import { useUrl } from "../../lib/url";
 import { Filter } from "../../ui/controls";
 import { type Column, Panel, Table } from "../../ui/layout";
@@ -234,6 +234,18 @@ function WorkCard({ data: { node, faded, upright } }: NodeProps<WorkNode>) {
   );
 }
 
+/** Shown where a node has batches: their mean size, and the learnt times of the smallest and the largest. */
+const BATCH: Column<GraphNode> = {
+  title: "Batch mean, time of 1 / of most",
+  end: true,
+  spare: true,
+  cell: ({ batch }) => {
+    if (!batch || batch.mean_size === null) return "–";
+    const times = durations([batch.one_ms, batch.max_ms]);
+    return `${number(batch.mean_size)} of ${batch.max}, ${times}`;
+  },
+};
+
 function Nodes({ version, nodes }: { version: Version; nodes: GraphNode[] }) {
   const logs = `/runtimes/${version.runtime}/logs?version=${version.name}`;
   const columns: Column<GraphNode>[] = [
@@ -269,6 +281,7 @@ function Nodes({ version, nodes }: { version: Version; nodes: GraphNode[] }) {
       cell: ({ handler_ms: { p50, p95, p99 } }) => (p50 === null ? "–" : durations([p50, p95, p99])),
     },
     { title: "Waiting p95", end: true, spare: true, cell: ({ waiting_ms }) => duration(waiting_ms.p95) },
+    ...(nodes.some(({ batch }) => batch) ? [BATCH] : []),
     { title: "Queue", end: true, spare: true, cell: ({ queue }) => count(queue) },
     {
       title: "Errors",

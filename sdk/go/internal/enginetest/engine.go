@@ -223,7 +223,9 @@ type Result struct {
 	ID        uint32
 	Status    frame.Status
 	EarlyExit bool
-	Last      []byte
+	// Whole is whether the batch failed as a whole.
+	Whole bool
+	Last  []byte
 }
 
 // Result reads a RESULT.
@@ -238,6 +240,7 @@ func ParseResult(from Frame) Result {
 		ID:        from.ID,
 		Status:    frame.Status(from.Body[0]),
 		EarlyExit: from.Body[1]&1 != 0,
+		Whole:     from.Body[1]&2 != 0,
 		Last:      from.Body[frame.ResultHead-frame.HeaderSize:],
 	}
 }

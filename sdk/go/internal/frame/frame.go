@@ -129,6 +129,16 @@ func SetEarlyExit(result []byte) {
 	result[HeaderSize+1] |= 1
 }
 
+// SetWhole sets the flag of a batch that failed as a whole in the Result at the start of a buffer.
+func SetWhole(result []byte) {
+	result[HeaderSize+1] |= 2
+}
+
+// HasMore reports whether another Deliver of the same batch follows the one with this body.
+func HasMore(deliver []byte) bool {
+	return len(deliver) > 0 && deliver[0]&2 != 0
+}
+
 // AppendSize appends the last part of a TooLarge Result.
 func AppendSize(out []byte, size int) []byte {
 	return binary.LittleEndian.AppendUint64(out, uint64(size))

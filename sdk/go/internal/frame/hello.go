@@ -15,6 +15,14 @@ type Introduction struct {
 	LogLevel    string `json:"log_level"`
 	// Payload is the form of handlers' data: Protobuf or JSON.
 	Payload string `json:"payload"`
+	// Batch is nil for a node whose handler gets one message at a time.
+	Batch *Batch `json:"batch"`
+}
+
+// Batch describes the batches of a node.
+type Batch struct {
+	// Max is the maximum number of deliveries.
+	Max int `json:"max"`
 }
 
 // The forms of handlers' data: messages and plain data.

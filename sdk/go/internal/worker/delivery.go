@@ -18,6 +18,8 @@ type Delivery struct {
 	JSON []byte
 
 	id uint32
+	// batch is nil for a node without batches.
+	batch *batch
 	// metadata is JSON, or empty.
 	metadata []byte
 

@@ -20,6 +20,8 @@ var errNoReply = errors.New("[ctx.early_reply] there is nothing to reply with; h
 type Scope struct {
 	worker *Worker
 	own    *Delivery
+	// batch is the batch of a scope that belongs to all its deliveries.
+	batch *batch
 }
 
 // Scope returns a scope for code outside of a handler.
@@ -30,7 +32,7 @@ func (h *Worker) Scope() Scope {
 // delivery returns the delivery of the running code. With one delivery at a time, the scope of init stands
 // for the one in flight, since user code may keep the context of init.
 func (s Scope) delivery() *Delivery {
-	if s.own != nil {
+	if s.own != nil || s.batch != nil {
 		return s.own
 	}
 	return s.worker.single.Load()
@@ -77,6 +79,9 @@ func (s Scope) Find(collection string, query []byte) ([][]byte, error) {
 // Reply answers the client now, with any value that a Handler may return.
 func (s Scope) Reply(response any) error {
 	delivery := s.delivery()
+	if s.batch != nil {
+		return ofItems("early_reply", "EarlyReply")
+	}
 	if delivery == nil {
 		return noRequest("early_reply", nil)
 	}
@@ -92,11 +97,18 @@ func (s Scope) Reply(response any) error {
 
 // Exit makes the return value of the handler the final answer.
 func (s Scope) Exit() error {
+	if s.batch != nil {
+		return ofItems("early_exit", "SetEarlyExit")
+	}
 	return s.worker.link.exit(s.delivery())
 }
 
-// Context is cancelled when the client gives up on the delivery, and when the delivery is answered.
+// Context is cancelled when the client gives up on the delivery, and when the delivery is answered. That of a
+// batch is cancelled with its last delivery.
 func (s Scope) Context() context.Context {
+	if s.batch != nil {
+		return s.worker.contextOfBatch(s.batch)
+	}
 	delivery := s.delivery()
 	if delivery == nil {
 		return context.Background()
@@ -115,6 +127,17 @@ func noRequest(method string, delivery *Delivery) error {
 		reason = "after the handler has returned"
 	}
 	return fmt.Errorf("[ctx.%s] there is no request %s; hint: call it in `handler`", method, reason)
+}
+
+// ofItems is the error of a batch's own context for what belongs to one request.
+func ofItems(name, method string) error {
+	return fmt.Errorf("[ctx.%s] a batch has several requests; hint: call it on the context of one, such as "+
+		"`ctx.Items[0].%s`", name, method)
+}
+
+// Of returns the scope of one delivery of a batch.
+func (s Scope) Of(delivery *Delivery) Scope {
+	return Scope{worker: s.worker, own: delivery}
 }
 
 func callFields(collection, name string, body []byte) []byte {

@@ -46,6 +46,16 @@ func (w World) ProtocolError(what error) {
 // Serve runs init, and then the handler for each delivery until the engine sends STOP.
 func (h *Worker) Serve(init func(Scope), handler Handler) {
 	h.handler = handler
+	h.serve(init)
+}
+
+// ServeBatches runs init, and then the handler for each batch until the engine sends STOP.
+func (h *Worker) ServeBatches(init func(Scope), handler BatchHandler) {
+	h.batches = handler
+	h.serve(init)
+}
+
+func (h *Worker) serve(init func(Scope)) {
 	if !h.initialise(init) {
 		return
 	}
@@ -100,6 +110,7 @@ func (h *Worker) introduce() {
 		"sdk":      "krt-go " + Version,
 		"language": "Go " + strings.TrimPrefix(runtime.Version(), "go"),
 		"pid":      h.world.PID,
+		"batch":    true,
 	})
 	if err != nil {
 		panic(err) // strings and numbers always encode
@@ -108,6 +119,10 @@ func (h *Worker) introduce() {
 }
 
 func (h *Worker) serveInTurn() {
+	if h.batches != nil {
+		h.serveBatchesInTurn()
+		return
+	}
 	for {
 		delivery := h.next(h.turn)
 		if delivery == nil {
@@ -126,18 +141,29 @@ func (h *Worker) serveInTurn() {
 // goroutine in a long blocking read would keep others from running.
 func (h *Worker) serveAtOnce() {
 	go h.pump(func() bool { return false })
-	for {
-		delivery := h.next(h.changed.Wait)
-		if delivery == nil {
-			break
-		}
-		go h.handle(delivery)
+	for h.startNext() {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for len(h.working) > 0 {
 		h.changed.Wait()
 	}
+}
+
+// startNext waits for a delivery or a batch, and starts its handler; it returns false at the end.
+func (h *Worker) startNext() bool {
+	if h.batches != nil {
+		batch := h.nextBatch(h.changed.Wait)
+		if batch != nil {
+			go h.handleBatch(batch)
+		}
+		return batch != nil
+	}
+	delivery := h.next(h.changed.Wait)
+	if delivery != nil {
+		go h.handle(delivery)
+	}
+	return delivery != nil
 }
 
 // next waits with wait for a delivery that may start; it returns nil at the end.
@@ -222,16 +248,28 @@ func (h *Worker) pack(out []byte, id uint32, answer any, start, end time.Time) (
 
 // fail logs the error of a handler and writes the RESULT.
 func (h *Worker) fail(delivery *Delivery, buffer *[]byte, start time.Time, err error, trace string) {
+	if !h.isCancelled(delivery, err) {
+		Scope{worker: h, own: delivery}.Log(frame.Fault, trace)
+	}
+	h.packFailure(delivery, buffer, start, err)
+	h.finish(delivery, buffer)
+}
+
+// isCancelled returns whether an error only says that the delivery was cancelled.
+func (h *Worker) isCancelled(delivery *Delivery, err error) bool {
+	return h.wasCancelled(delivery) && errors.Is(err, context.Canceled)
+}
+
+// packFailure encodes the RESULT of a failed handler.
+func (h *Worker) packFailure(delivery *Delivery, buffer *[]byte, start time.Time, err error) {
 	begin := func(status frame.Status) []byte {
 		now := h.world.Now().UnixNano()
 		return frame.BeginResult((*buffer)[:0], delivery.id, status, false, start.UnixNano(), now)
 	}
-	if h.wasCancelled(delivery) && errors.Is(err, context.Canceled) {
+	if h.isCancelled(delivery, err) {
 		*buffer = begin(frame.Cancelled)
-		h.finish(delivery, buffer)
 		return
 	}
-	Scope{worker: h, own: delivery}.Log(frame.Fault, trace)
 	var large *TooLargeError
 	if errors.As(err, &large) {
 		*buffer = frame.AppendSize(begin(frame.TooLarge), large.Size)
@@ -239,7 +277,6 @@ func (h *Worker) fail(delivery *Delivery, buffer *[]byte, start time.Time, err e
 		room := min(h.most, frame.MaxLog) - frame.ResultHead
 		*buffer = append(begin(frame.Error), fit(text(err), room)...)
 	}
-	h.finish(delivery, buffer)
 }
 
 func (h *Worker) wasCancelled(delivery *Delivery) bool {

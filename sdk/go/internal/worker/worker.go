@@ -43,6 +43,16 @@ type World struct {
 // no answer. A panic is an error of the delivery.
 type Handler func(scope Scope, delivery *Delivery) (any, error)
 
+// BatchHandler handles the deliveries of a batch. It returns an answer to each, in order.
+type BatchHandler func(scope Scope, batch []*Delivery) ([]Answer, error)
+
+// Answer is what a BatchHandler returns for one delivery: a value as from a Handler, or the delivery's own
+// error.
+type Answer struct {
+	Value any
+	Err   error
+}
+
 // Worker handles the deliveries of the engine.
 type Worker struct {
 	// Hello is the engine's HELLO.
@@ -54,6 +64,7 @@ type Worker struct {
 	most      int
 	mostOther int
 	handler   Handler
+	batches   BatchHandler
 	buffers   sync.Pool
 	// single is the delivery in flight, with a concurrency of one.
 	single atomic.Pointer[Delivery]
@@ -69,8 +80,14 @@ type Worker struct {
 	gone    bool
 	inbox   []*Delivery
 	working map[uint32]*Delivery
-	calls   map[uint32]*call
-	made    uint32
+	// begun are the deliveries of a batch whose last one has not arrived.
+	begun []*Delivery
+	// whole are the batches that have not started.
+	whole []*batch
+	// busy is the number of batches in work.
+	busy  int
+	calls map[uint32]*call
+	made  uint32
 }
 
 // ErrGone is the error of an engine that left before HELLO.
@@ -178,7 +195,11 @@ func (h *Worker) take(from frame.Frame) error {
 		if err != nil {
 			return err
 		}
-		h.inbox = append(h.inbox, delivery)
+		if h.Hello.Batch != nil {
+			h.gather(delivery, frame.HasMore(from.Body))
+		} else {
+			h.inbox = append(h.inbox, delivery)
+		}
 	case frame.Cancel:
 		h.cancel(from.ID)
 	case frame.Stop:
@@ -194,10 +215,18 @@ func (h *Worker) take(from frame.Frame) error {
 // cancel stops a delivery if possible. An id that is not in flight is no violation.
 func (h *Worker) cancel(id uint32) {
 	if delivery, there := h.working[id]; there {
+		first := !delivery.cancelled
 		delivery.cancelled = true
 		if delivery.cancel != nil {
 			delivery.cancel()
 		}
+		if delivery.batch != nil && first {
+			delivery.batch.leave()
+		}
+		return
+	}
+	if h.drop(id) {
+		h.answerCancelled(id)
 		return
 	}
 	for index, delivery := range h.inbox {
@@ -218,7 +247,7 @@ func (h *Worker) answerCancelled(id uint32) {
 func (h *Worker) leave() {
 	h.gone, h.stopping = true, true
 	h.link.leave()
-	h.inbox = nil
+	h.inbox, h.begun, h.whole = nil, nil, nil
 	for id := range h.working {
 		h.cancel(id)
 	}

@@ -4,6 +4,7 @@ A node does not have to import it. Import `Context` for annotations, `krt.errors
 errors, and `krt.testing` to test a handler without an engine.
 """
 
+from ._batches import BatchContext
 from ._context import Context
 from ._database import Database
 from ._documents import ObjectId
@@ -12,4 +13,12 @@ from ._prediction import Predictions
 
 __version__ = "0.1.0"
 
-__all__ = ["Context", "Database", "Measurements", "ObjectId", "Predictions", "__version__"]
+__all__ = [
+    "BatchContext",
+    "Context",
+    "Database",
+    "Measurements",
+    "ObjectId",
+    "Predictions",
+    "__version__",
+]

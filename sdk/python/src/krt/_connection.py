@@ -73,6 +73,13 @@ class Link:
             else:
                 self._write(data, end)
 
+    def finish_all(self, deliveries: list[Delivery], data: bytes) -> None:
+        """Writes the RESULTs of deliveries; later early replies are refused."""
+        with self._lock:
+            for delivery in deliveries:
+                delivery.open = False
+            self._write(data)
+
     def log(self, level: int, time: int, text: bytes) -> None:
         """Writes a LOG of the running code at once, so that it survives a crash."""
         if self.gone:

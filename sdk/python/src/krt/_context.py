@@ -54,19 +54,25 @@ class Context:
     prediction: Predictions
     """Saves predictions for the metrics of a classifier."""
 
-    def __init__(self, identity: Identity, logger: logging.Logger, effects: Effects) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        logger: logging.Logger,
+        effects: Effects,
+        notices: Notices | None = None,
+    ) -> None:
         self.logger = logger
         self.db = Database(effects)
         self.measurement = Measurements(logger, effects)
-        self._notices = Notices(logger)
+        self._notices = notices or Notices(logger)
         self.prediction = Predictions(identity, effects, self._notices)
-        self._base_path = identity.base_path
+        self._identity = identity
         self._effects = effects
         self._values: dict[str, Any] = {}
 
     def path(self, relative: str) -> str:
         """Returns the absolute path of a file of the package."""
-        return os.path.join(self._base_path, relative)
+        return os.path.join(self._identity.base_path, relative)
 
     def set(self, key: str, value: Any) -> None:
         """Keeps a value for every later call of `handler` in this process."""
@@ -103,7 +109,7 @@ class Context:
         They are `traceparent` and, if present, `tracestate` (W3C trace context). The result is
         empty in `init` and for a request without a trace.
         """
-        delivery = current.get()
+        delivery = self._current()
         return {} if delivery is None else delivery.trace_headers()
 
     # Names from older runners.
@@ -166,8 +172,11 @@ class Context:
         self._notices.warn("ctx.get_data", "ctx.db.find")
         return await self.db.find(coll, query)
 
+    def _current(self) -> Delivery | None:
+        return current.get()
+
     def _delivery(self, method: str) -> Delivery:
-        delivery = current.get()
+        delivery = self._current()
         if delivery is not None and delivery.open:
             return delivery
         reason = "in `init`" if delivery is None else "after the handler has returned"

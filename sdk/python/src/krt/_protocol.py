@@ -27,6 +27,10 @@ DEBUG, INFO, WARN, FAULT, PLAIN = range(5)
 
 REPLIED = 0b1
 """The flag of a DELIVER whose request already has a reply."""
+MORE = 0b10
+"""The flag of a DELIVER after which another of the same batch follows."""
+WHOLE = 0b10
+"""The flag of a RESULT whose batch failed as a whole. The flag 1 is an early exit."""
 
 MAX_ID = 0xFFFF_FFFF
 MAX_LOG = 256 * 1024
@@ -91,6 +95,7 @@ class Hello(NamedTuple):
     log_level: str
     descriptors: str
     payload: str = "protobuf"
+    batch: int = 0
 
     @classmethod
     def parse(cls, body: bytes) -> Hello:
@@ -98,16 +103,26 @@ class Hello(NamedTuple):
         try:
             fields = json.loads(body)
             fields = {**cls._field_defaults, **fields}
-            return cls(**{name: _NUMBERS.get(name, str)(fields[name]) for name in cls._fields})
+            return cls(**{name: _READERS.get(name, str)(fields[name]) for name in cls._fields})
         except KeyError as missing:
             raise ProtocolError(f"HELLO has no field {missing}") from None
         except (ValueError, TypeError) as error:
             raise ProtocolError(f"HELLO does not parse: {error}") from None
 
 
-_NUMBERS: dict[str, Callable[[Any], Any]] = dict.fromkeys(
-    ("protocol", "concurrency", "max_frame", "max_message"), int
-)
+def _largest_batch(value: Any) -> int:
+    return int(value["max"]) if value else 0
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("protocol", "concurrency", "max_frame", "max_message"), int),
+    "batch": _largest_batch,
+}
+
+
+def has_more(body: Body) -> bool:
+    """Whether another DELIVER of the same batch follows."""
+    return bool(body) and body[0] & MORE != 0
 
 
 def parse_deliver(body: Body) -> tuple[bool, bytes, bytes]:
@@ -129,11 +144,11 @@ def frame(kind: int, number: int, body: bytes) -> bytes:
 
 
 def result(
-    number: int, status: int, early_exit: bool, start: int, end: int, last: bytes, body: bytes
+    number: int, status: int, flags: int, start: int, end: int, last: bytes, body: bytes
 ) -> bytes:
     """Builds a RESULT without its end, `body`, which may be large and is not copied."""
     size = RESULT_OVERHEAD + len(last) + len(body)
-    return _result(size, RESULT, number, status, early_exit, start, end) + last
+    return _result(size, RESULT, number, status, flags, start, end) + last
 
 
 def too_large(size: int) -> bytes:

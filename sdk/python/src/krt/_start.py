@@ -12,6 +12,8 @@ import sys
 from typing import Any, Callable, NamedTuple, NoReturn
 
 from . import __version__, _event_loop, _pb2, _process, _protocol, _user_code
+from ._batch_worker import BatchWorker
+from ._batches import BatchContext
 from ._connection import Calls, Engine, Link, Wires, fit
 from ._context import Context, Identity
 from ._output import Streams, install_logging
@@ -131,7 +133,8 @@ def _prepare(wires: Wires, hello: Hello) -> Node:
         _pb2.install(hello.descriptors, made)
         _process.bequeath(os.path.dirname(hello.handler_path), made)
         identity = Identity(hello.node, hello.version, hello.version_id, hello.base_path)
-        context = Context(identity, logger, Engine(hello, wires.link, wires.calls))
+        kind = BatchContext if hello.batch else Context
+        context = kind(identity, logger, Engine(hello, wires.link, wires.calls))
         module = _user_code.load(hello.handler_path)
         return Node(context, _user_code.find_init(module), _user_code.find_handler(module))
     except _user_code.UserCodeError as error:
@@ -161,7 +164,7 @@ def _require_protobuf() -> None:
 async def _begin(wires: Wires, hello: Hello, node: Node, farewell: Farewell) -> Begun | None:
     """Runs `init`; returns `None` if the worker must not serve."""
     loop = asyncio.get_running_loop()
-    worker = Worker(wires, hello, loop, farewell)
+    worker = (BatchWorker if hello.batch else Worker)(wires, hello, loop, farewell)
     if node.init is not None and not await _initialise(wires, worker, node.context, node.init):
         return None
     return Begun(loop, worker, contextvars.copy_context())
@@ -215,6 +218,7 @@ def _introduction() -> dict[str, Any]:
         "sdk": f"krt-python {__version__}",
         "language": "Python {}.{}.{}".format(*sys.version_info),
         "pid": os.getpid(),
+        "batch": True,
     }
 
 

@@ -24,6 +24,7 @@ from ._user_code import describe, trace
 from .errors import AnswerTooLargeError
 
 if TYPE_CHECKING:
+    from ._batches import Batch
     from ._connection import Wires
     from ._context import Context
     from ._process import Farewell
@@ -54,8 +55,10 @@ class Worker:
         self._concurrency = hello.concurrency
         self._longest_error = min(hello.max_frame, _protocol.MAX_LOG) - _protocol.RESULT_OVERHEAD
         self._read_data, self._pack, self._explain = form_of(hello)
-        self._inbox: deque[tuple[int, Body]] = deque()
+        self._inbox: deque[tuple[int, Any]] = deque()
         """The ids and bodies of deliveries that have not started."""
+        self._queue: Callable[[tuple[int, Body]], None] = self._inbox.append
+        """Takes an id and a body from the engine."""
         self._working: dict[int, Delivery] = {}
         self._control: dict[int, Callable[[int, bytes], None]] = {
             _protocol.HELLO: self._on_second_hello,
@@ -122,7 +125,7 @@ class Worker:
             if wait.owes_turn(time_ns()):
                 await wait.turn()
 
-    def _open(self, number: int, body: Body) -> tuple[Delivery, Any]:
+    def _open(self, number: int, body: Any) -> tuple[Any, Any]:
         """Parses a DELIVER."""
         try:
             replied, metadata, payload = _protocol.parse_deliver(body)
@@ -132,7 +135,7 @@ class Worker:
         self._working[number] = delivery = Delivery(number, replied, metadata)
         return delivery, data
 
-    async def _handle_apart(self, delivery: Delivery, data: Any) -> None:
+    async def _handle_apart(self, delivery: Any, data: Any) -> None:
         """Handles one delivery in its own task, which a CANCEL may stop before it starts."""
         delivery.task = asyncio.current_task()
         if delivery.cancelled:
@@ -141,7 +144,7 @@ class Worker:
         else:
             await self._handle(delivery, data)
 
-    async def _handle(self, delivery: Delivery, data: Any) -> int:
+    async def _handle(self, delivery: Any, data: Any) -> int:
         """Handles one delivery, writes its RESULT, and returns the end time of the handler."""
         current.set(delivery)
         last = body = b""
@@ -172,7 +175,7 @@ class Worker:
         )
         return end
 
-    def _fail(self, delivery: Delivery, error: BaseException) -> tuple[int, bytes]:
+    def _fail(self, delivery: Delivery | Batch, error: BaseException) -> tuple[int, bytes]:
         """Logs an error, and returns the status and the body of its RESULT."""
         if delivery.cancelled and isinstance(error, asyncio.CancelledError):
             return _protocol.CANCELLED, b""
@@ -190,7 +193,7 @@ class Worker:
             frames = self._reader.read(_READ, socket.MSG_DONTWAIT)
             for kind, number, body in frames or ():
                 if kind == _protocol.DELIVER:
-                    self._inbox.append((number, body))
+                    self._queue((number, body))
                 else:
                     self._control[kind](number, bytes(body))
         except (BlockingIOError, InterruptedError):

@@ -18,15 +18,16 @@ import inspect
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 
 from . import _contract, _documents, _pb2
+from ._batches import Batch, BatchContext, checked, running
 from ._connection import CallFailed
 from ._context import Context, Identity, Measurement
 from ._delivery import Delivery, current
@@ -34,7 +35,7 @@ from ._payload import Packer, PlainPacker
 from ._threads import MainThread
 from ._user_code import is_async
 
-__all__ = ["FakeContext", "Log", "run"]
+__all__ = ["FakeBatchContext", "FakeContext", "Log", "run", "run_batch"]
 
 _PROTOS = "KRT_PROTOS"
 """Names a file with the package's descriptors, like those of HELLO; set by `krt test`."""
@@ -170,6 +171,56 @@ class FakeContext(Context):
             current.reset(token)
 
 
+class FakeBatchContext(FakeContext, BatchContext):
+    """A context for the handler of a node with `batch` in krt.yml.
+
+    `items` has a `FakeContext` for each message of the last `run_batch`, for assertions about what
+    the handler did for it. They share values and documents.
+    """
+
+    _items: Sequence[_FakeItem] = ()
+
+    @property
+    def items(self) -> Sequence[FakeContext]:
+        """The contexts of the items, in the order of the handler's list."""
+        return self._items
+
+    @contextmanager
+    def _batch(self, count: int, pack: Callable[[Any], Any]) -> Iterator[None]:
+        deliveries = [Delivery(number, self._replied) for number in range(1, count + 1)]
+        self._items = [_FakeItem(self, delivery, pack) for delivery in deliveries]
+        tokens = current.set(None), running.set(Batch(deliveries))
+        try:
+            yield
+        finally:
+            for delivery in deliveries:
+                delivery.open = False
+            current.reset(tokens[0])
+            running.reset(tokens[1])
+
+
+class _FakeItem(FakeContext):
+    """The context of one item of a batch."""
+
+    def __init__(
+        self, batch: FakeBatchContext, delivery: Delivery, pack: Callable[[Any], Any]
+    ) -> None:
+        node, version, version_id, base_path = batch._identity
+        super().__init__(base_path=base_path, node=node, version=version, version_id=version_id)
+        self._kept.documents = batch._kept.documents
+        self._kept.pack = pack
+        self._values = batch._values
+        self._own = delivery
+
+    @property
+    def exited(self) -> bool:
+        """Whether the handler called `early_exit` for this item."""
+        return self._own.early_exit
+
+    def _current(self) -> Delivery:
+        return self._own
+
+
 def run(
     handler: Callable[[Any, Any], Any],
     message: Message | Mapping[str, Any],
@@ -187,13 +238,33 @@ def run(
     return trial.run() if is_async(handler) else trial.run_plain()
 
 
-class _Trial(NamedTuple):
+def run_batch(
+    handler: Callable[[Any, Any], Any],
+    messages: Sequence[Message | Mapping[str, Any]],
+    *,
+    init: Callable[[Any], Any] | None = None,
+    context: FakeBatchContext | None = None,
+) -> list[Any]:
+    """Calls `init`, if given, and the handler of a node with `batch` with a list of messages.
+
+    Returns the handler's list, in which an exception is the error of its own item. Pass dicts to
+    the handler of a node with `payload: json`. Exceptions of the handler propagate. Raises
+    `krt.errors.AnswerError` unless the list has an answer for each message, which the node may
+    return.
+    """
+    trial = _BatchTrial(handler, messages, init, context or FakeBatchContext())
+    answers: list[Any] = trial.run() if is_async(handler) else trial.run_plain()
+    return answers
+
+
+@dataclass
+class _Trial:
     """A call of `run`."""
 
     handler: Callable[[Any, Any], Any]
-    message: Message | Mapping[str, Any]
+    message: Any
     init: Callable[[Any], Any] | None
-    context: FakeContext
+    context: Any
 
     def run(self) -> Any:
         async def live() -> Any:
@@ -233,7 +304,27 @@ class _Trial(NamedTuple):
         return answer
 
     def _packer(self) -> Packer | PlainPacker:
-        return (Packer if isinstance(self.message, Message) else PlainPacker)(_UNLIMITED)
+        return _packer_for(self.message)
+
+
+class _BatchTrial(_Trial):
+    """A call of `run_batch`, whose `message` is a list."""
+
+    async def _handle(self, handler: Callable[[Any, Any], Any]) -> Any:
+        data, pack = [_data(message) for message in self.message], self._packer().pack
+        with self.context._batch(len(data), pack):
+            answers = checked(await handler(self.context, data), len(data))
+        for answer in answers:
+            if answer is not None and not isinstance(answer, BaseException):
+                pack(answer)
+        return answers
+
+    def _packer(self) -> Packer | PlainPacker:
+        return _packer_for(next(iter(self.message), None))
+
+
+def _packer_for(message: Any) -> Packer | PlainPacker:
+    return (Packer if isinstance(message, Message) else PlainPacker)(_UNLIMITED)
 
 
 def _data(message: Message | Mapping[str, Any]) -> Any:

@@ -1,7 +1,7 @@
 //! The handlers and inits that conversations refer to.
 
 use crate::{
-    Any, Context, Error, MetricError, Prediction, Result,
+    Any, BatchContext, Context, Error, MetricError, Prediction, Result,
     form::{Node, Work},
 };
 use bson::{Binary, Bson, DateTime, Document, doc, spec::BinarySubtype};
@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-pub(super) const HANDLERS: [&str; 26] = [
+pub(super) const HANDLERS: [&str; 29] = [
     "echo",
     "same",
     "error",
@@ -40,6 +40,9 @@ pub(super) const HANDLERS: [&str; 26] = [
     "plain_none",
     "plain_early",
     "plain_unfit",
+    "batch",
+    "batch_wait",
+    "plain_batch",
 ];
 
 pub(super) const INITS: [&str; 4] = ["keep", "save", "fail", "reply"];
@@ -77,6 +80,9 @@ pub(super) fn node(init: Option<&str>, handler: &str) -> Result<Node, String> {
         "plain_none" => Node::new(init, async |_: Context, _: Value| Ok::<Option<Value>, Error>(None)),
         "plain_early" => Node::new(init, plain_early),
         "plain_unfit" => Node::new(init, plain_unfit),
+        "batch" => Node::of_batches(init, batch),
+        "batch_wait" => Node::of_batches(init, batch_wait),
+        "plain_batch" => Node::of_batches(init, plain_batch),
         name => {
             let name = name.to_owned();
             Node::new(init, move |ctx: Context, text: String| act(name.clone(), ctx, text))
@@ -150,6 +156,43 @@ async fn act(name: String, ctx: Context, text: String) -> Result<String> {
         _ => {}
     }
     Ok(text)
+}
+
+async fn batch(ctx: BatchContext, texts: Vec<String>) -> Result<Vec<Result<Option<String>>>> {
+    ctx.logger().info("together");
+    let has = |word: &str| texts.iter().any(|text| text == word);
+    if has("fail") {
+        return Err("poison".into());
+    }
+    let answered = texts.len() - usize::from(has("few"));
+    let items = ctx.items().iter().zip(&texts).take(answered);
+    Ok(items.map(|(own, text)| item(own, text, texts.len())).collect())
+}
+
+/// The answer to one item of a batch.
+fn item(ctx: &Context, text: &str, count: usize) -> Result<Option<String>> {
+    match text {
+        "error" => return Err("no".into()),
+        "none" => return Ok(None),
+        _ => ctx.logger().info(text),
+    }
+    match text {
+        "reply" => ctx.early_reply("early".to_owned())?,
+        "exit" => ctx.early_exit()?,
+        _ => {}
+    }
+    Ok(Some(format!("{text} of {count}")))
+}
+
+async fn batch_wait(ctx: BatchContext, _: Vec<String>) -> Result<Vec<Result<String>>> {
+    ctx.logger().info("waiting");
+    std::future::pending().await
+}
+
+async fn plain_batch(_: BatchContext, data: Vec<Value>) -> Result<Vec<Result<Value>>> {
+    let count = data.len() as u64;
+    let add = |item: Value| Ok(json!({ "n": item["n"].as_u64().ok_or("`n` is no number")? + count }));
+    Ok(data.into_iter().map(add).collect())
 }
 
 fn early(ctx: &Context, words: &str) -> Result<String> {

@@ -119,7 +119,8 @@ fn compare(entry: &Fields, (kind, id, body): &(u8, u32, Vec<u8>)) -> Result<(), 
         }
         "RESULT" => {
             found["status"] = STATUSES[usize::from(body[0])].into();
-            found["early_exit"] = (body[1] == 1).into();
+            found["early_exit"] = (body[1] & 1 != 0).into();
+            found["whole"] = (body[1] & 2 != 0).into();
             rest = &body[18..];
             if long(2) == 0 || long(10) < long(2) {
                 return Err("its times cannot be".to_owned());

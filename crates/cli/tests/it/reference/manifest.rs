@@ -6,12 +6,13 @@ use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
 /// The sections of the page: a title, and the key whose subkeys it lists.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 7] = [
     ("The package", ""),
     ("Entrypoint", "entrypoint"),
     ("Configuration", "config"),
     ("Limits", "limits"),
     ("Nodes", "nodes"),
+    ("Batches", "nodes[].batch"),
     ("Workflows", "workflows"),
 ];
 
@@ -41,10 +42,13 @@ fn the_manifest_page_matches_the_schema() {
     keep("krt-yml.md", &page);
 }
 
-/// The object schema below a top-level key.
+/// The object schema below a top-level key, or below a key of its items.
 fn object(schema: &Value, parent: &str) -> Value {
     if parent.is_empty() {
         return schema.clone();
+    }
+    if let Some((list, key)) = parent.split_once("[].") {
+        return resolved(schema, &object(schema, list)["properties"][key]);
     }
     let says = resolved(schema, &schema["properties"][parent]);
     match says["items"].is_object() {

@@ -1,6 +1,6 @@
 //! The schema and the reader agree: on keys, on examples, on errors, and on every package of this repository.
 
-use super::super::{Report, Source, Target, document, limits, node, other_versions, parse, workflow};
+use super::super::{Report, Source, Target, batch, document, limits, node, other_versions, parse, workflow};
 use super::JSON_SCHEMA;
 use crate::yaml;
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ fn good() -> Value {
         "config": {},
         "limits": {},
         "nodes": [
-            {"name": "features", "src": "src/features/main.py", "limits": {}},
+            {"name": "features", "src": "src/features/main.py", "limits": {}, "batch": {}},
             {"name": "model", "src": "src/model/main.py"},
         ],
         "workflows": [{"name": "estimate", "entrypoint": "Estimate", "sequential": ["features", "model"]}],
@@ -135,6 +135,7 @@ fn the_reader_knows_the_same_keys() {
         known("/limits", &limits::KEYS),
         known("/nodes/0", &node::KEYS),
         known("/nodes/0/limits", &limits::KEYS),
+        known("/nodes/0/batch", &batch::KEYS),
         known("/workflows/0", &workflow::KEYS),
     ]
     .into_iter()
@@ -197,10 +198,14 @@ fn defaults_match_the_reader() {
         "retries": node.run.retries,
         "payload": node.run.payload.as_str(),
         "runner": node.run.runner.as_str(),
+        "batch": node.run.batch.is_some(),
     });
     for (key, value) in read.as_object().unwrap() {
         assert_eq!(&of[key]["default"], value, "{key}");
     }
+    let (batch, of) = (version.nodes[0].run.batch.unwrap(), &SCHEMA["$defs"]["batch"]["properties"]);
+    assert_eq!(of["max"]["default"], batch.max);
+    assert_eq!(of["isolate"]["default"], batch.isolate);
 }
 
 fn manifests(folder: &Path, found: &mut Vec<PathBuf>) {

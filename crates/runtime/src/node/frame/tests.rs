@@ -97,9 +97,9 @@ fn only_messages_may_be_large() {
 fn deliver_has_the_layout_of_the_protocol() {
     let payload = Payload::pack("t/a.B", b"v");
     let mut outbox = Outbox::default();
-    outbox.deliver(0x0102_0304, true, 7, "id", b"", payload.encoded());
+    outbox.deliver(0x0102_0304, flag::REPLIED, 7, "id", b"", payload.encoded());
     let plain = [&[1, 7, 0, 2, 0, 0][..], b"id", payload.encoded()].concat();
-    outbox.deliver(9, false, 7, "id", b"{}", payload.encoded());
+    outbox.deliver(9, 0, 7, "id", b"{}", payload.encoded());
     let beside = [&[0, 7, 0, 2, 2, 0][..], b"id", b"{}", payload.encoded()].concat();
     let frames = [frame(kind::DELIVER, 0x0102_0304, &plain), frame(kind::DELIVER, 9, &beside)];
     assert_eq!(outbox.pending(), frames.concat());
@@ -115,7 +115,7 @@ fn large_messages_keep_their_position() {
     for count in [1, 1000, 70_000] {
         let mut outbox = Outbox::default();
         for size in sizes {
-            outbox.deliver(1, false, 7, "id", b"", payload(size).encoded());
+            outbox.deliver(1, 0, 7, "id", b"", payload(size).encoded());
         }
         assert_eq!(outbox.len(), expected.len());
         let mut sent = Vec::new();

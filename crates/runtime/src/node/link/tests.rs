@@ -5,8 +5,13 @@ use crate::node::{
     frame::{PROTOCOL, kind},
     scripted::{Client, MAX_FRAME, Peer, Stage, answer, frame, line, ready, result},
 };
-use krt_model::{outcome::Failure, version::RunOptions};
+use krt_model::{
+    outcome::Failure,
+    version::{Batch, RunOptions},
+};
 use tokio::{net::UnixStream, task::JoinHandle};
+
+mod batches;
 
 /// A link, and the worker's end of its socket.
 struct Linked {

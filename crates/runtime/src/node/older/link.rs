@@ -168,7 +168,7 @@ impl OlderLink {
         let unanswered = state.window.drain();
         drop(state);
         let end = now();
-        for Unanswered { delivery, in_flight } in unanswered {
+        for Unanswered { delivery, in_flight, .. } in unanswered {
             let result = if in_flight { how.result() } else { HandlerResult::Untouched };
             self.node.flow.finish(delivery, result, HandlerTimes { start: end, end });
         }
