@@ -13,6 +13,7 @@
 //! - [`Modules`]: the `*_pb2` modules of a package, as files.
 //! - [`Sdk`]: an embedded SDK, extracted for workers to import.
 //! - [`ProcessEnv`]: the environment variables that all this depends on.
+//! - [`GroupGuard`]: ends installers and compilers with this process.
 //!
 //! Inside: `plan` reads the user's files, `imports` their sources, `need` compares the two, `python` finds
 //! interpreters and queries them, `install` runs the installer, `cache` stores environments, `executables`
@@ -53,6 +54,7 @@ pub use modules::Modules;
 pub use node_source::NodeSource;
 pub use pep440_rs::Version;
 pub use plan::Files;
+pub use process::GroupGuard;
 pub use process_env::ProcessEnv;
 pub use python::PythonChoice;
 pub use sdk::Sdk;

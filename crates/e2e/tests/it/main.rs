@@ -27,6 +27,7 @@ mod hostile;
 mod imports;
 mod init;
 mod kill;
+mod killed;
 mod limits;
 mod links;
 mod logs;
