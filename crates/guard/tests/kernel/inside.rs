@@ -49,7 +49,7 @@ pub(super) fn first_process() {
         println!("{PASSED}");
     }
     // The machine would take what is on its way to the console with it.
-    tcdrain(std::io::stdout()).unwrap();
+    tcdrain(File::options().write(true).open("/dev/console").unwrap()).unwrap();
     reboot(RebootCommand::PowerOff).unwrap();
 }
 
@@ -57,8 +57,8 @@ pub(super) fn first_process() {
 pub(super) fn engine() {
     std::io::stdin().lines().next();
     let groups = Groups::find().expect("the machine allows groups");
-    let megabytes = |number: u64| (MEMORY * number / 100 >> 20).to_string();
-    let ended = |act: &str, number: String| ended(&groups, act, number);
+    let megabytes = |number: u64| ((MEMORY * number / 100) >> 20).to_string();
+    let ended = |act: &str, number: String| ended(&groups, act, &number);
     let is_well = GuardMessage::Ended { status: 0, out_of_memory: false };
     assert_eq!(ended("keep", megabytes(50)), is_well);
     assert_eq!(ended("limit", MEMORY.to_string()), is_well);
@@ -78,13 +78,13 @@ pub(super) fn engine() {
 }
 
 /// Runs a worker to its end.
-fn ended(groups: &Groups, act: &str, number: String) -> GuardMessage {
+fn ended(groups: &Groups, act: &str, number: &str) -> GuardMessage {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let mut guard = start_guard(theirs.into());
     send_input(&ours, File::open("/proc/version").unwrap()).unwrap();
     let spec = Spec {
         program: SELF.into(),
-        arguments: ["work", act, &number].map(Into::into).to_vec(),
+        arguments: ["work", act, number].map(Into::into).to_vec(),
         folder: "/".into(),
         memory: Some(MEMORY),
         files: [Some(64), Some(64)],
