@@ -126,16 +126,16 @@ impl Connection {
         jetstream::ContextBuilder::new().timeout(STORE_TIMEOUT).build(self.client())
     }
 
-    /// Waits until the server knows all subscriptions, as it answers in order. Waits a second at most, since
-    /// the server may be away.
-    pub async fn settled(&self) {
+    /// Waits until the server knows all subscriptions, and until all messages that it sent before have arrived, as it
+    /// answers in order. Waits no longer than `limit`, since the server may be away.
+    pub async fn settled(&self, limit: Duration) {
         let (client, inbox) = (self.client(), self.new_inbox());
         let round = async {
             let mut received = client.subscribe(inbox.clone()).await.ok()?;
             client.publish(inbox, bytes::Bytes::new()).await.ok()?;
             received.next().await
         };
-        let _ = tokio::time::timeout(Duration::from_secs(1), round).await;
+        let _ = tokio::time::timeout(limit, round).await;
     }
 
     /// Sends queued messages, and closes the connection.

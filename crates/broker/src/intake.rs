@@ -11,7 +11,7 @@ use async_nats::Subscriber;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use pull::Pull;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// An incoming message.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub struct Incoming {
 #[derive(Debug)]
 pub enum Intake {
     /// Core NATS: the server pushes messages, whether or not there is room.
-    Queue(Subscriber),
+    Queue(Queue),
     /// JetStream: the engine pulls messages when there is room.
     Pull(Box<Pull>),
 }
@@ -50,7 +50,8 @@ impl Intake {
             WireProtocol::Core => {
                 let group = stage.queue_group.clone();
                 let subscribed = connection.client().queue_subscribe(subject, group).await;
-                subscribed.map(Self::Queue).map_err(|_| Error::Closed)
+                let subscriber = subscribed.map_err(|_| Error::Closed)?;
+                Ok(Self::Queue(Queue { subscriber, connection: connection.clone() }))
             }
             WireProtocol::JetStream => {
                 let pull = Pull::open(connection, sender, stage, room, limits).await?;
@@ -62,7 +63,7 @@ impl Intake {
     /// Waits for the next message; `None` if no more can arrive.
     pub async fn next(&mut self) -> Option<Incoming> {
         match self {
-            Self::Queue(subscriber) => subscriber.next().await.map(|message| Incoming {
+            Self::Queue(queue) => queue.subscriber.next().await.map(|message| Incoming {
                 reply: message.reply.map(|reply| reply.to_string()),
                 headers: Headers::read(message.headers.as_ref()),
                 body: message.payload,
@@ -75,11 +76,35 @@ impl Intake {
     /// Requests no more messages. Those in transit still arrive; after them, `next` returns `None`.
     pub async fn close(&mut self) {
         match self {
-            Self::Queue(subscriber) => {
-                // Fails if the connection is closed for good, in which case nothing arrives.
-                let _ = subscriber.drain().await;
-            }
-            Self::Pull(pull) => pull.close(),
+            Self::Queue(queue) => end(&mut queue.subscriber, &queue.connection).await,
+            Self::Pull(pull) => pull.close().await,
         }
     }
 }
+
+/// A member of a queue group.
+#[derive(Debug)]
+pub struct Queue {
+    subscriber: Subscriber,
+    connection: Connection,
+}
+
+/// How long messages in transit are waited for.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Ends a subscription. What the server has sent before it knew can still be taken; after it, the subscriber ends.
+///
+/// `Subscriber::drain` loses those messages: the client forgets a subscription as soon as it has written UNSUB. It keeps
+/// one that ends after a number of messages. To the server, a number this large means to end at once.
+async fn end(subscriber: &mut Subscriber, connection: &Connection) {
+    const AT_ONCE: u64 = u64::MAX;
+    // Both fail if the connection is closed for good, in which case nothing arrives.
+    let _ = subscriber.unsubscribe_after(AT_ONCE).await;
+    if connection.is_up() {
+        connection.settled(CLOSE_TIMEOUT).await;
+    }
+    let _ = subscriber.unsubscribe().await;
+}
+
+#[cfg(test)]
+mod tests;

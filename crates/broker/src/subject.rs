@@ -180,11 +180,11 @@ impl fmt::Display for Visit<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use krt_model::version::{Node, RunOptions};
 
-    fn version(sequence: &[usize]) -> Version {
+    pub(crate) fn version(sequence: &[usize]) -> Version {
         let name = |text: &str| Name::parse(text).unwrap();
         let node = |text: &str| Node {
             name: name(text),

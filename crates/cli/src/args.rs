@@ -99,7 +99,7 @@ pub(crate) enum Command {
     Node(NodeArgs),
     /// Print the environment variables for another KRT v1 runner to run a node
     Env(EnvArgs),
-    /// Start a program, and end its process group when standard input closes
+    /// End a process group when standard input closes
     #[command(hide = true)]
     Guard(GuardArgs),
     /// Read a package for another process, which names it on standard input

@@ -2,7 +2,7 @@
 
 use crate::{cache, terminal};
 use krt_environment::{
-    BuildError, Diagnostic, Executable, ExecutableSource, Executables, Inherited, ProcessEnv,
+    BuildError, Diagnostic, Executable, ExecutableSource, Executables, GroupGuard, Inherited, ProcessEnv,
 };
 use krt_model::version::{Node, Version};
 use krt_package::{Problem, problem::Location};
@@ -28,6 +28,7 @@ pub(crate) async fn executables(
     let show = |event| progress.show(event);
     let executables = Executables::new(cache::folder()?)
         .with_process_env(ProcessEnv::of_process().for_installers(origin))
+        .with_guard(GroupGuard::of_this_program())
         .prepare(&sources, &show)
         .await?;
     Ok(by_name(sources, &executables, warn))

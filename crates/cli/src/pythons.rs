@@ -1,7 +1,9 @@
 //! The checks of Python nodes in `krt check`: imports, requirements, handlers.
 
 use crate::{cache, service::launch, terminal};
-use krt_environment::{DictUse, Environments, Files, Finding, NodeSource, PythonChoice, Severity, dict_use};
+use krt_environment::{
+    DictUse, Environments, Files, Finding, GroupGuard, NodeSource, PythonChoice, Severity, dict_use,
+};
 use krt_model::version::{Node, PayloadForm, Runner, Version};
 use krt_package::{Problem, problem::Location};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ pub(crate) async fn problems(
     let source = |node: &&Node| NodeSource { name: node.name.to_string(), src: PathBuf::from(&node.src) };
     let sources: Vec<NodeSource> = nodes.iter().map(source).collect();
     let environments = Environments::new(cache::folder()?, choice.cloned()).with_files(files);
+    let environments = environments.with_guard(GroupGuard::of_this_program());
     let progress = terminal::Installation::new();
     let show = |event| progress.show(event);
     match environments.examine(&sources, root, &show).await {

@@ -12,6 +12,7 @@ use crate::{
     need::{Basis, Need},
     node_source::NodeSource,
     plan::{Files, Plan},
+    process::GroupGuard,
     python::{Facts, Picked, Pythons},
     sdk::PYTHON,
 };
@@ -48,6 +49,7 @@ pub struct Environments {
     choice: Option<PythonChoice>,
     process_env: ProcessEnv,
     files: Files,
+    guard: GroupGuard,
 }
 
 impl Environments {
@@ -56,13 +58,20 @@ impl Environments {
     /// another version, or pin packages without a wheel for it.
     pub fn new(cache: PathBuf, choice: Option<PythonChoice>) -> Self {
         let cache = path::absolute(&cache).unwrap_or(cache);
-        Self { cache, choice, process_env: ProcessEnv::of_process(), files: Files::Live }
+        let process_env = ProcessEnv::of_process();
+        Self { cache, choice, process_env, files: Files::Live, guard: GroupGuard::default() }
     }
 
     /// Uses other environment variables than this process's.
     #[must_use]
     pub fn with_process_env(self, process_env: ProcessEnv) -> Self {
         Self { process_env, ..self }
+    }
+
+    /// Ends installers with this process, however it ends.
+    #[must_use]
+    pub fn with_guard(self, guard: GroupGuard) -> Self {
+        Self { guard, ..self }
     }
 
     /// Sets whether the packages' files may change.
@@ -283,6 +292,7 @@ impl Environments {
                 facts: &one.facts,
                 missing_wheels: one.missing_wheels.as_ref(),
                 process_env: &self.process_env,
+                guard: &self.guard,
                 on_event,
             });
         }

@@ -19,7 +19,7 @@ use crate::{
     event::{Event, Step},
     key::Key,
     lock::Lock,
-    process::Run,
+    process::{GroupGuard, Run},
     sdk::Sdk,
 };
 use content::Content;
@@ -109,19 +109,26 @@ impl Executable {
 pub struct Executables {
     cache: PathBuf,
     process_env: ProcessEnv,
+    guard: GroupGuard,
 }
 
 impl Executables {
     /// Stores executables below a cache folder, created on demand.
     pub fn new(cache: PathBuf) -> Self {
         let cache = path::absolute(&cache).unwrap_or(cache);
-        Self { cache, process_env: ProcessEnv::of_process() }
+        Self { cache, process_env: ProcessEnv::of_process(), guard: GroupGuard::default() }
     }
 
     /// Uses other environment variables than this process's.
     #[must_use]
     pub fn with_process_env(self, process_env: ProcessEnv) -> Self {
         Self { process_env, ..self }
+    }
+
+    /// Ends compilers with this process, however it ends.
+    #[must_use]
+    pub fn with_guard(self, guard: GroupGuard) -> Self {
+        Self { guard, ..self }
     }
 
     /// Returns the executable of each node, in the given order. Builds missing ones one at a time, since a
@@ -177,7 +184,8 @@ impl Executables {
     ) -> Option<Build<'a>> {
         let toolchain = toolchain_of(node.language);
         let program = self.process_env.commands(toolchain.builder).into_iter().next()?;
-        Some(Build { node, toolchain, program, cache: &self.cache, process_env: &self.process_env, on_event })
+        let Self { cache, process_env, guard } = self;
+        Some(Build { node, toolchain, program, cache, process_env, guard, on_event })
     }
 }
 
@@ -202,6 +210,7 @@ struct Build<'a> {
     program: PathBuf,
     cache: &'a Path,
     process_env: &'a ProcessEnv,
+    guard: &'a GroupGuard,
     on_event: &'a (dyn Fn(Event) + Send + Sync),
 }
 
@@ -305,6 +314,7 @@ impl Build<'_> {
         variables.extend(call.variables.into_iter().map(|(name, value)| (name.into(), value)));
         let hold = call.lock.map_or_else(|| File::open("/dev/null"), Lock::share);
         let run = Run {
+            guard: self.guard,
             command: &command,
             variables,
             folder: &self.node.folder,

@@ -9,7 +9,7 @@ use crate::{
     event::{Event, Step},
     lock::Lock,
     plan::{PackageSource, Plan, TranscriptWriter},
-    process::Run,
+    process::{GroupGuard, Run},
     process_env::ProcessEnv,
     python::{Facts, NEWER_PROTOBUF, OLDEST_PROTOBUF, is_at_least, probe},
 };
@@ -39,6 +39,7 @@ pub(crate) struct Job<'a> {
     /// The pins without a wheel for the interpreter, reported if the installation fails.
     pub(crate) missing_wheels: Option<&'a String>,
     pub(crate) process_env: &'a ProcessEnv,
+    pub(crate) guard: &'a GroupGuard,
     pub(crate) on_event: &'a (dyn Fn(Event) + Send + Sync),
 }
 
@@ -149,6 +150,7 @@ impl Job<'_> {
     async fn call(&self, lock: &Lock, installer: &Installer, command: Vec<OsString>) -> Result<(), Error> {
         let hold = lock.share().map_err(|source| self.not_started(&command, source))?;
         let run = Run {
+            guard: self.guard,
             command: &command,
             variables: installer.variables(self.process_env, &self.place.work_folder()),
             folder: self.plan.map_or(Path::new("/"), Plan::folder),

@@ -14,6 +14,7 @@
 //! - [`Sdk`]: an embedded SDK, extracted for workers to import.
 //! - [`Program`]: finds a program of this machine, with its version.
 //! - [`ProcessEnv`]: the environment variables that all this depends on.
+//! - [`GroupGuard`]: ends installers and compilers with this process.
 //!
 //! Inside: `plan` reads the user's files, `imports` their sources, `need` compares the two, `python` finds
 //! interpreters and queries them, `install` runs the installer, `cache` stores environments, `executables`
@@ -55,6 +56,7 @@ pub use modules::Modules;
 pub use node_source::NodeSource;
 pub use pep440_rs::Version;
 pub use plan::Files;
+pub use process::GroupGuard;
 pub use process_env::ProcessEnv;
 pub use program::{FoundProgram, Program};
 pub use python::PythonChoice;

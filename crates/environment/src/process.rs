@@ -1,4 +1,5 @@
-//! Runs an installer or compiler in a process group of its own, which ends with the future.
+//! Runs an installer or compiler in a process group of its own, which ends with the future, and with this process
+//! if there is a guard.
 
 use crate::output::Output;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -21,8 +22,31 @@ use tokio::{
 /// How long to wait for output after the process has ended; a leftover child may hold the pipe.
 const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 
+/// A program that kills its own process group when its standard input closes. Without one, installers and
+/// compilers go on when this process is killed.
+#[derive(Debug, Clone, Default)]
+pub struct GroupGuard(Vec<OsString>);
+
+impl GroupGuard {
+    /// Uses the command `guard` of the running program, even if its file has been replaced.
+    pub fn of_this_program() -> Self {
+        Self(vec!["/proc/self/exe".into(), "guard".into()])
+    }
+
+    /// Starts the program as the leader of a process group. This process holds the other end of its standard
+    /// input, which the kernel closes with it.
+    fn start(&self) -> io::Result<Option<Child>> {
+        let Some((program, arguments)) = self.0.split_first() else { return Ok(None) };
+        let mut command = Command::new(program);
+        command.args(arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.process_group(0).kill_on_drop(true).spawn().map(Some)
+    }
+}
+
 /// A command to run.
 pub(crate) struct Run<'a> {
+    /// Ends it with this process.
+    pub(crate) guard: &'a GroupGuard,
     /// The program and its arguments.
     pub(crate) command: &'a [OsString],
     /// Its complete environment.
@@ -73,6 +97,8 @@ impl Run<'_> {
             Some(file) => Stdio::from(file),
             None => writer.try_clone()?.into(),
         };
+        let guard = self.guard.start()?;
+        let leader = guard.as_ref().and_then(id_of);
         let child = Command::new(program)
             .args(arguments)
             .env_clear()
@@ -81,26 +107,36 @@ impl Run<'_> {
             .stdin(Stdio::from(self.hold))
             .stdout(results)
             .stderr(writer)
-            .process_group(0)
+            .process_group(leader.map_or(0, |leader| leader.as_raw_nonzero().get()))
             .spawn()?;
-        let id = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
-        Ok((Receiver::from_owned_fd(reader.into())?, Group { child, id }))
+        let id = id_of(&child);
+        Ok((
+            Receiver::from_owned_fd(reader.into())?,
+            Group { child, id, leader: leader.or(id), _guard: guard },
+        ))
     }
 }
 
-/// A process group, by its leader.
+fn id_of(child: &Child) -> Option<Pid> {
+    Pid::from_raw(child.id()?.try_into().ok()?)
+}
+
+/// A command in its process group.
 struct Group {
     child: Child,
     id: Option<Pid>,
+    leader: Option<Pid>,
+    /// Killed, if it still runs, before its standard input closes. So it spares what the command left behind.
+    _guard: Option<Child>,
 }
 
 impl Drop for Group {
-    /// Waits for the leader without reaping it, which is the runtime's job: until then its id names no other
+    /// Waits for the command without reaping it, which is the runtime's job: until then its id names no other
     /// process.
     fn drop(&mut self) {
-        let running = self.child.id().is_some();
-        if let Some(id) = self.id.filter(|_| running) {
-            let _ = kill_process_group(id, Signal::KILL);
+        let is_running = self.child.id().is_some();
+        if let (true, Some(id), Some(leader)) = (is_running, self.id, self.leader) {
+            let _ = kill_process_group(leader, Signal::KILL);
             let _ = waitid(WaitId::Pid(id), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT);
         }
     }

@@ -83,6 +83,11 @@ impl Groups {
     pub(crate) fn make(&self, name: &str, memory: Option<u64>, cpu: Option<u32>) -> io::Result<Group> {
         let folder = self.folder.join(name);
         fs::create_dir_all(&folder)?;
+        // The guard of the last worker has removed the parent, and a new one passes no controllers on.
+        let passed: Vec<_> = self.controllers.iter().map(|name| format!("+{name}")).collect();
+        if !passed.is_empty() {
+            write(&self.folder.join("cgroup.subtree_control"), &passed.join(" "))?;
+        }
         let memory = memory.filter(|_| self.has("memory"));
         let cpu = cpu.filter(|_| self.has("cpu"));
         let (limits_memory, limits_cpu) = (memory.is_some(), cpu.is_some());
@@ -267,6 +272,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let worker = folder.path().join("worker");
         fs::create_dir(&worker).unwrap();
+        let passed = folder.path().join("cgroup.subtree_control");
+        fs::write(&passed, "").unwrap();
         let files = ["memory.max", "memory.oom.group", "memory.swap.max", "cpu.max"];
         files.iter().for_each(|name| fs::write(worker.join(name), "").unwrap());
         let groups = |controllers: &[&str]| Groups {
@@ -276,9 +283,13 @@ mod tests {
         };
         let read = || files.map(|name| fs::read_to_string(worker.join(name)).unwrap());
         groups(&[]).make("worker", Some(1 << 20), Some(500)).unwrap();
-        assert_eq!(read(), ["", "", "", ""]);
+        assert_eq!(
+            (read(), &*fs::read_to_string(&passed).unwrap()),
+            (["", "", "", ""].map(str::to_owned), "")
+        );
         let group = groups(&CONTROLLERS).make("worker", Some(1 << 20), Some(500)).unwrap();
         assert_eq!(read(), ["1048576", "1", "0", "50000 100000"]);
+        assert_eq!(fs::read_to_string(&passed).unwrap(), "+memory +cpu");
         assert!(group.limits_memory() && !group.ran_out_of_memory());
         fs::write(worker.join("memory.events"), "oom_kill 1\n").unwrap();
         assert!(group.ran_out_of_memory());

@@ -50,6 +50,8 @@ pub struct Step<'a> {
     pub last: bool,
     /// Whether the client had an early reply.
     pub replied: bool,
+    /// Whether the broker delivered the message before, so that an early reply may have confirmed the work.
+    pub redelivered: bool,
     /// How many more times another process may get the message.
     pub retries_left: u16,
     /// How many more times the broker redelivers the message when it is given back; 0 if it keeps no
@@ -324,8 +326,9 @@ fn died(step: &Step<'_>, failure: Failure) -> Outcome {
     if step.retries_left > 0 {
         return Outcome::Retry { counts: true };
     }
-    // The client's answer confirmed the work, so the end of a process must not lose it.
-    if step.replied && step.redeliveries_left > 0 { Outcome::Redeliver } else { fail(step, failure) }
+    // The end of a process must not lose work that an answer confirmed.
+    let may_be_confirmed = step.replied || step.redelivered;
+    if may_be_confirmed && step.redeliveries_left > 0 { Outcome::Redeliver } else { fail(step, failure) }
 }
 
 const NOTHING: &str = "the handler returned no message";

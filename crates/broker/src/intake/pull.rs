@@ -47,6 +47,8 @@ pub struct Pull {
     not_before: Option<Instant>,
     progress: Interval,
     up: watch::Receiver<bool>,
+    /// Whether it is closed, and everything that the server has sent was taken.
+    has_ended: bool,
 }
 
 #[derive(Debug)]
@@ -72,14 +74,25 @@ impl Pull {
         room: usize,
         limits: Limits,
     ) -> Result<Self, Error> {
-        let context = connection.jetstream();
-        let ack_wait = stream::ensure(&context, &stage, limits).await?;
+        let ack_wait = stream::ensure(&connection.jetstream(), &stage, limits).await?;
+        Self::subscribe(connection, sender, stage, room, limits, ack_wait).await
+    }
+
+    /// Subscribes to an inbox for the messages of an existing consumer.
+    async fn subscribe(
+        connection: &Connection,
+        sender: &Sender,
+        stage: Arc<Stage>,
+        room: usize,
+        limits: Limits,
+        ack_wait: Duration,
+    ) -> Result<Self, Error> {
         let inbox = connection.new_inbox();
         let subscriber = connection.client().subscribe(inbox.clone()).await.map_err(|_| Error::Closed)?;
         let mut progress = tokio::time::interval(ack_wait / 4);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
-            context,
+            context: connection.jetstream(),
             inbox,
             subscriber,
             progress,
@@ -90,6 +103,7 @@ impl Pull {
             last_seen: Instant::now(),
             not_before: None,
             up: connection.watch(),
+            has_ended: false,
             connection: connection.clone(),
             stage,
         })
@@ -98,18 +112,19 @@ impl Pull {
     pub(super) async fn next(&mut self) -> Option<Incoming> {
         loop {
             self.request().await;
-            if self.room == 0 && self.held.len() == 0 {
+            if self.has_ended && self.held.len() == 0 {
                 return None;
             }
             let woken = tokio::select! {
-                message = self.subscriber.next() => WakeReason::Message(message),
+                message = self.subscriber.next(), if !self.has_ended => WakeReason::Message(message),
                 _ = self.progress.tick() => WakeReason::Tick,
                 () = self.held.left.notified() => WakeReason::RoomFreed,
                 Ok(()) = self.up.changed() => WakeReason::Connection,
                 () = sleep_until(self.last_seen + SILENCE_TIMEOUT), if !self.asked.is_empty() => WakeReason::Silence,
             };
             match woken {
-                WakeReason::Message(None) => return None,
+                WakeReason::Message(None) if self.room > 0 => return None,
+                WakeReason::Message(None) => self.has_ended = true,
                 WakeReason::Message(Some(message)) => {
                     self.last_seen = Instant::now();
                     if let Some(incoming) = self.take(message).await {
@@ -125,8 +140,11 @@ impl Pull {
         }
     }
 
-    pub(super) fn close(&mut self) {
+    /// Ends the pull requests. The server would answer them again and again with a message that is given back here, and
+    /// so use up its deliveries.
+    pub(super) async fn close(&mut self) {
         self.room = 0;
+        super::end(&mut self.subscriber, &self.connection).await;
     }
 
     /// Requests as many messages as there is room for, but not for every single place.
@@ -209,3 +227,6 @@ impl Pull {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

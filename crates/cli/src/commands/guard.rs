@@ -1,5 +1,8 @@
 //! `krt guard`: starts a program, and ends its process group when standard input closes.
 //!
+//! Without a program, it only does the latter: installers and compilers run in its group, and end with the `krt` that
+//! started them.
+//!
 //! The engine uses it to start the servers for executables of older runners. These servers do not notice the
 //! end of the engine, but the kernel closes the engine's end of the pipe. Workers have a different guard,
 //! `krt worker`.
@@ -10,7 +13,7 @@ use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, kill_proce
 use std::{
     ffi::OsString,
     os::unix::process::ExitStatusExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{ExitCode, ExitStatus, Stdio},
 };
 use tokio::{
@@ -21,8 +24,8 @@ use tokio::{
 /// The arguments of `krt guard`.
 #[derive(Debug, Args)]
 pub(crate) struct GuardArgs {
-    /// The program
-    program: PathBuf,
+    /// The program, unless others are in the process group
+    program: Option<PathBuf>,
 
     /// Its arguments
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -31,15 +34,23 @@ pub(crate) struct GuardArgs {
 
 /// Runs the program to its end, and exits with its status.
 pub(crate) fn execute(args: &GuardArgs) -> anyhow::Result<ExitCode> {
+    let Some(program) = &args.program else { return end_group() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(end_as(runtime.block_on(run(args))?))
+    Ok(end_as(runtime.block_on(run(program, &args.arguments))?))
 }
 
-async fn run(args: &GuardArgs) -> anyhow::Result<ExitStatus> {
+/// Waits until standard input closes, then kills the process group, which this process leads.
+fn end_group() -> anyhow::Result<ExitCode> {
+    std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
+    kill_process_group(getpid(), Signal::KILL)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run(program: &Path, arguments: &[OsString]) -> anyhow::Result<ExitStatus> {
     // The whole group receives these signals; the program decides how to handle them.
     let _heard = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
-    let started = Command::new(&args.program).args(&args.arguments).stdin(Stdio::null()).spawn();
-    let mut child = started.with_context(|| format!("cannot start `{}`", args.program.display()))?;
+    let started = Command::new(program).args(arguments).stdin(Stdio::null()).spawn();
+    let mut child = started.with_context(|| format!("cannot start `{}`", program.display()))?;
     tokio::select! {
         status = child.wait() => Ok(status?),
         () = engine_is_gone() => {

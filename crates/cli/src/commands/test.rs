@@ -7,7 +7,7 @@ mod python;
 use crate::{build, cache, exit, output, service, terminal};
 use anyhow::Context as _;
 use clap::Args;
-use krt_environment::{ExecutableSource, Executables, Files, Inherited, PythonChoice};
+use krt_environment::{ExecutableSource, Executables, Files, GroupGuard, Inherited, PythonChoice};
 use krt_model::version::Node;
 use krt_package::Package;
 use krt_reader::CancelHandle;
@@ -133,7 +133,9 @@ async fn test(args: &TestArgs, package: &Package, nodes: &[&Node]) -> anyhow::Re
         let ended = match (suite, &pythons) {
             (Suite::Built(source), _) => {
                 terminal::print_note(&format!("testing node `{name}`, in {}", source.language.name()));
-                let status = Executables::new(cache::folder()?).test(source, child_output::run).await?;
+                let executables =
+                    Executables::new(cache::folder()?).with_guard(GroupGuard::of_this_program());
+                let status = executables.test(source, child_output::run).await?;
                 if status.success() { Outcome::Passed } else { Outcome::Failed }
             }
             (Suite::Python(suite), Some(pythons)) => {

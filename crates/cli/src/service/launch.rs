@@ -8,7 +8,8 @@ use super::{
 use crate::{build, cache, terminal};
 use anyhow::{Context as _, bail};
 use krt_environment::{
-    Environments, Files, Inherited, Interpreter, Modules, NodeSource, ProcessEnv, PythonChoice, Sdk,
+    Environments, Files, GroupGuard, Inherited, Interpreter, Modules, NodeSource, ProcessEnv, PythonChoice,
+    Sdk,
 };
 use krt_guard::Isolation;
 use krt_model::{
@@ -234,7 +235,8 @@ fn environments(
 ) -> anyhow::Result<Environments> {
     let process_env = ProcessEnv::of_process().for_installers(origin);
     let environments = Environments::new(cache::folder()?, choice.cloned());
-    Ok(environments.with_files(files).with_process_env(process_env))
+    let environments = environments.with_files(files).with_process_env(process_env);
+    Ok(environments.with_guard(GroupGuard::of_this_program()))
 }
 
 /// The sources of some Python nodes.

@@ -28,6 +28,7 @@ mod hostile;
 mod imports;
 mod init;
 mod kill;
+mod killed;
 mod limits;
 mod links;
 mod logs;

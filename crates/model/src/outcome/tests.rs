@@ -10,6 +10,7 @@ fn step(node: &Name) -> Step<'_> {
         node,
         last: false,
         replied: false,
+        redelivered: false,
         retries_left: 0,
         redeliveries_left: 0,
         answer_type: ANSWER,
@@ -52,6 +53,8 @@ fn table() {
     let last_replied = Step { last: true, replied: true, ..inner };
     let retried = Step { retries_left: 1, ..inner };
     let kept = Step { redeliveries_left: 1, ..inner };
+    let redelivered = Step { redelivered: true, ..inner };
+    let kept_redelivered = Step { redeliveries_left: 1, ..redelivered };
     let kept_replied = Step { redeliveries_left: 1, ..replied };
     let error = || HandlerResult::Error("no price".to_owned());
     let died = || HandlerResult::Died("killed by signal 9".to_owned());
@@ -136,6 +139,13 @@ fn table() {
             "fail node 'model' died while it handled the request: killed by signal 9",
         ),
         ("death where the broker keeps messages, after a reply", kept_replied, died(), "give back"),
+        ("death of a redelivered message, which may be confirmed", kept_redelivered, died(), "give back"),
+        (
+            "death of a redelivered message for the last time",
+            redelivered,
+            died(),
+            "fail node 'model' died while it handled the request: killed by signal 9",
+        ),
         (
             "death where retries are left comes first",
             Step { retries_left: 1, ..kept_replied },
@@ -185,11 +195,12 @@ proptest! {
         result in results(),
         last: bool,
         replied: bool,
+        redelivered: bool,
         retries_left in 0..3_u16,
         redeliveries_left in 0..3_u16,
     ) {
         let node = node();
-        let step = Step { last, replied, retries_left, redeliveries_left, ..step(&node) };
+        let step = Step { last, replied, redelivered, retries_left, redeliveries_left, ..step(&node) };
         let cancelled = result == HandlerResult::Cancelled;
         match decide(&step, result) {
             Outcome::Answer(payload) => {
@@ -199,7 +210,7 @@ proptest! {
             Outcome::Fail(_) => prop_assert!(!replied),
             Outcome::Finished | Outcome::FailedInBackground(_) => prop_assert!(replied),
             Outcome::Retry { counts } => prop_assert!(!counts || retries_left > 0),
-            Outcome::Redeliver => prop_assert!(replied && redeliveries_left > 0),
+            Outcome::Redeliver => prop_assert!((replied || redelivered) && redeliveries_left > 0),
             Outcome::Dropped => prop_assert!(cancelled),
             Outcome::Next(_) => prop_assert!(!last),
         }

@@ -4,6 +4,9 @@ use std::{any::Any, fmt};
 
 /// Acknowledges one message. Dropped unmarked, it gives the message back.
 pub trait Acknowledge: Any + Send + Sync + fmt::Debug {
+    /// Returns whether the message was delivered before.
+    fn is_redelivered(&self) -> bool;
+
     /// Returns how many more times the message would be redelivered.
     fn redeliveries_left(&self) -> u16;
 

@@ -355,12 +355,17 @@ impl Flow {
     }
 
     /// Fails a delivery.
-    pub fn fail(&self, delivery: Delivery, failure: Failure) {
+    pub fn fail(&self, mut delivery: Delivery, failure: Failure) {
         delivery.request.trace.leave(|| hop::failure(&failure));
-        if !delivery.request.replied() {
+        if delivery.request.replied() {
+            self.failed_in_background(&delivery, &failure);
+        } else if delivery.is_redelivered() {
+            // An early reply of an earlier delivery may have confirmed the work. So the message is kept.
+            let tracking = std::mem::take(&mut delivery.tracking);
+            delivery.request.answer(Err(failure.clone()), AnswerMeta { tracking, acker: None });
+        } else {
             return self.reply(delivery, Err(failure));
         }
-        self.failed_in_background(&delivery, &failure);
         if let Some(acker) = delivery.handed_on() {
             self.give_up(acker, &failure.to_string());
         }

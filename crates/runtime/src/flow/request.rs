@@ -341,11 +341,17 @@ impl Delivery {
         self.request.work_ended();
     }
 
+    /// Returns whether the broker delivered its message before.
+    pub(super) fn is_redelivered(&self) -> bool {
+        self.acker.as_ref().is_some_and(|acker| acker.is_redelivered())
+    }
+
     pub(super) fn step<'a>(&'a self, node: &'a Name) -> Step<'a> {
         Step {
             node,
             last: self.is_last(),
             replied: self.request.replied(),
+            redelivered: self.is_redelivered(),
             retries_left: self.retries_left,
             redeliveries_left: self.acker.as_ref().map_or(0, |acker| acker.redeliveries_left()),
             answer_type: &self.request.route.answer_type,

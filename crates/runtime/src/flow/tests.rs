@@ -440,29 +440,36 @@ async fn losing_the_last_worker_fails_queued_requests() {
 
 /// Passes on how its message is marked.
 #[derive(Debug)]
-struct AckRecorder(mpsc::Sender<&'static str>);
+struct AckRecorder {
+    marks: mpsc::Sender<&'static str>,
+    is_redelivered: bool,
+}
 
 impl Acknowledge for AckRecorder {
+    fn is_redelivered(&self) -> bool {
+        self.is_redelivered
+    }
+
     fn redeliveries_left(&self) -> u16 {
         1
     }
 
     fn ack(self: Box<Self>) {
-        self.0.send("ack").unwrap();
+        self.marks.send("ack").unwrap();
     }
 
     fn nak(self: Box<Self>) {
-        self.0.send("nak").unwrap();
+        self.marks.send("nak").unwrap();
     }
 
     fn dead_letter(self: Box<Self>, _: &str) {
-        self.0.send("dead").unwrap();
+        self.marks.send("dead").unwrap();
     }
 }
 
 impl Drop for AckRecorder {
     fn drop(&mut self) {
-        self.0.send("dropped").unwrap();
+        self.marks.send("dropped").unwrap();
     }
 }
 
@@ -477,6 +484,22 @@ impl ReplySink for EndRecorder {
         meta.ack();
         self.0.send(status).is_ok()
     }
+}
+
+/// A delivery of a request from elsewhere, and the end of its answer.
+fn remote_delivery(fixture: &Fixture) -> (Delivery, mpsc::Receiver<Result<(), Failure>>) {
+    let (ends, ended) = mpsc::channel();
+    let from = RemoteRequest {
+        id: None,
+        start: now(),
+        deadline: None,
+        trace: Trace::default(),
+        reply: Box::new(EndRecorder(ends)),
+        replied: false,
+    };
+    let permit = fixture.flow.admission().enter(0).unwrap();
+    let request = Request::remote(from, Arc::clone(&fixture.route), permit);
+    (Delivery::new(request, 0, message(b"in"), Vec::new()), ended)
 }
 
 /// The first close of a delivery decides about its message and its client.
@@ -519,24 +542,29 @@ async fn a_delivery_is_closed_once() {
         ),
     ];
     for (name, close, kept, mark, answered) in rows {
-        let ((marks, marked), (ends, ended)) = (mpsc::channel(), mpsc::channel());
-        let from = RemoteRequest {
-            id: None,
-            start: now(),
-            deadline: None,
-            trace: Trace::default(),
-            reply: Box::new(EndRecorder(ends)),
-            replied: false,
-        };
-        let permit = fixture.flow.admission().enter(0).unwrap();
-        let request = Request::remote(from, Arc::clone(&fixture.route), permit);
-        let mut delivery = Delivery::new(request, 0, message(b"in"), Vec::new());
-        delivery.acker = kept.then(|| -> Acker { Box::new(AckRecorder(marks)) });
+        let (marks, marked) = mpsc::channel();
+        let (mut delivery, ended) = remote_delivery(&fixture);
+        delivery.acker = kept.then(|| -> Acker { Box::new(AckRecorder { marks, is_redelivered: false }) });
         close(delivery);
         let expected: Vec<_> = mark.into_iter().chain(kept.then_some("dropped")).collect();
         assert_eq!(marked.try_iter().collect::<Vec<_>>(), expected, "{name}");
         let failed = answered.then_some(Err(Failure::Lost));
         assert_eq!(ended.try_iter().collect::<Vec<_>>(), Vec::from_iter(failed), "{name}");
+    }
+    assert_eq!(fixture.flow.admission().in_flight(), 0);
+}
+
+/// A redelivered message may have been confirmed, so its failure keeps it as a dead letter.
+#[test]
+fn failures_of_redelivered_messages_are_answered_and_kept() {
+    let fixture = fixture(0, Limits::default());
+    for (is_redelivered, mark) in [(false, "ack"), (true, "dead")] {
+        let (marks, marked) = mpsc::channel();
+        let (mut delivery, ended) = remote_delivery(&fixture);
+        delivery.acker = Some(Box::new(AckRecorder { marks, is_redelivered }));
+        fixture.flow.fail(delivery, Failure::Lost);
+        assert_eq!(marked.try_iter().collect::<Vec<_>>(), [mark, "dropped"]);
+        assert_eq!(ended.try_iter().collect::<Vec<_>>(), [Err(Failure::Lost)]);
     }
     assert_eq!(fixture.flow.admission().in_flight(), 0);
 }

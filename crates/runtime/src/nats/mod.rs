@@ -37,7 +37,7 @@ use krt_model::{
 use presence::Presence;
 use remote::{RemoteReply, ReplyTo};
 use replies::PendingReplies;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +57,9 @@ pub struct Options {
     /// The user's largest message, in bytes.
     pub message: usize,
 }
+
+/// How long the server is waited for until it knows the subscriptions.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Bytes of an envelope besides its message.
 const ENVELOPE_OVERHEAD: usize = 1 << 20;
@@ -216,7 +219,7 @@ impl Nats {
             presence::send_heartbeats(self, flow, part.nodes, closing, &mut listening.others).await?;
         }
         // Clients may send as soon as this engine reports that it is ready.
-        self.connection.settled().await;
+        self.connection.settled(SUBSCRIBE_TIMEOUT).await;
         Ok(listening)
     }
 

@@ -89,6 +89,10 @@ impl fmt::Debug for RemoteReply {
 }
 
 impl Acknowledge for Acker {
+    fn is_redelivered(&self) -> bool {
+        self.tries() > 1
+    }
+
     fn redeliveries_left(&self) -> u16 {
         Self::redeliveries_left(self)
     }

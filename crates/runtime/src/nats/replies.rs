@@ -237,6 +237,7 @@ impl Nats {
             node: &node,
             last: true,
             replied: false,
+            redelivered: false,
             retries_left: 0,
             redeliveries_left: 0,
             answer_type: &request.route.answer_type,

@@ -11,11 +11,16 @@ use http::StatusCode;
 use krt_servers::skipped;
 use rustix::process::getuid;
 use serde_json::json;
-use std::{os::unix::fs::chown, path::Path, process::Command};
+use std::{os::unix::fs::chown, path::Path, process::Command, time::Duration};
 use tempfile::TempDir;
 
 /// The id of a user other than root.
 const NOBODY: u32 = 65_534;
+
+/// How long all dependencies of a package may take, which is built without any cache.
+const BUILD_TIMEOUT: Duration = Duration::from_secs(1200);
+/// The interval of looks at a build.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 const SECRET: &str = "s3cret-s3cret";
 
@@ -123,6 +128,21 @@ impl Fixture {
     }
 }
 
+/// Waits until a version that has to be built is no longer starting.
+async fn built(team: &Team, version: &str) {
+    let state = async || {
+        let told = team.api.get(&format!("/runtimes/shop/versions/{version}")).await.json();
+        told["state"].as_str().unwrap().to_owned()
+    };
+    let starts = async {
+        while state().await == "STARTING" {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    };
+    let ended = tokio::time::timeout(BUILD_TIMEOUT, starts).await;
+    assert!(ended.is_ok(), "{version} is still being built");
+}
+
 /// Uploads, starts and publishes a version.
 async fn publish(team: &Team, package: &Path, version: &str) -> Client {
     team.api.upload(packed(package)).await.expect(StatusCode::CREATED);
@@ -188,6 +208,33 @@ async fn isolated_versions_of_other_servers_use_a_user_namespace() {
     fixture.sees_no_environment().await;
     fixture.its_installers_see_only_its_own(user.unwrap_or_else(|| getuid().as_raw())).await;
     fixture.team.stop().await;
+}
+
+/// Compilers get their own caches below the version's folder, and the toolchains below the server's home.
+#[tokio::test]
+async fn isolated_versions_are_built_from_go_and_rust() {
+    const TEST: &str = "isolated_versions_are_built_from_go_and_rust";
+    if !getuid().is_root() || !may(TEST, &["unshare", "-m", "-p", "-f", "--mount-proc", "true"]) {
+        return;
+    }
+    let (data, cache) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let krt = Krt::serve(&packages().join("chain-go")).env("KRT_CACHE", cache.path());
+    let krt = krt.bare("--isolate").bare("--isolate-users=300000");
+    let team = Team::started_by(krt, data.path()).await;
+    let shop = json!({"id": "shop", "name": "The shop"});
+    team.api.post("/runtimes", shop).await.expect(StatusCode::CREATED);
+    for name in ["chain-go", "chain-rust"] {
+        let (package, version) = (packages().join(name), format!("{name}-v1"));
+        team.api.upload(packed(&package)).await.expect(StatusCode::CREATED);
+        team.api.act(&version, "start").await.expect(StatusCode::ACCEPTED);
+        built(&team, &version).await;
+        team.until(&version, "STARTED").await;
+        team.api.act(&version, "publish").await.expect(StatusCode::OK);
+        let client = Client::new(&package, team.address);
+        let answer = client.call("Run", json!({ "text": "isolated" })).await.unwrap();
+        assert_eq!(answer, json!({ "text": "isolated one two three" }), "{name}");
+    }
+    team.stop().await;
 }
 
 #[tokio::test]

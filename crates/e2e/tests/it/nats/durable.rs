@@ -96,6 +96,46 @@ async fn failures_after_an_early_reply_are_retried() {
     service.stop().await;
 }
 
+/// The first delivery confirms the work and dies. The second one dies before its own early reply, when the engine knows
+/// nothing of the first.
+#[tokio::test]
+async fn confirmed_work_survives_deaths_before_the_next_early_reply() {
+    let Some(server) = server("confirmed_work_survives_deaths_before_the_next_early_reply") else { return };
+    let package = package(&[]);
+    package.edit(
+        "src/act/main.py",
+        "async def fail(ctx, order):",
+        "async def die_twice(ctx, order):\n    import asyncio\n    folder = os.environ[\"E2E_SCRATCH\"]\n    \
+         tries = sum(name.startswith(\"try\") for name in os.listdir(folder))\n    \
+         open(os.path.join(folder, f\"try{tries}\"), \"x\").close()\n    if tries == 0:\n        \
+         await ctx.early_reply(Order(text=\"taken\"))\n        \
+         while not os.path.exists(os.path.join(folder, \"answered\")):\n            \
+         await asyncio.sleep(0.01)\n    if tries < 2:\n        os.kill(os.getpid(), 9)\n    \
+         if \"badly\" in order.text:\n        raise ValueError(\"no shelf\")\n    \
+         ctx.logger.info(\"on the shelf\")\n    return order\n\n\n\
+         async def fail(ctx, order):",
+    );
+    package.edit("src/act/main.py", "        fail,\n", "        fail,\n        die_twice,\n");
+    let dead = Dead::of(package.path(), &server);
+    for text in ["well", "badly"] {
+        let service = Krt::run_at(package.path()).nats(&server.url(), WireProtocol::JetStream).start().await;
+        let answer = service.call("Act", json!({ "text": text, "act": "two die_twice" })).await.unwrap();
+        assert_eq!(answer["text"], "taken");
+        service.scratch.put("answered");
+        if text == "well" {
+            service.lines.wait("the work", |record| record.is("two", "on the shelf")).await;
+            assert_eq!(dead.list(), Vec::<Value>::new());
+        } else {
+            let letter = dead.after(0).await;
+            assert_eq!(
+                (&letter["reason"], &letter["tries"]),
+                (&json!("error in 'two': no shelf"), &json!(3))
+            );
+        }
+        service.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn messages_redelivered_too_often_become_dead_letters() {
     let Some(server) = server("messages_redelivered_too_often_become_dead_letters") else { return };

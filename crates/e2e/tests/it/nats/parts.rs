@@ -7,6 +7,10 @@ use krt_servers::{NatsOptions, NatsServer};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+};
 use tonic::{Code, Status};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
@@ -167,5 +171,29 @@ async fn cancelled_requests_stop_work_in_other_engines() {
         assert_eq!(act(&ingress, "b").await.unwrap()["text"], "b one two three");
         nodes.stop().await;
         ingress.stop().await;
+    }
+}
+
+/// Engines leave a queue group this way, and keep the messages that are on their way.
+#[tokio::test]
+async fn servers_end_a_subscription_of_too_many_messages_at_once() {
+    for survives_kills in [false, true] {
+        let options = NatsOptions { survives_kills, ..NatsOptions::default() };
+        let test = "servers_end_a_subscription_of_too_many_messages_at_once";
+        let Some(server) = NatsServer::start(test, options) else { return };
+        let mut raw = BufReader::new(TcpStream::connect(("127.0.0.1", server.port)).await.unwrap());
+        let said = format!(
+            "CONNECT {{\"verbose\":false}}\r\nSUB work group 1\r\nSUB other 2\r\nUNSUB 1 {}\r\nPUB work 2\r\nhi\r\n\
+             PUB other 5\r\nthere\r\n",
+            u64::MAX
+        );
+        raw.write_all(said.as_bytes()).await.unwrap();
+        let mut lines = raw.lines();
+        let mut received = Vec::new();
+        while received.last().is_none_or(|line| line != "there") {
+            received.push(lines.next_line().await.unwrap().expect("the server is connected"));
+        }
+        let messages: Vec<_> = received.iter().filter(|line| line.starts_with("MSG ")).collect();
+        assert_eq!(messages, ["MSG other 2 5"], "{received:?}");
     }
 }

@@ -1,0 +1,38 @@
+use super::*;
+use crate::{StageRef, intake::tests::connect, subject::tests::version};
+use tokio::task::JoinSet;
+
+/// The address for the acknowledgement of a message, by its number.
+fn ack_subject(number: u32) -> String {
+    format!("$JS.ACK.S.C.1.{number}.{number}.1.0")
+}
+
+#[tokio::test]
+async fn a_closed_intake_gives_back_what_arrives_and_asks_for_no_more() {
+    let (connection, mut peer) = connect().await;
+    let (version, mut tasks) = (version(&[0]), JoinSet::new());
+    let workflow = &version.workflows[0];
+    let stage = StageRef { runtime: "shop", version: &version, workflow, position: 0 }.stage();
+    let sender = Sender::spawn(connection.clone(), &mut tasks);
+    let (limits, room) = (Limits::default(), 4);
+    let opened = Pull::subscribe(&connection, &sender, Arc::new(stage), room, limits, limits.ack_wait).await;
+    let mut pull = opened.unwrap();
+    let id = peer.wait(&format!("SUB {} ", pull.inbox)).await;
+    let message = |number| format!("MSG work {id} {} 2\r\nhi\r\n", ack_subject(number));
+    let first = async {
+        peer.wait("PUB $JS.API.CONSUMER.MSG.NEXT.").await;
+        peer.write(&message(1)).await;
+    };
+    let (taken, ()) = tokio::join!(pull.next(), first);
+    let acker = taken.unwrap().acker.unwrap();
+
+    let second = message(2);
+    tokio::join!(pull.close(), peer.send_before_the_end(&id, &second));
+    let rest = async {
+        peer.wait(&format!("PUB {} ", ack_subject(2))).await;
+        peer.wait("-NAK").await;
+        acker.ack();
+    };
+    let (ended, ()) = tokio::join!(pull.next(), rest);
+    assert!(ended.is_none(), "nothing is in flight");
+}
