@@ -132,11 +132,6 @@ const CYCLES: &[Cycle<'static>] = &[
         reason: "the arguments hold each command's own, and completions and the reference read all of them",
     },
     Cycle {
-        krate: "registry",
-        modules: &["config", "version"],
-        reason: "a version says what configuration it lacks, and a configuration which versions have it",
-    },
-    Cycle {
         krate: "runtime",
         modules: &["flow::record", "flow::request"],
         reason: "a request writes its record, which says by which route it went",
