@@ -125,8 +125,8 @@ impl OpenRecord {
         self.lock().record.hops.push(hop);
     }
 
-    /// Adds calls of handlers in other engines, and sorts all by node, as some may arrive with a later message.
-    /// Keeps as many as one message can carry, as anyone with access to the broker can send them.
+    /// Adds calls of handlers in other engines, sorted by node: those that only the envelope shows come last. Keeps as
+    /// many as one message can carry, as anyone with access to the broker can send them.
     pub(super) fn append(&self, chain: &HopChain) {
         let record = &mut self.lock().record;
         let room = HopChain::MAX.saturating_sub(record.hops.len());
