@@ -400,6 +400,7 @@ export function makeRequest(runtime: string, version: string, start: number): Re
     answer_bytes: failed || left ? null : 92 + Math.floor(seeded() * 9),
     early_reply: !failed && seeded() < 0.03,
     hops,
+    hops_left_out: 0,
   };
 }
 

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use krt_broker::{
     Compression, Envelope, Headers,
     envelope::{Error, Stage},
-    fuzzing::header_map,
+    fuzzing::{header_map, read_hops, write_hops},
     subject::is_inbox,
 };
 use krt_compression::Codec;
-use krt_model::message::Timestamp;
+use krt_model::{message::Timestamp, request::HopChain};
 use libfuzzer_sys::fuzz_target;
 use peak_alloc::PeakAlloc;
 use prost::Message as _;
@@ -118,6 +118,12 @@ fn is_whole_or_refused(plain: &[u8]) {
     }
 }
 
+fn hops(text: &str) {
+    if let Some(chain) = read_hops(text) {
+        assert_eq!(read_hops(&write_hops(&chain)), Some(chain).filter(|chain| !chain.is_empty()));
+    }
+}
+
 fn headers(text: &str) {
     let mut parts = text.split('\0').map(str::to_owned);
     let headers = Headers {
@@ -125,11 +131,17 @@ fn headers(text: &str) {
         message_id: parts.next(),
         deadline: parts.next().map(|text| Timestamp(text.len() as u64 * 1_000_000)),
         no_client: text.len() % 2 == 1,
-        trace: ["traceparent", "tracestate"].into_iter().zip(parts).collect(),
         failure: None,
+        hops: parts.next().and_then(|text| read_hops(&text)).unwrap_or_default(),
+        trace: ["traceparent", "tracestate"].into_iter().zip(parts).collect(),
     };
     let read = Headers::read(header_map(&headers).as_ref());
     assert_eq!((read.deadline, read.no_client), (headers.deadline, headers.no_client));
+    hops(text);
+    let kept = read.hops.hops();
+    assert_eq!(kept, &headers.hops.hops()[..kept.len()]);
+    let all = |chain: &HopChain| chain.hops().len().saturating_add(chain.left_out());
+    assert_eq!(all(&read.hops), all(&headers.hops));
     // What no header can hold is left out.
     let same = |read: &Option<String>, sent: &Option<String>| match read {
         Some(read) => assert_eq!(Some(read), sent.as_ref()),

@@ -38,6 +38,8 @@ pub struct Request {
     pub early_reply: bool,
     /// The calls of handlers.
     pub hops: Vec<Hop>,
+    /// How many more calls there were. Messages over NATS carry the first ones only.
+    pub hops_left_out: usize,
 }
 
 /// One call of a handler.
@@ -139,6 +141,7 @@ impl From<RequestRecord> for Request {
             answer_bytes: record.answer_bytes,
             early_reply: record.early,
             hops: record.hops.iter().map(Hop::from).collect(),
+            hops_left_out: record.hops_left_out,
         }
     }
 }

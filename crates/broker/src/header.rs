@@ -1,7 +1,8 @@
 //! Headers of messages. Other runners neither know them nor pass them on.
 
+use crate::hops;
 use async_nats::{HeaderMap, HeaderValue};
-use krt_model::{message::Timestamp, outcome::Kind};
+use krt_model::{message::Timestamp, outcome::Kind, request::HopChain};
 use std::str::FromStr as _;
 
 /// The names.
@@ -10,6 +11,7 @@ mod name {
     pub(super) const DEADLINE: &str = "Krt-Deadline";
     pub(super) const FAILURE: &str = "Krt-Failure";
     pub(super) const NO_CLIENT: &str = "Krt-Nobody";
+    pub(super) const HOPS: &str = "Krt-Hops";
     /// Defined by the server.
     pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
     /// W3C trace context.
@@ -27,6 +29,8 @@ pub struct Headers {
     pub failure: Option<Kind>,
     /// Whether no client waits for the answer: the message is a retried dead letter.
     pub no_client: bool,
+    /// The calls of handlers so far.
+    pub hops: HopChain,
     /// The W3C trace context: `traceparent`, `tracestate`.
     pub trace: Vec<(&'static str, String)>,
     /// Identifies duplicates of a message. JetStream only.
@@ -39,11 +43,13 @@ impl Headers {
     /// Converts to NATS headers; `None` if empty. Values that a header cannot hold are left out.
     pub(crate) fn to_map(&self) -> Option<HeaderMap> {
         let deadline = self.deadline.map(|deadline| (deadline.0 / NANOS_PER_MILLI).to_string());
+        let hops = (!self.hops.is_empty()).then(|| hops::write(&self.hops));
         let fields = [
             (name::REPLY, self.reply.as_deref()),
             (name::DEADLINE, deadline.as_deref()),
             (name::FAILURE, self.failure.map(Kind::as_str)),
             (name::NO_CLIENT, self.no_client.then_some("true")),
+            (name::HOPS, hops.as_deref()),
             (name::MESSAGE_ID, self.message_id.as_deref()),
         ];
         let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
@@ -68,22 +74,47 @@ impl Headers {
             failure: text(name::FAILURE).and_then(|word| Kind::parse(&word)),
             trace: name::TRACE.iter().filter_map(|&name| Some((name, text(name)?))).collect(),
             no_client: map.get(name::NO_CLIENT).is_some(),
+            hops: map.get(name::HOPS).map(|value| read_hops(value.as_str())).unwrap_or_default(),
             message_id: text(name::MESSAGE_ID),
         }
     }
 }
 
+/// Reads the hops. They are for the dashboard: a request is handled without them, too.
+fn read_hops(text: &str) -> HopChain {
+    hops::read(text).unwrap_or_else(|| {
+        tracing::debug!(bytes = text.len(), "a message's header `{}` is invalid and ignored", name::HOPS);
+        HopChain::default()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use krt_model::{
+        name::Name,
+        request::{Hop, HopEnding},
+    };
 
     #[test]
     fn headers_round_trip() {
+        let mut hops = HopChain::default();
+        hops.push(Hop {
+            node: Name::parse("etl").unwrap(),
+            position: 0,
+            posted: 10,
+            start: 20,
+            end: 50,
+            encode: 1,
+            decode: 2,
+            ending: HopEnding::Returned,
+        });
         let full = Headers {
             reply: Some("_INBOX.a.b".to_owned()),
             deadline: Some(Timestamp(1_709_209_815_250_000_000)),
             failure: Some(Kind::QueueFull),
             no_client: true,
+            hops,
             trace: vec![("traceparent", "00-1-2-01".to_owned()), ("tracestate", "a=b".to_owned())],
             message_id: Some("id.1".to_owned()),
         };
@@ -107,6 +138,7 @@ mod tests {
         let mut map = HeaderMap::new();
         map.insert(name::DEADLINE, "soon");
         map.insert(name::FAILURE, "a whim");
+        map.insert(name::HOPS, "a detour");
         assert_eq!(Headers::read(Some(&map)), Headers::default());
     }
 }

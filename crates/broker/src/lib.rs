@@ -4,6 +4,7 @@
 //! - [`envelope`]: the message from node to node.
 //! - [`compression`]: compression of messages.
 //! - [`header`]: the headers of a message.
+//! - `hops`: the calls of handlers in a header.
 //! - [`subject`]: subjects, streams and consumers.
 //!
 //! With a connection:
@@ -25,6 +26,7 @@ mod error;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 pub mod header;
+mod hops;
 pub mod intake;
 pub mod listener;
 mod message;

@@ -132,16 +132,6 @@ const CYCLES: &[Cycle<'static>] = &[
         reason: "the arguments hold each command's own, and completions and the reference read all of them",
     },
     Cycle {
-        krate: "registry",
-        modules: &["config", "version"],
-        reason: "a version says what configuration it lacks, and a configuration which versions have it",
-    },
-    Cycle {
-        krate: "runtime",
-        modules: &["flow::record", "flow::request"],
-        reason: "a request writes its record, which says by which route it went",
-    },
-    Cycle {
         krate: "runtime",
         modules: &[
             "ingress::call",
@@ -151,11 +141,6 @@ const CYCLES: &[Cycle<'static>] = &[
             "ingress::service",
         ],
         reason: "the service chooses a protocol by content type, and each protocol answers by the service",
-    },
-    Cycle {
-        krate: "runtime",
-        modules: &["nats::encode", "nats::replies"],
-        reason: "a message names where replies go, and a reply is read from a message",
     },
     Cycle {
         krate: "runtime",

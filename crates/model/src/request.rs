@@ -30,6 +30,8 @@ pub struct RequestRecord {
     pub early: bool,
     /// The calls of handlers.
     pub hops: Vec<Hop>,
+    /// The number of calls beside them: messages between engines carry the first ones only.
+    pub hops_left_out: usize,
     /// The first documents that its handlers saved.
     pub saved: Vec<Saved>,
     /// The number of documents saved in total.
@@ -51,8 +53,9 @@ pub enum Ending {
     InFlight = 3,
 }
 
-/// One call of a handler. Times are in nanoseconds since the request arrived; they are negative where another
-/// machine's clock is behind.
+/// One call of a handler. Times are in nanoseconds since the request arrived, by the clock of the machine that called
+/// the handler: from `start` to `end` is exact, but where machines differ, times may be negative and `posted` later
+/// than `start`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
     /// The node.
@@ -71,6 +74,13 @@ pub struct Hop {
     pub decode: u64,
     /// How it ended.
     pub ending: HopEnding,
+}
+
+/// The calls of handlers that a message between engines carries: the first ones, and the number of the others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HopChain {
+    hops: Vec<Hop>,
+    left_out: usize,
 }
 
 /// How a call of a handler ended.
@@ -120,6 +130,7 @@ impl RequestRecord {
             answer_bytes: None,
             early: false,
             hops: Vec::new(),
+            hops_left_out: 0,
             saved: Vec::new(),
             saves: 0,
         }
@@ -146,10 +157,61 @@ impl Ending {
     }
 }
 
+impl HopChain {
+    /// The most calls that it keeps. Workflows have fewer nodes; of many retries the first show the reason.
+    pub const MAX: usize = 32;
+
+    /// Adds a call, or counts it.
+    pub fn push(&mut self, hop: Hop) {
+        if self.hops.len() < Self::MAX {
+            self.hops.push(hop);
+        } else {
+            self.leave_out(1);
+        }
+    }
+
+    /// Counts calls that it does not keep.
+    pub fn leave_out(&mut self, count: usize) {
+        self.left_out = self.left_out.saturating_add(count);
+    }
+
+    /// The calls kept, in order.
+    pub fn hops(&self) -> &[Hop] {
+        &self.hops
+    }
+
+    /// The number of calls beside them.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// Returns whether it has no calls.
+    pub fn is_empty(&self) -> bool {
+        self.hops.is_empty() && self.left_out == 0
+    }
+}
+
 impl HopEnding {
     /// Every ending.
     pub const ALL: [Self; 6] =
         [Self::Returned, Self::Raised, Self::Died, Self::TimedOut, Self::Cancelled, Self::OutOfMemory];
+
+    /// Its name: one word of letters and `_`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Returned => "ok",
+            Self::Raised => "error",
+            Self::Died => "died",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::OutOfMemory => "out_of_memory",
+        }
+    }
+
+    /// Parses a name.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| ending.as_str() == word)
+    }
 
     /// How a call of a handler with this result ended.
     pub fn of(result: &HandlerResult) -> Self {

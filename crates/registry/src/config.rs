@@ -5,50 +5,18 @@ use crate::{
     error::Error,
     registry::Registry,
     role::Role,
-    version::{self, Version},
+    value::{ConfigEntry, Value, entries, set},
+    version,
 };
-use krt_model::{name::Name, version::VariableKind};
-use rusqlite::{Connection, params};
-use std::{collections::BTreeMap, fmt};
-
-/// A value, hidden in debug output.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Value(String);
-
-impl Value {
-    /// The value itself.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("…")
-    }
-}
-
-/// An entry of a version's configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConfigEntry {
-    /// The environment variable of nodes.
-    pub name: String,
-    /// Whether the value is a text or a file's content.
-    pub kind: VariableKind,
-    /// Whether it has a value.
-    pub set: bool,
-    /// The earlier version that the value is inherited from.
-    pub inherited_from: Option<String>,
-    /// The value, for roles that may see it.
-    pub value: Option<Option<Value>>,
-}
+use krt_model::name::Name;
+use std::collections::BTreeMap;
 
 impl Registry {
     /// A version's configuration, in the order of its `krt.yml`. Only managers see values.
     pub fn config(&self, role: Role, runtime: &Name, version: &Name) -> Result<Vec<ConfigEntry>, Error> {
         self.read(|connection| {
             let version = version::load(connection, runtime, version)?;
-            let mut entries = entries(connection, &version)?;
+            let mut entries = entries(connection, version.id, &version.runtime)?;
             if role < Role::Manager {
                 entries.iter_mut().for_each(|entry| entry.value = None);
             }
@@ -60,7 +28,7 @@ impl Registry {
     pub fn values(&self, runtime: &Name, version: &Name) -> Result<BTreeMap<String, Value>, Error> {
         self.read(|connection| {
             let version = version::load(connection, runtime, version)?;
-            let entries = entries(connection, &version)?.into_iter();
+            let entries = entries(connection, version.id, &version.runtime)?.into_iter();
             Ok(entries.filter_map(|entry| Some((entry.name, entry.value??))).collect())
         })
     }
@@ -76,7 +44,7 @@ impl Registry {
         self.write(|connection| {
             let version_name = version;
             let version = version::load(connection, runtime, version)?;
-            let known = entries(connection, &version)?;
+            let known = entries(connection, version.id, &version.runtime)?;
             let is_known = |name: &String| known.iter().any(|entry| entry.name == *name);
             let unknown: Vec<_> = values.keys().filter(|name| !is_known(name)).cloned().collect();
             if !unknown.is_empty() {
@@ -89,7 +57,7 @@ impl Registry {
             let names = values.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let object = Object { subject: Some(&names), ..Object::version(runtime, version_name) };
             note(connection, actor, Action::ConfigChanged, object)?;
-            entries(connection, &version)
+            entries(connection, version.id, &version.runtime)
         })
     }
 }
@@ -102,70 +70,4 @@ fn check(value: &str) -> Result<(), Error> {
         true => Ok(()),
         false => Err(Error::Text { what: "value", rule: "at most 128,000 bytes of text without a NUL" }),
     }
-}
-
-fn set(connection: &Connection, version: i64, name: &str, value: Option<&str>) -> Result<(), Error> {
-    match value {
-        Some(value) => connection.execute(
-            "INSERT OR REPLACE INTO value (version, name, value) VALUES (?, ?, ?)",
-            params![version, name, value],
-        )?,
-        None => {
-            connection.execute("DELETE FROM value WHERE version = ? AND name = ?", params![version, name])?
-        }
-    };
-    Ok(())
-}
-
-/// A version's configuration with values: its own, or those of the newest earlier version that has them.
-fn entries(connection: &Connection, version: &Version) -> Result<Vec<ConfigEntry>, Error> {
-    let sql = "SELECT variable.name, variable.kind, giver.id, giver.name, value.value FROM variable \
-               LEFT JOIN version AS giver ON giver.id = (\
-                   SELECT max(version.id) FROM value JOIN version ON version.id = value.version \
-                   WHERE value.name = variable.name AND version.runtime = ?2 AND version.id <= ?1) \
-               LEFT JOIN value ON value.version = giver.id AND value.name = variable.name \
-               WHERE variable.version = ?1 ORDER BY variable.position";
-    let mut statement = connection.prepare_cached(sql)?;
-    let entries = statement.query_map(params![version.id, version.runtime], |row| {
-        let giver: Option<i64> = row.get(2)?;
-        let value: Option<String> = row.get(4)?;
-        let inherited = giver.is_some_and(|giver| giver != version.id);
-        Ok(ConfigEntry {
-            name: row.get(0)?,
-            kind: if row.get_ref(1)?.as_str()? == kind_text(VariableKind::File) {
-                VariableKind::File
-            } else {
-                VariableKind::Text
-            },
-            set: value.is_some(),
-            inherited_from: if inherited { row.get(3)? } else { None },
-            value: Some(value.map(Value)),
-        })
-    })?;
-    Ok(entries.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The text that the database has for a kind.
-pub(crate) fn kind_text(kind: VariableKind) -> &'static str {
-    match kind {
-        VariableKind::Text => "variable",
-        VariableKind::File => "file",
-    }
-}
-
-/// The names without a value.
-pub(crate) fn missing(connection: &Connection, version: &Version) -> Result<Vec<String>, Error> {
-    let entries = entries(connection, version)?.into_iter();
-    Ok(entries.filter(|entry| !entry.set).map(|entry| entry.name).collect())
-}
-
-/// Moves the values of a deleted version to the next version that inherits them.
-pub(crate) fn move_values(connection: &Connection, version: &Version) -> Result<(), Error> {
-    let sql = "INSERT OR IGNORE INTO value (version, name, value) \
-               SELECT heir.id, value.name, value.value FROM value JOIN version AS heir ON heir.id = (\
-                   SELECT min(version.id) FROM version JOIN variable ON variable.version = version.id \
-                   WHERE version.runtime = ?2 AND version.id > ?1 AND variable.name = value.name) \
-               WHERE value.version = ?1";
-    connection.execute(sql, params![version.id, version.runtime])?;
-    Ok(())
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`Registry`]: the handle; each method is in the file of its noun.
 //! - [`state`]: the allowed transitions between a version's states, as a pure function.
-//! - `runtime`, `version`, `config`, `board`: runtimes, versions, their configuration, and boards.
+//! - `runtime`, `version`, `config`, `value`, `board`: runtimes, versions, their configuration and its values, and boards.
 //! - `user`, `token`, `session`, `identity`, `openid`, `password`, `secret`, [`attempts`]: authentication and
 //!   permissions.
 //! - `audit`: the audit log.
@@ -35,11 +35,11 @@ mod text;
 mod timestamp;
 mod token;
 mod user;
+mod value;
 mod version;
 
 pub use audit::{Action, Actor, AuditEntry, AuditFilter, AuditRetention};
 pub use board::{Board, NewBoard};
-pub use config::{ConfigEntry, Value};
 pub use credential::Credential;
 pub use error::{Error, Fault, Noun};
 pub use folder::{Folder, Layout, VersionFolder};
@@ -55,4 +55,5 @@ pub use state::{State, VersionStatus};
 pub use timestamp::Timestamp;
 pub use token::{CreatedToken, NewToken, Token, TokenUser};
 pub use user::{NewPassword, NewUser, User, UserChange};
+pub use value::{ConfigEntry, Value};
 pub use version::{NewVersion, Version};

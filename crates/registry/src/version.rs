@@ -2,13 +2,13 @@
 
 use crate::{
     audit::{Action, Actor, Object, note},
-    config,
     error::{Error, Noun, is_taken},
     folder,
     registry::Registry,
     runtime,
     state::{Event, State, VersionAction, VersionStatus},
     timestamp::Timestamp,
+    value,
 };
 use krt_model::{name::Name, version::Variable};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -164,7 +164,7 @@ impl Registry {
             }
             note(connection, actor, audit_action(action), Object::version(runtime, version))?;
             if action == VersionAction::Delete {
-                config::move_values(connection, &found)?;
+                value::move_values(connection, found.id, &found.runtime)?;
                 connection.execute("DELETE FROM version WHERE id = ?", [found.id])?;
                 return Ok(found);
             }
@@ -280,7 +280,7 @@ fn insert(connection: &Connection, actor: &Actor, runtime: &Name, new: &NewVersi
     })?;
     let id = connection.last_insert_rowid();
     for (position, variable) in (0i64..).zip(&new.config) {
-        let kind = config::kind_text(variable.kind);
+        let kind = value::kind_text(variable.kind);
         let sql = "INSERT INTO variable (version, position, name, kind) VALUES (?, ?, ?, ?)";
         connection.execute(sql, params![id, position, variable.name.as_str(), kind])?;
     }
@@ -373,7 +373,7 @@ fn select(connection: &Connection, condition: &str, values: &[&str]) -> Result<V
     let rows = statement.query_map(rusqlite::params_from_iter(values), row)?;
     let mut versions: Vec<Version> = rows.collect::<rusqlite::Result<_>>()?;
     for version in &mut versions {
-        version.missing_config = config::missing(connection, version)?;
+        version.missing_config = value::missing(connection, version.id, &version.runtime)?;
     }
     Ok(versions)
 }

@@ -79,6 +79,10 @@ fn put_course(out: &mut Vec<u8>, request: &RequestRecord) {
         let id = rawdoc! { "": bson::RawBson::try_from(saved.id.clone()).unwrap_or(bson::RawBson::Null) };
         put_long(out, id.as_bytes());
     }
+    // Only requests over NATS have it.
+    if request.hops_left_out > 0 {
+        put_varint(out, request.hops_left_out as u64);
+    }
 }
 
 /// Iterates over encoded requests: the head and all bytes of each. Ends at bytes that are not valid.
@@ -118,6 +122,7 @@ impl Head<'_> {
         let hops = (0..cursor.count(MAX_PARTS)?).map(|_| read_hop(&mut cursor)).collect::<Option<_>>()?;
         let saves = size(&mut cursor)?;
         let saved = (0..cursor.count(MAX_PARTS)?).map(|_| read_saved(&mut cursor)).collect::<Option<_>>()?;
+        let hops_left_out = if cursor.is_empty() { 0 } else { size(&mut cursor)? };
         Some(RequestRecord {
             id: self.id.into(),
             version: Name::parse(self.version).ok()?,
@@ -130,6 +135,7 @@ impl Head<'_> {
             answer_bytes,
             early,
             hops,
+            hops_left_out,
             saved,
             saves,
         })
@@ -186,13 +192,13 @@ mod tests {
         fn request()(
             id in ".{0,20}", names in [name(), name()], start: i64, elapsed: u64, ending in 0..Ending::ALL.len(),
             error in option::of("x.{0,50}"), sizes in (0..1_usize << 40, option::of(0..1_usize << 40)), early: bool,
-            hops in vec(hop(), 0..5), saved in vec(saved(), 0..3), saves in 0..1000_usize
+            hops in vec(hop(), 0..5), hops_left_out in 0..1000_usize, saved in vec(saved(), 0..3), saves in 0..1000_usize
         ) -> RequestRecord {
             let [version, workflow] = names;
             let (request_bytes, answer_bytes) = sizes;
             let (id, ending) = (id.into(), Ending::ALL[ending]);
             RequestRecord { id, version, workflow, start, elapsed, ending, error, request_bytes, answer_bytes,
-                early, hops, saved, saves }
+                early, hops, hops_left_out, saved, saves }
         }
     }
 

@@ -1570,6 +1570,8 @@ export interface components {
             early_reply: boolean;
             /** @description The calls of handlers. */
             hops: components["schemas"]["Hop"][];
+            /** @description How many more calls there were. Messages over NATS carry the first ones only. */
+            hops_left_out: number;
         };
         /** @description A request with what its handlers wrote. */
         RequestDetail: {

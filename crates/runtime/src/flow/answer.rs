@@ -9,6 +9,7 @@ use super::acker::Acker;
 use krt_model::{
     message::{Payload, Tracking},
     outcome::Failure,
+    request::HopChain,
 };
 use std::{
     any::Any,
@@ -29,6 +30,10 @@ pub type Messages = VecDeque<Payload>;
 pub struct AnswerMeta {
     /// The stages that the request has passed.
     pub tracking: Vec<Tracking>,
+    /// The calls of handlers so far, if the request was received elsewhere: [`Request::answer`] adds them.
+    ///
+    /// [`Request::answer`]: super::Request::answer
+    pub hops: HopChain,
     /// Acknowledges the message that led to the answer.
     pub acker: Option<Acker>,
 }

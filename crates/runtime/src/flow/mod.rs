@@ -18,6 +18,7 @@ mod pending;
 mod queue;
 mod record;
 mod request;
+mod route;
 
 pub use acker::{Acker, Acknowledge};
 pub use admission::{Admission, Limits, Permit, no_memory};
@@ -26,8 +27,9 @@ pub use batch::Curve;
 pub use broker::{Broker, Refused};
 pub use pending::PendingAnswer;
 pub use queue::{Accepted, NodeQueue, SlotId, StageIndex, Worker};
-pub use record::{CodecTimes, OpenRecord, RequestRecords};
-pub use request::{Deadline, Delivery, DeliveryEnd, RemoteRequest, Request, Route};
+pub use record::{CodecTimes, OpenRecord, RequestRecords, WorkElsewhere};
+pub use request::{Deadline, Delivery, DeliveryEnd, RemoteRequest, Request};
+pub use route::Route;
 
 use crate::{
     memory::Reservation,
@@ -40,7 +42,7 @@ use elapsed::Elapsed;
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     outcome::{self, Failure, HandlerResult, Outcome},
-    request::Ending,
+    request::{Ending, HopChain},
     version::{Node, Version, Workflow},
 };
 use krt_store::Store;
@@ -277,7 +279,9 @@ impl Flow {
         if answer.is_ok() && !step.replied {
             delivery.request.trace.event(hop::EARLY_REPLY);
         }
-        delivery.request.answer(answer, AnswerMeta { tracking: delivery.tracking.clone(), acker: None })
+        delivery
+            .request
+            .answer(answer, AnswerMeta { tracking: delivery.tracking.clone(), ..AnswerMeta::default() })
     }
 
     /// Measures the workflow, unless the processes of its last node (an older runner) do so themselves.
@@ -349,7 +353,7 @@ impl Flow {
     fn reply(&self, mut delivery: Delivery, answer: Answer) {
         let (request, tracking) = (Arc::clone(&delivery.request), std::mem::take(&mut delivery.tracking));
         let acker = delivery.handed_on();
-        if !request.answer(answer, AnswerMeta { tracking, acker }) {
+        if !request.answer(answer, AnswerMeta { tracking, acker, ..AnswerMeta::default() }) {
             self.metrics.late.inc();
         }
     }
@@ -371,8 +375,9 @@ impl Flow {
         }
     }
 
-    /// Passes on an answer from another engine to a request of this ingress.
-    pub fn reply_from_remote(&self, request: &Request, answer: Answer) {
+    /// Passes on an answer from another engine to a request of this ingress, with the calls of handlers before it.
+    pub fn reply_from_remote(&self, request: &Request, answer: Answer, hops: &HopChain) {
+        request.add_hops(hops);
         if !request.answer(answer, AnswerMeta::default()) {
             self.metrics.late.inc();
         }

@@ -6,7 +6,7 @@ use krt_model::{
     message::Timestamp,
     name::Name,
     outcome::Failure,
-    request::{Ending, Hop, RequestRecord, Saved},
+    request::{Ending, Hop, HopChain, RequestRecord, Saved},
     version::Version,
 };
 use krt_store::Store;
@@ -66,6 +66,23 @@ impl Drop for Saving {
     }
 }
 
+/// Work for a request in other engines, for which its record waits.
+#[derive(Debug)]
+pub struct WorkElsewhere(Arc<OpenRecord>);
+
+impl WorkElsewhere {
+    /// Adds the calls of handlers there.
+    pub fn add_hops(&self, hops: &HopChain) {
+        self.0.append(hops);
+    }
+}
+
+impl Drop for WorkElsewhere {
+    fn drop(&mut self) {
+        self.0.work_ended();
+    }
+}
+
 /// The engine's time for converting the messages of one node, such as from and to JSON; nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CodecTimes {
@@ -108,6 +125,19 @@ impl OpenRecord {
         self.lock().record.hops.push(hop);
     }
 
+    /// Adds calls of handlers in other engines, sorted by node: those that only the envelope shows come last. Keeps as
+    /// many as one message can carry, as anyone with access to the broker can send them.
+    pub(super) fn append(&self, chain: &HopChain) {
+        let record = &mut self.lock().record;
+        let room = HopChain::MAX.saturating_sub(record.hops.len());
+        let hops = chain.hops();
+        let kept = hops.len().min(room);
+        record.hops.extend_from_slice(&hops[..kept]);
+        record.hops.sort_by_key(|hop| hop.position);
+        let left_out = chain.left_out().saturating_add(hops.len() - kept);
+        record.hops_left_out = record.hops_left_out.saturating_add(left_out);
+    }
+
     /// Waits for a document that one of its handlers saves; `None` if the record is closed.
     pub(crate) fn saving(self: Arc<Self>) -> Option<Saving> {
         let mut state = self.lock();
@@ -117,6 +147,12 @@ impl OpenRecord {
         state.working += 1;
         drop(state);
         Some(Saving(self))
+    }
+
+    /// Waits for work in other engines. Called before the work here ends.
+    pub(super) fn work_elsewhere(self: Arc<Self>) -> WorkElsewhere {
+        self.lock().working += 1;
+        WorkElsewhere(self)
     }
 
     pub(super) fn replied_early(&self) {
@@ -151,12 +187,6 @@ impl OpenRecord {
         self.request_records.store.request(&state.record);
         drop(state);
         self.request_records.lock().remove(&self.id);
-    }
-
-    /// Returns the nanoseconds from the request's arrival to `time`; negative if another machine's clock is
-    /// behind.
-    pub(super) fn after(&self, time: Timestamp) -> i64 {
-        time.0.wrapping_sub(self.start.0).cast_signed()
     }
 
     fn elapsed(&self) -> u64 {
@@ -299,7 +329,7 @@ mod tests {
         let hop = Hop {
             node: model(),
             position: 0,
-            posted: record.after(Timestamp(record.start.0 - 5)),
+            posted: -5,
             start: 10,
             end: 30,
             encode: 1,
@@ -319,7 +349,6 @@ mod tests {
             (stored[0].early, stored[0].request_bytes, stored[0].elapsed),
             (true, 7, to_stored.elapsed)
         );
-        assert_eq!(stored[0].hops[0].posted, -5);
         assert_eq!(stored[0].hops, [hop]);
     }
 
@@ -341,6 +370,44 @@ mod tests {
         assert_eq!((stored.saved.len(), stored.saves), (MAX_SAVED, MAX_SAVED + 6));
         assert_eq!(stored.saved[1].id, Bson::Int64(1));
         assert_eq!((stored.ending, stored.error), (Ending::Failed, Some(Failure::Lost.to_string())));
+    }
+
+    fn call(position: usize, ending: HopEnding) -> Hop {
+        Hop { node: model(), position, posted: 0, start: 1, end: 2, encode: 0, decode: 0, ending }
+    }
+
+    fn chain(calls: impl IntoIterator<Item = Hop>) -> HopChain {
+        let mut chain = HopChain::default();
+        calls.into_iter().for_each(|call| chain.push(call));
+        chain
+    }
+
+    #[tokio::test]
+    async fn calls_in_other_engines_are_sorted_and_bounded() {
+        let fixture = Fixture::new();
+        let record = fixture.begin("1");
+        let (died, returned) = (call(1, HopEnding::Died), call(1, HopEnding::Returned));
+        let first = call(0, HopEnding::Returned);
+        record.append(&chain([died.clone()]));
+        record.append(&chain([first.clone(), returned.clone()]));
+        let calls = fixture.request_records.find("1").unwrap().hops;
+        assert_eq!(calls, [first, died, returned], "those of a node in the order in which they arrived");
+        record.append(&chain(vec![call(2, HopEnding::Died); HopChain::MAX + 4]));
+        let found = fixture.request_records.find("1").unwrap();
+        assert_eq!((found.hops.len(), found.hops_left_out), (HopChain::MAX, 7));
+    }
+
+    #[tokio::test]
+    async fn a_record_waits_for_work_in_other_engines() {
+        let fixture = Fixture::new();
+        let record = fixture.begin("1");
+        let work = Arc::clone(&record).work_elsewhere();
+        record.work_ended();
+        record.end(End::failed(&Failure::Lost));
+        assert_eq!(fixture.stored().await, []);
+        work.add_hops(&chain([call(0, HopEnding::Cancelled)]));
+        drop(work);
+        assert_eq!(fixture.stored().await.remove(0).hops, [call(0, HopEnding::Cancelled)]);
     }
 
     #[tokio::test]

@@ -6,39 +6,25 @@ use super::{
     admission::Permit,
     answer::{Answer, AnswerMeta, LocalReply, Messages, ReplySink},
     now,
-    record::{CodecTimes, End, OpenRecord, RequestRecords},
+    record::{CodecTimes, End, OpenRecord, RequestRecords, WorkElsewhere},
+    route::Route,
 };
 use crate::{memory::Reservation, traces::Trace};
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
     name::Name,
     outcome::{Failure, HandlerResult, Step},
-    request::{Hop, HopEnding},
+    request::{Hop, HopChain, HopEnding},
 };
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 use uuid::Uuid;
-
-/// The target of an RPC: its workflow and the required answer.
-#[derive(Debug)]
-pub struct Route {
-    /// The workflow's name.
-    pub workflow: Name,
-    /// Its index in the version.
-    pub index: usize,
-    /// Indexes of the nodes in the version, in order; at least one.
-    pub sequence: Vec<usize>,
-    /// Full name of the message type that the RPC returns.
-    pub answer_type: String,
-    /// Largest answer, in bytes.
-    pub answer_limit: usize,
-}
 
 /// The time limit of a request's answer.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +55,8 @@ pub struct RemoteRequest {
     pub trace: Trace,
     /// Takes its answer.
     pub reply: Box<dyn ReplySink>,
+    /// The calls of handlers before.
+    pub hops: HopChain,
     /// Whether it has been answered.
     pub replied: bool,
 }
@@ -79,7 +67,20 @@ enum Client {
     /// A client of this ingress.
     Local(LocalReply),
     /// A remote entrypoint.
-    Remote(Box<dyn ReplySink>),
+    Remote(RemoteClient),
+}
+
+#[derive(Debug)]
+struct RemoteClient {
+    reply: Box<dyn ReplySink>,
+    /// The calls of handlers that came with the message, and those in this engine.
+    hops: Mutex<HopChain>,
+}
+
+impl RemoteClient {
+    fn hops(&self) -> MutexGuard<'_, HopChain> {
+        self.hops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// One request. It passes on exactly one answer: the first.
@@ -132,7 +133,7 @@ impl Request {
 
     /// Creates a request received elsewhere.
     pub fn remote(from: RemoteRequest, route: Arc<Route>, permit: Permit) -> Arc<Self> {
-        let RemoteRequest { id, start, deadline, trace, reply, replied } = from;
+        let RemoteRequest { id, start, deadline, trace, reply, hops, replied } = from;
         let id = id.unwrap_or_else(new_id);
         trace.name(&id);
         Arc::new(Self {
@@ -142,7 +143,7 @@ impl Request {
             start,
             deadline,
             trace,
-            client: Client::Remote(reply),
+            client: Client::Remote(RemoteClient { reply, hops: Mutex::new(hops) }),
             replied: AtomicBool::new(replied),
             left: AtomicBool::new(false),
             permit: Arc::new(permit),
@@ -150,14 +151,17 @@ impl Request {
     }
 
     /// Answers the request. Returns false if it already had an answer or the client has left.
-    pub fn answer(&self, answer: Answer, meta: AnswerMeta) -> bool {
+    pub fn answer(&self, answer: Answer, mut meta: AnswerMeta) -> bool {
         if self.replied.swap(true, Ordering::AcqRel) {
             meta.ack();
             return false;
         }
         let sink: &dyn ReplySink = match &self.client {
             Client::Local(reply) => reply,
-            Client::Remote(reply) => &**reply,
+            Client::Remote(client) => {
+                meta.hops = client.hops().clone();
+                &*client.reply
+            }
         };
         let status = answer.map(|message| sink.message(message));
         sink.end(status, meta)
@@ -167,8 +171,42 @@ impl Request {
     pub fn remote_reply(&self) -> Option<&dyn ReplySink> {
         match &self.client {
             Client::Local(_) => None,
-            Client::Remote(reply) => Some(&**reply),
+            Client::Remote(client) => Some(&*client.reply),
         }
+    }
+
+    /// Returns the calls of handlers that the request's next message carries to its ingress; none at its ingress.
+    pub fn hops(&self) -> HopChain {
+        match &self.client {
+            Client::Local(_) => HopChain::default(),
+            Client::Remote(client) => client.hops().clone(),
+        }
+    }
+
+    /// Adds calls of handlers in other engines to the record.
+    pub fn add_hops(&self, hops: &HopChain) {
+        if let Some(record) = &self.record {
+            record.append(hops);
+        }
+    }
+
+    /// Keeps the record open for work in other engines; `None` if the request was received elsewhere.
+    pub fn work_elsewhere(&self) -> Option<WorkElsewhere> {
+        self.record.clone().map(OpenRecord::work_elsewhere)
+    }
+
+    fn add_hop(&self, hop: Hop) {
+        match (&self.record, &self.client) {
+            (Some(record), _) => record.hop(hop),
+            (None, Client::Remote(client)) => client.hops().push(hop),
+            (None, Client::Local(_)) => {}
+        }
+    }
+
+    /// Returns the nanoseconds from the request's arrival to `time`; negative if another machine's clock is
+    /// behind.
+    pub fn after(&self, time: Timestamp) -> i64 {
+        time.0.wrapping_sub(self.start.0).cast_signed()
     }
 
     /// Polls for the answer to a client of this ingress.
@@ -297,14 +335,14 @@ impl Delivery {
     }
 
     fn record_hop(&self, node: &Name, handled: HandlerTimes, ending: HopEnding) {
-        let Some(record) = &self.request.record else { return };
-        let posted = self.tracking.last().map_or(self.request.start, |previous| previous.end);
-        record.hop(Hop {
+        let request = &self.request;
+        let posted = self.tracking.last().map_or(request.start, |previous| previous.end);
+        request.add_hop(Hop {
             node: node.clone(),
             position: self.position,
-            posted: record.after(posted),
-            start: record.after(handled.start),
-            end: record.after(handled.end),
+            posted: request.after(posted),
+            start: request.after(handled.start),
+            end: request.after(handled.end),
             encode: self.codec_times.encode,
             decode: self.codec_times.decode,
             ending,

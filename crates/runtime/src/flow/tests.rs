@@ -495,6 +495,7 @@ fn remote_delivery(fixture: &Fixture) -> (Delivery, mpsc::Receiver<Result<(), Fa
         deadline: None,
         trace: Trace::default(),
         reply: Box::new(EndRecorder(ends)),
+        hops: HopChain::default(),
         replied: false,
     };
     let permit = fixture.flow.admission().enter(0).unwrap();
@@ -567,4 +568,49 @@ fn failures_of_redelivered_messages_are_answered_and_kept() {
         assert_eq!(ended.try_iter().collect::<Vec<_>>(), [Err(Failure::Lost)]);
     }
     assert_eq!(fixture.flow.admission().in_flight(), 0);
+}
+
+/// Passes on the calls of handlers that go with an answer.
+#[derive(Debug)]
+struct HopRecorder(mpsc::Sender<HopChain>);
+
+impl ReplySink for HopRecorder {
+    fn message(&self, _: Payload) {}
+
+    fn end(&self, _: Result<(), Failure>, meta: AnswerMeta) -> bool {
+        self.0.send(meta.hops).is_ok()
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_another_ingress_has_the_calls_before_it() {
+    use krt_model::request::{Hop, HopEnding};
+    let fixture = fixture(0, Limits::default());
+    fixture.slot(0, 1, echo);
+    fixture.slot(1, 1, |_| Some(HandlerResult::Error("no".to_owned())));
+    let node = Name::parse("zero").unwrap();
+    let ending = HopEnding::Returned;
+    let earlier = Hop { node, position: 0, posted: 0, start: 1, end: 2, encode: 3, decode: 4, ending };
+    let mut hops = HopChain::default();
+    hops.push(earlier.clone());
+    let (passed, received) = mpsc::channel();
+    let start = now();
+    let from = RemoteRequest {
+        id: None,
+        start,
+        deadline: None,
+        trace: Trace::default(),
+        reply: Box::new(HopRecorder(passed)),
+        hops,
+        replied: false,
+    };
+    let request =
+        Request::remote(from, Arc::clone(&fixture.route), fixture.flow.admission().enter(0).unwrap());
+    let tracking = vec![Tracking { node: None, start, end: start }];
+    fixture.flow.receive(Delivery::new(request, 0, message(b"in"), tracking));
+    let hops = received.try_recv().unwrap();
+    let calls: Vec<_> = hops.hops().iter().map(|hop| (hop.node.as_str(), hop.ending)).collect();
+    let here = [("one", HopEnding::Returned), ("two", HopEnding::Raised)];
+    assert_eq!(calls, [&[("zero", HopEnding::Returned)][..], &here].concat());
+    assert_eq!(hops.hops()[0], earlier);
 }

@@ -84,19 +84,23 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
     tasks.spawn(async move {
         let mut tick = tokio::time::interval(TICK);
         loop {
-            let stopped = tokio::select! {
+            let (stopped, told) = tokio::select! {
                 received = listener.next() => {
                     let Some(received) = received else { return };
                     let id = std::str::from_utf8(&received.body).ok().filter(|id| id.len() <= MAX_ID);
                     let Some(id) = id else { continue };
                     let mut state = nats.cancelled.lock();
                     state.remember(id);
-                    state.of(id)
+                    (state.of(id), true)
                 }
-                _ = tick.tick() => nats.cancelled.lock().overdue(Instant::now()),
+                _ = tick.tick() => (nats.cancelled.lock().overdue(Instant::now()), false),
             };
             for request in stopped.iter().filter(|request| !request.replied()) {
                 flow.stop(request);
+                // Its ingress still waits for what it led to.
+                if told {
+                    nats.report(request);
+                }
             }
         }
     });

@@ -114,7 +114,7 @@ impl StageConsumer {
             Err(envelopes::Error::Full(full)) => return self.not_read(full, reply, acker.is_some()),
             Err(error) => return self.unreadable(&error.to_string(), reply, acker),
         };
-        let beside = envelope.size_beside();
+        let beside = envelope.size_beside() + size_of_val(headers.hops.hops());
         let to = ReplyTo {
             reply: first_of(envelope.reply, reply),
             inbox: headers.reply,
@@ -140,7 +140,8 @@ impl StageConsumer {
             Ok(permit) => permit,
             // With an acker, the message returns to the broker and is redelivered.
             Err(failure) if acker.is_none() && !envelope.replied => {
-                return self.refuse(Some(envelope.tracking_id.into()), to, failure);
+                let meta = AnswerMeta { hops: headers.hops, ..AnswerMeta::default() };
+                return self.refuse(Some(envelope.tracking_id.into()), to, failure, meta);
             }
             Err(failure) => return self.no_room(&envelope.tracking_id, &failure),
         };
@@ -154,6 +155,7 @@ impl StageConsumer {
             deadline: deadline.flatten(),
             trace,
             reply: Box::new(self.reply(id, to)),
+            hops: headers.hops,
             replied: envelope.replied,
         };
         let request = Request::remote(from, Arc::clone(&self.route), permit);
@@ -181,8 +183,8 @@ impl StageConsumer {
     }
 
     /// Answers a request that gets no further than here.
-    fn refuse(&self, id: Option<Arc<str>>, to: ReplyTo, failure: Failure) {
-        self.reply(id, to).end(Err(failure), AnswerMeta::default());
+    fn refuse(&self, id: Option<Arc<str>>, to: ReplyTo, failure: Failure, meta: AnswerMeta) {
+        self.reply(id, to).end(Err(failure), meta);
     }
 
     fn node(&self) -> &Name {
@@ -197,7 +199,7 @@ impl StageConsumer {
             self.flow.give_up(acker, &message);
         } else if let Some(reply) = reply.filter(|reply| is_inbox(reply)) {
             let failure = Failure::Remote { kind: Kind::Lost, message };
-            self.refuse(None, ReplyTo { reply, ..ReplyTo::default() }, failure);
+            self.refuse(None, ReplyTo { reply, ..ReplyTo::default() }, failure, AnswerMeta::default());
         }
     }
 
@@ -224,7 +226,7 @@ impl StageConsumer {
         let failure = no_memory(full);
         match reply.filter(|reply| is_inbox(reply)) {
             Some(reply) if !given_back => {
-                self.refuse(None, ReplyTo { reply, ..ReplyTo::default() }, failure);
+                self.refuse(None, ReplyTo { reply, ..ReplyTo::default() }, failure, AnswerMeta::default());
             }
             _ => self.no_room("", &failure),
         }

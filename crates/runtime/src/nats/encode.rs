@@ -2,6 +2,7 @@
 
 use super::{
     Nats,
+    no_responders::NoResponders,
     remote::{RemoteReply, ReplyTo},
 };
 use crate::{
@@ -14,6 +15,7 @@ use krt_model::{
     message::{Payload, Timestamp, Tracking},
     name::Name,
     outcome::Failure,
+    request::{Hop, HopChain, HopEnding},
 };
 use std::time::{Duration, Instant};
 
@@ -40,6 +42,8 @@ pub(super) fn delivery(nats: &Nats, delivery: &Delivery) -> Result<Message, Full
                 .then(|| format!("{}.{}", request.id, delivery.position)),
             no_client: to.no_client,
             reply: to.inbox,
+            // Nobody takes the calls of handlers after the answer.
+            hops: if request.replied() { HopChain::default() } else { request.hops() },
             trace: request.trace.context().map(|context| context.headers().collect()).unwrap_or_default(),
             ..Headers::default()
         },
@@ -55,6 +59,7 @@ pub(super) fn answer(
     to: &ReplyTo,
     answer: Result<Option<Payload>, Failure>,
     tracking: &[Tracking],
+    hops: &HopChain,
 ) -> Result<Message, Full> {
     let protocol = nats.options.protocol;
     let mut envelope = Envelope {
@@ -63,7 +68,7 @@ pub(super) fn answer(
         reply: to.reply.clone(),
         ..Envelope::default()
     };
-    let mut headers = Headers::default();
+    let mut headers = Headers { hops: hops.clone(), ..Headers::default() };
     match answer {
         Ok(message) => envelope.payload = message,
         Err(failure) => {
@@ -78,6 +83,50 @@ pub(super) fn answer(
     };
     let body = write(nats, &envelope, nats.memory().reserve())?;
     Ok(Message { subject, reply: None, headers, body })
+}
+
+/// Builds the message that carries calls of handlers to a remote entrypoint, instead of an answer.
+pub(super) fn hops(inbox: &str, hops: HopChain) -> Message {
+    let headers = Headers { hops, ..Headers::default() };
+    Message { headers, ..engine_message(inbox, Vec::new()) }
+}
+
+/// Returns the message without the calls of handlers if they make it larger than `limit`: the dashboard can do
+/// without them, and the request cannot do without the message. Returns its size, too.
+pub(super) fn within(mut message: Message, limit: usize) -> (Message, usize) {
+    let size = message.size();
+    if size <= limit || message.headers.hops.is_empty() {
+        return (message, size);
+    }
+    message.headers.hops = HopChain::default();
+    let size = message.size();
+    (message, size)
+}
+
+/// Adds the stages that no call describes: runners of KRT v1 write their times into the envelope, and pass on no
+/// headers.
+pub(super) fn fill(hops: &mut HopChain, request: &Request, stages: &[envelope::Stage]) {
+    if hops.left_out() > 0 {
+        return;
+    }
+    let nodes = request.route.sequence.len();
+    let passed = tracking(stages.iter().take(nodes + 1).cloned().collect(), request.start);
+    for (position, (previous, stage)) in passed.iter().zip(passed.iter().skip(1)).enumerate() {
+        let Some(node) = stage.node.clone() else { continue };
+        let is_here = |hop: &Hop| hop.position == position && hop.ending == HopEnding::Returned;
+        if !hops.hops().iter().any(is_here) {
+            hops.push(Hop {
+                node,
+                position,
+                posted: request.after(previous.end),
+                start: request.after(stage.start),
+                end: request.after(stage.end),
+                encode: 0,
+                decode: 0,
+                ending: HopEnding::Returned,
+            });
+        }
+    }
 }
 
 /// Builds a message between krt's own engines.
@@ -115,7 +164,7 @@ fn no_responders_inbox(nats: &Nats, delivery: &Delivery, to: &ReplyTo) -> Option
     if delivery.position == 0 {
         return Some(to.reply.clone());
     }
-    let about = super::replies::NoResponders {
+    let about = NoResponders {
         replied: delivery.request.replied(),
         workflow: delivery.request.route.index,
         position: delivery.position,
@@ -167,4 +216,84 @@ pub(super) fn deadline(at: Timestamp) -> Option<Deadline> {
     let past = Duration::from_nanos(now().0.saturating_sub(at.0));
     let left = left.checked_sub(past).filter(|left| !left.is_zero())?;
     Some(Deadline::after(left))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        flow::{Admission, AnswerMeta, Limits, RemoteRequest, ReplySink, Route},
+        traces::Trace,
+    };
+    use std::sync::Arc;
+
+    #[derive(Debug)]
+    struct NoClient;
+
+    impl ReplySink for NoClient {
+        fn message(&self, _: Payload) {}
+
+        fn end(&self, _: Result<(), Failure>, _: AnswerMeta) -> bool {
+            false
+        }
+    }
+
+    /// A request through three nodes, received at 1 ms.
+    fn request() -> Arc<Request> {
+        let route = Route {
+            workflow: Name::parse("flow").unwrap(),
+            index: 0,
+            sequence: vec![0, 1, 2],
+            answer_type: String::new(),
+            answer_limit: 1,
+        };
+        let admission = Arc::new(Admission::new(Limits::default()));
+        admission.open();
+        let from = RemoteRequest {
+            id: None,
+            start: Timestamp(1_000_000),
+            deadline: None,
+            trace: Trace::default(),
+            reply: Box::new(NoClient),
+            hops: HopChain::default(),
+            replied: false,
+        };
+        Request::remote(from, Arc::new(route), admission.enter(0).unwrap())
+    }
+
+    fn stage(node: &str, start: u64, end: u64) -> envelope::Stage {
+        let timestamp = |micros: u64| Some(Timestamp(micros * 1000));
+        envelope::Stage { node_name: node.to_owned(), start: timestamp(start), end: timestamp(end) }
+    }
+
+    fn hop(node: &str, position: usize, times: [i64; 3], ending: HopEnding) -> Hop {
+        let [posted, start, end] = times;
+        let node = Name::parse(node).unwrap();
+        Hop { node, position, posted, start, end, encode: 0, decode: 0, ending }
+    }
+
+    #[test]
+    fn the_envelope_fills_gaps_between_calls() {
+        let stages = [
+            stage(Tracking::ENTRYPOINT, 1000, 1001),
+            stage("one", 1010, 1020),
+            stage("two", 1030, 1050),
+            stage("three", 1060, 1090),
+            stage("four", 1090, 1091),
+        ];
+        let known = hop("two", 1, [20_500, 30_000, 50_000], HopEnding::Returned);
+        let died = hop("three", 2, [51_000, 52_000, 53_000], HopEnding::Died);
+        let mut hops = HopChain::default();
+        hops.push(known.clone());
+        hops.push(died.clone());
+        fill(&mut hops, &request(), &stages);
+        let one = hop("one", 0, [1_000, 10_000, 20_000], HopEnding::Returned);
+        let three = hop("three", 2, [50_000, 60_000, 90_000], HopEnding::Returned);
+        assert_eq!(hops.hops(), [known, died, one, three], "a workflow of three nodes has no fourth one");
+
+        let mut counted = HopChain::default();
+        counted.leave_out(3);
+        fill(&mut counted, &request(), &stages);
+        assert_eq!(counted.hops(), [], "they may be those that were left out");
+    }
 }

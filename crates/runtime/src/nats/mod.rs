@@ -1,6 +1,7 @@
 //! A version's messages over NATS, where several engines may serve the version.
 //!
 //! - [`encode`]: deliveries and answers as messages.
+//! - [`no_responders`]: reports that a message has no receiver.
 //! - [`replies`]: the requests of this ingress, and their answers.
 //! - [`consumer`]: messages for the nodes of this engine.
 //! - [`cancelled`]: cancelled requests, announced to all engines.
@@ -11,6 +12,7 @@
 mod cancelled;
 mod consumer;
 mod encode;
+mod no_responders;
 mod presence;
 mod remote;
 mod replies;
@@ -246,6 +248,19 @@ impl Nats {
         (!waits && !self.serves(node)).then(|| self.nodes[node].down())
     }
 
+    /// Sends the calls of handlers to the entrypoint of a request that it has cancelled.
+    fn report(&self, request: &Request) {
+        let hops = request.hops();
+        let Some(to) = RemoteReply::address(request) else { return };
+        let inbox = match self.options.protocol {
+            WireProtocol::Core => Some(&to.reply).filter(|inbox| !inbox.is_empty()),
+            WireProtocol::JetStream => to.inbox.as_ref(),
+        };
+        if let Some(inbox) = inbox.filter(|_| !hops.is_empty() && !request.replied()) {
+            self.sender.send(encode::hops(inbox, hops), None);
+        }
+    }
+
     /// Sends a message to the other engines, unless the connection is down: it is useless later.
     fn send_to_engines(&self, subject: &str, body: Vec<u8>) {
         if self.connection.is_up() {
@@ -273,14 +288,14 @@ impl Nats {
         meta: AnswerMeta,
     ) {
         let limit = self.limit();
-        let AnswerMeta { tracking, acker } = meta;
+        let AnswerMeta { tracking, hops, acker } = meta;
         let acker = acker.map(remote::of_intake);
-        let encoded = |answer| encode::answer(self, workflow, id, to, answer, &tracking);
-        let failure = match encoded(answer) {
-            Ok(message) if message.size() <= limit => return self.send_answer(message, to, acker),
-            Ok(message) => {
+        let encoded = |answer| encode::answer(self, workflow, id, to, answer, &tracking, &hops);
+        let failure = match encoded(answer).map(|message| encode::within(message, limit)) {
+            Ok((message, size)) if size <= limit => return self.send_answer(message, to, acker),
+            Ok((_, size)) => {
                 let sender = encode::sender_name(&tracking);
-                Failure::TooLargeToSend { sender, size: message.size(), limit }
+                Failure::TooLargeToSend { sender, size, limit }
             }
             Err(full) => no_memory(full),
         };
@@ -310,7 +325,8 @@ impl Broker for Nats {
             Ok(message) => message,
             Err(full) => return Err(Refused::boxed(delivery, no_memory(full))),
         };
-        let (size, limit) = (message.size(), self.limit());
+        let limit = self.limit();
+        let (message, size) = encode::within(message, limit);
         if size > limit {
             let sender = encode::sender_name(&delivery.tracking);
             return Err(Refused::boxed(delivery, Failure::TooLargeToSend { sender, size, limit }));
@@ -329,7 +345,7 @@ impl Broker for Nats {
 
     fn cancel(&self, request: &Request) {
         if RemoteReply::address(request).is_none() {
-            self.replies.remove(&request.id);
+            self.replies.leave(request);
             self.send_to_engines(&self.cancel_subject, request.id.as_bytes().to_vec());
         }
     }
@@ -362,6 +378,7 @@ impl ListenTasks {
 
     /// Sends what is queued, and closes the connection.
     pub async fn close(mut self) {
+        self.nats.replies.close();
         self.nats.sender.flushed().await;
         self.others.shutdown().await;
         self.nats.connection.close().await;

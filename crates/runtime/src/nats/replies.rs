@@ -1,9 +1,9 @@
 //! The requests of this ingress. Each waits for one answer, in its own inbox.
 
-use super::{Nats, encode, remote::ReplyTo};
+use super::{Nats, encode, no_responders::NoResponders, remote::ReplyTo};
 use crate::{
     envelopes,
-    flow::{Answer, AnswerMeta, Flow, Request, no_memory},
+    flow::{Answer, AnswerMeta, Flow, Request, WorkElsewhere, no_memory},
 };
 use krt_broker::{
     Connection, Envelope, Error, Listener, Received, WireProtocol, sender::OnUnsent, subject::is_inbox,
@@ -11,59 +11,45 @@ use krt_broker::{
 use krt_model::{
     name::Name,
     outcome::{self, Failure, Kind, Step},
+    request::HopChain,
 };
 use std::{
     collections::HashMap,
-    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
+
+/// How long the record of a request whose client has left waits for the calls of handlers that this stops: longer
+/// than the notice and its answer take.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Interval between checks of that time.
+const TICK: Duration = Duration::from_millis(250);
 
 /// The requests that wait for an answer, by id.
 #[derive(Debug)]
 pub(super) struct PendingReplies {
     /// The prefix of this engine's inboxes.
     inbox: String,
-    requests: Mutex<HashMap<Arc<str>, Weak<Request>>>,
+    state: Mutex<State>,
 }
 
-/// A message between nodes that had no receiver, encoded in the subject of the inbox for the server's report.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct NoResponders<'a> {
-    pub(super) replied: bool,
-    pub(super) workflow: usize,
-    pub(super) position: usize,
-    pub(super) request: &'a str,
-    pub(super) reply: &'a str,
+#[derive(Debug, Default)]
+struct State {
+    waiting: HashMap<Arc<str>, Waiting>,
+    /// The records of requests whose clients have left, and when they stop to wait.
+    left: HashMap<Arc<str>, (Instant, WorkElsewhere)>,
 }
 
-impl fmt::Display for NoResponders<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { replied, workflow, position, request, reply } = self;
-        // Another runner's id may contain anything.
-        let plain =
-            !request.is_empty() && request.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-        let request = if plain { request } else { "-" };
-        write!(f, "{}.{workflow}.{position}.{request}.{reply}", u8::from(*replied))
-    }
-}
-
-impl<'a> NoResponders<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        let mut parts = text.splitn(5, '.');
-        Some(Self {
-            replied: parts.next()? == "1",
-            workflow: parts.next()?.parse().ok()?,
-            position: parts.next()?.parse().ok()?,
-            request: parts.next()?,
-            reply: parts.next()?,
-        })
-    }
+#[derive(Debug)]
+struct Waiting {
+    request: Weak<Request>,
+    work: Option<WorkElsewhere>,
 }
 
 impl PendingReplies {
     pub(super) fn new(connection: &Connection) -> Self {
-        Self { inbox: connection.new_inbox(), requests: Mutex::default() }
+        Self { inbox: connection.new_inbox(), state: Mutex::default() }
     }
 
     /// Returns the name of this engine.
@@ -82,11 +68,42 @@ impl PendingReplies {
     }
 
     pub(super) fn add(&self, request: &Arc<Request>) {
-        self.lock().insert(Arc::clone(&request.id), Arc::downgrade(request));
+        let waiting = Waiting { request: Arc::downgrade(request), work: request.work_elsewhere() };
+        self.lock().waiting.insert(Arc::clone(&request.id), waiting);
     }
 
     pub(super) fn remove(&self, id: &str) -> Option<Arc<Request>> {
-        self.lock().remove(id)?.upgrade()
+        let waiting = self.lock().waiting.remove(id);
+        waiting?.request.upgrade()
+    }
+
+    /// Stops to wait for the answer of a request whose client has left. Its record waits a little longer.
+    pub(super) fn leave(&self, request: &Request) {
+        let mut state = self.lock();
+        if let Some(work) = state.waiting.remove(&request.id).and_then(|waiting| waiting.work) {
+            state.left.insert(Arc::clone(&request.id), (Instant::now() + REPORT_TIMEOUT, work));
+        }
+    }
+
+    /// Takes calls of handlers for a request whose client has left.
+    fn take_hops(&self, id: &str, hops: &HopChain) {
+        let left = self.lock().left.remove(id);
+        if let Some((_, work)) = left {
+            work.add_hops(hops);
+        }
+    }
+
+    /// Closes the records that have waited until `now`.
+    pub(super) fn expire(&self, now: Instant) {
+        let expired: Vec<_> = self.lock().left.extract_if(|_, (until, _)| *until <= now).collect();
+        // It stores the records.
+        drop(expired);
+    }
+
+    /// Closes all records whose clients have left.
+    pub(super) fn close(&self) {
+        let left = std::mem::take(&mut self.lock().left);
+        drop(left);
     }
 
     /// Returns a callback that fails a request whose first message could not be stored.
@@ -103,11 +120,12 @@ impl PendingReplies {
 
     /// Takes out all waiting requests.
     fn take_all(&self) -> Vec<Arc<Request>> {
-        self.lock().drain().filter_map(|(_, request)| request.upgrade()).collect()
+        let waiting = std::mem::take(&mut self.lock().waiting);
+        waiting.into_values().filter_map(|waiting| waiting.request.upgrade()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Weak<Request>>> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -124,6 +142,7 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
         }
     }
     tasks.spawn(watch_connection(Arc::clone(nats), Arc::clone(flow)));
+    tasks.spawn(close_records(Arc::clone(&nats.replies)));
     Ok(())
 }
 
@@ -157,6 +176,13 @@ pub(super) async fn listen_for_no_responders(
 async fn handle_replies(nats: Arc<Nats>, flow: Arc<Flow>, mut listener: Listener) {
     while let Some(received) = listener.next().await {
         nats.handle_reply(&flow, received);
+    }
+}
+
+async fn close_records(replies: Arc<PendingReplies>) {
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        replies.expire(tick.tick().await.into());
     }
 }
 
@@ -196,12 +222,17 @@ impl Nats {
             request.inspect(|request| self.no_first_node(flow, request));
             return;
         }
+        let mut hops = received.headers.hops;
+        if received.body.is_empty() && !hops.is_empty() {
+            id.inspect(|id| self.replies.take_hops(id, &hops));
+            return;
+        }
         let envelope = match envelopes::read(received.body, self.options.envelope(), flow.reserve()) {
             Ok(envelope) => envelope,
             Err(error) => {
                 let request = id.and_then(|id| self.replies.remove(id));
                 let failure = unread(id, &error);
-                request.inspect(|request| flow.reply_from_remote(request, Err(failure)));
+                request.inspect(|request| flow.reply_from_remote(request, Err(failure), &hops));
                 return;
             }
         };
@@ -215,10 +246,12 @@ impl Nats {
             }
             // Another entrypoint's answer, or a second one to the same request.
             flow.metrics().late.inc_by(u64::from(id.is_some()));
+            id.inspect(|id| self.replies.take_hops(id, &hops));
             return;
         };
+        encode::fill(&mut hops, &request, &envelope.tracking);
         let answer = self.to_answer(&request, envelope, received.headers.failure);
-        flow.reply_from_remote(&request, answer);
+        flow.reply_from_remote(&request, answer, &hops);
     }
 
     /// Converts a reply to a request into its answer.
@@ -254,7 +287,7 @@ impl Nats {
 
     fn no_first_node(&self, flow: &Flow, request: &Request) {
         let failure = self.nodes[request.route.sequence[0]].down();
-        flow.reply_from_remote(request, Err(failure));
+        flow.reply_from_remote(request, Err(failure), &HopChain::default());
     }
 
     fn no_responders(&self, flow: &Flow, about: &NoResponders<'_>) {
@@ -311,6 +344,7 @@ mod tests {
             deadline: None,
             trace: Trace::default(),
             reply: Box::new(EndRecorder(ends)),
+            hops: HopChain::default(),
             replied: false,
         };
         (Request::remote(from, Arc::new(route), admission.enter(0).unwrap()), ended)
@@ -318,33 +352,23 @@ mod tests {
 
     #[test]
     fn unstored_requests_are_answered_and_forgotten() {
-        let waiting = Arc::new(PendingReplies { inbox: "inbox".to_owned(), requests: Mutex::default() });
+        let waiting = Arc::new(PendingReplies { inbox: "inbox".to_owned(), state: Mutex::default() });
         let (request, ended) = request();
         waiting.add(&request);
         waiting.unsent(&request.id)("no space".to_owned());
         let failure = ended.try_recv().unwrap().unwrap_err();
         assert_eq!(failure.to_string(), "the NATS server has not stored the message: no space");
-        assert!(waiting.lock().is_empty(), "what is left of each such request would never go");
+        assert!(waiting.lock().waiting.is_empty(), "what is left of each such request would never go");
     }
 
     #[test]
     fn failed_publishes_keep_no_request() {
-        let waiting = Arc::new(PendingReplies { inbox: "inbox".to_owned(), requests: Mutex::default() });
+        let waiting = Arc::new(PendingReplies { inbox: "inbox".to_owned(), state: Mutex::default() });
         let (request, _ended) = request();
         waiting.add(&request);
         let (unsent, id) = (waiting.unsent(&request.id), Arc::downgrade(&request));
         drop(request);
         assert!(id.upgrade().is_none(), "it ends by its deadline, and not when the server is given up");
         unsent("no space".to_owned());
-    }
-
-    #[test]
-    fn subjects_identify_messages_without_responders() {
-        let about =
-            NoResponders { replied: true, workflow: 2, position: 1, request: "0-a", reply: "_INBOX.x.y" };
-        assert_eq!(NoResponders::parse(&about.to_string()), Some(about));
-        let strange = NoResponders { replied: false, workflow: 0, position: 3, request: "a b.c", reply: "r" };
-        assert_eq!(strange.to_string(), "0.0.3.-.r");
-        assert_eq!(NoResponders::parse("1.2"), None);
     }
 }

@@ -158,7 +158,7 @@ function Waterfall({ request }: { request: Request }) {
         </thead>
         <tbody>
           {bars.map(({ hop, wait, serialisation, handler }) => (
-            <tr key={hop.position}>
+            <tr key={`${hop.position} ${hop.start_ms}`}>
               <th scope="row">
                 {hop.node}
                 {hop.outcome !== "ok" && <span className="tone-bad small"> {OUTCOMES[hop.outcome]}</span>}
@@ -195,7 +195,12 @@ function Waterfall({ request }: { request: Request }) {
           ))}
         </tbody>
       </table>
-      {bars.length === 0 && <p className="nothing muted">No node handled it.</p>}
+      {bars.length === 0 && <p className="nothing muted">No call of a handler is known.</p>}
+      {request.hops_left_out > 0 && (
+        <p className="nothing muted">
+          {request.hops_left_out} more calls of handlers followed; these are the first.
+        </p>
+      )}
       <p className="legend small muted" aria-hidden>
         <span className="key wait" /> waiting <span className="key code" /> serialising{" "}
         <span className="key work" /> handler

@@ -8,9 +8,10 @@ use crate::support::{
 };
 use bson::doc;
 use futures::TryStreamExt as _;
+use krt_model::request::HopEnding;
 use krt_remote::{Documents, Mongo};
 use krt_servers::MongoServer;
-use krt_store::PREDICTIONS;
+use krt_store::{PREDICTIONS, RequestFilter, RequestOrder};
 use serde_json::json;
 use std::time::Duration;
 use tonic::Code;
@@ -69,6 +70,12 @@ async fn one_of_them_stands_for(position: usize, protocol: WireProtocol, test: &
     }
     old.end().await;
     let ended = service.stop().await;
+    // Its own call, and those before it, are in the envelope only.
+    let records = ended.reader().requests(&RequestFilter::default(), RequestOrder::Latest, 100).unwrap();
+    let first = records.last().unwrap();
+    let nodes = first.hops.iter().map(|hop| (hop.node.as_str(), hop.position, hop.ending));
+    let returned = |(position, (name, _))| (name, position, HopEnding::Returned);
+    assert!(nodes.eq(NODES.into_iter().enumerate().map(returned)), "{first:#?}");
     let collections = format!("{:?}", ended.reader().collections().unwrap());
     assert!(collections.contains("orders") && collections.contains("classificationMetrics"), "{collections}");
 }

@@ -3,6 +3,7 @@
 mod durable;
 mod entrypoints;
 mod env;
+mod hops;
 mod interop;
 mod parts;
 mod replicas;

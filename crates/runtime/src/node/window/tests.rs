@@ -6,7 +6,7 @@ use crate::{
     node::scripted::{Stage, line},
     traces::Trace,
 };
-use krt_model::{message::Payload, outcome::Failure, version::RunOptions};
+use krt_model::{message::Payload, outcome::Failure, request::HopChain, version::RunOptions};
 
 /// Nobody waits for an answer.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ impl Requests {
             deadline: None,
             trace: Trace::default(),
             reply: Box::new(NoClient),
+            hops: HopChain::default(),
             replied: true,
         };
         let permit = self.0.flow.admission().enter(0).unwrap();

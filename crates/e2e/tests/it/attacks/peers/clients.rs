@@ -146,6 +146,8 @@ async fn hostile_headers_and_ids_are_dead_lettered_or_ignored() {
         (hostile("Krt-Deadline", "18446744073709551615"), hello("an-id")),
         (hostile("Krt-Deadline", "-1"), hello("an-id")),
         (hostile("Krt-Failure", "queue full"), hello("an-id")),
+        (hostile("Krt-Hops", "actor:0:whim:0:1:2:3:4"), hello("an-id")),
+        (hostile("Krt-Hops", &"actor:0:ok:0:1:2:3:4,".repeat(2500)), hello("an-id")),
         (hostile("traceparent", &"f".repeat(60_000)), hello("an-id")),
         (HeaderMap::new(), Envelope { tracking_id: "a\nb".to_owned(), ..hello("an-id") }),
         (HeaderMap::new(), Envelope { tracking_id: "a".repeat(900_000), ..hello("an-id") }),
