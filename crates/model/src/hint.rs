@@ -6,16 +6,20 @@
 use miette::Diagnostic;
 use std::error::Error;
 
-/// The hints of an error and of its causes, from the outermost, each once.
+/// The hints of an error, of the errors that it lists, and of its causes, from the outermost, each once.
 pub fn hints(error: &dyn Diagnostic) -> Vec<String> {
     let mut hints = Vec::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let hint = error.help().map(|hint| hint.to_string());
-        hints.extend(hint.filter(|hint| !hints.contains(hint)));
-        next = error.diagnostic_source();
-    }
+    collect(error, &mut hints);
     hints
+}
+
+fn collect(error: &dyn Diagnostic, hints: &mut Vec<String>) {
+    let hint = error.help().map(|hint| hint.to_string());
+    hints.extend(hint.filter(|hint| !hints.contains(hint)));
+    error.related().into_iter().flatten().for_each(|error| collect(error, hints));
+    if let Some(cause) = error.diagnostic_source() {
+        collect(cause, hints);
+    }
 }
 
 /// An error on one line, without its causes: `message; hint: what to do`.
@@ -85,6 +89,8 @@ mod tests {
         Inner(Inner),
         #[error("cannot list it")]
         List(#[source] std::fmt::Error),
+        #[error("all are full")]
+        All(#[related] Vec<Inner>),
     }
 
     #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -129,6 +135,11 @@ mod tests {
                 Outer::List(std::fmt::Error),
                 "cannot list it",
                 "cannot list it: an error occurred when formatting an argument",
+            ),
+            (
+                Outer::All(vec![inner(full), inner(None), inner(full), inner(Some("wait"))]),
+                "all are full; hint: free some space; hint: wait",
+                "all are full; hint: free some space; hint: wait",
             ),
         ] {
             assert_eq!((super::line(&error), super::chain(&error)), (line.to_owned(), chain.to_owned()));

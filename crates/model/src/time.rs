@@ -1,7 +1,9 @@
 //! Times as the API and people see them.
 
-use crate::hint;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, Unexpected},
+};
 use std::{fmt, str::FromStr};
 use time::{
     OffsetDateTime,
@@ -61,7 +63,7 @@ impl Serialize for Time {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(|error: InvalidTime| D::Error::custom(hint::line(&error)))
+        text.parse().map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), &"a time, as in RFC 3339"))
     }
 }
 
