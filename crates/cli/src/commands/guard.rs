@@ -4,7 +4,7 @@
 //! end of the engine, but the kernel closes the engine's end of the pipe. Workers have a different guard,
 //! `krt worker`.
 
-use anyhow::Context as _;
+use crate::error::{Context as _, Result};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, kill_process_group, setrlimit};
 use std::{
@@ -30,12 +30,12 @@ pub(crate) struct GuardArgs {
 }
 
 /// Runs the program to its end, and exits with its status.
-pub(crate) fn execute(args: &GuardArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &GuardArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(end_as(runtime.block_on(run(args))?))
 }
 
-async fn run(args: &GuardArgs) -> anyhow::Result<ExitStatus> {
+async fn run(args: &GuardArgs) -> Result<ExitStatus> {
     // The whole group receives these signals; the program decides how to handle them.
     let _heard = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     let started = Command::new(&args.program).args(&args.arguments).stdin(Stdio::null()).spawn();

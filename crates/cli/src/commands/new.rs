@@ -4,6 +4,7 @@ mod node;
 mod package;
 mod template;
 
+use crate::error::{Result, bail};
 use clap::{Args, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 use template::Templates;
@@ -61,10 +62,10 @@ struct NodeArgs {
 }
 
 /// Creates the package or node, and prints the next steps.
-pub(crate) fn execute(args: &NewArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &NewArgs) -> Result<ExitCode> {
     match (&args.what, &args.name) {
         (Some(NewCommand::Node(args)), _) => node::add(args),
         (None, Some(folder)) => package::make(folder, args.templates),
-        (None, None) => anyhow::bail!("name the package; hint: krt new shop"),
+        (None, None) => bail!("name the package"; hint: "krt new shop"),
     }
 }
