@@ -4,12 +4,11 @@ use krt_model::{address::Address, certificate};
 use std::{io, path::PathBuf};
 
 /// Why the broker cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     /// The URL is not valid for NATS.
-    #[error(
-        "`{address}` is not a NATS URL: {reason}; hint: nats://HOST:4222, or several with commas between"
-    )]
+    #[error("`{address}` is not a NATS URL: {reason}")]
+    #[diagnostic(help("nats://HOST:4222, or several with commas between"))]
     Address {
         /// The URL, without its secrets.
         address: Address,
@@ -17,7 +16,8 @@ pub enum Error {
         reason: String,
     },
     /// More than one kind of credentials was given.
-    #[error("NATS is given both {one} and {other}; hint: one way to sign in is enough")]
+    #[error("NATS is given both {one} and {other}")]
+    #[diagnostic(help("one way to sign in is enough"))]
     Ambiguous {
         /// One kind.
         one: &'static str,
@@ -36,9 +36,8 @@ pub enum Error {
         source: io::Error,
     },
     /// The server does not answer, or not like NATS.
-    #[error(
-        "NATS at {address} cannot be reached: {reason}; hint: is the server up, and is the address right?"
-    )]
+    #[error("NATS at {address} cannot be reached: {reason}")]
+    #[diagnostic(help("is the server up, and is the address right?"))]
     Unreachable {
         /// The URL, without its secrets.
         address: Address,
@@ -46,18 +45,17 @@ pub enum Error {
         reason: String,
     },
     /// The server refuses the credentials.
-    #[error(
-        "NATS at {address} rejects the credentials; hint: put a user and password, or a token, in the URL, or use --nats-creds or --nats-nkey"
-    )]
+    #[error("NATS at {address} rejects the credentials")]
+    #[diagnostic(help(
+        "put a user and password, or a token, in the URL, or use --nats-creds or --nats-nkey"
+    ))]
     Refused {
         /// The URL, without its secrets.
         address: Address,
     },
     /// The server's certificate, or this client's, is not accepted.
-    #[error(
-        "TLS with NATS at {address} fails: {reason}; hint: {}",
-        certificate::hint(.reason, "--nats-ca").as_deref().unwrap_or("does it speak TLS on this port?")
-    )]
+    #[error("TLS with NATS at {address} fails: {reason}")]
+    #[diagnostic(help("{}", certificate::hint(.reason, "--nats-ca").as_deref().unwrap_or("does it speak TLS on this port?")))]
     Tls {
         /// The URL, without its secrets.
         address: Address,
@@ -65,7 +63,8 @@ pub enum Error {
         reason: String,
     },
     /// The server has no JetStream.
-    #[error("NATS at {address} has no JetStream; hint: start nats-server with -js, or use --nats-mode core")]
+    #[error("NATS at {address} has no JetStream")]
+    #[diagnostic(help("start nats-server with -js, or use --nats-mode core"))]
     NoJetStream {
         /// The URL, without its secrets.
         address: Address,
@@ -80,10 +79,16 @@ pub enum Error {
         /// The server's error text.
         reason: String,
     },
+    /// Another process takes the consumer's messages.
+    #[error("{what} cannot be used: another runner takes its messages")]
+    #[diagnostic(help("stop it, or say `runner: external` for the node"))]
+    InUse {
+        /// The consumer.
+        what: String,
+    },
     /// The cluster cannot keep as many copies of a stream as required.
-    #[error(
-        "the stream `{stream}` cannot have {replicas} replicas: {reason}; hint: --nats-replicas needs as many servers with JetStream, in one cluster"
-    )]
+    #[error("the stream `{stream}` cannot have {replicas} replicas: {reason}")]
+    #[diagnostic(help("--nats-replicas needs as many servers with JetStream, in one cluster"))]
     Replicas {
         /// The stream.
         stream: String,

@@ -168,14 +168,15 @@ impl Consumer<'_> {
     }
 
     fn in_use(&self) -> Error {
-        self.failed(
-            "used",
-            &"another runner takes its messages; hint: stop it, or say `runner: external` for the node",
-        )
+        Error::InUse { what: self.name() }
     }
 
     fn failed(&self, done: &'static str, error: &impl ToString) -> Error {
-        failed(format!("the consumer `{}`", self.stage.consumer), done, error)
+        failed(self.name(), done, error)
+    }
+
+    fn name(&self) -> String {
+        format!("the consumer `{}`", self.stage.consumer)
     }
 }
 

@@ -1,6 +1,10 @@
 //! Builds the nodes of a package that are compiled.
 
-use crate::{cache, terminal};
+use crate::{
+    cache,
+    error::{Error, Result},
+    terminal,
+};
 use krt_environment::{
     BuildError, Diagnostic, Executable, ExecutableSource, Executables, GroupGuard, Inherited, ProcessEnv,
 };
@@ -19,7 +23,7 @@ pub(crate) async fn executables(
     origin: Inherited,
     which: impl Fn(&Node) -> bool,
     warn: impl Fn(&str),
-) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+) -> Result<BTreeMap<String, PathBuf>> {
     let sources = sources(version, root, which);
     if sources.is_empty() {
         return Ok(BTreeMap::new());
@@ -78,7 +82,7 @@ pub(crate) fn source(node: &Node, root: &Path) -> Option<ExecutableSource> {
 }
 
 /// Returns the compiler's errors in a package's sources, each with its location; fails with all other errors.
-pub(crate) fn problems(error: anyhow::Error, root: &Path) -> anyhow::Result<Vec<Problem>> {
+pub(crate) fn problems(error: Error, root: &Path) -> Result<Vec<Problem>> {
     let error = error.downcast::<BuildError>()?;
     let diagnostics = error.diagnostics();
     match error {

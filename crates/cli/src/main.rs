@@ -6,6 +6,7 @@
 //! - [`cache`]: the cache folder.
 //! - [`client`]: calls gRPC servers.
 //! - [`commands`]: one file per command.
+//! - [`error`]: the error of all commands, with its hints.
 //! - [`service`]: runs a package as a server; shared by `run` and `call --package`.
 //! - [`team`]: a client of a server's API; shared by `login`, `runtime`, `version`, `user` and `token`.
 //! - [`init`]: the duties of process 1 in a container.
@@ -21,6 +22,7 @@ mod build;
 mod cache;
 mod client;
 mod commands;
+mod error;
 mod exit;
 mod init;
 mod log;

@@ -5,7 +5,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "the one place that writes to standard output")]
 
-use crate::terminal;
+use crate::{
+    error::{Error, Result},
+    terminal,
+};
 use krt_model::escape;
 use std::{
     borrow::Cow,
@@ -17,6 +20,8 @@ use std::{
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the results")]
 pub(crate) struct ClosedPipe;
+
+crate::error::from! { plain: ClosedPipe }
 
 /// Escapes the control characters in a text.
 pub(crate) type Escape = fn(&str) -> Cow<'_, str>;
@@ -32,30 +37,30 @@ pub(crate) fn colour() -> bool {
 }
 
 /// Prints text for people and a line break, in one write.
-pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     put(&escape::lines(text))
 }
 
 /// Prints text for people with our own colours.
-pub(crate) fn print_coloured(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print_coloured(text: &str) -> Result<()> {
     put(&escape::coloured(text))
 }
 
 /// Prints data for programs.
-pub(crate) fn print_data(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print_data(text: &str) -> Result<()> {
     if is_terminal() { put(&escape::lines(text)) } else { put(text) }
 }
 
 /// Prints JSON.
-pub(crate) fn print_json(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print_json(text: &str) -> Result<()> {
     if is_terminal() { put(&escape::json(text)) } else { put(text) }
 }
 
-fn put(text: &str) -> anyhow::Result<()> {
+fn put(text: &str) -> Result<()> {
     let mut out = io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(ClosedPipe.into()),
-        Err(error) => Err(anyhow::Error::new(error).context("failed to write the results")),
+        Err(error) => Err(Error::plain(error).context("failed to write the results")),
         Ok(()) => Ok(()),
     }
 }

@@ -1,10 +1,13 @@
 //! The checks of Python nodes in `krt check`: imports, requirements, handlers.
 
-use crate::{cache, service::launch, terminal};
+use crate::{cache, error::Result, service::launch, terminal};
 use krt_environment::{
     DictUse, Environments, Files, Finding, GroupGuard, NodeSource, PythonChoice, Severity, dict_use,
 };
-use krt_model::version::{Node, PayloadForm, Runner, Version};
+use krt_model::{
+    hint,
+    version::{Node, PayloadForm, Runner, Version},
+};
 use krt_package::{Problem, problem::Location};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +17,7 @@ pub(crate) async fn problems(
     root: &Path,
     choice: Option<&PythonChoice>,
     files: Files,
-) -> anyhow::Result<Vec<Problem>> {
+) -> Result<Vec<Problem>> {
     let is_here = |node: &&Node| launch::is_python(node) && node.run.runner != Runner::External;
     let nodes: Vec<&Node> = version.nodes.iter().filter(is_here).collect();
     let mut problems: Vec<Problem> = nodes.iter().filter_map(|node| takes_a_dict(node, root)).collect();
@@ -29,7 +32,7 @@ pub(crate) async fn problems(
     let show = |event| progress.show(event);
     match environments.examine(&sources, root, &show).await {
         Ok(findings) => problems.extend(findings.into_iter().filter_map(problem)),
-        Err(error) => problems.push(of_error(&anyhow::Error::from(error), &nodes, root)),
+        Err(error) => problems.push(of_error(&error, &nodes, root)),
     }
     Ok(problems)
 }
@@ -74,12 +77,10 @@ fn problem(finding: Finding) -> Option<Problem> {
 }
 
 /// Converts an error that prevents the check of all nodes: a file that cannot be parsed.
-fn of_error(error: &anyhow::Error, nodes: &[&Node], root: &Path) -> Problem {
-    let text = terminal::chain(error).replace(&format!("{}/", root.display()), "");
-    let (message, hint) = match text.split_once("\nhint: ") {
-        Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
-        None => (text, None),
-    };
+fn of_error(error: &krt_environment::Error, nodes: &[&Node], root: &Path) -> Problem {
+    let relative = |text: String| text.replace(&format!("{}/", root.display()), "");
+    let message = relative(hint::messages(error));
+    let hint = Some(relative(hint::hints(error).join("; "))).filter(|hint| !hint.is_empty());
     let file = message.split('`').nth(1).filter(|file| root.join(file).is_file());
     let file = file.map_or_else(|| PathBuf::from(&nodes[0].src), PathBuf::from);
     Problem::error(file, message).maybe_hint(hint)

@@ -6,11 +6,11 @@
 #![expect(clippy::print_stderr, reason = "the one place that writes to standard error")]
 #![expect(clippy::disallowed_methods, reason = "the one place that writes to standard error")]
 
-use crate::{about::About, output};
+use crate::{about::About, error::Error, output};
 use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressStyle};
 use krt_environment::{Event, Step};
-use krt_model::escape;
+use krt_model::{escape, hint};
 use krt_package::{Report, manifest::FILE_NAMES, render::Style};
 use std::{
     ffi::OsString,
@@ -78,10 +78,10 @@ pub(crate) fn may_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Prints an error with its causes, each once.
-pub(crate) fn print_error(error: &anyhow::Error) {
+/// Prints an error with its causes, each once, and each hint on a line of its own.
+pub(crate) fn print_error(error: &Error) {
     let (red, reset) = if colour() { ("\x1b[1;31m", "\x1b[0m") } else { ("", "") };
-    eprintln!("{red}error{reset}: {}", escape::lines(&chain(error)));
+    eprintln!("{red}error{reset}: {}", escape::lines(&hint::on_lines(error.messages(), error.hints())));
 }
 
 /// Prints a warning.
@@ -105,20 +105,6 @@ pub(crate) fn end_prompt() {
     eprintln!();
 }
 
-/// Formats an error with its causes; omits causes that an error's message already contains.
-pub(crate) fn chain(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for cause in error.chain() {
-        let cause = cause.to_string();
-        if text.is_empty() {
-            text = cause;
-        } else if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
-}
-
 /// Prints the report of a check.
 pub(crate) fn print_report(report: &Report, path: &Path) {
     if !report.is_empty() {
@@ -127,7 +113,7 @@ pub(crate) fn print_report(report: &Report, path: &Path) {
 }
 
 /// Prints the report of a package's error; returns the error without it.
-pub(crate) fn package_error(error: krt_package::Error, path: &Path) -> anyhow::Error {
+pub(crate) fn package_error(error: krt_package::Error, path: &Path) -> Error {
     if let krt_package::Error::Invalid { report, .. } = &error {
         print_report(report, path);
     }

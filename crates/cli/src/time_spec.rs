@@ -1,6 +1,6 @@
 //! Parses and formats times and durations.
 
-use anyhow::bail;
+use crate::error::{Result, bail};
 use clap::Args;
 use krt_api::Time;
 use krt_model::duration;
@@ -49,7 +49,7 @@ impl SpanArgs {
     }
 
     /// The range in absolute times.
-    pub(crate) fn resolve(&self) -> anyhow::Result<Span> {
+    pub(crate) fn resolve(&self) -> Result<Span> {
         let now = now();
         let from = self.since.map(|time| time.before(now));
         let to = self.until.map(|time| time.before(now));

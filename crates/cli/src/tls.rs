@@ -1,6 +1,6 @@
 //! TLS of clients; certificates and keys from PEM files.
 
-use anyhow::{Context as _, bail};
+use crate::error::{Context as _, Result, bail};
 use hyper_rustls::ConfigBuilderExt as _;
 use std::{path::Path, sync::Arc};
 use tokio_rustls::rustls::{
@@ -22,7 +22,7 @@ pub(crate) enum Trusted<'a> {
 }
 
 /// Configures a client's TLS, except for its client certificate.
-pub(crate) fn client(trusted: Trusted<'_>) -> anyhow::Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
+pub(crate) fn client(trusted: Trusted<'_>) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?;
     Ok(match trusted {
@@ -33,7 +33,7 @@ pub(crate) fn client(trusted: Trusted<'_>) -> anyhow::Result<ConfigBuilder<Clien
 }
 
 /// Loads all certificates of a file; at least one.
-pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let shown = path.display();
     let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let chain = read.with_context(|| format!("failed to read the certificates in `{shown}`"))?;
@@ -44,13 +44,13 @@ pub(crate) fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'st
 }
 
 /// Loads the first private key of a file.
-pub(crate) fn private_key(path: &Path) -> anyhow::Result<PrivateKeyDer<'static>> {
+pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>> {
     PrivateKeyDer::from_pem_file(path)
         .with_context(|| format!("failed to read the private key in `{}`", path.display()))
 }
 
 /// Loads the certificates of a file as trusted authorities.
-fn authorities(path: &Path) -> anyhow::Result<RootCertStore> {
+fn authorities(path: &Path) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         let unusable = || format!("`{}` has a certificate that cannot be used", path.display());

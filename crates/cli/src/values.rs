@@ -1,7 +1,17 @@
 //! Parses and validates the values of flags.
 
-use krt_model::duration;
-use std::time::Duration;
+use krt_model::{duration, hint};
+use miette::Diagnostic;
+use std::{str::FromStr, time::Duration};
+
+/// Parses a value whose error has a hint.
+pub(crate) fn hinted<T>(text: &str) -> Result<T, String>
+where
+    T: FromStr,
+    T::Err: Diagnostic,
+{
+    text.parse().map_err(|error| hint::line(&error))
+}
 
 /// Parses `NAME=VALUE`.
 pub(crate) fn pair(text: &str) -> Result<(String, String), &'static str> {

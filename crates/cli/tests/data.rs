@@ -321,31 +321,31 @@ fn wrong_arguments_are_explained() {
             2,
             "unknown operator `$near` at `age`",
         ),
-        (&["documents", "peple"], 1, "there is no collection `peple`; hint: did you mean `people`?\n"),
-        (&["documents", "--limit", "3"], 1, "need the name of a collection; hint: "),
+        (&["documents", "peple"], 1, "there is no collection `peple`\nhint: did you mean `people`?\n"),
+        (&["documents", "--limit", "3"], 1, "need the name of a collection\nhint: "),
         (
             &["measurements", "node_elapsed"],
             1,
-            "there is no measurement `node_elapsed`; hint: did you mean `node_elapsed_time`?\n",
+            "there is no measurement `node_elapsed`\nhint: did you mean `node_elapsed_time`?\n",
         ),
         (
             &["measurements", "zebra"],
             1,
-            "there is no measurement `zebra`; hint: there are `accuracy`, `node_elapsed_time`\n",
+            "there is no measurement `zebra`\nhint: there are `accuracy`, `node_elapsed_time`\n",
         ),
-        (&["measurements", "--tag", "node=etl"], 1, "need the name of a measurement; hint: "),
+        (&["measurements", "--tag", "node=etl"], 1, "need the name of a measurement\nhint: "),
         (&["measurements", "accuracy", "--tag", "fold"], 2, "expected NAME=VALUE"),
         (
             &["measurements", "accuracy", "--tag", "fald=a"],
             1,
-            "`accuracy` has no tag `fald`; hint: did you mean `fold`?\n",
+            "`accuracy` has no tag `fald`\nhint: did you mean `fold`?\n",
         ),
         (&["measurements", "accuracy", "--every", "1m"], 2, "--field <NAME>"),
         (&["measurements", "accuracy", "--every", "0s", "--field", "share"], 2, "expected 1ms to 3650d"),
         (
             &["measurements", "accuracy", "--every", "1m", "--field", "final"],
             1,
-            "`accuracy` has no numbers in a field `final`; hint: there are `count`, `share`\n",
+            "`accuracy` has no numbers in a field `final`\nhint: there are `count`, `share`\n",
         ),
     ];
     for (arguments, code, expected) in cases {
@@ -360,7 +360,7 @@ fn a_folder_without_a_store_is_explained() {
     let folder = TempDir::new().unwrap();
     let expected = |name: &str| {
         format!(
-            "error: there is no store in `{name}`; hint: `krt run` makes one, `--data` chooses another folder\n"
+            "error: there is no store in `{name}`\nhint: `krt run` makes one, `--data` chooses another folder\n"
         )
     };
     for arguments in [&["--data", "missing"] as &[&str], &["logs", "--data", "missing", "--follow"]] {

@@ -17,6 +17,7 @@ use crate::{
     sdk::PYTHON,
 };
 use futures::{StreamExt, TryStreamExt, stream};
+use krt_model::hint;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
@@ -339,7 +340,7 @@ fn report(findings: Vec<Finding>, on_event: &(dyn Fn(Event) + Send + Sync)) -> R
     let (errors, others): (Vec<_>, Vec<_>) =
         findings.into_iter().partition(|finding| finding.severity == Severity::Error);
     for finding in others {
-        let text = finding.sentence();
+        let text = hint::line(&finding);
         let step = if finding.severity == Severity::Note { Step::Note(text) } else { Step::Warning(text) };
         on_event(Event { nodes: vec![finding.node], step });
     }

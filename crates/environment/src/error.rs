@@ -2,17 +2,19 @@
 
 use crate::{event::Tool, finding::Finding};
 use pep440_rs::Version;
-use std::{collections::BTreeSet, fmt, io, path::PathBuf, process::ExitStatus};
+use std::{fmt, io, path::PathBuf, process::ExitStatus};
+
+/// What to do where the cache cannot be written.
+pub(crate) const CACHE_HINT: &str = "`KRT_CACHE` names another folder for what is kept between runs";
 
 /// Why an environment cannot be created. Credentials in addresses are masked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     /// No suitable interpreter was found.
-    #[error(
-        "found no {wanted}{}\nhint: {hint}",
-        Candidates(candidates),
-        hint = "install Python 3.7 or newer, or name one with `--python` (a path, a command or a version such as 3.12)"
-    )]
+    #[error("found no {wanted}{}", Candidates(candidates))]
+    #[diagnostic(help(
+        "install Python 3.7 or newer, or name one with `--python` (a path, a command or a version such as 3.12)"
+    ))]
     NoPython {
         /// The interpreter wanted.
         wanted: String,
@@ -20,12 +22,8 @@ pub enum Error {
         candidates: Vec<(PathBuf, String)>,
     },
     /// A file requires another version of the interpreter.
-    #[error(
-        "`{}` asks for Python `{requires}`, and `{}` is {version}\nhint: {}",
-        .file.display(),
-        .python.display(),
-        InterpreterHint(found)
-    )]
+    #[error("`{}` asks for Python `{requires}`, and `{}` is {version}", .file.display(), .python.display())]
+    #[diagnostic(help("{}", InterpreterHint(found)))]
     RequiresPython {
         /// The file.
         file: PathBuf,
@@ -40,15 +38,16 @@ pub enum Error {
     },
     /// Nodes import modules that no package provides.
     #[error("{}", Findings(.0))]
-    Undeclared(Vec<Finding>),
+    Undeclared(#[related] Vec<Finding>),
     /// A file's encoding is unknown.
-    #[error("`{}` {problem}\nhint: {hint}", .file.display())]
+    #[error("`{}` {problem}", .file.display())]
     NotText {
         /// The file.
         file: PathBuf,
         /// The problem, with its line.
         problem: String,
         /// The remedy.
+        #[help]
         hint: &'static str,
     },
     /// A file cannot be read.
@@ -71,7 +70,7 @@ pub enum Error {
         problem: String,
     },
     /// An entry cannot be translated to requirements.
-    #[error("`{}`: `{entry}` {problem}\nhint: {hint}", .file.display())]
+    #[error("`{}`: `{entry}` {problem}", .file.display())]
     Untranslatable {
         /// The file.
         file: PathBuf,
@@ -80,15 +79,15 @@ pub enum Error {
         /// Why it cannot.
         problem: String,
         /// The remedy.
+        #[help]
         hint: &'static str,
     },
     /// The installer failed.
     #[error(
-        "cannot make the Python environment of {}{}: `{tool}` ended with {status}{}{}",
+        "cannot make the Python environment of {}{}: `{tool}` ended with {status}{}",
         Nodes(nodes),
         RequestedBy(file),
-        Output(output),
-        MissingWheelsHint(missing_wheels)
+        Output(output)
     )]
     Install {
         /// The nodes that need the environment.
@@ -102,6 +101,7 @@ pub enum Error {
         /// Its last lines of output, or all if they are few.
         output: Vec<String>,
         /// The pins without a wheel for this Python, and which Python has them.
+        #[help]
         missing_wheels: Option<String>,
     },
     /// The installer cannot be started.
@@ -124,12 +124,13 @@ pub enum Error {
         file: Option<PathBuf>,
         /// The problem.
         problem: String,
+        /// The remedy, if known.
+        #[help]
+        hint: Option<String>,
     },
     /// The cache cannot be written.
-    #[error(
-        "cannot write `{}`\nhint: `KRT_CACHE` names another folder for what is kept between runs",
-        .path.display()
-    )]
+    #[error("cannot write `{}`", .path.display())]
+    #[diagnostic(help("{CACHE_HINT}"))]
     Cache {
         /// The file or folder.
         path: PathBuf,
@@ -153,26 +154,16 @@ impl fmt::Display for InterpreterHint<'_> {
     }
 }
 
-/// The pins without a wheel, after the output of an installer that tried to build them.
-struct MissingWheelsHint<'a>(&'a Option<String>);
-
-impl fmt::Display for MissingWheelsHint<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |missing_wheels| write!(f, "\nhint: {missing_wheels}"))
-    }
-}
-
-/// All findings, one per line, with each hint once.
+/// All findings, one per line.
 struct Findings<'a>(&'a [Finding]);
 
 impl fmt::Display for Findings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, finding) in self.0.iter().enumerate() {
             let gap = if index == 0 { "" } else { "\n" };
-            write!(f, "{gap}{}", finding.line())?;
+            write!(f, "{gap}{finding}")?;
         }
-        let hints: BTreeSet<&str> = self.0.iter().map(|finding| finding.hint.as_str()).collect();
-        hints.iter().try_for_each(|hint| write!(f, "\nhint: {hint}"))
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Folders of the cache with immutable files, such as an SDK.
 
-use crate::error::Error;
+use crate::error::{CACHE_HINT, Error};
+use krt_model::hint;
 use std::{
     borrow::Cow,
     fs, io,
@@ -47,10 +48,11 @@ impl Extracted {
         let folder = folder.map_err(failed)?;
         write_files(folder.path(), files).map_err(failed)?;
         let reason = format!(
-            "cannot write `{}`: {problem}; {what} lies in `{}` for this run\nhint: `KRT_CACHE` names another folder for what is kept between runs",
+            "cannot write `{}`: {problem}; {what} lies in `{}` for this run",
             wanted.display(),
             folder.path().display()
         );
+        let reason = hint::on_one_line(reason, &[CACHE_HINT]);
         let path = folder.path().to_owned();
         Ok(Self { path, fallback: Some(Fallback { reason, _folder: folder }) })
     }

@@ -1,7 +1,8 @@
 //! Findings about the environment that a node needs.
 
 use crate::imports::Location;
-use std::path::PathBuf;
+use miette::Diagnostic;
+use std::{fmt, path::PathBuf};
 
 /// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,19 +32,22 @@ pub struct Finding {
     pub hint: String,
 }
 
-impl Finding {
-    /// One line, without the hint.
-    pub(crate) fn line(&self) -> String {
-        let location = self
-            .location
-            .map(|location| format!(":{}:{}", location.line, location.column))
-            .unwrap_or_default();
-        format!("{}{location}: {}", self.file.display(), self.message)
+/// One line, without the hint.
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        if let Some(Location { line, column }) = self.location {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.message)
     }
+}
 
-    /// One line, with the hint.
-    pub(crate) fn sentence(&self) -> String {
-        let hint = if self.hint.is_empty() { String::new() } else { format!("; hint: {}", self.hint) };
-        format!("{}{hint}", self.line())
+impl std::error::Error for Finding {}
+
+impl Diagnostic for Finding {
+    fn help(&self) -> Option<Box<dyn fmt::Display + '_>> {
+        let hint = Some(&self.hint).filter(|hint| !hint.is_empty());
+        hint.map(|hint| -> Box<dyn fmt::Display> { Box::new(hint) })
     }
 }

@@ -214,17 +214,16 @@ impl Job<'_> {
         let process_env = self.process_env.clone().without(&tool::NEVER_PASSED);
         probe(&self.place.python(), &process_env, Path::new("/"))
             .await
-            .map_err(|problem| self.unusable(format!("its interpreter {problem}")))
+            .map_err(|problem| self.unusable(format!("its interpreter {problem}"), None))
     }
 
     fn record(&self, facts: Facts, installer: &Installer) -> Result<Record, Error> {
         let protobuf =
-            facts.protobuf.ok_or_else(|| self.unusable("`protobuf` cannot be imported".to_owned()))?;
+            facts.protobuf.ok_or_else(|| self.unusable("`protobuf` cannot be imported".to_owned(), None))?;
         if !is_at_least(&protobuf, OLDEST_PROTOBUF) {
-            let problem = format!(
-                "it holds protobuf {protobuf}, nodes need 3.6 or newer\nhint: ask for `{PROTOBUF}`, or for a newer version of what holds it back"
-            );
-            return Err(self.unusable(problem));
+            let problem = format!("it holds protobuf {protobuf}, nodes need 3.6 or newer");
+            let hint = format!("ask for `{PROTOBUF}`, or for a newer version of what holds it back");
+            return Err(self.unusable(problem, Some(hint)));
         }
         let tool = installer.tool().to_string();
         Ok(Record { version: facts.version, protobuf, base: self.facts.base.clone(), tool })
@@ -234,8 +233,8 @@ impl Job<'_> {
         self.plan.map(|plan| plan.file.clone())
     }
 
-    fn unusable(&self, problem: String) -> Error {
-        Error::Unusable { nodes: self.nodes.clone(), file: self.file(), problem }
+    fn unusable(&self, problem: String, hint: Option<String>) -> Error {
+        Error::Unusable { nodes: self.nodes.clone(), file: self.file(), problem, hint }
     }
 
     fn not_started(&self, command: &[OsString], source: io::Error) -> Error {

@@ -8,9 +8,10 @@ use crate::{
     plan::{Files, Plan, Requires},
     python::{Facts, NEWER_PROTOBUF, OLDEST_PROTOBUF, is_at_least},
 };
+use krt_model::hint;
 use std::{
     collections::BTreeSet,
-    error, fs,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -232,27 +233,20 @@ impl Need {
         Finding { severity, node, file: self.deciding_file(), location: None, message, hint }
     }
 
-    /// The deciding file, or the node's own, relative to the root if it is inside.
     /// An error as a finding about the node.
     pub(crate) fn finding(&self, severity: Severity, error: &Error) -> Finding {
-        let mut text = error.to_string();
-        let mut source = error::Error::source(error);
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        let text = text.replace(&format!("{}/", self.root.display()), "");
-        let (message, hint) = text.split_once("\nhint: ").unwrap_or((&text, ""));
+        let relative = |text: String| text.replace(&format!("{}/", self.root.display()), "");
         Finding {
             severity,
             node: self.node.clone(),
             file: self.deciding_file(),
             location: None,
-            message: message.to_owned(),
-            hint: hint.to_owned(),
+            message: relative(hint::messages(error)),
+            hint: relative(hint::hints(error).join("; ")),
         }
     }
 
+    /// The deciding file, or the node's own, relative to the root if it is inside.
     pub(crate) fn deciding_file(&self) -> PathBuf {
         let file = self.plan.as_ref().map(|plan| plan.file.as_path());
         file.map_or(&*self.src, |file| file.strip_prefix(&self.root).unwrap_or(file)).to_owned()

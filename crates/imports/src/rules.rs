@@ -42,7 +42,7 @@ const CRATES: Table<'static> = &[
     ("environment", &["model"]),
     ("guard", &[]),
     ("broker", &["compression", "model"]),
-    ("loopback", &["compression", "store"]),
+    ("loopback", &["compression", "model", "store"]),
     ("remote", &["model", "store"]),
     ("runtime", &["broker", "compression", "guard", "loopback", "model", "package", "remote", "store"]),
     ("registry", &["model"]),

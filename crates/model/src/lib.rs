@@ -4,6 +4,7 @@
 //! - [`certificate`]: what to do about a server's certificate that is refused.
 //! - [`duration`]: durations as people write them.
 //! - [`escape`]: text of others, as people may see it.
+//! - [`hint`]: an error as text, with what to do about it.
 //! - [`language`]: the languages of nodes.
 //! - [`log`]: the severity of a log record.
 //! - [`name`]: names and ids that cannot hold a bad value.
@@ -18,6 +19,7 @@ pub mod address;
 pub mod certificate;
 pub mod duration;
 pub mod escape;
+pub mod hint;
 pub mod language;
 pub mod log;
 pub mod message;

@@ -19,8 +19,9 @@ pub enum Level {
 }
 
 /// The text is not a level.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a level\nhint: `DEBUG`, `INFO`, `WARN` or `ERROR`")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+#[error("`{0}` is not a level")]
+#[diagnostic(help("`DEBUG`, `INFO`, `WARN` or `ERROR`"))]
 pub struct LevelError(String);
 
 impl Level {

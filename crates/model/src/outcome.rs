@@ -87,8 +87,8 @@ pub enum Outcome {
     Dropped,
 }
 
-/// Why a request has no answer. Its text is for the client.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+/// Why a request has no answer. Its text and its hint are for the client.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub enum Failure {
     /// The handler raised or returned an error. KRT v1 fixes the text (docs/reference/krt-v1.md#entrypoint).
     #[error("error in '{node}': {error}")]
@@ -127,7 +127,8 @@ pub enum Failure {
         node: Name,
     },
     /// No runner takes messages for a node that runs outside krt.
-    #[error("no runner serves node `{node}`; hint: `krt env {node}` prints the variables that start one")]
+    #[error("no runner serves node `{node}`")]
+    #[diagnostic(help("`krt env {node}` prints the variables that start one"))]
     NoRunner {
         /// The node.
         node: Name,
@@ -188,9 +189,8 @@ pub enum Failure {
         unit: &'static str,
     },
     /// There is no memory for a message.
-    #[error(
-        "no room for the message: requests in flight may hold {limit} bytes; hint: try again, or raise --max-bytes"
-    )]
+    #[error("no room for the message: requests in flight may hold {limit} bytes")]
+    #[diagnostic(help("try again, or raise --max-bytes"))]
     NoMemory {
         /// The bytes that all requests may hold.
         limit: usize,

@@ -1,6 +1,9 @@
 //! Times as the API and people see them.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, Unexpected},
+};
 use std::{fmt, str::FromStr};
 use time::{
     OffsetDateTime,
@@ -13,8 +16,9 @@ use time::{
 pub struct Time(pub i64);
 
 /// The text is not a time.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a time; hint: RFC 3339, such as `2026-01-31T12:00:00Z`")]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+#[error("`{0}` is not a time")]
+#[diagnostic(help("RFC 3339, such as `2026-01-31T12:00:00Z`"))]
 pub struct InvalidTime(String);
 
 const FORMAT: &[BorrowedFormatItem<'_>] =
@@ -59,7 +63,7 @@ impl Serialize for Time {
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
+        text.parse().map_err(|_| D::Error::invalid_value(Unexpected::Str(&text), &"a time, as in RFC 3339"))
     }
 }
 

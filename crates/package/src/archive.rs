@@ -18,10 +18,13 @@ pub use limits::Limits;
 pub use pack::{Packed, Progress, pack, pack_file};
 pub use unpack::{unpack, unpack_file};
 
+use crate::transfer;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Makes a file executable for all its readers, if it is executable for none.
 pub(crate) fn set_executable(path: &Path) -> io::Result<()> {
@@ -32,9 +35,15 @@ pub(crate) fn set_executable(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, PermissionsExt::from_mode(mode | (mode & 0o444) >> 2))
 }
 
-/// The hint when a manifest is one folder too deep.
-pub(crate) fn nested_hint(nested: Option<&Path>) -> String {
-    nested.map(|folder| format!("\nhint: there is one in `{}`", folder.display())).unwrap_or_default()
+/// A folder with a manifest, one folder too deep.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NestedManifest(#[serde(with = "transfer::path")] pub PathBuf);
+
+/// The hint where the manifest is missing.
+impl fmt::Display for NestedManifest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "there is one in `{}`", self.0.display())
+    }
 }
 
 #[cfg(test)]

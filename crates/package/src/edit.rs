@@ -13,19 +13,21 @@ pub struct NewNode<'a> {
 }
 
 /// Why a `krt.yml` cannot be edited.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     /// It is not YAML, or not a manifest.
     #[error("krt.yml cannot be read: {}", .0.message)]
     Unread(Box<Problem>),
     /// The node already exists.
-    #[error("krt.yml has a node `{name}` already\nhint: choose another name")]
+    #[error("krt.yml has a node `{name}` already")]
+    #[diagnostic(help("choose another name"))]
     Taken {
         /// Its name.
         name: String,
     },
     /// The workflow does not exist.
-    #[error("krt.yml has no workflow `{name}`\nhint: there {}", KnownNames(known))]
+    #[error("krt.yml has no workflow `{name}`")]
+    #[diagnostic(help("there {}", KnownNames(known)))]
     NoWorkflow {
         /// The requested name.
         name: String,
@@ -33,15 +35,15 @@ pub enum Error {
         known: Vec<String>,
     },
     /// There are several workflows, and none was named.
-    #[error("which workflow?\nhint: --workflow names one; there {}", KnownNames(known))]
+    #[error("which workflow?")]
+    #[diagnostic(help("--workflow names one; there {}", KnownNames(known)))]
     Which {
         /// The names of the workflows.
         known: Vec<String>,
     },
     /// A list has an unsupported layout.
-    #[error(
-        "cannot add to `{list}` of krt.yml as it is written\nhint: write one item a line, each after `- `"
-    )]
+    #[error("cannot add to `{list}` of krt.yml as it is written")]
+    #[diagnostic(help("write one item a line, each after `- `"))]
     Style {
         /// The key of the list.
         list: &'static str,
@@ -221,13 +223,14 @@ fn on_a_line_of_its_own(text: &str, at: usize, lines: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use krt_model::hint;
     use proptest::prelude::*;
 
     const NODE: NewNode<'_> =
         NewNode { name: "second", keys: &[("src", "bin/second"), ("build", "src/second")] };
 
     fn add(text: &str, workflow: Option<&str>) -> Result<String, String> {
-        add_node(&Source::new("krt.yml", text), &NODE, workflow).map_err(|error| error.to_string())
+        add_node(&Source::new("krt.yml", text), &NODE, workflow).map_err(|error| hint::line(&error))
     }
 
     #[test]
@@ -255,17 +258,17 @@ mod tests {
     fn impossible_additions_are_reported() {
         let two = "nodes:\n  - name: first\nworkflows:\n  - name: v\n    sequential: [first]\n  - name: w\n    sequential: [first]\n";
         let rows = [
-            (two, None, "which workflow?\nhint: --workflow names one; there are `v`, `w`"),
-            (two, Some("x"), "krt.yml has no workflow `x`\nhint: there are `v`, `w`"),
+            (two, None, "which workflow?; hint: --workflow names one; there are `v`, `w`"),
+            (two, Some("x"), "krt.yml has no workflow `x`; hint: there are `v`, `w`"),
             (
                 "nodes:\n  - name: second\nworkflows: []\n",
                 None,
-                "krt.yml has a node `second` already\nhint: choose another name",
+                "krt.yml has a node `second` already; hint: choose another name",
             ),
             (
                 "nodes: [{name: first}]\nworkflows:\n  - name: w\n    sequential: [first]\n",
                 None,
-                "cannot add to `nodes` of krt.yml as it is written\nhint: write one item a line, each after `- `",
+                "cannot add to `nodes` of krt.yml as it is written; hint: write one item a line, each after `- `",
             ),
         ];
         for (text, workflow, message) in rows {

@@ -1,5 +1,6 @@
 //! Problems in an author's files, with place and hint.
 
+use krt_model::hint;
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -95,8 +96,7 @@ impl std::fmt::Display for Problem {
         if let Some(Location { line, column, .. }) = self.location {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}", self.message)?;
-        self.hint.as_ref().map_or(Ok(()), |hint| write!(f, "; hint: {hint}"))
+        write!(f, ": {}", hint::on_one_line(&*self.message, self.hint.as_slice()))
     }
 }
 

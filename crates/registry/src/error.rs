@@ -37,7 +37,7 @@ impl std::fmt::Display for Noun {
 }
 
 /// Why the registry refuses or fails.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum Error {
     /// No such object exists.
@@ -58,9 +58,11 @@ pub enum Error {
     },
     /// The version's state does not allow it.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Refused(#[from] Refused),
     /// Configuration values are missing.
-    #[error("no value is given for {}\nhint: set it in the version's configuration", .missing.join(", "))]
+    #[error("no value is given for {}", .missing.join(", "))]
+    #[diagnostic(help("set it in the version's configuration"))]
     Incomplete {
         /// Their names.
         missing: Vec<String>,
@@ -72,7 +74,8 @@ pub enum Error {
         unknown: Vec<String>,
     },
     /// A version of the runtime is running.
-    #[error("`{version}` runs\nhint: stop the runtime's versions first")]
+    #[error("`{version}` runs")]
+    #[diagnostic(help("stop the runtime's versions first"))]
     Runs {
         /// The running version.
         version: String,
@@ -84,13 +87,15 @@ pub enum Error {
         runtime: String,
     },
     /// The last enabled admin must stay.
-    #[error("`{login}` is the last admin\nhint: make another user an admin first")]
+    #[error("`{login}` is the last admin")]
+    #[diagnostic(help("make another user an admin first"))]
     LastAdmin {
         /// The user.
         login: String,
     },
     /// The user has the most tokens allowed.
-    #[error("`{login}` has {most} tokens, and there can be no more\nhint: delete those that are not used")]
+    #[error("`{login}` has {most} tokens, and there can be no more")]
+    #[diagnostic(help("delete those that are not used"))]
     TooManyTokens {
         /// The user.
         login: String,
@@ -107,7 +112,8 @@ pub enum Error {
         login: String,
     },
     /// The password is easy to guess.
-    #[error("the password is {why}\nhint: take at least {min} characters, such as four random words")]
+    #[error("the password is {why}")]
+    #[diagnostic(help("take at least {min} characters, such as four random words"))]
     WeakPassword {
         /// Why it is.
         why: &'static str,
@@ -134,10 +140,8 @@ pub enum Error {
         source: io::Error,
     },
     /// Other users can read the folder, and its mode cannot be changed.
-    #[error(
-        "other users can open the data folder `{}` (mode {mode:o}), and it cannot be closed\nhint: `chmod 700` as its owner, or choose another folder",
-        path.display()
-    )]
+    #[error("other users can open the data folder `{}` (mode {mode:o}), and it cannot be closed", path.display())]
+    #[diagnostic(help("`chmod 700` as its owner, or choose another folder"))]
     Open {
         /// The folder.
         path: PathBuf,
@@ -147,11 +151,10 @@ pub enum Error {
         source: io::Error,
     },
     /// Runtimes have data but no registry: a new one would orphan it.
-    #[error(
-        "`{}` is missing or empty, and `runtimes` beside it has the data of {}\nhint: put the registry back or `krt restore` a backup; to begin without that data, move `runtimes` away",
-        path.display(),
-        .runtimes.join(", ")
-    )]
+    #[error("`{}` is missing or empty, and `runtimes` beside it has the data of {}", path.display(), .runtimes.join(", "))]
+    #[diagnostic(help(
+        "put the registry back or `krt restore` a backup; to begin without that data, move `runtimes` away"
+    ))]
     NoRegistry {
         /// The registry's database.
         path: PathBuf,
@@ -159,16 +162,15 @@ pub enum Error {
         runtimes: Vec<String>,
     },
     /// Another process holds the folder.
-    #[error(
-        "the data folder `{}` is in use by another process\nhint: stop it, or choose another folder",
-        path.display()
-    )]
+    #[error("the data folder `{}` is in use by another process", path.display())]
+    #[diagnostic(help("stop it, or choose another folder"))]
     InUse {
         /// The folder.
         path: PathBuf,
     },
     /// A newer program wrote the database.
-    #[error("`{}` has the format {found}, this program knows formats up to {known}\nhint: use a newer krt", path.display())]
+    #[error("`{}` has the format {found}, this program knows formats up to {known}", path.display())]
+    #[diagnostic(help("use a newer krt"))]
     Newer {
         /// The file.
         path: PathBuf,

@@ -5,6 +5,8 @@
 //! work.
 
 use crate::text::texts;
+use miette::Diagnostic;
+use std::fmt;
 
 /// The state of a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -99,7 +101,7 @@ pub struct VersionStatus {
 
 /// The state does not allow an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("cannot {action} a version that is {state}{}", hint(*.state, *.action))]
+#[error("cannot {action} a version that is {state}")]
 pub struct Refused {
     /// The action.
     pub action: VersionAction,
@@ -107,15 +109,18 @@ pub struct Refused {
     pub state: State,
 }
 
-fn hint(state: State, action: VersionAction) -> &'static str {
-    match (action, state) {
-        (VersionAction::Publish, State::Created | State::Stopped | State::Error) => "\nhint: start it first",
-        (VersionAction::Publish | VersionAction::Stop, State::Starting) => "\nhint: wait until it is STARTED",
-        (VersionAction::Stop | VersionAction::Delete, State::Published) => {
-            "\nhint: unpublish it, or publish another one, first"
-        }
-        (VersionAction::Delete, State::Started) => "\nhint: stop it first",
-        _ => "",
+impl Diagnostic for Refused {
+    fn help(&self) -> Option<Box<dyn fmt::Display + '_>> {
+        let hint = match (self.action, self.state) {
+            (VersionAction::Publish, State::Created | State::Stopped | State::Error) => "start it first",
+            (VersionAction::Publish | VersionAction::Stop, State::Starting) => "wait until it is STARTED",
+            (VersionAction::Stop | VersionAction::Delete, State::Published) => {
+                "unpublish it, or publish another one, first"
+            }
+            (VersionAction::Delete, State::Started) => "stop it first",
+            _ => return None,
+        };
+        Some(Box::new(hint))
     }
 }
 

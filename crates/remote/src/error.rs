@@ -11,11 +11,12 @@ fn hint(error: &mongodb::error::Error) -> String {
 }
 
 /// Why a remote store cannot serve a request.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum Error {
     /// Any store refuses it, or the embedded one failed.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Store(#[from] krt_store::Error),
     /// The URL is not valid.
     #[error("`{address}` is not a URL of {store}: {reason}")]
@@ -28,7 +29,8 @@ pub enum Error {
         reason: String,
     },
     /// MongoDB was not reached when it was first asked.
-    #[error("cannot use MongoDB at `{address}`\nhint: {}", hint(.source))]
+    #[error("cannot use MongoDB at `{address}`")]
+    #[diagnostic(help("{}", hint(.source)))]
     Connect {
         /// Its address.
         address: Address,

@@ -46,13 +46,15 @@ pub struct Running {
 }
 
 /// Why an engine did not start.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     /// Some of its nodes did not start.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Nodes(#[from] StartError),
     /// The broker cannot be used.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Broker(#[from] krt_broker::Error),
 }
 

@@ -22,7 +22,7 @@ pub(crate) async fn save(documents: &Documents, body: Bytes, limit: usize) -> Re
     let text = compression::unpack(body, limit).map_err(|error| crate::errors::chain(&error))?;
     let request: SaveRequest<'_> = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     let document = parse_document(request.doc.get()).map_err(|error| crate::errors::chain(&error))?;
-    let id = documents.save(&request.coll, document).await.map_err(|error| crate::errors::chain(&error))?;
+    let id = documents.save(&request.coll, document).await.map_err(|error| krt_model::hint::chain(&error))?;
     Ok((request.coll, id))
 }
 

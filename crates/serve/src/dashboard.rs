@@ -20,11 +20,11 @@ const PLACEHOLDER: &str = "<!doctype html>
 <p>To build it, Node.js is needed: run <code>make dashboard</code>, then build krt again.</p>
 ";
 
-/// The page of a failed sign-in.
-pub fn denied(why: &str) -> String {
+/// The page of a failed sign-in, with what to do about it.
+pub fn denied(why: &str, hints: &[String]) -> String {
     let paragraph =
         |text: &str| format!("<p>{}</p>\n", sentence(text).replace('&', "&amp;").replace('<', "&lt;"));
-    let shown: String = why.split("\nhint: ").map(paragraph).collect();
+    let shown: String = std::iter::once(why).chain(hints.iter().map(String::as_str)).map(paragraph).collect();
     format!(
         "<!doctype html>
 <html lang=\"en\">
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn denials_are_escaped_sentences() {
-        let page = denied("you are <none>&amp;\nhint: ask ada");
+        let page = denied("you are <none>&amp;", &["ask ada".to_owned()]);
         assert!(page.contains("<p>You are &lt;none>&amp;amp;.</p>\n<p>Ask ada.</p>"), "{page}");
     }
 

@@ -3,19 +3,23 @@
 use krt_registry::{Fault, Noun};
 
 /// Why the backend cannot answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     /// An error of the registry.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Registry(#[from] krt_registry::Error),
     /// An error of the store.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Store(#[from] krt_store::Error),
     /// An error of the remote store.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Remote(#[from] krt_remote::Error),
     /// The package cannot be read.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Package(#[from] krt_package::Error),
 }
 

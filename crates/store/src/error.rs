@@ -4,7 +4,7 @@ use crate::{filter::FilterError, json::JsonError};
 use std::{io, path::PathBuf};
 
 /// Why an operation of the store failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum Error {
     /// The folder cannot be created or used.
@@ -16,22 +16,22 @@ pub enum Error {
         source: io::Error,
     },
     /// Another process writes to the store.
-    #[error(
-        "the data folder `{}` is in use by another process\nhint: stop it, or choose another folder",
-        path.display()
-    )]
+    #[error("the data folder `{}` is in use by another process", path.display())]
+    #[diagnostic(help("stop it, or choose another folder"))]
     InUse {
         /// The folder.
         path: PathBuf,
     },
     /// There is no store to read.
-    #[error("there is no store in `{}`\nhint: a store is made when a solution first runs there", path.display())]
+    #[error("there is no store in `{}`", path.display())]
+    #[diagnostic(help("a store is made when a solution first runs there"))]
     Missing {
         /// The folder.
         path: PathBuf,
     },
     /// The file is not ours, or is damaged.
-    #[error("`{}` is damaged or is not a store\nhint: move it away to start with an empty one", path.display())]
+    #[error("`{}` is damaged or is not a store", path.display())]
+    #[diagnostic(help("move it away to start with an empty one"))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -39,10 +39,8 @@ pub enum Error {
         source: Option<rusqlite::Error>,
     },
     /// A newer program wrote the file.
-    #[error(
-        "`{}` has the format {found}, this program knows formats up to {known}\nhint: use a newer krt, or another folder",
-        path.display()
-    )]
+    #[error("`{}` has the format {found}, this program knows formats up to {known}", path.display())]
+    #[diagnostic(help("use a newer krt, or another folder"))]
     Newer {
         /// The file.
         path: PathBuf,
@@ -52,7 +50,8 @@ pub enum Error {
         known: i64,
     },
     /// The disk is full, or the store's own limit is reached.
-    #[error("`{}` cannot grow: the disk or the store's limit is full\nhint: free some space", path.display())]
+    #[error("`{}` cannot grow: the disk or the store's limit is full", path.display())]
+    #[diagnostic(help("free some space"))]
     Full {
         /// The file.
         path: PathBuf,
@@ -90,6 +89,7 @@ pub enum Error {
     Json(#[from] JsonError),
     /// A point cannot be stored, or points cannot be aggregated.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Point(#[from] PointError),
     /// The task that read the database panicked or was cancelled.
     #[error("reading the store was interrupted")]
@@ -146,7 +146,7 @@ pub enum DocumentError {
 }
 
 /// Why points cannot be stored or aggregated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 #[non_exhaustive]
 pub enum PointError {
     /// The measurement has no name.
@@ -183,7 +183,8 @@ pub enum PointError {
         max: usize,
     },
     /// The query would return too many windows.
-    #[error("the query gives more than {max} windows\nhint: ask for longer windows or a shorter time")]
+    #[error("the query gives more than {max} windows")]
+    #[diagnostic(help("ask for longer windows or a shorter time"))]
     TooManyWindows {
         /// The limit.
         max: usize,

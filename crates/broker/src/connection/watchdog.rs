@@ -5,6 +5,7 @@
 
 use super::{ClientFactory, Current, MAX_BACKOFF};
 use async_nats::{Client, Statistics};
+use krt_model::hint;
 use std::{
     sync::{PoisonError, Weak, atomic::Ordering},
     time::Duration,
@@ -55,7 +56,7 @@ async fn dial(current: &Weak<Current>, factory: &ClientFactory) -> Option<mpsc::
                 *current.client.write().unwrap_or_else(PoisonError::into_inner) = client;
                 return Some(ended);
             }
-            Err(error) => tracing::debug!("not connected to NATS: {error}"),
+            Err(error) => tracing::debug!("not connected to NATS: {}", hint::chain(&error)),
         }
         tokio::time::sleep(MAX_BACKOFF).await;
     }

@@ -11,6 +11,7 @@ use crate::{
 };
 use async_nats::{Message, StatusCode, Subscriber, jetstream};
 use futures::StreamExt as _;
+use krt_model::hint;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
@@ -221,7 +222,7 @@ impl Pull {
                 tracing::debug!(node = %self.stage.node, "NATS delivers no messages: {status} {description}");
                 let missing = status == StatusCode::NO_RESPONDERS || description.contains("Consumer Deleted");
                 if missing && let Err(error) = stream::ensure(&self.context, &self.stage, self.limits).await {
-                    tracing::warn!(node = %self.stage.node, "it gets no messages from NATS: {error}");
+                    tracing::warn!(node = %self.stage.node, "it gets no messages from NATS: {}", hint::chain(&error));
                 }
             }
         }

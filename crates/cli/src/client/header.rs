@@ -18,15 +18,19 @@ pub(crate) enum Header {
 }
 
 /// The reason a text is not a header.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub(crate) enum Error {
     #[error("expected NAME:VALUE")]
     Form,
     #[error("`{name}` is not the name of a header")]
     Name { name: String },
-    #[error("`{name}` is set by gRPC itself{}", timeout_hint(name))]
+    #[error("`{name}` is set by gRPC itself")]
     Reserved { name: String },
-    #[error("the value of `{name}` is not visible ASCII; hint: a name that ends in -bin takes base64")]
+    #[error("`{TIMEOUT}` is set by gRPC itself")]
+    #[diagnostic(help("use --timeout"))]
+    Timeout,
+    #[error("the value of `{name}` is not visible ASCII")]
+    #[diagnostic(help("a name that ends in -bin takes base64"))]
     Value { name: String },
     #[error("the value of `{name}` is not base64, as names that end in -bin need")]
     Base64 { name: String },
@@ -37,6 +41,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// The header of a call's deadline.
+const TIMEOUT: &str = "grpc-timeout";
 
 /// Headers that gRPC or HTTP/2 sets on every request.
 const RESERVED: [&str; 5] = ["te", "content-type", "user-agent", "host", "connection"];
@@ -60,6 +67,9 @@ impl FromStr for Header {
     fn from_str(text: &str) -> Result<Self, Error> {
         let (name, value) = text.split_once(':').ok_or(Error::Form)?;
         let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+        if name == TIMEOUT {
+            return Err(Error::Timeout);
+        }
         if name.starts_with("grpc-") || RESERVED.contains(&name.as_str()) {
             return Err(Error::Reserved { name });
         }
@@ -75,13 +85,10 @@ impl FromStr for Header {
     }
 }
 
-fn timeout_hint(name: &str) -> &'static str {
-    if name == "grpc-timeout" { "; hint: use --timeout" } else { "" }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use krt_model::hint;
 
     fn metadata(texts: &[&str]) -> MetadataMap {
         let mut metadata = MetadataMap::new();
@@ -122,7 +129,7 @@ mod tests {
             ),
             ("a-bin:?", "the value of `a-bin` is not base64, as names that end in -bin need"),
         ] {
-            assert_eq!(bad.parse::<Header>().unwrap_err().to_string(), expected);
+            assert_eq!(hint::line(&bad.parse::<Header>().unwrap_err()), expected);
         }
     }
 }

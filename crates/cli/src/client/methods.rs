@@ -11,15 +11,22 @@ const MAX_LISTED: usize = 8;
 pub(crate) struct Methods(Vec<MethodDescriptor>);
 
 /// The reason a name does not identify one callable method.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(crate) enum Error {
-    #[error("there is no method `{name}`\nhint: {hint}")]
-    Unknown { name: String, hint: String },
-    #[error("`{name}` may be {}\nhint: say which, with its service", list(candidates))]
+    #[error("there is no method `{name}`")]
+    Unknown {
+        name: String,
+        #[help]
+        hint: String,
+    },
+    #[error("`{name}` may be {}", list(candidates))]
+    #[diagnostic(help("say which, with its service"))]
     Ambiguous { name: String, candidates: Vec<String> },
     #[error("`{name}` streams: only methods with one request and one answer can be called")]
     Streams { name: String },
 }
+
+crate::error::from! { hinted: Error }
 
 /// `package.Service/Method`
 pub(crate) fn title(method: &MethodDescriptor) -> String {
@@ -148,6 +155,7 @@ impl<'a> MethodName<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use krt_model::hint;
     use prost_reflect::DescriptorPool;
 
     fn methods() -> Methods {
@@ -200,22 +208,22 @@ mod tests {
         let own = "`shop.v1.Entrypoint/Price`, `shop.v1.Entrypoint/Watch`, `shop.v1.Admin/Price` \
                    or `shop.v1.Admin/Check`";
         for (name, expected) in [
-            ("price", "there is no method `price`\nhint: did you mean `Price`?".to_owned()),
+            ("price", "there is no method `price`; hint: did you mean `Price`?".to_owned()),
             (
                 "entrypoint/price",
-                "there is no method `entrypoint/price`\nhint: did you mean `Entrypoint/Price`?".to_owned(),
+                "there is no method `entrypoint/price`; hint: did you mean `Entrypoint/Price`?".to_owned(),
             ),
             (
                 "shop.v1.Admn.Chek",
-                "there is no method `shop.v1.Admn.Chek`\nhint: did you mean `shop.v1.Admin/Check`?"
+                "there is no method `shop.v1.Admn.Chek`; hint: did you mean `shop.v1.Admin/Check`?"
                     .to_owned(),
             ),
-            ("Zebra", format!("there is no method `Zebra`\nhint: there is {own}")),
-            ("", format!("there is no method ``\nhint: there is {own}")),
-            ("Entrypint/Price", "there is no method `Entrypint/Price`\nhint: did you mean `Entrypoint/Price`?".to_owned()),
+            ("Zebra", format!("there is no method `Zebra`; hint: there is {own}")),
+            ("", format!("there is no method ``; hint: there is {own}")),
+            ("Entrypint/Price", "there is no method `Entrypint/Price`; hint: did you mean `Entrypoint/Price`?".to_owned()),
             (
                 "Price",
-                "`Price` may be `shop.v1.Entrypoint/Price` or `shop.v1.Admin/Price`\n\
+                "`Price` may be `shop.v1.Entrypoint/Price` or `shop.v1.Admin/Price`; \
                  hint: say which, with its service"
                     .to_owned(),
             ),
@@ -225,7 +233,7 @@ mod tests {
                     .to_owned(),
             ),
         ] {
-            assert_eq!(methods.find(name).unwrap_err().to_string(), expected, "{name}");
+            assert_eq!(hint::line(&methods.find(name).unwrap_err()), expected, "{name}");
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) use methods::{Methods, title};
 pub(crate) use status::{describe, is_starting};
 pub(crate) use trust::Trust;
 
-use anyhow::Context as _;
+use crate::error::{Context as _, Error, Result, error};
 use bytes::Bytes;
 use codec::BytesCodec;
 use prost_reflect::MethodDescriptor;
@@ -49,11 +49,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Connects. Every request carries `headers`.
-    pub(crate) async fn connect(
-        address: Address,
-        trust: &Trust,
-        headers: Vec<Header>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(address: Address, trust: &Trust, headers: Vec<Header>) -> Result<Self> {
         let mut endpoint = Endpoint::from(address.uri())
             .connect_timeout(TIMEOUT)
             .tcp_nodelay(true)
@@ -72,7 +68,7 @@ impl Client {
     }
 
     /// Discovers the server's methods.
-    pub(crate) async fn methods(&self) -> anyhow::Result<Methods> {
+    pub(crate) async fn methods(&self) -> Result<Methods> {
         let described = tokio::time::timeout(TIMEOUT, reflection::describe(self)).await;
         let described = described.unwrap_or(Err(reflection::Error::Silent { seconds: TIMEOUT.as_secs() }));
         described.map(Methods::new).with_context(|| format!("failed to ask {} for its methods", self.address))
@@ -119,16 +115,16 @@ impl Client {
 }
 
 /// Whether a server cannot describe its methods yet because it is starting.
-pub(crate) fn will_describe(error: &anyhow::Error) -> bool {
+pub(crate) fn will_describe(error: &Error) -> bool {
     matches!(error.downcast_ref(), Some(reflection::Error::Refused(status)) if is_starting(status))
 }
 
-fn cannot_connect(address: &Address, error: &anyhow::Error) -> anyhow::Error {
+fn cannot_connect(address: &Address, error: &Error) -> Error {
     let cause = error.root_cause();
     let hint = if address.tls() {
         "--cacert names the certificates of an authority of your own; without TLS it is http://"
     } else {
         "is `krt run` running? --address names another server, --package starts one for this call"
     };
-    anyhow::anyhow!("cannot connect to {address}: {cause}\nhint: {hint}")
+    error!("cannot connect to {address}: {cause}"; hint: "{hint}")
 }

@@ -24,13 +24,15 @@ const PATHS: [&str; 2] = [
 const REFLECTION: &str = "grpc.reflection.";
 
 /// The reason a reflection query failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(crate) enum Error {
-    #[error("it does not describe them; hint: the server needs gRPC reflection, v1 or v1alpha")]
+    #[error("it does not describe them")]
+    #[diagnostic(help("the server needs gRPC reflection, v1 or v1alpha"))]
     NotOffered,
     #[error("{}", status::describe(.0))]
     Refused(Status),
-    #[error("no answer within {seconds} s; hint: is it a gRPC server?")]
+    #[error("no answer within {seconds} s")]
+    #[diagnostic(help("is it a gRPC server?"))]
     Silent { seconds: u64 },
     #[error("it did not answer what it was asked")]
     OffTopic,
@@ -41,6 +43,8 @@ pub(crate) enum Error {
     #[error("its description is not whole: {0}")]
     Pool(#[from] prost_reflect::DescriptorError),
 }
+
+crate::error::from! { hinted: Error }
 
 /// Describes every service except reflection itself.
 pub(super) async fn describe(client: &Client) -> Result<Vec<ServiceDescriptor>, Error> {

@@ -1,6 +1,6 @@
 //! Trusted certificate authorities.
 
-use anyhow::{Context as _, ensure};
+use crate::error::{Context as _, Result, ensure};
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tonic::transport::{Certificate, ClientTlsConfig};
@@ -14,21 +14,22 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    pub(super) fn config(&self) -> anyhow::Result<ClientTlsConfig> {
+    pub(super) fn config(&self) -> Result<ClientTlsConfig> {
         let Some(path) = &self.cacert else { return Ok(ClientTlsConfig::new().with_native_roots()) };
         Ok(ClientTlsConfig::new().ca_certificate(Certificate::from_pem(authorities(path)?)))
     }
 }
 
 /// Reads the PEM file of `--cacert`.
-fn authorities(path: &Path) -> anyhow::Result<Vec<u8>> {
+fn authorities(path: &Path) -> Result<Vec<u8>> {
     let shown = path.display();
     let pem =
         std::fs::read(path).with_context(|| format!("failed to read `{shown}`, which --cacert names"))?;
     let mark = b"-----BEGIN CERTIFICATE-----";
     ensure!(
         pem.windows(mark.len()).any(|window| window == mark),
-        "`{shown}` holds no certificate; hint: --cacert takes a PEM file"
+        "`{shown}` holds no certificate";
+        hint: "--cacert takes a PEM file"
     );
     Ok(pem)
 }

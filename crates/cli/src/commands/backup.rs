@@ -4,8 +4,11 @@
 
 pub(super) mod manifest;
 
-use crate::{exit, output, terminal::Spinner};
-use anyhow::{Context as _, ensure};
+use crate::{
+    error::{Context as _, Error, Result, ensure},
+    exit, output,
+    terminal::Spinner,
+};
 use clap::Args;
 use indicatif::HumanBytes;
 use krt_registry::Layout;
@@ -43,7 +46,7 @@ pub(crate) struct BackupArgs {
 }
 
 /// Creates the backup, and prints a summary.
-pub(crate) fn execute(args: &BackupArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &BackupArgs) -> Result<ExitCode> {
     let target = &args.target;
     refuse_occupied(target)?;
     let staging = staging(target)?;
@@ -59,7 +62,7 @@ pub(crate) fn execute(args: &BackupArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Copies a data folder of either kind.
-fn copy(data: &Path, into: &Path, progress: &Spinner) -> anyhow::Result<Kind> {
+fn copy(data: &Path, into: &Path, progress: &Spinner) -> Result<Kind> {
     let layout = Layout::new(data);
     if layout.database().exists() {
         copy_server(&layout, into, progress)?;
@@ -68,18 +71,19 @@ fn copy(data: &Path, into: &Path, progress: &Spinner) -> anyhow::Result<Kind> {
     let store = StoreSnapshot::take(data)?;
     ensure!(
         !store.is_empty(),
-        "`{}` has no data of `krt serve` or `krt run`; hint: name its data folder with --data",
-        data.display()
+        "`{}` has no data of `krt serve` or `krt run`", data.display();
+        hint: "name its data folder with --data"
     );
     write_store(&store, into, "documents and measurements", progress)?;
     Ok(Kind::Package)
 }
 
-fn copy_server(layout: &Layout, into: &Path, progress: &Spinner) -> anyhow::Result<()> {
+fn copy_server(layout: &Layout, into: &Path, progress: &Spinner) -> Result<()> {
     let (snapshot, stores) = krt_registry::Snapshot::take(layout, |runtimes| {
-        let store =
-            |runtime: &_| anyhow::Ok((StoreSnapshot::take(&layout.store(runtime))?, Clone::clone(runtime)));
-        runtimes.iter().map(store).collect::<anyhow::Result<Vec<_>>>()
+        let store = |runtime: &_| {
+            Ok::<_, Error>((StoreSnapshot::take(&layout.store(runtime))?, Clone::clone(runtime)))
+        };
+        runtimes.iter().map(store).collect::<Result<Vec<_>>>()
     })?;
     let into = Layout::new(into);
     progress.show("copying the registry and packages");
@@ -90,7 +94,7 @@ fn copy_server(layout: &Layout, into: &Path, progress: &Spinner) -> anyhow::Resu
     Ok(())
 }
 
-fn write_store(store: &StoreSnapshot, into: &Path, what: &str, progress: &Spinner) -> anyhow::Result<()> {
+fn write_store(store: &StoreSnapshot, into: &Path, what: &str, progress: &Spinner) -> Result<()> {
     let mut total = 0;
     store.write(into, |bytes| {
         total += bytes;
@@ -100,13 +104,13 @@ fn write_store(store: &StoreSnapshot, into: &Path, what: &str, progress: &Spinne
 }
 
 /// Refuses a folder that is not empty.
-pub(super) fn refuse_occupied(path: &Path) -> anyhow::Result<()> {
+pub(super) fn refuse_occupied(path: &Path) -> Result<()> {
     match fs::read_dir(path) {
         Ok(mut entries) => {
             ensure!(
                 entries.next().is_none(),
-                "`{}` is not empty; hint: name a folder that is not there",
-                path.display()
+                "`{}` is not empty", path.display();
+                hint: "name a folder that is not there"
             );
             Ok(())
         }
@@ -117,7 +121,7 @@ pub(super) fn refuse_occupied(path: &Path) -> anyhow::Result<()> {
 
 /// Creates a staging folder, readable by this user only: beside the target, or inside it if it exists and is
 /// empty, since it may be the root of a volume.
-pub(super) fn staging(target: &Path) -> anyhow::Result<TempDir> {
+pub(super) fn staging(target: &Path) -> Result<TempDir> {
     let place = match target.parent() {
         _ if target.is_dir() => target,
         Some(parent) if parent != Path::new("") => parent,
@@ -130,7 +134,7 @@ pub(super) fn staging(target: &Path) -> anyhow::Result<TempDir> {
 }
 
 /// Moves the files of a staging folder to the target.
-pub(super) fn publish(staging: TempDir, target: &Path) -> anyhow::Result<()> {
+pub(super) fn publish(staging: TempDir, target: &Path) -> Result<()> {
     let failed = || format!("cannot make `{}`", target.display());
     if staging.path().parent() != Some(target) {
         fs::rename(staging.path(), target).with_context(failed)?;

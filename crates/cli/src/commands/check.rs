@@ -1,7 +1,9 @@
 //! `krt check`: reports every problem of a package at once.
 
 use crate::{
-    build, exit, output, pythons,
+    build,
+    error::Result,
+    exit, output, pythons,
     service::{self, launch},
     terminal,
 };
@@ -41,7 +43,7 @@ pub(crate) struct CheckArgs {
 }
 
 /// Prints the problems.
-pub(crate) fn execute(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &CheckArgs) -> Result<ExitCode> {
     let mut checked = krt_reader::check(&loader(args.cluster), &args.path)?;
     examine(&mut checked, args.python.as_ref())?;
     build(&mut checked)?;
@@ -53,7 +55,7 @@ pub(crate) fn execute(args: &CheckArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Checks the package's Python nodes, and adds the problems to the report.
-fn examine(checked: &mut Checked, python: Option<&PythonChoice>) -> anyhow::Result<()> {
+fn examine(checked: &mut Checked, python: Option<&PythonChoice>) -> Result<()> {
     let Some(version) = &checked.version else { return Ok(()) };
     let files = launch::files(checked.is_unpacked());
     let problems = service::block_on(pythons::problems(version, &checked.root, python, files))?;
@@ -65,7 +67,7 @@ fn examine(checked: &mut Checked, python: Option<&PythonChoice>) -> anyhow::Resu
 }
 
 /// Builds the package's Go and Rust nodes, and adds the compilers' errors to the report.
-fn build(checked: &mut Checked) -> anyhow::Result<()> {
+fn build(checked: &mut Checked) -> Result<()> {
     let Some(version) = &checked.version else { return Ok(()) };
     if let Err(error) = service::block_on(build::executables(
         version,
@@ -88,7 +90,7 @@ pub(super) fn loader(cluster: bool) -> Loader {
     Loader { target, ..Loader::default() }
 }
 
-fn as_json(checked: &Checked) -> anyhow::Result<String> {
+fn as_json(checked: &Checked) -> Result<String> {
     let report = serde_json::to_value(&checked.report)?;
     let name = checked.version.as_ref().map(|version| version.name.as_str());
     let mut object = json!({ "version": name });

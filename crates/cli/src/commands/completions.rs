@@ -1,6 +1,6 @@
 //! `krt completions`: prints a completion script for a shell.
 
-use crate::{args, exit, output};
+use crate::{args, error::Result, exit, output};
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ pub(crate) struct CompletionsArgs {
 }
 
 /// Prints the script.
-pub(crate) fn execute(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &CompletionsArgs) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut args::Args::command(), "krt", &mut script);
     output::print(String::from_utf8(script)?.trim_end())?;

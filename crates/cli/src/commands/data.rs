@@ -21,7 +21,12 @@ mod summary;
 mod unknown;
 mod windows;
 
-use crate::{exit, output::ClosedPipe, terminal};
+use crate::{
+    error::{Result, error},
+    exit,
+    output::ClosedPipe,
+    terminal,
+};
 use clap::{Args, Subcommand};
 use destination::Destination;
 use krt_model::escape;
@@ -90,14 +95,14 @@ enum Topic {
 }
 
 /// Prints the results.
-pub(crate) fn execute(args: &DataArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &DataArgs) -> Result<ExitCode> {
     match print(args) {
         Err(error) if is_broken_pipe(&error) => Err(ClosedPipe.into()),
         printed => printed.map(|()| exit::SUCCESS),
     }
 }
 
-fn print(args: &DataArgs) -> anyhow::Result<()> {
+fn print(args: &DataArgs) -> Result<()> {
     let reader = open(&args.data)?;
     let format = if args.output.json { Format::Json } else { args.output.format };
     let escape = if format == Format::Json { escape::json } else { escape::lines };
@@ -126,17 +131,17 @@ fn note(printed: Printed) {
     }
 }
 
-fn open(folder: &Path) -> anyhow::Result<Reader> {
+fn open(folder: &Path) -> Result<Reader> {
     Reader::open(folder).map_err(|error| match error {
-        Error::Missing { path } => anyhow::anyhow!(
-            "there is no store in `{}`; hint: `krt run` makes one, `--data` chooses another folder",
-            path.display()
+        Error::Missing { path } => error!(
+            "there is no store in `{}`", path.display();
+            hint: "`krt run` makes one, `--data` chooses another folder"
         ),
         error => error.into(),
     })
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+fn is_broken_pipe(error: &crate::error::Error) -> bool {
+    let kinds = error.causes().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     kinds.into_iter().any(|kind| kind == io::ErrorKind::BrokenPipe)
 }

@@ -1,11 +1,11 @@
 //! `krt dead`: dead letters of a version that runs over JetStream.
 
 use crate::{
+    error::{Context as _, Error, Result, bail, error},
     exit, output,
     service::{NatsArgs, RemoteArgs, block_on},
     terminal,
 };
-use anyhow::Context as _;
 use bytes::Bytes;
 use clap::{Args, Subcommand};
 use krt_broker::{
@@ -103,7 +103,7 @@ struct SomeArgs {
 }
 
 /// Runs the action.
-pub(crate) fn execute(args: &DeadArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &DeadArgs) -> Result<ExitCode> {
     block_on(async {
         match &args.action {
             Action::List(args) => list(args).await,
@@ -114,7 +114,7 @@ pub(crate) fn execute(args: &DeadArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
+async fn list(args: &ListArgs) -> Result<ExitCode> {
     let (letters, _) = open(&args.place, &args.path).await?;
     let listed = letters.list().await?;
     if listed.is_empty() {
@@ -135,10 +135,10 @@ async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     Ok(exit::SUCCESS)
 }
 
-async fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
+async fn show(args: &ShowArgs) -> Result<ExitCode> {
     let (letters, package) = open(&args.place, &args.path).await?;
     let found = letters.get(args.id).await?;
-    let (letter, body) = found.with_context(|| unknown(args.id))?;
+    let (letter, body) = found.ok_or_else(|| unknown(args.id))?;
     let mut shown = as_json(&letter);
     shown["message"] = message(body, &package);
     output::print_json(&serde_json::to_string_pretty(&shown)?)?;
@@ -150,7 +150,7 @@ async fn some(
     args: &SomeArgs,
     done: &str,
     act: impl AsyncFn(&DeadLetters, u64) -> Result<bool, krt_broker::Error>,
-) -> anyhow::Result<ExitCode> {
+) -> Result<ExitCode> {
     let (ids, path) = ids_and_path(args)?;
     let (letters, _) = open(&args.place, &path).await?;
     let ids =
@@ -160,19 +160,19 @@ async fn some(
         if act(&letters, id).await? {
             output::print(&format!("{id} {done}"))?;
         } else {
-            terminal::print_error(&anyhow::anyhow!(unknown(id)));
+            terminal::print_error(&unknown(id));
             missing += 1;
         }
     }
     Ok(if missing == 0 { exit::SUCCESS } else { exit::FAILURE })
 }
 
-fn unknown(id: u64) -> String {
-    format!("no message of the number {id} was given up; hint: `krt dead list` shows their numbers")
+fn unknown(id: u64) -> Error {
+    error!("no message of the number {id} was given up"; hint: "`krt dead list` shows their numbers")
 }
 
 /// Splits words into numbers and an optional path at the end.
-fn ids_and_path(args: &SomeArgs) -> anyhow::Result<(Vec<u64>, PathBuf)> {
+fn ids_and_path(args: &SomeArgs) -> Result<(Vec<u64>, PathBuf)> {
     let (path, words) = match args.words.split_last() {
         Some((last, words)) if last.parse::<u64>().is_err() => (PathBuf::from(last), words),
         _ => (PathBuf::from("."), &*args.words),
@@ -180,13 +180,13 @@ fn ids_and_path(args: &SomeArgs) -> anyhow::Result<(Vec<u64>, PathBuf)> {
     let ids: Result<Vec<u64>, _> = words.iter().map(|word| word.parse()).collect();
     let ids = ids.context("expected numbers as `krt dead list` shows them, and then the package's path")?;
     match (ids.is_empty(), args.all) {
-        (true, false) => anyhow::bail!("which? hint: give their numbers, or --all"),
-        (false, true) => anyhow::bail!("both numbers and --all were given; hint: one of them"),
+        (true, false) => bail!("which?"; hint: "give their numbers, or --all"),
+        (false, true) => bail!("both numbers and --all were given"; hint: "one of them"),
         _ => Ok((ids, path)),
     }
 }
 
-async fn open(place: &WhereArgs, path: &std::path::Path) -> anyhow::Result<(DeadLetters, Package)> {
+async fn open(place: &WhereArgs, path: &std::path::Path) -> Result<(DeadLetters, Package)> {
     let package = krt_reader::load(path, &CancelHandle::default())
         .map_err(|error| terminal::package_error(error, path))?;
     let version = &package.version;

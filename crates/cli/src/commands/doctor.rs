@@ -1,6 +1,6 @@
 //! `krt doctor`: shows what krt finds on this machine, and what is missing for which use.
 
-use crate::{about, cache, exit, output};
+use crate::{about, cache, error::Result, exit, output};
 use clap::Args;
 use krt_environment::{Environments, FoundProgram, ProcessEnv, Program, Version};
 use serde::Serialize;
@@ -137,7 +137,7 @@ enum Manager {
 }
 
 /// Looks for every program, and prints what was found.
-pub(crate) fn execute(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &DoctorArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let findings = Findings { krt: about::About::new(), programs: runtime.block_on(examine())? };
     match args.json {
@@ -147,7 +147,7 @@ pub(crate) fn execute(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     Ok(exit::SUCCESS)
 }
 
-async fn examine() -> anyhow::Result<Vec<Finding>> {
+async fn examine() -> Result<Vec<Finding>> {
     let process_env = ProcessEnv::of_process();
     let manager = match (APT.find(&process_env).await, BREW.find(&process_env).await) {
         (_, Some(_)) => Manager::Brew,

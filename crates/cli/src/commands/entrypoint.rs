@@ -1,5 +1,6 @@
 //! `krt entrypoint`: serves gRPC and HTTP for a package whose nodes run elsewhere.
 
+use crate::error::Result;
 use crate::service::{
     Ports, Role,
     part::{self, ClientPortArgs, PartArgs},
@@ -25,7 +26,7 @@ pub(crate) struct EntrypointArgs {
 }
 
 /// Serves until a signal.
-pub(crate) fn execute(args: &EntrypointArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &EntrypointArgs) -> Result<ExitCode> {
     args.part.need_nats()?;
     part::serve(&args.part, async |stop, logs| {
         let wanted = args.part.wanted(&args.path, Role::Entrypoint);

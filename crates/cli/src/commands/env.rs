@@ -8,12 +8,12 @@ mod lines;
 mod variables;
 
 use crate::{
+    error::{Context as _, Result, bail},
     exit, output,
     service::{NatsArgs, RemoteArgs, named, older},
     terminal,
     values::duration,
 };
-use anyhow::{Context as _, bail};
 use clap::Args;
 use krt_broker::StageRef;
 use krt_package::Package;
@@ -83,7 +83,7 @@ pub(crate) struct EnvArgs {
 }
 
 /// Prints the variables.
-pub(crate) fn execute(args: &EnvArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &EnvArgs) -> Result<ExitCode> {
     let (node, path) = named_by(args)?;
     let package = krt_reader::load(path, &CancelHandle::default())
         .map_err(|error| terminal::package_error(error, path))?;
@@ -109,16 +109,18 @@ pub(crate) fn execute(args: &EnvArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Returns the node, if any, and the package. With `--entrypoint`, no node precedes the package.
-fn named_by(args: &EnvArgs) -> anyhow::Result<(Option<&str>, &Path)> {
+fn named_by(args: &EnvArgs) -> Result<(Option<&str>, &Path)> {
     let here = Path::new(".");
     match (args.entrypoint, &args.node, &args.path) {
         (false, node, path) => Ok((node.as_deref(), path.as_deref().unwrap_or(here))),
         (true, path, None) => Ok((None, path.as_deref().map_or(here, Path::new))),
-        (true, _, Some(_)) => bail!("--entrypoint stands instead of a node; hint: krt env --entrypoint PATH"),
+        (true, _, Some(_)) => {
+            bail!("--entrypoint stands instead of a node"; hint: "krt env --entrypoint PATH")
+        }
     }
 }
 
-fn servers(args: &EnvArgs) -> anyhow::Result<Servers> {
+fn servers(args: &EnvArgs) -> Result<Servers> {
     let secret = |address: &krt_remote::Address| address.secret().to_owned();
     Ok(Servers {
         nats: secret(args.nats.address()?),
@@ -127,7 +129,7 @@ fn servers(args: &EnvArgs) -> anyhow::Result<Servers> {
     })
 }
 
-fn write(file: &Path, subjects: &str) -> anyhow::Result<PathBuf> {
+fn write(file: &Path, subjects: &str) -> Result<PathBuf> {
     let failed = || format!("failed to write the subjects to `{}`", file.display());
     std::fs::write(file, format!("{subjects}\n")).with_context(failed)?;
     // The entrypoint may start in another folder.
@@ -135,7 +137,7 @@ fn write(file: &Path, subjects: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// Prints the variables that have a value, and reports missing ones on standard error.
-fn print(args: &EnvArgs, variables: Variables) -> anyhow::Result<()> {
+fn print(args: &EnvArgs, variables: Variables) -> Result<()> {
     let (variables, missing) = variables::present(variables);
     let kind = if args.entrypoint { "entrypoints" } else { "runners" };
     for (name, flag) in missing {
@@ -158,12 +160,7 @@ fn print(args: &EnvArgs, variables: Variables) -> anyhow::Result<()> {
 }
 
 /// Finds the node's position in a workflow.
-fn place<'a>(
-    args: &EnvArgs,
-    name: &str,
-    package: &'a Package,
-    runtime: &'a str,
-) -> anyhow::Result<StageRef<'a>> {
+fn place<'a>(args: &EnvArgs, name: &str, package: &'a Package, runtime: &'a str) -> Result<StageRef<'a>> {
     let version = &package.version;
     let node = named(package, name)?;
     let with_node = version.workflows.iter().filter(|workflow| workflow.sequence.contains(&node));
@@ -172,7 +169,7 @@ fn place<'a>(
         (None, [only]) => *only,
         (None, several) => {
             let names: Vec<_> = several.iter().map(|workflow| workflow.name.as_str()).collect();
-            bail!("several workflows have the node `{name}`; hint: --workflow {}", names.join(" or "))
+            bail!("several workflows have the node `{name}`"; hint: "--workflow {}", names.join(" or "))
         }
         (Some(wanted), several) => several
             .iter()

@@ -7,7 +7,7 @@
 //! end of the engine, but the kernel closes the engine's end of the pipe. Workers have a different guard,
 //! `krt worker`.
 
-use anyhow::Context as _;
+use crate::error::{Context as _, Result};
 use clap::Args;
 use rustix::process::{Resource, Rlimit, Signal, getpid, kill_process, kill_process_group, setrlimit};
 use std::{
@@ -33,20 +33,20 @@ pub(crate) struct GuardArgs {
 }
 
 /// Runs the program to its end, and exits with its status.
-pub(crate) fn execute(args: &GuardArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &GuardArgs) -> Result<ExitCode> {
     let Some(program) = &args.program else { return end_group() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(end_as(runtime.block_on(run(program, &args.arguments))?))
 }
 
 /// Waits until standard input closes, then kills the process group, which this process leads.
-fn end_group() -> anyhow::Result<ExitCode> {
+fn end_group() -> Result<ExitCode> {
     std::io::copy(&mut std::io::stdin(), &mut std::io::sink())?;
     kill_process_group(getpid(), Signal::KILL)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn run(program: &Path, arguments: &[OsString]) -> anyhow::Result<ExitStatus> {
+async fn run(program: &Path, arguments: &[OsString]) -> Result<ExitStatus> {
     // The whole group receives these signals; the program decides how to handle them.
     let _heard = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     let started = Command::new(program).args(arguments).stdin(Stdio::null()).spawn();

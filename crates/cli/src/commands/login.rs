@@ -1,6 +1,7 @@
 //! `krt login` and `krt logout`: sign in to a server, and store the token for later commands.
 
 use crate::{
+    error::{Context as _, Result, bail, ensure},
     team::{
         self, Api, ApiError, AuthSource,
         api::Answer,
@@ -9,9 +10,8 @@ use crate::{
     },
     terminal,
     time_spec::after,
-    values::duration,
+    values::{duration, hinted},
 };
-use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use http::{Method, header::SET_COOKIE};
 use krt_api::{
@@ -41,6 +41,7 @@ pub(crate) struct LoginArgs {
         value_name = "URL",
         default_value = "http://127.0.0.1:9001",
         env = "KRT_SERVER",
+        value_parser = hinted::<team::Server>,
         help = "The server, such as https://krt.example:9001"
     )]
     server: team::Server,
@@ -70,16 +71,16 @@ pub(crate) struct LoginArgs {
 )]
 pub(crate) struct LogoutArgs {
     /// The server [default: that of the last `krt login`]
-    #[arg(value_name = "URL", env = "KRT_SERVER")]
+    #[arg(value_name = "URL", env = "KRT_SERVER", value_parser = hinted::<team::Server>)]
     server: Option<team::Server>,
 }
 
 /// Signs in.
-pub(crate) fn sign_in(args: LoginArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn sign_in(args: LoginArgs) -> Result<ExitCode> {
     ensure!(
         args.insecure || !args.server.is_open(),
-        "the password would cross the network unencrypted to `{}`\nhint: use https://, or --insecure",
-        args.server
+        "the password would cross the network unencrypted to `{}`", args.server;
+        hint: "use https://, or --insecure"
     );
     let LoginArgs { server, user, expires, cacert, .. } = args;
     let cacert = cacert.map(std::path::absolute).transpose()?;
@@ -103,7 +104,7 @@ pub(crate) fn sign_in(args: LoginArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Deletes the token of an earlier login, unless other tokens were created with it and would be deleted, too.
-async fn replace(session: &Api, earlier: &str) -> anyhow::Result<()> {
+async fn replace(session: &Api, earlier: &str) -> Result<()> {
     let tokens: Vec<Token> = session.get("/tokens").await?;
     let made = tokens.iter().filter(|token| token.parent.as_deref() == Some(earlier)).count();
     if made > 0 {
@@ -118,14 +119,12 @@ async fn replace(session: &Api, earlier: &str) -> anyhow::Result<()> {
 }
 
 /// Runs `work` as the owner of a token, authenticated by password.
-pub(super) async fn proven<T>(
-    api: &Api,
-    work: impl AsyncFnOnce(&Api) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
+pub(super) async fn proven<T>(api: &Api, work: impl AsyncFnOnce(&Api) -> Result<T>) -> Result<T> {
     let server = api.server();
     ensure!(
         !server.is_open(),
-        "the password would cross the network unencrypted to `{server}`\nhint: use https://"
+        "the password would cross the network unencrypted to `{server}`";
+        hint: "use https://"
     );
     let Me { login: user, .. } = api.get("/session").await?;
     let password = prompt::password(&format!("password of {user} at {server}")).await?;
@@ -136,22 +135,24 @@ pub(super) async fn proven<T>(
 }
 
 /// Refuses to send a password to anything but a `krt serve` server.
-async fn require_team(api: &Api) -> anyhow::Result<()> {
+async fn require_team(api: &Api) -> Result<()> {
     match api.get("/server").await {
         Ok(Server { mode: Mode::Serve, .. }) => Ok(()),
-        Ok(Server { mode: Mode::Run, .. }) => bail!(
-            "`{}` is a `krt run`, which has no users\nhint: a team's server is `krt serve`",
-            api.server()
-        ),
-        Err(error) if matches!(error.downcast_ref(), Some(ApiError::Refused(_))) => {
-            bail!(api.unexpected_response(error))
+        Ok(Server { mode: Mode::Run, .. }) => {
+            bail!(
+                "`{}` is a `krt run`, which has no users", api.server();
+                hint: "a team's server is `krt serve`"
+            )
+        }
+        Err(error) if matches!(error.downcast_ref(), Some(ApiError::Refused { .. })) => {
+            Err(api.unexpected_response(error).into())
         }
         Err(error) => Err(error),
     }
 }
 
 /// Opens a session with a user's password.
-async fn session(api: &Api, user: &str, password: &str) -> anyhow::Result<Api> {
+async fn session(api: &Api, user: &str, password: &str) -> Result<Api> {
     let sign_in = SignIn { login: user.to_owned(), password: Hidden(password.to_owned()) };
     let opened: Answer<Me> = api.send(Method::POST, "/session", &sign_in).await?;
     let cookie = opened.headers.get(SET_COOKIE).and_then(|cookie| cookie.to_str().ok()?.split(';').next());
@@ -167,7 +168,7 @@ fn name() -> String {
 }
 
 /// Signs out.
-pub(crate) fn sign_out(args: &LogoutArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn sign_out(args: &LogoutArgs) -> Result<ExitCode> {
     team::run(async {
         let mut logins = Logins::load()?;
         let kept = logins.of(args.server.as_ref())?;
@@ -176,7 +177,7 @@ pub(crate) fn sign_out(args: &LogoutArgs) -> anyhow::Result<ExitCode> {
         logins.remove(&server)?;
         let api = Api::open(login.server, login.by, login.cacert.as_deref())?;
         if let Err(error) = api.delete(&format!("/tokens/{}", segment(&id))).await {
-            let error = terminal::chain(&error);
+            let error = error.line();
             terminal::print_warning(&format!(
                 "the token is forgotten here, and may still hold there: {error}"
             ));

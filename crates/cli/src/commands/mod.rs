@@ -28,11 +28,14 @@ pub(crate) mod user;
 pub(crate) mod version;
 pub(crate) mod worker;
 
-use crate::args::{Args, Command};
+use crate::{
+    args::{Args, Command},
+    error::Result,
+};
 use std::process::ExitCode;
 
 /// Runs the command.
-pub(crate) fn execute(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: Args) -> Result<ExitCode> {
     match args.command {
         Command::Run(args) => run::execute(&args),
         Command::Serve(args) => serve::execute(args),

@@ -5,6 +5,7 @@ mod notebook;
 mod package;
 mod template;
 
+use crate::error::{Result, bail};
 use clap::{Args, Subcommand};
 use krt_environment::PythonChoice;
 use std::{path::PathBuf, process::ExitCode};
@@ -73,13 +74,13 @@ struct NodeArgs {
 }
 
 /// Creates the package or node, and prints the next steps.
-pub(crate) fn execute(args: &NewArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &NewArgs) -> Result<ExitCode> {
     match (&args.what, &args.name) {
         (Some(NewCommand::Node(args)), _) => node::add(args),
         (None, Some(folder)) => match &args.from {
             Some(notebook) => notebook::convert(folder, notebook, args.python.clone()),
             None => package::make(folder, args.templates),
         },
-        (None, None) => anyhow::bail!("name the package; hint: krt new shop"),
+        (None, None) => bail!("name the package"; hint: "krt new shop"),
     }
 }

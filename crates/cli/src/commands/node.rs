@@ -1,10 +1,10 @@
 //! `krt node`: runs some nodes of a package for entrypoints elsewhere.
 
+use crate::error::{Result, bail};
 use crate::service::{
     Role,
     part::{self, PartArgs},
 };
-use anyhow::bail;
 use clap::Args;
 use krt_runtime::ingress::listener::Limits;
 use std::{path::Path, process::ExitCode};
@@ -26,7 +26,7 @@ pub(crate) struct NodeArgs {
 }
 
 /// Runs the nodes until a signal.
-pub(crate) fn execute(args: &NodeArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &NodeArgs) -> Result<ExitCode> {
     args.part.need_nats()?;
     part::serve(&args.part, async |stop, logs| {
         let ports = args.part.ports(Limits::default(), None)?;
@@ -38,10 +38,10 @@ pub(crate) fn execute(args: &NodeArgs) -> anyhow::Result<ExitCode> {
 
 impl NodeArgs {
     /// Splits the words into nodes and path by position only, since flags may stand between them.
-    fn names_and_path(&self) -> anyhow::Result<(&[String], &str)> {
+    fn names_and_path(&self) -> Result<(&[String], &str)> {
         match self.words.split_last() {
             Some((path, names)) if !names.is_empty() => Ok((names, path)),
-            _ => bail!("which nodes of which package? hint: krt node NAME… PATH, as in `krt node etl .`"),
+            _ => bail!("which nodes of which package?"; hint: "krt node NAME… PATH, as in `krt node etl .`"),
         }
     }
 }

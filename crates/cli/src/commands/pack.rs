@@ -1,8 +1,11 @@
 //! `krt pack`: packs a folder into a `.krt` file.
 
 use super::check;
-use crate::{build, exit, output, service, terminal};
-use anyhow::{Context as _, bail};
+use crate::{
+    build,
+    error::{Context as _, Result, bail, ensure},
+    exit, output, service, terminal,
+};
 use clap::Args;
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use krt_environment::Inherited;
@@ -50,9 +53,9 @@ pub(crate) struct PackArgs {
 }
 
 /// Checks and packs, then prints a summary.
-pub(crate) fn execute(args: PackArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: PackArgs) -> Result<ExitCode> {
     let dir = &args.dir;
-    anyhow::ensure!(dir.is_dir(), "`{}` is not a folder", dir.display());
+    ensure!(dir.is_dir(), "`{}` is not a folder", dir.display());
     let named = if args.no_check { None } else { Some(checked(dir, args.cluster)?) };
     let out = args.output.or(named).context("--no-check needs --output")?;
     refuse_other(&out)?;
@@ -62,7 +65,7 @@ pub(crate) fn execute(args: PackArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Checks the package; returns the archive's name.
-fn checked(dir: &Path, cluster: bool) -> anyhow::Result<PathBuf> {
+fn checked(dir: &Path, cluster: bool) -> Result<PathBuf> {
     let loader = Loader { any_system: true, ..check::loader(cluster) };
     let checked = krt_reader::check(&loader, dir)?;
     match checked.version {
@@ -90,7 +93,7 @@ fn checked(dir: &Path, cluster: bool) -> anyhow::Result<PathBuf> {
 }
 
 /// Copies an executable into the package; replaces an older one.
-fn install(executable: &Path, place: &Path) -> anyhow::Result<()> {
+fn install(executable: &Path, place: &Path) -> Result<()> {
     if executable == place {
         return Ok(());
     }
@@ -109,7 +112,7 @@ fn install(executable: &Path, place: &Path) -> anyhow::Result<()> {
 }
 
 /// Refuses to overwrite a file that is not an archive, so that a typo does not destroy it.
-fn refuse_other(out: &Path) -> anyhow::Result<()> {
+fn refuse_other(out: &Path) -> Result<()> {
     let shown = out.display();
     let mut file = match File::open(out) {
         Ok(file) => file,
@@ -117,11 +120,11 @@ fn refuse_other(out: &Path) -> anyhow::Result<()> {
         Err(error) => return Err(error).with_context(|| format!("cannot replace `{shown}`")),
     };
     if file.metadata()?.is_dir() {
-        bail!("`{shown}` is a folder; hint: name the file in it, too");
+        bail!("`{shown}` is a folder"; hint: "name the file in it, too");
     }
     let mut start = [0; GZIP.len()];
     if file.read_exact(&mut start).is_err() || start != GZIP {
-        bail!("`{shown}` exists and is not an archive; hint: choose another --output, or remove it first");
+        bail!("`{shown}` exists and is not an archive"; hint: "choose another --output, or remove it first");
     }
     Ok(())
 }
@@ -130,13 +133,13 @@ fn refuse_other(out: &Path) -> anyhow::Result<()> {
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Checks, builds and packs a package into a folder.
-pub(super) fn pack_into(folder: &Path, dir: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn pack_into(folder: &Path, dir: &Path) -> Result<PathBuf> {
     let out = folder.join(checked(dir, false)?);
     pack(dir, &out)?;
     Ok(out)
 }
 
-fn pack(dir: &Path, out: &Path) -> anyhow::Result<Packed> {
+fn pack(dir: &Path, out: &Path) -> Result<Packed> {
     let bar = bar();
     let mut archives = Vec::new();
     let packed = archive::pack_file(dir, out, &mut |progress: Progress<'_>| {
@@ -161,7 +164,7 @@ pub(super) fn bar() -> ProgressBar {
 }
 
 /// Formats "greeter-v1.krt (4 files, 1.2 KiB packed, sha256 …)".
-fn summary(out: &Path, packed: Packed) -> anyhow::Result<String> {
+fn summary(out: &Path, packed: Packed) -> Result<String> {
     let mut file = File::open(out)?;
     let size = HumanBytes(file.metadata()?.len());
     let mut hash = Sha256::new();

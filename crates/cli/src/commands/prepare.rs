@@ -1,6 +1,7 @@
 //! `krt prepare`: makes what the nodes of an isolated version run in, started by `krt serve --isolate`.
 
 use crate::{
+    error::Result,
     exit,
     service::{block_on, isolated},
 };
@@ -19,7 +20,7 @@ pub(crate) struct PrepareArgs {
 }
 
 /// Makes it, and prints the result as JSON.
-pub(crate) fn execute(args: &PrepareArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &PrepareArgs) -> Result<ExitCode> {
     block_on(isolated::prepare(&args.order, &args.folder))?;
     Ok(exit::SUCCESS)
 }

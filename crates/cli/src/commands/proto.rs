@@ -3,8 +3,12 @@
 mod go;
 mod stub;
 
-use crate::{exit, output, service::launch, terminal};
-use anyhow::Context as _;
+use crate::{
+    error::{Context as _, Result, ensure},
+    exit, output,
+    service::launch,
+    terminal,
+};
 use clap::Args;
 use krt_model::version::{Node, PayloadForm};
 use krt_package::Package;
@@ -47,13 +51,13 @@ pub(crate) struct ProtoArgs {
 type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 /// Writes files that are missing or differ, and prints their names.
-pub(crate) fn execute(args: &ProtoArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &ProtoArgs) -> Result<ExitCode> {
     let package = krt_reader::load(&args.path, &CancelHandle::default())
         .map_err(|error| terminal::package_error(error, &args.path))?;
-    anyhow::ensure!(
+    ensure!(
         args.out.is_some() || args.path.extension().is_none_or(|ending| ending != "krt"),
-        "`{}` is an archive, whose files are not changed\nhint: `krt unpack` it, or name a folder with --out",
-        args.path.display()
+        "`{}` is an archive, whose files are not changed", args.path.display();
+        hint: "`krt unpack` it, or name a folder with --out"
     );
     let files = if args.go { go::files(&package, args.out.as_deref())? } else { stubs(&package, args)? };
     let stale = files.iter().filter(|(path, content)| fs::read(path).ok().as_ref() != Some(content));
@@ -78,7 +82,7 @@ pub(crate) fn execute(args: &ProtoArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Generates stubs for each folder with sources of a Python node.
-fn stubs(package: &Package, args: &ProtoArgs) -> anyhow::Result<Files> {
+fn stubs(package: &Package, args: &ProtoArgs) -> Result<Files> {
     let with_messages = |node: &&Node| launch::is_python(node) && node.run.payload == PayloadForm::Protobuf;
     let nodes = package.version.nodes.iter().filter(with_messages);
     let of_nodes = nodes.filter_map(|node| Some(package.root.join(&node.src).parent()?.to_owned()));
@@ -86,9 +90,10 @@ fn stubs(package: &Package, args: &ProtoArgs) -> anyhow::Result<Files> {
         Some(out) => BTreeSet::from([out.clone()]),
         None => of_nodes.collect(),
     };
-    anyhow::ensure!(
+    ensure!(
         !folders.is_empty(),
-        "the package has no node in Python that works with messages\nhint: --out names a folder for the stubs, --go makes code for Go"
+        "the package has no node in Python that works with messages";
+        hint: "--out names a folder for the stubs, --go makes code for Go"
     );
     let stubs: Vec<_> = own(package).map(|file| (file.name().to_owned(), stub::text(&file))).collect();
     let homes: Vec<_> = folders.iter().filter_map(|folder| folder.strip_prefix(&package.root).ok()).collect();

@@ -4,8 +4,11 @@ use super::backup::{
     self,
     manifest::{Kind, Manifest},
 };
-use crate::{exit, output, terminal::Spinner};
-use anyhow::Context as _;
+use crate::{
+    error::{Context as _, Result},
+    exit, output,
+    terminal::Spinner,
+};
 use clap::Args;
 use krt_package::archive::{self, Limits};
 use std::{
@@ -33,7 +36,7 @@ pub(crate) struct RestoreArgs {
 }
 
 /// Creates the data folder.
-pub(crate) fn execute(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &RestoreArgs) -> Result<ExitCode> {
     let manifest = Manifest::load(&args.backup)?;
     backup::refuse_occupied(&args.data)?;
     let staging = backup::staging(&args.data)?;
@@ -51,7 +54,7 @@ pub(crate) fn execute(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Unpacks a version's package next to the archive.
-fn unpack(archive: &Path) -> anyhow::Result<()> {
+fn unpack(archive: &Path) -> Result<()> {
     archive::unpack_file(archive, &archive.with_file_name("package"), &Limits::default())
         .with_context(|| format!("cannot unpack `{}`", archive.display()))
 }

@@ -1,5 +1,6 @@
 //! `krt run`: runs a package on this machine until Ctrl-C.
 
+use crate::error::Result;
 use crate::service::{
     DashboardArgs, End, Ports, Role, Service, ServiceSettings, diagnostics,
     part::{self, ClientPortArgs, PartArgs},
@@ -40,11 +41,11 @@ pub(crate) struct RunArgs {
 }
 
 /// Runs until a signal.
-pub(crate) fn execute(args: &RunArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &RunArgs) -> Result<ExitCode> {
     part::serve(&args.part, async |stop, logs| serve(args, logs, stop).await)
 }
 
-async fn serve(args: &RunArgs, logs: &Logs, stop: &CancellationToken) -> anyhow::Result<()> {
+async fn serve(args: &RunArgs, logs: &Logs, stop: &CancellationToken) -> Result<()> {
     let mut wanted = args.part.wanted(&args.path, Role::Everything);
     wanted.tls = args.front.tls();
     let limits = args.part.limits(&args.front);
@@ -65,7 +66,7 @@ async fn run_watched(
     logs: &Logs,
     mut ports: Ports,
     stop: &CancellationToken,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let mut watch = Watch::start(wanted.path)?;
     loop {
         let opened = tokio::select! {

@@ -1,6 +1,7 @@
 //! `krt runtime`: manages the runtimes of a server.
 
 use crate::{
+    error::{Result, ensure},
     output,
     team::{
         self, Api, CommentArgs, TeamArgs, prompt, segment,
@@ -8,7 +9,6 @@ use crate::{
     },
     terminal,
 };
-use anyhow::ensure;
 use clap::{Args, Subcommand};
 use krt_api::runtime::{NewRuntime, Runtime, RuntimeChange};
 use std::process::ExitCode;
@@ -106,7 +106,7 @@ const DETAILS: [Column<Runtime>; 8] = [
 ];
 
 /// Runs the action.
-pub(crate) fn execute(args: &RuntimeArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &RuntimeArgs) -> Result<ExitCode> {
     let api = args.team.open()?;
     let json = args.team.json;
     team::run(async {
@@ -127,7 +127,8 @@ pub(crate) fn execute(args: &RuntimeArgs) -> anyhow::Result<ExitCode> {
                 let hosts = (*no_hosts || !hosts.is_empty()).then_some(hosts);
                 ensure!(
                     name.is_some() || description.is_some() || hosts.is_some(),
-                    "nothing is to change; hint: --name, --description, --host or --no-hosts"
+                    "nothing is to change";
+                    hint: "--name, --description, --host or --no-hosts"
                 );
                 let change = RuntimeChange {
                     name: name.clone(),
@@ -146,14 +147,14 @@ fn path(id: &str) -> String {
     format!("/runtimes/{}", segment(id))
 }
 
-fn show(runtime: &Runtime, what: &str, json: bool) -> anyhow::Result<()> {
+fn show(runtime: &Runtime, what: &str, json: bool) -> Result<()> {
     if json { show::json(runtime) } else { output::print(&format!("{} {what}", runtime.id)) }
 }
 
-async fn delete(api: &Api, id: &str, yes: bool, comment: &CommentArgs) -> anyhow::Result<()> {
+async fn delete(api: &Api, id: &str, yes: bool, comment: &CommentArgs) -> Result<()> {
     let Runtime { versions, .. } = api.get(&path(id)).await?;
     let lost = format!("`{id}` has {versions} versions, with measurements, documents and logs");
-    ensure!(yes || prompt::is_terminal(), "{lost}, which would be lost\nhint: --yes says that it is meant");
+    ensure!(yes || prompt::is_terminal(), "{lost}, which would be lost"; hint: "--yes says that it is meant");
     if !yes {
         let answer = prompt::answer(&format!("{lost}; type its id to remove it all")).await?;
         ensure!(answer == id, "nothing was removed");

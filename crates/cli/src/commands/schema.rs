@@ -1,6 +1,6 @@
 //! `krt schema`: prints the JSON Schema of `krt.yml`.
 
-use crate::{exit, output};
+use crate::{error::Result, exit, output};
 use clap::Args;
 use std::process::ExitCode;
 
@@ -16,7 +16,7 @@ and, as the first line of krt.yml,
 pub(crate) struct SchemaArgs {}
 
 /// Prints the schema.
-pub(crate) fn execute() -> anyhow::Result<ExitCode> {
+pub(crate) fn execute() -> Result<ExitCode> {
     output::print(krt_package::manifest::JSON_SCHEMA.trim_end())?;
     Ok(exit::SUCCESS)
 }

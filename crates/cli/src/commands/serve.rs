@@ -9,19 +9,19 @@ mod isolate;
 mod openid;
 
 use crate::{
+    error::{Context as _, Error, Result, bail},
     exit,
     service::{
         BrowserArgs, ConnectionArgs, EngineArgs, NatsArgs, TlsArgs, asynchronous, bind, block_on, crash,
         diagnostics, launch, older, signals, traces,
     },
-    terminal,
     values::size,
 };
-use anyhow::{Context as _, bail};
 use clap::Args;
 use ipnet::IpNet;
 use isolate::Isolator;
 use krt_environment::{Files, Inherited, PythonChoice};
+use krt_model::hint;
 use krt_registry::{AuditRetention, Registry};
 use krt_runtime::{
     descriptors::Descriptors,
@@ -118,7 +118,7 @@ pub(crate) struct ServeArgs {
 }
 
 /// Serves until a signal.
-pub(crate) fn execute(args: ServeArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: ServeArgs) -> Result<ExitCode> {
     crash::leave_no_core();
     crash::keep_memory_private();
     // Files of the server and its nodes are private to the server's user.
@@ -135,7 +135,7 @@ pub(crate) fn execute(args: ServeArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> anyhow::Result<()> {
+async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> Result<()> {
     let tls = args.tls.load()?;
     let descriptors = Descriptors::raise();
     for (flag, address) in [("--listen", args.listen), ("--dashboard", args.dashboard)] {
@@ -188,7 +188,7 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> anyho
 async fn try_provider(provider: Arc<Provider>, stopped: CancellationToken) {
     tokio::select! {
         tried = provider.discover() => if let Err(error) = tried {
-            tracing::warn!("{error}");
+            tracing::warn!("{}", hint::line(&error));
         },
         () = stopped.cancelled() => {}
     }
@@ -237,25 +237,28 @@ fn warn_of_shared_address(args: &ServeArgs) {
 }
 
 /// The dashboard's URL for browsers, as redirect target.
-fn reached(args: &ServeArgs) -> anyhow::Result<String> {
+fn reached(args: &ServeArgs) -> Result<String> {
     let address = args.dashboard;
     match &args.dashboard_url {
         Some(url) => Ok(url.to_string()),
         None if address.port() == 0 || address.ip().is_unspecified() => {
-            bail!("the OpenID provider must know where to send browsers back to; hint: give --dashboard-url")
+            bail!(
+                "the OpenID provider must know where to send browsers back to";
+                hint: "give --dashboard-url"
+            )
         }
         None => Ok(format!("{}://{address}", if args.tls.is_set() { "https" } else { "http" })),
     }
 }
 
 /// Refuses to send passwords and tokens over a network unencrypted, unless `--insecure` is set.
-fn require_safe(flag: &str, address: SocketAddr, args: &ServeArgs) -> anyhow::Result<()> {
+fn require_safe(flag: &str, address: SocketAddr, args: &ServeArgs) -> Result<()> {
     if address.ip().is_loopback() || args.tls.is_set() || args.insecure {
         return Ok(());
     }
     bail!(
-        "{flag} {address} is reached from other machines, and TLS is not set; hint: give --tls-cert and \
-         --tls-key, or, behind a proxy that speaks TLS, --insecure"
+        "{flag} {address} is reached from other machines, and TLS is not set";
+        hint: "give --tls-cert and --tls-key, or, behind a proxy that speaks TLS, --insecure"
     )
 }
 
@@ -295,9 +298,12 @@ async fn prepare(
             isolated,
         };
         let launches = launch::prepare(ready, &package, runtime, &values, &all).await?;
-        anyhow::Ok(Prepared { launches: launches.nodes, keep: Box::new((launches.pythons, older, leased)) })
+        Ok::<_, Error>(Prepared {
+            launches: launches.nodes,
+            keep: Box::new((launches.pythons, older, leased)),
+        })
     };
-    logs.around(preparing).await.map_err(|error| terminal::chain(&error))
+    logs.around(preparing).await.map_err(|error| error.line())
 }
 
 fn launch(args: &ServeArgs, isolator: Option<Isolator>) -> LaunchConfig {

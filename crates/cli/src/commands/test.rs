@@ -4,8 +4,11 @@ mod child_output;
 mod pytest;
 mod python;
 
-use crate::{build, cache, exit, output, service, terminal};
-use anyhow::Context as _;
+use crate::{
+    build, cache,
+    error::{Result, error},
+    exit, output, service, terminal,
+};
 use clap::Args;
 use krt_environment::{ExecutableSource, Executables, Files, GroupGuard, Inherited, PythonChoice};
 use krt_model::version::Node;
@@ -47,7 +50,7 @@ pub(crate) struct TestArgs {
 }
 
 /// Runs the tests of each node, and lists the nodes with failures.
-pub(crate) fn execute(args: &TestArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &TestArgs) -> Result<ExitCode> {
     let package = krt_reader::load(&args.path, &CancelHandle::default())
         .map_err(|error| terminal::package_error(error, &args.path))?;
     let nodes = chosen(&package, &args.nodes)?;
@@ -60,15 +63,15 @@ pub(crate) fn execute(args: &TestArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The selected nodes, by default all.
-fn chosen<'a>(package: &'a Package, names: &[String]) -> anyhow::Result<Vec<&'a Node>> {
+fn chosen<'a>(package: &'a Package, names: &[String]) -> Result<Vec<&'a Node>> {
     let nodes = &package.version.nodes;
     if names.is_empty() {
         return Ok(nodes.iter().collect());
     }
     let find = |name: &String| {
-        let known: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
-        let hint = || format!("there is no node `{name}`; hint: there is `{}`", known.join("`, `"));
-        nodes.iter().find(|node| node.name.as_str() == name).with_context(hint)
+        let known = || nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join("`, `");
+        let found = nodes.iter().find(|node| node.name.as_str() == name);
+        found.ok_or_else(|| error!("there is no node `{name}`"; hint: "there is `{}`", known()))
     };
     names.iter().map(find).collect()
 }
@@ -108,7 +111,7 @@ enum Outcome {
 
 /// Tests the nodes sequentially, then the tests outside of all nodes' folders. Returns the names of nodes
 /// with failed tests.
-async fn test(args: &TestArgs, package: &Package, nodes: &[&Node]) -> anyhow::Result<Vec<String>> {
+async fn test(args: &TestArgs, package: &Package, nodes: &[&Node]) -> Result<Vec<String>> {
     let mut suites = suites(package, nodes);
     if args.nodes.is_empty()
         && let Some(first) = nodes.iter().find(|node| launch::is_python(node))

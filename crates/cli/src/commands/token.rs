@@ -2,6 +2,7 @@
 
 use super::{login, user::role};
 use crate::{
+    error::Result,
     output,
     team::{
         self, TeamArgs, segment,
@@ -77,7 +78,7 @@ const COLUMNS: [Column<Token>; 7] = [
 ];
 
 /// Runs the action.
-pub(crate) fn execute(args: &TokenArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &TokenArgs) -> Result<ExitCode> {
     let api = args.team.open()?;
     let json = args.team.json;
     team::run(async {

@@ -1,7 +1,9 @@
 //! `krt unpack`: unpacks a `.krt` file into a folder.
 
-use crate::{exit, output};
-use anyhow::Context as _;
+use crate::{
+    error::{Context as _, Hint as _, Result},
+    exit, output,
+};
 use clap::Args;
 use krt_package::archive::{self, Limits};
 use std::{
@@ -22,7 +24,7 @@ pub(crate) struct UnpackArgs {
 }
 
 /// Unpacks, and prints the folder.
-pub(crate) fn execute(args: UnpackArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: UnpackArgs) -> Result<ExitCode> {
     let dir = match args.dir {
         Some(dir) => dir,
         None => named_like(&args.file)?,
@@ -33,8 +35,8 @@ pub(crate) fn execute(args: UnpackArgs) -> anyhow::Result<ExitCode> {
     Ok(exit::SUCCESS)
 }
 
-fn named_like(file: &Path) -> anyhow::Result<PathBuf> {
+fn named_like(file: &Path) -> Result<PathBuf> {
     let is_archive = file.extension().is_some_and(|ending| ending == "krt");
     let name = file.file_stem().filter(|_| is_archive).map(PathBuf::from);
-    name.with_context(|| format!("`{}` does not end in .krt; hint: name the folder, too", file.display()))
+    name.with_context(|| format!("`{}` does not end in .krt", file.display())).hint("name the folder, too")
 }

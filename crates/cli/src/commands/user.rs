@@ -1,6 +1,7 @@
 //! `krt user`: manages the users of a server.
 
 use crate::{
+    error::{Result, ensure},
     output,
     team::{
         self, Api, CommentArgs, TeamArgs, prompt, segment,
@@ -8,7 +9,6 @@ use crate::{
     },
     terminal,
 };
-use anyhow::ensure;
 use clap::{Args, Subcommand};
 use krt_api::{
     Hidden, Role,
@@ -103,7 +103,7 @@ pub(super) fn role(text: &str) -> Result<Role, &'static str> {
 }
 
 /// Runs the action.
-pub(crate) fn execute(args: &UserArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &UserArgs) -> Result<ExitCode> {
     let api = args.team.open()?;
     let json = args.team.json;
     team::run(async {
@@ -118,7 +118,8 @@ pub(crate) fn execute(args: &UserArgs) -> anyhow::Result<ExitCode> {
                 let disabled = (*disable || *enable).then_some(*disable);
                 ensure!(
                     role.is_some() || *password || disabled.is_some(),
-                    "nothing is to change; hint: --role, --password, --disable or --enable"
+                    "nothing is to change";
+                    hint: "--role, --password, --disable or --enable"
                 );
                 let password = match password {
                     true => Some(prompt::new_password(&format!("new password of {login}")).await?),
@@ -147,7 +148,7 @@ fn path(login: &str) -> String {
     format!("/users/{}", segment(login))
 }
 
-fn show(user: &User, json: bool) -> anyhow::Result<()> {
+fn show(user: &User, json: bool) -> Result<()> {
     if json {
         return show::json(user);
     }
@@ -155,7 +156,7 @@ fn show(user: &User, json: bool) -> anyhow::Result<()> {
     output::print(&format!("{} is {}{disabled}", user.login, user.role))
 }
 
-async fn own_password(api: &Api, keep_tokens: bool) -> anyhow::Result<()> {
+async fn own_password(api: &Api, keep_tokens: bool) -> Result<()> {
     let current = prompt::password("present password").await?;
     let new = prompt::new_password("new password").await?;
     let change = ChangePassword { current: current.into(), new: new.into(), revoke_tokens: !keep_tokens };

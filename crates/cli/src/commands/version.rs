@@ -11,6 +11,7 @@ mod logs;
 mod progress;
 
 use crate::{
+    error::{Result, bail},
     output,
     team::{
         self, Api, CommentArgs, Problem, TeamArgs, segment,
@@ -18,7 +19,6 @@ use crate::{
     },
     terminal,
 };
-use anyhow::bail;
 use clap::{Args, Subcommand};
 use krt_api::version::{State, Version};
 use progress::WaitArgs;
@@ -169,7 +169,7 @@ struct Runtime<'a> {
 }
 
 /// Runs the action.
-pub(crate) fn execute(args: &VersionArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &VersionArgs) -> Result<ExitCode> {
     let api = args.team.open()?;
     // The build of nodes starts an async runtime of its own, so it runs before ours.
     let upload = match &args.action {
@@ -191,18 +191,18 @@ pub(crate) fn execute(args: &VersionArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The server's only runtime.
-async fn only(api: &Api) -> anyhow::Result<String> {
+async fn only(api: &Api) -> Result<String> {
     let all: Vec<krt_api::runtime::Runtime> = api.get("/runtimes").await?;
     let ids: Vec<_> = all.into_iter().map(|runtime| runtime.id).collect();
     match ids.as_slice() {
         [only] => Ok(only.clone()),
-        [] => bail!("`{}` has no runtime\nhint: `krt runtime create ID`", api.server()),
-        ids => bail!("`{}` has several runtimes\nhint: --runtime, one of {}", api.server(), ids.join(", ")),
+        [] => bail!("`{}` has no runtime", api.server(); hint: "`krt runtime create ID`"),
+        ids => bail!("`{}` has several runtimes", api.server(); hint: "--runtime, one of {}", ids.join(", ")),
     }
 }
 
 impl Runtime<'_> {
-    async fn execute(&self, action: &Action) -> anyhow::Result<()> {
+    async fn execute(&self, action: &Action) -> Result<()> {
         match action {
             Action::Ls => self.list().await,
             Action::Show(of) => self.detail(&of.name).await,
@@ -235,12 +235,12 @@ impl Runtime<'_> {
         format!("{}/versions/{}", self.path, segment(version))
     }
 
-    async fn list(&self) -> anyhow::Result<()> {
+    async fn list(&self) -> Result<()> {
         let all: Vec<_> = self.api.get(&format!("{}/versions", self.path)).await?;
         show::list(&all, &COLUMNS, self.json)
     }
 
-    async fn detail(&self, name: &str) -> anyhow::Result<()> {
+    async fn detail(&self, name: &str) -> Result<()> {
         let version: Version = self.api.get(&self.of(name)).await?;
         show::item(&version, &DETAILS, self.json)?;
         if self.json {
@@ -253,16 +253,16 @@ impl Runtime<'_> {
         warnings.try_for_each(|warning| output::print(&format!("\nwarning: {}", Problem(warning))))
     }
 
-    async fn act(&self, args: &ActArgs, action: &str) -> anyhow::Result<Version> {
+    async fn act(&self, args: &ActArgs, action: &str) -> Result<Version> {
         self.api.post(&format!("{}/{action}", self.of(&args.of.name)), &args.comment.body()).await
     }
 
-    async fn start(&self, args: &ActArgs, wait: &WaitArgs) -> anyhow::Result<()> {
+    async fn start(&self, args: &ActArgs, wait: &WaitArgs) -> Result<()> {
         let begun = self.act(args, "start").await?;
         self.show(&self.until(begun, State::Starting, State::Started, wait).await?)
     }
 
-    async fn publish(&self, args: &PublishArgs) -> anyhow::Result<()> {
+    async fn publish(&self, args: &PublishArgs) -> Result<()> {
         if args.start {
             let version: Version = self.api.get(&self.of(&args.act.of.name)).await?;
             let version = match version.state {
@@ -276,7 +276,7 @@ impl Runtime<'_> {
     }
 
     /// Prints the version's current state.
-    fn show(&self, version: &Version) -> anyhow::Result<()> {
+    fn show(&self, version: &Version) -> Result<()> {
         match self.json {
             true => show::json(version),
             false => output::print(&format!("{} is {}", version.name, version.state)),

@@ -1,5 +1,6 @@
 //! `krt worker`: the guard of one worker, started by the engine (see `krt_guard`).
 
+use crate::error::Result;
 use clap::Args;
 use krt_guard::Isolation;
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ pub(crate) struct WorkerArgs {
 }
 
 /// Guards the worker until it ends.
-pub(crate) fn execute(args: &WorkerArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &WorkerArgs) -> Result<ExitCode> {
     match (&args.isolate, &args.inner) {
         (Some(isolation), _) => isolation.enter()?,
         (None, Some(isolation)) => krt_guard::inner(isolation)?,

@@ -2,6 +2,7 @@
 
 use super::configuration::Configuration;
 use crate::{
+    error::Result,
     terminal,
     values::{duration, message_size, size},
 };
@@ -111,7 +112,7 @@ pub(crate) enum LogLevel {
 
 impl EngineArgs {
     /// Initializes logging.
-    pub(crate) fn logs(&self) -> anyhow::Result<Logs> {
+    pub(crate) fn logs(&self) -> Result<Logs> {
         let pretty = Format::Pretty { colour: terminal::colour() };
         let format = match self.log_format {
             LogFormat::Pretty => pretty,

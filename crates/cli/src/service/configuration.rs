@@ -1,7 +1,10 @@
 //! Configuration values from outside the package: flags, files, the environment.
 
-use crate::{text, values::pair};
-use anyhow::{Context as _, bail};
+use crate::{
+    error::{Context as _, Result, bail, error},
+    text,
+    values::pair,
+};
 use clap::Args;
 use krt_model::{
     name::VariableName,
@@ -31,7 +34,7 @@ pub(crate) struct Configuration {
 
 impl Configuration {
     /// All values that a version needs.
-    pub(crate) fn values(&self, version: &Version) -> anyhow::Result<BTreeMap<VariableName, String>> {
+    pub(crate) fn values(&self, version: &Version) -> Result<BTreeMap<VariableName, String>> {
         let given = self.given(version)?;
         let lookup = |variable: &Variable| {
             let name = variable.name.as_str();
@@ -45,15 +48,15 @@ impl Configuration {
                     VariableKind::File => format!("\n  --set-file {name}=PATH"),
                 }
             });
-            anyhow::anyhow!(
-                "the configuration is not complete; hint: give a value with\n  {}",
-                lines.collect::<String>().trim_start()
+            error!(
+                "the configuration is not complete";
+                hint: "give a value with\n  {}", lines.collect::<String>().trim_start()
             )
         })
     }
 
     /// The values from flags and files: `--set` overrides `--set-file`, which overrides `--env-file`.
-    fn given(&self, version: &Version) -> anyhow::Result<BTreeMap<String, String>> {
+    fn given(&self, version: &Version) -> Result<BTreeMap<String, String>> {
         let mut given = BTreeMap::new();
         for file in &self.env_file {
             given.extend(read_env_file(file)?);
@@ -77,7 +80,7 @@ fn of_environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !krt_environment::is_own(name, value))
 }
 
-fn check_known(version: &Version, name: &str, flag: &str) -> anyhow::Result<()> {
+fn check_known(version: &Version, name: &str, flag: &str) -> Result<()> {
     if version.config.iter().any(|variable| variable.name.as_str() == name) {
         return Ok(());
     }
@@ -85,12 +88,12 @@ fn check_known(version: &Version, name: &str, flag: &str) -> anyhow::Result<()> 
     match known.as_slice() {
         [] => bail!("{flag} {name}: the package names no configuration"),
         known => {
-            bail!("{flag} {name}: the package has no such configuration; hint: it has {}", known.join(", "))
+            bail!("{flag} {name}: the package has no such configuration"; hint: "it has {}", known.join(", "))
         }
     }
 }
 
-fn read_env_file(path: &Path) -> anyhow::Result<Vec<(String, String)>> {
+fn read_env_file(path: &Path) -> Result<Vec<(String, String)>> {
     let shown = path.display();
     let text = text::read(path)?;
     let mut values = Vec::new();
@@ -137,8 +140,8 @@ mod tests {
             assert_eq!(values, [("A".to_owned(), "ä".to_owned()), ("B".to_owned(), "2".to_owned())]);
         }
         std::fs::write(path.path(), b"A=1\n# \xe4\nB=2\n").unwrap();
-        let error = read_env_file(path.path()).unwrap_err().to_string();
-        assert!(error.contains(":2: the text is not UTF-8") && error.contains("hint:"), "{error}");
+        let error = read_env_file(path.path()).unwrap_err().line();
+        assert!(error.contains(":2: the text is not UTF-8") && error.contains("; hint: "), "{error}");
     }
 
     #[test]

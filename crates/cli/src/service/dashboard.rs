@@ -1,7 +1,7 @@
 //! The dashboard of a single package: on this machine only, without sign-in.
 
 use super::{BrowserArgs, asynchronous, bind};
-use anyhow::bail;
+use crate::error::{Result, bail};
 use clap::Args;
 use krt_remote::Documents;
 use krt_runtime::{
@@ -45,19 +45,21 @@ pub(crate) struct Port {
 
 impl DashboardArgs {
     /// Binds the dashboard's port, if it is enabled.
-    pub(crate) fn port(&self, browsers: &BrowserArgs) -> anyhow::Result<Option<Port>> {
+    pub(crate) fn port(&self, browsers: &BrowserArgs) -> Result<Option<Port>> {
         let Some(listener) = self.listener()? else { return Ok(None) };
         let hosts = browsers.hosts(listener.local_addr()?);
         Ok(Some(Port { listener, hosts }))
     }
 
-    fn listener(&self) -> anyhow::Result<Option<TcpListener>> {
+    fn listener(&self) -> Result<Option<TcpListener>> {
         match self.dashboard {
             _ if self.no_dashboard => Ok(None),
-            Some(address) if !address.ip().is_loopback() => bail!(
-                "--dashboard {address} is reached from other machines, and nothing asks for a password; hint: use a \
-                 loopback address, or `krt serve`"
-            ),
+            Some(address) if !address.ip().is_loopback() => {
+                bail!(
+                    "--dashboard {address} is reached from other machines, and nothing asks for a password";
+                    hint: "use a loopback address, or `krt serve`"
+                )
+            }
             Some(address) => bind("--dashboard", address).map(Some),
             // The port may belong to another krt. The log shows the port in use.
             None => {
@@ -89,7 +91,7 @@ pub(super) struct DashboardContent<'a> {
 
 impl Dashboard {
     /// Serves the dashboard.
-    pub(super) fn start(port: &Port, shown: DashboardContent<'_>) -> anyhow::Result<Self> {
+    pub(super) fn start(port: &Port, shown: DashboardContent<'_>) -> Result<Self> {
         // A duplicate handle, since the service may run again on the same port.
         let listener = port.listener.try_clone()?;
         let (address, listener) = (listener.local_addr()?, asynchronous(listener)?);

@@ -1,6 +1,6 @@
 //! Reports failures of a service: as messages for people, or as records if logs are records.
 
-use crate::terminal;
+use crate::{error::Error, terminal};
 use krt_package::{
     Report,
     problem::{Problem, Severity},
@@ -9,9 +9,9 @@ use krt_runtime::logs::{Format, Logs};
 use std::path::Path;
 
 /// Reports the error that ends a service.
-pub(crate) fn error(error: &anyhow::Error, logs: &Logs) {
+pub(crate) fn error(error: &Error, logs: &Logs) {
     match logs.format() {
-        Format::Json => tracing::error!("{}", terminal::chain(error)),
+        Format::Json => tracing::error!("{}", error.line()),
         Format::Pretty { .. } => {
             logs.flush();
             terminal::print_error(error);

@@ -6,8 +6,10 @@
 //! its output is untrusted: paths from it are only used inside the version's isolation.
 
 use super::visible_files;
-use crate::output;
-use anyhow::{Context as _, bail, ensure};
+use crate::{
+    error::{Context as _, Error, Result, bail, ensure},
+    output,
+};
 use krt_environment::{
     Environments, Event, Executable, ExecutableSource, Executables, Files, Inherited, Interpreter,
     NodeSource, ProcessEnv, PythonChoice,
@@ -64,7 +66,7 @@ pub(super) struct PrepareOutput {
 enum Message {
     Event(Event),
     Made(PrepareOutput),
-    Failed(String),
+    Failed { message: String, hints: Vec<String> },
 }
 
 /// Prepares the nodes of a version in its `folder`, in isolation. `isolation` also has what the version's workers
@@ -75,7 +77,7 @@ pub(super) async fn prepare_isolated(
     folder: &Path,
     lifeline: &Lifeline,
     show: &(dyn Fn(Event) + Send + Sync),
-) -> anyhow::Result<PrepareOutput> {
+) -> Result<PrepareOutput> {
     // Beside the folder: the version's user can replace everything in it, also by links to the server's files.
     let file = folder.with_extension("json");
     let written = write_input(input, &file, folder, isolation.user);
@@ -106,7 +108,9 @@ pub(super) async fn prepare_isolated(
             );
             Ok(output)
         }
-        Some(Message::Failed(problem)) => bail!(problem),
+        Some(Message::Failed { message, hints }) => {
+            Err(hints.iter().rev().fold(Error::new(message), Error::hint))
+        }
         Some(Message::Event(_)) | None => {
             exit.context("the process that makes what nodes run in failed")?;
             bail!("the process that makes what nodes run in ended without a result")
@@ -138,15 +142,15 @@ fn change_owner(path: &Path, user: u32) -> io::Result<()> {
 }
 
 /// Prepares the nodes that the file `input` lists; [`prepare_isolated`] starts the process that runs this.
-pub(crate) async fn prepare(input: &Path, folder: &Path) -> anyhow::Result<()> {
+pub(crate) async fn prepare(input: &Path, folder: &Path) -> Result<()> {
     let message = match run(input, folder).await {
         Ok(output) => Message::Made(output),
-        Err(error) => Message::Failed(crate::terminal::chain(&error)),
+        Err(error) => Message::Failed { message: error.messages(), hints: error.hints().to_vec() },
     };
     send(&message)
 }
 
-async fn run(input: &Path, folder: &Path) -> anyhow::Result<PrepareOutput> {
+async fn run(input: &Path, folder: &Path) -> Result<PrepareOutput> {
     let input: PrepareInput = serde_json::from_slice(&fs::read(input)?)?;
     for (_, below) in FOLDERS {
         DirBuilder::new().recursive(true).mode(0o700).create(folder.join(below))?;
@@ -161,6 +165,6 @@ async fn run(input: &Path, folder: &Path) -> anyhow::Result<PrepareOutput> {
     Ok(PrepareOutput { interpreters, executables })
 }
 
-fn send(message: &Message) -> anyhow::Result<()> {
+fn send(message: &Message) -> Result<()> {
     output::print_data(&serde_json::to_string(message)?)
 }

@@ -5,8 +5,11 @@ use super::{
     older::{self, Servers},
     visible_files,
 };
-use crate::{build, cache, terminal};
-use anyhow::{Context as _, bail};
+use crate::{
+    build, cache,
+    error::{Context as _, Result, bail},
+    terminal,
+};
 use krt_environment::{
     Environments, Files, GroupGuard, Inherited, Interpreter, Modules, NodeSource, ProcessEnv, PythonChoice,
     Sdk,
@@ -84,7 +87,7 @@ pub(crate) async fn executables(
     package: &Package,
     here: &BTreeSet<usize>,
     origin: Inherited,
-) -> anyhow::Result<BTreeMap<String, PathBuf>> {
+) -> Result<BTreeMap<String, PathBuf>> {
     let names: BTreeSet<_> = here.iter().map(|&node| &package.version.nodes[node].name).collect();
     let is_here = |node: &Node| names.contains(&node.name);
     let warn = |text: &str| tracing::warn!("{text}");
@@ -94,11 +97,12 @@ pub(crate) async fn executables(
 }
 
 /// Refuses executables of older runners whose sources could not be built.
-fn require_sdk(package: &Package, executables: &BTreeMap<String, PathBuf>) -> anyhow::Result<()> {
+fn require_sdk(package: &Package, executables: &BTreeMap<String, PathBuf>) -> Result<()> {
     if let Some((node, found)) = older::prebuilt(&package.version, executables, &package.root) {
         bail!(
-            "node `{node}` has sources that cannot be built here, and its executable was built with an older \
-             runner ({found})\nhint: install Go (https://go.dev/dl), or take the sources out of the package"
+            "node `{node}` has sources that cannot be built here, and its executable was built with an \
+             older runner ({found})";
+            hint: "install Go (https://go.dev/dl), or take the sources out of the package"
         );
     }
     Ok(())
@@ -113,7 +117,7 @@ pub(crate) async fn isolate(
     mut isolation: Isolation,
     folder: &Path,
     lifeline: &Lifeline,
-) -> anyhow::Result<(BTreeMap<String, PathBuf>, Isolated)> {
+) -> Result<(BTreeMap<String, PathBuf>, Isolated)> {
     let parent = folder.parent().unwrap_or(folder);
     let parent = fs::canonicalize(parent).with_context(|| format!("cannot find `{}`", parent.display()))?;
     let folder = parent.join(folder.file_name().unwrap_or_default());
@@ -152,7 +156,7 @@ pub(crate) async fn prepare(
     runtime: &str,
     values: &BTreeMap<VariableName, String>,
     here: &BTreeSet<usize>,
-) -> anyhow::Result<Launches> {
+) -> Result<Launches> {
     let names: BTreeSet<_> = here.iter().map(|&node| &package.version.nodes[node].name).collect();
     let is_here = |node: &Node| names.contains(&node.name);
     let is_python = |node: &&Node| is_here(node) && is_python(node);
@@ -222,17 +226,13 @@ pub(crate) async fn pythons(
     files: Files,
     origin: Inherited,
     which: impl Fn(&&Node) -> bool,
-) -> anyhow::Result<Pythons> {
+) -> Result<Pythons> {
     let environments = environments(choice, files, origin)?;
     pythons_of(&environments, package, sources(package, |node| which(&node)), None).await
 }
 
 /// The environments of this machine's cache.
-fn environments(
-    choice: Option<&PythonChoice>,
-    files: Files,
-    origin: Inherited,
-) -> anyhow::Result<Environments> {
+fn environments(choice: Option<&PythonChoice>, files: Files, origin: Inherited) -> Result<Environments> {
     let process_env = ProcessEnv::of_process().for_installers(origin);
     let environments = Environments::new(cache::folder()?, choice.cloned());
     let environments = environments.with_files(files).with_process_env(process_env);
@@ -251,7 +251,7 @@ async fn pythons_of(
     package: &Package,
     sources: Vec<NodeSource>,
     interpreters: Option<Vec<Interpreter>>,
-) -> anyhow::Result<Pythons> {
+) -> Result<Pythons> {
     let sdk = environments.sdk()?;
     let files: Vec<_> = package.schema.pool.files().collect();
     let files: Vec<&str> = files.iter().map(FileDescriptor::name).collect();

@@ -47,7 +47,7 @@ pub(crate) use nats::NatsArgs;
 pub(crate) use stores::RemoteArgs;
 pub(crate) use tls::TlsArgs;
 
-use anyhow::Context as _;
+use crate::error::{Context as _, Error, Result, bail, ensure, error};
 use dashboard::{Dashboard, DashboardContent, Port};
 use krt_environment::{Inherited, PythonChoice};
 use krt_model::name::VariableName;
@@ -155,7 +155,7 @@ pub(crate) struct ServiceSettings<'a> {
 
 impl Service {
     /// Loads a package and opens its stores.
-    pub(crate) async fn open(wanted: &ServiceSettings<'_>, logs: &Logs) -> anyhow::Result<Self> {
+    pub(crate) async fn open(wanted: &ServiceSettings<'_>, logs: &Logs) -> Result<Self> {
         let ServiceSettings { path, role, data, service, remote, nats, descriptors, tls: _ } = wanted;
         let package = load(path, logs)?;
         let here = here(&package, role, nats)?;
@@ -199,7 +199,7 @@ impl Service {
         watch: Option<&mut Watch>,
         ready: impl FnOnce(),
         stop: &CancellationToken,
-    ) -> anyhow::Result<End> {
+    ) -> Result<End> {
         let Self { parts, stores, python, values } = self;
         let front = ports.front.as_ref().map(ClientPort::address);
         let metrics = ports.metrics.as_ref().map(again).transpose()?;
@@ -236,7 +236,7 @@ impl Service {
             };
             let launches = launch::prepare(ready, &package, &runtime, &values, &here).await?;
             pythons = launches.pythons;
-            anyhow::Ok(launches.nodes)
+            Ok::<_, Error>(launches.nodes)
         };
         let served = async {
             let engine = Arc::new(Engine::build(parts, front.is_some()).await?);
@@ -261,7 +261,7 @@ impl Service {
             }
             served
         };
-        let served: anyhow::Result<()> = served.await;
+        let served: Result<()> = served.await;
         match &ports.front {
             Some(front) if end == End::PackageChanged => front.upstream().starting(),
             Some(front) if served.is_err() => front.upstream().failed(),
@@ -297,7 +297,7 @@ async fn restart_changed(watch: Option<&mut Watch>, package: &Package, restarts:
 }
 
 /// The nodes that run here, by index.
-fn here(package: &Package, role: &Role, nats: &NatsArgs) -> anyhow::Result<BTreeSet<usize>> {
+fn here(package: &Package, role: &Role, nats: &NatsArgs) -> Result<BTreeSet<usize>> {
     let nodes = &package.version.nodes;
     let external = |index: usize| nodes[index].run.runner == Runner::External;
     match role {
@@ -306,9 +306,9 @@ fn here(package: &Package, role: &Role, nats: &NatsArgs) -> anyhow::Result<BTree
             Ok((0..nodes.len()).filter(|&index| !external(index)).collect())
         }
         Role::Everything => match nodes.iter().position(|node| node.run.runner == Runner::External) {
-            Some(index) => anyhow::bail!(
-                "node `{}` is left to another runner (`runner: external`), which speaks over NATS; hint: --nats nats://HOST:4222",
-                nodes[index].name
+            Some(index) => bail!(
+                "node `{}` is left to another runner (`runner: external`), which speaks over NATS", nodes[index].name;
+                hint: "--nats nats://HOST:4222"
             ),
             None => Ok((0..nodes.len()).collect()),
         },
@@ -316,9 +316,10 @@ fn here(package: &Package, role: &Role, nats: &NatsArgs) -> anyhow::Result<BTree
             .iter()
             .map(|name| {
                 let index = named(package, name)?;
-                anyhow::ensure!(
+                ensure!(
                     !external(index),
-                    "node `{name}` is left to another runner (`runner: external`); hint: `krt env {name}` says how to start it"
+                    "node `{name}` is left to another runner (`runner: external`)";
+                    hint: "`krt env {name}` says how to start it"
                 );
                 Ok(index)
             })
@@ -327,15 +328,15 @@ fn here(package: &Package, role: &Role, nats: &NatsArgs) -> anyhow::Result<BTree
 }
 
 /// The index of the node with a name.
-pub(crate) fn named(package: &Package, name: &str) -> anyhow::Result<usize> {
+pub(crate) fn named(package: &Package, name: &str) -> Result<usize> {
     let nodes = &package.version.nodes;
-    nodes.iter().position(|node| node.name.as_str() == name).with_context(|| {
+    nodes.iter().position(|node| node.name.as_str() == name).ok_or_else(|| {
         let known: Vec<_> = nodes.iter().map(|node| node.name.as_str()).collect();
-        format!("the package has no node `{name}`; hint: it has {}", known.join(", "))
+        error!("the package has no node `{name}`"; hint: "it has {}", known.join(", "))
     })
 }
 
-fn load(path: &Path, logs: &Logs) -> anyhow::Result<Package> {
+fn load(path: &Path, logs: &Logs) -> Result<Package> {
     let package = krt_reader::load(path, &CancelHandle::default()).inspect_err(|error| {
         if let krt_package::Error::Invalid { report, .. } = error {
             diagnostics::report(report, path, logs);
@@ -350,23 +351,27 @@ fn load(path: &Path, logs: &Logs) -> anyhow::Result<Package> {
 const BACKLOG: i32 = 4096;
 
 /// Binds a port before any slow work, so that a port in use fails at once.
-pub(crate) fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+pub(crate) fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener> {
     let bound = TcpListener::bind(address).and_then(|listener| {
         rustix::net::listen(&listener, BACKLOG)?;
         Ok(listener)
     });
     bound.map_err(|error| {
-        let hint = match error.kind() {
-            std::io::ErrorKind::AddrInUse => format!("; hint: something listens there already, choose another with {flag}, or port 0 for a free one"),
-            std::io::ErrorKind::PermissionDenied => format!("; hint: ports below 1024 need rights, choose another with {flag}"),
-            _ => String::new(),
-        };
-        anyhow::anyhow!("cannot listen on {address}: {error}{hint}")
+        let refused = error!("cannot listen on {address}: {error}");
+        match error.kind() {
+            std::io::ErrorKind::AddrInUse => refused.hint(format_args!(
+                "something listens there already, choose another with {flag}, or port 0 for a free one"
+            )),
+            std::io::ErrorKind::PermissionDenied => {
+                refused.hint(format_args!("ports below 1024 need rights, choose another with {flag}"))
+            }
+            _ => refused,
+        }
     })
 }
 
 /// Runs a future on an async runtime of its own.
-pub(crate) fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(future);
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

@@ -1,7 +1,9 @@
 //! The flags for the NATS server that connects a version's parts.
 
-use crate::values::duration;
-use anyhow::{Context as _, bail};
+use crate::{
+    error::{Context as _, Hint as _, Result, bail},
+    values::duration,
+};
 use clap::{Args, ValueEnum};
 use krt_broker::{Compression, Connection, WireProtocol, connection, stream};
 use krt_model::address::Address;
@@ -88,12 +90,12 @@ impl NatsArgs {
     }
 
     /// The server's address.
-    pub(crate) fn address(&self) -> anyhow::Result<&Address> {
-        self.nats.as_ref().context("no NATS server is named; hint: --nats nats://HOST:4222")
+    pub(crate) fn address(&self) -> Result<&Address> {
+        self.nats.as_ref().context("no NATS server is named").hint("--nats nats://HOST:4222")
     }
 
     /// Refuses options that cannot be passed to an older runner's executable in a URL.
-    pub(super) fn require_plain_url(&self) -> anyhow::Result<()> {
+    pub(super) fn require_plain_url(&self) -> Result<()> {
         let files = [
             ("--nats-creds", &self.nats_creds),
             ("--nats-nkey", &self.nats_nkey),
@@ -102,10 +104,12 @@ impl NatsArgs {
         ];
         match files.iter().find(|(_, file)| file.is_some()) {
             None => Ok(()),
-            Some((flag, _)) => bail!(
-                "executables of kre-go 2.1 sign in at NATS by its URL alone, and know no {flag}\nhint: let them \
-                 have a user or a token in the URL of --nats"
-            ),
+            Some((flag, _)) => {
+                bail!(
+                    "executables of kre-go 2.1 sign in at NATS by its URL alone, and know no {flag}";
+                    hint: "let them have a user or a token in the URL of --nats"
+                )
+            }
         }
     }
 
@@ -118,7 +122,7 @@ impl NatsArgs {
     }
 
     /// Connects; `name` identifies the connection on the server.
-    pub(crate) async fn connect(&self, name: String) -> anyhow::Result<Connection> {
+    pub(crate) async fn connect(&self, name: String) -> Result<Connection> {
         let options = connection::Options {
             servers: self.address()?.clone(),
             name,

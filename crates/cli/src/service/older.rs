@@ -5,7 +5,7 @@
 mod jetstream;
 
 use super::NatsArgs;
-use anyhow::Context as _;
+use crate::error::{Context as _, Result};
 use jetstream::JetStream;
 use krt_loopback::{influx, mongo, nats};
 use krt_model::{
@@ -73,7 +73,7 @@ impl Servers {
         nodes: impl IntoIterator<Item = &Node>,
         stores: Stores<'_>,
         needed: ServerSettings<'_>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self> {
         let generations = generations(nodes);
         let mut servers = Self::default();
         if generations.is_empty() {
@@ -114,7 +114,7 @@ impl Servers {
         stores: Stores<'_>,
         needed: &ServerSettings<'_>,
         stop: &CancellationToken,
-    ) -> anyhow::Result<(Address, Address)> {
+    ) -> Result<(Address, Address)> {
         let mongo = match stores.mongo {
             Some(url) => url.clone(),
             None => {
@@ -142,7 +142,7 @@ impl Servers {
         &mut self,
         needed: &ServerSettings<'_>,
         stop: &CancellationToken,
-    ) -> anyhow::Result<OlderBroker> {
+    ) -> Result<OlderBroker> {
         let server = nats::Server::bind(needed.message.saturating_add(ENVELOPE_OVERHEAD)).await;
         let server = server.context("cannot serve NATS to executables of older runners")?;
         let handle = server.handle();
@@ -151,7 +151,7 @@ impl Servers {
     }
 
     /// Connects to the server from the flags, or starts one.
-    async fn start_jetstream(&mut self, needed: &ServerSettings<'_>) -> anyhow::Result<OlderBroker> {
+    async fn start_jetstream(&mut self, needed: &ServerSettings<'_>) -> Result<OlderBroker> {
         let name = format!("krt {}, older runners", needed.runtime);
         let engine = uuid::Uuid::now_v7().simple().to_string();
         if needed.nats.is_given() {

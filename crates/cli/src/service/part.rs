@@ -4,7 +4,10 @@ use super::{
     BrowserArgs, ConnectionArgs, NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, ServiceSettings,
     TlsArgs, asynchronous, bind, block_on, crash, dashboard::Port, diagnostics, signals,
 };
-use crate::exit;
+use crate::{
+    error::{Error, Result},
+    exit,
+};
 use clap::Args;
 use krt_runtime::{
     descriptors::Descriptors,
@@ -48,12 +51,12 @@ impl PartArgs {
     }
 
     /// Binds the metrics port, with additional host names from `browsers`. `limits` are for the client port.
-    pub(crate) fn ports(&self, limits: Limits, browsers: Option<&BrowserArgs>) -> anyhow::Result<Ports> {
+    pub(crate) fn ports(&self, limits: Limits, browsers: Option<&BrowserArgs>) -> Result<Ports> {
         let open = |address| {
             let listener = bind("--metrics", address)?;
             let address = listener.local_addr()?;
             let hosts = browsers.map_or_else(|| Hosts::of(address, Vec::new()), |these| these.hosts(address));
-            anyhow::Ok(Port { listener, hosts })
+            Ok::<_, Error>(Port { listener, hosts })
         };
         let metrics = self.metrics.map(open).transpose()?;
         Ok(Ports { front: None, metrics, dashboard: None, limits })
@@ -65,7 +68,7 @@ impl PartArgs {
     }
 
     /// Fails if no NATS server was given.
-    pub(crate) fn need_nats(&self) -> anyhow::Result<()> {
+    pub(crate) fn need_nats(&self) -> Result<()> {
         self.nats.address().map(drop)
     }
 }
@@ -90,7 +93,7 @@ pub(crate) struct ClientPortArgs {
 impl ClientPortArgs {
     /// Binds the port before any slow work. From now on, clients receive the answer that the service is
     /// starting.
-    pub(crate) fn open(&self, limits: Limits) -> anyhow::Result<ClientPort> {
+    pub(crate) fn open(&self, limits: Limits) -> Result<ClientPort> {
         let tls = self.tls.load()?;
         let listener = asynchronous(bind("--listen", self.listen)?)?;
         let rules = self.browsers.rules(listener.local_addr()?);
@@ -106,8 +109,8 @@ impl ClientPortArgs {
 /// Runs `work` to its end; reports an error to the logs.
 pub(crate) fn serve(
     args: &PartArgs,
-    work: impl AsyncFnOnce(&CancellationToken, &Logs) -> anyhow::Result<()>,
-) -> anyhow::Result<ExitCode> {
+    work: impl AsyncFnOnce(&CancellationToken, &Logs) -> Result<()>,
+) -> Result<ExitCode> {
     crash::leave_no_core();
     block_on(async move {
         let stop = signals::stop()?;
@@ -127,7 +130,7 @@ pub(crate) async fn run_once(
     logs: &Logs,
     mut ports: Ports,
     stop: &CancellationToken,
-) -> anyhow::Result<()> {
+) -> Result<()> {
     let opened = tokio::select! {
         opened = Service::open(wanted, logs) => opened.map(Some),
         () = stop.cancelled() => Ok(None),

@@ -1,7 +1,7 @@
 //! Stores of documents, measurements, logs and request records.
 
 use super::EngineArgs;
-use crate::values::runtime_id;
+use crate::{error::Result, values::runtime_id};
 use clap::Args;
 use krt_model::version::Version;
 use krt_remote::{Address, Documents, Influx, Mongo, SPOOL_LIMIT};
@@ -60,7 +60,7 @@ impl Stores {
         remote: &RemoteArgs,
         data: &Path,
         runtime: &str,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self> {
         let mongo = match &remote.mongo {
             Some(address) => Some(Mongo::connect(address, runtime).await?),
             None => None,
@@ -78,7 +78,7 @@ impl Stores {
     }
 
     /// Writes pending data, and closes the stores.
-    pub(super) async fn close(self) -> anyhow::Result<()> {
+    pub(super) async fn close(self) -> Result<()> {
         let Self { store, documents, writer, influx } = self;
         drop((store, documents));
         tokio::task::spawn_blocking(move || writer.close()).await?;

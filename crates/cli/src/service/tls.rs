@@ -1,7 +1,9 @@
 //! TLS of ports. A renewed certificate is reloaded without a restart.
 
-use crate::{terminal, tls};
-use anyhow::Context as _;
+use crate::{
+    error::{Context as _, Result},
+    tls,
+};
 use clap::Args;
 use krt_runtime::ingress::listener::Tls;
 use std::{
@@ -41,7 +43,7 @@ impl TlsArgs {
     }
 
     /// Reads the files.
-    pub(crate) fn load(&self) -> anyhow::Result<Tls> {
+    pub(crate) fn load(&self) -> Result<Tls> {
         let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) else { return Ok(None) };
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
@@ -72,7 +74,7 @@ struct LoadedKey {
 type ModifiedTimes = [Option<SystemTime>; 2];
 
 impl Files {
-    fn open(certificate: &Path, key: &Path) -> anyhow::Result<Self> {
+    fn open(certificate: &Path, key: &Path) -> Result<Self> {
         let changed = changed(certificate, key);
         let read = LoadedKey { key: Arc::new(load(certificate, key)?), changed, checked_at: Instant::now() };
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), read: Mutex::new(read) })
@@ -92,7 +94,7 @@ impl Files {
                         read.key = Arc::new(key);
                     }
                     Err(error) => {
-                        tracing::warn!("the certificate before stays in use: {}", terminal::chain(&error));
+                        tracing::warn!("the certificate before stays in use: {}", error.line());
                     }
                 }
             }
@@ -107,7 +109,7 @@ impl ResolvesServerCert for Files {
     }
 }
 
-fn load(certificate: &Path, key: &Path) -> anyhow::Result<CertifiedKey> {
+fn load(certificate: &Path, key: &Path) -> Result<CertifiedKey> {
     let (chain, key) = (tls::certificates(certificate)?, tls::private_key(key)?);
     CertifiedKey::from_der(chain, key, &ring::default_provider())
         .context("the certificate and its key do not go together")

@@ -8,10 +8,12 @@
 mod reason;
 mod settings;
 
-use crate::tls::{self, Trusted};
-use anyhow::Context as _;
+use crate::{
+    error::{Context as _, Hint as _, Result},
+    tls::{self, Trusted},
+};
 use hyper_rustls::HttpsConnectorBuilder;
-use krt_model::name::Name;
+use krt_model::{hint, name::Name};
 use krt_runtime::traces::Traces;
 use opentelemetry_http::hyper::HyperClient;
 use opentelemetry_otlp::{
@@ -32,7 +34,7 @@ pub(crate) fn start(version: &Name) -> Traces {
     let mut variables = Variables::new(|name: &str| std::env::var(name).ok());
     let settings = variables.settings();
     for unclear in &variables.unclear {
-        tracing::warn!("{unclear}");
+        tracing::warn!("{}", hint::line(unclear));
     }
     let Some(settings) = settings else { return Traces::default() };
     match exporter(&settings, version) {
@@ -41,13 +43,13 @@ pub(crate) fn start(version: &Name) -> Traces {
             Traces::start(exporter, settings.options(), version)
         }
         Err(error) => {
-            tracing::warn!("traces are not exported: {}", crate::terminal::chain(&error));
+            tracing::warn!("traces are not exported: {}", error.line());
             Traces::default()
         }
     }
 }
 
-fn exporter(settings: &Settings, version: &Name) -> anyhow::Result<ExplainingExporter<SpanExporter>> {
+fn exporter(settings: &Settings, version: &Name) -> Result<ExplainingExporter<SpanExporter>> {
     let reason = Reason::default();
     let exporter = match settings.protocol {
         Protocol::Grpc => by_grpc(&settings.files),
@@ -58,7 +60,7 @@ fn exporter(settings: &Settings, version: &Name) -> anyhow::Result<ExplainingExp
     Ok(exporter)
 }
 
-fn by_grpc(files: &Files) -> anyhow::Result<SpanExporter> {
+fn by_grpc(files: &Files) -> Result<SpanExporter> {
     // The exporter's own error says little about a problem with a file.
     if *files != Files::default() {
         tls(files)?;
@@ -73,21 +75,21 @@ fn by_grpc(files: &Files) -> anyhow::Result<SpanExporter> {
     };
     // The error may contain the endpoint, and with it a password.
     let built = SpanExporter::builder().with_tonic().with_tls_config(trust).build();
-    built.ok().context("the endpoint is not understood; hint: http://HOST:4317")
+    built.ok().context("the endpoint is not understood").hint("http://HOST:4317")
 }
 
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("failed to read `{}`", path.display()))
 }
 
-fn by_http(files: &Files, timeout: Duration, reason: Reason) -> anyhow::Result<SpanExporter> {
+fn by_http(files: &Files, timeout: Duration, reason: Reason) -> Result<SpanExporter> {
     let connector = HttpsConnectorBuilder::new().with_tls_config(tls(files)?).https_or_http().enable_http1();
     let client = RecordingClient { client: HyperClient::new(connector.build(), timeout, None), reason };
     let built = SpanExporter::builder().with_http().with_http_client(client).build();
-    built.ok().context("the endpoint is not understood; hint: http://HOST:4318")
+    built.ok().context("the endpoint is not understood").hint("http://HOST:4318")
 }
 
-fn tls(files: &Files) -> anyhow::Result<ClientConfig> {
+fn tls(files: &Files) -> Result<ClientConfig> {
     let config = match &files.authorities {
         Some(path) => tls::client(Trusted::File(path))?,
         None => {

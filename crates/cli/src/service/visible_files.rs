@@ -1,7 +1,7 @@
 //! The files that an isolated version sees besides the system's: its package, what its nodes run in, and the
 //! installations of Python; installers and compilers also see each other's programs.
 
-use anyhow::Context as _;
+use crate::error::{Context as _, Result};
 use krt_environment::ProcessEnv;
 use krt_guard::Isolation;
 use std::{
@@ -20,7 +20,7 @@ const PROGRAMS: [&str; 4] = ["uv", "cargo", "rustc", "go"];
 const RUSTUP: (&str, &str) = ("RUSTUP_HOME", ".rustup");
 
 /// Adds the server's files that a version may read, and makes them readable for its user.
-pub(super) fn add(isolation: &mut Isolation, path: &Path) -> anyhow::Result<()> {
+pub(super) fn add(isolation: &mut Isolation, path: &Path) -> Result<()> {
     let path = fs::canonicalize(path).with_context(|| format!("cannot find `{}`", path.display()))?;
     if isolation.user.is_some() {
         let_read(&path)

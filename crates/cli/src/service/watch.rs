@@ -2,8 +2,10 @@
 
 mod links;
 
-use crate::build;
-use anyhow::Context as _;
+use crate::{
+    build,
+    error::{Context as _, Result, ensure},
+};
 use krt_environment::CodeFiles;
 use krt_model::version::{Build, Node};
 use krt_package::Package;
@@ -50,9 +52,9 @@ pub(crate) struct ChangedFiles {
 
 impl Watch {
     /// Starts to watch a package's folder.
-    pub(crate) fn start(path: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(path: &Path) -> Result<Self> {
         let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-        anyhow::ensure!(
+        ensure!(
             path.extension().is_none_or(|ending| ending != "krt"),
             "--watch needs a folder: `{}` is an archive",
             path.display()

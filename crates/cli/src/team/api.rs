@@ -7,7 +7,7 @@ use super::{
     connector::{Connector, connector, unreachable},
     query,
 };
-use anyhow::{Context as _, bail};
+use crate::error::{Context as _, Error, Result};
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
@@ -44,7 +44,7 @@ pub(crate) struct Answer<T> {
 
 impl Api {
     /// Opens a server with the given authentication.
-    pub(crate) fn open(server: Server, by: AuthSource, cacert: Option<&Path>) -> anyhow::Result<Self> {
+    pub(crate) fn open(server: Server, by: AuthSource, cacert: Option<&Path>) -> Result<Self> {
         let http = Client::builder(TokioExecutor::new()).build(connector(&server, cacert)?);
         Ok(Self { http, server, by })
     }
@@ -59,40 +59,28 @@ impl Api {
         &self.server
     }
 
-    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         self.exchange(Method::GET, path, None).await.map(|answer| answer.content)
     }
 
-    pub(crate) async fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> anyhow::Result<T> {
+    pub(crate) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.send(Method::POST, path, body).await.map(|answer| answer.content)
     }
 
-    pub(crate) async fn put<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> anyhow::Result<T> {
+    pub(crate) async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.send(Method::PUT, path, body).await.map(|answer| answer.content)
     }
 
-    pub(crate) async fn patch<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        body: &impl Serialize,
-    ) -> anyhow::Result<T> {
+    pub(crate) async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.send(Method::PATCH, path, body).await.map(|answer| answer.content)
     }
 
-    pub(crate) async fn delete(&self, path: &str) -> anyhow::Result<()> {
+    pub(crate) async fn delete(&self, path: &str) -> Result<()> {
         self.exchange(Method::DELETE, path, None).await.map(|answer: Answer<()>| answer.content)
     }
 
     /// Deletes something, with the reason for it.
-    pub(crate) async fn delete_because(&self, path: &str, reason: &CommentArgs) -> anyhow::Result<()> {
+    pub(crate) async fn delete_because(&self, path: &str, reason: &CommentArgs) -> Result<()> {
         self.delete(&format!("{path}?{}", query(&[("comment", &reason.comment)]))).await
     }
 
@@ -102,7 +90,7 @@ impl Api {
         method: Method,
         path: &str,
         body: &impl Serialize,
-    ) -> anyhow::Result<Answer<T>> {
+    ) -> Result<Answer<T>> {
         let text = serde_json::to_string(body).context("the request cannot be written as JSON")?;
         self.exchange(method, path, Some(text)).await
     }
@@ -112,7 +100,7 @@ impl Api {
         method: Method,
         path: &str,
         json: Option<String>,
-    ) -> anyhow::Result<Answer<T>> {
+    ) -> Result<Answer<T>> {
         let kind = json.as_ref().map(|_| ("content-type", "application/json".to_owned()));
         let exchange = async {
             let body = full_body(json.unwrap_or_default());
@@ -125,7 +113,7 @@ impl Api {
     }
 
     /// Uploads a file; a bar shows the progress.
-    pub(crate) async fn upload(&self, path: &str, file: &Path, bar: &ProgressBar) -> anyhow::Result<Version> {
+    pub(crate) async fn upload(&self, path: &str, file: &Path, bar: &ProgressBar) -> Result<Version> {
         let unreadable = || format!("failed to read `{}`", file.display());
         let open = File::open(file).await.with_context(unreadable)?;
         let size = open.metadata().await.with_context(unreadable)?.len();
@@ -141,15 +129,11 @@ impl Api {
     }
 
     /// Follows live events after the one with an id; returns their lines.
-    pub(crate) async fn follow(
-        &self,
-        path: &str,
-        after: i64,
-    ) -> anyhow::Result<impl AsyncBufRead + Unpin + use<>> {
+    pub(crate) async fn follow(&self, path: &str, after: i64) -> Result<impl AsyncBufRead + Unpin + use<>> {
         let headers = vec![("last-event-id", after.to_string())];
         let response = self.request(Method::GET, path, headers, full_body("")).await?;
         let response =
-            if response.status().is_success() { response } else { bail!(self.refused(response).await) };
+            if response.status().is_success() { response } else { return Err(self.refused(response).await) };
         Ok(StreamReader::new(response.into_body().into_data_stream().map_err(io::Error::other)))
     }
 
@@ -159,7 +143,7 @@ impl Api {
         path: &str,
         headers: Vec<(&'static str, String)>,
         body: Body,
-    ) -> anyhow::Result<Response<Incoming>> {
+    ) -> Result<Response<Incoming>> {
         let agent = concat!("krt/", env!("CARGO_PKG_VERSION"));
         let request = Request::builder().method(method).uri(self.server.path(path));
         let request = request.header(header::USER_AGENT, agent);
@@ -169,9 +153,9 @@ impl Api {
         self.http.request(request).await.map_err(|error| unreachable(&self.server, error))
     }
 
-    async fn read<T: DeserializeOwned>(&self, response: Response<Incoming>) -> anyhow::Result<Answer<T>> {
+    async fn read<T: DeserializeOwned>(&self, response: Response<Incoming>) -> Result<Answer<T>> {
         if !response.status().is_success() {
-            bail!(self.refused(response).await);
+            return Err(self.refused(response).await);
         }
         let (head, body) = response.into_parts();
         let mut body = read_body(body).await?;
@@ -182,14 +166,10 @@ impl Api {
             Ok(content) => Ok(Answer { headers: head.headers, content }),
             Err(error) if error.is_data() => {
                 let error = error.to_string();
-                bail!(
-                    self.unexpected_response(format!(
-                        "the answer is of another form: {}",
-                        escape::line(&error)
-                    ))
-                )
+                let why = format!("the answer is of another form: {}", escape::line(&error));
+                Err(self.unexpected_response(why).into())
             }
-            Err(_) => bail!(self.unexpected_response("the answer is not JSON")),
+            Err(_) => Err(self.unexpected_response("the answer is not JSON").into()),
         }
     }
 
@@ -199,7 +179,7 @@ impl Api {
     }
 
     /// The error for a refused request.
-    async fn refused(&self, response: Response<Incoming>) -> anyhow::Error {
+    async fn refused(&self, response: Response<Incoming>) -> Error {
         let (head, body) = response.into_parts();
         let error = read_body(body).await.ok().and_then(|body| serde_json::from_slice(&body).ok());
         let no = match error {
@@ -216,6 +196,6 @@ fn full_body(text: impl Into<Bytes>) -> Body {
     Full::new(text.into()).map_err(|never| match never {}).boxed()
 }
 
-async fn read_body(body: Incoming) -> anyhow::Result<Bytes> {
+async fn read_body(body: Incoming) -> Result<Bytes> {
     Ok(body.collect().await.context("the server's answer ended early")?.to_bytes())
 }

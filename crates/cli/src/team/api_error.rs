@@ -3,27 +3,33 @@
 use super::{AuthSource, Server};
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use krt_api::error;
-use krt_model::escape;
-use std::fmt;
+use krt_model::{escape, hint};
+use std::{fmt, iter};
 
 /// An error of a server, formatted as a message.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(crate) enum ApiError {
     /// The server refused the request.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{message}")]
+    Refused {
+        message: String,
+        #[help]
+        hint: Option<String>,
+    },
     /// The response does not come from a `krt serve` server.
-    #[error("{0}")]
-    UnexpectedResponse(String),
+    #[error("{message}")]
+    #[diagnostic(help(
+        "the URL is that of `krt serve --dashboard`, on port 9001 unless it was told another"
+    ))]
+    UnexpectedResponse { message: String },
 }
+
+crate::error::from! { hinted: ApiError }
 
 impl ApiError {
     /// The error for a response that does not come from a `krt serve` server.
     pub(super) fn unexpected_response(server: &Server, why: impl fmt::Display) -> Self {
-        Self::UnexpectedResponse(format!(
-            "`{server}` is not a `krt serve`: {why}\nhint: the URL is that of `krt serve --dashboard`, on port \
-             9001 unless it was told another"
-        ))
+        Self::UnexpectedResponse { message: format!("`{server}` is not a `krt serve`: {why}") }
     }
 }
 
@@ -37,30 +43,32 @@ pub(super) struct Refused<'a> {
 impl Refused<'_> {
     /// Formats the refusal, with a hint.
     pub(super) fn to_error(&self, server: &Server, by: &AuthSource) -> ApiError {
-        ApiError::Refused(match (self.status, by) {
-            (StatusCode::UNAUTHORIZED, AuthSource::Login(_)) => format!(
-                "`{server}` does not take the token of `krt login` any more\nhint: `krt login {server}`"
+        let (message, hint) = match (self.status, by) {
+            (StatusCode::UNAUTHORIZED, AuthSource::Login(_)) => (
+                format!("`{server}` does not take the token of `krt login` any more"),
+                Some(format!("`krt login {server}`")),
             ),
-            (StatusCode::UNAUTHORIZED, AuthSource::Variable(_)) => format!(
-                "`{server}` does not take the token in KRT_TOKEN: it is wrong, has expired or was revoked\n\
-                 hint: `krt token create` makes one"
+            (StatusCode::UNAUTHORIZED, AuthSource::Variable(_)) => (
+                format!(
+                    "`{server}` does not take the token in KRT_TOKEN: it is wrong, has expired or was revoked"
+                ),
+                Some("`krt token create` makes one".to_owned()),
             ),
-            _ => self.to_string(),
-        })
+            _ => (self.message(), self.hint()),
+        };
+        ApiError::Refused { message, hint }
     }
-}
 
-impl fmt::Display for Refused<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&escape::line(&self.body.message))?;
-        for problem in &self.body.problems {
-            write!(f, "\n  {}", Problem(problem))?;
-        }
+    fn message(&self) -> String {
+        let problems = self.body.problems.iter().map(|problem| format!("\n  {}", Problem(problem)));
+        iter::once(escape::line(&self.body.message).into_owned()).chain(problems).collect()
+    }
+
+    fn hint(&self) -> Option<String> {
         let wait = self.headers.get(RETRY_AFTER).and_then(|seconds| seconds.to_str().ok());
-        match (wait, &self.body.hint) {
-            (Some(seconds), _) => write!(f, "\nhint: try again in {} s", escape::line(seconds)),
-            (None, Some(hint)) => write!(f, "\nhint: {}", escape::line(hint)),
-            (None, None) => Ok(()),
+        match wait {
+            Some(seconds) => Some(format!("try again in {} s", escape::line(seconds))),
+            None => self.body.hint.as_deref().map(|hint| escape::line(hint).into_owned()),
         }
     }
 }
@@ -75,8 +83,8 @@ impl fmt::Display for Problem<'_> {
         if let (Some(line), Some(column)) = (line, column) {
             write!(f, ":{line}:{column}")?;
         }
-        write!(f, ": {}", escape::line(message))?;
-        hint.as_ref().map_or(Ok(()), |hint| write!(f, "; hint: {}", escape::line(hint)))
+        let hint = hint.as_deref().map(escape::line);
+        write!(f, ": {}", hint::on_one_line(escape::line(message), hint.as_slice()))
     }
 }
 
@@ -97,7 +105,7 @@ mod tests {
         if status == StatusCode::TOO_MANY_REQUESTS {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
         }
-        Refused { status, body, headers: &headers }.to_error(&server, by).to_string()
+        hint::line(&Refused { status, body, headers: &headers }.to_error(&server, by))
     }
 
     #[test]
@@ -112,12 +120,12 @@ mod tests {
         };
         let invalid = krt_api::Error { problems: vec![problem], ..error("the package has errors", None) };
         let rows = [
-            (StatusCode::CONFLICT, error("no", Some("do")), "no\nhint: do"),
+            (StatusCode::CONFLICT, error("no", Some("do")), "no; hint: do"),
             (StatusCode::NOT_FOUND, error("\u{1b}[2J", None), "\\u{1b}[2J"),
             (
                 StatusCode::TOO_MANY_REQUESTS,
                 error("too many attempts failed", Some("wait")),
-                "too many attempts failed\nhint: try again in 60 s",
+                "too many attempts failed; hint: try again in 60 s",
             ),
             (
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -138,6 +146,6 @@ mod tests {
             message(AuthSource::Login("t".to_owned())).contains("hint: `krt login http://127.0.0.1:9001`")
         );
         assert!(message(AuthSource::Variable("t".to_owned())).contains("KRT_TOKEN"));
-        assert_eq!(message(AuthSource::Anonymous), "not signed in\nhint: sign in");
+        assert_eq!(message(AuthSource::Anonymous), "not signed in; hint: sign in");
     }
 }

@@ -1,7 +1,7 @@
 //! Logins: tokens from the environment, or stored by `krt login`.
 
 use super::{AuthSource, Server};
-use anyhow::{Context as _, bail};
+use crate::error::{Context as _, Hint as _, Result, bail};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{self, DirBuilder},
@@ -38,13 +38,13 @@ pub(crate) struct Logins(Vec<StoredLogin>);
 
 impl Login {
     /// Finds the login for a server; without a server, the most recent one.
-    pub(crate) fn find(server: Option<&Server>) -> anyhow::Result<Self> {
+    pub(crate) fn find(server: Option<&Server>) -> Result<Self> {
         let token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());
         match (server, token) {
             (Some(server), Some(token)) => {
                 Ok(Self { server: server.clone(), by: AuthSource::Variable(token), cacert: None })
             }
-            (None, Some(_)) => bail!("{TOKEN} is set, and no server is; hint: set KRT_SERVER, too"),
+            (None, Some(_)) => bail!("{TOKEN} is set, and no server is"; hint: "set KRT_SERVER, too"),
             (server, None) => Logins::load()?.of(server).map(Self::from),
         }
     }
@@ -58,44 +58,45 @@ impl From<StoredLogin> for Login {
 
 impl Logins {
     /// Loads this user's logins.
-    pub(crate) fn load() -> anyhow::Result<Self> {
+    pub(crate) fn load() -> Result<Self> {
         let path = file()?;
         let shown = path.display();
         match fs::read_to_string(&path) {
             Ok(text) => serde_json::from_str(&text)
-                .with_context(|| format!("`{shown}` is not as `krt login` writes it; hint: remove it")),
+                .with_context(|| format!("`{shown}` is not as `krt login` writes it"))
+                .hint("remove it"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("failed to read `{shown}`")),
         }
     }
 
     /// The login for a server; without a server, the most recent one.
-    pub(crate) fn of(&self, server: Option<&Server>) -> anyhow::Result<StoredLogin> {
+    pub(crate) fn of(&self, server: Option<&Server>) -> Result<StoredLogin> {
         let found = self.0.iter().find(|kept| server.is_none_or(|server| *server == kept.server));
         match (found, server) {
             (Some(kept), _) => Ok(kept.clone()),
-            (None, Some(server)) => bail!("not signed in to `{server}`; hint: `krt login {server}`"),
+            (None, Some(server)) => bail!("not signed in to `{server}`"; hint: "`krt login {server}`"),
             (None, None) => {
-                bail!("not signed in; hint: `krt login URL`, or set KRT_SERVER and {TOKEN}")
+                bail!("not signed in"; hint: "`krt login URL`, or set KRT_SERVER and {TOKEN}")
             }
         }
     }
 
     /// Stores a login; replaces an earlier one for the same server.
-    pub(crate) fn add(&mut self, new: StoredLogin) -> anyhow::Result<()> {
+    pub(crate) fn add(&mut self, new: StoredLogin) -> Result<()> {
         self.0.retain(|kept| kept.server != new.server);
         self.0.insert(0, new);
         self.save()
     }
 
     /// Removes the login for a server.
-    pub(crate) fn remove(&mut self, server: &Server) -> anyhow::Result<()> {
+    pub(crate) fn remove(&mut self, server: &Server) -> Result<()> {
         self.0.retain(|kept| kept.server != *server);
         self.save()
     }
 
     /// Writes the file atomically, readable by this user only.
-    fn save(&self) -> anyhow::Result<()> {
+    fn save(&self) -> Result<()> {
         let path = file()?;
         let folder = path.parent().unwrap_or(Path::new("."));
         let write = || -> io::Result<()> {
@@ -111,10 +112,10 @@ impl Logins {
     }
 }
 
-fn file() -> anyhow::Result<PathBuf> {
+fn file() -> Result<PathBuf> {
     let named = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
     let folder = named("XDG_CONFIG_HOME").or_else(|| Some(named("HOME")?.join(".config")));
-    Ok(folder.context("there is no folder for logins; hint: set HOME")?.join("krt/logins.json"))
+    Ok(folder.context("there is no folder for logins").hint("set HOME")?.join("krt/logins.json"))
 }
 
 #[cfg(test)]
@@ -135,7 +136,7 @@ mod tests {
         let first = server("https://first.example");
         assert_eq!(logins.of(Some(&first)).unwrap().server, first);
         let other = server("https://other.example");
-        let refused = logins.of(Some(&other)).err().unwrap().to_string();
+        let refused = logins.of(Some(&other)).err().unwrap().line();
         assert_eq!(
             refused,
             "not signed in to `https://other.example`; hint: `krt login https://other.example`"

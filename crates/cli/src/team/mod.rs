@@ -22,7 +22,7 @@ pub(crate) use api_error::{ApiError, Problem};
 pub(crate) use auth::AuthSource;
 pub(crate) use server::{Server, query, segment};
 
-use crate::{exit, service::block_on};
+use crate::{error::Result, exit, service::block_on, values::hinted};
 use clap::Args;
 use krt_api::version::Comment;
 use login::Login;
@@ -38,6 +38,7 @@ pub(crate) struct TeamArgs {
         long,
         value_name = "URL",
         env = "KRT_SERVER",
+        value_parser = hinted::<Server>,
         global = true,
         help = "The server, such as https://krt.example:9001 [default: that of the last `krt login`]"
     )]
@@ -69,14 +70,14 @@ impl CommentArgs {
 
 impl TeamArgs {
     /// Opens the selected server with its token.
-    pub(crate) fn open(&self) -> anyhow::Result<Api> {
+    pub(crate) fn open(&self) -> Result<Api> {
         let login = Login::find(self.server.as_ref())?;
         Api::open(login.server, login.by, self.cacert.as_deref().or(login.cacert.as_deref()))
     }
 }
 
 /// Runs `work` until it ends, or until Ctrl-C.
-pub(crate) fn run(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(work: impl Future<Output = Result<()>>) -> Result<ExitCode> {
     block_on(async {
         // Register first: Ctrl-C must restore a terminal whose echo is off.
         let mut interrupts = signal(SignalKind::interrupt())?;

@@ -12,13 +12,14 @@ use std::{fmt, str::FromStr};
 pub(crate) struct Server(String);
 
 /// The reason a text is not a server's URL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub(crate) enum NoServer {
     /// Not a URL of a server.
     #[error("expected a server's URL, such as https://krt.example:9001")]
     Form,
     /// The URL contains a user.
-    #[error("expected a server's URL without a user; hint: `krt login --user`")]
+    #[error("expected a server's URL without a user")]
+    #[diagnostic(help("`krt login --user`"))]
     User,
 }
 

@@ -1,6 +1,6 @@
 //! Prints data from a server, as JSON or as a table.
 
-use crate::output;
+use crate::{error::Result, output};
 use krt_api::{Role, Time, config::ConfigKind, version::State};
 use krt_model::escape;
 use serde::Serialize;
@@ -10,17 +10,17 @@ use unicode_width::UnicodeWidthStr as _;
 pub(crate) type Column<T> = (&'static str, fn(&T) -> String);
 
 /// Prints JSON, with the names of each object in alphabetical order.
-pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+pub(crate) fn json(value: &impl Serialize) -> Result<()> {
     output::print_json(&serde_json::to_string_pretty(&serde_json::to_value(value)?)?)
 }
 
 /// Prints a list, one item per line, or as JSON.
-pub(crate) fn list<T: Serialize>(items: &[T], columns: &[Column<T>], json: bool) -> anyhow::Result<()> {
+pub(crate) fn list<T: Serialize>(items: &[T], columns: &[Column<T>], json: bool) -> Result<()> {
     if json { self::json(&items) } else { table(items, columns) }
 }
 
 /// Prints one item, one property per line, or as JSON.
-pub(crate) fn item<T: Serialize>(item: &T, columns: &[Column<T>], json: bool) -> anyhow::Result<()> {
+pub(crate) fn item<T: Serialize>(item: &T, columns: &[Column<T>], json: bool) -> Result<()> {
     if json {
         return self::json(item);
     }
@@ -29,7 +29,7 @@ pub(crate) fn item<T: Serialize>(item: &T, columns: &[Column<T>], json: bool) ->
 }
 
 /// Prints a list, one item per line.
-pub(crate) fn table<T>(items: &[T], columns: &[Column<T>]) -> anyhow::Result<()> {
+pub(crate) fn table<T>(items: &[T], columns: &[Column<T>]) -> Result<()> {
     let header: Vec<String> = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
     let row = |item: &T| columns.iter().map(|(_, cell)| cell(item)).collect();
     let rows: Vec<Vec<String>> = std::iter::once(header).chain(items.iter().map(row)).collect();

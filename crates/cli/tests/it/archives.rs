@@ -57,13 +57,13 @@ fn only_archives_are_replaced() {
     assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
     assert_eq!(
         ended.stderr,
-        "error: `notes.txt` exists and is not an archive; hint: choose another --output, or remove it first\n"
+        "error: `notes.txt` exists and is not an archive\nhint: choose another --output, or remove it first\n"
     );
     assert_eq!(fs::read_to_string(work.join("notes.txt")).unwrap(), "mine");
     let ended = krt_in(&work, &["pack", "shop", "-o", "shop"]);
     assert_eq!(
         (ended.code, &*ended.stderr),
-        (Some(1), "error: `shop` is a folder; hint: name the file in it, too\n")
+        (Some(1), "error: `shop` is a folder\nhint: name the file in it, too\n")
     );
     assert_eq!(work.names(), ["notes.txt", "shop"]);
 }
@@ -116,7 +116,7 @@ fn an_archive_is_unpacked_to_the_named_folder() {
     let ended = krt_in(&work, &["unpack", "archive"]);
     assert_eq!(
         (ended.code, &*ended.stderr),
-        (Some(1), "error: `archive` does not end in .krt; hint: name the folder, too\n")
+        (Some(1), "error: `archive` does not end in .krt\nhint: name the folder, too\n")
     );
     let ended = krt_in(&work, &["unpack", "archive", "there"]);
     assert_eq!((ended.code, &*ended.stdout), (Some(0), "there\n"));

@@ -81,7 +81,7 @@ fn either_version_of_reflection_works() {
 fn a_missing_reflection_service_is_reported() {
     let shop = Shop::open(Reflection { v1: false, v1alpha: false, without: "" });
     let expected = format!(
-        "error: failed to ask {} for its methods: it does not describe them; \
+        "error: failed to ask {} for its methods: it does not describe them\n\
          hint: the server needs gRPC reflection, v1 or v1alpha\n",
         shop.address
     );
@@ -173,7 +173,7 @@ fn invalid_requests_are_not_sent() {
              hint: all its fields are {\"item\":\"\",\"count\":\"0\",\"tags\":[\"\"]}\n",
         ),
         ("{} {item}", "error: the request is not JSON: key must be a string at line 1 column 5\n"),
-        ("", "error: there is no request; hint: the empty request is {}\n"),
+        ("", "error: there is no request\nhint: the empty request is {}\n"),
     ] {
         assert_eq!(error(&shop, &["Entrypoint/Price", json]), expected);
     }

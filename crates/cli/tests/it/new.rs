@@ -104,8 +104,8 @@ fn an_empty_folder_is_filled_in_place() {
 fn existing_files_are_not_touched() {
     let work = Folder::new(&[("taken/file", "x"), ("file", "x")]);
     for (arguments, words) in [
-        (&["new", "taken"][..], "taken` exists already; hint: choose another name"),
-        (&["new", "file"], "file` exists already; hint: choose another name"),
+        (&["new", "taken"][..], "taken` exists already\nhint: choose another name"),
+        (&["new", "file"], "file` exists already\nhint: choose another name"),
         (&["new", "Shop"], "`Shop` is not a name"),
         (&["new", "node", "a", "--package", "taken"], "krt.yml"),
     ] {
@@ -176,5 +176,5 @@ fn failed_tests_are_named() {
     assert!(failed.stderr.contains("Good day, Ada!"), "{}", failed.stderr);
     well(krt_in(&work, "shop", &["test", "--node", "second"]));
     let unknown = krt_in(&work, "shop", &["test", "--node", "third"]);
-    assert!(unknown.stderr.contains("there is no node `third`; hint: there is `shop`, `second`"));
+    assert!(unknown.stderr.contains("there is no node `third`\nhint: there is `shop`, `second`"));
 }

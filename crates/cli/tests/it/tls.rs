@@ -94,7 +94,7 @@ fn invalid_certificates_are_reported() {
     std::fs::write(&file, "not a certificate").unwrap();
     let wrong = call("https://localhost:1", Some(&file));
     assert!(
-        wrong.stderr.contains("holds no certificate; hint: --cacert takes a PEM file"),
+        wrong.stderr.contains("holds no certificate\nhint: --cacert takes a PEM file"),
         "{}",
         wrong.stderr
     );

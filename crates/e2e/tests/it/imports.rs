@@ -57,6 +57,18 @@ fn packages_of_the_old_images_are_noted() {
 }
 
 #[test]
+fn errors_of_requirements_have_a_hint() {
+    let package = package("async def handler(ctx, data):\n    return data\n", "");
+    std::fs::write(package.path().join("src/etl/requirements.txt"), b"six\n# \xe4\n").unwrap();
+    let (report, _, is_well) = check(&package, &["--json"]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let problem = &report["problems"][0];
+    assert!(!is_well && problem["message"].as_str().unwrap().contains("requirements.txt"), "{report}");
+    let hint = "save it as UTF-8, or name its encoding in the first line: `# -*- coding: latin-1 -*-`";
+    assert_eq!(problem["hint"], hint, "{report}");
+}
+
+#[test]
 fn dict_handlers_have_a_hint_about_plain_data() {
     let source = "async def handler(ctx, data):\n    return {'text': data['text']}\n";
     let protobuf = package(source, "");

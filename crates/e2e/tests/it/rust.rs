@@ -64,7 +64,7 @@ async fn a_missing_rust_toolchain_has_a_hint() {
     assert_eq!(ended.code, Some(1));
     let error = ended.lines.last_message();
     assert!(error.starts_with("found no `cargo` to build node `one` from `"), "{error}");
-    assert!(error.contains("\nhint: install Rust 1.91 or newer"), "{error}");
+    assert!(error.contains("; hint: install Rust 1.91 or newer"), "{error}");
 }
 
 #[tokio::test]

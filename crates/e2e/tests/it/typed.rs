@@ -229,12 +229,12 @@ async fn logins_are_private_to_their_user() {
     let server = team.api.url();
     let ada = Person::new();
     let why = ada.types(&["runtime", "ls"]).await.why();
-    assert!(why.contains("not signed in; hint: `krt login URL`"), "{why}");
+    assert!(why.contains("not signed in\nhint: `krt login URL`"), "{why}");
     let why = ada.signs_in(&server, "admin", "not the password").await.why();
     assert_eq!(why, "error: login or password is wrong\n");
     assert!(!ada.logins().exists());
     let why = ada.signs_in(&server, "admin", "").await.why();
-    assert!(why.contains("no password was given; hint:"), "{why}");
+    assert!(why.contains("no password was given\nhint:"), "{why}");
     let why = ada.signs_in("http://192.0.2.1:9001", "admin", PASSWORD).await.why();
     assert!(why.contains("unencrypted") && why.contains("hint: use https://, or --insecure"), "{why}");
     let typo = ada.signs_in("192.0.2.1:9001", "admin", PASSWORD).await;

@@ -5,14 +5,11 @@ use krt_model::language::Language;
 use std::{fmt, io, path::PathBuf, process::ExitStatus};
 
 /// Why a node that is compiled has no executable.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum BuildError {
     /// The compiler is missing.
-    #[error(
-        "found no `{}` to build node `{node}` from `{}`\nhint: install {needed}, or build the package where it is with `krt pack`",
-        .builder,
-        .folder.display()
-    )]
+    #[error("found no `{}` to build node `{node}` from `{}`", .builder, .folder.display())]
+    #[diagnostic(help("install {needed}, or build the package where it is with `krt pack`"))]
     NoBuilder {
         /// The node.
         node: String,
@@ -24,7 +21,7 @@ pub enum BuildError {
         folder: PathBuf,
     },
     /// The build failed.
-    #[error("cannot build node `{node}` from `{}`: `{}` ended with {status}{}{}", .folder.display(), toolchain_of(*language).builder, Lines(output), Hint(hint.as_deref()))]
+    #[error("cannot build node `{node}` from `{}`: `{}` ended with {status}{}", .folder.display(), toolchain_of(*language).builder, Lines(output))]
     Build {
         /// The node.
         node: String,
@@ -37,10 +34,11 @@ pub enum BuildError {
         /// The compiler's last lines, or all if they are few.
         output: Vec<String>,
         /// The remedy, if known.
+        #[help]
         hint: Option<String>,
     },
     /// A module of the sources is not at its place.
-    #[error("cannot build node `{node}`: {}:{line}: {message}\nhint: {hint}", .file.display())]
+    #[error("cannot build node `{node}`: {}:{line}: {message}", .file.display())]
     Module {
         /// The node.
         node: String,
@@ -51,14 +49,12 @@ pub enum BuildError {
         /// The problem.
         message: String,
         /// The remedy.
+        #[help]
         hint: String,
     },
     /// The sources build no executable, or several without the node's name.
-    #[error(
-        "`{}` makes {}, not one for node `{node}`\nhint: name one as `src` in krt.yml, or as the node",
-        .folder.display(),
-        BuiltNames(made)
-    )]
+    #[error("`{}` makes {}, not one for node `{node}`", .folder.display(), BuiltNames(made))]
+    #[diagnostic(help("name one as `src` in krt.yml, or as the node"))]
     NotOne {
         /// The node.
         node: String,
@@ -87,6 +83,7 @@ pub enum BuildError {
     },
     /// The cache, which holds the embedded SDK, cannot be written.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Cache(Box<crate::Error>),
 }
 
@@ -109,14 +106,6 @@ impl fmt::Display for BuiltNames<'_> {
             [] => f.write_str("no executable"),
             made => write!(f, "the executables `{}`", made.join("`, `")),
         }
-    }
-}
-
-struct Hint<'a>(Option<&'a str>);
-
-impl fmt::Display for Hint<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |hint| write!(f, "\nhint: {hint}"))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::entry::DEFAULT_HOST;
 use super::*;
+use krt_model::hint;
 use pep440_rs::Version;
 use std::{fs, str::FromStr};
 use tempfile::TempDir;
@@ -400,16 +401,19 @@ fn unknown_encodings_are_refused() {
     let root = package(&[("requirements.txt", "-r more.txt")]);
     for (file, bytes) in [("more.txt", &b"six\n# \xe4"[..]), ("more.txt", b"\xff\xfes")] {
         fs::write(root.path().join(file), bytes).unwrap();
-        let error = Plan::of(root.path(), Path::new("main.py"), Files::Live).unwrap_err().to_string();
-        assert!(error.contains("more.txt") && error.contains("(line ") && error.contains("hint:"), "{error}");
+        let error = hint::line(&Plan::of(root.path(), Path::new("main.py"), Files::Live).unwrap_err());
+        assert!(
+            error.contains("more.txt") && error.contains("(line ") && error.contains("; hint: "),
+            "{error}"
+        );
     }
     for (file, bytes) in
         [("Pipfile", &b"[packages]\n# \xe4"[..]), ("pyproject.toml", b"# \n\xe4\n[project]\n")]
     {
         let root = package(&[]);
         fs::write(root.path().join(file), bytes).unwrap();
-        let error = Plan::of(root.path(), Path::new("main.py"), Files::Live).unwrap_err().to_string();
-        assert!(error.contains(file) && error.contains("(line 2)") && error.contains("hint:"), "{error}");
+        let error = hint::line(&Plan::of(root.path(), Path::new("main.py"), Files::Live).unwrap_err());
+        assert!(error.contains(file) && error.contains("(line 2)") && error.contains("; hint: "), "{error}");
     }
 }
 

@@ -103,8 +103,8 @@ mod tests {
             (b"a\nb\n# coding: latin-1\nsix \xe4", "line 4"),
         ] {
             fs::write(&path, bytes).unwrap();
-            let error = read_requirements(&path, None).unwrap_err().to_string();
-            assert!(error.contains(words) && error.contains("hint:"), "{error}");
+            let error = krt_model::hint::line(&read_requirements(&path, None).unwrap_err());
+            assert!(error.contains(words) && error.contains("; hint: "), "{error}");
         }
     }
 }

@@ -30,9 +30,9 @@ async fn requirements_in_any_encoding_that_pip_knows_are_installed() {
     fs::write(&file, b"alpha\n# f\xfcr a\n").unwrap();
     let error = machine.prepare(&["a/main.py"]).await.unwrap_err();
     assert!(matches!(&error, Error::NotText { .. }), "{error}");
-    let text = error.to_string();
+    let text = krt_model::hint::line(&error);
     assert!(
-        text.contains("a/requirements.txt") && text.contains("line 2") && text.contains("hint:"),
+        text.contains("a/requirements.txt") && text.contains("line 2") && text.contains("; hint: "),
         "{text}"
     );
 }

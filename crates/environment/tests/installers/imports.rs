@@ -2,6 +2,7 @@
 
 use crate::machine::{Machine, evaluate, nodes};
 use krt_environment::{Error, Finding, Severity, Step};
+use krt_model::hint;
 
 /// The reported events, except progress.
 fn notes(machine: &Machine) -> Vec<String> {
@@ -70,7 +71,7 @@ async fn finished_environments_reveal_missing_declarations() {
     let error = machine.prepare(&["a/main.py"]).await.unwrap_err();
     let Error::Undeclared(findings) = &error else { panic!("{error}") };
     assert_eq!(findings.len(), 1);
-    assert!(error.to_string().contains("hint: add the line `pandas` to `a/requirements.txt`"), "{error}");
+    assert!(hint::line(&error).contains("; hint: add the line `pandas` to `a/requirements.txt`"), "{error}");
     machine.write("a/requirements.txt", "alpha\nbeta\npandas");
     machine.prepare(&["a/main.py"]).await.unwrap();
     let notes = notes(&machine);

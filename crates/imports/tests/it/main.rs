@@ -1,5 +1,6 @@
 //! Tests of the rules on imports: over this workspace, and over small ones with a violation each.
 
+mod hints;
 mod planted;
 
 use krt_imports::{Workspace, rules::RULES, violations};

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use http_body_util::Full;
 use hyper::body::Incoming;
+use krt_model::hint;
 use krt_store::Store;
 use serde_json::json;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -20,6 +21,12 @@ const VERSION: &str = "1.8.10";
 const FLUSH_EVERY: usize = 128 << 10;
 /// The most reasons in an answer.
 const MAX_REASONS: usize = 10;
+
+/// Why a query has no answer.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("krt's embedded store answers no queries over this protocol")]
+#[diagnostic(help("`krt data measurements`, or the dashboard"))]
+struct NoQueries;
 
 /// The result of writing a body's points.
 #[derive(Debug, Default)]
@@ -43,13 +50,9 @@ pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Respo
             with_json(StatusCode::OK, &health)
         }
         Ok(Endpoint::Create) => with_json(StatusCode::OK, &json!({ "results": [{ "statement_id": 0 }] })),
-        Ok(Endpoint::Query) => failure(
-            StatusCode::NOT_IMPLEMENTED,
-            "krt's embedded store answers no queries over this protocol; \
-             hint: `krt data measurements`, or the dashboard",
-        ),
+        Ok(Endpoint::Query) => failure(StatusCode::NOT_IMPLEMENTED, &hint::line(&NoQueries)),
         Ok(Endpoint::Write { precision }) => write(shared, precision, request).await,
-        Err(refusal) => failure(status(&refusal), &refusal.to_string()),
+        Err(refusal) => failure(status(&refusal), &hint::line(&refusal)),
     }
 }
 
@@ -74,7 +77,7 @@ async fn write(shared: &Shared, precision: Precision, request: Request<Incoming>
                 BodyError::Encoding { .. } => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 BodyError::Broken | BodyError::Gzip { .. } => StatusCode::BAD_REQUEST,
             };
-            failure(status, &error.to_string())
+            failure(status, &hint::line(&error))
         }
     }
 }
@@ -87,7 +90,7 @@ async fn store_lines(store: &Store, precision: Precision, body: &[u8]) -> WriteR
             Ok(Ok(())) => written.points += 1,
             Ok(Err(error)) => {
                 written.dropped += 1;
-                written.reasons.push(error.to_string());
+                written.reasons.push(hint::line(&error));
             }
             Err(error) => {
                 written.unread += 1;

@@ -17,9 +17,10 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_CODINGS: usize = 4;
 
 /// Why a body cannot be read.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub(super) enum BodyError {
-    #[error("the body is larger than {MAX_SIZE} bytes; hint: send fewer points together")]
+    #[error("the body is larger than {MAX_SIZE} bytes")]
+    #[diagnostic(help("send fewer points together"))]
     TooLarge,
     #[error("the body took longer than {} s", TIMEOUT.as_secs())]
     Late,
@@ -27,7 +28,8 @@ pub(super) enum BodyError {
     Broken,
     #[error("the body is not valid gzip: {reason}")]
     Gzip { reason: String },
-    #[error("the content encoding {encoding:?} is not supported; hint: gzip")]
+    #[error("the content encoding {encoding:?} is not supported")]
+    #[diagnostic(help("gzip"))]
     Encoding { encoding: String },
 }
 

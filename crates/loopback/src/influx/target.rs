@@ -31,17 +31,20 @@ pub(super) enum Precision {
 }
 
 /// Why a request is refused before its body is read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub(super) enum Refusal {
     #[error("unauthorized access")]
     Unauthorized,
-    #[error("there is no {path} here; hint: POST /api/v2/write or /write")]
+    #[error("there is no {path} here")]
+    #[diagnostic(help("POST /api/v2/write or /write"))]
     Path { path: String },
-    #[error("method {method} is not allowed here; hint: {allowed}")]
+    #[error("method {method} is not allowed here")]
+    #[diagnostic(help("{allowed}"))]
     Method { method: Method, allowed: &'static str },
     #[error("{name} is required")]
     Missing { name: &'static str },
-    #[error("invalid precision {precision:?}; hint: one of {known}")]
+    #[error("invalid precision {precision:?}")]
+    #[diagnostic(help("one of {known}"))]
     Precision { precision: String, known: &'static str },
 }
 

@@ -2,22 +2,22 @@
 //! ([list](https://www.mongodb.com/docs/manual/reference/error-codes/)).
 
 use bson::{Document, doc};
+use krt_model::hint;
 
 /// Why a command fails.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(super) enum CommandError {
     #[error("command {command} requires authentication")]
     Unauthorized { command: String },
     #[error("Authentication failed.")]
     Authentication,
-    #[error("the mechanism `{mechanism}` is not supported; hint: SCRAM-SHA-256")]
+    #[error("the mechanism `{mechanism}` is not supported")]
+    #[diagnostic(help("SCRAM-SHA-256"))]
     Mechanism { mechanism: String },
     #[error("no such command: '{command}'")]
     NotFound { command: String },
-    #[error(
-        "{what} is not supported by krt's embedded store, which saves and finds documents; \
-         hint: give krt a MongoDB server with --mongo"
-    )]
+    #[error("{what} is not supported by krt's embedded store, which saves and finds documents")]
+    #[diagnostic(help("give krt a MongoDB server with --mongo"))]
     NotSupported { what: String },
     #[error("the field `{command}.{field}` is unknown")]
     UnknownField { command: &'static str, field: String },
@@ -31,20 +31,23 @@ pub(super) enum CommandError {
     Collection { name: String },
     #[error("cursor id {id} not found")]
     Cursor { id: i64 },
-    #[error("{open} cursors are open; hint: read them to their end or close them")]
+    #[error("{open} cursors are open")]
+    #[diagnostic(help("read them to their end or close them"))]
     Cursors { open: usize },
-    #[error("sorting needs more than {limit} MiB; hint: a narrower filter, or a limit")]
+    #[error("sorting needs more than {limit} MiB")]
+    #[diagnostic(help("a narrower filter, or a limit"))]
     Sort { limit: usize },
     #[error("operation exceeded time limit")]
     Time,
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Store(#[from] krt_store::Error),
 }
 
 impl CommandError {
     pub(super) fn reply(&self) -> Document {
         let (code, name) = self.code();
-        doc! { "ok": 0.0, "errmsg": self.to_string(), "code": code, "codeName": name }
+        doc! { "ok": 0.0, "errmsg": hint::line(self), "code": code, "codeName": name }
     }
 
     /// MongoDB's code and name.

@@ -2,6 +2,7 @@
 
 use super::{Shared, arguments::Arguments, error::CommandError, server_info::MAX_BATCH};
 use bson::{Bson, Document, doc};
+use krt_model::hint;
 use krt_store::Error;
 
 /// `insert`: stores each document, or reports why it cannot.
@@ -58,7 +59,7 @@ fn write_error(index: usize, error: Error, namespace: &str) -> Document {
         Error::Duplicate { id, .. } => {
             format!("E11000 duplicate key error collection: {namespace} index: _id_ dup key: {{ _id: {id} }}")
         }
-        other => other.to_string(),
+        other => hint::line(other),
     };
     let (code, _) = CommandError::Store(error).code();
     doc! { "index": number(index), "code": code, "errmsg": message }

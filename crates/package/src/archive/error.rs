@@ -1,6 +1,6 @@
 //! Why an archive cannot be unpacked, or a folder cannot be packed.
 
-use super::nested_hint;
+use super::NestedManifest;
 use crate::transfer;
 use krt_model::escape::Line;
 use serde::{Deserialize, Serialize};
@@ -9,16 +9,18 @@ use std::io;
 use std::path::PathBuf;
 
 /// Why an archive cannot be unpacked. Names are those in the archive.
-#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic, Serialize, Deserialize)]
 pub enum Error {
     /// It does not start with gzip's magic bytes.
-    #[error("it is not a gzip file\nhint: a `.krt` is a gzip'd tar; `krt pack` makes one")]
+    #[error("it is not a gzip file")]
+    #[diagnostic(help("a `.krt` is a gzip'd tar; `krt pack` makes one"))]
     NotGzip,
     /// The gzip content is not a tar.
     #[error("it holds no tar archive, or a damaged one")]
     NotTar,
     /// It is truncated.
-    #[error("it is cut off\nhint: copy it again")]
+    #[error("it is cut off")]
+    #[diagnostic(help("copy it again"))]
     Truncated,
     /// A checksum or compressed block is wrong, or data follows the end.
     #[error("it is damaged, or something was added to it: {reason}")]
@@ -30,11 +32,11 @@ pub enum Error {
     #[error("something follows the end of the archive")]
     Trailing,
     /// It has no manifest at its root.
-    #[error("it has no `krt.yml` at its root{}", nested_hint(nested.as_deref()))]
+    #[error("it has no `krt.yml` at its root")]
     NoManifest {
         /// A folder in the archive with a manifest.
-        #[serde(with = "transfer::maybe_path")]
-        nested: Option<PathBuf>,
+        #[help]
+        nested: Option<NestedManifest>,
     },
     /// A name leads out of the archive's folder.
     #[error("`{name}` leads out of the package", name = Line(name))]
@@ -129,7 +131,8 @@ pub enum Error {
         limit: usize,
     },
     /// The target folder is not empty.
-    #[error("`{}` is not empty\nhint: name a folder that does not exist yet", Line(&path.display().to_string()))]
+    #[error("`{}` is not empty", Line(&path.display().to_string()))]
+    #[diagnostic(help("name a folder that does not exist yet"))]
     Occupied {
         /// The folder.
         #[serde(with = "transfer::path")]
@@ -156,7 +159,7 @@ pub enum Error {
 }
 
 /// Why a folder cannot be packed. Names are relative to the folder.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum PackError {
     /// The manifest is missing or ignored.
     #[error("`{}` has no `krt.yml`, or `.krtignore` leaves it out", Line(&path.display().to_string()))]
@@ -165,9 +168,8 @@ pub enum PackError {
         path: PathBuf,
     },
     /// A link leads out of the folder.
-    #[error(
-        "the link `{name}` to `{target}` leads out of the package\nhint: copy what it points to into the package, remove it, or name it in `.krtignore`", name = Line(name), target = Line(target)
-    )]
+    #[error("the link `{name}` to `{target}` leads out of the package", name = Line(name), target = Line(target))]
+    #[diagnostic(help("copy what it points to into the package, remove it, or name it in `.krtignore`"))]
     Link {
         /// The link.
         name: String,
@@ -175,7 +177,8 @@ pub enum PackError {
         target: String,
     },
     /// A link leads to itself, through other links or a folder that contains it.
-    #[error("the link `{name}` to `{target}` forms a cycle\nhint: remove it, or name it in `.krtignore`", name = Line(name), target = Line(target))]
+    #[error("the link `{name}` to `{target}` forms a cycle", name = Line(name), target = Line(target))]
+    #[diagnostic(help("remove it, or name it in `.krtignore`"))]
     LinkLoop {
         /// The link.
         name: String,
@@ -183,21 +186,22 @@ pub enum PackError {
         target: String,
     },
     /// Links lead to more files than a package may have.
-    #[error(
-        "links lead to more files than a package may have, the first too many is `{name}`\nhint: let each folder be linked once", name = Line(name)
-    )]
+    #[error("links lead to more files than a package may have, the first too many is `{name}`", name = Line(name))]
+    #[diagnostic(help("let each folder be linked once"))]
     Many {
         /// The first one beyond the limit.
         name: String,
     },
     /// An entry is a pipe, a socket or a device.
-    #[error("`{name}` is not a file, a folder or a link\nhint: name it in `.krtignore`", name = Line(name))]
+    #[error("`{name}` is not a file, a folder or a link", name = Line(name))]
+    #[diagnostic(help("name it in `.krtignore`"))]
     Special {
         /// Its name.
         name: String,
     },
     /// A name is not UTF-8.
-    #[error("`{name}` is not UTF-8\nhint: rename it, or name it in `.krtignore`", name = Line(name))]
+    #[error("`{name}` is not UTF-8", name = Line(name))]
+    #[diagnostic(help("rename it, or name it in `.krtignore`"))]
     Name {
         /// The name, made printable.
         name: String,
@@ -206,7 +210,8 @@ pub enum PackError {
     #[error("cannot list the folder: {0}")]
     Walk(#[from] ignore::Error),
     /// A file changed its size while being packed.
-    #[error("`{name}` changed while it was packed\nhint: stop what writes it, and pack again", name = Line(name))]
+    #[error("`{name}` changed while it was packed", name = Line(name))]
+    #[diagnostic(help("stop what writes it, and pack again"))]
     Changed {
         /// The file.
         name: String,

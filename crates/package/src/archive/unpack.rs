@@ -1,5 +1,6 @@
 //! Unpacks an archive to a folder: all of it, or nothing.
 
+use super::NestedManifest;
 use super::error::Error;
 use super::layout::{Kind, Layout};
 use super::limits::Limits;
@@ -129,7 +130,7 @@ impl Unpacking<'_> {
         if FILE_NAMES.iter().any(|name| self.root.join(name).is_file()) {
             return Ok(());
         }
-        Err(Error::NoManifest { nested: self.layout.nested(&FILE_NAMES) })
+        Err(Error::NoManifest { nested: self.layout.nested(&FILE_NAMES).map(NestedManifest) })
     }
 }
 

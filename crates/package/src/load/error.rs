@@ -1,15 +1,14 @@
 //! Errors of loading a package.
 
-use crate::archive;
+use crate::archive::{self, NestedManifest};
 use crate::problem::Report;
 use crate::reading::Failure;
 use crate::step::Step;
-use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
 /// Why a package cannot be loaded.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     /// A file or folder cannot be read.
     #[error("cannot read `{}`", path.display())]
@@ -21,12 +20,13 @@ pub enum Error {
         source: io::Error,
     },
     /// The folder has no `krt.yml`.
-    #[error("`{}` has no `krt.yml`{}", path.display(), archive::nested_hint(nested.as_deref()))]
+    #[error("`{}` has no `krt.yml`", path.display())]
     NoManifest {
         /// The folder.
         path: PathBuf,
         /// A folder in it with one.
-        nested: Option<PathBuf>,
+        #[help]
+        nested: Option<NestedManifest>,
     },
     /// The archive cannot be unpacked.
     #[error("cannot unpack `{}`", path.display())]
@@ -35,6 +35,7 @@ pub enum Error {
         path: PathBuf,
         /// The cause.
         #[source]
+        #[diagnostic_source]
         source: archive::Error,
     },
     /// The package's files have errors.
@@ -61,6 +62,7 @@ pub enum Error {
         /// Its last step.
         step: Step,
         /// Why it ended.
+        #[diagnostic_source]
         why: ReaderExit,
     },
     /// A node's executable cannot be made executable.
@@ -78,54 +80,48 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Read(path, source) => Self::Read { path, source },
-            Failure::NoManifest(path, nested) => Self::NoManifest { path, nested },
+            Failure::NoManifest(path, nested) => {
+                Self::NoManifest { path, nested: nested.map(NestedManifest) }
+            }
             Failure::Archive(path, source) => Self::Archive { path, source },
         }
     }
 }
 
 /// Why a process ended before it had read a package.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub enum ReaderExit {
     /// It used too much processor time.
+    #[error("took more than {limit} s")]
     Time {
         /// The limit, in seconds.
         limit: u64,
     },
     /// It used too much memory.
+    #[error("needs more than {} MiB", limit >> 20)]
     Memory {
         /// The limit, in bytes.
         limit: u64,
     },
     /// It exhausted its stack.
+    #[error("needs too much of the stack: something in it is nested too deep")]
     Depth,
     /// Its result is too large.
+    #[error("gives more than {} MiB", limit >> 20)]
     Size {
         /// The limit, in bytes.
         limit: u64,
     },
     /// The caller cancelled it.
+    #[error("was given up")]
     Cancelled,
     /// It failed, because of a bug in this program.
+    #[error("failed ({reason})")]
+    #[diagnostic(help("this is a fault of krt: report it"))]
     Failed {
         /// Its message, or the signal that ended it.
         reason: String,
     },
-}
-
-impl fmt::Display for ReaderExit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Time { limit } => write!(f, "took more than {limit} s"),
-            Self::Memory { limit } => write!(f, "needs more than {} MiB", limit >> 20),
-            Self::Depth => f.write_str("needs too much of the stack: something in it is nested too deep"),
-            Self::Size { limit } => write!(f, "gives more than {} MiB", limit >> 20),
-            Self::Cancelled => f.write_str("was given up"),
-            Self::Failed { reason } => {
-                write!(f, "failed ({reason})\nhint: this is a fault of krt: report it")
-            }
-        }
-    }
 }
 
 fn count(errors: usize) -> String {

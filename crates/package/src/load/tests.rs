@@ -6,6 +6,7 @@ use crate::fixture::folder;
 use crate::problem::Severity;
 use crate::reading::Message;
 use crate::render::Style;
+use krt_model::hint;
 use krt_model::language::Language;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
@@ -159,8 +160,8 @@ fn invalid_packages() {
     assert!(error.ends_with("has no `krt.yml`"), "{error}");
 
     let nested = folder(&[("greeter/krt.yaml", MANIFEST), ("other/krt.yml", MANIFEST)]);
-    let error = load(nested.path()).unwrap_err().to_string();
-    assert!(error.contains("\nhint: there is one in `") && error.ends_with("/greeter`"), "{error}");
+    let error = hint::line(&load(nested.path()).unwrap_err());
+    assert!(error.contains("; hint: there is one in `") && error.ends_with("/greeter`"), "{error}");
 
     assert!(matches!(load(&empty.path().join("no")), Err(Error::Read { .. })));
     let odd = tempfile::tempdir().unwrap();

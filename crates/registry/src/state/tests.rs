@@ -1,4 +1,5 @@
 use super::*;
+use krt_model::hint;
 use proptest::prelude::*;
 
 use State::{Created, Error, Published, Started, Starting, Stopped, Stopping};
@@ -54,10 +55,10 @@ fn transitions_by_event() {
 #[test]
 fn refusals_have_a_hint() {
     let refused = VersionStatus { state: Stopped, wanted: DesiredState::Stopped }.apply(Publish).unwrap_err();
-    assert_eq!(refused.to_string(), "cannot publish a version that is STOPPED\nhint: start it first");
+    assert_eq!(hint::line(&refused), "cannot publish a version that is STOPPED; hint: start it first");
     let refused =
         VersionStatus { state: Created, wanted: DesiredState::Stopped }.apply(Unpublish).unwrap_err();
-    assert_eq!(refused.to_string(), "cannot unpublish a version that is CREATED");
+    assert_eq!(hint::line(&refused), "cannot unpublish a version that is CREATED");
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -10,7 +10,7 @@ use hyper_util::{
     client::legacy::{Client as HttpClient, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use krt_model::certificate;
+use krt_model::{certificate, hint};
 use std::{io, time::Duration};
 
 /// The timeout of one request.
@@ -68,7 +68,7 @@ impl Client {
             request.headers_mut().insert(header::AUTHORIZATION, value.clone());
         }
         let exchange = async {
-            let answer = self.http.request(request).await.map_err(|error| explain(&chain(&error)))?;
+            let answer = self.http.request(request).await.map_err(|error| explain(hint::messages(&error)))?;
             let status = answer.status();
             let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
             // The status suffices if the body is too long.
@@ -101,21 +101,9 @@ fn dropped(answer: &str) -> Option<u64> {
 }
 
 /// A reason with what to do about it, where it is about a certificate.
-fn explain(reason: &str) -> String {
-    match certificate::hint(reason, AUTHORITY_HINT) {
-        Some(hint) => format!("{reason}; hint: {hint}"),
-        None => reason.to_owned(),
-    }
-}
-
-/// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+fn explain(reason: String) -> String {
+    let hint = certificate::hint(&reason, AUTHORITY_HINT);
+    hint::on_one_line(reason, hint.as_slice())
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use bson::{Bson, Document, doc, oid::ObjectId};
 use futures::TryStreamExt as _;
-use krt_remote::{Address, Documents, Error, Mongo};
+use krt_model::hint;
+use krt_remote::{Address, Documents, Mongo};
 use krt_servers::MongoServer;
 use krt_store::{MAX_SIZE, Options, PREDICTIONS, PredictionFilter, Store, Writer};
-use std::error::Error as _;
 use tempfile::TempDir;
 
 mod agreement;
@@ -33,16 +33,6 @@ async fn find(documents: &Documents, collection: &str, query: Document) -> Vec<D
     let found = documents.find(collection, query).await.unwrap();
     let raw: Vec<_> = found.try_collect().await.unwrap();
     raw.iter().map(|raw| Document::try_from(&**raw).unwrap()).collect()
-}
-
-/// An error with all its causes.
-fn error_text(error: &Error) -> String {
-    let (mut text, mut cause) = (error.to_string(), error.source());
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Runs a case on each kind of store.
@@ -132,7 +122,7 @@ async fn wrong_queries_are_reported(documents: &Documents) {
             Ok(found) => found.try_collect::<Vec<_>>().await.unwrap_err(),
             Err(error) => error,
         };
-        assert!(error_text(&error).contains(part), "{query}: {}", error_text(&error));
+        assert!(hint::chain(&error).contains(part), "{query}: {}", hint::chain(&error));
     }
 }
 
@@ -190,7 +180,7 @@ async fn invalid_addresses_are_reported_without_secrets() {
     ];
     for (url, part) in cases {
         let error = Mongo::connect(&Address::from(url), "shop").await.unwrap_err();
-        let error_text = error_text(&error);
+        let error_text = hint::chain(&error);
         assert!(error_text.contains(part), "{url}: {error_text}");
         assert!(!format!("{error_text} {error:?}").contains("s3cret"), "{url}: {error_text} {error:?}");
     }

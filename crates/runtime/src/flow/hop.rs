@@ -3,6 +3,7 @@
 use super::{Delivery, HandlerTimes, now};
 use crate::traces::Departure;
 use krt_model::{
+    hint,
     name::Name,
     outcome::{Failure, Outcome},
 };
@@ -20,7 +21,7 @@ pub(super) fn arrive(delivery: &Delivery, node: &Name) {
 pub(super) fn departure(outcome: &Outcome, handled: HandlerTimes) -> Option<Departure> {
     let fault = match outcome {
         Outcome::Next(_) | Outcome::Answer(_) | Outcome::Finished => None,
-        Outcome::Fail(failure) | Outcome::FailedInBackground(failure) => Some(failure.to_string()),
+        Outcome::Fail(failure) | Outcome::FailedInBackground(failure) => Some(hint::line(failure)),
         Outcome::Retry { counts: true } => Some("its process died: another one gets the message".to_owned()),
         Outcome::Redeliver => Some("its process died: the message is redelivered".to_owned()),
         Outcome::Retry { counts: false } => return None,
@@ -40,7 +41,7 @@ pub(super) fn split(handled: HandlerTimes) -> Option<Departure> {
 
 /// Returns the departure of a message that reached no handler.
 pub(super) fn failure(failure: &Failure) -> Option<Departure> {
-    Some(Departure { handled: None, end: now(), fault: Some(failure.to_string()) })
+    Some(Departure { handled: None, end: now(), fault: Some(hint::line(failure)) })
 }
 
 #[cfg(test)]

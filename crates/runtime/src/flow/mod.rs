@@ -40,6 +40,7 @@ use batch::Batcher;
 use broker::Memory;
 use elapsed::Elapsed;
 use krt_model::{
+    hint,
     message::{Payload, Timestamp, Tracking},
     outcome::{self, Failure, HandlerResult, Outcome},
     request::{Ending, HopChain},
@@ -270,7 +271,8 @@ impl Flow {
                 workflow = %delivery.request.route.workflow,
                 node = %self.node_of(delivery),
                 request = %delivery.request.id,
-                "the early reply was refused: {failure}"
+                "the early reply was refused: {}",
+                hint::line(failure)
             );
         }
         if let Some(record) = &delivery.request.record {
@@ -371,7 +373,7 @@ impl Flow {
             return self.reply(delivery, Err(failure));
         }
         if let Some(acker) = delivery.handed_on() {
-            self.give_up(acker, &failure.to_string());
+            self.give_up(acker, &hint::line(&failure));
         }
     }
 
@@ -386,7 +388,13 @@ impl Flow {
     /// Records the loss, between two engines, of a message whose client already has its answer.
     pub fn lost_in_background(&self, workflow: &str, node: &str, request: &str, failure: &Failure) {
         self.metrics.failed_in_background.inc();
-        tracing::error!(workflow, node, request, "the workflow failed after its early reply: {failure}");
+        tracing::error!(
+            workflow,
+            node,
+            request,
+            "the workflow failed after its early reply: {}",
+            hint::line(failure)
+        );
     }
 
     /// Dead-letters a message, with the reason.
@@ -419,7 +427,8 @@ impl Flow {
             workflow = %delivery.request.route.workflow,
             node = %self.node_of(delivery),
             request = %delivery.request.id,
-            "the workflow failed after its early reply: {failure}"
+            "the workflow failed after its early reply: {}",
+            hint::line(failure)
         );
     }
 

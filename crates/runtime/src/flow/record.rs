@@ -3,6 +3,7 @@
 use super::{Route, now};
 use bson::{Bson, doc};
 use krt_model::{
+    hint,
     message::Timestamp,
     name::Name,
     outcome::Failure,
@@ -112,7 +113,7 @@ pub(super) enum End {
 
 impl End {
     pub(super) fn failed(failure: &Failure) -> Self {
-        Self::Failed(failure.to_string())
+        Self::Failed(hint::line(failure))
     }
 }
 

@@ -34,23 +34,22 @@ pub struct Rules {
 }
 
 /// Reasons to refuse a request.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub(super) enum Refused {
     /// The request names another host.
-    #[error("{0}; hint: `--allow-host` adds a name by which clients reach this port")]
+    #[error("{0}")]
+    #[diagnostic(help("`--allow-host` adds a name by which clients reach this port"))]
     Host(#[from] ForeignHost),
     /// A page of another origin sent it.
-    #[error(
-        "pages of the origin `{origin}` may not call this service; hint: `--allow-origin {origin}` allows it"
-    )]
+    #[error("pages of the origin `{origin}` may not call this service")]
+    #[diagnostic(help("`--allow-origin {origin}` allows it"))]
     Origin {
         /// The origin.
         origin: String,
     },
     /// A page of another origin sent it, and the browser did not name the origin.
-    #[error(
-        "a page of another site may not call this service; hint: `--allow-origin` allows the origin of a page"
-    )]
+    #[error("a page of another site may not call this service")]
+    #[diagnostic(help("`--allow-origin` allows the origin of a page"))]
     CrossSite,
 }
 

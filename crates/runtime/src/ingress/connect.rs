@@ -31,7 +31,7 @@ use krt_model::message::Payload;
 use query::Query;
 use serde::Serialize;
 use std::time::Duration;
-use tonic::Status;
+use tonic::{Code, Status};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PROTO: HeaderValue = HeaderValue::from_static("application/proto");
@@ -186,7 +186,11 @@ fn sent_in_body(headers: &HeaderMap) -> Result<Connect<'static>, Response<Body>>
 }
 
 fn no_encoding() -> Response<Body> {
-    let error = Status::invalid_argument("hint: send JSON with the header `content-type: application/json`");
+    let error = status::with_hint(
+        Code::InvalidArgument,
+        "the content type is not supported",
+        "send JSON with the header `content-type: application/json`",
+    );
     let mut response = refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, &error);
     let both = HeaderValue::from_static("application/json, application/proto");
     response.headers_mut().insert("accept-post", both);

@@ -3,7 +3,7 @@
 //! One change of a table publishes a version in place of another, so each request goes to one of the two. A
 //! request holds its version ([`Lease`]) until it has its answer.
 
-use super::Ingress;
+use super::{Ingress, status::with_hint};
 use futures::future::BoxFuture;
 use http::{HeaderMap, Request, header::AUTHORIZATION};
 use std::{
@@ -15,7 +15,7 @@ use std::{
     },
 };
 use tokio::sync::Notify;
-use tonic::Status;
+use tonic::{Code, Status};
 
 /// Metadata that names the runtime of a request.
 const RUNTIME: &str = "krt-runtime";
@@ -193,17 +193,21 @@ impl Table {
     /// Takes the lease under the table's lock, so that removing a version sees all its leases.
     fn find(&self, target: &RouteTarget, reach: Reach) -> Result<FoundVersion, Status> {
         if target.version.is_some() && reach == Reach::Nothing {
-            return Err(Status::unauthenticated(format!(
-                "`{VERSION}` needs a valid token; hint: send the metadata `authorization: Bearer TOKEN`"
-            )));
+            return Err(with_hint(
+                Code::Unauthenticated,
+                format!("`{VERSION}` needs a valid token"),
+                "send the metadata `authorization: Bearer TOKEN`",
+            ));
         }
         let runtime = self.runtime(target)?;
         let version = match (&target.version, self.published.get(runtime)) {
             (Some(version), published) if reach == Reach::Everything || published == Some(version) => version,
             (Some(version), _) => {
-                return Err(Status::permission_denied(format!(
-                    "the version `{version}` is not published; hint: calling it needs a token with the role manager"
-                )));
+                return Err(with_hint(
+                    Code::PermissionDenied,
+                    format!("the version `{version}` is not published"),
+                    "calling it needs a token with the role manager",
+                ));
             }
             (None, Some(version)) => version,
             (None, None) => {
@@ -241,9 +245,11 @@ impl Table {
             (Some(only), None) => Ok(only),
             (None, _) if target.version.is_some() => Err(Status::unavailable("nothing runs here")),
             (None, _) => Err(Status::unavailable("nothing is published here")),
-            (Some(_), Some(_)) => Err(Status::invalid_argument(format!(
-                "more than one runtime is here; hint: name one by the metadata `{RUNTIME}`, or by its host name"
-            ))),
+            (Some(_), Some(_)) => Err(with_hint(
+                Code::InvalidArgument,
+                "more than one runtime is here",
+                &format!("name one by the metadata `{RUNTIME}`, or by its host name"),
+            )),
         }
     }
 

@@ -1,7 +1,7 @@
 //! The sender of a request.
 
 use super::sent_body::ExchangeGuard;
-use std::{fmt, net::SocketAddr};
+use std::net::SocketAddr;
 
 /// The sender of a request.
 #[derive(Debug, Clone)]
@@ -15,22 +15,14 @@ pub struct Peer {
 }
 
 /// Why there is no room for a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
 pub enum Excess {
     /// Only reserved file descriptors are left.
+    #[error("too many connections: no file descriptors are left for more")]
+    #[diagnostic(help("try again later"))]
     Descriptors,
     /// This many are open, the maximum.
+    #[error("too many connections: the limit is {0}")]
+    #[diagnostic(help("try again later"))]
     Connections(usize),
-}
-
-/// The text for the client.
-impl fmt::Display for Excess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too many connections: ")?;
-        match self {
-            Self::Descriptors => f.write_str("no file descriptors are left for more")?,
-            Self::Connections(limit) => write!(f, "the limit is {limit}")?,
-        }
-        f.write_str("; hint: try again later")
-    }
 }

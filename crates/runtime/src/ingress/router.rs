@@ -15,7 +15,7 @@ use super::{
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use krt_model::outcome::Failure;
+use krt_model::{hint, outcome::Failure};
 use std::sync::Arc;
 use tonic::Status;
 
@@ -72,7 +72,7 @@ impl VersionRouter {
         if is_grpc(&request) && request.uri().path() == HEALTH {
             return self.answer(request).await;
         }
-        refuse(&request, &Status::unavailable(excess.to_string()))
+        refuse(&request, &Status::unavailable(hint::line(&excess)))
     }
 }
 
@@ -101,7 +101,7 @@ impl Backend {
 
 /// Refuses a request that a browser must not send.
 fn forbid(request: &Request<Incoming>, refused: &Refused) -> Response<Body> {
-    let mut response = refuse(request, &Status::permission_denied(refused.to_string()));
+    let mut response = refuse(request, &Status::permission_denied(hint::line(refused)));
     browsers::vary(response.headers_mut());
     response
 }

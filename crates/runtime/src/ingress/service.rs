@@ -22,7 +22,7 @@ use krt_model::message::Payload;
 use krt_package::Package;
 use prost_reflect::MessageDescriptor;
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tonic::{Status, service::Routes};
+use tonic::{Code, Status, service::Routes};
 use tower::ServiceExt as _;
 
 /// The headers that carry the trace of a request.
@@ -231,9 +231,11 @@ impl Ingress {
 
 /// Returns the status for a method that does not exist.
 pub(super) fn unknown(path: &str) -> Status {
-    Status::unimplemented(format!(
-        "there is no method `{path}`; hint: `/package.Service/Method`, as in the entrypoint's .proto"
-    ))
+    status::with_hint(
+        Code::Unimplemented,
+        format!("there is no method `{path}`"),
+        "`/package.Service/Method`, as in the entrypoint's .proto",
+    )
 }
 
 pub(super) fn is_grpc(request: &Request<Incoming>) -> bool {

@@ -3,7 +3,10 @@
 use crate::traces::Fault;
 use bytes::Bytes;
 use http::StatusCode;
-use krt_model::outcome::{Failure, Kind};
+use krt_model::{
+    hint,
+    outcome::{Failure, Kind},
+};
 use std::borrow::Cow;
 use tonic::{Code, Status};
 
@@ -23,7 +26,12 @@ pub(super) fn of_failure(failure: &Failure) -> Status {
         Kind::QueueFull | Kind::TooLarge | Kind::OutOfMemory => Code::ResourceExhausted,
         Kind::Down | Kind::NotServing | Kind::Disconnected => Code::Unavailable,
     };
-    Status::new(code, failure.to_string())
+    Status::new(code, hint::line(failure))
+}
+
+/// Returns a status whose text says what to do.
+pub(super) fn with_hint(code: Code, message: impl Into<String>, hint: &str) -> Status {
+    Status::new(code, hint::on_one_line(message, &[hint]))
 }
 
 /// Returns the code's name in the Connect protocol.

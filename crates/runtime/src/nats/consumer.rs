@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     envelopes,
-    errors::chain,
     flow::{
         self, AnswerMeta, Delivery, DeliveryEnd, Flow, Permit, RemoteRequest, ReplySink as _, Request, Route,
         no_memory, now,
@@ -16,6 +15,7 @@ use crate::{
 };
 use krt_broker::{Acker, Error, Incoming, Intake, WireProtocol, subject::is_inbox};
 use krt_model::{
+    hint,
     message::Payload,
     name::Name,
     outcome::{Failure, Kind},
@@ -73,7 +73,7 @@ impl StageConsumer {
         match self.open().await {
             Ok(intake) => Some(intake),
             Err(error) => {
-                tracing::error!(node = %self.node(), "it gets no messages from NATS, trying again: {}", chain(&error));
+                tracing::error!(node = %self.node(), "it gets no messages from NATS, trying again: {}", hint::chain(&error));
                 tokio::select! {
                     () = closing.cancelled() => {}
                     () = tokio::time::sleep(RETRY_DELAY) => {}
@@ -234,7 +234,9 @@ impl StageConsumer {
 
     fn no_room(&self, request: &str, failure: &Failure) {
         match self.nats.options.protocol {
-            WireProtocol::JetStream => tracing::debug!(node = %self.node(), request, "given back: {failure}"),
+            WireProtocol::JetStream => {
+                tracing::debug!(node = %self.node(), request, "given back: {}", hint::line(failure));
+            }
             WireProtocol::Core => {
                 let workflow = self.route.workflow.as_str();
                 self.flow.lost_in_background(workflow, self.node().as_str(), request, failure);
@@ -247,7 +249,7 @@ impl StageConsumer {
         let tries = acker.tries() - 1;
         let how = format!("it was delivered {tries} times and never finished");
         let failure = Failure::Died { node: self.node().clone(), how };
-        let message = failure.to_string();
+        let message = hint::line(&failure);
         tracing::error!(node = %self.node(), request = %delivery.request.id, "given up: {message}");
         delivery.request.answer(Err(failure), AnswerMeta::default());
         delivery.close(DeliveryEnd::Done);

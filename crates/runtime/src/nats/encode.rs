@@ -12,6 +12,7 @@ use crate::{
 };
 use krt_broker::{Envelope, Headers, Message, WireProtocol, envelope};
 use krt_model::{
+    hint,
     message::{Payload, Timestamp, Tracking},
     name::Name,
     outcome::Failure,
@@ -72,7 +73,7 @@ pub(super) fn answer(
     match answer {
         Ok(message) => envelope.payload = message,
         Err(failure) => {
-            envelope.error = failure.to_string();
+            envelope.error = hint::line(&failure);
             headers.failure = Some(failure.kind());
         }
     }

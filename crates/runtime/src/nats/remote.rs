@@ -3,7 +3,7 @@
 use super::Nats;
 use crate::flow::{self, Acknowledge, AnswerMeta, Flow, ReplySink, Request};
 use krt_broker::Acker;
-use krt_model::{message::Payload, outcome::Failure};
+use krt_model::{hint, message::Payload, outcome::Failure};
 use std::{
     any::Any,
     fmt,
@@ -75,7 +75,7 @@ impl ReplySink for RemoteReply {
 /// Ends a request without a client: its failure is dead-lettered.
 fn end_without_client(flow: &Weak<Flow>, status: Result<(), Failure>, meta: AnswerMeta) {
     match (status, meta.acker, flow.upgrade()) {
-        (Err(failure), Some(acker), Some(flow)) => flow.give_up(acker, &failure.to_string()),
+        (Err(failure), Some(acker), Some(flow)) => flow.give_up(acker, &hint::line(&failure)),
         (Ok(()), Some(acker), _) => acker.ack(),
         // An acker that is dropped gives its message back.
         (Err(_), Some(_), None) | (_, None, _) => {}

@@ -8,13 +8,12 @@ use super::{
     link::Link,
     window::Subject,
 };
-use crate::errors::chain;
 use bson::Bson;
 use futures::StreamExt as _;
-use krt_model::request::Saved;
+use krt_model::{hint, request::Saved};
 use krt_remote::Documents;
-use krt_store::{Point, Value, parse_document, to_json};
-use std::{error::Error, sync::Arc};
+use krt_store::{JsonError, Point, Value, parse_document, to_json};
+use std::sync::Arc;
 use tokio::task::JoinSet;
 
 /// SAVE and FIND calls of one worker in flight; further ones stay in its socket.
@@ -23,9 +22,18 @@ const MAX_CALLS: usize = 256;
 /// Bytes of documents that one FIND returns; a worker keeps them all until the last arrives.
 const MAX_FOUND: usize = 128 << 20;
 
-#[derive(Debug, thiserror::Error)]
-#[error("the documents found have more than {} MiB; hint: look for fewer at a time", MAX_FOUND >> 20)]
-struct FoundTooMuch;
+/// Why a SAVE or FIND call fails.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+enum CallError {
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] krt_remote::Error),
+    #[error("the documents found have more than {} MiB", MAX_FOUND >> 20)]
+    #[diagnostic(help("look for fewer at a time"))]
+    FoundTooMuch,
+}
 
 /// The calls of one worker in flight. Dropping them aborts them.
 #[derive(Debug, Default)]
@@ -63,7 +71,7 @@ impl Calls {
                     }
                     link.send(|outbox| outbox.done(call));
                 }
-                Err(error) => link.send(|outbox| outbox.failed(call, &error_text(&*error))),
+                Err(error) => link.send(|outbox| outbox.failed(call, &error_text(&error))),
             }
         });
     }
@@ -73,7 +81,7 @@ impl Calls {
         self.0.spawn(async move {
             match find(&link, call, &collection, &query).await {
                 Ok(()) => link.send(|outbox| outbox.done(call)),
-                Err(error) => link.send(|outbox| outbox.failed(call, &error_text(&*error))),
+                Err(error) => link.send(|outbox| outbox.failed(call, &error_text(&error))),
             }
         });
     }
@@ -82,26 +90,17 @@ impl Calls {
 /// Longest error text, in bytes: a remote server may say anything.
 const MAX_ERROR: usize = 16 << 10;
 
-fn error_text(error: &(dyn Error + 'static)) -> String {
-    let mut text = chain(error);
+fn error_text(error: &CallError) -> String {
+    let mut text = hint::chain(error);
     text.truncate(text.floor_char_boundary(MAX_ERROR));
     text
 }
 
-async fn save(
-    documents: &Documents,
-    collection: &str,
-    text: &str,
-) -> Result<Bson, Box<dyn Error + Send + Sync>> {
+async fn save(documents: &Documents, collection: &str, text: &str) -> Result<Bson, CallError> {
     Ok(documents.save(collection, parse_document(text)?).await?)
 }
 
-async fn find(
-    link: &Link,
-    call: u32,
-    collection: &str,
-    query: &str,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn find(link: &Link, call: u32, collection: &str, query: &str) -> Result<(), CallError> {
     let query = parse_document(query)?;
     let mut found = link.node().documents.find(collection, query).await?;
     let mut size = 0;
@@ -109,7 +108,7 @@ async fn find(
         let document = next?;
         size += document.as_bytes().len();
         if size > MAX_FOUND {
-            return Err(Box::new(FoundTooMuch));
+            return Err(CallError::FoundTooMuch);
         }
         let text = to_json(&document);
         link.has_room().await;
@@ -130,7 +129,7 @@ pub(super) fn measure(node: &Node, subject: Option<&Subject>, point: &Measuremen
         point.fields.iter().filter_map(|(name, value)| Some((name.as_str(), field(value)?))).collect();
     let point = Point { measurement: &point.measurement, tags: &tags, fields: &fields, time: point.time };
     if let Err(error) = node.store.measure(&point) {
-        tracing::warn!(node = %node.name, "a measurement is not kept: {}", chain(&error));
+        tracing::warn!(node = %node.name, "a measurement is not kept: {}", hint::chain(&error));
     }
 }
 

@@ -5,7 +5,8 @@ use super::{
     backoff::Backoff,
     worker::{ReplicaId, StartFailure, Worker, WorkerExit},
 };
-use krt_model::name::Name;
+use krt_model::{hint, name::Name};
+use miette::Diagnostic;
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::Notify,
@@ -42,10 +43,10 @@ pub struct StartError {
 }
 
 impl StartError {
-    /// Returns one reason per node.
+    /// Returns one reason per node, with its hints.
     pub fn reasons(&self) -> Vec<String> {
         let reason = |(node, failed): &(Name, StartFailure)| {
-            format!("node `{node}` does not start: {}", crate::errors::chain(failed))
+            format!("node `{node}` does not start: {}", hint::chain(failed))
         };
         self.failures.iter().map(reason).collect()
     }
@@ -53,11 +54,20 @@ impl StartError {
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reasons().join("\n"))
+        let reason = |(node, failed): &(Name, StartFailure)| {
+            format!("node `{node}` does not start: {}", hint::messages(failed))
+        };
+        f.write_str(&self.failures.iter().map(reason).collect::<Vec<_>>().join("\n"))
     }
 }
 
 impl std::error::Error for StartError {}
+
+impl Diagnostic for StartError {
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        Some(Box::new(self.failures.iter().map(|(_, failed)| failed as &dyn Diagnostic)))
+    }
+}
 
 impl Nodes {
     /// Starts all workers of all nodes at once, and waits until they are ready.
@@ -224,7 +234,7 @@ impl ReplicaSupervisor {
             Err(failed) => tracing::error!(
                 node = %node.name,
                 "does not start; the previous process keeps running: {}",
-                crate::errors::chain(&failed)
+                hint::chain(&failed)
             ),
         }
     }
@@ -265,7 +275,7 @@ impl ReplicaSupervisor {
                 }
                 Err(failed) => {
                     useful = false;
-                    tracing::error!(node = %node.name, "does not start: {}", crate::errors::chain(&failed));
+                    tracing::error!(node = %node.name, "does not start: {}", hint::chain(&failed));
                 }
             }
         }

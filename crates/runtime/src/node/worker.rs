@@ -66,7 +66,7 @@ pub(super) struct WorkerExit {
 }
 
 /// Why a worker did not become ready.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub(super) enum StartFailure {
     /// The process did not start.
     #[error("`{program}` cannot be started")]
@@ -79,7 +79,11 @@ pub(super) enum StartFailure {
     },
     /// It has no NATS server to talk to.
     #[error("it cannot be connected to over NATS")]
-    Wire(#[source] older::WireError),
+    Wire(
+        #[source]
+        #[diagnostic_source]
+        older::WireError,
+    ),
     /// User code failed: an import, or `init`. The text is the worker's, with the traceback.
     #[error("{message}")]
     Broken {

@@ -10,6 +10,7 @@ use crate::{
 };
 use http::Request;
 use hyper::body::Incoming;
+use krt_model::hint;
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 
@@ -48,9 +49,9 @@ impl MetricsPort {
 
 /// Why a request is refused. A person may follow a link to the page.
 fn check<B>(hosts: &Hosts, request: &Request<B>) -> Result<(), String> {
-    hosts
-        .check(request, |_| false)
-        .map_err(|foreign| format!("{foreign}; hint: `--allow-host` adds a name of this port"))?;
+    hosts.check(request, |_| false).map_err(|foreign| {
+        hint::on_one_line(foreign.to_string(), &["`--allow-host` adds a name of this port"])
+    })?;
     match Sender::of(request) {
         Sender::Own | Sender::Link => Ok(()),
         Sender::Page(_) | Sender::Unnamed => Err("pages of other sites may not read the metrics".to_owned()),

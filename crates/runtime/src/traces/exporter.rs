@@ -1,6 +1,6 @@
 //! Exports spans, and logs failures.
 
-use krt_model::certificate;
+use krt_model::{certificate, hint};
 use opentelemetry_sdk::{
     error::{OTelSdkError, OTelSdkResult},
     trace::{SpanData, SpanExporter},
@@ -62,8 +62,8 @@ impl<E: SpanExporter + 'static> WarnOnce<E> {
             (Some(StatusChange::Failing), Err(error)) => {
                 let reason = error.to_string();
                 let hint = certificate::hint(&reason, "OTEL_EXPORTER_OTLP_CERTIFICATE");
-                let hint = hint.map(|hint| format!("; hint: {hint}")).unwrap_or_default();
-                tracing::warn!("traces are not exported, requests go on without: {reason}{hint}");
+                let reason = hint::on_one_line(reason, hint.as_slice());
+                tracing::warn!("traces are not exported, requests go on without: {reason}");
             }
             (Some(StatusChange::Recovered { lost }), _) => {
                 tracing::info!("traces are exported again; spans that were lost: {lost}");

@@ -37,17 +37,18 @@ fn check(app: &App, request: &Request) -> Result<(), Refusal> {
     let public = app.0.public.dashboard.as_ref();
     let is_public = |host: &str| public.is_some_and(|origin| origin.is_host(host));
     app.0.hosts.check(request, is_public).map_err(|foreign| {
-        forbidden(format!(
-            "{foreign}; hint: behind a proxy, give `krt serve` --dashboard-url; --allow-host adds other names"
-        ))
+        forbidden(
+            foreign.to_string(),
+            "behind a proxy, give `krt serve` --dashboard-url; --allow-host adds other names",
+        )
     })?;
     match Sender::of(request) {
         Sender::Own => Ok(()),
         Sender::Page(origin) if public.is_some_and(|public| public.is_origin(origin)) => Ok(()),
         Sender::Link if may_be_opened(request.uri()) => Ok(()),
         Sender::Page(_) | Sender::Link | Sender::Unnamed => Err(forbidden(
-            "the request comes from a page of another site; hint: behind a proxy, give `krt serve` \
-             --dashboard-url",
+            "the request comes from a page of another site",
+            "behind a proxy, give `krt serve` --dashboard-url",
         )),
     }
 }
@@ -58,8 +59,8 @@ fn may_be_opened(uri: &Uri) -> bool {
     !path.starts_with("/api/") || path.starts_with("/api/v1/session/openid")
 }
 
-fn forbidden(message: impl Into<String>) -> Refusal {
-    Refusal::new(Code::Forbidden, message)
+fn forbidden(message: impl Into<String>, hint: &str) -> Refusal {
+    Refusal::new(Code::Forbidden, message).hint(hint)
 }
 
 fn protect(headers: &mut HeaderMap) {

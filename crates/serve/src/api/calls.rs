@@ -47,7 +47,7 @@ pub(super) async fn call(
     let timeout = timeout.ok_or_else(|| Refusal::invalid("`timeout_seconds` must be from 0.001 to 300"))?;
     let handle = app.backend().handle(&runtime, &version).await?;
     let handle = handle.ok_or_else(|| {
-        Refusal::new(Code::Unavailable, format!("`{version}` does not run; hint: start it first"))
+        Refusal::new(Code::Unavailable, format!("`{version}` does not run")).hint("start it first")
     })?;
     let begun = Instant::now();
     let text: Box<str> = call.message.into();

@@ -99,7 +99,7 @@ impl Limits {
 
     /// Waits for a turn to hash a password; fails when too many wait.
     pub(super) async fn hashing(&self) -> Result<Hashing<'_>, Refusal> {
-        let busy = |_| Refusal::new(Code::Unavailable, "too many sign in at this moment; hint: try again");
+        let busy = |_| Refusal::new(Code::Unavailable, "too many sign in at this moment").hint("try again");
         let room = self.room.try_acquire().map_err(busy)?;
         let hash = self.hashes.acquire().await.expect("the semaphore is never closed");
         Ok(Hashing { _room: room, _hash: hash })

@@ -68,5 +68,5 @@ async fn answer(
 
 /// The answer to a connection beyond the limit.
 fn crowded(excess: Excess) -> Response {
-    Refusal::new(Code::Unavailable, excess.to_string()).into_response()
+    Refusal::of(Code::Unavailable, &excess).into_response()
 }

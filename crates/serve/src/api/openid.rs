@@ -22,6 +22,7 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY},
 };
+use krt_model::hint;
 use krt_registry::{Action, Actor, Error, Fault, OpenedSession};
 
 /// Binds a sign-in to its browser. `Lax`: the provider's page leads back here.
@@ -30,13 +31,16 @@ const BINDING: Cookie = Cookie { name: "krt_openid", path: CALLBACK, same_site: 
 const MAX_AGE: u64 = openid::SIGN_IN_TIMEOUT.as_secs();
 
 /// Why a sign-in fails.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 enum Denied {
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Provider(#[from] openid::Error),
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Registry(#[from] Error),
-    #[error("too many have tried to sign in from your address\nhint: wait a minute, then try again")]
+    #[error("too many have tried to sign in from your address")]
+    #[diagnostic(help("wait a minute, then try again"))]
     TooMany,
 }
 
@@ -151,33 +155,34 @@ fn redirect(to: &str) -> Response {
 }
 
 impl Denied {
-    /// The status and text of the error page: nothing from the request, and about the provider only whose
+    /// The status, the text and the hints of the error page: nothing from the request, and about the provider only whose
     /// fault it is.
-    fn shown(&self) -> (StatusCode, String) {
-        const LOG_HINT: &str = "the server's log says more";
+    fn shown(&self) -> (StatusCode, String, Vec<String>) {
+        let logged = |status, why| (status, format!("{why}; the server's log says more"), Vec::new());
         match self {
             Self::Provider(openid::Error::Provider { .. }) => {
-                (StatusCode::BAD_GATEWAY, format!("the OpenID provider cannot be asked; {LOG_HINT}"))
+                logged(StatusCode::BAD_GATEWAY, "the OpenID provider cannot be asked")
             }
             Self::Provider(openid::Error::Untrusted { .. }) => {
-                let why = "the OpenID provider's ID token is not valid";
-                (StatusCode::FORBIDDEN, format!("{why}; {LOG_HINT}"))
+                logged(StatusCode::FORBIDDEN, "the OpenID provider's ID token is not valid")
             }
             Self::Registry(error) if error.fault() == Fault::Operator => {
-                (StatusCode::INTERNAL_SERVER_ERROR, format!("the server failed; {LOG_HINT}"))
+                logged(StatusCode::INTERNAL_SERVER_ERROR, "the server failed")
             }
-            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, self.to_string()),
-            Self::Provider(_) | Self::Registry(_) => (StatusCode::FORBIDDEN, self.to_string()),
+            Self::TooMany => (StatusCode::TOO_MANY_REQUESTS, self.to_string(), hint::hints(self)),
+            Self::Provider(_) | Self::Registry(_) => {
+                (StatusCode::FORBIDDEN, self.to_string(), hint::hints(self))
+            }
         }
     }
 
     fn log(&self) {
         match self {
             Self::Provider(error @ (openid::Error::Provider { .. } | openid::Error::Untrusted { .. })) => {
-                tracing::error!("{error}");
+                tracing::error!("{}", hint::line(error));
             }
             Self::Registry(error) if error.fault() == Fault::Operator => {
-                tracing::error!("signing in failed: {}", krt_runtime::errors::chain(error));
+                tracing::error!("signing in failed: {}", hint::chain(error));
             }
             _ => {}
         }
@@ -187,14 +192,14 @@ impl Denied {
 /// The error page.
 fn page(denied: &Denied) -> Response {
     denied.log();
-    let (status, text) = denied.shown();
+    let (status, text, hints) = denied.shown();
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
         (CONTENT_SECURITY_POLICY, dashboard::POLICY),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
     ];
-    (status, headers, dashboard::denied(&text)).into_response()
+    (status, headers, dashboard::denied(&text, &hints)).into_response()
 }
 
 #[cfg(test)]

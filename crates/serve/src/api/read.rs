@@ -78,7 +78,7 @@ async fn read_bytes(mut body: axum::body::Body, limit: usize, bodies: &Arc<Pool>
 }
 
 fn busy() -> Refusal {
-    Refusal::new(Code::Unavailable, "the server reads as many bodies as it may; hint: try again")
+    Refusal::new(Code::Unavailable, "the server reads as many bodies as it may").hint("try again")
 }
 
 /// Refuses a body of another content type.
@@ -88,8 +88,8 @@ pub(crate) fn require_type(request: &Request, wanted: &str) -> Result<(), Refusa
     if kind.eq_ignore_ascii_case(wanted) {
         return Ok(());
     }
-    let message = format!("the body must be of the type {wanted}; hint: send `content-type: {wanted}`");
-    Err(Refusal::new(Code::Unsupported, message))
+    let refusal = Refusal::new(Code::Unsupported, format!("the body must be of the type {wanted}"));
+    Err(refusal.hint(format!("send `content-type: {wanted}`")))
 }
 
 /// The pairs of a query.

@@ -5,7 +5,9 @@ use crate::team::UploadError;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header::RETRY_AFTER};
 use krt_api::error::{ErrorCode, Problem};
+use krt_model::hint;
 use krt_registry::Fault;
+use miette::Diagnostic;
 use std::{io, time::Duration};
 
 /// The kind of a refusal, which decides its status.
@@ -80,22 +82,30 @@ impl Code {
 impl Refusal {
     /// The refusal of a caller who is not signed in.
     pub(crate) fn unauthenticated() -> Self {
-        Self::new(
-            Code::Unauthenticated,
-            "not signed in; hint: sign in, or send `authorization: Bearer TOKEN`",
-        )
+        Self::new(Code::Unauthenticated, "not signed in")
+            .hint("sign in, or send `authorization: Bearer TOKEN`")
     }
 
-    /// A refusal with a message; text after `hint:` becomes the hint.
+    /// A refusal with a message.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        let message: String = message.into();
-        let (message, hint) = match message.split_once("hint: ") {
-            Some((message, hint)) => {
-                (message.trim_end_matches(['\n', ' ', ';']).to_owned(), Some(hint.to_owned()))
-            }
-            None => (message, None),
-        };
-        Self { code, message, hint, problems: Vec::new(), wait: None }
+        Self { code, message: message.into(), hint: None, problems: Vec::new(), wait: None }
+    }
+
+    /// A refusal with an error's message and hints.
+    pub(crate) fn of(code: Code, error: &dyn Diagnostic) -> Self {
+        Self::new(code, error.to_string()).hints_of(error)
+    }
+
+    /// Sets the hint.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Sets the hint to those of an error.
+    fn hints_of(mut self, error: &dyn Diagnostic) -> Self {
+        self.hint = Some(hint::hints(error).join("; ")).filter(|hint| !hint.is_empty());
+        self
     }
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
@@ -103,10 +113,8 @@ impl Refusal {
     }
 
     pub(crate) fn read_only() -> Self {
-        Self::new(
-            Code::MethodNotAllowed,
-            "`krt run` shows one package and changes nothing; hint: use `krt serve`",
-        )
+        Self::new(Code::MethodNotAllowed, "`krt run` shows one package and changes nothing")
+            .hint("use `krt serve`")
     }
 
     pub(crate) fn missing(what: &str) -> Self {
@@ -114,18 +122,18 @@ impl Refusal {
     }
 
     pub(crate) fn wait(wait: Duration) -> Self {
-        let mut refusal = Self::new(Code::TooMany, "too many attempts failed; hint: wait, then try again");
+        let mut refusal = Self::new(Code::TooMany, "too many attempts failed").hint("wait, then try again");
         refusal.wait = Some(wait);
         refusal
     }
 
     /// Logs an internal error; the caller learns only whether the disk is full.
-    fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        tracing::error!("the API failed: {}", krt_runtime::errors::chain(error));
+    fn internal(error: &(dyn Diagnostic + 'static)) -> Self {
+        tracing::error!("the API failed: {}", hint::chain(error));
         if is_disk_full(error) {
-            return Self::new(Code::Unavailable, "the server's disk is full; hint: free some space there");
+            return Self::new(Code::Unavailable, "the server's disk is full").hint("free some space there");
         }
-        Self::new(Code::Internal, "the server failed; hint: its log says more")
+        Self::new(Code::Internal, "the server failed").hint("its log says more")
     }
 }
 
@@ -152,7 +160,7 @@ fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
-fn of_fault(fault: Fault, error: &(dyn std::error::Error + 'static)) -> Refusal {
+fn of_fault(fault: Fault, error: &(dyn Diagnostic + 'static)) -> Refusal {
     let code = match fault {
         Fault::Missing => Code::NotFound,
         Fault::Conflict => Code::Conflict,
@@ -160,7 +168,7 @@ fn of_fault(fault: Fault, error: &(dyn std::error::Error + 'static)) -> Refusal 
         Fault::Denied => Code::Unauthenticated,
         Fault::Operator => return Refusal::internal(error),
     };
-    Refusal::new(code, error.to_string())
+    Refusal::of(code, error)
 }
 
 impl From<krt_registry::Error> for Refusal {
@@ -184,15 +192,16 @@ impl From<UploadError> for Refusal {
                 refusal
             }
             UploadError::Registry(error) => error.into(),
-            UploadError::Write(error) => Self::internal(&error),
+            UploadError::Write(_) => Self::internal(&error),
             UploadError::Archive(error) => of_archive(&error),
             UploadError::Package(error @ krt_package::Error::Start(_)) => Self::internal(&error),
             UploadError::Package(error @ krt_package::Error::Ended { .. }) => {
-                tracing::warn!("refused a package: {}", krt_runtime::errors::chain(&error));
-                Self::new(Code::InvalidPackage, error.to_string())
+                tracing::warn!("refused a package: {}", hint::chain(&error));
+                Self::of(Code::InvalidPackage, &error)
             }
             UploadError::Package(error) => {
                 Self::new(Code::InvalidPackage, format!("the package cannot be read: {error}"))
+                    .hints_of(&error)
             }
         }
     }
@@ -202,7 +211,8 @@ fn of_archive(error: &krt_package::archive::Error) -> Refusal {
     use krt_package::archive::Error;
     match error {
         Error::Read(_) | Error::Write { .. } => Refusal::internal(error),
-        _ => Refusal::new(Code::InvalidPackage, format!("the package cannot be unpacked: {error}")),
+        _ => Refusal::new(Code::InvalidPackage, format!("the package cannot be unpacked: {error}"))
+            .hints_of(error),
     }
 }
 
@@ -211,10 +221,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hints_are_separate_from_messages() {
-        let refusal = Refusal::new(Code::Conflict, "cannot do it\nhint: do that first");
-        assert_eq!((&*refusal.message, refusal.hint.as_deref()), ("cannot do it", Some("do that first")));
-        let refusal = Refusal::new(Code::Conflict, "cannot do it; hint: do that first");
-        assert_eq!(refusal.message, "cannot do it");
+    fn a_hint_is_a_field() {
+        let error = krt_registry::Error::Runs { version: "v1".to_owned() };
+        let refusal = Refusal::from(crate::Error::from(error));
+        assert_eq!(
+            (&*refusal.message, refusal.hint.as_deref()),
+            ("`v1` runs", Some("stop the runtime's versions first"))
+        );
+        let refusal = Refusal::new(Code::Conflict, "there is a user `hint: me` already");
+        assert_eq!((&*refusal.message, refusal.hint), ("there is a user `hint: me` already", None));
     }
 }

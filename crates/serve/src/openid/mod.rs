@@ -15,7 +15,7 @@ pub use pending::SIGN_IN_TIMEOUT;
 use claims::{Claims, ExtraClaims};
 use discovery::Discovery;
 use http::Http;
-use krt_model::certificate;
+use krt_model::{certificate, hint};
 use krt_registry::{Role, VerifiedUser};
 use openidconnect::{
     AuthenticationFlow, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields,
@@ -94,7 +94,7 @@ impl fmt::Debug for Settings {
 }
 
 /// Why a sign-in at the provider fails.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum Error {
     /// The provider cannot be reached, or its answer is not valid.
     #[error("the OpenID provider {issuer} cannot be asked: {reason}")]
@@ -103,12 +103,16 @@ pub enum Error {
         issuer: String,
         /// What is wrong.
         reason: String,
+        /// What to do, where it is about a certificate.
+        #[help]
+        hint: Option<String>,
     },
     /// The provider refused.
     #[error("the OpenID provider did not let you in")]
     Refused,
     /// This browser did not begin a sign-in, or began it too long ago.
-    #[error("this sign-in was not begun in this browser, or too long ago\nhint: sign in again")]
+    #[error("this sign-in was not begun in this browser, or too long ago")]
+    #[diagnostic(help("sign in again"))]
     Unknown,
     /// The provider's proof is not valid.
     #[error("the OpenID provider's ID token is not valid: {reason}")]
@@ -120,7 +124,8 @@ pub enum Error {
     #[error("the OpenID provider says no {0} of you, which this server needs")]
     Missing(&'static str),
     /// The user is in none of the groups that have a role.
-    #[error("you are in none of the groups that are let in here\nhint: ask who runs this server")]
+    #[error("you are in none of the groups that are let in here")]
+    #[diagnostic(help("ask who runs this server"))]
     NoRole,
 }
 
@@ -233,36 +238,31 @@ impl Provider {
         let verifier = endpoints.id_token_verifier();
         let claims = token
             .claims(&verifier, &begun.nonce)
-            .map_err(|error| Error::Untrusted { reason: krt_runtime::errors::chain(&error) })?;
+            .map_err(|error| Error::Untrusted { reason: hint::messages(&error) })?;
         let verified = Claims(claims).verified(&self.settings)?;
         Ok(SignedIn { verified, next: begun.next })
     }
 
     async fn endpoints(&self) -> Result<Endpoints, Error> {
-        let issuer = self.settings.issuer.clone();
-        self.discovery.get(self.fetch_endpoints()).await.map_err(|reason| Error::Provider { issuer, reason })
+        self.discovery.get(self.fetch_endpoints()).await.map_err(|reason| self.failed(reason))
     }
 
     /// Fetches the metadata of the provider.
     async fn fetch_endpoints(&self) -> Result<Endpoints, String> {
         let metadata = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http)
             .await
-            .map_err(|error| explain(&error))?;
+            .map_err(|error| hint::messages(&error))?;
         let (client, secret) = (self.settings.client.clone(), self.settings.secret.clone());
         Ok(Endpoints::from_provider_metadata(metadata, ClientId::new(client), secret.map(ClientSecret::new))
             .set_redirect_uri(self.redirect.clone()))
     }
 
     fn wrong(&self, error: &dyn StdError) -> Error {
-        Error::Provider { issuer: self.settings.issuer.clone(), reason: explain(error) }
+        self.failed(hint::messages(error))
     }
-}
 
-/// Why the provider cannot be asked, and what to do about it where it is about a certificate.
-fn explain(error: &dyn StdError) -> String {
-    let reason = krt_runtime::errors::chain(error);
-    match certificate::hint(&reason, krt_remote::AUTHORITY_HINT) {
-        Some(hint) => format!("{reason}; hint: {hint}"),
-        None => reason,
+    fn failed(&self, reason: String) -> Error {
+        let hint = certificate::hint(&reason, krt_remote::AUTHORITY_HINT);
+        Error::Provider { issuer: self.settings.issuer.clone(), reason, hint }
     }
 }

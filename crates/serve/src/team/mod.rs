@@ -29,7 +29,7 @@ pub use upload::{Incoming, UploadError};
 
 use crate::blocking;
 use events::Events;
-use krt_model::name::Name;
+use krt_model::{hint, name::Name};
 use krt_package::Package;
 use krt_registry::{
     Actor, Credential, Error, Identity, Registry, Role, RuntimeChange, State, TokenUser, Version,
@@ -321,7 +321,9 @@ impl Team {
                 self.notify_all(&key.0).await;
             }
             Ok(version) => self.notify(Event::version(&version)),
-            Err(error) => tracing::error!("what happened to `{}` cannot be noted: {error}", key.1),
+            Err(error) => {
+                tracing::error!("what happened to `{}` cannot be noted: {}", key.1, hint::line(&error));
+            }
         }
     }
 
@@ -363,7 +365,7 @@ async fn grant(registry: Arc<Registry>, token: String) -> Option<Grant> {
     let of = Arc::clone(&registry);
     let found = blocking::run(move || of.by_token(&token)).await;
     let TokenUser { id, login, role } = found.unwrap_or_else(|error| {
-        tracing::error!("a token cannot be looked up: {error}");
+        tracing::error!("a token cannot be looked up: {}", hint::line(&error));
         None
     })?;
     let (reach, needed) = match role >= Role::Manager {

@@ -1,6 +1,7 @@
 //! How long the audit log is kept.
 
 use super::Team;
+use krt_model::hint;
 use krt_registry::AuditRetention;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ impl Team {
     pub async fn keep_audit(&self, retention: AuditRetention) {
         loop {
             if let Err(error) = self.with_registry(move |registry| registry.prune_audit(retention)).await {
-                tracing::error!("the audit log cannot be pruned: {error}");
+                tracing::error!("the audit log cannot be pruned: {}", hint::line(&error));
             }
             tokio::select! {
                 () = tokio::time::sleep(INTERVAL) => {}

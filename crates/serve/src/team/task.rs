@@ -2,10 +2,10 @@
 
 use super::packages;
 use super::{Key, Team, launch::PrepareRequest};
-use krt_model::name::VariableName;
+use krt_model::{hint, name::VariableName};
 use krt_registry::state::Event as VersionEvent;
-use krt_runtime::errors::chain;
 use krt_runtime::{Engine, Error, Parts, Running, traces::Traces};
+use miette::Diagnostic;
 use std::{
     any::Any,
     collections::BTreeMap,
@@ -117,7 +117,7 @@ async fn start(
     slot: &OnceLock<Weak<Engine>>,
 ) -> Result<RunningVersion, Vec<String>> {
     let (runtime, version) = key;
-    let words = |error: &dyn std::error::Error| vec![chain(error)];
+    let words = |error: &dyn Diagnostic| vec![hint::chain(error)];
     let stores = team.store_set.open(runtime).await.map_err(|error| words(&error))?;
     let logs = team.logs.of_version(stores.store.clone(), version);
     let place = team.registry.folder().version(runtime, version);
@@ -166,6 +166,6 @@ async fn start(
 fn reasons(error: &Error) -> Vec<String> {
     match error {
         Error::Nodes(error) => error.reasons(),
-        error => vec![chain(error)],
+        error => vec![hint::chain(error)],
     }
 }

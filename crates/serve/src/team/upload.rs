@@ -24,7 +24,7 @@ pub struct Incoming {
 }
 
 /// Why an upload is refused.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum UploadError {
     /// The package has errors.
     #[error("the package has errors")]
@@ -34,15 +34,18 @@ pub enum UploadError {
     },
     /// It is not a package.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Package(#[from] krt_package::Error),
     /// It cannot be unpacked.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Archive(#[from] archive::Error),
     /// The registry refuses it.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Registry(#[from] krt_registry::Error),
     /// It cannot be written.
-    #[error("cannot write the package: {0}")]
+    #[error("cannot write the package")]
     Write(#[from] io::Error),
 }
 

@@ -4,6 +4,7 @@
 //! when it should expire.
 
 use crate::blocking;
+use krt_model::hint;
 use krt_registry::{Identity, Registry, Timestamp};
 use std::{sync::Arc, time::Duration};
 
@@ -20,7 +21,7 @@ pub(crate) async fn ended(registry: Arc<Registry>, identity: Identity) -> String
             Ok(Ok(until)) => until,
             Ok(Err(ended)) => return ended.to_string(),
             Err(error) => {
-                tracing::error!("who follows a stream cannot be looked up: {error}");
+                tracing::error!("who follows a stream cannot be looked up: {}", hint::line(&error));
                 return "the server failed".to_owned();
             }
         };

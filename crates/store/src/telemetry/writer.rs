@@ -15,6 +15,7 @@ use crate::{
     options::Options,
     point::read_points,
 };
+use krt_model::hint;
 use rusqlite::{Connection, TransactionBehavior};
 use std::{
     path::{Path, PathBuf},
@@ -175,7 +176,7 @@ impl Writer {
             match replace(&self.path, &self.folder, self.file_limit) {
                 Ok((connection, batch)) => (self.connection, self.batch) = (connection, batch),
                 Err(error) => {
-                    tracing::error!(error = error_chain(&error), "a damaged database could not be replaced");
+                    tracing::error!(error = hint::chain(&error), "a damaged database could not be replaced");
                 }
             }
         }
@@ -221,7 +222,7 @@ impl Writer {
         let requests = dropped.requests - before.requests;
         match self.failure.take() {
             Some(error) => {
-                let error = error_chain(&error);
+                let error = hint::chain(&error);
                 tracing::warn!(
                     points,
                     logs,
@@ -267,17 +268,6 @@ fn replace(path: &Path, folder: &Path, limit: Option<u64>) -> Result<(Connection
         aside.display()
     );
     load(folder, limit)
-}
-
-/// An error with its causes, on one line.
-fn error_chain(error: &Error) -> String {
-    let mut text = error.to_string().replace('\n', "; ");
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

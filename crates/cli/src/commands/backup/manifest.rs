@@ -1,6 +1,6 @@
 //! `backup.json`: the files of a backup, and their checksums.
 
-use anyhow::{Context as _, bail, ensure};
+use crate::error::{Context as _, Result, bail, ensure};
 use krt_registry::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -52,7 +52,7 @@ struct Entry {
 
 impl Manifest {
     /// Builds the manifest of all files in a folder.
-    pub(super) fn of(folder: &Path, kind: Kind) -> anyhow::Result<Self> {
+    pub(super) fn of(folder: &Path, kind: Kind) -> Result<Self> {
         let mut files = Vec::new();
         collect(folder, folder, &mut files)?;
         files.sort_by(|one, other| one.path.cmp(&other.path));
@@ -61,14 +61,14 @@ impl Manifest {
     }
 
     /// Writes the manifest into a backup's folder.
-    pub(super) fn write(&self, folder: &Path) -> anyhow::Result<()> {
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(FILE))?;
         serde_json::to_writer_pretty(&mut file, self)?;
         Ok(file.sync_all()?)
     }
 
     /// Loads the manifest of a backup.
-    pub(in crate::commands) fn load(backup: &Path) -> anyhow::Result<Self> {
+    pub(in crate::commands) fn load(backup: &Path) -> Result<Self> {
         let path = backup.join(FILE);
         let shown = path.display();
         let file = File::open(&path)
@@ -79,8 +79,8 @@ impl Manifest {
             serde_json::from_str(&text).with_context(|| format!("`{shown}` does not describe a backup"))?;
         ensure!(
             manifest.format <= FORMAT,
-            "`{shown}` has the format {}, this program knows formats up to {FORMAT}; hint: use a newer krt",
-            manifest.format
+            "`{shown}` has the format {}, this program knows formats up to {FORMAT}", manifest.format;
+            hint: "use a newer krt"
         );
         for entry in &manifest.files {
             let inside = Path::new(&entry.path).components().all(|part| matches!(part, Component::Normal(_)));
@@ -94,14 +94,14 @@ impl Manifest {
     }
 
     /// Copies all files of a backup to another folder. Fails if a file has changed since the backup.
-    pub(in crate::commands) fn copy(&self, backup: &Path, into: &Path) -> anyhow::Result<()> {
+    pub(in crate::commands) fn copy(&self, backup: &Path, into: &Path) -> Result<()> {
         for entry in &self.files {
             let (from, to) = (backup.join(&entry.path), into.join(&entry.path));
             let copied = copy(&from, &to).with_context(|| format!("cannot restore `{}`", from.display()))?;
             if copied != (entry.bytes, entry.sha256.clone()) {
                 bail!(
-                    "`{}` is not as it was when the backup was made; hint: use another backup",
-                    from.display()
+                    "`{}` is not as it was when the backup was made", from.display();
+                    hint: "use another backup"
                 );
             }
         }
@@ -120,7 +120,7 @@ impl Manifest {
     }
 }
 
-fn collect(root: &Path, folder: &Path, files: &mut Vec<Entry>) -> anyhow::Result<()> {
+fn collect(root: &Path, folder: &Path, files: &mut Vec<Entry>) -> Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
@@ -137,7 +137,7 @@ fn collect(root: &Path, folder: &Path, files: &mut Vec<Entry>) -> anyhow::Result
     Ok(())
 }
 
-fn copy(from: &Path, to: &Path) -> anyhow::Result<(u64, String)> {
+fn copy(from: &Path, to: &Path) -> Result<(u64, String)> {
     let folder: PathBuf = to.parent().map(Path::to_owned).unwrap_or_default();
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let target = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
@@ -147,7 +147,7 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<(u64, String)> {
 }
 
 /// Copies bytes; returns their number and checksum.
-fn pass(mut from: impl Read, mut to: impl Write) -> anyhow::Result<(u64, String)> {
+fn pass(mut from: impl Read, mut to: impl Write) -> Result<(u64, String)> {
     let (mut hash, mut bytes, mut buffer) = (Sha256::new(), 0, vec![0; 1 << 20]);
     loop {
         let read = from.read(&mut buffer)?;

@@ -10,12 +10,12 @@ mod start;
 
 use crate::{
     client::{Address, Client, Header, Methods, Trust, describe, example, is_starting, title, will_describe},
+    error::{Error, Result, ensure, error},
     exit, output,
     service::{ServiceArgs, block_on},
     terminal,
-    values::duration,
+    values::{duration, hinted},
 };
-use anyhow::{anyhow, ensure};
 use bytes::Bytes;
 use clap::Args;
 use krt_runtime::{
@@ -77,7 +77,7 @@ pub(crate) struct CallArgs {
     timeout: Option<Duration>,
 
     /// Send metadata; the VALUE is base64 if the NAME ends in -bin
-    #[arg(short = 'H', long = "header", value_name = "NAME:VALUE")]
+    #[arg(short = 'H', long = "header", value_name = "NAME:VALUE", value_parser = hinted::<Header>)]
     headers: Vec<Header>,
 
     /// Continue with the next request if one fails
@@ -105,7 +105,7 @@ enum Outcome {
 }
 
 /// Calls a method, or lists methods.
-pub(crate) fn execute(args: &CallArgs) -> anyhow::Result<ExitCode> {
+pub(crate) fn execute(args: &CallArgs) -> Result<ExitCode> {
     let done = block_on(async {
         match &args.package {
             None => work(args, args.address.clone()).await,
@@ -123,7 +123,7 @@ pub(crate) fn execute(args: &CallArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-async fn work(args: &CallArgs, address: Address) -> anyhow::Result<Outcome> {
+async fn work(args: &CallArgs, address: Address) -> Result<Outcome> {
     let client = Client::connect(address, &args.trust, args.headers.clone()).await?;
     let mut start = Start::of(client.address().to_string(), args.timeout);
     let methods = methods(&client, &mut start).await?;
@@ -139,12 +139,12 @@ async fn work(args: &CallArgs, address: Address) -> anyhow::Result<Outcome> {
 }
 
 /// Fetches the methods; retries until the server has started.
-async fn methods(client: &Client, start: &mut Start) -> anyhow::Result<Methods> {
+async fn methods(client: &Client, start: &mut Start) -> Result<Methods> {
     loop {
         match client.methods().await {
             Err(error) if will_describe(&error) => {
                 if !start.pause().await {
-                    return Err(anyhow!("{}\nhint: {}", terminal::chain(&error), start.hint()));
+                    return Err(error.hint(start.hint()));
                 }
             }
             methods => {
@@ -155,7 +155,7 @@ async fn methods(client: &Client, start: &mut Start) -> anyhow::Result<Methods> 
     }
 }
 
-fn list(methods: &Methods, name: Option<&str>) -> anyhow::Result<()> {
+fn list(methods: &Methods, name: Option<&str>) -> Result<()> {
     if let Some(name) = name {
         return output::print(&entry(methods.find(name)?));
     }
@@ -188,16 +188,16 @@ struct Calls<'a> {
 }
 
 impl Calls<'_> {
-    async fn run(&mut self) -> anyhow::Result<Outcome> {
+    async fn run(&mut self) -> Result<Outcome> {
         let mut requests = self.args.request.open()?;
         let mut done = Outcome::Answered;
         let mut number = 0;
         while let Some(request) = requests.recv().await {
             number += 1;
             let request = request.map_err(|error| {
+                let refused = error!("request {number} is not JSON: {error}");
                 let is_encoding = error.to_string().contains("unicode code point");
-                let hint = if is_encoding { "; hint: save it as UTF-8" } else { "" };
-                anyhow!("request {number} is not JSON: {error}{hint}")
+                if is_encoding { refused.hint("save it as UTF-8") } else { refused }
             })?;
             match self.call(&request).await {
                 Ok(answer) => output::print_json(&self.format_answer(&answer)?)?,
@@ -210,41 +210,41 @@ impl Calls<'_> {
                 }
             }
         }
-        ensure!(number > 0, "there is no request; hint: the empty request is {{}}");
+        ensure!(number > 0, "there is no request"; hint: "the empty request is {{}}");
         Ok(done)
     }
 
-    async fn call(&mut self, request: &RawValue) -> anyhow::Result<Bytes> {
+    async fn call(&mut self, request: &RawValue) -> Result<Bytes> {
         let input = self.method.input();
         let message =
             json::parse(&input, request.get().as_bytes(), json::Bounds::none()).map_err(|error| {
-                anyhow!("the request is {}\nhint: all its fields are {}", chain(&error), example(&input))
+                error!("the request is {}", chain(&error); hint: "all its fields are {}", example(&input))
             })?;
         loop {
             match self.client.call(self.method, message.clone(), self.args.timeout).await {
                 Err(status) if is_starting(&status) => {
                     if !self.start.pause().await {
-                        return Err(anyhow!("{}\nhint: {}", describe(&status), self.start.hint()));
+                        return Err(error!("{}", describe(&status); hint: "{}", self.start.hint()));
                     }
                 }
                 answer => {
                     self.start.ended();
-                    return answer.map_err(|status| anyhow!(describe(&status)));
+                    return answer.map_err(|status| Error::new(describe(&status)));
                 }
             }
         }
     }
 
-    fn format_answer(&self, answer: &[u8]) -> anyhow::Result<String> {
+    fn format_answer(&self, answer: &[u8]) -> Result<String> {
         let format =
             Format { defaults: self.args.emit_defaults, indent: output::is_terminal(), ..Format::WIRE };
         let json = json::write(&self.method.output(), answer, format, json::Bounds::none());
-        let json = json.map_err(|error| anyhow!("the answer is {}", chain(&error)))?;
+        let json = json.map_err(|error| error!("the answer is {}", chain(&error)))?;
         Ok(String::from_utf8(json.into())?)
     }
 
     /// Adds the request's number to an error, if there may be several requests.
-    fn numbered(&self, number: usize, error: anyhow::Error) -> anyhow::Error {
+    fn numbered(&self, number: usize, error: Error) -> Error {
         match self.args.request {
             Source::Text(_) if number == 1 => error,
             _ => error.context(format!("request {number}")),

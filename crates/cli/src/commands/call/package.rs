@@ -1,10 +1,12 @@
 //! Starts a package for one call, and stops it afterwards.
 
 use super::{Outcome, Start};
-use crate::service::{
-    NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, ServiceSettings, asynchronous, bind, signals,
+use crate::{
+    error::{Context as _, Result, bail},
+    service::{
+        NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, ServiceSettings, asynchronous, bind, signals,
+    },
 };
-use anyhow::{Context as _, bail};
 use krt_runtime::{
     descriptors::Descriptors,
     ingress::{ClientPort, browsers::Rules, listener::Limits},
@@ -25,8 +27,8 @@ pub(super) async fn with(
     path: &Path,
     data: Option<&Path>,
     start: &Start,
-    work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Outcome>,
-) -> anyhow::Result<Outcome> {
+    work: impl AsyncFnOnce(SocketAddr) -> Result<Outcome>,
+) -> Result<Outcome> {
     let logs = args.engine.logs()?;
     let done = work_with(args, path, data, start, &logs, work).await;
     logs.flush();
@@ -39,8 +41,8 @@ async fn work_with(
     data: Option<&Path>,
     start: &Start,
     logs: &Logs,
-    work: impl AsyncFnOnce(SocketAddr) -> anyhow::Result<Outcome>,
-) -> anyhow::Result<Outcome> {
+    work: impl AsyncFnOnce(SocketAddr) -> Result<Outcome>,
+) -> Result<Outcome> {
     let interrupted = signals::stop()?;
     let data = Data::new(data)?;
     let descriptors = Descriptors::raise();
@@ -82,16 +84,16 @@ async fn work_with(
 async fn work_when_ready(
     ready: impl Future<Output = Option<Result<(), oneshot::error::RecvError>>>,
     start: &Start,
-    work: impl Future<Output = anyhow::Result<Outcome>>,
+    work: impl Future<Output = Result<Outcome>>,
     interrupted: &CancellationToken,
     finished: &CancellationToken,
-) -> anyhow::Result<Outcome> {
+) -> Result<Outcome> {
     let _stop = finished.clone().drop_guard();
     tokio::select! {
         () = interrupted.cancelled() => Ok(Outcome::Interrupted),
         started = ready => {
             let Some(started) = started else {
-                bail!("the package has not started\nhint: {}", start.hint());
+                bail!("the package has not started"; hint: "{}", start.hint());
             };
             started.context("the service did not start")?;
             tokio::select! {
@@ -109,7 +111,7 @@ enum Data {
 }
 
 impl Data {
-    fn new(named: Option<&Path>) -> anyhow::Result<Self> {
+    fn new(named: Option<&Path>) -> Result<Self> {
         match named {
             Some(path) => Ok(Self::Kept(path.to_owned())),
             None => {

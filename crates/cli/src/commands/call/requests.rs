@@ -1,6 +1,6 @@
 //! The requests of `krt call`: JSON values from the command line, a file or standard input.
 
-use anyhow::{Context as _, anyhow};
+use crate::error::{Context as _, Result, error};
 use krt_model::text::decode_json;
 use serde_json::{Deserializer, value::RawValue};
 use std::{
@@ -40,7 +40,7 @@ impl FromStr for Source {
 
 impl Source {
     /// Starts to read. Validates a literal text as a whole before it yields the first request.
-    pub(super) fn open(&self) -> anyhow::Result<Requests> {
+    pub(super) fn open(&self) -> Result<Requests> {
         match self {
             Self::Text(text) => {
                 let values = Deserializer::from_str(text).into_iter().collect::<Result<Vec<_>, _>>();
@@ -57,12 +57,12 @@ impl Source {
 
 /// Streams UTF-8; reads other encodings to the end first. Two bytes suffice to tell them apart, since no
 /// request is one byte of JSON.
-fn read(mut reader: impl Read + Send + 'static) -> anyhow::Result<Requests> {
+fn read(mut reader: impl Read + Send + 'static) -> Result<Requests> {
     let mut start = Vec::new();
     reader.by_ref().take(2).read_to_end(&mut start)?;
     if matches!(start.as_slice(), [0 | 0xef | 0xfe | 0xff, ..] | [_, 0]) {
         reader.read_to_end(&mut start)?;
-        let text = decode_json(&start).map_err(|problem| anyhow!("{problem}; hint: save it as UTF-8"))?;
+        let text = decode_json(&start).map_err(|problem| error!("{problem}"; hint: "save it as UTF-8"))?;
         return Ok(feed(Deserializer::from_reader(Cursor::new(text.into_bytes())).into_iter()));
     }
     Ok(feed(Deserializer::from_reader(Cursor::new(start).chain(reader)).into_iter()))
@@ -130,8 +130,8 @@ mod tests {
             let read = all(read(Cursor::new(bytes)).unwrap());
             assert_eq!(read, [Ok("{\"a\":\"ä\"}".to_owned()), Ok("{}".to_owned())]);
         }
-        let refused = read(Cursor::new(b"\xff\xfe{\0\n".to_vec())).unwrap_err().to_string();
-        assert!(refused.contains("line 1") && refused.contains("hint:"), "{refused}");
+        let refused = read(Cursor::new(b"\xff\xfe{\0\n".to_vec())).unwrap_err().line();
+        assert!(refused.contains("line 1") && refused.contains("; hint: "), "{refused}");
         let latin = all(read(Cursor::new(b"{\"a\":\n\"\xe4\"}".to_vec())).unwrap());
         assert!(latin[0].as_ref().unwrap_err().contains("line 2"), "{latin:?}");
     }

@@ -1,7 +1,9 @@
 //! The destination of results: standard output, or a file that appears only when complete.
 
-use crate::output::{Escape, Results};
-use anyhow::Context as _;
+use crate::{
+    error::{Context as _, Result},
+    output::{Escape, Results},
+};
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
@@ -32,7 +34,7 @@ pub(super) enum Destination {
 
 impl Destination {
     /// Opens a file or standard output. Results on a terminal are escaped.
-    pub(super) fn open(path: Option<&Path>, escape: Escape) -> anyhow::Result<Self> {
+    pub(super) fn open(path: Option<&Path>, escape: Escape) -> Result<Self> {
         match path {
             None => Ok(Self::Stdout(Results::open(BUFFER, escape))),
             Some(path) => {
@@ -57,7 +59,7 @@ impl Destination {
     }
 
     /// Flushes the buffer, and moves the file into place.
-    pub(super) fn finish(mut self) -> anyhow::Result<()> {
+    pub(super) fn finish(mut self) -> Result<()> {
         self.flush()?;
         match self {
             Self::Stdout(_) | Self::Device { .. } => Ok(()),

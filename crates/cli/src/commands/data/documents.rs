@@ -6,7 +6,7 @@ use super::{
     record::Record,
     unknown,
 };
-use anyhow::ensure;
+use crate::error::{Result, ensure};
 use bson::{Document, RawDocumentBuf};
 use clap::Args;
 use futures::{Stream, StreamExt as _};
@@ -37,7 +37,7 @@ pub(super) struct DocumentsArgs {
 }
 
 /// Prints documents, or lists all collections.
-pub(super) fn print(args: &DocumentsArgs, reader: &Reader, printer: &mut Printer) -> anyhow::Result<Printed> {
+pub(super) fn print(args: &DocumentsArgs, reader: &Reader, printer: &mut Printer) -> Result<Printed> {
     let Some(collection) = &args.collection else { return print_list(args, reader, printer) };
     let known = reader.collections()?.into_iter().map(|collection| collection.name);
     unknown::check("there is no collection", collection, known.collect())?;
@@ -48,10 +48,11 @@ pub(super) fn print(args: &DocumentsArgs, reader: &Reader, printer: &mut Printer
     Ok(args.limit.note(printed))
 }
 
-fn print_list(args: &DocumentsArgs, reader: &Reader, printer: &mut Printer) -> anyhow::Result<Printed> {
+fn print_list(args: &DocumentsArgs, reader: &Reader, printer: &mut Printer) -> Result<Printed> {
     ensure!(
         !args.limit.is_set() && !args.order.is_set(),
-        "these options need the name of a collection; hint: `krt data documents` lists all"
+        "these options need the name of a collection";
+        hint: "`krt data documents` lists all"
     );
     let collections = reader.collections()?.into_iter();
     let record =
@@ -76,12 +77,7 @@ pub(super) struct Documents {
 
 impl Documents {
     /// Searches a collection.
-    pub(super) fn find(
-        reader: &Reader,
-        collection: &str,
-        query: &Document,
-        order: Order,
-    ) -> anyhow::Result<Self> {
+    pub(super) fn find(reader: &Reader, collection: &str, query: &Document, order: Order) -> Result<Self> {
         let limits = FindLimits { newest_first: order == Order::NewestFirst, ..FindLimits::default() };
         Ok(Self {
             runtime: runtime::Builder::new_current_thread().build()?,
@@ -96,7 +92,7 @@ impl Documents {
 }
 
 impl Iterator for Documents {
-    type Item = anyhow::Result<RawDocumentBuf>;
+    type Item = Result<RawDocumentBuf>;
 
     fn next(&mut self) -> Option<Self::Item> {
         Some(self.runtime.block_on(self.found.next())?.map_err(Into::into))
@@ -104,7 +100,7 @@ impl Iterator for Documents {
 }
 
 /// A record with the document's JSON.
-fn record(document: &RawDocumentBuf) -> anyhow::Result<Record> {
+fn record(document: &RawDocumentBuf) -> Result<Record> {
     let Fields(fields) = serde_json::from_str(&krt_store::to_json(document))?;
     Ok(fields.into_iter().fold(Record::default(), |record, (name, value)| record.with(name, value)))
 }

@@ -6,6 +6,7 @@ use super::{
     record::{Cell, Record},
 };
 use crate::{
+    error::Result,
     log::{LogFilterArgs, lines},
     time_spec::SpanArgs,
 };
@@ -46,7 +47,7 @@ pub(super) struct LogsArgs {
 }
 
 /// Prints the newest records in chronological order, then follows new ones if requested.
-pub(super) fn print(args: &LogsArgs, reader: &Reader, printer: &mut Printer) -> anyhow::Result<Printed> {
+pub(super) fn print(args: &LogsArgs, reader: &Reader, printer: &mut Printer) -> Result<Printed> {
     let filter = args.filter()?;
     let mut log = Log { printer, any: false };
     let (more, after) = match args.limit.of(log.printer.format()) {
@@ -60,7 +61,7 @@ pub(super) fn print(args: &LogsArgs, reader: &Reader, printer: &mut Printer) -> 
 }
 
 /// The number of log records.
-pub(super) fn count(reader: &Reader) -> anyhow::Result<u64> {
+pub(super) fn count(reader: &Reader) -> Result<u64> {
     let (mut count, mut after) = (0, i64::MIN);
     loop {
         let page = reader.logs_after(after, &LogFilter::default(), PAGE)?;
@@ -73,7 +74,7 @@ pub(super) fn count(reader: &Reader) -> anyhow::Result<u64> {
 }
 
 impl LogsArgs {
-    fn filter(&self) -> anyhow::Result<LogFilter> {
+    fn filter(&self) -> Result<LogFilter> {
         let span = self.span.resolve()?;
         Ok(LogFilter {
             text: self.wanted.text.clone(),
@@ -97,7 +98,7 @@ struct Log<'a> {
 
 impl Log<'_> {
     /// Prints the newest records. Returns whether there are more, and the record after which to continue.
-    fn newest(&mut self, reader: &Reader, filter: &LogFilter, limit: usize) -> anyhow::Result<(bool, i64)> {
+    fn newest(&mut self, reader: &Reader, filter: &LogFilter, limit: usize) -> Result<(bool, i64)> {
         let mut page = reader.logs(filter, limit.saturating_add(1))?;
         let more = page.records.len() > limit;
         if more {
@@ -108,7 +109,7 @@ impl Log<'_> {
     }
 
     /// Prints all records after one. Returns the record after which to continue.
-    fn rest(&mut self, reader: &Reader, filter: &LogFilter, mut after: i64) -> anyhow::Result<i64> {
+    fn rest(&mut self, reader: &Reader, filter: &LogFilter, mut after: i64) -> Result<i64> {
         loop {
             let page = reader.logs_after(after, filter, PAGE)?;
             let full = page.records.len() >= PAGE;
@@ -121,7 +122,7 @@ impl Log<'_> {
     }
 
     /// Prints new records after one, until an error or an interruption.
-    fn follow(&mut self, reader: &Reader, filter: &LogFilter, mut after: i64) -> anyhow::Result<Printed> {
+    fn follow(&mut self, reader: &Reader, filter: &LogFilter, mut after: i64) -> Result<Printed> {
         loop {
             self.printer.flush()?;
             thread::sleep(POLL_INTERVAL);
@@ -129,7 +130,7 @@ impl Log<'_> {
         }
     }
 
-    fn put(&mut self, records: Vec<StoredLog>) -> anyhow::Result<()> {
+    fn put(&mut self, records: Vec<StoredLog>) -> Result<()> {
         let any = !records.is_empty();
         match self.printer.format() {
             Format::Table => records.iter().try_for_each(|record| self.printer.text(&lines(record)))?,

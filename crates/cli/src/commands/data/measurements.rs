@@ -8,10 +8,10 @@ use super::{
     unknown, windows,
 };
 use crate::{
+    error::{Result, ensure},
     time_spec::SpanArgs,
     values::{duration, pair},
 };
-use anyhow::ensure;
 use clap::Args;
 use krt_store::{PointFilter, Reader, SeriesInfo, WindowQuery};
 use std::{collections::BTreeSet, time::Duration};
@@ -59,11 +59,7 @@ pub(super) struct Measurement {
 }
 
 /// Prints points, aggregates, or a list of measurements.
-pub(super) fn print(
-    args: &MeasurementsArgs,
-    reader: &Reader,
-    printer: &mut Printer,
-) -> anyhow::Result<Printed> {
+pub(super) fn print(args: &MeasurementsArgs, reader: &Reader, printer: &mut Printer) -> Result<Printed> {
     let Some(name) = &args.name else { return print_list(args, reader, printer) };
     let filter = args.filter(name, reader)?;
     match (args.every, &args.field) {
@@ -80,10 +76,11 @@ pub(super) fn print(
     }
 }
 
-fn print_list(args: &MeasurementsArgs, reader: &Reader, printer: &mut Printer) -> anyhow::Result<Printed> {
+fn print_list(args: &MeasurementsArgs, reader: &Reader, printer: &mut Printer) -> Result<Printed> {
     ensure!(
         !args.refines(),
-        "these options need the name of a measurement; hint: `krt data measurements` lists all"
+        "these options need the name of a measurement";
+        hint: "`krt data measurements` lists all"
     );
     printer.print_all(Measurement::all(reader)?.into_iter().map(Record::from).collect())
 }
@@ -99,7 +96,7 @@ impl MeasurementsArgs {
     }
 
     /// The filter for the requested points. Fails if the measurement or a tag does not exist.
-    fn filter(&self, name: &str, reader: &Reader) -> anyhow::Result<PointFilter> {
+    fn filter(&self, name: &str, reader: &Reader) -> Result<PointFilter> {
         unknown::check("there is no measurement", name, reader.measurements()?)?;
         let measurement = Measurement::new(name.to_owned(), &reader.series(name)?);
         let lacks = format!("`{name}` has no tag");
@@ -119,7 +116,7 @@ impl MeasurementsArgs {
 
 impl Measurement {
     /// All measurements, by name.
-    pub(super) fn all(reader: &Reader) -> anyhow::Result<Vec<Self>> {
+    pub(super) fn all(reader: &Reader) -> Result<Vec<Self>> {
         let mut all = Vec::new();
         for name in reader.measurements()? {
             let series = reader.series(&name)?;

@@ -6,12 +6,12 @@ use super::{
     printer::{Printed, Printer},
     record::{Cell, Record},
 };
-use anyhow::Context as _;
+use crate::error::{Context as _, Result};
 use krt_store::Reader;
 use std::{fs, io, path::Path};
 
 /// Prints one line for each measurement, each collection, the logs, and each file.
-pub(super) fn print(reader: &Reader, folder: &Path, printer: &mut Printer) -> anyhow::Result<Printed> {
+pub(super) fn print(reader: &Reader, folder: &Path, printer: &mut Printer) -> Result<Printed> {
     let mut lines = Vec::new();
     lines.extend(Measurement::all(reader)?.into_iter().map(Line::measurement));
     lines.extend(

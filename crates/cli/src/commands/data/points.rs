@@ -4,6 +4,7 @@ use super::{
     printer::Records,
     record::{Cell, Record},
 };
+use crate::error::Result;
 use krt_store::{Order, PointFilter, Reader, StoredPoint};
 use std::vec;
 
@@ -63,7 +64,7 @@ impl<'a> Points<'a> {
 }
 
 impl Iterator for Points<'_> {
-    type Item = anyhow::Result<StoredPoint>;
+    type Item = Result<StoredPoint>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {

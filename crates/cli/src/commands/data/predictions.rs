@@ -6,7 +6,7 @@ use super::{
     printer::{Printed, Printer},
     summary::Summary,
 };
-use crate::time_spec::SpanArgs;
+use crate::{error::Result, time_spec::SpanArgs};
 use clap::Args;
 use krt_store::{PREDICTIONS, PredictionFilter, Reader};
 
@@ -33,11 +33,7 @@ pub(super) struct PredictionsArgs {
 }
 
 /// Prints predictions, or their summary.
-pub(super) fn print(
-    args: &PredictionsArgs,
-    reader: &Reader,
-    printer: &mut Printer,
-) -> anyhow::Result<Printed> {
+pub(super) fn print(args: &PredictionsArgs, reader: &Reader, printer: &mut Printer) -> Result<Printed> {
     let span = args.span.resolve()?;
     let filter = PredictionFilter { version: args.version.clone(), from: span.from, to: span.to };
     let find = || Documents::find(reader, PREDICTIONS, &filter.query(), args.order.order());

@@ -1,7 +1,7 @@
 //! Writes records in any format.
 
 use super::{destination::Destination, layout::Layout, record::Record};
-use crate::terminal;
+use crate::{error::Result, terminal};
 use clap::ValueEnum;
 use std::io::{self, Write as _};
 
@@ -18,7 +18,7 @@ pub(super) enum Format {
 }
 
 /// Records, read lazily.
-pub(super) type Records<'a> = Box<dyn Iterator<Item = anyhow::Result<Record>> + 'a>;
+pub(super) type Records<'a> = Box<dyn Iterator<Item = Result<Record>> + 'a>;
 
 /// A summary of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +52,8 @@ impl Printer {
     pub(super) fn print<'a>(
         &mut self,
         limit: usize,
-        open: &dyn Fn() -> anyhow::Result<Records<'a>>,
-    ) -> anyhow::Result<Printed> {
+        open: &dyn Fn() -> Result<Records<'a>>,
+    ) -> Result<Printed> {
         let mut records = open()?;
         let mut first = records.by_ref().take(limit);
         let any = match self.format {
@@ -71,7 +71,7 @@ impl Printer {
     }
 
     /// Writes a small number of records.
-    pub(super) fn print_all(&mut self, records: Vec<Record>) -> anyhow::Result<Printed> {
+    pub(super) fn print_all(&mut self, records: Vec<Record>) -> Result<Printed> {
         let mut seen = Layout::default();
         records.iter().for_each(|record| seen.add(record));
         let mut records = records.into_iter().map(Ok);
@@ -83,11 +83,7 @@ impl Printer {
     }
 
     /// Writes records that all have the columns of the first one, with an optional header.
-    pub(super) fn print_alike(
-        &mut self,
-        header: bool,
-        records: impl Iterator<Item = Record>,
-    ) -> anyhow::Result<()> {
+    pub(super) fn print_alike(&mut self, header: bool, records: impl Iterator<Item = Record>) -> Result<()> {
         let mut records = records.peekable();
         let Some(first) = records.peek() else { return Ok(()) };
         let mut layout = Layout::default();
@@ -100,22 +96,22 @@ impl Printer {
     }
 
     /// Writes text for people.
-    pub(super) fn text(&mut self, text: &str) -> anyhow::Result<()> {
+    pub(super) fn text(&mut self, text: &str) -> Result<()> {
         Ok(self.out.write_all(text.as_bytes())?)
     }
 
     /// Flushes the output.
-    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
+    pub(super) fn flush(&mut self) -> Result<()> {
         Ok(self.out.flush()?)
     }
 
     /// Finishes the output.
-    pub(super) fn finish(self) -> anyhow::Result<()> {
+    pub(super) fn finish(self) -> Result<()> {
         self.out.finish()
     }
 
     /// Writes one JSON object per line. Returns whether there were any.
-    fn objects(&mut self, records: &mut dyn Iterator<Item = anyhow::Result<Record>>) -> anyhow::Result<bool> {
+    fn objects(&mut self, records: &mut dyn Iterator<Item = Result<Record>>) -> Result<bool> {
         let mut any = false;
         for record in records {
             let mut line = serde_json::to_string(&record?)?;
@@ -126,11 +122,7 @@ impl Printer {
         Ok(any)
     }
 
-    fn rows(
-        &mut self,
-        layout: &Layout,
-        records: &mut dyn Iterator<Item = anyhow::Result<Record>>,
-    ) -> anyhow::Result<bool> {
+    fn rows(&mut self, layout: &Layout, records: &mut dyn Iterator<Item = Result<Record>>) -> Result<bool> {
         let rows = match self.format {
             Format::Csv => self.csv(layout, true, records)?,
             Format::Table | Format::Json => self.table(layout, true, records)?,
@@ -148,8 +140,8 @@ impl Printer {
         &mut self,
         layout: &Layout,
         header: bool,
-        records: &mut dyn Iterator<Item = anyhow::Result<Record>>,
-    ) -> anyhow::Result<Rows> {
+        records: &mut dyn Iterator<Item = Result<Record>>,
+    ) -> Result<Rows> {
         let mut rows = Rows::default();
         for record in records {
             if header && !rows.any {
@@ -167,8 +159,8 @@ impl Printer {
         &mut self,
         layout: &Layout,
         header: bool,
-        records: &mut dyn Iterator<Item = anyhow::Result<Record>>,
-    ) -> anyhow::Result<Rows> {
+        records: &mut dyn Iterator<Item = Result<Record>>,
+    ) -> Result<Rows> {
         let mut out = csv::Writer::from_writer(&mut self.out);
         let mut rows = Rows::default();
         for record in records {
@@ -219,7 +211,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn read(records: &mut dyn Iterator<Item = anyhow::Result<Record>>) -> anyhow::Result<Self> {
+    fn read(records: &mut dyn Iterator<Item = Result<Record>>) -> Result<Self> {
         let mut seen = Self { layout: Layout::default(), kept: Some(Vec::new()) };
         let mut bytes = 0;
         for record in records {
@@ -240,11 +232,7 @@ mod tests {
     use super::*;
     use std::cell::Cell;
 
-    fn print(
-        format: Format,
-        limit: usize,
-        open: &dyn Fn() -> anyhow::Result<Records<'static>>,
-    ) -> (String, Printed) {
+    fn print(format: Format, limit: usize, open: &dyn Fn() -> Result<Records<'static>>) -> (String, Printed) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         let mut printer =
@@ -258,7 +246,7 @@ mod tests {
     fn records_past_the_buffer_are_read_again() {
         for count in [MAX_KEPT as u64, MAX_KEPT as u64 + 1] {
             let opened = Cell::new(0);
-            let open = || -> anyhow::Result<Records<'static>> {
+            let open = || -> Result<Records<'static>> {
                 opened.set(opened.get() + 1);
                 Ok(Box::new((0..count).map(|n| Ok(Record::default().with("n", n)))))
             };
@@ -272,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_limit_applies_to_every_format() {
-        let open = || -> anyhow::Result<Records<'static>> {
+        let open = || -> Result<Records<'static>> {
             Ok(Box::new((0..5_u64).map(|n| Ok(Record::default().with("n", n)))))
         };
         for (format, two) in [
@@ -289,7 +277,7 @@ mod tests {
     #[test]
     fn fields_added_between_readings_do_not_change_the_columns() {
         let opened = Cell::new(0);
-        let open = || -> anyhow::Result<Records<'static>> {
+        let open = || -> Result<Records<'static>> {
             opened.set(opened.get() + 1);
             let late = opened.get() > 1;
             Ok(Box::new((0..=MAX_KEPT as u64).map(move |n| {

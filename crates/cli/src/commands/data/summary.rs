@@ -4,6 +4,7 @@ use super::{
     printer::{Format, Printed, Printer},
     record::Record,
 };
+use crate::error::Result;
 use bson::RawDocumentBuf;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +83,7 @@ impl Summary {
     }
 
     /// Prints one object in JSON, or a row for each counter in CSV.
-    pub(super) fn print(&self, printer: &mut Printer) -> anyhow::Result<Printed> {
+    pub(super) fn print(&self, printer: &mut Printer) -> Result<Printed> {
         if self.count() == 0 {
             return Ok(Printed { any: false, more: false });
         }
@@ -128,7 +129,7 @@ impl Summary {
         pairs.chain(other).chain(errors)
     }
 
-    fn print_tables(&self, printer: &mut Printer) -> anyhow::Result<()> {
+    fn print_tables(&self, printer: &mut Printer) -> Result<()> {
         let accuracy = self.accuracy().map(|accuracy| format!("{:.1} %", accuracy * 100.0));
         let head = Record::default()
             .with("predictions", self.count())

@@ -6,8 +6,9 @@ use krt_package::suggest;
 const MAX_LISTED: usize = 8;
 
 /// An unknown name.
-#[derive(Debug, thiserror::Error)]
-#[error("{lack} `{name}`; hint: {}", hint(name, known))]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("{lack} `{name}`")]
+#[diagnostic(help("{}", hint(name, known)))]
 pub(super) struct Unknown {
     /// The beginning of the message, up to the name.
     lack: String,
@@ -16,6 +17,8 @@ pub(super) struct Unknown {
     /// The existing names.
     known: Vec<String>,
 }
+
+crate::error::from! { hinted: Unknown }
 
 /// Fails if `known` lacks a name.
 pub(super) fn check(lack: &str, name: &str, known: Vec<String>) -> Result<(), Unknown> {

@@ -6,6 +6,7 @@ use super::{
     record::{Cell, Record},
     unknown,
 };
+use crate::error::Result;
 use krt_store::{Order, PointFilter, Reader, Window, WindowQuery};
 use std::collections::BTreeSet;
 
@@ -18,7 +19,7 @@ pub(super) fn print(
     limit: &LimitArgs,
     reader: &Reader,
     printer: &mut Printer,
-) -> anyhow::Result<Printed> {
+) -> Result<Printed> {
     let windows = reader.windows(query)?;
     if windows.is_empty() {
         check_field(query, reader)?;
@@ -44,7 +45,7 @@ fn record(window: &Window, by: &[String]) -> Record {
 }
 
 /// Fails if the measurement has no numeric field of that name.
-fn check_field(query: &WindowQuery, reader: &Reader) -> anyhow::Result<()> {
+fn check_field(query: &WindowQuery, reader: &Reader) -> Result<()> {
     let measurement = query.points.measurement.clone();
     let lacks = format!("`{measurement}` has no numbers in a field");
     let all = PointFilter { measurement, ..PointFilter::default() };

@@ -1,6 +1,7 @@
 //! Output formats for variables.
 
 use super::variables::Variables;
+use crate::error::Result;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
@@ -15,14 +16,14 @@ pub(super) fn export(variables: &Variables) -> String {
 }
 
 /// Formats a JSON object.
-pub(super) fn json(variables: &Variables) -> anyhow::Result<String> {
+pub(super) fn json(variables: &Variables) -> Result<String> {
     let object: Map<_, _> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), Value::String(value.clone()))).collect();
     Ok(serde_json::to_string_pretty(&object)?)
 }
 
 /// Formats the subjects file.
-pub(super) fn subjects(subjects: &BTreeMap<&str, String>) -> anyhow::Result<String> {
+pub(super) fn subjects(subjects: &BTreeMap<&str, String>) -> Result<String> {
     Ok(serde_json::to_string_pretty(subjects)?)
 }
 

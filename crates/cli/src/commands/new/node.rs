@@ -4,8 +4,11 @@ use super::{
     NodeArgs,
     template::{self, Templates},
 };
-use crate::{commands::check, exit, output, terminal};
-use anyhow::Context as _;
+use crate::{
+    commands::check,
+    error::{Context as _, Result, ensure},
+    exit, output, terminal,
+};
 use krt_model::{
     name::Name,
     version::{PayloadForm, Version},
@@ -25,13 +28,13 @@ use std::{
 };
 
 /// Adds a node: its sources, and its lines in `krt.yml`. Changes nothing if it fails.
-pub(super) fn add(args: &NodeArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn add(args: &NodeArgs) -> Result<ExitCode> {
     let name = Name::parse(&args.name)?;
     let name = name.as_str();
-    anyhow::ensure!(
+    ensure!(
         !args.package.is_file(),
-        "`{}` is an archive, whose files are not changed\nhint: `krt unpack` it",
-        args.package.display()
+        "`{}` is an archive, whose files are not changed", args.package.display();
+        hint: "`krt unpack` it"
     );
     let (root, version) = checked(&args.package)?;
     let manifest = manifest(&root)?;
@@ -43,7 +46,7 @@ pub(super) fn add(args: &NodeArgs) -> anyhow::Result<ExitCode> {
     let edited = edit::add_node(&source, &NewNode { name, keys: &keys }, args.workflow.as_deref())?;
 
     let folder = root.join("src").join(name);
-    anyhow::ensure!(!folder.exists(), "`src/{name}` exists already; hint: choose another name");
+    ensure!(!folder.exists(), "`src/{name}` exists already"; hint: "choose another name");
     write(&folder, name, args.templates, plain)
         .with_context(|| format!("cannot make `{}`", folder.display()))?;
     if let Err(error) = change(&manifest, &text, &edited, &args.package) {
@@ -58,7 +61,7 @@ pub(super) fn add(args: &NodeArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Checks the package; returns its root and its manifest.
-fn checked(package: &Path) -> anyhow::Result<(PathBuf, Version)> {
+fn checked(package: &Path) -> Result<(PathBuf, Version)> {
     let Checked { version, report, root, .. } = krt_reader::check(&check::loader(false), package)?;
     match version {
         Some(version) => Ok((root, version)),
@@ -70,7 +73,7 @@ fn checked(package: &Path) -> anyhow::Result<(PathBuf, Version)> {
 }
 
 /// Changes the manifest, and reverts the change if the package then has errors.
-fn change(manifest: &Path, before: &str, after: &str, package: &Path) -> anyhow::Result<()> {
+fn change(manifest: &Path, before: &str, after: &str, package: &Path) -> Result<()> {
     replace(manifest, after).with_context(|| unread(manifest))?;
     let changed = checked(package);
     if changed.is_err() {
@@ -79,7 +82,7 @@ fn change(manifest: &Path, before: &str, after: &str, package: &Path) -> anyhow:
     changed.map(|_| ()).context("the node is not added: the package would not check with it")
 }
 
-fn manifest(root: &Path) -> anyhow::Result<PathBuf> {
+fn manifest(root: &Path) -> Result<PathBuf> {
     let mut paths = FILE_NAMES.iter().map(|name| root.join(name));
     let path = paths.find(|path| path.is_file()).context("the package has no krt.yml")?;
     path.canonicalize().with_context(|| unread(&path))

@@ -6,8 +6,11 @@ use super::{
     package::{self, create},
     template::{self, Templates},
 };
-use crate::{cache, exit, output, terminal};
-use anyhow::{Context as _, bail};
+use crate::{
+    cache,
+    error::{Context as _, Result, bail},
+    exit, output, terminal,
+};
 use krt_environment::{Environments, FoundProgram, PythonChoice};
 use serde::Deserialize;
 use std::{
@@ -55,10 +58,10 @@ pub(super) fn convert(
     folder: &Path,
     notebook: &Path,
     choice: Option<PythonChoice>,
-) -> anyhow::Result<ExitCode> {
+) -> Result<ExitCode> {
     let node = match read(notebook, choice)? {
         Answer::Node(node) => node,
-        Answer::Refused { error, hint } => bail!("{error}; hint: {hint}"),
+        Answer::Refused { error, hint } => bail!("{error}"; hint: "{hint}"),
     };
     let beside = notebook.parent().unwrap_or(Path::new(""));
     let title = notebook.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -74,7 +77,7 @@ pub(super) fn convert(
 }
 
 /// Runs the script.
-fn read(notebook: &Path, choice: Option<PythonChoice>) -> anyhow::Result<Answer> {
+fn read(notebook: &Path, choice: Option<PythonChoice>) -> Result<Answer> {
     fs::metadata(notebook).with_context(|| format!("cannot read `{}`", notebook.display()))?;
     let python = python(choice)?;
     let output = Command::new(&python)
@@ -91,14 +94,14 @@ fn read(notebook: &Path, choice: Option<PythonChoice>) -> anyhow::Result<Answer>
 }
 
 /// The interpreter with the notebook's packages: the chosen one, or the one that nodes get.
-fn python(choice: Option<PythonChoice>) -> anyhow::Result<PathBuf> {
+fn python(choice: Option<PythonChoice>) -> Result<PathBuf> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let environments = Environments::new(cache::folder()?, choice);
     let found = runtime.block_on(environments.pythons(Path::new(".")));
     let is_new_enough = |found: &FoundProgram| found.version.release() >= &OLDEST_PYTHON[..];
     match found.into_iter().find(is_new_enough) {
         Some(found) => Ok(found.path),
-        None => bail!("found no Python 3.8 or newer, which reads notebooks; hint: name one with --python"),
+        None => bail!("found no Python 3.8 or newer, which reads notebooks"; hint: "name one with --python"),
     }
 }
 

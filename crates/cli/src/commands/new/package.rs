@@ -1,8 +1,10 @@
 //! Creates a package.
 
 use super::template::{self, Templates};
-use crate::{exit, output};
-use anyhow::Context as _;
+use crate::{
+    error::{Context as _, Result, ensure},
+    exit, output,
+};
 use krt_model::name::Name;
 use std::{
     fs, io,
@@ -18,7 +20,7 @@ pub(super) struct NewPackage {
 }
 
 /// Creates a package with a node of a template.
-pub(super) fn make(folder: &Path, templates: Templates) -> anyhow::Result<ExitCode> {
+pub(super) fn make(folder: &Path, templates: Templates) -> Result<ExitCode> {
     let new = create(folder, |staging, name| write(staging, name, templates))?;
     let steps = [
         ("krt run .", "serve it"),
@@ -34,12 +36,12 @@ pub(super) fn make(folder: &Path, templates: Templates) -> anyhow::Result<ExitCo
 pub(super) fn create(
     folder: &Path,
     write: impl FnOnce(&Path, &str) -> io::Result<()>,
-) -> anyhow::Result<NewPackage> {
+) -> Result<NewPackage> {
     let folder = path::absolute(folder)?;
     let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let name = Name::parse(&name).context("a package's folder has the package's name")?;
     let failed = || format!("cannot make `{}`", folder.display());
-    anyhow::ensure!(!is_taken(&folder)?, "`{}` exists already; hint: choose another name", folder.display());
+    ensure!(!is_taken(&folder)?, "`{}` exists already", folder.display(); hint: "choose another name");
     let parent = folder.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).with_context(failed)?;
     let staging = tempfile::Builder::new()
@@ -53,7 +55,7 @@ pub(super) fn create(
 }
 
 /// Whether the path exists; an empty folder does not count.
-fn is_taken(folder: &Path) -> anyhow::Result<bool> {
+fn is_taken(folder: &Path) -> Result<bool> {
     match fs::read_dir(folder) {
         Ok(mut entries) => Ok(entries.next().is_some()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),

@@ -1,8 +1,10 @@
 //! Generates Go code with Go's own protoc plugin, called directly, without protoc.
 
 use super::{Files, own};
-use crate::terminal;
-use anyhow::{Context as _, bail};
+use crate::{
+    error::{Context as _, Hint as _, Result, bail, ensure, error},
+    terminal,
+};
 use krt_model::language::Language;
 use krt_package::Package;
 use prost::Message as _;
@@ -22,16 +24,17 @@ const PROTO_FILE: u32 = 15;
 const LIBRARY: &str = "google.golang.org/protobuf";
 
 /// Generates code for the module of each Go node, or for one folder.
-pub(super) fn files(package: &Package, out: Option<&Path>) -> anyhow::Result<Files> {
+pub(super) fn files(package: &Package, out: Option<&Path>) -> Result<Files> {
     let nodes = package.version.nodes.iter().filter(|node| node.language == Some(Language::GO));
     let modules = nodes.filter_map(|node| Some(&node.build.as_ref()?.module));
     let folders: BTreeSet<PathBuf> = match out {
         Some(out) => BTreeSet::from([absolute(out)?]),
         None => modules.map(|module| package.root.join(module).join("pb")).collect(),
     };
-    anyhow::ensure!(
+    ensure!(
         !folders.is_empty(),
-        "the package has no node in Go that is built from sources\nhint: --out names a folder below a go.mod"
+        "the package has no node in Go that is built from sources";
+        hint: "--out names a folder below a go.mod"
     );
     let mut files = Files::new();
     for folder in &folders {
@@ -50,21 +53,20 @@ struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    fn of(folder: &'a Path) -> anyhow::Result<Self> {
-        let module = folder.ancestors().find(|above| above.join("go.mod").is_file()).with_context(|| {
-            format!("no folder above `{}` has a go.mod\nhint: `go mod init` makes one", folder.display())
-        })?;
+    fn of(folder: &'a Path) -> Result<Self> {
+        let module = folder
+            .ancestors()
+            .find(|above| above.join("go.mod").is_file())
+            .with_context(|| format!("no folder above `{}` has a go.mod", folder.display()))
+            .hint("`go mod init` makes one")?;
         let path = module.join("go.mod");
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read `{}`", path.display()))?;
         let name = words_after(&text, "module").next();
         let name = name.with_context(|| format!("`{}` names no module", path.display()))?;
-        let version = words_after(&text, LIBRARY).next().with_context(|| {
-            format!(
-                "`{}` does not require {LIBRARY}, which the code needs\nhint: `go get {LIBRARY}` in `{}`",
-                path.display(),
-                module.display()
-            )
-        })?;
+        let version = words_after(&text, LIBRARY)
+            .next()
+            .with_context(|| format!("`{}` does not require {LIBRARY}, which the code needs", path.display()))
+            .with_hint(|| format!("`go get {LIBRARY}` in `{}`", module.display()))?;
         let below = folder.strip_prefix(module).unwrap_or(Path::new(""));
         let import = Path::new(name).join(below).display().to_string();
         Ok(Self { folder, import: import.trim_end_matches('/').to_owned(), version: version.to_owned() })
@@ -80,7 +82,7 @@ fn words_after<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = &'a str
     })
 }
 
-fn generate(package: &Package, place: &Target<'_>) -> anyhow::Result<Files> {
+fn generate(package: &Package, place: &Target<'_>) -> Result<Files> {
     let request = request(package, place);
     let response = CodeGeneratorResponse::decode(&*plugin(place, &request)?)
         .with_context(|| format!("{PLUGIN} answered with something else than code"))?;
@@ -125,26 +127,21 @@ fn package_name(import: &str) -> String {
 }
 
 /// Runs the plugin in the library's version.
-fn plugin(place: &Target<'_>, request: &[u8]) -> anyhow::Result<Vec<u8>> {
+fn plugin(place: &Target<'_>, request: &[u8]) -> Result<Vec<u8>> {
     let started = Command::new("go")
         .args(["run", &format!("{PLUGIN}@{}", place.version)])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    let mut plugin = started.map_err(|error| {
-        anyhow::anyhow!("cannot start `go`: {error}\nhint: install Go 1.20 or newer (https://go.dev/dl)")
-    })?;
+    let mut plugin = started.map_err(
+        |error| error!("cannot start `go`: {error}"; hint: "install Go 1.20 or newer (https://go.dev/dl)"),
+    )?;
     // Fails if the plugin exits early; its exit status has the error.
     let _ = plugin.stdin.take().map(|mut stdin| stdin.write_all(request));
     let ended = plugin.wait_with_output()?;
     String::from_utf8_lossy(&ended.stderr).lines().for_each(terminal::print_line);
-    anyhow::ensure!(
-        ended.status.success(),
-        "`go run {PLUGIN}@{}` ended with {}",
-        place.version,
-        ended.status
-    );
+    ensure!(ended.status.success(), "`go run {PLUGIN}@{}` ended with {}", place.version, ended.status);
     Ok(ended.stdout)
 }
 
@@ -164,6 +161,6 @@ mod tests {
         let place = Target::of(home.path()).unwrap();
         assert_eq!((&*place.import, &*place.version), ("etl", "v1.2.4"));
         put("module etl\n");
-        assert!(Target::of(&folder).err().unwrap().to_string().contains("hint: `go get "));
+        assert!(Target::of(&folder).err().unwrap().line().contains("; hint: `go get "));
     }
 }

@@ -1,6 +1,6 @@
 //! Creates the first user if there is none.
 
-use anyhow::Context as _;
+use crate::error::{Context as _, Result};
 use krt_registry::Registry;
 use std::{fs::OpenOptions, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc};
 
@@ -10,7 +10,7 @@ const VARIABLE: &str = "KRT_ADMIN_PASSWORD";
 const FILE: &str = "admin-password";
 
 /// Creates the user `admin` if there are no users.
-pub(super) async fn first(registry: &Arc<Registry>, data: &Path) -> anyhow::Result<()> {
+pub(super) async fn first(registry: &Arc<Registry>, data: &Path) -> Result<()> {
     let chosen = std::env::var(VARIABLE).ok().filter(|password| !password.is_empty());
     let (registry, path) = (Arc::clone(registry), data.join(FILE));
     tokio::task::spawn_blocking(move || {

@@ -1,7 +1,9 @@
 //! `krt serve --isolate`: isolates versions.
 
-use crate::cache;
-use anyhow::{Context as _, bail};
+use crate::{
+    cache,
+    error::{Context as _, Result, bail},
+};
 use clap::Args;
 use krt_guard::Isolation;
 use krt_runtime::node::{Lifeline, run_isolated};
@@ -55,11 +57,7 @@ pub(super) struct UserLease {
 
 impl IsolateArgs {
     /// Creates the isolator, if isolation is enabled. Fails if this system cannot isolate.
-    pub(super) async fn isolator(
-        &self,
-        data: &Path,
-        lifeline: &Arc<Lifeline>,
-    ) -> anyhow::Result<Option<Isolator>> {
+    pub(super) async fn isolator(&self, data: &Path, lifeline: &Arc<Lifeline>) -> Result<Option<Isolator>> {
         if !self.isolate {
             return Ok(None);
         }
@@ -83,7 +81,7 @@ impl IsolateArgs {
                 "this user needs user namespaces (`sysctl user.max_user_namespaces`, on Ubuntu \
                  `kernel.apparmor_restrict_unprivileged_userns=0`), or start the server as root"
             };
-            bail!("versions cannot be isolated here: {error}; hint: {hint}");
+            bail!("versions cannot be isolated here: {error}"; hint: "{hint}");
         }
         Ok(Some(isolator))
     }
@@ -96,7 +94,7 @@ impl Isolator {
     }
 
     /// The isolation of one version, with a user id that no other version has.
-    pub(super) fn lease(&self) -> anyhow::Result<(Isolation, UserLease)> {
+    pub(super) fn lease(&self) -> Result<(Isolation, UserLease)> {
         let user = self.users.as_ref().map(Users::take).transpose()?;
         let isolation = Isolation { user, ..self.base.clone() };
         Ok((isolation, UserLease { users: self.users.clone(), user }))
@@ -104,7 +102,7 @@ impl Isolator {
 }
 
 impl Users {
-    fn take(&self) -> anyhow::Result<u32> {
+    fn take(&self) -> Result<u32> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let free = (self.first..self.first + USERS).find(|user| !taken.contains(user));
         let free = free.context("every user that versions can run as is taken")?;

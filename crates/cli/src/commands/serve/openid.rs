@@ -1,6 +1,6 @@
 //! Sign-in with an OpenID provider, in addition to passwords.
 
-use anyhow::{Context as _, anyhow, bail};
+use crate::error::{Context as _, Result, bail, error};
 use clap::Args;
 use krt_registry::Role;
 use krt_serve::openid::{CALLBACK, Provider, Settings};
@@ -64,10 +64,7 @@ impl fmt::Display for OptionalRole {
 
 impl OpenIdArgs {
     /// The provider, if one is configured. It redirects browsers to `dashboard`.
-    pub(super) fn provider(
-        &self,
-        dashboard: impl FnOnce() -> anyhow::Result<String>,
-    ) -> anyhow::Result<Option<Provider>> {
+    pub(super) fn provider(&self, dashboard: impl FnOnce() -> Result<String>) -> Result<Option<Provider>> {
         let (Some(issuer), Some(client)) = (&self.openid_issuer, &self.openid_client) else {
             return Ok(None);
         };
@@ -84,13 +81,13 @@ impl OpenIdArgs {
         };
         let back = format!("{}{CALLBACK}", settings.dashboard);
         let provider = Provider::new(settings)
-            .map_err(|error| anyhow!("{error}"))
+            .map_err(|error| error!("{error}"))
             .with_context(|| format!("--openid-issuer {issuer} cannot be used"))?;
         tracing::info!("users sign in at {issuer}, too; it must know the redirect address {back}");
         Ok(Some(provider))
     }
 
-    fn secret(&self) -> anyhow::Result<Option<String>> {
+    fn secret(&self) -> Result<Option<String>> {
         let Some(path) = &self.openid_secret_file else {
             return Ok(std::env::var(SECRET).ok().filter(|secret| !secret.is_empty()));
         };

@@ -3,10 +3,10 @@
 use super::{Outcome, child_output, pytest::Configuration};
 use crate::{
     build,
+    error::{Context as _, Result},
     service::{Pythons, launch},
     terminal,
 };
-use anyhow::Context as _;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use krt_environment::{Interpreter, ProcessEnv};
 use krt_model::version::Node;
@@ -104,12 +104,7 @@ impl Suite {
     }
 
     /// Runs the tests with a node's interpreter.
-    pub(super) async fn run(
-        &self,
-        package: &Package,
-        node: &str,
-        pythons: &Pythons,
-    ) -> anyhow::Result<Outcome> {
+    pub(super) async fn run(&self, package: &Package, node: &str, pythons: &Pythons) -> Result<Outcome> {
         let interpreter = pythons.interpreters.get(node).context("each node was given an interpreter")?;
         let protos = tempfile::NamedTempFile::new()?;
         fs::write(&protos, STANDARD.encode(&package.schema.descriptors))?;
@@ -157,7 +152,7 @@ impl Suite {
         pythons: &Pythons,
         package: &Package,
         interpreter: &Interpreter,
-    ) -> anyhow::Result<OsString> {
+    ) -> Result<OsString> {
         let nodes = package.version.nodes.iter().filter(|node| launch::is_python(node));
         let nodes = nodes.filter_map(|node| folder(package, node)).filter(|_| self.is_shared);
         let own = env::var_os("PYTHONPATH").filter(|_| interpreter.environment.is_none());

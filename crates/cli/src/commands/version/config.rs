@@ -2,6 +2,7 @@
 
 use super::Runtime;
 use crate::{
+    error::{Context as _, Result, bail, ensure},
     team::{
         CommentArgs, prompt,
         show::{self, Cell as _, Column, cell},
@@ -9,7 +10,6 @@ use crate::{
     terminal,
     values::pair,
 };
-use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use krt_api::{
     Hidden,
@@ -81,7 +81,7 @@ const WITH_VALUES: [Column<ConfigEntry>; 5] = [
 ];
 
 impl Runtime<'_> {
-    pub(super) async fn config(&self, args: &ConfigArgs) -> anyhow::Result<()> {
+    pub(super) async fn config(&self, args: &ConfigArgs) -> Result<()> {
         let path = format!("{}/config", self.of(&args.name));
         let mut entries: Vec<ConfigEntry> = self.api.get(&path).await?;
         if args.changes() {
@@ -110,7 +110,7 @@ impl Runtime<'_> {
     }
 
     /// Notes that a version must restart before new values apply.
-    async fn note_running(&self, name: &str) -> anyhow::Result<()> {
+    async fn note_running(&self, name: &str) -> Result<()> {
         let version: Version = self.api.get(&self.of(name)).await?;
         if matches!(version.state, State::Starting | State::Started | State::Published) {
             terminal::print_note(&format!("{name} runs: it has the new values when it is started again"));
@@ -129,10 +129,10 @@ impl ConfigArgs {
     }
 
     /// The new values; `None` removes one.
-    async fn values(&self, entries: &[ConfigEntry]) -> anyhow::Result<Values> {
+    async fn values(&self, entries: &[ConfigEntry]) -> Result<Values> {
         let mut values = Values::new();
         let piped = self.set_file.iter().filter(|(_, path)| path == STANDARD_INPUT).count();
-        ensure!(piped <= 1 || prompt::is_terminal(), "standard input is one value; hint: one `-` only");
+        ensure!(piped <= 1 || prompt::is_terminal(), "standard input is one value"; hint: "one `-` only");
         for (name, path) in &self.set_file {
             let value = read(name, path).await?;
             let is_line = path == STANDARD_INPUT && !is_file(entries, name);
@@ -146,14 +146,14 @@ impl ConfigArgs {
     }
 }
 
-fn put(values: &mut Values, name: &str, value: Option<&str>) -> anyhow::Result<()> {
+fn put(values: &mut Values, name: &str, value: Option<&str>) -> Result<()> {
     match values.insert(name.to_owned(), value.map(|value| Hidden(value.to_owned()))) {
         None => Ok(()),
-        Some(_) => bail!("{name} is named twice; hint: give it one value"),
+        Some(_) => bail!("{name} is named twice"; hint: "give it one value"),
     }
 }
 
-async fn read(name: &str, path: &str) -> anyhow::Result<String> {
+async fn read(name: &str, path: &str) -> Result<String> {
     if path == STANDARD_INPUT {
         return prompt::value(&format!("value of {name}")).await;
     }

@@ -3,10 +3,10 @@
 use super::Runtime;
 use crate::{
     commands::pack,
+    error::{Context as _, Result, ensure},
     team::{CommentArgs, Problem, query},
     terminal,
 };
-use anyhow::{Context as _, ensure};
 use clap::Args;
 use indicatif::HumanBytes;
 use krt_api::server::Server;
@@ -39,7 +39,7 @@ pub(super) struct Upload<'a> {
 
 impl CreateArgs {
     /// Returns the archive; packs a folder into a temporary one.
-    pub(super) fn upload(&self) -> anyhow::Result<Upload<'_>> {
+    pub(super) fn upload(&self) -> Result<Upload<'_>> {
         let comment = &*self.comment.comment;
         if !self.path.is_dir() {
             return Ok(Upload { file: self.path.clone(), comment, checked: false, _folder: None });
@@ -51,7 +51,7 @@ impl CreateArgs {
 }
 
 impl Runtime<'_> {
-    pub(super) async fn create(&self, upload: &Upload<'_>) -> anyhow::Result<()> {
+    pub(super) async fn create(&self, upload: &Upload<'_>) -> Result<()> {
         self.require_room(upload).await?;
         let bar = pack::bar();
         let path = format!("{}/versions?{}", self.path, query(&[("comment", upload.comment)]));
@@ -72,7 +72,7 @@ impl Runtime<'_> {
     }
 
     /// Refuses an upload early that the server would refuse only after receiving all of it.
-    async fn require_room(&self, upload: &Upload<'_>) -> anyhow::Result<()> {
+    async fn require_room(&self, upload: &Upload<'_>) -> Result<()> {
         let shown = upload.file.display();
         let found = tokio::fs::metadata(&upload.file).await;
         let size = found.with_context(|| format!("failed to read `{shown}`"))?.len();
@@ -80,10 +80,8 @@ impl Runtime<'_> {
         let room = server.limits.package_bytes;
         ensure!(
             size <= room,
-            "the package has {}, `{}` takes at most {}\nhint: `krt serve --max-package`",
-            HumanBytes(size),
-            self.api.server(),
-            HumanBytes(room)
+            "the package has {}, `{}` takes at most {}", HumanBytes(size), self.api.server(), HumanBytes(room);
+            hint: "`krt serve --max-package`"
         );
         Ok(())
     }

@@ -2,13 +2,13 @@
 
 use super::Runtime;
 use crate::{
+    error::{Context as _, Error, Result, error},
     log::{LogFilterArgs, lines},
     output,
     team::query,
     terminal,
     time_spec::SpanArgs,
 };
-use anyhow::{Context as _, bail};
 use clap::Args;
 use krt_api::{
     Time,
@@ -74,7 +74,7 @@ impl LogsArgs {
 }
 
 impl Runtime<'_> {
-    pub(super) async fn logs(&self, args: &LogsArgs) -> anyhow::Result<()> {
+    pub(super) async fn logs(&self, args: &LogsArgs) -> Result<()> {
         // Fail for a version that does not exist: its logs would just be empty.
         self.api.get::<Version>(&self.of(&args.name)).await?;
         let filters = args.filters();
@@ -96,13 +96,13 @@ impl Runtime<'_> {
     }
 
     /// The id of the newest record of all.
-    async fn newest(&self) -> anyhow::Result<i64> {
+    async fn newest(&self) -> Result<i64> {
         let page = self.page(&[("limit", "1".to_owned())]).await?;
         Ok(page.logs.first().map_or(0, |log| log.id))
     }
 
     /// The stored records, newest first.
-    async fn found(&self, args: &LogsArgs, filters: &[(&'static str, String)]) -> anyhow::Result<Vec<Log>> {
+    async fn found(&self, args: &LogsArgs, filters: &[(&'static str, String)]) -> Result<Vec<Log>> {
         let span = args.span.resolve()?;
         let times = [("from", span.from), ("to", span.to)];
         let times = times.map(|(name, time)| Some((name, Time::from_nanos(time?).to_string())));
@@ -122,13 +122,13 @@ impl Runtime<'_> {
         Ok(found)
     }
 
-    async fn page(&self, pairs: &[(&'static str, String)]) -> anyhow::Result<LogPage> {
+    async fn page(&self, pairs: &[(&'static str, String)]) -> Result<LogPage> {
         let pairs: Vec<_> = pairs.iter().map(|(name, value)| (*name, value.as_str())).collect();
         self.api.get(&format!("{}/logs?{}", self.path, query(&pairs))).await
     }
 
     /// Prints new records after one, until an error or an interruption.
-    async fn follow(&self, filters: &[(&'static str, String)], mut after: i64) -> anyhow::Result<()> {
+    async fn follow(&self, filters: &[(&'static str, String)], mut after: i64) -> Result<()> {
         let pairs: Vec<_> = filters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let path = format!("{}/logs/tail?{}", self.path, query(&pairs));
         loop {
@@ -138,7 +138,7 @@ impl Runtime<'_> {
                 match line.split_once(':') {
                     Some(("id", id)) => after = id.trim().parse().unwrap_or(after),
                     Some(("event", name)) => name.trim().clone_into(&mut event),
-                    Some(("data", data)) if event == "end" => bail!(ended(data)),
+                    Some(("data", data)) if event == "end" => return Err(ended(data)),
                     Some(("data", data)) => {
                         let logs: Vec<Log> =
                             serde_json::from_str(data).context("the server sent invalid records")?;
@@ -152,7 +152,7 @@ impl Runtime<'_> {
     }
 
     /// Prints a record.
-    fn print(&self, log: Log) -> anyhow::Result<()> {
+    fn print(&self, log: Log) -> Result<()> {
         match self.json {
             true => output::print_json(&serde_json::to_string(&log)?),
             false => output::print(lines(&stored(log)).trim_end_matches('\n')),
@@ -161,10 +161,10 @@ impl Runtime<'_> {
 }
 
 /// The reason the server ended the stream for this token.
-fn ended(data: &str) -> String {
+fn ended(data: &str) -> Error {
     let end = serde_json::from_str::<End>(data).ok();
     let why = end.map_or_else(|| "it does not say why".to_owned(), |end| end.reason);
-    format!("the server ended the stream: {why}\nhint: sign in again with `krt login`, or use another token")
+    error!("the server ended the stream: {why}"; hint: "sign in again with `krt login`, or use another token")
 }
 
 fn stored(log: Log) -> StoredLog {

@@ -2,11 +2,11 @@
 
 use super::Runtime;
 use crate::{
+    error::{Result, bail},
     team::{segment, show},
     terminal::Spinner,
     values::duration,
 };
-use anyhow::bail;
 use clap::Args;
 use krt_api::version::{State, Version};
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Runtime<'_> {
         passing: State,
         wanted: State,
         args: &WaitArgs,
-    ) -> anyhow::Result<Version> {
+    ) -> Result<Version> {
         if args.no_wait {
             return Ok(version);
         }
@@ -82,9 +82,8 @@ impl Runtime<'_> {
             }
             if let Some((_, timeout)) = late.filter(|(late, _)| Instant::now() >= *late) {
                 bail!(
-                    "`{name}` is still {state} after {} s\nhint: it goes on; `krt version show {name}` tells \
-                     how it ends",
-                    timeout.as_secs_f64()
+                    "`{name}` is still {state} after {} s", timeout.as_secs_f64();
+                    hint: "it goes on; `krt version show {name}` tells how it ends"
                 );
             }
             sleep(POLL_INTERVAL).await;
@@ -94,7 +93,7 @@ impl Runtime<'_> {
         Ok(version)
     }
 
-    fn failed(&self, version: &Version) -> anyhow::Result<Version> {
+    fn failed(&self, version: &Version) -> Result<Version> {
         if self.json {
             show::json(version)?;
         }

@@ -1,6 +1,6 @@
 //! Runs a NATS server with JetStream: an installed `nats-server`.
 
-use anyhow::{Context as _, bail};
+use crate::error::{Context as _, Result, bail};
 use krt_broker::{Connection, connection::Options};
 use krt_model::address::Address;
 use std::{
@@ -37,12 +37,12 @@ pub(super) struct JetStream {
 
 impl JetStream {
     /// Starts a server on a free port of the loopback, with its data below `data`.
-    pub(super) async fn start(data: &Path, max_payload: usize) -> anyhow::Result<Self> {
+    pub(super) async fn start(data: &Path, max_payload: usize) -> Result<Self> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let Some(program) = program(&path, &[Path::new(DEBIAN_FOLDER)]) else {
             bail!(
-                "found no `nats-server`, which executables of kre-go 2.1 need for JetStream\nhint: install it \
-                 (https://nats.io, Debian's package `nats-server`), or name a server with --nats"
+                "found no `nats-server`, which executables of kre-go 2.1 need for JetStream";
+                hint: "install it (https://nats.io, Debian's package `nats-server`), or name a server with --nats"
             );
         };
         let folder = folder(data).context("cannot make a folder for a NATS server")?;
@@ -79,7 +79,7 @@ impl JetStream {
     }
 
     /// Connects the engine.
-    pub(super) async fn connect(&self, name: String) -> anyhow::Result<Connection> {
+    pub(super) async fn connect(&self, name: String) -> Result<Connection> {
         let servers = self.url.clone();
         let options = Options { servers, name, credentials: None, nkey: None, ca: None, certificate: None };
         Ok(Connection::open(&options).await?)
@@ -125,7 +125,7 @@ fn configure(token: &str, folder: &Path, max_payload: usize) -> String {
 }
 
 /// Returns the port from the server's log once the server is ready; ignores other lines.
-async fn port(mut lines: Lines<BufReader<ChildStderr>>) -> anyhow::Result<u16> {
+async fn port(mut lines: Lines<BufReader<ChildStderr>>) -> Result<u16> {
     let (mut port, mut last) = (None, String::new());
     while let Some(line) = lines.next_line().await? {
         if let Some((_, address)) = line.split_once("Listening for client connections on ") {

@@ -39,11 +39,12 @@ pub(super) enum Protocol {
 
 /// A variable with an invalid value, and the action instead. Omits the value, which may be a secret by
 /// mistake.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the variable {name} is not understood: {instead}; hint: {hint}")]
+#[derive(Debug, PartialEq, Eq, thiserror::Error, miette::Diagnostic)]
+#[error("the variable {name} is not understood: {instead}")]
 pub(super) struct InvalidSetting {
     name: &'static str,
     instead: &'static str,
+    #[help]
     hint: &'static str,
 }
 

@@ -185,7 +185,7 @@ async fn a_missing_go_toolchain_has_a_hint() {
     assert_eq!(ended.code, Some(1));
     let error = ended.lines.last_message();
     assert!(error.starts_with("found no `go` to build node `etl` from `"), "{error}");
-    assert!(error.contains("\nhint: install Go 1.20 or newer"), "{error}");
+    assert!(error.contains("; hint: install Go 1.20 or newer"), "{error}");
 }
 
 #[test]

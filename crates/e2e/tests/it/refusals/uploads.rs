@@ -10,6 +10,7 @@ use futures::stream;
 use http::StatusCode;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
+use serde_json::{Value, json};
 use std::{convert::Infallible, fs, io::Write as _};
 use tar::Header;
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
@@ -90,6 +91,14 @@ async fn malicious_archives_leave_nothing() {
     for (what, bytes, why) in rows {
         let reply = team.api.upload(bytes).await;
         let message = refused(&reply, StatusCode::UNPROCESSABLE_ENTITY, "invalid_package");
+        let hint = match &*message {
+            "the package cannot be unpacked: it is not a gzip file" => {
+                json!("a `.krt` is a gzip'd tar; `krt pack` makes one")
+            }
+            "the package cannot be unpacked: it is cut off" => json!("copy it again"),
+            _ => Value::Null,
+        };
+        assert_eq!(reply.json()["hint"], hint, "{what}: {message}");
         assert!(message.starts_with("the package cannot be unpacked: "), "{what}: {message}");
         assert!(message.contains(why), "{what}: {message}");
         assert_eq!(Snapshot::of(&team, data.path()).await, before, "{what}");

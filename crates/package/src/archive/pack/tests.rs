@@ -3,6 +3,7 @@
 use super::*;
 use crate::archive::{Limits, unpack};
 use crate::fixture::folder;
+use krt_model::hint;
 use std::collections::BTreeMap;
 use std::fs::FileTimes;
 use std::os::unix::fs::symlink;
@@ -148,13 +149,13 @@ fn links_are_packed_as_their_targets() {
     fs::remove_dir_all(at("out")).unwrap();
 
     for (name, target, expected) in [
-        ("out", "/etc/passwd", "leads out of the package\nhint: copy what it points to"),
+        ("out", "/etc/passwd", "leads out of the package; hint: copy what it points to"),
         ("up", "..", "leads out of the package"),
         ("src/up", "..", "forms a cycle"),
         ("self", "self", "forms a cycle"),
     ] {
         symlink(target, at(name)).unwrap();
-        let said = packed(folder.path()).unwrap_err().to_string();
+        let said = hint::line(&packed(folder.path()).unwrap_err());
         assert!(said.starts_with(&format!("the link `{name}` to `{target}` {expected}")), "{said}");
         fs::remove_file(at(name)).unwrap();
     }

@@ -3,6 +3,7 @@
 use super::*;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use krt_model::hint;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use tar::Header;
@@ -74,7 +75,7 @@ fn refusal(entries: &[Vec<u8>]) -> String {
 }
 
 fn refusal_of(archive: &[u8], limits: &Limits) -> String {
-    unpack_bytes(archive, limits).map(|_| "it was unpacked").unwrap_err().to_string()
+    hint::line(&unpack_bytes(archive, limits).map(|_| "it was unpacked").unwrap_err())
 }
 
 #[test]
@@ -250,7 +251,7 @@ fn the_manifest_is_at_the_root() {
     nested.resize(nested.len() + 1024, 0);
     assert_eq!(
         refusal_of(&gzip(&nested), &Limits::default()),
-        "it has no `krt.yml` at its root\nhint: there is one in `greeter`"
+        "it has no `krt.yml` at its root; hint: there is one in `greeter`"
     );
 }
 

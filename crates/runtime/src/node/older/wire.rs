@@ -26,13 +26,14 @@ const PROBE_INTERVAL: [Duration; 2] = [Duration::from_millis(100), Duration::fro
 static STREAMS: AtomicU64 = AtomicU64::new(1);
 
 /// Why a process has no connection.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
 pub enum WireError {
     /// No random numbers are available.
     #[error("cannot make a token")]
     Token(#[source] io::Error),
     /// The server refused.
     #[error(transparent)]
+    #[diagnostic(transparent)]
     Broker(#[from] Error),
 }
 
