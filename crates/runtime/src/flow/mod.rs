@@ -368,7 +368,7 @@ impl Flow {
         } else if delivery.is_redelivered() {
             // An early reply of an earlier delivery may have confirmed the work. So the message is kept.
             let tracking = std::mem::take(&mut delivery.tracking);
-            delivery.request.answer(Err(failure.clone()), AnswerMeta { tracking, acker: None });
+            delivery.request.answer(Err(failure.clone()), AnswerMeta { tracking, ..AnswerMeta::default() });
         } else {
             return self.reply(delivery, Err(failure));
         }

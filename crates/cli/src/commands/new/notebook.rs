@@ -54,11 +54,7 @@ struct Copy {
 }
 
 /// Creates the package, and prints the next steps.
-pub(super) fn convert(
-    folder: &Path,
-    notebook: &Path,
-    choice: Option<PythonChoice>,
-) -> Result<ExitCode> {
+pub(super) fn convert(folder: &Path, notebook: &Path, choice: Option<PythonChoice>) -> Result<ExitCode> {
     let node = match read(notebook, choice)? {
         Answer::Node(node) => node,
         Answer::Refused { error, hint } => bail!("{error}"; hint: "{hint}"),

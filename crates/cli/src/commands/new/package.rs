@@ -33,10 +33,7 @@ pub(super) fn make(folder: &Path, templates: Templates) -> Result<ExitCode> {
 
 /// Creates a package in a folder that appears only when complete. `write` fills it in; it gets the folder and the
 /// package's name.
-pub(super) fn create(
-    folder: &Path,
-    write: impl FnOnce(&Path, &str) -> io::Result<()>,
-) -> Result<NewPackage> {
+pub(super) fn create(folder: &Path, write: impl FnOnce(&Path, &str) -> io::Result<()>) -> Result<NewPackage> {
     let folder = path::absolute(folder)?;
     let name = folder.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
     let name = Name::parse(&name).context("a package's folder has the package's name")?;
