@@ -43,13 +43,24 @@ def _items(text: str, public: set[str] | None) -> Iterator[str]:
                 title = f"{implemented}::{name}" if indented else name
                 code = _declaration(line, lines, kind)
                 yield f"\n## `{title}`\n\n```rust\n{code}\n```\n"
-                yield LINK.sub(r"\1", "\n".join(words))
+                yield LINK.sub(r"\1", "\n".join(_shown(words)))
         attribute = line.lstrip().startswith("#[") or (attribute and not ended)
         ended = line.rstrip().endswith("]")
         if not attribute:
             words = []
         if line.startswith("}"):
             implemented = ""
+
+
+def _shown(words: list[str]) -> Iterator[str]:
+    """The lines of a comment, with examples as rustdoc shows them: hidden lines are left out."""
+    in_code = False
+    for line in words:
+        if line.startswith("```"):
+            in_code = not in_code
+            yield "```rust" if in_code else "```"
+        elif not (in_code and re.match(r"#( |$)", line)):
+            yield line
 
 
 def _declaration(line: str, lines: Iterator[str], kind: str) -> str:
