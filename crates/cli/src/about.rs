@@ -1,8 +1,20 @@
 //! What this binary is: `krt --version --verbose`, and the first lines of `krt doctor`.
 
+use crate::{exit, output};
+use clap::error::ErrorKind;
 use krt_runtime::node::frame::PROTOCOL;
 use serde::Serialize;
-use std::env::consts::{ARCH, OS};
+use std::{
+    env::consts::{ARCH, OS},
+    process::ExitCode,
+};
+
+/// Prints the description instead of the version, if the command line that clap ended at `--version` asks for it.
+pub(crate) fn print(ended: &clap::Error) -> Option<ExitCode> {
+    let is_asked =
+        ended.kind() == ErrorKind::DisplayVersion && std::env::args_os().any(|word| word == "--verbose");
+    is_asked.then(|| output::print(&About::new().text()).map_or(exit::FAILURE, |()| exit::SUCCESS))
+}
 
 /// What this binary is.
 #[derive(Debug, Serialize)]

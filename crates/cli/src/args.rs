@@ -63,9 +63,9 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
-/// `krt --version --verbose`. Clap ends at `--version`, and [`terminal::end_by`] looks for this.
+/// `krt --version --verbose`. Clap ends at `--version`, and [`about::print`] looks for this.
 ///
-/// [`terminal::end_by`]: crate::terminal::end_by
+/// [`about::print`]: crate::about::print
 fn verbose() -> Arg {
     Arg::new("verbose")
         .long("verbose")

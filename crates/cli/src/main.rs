@@ -48,7 +48,10 @@ fn main() -> ExitCode {
         return code;
     }
     terminal::escape_panics();
-    let args = args::Args::try_parse().unwrap_or_else(|error| terminal::end_by(&error));
+    let args = match args::Args::try_parse() {
+        Ok(args) => args,
+        Err(ended) => return about::print(&ended).unwrap_or_else(|| terminal::end_by(&ended)),
+    };
     match commands::execute(args) {
         Ok(code) => code,
         Err(error) if error.is::<output::ClosedPipe>() => exit::SUCCESS,

@@ -6,8 +6,7 @@
 #![expect(clippy::print_stderr, reason = "the one place that writes to standard error")]
 #![expect(clippy::disallowed_methods, reason = "the one place that writes to standard error")]
 
-use crate::{about::About, error::Error, output};
-use clap::error::ErrorKind;
+use crate::error::Error;
 use indicatif::{ProgressBar, ProgressStyle};
 use krt_environment::{Event, Step};
 use krt_model::{escape, hint};
@@ -56,10 +55,6 @@ fn panic_text(panic: &PanicHookInfo<'_>) -> String {
 /// Prints a command-line error, or the requested help, and exits. Arguments may be file names from a shell's
 /// glob, so hidden characters in them are escaped.
 pub(crate) fn end_by(error: &clap::Error) -> ! {
-    if error.kind() == ErrorKind::DisplayVersion && std::env::args_os().any(|word| word == "--verbose") {
-        let printed = output::print(&About::new().text());
-        std::process::exit(i32::from(printed.is_err()));
-    }
     let hides = |word: OsString| word.to_string_lossy().contains(escape::is_hidden);
     if std::env::args_os().any(hides) {
         eprint!("{}", escape::lines(&error.render().to_string()));

@@ -245,7 +245,7 @@ async fn a_cache_that_cannot_be_written_is_named() {
     let machine = Machine::new(&[("requirements.txt", "")]);
     fs::write(machine.cache.path().join("environments"), "a file").unwrap();
     let error = machine.prepare(&["main.py"]).await.unwrap_err();
-    assert!(matches!(&error, Error::Cache { .. }) && error.to_string().contains("KRT_CACHE"), "{error}");
+    assert!(matches!(&error, Error::Cache { .. }) && hint::line(&error).contains("KRT_CACHE"), "{error}");
 }
 
 #[tokio::test]

@@ -51,7 +51,7 @@ async fn undeclared_imports_fail_before_the_installation() {
         ("src/b/main.py", "import fastapi.responses"),
     ]);
     let error = machine.prepare(&["src/a/main.py", "src/b/main.py"]).await.unwrap_err();
-    let text = error.to_string();
+    let text = hint::line(&error);
     for words in [
         "src/a/main.py:3:1: node `a` imports `yaml`",
         "`src/a/requirements.txt` with the lines `PyYAML`, `numpy`",

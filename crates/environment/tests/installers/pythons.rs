@@ -2,6 +2,7 @@
 
 use crate::machine::{Machine, evaluate, python_of};
 use krt_environment::{Error, Step};
+use krt_model::hint;
 use krt_servers::skipped;
 use std::{os::unix::fs::symlink, path::Path};
 
@@ -62,7 +63,7 @@ async fn each_node_gets_the_python_that_its_files_require() {
     machine.python = python_of("3.11");
     let error = machine.prepare(&["a/main.py"]).await.unwrap_err();
     assert!(matches!(&error, Error::RequiresPython { found: Some(_), .. }), "{error}");
-    assert!(error.to_string().contains("versions/3.10.1/bin/python"), "{error}");
+    assert!(hint::line(&error).contains("versions/3.10.1/bin/python"), "{error}");
     machine.prepare(&["e/main.py"]).await.unwrap();
 }
 
@@ -77,7 +78,7 @@ async fn pins_without_a_wheel_select_a_python_with_one() {
     assert_eq!(machine.prepare(&["a/main.py"]).await.unwrap(), made, "it is remembered");
     machine.python = python_of("3.11");
     let error = machine.prepare(&["a/main.py"]).await.unwrap_err();
-    assert!(matches!(&error, Error::Install { .. }) && error.to_string().contains(sentence), "{error}");
+    assert!(matches!(&error, Error::Install { .. }) && hint::line(&error).contains(sentence), "{error}");
     let warnings = findings(&machine);
     assert!(warnings.iter().any(|(warns, text)| *warns && text.contains(sentence)), "before: {warnings:?}");
     machine.write("a/requirements.txt", "gamma==1.0 ; python_version < '3.10'\nalpha==1.0");

@@ -1,5 +1,6 @@
 use super::*;
 use http::{Response, header::VARY};
+use krt_model::hint;
 
 fn request(method: &str, uri: &str, headers: &[(&str, &str)]) -> Request<()> {
     let request = Request::builder().method(method).uri(uri);
@@ -183,7 +184,7 @@ fn allowed_pages_get_cors_headers() {
         for method in ["POST", "GET", "OPTIONS"] {
             let refused = answered(origins, method, &[page, asks]).unwrap_err();
             assert_eq!(refused, Refused::Origin { origin: ORIGIN.to_owned() }, "{origins:?} {method}");
-            assert!(refused.to_string().contains("--allow-origin https://app.example.com"), "{refused}");
+            assert!(hint::line(&refused).contains("--allow-origin https://app.example.com"), "{refused}");
         }
     }
     let image = [("sec-fetch-site", "cross-site")];
