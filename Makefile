@@ -57,8 +57,9 @@ test-fast: embedded servers $(TOOLS)/ready ## Run what a change most likely brea
 # Unit and integration tests of every crate besides e2e.
 CRATES := cargo test --locked --workspace --exclude krt-e2e
 E2E := cargo test --locked --workspace --test e2e --
-# The binary under test. With tests among the targets, dependencies have the same features as in `$(CRATES)`, and are built once.
-KRT_DEBUG := cargo build --locked --workspace --bin krt --test e2e
+# The binary under test. With a test among the targets (a small one), dependencies have the same features as in `$(CRATES)`, and are
+# built once.
+KRT_DEBUG := cargo build --locked --workspace --bin krt --test memory
 # What a request meets on its way is tested over both brokers, too.
 FLOW := early:: statuses:: limits:: supervision::
 # What `make test-fast` has: modules of e2e that take some 100 s of processor time together, and of the other crates all besides
