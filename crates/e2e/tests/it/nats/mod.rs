@@ -21,7 +21,13 @@ const NODES: [(&str, &str); 3] =
 
 /// A server with JetStream that accepts large messages.
 fn server(test: &str) -> Option<NatsServer> {
-    let options = NatsOptions { jetstream: true, max_payload: Some(8 << 20), ..NatsOptions::default() };
+    // Older servers sometimes do not redeliver a message that was given back.
+    let options = NatsOptions {
+        jetstream: true,
+        survives_kills: true,
+        max_payload: Some(8 << 20),
+        ..NatsOptions::default()
+    };
     NatsServer::start(test, options)
 }
 

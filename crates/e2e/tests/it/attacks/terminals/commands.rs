@@ -12,13 +12,14 @@ use tempfile::TempDir;
 const NATS: &str = "--nats=nats://127.0.0.1:1";
 
 /// The commands that a row here or in the parent module runs.
-const TYPED: [&str; 24] = [
+const TYPED: [&str; 25] = [
     "backup",
     "call",
     "check",
     "completions",
     "data",
     "dead",
+    "doctor",
     "entrypoint",
     "env",
     "login",
@@ -150,6 +151,8 @@ fn packages_and_archives() {
         ("servers that were typed", vec!["login", HOSTILE]),
         ("shells that were typed", vec!["completions", HOSTILE]),
         ("arguments of a command that has none", vec!["schema", HOSTILE]),
+        ("arguments of a command without any", vec!["doctor", HOSTILE]),
+        ("notebooks that were typed", vec!["new", "a", "--from", HOSTILE]),
         ("folders that were typed", vec!["data", "--data", HOSTILE]),
         ("folders to copy", vec!["backup", out, "--data", HOSTILE]),
         ("copies that were typed", vec!["restore", HOSTILE, "--data", into]),
