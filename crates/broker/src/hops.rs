@@ -44,7 +44,7 @@ fn text(hop: &Hop) -> String {
     format!("{node}:{position}:{}:{posted}:{waited}:{took}:{encode}:{decode}", ending.as_str())
 }
 
-/// Reads the calls; `None` if the value is damaged or longer than any that [`write`] makes.
+/// Reads the calls; `None` if the value is damaged or longer than any that [`write()`] makes.
 pub(crate) fn read(value: &str) -> Option<HopChain> {
     if value.len() > MAX_BYTES {
         return None;

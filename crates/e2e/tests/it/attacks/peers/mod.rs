@@ -72,12 +72,11 @@ impl Drop for Peer {
     }
 }
 
-/// The bytes that a network of 1 Gbit/s transfers between two pauses. A faster one is slower to be noticed where all cores
-/// are busy (docs/security.md).
-const BURST: usize = 512 << 10;
+/// The bytes that a network of 10 Gbit/s transfers between two pauses.
+const BURST: usize = 5 << 20;
 const PAUSE: Duration = Duration::from_millis(4);
 
-/// Repeats the bytes up to a total, or until the other end closes, at the speed of a 1 Gbit/s network.
+/// Repeats the bytes up to a total, or until the other end closes, at the speed of a 10 Gbit/s network.
 fn flood(stream: &mut TcpStream, bytes: &[u8], total: usize) -> std::io::Result<()> {
     for sent in (0..total).step_by(bytes.len()) {
         stream.write_all(bytes)?;
