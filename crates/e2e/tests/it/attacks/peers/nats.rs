@@ -42,7 +42,7 @@ impl Clients {
         let mut is_new = true;
         for line in BufReader::new(stream.try_clone()?).split(b'\n') {
             let line = line?;
-            // A client subscribes once it has signed in. Before, a line without an end costs memory (docs/security.md).
+            // A client subscribes once it has signed in, and is watched from then on.
             if line.starts_with(b"SUB") && std::mem::take(&mut is_new) {
                 *self.last.lock().unwrap() = Some(stream.try_clone()?);
                 self.count.fetch_add(1, Ordering::SeqCst);
