@@ -198,6 +198,9 @@ impl Generator {
             let wrong = self.pick(WRONG);
             // Where the sides differ intentionally, generate nothing.
             let different: &[&str] = match kind {
+                Kind::Message(kind) if matches!(kind.name(), "DoubleValue" | "FloatValue") => {
+                    &["[]", "\"\"", "NaN", "1e400", "true"]
+                }
                 Kind::Message(_) => &["[]", "\"\"", "NaN", "1e400"],
                 Kind::Double | Kind::Float => &["true"],
                 Kind::Enum(_) => &["true", "1.5", "4294967296", "18446744073709551616"],
