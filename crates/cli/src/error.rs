@@ -242,11 +242,11 @@ mod tests {
 
     #[test]
     fn hints_come_from_the_outermost() {
-        let error = read().context("cannot start").hint("begin anew").unwrap_err();
+        let error = read().context("cannot start").hint("try again").unwrap_err();
         assert_eq!(error.to_string(), "cannot start");
         assert_eq!(
             error.line(),
-            "cannot start: cannot read `a`: no such file; hint: begin anew; hint: look at it"
+            "cannot start: cannot read `a`: no such file; hint: try again; hint: look at it"
         );
         assert_eq!(error!("{}", "it failed").line(), "it failed");
         assert_eq!(error!("{} failed", 1; hint: "use {}", 2).line(), "1 failed; hint: use 2");

@@ -1,13 +1,13 @@
 //! Reads and writes NATS envelopes, within the memory of requests.
 
 use crate::{
-    errors::chain,
     memory::{Buffer, Full, Refused, Reservation, Unread},
     offload,
 };
 use bytes::Bytes;
 use krt_broker::{Compression, Envelope, envelope};
 use krt_compression::Codec;
+use krt_model::hint;
 
 /// Usual bytes of an envelope besides its message.
 const ENVELOPE_OVERHEAD: usize = 4 << 10;
@@ -16,7 +16,7 @@ const ENVELOPE_OVERHEAD: usize = 4 << 10;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The bytes are not an envelope.
-    #[error("{}", chain(.0))]
+    #[error("{}", hint::messages(.0))]
     Envelope(envelope::Error),
     /// There is no memory for it.
     #[error(transparent)]

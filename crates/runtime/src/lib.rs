@@ -21,7 +21,6 @@
 pub mod descriptors;
 pub mod engine;
 mod envelopes;
-pub mod errors;
 pub mod flow;
 pub mod ingress;
 pub mod json;

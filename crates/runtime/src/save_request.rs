@@ -3,6 +3,7 @@
 use bson::Bson;
 use bytes::Bytes;
 use krt_broker::compression;
+use krt_model::hint;
 use krt_remote::Documents;
 use krt_store::parse_document;
 use serde::Deserialize;
@@ -19,10 +20,10 @@ struct SaveRequest<'a> {
 /// Saves the document in a message of at most `limit` bytes, decompressed. Returns its collection and its
 /// `_id`, or the reason for the failure.
 pub(crate) async fn save(documents: &Documents, body: Bytes, limit: usize) -> Result<(String, Bson), String> {
-    let text = compression::unpack(body, limit).map_err(|error| crate::errors::chain(&error))?;
+    let text = compression::unpack(body, limit).map_err(|error| hint::messages(&error))?;
     let request: SaveRequest<'_> = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
-    let document = parse_document(request.doc.get()).map_err(|error| crate::errors::chain(&error))?;
-    let id = documents.save(&request.coll, document).await.map_err(|error| krt_model::hint::chain(&error))?;
+    let document = parse_document(request.doc.get()).map_err(|error| hint::messages(&error))?;
+    let id = documents.save(&request.coll, document).await.map_err(|error| hint::chain(&error))?;
     Ok((request.coll, id))
 }
 

@@ -12,7 +12,6 @@ use super::{
     status,
 };
 use crate::{
-    errors::chain,
     flow::Permit,
     json,
     memory::{Refused, Reservation},
@@ -27,6 +26,7 @@ use http::{
 };
 use http_body::Frame;
 use hyper::body::Incoming;
+use krt_model::hint;
 use krt_model::message::Payload;
 use query::Query;
 use serde::Serialize;
@@ -256,7 +256,7 @@ fn from_json(method: &Method, text: &[u8], limit: usize, permit: &Permit) -> Res
         json::Error::Refused(Refused::TooLarge { limit }) => Status::resource_exhausted(format!(
             "the request's message has more than the limit of {limit} bytes as protobuf"
         )),
-        error => Status::invalid_argument(format!("the request's JSON is {}", chain(&error))),
+        error => Status::invalid_argument(format!("the request's JSON is {}", hint::messages(&error))),
     })
 }
 
@@ -268,6 +268,6 @@ async fn to_json(method: &Method, message: &Payload, reservation: Reservation) -
         offload::run(message.len(), || json::write(method.output(), message, json::Format::WIRE, bounds));
     written.await.map_err(|error| match error {
         json::Error::Refused(Refused::Full(refused)) => full(refused),
-        error => Status::internal(format!("the answer is {}", chain(&error))),
+        error => Status::internal(format!("the answer is {}", hint::messages(&error))),
     })
 }

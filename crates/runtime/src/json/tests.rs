@@ -1,5 +1,5 @@
 use super::*;
-use crate::errors::chain;
+use krt_model::hint;
 use prost_reflect::DescriptorPool;
 
 const PROTO: &str = r#"
@@ -87,7 +87,7 @@ fn mismatches_name_their_field() {
         ("{} {}", "trailing characters at line 1 column 4"),
         ("{", "EOF within an object or a list at line 1 column 2"),
     ] {
-        let error = chain(&parse(&kind, text.as_bytes(), Bounds::none()).unwrap_err());
+        let error = hint::messages(&parse(&kind, text.as_bytes(), Bounds::none()).unwrap_err());
         let (start, place) = error.rsplit_once(" at line 1 column ").unwrap();
         let said = if expected.contains(" at line ") { &*error } else { start };
         assert_eq!(said, format!("not a shop.Basket: {expected}"), "{text}");
@@ -102,7 +102,8 @@ fn messages_convert_both_ways() {
     let message = parse(&kind, text.as_bytes(), Bounds::none()).unwrap();
     assert_eq!(write(&kind, &message, Format::WIRE, Bounds::none()).unwrap(), text);
     assert_eq!(
-        chain(&write(&kind, b"\xff", Format::WIRE, Bounds::none()).unwrap_err()).find("not a shop.Basket: "),
+        hint::messages(&write(&kind, b"\xff", Format::WIRE, Bounds::none()).unwrap_err())
+            .find("not a shop.Basket: "),
         Some(0)
     );
 }
@@ -144,7 +145,10 @@ fn values_unknown_to_json_name_their_field() {
         (&[0x38, 1], "not a shop.Basket: field `card`: another type on the wire"),
         (&[0x12, 2, 0x10], "not a shop.Basket: not a protobuf message"),
     ] {
-        assert_eq!(chain(&write(&kind, message, Format::WIRE, Bounds::none()).unwrap_err()), expected);
+        assert_eq!(
+            hint::messages(&write(&kind, message, Format::WIRE, Bounds::none()).unwrap_err()),
+            expected
+        );
     }
 }
 

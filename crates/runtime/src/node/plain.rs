@@ -5,13 +5,13 @@
 //! the `.proto`, whole numbers as numbers, and defaults. The rest of the engine does not know about it.
 
 use crate::{
-    errors::chain,
     flow::no_memory,
     json::{self, Bounds, Format, STRUCT},
     memory::{Refused, Reservation},
 };
 use bytes::Bytes;
 use krt_model::{
+    hint,
     message::{Payload, TYPE_URL_PREFIX},
     name::Name,
     outcome::{Failure, HandlerResult},
@@ -103,7 +103,7 @@ impl ConversionError {
     pub(super) fn result(&self) -> HandlerResult {
         match self {
             Self::Refused(Refused::Full(full)) => HandlerResult::NoMemory { limit: full.limit },
-            error => HandlerResult::Error(chain(error)),
+            error => HandlerResult::Error(hint::messages(error)),
         }
     }
 
@@ -111,7 +111,7 @@ impl ConversionError {
     pub(super) fn failure(&self, node: &Name) -> Failure {
         match self {
             Self::Refused(Refused::Full(full)) => no_memory(*full),
-            error => Failure::Handler { node: node.clone(), error: chain(error) },
+            error => Failure::Handler { node: node.clone(), error: hint::messages(error) },
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     process::{Process, ProcessEnd},
 };
 use crate::flow::StageIndex;
+use krt_model::hint;
 use std::{
     io,
     sync::Arc,
@@ -239,7 +240,7 @@ impl Lifecycle {
                 GRACE.as_secs()
             )),
             LinkEnd::ProtocolError(violation) => {
-                ProcessEnd::of(format!("it broke the node protocol: {}", crate::errors::chain(violation)))
+                ProcessEnd::of(format!("it broke the node protocol: {}", hint::messages(violation)))
             }
             LinkEnd::Stuck => ProcessEnd::of("it kept working on a cancelled request"),
         };

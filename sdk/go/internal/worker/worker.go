@@ -84,7 +84,7 @@ type Worker struct {
 	begun []*Delivery
 	// whole are the batches that have not started.
 	whole []*batch
-	// busy is the number of batches in work.
+	// busy is the number of batches in flight.
 	busy  int
 	calls map[uint32]*call
 	made  uint32

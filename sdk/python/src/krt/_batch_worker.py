@@ -36,7 +36,7 @@ class BatchWorker(Worker):
         self._begun: Frames = []
         """The deliveries of a batch whose last one has not arrived."""
         self._batches: dict[int, Batch] = {}
-        """The batches in work, by the id of each of their deliveries."""
+        """The batches in flight, by the id of each of their deliveries."""
         self._queue = self._gather
 
     def _gather(self, frame: tuple[int, Body]) -> None:

@@ -18,10 +18,8 @@ use crate::{
 };
 use bytes::Bytes;
 use clap::Args;
-use krt_runtime::{
-    errors::chain,
-    json::{self, Format},
-};
+use krt_model::hint;
+use krt_runtime::json::{self, Format};
 use prost_reflect::MethodDescriptor;
 use requests::Source;
 use serde_json::value::RawValue;
@@ -218,7 +216,7 @@ impl Calls<'_> {
         let input = self.method.input();
         let message =
             json::parse(&input, request.get().as_bytes(), json::Bounds::none()).map_err(|error| {
-                error!("the request is {}", chain(&error); hint: "all its fields are {}", example(&input))
+                error!("the request is {}", hint::messages(&error); hint: "all its fields are {}", example(&input))
             })?;
         loop {
             match self.client.call(self.method, message.clone(), self.args.timeout).await {
@@ -239,7 +237,7 @@ impl Calls<'_> {
         let format =
             Format { defaults: self.args.emit_defaults, indent: output::is_terminal(), ..Format::WIRE };
         let json = json::write(&self.method.output(), answer, format, json::Bounds::none());
-        let json = json.map_err(|error| error!("the answer is {}", chain(&error)))?;
+        let json = json.map_err(|error| error!("the answer is {}", hint::messages(&error)))?;
         Ok(String::from_utf8(json.into())?)
     }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{Request, Response};
-use krt_runtime::errors;
+use krt_model::hint;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_sdk::{
     Resource,
@@ -48,7 +48,7 @@ impl<C: HttpClient> HttpClient for RecordingClient<C> {
     {
         Box::pin(async move {
             let answered = self.client.send_bytes(request).await;
-            self.reason.set(answered.as_ref().err().map(|error| errors::chain(&**error)));
+            self.reason.set(answered.as_ref().err().map(|error| hint::messages(&**error)));
             answered
         })
     }

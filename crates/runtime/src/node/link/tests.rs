@@ -6,6 +6,7 @@ use crate::node::{
     scripted::{Client, MAX_FRAME, Peer, Stage, answer, frame, line, ready, result},
 };
 use krt_model::{
+    hint,
     outcome::Failure,
     version::{Batch, RunOptions},
 };
@@ -70,7 +71,7 @@ impl Linked {
     /// Waits for the link's end, which must be a violation of the protocol. Returns its message.
     async fn violation(&mut self) -> String {
         match self.end().await {
-            LinkEnd::ProtocolError(error) => crate::errors::chain(&error),
+            LinkEnd::ProtocolError(error) => hint::messages(&error),
             ended => panic!("{ended:?}"),
         }
     }

@@ -1,5 +1,6 @@
 use super::*;
-use crate::{errors::chain, memory::Pool};
+use crate::memory::Pool;
+use krt_model::hint;
 use proptest::prelude::*;
 use prost_reflect::prost::Message as _;
 use prost_types::{Struct, Value as StructValue, value::Kind};
@@ -24,7 +25,7 @@ fn mismatches_name_their_field() {
         (r#"{"a": {"b": 1, "b": 2}}"#, "field `a`: `b` is there twice".to_owned()),
         ("{", "EOF within an object".to_owned()),
     ] {
-        let error = chain(&Plain::to_struct(text.as_bytes(), Bounds::none()).unwrap_err());
+        let error = hint::messages(&Plain::to_struct(text.as_bytes(), Bounds::none()).unwrap_err());
         assert!(error.contains(&expected), "{text}: {error}");
     }
 }
@@ -37,12 +38,12 @@ fn unknown_messages_are_refused() {
         .unwrap_err();
     assert!(error.to_string().starts_with("no `.proto` of the package describes the message `shop.Basket`"));
     let broken = Payload::pack("type.googleapis.com/google.protobuf.Struct", b"\xff");
-    let error = chain(&plain.to_json(&broken, Pool::unlimited().reserve()).unwrap_err());
+    let error = hint::messages(&plain.to_json(&broken, Pool::unlimited().reserve()).unwrap_err());
     assert!(error.starts_with("the input is not plain data: not a google.protobuf.Struct: "), "{error}");
     let nan = StructValue { kind: Some(Kind::NumberValue(f64::NAN)) };
     let message = Struct { fields: [("n".to_owned(), nan)].into() }.encode_to_vec();
     let payload = Payload::pack("type.googleapis.com/google.protobuf.Struct", &message);
-    let error = chain(&plain.to_json(&payload, Pool::unlimited().reserve()).unwrap_err());
+    let error = hint::messages(&plain.to_json(&payload, Pool::unlimited().reserve()).unwrap_err());
     assert!(error.ends_with("field `n`: JSON has no NaN"), "{error}");
 }
 
@@ -116,7 +117,7 @@ fn a_node_with_protobuf_gets_a_struct_and_may_change_it() {
 fn plain_data_has_the_depth_limit_of_its_workers() {
     let nested = |levels: usize| format!("{}1{}", r#"{"a":"#.repeat(levels), "}".repeat(levels));
     assert_eq!(on(&nested(100)), nested(100));
-    let error = chain(&Plain::to_struct(nested(102).as_bytes(), Bounds::none()).unwrap_err());
+    let error = hint::messages(&Plain::to_struct(nested(102).as_bytes(), Bounds::none()).unwrap_err());
     assert!(error.contains("nested more than 100 levels deep"), "{error}");
 }
 
