@@ -47,8 +47,8 @@ run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
 	$(KRT) run examples/digits
 
 .PHONY: test
-test: embedded servers $(TOOLS)/ready ## Run every test; ends with a table of the time that each part took
-	@MAKE="$(MAKE)" scripts/parts test-rust test-e2e test-nats test-python test-go test-bench test-runners test-wheel test-dashboard
+test: embedded servers $(TOOLS)/ready ## Run every test (RETRIES=N: a part that fails, again); ends with a table of the time that each part took
+	@MAKE="$(MAKE)" scripts/parts --retries $(or $(RETRIES),0) test-rust test-e2e test-nats test-python test-go test-bench test-runners test-wheel test-dashboard
 
 .PHONY: test-fast
 test-fast: embedded servers $(TOOLS)/ready ## Run what a change most likely breaks, in three minutes with warm builds
@@ -181,7 +181,7 @@ $(TOOLS)/bin/cargo-mutants: Makefile
 	cargo install --locked --root $(TOOLS) cargo-mutants@$(CARGO_MUTANTS)
 	touch $@
 
-# SECONDS_EACH=60, COUNT or TARGETS may be given; see fuzz/run.
+# SECONDS_EACH, COUNT, SEED and TARGETS may be given; see fuzz/run.
 .PHONY: fuzz
 fuzz: ## Try the readers with generated inputs, 60 s each (needs a C++ compiler)
 	fuzz/run

@@ -130,7 +130,7 @@ fn all_held_memory_is_counted() {
 
 /// Generated texts, many times.
 fn generated(kind: &MessageDescriptor) {
-    let seed = fastrand::u64(..1 << 32);
+    let seed = generate::seed();
     for number in 0..8 {
         let mut generator = Generator::new(seed.wrapping_add(number));
         let item = generator.message(kind);

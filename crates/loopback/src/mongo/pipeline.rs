@@ -80,7 +80,8 @@ impl Pipeline {
             "$limit" => self.search.limit = Some(count(name, value)?).filter(|&limit| limit > 0),
             "$project" => self.search.projection = Projection::parse(&document(name, value)?)?,
             "$count" => {
-                let field = value.as_str().filter(|name| !name.is_empty() && !name.contains(['$', '.']));
+                let field =
+                    value.as_str().filter(|name| !name.is_empty() && !name.contains(['$', '.', '\0']));
                 let field = field.ok_or_else(|| wrong(name, "the name of a field"))?.to_owned();
                 self.end = End::Count { id: None, field };
             }
@@ -232,6 +233,8 @@ mod tests {
             vec![doc! { "$match": 1 }],
             vec![doc! { "$skip": -1 }],
             vec![doc! { "$count": "" }],
+            // A string may hold it, the name of a field may not.
+            vec![doc! { "$count": "a\0b" }],
         ] {
             assert!(parse(&stages).is_err(), "{stages:?}");
         }

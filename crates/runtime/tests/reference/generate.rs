@@ -10,6 +10,8 @@ pub(crate) struct Generator {
     left: usize,
     /// One value in this many is invalid.
     rarity: u32,
+    /// Whether an `Any` may hold a message.
+    pub(crate) anys: bool,
 }
 
 const DOUBLES: &[&str] = &[
@@ -113,12 +115,21 @@ const WRONG: &[&str] = &[
     "\"-1\"",
 ];
 
+/// The seed of a run: `KRT_JSON_SEED`, or any. It is printed, so that a failed run can be repeated.
+pub(crate) fn seed() -> u64 {
+    let seed = std::env::var("KRT_JSON_SEED").ok().map(|seed| seed.parse().unwrap());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    println!("KRT_JSON_SEED={seed}");
+    seed
+}
+
 impl Generator {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             random: Rng::with_seed(seed),
             left: 6,
             rarity: if seed.is_multiple_of(3) { 15 } else { u32::MAX },
+            anys: true,
         }
     }
 
@@ -264,7 +275,7 @@ impl Generator {
     }
 
     fn any(&mut self, kind: &MessageDescriptor) -> String {
-        if self.left == 0 {
+        if self.left == 0 || !self.anys {
             return "{}".to_owned();
         }
         let names = [

@@ -58,6 +58,11 @@ impl Python {
         self.ask("encode", name, message).map(|bytes| STANDARD.decode(bytes).unwrap())
     }
 
+    /// Writes a message as JSON.
+    pub(crate) fn write(&mut self, name: &str, message: &[u8]) -> Result<String, String> {
+        self.ask("write", name, message)
+    }
+
     /// Parses a text on both sides, which must agree; returns the message if it is valid.
     pub(crate) fn check_parse(&mut self, name: &str, text: &[u8]) -> Option<Vec<u8>> {
         let shown = String::from_utf8_lossy(text).into_owned();
