@@ -510,6 +510,19 @@ export function makeGraph(version: Version, window: number): Graph {
             : rate
               ? { max: 64, mean_size: 6.4 * wobble(), one_ms: middle, max_ms: middle * 3.5 }
               : { max: 64, mean_size: null, one_ms: null, max_ms: null },
+        gpus:
+          name === "model" && live
+            ? [
+                {
+                  id: "0",
+                  name: "NVIDIA H200",
+                  workers: 2,
+                  memory: 150_754_820_096,
+                  memory_used: 21_474_836_480,
+                  utilization: 0.62,
+                },
+              ]
+            : [],
       };
     }),
     workflows: flows.map((flow, index) => ({

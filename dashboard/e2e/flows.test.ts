@@ -416,3 +416,16 @@ test("pages do not jump while they load", { timeout: 120_000 }, async () => {
   expect(jumped).toEqual([]);
   await closed(context, errors);
 });
+
+test("the nodes of a version show what they have learnt of batches, and their GPUs", async () => {
+  await as("ada", async (page) => {
+    await page.goto("/runtimes/digits/versions/digits-v4");
+    await page.locator(".work-card", { hasText: "model" }).getByText("1 GPU 62 % · memory 14 %").waitFor();
+    const row = (node: string) => page.getByRole("row", { name: new RegExp(`^${node} `) });
+    await row("model").getByText("GPU 0 · 21.5 GB of 150.8 GB · 62 %").waitFor();
+    await row("model")
+      .getByText(/^batches \d.* of 64: /)
+      .waitFor();
+    expect(await row("output").getByText("GPU").count()).toBe(0);
+  });
+});

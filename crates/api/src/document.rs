@@ -123,6 +123,7 @@ fn schemas(components: ComponentsBuilder) -> ComponentsBuilder {
         schema::NodeLanguage,
         graph::Percentiles,
         graph::GraphBatch,
+        graph::GraphGpu,
         graph::GraphNode,
         graph::GraphWorkflow,
         graph::Graph,

@@ -62,6 +62,29 @@ pub struct GraphNode {
     /// Its batches; `null` if its handler gets one message at a time.
     #[schema(required)]
     pub batch: Option<GraphBatch>,
+    /// The GPUs of its workers; empty if it has none.
+    pub gpus: Vec<GraphGpu>,
+}
+
+/// A GPU, and the workers of all nodes and versions that have it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GraphGpu {
+    /// Its index or identifier, as workers see it.
+    pub id: String,
+    /// Its product name, if it is known.
+    #[schema(required)]
+    pub name: Option<String>,
+    /// The number of workers that have it.
+    pub workers: usize,
+    /// Its memory in bytes.
+    #[schema(required)]
+    pub memory: Option<u64>,
+    /// The bytes of its memory that are in use, by all processes.
+    #[schema(required)]
+    pub memory_used: Option<u64>,
+    /// The part of the last moments in which it worked, 0 to 1.
+    #[schema(required)]
+    pub utilization: Option<f64>,
 }
 
 /// The batches of a node, and what it has learnt of them; `null` before the first batch.

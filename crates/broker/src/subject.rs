@@ -192,7 +192,7 @@ pub(crate) mod tests {
             language: None,
             build: None,
             image: None,
-            gpu: false,
+            gpu: None,
             run: RunOptions::default(),
         };
         Version {

@@ -125,6 +125,7 @@ from! { hinted:
     krt_registry::Error,
     krt_remote::Error,
     krt_runtime::Error,
+    krt_runtime::gpus::Error,
     krt_serve::Error,
     krt_store::Error,
     krt_store::PointError,

@@ -55,10 +55,46 @@ pub struct Node {
     pub build: Option<Build>,
     /// The container image for a cluster; not used here.
     pub image: Option<String>,
-    /// Whether a cluster should give it a GPU; not used here.
-    pub gpu: bool,
+    /// The GPUs of each of its workers, if it wants any.
+    pub gpu: Option<Gpu>,
     /// Its settings here.
     pub run: RunOptions,
+}
+
+/// The GPUs that each worker of a node wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gpu {
+    /// The GPUs that a worker sees, 1 to [`Gpu::MAX_COUNT`].
+    pub count: u16,
+    /// How many workers may use one GPU, 1 to [`Gpu::MAX_SHARE`].
+    pub share: u16,
+    /// What happens where there are too few.
+    pub need: GpuNeed,
+}
+
+impl Gpu {
+    /// The largest count.
+    pub const MAX_COUNT: u16 = 64;
+    /// The largest share.
+    pub const MAX_SHARE: u16 = 32;
+}
+
+impl Default for Gpu {
+    fn default() -> Self {
+        Self { count: 1, share: 1, need: GpuNeed::Required }
+    }
+}
+
+/// What happens to a node where there are fewer GPUs than it wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GpuNeed {
+    /// The version does not start.
+    Required,
+    /// The version does not start, unless the machine has no GPU at all: `gpu: true` of KRT v1, which describes a
+    /// cluster.
+    RequiredIfAny,
+    /// Workers without a GPU run without one.
+    Optional,
 }
 
 /// Sources of an executable, relative to the package's root.

@@ -6,6 +6,7 @@
 mod batch;
 mod document;
 mod environment;
+mod gpu;
 mod json_schema;
 mod limits;
 mod links;
@@ -22,7 +23,7 @@ use crate::target::Target;
 use crate::yaml;
 use krt_model::language::Language;
 use krt_model::name::Name;
-use krt_model::version::{Build, Node, RunOptions, Variable, Version, Workflow};
+use krt_model::version::{Build, Gpu, Node, RunOptions, Variable, Version, Workflow};
 use read::Reader;
 use std::ops::Range;
 
@@ -65,7 +66,7 @@ pub(crate) struct NodeEntry {
     /// Those sources, once found.
     pub(crate) sources: Option<Build>,
     pub(crate) image: Option<String>,
-    pub(crate) gpu: bool,
+    pub(crate) gpu: Option<Gpu>,
     pub(crate) run: RunOptions,
 }
 

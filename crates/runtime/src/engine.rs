@@ -6,15 +6,21 @@ pub use parts::{Options, Parts};
 
 use crate::{
     flow::{Admission, Flow, Route},
+    gpus::{GpuReading, Gpus},
     ingress::{self, Ingress},
     logs::Logs,
     nats::{self, ListenTasks, Nats, Part},
-    node::{Launch, Lifeline, Node, Nodes, Plain, StartError, frame},
+    node::{Launch, Lifeline, Node, NodeGpus, Nodes, Plain, StartError, frame},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use krt_package::Package;
 use krt_remote::Documents;
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::task::{AbortHandle, JoinSet};
 use tonic::service::Routes;
 
@@ -31,6 +37,7 @@ pub struct Engine {
     ingress: Arc<Ingress>,
     nodes: Vec<Arc<Node>>,
     documents: Documents,
+    gpus: Arc<Gpus>,
     lifeline: Arc<Lifeline>,
     logs: Logs,
     drain: Duration,
@@ -78,6 +85,7 @@ impl Engine {
             ingress,
             nodes,
             documents: parts.documents,
+            gpus: parts.gpus,
             lifeline: parts.lifeline,
             logs: parts.logs,
             drain: parts.options.drain,
@@ -104,6 +112,17 @@ impl Engine {
         self.nodes.iter().map(|node| node.name.as_str()).collect()
     }
 
+    /// The GPUs of this machine.
+    pub(crate) fn gpus(&self) -> &Arc<Gpus> {
+        &self.gpus
+    }
+
+    /// Reads the state of the GPUs that a node's workers have, by the node's index in the version.
+    pub fn gpus_of(&self, index: usize) -> Vec<GpuReading> {
+        let node = self.nodes.iter().find(|node| node.index == index);
+        node.and_then(|node| node.gpus.get()).map(NodeGpus::read).unwrap_or_default()
+    }
+
     /// Starts all nodes with `launches`, in the package's order, and admits requests when all are ready.
     /// Dropping the future ends everything it started.
     pub async fn start(&self, launches: Vec<Option<Launch>>) -> Result<Running, Error> {
@@ -118,7 +137,7 @@ impl Engine {
             let launch = launches.get_mut(node.index)?.take()?;
             Some((Arc::clone(node), launch))
         });
-        let nodes = Nodes::start(launched, &self.lifeline).await?;
+        let nodes = Nodes::start(launched, &self.lifeline, &self.gpus).await?;
         let mut beside = JoinSet::new();
         let listening = match &self.broker {
             Some(broker) => {
@@ -221,6 +240,8 @@ fn nodes(parts: &Parts, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
             name: spec.name.clone(),
             index,
             run: spec.run.clone(),
+            gpu: spec.gpu,
+            gpus: OnceLock::new(),
             plain: Plain::new(parts.package.schema.pool.clone()),
             hello,
             flow: Arc::clone(flow),

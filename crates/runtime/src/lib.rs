@@ -3,6 +3,7 @@
 //! - [`server`]: runs one package behind one port, until shutdown.
 //! - [`engine`]: a package assembled from its parts.
 //! - [`descriptors`]: limits on open files.
+//! - [`gpus`]: the GPUs of this machine, and the workers that have them.
 //! - [`ingress`]: gRPC and HTTP.
 //! - [`flow`]: runs requests through their workflow, and decides on the results.
 //! - [`node`]: the processes that run user code.
@@ -22,6 +23,7 @@ pub mod descriptors;
 pub mod engine;
 mod envelopes;
 pub mod flow;
+pub mod gpus;
 pub mod ingress;
 pub mod json;
 pub mod logs;

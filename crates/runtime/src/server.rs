@@ -64,7 +64,10 @@ pub async fn run<E: From<Error>>(
     ready: impl FnOnce(),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), E> {
-    let page = beside.metrics.map(|port| tokio::spawn(port.serve(beside.limits, Arc::clone(engine.flow()))));
+    let page = beside.metrics.map(|port| {
+        let (flow, gpus) = (Arc::clone(engine.flow()), Arc::clone(engine.gpus()));
+        tokio::spawn(port.serve(beside.limits, move || flow.metrics_text(&gpus.metrics())))
+    });
     tokio::pin!(shutdown);
     let start = async { Ok(engine.start(prepare.await?).await?) };
     let started: Result<_, E> = tokio::select! {

@@ -65,6 +65,7 @@ fn fields_of_another_wire_type_are_refused() {
 fn generated_texts_agree() {
     let Some(mut python) = Python::start() else { return };
     let seed = generate::seed();
+    println!("KRT_JSON_SEED={seed}");
     let mut parsed = 0;
     for name in TYPES {
         let kind = python.kind(name);

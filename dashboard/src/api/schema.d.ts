@@ -1123,6 +1123,30 @@ export interface components {
              */
             max_ms: number | null;
         };
+        /** @description A GPU, and the workers of all nodes and versions that have it. */
+        GraphGpu: {
+            /** @description Its index or identifier, as workers see it. */
+            id: string;
+            /** @description Its product name, if it is known. */
+            name: string | null;
+            /** @description The number of workers that have it. */
+            workers: number;
+            /**
+             * Format: int64
+             * @description Its memory in bytes.
+             */
+            memory: number | null;
+            /**
+             * Format: int64
+             * @description The bytes of its memory that are in use, by all processes.
+             */
+            memory_used: number | null;
+            /**
+             * Format: double
+             * @description The part of the last moments in which it worked, 0 to 1.
+             */
+            utilization: number | null;
+        };
         /** @description A node and its numbers. */
         GraphNode: {
             /** @description Its name. */
@@ -1169,6 +1193,8 @@ export interface components {
             /** @description How long messages waited. */
             waiting_ms: components["schemas"]["Percentiles"];
             batch: components["schemas"]["GraphBatch"] | null;
+            /** @description The GPUs of its workers; empty if it has none. */
+            gpus: components["schemas"]["GraphGpu"][];
         };
         /** @description A workflow and its numbers. */
         GraphWorkflow: {
@@ -2029,6 +2055,7 @@ export type Field = components['schemas']['Field'];
 export type FieldType = components['schemas']['FieldType'];
 export type Graph = components['schemas']['Graph'];
 export type GraphBatch = components['schemas']['GraphBatch'];
+export type GraphGpu = components['schemas']['GraphGpu'];
 export type GraphNode = components['schemas']['GraphNode'];
 export type GraphWorkflow = components['schemas']['GraphWorkflow'];
 export type Hop = components['schemas']['Hop'];

@@ -25,6 +25,7 @@ use krt_model::hint;
 use krt_registry::{AuditRetention, Registry};
 use krt_runtime::{
     descriptors::Descriptors,
+    gpus::Gpus,
     ingress::{
         VersionRouter,
         listener::{self, DescriptorReserve, Port},
@@ -148,8 +149,9 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> Resul
     let registry = Arc::new(tokio::task::spawn_blocking(move || Registry::open(&data)).await??);
     admin::first(&registry, &args.data).await?;
     let lifeline = Arc::new(Lifeline::new(descriptors).context("failed to make the hosts' lifeline")?);
+    let gpus = args.engine.gpus()?;
     let isolator = args.isolate.isolator(&args.data, &lifeline).await?;
-    let team = Team::new(registry, launch(args, isolator), logs.clone(), lifeline);
+    let team = Team::new(registry, launch(args, gpus, isolator), logs.clone(), lifeline);
 
     let stopped = CancellationToken::new();
     let mut ports = JoinSet::new();
@@ -306,7 +308,7 @@ async fn prepare(
     logs.around(preparing).await.map_err(|error| error.line())
 }
 
-fn launch(args: &ServeArgs, isolator: Option<Isolator>) -> LaunchConfig {
+fn launch(args: &ServeArgs, gpus: Arc<Gpus>, isolator: Option<Isolator>) -> LaunchConfig {
     let (python, data) = (args.engine.python.clone(), args.data.clone());
     let message = args.engine.options().requests.message;
     let prepare: Prepare = Box::new(move |order| {
@@ -332,6 +334,7 @@ fn launch(args: &ServeArgs, isolator: Option<Isolator>) -> LaunchConfig {
     LaunchConfig {
         prepare,
         traces: Box::new(traces::start),
+        gpus,
         options: args.engine.options(),
         store: args.engine.store_options(),
         max_package: args.max_package as u64,

@@ -10,10 +10,12 @@ use clap::{Args, ValueEnum};
 use krt_environment::PythonChoice;
 use krt_model::log::Level;
 use krt_runtime::{
-    Options, flow, ingress,
+    Options, flow,
+    gpus::{Choice, Gpus},
+    ingress,
     logs::{Console, EngineLayer, Format, Logs},
 };
-use std::time::Duration;
+use std::{env, sync::Arc, time::Duration};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 /// The arguments for running a package.
@@ -32,6 +34,11 @@ pub(crate) struct EngineArgs {
     /// The Python for nodes: a path, a command, or a version such as 3.12
     #[arg(long, value_name = "PYTHON", env = "KRT_PYTHON", help_heading = "Nodes")]
     pub(crate) python: Option<PythonChoice>,
+
+    /// The GPUs for nodes with `gpu`: indices or identifiers such as 0,1 or GPU-5c1e…, all or none [default: those in
+    /// CUDA_VISIBLE_DEVICES, or all]
+    #[arg(long, value_name = "GPUS", env = "KRT_GPUS", help_heading = "Nodes")]
+    gpus: Option<Choice>,
 
     /// Longest time to wait for an answer; a client may set a shorter deadline
     #[arg(long, value_name = "DURATION", default_value = "30s", env = "KRT_REQUEST_TIMEOUT", value_parser = duration, help_heading = "Limits")]
@@ -129,6 +136,12 @@ impl EngineArgs {
         let engine = tracing_subscriber::registry().with(EngineLayer::new(logs.clone()));
         tracing::subscriber::set_global_default(engine)?;
         Ok(logs)
+    }
+
+    /// Finds the GPUs for nodes.
+    pub(crate) fn gpus(&self) -> Result<Arc<Gpus>> {
+        let visible = env::var("CUDA_VISIBLE_DEVICES").ok();
+        Ok(Arc::new(Gpus::find(self.gpus.as_ref(), visible.as_deref())?))
     }
 
     pub(crate) fn options(&self) -> Options {

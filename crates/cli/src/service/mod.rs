@@ -184,6 +184,7 @@ impl Service {
             store: stores.store.clone(),
             documents: stores.documents.clone(),
             logs: logs.clone(),
+            gpus: service.engine.gpus()?,
             lifeline: Arc::new(Lifeline::new(*descriptors).context("failed to make the hosts' lifeline")?),
             options,
         };

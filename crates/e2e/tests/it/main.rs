@@ -24,6 +24,7 @@ mod early;
 mod examples;
 mod first_runners;
 mod go;
+mod gpus;
 mod hostile;
 mod imports;
 mod init;

@@ -138,7 +138,12 @@ async fn manifest_errors_have_a_line() {
         ("src/etl/main.py", "../main.py", "krt.yml:10:10", "`../main.py` leads out of the package"),
         ("src/etl/main.py", "src/etl/mian.py", "krt.yml:10:10", "`src/etl/mian.py` does not exist"),
         ("    src: src/etl/main.py\n", "", "krt.yml:9:5", "node `etl` has no `src`"),
-        ("gpu: true", "gpu: maybe", "krt.yml:11:10", "`gpu` must be `true` or `false`, not `maybe`"),
+        (
+            "gpu: true",
+            "gpu: maybe",
+            "krt.yml:11:10",
+            "`gpu` must be `true`, `false`, `optional`, a number up to 64 or a mapping with its keys, not `maybe`",
+        ),
         ("name: price", "name: pr/ce", "krt.yml:15:11", shape),
         ("entrypoint: Price", "entrypoint: Prize", "krt.yml:16:17", "the entrypoint has no RPC `Prize`"),
         ("[etl, model]", "[]", "krt.yml:17:17", "`sequential` is empty: at least one is needed"),

@@ -110,7 +110,7 @@ fn a_folder_loads() {
     assert_eq!(version.config.len(), 2);
     assert_eq!(version.nodes[0].run.replicas, 2);
     assert_eq!(version.nodes[0].run.timeout, Some(Duration::from_millis(500)));
-    assert!(version.nodes[1].gpu);
+    assert!(version.nodes[1].gpu.is_some());
     assert_eq!(version.workflows[0].sequence, [0, 1, 0]);
     let method = package.schema.method("/hello.Entrypoint/Greet").unwrap();
     assert_eq!(method.workflow, Some(0));

@@ -1,7 +1,7 @@
 //! The list of nodes.
 
 use super::read::{Fields, Reader};
-use super::{NodeEntry, run};
+use super::{NodeEntry, gpu, run};
 use crate::yaml::Node;
 
 pub(super) const KEYS: [&str; 13] = [
@@ -36,7 +36,7 @@ fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<NodeEntry>
         language: None,
         sources: None,
         image: reader.image(&mut fields),
-        gpu: fields.get("gpu").and_then(|node| reader.boolean(&node, "gpu")).unwrap_or(false),
+        gpu: gpu::read(reader, &mut fields),
         run: run::read(reader, &mut fields),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::render::Style;
-use krt_model::version::VariableKind;
+use krt_model::version::{GpuNeed, VariableKind};
 use proptest::prelude::*;
 use std::time::{Duration, Instant};
 
@@ -71,7 +71,8 @@ fn a_valid_manifest_becomes_a_version() {
         assert_eq!(lines(&report), [""; 0]);
         let version = manifest.into_version().unwrap();
         assert_eq!(version.nodes[0].image.as_deref(), Some("example/py:1"));
-        assert_eq!((version.nodes[0].gpu, version.nodes[1].gpu), (true, false));
+        let cluster = Gpu { need: GpuNeed::RequiredIfAny, ..Gpu::default() };
+        assert_eq!((version.nodes[0].gpu, version.nodes[1].gpu), (Some(cluster), None));
         assert_eq!(version.workflows[0].sequence, [0, 1]);
         assert_eq!(version.workflows[1].sequence, [1]);
         assert_eq!(version.config.len(), 3);
@@ -197,10 +198,37 @@ fn the_nodes() {
             ],
         ),
         ("    src: src/greeter/main.py\n", "", &["11:5 error: node `greeter` has no `src`"]),
-        ("gpu: true", "gpu: maybe", &["14:10 error: `gpu` must be `true` or `false`, not `maybe`"]),
-        ("gpu: true", "gpu: 'true'", &["14:10 error: `gpu` must be `true` or `false`, not `true`"]),
+        (
+            "gpu: true",
+            "gpu: maybe",
+            &[
+                "14:10 error: `gpu` must be `true`, `false`, `optional`, a number up to 64 or a mapping with its keys, not `maybe`",
+            ],
+        ),
+        (
+            "gpu: true",
+            "gpu: 'true'",
+            &[
+                "14:10 error: `gpu` must be `true`, `false`, `optional`, a number up to 64 or a mapping with its keys, not `true`",
+            ],
+        ),
         ("gpu: true", "gpu: No", &[]),
         ("gpu: true", "gpu:", &[]),
+        ("gpu: true", "gpu: 64", &[]),
+        ("gpu: true", "gpu: optional", &[]),
+        ("gpu: true", "gpu: {count: 2, share: 4, optional: true}", &[]),
+        (
+            "gpu: true",
+            "gpu: {shares: 4}",
+            &["14:11 error: unknown key `shares` in `gpu` of node `greeter` | did you mean `share`?"],
+        ),
+        (
+            "gpu: true",
+            "gpu: 65",
+            &[
+                "14:10 error: `gpu` must be `true`, `false`, `optional`, a number up to 64 or a mapping with its keys, not `65`",
+            ],
+        ),
         (
             "name: counter",
             "name: greeter",

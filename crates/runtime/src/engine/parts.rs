@@ -1,6 +1,6 @@
 //! What an engine is built from.
 
-use crate::{flow, ingress, logs::Logs, nats, node::Lifeline, traces::Traces};
+use crate::{flow, gpus::Gpus, ingress, logs::Logs, nats, node::Lifeline, traces::Traces};
 use krt_broker::Connection;
 use krt_package::Package;
 use krt_remote::Documents;
@@ -37,6 +37,8 @@ pub struct Parts {
     pub logs: Logs,
     /// The destination of traces.
     pub traces: Traces,
+    /// The GPUs for workers.
+    pub gpus: Arc<Gpus>,
     /// Shows workers the engine's end.
     pub lifeline: Arc<Lifeline>,
     /// The limits.

@@ -47,6 +47,7 @@ use krt_model::{
     version::{Node, Version, Workflow},
 };
 use krt_store::Store;
+use prometheus_client::registry::Registry;
 pub(crate) use record::Saving;
 use std::{
     sync::Arc,
@@ -153,11 +154,11 @@ impl Flow {
         &self.request_records
     }
 
-    /// Renders the metrics as text.
-    pub fn metrics_text(&self) -> String {
+    /// Renders the metrics as text, followed by those of `more`.
+    pub fn metrics_text(&self, more: &Registry) -> String {
         let now = |queue: &Arc<NodeQueue>| NodeGauges { waiting: queue.depth(), workers: queue.workers() };
         let connected = self.broker.is_connected();
-        self.metrics.text(self.admission.in_flight(), connected, self.queues.iter().map(now))
+        self.metrics.text(self.admission.in_flight(), connected, self.queues.iter().map(now), more)
     }
 
     /// Admits a request of `bytes` bytes, if there is room.

@@ -74,7 +74,7 @@ fn fixture_with(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixtu
         language: None,
         build: None,
         image: None,
-        gpu: false,
+        gpu: None,
         run: run.clone(),
     };
     let version = Version {

@@ -245,8 +245,14 @@ impl Metrics {
         self.nodes[node].restarts.inc();
     }
 
-    /// Renders the text, with the given current state.
-    pub fn text(&self, in_flight: usize, connected: bool, nodes: impl Iterator<Item = NodeGauges>) -> String {
+    /// Renders the text, with the given current state, followed by the metrics of `more`.
+    pub fn text(
+        &self,
+        in_flight: usize,
+        connected: bool,
+        nodes: impl Iterator<Item = NodeGauges>,
+        more: &Registry,
+    ) -> String {
         self.broker.connected.set(i64::from(connected));
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.in_flight.set(count(in_flight));
@@ -256,7 +262,9 @@ impl Metrics {
         }
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = text::encode(&mut text, &self.registry);
+        let _ = text::encode_registry(&mut text, &self.registry)
+            .and_then(|()| text::encode_registry(&mut text, more))
+            .and_then(|()| text::encode_eof(&mut text));
         text
     }
 }

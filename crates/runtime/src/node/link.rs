@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     flow::{Accepted, CodecTimes, Delivery, DeliveryEnd, HandlerTimes, Request, SlotId, Worker, now},
+    gpus,
     json::Bounds,
     logs::Record,
     offload,
@@ -65,6 +66,8 @@ struct State {
     outbox: Outbox,
     open: bool,
     answered: u64,
+    /// The answered deliveries when the worker's GPU ran out of memory, by the worker's own words.
+    out_of_gpu_memory: Option<u64>,
 }
 
 /// Why a link ended.
@@ -89,7 +92,7 @@ impl Link {
     pub(super) fn new(node: Arc<Node>, socket: OwnedWriteHalf) -> Self {
         let window = Window::new(usize::from(node.run.concurrency));
         let (batches, outbox) = (OpenBatches::default(), Outbox::default());
-        let state = State { window, batches, outbox, open: true, answered: 0 };
+        let state = State { window, batches, outbox, open: true, answered: 0, out_of_gpu_memory: None };
         Self {
             node,
             socket,
@@ -132,6 +135,21 @@ impl Link {
     /// Returns the number of deliveries that the worker has answered.
     pub(super) fn answered(&self) -> u64 {
         self.lock().answered
+    }
+
+    /// Looks at a text that the worker logs or prints.
+    pub(super) fn printed(&self, text: &str) {
+        if self.node.gpu.is_some() && gpus::is_out_of_memory(text) {
+            let mut state = self.lock();
+            state.out_of_gpu_memory = Some(state.answered);
+        }
+    }
+
+    /// Whether the worker's GPU ran out of memory. Many a handler goes on after that, so it explains the worker's end
+    /// only if nothing was answered in between.
+    pub(super) fn is_out_of_gpu_memory(&self) -> bool {
+        let state = self.lock();
+        state.out_of_gpu_memory == Some(state.answered)
     }
 
     /// Handles the worker's end: settles its deliveries, and fails those that have no other worker.
@@ -609,6 +627,7 @@ impl<'a> Inbox<'a> {
     }
 
     fn log(&mut self, id: u32, level: Level, time: krt_model::message::Timestamp, text: String) {
+        self.link.printed(&text);
         let subject = self.link.lock().window.subject(id);
         let level = match level {
             Level::Record(level) => level,

@@ -37,13 +37,17 @@ pub use supervisor::{Nodes, StartError};
 
 use crate::{
     flow::{Flow, NodeQueue},
+    gpus::{GpuReading, Reservation},
     logs::Logs,
 };
-use krt_model::{name::Name, version::RunOptions};
+use krt_model::{
+    name::Name,
+    version::{Gpu, RunOptions},
+};
 use krt_package::Package;
 use krt_remote::Documents;
 use krt_store::Store;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 /// State shared by all workers of one node.
 #[derive(Debug)]
@@ -54,6 +58,10 @@ pub struct Node {
     pub index: usize,
     /// Its settings.
     pub run: RunOptions,
+    /// The GPUs that each worker wants.
+    pub gpu: Option<Gpu>,
+    /// The GPUs of its workers, once they have started.
+    pub gpus: OnceLock<NodeGpus>,
     /// Converts messages to plain data and back.
     pub plain: Plain,
     /// The first frame to each worker.
@@ -68,6 +76,22 @@ pub struct Node {
     pub package: Arc<Package>,
     /// The destination of its log records.
     pub logs: Logs,
+}
+
+/// The GPUs of a node's workers.
+#[derive(Debug)]
+pub struct NodeGpus {
+    /// Held by the workers' supervisor.
+    reservation: Weak<Reservation>,
+    /// The node's request in it.
+    request: usize,
+}
+
+impl NodeGpus {
+    /// Reads their state; empty once the workers have ended.
+    pub fn read(&self) -> Vec<GpuReading> {
+        self.reservation.upgrade().map(|reservation| reservation.read(self.request)).unwrap_or_default()
+    }
 }
 
 impl Node {

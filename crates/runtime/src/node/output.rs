@@ -83,12 +83,13 @@ impl RecordBuilder {
 }
 
 /// Reads a worker's standard output or error to its end. `say` is the format of its lines; `of` returns the
-/// context of the current line.
+/// context of the current line, which `seen` gets, too.
 pub(super) async fn read(
     node: Arc<Node>,
     output: impl AsyncRead + Unpin,
     say: Lines,
     of: impl Fn() -> LineContext,
+    seen: impl Fn(&str),
 ) {
     let mut lines = BufReader::new(output);
     let mut gather = RecordBuilder::new(say);
@@ -106,6 +107,7 @@ pub(super) async fn read(
                 Ok(0) | Err(_) => break,
                 Ok(_) => {
                     let text = String::from_utf8_lossy(&line);
+                    seen(&text);
                     write(gather.line(&node, of().subject, now(), &text));
                     line.clear();
                 }

@@ -67,6 +67,14 @@ pub struct Launch {
     pub older: Option<Arc<Older>>,
 }
 
+impl Launch {
+    /// Sets variables, in place of those of the same names.
+    pub(super) fn set(&mut self, variables: Vec<(String, String)>) {
+        self.environment.retain(|(name, _)| variables.iter().all(|(set, _)| set != name));
+        self.environment.extend(variables);
+    }
+}
+
 /// State shared by all workers of an engine.
 ///
 /// It holds the read end of a pipe to which nothing is written: end of file tells workers that the engine is
@@ -191,6 +199,12 @@ pub(super) struct ProcessEnd {
 impl ProcessEnd {
     pub(super) fn of(how: impl Into<String>) -> Self {
         Self { how: how.into(), is_well: false, out_of_memory: None }
+    }
+
+    /// Adds what happened before.
+    pub(super) fn after(mut self, what: &str) -> Self {
+        self.how = format!("{}, after {what}", self.how);
+        self
     }
 
     /// Returns the result of a message that was in flight.

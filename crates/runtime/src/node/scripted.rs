@@ -32,7 +32,7 @@ use std::{
     fmt, fs, io,
     os::fd::OwnedFd,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 use tokio::{
@@ -113,6 +113,8 @@ impl Stage {
             name,
             index: 0,
             run: run.clone(),
+            gpu: None,
+            gpus: OnceLock::new(),
             plain: Plain::new(package.schema.pool.clone()),
             hello,
             flow: Arc::clone(&flow),

@@ -1,10 +1,11 @@
 //! Starts the workers of all nodes, keeps them up, and stops them.
 
 use super::{
-    Launch, Lifeline, Node,
+    Launch, Lifeline, Node, NodeGpus,
     backoff::Backoff,
     worker::{ReplicaId, StartFailure, Worker, WorkerExit},
 };
+use crate::gpus::{Gpus, Request, Reservation, TooFew};
 use krt_model::{hint, name::Name};
 use miette::Diagnostic;
 use std::{fmt, sync::Arc, time::Duration};
@@ -25,6 +26,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Nodes {
     replicas: Vec<Replica>,
     stop: CancellationToken,
+    /// The workers' GPUs.
+    _gpus: Arc<Reservation>,
 }
 
 /// One replica of a node, kept up by its task.
@@ -40,6 +43,12 @@ struct Replica {
 pub struct StartError {
     /// The nodes and their reasons.
     failures: Vec<(Name, StartFailure)>,
+}
+
+impl From<(Name, TooFew)> for StartError {
+    fn from((node, too_few): (Name, TooFew)) -> Self {
+        Self { failures: vec![(node, StartFailure::Gpus(too_few))] }
+    }
 }
 
 impl StartError {
@@ -72,17 +81,19 @@ impl Diagnostic for StartError {
 impl Nodes {
     /// Starts all workers of all nodes at once, and waits until they are ready.
     ///
-    /// If any fails, returns all failures and ends the others. Dropping the future ends everything it
-    /// started.
+    /// If any fails, returns all failures and ends the others. If `gpus` are too few, starts none. Dropping the
+    /// future ends everything it started.
     pub async fn start(
         nodes: impl IntoIterator<Item = (Arc<Node>, Launch)>,
         lifeline: &Arc<Lifeline>,
+        gpus: &Arc<Gpus>,
     ) -> Result<Self, StartError> {
+        let nodes: Vec<_> = nodes.into_iter().collect();
+        let (launches, reservation) = with_gpus(&nodes, gpus)?;
         let mut starting = JoinSet::new();
-        for (node, launch) in nodes {
-            let launch = Arc::new(launch);
-            for slot in slots(&node, &launch) {
-                let (node, launch) = (Arc::clone(&node), Arc::clone(&launch));
+        for ((node, _), launches) in nodes.iter().zip(launches) {
+            for (slot, launch) in launches {
+                let node = Arc::clone(node);
                 let place = ReplicaContext { node, launch, slot, lifeline: Arc::clone(lifeline) };
                 let logs = place.node.logs.clone();
                 starting.spawn(logs.around(async move {
@@ -100,7 +111,7 @@ impl Nodes {
             }
         }
         if failures.is_empty() {
-            return Ok(Self::keep(workers));
+            return Ok(Self::keep(workers, reservation));
         }
         for (_, worker) in workers {
             worker.kill().await;
@@ -112,7 +123,7 @@ impl Nodes {
         })
     }
 
-    fn keep(workers: Vec<(ReplicaContext, Worker)>) -> Self {
+    fn keep(workers: Vec<(ReplicaContext, Worker)>, gpus: Arc<Reservation>) -> Self {
         let stop = CancellationToken::new();
         let replica = |(place, worker): (ReplicaContext, Worker)| {
             let restart = Arc::new(Notify::new());
@@ -125,7 +136,7 @@ impl Nodes {
             };
             Replica { node, restart, task: tokio::spawn(logs.around(keeper.run(worker))) }
         };
-        Self { replicas: workers.into_iter().map(replica).collect(), stop }
+        Self { replicas: workers.into_iter().map(replica).collect(), stop, _gpus: gpus }
     }
 
     /// Replaces the workers of a node. Old workers continue until the new ones are ready, and stay if these
@@ -147,6 +158,39 @@ impl Nodes {
             }
         }
     }
+}
+
+/// The replicas of a node, and how to start each.
+type Replicas = Vec<(ReplicaId, Arc<Launch>)>;
+
+/// Reserves GPUs for all workers. Returns the replicas of each node, and how to start each.
+fn with_gpus(
+    nodes: &[(Arc<Node>, Launch)],
+    gpus: &Arc<Gpus>,
+) -> Result<(Vec<Replicas>, Arc<Reservation>), StartError> {
+    let slots: Vec<_> = nodes.iter().map(|(node, launch)| slots(node, launch)).collect();
+    let wanting: Vec<_> = (0..nodes.len()).filter(|&index| nodes[index].0.gpu.is_some()).collect();
+    let request = |&index: &usize| {
+        let node = &nodes[index].0;
+        Some(Request { node: &node.name, gpu: node.gpu?, workers: slots[index].len() })
+    };
+    let requests: Vec<_> = wanting.iter().filter_map(request).collect();
+    let reservation = Arc::new(gpus.reserve(&requests)?);
+    let launches = nodes.iter().zip(slots).enumerate().map(|(index, ((node, launch), slots))| {
+        let Some(request) = wanting.iter().position(|wanting| *wanting == index) else {
+            let launch = Arc::new(launch.clone());
+            return slots.into_iter().map(|slot| (slot, Arc::clone(&launch))).collect();
+        };
+        // Nodes start once.
+        let _ = node.gpus.set(NodeGpus { reservation: Arc::downgrade(&reservation), request });
+        let of_worker = |(worker, slot)| {
+            let mut launch = launch.clone();
+            launch.set(reservation.variables(request, worker));
+            (slot, Arc::new(launch))
+        };
+        slots.into_iter().enumerate().map(of_worker).collect()
+    });
+    Ok((launches.collect(), reservation))
 }
 
 /// Returns the replicas of a node. Processes of older runners serve one place each: `replicas` at every

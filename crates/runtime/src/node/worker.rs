@@ -7,7 +7,7 @@ use super::{
     output::{self, LineContext, Lines},
     process::{Process, ProcessEnd},
 };
-use crate::flow::StageIndex;
+use crate::{flow::StageIndex, gpus::TooFew};
 use krt_model::hint;
 use std::{
     io,
@@ -78,6 +78,10 @@ pub(super) enum StartFailure {
         #[source]
         source: io::Error,
     },
+    /// There are too few GPUs.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Gpus(TooFew),
     /// It has no NATS server to talk to.
     #[error("it cannot be connected to over NATS")]
     Wire(
@@ -131,15 +135,7 @@ impl Worker {
         let link = Arc::new(Link::new(Arc::clone(node), write));
         link.greet();
 
-        let mut outputs = JoinSet::new();
-        let (stdout, stderr) = process.take_outputs();
-        stdout.map(|output| {
-            outputs.spawn(output::read(Arc::clone(node), output, Lines::Plain, LineContext::default))
-        });
-        stderr.map(|output| {
-            outputs.spawn(output::read(Arc::clone(node), output, Lines::Plain, LineContext::default))
-        });
-
+        let outputs = read_outputs(node, &link, &mut process);
         let (ready, known) = oneshot::channel();
         let (broken, message) = oneshot::channel();
         let (due, when) = watch::channel(None);
@@ -194,6 +190,20 @@ impl Drop for Worker {
     }
 }
 
+/// Reads what a worker prints.
+fn read_outputs(node: &Arc<Node>, link: &Arc<Link>, process: &mut Process) -> JoinSet<()> {
+    let seen = || {
+        let link = Arc::clone(link);
+        move |line: &str| link.printed(line)
+    };
+    let mut outputs = JoinSet::new();
+    let (stdout, stderr) = process.take_outputs();
+    let of = LineContext::default;
+    stdout.map(|output| outputs.spawn(output::read(Arc::clone(node), output, Lines::Plain, of, seen())));
+    stderr.map(|output| outputs.spawn(output::read(Arc::clone(node), output, Lines::Plain, of, seen())));
+    outputs
+}
+
 /// A worker from start to end.
 struct Lifecycle {
     node: Arc<Node>,
@@ -233,7 +243,11 @@ impl Lifecycle {
             self.terminate().await;
         }
         let end = self.process.kill().await;
+        if self.node.gpu.is_some() {
+            self.read_outputs().await;
+        }
         let end = match &ended {
+            LinkEnd::Closed if self.link.is_out_of_gpu_memory() => end.after("its GPU ran out of memory"),
             LinkEnd::Closed | LinkEnd::Broken(_) => end,
             LinkEnd::Overdue => ProcessEnd::of(format!(
                 "it was asked to end, and did not finish within {} s",
@@ -245,13 +259,18 @@ impl Lifecycle {
             LinkEnd::Stuck => ProcessEnd::of("it kept working on a cancelled request"),
         };
         self.link.abandon(&end);
-        let outputs = std::mem::take(&mut self.outputs);
-        let _ = tokio::time::timeout(OUTPUT_TIMEOUT, outputs.join_all()).await;
+        self.read_outputs().await;
         if let LinkEnd::Broken(message) = ended {
             let _ = broken.send(message);
         }
         tracing::debug!(node = %self.node.name, "its process ended: {}", end.how);
         WorkerExit { how: end.how, useful: self.link.answered() > 0 }
+    }
+
+    /// Reads what is left of the outputs, after the process has ended.
+    async fn read_outputs(&mut self) {
+        let outputs = std::mem::take(&mut self.outputs);
+        let _ = tokio::time::timeout(OUTPUT_TIMEOUT, outputs.join_all()).await;
     }
 
     /// Waits for the process to end, after its socket has closed.

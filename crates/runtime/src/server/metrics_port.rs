@@ -1,7 +1,6 @@
 //! The port where metrics are read. It keeps out web pages of other sites, as the other ports do.
 
 use crate::{
-    flow::Flow,
     ingress::{
         browsers::{Hosts, Sender},
         listener::{self, DescriptorReserve, Limits, Peer, Port},
@@ -11,7 +10,7 @@ use crate::{
 use http::Request;
 use hyper::body::Incoming;
 use krt_model::hint;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::net::TcpListener;
 
 /// A port that is bound, and the names that it answers to.
@@ -24,15 +23,19 @@ pub struct MetricsPort {
 }
 
 impl MetricsPort {
-    /// Answers readers, without end.
-    pub(super) async fn serve(self, limits: Limits, flow: Arc<Flow>) {
+    /// Answers readers with `text`, without end.
+    pub(super) async fn serve(
+        self,
+        limits: Limits,
+        text: impl Fn() -> String + Clone + Send + Sync + 'static,
+    ) {
         let Self { listener, hosts } = self;
         if let Ok(address) = listener.local_addr() {
             tracing::info!("metrics are at http://{address}/metrics");
         }
         let answer = move |request: Request<Incoming>, _: Peer| {
             let response = match check(&hosts, &request) {
-                Ok(()) => page::answer(&request, || flow.metrics_text()),
+                Ok(()) => page::answer(&request, &text),
                 Err(reason) => page::refuse(&reason),
             };
             async move { response }

@@ -115,12 +115,10 @@ const WRONG: &[&str] = &[
     "\"-1\"",
 ];
 
-/// The seed of a run: `KRT_JSON_SEED`, or any. It is printed, so that a failed run can be repeated.
+/// The seed of a run: `KRT_JSON_SEED`, or any. A test prints it, so that a failed run can be repeated.
 pub(crate) fn seed() -> u64 {
     let seed = std::env::var("KRT_JSON_SEED").ok().map(|seed| seed.parse().unwrap());
-    let seed = seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    println!("KRT_JSON_SEED={seed}");
-    seed
+    seed.unwrap_or_else(|| fastrand::u64(..1 << 32))
 }
 
 impl Generator {

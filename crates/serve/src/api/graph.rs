@@ -11,7 +11,7 @@ use super::{
 use axum::{extract::State, response::Response};
 use futures::stream;
 use krt_api::graph::{
-    Graph, GraphBatch, GraphNode, GraphWorkflow, NodeLanguage, NodeState, Percentiles as Spread,
+    Graph, GraphBatch, GraphGpu, GraphNode, GraphWorkflow, NodeLanguage, NodeState, Percentiles as Spread,
 };
 use krt_model::{name::Name, version::Batch};
 use krt_package::Package;
@@ -19,6 +19,7 @@ use krt_registry::{State as VersionState, Timestamp};
 use krt_runtime::{
     Engine,
     flow::Curve,
+    gpus::GpuReading,
     metrics::{Percentiles, Reading},
 };
 use std::time::{Duration, Instant};
@@ -102,6 +103,7 @@ impl GraphView<'_> {
     fn node(&self, index: usize) -> GraphNode {
         let node = &self.package.version.nodes[index];
         let replicas = usize::from(node.run.replicas);
+        let gpus = self.engine.map(|engine| engine.gpus_of(index)).unwrap_or_default();
         let batches = self.engine.and_then(|engine| engine.flow().queue(index).batches());
         let (workers, queue, restarts, reading) = match self.engine {
             Some(engine) => {
@@ -127,6 +129,7 @@ impl GraphView<'_> {
             handler_ms: reading.map(|reading| spread(reading.took)).unwrap_or_default(),
             waiting_ms: reading.map(|reading| spread(reading.waited)).unwrap_or_default(),
             batch: node.run.batch.map(|Batch { max, .. }| batch(max, batches.as_ref())),
+            gpus: gpus.into_iter().map(gpu).collect(),
         }
     }
 
@@ -153,6 +156,11 @@ impl GraphView<'_> {
     fn per_second(&self, count: Option<u64>) -> f64 {
         count.unwrap_or_default() as f64 / self.window.as_secs_f64()
     }
+}
+
+fn gpu(GpuReading { id, name, workers, memory, utilization }: GpuReading) -> GraphGpu {
+    let (memory_used, memory) = memory.unzip();
+    GraphGpu { id, name, workers, memory, memory_used, utilization }
 }
 
 /// The batches of a node, with what a running node has learnt of them.

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 use krt_model::name::{Name, VariableName};
 use krt_package::Package;
-use krt_runtime::{Options, logs::Logs, node::Launch, traces::Traces};
+use krt_runtime::{Options, gpus::Gpus, logs::Logs, node::Launch, traces::Traces};
 use krt_store::Store;
 use std::{any::Any, collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
@@ -44,6 +44,8 @@ pub struct LaunchConfig {
     pub prepare: Prepare,
     /// Chooses where traces go.
     pub traces: TracesFor,
+    /// The GPUs for all versions.
+    pub gpus: Arc<Gpus>,
     /// The limits of each version.
     pub options: Options,
     /// The options of stores.
@@ -54,7 +56,7 @@ pub struct LaunchConfig {
 
 impl fmt::Debug for LaunchConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Outside")
+        f.debug_struct("LaunchConfig")
             .field("options", &self.options)
             .field("store", &self.store)
             .finish_non_exhaustive()

@@ -148,6 +148,7 @@ async fn start(
         store: stores.store.clone(),
         documents: stores.documents.clone(),
         logs,
+        gpus: Arc::clone(&team.launch.gpus),
         lifeline: Arc::clone(&team.lifeline),
         options: team.launch.options,
     };

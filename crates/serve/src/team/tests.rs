@@ -5,7 +5,9 @@ use krt_model::log::Level;
 use krt_runtime::{
     Options,
     descriptors::Descriptors,
-    flow, ingress,
+    flow,
+    gpus::Gpus,
+    ingress,
     logs::{Console, Format},
 };
 use std::{path::Path, time::Duration};
@@ -16,6 +18,7 @@ pub(crate) fn team(folder: &Path) -> Arc<Team> {
     let launch = LaunchConfig {
         prepare: Box::new(|_| Box::pin(async { Err("nothing starts in this test".to_owned()) })),
         traces: Box::new(|_| krt_runtime::traces::Traces::default()),
+        gpus: Arc::new(Gpus::none()),
         options: Options {
             in_flight: flow::Limits::default(),
             requests: ingress::Limits { timeout: Duration::from_secs(1), message: 1 << 20 },

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { arrange, place, type Structure, ways } from "./graph-layout";
 
 const structure = {
-  nodes: [{ name: "etl" }, { name: "model" }, { name: "output" }],
+  nodes: ["etl", "model", "output"].map((name) => ({ name, gpus: [] })),
   workflows: [
     { name: "classify", sequence: ["etl", "model", "output"] },
     { name: "evaluate", sequence: ["etl", "model"] },
@@ -31,8 +31,14 @@ test.each([
 });
 
 test("a node without a workflow has a place, too", () => {
-  const alone = { nodes: [{ name: "archive" }], workflows: [] } as unknown as Structure;
+  const alone = { nodes: [{ name: "archive", gpus: [] }], workflows: [] } as unknown as Structure;
   expect(place(alone, false)).toHaveLength(1);
+});
+
+test("a node with GPUs has a line more", () => {
+  const nodes = [0, 2].map((count) => ({ name: `with-${count}`, gpus: Array(count).fill({}) }));
+  const [without, some] = place({ nodes, workflows: [] } as unknown as Structure, false);
+  expect(some?.height).toBeGreaterThan(without?.height ?? Number.NaN);
 });
 
 test("graphs are horizontal if legible, else upright", () => {
@@ -40,7 +46,7 @@ test("graphs are horizontal if legible, else upright", () => {
   expect(arrange(structure, 360).upright).toBe(true);
   const sequence = Array.from({ length: 14 }, (_, i) => `n${i}`);
   const long = {
-    nodes: sequence.map((name) => ({ name })),
+    nodes: sequence.map((name) => ({ name, gpus: [] })),
     workflows: [{ name: "w", sequence }],
   } as unknown as Structure;
   expect(arrange(long, 1000).upright).toBe(true);

@@ -1,10 +1,12 @@
 /** The layout of a version's graph. Pure: the page draws it. */
 
 import { graphlib, layout } from "@dagrejs/dagre";
-import type { Graph } from "../../api/schema";
+import type { Graph, GraphNode } from "../../api/schema";
 
-export const NODE = { width: 192, height: 82 };
-export const ENTRY = { width: 172, height: 54 };
+const NODE = { width: 192, height: 82 };
+/** A node whose workers have GPUs: one line more. */
+const NODE_WITH_GPUS = { width: 192, height: 102 };
+const ENTRY = { width: 172, height: 54 };
 
 export interface Place {
   id: string;
@@ -12,6 +14,8 @@ export interface Place {
   name: string;
   x: number;
   y: number;
+  width: number;
+  height: number;
 }
 
 export interface Way {
@@ -25,6 +29,8 @@ export type Structure = Pick<Graph, "nodes" | "workflows">;
 
 export const entryId = (workflow: string) => `entry:${workflow}`;
 export const nodeId = (node: string) => `node:${node}`;
+
+const size = ({ gpus }: GraphNode) => (gpus.length > 0 ? NODE_WITH_GPUS : NODE);
 
 /** The edges of the graph; workflows share an edge between the same nodes. */
 export function ways({ workflows }: Structure): Way[] {
@@ -48,12 +54,12 @@ export function place(structure: Structure, upright: boolean): Place[] {
   graph.setGraph({ rankdir: upright ? "TB" : "LR", nodesep: 20, ranksep: upright ? 34 : 40 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const { name } of structure.workflows) graph.setNode(entryId(name), { ...ENTRY });
-  for (const { name } of structure.nodes) graph.setNode(nodeId(name), { ...NODE });
+  for (const node of structure.nodes) graph.setNode(nodeId(node.name), { ...size(node) });
   for (const { source, target } of ways(structure)) graph.setEdge(source, target);
   layout(graph);
   const at = (id: string, kind: Place["kind"], name: string): Place => {
     const { x, y, width, height } = graph.node(id) as { x: number; y: number; width: number; height: number };
-    return { id, kind, name, x: x - width / 2, y: y - height / 2 };
+    return { id, kind, name, x: x - width / 2, y: y - height / 2, width, height };
   };
   return [
     ...structure.workflows.map(({ name }) => at(entryId(name), "entry", name)),
@@ -78,9 +84,8 @@ export function arrange(
 }
 
 function sized(places: Place[], width: number): { places: Place[]; scale: number; height: number } {
-  const size = ({ kind }: Place) => (kind === "node" ? NODE : ENTRY);
-  const right = Math.max(...places.map((one) => one.x + size(one).width), 1);
-  const bottom = Math.max(...places.map((one) => one.y + size(one).height), 1);
+  const right = Math.max(...places.map((one) => one.x + one.width), 1);
+  const bottom = Math.max(...places.map((one) => one.y + one.height), 1);
   const scale = Math.min(1, (width - PADDING) / right);
   // Leaves room for the buttons below a horizontal graph.
   return { places, scale, height: Math.max(180, Math.round(bottom * scale) + PADDING + 32) };

@@ -17,8 +17,8 @@ import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Link } from "react-router";
 import { useLive } from "../../api/live";
 import * as api from "../../api/queries";
-import type { Graph, GraphNode, GraphWorkflow, Version } from "../../api/schema";
-import { count, duration, durations, number, rate } from "../../lib/format";
+import type { Graph, GraphGpu, GraphNode, GraphWorkflow, Version } from "../../api/schema";
+import { bytes, count, duration, durations, number, percent, plural, rate } from "../../lib/format";
 import { useUrl } from "../../lib/url";
 import { Filter } from "../../ui/controls";
 import { type Column, Panel, Table } from "../../ui/layout";
@@ -26,7 +26,7 @@ import { Loaded } from "../../ui/loaded";
 import { NodeBadge } from "../../ui/text";
 import { useDark } from "../../ui/theme";
 import { useVersion } from ".";
-import { arrange, ENTRY, NODE, type Place, ways } from "./graph-layout";
+import { arrange, type Place, ways } from "./graph-layout";
 
 const MOVING: Version["state"][] = ["STARTING", "STARTED", "PUBLISHED", "STOPPING"];
 
@@ -114,7 +114,7 @@ function Picture({
   // The numbers change every second, the structure does not: compute the layout once.
   const key = JSON.stringify([
     graph.workflows.map(({ name, sequence }) => [name, sequence]),
-    graph.nodes.map(({ name }) => name),
+    graph.nodes.map(({ name, gpus }) => [name, gpus.length > 0]),
   ]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: `key` identifies the structure
   const { places, edges, height, upright } = useMemo(
@@ -164,21 +164,21 @@ function Picture({
 }
 
 function card(
-  { id, kind, name, x, y }: Place,
+  { id, kind, name, x, y, width, height }: Place,
   graph: Graph,
   chosen: string | undefined,
   upright: boolean,
 ): (EntryNode | WorkNode)[] {
-  const position = { x, y };
+  const at = { id, position: { x, y }, width, height };
   if (kind === "entry") {
     const workflow = graph.workflows.find((one) => one.name === name);
     const faded = chosen !== undefined && chosen !== name;
-    return workflow ? [{ id, type: "entry", position, ...ENTRY, data: { workflow, faded, upright } }] : [];
+    return workflow ? [{ ...at, type: "entry", data: { workflow, faded, upright } }] : [];
   }
   const node = graph.nodes.find((one) => one.name === name);
   const flow = graph.workflows.find((one) => one.name === chosen);
   const faded = flow !== undefined && !flow.sequence.includes(name);
-  return node ? [{ id, type: "work", position, ...NODE, data: { node, faded, upright } }] : [];
+  return node ? [{ ...at, type: "work", data: { node, faded, upright } }] : [];
 }
 
 function Handles({ upright, entry }: { upright: boolean; entry?: boolean }) {
@@ -230,21 +230,34 @@ function WorkCard({ data: { node, faded, upright } }: NodeProps<WorkNode>) {
           <dd className={node.failed ? "tone-bad" : ""}>{count(node.failed)}</dd>
         </div>
       </dl>
+      {node.gpus.length > 0 && <p className="number muted small clip">{loads(node.gpus)}</p>}
     </div>
   );
 }
 
-/** Shown where a node has batches: their mean size, and the learnt times of the smallest and the largest. */
-const BATCH: Column<GraphNode> = {
-  title: "Batch mean, time of 1 / of most",
-  end: true,
-  spare: true,
-  cell: ({ batch }) => {
-    if (!batch || batch.mean_size === null) return "–";
-    const times = durations([batch.one_ms, batch.max_ms]);
-    return `${number(batch.mean_size)} of ${batch.max}, ${times}`;
-  },
-};
+/** The learnt batches of a node: their mean size, and the times of the smallest and the largest. */
+function batches({ batch }: GraphNode): string | null {
+  if (!batch || batch.mean_size === null) return null;
+  return `batches ${number(batch.mean_size)} of ${batch.max}: ${durations([batch.one_ms, batch.max_ms])}`;
+}
+
+/** The memory in use on a GPU and how busy it is, as far as these are known. */
+function load({ id, memory, memory_used, utilization }: GraphGpu): string {
+  const used = memory === null || memory_used === null ? [] : [`${bytes(memory_used)} of ${bytes(memory)}`];
+  return [`GPU ${id}`, ...used, ...(utilization === null ? [] : [percent(utilization, 0)])].join(" · ");
+}
+
+/** The same of all GPUs of a node, in few letters. */
+function loads(gpus: GraphGpu[]): string {
+  const sum = (numbers: (number | null)[]) => numbers.reduce<number>((sum, one) => sum + (one ?? 0), 0);
+  const rates = gpus.flatMap(({ utilization }) => utilization ?? []);
+  const memory = sum(gpus.map((gpu) => gpu.memory));
+  const parts = [
+    ...(rates.length > 0 ? [percent(sum(rates) / rates.length, 0)] : []),
+    ...(memory > 0 ? [`memory ${percent(sum(gpus.map((gpu) => gpu.memory_used)) / memory, 0)}`] : []),
+  ];
+  return `${plural(gpus.length, "GPU")} ${parts.join(" · ")}`;
+}
 
 function Nodes({ version, nodes }: { version: Version; nodes: GraphNode[] }) {
   const logs = `/runtimes/${version.runtime}/logs?version=${version.name}`;
@@ -260,6 +273,11 @@ function Nodes({ version, nodes }: { version: Version; nodes: GraphNode[] }) {
               , <code>{node.src}</code>
             </span>
           </p>
+          {node.gpus.map((gpu) => (
+            <p key={gpu.id} className="second" title={gpu.name ?? undefined}>
+              {load(gpu)}
+            </p>
+          ))}
           <p className="narrow-only">
             <NodeBadge state={node.state} />
           </p>
@@ -278,10 +296,17 @@ function Nodes({ version, nodes }: { version: Version; nodes: GraphNode[] }) {
       title: "Handler p50 / p95 / p99",
       end: true,
       spare: true,
-      cell: ({ handler_ms: { p50, p95, p99 } }) => (p50 === null ? "–" : durations([p50, p95, p99])),
+      cell: (node) => {
+        const { p50, p95, p99 } = node.handler_ms;
+        return (
+          <>
+            {p50 === null ? "–" : durations([p50, p95, p99])}
+            {batches(node) !== null && <p className="second">{batches(node)}</p>}
+          </>
+        );
+      },
     },
     { title: "Waiting p95", end: true, spare: true, cell: ({ waiting_ms }) => duration(waiting_ms.p95) },
-    ...(nodes.some(({ batch }) => batch) ? [BATCH] : []),
     { title: "Queue", end: true, spare: true, cell: ({ queue }) => count(queue) },
     {
       title: "Errors",

@@ -6,13 +6,14 @@ use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
 /// The sections of the page: a title, and the key whose subkeys it lists.
-const PARTS: [(&str, &str); 7] = [
+const PARTS: [(&str, &str); 8] = [
     ("The package", ""),
     ("Entrypoint", "entrypoint"),
     ("Configuration", "config"),
     ("Limits", "limits"),
     ("Nodes", "nodes"),
     ("Batches", "nodes[].batch"),
+    ("GPUs", "nodes[].gpu"),
     ("Workflows", "workflows"),
 ];
 

@@ -20,7 +20,10 @@ use tokio::process::Command;
 const BROKER: &str = "KRT_TEST_BROKER";
 
 /// Variables that would affect commands.
-const VARIABLES: [&str; 17] = [
+const VARIABLES: [&str; 20] = [
+    "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "KRT_GPUS",
     "KRT_LISTEN",
     "KRT_DASHBOARD",
     "KRT_TLS_CERT",

@@ -1,8 +1,11 @@
 //! The schema and the reader agree: on keys, on examples, on errors, and on every package of this repository.
 
-use super::super::{Report, Source, Target, batch, document, limits, node, other_versions, parse, workflow};
+use super::super::{
+    Report, Source, Target, batch, document, gpu, limits, node, other_versions, parse, workflow,
+};
 use super::JSON_SCHEMA;
 use crate::yaml;
+use krt_model::version::GpuNeed;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
@@ -72,7 +75,7 @@ fn good() -> Value {
         "config": {},
         "limits": {},
         "nodes": [
-            {"name": "features", "src": "src/features/main.py", "limits": {}, "batch": {}},
+            {"name": "features", "src": "src/features/main.py", "limits": {}, "batch": {}, "gpu": {}},
             {"name": "model", "src": "src/model/main.py"},
         ],
         "workflows": [{"name": "estimate", "entrypoint": "Estimate", "sequential": ["features", "model"]}],
@@ -136,6 +139,7 @@ fn the_reader_knows_the_same_keys() {
         known("/nodes/0", &node::KEYS),
         known("/nodes/0/limits", &limits::KEYS),
         known("/nodes/0/batch", &batch::KEYS),
+        known("/nodes/0/gpu", &gpu::KEYS),
         known("/workflows/0", &workflow::KEYS),
     ]
     .into_iter()
@@ -192,7 +196,7 @@ fn defaults_match_the_reader() {
     let version = parse(&Source::new("krt.yml", good().to_string()), Target::Local).0.into_version().unwrap();
     let (node, of) = (&version.nodes[1], &SCHEMA["$defs"]["node"]["properties"]);
     let read = json!({
-        "gpu": node.gpu,
+        "gpu": node.gpu.is_some(),
         "replicas": node.run.replicas,
         "concurrency": node.run.concurrency,
         "retries": node.run.retries,
@@ -206,6 +210,9 @@ fn defaults_match_the_reader() {
     let (batch, of) = (version.nodes[0].run.batch.unwrap(), &SCHEMA["$defs"]["batch"]["properties"]);
     assert_eq!(of["max"]["default"], batch.max);
     assert_eq!(of["isolate"]["default"], batch.isolate);
+    let (gpu, of) = (version.nodes[0].gpu.unwrap(), &SCHEMA["$defs"]["gpu"]["properties"]);
+    assert_eq!((&of["count"]["default"], &of["share"]["default"]), (&json!(gpu.count), &json!(gpu.share)));
+    assert_eq!(of["optional"]["default"], gpu.need == GpuNeed::Optional);
 }
 
 fn manifests(folder: &Path, found: &mut Vec<PathBuf>) {

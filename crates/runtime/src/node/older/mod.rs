@@ -102,8 +102,12 @@ fn read_outputs(node: &Arc<Node>, link: &Arc<OlderLink>, process: &mut Process) 
         move || LineContext { subject: link.subject(), workflow: Some(link.workflow().clone()) }
     };
     let (stdout, stderr) = process.take_outputs();
-    stdout.map(|output| outputs.spawn(output::read(Arc::clone(node), output, Lines::Records, of(link))));
-    stderr.map(|output| outputs.spawn(output::read(Arc::clone(node), output, Lines::Records, of(link))));
+    stdout.map(|output| {
+        outputs.spawn(output::read(Arc::clone(node), output, Lines::Records, of(link), |_| ()))
+    });
+    stderr.map(|output| {
+        outputs.spawn(output::read(Arc::clone(node), output, Lines::Records, of(link), |_| ()))
+    });
     outputs
 }
 

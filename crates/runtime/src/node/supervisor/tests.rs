@@ -8,7 +8,8 @@ use crate::node::{
 use krt_model::{outcome::Failure, version::RunOptions};
 
 async fn start(stage: &Stage, scripts: &Scripts) -> Result<Nodes, StartError> {
-    Nodes::start([(Arc::clone(&stage.node), launch())], &scripts.lifeline()).await
+    let gpus = Arc::new(Gpus::none());
+    Nodes::start([(Arc::clone(&stage.node), launch())], &scripts.lifeline(), &gpus).await
 }
 
 /// Waits until so many processes have started.
