@@ -20,3 +20,4 @@ pub mod wire;
 
 pub use isolate::Isolation;
 pub use run::{inner, run};
+pub use tree::memory_below;

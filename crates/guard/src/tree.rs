@@ -1,6 +1,6 @@
-//! The processes below this one: their memory, and their end.
+//! The processes below a guard: their memory, and their end.
 //!
-//! This process is a subreaper, so every process that was ever started below it is in the tree, whatever
+//! A guard is a subreaper, so every process that was ever started below it is in the tree, whatever
 //! sessions and process groups it created.
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -9,10 +9,10 @@ use std::fs;
 /// The depth limit of a scan; killing ancestors brings deeper processes up.
 const MAX_DEPTH: usize = 64;
 
-/// All processes below this one.
-fn below() -> Vec<i32> {
+/// All processes below one, by its id or `self`.
+fn below(pid: &str) -> Vec<i32> {
     let mut found = Vec::new();
-    let mut level = children("self");
+    let mut level = children(pid);
     for _ in 0..MAX_DEPTH {
         if level.is_empty() {
             break;
@@ -35,18 +35,27 @@ fn children(pid: &str) -> Vec<i32> {
 
 /// Kills all processes below this one.
 pub(crate) fn kill() {
-    for pid in below().into_iter().filter_map(Pid::from_raw) {
+    for pid in below("self").into_iter().filter_map(Pid::from_raw) {
         // Fails when the process has ended by itself.
         let _ = kill_process(pid, Signal::KILL);
     }
 }
 
-/// The memory in use by all processes below this one, in bytes, as a control group would count it.
+/// The memory in use by all processes below this one, as [`memory_below`].
+pub(crate) fn memory(limit: u64) -> u64 {
+    in_use("self", limit)
+}
+
+/// The memory in use by all processes below a guard, in bytes, as a control group would count it.
 ///
 /// Reads a fast sum first, which counts a shared page once per process. Only if that exceeds `limit`, reads
 /// the exact figure.
-pub(crate) fn memory(limit: u64) -> u64 {
-    let below = below();
+pub fn memory_below(guard: u32, limit: u64) -> u64 {
+    in_use(&guard.to_string(), limit)
+}
+
+fn in_use(pid: &str, limit: u64) -> u64 {
+    let below = below(pid);
     let sum = |of: fn(i32) -> Option<u64>| below.iter().filter_map(|&pid| of(pid)).sum();
     let quick: u64 = sum(resident);
     if quick <= limit { quick } else { sum(proportional) }

@@ -126,6 +126,8 @@ pub struct RunOptions {
     pub runner: Runner,
     /// The limits of each of its processes.
     pub limits: Limits,
+    /// When one of its processes is replaced.
+    pub recycle: Recycle,
 }
 
 /// How a node gets several messages in one call of its handler.
@@ -169,6 +171,15 @@ impl Limits {
             files: self.files.or(other.files),
         }
     }
+}
+
+/// When a worker is replaced by a new one. `None`: never for that reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Recycle {
+    /// It has more memory, together with the processes it started.
+    pub memory: Option<Memory>,
+    /// It has answered so many messages.
+    pub requests: Option<u32>,
 }
 
 /// An amount of memory, in bytes, displayed in the form of Kubernetes: `512Mi`.
@@ -275,6 +286,7 @@ impl Default for RunOptions {
             batch: None,
             runner: Runner::default(),
             limits: Limits::default(),
+            recycle: Recycle::default(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod links;
 mod node;
 mod other_versions;
 mod read;
+mod recycle;
 mod run;
 mod workflow;
 

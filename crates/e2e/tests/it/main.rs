@@ -44,6 +44,7 @@ mod plain;
 mod predictions;
 mod python;
 mod records;
+mod recycle;
 mod refusals;
 mod remote;
 mod retire;

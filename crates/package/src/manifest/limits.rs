@@ -26,7 +26,8 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Limits {
     }
 }
 
-fn memory(reader: &mut Reader<'_>, node: &Node) -> Option<Memory> {
+/// Reads an amount of memory.
+pub(super) fn memory(reader: &mut Reader<'_>, node: &Node) -> Option<Memory> {
     let Some(bytes) = text(node).and_then(parse_memory) else {
         reader.wrong_type(node, "`memory`", "bytes, or an amount such as `512Mi`, `2Gi` or `1G`");
         return None;

@@ -4,7 +4,7 @@ use super::read::{Fields, Reader};
 use super::{NodeEntry, gpu, run};
 use crate::yaml::Node;
 
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 14] = [
     "name",
     "image",
     "src",
@@ -18,6 +18,7 @@ pub(super) const KEYS: [&str; 13] = [
     "batch",
     "runner",
     "limits",
+    "recycle",
 ];
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<NodeEntry> {

@@ -3,6 +3,7 @@
 use super::{
     batch, limits,
     read::{Fields, Reader},
+    recycle,
 };
 use crate::yaml::{Node, Value};
 use krt_model::{
@@ -31,6 +32,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> RunOptions {
         batch: batch::read(reader, fields),
         runner: fields.get("runner").and_then(|node| runner(reader, &node)).unwrap_or_default(),
         limits: limits::read(reader, fields),
+        recycle: recycle::read(reader, fields),
     }
 }
 

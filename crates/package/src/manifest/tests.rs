@@ -193,7 +193,7 @@ fn the_nodes() {
             "  - title: greeter\n",
             &[
                 "11:5 error: node 1 has no `name`",
-                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `build`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries`, `payload`, `batch`, `runner` and `limits`",
+                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `build`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries`, `payload`, `batch`, `runner`, `limits` and `recycle`",
                 "21:18 error: there is no node `greeter` | there is only `counter`",
             ],
         ),
@@ -323,6 +323,12 @@ fn run_settings_of_a_node() {
             &[
                 "14:13 error: unknown key `maximum` in `batch` of node `greeter` | there are `max` and `isolate`",
             ],
+        ),
+        ("gpu: true", "recycle: {memory: 2Gi, requests: 100000}", &[]),
+        (
+            "gpu: true",
+            "recycle: {request: 1}",
+            &["14:15 error: unknown key `request` in `recycle` of node `greeter` | did you mean `requests`?"],
         ),
         ("gpu: true", "runner: external", &[]),
         ("gpu: true", "runner: me", &["14:13 error: `runner` must be `krt` or `external`, not `me`"]),

@@ -2,6 +2,7 @@
 //!
 //! - [`supervisor`]: starts, restarts and stops workers.
 //! - [`process`]: one process.
+//! - [`recycle`]: when a worker is replaced by a new one.
 //! - [`link`]: the engine's end of the socket to one worker.
 //! - [`window`]: the unanswered deliveries of a worker.
 //! - [`batches`]: the batches among them.
@@ -25,6 +26,7 @@ mod outbox;
 mod output;
 mod plain;
 mod process;
+mod recycle;
 #[cfg(test)]
 mod scripted;
 mod supervisor;

@@ -282,6 +282,11 @@ impl Process {
         serde_json::from_str(&line).ok()
     }
 
+    /// Returns the id of the guard's process.
+    pub(super) fn guard(&self) -> Option<u32> {
+        self.guard.as_ref().and_then(Child::id)
+    }
+
     /// Takes the process's standard output and error.
     pub(super) fn take_outputs(
         &mut self,

@@ -3,6 +3,7 @@
 use super::{
     Launch, Lifeline, Node, NodeGpus,
     backoff::Backoff,
+    recycle::{Allowance, Wear},
     worker::{ReplicaId, StartFailure, Worker, WorkerExit},
 };
 use crate::gpus::{Gpus, Request, Reservation, TooFew};
@@ -232,21 +233,62 @@ struct ReplicaSupervisor {
 impl ReplicaSupervisor {
     async fn run(mut self, mut worker: Worker) {
         let mut backoff = Backoff::default();
+        let mut allowance = self.allowance(&worker).await;
         loop {
+            let gauge = worker.gauge();
             tokio::select! {
                 () = self.stop.cancelled() => {
                     self.retire(worker);
                     break;
                 }
-                () = self.restart.notified() => self.replace(&mut worker).await,
+                () = self.restart.notified() => {
+                    if let Some(old) = self.replace(&mut worker, "restarted").await {
+                        self.retire(old);
+                        allowance = self.allowance(&worker).await;
+                    }
+                }
+                wear = allowance.used_up(&gauge) => self.recycle(&mut worker, wear, &mut allowance).await,
                 Some(_) = self.old.join_next() => {}
                 exit = worker.ended() => match self.revive(&mut backoff, exit).await {
-                    Some(next) => worker = next,
+                    Some(next) => {
+                        worker = next;
+                        allowance = self.allowance(&worker).await;
+                    }
                     None => break,
                 },
             }
         }
         self.old.join_all().await;
+    }
+
+    /// Returns what a new worker may handle and take.
+    async fn allowance(&self, worker: &Worker) -> Allowance {
+        let (allowance, excess) = Allowance::of(self.place.node.run.recycle, &worker.gauge()).await;
+        if let Some(memory) = excess {
+            tracing::warn!(
+                node = %self.place.node.name,
+                "takes {memory} of memory right after its start, more than `recycle.memory`: that does not replace it"
+            );
+        }
+        allowance
+    }
+
+    /// Replaces a worker that is used up. The old one finishes what it has, however long that takes.
+    async fn recycle(&mut self, worker: &mut Worker, wear: Wear, allowance: &mut Allowance) {
+        let Some(mut old) = self.replace(worker, &format!("replaced: {wear}")).await else {
+            allowance.postpone();
+            return;
+        };
+        *allowance = self.allowance(worker).await;
+        let stop = self.stop.clone();
+        self.old.spawn(async move {
+            tokio::select! {
+                () = old.finish() => {}
+                () = stop.cancelled() => {}
+            }
+            old.stop();
+            old.ended().await;
+        });
     }
 
     /// Asks a worker to end. It first finishes its deliveries; if it takes too long, it is killed.
@@ -257,12 +299,12 @@ impl ReplicaSupervisor {
         });
     }
 
-    /// Replaces the worker once a new one is ready.
-    async fn replace(&mut self, worker: &mut Worker) {
+    /// Replaces the worker once a new one is ready, and logs what was done. Returns the old one; `None` if it stays.
+    async fn replace(&mut self, worker: &mut Worker, what: &str) -> Option<Worker> {
         let node = Arc::clone(&self.place.node);
         let next = loop {
             tokio::select! {
-                () = self.stop.cancelled() => return,
+                () = self.stop.cancelled() => return None,
                 // The files changed again: drop the worker that is starting.
                 () = self.restart.notified() => {}
                 next = self.place.fill() => break next,
@@ -272,14 +314,17 @@ impl ReplicaSupervisor {
             Ok(next) => {
                 let old = std::mem::replace(worker, next);
                 node.flow.metrics().restarted(node.index);
-                tracing::info!(node = %node.name, "restarted");
-                self.retire(old);
+                tracing::info!(node = %node.name, "{what}");
+                Some(old)
             }
-            Err(failed) => tracing::error!(
-                node = %node.name,
-                "does not start; the previous process keeps running: {}",
-                hint::chain(&failed)
-            ),
+            Err(failed) => {
+                tracing::error!(
+                    node = %node.name,
+                    "does not start; the previous process keeps running: {}",
+                    hint::chain(&failed)
+                );
+                None
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use super::{
     older::{self, OlderLink},
     output::{self, LineContext, Lines},
     process::{Process, ProcessEnd},
+    recycle::Gauge,
 };
 use crate::{flow::StageIndex, gpus::TooFew};
 use krt_model::hint;
@@ -27,6 +28,8 @@ pub(super) const TERM_TIMEOUT: Duration = Duration::from_millis(500);
 pub(super) const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The same, while clients wait.
 const URGENT_EXIT_TIMEOUT: Duration = Duration::from_millis(50);
+/// Interval between looks at whether a worker has finished.
+const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Time to wait for output left in the pipes, after the process has ended.
 pub(super) const OUTPUT_TIMEOUT: Duration = Duration::from_millis(200);
 
@@ -34,18 +37,62 @@ pub(super) const OUTPUT_TIMEOUT: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub(super) struct Worker {
     link: Channel,
+    /// The id of its guard's process.
+    guard: Option<u32>,
     /// The deadline to end, once the worker is asked to.
     due: watch::Sender<Option<tokio::time::Instant>>,
     task: JoinHandle<WorkerExit>,
 }
 
 /// The channel to a worker.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Channel {
     /// The node protocol.
     Link(Arc<Link>),
     /// NATS, for older runners.
     Older(Arc<OlderLink>),
+}
+
+impl Channel {
+    /// Takes no more deliveries.
+    fn leave(&self) {
+        match self {
+            Self::Link(link) => link.leave(),
+            Self::Older(link) => link.leave(),
+        }
+    }
+
+    /// Takes no more deliveries, and asks the worker to finish its own and end.
+    fn stop(&self) {
+        match self {
+            Self::Link(link) => link.stop(),
+            Self::Older(link) => link.stop(),
+        }
+    }
+
+    /// Handles the worker's end: settles its deliveries.
+    fn abandon(&self, end: &ProcessEnd) {
+        match self {
+            Self::Link(link) => link.abandon(end),
+            Self::Older(link) => link.abandon(end),
+        }
+    }
+
+    /// Returns whether the worker has answered all its deliveries.
+    fn is_idle(&self) -> bool {
+        match self {
+            Self::Link(link) => link.is_idle(),
+            Self::Older(link) => link.is_idle(),
+        }
+    }
+
+    /// Returns the number of deliveries that the worker has answered.
+    fn answered(&self) -> u64 {
+        match self {
+            Self::Link(link) => link.answered(),
+            Self::Older(link) => link.answered(),
+        }
+    }
 }
 
 /// Which replica of a node a worker is.
@@ -114,8 +161,8 @@ impl Worker {
         match (&launch.older, slot) {
             (Some(older), ReplicaId::At(place)) => {
                 let (due, when) = watch::channel(None);
-                let (link, task) = older::start(node, launch, older, place, lifeline, when).await?;
-                Ok(Self { link: Channel::Older(link), due, task })
+                let (link, guard, task) = older::start(node, launch, older, place, lifeline, when).await?;
+                Ok(Self { link: Channel::Older(link), guard, due, task })
             }
             _ => Self::start_linked(node, launch, lifeline).await,
         }
@@ -135,13 +182,13 @@ impl Worker {
         let link = Arc::new(Link::new(Arc::clone(node), write));
         link.greet();
 
-        let outputs = read_outputs(node, &link, &mut process);
+        let (outputs, guard) = (read_outputs(node, &link, &mut process), process.guard());
         let (ready, known) = oneshot::channel();
         let (broken, message) = oneshot::channel();
         let (due, when) = watch::channel(None);
         let life = Lifecycle { node: Arc::clone(node), link: Arc::clone(&link), process, outputs, due: when };
         let task = tokio::spawn(node.logs.around(life.run(read, ready, broken)));
-        let mut worker = Self { link: Channel::Link(link), due, task };
+        let mut worker = Self { link: Channel::Link(link), guard, due, task };
         match known.await {
             Ok(frame::Ready { sdk, language, .. }) => {
                 let elapsed = begun.elapsed().as_millis();
@@ -157,11 +204,22 @@ impl Worker {
 
     /// Takes no more deliveries, and asks the worker to finish its own and end. Kills it after [`GRACE`].
     pub(super) fn stop(&self) {
-        match &self.link {
-            Channel::Link(link) => link.stop(),
-            Channel::Older(link) => link.stop(),
-        }
+        self.link.stop();
         self.due.send_replace(Some(tokio::time::Instant::now() + GRACE));
+    }
+
+    /// Takes no more deliveries. The worker finishes its own, however long they take.
+    pub(super) async fn finish(&self) {
+        self.link.leave();
+        while !self.link.is_idle() {
+            tokio::time::sleep(IDLE_POLL_INTERVAL).await;
+        }
+    }
+
+    /// Returns what shows how much the worker has handled and taken.
+    pub(super) fn gauge(&self) -> Gauge {
+        let link = self.link.clone();
+        Gauge::new(self.guard, move || link.answered())
     }
 
     /// Waits until the worker has ended and all its deliveries are settled.
@@ -177,10 +235,7 @@ impl Worker {
         let end = ProcessEnd::of("the service was stopped");
         self.task.abort();
         let _ = (&mut self.task).await;
-        match &self.link {
-            Channel::Link(link) => link.abandon(&end),
-            Channel::Older(link) => link.abandon(&end),
-        }
+        self.link.abandon(&end);
     }
 }
 

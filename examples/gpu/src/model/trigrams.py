@@ -1,4 +1,4 @@
-"""A network for texts. It is not trained: random projections keep the distances of what they project."""
+"""A network for texts. It is not trained: random projections keep most of the distances."""
 
 import zlib
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
 /// The sections of the page: a title, and the key whose subkeys it lists.
-const PARTS: [(&str, &str); 8] = [
+const PARTS: [(&str, &str); 9] = [
     ("The package", ""),
     ("Entrypoint", "entrypoint"),
     ("Configuration", "config"),
@@ -14,6 +14,7 @@ const PARTS: [(&str, &str); 8] = [
     ("Nodes", "nodes"),
     ("Batches", "nodes[].batch"),
     ("GPUs", "nodes[].gpu"),
+    ("Recycling", "nodes[].recycle"),
     ("Workflows", "workflows"),
 ];
 

@@ -1,7 +1,7 @@
 //! The schema and the reader agree: on keys, on examples, on errors, and on every package of this repository.
 
 use super::super::{
-    Report, Source, Target, batch, document, gpu, limits, node, other_versions, parse, workflow,
+    Report, Source, Target, batch, document, gpu, limits, node, other_versions, parse, recycle, workflow,
 };
 use super::JSON_SCHEMA;
 use crate::yaml;
@@ -75,7 +75,7 @@ fn good() -> Value {
         "config": {},
         "limits": {},
         "nodes": [
-            {"name": "features", "src": "src/features/main.py", "limits": {}, "batch": {}, "gpu": {}},
+            {"name": "features", "src": "src/features/main.py", "limits": {}, "batch": {}, "gpu": {}, "recycle": {}},
             {"name": "model", "src": "src/model/main.py"},
         ],
         "workflows": [{"name": "estimate", "entrypoint": "Estimate", "sequential": ["features", "model"]}],
@@ -140,6 +140,7 @@ fn the_reader_knows_the_same_keys() {
         known("/nodes/0/limits", &limits::KEYS),
         known("/nodes/0/batch", &batch::KEYS),
         known("/nodes/0/gpu", &gpu::KEYS),
+        known("/nodes/0/recycle", &recycle::KEYS),
         known("/workflows/0", &workflow::KEYS),
     ]
     .into_iter()

@@ -107,12 +107,12 @@ impl OlderLink {
     }
 
     /// Returns the number of deliveries that the process has answered.
-    pub(super) fn answered(&self) -> u64 {
+    pub(in crate::node) fn answered(&self) -> u64 {
         self.lock().answered
     }
 
     /// Returns whether the process has answered all its deliveries.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::node) fn is_idle(&self) -> bool {
         self.lock().window.is_empty()
     }
 
@@ -152,7 +152,7 @@ impl OlderLink {
     }
 
     /// Takes no more deliveries.
-    pub(super) fn leave(&self) {
+    pub(in crate::node) fn leave(&self) {
         let slot = self.lock().slot.take();
         if let Some(slot) = slot {
             self.node.queue().leave(slot);

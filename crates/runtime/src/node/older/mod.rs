@@ -65,7 +65,7 @@ pub enum OlderBroker {
     },
 }
 
-/// Starts a process and waits until it takes messages, which is after its `init`.
+/// Starts a process and waits until it takes messages, which is after its `init`. Returns its guard's id, too.
 pub(super) async fn start(
     node: &Arc<Node>,
     launch: &Launch,
@@ -73,20 +73,20 @@ pub(super) async fn start(
     place: StageIndex,
     lifeline: &Lifeline,
     due: watch::Receiver<Option<Instant>>,
-) -> Result<(Arc<OlderLink>, JoinHandle<WorkerExit>), StartFailure> {
+) -> Result<(Arc<OlderLink>, Option<u32>, JoinHandle<WorkerExit>), StartFailure> {
     let begun = Instant::now();
     let wire = Wire::open(node, older, place).await.map_err(StartFailure::Wire)?;
     let mut process = Process::start_older(launch, node.run.limits, lifeline, wire.variables())
         .await
         .map_err(|source| StartFailure::Spawn { program: launch.program.display().to_string(), source })?;
     let link = Arc::new(OlderLink::new(Arc::clone(node), place, &wire));
-    let outputs = read_outputs(node, &link, &mut process);
+    let (outputs, guard) = (read_outputs(node, &link, &mut process), process.guard());
     let (ready, known) = oneshot::channel();
     let life = Lifecycle { node: Arc::clone(node), link: Arc::clone(&link), wire, process, outputs, due };
     let mut task = tokio::spawn(node.logs.around(life.run(ready)));
     if known.await.is_ok() {
         tracing::debug!(node = %node.name, "ready after {} ms (kre-go)", begun.elapsed().as_millis());
-        return Ok((link, task));
+        return Ok((link, guard, task));
     }
     let how = match (&mut task).await {
         Ok(exit) => exit.how,

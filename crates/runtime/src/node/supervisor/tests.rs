@@ -5,7 +5,10 @@ use crate::node::{
     frame::kind,
     scripted::{Actor, EXITED, KILLED, Scripts, Stage, frame, launch, line},
 };
-use krt_model::{outcome::Failure, version::RunOptions};
+use krt_model::{
+    outcome::Failure,
+    version::{Recycle, RunOptions},
+};
 
 async fn start(stage: &Stage, scripts: &Scripts) -> Result<Nodes, StartError> {
     let gpus = Arc::new(Gpus::none());
@@ -255,4 +258,85 @@ async fn a_change_ends_the_wait_after_a_crash_loop() {
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     assert_eq!(stage.request("in").await.unwrap(), Ok(line("mended")));
     nodes.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_up_worker_finishes_what_it_has_after_the_next_has_started() {
+    let recycle = Recycle { requests: Some(2), memory: None };
+    let stage = Stage::new(&RunOptions { concurrency: 2, recycle, ..RunOptions::default() });
+    let scripts = Scripts::new(|mut actor: Actor| async move {
+        if actor.number > 0 {
+            return serve(actor, "new").await;
+        }
+        actor.peer.get_ready().await;
+        let held = actor.peer.delivery().await;
+        for _ in 0..2 {
+            let id = actor.peer.delivery().await;
+            actor.peer.answer(id, "old").await;
+        }
+        // Longer than a worker has that is asked to end.
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        actor.peer.answer(held, "held").await;
+        actor.peer.serve("too late").await;
+        EXITED
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    let held = stage.request("held");
+    stage.in_flight(1).await;
+    for _ in 0..2 {
+        assert_eq!(stage.request("in").await.unwrap(), Ok(line("old")));
+    }
+    started(&scripts, 2).await;
+    up(&stage, 1).await;
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("new")));
+    assert_eq!(held.await.unwrap(), Ok(line("held")));
+    assert_eq!(ended(&scripts, 1).await, [0]);
+    nodes.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_up_worker_stays_while_the_next_does_not_start() {
+    let recycle = Recycle { requests: Some(1), memory: None };
+    let stage = Stage::new(&RunOptions { recycle, ..RunOptions::default() });
+    let scripts = Scripts::new(|actor: Actor| async move {
+        match actor.number {
+            1 => broken(actor, b"ImportError: numpy").await,
+            0 => serve(actor, "old").await,
+            _ => serve(actor, "new").await,
+        }
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("old")));
+    ended(&scripts, 1).await;
+    let begun = Instant::now();
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("old")));
+    started(&scripts, 3).await;
+    let pause = begun.elapsed();
+    assert!((50..70).contains(&pause.as_secs()), "the next try came after {pause:?}");
+    nodes.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_does_not_wait_for_a_used_up_worker() {
+    let recycle = Recycle { requests: Some(1), memory: None };
+    let stage = Stage::new(&RunOptions { concurrency: 2, recycle, ..RunOptions::default() });
+    let scripts = Scripts::new(|mut actor: Actor| async move {
+        if actor.number > 0 {
+            return serve(actor, "new").await;
+        }
+        actor.peer.get_ready().await;
+        actor.peer.delivery().await;
+        let id = actor.peer.delivery().await;
+        actor.peer.answer(id, "old").await;
+        std::future::pending().await
+    });
+    let nodes = start(&stage, &scripts).await.unwrap();
+    let held = stage.request("held");
+    stage.in_flight(1).await;
+    assert_eq!(stage.request("in").await.unwrap(), Ok(line("old")));
+    started(&scripts, 2).await;
+    let begun = Instant::now();
+    nodes.stop().await;
+    assert!(begun.elapsed() <= STOP_TIMEOUT, "{:?}", begun.elapsed());
+    assert!(held.await.unwrap().is_err());
 }
