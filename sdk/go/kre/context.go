@@ -131,6 +131,11 @@ func (c *HandlerContext) Context() context.Context {
 	return c.parts.scope.Context()
 }
 
+// RequestID returns the id of the request, as in logs, measurements and the list of requests. It is "" in init.
+func (c *HandlerContext) RequestID() string {
+	return c.parts.scope.RequestID()
+}
+
 // TraceHeaders returns the headers that continue the request's trace in another service: traceparent and, if
 // present, tracestate (W3C trace context). The result is empty in init and for a request without a trace.
 func (c *HandlerContext) TraceHeaders() map[string]string {

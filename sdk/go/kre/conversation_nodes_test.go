@@ -76,6 +76,8 @@ func conversationHandlers() map[string]interface{} {
 			sort.Strings(headers)
 			return strings.Join(headers, " "), nil
 		}),
+		"request_id": textHandler(func(ctx *HandlerContext, _ string) (string, error) { return ctx.RequestID(), nil }),
+
 		"kept": textHandler(func(ctx *HandlerContext, _ string) (string, error) { return ctx.GetString("word"), nil }),
 		"wait": textHandler(wait),
 
@@ -84,9 +86,10 @@ func conversationHandlers() map[string]interface{} {
 		"plain_early": plainEarly,
 		"plain_unfit": plainUnfit,
 
-		"batch":       batchHandler(actOnBatch),
-		"batch_wait":  batchHandler(waitForBatch),
-		"plain_batch": addCount,
+		"batch":            batchHandler(actOnBatch),
+		"batch_wait":       batchHandler(waitForBatch),
+		"batch_request_id": batchHandler(requestIDs),
+		"plain_batch":      addCount,
 	}
 }
 
@@ -132,6 +135,14 @@ func waitForBatch(ctx *BatchContext, _ []*anypb.Any) ([]Answer, error) {
 	ctx.Logger.Info("waiting")
 	<-done
 	return nil, ctx.Context().Err()
+}
+
+func requestIDs(ctx *BatchContext, data []*anypb.Any) ([]Answer, error) {
+	answers := make([]Answer, len(data))
+	for index, own := range ctx.Items {
+		answers[index].Message = wrapperspb.String(own.RequestID())
+	}
+	return answers, nil
 }
 
 func addCount(_ *BatchContext, data []map[string]interface{}) ([]Answer, error) {

@@ -205,6 +205,11 @@ async def trace(ctx: Context, data: Any) -> Message:
 
 
 @handler
+async def request_id(ctx: Context, data: Any) -> Message:
+    return text(ctx.request_id)
+
+
+@handler
 async def kept(ctx: Context, data: Any) -> Message:
     return text(ctx.get("word"))
 
@@ -275,6 +280,11 @@ async def batch_wait(ctx: BatchContext, data: list) -> list:
     ctx.logger.info("waiting")
     await asyncio.Event().wait()
     return [text(read(item)) for item in data]
+
+
+@handler
+async def batch_request_id(ctx: BatchContext, data: list) -> list:
+    return [text(own.request_id) for own in ctx.items]
 
 
 @handler

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import List
 
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
-from krt import Context, errors
-from krt.testing import FakeContext, Log, run
+from krt import BatchContext, Context, errors
+from krt.testing import FakeBatchContext, FakeContext, Log, run, run_batch
 
 
 async def init(ctx: Context) -> None:
@@ -75,12 +76,26 @@ def test_early_replies_and_exits():
         run(early, StringValue(), context=FakeContext(replied=True))
 
 
-def test_init_has_no_request():
-    def bad(ctx: Context) -> None:
-        ctx.early_exit()
-
+@pytest.mark.parametrize("use", [Context.early_exit, lambda ctx: ctx.request_id])
+def test_init_has_no_request(use):
     with pytest.raises(errors.Error, match="there is no request in `init`"):
-        run(handler, StringValue(), init=bad)
+        run(handler, StringValue(), init=use)
+
+
+def test_a_request_has_the_given_id():
+    def answer(ctx: Context, data: AnyMessage) -> StringValue:
+        return StringValue(value=ctx.request_id)
+
+    assert run(answer, StringValue()).value == "request"
+    assert run(answer, StringValue(), context=FakeContext(request_id="7")).value == "7"
+
+
+def test_each_item_of_a_batch_has_its_own_id():
+    def answer(ctx: BatchContext, data: List[AnyMessage]) -> List[StringValue]:
+        return [StringValue(value=own.request_id) for own in ctx.items]
+
+    answers = run_batch(answer, [StringValue()] * 2, context=FakeBatchContext(request_id="7"))
+    assert [one.value for one in answers] == ["7-1", "7-2"]
 
 
 def test_find_compares_values():

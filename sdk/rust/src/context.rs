@@ -113,6 +113,13 @@ impl Context {
         Ok(delivery.exit()?)
     }
 
+    /// The id of the request, as in logs, measurements and the list of requests.
+    ///
+    /// Fails in `init`.
+    pub fn request_id(&self) -> Result<Arc<str>> {
+        Ok(Arc::clone(&self.0.require("request_id")?.request))
+    }
+
     /// The headers that continue the request's trace in another service: `traceparent` and, where there is
     /// one, `tracestate` (W3C trace context). Empty in `init`, and for a request without a trace.
     pub fn trace_headers(&self) -> BTreeMap<String, String> {

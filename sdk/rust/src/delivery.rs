@@ -3,12 +3,17 @@
 use crate::{contract::ContextError, form::Payload, link::lock};
 use bytes::Bytes;
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 use tokio::sync::Notify;
 
 /// A delivery in flight.
 pub(crate) struct Delivery {
     pub(crate) id: u32,
+    /// The id of the request.
+    pub(crate) request: Arc<str>,
     /// JSON, or empty.
     metadata: Bytes,
     state: Mutex<State>,
@@ -26,6 +31,7 @@ struct State {
 pub(crate) struct Waiting {
     pub(crate) id: u32,
     pub(crate) replied: bool,
+    pub(crate) request: Arc<str>,
     pub(crate) metadata: Bytes,
     pub(crate) payload: Payload,
     /// Whether the next one is of the same batch.
@@ -33,9 +39,11 @@ pub(crate) struct Waiting {
 }
 
 impl Delivery {
-    pub(crate) fn new(id: u32, replied: bool, metadata: Bytes) -> Self {
-        let state = Mutex::new(State { open: true, replied, early_exit: false });
-        Self { id, metadata, state, cancel: Notify::new() }
+    pub(crate) fn new(waiting: &Waiting) -> Self {
+        let Waiting { id, replied, request, metadata, .. } = waiting;
+        let state = Mutex::new(State { open: true, replied: *replied, early_exit: false });
+        let (request, metadata) = (Arc::clone(request), metadata.clone());
+        Self { id: *id, request, metadata, state, cancel: Notify::new() }
     }
 
     /// W3C trace context, from the metadata; parsed on demand, because that is rare.

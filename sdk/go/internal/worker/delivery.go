@@ -20,6 +20,8 @@ type Delivery struct {
 	id uint32
 	// batch is nil for a node without batches.
 	batch *batch
+	// request is the id of the request.
+	request string
 	// metadata is JSON, or empty.
 	metadata []byte
 
@@ -37,19 +39,27 @@ type Delivery struct {
 
 // open makes a delivery from a DELIVER frame.
 func (h *Worker) open(from frame.Frame) (*Delivery, error) {
-	replied, metadata, payload, err := frame.ParseDeliver(from.Body)
-	delivery := &Delivery{id: from.ID, open: true, replied: replied}
-	if len(metadata) > 0 {
+	body, err := frame.ParseDeliver(from.Body)
+	delivery := &Delivery{id: from.ID, open: true, replied: body.Replied, request: string(body.Request)}
+	if len(body.Metadata) > 0 {
 		// The next frame reuses this memory.
-		delivery.metadata = bytes.Clone(metadata)
+		delivery.metadata = bytes.Clone(body.Metadata)
 	}
 	if err == nil {
-		err = h.form.open(delivery, payload, from.Owned)
+		err = h.form.open(delivery, body.Payload, from.Owned)
 	}
 	if err != nil {
 		return nil, frame.Violationf("DELIVER %d does not parse: %v", from.ID, err)
 	}
 	return delivery, nil
+}
+
+// requestID returns the id of the request; "" without a delivery.
+func (d *Delivery) requestID() string {
+	if d == nil {
+		return ""
+	}
+	return d.request
 }
 
 // traceHeaders parses the W3C trace context from the metadata on demand, since few handlers use it.

@@ -116,6 +116,11 @@ func (s Scope) Context() context.Context {
 	return s.worker.contextOf(delivery)
 }
 
+// RequestID returns the id of the delivery's request.
+func (s Scope) RequestID() string {
+	return s.delivery().requestID()
+}
+
 // TraceHeaders returns the headers that continue the request's trace in other services.
 func (s Scope) TraceHeaders() map[string]string {
 	return s.delivery().traceHeaders()

@@ -81,6 +81,11 @@ class BatchContext(Context):
             return super().trace_headers()
         raise Error(_of_items("trace_headers"))
 
+    def _request(self, name: str) -> Delivery:
+        if running.get() is None:
+            return super()._request(name)
+        raise Error(_of_items(name))
+
     def _delivery(self, method: str) -> Delivery:
         if running.get() is None:
             return super()._delivery(method)

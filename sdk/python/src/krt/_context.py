@@ -103,6 +103,14 @@ class Context:
         """Makes the return value of this `handler` the final answer; later nodes do not run."""
         self._delivery("early_exit").early_exit = True
 
+    @property
+    def request_id(self) -> str:
+        """The id of the request, as in logs, measurements and the list of requests.
+
+        Raises `Error` in `init`.
+        """
+        return self._request("request_id").request.decode(errors="replace")
+
     def trace_headers(self) -> dict[str, str]:
         """Returns the headers that continue the request's trace in another service.
 
@@ -174,6 +182,15 @@ class Context:
 
     def _current(self) -> Delivery | None:
         return current.get()
+
+    def _request(self, name: str) -> Delivery:
+        """Returns the delivery of the running code, even after its handler has returned."""
+        delivery = self._current()
+        if delivery is None:
+            raise Error(
+                f"[ctx.{name}] there is no request in `init`; hint: use it in `handler`"
+            )
+        return delivery
 
     def _delivery(self, method: str) -> Delivery:
         delivery = self._current()

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 class Delivery:
     """A message that the worker holds until it writes the RESULT."""
 
-    __slots__ = ("cancelled", "early_exit", "id", "metadata", "open", "replied", "task")
+    __slots__ = ("cancelled", "early_exit", "id", "metadata", "open", "replied", "request", "task")
 
-    def __init__(self, number: int, replied: bool, metadata: bytes = b"") -> None:
+    def __init__(
+        self, number: int, replied: bool, request: bytes = b"", metadata: bytes = b""
+    ) -> None:
         self.id = number
         self.replied = replied
+        self.request = request
         self.metadata = metadata
         self.early_exit = False
         self.cancelled = False

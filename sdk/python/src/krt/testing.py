@@ -101,7 +101,7 @@ class FakeContext(Context):
     """A context that keeps everything in memory, for assertions.
 
     `base_path` is the base of `path`, by default the working directory. `replied` says whether an
-    earlier node already answered the client.
+    earlier node already answered the client. `request_id` is the id of the request in each `run`.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class FakeContext(Context):
         *,
         base_path: str | os.PathLike[str] = ".",
         replied: bool = False,
+        request_id: str = "request",
         node: str = "node",
         version: str = "version",
         version_id: str = "version-id",
@@ -116,6 +117,7 @@ class FakeContext(Context):
         self._kept = _Kept()
         self._recorder = _Recorder()
         self._replied = replied
+        self._request_id = request_id
         self._exited = False
         logger = logging.Logger(f"krt.{node}")
         logger.addHandler(self._recorder)
@@ -159,9 +161,12 @@ class FakeContext(Context):
         """Makes later calls of `save` and `find` fail with this reason; `None` resets it."""
         self._kept.failure = reason
 
+    def _deliver(self, number: int, request_id: str) -> Delivery:
+        return Delivery(number, self._replied, request_id.encode())
+
     @contextmanager
-    def _request(self) -> Iterator[None]:
-        delivery = Delivery(1, self._replied)
+    def _in_request(self) -> Iterator[None]:
+        delivery = self._deliver(1, self._request_id)
         token = current.set(delivery)
         try:
             yield
@@ -175,7 +180,8 @@ class FakeBatchContext(FakeContext, BatchContext):
     """A context for the handler of a node with `batch` in krt.yml.
 
     `items` has a `FakeContext` for each message of the last `run_batch`, for assertions about what
-    the handler did for it. They share values and documents.
+    the handler did for it. They share values and documents. The ids of their requests are
+    `request_id` with `-1`, `-2` and so on.
     """
 
     _items: Sequence[_FakeItem] = ()
@@ -187,7 +193,9 @@ class FakeBatchContext(FakeContext, BatchContext):
 
     @contextmanager
     def _batch(self, count: int, pack: Callable[[Any], Any]) -> Iterator[None]:
-        deliveries = [Delivery(number, self._replied) for number in range(1, count + 1)]
+        deliveries = [
+            self._deliver(number, f"{self._request_id}-{number}") for number in range(1, count + 1)
+        ]
         self._items = [_FakeItem(self, delivery, pack) for delivery in deliveries]
         tokens = current.set(None), running.set(Batch(deliveries))
         try:
@@ -297,7 +305,7 @@ class _Trial:
                 await pending
 
     async def _handle(self, handler: Callable[[Any, Any], Any]) -> Any:
-        with self.context._request():
+        with self.context._in_request():
             answer = await handler(self.context, _data(self.message))
         if answer is not None:
             self.context._kept.pack(answer)

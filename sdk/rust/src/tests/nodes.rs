@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-pub(super) const HANDLERS: [&str; 29] = [
+pub(super) const HANDLERS: [&str; 31] = [
     "echo",
     "same",
     "error",
@@ -34,6 +34,7 @@ pub(super) const HANDLERS: [&str; 29] = [
     "predict_wrongly",
     "path",
     "trace",
+    "request_id",
     "kept",
     "wait",
     "plain_same",
@@ -42,6 +43,7 @@ pub(super) const HANDLERS: [&str; 29] = [
     "plain_unfit",
     "batch",
     "batch_wait",
+    "batch_request_id",
     "plain_batch",
 ];
 
@@ -82,6 +84,7 @@ pub(super) fn node(init: Option<&str>, handler: &str) -> Result<Node, String> {
         "plain_unfit" => Node::new(init, plain_unfit),
         "batch" => Node::of_batches(init, batch),
         "batch_wait" => Node::of_batches(init, batch_wait),
+        "batch_request_id" => Node::of_batches(init, batch_request_id),
         "plain_batch" => Node::of_batches(init, plain_batch),
         name => {
             let name = name.to_owned();
@@ -148,6 +151,7 @@ async fn act(name: String, ctx: Context, text: String) -> Result<String> {
             let headers: Vec<_> = headers.map(|(name, value)| format!("{name}={value}")).collect();
             return Ok(headers.join(" "));
         }
+        "request_id" => return Ok(ctx.request_id()?.to_string()),
         "kept" => return Ok(ctx.get::<String>("word")?.to_string()),
         "wait" => {
             ctx.logger().info("waiting");
@@ -187,6 +191,10 @@ fn item(ctx: &Context, text: &str, count: usize) -> Result<Option<String>> {
 async fn batch_wait(ctx: BatchContext, _: Vec<String>) -> Result<Vec<Result<String>>> {
     ctx.logger().info("waiting");
     std::future::pending().await
+}
+
+async fn batch_request_id(ctx: BatchContext, _: Vec<String>) -> Result<Vec<Result<String>>> {
+    Ok(ctx.items().iter().map(|own| Ok(own.request_id()?.to_string())).collect())
 }
 
 async fn plain_batch(_: BatchContext, data: Vec<Value>) -> Result<Vec<Result<Value>>> {

@@ -53,6 +53,19 @@ pub(super) async fn messages_pass_from_node_to_node(language: &Language) {
     service.stop().await;
 }
 
+pub(super) async fn handlers_know_the_id_of_their_request(language: &Language) {
+    let service = language.start().await;
+    let mut ids = Vec::new();
+    for rpc in ["Alone", "Crowd", "Crowd"] {
+        ids.push(service.call(rpc, act("request")).await.unwrap()["text"].as_str().unwrap().to_owned());
+    }
+    let records = service.stop().await.lines.records();
+    let asked = records.iter().filter(|record| record.message == "asked for the request");
+    let of_records: Vec<_> = asked.map(|record| record.request.clone().unwrap()).collect();
+    assert_eq!(ids, of_records);
+    assert!(ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
+}
+
 pub(super) async fn early_replies_and_exits(language: &Language) {
     let service = language.krt().flag("--log-level", "debug").start().await;
     let early = service.call("Act", act("reply")).await.unwrap();

@@ -31,6 +31,10 @@ var values = map[string]act{
 		}
 		return list(ctx.Path("models/a.bin"), folder)
 	},
+	"request": func(ctx *kre.HandlerContext, _ *pb.Order) (proto.Message, error) {
+		ctx.Logger.Info("asked for the request")
+		return answer(ctx.RequestID()), nil
+	},
 	"environment": func(_ *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
 		return answer(os.Getenv(order.Text)), nil
 	},

@@ -52,6 +52,11 @@ async def path(ctx, order):
     return listed(ctx.path("models/a.bin"), os.getcwd())
 
 
+async def request(ctx, order):
+    ctx.logger.info("asked for the request")
+    return answer(ctx.request_id)
+
+
 async def environment(ctx, order):
     return answer(os.environ.get(order.text, ""))
 
@@ -76,6 +81,7 @@ values = {
     "calls": calls,
     "missing": missing,
     "path": path,
+    "request": request,
     "environment": environment,
     "stdin": stdin,
     "echo": echo,

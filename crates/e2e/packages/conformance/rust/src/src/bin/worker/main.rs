@@ -34,6 +34,7 @@ async fn handler(ctx: Context, order: Order) -> Result<Option<Any>> {
         "calls" => values::calls(&ctx)?,
         "missing" => values::missing(&ctx)?,
         "path" => values::path(&ctx)?,
+        "request" => values::request(&ctx)?,
         "environment" => answer(env::var(&order.text).unwrap_or_default()),
         "stdin" => values::stdin()?,
         "echo" => Answer { blob: order.blob.clone(), ..on(&order, order.text.clone()) },

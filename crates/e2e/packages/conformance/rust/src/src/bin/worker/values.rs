@@ -36,3 +36,8 @@ pub fn path(ctx: &Context) -> Result<Answer> {
 pub fn stdin() -> Result<Answer> {
     Ok(answer(io::stdin().read(&mut [0])?.to_string()))
 }
+
+pub fn request(ctx: &Context) -> Result<Answer> {
+    ctx.logger().info("asked for the request");
+    Ok(answer(ctx.request_id()?.to_string()))
+}
