@@ -78,6 +78,8 @@ func conversationHandlers() map[string]interface{} {
 		}),
 		"request_id": textHandler(func(ctx *HandlerContext, _ string) (string, error) { return ctx.RequestID(), nil }),
 
+		"deadline": textHandler(deadline),
+
 		"kept": textHandler(func(ctx *HandlerContext, _ string) (string, error) { return ctx.GetString("word"), nil }),
 		"wait": textHandler(wait),
 
@@ -89,6 +91,7 @@ func conversationHandlers() map[string]interface{} {
 		"batch":            batchHandler(actOnBatch),
 		"batch_wait":       batchHandler(waitForBatch),
 		"batch_request_id": batchHandler(requestIDs),
+		"batch_deadline":   batchHandler(deadlines),
 		"plain_batch":      addCount,
 	}
 }
@@ -143,6 +146,35 @@ func requestIDs(ctx *BatchContext, data []*anypb.Any) ([]Answer, error) {
 		answers[index].Message = wrapperspb.String(own.RequestID())
 	}
 	return answers, nil
+}
+
+func deadlines(ctx *BatchContext, data []*anypb.Any) ([]Answer, error) {
+	answers := make([]Answer, len(data))
+	for index, own := range ctx.Items {
+		answers[index].Message = wrapperspb.String(leftUntil(own.Deadline()))
+	}
+	return answers, nil
+}
+
+func deadline(ctx *HandlerContext, text string) (string, error) {
+	if text == "reply" {
+		if err := ctx.EarlyReply(wrapperspb.String(leftUntil(ctx.Deadline()))); err != nil {
+			return "", err
+		}
+	}
+	return leftUntil(ctx.Deadline()), nil
+}
+
+// leftUntil returns a word for a deadline.
+func leftUntil(left time.Duration, waits bool) string {
+	switch {
+	case !waits:
+		return "none"
+	case left > 0:
+		return "left"
+	default:
+		return "past"
+	}
 }
 
 func addCount(_ *BatchContext, data []map[string]interface{}) ([]Answer, error) {

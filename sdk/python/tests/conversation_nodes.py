@@ -210,6 +210,20 @@ async def request_id(ctx: Context, data: Any) -> Message:
 
 
 @handler
+async def deadline(ctx: Context, data: Any) -> Message:
+    if read(data) == "reply":
+        await ctx.early_reply(text(left_until(ctx.deadline)))
+    return text(left_until(ctx.deadline))
+
+
+def left_until(seconds: float | None) -> str:
+    """A word for a deadline."""
+    if seconds is None:
+        return "none"
+    return "left" if seconds > 0 else "past"
+
+
+@handler
 async def kept(ctx: Context, data: Any) -> Message:
     return text(ctx.get("word"))
 
@@ -280,6 +294,11 @@ async def batch_wait(ctx: BatchContext, data: list) -> list:
     ctx.logger.info("waiting")
     await asyncio.Event().wait()
     return [text(read(item)) for item in data]
+
+
+@handler
+async def batch_deadline(ctx: BatchContext, data: list) -> list:
+    return [text(left_until(own.deadline)) for own in ctx.items]
 
 
 @handler

@@ -90,6 +90,23 @@ def test_a_request_has_the_given_id():
     assert run(answer, StringValue(), context=FakeContext(request_id="7")).value == "7"
 
 
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        (FakeContext(), "None"),
+        (FakeContext(deadline=3600), "left"),
+        (FakeContext(deadline=-1), "0.0"),
+        (FakeContext(deadline=3600, replied=True), "None"),
+    ],
+)
+def test_a_request_has_the_given_deadline(context, expected):
+    def answer(ctx: Context, data: AnyMessage) -> StringValue:
+        left = ctx.deadline
+        return StringValue(value="left" if left and 3000 < left <= 3600 else str(left))
+
+    assert run(answer, StringValue(), init=lambda ctx: ctx.deadline, context=context).value == expected
+
+
 def test_each_item_of_a_batch_has_its_own_id():
     def answer(ctx: BatchContext, data: List[AnyMessage]) -> List[StringValue]:
         return [StringValue(value=own.request_id) for own in ctx.items]

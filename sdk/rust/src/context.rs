@@ -20,6 +20,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 /// Gives user code its logger, shared values, stores, early reply and early exit.
@@ -118,6 +119,12 @@ impl Context {
     /// Fails in `init`.
     pub fn request_id(&self) -> Result<Arc<str>> {
         Ok(Arc::clone(&self.0.require("request_id")?.request))
+    }
+
+    /// The time left until the client stops waiting, zero if none is left. `None` if no client waits: in `init`,
+    /// after an early reply, and if `krt` does the work again after an engine died.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.0.delivery()?.deadline()
     }
 
     /// The headers that continue the request's trace in another service: `traceparent` and, where there is

@@ -1,11 +1,12 @@
 //! A message delivered to this worker, until its RESULT is written.
 
-use crate::{contract::ContextError, form::Payload, link::lock};
+use crate::{contract::ContextError, form::Payload, frame, link::lock};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 use tokio::sync::Notify;
 
@@ -46,9 +47,21 @@ impl Delivery {
         Self { id: *id, request, metadata, state, cancel: Notify::new() }
     }
 
-    /// W3C trace context, from the metadata; parsed on demand, because that is rare.
+    /// The metadata; parsed on demand, because that is rare.
+    fn metadata(&self) -> Map<String, Value> {
+        serde_json::from_slice(&self.metadata).unwrap_or_default()
+    }
+
+    /// The time left until the client stops waiting; `None` if none waits.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        let deadline = self.metadata().get("deadline")?.as_u64()?;
+        let replied = lock(&self.state).replied;
+        (!replied).then(|| Duration::from_nanos(deadline.saturating_sub(frame::now())))
+    }
+
+    /// The W3C trace context.
     pub(crate) fn trace_headers(&self) -> BTreeMap<String, String> {
-        let metadata: Map<String, Value> = serde_json::from_slice(&self.metadata).unwrap_or_default();
+        let metadata = self.metadata();
         let text = |name: &str| Some((name.to_owned(), metadata.get(name)?.as_str()?.to_owned()));
         ["traceparent", "tracestate"].into_iter().filter_map(text).collect()
     }

@@ -136,6 +136,7 @@ cases! {
         values_paths_and_environment_variables,
         messages_pass_from_node_to_node,
         handlers_know_the_id_of_their_request,
+        handlers_know_their_deadline,
         early_replies_and_exits,
         documents_are_found_as_they_were_saved,
         wrong_arguments_are_reported,

@@ -33,12 +33,15 @@ pub struct Deadline {
     pub at: Instant,
     /// The time allowed, counted from the request's arrival.
     pub within: Duration,
+    /// The deadline by the clock of the entrypoint's machine.
+    pub wall_clock: Timestamp,
 }
 
 impl Deadline {
     /// Returns a deadline `within` from now.
     pub fn after(within: Duration) -> Self {
-        Self { at: Instant::now() + within, within }
+        let wall_clock = now().0.saturating_add(u64::try_from(within.as_nanos()).unwrap_or(u64::MAX));
+        Self { at: Instant::now() + within, within, wall_clock: Timestamp(wall_clock) }
     }
 }
 

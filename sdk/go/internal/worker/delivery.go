@@ -62,16 +62,25 @@ func (d *Delivery) requestID() string {
 	return d.request
 }
 
-// traceHeaders parses the W3C trace context from the metadata on demand, since few handlers use it.
+// metadata is the metadata of a delivery.
+type metadata struct {
+	Parent string `json:"traceparent"`
+	State  string `json:"tracestate"`
+	// Deadline is in nanoseconds since the Unix epoch, or nil.
+	Deadline *int64 `json:"deadline"`
+}
+
+// parseMetadata parses the metadata on demand, since few handlers use them.
+func (d *Delivery) parseMetadata() (parsed metadata) {
+	if d == nil || len(d.metadata) == 0 || json.Unmarshal(d.metadata, &parsed) != nil {
+		return metadata{}
+	}
+	return parsed
+}
+
+// traceHeaders returns the W3C trace context.
 func (d *Delivery) traceHeaders() map[string]string {
-	var metadata struct {
-		Parent string `json:"traceparent"`
-		State  string `json:"tracestate"`
-	}
-	headers := map[string]string{}
-	if d == nil || len(d.metadata) == 0 || json.Unmarshal(d.metadata, &metadata) != nil {
-		return headers
-	}
+	headers, metadata := map[string]string{}, d.parseMetadata()
 	for name, value := range map[string]string{"traceparent": metadata.Parent, "tracestate": metadata.State} {
 		if value != "" {
 			headers[name] = value

@@ -121,6 +121,20 @@ func (s Scope) RequestID() string {
 	return s.delivery().requestID()
 }
 
+// Deadline returns the time left until the client of the delivery stops waiting, and whether one waits.
+func (s Scope) Deadline() (time.Duration, bool) {
+	delivery := s.delivery()
+	deadline := delivery.parseMetadata().Deadline
+	if deadline == nil || s.worker.link.replied(delivery) {
+		return 0, false
+	}
+	left := time.Unix(0, *deadline).Sub(s.Now())
+	if left < 0 {
+		left = 0
+	}
+	return left, true
+}
+
 // TraceHeaders returns the headers that continue the request's trace in other services.
 func (s Scope) TraceHeaders() map[string]string {
 	return s.delivery().traceHeaders()

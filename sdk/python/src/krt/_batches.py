@@ -75,6 +75,13 @@ class BatchContext(Context):
             batch.items = [ItemContext(self, delivery) for delivery in batch.deliveries]
         return batch.items
 
+    @property
+    def deadline(self) -> float | None:
+        """`None` in `init`; in `handler` each item has its own."""
+        if running.get() is None:
+            return super().deadline
+        raise Error(_of_items("deadline"))
+
     def trace_headers(self) -> dict[str, str]:
         """Returns nothing in `init`; in `handler` each item has its own."""
         if running.get() is None:

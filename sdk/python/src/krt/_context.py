@@ -111,6 +111,16 @@ class Context:
         """
         return self._request("request_id").request.decode(errors="replace")
 
+    @property
+    def deadline(self) -> float | None:
+        """The seconds left until the client stops waiting; 0.0 if none are left.
+
+        It is `None` if no client waits: in `init`, after an early reply, and if `krt` does the work
+        again after an engine died.
+        """
+        delivery = self._current()
+        return None if delivery is None else delivery.deadline()
+
     def trace_headers(self) -> dict[str, str]:
         """Returns the headers that continue the request's trace in another service.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,10 +28,22 @@ class Delivery:
         self.open = True
         self.task: asyncio.Task[Any] | None = None
 
+    def deadline(self) -> float | None:
+        """Returns the seconds left until the client stops waiting; `None` if no client waits."""
+        deadline = self._fields().get("deadline")
+        if deadline is None or self.replied:
+            return None
+        return max((deadline - time_ns()) / 1e9, 0.0)
+
     def trace_headers(self) -> dict[str, str]:
-        """Parses the W3C trace context from the metadata on demand, since few handlers use it."""
-        metadata = json.loads(self.metadata) if self.metadata else {}
-        return {name: metadata[name] for name in ("traceparent", "tracestate") if name in metadata}
+        """Returns the W3C trace context."""
+        fields = self._fields()
+        return {name: fields[name] for name in ("traceparent", "tracestate") if name in fields}
+
+    def _fields(self) -> dict[str, Any]:
+        """Parses the metadata on demand, since few handlers use them."""
+        fields: dict[str, Any] = json.loads(self.metadata) if self.metadata else {}
+        return fields
 
 
 current: ContextVar[Delivery | None] = ContextVar("krt_delivery", default=None)

@@ -21,6 +21,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import time_ns
 from typing import Any, Callable
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -101,7 +102,8 @@ class FakeContext(Context):
     """A context that keeps everything in memory, for assertions.
 
     `base_path` is the base of `path`, by default the working directory. `replied` says whether an
-    earlier node already answered the client. `request_id` is the id of the request in each `run`.
+    earlier node already answered the client. `request_id` is the id of the request in each `run`,
+    and `deadline` the seconds that it then has, or `None` for no deadline.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class FakeContext(Context):
         base_path: str | os.PathLike[str] = ".",
         replied: bool = False,
         request_id: str = "request",
+        deadline: float | None = None,
         node: str = "node",
         version: str = "version",
         version_id: str = "version-id",
@@ -118,6 +121,7 @@ class FakeContext(Context):
         self._recorder = _Recorder()
         self._replied = replied
         self._request_id = request_id
+        self._seconds = deadline
         self._exited = False
         logger = logging.Logger(f"krt.{node}")
         logger.addHandler(self._recorder)
@@ -162,7 +166,10 @@ class FakeContext(Context):
         self._kept.failure = reason
 
     def _deliver(self, number: int, request_id: str) -> Delivery:
-        return Delivery(number, self._replied, request_id.encode())
+        metadata = {}
+        if self._seconds is not None:
+            metadata["deadline"] = time_ns() + round(self._seconds * 1e9)
+        return Delivery(number, self._replied, request_id.encode(), json.dumps(metadata).encode())
 
     @contextmanager
     def _in_request(self) -> Iterator[None]:

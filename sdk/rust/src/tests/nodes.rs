@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-pub(super) const HANDLERS: [&str; 31] = [
+pub(super) const HANDLERS: [&str; 33] = [
     "echo",
     "same",
     "error",
@@ -35,6 +35,7 @@ pub(super) const HANDLERS: [&str; 31] = [
     "path",
     "trace",
     "request_id",
+    "deadline",
     "kept",
     "wait",
     "plain_same",
@@ -44,6 +45,7 @@ pub(super) const HANDLERS: [&str; 31] = [
     "batch",
     "batch_wait",
     "batch_request_id",
+    "batch_deadline",
     "plain_batch",
 ];
 
@@ -85,6 +87,7 @@ pub(super) fn node(init: Option<&str>, handler: &str) -> Result<Node, String> {
         "batch" => Node::of_batches(init, batch),
         "batch_wait" => Node::of_batches(init, batch_wait),
         "batch_request_id" => Node::of_batches(init, batch_request_id),
+        "batch_deadline" => Node::of_batches(init, batch_deadline),
         "plain_batch" => Node::of_batches(init, plain_batch),
         name => {
             let name = name.to_owned();
@@ -152,6 +155,12 @@ async fn act(name: String, ctx: Context, text: String) -> Result<String> {
             return Ok(headers.join(" "));
         }
         "request_id" => return Ok(ctx.request_id()?.to_string()),
+        "deadline" => {
+            if text == "reply" {
+                ctx.early_reply(left_until(ctx.deadline()))?;
+            }
+            return Ok(left_until(ctx.deadline()));
+        }
         "kept" => return Ok(ctx.get::<String>("word")?.to_string()),
         "wait" => {
             ctx.logger().info("waiting");
@@ -195,6 +204,20 @@ async fn batch_wait(ctx: BatchContext, _: Vec<String>) -> Result<Vec<Result<Stri
 
 async fn batch_request_id(ctx: BatchContext, _: Vec<String>) -> Result<Vec<Result<String>>> {
     Ok(ctx.items().iter().map(|own| Ok(own.request_id()?.to_string())).collect())
+}
+
+async fn batch_deadline(ctx: BatchContext, _: Vec<String>) -> Result<Vec<Result<String>>> {
+    Ok(ctx.items().iter().map(|own| Ok(left_until(own.deadline()))).collect())
+}
+
+/// A word for a deadline.
+fn left_until(left: Option<Duration>) -> String {
+    let word = match left {
+        None => "none",
+        Some(Duration::ZERO) => "past",
+        Some(_) => "left",
+    };
+    word.to_owned()
 }
 
 async fn plain_batch(_: BatchContext, data: Vec<Value>) -> Result<Vec<Result<Value>>> {

@@ -6,6 +6,7 @@ use bson::{Bson, Document, doc};
 use futures::TryStreamExt as _;
 use krt_store::{FindLimits, Order, PREDICTIONS, PointFilter, StoredPoint, Value};
 use serde_json::{Value as Json, json};
+use std::time::Duration;
 use tonic::Code;
 
 async fn text(service: &Service, act: &str) -> String {
@@ -64,6 +65,25 @@ pub(super) async fn handlers_know_the_id_of_their_request(language: &Language) {
     let of_records: Vec<_> = asked.map(|record| record.request.clone().unwrap()).collect();
     assert_eq!(ids, of_records);
     assert!(ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
+}
+
+pub(super) async fn handlers_know_their_deadline(language: &Language) {
+    let service = language.start().await;
+    let seconds = |answer: Json| -> f64 {
+        let [left] = serde_json::from_str(answer["text"].as_str().unwrap()).unwrap();
+        left
+    };
+    for rpc in ["Alone", "Crowd"] {
+        let by_default = seconds(service.call(rpc, act("deadline")).await.unwrap());
+        assert!(0.0 < by_default && by_default <= 30.0, "{by_default}");
+        let within = service.client().call_within(Duration::from_secs(20), rpc, act("deadline")).await;
+        let of_client = seconds(within.unwrap());
+        assert!(0.0 < of_client && of_client <= 20.0, "{of_client}");
+    }
+    service.call("Alone", json!({ "act": "deadline", "text": "reply" })).await.unwrap();
+    let message = "after the reply: None";
+    service.lines.wait("no deadline after a reply", |record| record.is("worker", message)).await;
+    service.stop().await;
 }
 
 pub(super) async fn early_replies_and_exits(language: &Language) {

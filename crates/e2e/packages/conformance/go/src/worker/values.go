@@ -35,6 +35,15 @@ var values = map[string]act{
 		ctx.Logger.Info("asked for the request")
 		return answer(ctx.RequestID()), nil
 	},
+	"deadline": func(ctx *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
+		if order.Text == "reply" {
+			if err := ctx.EarlyReply(answer("")); err != nil {
+				return nil, err
+			}
+			ctx.Logger.Infof("after the reply: %s", deadline(ctx))
+		}
+		return answer("[" + deadline(ctx) + "]"), nil
+	},
 	"environment": func(_ *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
 		return answer(os.Getenv(order.Text)), nil
 	},
@@ -50,6 +59,15 @@ var values = map[string]act{
 		made.Blob = order.Blob
 		return made, nil
 	},
+}
+
+// deadline returns the seconds left, or None.
+func deadline(ctx *kre.HandlerContext) string {
+	left, waits := ctx.Deadline()
+	if !waits {
+		return "None"
+	}
+	return fmt.Sprint(left.Seconds())
 }
 
 // list answers with values as JSON.

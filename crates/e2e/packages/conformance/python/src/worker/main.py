@@ -57,6 +57,13 @@ async def request(ctx, order):
     return answer(ctx.request_id)
 
 
+async def deadline(ctx, order):
+    if order.text == "reply":
+        await ctx.early_reply(answer(""))
+        ctx.logger.info("after the reply: %s", ctx.deadline)
+    return listed(ctx.deadline)
+
+
 async def environment(ctx, order):
     return answer(os.environ.get(order.text, ""))
 
@@ -82,6 +89,7 @@ values = {
     "missing": missing,
     "path": path,
     "request": request,
+    "deadline": deadline,
     "environment": environment,
     "stdin": stdin,
     "echo": echo,

@@ -35,6 +35,7 @@ async fn handler(ctx: Context, order: Order) -> Result<Option<Any>> {
         "missing" => values::missing(&ctx)?,
         "path" => values::path(&ctx)?,
         "request" => values::request(&ctx)?,
+        "deadline" => values::deadline(&ctx, &order)?,
         "environment" => answer(env::var(&order.text).unwrap_or_default()),
         "stdin" => values::stdin()?,
         "echo" => Answer { blob: order.blob.clone(), ..on(&order, order.text.clone()) },

@@ -1,7 +1,7 @@
 //! Values, paths and the process's surroundings.
 
 use super::answer;
-use conformance::Answer;
+use conformance::{Answer, Order};
 use krt_sdk::{Context, Result, serde_json::json};
 use std::{
     env,
@@ -40,4 +40,13 @@ pub fn stdin() -> Result<Answer> {
 pub fn request(ctx: &Context) -> Result<Answer> {
     ctx.logger().info("asked for the request");
     Ok(answer(ctx.request_id()?.to_string()))
+}
+
+pub fn deadline(ctx: &Context, order: &Order) -> Result<Answer> {
+    let left = || ctx.deadline().map_or("None".to_owned(), |left| left.as_secs_f64().to_string());
+    if order.text == "reply" {
+        ctx.early_reply(answer(String::new()))?;
+        ctx.logger().info(format_args!("after the reply: {}", left()));
+    }
+    Ok(answer(format!("[{}]", left())))
 }
