@@ -9,6 +9,7 @@ mod environment;
 mod json_schema;
 mod limits;
 mod links;
+mod metadata;
 mod node;
 mod other_versions;
 mod read;
@@ -21,6 +22,7 @@ use crate::problem::{Report, Source};
 use crate::target::Target;
 use crate::yaml;
 use krt_model::language::Language;
+use krt_model::metadata::MetadataName;
 use krt_model::name::Name;
 use krt_model::version::{Build, Node, RunOptions, Variable, Version, Workflow};
 use read::Reader;
@@ -47,6 +49,7 @@ pub struct Manifest {
     pub(crate) proto: Option<Located<String>>,
     pub(crate) config: Vec<Variable>,
     pub(crate) environment: Vec<String>,
+    pub(crate) metadata: Vec<MetadataName>,
     pub(crate) nodes: Vec<NodeEntry>,
     pub(crate) workflows: Vec<WorkflowEntry>,
 }
@@ -106,6 +109,7 @@ impl Manifest {
             proto: self.proto?.value,
             config: self.config,
             environment: self.environment,
+            metadata: self.metadata,
             nodes: self.nodes.into_iter().map(NodeEntry::into_node).collect::<Option<_>>()?,
             workflows: self.workflows.into_iter().map(WorkflowEntry::into_workflow).collect::<Option<_>>()?,
         })

@@ -143,6 +143,12 @@ func (c *HandlerContext) Deadline() (time.Duration, bool) {
 	return c.parts.scope.Deadline()
 }
 
+// Metadata returns what the client sent as gRPC metadata or HTTP headers, of the names that krt.yml lists. It is empty
+// in init.
+func (c *HandlerContext) Metadata() Metadata {
+	return Metadata{values: c.parts.scope.Metadata()}
+}
+
 // TraceHeaders returns the headers that continue the request's trace in another service: traceparent and, if
 // present, tracestate (W3C trace context). The result is empty in init and for a request without a trace.
 func (c *HandlerContext) TraceHeaders() map[string]string {

@@ -1,6 +1,7 @@
 package kre
 
 import (
+	"encoding/hex"
 	"errors"
 	"math"
 	"sort"
@@ -79,6 +80,13 @@ func conversationHandlers() map[string]interface{} {
 		"request_id": textHandler(func(ctx *HandlerContext, _ string) (string, error) { return ctx.RequestID(), nil }),
 
 		"deadline": textHandler(deadline),
+		"metadata": textHandler(func(ctx *HandlerContext, text string) (string, error) {
+			var lines []string
+			for _, name := range strings.Fields(text) {
+				lines = append(lines, sent(ctx, name))
+			}
+			return strings.Join(lines, "\n"), nil
+		}),
 
 		"kept": textHandler(func(ctx *HandlerContext, _ string) (string, error) { return ctx.GetString("word"), nil }),
 		"wait": textHandler(wait),
@@ -91,6 +99,7 @@ func conversationHandlers() map[string]interface{} {
 		"batch":            batchHandler(actOnBatch),
 		"batch_wait":       batchHandler(waitForBatch),
 		"batch_request_id": batchHandler(requestIDs),
+		"batch_metadata":   batchHandler(metadataOfItems),
 		"batch_deadline":   batchHandler(deadlines),
 		"plain_batch":      addCount,
 	}
@@ -175,6 +184,29 @@ func leftUntil(left time.Duration, waits bool) string {
 	default:
 		return "past"
 	}
+}
+
+func metadataOfItems(ctx *BatchContext, data []*anypb.Any) ([]Answer, error) {
+	answers := make([]Answer, len(data))
+	for index, name := range texts(data) {
+		answers[index].Message = wrapperspb.String(sent(ctx.Items[index], name))
+	}
+	return answers, nil
+}
+
+// sent is what the client sent under a name, as a line.
+func sent(ctx *HandlerContext, name string) string {
+	var found []string
+	for _, value := range ctx.Metadata().Binary(name) {
+		found = append(found, hex.EncodeToString(value))
+	}
+	if len(found) > 0 {
+		return strings.Join(found, ",")
+	}
+	if values := ctx.Metadata().Values(name); len(values) > 0 {
+		return ctx.Metadata().Get(name) + " (" + strconv.Itoa(len(values)) + ")"
+	}
+	return "none"
 }
 
 func addCount(_ *BatchContext, data []map[string]interface{}) ([]Answer, error) {

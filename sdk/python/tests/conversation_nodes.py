@@ -224,6 +224,20 @@ def left_until(seconds: float | None) -> str:
 
 
 @handler
+async def metadata(ctx: Context, data: Any) -> Message:
+    return text("\n".join(sent(ctx, name) for name in read(data).split()))
+
+
+def sent(ctx: Context, name: str) -> str:
+    """What the client sent under a name, as a line."""
+    if name.endswith("-bin"):
+        found = ctx.metadata.binary(name)
+        return ",".join(value.hex() for value in found) if found else "none"
+    value = ctx.metadata.get(name)
+    return "none" if value is None else f"{value} ({len(ctx.metadata.all(name))})"
+
+
+@handler
 async def kept(ctx: Context, data: Any) -> Message:
     return text(ctx.get("word"))
 
@@ -299,6 +313,11 @@ async def batch_wait(ctx: BatchContext, data: list) -> list:
 @handler
 async def batch_deadline(ctx: BatchContext, data: list) -> list:
     return [text(left_until(own.deadline)) for own in ctx.items]
+
+
+@handler
+async def batch_metadata(ctx: BatchContext, data: list) -> list:
+    return [text(sent(own, read(item))) for own, item in zip(ctx.items, data)]
 
 
 @handler

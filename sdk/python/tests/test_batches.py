@@ -162,6 +162,7 @@ async def handler(ctx, data):
         ctx.trace_headers,
         lambda: ctx.request_id,
         lambda: ctx.deadline,
+        lambda: ctx.metadata,
         lambda: ctx._delivery("early_reply"),
     ):
         try:
@@ -182,6 +183,7 @@ def test_what_belongs_to_one_request_is_refused_for_a_batch(serve):
         f"Error: [ctx.trace_headers] {about} `ctx.items[0].trace_headers`",
         f"Error: [ctx.request_id] {about} `ctx.items[0].request_id`",
         f"Error: [ctx.deadline] {about} `ctx.items[0].deadline`",
+        f"Error: [ctx.metadata] {about} `ctx.items[0].metadata`",
         f"EarlyReplyError: [ctx.early_reply] {about} `ctx.items[0].early_reply`",
     ]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import List
 
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -104,11 +103,34 @@ def test_a_request_has_the_given_deadline(context, expected):
         left = ctx.deadline
         return StringValue(value="left" if left and 3000 < left <= 3600 else str(left))
 
-    assert run(answer, StringValue(), init=lambda ctx: ctx.deadline, context=context).value == expected
+    assert (
+        run(answer, StringValue(), init=lambda ctx: ctx.deadline, context=context).value == expected
+    )
+
+
+def test_a_request_has_the_given_metadata():
+    def answer(ctx: Context, data: AnyMessage) -> StringValue:
+        metadata = ctx.metadata
+        assert dict(metadata) == {"x-tenant": "acme", "accept-language": "es, en"}
+        assert metadata.all("Accept-Language") == ["es", "en"]
+        assert metadata.binary("x-key-bin") == [b"\x00\xff"]
+        assert "x-key-bin" not in metadata
+        assert metadata.all("x-key-bin") == metadata.binary("x-tenant") == []
+        assert "acme" not in repr(metadata)
+        return StringValue(value=metadata["X-Tenant"])
+
+    sent = {"X-Tenant": "acme", "accept-language": ["es", "en"], "x-key-bin": b"\x00\xff"}
+    context = FakeContext(metadata=sent)
+    assert (
+        run(answer, StringValue(), init=lambda ctx: len(ctx.metadata), context=context).value
+        == "acme"
+    )
+    with pytest.raises(TypeError, match="`x-key-bin` in `metadata` must be of type `bytes`"):
+        FakeContext(metadata={"x-key-bin": "text"})
 
 
 def test_each_item_of_a_batch_has_its_own_id():
-    def answer(ctx: BatchContext, data: List[AnyMessage]) -> List[StringValue]:
+    def answer(ctx: BatchContext, data: list[AnyMessage]) -> list[StringValue]:
         return [StringValue(value=own.request_id) for own in ctx.items]
 
     answers = run_batch(answer, [StringValue()] * 2, context=FakeBatchContext(request_id="7"))

@@ -12,6 +12,7 @@ use crate::{
     link::{Link, lock},
     logger::{Level, Logger},
     measurement::Measurements,
+    metadata::Metadata,
     prediction::Predictions,
     values::{NotKept, Values},
 };
@@ -125,6 +126,11 @@ impl Context {
     /// after an early reply, and if `krt` does the work again after an engine died.
     pub fn deadline(&self) -> Option<Duration> {
         self.0.delivery()?.deadline()
+    }
+
+    /// What the client sent as gRPC metadata or HTTP headers, of the names that `krt.yml` lists. Empty in `init`.
+    pub fn metadata(&self) -> Metadata {
+        self.0.delivery().map(|delivery| delivery.client()).unwrap_or_default()
     }
 
     /// The headers that continue the request's trace in another service: `traceparent` and, where there is

@@ -1,6 +1,6 @@
 //! A message delivered to this worker, until its RESULT is written.
 
-use crate::{contract::ContextError, form::Payload, frame, link::lock};
+use crate::{contract::ContextError, form::Payload, frame, link::lock, metadata::Metadata};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::{
@@ -57,6 +57,12 @@ impl Delivery {
         let deadline = self.metadata().get("deadline")?.as_u64()?;
         let replied = lock(&self.state).replied;
         (!replied).then(|| Duration::from_nanos(deadline.saturating_sub(frame::now())))
+    }
+
+    /// What the client sent beside its message.
+    pub(crate) fn client(&self) -> Metadata {
+        let client = self.metadata().remove("client").unwrap_or_default();
+        Metadata::new(serde_json::from_value(client).unwrap_or_default())
     }
 
     /// The W3C trace context.

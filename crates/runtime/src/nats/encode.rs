@@ -45,6 +45,7 @@ pub(super) fn delivery(nats: &Nats, delivery: &Delivery) -> Result<Message, Full
             reply: to.inbox,
             // Nobody takes the calls of handlers after the answer.
             hops: if request.replied() { HopChain::default() } else { request.hops() },
+            metadata: request.metadata.clone(),
             trace: request.trace.context().map(|context| context.headers().collect()).unwrap_or_default(),
             ..Headers::default()
         },
@@ -220,6 +221,7 @@ mod tests {
         flow::{Admission, AnswerMeta, Limits, RemoteRequest, ReplySink, Route},
         traces::Trace,
     };
+    use krt_model::metadata::Metadata;
     use std::sync::Arc;
 
     #[derive(Debug)]
@@ -249,6 +251,7 @@ mod tests {
             start: Timestamp(1_000_000),
             deadline: None,
             trace: Trace::default(),
+            metadata: Metadata::default(),
             reply: Box::new(NoClient),
             hops: HopChain::default(),
             replied: false,

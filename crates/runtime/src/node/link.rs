@@ -23,7 +23,9 @@ use crate::{
     traces::{Stage, TraceContext},
 };
 use bytes::{Bytes, BytesMut};
-use krt_model::{message::Payload, outcome::HandlerResult, version::PayloadForm};
+use krt_model::{
+    message::Payload, metadata::Metadata as ClientMetadata, outcome::HandlerResult, version::PayloadForm,
+};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -436,8 +438,9 @@ fn metadata(request: &Request) -> Vec<u8> {
         trace: request.trace.of_node().iter().flat_map(TraceContext::headers).collect(),
         // Nobody waits after an answer.
         deadline: request.deadline.filter(|_| !request.replied()).map(|deadline| deadline.wall_clock.0),
+        client: &request.metadata,
     };
-    if metadata.trace.is_empty() && metadata.deadline.is_none() {
+    if metadata.trace.is_empty() && metadata.deadline.is_none() && metadata.client.is_empty() {
         return Vec::new();
     }
     serde_json::to_vec(&metadata).expect("texts and numbers are JSON")
@@ -445,13 +448,16 @@ fn metadata(request: &Request) -> Vec<u8> {
 
 /// The metadata of DELIVER.
 #[derive(Serialize)]
-struct Metadata {
+struct Metadata<'a> {
     /// The trace for the handler to continue.
     #[serde(flatten)]
     trace: BTreeMap<&'static str, String>,
     /// Nanoseconds since the Unix epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     deadline: Option<u64>,
+    /// What the client sent.
+    #[serde(skip_serializing_if = "ClientMetadata::is_empty")]
+    client: &'a ClientMetadata,
 }
 
 /// What the flags of a RESULT say.

@@ -68,6 +68,8 @@ type metadata struct {
 	State  string `json:"tracestate"`
 	// Deadline is in nanoseconds since the Unix epoch, or nil.
 	Deadline *int64 `json:"deadline"`
+	// Client has what the client sent beside its message.
+	Client map[string][]string `json:"client"`
 }
 
 // parseMetadata parses the metadata on demand, since few handlers use them.

@@ -135,6 +135,11 @@ func (s Scope) Deadline() (time.Duration, bool) {
 	return left, true
 }
 
+// Metadata returns what the client sent beside its message: texts, and bytes as base64.
+func (s Scope) Metadata() map[string][]string {
+	return s.delivery().parseMetadata().Client
+}
+
 // TraceHeaders returns the headers that continue the request's trace in other services.
 func (s Scope) TraceHeaders() map[string]string {
 	return s.delivery().traceHeaders()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ._context import Effects, Measurement
     from ._delivery import Delivery
+    from ._metadata import Metadata
 
 
 class Batch:
@@ -81,6 +82,13 @@ class BatchContext(Context):
         if running.get() is None:
             return super().deadline
         raise Error(_of_items("deadline"))
+
+    @property
+    def metadata(self) -> Metadata:
+        """Empty in `init`; in `handler` each item has its own."""
+        if running.get() is None:
+            return super().metadata
+        raise Error(_of_items("metadata"))
 
     def trace_headers(self) -> dict[str, str]:
         """Returns nothing in `init`; in `handler` each item has its own."""

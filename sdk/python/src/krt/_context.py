@@ -12,6 +12,7 @@ from ._contract import ERR_MISSING_VALUES, ERR_NEW_LABELS, REPLIED_BEFORE
 from ._database import Database
 from ._delivery import Delivery, current
 from ._measurement import Measurements
+from ._metadata import Metadata
 from ._prediction import Predictions
 from .errors import EarlyReplyError, Error
 
@@ -121,6 +122,15 @@ class Context:
         delivery = self._current()
         return None if delivery is None else delivery.deadline()
 
+    @property
+    def metadata(self) -> Metadata:
+        """What the client sent as gRPC metadata or HTTP headers, of the names that krt.yml lists.
+
+        It is empty in `init`.
+        """
+        delivery = self._current()
+        return Metadata({} if delivery is None else delivery.client())
+
     def trace_headers(self) -> dict[str, str]:
         """Returns the headers that continue the request's trace in another service.
 
@@ -197,9 +207,7 @@ class Context:
         """Returns the delivery of the running code, even after its handler has returned."""
         delivery = self._current()
         if delivery is None:
-            raise Error(
-                f"[ctx.{name}] there is no request in `init`; hint: use it in `handler`"
-            )
+            raise Error(f"[ctx.{name}] there is no request in `init`; hint: use it in `handler`")
         return delivery
 
     def _delivery(self, method: str) -> Delivery:

@@ -30,10 +30,15 @@ class Delivery:
 
     def deadline(self) -> float | None:
         """Returns the seconds left until the client stops waiting; `None` if no client waits."""
-        deadline = self._fields().get("deadline")
+        deadline: int | None = self._fields().get("deadline")
         if deadline is None or self.replied:
             return None
         return max((deadline - time_ns()) / 1e9, 0.0)
+
+    def client(self) -> dict[str, list[str]]:
+        """Returns what the client sent beside its message."""
+        client: dict[str, list[str]] = self._fields().get("client", {})
+        return client
 
     def trace_headers(self) -> dict[str, str]:
         """Returns the W3C trace context."""

@@ -18,6 +18,7 @@ import inspect
 import json
 import logging
 import os
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from ._batches import Batch, BatchContext, checked, running
 from ._connection import CallFailed
 from ._context import Context, Identity, Measurement
 from ._delivery import Delivery, current
+from ._metadata import BINARY
 from ._payload import Packer, PlainPacker
 from ._threads import MainThread
 from ._user_code import is_async
@@ -103,7 +105,9 @@ class FakeContext(Context):
 
     `base_path` is the base of `path`, by default the working directory. `replied` says whether an
     earlier node already answered the client. `request_id` is the id of the request in each `run`,
-    and `deadline` the seconds that it then has, or `None` for no deadline.
+    and `deadline` the seconds that it then has, or `None` for no deadline. `metadata` has what the
+    client sent: for each name a value or a list of values, which are bytes if the name ends in
+    `-bin`.
     """
 
     def __init__(
@@ -113,6 +117,7 @@ class FakeContext(Context):
         replied: bool = False,
         request_id: str = "request",
         deadline: float | None = None,
+        metadata: Mapping[str, str | bytes | Sequence[str] | Sequence[bytes]] | None = None,
         node: str = "node",
         version: str = "version",
         version_id: str = "version-id",
@@ -122,6 +127,7 @@ class FakeContext(Context):
         self._replied = replied
         self._request_id = request_id
         self._seconds = deadline
+        self._client = {name.lower(): _sent(name, sent) for name, sent in (metadata or {}).items()}
         self._exited = False
         logger = logging.Logger(f"krt.{node}")
         logger.addHandler(self._recorder)
@@ -166,7 +172,7 @@ class FakeContext(Context):
         self._kept.failure = reason
 
     def _deliver(self, number: int, request_id: str) -> Delivery:
-        metadata = {}
+        metadata: dict[str, Any] = {"client": self._client}
         if self._seconds is not None:
             metadata["deadline"] = time_ns() + round(self._seconds * 1e9)
         return Delivery(number, self._replied, request_id.encode(), json.dumps(metadata).encode())
@@ -336,6 +342,15 @@ class _BatchTrial(_Trial):
 
     def _packer(self) -> Packer | PlainPacker:
         return _packer_for(next(iter(self.message), None))
+
+
+def _sent(name: str, sent: Any) -> list[str]:
+    """Returns the values of a name as the engine sends them."""
+    kind = bytes if name.lower().endswith(BINARY) else str
+    values: list[Any] = [sent] if isinstance(sent, (str, bytes)) else list(sent)
+    if not all(isinstance(value, kind) for value in values):
+        raise TypeError(f"the values of `{name}` in `metadata` must be of type `{kind.__name__}`")
+    return [b64encode(value).decode() if kind is bytes else value for value in values]
 
 
 def _packer_for(message: Any) -> Packer | PlainPacker:

@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-pub(super) const HANDLERS: [&str; 33] = [
+pub(super) const HANDLERS: [&str; 35] = [
     "echo",
     "same",
     "error",
@@ -36,6 +36,7 @@ pub(super) const HANDLERS: [&str; 33] = [
     "trace",
     "request_id",
     "deadline",
+    "metadata",
     "kept",
     "wait",
     "plain_same",
@@ -46,6 +47,7 @@ pub(super) const HANDLERS: [&str; 33] = [
     "batch_wait",
     "batch_request_id",
     "batch_deadline",
+    "batch_metadata",
     "plain_batch",
 ];
 
@@ -88,6 +90,7 @@ pub(super) fn node(init: Option<&str>, handler: &str) -> Result<Node, String> {
         "batch_wait" => Node::of_batches(init, batch_wait),
         "batch_request_id" => Node::of_batches(init, batch_request_id),
         "batch_deadline" => Node::of_batches(init, batch_deadline),
+        "batch_metadata" => Node::of_batches(init, batch_metadata),
         "plain_batch" => Node::of_batches(init, plain_batch),
         name => {
             let name = name.to_owned();
@@ -161,6 +164,10 @@ async fn act(name: String, ctx: Context, text: String) -> Result<String> {
             }
             return Ok(left_until(ctx.deadline()));
         }
+        "metadata" => {
+            let lines: Vec<_> = text.split_whitespace().map(|name| sent(&ctx, name)).collect();
+            return Ok(lines.join("\n"));
+        }
         "kept" => return Ok(ctx.get::<String>("word")?.to_string()),
         "wait" => {
             ctx.logger().info("waiting");
@@ -218,6 +225,22 @@ fn left_until(left: Option<Duration>) -> String {
         Some(_) => "left",
     };
     word.to_owned()
+}
+
+async fn batch_metadata(ctx: BatchContext, names: Vec<String>) -> Result<Vec<Result<String>>> {
+    Ok(ctx.items().iter().zip(&names).map(|(own, name)| Ok(sent(own, name))).collect())
+}
+
+/// What the client sent under a name, as a line.
+fn sent(ctx: &Context, name: &str) -> String {
+    let metadata = ctx.metadata();
+    let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let bytes: Vec<_> = metadata.binary(name).into_iter().map(hex).collect();
+    match metadata.get(name) {
+        Some(value) => format!("{value} ({})", metadata.all(name).len()),
+        None if bytes.is_empty() => "none".to_owned(),
+        None => bytes.join(","),
+    }
 }
 
 async fn plain_batch(_: BatchContext, data: Vec<Value>) -> Result<Vec<Result<Value>>> {

@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use krt_store::{FindLimits, Order, PREDICTIONS, PointFilter, StoredPoint, Value};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
-use tonic::Code;
+use tonic::{Code, Request, metadata::MetadataValue};
 
 async fn text(service: &Service, act: &str) -> String {
     let answer = service.call("Alone", json!({ "act": act })).await.unwrap();
@@ -83,6 +83,32 @@ pub(super) async fn handlers_know_their_deadline(language: &Language) {
     service.call("Alone", json!({ "act": "deadline", "text": "reply" })).await.unwrap();
     let message = "after the reply: None";
     service.lines.wait("no deadline after a reply", |record| record.is("worker", message)).await;
+    service.stop().await;
+}
+
+pub(super) async fn handlers_know_what_the_client_sent(language: &Language) {
+    let service = language.start().await;
+    let with = |entries: &[(&'static str, &str)]| {
+        let mut request = Request::new(act("metadata"));
+        for (name, value) in entries {
+            request.metadata_mut().append(*name, value.parse().unwrap());
+        }
+        request
+    };
+    let sent = async |rpc: &str, mut request: Request<Json>| {
+        request.metadata_mut().append_bin("x-key-bin", MetadataValue::from_bytes(b"\x00\xff"));
+        let answer = service.client().call_by(rpc, request).await.unwrap();
+        serde_json::from_str::<Json>(answer["text"].as_str().unwrap()).unwrap()
+    };
+    let entries = [("x-tenant", "acme"), ("x-other", "unlisted"), ("x-tenant", "\"b\"")];
+    for rpc in ["Alone", "Crowd"] {
+        assert_eq!(sent(rpc, with(&entries)).await, json!(["acme, \"b\"", ["00ff"], null]), "{rpc}");
+    }
+    assert_eq!(value(&service, "metadata").await, json!([null, [], null]));
+    let large = "x".repeat(8 << 10);
+    let refused = service.client().call_by("Alone", with(&[("x-tenant", &large)])).await;
+    let message = "the headers for handlers have more than the limit of 8192 bytes";
+    assert_status(refused, Code::ResourceExhausted, message);
     service.stop().await;
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -44,6 +45,13 @@ var values = map[string]act{
 		}
 		return answer("[" + deadline(ctx) + "]"), nil
 	},
+	"metadata": func(ctx *kre.HandlerContext, _ *pb.Order) (proto.Message, error) {
+		keys := []string{}
+		for _, key := range ctx.Metadata().Binary("x-key-bin") {
+			keys = append(keys, hex.EncodeToString(key))
+		}
+		return list(sent(ctx, "x-tenant"), keys, sent(ctx, "x-other"))
+	},
 	"environment": func(_ *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
 		return answer(os.Getenv(order.Text)), nil
 	},
@@ -59,6 +67,14 @@ var values = map[string]act{
 		made.Blob = order.Blob
 		return made, nil
 	},
+}
+
+// sent returns what the client sent under a name, or nil.
+func sent(ctx *kre.HandlerContext, name string) interface{} {
+	if value := ctx.Metadata().Get(name); value != "" {
+		return value
+	}
+	return nil
 }
 
 // deadline returns the seconds left, or None.

@@ -64,6 +64,11 @@ async def deadline(ctx, order):
     return listed(ctx.deadline)
 
 
+async def metadata(ctx, order):
+    sent = ctx.metadata
+    return listed(sent.get("x-tenant"), [key.hex() for key in sent.binary("x-key-bin")], sent.get("x-other"))
+
+
 async def environment(ctx, order):
     return answer(os.environ.get(order.text, ""))
 
@@ -90,6 +95,7 @@ values = {
     "path": path,
     "request": request,
     "deadline": deadline,
+    "metadata": metadata,
     "environment": environment,
     "stdin": stdin,
     "echo": echo,

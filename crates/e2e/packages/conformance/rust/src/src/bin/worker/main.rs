@@ -36,6 +36,7 @@ async fn handler(ctx: Context, order: Order) -> Result<Option<Any>> {
         "path" => values::path(&ctx)?,
         "request" => values::request(&ctx)?,
         "deadline" => values::deadline(&ctx, &order)?,
+        "metadata" => values::metadata(&ctx),
         "environment" => answer(env::var(&order.text).unwrap_or_default()),
         "stdin" => values::stdin()?,
         "echo" => Answer { blob: order.blob.clone(), ..on(&order, order.text.clone()) },

@@ -50,3 +50,10 @@ pub fn deadline(ctx: &Context, order: &Order) -> Result<Answer> {
     }
     Ok(answer(format!("[{}]", left())))
 }
+
+pub fn metadata(ctx: &Context) -> Answer {
+    let sent = ctx.metadata();
+    let hex = |key: &Vec<u8>| key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let keys: Vec<_> = sent.binary("x-key-bin").iter().map(hex).collect();
+    answer(json!([sent.get("x-tenant"), keys, sent.get("x-other")]).to_string())
+}
