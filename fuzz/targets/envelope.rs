@@ -133,10 +133,12 @@ fn headers(text: &str) {
         no_client: text.len() % 2 == 1,
         failure: None,
         hops: parts.next().and_then(|text| read_hops(&text)).unwrap_or_default(),
+        metadata: parts.next().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
         trace: ["traceparent", "tracestate"].into_iter().zip(parts).collect(),
     };
     let read = Headers::read(header_map(&headers).as_ref());
     assert_eq!((read.deadline, read.no_client), (headers.deadline, headers.no_client));
+    assert_eq!(read.metadata, headers.metadata);
     hops(text);
     let kept = read.hops.hops();
     assert_eq!(kept, &headers.hops.hops()[..kept.len()]);

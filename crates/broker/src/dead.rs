@@ -171,7 +171,8 @@ impl DeadLetters {
             return Err(self.failed("retried", &reason));
         }
         let message_id = Some(format!("retry-{}-{id}", self.stream.cached_info().config.name));
-        let headers = Headers { no_client: true, message_id, ..Headers::default() };
+        let metadata = Headers::read(Some(&message.headers)).metadata;
+        let headers = Headers { no_client: true, message_id, metadata, ..Headers::default() };
         let publish = jetstream::message::PublishMessage::build()
             .payload(body)
             .headers(headers.to_map().unwrap_or_default());

@@ -2,7 +2,7 @@
 
 use crate::hops;
 use async_nats::{HeaderMap, HeaderValue};
-use krt_model::{message::Timestamp, outcome::Kind, request::HopChain};
+use krt_model::{message::Timestamp, metadata::Metadata, outcome::Kind, request::HopChain};
 use std::str::FromStr as _;
 
 /// The names.
@@ -12,6 +12,7 @@ mod name {
     pub(super) const FAILURE: &str = "Krt-Failure";
     pub(super) const NO_CLIENT: &str = "Krt-Nobody";
     pub(super) const HOPS: &str = "Krt-Hops";
+    pub(super) const METADATA: &str = "Krt-Metadata";
     /// Defined by the server.
     pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
     /// W3C trace context.
@@ -31,6 +32,8 @@ pub struct Headers {
     pub no_client: bool,
     /// The calls of handlers so far.
     pub hops: HopChain,
+    /// What the client sent beside its message, as JSON.
+    pub metadata: Metadata,
     /// The W3C trace context: `traceparent`, `tracestate`.
     pub trace: Vec<(&'static str, String)>,
     /// Identifies duplicates of a message. JetStream only.
@@ -44,12 +47,15 @@ impl Headers {
     pub(crate) fn to_map(&self) -> Option<HeaderMap> {
         let deadline = self.deadline.map(|deadline| (deadline.0 / NANOS_PER_MILLI).to_string());
         let hops = (!self.hops.is_empty()).then(|| hops::write(&self.hops));
+        let metadata = (!self.metadata.is_empty())
+            .then(|| serde_json::to_string(&self.metadata).expect("texts are JSON"));
         let fields = [
             (name::REPLY, self.reply.as_deref()),
             (name::DEADLINE, deadline.as_deref()),
             (name::FAILURE, self.failure.map(Kind::as_str)),
             (name::NO_CLIENT, self.no_client.then_some("true")),
             (name::HOPS, hops.as_deref()),
+            (name::METADATA, metadata.as_deref()),
             (name::MESSAGE_ID, self.message_id.as_deref()),
         ];
         let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
@@ -75,6 +81,7 @@ impl Headers {
             trace: name::TRACE.iter().filter_map(|&name| Some((name, text(name)?))).collect(),
             no_client: map.get(name::NO_CLIENT).is_some(),
             hops: map.get(name::HOPS).map(|value| read_hops(value.as_str())).unwrap_or_default(),
+            metadata: map.get(name::METADATA).map(|value| read_metadata(value.as_str())).unwrap_or_default(),
             message_id: text(name::MESSAGE_ID),
         }
     }
@@ -85,6 +92,14 @@ fn read_hops(text: &str) -> HopChain {
     hops::read(text).unwrap_or_else(|| {
         tracing::debug!(bytes = text.len(), "a message's header `{}` is invalid and ignored", name::HOPS);
         HopChain::default()
+    })
+}
+
+/// Reads the client's metadata. A handler that needs a missing value can refuse the request itself.
+fn read_metadata(text: &str) -> Metadata {
+    serde_json::from_str(text).unwrap_or_else(|error| {
+        tracing::warn!("a message's header `{}` is invalid and ignored: {error}", name::METADATA);
+        Metadata::default()
     })
 }
 
@@ -115,6 +130,7 @@ mod tests {
             failure: Some(Kind::QueueFull),
             no_client: true,
             hops,
+            metadata: serde_json::from_str(r#"{"x-key-bin":["AP8="],"x-tenant":["a \"b\"","c"]}"#).unwrap(),
             trace: vec![("traceparent", "00-1-2-01".to_owned()), ("tracestate", "a=b".to_owned())],
             message_id: Some("id.1".to_owned()),
         };
@@ -139,6 +155,12 @@ mod tests {
         map.insert(name::DEADLINE, "soon");
         map.insert(name::FAILURE, "a whim");
         map.insert(name::HOPS, "a detour");
+        for metadata in
+            ["a secret", r#"{"x":"y"}"#, r#"{"X":["y"]}"#, r#"{"x-bin":["?"]}"#, r#"{"x":["\n"]}"#]
+        {
+            map.insert(name::METADATA, metadata);
+            assert_eq!(Headers::read(Some(&map)), Headers::default(), "{metadata}");
+        }
         assert_eq!(Headers::read(Some(&map)), Headers::default());
     }
 }

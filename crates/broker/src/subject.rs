@@ -201,6 +201,7 @@ pub(crate) mod tests {
             proto: String::new(),
             config: Vec::new(),
             environment: Vec::new(),
+            metadata: Vec::new(),
             nodes: vec![node("etl"), node("model")],
             workflows: vec![Workflow {
                 name: name("buying"),

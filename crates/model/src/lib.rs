@@ -7,6 +7,7 @@
 //! - [`hint`]: an error as text, with what to do about it.
 //! - [`language`]: the languages of nodes.
 //! - [`log`]: the severity of a log record.
+//! - [`metadata`]: what a client sends beside its message.
 //! - [`name`]: names and ids that cannot hold a bad value.
 //! - [`version`]: the description of a checked package: nodes and workflows.
 //! - [`message`]: payload, tracking and time.
@@ -23,6 +24,7 @@ pub mod hint;
 pub mod language;
 pub mod log;
 pub mod message;
+pub mod metadata;
 pub mod name;
 pub mod outcome;
 pub mod request;

@@ -1,6 +1,7 @@
 //! The description of a checked package.
 
 use crate::language::Language;
+use crate::metadata::MetadataName;
 use crate::name::{Name, VariableName};
 use serde::{Deserialize, Serialize};
 use std::{fmt, time::Duration};
@@ -18,6 +19,8 @@ pub struct Version {
     pub config: Vec<Variable>,
     /// Variables of the engine's environment that nodes see, besides those that every node sees.
     pub environment: Vec<String>,
+    /// Headers of clients that handlers see.
+    pub metadata: Vec<MetadataName>,
     /// At least one. Names are unique.
     pub nodes: Vec<Node>,
     /// At least one. Names are unique, and so are their RPCs.

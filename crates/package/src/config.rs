@@ -48,6 +48,7 @@ mod tests {
             proto: "public_input.proto".into(),
             config: names.iter().map(variable).collect(),
             environment: Vec::new(),
+            metadata: Vec::new(),
             nodes: Vec::new(),
             workflows: Vec::new(),
         }

@@ -10,6 +10,7 @@ mod gpu;
 mod json_schema;
 mod limits;
 mod links;
+mod metadata;
 mod node;
 mod other_versions;
 mod read;
@@ -23,6 +24,7 @@ use crate::problem::{Report, Source};
 use crate::target::Target;
 use crate::yaml;
 use krt_model::language::Language;
+use krt_model::metadata::MetadataName;
 use krt_model::name::Name;
 use krt_model::version::{Build, Gpu, Node, RunOptions, Variable, Version, Workflow};
 use read::Reader;
@@ -49,6 +51,7 @@ pub struct Manifest {
     pub(crate) proto: Option<Located<String>>,
     pub(crate) config: Vec<Variable>,
     pub(crate) environment: Vec<String>,
+    pub(crate) metadata: Vec<MetadataName>,
     pub(crate) nodes: Vec<NodeEntry>,
     pub(crate) workflows: Vec<WorkflowEntry>,
 }
@@ -108,6 +111,7 @@ impl Manifest {
             proto: self.proto?.value,
             config: self.config,
             environment: self.environment,
+            metadata: self.metadata,
             nodes: self.nodes.into_iter().map(NodeEntry::into_node).collect::<Option<_>>()?,
             workflows: self.workflows.into_iter().map(WorkflowEntry::into_workflow).collect::<Option<_>>()?,
         })

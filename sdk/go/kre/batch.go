@@ -30,7 +30,7 @@ type Answer struct {
 //
 // The embedded context belongs to the node: values, paths and stores work as usual, and its logger writes without
 // a request. What belongs to one request is in Items; EarlyReply and SetEarlyExit of the embedded context fail, and
-// TraceHeaders is empty.
+// RequestID, Deadline, Metadata and TraceHeaders are empty.
 type BatchContext struct {
 	*HandlerContext
 	// Items has the context of each item, in the order of the handler's data: the logger, the stores and the early

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path"
 	"sync"
+	"time"
 
 	"github.com/konstellation-io/krt/sdk/go/internal/frame"
 	"github.com/konstellation-io/krt/sdk/go/internal/worker"
@@ -129,6 +130,23 @@ func (c *HandlerContext) SetEarlyExit() {
 // handler returns. Return its error then.
 func (c *HandlerContext) Context() context.Context {
 	return c.parts.scope.Context()
+}
+
+// RequestID returns the id of the request, as in logs, measurements and the list of requests. It is "" in init.
+func (c *HandlerContext) RequestID() string {
+	return c.parts.scope.RequestID()
+}
+
+// Deadline returns the time left until the client stops waiting, 0 if none is left. It returns false if no client
+// waits: in init, after an early reply, and if krt does the work again after an engine died.
+func (c *HandlerContext) Deadline() (time.Duration, bool) {
+	return c.parts.scope.Deadline()
+}
+
+// Metadata returns what the client sent as gRPC metadata or HTTP headers, of the names that krt.yml lists. It is empty
+// in init.
+func (c *HandlerContext) Metadata() Metadata {
+	return Metadata{values: c.parts.scope.Metadata()}
 }
 
 // TraceHeaders returns the headers that continue the request's trace in another service: traceparent and, if

@@ -1,6 +1,7 @@
 package kre
 
 import (
+	"encoding/hex"
 	"errors"
 	"math"
 	"sort"
@@ -76,6 +77,17 @@ func conversationHandlers() map[string]interface{} {
 			sort.Strings(headers)
 			return strings.Join(headers, " "), nil
 		}),
+		"request_id": textHandler(func(ctx *HandlerContext, _ string) (string, error) { return ctx.RequestID(), nil }),
+
+		"deadline": textHandler(deadline),
+		"metadata": textHandler(func(ctx *HandlerContext, text string) (string, error) {
+			var lines []string
+			for _, name := range strings.Fields(text) {
+				lines = append(lines, sent(ctx, name))
+			}
+			return strings.Join(lines, "\n"), nil
+		}),
+
 		"kept": textHandler(func(ctx *HandlerContext, _ string) (string, error) { return ctx.GetString("word"), nil }),
 		"wait": textHandler(wait),
 
@@ -84,9 +96,12 @@ func conversationHandlers() map[string]interface{} {
 		"plain_early": plainEarly,
 		"plain_unfit": plainUnfit,
 
-		"batch":       batchHandler(actOnBatch),
-		"batch_wait":  batchHandler(waitForBatch),
-		"plain_batch": addCount,
+		"batch":            batchHandler(actOnBatch),
+		"batch_wait":       batchHandler(waitForBatch),
+		"batch_request_id": batchHandler(requestIDs),
+		"batch_metadata":   batchHandler(metadataOfItems),
+		"batch_deadline":   batchHandler(deadlines),
+		"plain_batch":      addCount,
 	}
 }
 
@@ -132,6 +147,66 @@ func waitForBatch(ctx *BatchContext, _ []*anypb.Any) ([]Answer, error) {
 	ctx.Logger.Info("waiting")
 	<-done
 	return nil, ctx.Context().Err()
+}
+
+func requestIDs(ctx *BatchContext, data []*anypb.Any) ([]Answer, error) {
+	answers := make([]Answer, len(data))
+	for index, own := range ctx.Items {
+		answers[index].Message = wrapperspb.String(own.RequestID())
+	}
+	return answers, nil
+}
+
+func deadlines(ctx *BatchContext, data []*anypb.Any) ([]Answer, error) {
+	answers := make([]Answer, len(data))
+	for index, own := range ctx.Items {
+		answers[index].Message = wrapperspb.String(leftUntil(own.Deadline()))
+	}
+	return answers, nil
+}
+
+func deadline(ctx *HandlerContext, text string) (string, error) {
+	if text == "reply" {
+		if err := ctx.EarlyReply(wrapperspb.String(leftUntil(ctx.Deadline()))); err != nil {
+			return "", err
+		}
+	}
+	return leftUntil(ctx.Deadline()), nil
+}
+
+// leftUntil returns a word for a deadline.
+func leftUntil(left time.Duration, waits bool) string {
+	switch {
+	case !waits:
+		return "none"
+	case left > 0:
+		return "left"
+	default:
+		return "past"
+	}
+}
+
+func metadataOfItems(ctx *BatchContext, data []*anypb.Any) ([]Answer, error) {
+	answers := make([]Answer, len(data))
+	for index, name := range texts(data) {
+		answers[index].Message = wrapperspb.String(sent(ctx.Items[index], name))
+	}
+	return answers, nil
+}
+
+// sent is what the client sent under a name, as a line.
+func sent(ctx *HandlerContext, name string) string {
+	var found []string
+	for _, value := range ctx.Metadata().Binary(name) {
+		found = append(found, hex.EncodeToString(value))
+	}
+	if len(found) > 0 {
+		return strings.Join(found, ",")
+	}
+	if values := ctx.Metadata().Values(name); len(values) > 0 {
+		return ctx.Metadata().Get(name) + " (" + strconv.Itoa(len(values)) + ")"
+	}
+	return "none"
 }
 
 func addCount(_ *BatchContext, data []map[string]interface{}) ([]Answer, error) {

@@ -205,6 +205,39 @@ async def trace(ctx: Context, data: Any) -> Message:
 
 
 @handler
+async def request_id(ctx: Context, data: Any) -> Message:
+    return text(ctx.request_id)
+
+
+@handler
+async def deadline(ctx: Context, data: Any) -> Message:
+    if read(data) == "reply":
+        await ctx.early_reply(text(left_until(ctx.deadline)))
+    return text(left_until(ctx.deadline))
+
+
+def left_until(seconds: float | None) -> str:
+    """A word for a deadline."""
+    if seconds is None:
+        return "none"
+    return "left" if seconds > 0 else "past"
+
+
+@handler
+async def metadata(ctx: Context, data: Any) -> Message:
+    return text("\n".join(sent(ctx, name) for name in read(data).split()))
+
+
+def sent(ctx: Context, name: str) -> str:
+    """What the client sent under a name, as a line."""
+    if name.endswith("-bin"):
+        found = ctx.metadata.binary(name)
+        return ",".join(value.hex() for value in found) if found else "none"
+    value = ctx.metadata.get(name)
+    return "none" if value is None else f"{value} ({len(ctx.metadata.all(name))})"
+
+
+@handler
 async def kept(ctx: Context, data: Any) -> Message:
     return text(ctx.get("word"))
 
@@ -275,6 +308,21 @@ async def batch_wait(ctx: BatchContext, data: list) -> list:
     ctx.logger.info("waiting")
     await asyncio.Event().wait()
     return [text(read(item)) for item in data]
+
+
+@handler
+async def batch_deadline(ctx: BatchContext, data: list) -> list:
+    return [text(left_until(own.deadline)) for own in ctx.items]
+
+
+@handler
+async def batch_metadata(ctx: BatchContext, data: list) -> list:
+    return [text(sent(own, read(item))) for own, item in zip(ctx.items, data)]
+
+
+@handler
+async def batch_request_id(ctx: BatchContext, data: list) -> list:
+    return [text(own.request_id) for own in ctx.items]
 
 
 @handler

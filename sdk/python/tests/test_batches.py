@@ -157,7 +157,14 @@ def init(ctx):
         ctx.logger.info("%s", error)
 
 async def handler(ctx, data):
-    for call in (ctx.early_exit, ctx.trace_headers, lambda: ctx._delivery("early_reply")):
+    for call in (
+        ctx.early_exit,
+        ctx.trace_headers,
+        lambda: ctx.request_id,
+        lambda: ctx.deadline,
+        lambda: ctx.metadata,
+        lambda: ctx._delivery("early_reply"),
+    ):
         try:
             call()
         except Exception as error:
@@ -174,6 +181,9 @@ def test_what_belongs_to_one_request_is_refused_for_a_batch(serve):
         "[ctx.items] there is no batch in `init`; hint: use it in `handler`",
         f"Error: [ctx.early_exit] {about} `ctx.items[0].early_exit`",
         f"Error: [ctx.trace_headers] {about} `ctx.items[0].trace_headers`",
+        f"Error: [ctx.request_id] {about} `ctx.items[0].request_id`",
+        f"Error: [ctx.deadline] {about} `ctx.items[0].deadline`",
+        f"Error: [ctx.metadata] {about} `ctx.items[0].metadata`",
         f"EarlyReplyError: [ctx.early_reply] {about} `ctx.items[0].early_reply`",
     ]
 

@@ -8,8 +8,8 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.wrappers_pb2 import Int64Value, StringValue
 
-from krt import Context, errors
-from krt.testing import FakeContext, Log, run
+from krt import BatchContext, Context, errors
+from krt.testing import FakeBatchContext, FakeContext, Log, run, run_batch
 
 
 async def init(ctx: Context) -> None:
@@ -75,12 +75,66 @@ def test_early_replies_and_exits():
         run(early, StringValue(), context=FakeContext(replied=True))
 
 
-def test_init_has_no_request():
-    def bad(ctx: Context) -> None:
-        ctx.early_exit()
-
+@pytest.mark.parametrize("use", [Context.early_exit, lambda ctx: ctx.request_id])
+def test_init_has_no_request(use):
     with pytest.raises(errors.Error, match="there is no request in `init`"):
-        run(handler, StringValue(), init=bad)
+        run(handler, StringValue(), init=use)
+
+
+def test_a_request_has_the_given_id():
+    def answer(ctx: Context, data: AnyMessage) -> StringValue:
+        return StringValue(value=ctx.request_id)
+
+    assert run(answer, StringValue()).value == "request"
+    assert run(answer, StringValue(), context=FakeContext(request_id="7")).value == "7"
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        (FakeContext(), "None"),
+        (FakeContext(deadline=3600), "left"),
+        (FakeContext(deadline=-1), "0.0"),
+        (FakeContext(deadline=3600, replied=True), "None"),
+    ],
+)
+def test_a_request_has_the_given_deadline(context, expected):
+    def answer(ctx: Context, data: AnyMessage) -> StringValue:
+        left = ctx.deadline
+        return StringValue(value="left" if left and 3000 < left <= 3600 else str(left))
+
+    assert (
+        run(answer, StringValue(), init=lambda ctx: ctx.deadline, context=context).value == expected
+    )
+
+
+def test_a_request_has_the_given_metadata():
+    def answer(ctx: Context, data: AnyMessage) -> StringValue:
+        metadata = ctx.metadata
+        assert dict(metadata) == {"x-tenant": "acme", "accept-language": "es, en"}
+        assert metadata.all("Accept-Language") == ["es", "en"]
+        assert metadata.binary("x-key-bin") == [b"\x00\xff"]
+        assert "x-key-bin" not in metadata
+        assert metadata.all("x-key-bin") == metadata.binary("x-tenant") == []
+        assert "acme" not in repr(metadata)
+        return StringValue(value=metadata["X-Tenant"])
+
+    sent = {"X-Tenant": "acme", "accept-language": ["es", "en"], "x-key-bin": b"\x00\xff"}
+    context = FakeContext(metadata=sent)
+    assert (
+        run(answer, StringValue(), init=lambda ctx: len(ctx.metadata), context=context).value
+        == "acme"
+    )
+    with pytest.raises(TypeError, match="`x-key-bin` in `metadata` must be of type `bytes`"):
+        FakeContext(metadata={"x-key-bin": "text"})
+
+
+def test_each_item_of_a_batch_has_its_own_id():
+    def answer(ctx: BatchContext, data: list[AnyMessage]) -> list[StringValue]:
+        return [StringValue(value=own.request_id) for own in ctx.items]
+
+    answers = run_batch(answer, [StringValue()] * 2, context=FakeBatchContext(request_id="7"))
+    assert [one.value for one in answers] == ["7-1", "7-2"]
 
 
 def test_find_compares_values():

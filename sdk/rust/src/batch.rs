@@ -11,8 +11,8 @@ use std::{marker::PhantomData, ops::Deref, sync::Arc};
 /// The context of a batch, in a node with `batch` in `krt.yml`.
 ///
 /// As a [`Context`] it belongs to the node: values, paths and stores work as usual, and its logger writes without a
-/// request. What belongs to one request is on the contexts of [`BatchContext::items`]; early reply and early exit
-/// of the batch fail, and its trace headers are empty.
+/// request. What belongs to one request is on the contexts of [`BatchContext::items`]; early reply, early exit
+/// and the request id of the batch fail, and it has no deadline, no metadata and no trace headers.
 #[derive(Clone)]
 pub struct BatchContext {
     node: Context,

@@ -12,6 +12,7 @@ use crate::{
     link::{Link, lock},
     logger::{Level, Logger},
     measurement::Measurements,
+    metadata::Metadata,
     prediction::Predictions,
     values::{NotKept, Values},
 };
@@ -20,6 +21,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 /// Gives user code its logger, shared values, stores, early reply and early exit.
@@ -111,6 +113,24 @@ impl Context {
     pub fn early_exit(&self) -> Result<()> {
         let delivery = self.0.require("early_exit")?;
         Ok(delivery.exit()?)
+    }
+
+    /// The id of the request, as in logs, measurements and the list of requests.
+    ///
+    /// Fails in `init`.
+    pub fn request_id(&self) -> Result<Arc<str>> {
+        Ok(Arc::clone(&self.0.require("request_id")?.request))
+    }
+
+    /// The time left until the client stops waiting, zero if none is left. `None` if no client waits: in `init`,
+    /// after an early reply, and if `krt` does the work again after an engine died.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.0.delivery()?.deadline()
+    }
+
+    /// What the client sent as gRPC metadata or HTTP headers, of the names that `krt.yml` lists. Empty in `init`.
+    pub fn metadata(&self) -> Metadata {
+        self.0.delivery().map(|delivery| delivery.client()).unwrap_or_default()
     }
 
     /// The headers that continue the request's trace in another service: `traceparent` and, where there is

@@ -1,7 +1,10 @@
 //! The node protocol's frames: numbers and layouts. `protocol/README.md` explains their meaning.
 
 use bytes::Bytes;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 /// The protocol version of this SDK.
 pub(crate) const PROTOCOL: u64 = 1;
@@ -136,6 +139,8 @@ pub(crate) fn close_result(out: &mut [u8], id: u32, status: Status, flags: Resul
 /// The fields of a DELIVER.
 pub(crate) struct Deliver {
     pub(crate) replied: bool,
+    /// The id of the request.
+    pub(crate) request: Arc<str>,
     pub(crate) metadata: Bytes,
     pub(crate) payload: Bytes,
     /// Whether another DELIVER of the same batch follows.
@@ -143,17 +148,19 @@ pub(crate) struct Deliver {
 }
 
 impl Deliver {
-    /// Parses the body of a DELIVER. Skips its workflow and request id.
+    /// Parses the body of a DELIVER. Skips its workflow.
     pub(crate) fn parse(body: &Bytes) -> Result<Self, &'static str> {
-        let [flags, _, _, request, low, high, ..] = body[..] else { return Err("it is too short") };
-        let middle = 6 + usize::from(request);
+        let [flags, _, _, size, low, high, ..] = body[..] else { return Err("it is too short") };
+        let middle = 6 + usize::from(size);
         let start = middle + usize::from(u16::from_le_bytes([low, high]));
         if start > body.len() {
             return Err("its metadata has no end");
         }
-        // A copy, so that a long-lived context does not hold the whole frame.
+        // Copies, so that a long-lived context does not hold the whole frame.
+        let request = String::from_utf8_lossy(&body[6..middle]).into();
         let metadata = Bytes::copy_from_slice(&body[middle..start]);
-        Ok(Self { replied: flags & 1 != 0, metadata, payload: body.slice(start..), more: flags & 2 != 0 })
+        let (replied, more) = (flags & 1 != 0, flags & 2 != 0);
+        Ok(Self { replied, request, metadata, payload: body.slice(start..), more })
     }
 }
 

@@ -298,7 +298,7 @@ impl Worker {
     }
 
     fn begin(&mut self, waiting: &Waiting) -> Arc<Delivery> {
-        let delivery = Arc::new(Delivery::new(waiting.id, waiting.replied, waiting.metadata.clone()));
+        let delivery = Arc::new(Delivery::new(waiting));
         self.working.push(Arc::clone(&delivery));
         delivery
     }
@@ -329,11 +329,11 @@ impl Worker {
     fn deliver(&mut self, from: &Frame) -> Result<(), ProtocolError> {
         let broken =
             |why: &dyn std::fmt::Display| ProtocolError(format!("DELIVER {} does not parse: {why}", from.id));
-        let Deliver { replied, metadata, payload, more } =
+        let Deliver { replied, request, metadata, payload, more } =
             Deliver::parse(&from.body).map_err(|why| broken(&why))?;
         let plain = self.process.hello.payload() == "json";
         let payload = Payload::read(payload, plain).map_err(|why| broken(&why))?;
-        self.waiting.push_back(Waiting { id: from.id, replied, metadata, payload, more });
+        self.waiting.push_back(Waiting { id: from.id, replied, request, metadata, payload, more });
         Ok(())
     }
 

@@ -135,6 +135,9 @@ cases! {
     context:
         values_paths_and_environment_variables,
         messages_pass_from_node_to_node,
+        handlers_know_the_id_of_their_request,
+        handlers_know_their_deadline,
+        handlers_know_what_the_client_sent,
         early_replies_and_exits,
         documents_are_found_as_they_were_saved,
         wrong_arguments_are_reported,

@@ -1,15 +1,24 @@
 //! The top of the manifest: `version`, `description`, `entrypoint`, `config`.
 
 use super::read::{Fields, Reader};
-use super::{Located, Manifest, environment, limits, node, other_versions, workflow};
+use super::{Located, Manifest, environment, limits, metadata, node, other_versions, workflow};
 use crate::yaml::Node;
 use krt_model::name::VariableName;
 use krt_model::version::{Variable, VariableKind};
 use std::collections::HashMap;
 use std::ops::Range;
 
-pub(super) const KEYS: [&str; 8] =
-    ["version", "description", "entrypoint", "config", "environment", "limits", "nodes", "workflows"];
+pub(super) const KEYS: [&str; 9] = [
+    "version",
+    "description",
+    "entrypoint",
+    "config",
+    "environment",
+    "metadata",
+    "limits",
+    "nodes",
+    "workflows",
+];
 pub(super) const ENTRYPOINT_KEYS: [&str; 2] = ["proto", "image"];
 pub(super) const CONFIG_KEYS: [&str; 2] = ["variables", "files"];
 
@@ -29,6 +38,7 @@ pub(super) fn read(reader: &mut Reader<'_>, mut root: Node) -> Manifest {
             .get("environment")
             .map(|list| environment::read(reader, list))
             .unwrap_or_default(),
+        metadata: fields.get("metadata").map(|list| metadata::read(reader, list)).unwrap_or_default(),
         nodes: node::read(reader, &mut fields),
         workflows: workflow::read(reader, &mut fields),
     };

@@ -117,7 +117,7 @@ fn top_level_keys() {
             "description: Greets people",
             "description: Greets people\nauthor: me",
             &[
-                "3:1 warning: unknown key `author` in the package | there are `version`, `description`, `entrypoint`, `config`, `environment`, `limits`, `nodes` and `workflows`",
+                "3:1 warning: unknown key `author` in the package | there are `version`, `description`, `entrypoint`, `config`, `environment`, `metadata`, `limits`, `nodes` and `workflows`",
             ],
         ),
         (
@@ -589,9 +589,26 @@ fn limits_of_a_node_override_those_of_the_package() {
 }
 
 #[test]
+fn names_of_metadata_are_a_set() {
+    let text = edited("nodes:\n", "metadata: [x-tenant, accept-language, x-tenant, x-key-bin]\nnodes:\n");
+    let (manifest, report) = read(&text, Target::Local);
+    assert_eq!(lines(&report), [""; 0]);
+    let names: Vec<_> = manifest.metadata.iter().map(MetadataName::as_str).collect();
+    assert_eq!(names, ["accept-language", "x-key-bin", "x-tenant"]);
+}
+
+#[test]
 fn invalid_limits_and_variables_have_a_location() {
     let all = |block: &'static str| ("nodes:\n", block);
-    let rows: [(_, &[&str]); 8] = [
+    let rows: [(_, &[&str]); 9] = [
+        (
+            all("metadata: [X-Tenant, authorization, krt-version]\nnodes:\n"),
+            &[
+                "10:12 error: `X-Tenant` is not the name of a header: lowercase letters, digits, `-`, `_` and `.` only, at least one | for example `x-tenant`",
+                "10:22 error: the header `authorization` may hold a token of the server, and no handler sees it | let clients send it under another name, such as `x-authorization`",
+                "10:37 error: the header `krt-version` belongs to the protocol, and no handler sees it",
+            ],
+        ),
         (
             all("limits: {memroy: 1Gi}\nnodes:\n"),
             &["10:10 error: unknown key `memroy` in `limits` of the package | did you mean `memory`?"],

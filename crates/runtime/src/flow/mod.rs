@@ -28,13 +28,12 @@ pub use broker::{Broker, Refused};
 pub use pending::PendingAnswer;
 pub use queue::{Accepted, NodeQueue, SlotId, StageIndex, Worker};
 pub use record::{CodecTimes, OpenRecord, RequestRecords, WorkElsewhere};
-pub use request::{Deadline, Delivery, DeliveryEnd, RemoteRequest, Request};
+pub use request::{Deadline, Delivery, DeliveryEnd, RemoteRequest, Request, RequestHead};
 pub use route::Route;
 
 use crate::{
     memory::Reservation,
     metrics::{Metrics, NodeGauges},
-    traces::Trace,
 };
 use batch::Batcher;
 use broker::Memory;
@@ -174,17 +173,16 @@ impl Flow {
         self.admission.memory().reserve()
     }
 
-    /// Sends a message through a workflow. Records the stages in `trace`.
+    /// Sends a message through a workflow. Records the stages in the trace.
     pub fn request(
         &self,
         permit: Arc<Permit>,
         route: &Arc<Route>,
         payload: Payload,
-        deadline: Deadline,
-        trace: Trace,
+        head: RequestHead,
     ) -> PendingAnswer<'_> {
-        let (start, begun) = (now(), Instant::now());
-        let request = Request::open(Arc::clone(route), start, deadline, permit, trace, &self.request_records);
+        let (start, begun, deadline) = (now(), Instant::now(), head.deadline);
+        let request = Request::open(Arc::clone(route), start, head, permit, &self.request_records);
         let pending = PendingAnswer::new(self, Arc::clone(&request), deadline, begun);
         let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
         tracking.push(Tracking { node: None, start, end: now() });

@@ -12,6 +12,7 @@ use super::{
 use crate::{memory::Reservation, traces::Trace};
 use krt_model::{
     message::{Payload, Timestamp, Tracking},
+    metadata::Metadata,
     name::Name,
     outcome::{Failure, HandlerResult, Step},
     request::{Hop, HopChain, HopEnding},
@@ -33,13 +34,27 @@ pub struct Deadline {
     pub at: Instant,
     /// The time allowed, counted from the request's arrival.
     pub within: Duration,
+    /// The deadline by the clock of the entrypoint's machine.
+    pub wall_clock: Timestamp,
 }
 
 impl Deadline {
     /// Returns a deadline `within` from now.
     pub fn after(within: Duration) -> Self {
-        Self { at: Instant::now() + within, within }
+        let wall_clock = now().0.saturating_add(u64::try_from(within.as_nanos()).unwrap_or(u64::MAX));
+        Self { at: Instant::now() + within, within, wall_clock: Timestamp(wall_clock) }
     }
+}
+
+/// What a request of this ingress has beside its message.
+#[derive(Debug)]
+pub struct RequestHead {
+    /// When its client stops waiting.
+    pub deadline: Deadline,
+    /// The trace it belongs to.
+    pub trace: Trace,
+    /// What its client sent for the handlers.
+    pub metadata: Metadata,
 }
 
 /// A request received elsewhere.
@@ -53,6 +68,8 @@ pub struct RemoteRequest {
     pub deadline: Option<Deadline>,
     /// The trace it belongs to.
     pub trace: Trace,
+    /// What its client sent for the handlers.
+    pub metadata: Metadata,
     /// Takes its answer.
     pub reply: Box<dyn ReplySink>,
     /// The calls of handlers before.
@@ -96,6 +113,8 @@ pub struct Request {
     pub deadline: Option<Deadline>,
     /// The trace it belongs to, passed on with its messages.
     pub trace: Trace,
+    /// What its client sent for the handlers, passed on with its messages.
+    pub metadata: Metadata,
     /// Its record, kept only in the engine that received it.
     pub(crate) record: Option<Arc<OpenRecord>>,
     client: Client,
@@ -109,12 +128,12 @@ impl Request {
     pub(super) fn open(
         route: Arc<Route>,
         start: Timestamp,
-        deadline: Deadline,
+        head: RequestHead,
         permit: Arc<Permit>,
-        trace: Trace,
         request_records: &Arc<RequestRecords>,
     ) -> Arc<Self> {
         let id = new_id();
+        let RequestHead { deadline, trace, metadata } = head;
         trace.name(&id);
         let record = Some(request_records.begin(&id, &route, start, permit.bytes()));
         Arc::new(Self {
@@ -123,6 +142,7 @@ impl Request {
             start,
             deadline: Some(deadline),
             trace,
+            metadata,
             record,
             client: Client::Local(LocalReply::default()),
             replied: AtomicBool::new(false),
@@ -133,7 +153,7 @@ impl Request {
 
     /// Creates a request received elsewhere.
     pub fn remote(from: RemoteRequest, route: Arc<Route>, permit: Permit) -> Arc<Self> {
-        let RemoteRequest { id, start, deadline, trace, reply, hops, replied } = from;
+        let RemoteRequest { id, start, deadline, trace, metadata, reply, hops, replied } = from;
         let id = id.unwrap_or_else(new_id);
         trace.name(&id);
         Arc::new(Self {
@@ -143,6 +163,7 @@ impl Request {
             start,
             deadline,
             trace,
+            metadata,
             client: Client::Remote(RemoteClient { reply, hops: Mutex::new(hops) }),
             replied: AtomicBool::new(replied),
             left: AtomicBool::new(false),

@@ -1,8 +1,10 @@
 //! The guarantees of the flow, tested with scripted workers.
 
 use super::*;
+use crate::traces::Trace;
 use krt_model::{
     message::TYPE_URL_PREFIX,
+    metadata::Metadata,
     name::Name,
     version::{Generation, OlderRunner, RunOptions, Runner, Workflow},
 };
@@ -83,6 +85,7 @@ fn fixture_with(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixtu
         proto: String::new(),
         config: Vec::new(),
         environment: Vec::new(),
+        metadata: Vec::new(),
         nodes: vec![node("one"), node("two")],
         workflows: vec![Workflow {
             name: name("w"),
@@ -136,8 +139,8 @@ impl Fixture {
     async fn request(&self, timeout: Duration) -> Result<Payload, Failure> {
         let permit = self.flow.admission().enter(10)?;
         let deadline = Deadline::after(timeout);
-        let pending =
-            self.flow.request(permit.into(), &self.route, message(b"in"), deadline, Trace::default());
+        let head = RequestHead { deadline, trace: Trace::default(), metadata: Metadata::default() };
+        let pending = self.flow.request(permit.into(), &self.route, message(b"in"), head);
         let mut messages = pending.whole().await?;
         assert_eq!(messages.len(), 1, "an answer of KRT v1 is one message");
         Ok(messages.remove(0).expect("there is one"))
@@ -494,6 +497,7 @@ fn remote_delivery(fixture: &Fixture) -> (Delivery, mpsc::Receiver<Result<(), Fa
         start: now(),
         deadline: None,
         trace: Trace::default(),
+        metadata: Metadata::default(),
         reply: Box::new(EndRecorder(ends)),
         hops: HopChain::default(),
         replied: false,
@@ -600,6 +604,7 @@ async fn an_answer_to_another_ingress_has_the_calls_before_it() {
         start,
         deadline: None,
         trace: Trace::default(),
+        metadata: Metadata::default(),
         reply: Box::new(HopRecorder(passed)),
         hops,
         replied: false,

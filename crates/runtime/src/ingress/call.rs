@@ -8,12 +8,13 @@ use super::{
     body::{Body, Frames},
     coding::Codings,
     listener::ResponseGuard,
+    metadata,
     read::{Reader, too_large},
     service::{Ingress, Method},
     status,
 };
 use crate::{
-    flow::{Deadline, Messages, Permit, Route},
+    flow::{Deadline, Messages, Permit, RequestHead, Route},
     memory::Reservation,
     offload,
     traces::{Protocol, Trace},
@@ -109,6 +110,7 @@ impl<C: Codec> Call<'_, C> {
         let timeout = self.codec.timeout(&head.headers)?;
         let deadline = self.deadline(timeout.unwrap_or(Duration::MAX));
         let route = self.method.route()?;
+        let metadata = metadata::of(&head.headers, self.ingress.metadata())?;
         let (mut reader, limit) = (Reader::new(body), self.ingress.limits().message);
         let enter = |size| self.ingress.flow().enter(route, size);
         let received = receive(&self.codec, &mut reader, &head.headers, limit, enter);
@@ -118,8 +120,10 @@ impl<C: Codec> Call<'_, C> {
         if received.is_err() && sends_all(head) {
             reader.drain(limit).await;
         }
-        let (permit, message) = received?;
-        let (answer, permit) = self.request(permit, message, route, deadline, trace, |_| {}).await?;
+        let (mut permit, message) = received?;
+        permit.hold(metadata.size()).map_err(|failure| status::of_failure(&failure))?;
+        let head = RequestHead { deadline, trace, metadata };
+        let (answer, permit) = self.request(permit, message, route, head, |_| {}).await?;
         let mut frames = Frames::new();
         for message in answer {
             let message = self.codec.encode(self.method, message, permit.reserve()).await?;
@@ -141,8 +145,7 @@ impl<C: Codec> Call<'_, C> {
         permit: Permit,
         message: Bytes,
         route: &Arc<Route>,
-        deadline: Deadline,
-        trace: Trace,
+        head: RequestHead,
         on_id: impl FnOnce(&Arc<str>),
     ) -> Result<(Messages, Arc<Permit>), Status> {
         let Self { ingress, method, codec } = self;
@@ -151,7 +154,7 @@ impl<C: Codec> Call<'_, C> {
             method.pack(&message, &permit)
         });
         let (payload, permit) = (payload.await?, Arc::new(permit));
-        let pending = ingress.flow().request(Arc::clone(&permit), route, payload, deadline, trace);
+        let pending = ingress.flow().request(Arc::clone(&permit), route, payload, head);
         on_id(pending.id());
         let answer = pending.whole().await.map_err(|failure| status::of_failure(&failure))?;
         Ok((answer, permit))

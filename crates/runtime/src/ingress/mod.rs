@@ -35,6 +35,7 @@ mod health;
 mod index;
 mod limiter;
 pub mod listener;
+mod metadata;
 mod peer;
 mod read;
 mod router;

@@ -11,14 +11,17 @@ use super::{
     status,
 };
 use crate::{
-    flow::{Flow, Permit, Route},
+    flow::{Flow, Permit, RequestHead, Route},
     memory::Reservation,
     traces::{self, Protocol, Rpc, Trace, Traces, context},
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method as Verb, Request, Response, header::CONTENT_TYPE};
 use hyper::body::Incoming;
-use krt_model::message::Payload;
+use krt_model::{
+    message::Payload,
+    metadata::{Metadata, MetadataName},
+};
 use krt_package::Package;
 use prost_reflect::MessageDescriptor;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -38,6 +41,8 @@ pub struct Ingress {
     /// Health and reflection.
     generated: Routes,
     traces: Traces,
+    /// The headers of clients that handlers see.
+    metadata: Vec<MetadataName>,
 }
 
 /// The result of a call.
@@ -129,7 +134,8 @@ impl Ingress {
             };
             (method.path.clone(), known)
         });
-        Self { methods: methods.collect(), flow, limits, generated, traces }
+        let metadata = package.version.metadata.clone();
+        Self { methods: methods.collect(), flow, limits, generated, traces, metadata }
     }
 
     /// Calls a method, `/package.Service/Name`, like a JSON client.
@@ -161,7 +167,8 @@ impl Ingress {
         let mut reservation = permit.reserve();
         reservation.try_grow(json.len()).map_err(full)?;
         let json = reservation.hold(json);
-        let (answer, permit) = call.request(permit, json, route, deadline, trace, on_id).await?;
+        let head = RequestHead { deadline, trace, metadata: Metadata::default() };
+        let (answer, permit) = call.request(permit, json, route, head, on_id).await?;
         let mut text = Bytes::new();
         for message in answer {
             text = call.codec.encode(method, message, permit.reserve()).await?;
@@ -190,6 +197,11 @@ impl Ingress {
             headers.get_all(name).iter().filter_map(|value| Some((name.as_str(), value.to_str().ok()?)))
         });
         self.traces.call(rpc, protocol, values)
+    }
+
+    /// The headers of clients that handlers see.
+    pub(super) fn metadata(&self) -> &[MetadataName] {
+        &self.metadata
     }
 
     pub(super) fn limits(&self) -> Limits {

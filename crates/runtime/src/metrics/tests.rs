@@ -32,6 +32,7 @@ fn version() -> Version {
         proto: String::new(),
         config: Vec::new(),
         environment: Vec::new(),
+        metadata: Vec::new(),
         nodes: vec![node],
         workflows: vec![Workflow {
             name: name("estimate"),

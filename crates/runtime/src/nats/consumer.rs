@@ -114,7 +114,7 @@ impl StageConsumer {
             Err(envelopes::Error::Full(full)) => return self.not_read(full, reply, acker.is_some()),
             Err(error) => return self.unreadable(&error.to_string(), reply, acker),
         };
-        let beside = envelope.size_beside() + size_of_val(headers.hops.hops());
+        let beside = envelope.size_beside() + size_of_val(headers.hops.hops()) + headers.metadata.size();
         let to = ReplyTo {
             reply: first_of(envelope.reply, reply),
             inbox: headers.reply,
@@ -154,6 +154,7 @@ impl StageConsumer {
             start: tracking[0].start,
             deadline: deadline.flatten(),
             trace,
+            metadata: headers.metadata,
             reply: Box::new(self.reply(id, to)),
             hops: headers.hops,
             replied: envelope.replied,

@@ -38,13 +38,14 @@ pub(super) fn delivery(nats: &Nats, delivery: &Delivery) -> Result<Message, Full
         subject: stage.input(protocol).to_owned(),
         reply: no_responders_inbox(nats, delivery, &to),
         headers: Headers {
-            deadline: request.deadline.map(timestamp),
+            deadline: request.deadline.map(|deadline| deadline.wall_clock),
             message_id: (protocol == WireProtocol::JetStream)
                 .then(|| format!("{}.{}", request.id, delivery.position)),
             no_client: to.no_client,
             reply: to.inbox,
             // Nobody takes the calls of handlers after the answer.
             hops: if request.replied() { HopChain::default() } else { request.hops() },
+            metadata: request.metadata.clone(),
             trace: request.trace.context().map(|context| context.headers().collect()).unwrap_or_default(),
             ..Headers::default()
         },
@@ -202,21 +203,15 @@ pub(super) fn tracking(stages: Vec<envelope::Stage>, arrived: Timestamp) -> Vec<
     tracking
 }
 
-/// Converts a deadline to wall-clock time, which other machines roughly share.
-fn timestamp(deadline: Deadline) -> Timestamp {
-    let left = deadline.at.saturating_duration_since(Instant::now());
-    Timestamp(now().0.saturating_add(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)))
-}
-
 /// How far the clocks of two machines may differ before work is wrongly given up.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
 
-/// Converts a deadline set by another machine; `None` if it has passed.
+/// Converts a deadline set by another machine, whose clock is roughly the same; `None` if it has passed.
 pub(super) fn deadline(at: Timestamp) -> Option<Deadline> {
     let left = Duration::from_nanos(at.0.saturating_sub(now().0)) + MAX_CLOCK_SKEW;
     let past = Duration::from_nanos(now().0.saturating_sub(at.0));
     let left = left.checked_sub(past).filter(|left| !left.is_zero())?;
-    Some(Deadline::after(left))
+    Some(Deadline { at: Instant::now() + left, within: left, wall_clock: at })
 }
 
 #[cfg(test)]
@@ -226,6 +221,7 @@ mod tests {
         flow::{Admission, AnswerMeta, Limits, RemoteRequest, ReplySink, Route},
         traces::Trace,
     };
+    use krt_model::metadata::Metadata;
     use std::sync::Arc;
 
     #[derive(Debug)]
@@ -255,6 +251,7 @@ mod tests {
             start: Timestamp(1_000_000),
             deadline: None,
             trace: Trace::default(),
+            metadata: Metadata::default(),
             reply: Box::new(NoClient),
             hops: HopChain::default(),
             replied: false,
@@ -271,6 +268,16 @@ mod tests {
         let [posted, start, end] = times;
         let node = Name::parse(node).unwrap();
         Hop { node, position, posted, start, end, encode: 0, decode: 0, ending }
+    }
+
+    #[test]
+    fn a_deadline_passes_through_engines_unchanged() {
+        let at = Timestamp(now().0 + 60_000_000_000);
+        let here = deadline(at).unwrap();
+        assert_eq!(here.wall_clock, at);
+        assert!(here.within > Duration::from_secs(60), "{here:?}");
+        let past = Timestamp(now().0 - 6_000_000_000);
+        assert!(deadline(past).is_none());
     }
 
     #[test]

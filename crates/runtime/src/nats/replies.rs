@@ -312,7 +312,7 @@ mod tests {
         flow::{Admission, Limits, RemoteRequest, ReplySink, Route, now},
         traces::Trace,
     };
-    use krt_model::message::Payload;
+    use krt_model::{message::Payload, metadata::Metadata};
     use std::sync::mpsc;
 
     /// Passes on how an answer ends.
@@ -343,6 +343,7 @@ mod tests {
             start: now(),
             deadline: None,
             trace: Trace::default(),
+            metadata: Metadata::default(),
             reply: Box::new(EndRecorder(ends)),
             hops: HopChain::default(),
             replied: false,

@@ -21,10 +21,13 @@ use crate::{
     json::Bounds,
     logs::Record,
     offload,
-    traces::{Stage, Trace},
+    traces::{Stage, TraceContext},
 };
 use bytes::{Bytes, BytesMut};
-use krt_model::{message::Payload, outcome::HandlerResult, version::PayloadForm};
+use krt_model::{
+    message::Payload, metadata::Metadata as ClientMetadata, outcome::HandlerResult, version::PayloadForm,
+};
+use serde::Serialize;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -389,7 +392,7 @@ impl Link {
         let (begun, traced) = (Instant::now(), delivery.request.trace.clock());
         match self.message_for(&delivery) {
             Ok(message) => {
-                let metadata = metadata(&delivery.request.trace);
+                let metadata = metadata(&delivery.request);
                 Some(Prepared { delivery, message, metadata, begun, traced })
             }
             Err(error) => {
@@ -447,11 +450,32 @@ impl Link {
     }
 }
 
-/// Returns the metadata of a message: the trace for the handler to continue.
-fn metadata(trace: &Trace) -> Vec<u8> {
-    let Some(context) = trace.of_node() else { return Vec::new() };
-    let headers: BTreeMap<_, _> = context.headers().collect();
-    serde_json::to_vec(&headers).expect("texts are JSON")
+/// Returns the metadata of a request's message; empty if there are none.
+fn metadata(request: &Request) -> Vec<u8> {
+    let metadata = Metadata {
+        trace: request.trace.of_node().iter().flat_map(TraceContext::headers).collect(),
+        // Nobody waits after an answer.
+        deadline: request.deadline.filter(|_| !request.replied()).map(|deadline| deadline.wall_clock.0),
+        client: &request.metadata,
+    };
+    if metadata.trace.is_empty() && metadata.deadline.is_none() && metadata.client.is_empty() {
+        return Vec::new();
+    }
+    serde_json::to_vec(&metadata).expect("texts and numbers are JSON")
+}
+
+/// The metadata of DELIVER.
+#[derive(Serialize)]
+struct Metadata<'a> {
+    /// The trace for the handler to continue.
+    #[serde(flatten)]
+    trace: BTreeMap<&'static str, String>,
+    /// Nanoseconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deadline: Option<u64>,
+    /// What the client sent.
+    #[serde(skip_serializing_if = "ClientMetadata::is_empty")]
+    client: &'a ClientMetadata,
 }
 
 /// What the flags of a RESULT say.

@@ -68,14 +68,15 @@ impl Outbox {
     ) {
         let metadata_size = u16::try_from(metadata.len()).unwrap_or(0);
         let metadata = &metadata[..usize::from(metadata_size)];
-        let request = &request.as_bytes()[..request.len().min(usize::from(u8::MAX))];
+        // Another runner may have made a long one.
+        let request = &request[..request.floor_char_boundary(usize::from(u8::MAX))];
         let mut head = [0; 6];
         let mut fields = &mut head[..];
         fields.put_u8(flags);
         fields.put_u16_le(workflow);
         fields.put_u8(u8::try_from(request.len()).unwrap_or(u8::MAX));
         fields.put_u16_le(metadata_size);
-        self.frame(frame::kind::DELIVER, id, &[&head, request, metadata], message);
+        self.frame(frame::kind::DELIVER, id, &[&head, request.as_bytes(), metadata], message);
     }
 
     /// Appends CANCEL.

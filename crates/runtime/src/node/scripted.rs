@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     descriptors::Descriptors,
-    flow::{Admission, Deadline, Flow, Limits, Route},
+    flow::{Admission, Deadline, Flow, Limits, RequestHead, Route},
     logs::{Console, Format, Logs},
     traces::Trace,
 };
@@ -23,6 +23,7 @@ use krt_guard::{
 use krt_model::{
     log::Level,
     message::{Payload, TYPE_URL_PREFIX},
+    metadata::Metadata,
     outcome::Failure,
     version::RunOptions,
 };
@@ -139,7 +140,8 @@ impl Stage {
         tokio::spawn(async move {
             let permit = flow.admission().enter(payload.value().len())?;
             let deadline = Deadline::after(Duration::from_secs(3600));
-            let pending = flow.request(permit.into(), &route, payload, deadline, Trace::default());
+            let head = RequestHead { deadline, trace: Trace::default(), metadata: Metadata::default() };
+            let pending = flow.request(permit.into(), &route, payload, head);
             let mut messages = pending.whole().await?;
             Ok(messages.remove(0).expect("an answer of KRT v1 is one message"))
         })

@@ -152,18 +152,34 @@ func AppendLog(out []byte, id uint32, level Level, time int64, text string) []by
 	return End(append(out, text...), start)
 }
 
-// ParseDeliver splits the body of a Deliver: whether the request already has a reply, the metadata, and the
-// payload. It skips the workflow and the request id, which a worker does not need.
-func ParseDeliver(body []byte) (replied bool, metadata, payload []byte, err error) {
+// DeliverBody is the body of a Deliver without the workflow, which a worker does not need.
+type DeliverBody struct {
+	// Replied is whether the request already has a reply.
+	Replied bool
+	// Request is the id of the request.
+	Request []byte
+	// Metadata is JSON, or empty.
+	Metadata []byte
+	// Payload is an encoded google.protobuf.Any, or JSON.
+	Payload []byte
+}
+
+// ParseDeliver splits the body of a Deliver.
+func ParseDeliver(body []byte) (DeliverBody, error) {
 	if len(body) < deliverHead {
-		return false, nil, nil, Violationf("it is too short")
+		return DeliverBody{}, Violationf("it is too short")
 	}
 	middle := deliverHead + int(body[3])
 	start := middle + int(binary.LittleEndian.Uint16(body[4:]))
 	if start > len(body) {
-		return false, nil, nil, Violationf("its metadata has no end")
+		return DeliverBody{}, Violationf("its metadata has no end")
 	}
-	return body[0]&1 != 0, body[middle:start], body[start:], nil
+	return DeliverBody{
+		Replied:  body[0]&1 != 0,
+		Request:  body[deliverHead:middle],
+		Metadata: body[middle:start],
+		Payload:  body[start:],
+	}, nil
 }
 
 func appendHeader(out []byte, kind Kind, id uint32, size int) []byte {

@@ -20,6 +20,8 @@ type Delivery struct {
 	id uint32
 	// batch is nil for a node without batches.
 	batch *batch
+	// request is the id of the request.
+	request string
 	// metadata is JSON, or empty.
 	metadata []byte
 
@@ -37,14 +39,14 @@ type Delivery struct {
 
 // open makes a delivery from a DELIVER frame.
 func (h *Worker) open(from frame.Frame) (*Delivery, error) {
-	replied, metadata, payload, err := frame.ParseDeliver(from.Body)
-	delivery := &Delivery{id: from.ID, open: true, replied: replied}
-	if len(metadata) > 0 {
+	body, err := frame.ParseDeliver(from.Body)
+	delivery := &Delivery{id: from.ID, open: true, replied: body.Replied, request: string(body.Request)}
+	if len(body.Metadata) > 0 {
 		// The next frame reuses this memory.
-		delivery.metadata = bytes.Clone(metadata)
+		delivery.metadata = bytes.Clone(body.Metadata)
 	}
 	if err == nil {
-		err = h.form.open(delivery, payload, from.Owned)
+		err = h.form.open(delivery, body.Payload, from.Owned)
 	}
 	if err != nil {
 		return nil, frame.Violationf("DELIVER %d does not parse: %v", from.ID, err)
@@ -52,16 +54,35 @@ func (h *Worker) open(from frame.Frame) (*Delivery, error) {
 	return delivery, nil
 }
 
-// traceHeaders parses the W3C trace context from the metadata on demand, since few handlers use it.
+// requestID returns the id of the request; "" without a delivery.
+func (d *Delivery) requestID() string {
+	if d == nil {
+		return ""
+	}
+	return d.request
+}
+
+// metadata is the metadata of a delivery.
+type metadata struct {
+	Parent string `json:"traceparent"`
+	State  string `json:"tracestate"`
+	// Deadline is in nanoseconds since the Unix epoch, or nil.
+	Deadline *int64 `json:"deadline"`
+	// Client has what the client sent beside its message.
+	Client map[string][]string `json:"client"`
+}
+
+// parseMetadata parses the metadata on demand, since few handlers use them.
+func (d *Delivery) parseMetadata() (parsed metadata) {
+	if d == nil || len(d.metadata) == 0 || json.Unmarshal(d.metadata, &parsed) != nil {
+		return metadata{}
+	}
+	return parsed
+}
+
+// traceHeaders returns the W3C trace context.
 func (d *Delivery) traceHeaders() map[string]string {
-	var metadata struct {
-		Parent string `json:"traceparent"`
-		State  string `json:"tracestate"`
-	}
-	headers := map[string]string{}
-	if d == nil || len(d.metadata) == 0 || json.Unmarshal(d.metadata, &metadata) != nil {
-		return headers
-	}
+	headers, metadata := map[string]string{}, d.parseMetadata()
 	for name, value := range map[string]string{"traceparent": metadata.Parent, "tracestate": metadata.State} {
 		if value != "" {
 			headers[name] = value

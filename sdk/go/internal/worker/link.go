@@ -92,6 +92,13 @@ func (l *link) reply(delivery *Delivery, data []byte) error {
 	return nil
 }
 
+// replied reports whether the client of a delivery has its answer.
+func (l *link) replied(delivery *Delivery) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return delivery.replied
+}
+
 // exit records the early exit of the handler.
 func (l *link) exit(delivery *Delivery) error {
 	l.mu.Lock()

@@ -116,6 +116,30 @@ func (s Scope) Context() context.Context {
 	return s.worker.contextOf(delivery)
 }
 
+// RequestID returns the id of the delivery's request.
+func (s Scope) RequestID() string {
+	return s.delivery().requestID()
+}
+
+// Deadline returns the time left until the client of the delivery stops waiting, and whether one waits.
+func (s Scope) Deadline() (time.Duration, bool) {
+	delivery := s.delivery()
+	deadline := delivery.parseMetadata().Deadline
+	if deadline == nil || s.worker.link.replied(delivery) {
+		return 0, false
+	}
+	left := time.Unix(0, *deadline).Sub(s.Now())
+	if left < 0 {
+		left = 0
+	}
+	return left, true
+}
+
+// Metadata returns what the client sent beside its message: texts, and bytes as base64.
+func (s Scope) Metadata() map[string][]string {
+	return s.delivery().parseMetadata().Client
+}
+
 // TraceHeaders returns the headers that continue the request's trace in other services.
 func (s Scope) TraceHeaders() map[string]string {
 	return s.delivery().traceHeaders()

@@ -9,6 +9,7 @@ from ._context import Context
 from ._database import Database
 from ._documents import ObjectId
 from ._measurement import Measurements
+from ._metadata import Metadata
 from ._prediction import Predictions
 
 __version__ = "0.1.0"
@@ -18,6 +19,7 @@ __all__ = [
     "Context",
     "Database",
     "Measurements",
+    "Metadata",
     "ObjectId",
     "Predictions",
     "__version__",

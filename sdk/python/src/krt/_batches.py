@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ._context import Effects, Measurement
     from ._delivery import Delivery
+    from ._metadata import Metadata
 
 
 class Batch:
@@ -75,11 +76,30 @@ class BatchContext(Context):
             batch.items = [ItemContext(self, delivery) for delivery in batch.deliveries]
         return batch.items
 
+    @property
+    def deadline(self) -> float | None:
+        """`None` in `init`; in `handler` each item has its own."""
+        if running.get() is None:
+            return super().deadline
+        raise Error(_of_items("deadline"))
+
+    @property
+    def metadata(self) -> Metadata:
+        """Empty in `init`; in `handler` each item has its own."""
+        if running.get() is None:
+            return super().metadata
+        raise Error(_of_items("metadata"))
+
     def trace_headers(self) -> dict[str, str]:
         """Returns nothing in `init`; in `handler` each item has its own."""
         if running.get() is None:
             return super().trace_headers()
         raise Error(_of_items("trace_headers"))
+
+    def _request(self, name: str) -> Delivery:
+        if running.get() is None:
+            return super()._request(name)
+        raise Error(_of_items(name))
 
     def _delivery(self, method: str) -> Delivery:
         if running.get() is None:

@@ -12,6 +12,7 @@ from ._contract import ERR_MISSING_VALUES, ERR_NEW_LABELS, REPLIED_BEFORE
 from ._database import Database
 from ._delivery import Delivery, current
 from ._measurement import Measurements
+from ._metadata import Metadata
 from ._prediction import Predictions
 from .errors import EarlyReplyError, Error
 
@@ -103,6 +104,33 @@ class Context:
         """Makes the return value of this `handler` the final answer; later nodes do not run."""
         self._delivery("early_exit").early_exit = True
 
+    @property
+    def request_id(self) -> str:
+        """The id of the request, as in logs, measurements and the list of requests.
+
+        Raises `Error` in `init`.
+        """
+        return self._request("request_id").request.decode(errors="replace")
+
+    @property
+    def deadline(self) -> float | None:
+        """The seconds left until the client stops waiting; 0.0 if none are left.
+
+        It is `None` if no client waits: in `init`, after an early reply, and if `krt` does the work
+        again after an engine died.
+        """
+        delivery = self._current()
+        return None if delivery is None else delivery.deadline()
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the client sent as gRPC metadata or HTTP headers, of the names that krt.yml lists.
+
+        It is empty in `init`.
+        """
+        delivery = self._current()
+        return Metadata({} if delivery is None else delivery.client())
+
     def trace_headers(self) -> dict[str, str]:
         """Returns the headers that continue the request's trace in another service.
 
@@ -174,6 +202,13 @@ class Context:
 
     def _current(self) -> Delivery | None:
         return current.get()
+
+    def _request(self, name: str) -> Delivery:
+        """Returns the delivery of the running code, even after its handler has returned."""
+        delivery = self._current()
+        if delivery is None:
+            raise Error(f"[ctx.{name}] there is no request in `init`; hint: use it in `handler`")
+        return delivery
 
     def _delivery(self, method: str) -> Delivery:
         delivery = self._current()

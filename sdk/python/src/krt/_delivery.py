@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextvars import ContextVar
+from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,21 +14,41 @@ if TYPE_CHECKING:
 class Delivery:
     """A message that the worker holds until it writes the RESULT."""
 
-    __slots__ = ("cancelled", "early_exit", "id", "metadata", "open", "replied", "task")
+    __slots__ = ("cancelled", "early_exit", "id", "metadata", "open", "replied", "request", "task")
 
-    def __init__(self, number: int, replied: bool, metadata: bytes = b"") -> None:
+    def __init__(
+        self, number: int, replied: bool, request: bytes = b"", metadata: bytes = b""
+    ) -> None:
         self.id = number
         self.replied = replied
+        self.request = request
         self.metadata = metadata
         self.early_exit = False
         self.cancelled = False
         self.open = True
         self.task: asyncio.Task[Any] | None = None
 
+    def deadline(self) -> float | None:
+        """Returns the seconds left until the client stops waiting; `None` if no client waits."""
+        deadline: int | None = self._fields().get("deadline")
+        if deadline is None or self.replied:
+            return None
+        return max((deadline - time_ns()) / 1e9, 0.0)
+
+    def client(self) -> dict[str, list[str]]:
+        """Returns what the client sent beside its message."""
+        client: dict[str, list[str]] = self._fields().get("client", {})
+        return client
+
     def trace_headers(self) -> dict[str, str]:
-        """Parses the W3C trace context from the metadata on demand, since few handlers use it."""
-        metadata = json.loads(self.metadata) if self.metadata else {}
-        return {name: metadata[name] for name in ("traceparent", "tracestate") if name in metadata}
+        """Returns the W3C trace context."""
+        fields = self._fields()
+        return {name: fields[name] for name in ("traceparent", "tracestate") if name in fields}
+
+    def _fields(self) -> dict[str, Any]:
+        """Parses the metadata on demand, since few handlers use them."""
+        fields: dict[str, Any] = json.loads(self.metadata) if self.metadata else {}
+        return fields
 
 
 current: ContextVar[Delivery | None] = ContextVar("krt_delivery", default=None)

@@ -125,17 +125,19 @@ def has_more(body: Body) -> bool:
     return bool(body) and body[0] & MORE != 0
 
 
-def parse_deliver(body: Body) -> tuple[bool, bytes, bytes]:
-    """Splits the body of a DELIVER: whether the request already has a reply, metadata, payload.
+def parse_deliver(body: Body) -> tuple[bool, bytes, bytes, bytes]:
+    """Splits the body of a DELIVER.
 
-    Skips the workflow and the request id, which this worker does not need.
+    Returns whether the request already has a reply, the request id, metadata and payload. Skips the
+    workflow, which this worker does not need.
     """
     flags, _, request_size, metadata_size = _deliver(body)
     middle = _DELIVER.size + request_size
     start = middle + metadata_size
     if start > len(body):
         raise ProtocolError("its metadata has no end")
-    return flags & REPLIED != 0, bytes(body[middle:start]), bytes(body[start:])
+    request, metadata = bytes(body[_DELIVER.size : middle]), bytes(body[middle:start])
+    return flags & REPLIED != 0, request, metadata, bytes(body[start:])
 
 
 def frame(kind: int, number: int, body: bytes) -> bytes:

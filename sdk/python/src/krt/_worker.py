@@ -128,11 +128,11 @@ class Worker:
     def _open(self, number: int, body: Any) -> tuple[Any, Any]:
         """Parses a DELIVER."""
         try:
-            replied, metadata, payload = _protocol.parse_deliver(body)
+            replied, request, metadata, payload = _protocol.parse_deliver(body)
             data = self._read_data(payload)
         except Exception as error:
             leave_for_violation(f"DELIVER {number} does not parse: {error}")
-        self._working[number] = delivery = Delivery(number, replied, metadata)
+        self._working[number] = delivery = Delivery(number, replied, request, metadata)
         return delivery, data
 
     async def _handle_apart(self, delivery: Any, data: Any) -> None:

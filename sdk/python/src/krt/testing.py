@@ -18,9 +18,11 @@ import inspect
 import json
 import logging
 import os
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import time_ns
 from typing import Any, Callable
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -31,6 +33,7 @@ from ._batches import Batch, BatchContext, checked, running
 from ._connection import CallFailed
 from ._context import Context, Identity, Measurement
 from ._delivery import Delivery, current
+from ._metadata import BINARY
 from ._payload import Packer, PlainPacker
 from ._threads import MainThread
 from ._user_code import is_async
@@ -101,7 +104,10 @@ class FakeContext(Context):
     """A context that keeps everything in memory, for assertions.
 
     `base_path` is the base of `path`, by default the working directory. `replied` says whether an
-    earlier node already answered the client.
+    earlier node already answered the client. `request_id` is the id of the request in each `run`,
+    and `deadline` the seconds that it then has, or `None` for no deadline. `metadata` has what the
+    client sent: for each name a value or a list of values, which are bytes if the name ends in
+    `-bin`.
     """
 
     def __init__(
@@ -109,6 +115,9 @@ class FakeContext(Context):
         *,
         base_path: str | os.PathLike[str] = ".",
         replied: bool = False,
+        request_id: str = "request",
+        deadline: float | None = None,
+        metadata: Mapping[str, str | bytes | Sequence[str] | Sequence[bytes]] | None = None,
         node: str = "node",
         version: str = "version",
         version_id: str = "version-id",
@@ -116,6 +125,9 @@ class FakeContext(Context):
         self._kept = _Kept()
         self._recorder = _Recorder()
         self._replied = replied
+        self._request_id = request_id
+        self._seconds = deadline
+        self._client = {name.lower(): _sent(name, sent) for name, sent in (metadata or {}).items()}
         self._exited = False
         logger = logging.Logger(f"krt.{node}")
         logger.addHandler(self._recorder)
@@ -159,9 +171,15 @@ class FakeContext(Context):
         """Makes later calls of `save` and `find` fail with this reason; `None` resets it."""
         self._kept.failure = reason
 
+    def _deliver(self, number: int, request_id: str) -> Delivery:
+        metadata: dict[str, Any] = {"client": self._client}
+        if self._seconds is not None:
+            metadata["deadline"] = time_ns() + round(self._seconds * 1e9)
+        return Delivery(number, self._replied, request_id.encode(), json.dumps(metadata).encode())
+
     @contextmanager
-    def _request(self) -> Iterator[None]:
-        delivery = Delivery(1, self._replied)
+    def _in_request(self) -> Iterator[None]:
+        delivery = self._deliver(1, self._request_id)
         token = current.set(delivery)
         try:
             yield
@@ -175,7 +193,8 @@ class FakeBatchContext(FakeContext, BatchContext):
     """A context for the handler of a node with `batch` in krt.yml.
 
     `items` has a `FakeContext` for each message of the last `run_batch`, for assertions about what
-    the handler did for it. They share values and documents.
+    the handler did for it. They share values and documents. The ids of their requests are
+    `request_id` with `-1`, `-2` and so on.
     """
 
     _items: Sequence[_FakeItem] = ()
@@ -187,7 +206,9 @@ class FakeBatchContext(FakeContext, BatchContext):
 
     @contextmanager
     def _batch(self, count: int, pack: Callable[[Any], Any]) -> Iterator[None]:
-        deliveries = [Delivery(number, self._replied) for number in range(1, count + 1)]
+        deliveries = [
+            self._deliver(number, f"{self._request_id}-{number}") for number in range(1, count + 1)
+        ]
         self._items = [_FakeItem(self, delivery, pack) for delivery in deliveries]
         tokens = current.set(None), running.set(Batch(deliveries))
         try:
@@ -297,7 +318,7 @@ class _Trial:
                 await pending
 
     async def _handle(self, handler: Callable[[Any, Any], Any]) -> Any:
-        with self.context._request():
+        with self.context._in_request():
             answer = await handler(self.context, _data(self.message))
         if answer is not None:
             self.context._kept.pack(answer)
@@ -321,6 +342,15 @@ class _BatchTrial(_Trial):
 
     def _packer(self) -> Packer | PlainPacker:
         return _packer_for(next(iter(self.message), None))
+
+
+def _sent(name: str, sent: Any) -> list[str]:
+    """Returns the values of a name as the engine sends them."""
+    kind = bytes if name.lower().endswith(BINARY) else str
+    values: list[Any] = [sent] if isinstance(sent, (str, bytes)) else list(sent)
+    if not all(isinstance(value, kind) for value in values):
+        raise TypeError(f"the values of `{name}` in `metadata` must be of type `{kind.__name__}`")
+    return [b64encode(value).decode() if kind is bytes else value for value in values]
 
 
 def _packer_for(message: Any) -> Packer | PlainPacker:

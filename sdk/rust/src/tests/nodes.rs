@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-pub(super) const HANDLERS: [&str; 29] = [
+pub(super) const HANDLERS: [&str; 35] = [
     "echo",
     "same",
     "error",
@@ -34,6 +34,9 @@ pub(super) const HANDLERS: [&str; 29] = [
     "predict_wrongly",
     "path",
     "trace",
+    "request_id",
+    "deadline",
+    "metadata",
     "kept",
     "wait",
     "plain_same",
@@ -42,6 +45,9 @@ pub(super) const HANDLERS: [&str; 29] = [
     "plain_unfit",
     "batch",
     "batch_wait",
+    "batch_request_id",
+    "batch_deadline",
+    "batch_metadata",
     "plain_batch",
 ];
 
@@ -82,6 +88,9 @@ pub(super) fn node(init: Option<&str>, handler: &str) -> Result<Node, String> {
         "plain_unfit" => Node::new(init, plain_unfit),
         "batch" => Node::of_batches(init, batch),
         "batch_wait" => Node::of_batches(init, batch_wait),
+        "batch_request_id" => Node::of_batches(init, batch_request_id),
+        "batch_deadline" => Node::of_batches(init, batch_deadline),
+        "batch_metadata" => Node::of_batches(init, batch_metadata),
         "plain_batch" => Node::of_batches(init, plain_batch),
         name => {
             let name = name.to_owned();
@@ -148,6 +157,17 @@ async fn act(name: String, ctx: Context, text: String) -> Result<String> {
             let headers: Vec<_> = headers.map(|(name, value)| format!("{name}={value}")).collect();
             return Ok(headers.join(" "));
         }
+        "request_id" => return Ok(ctx.request_id()?.to_string()),
+        "deadline" => {
+            if text == "reply" {
+                ctx.early_reply(left_until(ctx.deadline()))?;
+            }
+            return Ok(left_until(ctx.deadline()));
+        }
+        "metadata" => {
+            let lines: Vec<_> = text.split_whitespace().map(|name| sent(&ctx, name)).collect();
+            return Ok(lines.join("\n"));
+        }
         "kept" => return Ok(ctx.get::<String>("word")?.to_string()),
         "wait" => {
             ctx.logger().info("waiting");
@@ -187,6 +207,40 @@ fn item(ctx: &Context, text: &str, count: usize) -> Result<Option<String>> {
 async fn batch_wait(ctx: BatchContext, _: Vec<String>) -> Result<Vec<Result<String>>> {
     ctx.logger().info("waiting");
     std::future::pending().await
+}
+
+async fn batch_request_id(ctx: BatchContext, _: Vec<String>) -> Result<Vec<Result<String>>> {
+    Ok(ctx.items().iter().map(|own| Ok(own.request_id()?.to_string())).collect())
+}
+
+async fn batch_deadline(ctx: BatchContext, _: Vec<String>) -> Result<Vec<Result<String>>> {
+    Ok(ctx.items().iter().map(|own| Ok(left_until(own.deadline()))).collect())
+}
+
+/// A word for a deadline.
+fn left_until(left: Option<Duration>) -> String {
+    let word = match left {
+        None => "none",
+        Some(Duration::ZERO) => "past",
+        Some(_) => "left",
+    };
+    word.to_owned()
+}
+
+async fn batch_metadata(ctx: BatchContext, names: Vec<String>) -> Result<Vec<Result<String>>> {
+    Ok(ctx.items().iter().zip(&names).map(|(own, name)| Ok(sent(own, name))).collect())
+}
+
+/// What the client sent under a name, as a line.
+fn sent(ctx: &Context, name: &str) -> String {
+    let metadata = ctx.metadata();
+    let hex = |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let bytes: Vec<_> = metadata.binary(name).into_iter().map(hex).collect();
+    match metadata.get(name) {
+        Some(value) => format!("{value} ({})", metadata.all(name).len()),
+        None if bytes.is_empty() => "none".to_owned(),
+        None => bytes.join(","),
+    }
 }
 
 async fn plain_batch(_: BatchContext, data: Vec<Value>) -> Result<Vec<Result<Value>>> {

@@ -21,15 +21,15 @@ fn done(act: &str, size: usize) -> Value {
 
 pub(super) async fn what_waits_is_one_call_and_items_end_on_their_own(language: &Language) {
     let batches = start(language).await;
-    let requests = ["a", "fail alone", "early", "b"].map(|act| (RPC, act));
+    let requests = ["a", "fail alone", "early", "b", "request"].map(|act| (RPC, act));
     let calls = batches.at_once(NODE, RPC, &requests).await;
-    let [one, failed, early, two] = answers(calls).await.try_into().unwrap();
-    assert_eq!(one.unwrap(), done("a", 4));
+    let [one, failed, early, two, asked] = answers(calls).await.try_into().unwrap();
+    assert_eq!(one.unwrap(), done("a", 5));
     assert_status(failed, Code::Internal, "error in 'batch': only this one");
-    assert_eq!(early.unwrap(), done("early", 4));
-    assert_eq!(two.unwrap(), done("b", 4));
+    assert_eq!(early.unwrap(), done("early", 5));
+    assert_eq!(two.unwrap(), done("b", 5));
     let ended = batches.service.stop().await;
-    let requests: Vec<_> = ["a", "b"]
+    let requests: Vec<_> = ["a", "b", "request"]
         .map(|act| {
             let message = format!("did {act}");
             let records = ended.lines.records();
@@ -37,6 +37,7 @@ pub(super) async fn what_waits_is_one_call_and_items_end_on_their_own(language: 
         })
         .into();
     assert_ne!(requests[0], requests[1], "each item has its own request");
+    assert_eq!(asked.unwrap()["text"], *requests[2]);
 }
 
 pub(super) async fn a_failed_batch_is_halved_until_the_guilty_request_is_alone(language: &Language) {

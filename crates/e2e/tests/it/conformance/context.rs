@@ -6,7 +6,8 @@ use bson::{Bson, Document, doc};
 use futures::TryStreamExt as _;
 use krt_store::{FindLimits, Order, PREDICTIONS, PointFilter, StoredPoint, Value};
 use serde_json::{Value as Json, json};
-use tonic::Code;
+use std::time::Duration;
+use tonic::{Code, Request, metadata::MetadataValue};
 
 async fn text(service: &Service, act: &str) -> String {
     let answer = service.call("Alone", json!({ "act": act })).await.unwrap();
@@ -50,6 +51,64 @@ pub(super) async fn messages_pass_from_node_to_node(language: &Language) {
     let service = language.start().await;
     let answer = service.call("Act", json!({ "act": "echo", "text": "on" })).await.unwrap();
     assert_eq!(answer, json!({ "text": "on", "trail": ["worker", "last"], "process": answer["process"] }));
+    service.stop().await;
+}
+
+pub(super) async fn handlers_know_the_id_of_their_request(language: &Language) {
+    let service = language.start().await;
+    let mut ids = Vec::new();
+    for rpc in ["Alone", "Crowd", "Crowd"] {
+        ids.push(service.call(rpc, act("request")).await.unwrap()["text"].as_str().unwrap().to_owned());
+    }
+    let records = service.stop().await.lines.records();
+    let asked = records.iter().filter(|record| record.message == "asked for the request");
+    let of_records: Vec<_> = asked.map(|record| record.request.clone().unwrap()).collect();
+    assert_eq!(ids, of_records);
+    assert!(ids[0] != ids[1] && ids[1] != ids[2], "{ids:?}");
+}
+
+pub(super) async fn handlers_know_their_deadline(language: &Language) {
+    let service = language.start().await;
+    let seconds = |answer: Json| -> f64 {
+        let [left] = serde_json::from_str(answer["text"].as_str().unwrap()).unwrap();
+        left
+    };
+    for rpc in ["Alone", "Crowd"] {
+        let by_default = seconds(service.call(rpc, act("deadline")).await.unwrap());
+        assert!(0.0 < by_default && by_default <= 30.0, "{by_default}");
+        let within = service.client().call_within(Duration::from_secs(20), rpc, act("deadline")).await;
+        let of_client = seconds(within.unwrap());
+        assert!(0.0 < of_client && of_client <= 20.0, "{of_client}");
+    }
+    service.call("Alone", json!({ "act": "deadline", "text": "reply" })).await.unwrap();
+    let message = "after the reply: None";
+    service.lines.wait("no deadline after a reply", |record| record.is("worker", message)).await;
+    service.stop().await;
+}
+
+pub(super) async fn handlers_know_what_the_client_sent(language: &Language) {
+    let service = language.start().await;
+    let with = |entries: &[(&'static str, &str)]| {
+        let mut request = Request::new(act("metadata"));
+        for (name, value) in entries {
+            request.metadata_mut().append(*name, value.parse().unwrap());
+        }
+        request
+    };
+    let sent = async |rpc: &str, mut request: Request<Json>| {
+        request.metadata_mut().append_bin("x-key-bin", MetadataValue::from_bytes(b"\x00\xff"));
+        let answer = service.client().call_by(rpc, request).await.unwrap();
+        serde_json::from_str::<Json>(answer["text"].as_str().unwrap()).unwrap()
+    };
+    let entries = [("x-tenant", "acme"), ("x-other", "unlisted"), ("x-tenant", "\"b\"")];
+    for rpc in ["Alone", "Crowd"] {
+        assert_eq!(sent(rpc, with(&entries)).await, json!(["acme, \"b\"", ["00ff"], null]), "{rpc}");
+    }
+    assert_eq!(value(&service, "metadata").await, json!([null, [], null]));
+    let large = "x".repeat(8 << 10);
+    let refused = service.client().call_by("Alone", with(&[("x-tenant", &large)])).await;
+    let message = "the headers for handlers have more than the limit of 8192 bytes";
+    assert_status(refused, Code::ResourceExhausted, message);
     service.stop().await;
 }
 

@@ -6,7 +6,9 @@ use crate::{
     node::scripted::{Stage, line},
     traces::Trace,
 };
-use krt_model::{message::Payload, outcome::Failure, request::HopChain, version::RunOptions};
+use krt_model::{
+    message::Payload, metadata::Metadata, outcome::Failure, request::HopChain, version::RunOptions,
+};
 
 /// Nobody waits for an answer.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ impl Requests {
             start: now(),
             deadline: None,
             trace: Trace::default(),
+            metadata: Metadata::default(),
             reply: Box::new(NoClient),
             hops: HopChain::default(),
             replied: true,

@@ -50,6 +50,9 @@ func answer(own *kre.HandlerContext, act string, size int) kre.Answer {
 		err = own.EarlyReply(&pb.Answer{Text: "early", Process: int64(size)})
 	}
 	own.Logger.Info("did " + act)
+	if act == "request" {
+		return kre.Answer{Message: &pb.Answer{Text: own.RequestID(), Process: int64(size)}}
+	}
 	return kre.Answer{Message: &pb.Answer{Text: act, Process: int64(size)}, Err: err}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -31,6 +32,26 @@ var values = map[string]act{
 		}
 		return list(ctx.Path("models/a.bin"), folder)
 	},
+	"request": func(ctx *kre.HandlerContext, _ *pb.Order) (proto.Message, error) {
+		ctx.Logger.Info("asked for the request")
+		return answer(ctx.RequestID()), nil
+	},
+	"deadline": func(ctx *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
+		if order.Text == "reply" {
+			if err := ctx.EarlyReply(answer("")); err != nil {
+				return nil, err
+			}
+			ctx.Logger.Infof("after the reply: %s", deadline(ctx))
+		}
+		return answer("[" + deadline(ctx) + "]"), nil
+	},
+	"metadata": func(ctx *kre.HandlerContext, _ *pb.Order) (proto.Message, error) {
+		keys := []string{}
+		for _, key := range ctx.Metadata().Binary("x-key-bin") {
+			keys = append(keys, hex.EncodeToString(key))
+		}
+		return list(sent(ctx, "x-tenant"), keys, sent(ctx, "x-other"))
+	},
 	"environment": func(_ *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
 		return answer(os.Getenv(order.Text)), nil
 	},
@@ -46,6 +67,23 @@ var values = map[string]act{
 		made.Blob = order.Blob
 		return made, nil
 	},
+}
+
+// sent returns what the client sent under a name, or nil.
+func sent(ctx *kre.HandlerContext, name string) interface{} {
+	if value := ctx.Metadata().Get(name); value != "" {
+		return value
+	}
+	return nil
+}
+
+// deadline returns the seconds left, or None.
+func deadline(ctx *kre.HandlerContext) string {
+	left, waits := ctx.Deadline()
+	if !waits {
+		return "None"
+	}
+	return fmt.Sprint(left.Seconds())
 }
 
 // list answers with values as JSON.

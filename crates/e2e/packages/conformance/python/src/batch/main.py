@@ -29,6 +29,8 @@ async def answer(own, order, size):
     if order.act == "early":
         await own.early_reply(Answer(text="early", process=size))
     own.logger.info("did %s", order.act)
+    if order.act == "request":
+        return Answer(text=own.request_id, process=size)
     return Answer(text=order.act, process=size)
 
 

@@ -52,6 +52,23 @@ async def path(ctx, order):
     return listed(ctx.path("models/a.bin"), os.getcwd())
 
 
+async def request(ctx, order):
+    ctx.logger.info("asked for the request")
+    return answer(ctx.request_id)
+
+
+async def deadline(ctx, order):
+    if order.text == "reply":
+        await ctx.early_reply(answer(""))
+        ctx.logger.info("after the reply: %s", ctx.deadline)
+    return listed(ctx.deadline)
+
+
+async def metadata(ctx, order):
+    sent = ctx.metadata
+    return listed(sent.get("x-tenant"), [key.hex() for key in sent.binary("x-key-bin")], sent.get("x-other"))
+
+
 async def environment(ctx, order):
     return answer(os.environ.get(order.text, ""))
 
@@ -76,6 +93,9 @@ values = {
     "calls": calls,
     "missing": missing,
     "path": path,
+    "request": request,
+    "deadline": deadline,
+    "metadata": metadata,
     "environment": environment,
     "stdin": stdin,
     "echo": echo,

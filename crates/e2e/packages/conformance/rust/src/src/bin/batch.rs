@@ -25,7 +25,8 @@ fn answer(own: &Context, act: &str, size: usize) -> Result<Answer> {
         _ => {}
     }
     own.logger().info(format_args!("did {act}"));
-    Ok(Answer { text: act.to_owned(), process, ..Answer::default() })
+    let text = if act == "request" { own.request_id()?.to_string() } else { act.to_owned() };
+    Ok(Answer { text, process, ..Answer::default() })
 }
 
 async fn hold() -> Result<()> {

@@ -1,7 +1,7 @@
 //! Values, paths and the process's surroundings.
 
 use super::answer;
-use conformance::Answer;
+use conformance::{Answer, Order};
 use krt_sdk::{Context, Result, serde_json::json};
 use std::{
     env,
@@ -35,4 +35,25 @@ pub fn path(ctx: &Context) -> Result<Answer> {
 
 pub fn stdin() -> Result<Answer> {
     Ok(answer(io::stdin().read(&mut [0])?.to_string()))
+}
+
+pub fn request(ctx: &Context) -> Result<Answer> {
+    ctx.logger().info("asked for the request");
+    Ok(answer(ctx.request_id()?.to_string()))
+}
+
+pub fn deadline(ctx: &Context, order: &Order) -> Result<Answer> {
+    let left = || ctx.deadline().map_or("None".to_owned(), |left| left.as_secs_f64().to_string());
+    if order.text == "reply" {
+        ctx.early_reply(answer(String::new()))?;
+        ctx.logger().info(format_args!("after the reply: {}", left()));
+    }
+    Ok(answer(format!("[{}]", left())))
+}
+
+pub fn metadata(ctx: &Context) -> Answer {
+    let sent = ctx.metadata();
+    let hex = |key: &Vec<u8>| key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let keys: Vec<_> = sent.binary("x-key-bin").iter().map(hex).collect();
+    answer(json!([sent.get("x-tenant"), keys, sent.get("x-other")]).to_string())
 }
