@@ -37,6 +37,7 @@ pub(crate) enum FromEngine {
     Document,
     Failed,
     Stop,
+    Credit,
 }
 
 impl FromEngine {
@@ -49,6 +50,7 @@ impl FromEngine {
             5 => Self::Document,
             6 => Self::Failed,
             7 => Self::Stop,
+            8 => Self::Credit,
             _ => return None,
         })
     }
@@ -66,6 +68,7 @@ pub(crate) enum WorkerFrame {
     Measurement,
     Save,
     Find,
+    Message,
 }
 
 /// How a handler ended.
@@ -140,6 +143,8 @@ pub(crate) struct Deliver {
     pub(crate) payload: Bytes,
     /// Whether another DELIVER of the same batch follows.
     pub(crate) more: bool,
+    /// Whether the answer is a stream.
+    pub(crate) streams: bool,
 }
 
 impl Deliver {
@@ -153,8 +158,25 @@ impl Deliver {
         }
         // A copy, so that a long-lived context does not hold the whole frame.
         let metadata = Bytes::copy_from_slice(&body[middle..start]);
-        Ok(Self { replied: flags & 1 != 0, metadata, payload: body.slice(start..), more: flags & 2 != 0 })
+        Ok(Self {
+            replied: flags & 1 != 0,
+            metadata,
+            payload: body.slice(start..),
+            more: flags & 2 != 0,
+            streams: flags & 4 != 0,
+        })
     }
+}
+
+/// Parses the body of a CREDIT: messages and bytes.
+pub(crate) fn parse_credit(body: &[u8]) -> Result<(u32, u64), ProtocolError> {
+    let [a, b, c, d, bytes @ ..] = body else { return Err(no_credit(body)) };
+    let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| no_credit(body))?;
+    Ok((u32::from_le_bytes([*a, *b, *c, *d]), u64::from_le_bytes(bytes)))
+}
+
+fn no_credit(body: &[u8]) -> ProtocolError {
+    ProtocolError(format!("a CREDIT has {} bytes, not 12", body.len()))
 }
 
 /// The current time, in nanoseconds since the Unix epoch.
