@@ -55,6 +55,7 @@ mod soak;
 mod start;
 mod starting;
 mod statuses;
+mod streams;
 mod supervision;
 mod support;
 mod tls;

@@ -15,6 +15,8 @@ fn step(node: &Name) -> Step<'_> {
         redeliveries_left: 0,
         answer_type: ANSWER,
         answer_limit: LIMIT,
+        streams: false,
+        sent: 0,
     }
 }
 
@@ -35,6 +37,7 @@ fn describe(outcome: Outcome) -> String {
     match outcome {
         Outcome::Next(payload) => format!("next {}", payload.type_name()),
         Outcome::Answer(payload) => format!("answer {}", payload.type_name()),
+        Outcome::EndStream => "end".to_owned(),
         Outcome::Fail(failure) => format!("fail {failure}"),
         Outcome::Retry { counts } => format!("again {counts}"),
         Outcome::Redeliver => "give back".to_owned(),
@@ -218,12 +221,49 @@ proptest! {
 }
 
 #[test]
+fn streams() {
+    let node = node();
+    let stream = Step { streams: true, ..step(&node) };
+    let last = Step { last: true, ..stream };
+    let begun = Step { sent: 3, retries_left: 5, redeliveries_left: 5, ..last };
+    let nothing = |early_exit| HandlerResult::Nothing { early_exit };
+    let died = || HandlerResult::Died("killed by signal 9".to_owned());
+    let memory = || HandlerResult::OutOfMemory(Memory(1 << 20));
+    for (step, result, expected) in [
+        (last, message(ANSWER, 1, false), "answer p.Answer"),
+        (begun, message(ANSWER, 1, false), "answer p.Answer"),
+        (last, nothing(false), "end"),
+        (begun, nothing(false), "end"),
+        (stream, nothing(true), "end"),
+        (stream, nothing(false), "fail error in 'model': the handler returned no message"),
+        (stream, message("p.Other", 1, false), "next p.Other"),
+        (Step { replied: true, ..last }, nothing(false), "finished"),
+        (begun, HandlerResult::Error("no price".to_owned()), "fail error in 'model': no price"),
+        (begun, died(), "fail node 'model' died after 3 messages of the answer: killed by signal 9"),
+        (
+            begun,
+            memory(),
+            "fail node 'model' ran out of memory while it handled the request: its limit is 1Mi",
+        ),
+        (Step { sent: 0, ..begun }, died(), "again true"),
+        (
+            Step { replied: true, ..begun },
+            died(),
+            "background node 'model' died after 3 messages of the answer: killed by signal 9",
+        ),
+    ] {
+        assert_eq!(describe(decide(&step, result)), expected);
+    }
+}
+
+#[test]
 fn kinds_keep_their_names() {
     // They stand in headers between engines, in metrics and in records.
     let names = [
         "handler",
         "handler_timeout",
         "died",
+        "interrupted",
         "out_of_memory",
         "down",
         "not_serving",
@@ -248,6 +288,7 @@ fn each_failure_has_its_kind() {
         (Failure::Handler { node: node(), error: String::new() }, Kind::Handler),
         (Failure::HandlerTimeout { node: node() }, Kind::HandlerTimeout),
         (Failure::Died { node: node(), how: String::new() }, Kind::Died),
+        (Failure::Interrupted { node: node(), sent: 1, how: String::new() }, Kind::Interrupted),
         (Failure::OutOfMemory { node: node(), limit: Memory(1) }, Kind::OutOfMemory),
         (Failure::Down { node: node() }, Kind::Down),
         (Failure::NoRunner { node: node() }, Kind::Down),

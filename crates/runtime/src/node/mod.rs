@@ -5,6 +5,7 @@
 //! - [`link`]: the engine's end of the socket to one worker.
 //! - [`window`]: the unanswered deliveries of a worker.
 //! - [`batches`]: the batches among them.
+//! - [`stream`]: the messages of a streamed answer that its client has not taken.
 //! - [`plain`]: plain data instead of messages, for nodes with `payload: json`.
 //! - [`frame`]: the node protocol's frames; [`frames`]: reads those of a worker; [`outbox`]: writes those to
 //!   a worker.
@@ -27,12 +28,14 @@ mod plain;
 mod process;
 #[cfg(test)]
 mod scripted;
+mod stream;
 mod supervisor;
 mod window;
 mod worker;
 
 pub use plain::Plain;
 pub use process::{Launch, Lifeline, run_isolated};
+pub use stream::WINDOW;
 pub use supervisor::{Nodes, StartError};
 
 use crate::{
@@ -54,6 +57,8 @@ pub struct Node {
     pub index: usize,
     /// Its settings.
     pub run: RunOptions,
+    /// Whether it is the last node of a workflow whose answer is a stream.
+    pub streams: bool,
     /// Converts messages to plain data and back.
     pub plain: Plain,
     /// The first frame to each worker.

@@ -8,10 +8,11 @@ use super::{
     frame::{self, HEADER, kind},
     plain::Plain,
     process::{Guards, Launch},
+    stream::WINDOW,
 };
 use crate::{
     descriptors::Descriptors,
-    flow::{Admission, Deadline, Flow, Limits, Route},
+    flow::{Admission, AnswerStream, Deadline, Flow, Limits, Route},
     logs::{Console, Format, Logs},
     traces::Trace,
 };
@@ -80,6 +81,15 @@ pub(super) type Client = JoinHandle<Result<Payload, Failure>>;
 impl Stage {
     /// Sets up a node with these options.
     pub(super) fn new(run: &RunOptions) -> Self {
+        Self::with(run, false)
+    }
+
+    /// Sets up a node with these options, whose answers are streams.
+    pub(super) fn streaming(run: &RunOptions) -> Self {
+        Self::with(run, true)
+    }
+
+    fn with(run: &RunOptions, streams: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in [("krt.yml", MANIFEST), ("public_input.proto", PROTO), ("actor.py", "")] {
             fs::write(folder.path().join(name), content).unwrap();
@@ -107,12 +117,14 @@ impl Stage {
             log_level: "DEBUG",
             payload: run.payload.as_str(),
             batch: run.batch.map(frame::HelloBatch::from),
+            stream: streams.then_some(WINDOW),
             descriptors: String::new(),
         };
         let node = Node {
             name,
             index: 0,
             run: run.clone(),
+            streams,
             plain: Plain::new(package.schema.pool.clone()),
             hello,
             flow: Arc::clone(&flow),
@@ -127,6 +139,7 @@ impl Stage {
             sequence: vec![0],
             answer_type: "Line".to_owned(),
             answer_limit: MAX_FRAME,
+            streams,
         });
         Self { node: Arc::new(node), flow, route, _parts: (folder, writer) }
     }
@@ -139,8 +152,17 @@ impl Stage {
             let deadline = Deadline::after(Duration::from_secs(3600));
             let pending = flow.request(permit.into(), &route, payload, deadline, Trace::default());
             let mut messages = pending.whole().await?;
-            Ok(messages.remove(0).expect("an answer of KRT v1 is one message"))
+            Ok(messages.remove(0).expect("a unary answer is one message").payload)
         })
+    }
+
+    /// Sends a request, whose answer is a stream.
+    pub(super) fn stream(&self, text: &str, within: Duration) -> AnswerStream {
+        let payload = line(text);
+        let permit = self.flow.admission().enter(payload.value().len()).unwrap();
+        let deadline = Deadline::after(within);
+        let pending = self.flow.request(permit.into(), &self.route, payload, deadline, Trace::default());
+        pending.stream(&self.flow)
     }
 
     /// Where requests go.
@@ -247,6 +269,11 @@ pub(super) fn frame(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
 /// Encodes READY of a worker that knows batches.
 pub(super) fn ready_for_batches() -> Vec<u8> {
     frame(kind::READY, 0, format!("{{\"protocol\": {}, \"batch\": true}}", frame::PROTOCOL).as_bytes())
+}
+
+/// Encodes READY of a worker that knows streams.
+pub(super) fn ready_for_streams() -> Vec<u8> {
+    frame(kind::READY, 0, format!("{{\"protocol\": {}, \"stream\": true}}", frame::PROTOCOL).as_bytes())
 }
 
 /// Encodes READY.
