@@ -57,7 +57,7 @@ fuzz_target!(|bytes: &[u8]| {
 /// The message that a frame carries.
 fn message(frame: &WorkerFrame) -> Option<&Message> {
     match frame {
-        WorkerFrame::EarlyReply { message, .. } => Some(message),
+        WorkerFrame::EarlyReply { message, .. } | WorkerFrame::Message { message, .. } => Some(message),
         WorkerFrame::Result { status: Status::Message(message), .. } => Some(message),
         _ => None,
     }
@@ -106,6 +106,7 @@ fn write(frame: &WorkerFrame) -> Option<Vec<u8>> {
             (66, *id, [&[number, flags][..], &time(start), &time(end), &rest].concat())
         }
         WorkerFrame::EarlyReply { id, message } => (67, *id, bytes(message)?.to_vec()),
+        WorkerFrame::Message { id, message } => (72, *id, bytes(message)?.to_vec()),
         WorkerFrame::Log { id, level, time: when, text } => {
             (68, *id, [&[level_number(*level)][..], &time(when), text.as_bytes()].concat())
         }

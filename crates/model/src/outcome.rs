@@ -59,8 +59,12 @@ pub struct Step<'a> {
     pub redeliveries_left: u16,
     /// The full name of the RPC's answer type.
     pub answer_type: &'a str,
-    /// The largest answer, in bytes.
+    /// The largest message of an answer, in bytes.
     pub answer_limit: usize,
+    /// Whether the RPC's answer is a stream of messages.
+    pub streams: bool,
+    /// How many messages of the answer the handler has sent.
+    pub sent: u32,
 }
 
 /// The next step of a request.
@@ -68,8 +72,10 @@ pub struct Step<'a> {
 pub enum Outcome {
     /// Send this to the next node of the workflow.
     Next(Payload),
-    /// Answer the client with this.
+    /// Answer the client with this; in a stream, it is the last message.
     Answer(Payload),
+    /// End the client's stream, without another message.
+    EndStream,
     /// Answer the client with an error.
     Fail(Failure),
     /// Give the same node the message again.
@@ -109,6 +115,16 @@ pub enum Failure {
     Died {
         /// The node.
         node: Name,
+        /// How the process ended.
+        how: String,
+    },
+    /// The node's process ended after it had sent a part of the answer.
+    #[error("node '{node}' died after {sent} messages of the answer: {how}")]
+    Interrupted {
+        /// The node.
+        node: Name,
+        /// How many messages it had sent.
+        sent: u32,
         /// How the process ended.
         how: String,
     },
@@ -215,6 +231,8 @@ pub enum Kind {
     HandlerTimeout,
     /// [`Failure::Died`].
     Died,
+    /// [`Failure::Interrupted`].
+    Interrupted,
     /// [`Failure::OutOfMemory`].
     OutOfMemory,
     /// [`Failure::Down`] and [`Failure::NoRunner`].
@@ -237,10 +255,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Handler,
         Self::HandlerTimeout,
         Self::Died,
+        Self::Interrupted,
         Self::OutOfMemory,
         Self::Down,
         Self::NotServing,
@@ -258,6 +277,7 @@ impl Kind {
             Self::Handler => "handler",
             Self::HandlerTimeout => "handler_timeout",
             Self::Died => "died",
+            Self::Interrupted => "interrupted",
             Self::OutOfMemory => "out_of_memory",
             Self::Down => "down",
             Self::NotServing => "not_serving",
@@ -283,6 +303,7 @@ impl Failure {
             Self::Handler { .. } => Kind::Handler,
             Self::HandlerTimeout { .. } => Kind::HandlerTimeout,
             Self::Died { .. } => Kind::Died,
+            Self::Interrupted { .. } => Kind::Interrupted,
             Self::OutOfMemory { .. } => Kind::OutOfMemory,
             Self::Down { .. } | Self::NoRunner { .. } => Kind::Down,
             Self::NotServing { .. } => Kind::NotServing,
@@ -305,6 +326,9 @@ pub fn decide(step: &Step<'_>, result: HandlerResult) -> Outcome {
         HandlerResult::Nothing { early_exit } if step.replied && (step.last || early_exit) => {
             Outcome::Finished
         }
+        HandlerResult::Nothing { early_exit } if step.streams && (step.last || early_exit) => {
+            Outcome::EndStream
+        }
         HandlerResult::Nothing { .. } => {
             fail(step, Failure::Handler { node: step.node.clone(), error: NOTHING.to_owned() })
         }
@@ -313,6 +337,9 @@ pub fn decide(step: &Step<'_>, result: HandlerResult) -> Outcome {
         HandlerResult::NoMemory { limit } => fail(step, Failure::NoMemory { limit }),
         HandlerResult::TimedOut => fail(step, Failure::HandlerTimeout { node: step.node.clone() }),
         HandlerResult::Cancelled => Outcome::Dropped,
+        HandlerResult::Died(how) if step.sent > 0 => {
+            died(step, Failure::Interrupted { node: step.node.clone(), sent: step.sent, how })
+        }
         HandlerResult::Died(how) => died(step, Failure::Died { node: step.node.clone(), how }),
         HandlerResult::OutOfMemory(limit) => {
             died(step, Failure::OutOfMemory { node: step.node.clone(), limit })
@@ -323,6 +350,10 @@ pub fn decide(step: &Step<'_>, result: HandlerResult) -> Outcome {
 
 /// Decides on a message whose worker ended while handling it.
 fn died(step: &Step<'_>, failure: Failure) -> Outcome {
+    // The client has a part of the answer, which another process would begin again.
+    if step.sent > 0 {
+        return fail(step, failure);
+    }
     if step.retries_left > 0 {
         return Outcome::Retry { counts: true };
     }

@@ -26,6 +26,8 @@ pub struct RequestRecord {
     pub request_bytes: usize,
     /// The size of its answer, if it has one, in bytes.
     pub answer_bytes: Option<usize>,
+    /// The messages that its client has taken, if its answer is a stream; known at its end.
+    pub stream: Option<StreamedAnswer>,
     /// Whether it was answered before its workflow ended.
     pub early: bool,
     /// The calls of handlers.
@@ -36,6 +38,15 @@ pub struct RequestRecord {
     pub saved: Vec<Saved>,
     /// The number of documents saved in total.
     pub saves: usize,
+}
+
+/// The messages of a streamed answer that the client has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StreamedAnswer {
+    /// Their number.
+    pub messages: u64,
+    /// When the client took the first one, in nanoseconds since the request arrived.
+    pub first: Option<u64>,
 }
 
 /// How a request ended for its client.
@@ -128,6 +139,7 @@ impl RequestRecord {
             error: None,
             request_bytes: 0,
             answer_bytes: None,
+            stream: None,
             early: false,
             hops: Vec::new(),
             hops_left_out: 0,

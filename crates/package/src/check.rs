@@ -107,7 +107,12 @@ fn refused(source: &Source, src: &Located<String>, name: &str, unsupported: Unsu
 pub(crate) fn workflows(manifest: &Manifest, schema: &mut Schema, source: &Source, report: &mut Report) {
     for (index, workflow) in manifest.workflows.iter().enumerate() {
         match rpc(workflow, &schema.rpcs) {
-            Ok(Some(place)) => schema.connect(place, index),
+            Ok(Some(place)) => {
+                schema.connect(place, index);
+                if let Some(problem) = cannot_stream(manifest, workflow, &schema.rpcs[place], source) {
+                    report.push(problem);
+                }
+            }
             Ok(None) => {}
             Err(NoRpc { message, hint, span }) => {
                 report.push(source.error(&span, message).maybe_hint(hint));
@@ -119,6 +124,33 @@ pub(crate) fn workflows(manifest: &Manifest, schema: &mut Schema, source: &Sourc
             report.push(problem);
         }
     }
+}
+
+/// The problem of a workflow whose RPC streams its answer, if the last node cannot do that. Whether a node's SDK can
+/// shows when it starts.
+fn cannot_stream(
+    manifest: &Manifest,
+    workflow: &WorkflowEntry,
+    rpc: &Rpc,
+    source: &Source,
+) -> Option<Problem> {
+    let (Some(&last), Some(place), true) =
+        (workflow.sequence.last(), workflow.sequential.last(), rpc.streams)
+    else {
+        return None;
+    };
+    let run = &manifest.nodes.get(last)?.run;
+    let (reason, remedy) = match run.runner {
+        Runner::External => ("another runner calls its handler", "choose a node without `runner: external`"),
+        Runner::Older(_) => ("its runner gives one answer", "build the node with the SDK of this krt"),
+        Runner::Krt if run.batch.is_some() => {
+            ("a batch has one answer for each message", "remove `batch` from the node")
+        }
+        Runner::Krt => return None,
+    };
+    let message = format!("node `{}` cannot stream the answer of `{}`: {reason}", place.value, rpc.name);
+    let hint = format!("{remedy}, or `stream` from the RPC");
+    Some(source.error(&place.span, message).hint(hint))
 }
 
 /// Why a workflow has no RPC.
@@ -154,14 +186,14 @@ fn without_workflow(rpc: &Rpc) -> Option<Problem> {
         None => problem,
     };
     let name = &rpc.name;
-    match (rpc.streaming, rpc.led) {
+    match (rpc.takes_stream, rpc.led) {
         (true, true) => {
-            let problem =
-                Problem::error(&rpc.file, format!("RPC `{name}` streams: only unary RPCs can be served"));
-            Some(at(problem).hint("remove `stream` on both sides: one request gives one answer"))
+            let message = format!("RPC `{name}` takes a stream of requests, which cannot be served");
+            let hint = "remove `stream` before the request: only the answer can be a stream";
+            Some(at(Problem::error(&rpc.file, message)).hint(hint))
         }
         (true, false) => {
-            let message = format!("RPC `{name}` streams and will not be served: only unary RPCs can be");
+            let message = format!("RPC `{name}` takes a stream of requests and will not be served");
             Some(at(Problem::warning(&rpc.file, message)))
         }
         (false, false) => {

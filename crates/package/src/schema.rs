@@ -29,12 +29,12 @@ pub struct Schema {
     /// The pool as an encoded `google.protobuf.FileDescriptorSet`: each file after its imports, without
     /// `source_code_info`, and without default `json_name`s.
     pub descriptors: Vec<u8>,
-    /// The unary RPCs of the entrypoint's services, in the order of the file.
+    /// The RPCs of the entrypoint's services that take one request, in the order of the file.
     pub methods: Vec<Method>,
     pub(crate) rpcs: Vec<Rpc>,
 }
 
-/// A unary RPC.
+/// An RPC that takes one request.
 #[derive(Debug, Clone)]
 pub struct Method {
     /// Its path: `/package.Service/Name`.
@@ -53,6 +53,8 @@ pub struct Method {
     pub output_type_url: String,
     /// Whether its author declares it free of side effects: `option idempotency_level = NO_SIDE_EFFECTS;`.
     pub safe: bool,
+    /// Whether its answer is a stream of messages.
+    pub streams: bool,
     /// Its workflow, as an index into `Version::workflows`.
     pub workflow: Option<usize>,
 }
@@ -64,10 +66,13 @@ pub(crate) struct Rpc {
     pub(crate) service: String,
     pub(crate) file: PathBuf,
     pub(crate) location: Option<Location>,
-    pub(crate) streaming: bool,
+    /// Whether its requests are a stream, which cannot be served.
+    pub(crate) takes_stream: bool,
+    /// Whether its answer is a stream.
+    pub(crate) streams: bool,
     /// Whether it has a workflow.
     pub(crate) led: bool,
-    /// Its index in [`Schema::methods`], if it is unary.
+    /// Its index in [`Schema::methods`], if it takes one request.
     method: Option<usize>,
 }
 
@@ -77,7 +82,7 @@ pub(crate) struct Encoded {
     /// A `google.protobuf.FileDescriptorSet` with comments.
     files: Vec<u8>,
     descriptors: Vec<u8>,
-    /// The unary RPCs: service, name and workflow.
+    /// The RPCs that take one request: service, name and workflow.
     methods: Vec<(String, String, Option<usize>)>,
 }
 
@@ -149,9 +154,9 @@ impl Schema {
 
     fn add(&mut self, file: &FileDescriptor, service: &ServiceDescriptor, places: Option<&Locations<'_>>) {
         for method in service.methods() {
-            let streaming = method.is_client_streaming() || method.is_server_streaming();
-            let place = (!streaming).then_some(self.methods.len());
-            if !streaming {
+            let takes_stream = method.is_client_streaming();
+            let place = (!takes_stream).then_some(self.methods.len());
+            if !takes_stream {
                 self.methods.push(Method::of(&method));
             }
             self.rpcs.push(Rpc {
@@ -159,7 +164,8 @@ impl Schema {
                 service: service.full_name().to_owned(),
                 file: file.name().into(),
                 location: places.and_then(|places| places.location(&method)),
-                streaming,
+                takes_stream,
+                streams: method.is_server_streaming(),
                 led: false,
                 method: place,
             });
@@ -210,6 +216,7 @@ impl Method {
             input,
             output,
             safe: is_safe(method),
+            streams: method.is_server_streaming(),
             workflow: None,
         }
     }

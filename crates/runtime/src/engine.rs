@@ -10,9 +10,10 @@ use crate::{
     ingress::{self, Ingress},
     logs::Logs,
     nats::{self, ListenTasks, Nats, Part},
-    node::{Launch, Lifeline, Node, NodeGpus, Nodes, Plain, StartError, frame},
+    node::{Launch, Lifeline, Node, NodeGpus, Nodes, Plain, StartError, WINDOW, frame},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use krt_model::name::Name;
 use krt_package::Package;
 use krt_remote::Documents;
 use std::{
@@ -63,12 +64,23 @@ pub enum Error {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Broker(#[from] krt_broker::Error),
+    /// The answer of a workflow is a stream, which needs all nodes in one process.
+    #[error("the answer of workflow `{workflow}` is a stream, which is not sent over NATS")]
+    #[diagnostic(help("run the package without --nats, or remove `stream` from its RPC"))]
+    StreamOverNats {
+        /// The workflow.
+        workflow: Name,
+    },
 }
 
 impl Engine {
     /// Assembles the parts, without starting them. `has_ingress`: whether this engine receives requests.
     pub async fn build(mut parts: Parts, has_ingress: bool) -> Result<Self, Error> {
         let routes = ingress::routes(&parts.package, parts.options.requests.message);
+        let streams = routes.iter().flatten().find(|route| route.streams);
+        if let (Some(route), true) = (streams, parts.broker.is_some()) {
+            return Err(Error::StreamOverNats { workflow: route.workflow.clone() });
+        }
         let (flow, broker) = flow(&mut parts, &routes).await?;
         let nodes = nodes(&parts, &flow);
         let part = Part { ingress: has_ingress, nodes: nodes.iter().map(|node| node.index).collect() };
@@ -234,6 +246,7 @@ fn nodes(parts: &Parts, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
             log_level: parts.logs.level().as_str(),
             payload: spec.run.payload.as_str(),
             batch: spec.run.batch.map(frame::HelloBatch::from),
+            stream: may_stream(&parts.package, index).then_some(WINDOW),
             descriptors: descriptors.clone(),
         };
         Arc::new(Node {
@@ -242,6 +255,7 @@ fn nodes(parts: &Parts, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
             run: spec.run.clone(),
             gpu: spec.gpu,
             gpus: OnceLock::new(),
+            streams: streams(&parts.package).any(|sequence| sequence.last() == Some(&index)),
             plain: Plain::new(parts.package.schema.pool.clone()),
             hello,
             flow: Arc::clone(flow),
@@ -253,6 +267,18 @@ fn nodes(parts: &Parts, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
     };
     let here: &BTreeSet<usize> = &parts.here;
     version.nodes.iter().enumerate().filter(|(index, _)| here.contains(index)).map(build).collect()
+}
+
+/// Returns the sequences of nodes whose answers are streams.
+fn streams(package: &Package) -> impl Iterator<Item = &[usize]> {
+    let streaming = package.schema.methods.iter().filter(|method| method.streams);
+    streaming.filter_map(|method| Some(package.version.workflows[method.workflow?].sequence.as_slice()))
+}
+
+/// Returns whether a handler of a node may send messages of a streamed answer.
+fn may_stream(package: &Package, index: usize) -> bool {
+    let batches = package.version.nodes[index].run.batch.is_some();
+    !batches && streams(package).any(|sequence| sequence.contains(&index))
 }
 
 fn ingress(

@@ -142,6 +142,7 @@ fn request_record(id: &str) -> RequestRecord {
         ending: Ending::Answered,
         request_bytes: 400,
         answer_bytes: Some(20),
+        stream: None,
         hops: nodes.into_iter().zip(0..).map(hop).collect(),
         ..RequestRecord::begin(id.into(), name("demo-v1"), name("predict"), time)
     }

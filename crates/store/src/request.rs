@@ -4,7 +4,7 @@ use crate::bytes::{Cursor, put_long, put_short, put_signed, put_varint};
 use bson::{Document, RawDocument, rawdoc};
 use krt_model::{
     name::Name,
-    request::{Ending, Hop, HopEnding, RequestRecord, Saved},
+    request::{Ending, Hop, HopEnding, RequestRecord, Saved, StreamedAnswer},
 };
 use std::iter;
 
@@ -79,9 +79,14 @@ fn put_course(out: &mut Vec<u8>, request: &RequestRecord) {
         let id = rawdoc! { "": bson::RawBson::try_from(saved.id.clone()).unwrap_or(bson::RawBson::Null) };
         put_long(out, id.as_bytes());
     }
-    // Only requests over NATS have it.
-    if request.hops_left_out > 0 {
+    // Only requests over NATS have the first, and only streams the rest.
+    if request.hops_left_out > 0 || request.stream.is_some() {
         put_varint(out, request.hops_left_out as u64);
+    }
+    if let Some(StreamedAnswer { messages, first }) = request.stream {
+        put_varint(out, messages);
+        // 0 stands for `None`.
+        put_varint(out, first.map_or(0, |first| first.saturating_add(1)));
     }
 }
 
@@ -123,6 +128,7 @@ impl Head<'_> {
         let saves = size(&mut cursor)?;
         let saved = (0..cursor.count(MAX_PARTS)?).map(|_| read_saved(&mut cursor)).collect::<Option<_>>()?;
         let hops_left_out = if cursor.is_empty() { 0 } else { size(&mut cursor)? };
+        let stream = if cursor.is_empty() { None } else { Some(read_stream(&mut cursor)?) };
         Some(RequestRecord {
             id: self.id.into(),
             version: Name::parse(self.version).ok()?,
@@ -133,6 +139,7 @@ impl Head<'_> {
             error: error.map(str::to_owned),
             request_bytes,
             answer_bytes,
+            stream,
             early,
             hops,
             hops_left_out,
@@ -140,6 +147,10 @@ impl Head<'_> {
             saves,
         })
     }
+}
+
+fn read_stream(cursor: &mut Cursor<'_>) -> Option<StreamedAnswer> {
+    Some(StreamedAnswer { messages: cursor.varint()?, first: cursor.varint()?.checked_sub(1) })
 }
 
 fn read_hop(cursor: &mut Cursor<'_>) -> Option<Hop> {
@@ -192,12 +203,14 @@ mod tests {
         fn request()(
             id in ".{0,20}", names in [name(), name()], start: i64, elapsed: u64, ending in 0..Ending::ALL.len(),
             error in option::of("x.{0,50}"), sizes in (0..1_usize << 40, option::of(0..1_usize << 40)), early: bool,
-            hops in vec(hop(), 0..5), hops_left_out in 0..1000_usize, saved in vec(saved(), 0..3), saves in 0..1000_usize
+            hops in vec(hop(), 0..5), hops_left_out in 0..1000_usize, saved in vec(saved(), 0..3), saves in 0..1000_usize,
+            stream in option::of((any::<u64>(), option::of(0..u64::MAX)))
         ) -> RequestRecord {
             let [version, workflow] = names;
             let (request_bytes, answer_bytes) = sizes;
             let (id, ending) = (id.into(), Ending::ALL[ending]);
-            RequestRecord { id, version, workflow, start, elapsed, ending, error, request_bytes, answer_bytes,
+            let stream = stream.map(|(messages, first)| StreamedAnswer { messages, first });
+            RequestRecord { id, version, workflow, start, elapsed, ending, error, request_bytes, answer_bytes, stream,
                 early, hops, hops_left_out, saved, saves }
         }
     }

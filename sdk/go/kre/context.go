@@ -114,6 +114,15 @@ func (c *HandlerContext) EarlyReply(response Message) error {
 	return c.parts.scope.Reply(response)
 }
 
+// Send sends a message of the answer now; the answer goes on. The RPC must answer with a stream: `returns (stream …)` in
+// the .proto. What the handler returns is the last message; nil ends the stream without one.
+//
+// It waits while the client is slow, and fails with context.Canceled once the client has left: return that error.
+// Messages after an early reply are dropped.
+func (c *HandlerContext) Send(message Message) error {
+	return c.parts.scope.Send(message)
+}
+
 // Reply is the old name of EarlyReply.
 func (c *HandlerContext) Reply(response Message) error {
 	return c.EarlyReply(response)

@@ -52,6 +52,8 @@ func conversationHandlers() map[string]interface{} {
 			return strings.Repeat("x", size), err
 		}),
 		"early":           textHandler(early),
+		"stream":          newHandler(stream),
+		"plain_stream":    plainStream,
 		"log":             then(logAtEachLevel),
 		"measure":         then(measure),
 		"measure_badly":   then(measureBadly),
@@ -243,6 +245,39 @@ func crash(_ *HandlerContext, text string) (string, error) {
 		return empty[3], nil
 	}
 	return text, nil
+}
+
+func stream(ctx *HandlerContext, data *anypb.Any) (proto.Message, error) {
+	text := &wrapperspb.StringValue{}
+	if err := data.UnmarshalTo(text); err != nil {
+		return nil, err
+	}
+	for _, word := range strings.Fields(text.Value) {
+		var err error
+		switch word {
+		case "fail":
+			err = errors.New("no more")
+		case "last":
+			return wrapperspb.String(word), nil
+		case "reply":
+			err = ctx.EarlyReply(wrapperspb.String("early"))
+		default:
+			err = ctx.Send(wrapperspb.String(word))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func plainStream(ctx *HandlerContext, data map[string]interface{}) (map[string]interface{}, error) {
+	for n := 1.0; n <= data["count"].(float64); n++ {
+		if err := ctx.Send(map[string]interface{}{"n": n}); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
 }
 
 func early(ctx *HandlerContext, text string) (string, error) {

@@ -30,10 +30,12 @@ var (
 	engineKinds = map[string]frame.Kind{
 		"HELLO": frame.Hello, "DELIVER": frame.Deliver, "CANCEL": frame.Cancel, "DONE": frame.Done,
 		"DOCUMENT": frame.Document, "FAILED": frame.Failed, "STOP": frame.Stop,
+		"CREDIT": frame.Credit,
 	}
 	hostKinds = map[frame.Kind]string{
 		frame.Ready: "READY", frame.Broken: "BROKEN", frame.Result: "RESULT", frame.EarlyReply: "EARLY_REPLY",
 		frame.Log: "LOG", frame.Measurement: "MEASUREMENT", frame.Save: "SAVE", frame.Find: "FIND",
+		frame.Message: "MESSAGE",
 	}
 	statusNames = []string{"answer", "none", "error", "cancelled", "too_large"}
 	levelNames  = []string{"debug", "info", "warn", "error", "plain"}
@@ -268,7 +270,7 @@ func bodyFields(t *testing.T, from enginetest.Frame, read reader) map[string]any
 		return map[string]any{"text": string(from.Body)}
 	case frame.Result:
 		return resultFields(t, from, read)
-	case frame.EarlyReply:
+	case frame.EarlyReply, frame.Message:
 		return read(t, from.Body)
 	case frame.Log:
 		return map[string]any{

@@ -90,6 +90,26 @@ async def early(ctx: Context, data: Any) -> Message:
 
 
 @handler
+async def stream(ctx: Context, data: Any) -> Message | None:
+    for word in read(data).split():
+        if word == "fail":
+            raise RuntimeError("no more")
+        if word == "last":
+            return text("last")
+        if word == "reply":
+            await ctx.early_reply(text("early"))
+        else:
+            await ctx.send(text(word))
+    return None
+
+
+@handler
+async def plain_stream(ctx: Context, data: dict) -> None:
+    for n in range(data["count"]):
+        await ctx.send({"n": n + 1})
+
+
+@handler
 async def log(ctx: Context, data: Any) -> Message:
     ctx.logger.debug("debug %s", read(data))
     ctx.logger.info("info %s", read(data))

@@ -26,10 +26,11 @@ from google.protobuf.wrappers_pb2 import StringValue
 SOURCE = Path(__file__).parents[1] / "src"
 PATIENCE = 20.0
 
-HELLO, DELIVER, CANCEL, DONE, DOCUMENT, FAILED, STOP = range(1, 8)
-READY, BROKEN, RESULT, EARLY_REPLY, LOG, MEASUREMENT, SAVE, FIND = range(64, 72)
+HELLO, DELIVER, CANCEL, DONE, DOCUMENT, FAILED, STOP, CREDIT = range(1, 9)
+READY, BROKEN, RESULT, EARLY_REPLY, LOG, MEASUREMENT, SAVE, FIND, MESSAGE = range(64, 73)
 ANSWER, NONE, ERROR, CANCELLED, TOO_LARGE = range(5)
 MORE = WHOLE = 0b10
+STREAM = 0b100
 
 
 class Result(NamedTuple):
@@ -92,9 +93,14 @@ class Seen:
     logs: list[Log] = field(default_factory=list)
     measurements: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     replies: list[tuple[int, AnyMessage]] = field(default_factory=list)
+    messages: list[tuple[int, Any]] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     broken: str | None = None
     ready: dict[str, Any] | None = None
+
+    def sent(self, number: int) -> list[str]:
+        """The texts of a stream's messages, each a `StringValue`."""
+        return [_text(message) for of, message in self.messages if of == number]
 
     def texts(self, level: int | None = None) -> list[str]:
         return [log.text for log in self.logs if level in (None, log.level)]
@@ -117,6 +123,8 @@ class Engine:
         self.order: list[int] = []
         self.on_call: Callable[[Call], None] = self._refuse
         self._open: list[int] = []
+        self._unpaid: dict[int, list[int]] = {}
+        """The messages and bytes of each stream that have no credit yet."""
         self._last = 0
         self._data = bytearray()
         self._stopped = False
@@ -189,6 +197,21 @@ class Engine:
     def ask_batch(self, messages: list[Any]) -> list[Result]:
         """Delivers a batch and waits for its RESULTs."""
         return [self.result(number) for number in self.deliver_batch(messages)]
+
+    def deliver_stream(self, message: Message | str | dict[str, Any], flags: int = 0) -> int:
+        """Delivers a message whose answer is a stream."""
+        self._last += 1
+        self._open.append(self._last)
+        self._unpaid[self._last] = [0, 0]
+        body = delivery_body(message, STREAM | flags, 0)
+        self._send(frame(DELIVER, self._last, body))
+        return self._last
+
+    def credit(self, number: int, messages: int, size: int) -> None:
+        """Tells the worker that the client has taken something."""
+        self._unpaid[number][0] -= messages
+        self._unpaid[number][1] -= size
+        self.send(CREDIT, number, struct.pack("<IQ", messages, size))
 
     def cancel(self, number: int) -> None:
         """Cancels a delivery."""
@@ -310,6 +333,7 @@ class Engine:
             BROKEN: self._take_broken,
             RESULT: self._take_result,
             EARLY_REPLY: self._take_reply,
+            MESSAGE: self._take_message,
             LOG: self._take_log,
             MEASUREMENT: self._take_measurement,
             SAVE: self._take_save,
@@ -347,6 +371,18 @@ class Engine:
         plain = self.hello.get("payload") == "json"
         self.seen.replies.append((number, (json.loads if plain else AnyMessage.FromString)(body)))
 
+    def _take_message(self, number: int, body: bytes) -> None:
+        assert number in self._open, f"a MESSAGE for {number}, which is not in flight"
+        assert number in self._unpaid, f"a MESSAGE for {number}, whose answer is not a stream"
+        unpaid, window = self._unpaid[number], self.hello["stream"]
+        assert unpaid[0] < window["messages"], "a MESSAGE without credit"
+        assert unpaid[1] < window["bytes"], "a MESSAGE without credit"
+        unpaid[0] += 1
+        unpaid[1] += len(body)
+        plain = self.hello.get("payload") == "json"
+        message = (json.loads if plain else AnyMessage.FromString)(body)
+        self.seen.messages.append((number, message))
+
     def _take_log(self, number: int, body: bytes) -> None:
         assert self._was_given(number), f"a LOG of {number}, which was not given"
         level, time = struct.unpack_from("<BQ", body)
@@ -378,6 +414,12 @@ class Engine:
 
     def _refuse(self, call: Call) -> None:
         self.send(FAILED, call.id, b"this test has no store")
+
+
+def _text(message: AnyMessage) -> str:
+    value = StringValue()
+    assert message.Unpack(value)
+    return value.value
 
 
 def frame(kind: int, number: int, body: bytes) -> bytes:

@@ -22,7 +22,17 @@ STATUSES = ("answer", "none", "error", "cancelled", "too_large")
 LEVELS = ("debug", "info", "warn", "error", "plain")
 KINDS = dict(
     enumerate(
-        ("READY", "BROKEN", "RESULT", "EARLY_REPLY", "LOG", "MEASUREMENT", "SAVE", "FIND"),
+        (
+            "READY",
+            "BROKEN",
+            "RESULT",
+            "EARLY_REPLY",
+            "LOG",
+            "MEASUREMENT",
+            "SAVE",
+            "FIND",
+            "MESSAGE",
+        ),
         start=fake_engine.READY,
     )
 )
@@ -53,6 +63,11 @@ class Player(Engine):
             self.hang_up()
         else:
             kind, number = getattr(fake_engine, entry["engine"]), entry.get("id", 0)
+            if kind == fake_engine.DELIVER and entry.get("flags", 0) & fake_engine.STREAM:
+                self._unpaid[number] = [0, 0]
+            if kind == fake_engine.CREDIT and len(body_of(entry)) == 12:
+                for index, paid in enumerate(struct.unpack("<IQ", body_of(entry))):
+                    self._unpaid[number][index] -= paid
             if kind == fake_engine.DELIVER:
                 self._open.append(number)
             self._send(frame(kind, number, body_of(entry)))
@@ -107,7 +122,7 @@ def fields_of(kind: int, body: bytes, read: Read) -> dict[str, Any]:
     """The fields of a frame from the worker, with the names of the conversations."""
     if kind == fake_engine.RESULT:
         return result_of(body, read)
-    if kind == fake_engine.EARLY_REPLY:
+    if kind in (fake_engine.EARLY_REPLY, fake_engine.MESSAGE):
         return read(body)
     if kind == fake_engine.BROKEN:
         return {"text": body.decode()}

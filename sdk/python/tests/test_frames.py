@@ -36,7 +36,7 @@ HELLO = {
 
 def test_hello_ignores_unknown_fields():
     hello = Hello.parse(json.dumps({**HELLO, "more": {"a": 1}}).encode())
-    assert hello._asdict() == {**HELLO, "payload": "protobuf", "batch": 0}
+    assert hello._asdict() == {**HELLO, "payload": "protobuf", "batch": 0, "stream": None}
 
 
 def test_hello_has_the_largest_batch():
@@ -51,10 +51,19 @@ def test_hello_names_missing_fields(name):
         Hello.parse(json.dumps(fields).encode())
 
 
+def test_hello_has_the_window_of_streams():
+    window = {"messages": 8, "bytes": 9, "more": 1}
+    hello = Hello.parse(json.dumps({**HELLO, "stream": window}).encode())
+    assert hello.stream == (8, 9)
+
+
+BAD_STREAM = json.dumps({**HELLO, "stream": {"messages": 8}}).encode()
 BAD_BATCH = json.dumps({**HELLO, "batch": True}).encode()
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"protocol": "x"}', b"\xff", BAD_BATCH])
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b'{"protocol": "x"}', b"\xff", BAD_BATCH, BAD_STREAM]
+)
 def test_invalid_hellos(body):
     with pytest.raises(ProtocolError):
         Hello.parse(body)

@@ -65,7 +65,7 @@ def test_the_missing_size_is_never_overestimated(frame, data):
         ((4, 2, 1), "its size is 4, less than 5"),
         ((101, 2, 1), "101 bytes, more than the limit of 100"),
         ((5, 0, 1), "the kind 0"),
-        ((5, 8, 1), "the kind 8"),
+        ((5, 9, 1), "the kind 9"),
         ((5, 64, 1), "the kind 64"),
     ],
 )

@@ -107,6 +107,25 @@ impl Context {
         Ok(delivery.reply(|| self.0.process.link.send(&out))?)
     }
 
+    /// Sends a message of the answer now; the answer goes on. The RPC must answer with a stream: `returns (stream …)` in
+    /// the `.proto`. What the handler returns is the last message, and `None` ends the stream without one.
+    ///
+    /// Waits while the client is slow. Messages after an early reply are dropped. Fails if the RPC has one answer, if the
+    /// message is too large, in `init`, and after the handler has returned.
+    pub async fn send<Form, Count>(&self, message: impl Output<Form, Count>) -> Result<()> {
+        let delivery = self.0.require("send")?;
+        if !delivery.streams() {
+            return Err(ContextError::OneAnswer.into());
+        }
+        let limit = self.0.process.hello.largest();
+        let mut out = form::encode(message, HEADER, limit)?.ok_or(form::Mismatch::NoMessage)?;
+        frame::close(&mut out, WorkerFrame::Message, delivery.id);
+        if delivery.wait_for_credit(out.len() - HEADER).await? {
+            delivery.send(|| self.0.process.link.send(&out))?;
+        }
+        Ok(())
+    }
+
     /// Makes this handler's return value the final answer; later nodes do not run.
     ///
     /// Fails in `init`, and after the handler has returned.

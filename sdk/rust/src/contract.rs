@@ -11,6 +11,10 @@ pub(crate) enum ContextError {
     #[error("[ctx.{method}] there is no request {place}; hint: call it in `handler`")]
     NoRequest { method: &'static str, place: &'static str },
     #[error(
+        "[ctx.send] the RPC has one answer; hint: write `returns (stream …)` in the .proto to answer with several messages"
+    )]
+    OneAnswer,
+    #[error(
         "[ctx.{method}] a batch has several requests; hint: call it on the context of one, such as `ctx.items()[0].{method}`"
     )]
     OfItems { method: &'static str },

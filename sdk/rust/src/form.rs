@@ -54,6 +54,8 @@ pub(crate) enum Mismatch {
     OtherPayload,
     #[error("[ctx.early_reply] there is no message to reply with; hint: build one of the `.proto`")]
     NoReply,
+    #[error("[ctx.send] there is no message to send; hint: build one of the `.proto`")]
+    NoMessage,
     #[error(
         "the handler returned a list of length {found} for a batch of {count}; hint: return one for each message, in their order"
     )]

@@ -40,6 +40,7 @@ pub(crate) enum FromEngine {
     Document,
     Failed,
     Stop,
+    Credit,
 }
 
 impl FromEngine {
@@ -52,6 +53,7 @@ impl FromEngine {
             5 => Self::Document,
             6 => Self::Failed,
             7 => Self::Stop,
+            8 => Self::Credit,
             _ => return None,
         })
     }
@@ -69,6 +71,7 @@ pub(crate) enum WorkerFrame {
     Measurement,
     Save,
     Find,
+    Message,
 }
 
 /// How a handler ended.
@@ -145,6 +148,8 @@ pub(crate) struct Deliver {
     pub(crate) payload: Bytes,
     /// Whether another DELIVER of the same batch follows.
     pub(crate) more: bool,
+    /// Whether the answer is a stream.
+    pub(crate) streams: bool,
 }
 
 impl Deliver {
@@ -159,9 +164,26 @@ impl Deliver {
         // Copies, so that a long-lived context does not hold the whole frame.
         let request = String::from_utf8_lossy(&body[6..middle]).into();
         let metadata = Bytes::copy_from_slice(&body[middle..start]);
-        let (replied, more) = (flags & 1 != 0, flags & 2 != 0);
-        Ok(Self { replied, request, metadata, payload: body.slice(start..), more })
+        Ok(Self {
+            replied: flags & 1 != 0,
+            request,
+            metadata,
+            payload: body.slice(start..),
+            more: flags & 2 != 0,
+            streams: flags & 4 != 0,
+        })
     }
+}
+
+/// Parses the body of a CREDIT: messages and bytes.
+pub(crate) fn parse_credit(body: &[u8]) -> Result<(u32, u64), ProtocolError> {
+    let [a, b, c, d, bytes @ ..] = body else { return Err(no_credit(body)) };
+    let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| no_credit(body))?;
+    Ok((u32::from_le_bytes([*a, *b, *c, *d]), u64::from_le_bytes(bytes)))
+}
+
+fn no_credit(body: &[u8]) -> ProtocolError {
+    ProtocolError(format!("a CREDIT has {} bytes, not 12", body.len()))
 }
 
 /// The current time, in nanoseconds since the Unix epoch.

@@ -21,6 +21,16 @@ pub(crate) struct Hello {
     /// Present if the handler gets batches.
     #[serde(default)]
     pub(crate) batch: Option<Batch>,
+    /// Present if an answer may be a stream.
+    #[serde(default)]
+    pub(crate) stream: Option<Window>,
+}
+
+/// How much of a stream may wait for its client.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Window {
+    pub(crate) messages: i64,
+    pub(crate) bytes: i64,
 }
 
 /// The batches of a node.

@@ -225,6 +225,7 @@ impl Worker {
             "language": "Rust",
             "pid": std::process::id(),
             "batch": true,
+            "stream": true,
         });
         self.process.link.send(&frame::frame(WorkerFrame::Ready, 0, &[body.to_string().as_bytes()]));
     }
@@ -298,7 +299,8 @@ impl Worker {
     }
 
     fn begin(&mut self, waiting: &Waiting) -> Arc<Delivery> {
-        let delivery = Arc::new(Delivery::new(waiting));
+        let window = self.process.hello.stream.filter(|_| waiting.streams);
+        let delivery = Arc::new(Delivery::new(waiting, window));
         self.working.push(Arc::clone(&delivery));
         delivery
     }
@@ -321,6 +323,7 @@ impl Worker {
             FromEngine::Deliver => self.deliver(&from)?,
             FromEngine::Cancel => self.cancel(from.id),
             FromEngine::Stop => self.stopping = true,
+            FromEngine::Credit => self.credit(&from)?,
             FromEngine::Done | FromEngine::Document | FromEngine::Failed => self.process.calls.take(&from)?,
         }
         Ok(())
@@ -329,11 +332,20 @@ impl Worker {
     fn deliver(&mut self, from: &Frame) -> Result<(), ProtocolError> {
         let broken =
             |why: &dyn std::fmt::Display| ProtocolError(format!("DELIVER {} does not parse: {why}", from.id));
-        let Deliver { replied, request, metadata, payload, more } =
+        let Deliver { replied, request, metadata, payload, more, streams } =
             Deliver::parse(&from.body).map_err(|why| broken(&why))?;
         let plain = self.process.hello.payload() == "json";
         let payload = Payload::read(payload, plain).map_err(|why| broken(&why))?;
-        self.waiting.push_back(Waiting { id: from.id, replied, request, metadata, payload, more });
+        self.waiting.push_back(Waiting { id: from.id, replied, request, metadata, payload, more, streams });
+        Ok(())
+    }
+
+    /// Notes what a client has taken. An id that is not in flight is no violation.
+    fn credit(&self, from: &Frame) -> Result<(), ProtocolError> {
+        let (messages, bytes) = frame::parse_credit(&from.body)?;
+        if let Some(delivery) = self.working.iter().find(|delivery| delivery.id == from.id) {
+            delivery.credit(messages, bytes);
+        }
         Ok(())
     }
 

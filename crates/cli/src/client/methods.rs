@@ -22,8 +22,8 @@ pub(crate) enum Error {
     #[error("`{name}` may be {}", list(candidates))]
     #[diagnostic(help("say which, with its service"))]
     Ambiguous { name: String, candidates: Vec<String> },
-    #[error("`{name}` streams: only methods with one request and one answer can be called")]
-    Streams { name: String },
+    #[error("`{name}` takes a stream of requests: only methods with one request can be called")]
+    TakesStream { name: String },
 }
 
 crate::error::from! { hinted: Error }
@@ -53,8 +53,8 @@ impl Methods {
             Some(method) => method,
             None => self.only(name, self.0.iter().filter(|method| wanted.may_be(method)).collect())?,
         };
-        if found.is_client_streaming() || found.is_server_streaming() {
-            return Err(Error::Streams { name: title(found) });
+        if found.is_client_streaming() {
+            return Err(Error::TakesStream { name: title(found) });
         }
         Ok(found)
     }
@@ -164,6 +164,7 @@ mod tests {
             service Entrypoint {
                 rpc Price(google.protobuf.Empty) returns (google.protobuf.Empty);
                 rpc Watch(google.protobuf.Empty) returns (stream google.protobuf.Empty);
+                rpc Send(stream google.protobuf.Empty) returns (google.protobuf.Empty);
             }
             service Admin {
                 rpc Price(google.protobuf.Empty) returns (google.protobuf.Empty);
@@ -197,6 +198,7 @@ mod tests {
             ("Check", "shop.v1.Admin/Check"),
             ("Health/Check", "grpc.health.v1.Health/Check"),
             ("Beat", "grpc.health.v1.Health/Beat"),
+            ("Watch", "shop.v1.Entrypoint/Watch"),
         ] {
             assert_eq!(title(methods.find(name).unwrap()), expected, "{name}");
         }
@@ -205,7 +207,7 @@ mod tests {
     #[test]
     fn unknown_names() {
         let methods = methods();
-        let own = "`shop.v1.Entrypoint/Price`, `shop.v1.Entrypoint/Watch`, `shop.v1.Admin/Price` \
+        let own = "`shop.v1.Entrypoint/Price`, `shop.v1.Entrypoint/Watch`, `shop.v1.Entrypoint/Send`, `shop.v1.Admin/Price` \
                    or `shop.v1.Admin/Check`";
         for (name, expected) in [
             ("price", "there is no method `price`; hint: did you mean `Price`?".to_owned()),
@@ -228,8 +230,8 @@ mod tests {
                     .to_owned(),
             ),
             (
-                "Watch",
-                "`shop.v1.Entrypoint/Watch` streams: only methods with one request and one answer can be called"
+                "Send",
+                "`shop.v1.Entrypoint/Send` takes a stream of requests: only methods with one request can be called"
                     .to_owned(),
             ),
         ] {

@@ -81,37 +81,100 @@ impl Client {
         request: Bytes,
         timeout: Option<Duration>,
     ) -> Result<Bytes, Status> {
-        let path = PathAndQuery::try_from(format!("/{}", title(method))).expect("names of methods are paths");
-        let Some(timeout) = timeout else { return self.unary(path, BytesCodec, Request::new(request)).await };
-        let mut request = Request::new(request);
-        request.set_timeout(timeout);
-        let start = Instant::now();
-        let late = || Status::deadline_exceeded(format!("no answer within {} s", timeout.as_secs_f64()));
-        match tokio::time::timeout(timeout, self.unary(path, BytesCodec, request)).await {
-            // The channel enforces the timeout as well, and reports it as a cancellation.
-            Ok(Err(status)) if status.code() == Code::Cancelled && start.elapsed() >= timeout => Err(late()),
-            Ok(answer) => answer,
-            Err(_) => Err(late()),
-        }
+        let deadline = Deadline::after(timeout);
+        deadline.limit(self.unary(path_of(method), BytesCodec, deadline.request(request))).await
+    }
+
+    /// Calls a method whose answer is a stream of messages. `timeout` limits the whole stream.
+    pub(crate) async fn stream(
+        &self,
+        method: &MethodDescriptor,
+        request: Bytes,
+        timeout: Option<Duration>,
+    ) -> Result<Messages, Status> {
+        let deadline = Deadline::after(timeout);
+        let request = self.prepare(deadline.request(request));
+        let opened = async {
+            let mut grpc = self.ready().await?;
+            grpc.server_streaming(request, path_of(method), BytesCodec).await
+        };
+        let messages = deadline.limit(opened).await?.into_inner();
+        Ok(Messages { messages, deadline })
     }
 
     async fn unary<C: Codec>(
         &self,
         path: PathAndQuery,
         codec: C,
-        mut request: Request<C::Encode>,
+        request: Request<C::Encode>,
     ) -> Result<C::Decode, Status>
     where
         C::Encode: Sync,
         C::Decode: Sync,
     {
+        let request = self.prepare(request);
+        self.ready().await?.unary(request, path, codec).await.map(tonic::Response::into_inner)
+    }
+
+    fn prepare<T>(&self, mut request: Request<T>) -> Request<T> {
         for header in &self.headers {
             header.add_to(request.metadata_mut());
         }
+        request
+    }
+
+    async fn ready(&self) -> Result<Grpc<Channel>, Status> {
         let mut grpc = self.grpc.clone();
         grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-        grpc.unary(request, path, codec).await.map(tonic::Response::into_inner)
+        Ok(grpc)
     }
+}
+
+/// The messages of a stream.
+#[derive(Debug)]
+pub(crate) struct Messages {
+    messages: tonic::Streaming<Bytes>,
+    deadline: Deadline,
+}
+
+impl Messages {
+    /// Waits for the next message; `None` after the last one.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        self.deadline.limit(self.messages.message()).await
+    }
+}
+
+/// The end of the time for a call, if there is one.
+#[derive(Debug, Clone, Copy)]
+struct Deadline(Option<(Duration, Instant)>);
+
+impl Deadline {
+    fn after(timeout: Option<Duration>) -> Self {
+        Self(timeout.map(|timeout| (timeout, Instant::now() + timeout)))
+    }
+
+    fn request<T>(self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        if let Some((timeout, _)) = self.0 {
+            request.set_timeout(timeout);
+        }
+        request
+    }
+
+    async fn limit<T>(self, call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+        let Some((timeout, end)) = self.0 else { return call.await };
+        let late = || Status::deadline_exceeded(format!("no answer within {} s", timeout.as_secs_f64()));
+        match tokio::time::timeout_at(end.into(), call).await {
+            // The channel enforces the timeout as well, and reports it as a cancellation.
+            Ok(Err(status)) if status.code() == Code::Cancelled && Instant::now() >= end => Err(late()),
+            Ok(answer) => answer,
+            Err(_) => Err(late()),
+        }
+    }
+}
+
+fn path_of(method: &MethodDescriptor) -> PathAndQuery {
+    PathAndQuery::try_from(format!("/{}", title(method))).expect("names of methods are paths")
 }
 
 /// Whether a server cannot describe its methods yet because it is starting.

@@ -52,6 +52,22 @@ fn methods_are_listed_with_examples() {
 }
 
 #[test]
+fn messages_of_a_stream_are_printed_as_they_come() {
+    let shop = Shop::open(Reflection::BOTH);
+    let lines = "{\"item\":\"tea\",\"cents\":\"1\"}\n{\"item\":\"tea\",\"cents\":\"2\"}\n";
+    let whole = call(&shop, &["Watch", r#"{"item": "tea", "count": 2}"#]);
+    assert_eq!((whole.code, &*whole.stdout, &*whole.stderr), (Some(0), lines, ""));
+
+    let failed = call(&shop, &["Watch", r#"{"item": "unknown", "count": 2}"#]);
+    assert_eq!((failed.code, &*failed.stdout), (Some(1), &*lines.replace("tea", "unknown")));
+    assert!(failed.stderr.contains("INTERNAL: error in 'etl': no such item"), "{}", failed.stderr);
+
+    let late = call(&shop, &["Watch", r#"{"item": "never", "count": 2}"#, "--timeout", "500ms"]);
+    assert_eq!((late.code, &*late.stdout), (Some(1), &*lines.replace("tea", "never")));
+    assert!(late.stderr.contains("DEADLINE_EXCEEDED: no answer within 0.5 s"), "{}", late.stderr);
+}
+
+#[test]
 fn a_method_has_many_names() {
     let shop = Shop::open(Reflection::BOTH);
     for name in ["Entrypoint/Price", "shop.v1.Entrypoint/Price", "shop.v1.Entrypoint.Price"] {
@@ -65,7 +81,7 @@ fn a_method_has_many_names() {
         error(&shop, &["header"]),
         "error: there is no method `header`\nhint: did you mean `Headers`?\n"
     );
-    assert!(error(&shop, &["Watch"]).contains("`shop.v1.Entrypoint/Watch` streams"));
+    assert!(error(&shop, &["Send"]).contains("`shop.v1.Entrypoint/Send` takes a stream of requests"));
     assert_eq!(shop.calls(), 3);
 }
 

@@ -1,5 +1,6 @@
 //! A gRPC server that is not krt's.
 
+use futures::{StreamExt as _, stream, stream::BoxStream};
 use prost_types::{FileDescriptorSet, Timestamp};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -35,6 +36,7 @@ service Entrypoint {
   rpc Price(PriceRequest) returns (PriceAnswer);
   rpc Headers(google.protobuf.Empty) returns (HeadersAnswer);
   rpc Watch(PriceRequest) returns (stream PriceAnswer);
+  rpc Send(stream PriceRequest) returns (PriceAnswer);
 }
 service Admin {
   rpc Price(PriceRequest) returns (PriceAnswer);
@@ -159,6 +161,8 @@ impl Service<http::Request<Body>> for Counter {
         Box::pin(async move {
             Ok(if request.uri().path().ends_with("/Headers") {
                 Grpc::new(ProstCodec::default()).unary(service_fn(headers), request).await
+            } else if request.uri().path().ends_with("/Watch") {
+                Grpc::new(ProstCodec::default()).server_streaming(service_fn(watch), request).await
             } else {
                 Grpc::new(ProstCodec::default()).unary(service_fn(price), request).await
             })
@@ -177,6 +181,21 @@ async fn price(request: Request<PriceRequest>) -> Result<Response<PriceAnswer>, 
             Ok(Response::new(PriceAnswer { item, cents: 250 * count, at }))
         }
     }
+}
+
+type Prices = BoxStream<'static, Result<PriceAnswer, Status>>;
+
+/// Answers with `count` messages. Then fails for `unknown`, and never ends for `never`.
+async fn watch(request: Request<PriceRequest>) -> Result<Response<Prices>, Status> {
+    let PriceRequest { item, count } = request.into_inner();
+    let answer = |cents| Ok(PriceAnswer { item: item.clone(), cents, at: None });
+    let answers: Vec<_> = (1..=count).map(answer).collect();
+    let end = match item.as_str() {
+        "never" => stream::pending().boxed(),
+        "unknown" => stream::iter([Err(Status::internal("error in 'etl': no such item"))]).boxed(),
+        _ => stream::empty().boxed(),
+    };
+    Ok(Response::new(stream::iter(answers).chain(end).boxed()))
 }
 
 /// Returns the headers that the client set.

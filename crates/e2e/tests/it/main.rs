@@ -57,6 +57,7 @@ mod soak;
 mod start;
 mod starting;
 mod statuses;
+mod streams;
 mod supervision;
 mod support;
 mod tls;

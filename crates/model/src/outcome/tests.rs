@@ -15,6 +15,8 @@ fn step(node: &Name) -> Step<'_> {
         redeliveries_left: 0,
         answer_type: ANSWER,
         answer_limit: LIMIT,
+        streams: false,
+        sent: 0,
     }
 }
 
@@ -35,6 +37,7 @@ fn describe(outcome: Outcome) -> String {
     match outcome {
         Outcome::Next(payload) => format!("next {}", payload.type_name()),
         Outcome::Answer(payload) => format!("answer {}", payload.type_name()),
+        Outcome::EndStream => "end".to_owned(),
         Outcome::Fail(failure) => format!("fail {failure}"),
         Outcome::Retry { counts } => format!("again {counts}"),
         Outcome::Redeliver => "give back".to_owned(),
@@ -196,24 +199,66 @@ proptest! {
         last: bool,
         replied: bool,
         redelivered: bool,
+        streams: bool,
+        sent in 0..3_u32,
         retries_left in 0..3_u16,
         redeliveries_left in 0..3_u16,
     ) {
         let node = node();
-        let step = Step { last, replied, redelivered, retries_left, redeliveries_left, ..step(&node) };
+        // Only the last node of a stream sends messages of the answer.
+        let sent = if streams && last { sent } else { 0 };
+        let step = step(&node);
+        let step = Step { last, replied, redelivered, streams, sent, retries_left, redeliveries_left, ..step };
         let cancelled = result == HandlerResult::Cancelled;
         match decide(&step, result) {
             Outcome::Answer(payload) => {
                 prop_assert!(!replied);
                 prop_assert!(check_answer(&step, &payload).is_ok());
             }
+            Outcome::EndStream => prop_assert!(streams && !replied),
             Outcome::Fail(_) => prop_assert!(!replied),
             Outcome::Finished | Outcome::FailedInBackground(_) => prop_assert!(replied),
-            Outcome::Retry { counts } => prop_assert!(!counts || retries_left > 0),
+            Outcome::Retry { counts } => prop_assert!(sent == 0 && (!counts || retries_left > 0)),
             Outcome::Redeliver => prop_assert!((replied || redelivered) && redeliveries_left > 0),
             Outcome::Dropped => prop_assert!(cancelled),
             Outcome::Next(_) => prop_assert!(!last),
         }
+    }
+}
+
+#[test]
+fn streams() {
+    let node = node();
+    let stream = Step { streams: true, ..step(&node) };
+    let last = Step { last: true, ..stream };
+    let begun = Step { sent: 3, retries_left: 5, redeliveries_left: 5, ..last };
+    let nothing = |early_exit| HandlerResult::Nothing { early_exit };
+    let died = || HandlerResult::Died("killed by signal 9".to_owned());
+    let memory = || HandlerResult::OutOfMemory(Memory(1 << 20));
+    for (step, result, expected) in [
+        (last, message(ANSWER, 1, false), "answer p.Answer"),
+        (begun, message(ANSWER, 1, false), "answer p.Answer"),
+        (last, nothing(false), "end"),
+        (begun, nothing(false), "end"),
+        (stream, nothing(true), "end"),
+        (stream, nothing(false), "fail error in 'model': the handler returned no message"),
+        (stream, message("p.Other", 1, false), "next p.Other"),
+        (Step { replied: true, ..last }, nothing(false), "finished"),
+        (begun, HandlerResult::Error("no price".to_owned()), "fail error in 'model': no price"),
+        (begun, died(), "fail node 'model' died after 3 messages of the answer: killed by signal 9"),
+        (
+            begun,
+            memory(),
+            "fail node 'model' ran out of memory while it handled the request: its limit is 1Mi",
+        ),
+        (Step { sent: 0, ..begun }, died(), "again true"),
+        (
+            Step { replied: true, ..begun },
+            died(),
+            "background node 'model' died after 3 messages of the answer: killed by signal 9",
+        ),
+    ] {
+        assert_eq!(describe(decide(&step, result)), expected);
     }
 }
 
@@ -224,6 +269,7 @@ fn kinds_keep_their_names() {
         "handler",
         "handler_timeout",
         "died",
+        "interrupted",
         "out_of_memory",
         "down",
         "not_serving",
@@ -248,6 +294,7 @@ fn each_failure_has_its_kind() {
         (Failure::Handler { node: node(), error: String::new() }, Kind::Handler),
         (Failure::HandlerTimeout { node: node() }, Kind::HandlerTimeout),
         (Failure::Died { node: node(), how: String::new() }, Kind::Died),
+        (Failure::Interrupted { node: node(), sent: 1, how: String::new() }, Kind::Interrupted),
         (Failure::OutOfMemory { node: node(), limit: Memory(1) }, Kind::OutOfMemory),
         (Failure::Down { node: node() }, Kind::Down),
         (Failure::NoRunner { node: node() }, Kind::Down),

@@ -255,7 +255,7 @@ fn the_manifest_against_the_other_files() {
             "public_input.proto",
             "(Request)",
             "(stream Request)",
-            "public_input.proto:6:7 error: RPC `Greet` streams: only unary RPCs can be served | remove `stream` on both sides: one request gives one answer",
+            "public_input.proto:6:7 error: RPC `Greet` takes a stream of requests, which cannot be served | remove `stream` before the request: only the answer can be a stream",
         ),
         (
             "public_input.proto",
@@ -551,4 +551,32 @@ fn batches_need_a_runner_that_knows_them() {
     assert!(older[0].starts_with(&format!("{cannot}its runner gives a handler one message")), "{older:?}");
     let external = refused(&executable(here, ""), "    batch: {max: 2}\n    runner: external\n");
     assert!(external[0].starts_with(&format!("{cannot}another runner calls its handler")), "{external:?}");
+}
+
+#[test]
+fn streams_need_a_last_node_that_can_stream() {
+    let external = "timeout: 500ms\n    runner: external";
+    let cannot = "error: node `greeter` cannot stream the answer of `Greet`: ";
+    for (run, expected) in [
+        ("timeout: 500ms", String::new()),
+        (
+            "batch: true",
+            format!(
+                "{cannot}a batch has one answer for each message | remove `batch` from the node, or `stream` from the RPC"
+            ),
+        ),
+        (
+            external,
+            format!(
+                "{cannot}another runner calls its handler | choose a node without `runner: external`, or `stream` from the RPC"
+            ),
+        ),
+    ] {
+        let folder = greeter();
+        fs::write(folder.path().join("krt.yml"), MANIFEST.replace("timeout: 500ms", run)).unwrap();
+        let proto = PROTO.replace("(Response)", "(stream Response)");
+        fs::write(folder.path().join("public_input.proto"), proto).unwrap();
+        let found = lines(&Loader::default().check(folder.path()).unwrap().report);
+        assert!(if expected.is_empty() { found.is_empty() } else { found.contains(&expected) }, "{found}");
+    }
 }

@@ -18,6 +18,7 @@ service Entrypoint {
   rpc Greet (Request) returns (Response);
   rpc Watch (Request) returns (stream Response);
   rpc Part (types.Person) returns (Response.Part);
+  rpc Send (stream Request) returns (Response);
 }
 ";
 const PERSON: &str = "syntax = \"proto3\"; package types; message Person { string last_name = 1; }";
@@ -46,20 +47,23 @@ fn names(schema: &Schema) -> Vec<String> {
 }
 
 #[test]
-fn unary_methods_are_served() {
+fn methods_with_one_request_are_served() {
     let (schema, report) = compile_all(&[("p.proto", GREETER), ("types/person.proto", PERSON)], "p.proto");
     assert_eq!(lines(&report), [""; 0]);
     let schema = schema.unwrap();
     let paths: Vec<&str> = schema.methods.iter().map(|method| method.path.as_str()).collect();
-    assert_eq!(paths, ["/hello.Entrypoint/Greet", "/hello.Entrypoint/Part"]);
+    assert_eq!(paths, ["/hello.Entrypoint/Greet", "/hello.Entrypoint/Watch", "/hello.Entrypoint/Part"]);
+    let streams: Vec<bool> = schema.methods.iter().map(|method| method.streams).collect();
+    assert_eq!(streams, [false, true, false]);
     let part = schema.method("/hello.Entrypoint/Part").unwrap();
     assert_eq!(part.input_type_url, "type.googleapis.com/types.Person");
     assert_eq!(part.output_type_url, "type.googleapis.com/hello.Response.Part");
     assert_eq!((part.service.as_str(), part.name.as_str()), ("hello.Entrypoint", "Part"));
     let places: Vec<_> = schema.rpcs.iter().map(|rpc| rpc.location.as_ref().unwrap().line).collect();
-    assert_eq!(places, [8, 9, 10]);
+    assert_eq!(places, [8, 9, 10, 11]);
     assert_eq!(schema.rpcs[1].location.as_ref().unwrap().column, 7);
-    assert!(schema.rpcs[1].streaming);
+    let takes_stream: Vec<bool> = schema.rpcs.iter().map(|rpc| rpc.takes_stream).collect();
+    assert_eq!(takes_stream, [false, false, false, true]);
     assert_eq!(names(&schema), ["google/protobuf/timestamp.proto", "types/person.proto", "p.proto"]);
 }
 

@@ -20,7 +20,7 @@ pub(super) fn arrive(delivery: &Delivery, node: &Name) {
 /// Returns how the message left the node; `None` if another process of the node continues.
 pub(super) fn departure(outcome: &Outcome, handled: HandlerTimes) -> Option<Departure> {
     let fault = match outcome {
-        Outcome::Next(_) | Outcome::Answer(_) | Outcome::Finished => None,
+        Outcome::Next(_) | Outcome::Answer(_) | Outcome::EndStream | Outcome::Finished => None,
         Outcome::Fail(failure) | Outcome::FailedInBackground(failure) => Some(hint::line(failure)),
         Outcome::Retry { counts: true } => Some("its process died: another one gets the message".to_owned()),
         Outcome::Redeliver => Some("its process died: the message is redelivered".to_owned()),
@@ -60,6 +60,7 @@ mod tests {
         let rows = [
             (Outcome::Next(payload.clone()), ran, ended(times, None)),
             (Outcome::Answer(payload), ran, ended(times, None)),
+            (Outcome::EndStream, ran, ended(times, None)),
             (Outcome::Finished, ran, ended(times, None)),
             (Outcome::Fail(Failure::Lost), ran, ended(times, Some("the request was lost inside the engine"))),
             (

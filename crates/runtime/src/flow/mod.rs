@@ -22,10 +22,10 @@ mod route;
 
 pub use acker::{Acker, Acknowledge};
 pub use admission::{Admission, Limits, Permit, no_memory};
-pub use answer::{Answer, AnswerMeta, Messages, ReplySink};
+pub use answer::{Answer, AnswerMessage, AnswerMeta, Credit, Messages, ReplySink, Sender};
 pub use batch::Curve;
 pub use broker::{Broker, Refused};
-pub use pending::PendingAnswer;
+pub use pending::{AnswerStream, PendingAnswer};
 pub use queue::{Accepted, NodeQueue, SlotId, StageIndex, Worker};
 pub use record::{CodecTimes, OpenRecord, RequestRecords, WorkElsewhere};
 pub use request::{Deadline, Delivery, DeliveryEnd, RemoteRequest, Request, RequestHead};
@@ -214,6 +214,10 @@ impl Flow {
                 self.measure_workflow(&delivery, handled);
                 self.reply(delivery, Ok(payload));
             }
+            Outcome::EndStream => {
+                self.measure_workflow(&delivery, handled);
+                self.end(delivery, Ok(None));
+            }
             Outcome::Fail(failure) | Outcome::FailedInBackground(failure) => self.fail(delivery, failure),
             Outcome::Retry { counts } => {
                 delivery.retries_left -= u16::from(counts);
@@ -285,6 +289,16 @@ impl Flow {
             .answer(answer, AnswerMeta { tracking: delivery.tracking.clone(), ..AnswerMeta::default() })
     }
 
+    /// Checks a message that a handler sends before the end of its answer, which is a stream.
+    pub fn check_message(&self, delivery: &Delivery, message: &Payload) -> Result<(), Failure> {
+        outcome::check_answer(&delivery.step(self.node_of(delivery)), message)
+    }
+
+    /// Sends a message to the client; the answer goes on.
+    pub fn send(&self, request: &Request, message: AnswerMessage) {
+        request.send(message);
+    }
+
     /// Measures the workflow, unless the processes of its last node (an older runner) do so themselves.
     fn measure_workflow(&self, delivery: &Delivery, handled: HandlerTimes) {
         if !(delivery.is_last() && self.measured[delivery.node()]) {
@@ -351,10 +365,15 @@ impl Flow {
         self.fail(delivery, failure);
     }
 
-    fn reply(&self, mut delivery: Delivery, answer: Answer) {
+    fn reply(&self, delivery: Delivery, answer: Answer) {
+        self.end(delivery, answer.map(Some));
+    }
+
+    /// Ends the answer of a delivery's request, after a last message if there is one.
+    fn end(&self, mut delivery: Delivery, last: Result<Option<Payload>, Failure>) {
         let (request, tracking) = (Arc::clone(&delivery.request), std::mem::take(&mut delivery.tracking));
         let acker = delivery.handed_on();
-        if !request.answer(answer, AnswerMeta { tracking, acker, ..AnswerMeta::default() }) {
+        if !request.end(last, AnswerMeta { tracking, acker, ..AnswerMeta::default() }) {
             self.metrics.late.inc();
         }
     }

@@ -7,7 +7,7 @@ use krt_model::{
     message::Timestamp,
     name::Name,
     outcome::Failure,
-    request::{Ending, Hop, HopChain, RequestRecord, Saved},
+    request::{Ending, Hop, HopChain, RequestRecord, Saved, StreamedAnswer},
     version::Version,
 };
 use krt_store::Store;
@@ -160,11 +160,12 @@ impl OpenRecord {
         self.lock().record.early = true;
     }
 
-    /// Closes the request for its client.
-    pub(super) fn end(&self, end: End) {
+    /// Closes the request for its client. `stream`: what the client has taken of a stream.
+    pub(super) fn end(&self, end: End, stream: Option<StreamedAnswer>) {
         let mut state = self.lock();
         let record = &mut state.record;
         record.elapsed = self.elapsed();
+        record.stream = stream;
         (record.ending, record.error, record.answer_bytes) = match end {
             End::Answered(bytes) => (Ending::Answered, None, Some(bytes)),
             End::Failed(error) => (Ending::Failed, Some(error), None),
@@ -293,6 +294,7 @@ mod tests {
                 sequence: vec![0],
                 answer_type: String::new(),
                 answer_limit: 0,
+                streams: false,
             };
             Self {
                 request_records: Arc::new(request_records),
@@ -319,7 +321,7 @@ mod tests {
         let record = fixture.begin("1");
         assert_eq!(fixture.request_records.find("1").unwrap().ending, Ending::InFlight);
         record.replied_early();
-        record.end(End::Answered(3));
+        record.end(End::Answered(3), None);
         let to_stored = fixture.request_records.find("1").unwrap();
         assert_eq!(
             (to_stored.ending, to_stored.answer_bytes, to_stored.hops.len()),
@@ -365,7 +367,7 @@ mod tests {
         for number in 0..MAX_SAVED + 5 {
             save(Bson::Int64(number as i64));
         }
-        record.end(End::failed(&Failure::Lost));
+        record.end(End::failed(&Failure::Lost), None);
         record.work_ended();
         let stored = fixture.stored().await.remove(0);
         assert_eq!((stored.saved.len(), stored.saves), (MAX_SAVED, MAX_SAVED + 6));
@@ -404,7 +406,7 @@ mod tests {
         let record = fixture.begin("1");
         let work = Arc::clone(&record).work_elsewhere();
         record.work_ended();
-        record.end(End::failed(&Failure::Lost));
+        record.end(End::failed(&Failure::Lost), None);
         assert_eq!(fixture.stored().await, []);
         work.add_hops(&chain([call(0, HopEnding::Cancelled)]));
         drop(work);
@@ -418,7 +420,7 @@ mod tests {
         let (saving, abandoned) =
             (Arc::clone(&record).saving().unwrap(), Arc::clone(&record).saving().unwrap());
         record.work_ended();
-        record.end(End::Answered(3));
+        record.end(End::Answered(3), None);
         drop(abandoned);
         assert_eq!(fixture.stored().await, []);
         saving.saved(Saved { node: model(), collection: "c".to_owned(), id: Bson::Int64(1) });
@@ -442,7 +444,7 @@ mod tests {
                     may_end.recv().unwrap();
                 }
                 record.work_ended();
-                record.end(End::Left);
+                record.end(End::Left, None);
             }
         };
         let runtime = tokio::runtime::Handle::current();

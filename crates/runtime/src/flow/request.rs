@@ -4,7 +4,7 @@ use super::{
     HandlerTimes,
     acker::Acker,
     admission::Permit,
-    answer::{Answer, AnswerMeta, LocalReply, Messages, ReplySink},
+    answer::{Answer, AnswerMessage, AnswerMeta, LocalReply, Messages, ReplySink},
     now,
     record::{CodecTimes, End, OpenRecord, RequestRecords, WorkElsewhere},
     route::Route,
@@ -15,7 +15,7 @@ use krt_model::{
     metadata::Metadata,
     name::Name,
     outcome::{Failure, HandlerResult, Step},
-    request::{Hop, HopChain, HopEnding},
+    request::{Hop, HopChain, HopEnding, StreamedAnswer},
 };
 use std::{
     sync::{
@@ -100,7 +100,7 @@ impl RemoteClient {
     }
 }
 
-/// One request. It passes on exactly one answer: the first.
+/// One request. It passes on exactly one answer: the first, with its end.
 #[derive(Debug)]
 pub struct Request {
     /// Names the request in logs and measurements (KRT v1's tracking id): a UUID, version 7.
@@ -171,8 +171,24 @@ impl Request {
         })
     }
 
+    /// Adds a message to the answer, which is a stream and goes on. Drops it if the answer has ended.
+    pub(super) fn send(&self, message: AnswerMessage) {
+        if self.replied() || self.left() {
+            return;
+        }
+        match &self.client {
+            Client::Local(reply) => reply.message(message),
+            Client::Remote(client) => client.reply.message(message),
+        }
+    }
+
     /// Answers the request. Returns false if it already had an answer or the client has left.
-    pub fn answer(&self, answer: Answer, mut meta: AnswerMeta) -> bool {
+    pub fn answer(&self, answer: Answer, meta: AnswerMeta) -> bool {
+        self.end(answer.map(Some), meta)
+    }
+
+    /// Ends the answer, after a last message if there is one. Returns false if it had ended or the client has left.
+    pub(super) fn end(&self, last: Result<Option<Payload>, Failure>, mut meta: AnswerMeta) -> bool {
         if self.replied.swap(true, Ordering::AcqRel) {
             meta.ack();
             return false;
@@ -184,8 +200,22 @@ impl Request {
                 &*client.reply
             }
         };
-        let status = answer.map(|message| sink.message(message));
+        let status = last.map(|message| {
+            if let Some(message) = message {
+                sink.message(message.into());
+            }
+        });
         sink.end(status, meta)
+    }
+
+    /// Ends the answer to a client of this ingress at once, without the messages that it has not taken. Returns false
+    /// if it had ended.
+    pub(super) fn abort(&self, failure: Failure) -> bool {
+        let aborted = !self.replied.swap(true, Ordering::AcqRel);
+        if aborted && let Client::Local(reply) = &self.client {
+            reply.abort(failure);
+        }
+        aborted
     }
 
     /// Returns what takes the answer if the request was received elsewhere.
@@ -238,15 +268,23 @@ impl Request {
         }
     }
 
+    /// Polls for the next message of the answer to a client of this ingress.
+    pub(super) fn poll_message(&self, context: &Context<'_>) -> Poll<Result<Option<AnswerMessage>, Failure>> {
+        match &self.client {
+            Client::Local(reply) => reply.poll_next(context),
+            Client::Remote(_) => Poll::Pending,
+        }
+    }
+
     /// Returns an empty reservation of memory for the request.
     pub fn reserve(&self) -> Reservation {
         self.permit.reserve()
     }
 
-    /// Closes it for its client.
-    pub(super) fn close(&self, end: End) {
+    /// Closes it for its client. `stream`: what the client has taken of a stream.
+    pub(super) fn close(&self, end: End, stream: Option<StreamedAnswer>) {
         if let Some(record) = &self.record {
-            record.end(end);
+            record.end(end, stream);
         }
         if let Client::Local(reply) = &self.client {
             reply.close();
@@ -292,6 +330,8 @@ pub struct Delivery {
     pub tracking: Vec<Tracking>,
     /// How many more times another process may get it.
     pub retries_left: u16,
+    /// How many messages of the answer its handler has sent.
+    pub sent: u32,
     /// The engine's time for converting its messages.
     pub codec_times: CodecTimes,
     /// When a worker may have begun with it; known once the worker is no longer waited for.
@@ -322,6 +362,7 @@ impl Delivery {
             payload,
             tracking,
             retries_left: 0,
+            sent: 0,
             codec_times: CodecTimes::default(),
             called: None,
             acker: None,
@@ -415,6 +456,8 @@ impl Delivery {
             redeliveries_left: self.acker.as_ref().map_or(0, |acker| acker.redeliveries_left()),
             answer_type: &self.request.route.answer_type,
             answer_limit: self.request.route.answer_limit,
+            streams: self.request.route.streams,
+            sent: self.sent,
         }
     }
 }

@@ -13,6 +13,8 @@ pub struct Route {
     pub sequence: Vec<usize>,
     /// Full name of the message type that the RPC returns.
     pub answer_type: String,
-    /// Largest answer, in bytes.
+    /// Largest message of an answer, in bytes.
     pub answer_limit: usize,
+    /// Whether the answer is a stream of messages.
+    pub streams: bool,
 }

@@ -103,6 +103,7 @@ fn fixture_with(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixtu
         sequence,
         answer_type: "t.M".to_owned(),
         answer_limit: 1024,
+        streams: false,
     });
     Fixture { flow, route, _store: (folder, writer) }
 }
@@ -143,7 +144,7 @@ impl Fixture {
         let pending = self.flow.request(permit.into(), &self.route, message(b"in"), head);
         let mut messages = pending.whole().await?;
         assert_eq!(messages.len(), 1, "an answer of KRT v1 is one message");
-        Ok(messages.remove(0).expect("there is one"))
+        Ok(messages.remove(0).expect("there is one").payload)
     }
 }
 
@@ -481,7 +482,7 @@ impl Drop for AckRecorder {
 struct EndRecorder(mpsc::Sender<Result<(), Failure>>);
 
 impl ReplySink for EndRecorder {
-    fn message(&self, _: Payload) {}
+    fn message(&self, _: AnswerMessage) {}
 
     fn end(&self, status: Result<(), Failure>, meta: AnswerMeta) -> bool {
         meta.ack();
@@ -579,7 +580,7 @@ fn failures_of_redelivered_messages_are_answered_and_kept() {
 struct HopRecorder(mpsc::Sender<HopChain>);
 
 impl ReplySink for HopRecorder {
-    fn message(&self, _: Payload) {}
+    fn message(&self, _: AnswerMessage) {}
 
     fn end(&self, _: Result<(), Failure>, meta: AnswerMeta) -> bool {
         self.0.send(meta.hops).is_ok()

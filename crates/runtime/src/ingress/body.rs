@@ -19,8 +19,8 @@ pub(super) type Frames = VecDeque<Frame<Bytes>>;
 pub(super) enum Body {
     /// A complete body.
     Whole(Frames),
-    /// The body of a generated service: health, reflection.
-    Tonic(tonic::body::Body),
+    /// The body of a streamed answer, or of a generated service: health, reflection.
+    Stream(tonic::body::Body),
     /// The same, cut off when its reader's permission ends.
     Until(tonic::body::Body, EndSignal),
 }
@@ -43,7 +43,7 @@ impl Body {
     /// Ends a stream when `ended` resolves; a complete body is unaffected.
     pub(super) fn until(self, ended: Option<BoxFuture<'static, ()>>) -> Self {
         match (self, ended) {
-            (Self::Tonic(body), Some(ended)) => Self::Until(body, EndSignal(ended)),
+            (Self::Stream(body), Some(ended)) => Self::Until(body, EndSignal(ended)),
             (body, _) => body,
         }
     }
@@ -70,14 +70,14 @@ impl http_body::Body for Body {
         }
         match &mut *self {
             Self::Whole(frames) => Poll::Ready(frames.pop_front().map(Ok)),
-            Self::Tonic(body) | Self::Until(body, _) => Pin::new(body).poll_frame(context),
+            Self::Stream(body) | Self::Until(body, _) => Pin::new(body).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(frames) => frames.is_empty(),
-            Self::Tonic(body) | Self::Until(body, _) => body.is_end_stream(),
+            Self::Stream(body) | Self::Until(body, _) => body.is_end_stream(),
         }
     }
 
@@ -86,7 +86,7 @@ impl http_body::Body for Body {
             Self::Whole(frames) => SizeHint::with_exact(
                 frames.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum(),
             ),
-            Self::Tonic(body) | Self::Until(body, _) => body.size_hint(),
+            Self::Stream(body) | Self::Until(body, _) => body.size_hint(),
         }
     }
 }
@@ -110,7 +110,7 @@ mod tests {
         let (end, ended) = tokio::sync::oneshot::channel::<()>();
         let silent =
             http_body_util::StreamBody::new(futures::stream::pending::<Result<Frame<Bytes>, Status>>());
-        let mut body = Body::Tonic(tonic::body::Body::new(silent)).until(Some(ended.map(drop).boxed()));
+        let mut body = Body::Stream(tonic::body::Body::new(silent)).until(Some(ended.map(drop).boxed()));
         assert!(futures::poll!(body.frame()).is_pending());
         end.send(()).unwrap();
         let trailers = body.frame().await.unwrap().unwrap().into_trailers().unwrap();

@@ -1,8 +1,8 @@
 //! A call, the same way in each protocol: deadline, admission, reading, decoding, the request, encoding.
 //!
-//! A [`Codec`] says what differs. Nothing of a message is built before its request is admitted. An answer is
-//! written as the sequence that it is: message by message, then the end. A unary response says in its head how the
-//! call ended, so that its messages are encoded when the end is known.
+//! A [`Codec`] says what differs. Nothing of a message is built before its request is admitted. A unary response says in
+//! its head how the call ended, so that its message is encoded when the end is known. A stream ([`super::stream`]) takes
+//! message by message, then the end.
 
 use super::{
     body::{Body, Frames},
@@ -12,9 +12,10 @@ use super::{
     read::{Reader, too_large},
     service::{Ingress, Method},
     status,
+    stream::{Stream, StreamForm},
 };
 use crate::{
-    flow::{Deadline, Messages, Permit, RequestHead, Route},
+    flow::{AnswerMessage, Deadline, Messages, PendingAnswer, Permit, RequestHead, Route},
     memory::Reservation,
     offload,
     traces::{Protocol, Trace},
@@ -57,6 +58,12 @@ pub(super) trait Codec: Sync {
     fn decode(&self, method: &Method, message: Bytes, limit: usize, permit: &Permit)
     -> Result<Bytes, Status>;
 
+    /// Ends a call that failed, with only a status.
+    fn refuse(&self, status: &Status) -> Response<Body>;
+}
+
+/// How a protocol carries an answer of one message.
+pub(super) trait Unary: Codec {
     /// Converts a message of the answer from protobuf.
     fn encode(
         &self,
@@ -70,9 +77,6 @@ pub(super) trait Codec: Sync {
 
     /// Ends the body of a call that succeeded.
     fn end(&self, body: Frames) -> Response<Body>;
-
-    /// Ends a call that failed, with only a status.
-    fn refuse(&self, status: &Status) -> Response<Body>;
 }
 
 /// The body of a request.
@@ -97,8 +101,8 @@ pub(super) struct Call<'a, C> {
     pub(super) codec: C,
 }
 
-impl<C: Codec> Call<'_, C> {
-    /// Answers a request over HTTP.
+impl<C: Unary> Call<'_, C> {
+    /// Answers a request over HTTP, with one message.
     pub(super) async fn answer(&self, head: &Parts, body: Incoming) -> Response<Body> {
         let traced = self.ingress.trace(self.method, C::PROTOCOL, &head.headers);
         let answered = self.run(head, body, traced.trace()).await;
@@ -107,6 +111,57 @@ impl<C: Codec> Call<'_, C> {
     }
 
     async fn run(&self, head: &Parts, body: Incoming, trace: Trace) -> Result<Response<Body>, Status> {
+        let (permit, message, head) = self.admit(head, body, trace).await?;
+        let (answer, permit) = self.request(permit, message, self.method.route()?, head, |_| {}).await?;
+        let mut frames = Frames::new();
+        for AnswerMessage { payload, .. } in answer {
+            let message = self.codec.encode(self.method, payload, permit.reserve()).await?;
+            self.codec.frame(message, &mut frames);
+        }
+        let mut response = self.codec.end(frames);
+        response.extensions_mut().insert(ResponseGuard::new(permit));
+        Ok(response)
+    }
+}
+
+impl<C: Codec> Call<'_, C> {
+    /// Answers a request over HTTP, with a stream of messages.
+    pub(super) async fn stream(&self, head: &Parts, body: Incoming, form: StreamForm) -> Response<Body> {
+        let traced = self.ingress.trace(self.method, C::PROTOCOL, &head.headers);
+        let opened = match self.open(head, body, traced.trace()).await {
+            Ok(opened) => opened,
+            Err(status) => {
+                traced.end(Some(status::fault(&status)));
+                return form.refuse(&status);
+            }
+        };
+        let (answer, permit) = opened;
+        let answer = answer.stream(self.ingress.flow());
+        let output = self.method.output().clone();
+        let begun = Stream::begin(form, output, answer, Arc::clone(&permit), traced).await;
+        let mut response = begun.unwrap_or_else(|status| form.refuse(&status));
+        response.extensions_mut().insert(ResponseGuard::new(permit));
+        response
+    }
+
+    /// Reads a message, and sends it through its workflow.
+    async fn open(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        trace: Trace,
+    ) -> Result<(PendingAnswer<'_>, Arc<Permit>), Status> {
+        let (permit, message, head) = self.admit(head, body, trace).await?;
+        self.post(permit, message, self.method.route()?, head).await
+    }
+
+    /// Admits a request and reads its message, until the deadline.
+    async fn admit(
+        &self,
+        head: &Parts,
+        body: Incoming,
+        trace: Trace,
+    ) -> Result<(Permit, Bytes, RequestHead), Status> {
         let timeout = self.codec.timeout(&head.headers)?;
         let deadline = self.deadline(timeout.unwrap_or(Duration::MAX));
         let route = self.method.route()?;
@@ -122,16 +177,7 @@ impl<C: Codec> Call<'_, C> {
         }
         let (mut permit, message) = received?;
         permit.hold(metadata.size()).map_err(|failure| status::of_failure(&failure))?;
-        let head = RequestHead { deadline, trace, metadata };
-        let (answer, permit) = self.request(permit, message, route, head, |_| {}).await?;
-        let mut frames = Frames::new();
-        for message in answer {
-            let message = self.codec.encode(self.method, message, permit.reserve()).await?;
-            self.codec.frame(message, &mut frames);
-        }
-        let mut response = self.codec.end(frames);
-        response.extensions_mut().insert(ResponseGuard::new(permit));
-        Ok(response)
+        Ok((permit, message, RequestHead { deadline, trace, metadata }))
     }
 
     /// Returns the deadline of a call that begins now. `timeout`: the time that the client gives.
@@ -148,6 +194,20 @@ impl<C: Codec> Call<'_, C> {
         head: RequestHead,
         on_id: impl FnOnce(&Arc<str>),
     ) -> Result<(Messages, Arc<Permit>), Status> {
+        let (pending, permit) = self.post(permit, message, route, head).await?;
+        on_id(pending.id());
+        let answer = pending.whole().await.map_err(|failure| status::of_failure(&failure))?;
+        Ok((answer, permit))
+    }
+
+    /// Sends an admitted message through its workflow.
+    async fn post(
+        &self,
+        permit: Permit,
+        message: Bytes,
+        route: &Arc<Route>,
+        head: RequestHead,
+    ) -> Result<(PendingAnswer<'_>, Arc<Permit>), Status> {
         let Self { ingress, method, codec } = self;
         let payload = offload::run(message.len(), || {
             let message = codec.decode(method, message, ingress.limits().message, &permit)?;
@@ -155,9 +215,7 @@ impl<C: Codec> Call<'_, C> {
         });
         let (payload, permit) = (payload.await?, Arc::new(permit));
         let pending = ingress.flow().request(Arc::clone(&permit), route, payload, head);
-        on_id(pending.id());
-        let answer = pending.whole().await.map_err(|failure| status::of_failure(&failure))?;
-        Ok((answer, permit))
+        Ok((pending, permit))
     }
 }
 

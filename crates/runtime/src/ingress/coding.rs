@@ -1,12 +1,12 @@
 //! Content codings (RFC 9110, 8.4): parses the names of a sender's codings, in any case, and decompresses.
 
-use super::read::full;
+use super::{call::MessageInfo, read::full};
 use crate::{
     memory::{self, Buffer, Reservation, Unread},
     offload,
 };
 use bytes::Bytes;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use krt_compression::{Codec, Error};
 use tonic::Status;
 
@@ -26,6 +26,25 @@ pub(super) enum Refused {
     Unknown { what: &'static str, coding: String },
     #[error("{what} compressed more than {MAX_CODINGS} times are not understood")]
     TooMany { what: &'static str },
+}
+
+/// Returns the codings of a message that itself says whether it is compressed; `header` then says how.
+pub(super) fn of_message(
+    announced: MessageInfo,
+    headers: &HeaderMap,
+    header: &str,
+) -> Result<Codings, Status> {
+    if !announced.compressed {
+        return Ok(Codings::NONE);
+    }
+    let values = headers.get_all(header).iter().map(HeaderValue::as_bytes);
+    let codings =
+        Codings::parse(values, "messages").map_err(|refused| Status::unimplemented(refused.to_string()))?;
+    if codings.is_identity() {
+        let message = format!("the message is compressed, but the header `{header}` does not say how");
+        return Err(Status::internal(message));
+    }
+    Ok(codings)
 }
 
 impl Codings {

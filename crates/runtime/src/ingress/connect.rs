@@ -1,15 +1,16 @@
-//! JSON (and protobuf) over HTTP, by the unary rules of the Connect protocol.
+//! JSON (and protobuf) over HTTP, by the rules of the Connect protocol, and as Server-Sent Events.
 
 mod query;
 
 use super::{
     body::{Body, Frames},
-    call::{Call, Codec, MessageInfo, RequestBody},
+    call::{Call, Codec, MessageInfo, RequestBody, Unary},
     coding::{self, Codings},
-    deadline,
+    deadline, envelope,
     read::{Reader, full},
     service::{Ingress, Method, unknown},
     status,
+    stream::StreamForm,
 };
 use crate::{
     flow::Permit,
@@ -21,16 +22,16 @@ use crate::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Method as Verb, Response, StatusCode,
-    header::{ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    header::{ACCEPT, ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
     request::Parts,
 };
 use http_body::Frame;
 use hyper::body::Incoming;
-use krt_model::hint;
-use krt_model::message::Payload;
+use krt_model::{hint, message::Payload};
+use prost_reflect::MessageDescriptor;
 use query::Query;
 use serde::Serialize;
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 use tonic::{Code, Status};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -38,7 +39,7 @@ const PROTO: HeaderValue = HeaderValue::from_static("application/proto");
 
 /// The encoding of a call's messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Encoding {
+pub(super) enum Encoding {
     Json,
     Proto,
 }
@@ -59,6 +60,10 @@ pub(super) struct Connect<'r> {
     sent: MessageSource<'r>,
 }
 
+/// The messages of a stream in the Connect protocol: one in the request, any number in the answer.
+#[derive(Debug)]
+struct ConnectStream(Encoding);
+
 impl Connect<'static> {
     /// The codec of a JSON message that is not compressed.
     pub(super) const JSON: Self = Self { encoding: Encoding::Json, sent: MessageSource::Body(Codings::NONE) };
@@ -74,6 +79,11 @@ pub(super) async fn call(
     let Some(method) = method else {
         return refuse(StatusCode::NOT_FOUND, &unknown(head.uri.path()));
     };
+    let of_stream = stream_encoding(&head.headers).filter(|_| head.method == Verb::POST && method.streams());
+    if let Some(encoding) = of_stream {
+        let call = Call { ingress, method, codec: ConnectStream(encoding) };
+        return call.stream(head, body, StreamForm::Connect(encoding)).await;
+    }
     let codec = match head.method {
         Verb::POST => sent_in_body(&head.headers),
         Verb::GET if method.is_safe() => Connect::parse(head.uri.query().unwrap_or_default())
@@ -81,9 +91,32 @@ pub(super) async fn call(
         _ => Err(wrong_verb(method)),
     };
     match codec {
+        Ok(codec) if method.streams() => match check_events(&codec, method, &head.headers) {
+            Ok(()) => Call { ingress, method, codec }.stream(head, body, StreamForm::Events).await,
+            Err(refused) => codec.refuse(&refused),
+        },
         Ok(codec) => Call { ingress, method, codec }.answer(head, body).await,
         Err(refused) => refused,
     }
+}
+
+/// Checks that a client can read a stream as Server-Sent Events.
+fn check_events(codec: &Connect<'_>, method: &Method, headers: &HeaderMap) -> Result<(), Status> {
+    let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let events = accepts.flat_map(|value| value.split(',')).any(|kind| is_kind(kind, "text/event-stream"));
+    if events && codec.encoding == Encoding::Json {
+        return Ok(());
+    }
+    Err(status::with_hint(
+        Code::InvalidArgument,
+        format!("the answer of `{}` is a stream", method.path()),
+        "send JSON with the header `accept: text/event-stream`, or `content-type: application/connect+json`",
+    ))
+}
+
+/// Returns whether a media type, which may have parameters, is this one.
+fn is_kind(text: &str, kind: &str) -> bool {
+    text.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(kind)
 }
 
 impl Codec for Connect<'_> {
@@ -133,25 +166,22 @@ impl Codec for Connect<'_> {
         limit: usize,
         permit: &Permit,
     ) -> Result<Bytes, Status> {
-        match self.encoding {
-            Encoding::Json => from_json(method, &message, limit, permit),
-            Encoding::Proto => {
-                method.check(&message)?;
-                Ok(message)
-            }
-        }
+        self.encoding.decode(method, message, limit, permit)
     }
 
+    fn refuse(&self, status: &Status) -> Response<Body> {
+        refuse(status::http(status.code()), status)
+    }
+}
+
+impl Unary for Connect<'_> {
     async fn encode(
         &self,
         method: &Method,
         message: Payload,
         reservation: Reservation,
     ) -> Result<Bytes, Status> {
-        match self.encoding {
-            Encoding::Json => to_json(method, &message, reservation).await,
-            Encoding::Proto => Ok(message.value().clone()),
-        }
+        self.encoding.encode(method.output(), &message, reservation).await
     }
 
     fn frame(&self, message: Bytes, body: &mut Frames) {
@@ -167,9 +197,76 @@ impl Codec for Connect<'_> {
         response.headers_mut().insert(CONTENT_TYPE, kind);
         response
     }
+}
+
+impl Codec for ConnectStream {
+    const PROTOCOL: Protocol = Protocol::Connect;
+
+    fn timeout(&self, headers: &HeaderMap) -> Result<Option<Duration>, Status> {
+        check_version(headers)?;
+        deadline::of_connect(headers)
+    }
+
+    async fn announced<B: RequestBody>(
+        &self,
+        reader: &mut Reader<B>,
+        _: &HeaderMap,
+    ) -> Result<MessageInfo, Status> {
+        envelope::announced(reader).await
+    }
+
+    async fn read<B: RequestBody>(
+        &self,
+        reader: &mut Reader<B>,
+        announced: MessageInfo,
+        _limit: usize,
+        permit: &Permit,
+    ) -> Result<Bytes, Status> {
+        envelope::read(reader, announced, permit).await
+    }
+
+    fn codings(&self, announced: MessageInfo, headers: &HeaderMap) -> Result<Codings, Status> {
+        coding::of_message(announced, headers, "connect-content-encoding")
+    }
+
+    fn decode(
+        &self,
+        method: &Method,
+        message: Bytes,
+        limit: usize,
+        permit: &Permit,
+    ) -> Result<Bytes, Status> {
+        self.0.decode(method, message, limit, permit)
+    }
 
     fn refuse(&self, status: &Status) -> Response<Body> {
-        refuse(status::http(status.code()), status)
+        StreamForm::Connect(self.0).refuse(status)
+    }
+}
+
+impl Encoding {
+    /// Converts a message of a request to protobuf, or checks that it is that.
+    fn decode(self, method: &Method, message: Bytes, limit: usize, permit: &Permit) -> Result<Bytes, Status> {
+        match self {
+            Self::Json => from_json(method, &message, limit, permit),
+            Self::Proto => {
+                method.check(&message)?;
+                Ok(message)
+            }
+        }
+    }
+
+    /// Converts a message of an answer from protobuf.
+    pub(super) async fn encode(
+        self,
+        output: &MessageDescriptor,
+        message: &Payload,
+        reservation: Reservation,
+    ) -> Result<Bytes, Status> {
+        match self {
+            Self::Json => to_json(output, message, reservation).await,
+            Self::Proto => Ok(message.value().clone()),
+        }
     }
 }
 
@@ -207,18 +304,50 @@ fn wrong_verb(method: &Method) -> Response<Body> {
 
 /// Returns an error response: JSON with the gRPC code, whatever the request's encoding.
 pub(super) fn refuse(http: StatusCode, status: &Status) -> Response<Body> {
-    #[derive(Serialize)]
-    struct Error<'a> {
-        code: &'a str,
-        #[serde(skip_serializing_if = "str::is_empty")]
-        message: &'a str,
-    }
-    let error = Error { code: status::name(status.code()), message: &status::for_json(status) };
-    let text = serde_json::to_vec(&error).expect("texts are JSON");
-    let mut response = Response::new(Body::data(text));
+    let mut response = Response::new(Body::data(error_or_ok(Some(status))));
     *response.status_mut() = http;
     response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
+}
+
+/// An error, or `ok`, in JSON.
+#[derive(Serialize)]
+struct Error<'a> {
+    code: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message: Cow<'a, str>,
+}
+
+impl<'a> Error<'a> {
+    fn of(status: &'a Status) -> Self {
+        Self { code: status::name(status.code()), message: status::for_json(status) }
+    }
+}
+
+/// Returns a status as JSON; `ok` for none.
+pub(super) fn error_or_ok(status: Option<&Status>) -> Vec<u8> {
+    let ok = Error { code: status::name(Code::Ok), message: "".into() };
+    serde_json::to_vec(&status.map_or(ok, Error::of)).expect("texts are JSON")
+}
+
+/// Returns the last message of a stream (Connect protocol, "EndStreamResponse").
+pub(super) fn end_of_stream(status: Option<&Status>) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct End<'a> {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<Error<'a>>,
+    }
+    serde_json::to_vec(&End { error: status.map(Error::of) }).expect("texts are JSON")
+}
+
+/// Returns the encoding of the messages in the body of a stream, if the body is one.
+fn stream_encoding(headers: &HeaderMap) -> Option<Encoding> {
+    let kind = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    match kind {
+        kind if is_kind(kind, "application/connect+json") => Some(Encoding::Json),
+        kind if is_kind(kind, "application/connect+proto") => Some(Encoding::Proto),
+        _ => None,
+    }
 }
 
 /// Returns the encoding of the body. A missing content type has no default: any page may send such a body to any
@@ -261,11 +390,14 @@ fn from_json(method: &Method, text: &[u8], limit: usize, permit: &Permit) -> Res
 }
 
 /// Writes a message of an answer as JSON, limited in size by the memory available.
-async fn to_json(method: &Method, message: &Payload, reservation: Reservation) -> Result<Bytes, Status> {
+async fn to_json(
+    output: &MessageDescriptor,
+    message: &Payload,
+    reservation: Reservation,
+) -> Result<Bytes, Status> {
     let message = message.value();
     let bounds = json::Bounds { limit: usize::MAX, reservation };
-    let written =
-        offload::run(message.len(), || json::write(method.output(), message, json::Format::WIRE, bounds));
+    let written = offload::run(message.len(), || json::write(output, message, json::Format::WIRE, bounds));
     written.await.map_err(|error| match error {
         json::Error::Refused(Refused::Full(refused)) => full(refused),
         error => Status::internal(format!("the answer is {}", hint::messages(&error))),

@@ -10,8 +10,9 @@ pub(super) fn page(ingress: &Ingress) -> Response<Body> {
         String::from("This is a KRT v1 service. Its methods, over gRPC and as JSON over HTTP:\n\n");
     for method in ingress.methods() {
         let unused = if method.route().is_err() { "  (no workflow)" } else { "" };
+        let stream = if method.streams() { "stream " } else { "" };
         let (input, output) = (method.input().full_name(), method.output().full_name());
-        let _ = writeln!(text, "  POST {}   {input} -> {output}{unused}", method.path());
+        let _ = writeln!(text, "  POST {}   {input} -> {stream}{output}{unused}", method.path());
     }
     text.push_str("\nSend JSON with the header `content-type: application/json`.\n");
     let mut response = Response::new(Body::data(text));

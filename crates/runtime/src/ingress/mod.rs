@@ -10,8 +10,10 @@
 //! - [`mod@routes`]: the targets of RPCs.
 //! - [`service`]: the protocol of a request, and its method.
 //! - [`call`]: a call, the same way in each protocol.
-//! - [`grpc`]: the codec of unary gRPC.
-//! - [`connect`]: the codec of JSON over HTTP, by the Connect protocol's unary rules.
+//! - [`grpc`]: the codec of gRPC.
+//! - [`connect`]: the codec of JSON over HTTP, by the Connect protocol's rules.
+//! - [`stream`]: answers that are streams, in each protocol.
+//! - [`envelope`]: messages with a head.
 //! - [`read`]: a request's body and its limits.
 //! - [`coding`]: compressed bodies.
 //! - [`wire`]: checks that bytes are a message of a type.
@@ -28,6 +30,7 @@ mod connect;
 mod connection;
 mod deadline;
 mod directory;
+mod envelope;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod grpc;
@@ -43,6 +46,7 @@ mod routes;
 mod sent_body;
 mod service;
 mod status;
+mod stream;
 mod upstream;
 mod wire;
 

@@ -16,6 +16,7 @@ pub fn routes(package: &Package, answer_limit: usize) -> Vec<Option<Arc<Route>>>
             sequence: workflow.sequence.clone(),
             answer_type: method.output.full_name().to_owned(),
             answer_limit,
+            streams: method.streams,
         }));
     }
     routes

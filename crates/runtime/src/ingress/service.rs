@@ -3,12 +3,13 @@
 use super::{
     Limits,
     body::Body,
-    call::{Call, Codec as _},
+    call::{Call, Unary as _},
     connect::{self, Connect},
     grpc::{self, Grpc},
     index,
     read::full,
     status,
+    stream::StreamForm,
 };
 use crate::{
     flow::{Flow, Permit, RequestHead, Route},
@@ -62,8 +63,9 @@ pub(super) struct Method {
     output: MessageDescriptor,
     input_url: String,
     safe: bool,
+    streams: bool,
     route: Option<Arc<Route>>,
-    rpc: Option<Rpc>,
+    rpc: Option<Arc<Rpc>>,
 }
 
 impl Method {
@@ -102,6 +104,11 @@ impl Method {
         self.safe
     }
 
+    /// Returns whether its answer is a stream of messages.
+    pub(super) fn streams(&self) -> bool {
+        self.streams
+    }
+
     /// Packs a message for the first node.
     pub(super) fn pack(&self, message: &Bytes, permit: &Permit) -> Result<Payload, Status> {
         let mut reservation = permit.reserve();
@@ -129,7 +136,8 @@ impl Ingress {
                 output: method.output.clone(),
                 input_url: format!("{}{}", krt_model::message::TYPE_URL_PREFIX, method.input.full_name()),
                 safe: method.safe,
-                rpc: route.as_ref().map(|route| Rpc::new(&method.path, route.workflow.clone())),
+                streams: method.streams,
+                rpc: route.as_ref().map(|route| Arc::new(Rpc::new(&method.path, route.workflow.clone()))),
                 route,
             };
             (method.path.clone(), known)
@@ -161,6 +169,13 @@ impl Ingress {
         on_id: impl FnOnce(&Arc<str>),
     ) -> Result<Bytes, Status> {
         let route = method.route()?;
+        if method.streams() {
+            return Err(status::with_hint(
+                Code::Unimplemented,
+                format!("the answer of `{}` is a stream", method.path()),
+                "call it with `krt call` or another client",
+            ));
+        }
         let call = Call { ingress: self, method, codec: Connect::JSON };
         let deadline = call.deadline(timeout);
         let permit = self.flow.enter(route, json.len()).map_err(|failure| status::of_failure(&failure))?;
@@ -171,7 +186,7 @@ impl Ingress {
         let (answer, permit) = call.request(permit, json, route, head, on_id).await?;
         let mut text = Bytes::new();
         for message in answer {
-            text = call.codec.encode(method, message, permit.reserve()).await?;
+            text = call.codec.encode(method, message.payload, permit.reserve()).await?;
         }
         Ok(text)
     }
@@ -181,17 +196,12 @@ impl Ingress {
         self.flow.reserve()
     }
 
-    pub(super) fn flow(&self) -> &Flow {
+    pub(super) fn flow(&self) -> &Arc<Flow> {
         &self.flow
     }
 
     /// Starts the trace of a call, if the call has a workflow.
-    pub(super) fn trace<'a>(
-        &'a self,
-        method: &'a Method,
-        protocol: Protocol,
-        headers: &HeaderMap,
-    ) -> traces::Call<'a> {
+    pub(super) fn trace(&self, method: &Method, protocol: Protocol, headers: &HeaderMap) -> traces::Call {
         let Some(rpc) = &method.rpc else { return traces::Call::default() };
         let values = TRACE_HEADERS.iter().flat_map(|name| {
             headers.get_all(name).iter().filter_map(|value| Some((name.as_str(), value.to_str().ok()?)))
@@ -222,6 +232,9 @@ impl Ingress {
         let (verb, path) = (&head.method, head.uri.path());
         let method = self.methods.get(path);
         match method {
+            Some(method) if is_grpc && method.streams() => {
+                Call { ingress: self, method, codec: Grpc }.stream(&head, body, StreamForm::Grpc).await
+            }
             Some(method) if is_grpc => Call { ingress: self, method, codec: Grpc }.answer(&head, body).await,
             None if is_grpc => self.generated(Request::from_parts(head, body)).await,
             _ if matches!(*verb, Verb::GET | Verb::HEAD) && path == "/" => index::page(self),
@@ -235,7 +248,7 @@ impl Ingress {
             return grpc::refuse(&unknown(path));
         }
         match self.generated.clone().oneshot(request).await {
-            Ok(response) => response.map(Body::Tonic),
+            Ok(response) => response.map(Body::Stream),
             Err(never) => match never {},
         }
     }

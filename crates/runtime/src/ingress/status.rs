@@ -24,7 +24,7 @@ pub(super) fn of_failure(failure: &Failure) -> Status {
         Kind::Handler | Kind::Died | Kind::WrongType | Kind::Lost => Code::Internal,
         Kind::Deadline | Kind::HandlerTimeout => Code::DeadlineExceeded,
         Kind::QueueFull | Kind::TooLarge | Kind::OutOfMemory => Code::ResourceExhausted,
-        Kind::Down | Kind::NotServing | Kind::Disconnected => Code::Unavailable,
+        Kind::Down | Kind::NotServing | Kind::Disconnected | Kind::Interrupted => Code::Unavailable,
     };
     Status::new(code, hint::line(failure))
 }

@@ -218,7 +218,7 @@ pub(super) fn deadline(at: Timestamp) -> Option<Deadline> {
 mod tests {
     use super::*;
     use crate::{
-        flow::{Admission, AnswerMeta, Limits, RemoteRequest, ReplySink, Route},
+        flow::{Admission, AnswerMessage, AnswerMeta, Limits, RemoteRequest, ReplySink, Route},
         traces::Trace,
     };
     use krt_model::metadata::Metadata;
@@ -228,7 +228,7 @@ mod tests {
     struct NoClient;
 
     impl ReplySink for NoClient {
-        fn message(&self, _: Payload) {}
+        fn message(&self, _: AnswerMessage) {}
 
         fn end(&self, _: Result<(), Failure>, _: AnswerMeta) -> bool {
             false
@@ -243,6 +243,7 @@ mod tests {
             sequence: vec![0, 1, 2],
             answer_type: String::new(),
             answer_limit: 1,
+            streams: false,
         };
         let admission = Arc::new(Admission::new(Limits::default()));
         admission.open();

@@ -1,7 +1,7 @@
 //! Requests of other ingresses: where their answers go, and how their messages are acknowledged.
 
 use super::Nats;
-use crate::flow::{self, Acknowledge, AnswerMeta, Flow, ReplySink, Request};
+use crate::flow::{self, Acknowledge, AnswerMessage, AnswerMeta, Flow, ReplySink, Request};
 use krt_broker::Acker;
 use krt_model::{hint, message::Payload, outcome::Failure};
 use std::{
@@ -55,8 +55,8 @@ impl RemoteReply {
 }
 
 impl ReplySink for RemoteReply {
-    fn message(&self, message: Payload) {
-        *self.message.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
+    fn message(&self, message: AnswerMessage) {
+        *self.message.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.payload);
     }
 
     fn end(&self, status: Result<(), Failure>, meta: AnswerMeta) -> bool {

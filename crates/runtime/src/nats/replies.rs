@@ -275,6 +275,8 @@ impl Nats {
             redeliveries_left: 0,
             answer_type: &request.route.answer_type,
             answer_limit: request.route.answer_limit,
+            streams: false,
+            sent: 0,
         };
         outcome::check_answer(&step, &payload).map(|()| payload)
     }
@@ -309,10 +311,10 @@ impl Nats {
 mod tests {
     use super::*;
     use crate::{
-        flow::{Admission, Limits, RemoteRequest, ReplySink, Route, now},
+        flow::{Admission, AnswerMessage, Limits, RemoteRequest, ReplySink, Route, now},
         traces::Trace,
     };
-    use krt_model::{message::Payload, metadata::Metadata};
+    use krt_model::metadata::Metadata;
     use std::sync::mpsc;
 
     /// Passes on how an answer ends.
@@ -320,7 +322,7 @@ mod tests {
     struct EndRecorder(mpsc::Sender<Result<(), Failure>>);
 
     impl ReplySink for EndRecorder {
-        fn message(&self, _: Payload) {}
+        fn message(&self, _: AnswerMessage) {}
 
         fn end(&self, status: Result<(), Failure>, _: AnswerMeta) -> bool {
             self.0.send(status).is_ok()
@@ -334,6 +336,7 @@ mod tests {
             sequence: vec![0],
             answer_type: String::new(),
             answer_limit: 1,
+            streams: false,
         };
         let admission = Arc::new(Admission::new(Limits::default()));
         admission.open();

@@ -57,6 +57,9 @@ pub struct Hello {
     /// Whether the handler gets batches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<HelloBatch>,
+    /// How much of a streamed answer may wait for its client; `None` if the node has no workflow with such an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stream: Option<HelloStream>,
     /// Base64 of a `google.protobuf.FileDescriptorSet`.
     pub descriptors: String,
 }
@@ -66,6 +69,15 @@ pub struct Hello {
 pub struct HelloBatch {
     /// The most deliveries of a batch.
     pub max: u16,
+}
+
+/// How much of a streamed answer may wait for its client.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct HelloStream {
+    /// Messages.
+    pub messages: u32,
+    /// Bytes; the last message may exceed them.
+    pub bytes: usize,
 }
 
 impl From<Batch> for HelloBatch {
@@ -88,6 +100,9 @@ pub struct Ready {
     /// Whether it knows batches.
     #[serde(default)]
     pub batch: bool,
+    /// Whether it knows streams.
+    #[serde(default)]
+    pub stream: bool,
 }
 
 /// A frame from a worker.
@@ -117,6 +132,13 @@ pub enum WorkerFrame {
         /// The delivery.
         id: u32,
         /// The answer.
+        message: Message,
+    },
+    /// A message of a streamed answer, which goes on.
+    Message {
+        /// The delivery.
+        id: u32,
+        /// The message.
         message: Message,
     },
     /// A log record.
@@ -183,6 +205,17 @@ pub enum Message {
     Json(Bytes),
     /// A message that was not read, for lack of memory.
     NoRoom(Full),
+}
+
+impl Message {
+    /// Returns its size as the worker sent it, in bytes; 0 if it was not read.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Protobuf(payload) => payload.encoded().len(),
+            Self::Json(text) => text.len(),
+            Self::NoRoom(_) => 0,
+        }
+    }
 }
 
 /// The level of a worker's log record.
@@ -269,6 +302,7 @@ pub(super) mod kind {
     pub(in super::super) const DOCUMENT: u8 = 5;
     pub(in super::super) const FAILED: u8 = 6;
     pub(in super::super) const STOP: u8 = 7;
+    pub(in super::super) const CREDIT: u8 = 8;
     pub(in super::super) const READY: u8 = 64;
     pub(in super::super) const BROKEN: u8 = 65;
     pub(in super::super) const RESULT: u8 = 66;
@@ -277,6 +311,7 @@ pub(super) mod kind {
     pub(in super::super) const MEASUREMENT: u8 = 69;
     pub(in super::super) const SAVE: u8 = 70;
     pub(in super::super) const FIND: u8 = 71;
+    pub(in super::super) const MESSAGE: u8 = 72;
 }
 
 /// The flags of frames.
@@ -285,6 +320,8 @@ pub(super) mod flag {
     pub(in super::super) const REPLIED: u8 = 1;
     /// Of DELIVER: the next DELIVER is of the same batch.
     pub(in super::super) const MORE: u8 = 1 << 1;
+    /// Of DELIVER: the answer is a stream.
+    pub(in super::super) const STREAM: u8 = 1 << 2;
     /// Of RESULT: an early exit.
     pub(super) const EARLY_EXIT: u8 = 1;
     /// Of RESULT: the batch failed as a whole.
@@ -337,11 +374,12 @@ pub(super) fn parse_without_message(
     body: Bytes,
     full: Full,
 ) -> Result<WorkerFrame, ProtocolError> {
-    let without = WorkerFrame::EarlyReply { id: head.id, message: Message::NoRoom(full) };
-    if head.kind == kind::EARLY_REPLY {
-        return Ok(without);
+    let (id, message) = (head.id, Message::NoRoom(full));
+    match head.kind {
+        kind::EARLY_REPLY => Ok(WorkerFrame::EarlyReply { id, message }),
+        kind::MESSAGE => Ok(WorkerFrame::Message { id, message }),
+        _ => result(id, body, |_, _| Ok(Status::Message(message))),
     }
-    result(head.id, body, |_, _| Ok(Status::Message(Message::NoRoom(full))))
 }
 
 /// Parses a result; `parse` makes its status from a number and the rest of the body.
@@ -360,7 +398,7 @@ fn result(
 }
 
 fn carries_message(kind: u8) -> bool {
-    matches!(kind, kind::RESULT | kind::EARLY_REPLY)
+    matches!(kind, kind::RESULT | kind::EARLY_REPLY | kind::MESSAGE)
 }
 
 /// Returns the largest `size` of a kind. A document may be as large as the store accepts: 16 MiB, and more as
@@ -379,6 +417,7 @@ pub(super) fn parse(head: &Head, mut body: Bytes, form: PayloadForm) -> Result<W
         kind::BROKEN => WorkerFrame::Broken(text(&body)),
         kind::RESULT => result(id, body, |status, body| parse_status(kind, status, body, form))?,
         kind::EARLY_REPLY => WorkerFrame::EarlyReply { id, message: message(kind, body, form)? },
+        kind::MESSAGE => WorkerFrame::Message { id, message: message(kind, body, form)? },
         kind::LOG => {
             let level = body.try_get_u8().map_err(short)?;
             let level =

@@ -13,10 +13,14 @@ use super::{
     output::{Lines, RecordBuilder},
     plain::{ConversionError, Plain},
     process::ProcessEnd,
+    stream::{Exceeded, Stream},
     window::{self, Unanswered, Window},
 };
 use crate::{
-    flow::{Accepted, CodecTimes, Delivery, DeliveryEnd, HandlerTimes, Request, SlotId, Worker, now},
+    flow::{
+        Accepted, AnswerMessage, CodecTimes, Delivery, DeliveryEnd, HandlerTimes, Request, SlotId, Worker,
+        now,
+    },
     gpus,
     json::Bounds,
     logs::Record,
@@ -30,7 +34,7 @@ use krt_model::{
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::{Duration, Instant, SystemTime},
 };
 use tokio::{
@@ -46,6 +50,9 @@ const PREFETCH: usize = 8;
 const TICK: Duration = Duration::from_millis(50);
 /// What to do about a worker that does not know batches.
 const NO_BATCHES: &str = "hint: use the SDK that comes with this krt, or remove `batch` from the node";
+/// What to do about a worker that does not know streams.
+const NO_STREAMS: &str =
+    "hint: use the SDK that comes with this krt, or remove `stream` from the RPC that the node answers";
 /// Bytes in the outbox above which the documents of a FIND wait.
 const OUTBOX_FULL: usize = 1 << 20;
 
@@ -56,6 +63,8 @@ pub(super) struct Link {
     socket: OwnedWriteHalf,
     state: Mutex<State>,
     slot: OnceLock<SlotId>,
+    /// This link, if answers of the worker may be streams.
+    streams: OnceLock<Weak<Link>>,
     /// Notified when the outbox has frames.
     filled: Notify,
     /// Notified when the outbox has shrunk.
@@ -101,6 +110,7 @@ impl Link {
             socket,
             state: Mutex::new(state),
             slot: OnceLock::new(),
+            streams: OnceLock::new(),
             filled: Notify::new(),
             shrunk: Notify::new(),
         }
@@ -311,8 +321,16 @@ impl Worker for Link {
             prepared.delivery.close(DeliveryEnd::Done);
             return Ok(Accepted::Done);
         }
-        let delivery = state.put(prepared, 0);
-        state.window.push(delivery);
+        match self.stream_for(&prepared.delivery, state.window.next_id()) {
+            Some(stream) => {
+                let delivery = state.put(prepared, flag::STREAM);
+                state.window.push_with_stream(delivery, stream);
+            }
+            None => {
+                let delivery = state.put(prepared, 0);
+                state.window.push(delivery);
+            }
+        }
         drop(state);
         self.filled.notify_one();
         Ok(Accepted::InFlight)
@@ -400,6 +418,12 @@ impl Link {
                 None
             }
         }
+    }
+
+    /// Returns a stream for the answer of a delivery, if it is one and the worker knows streams.
+    fn stream_for(&self, delivery: &Delivery, id: u32) -> Option<Arc<Stream>> {
+        let link = self.streams.get().filter(|_| delivery.request.route.streams)?;
+        Some(Stream::new(Weak::clone(link), id))
     }
 
     fn freed(&self) {
@@ -525,6 +549,7 @@ impl<'a> Inbox<'a> {
             WorkerFrame::EarlyReply { id, message } => self.early_reply(id, message).map_err(|_| {
                 LinkEnd::ProtocolError(ProtocolError::UnknownDelivery { what: "EARLY_REPLY", id })
             }),
+            WorkerFrame::Message { id, message } => self.message(id, message),
             WorkerFrame::Log { id, level, time, text } => {
                 self.log(id, level, time, text);
                 Ok(())
@@ -558,9 +583,18 @@ impl<'a> Inbox<'a> {
                 ready.sdk
             )));
         }
+        if self.link.node.streams && !ready.stream {
+            return Err(LinkEnd::Broken(format!(
+                "its SDK ({}) does not know streams; {NO_STREAMS}",
+                ready.sdk
+            )));
+        }
         let Some(known) = self.ready.take() else {
             return Err(unexpected("a second READY"));
         };
+        if ready.stream && self.link.node.hello.stream.is_some() {
+            self.link.streams.get_or_init(|| Arc::downgrade(self.link));
+        }
         // What is sent ahead would be in no batch.
         let ahead =
             if run.replicas == 1 && run.concurrency == 1 && run.batch.is_none() { PREFETCH } else { 0 };
@@ -583,6 +617,49 @@ impl<'a> Inbox<'a> {
         let answer = answer.map_err(|error| error.failure(&node.name));
         if let Some(delivery) = self.link.lock().window.get(id)? {
             node.flow.reply_early(delivery, answer);
+        }
+        Ok(())
+    }
+
+    /// Takes a message of a streamed answer. One that the RPC cannot have fails the request.
+    fn message(&mut self, id: u32, message: Message) -> Result<(), LinkEnd> {
+        let (link, node) = (self.link, &self.link.node);
+        let unknown = |_: window::Unknown| {
+            LinkEnd::ProtocolError(ProtocolError::UnknownDelivery { what: "MESSAGE", id })
+        };
+        let unexpected = |what| LinkEnd::ProtocolError(ProtocolError::Unexpected { what });
+        let state = link.lock();
+        let stream = state.window.stream(id).map_err(unknown)?.cloned();
+        let request = state.window.get(id).map_err(unknown)?.map(|delivery| Arc::clone(&delivery.request));
+        drop(state);
+        let stream =
+            stream.ok_or_else(|| unexpected("a MESSAGE names a delivery whose answer is not a stream"))?;
+        let credit = stream
+            .received(message.size())
+            .map_err(|Exceeded| unexpected("a MESSAGE exceeds what may wait for the client"))?;
+        // Nobody waits for the answer of a delivery without a request.
+        let Some(request) = request else { return Ok(()) };
+        // Conversion may take long, so it runs without the lock.
+        let made = link.message_from(&request, message, true).map_err(|error| error.failure(&node.name));
+        let mut state = link.lock();
+        let Ok(Some(delivery)) = state.window.get(id) else { return Ok(()) };
+        let checked = made.and_then(|payload| node.flow.check_message(delivery, &payload).map(|()| payload));
+        match checked {
+            Ok(payload) => {
+                state.window.note_sent(id);
+                drop(state);
+                node.flow.send(&request, AnswerMessage { payload, credit: Some(credit) });
+            }
+            Err(failure) => {
+                let delivery = state.window.fail(id);
+                state.outbox.cancel(id);
+                drop(state);
+                link.filled.notify_one();
+                if let Some(mut delivery) = delivery {
+                    delivery.note_cancelled(&node.name);
+                    node.flow.fail(delivery, failure);
+                }
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! - [`link`]: the engine's end of the socket to one worker.
 //! - [`window`]: the unanswered deliveries of a worker.
 //! - [`batches`]: the batches among them.
+//! - [`stream`]: the messages of a streamed answer that its client has not taken.
 //! - [`plain`]: plain data instead of messages, for nodes with `payload: json`.
 //! - [`frame`]: the node protocol's frames; [`frames`]: reads those of a worker; [`outbox`]: writes those to
 //!   a worker.
@@ -29,12 +30,14 @@ mod process;
 mod recycle;
 #[cfg(test)]
 mod scripted;
+mod stream;
 mod supervisor;
 mod window;
 mod worker;
 
 pub use plain::Plain;
 pub use process::{Launch, Lifeline, run_isolated};
+pub use stream::WINDOW;
 pub use supervisor::{Nodes, StartError};
 
 use crate::{
@@ -64,6 +67,8 @@ pub struct Node {
     pub gpu: Option<Gpu>,
     /// The GPUs of its workers, once they have started.
     pub gpus: OnceLock<NodeGpus>,
+    /// Whether it is the last node of a workflow whose answer is a stream.
+    pub streams: bool,
     /// Converts messages to plain data and back.
     pub plain: Plain,
     /// The first frame to each worker.

@@ -99,6 +99,12 @@ impl Outbox {
         self.frame(frame::kind::FAILED, call, &[why.as_bytes()], &Bytes::new());
     }
 
+    /// Appends CREDIT: the client has taken so many messages and bytes.
+    pub(super) fn credit(&mut self, id: u32, messages: u32, bytes: usize) {
+        let body = [&messages.to_le_bytes()[..], &(bytes as u64).to_le_bytes()].concat();
+        self.frame(frame::kind::CREDIT, id, &[&body], &Bytes::new());
+    }
+
     /// Appends STOP.
     pub(super) fn stop(&mut self) {
         self.frame(frame::kind::STOP, 0, &[], &Bytes::new());

@@ -8,10 +8,11 @@ use super::{
     frame::{self, HEADER, kind},
     plain::Plain,
     process::{Guards, Launch},
+    stream::WINDOW,
 };
 use crate::{
     descriptors::Descriptors,
-    flow::{Admission, Deadline, Flow, Limits, RequestHead, Route},
+    flow::{Admission, AnswerStream, Deadline, Flow, Limits, RequestHead, Route},
     logs::{Console, Format, Logs},
     traces::Trace,
 };
@@ -81,6 +82,15 @@ pub(super) type Client = JoinHandle<Result<Payload, Failure>>;
 impl Stage {
     /// Sets up a node with these options.
     pub(super) fn new(run: &RunOptions) -> Self {
+        Self::with(run, false)
+    }
+
+    /// Sets up a node with these options, whose answers are streams.
+    pub(super) fn streaming(run: &RunOptions) -> Self {
+        Self::with(run, true)
+    }
+
+    fn with(run: &RunOptions, streams: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in [("krt.yml", MANIFEST), ("public_input.proto", PROTO), ("actor.py", "")] {
             fs::write(folder.path().join(name), content).unwrap();
@@ -108,6 +118,7 @@ impl Stage {
             log_level: "DEBUG",
             payload: run.payload.as_str(),
             batch: run.batch.map(frame::HelloBatch::from),
+            stream: streams.then_some(WINDOW),
             descriptors: String::new(),
         };
         let node = Node {
@@ -116,6 +127,7 @@ impl Stage {
             run: run.clone(),
             gpu: None,
             gpus: OnceLock::new(),
+            streams,
             plain: Plain::new(package.schema.pool.clone()),
             hello,
             flow: Arc::clone(&flow),
@@ -130,6 +142,7 @@ impl Stage {
             sequence: vec![0],
             answer_type: "Line".to_owned(),
             answer_limit: MAX_FRAME,
+            streams,
         });
         Self { node: Arc::new(node), flow, route, _parts: (folder, writer) }
     }
@@ -143,8 +156,18 @@ impl Stage {
             let head = RequestHead { deadline, trace: Trace::default(), metadata: Metadata::default() };
             let pending = flow.request(permit.into(), &route, payload, head);
             let mut messages = pending.whole().await?;
-            Ok(messages.remove(0).expect("an answer of KRT v1 is one message"))
+            Ok(messages.remove(0).expect("a unary answer is one message").payload)
         })
+    }
+
+    /// Sends a request, whose answer is a stream.
+    pub(super) fn stream(&self, text: &str, within: Duration) -> AnswerStream {
+        let payload = line(text);
+        let permit = self.flow.admission().enter(payload.value().len()).unwrap();
+        let deadline = Deadline::after(within);
+        let head = RequestHead { deadline, trace: Trace::default(), metadata: Metadata::default() };
+        let pending = self.flow.request(permit.into(), &self.route, payload, head);
+        pending.stream(&self.flow)
     }
 
     /// Where requests go.
@@ -251,6 +274,11 @@ pub(super) fn frame(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
 /// Encodes READY of a worker that knows batches.
 pub(super) fn ready_for_batches() -> Vec<u8> {
     frame(kind::READY, 0, format!("{{\"protocol\": {}, \"batch\": true}}", frame::PROTOCOL).as_bytes())
+}
+
+/// Encodes READY of a worker that knows streams.
+pub(super) fn ready_for_streams() -> Vec<u8> {
+    frame(kind::READY, 0, format!("{{\"protocol\": {}, \"stream\": true}}", frame::PROTOCOL).as_bytes())
 }
 
 /// Encodes READY.

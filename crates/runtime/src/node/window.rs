@@ -1,5 +1,6 @@
 //! The unanswered deliveries of a worker.
 
+use super::stream::Stream;
 use crate::flow::{Delivery, OpenRecord, Request, Route, Saving, now};
 use krt_model::{message::Timestamp, name::Name};
 use std::{
@@ -43,6 +44,8 @@ struct Entry {
     since: Option<Instant>,
     /// When it was cancelled.
     cancelled: Option<Instant>,
+    /// Its answer's stream, if its answer is one.
+    stream: Option<Arc<Stream>>,
 }
 
 /// An unanswered delivery of a worker that died.
@@ -78,13 +81,23 @@ impl Window {
             delivery: Some(delivery),
             since,
             cancelled: None,
+            stream: None,
         }));
+    }
+
+    /// Adds a delivery whose answer is a stream, under [`Window::next_id`].
+    pub(super) fn push_with_stream(&mut self, delivery: Delivery, stream: Arc<Stream>) {
+        self.push(delivery);
+        if let Some(Some(entry)) = self.entries.back_mut() {
+            entry.stream = Some(stream);
+        }
     }
 
     /// Adds a delivery of a batch, under [`Window::next_id`]. The whole batch is in flight.
     pub(super) fn push_of_batch(&mut self, batch: u32, delivery: Delivery) {
         let since = Some(Instant::now());
-        self.entries.push_back(Some(Entry { batch, delivery: Some(delivery), since, cancelled: None }));
+        let entry = Entry { batch, delivery: Some(delivery), since, cancelled: None, stream: None };
+        self.entries.push_back(Some(entry));
     }
 
     /// Returns the id of the first delivery of an unanswered delivery's batch, or its own if it is in none.
@@ -99,6 +112,27 @@ impl Window {
             Some(Some(entry)) => Ok(entry.delivery.as_ref()),
             _ => Err(Unknown),
         }
+    }
+
+    /// Returns the stream of an unanswered delivery; `None` if its answer is no stream.
+    pub(super) fn stream(&self, id: u32) -> Result<Option<&Arc<Stream>>, Unknown> {
+        match self.entries.get(self.index(id)) {
+            Some(Some(entry)) => Ok(entry.stream.as_ref()),
+            _ => Err(Unknown),
+        }
+    }
+
+    /// Counts a message that the handler of an unanswered delivery has sent.
+    pub(super) fn note_sent(&mut self, id: u32) {
+        let index = self.index(id);
+        if let Some(Some(Entry { delivery: Some(delivery), .. })) = self.entries.get_mut(index) {
+            delivery.sent = delivery.sent.saturating_add(1);
+        }
+    }
+
+    /// Gives up a delivery whose answer has failed, while its handler works. Returns it, so that it can be failed.
+    pub(super) fn fail(&mut self, id: u32) -> Option<Delivery> {
+        self.give_up(self.index(id))
     }
 
     /// Returns the request of an id; `None` if the id was never used or its end is long past.

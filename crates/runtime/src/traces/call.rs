@@ -43,16 +43,16 @@ const LEFT: Fault<'static> = Fault { code: 1, name: "canceled", message: "the cl
 
 /// A call in progress. Dropped before its end, it counts as left by its client.
 #[derive(Debug, Default)]
-pub struct Call<'a> {
+pub struct Call {
     trace: Trace,
-    open: Option<Open<'a>>,
+    open: Option<Open>,
 }
 
 /// The data of the span.
 #[derive(Debug)]
-struct Open<'a> {
-    recorder: &'a Recorder,
-    rpc: &'a Rpc,
+struct Open {
+    recorder: Arc<Recorder>,
+    rpc: Arc<Rpc>,
     protocol: Protocol,
     context: TraceContext,
     parent: Parent,
@@ -68,7 +68,7 @@ impl Rpc {
     }
 }
 
-impl<'a> Call<'a> {
+impl Call {
     /// Creates a call that is not recorded.
     pub(super) fn passed_on(parent: Option<TraceContext>) -> Self {
         Self { trace: Trace::passed_on(parent), open: None }
@@ -76,8 +76,8 @@ impl<'a> Call<'a> {
 
     /// Starts a call, which continues from `parent` or starts a trace.
     pub(super) fn begin(
-        recorder: &'a Arc<Recorder>,
-        rpc: &'a Rpc,
+        recorder: &Arc<Recorder>,
+        rpc: &Arc<Rpc>,
         protocol: Protocol,
         parent: Option<&TraceContext>,
     ) -> Self {
@@ -88,6 +88,7 @@ impl<'a> Call<'a> {
         let parent = parent.map_or(Parent::None, |parent| Parent::Remote(parent.span_id()));
         let trace = Trace::kept(context.clone(), Arc::clone(recorder), rpc.workflow.clone());
         let start = SystemTime::now();
+        let (recorder, rpc) = (Arc::clone(recorder), Arc::clone(rpc));
         Self { trace, open: Some(Open { recorder, rpc, protocol, context, parent, start }) }
     }
 
@@ -117,16 +118,16 @@ impl<'a> Call<'a> {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for Call {
     fn drop(&mut self) {
         self.write(Some(LEFT));
     }
 }
 
-impl Open<'_> {
+impl Open {
     /// Returns the call's attributes, by the conventions for RPCs and krt's own.
     fn attributes(&self, request: Option<&Arc<str>>, fault: Option<Fault<'_>>) -> Vec<KeyValue> {
-        let Rpc { service, method, workflow, .. } = self.rpc;
+        let Rpc { service, method, workflow, .. } = &*self.rpc;
         let (system, status) = match self.protocol {
             Protocol::Grpc => {
                 let code = fault.map_or(0, |fault| fault.code);

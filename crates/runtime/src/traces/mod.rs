@@ -47,12 +47,12 @@ impl Traces {
     }
 
     /// Starts a client's call. `headers` are those of its request; only the trace headers are used.
-    pub fn call<'a, 'h>(
-        &'a self,
-        rpc: &'a Rpc,
+    pub fn call<'h>(
+        &self,
+        rpc: &Arc<Rpc>,
         protocol: Protocol,
         headers: impl IntoIterator<Item = (&'h str, &'h str)>,
-    ) -> Call<'a> {
+    ) -> Call {
         let parent = TraceContext::of_headers(headers);
         match &self.0 {
             Some(recorder) => Call::begin(recorder, rpc, protocol, parent.as_ref()),

@@ -47,8 +47,8 @@ fn parent_based() -> Sampler {
     Sampler::ParentBased(Box::new(Sampler::AlwaysOn))
 }
 
-fn rpc() -> Rpc {
-    Rpc::new("/a.b.Service/Method", name("w"))
+fn rpc() -> Arc<Rpc> {
+    Arc::new(Rpc::new("/a.b.Service/Method", name("w")))
 }
 
 fn attribute(span: &SpanData, key: &str) -> Option<String> {

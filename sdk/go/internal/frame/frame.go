@@ -23,6 +23,7 @@ const (
 	Document
 	Failed
 	Stop
+	Credit
 )
 
 // Sent by the worker.
@@ -35,6 +36,7 @@ const (
 	Measurement
 	Save
 	Find
+	Message
 )
 
 // Status is the outcome of a handler.
@@ -81,6 +83,8 @@ const (
 	sizeField = HeaderSize - Counted
 	// deliverHead is the number of bytes of a Deliver's body before its texts.
 	deliverHead = 6
+	// creditSize is the number of bytes of a Credit's body.
+	creditSize = 12
 )
 
 // ProtocolError is a violation of the protocol.
@@ -150,6 +154,19 @@ func AppendLog(out []byte, id uint32, level Level, time int64, text string) []by
 	out = append(Begin(out, Log, id), byte(level))
 	out = binary.LittleEndian.AppendUint64(out, uint64(time))
 	return End(append(out, text...), start)
+}
+
+// Streams reports whether the answer of the Deliver with this body is a stream.
+func Streams(deliver []byte) bool {
+	return len(deliver) > 0 && deliver[0]&4 != 0
+}
+
+// ParseCredit splits the body of a Credit.
+func ParseCredit(body []byte) (messages uint32, bytes uint64, err error) {
+	if len(body) != creditSize {
+		return 0, 0, Violationf("a CREDIT has %d bytes, not %d", len(body), creditSize)
+	}
+	return binary.LittleEndian.Uint32(body), binary.LittleEndian.Uint64(body[4:]), nil
 }
 
 // DeliverBody is the body of a Deliver without the workflow, which a worker does not need.

@@ -17,6 +17,14 @@ type Introduction struct {
 	Payload string `json:"payload"`
 	// Batch is nil for a node whose handler gets one message at a time.
 	Batch *Batch `json:"batch"`
+	// Stream is nil for a node whose answers are never streams.
+	Stream *Window `json:"stream"`
+}
+
+// Window is how much of a stream may wait for its client.
+type Window struct {
+	Messages int64 `json:"messages"`
+	Bytes    int64 `json:"bytes"`
 }
 
 // Batch describes the batches of a node.

@@ -116,7 +116,7 @@ func (r *Reader) check(size uint32, kind Kind) error {
 		return Violationf("a frame says that its size is %d, less than %d", size, Counted)
 	case size > r.Limit:
 		return Violationf("a frame has %d bytes, more than the limit of %d", size, r.Limit)
-	case kind < Hello || kind > Stop:
+	case kind < Hello || kind > Credit:
 		return Violationf("no frame of the engine's has the kind %d", kind)
 	}
 	return nil

@@ -99,7 +99,7 @@ func TestInvalidFrames(t *testing.T) {
 		{[]byte{4, 0, 0, 0, 1, 0, 0, 0, 0}, "a frame says that its size is 4, less than 5"},
 		{[]byte{101, 0, 0, 0, 2, 0, 0, 0, 0}, "a frame has 101 bytes, more than the limit of 100"},
 		{[]byte{5, 0, 0, 0, 0, 0, 0, 0, 0}, "no frame of the engine's has the kind 0"},
-		{[]byte{5, 0, 0, 0, 8, 0, 0, 0, 0}, "no frame of the engine's has the kind 8"},
+		{[]byte{5, 0, 0, 0, 9, 0, 0, 0, 0}, "no frame of the engine's has the kind 9"},
 		{[]byte{5, 0, 0, 0, 66, 0, 0, 0, 0}, "no frame of the engine's has the kind 66"},
 	}
 	for _, row := range rows {

@@ -33,14 +33,19 @@ type Delivery struct {
 	// The worker's lock guards these.
 	cancelled bool
 	over      bool
-	context   context.Context
-	cancel    context.CancelFunc
+	// outflow is nil unless the answer is a stream.
+	outflow *outflow
+	context context.Context
+	cancel  context.CancelFunc
 }
 
 // open makes a delivery from a DELIVER frame.
 func (h *Worker) open(from frame.Frame) (*Delivery, error) {
 	body, err := frame.ParseDeliver(from.Body)
 	delivery := &Delivery{id: from.ID, open: true, replied: body.Replied, request: string(body.Request)}
+	if window := h.Hello.Stream; window != nil && frame.Streams(from.Body) {
+		delivery.outflow = &outflow{messages: window.Messages, bytes: window.Bytes}
+	}
 	if len(body.Metadata) > 0 {
 		// The next frame reuses this memory.
 		delivery.metadata = bytes.Clone(body.Metadata)

@@ -111,6 +111,7 @@ func (h *Worker) introduce() {
 		"language": "Go " + strings.TrimPrefix(runtime.Version(), "go"),
 		"pid":      h.world.PID,
 		"batch":    true,
+		"stream":   true,
 	})
 	if err != nil {
 		panic(err) // strings and numbers always encode

@@ -204,6 +204,8 @@ func (h *Worker) take(from frame.Frame) error {
 		h.cancel(from.ID)
 	case frame.Stop:
 		h.stopping = true
+	case frame.Credit:
+		return h.credit(from)
 	case frame.Hello:
 		return frame.Violationf("a second HELLO came")
 	default:

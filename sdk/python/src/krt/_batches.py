@@ -191,3 +191,8 @@ class ItemEffects:
         """Answers the item's client now."""
         with working_for(self._delivery):
             self._effects.reply(response)
+
+    async def send(self, message: Any) -> bool:
+        """Sends a message of the item's answer."""
+        with working_for(self._delivery):
+            return await self._effects.send(message)

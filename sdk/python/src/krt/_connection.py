@@ -73,6 +73,13 @@ class Link:
             else:
                 self._write(data, end)
 
+    def send_for(self, delivery: Delivery, data: bytes) -> bool:
+        """Writes a frame of a delivery, unless its RESULT is written."""
+        with self._lock:
+            if delivery.open:
+                self._write(data)
+            return delivery.open
+
     def finish_all(self, deliveries: list[Delivery], data: bytes) -> None:
         """Writes the RESULTs of deliveries; later early replies are refused."""
         with self._lock:
@@ -263,6 +270,19 @@ class Engine:
         assert delivery is not None, "the context has looked"
         begin, body = self._pack(response)
         self._link.send(_protocol.frame(_protocol.EARLY_REPLY, delivery.id, begin + body))
+
+    async def send(self, message: Any) -> bool:
+        """Sends a message of the answer, once the client has room for it."""
+        delivery = current.get()
+        assert delivery is not None, "the context has looked"
+        assert delivery.outflow is not None, "the context has looked"
+        begin, body = self._pack(message)
+        if delivery.replied:
+            # The client has its answer; what the workflow still makes is dropped.
+            return True
+        await delivery.outflow.take(len(begin) + len(body))
+        data = _protocol.frame(_protocol.MESSAGE, delivery.id, begin + body)
+        return self._link.send_for(delivery, data)
 
 
 def _fields(collection: str, name: bytes, document: bytes) -> bytes:

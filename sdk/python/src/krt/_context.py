@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 else:
     Protocol = object  # Python 3.7 has no `Protocol`
 
+_ONE_ANSWER = (
+    "[ctx.send] the RPC has one answer; hint: write `returns (stream …)` in the .proto to answer "
+    "with several messages"
+)
+
 Measurement = Dict[str, Any]
 """The body of a MEASUREMENT."""
 
@@ -99,6 +104,19 @@ class Context:
             raise EarlyReplyError(REPLIED_BEFORE)
         self._effects.reply(response)
         delivery.replied = True
+
+    async def send(self, message: Message | Mapping[str, Any]) -> None:
+        """Sends a message of the answer now; the answer goes on.
+
+        The RPC must answer with a stream: `returns (stream …)` in the `.proto`. Waits while the
+        client is slow. Messages after an early reply are dropped.
+
+        A handler that is a generator sends each message that it yields.
+        """
+        if self._delivery("send").outflow is None:
+            raise Error(_ONE_ANSWER)
+        if not await self._effects.send(message):
+            self._delivery("send")
 
     def early_exit(self) -> None:
         """Makes the return value of this `handler` the final answer; later nodes do not run."""
@@ -237,6 +255,9 @@ class Effects(Protocol):
 
     def reply(self, response: Any) -> None:
         """Answers the client now."""
+
+    async def send(self, message: Any) -> bool:
+        """Sends a message of the answer. Returns false if the handler has returned meanwhile."""
 
 
 class Notices:

@@ -10,19 +10,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import asyncio
 
+    from ._streams import Outflow
+
 
 class Delivery:
     """A message that the worker holds until it writes the RESULT."""
 
-    __slots__ = ("cancelled", "early_exit", "id", "metadata", "open", "replied", "request", "task")
+    __slots__ = (
+        "cancelled",
+        "early_exit",
+        "id",
+        "metadata",
+        "open",
+        "outflow",
+        "replied",
+        "request",
+        "task",
+    )
 
     def __init__(
-        self, number: int, replied: bool, request: bytes = b"", metadata: bytes = b""
+        self,
+        number: int,
+        replied: bool,
+        request: bytes = b"",
+        metadata: bytes = b"",
+        outflow: Outflow | None = None,
     ) -> None:
         self.id = number
         self.replied = replied
         self.request = request
         self.metadata = metadata
+        self.outflow = outflow
+        """Limits the messages of a streamed answer; `None` if the answer is one message."""
         self.early_exit = False
         self.cancelled = False
         self.open = True

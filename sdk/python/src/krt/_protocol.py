@@ -16,9 +16,9 @@ PROTOCOL = 1
 """The version of the node protocol that this package speaks."""
 
 # Sent by the engine.
-HELLO, DELIVER, CANCEL, DONE, DOCUMENT, FAILED, STOP = range(1, 8)
+HELLO, DELIVER, CANCEL, DONE, DOCUMENT, FAILED, STOP, CREDIT = range(1, 9)
 # Sent by the worker.
-READY, BROKEN, RESULT, EARLY_REPLY, LOG, MEASUREMENT, SAVE, FIND = range(64, 72)
+READY, BROKEN, RESULT, EARLY_REPLY, LOG, MEASUREMENT, SAVE, FIND, MESSAGE = range(64, 73)
 
 # The status of a RESULT.
 ANSWER, NONE, ERROR, CANCELLED, TOO_LARGE = range(5)
@@ -29,6 +29,8 @@ REPLIED = 0b1
 """The flag of a DELIVER whose request already has a reply."""
 MORE = 0b10
 """The flag of a DELIVER after which another of the same batch follows."""
+STREAM = 0b100
+"""The flag of a DELIVER whose answer is a stream."""
 WHOLE = 0b10
 """The flag of a RESULT whose batch failed as a whole. The flag 1 is an early exit."""
 
@@ -40,13 +42,14 @@ MAX_OTHER = 1024 * 1024
 
 SIZE = 4
 """The bytes of the field `size`, which `size` does not include."""
-FROM_ENGINE = range(HELLO, STOP + 1)
+FROM_ENGINE = range(HELLO, CREDIT + 1)
 HEADER = Struct("<IBI")
 """The start of each frame: `size`, `kind`, `id`."""
 _DELIVER = Struct("<BHBH")
 _RESULT = Struct("<IBIBBQQ")
 _LOG = Struct("<IBIBQ")
 _SIZE_OF_MESSAGE = Struct("<Q")
+_CREDIT = Struct("<IQ")
 
 OVERHEAD = 5
 """The part of `size` before the body of a frame."""
@@ -96,6 +99,7 @@ class Hello(NamedTuple):
     descriptors: str
     payload: str = "protobuf"
     batch: int = 0
+    stream: tuple[int, int] | None = None
 
     @classmethod
     def parse(cls, body: bytes) -> Hello:
@@ -114,9 +118,14 @@ def _largest_batch(value: Any) -> int:
     return int(value["max"]) if value else 0
 
 
+def _window(value: Any) -> tuple[int, int] | None:
+    return (int(value["messages"]), int(value["bytes"])) if value else None
+
+
 _READERS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("protocol", "concurrency", "max_frame", "max_message"), int),
     "batch": _largest_batch,
+    "stream": _window,
 }
 
 
@@ -125,11 +134,10 @@ def has_more(body: Body) -> bool:
     return bool(body) and body[0] & MORE != 0
 
 
-def parse_deliver(body: Body) -> tuple[bool, bytes, bytes, bytes]:
-    """Splits the body of a DELIVER.
+def parse_deliver(body: Body) -> tuple[int, bytes, bytes, bytes]:
+    """Splits the body of a DELIVER: flags, request id, metadata, payload.
 
-    Returns whether the request already has a reply, the request id, metadata and payload. Skips the
-    workflow, which this worker does not need.
+    Skips the workflow, which this worker does not need.
     """
     flags, _, request_size, metadata_size = _deliver(body)
     middle = _DELIVER.size + request_size
@@ -137,7 +145,15 @@ def parse_deliver(body: Body) -> tuple[bool, bytes, bytes, bytes]:
     if start > len(body):
         raise ProtocolError("its metadata has no end")
     request, metadata = bytes(body[_DELIVER.size : middle]), bytes(body[middle:start])
-    return flags & REPLIED != 0, request, metadata, bytes(body[start:])
+    return flags, request, metadata, bytes(body[start:])
+
+
+def parse_credit(body: bytes) -> tuple[int, int]:
+    """Splits the body of a CREDIT: messages, bytes."""
+    if len(body) != _CREDIT.size:
+        raise ProtocolError(f"a CREDIT has {len(body)} bytes, not {_CREDIT.size}")
+    messages, size = _CREDIT.unpack(body)
+    return messages, size
 
 
 def frame(kind: int, number: int, body: bytes) -> bytes:

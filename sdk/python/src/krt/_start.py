@@ -20,6 +20,7 @@ from ._output import Streams, install_logging
 from ._payload import JSON
 from ._process import Farewell
 from ._protocol import Hello, ProtocolError, Reader
+from ._streams import sending
 from ._threads import MainThread, Pool
 from ._worker import Worker
 
@@ -180,7 +181,7 @@ def _serve(wires: Wires, node: Node, begun: Begun, moves: bool) -> None:
     wires.link.send(_protocol.frame(_protocol.READY, 0, _protocol.json_body(_introduction())))
     if not moves:
         stoppable = _user_code.is_async(function)
-        handler = function if stoppable else Pool().handler(function)
+        handler = sending(function) if stoppable else Pool().handler(function)
         variables.run(loop.run_until_complete, worker.serve(node.context, handler, stoppable))
         return
     main_thread = MainThread()
@@ -219,6 +220,7 @@ def _introduction() -> dict[str, Any]:
         "language": "Python {}.{}.{}".format(*sys.version_info),
         "pid": os.getpid(),
         "batch": True,
+        "stream": True,
     }
 
 

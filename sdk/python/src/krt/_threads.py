@@ -20,12 +20,16 @@ from _queue import SimpleQueue
 from _thread import start_new_thread
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 
+from ._delivery import current
 from ._process import leave_child
+from ._streams import send_all
 
 if TYPE_CHECKING:
     from ._user_code import Handler
 
 Function = Callable[[Any, Any], Any]
+_END = object()
+"""The end of a generator."""
 Call = Callable[[], None]
 Outcome = Tuple[Any, Optional[BaseException]]
 
@@ -50,7 +54,7 @@ class Pool:
                 name = f"krt-handler-{self._threads}"
                 threading.Thread(target=self._work, name=name, daemon=True).start()
             try:
-                return await _call(self._calls.put, function, context, data)
+                return await _handle(self._calls.put, function, context, data)
             finally:
                 self._busy -= 1
 
@@ -71,7 +75,7 @@ class MainThread:
         """Wraps a plain function as an awaitable one, for another thread's event loop."""
 
         async def handler(context: Any, data: Any) -> Any:
-            return await _call(self._calls.put, function, context, data)
+            return await _handle(self._calls.put, function, context, data)
 
         return handler
 
@@ -122,7 +126,25 @@ def _patient(get: Callable[[], Any]) -> Callable[[], Any]:
     return lambda: pool.apply(get)
 
 
-async def _call(put: Callable[[Call], None], function: Function, *arguments: Any) -> Any:
+async def _handle(put: Callable[[Call], None], function: Function, context: Any, data: Any) -> Any:
+    """Calls a handler. Sends what it yields, if it is a generator."""
+    answer = await _call(put, function, context, data)
+    # In a batch there is no delivery, and no stream.
+    if inspect.isgenerator(answer) and current.get() is not None:
+        try:
+            while True:
+                message = await _call(put, next, answer, _END)
+                if message is _END:
+                    return None
+                await context.send(message)
+        finally:
+            await _call(put, answer.close)
+    if inspect.isasyncgen(answer) and current.get() is not None:
+        return await send_all(context, answer)
+    return answer
+
+
+async def _call(put: Callable[[Call], None], function: Callable[..., Any], *arguments: Any) -> Any:
     """Queues a function call and awaits it, with the caller's context variables."""
     run = contextvars.copy_context().run
     loop = asyncio.get_running_loop()

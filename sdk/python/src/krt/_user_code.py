@@ -12,6 +12,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 from types import ModuleType, TracebackType
 from typing import Any, Awaitable, Callable
 
+from ._streams import is_async_generator
+
 Handler = Callable[[Any, Any], Awaitable[Any]]
 """The function that the worker awaits for each message."""
 
@@ -68,7 +70,12 @@ def find_handler(module: ModuleType) -> Callable[[Any, Any], Any]:
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Whether a call returns an awaitable; also works for objects and `functools.partial`."""
+    """Whether a call returns an awaitable or an async generator.
+
+    Also works for objects and `functools.partial`.
+    """
+    if is_async_generator(function):
+        return True
     while isinstance(function, functools.partial):
         function = function.func
     call = type(function).__call__

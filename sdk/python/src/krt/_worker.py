@@ -20,6 +20,7 @@ from ._event_loop import DirectWait, LoopWait
 from ._payload import form_of
 from ._process import leave_child, leave_for_violation
 from ._protocol import ProtocolError
+from ._streams import Outflow
 from ._user_code import describe, trace
 from .errors import AnswerTooLargeError
 
@@ -53,6 +54,7 @@ class Worker:
         sock, self._reader, self._link, self._streams, calls = wires
         self._farewell = farewell
         self._concurrency = hello.concurrency
+        self._window = hello.stream
         self._longest_error = min(hello.max_frame, _protocol.MAX_LOG) - _protocol.RESULT_OVERHEAD
         self._read_data, self._pack, self._explain = form_of(hello)
         self._inbox: deque[tuple[int, Any]] = deque()
@@ -67,6 +69,7 @@ class Worker:
             _protocol.DOCUMENT: calls.on_document,
             _protocol.FAILED: calls.on_failed,
             _protocol.STOP: self._on_stop,
+            _protocol.CREDIT: self._on_credit,
         }
         descriptor = sock.fileno()
         self._wait: DirectWait | LoopWait = (
@@ -128,11 +131,14 @@ class Worker:
     def _open(self, number: int, body: Any) -> tuple[Any, Any]:
         """Parses a DELIVER."""
         try:
-            replied, request, metadata, payload = _protocol.parse_deliver(body)
+            flags, request, metadata, payload = _protocol.parse_deliver(body)
             data = self._read_data(payload)
         except Exception as error:
             leave_for_violation(f"DELIVER {number} does not parse: {error}")
-        self._working[number] = delivery = Delivery(number, replied, request, metadata)
+        window = self._window if flags & _protocol.STREAM else None
+        outflow = None if window is None else Outflow(window)
+        replied = flags & _protocol.REPLIED != 0
+        self._working[number] = delivery = Delivery(number, replied, request, metadata, outflow)
         return delivery, data
 
     async def _handle_apart(self, delivery: Any, data: Any) -> None:
@@ -216,6 +222,17 @@ class Worker:
             delivery.cancelled = True
             if delivery.task is not None:
                 delivery.task.cancel()
+        elif delivery.outflow is not None:
+            # A plain function cannot be interrupted, but what it sends can be refused.
+            delivery.cancelled = True
+            delivery.outflow.cancel()
+
+    def _on_credit(self, number: int, body: bytes) -> None:
+        messages, size = _protocol.parse_credit(body)
+        delivery = self._working.get(number)
+        # The RESULT of a delivery and its credit may have crossed.
+        if delivery is not None and delivery.outflow is not None:
+            delivery.outflow.add(messages, size)
 
     def _drop(self, number: int) -> None:
         """Answers a delivery that has not started, if there is one."""

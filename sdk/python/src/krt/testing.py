@@ -35,10 +35,11 @@ from ._context import Context, Identity, Measurement
 from ._delivery import Delivery, current
 from ._metadata import BINARY
 from ._payload import Packer, PlainPacker
+from ._streams import Outflow, sending
 from ._threads import MainThread
 from ._user_code import is_async
 
-__all__ = ["FakeBatchContext", "FakeContext", "Log", "run", "run_batch"]
+__all__ = ["FakeBatchContext", "FakeContext", "Log", "run", "run_batch", "run_stream"]
 
 _PROTOS = "KRT_PROTOS"
 """Names a file with the package's descriptors, like those of HELLO; set by `krt test`."""
@@ -65,6 +66,7 @@ class _Kept:
     documents: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     measurements: list[Measurement] = field(default_factory=list)
     replies: list[Any] = field(default_factory=list)
+    sent: list[Any] = field(default_factory=list)
     failure: str | None = None
     pack: Callable[[Any], Any] = Packer(_UNLIMITED).pack
 
@@ -85,6 +87,11 @@ class _Kept:
     def reply(self, response: Any) -> None:
         self.pack(response)
         self.replies.append(response)
+
+    async def send(self, message: Any) -> bool:
+        self.pack(message)
+        self.sent.append(message)
+        return True
 
     def _fail(self) -> None:
         if self.failure is not None:
@@ -155,6 +162,11 @@ class FakeContext(Context):
         return self._kept.replies
 
     @property
+    def sent(self) -> list[Any]:
+        """The messages that handlers sent with `send`, or yielded."""
+        return self._kept.sent
+
+    @property
     def exited(self) -> bool:
         """Whether the handler of the last `run` called `early_exit`."""
         return self._exited
@@ -178,8 +190,9 @@ class FakeContext(Context):
         return Delivery(number, self._replied, request_id.encode(), json.dumps(metadata).encode())
 
     @contextmanager
-    def _in_request(self) -> Iterator[None]:
+    def _in_request(self, outflow: Outflow | None = None) -> Iterator[None]:
         delivery = self._deliver(1, self._request_id)
+        delivery.outflow = outflow
         token = current.set(delivery)
         try:
             yield
@@ -278,6 +291,23 @@ def run_batch(
     return answers
 
 
+def run_stream(
+    handler: Callable[[Any, Any], Any],
+    message: Message | Mapping[str, Any],
+    *,
+    init: Callable[[Any], Any] | None = None,
+    context: FakeContext | None = None,
+) -> list[Any]:
+    """Calls `init`, if given, and a handler whose RPC answers with a stream.
+
+    Returns the messages of the answer: those that the handler yielded or sent with `send`, and the
+    one that it returned, if any. Otherwise works like `run`.
+    """
+    trial = _StreamTrial(handler, message, init, context or FakeContext())
+    messages: list[Any] = trial.run() if is_async(handler) else trial.run_plain()
+    return messages
+
+
 @dataclass
 class _Trial:
     """A call of `run`."""
@@ -290,7 +320,7 @@ class _Trial:
     def run(self) -> Any:
         async def live() -> Any:
             await self._initialise()
-            return await self._handle(self.handler)
+            return await self._handle(sending(self.handler))
 
         return asyncio.run(live())
 
@@ -326,6 +356,20 @@ class _Trial:
 
     def _packer(self) -> Packer | PlainPacker:
         return _packer_for(self.message)
+
+
+class _StreamTrial(_Trial):
+    """A call of `run_stream`."""
+
+    async def _handle(self, handler: Callable[[Any, Any], Any]) -> Any:
+        before = len(self.context.sent)
+        with self.context._in_request(Outflow((_UNLIMITED, _UNLIMITED))):
+            answer = await handler(self.context, _data(self.message))
+        messages = self.context.sent[before:]
+        if answer is not None:
+            self.context._kept.pack(answer)
+            messages.append(answer)
+        return messages
 
 
 class _BatchTrial(_Trial):

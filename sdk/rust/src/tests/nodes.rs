@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-pub(super) const HANDLERS: [&str; 35] = [
+pub(super) const HANDLERS: [&str; 37] = [
     "echo",
     "same",
     "error",
@@ -39,6 +39,8 @@ pub(super) const HANDLERS: [&str; 35] = [
     "metadata",
     "kept",
     "wait",
+    "stream",
+    "plain_stream",
     "plain_same",
     "plain_none",
     "plain_early",
@@ -82,6 +84,8 @@ pub(super) fn node(init: Option<&str>, handler: &str) -> Result<Node, String> {
             let left = Arc::new(Left::default());
             Node::new(init, move |ctx: Context, word: String| late(ctx, word, Arc::clone(&left)))
         }
+        "stream" => Node::new(init, stream),
+        "plain_stream" => Node::new(init, plain_stream),
         "plain_same" => Node::new(init, async |_: Context, data: Value| Ok::<_, Error>(data)),
         "plain_none" => Node::new(init, async |_: Context, _: Value| Ok::<Option<Value>, Error>(None)),
         "plain_early" => Node::new(init, plain_early),
@@ -258,6 +262,25 @@ fn early(ctx: &Context, words: &str) -> Result<String> {
         }
     }
     Ok("done".to_owned())
+}
+
+async fn stream(ctx: Context, words: String) -> Result<Option<String>> {
+    for word in words.split_whitespace() {
+        match word {
+            "fail" => return Err("no more".into()),
+            "last" => return Ok(Some(word.to_owned())),
+            "reply" => ctx.early_reply("early".to_owned())?,
+            word => ctx.send(word.to_owned()).await?,
+        }
+    }
+    Ok(None)
+}
+
+async fn plain_stream(ctx: Context, data: Value) -> Result<Option<Value>> {
+    for n in 1..=data["count"].as_u64().ok_or("`count` is no number")? {
+        ctx.send(json!({ "n": n })).await?;
+    }
+    Ok(None)
 }
 
 async fn plain_early(ctx: Context, data: Value) -> Result<Value> {

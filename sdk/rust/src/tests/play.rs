@@ -14,9 +14,9 @@ use std::{
 
 type Fields = Map<String, Value>;
 
-const FROM_ENGINE: [&str; 7] = ["HELLO", "DELIVER", "CANCEL", "DONE", "DOCUMENT", "FAILED", "STOP"];
-const FROM_WORKER: [&str; 8] =
-    ["READY", "BROKEN", "RESULT", "EARLY_REPLY", "LOG", "MEASUREMENT", "SAVE", "FIND"];
+const FROM_ENGINE: [&str; 8] = ["HELLO", "DELIVER", "CANCEL", "DONE", "DOCUMENT", "FAILED", "STOP", "CREDIT"];
+const FROM_WORKER: [&str; 9] =
+    ["READY", "BROKEN", "RESULT", "EARLY_REPLY", "LOG", "MEASUREMENT", "SAVE", "FIND", "MESSAGE"];
 const STATUSES: [&str; 5] = ["answer", "none", "error", "cancelled", "too_large"];
 const LEVELS: [&str; 5] = ["debug", "info", "warn", "error", "plain"];
 

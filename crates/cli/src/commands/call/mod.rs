@@ -16,7 +16,6 @@ use crate::{
     terminal,
     values::{duration, hinted},
 };
-use bytes::Bytes;
 use clap::Args;
 use krt_model::hint;
 use krt_runtime::json::{self, Format};
@@ -25,6 +24,7 @@ use requests::Source;
 use serde_json::value::RawValue;
 use start::Start;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
+use tonic::Status;
 
 /// The arguments of `krt call`.
 #[derive(Debug, Args)]
@@ -37,8 +37,9 @@ Examples:
   krt call Greet @requests.jsonl --keep-going  one answer a line
   krt call --package . Greet '{\"name\": \"Ada\"}'
 
-Prints answers to standard output and errors to standard error. The exit code is 0 only if every
-call was answered. The command learns the server's methods by gRPC reflection.
+Prints answers to standard output, each message of a stream when it comes, and errors to standard
+error. The exit code is 0 only if every call was answered. The command learns the server's methods by
+gRPC reflection.
 
 Waits at most --timeout for a server, or --package, that is starting. Other failures end the
 command at once.
@@ -198,7 +199,7 @@ impl Calls<'_> {
                 if is_encoding { refused.hint("save it as UTF-8") } else { refused }
             })?;
             match self.call(&request).await {
-                Ok(answer) => output::print_json(&self.format_answer(&answer)?)?,
+                Ok(()) => {}
                 Err(error) => {
                     terminal::print_error(&self.numbered(number, error));
                     done = Outcome::Failed;
@@ -212,14 +213,31 @@ impl Calls<'_> {
         Ok(done)
     }
 
-    async fn call(&mut self, request: &RawValue) -> Result<Bytes> {
+    /// Calls the method, and prints the answer, or the messages of a stream as they come.
+    async fn call(&mut self, request: &RawValue) -> Result<()> {
         let input = self.method.input();
         let message =
             json::parse(&input, request.get().as_bytes(), json::Bounds::none()).map_err(|error| {
                 error!("the request is {}", hint::messages(&error); hint: "all its fields are {}", example(&input))
             })?;
+        let (client, method, timeout) = (self.client, self.method, self.args.timeout);
+        if !method.is_server_streaming() {
+            let answer =
+                self.when_started(async || client.call(method, message.clone(), timeout).await).await?;
+            return output::print_json(&self.format_answer(&answer)?);
+        }
+        let mut messages =
+            self.when_started(async || client.stream(method, message.clone(), timeout).await).await?;
+        while let Some(message) = messages.next().await.map_err(|status| Error::new(describe(&status)))? {
+            output::print_json(&self.format_answer(&message)?)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a call; retries until the service has started.
+    async fn when_started<T>(&mut self, call: impl AsyncFn() -> Result<T, Status>) -> Result<T> {
         loop {
-            match self.client.call(self.method, message.clone(), self.args.timeout).await {
+            match call().await {
                 Err(status) if is_starting(&status) => {
                     if !self.start.pause().await {
                         return Err(error!("{}", describe(&status); hint: "{}", self.start.hint()));

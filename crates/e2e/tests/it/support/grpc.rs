@@ -73,6 +73,30 @@ impl Client {
         Ok(serde_json::to_value(answer).expect("messages are JSON"))
     }
 
+    /// Calls an RPC whose answer is a stream; a failure before its first message may be the stream's status.
+    pub(crate) async fn stream(&self, rpc: &str, request: Value) -> Result<Answers, Status> {
+        self.stream_by(rpc, Request::new(request)).await
+    }
+
+    /// Calls an RPC whose answer is a stream, with a request's metadata.
+    pub(crate) async fn stream_by(&self, rpc: &str, request: Request<Value>) -> Result<Answers, Status> {
+        let method = self.method(rpc);
+        let path = format!("/{}/{rpc}", method.parent_service().full_name());
+        let path = PathAndQuery::try_from(path).expect("it is a path");
+        let input = method.input();
+        let request = request.map(|json| {
+            DynamicMessage::deserialize(input, json).expect("the JSON is a message of the RPC's")
+        });
+        let mut grpc = Grpc::with_origin(self.transport.clone(), self.origin.clone())
+            .max_decoding_message_size(usize::MAX);
+        let call = async {
+            grpc.ready().await.expect("the client is ready");
+            grpc.server_streaming(request, path, Dynamic(method.output())).await
+        };
+        let answer = tokio::time::timeout(TIMEOUT, call).await.expect("every request gets an answer");
+        answer.map(|answer| Answers(answer.into_inner()))
+    }
+
     /// Calls any path.
     pub(crate) async fn call_path(
         &self,
@@ -95,6 +119,29 @@ impl Client {
     pub(crate) fn method(&self, rpc: &str) -> MethodDescriptor {
         let mut methods = self.pool.services().flat_map(|service| service.methods().collect::<Vec<_>>());
         methods.find(|method| method.name() == rpc).expect("the .proto has the RPC")
+    }
+}
+
+/// A stream of answers.
+pub(crate) struct Answers(tonic::Streaming<DynamicMessage>);
+
+impl Answers {
+    /// The next message, as JSON; `None` after the last one.
+    pub(crate) async fn next(&mut self) -> Result<Option<Value>, Status> {
+        let next = tokio::time::timeout(TIMEOUT, self.0.message()).await.expect("something comes in time");
+        Ok(next?.map(|answer| serde_json::to_value(answer).expect("messages are JSON")))
+    }
+
+    /// The messages that are left, and the status.
+    pub(crate) async fn rest(mut self) -> (Vec<Value>, Result<(), Status>) {
+        let mut messages = Vec::new();
+        loop {
+            match self.next().await {
+                Ok(Some(message)) => messages.push(message),
+                Ok(None) => return (messages, Ok(())),
+                Err(status) => return (messages, Err(status)),
+            }
+        }
     }
 }
 

@@ -138,6 +138,7 @@ fn record(request: &Request, number: usize) -> RequestRecord {
         error: failed.then(|| TRACEBACK.into()),
         request_bytes: 1000,
         answer_bytes: (!failed).then_some(20),
+        stream: None,
         hops,
         ..RequestRecord::begin(request.id.as_str().into(), name(VERSION), workflow, request.start)
     }

@@ -13,6 +13,7 @@ use krt_model::{
 use tokio::{net::UnixStream, task::JoinHandle};
 
 mod batches;
+mod streams;
 
 /// A link, and the worker's end of its socket.
 struct Linked {

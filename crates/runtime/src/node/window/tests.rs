@@ -2,20 +2,18 @@
 
 use super::*;
 use crate::{
-    flow::{AnswerMeta, RemoteRequest, ReplySink},
+    flow::{AnswerMessage, AnswerMeta, RemoteRequest, ReplySink},
     node::scripted::{Stage, line},
     traces::Trace,
 };
-use krt_model::{
-    message::Payload, metadata::Metadata, outcome::Failure, request::HopChain, version::RunOptions,
-};
+use krt_model::{metadata::Metadata, outcome::Failure, request::HopChain, version::RunOptions};
 
 /// Nobody waits for an answer.
 #[derive(Debug)]
 struct NoClient;
 
 impl ReplySink for NoClient {
-    fn message(&self, _: Payload) {}
+    fn message(&self, _: AnswerMessage) {}
 
     fn end(&self, _: Result<(), Failure>, _: AnswerMeta) -> bool {
         false
