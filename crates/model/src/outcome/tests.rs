@@ -210,6 +210,7 @@ proptest! {
         let step = step(&node);
         let step = Step { last, replied, redelivered, streams, sent, retries_left, redeliveries_left, ..step };
         let cancelled = result == HandlerResult::Cancelled;
+        let begun = sent > 0 && result != HandlerResult::Untouched;
         match decide(&step, result) {
             Outcome::Answer(payload) => {
                 prop_assert!(!replied);
@@ -218,7 +219,7 @@ proptest! {
             Outcome::EndStream => prop_assert!(streams && !replied),
             Outcome::Fail(_) => prop_assert!(!replied),
             Outcome::Finished | Outcome::FailedInBackground(_) => prop_assert!(replied),
-            Outcome::Retry { counts } => prop_assert!(sent == 0 && (!counts || retries_left > 0)),
+            Outcome::Retry { counts } => prop_assert!(!begun && (!counts || retries_left > 0)),
             Outcome::Redeliver => prop_assert!((replied || redelivered) && redeliveries_left > 0),
             Outcome::Dropped => prop_assert!(cancelled),
             Outcome::Next(_) => prop_assert!(!last),
