@@ -22,8 +22,8 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY},
 };
-use krt_model::hint;
-use krt_registry::{Action, Actor, Error, Fault, OpenedSession};
+use krt_model::{hint, team::AuditAction};
+use krt_registry::{Actor, Error, Fault, OpenedSession};
 
 /// Binds a sign-in to its browser. `Lax`: the provider's page leads back here.
 const BINDING: Cookie = Cookie { name: "krt_openid", path: CALLBACK, same_site: "Lax" };
@@ -96,7 +96,7 @@ pub(super) async fn finish(
             let actor = Actor { comment, ..Actor::server() };
             let subject = from.to_string();
             app.team()?
-                .with_registry(move |registry| registry.note(&actor, Action::SignInFailed, &subject))
+                .with_registry(move |registry| registry.note(&actor, AuditAction::SignInFailed, &subject))
                 .await?;
             page(&denied)
         }

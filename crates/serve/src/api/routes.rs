@@ -15,7 +15,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 use http::Method;
-use krt_registry::Role;
+use krt_model::team::Role;
 
 const BASE: &str = "/api/v1";
 

@@ -15,8 +15,8 @@ pub use pending::SIGN_IN_TIMEOUT;
 use claims::{Claims, ExtraClaims};
 use discovery::Discovery;
 use http::Http;
-use krt_model::{certificate, hint};
-use krt_registry::{Role, VerifiedUser};
+use krt_model::{certificate, hint, team::Role};
+use krt_registry::VerifiedUser;
 use openidconnect::{
     AuthenticationFlow, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields,
     EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenFields, IssuerUrl, Nonce, PkceCodeChallenge,

@@ -21,7 +21,7 @@ mod task;
 mod upload;
 pub(crate) mod watch;
 
-pub use events::{Event, Kind};
+pub use events::Event;
 pub use launch::{LaunchConfig, Prepare, Prepared};
 pub use stores::RuntimeStores;
 pub(crate) use upload::{Files, README, describe};
@@ -29,11 +29,15 @@ pub use upload::{Incoming, UploadError};
 
 use crate::blocking;
 use events::Events;
-use krt_model::{hint, name::Name};
+use krt_model::{
+    hint,
+    name::Name,
+    team::{Role, State, VersionAction},
+};
 use krt_package::Package;
 use krt_registry::{
-    Actor, Credential, Error, Identity, Registry, Role, RuntimeChange, State, TokenUser, Version,
-    state::{Event as VersionEvent, VersionAction},
+    Actor, Credential, Error, Identity, Registry, RuntimeChange, TokenUser, Version,
+    state::Event as VersionEvent,
 };
 use krt_runtime::{
     Engine,
