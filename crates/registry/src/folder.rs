@@ -101,8 +101,8 @@ impl Folder {
             .unwrap_or_else(|| self.lost());
         fs::rename(path, &lost).map_err(|source| Error::File { path: path.to_owned(), source })?;
         tracing::warn!(
-            "`{}` is unknown to the registry and was moved to `{}`; hint: a restored registry may be older \
-             than these files; remove them when they are not needed",
+            hint = %"a restored registry may be older than these files; remove them when they are not needed",
+            "`{}` is unknown to the registry and was moved to `{}`",
             path.display(),
             lost.display()
         );

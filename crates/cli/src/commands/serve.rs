@@ -230,8 +230,8 @@ fn warn_of_shared_address(args: &ServeArgs) {
     let proxy = args.dashboard_url.as_ref().is_some_and(Origin::is_secure) && !args.tls.is_set();
     if proxy && args.trusted_proxy.is_empty() {
         tracing::warn!(
-            "all who sign in through the proxy share its limit of failed attempts; hint: name the proxy by \
-             --trusted-proxy, such as --trusted-proxy 127.0.0.1"
+            hint = %"name the proxy with --trusted-proxy, such as --trusted-proxy 127.0.0.1",
+            "all users who sign in through the proxy share one limit of failed attempts"
         );
     }
 }
