@@ -103,7 +103,7 @@ impl<'a> Object<'a> {
 }
 
 /// Adds an entry, in the transaction of the action.
-pub(crate) fn note(
+pub(crate) fn record(
     connection: &Connection,
     actor: &Actor,
     action: AuditAction,
@@ -151,8 +151,8 @@ impl Registry {
     }
 
     /// Adds an entry for an action that changes nothing else.
-    pub fn note(&self, actor: &Actor, action: AuditAction, subject: &str) -> Result<(), Error> {
-        self.write(|connection| note(connection, actor, action, Object::subject(subject)))
+    pub fn record(&self, actor: &Actor, action: AuditAction, subject: &str) -> Result<(), Error> {
+        self.write(|connection| record(connection, actor, action, Object::subject(subject)))
     }
 }
 
@@ -169,7 +169,7 @@ impl Registry {
             if aged + surplus > 0 {
                 let comment = format!("{aged} entries from before {oldest}, {surplus} for their size");
                 let actor = Actor { comment, ..Actor::server() };
-                note(connection, &actor, AuditAction::AuditPruned, Object::default())?;
+                record(connection, &actor, AuditAction::AuditPruned, Object::default())?;
             }
             Ok(aged + surplus)
         })

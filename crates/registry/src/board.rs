@@ -1,7 +1,7 @@
 //! Saved boards of charts; the dashboard defines what a chart is.
 
 use crate::{
-    audit::{Actor, Object, note},
+    audit::{Actor, Object, record},
     error::{Error, Noun, is_taken},
     registry::Registry,
     runtime, secret,
@@ -86,7 +86,7 @@ impl Registry {
                 if is_taken(&error) { Error::taken(Noun::Board, &*new.name) } else { error.into() }
             })?;
             let object = Object { subject: Some(&new.name), ..Object::runtime(runtime) };
-            note(connection, actor, AuditAction::BoardSaved, object)?;
+            record(connection, actor, AuditAction::BoardSaved, object)?;
             load(connection, runtime, &id)
         })
     }
@@ -97,7 +97,7 @@ impl Registry {
             let board = load(connection, runtime, id)?;
             connection.execute("DELETE FROM board WHERE id = ?", [id])?;
             let object = Object { subject: Some(&board.name), ..Object::runtime(runtime) };
-            note(connection, actor, AuditAction::BoardDeleted, object)
+            record(connection, actor, AuditAction::BoardDeleted, object)
         })
     }
 }

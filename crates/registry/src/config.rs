@@ -1,7 +1,7 @@
 //! A version's configuration values: its own, and those inherited from earlier versions.
 
 use crate::{
-    audit::{Actor, Object, note},
+    audit::{Actor, Object, record},
     error::Error,
     registry::Registry,
     value::{ConfigEntry, Value, entries, set},
@@ -58,7 +58,7 @@ impl Registry {
             }
             let names = values.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let object = Object { subject: Some(&names), ..Object::version(runtime, version_name) };
-            note(connection, actor, AuditAction::ConfigChanged, object)?;
+            record(connection, actor, AuditAction::ConfigChanged, object)?;
             entries(connection, version.id, &version.runtime)
         })
     }

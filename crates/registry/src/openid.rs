@@ -1,7 +1,7 @@
 //! Users that an OpenID provider verifies.
 
 use crate::{
-    audit::{Actor, Object, note},
+    audit::{Actor, Object, record},
     error::Error,
     registry::Registry,
     session::{self, OpenedSession},
@@ -79,7 +79,7 @@ fn take_role(connection: &Connection, user: StoredUser, role: RoleSource) -> Res
     let StoredUser { login, disabled, .. } = user;
     connection.execute("UPDATE user SET role = ? WHERE login = ?", [role.as_str(), &login])?;
     user::require_admin(connection, &login)?;
-    note(connection, &by_provider(), AuditAction::UserChanged, Object::subject(&login))?;
+    record(connection, &by_provider(), AuditAction::UserChanged, Object::subject(&login))?;
     Ok(StoredUser { login, role, disabled })
 }
 

@@ -1,7 +1,7 @@
 //! Runtimes: each holds versions, of which at most one is published.
 
 use crate::{
-    audit::{Actor, Object, note},
+    audit::{Actor, Object, record},
     error::{Error, Noun, is_taken},
     folder,
     registry::Registry,
@@ -94,7 +94,7 @@ impl Registry {
                 if is_taken(&error) { Error::taken(Noun::Runtime, id.as_str()) } else { error.into() }
             })?;
             set_hosts(connection, &id, &new.hosts)?;
-            note(connection, actor, AuditAction::RuntimeCreated, Object::runtime(&id))?;
+            record(connection, actor, AuditAction::RuntimeCreated, Object::runtime(&id))?;
             load(connection, id.as_str())
         })
     }
@@ -116,7 +116,7 @@ impl Registry {
             if let Some(hosts) = &change.hosts {
                 set_hosts(connection, runtime, hosts)?;
             }
-            note(connection, actor, AuditAction::RuntimeChanged, Object::runtime(runtime))?;
+            record(connection, actor, AuditAction::RuntimeChanged, Object::runtime(runtime))?;
             load(connection, runtime.as_str())
         })
     }
@@ -133,7 +133,7 @@ impl Registry {
                 return Err(Error::Runs { version });
             }
             connection.execute("DELETE FROM runtime WHERE id = ?", [runtime.as_str()])?;
-            note(connection, actor, AuditAction::RuntimeDeleted, Object::runtime(runtime))
+            record(connection, actor, AuditAction::RuntimeDeleted, Object::runtime(runtime))
         })?;
         folder::remove(&self.folder().runtime(runtime))
     }

@@ -1,7 +1,7 @@
 //! Sessions of browsers.
 
 use crate::{
-    audit::{Actor, Object, note},
+    audit::{Actor, Object, record},
     error::{Error, Noun},
     password,
     registry::Registry,
@@ -157,7 +157,7 @@ impl Registry {
             let login: Option<String> =
                 connection.query_row(sql, params![id, owner], |row| row.get(0)).optional()?;
             let login = login.ok_or_else(|| Error::missing(Noun::Session, id))?;
-            note(connection, actor, action, Object::subject(&login))
+            record(connection, actor, action, Object::subject(&login))
         })
     }
 }
@@ -180,7 +180,7 @@ pub(crate) fn open(
     let sql = "DELETE FROM session WHERE login = ?1 AND id NOT IN \
                (SELECT id FROM session WHERE login = ?1 ORDER BY used DESC, rowid DESC LIMIT ?2)";
     connection.execute(sql, params![login, MAX_PER_USER])?;
-    note(connection, &Actor::user(&login), AuditAction::SignedIn, Object::default())?;
+    record(connection, &Actor::user(&login), AuditAction::SignedIn, Object::default())?;
     let csrf = csrf.reveal().to_owned();
     Ok(OpenedSession { cookie, user: SessionUser { id, login, role, csrf } })
 }

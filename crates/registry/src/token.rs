@@ -1,7 +1,7 @@
 //! Tokens of programs.
 
 use crate::{
-    audit::{Actor, Object, note},
+    audit::{Actor, Object, record},
     error::{Error, Noun},
     registry::Registry,
     secret::{self, Secret},
@@ -115,7 +115,7 @@ impl Registry {
             make_room(connection, login, token.created)?;
             token.expires = expires(connection, &token)?;
             insert(connection, &token, &secret)?;
-            note(connection, &Actor::user(login), AuditAction::TokenCreated, Object::subject(&token.name))?;
+            record(connection, &Actor::user(login), AuditAction::TokenCreated, Object::subject(&token.name))?;
             Ok(token)
         })?;
         Ok(CreatedToken { token, secret })
@@ -202,7 +202,7 @@ fn revoke(connection: &Connection, actor: &Actor, id: &str) -> Result<(), Error>
     connection.execute("DELETE FROM token WHERE id = ?", [id])?;
     names
         .iter()
-        .try_for_each(|name| note(connection, actor, AuditAction::TokenDeleted, Object::subject(name)))
+        .try_for_each(|name| record(connection, actor, AuditAction::TokenDeleted, Object::subject(name)))
 }
 
 /// Deletes a user's tokens except one, unless another of them created that one.

@@ -1,7 +1,7 @@
 //! Users.
 
 use crate::{
-    audit::{Actor, Object, note},
+    audit::{Actor, Object, record},
     credential::Credential,
     error::{Error, Noun, is_taken},
     password,
@@ -137,7 +137,7 @@ impl Registry {
             if change.revoke_tokens.unwrap_or(hash.is_some()) {
                 token::revoke_all(connection, actor, login, None)?;
             }
-            note(connection, actor, AuditAction::UserChanged, Object::subject(login))?;
+            record(connection, actor, AuditAction::UserChanged, Object::subject(login))?;
             load(connection, login)
         })
     }
@@ -170,7 +170,7 @@ impl Registry {
             if revoke_tokens {
                 token::revoke_all(connection, &actor, login, token.map(String::as_str))?;
             }
-            note(connection, &actor, AuditAction::PasswordChanged, Object::subject(login))
+            record(connection, &actor, AuditAction::PasswordChanged, Object::subject(login))
         })
     }
 
@@ -180,7 +180,7 @@ impl Registry {
             load(connection, login)?;
             connection.execute("DELETE FROM user WHERE login = ?", [login])?;
             require_admin(connection, login)?;
-            note(connection, actor, AuditAction::UserDeleted, Object::subject(login))
+            record(connection, actor, AuditAction::UserDeleted, Object::subject(login))
         })
     }
 }
@@ -211,7 +211,7 @@ pub(crate) fn insert(
     connection
         .execute(sql, params![login, role.as_str(), password, Timestamp::now(), subject])
         .map_err(|error| if is_taken(&error) { Error::taken(Noun::User, login) } else { error.into() })?;
-    note(connection, actor, AuditAction::UserCreated, Object::subject(login))
+    record(connection, actor, AuditAction::UserCreated, Object::subject(login))
 }
 
 /// Fails unless an enabled admin remains after `login` was changed.

@@ -1,7 +1,7 @@
 //! Versions and their changes of state.
 
 use crate::{
-    audit::{Actor, Object, note},
+    audit::{Actor, Object, record},
     error::{Error, Noun, is_taken},
     folder,
     registry::Registry,
@@ -145,7 +145,7 @@ impl Registry {
         self.write(|connection| {
             runtime::require(connection, runtime)?;
             insert(connection, actor, runtime, new)?;
-            note(connection, actor, AuditAction::VersionCreated, Object::version(runtime, &new.name))?;
+            record(connection, actor, AuditAction::VersionCreated, Object::version(runtime, &new.name))?;
             take(&new.files, place.folder())?;
             load(connection, runtime, &new.name)
         })
@@ -167,7 +167,7 @@ impl Registry {
             if action == VersionAction::Start && !found.missing_config.is_empty() {
                 return Err(Error::Incomplete { missing: found.missing_config });
             }
-            note(connection, actor, audit_action(action), Object::version(runtime, version))?;
+            record(connection, actor, audit_action(action), Object::version(runtime, version))?;
             if action == VersionAction::Delete {
                 value::move_values(connection, found.id, &found.runtime)?;
                 connection.execute("DELETE FROM version WHERE id = ?", [found.id])?;
@@ -175,7 +175,7 @@ impl Registry {
             }
             if action == VersionAction::Publish {
                 replace(connection, &found, ReplacedVersions::All)?;
-                note_publication(connection, actor, &found)?;
+                record_publication(connection, actor, &found)?;
             }
             change(connection, &found, next, &[])?;
             load(connection, runtime, version)
@@ -202,7 +202,7 @@ impl Registry {
             }
             if next.state == State::Error {
                 let why = Actor { comment: reasons.join("\n"), ..Actor::server() };
-                note(connection, &why, AuditAction::VersionFailed, Object::version(runtime, version))?;
+                record(connection, &why, AuditAction::VersionFailed, Object::version(runtime, version))?;
             }
             if next.state == State::Published {
                 replace(connection, &found, ReplacedVersions::All)?;
@@ -232,9 +232,9 @@ impl Registry {
                 ReplacedVersions::Starting
             };
             replace(connection, &found, others)?;
-            note_publication(connection, actor, &found)?;
+            record_publication(connection, actor, &found)?;
             let name = Name::parse(&found.name).expect("names of versions are checked when they come");
-            note(connection, actor, AuditAction::VersionPublished, Object::version(runtime, &name))?;
+            record(connection, actor, AuditAction::VersionPublished, Object::version(runtime, &name))?;
             change(connection, &found, next, &[])?;
             load(connection, runtime, &name)
         })
@@ -295,7 +295,7 @@ fn insert(connection: &Connection, actor: &Actor, runtime: &Name, new: &NewVersi
 /// Moves a version's files into place.
 fn take(from: &Path, to: &Path) -> Result<(), Error> {
     if let Some(parent) = to.parent() {
-        folder::make(parent)?;
+        folder::create(parent)?;
     }
     // A leftover of a deleted version with this name, whose files remained.
     folder::remove(to)?;
@@ -334,7 +334,7 @@ fn settle(connection: &Connection) -> Result<(), Error> {
 }
 
 /// Records the user who publishes a version.
-fn note_publication(connection: &Connection, actor: &Actor, version: &Version) -> Result<(), Error> {
+fn record_publication(connection: &Connection, actor: &Actor, version: &Version) -> Result<(), Error> {
     let sql = "INSERT INTO publication (runtime, version) VALUES (?, ?)";
     connection.execute(sql, params![version.runtime, version.id])?;
     let sql = "UPDATE version SET published_at = ?, published_by = ? WHERE id = ?";

@@ -169,7 +169,7 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> Resul
     ports.spawn(api::run(asynchronous(dashboard)?, tls.clone(), limits, app, ended));
 
     let (of, retention) = (Arc::clone(&team), retention(args));
-    ports.spawn(async move { of.keep_audit(retention).await });
+    ports.spawn(async move { of.apply_audit_retention(retention).await });
 
     team.boot().await?;
     let scheme = if tls.is_some() { "https" } else { "http" };

@@ -14,7 +14,7 @@ impl Fixture {
 
     fn note(&self, action: AuditAction, count: usize) {
         for number in 0..count {
-            self.registry.note(&Actor::user("eve"), action, &format!("user number {number}")).unwrap();
+            self.registry.record(&Actor::user("eve"), action, &format!("user number {number}")).unwrap();
         }
     }
 

@@ -48,7 +48,7 @@ pub(super) async fn create(
     RuntimePath(runtime): RuntimePath,
     Body(new): Body<NewBoard>,
 ) -> Result<JsonResponse<Board>, Refusal> {
-    Ok(JsonResponse(StatusCode::CREATED, keep(&app, &caller, runtime, None, new).await?))
+    Ok(JsonResponse(StatusCode::CREATED, save_board(&app, &caller, runtime, None, new).await?))
 }
 
 pub(super) async fn save(
@@ -58,7 +58,7 @@ pub(super) async fn save(
     LastSegment(id): LastSegment,
     Body(new): Body<NewBoard>,
 ) -> Result<JsonResponse<Board>, Refusal> {
-    Ok(response::ok(keep(&app, &caller, runtime, Some(id), new).await?))
+    Ok(response::ok(save_board(&app, &caller, runtime, Some(id), new).await?))
 }
 
 pub(super) async fn delete(
@@ -74,7 +74,7 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn keep(
+async fn save_board(
     app: &App,
     caller: &Caller,
     runtime: Name,

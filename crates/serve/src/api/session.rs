@@ -52,7 +52,7 @@ pub(super) async fn sign_in(
     let me =
         Me { login: user.login.clone(), role: user.role, csrf_token: Some(Hidden(user.csrf().to_owned())) };
     let mut response = response::ok(me).into_response();
-    keep(&mut response, &opened, app.is_secure(connection));
+    set_cookie(&mut response, &opened, app.is_secure(connection));
     Ok(response)
 }
 
@@ -62,7 +62,7 @@ pub(super) fn agent(headers: &HeaderMap) -> String {
 }
 
 /// Sets the session's cookie.
-pub(super) fn keep(response: &mut Response, opened: &OpenedSession, tls: bool) {
+pub(super) fn set_cookie(response: &mut Response, opened: &OpenedSession, tls: bool) {
     SESSION.set(response, opened.cookie.reveal(), MAX_AGE, tls);
 }
 
@@ -83,7 +83,7 @@ async fn open(
         Err(Error::Denied) => {
             let actor = Actor { comment: format!("from {from}"), ..Actor::server() };
             let login = attempt.login().to_owned();
-            team.with_registry(move |registry| registry.note(&actor, AuditAction::SignInFailed, &login))
+            team.with_registry(move |registry| registry.record(&actor, AuditAction::SignInFailed, &login))
                 .await?;
         }
         Err(_) => attempt.undo(),
