@@ -10,7 +10,7 @@ fuzz_target!(|text: &str| {
     for target in [Target::Local, Target::Cluster] {
         let (manifest, mut report) = manifest::parse(&source, target);
         assert!(report.has_errors() || manifest.into_version().is_some());
-        report.keep(source.clone());
+        report.add_source(source.clone());
         report.render(&Style::default());
     }
 });

@@ -1,6 +1,7 @@
 //! The audit log.
 
 use crate::{Time, schema};
+use krt_model::team::AuditAction;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,6 +17,7 @@ pub struct AuditEntry {
     /// The author; `krt` for the server itself.
     pub login: String,
     /// The action.
+    #[schema(value_type = schema::AuditAction)]
     pub action: AuditAction,
     /// The runtime.
     #[schema(required, value_type = Option<schema::Name>)]
@@ -28,37 +30,6 @@ pub struct AuditEntry {
     pub subject: Option<String>,
     /// The author's reason; may be empty.
     pub comment: String,
-}
-
-/// An audited action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it all")]
-pub enum AuditAction {
-    SignedIn,
-    SignInFailed,
-    SignedOut,
-    PasswordChanged,
-    UserCreated,
-    UserChanged,
-    UserDeleted,
-    TokenCreated,
-    TokenDeleted,
-    SessionRevoked,
-    RuntimeCreated,
-    RuntimeChanged,
-    RuntimeDeleted,
-    VersionCreated,
-    VersionDeleted,
-    VersionStarted,
-    VersionStopped,
-    VersionPublished,
-    VersionUnpublished,
-    VersionFailed,
-    ConfigChanged,
-    BoardSaved,
-    BoardDeleted,
-    AuditPruned,
 }
 
 /// A page of the audit log.

@@ -1,8 +1,8 @@
 //! The OpenAPI document, made of the types and of the list of operations.
 
 use crate::{
-    Error, Role, audit, board, call, config, docs, event, graph, log, measurement, operations, prediction,
-    request, runtime, schema, server, session, token, user, version,
+    Error, audit, board, call, config, docs, event, graph, log, measurement, operations, prediction, request,
+    runtime, schema, server, session, token, user, version,
 };
 use utoipa::{
     PartialSchema, ToSchema,
@@ -96,7 +96,7 @@ fn schemas(components: ComponentsBuilder) -> ComponentsBuilder {
         session::Me,
         session::ChangePassword,
         session::Session,
-        Role,
+        schema::Role,
         user::User,
         user::NewUser,
         user::UserChange,
@@ -104,13 +104,13 @@ fn schemas(components: ComponentsBuilder) -> ComponentsBuilder {
         token::NewToken,
         token::CreatedToken,
         audit::AuditEntry,
-        audit::AuditAction,
+        schema::AuditAction,
         audit::AuditPage,
         runtime::Runtime,
         runtime::NewRuntime,
         runtime::RuntimeChange,
-        version::State,
-        version::Action,
+        schema::State,
+        schema::Action,
         version::Version,
         version::Comment,
         config::ConfigEntry,

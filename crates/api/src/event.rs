@@ -1,6 +1,7 @@
 //! Live events.
 
-use crate::{Time, schema, version::State};
+use crate::{Time, schema};
+use krt_model::team::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,7 +17,7 @@ pub struct Event {
     #[schema(required, value_type = Option<schema::Name>)]
     pub version: Option<String>,
     /// The version's new state.
-    #[schema(required)]
+    #[schema(required, value_type = Option<schema::State>)]
     pub state: Option<State>,
     /// When it changed.
     #[schema(value_type = schema::Time)]

@@ -1,7 +1,7 @@
 //! A version as a graph, with its nodes' current state.
 
-use crate::{Time, schema, version::State};
-use krt_model::language::Language;
+use crate::{Time, schema};
+use krt_model::{language::Language, team::State};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::value::StrDeserializer};
 use utoipa::ToSchema;
 
@@ -12,6 +12,7 @@ pub struct Graph {
     #[schema(value_type = schema::Name)]
     pub version: String,
     /// Its state.
+    #[schema(value_type = schema::State)]
     pub state: State,
     /// When the numbers were read.
     #[schema(value_type = schema::Time)]

@@ -33,5 +33,7 @@ pub mod version;
 
 pub use error::Error;
 pub use hidden::Hidden;
-pub use krt_model::time::Time;
-pub use user::Role;
+pub use krt_model::{
+    team::{Role, State},
+    time::Time,
+};

@@ -2,7 +2,7 @@
 
 use crate::{
     Error, Role,
-    audit::{AuditAction, AuditPage},
+    audit::AuditPage,
     board::{Board, NewBoard},
     call::{Call, CallResult, Methods},
     config::{ConfigChange, ConfigEntry},
@@ -421,7 +421,7 @@ fn people() -> Vec<Draft> {
                 short("login", 64),
                 named("runtime"),
                 named("version"),
-                parameter("action", reference::<AuditAction>()).build(),
+                parameter("action", reference::<schema::AuditAction>()).build(),
             ])
             .query(span())
             .query(page(NUMBER, 100, 500))

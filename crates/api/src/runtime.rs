@@ -1,6 +1,7 @@
 //! Runtimes.
 
-use crate::{Time, schema, version::State};
+use crate::{Time, schema};
+use krt_model::team::State;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;

@@ -5,6 +5,7 @@ use krt_model::{
     log,
     name::Name as ModelName,
     request::{Ending as RequestEnding, HopEnding},
+    team,
 };
 use serde::Serialize;
 use std::borrow::Cow;
@@ -50,6 +51,10 @@ stands_for! {
     Level = words(&log::Level::ALL).description(Some("The severity of a log record."));
     Ending = words(&RequestEnding::ALL)
         .description(Some("How a request ended for its client. `left`: the client closed the connection first."));
+    Role = words(team::Role::ALL).description(Some("A role; each includes the permissions of those before it."));
+    State = words(team::State::ALL).description(Some("The state of a version."));
+    Action = words(team::VersionAction::ALL).description(Some("An action on a version."));
+    AuditAction = words(team::AuditAction::ALL).description(Some("An audited action."));
     NodeLanguage = words(&languages()).description(Some("The language of a node."));
     Tags = ObjectBuilder::new()
         .schema_type(Type::Object)

@@ -22,6 +22,7 @@ pub struct Me {
     /// The user's name.
     pub login: String,
     /// The role of the session or token.
+    #[schema(value_type = schema::Role)]
     pub role: Role,
     /// To be sent as the header `x-csrf-token` with every request that changes something and carries the
     /// cookie. `null` for a bearer token.

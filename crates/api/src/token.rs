@@ -14,6 +14,7 @@ pub struct Token {
     /// Its owner.
     pub login: String,
     /// Its role.
+    #[schema(value_type = schema::Role)]
     pub role: Role,
     /// When it was created.
     #[schema(value_type = schema::Time)]
@@ -39,6 +40,7 @@ pub struct NewToken {
     #[schema(min_length = 1, max_length = 64)]
     pub name: String,
     /// Its role, at most the caller's.
+    #[schema(value_type = schema::Role)]
     pub role: Role,
     /// When it expires.
     #[schema(value_type = Option<schema::Time>)]

@@ -1,46 +1,8 @@
 //! Users.
 
-use crate::{Hidden, Time, schema};
+use crate::{Hidden, Role, Time, schema};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use utoipa::ToSchema;
-
-/// A role; each includes the permissions of those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Reads.
-    Viewer,
-    /// Creates, configures, starts and publishes versions.
-    Manager,
-    /// Does everything, including users and runtimes.
-    Admin,
-}
-
-impl Role {
-    /// Every role, from the least.
-    pub const ALL: [Self; 3] = [Self::Viewer, Self::Manager, Self::Admin];
-
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Manager => "manager",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// Parses a name.
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == text)
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
 
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -48,6 +10,7 @@ pub struct User {
     /// The name to sign in with.
     pub login: String,
     /// The role.
+    #[schema(value_type = schema::Role)]
     pub role: Role,
     /// When it was created.
     #[schema(value_type = schema::Time)]
@@ -69,6 +32,7 @@ pub struct NewUser {
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._@+-]*$", min_length = 1, max_length = 64)]
     pub login: String,
     /// The role.
+    #[schema(value_type = schema::Role)]
     pub role: Role,
     /// The password.
     #[schema(value_type = String, min_length = 12, max_length = 1024)]
@@ -80,6 +44,7 @@ pub struct NewUser {
 #[serde(deny_unknown_fields)]
 pub struct UserChange {
     /// The role.
+    #[schema(value_type = Option<schema::Role>)]
     pub role: Option<Role>,
     /// The password.
     #[schema(value_type = Option<String>, min_length = 12, max_length = 1024)]

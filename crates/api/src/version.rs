@@ -1,66 +1,9 @@
 //! Versions.
 
 use crate::{Time, error::Problem, schema};
+use krt_model::team::{State, VersionAction};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use utoipa::ToSchema;
-
-/// The state of a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum State {
-    /// Uploaded, never started.
-    Created,
-    /// Its nodes are being started.
-    Starting,
-    /// It runs, for holders of a token.
-    Started,
-    /// It runs, for all clients of its runtime.
-    Published,
-    /// It finishes what is in flight, and ends.
-    Stopping,
-    /// It does not run.
-    Stopped,
-    /// It failed; its reasons say why.
-    Error,
-}
-
-impl State {
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Created => "CREATED",
-            Self::Starting => "STARTING",
-            Self::Started => "STARTED",
-            Self::Published => "PUBLISHED",
-            Self::Stopping => "STOPPING",
-            Self::Stopped => "STOPPED",
-            Self::Error => "ERROR",
-        }
-    }
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// An action on a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// Start it.
-    Start,
-    /// Stop it.
-    Stop,
-    /// Route its runtime's clients to it.
-    Publish,
-    /// Stop routing them to it.
-    Unpublish,
-    /// Delete it.
-    Delete,
-}
 
 /// A version of a runtime.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -74,11 +17,13 @@ pub struct Version {
     /// Its purpose.
     pub description: String,
     /// Its state.
+    #[schema(value_type = schema::State)]
     pub state: State,
     /// Why it is in ERROR; each may have several lines, such as a traceback.
     pub reasons: Vec<String>,
     /// The actions that its state allows.
-    pub actions: Vec<Action>,
+    #[schema(value_type = Vec<schema::Action>)]
+    pub actions: Vec<VersionAction>,
     /// When it was uploaded.
     #[schema(value_type = schema::Time)]
     pub created: Time,

@@ -82,7 +82,7 @@ impl Connection {
         let (client, ended) = factory.dial().await?;
         let closed = AtomicBool::new(false);
         let current = Arc::new(Current { client: RwLock::new(client), closed, watchdog: OnceLock::new() });
-        let watchdog = tokio::spawn(watchdog::keep(Arc::downgrade(&current), factory, ended));
+        let watchdog = tokio::spawn(watchdog::maintain(Arc::downgrade(&current), factory, ended));
         // Set only here.
         let _ = current.watchdog.set(watchdog);
         Ok(Self { current, up, address })

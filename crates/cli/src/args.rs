@@ -45,8 +45,8 @@ Examples:
   krt new shop                       make a package in a folder of its own
   krt run .                          run the package in this folder on 127.0.0.1:9000
   krt call Greet '{\"name\": \"Ada\"}'   call an RPC of a running service
-  krt check .                        report everything that is wrong with a package
-  krt data measurements              show what was measured";
+  krt check .                        report every problem of a package
+  krt data measurements              list the measurements";
 
 /// Run KRT v1 packages: user-written nodes, chained to workflows, behind gRPC and HTTP
 #[derive(Debug, Parser)]

@@ -37,10 +37,13 @@ pub(crate) fn run() -> Option<ExitCode> {
 }
 
 fn not_started(error: &io::Error) {
-    terminal::print_warning(&format!(
-        "krt is process 1 and cannot start a child of its own ({error}): processes whose parent ends stay as \
-         zombies; hint: `docker run --init`, or `init: true` in a compose file"
-    ));
+    terminal::print_warning_with_hint(
+        &format!(
+            "krt is process 1 and cannot start a child of its own ({error}): processes whose parent ends stay as \
+             zombies"
+        ),
+        "`docker run --init`, or `init: true` in a compose file",
+    );
 }
 
 async fn watch() -> io::Result<ExitCode> {

@@ -64,8 +64,8 @@ fn problem(finding: Finding) -> Option<Problem> {
         Severity::Warning => Problem::warning(file, message),
         Severity::Note => {
             let place = location.map(|at| format!(":{}:{}", at.line, at.column)).unwrap_or_default();
-            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-            terminal::print_note(&format!("{}{place}: {message}{hint}", file.display()));
+            let message = format!("{}{place}: {message}", file.display());
+            terminal::print_note(&hint::on_lines(message, hint.as_slice()));
             return None;
         }
     };

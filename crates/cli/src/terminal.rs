@@ -85,9 +85,19 @@ pub(crate) fn print_warning(message: &str) {
     eprintln!("{yellow}warning{reset}: {}", escape::lines(message));
 }
 
+/// Prints a warning, and what to do about it on a line of its own.
+pub(crate) fn print_warning_with_hint(message: &str, hint: &str) {
+    print_warning(&hint::on_lines(message, &[hint]));
+}
+
 /// Prints a note.
 pub(crate) fn print_note(message: &str) {
     eprintln!("note: {}", escape::lines(message));
+}
+
+/// Prints a note, and what to do on a line of its own.
+pub(crate) fn print_note_with_hint(message: &str, hint: &str) {
+    print_note(&hint::on_lines(message, &[hint]));
 }
 
 /// Prints a prompt for input on the same line.

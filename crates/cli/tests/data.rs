@@ -436,7 +436,7 @@ fn tables_are_short_by_default() {
     let (folder, _) = crowded();
     let ran = run(folder.path(), &["measurements", "m"]);
     assert_eq!(ran.stdout.lines().count(), 102);
-    assert_eq!(ran.stderr, "note: only 100 are shown; hint: `--limit all` shows all\n");
+    assert_eq!(ran.stderr, "note: only 100 are shown\nhint: `--limit all` shows all\n");
     for (limit, lines) in [("3", 5), ("all", 15_002)] {
         assert_eq!(results(folder.path(), &["measurements", "m", "--limit", limit]).lines().count(), lines);
     }

@@ -106,8 +106,8 @@ impl EnvironmentFolder {
         self.folder.with_extension("lock")
     }
 
-    /// Starts from scratch.
-    pub(crate) fn begin(&self, lock: &Lock) -> Result<PartialEntry<'_>, Error> {
+    /// Removes what there is, and creates an empty entry.
+    pub(crate) fn create(&self, lock: &Lock) -> Result<PartialEntry<'_>, Error> {
         self.remove(lock)?;
         let half_made = PartialEntry { place: self, finished: false };
         let work_folder = self.work_folder();
@@ -194,7 +194,7 @@ mod tests {
 
     fn make(place: &EnvironmentFolder) {
         let lock = lock(place);
-        let half_made = place.begin(&lock).unwrap();
+        let half_made = place.create(&lock).unwrap();
         fs::create_dir_all(place.environment().join("bin")).unwrap();
         fs::write(place.python(), "").unwrap();
         half_made.finish(&record()).unwrap();
@@ -217,7 +217,7 @@ mod tests {
         let cache = tempfile::tempdir().unwrap();
         let place = EnvironmentFolder::new(cache.path(), "k");
         let lock = lock(&place);
-        let half_made = place.begin(&lock).unwrap();
+        let half_made = place.create(&lock).unwrap();
         fs::create_dir_all(place.environment().join("lib")).unwrap();
         drop(half_made);
         assert!(!place.folder.exists());

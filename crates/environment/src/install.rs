@@ -55,7 +55,7 @@ impl Job<'_> {
             return Ok(record);
         }
         let started = Instant::now();
-        let half_made = self.place.begin(&lock)?;
+        let half_made = self.place.create(&lock)?;
         let record = self.make(&lock, half_made).await?;
         self.report(Step::Installed { elapsed: started.elapsed() });
         Ok(record)

@@ -80,7 +80,7 @@ impl Groups {
     }
 
     /// Creates the group of a worker.
-    pub(crate) fn make(&self, name: &str, memory: Option<u64>, cpu: Option<u32>) -> io::Result<Group> {
+    pub(crate) fn create(&self, name: &str, memory: Option<u64>, cpu: Option<u32>) -> io::Result<Group> {
         let folder = self.folder.join(name);
         fs::create_dir_all(&folder)?;
         // The guard of the last worker has removed the parent, and a new one passes no controllers on.
@@ -282,12 +282,12 @@ mod tests {
             controllers: controllers.iter().map(|name| (*name).to_owned()).collect(),
         };
         let read = || files.map(|name| fs::read_to_string(worker.join(name)).unwrap());
-        groups(&[]).make("worker", Some(1 << 20), Some(500)).unwrap();
+        groups(&[]).create("worker", Some(1 << 20), Some(500)).unwrap();
         assert_eq!(
             (read(), &*fs::read_to_string(&passed).unwrap()),
             (["", "", "", ""].map(str::to_owned), "")
         );
-        let group = groups(&CONTROLLERS).make("worker", Some(1 << 20), Some(500)).unwrap();
+        let group = groups(&CONTROLLERS).create("worker", Some(1 << 20), Some(500)).unwrap();
         assert_eq!(read(), ["1048576", "1", "0", "50000 100000"]);
         assert_eq!(fs::read_to_string(&passed).unwrap(), "+memory +cpu");
         assert!(group.limits_memory() && !group.ran_out_of_memory());

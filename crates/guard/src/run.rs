@@ -86,7 +86,8 @@ fn start(
     input: OwnedFd,
     isolation: Option<&Isolation>,
 ) -> Result<(Option<Group>, Pid), GuardMessage> {
-    let group = spec.groups.as_ref().and_then(|groups| groups.make(&spec.group, spec.memory, spec.cpu).ok());
+    let group =
+        spec.groups.as_ref().and_then(|groups| groups.create(&spec.group, spec.memory, spec.cpu).ok());
     let bound = bound(spec, group.as_ref());
     let started = bound.and_then(|()| {
         let mut command = Command::new(&spec.program);

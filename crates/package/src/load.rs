@@ -209,7 +209,7 @@ impl ReadRequest {
             && bytes.len() <= manifest::MAX_BYTES
         {
             report.push(problem);
-            report.keep(source);
+            report.add_source(source);
             return Ok(Reading { report, version: None, schema: None });
         }
         let (mut manifest, problems) = manifest::parse(&source, self.target);

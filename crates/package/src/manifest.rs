@@ -91,7 +91,7 @@ pub(crate) struct WorkflowEntry {
 pub fn parse(source: &Source, target: Target) -> (Manifest, Report) {
     let (root, problems) = yaml::parse(source);
     let mut report = Report::default();
-    report.keep(source.clone());
+    report.add_source(source.clone());
     problems.into_iter().for_each(|problem| report.push(problem));
     let mut manifest = Manifest::default();
     if let Some(root) = root {

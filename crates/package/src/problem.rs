@@ -190,8 +190,8 @@ impl Report {
         }
     }
 
-    /// Keeps the text of a file, for [`render`](crate::render).
-    pub fn keep(&mut self, source: Source) {
+    /// Adds the text of a file, for [`render`](crate::render).
+    pub fn add_source(&mut self, source: Source) {
         self.sources.insert(source.file.clone(), source);
     }
 

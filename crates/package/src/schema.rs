@@ -260,7 +260,7 @@ pub(crate) fn keep_sources(root: &Root, report: &mut Report) {
     let files: BTreeSet<PathBuf> = report.problems().iter().map(|problem| problem.file.clone()).collect();
     for file in files {
         if let Some(source) = Path::to_str(&file).and_then(|file| files::source(root, file)) {
-            report.keep(source);
+            report.add_source(source);
         }
     }
 }

@@ -79,7 +79,7 @@ pub(crate) mod report {
         let (problems, texts) = <(Vec<FlatProblem>, Vec<Text>)>::deserialize(deserializer)?;
         let mut report = Report::default();
         problems.into_iter().for_each(|problem| report.push(problem.into()));
-        texts.into_iter().for_each(|text| report.keep(text.into()));
+        texts.into_iter().for_each(|text| report.add_source(text.into()));
         Ok(report)
     }
 }

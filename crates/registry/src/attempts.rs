@@ -36,9 +36,9 @@ impl<Key: Hash + Eq + Clone> Attempts<Key> {
         Self { allowance, clear: Mutex::default() }
     }
 
-    /// Begins an attempt, which counts until it [succeeds](Self::succeeded); the error is the wait for the
+    /// Starts an attempt, which counts until it [succeeds](Self::succeeded); the error is the wait for the
     /// next one.
-    pub fn begin(&self, key: &Key, now: Instant) -> Result<(), Duration> {
+    pub fn start(&self, key: &Key, now: Instant) -> Result<(), Duration> {
         let mut all = self.lock();
         let clear = all.get(key).copied().unwrap_or(now).max(now);
         let allowed = now + self.allowance.every * self.allowance.free.saturating_sub(1);
@@ -95,33 +95,33 @@ mod tests {
     fn after_eight_attempts_one_a_minute() {
         let (attempts, start) = (attempts(), Instant::now());
         for _ in 0..FREE {
-            assert_eq!(attempts.begin(&"ada", start), Ok(()));
+            assert_eq!(attempts.start(&"ada", start), Ok(()));
         }
-        assert_eq!(attempts.begin(&"ada", start), Err(EVERY));
-        assert_eq!(attempts.begin(&"grace", start), Ok(()));
-        assert_eq!(attempts.begin(&"ada", start + EVERY), Ok(()));
-        assert!(attempts.begin(&"ada", start + EVERY).is_err());
+        assert_eq!(attempts.start(&"ada", start), Err(EVERY));
+        assert_eq!(attempts.start(&"grace", start), Ok(()));
+        assert_eq!(attempts.start(&"ada", start + EVERY), Ok(()));
+        assert!(attempts.start(&"ada", start + EVERY).is_err());
     }
 
     #[test]
     fn successes_reset_and_undone_attempts_do_not_count() {
         let (attempts, now) = (attempts(), Instant::now());
-        (0..FREE).for_each(|_| attempts.begin(&"ada", now).unwrap());
+        (0..FREE).for_each(|_| attempts.start(&"ada", now).unwrap());
         attempts.undo(&"ada");
-        assert_eq!(attempts.begin(&"ada", now), Ok(()));
-        assert!(attempts.begin(&"ada", now).is_err());
+        assert_eq!(attempts.start(&"ada", now), Ok(()));
+        assert!(attempts.start(&"ada", now).is_err());
         attempts.succeeded(&"ada");
-        assert_eq!(attempts.begin(&"ada", now), Ok(()));
+        assert_eq!(attempts.start(&"ada", now), Ok(()));
     }
 
     #[test]
     fn keys_are_bounded_and_the_most_failures_remembered() {
         let (attempts, now) = (attempts(), Instant::now());
-        (0..FREE).for_each(|_| attempts.begin(&usize::MAX, now).unwrap());
+        (0..FREE).for_each(|_| attempts.start(&usize::MAX, now).unwrap());
         for key in 0..3 * MAX_KEYS {
-            attempts.begin(&key, now).unwrap();
+            attempts.start(&key, now).unwrap();
         }
         assert!(attempts.lock().len() <= MAX_KEYS);
-        assert!(attempts.begin(&usize::MAX, now).is_err());
+        assert!(attempts.start(&usize::MAX, now).is_err());
     }
 }

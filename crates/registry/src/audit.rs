@@ -1,7 +1,7 @@
 //! The audit log.
 
-use crate::{error::Error, registry::Registry, text::texts, timestamp::Timestamp};
-use krt_model::name::Name;
+use crate::{error::Error, registry::Registry, text, timestamp::Timestamp};
+use krt_model::{name::Name, team::AuditAction};
 use rusqlite::{Connection, Row, params};
 use std::time::Duration;
 
@@ -26,63 +26,6 @@ impl Actor {
     }
 }
 
-/// An audited action.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "the names say it all")]
-pub enum Action {
-    SignedIn,
-    SignInFailed,
-    SignedOut,
-    PasswordChanged,
-    UserCreated,
-    UserChanged,
-    UserDeleted,
-    TokenCreated,
-    TokenDeleted,
-    SessionRevoked,
-    RuntimeCreated,
-    RuntimeChanged,
-    RuntimeDeleted,
-    VersionCreated,
-    VersionDeleted,
-    VersionStarted,
-    VersionStopped,
-    VersionPublished,
-    VersionUnpublished,
-    VersionFailed,
-    ConfigChanged,
-    BoardSaved,
-    BoardDeleted,
-    AuditPruned,
-}
-
-texts!(Action {
-    SignedIn = "signed_in",
-    SignInFailed = "sign_in_failed",
-    SignedOut = "signed_out",
-    PasswordChanged = "password_changed",
-    UserCreated = "user_created",
-    UserChanged = "user_changed",
-    UserDeleted = "user_deleted",
-    TokenCreated = "token_created",
-    TokenDeleted = "token_deleted",
-    SessionRevoked = "session_revoked",
-    RuntimeCreated = "runtime_created",
-    RuntimeChanged = "runtime_changed",
-    RuntimeDeleted = "runtime_deleted",
-    VersionCreated = "version_created",
-    VersionDeleted = "version_deleted",
-    VersionStarted = "version_started",
-    VersionStopped = "version_stopped",
-    VersionPublished = "version_published",
-    VersionUnpublished = "version_unpublished",
-    VersionFailed = "version_failed",
-    ConfigChanged = "config_changed",
-    BoardSaved = "board_saved",
-    BoardDeleted = "board_deleted",
-    AuditPruned = "audit_pruned",
-});
-
 /// An entry of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditEntry {
@@ -93,7 +36,7 @@ pub struct AuditEntry {
     /// The author.
     pub login: String,
     /// The action.
-    pub action: Action,
+    pub action: AuditAction,
     /// The runtime.
     pub runtime: Option<String>,
     /// The version in it.
@@ -110,7 +53,7 @@ pub struct AuditFilter {
     /// The author.
     pub login: Option<String>,
     /// The action.
-    pub action: Option<Action>,
+    pub action: Option<AuditAction>,
     /// The runtime.
     pub runtime: Option<Name>,
     /// The version.
@@ -160,17 +103,24 @@ impl<'a> Object<'a> {
 }
 
 /// Adds an entry, in the transaction of the action.
-pub(crate) fn note(
+pub(crate) fn record(
     connection: &Connection,
     actor: &Actor,
-    action: Action,
+    action: AuditAction,
     object: Object<'_>,
 ) -> Result<(), Error> {
     let sql = "INSERT INTO audit (time, login, action, runtime, version, subject, comment) \
                VALUES (?, ?, ?, ?, ?, ?, ?)";
     let (runtime, version) = (object.runtime.map(Name::as_str), object.version.map(Name::as_str));
-    let values =
-        params![Timestamp::now(), actor.login, action, runtime, version, object.subject, actor.comment];
+    let values = params![
+        Timestamp::now(),
+        actor.login,
+        action.as_str(),
+        runtime,
+        version,
+        object.subject,
+        actor.comment
+    ];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
@@ -188,7 +138,7 @@ impl Registry {
             filter.from.map_or(i64::MIN, |from| from.0),
             filter.to.map_or(i64::MAX, |to| to.0),
             filter.login,
-            filter.action,
+            filter.action.map(AuditAction::as_str),
             filter.runtime.as_ref().map(Name::as_str),
             filter.version.as_ref().map(Name::as_str),
             i64::try_from(limit).unwrap_or(i64::MAX),
@@ -201,8 +151,8 @@ impl Registry {
     }
 
     /// Adds an entry for an action that changes nothing else.
-    pub fn note(&self, actor: &Actor, action: Action, subject: &str) -> Result<(), Error> {
-        self.write(|connection| note(connection, actor, action, Object::subject(subject)))
+    pub fn record(&self, actor: &Actor, action: AuditAction, subject: &str) -> Result<(), Error> {
+        self.write(|connection| record(connection, actor, action, Object::subject(subject)))
     }
 }
 
@@ -219,7 +169,7 @@ impl Registry {
             if aged + surplus > 0 {
                 let comment = format!("{aged} entries from before {oldest}, {surplus} for their size");
                 let actor = Actor { comment, ..Actor::server() };
-                note(connection, &actor, Action::AuditPruned, Object::default())?;
+                record(connection, &actor, AuditAction::AuditPruned, Object::default())?;
             }
             Ok(aged + surplus)
         })
@@ -241,7 +191,7 @@ fn delete_surplus(connection: &Connection, size: u64) -> Result<usize, Error> {
                      sum({ENTRY_SIZE}) OVER (PARTITION BY action = ?1 ORDER BY id DESC) AS newer FROM audit \
              ) WHERE newer > CASE WHEN failed THEN ?2 / 4 ELSE ?2 / 4 * 3 END)"
     );
-    Ok(connection.execute(&sql, params![Action::SignInFailed, kept])?)
+    Ok(connection.execute(&sql, params![AuditAction::SignInFailed.as_str(), kept])?)
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
@@ -249,7 +199,7 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
         id: row.get(0)?,
         time: row.get(1)?,
         login: row.get(2)?,
-        action: row.get(3)?,
+        action: text::get(row, 3, AuditAction::parse)?,
         runtime: row.get(4)?,
         version: row.get(5)?,
         subject: row.get(6)?,

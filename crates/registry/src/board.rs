@@ -1,13 +1,13 @@
 //! Saved boards of charts; the dashboard defines what a chart is.
 
 use crate::{
-    audit::{Action, Actor, Object, note},
+    audit::{Actor, Object, record},
     error::{Error, Noun, is_taken},
     registry::Registry,
     runtime, secret,
     timestamp::Timestamp,
 };
-use krt_model::name::Name;
+use krt_model::{name::Name, team::AuditAction};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 /// A board.
@@ -86,7 +86,7 @@ impl Registry {
                 if is_taken(&error) { Error::taken(Noun::Board, &*new.name) } else { error.into() }
             })?;
             let object = Object { subject: Some(&new.name), ..Object::runtime(runtime) };
-            note(connection, actor, Action::BoardSaved, object)?;
+            record(connection, actor, AuditAction::BoardSaved, object)?;
             load(connection, runtime, &id)
         })
     }
@@ -97,7 +97,7 @@ impl Registry {
             let board = load(connection, runtime, id)?;
             connection.execute("DELETE FROM board WHERE id = ?", [id])?;
             let object = Object { subject: Some(&board.name), ..Object::runtime(runtime) };
-            note(connection, actor, Action::BoardDeleted, object)
+            record(connection, actor, AuditAction::BoardDeleted, object)
         })
     }
 }

@@ -1,14 +1,16 @@
 //! A version's configuration values: its own, and those inherited from earlier versions.
 
 use crate::{
-    audit::{Action, Actor, Object, note},
+    audit::{Actor, Object, record},
     error::Error,
     registry::Registry,
-    role::Role,
     value::{ConfigEntry, Value, entries, set},
     version,
 };
-use krt_model::name::Name;
+use krt_model::{
+    name::Name,
+    team::{AuditAction, Role},
+};
 use std::collections::BTreeMap;
 
 impl Registry {
@@ -56,7 +58,7 @@ impl Registry {
             }
             let names = values.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             let object = Object { subject: Some(&names), ..Object::version(runtime, version_name) };
-            note(connection, actor, Action::ConfigChanged, object)?;
+            record(connection, actor, AuditAction::ConfigChanged, object)?;
             entries(connection, version.id, &version.runtime)
         })
     }

@@ -64,7 +64,7 @@ impl Folder {
     /// Takes the folder, or creates it. Afterwards only this user can read it: access of others to a folder
     /// of this user is removed.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        make(path)?;
+        create(path)?;
         close_to_others(path)?;
         let failed = |source| Error::File { path: path.to_owned(), source };
         let lock = path.join("lock");
@@ -85,8 +85,8 @@ impl Folder {
         reserve::open(&folder.path().join("reserve"));
         // Uploads end with the server, so leftovers have no owner.
         remove(&folder.incoming())?;
-        make(&folder.incoming())?;
-        make(&folder.runtimes())?;
+        create(&folder.incoming())?;
+        create(&folder.runtimes())?;
         Ok(folder)
     }
 
@@ -94,15 +94,15 @@ impl Folder {
     pub(crate) fn set_aside(&self, path: &Path) -> Result<(), Error> {
         let name = path.strip_prefix(self.runtimes()).unwrap_or(path);
         let name = name.to_string_lossy().replace(std::path::MAIN_SEPARATOR, "-");
-        make(&self.lost())?;
+        create(&self.lost())?;
         let lost = (0..)
             .map(|number| self.lost().join(format!("{name}-{}-{number}", Timestamp::now().0 / 1_000_000)))
             .find(|lost| !lost.exists())
             .unwrap_or_else(|| self.lost());
         fs::rename(path, &lost).map_err(|source| Error::File { path: path.to_owned(), source })?;
         tracing::warn!(
-            "`{}` is unknown to the registry and was moved to `{}`; hint: a restored registry may be older \
-             than these files; remove them when they are not needed",
+            hint = %"a restored registry may be older than these files; remove them when they are not needed",
+            "`{}` is unknown to the registry and was moved to `{}`",
             path.display(),
             lost.display()
         );
@@ -189,7 +189,7 @@ fn close_to_others(path: &Path) -> Result<(), Error> {
 }
 
 /// Creates a folder and its parents, for this user only.
-pub(crate) fn make(path: &Path) -> Result<(), Error> {
+pub(crate) fn create(path: &Path) -> Result<(), Error> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|source| Error::File { path: path.to_owned(), source })
 }

@@ -1,8 +1,7 @@
 //! The identity behind a request, and when it ends: live streams watch it.
 
-use crate::{
-    credential::Credential, error::Error, registry::Registry, role::Role, session, timestamp::Timestamp,
-};
+use crate::{credential::Credential, error::Error, registry::Registry, session, text, timestamp::Timestamp};
+use krt_model::team::Role;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::watch;
 
@@ -73,7 +72,8 @@ impl Registry {
 fn role_of(connection: &Connection, login: &str) -> Result<Result<Role, EndReason>, Error> {
     let sql = "SELECT role, disabled FROM user WHERE login = ?";
     let mut statement = connection.prepare_cached(sql)?;
-    let found = statement.query_row([login], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let found =
+        statement.query_row([login], |row| Ok((text::get(row, 0, Role::parse)?, row.get(1)?))).optional()?;
     Ok(match found {
         Some((role, false)) => Ok(role),
         Some((_, true)) => Err(EndReason::Disabled),

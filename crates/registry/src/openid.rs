@@ -1,14 +1,15 @@
 //! Users that an OpenID provider verifies.
 
 use crate::{
-    audit::{Action, Actor, Object, note},
+    audit::{Actor, Object, record},
     error::Error,
     registry::Registry,
-    role::Role,
     session::{self, OpenedSession},
+    text,
     timestamp::Timestamp,
     user,
 };
+use krt_model::team::{AuditAction, Role};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 /// A user that the provider has verified.
@@ -64,7 +65,7 @@ impl Registry {
 fn find(connection: &Connection, subject: &str) -> Result<Option<StoredUser>, Error> {
     let sql = "SELECT login, role, disabled FROM user WHERE subject = ?";
     let found = connection.query_row(sql, [subject], |row| {
-        Ok(StoredUser { login: row.get(0)?, role: row.get(1)?, disabled: row.get(2)? })
+        Ok(StoredUser { login: row.get(0)?, role: text::get(row, 1, Role::parse)?, disabled: row.get(2)? })
     });
     Ok(found.optional()?)
 }
@@ -76,9 +77,9 @@ fn take_role(connection: &Connection, user: StoredUser, role: RoleSource) -> Res
         _ => return Ok(user),
     };
     let StoredUser { login, disabled, .. } = user;
-    connection.execute("UPDATE user SET role = ? WHERE login = ?", params![role, login])?;
+    connection.execute("UPDATE user SET role = ? WHERE login = ?", [role.as_str(), &login])?;
     user::require_admin(connection, &login)?;
-    note(connection, &by_provider(), Action::UserChanged, Object::subject(&login))?;
+    record(connection, &by_provider(), AuditAction::UserChanged, Object::subject(&login))?;
     Ok(StoredUser { login, role, disabled })
 }
 

@@ -1,14 +1,17 @@
 //! Runtimes: each holds versions, of which at most one is published.
 
 use crate::{
-    audit::{Action, Actor, Object, note},
+    audit::{Actor, Object, record},
     error::{Error, Noun, is_taken},
     folder,
     registry::Registry,
-    state::State,
+    text,
     timestamp::Timestamp,
 };
-use krt_model::name::Name;
+use krt_model::{
+    name::Name,
+    team::{AuditAction, State},
+};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::BTreeMap;
 
@@ -91,7 +94,7 @@ impl Registry {
                 if is_taken(&error) { Error::taken(Noun::Runtime, id.as_str()) } else { error.into() }
             })?;
             set_hosts(connection, &id, &new.hosts)?;
-            note(connection, actor, Action::RuntimeCreated, Object::runtime(&id))?;
+            record(connection, actor, AuditAction::RuntimeCreated, Object::runtime(&id))?;
             load(connection, id.as_str())
         })
     }
@@ -113,7 +116,7 @@ impl Registry {
             if let Some(hosts) = &change.hosts {
                 set_hosts(connection, runtime, hosts)?;
             }
-            note(connection, actor, Action::RuntimeChanged, Object::runtime(runtime))?;
+            record(connection, actor, AuditAction::RuntimeChanged, Object::runtime(runtime))?;
             load(connection, runtime.as_str())
         })
     }
@@ -124,13 +127,13 @@ impl Registry {
             load(connection, runtime.as_str())?;
             let sql = "SELECT name FROM version WHERE runtime = ? AND (wanted <> 'stopped' OR state = ?)";
             let runs = connection
-                .query_row(sql, params![runtime.as_str(), State::Stopping], |row| row.get(0))
+                .query_row(sql, [runtime.as_str(), State::Stopping.as_str()], |row| row.get(0))
                 .optional()?;
             if let Some(version) = runs {
                 return Err(Error::Runs { version });
             }
             connection.execute("DELETE FROM runtime WHERE id = ?", [runtime.as_str()])?;
-            note(connection, actor, Action::RuntimeDeleted, Object::runtime(runtime))
+            record(connection, actor, AuditAction::RuntimeDeleted, Object::runtime(runtime))
         })?;
         folder::remove(&self.folder().runtime(runtime))
     }
@@ -146,11 +149,11 @@ fn load(connection: &Connection, id: &str) -> Result<Runtime, Error> {
     let hosts = hosts.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     let mut states =
         connection.prepare_cached("SELECT state, count(*) FROM version WHERE runtime = ? GROUP BY state")?;
-    let states = states.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let states = states.query_map([id], |row| Ok((text::get(row, 0, State::parse)?, row.get(1)?)))?;
     let states: BTreeMap<State, u32> = states.collect::<rusqlite::Result<_>>()?;
     let published = connection
         .prepare_cached("SELECT name FROM version WHERE runtime = ? AND state = ?")?
-        .query_row(params![id, State::Published], |row| row.get(0))
+        .query_row([id, State::Published.as_str()], |row| row.get(0))
         .optional()?;
     let versions = states.values().sum();
     Ok(Runtime { id: id.to_owned(), name, description, created, published, hosts, versions, states })

@@ -1,16 +1,17 @@
 //! Sessions of browsers.
 
 use crate::{
-    audit::{Action, Actor, Object, note},
+    audit::{Actor, Object, record},
     error::{Error, Noun},
     password,
     registry::Registry,
-    role::Role,
     secret::{self, Secret},
+    text,
     timestamp::Timestamp,
     token::LAST_USE_PRECISION,
     user,
 };
+use krt_model::team::{AuditAction, Role};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::time::Duration;
 use subtle::ConstantTimeEq as _;
@@ -88,7 +89,9 @@ impl Registry {
             let sql = "UPDATE user SET signed_in = ?1 WHERE login = ?2 AND password = ?3 AND NOT disabled \
                        RETURNING login, role";
             let user = connection
-                .query_row(sql, params![Timestamp::now(), login, known], |row| Ok((row.get(0)?, row.get(1)?)))
+                .query_row(sql, params![Timestamp::now(), login, known], |row| {
+                    Ok((row.get(0)?, text::get(row, 1, Role::parse)?))
+                })
                 .optional()?;
             // The user may have changed while the password was compared.
             let (login, role) = user.ok_or(Error::Denied)?;
@@ -105,8 +108,12 @@ impl Registry {
         let found = self.read(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
             let found = statement.query_row([secret::hash(cookie)], |row| {
-                let user =
-                    SessionUser { id: row.get(0)?, login: row.get(1)?, role: row.get(2)?, csrf: row.get(3)? };
+                let user = SessionUser {
+                    id: row.get(0)?,
+                    login: row.get(1)?,
+                    role: text::get(row, 2, Role::parse)?,
+                    csrf: row.get(3)?,
+                };
                 Ok((user, row.get(4)?, row.get(5)?))
             });
             Ok(found.optional()?)
@@ -143,14 +150,14 @@ impl Registry {
         actor: &Actor,
         owner: Option<&str>,
         id: &str,
-        action: Action,
+        action: AuditAction,
     ) -> Result<(), Error> {
         self.write_identities(|connection| {
             let sql = "DELETE FROM session WHERE id = ?1 AND (?2 IS NULL OR login = ?2) RETURNING login";
             let login: Option<String> =
                 connection.query_row(sql, params![id, owner], |row| row.get(0)).optional()?;
             let login = login.ok_or_else(|| Error::missing(Noun::Session, id))?;
-            note(connection, actor, action, Object::subject(&login))
+            record(connection, actor, action, Object::subject(&login))
         })
     }
 }
@@ -173,7 +180,7 @@ pub(crate) fn open(
     let sql = "DELETE FROM session WHERE login = ?1 AND id NOT IN \
                (SELECT id FROM session WHERE login = ?1 ORDER BY used DESC, rowid DESC LIMIT ?2)";
     connection.execute(sql, params![login, MAX_PER_USER])?;
-    note(connection, &Actor::user(&login), Action::SignedIn, Object::default())?;
+    record(connection, &Actor::user(&login), AuditAction::SignedIn, Object::default())?;
     let csrf = csrf.reveal().to_owned();
     Ok(OpenedSession { cookie, user: SessionUser { id, login, role, csrf } })
 }

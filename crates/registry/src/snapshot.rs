@@ -67,7 +67,7 @@ impl Snapshot {
 
     /// Writes the registry and the packages to another data folder. Leaves sessions out: users sign in again.
     pub fn write(mut self, into: &Layout) -> Result<(), Error> {
-        folder::make(into.path())?;
+        folder::create(into.path())?;
         let mut copy = create(into)?;
         {
             let backup = backup::Backup::new(&self.registry, &mut copy)?;
@@ -76,7 +76,7 @@ impl Snapshot {
         copy.execute_batch("DELETE FROM session; VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
         for package in &mut self.packages {
             let place = into.version(&package.runtime, &package.version);
-            folder::make(place.folder())?;
+            folder::create(place.folder())?;
             copy_file(&mut package.file, &place.archive())?;
         }
         Ok(())

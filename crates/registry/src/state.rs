@@ -4,74 +4,9 @@
 //! that is wanted. So a restart of the server, and a rollback to a stopped version, need no list of pending
 //! work.
 
-use crate::text::texts;
+use krt_model::team::{DesiredState, State, VersionAction};
 use miette::Diagnostic;
 use std::fmt;
-
-/// The state of a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// Uploaded, never started.
-    Created,
-    /// Its nodes are being started.
-    Starting,
-    /// It runs, for holders of a token.
-    Started,
-    /// It runs, for all clients of its runtime.
-    Published,
-    /// It finishes what is in flight, and ends.
-    Stopping,
-    /// It does not run.
-    Stopped,
-    /// It failed; its reasons say why.
-    Error,
-}
-
-texts!(State {
-    Created = "CREATED",
-    Starting = "STARTING",
-    Started = "STARTED",
-    Published = "PUBLISHED",
-    Stopping = "STOPPING",
-    Stopped = "STOPPED",
-    Error = "ERROR",
-});
-
-/// The wanted state of a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DesiredState {
-    /// Not running.
-    Stopped,
-    /// Running.
-    Started,
-    /// Running, for all clients of its runtime.
-    Published,
-}
-
-texts!(DesiredState { Stopped = "stopped", Started = "started", Published = "published" });
-
-/// An action on a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum VersionAction {
-    /// Start it.
-    Start,
-    /// Stop it.
-    Stop,
-    /// Route its runtime's clients to it.
-    Publish,
-    /// Stop routing them to it.
-    Unpublish,
-    /// Delete it.
-    Delete,
-}
-
-texts!(VersionAction {
-    Start = "start",
-    Stop = "stop",
-    Publish = "publish",
-    Unpublish = "unpublish",
-    Delete = "delete"
-});
 
 /// An event of a version's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,41 +1,14 @@
-//! Closed sets that are stored as text.
+//! Reads closed sets of the model, which SQLite has as text. The other way `as_str` does it.
 
-/// Gives an enum its texts: `as_str`, `Display`, SQL, and `ALL`.
-macro_rules! texts {
-    ($kind:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
-        impl $kind {
-            /// All variants.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
+use rusqlite::{
+    Row,
+    types::{FromSqlError, Type},
+};
 
-            /// Its text.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-
-            /// Parses its text.
-            pub fn parse(text: &str) -> Option<Self> {
-                match text { $($text => Some(Self::$variant),)+ _ => None }
-            }
-        }
-
-        impl std::fmt::Display for $kind {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl rusqlite::ToSql for $kind {
-            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
-                Ok(self.as_str().into())
-            }
-        }
-
-        impl rusqlite::types::FromSql for $kind {
-            fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
-                Self::parse(value.as_str()?).ok_or(rusqlite::types::FromSqlError::InvalidType)
-            }
-        }
-    };
+/// Reads the value of a column; `parse` is that of its type, such as `Role::parse`.
+pub(crate) fn get<T>(row: &Row<'_>, column: usize, parse: fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    parse(text).ok_or_else(|| {
+        rusqlite::Error::FromSqlConversionFailure(column, Type::Text, FromSqlError::InvalidType.into())
+    })
 }
-
-pub(crate) use texts;

@@ -1,13 +1,14 @@
 //! Tokens of programs.
 
 use crate::{
-    audit::{Action, Actor, Object, note},
+    audit::{Actor, Object, record},
     error::{Error, Noun},
     registry::Registry,
-    role::Role,
     secret::{self, Secret},
+    text,
     timestamp::Timestamp,
 };
+use krt_model::team::{AuditAction, Role};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::time::Duration;
 
@@ -114,7 +115,7 @@ impl Registry {
             make_room(connection, login, token.created)?;
             token.expires = expires(connection, &token)?;
             insert(connection, &token, &secret)?;
-            note(connection, &Actor::user(login), Action::TokenCreated, Object::subject(&token.name))?;
+            record(connection, &Actor::user(login), AuditAction::TokenCreated, Object::subject(&token.name))?;
             Ok(token)
         })?;
         Ok(CreatedToken { token, secret })
@@ -140,7 +141,8 @@ impl Registry {
         let found = self.read(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
             let found = statement.query_row(params![secret::hash(secret), now], |row| {
-                let (of_token, of_user): (Role, Role) = (row.get(2)?, row.get(3)?);
+                let of_token = text::get(row, 2, Role::parse)?;
+                let of_user = text::get(row, 3, Role::parse)?;
                 let used: Option<i64> = row.get(4)?;
                 let user = TokenUser { id: row.get(0)?, login: row.get(1)?, role: of_token.min(of_user) };
                 Ok((user, used))
@@ -185,7 +187,7 @@ fn insert(connection: &Connection, token: &Token, secret: &Secret) -> Result<(),
     let sql = "INSERT INTO token (id, hash, prefix, name, login, role, created, expires, parent) \
                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let Token { id, prefix, name, login, role, created, expires, parent, .. } = token;
-    let values = params![id, secret.hash(), prefix, name, login, role, created, expires, parent];
+    let values = params![id, secret.hash(), prefix, name, login, role.as_str(), created, expires, parent];
     connection.execute(sql, values)?;
     Ok(())
 }
@@ -198,7 +200,9 @@ fn revoke(connection: &Connection, actor: &Actor, id: &str) -> Result<(), Error>
     let mut statement = connection.prepare_cached(sql)?;
     let names: Vec<String> = statement.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     connection.execute("DELETE FROM token WHERE id = ?", [id])?;
-    names.iter().try_for_each(|name| note(connection, actor, Action::TokenDeleted, Object::subject(name)))
+    names
+        .iter()
+        .try_for_each(|name| record(connection, actor, AuditAction::TokenDeleted, Object::subject(name)))
 }
 
 /// Deletes a user's tokens except one, unless another of them created that one.
@@ -221,7 +225,7 @@ fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
         id: row.get(0)?,
         name: row.get(1)?,
         login: row.get(2)?,
-        role: row.get(3)?,
+        role: text::get(row, 3, Role::parse)?,
         created: row.get(4)?,
         used: row.get(5)?,
         expires: row.get(6)?,

@@ -1,16 +1,17 @@
 //! Users.
 
 use crate::{
-    audit::{Action, Actor, Object, note},
+    audit::{Actor, Object, record},
     credential::Credential,
     error::{Error, Noun, is_taken},
     password,
     registry::Registry,
-    role::Role,
     secret::Secret,
+    text,
     timestamp::Timestamp,
     token,
 };
+use krt_model::team::{AuditAction, Role};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::fmt;
 
@@ -130,13 +131,13 @@ impl Registry {
             load(connection, login)?;
             let sql = "UPDATE user SET role = coalesce(?2, role), password = coalesce(?3, password), \
                        disabled = coalesce(?4, disabled) WHERE login = ?1";
-            connection.execute(sql, params![login, change.role, hash, change.disabled])?;
+            connection.execute(sql, params![login, change.role.map(Role::as_str), hash, change.disabled])?;
             require_admin(connection, login)?;
             connection.execute("DELETE FROM session WHERE login = ?", [login])?;
             if change.revoke_tokens.unwrap_or(hash.is_some()) {
                 token::revoke_all(connection, actor, login, None)?;
             }
-            note(connection, actor, Action::UserChanged, Object::subject(login))?;
+            record(connection, actor, AuditAction::UserChanged, Object::subject(login))?;
             load(connection, login)
         })
     }
@@ -169,7 +170,7 @@ impl Registry {
             if revoke_tokens {
                 token::revoke_all(connection, &actor, login, token.map(String::as_str))?;
             }
-            note(connection, &actor, Action::PasswordChanged, Object::subject(login))
+            record(connection, &actor, AuditAction::PasswordChanged, Object::subject(login))
         })
     }
 
@@ -179,7 +180,7 @@ impl Registry {
             load(connection, login)?;
             connection.execute("DELETE FROM user WHERE login = ?", [login])?;
             require_admin(connection, login)?;
-            note(connection, actor, Action::UserDeleted, Object::subject(login))
+            record(connection, actor, AuditAction::UserDeleted, Object::subject(login))
         })
     }
 }
@@ -208,9 +209,9 @@ pub(crate) fn insert(
     let sql =
         "INSERT INTO user (login, role, password, created, disabled, subject) VALUES (?, ?, ?, ?, 0, ?)";
     connection
-        .execute(sql, params![login, role, password, Timestamp::now(), subject])
+        .execute(sql, params![login, role.as_str(), password, Timestamp::now(), subject])
         .map_err(|error| if is_taken(&error) { Error::taken(Noun::User, login) } else { error.into() })?;
-    note(connection, actor, Action::UserCreated, Object::subject(login))
+    record(connection, actor, AuditAction::UserCreated, Object::subject(login))
 }
 
 /// Fails unless an enabled admin remains after `login` was changed.
@@ -237,7 +238,7 @@ pub(crate) fn password_of(connection: &Connection, login: &str) -> Result<Option
 fn user(row: &Row<'_>) -> rusqlite::Result<User> {
     Ok(User {
         login: row.get(0)?,
-        role: row.get(1)?,
+        role: text::get(row, 1, Role::parse)?,
         created: row.get(2)?,
         signed_in: row.get(3)?,
         disabled: row.get(4)?,

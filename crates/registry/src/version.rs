@@ -1,16 +1,21 @@
 //! Versions and their changes of state.
 
 use crate::{
-    audit::{Action, Actor, Object, note},
+    audit::{Actor, Object, record},
     error::{Error, Noun, is_taken},
     folder,
     registry::Registry,
     runtime,
-    state::{Event, State, VersionAction, VersionStatus},
+    state::{Event, VersionStatus},
+    text,
     timestamp::Timestamp,
     value,
 };
-use krt_model::{name::Name, version::Variable};
+use krt_model::{
+    name::Name,
+    team::{AuditAction, DesiredState, State, VersionAction},
+    version::Variable,
+};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use std::{
     collections::BTreeSet,
@@ -62,7 +67,7 @@ pub struct Version {
 impl Version {
     /// Whether its runtime's clients should reach it, now or once it runs.
     pub fn is_to_be_published(&self) -> bool {
-        self.status.wanted == crate::state::DesiredState::Published
+        self.status.wanted == DesiredState::Published
     }
 }
 
@@ -140,7 +145,7 @@ impl Registry {
         self.write(|connection| {
             runtime::require(connection, runtime)?;
             insert(connection, actor, runtime, new)?;
-            note(connection, actor, Action::VersionCreated, Object::version(runtime, &new.name))?;
+            record(connection, actor, AuditAction::VersionCreated, Object::version(runtime, &new.name))?;
             take(&new.files, place.folder())?;
             load(connection, runtime, &new.name)
         })
@@ -162,7 +167,7 @@ impl Registry {
             if action == VersionAction::Start && !found.missing_config.is_empty() {
                 return Err(Error::Incomplete { missing: found.missing_config });
             }
-            note(connection, actor, audit_action(action), Object::version(runtime, version))?;
+            record(connection, actor, audit_action(action), Object::version(runtime, version))?;
             if action == VersionAction::Delete {
                 value::move_values(connection, found.id, &found.runtime)?;
                 connection.execute("DELETE FROM version WHERE id = ?", [found.id])?;
@@ -170,7 +175,7 @@ impl Registry {
             }
             if action == VersionAction::Publish {
                 replace(connection, &found, ReplacedVersions::All)?;
-                note_publication(connection, actor, &found)?;
+                record_publication(connection, actor, &found)?;
             }
             change(connection, &found, next, &[])?;
             load(connection, runtime, version)
@@ -197,7 +202,7 @@ impl Registry {
             }
             if next.state == State::Error {
                 let why = Actor { comment: reasons.join("\n"), ..Actor::server() };
-                note(connection, &why, Action::VersionFailed, Object::version(runtime, version))?;
+                record(connection, &why, AuditAction::VersionFailed, Object::version(runtime, version))?;
             }
             if next.state == State::Published {
                 replace(connection, &found, ReplacedVersions::All)?;
@@ -227,9 +232,9 @@ impl Registry {
                 ReplacedVersions::Starting
             };
             replace(connection, &found, others)?;
-            note_publication(connection, actor, &found)?;
+            record_publication(connection, actor, &found)?;
             let name = Name::parse(&found.name).expect("names of versions are checked when they come");
-            note(connection, actor, Action::VersionPublished, Object::version(runtime, &name))?;
+            record(connection, actor, AuditAction::VersionPublished, Object::version(runtime, &name))?;
             change(connection, &found, next, &[])?;
             load(connection, runtime, &name)
         })
@@ -247,13 +252,13 @@ impl Registry {
     }
 }
 
-fn audit_action(action: VersionAction) -> Action {
+fn audit_action(action: VersionAction) -> AuditAction {
     match action {
-        VersionAction::Start => Action::VersionStarted,
-        VersionAction::Stop => Action::VersionStopped,
-        VersionAction::Publish => Action::VersionPublished,
-        VersionAction::Unpublish => Action::VersionUnpublished,
-        VersionAction::Delete => Action::VersionDeleted,
+        VersionAction::Start => AuditAction::VersionStarted,
+        VersionAction::Stop => AuditAction::VersionStopped,
+        VersionAction::Publish => AuditAction::VersionPublished,
+        VersionAction::Unpublish => AuditAction::VersionUnpublished,
+        VersionAction::Delete => AuditAction::VersionDeleted,
     }
 }
 
@@ -265,8 +270,8 @@ fn insert(connection: &Connection, actor: &Actor, runtime: &Name, new: &NewVersi
         runtime.as_str(),
         new.name.as_str(),
         new.description,
-        VersionStatus::NEW.state,
-        VersionStatus::NEW.wanted,
+        VersionStatus::NEW.state.as_str(),
+        VersionStatus::NEW.wanted.as_str(),
         Timestamp::now(),
         actor.login,
         i64::try_from(new.package_bytes).unwrap_or(i64::MAX),
@@ -290,7 +295,7 @@ fn insert(connection: &Connection, actor: &Actor, runtime: &Name, new: &NewVersi
 /// Moves a version's files into place.
 fn take(from: &Path, to: &Path) -> Result<(), Error> {
     if let Some(parent) = to.parent() {
-        folder::make(parent)?;
+        folder::create(parent)?;
     }
     // A leftover of a deleted version with this name, whose files remained.
     folder::remove(to)?;
@@ -329,7 +334,7 @@ fn settle(connection: &Connection) -> Result<(), Error> {
 }
 
 /// Records the user who publishes a version.
-fn note_publication(connection: &Connection, actor: &Actor, version: &Version) -> Result<(), Error> {
+fn record_publication(connection: &Connection, actor: &Actor, version: &Version) -> Result<(), Error> {
     let sql = "INSERT INTO publication (runtime, version) VALUES (?, ?)";
     connection.execute(sql, params![version.runtime, version.id])?;
     let sql = "UPDATE version SET published_at = ?, published_by = ? WHERE id = ?";
@@ -356,7 +361,7 @@ fn change(
 ) -> Result<(), Error> {
     let reasons = serde_json::Value::from(reasons.to_vec()).to_string();
     let sql = "UPDATE version SET state = ?, wanted = ?, reasons = ?, changed = ? WHERE id = ?";
-    let values = params![to.state, to.wanted, reasons, Timestamp::now(), version.id];
+    let values = params![to.state.as_str(), to.wanted.as_str(), reasons, Timestamp::now(), version.id];
     connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
@@ -380,7 +385,10 @@ fn select(connection: &Connection, condition: &str, values: &[&str]) -> Result<V
 
 fn row(row: &Row<'_>) -> rusqlite::Result<Version> {
     let json = |text: String| serde_json::from_str::<serde_json::Value>(&text).unwrap_or_default();
-    let status = VersionStatus { state: row.get(4)?, wanted: row.get(5)? };
+    let status = VersionStatus {
+        state: text::get(row, 4, State::parse)?,
+        wanted: text::get(row, 5, DesiredState::parse)?,
+    };
     let reasons = json(row.get(6)?);
     let reasons = reasons.as_array().into_iter().flatten().filter_map(|reason| reason.as_str());
     Ok(Version {

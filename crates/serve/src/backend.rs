@@ -1,9 +1,9 @@
 //! A team or a single package, as the API sees it.
 
 use crate::{Error, Solo, Team, blocking, team::RuntimeStores};
-use krt_model::name::Name;
+use krt_model::{name::Name, team::State};
 use krt_package::Package;
-use krt_registry::{Runtime, State, Version};
+use krt_registry::{Runtime, Version};
 use krt_runtime::{Engine, ingress::Ingress, ingress::Lease};
 use krt_store::Store;
 use std::sync::Arc;

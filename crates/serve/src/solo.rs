@@ -4,8 +4,8 @@ use crate::{
     Error,
     team::{Files, RuntimeStores, describe},
 };
-use krt_model::name::Name;
-use krt_registry::{Noun, Runtime, State, Timestamp, Version};
+use krt_model::{name::Name, team::State};
+use krt_registry::{Noun, Runtime, Timestamp, Version};
 use krt_runtime::Engine;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 

@@ -20,7 +20,7 @@ const PROTOCOL_OVERHEAD: usize = 1 << 20;
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Keeps a connection until it is closed or its last handle is dropped.
-pub(super) async fn keep(current: Weak<Current>, factory: ClientFactory, mut ended: mpsc::Receiver<()>) {
+pub(super) async fn maintain(current: Weak<Current>, factory: ClientFactory, mut ended: mpsc::Receiver<()>) {
     loop {
         let Some(client) = client(&current) else { return };
         tokio::select! {

@@ -42,7 +42,7 @@ use std::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  krt data                                              what there is
+  krt data                                              the contents of the store
   krt data measurements node_elapsed_time --since 15m   the newest points
   krt data measurements node_elapsed_time --every 1m --field elapsed_ms --by node
   krt data documents people --query '{\"age\": {\"$gt\": 30}}' --json
@@ -50,7 +50,7 @@ Examples:
   krt data logs timeout --level warn --follow
   krt data logs --since 1d --format csv -o logs.csv
 
-The store is only read, and may be in use by `krt run`. Times are UTC.
+Only reads the store, which `krt run` may use at the same time. Times are UTC.
 Without a topic, lists what the store contains.")]
 pub(crate) struct DataArgs {
     /// Folder of the store
@@ -124,10 +124,8 @@ fn note(printed: Printed) {
     if !printed.any {
         terminal::print_note("nothing was found");
     } else if printed.more {
-        terminal::print_note(&format!(
-            "only {} are shown; hint: `--limit all` shows all",
-            paging::DEFAULT_LIMIT
-        ));
+        let message = format!("only {} are shown", paging::DEFAULT_LIMIT);
+        terminal::print_note_with_hint(&message, "`--limit all` shows all");
     }
 }
 

@@ -12,10 +12,10 @@ use std::{
 /// The arguments of `krt doctor`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nothing that is missing is an error: each line says what the program is for. `krt check PATH` says what a
-package needs.")]
+A missing program is not an error: each line names its use. `krt check PATH` reports the programs
+that a package needs.")]
 pub(crate) struct DoctorArgs {
-    /// Print JSON: `krt` has the binary, `programs` one object for each program that was looked for
+    /// Print JSON: `krt` has the binary, `programs` one object for each program
     #[arg(long)]
     json: bool,
 }

@@ -35,8 +35,8 @@ Examples:
   eval \"$(krt env etl . --export)\"
   env $(krt env --entrypoint . --subjects-file subjects.json) python main.py
 
-`runner: external` in krt.yml leaves a node to another runner. Variables that the runner needs and
-no flag sets are named on standard error. URLs are printed as given, including their secrets."
+`runner: external` in krt.yml leaves a node to another runner. Standard error names
+the variables that the runner needs and no flag sets. URLs are printed as given, with their secrets."
 )]
 pub(crate) struct EnvArgs {
     /// The node
@@ -141,15 +141,13 @@ fn print(args: &EnvArgs, variables: Variables) -> Result<()> {
     let (variables, missing) = variables::present(variables);
     let kind = if args.entrypoint { "entrypoints" } else { "runners" };
     for (name, flag) in missing {
-        terminal::print_warning(&format!(
-            "{name} is not printed, and existing {kind} do not start without it; hint: {flag}"
-        ));
+        let message = format!("{name} is not printed, and existing {kind} do not start without it");
+        terminal::print_warning_with_hint(&message, flag);
     }
     if !args.json && !args.export {
         for name in lines::split_by_a_shell(&variables) {
-            terminal::print_warning(&format!(
-                "`env $(…)` takes the value of {name} apart; hint: eval \"$(krt env … --export)\""
-            ));
+            let message = format!("`env $(…)` splits the value of {name}");
+            terminal::print_warning_with_hint(&message, "eval \"$(krt env … --export)\"");
         }
     }
     match (args.json, args.export) {

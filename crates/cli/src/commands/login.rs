@@ -66,8 +66,8 @@ pub(crate) struct LoginArgs {
 /// The arguments of `krt logout`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "The token that `krt login` kept is deleted, here and on the server, and with it the tokens that\n\
-                  were made with it."
+    after_help = "Deletes the token that `krt login` stored, here and on the server, and all tokens that were created\n\
+                  with it."
 )]
 pub(crate) struct LogoutArgs {
     /// The server [default: that of the last `krt login`]

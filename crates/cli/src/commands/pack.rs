@@ -27,8 +27,8 @@ use std::{
 #[command(after_help = "\
 Builds nodes in Go and Rust first, and puts their executables where `src` says.
 
-Left out: what .krtignore names, .git, .krt, .krt.schema.json, .dvc, __pycache__, virtual
-environments, and archives at the package's root.
+Leaves out the files that .krtignore names, .git, .krt, .krt.schema.json, .dvc, __pycache__,
+virtual environments, and archives at the package's root.
 
 A symbolic link becomes a copy of its target. A link that leads out of the package is an error.
 
@@ -152,7 +152,7 @@ fn pack(dir: &Path, out: &Path) -> Result<Packed> {
     bar.finish_and_clear();
     let packed = packed.with_context(|| format!("cannot pack `{}` to `{}`", dir.display(), out.display()))?;
     for name in archives {
-        terminal::print_warning(&format!("`{name}` was packed, too; hint: name it in .krtignore"));
+        terminal::print_warning_with_hint(&format!("`{name}` was packed, too"), "name it in .krtignore");
     }
     Ok(packed)
 }

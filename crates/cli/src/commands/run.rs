@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 /// The arguments of `krt run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Configuration that the package names is taken from --set, --set-file, --env-file and the
-environment, in this order.
+The package's configuration comes from --set, --set-file, --env-file and the environment, in this
+order.
 
 Exports traces by OTLP if OTEL_EXPORTER_OTLP_ENDPOINT is set; the other standard OTEL_* variables
 apply.

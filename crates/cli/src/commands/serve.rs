@@ -171,7 +171,7 @@ async fn serve(args: &ServeArgs, logs: &Logs, stop: &CancellationToken) -> Resul
     ports.spawn(api::run(asynchronous(dashboard)?, tls.clone(), limits, app, ended));
 
     let (of, retention) = (Arc::clone(&team), retention(args));
-    ports.spawn(async move { of.keep_audit(retention).await });
+    ports.spawn(async move { of.apply_audit_retention(retention).await });
 
     team.boot().await?;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -232,8 +232,8 @@ fn warn_of_shared_address(args: &ServeArgs) {
     let proxy = args.dashboard_url.as_ref().is_some_and(Origin::is_secure) && !args.tls.is_set();
     if proxy && args.trusted_proxy.is_empty() {
         tracing::warn!(
-            "all who sign in through the proxy share its limit of failed attempts; hint: name the proxy by \
-             --trusted-proxy, such as --trusted-proxy 127.0.0.1"
+            hint = %"name the proxy with --trusted-proxy, such as --trusted-proxy 127.0.0.1",
+            "all users who sign in through the proxy share one limit of failed attempts"
         );
     }
 }

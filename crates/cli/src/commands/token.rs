@@ -110,7 +110,8 @@ fn note_end(token: &Token) {
         Some(expires) => format!("on {} at the latest", cell(expires)),
         None => "when that one is deleted".to_owned(),
     };
-    terminal::print_note(&format!(
-        "it ends with the token that made it, {end}; hint: --password makes one that depends on no other"
-    ));
+    terminal::print_note_with_hint(
+        &format!("it ends with the token that made it, {end}"),
+        "--password makes one that depends on no other",
+    );
 }

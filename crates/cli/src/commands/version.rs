@@ -20,7 +20,7 @@ use crate::{
     terminal,
 };
 use clap::{Args, Subcommand};
-use krt_api::version::{State, Version};
+use krt_api::{State, version::Version};
 use progress::WaitArgs;
 use std::process::ExitCode;
 

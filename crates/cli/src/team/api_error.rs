@@ -18,9 +18,7 @@ pub(crate) enum ApiError {
     },
     /// The response does not come from a `krt serve` server.
     #[error("{message}")]
-    #[diagnostic(help(
-        "the URL is that of `krt serve --dashboard`, on port 9001 unless it was told another"
-    ))]
+    #[diagnostic(help("the URL is that of `krt serve --dashboard`, on port 9001 by default"))]
     UnexpectedResponse { message: String },
 }
 

@@ -1,8 +1,11 @@
 //! Prints data from a server, as JSON or as a table.
 
 use crate::{error::Result, output};
-use krt_api::{Role, Time, config::ConfigKind, version::State};
-use krt_model::escape;
+use krt_api::{Time, config::ConfigKind};
+use krt_model::{
+    escape,
+    team::{Role, State},
+};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 

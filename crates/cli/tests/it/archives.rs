@@ -106,7 +106,7 @@ fn archives_in_the_package_are_excluded_or_warned_about() {
     work.write("shop/src/greeter-v0.krt", "old");
     let ended = krt_in(&work, &["pack", "shop"]);
     assert_eq!(ended.code, Some(0));
-    assert_eq!(ended.stderr, "warning: `src/greeter-v0.krt` was packed, too; hint: name it in .krtignore\n");
+    assert_eq!(ended.stderr, "warning: `src/greeter-v0.krt` was packed, too\nhint: name it in .krtignore\n");
 }
 
 #[test]

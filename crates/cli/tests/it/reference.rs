@@ -19,8 +19,8 @@ const GENERATED_MARK: &str =
 
 const INTRODUCTION: &str = "# Commands
 
-Every command explains itself with `--help`, which is what this page shows. A flag that names an environment variable
-(`[env: KRT_LISTEN=]`) can be given by that variable too; the flag wins.
+This page shows the `--help` of every command. An environment variable, such as `[env: KRT_LISTEN=]`, sets its flag unless the
+command line has the flag.
 
 A `DURATION` is a number of seconds (`30`, `0.5`), or numbers with the units `ms`, `s`, `m`, `h`, `d` and `w`: `500ms`, `2m`,
 `1h30m`. `timeout` in `krt.yml` has the same form.

@@ -6,13 +6,14 @@ use crate::support::{
 };
 use http::{Method, StatusCode};
 use krt_api::{
+    State,
     call::CallResult,
     error::ErrorCode,
     graph::{Graph, NodeState},
     request::RequestPage,
     runtime::Runtime,
     server::{Mode, Server},
-    version::{State, Version},
+    version::Version,
 };
 use krt_model::request::{Ending, HopEnding};
 use serde_json::json;

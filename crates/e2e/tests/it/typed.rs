@@ -88,7 +88,7 @@ async fn a_version_from_its_upload_to_its_end() {
 
     let one = configured("v1");
     let created = ada.types(&["version", "create", path(one.path()), "-m", "the first one"]).await;
-    assert!(created.err.contains("it starts when it has values for GREETING, RULES; hint: "), "{created:?}");
+    assert!(created.err.contains("it starts when it has values for GREETING, RULES\nhint: "), "{created:?}");
     assert_eq!(created.well(), "v1 is CREATED\n");
     let why = ada.types(&["version", "start", "v1"]).await.why();
     assert!(why.contains("no value is given for GREETING, RULES\nhint: set it"), "{why}");

@@ -95,7 +95,7 @@ pub(crate) async fn missing_wheels(
     let answer = timeout(TIMEOUT, query(plan, facts, process_env)).await.ok().flatten();
     match answer {
         Some(missing_wheels) => {
-            kept.keep(&missing_wheels);
+            kept.store(&missing_wheels);
             Some(missing_wheels)
         }
         None => kept.load(false),
@@ -119,7 +119,7 @@ impl CachedAnswer {
     }
 
     /// Ignores failures: the question is then asked again.
-    fn keep(&self, missing_wheels: &MissingWheels) {
+    fn store(&self, missing_wheels: &MissingWheels) {
         let folder = self.0.parent().unwrap_or(Path::new("/"));
         let text = serde_json::to_vec(missing_wheels).unwrap_or_default();
         drop(fs::create_dir_all(folder).and_then(|()| fs::write(&self.0, text)));

@@ -105,8 +105,8 @@ impl<'a> Arguments<'a> {
         Ok(self.count("maxTimeMS")?.filter(|&millis| millis > 0).map(Duration::from_millis))
     }
 
-    /// Refuses a field with any effect.
-    pub(super) fn refuse(self, field: &'static str) -> Result<(), CommandError> {
+    /// Rejects a field with any effect.
+    pub(super) fn reject(self, field: &'static str) -> Result<(), CommandError> {
         let nothing = match self.value(field) {
             None | Some(Bson::Boolean(false)) => true,
             Some(Bson::Document(document)) => document.is_empty(),

@@ -119,7 +119,7 @@ impl Connection {
 
     async fn answer(&mut self, request: &Request) -> Result<Document, CommandError> {
         match request.name() {
-            "saslStart" => self.begin(&request.body),
+            "saslStart" => self.start_sign_in(&request.body),
             "saslContinue" => self.continue_sign_in(&request.body),
             name if commands::is_open(name) || self.has_signed_in() => {
                 commands::run(&self.shared, request).await
@@ -128,14 +128,14 @@ impl Connection {
         }
     }
 
-    fn begin(&mut self, body: &Document) -> Result<Document, CommandError> {
+    fn start_sign_in(&mut self, body: &Document) -> Result<Document, CommandError> {
         self.sign_in = SignIn::Nothing;
         let mechanism = body.get_str("mechanism").unwrap_or_default();
         if mechanism != MECHANISM {
             return Err(CommandError::Mechanism { mechanism: mechanism.to_owned() });
         }
         let first = arguments::payload(body).ok_or(CommandError::Authentication)?;
-        let begun = self.shared.credentials.begin(&first);
+        let begun = self.shared.credentials.start(&first);
         let (conversation, answer) = begun.ok().flatten().ok_or(CommandError::Authentication)?;
         let options = body.get_document("options");
         let skip_empty = options.is_ok_and(|options| options.get_bool("skipEmptyExchange").unwrap_or(false));

@@ -86,14 +86,14 @@ impl Cursor {
 
 impl Cursors {
     /// The first batch of a search, as a reply.
-    pub(super) async fn begin(
+    pub(super) async fn first_batch(
         &self,
         mut cursor: Cursor,
         wanted: BatchLimits,
     ) -> Result<Document, CommandError> {
         let batch = cursor.batch(wanted).await?;
         let namespace = cursor.namespace.clone();
-        let id = if batch.more { self.keep(cursor)? } else { 0 };
+        let id = if batch.more { self.insert(cursor)? } else { 0 };
         Ok(reply(id, &namespace, "firstBatch", batch.documents))
     }
 
@@ -119,7 +119,7 @@ impl Cursors {
         self.take(id, namespace).is_some()
     }
 
-    fn keep(&self, cursor: Cursor) -> Result<i64, CommandError> {
+    fn insert(&self, cursor: Cursor) -> Result<i64, CommandError> {
         let mut open = self.lock();
         open.retain(|_, cursor| cursor.used.elapsed() < IDLE_TIMEOUT);
         if open.len() >= MAX_OPEN {

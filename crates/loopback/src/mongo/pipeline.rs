@@ -156,7 +156,7 @@ pub(super) async fn aggregate(
     let arguments = Arguments::new("aggregate", body);
     let known = ["pipeline", "cursor", "allowDiskUse", "hint", "collation", "let", "explain"];
     let arguments = arguments.allow(&known)?;
-    ["collation", "let", "explain"].into_iter().try_for_each(|field| arguments.refuse(field))?;
+    ["collation", "let", "explain"].into_iter().try_for_each(|field| arguments.reject(field))?;
     let collection = arguments.collection().map_err(|_| unsupported("over a whole database"))?;
     let Pipeline { search, end } = Pipeline::parse(&without_statistics(arguments.array("pipeline")?))?;
     let namespace = format!("{database}.{collection}");
@@ -166,7 +166,7 @@ pub(super) async fn aggregate(
             let cursor = arguments.document("cursor")?;
             let batch = Arguments::new("cursor", &cursor).count("batchSize")?.unwrap_or(FIRST_BATCH);
             let wanted = BatchLimits { count: batch, single: false, time: arguments.time()? };
-            shared.cursors.begin(Cursor::new(namespace, found), wanted).await
+            shared.cursors.first_batch(Cursor::new(namespace, found), wanted).await
         }
         End::Count { id, field } => {
             let count = read::count_all(found, arguments.time()?).await?;

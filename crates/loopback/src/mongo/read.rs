@@ -118,7 +118,7 @@ fn window(sorted: Sorted, skip: u64, limit: Option<u64>) -> DocumentStream {
 
 pub(super) async fn find(shared: &Shared, database: &str, body: &Document) -> Result<Document, CommandError> {
     let arguments = Arguments::new("find", body).allow(&FIND_FIELDS)?;
-    UNSUPPORTED_FIELDS.iter().try_for_each(|field| arguments.refuse(field))?;
+    UNSUPPORTED_FIELDS.iter().try_for_each(|field| arguments.reject(field))?;
     let collection = collection(arguments)?;
     // A negative limit asks for a single batch of that size, as old drivers send it.
     let limit = arguments.integer("limit")?.filter(|&limit| limit != 0);
@@ -134,7 +134,7 @@ pub(super) async fn find(shared: &Shared, database: &str, body: &Document) -> Re
     let count = arguments.count("batchSize")?.unwrap_or(FIRST_BATCH);
     let found = search.open(shared, database, collection).await?;
     let cursor = Cursor::new(format!("{database}.{collection}"), found);
-    shared.cursors.begin(cursor, BatchLimits { count, single, time: arguments.time()? }).await
+    shared.cursors.first_batch(cursor, BatchLimits { count, single, time: arguments.time()? }).await
 }
 
 pub(super) async fn count(
@@ -144,7 +144,7 @@ pub(super) async fn count(
 ) -> Result<Document, CommandError> {
     let arguments = Arguments::new("count", body);
     let arguments = arguments.allow(&["query", "limit", "skip", "hint", "fields", "collation"])?;
-    arguments.refuse("collation")?;
+    arguments.reject("collation")?;
     let collection = collection(arguments)?;
     let limit = arguments.integer("limit")?.filter(|&limit| limit != 0).map(i64::unsigned_abs);
     let limits = FindLimits { skip: arguments.count("skip")?.unwrap_or(0), limit, newest_first: false };

@@ -52,7 +52,7 @@ impl Credentials {
     }
 
     /// Reads the client's first message and returns the answer; `None` if it is not from the user.
-    pub(super) fn begin(&self, first: &str) -> io::Result<Option<(Conversation, String)>> {
+    pub(super) fn start(&self, first: &str) -> io::Result<Option<(Conversation, String)>> {
         let mut nonce = [0; 18];
         getrandom::fill(&mut nonce).map_err(io::Error::other)?;
         Ok(self.answer(first, &STANDARD.encode(nonce), ITERATIONS))

@@ -96,7 +96,7 @@ struct Membership {
 
 impl Drop for Membership {
     fn drop(&mut self) {
-        self.interest.leave(self.id);
+        self.interest.remove(self.id);
     }
 }
 

@@ -111,7 +111,7 @@ impl Interest {
     }
 
     /// Removes a connection.
-    pub(super) fn leave(&self, connection: u64) {
+    pub(super) fn remove(&self, connection: u64) {
         self.lock().retain(|other| other.connection != connection);
         self.changed.send_replace(());
     }

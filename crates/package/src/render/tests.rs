@@ -13,7 +13,7 @@ fn report() -> Report {
     let elsewhere = Source::new("away.proto", "a\nb").location(&(2..3));
     report.push(Problem::warning("away.proto", "its text was not kept").at(elsewhere));
     report.push(Problem::error("krt.yml", "a text with \u{1b}[31mcontrol\u{7} characters"));
-    report.keep(source);
+    report.add_source(source);
     report
 }
 
@@ -48,7 +48,7 @@ fn long_lines_are_shown_by_location_only() {
     let mut report = Report::default();
     report.push(source.error(&(7..8), "too long to be shown"));
     report.push(source.error(&(MAX_LINE + 2..MAX_LINE + 6), "shown"));
-    report.keep(source);
+    report.add_source(source);
     let shown = report.render(&Style::default());
     assert!(shown.contains("--> a.proto:1:8") && shown.contains("2 | last"), "{shown}");
     assert!(shown.len() < 200, "{shown}");

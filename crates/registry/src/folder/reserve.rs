@@ -20,7 +20,8 @@ pub(super) fn open(path: &Path) {
     let Some(free) = path.parent().and_then(free) else { return };
     if free < SIZE && fs::remove_file(path).is_ok() {
         tracing::warn!(
-            "the disk of `{}` is full: the server starts with {} MiB that it had reserved; hint: free some space",
+            hint = %"free some space",
+            "the disk of `{}` is full: the server starts with {} MiB that it had reserved",
             path.display(),
             SIZE >> 20
         );

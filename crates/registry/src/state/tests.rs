@@ -18,6 +18,11 @@ fn allowed_actions() {
     ];
     for (state, allowed) in rows {
         let status = VersionStatus { state, wanted: DesiredState::Stopped };
+        let mut actions = status.allowed_actions();
+        actions.sort();
+        let mut expected: Vec<_> = allowed.iter().map(|(action, _)| *action).collect();
+        expected.sort();
+        assert_eq!(actions, expected, "{state}");
         for &action in VersionAction::ALL {
             let expected = allowed.iter().find(|(allowed, _)| *allowed == action).map(|(_, next)| *next);
             let got = status.apply(action).map(|next| next.state);
@@ -54,11 +59,21 @@ fn transitions_by_event() {
 
 #[test]
 fn refusals_have_a_hint() {
-    let refused = VersionStatus { state: Stopped, wanted: DesiredState::Stopped }.apply(Publish).unwrap_err();
-    assert_eq!(hint::line(&refused), "cannot publish a version that is STOPPED; hint: start it first");
-    let refused =
-        VersionStatus { state: Created, wanted: DesiredState::Stopped }.apply(Unpublish).unwrap_err();
-    assert_eq!(hint::line(&refused), "cannot unpublish a version that is CREATED");
+    let hint_for = |action, state| match (action, state) {
+        (Publish, Created | Stopped | Error) => "; hint: start it first",
+        (Publish | Stop, Starting) => "; hint: wait until it is STARTED",
+        (Stop | Delete, Published) => "; hint: unpublish it, or publish another one, first",
+        (Delete, Started) => "; hint: stop it first",
+        _ => "",
+    };
+    for &state in State::ALL {
+        let status = VersionStatus { state, wanted: DesiredState::Stopped };
+        for &action in VersionAction::ALL {
+            let Err(refused) = status.apply(action) else { continue };
+            let expected = format!("cannot {action} a version that is {state}{}", hint_for(action, state));
+            assert_eq!(hint::line(&refused), expected);
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]

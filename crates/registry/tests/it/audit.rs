@@ -1,7 +1,8 @@
 //! Retention of the audit log.
 
 use crate::Fixture;
-use krt_registry::{Action, Actor, AuditEntry, AuditFilter, AuditRetention};
+use krt_model::team::AuditAction;
+use krt_registry::{Actor, AuditEntry, AuditFilter, AuditRetention};
 use std::time::Duration;
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -11,9 +12,9 @@ impl Fixture {
         self.registry.audit(&AuditFilter::default(), usize::MAX).unwrap()
     }
 
-    fn note(&self, action: Action, count: usize) {
+    fn note(&self, action: AuditAction, count: usize) {
         for number in 0..count {
-            self.registry.note(&Actor::user("eve"), action, &format!("user number {number}")).unwrap();
+            self.registry.record(&Actor::user("eve"), action, &format!("user number {number}")).unwrap();
         }
     }
 
@@ -22,14 +23,14 @@ impl Fixture {
     }
 }
 
-fn count(entries: &[AuditEntry], action: Action) -> usize {
+fn count(entries: &[AuditEntry], action: AuditAction) -> usize {
     entries.iter().filter(|entry| entry.action == action).count()
 }
 
 #[test]
 fn recent_entries_within_the_size_stay() {
     let fixture = Fixture::new();
-    fixture.note(Action::SignedIn, 10);
+    fixture.note(AuditAction::SignedIn, 10);
     let before = fixture.entries();
     assert_eq!(fixture.prune(YEAR, 1 << 20), 0);
     assert_eq!(fixture.entries(), before);
@@ -38,34 +39,34 @@ fn recent_entries_within_the_size_stay() {
 #[test]
 fn the_deletion_of_old_entries_is_recorded() {
     let fixture = Fixture::new();
-    fixture.note(Action::SignedIn, 9);
+    fixture.note(AuditAction::SignedIn, 9);
     let before = fixture.entries().len();
     assert_eq!(fixture.prune(Duration::ZERO, 1 << 20), before);
     let entries = fixture.entries();
     assert_eq!(entries.len(), 1, "{entries:?}");
-    assert_eq!((entries[0].action, &*entries[0].login), (Action::AuditPruned, "krt"));
+    assert_eq!((entries[0].action, &*entries[0].login), (AuditAction::AuditPruned, "krt"));
     assert!(entries[0].comment.starts_with(&format!("{before} entries from before ")), "{entries:?}");
 }
 
 #[test]
 fn failed_sign_ins_displace_no_other_entries() {
     let fixture = Fixture::new();
-    fixture.note(Action::UserChanged, 20);
-    fixture.note(Action::SignInFailed, 2_000);
+    fixture.note(AuditAction::UserChanged, 20);
+    fixture.note(AuditAction::SignInFailed, 2_000);
     let before = fixture.entries();
     let deleted = fixture.prune(YEAR, 64 << 10);
     let entries = fixture.entries();
     assert_eq!(entries.len(), before.len() - deleted + 1);
-    assert_eq!(count(&entries, Action::UserChanged), 20);
-    let failed = count(&entries, Action::SignInFailed);
+    assert_eq!(count(&entries, AuditAction::UserChanged), 20);
+    let failed = count(&entries, AuditAction::SignInFailed);
     assert!((50..500).contains(&failed), "{failed}");
     // The newest entries are kept.
     assert_eq!(entries[1].subject.as_deref(), Some("user number 1999"));
     // A second pruning finds nothing to remove.
     assert_eq!(fixture.prune(YEAR, 64 << 10), 0);
 
-    fixture.note(Action::UserChanged, 2_000);
+    fixture.note(AuditAction::UserChanged, 2_000);
     fixture.prune(YEAR, 64 << 10);
     let entries = fixture.entries();
-    assert!((100..1_000).contains(&count(&entries, Action::UserChanged)), "{}", entries.len());
+    assert!((100..1_000).contains(&count(&entries, AuditAction::UserChanged)), "{}", entries.len());
 }

@@ -1,9 +1,9 @@
 //! The end of identities, and its notification.
 
 use crate::{Fixture, users::PASSWORD};
+use krt_model::team::{AuditAction, Role};
 use krt_registry::{
-    Action, Credential, EndReason, Identity, NewPassword, NewToken, Role, RoleSource, Timestamp, UserChange,
-    VerifiedUser,
+    Credential, EndReason, Identity, NewPassword, NewToken, RoleSource, Timestamp, UserChange, VerifiedUser,
 };
 
 /// An event that ends an identity, and the reason reported.
@@ -43,7 +43,7 @@ fn demote(fixture: &Fixture, _: &Identity) {
 fn revoke(fixture: &Fixture, identity: &Identity) {
     match &identity.credential {
         Credential::Session(id) => {
-            fixture.registry.end_session(&fixture.ada, None, id, Action::SessionRevoked).unwrap();
+            fixture.registry.end_session(&fixture.ada, None, id, AuditAction::SessionRevoked).unwrap();
         }
         Credential::Token(id) => fixture.registry.delete_token(&fixture.ada, None, id).unwrap(),
     }

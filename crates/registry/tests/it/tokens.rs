@@ -1,8 +1,9 @@
 //! Tokens: their permissions, and their end.
 
 use crate::{Fixture, users::PASSWORD};
+use krt_model::team::{AuditAction, Role};
 use krt_registry::{
-    Action, AuditFilter, CreatedToken, Credential, Error, NewPassword, NewToken, Role, Timestamp, UserChange,
+    AuditFilter, CreatedToken, Credential, Error, NewPassword, NewToken, Timestamp, UserChange,
 };
 
 impl Fixture {
@@ -95,7 +96,7 @@ fn revoking_a_token_revokes_derived_tokens() {
     // A token whose parent is gone cannot be created either.
     assert!(matches!(fixture.token_with(Some(&parent), "late", Role::Viewer, None), Err(Error::Denied)));
 
-    let filter = AuditFilter { action: Some(Action::TokenDeleted), ..AuditFilter::default() };
+    let filter = AuditFilter { action: Some(AuditAction::TokenDeleted), ..AuditFilter::default() };
     let entries = fixture.registry.audit(&filter, 10).unwrap();
     let subjects: Vec<_> = entries.iter().rev().filter_map(|entry| entry.subject.as_deref()).collect();
     assert_eq!(subjects, ["parent", "child", "grandchild"]);

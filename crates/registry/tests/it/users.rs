@@ -1,8 +1,9 @@
 //! Users, tokens, sessions.
 
 use crate::Fixture;
+use krt_model::team::{AuditAction, Role};
 use krt_registry::{
-    Action, Actor, Credential, Error, NewPassword, NewUser, Role, RoleSource, User, UserChange, VerifiedUser,
+    Actor, Credential, Error, NewPassword, NewUser, RoleSource, User, UserChange, VerifiedUser,
 };
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -42,8 +43,9 @@ fn signing_in_and_out() {
     assert!(user.accepts(opened.user.csrf()) && !user.accepts("") && !user.accepts("forged"));
     assert!(fixture.registry.by_cookie("forged").unwrap().is_none());
 
-    let end =
-        |owner| fixture.registry.end_session(&Actor::user("grace"), owner, &user.id, Action::SessionRevoked);
+    let end = |owner| {
+        fixture.registry.end_session(&Actor::user("grace"), owner, &user.id, AuditAction::SessionRevoked)
+    };
     assert!(matches!(end(Some("somebody")), Err(Error::Missing { .. })));
     end(Some("grace")).unwrap();
     assert!(by_cookie().is_none());

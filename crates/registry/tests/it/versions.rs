@@ -1,10 +1,10 @@
 //! Runtimes, versions, their configuration and boards.
 
 use crate::{Fixture, name};
+use krt_model::team::{AuditAction, Role, State, VersionAction};
 use krt_registry::{
-    Action, AuditFilter, Error, Layout, NewBoard, Noun, Registry, Role, RuntimeChange, Snapshot, State,
-    Value, Version,
-    state::{Event, VersionAction},
+    AuditFilter, Error, Layout, NewBoard, Noun, Registry, RuntimeChange, Snapshot, Value, Version,
+    state::Event,
 };
 use std::{collections::BTreeMap, fs};
 
@@ -263,7 +263,7 @@ fn values_are_visible_to_managers_and_never_logged() {
     assert_eq!(value.flatten().as_ref().map(Value::reveal), Some("hunter2"));
     assert!(!format!("{:?}", entries(Role::Manager)).contains("hunter2"));
     let audit = fixture.registry.audit(&AuditFilter::default(), 100).unwrap();
-    assert_eq!(audit[0].action, Action::ConfigChanged);
+    assert_eq!(audit[0].action, AuditAction::ConfigChanged);
     assert!(!format!("{audit:?}").contains("hunter2"));
 }
 
@@ -274,7 +274,10 @@ fn actions_are_audited_with_their_comment() {
     let filter = AuditFilter { version: Some(name("v1")), ..AuditFilter::default() };
     let entries = fixture.registry.audit(&filter, 100).unwrap();
     let actions: Vec<_> = entries.iter().map(|entry| entry.action).collect();
-    assert_eq!(actions, [Action::VersionPublished, Action::VersionStarted, Action::VersionCreated]);
+    assert_eq!(
+        actions,
+        [AuditAction::VersionPublished, AuditAction::VersionStarted, AuditAction::VersionCreated]
+    );
     assert!(entries.iter().all(|entry| entry.comment == "because" && entry.login == "ada"));
     let older = AuditFilter { before: Some(entries[0].id), ..filter };
     assert_eq!(fixture.registry.audit(&older, 1).unwrap(), entries[1..2]);

@@ -1,6 +1,6 @@
 //! Batches: which of the waiting messages a handler gets in one call.
 //!
-//! Nothing waits for a batch to fill. A worker that is free takes what waits, within [`plan`](fn@plan); a node learns
+//! Nothing waits for a batch to fill. A free worker takes the waiting messages, within [`plan`](fn@plan); a node learns
 //! how long its batches take ([`Curve`]). A batch that fails as a whole comes back in halves
 //! ([`super::Flow::split`]).
 

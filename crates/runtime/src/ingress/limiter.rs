@@ -154,11 +154,12 @@ impl ConnectionLimiter {
         let (count, limit) = (std::mem::take(&mut self.rejected), self.limit);
         match excess {
             Excess::Descriptors => tracing::warn!(
-                "no file descriptors are left for more clients, {count} rejected: the limit is {limit}; hint: \
-                 raise it, by `ulimit -n`, LimitNOFILE= of a systemd unit or --ulimit of a container"
+                hint = %"raise it with `ulimit -n`, LimitNOFILE= of a systemd unit or --ulimit of a container",
+                "no file descriptors are left for more clients, {count} rejected: the limit is {limit}"
             ),
             Excess::Connections(most) => tracing::warn!(
-                "too many connections, {count} rejected: the limit is {most}; hint: raise it with --max-connections"
+                hint = %"raise it with --max-connections",
+                "too many connections, {count} rejected: the limit is {most}"
             ),
         }
     }

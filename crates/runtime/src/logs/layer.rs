@@ -1,10 +1,10 @@
 //! Turns the engine's `tracing` events into records of the one stream.
 //!
 //! An event's fields `workflow`, `node` and `request` give its subject; its task determines the logs
-//! ([`Logs::around`]).
+//! ([`Logs::around`]). The field `hint` says what to do, and ends the message.
 
 use super::{Logs, Record};
-use krt_model::{log::Level, name::Name};
+use krt_model::{hint, log::Level, name::Name};
 use std::fmt::{self, Write as _};
 use tracing::{
     Event, Metadata, Subscriber,
@@ -43,7 +43,7 @@ impl<S: Subscriber> Layer<S> for EngineLayer {
             workflow: fields.workflow.as_deref().and_then(|text| Name::parse(text).ok()),
             node: fields.node.as_deref().and_then(|text| Name::parse(text).ok()),
             request: fields.request.map(Into::into),
-            message: fields.message,
+            message: hint::on_one_line(fields.message, fields.hint.as_slice()),
         };
         let logs = CURRENT.try_with(Logs::clone).unwrap_or_else(|_| self.0.clone());
         logs.write(record);
@@ -64,6 +64,7 @@ struct Fields {
     workflow: Option<String>,
     node: Option<String>,
     request: Option<String>,
+    hint: Option<String>,
     message: String,
 }
 
@@ -73,6 +74,7 @@ impl Visit for Fields {
             "workflow" => self.workflow = Some(format!("{value:?}")),
             "node" => self.node = Some(format!("{value:?}")),
             "request" => self.request = Some(format!("{value:?}")),
+            "hint" => self.hint = Some(format!("{value:?}")),
             "message" => self.message.insert_str(0, &format!("{value:?}")),
             name => {
                 let _ = write!(self.message, " {name}={value:?}");

@@ -9,13 +9,14 @@ use super::{
 };
 use axum::extract::State;
 use krt_api::audit::AuditPage;
-use krt_registry::{Action, AuditFilter};
+use krt_model::team::AuditAction;
+use krt_registry::AuditFilter;
 
 pub(super) async fn list(State(app): State<App>, query: Query) -> Result<JsonResponse<AuditPage>, Refusal> {
     let span = query.span()?;
     let filter = AuditFilter {
         login: query.short("login", 64)?.map(str::to_owned),
-        action: query.with("action", Action::parse)?,
+        action: query.with("action", AuditAction::parse)?,
         runtime: query.name("runtime")?,
         version: query.name("version")?,
         from: span.from,

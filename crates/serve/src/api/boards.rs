@@ -8,13 +8,13 @@ use super::{
     response::{self, JsonResponse},
     wire,
 };
-use crate::{
-    Backend,
-    team::{Event, Kind},
-};
+use crate::{Backend, team::Event};
 use axum::extract::State;
 use http::StatusCode;
-use krt_api::board::{Board, Chart, NewBoard};
+use krt_api::{
+    board::{Board, Chart, NewBoard},
+    event::EventKind,
+};
 use krt_model::name::Name;
 use serde::Deserialize as _;
 
@@ -48,7 +48,7 @@ pub(super) async fn create(
     RuntimePath(runtime): RuntimePath,
     Body(new): Body<NewBoard>,
 ) -> Result<JsonResponse<Board>, Refusal> {
-    Ok(JsonResponse(StatusCode::CREATED, keep(&app, &caller, runtime, None, new).await?))
+    Ok(JsonResponse(StatusCode::CREATED, save_board(&app, &caller, runtime, None, new).await?))
 }
 
 pub(super) async fn save(
@@ -58,7 +58,7 @@ pub(super) async fn save(
     LastSegment(id): LastSegment,
     Body(new): Body<NewBoard>,
 ) -> Result<JsonResponse<Board>, Refusal> {
-    Ok(response::ok(keep(&app, &caller, runtime, Some(id), new).await?))
+    Ok(response::ok(save_board(&app, &caller, runtime, Some(id), new).await?))
 }
 
 pub(super) async fn delete(
@@ -68,13 +68,13 @@ pub(super) async fn delete(
     LastSegment(id): LastSegment,
 ) -> Result<StatusCode, Refusal> {
     let (team, actor) = (app.team()?, caller.silent());
-    let event = Event::new(Kind::Board, Some(&runtime), None);
+    let event = Event::new(EventKind::Board, Some(&runtime), None);
     team.with_registry(move |registry| registry.delete_board(&actor, &runtime, &id)).await?;
     team.notify(event);
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn keep(
+async fn save_board(
     app: &App,
     caller: &Caller,
     runtime: Name,
@@ -84,7 +84,7 @@ async fn keep(
     check(&new)?;
     let new = wire::new_board(new);
     let (team, actor) = (app.team()?, caller.silent());
-    let event = Event::new(Kind::Board, Some(&runtime), None);
+    let event = Event::new(EventKind::Board, Some(&runtime), None);
     let board = team
         .with_registry(move |registry| registry.save_board(&actor, &runtime, id.as_deref(), &new))
         .await?;

@@ -63,7 +63,7 @@ impl Drain {
 
 /// Refuses a head that is too large, and drains the rest of a refused body: a client that is cut off while it
 /// sends may not see why.
-pub(super) async fn keep(request: Request, next: Next) -> Response {
+pub(super) async fn enforce(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let ends = head.version <= Version::HTTP_10
         || head.headers.get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
@@ -205,7 +205,7 @@ mod tests {
         let request =
             headers.iter().fold(Request::post("/"), |request, (name, value)| request.header(*name, value));
         let request = request.body(Body::from_stream(chunks)).unwrap();
-        let response = router.layer(from_fn(keep)).oneshot(request).await.unwrap();
+        let response = router.layer(from_fn(enforce)).oneshot(request).await.unwrap();
         // The drain runs in a task of its own.
         for _ in 0..100 {
             tokio::task::yield_now().await;
@@ -255,7 +255,7 @@ mod tests {
                 StatusCode::BAD_REQUEST
             }
         });
-        let router: Router = Router::new().route("/", read).layer(from_fn(keep));
+        let router: Router = Router::new().route("/", read).layer(from_fn(enforce));
         let chunk = || Ok::<_, Infallible>(Bytes::from_static(b"chunk"));
         let slow = stream::iter(0..20).then(move |_| async move {
             sleep(IDLE_TIMEOUT - Duration::from_secs(1)).await;

@@ -5,7 +5,8 @@ use super::{App, cookie::Cookie, refusal::Refusal};
 use crate::Backend;
 use axum::extract::FromRequestParts;
 use http::{HeaderMap, header::AUTHORIZATION, request::Parts};
-use krt_registry::{Actor, Credential, Identity, Role, SessionUser};
+use krt_model::team::Role;
+use krt_registry::{Actor, Credential, Identity, SessionUser};
 use krt_runtime::ingress::bearer;
 
 /// The cookie of a session. `Strict`: browsers never send it from pages of other sites.

@@ -8,12 +8,12 @@ use super::{
     response::{self, JsonResponse},
     wire,
 };
-use crate::{
-    Backend,
-    team::{Event, Kind},
-};
+use crate::{Backend, team::Event};
 use axum::extract::State;
-use krt_api::config::{ConfigChange, ConfigEntry};
+use krt_api::{
+    config::{ConfigChange, ConfigEntry},
+    event::EventKind,
+};
 
 pub(super) async fn show(
     State(app): State<App>,
@@ -42,7 +42,7 @@ pub(super) async fn change(
 ) -> Result<JsonResponse<Vec<ConfigEntry>>, Refusal> {
     let (team, actor) = (app.team()?, caller.actor(&comment)?);
     let values = values.into_iter().map(|(name, value)| (name, value.map(|value| value.0))).collect();
-    let event = Event::new(Kind::Config, Some(&runtime), Some(&version));
+    let event = Event::new(EventKind::Config, Some(&runtime), Some(&version));
     let changed = team
         .with_registry(move |registry| registry.change_config(&actor, &runtime, &version, &values))
         .await?;

@@ -13,9 +13,10 @@ use futures::stream;
 use krt_api::graph::{
     Graph, GraphBatch, GraphGpu, GraphNode, GraphWorkflow, NodeLanguage, NodeState, Percentiles as Spread,
 };
+use krt_model::team::State as VersionState;
 use krt_model::{name::Name, version::Batch};
 use krt_package::Package;
-use krt_registry::{State as VersionState, Timestamp};
+use krt_registry::Timestamp;
 use krt_runtime::{
     Engine,
     flow::Curve,
@@ -81,7 +82,7 @@ async fn graph(app: &App, runtime: &Name, version: &Name, window: Duration) -> R
     let of = &package.version;
     Ok(Graph {
         version: version.to_string(),
-        state: wire::state(state),
+        state,
         time: wire::time(Timestamp::now()),
         window_seconds: window.as_secs(),
         in_flight: engine.as_ref().map_or(0, |engine| engine.flow().admission().in_flight()),

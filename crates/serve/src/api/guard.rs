@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, Method};
-use krt_registry::Role;
+use krt_model::team::Role;
 
 /// The role that a path requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

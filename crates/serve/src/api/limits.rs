@@ -79,8 +79,8 @@ impl Limits {
     pub(super) fn attempt(&self, from: IpAddr, login: &str) -> Result<Attempt<'_>, Refusal> {
         let (network, now) = (Network::from(from), Instant::now());
         let key = (network, login.chars().take(MAX_LOGIN).collect::<String>().to_lowercase());
-        self.addresses.begin(&network, now).map_err(Refusal::wait)?;
-        self.users.begin(&key, now).map_err(|wait| {
+        self.addresses.start(&network, now).map_err(Refusal::wait)?;
+        self.users.start(&key, now).map_err(|wait| {
             self.addresses.undo(&network);
             Refusal::wait(wait)
         })?;
@@ -89,7 +89,7 @@ impl Limits {
 
     /// Begins a redirect to the OpenID provider or back, unless there were too many.
     pub(super) fn openid(&self, from: IpAddr) -> Result<(), Refusal> {
-        self.openid.begin(&from.into(), Instant::now()).map_err(Refusal::wait)
+        self.openid.start(&from.into(), Instant::now()).map_err(Refusal::wait)
     }
 
     /// Clears the count after a user has signed in at the OpenID provider.

@@ -22,8 +22,8 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY},
 };
-use krt_model::hint;
-use krt_registry::{Action, Actor, Error, Fault, OpenedSession};
+use krt_model::{hint, team::AuditAction};
+use krt_registry::{Actor, Error, Fault, OpenedSession};
 
 /// Binds a sign-in to its browser. `Lax`: the provider's page leads back here.
 const BINDING: Cookie = Cookie { name: "krt_openid", path: CALLBACK, same_site: "Lax" };
@@ -44,7 +44,7 @@ enum Denied {
     TooMany,
 }
 
-pub(super) async fn begin(
+pub(super) async fn start(
     State(app): State<App>,
     Extension(connection): Extension<Connection>,
     headers: HeaderMap,
@@ -56,7 +56,7 @@ pub(super) async fn begin(
         return Ok(page(&Denied::TooMany));
     }
     let next = query.text("next").filter(|next| is_inside(next)).unwrap_or("/").to_owned();
-    Ok(match provider.begin(from, next).await {
+    Ok(match provider.start(from, next).await {
         Ok(sent) => {
             let mut response = redirect(&sent.url);
             BINDING.set(&mut response, &sent.binding, MAX_AGE, app.is_secure(connection));
@@ -88,7 +88,7 @@ pub(super) async fn finish(
         Ok((opened, next)) => {
             app.0.limits.openid_succeeded(from);
             let mut response = redirect(&next);
-            session::keep(&mut response, &opened, secure);
+            session::set_cookie(&mut response, &opened, secure);
             response
         }
         Err(denied) => {
@@ -96,7 +96,7 @@ pub(super) async fn finish(
             let actor = Actor { comment, ..Actor::server() };
             let subject = from.to_string();
             app.team()?
-                .with_registry(move |registry| registry.note(&actor, Action::SignInFailed, &subject))
+                .with_registry(move |registry| registry.record(&actor, AuditAction::SignInFailed, &subject))
                 .await?;
             page(&denied)
         }

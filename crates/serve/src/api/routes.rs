@@ -15,7 +15,7 @@ use axum::{
     routing::{MethodFilter, MethodRouter, on},
 };
 use http::Method;
-use krt_registry::Role;
+use krt_model::team::Role;
 
 const BASE: &str = "/api/v1";
 
@@ -37,7 +37,7 @@ pub fn router(app: App) -> Router {
             let app = app.clone();
             move |request: Request, next: Next| browsers::check_browser(app.clone(), request, next)
         }))
-        .layer(middleware::from_fn(bounds::keep))
+        .layer(middleware::from_fn(bounds::enforce))
         .with_state(app)
 }
 
@@ -82,7 +82,7 @@ fn people(routes: &mut Routes) {
     routes.add(Method::POST, "/session", PUBLIC, session::sign_in);
     routes.add(Method::DELETE, "/session", VIEWER, session::sign_out);
     routes.add(Method::PUT, "/session/password", VIEWER, session::change_password);
-    routes.add(Method::GET, "/session/openid", PUBLIC, openid::begin);
+    routes.add(Method::GET, "/session/openid", PUBLIC, openid::start);
     routes.add(Method::GET, "/session/openid/callback", PUBLIC, openid::finish);
     routes.add(Method::GET, "/sessions", VIEWER, session::list);
     routes.add(Method::DELETE, "/sessions/{id}", VIEWER, session::revoke);

@@ -8,7 +8,6 @@ use super::{
     response::{self, JsonResponse},
     users, wire,
 };
-use crate::team::Kind;
 use axum::{
     Extension,
     extract::State,
@@ -17,9 +16,11 @@ use axum::{
 use http::{HeaderMap, StatusCode, header::USER_AGENT};
 use krt_api::{
     Hidden,
+    event::EventKind,
     session::{ChangePassword, Me, Session, SignIn},
 };
-use krt_registry::{Action, Actor, Error, NewPassword, OpenedSession, Registry};
+use krt_model::team::AuditAction;
+use krt_registry::{Actor, Error, NewPassword, OpenedSession, Registry};
 use std::net::{IpAddr, SocketAddr};
 
 /// The cookie's age, in seconds; the server decides how long the session lasts.
@@ -37,7 +38,7 @@ pub(super) async fn me(caller: Caller) -> JsonResponse<Me> {
         AuthMethod::Session(user) => Some(Hidden(user.csrf().to_owned())),
         AuthMethod::Token(_) | AuthMethod::Nothing => None,
     };
-    response::ok(Me { login: caller.login, role: wire::role(caller.role), csrf_token })
+    response::ok(Me { login: caller.login, role: caller.role, csrf_token })
 }
 
 pub(super) async fn sign_in(
@@ -48,13 +49,10 @@ pub(super) async fn sign_in(
 ) -> Result<Response, Refusal> {
     let opened = open(&app, app.client(connection, &headers), sign_in, agent(&headers)).await?;
     let user = &opened.user;
-    let me = Me {
-        login: user.login.clone(),
-        role: wire::role(user.role),
-        csrf_token: Some(Hidden(user.csrf().to_owned())),
-    };
+    let me =
+        Me { login: user.login.clone(), role: user.role, csrf_token: Some(Hidden(user.csrf().to_owned())) };
     let mut response = response::ok(me).into_response();
-    keep(&mut response, &opened, app.is_secure(connection));
+    set_cookie(&mut response, &opened, app.is_secure(connection));
     Ok(response)
 }
 
@@ -64,7 +62,7 @@ pub(super) fn agent(headers: &HeaderMap) -> String {
 }
 
 /// Sets the session's cookie.
-pub(super) fn keep(response: &mut Response, opened: &OpenedSession, tls: bool) {
+pub(super) fn set_cookie(response: &mut Response, opened: &OpenedSession, tls: bool) {
     SESSION.set(response, opened.cookie.reveal(), MAX_AGE, tls);
 }
 
@@ -85,7 +83,8 @@ async fn open(
         Err(Error::Denied) => {
             let actor = Actor { comment: format!("from {from}"), ..Actor::server() };
             let login = attempt.login().to_owned();
-            team.with_registry(move |registry| registry.note(&actor, Action::SignInFailed, &login)).await?;
+            team.with_registry(move |registry| registry.record(&actor, AuditAction::SignInFailed, &login))
+                .await?;
         }
         Err(_) => attempt.undo(),
     }
@@ -100,8 +99,10 @@ pub(super) async fn sign_out(
     let team = app.team()?;
     if let AuthMethod::Session(user) = caller.by.clone() {
         let actor = caller.silent();
-        team.with_registry(move |registry| registry.end_session(&actor, None, &user.id, Action::SignedOut))
-            .await?;
+        team.with_registry(move |registry| {
+            registry.end_session(&actor, None, &user.id, AuditAction::SignedOut)
+        })
+        .await?;
     }
     let mut response = StatusCode::NO_CONTENT.into_response();
     SESSION.set(&mut response, "", 0, app.is_secure(connection));
@@ -131,7 +132,7 @@ pub(super) async fn change_password(
             return Err(error.into());
         }
     }
-    users::notify(&app, Kind::Token)?;
+    users::notify(&app, EventKind::Token)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -161,7 +162,7 @@ pub(super) async fn revoke(
     LastSegment(id): LastSegment,
 ) -> Result<StatusCode, Refusal> {
     let (actor, owner) = (caller.silent(), caller.owner());
-    let action = Action::SessionRevoked;
+    let action = AuditAction::SessionRevoked;
     app.team()?
         .with_registry(move |registry| registry.end_session(&actor, owner.as_deref(), &id, action))
         .await?;

@@ -8,10 +8,11 @@ use super::{
     response::{self, JsonResponse},
     wire,
 };
-use crate::team::{Event, Kind};
+use crate::team::Event;
 use axum::extract::State;
 use http::StatusCode;
 use krt_api::{
+    event::EventKind,
     token::{CreatedToken, NewToken, Token},
     user::{NewUser, User, UserChange},
 };
@@ -32,7 +33,7 @@ pub(super) async fn create(
     let user = app.team()?.with_registry(move |registry| registry.create_user(&actor, &new)).await;
     drop(hashing);
     let user = user?;
-    notify(&app, Kind::User)?;
+    notify(&app, EventKind::User)?;
     Ok(JsonResponse(StatusCode::CREATED, wire::user(user)))
 }
 
@@ -47,8 +48,8 @@ pub(super) async fn change(
     let user = app.team()?.with_registry(move |registry| registry.change_user(&actor, &login, &change)).await;
     drop(hashing);
     let user = user?;
-    notify(&app, Kind::User)?;
-    notify(&app, Kind::Token)?;
+    notify(&app, EventKind::User)?;
+    notify(&app, EventKind::Token)?;
     Ok(response::ok(wire::user(user)))
 }
 
@@ -60,7 +61,7 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Refusal> {
     let actor = caller.actor(query.text("comment").unwrap_or_default())?;
     app.team()?.with_registry(move |registry| registry.delete_user(&actor, &login)).await?;
-    notify(&app, Kind::User)?;
+    notify(&app, EventKind::User)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -86,7 +87,7 @@ pub(super) async fn create_token(
     let making =
         move |registry: &Registry| registry.create_token(&caller.login, caller.role, parent.as_deref(), &new);
     let made = app.team()?.with_registry(making).await?;
-    notify(&app, Kind::Token)?;
+    notify(&app, EventKind::Token)?;
     Ok(JsonResponse(StatusCode::CREATED, wire::created_token(made)))
 }
 
@@ -97,11 +98,11 @@ pub(super) async fn delete_token(
 ) -> Result<StatusCode, Refusal> {
     let (actor, owner) = (caller.silent(), caller.owner());
     app.team()?.with_registry(move |registry| registry.delete_token(&actor, owner.as_deref(), &id)).await?;
-    notify(&app, Kind::Token)?;
+    notify(&app, EventKind::Token)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) fn notify(app: &App, kind: Kind) -> Result<(), Refusal> {
+pub(super) fn notify(app: &App, kind: EventKind) -> Result<(), Refusal> {
     app.team()?.notify(Event::new(kind, None, None));
     Ok(())
 }

@@ -20,7 +20,7 @@ use http::{
     header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use krt_api::version::{Comment, Version};
-use krt_registry::state::VersionAction;
+use krt_model::team::VersionAction;
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::io::ReaderStream;
 

@@ -3,41 +3,19 @@
 use crate::team;
 use krt_api::{
     Hidden, Time,
-    audit::{AuditAction, AuditEntry},
+    audit::AuditEntry,
     board::{Board, NewBoard},
     config::{ConfigEntry, ConfigKind},
     error::{Problem, Severity},
-    event::{Event, EventKind},
+    event::Event,
     runtime::{NewRuntime, Runtime, RuntimeChange},
     session::Session,
     token::{CreatedToken, NewToken, Token},
-    user::{NewUser, Role, User, UserChange},
-    version::{Action, State, Version},
+    user::{NewUser, User, UserChange},
+    version::Version,
 };
 use krt_model::version::VariableKind;
-use krt_registry::{self as registry, Timestamp, state::VersionAction};
-
-/// Converts between two enums whose variants have the same names.
-macro_rules! same {
-    ($name:ident: $from:ty => $to:ty { $($variant:ident),+ $(,)? }) => {
-        pub(super) fn $name(value: $from) -> $to {
-            match value { $(<$from>::$variant => <$to>::$variant),+ }
-        }
-    };
-}
-
-same!(role: registry::Role => Role { Viewer, Manager, Admin });
-same!(role_of: Role => registry::Role { Viewer, Manager, Admin });
-same!(state: registry::State => State { Created, Starting, Started, Published, Stopping, Stopped, Error });
-same!(action: VersionAction => Action { Start, Stop, Publish, Unpublish, Delete });
-same!(kind: team::Kind => EventKind { Runtime, Version, Config, Board, User, Token, Deleted });
-same!(severity: krt_package::Severity => Severity { Error, Warning, Note });
-same!(audited: registry::Action => AuditAction {
-    SignedIn, SignInFailed, SignedOut, PasswordChanged, UserCreated, UserChanged, UserDeleted, TokenCreated,
-    TokenDeleted, SessionRevoked, RuntimeCreated, RuntimeChanged, RuntimeDeleted, VersionCreated, VersionDeleted,
-    VersionStarted, VersionStopped, VersionPublished, VersionUnpublished, VersionFailed, ConfigChanged, BoardSaved,
-    BoardDeleted, AuditPruned,
-});
+use krt_registry::{self as registry, Timestamp};
 
 pub(super) fn time(time: Timestamp) -> Time {
     Time(time.0)
@@ -46,7 +24,7 @@ pub(super) fn time(time: Timestamp) -> Time {
 pub(super) fn user(row: registry::User) -> User {
     User {
         login: row.login,
-        role: role(row.role),
+        role: row.role,
         created: time(row.created),
         signed_in: row.signed_in.map(time),
         disabled: row.disabled,
@@ -55,12 +33,12 @@ pub(super) fn user(row: registry::User) -> User {
 }
 
 pub(super) fn new_user(new: NewUser) -> registry::NewUser {
-    registry::NewUser { login: new.login, role: role_of(new.role), password: new.password.0 }
+    registry::NewUser { login: new.login, role: new.role, password: new.password.0 }
 }
 
 pub(super) fn user_change(change: UserChange) -> registry::UserChange {
     registry::UserChange {
-        role: change.role.map(role_of),
+        role: change.role,
         password: change.password.map(|password| password.0),
         disabled: change.disabled,
         revoke_tokens: change.revoke_tokens,
@@ -72,7 +50,7 @@ pub(super) fn token(row: registry::Token) -> Token {
         id: row.id,
         name: row.name,
         login: row.login,
-        role: role(row.role),
+        role: row.role,
         created: time(row.created),
         used: row.used.map(time),
         expires: row.expires.map(time),
@@ -83,7 +61,7 @@ pub(super) fn token(row: registry::Token) -> Token {
 
 pub(super) fn new_token(new: NewToken) -> registry::NewToken {
     let expires = new.expires.map(|time| Timestamp(time.0));
-    registry::NewToken { name: new.name, role: role_of(new.role), expires }
+    registry::NewToken { name: new.name, role: new.role, expires }
 }
 
 pub(super) fn created_token(created: registry::CreatedToken) -> CreatedToken {
@@ -108,7 +86,7 @@ pub(super) fn audit_entry(row: registry::AuditEntry) -> AuditEntry {
         id: row.id,
         time: time(row.time),
         login: row.login,
-        action: audited(row.action),
+        action: row.action,
         runtime: row.runtime,
         version: row.version,
         subject: row.subject,
@@ -125,7 +103,7 @@ pub(super) fn runtime(row: registry::Runtime) -> Runtime {
         published: row.published,
         hosts: row.hosts,
         versions: row.versions,
-        states: row.states.into_iter().map(|(of, count)| (state(of), count)).collect(),
+        states: row.states,
     }
 }
 
@@ -142,9 +120,9 @@ pub(super) fn version(row: registry::Version) -> Version {
         name: row.name,
         runtime: row.runtime,
         description: row.description,
-        state: state(row.state),
+        state: row.state,
         reasons: row.reasons,
-        actions: row.actions.into_iter().map(action).collect(),
+        actions: row.actions,
         created: time(row.created),
         created_by: row.created_by,
         changed: time(row.changed),
@@ -189,17 +167,21 @@ pub(super) fn new_board(new: NewBoard) -> registry::NewBoard {
 
 pub(super) fn event(event: team::Event) -> Event {
     Event {
-        kind: kind(event.kind),
+        kind: event.kind,
         runtime: event.runtime,
         version: event.version,
-        state: event.state.map(state),
+        state: event.state,
         time: time(event.time),
     }
 }
 
 pub(super) fn problem(problem: &krt_package::Problem) -> Problem {
     Problem {
-        severity: severity(problem.severity),
+        severity: match problem.severity {
+            krt_package::Severity::Error => Severity::Error,
+            krt_package::Severity::Warning => Severity::Warning,
+            krt_package::Severity::Note => Severity::Note,
+        },
         file: problem.file.to_string_lossy().into_owned(),
         line: problem.location.as_ref().map(|location| location.line),
         column: problem.location.as_ref().map(|location| location.column),

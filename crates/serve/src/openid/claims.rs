@@ -1,7 +1,8 @@
 //! The claims of an ID token.
 
 use super::{Error, Settings};
-use krt_registry::{Role, RoleSource, VerifiedUser};
+use krt_model::team::Role;
+use krt_registry::{RoleSource, VerifiedUser};
 use openidconnect::{AdditionalClaims, IdTokenClaims, core::CoreGenderClaim};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -15,8 +15,8 @@ pub use pending::SIGN_IN_TIMEOUT;
 use claims::{Claims, ExtraClaims};
 use discovery::Discovery;
 use http::Http;
-use krt_model::{certificate, hint};
-use krt_registry::{Role, VerifiedUser};
+use krt_model::{certificate, hint, team::Role};
+use krt_registry::VerifiedUser;
 use openidconnect::{
     AuthenticationFlow, AuthorizationCode, Client, ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields,
     EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenFields, IssuerUrl, Nonce, PkceCodeChallenge,
@@ -201,8 +201,8 @@ impl Provider {
         self.endpoints().await.map(|_| ())
     }
 
-    /// Begins a sign-in.
-    pub async fn begin(&self, from: IpAddr, next: String) -> Result<Redirect, Error> {
+    /// Starts a sign-in.
+    pub async fn start(&self, from: IpAddr, next: String) -> Result<Redirect, Error> {
         let endpoints = self.endpoints().await?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let flow = AuthenticationFlow::<CoreResponseType>::AuthorizationCode;
@@ -216,7 +216,7 @@ impl Provider {
         let binding = CsrfToken::new_random().into_secret();
         let begun =
             PendingSignIn { binding: binding.clone(), nonce, verifier, from, next, at: Instant::now() };
-        self.pending.begin(state.into_secret(), begun);
+        self.pending.insert(state.into_secret(), begun);
         Ok(Redirect { url: url.into(), binding })
     }
 

@@ -36,7 +36,7 @@ pub(super) struct PendingSignIn {
 pub(super) struct Pending(Mutex<HashMap<String, PendingSignIn>>);
 
 impl Pending {
-    pub(super) fn begin(&self, state: String, begun: PendingSignIn) {
+    pub(super) fn insert(&self, state: String, begun: PendingSignIn) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= MAX_PENDING {
             all.retain(|_, other| begun.at.duration_since(other.at) < SIGN_IN_TIMEOUT);
@@ -86,12 +86,12 @@ mod tests {
     #[test]
     fn sign_ins_complete_once_in_their_browser_and_in_time() {
         let (pending, now) = (Pending::default(), Instant::now());
-        pending.begin("state".to_owned(), begun("mine", now));
+        pending.insert("state".to_owned(), begun("mine", now));
         assert!(pending.take("state", "another's", now).is_none());
         assert!(pending.take("other", "mine", now).is_none());
         assert!(pending.take("state", "mine", now).is_some());
         assert!(pending.take("state", "mine", now).is_none());
-        pending.begin("late".to_owned(), begun("mine", now));
+        pending.insert("late".to_owned(), begun("mine", now));
         assert!(pending.take("late", "mine", now + SIGN_IN_TIMEOUT).is_none());
     }
 
@@ -99,7 +99,7 @@ mod tests {
     fn the_oldest_sign_in_makes_room() {
         let (pending, now) = (Pending::default(), Instant::now());
         for number in 0..=MAX_PENDING {
-            pending.begin(number.to_string(), begun("mine", now + Duration::from_millis(number as u64)));
+            pending.insert(number.to_string(), begun("mine", now + Duration::from_millis(number as u64)));
         }
         assert!(pending.take("0", "mine", now).is_none());
         assert!(pending.take("1", "mine", now).is_some());
@@ -111,9 +111,9 @@ mod tests {
     fn many_sign_ins_of_one_address_displace_no_others() {
         let (pending, now) = (Pending::default(), Instant::now());
         let other = PendingSignIn { from: IpAddr::from([10, 0, 0, 2]), ..begun("mine", now) };
-        pending.begin("another's".to_owned(), other);
+        pending.insert("another's".to_owned(), other);
         for number in 0..2 * MAX_PENDING {
-            pending.begin(number.to_string(), begun("mine", now + Duration::from_millis(number as u64)));
+            pending.insert(number.to_string(), begun("mine", now + Duration::from_millis(number as u64)));
         }
         assert_eq!(pending.0.lock().unwrap().len(), MAX_PENDING);
         assert!(pending.take("another's", "mine", now).is_some());

@@ -1,7 +1,8 @@
 //! Live events. A client that is too slow misses some, and reads the state again.
 
-use krt_model::name::Name;
-use krt_registry::{State, Timestamp, Version};
+use krt_api::event::EventKind;
+use krt_model::{name::Name, team::State};
+use krt_registry::{Timestamp, Version};
 use tokio::sync::broadcast;
 
 /// How many events are buffered for a slow client.
@@ -11,7 +12,7 @@ const CAPACITY: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     /// What changed.
-    pub kind: Kind,
+    pub kind: EventKind,
     /// The runtime.
     pub runtime: Option<String>,
     /// The version in it.
@@ -22,40 +23,21 @@ pub struct Event {
     pub time: Timestamp,
 }
 
-/// What changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A runtime.
-    Runtime,
-    /// A version.
-    Version,
-    /// A version's configuration.
-    Config,
-    /// A board.
-    Board,
-    /// A user.
-    User,
-    /// A token.
-    Token,
-    /// A runtime or a version was deleted.
-    Deleted,
-}
-
 impl Event {
     /// A change that happens now.
-    pub fn new(kind: Kind, runtime: Option<&Name>, version: Option<&Name>) -> Self {
+    pub fn new(kind: EventKind, runtime: Option<&Name>, version: Option<&Name>) -> Self {
         let text = |name: &Name| name.to_string();
         let (runtime, version) = (runtime.map(text), version.map(text));
         Self { kind, runtime, version, state: None, time: Timestamp::now() }
     }
 
     pub(super) fn runtime(runtime: &Name) -> Self {
-        Self::new(Kind::Runtime, Some(runtime), None)
+        Self::new(EventKind::Runtime, Some(runtime), None)
     }
 
     pub(super) fn version(version: &Version) -> Self {
         Self {
-            kind: Kind::Version,
+            kind: EventKind::Version,
             runtime: Some(version.runtime.clone()),
             version: Some(version.name.clone()),
             state: Some(version.state),
@@ -64,7 +46,7 @@ impl Event {
     }
 
     pub(super) fn deleted(runtime: &Name, version: Option<&Name>) -> Self {
-        Self::new(Kind::Deleted, Some(runtime), version)
+        Self::new(EventKind::Deleted, Some(runtime), version)
     }
 }
 

@@ -21,7 +21,7 @@ mod task;
 mod upload;
 pub(crate) mod watch;
 
-pub use events::{Event, Kind};
+pub use events::Event;
 pub use launch::{LaunchConfig, Prepare, Prepared};
 pub use stores::RuntimeStores;
 pub(crate) use upload::{Files, README, describe};
@@ -29,11 +29,15 @@ pub use upload::{Incoming, UploadError};
 
 use crate::blocking;
 use events::Events;
-use krt_model::{hint, name::Name};
+use krt_model::{
+    hint,
+    name::Name,
+    team::{Role, State, VersionAction},
+};
 use krt_package::Package;
 use krt_registry::{
-    Actor, Credential, Error, Identity, Registry, Role, RuntimeChange, State, TokenUser, Version,
-    state::{Event as VersionEvent, VersionAction},
+    Actor, Credential, Error, Identity, Registry, RuntimeChange, TokenUser, Version,
+    state::Event as VersionEvent,
 };
 use krt_runtime::{
     Engine,
@@ -135,7 +139,7 @@ impl Team {
         for version in self.with_registry(Registry::boot).await? {
             if let Some(key) = key(&version) {
                 tracing::info!("starting `{}` of `{}` again", version.name, version.runtime);
-                self.begin(key, version.is_to_be_published());
+                self.start_version(key, version.is_to_be_published());
             }
         }
         Ok(())
@@ -174,7 +178,7 @@ impl Team {
         let changed =
             self.with_registry(move |registry| registry.act(&actor, &runtime, &version, action)).await?;
         match action {
-            VersionAction::Start => self.begin(key.clone(), false),
+            VersionAction::Start => self.start_version(key.clone(), false),
             VersionAction::Stop => self.stop(&key),
             VersionAction::Publish => self.directory.publish(key.0.as_str(), Some(key.1.as_str())),
             VersionAction::Unpublish => self.directory.publish(key.0.as_str(), None),
@@ -197,7 +201,7 @@ impl Team {
             match changed.state {
                 State::Published => self.directory.publish(key.0.as_str(), Some(key.1.as_str())),
                 _ if self.lock().contains_key(&key) => {}
-                _ => self.begin(key, true),
+                _ => self.start_version(key, true),
             }
         }
         self.notify_all(&runtime).await;
@@ -294,7 +298,7 @@ impl Team {
 
     /// Starts a version. Until it runs, its clients learn that it is starting; where it will be `published`,
     /// so do all clients of its runtime that reach no other version.
-    fn begin(self: &Arc<Self>, key: Key, published: bool) {
+    fn start_version(self: &Arc<Self>, key: Key, published: bool) {
         self.directory.expect(key.0.as_str(), key.1.as_str(), published);
         // Locked until the task is known, so that one that fails at once is forgotten after that.
         let mut works = self.lock();

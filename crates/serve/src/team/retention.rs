@@ -10,7 +10,7 @@ const INTERVAL: Duration = Duration::from_secs(600);
 
 impl Team {
     /// Applies the audit log's retention, at once and then regularly, until the server ends.
-    pub async fn keep_audit(&self, retention: AuditRetention) {
+    pub async fn apply_audit_retention(&self, retention: AuditRetention) {
         loop {
             if let Err(error) = self.with_registry(move |registry| registry.prune_audit(retention)).await {
                 tracing::error!("the audit log cannot be pruned: {}", hint::line(&error));

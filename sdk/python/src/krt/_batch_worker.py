@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from time import time_ns
-from typing import TYPE_CHECKING, Any, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, List, Tuple
 
 from . import _protocol
 from ._batches import Batch, checked, running, working_for
 from ._delivery import current
-from ._process import leave_child
-from ._worker import Worker
+from ._worker import Ended, Worker
 
 if TYPE_CHECKING:
     from ._delivery import Delivery
@@ -18,14 +16,6 @@ if TYPE_CHECKING:
 
 Frames = List[Tuple[int, "Body"]]
 """The ids and bodies of the deliveries of a batch."""
-
-
-class Ended(NamedTuple):
-    """The end of one delivery: the status, and the last parts of its RESULT."""
-
-    status: int
-    last: bytes = b""
-    body: bytes = b""
 
 
 class BatchWorker(Worker):
@@ -57,66 +47,50 @@ class BatchWorker(Worker):
         self._batches.update((delivery.id, batch) for delivery in deliveries)
         return batch, data
 
-    async def _handle_apart(self, batch: Batch, data: list[Any]) -> None:
-        batch.task = asyncio.current_task()
-        if batch.cancelled:
-            now = time_ns()
-            self._answer(batch, [Ended(_protocol.CANCELLED)] * len(data), 0, now, now)
-        else:
-            await self._handle(batch, data)
-
-    async def _handle(self, batch: Batch, data: list[Any]) -> int:
-        """Handles a batch, writes its RESULTs, and returns the end time of the handler."""
+    def _enter(self, batch: Batch) -> None:
         current.set(None)
         running.set(batch)
-        whole = 0
-        start = time_ns()
-        try:
-            answers = await self._handler(self._context, data)
-            end = time_ns()
-            if self._link.forked:
-                leave_child(None)
-            answers = checked(answers, len(data))
-            ended = [self._end(*pair) for pair in zip(batch.deliveries, answers)]
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            end = time_ns()
-            if self._link.forked:
-                leave_child(error)
-            whole = _protocol.WHOLE
-            ended = [self._end_whole(batch, error)] * len(data)
-        self._streams.finish(None)
-        self._answer(batch, ended, whole, start, end)
-        return end
 
-    def _end(self, delivery: Delivery, answer: Any) -> Ended:
+    def _end(self, batch: Batch, answer: Any) -> list[Ended]:
+        answers = checked(answer, len(batch.deliveries))
+        return [self._end_one(*pair) for pair in zip(batch.deliveries, answers)]
+
+    def _end_one(self, delivery: Delivery, answer: Any) -> Ended:
         """Returns the end of a delivery: its own answer, or its own error."""
         with working_for(delivery):
             if isinstance(answer, BaseException):
                 return Ended(*self._fail(delivery, answer))
-            if answer is None:
-                return Ended(_protocol.NONE)
             try:
-                return Ended(_protocol.ANSWER, *self._pack(answer))
+                ended: Ended = super()._end(delivery, answer)
             except Exception as error:
                 return Ended(*self._fail(delivery, error))
+            return ended
 
-    def _end_whole(self, batch: Batch, error: BaseException) -> Ended:
+    def _end_failed(self, batch: Batch, error: BaseException) -> list[Ended]:
         """Returns the end of all deliveries. The log of a request gets only its own error."""
         if len(batch.deliveries) > 1:
-            return Ended(*self._fail(batch, error))
-        with working_for(batch.deliveries[0]):
-            return Ended(*self._fail(batch, error))
+            failed = self._fail(batch, error)
+        else:
+            with working_for(batch.deliveries[0]):
+                failed = self._fail(batch, error)
+        return [Ended(*failed, flags=_protocol.WHOLE)] * len(batch.deliveries)
 
-    def _answer(self, batch: Batch, ended: list[Ended], whole: int, start: int, end: int) -> None:
+    def _answer(self, batch: Batch, ended: list[Ended], start: int, end: int) -> None:
         """Writes the RESULTs of a batch."""
+        self._streams.finish(None)
         parts: list[bytes] = []
-        for delivery, (status, last, body) in zip(batch.deliveries, ended):
+        for delivery, (status, last, body, flags) in zip(batch.deliveries, ended):
             del self._working[delivery.id], self._batches[delivery.id]
-            flags = delivery.early_exit | whole
-            parts += (_protocol.result(delivery.id, status, flags, start, end, last, body), body)
+            all_flags = flags | delivery.early_exit
+            parts += (
+                _protocol.result(delivery.id, status, all_flags, start, end, last, body),
+                body,
+            )
         self._link.finish_all(batch.deliveries, b"".join(parts))
+
+    def _skip(self, batch: Batch) -> None:
+        now = time_ns()
+        self._answer(batch, [Ended(_protocol.CANCELLED)] * len(batch.deliveries), now, now)
 
     def _on_cancel(self, number: int, body: bytes = b"") -> None:
         delivery, batch = self._working.get(number), self._batches.get(number)

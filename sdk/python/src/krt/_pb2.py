@@ -174,11 +174,11 @@ class _Rescued(SourceFileLoader):
         except Exception as second:
             raise ImportError(
                 f"the installed protobuf cannot load `{self.path}` ({reason}), and it cannot be "
-                f"made anew: {second}",
+                f"made again: {second}",
                 name=self.name,
                 path=self.path,
             ) from error
-        _logger.debug("made `%s` anew, since it does not load: %s", self.path, reason)
+        _logger.debug("made `%s` again, since it does not load: %s", self.path, reason)
 
     def _fill(self, module: ModuleType) -> None:
         from . import _gencode

@@ -11,7 +11,7 @@ import socket
 import sys
 from collections import deque
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple
 
 from . import _protocol
 from ._connection import fit
@@ -35,6 +35,15 @@ if TYPE_CHECKING:
 _READ = 64 * 1024
 """Bytes per read, except for the rest of a large frame."""
 _EAGER: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
+
+
+class Ended(NamedTuple):
+    """The end of one delivery: the status, the last parts of its RESULT, and flags of its batch."""
+
+    status: int
+    last: bytes = b""
+    body: bytes = b""
+    flags: int = 0
 
 
 class Worker:
@@ -142,44 +151,61 @@ class Worker:
         return delivery, data
 
     async def _handle_apart(self, delivery: Any, data: Any) -> None:
-        """Handles one delivery in its own task, which a CANCEL may stop before it starts."""
+        """Handles a delivery in its own task, which a CANCEL may stop before it starts."""
         delivery.task = asyncio.current_task()
         if delivery.cancelled:
-            del self._working[delivery.id]
-            self._answer_cancelled(delivery.id)
+            self._skip(delivery)
         else:
             await self._handle(delivery, data)
 
     async def _handle(self, delivery: Any, data: Any) -> int:
-        """Handles one delivery, writes its RESULT, and returns the end time of the handler."""
-        current.set(delivery)
-        last = body = b""
+        """Handles a delivery, writes its RESULT, and returns the end time of the handler."""
+        self._enter(delivery)
         start = time_ns()
         try:
             answer = await self._handler(self._context, data)
             end = time_ns()
             if self._link.forked:
                 leave_child(None)
-            if answer is None:
-                status = _protocol.NONE
-            else:
-                last, body = self._pack(answer)
-                status = _protocol.ANSWER
+            ended = self._end(delivery, answer)
         except GeneratorExit:
             raise
         except BaseException as error:
             end = time_ns()
             if self._link.forked:
                 leave_child(error)
-            status, last = self._fail(delivery, error)
+            ended = self._end_failed(delivery, error)
+        self._answer(delivery, ended, start, end)
+        return end
+
+    def _enter(self, delivery: Any) -> None:
+        """Makes a delivery the current one of its task."""
+        current.set(delivery)
+
+    def _end(self, delivery: Any, answer: Any) -> Any:
+        """Returns the end of a delivery with the handler's answer."""
+        if answer is None:
+            return Ended(_protocol.NONE)
+        return Ended(_protocol.ANSWER, *self._pack(answer))
+
+    def _end_failed(self, delivery: Any, error: BaseException) -> Any:
+        """Returns the end of a delivery with the handler's error."""
+        return Ended(*self._fail(delivery, error))
+
+    def _answer(self, delivery: Any, ended: Any, start: int, end: int) -> None:
+        """Writes the RESULT of a delivery."""
         del self._working[delivery.id]
         self._streams.finish(delivery)
+        status, last, body, flags = ended
+        all_flags = flags | delivery.early_exit
         self._link.finish(
-            delivery,
-            _protocol.result(delivery.id, status, delivery.early_exit, start, end, last, body),
-            body,
+            delivery, _protocol.result(delivery.id, status, all_flags, start, end, last, body), body
         )
-        return end
+
+    def _skip(self, delivery: Any) -> None:
+        """Answers a delivery that was cancelled before it started."""
+        del self._working[delivery.id]
+        self._answer_cancelled(delivery.id)
 
     def _fail(self, delivery: Delivery | Batch, error: BaseException) -> tuple[int, bytes]:
         """Logs an error, and returns the status and the body of its RESULT."""

@@ -32,7 +32,7 @@ use tonic::Status;
     mut_arg("log_level", |arg| arg.default_value("warn")),
     after_help = "\
 Examples:
-  krt call                                     show what can be called
+  krt call                                     list the methods
   krt call Greet '{\"name\": \"Ada\"}'
   krt call Greet @requests.jsonl --keep-going  one answer a line
   krt call --package . Greet '{\"name\": \"Ada\"}'

@@ -129,9 +129,8 @@ impl Printer {
         };
         if rows.incomplete > 0 {
             let rows = rows.incomplete;
-            terminal::print_warning(&format!(
-                "{rows} rows lack fields that came up while this was written; hint: run it again"
-            ));
+            let message = format!("{rows} rows lack fields that appeared while the table was written");
+            terminal::print_warning_with_hint(&message, "run the command again");
         }
         Ok(rows.any)
     }

@@ -2,7 +2,7 @@
 
 use crate::error::{Context as _, Result, bail, error};
 use clap::Args;
-use krt_registry::Role;
+use krt_model::team::Role;
 use krt_serve::openid::{CALLBACK, Provider, Settings};
 use std::{fmt, path::PathBuf};
 

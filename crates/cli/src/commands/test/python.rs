@@ -136,9 +136,10 @@ impl Suite {
             Some(0) => Ok(Outcome::Passed),
             Some(NO_TESTS) => Ok(Outcome::NoTests),
             Some(FUNCTIONS) if !has_pytest => {
-                terminal::print_warning(&format!(
-                    "the tests of node `{node}` are functions, which `unittest` does not run; hint: add `pytest` to the node's requirements"
-                ));
+                terminal::print_warning_with_hint(
+                    &format!("the tests of node `{node}` are functions, which `unittest` does not run"),
+                    "add `pytest` to the node's requirements",
+                );
                 Ok(Outcome::Failed)
             }
             _ => Ok(Outcome::Failed),

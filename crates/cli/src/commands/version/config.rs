@@ -12,9 +12,9 @@ use crate::{
 };
 use clap::Args;
 use krt_api::{
-    Hidden,
+    Hidden, State,
     config::{ConfigChange, ConfigEntry, ConfigKind},
-    version::{State, Version},
+    version::Version,
 };
 use std::{collections::BTreeMap, path::Path};
 

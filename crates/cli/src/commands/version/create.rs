@@ -64,9 +64,10 @@ impl Runtime<'_> {
         }
         if !made.missing_config.is_empty() {
             let (name, missing) = (&made.name, made.missing_config.join(", "));
-            terminal::print_note(&format!(
-                "it starts when it has values for {missing}; hint: `krt version config {name} --help`"
-            ));
+            terminal::print_note_with_hint(
+                &format!("it starts when it has values for {missing}"),
+                &format!("`krt version config {name} --help`"),
+            );
         }
         self.show(&made)
     }

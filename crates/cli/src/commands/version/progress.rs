@@ -8,7 +8,7 @@ use crate::{
     values::duration,
 };
 use clap::Args;
-use krt_api::version::{State, Version};
+use krt_api::{State, version::Version};
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 

@@ -52,7 +52,7 @@ async fn tokens_end_with_the_login_that_created_them() {
     let create = ["token", "create", "deploy", "--role", "manager", "--expires", "90d"];
     let typed = person.types(&create).await;
     assert!(typed.err.contains("it ends with the token that made it, on 20"), "{typed:?}");
-    assert!(typed.err.contains("at the latest; hint: --password"), "{typed:?}");
+    assert!(typed.err.contains("at the latest\nhint: --password"), "{typed:?}");
     let deploy = team.api.with_token(typed.well().trim());
     let of_login = token(&team, "grace", "krt login").await.unwrap();
     let of_deploy = token(&team, "grace", "deploy").await.unwrap();
