@@ -354,6 +354,25 @@ impl NodeQueue {
         down
     }
 
+    /// Takes out the parts of batches that failed as a whole, if no worker is up. In a queue whose deliveries wait for
+    /// a worker, those that no broker keeps stay.
+    pub(super) fn clear_parts(&self) -> Vec<Delivery> {
+        let mut state = self.lock();
+        if !state.slots.is_empty() {
+            return Vec::new();
+        }
+        let goes = |delivery: &Delivery| delivery.acker.is_some() || !self.waits;
+        let mut gone = Vec::new();
+        for part in std::mem::take(&mut state.again) {
+            let (back, stay): (Vec<_>, Vec<_>) = part.into_iter().partition(goes);
+            gone.extend(back);
+            if !stay.is_empty() {
+                state.again.push_back(stay);
+            }
+        }
+        gone
+    }
+
     /// Takes out the deliveries that can go back to the broker.
     pub(super) fn take_back(&self) -> VecDeque<Delivery> {
         let mut state = self.lock();
