@@ -10,6 +10,9 @@
 - `rows`: the measurements.
 - `rounds`: computes figures from the loads of several rounds.
 - `run`, `report`: runs the requested rows and prints the figures.
+- `peers`: installs and starts the other model servers, and `krt` with the same models.
+- `web`: single calls over HTTP with JSON.
+- `peer_rows`, `peer_report`: the measurements of `--peers`, and their tables.
 """
 
 

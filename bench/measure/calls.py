@@ -32,6 +32,8 @@ class Call:
     request: Any
     answer: Any
 
+    options = ("-H", "content-type: application/grpc", "-H", "te: trailers")
+
     def body(self) -> bytes:
         """The encoded request."""
         message: bytes = self.request.SerializeToString()

@@ -45,7 +45,7 @@ def _make() -> None:
         return
     print("making the environment of the references", file=sys.stderr)
     venv.create(_VENV, clear=True, with_pip=True)
-    _must(
+    must(
         [_VENV / "bin/python", "-m", "pip", "install", "--quiet", "-r", _REQUIREMENTS],
         "install the packages of the references",
     )
@@ -57,13 +57,14 @@ def _generate() -> None:
     GENERATED.mkdir(parents=True)
     out = [f"--python_out={GENERATED}", f"--grpc_python_out={GENERATED}"]
     include = [f"-I{folder}" for folder in _PROTOS.values()]
-    _must(
+    must(
         [sys.executable, "-m", "grpc_tools.protoc", *include, *out, *_PROTOS],
         "generate the modules of the references",
     )
 
 
-def _must(command: list[str | Path], what: str) -> None:
+def must(command: list[str | Path], what: str) -> None:
+    """Runs a command, and raises with its output if it fails."""
     done = subprocess.run(
         command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

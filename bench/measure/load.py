@@ -8,18 +8,32 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from . import BenchError
 
-if TYPE_CHECKING:
-    from .calls import Call
-
 _WARM_UP_SECONDS = 0.5
-_HEADERS = ["-H", "content-type: application/grpc", "-H", "te: trailers"]
 _FINISHED = re.compile(r"finished in ([\d.]+)(us|ms|s|m|h), ([\d.]+) req/s")
 _DATA = re.compile(r"\((\d+)\) data")
 _SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Call(Protocol):
+    """A call that can be made many times, each with the same answer."""
+
+    @property
+    def method(self) -> str:
+        """The path of the URL."""
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of h2load that the protocol of the call needs."""
+
+    def body(self) -> bytes:
+        """The body of the request."""
+
+    def answer_size(self) -> int:
+        """The size of the body of the answer in bytes."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +72,7 @@ def run(address: str, call: Call, clients: int, requests: int) -> Load:
     with tempfile.TemporaryDirectory() as folder:
         body, log = Path(folder, "body"), Path(folder, "log")
         body.write_bytes(call.body())
-        command = ["h2load", "-n", requests, "-c", clients, "-m", 1, "-d", body, *_HEADERS]
+        command = ["h2load", "-n", requests, "-c", clients, "-m", 1, "-d", body, *call.options]
         command += ["--log-file", log, f"http://{address}{call.method}"]
         done = subprocess.run(
             [str(word) for word in command], check=False, capture_output=True, text=True

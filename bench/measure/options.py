@@ -20,6 +20,8 @@ class Options:
     binaries: Path
     references_only: bool
     json: bool
+    # Compares with other model servers in place of the references.
+    peers: bool = False
 
 
 def parse() -> Options:
@@ -31,7 +33,11 @@ def parse() -> Options:
         "rows",
         nargs="*",
         metavar="ROW",
-        help=f"of {', '.join(targets.ROWS)}; all when none is given",
+        help=f"of {', '.join(targets.ROWS)}; with --peers of {', '.join(targets.PEER_ROWS)}; "
+        "all when none is given",
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="compare batching with that of other model servers"
     )
     parser.add_argument("--rounds", type=_count, default=5, help="rounds per row (default: 5)")
     parser.add_argument(
@@ -49,16 +55,18 @@ def parse() -> Options:
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     typed = parser.parse_args()
-    unknown = [row for row in typed.rows if row not in targets.ROWS]
+    known = targets.PEER_ROWS if typed.peers else targets.ROWS
+    unknown = [row for row in typed.rows if row not in known]
     if unknown:
-        parser.error(f"no row is called `{unknown[0]}`; rows: {', '.join(targets.ROWS)}")
+        parser.error(f"no row is called `{unknown[0]}`; rows: {', '.join(known)}")
     return Options(
-        rows=tuple(typed.rows) or targets.ROWS,
+        rows=tuple(typed.rows) or known,
         rounds=typed.rounds,
         seconds=typed.seconds,
         binaries=typed.binaries.resolve(),
         references_only=typed.references,
         json=typed.json,
+        peers=typed.peers,
     )
 
 

@@ -10,8 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +86,11 @@ def raw_nats(options: Options, url: str, seconds: float) -> dict[str, float]:
 
 @contextmanager
 def krt(
-    options: Options, package: str, data: str | None = None, nats: str | None = None
+    options: Options,
+    package: str | Path,
+    data: str | None = None,
+    nats: str | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """`krt run` of a package beside this driver, with all features on.
 
@@ -98,8 +102,17 @@ def krt(
     command += ["--listen", "127.0.0.1:0", "--data", folder, "--log-format", "json"]
     if nats is not None:
         command += ["--nats", nats]
-    with _serve("krt", command) as server:
+    with _serve("krt", command, environment=environment) as server:
         yield server
+
+
+@contextmanager
+def listening(
+    name: str, command: list[str], address: str, environment: Mapping[str, str]
+) -> Iterator[Server]:
+    """A server of others, which will listen on an address."""
+    with _running(name, command, environment) as (process, _):
+        yield Server(name, address, process.pid)
 
 
 def forget_data() -> None:
@@ -116,8 +129,19 @@ def _binary(options: Options, name: str) -> Path:
 
 @contextmanager
 def _serve(
-    name: str, command: list[str | Path], listening: re.Pattern[str] = _LISTENING
+    name: str,
+    command: list[str | Path],
+    listening: re.Pattern[str] = _LISTENING,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
+    with _running(name, command, environment) as (process, log):
+        yield Server(name, _address(name, process, log, listening), process.pid)
+
+
+@contextmanager
+def _running(
+    name: str, command: Sequence[str | Path], environment: Mapping[str, str] | None
+) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     log = WORK / f"{name.replace(' ', '-')}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -125,10 +149,11 @@ def _serve(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            env=environment,
             start_new_session=True,
         )
     try:
-        yield Server(name, _address(name, process, log, listening), process.pid)
+        yield process, log
     finally:
         _stop(name, process)
 
@@ -156,3 +181,6 @@ def _stop(name: str, process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
         print(f"warning: {name} did not stop within {_STOP_SECONDS} s", file=sys.stderr)
+    # Servers of others may leave processes behind.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)

@@ -107,3 +107,6 @@ FIGURES = {
 }
 
 ROWS = tuple(dict.fromkeys(figure.row for figure in FIGURES.values()))
+
+# The rows that `--peers` selects; `peer_rows` measures them.
+PEER_ROWS = ("forest", "dense", "poison", "kill")

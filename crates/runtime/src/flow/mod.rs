@@ -349,6 +349,14 @@ impl Flow {
         }
     }
 
+    /// Gives up the parts of a node's failed batches after a worker could not start, unless another is up: they go
+    /// back to the broker, or fail. Until then they wait for the next worker.
+    pub fn clear_parts(&self, node: usize) {
+        for delivery in self.queues[node].clear_parts() {
+            self.down(delivery);
+        }
+    }
+
     /// Gives a node's waiting deliveries back to the broker, for other engines.
     pub fn return_waiting(&self, node: usize) {
         for delivery in self.queues[node].take_back() {

@@ -1,7 +1,7 @@
 //! A node's queue and the workers that take from it.
 
 use super::{
-    batch::{Batcher, Curve},
+    batch::{Batcher, Curve, Pause},
     request::{Delivery, DeliveryEnd, Request},
 };
 use krt_model::name::Name;
@@ -69,6 +69,8 @@ struct State {
     /// The parts of batches that failed as a whole. They come first, and each stays apart from other messages.
     again: VecDeque<Vec<Delivery>>,
     slots: Vec<WorkerSlot>,
+    /// The workers that pause before their next batch. Their room is still taken.
+    pausing: Vec<(SlotId, Pause)>,
     last_slot: u64,
 }
 
@@ -158,6 +160,13 @@ impl State {
         let delivery = self.queue.remove(next)?;
         let (slot, worker) = self.reserve_slot(place_of(&delivery))?;
         Some((slot, worker, delivery))
+    }
+
+    /// Ends pauses. Returns whether any ended.
+    fn end_pauses(&mut self, ends: impl Fn(SlotId, Pause) -> bool) -> bool {
+        let ended: Vec<_> = self.pausing.extract_if(.., |(slot, pause)| ends(*slot, *pause)).collect();
+        ended.iter().for_each(|(slot, _)| self.release_slot(*slot));
+        !ended.is_empty()
     }
 
     fn release_slot(&mut self, slot: SlotId) {
@@ -261,6 +270,7 @@ impl NodeQueue {
     pub fn leave(&self, slot: SlotId) -> usize {
         let mut state = self.lock();
         state.slots.retain(|other| other.id != slot);
+        state.pausing.retain(|(other, _)| *other != slot);
         let left = state.slots.len();
         drop(state);
         self.changed.send_replace(());
@@ -279,12 +289,44 @@ impl NodeQueue {
         self.serve();
     }
 
+    /// Notes that a worker answers a batch of `size`.
+    pub fn answered(&self, size: u16) {
+        if let Some(batcher) = &self.batcher {
+            batcher.answered(size);
+        }
+    }
+
+    /// Frees a worker's room after a batch of `size`.
+    ///
+    /// If its clients are likely to send their next messages at once, the worker first pauses: its room is free when
+    /// these messages wait, or with [`NodeQueue::paused`]. Returns after which time at the latest.
+    pub fn batch_ended(&self, slot: SlotId, size: u16) -> Option<Duration> {
+        let mut state = self.lock();
+        let takes_more = state.again.is_empty() && state.slots.iter().any(|other| other.id == slot);
+        let batcher = self.batcher.as_ref().filter(|_| takes_more);
+        let Some(pause) = batcher.and_then(|batcher| batcher.pause(size, state.queue.iter())) else {
+            drop(state);
+            self.freed(slot);
+            return None;
+        };
+        state.pausing.push((slot, pause));
+        Some(pause.longest)
+    }
+
+    /// Ends the pauses of a worker, unless they ended before.
+    pub fn paused(&self, slot: SlotId) {
+        let ended = self.lock().end_pauses(|other, _| other == slot);
+        if ended {
+            self.serve();
+        }
+    }
+
     /// Gives a delivery to a worker, or queues it.
     ///
     /// Returns the delivery if no worker is up and this queue's deliveries do not wait for one.
     pub(super) fn post(&self, delivery: Delivery) -> Result<(), Delivery> {
-        if self.batcher.is_some() {
-            return self.post_for_batch(delivery);
+        if let Some(batcher) = &self.batcher {
+            return self.post_for_batch(batcher, delivery);
         }
         let mut delivery = delivery;
         loop {
@@ -317,7 +359,7 @@ impl NodeQueue {
     }
 
     /// Queues a delivery for a batch, and gives a batch to a worker that has room.
-    fn post_for_batch(&self, delivery: Delivery) -> Result<(), Delivery> {
+    fn post_for_batch(&self, batcher: &Batcher, delivery: Delivery) -> Result<(), Delivery> {
         let mut state = self.lock();
         if delivery.request.left() {
             drop(state);
@@ -327,6 +369,9 @@ impl NodeQueue {
         if state.slots.is_empty() && !self.waits {
             return Err(delivery);
         }
+        batcher.arrived();
+        let waiting = state.queue.len() + 1;
+        state.end_pauses(|_, pause| waiting >= pause.until || !batcher.can_wait(&delivery, pause));
         state.queue.push_back(delivery);
         drop(state);
         self.serve();
@@ -352,6 +397,25 @@ impl NodeQueue {
         let (stay, down) = queue.into_iter().partition(|delivery| state.has_worker(place_of(delivery)));
         state.queue = stay;
         down
+    }
+
+    /// Takes out the parts of batches that failed as a whole, if no worker is up. In a queue whose deliveries wait for
+    /// a worker, those that no broker keeps stay.
+    pub(super) fn clear_parts(&self) -> Vec<Delivery> {
+        let mut state = self.lock();
+        if !state.slots.is_empty() {
+            return Vec::new();
+        }
+        let goes = |delivery: &Delivery| delivery.acker.is_some() || !self.waits;
+        let mut gone = Vec::new();
+        for part in std::mem::take(&mut state.again) {
+            let (back, stay): (Vec<_>, Vec<_>) = part.into_iter().partition(goes);
+            gone.extend(back);
+            if !stay.is_empty() {
+                state.again.push_back(stay);
+            }
+        }
+        gone
     }
 
     /// Takes out the deliveries that can go back to the broker.

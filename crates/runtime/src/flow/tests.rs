@@ -6,7 +6,7 @@ use krt_model::{
     message::TYPE_URL_PREFIX,
     metadata::Metadata,
     name::Name,
-    version::{Generation, OlderRunner, RunOptions, Runner, Workflow},
+    version::{Batch, Generation, OlderRunner, RunOptions, Runner, Workflow},
 };
 use std::sync::{
     Mutex, OnceLock, Weak,
@@ -558,6 +558,32 @@ async fn a_delivery_is_closed_once() {
         assert_eq!(ended.try_iter().collect::<Vec<_>>(), Vec::from_iter(failed), "{name}");
     }
     assert_eq!(fixture.flow.admission().in_flight(), 0);
+}
+
+/// Without a worker, the halves of a failed batch return to a broker that keeps them.
+#[tokio::test]
+async fn halves_return_to_the_broker_if_no_worker_comes_back() {
+    for retries in [0, 1] {
+        let run =
+            RunOptions { retries, batch: Some(Batch { max: 4, isolate: true }), ..RunOptions::default() };
+        let fixture = fixture_with(&run, Limits::default(), vec![0]);
+        let (marks, marked) = mpsc::channel();
+        let (batch, ended): (Vec<_>, Vec<_>) = (0..3)
+            .map(|_| {
+                let (mut delivery, ended) = remote_delivery(&fixture);
+                delivery.acker = Some(Box::new(AckRecorder { marks: marks.clone(), is_redelivered: false }));
+                delivery.tracking = vec![Tracking { node: None, start: now(), end: now() }];
+                (delivery, ended)
+            })
+            .unzip();
+        let died = HandlerResult::Error("its process died".to_owned());
+        fixture.flow.split(0, batch, &died, HandlerTimes { start: now(), end: now() });
+        assert_eq!(fixture.flow.queue(0).depth(), 3);
+        fixture.flow.clear_parts(0);
+        assert_eq!(fixture.flow.queue(0).depth(), 0);
+        assert_eq!(marked.try_iter().collect::<Vec<_>>(), ["dropped"; 3]);
+        assert!(ended.iter().all(|ended| ended.try_recv().is_err()), "the next delivery is answered");
+    }
 }
 
 /// A redelivered message may have been confirmed, so its failure keeps it as a dead letter.

@@ -54,6 +54,11 @@ impl OpenBatches {
         }
     }
 
+    /// Returns the size of a batch of which no RESULT has come.
+    pub(super) fn unanswered(&self, id: u32) -> Option<u16> {
+        self.0.get(&id).filter(|batch| batch.missing == batch.size).map(|batch| batch.size)
+    }
+
     /// Notes a RESULT; `whole`: it says that the batch failed as a whole. Returns the batch with its last RESULT.
     pub(super) fn answered(&mut self, id: u32, whole: bool) -> Option<EndedBatch> {
         let batch = self.0.get_mut(&id)?;

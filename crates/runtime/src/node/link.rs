@@ -205,6 +205,7 @@ impl Link {
                 },
                 () = self.write() => return inbox.close(LinkEnd::Closed),
                 () = inbox.calls.finish_one() => {}
+                () = passed(inbox.pause), if inbox.pause.is_some() => inbox.end_pause(),
                 _ = tick.tick() => {
                     inbox.flush_plain();
                     if self.give_up_overdue() {
@@ -474,6 +475,14 @@ impl Link {
     }
 }
 
+/// Waits until a time; forever, if there is none.
+async fn passed(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Returns the metadata of a request's message; empty if there are none.
 fn metadata(request: &Request) -> Vec<u8> {
     let metadata = Metadata {
@@ -517,6 +526,8 @@ struct Inbox<'a> {
     ready: Option<Readiness>,
     calls: Calls,
     plain: RecordBuilder,
+    /// When the worker's pause between two batches ends, unless the queue ended it before.
+    pause: Option<tokio::time::Instant>,
 }
 
 impl<'a> Inbox<'a> {
@@ -529,6 +540,7 @@ impl<'a> Inbox<'a> {
             ready: Some(ready),
             calls: Calls::default(),
             plain: RecordBuilder::new(Lines::Plain),
+            pause: None,
         }
     }
 
@@ -686,8 +698,12 @@ impl<'a> Inbox<'a> {
             {
                 state.batches.keep(batch, delivery);
             }
+            let begun = state.batches.unanswered(batch);
             let ended = state.batches.answered(batch, whole);
             drop(state);
+            if let Some(size) = begun {
+                self.link.node.queue().answered(size);
+            }
             if let Some(ended) = ended {
                 self.batch_ended(ended, &status, handled);
             }
@@ -714,7 +730,7 @@ impl<'a> Inbox<'a> {
 
     /// Learns from a batch after its last RESULT, gives back those of its deliveries that are handled again, and frees
     /// its place.
-    fn batch_ended(&self, ended: EndedBatch, last: &Status, handled: HandlerTimes) {
+    fn batch_ended(&mut self, ended: EndedBatch, last: &Status, handled: HandlerTimes) {
         let EndedBatch { size, took, failed } = ended;
         let node = &self.link.node;
         if let Some(took) = took {
@@ -724,7 +740,18 @@ impl<'a> Inbox<'a> {
             let error = if let Status::Error(error) = last { error.clone() } else { String::new() };
             node.flow.split(node.index, failed, &HandlerResult::Error(error), handled);
         }
-        self.link.freed();
+        if let Some(&slot) = self.link.slot.get()
+            && let Some(longest) = node.queue().batch_ended(slot, size)
+        {
+            self.pause = Some(tokio::time::Instant::now() + longest);
+        }
+    }
+
+    fn end_pause(&mut self) {
+        self.pause = None;
+        if let Some(&slot) = self.link.slot.get() {
+            self.link.node.queue().paused(slot);
+        }
     }
 
     fn log(&mut self, id: u32, level: Level, time: krt_model::message::Timestamp, text: String) {

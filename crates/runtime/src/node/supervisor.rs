@@ -365,6 +365,7 @@ impl ReplicaSupervisor {
                 Err(failed) => {
                     useful = false;
                     tracing::error!(node = %node.name, "does not start: {}", hint::chain(&failed));
+                    node.flow.clear_parts(node.index);
                 }
             }
         }

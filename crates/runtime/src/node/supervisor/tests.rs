@@ -3,11 +3,11 @@
 use super::*;
 use crate::node::{
     frame::kind,
-    scripted::{Actor, EXITED, KILLED, Scripts, Stage, frame, launch, line},
+    scripted::{Actor, EXITED, KILLED, Scripts, Stage, frame, launch, line, ready_for_batches},
 };
 use krt_model::{
     outcome::Failure,
-    version::{Recycle, RunOptions},
+    version::{Batch, Recycle, RunOptions},
 };
 
 async fn start(stage: &Stage, scripts: &Scripts) -> Result<Nodes, StartError> {
@@ -115,6 +115,52 @@ async fn workers_that_answered_are_replaced_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     started(&scripts, 21).await;
     nodes.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_split_batch_waits_for_the_next_process_unless_that_cannot_start() {
+    for (starts, expected) in [(true, Ok(line("later"))), (false, Err("down"))] {
+        let stage =
+            Stage::new(&RunOptions { batch: Some(Batch { max: 4, isolate: true }), ..RunOptions::default() });
+        let (queued, waits) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let both = (Arc::clone(&queued), Arc::clone(&waits));
+        let scripts = Scripts::new(move |mut actor: Actor| {
+            let (queued, waits) = both.clone();
+            async move {
+                if actor.number > 0 && !starts {
+                    return broken(actor, b"ImportError: numpy").await;
+                }
+                actor.peer.expect(kind::HELLO).await;
+                actor.peer.write(&ready_for_batches()).await;
+                if actor.number > 0 {
+                    actor.peer.serve("later").await;
+                    return EXITED;
+                }
+                let first = actor.peer.delivery().await;
+                waits.notify_one();
+                queued.notified().await;
+                actor.peer.answer(first, "first").await;
+                for _ in 0..2 {
+                    actor.peer.delivery().await;
+                }
+                KILLED
+            }
+        });
+        let nodes = start(&stage, &scripts).await.unwrap();
+        let first = stage.request("first");
+        waits.notified().await;
+        let batch = [stage.request("1"), stage.request("2")];
+        while stage.flow.queue(0).depth() < 2 {
+            tokio::task::yield_now().await;
+        }
+        queued.notify_one();
+        assert_eq!(first.await.unwrap(), Ok(line("first")));
+        let down = Failure::Down { node: stage.node.name.clone() };
+        for request in batch {
+            assert_eq!(request.await.unwrap(), expected.clone().map_err(|_: &str| down.clone()));
+        }
+        nodes.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -127,6 +127,61 @@ async fn what_waits_is_the_next_batch() {
     assert!(linked.link.is_idle());
 }
 
+/// A worker whose only client so far sends its next message at once after each answer.
+async fn with_returning_clients() -> Linked {
+    let mut linked = Linked::batching(&batches(true)).await;
+    for _ in 0..50 {
+        linked.stage.flow.queue(0).learn(1, Duration::from_millis(40));
+        linked.stage.flow.queue(0).learn(4, Duration::from_millis(41));
+    }
+    for _ in 0..6 {
+        let client = linked.stage.request("again");
+        let batch = linked.batch().await;
+        linked.echo(&batch).await;
+        assert_eq!(client.await.unwrap(), Ok(line("again")));
+    }
+    linked
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_messages_of_a_batchs_clients_are_one_batch() {
+    let mut linked = with_returning_clients().await;
+    let clients = linked.requests_at_once(["1", "2", "3"]).await;
+    for (texts_before, texts_after) in [(["1", "2", "3"], &["4", "5", "6"][..]), (["4", "5", "6"], &["7"])] {
+        let batch = linked.batch().await;
+        assert_eq!(texts(&batch), texts_before);
+        linked.echo(&batch).await;
+        while !linked.link.is_idle() {
+            tokio::task::yield_now().await;
+        }
+        for text in texts_after {
+            linked.stage.request(text);
+        }
+    }
+    // Two clients have left: the worker does not wait for them for long.
+    let begun = tokio::time::Instant::now();
+    assert_eq!(texts(&linked.batch().await), ["7"]);
+    assert!(begun.elapsed() <= Duration::from_millis(11), "{:?}", begun.elapsed());
+    for client in clients {
+        assert!(client.await.unwrap().is_ok());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_pauses_can_stop() {
+    let mut linked = with_returning_clients().await;
+    let [one, two] = linked.requests_at_once(["1", "2"]).await;
+    let batch = linked.batch().await;
+    linked.echo(&batch).await;
+    assert_eq!((one.await.unwrap(), two.await.unwrap()), (Ok(line("1")), Ok(line("2"))));
+    let waits = linked.stage.request("3");
+    linked.stage.in_flight(1).await;
+    assert_eq!(linked.stage.flow.queue(0).depth(), 1, "the worker pauses");
+    linked.link.stop();
+    linked.die();
+    assert_eq!(waits.await.unwrap(), Err(Failure::Down { node: linked.link.node().name.clone() }));
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_item_has_its_own_error() {
     let mut linked = Linked::batching(&batches(true)).await;
