@@ -66,7 +66,7 @@ async fn invalid_requests() {
             &[],
             [framed(0, b""), framed(0, b"")].concat(),
             Code::Unimplemented,
-            "a unary RPC takes one message".to_owned(),
+            "the RPC takes one message".to_owned(),
         ),
         (&[("grpc-timeout", "soon")], framed(0, b""), Code::InvalidArgument, timeout.to_owned()),
         (

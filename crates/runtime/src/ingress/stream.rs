@@ -151,7 +151,7 @@ impl StreamForm {
         match self {
             Self::Grpc => frames.push_back(Frame::trailers(grpc::trailers(status))),
             Self::Connect(_) => {
-                envelope::frame(END_STREAM, connect::end_of_stream(status).into(), &mut frames)
+                envelope::frame(END_STREAM, connect::end_of_stream(status).into(), &mut frames);
             }
             Self::Events => {
                 let status = connect::error_or_ok(status);

@@ -38,8 +38,8 @@ Examples:
   krt call --package . Greet '{\"name\": \"Ada\"}'
 
 Prints answers to standard output, each message of a stream when it comes, and errors to standard
-error. The exit code is 0 only if every call was answered. The command learns the server's methods by
-gRPC reflection.
+error. The exit code is 0 only if every call was answered. The command learns the server's methods
+by gRPC reflection.
 
 Waits at most --timeout for a server, or --package, that is starting. Other failures end the
 command at once.
