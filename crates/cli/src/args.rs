@@ -12,6 +12,7 @@ use crate::commands::{
     env::EnvArgs,
     guard::GuardArgs,
     login::{LoginArgs, LogoutArgs},
+    man::ManArgs,
     new::NewArgs,
     node::NodeArgs,
     pack::PackArgs,
@@ -139,4 +140,6 @@ pub(crate) enum Command {
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+    /// Write manual pages
+    Man(ManArgs),
 }

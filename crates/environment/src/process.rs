@@ -28,9 +28,11 @@ const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 pub struct GroupGuard(Vec<OsString>);
 
 impl GroupGuard {
-    /// Uses the command `guard` of the running program, even if its file has been replaced.
+    /// Uses the command `guard` of the running program; on Linux even if its file has been replaced.
     pub fn of_this_program() -> Self {
-        Self(vec!["/proc/self/exe".into(), "guard".into()])
+        let linked = cfg!(target_os = "linux").then(|| "/proc/self/exe".into());
+        let program = linked.or_else(|| std::env::current_exe().ok());
+        Self(program.into_iter().flat_map(|program| [program.into(), "guard".into()]).collect())
     }
 
     /// Starts the program as the leader of a process group. This process holds the other end of its standard

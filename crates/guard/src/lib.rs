@@ -7,7 +7,7 @@
 //!
 //! - [`wire`]: the protocol between the engine and a guard.
 //! - [`run()`]: the guard itself.
-//! - [`tree`]: the processes below the guard: their memory, their end.
+//! - [`system`]: what differs between Linux and macOS: the processes below the guard, their memory, their end.
 //! - [`cgroup`]: a control group of version 2 for each worker, where permitted.
 //! - [`isolate`]: namespaces that limit a worker's view to its own package and processes.
 
@@ -15,9 +15,9 @@ pub mod cgroup;
 mod control;
 pub mod isolate;
 mod run;
-mod tree;
+mod system;
 pub mod wire;
 
 pub use isolate::Isolation;
 pub use run::{inner, run};
-pub use tree::memory_below;
+pub use system::{memory_below, program};

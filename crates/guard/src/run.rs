@@ -7,15 +7,11 @@ use crate::{
     Isolation,
     cgroup::Group,
     control::{control, send},
-    tree,
+    system::{MEMORY_CHECK_INTERVAL, adopt_orphans, hide_memory, keep_to, kill, memory},
     wire::{GuardMessage, Spec, TERMINATE, receive_input},
 };
-use rustix::{
-    process::{
-        DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process_group,
-        set_child_subreaper, set_dumpable_behavior, setrlimit, wait,
-    },
-    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, kill_process_group, setrlimit, wait,
 };
 use std::{
     io::{self, Read},
@@ -28,9 +24,6 @@ use std::{
     thread,
     time::Duration,
 };
-
-/// The interval of memory checks, where the kernel does not enforce the limit.
-const MEMORY_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The interval of killing processes that were started during the previous kill.
 const KILL_INTERVAL: Duration = Duration::from_millis(2);
@@ -49,7 +42,7 @@ enum Event {
 
 /// Guards one program, as specified over the socket at standard input.
 pub fn run() -> io::Result<()> {
-    set_child_subreaper(Some(getpid()))?;
+    adopt_orphans()?;
     guard(None)
 }
 
@@ -64,7 +57,7 @@ pub fn inner(isolation: &Isolation) -> io::Result<()> {
 
 fn guard(isolation: Option<&Isolation>) -> io::Result<()> {
     // This process holds the version's configuration, and its socket has authority.
-    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    hide_memory()?;
     let mut control = control()?;
     let input = receive_input(&control)?;
     let spec = Spec::read(&control)?;
@@ -128,21 +121,6 @@ fn bound(spec: &Spec, group: Option<&Group>) -> io::Result<()> {
     }
 }
 
-/// Pins this process and its children to as many processors as the limit rounds up to.
-fn keep_to(thousandths: u32) -> io::Result<()> {
-    let allowed = sched_getaffinity(None)?;
-    let all: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
-    let wanted = usize::try_from(thousandths.div_ceil(1_000)).unwrap_or(usize::MAX);
-    // Spreads workers over the processors.
-    let first = usize::try_from(std::process::id()).unwrap_or(0);
-    let mut set = CpuSet::new();
-    for index in 0..wanted.min(all.len()) {
-        set.set(all[(first + index) % all.len()]);
-    }
-    sched_setaffinity(None, &set)?;
-    Ok(())
-}
-
 /// Waits until the program has ended or must end, then ends all descendants.
 fn supervise(spec: &Spec, group: Option<&Group>, program: Pid, events: &Receiver<Event>) -> GuardMessage {
     let watched = spec.memory.filter(|_| !group.is_some_and(Group::limits_memory));
@@ -153,7 +131,7 @@ fn supervise(spec: &Spec, group: Option<&Group>, program: Pid, events: &Receiver
             Ok(Event::Terminate) => drop(kill_process_group(program, Signal::TERM)),
             Ok(Event::Gone | Event::Empty) | Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {
-                out_of_memory = watched.is_some_and(|limit| tree::memory(limit) > limit);
+                out_of_memory = watched.is_some_and(|limit| memory(limit) > limit);
                 if out_of_memory {
                     break;
                 }
@@ -172,7 +150,7 @@ fn end_all(group: Option<&Group>, program: Pid, events: &Receiver<Event>) -> Opt
     let mut status = None;
     loop {
         group.inspect(|group| group.kill());
-        tree::kill();
+        kill(program);
         match events.recv_timeout(KILL_INTERVAL) {
             Ok(Event::Ended(pid, how)) if pid == program => status = Some(how),
             Ok(Event::Empty) | Err(RecvTimeoutError::Disconnected) => return status,

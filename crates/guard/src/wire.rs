@@ -5,9 +5,12 @@
 //! answers with lines of JSON, each a [`GuardMessage`].
 
 use crate::cgroup;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, recvmsg, sendmsg,
+use rustix::{
+    io::{FdFlags, fcntl_setfd},
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+        SendFlags, recvmsg, sendmsg,
+    },
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -103,13 +106,20 @@ impl Spec {
     }
 }
 
+/// Linux's flags: no signal where the engine is gone, and no descriptor for children. Elsewhere Rust's runtime ignores
+/// the signal, and [`receive_input`] sets the descriptor's own flag.
+#[cfg(target_os = "linux")]
+const FLAGS: (SendFlags, RecvFlags) = (SendFlags::NOSIGNAL, RecvFlags::CMSG_CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const FLAGS: (SendFlags, RecvFlags) = (SendFlags::empty(), RecvFlags::empty());
+
 /// Sends the first byte, with the program's standard input.
 pub fn send_input(control: &UnixStream, input: impl AsFd) -> io::Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let input = [input.as_fd()];
     ancillary.push(SendAncillaryMessage::ScmRights(&input));
-    sendmsg(control, &[IoSlice::new(&[0])], &mut ancillary, SendFlags::NOSIGNAL)?;
+    sendmsg(control, &[IoSlice::new(&[0])], &mut ancillary, FLAGS.0)?;
     Ok(())
 }
 
@@ -118,10 +128,12 @@ pub fn receive_input(control: impl AsFd) -> io::Result<OwnedFd> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0];
-    recvmsg(control, &mut [IoSliceMut::new(&mut byte)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    recvmsg(control, &mut [IoSliceMut::new(&mut byte)], &mut ancillary, FLAGS.1)?;
     let mut received = ancillary.drain().filter_map(|message| match message {
         RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
         _ => None,
     });
-    received.next().ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    let input = received.next().ok_or(io::ErrorKind::UnexpectedEof)?;
+    fcntl_setfd(&input, FdFlags::CLOEXEC)?;
+    Ok(input)
 }

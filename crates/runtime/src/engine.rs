@@ -231,6 +231,12 @@ fn nodes(parts: &Parts, flow: &Arc<Flow>) -> Vec<Arc<Node>> {
     let runtime = parts.runtime.clone();
     let descriptors = STANDARD.encode(&parts.package.schema.descriptors);
     let build = |(index, spec): (usize, &krt_model::version::Node)| {
+        if spec.run.limits.cpu.is_some() && cfg!(not(target_os = "linux")) {
+            tracing::warn!(
+                "node `{}`: `limits.cpu` has no effect here: only Linux has such limits",
+                spec.name
+            );
+        }
         let hello = frame::Hello {
             protocol: frame::PROTOCOL,
             node: spec.name.to_string(),

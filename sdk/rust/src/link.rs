@@ -11,6 +11,12 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+/// No signal where the engine is gone. Outside of Linux the flag may not exist; Rust's runtime ignores the signal.
+#[cfg(target_os = "linux")]
+const FLAGS: SendFlags = SendFlags::NOSIGNAL;
+#[cfg(not(target_os = "linux"))]
+const FLAGS: SendFlags = SendFlags::empty();
+
 /// Writes frames. Waits while the engine is slow; writes nothing once the engine is gone.
 pub(crate) struct Link {
     stream: UnixStream,
@@ -28,7 +34,7 @@ impl Link {
         let _turn = lock(&self.turn);
         let mut rest = frame;
         while !rest.is_empty() && !self.is_gone() {
-            match send(&self.stream, rest, SendFlags::NOSIGNAL) {
+            match send(&self.stream, rest, FLAGS) {
                 Ok(count) => rest = &rest[count..],
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => self.wait(),

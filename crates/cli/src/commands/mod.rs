@@ -11,6 +11,7 @@ pub(crate) mod entrypoint;
 pub(crate) mod env;
 pub(crate) mod guard;
 pub(crate) mod login;
+pub(crate) mod man;
 pub(crate) mod new;
 pub(crate) mod node;
 pub(crate) mod pack;
@@ -66,5 +67,6 @@ pub(crate) fn execute(args: Args) -> Result<ExitCode> {
         Command::Data(args) => data::execute(&args),
         Command::Doctor(args) => doctor::execute(&args),
         Command::Completions(args) => completions::execute(&args),
+        Command::Man(args) => man::execute(&args),
     }
 }

@@ -3,11 +3,13 @@
 mod node;
 mod notebook;
 mod package;
+mod sample;
 mod template;
 
 use crate::error::{Result, bail};
 use clap::{Args, Subcommand};
 use krt_environment::PythonChoice;
+use sample::Sample;
 use std::{path::PathBuf, process::ExitCode};
 use template::Templates;
 
@@ -20,6 +22,8 @@ use template::Templates;
 Examples:
   krt new shop                       a package in the folder `shop`, with one node in Python
   krt new shop --lang go             the same in Go
+  krt new fruits --template classifier
+                                     a package with a trained model
   krt new houses --from houses.ipynb a package from a notebook
   krt new node checker --lang rust   one more node for the package in this folder"
 )]
@@ -34,6 +38,10 @@ pub(crate) struct NewArgs {
     /// Language of its node
     #[arg(long = "lang", value_name = "LANGUAGE", value_enum, default_value_t)]
     templates: Templates,
+
+    /// Kind of package, in Python [default: one node that greets]
+    #[arg(long = "template", value_name = "TEMPLATE", value_enum, conflicts_with_all = ["templates", "from"])]
+    sample: Option<Sample>,
 
     /// Notebook to make the node from: its cells that are tagged `init` and `handler`, or that define these
     /// functions, with the imports, functions and constants that they use
@@ -77,9 +85,10 @@ struct NodeArgs {
 pub(crate) fn execute(args: &NewArgs) -> Result<ExitCode> {
     match (&args.what, &args.name) {
         (Some(NewCommand::Node(args)), _) => node::add(args),
-        (None, Some(folder)) => match &args.from {
-            Some(notebook) => notebook::convert(folder, notebook, args.python.clone()),
-            None => package::make(folder, args.templates),
+        (None, Some(folder)) => match (&args.from, args.sample) {
+            (Some(notebook), _) => notebook::convert(folder, notebook, args.python.clone()),
+            (None, Some(sample)) => sample.make(folder),
+            (None, None) => package::make(folder, args.templates),
         },
         (None, None) => bail!("name the package"; hint: "krt new shop"),
     }

@@ -98,3 +98,8 @@ fn of_user_and_token() {
     assert_snapshot!("of_token", help(&["token"]));
     assert_snapshot!("of_token_create", help(&["token", "create"]));
 }
+
+#[test]
+fn of_man() {
+    assert_snapshot!(help(&["man"]));
+}

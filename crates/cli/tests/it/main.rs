@@ -14,6 +14,7 @@ mod doctor;
 mod documentation;
 #[cfg(test)]
 mod help;
+mod man;
 #[cfg(test)]
 mod new;
 #[cfg(test)]

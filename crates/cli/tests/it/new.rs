@@ -56,6 +56,45 @@ fn a_package_in_rust() {
     a_package_and_more_nodes("rust");
 }
 
+/// Makes a package of a kind, tests it, and returns its answer.
+fn answer_of_a_template(template: &str, call: &[&str]) -> serde_json::Value {
+    let work = Folder::new(&[]);
+    let made = well(krt_in(&work, "", &["new", "my-shop", "--template", template]));
+    assert!(made.stdout.starts_with("made `my-shop`, with the node"), "{}", made.stdout);
+    assert_eq!(well(krt_in(&work, "my-shop", &["check"])).stdout, "my-shop-v1: no problems\n");
+    well(krt_in(&work, "my-shop", &["test"]));
+    let answered = well(krt_in(&work, "my-shop", &[&["call", "--package", "."], call].concat()));
+    serde_json::from_str(&answered.stdout).unwrap()
+}
+
+#[test]
+fn a_classifier() {
+    let answer = answer_of_a_template("classifier", &["Classify", r#"{"weight": 172, "width": 78}"#]);
+    assert_eq!(answer["label"], "apple");
+}
+
+#[test]
+fn an_etl() {
+    let table = r#"{"csv": "id,day,amount\na1,2024-02-01,9.5\na1,2024-02-01,9.5\na2,2023-02-29,1"}"#;
+    let answer = answer_of_a_template("etl", &["Load", table]);
+    assert_eq!((&answer["stored"], &answer["known"]), (&1.into(), &1.into()));
+    assert_eq!(answer["problems"][0]["line"], 4);
+}
+
+/// The model that a classifier comes with is the one of its training.
+#[test]
+fn the_model_of_a_classifier_can_be_trained_again() {
+    let work = Folder::new(&[]);
+    well(krt_in(&work, "", &["new", "fruits", "--template", "classifier"]));
+    let model = work.join("fruits/models/classifier.json");
+    let before = fs::read_to_string(&model).unwrap();
+    fs::remove_file(&model).unwrap();
+    let mut python = std::process::Command::new("python3");
+    python.arg("training/train.py").current_dir(work.join("fruits"));
+    assert_eq!(well(run_with(python, "")).stdout, "accuracy: 0.89\n");
+    assert_eq!(fs::read_to_string(&model).unwrap(), before);
+}
+
 #[test]
 fn editors_find_the_schema() {
     let work = Folder::new(&[]);

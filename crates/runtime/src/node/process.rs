@@ -12,7 +12,6 @@ use krt_model::{
     version::{Limits, Memory},
 };
 use rustix::{
-    fs::{Mode, fchmod},
     net::sockopt::set_socket_send_buffer_size,
     process::{Pid, Signal, kill_process_group},
 };
@@ -101,8 +100,7 @@ struct OwnProgram;
 
 impl Guards for OwnProgram {
     fn start(&self, input: OwnedFd, isolation: Option<&Isolation>) -> io::Result<Option<Child>> {
-        // The running build, even if its file has been replaced.
-        let mut command = Command::new("/proc/self/exe");
+        let mut command = Command::new(krt_guard::program()?);
         command.arg0("krt").arg("worker").env_clear();
         if let Some(isolation) = isolation {
             command.arg("--isolate").arg(serde_json::to_string(isolation)?);
@@ -122,14 +120,13 @@ impl Lifeline {
     }
 
     pub(super) fn with_guards(descriptors: Descriptors, guards: Box<dyn Guards>) -> io::Result<Self> {
-        use rustix::{
-            io::{FdFlags, fcntl_setfd},
-            pipe::{PipeFlags, pipe_with},
-        };
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+        use rustix::io::{FdFlags, fcntl_setfd};
+        let (read, write) = io::pipe()?;
+        let (read, write) = (OwnedFd::from(read), OwnedFd::from(write));
         fcntl_setfd(&read, FdFlags::empty())?;
-        // Workers reopen it, also as other users; none may open the write end.
-        fchmod(&read, Mode::RUSR | Mode::RGRP | Mode::ROTH)?;
+        // Workers reopen it, also as other users; none may open the write end. Elsewhere pipes have no modes.
+        #[cfg(target_os = "linux")]
+        rustix::fs::fchmod(&read, rustix::fs::Mode::from_raw_mode(0o444))?;
         let groups = Groups::find();
         Ok(Self { read, _write: write, descriptors, groups, guards, started: AtomicU64::new(0) })
     }
@@ -369,7 +366,7 @@ pub async fn run_isolated(
     on_line: &(dyn Fn(&str) + Send + Sync),
 ) -> io::Result<()> {
     let launch = Launch {
-        program: PathBuf::from("/proc/self/exe"),
+        program: krt_guard::program()?,
         arguments,
         environment,
         folder: PathBuf::from("/"),

@@ -68,7 +68,7 @@ pub(super) fn convert(folder: &Path, notebook: &Path, choice: Option<PythonChoic
         ("krt run .", "serve it"),
         ("krt call Predict '{}'", "ask it, from another terminal"),
     ];
-    output::print(&new.next_steps("Python", &steps))?;
+    output::print(&new.next_steps(&new.own_node("Python"), &steps))?;
     Ok(exit::SUCCESS)
 }
 

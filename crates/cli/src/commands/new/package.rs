@@ -27,7 +27,7 @@ pub(super) fn make(folder: &Path, templates: Templates) -> Result<ExitCode> {
         ("krt call Greet '{\"name\": \"Ada\"}'", "ask it, from another terminal"),
         ("krt test", "run its tests"),
     ];
-    output::print(&new.next_steps(templates.language.name(), &steps))?;
+    output::print(&new.next_steps(&new.own_node(templates.language.name()), &steps))?;
     Ok(exit::SUCCESS)
 }
 
@@ -112,8 +112,13 @@ fn proto_package(name: &str) -> String {
 }
 
 impl NewPackage {
-    /// Describes the package, with its node in a language, and what to type next: commands with their uses.
-    pub(super) fn next_steps(&self, language: &str, steps: &[(&str, &str)]) -> String {
+    /// Describes the node with the package's name.
+    pub(super) fn own_node(&self, language: &str) -> String {
+        format!("the node `{}` in {language}", self.name)
+    }
+
+    /// Describes the package, with its nodes in words, and what to type next: commands with their uses.
+    pub(super) fn next_steps(&self, nodes: &str, steps: &[(&str, &str)]) -> String {
         let here = std::env::current_dir().ok();
         let below = here.and_then(|here| self.folder.strip_prefix(here).map(Path::to_owned).ok());
         let shown: PathBuf = below.unwrap_or_else(|| self.folder.clone());
@@ -123,7 +128,7 @@ impl NewPackage {
         };
         let steps: Vec<String> =
             steps.iter().map(|(command, use_)| format!("  {command:<36} {use_}")).collect();
-        format!("made `{made}`, with the node `{}` in {language}\n\n{enter}{}", self.name, steps.join("\n"))
+        format!("made `{made}`, with {nodes}\n\n{enter}{}", steps.join("\n"))
     }
 }
 

@@ -39,7 +39,7 @@ macro_rules! template {
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/templates/", $name))
     };
 }
-use template;
+pub(super) use template;
 
 /// The files of a package besides its nodes.
 pub(super) const PACKAGE: [File; 5] = [
@@ -59,8 +59,8 @@ pub(super) const NOTEBOOK_PACKAGE: [File; 5] = [
     SCHEMA,
 ];
 
-const GIT_IGNORE: File = (".gitignore", template!("package/gitignore"));
-const SCHEMA: File = (".krt.schema.json", krt_package::manifest::JSON_SCHEMA);
+pub(super) const GIT_IGNORE: File = (".gitignore", template!("package/gitignore"));
+pub(super) const SCHEMA: File = (".krt.schema.json", krt_package::manifest::JSON_SCHEMA);
 
 impl Templates {
     /// The files of a node that returns its input unchanged, as messages or plain data.

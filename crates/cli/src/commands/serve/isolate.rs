@@ -2,7 +2,7 @@
 
 use crate::{
     cache,
-    error::{Context as _, Result, bail},
+    error::{Context as _, Result, bail, ensure},
 };
 use clap::Args;
 use krt_guard::Isolation;
@@ -61,6 +61,11 @@ impl IsolateArgs {
         if !self.isolate {
             return Ok(None);
         }
+        ensure!(
+            krt_guard::isolate::IS_SUPPORTED,
+            "--isolate needs namespaces, which only Linux has";
+            hint: "run the server in a virtual machine with Linux"
+        );
         let home = std::env::var_os("HOME").map(PathBuf::from).and_then(|home| home.canonicalize().ok());
         let home = home.filter(|home| home.parent().is_some()).unwrap_or_else(|| PathBuf::from("/tmp"));
         let hidden = [Some(data.to_owned()), cache::folder().ok()].into_iter().flatten();

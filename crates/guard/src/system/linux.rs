@@ -1,13 +1,46 @@
-//! The processes below a guard: their memory, and their end.
+//! Linux: `/proc` lists the processes below a guard.
 //!
 //! A guard is a subreaper, so every process that was ever started below it is in the tree, whatever
 //! sessions and process groups it created.
 
-use rustix::process::{Pid, Signal, kill_process};
-use std::fs;
+use rustix::{
+    process::{
+        DumpableBehavior, Pid, Signal, getpid, kill_process, set_child_subreaper, set_dumpable_behavior,
+    },
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
+use std::{fs, io, time::Duration};
+
+/// The interval of memory checks, where the kernel does not enforce the limit.
+pub(crate) const MEMORY_CHECK_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The depth limit of a scan; killing ancestors brings deeper processes up.
 const MAX_DEPTH: usize = 64;
+
+/// Makes this process the parent of processes below it whose own parent ends.
+pub(crate) fn adopt_orphans() -> io::Result<()> {
+    Ok(set_child_subreaper(Some(getpid()))?)
+}
+
+/// Keeps other processes of this user away from this one's memory.
+pub(crate) fn hide_memory() -> io::Result<()> {
+    Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)
+}
+
+/// Pins this process and its children to as many processors as the limit rounds up to.
+pub(crate) fn keep_to(thousandths: u32) -> io::Result<()> {
+    let allowed = sched_getaffinity(None)?;
+    let all: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).collect();
+    let wanted = usize::try_from(thousandths.div_ceil(1_000)).unwrap_or(usize::MAX);
+    // Spreads workers over the processors.
+    let first = usize::try_from(std::process::id()).unwrap_or(0);
+    let mut set = CpuSet::new();
+    for index in 0..wanted.min(all.len()) {
+        set.set(all[(first + index) % all.len()]);
+    }
+    sched_setaffinity(None, &set)?;
+    Ok(())
+}
 
 /// All processes below one, by its id or `self`.
 fn below(pid: &str) -> Vec<i32> {
@@ -33,8 +66,8 @@ fn children(pid: &str) -> Vec<i32> {
         .collect()
 }
 
-/// Kills all processes below this one.
-pub(crate) fn kill() {
+/// Kills all processes below this one, those of the program among them.
+pub(crate) fn kill(_program: Pid) {
     for pid in below("self").into_iter().filter_map(Pid::from_raw) {
         // Fails when the process has ended by itself.
         let _ = kill_process(pid, Signal::KILL);

@@ -1,0 +1,99 @@
+"""Builds the binary and the wheel of a platform, and keeps the debug information beside them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from bill import complete
+from project import BUILDS, ROOT, say
+
+
+def wheel_options(target: str) -> list[str]:
+    """Maturin's options for a platform.
+
+    For Linux, zig links: against the oldest glibc that Rust supports, or against musl.
+    """
+    if target.endswith("-linux-gnu"):
+        return ["--zig", "--compatibility", "manylinux_2_17"]
+    if target.endswith("-linux-musl"):
+        return ["--zig", "--compatibility", "musllinux_1_2"]
+    return ["--compatibility", "pypi"]
+
+
+def build(target: str, licences: str) -> Path:
+    """Builds for a platform; returns the folder with `krt`, `krt.debug` and the wheel.
+
+    Maturin keeps debug information: to link twice, with and without it, would take twice the time.
+    """
+    folder = BUILDS / target
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with tempfile.TemporaryDirectory(dir=folder) as unstripped:
+        maturin = [sys.executable, "-m", "maturin", "build", "--target", target, "--strip", "false"]
+        subprocess.run(
+            [*maturin, *wheel_options(target), "--out", unstripped], cwd=ROOT, check=True
+        )
+        shutil.copy2(ROOT / "target" / target / "dist/krt", folder / "krt")
+        split(folder / "krt")
+        (wheel,) = Path(unstripped).glob("*.whl")
+        repack(wheel, folder, folder / "krt", licences)
+    return folder
+
+
+def split(binary: Path) -> None:
+    """Moves the debug information of a binary to `krt.debug` beside it.
+
+    The binary does not name that file: the name comes with a checksum, and zig writes folders of
+    the machine into debug information.
+    """
+    binary = binary.resolve()
+    debug = binary.with_name("krt.debug")
+    if sys.platform == "darwin":
+        subprocess.run(["dsymutil", "--flat", binary, "-o", debug], check=True)
+        subprocess.run(["strip", binary], check=True)
+    else:
+        stripped = binary.with_name("krt.stripped")
+        objcopy("--only-keep-debug", binary, debug)
+        objcopy("--strip-all", binary, stripped)
+        stripped.replace(binary)
+    say(f"{binary}: {binary.stat().st_size / 1e6:.1f} MB, symbols in {debug.name}")
+
+
+def objcopy(*words: str | Path) -> None:
+    """Runs the toolchain's own llvm-objcopy, which reads binaries of every platform."""
+    asked = ["rustc", "--print", "sysroot"]
+    printed = subprocess.run(asked, check=True, capture_output=True, text=True).stdout
+    sysroot = Path(printed.strip())
+    program = next(sysroot.glob("lib/rustlib/*/bin/rust-objcopy"))
+    variables = {**os.environ, "LD_LIBRARY_PATH": str(sysroot / "lib")}
+    subprocess.run([program, *words], env=variables, check=True)
+
+
+def repack(wheel: Path, folder: Path, krt: Path, licences: str) -> None:
+    """Writes a wheel to a folder, with another binary and with what is known of its components."""
+    with tempfile.TemporaryDirectory() as unpacked:
+        run_wheel("unpack", "--dest", unpacked, wheel)
+        (content,) = Path(unpacked).iterdir()
+        (script,) = content.glob("*.data/scripts/krt")
+        shutil.copy(krt, script)
+        (information,) = content.glob("*.dist-info")
+        (information / "licenses").mkdir(exist_ok=True)
+        (information / "licenses/THIRD-PARTY").write_text(licences)
+        for bill in information.glob("sboms/*.json"):
+            bill.write_text(complete(bill.read_text()))
+        run_wheel("pack", "--dest-dir", folder, content)
+
+
+def run_wheel(*words: str | Path) -> None:
+    """Runs the tool `wheel`, which takes the time of files from SOURCE_DATE_EPOCH."""
+    subprocess.run(
+        [sys.executable, "-m", "wheel", *words],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env=os.environ,
+    )

@@ -1,0 +1,270 @@
+"""Makes a release and installs it. Compiles nothing: `KRT` names the binary.
+
+The installer runs in each shell of this machine.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import bill
+import build
+import installers
+import licences
+import publish
+import pytest
+from conftest import EPOCH, GNU, MAC, MUSL, URL
+from project import ROOT, version
+
+SHELLS = [shell for shell in ("sh", "dash", "bash", "busybox") if shutil.which(shell)]
+
+
+def content(path: Path) -> dict[str, tarfile.TarInfo]:
+    """The entries of a tar."""
+    with tarfile.open(path) as archive:
+        return {entry.name: entry for entry in archive.getmembers()}
+
+
+def test_the_same_content_gives_the_same_bytes(release, builds, krt, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(EPOCH))
+    moved = shutil.copytree(builds, tmp_path / "elsewhere")
+    for path in moved.rglob("*"):
+        os.utime(path, (1, 1))
+    again = tmp_path / "published"
+    publish.publish(moved, again, krt, URL)
+    assert (release / "SHA256SUMS").read_text() == (again / "SHA256SUMS").read_text()
+
+
+def test_every_file_has_its_checksum(release):
+    checked = subprocess.run(
+        ["sha256sum", "-c", "SHA256SUMS"], cwd=release, capture_output=True, text=True
+    )
+    assert checked.returncode == 0, checked.stdout
+    named = {line.split("  ")[1] for line in (release / "SHA256SUMS").read_text().splitlines()}
+    assert named == {path.name for path in release.iterdir()} - {"SHA256SUMS"}
+
+
+def test_an_archive_has_the_binary_pages_completions_and_licences(release):
+    name = f"krt-{version()}-{GNU}"
+    entries = content(release / f"{name}.tar.gz")
+    wanted = [
+        "krt",
+        "LICENSE",
+        "THIRD-PARTY",
+        "man/krt.1",
+        "man/krt-version-start.1",
+        "completions/_krt",
+    ]
+    for path in wanted:
+        assert f"{name}/{path}" in entries
+    assert entries[f"{name}/krt"].mode == 0o755
+    assert list(entries) == sorted(entries)
+    assert {(entry.mtime, entry.uid, entry.uname) for entry in entries.values()} == {(EPOCH, 0, "")}
+    pages = [path for path in entries if path.endswith(".1")]
+    assert not [path for path in pages if "read-package" in path or "krt-worker" in path]
+
+
+def test_the_licences_name_every_linked_crate():
+    components = list(licences.crates(GNU))
+    names = {component.name for component in components}
+    assert {"tokio", "rusqlite", "clap_mangen"} <= names
+    # Dependencies of tests and build scripts are not in the binary, and neither are macros.
+    assert not names & {"insta", "proptest", "cc", "serde_derive"}
+    text = licences.text(components)
+    for component in components:
+        assert f"{component.name} {component.version}: {component.licence}\n" in text
+    assert "Permission is hereby granted, free of charge" in text
+
+
+def test_the_bill_of_materials_names_no_folder_of_the_machine_and_has_both_ecosystems():
+    crates = [{"name": "tokio"}, {"bom-ref": f"path+{ROOT.as_uri()}/crates/cli#krt-cli@0.1.0"}]
+    completed = json.loads(bill.complete(json.dumps({"components": crates})))["components"]
+    assert completed[1]["bom-ref"] == "path+file:///krt/crates/cli#krt-cli@0.1.0"
+    names = {component.get("name") for component in completed}
+    assert "tokio" in names
+    assert ("react" in names) == (ROOT / "dashboard/dist/index.html").exists()
+
+
+def output(*words: str | Path) -> str:
+    """What a program prints."""
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+
+
+def installer(
+    release: Path, shell: str, url: str, home: Path, **more: str
+) -> subprocess.CompletedProcess:
+    """Pipes the installer into a shell, as its users do."""
+    variables = {"PATH": os.environ["PATH"], "HOME": str(home), "KRT_DOWNLOAD_URL": url, **more}
+    words = [shell, "sh"] if shell == "busybox" else [shell]
+    with (release / "krt-install.sh").open() as script:
+        return subprocess.run(words, stdin=script, env=variables, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_installer_puts_the_binary_below_home(release, served, tmp_path, shell):
+    ended = installer(release, shell, served, tmp_path)
+    binary = tmp_path / ".local/bin/krt"
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(f"installed krt {version()} as {binary}\nnote: ")
+    assert output(binary, "--version") == f"krt {version()}\n"
+    assert [path.name for path in binary.parent.iterdir()] == ["krt"]
+    # A second time replaces it; nothing is said of PATH, if the folder is there.
+    on_path = f"{binary.parent}:{os.environ['PATH']}"
+    again = installer(release, shell, release.as_uri(), tmp_path, PATH=on_path)
+    assert (again.returncode, again.stdout) == (0, f"installed krt {version()} as {binary}\n"), (
+        again.stderr
+    )
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_installer_refuses_other_bytes(release, tmp_path, shell):
+    changed = shutil.copytree(release, tmp_path / "changed")
+    for path in changed.glob("krt-*-linux-*.tar.gz"):
+        path.write_bytes(gzip.compress(b"other"))
+    ended = installer(
+        changed, shell, changed.as_uri(), tmp_path, KRT_INSTALL_DIR=str(tmp_path / "bin")
+    )
+    assert ended.returncode == 1
+    assert "error: the checksum of " in ended.stderr
+    assert list((tmp_path / "bin").iterdir()) == []
+
+
+def test_the_installer_says_what_is_missing(release, tmp_path):
+    ended = installer(release, "sh", (tmp_path / "nothing").as_uri(), tmp_path)
+    assert ended.returncode == 1
+    assert "error: cannot download file://" in ended.stderr
+    assert list((tmp_path / ".local/bin").iterdir()) == []
+    half = installers.installer({}, version(), "").rpartition("main\n")[0]
+    ended = subprocess.run(
+        ["/bin/sh"], input=half, capture_output=True, text=True, env={"PATH": "/none"}
+    )
+    assert (ended.returncode, ended.stdout + ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "glibc", "expected"),
+    [
+        ("Linux", "x86_64", "glibc 2.36", GNU),
+        ("Linux", "x86_64", "glibc 2.17", GNU),
+        ("Linux", "x86_64", "glibc 2.12", MUSL),
+        ("Linux", "x86_64", "", MUSL),
+        ("Darwin", "arm64", "", MAC),
+        ("Linux", "aarch64", "glibc 2.36", None),
+        ("FreeBSD", "amd64", "", None),
+    ],
+)
+def test_the_installer_knows_the_platform(release, tmp_path, system, machine, glibc, expected):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    answers = {
+        "uname": f"case $1 in -m) echo {machine};; *) echo {system};; esac",
+        "getconf": f'echo "{glibc}"',
+    }
+    for name, code in answers.items():
+        (tools / name).write_text(f"#!/bin/sh\n{code}\n")
+        (tools / name).chmod(0o755)
+    path = f"{tools}:{os.environ['PATH']}"
+    ended = installer(release, "sh", release.as_uri(), tmp_path, PATH=path)
+    if expected is None:
+        assert ended.returncode == 1
+        assert "krt" in ended.stderr.splitlines()[0]
+        return
+    assert ended.returncode == 0, ended.stderr
+    assert output(tmp_path / ".local/bin/krt", "platform") == f"{expected}\n"
+
+
+def test_the_formula_names_each_archive(release):
+    formula = (release / "krt.rb").read_text()
+    for target in (MAC, MUSL):
+        archive = release / f"krt-{version()}-{target}.tar.gz"
+        assert f'/v1/{archive.name}"\n      sha256 "{publish.digest(archive)}"' in formula
+    assert 'homepage "https://example.com/krt"' in formula
+    assert "@" not in formula
+
+
+def test_the_image_is_a_layout_with_one_static_binary(release, tmp_path):
+    with tarfile.open(release / f"krt-{version()}-image.tar") as archive:
+        archive.extractall(tmp_path)
+    blobs = tmp_path / "blobs/sha256"
+    for blob in blobs.iterdir():
+        assert hashlib.sha256(blob.read_bytes()).hexdigest() == blob.name
+
+    def follow(descriptor: dict) -> bytes:
+        found = (blobs / descriptor["digest"].removeprefix("sha256:")).read_bytes()
+        assert len(found) == descriptor["size"]
+        return found
+
+    assert json.loads((tmp_path / "oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
+    (top,) = json.loads((tmp_path / "index.json").read_text())["manifests"]
+    (described,) = json.loads(follow(top))["manifests"]
+    assert described["platform"] == {"architecture": "amd64", "os": "linux"}
+    manifest = json.loads(follow(described))
+    config = json.loads(follow(manifest["config"]))
+    (layer,) = (gzip.decompress(follow(layer)) for layer in manifest["layers"])
+    assert config["rootfs"]["diff_ids"] == ["sha256:" + hashlib.sha256(layer).hexdigest()]
+    with tarfile.open(fileobj=io.BytesIO(layer)) as files:
+        assert MUSL.encode() in files.extractfile("usr/bin/krt").read()
+        assert files.getmember("var/lib/krt").uid == 65532
+        assert b"BEGIN CERTIFICATE" in files.extractfile("etc/ssl/certs/ca-certificates.crt").read()
+    assert config["config"]["Entrypoint"] == ["/usr/bin/krt"]
+
+
+def test_a_wheel_has_the_stripped_binary_and_no_path_of_the_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(EPOCH))
+    information = "x-1.dist-info"
+    files = {
+        "x-1.data/scripts/krt": "with symbols",
+        f"{information}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: py3-none-any\n",
+        f"{information}/METADATA": "Metadata-Version: 2.1\nName: x\nVersion: 1\n",
+        f"{information}/sboms/x.cyclonedx.json": json.dumps(
+            {"components": [{"bom-ref": ROOT.as_uri()}]}
+        ),
+    }
+    content = tmp_path / "x-1"
+    for name, text in files.items():
+        (content / name).parent.mkdir(parents=True, exist_ok=True)
+        (content / name).write_text(text)
+    (content / "x-1.data/scripts/krt").chmod(0o755)
+    build.run_wheel("pack", "--dest-dir", tmp_path, content)
+    (tmp_path / "krt").write_text("stripped")
+    (tmp_path / "krt").chmod(0o755)
+    made = []
+    for folder in (tmp_path / "first", tmp_path / "second"):
+        folder.mkdir()
+        build.repack(tmp_path / "x-1-py3-none-any.whl", folder, tmp_path / "krt", "licences")
+        made.append(folder / "x-1-py3-none-any.whl")
+    assert made[0].read_bytes() == made[1].read_bytes()
+    with zipfile.ZipFile(made[0]) as wheel:
+        assert wheel.read("x-1.data/scripts/krt") == b"stripped"
+        assert wheel.getinfo("x-1.data/scripts/krt").external_attr >> 16 & 0o777 == 0o755
+        assert wheel.read(f"{information}/licenses/THIRD-PARTY") == b"licences"
+        assert ROOT.as_uri() not in wheel.read(f"{information}/sboms/x.cyclonedx.json").decode()
+        # pip compares files with their hashes in here.
+        assert b"licenses/THIRD-PARTY,sha256=" in wheel.read(f"{information}/RECORD")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep symbols in other formats")
+def test_symbols_move_to_a_file(krt, tmp_path):
+    binary = tmp_path / "krt"
+    shutil.copy(krt, binary)
+    build.split(binary)
+    assert binary.stat().st_size < krt.stat().st_size / 2
+    sections = subprocess.run(
+        ["readelf", "-SW", binary], check=True, capture_output=True, text=True
+    ).stdout
+    assert ".debug_info" not in sections
+    debug = subprocess.run(
+        ["readelf", "-SW", tmp_path / "krt.debug"], check=True, capture_output=True, text=True
+    )
+    assert ".debug_line" in debug.stdout
+    assert subprocess.run([binary, "--version"], check=True, capture_output=True).stdout
