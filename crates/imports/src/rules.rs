@@ -139,8 +139,9 @@ const CYCLES: &[Cycle<'static>] = &[
             "ingress::grpc",
             "ingress::index",
             "ingress::service",
+            "ingress::stream",
         ],
-        reason: "the service chooses a protocol by content type, and each protocol answers by the service",
+        reason: "the service chooses a protocol by content type, each protocol answers by the service, and a stream is in the form of one of them",
     },
     Cycle {
         krate: "runtime",

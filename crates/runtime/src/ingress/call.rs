@@ -9,7 +9,7 @@ use super::{
     coding::Codings,
     listener::ResponseGuard,
     metadata,
-    read::{Reader, too_large},
+    read::{MessageInfo, Reader, RequestBody, too_large},
     service::{Ingress, Method},
     status,
     stream::{Stream, StreamForm},
@@ -77,20 +77,6 @@ pub(super) trait Unary: Codec {
 
     /// Ends the body of a call that succeeded.
     fn end(&self, body: Frames) -> Response<Body>;
-}
-
-/// The body of a request.
-pub(super) trait RequestBody: http_body::Body<Data = Bytes> + Send + Unpin {}
-
-impl<B: http_body::Body<Data = Bytes> + Send + Unpin> RequestBody for B {}
-
-/// What a client says of its message before the message comes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct MessageInfo {
-    /// Its size as sent, in bytes, if the client says it.
-    pub(super) size: Option<usize>,
-    /// Whether the message itself says that it is compressed.
-    pub(super) compressed: bool,
 }
 
 /// A call of a method, by a protocol.

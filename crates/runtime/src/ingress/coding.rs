@@ -1,6 +1,6 @@
 //! Content codings (RFC 9110, 8.4): parses the names of a sender's codings, in any case, and decompresses.
 
-use super::{call::MessageInfo, read::full};
+use super::read::{MessageInfo, full};
 use crate::{
     memory::{self, Buffer, Reservation, Unread},
     offload,

@@ -4,10 +4,10 @@ mod query;
 
 use super::{
     body::{Body, Frames},
-    call::{Call, Codec, MessageInfo, RequestBody, Unary},
+    call::{Call, Codec, Unary},
     coding::{self, Codings},
     deadline, envelope,
-    read::{Reader, full},
+    read::{MessageInfo, Reader, RequestBody, full},
     service::{Ingress, Method, unknown},
     status,
     stream::StreamForm,

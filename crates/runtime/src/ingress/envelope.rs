@@ -1,6 +1,9 @@
 //! Messages with a head of five bytes, flags and a length: those of gRPC, and of streams in the Connect protocol.
 
-use super::{body::Frames, call::MessageInfo, call::RequestBody, read::Reader};
+use super::{
+    body::Frames,
+    read::{MessageInfo, Reader, RequestBody},
+};
 use crate::flow::Permit;
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body::Frame;

@@ -2,10 +2,10 @@
 
 use super::{
     body::{Body, Frames},
-    call::{Codec, MessageInfo, RequestBody, Unary},
+    call::{Codec, Unary},
     coding::{self, Codings},
     deadline, envelope,
-    read::Reader,
+    read::{MessageInfo, Reader, RequestBody},
     service::Method,
     status,
 };

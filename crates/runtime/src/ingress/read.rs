@@ -15,6 +15,20 @@ use tonic::Status;
 /// How long to wait for the rest of a body.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The body of a request.
+pub(super) trait RequestBody: Body<Data = Bytes> + Send + Unpin {}
+
+impl<B: Body<Data = Bytes> + Send + Unpin> RequestBody for B {}
+
+/// What a client says of its message before the message comes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MessageInfo {
+    /// Its size as sent, in bytes, if the client says it.
+    pub(super) size: Option<usize>,
+    /// Whether the message itself says that it is compressed.
+    pub(super) compressed: bool,
+}
+
 /// Reads a body in pieces. Of what comes before there is a permit it holds one frame.
 pub(super) struct Reader<B = Incoming> {
     body: B,

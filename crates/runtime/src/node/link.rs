@@ -424,7 +424,12 @@ impl Link {
     /// Returns a stream for the answer of a delivery, if it is one and the worker knows streams.
     fn stream_for(&self, delivery: &Delivery, id: u32) -> Option<Arc<Stream>> {
         let link = self.streams.get().filter(|_| delivery.request.route.streams)?;
-        Some(Stream::new(Weak::clone(link), id))
+        let link = Weak::clone(link);
+        Some(Stream::new(move |messages, bytes| {
+            if let Some(link) = link.upgrade() {
+                link.send(|outbox| outbox.credit(id, messages, bytes));
+            }
+        }))
     }
 
     fn freed(&self) {

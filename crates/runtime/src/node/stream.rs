@@ -3,19 +3,27 @@
 //! A handler sends a few of them, then waits: a client that reads slowly holds its handler back, and the engine keeps
 //! little. The worker counts what it has sent, and the engine tells it what the client has taken (CREDIT).
 
-use super::{frame::HelloStream, link::Link};
+use super::frame::HelloStream;
 use crate::flow::{Credit, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// How much of an answer may wait for its client.
 pub const WINDOW: HelloStream = HelloStream { messages: 32, bytes: 256 << 10 };
 
 /// The stream of one delivery.
-#[derive(Debug)]
 pub(super) struct Stream {
-    link: Weak<Link>,
-    delivery: u32,
+    /// Sends a CREDIT: messages, and their bytes.
+    credit: Box<dyn Fn(u32, usize) + Send + Sync>,
     balance: Mutex<Balance>,
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream").field("balance", &self.balance).finish_non_exhaustive()
+    }
 }
 
 /// Messages, and their bytes.
@@ -39,8 +47,9 @@ struct Balance {
 pub(super) struct Exceeded;
 
 impl Stream {
-    pub(super) fn new(link: Weak<Link>, delivery: u32) -> Arc<Self> {
-        Arc::new(Self { link, delivery, balance: Mutex::default() })
+    /// `credit` sends a CREDIT: messages, and their bytes.
+    pub(super) fn new(credit: impl Fn(u32, usize) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self { credit: Box::new(credit), balance: Mutex::default() })
     }
 
     /// Notes a message of so many bytes. Returns its credit.
@@ -57,8 +66,8 @@ impl Stream {
 impl Sender for Stream {
     fn taken(&self, bytes: usize) {
         let credit = self.lock().take(bytes);
-        if let (Some(Amount { messages, bytes }), Some(link)) = (credit, self.link.upgrade()) {
-            link.send(|outbox| outbox.credit(self.delivery, messages, bytes));
+        if let Some(Amount { messages, bytes }) = credit {
+            (self.credit)(messages, bytes);
         }
     }
 }

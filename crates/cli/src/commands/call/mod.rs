@@ -200,6 +200,7 @@ impl Calls<'_> {
             })?;
             match self.call(&request).await {
                 Ok(()) => {}
+                Err(error) if error.is::<output::ClosedPipe>() => return Err(error),
                 Err(error) => {
                     terminal::print_error(&self.numbered(number, error));
                     done = Outcome::Failed;
