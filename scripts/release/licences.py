@@ -13,6 +13,7 @@ from project import ROOT, metadata
 RULE = "=" * 80 + "\n"
 # The text of this licence is this project's LICENSE, for components that bring no file.
 SHARED = "Apache-2.0"
+UNNAMED = "see its text"
 
 
 class Component(NamedTuple):
@@ -31,7 +32,7 @@ def crates(target: str) -> Iterator[Component]:
     # Some crates leave their licence in the repository, where a sibling has it.
     shared = {of["repository"]: found[of["id"]] for of in linked if found[of["id"]]}
     for package in linked:
-        licence = package["license"] or "see its text"
+        licence = package["license"] or UNNAMED
         text = found[package["id"]] or shared.get(package["repository"], ())
         yield Component(package["name"], package["version"], licence, text)
 
@@ -55,7 +56,7 @@ def dashboard() -> Iterator[Component]:
     for place, package in lock["packages"].items():
         if place and not package.get("dev") and not package.get("optional"):
             name = place.rpartition("node_modules/")[2]
-            licence = package.get("license", "see its text")
+            licence = package.get("license", UNNAMED)
             yield Component(name, package["version"], licence, texts(ROOT / "dashboard" / place))
 
 
@@ -74,13 +75,14 @@ def third_party(target: str) -> str:
 
 
 def text(components: list[Component]) -> str:
-    """The components and their licences, each licence once. Fails for a component without one."""
+    """The components and their licences, each licence once. Fails for a component without any."""
     ours = (ROOT / "LICENSE").read_text()
     by_text: dict[str, list[Component]] = {}
     for component in sorted(set(components)):
         found = component.texts or ((ours,) if SHARED in component.licence else ())
-        if not found:
-            raise ValueError(f"{component.name} {component.version} has no licence file")
+        if not found and component.licence == UNNAMED:
+            raise ValueError(f"{component.name} {component.version} has no licence")
+        found = found or (f"No licence file. The package names its licence: {component.licence}\n",)
         for licence in found:
             by_text.setdefault(licence, []).append(component)
     lines = ["krt contains the components in this list.\n\n"]

@@ -86,6 +86,20 @@ def test_the_licences_name_every_linked_crate():
     assert "Permission is hereby granted, free of charge" in text
 
 
+def test_a_component_without_a_licence_is_an_error():
+    named = licences.Component("marker", "0.0.1", "MIT", ())
+    assert "No licence file. The package names its licence: MIT\n" in licences.text([named])
+    with pytest.raises(ValueError, match=r"marker 0\.0\.1 has no licence"):
+        licences.text([named._replace(licence=licences.UNNAMED)])
+
+
+def test_the_dashboard_has_its_licences():
+    components = list(licences.dashboard())
+    built = (ROOT / "dashboard/dist/index.html").exists()
+    assert built == ("react" in {component.name for component in components})
+    assert licences.text(components)
+
+
 def test_the_bill_of_materials_names_no_folder_of_the_machine_and_has_both_ecosystems():
     crates = [{"name": "tokio"}, {"bom-ref": f"path+{ROOT.as_uri()}/crates/cli#krt-cli@0.1.0"}]
     completed = json.loads(bill.complete(json.dumps({"components": crates})))["components"]
