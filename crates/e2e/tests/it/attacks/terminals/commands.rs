@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const NATS: &str = "--nats=nats://127.0.0.1:1";
 
 /// The commands that a row here or in the parent module runs.
-const TYPED: [&str; 25] = [
+const TYPED: [&str; 26] = [
     "backup",
     "call",
     "check",
@@ -24,6 +24,7 @@ const TYPED: [&str; 25] = [
     "env",
     "login",
     "logout",
+    "man",
     "new",
     "node",
     "pack",
@@ -124,6 +125,7 @@ fn packages_and_archives() {
         ("src/main.py", "async def handler(ctx, data):\n    return data\n"),
         ("requirements.txt", "./nowhere\u{202e}\u{200b}\x1b[2J\u{9b}31m\n"),
     ]);
+    let below = format!("/dev/null/{HOSTILE}");
     let rows: &[(&str, Vec<&str>)] = &[
         ("diagnostics", vec!["check", path(&wrong)]),
         ("diagnostics as JSON", vec!["check", "--json", path(&wrong)]),
@@ -153,6 +155,7 @@ fn packages_and_archives() {
         ("arguments of a command that has none", vec!["schema", HOSTILE]),
         ("arguments of a command without any", vec!["doctor", HOSTILE]),
         ("notebooks that were typed", vec!["new", "a", "--from", HOSTILE]),
+        ("folders of pages", vec!["man", &below]),
         ("folders that were typed", vec!["data", "--data", HOSTILE]),
         ("folders to copy", vec!["backup", out, "--data", HOSTILE]),
         ("copies that were typed", vec!["restore", HOSTILE, "--data", into]),
