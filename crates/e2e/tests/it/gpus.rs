@@ -1,9 +1,9 @@
 //! GPUs: `gpu` of a node in `krt.yml`, and `--gpus` (docs/guide/gpus.md). A stand-in replaces NVIDIA's library.
 
 use crate::support::{
-    Krt, Service, assert_status,
+    Krt, Service, actor, assert_status,
     http::Http,
-    krt::{command, write_package},
+    krt::command,
     processes,
     team::{Team, dashboard, packed},
 };
@@ -12,17 +12,6 @@ use serde_json::{Value, json};
 use std::{fs, path::Path, process::Command};
 use tempfile::TempDir;
 use tonic::Code;
-
-const PROTO: &str = "\
-syntax = \"proto3\";
-package gpus;
-service Entrypoint {
-  rpc Act(Text) returns (Text);
-}
-message Text {
-  string text = 1;
-}
-";
 
 const NODE: &str = "\
 import os
@@ -46,24 +35,8 @@ def handler(ctx, data):
     return text
 ";
 
-/// A package with one node and these keys.
 fn package(version: &str, keys: &str) -> TempDir {
-    let manifest = format!(
-        "version: {version}
-description: Has GPUs.
-entrypoint:
-  proto: public_input.proto
-nodes:
-  - name: model
-    src: model.py
-    {keys}
-workflows:
-  - name: act
-    entrypoint: Act
-    sequential: [model]
-"
-    );
-    write_package(&[("krt.yml", &manifest), ("public_input.proto", PROTO), ("model.py", NODE)])
+    actor::with(version, keys, NODE)
 }
 
 /// The value of a variable in each worker, sorted.
@@ -74,7 +47,7 @@ fn visible(service: &Service, name: &str) -> Vec<String> {
         });
         found.unwrap_or_else(|| "not set".to_owned())
     };
-    let mut values: Vec<_> = service.workers("model").iter().map(of).collect();
+    let mut values: Vec<_> = service.workers("actor").iter().map(of).collect();
     values.sort();
     values
 }
@@ -125,7 +98,7 @@ async fn a_worker_that_is_started_again_gets_the_same() {
     let before = visible(&service, "CUDA_VISIBLE_DEVICES");
     assert_eq!(before, ["4", "7", "7"]);
     service.call("Act", json!({"text": "die"})).await.unwrap_err();
-    service.lines.wait("the worker", |record| record.is("model", "up again")).await;
+    service.lines.wait("the worker", |record| record.is("actor", "up again")).await;
     assert_eq!(visible(&service, "CUDA_VISIBLE_DEVICES"), before);
     service.stop().await;
 }
@@ -155,7 +128,7 @@ fn more_than_there_are_is_an_error_before_anything_starts() {
     ] {
         let package = package("few-v1", keys);
         let text = refused(package.path(), &["--gpus", flags], None);
-        assert!(text.contains(&format!("node `model` does not start: {message}")), "{text}");
+        assert!(text.contains(&format!("node `actor` does not start: {message}")), "{text}");
         assert!(text.lines().any(|line| line.contains("hint: ") && line.contains(hint)), "{text}");
     }
 }
@@ -173,7 +146,7 @@ async fn packages_for_a_cluster_and_optional_ones_run_without() {
             _ => (&["", "1"], "workers that run without a GPU, since none is free: 1"),
         };
         assert_eq!(visible(&service, "CUDA_VISIBLE_DEVICES"), expected, "{keys}");
-        service.lines.wait("a warning", |record| record.is("model", warning)).await;
+        service.lines.wait("a warning", |record| record.is("actor", warning)).await;
         service.stop().await;
     }
 }
@@ -248,14 +221,14 @@ async fn a_driver_that_does_not_work_does_no_harm() {
 async fn a_worker_that_dies_of_its_gpus_memory_says_so() {
     let package = package("memory-v1", "gpu: 1");
     let service = Krt::run_at(package.path()).flag("--gpus", "0").start().await;
-    let died = "node 'model' died while it handled the request: killed by signal 6 (SIGABRT)";
+    let died = "node 'actor' died while it handled the request: killed by signal 6 (SIGABRT)";
     let call = |text: &str| service.call("Act", json!({ "text": text }));
     assert_status(
         call("fill and die").await,
         Code::Internal,
         &format!("{died}, after its GPU ran out of memory"),
     );
-    service.lines.wait("the worker", |record| record.is("model", "up again")).await;
+    service.lines.wait("the worker", |record| record.is("actor", "up again")).await;
     // It went on: its end has another reason.
     assert_eq!(call("fill").await.unwrap()["text"], "fill");
     assert_status(call("die").await, Code::Internal, died);

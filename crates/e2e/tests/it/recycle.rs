@@ -1,20 +1,9 @@
 //! Workers that are replaced after a number of messages, or when they take too much memory: `recycle` in `krt.yml`.
 
-use crate::support::{Krt, Service, krt::write_package};
+use crate::support::{Krt, Service, actor};
 use serde_json::json;
 use std::collections::BTreeMap;
 use tempfile::TempDir;
-
-const PROTO: &str = "\
-syntax = \"proto3\";
-package recycle;
-service Entrypoint {
-  rpc Act(Text) returns (Text);
-}
-message Text {
-  string text = 1;
-}
-";
 
 const NODE: &str = "\
 import os
@@ -32,24 +21,8 @@ def handler(ctx, data):
     return Text(text=str(os.getpid()))
 ";
 
-/// A package with one node and these keys.
 fn package(keys: &str) -> TempDir {
-    let manifest = format!(
-        "version: recycle-v1
-description: Is replaced.
-entrypoint:
-  proto: public_input.proto
-nodes:
-  - name: worker
-    src: worker.py
-    {keys}
-workflows:
-  - name: act
-    entrypoint: Act
-    sequential: [worker]
-"
-    );
-    write_package(&[("krt.yml", &manifest), ("public_input.proto", PROTO), ("worker.py", NODE)])
+    actor::with("recycle-v1", keys, NODE)
 }
 
 /// Calls from several clients until so many processes have answered. None may fail. Returns how many messages each
@@ -95,9 +68,8 @@ async fn no_request_fails_when_workers_are_replaced_for_their_memory() {
 
 #[tokio::test]
 async fn a_worker_that_starts_with_too_much_is_not_replaced_for_it() {
-    let package = package("recycle: {memory: 16Mi}");
     let node = format!("{NODE}\n\nLEAK.append(bytearray(b\"x\") * (32 << 20))\n");
-    std::fs::write(package.path().join("worker.py"), node).unwrap();
+    let package = actor::with("recycle-v1", "recycle: {memory: 16Mi}", &node);
     let service = Krt::run_at(package.path()).start().await;
     let warning = "right after its start, more than `recycle.memory`: that does not replace it";
     service.lines.wait("a warning", |record| record.message.ends_with(warning)).await;

@@ -57,6 +57,13 @@ pub(crate) fn package(acts: &str) -> TempDir {
     write_package(&[("krt.yml", MANIFEST), ("public_input.proto", PROTO), ("src/actor/main.py", &main)])
 }
 
+/// A package of another name, whose node has these keys and this source.
+pub(crate) fn with(version: &str, keys: &str, source: &str) -> TempDir {
+    let src = "src: src/actor/main.py\n";
+    let manifest = MANIFEST.replace("actor-v1", version).replace(src, &format!("{src}    {keys}\n"));
+    write_package(&[("krt.yml", &manifest), ("public_input.proto", PROTO), ("src/actor/main.py", source)])
+}
+
 /// Replaces a text in the node's source.
 pub(crate) fn edit(package: &TempDir, from: &str, to: &str) {
     let path = package.path().join("src/actor/main.py");
