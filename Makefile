@@ -217,7 +217,7 @@ $(TOOLS)/bin/cargo-mutants: Makefile
 	cargo install --locked --root $(TOOLS) cargo-mutants@$(CARGO_MUTANTS)
 	touch $@
 
-# SECONDS_EACH, COUNT, SEED and TARGETS may be given; see fuzz/run.
+# SECONDS_EACH, COUNT, SEED, TIMEOUT and TARGETS may be given; see fuzz/run.
 .PHONY: fuzz
 fuzz: ## Try the readers with generated inputs, 60 s each (needs a C++ compiler)
 	fuzz/run
