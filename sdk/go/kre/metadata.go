@@ -14,7 +14,7 @@ type Metadata struct {
 	values map[string][]string
 }
 
-// Get returns the text that came under a name, "" if there is none. Several texts are one, with a comma and a space
+// Get returns the text that came under a name, or "" without one. Several texts are one, with a comma and a space
 // between them, as in HTTP.
 func (m Metadata) Get(name string) string {
 	return strings.Join(m.Values(name), ", ")

@@ -480,7 +480,7 @@ impl Link {
     }
 }
 
-/// Waits until a time; forever, if there is none.
+/// Waits until a time, or forever without one.
 async fn passed(time: Option<tokio::time::Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
