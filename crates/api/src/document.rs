@@ -87,7 +87,7 @@ fn schemas(components: ComponentsBuilder) -> ComponentsBuilder {
         Error,
         crate::error::ErrorCode,
         crate::error::Problem,
-        crate::error::Severity,
+        schema::Severity,
         server::Server,
         server::Mode,
         server::OpenId,

@@ -1,5 +1,7 @@
 //! Why a request was refused.
 
+use crate::schema;
+use krt_model::severity::Severity;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -44,6 +46,7 @@ pub enum ErrorCode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// How bad it is.
+    #[schema(value_type = schema::Severity)]
     pub severity: Severity,
     /// The file, relative to the package's root.
     pub file: String,
@@ -60,16 +63,4 @@ pub struct Problem {
     /// What to do.
     #[schema(required)]
     pub hint: Option<String>,
-}
-
-/// How bad a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The package cannot run.
-    Error,
-    /// The package may not do what its author expects.
-    Warning,
-    /// Worth knowing.
-    Note,
 }

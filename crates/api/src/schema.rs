@@ -5,7 +5,7 @@ use krt_model::{
     log,
     name::Name as ModelName,
     request::{Ending as RequestEnding, HopEnding},
-    team,
+    severity, team,
 };
 use serde::Serialize;
 use std::borrow::Cow;
@@ -51,6 +51,7 @@ stands_for! {
     Level = words(&log::Level::ALL).description(Some("The severity of a log record."));
     Ending = words(&RequestEnding::ALL)
         .description(Some("How a request ended for its client. `left`: the client closed the connection first."));
+    Severity = words(&severity::Severity::ALL).description(Some("How bad a problem is. `error`: the package cannot run."));
     Role = words(team::Role::ALL).description(Some("A role; each includes the permissions of those before it."));
     State = words(team::State::ALL).description(Some("The state of a version."));
     Action = words(team::VersionAction::ALL).description(Some("An action on a version."));

@@ -37,15 +37,19 @@ const RETRY_DELAY: Duration = Duration::from_millis(100);
 impl Listener {
     /// Listens to a subject, besides any other listeners. It may end in `*`, one word, or `>`, any words.
     pub async fn open(connection: &Connection, subject: String) -> Result<Self, Error> {
-        Self::begin(connection, subject, None).await
+        Self::subscribe(connection, subject, None).await
     }
 
     /// Listens to a subject in a group, where only one member gets each message.
     pub async fn open_in(connection: &Connection, subject: String, group: String) -> Result<Self, Error> {
-        Self::begin(connection, subject, Some(group)).await
+        Self::subscribe(connection, subject, Some(group)).await
     }
 
-    async fn begin(connection: &Connection, subject: String, group: Option<String>) -> Result<Self, Error> {
+    async fn subscribe(
+        connection: &Connection,
+        subject: String,
+        group: Option<String>,
+    ) -> Result<Self, Error> {
         let subscriber = subscribe(connection, &subject, group.as_deref()).await?;
         Ok(Self { connection: connection.clone(), subject, group, subscriber })
     }

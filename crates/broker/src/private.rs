@@ -24,7 +24,7 @@ pub struct PrivateStream {
 
 impl PrivateStream {
     /// Creates the stream `name`, with the subjects `name.*`.
-    pub async fn make(connection: &Connection, name: &str) -> Result<Self, Error> {
+    pub async fn create(connection: &Connection, name: &str) -> Result<Self, Error> {
         if !connection.client().server_info().jetstream {
             return Err(Error::NoJetStream { address: connection.address().clone() });
         }

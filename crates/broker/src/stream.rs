@@ -134,11 +134,11 @@ async fn ensure_consumer(stream: &Stream, stage: &Stage, limits: Limits) -> Resu
         }
     };
     if found.is_some_and(|info| !is_ours(&info)) {
-        consumer.make(&between, start).await?;
+        consumer.create(&between, start).await?;
         consumer.remove(name).await?;
     }
     if consumer.find(name).await.is_none() {
-        consumer.make(name, start).await?;
+        consumer.create(name, start).await?;
     }
     if consumer.find(&between).await.is_some() {
         consumer.remove(&between).await?;
@@ -158,7 +158,7 @@ impl Consumer<'_> {
         self.stream.consumer_info(name).await.ok()
     }
 
-    async fn make(&self, name: &str, start: DeliverPolicy) -> Result<(), Error> {
+    async fn create(&self, name: &str, start: DeliverPolicy) -> Result<(), Error> {
         let made = self.stream.create_consumer(config(self.stage, self.limits, name.to_owned(), start)).await;
         made.map(drop).map_err(|error| self.failed("made", &error))
     }

@@ -2,10 +2,11 @@
 
 use crate::{cache, error::Result, service::launch, terminal};
 use krt_environment::{
-    DictUse, Environments, Files, Finding, GroupGuard, NodeSource, PythonChoice, Severity, dict_use,
+    DictUse, Environments, Files, Finding, GroupGuard, NodeSource, PythonChoice, dict_use,
 };
 use krt_model::{
     hint,
+    severity::Severity,
     version::{Node, PayloadForm, Runner, Version},
 };
 use krt_package::{Problem, problem::Location};

@@ -5,7 +5,7 @@ use crate::{
     cache::{self, EnvironmentFolder, Record},
     error::Error,
     event::Step,
-    finding::{Finding, Severity},
+    finding::Finding,
     imports::Installed,
     install::{self, Job, PREFERRED_PROTOBUF, PROTOBUF},
     key::Key,
@@ -17,7 +17,7 @@ use crate::{
     sdk::PYTHON,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use krt_model::hint;
+use krt_model::{hint, severity::Severity};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,

@@ -1,19 +1,9 @@
 //! Findings about the environment that a node needs.
 
 use crate::imports::Location;
+use krt_model::severity::Severity;
 use miette::Diagnostic;
 use std::{fmt, path::PathBuf};
-
-/// The severity of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// The node cannot start.
-    Error,
-    /// It may fail.
-    Warning,
-    /// It is only information.
-    Note,
-}
 
 /// A finding about a node's imports or requirements.
 #[derive(Debug, Clone, PartialEq, Eq)]

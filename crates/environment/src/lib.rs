@@ -49,7 +49,7 @@ pub use environments::{Environments, Interpreter};
 pub use error::Error;
 pub use event::{Event, Step, Tool};
 pub use executables::{BuildError, CodeFiles, Diagnostic, Executable, ExecutableSource, Executables};
-pub use finding::{Finding, Severity};
+pub use finding::Finding;
 pub use imports::{DictUse, Location, dict_use};
 pub use inherited::{Inherited, is_own};
 pub use modules::Modules;

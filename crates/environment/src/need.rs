@@ -2,13 +2,13 @@
 
 use crate::{
     error::Error,
-    finding::{Finding, Severity},
+    finding::Finding,
     imports::{ImportTime, Imported, Imports, Installed, UpstreamPackage, packages, upstream_package},
     node_source::NodeSource,
     plan::{Files, Plan, Requires},
     python::{Facts, NEWER_PROTOBUF, OLDEST_PROTOBUF, is_at_least},
 };
-use krt_model::hint;
+use krt_model::{hint, severity::Severity};
 use std::{
     collections::BTreeSet,
     fs,

@@ -13,6 +13,7 @@
 //! - [`message`]: payload, tracking and time.
 //! - [`outcome`]: decides on a handler's result.
 //! - [`request`]: the record of a request, with the calls of handlers.
+//! - [`severity`]: how bad a problem with a package is.
 //! - [`team`]: roles, states of versions and actions of a team's server.
 //! - [`time`]: times as the API and people see them.
 //! - [`text`]: decodes the text of files and requests, in several encodings.
@@ -29,6 +30,7 @@ pub mod metadata;
 pub mod name;
 pub mod outcome;
 pub mod request;
+pub mod severity;
 pub mod team;
 pub mod text;
 pub mod time;

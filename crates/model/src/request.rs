@@ -128,7 +128,7 @@ pub struct Saved {
 
 impl RequestRecord {
     /// The record of a request that has just arrived.
-    pub fn begin(id: Arc<str>, version: Name, workflow: Name, start: i64) -> Self {
+    pub fn new(id: Arc<str>, version: Name, workflow: Name, start: i64) -> Self {
         Self {
             id,
             version,

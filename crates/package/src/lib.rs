@@ -50,6 +50,6 @@ mod yaml;
 
 pub use contents::Contents;
 pub use load::{Checked, Error, Loader, Package, Read, ReaderExit, load};
-pub use problem::{Problem, Report, Severity};
+pub use problem::{Problem, Report};
 pub use schema::{Method, Schema};
 pub use target::Target;

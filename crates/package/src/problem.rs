@@ -1,23 +1,11 @@
 //! Problems in an author's files, with place and hint.
 
-use krt_model::hint;
-use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+use krt_model::{hint, severity::Severity};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The severity of a problem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// The package cannot be run.
-    Error,
-    /// The package runs, but probably not as intended.
-    Warning,
-    /// The package runs; this is only information.
-    Note,
-}
 
 /// A place in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

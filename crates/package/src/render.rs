@@ -1,8 +1,8 @@
 //! Renders a report for a terminal: message and place, the line with a mark below it, and a hint.
 
-use crate::problem::{Problem, Report, Severity};
+use crate::problem::{Problem, Report};
 use annotate_snippets::{AnnotationKind, Element, Level, Origin, Renderer, Snippet};
-use krt_model::escape;
+use krt_model::{escape, severity::Severity};
 use std::path::{Path, PathBuf};
 
 /// The longest line shown, in bytes. Fitting a longer one takes too long.

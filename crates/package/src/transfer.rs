@@ -2,7 +2,8 @@
 //!
 //! Both processes run the same program, so the format has no versions.
 
-use crate::problem::{Location, Problem, Report, Severity, Source};
+use crate::problem::{Location, Problem, Report, Source};
+use krt_model::severity::Severity;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::path::PathBuf;
 

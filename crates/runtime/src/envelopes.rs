@@ -1,7 +1,7 @@
 //! Reads and writes NATS envelopes, within the memory of requests.
 
 use crate::{
-    memory::{Buffer, Full, Refused, Reservation, Unread},
+    memory::{Buffer, FillError, Full, Refused, Reservation},
     offload,
 };
 use bytes::Bytes;
@@ -53,9 +53,9 @@ fn unpack(codec: Codec, packed: &[u8], limit: usize, decoder: &mut Reservation) 
         filled => filled,
     };
     filled.map_err(|error| match error {
-        Unread::Refused(Refused::Full(full)) => full.into(),
-        Unread::Refused(Refused::TooLarge { limit }) => envelope::Error::TooLarge { limit }.into(),
-        Unread::Source(error) => compressed(krt_compression::fault(&error)),
+        FillError::Refused(Refused::Full(full)) => full.into(),
+        FillError::Refused(Refused::TooLarge { limit }) => envelope::Error::TooLarge { limit }.into(),
+        FillError::Source(error) => compressed(krt_compression::fault(&error)),
     })?;
     Ok(plain.freeze())
 }

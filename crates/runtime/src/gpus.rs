@@ -290,7 +290,7 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        self.gpus.lock().give_back(&self.taken);
+        self.gpus.lock().release(&self.taken);
     }
 }
 

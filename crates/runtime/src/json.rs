@@ -35,7 +35,7 @@ pub use fault::{Fault, LocatedFault};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The JSON is invalid, or does not match the type.
-    #[error("not a {name}{}", AtPath(.at))]
+    #[error("not a {name}{}", DisplayPath(.at))]
     Parse {
         /// The full name of the type.
         name: String,
@@ -45,7 +45,7 @@ pub enum Error {
         source: LocatedFault,
     },
     /// The bytes are not a message of the type.
-    #[error("not a {name}{}", AtPath(.at))]
+    #[error("not a {name}{}", DisplayPath(.at))]
     Decode {
         /// The full name of the type.
         name: String,
@@ -58,7 +58,7 @@ pub enum Error {
     #[error(transparent)]
     Refused(Refused),
     /// The message has a value that proto3 JSON cannot express, such as an `Any` of an unknown type.
-    #[error("a {name} that JSON cannot say{}", AtPath(.at))]
+    #[error("a {name} that JSON cannot say{}", DisplayPath(.at))]
     Write {
         /// The full name of the type.
         name: String,
@@ -182,9 +182,9 @@ fn unwritten(name: &str, error: PathFault) -> Error {
 }
 
 /// The place of an error; empty for the whole message.
-struct AtPath<'a>(&'a str);
+struct DisplayPath<'a>(&'a str);
 
-impl std::fmt::Display for AtPath<'_> {
+impl std::fmt::Display for DisplayPath<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             "" => Ok(()),

@@ -8,7 +8,7 @@
 
 mod buffer;
 
-pub use buffer::{Buffer, Refused, Unread};
+pub use buffer::{Buffer, FillError, Refused};
 
 use bytes::Bytes;
 use std::sync::{

@@ -144,7 +144,7 @@ fn request_record(id: &str) -> RequestRecord {
         answer_bytes: Some(20),
         stream: None,
         hops: nodes.into_iter().zip(0..).map(hop).collect(),
-        ..RequestRecord::begin(id.into(), name("demo-v1"), name("predict"), time)
+        ..RequestRecord::new(id.into(), name("demo-v1"), name("predict"), time)
     }
 }
 

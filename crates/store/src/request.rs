@@ -182,7 +182,7 @@ mod tests {
 
     fn one() -> RequestRecord {
         let name = || Name::parse("v1").unwrap();
-        RequestRecord::begin("1".into(), name(), name(), 0)
+        RequestRecord::new("1".into(), name(), name(), 0)
     }
 
     prop_compose! {

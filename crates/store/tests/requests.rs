@@ -42,7 +42,7 @@ fn request(id: &str, start: i64, elapsed: u64) -> RequestRecord {
         answer_bytes: Some(20),
         stream: None,
         hops: vec![hop("etl", 0, 20_000), hop("model", 1, 900_000), hop("output", 2, 2_000_000)],
-        ..RequestRecord::begin(id.into(), name("v1"), name("classify"), start)
+        ..RequestRecord::new(id.into(), name("v1"), name("classify"), start)
     }
 }
 

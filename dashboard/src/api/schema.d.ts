@@ -1696,7 +1696,7 @@ export interface components {
             current: boolean;
         };
         /**
-         * @description How bad a problem is.
+         * @description How bad a problem is. `error`: the package cannot run.
          * @enum {string}
          */
         Severity: "error" | "warning" | "note";

@@ -1,10 +1,8 @@
 //! Reports failures of a service: as messages for people, or as records if logs are records.
 
 use crate::{error::Error, terminal};
-use krt_package::{
-    Report,
-    problem::{Problem, Severity},
-};
+use krt_model::severity::Severity;
+use krt_package::{Problem, Report};
 use krt_runtime::logs::{Format, Logs};
 use std::path::Path;
 

@@ -174,7 +174,7 @@ impl Service {
             false => None,
         };
         let stores = Stores::open(&service.engine, remote, data, &runtime).await?;
-        logs.keep(stores.store.clone(), &version);
+        logs.save_in(stores.store.clone(), &version);
         let parts = Parts {
             traces: traces::start(&package.version.name),
             package: Arc::new(package),

@@ -90,7 +90,8 @@ impl fmt::Display for Problem<'_> {
 mod tests {
     use super::*;
     use http::HeaderValue;
-    use krt_api::error::{ErrorCode, Severity};
+    use krt_api::error::ErrorCode;
+    use krt_model::severity::Severity;
 
     fn error(message: &str, hint: Option<&str>) -> krt_api::Error {
         let hint = hint.map(str::to_owned);

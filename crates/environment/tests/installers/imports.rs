@@ -1,8 +1,9 @@
 //! Nodes that import undeclared packages.
 
 use crate::machine::{Machine, evaluate, nodes};
-use krt_environment::{Error, Finding, Severity, Step};
+use krt_environment::{Error, Finding, Step};
 use krt_model::hint;
+use krt_model::severity::Severity;
 
 /// The reported events, except progress.
 fn notes(machine: &Machine) -> Vec<String> {

@@ -3,11 +3,11 @@
 use super::*;
 use crate::archive::pack_file;
 use crate::fixture::folder;
-use crate::problem::Severity;
 use crate::reading::Message;
 use crate::render::Style;
 use krt_model::hint;
 use krt_model::language::Language;
+use krt_model::severity::Severity;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
 //! Converts the compiler's errors to problems.
 
 use super::files;
-use crate::problem::{Problem, Report, Severity, Source};
+use crate::problem::{Problem, Report, Source};
 use crate::root::Root;
+use krt_model::severity::Severity;
 use miette::Diagnostic;
 use protox::Error;
 

@@ -91,7 +91,7 @@ impl Batcher {
     /// Returns whether a delivery meets its deadline after a pause.
     pub(super) fn can_wait(&self, delivery: &Delivery, pause: Pause) -> bool {
         let size = u16::try_from(pause.until).unwrap_or(u16::MAX);
-        let needed = pause.longest.saturating_add(self.lock().longest(size));
+        let needed = pause.longest.saturating_add(self.lock().upper_bound(size));
         facts(delivery, Instant::now()).left >= needed
     }
 

@@ -1,7 +1,7 @@
 //! What a request's trace records about a message at a node.
 
 use super::{Delivery, HandlerTimes, now};
-use crate::traces::Departure;
+use crate::traces::HopEnd;
 use krt_model::{
     hint,
     name::Name,
@@ -18,7 +18,7 @@ pub(super) fn arrive(delivery: &Delivery, node: &Name) {
 }
 
 /// Returns how the message left the node; `None` if another process of the node continues.
-pub(super) fn departure(outcome: &Outcome, handled: HandlerTimes) -> Option<Departure> {
+pub(super) fn hop_end(outcome: &Outcome, handled: HandlerTimes) -> Option<HopEnd> {
     let fault = match outcome {
         Outcome::Next(_) | Outcome::Answer(_) | Outcome::EndStream | Outcome::Finished => None,
         Outcome::Fail(failure) | Outcome::FailedInBackground(failure) => Some(hint::line(failure)),
@@ -29,19 +29,19 @@ pub(super) fn departure(outcome: &Outcome, handled: HandlerTimes) -> Option<Depa
     };
     let HandlerTimes { start, end } = handled;
     // Equal times are the engine's own: no handler has reported any.
-    Some(Departure { handled: (start < end).then_some((start, end)), end, fault })
+    Some(HopEnd { handled: (start < end).then_some((start, end)), end, fault })
 }
 
-/// Returns the departure of a message whose batch failed as a whole.
-pub(super) fn split(handled: HandlerTimes) -> Option<Departure> {
+/// Returns the hop_end of a message whose batch failed as a whole.
+pub(super) fn split(handled: HandlerTimes) -> Option<HopEnd> {
     let HandlerTimes { start, end } = handled;
     let fault = Some("its batch failed as a whole: a part of it is handled again".to_owned());
-    Some(Departure { handled: (start < end).then_some((start, end)), end, fault })
+    Some(HopEnd { handled: (start < end).then_some((start, end)), end, fault })
 }
 
-/// Returns the departure of a message that reached no handler.
-pub(super) fn failure(failure: &Failure) -> Option<Departure> {
-    Some(Departure { handled: None, end: now(), fault: Some(hint::line(failure)) })
+/// Returns the hop_end of a message that reached no handler.
+pub(super) fn failure(failure: &Failure) -> Option<HopEnd> {
+    Some(HopEnd { handled: None, end: now(), fault: Some(hint::line(failure)) })
 }
 
 #[cfg(test)]
@@ -50,12 +50,12 @@ mod tests {
     use krt_model::message::{Payload, Timestamp};
 
     #[test]
-    fn departures() {
+    fn hop_ends() {
         let (start, end) = (Timestamp(3), Timestamp(5));
         let (ran, not_run) = (HandlerTimes { start, end }, HandlerTimes { start: end, end });
         let payload = Payload::pack("t.M", b"");
         let ended =
-            |handled, fault: Option<&str>| Some(Departure { handled, end, fault: fault.map(str::to_owned) });
+            |handled, fault: Option<&str>| Some(HopEnd { handled, end, fault: fault.map(str::to_owned) });
         let times = Some((start, end));
         let rows = [
             (Outcome::Next(payload.clone()), ran, ended(times, None)),
@@ -78,7 +78,7 @@ mod tests {
             (Outcome::Dropped, ran, ended(times, Some("cancelled: the client left"))),
         ];
         for (outcome, handled, expected) in rows {
-            assert_eq!(departure(&outcome, handled), expected, "{outcome:?}");
+            assert_eq!(hop_end(&outcome, handled), expected, "{outcome:?}");
         }
     }
 }

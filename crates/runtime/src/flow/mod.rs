@@ -201,7 +201,7 @@ impl Flow {
             delivery.note_hop(&node, handled, &result);
         }
         let outcome = outcome::decide(&delivery.step(&node), result);
-        delivery.request.trace.leave(|| hop::departure(&outcome, handled));
+        delivery.request.trace.leave(|| hop::hop_end(&outcome, handled));
         if succeeded && !matches!(outcome, Outcome::Fail(_) | Outcome::FailedInBackground(_)) {
             if !self.measured[delivery.node()] {
                 self.elapsed.node(&delivery, handled);
@@ -380,7 +380,7 @@ impl Flow {
     /// Ends the answer of a delivery's request, after a last message if there is one.
     fn end(&self, mut delivery: Delivery, last: Result<Option<Payload>, Failure>) {
         let (request, tracking) = (Arc::clone(&delivery.request), std::mem::take(&mut delivery.tracking));
-        let acker = delivery.handed_on();
+        let acker = delivery.into_acker();
         if !request.end(last, AnswerMeta { tracking, acker, ..AnswerMeta::default() }) {
             self.metrics.late.inc();
         }
@@ -398,7 +398,7 @@ impl Flow {
         } else {
             return self.reply(delivery, Err(failure));
         }
-        if let Some(acker) = delivery.handed_on() {
+        if let Some(acker) = delivery.into_acker() {
             self.give_up(acker, &hint::line(&failure));
         }
     }

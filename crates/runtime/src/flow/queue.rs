@@ -153,12 +153,12 @@ impl State {
         }
         // If workers serve every place, this is the first delivery.
         let fits = |delivery: &Delivery| {
-            let place = place_of(delivery);
+            let place = stage_of(delivery);
             self.slots.iter().any(|slot| slot.room > 0 && slot.takes(place))
         };
         let next = self.queue.iter().position(fits)?;
         let delivery = self.queue.remove(next)?;
-        let (slot, worker) = self.reserve_slot(place_of(&delivery))?;
+        let (slot, worker) = self.reserve_slot(stage_of(&delivery))?;
         Some((slot, worker, delivery))
     }
 
@@ -200,7 +200,7 @@ fn take_batch(waiting: &mut VecDeque<Delivery>, batcher: &Batcher, workers: usiz
 }
 
 /// Returns the place of a delivery in its workflow.
-fn place_of(delivery: &Delivery) -> StageIndex {
+fn stage_of(delivery: &Delivery) -> StageIndex {
     (delivery.request.route.index, delivery.position)
 }
 
@@ -336,11 +336,11 @@ impl NodeQueue {
                 delivery.close(DeliveryEnd::Done);
                 return Ok(());
             }
-            let place = place_of(&delivery);
+            let place = stage_of(&delivery);
             if !state.has_worker(place) && !self.waits {
                 return Err(delivery);
             }
-            let waits_behind = |waiting: &Delivery| self.places.is_empty() || place_of(waiting) == place;
+            let waits_behind = |waiting: &Delivery| self.places.is_empty() || stage_of(waiting) == place;
             let worker = if state.queue.iter().any(waits_behind) { None } else { state.reserve_slot(place) };
             let Some((slot, worker)) = worker else {
                 state.queue.push_back(delivery);
@@ -394,7 +394,7 @@ impl NodeQueue {
             return VecDeque::new();
         }
         let queue = std::mem::take(&mut state.queue);
-        let (stay, down) = queue.into_iter().partition(|delivery| state.has_worker(place_of(delivery)));
+        let (stay, down) = queue.into_iter().partition(|delivery| state.has_worker(stage_of(delivery)));
         state.queue = stay;
         down
     }

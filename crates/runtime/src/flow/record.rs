@@ -94,9 +94,9 @@ pub struct CodecTimes {
 }
 
 impl CodecTimes {
-    /// Returns the nanoseconds since `begun`.
-    pub fn since(begun: Instant) -> u64 {
-        u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    /// Returns the nanoseconds since `start`.
+    pub fn since(start: Instant) -> u64 {
+        u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -223,7 +223,7 @@ impl RequestRecords {
     }
 
     /// Starts the record of a request.
-    pub(super) fn begin(
+    pub(super) fn open(
         self: &Arc<Self>,
         id: &Arc<str>,
         route: &Route,
@@ -231,10 +231,10 @@ impl RequestRecords {
         bytes: usize,
     ) -> Arc<OpenRecord> {
         let since_epoch = i64::try_from(start.0).unwrap_or(i64::MAX);
-        let begun =
-            RequestRecord::begin(Arc::clone(id), self.version.clone(), route.workflow.clone(), since_epoch);
+        let record =
+            RequestRecord::new(Arc::clone(id), self.version.clone(), route.workflow.clone(), since_epoch);
         let hops = Vec::with_capacity(route.sequence.len());
-        let record = RequestRecord { request_bytes: bytes, hops, ..begun };
+        let record = RequestRecord { request_bytes: bytes, hops, ..record };
         let open = Arc::new(OpenRecord {
             id: Arc::clone(id),
             start,
@@ -304,8 +304,8 @@ mod tests {
             }
         }
 
-        fn begin(&self, id: &str) -> Arc<OpenRecord> {
-            self.request_records.begin(&id.into(), &self.route, now(), 7)
+        fn open(&self, id: &str) -> Arc<OpenRecord> {
+            self.request_records.open(&id.into(), &self.route, now(), 7)
         }
 
         async fn stored(&self) -> Vec<RequestRecord> {
@@ -318,7 +318,7 @@ mod tests {
     #[tokio::test]
     async fn requests_are_in_flight_until_their_workflow_ends() {
         let fixture = Fixture::new();
-        let record = fixture.begin("1");
+        let record = fixture.open("1");
         assert_eq!(fixture.request_records.find("1").unwrap().ending, Ending::InFlight);
         record.replied_early();
         record.end(End::Answered(3), None);
@@ -358,7 +358,7 @@ mod tests {
     #[tokio::test]
     async fn the_number_of_named_documents_is_bounded() {
         let fixture = Fixture::new();
-        let record = fixture.begin("1");
+        let record = fixture.open("1");
         let save = |id| {
             let saving = Arc::clone(&record).saving().unwrap();
             saving.saved(Saved { node: model(), collection: "c".to_owned(), id });
@@ -388,7 +388,7 @@ mod tests {
     #[tokio::test]
     async fn calls_in_other_engines_are_sorted_and_bounded() {
         let fixture = Fixture::new();
-        let record = fixture.begin("1");
+        let record = fixture.open("1");
         let (died, returned) = (call(1, HopEnding::Died), call(1, HopEnding::Returned));
         let first = call(0, HopEnding::Returned);
         record.append(&chain([died.clone()]));
@@ -403,7 +403,7 @@ mod tests {
     #[tokio::test]
     async fn a_record_waits_for_work_in_other_engines() {
         let fixture = Fixture::new();
-        let record = fixture.begin("1");
+        let record = fixture.open("1");
         let work = Arc::clone(&record).work_elsewhere();
         record.work_ended();
         record.end(End::failed(&Failure::Lost), None);
@@ -416,7 +416,7 @@ mod tests {
     #[tokio::test]
     async fn a_record_waits_for_a_document_that_is_being_saved() {
         let fixture = Fixture::new();
-        let record = fixture.begin("1");
+        let record = fixture.open("1");
         let (saving, abandoned) =
             (Arc::clone(&record).saving().unwrap(), Arc::clone(&record).saving().unwrap());
         record.work_ended();
@@ -434,12 +434,12 @@ mod tests {
     async fn ending_requests_can_always_be_found() {
         const REQUESTS: usize = 400;
         let fixture = &Fixture::new();
-        let (begun, ids) = mpsc::sync_channel(0);
+        let (to_reader, ids) = mpsc::sync_channel(0);
         let (looked_up, may_end) = mpsc::sync_channel(0);
         let produce = move || {
             for number in 0..REQUESTS {
-                let record = fixture.begin(&number.to_string());
-                begun.send(number).unwrap();
+                let record = fixture.open(&number.to_string());
+                to_reader.send(number).unwrap();
                 if number.is_multiple_of(2) {
                     may_end.recv().unwrap();
                 }

@@ -135,7 +135,7 @@ impl Request {
         let id = new_id();
         let RequestHead { deadline, trace, metadata } = head;
         trace.name(&id);
-        let record = Some(request_records.begin(&id, &route, start, permit.bytes()));
+        let record = Some(request_records.open(&id, &route, start, permit.bytes()));
         Arc::new(Self {
             id,
             route,
@@ -315,7 +315,7 @@ impl Request {
 
 /// A request's message at one node of its workflow.
 ///
-/// It ends where something takes it over ([`Delivery::handed_on`]) or closes it ([`Delivery::close`]). Dropped
+/// It ends where something takes it over ([`Delivery::into_acker`]) or closes it ([`Delivery::close`]). Dropped
 /// before, as when a worker's task panics, it is closed as what that means: nothing needs it if its client has
 /// left, otherwise it is lost.
 #[derive(Debug)]
@@ -417,7 +417,7 @@ impl Delivery {
     }
 
     /// Takes out its acker: something else takes over its message.
-    pub(crate) fn handed_on(mut self) -> Option<Acker> {
+    pub(crate) fn into_acker(mut self) -> Option<Acker> {
         self.closed = true;
         let acker = self.acker.take();
         self.request.work_ended();

@@ -538,7 +538,7 @@ async fn a_delivery_is_closed_once() {
         (
             "handed on",
             |delivery| {
-                if let Some(acker) = delivery.handed_on() {
+                if let Some(acker) = delivery.into_acker() {
                     acker.nak();
                 }
             },

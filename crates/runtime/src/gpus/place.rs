@@ -18,7 +18,7 @@ pub(super) struct Pool {
 
 /// By request, then by worker: the indices of its devices. An empty list hides every GPU; `None` leaves the worker's
 /// environment as it is.
-type Placed = Vec<Vec<Option<Vec<usize>>>>;
+type Placements = Vec<Vec<Option<Vec<usize>>>>;
 
 impl Pool {
     pub(super) fn new(devices: usize) -> Self {
@@ -30,14 +30,17 @@ impl Pool {
     ///
     /// Requests that need the most of a GPU come first, and optional ones last. Workers that share spread over the
     /// GPUs.
-    pub(super) fn place(&mut self, requests: &[Request<'_>]) -> Result<(Placed, Vec<(usize, u64)>), usize> {
+    pub(super) fn place(
+        &mut self,
+        requests: &[Request<'_>],
+    ) -> Result<(Placements, Vec<(usize, u64)>), usize> {
         let mut order: Vec<usize> = (0..requests.len()).collect();
         order.sort_by_key(|&index| {
             let Gpu { count, share, need } = requests[index].gpu;
             (need == GpuNeed::Optional, share, Reverse(count))
         });
         let mut left = self.clone();
-        let mut placed: Placed = vec![Vec::new(); requests.len()];
+        let mut placed: Placements = vec![Vec::new(); requests.len()];
         let mut taken = Vec::new();
         for index in order {
             let Request { gpu, workers, .. } = requests[index];
@@ -77,7 +80,7 @@ impl Pool {
     }
 
     /// Returns what [`Pool::place`] took.
-    pub(super) fn give_back(&mut self, taken: &[(usize, u64)]) {
+    pub(super) fn release(&mut self, taken: &[(usize, u64)]) {
         for &(device, part) in taken {
             self.free[device] += part;
             self.workers[device] -= 1;

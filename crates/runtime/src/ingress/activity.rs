@@ -68,7 +68,7 @@ impl Default for Limits {
 
 impl Limits {
     /// Returns the limits of a management port, which has fewer clients.
-    pub fn of_people(self) -> Self {
+    pub fn for_management(self) -> Self {
         Self { connections: (self.connections / 4).max(1), ..self }
     }
 
@@ -199,7 +199,7 @@ impl Activity {
     }
 
     /// Notes the start of a request with so many bytes of headers; `None` if there is no room for it.
-    pub(super) fn begin(self: &Arc<Self>, limits: &Limits, headers: usize) -> Option<Arc<Exchange>> {
+    pub(super) fn start_exchange(self: &Arc<Self>, limits: &Limits, headers: usize) -> Option<Arc<Exchange>> {
         let mut state = self.lock();
         self.head_is_over(&mut state);
         state.served = true;
@@ -342,7 +342,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn later_requests_must_arrive_in_time() {
         let activity = Activity::new(&Arc::default());
-        drop(activity.begin(&LIMITS, 0));
+        drop(activity.start_exchange(&LIMITS, 0));
         assert_eq!(later(&activity, 119).await, ConnectionState::Active);
         activity.read(b"GET");
         assert_eq!(later(&activity, 29).await, ConnectionState::Idle);
@@ -355,7 +355,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn connections_without_requests_are_idle() {
         let activity = Activity::new(&Arc::default());
-        let exchange = activity.begin(&LIMITS, 0).unwrap();
+        let exchange = activity.start_exchange(&LIMITS, 0).unwrap();
         assert_eq!(later(&activity, 1000).await, ConnectionState::Active);
         drop(exchange);
         assert_eq!(later(&activity, 119).await, ConnectionState::Active);
@@ -370,7 +370,7 @@ mod tests {
         activity.read(&[second, b"settings"].concat());
         assert_eq!(later(&activity, 119).await, ConnectionState::Active);
         assert_eq!(later(&activity, 1).await, ConnectionState::Idle);
-        drop(activity.begin(&LIMITS, 0));
+        drop(activity.start_exchange(&LIMITS, 0));
         assert_eq!(later(&activity, 100_000).await, ConnectionState::Active);
         assert_eq!(activity.check_state(&LIMITS, true), ConnectionState::Idle, "while others find no room");
     }
@@ -378,7 +378,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn unread_answers_end_the_connection() {
         let activity = Activity::new(&Arc::default());
-        let exchange = activity.begin(&LIMITS, 0).unwrap();
+        let exchange = activity.start_exchange(&LIMITS, 0).unwrap();
         assert_eq!(later(&activity, 1000).await, ConnectionState::Active);
         exchange.piece_queued();
         exchange.piece_queued();
@@ -409,7 +409,7 @@ mod tests {
         assert!(other.read(&piece), "a small one is always taken");
         assert!(!other.read(b"x"));
         drop(other);
-        drop(full[0].begin(&LIMITS, 0));
+        drop(full[0].start_exchange(&LIMITS, 0));
         drop(full);
         assert_eq!(load.heads.load(Ordering::Acquire), 0);
     }
@@ -418,10 +418,10 @@ mod tests {
     fn requests_are_counted_until_they_are_answered() {
         let load = Arc::default();
         let (one, other) = (Activity::new(&load), Activity::new(&load));
-        let exchanges = (one.begin(&LIMITS, 0), other.begin(&LIMITS, 0));
-        assert!(exchanges.1.is_some() && one.begin(&LIMITS, 0).is_none());
+        let exchanges = (one.start_exchange(&LIMITS, 0), other.start_exchange(&LIMITS, 0));
+        assert!(exchanges.1.is_some() && one.start_exchange(&LIMITS, 0).is_none());
         drop(exchanges.1);
-        assert!(one.begin(&LIMITS, 0).is_some());
+        assert!(one.start_exchange(&LIMITS, 0).is_some());
     }
 
     #[test]
@@ -429,12 +429,12 @@ mod tests {
         let limits = Limits { requests: usize::MAX, ..LIMITS };
         let load = Arc::default();
         let activity = Activity::new(&load);
-        let begin = |headers| activity.begin(&limits, headers);
-        let (half, _other) = (begin(MAX_HEADERS / 2), begin(MAX_HEADERS / 2));
-        assert!(half.is_some() && begin(GUARANTEED_HEADERS + 1).is_none());
-        assert!(begin(GUARANTEED_HEADERS).is_some(), "small ones are always taken");
+        let start_exchange = |headers| activity.start_exchange(&limits, headers);
+        let (half, _other) = (start_exchange(MAX_HEADERS / 2), start_exchange(MAX_HEADERS / 2));
+        assert!(half.is_some() && start_exchange(GUARANTEED_HEADERS + 1).is_none());
+        assert!(start_exchange(GUARANTEED_HEADERS).is_some(), "small ones are always taken");
         drop(half);
-        assert!(begin(MAX_HEADERS / 2).is_some());
+        assert!(start_exchange(MAX_HEADERS / 2).is_some());
     }
 
     #[test]
@@ -443,7 +443,7 @@ mod tests {
         let load = Arc::default();
         let (greedy, other) = (Activity::new(&load), Activity::new(&load));
         let all = |activity: &Arc<Activity>| -> Vec<_> {
-            std::iter::from_fn(|| activity.begin(&limits, 0)).collect()
+            std::iter::from_fn(|| activity.start_exchange(&limits, 0)).collect()
         };
         let (greedy, other) = (all(&greedy), all(&other));
         assert_eq!((greedy.len(), other.len()), (300, BUSY_REQUESTS));

@@ -82,7 +82,7 @@ impl Rules {
 }
 
 /// Returns whether caches may keep a response; they must then separate the answers by origin.
-pub(super) fn may_be_kept(method: &Method) -> bool {
+pub(super) fn is_cacheable(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 

@@ -124,8 +124,8 @@ impl<C: Codec> Call<'_, C> {
         let (answer, permit) = opened;
         let answer = answer.stream(self.ingress.flow());
         let output = self.method.output().clone();
-        let begun = Stream::begin(form, output, answer, Arc::clone(&permit), traced).await;
-        let mut response = begun.unwrap_or_else(|status| form.refuse(&status));
+        let started = Stream::start(form, output, answer, Arc::clone(&permit), traced).await;
+        let mut response = started.unwrap_or_else(|status| form.refuse(&status));
         response.extensions_mut().insert(ResponseGuard::new(permit));
         response
     }
@@ -158,7 +158,7 @@ impl<C: Codec> Call<'_, C> {
         let received = tokio::time::timeout_at(deadline.at.into(), received)
             .await
             .map_err(|_| Status::deadline_exceeded("the request did not arrive in time"))?;
-        if received.is_err() && sends_all(head) {
+        if received.is_err() && sends_whole_body(head) {
             reader.drain(limit).await;
         }
         let (mut permit, message) = received?;
@@ -227,7 +227,7 @@ pub(super) async fn receive<C: Codec, B: RequestBody>(
 }
 
 /// Returns whether a client sends its whole body before it reads a refusal.
-fn sends_all(head: &Parts) -> bool {
+fn sends_whole_body(head: &Parts) -> bool {
     head.version < Version::HTTP_2 && !head.headers.contains_key(EXPECT)
 }
 

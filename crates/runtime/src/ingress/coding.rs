@@ -2,7 +2,7 @@
 
 use super::read::{MessageInfo, full};
 use crate::{
-    memory::{self, Buffer, Reservation, Unread},
+    memory::{self, Buffer, FillError, Reservation},
     offload,
 };
 use bytes::Bytes;
@@ -107,13 +107,13 @@ async fn gunzip(packed: &[u8], limit: usize, reservation: &Reservation) -> Resul
     Ok(plain.freeze())
 }
 
-fn unread(error: Unread) -> Status {
+fn unread(error: FillError) -> Status {
     match error {
-        Unread::Refused(memory::Refused::TooLarge { limit }) => Status::resource_exhausted(format!(
+        FillError::Refused(memory::Refused::TooLarge { limit }) => Status::resource_exhausted(format!(
             "the request's message has more than the limit of {limit} bytes when it is decompressed"
         )),
-        Unread::Refused(memory::Refused::Full(refused)) => full(refused),
-        Unread::Source(error) => not_gzip(&krt_compression::fault(&error)),
+        FillError::Refused(memory::Refused::Full(refused)) => full(refused),
+        FillError::Source(error) => not_gzip(&krt_compression::fault(&error)),
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) async fn call(
         Verb::POST => sent_in_body(&head.headers),
         Verb::GET if method.is_safe() => Connect::parse(head.uri.query().unwrap_or_default())
             .map_err(|error| refuse(status::http(error.code()), &error)),
-        _ => Err(wrong_verb(method)),
+        _ => Err(method_not_allowed(method)),
     };
     match codec {
         Ok(codec) if method.streams() => match check_events(&codec, method, &head.headers) {
@@ -294,7 +294,7 @@ fn no_encoding() -> Response<Body> {
     response
 }
 
-fn wrong_verb(method: &Method) -> Response<Body> {
+fn method_not_allowed(method: &Method) -> Response<Body> {
     let (verbs, also) = if method.is_safe() { ("GET, POST", " or GET") } else { ("POST", "") };
     let error = Status::unimplemented(format!("`{}` is called with POST{also}", method.path()));
     let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, &error);

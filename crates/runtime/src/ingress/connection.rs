@@ -88,14 +88,14 @@ impl Server {
             let socket = ObservedSocket { socket, activity: Arc::clone(&activity) };
             let (answered, limits) = (Arc::clone(&activity), server.limits);
             let answer = service_fn(move |request: Request<Incoming>| {
-                let exchange = answered.begin(&limits, headers_size(&request));
+                let exchange = answered.start_exchange(&limits, headers_size(&request));
                 // Boxed, because the future is large and moves several times.
                 let response = exchange.map(|exchange| {
                     let peer = Peer { open: Some(ExchangeGuard::new(&exchange)), ..peer.clone() };
                     (Box::pin(answer(request, peer)), exchange)
                 });
                 async move {
-                    let Some((response, exchange)) = response else { return Ok(full_up()) };
+                    let Some((response, exchange)) = response else { return Ok(overloaded()) };
                     let mut response = response.await;
                     let held = response.extensions_mut().remove::<ResponseGuard>();
                     Ok::<_, Infallible>(response.map(|body| OneOf::Left(SentBody::new(body, exchange, held))))
@@ -200,7 +200,7 @@ impl Server {
 }
 
 /// Returns the answer to a request without room. Nothing is held until it is sent.
-fn full_up<B>() -> Response<OneOf<B, Empty<Bytes>>> {
+fn overloaded<B>() -> Response<OneOf<B, Empty<Bytes>>> {
     let mut response = Response::new(OneOf::Right(Empty::new()));
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     response

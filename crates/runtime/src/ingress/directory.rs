@@ -24,7 +24,7 @@ const VERSION: &str = "krt-version";
 
 /// The versions that a request may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reach {
+pub enum VersionScope {
     /// None.
     Nothing,
     /// The published one, which needs no name.
@@ -36,7 +36,7 @@ pub enum Reach {
 /// The rights of a token.
 pub struct Grant {
     /// The versions that its holder may name.
-    pub reach: Reach,
+    pub scope: VersionScope,
     /// Resolves when the token loses these rights, which ends its streams.
     pub ended: BoxFuture<'static, ()>,
 }
@@ -146,11 +146,11 @@ impl Directory {
     ) -> Result<(FoundVersion, Option<BoxFuture<'static, ()>>), Status> {
         let target = RouteTarget::of(request);
         if target.version.is_none() {
-            return Ok((self.read().find(&target, Reach::Published)?, None));
+            return Ok((self.read().find(&target, VersionScope::Published)?, None));
         }
         let grant = self.grant(request.headers()).await;
-        let reach = grant.as_ref().map_or(Reach::Nothing, |grant| grant.reach);
-        let found = self.read().find(&target, reach)?;
+        let scope = grant.as_ref().map_or(VersionScope::Nothing, |grant| grant.scope);
+        let found = self.read().find(&target, scope)?;
         Ok((found, grant.map(|grant| grant.ended)))
     }
 
@@ -179,7 +179,7 @@ impl Directory {
 
 impl fmt::Debug for Grant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grant").field("reach", &self.reach).finish_non_exhaustive()
+        f.debug_struct("Grant").field("scope", &self.scope).finish_non_exhaustive()
     }
 }
 
@@ -191,8 +191,8 @@ impl fmt::Debug for Directory {
 
 impl Table {
     /// Takes the lease under the table's lock, so that removing a version sees all its leases.
-    fn find(&self, target: &RouteTarget, reach: Reach) -> Result<FoundVersion, Status> {
-        if target.version.is_some() && reach == Reach::Nothing {
+    fn find(&self, target: &RouteTarget, scope: VersionScope) -> Result<FoundVersion, Status> {
+        if target.version.is_some() && scope == VersionScope::Nothing {
             return Err(with_hint(
                 Code::Unauthenticated,
                 format!("`{VERSION}` needs a valid token"),
@@ -201,7 +201,9 @@ impl Table {
         }
         let runtime = self.runtime(target)?;
         let version = match (&target.version, self.published.get(runtime)) {
-            (Some(version), published) if reach == Reach::Everything || published == Some(version) => version,
+            (Some(version), published) if scope == VersionScope::Everything || published == Some(version) => {
+                version
+            }
             (Some(version), _) => {
                 return Err(with_hint(
                     Code::PermissionDenied,

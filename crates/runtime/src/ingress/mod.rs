@@ -51,7 +51,7 @@ mod upstream;
 mod wire;
 
 pub use client_port::ClientPort;
-pub use directory::{Directory, Grant, Lease, Reach, Tokens, bearer};
+pub use directory::{Directory, Grant, Lease, Tokens, VersionScope, bearer};
 pub use health::watch as watch_health;
 pub use router::VersionRouter;
 pub use routes::routes;

@@ -52,7 +52,7 @@ impl VersionRouter {
 
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
-        let vary = browsers::may_be_kept(request.method());
+        let vary = browsers::is_cacheable(request.method());
         let cors = match self.rules.check(&request, |host| self.backend.is_known(host)) {
             Ok(Some(cors)) if cors.is_preflight() => return cors.preflight(),
             Ok(cors) => cors,

@@ -148,7 +148,7 @@ mod tests {
         let held = Arc::new(());
         let mut body = SentBody::new(
             Full::new(Bytes::from(content.clone())),
-            Activity::new(&Arc::default()).begin(&Limits::default(), 0).unwrap(),
+            Activity::new(&Arc::default()).start_exchange(&Limits::default(), 0).unwrap(),
             Some(ResponseGuard::new(Arc::clone(&held))),
         );
         assert_eq!(body.size_hint().exact(), Some(content.len() as u64));

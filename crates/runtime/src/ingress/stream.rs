@@ -54,7 +54,7 @@ pub(super) struct Stream {
 impl Stream {
     /// Waits for the first message, or for the end without any. A failure before the first message is the response's
     /// own status.
-    pub(super) async fn begin(
+    pub(super) async fn start(
         form: StreamForm,
         output: MessageDescriptor,
         mut answer: AnswerStream,

@@ -11,7 +11,7 @@ struct Decimal<'t> {
 
 /// Why a text is not an integer in the range of `i128`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotWhole {
+pub(super) enum NotInteger {
     /// It is not a number, or not an integer.
     Other,
     /// It is out of range.
@@ -19,13 +19,13 @@ pub(super) enum NotWhole {
 }
 
 /// Parses an integer, in forms such as `7`, `7.0` and `70e-1`.
-pub(super) fn whole(text: &str) -> Result<i128, NotWhole> {
+pub(super) fn whole(text: &str) -> Result<i128, NotInteger> {
     if text.len() <= 18
         && let Ok(number) = text.parse::<i64>()
     {
         return Ok(number.into());
     }
-    let Decimal { negative, whole, fraction, exponent } = Decimal::parse(text).ok_or(NotWhole::Other)?;
+    let Decimal { negative, whole, fraction, exponent } = Decimal::parse(text).ok_or(NotInteger::Other)?;
     let all = [whole, fraction].concat();
     let digits = all.trim_end_matches('0');
     let dropped = (all.len() - digits.len()) as i64;
@@ -35,9 +35,9 @@ pub(super) fn whole(text: &str) -> Result<i128, NotWhole> {
     }
     let scale = exponent.saturating_sub(fraction.len() as i64).saturating_add(dropped);
     let scale =
-        u32::try_from(scale).map_err(|_| if scale < 0 { NotWhole::Other } else { NotWhole::TooLarge })?;
+        u32::try_from(scale).map_err(|_| if scale < 0 { NotInteger::Other } else { NotInteger::TooLarge })?;
     let number = digits.parse::<i128>().ok().zip(10_i128.checked_pow(scale));
-    let number = number.and_then(|(digits, power)| digits.checked_mul(power)).ok_or(NotWhole::TooLarge)?;
+    let number = number.and_then(|(digits, power)| digits.checked_mul(power)).ok_or(NotInteger::TooLarge)?;
     Ok(if negative { -number } else { number })
 }
 
@@ -93,19 +93,19 @@ mod tests {
             ("18446744073709551615", Ok(u64::MAX.into())),
             ("-9223372036854775808", Ok(i64::MIN.into())),
             ("1e38", Ok(10_i128.pow(38))),
-            ("1e39", Err(NotWhole::TooLarge)),
-            ("1e99999999999999999999", Err(NotWhole::TooLarge)),
-            ("1e-99999999999999999999", Err(NotWhole::Other)),
-            ("1.5", Err(NotWhole::Other)),
-            ("", Err(NotWhole::Other)),
-            ("+", Err(NotWhole::Other)),
-            (".", Err(NotWhole::Other)),
-            (" 1", Err(NotWhole::Other)),
-            ("1_000", Err(NotWhole::Other)),
-            ("0x1", Err(NotWhole::Other)),
-            ("1e", Err(NotWhole::Other)),
-            ("١", Err(NotWhole::Other)),
-            ("NaN", Err(NotWhole::Other)),
+            ("1e39", Err(NotInteger::TooLarge)),
+            ("1e99999999999999999999", Err(NotInteger::TooLarge)),
+            ("1e-99999999999999999999", Err(NotInteger::Other)),
+            ("1.5", Err(NotInteger::Other)),
+            ("", Err(NotInteger::Other)),
+            ("+", Err(NotInteger::Other)),
+            (".", Err(NotInteger::Other)),
+            (" 1", Err(NotInteger::Other)),
+            ("1_000", Err(NotInteger::Other)),
+            ("0x1", Err(NotInteger::Other)),
+            ("1e", Err(NotInteger::Other)),
+            ("١", Err(NotInteger::Other)),
+            ("NaN", Err(NotInteger::Other)),
         ] {
             assert_eq!(whole(text), expected, "{text}");
         }

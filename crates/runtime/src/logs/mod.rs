@@ -69,7 +69,7 @@ impl Logs {
     /// Creates the logs of a version: on the same console, but kept in that store.
     pub fn of_version(&self, store: Store, version: &Name) -> Self {
         let logs = Self::new(self.0.console.clone(), self.0.level);
-        logs.keep(store, version);
+        logs.save_in(store, version);
         logs
     }
 
@@ -79,7 +79,7 @@ impl Logs {
     }
 
     /// Keeps records of a version in a store from now on.
-    pub fn keep(&self, store: Store, version: &Name) {
+    pub fn save_in(&self, store: Store, version: &Name) {
         // A second call has the same store: the same package is reloaded.
         let _ = self.0.sink.set(Sink { store, version: version.as_str().into() });
     }

@@ -31,7 +31,7 @@ pub enum Refused {
 
 /// Why a buffer cannot be filled.
 #[derive(Debug, thiserror::Error)]
-pub enum Unread {
+pub enum FillError {
     /// It cannot grow.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -70,7 +70,7 @@ impl Buffer {
     }
 
     /// Reads from a source until there are `enough` bytes. Returns whether the source has ended.
-    pub fn fill(&mut self, source: &mut dyn Read, enough: usize) -> Result<bool, Unread> {
+    pub fn fill(&mut self, source: &mut dyn Read, enough: usize) -> Result<bool, FillError> {
         let mut piece = [0; 16 << 10];
         while self.len() < enough {
             match source.read(&mut piece)? {

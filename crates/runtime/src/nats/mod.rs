@@ -335,7 +335,7 @@ impl Broker for Nats {
             self.replies.add(&delivery.request);
         }
         let unsent = here.then(|| self.replies.unsent(&delivery.request.id));
-        let acker = delivery.handed_on().map(remote::of_intake);
+        let acker = delivery.into_acker().map(remote::of_intake);
         match self.options.protocol {
             WireProtocol::Core => self.sender.send(message, acker),
             WireProtocol::JetStream => self.sender.store(message, acker, unsent),

@@ -48,7 +48,7 @@ impl OpenBatches {
     }
 
     /// Keeps a delivery until its batch, which failed as a whole, has ended.
-    pub(super) fn keep(&mut self, id: u32, delivery: Delivery) {
+    pub(super) fn insert(&mut self, id: u32, delivery: Delivery) {
         if let Some(batch) = self.0.get_mut(&id) {
             batch.failed.push(delivery);
         }

@@ -175,12 +175,12 @@ impl Link {
         let (in_flight, untouched): (Vec<_>, Vec<_>) =
             unanswered.into_iter().partition(|unanswered| unanswered.in_flight);
         let in_flight = in_flight.into_iter().map(|Unanswered { delivery, batch, .. }| (batch, delivery));
-        let of_batches = in_flight.chain(failed).map(|(batch, delivery)| OfBatch {
+        let of_batches = in_flight.chain(failed).map(|(batch, delivery)| BatchedDelivery {
             batch,
             size: batches.size(batch),
             delivery,
         });
-        self.give_back(of_batches, &how.result());
+        self.return_unanswered(of_batches, &how.result());
         for Unanswered { delivery, .. } in untouched {
             self.node.flow.finish(delivery, HandlerResult::Untouched, HandlerTimes { start: end, end });
         }
@@ -274,21 +274,25 @@ impl Link {
         }
         let of_batch = |(id, delivery)| {
             let batch = state.window.batch_of(id).unwrap_or(id);
-            OfBatch { batch, size: state.batches.size(batch), delivery }
+            BatchedDelivery { batch, size: state.batches.size(batch), delivery }
         };
         let overdue: Vec<_> = overdue.into_iter().map(of_batch).collect();
         drop(state);
         self.filled.notify_one();
-        self.give_back(overdue, &HandlerResult::TimedOut);
+        self.return_unanswered(overdue, &HandlerResult::TimedOut);
         stuck
     }
 
     /// Gives back deliveries that the worker did not answer: their batches failed as a whole.
-    fn give_back(&self, deliveries: impl IntoIterator<Item = OfBatch>, result: &HandlerResult) {
+    fn return_unanswered(
+        &self,
+        deliveries: impl IntoIterator<Item = BatchedDelivery>,
+        result: &HandlerResult,
+    ) {
         let (node, end) = (&self.node, now());
         let handled = HandlerTimes { start: end, end };
         let mut parts = BTreeMap::<u32, Vec<Delivery>>::new();
-        for OfBatch { batch, size, delivery } in deliveries {
+        for BatchedDelivery { batch, size, delivery } in deliveries {
             if self.isolates(size) {
                 parts.entry(batch).or_default().push(delivery);
             } else {
@@ -374,7 +378,7 @@ impl Worker for Link {
 }
 
 /// A delivery that its worker did not answer.
-struct OfBatch {
+struct BatchedDelivery {
     /// The id of its batch.
     batch: u32,
     /// The size of its batch.
@@ -701,7 +705,7 @@ impl<'a> Inbox<'a> {
                 && self.link.isolates(state.batches.size(batch))
                 && let Some(delivery) = delivery.take()
             {
-                state.batches.keep(batch, delivery);
+                state.batches.insert(batch, delivery);
             }
             let begun = state.batches.unanswered(batch);
             let ended = state.batches.answered(batch, whole);

@@ -26,14 +26,14 @@ pub(super) struct Allowance {
 
 /// Why a worker is replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wear {
+pub(super) enum RecycleReason {
     /// It has answered so many messages.
     Requests(u64),
     /// It takes so much memory.
     Memory(Memory),
 }
 
-impl std::fmt::Display for Wear {
+impl std::fmt::Display for RecycleReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Requests(requests) => write!(f, "it has answered {requests} messages"),
@@ -61,7 +61,7 @@ impl Allowance {
     }
 
     /// Waits until the worker has handled or taken as much as it may.
-    pub(super) async fn used_up(self, worker: &Gauge) -> Wear {
+    pub(super) async fn limit_reached(self, worker: &Gauge) -> RecycleReason {
         if self.recycle == Recycle::default() {
             return std::future::pending().await;
         }
@@ -69,10 +69,10 @@ impl Allowance {
         loop {
             let answered = (worker.answered)();
             if self.recycle.requests.is_some_and(|most| answered >= u64::from(most)) {
-                return Wear::Requests(answered);
+                return RecycleReason::Requests(answered);
             }
             if let Some(memory) = worker.memory_above(self.recycle.memory).await {
-                return Wear::Memory(memory);
+                return RecycleReason::Memory(memory);
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }

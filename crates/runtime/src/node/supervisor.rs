@@ -3,7 +3,7 @@
 use super::{
     Launch, Lifeline, Node, NodeGpus,
     backoff::Backoff,
-    recycle::{Allowance, Wear},
+    recycle::{Allowance, RecycleReason},
     worker::{ReplicaId, StartFailure, Worker, WorkerExit},
 };
 use crate::gpus::{Gpus, Request, Reservation, TooFew};
@@ -112,7 +112,7 @@ impl Nodes {
             }
         }
         if failures.is_empty() {
-            return Ok(Self::keep(workers, reservation));
+            return Ok(Self::new(workers, reservation));
         }
         for (_, worker) in workers {
             worker.kill().await;
@@ -124,7 +124,7 @@ impl Nodes {
         })
     }
 
-    fn keep(workers: Vec<(ReplicaContext, Worker)>, gpus: Arc<Reservation>) -> Self {
+    fn new(workers: Vec<(ReplicaContext, Worker)>, gpus: Arc<Reservation>) -> Self {
         let stop = CancellationToken::new();
         let replica = |(place, worker): (ReplicaContext, Worker)| {
             let restart = Arc::new(Notify::new());
@@ -247,9 +247,9 @@ impl ReplicaSupervisor {
                         allowance = self.allowance(&worker).await;
                     }
                 }
-                wear = allowance.used_up(&gauge) => self.recycle(&mut worker, wear, &mut allowance).await,
+                reason = allowance.limit_reached(&gauge) => self.recycle(&mut worker, reason, &mut allowance).await,
                 Some(_) = self.old.join_next() => {}
-                exit = worker.ended() => match self.revive(&mut backoff, exit).await {
+                exit = worker.ended() => match self.restart_until_ready(&mut backoff, exit).await {
                     Some(next) => {
                         worker = next;
                         allowance = self.allowance(&worker).await;
@@ -274,8 +274,8 @@ impl ReplicaSupervisor {
     }
 
     /// Replaces a worker that is used up. The old one finishes what it has, however long that takes.
-    async fn recycle(&mut self, worker: &mut Worker, wear: Wear, allowance: &mut Allowance) {
-        let Some(mut old) = self.replace(worker, &format!("replaced: {wear}")).await else {
+    async fn recycle(&mut self, worker: &mut Worker, reason: RecycleReason, allowance: &mut Allowance) {
+        let Some(mut old) = self.replace(worker, &format!("replaced: {reason}")).await else {
             allowance.postpone();
             return;
         };
@@ -329,7 +329,7 @@ impl ReplicaSupervisor {
     }
 
     /// Starts workers until one is ready; `None` when the service stops.
-    async fn revive(&mut self, backoff: &mut Backoff, exit: WorkerExit) -> Option<Worker> {
+    async fn restart_until_ready(&mut self, backoff: &mut Backoff, exit: WorkerExit) -> Option<Worker> {
         let node = &self.place.node;
         let mut useful = exit.useful;
         tracing::error!(node = %node.name, "its process died: {}", exit.how);

@@ -42,7 +42,7 @@ impl MetricsPort {
         };
         let port = Port {
             tls: None,
-            limits: limits.of_people(),
+            limits: limits.for_management(),
             reserved: DescriptorReserve::MANAGEMENT,
             grace: Duration::ZERO,
         };

@@ -75,13 +75,13 @@ impl Call {
     }
 
     /// Starts a call, which continues from `parent` or starts a trace.
-    pub(super) fn begin(
+    pub(super) fn start(
         recorder: &Arc<Recorder>,
         rpc: &Arc<Rpc>,
         protocol: Protocol,
         parent: Option<&TraceContext>,
     ) -> Self {
-        let context = recorder.begin(parent, &rpc.name, &SpanKind::Server);
+        let context = recorder.start_span(parent, &rpc.name, &SpanKind::Server);
         if !context.flags().is_sampled() {
             return Self::passed_on(Some(context));
         }

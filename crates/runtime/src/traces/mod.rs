@@ -16,7 +16,7 @@ mod trace;
 
 pub use call::{Call, Fault, Protocol, Rpc};
 pub use context::TraceContext;
-pub use trace::{Departure, Stage, Trace};
+pub use trace::{HopEnd, Stage, Trace};
 
 use krt_model::name::Name;
 use opentelemetry_sdk::trace::{BatchConfig, Sampler, SpanExporter};
@@ -55,7 +55,7 @@ impl Traces {
     ) -> Call {
         let parent = TraceContext::of_headers(headers);
         match &self.0 {
-            Some(recorder) => Call::begin(recorder, rpc, protocol, parent.as_ref()),
+            Some(recorder) => Call::start(recorder, rpc, protocol, parent.as_ref()),
             None => Call::passed_on(parent),
         }
     }

@@ -73,7 +73,12 @@ impl Recorder {
 
     /// Continues from `parent`, or starts a trace. Returns the new span's context, with the sampling
     /// decision.
-    pub(super) fn begin(&self, parent: Option<&TraceContext>, name: &str, kind: &SpanKind) -> TraceContext {
+    pub(super) fn start_span(
+        &self,
+        parent: Option<&TraceContext>,
+        name: &str,
+        kind: &SpanKind,
+    ) -> TraceContext {
         let trace = parent.map_or_else(|| self.ids.new_trace_id(), TraceContext::trace_id);
         let state = parent.map_or(TraceState::NONE, |parent| parent.state().clone());
         let flags = parent.map_or(RANDOM, TraceContext::flags);

@@ -56,9 +56,9 @@ fn attribute(span: &SpanData, key: &str) -> Option<String> {
     found.map(|attribute| attribute.value.to_string())
 }
 
-fn departure(fault: Option<&str>) -> Option<Departure> {
+fn hop_end(fault: Option<&str>) -> Option<HopEnd> {
     let handled = Some((Timestamp(2_000), Timestamp(3_000)));
-    Some(Departure { handled, end: Timestamp(3_000), fault: fault.map(str::to_owned) })
+    Some(HopEnd { handled, end: Timestamp(3_000), fault: fault.map(str::to_owned) })
 }
 
 #[tokio::test]
@@ -72,9 +72,9 @@ async fn a_request_and_its_stages() {
     trace.arrive(&name("one"), Timestamp(1_000), 7);
     let at_one = trace.of_node().unwrap();
     trace.event("early reply");
-    trace.leave(|| departure(None));
+    trace.leave(|| hop_end(None));
     trace.arrive(&name("two"), Timestamp(3_000), 7);
-    trace.leave(|| departure(Some("no luck")));
+    trace.leave(|| hop_end(Some("no luck")));
     trace.leave(|| panic!("it has left"));
     call.end(Some(Fault { code: 13, name: "internal", message: "error in 'two': no luck" }));
     let here = trace.context().unwrap().clone();
@@ -171,7 +171,7 @@ async fn messages_of_other_processes_continue_the_trace() {
         trace.name(&"id".into());
         assert_eq!(trace.context(), context.as_ref());
         trace.arrive(&name("one"), Timestamp(1_000), 7);
-        trace.leave(|| departure(None));
+        trace.leave(|| hop_end(None));
         traces.close(LONG).await;
         let spans = kept.0.lock().unwrap();
         assert_eq!(spans.len(), expected);

@@ -73,7 +73,7 @@ impl Stage {
 
 /// The end of a message's stay at a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Departure {
+pub struct HopEnd {
     /// The handler's start and end, if it ran.
     pub handled: Option<(Timestamp, Timestamp)>,
     /// The end of the stay.
@@ -150,18 +150,18 @@ impl Trace {
     }
 
     /// Records that the message leaves the node.
-    pub fn leave(&self, departure: impl FnOnce() -> Option<Departure>) {
+    pub fn leave(&self, hop_end: impl FnOnce() -> Option<HopEnd>) {
         let Some((context, recording)) = self.recording() else { return };
         let Some(hop) = recording.hop().take() else { return };
-        if let Some(departure) = departure() {
-            recording.write(context, hop, departure);
+        if let Some(hop_end) = hop_end() {
+            recording.write(context, hop, hop_end);
         }
     }
 
     /// Ends the stay at the node because no client waits for the request.
     pub fn give_up(&self) {
         let fault = Some("given up: the client left".to_owned());
-        self.leave(|| Some(Departure { handled: None, end: now(), fault }));
+        self.leave(|| Some(HopEnd { handled: None, end: now(), fault }));
     }
 
     fn recording(&self) -> Option<(&TraceContext, &Recording)> {
@@ -176,13 +176,13 @@ impl Recording {
     }
 
     /// Writes the node's span and its children.
-    fn write(&self, context: &TraceContext, mut hop: Hop, departure: Departure) {
-        if let Some((start, end)) = departure.handled {
+    fn write(&self, context: &TraceContext, mut hop: Hop, hop_end: HopEnd) {
+        if let Some((start, end)) = hop_end.handled {
             hop.stages.push((Stage::Wait, hop.since, time(start)));
             hop.stages.push((Stage::Handler, time(start), time(end)));
         }
         let ends = hop.stages.iter().map(|(_, _, end)| *end);
-        let end = ends.fold(time(departure.end), SystemTime::max);
+        let end = ends.fold(time(hop_end.end), SystemTime::max);
         let attributes = self.attributes(&hop);
         let span = Span {
             id: hop.id,
@@ -192,7 +192,7 @@ impl Recording {
             end: end.max(hop.since),
             attributes,
             events: hop.events,
-            fault: departure.fault,
+            fault: hop_end.fault,
         };
         self.recorder.end(context, Parent::Here(context.span_id()), span);
         for (stage, start, end) in hop.stages {

@@ -45,7 +45,7 @@ pub async fn run(listener: TcpListener, tls: Tls, limits: Limits, app: App, shut
         }
     };
     let port =
-        Port { tls, limits: limits.of_people(), reserved: DescriptorReserve::MANAGEMENT, grace: GRACE };
+        Port { tls, limits: limits.for_management(), reserved: DescriptorReserve::MANAGEMENT, grace: GRACE };
     listener::serve(listener, port, answer, shutdown).await;
 }
 

@@ -195,7 +195,7 @@ mod tests {
 
     fn request(id: &str, start: i64, ending: Ending) -> RequestRecord {
         let (elapsed, name) = (100 - start.unsigned_abs(), || Name::parse("v1").unwrap());
-        RequestRecord { elapsed, ending, ..RequestRecord::begin(id.into(), name(), name(), start) }
+        RequestRecord { elapsed, ending, ..RequestRecord::new(id.into(), name(), name(), start) }
     }
 
     #[test]

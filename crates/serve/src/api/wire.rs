@@ -6,7 +6,7 @@ use krt_api::{
     audit::AuditEntry,
     board::{Board, NewBoard},
     config::{ConfigEntry, ConfigKind},
-    error::{Problem, Severity},
+    error::Problem,
     event::Event,
     runtime::{NewRuntime, Runtime, RuntimeChange},
     session::Session,
@@ -177,11 +177,7 @@ pub(super) fn event(event: team::Event) -> Event {
 
 pub(super) fn problem(problem: &krt_package::Problem) -> Problem {
     Problem {
-        severity: match problem.severity {
-            krt_package::Severity::Error => Severity::Error,
-            krt_package::Severity::Warning => Severity::Warning,
-            krt_package::Severity::Note => Severity::Note,
-        },
+        severity: problem.severity,
         file: problem.file.to_string_lossy().into_owned(),
         line: problem.location.as_ref().map(|location| location.line),
         column: problem.location.as_ref().map(|location| location.column),

@@ -41,7 +41,7 @@ use krt_registry::{
 };
 use krt_runtime::{
     Engine,
-    ingress::{Directory, Grant, Lease, Reach},
+    ingress::{Directory, Grant, Lease, VersionScope},
     logs::Logs,
     node::Lifeline,
 };
@@ -372,13 +372,13 @@ async fn grant(registry: Arc<Registry>, token: String) -> Option<Grant> {
         tracing::error!("a token cannot be looked up: {}", hint::line(&error));
         None
     })?;
-    let (reach, needed) = match role >= Role::Manager {
-        true => (Reach::Everything, Role::Manager),
-        false => (Reach::Published, Role::Viewer),
+    let (scope, needed) = match role >= Role::Manager {
+        true => (VersionScope::Everything, Role::Manager),
+        false => (VersionScope::Published, Role::Viewer),
     };
     let identity = Identity { login, role: needed, credential: Credential::Token(id) };
     let ended = Box::pin(async move { drop(watch::ended(registry, identity).await) });
-    Some(Grant { reach, ended })
+    Some(Grant { scope, ended })
 }
 
 /// The runtime's and the version's name.

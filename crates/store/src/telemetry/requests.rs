@@ -186,7 +186,7 @@ mod tests {
     fn add(requests: &mut Requests, start: i64, elapsed: u64, ending: Ending) {
         let mut waiting = Vec::new();
         let name = || Name::parse("v1").unwrap();
-        let record = RequestRecord::begin("".into(), name(), name(), start);
+        let record = RequestRecord::new("".into(), name(), name(), start);
         put_request(&mut waiting, &RequestRecord { elapsed, ending, ..record });
         requests.add(&waiting, 1);
     }

@@ -140,7 +140,7 @@ fn record(request: &Request, number: usize) -> RequestRecord {
         answer_bytes: (!failed).then_some(20),
         stream: None,
         hops,
-        ..RequestRecord::begin(request.id.as_str().into(), name(VERSION), workflow, request.start)
+        ..RequestRecord::new(request.id.as_str().into(), name(VERSION), workflow, request.start)
     }
 }
 

@@ -41,7 +41,7 @@ impl Curve {
         let n = f64::from(size.max(1));
         let mut t = took.as_secs_f64();
         if self.weight >= SETTLED {
-            t = t.min(OUTLIER * self.longest(size).as_secs_f64().max(self.time / self.weight));
+            t = t.min(OUTLIER * self.upper_bound(size).as_secs_f64().max(self.time / self.weight));
         }
         let Self { weight, size, size_squared, time, time_squared, product } = self;
         for (sum, term) in [
@@ -72,7 +72,7 @@ impl Curve {
     }
 
     /// Returns the time within which almost every batch of this size ends; zero before it has learnt anything.
-    pub fn longest(&self, size: u16) -> Duration {
+    pub fn upper_bound(&self, size: u16) -> Duration {
         let at = |line: Line| line.base + line.each * f64::from(size) + MARGIN * line.deviation;
         self.line().map_or(Duration::ZERO, |line| seconds(at(line)))
     }
@@ -141,8 +141,8 @@ mod tests {
     fn times_that_vary_leave_a_margin() {
         let steady = learnt(&[(1, 20), (64, 20)].repeat(10));
         let varies = learnt(&[(8, 10), (8, 30)].repeat(10));
-        assert!(near(steady.longest(8), ms(20)), "{:?}", steady.longest(8));
-        assert!(varies.longest(8) > ms(35), "{:?}", varies.longest(8));
+        assert!(near(steady.upper_bound(8), ms(20)), "{:?}", steady.upper_bound(8));
+        assert!(varies.upper_bound(8) > ms(35), "{:?}", varies.upper_bound(8));
     }
 
     #[test]
@@ -182,8 +182,8 @@ mod tests {
                 curve.observe(size, Duration::from_nanos(nanos));
             }
             for size in 1..1024 {
-                prop_assert!(curve.longest(size) <= curve.longest(size + 1) + Duration::from_nanos(1));
-                prop_assert!(curve.mean(size) <= curve.longest(size));
+                prop_assert!(curve.upper_bound(size) <= curve.upper_bound(size + 1) + Duration::from_nanos(1));
+                prop_assert!(curve.mean(size) <= curve.upper_bound(size));
             }
         }
     }

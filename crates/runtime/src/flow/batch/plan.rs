@@ -38,13 +38,14 @@ pub(super) struct Bounds {
 ///
 /// As long as the times are unknown, a batch is one message.
 pub(super) fn plan(waiting: &[Waiting], curve: &Curve, bounds: &Bounds) -> Vec<usize> {
-    let order = in_turns(waiting);
+    let order = round_robin(waiting);
     let Some(&oldest) = order.first() else { return Vec::new() };
-    let goal = goal(waiting.len(), curve, bounds);
+    let target = target(waiting.len(), curve, bounds);
     let left = |index: usize| waiting[index].left;
-    let least = if waiting.len() > usize::from(bounds.max) { curve.longest(goal) } else { Duration::ZERO };
+    let least =
+        if waiting.len() > usize::from(bounds.max) { curve.upper_bound(target) } else { Duration::ZERO };
     let fits = |time: Duration| order.iter().copied().find(|&index| left(index) >= time);
-    let alone = curve.longest(1);
+    let alone = curve.upper_bound(1);
     let (first, least) = match (fits(least.max(alone)), fits(alone)) {
         (Some(first), _) => (first, least),
         (None, Some(first)) => (first, Duration::ZERO),
@@ -53,11 +54,11 @@ pub(super) fn plan(waiting: &[Waiting], curve: &Curve, bounds: &Bounds) -> Vec<u
     let (mut batch, mut bytes, mut earliest) = (vec![first], waiting[first].bytes, left(first));
     for index in order.into_iter().filter(|&index| index != first) {
         let size = u16::try_from(batch.len() + 1).unwrap_or(u16::MAX);
-        if size > goal || curve.longest(size) > earliest {
+        if size > target || curve.upper_bound(size) > earliest {
             break;
         }
         let grown = bytes.saturating_add(waiting[index].bytes);
-        if grown > bounds.bytes || left(index) < curve.longest(size).max(least) {
+        if grown > bounds.bytes || left(index) < curve.upper_bound(size).max(least) {
             continue;
         }
         batch.push(index);
@@ -68,17 +69,17 @@ pub(super) fn plan(waiting: &[Waiting], curve: &Curve, bounds: &Bounds) -> Vec<u
 }
 
 /// Returns the largest batch for so many messages, at least 1.
-fn goal(waiting: usize, curve: &Curve, bounds: &Bounds) -> u16 {
+fn target(waiting: usize, curve: &Curve, bounds: &Bounds) -> u16 {
     if !curve.is_known() {
         return 1;
     }
     let share = u16::try_from(waiting.div_ceil(bounds.workers.max(1))).unwrap_or(u16::MAX).min(bounds.max);
-    let in_time = |&size: &u16| bounds.timeout.is_none_or(|timeout| curve.longest(size) <= timeout);
+    let in_time = |&size: &u16| bounds.timeout.is_none_or(|timeout| curve.upper_bound(size) <= timeout);
     (1..=share).rev().find(in_time).unwrap_or(1)
 }
 
 /// Returns indexes in the order in which workflows take turns.
-fn in_turns(waiting: &[Waiting]) -> Vec<usize> {
+fn round_robin(waiting: &[Waiting]) -> Vec<usize> {
     let mut turns = HashMap::<usize, usize>::new();
     let mut order: Vec<_> = waiting.iter().enumerate().collect();
     let turn = |(_, message): &(usize, &Waiting)| {
@@ -206,7 +207,7 @@ mod tests {
             unique.dedup();
             prop_assert_eq!(unique.len(), batch.len());
             if batch.len() > 1 {
-                let time = curve.longest(u16::try_from(batch.len()).unwrap());
+                let time = curve.upper_bound(u16::try_from(batch.len()).unwrap());
                 prop_assert!(batch.iter().all(|&index| waiting[index].left >= time));
                 prop_assert!(batch.iter().map(|&index| waiting[index].bytes).sum::<usize>() <= 100);
             }

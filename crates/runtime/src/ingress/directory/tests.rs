@@ -51,7 +51,7 @@ async fn starting_versions_are_reported() {
     directory.expect("bank", "v1", false);
     let found = |runtime, version: Option<&str>| {
         let target = RouteTarget { version: version.map(str::to_owned), ..target(Some(runtime), None) };
-        match directory.read().find(&target, Reach::Everything) {
+        match directory.read().find(&target, VersionScope::Everything) {
             Ok(FoundVersion::Starting(status)) => (true, status.message().to_owned()),
             Ok(FoundVersion::Running(_)) => panic!("nothing is there"),
             Err(status) => (false, status.message().to_owned()),
@@ -69,7 +69,7 @@ async fn starting_versions_are_reported() {
 
 #[test]
 fn published_versions_that_do_not_run_are_reported() {
-    let refused = table().find(&target(Some("shop"), None), Reach::Published).unwrap_err();
+    let refused = table().find(&target(Some("shop"), None), VersionScope::Published).unwrap_err();
     assert_eq!(refused.message(), "the version `v1` of the runtime `shop` does not run");
 }
 
@@ -79,17 +79,17 @@ fn access_to_named_versions() {
         |version: &str| RouteTarget { version: Some(version.to_owned()), ..target(Some("shop"), None) };
     let rows = [
         // Only holders of the right to name a version learn that it does not run.
-        (named("v1"), Reach::Everything, Code::Unavailable),
-        (named("v2"), Reach::Everything, Code::Unavailable),
-        (named("v1"), Reach::Published, Code::Unavailable),
-        (named("v2"), Reach::Published, Code::PermissionDenied),
-        (named("v1"), Reach::Nothing, Code::Unauthenticated),
-        (named("v2"), Reach::Nothing, Code::Unauthenticated),
-        (target(Some("shop"), None), Reach::Nothing, Code::Unavailable),
+        (named("v1"), VersionScope::Everything, Code::Unavailable),
+        (named("v2"), VersionScope::Everything, Code::Unavailable),
+        (named("v1"), VersionScope::Published, Code::Unavailable),
+        (named("v2"), VersionScope::Published, Code::PermissionDenied),
+        (named("v1"), VersionScope::Nothing, Code::Unauthenticated),
+        (named("v2"), VersionScope::Nothing, Code::Unauthenticated),
+        (target(Some("shop"), None), VersionScope::Nothing, Code::Unavailable),
     ];
-    for (target, reach, expected) in rows {
-        let refused = table().find(&target, reach).unwrap_err();
-        assert_eq!(refused.code(), expected, "{target:?} {reach:?}");
+    for (target, scope, expected) in rows {
+        let refused = table().find(&target, scope).unwrap_err();
+        assert_eq!(refused.code(), expected, "{target:?} {scope:?}");
     }
 }
 

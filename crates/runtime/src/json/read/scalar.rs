@@ -3,7 +3,7 @@
 use super::{
     super::{
         fault::{Fault, Result, cut},
-        number::{self, NotWhole},
+        number::{self, NotInteger},
         out::Out,
         scan::Token,
         shape::{is_closed, is_null_value},
@@ -161,7 +161,7 @@ fn put_whole(kind: &Kind, text: &str, out: &mut Out) -> std::result::Result<bool
     out.held.take(text.len())?;
     let number = number::whole(text);
     out.held.release(text.len());
-    if number == Err(NotWhole::Other) {
+    if number == Err(NotInteger::Other) {
         return Err(Fault::Expected { expected: WHOLE, found: String::new() });
     }
     let number = number.unwrap_or(i128::MAX);

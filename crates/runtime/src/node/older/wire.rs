@@ -167,7 +167,7 @@ impl Wire {
                 let number = STREAMS.fetch_add(1, Ordering::Relaxed);
                 let stream = format!("{}@{engine}-{number}", stage.stream());
                 let subjects = Subjects::jetstream(&stage, &stream);
-                let made = PrivateStream::make(connection, &stream).await?;
+                let made = PrivateStream::create(connection, &stream).await?;
                 let listener = Listener::open(connection, format!("{stream}.*")).await?;
                 let documents = Some(Listener::open(connection, subjects.writer.clone()).await?);
                 let (input, ask) = (subjects.input.clone(), tokio::time::interval(PROBE_INTERVAL[0]));
