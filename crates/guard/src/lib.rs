@@ -20,4 +20,4 @@ pub mod wire;
 
 pub use isolate::Isolation;
 pub use run::{inner, run};
-pub use system::{memory_below, program};
+pub use system::{Usage, memory_below, program, usage_below, usage_of_self};

@@ -8,15 +8,24 @@ mod macos;
 mod ps;
 
 #[cfg(target_os = "linux")]
-pub use linux::memory_below;
-#[cfg(target_os = "linux")]
 pub(crate) use linux::{MEMORY_CHECK_INTERVAL, adopt_orphans, hide_memory, keep_to, kill, memory};
-#[cfg(not(target_os = "linux"))]
-pub use macos::memory_below;
+#[cfg(target_os = "linux")]
+pub use linux::{memory_below, usage_below, usage_of_self};
 #[cfg(not(target_os = "linux"))]
 pub(crate) use macos::{MEMORY_CHECK_INTERVAL, adopt_orphans, hide_memory, keep_to, kill, memory};
+#[cfg(not(target_os = "linux"))]
+pub use macos::{memory_below, usage_below, usage_of_self};
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
+
+/// The memory and the processor time of a worker's processes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Memory in use, in bytes; pages of files do not count on Linux.
+    pub memory: u64,
+    /// Processor time since their start, with that of children that have ended.
+    pub processor: Duration,
+}
 
 /// The running program. On Linux this is the running build, even if its file has been replaced.
 pub fn program() -> io::Result<PathBuf> {

@@ -3,7 +3,9 @@
 //! A guard is a subreaper, so every process that was ever started below it is in the tree, whatever
 //! sessions and process groups it created.
 
+use super::Usage;
 use rustix::{
+    param::clock_ticks_per_second,
     process::{
         DumpableBehavior, Pid, Signal, getpid, kill_process, set_child_subreaper, set_dumpable_behavior,
     },
@@ -94,6 +96,37 @@ fn in_use(pid: &str, limit: u64) -> u64 {
     if quick <= limit { quick } else { sum(proportional) }
 }
 
+/// The memory and the processor time of all processes below a guard.
+pub fn usage_below(guard: u32) -> Usage {
+    let below = below(&guard.to_string());
+    let memory = below.iter().filter_map(|&pid| resident(pid)).sum();
+    let ticks: u64 = below.iter().filter_map(|&pid| ticks(pid)).sum();
+    Usage { memory, processor: duration(ticks) }
+}
+
+/// The memory and the processor time of this process, without its children.
+pub fn usage_of_self() -> Usage {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let pid = getpid().as_raw_nonzero().get();
+    Usage { memory: resident(pid).unwrap_or(0), processor: duration(processor_time(&stat, 2).unwrap_or(0)) }
+}
+
+/// The processor time of a process and of its children that it has waited for, in ticks of the clock.
+fn ticks(pid: i32) -> Option<u64> {
+    processor_time(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?, 4)
+}
+
+/// The sum of the first `count` of `utime`, `stime`, `cutime` and `cstime` (proc(5)). A program's name may have spaces and
+/// parentheses.
+fn processor_time(stat: &str, count: usize) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').skip(11).take(count).map(|time| time.parse::<u64>().ok()).sum()
+}
+
+fn duration(ticks: u64) -> Duration {
+    Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64)
+}
+
 /// Resident memory that is not backed by a file.
 fn resident(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -121,5 +154,29 @@ mod tests {
         let text = "Name:\tpython\nRssAnon:\t    2048 kB\nRssFile:\t   1 kB\n";
         assert_eq!(kilobytes(text, "RssAnon:"), 2 << 20);
         assert_eq!(kilobytes(text, "RssShmem:"), 0);
+        let stat = "7 (a) b) S 1 7 7 0 -1 4194560 183 2 0 0 40 3 200 10 20 0 1 0 1";
+        assert_eq!((processor_time(stat, 4), processor_time(stat, 2)), (Some(253), Some(43)));
+        assert_eq!(processor_time("7", 4), None);
+    }
+
+    #[test]
+    fn usage_counts_children() {
+        let mut child = std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let used = loop {
+            let used = usage_below(std::process::id());
+            if used.processor >= Duration::from_millis(50) {
+                break used;
+            }
+        };
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(used.memory > 0, "{used:?}");
+    }
+
+    #[test]
+    fn usage_of_this_process() {
+        let before = usage_of_self();
+        while usage_of_self().processor < before.processor + Duration::from_millis(20) {}
+        assert!(before.memory > 0, "{before:?}");
     }
 }

@@ -3,7 +3,10 @@
 //! No process adopts orphans: a daemon, which has left the program's process group and whose parent has ended, is not
 //! found. No process can be pinned to processors.
 
-use super::ps::{self, Process};
+use super::{
+    Usage,
+    ps::{self, Process},
+};
 use rustix::process::{Pid, Signal, getpid, kill_process, kill_process_group};
 use std::{
     io::{self, Read as _},
@@ -48,6 +51,20 @@ pub fn memory_below(guard: u32, _limit: u64) -> u64 {
     i32::try_from(guard).map_or(0, in_use)
 }
 
+/// The memory and the processor time of all processes below a guard.
+pub fn usage_below(guard: u32) -> Usage {
+    let below = i32::try_from(guard).map_or_else(|_| Vec::new(), below);
+    let memory = below.iter().map(|process| process.resident).sum();
+    Usage { memory, processor: below.iter().map(|process| process.processor).sum() }
+}
+
+/// The memory and the processor time of this process, without its children.
+pub fn usage_of_self() -> Usage {
+    let all = ps::parse(&list().unwrap_or_default());
+    let own = all.iter().find(|process| process.pid == getpid().as_raw_nonzero().get());
+    own.map_or_else(Usage::default, |own| Usage { memory: own.resident, processor: own.processor })
+}
+
 fn in_use(pid: i32) -> u64 {
     below(pid).iter().map(|process| process.resident).sum()
 }
@@ -60,7 +77,7 @@ fn below(pid: i32) -> Vec<Process> {
 /// The guard reaps every child, so this does not wait for `ps`; the end of its output is enough.
 fn list() -> io::Result<String> {
     let mut command = Command::new("/bin/ps");
-    command.args(["-axo", "pid=,ppid=,rss="]).env_clear().stdin(Stdio::null()).stderr(Stdio::null());
+    command.args(["-axo", "pid=,ppid=,rss=,time="]).env_clear().stdin(Stdio::null()).stderr(Stdio::null());
     let mut child = command.stdout(Stdio::piped()).spawn()?;
     let mut listed = String::new();
     child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?.read_to_string(&mut listed)?;

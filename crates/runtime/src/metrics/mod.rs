@@ -4,8 +4,10 @@
 
 pub mod page;
 mod rolling;
+mod workers;
 
 pub use rolling::{Percentiles, Reading, RollingStats};
+pub use workers::TrackedWorker;
 
 use krt_model::{outcome::Failure, request::Ending, version::Version};
 use prometheus_client::{
@@ -19,6 +21,7 @@ use prometheus_client::{
     registry::Registry,
 };
 use std::time::{Duration, Instant};
+use workers::WorkerProcesses;
 
 /// The endings that are counted.
 const ENDINGS: [Ending; 3] = [Ending::Answered, Ending::Failed, Ending::Left];
@@ -31,6 +34,7 @@ pub struct Metrics {
     nodes: Vec<NodeMetrics>,
     failures: Family<FailureLabels, Counter>,
     in_flight: Gauge,
+    workers: WorkerProcesses,
     /// Results that arrived when no client was waiting any more.
     pub late: Counter,
     /// Workflows that failed after an early reply.
@@ -78,6 +82,7 @@ struct WorkflowMetrics {
 
 #[derive(Debug)]
 struct NodeMetrics {
+    name: String,
     handler: Histogram,
     waiting: Histogram,
     /// If its handler gets batches.
@@ -155,6 +160,8 @@ impl Metrics {
         registry.register("worker_restarts", "Restarts of a node's workers", restarts.clone());
         registry.register("late_results", "Results for requests that had already ended", late.clone());
         registry.register("background_failures", "Failures after an early reply", background.clone());
+        let processes = WorkerProcesses::default();
+        registry.register_collector(Box::new(processes.clone()));
         let broker = BrokerMetrics::default();
         if through_broker {
             broker.register(&mut registry);
@@ -172,6 +179,7 @@ impl Metrics {
         let nodes = version.nodes.iter().map(|node| {
             let labels = NodeLabels { node: node.name.to_string() };
             NodeMetrics {
+                name: labels.node.clone(),
                 handler: handler.get_or_create_owned(&labels),
                 waiting: waiting.get_or_create_owned(&labels),
                 batch: node.run.batch.map(|_| batch.get_or_create_owned(&labels)),
@@ -187,6 +195,7 @@ impl Metrics {
             registry,
             failures,
             in_flight,
+            workers: processes,
             late,
             failed_in_background: background,
             broker,
@@ -243,6 +252,11 @@ impl Metrics {
     /// Counts a restart of a node's process.
     pub fn restarted(&self, node: usize) {
         self.nodes[node].restarts.inc();
+    }
+
+    /// Shows a node's worker, whose guard has this process id, until what it returns is dropped.
+    pub fn track_worker(&self, node: usize, guard: u32) -> TrackedWorker {
+        self.workers.track(&self.nodes[node].name, guard)
     }
 
     /// Renders the text, with the given current state, followed by the metrics of `more`.

@@ -8,7 +8,7 @@ use super::{
     process::{Process, ProcessEnd},
     recycle::Gauge,
 };
-use crate::{flow::StageIndex, gpus::TooFew};
+use crate::{flow::StageIndex, gpus::TooFew, metrics::TrackedWorker};
 use krt_model::hint;
 use std::{
     io,
@@ -42,6 +42,8 @@ pub(super) struct Worker {
     /// The deadline to end, once the worker is asked to.
     due: watch::Sender<Option<tokio::time::Instant>>,
     task: JoinHandle<WorkerExit>,
+    /// Shows it in the metrics.
+    _tracked: Option<TrackedWorker>,
 }
 
 /// The channel to a worker.
@@ -162,7 +164,7 @@ impl Worker {
             (Some(older), ReplicaId::At(place)) => {
                 let (due, when) = watch::channel(None);
                 let (link, guard, task) = older::start(node, launch, older, place, lifeline, when).await?;
-                Ok(Self { link: Channel::Older(link), guard, due, task })
+                Ok(Self::new(node, Channel::Older(link), guard, due, task))
             }
             _ => Self::start_linked(node, launch, lifeline).await,
         }
@@ -188,7 +190,7 @@ impl Worker {
         let (due, when) = watch::channel(None);
         let life = Lifecycle { node: Arc::clone(node), link: Arc::clone(&link), process, outputs, due: when };
         let task = tokio::spawn(node.logs.around(life.run(read, ready, broken)));
-        let mut worker = Self { link: Channel::Link(link), guard, due, task };
+        let mut worker = Self::new(node, Channel::Link(link), guard, due, task);
         match known.await {
             Ok(frame::Ready { sdk, language, .. }) => {
                 let elapsed = begun.elapsed().as_millis();
@@ -200,6 +202,17 @@ impl Worker {
                 Err(_) => StartFailure::Ended { how: worker.ended().await.how },
             }),
         }
+    }
+
+    fn new(
+        node: &Node,
+        link: Channel,
+        guard: Option<u32>,
+        due: watch::Sender<Option<tokio::time::Instant>>,
+        task: JoinHandle<WorkerExit>,
+    ) -> Self {
+        let tracked = guard.map(|guard| node.flow.metrics().track_worker(node.index, guard));
+        Self { link, guard, due, task, _tracked: tracked }
     }
 
     /// Takes no more deliveries, and asks the worker to finish its own and end. Kills it after [`GRACE`].
