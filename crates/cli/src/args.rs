@@ -2,6 +2,7 @@
 
 use crate::commands::{
     backup::BackupArgs,
+    bench::BenchArgs,
     call::CallArgs,
     check::CheckArgs,
     completions::CompletionsArgs,
@@ -116,6 +117,8 @@ pub(crate) enum Command {
     Dead(DeadArgs),
     /// Call an RPC with JSON
     Call(CallArgs),
+    /// Measure how many requests a service answers, and how fast
+    Bench(BenchArgs),
     /// Create a package, or add a node to one
     New(NewArgs),
     /// Run the tests of a package's nodes

@@ -95,6 +95,7 @@ const RUNTIME: Table<'static> = &[
             "logs",
             "json",
             "memory",
+            "metrics",
             "offload",
             "save_request",
             "traces",

@@ -21,10 +21,12 @@ impl Address {
         self.tls
     }
 
-    pub(super) fn uri(&self) -> Uri {
+    /// The URI of a path on the server, which begins with `/`.
+    pub(crate) fn at(&self, path: &'static str) -> Uri {
         let scheme = if self.tls { "https" } else { "http" };
-        let uri = Uri::builder().scheme(scheme).authority(self.authority.clone()).path_and_query("/").build();
-        uri.expect("an authority makes a URI")
+        let uri =
+            Uri::builder().scheme(scheme).authority(self.authority.clone()).path_and_query(path).build();
+        uri.expect("an authority and a path make a URI")
     }
 }
 
@@ -70,7 +72,7 @@ mod tests {
             ("https://a.example:443", "https://a.example:443/"),
         ] {
             let address: Address = text.parse().unwrap();
-            assert_eq!(address.uri().to_string(), expected, "{text}");
+            assert_eq!(address.at("/").to_string(), expected, "{text}");
         }
         for bad in [
             "",

@@ -50,7 +50,7 @@ pub(crate) struct Client {
 impl Client {
     /// Connects. Every request carries `headers`.
     pub(crate) async fn connect(address: Address, trust: &Trust, headers: Vec<Header>) -> Result<Self> {
-        let mut endpoint = Endpoint::from(address.uri())
+        let mut endpoint = Endpoint::from(address.at("/"))
             .connect_timeout(TIMEOUT)
             .tcp_nodelay(true)
             .user_agent(concat!("krt/", env!("CARGO_PKG_VERSION")))?;

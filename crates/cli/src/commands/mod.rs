@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod backup;
+pub(crate) mod bench;
 pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod completions;
@@ -57,6 +58,7 @@ pub(crate) fn execute(args: Args) -> Result<ExitCode> {
         Command::Call(args) => call::execute(&args),
         Command::Check(args) => check::execute(&args),
         Command::Schema(_) => schema::execute(),
+        Command::Bench(args) => bench::execute(&args),
         Command::New(args) => new::execute(&args),
         Command::Test(args) => test::execute(&args),
         Command::Proto(args) => proto::execute(&args),

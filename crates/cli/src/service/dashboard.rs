@@ -15,6 +15,7 @@ use krt_serve::{
 };
 use krt_store::Store;
 use std::{
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
     sync::Arc,
 };
@@ -41,6 +42,21 @@ pub(crate) struct DashboardArgs {
 pub(crate) struct Port {
     pub(super) listener: TcpListener,
     pub(super) hosts: Hosts,
+}
+
+impl Port {
+    /// Binds a port that `flag` names, with additional host names from `browsers`.
+    pub(crate) fn open(flag: &str, address: SocketAddr, browsers: Option<&BrowserArgs>) -> Result<Self> {
+        let listener = bind(flag, address)?;
+        let address = listener.local_addr()?;
+        let hosts = browsers.map_or_else(|| Hosts::of(address, Vec::new()), |these| these.hosts(address));
+        Ok(Self { listener, hosts })
+    }
+
+    /// Its address.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
 }
 
 impl DashboardArgs {

@@ -41,14 +41,14 @@ pub(crate) mod watch;
 pub(crate) use arguments::{EngineArgs, ServiceArgs};
 pub(crate) use browsers::BrowserArgs;
 pub(crate) use connections::ConnectionArgs;
-pub(crate) use dashboard::DashboardArgs;
+pub(crate) use dashboard::{DashboardArgs, Port};
 pub(crate) use launch::Pythons;
 pub(crate) use nats::NatsArgs;
 pub(crate) use stores::RemoteArgs;
 pub(crate) use tls::TlsArgs;
 
 use crate::error::{Context as _, Error, Result, bail, ensure, error};
-use dashboard::{Dashboard, DashboardContent, Port};
+use dashboard::{Dashboard, DashboardContent};
 use krt_environment::{Inherited, PythonChoice};
 use krt_model::name::VariableName;
 use krt_model::version::Runner;

@@ -4,14 +4,11 @@ use super::{
     BrowserArgs, ConnectionArgs, NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, ServiceSettings,
     TlsArgs, asynchronous, bind, block_on, crash, dashboard::Port, diagnostics, signals,
 };
-use crate::{
-    error::{Error, Result},
-    exit,
-};
+use crate::{error::Result, exit};
 use clap::Args;
 use krt_runtime::{
     descriptors::Descriptors,
-    ingress::{ClientPort, browsers::Hosts, listener::Limits},
+    ingress::{ClientPort, listener::Limits},
     logs::Logs,
 };
 use std::{
@@ -52,12 +49,7 @@ impl PartArgs {
 
     /// Binds the metrics port, with additional host names from `browsers`. `limits` are for the client port.
     pub(crate) fn ports(&self, limits: Limits, browsers: Option<&BrowserArgs>) -> Result<Ports> {
-        let open = |address| {
-            let listener = bind("--metrics", address)?;
-            let address = listener.local_addr()?;
-            let hosts = browsers.map_or_else(|| Hosts::of(address, Vec::new()), |these| these.hosts(address));
-            Ok::<_, Error>(Port { listener, hosts })
-        };
+        let open = |address| Port::open("--metrics", address, browsers);
         let metrics = self.metrics.map(open).transpose()?;
         Ok(Ports { front: None, metrics, dashboard: None, limits })
     }

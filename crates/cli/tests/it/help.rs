@@ -51,6 +51,11 @@ fn of_call() {
 }
 
 #[test]
+fn of_bench() {
+    assert_snapshot!(help(&["bench"]));
+}
+
+#[test]
 fn of_doctor() {
     assert_snapshot!(help(&["doctor"]));
 }

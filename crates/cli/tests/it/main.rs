@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod archives;
 #[cfg(test)]
+mod bench;
+#[cfg(test)]
 mod call;
 #[cfg(test)]
 mod check;

@@ -4,7 +4,7 @@ use crate::support::{CommandOutput, Folder, Service, krt, lines, message, run_wi
 use rustix::process::Signal;
 use std::{fs, process::Stdio, time::Duration};
 
-const GREETER: &str = "\
+pub(crate) const GREETER: &str = "\
 import asyncio, pathlib
 from public_input_pb2 import Greeting, GreetRequest
 

@@ -13,6 +13,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::Duration,
 };
 use tokio::runtime::Runtime;
 use tonic::{
@@ -170,10 +171,18 @@ impl Service<http::Request<Body>> for Counter {
     }
 }
 
+/// One `slow` item is priced at a time.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 async fn price(request: Request<PriceRequest>) -> Result<Response<PriceAnswer>, Status> {
     let PriceRequest { item, count } = request.into_inner();
     match item.as_str() {
         "never" => pending().await,
+        "slow" => {
+            let _turn = ONE_AT_A_TIME.lock().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            Ok(Response::new(PriceAnswer { item, cents: count, at: None }))
+        }
         "unknown" => Err(Status::internal("error in 'etl': no such item")),
         "mute" => Err(Status::aborted("")),
         _ => {

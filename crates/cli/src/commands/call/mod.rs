@@ -1,12 +1,14 @@
 //! `krt call`: calls an RPC with JSON, on a running server or on a package started for the call.
 //!
-//! - [`package`]: starts a package for one call.
+//! - [`package`]: starts a package for a command that calls it.
 //! - [`requests`]: reads requests.
 //! - [`start`]: waits for a service that is starting.
+//!
+//! `krt bench` calls services by the same parts.
 
-mod package;
-mod requests;
-mod start;
+pub(in crate::commands) mod package;
+pub(in crate::commands) mod requests;
+pub(in crate::commands) mod start;
 
 use crate::{
     client::{Address, Client, Header, Methods, Trust, describe, example, is_starting, title, will_describe},
@@ -19,6 +21,7 @@ use crate::{
 use clap::Args;
 use krt_model::hint;
 use krt_runtime::json::{self, Format};
+use package::Running;
 use prost_reflect::MethodDescriptor;
 use requests::Source;
 use serde_json::value::RawValue;
@@ -109,9 +112,15 @@ pub(crate) fn execute(args: &CallArgs) -> Result<ExitCode> {
         match &args.package {
             None => work(args, args.address.clone()).await,
             Some(path) => {
-                let work = async |address: std::net::SocketAddr| work(args, address.into()).await;
+                let work = async |running: Running| {
+                    tokio::select! {
+                        done = work(args, running.address.into()) => done,
+                        () = running.interrupted.cancelled() => Ok(Outcome::Interrupted),
+                    }
+                };
                 let start = Start::of(format!("`{}`", path.display()), args.timeout);
-                package::with(&args.service, path, args.data.as_deref(), &start, work).await
+                let done = package::with(&args.service, path, args.data.as_deref(), &start, work).await;
+                done.map(|done| done.unwrap_or(Outcome::Interrupted))
             }
         }
     })?;
@@ -138,7 +147,7 @@ async fn work(args: &CallArgs, address: Address) -> Result<Outcome> {
 }
 
 /// Fetches the methods; retries until the server has started.
-async fn methods(client: &Client, start: &mut Start) -> Result<Methods> {
+pub(in crate::commands) async fn methods(client: &Client, start: &mut Start) -> Result<Methods> {
     loop {
         match client.methods().await {
             Err(error) if will_describe(&error) => {

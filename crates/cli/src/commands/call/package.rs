@@ -1,10 +1,11 @@
-//! Starts a package for one call, and stops it afterwards.
+//! Starts a package for a command that calls it, and stops it afterwards.
 
-use super::{Outcome, Start};
+use super::Start;
 use crate::{
     error::{Context as _, Result, bail},
     service::{
-        NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, ServiceSettings, asynchronous, bind, signals,
+        NatsArgs, Port, Ports, RemoteArgs, Role, Service, ServiceArgs, ServiceSettings, asynchronous, bind,
+        signals,
     },
 };
 use krt_runtime::{
@@ -20,29 +21,39 @@ use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-/// Starts the package at `path` on a port of its own, runs `work` against it, and stops it. Requests in
-/// flight finish, whether or not `work` succeeded.
-pub(super) async fn with(
+/// A package that runs.
+pub(in crate::commands) struct Running {
+    /// Where its RPCs are.
+    pub(in crate::commands) address: SocketAddr,
+    /// Where its metrics are.
+    pub(in crate::commands) metrics: SocketAddr,
+    /// Ctrl-C or SIGTERM: `work` should end.
+    pub(in crate::commands) interrupted: CancellationToken,
+}
+
+/// Starts the package at `path` on ports of its own, runs `work` against it, and stops it. Requests in flight
+/// finish, whether or not `work` succeeded. Returns `None` if a signal came before the package was ready.
+pub(in crate::commands) async fn with<T>(
     args: &ServiceArgs,
     path: &Path,
     data: Option<&Path>,
     start: &Start,
-    work: impl AsyncFnOnce(SocketAddr) -> Result<Outcome>,
-) -> Result<Outcome> {
+    work: impl AsyncFnOnce(Running) -> Result<T>,
+) -> Result<Option<T>> {
     let logs = args.engine.logs()?;
     let done = work_with(args, path, data, start, &logs, work).await;
     logs.flush();
     done
 }
 
-async fn work_with(
+async fn work_with<T>(
     args: &ServiceArgs,
     path: &Path,
     data: Option<&Path>,
     start: &Start,
     logs: &Logs,
-    work: impl AsyncFnOnce(SocketAddr) -> Result<Outcome>,
-) -> Result<Outcome> {
+    work: impl AsyncFnOnce(Running) -> Result<T>,
+) -> Result<Option<T>> {
     let interrupted = signals::stop()?;
     let data = Data::new(data)?;
     let descriptors = Descriptors::raise();
@@ -50,7 +61,9 @@ async fn work_with(
     let rules = Rules::of(listener.local_addr()?);
     let limits = Limits::default();
     let front = ClientPort::open(listener, None, Limits::default(), rules)?;
-    let address = front.address();
+    let metrics = Port::open("--metrics", (Ipv4Addr::LOCALHOST, 0).into(), None)?;
+    let running =
+        Running { address: front.address(), metrics: metrics.address()?, interrupted: interrupted.clone() };
     let (remote, nats) = (RemoteArgs::default(), NatsArgs::default());
     let wanted = ServiceSettings {
         path,
@@ -64,7 +77,7 @@ async fn work_with(
     };
     let service = tokio::select! {
         service = Service::open(&wanted, logs) => service?,
-        () = interrupted.cancelled() => return Ok(Outcome::Interrupted),
+        () = interrupted.cancelled() => return Ok(None),
     };
     let finished = interrupted.child_token();
     let (sender, ready) = oneshot::channel();
@@ -72,34 +85,31 @@ async fn work_with(
         // Fails if the receiver is gone because of an interruption.
         let _ = sender.send(());
     };
-    let mut ports = Ports { front: Some(front), metrics: None, dashboard: None, limits };
+    let mut ports = Ports { front: Some(front), metrics: Some(metrics), dashboard: None, limits };
     let serving = service.run(&mut ports, &wanted, None, on_ready, &finished);
-    let working = work_when_ready(start.watch(ready), start, work(address), &interrupted, &finished);
+    let working = work_when_ready(start.watch(ready), start, work(running), &interrupted, &finished);
     let (served, worked) = tokio::join!(serving, working);
     served?;
     worked
 }
 
 /// Runs `work` once the service is ready, then stops the service.
-async fn work_when_ready(
+async fn work_when_ready<T>(
     ready: impl Future<Output = Option<Result<(), oneshot::error::RecvError>>>,
     start: &Start,
-    work: impl Future<Output = Result<Outcome>>,
+    work: impl Future<Output = Result<T>>,
     interrupted: &CancellationToken,
     finished: &CancellationToken,
-) -> Result<Outcome> {
+) -> Result<Option<T>> {
     let _stop = finished.clone().drop_guard();
     tokio::select! {
-        () = interrupted.cancelled() => Ok(Outcome::Interrupted),
+        () = interrupted.cancelled() => Ok(None),
         started = ready => {
             let Some(started) = started else {
                 bail!("the package has not started"; hint: "{}", start.hint());
             };
             started.context("the service did not start")?;
-            tokio::select! {
-                done = work => done,
-                () = interrupted.cancelled() => Ok(Outcome::Interrupted),
-            }
+            work.await.map(Some)
         }
     }
 }

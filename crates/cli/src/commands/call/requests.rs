@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 /// The source of requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
+pub(in crate::commands) enum Source {
     /// The JSON text itself.
     Text(String),
     /// `@file`
@@ -24,7 +24,7 @@ pub(super) enum Source {
 }
 
 /// Requests in order of arrival. Each is valid JSON, but may not fit the message type.
-pub(super) type Requests = mpsc::Receiver<serde_json::Result<Box<RawValue>>>;
+pub(in crate::commands) type Requests = mpsc::Receiver<serde_json::Result<Box<RawValue>>>;
 
 impl FromStr for Source {
     type Err = Infallible;
@@ -40,7 +40,7 @@ impl FromStr for Source {
 
 impl Source {
     /// Starts to read. Validates a literal text as a whole before it yields the first request.
-    pub(super) fn open(&self) -> Result<Requests> {
+    pub(in crate::commands) fn open(&self) -> Result<Requests> {
         match self {
             Self::Text(text) => {
                 let values = Deserializer::from_str(text).into_iter().collect::<Result<Vec<_>, _>>();

@@ -12,7 +12,7 @@ const REPORT_AFTER: Duration = Duration::from_secs(2);
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Waits for a start, and reports it on standard error.
-pub(super) struct Start {
+pub(in crate::commands) struct Start {
     what: String,
     limit: Option<Duration>,
     waiting: Option<WaitProgress>,
@@ -26,12 +26,12 @@ struct WaitProgress {
 
 impl Start {
     /// Waits for `what`, at most for `limit`.
-    pub(super) fn of(what: String, limit: Option<Duration>) -> Self {
+    pub(in crate::commands) fn of(what: String, limit: Option<Duration>) -> Self {
         Self { what, limit, waiting: None }
     }
 
     /// Pauses before the next attempt. Returns false when the time is up.
-    pub(super) async fn pause(&mut self) -> bool {
+    pub(in crate::commands) async fn pause(&mut self) -> bool {
         let now = Instant::now();
         let waiting = self.waiting.get_or_insert_with(|| {
             terminal::print_note(&format!("waiting for {}, which is starting", self.what));
@@ -49,13 +49,13 @@ impl Start {
     }
 
     /// Ends the wait: the service has started.
-    pub(super) fn ended(&mut self) {
+    pub(in crate::commands) fn ended(&mut self) {
         self.waiting = None;
     }
 
     /// Waits for `ready`, which resolves once a local service has started. Returns `None` when the time is
     /// up.
-    pub(super) async fn watch<T>(&self, ready: impl Future<Output = T>) -> Option<T> {
+    pub(in crate::commands) async fn watch<T>(&self, ready: impl Future<Output = T>) -> Option<T> {
         let waiting = async {
             tokio::time::sleep(REPORT_AFTER).await;
             terminal::print_note(&format!("waiting for {}, which is starting", self.what));
@@ -79,7 +79,7 @@ impl Start {
     }
 
     /// The hint for a start that took too long.
-    pub(super) fn hint(&self) -> String {
+    pub(in crate::commands) fn hint(&self) -> String {
         match self.limit {
             Some(limit) => format!("waited {} s; a longer --timeout waits longer", limit.as_secs_f64()),
             None => String::new(),

@@ -12,8 +12,9 @@ use tempfile::TempDir;
 const NATS: &str = "--nats=nats://127.0.0.1:1";
 
 /// The commands that a row here or in the parent module runs.
-const TYPED: [&str; 26] = [
+const TYPED: [&str; 27] = [
     "backup",
+    "bench",
     "call",
     "check",
     "completions",
@@ -141,6 +142,8 @@ fn packages_and_archives() {
         ("values that were typed", vec!["run", "--listen", HOSTILE]),
         ("nodes that were typed", vec!["env", HOSTILE, path(&tested), "--nats", "nats://127.0.0.1:1"]),
         ("servers to call", vec!["call", "--address", HOSTILE, "Go"]),
+        ("methods to measure", vec!["bench", HOSTILE, "--package", path(&wrong)]),
+        ("servers to measure", vec!["bench", "Go", "--address", HOSTILE]),
         ("names of nodes", vec!["new", "node", HOSTILE]),
         ("nodes to run", vec!["node", HOSTILE, path(&tested), NATS, "--data", into]),
         (
