@@ -24,6 +24,7 @@ use crate::commands::{
     runtime::RuntimeArgs,
     schema::SchemaArgs,
     serve::ServeArgs,
+    size::SizeArgs,
     test::TestArgs,
     token::TokenArgs,
     unpack::UnpackArgs,
@@ -119,6 +120,8 @@ pub(crate) enum Command {
     Call(CallArgs),
     /// Measure how many requests a service answers, and how fast
     Bench(BenchArgs),
+    /// Say how many replicas and machines a package needs
+    Size(SizeArgs),
     /// Create a package, or add a node to one
     New(NewArgs),
     /// Run the tests of a package's nodes

@@ -23,6 +23,7 @@ pub(crate) mod run;
 pub(crate) mod runtime;
 pub(crate) mod schema;
 pub(crate) mod serve;
+pub(crate) mod size;
 pub(crate) mod test;
 pub(crate) mod token;
 pub(crate) mod unpack;
@@ -59,6 +60,7 @@ pub(crate) fn execute(args: Args) -> Result<ExitCode> {
         Command::Check(args) => check::execute(&args),
         Command::Schema(_) => schema::execute(),
         Command::Bench(args) => bench::execute(&args),
+        Command::Size(args) => size::execute(&args),
         Command::New(args) => new::execute(&args),
         Command::Test(args) => test::execute(&args),
         Command::Proto(args) => proto::execute(&args),

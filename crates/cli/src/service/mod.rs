@@ -191,6 +191,16 @@ impl Service {
         Ok(Self { parts, stores, python: service.engine.python.clone(), values })
     }
 
+    /// Its package.
+    pub(crate) fn package(&self) -> Arc<Package> {
+        Arc::clone(&self.parts.package)
+    }
+
+    /// Its store of measurements, logs and request records.
+    pub(crate) fn store(&self) -> krt_store::Store {
+        self.parts.store.clone()
+    }
+
     /// Creates the nodes' environments, starts the nodes, and serves until a signal or until the package
     /// itself changes. Calls `ready` once, when the service accepts requests.
     pub(crate) async fn run(

@@ -56,6 +56,11 @@ fn of_bench() {
 }
 
 #[test]
+fn of_size() {
+    assert_snapshot!(help(&["size"]));
+}
+
+#[test]
 fn of_doctor() {
     assert_snapshot!(help(&["doctor"]));
 }

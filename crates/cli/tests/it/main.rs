@@ -30,6 +30,8 @@ mod reference;
 #[cfg(test)]
 mod shop;
 #[cfg(test)]
+mod size;
+#[cfg(test)]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(test)]

@@ -11,66 +11,66 @@ const LEAST: u64 = 1_000;
 /// The percentiles of a report.
 const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
 /// The quantile of the normal distribution for a confidence of 95 %.
-pub(super) const CONFIDENCE: f64 = 1.96;
+pub(in crate::commands) const CONFIDENCE: f64 = 1.96;
 
 /// Latencies from 1 µs to an hour.
 #[derive(Debug, Clone)]
-pub(super) struct Latencies(Histogram<u64>);
+pub(in crate::commands) struct Latencies(Histogram<u64>);
 
 /// What latencies have in common, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Summary {
-    pub(super) mean_ms: f64,
-    pub(super) min_ms: f64,
-    pub(super) max_ms: f64,
-    pub(super) percentiles: Vec<Percentile>,
+pub(in crate::commands) struct Summary {
+    pub(in crate::commands) mean_ms: f64,
+    pub(in crate::commands) min_ms: f64,
+    pub(in crate::commands) max_ms: f64,
+    pub(in crate::commands) percentiles: Vec<Percentile>,
 }
 
 /// A percentile of the measured latencies, in milliseconds, and the range that has the percentile of all latencies with a
 /// confidence of 95 %.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Percentile {
+pub(in crate::commands) struct Percentile {
     /// From 0 to 100.
-    pub(super) percentile: f64,
-    pub(super) ms: f64,
-    pub(super) low_ms: f64,
+    pub(in crate::commands) percentile: f64,
+    pub(in crate::commands) ms: f64,
+    pub(in crate::commands) low_ms: f64,
     /// `None` if the measured latencies are too few to tell.
-    pub(super) high_ms: Option<f64>,
+    pub(in crate::commands) high_ms: Option<f64>,
 }
 
 impl Latencies {
     /// No latencies yet; their values are exact to `digits` decimal digits.
-    pub(super) fn new(digits: u8) -> Self {
+    pub(in crate::commands) fn new(digits: u8) -> Self {
         Self(Histogram::new_with_bounds(LEAST, MAX, digits).expect("the bounds are valid"))
     }
 
-    pub(super) fn record(&mut self, latency: Duration) {
+    pub(in crate::commands) fn record(&mut self, latency: Duration) {
         let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(MAX);
         self.0.saturating_record(nanoseconds.clamp(LEAST, MAX));
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
+    pub(in crate::commands) fn add(&mut self, other: &Self) {
         self.0.add(&other.0).expect("the bounds are the same");
     }
 
     /// Those that are not in `earlier`, a copy from before.
-    pub(super) fn without(&self, earlier: &Self) -> Self {
+    pub(in crate::commands) fn without(&self, earlier: &Self) -> Self {
         let mut rest = self.clone();
         rest.0.subtract(&earlier.0).expect("the earlier latencies are among these");
         rest
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::commands) fn count(&self) -> u64 {
         self.0.len()
     }
 
     /// The latency at a percentile, in milliseconds; 0 if there is none.
-    pub(super) fn at(&self, percentile: f64) -> f64 {
+    pub(in crate::commands) fn at(&self, percentile: f64) -> f64 {
         ms(self.0.value_at_percentile(percentile))
     }
 
     /// `None` if there are no latencies.
-    pub(super) fn summary(&self) -> Option<Summary> {
+    pub(in crate::commands) fn summary(&self) -> Option<Summary> {
         let count = self.count();
         // At least one latency is above a percentile that is shown, besides the median.
         let above = |percentile: &f64| (count as f64 * (100.0 - percentile) / 100.0).round();

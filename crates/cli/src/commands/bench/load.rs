@@ -21,7 +21,7 @@ const MAX_WAITING: usize = 10_000;
 
 /// What decides when requests are sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Pace {
+pub(in crate::commands) enum Pace {
     /// So many clients each send the next request when they have an answer.
     Clients(usize),
     /// So many requests are due in a second, at times that depend on nothing, as those of many users (a Poisson process).
@@ -30,25 +30,25 @@ pub(super) enum Pace {
 
 /// A server, and what to send to it.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(in crate::commands) struct Target {
     /// The connections, used in turn.
-    pub(super) connections: Vec<Client>,
-    pub(super) method: MethodDescriptor,
+    pub(in crate::commands) connections: Vec<Client>,
+    pub(in crate::commands) method: MethodDescriptor,
     /// Encoded messages, sent in turn.
-    pub(super) requests: Arc<[Bytes]>,
-    pub(super) timeout: Duration,
+    pub(in crate::commands) requests: Arc<[Bytes]>,
+    pub(in crate::commands) timeout: Duration,
 }
 
 /// How long requests are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Length {
+pub(in crate::commands) enum Length {
     Time(Duration),
     Requests(u64),
 }
 
 /// Why requests ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
+pub(in crate::commands) enum End {
     Done,
     Interrupted,
     /// [`MAX_WAITING`] requests waited: the server answers fewer than are due.
@@ -69,7 +69,7 @@ struct Window {
 
 impl Target {
     /// Sends requests, and adds what they come to. Returns when all have ended, or at once if `stop` is cancelled.
-    pub(super) async fn send(
+    pub(in crate::commands) async fn send(
         self: &Arc<Self>,
         pace: Pace,
         length: Length,
@@ -198,7 +198,7 @@ fn pause(rate: f64, uniform: f64) -> Duration {
     Duration::from_secs_f64(-(1.0 - uniform).ln() / rate)
 }
 
-pub(super) fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
+pub(in crate::commands) fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
     tally.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -6,15 +6,17 @@
 //! - [`usage`]: where a request's time goes, and what processes take, from the service's metrics.
 //! - [`report`]: text and JSON.
 //! - [`html`], [`chart`], [`markup`]: a page.
+//!
+//! `krt size` measures by the same parts.
 
 mod chart;
 mod html;
-mod latency;
-mod load;
+pub(in crate::commands) mod latency;
+pub(in crate::commands) mod load;
 mod markup;
-mod report;
-mod tally;
-mod usage;
+pub(in crate::commands) mod report;
+pub(in crate::commands) mod tally;
+pub(in crate::commands) mod usage;
 
 use super::call::{
     methods,
@@ -173,7 +175,7 @@ pub(crate) struct BenchArgs {
 }
 
 /// Parses a rate, above 0 and at most a million.
-fn rate(text: &str) -> Result<f64, &'static str> {
+pub(in crate::commands) fn rate(text: &str) -> Result<f64, &'static str> {
     let rate: f64 = text.parse().map_err(|_| "expected a number, such as 200 or 0.5")?;
     if rate > 0.0 && rate <= 1e6 { Ok(rate) } else { Err("expected a number above 0 and up to 1000000") }
 }
@@ -381,7 +383,7 @@ async fn read_metrics(servers: &[Measured]) -> Result<Vec<Option<Metrics>>> {
 }
 
 /// Reads and encodes the requests.
-async fn read(source: &Source, method: &MethodDescriptor) -> Result<Arc<[Bytes]>> {
+pub(in crate::commands) async fn read(source: &Source, method: &MethodDescriptor) -> Result<Arc<[Bytes]>> {
     let (mut requests, mut encoded, mut bytes) = (source.open()?, Vec::new(), 0);
     while let Some(request) = requests.recv().await {
         let number = encoded.len() + 1;

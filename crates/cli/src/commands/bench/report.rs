@@ -211,12 +211,12 @@ fn process_rows(usage: &Usage) -> Vec<Row> {
 }
 
 /// Lines of a table, with two spaces between columns; the first column is to the left.
-fn aligned(rows: &[Row]) -> Vec<String> {
+pub(in crate::commands) fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 4] = std::array::from_fn(width);
-    let line = |[first, rest @ ..]: &Row| {
-        let mut line = format!("{first:<0$}", widths[0]);
-        for (cell, width) in rest.iter().zip(&widths[1..]) {
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let mut line = format!("{:<1$}", row[0], widths[0]);
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
             let _ = write!(line, "  {cell:>width$}");
         }
         line.trim_end().to_owned()
@@ -234,7 +234,7 @@ impl Percentile {
     }
 }
 
-pub(super) fn ms(value: f64) -> String {
+pub(in crate::commands) fn ms(value: f64) -> String {
     match value {
         ..10.0 => format!("{value:.3} ms"),
         10.0..100.0 => format!("{value:.2} ms"),
@@ -242,16 +242,16 @@ pub(super) fn ms(value: f64) -> String {
     }
 }
 
-pub(super) fn percent(part: f64) -> String {
+pub(in crate::commands) fn percent(part: f64) -> String {
     format!("{:.1} %", part * 100.0)
 }
 
-pub(super) fn mebibytes(bytes: f64) -> String {
+pub(in crate::commands) fn mebibytes(bytes: f64) -> String {
     format!("{:.0} MiB", bytes / f64::from(1 << 20))
 }
 
 /// A number with as many digits as it needs.
-pub(super) fn number(value: f64) -> String {
+pub(in crate::commands) fn number(value: f64) -> String {
     match value {
         ..10.0 => format!("{value:.2}"),
         10.0..100.0 => format!("{value:.1}"),
@@ -260,7 +260,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// A number with commas between groups of three digits.
-pub(super) fn grouped(value: u64) -> String {
+pub(in crate::commands) fn grouped(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::new();
     for (index, digit) in digits.char_indices() {

@@ -15,7 +15,7 @@ const MAX_MESSAGE: usize = 1 << 10;
 
 /// How a request ended.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(in crate::commands) enum Outcome {
     /// Of a stream: when the first message came, and how many came.
     Answered {
         first: Option<Duration>,
@@ -26,7 +26,7 @@ pub(super) enum Outcome {
 
 /// What requests came to.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(in crate::commands) struct Tally {
     latencies: Latencies,
     first_messages: Latencies,
     messages: u64,
@@ -48,32 +48,32 @@ struct IntervalTally {
 
 /// The figures of a measurement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Figures {
+pub(in crate::commands) struct Figures {
     /// The time that was measured, in seconds.
-    pub(super) seconds: f64,
+    pub(in crate::commands) seconds: f64,
     /// Requests that were answered.
-    pub(super) answered: u64,
+    pub(in crate::commands) answered: u64,
     /// Requests that failed.
-    pub(super) failed: u64,
+    pub(in crate::commands) failed: u64,
     /// Answers that came in a second.
-    pub(super) per_second: f64,
+    pub(in crate::commands) per_second: f64,
     /// Half of the range that has the mean with a confidence of 95 %; `None` if the time was too short to tell.
-    pub(super) per_second_error: Option<f64>,
+    pub(in crate::commands) per_second_error: Option<f64>,
     /// From the beginning of a request to its answer; with a rate, from the time at which it was due.
-    pub(super) latency: Option<Summary>,
+    pub(in crate::commands) latency: Option<Summary>,
     /// The same to the first message of a stream.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) first_message: Option<Summary>,
+    pub(in crate::commands) first_message: Option<Summary>,
     /// Messages of streams that came in a second.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) messages_per_second: Option<f64>,
-    pub(super) failures: Vec<Failure>,
-    pub(super) intervals: Vec<Interval>,
+    pub(in crate::commands) messages_per_second: Option<f64>,
+    pub(in crate::commands) failures: Vec<Failure>,
+    pub(in crate::commands) intervals: Vec<Interval>,
 }
 
 /// The state of a tally at one time.
 #[derive(Debug)]
-pub(super) struct Mark {
+pub(in crate::commands) struct Mark {
     latencies: Latencies,
     in_windows: u64,
     measured: Duration,
@@ -81,36 +81,36 @@ pub(super) struct Mark {
 
 /// The figures of one of several windows.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Round {
-    pub(super) per_second: f64,
-    pub(super) p50_ms: f64,
-    pub(super) p99_ms: f64,
+pub(in crate::commands) struct Round {
+    pub(in crate::commands) per_second: f64,
+    pub(in crate::commands) p50_ms: f64,
+    pub(in crate::commands) p99_ms: f64,
 }
 
 /// Requests that failed alike.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Failure {
+pub(in crate::commands) struct Failure {
     /// The name of gRPC's status code.
-    pub(super) code: String,
-    pub(super) count: u64,
+    pub(in crate::commands) code: String,
+    pub(in crate::commands) count: u64,
     /// The message of the first one.
-    pub(super) message: String,
+    pub(in crate::commands) message: String,
 }
 
 /// The requests of an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct Interval {
+pub(in crate::commands) struct Interval {
     /// When it ends, in seconds from the beginning.
-    pub(super) end: f64,
-    pub(super) per_second: f64,
-    pub(super) failed: u64,
-    pub(super) p50_ms: f64,
-    pub(super) p99_ms: f64,
+    pub(in crate::commands) end: f64,
+    pub(in crate::commands) per_second: f64,
+    pub(in crate::commands) failed: u64,
+    pub(in crate::commands) p50_ms: f64,
+    pub(in crate::commands) p99_ms: f64,
 }
 
 impl Figures {
     /// The error of the rate, as a part of it.
-    pub(super) fn error(&self) -> Option<f64> {
+    pub(in crate::commands) fn error(&self) -> Option<f64> {
         self.per_second_error.filter(|_| self.per_second > 0.0).map(|error| error / self.per_second)
     }
 }
@@ -133,17 +133,17 @@ impl Default for Tally {
 
 impl Tally {
     /// Begins a window.
-    pub(super) fn resume(&mut self, begun: Instant) {
+    pub(in crate::commands) fn resume(&mut self, begun: Instant) {
         self.begun = begun;
     }
 
     /// Ends a window. Answers that come later have a latency, but do not count for the rate.
-    pub(super) fn pause(&mut self, end: Instant) {
+    pub(in crate::commands) fn pause(&mut self, end: Instant) {
         self.measured += end.saturating_duration_since(self.begun);
     }
 
     /// Counts a request that was due at `due` and has ended now; `in_window` says whether the window goes on.
-    pub(super) fn record(&mut self, due: Instant, outcome: Outcome, in_window: bool) {
+    pub(in crate::commands) fn record(&mut self, due: Instant, outcome: Outcome, in_window: bool) {
         let now = Instant::now();
         let latency = now.saturating_duration_since(due);
         let failed = matches!(outcome, Outcome::Failed(_));
@@ -194,13 +194,13 @@ impl Tally {
     }
 
     /// What [`Tally::since`] compares with.
-    pub(super) fn mark(&self) -> Mark {
+    pub(in crate::commands) fn mark(&self) -> Mark {
         let Self { latencies, in_windows, measured, .. } = self;
         Mark { latencies: latencies.clone(), in_windows: *in_windows, measured: *measured }
     }
 
     /// The figures of the windows since a mark.
-    pub(super) fn since(&self, mark: &Mark) -> Round {
+    pub(in crate::commands) fn since(&self, mark: &Mark) -> Round {
         let latencies = self.latencies.without(&mark.latencies);
         let seconds = (self.measured - mark.measured).as_secs_f64();
         Round {
@@ -215,7 +215,7 @@ impl Tally {
     }
 
     /// The number of requests that have ended.
-    pub(super) fn ended(&self) -> u64 {
+    pub(in crate::commands) fn ended(&self) -> u64 {
         self.latencies.count() + self.failed()
     }
 
@@ -224,7 +224,7 @@ impl Tally {
     }
 
     /// The figures of all windows.
-    pub(super) fn figures(&self) -> Figures {
+    pub(in crate::commands) fn figures(&self) -> Figures {
         let seconds = self.measured.as_secs_f64();
         let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
         let intervals = self.intervals();

@@ -20,7 +20,7 @@ const MAX_PAGE: usize = 8 << 20;
 
 /// The metrics at one time.
 #[derive(Debug, Default)]
-pub(super) struct Metrics(Vec<Sample>);
+pub(in crate::commands) struct Metrics(Vec<Sample>);
 
 #[derive(Debug, PartialEq)]
 struct Sample {
@@ -31,42 +31,42 @@ struct Sample {
 
 /// Where the time of requests went, and what processes took.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Usage {
+pub(in crate::commands) struct Usage {
     /// The mean time from a request to its answer, as the service sees it: without the network and the client.
-    pub(super) request_ms: f64,
-    pub(super) nodes: Vec<NodeUsage>,
+    pub(in crate::commands) request_ms: f64,
+    pub(in crate::commands) nodes: Vec<NodeUsage>,
     /// The part of a request's time that no node accounts for, from 0 to 1; `None` if nodes work on after the answer.
-    pub(super) rest: Option<f64>,
-    pub(super) processes: Vec<ProcessUsage>,
+    pub(in crate::commands) rest: Option<f64>,
+    pub(in crate::commands) processes: Vec<ProcessUsage>,
 }
 
 /// The calls of a node's handler.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct NodeUsage {
-    pub(super) node: String,
-    pub(super) calls: f64,
+pub(in crate::commands) struct NodeUsage {
+    pub(in crate::commands) node: String,
+    pub(in crate::commands) calls: f64,
     /// The mean time that a message waited.
-    pub(super) wait_ms: f64,
+    pub(in crate::commands) wait_ms: f64,
     /// The mean time that the handler took.
-    pub(super) handler_ms: f64,
+    pub(in crate::commands) handler_ms: f64,
     /// The part of a request's time, from 0 to 1.
-    pub(super) share: f64,
+    pub(in crate::commands) share: f64,
 }
 
 /// What a process and those that it started took.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct ProcessUsage {
+pub(in crate::commands) struct ProcessUsage {
     /// The node of a worker; `None` for the engine.
-    pub(super) node: Option<String>,
+    pub(in crate::commands) node: Option<String>,
     /// Processors in use, on average.
-    pub(super) processors: f64,
+    pub(in crate::commands) processors: f64,
     /// Memory at the end, in bytes.
-    pub(super) memory: f64,
+    pub(in crate::commands) memory: f64,
 }
 
 impl Metrics {
     /// Reads the metrics of the service at an address.
-    pub(super) async fn read(address: &Address) -> Result<Self> {
+    pub(in crate::commands) async fn read(address: &Address) -> Result<Self> {
         ensure!(!address.tls(), "metrics are served without TLS"; hint: "write http://HOST:PORT");
         let read = tokio::time::timeout(TIMEOUT, fetch(address)).await;
         let text = match read {
@@ -105,7 +105,7 @@ impl Metrics {
     }
 
     /// Compares with the metrics before `time`.
-    pub(super) fn since(&self, before: &Self, time: Duration) -> Usage {
+    pub(in crate::commands) fn since(&self, before: &Self, time: Duration) -> Usage {
         let growth = |name, label| self.growth(before, name, label);
         let calls = growth("krt_handler_duration_seconds_count", "node");
         let handled = growth("krt_handler_duration_seconds_sum", "node");

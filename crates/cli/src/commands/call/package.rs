@@ -8,14 +8,17 @@ use crate::{
         signals,
     },
 };
+use krt_package::Package;
 use krt_runtime::{
     descriptors::Descriptors,
     ingress::{ClientPort, browsers::Rules, listener::Limits},
     logs::Logs,
 };
+use krt_store::Store;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -27,6 +30,10 @@ pub(in crate::commands) struct Running {
     pub(in crate::commands) address: SocketAddr,
     /// Where its metrics are.
     pub(in crate::commands) metrics: SocketAddr,
+    /// The package.
+    pub(in crate::commands) package: Arc<Package>,
+    /// Its store of measurements, logs and request records.
+    pub(in crate::commands) store: Store,
     /// Ctrl-C or SIGTERM: `work` should end.
     pub(in crate::commands) interrupted: CancellationToken,
 }
@@ -62,8 +69,6 @@ async fn work_with<T>(
     let limits = Limits::default();
     let front = ClientPort::open(listener, None, Limits::default(), rules)?;
     let metrics = Port::open("--metrics", (Ipv4Addr::LOCALHOST, 0).into(), None)?;
-    let running =
-        Running { address: front.address(), metrics: metrics.address()?, interrupted: interrupted.clone() };
     let (remote, nats) = (RemoteArgs::default(), NatsArgs::default());
     let wanted = ServiceSettings {
         path,
@@ -78,6 +83,13 @@ async fn work_with<T>(
     let service = tokio::select! {
         service = Service::open(&wanted, logs) => service?,
         () = interrupted.cancelled() => return Ok(None),
+    };
+    let running = Running {
+        address: front.address(),
+        metrics: metrics.address()?,
+        package: service.package(),
+        store: service.store(),
+        interrupted: interrupted.clone(),
     };
     let finished = interrupted.child_token();
     let (sender, ready) = oneshot::channel();

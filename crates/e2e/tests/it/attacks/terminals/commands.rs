@@ -12,7 +12,7 @@ use tempfile::TempDir;
 const NATS: &str = "--nats=nats://127.0.0.1:1";
 
 /// The commands that a row here or in the parent module runs.
-const TYPED: [&str; 27] = [
+const TYPED: [&str; 28] = [
     "backup",
     "bench",
     "call",
@@ -35,6 +35,7 @@ const TYPED: [&str; 27] = [
     "runtime",
     "schema",
     "serve",
+    "size",
     "test",
     "token",
     "unpack",
@@ -143,6 +144,7 @@ fn packages_and_archives() {
         ("nodes that were typed", vec!["env", HOSTILE, path(&tested), "--nats", "nats://127.0.0.1:1"]),
         ("servers to call", vec!["call", "--address", HOSTILE, "Go"]),
         ("methods to measure", vec!["bench", HOSTILE, "--package", path(&wrong)]),
+        ("diagnostics before a measurement", vec!["size", path(&wrong), "--rate", "1", "--p95", "1s"]),
         ("servers to measure", vec!["bench", "Go", "--address", HOSTILE]),
         ("names of nodes", vec!["new", "node", HOSTILE]),
         ("nodes to run", vec!["node", HOSTILE, path(&tested), NATS, "--data", into]),
