@@ -30,7 +30,7 @@ use crate::{
 };
 use clap::Args;
 use krt_model::{
-    request::{Ending, HopEnding, RequestRecord},
+    request::{Ending, Hop, HopEnding, RequestRecord},
     version::{Node, Version},
 };
 use krt_store::{RequestFilter, RequestOrder};
@@ -208,7 +208,11 @@ impl SizeArgs {
         // The way between the client and the engine.
         let network = (measurement.latency_ms / 1e3 - elapsed / measurement.records.len() as f64).max(0.0);
         let mut model = Model {
-            requests: measurement.records.iter().map(|record| request(record, &nodes, network)).collect(),
+            requests: measurement
+                .records
+                .iter()
+                .map(|record| request(record, &nodes, &processor, network))
+                .collect(),
             slots: vec![1; nodes.len()],
             rate: self.rate,
         };
@@ -229,7 +233,7 @@ impl SizeArgs {
         };
         let needs = nodes.iter().enumerate().map(|(index, node)| NodeNeeds {
             node: node.name.to_string(),
-            handler_ms: handler[index] * 1e3,
+            call_ms: handler[index] * 1e3,
             processor_ms: processor[index] * 1e3,
             concurrency: node.run.concurrency,
             replicas: replicas[index],
@@ -293,10 +297,12 @@ fn nodes<'a>(records: &[RequestRecord], version: &'a Version) -> Result<Vec<&'a 
     Ok(nodes)
 }
 
-fn request(record: &RequestRecord, nodes: &[&Node], network: f64) -> Request {
-    let call = |hop: &krt_model::request::Hop| {
+/// A request as the model has it. A worker that computes for a message longer than its handler takes, to decode and encode, has no time
+/// for others meanwhile.
+fn request(record: &RequestRecord, nodes: &[&Node], processor: &[f64], network: f64) -> Request {
+    let call = |hop: &Hop| {
         let index = nodes.iter().position(|node| node.name == hop.node).expect("each node is listed");
-        (index, seconds(u64::try_from(hop.end - hop.start).unwrap_or(0)))
+        (index, seconds(u64::try_from(hop.end - hop.start).unwrap_or(0)).max(processor[index]))
     };
     let calls: Vec<_> = record.hops.iter().map(call).collect();
     let handled: f64 = calls.iter().map(|(_, time)| time).sum();

@@ -34,8 +34,8 @@ pub(super) struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct NodeNeeds {
     pub(super) node: String,
-    /// The mean time of its handler.
-    pub(super) handler_ms: f64,
+    /// The mean time for which a call takes a slot.
+    pub(super) call_ms: f64,
     /// The mean processor time of a call.
     pub(super) processor_ms: f64,
     pub(super) concurrency: u16,
@@ -67,12 +67,12 @@ impl Report {
             number(self.rate),
             ms(self.limit_ms)
         );
-        let head =
-            ["node", "handler", "processor", "concurrency", "replicas", "now", "memory"].map(str::to_owned);
+        let head = ["node", "a call takes", "processor", "concurrency", "replicas", "now", "memory"]
+            .map(str::to_owned);
         let row = |node: &NodeNeeds| {
             [
                 node.node.clone(),
-                ms(node.handler_ms),
+                ms(node.call_ms),
                 ms(node.processor_ms),
                 node.concurrency.to_string(),
                 node.replicas.map_or_else(|| "?".to_owned(), |replicas| replicas.to_string()),
@@ -113,7 +113,7 @@ mod tests {
     fn report() -> Report {
         let node = |name: &str, replicas| NodeNeeds {
             node: name.to_owned(),
-            handler_ms: 12.3,
+            call_ms: 12.3,
             processor_ms: 11.9,
             concurrency: 1,
             replicas,

@@ -138,6 +138,7 @@ struct Node {
 }
 
 /// A message at a node.
+#[derive(Clone, Copy)]
 struct Message {
     number: usize,
     call: usize,
