@@ -1,6 +1,6 @@
 /**
  * Builds the dashboard and serves it with the mock of the API, as long as the tests run. It is built to a folder of its
- * own: with `dist/` anew, the binary would be stale.
+ * own: after another build of `dist/`, the binary would be stale.
  */
 
 import { resolve } from "node:path";

@@ -35,7 +35,7 @@ struct KreNatsMessage {
     reply: String,
     #[prost(bytes = "vec", optional, tag = "4")]
     payload: Option<Vec<u8>>,
-    /// A text, of which ours reads what is no UTF-8, too.
+    /// A text; ours also reads one that is not UTF-8.
     #[prost(bytes = "vec", tag = "5")]
     error: Vec<u8>,
     #[prost(bool, tag = "6")]

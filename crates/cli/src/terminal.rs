@@ -224,8 +224,8 @@ mod tests {
     #[test]
     fn panics_are_printed_without_control_sequences() {
         const NAME: &str = "named \u{202e}";
-        let told = Arc::new(Mutex::new(String::new()));
-        let (others, tells) = (std::panic::take_hook(), Arc::clone(&told));
+        let printed = Arc::new(Mutex::new(String::new()));
+        let (others, tells) = (std::panic::take_hook(), Arc::clone(&printed));
         std::panic::set_hook(Box::new(move |panic: &PanicHookInfo<'_>| {
             match std::thread::current().name() {
                 Some(NAME) => *tells.lock().unwrap() = panic_text(panic),
@@ -234,9 +234,9 @@ mod tests {
         }));
         let thread = std::thread::Builder::new().name(NAME.to_owned());
         thread.spawn(|| panic!("\x1b[2J\u{9b}31m\r\nsecond")).unwrap().join().unwrap_err();
-        let told = told.lock().unwrap();
-        let is_calm = told.chars().all(|c| c == '\n' || !escape::is_hidden(c));
-        assert!(is_calm && told.contains("\\u{1b}[2J\\u{9b}31m\\r\nsecond"), "{told:?}");
-        assert!(told.contains("thread 'named \\u{202e}'"), "{told:?}");
+        let printed = printed.lock().unwrap();
+        let is_calm = printed.chars().all(|c| c == '\n' || !escape::is_hidden(c));
+        assert!(is_calm && printed.contains("\\u{1b}[2J\\u{9b}31m\\r\nsecond"), "{printed:?}");
+        assert!(printed.contains("thread 'named \\u{202e}'"), "{printed:?}");
     }
 }

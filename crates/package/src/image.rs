@@ -51,7 +51,7 @@ impl Error {
                     .to_owned()
             }
             Self::Tag { .. } => format!(
-                "after `:` come at most {MAX_TAG} letters, digits, `_`, `.` and `-`, of which `.` and `-` do not come first"
+                "after `:` come at most {MAX_TAG} letters, digits, `_`, `.` and `-`; the first is a letter, a digit or `_`"
             ),
             Self::Digest { .. } => {
                 "after `@` comes an algorithm and its hexadecimal digits: `sha256:` and 64 of them".to_owned()

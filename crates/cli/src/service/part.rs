@@ -1,4 +1,4 @@
-//! Code shared by `krt run`, `krt entrypoint` and `krt node`, each of which runs a part of a version.
+//! Code shared by `krt run`, `krt entrypoint` and `krt node`, which run a part of a version.
 
 use super::{
     BrowserArgs, ConnectionArgs, NatsArgs, Ports, RemoteArgs, Role, Service, ServiceArgs, ServiceSettings,

@@ -145,12 +145,12 @@ fn checked(folder: &Folder, file: &str) -> Option<String> {
 fn stubs_are_written_where_they_differ() {
     let shop = shop();
     let stubs = ["class/odd_pb2.pyi", "common/money_pb2.pyi", "common/tax_pb2.pyi", "public_input_pb2.pyi"];
-    let told = |word: &str| stubs.map(|stub| format!("{word}: src/seller/{stub}\n")).concat();
+    let printed = |word: &str| stubs.map(|stub| format!("{word}: src/seller/{stub}\n")).concat();
     let stale = krt_in(&shop, &["proto", "--check"]);
-    assert_eq!((stale.code, stale.stdout), (Some(1), told("out of date")));
+    assert_eq!((stale.code, stale.stdout), (Some(1), printed("out of date")));
     assert!(!shop.join("src/seller/common").exists());
     let wrote = krt_in(&shop, &["proto"]);
-    assert_eq!((wrote.code, wrote.stdout), (Some(0), told("wrote")));
+    assert_eq!((wrote.code, wrote.stdout), (Some(0), printed("wrote")));
     for check in [&["proto"][..], &["proto", "--check"]] {
         let again = krt_in(&shop, check);
         assert_eq!((again.code, &*again.stdout), (Some(0), "up to date: 4 files\n"));

@@ -39,22 +39,22 @@ const BACKOFF: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis
 
 #[test]
 fn jetstream_completes_confirmed_work() {
-    let Some(told) = chaos("jetstream_completes_confirmed_work", Kind::JetStream) else { return };
-    println!("{told}");
+    let Some(summary) = chaos("jetstream_completes_confirmed_work", Kind::JetStream) else { return };
+    println!("{summary}");
 }
 
 #[test]
 fn a_cluster_completes_confirmed_work_despite_lost_disks() {
-    let Some(told) = chaos("a_cluster_completes_confirmed_work_despite_lost_disks", Kind::Cluster) else {
+    let Some(summary) = chaos("a_cluster_completes_confirmed_work_despite_lost_disks", Kind::Cluster) else {
         return;
     };
-    println!("{told}");
+    println!("{summary}");
 }
 
 #[test]
 fn core_requests_end_by_their_deadline() {
-    let Some(told) = chaos("core_requests_end_by_their_deadline", Kind::Core) else { return };
-    println!("{told}");
+    let Some(summary) = chaos("core_requests_end_by_their_deadline", Kind::Core) else { return };
+    println!("{summary}");
 }
 
 /// The outcomes of the requests.
@@ -103,21 +103,21 @@ fn chaos(test: &str, kind: Kind) -> Option<String> {
     let done = if kind.keeps_work() { deployment.done_with(&confirmed) } else { deployment.done() };
     let answered = tally.answered.load(Ordering::Relaxed);
     let failed = tally.failed.lock().unwrap();
-    let told = format!(
+    let summary = format!(
         "{kind:?}, {}, seed {seed}: {requests} requests in {took:.0} s, {answered} answered ({} confirmed, {} of them done), failed {failed:?}, slowest {:?}; {faults}",
         deployment.hosts.kind(),
         confirmed.len(),
         confirmed.intersection(&done).count(),
         tally.slowest.lock().unwrap(),
     );
-    assert_eq!(answered + failed.values().sum::<usize>(), requests, "{told}");
-    assert!(answered > requests / 4, "{told}");
-    assert!(faults.are_complete(), "not each server lost its disk: {told}");
+    assert_eq!(answered + failed.values().sum::<usize>(), requests, "{summary}");
+    assert!(answered > requests / 4, "{summary}");
+    assert!(faults.are_complete(), "not each server lost its disk: {summary}");
     if kind.keeps_work() {
         let lost: Vec<_> = confirmed.difference(&done).collect();
-        assert!(lost.is_empty(), "confirmed and not done: {lost:?}; {told}\n{}", deployment.complaints());
+        assert!(lost.is_empty(), "confirmed and not done: {lost:?}; {summary}\n{}", deployment.complaints());
     }
-    Some(told)
+    Some(summary)
 }
 
 /// Sends the requests from the clients' host.

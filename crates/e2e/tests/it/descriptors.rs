@@ -110,8 +110,8 @@ async fn late_clients_are_refused_without_harm_to_others() {
     let recovered = async || hello(package.path(), service.address).await.ok();
     let answer = eventually("a new client is served", recovered).await;
     assert_eq!(answer["text"], "hello");
-    let told = service.lines.records().iter().filter(|record| few(record)).count();
-    assert!(told <= 8, "it is told now and then only: {told}\n{}", service.lines.text());
+    let logged = service.lines.records().iter().filter(|record| few(record)).count();
+    assert!(logged <= 8, "it is logged now and then only: {logged}\n{}", service.lines.text());
     service.stop().await;
 }
 

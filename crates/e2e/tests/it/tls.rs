@@ -66,7 +66,7 @@ async fn both_protocols_and_a_renewed_certificate() {
         };
         service.lines.records().iter().any(told).then_some(())
     };
-    eventually("the broken file is told", stays).await;
+    eventually("the broken file is reported", stays).await;
     std::fs::copy(&renewed.key, &signed.key).unwrap();
     std::fs::copy(&renewed.certificate, &signed.certificate).unwrap();
     let taken = async || call(service.address, &renewed.certificate).status.success().then_some(());

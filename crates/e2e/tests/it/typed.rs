@@ -34,7 +34,7 @@ fn path(folder: &Path) -> &str {
 fn configured(name: &str) -> TempDir {
     let manifest = format!(
         "version: {name}
-description: Says what it is told.
+description: Repeats what it gets.
 entrypoint:
   proto: public_input.proto
 config:

@@ -38,7 +38,7 @@ pub struct Rules {
 pub(super) enum Refused {
     /// The request names another host.
     #[error("{0}")]
-    #[diagnostic(help("`--allow-host` adds a name by which clients reach this port"))]
+    #[diagnostic(help("`--allow-host` adds a name of this port"))]
     Host(#[from] ForeignHost),
     /// A page of another origin sent it.
     #[error("pages of the origin `{origin}` may not call this service")]

@@ -61,7 +61,7 @@ pub enum Fault {
         name: String,
     },
     /// Two fields of one `oneof`.
-    #[error("`{first}` and `{second}` belong to one oneof, of which one may be sent")]
+    #[error("`{first}` and `{second}` belong to the same oneof: send only one of them")]
     OneOf {
         /// The first field.
         first: String,

@@ -71,7 +71,7 @@ fn mismatches_name_their_field() {
         (r#"{"boughtAt": null, "bought_at": null}"#, "`bought_at` is there twice"),
         (
             r#"{"card": "", "cashPaid": 1}"#,
-            "`card` and `cashPaid` belong to one oneof, of which one may be sent",
+            "`card` and `cashPaid` belong to the same oneof: send only one of them",
         ),
         (
             r#"{"boughtAt": "now"}"#,

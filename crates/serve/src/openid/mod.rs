@@ -124,7 +124,7 @@ pub enum Error {
     #[error("the OpenID provider says no {0} of you, which this server needs")]
     Missing(&'static str),
     /// The user is in none of the groups that have a role.
-    #[error("you are in none of the groups that are let in here")]
+    #[error("none of your groups may sign in here")]
     #[diagnostic(help("ask who runs this server"))]
     NoRole,
 }

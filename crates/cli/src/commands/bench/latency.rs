@@ -4,9 +4,9 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use std::time::Duration;
 
-/// The largest latency that is told from others; the histogram has nanoseconds.
+/// The largest latency, in nanoseconds; longer ones count as this.
 const MAX: u64 = 3_600_000_000_000;
-/// Latencies below this are not told from each other, in nanoseconds.
+/// The smallest latency, in nanoseconds; shorter ones count as this.
 const LEAST: u64 = 1_000;
 /// The percentiles of a report.
 const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];

@@ -131,8 +131,8 @@ impl Fixture {
 /// Waits until a version that has to be built is no longer starting.
 async fn built(team: &Team, version: &str) {
     let state = async || {
-        let told = team.api.get(&format!("/runtimes/shop/versions/{version}")).await.json();
-        told["state"].as_str().unwrap().to_owned()
+        let version = team.api.get(&format!("/runtimes/shop/versions/{version}")).await.json();
+        version["state"].as_str().unwrap().to_owned()
     };
     let starts = async {
         while state().await == "STARTING" {

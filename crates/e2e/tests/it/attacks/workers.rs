@@ -171,8 +171,8 @@ async fn workers_over_the_memory_limit_are_reported_and_restarted() {
     }
     let died =
         "its process died: killed for memory: with the processes that it started it took more than 128Mi";
-    let told = service.lines.records().iter().filter(|record| record.is("actor", died)).count();
-    assert_eq!(told, 2, "{}", service.lines.text());
+    let logged = service.lines.records().iter().filter(|record| record.is("actor", died)).count();
+    assert_eq!(logged, 2, "{}", service.lines.text());
     service.stop().await;
 }
 

@@ -139,7 +139,7 @@ impl Namespaces {
     fn enter(&self, host: &str) {
         let file = File::open(Path::new(NAMESPACES).join(self.full(host))).expect("the host was made");
         let network = Some(LinkNameSpaceType::Network);
-        move_into_link_name_space(file.as_fd(), network).expect("whoever makes a host may enter it");
+        move_into_link_name_space(file.as_fd(), network).expect("the maker of a host may enter it");
     }
 
     fn cable(&self, host: &str, state: &str) {

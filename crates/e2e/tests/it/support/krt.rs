@@ -238,7 +238,7 @@ pub(crate) fn test_broker() -> Option<WireProtocol> {
 /// A separate NATS server for a test: versions with the same name would receive each other's messages.
 fn broker() -> NatsServer {
     let options = NatsOptions { jetstream: true, max_payload: Some(32 << 20), ..NatsOptions::default() };
-    NatsServer::start("tests through a broker", options).expect("whoever names a broker has its server")
+    NatsServer::start("tests through a broker", options).expect("a named broker has a server")
 }
 
 /// The binary with the cache of these tests, for commands that do not serve.

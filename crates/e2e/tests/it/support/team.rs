@@ -187,7 +187,7 @@ impl Api {
         let headers = [("content-type", "application/json"), ("cookie", &*cookie), ("x-csrf-token", &*csrf)];
         let made = http.post("/api/v1/tokens", &headers, new).await;
         assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
-        let token = made.json()["secret"].as_str().expect("a new token is told").to_owned();
+        let token = made.json()["secret"].as_str().expect("a new token is shown").to_owned();
         Self { http, token }
     }
 

@@ -250,8 +250,8 @@ async fn browsers_must_keep_using_tls() {
     let krt = krt.flag("--tls-cert", &signed.certificate).flag("--tls-key", &signed.key);
     let service = krt.start().await;
     let start = "the dashboard is at https://";
-    let told = service.lines.wait("the dashboard", |record| record.message.starts_with(start)).await;
-    let http = Http::one(told.message[start.len()..].parse().unwrap());
+    let record = service.lines.wait("the dashboard", |record| record.message.starts_with(start)).await;
+    let http = Http::one(record.message[start.len()..].parse().unwrap());
     let body = json!({"login": "admin", "password": PASSWORD}).to_string();
     let sign_in = format!(
         "POST /api/v1/session HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\

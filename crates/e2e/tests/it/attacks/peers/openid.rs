@@ -85,8 +85,8 @@ async fn invalid_provider_answers_fail_the_sign_in_within_the_bound() {
         let (service, _described) = start(&peer).await;
         let http = dashboard(&service).await;
         assert_eq!(begin(&http).await, StatusCode::BAD_GATEWAY, "{what}");
-        let told = service.lines.wait(what, |record| record.message.contains("OpenID provider")).await;
-        assert!(told.message.len() < 4 << 10, "{what}: a record of {} bytes", told.message.len());
+        let record = service.lines.wait(what, |record| record.message.contains("OpenID provider")).await;
+        assert!(record.message.len() < 4 << 10, "{what}: a record of {} bytes", record.message.len());
         held_within(&service, MAX_BYTES);
         service.stop().await;
     }))

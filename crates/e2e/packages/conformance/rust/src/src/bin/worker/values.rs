@@ -1,4 +1,4 @@
-//! Values, paths and the process's surroundings.
+//! Values, paths and the environment of the process.
 
 use super::answer;
 use conformance::{Answer, Order};
