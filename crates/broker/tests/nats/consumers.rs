@@ -1,7 +1,7 @@
 //! Consumers that another runner, or krt, left.
 
 use super::{Fixture, soon, take};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PushConsumer, push};
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PushConsumer, pull, push};
 use futures::StreamExt as _;
 use krt_broker::{
     Error,
@@ -35,6 +35,8 @@ async fn krt_continues_where_another_runner_stopped() {
     let Some(fixture) = Fixture::start("krt_continues_where_another_runner_stopped").await else { return };
     prepare_external(&fixture.connection, &fixture.stage, Limits::default()).await.unwrap();
     let other = fixture.other_runner().await;
+    // It keeps what the other runner has handled.
+    fixture.stream().await.create_consumer(pull::Config::default()).await.unwrap();
     for body in ["one", "two", "three"] {
         fixture.store(body);
         fixture.sender.flushed().await;
@@ -59,7 +61,8 @@ async fn krt_continues_where_another_runner_stopped() {
         }
     })
     .await;
-    assert_eq!(fixture.consumers().await, [("v1-etl".to_owned(), false)]);
+    let consumers = fixture.consumers().await;
+    assert!(consumers.contains(&("v1-etl".to_owned(), false)) && consumers.len() == 2, "{consumers:?}");
     assert_eq!(take(&mut intake).await.0, "three");
 }
 
@@ -93,4 +96,19 @@ async fn a_consumer_of_krt_makes_way_for_another_runner_once_it_is_unused() {
 
     fixture.other_runner().await;
     assert_eq!(prepare().await, [("v1-etl".to_owned(), true)], "it is the other runner's");
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_deleted_is_created_again() {
+    let Some(fixture) = Fixture::start("a_consumer_that_is_deleted_is_created_again").await else { return };
+    let mut intake = fixture.intake(1, Limits::default()).await.unwrap();
+    let stream = fixture.stream().await;
+    let waits = async {
+        while stream.consumer_info("v1-etl").await.unwrap().num_waiting == 0 {}
+        stream.delete_consumer("v1-etl").await.unwrap();
+        while stream.consumer_info("v1-etl").await.is_err() {}
+        fixture.store("later");
+    };
+    let (taken, ()) = soon("the message", async { tokio::join!(take(&mut intake), waits) }).await;
+    assert_eq!(taken.0, "later");
 }

@@ -1,7 +1,8 @@
-//! JetStream's side of the broker, with a real server.
+//! The broker with a real server.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod connections;
 mod consumers;
 mod dead;
 mod deliveries;
@@ -39,6 +40,17 @@ fn name(text: &str) -> Name {
     Name::parse(text).unwrap()
 }
 
+fn options(url: &str) -> Options {
+    Options {
+        servers: Address::from(url),
+        name: "test".to_owned(),
+        credentials: None,
+        nkey: None,
+        ca: None,
+        certificate: None,
+    }
+}
+
 fn stage() -> Stage {
     let node = Node {
         name: name("etl"),
@@ -66,15 +78,8 @@ impl Fixture {
     /// Starts a server; `None` if it is not installed.
     async fn start(test: &str) -> Option<Self> {
         let server = NatsServer::start(test, NatsOptions { jetstream: true, ..NatsOptions::default() })?;
-        let options = Options {
-            servers: Address::from(&*server.url()),
-            name: "test".to_owned(),
-            credentials: None,
-            nkey: None,
-            ca: None,
-            certificate: None,
-        };
-        let (connection, mut tasks) = (Connection::open(&options).await.unwrap(), JoinSet::new());
+        let (connection, mut tasks) =
+            (Connection::open(&options(&server.url())).await.unwrap(), JoinSet::new());
         let client = async_nats::connect(server.url()).await.unwrap();
         Some(Self {
             sender: Sender::spawn(connection.clone(), &mut tasks),

@@ -268,7 +268,7 @@ mod tests {
     use super::*;
     use krt_model::request::HopEnding;
     use krt_store::{Options, RequestFilter, RequestOrder, Writer};
-    use std::{sync::mpsc, thread};
+    use std::{sync::mpsc, thread, time::Duration};
     use tempfile::TempDir;
 
     fn model() -> Name {
@@ -373,6 +373,13 @@ mod tests {
         assert_eq!((stored.saved.len(), stored.saves), (MAX_SAVED, MAX_SAVED + 6));
         assert_eq!(stored.saved[1].id, Bson::Int64(1));
         assert_eq!((stored.ending, stored.error), (Ending::Failed, Some(Failure::Lost.to_string())));
+    }
+
+    #[test]
+    fn codec_times_are_nanoseconds() {
+        let begun = Instant::now().checked_sub(Duration::from_millis(3)).unwrap();
+        let since = u128::from(CodecTimes::since(begun));
+        assert!((3_000_000..=begun.elapsed().as_nanos()).contains(&since), "{since}");
     }
 
     fn call(position: usize, ending: HopEnding) -> Hop {
