@@ -1,7 +1,10 @@
 //! Consumers that another runner, or krt, left.
 
 use super::{Fixture, soon, take};
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PushConsumer, pull, push};
+use async_nats::jetstream::{
+    consumer::{AckPolicy, DeliverPolicy, PushConsumer, pull, push},
+    stream,
+};
 use futures::StreamExt as _;
 use krt_broker::{
     Error,
@@ -111,4 +114,14 @@ async fn a_consumer_that_is_deleted_is_created_again() {
     };
     let (taken, ()) = soon("the message", async { tokio::join!(take(&mut intake), waits) }).await;
     assert_eq!(taken.0, "later");
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_made_is_reported() {
+    let Some(fixture) = Fixture::start("a_stream_that_cannot_be_made_is_reported").await else { return };
+    let subjects = vec!["shop-v1-Buy.>".to_owned()];
+    let config = stream::Config { name: "other".to_owned(), subjects, ..stream::Config::default() };
+    fixture.context.create_stream(config).await.unwrap();
+    let refused = fixture.intake(1, Limits::default()).await.unwrap_err();
+    assert!(matches!(refused, Error::JetStream { done: "made", .. }), "{refused}");
 }

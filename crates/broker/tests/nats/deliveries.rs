@@ -103,6 +103,26 @@ async fn no_more_messages_are_taken_than_there_is_room_for() {
     assert_eq!(ackers().await.1, 0);
 }
 
+/// A closed intake waits for its messages in flight; one whose connection is closed has none.
+#[tokio::test]
+async fn the_end_of_an_intake() {
+    let Some(fixture) = Fixture::start("the_end_of_an_intake").await else { return };
+    let mut intake = fixture.intake(2, Limits::default()).await.unwrap();
+    fixture.store("one");
+    let (_, acker) = take(&mut intake).await;
+    soon("the close", intake.close()).await;
+    assert!(futures::poll!(Box::pin(intake.next())).is_pending());
+    acker.ack();
+    assert!(soon("the end", intake.next()).await.is_none());
+
+    let mut intake = fixture.intake(2, Limits::default()).await.unwrap();
+    fixture.store("two");
+    let (_, acker) = take(&mut intake).await;
+    soon("the close", fixture.connection.close()).await;
+    assert!(soon("the end", intake.next()).await.is_none());
+    drop(acker);
+}
+
 #[tokio::test]
 async fn a_message_is_stored_when_its_stream_appears() {
     let Some(fixture) = Fixture::start("a_message_is_stored_when_its_stream_appears").await else { return };
