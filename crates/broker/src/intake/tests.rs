@@ -97,3 +97,11 @@ async fn messages_in_transit_arrive_after_a_queue_is_closed() {
     assert_eq!(intake.next().await.map(|incoming| incoming.body), Some(Bytes::from("hi")));
     assert!(intake.next().await.is_none());
 }
+
+#[tokio::test]
+async fn a_connection_ends_with_its_last_handle() {
+    let (connection, mut peer) = connect().await;
+    drop(connection);
+    let ended = async { while peer.lines.next_line().await.is_ok_and(|line| line.is_some()) {} };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap();
+}

@@ -192,6 +192,8 @@ async fn failed_calls_and_late_answers_are_counted() {
     assert_eq!(seen().2, 0);
     fixture.flow.reply_from_remote(&request, Ok(message(b"")), &HopChain::default());
     assert_eq!(seen().2, 1);
+    fixture.flow.lost_in_background("w", "one", "1", &Failure::Lost);
+    assert_eq!(fixture.flow.metrics().failed_in_background.get(), 1);
 }
 
 #[tokio::test]
@@ -1016,4 +1018,20 @@ async fn a_batch_whose_worker_has_gone_goes_to_another() {
     assert_eq!((gone.take(), batched.queue().depth()), (vec![], 3));
     let (worker, _) = batched.join(false);
     assert_eq!((worker.take(), batched.queue().depth()), (vec![3], 0));
+}
+
+/// A handler that has ended reports when it began; of one that has not, the engine knows when it gave it the message.
+#[tokio::test]
+async fn a_call_begins_when_its_handler_says() {
+    let fixture = fixture_with(&RunOptions::default(), Limits::default(), vec![0]);
+    for (handled, expected) in [((10, 20), 10), ((20, 20), 5)] {
+        let (passed, received) = mpsc::channel();
+        let mut delivery = delivery_to(&fixture, Box::new(HopRecorder(passed)));
+        let at = |nanos: u64| Timestamp(delivery.request.start.0 + nanos);
+        let (called, handled) = (at(5), HandlerTimes { start: at(handled.0), end: at(handled.1) });
+        delivery.called = Some(called);
+        fixture.flow.finish(delivery, HandlerResult::Error("no".to_owned()), handled);
+        let hops = received.try_recv().unwrap();
+        assert_eq!((hops.hops()[0].start, hops.hops()[0].end), (expected, 20));
+    }
 }
