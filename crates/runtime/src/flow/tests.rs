@@ -1035,3 +1035,19 @@ async fn a_call_begins_when_its_handler_says() {
         assert_eq!((hops.hops()[0].start, hops.hops()[0].end), (expected, 20));
     }
 }
+
+/// Some processes of older runners measure their own times; the engine does not add its own.
+#[tokio::test]
+async fn times_are_measured_once() {
+    for measures in [false, true] {
+        let older = OlderRunner { generation: Generation::Core, measures };
+        let run = RunOptions { runner: Runner::Older(older), ..RunOptions::default() };
+        let fixture = fixture_with(&run, Limits::default(), vec![0]);
+        fixture.slot(0, 1, echo);
+        assert_eq!(fixture.request(LONG).await, Ok(message(b"in")));
+        fixture.store.flush().await.unwrap();
+        let measured = fixture.store.reader().measurements().unwrap();
+        let expected: &[&str] = if measures { &[] } else { &["node_elapsed_time", "workflow_elapsed_time"] };
+        assert_eq!(measured, expected);
+    }
+}
