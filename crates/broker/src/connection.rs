@@ -305,8 +305,12 @@ fn refusal(error: &async_nats::ConnectError, address: &Address) -> Error {
 
 fn report(event: &Event, up: &watch::Sender<bool>, address: &Address) {
     match event {
-        Event::Connected if !up.send_replace(true) => tracing::info!("connected to NATS at {address} again"),
-        Event::Connected => {}
+        // The first connection is no change: whoever watches forgets what it asked the server for.
+        Event::Connected => {
+            if up.send_if_modified(|up| !std::mem::replace(up, true)) {
+                tracing::info!("connected to NATS at {address} again");
+            }
+        }
         Event::Disconnected if up.send_replace(false) => {
             tracing::error!("the connection to NATS at {address} is lost: connecting again");
         }

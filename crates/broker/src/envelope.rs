@@ -323,8 +323,7 @@ mod tests {
                 .collect();
         let envelope = Envelope { payload: Some(Payload::pack("a.M", &noise)), ..Envelope::default() };
         for compression in Compression::ALL {
-            let bytes = envelope.encode(compression, LIMIT);
-            assert_eq!(Envelope::decode(bytes, LIMIT).unwrap(), envelope, "{compression}");
+            assert_eq!(envelope.encode(compression, LIMIT), envelope.plain(), "{compression}");
         }
     }
 
@@ -350,6 +349,28 @@ mod tests {
         ] {
             let error = Envelope::decode(Bytes::copy_from_slice(bytes), LIMIT).unwrap_err();
             assert_eq!(error.to_string(), words);
+        }
+    }
+
+    #[test]
+    fn envelopes_at_the_limits_are_read() {
+        let stage = Stage { node_name: "n".repeat(MAX_STAGE - 3), ..Stage::default() };
+        let large = Envelope {
+            tracking_id: "i".repeat(MAX_ID),
+            tracking: vec![stage],
+            reply: "r".repeat(MAX_ID),
+            error: "failed".to_owned(),
+            ..Envelope::default()
+        };
+        let many = Envelope { tracking: vec![Stage::default(); MAX_STAGES], ..Envelope::default() };
+        for (envelope, size) in
+            [(large, size_of::<Stage>() + MAX_STAGE - 3 + 6), (many, MAX_STAGES * size_of::<Stage>())]
+        {
+            let bytes = envelope.plain();
+            let limit = bytes.len();
+            assert_eq!(Envelope::read(bytes.clone(), limit).unwrap(), envelope);
+            assert_eq!(envelope.size_beside(), size);
+            assert!(matches!(Envelope::read(bytes, limit - 1), Err(Error::TooLarge { .. })));
         }
     }
 

@@ -153,6 +153,13 @@ mod tests {
     }
 
     #[test]
+    fn values_at_the_limit_are_read() {
+        let count = |zeros| read(&format!("+{}1", "0".repeat(zeros)));
+        assert_eq!(count(MAX_BYTES - 2), Some(chain(Vec::new(), 1)));
+        assert_eq!(count(MAX_BYTES - 1), None);
+    }
+
+    #[test]
     fn more_hops_than_the_limit_are_counted() {
         let text = vec![write(&chain(vec![one()], 0)); HopChain::MAX + 3].join(",");
         assert_eq!(read(&text), Some(chain(vec![one(); HopChain::MAX], 3)));

@@ -249,6 +249,9 @@ pub(crate) mod tests {
         assert_eq!(inputs(WireProtocol::JetStream), stream);
         let ends = [stream[1], stream[2], "shop-shop-v1-Buy.entrypoint"];
         assert_eq!(outputs(WireProtocol::JetStream), ends.map(|end| Some(end.to_owned())));
+        assert_eq!(at(0).mongo_writer(), "shop-shop-v1-mongo-writer");
+        assert_eq!(dead_stream("shop", &version.name), "DEAD-shop-shop-v1");
+        assert_eq!(engine_subject("shop", &version.name, "present"), "krt.shop.shop-v1.present");
         assert_eq!(at(1).queue_group(), "queue_shop-v1-Buy-model");
         assert_eq!(at(1).consumer(), "shop-v1-model");
         assert!(at(2).is_last() && !at(1).is_last());

@@ -97,3 +97,19 @@ async fn messages_in_transit_arrive_after_a_queue_is_closed() {
     assert_eq!(intake.next().await.map(|incoming| incoming.body), Some(Bytes::from("hi")));
     assert!(intake.next().await.is_none());
 }
+
+#[tokio::test]
+async fn a_connection_ends_with_its_last_handle() {
+    let (connection, mut peer) = connect().await;
+    // The watchdog begins.
+    tokio::task::yield_now().await;
+    drop(connection);
+    let ended = async {
+        while let Ok(Some(line)) = peer.lines.next_line().await {
+            if line == "PING" && peer.writer.write_all(b"PONG\r\n").await.is_err() {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap();
+}

@@ -110,18 +110,47 @@ fn failed_rollbacks_keep_the_published_version() {
     assert_eq!(fixture.state("v2"), State::Published);
 }
 
+/// The version that the rollback replaces may be ready first.
 #[test]
 fn interrupted_rollbacks_continue_after_a_restart() {
+    let rows = [("v1", State::Published), ("v2", State::Started)];
+    for rows in [rows, [rows[1], rows[0]]] {
+        let fixture = Fixture::new();
+        fixture.publish("v1");
+        fixture.publish("v2");
+        fixture.act("v1", VersionAction::Stop).unwrap();
+        fixture.on("v1", Event::Ended);
+        fixture.registry.roll_back(&fixture.ada, &name("shop")).unwrap();
+        let fixture = fixture.reopen();
+        fixture.registry.boot().unwrap();
+        for (version, state) in rows {
+            assert_eq!(fixture.on(version, Event::Ready).state, state);
+        }
+        assert_eq!((fixture.state("v1"), fixture.state("v2")), (State::Published, State::Started));
+    }
+}
+
+#[test]
+fn a_rollback_needs_all_values_of_a_version_that_must_start() {
     let fixture = Fixture::new();
-    fixture.publish("v1");
+    fixture.upload("v1", &["KEY"]).unwrap();
+    fixture.set("v1", "KEY", Some("secret"));
+    fixture.act("v1", VersionAction::Start).unwrap();
+    fixture.on("v1", Event::Ready);
+    fixture.act("v1", VersionAction::Publish).unwrap();
+    fixture.set("v1", "KEY", None);
+    let back = || fixture.registry.roll_back(&fixture.ada, &name("shop"));
     fixture.publish("v2");
+    assert_eq!(back().unwrap().state, State::Published, "it runs");
+
+    fixture.act("v2", VersionAction::Publish).unwrap();
     fixture.act("v1", VersionAction::Stop).unwrap();
     fixture.on("v1", Event::Ended);
-    fixture.registry.roll_back(&fixture.ada, &name("shop")).unwrap();
-    let fixture = fixture.reopen();
-    fixture.registry.boot().unwrap();
-    assert_eq!(fixture.on("v1", Event::Ready).state, State::Published);
-    assert_eq!(fixture.on("v2", Event::Ready).state, State::Started);
+    match back() {
+        Err(Error::Incomplete { missing }) => assert_eq!(missing, ["KEY"]),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!((fixture.state("v1"), fixture.state("v2")), (State::Stopped, State::Published));
 }
 
 #[test]
@@ -141,8 +170,8 @@ fn a_restart_starts_started_and_published_versions() {
 
     let fixture = fixture.reopen();
     let boot = fixture.registry.boot().unwrap();
-    let names: Vec<_> = boot.iter().map(|version| &*version.name).collect();
-    assert_eq!(names, ["published", "started", "starting"]);
+    let found: Vec<_> = boot.iter().map(|version| (&*version.name, version.is_to_be_published())).collect();
+    assert_eq!(found, [("published", true), ("started", false), ("starting", false)]);
     assert_eq!(fixture.state("stopping"), State::Stopped);
     let failed = fixture.registry.version(&name("shop"), &name("failed")).unwrap();
     assert_eq!((failed.state, failed.reasons), (State::Error, why.to_vec()));
@@ -281,6 +310,17 @@ fn actions_are_audited_with_their_comment() {
     assert!(entries.iter().all(|entry| entry.comment == "because" && entry.login == "ada"));
     let older = AuditFilter { before: Some(entries[0].id), ..filter };
     assert_eq!(fixture.registry.audit(&older, 1).unwrap(), entries[1..2]);
+}
+
+#[test]
+fn failures_are_audited_with_their_reasons() {
+    let fixture = Fixture::new();
+    fixture.publish("v1");
+    let why = ["no such file", "and no other"].map(str::to_owned);
+    fixture.registry.record_event(&name("shop"), &name("v1"), Event::Failed, &why).unwrap();
+    let entry = fixture.registry.audit(&AuditFilter::default(), 1).unwrap().remove(0);
+    assert_eq!((entry.action, &*entry.login), (AuditAction::VersionFailed, "krt"));
+    assert_eq!(entry.comment, "no such file\nand no other");
 }
 
 #[test]

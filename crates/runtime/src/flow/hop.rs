@@ -80,5 +80,9 @@ mod tests {
         for (outcome, handled, expected) in rows {
             assert_eq!(hop_end(&outcome, handled), expected, "{outcome:?}");
         }
+        let half = Some("its batch failed as a whole: a part of it is handled again");
+        assert_eq!((split(ran), split(not_run)), (ended(times, half), ended(None, half)));
+        let unhandled = failure(&Failure::Lost).unwrap();
+        assert_eq!((unhandled.handled, unhandled.fault), (None, Some(Failure::Lost.to_string())));
     }
 }

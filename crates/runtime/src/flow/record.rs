@@ -268,7 +268,7 @@ mod tests {
     use super::*;
     use krt_model::request::HopEnding;
     use krt_store::{Options, RequestFilter, RequestOrder, Writer};
-    use std::{sync::mpsc, thread};
+    use std::{sync::mpsc, thread, time::Duration};
     use tempfile::TempDir;
 
     fn model() -> Name {
@@ -375,6 +375,27 @@ mod tests {
         assert_eq!((stored.ending, stored.error), (Ending::Failed, Some(Failure::Lost.to_string())));
     }
 
+    #[tokio::test]
+    async fn the_time_of_a_request_is_that_since_its_start() {
+        const EARLIER: u64 = 3_600_000_000_000;
+        let fixture = Fixture::new();
+        let start = Timestamp(now().0 - EARLIER);
+        let record = fixture.request_records.open(&"1".into(), &fixture.route, start, 7);
+        let so_far = fixture.request_records.find("1").unwrap().elapsed;
+        assert!(so_far >= EARLIER, "{so_far}");
+        record.work_ended();
+        record.end(End::Left, None);
+        let elapsed = fixture.stored().await.remove(0).elapsed;
+        assert!((so_far..2 * EARLIER).contains(&elapsed), "{elapsed}");
+    }
+
+    #[test]
+    fn codec_times_are_nanoseconds() {
+        let begun = Instant::now().checked_sub(Duration::from_millis(3)).unwrap();
+        let since = u128::from(CodecTimes::since(begun));
+        assert!((3_000_000..=begun.elapsed().as_nanos()).contains(&since), "{since}");
+    }
+
     fn call(position: usize, ending: HopEnding) -> Hop {
         Hop { node: model(), position, posted: 0, start: 1, end: 2, encode: 0, decode: 0, ending }
     }
@@ -393,8 +414,9 @@ mod tests {
         let first = call(0, HopEnding::Returned);
         record.append(&chain([died.clone()]));
         record.append(&chain([first.clone(), returned.clone()]));
-        let calls = fixture.request_records.find("1").unwrap().hops;
-        assert_eq!(calls, [first, died, returned], "those of a node in the order in which they arrived");
+        let found = fixture.request_records.find("1").unwrap();
+        assert_eq!(found.hops, [first, died, returned], "those of a node in the order in which they arrived");
+        assert_eq!(found.hops_left_out, 0);
         record.append(&chain(vec![call(2, HopEnding::Died); HopChain::MAX + 4]));
         let found = fixture.request_records.find("1").unwrap();
         assert_eq!((found.hops.len(), found.hops_left_out), (HopChain::MAX, 7));

@@ -143,6 +143,16 @@ mod tests {
         let varies = learnt(&[(8, 10), (8, 30)].repeat(10));
         assert!(near(steady.upper_bound(8), ms(20)), "{:?}", steady.upper_bound(8));
         assert!(varies.upper_bound(8) > ms(35), "{:?}", varies.upper_bound(8));
+        // Beside a line of two sizes: 10 ms more or less.
+        let both = learnt(&[(1, 10), (1, 30), (8, 24), (8, 44)].repeat(10));
+        assert!((ms(50)..ms(58)).contains(&both.upper_bound(8)), "{:?}", both.upper_bound(8));
+    }
+
+    #[test]
+    fn the_mean_size_is_learnt() {
+        assert_eq!(Curve::default().mean_size().to_bits(), 0);
+        let size = learnt(&[(2, 1), (6, 1)].repeat(20)).mean_size();
+        assert!((4.0..4.2).contains(&size), "{size}");
     }
 
     #[test]

@@ -146,7 +146,9 @@ mod tests {
             ("the timeout", alike(6, NEVER), &known, brief, vec![0, 1, 2, 3]),
             ("a timeout below one message", alike(6, NEVER), &known, hopeless, vec![0]),
             ("the deadline of all", alike(6, ms(14)), &known, bounds(8), vec![0, 1, 2, 3]),
+            ("the very deadline of two", alike(6, known.upper_bound(2)), &known, bounds(8), vec![0, 1]),
             ("bytes", large(3, 40), &known, bounds(8), vec![0, 1]),
+            ("all bytes", large(3, 50), &known, bounds(8), vec![0, 1]),
             ("one message with too many bytes", large(3, 400), &known, bounds(8), vec![0]),
             (
                 "a later message with an earlier deadline waits for the next batch",
@@ -176,6 +178,13 @@ mod tests {
                 &known,
                 bounds(4),
                 vec![1, 2, 4, 5],
+            ),
+            (
+                "a queue of one batch is not full",
+                messages(&[(0, ms(12)), (0, NEVER), (0, NEVER), (0, NEVER)]),
+                &known,
+                bounds(4),
+                vec![0, 1],
             ),
             ("unless nothing else would be handled", alike(6, ms(12)), &known, bounds(4), vec![0, 1]),
             (
