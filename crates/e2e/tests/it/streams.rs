@@ -1,7 +1,13 @@
 //! Streams: RPCs that answer with several messages (docs/guide/streams.md).
 
-use crate::support::{Krt, Service, assert_status, grpc::Answers, http::Reply, krt};
+use crate::support::{
+    Krt, Service, assert_status, eventually, grpc::Answers, http::Reply, krt, team::dashboard,
+};
 use http::{Method, StatusCode};
+use krt_api::{
+    call::{CallResult, Methods},
+    request::{RequestDetail, RequestPage},
+};
 use krt_model::request::{Ending, StreamedAnswer};
 use krt_servers::{NatsOptions, NatsServer};
 use krt_store::{RequestFilter, RequestOrder};
@@ -345,6 +351,74 @@ async fn browsers_get_events() {
     assert!(
         live.end().await.ends_with("data: {\"text\":\"held\"}\n\nevent: status\ndata: {\"code\":\"ok\"}\n\n")
     );
+    service.stop().await;
+}
+
+/// The data of the events with this name.
+fn events<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let head = format!("event: {name}\ndata: ");
+    text.split("\n\n").filter_map(|event| event.strip_prefix(&head)).collect()
+}
+
+#[tokio::test]
+async fn the_dashboard_calls_message_by_message() {
+    let package = krt::packages().join("streams");
+    let service = Krt::run_with_dashboard(&package).start().await;
+    let http = dashboard(&service).await;
+    let json = [("content-type", "application/json")];
+    let version = "/api/v1/runtimes/streams-v1/versions/streams-v1";
+    let open = async |rpc: &str, order: Value| {
+        let call = json!({ "method": format!("/streams.Entrypoint/{rpc}"), "message": order }).to_string();
+        http.open_by(Method::POST, &format!("{version}/call/live"), &json, call.into()).await
+    };
+    let all = async |rpc: &str, order: Value| {
+        let text = open(rpc, order).await.end().await;
+        let messages: Vec<Value> =
+            events(&text, "message").iter().map(|message| serde_json::from_str(message).unwrap()).collect();
+        let [status] = events(&text, "status")[..] else { panic!("one status: {text}") };
+        let status: CallResult = serde_json::from_str(status).unwrap();
+        let ids = status.request.iter().map(|id| json!(id).to_string()).collect::<Vec<_>>();
+        assert_eq!(events(&text, "request"), ids, "{text}");
+        (messages, status)
+    };
+    let methods = http.send(Method::GET, &format!("{version}/methods"), &[], "").await;
+    let methods: Methods = methods.read(StatusCode::OK);
+    let streams: Vec<_> =
+        methods.methods.iter().filter(|method| method.streams).map(|one| &*one.name).collect();
+    assert_eq!(streams, ["Stream", "Plain", "Chain", "Data"]);
+
+    let (messages, answered) = all("Stream", json!({ "count": 3 })).await;
+    assert_eq!((numbers(&messages), &*answered.code), (vec![0, 1, 2], "OK"));
+    let (messages, failed) = all("Stream", json!({ "count": 1, "then": "fail" })).await;
+    assert_eq!((messages.len(), &*failed.code), (1, "INTERNAL"));
+    assert_eq!(failed.message.as_deref(), Some("error in 'streamer': no more"));
+    let (messages, wrong) = all("Stream", json!({ "count": "many" })).await;
+    assert_eq!((messages.len(), &*wrong.code, wrong.request), (0, "INVALID_ARGUMENT", None));
+    let (messages, one) = all("One", json!({ "count": 1 })).await;
+    assert_eq!((messages.len(), &*one.code), (0, "INTERNAL"));
+
+    let shown = async |id: &str| {
+        let path = format!("/api/v1/runtimes/streams-v1/requests/{id}");
+        http.send(Method::GET, &path, &[], "").await.read::<RequestDetail>(StatusCode::OK).request
+    };
+    let request = shown(answered.request.as_deref().unwrap()).await;
+    let stream = request.stream.unwrap();
+    assert_eq!(stream.messages, 3);
+    assert!(stream.first_ms.unwrap() <= request.elapsed_ms);
+    assert_eq!(shown(one.request.as_deref().unwrap()).await.stream, None);
+
+    let mut held = open("Stream", json!({ "name": "held", "count": 1, "then": "hold" })).await;
+    held.until("event: message").await;
+    service.scratch.wait("held.begun").await;
+    drop(held);
+    service.scratch.wait("held.closed").await;
+    let left = async || {
+        let path = "/api/v1/runtimes/streams-v1/requests?ending=left";
+        let page: RequestPage = http.send(Method::GET, path, &[], "").await.read(StatusCode::OK);
+        page.requests.into_iter().next()
+    };
+    let left = eventually("the request that its client left is closed", left).await;
+    assert_eq!(left.stream.unwrap().messages, 1);
     service.stop().await;
 }
 
