@@ -1,7 +1,8 @@
 //! Streams: RPCs that answer with several messages (docs/guide/streams.md).
 
 use crate::support::{
-    Krt, Service, assert_status, eventually, grpc::Answers, http::Reply, krt, team::dashboard,
+    Krt, Service, assert_status, eventually, grpc::Answers, http::Reply, krt, runners::WireProtocol,
+    team::dashboard,
 };
 use http::{Method, StatusCode};
 use krt_api::{
@@ -423,10 +424,39 @@ async fn the_dashboard_calls_message_by_message() {
 }
 
 #[tokio::test]
-async fn streams_are_refused_over_nats() {
-    let Some(server) = NatsServer::start("streams over NATS", NatsOptions::default()) else { return };
-    let package = krt::packages().join("streams");
-    let refused = krt::refused(&["run"], &package, &["--nats", &server.url(), "--no-dashboard"]);
-    let reason = "the answer of workflow `stream` is a stream, which is not sent over NATS";
-    assert!(refused.contains(reason), "{refused}");
+async fn streams_come_from_other_engines_and_end_with_them() {
+    for protocol in [WireProtocol::Core, WireProtocol::JetStream] {
+        let options = NatsOptions { jetstream: true, ..NatsOptions::default() };
+        let Some(server) = NatsServer::start("streams over NATS", options) else { return };
+        let (url, package) = (server.url(), krt::packages().join("streams"));
+        let start = |node| Krt::nodes(&[node], &package).nats(&url, protocol).take();
+        let (first, streamer) = tokio::join!(start("first"), start("streamer"));
+        let ingress = Krt::entrypoint(&package).nats(&url, protocol).start().await;
+        let order = json!({ "count": MESSAGES });
+        let chain = async || {
+            let (found, ended) = all(&ingress, "Chain", order.clone()).await;
+            ended.ok().map(|()| found)
+        };
+        let found = eventually("the ingress knows of the nodes", chain).await;
+        assert_eq!(texts(&found[..1]), ["first"]);
+        assert_eq!(numbers(&found[1..]), (0..MESSAGES as i64).collect::<Vec<_>>());
+
+        let mut left = open(&ingress, "Stream", json!({ "name": "left", "count": 1, "then": "hold" })).await;
+        left.next().await.unwrap();
+        streamer.scratch.wait("left.begun").await;
+        drop(left);
+        streamer.scratch.wait("left.closed").await;
+
+        let mut held = open(&ingress, "Stream", json!({ "name": "held", "count": 2, "then": "hold" })).await;
+        for number in 0..2 {
+            assert_eq!(numbers(&[held.next().await.unwrap().unwrap()]), [number], "{protocol:?}");
+        }
+        streamer.signal(rustix::process::Signal::KILL);
+        let (found, ended) = held.rest().await;
+        assert_eq!(found, Vec::<Value>::new(), "{protocol:?}");
+        assert_failed(ended, Code::Unavailable, "the engine that sent the answer has ended");
+        streamer.end().await;
+        first.stop().await;
+        ingress.stop().await;
+    }
 }

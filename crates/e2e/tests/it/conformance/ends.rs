@@ -81,7 +81,7 @@ pub(super) async fn streams_end_after_their_messages(language: &Language) {
         assert_eq!(texts, expected, "{text}");
         match text {
             "fail" => {
-                assert_status(ended.map(|()| Value::Null), Code::Internal, "error in 'worker': no more")
+                assert_status(ended.map(|()| Value::Null), Code::Internal, "error in 'worker': no more");
             }
             _ => ended.unwrap(),
         }
