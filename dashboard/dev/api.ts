@@ -366,13 +366,37 @@ function call(context: Context) {
   };
 }
 
+/** How many messages a stream of the mock has; "everybody" is greeted until the client leaves. */
+const GREETINGS = 40;
+
+function callLive(context: Context) {
+  const version = findVersion(context);
+  const { name } = json<{ message: { name?: string } }>(context).message;
+  const request = world.makeRequest(version.runtime, version.name, Date.now());
+  world.requests[version.runtime]?.push({ ...request, stream: { messages: GREETINGS, first_ms: 0.4 } });
+  return stream(context, (send, end) => {
+    send("request", request.id);
+    let sent = 0;
+    return timer(20, () => {
+      if (sent < GREETINGS || name === "everybody") {
+        send("message", { text: `Hello, ${name} number ${sent}!` });
+        sent += 1;
+        return;
+      }
+      const { id, elapsed_ms } = request;
+      send("status", { ok: true, code: "OK", message: null, answer: null, elapsed_ms, request: id });
+      end();
+    });
+  });
+}
+
 /** What ends the streams of somebody who has signed out. */
 const streams = new Set<{ me: Me | null; end: () => void }>();
 
 /** Opens a stream of events; what `start` returns is called when the client leaves. */
 function stream(
   { me, response }: Context,
-  start: (send: (event: string, data: unknown, id?: number) => void) => () => void,
+  start: (send: (event: string, data: unknown, id?: number) => void, end: () => void) => () => void,
 ) {
   response.writeHead(200, {
     "content-type": "text/event-stream",
@@ -380,8 +404,10 @@ function stream(
     "x-accel-buffering": "no",
   });
   response.write(":\n\n");
-  const stop = start((event, data, id) =>
-    response.write(`event: ${event}\n${id ? `id: ${id}\n` : ""}data: ${JSON.stringify(data)}\n\n`),
+  const stop = start(
+    (event, data, id) =>
+      response.write(`event: ${event}\n${id ? `id: ${id}\n` : ""}data: ${JSON.stringify(data)}\n\n`),
+    () => response.end(),
   );
   const beat = setInterval(() => response.write(":\n\n"), 15_000);
   const open = {
@@ -792,6 +818,7 @@ const ROUTES: [string, Role | "none", Reply][] = [
     (context) => world.makeMethods(findVersion(context).runtime),
   ],
   ["POST /runtimes/:runtime/versions/:version/call", "manager", call],
+  ["POST /runtimes/:runtime/versions/:version/call/live", "manager", callLive],
   ["GET /runtimes/:runtime/logs", "viewer", searchLogs],
   [
     "GET /runtimes/:runtime/logs/tail",

@@ -646,7 +646,13 @@ export function makeMethods(runtime: string): Methods {
     };
   }
   return {
-    methods: [method(runtime, "Greet", "greeting", "GreetRequest", "Greeting", { name: "Ada" })],
+    methods: [
+      method(runtime, "Greet", "greeting", "GreetRequest", "Greeting", { name: "Ada" }),
+      {
+        ...method(runtime, "GreetAll", "greeting", "GreetRequest", "Greeting", { name: "Ada" }),
+        streams: true,
+      },
+    ],
     messages: {
       "greeter.GreetRequest": {
         name: "greeter.GreetRequest",
@@ -673,6 +679,7 @@ function method(
     comment: null,
     input: `${runtime}.${input}`,
     output: `${runtime}.${output}`,
+    streams: false,
     workflow,
     example,
   };

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
-import { closed, drop, launch, open, settled, signIn } from "./browser";
+import { closed, drop, expectAccessible, launch, open, settled, signIn } from "./browser";
 import { PAGES } from "./pages";
 
 const folder = mkdtempSync(join(tmpdir(), "krt-dashboard-"));
@@ -279,6 +279,30 @@ test("try it: form and JSON follow each other; the answer, the snippets, the his
       "-H 'krt-runtime: prices'",
     );
     await page.getByRole("region", { name: "History" }).getByRole("row", { name: /Quote/ }).waitFor();
+  }));
+
+test("try it: a stream shows its messages as they come, and can be cancelled", () =>
+  as("grace", async (page) => {
+    await page.goto("/runtimes/greeter/versions/greeter-v1/try?method=/greeter.Entrypoint/GreetAll");
+    const json = page.getByLabel("The message as JSON");
+    await json.fill('{"name": "everybody"}');
+    await page.getByRole("button", { name: "Call", exact: true }).click();
+    const messages = page.getByRole("log", { name: "Messages" });
+    await messages.getByText("Hello, everybody number 3!").waitFor();
+    await page.getByRole("button", { name: "Cancel" }).click();
+    await page.getByText("the call was cancelled here").waitFor();
+    expect(await page.getByRole("button", { name: "Cancel" }).count()).toBe(0);
+    await expectAccessible(page);
+    const history = page.getByRole("region", { name: "History" });
+    await history.getByRole("row", { name: /GreetAll.*CANCELLED/ }).waitFor();
+
+    await json.fill('{"name": "Ada"}');
+    await page.keyboard.press("Control+Enter");
+    await history.getByRole("row", { name: /GreetAll.*OK/ }).waitFor();
+    await messages.getByText("Hello, Ada number 39!").waitFor();
+    await page.getByText(/^40 messages, /).waitFor();
+    await page.getByRole("link", { name: "Waterfall and logs" }).click();
+    await page.getByText("First message", { exact: true }).waitFor();
   }));
 
 test("predictions: a cell of the matrix narrows the list", () =>

@@ -28,6 +28,8 @@ pub struct Method {
     pub input: String,
     /// The full name of the message that it returns.
     pub output: String,
+    /// Whether its answer is a stream of messages.
+    pub streams: bool,
     /// Its workflow.
     #[schema(required, value_type = Option<schema::Name>)]
     pub workflow: Option<String>,

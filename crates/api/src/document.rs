@@ -132,6 +132,7 @@ fn schemas(components: ComponentsBuilder) -> ComponentsBuilder {
         request::Hop,
         request::Request,
         request::RequestPage,
+        request::StreamedAnswer,
         request::StoredPoint,
         request::StoredDocument,
         request::RequestDetail,

@@ -547,6 +547,17 @@ fn of_version() -> Vec<Draft> {
             .json(200, "What a client would have seen, error or not.", reference::<CallResult>())
             .or([422, 503])
             .never([405]),
+        Draft::post(format!("{VERSION}/call/live"), "callLive", "try", "The same, message by message")
+            .description(
+                "For RPCs that answer with a stream, and for others. The call is cancelled when its client leaves.",
+            )
+            .takes::<Call>()
+            .events(
+                "Events: `request` with the request's id, a JSON string; `message` with a message of the answer in \
+                 proto3 JSON; at last `status` with a `CallResult` whose `answer` is `null`.",
+            )
+            .or([422, 503])
+            .never([405]),
     ]
 }
 

@@ -34,12 +34,26 @@ pub struct Request {
     /// The size of its answer.
     #[schema(required)]
     pub answer_bytes: Option<usize>,
+    /// The messages that its client has taken, if its answer is a stream; known at its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub stream: Option<StreamedAnswer>,
     /// Whether it was answered before its workflow ended.
     pub early_reply: bool,
     /// The calls of handlers.
     pub hops: Vec<Hop>,
     /// How many more calls there were. Messages over NATS carry the first ones only.
     pub hops_left_out: usize,
+}
+
+/// The messages of a streamed answer that the client has taken.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct StreamedAnswer {
+    /// Their number.
+    pub messages: u64,
+    /// From the request's start until the client took the first one.
+    #[schema(required)]
+    pub first_ms: Option<f64>,
 }
 
 /// One call of a handler.
@@ -139,10 +153,17 @@ impl From<RequestRecord> for Request {
             error: record.error,
             request_bytes: record.request_bytes,
             answer_bytes: record.answer_bytes,
+            stream: record.stream.map(StreamedAnswer::from),
             early_reply: record.early,
             hops: record.hops.iter().map(Hop::from).collect(),
             hops_left_out: record.hops_left_out,
         }
+    }
+}
+
+impl From<request::StreamedAnswer> for StreamedAnswer {
+    fn from(stream: request::StreamedAnswer) -> Self {
+        Self { messages: stream.messages, first_ms: stream.first.map(millis) }
     }
 }
 

@@ -13,6 +13,7 @@ mod name {
     pub(super) const NO_CLIENT: &str = "Krt-Nobody";
     pub(super) const HOPS: &str = "Krt-Hops";
     pub(super) const METADATA: &str = "Krt-Metadata";
+    pub(super) const SEQUENCE: &str = "Krt-Sequence";
     /// Defined by the server.
     pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
     /// W3C trace context.
@@ -34,6 +35,8 @@ pub struct Headers {
     pub hops: HopChain,
     /// What the client sent beside its message, as JSON.
     pub metadata: Metadata,
+    /// How many messages of the answer, which is a stream, come before this one.
+    pub sequence: Option<u64>,
     /// The W3C trace context: `traceparent`, `tracestate`.
     pub trace: Vec<(&'static str, String)>,
     /// Identifies duplicates of a message. JetStream only.
@@ -49,6 +52,7 @@ impl Headers {
         let hops = (!self.hops.is_empty()).then(|| hops::write(&self.hops));
         let metadata = (!self.metadata.is_empty())
             .then(|| serde_json::to_string(&self.metadata).expect("texts are JSON"));
+        let sequence = self.sequence.map(|number| number.to_string());
         let fields = [
             (name::REPLY, self.reply.as_deref()),
             (name::DEADLINE, deadline.as_deref()),
@@ -56,6 +60,7 @@ impl Headers {
             (name::NO_CLIENT, self.no_client.then_some("true")),
             (name::HOPS, hops.as_deref()),
             (name::METADATA, metadata.as_deref()),
+            (name::SEQUENCE, sequence.as_deref()),
             (name::MESSAGE_ID, self.message_id.as_deref()),
         ];
         let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
@@ -82,6 +87,7 @@ impl Headers {
             no_client: map.get(name::NO_CLIENT).is_some(),
             hops: map.get(name::HOPS).map(|value| read_hops(value.as_str())).unwrap_or_default(),
             metadata: map.get(name::METADATA).map(|value| read_metadata(value.as_str())).unwrap_or_default(),
+            sequence: text(name::SEQUENCE).and_then(|text| text.parse().ok()),
             message_id: text(name::MESSAGE_ID),
         }
     }
@@ -131,6 +137,7 @@ mod tests {
             no_client: true,
             hops,
             metadata: serde_json::from_str(r#"{"x-key-bin":["AP8="],"x-tenant":["a \"b\"","c"]}"#).unwrap(),
+            sequence: Some(7),
             trace: vec![("traceparent", "00-1-2-01".to_owned()), ("tracestate", "a=b".to_owned())],
             message_id: Some("id.1".to_owned()),
         };
@@ -155,6 +162,7 @@ mod tests {
         map.insert(name::DEADLINE, "soon");
         map.insert(name::FAILURE, "a whim");
         map.insert(name::HOPS, "a detour");
+        map.insert(name::SEQUENCE, "-1");
         for metadata in
             ["a secret", r#"{"x":"y"}"#, r#"{"X":["y"]}"#, r#"{"x-bin":["?"]}"#, r#"{"x":["\n"]}"#]
         {

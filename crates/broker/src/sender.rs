@@ -1,7 +1,7 @@
 //! Sends messages in order, in a separate task, so that senders never wait.
 //!
 //! The limit on requests in flight bounds the queue: a request has at most one message and one early reply in
-//! it.
+//! it, or what of a stream may wait for its client.
 
 use crate::{Acker, Connection, Headers, connection::STORE_TIMEOUT};
 use async_nats::{HeaderMap, Subject, client::PublishError, jetstream};
@@ -119,6 +119,11 @@ impl Sender {
             Some(sent) => self::sent(sent, acker),
             None => self.put(Job::Send(message, acker)),
         }
+    }
+
+    /// Sends a message as [`Sender::send`] does, after all that were sent this way before.
+    pub fn send_in_order(&self, message: Message, acker: Option<Box<Acker>>) {
+        self.put(Job::Send(message, acker));
     }
 
     /// Stores a message in its stream. Once it is stored, acknowledges with the acker. If it cannot be

@@ -13,7 +13,6 @@ use crate::{
     node::{Launch, Lifeline, Node, NodeGpus, Nodes, Plain, StartError, WINDOW, frame},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use krt_model::name::Name;
 use krt_package::Package;
 use krt_remote::Documents;
 use std::{
@@ -64,23 +63,12 @@ pub enum Error {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Broker(#[from] krt_broker::Error),
-    /// The answer of a workflow is a stream, which needs all nodes in one process.
-    #[error("the answer of workflow `{workflow}` is a stream, which is not sent over NATS")]
-    #[diagnostic(help("run the package without --nats, or remove `stream` from its RPC"))]
-    StreamOverNats {
-        /// The workflow.
-        workflow: Name,
-    },
 }
 
 impl Engine {
     /// Assembles the parts, without starting them. `has_ingress`: whether this engine receives requests.
     pub async fn build(mut parts: Parts, has_ingress: bool) -> Result<Self, Error> {
         let routes = ingress::routes(&parts.package, parts.options.requests.message);
-        let streams = routes.iter().flatten().find(|route| route.streams);
-        if let (Some(route), true) = (streams, parts.broker.is_some()) {
-            return Err(Error::StreamOverNats { workflow: route.workflow.clone() });
-        }
         let (flow, broker) = flow(&mut parts, &routes).await?;
         let nodes = nodes(&parts, &flow);
         let part = Part { ingress: has_ingress, nodes: nodes.iter().map(|node| node.index).collect() };

@@ -45,6 +45,7 @@ impl Descriptions {
             name: method.name.clone(),
             input: method.input.full_name().to_owned(),
             output: method.output.full_name().to_owned(),
+            streams: method.streams,
             workflow,
             comment: service.and_then(|service| self.of_method(&service, &method.name)),
             example: serde_json::from_str(&example_within(&method.input, &mut self.left)).unwrap_or_default(),

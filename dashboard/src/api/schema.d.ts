@@ -597,6 +597,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/runtimes/{runtime}/versions/{version}/call/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runtime: components["schemas"]["Name"];
+                version: components["schemas"]["Name"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The same, message by message
+         * @description For RPCs that answer with a stream, and for others. The call is cancelled when its client leaves.
+         */
+        post: operations["callLive"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/runtimes/{runtime}/logs": {
         parameters: {
             query?: never;
@@ -1365,6 +1388,8 @@ export interface components {
             input: string;
             /** @description The full name of the message that it returns. */
             output: string;
+            /** @description Whether its answer is a stream of messages. */
+            streams: boolean;
             workflow: components["schemas"]["Name"] | null;
             /** @description Its comment in the `.proto`. */
             comment: string | null;
@@ -1592,6 +1617,8 @@ export interface components {
             request_bytes: number;
             /** @description The size of its answer. */
             answer_bytes: number | null;
+            /** @description The messages that its client has taken, if its answer is a stream; known at its end. */
+            stream?: components["schemas"]["StreamedAnswer"];
             /** @description Whether it was answered before its workflow ended. */
             early_reply: boolean;
             /** @description The calls of handlers. */
@@ -1737,6 +1764,19 @@ export interface components {
             fields: {
                 [key: string]: unknown;
             };
+        };
+        /** @description The messages of a streamed answer that the client has taken. */
+        StreamedAnswer: {
+            /**
+             * Format: int64
+             * @description Their number.
+             */
+            messages: number;
+            /**
+             * Format: double
+             * @description From the request's start until the client took the first one.
+             */
+            first_ms: number | null;
         };
         /** @description Values by tag. */
         Tags: {
@@ -2096,6 +2136,7 @@ export type SignIn = components['schemas']['SignIn'];
 export type State = components['schemas']['State'];
 export type StoredDocument = components['schemas']['StoredDocument'];
 export type StoredPoint = components['schemas']['StoredPoint'];
+export type StreamedAnswer = components['schemas']['StreamedAnswer'];
 export type Tags = components['schemas']['Tags'];
 export type Time = components['schemas']['Time'];
 export type Token = components['schemas']['Token'];
@@ -3370,6 +3411,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["CallResult"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["Unsupported"];
+            422: components["responses"]["Unprocessable"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    callLive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                runtime: components["schemas"]["Name"];
+                version: components["schemas"]["Name"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Call"];
+            };
+        };
+        responses: {
+            /** @description Events: `request` with the request's id, a JSON string; `message` with a message of the answer in proto3 JSON; at last `status` with a `CallResult` whose `answer` is `null`. The stream ends when the caller's session or token does: the last event is then named `end`, and its `data` is `{"reason": "…"}`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
             400: components["responses"]["BadRequest"];

@@ -24,6 +24,8 @@ Examples:
   krt new shop --lang go             the same in Go
   krt new fruits --template classifier
                                      a package with a trained model
+  krt new writer --template llm-stream
+                                     a package that streams tokens
   krt new houses --from houses.ipynb a package from a notebook
   krt new node checker --lang rust   one more node for the package in this folder"
 )]

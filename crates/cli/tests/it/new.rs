@@ -56,29 +56,36 @@ fn a_package_in_rust() {
     a_package_and_more_nodes("rust");
 }
 
-/// Makes a package of a kind, tests it, and returns its answer.
-fn answer_of_a_template(template: &str, call: &[&str]) -> serde_json::Value {
+/// Makes a package of a kind, tests it, and returns the messages of its answer.
+fn answer_of_a_template(template: &str, call: &[&str]) -> Vec<serde_json::Value> {
     let work = Folder::new(&[]);
     let made = well(krt_in(&work, "", &["new", "my-shop", "--template", template]));
     assert!(made.stdout.starts_with("made `my-shop`, with the node"), "{}", made.stdout);
     assert_eq!(well(krt_in(&work, "my-shop", &["check"])).stdout, "my-shop-v1: no problems\n");
     well(krt_in(&work, "my-shop", &["test"]));
     let answered = well(krt_in(&work, "my-shop", &[&["call", "--package", "."], call].concat()));
-    serde_json::from_str(&answered.stdout).unwrap()
+    answered.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[test]
 fn a_classifier() {
     let answer = answer_of_a_template("classifier", &["Classify", r#"{"weight": 172, "width": 78}"#]);
-    assert_eq!(answer["label"], "apple");
+    assert_eq!(answer[0]["label"], "apple");
 }
 
 #[test]
 fn an_etl() {
     let table = r#"{"csv": "id,day,amount\na1,2024-02-01,9.5\na1,2024-02-01,9.5\na2,2023-02-29,1"}"#;
     let answer = answer_of_a_template("etl", &["Load", table]);
-    assert_eq!((&answer["stored"], &answer["known"]), (&1.into(), &1.into()));
-    assert_eq!(answer["problems"][0]["line"], 4);
+    assert_eq!((&answer[0]["stored"], &answer[0]["known"]), (&1.into(), &1.into()));
+    assert_eq!(answer[0]["problems"][0]["line"], 4);
+}
+
+#[test]
+fn a_stream_of_tokens() {
+    let tokens =
+        answer_of_a_template("llm-stream", &["Generate", r#"{"text": "The boat", "max_tokens": 2}"#]);
+    assert_eq!((tokens.len(), &tokens[0]["text"]), (2, &" left".into()));
 }
 
 /// The model that a classifier comes with is the one of its training.

@@ -152,6 +152,8 @@ cases! {
         dying_processes,
         a_killed_worker_costs_only_the_request_in_flight,
         slow_and_silent_handlers,
+        streams_end_after_their_messages,
+        a_client_that_leaves_ends_a_stream,
         a_flood_of_records_is_logged_or_counted,
         the_default_concurrency_is_one,
         children_of_a_handler_end_by_signals,

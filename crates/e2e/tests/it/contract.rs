@@ -1,6 +1,6 @@
 //! Checks `openapi.json`: schemathesis tries allowed and forbidden requests against a real server.
 //!
-//! Its settings are in `contract/schemathesis.toml`. Event streams never end, so they are excluded.
+//! Its settings are in `contract/schemathesis.toml`. Streams of events are excluded, because most of them never end.
 
 use crate::support::team::Team;
 use http::StatusCode;

@@ -1,7 +1,14 @@
 //! Streams: RPCs that answer with several messages (docs/guide/streams.md).
 
-use crate::support::{Krt, Service, assert_status, grpc::Answers, http::Reply, krt};
+use crate::support::{
+    Krt, Service, assert_status, eventually, grpc::Answers, http::Reply, krt, runners::WireProtocol,
+    team::dashboard,
+};
 use http::{Method, StatusCode};
+use krt_api::{
+    call::{CallResult, Methods},
+    request::{RequestDetail, RequestPage},
+};
 use krt_model::request::{Ending, StreamedAnswer};
 use krt_servers::{NatsOptions, NatsServer};
 use krt_store::{RequestFilter, RequestOrder};
@@ -348,11 +355,108 @@ async fn browsers_get_events() {
     service.stop().await;
 }
 
+/// The data of the events with this name.
+fn events<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let head = format!("event: {name}\ndata: ");
+    text.split("\n\n").filter_map(|event| event.strip_prefix(&head)).collect()
+}
+
 #[tokio::test]
-async fn streams_are_refused_over_nats() {
-    let Some(server) = NatsServer::start("streams over NATS", NatsOptions::default()) else { return };
+async fn the_dashboard_calls_message_by_message() {
     let package = krt::packages().join("streams");
-    let refused = krt::refused(&["run"], &package, &["--nats", &server.url(), "--no-dashboard"]);
-    let reason = "the answer of workflow `stream` is a stream, which is not sent over NATS";
-    assert!(refused.contains(reason), "{refused}");
+    let service = Krt::run_with_dashboard(&package).start().await;
+    let http = dashboard(&service).await;
+    let json = [("content-type", "application/json")];
+    let version = "/api/v1/runtimes/streams-v1/versions/streams-v1";
+    let open = async |rpc: &str, order: Value| {
+        let call = json!({ "method": format!("/streams.Entrypoint/{rpc}"), "message": order }).to_string();
+        http.open_by(Method::POST, &format!("{version}/call/live"), &json, call.into()).await
+    };
+    let all = async |rpc: &str, order: Value| {
+        let text = open(rpc, order).await.end().await;
+        let messages: Vec<Value> =
+            events(&text, "message").iter().map(|message| serde_json::from_str(message).unwrap()).collect();
+        let [status] = events(&text, "status")[..] else { panic!("one status: {text}") };
+        let status: CallResult = serde_json::from_str(status).unwrap();
+        let ids = status.request.iter().map(|id| json!(id).to_string()).collect::<Vec<_>>();
+        assert_eq!(events(&text, "request"), ids, "{text}");
+        (messages, status)
+    };
+    let methods = http.send(Method::GET, &format!("{version}/methods"), &[], "").await;
+    let methods: Methods = methods.read(StatusCode::OK);
+    let streams: Vec<_> =
+        methods.methods.iter().filter(|method| method.streams).map(|one| &*one.name).collect();
+    assert_eq!(streams, ["Stream", "Plain", "Chain", "Data"]);
+
+    let (messages, answered) = all("Stream", json!({ "count": 3 })).await;
+    assert_eq!((numbers(&messages), &*answered.code), (vec![0, 1, 2], "OK"));
+    let (messages, failed) = all("Stream", json!({ "count": 1, "then": "fail" })).await;
+    assert_eq!((messages.len(), &*failed.code), (1, "INTERNAL"));
+    assert_eq!(failed.message.as_deref(), Some("error in 'streamer': no more"));
+    let (messages, wrong) = all("Stream", json!({ "count": "many" })).await;
+    assert_eq!((messages.len(), &*wrong.code, wrong.request), (0, "INVALID_ARGUMENT", None));
+    let (messages, one) = all("One", json!({ "count": 1 })).await;
+    assert_eq!((messages.len(), &*one.code), (0, "INTERNAL"));
+
+    let shown = async |id: &str| {
+        let path = format!("/api/v1/runtimes/streams-v1/requests/{id}");
+        http.send(Method::GET, &path, &[], "").await.read::<RequestDetail>(StatusCode::OK).request
+    };
+    let request = shown(answered.request.as_deref().unwrap()).await;
+    let stream = request.stream.unwrap();
+    assert_eq!(stream.messages, 3);
+    assert!(stream.first_ms.unwrap() <= request.elapsed_ms);
+    assert_eq!(shown(one.request.as_deref().unwrap()).await.stream, None);
+
+    let mut held = open("Stream", json!({ "name": "held", "count": 1, "then": "hold" })).await;
+    held.until("event: message").await;
+    service.scratch.wait("held.begun").await;
+    drop(held);
+    service.scratch.wait("held.closed").await;
+    let left = async || {
+        let path = "/api/v1/runtimes/streams-v1/requests?ending=left";
+        let page: RequestPage = http.send(Method::GET, path, &[], "").await.read(StatusCode::OK);
+        page.requests.into_iter().next()
+    };
+    let left = eventually("the request that its client left is closed", left).await;
+    assert_eq!(left.stream.unwrap().messages, 1);
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn streams_come_from_other_engines_and_end_with_them() {
+    for protocol in [WireProtocol::Core, WireProtocol::JetStream] {
+        let options = NatsOptions { jetstream: true, ..NatsOptions::default() };
+        let Some(server) = NatsServer::start("streams over NATS", options) else { return };
+        let (url, package) = (server.url(), krt::packages().join("streams"));
+        let start = |node| Krt::nodes(&[node], &package).nats(&url, protocol).take();
+        let (first, streamer) = tokio::join!(start("first"), start("streamer"));
+        let ingress = Krt::entrypoint(&package).nats(&url, protocol).start().await;
+        let order = json!({ "count": MESSAGES });
+        let chain = async || {
+            let (found, ended) = all(&ingress, "Chain", order.clone()).await;
+            ended.ok().map(|()| found)
+        };
+        let found = eventually("the ingress knows of the nodes", chain).await;
+        assert_eq!(texts(&found[..1]), ["first"]);
+        assert_eq!(numbers(&found[1..]), (0..MESSAGES as i64).collect::<Vec<_>>());
+
+        let mut left = open(&ingress, "Stream", json!({ "name": "left", "count": 1, "then": "hold" })).await;
+        left.next().await.unwrap();
+        streamer.scratch.wait("left.begun").await;
+        drop(left);
+        streamer.scratch.wait("left.closed").await;
+
+        let mut held = open(&ingress, "Stream", json!({ "name": "held", "count": 2, "then": "hold" })).await;
+        for number in 0..2 {
+            assert_eq!(numbers(&[held.next().await.unwrap().unwrap()]), [number], "{protocol:?}");
+        }
+        streamer.signal(rustix::process::Signal::KILL);
+        let (found, ended) = held.rest().await;
+        assert_eq!(found, Vec::<Value>::new(), "{protocol:?}");
+        assert_failed(ended, Code::Unavailable, "the engine that sent the answer has ended");
+        streamer.end().await;
+        first.stop().await;
+        ingress.stop().await;
+    }
 }

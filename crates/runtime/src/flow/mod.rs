@@ -404,10 +404,25 @@ impl Flow {
     }
 
     /// Passes on an answer from another engine to a request of this ingress, with the calls of handlers before it.
-    pub fn reply_from_remote(&self, request: &Request, answer: Answer, hops: &HopChain) {
+    /// A stream has no message at its end.
+    pub fn reply_from_remote(
+        &self,
+        request: &Request,
+        answer: Result<Option<Payload>, Failure>,
+        hops: &HopChain,
+    ) {
         request.add_hops(hops);
-        if !request.answer(answer, AnswerMeta::default()) {
+        if !request.end(answer, AnswerMeta::default()) {
             self.metrics.late.inc();
+        }
+    }
+
+    /// Fails a request of this ingress whose answer cannot be read, or does not come. A handler that may still send
+    /// messages of a stream is stopped.
+    pub fn fail_from_remote(&self, request: &Request, failure: Failure, hops: &HopChain) {
+        self.reply_from_remote(request, Err(failure), hops);
+        if request.route.streams {
+            self.stop(request);
         }
     }
 

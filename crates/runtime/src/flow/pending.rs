@@ -135,7 +135,8 @@ impl AnswerStream {
 
     fn close(&mut self, end: End) {
         self.closed = true;
-        close(&self.flow, &self.request, self.begun, end, Some(self.taken));
+        let stream = self.request.route.streams.then_some(self.taken);
+        close(&self.flow, &self.request, self.begun, end, stream);
     }
 }
 

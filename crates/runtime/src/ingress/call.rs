@@ -15,7 +15,7 @@ use super::{
     stream::{Stream, StreamForm},
 };
 use crate::{
-    flow::{AnswerMessage, Deadline, Messages, PendingAnswer, Permit, RequestHead, Route},
+    flow::{AnswerMessage, Deadline, PendingAnswer, Permit, RequestHead, Route},
     memory::Reservation,
     offload,
     traces::{Protocol, Trace},
@@ -98,7 +98,8 @@ impl<C: Unary> Call<'_, C> {
 
     async fn run(&self, head: &Parts, body: Incoming, trace: Trace) -> Result<Response<Body>, Status> {
         let (permit, message, head) = self.admit(head, body, trace).await?;
-        let (answer, permit) = self.request(permit, message, self.method.route()?, head, |_| {}).await?;
+        let (answer, permit) = self.post(permit, message, self.method.route()?, head).await?;
+        let answer = answer.whole().await.map_err(|failure| status::of_failure(&failure))?;
         let mut frames = Frames::new();
         for AnswerMessage { payload, .. } in answer {
             let message = self.codec.encode(self.method, payload, permit.reserve()).await?;
@@ -110,7 +111,7 @@ impl<C: Unary> Call<'_, C> {
     }
 }
 
-impl<C: Codec> Call<'_, C> {
+impl<'a, C: Codec> Call<'a, C> {
     /// Answers a request over HTTP, with a stream of messages.
     pub(super) async fn stream(&self, head: &Parts, body: Incoming, form: StreamForm) -> Response<Body> {
         let traced = self.ingress.trace(self.method, C::PROTOCOL, &head.headers);
@@ -136,7 +137,7 @@ impl<C: Codec> Call<'_, C> {
         head: &Parts,
         body: Incoming,
         trace: Trace,
-    ) -> Result<(PendingAnswer<'_>, Arc<Permit>), Status> {
+    ) -> Result<(PendingAnswer<'a>, Arc<Permit>), Status> {
         let (permit, message, head) = self.admit(head, body, trace).await?;
         self.post(permit, message, self.method.route()?, head).await
     }
@@ -171,29 +172,14 @@ impl<C: Codec> Call<'_, C> {
         Deadline::after(timeout.min(self.ingress.limits().timeout))
     }
 
-    /// Sends an admitted message through its workflow, and waits for the answer. `on_id` gets the request's id.
-    pub(super) async fn request(
-        &self,
-        permit: Permit,
-        message: Bytes,
-        route: &Arc<Route>,
-        head: RequestHead,
-        on_id: impl FnOnce(&Arc<str>),
-    ) -> Result<(Messages, Arc<Permit>), Status> {
-        let (pending, permit) = self.post(permit, message, route, head).await?;
-        on_id(pending.id());
-        let answer = pending.whole().await.map_err(|failure| status::of_failure(&failure))?;
-        Ok((answer, permit))
-    }
-
     /// Sends an admitted message through its workflow.
-    async fn post(
+    pub(super) async fn post(
         &self,
         permit: Permit,
         message: Bytes,
         route: &Arc<Route>,
         head: RequestHead,
-    ) -> Result<(PendingAnswer<'_>, Arc<Permit>), Status> {
+    ) -> Result<(PendingAnswer<'a>, Arc<Permit>), Status> {
         let Self { ingress, method, codec } = self;
         let payload = offload::run(message.len(), || {
             let message = codec.decode(method, message, ingress.limits().message, &permit)?;

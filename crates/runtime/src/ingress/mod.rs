@@ -56,6 +56,7 @@ pub use health::watch as watch_health;
 pub use router::VersionRouter;
 pub use routes::routes;
 pub use service::{CallOutcome, Ingress};
+pub use stream::CallStream;
 pub use upstream::Upstream;
 
 use std::time::Duration;

@@ -9,10 +9,10 @@ use super::{
     index,
     read::full,
     status,
-    stream::StreamForm,
+    stream::{CallStream, StreamForm},
 };
 use crate::{
-    flow::{Flow, Permit, RequestHead, Route},
+    flow::{Flow, PendingAnswer, Permit, RequestHead, Route},
     memory::Reservation,
     traces::{self, Protocol, Rpc, Trace, Traces, context},
 };
@@ -156,8 +156,25 @@ impl Ingress {
         let on_id = |id: &Arc<str>| request = Some(Arc::clone(id));
         let answer = self.answer_json(method, json, timeout, traced.trace(), on_id).await;
         traced.end(answer.as_ref().err().map(status::fault));
-        let bounded = |status: Status| Status::new(status.code(), status::for_json(&status).into_owned());
-        CallOutcome { request, answer: answer.map_err(bounded) }
+        CallOutcome { request, answer: answer.map_err(|status| status::bounded(&status)) }
+    }
+
+    /// Calls a method, `/package.Service/Name`, like a JSON client that takes the answer message by message. Dropped
+    /// before the end, the stream stops the work.
+    pub async fn open(&self, path: &str, json: Bytes, timeout: Duration) -> Result<CallStream, Status> {
+        let method = self.methods.get(path).ok_or_else(|| unknown(path))?;
+        let traced = self.trace(method, Protocol::Connect, &HeaderMap::new());
+        match self.post_json(method, json, timeout, traced.trace()).await {
+            Ok((answer, permit)) => {
+                let request = Arc::clone(answer.id());
+                let answer = answer.stream(&self.flow);
+                Ok(CallStream::new(request, method.output.clone(), answer, permit, traced))
+            }
+            Err(status) => {
+                traced.end(Some(status::fault(&status)));
+                Err(status::bounded(&status))
+            }
+        }
     }
 
     async fn answer_json(
@@ -168,14 +185,32 @@ impl Ingress {
         trace: Trace,
         on_id: impl FnOnce(&Arc<str>),
     ) -> Result<Bytes, Status> {
-        let route = method.route()?;
         if method.streams() {
             return Err(status::with_hint(
                 Code::Unimplemented,
                 format!("the answer of `{}` is a stream", method.path()),
-                "call it with `krt call` or another client",
+                "POST it to `call/live`, or call it with `krt call` or another client",
             ));
         }
+        let (answer, permit) = self.post_json(method, json, timeout, trace).await?;
+        on_id(answer.id());
+        let answer = answer.whole().await.map_err(|failure| status::of_failure(&failure))?;
+        let mut text = Bytes::new();
+        for message in answer {
+            text = Connect::JSON.encode(method, message.payload, permit.reserve()).await?;
+        }
+        Ok(text)
+    }
+
+    /// Admits a message in JSON, and sends it through its workflow.
+    async fn post_json<'a>(
+        &'a self,
+        method: &'a Method,
+        json: Bytes,
+        timeout: Duration,
+        trace: Trace,
+    ) -> Result<(PendingAnswer<'a>, Arc<Permit>), Status> {
+        let route = method.route()?;
         let call = Call { ingress: self, method, codec: Connect::JSON };
         let deadline = call.deadline(timeout);
         let permit = self.flow.enter(route, json.len()).map_err(|failure| status::of_failure(&failure))?;
@@ -183,12 +218,7 @@ impl Ingress {
         reservation.try_grow(json.len()).map_err(full)?;
         let json = reservation.hold(json);
         let head = RequestHead { deadline, trace, metadata: Metadata::default() };
-        let (answer, permit) = call.request(permit, json, route, head, on_id).await?;
-        let mut text = Bytes::new();
-        for message in answer {
-            text = call.codec.encode(method, message.payload, permit.reserve()).await?;
-        }
-        Ok(text)
+        call.post(permit, json, route, head).await
     }
 
     /// Returns an empty reservation of request memory.

@@ -87,6 +87,11 @@ pub(super) fn for_json(status: &Status) -> Cow<'_, str> {
     shorten(status, MAX_JSON_TEXT, char::len_utf8).map_or(Cow::Borrowed(status.message()), Cow::Owned)
 }
 
+/// Returns a status for JSON: with its text within that limit.
+pub(super) fn bounded(status: &Status) -> Status {
+    Status::new(status.code(), for_json(status).into_owned())
+}
+
 /// Cuts the text of a status if it is too long. The full text is logged, unless the client is at fault.
 fn shorten(status: &Status, most: usize, size: fn(char) -> usize) -> Option<String> {
     let text = status.message();

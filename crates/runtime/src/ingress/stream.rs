@@ -39,6 +39,15 @@ pub(super) enum StreamForm {
     Events,
 }
 
+/// The answer to a call within this process, message by message, as JSON. Dropped before the end, it says that the
+/// client left, and stops the work.
+#[derive(Debug)]
+pub struct CallStream {
+    request: Arc<str>,
+    /// `None` after the end.
+    stream: Option<Stream>,
+}
+
 /// An answer on its way to its client.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -120,6 +129,36 @@ impl Stream {
     fn end(self, status: Option<&Status>, frames: &mut Frames) {
         frames.extend(self.form.end(status));
         self.traced.end(status.map(status::fault));
+    }
+}
+
+impl CallStream {
+    pub(super) fn new(
+        request: Arc<str>,
+        output: MessageDescriptor,
+        answer: AnswerStream,
+        permit: Arc<Permit>,
+        traced: traces::Call,
+    ) -> Self {
+        let form = StreamForm::Events;
+        Self { request, stream: Some(Stream { form, output, answer, permit, traced, first: None }) }
+    }
+
+    /// The request's id.
+    pub fn request(&self) -> &Arc<str> {
+        &self.request
+    }
+
+    /// Waits for the next message; `None` after the last one, and after an error.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Status> {
+        let Some(stream) = &mut self.stream else { return Ok(None) };
+        let next = stream.next().await;
+        if !matches!(next, Ok(Some(_)))
+            && let Some(ended) = self.stream.take()
+        {
+            ended.traced.end(next.as_ref().err().map(status::fault));
+        }
+        next.map_err(|status| status::bounded(&status))
     }
 }
 

@@ -124,6 +124,10 @@ impl StageConsumer {
             let message = format!("its answer would go to `{elsewhere}`, which is not an inbox");
             return self.unreadable(&message, None, acker);
         }
+        if self.route.streams && headers.sequence.is_none() && !to.no_client {
+            let message = "the answer is a stream, which the sender does not know";
+            return self.unreadable(message, Some(to.reply), acker);
+        }
         let first_try = acker.as_ref().is_none_or(|acker| acker.tries() <= 1);
         if !first_try {
             self.flow.metrics().broker.redelivered.inc();
@@ -155,7 +159,7 @@ impl StageConsumer {
             deadline: deadline.flatten(),
             trace,
             metadata: headers.metadata,
-            reply: Box::new(self.reply(id, to)),
+            reply: Box::new(self.reply(id, to, headers.sequence)),
             hops: headers.hops,
             replied: envelope.replied,
         };
@@ -179,13 +183,17 @@ impl StageConsumer {
         Ok(permit)
     }
 
-    fn reply(&self, id: Option<Arc<str>>, to: ReplyTo) -> RemoteReply {
-        RemoteReply::new(&self.nats, &self.flow, self.route.index, id, to)
+    /// `sequence`: how many messages of the answer have been sent, if it is a stream.
+    fn reply(&self, id: Option<Arc<str>>, to: ReplyTo, sequence: Option<u64>) -> RemoteReply {
+        let request = id.clone().filter(|_| self.route.streams && !to.no_client);
+        let stream = request.zip(sequence);
+        let stream = stream.map(|(id, sent)| self.nats.streams.open(id, self.node().clone(), sent));
+        RemoteReply::new(&self.nats, &self.flow, self.route.index, id, to, stream)
     }
 
     /// Answers a request that gets no further than here.
     fn refuse(&self, id: Option<Arc<str>>, to: ReplyTo, failure: Failure, meta: AnswerMeta) {
-        self.reply(id, to).end(Err(failure), meta);
+        self.reply(id, to, None).end(Err(failure), meta);
     }
 
     fn node(&self) -> &Name {

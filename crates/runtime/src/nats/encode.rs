@@ -46,6 +46,7 @@ pub(super) fn delivery(nats: &Nats, delivery: &Delivery) -> Result<Message, Full
             // Nobody takes the calls of handlers after the answer.
             hops: if request.replied() { HopChain::default() } else { request.hops() },
             metadata: request.metadata.clone(),
+            sequence: RemoteReply::sequence(request),
             trace: request.trace.context().map(|context| context.headers().collect()).unwrap_or_default(),
             ..Headers::default()
         },
@@ -85,6 +86,29 @@ pub(super) fn answer(
     };
     let body = write(nats, &envelope, nats.memory().reserve())?;
     Ok(Message { subject, reply: None, headers, body })
+}
+
+/// Builds the message that carries a message of a streamed answer. `credit`: the inbox for its credit.
+pub(super) fn part(
+    nats: &Nats,
+    id: &str,
+    to: &ReplyTo,
+    credit: String,
+    number: u64,
+    payload: Payload,
+) -> Result<Message, Full> {
+    let envelope = Envelope {
+        tracking_id: id.to_owned(),
+        reply: to.reply.clone(),
+        payload: Some(payload),
+        ..Envelope::default()
+    };
+    Ok(Message {
+        subject: to.inbox.as_ref().unwrap_or(&to.reply).clone(),
+        reply: Some(credit),
+        headers: Headers { sequence: Some(number), ..Headers::default() },
+        body: write(nats, &envelope, nats.memory().reserve())?,
+    })
 }
 
 /// Builds the message that carries calls of handlers to a remote entrypoint, instead of an answer.

@@ -3,6 +3,7 @@
 //! - [`encode`]: deliveries and answers as messages.
 //! - [`no_responders`]: reports that a message has no receiver.
 //! - [`replies`]: the requests of this ingress, and their answers.
+//! - [`streams`]: the messages of answers that are streams.
 //! - [`consumer`]: messages for the nodes of this engine.
 //! - [`cancelled`]: cancelled requests, announced to all engines.
 //! - [`remote`]: requests of other ingresses: reply addresses and ackers.
@@ -16,13 +17,14 @@ mod no_responders;
 mod presence;
 mod remote;
 mod replies;
+mod streams;
 mod writer;
 
 pub use writer::serve as serve_writer;
 
 use crate::{
     flow::{Admission, AnswerMeta, Broker, Delivery, Flow, Limits, Refused, Request, Route, no_memory},
-    memory::Pool,
+    memory::{Full, Pool},
     traces::Traces,
 };
 use cancelled::Cancellations;
@@ -40,6 +42,7 @@ use presence::Presence;
 use remote::{RemoteReply, ReplyTo};
 use replies::PendingReplies;
 use std::{sync::Arc, time::Duration};
+use streams::Streams;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -93,6 +96,7 @@ pub struct Nats {
     roll_call_subject: String,
     writer_subject: String,
     replies: Arc<PendingReplies>,
+    streams: Arc<Streams>,
     cancelled: Cancellations,
     presence: Presence,
     traces: Traces,
@@ -175,6 +179,7 @@ impl Nats {
             roll_call_subject: engine_subject("roll-call"),
             writer_subject: krt_broker::subject::mongo_writer(&options.runtime, &version.name),
             replies: Arc::new(PendingReplies::new(&connection)),
+            streams: Arc::default(),
             cancelled: Cancellations::default(),
             presence: Presence::new(version),
             connection,
@@ -211,6 +216,7 @@ impl Nats {
         if !part.nodes.is_empty() {
             replies::listen_for_no_responders(self, flow, &mut listening.others).await?;
             cancelled::listen(self, flow, &mut listening.others).await?;
+            streams::listen(self, &mut listening.others).await?;
             for (workflow, position) in self.stages_of(&part.nodes) {
                 let Some(route) = self.routes[workflow].clone() else { continue };
                 let taker = consumer::StageConsumer::new(Arc::clone(self), Arc::clone(flow), route, position);
@@ -278,19 +284,24 @@ impl Nats {
         }
     }
 
-    /// Sends an answer to a remote entrypoint.
+    /// Sends an answer to a remote entrypoint. `sequence`: how many messages of a stream it ends.
     fn answer(
         &self,
         workflow: usize,
         id: &str,
         to: &ReplyTo,
         answer: Result<Option<Payload>, Failure>,
+        sequence: Option<u64>,
         meta: AnswerMeta,
     ) {
         let limit = self.limit();
         let AnswerMeta { tracking, hops, acker } = meta;
         let acker = acker.map(remote::of_intake);
-        let encoded = |answer| encode::answer(self, workflow, id, to, answer, &tracking, &hops);
+        let encoded = |answer| -> Result<Message, Full> {
+            let mut message = encode::answer(self, workflow, id, to, answer, &tracking, &hops)?;
+            message.headers.sequence = sequence;
+            Ok(message)
+        };
         let failure = match encoded(answer).map(|message| encode::within(message, limit)) {
             Ok((message, size)) if size <= limit => return self.send_answer(message, to, acker),
             Ok((_, size)) => {
@@ -309,6 +320,8 @@ impl Nats {
     fn send_answer(&self, message: Message, to: &ReplyTo, acker: Option<Box<Acker>>) {
         if self.options.protocol == WireProtocol::JetStream && to.inbox.is_none() {
             self.sender.store(message, acker, None);
+        } else if message.headers.sequence.is_some() {
+            self.sender.send_in_order(message, acker);
         } else {
             self.sender.send(message, acker);
         }

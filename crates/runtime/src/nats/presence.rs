@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 /// Interval between heartbeats.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// Silence of an engine after which its nodes count as gone.
-const SILENCE_TIMEOUT: Duration = Duration::from_millis(3500);
+pub(super) const SILENCE_TIMEOUT: Duration = Duration::from_millis(3500);
 
 /// Largest heartbeat in bytes, and the most engines known at a time.
 const MAX_HEARTBEAT: usize = 64 << 10;
@@ -66,9 +66,18 @@ impl Presence {
         self.up[node].load(Ordering::Acquire) > 0
     }
 
+    /// Returns whether an engine sends heartbeats.
+    pub(super) fn knows(&self, engine: &str) -> bool {
+        self.lock().contains_key(engine)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, PeerEngine>> {
+        self.engines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Records a heartbeat, and forgets silent engines. Returns whether anything changed.
     fn update(&self, heartbeat: Option<Heartbeat>, now: Instant) -> bool {
-        let mut engines = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut engines = self.lock();
         if let Some(heartbeat) = heartbeat
             .filter(|heartbeat| engines.len() < MAX_ENGINES || engines.contains_key(&heartbeat.engine))
         {
@@ -108,7 +117,7 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
     Ok(())
 }
 
-/// Sends heartbeats until the engine is closing; the last one has no nodes.
+/// Sends heartbeats, until the task is aborted; those of an engine that is closing have no nodes.
 pub(super) async fn send_heartbeats(
     nats: &Arc<Nats>,
     flow: &Arc<Flow>,
@@ -123,17 +132,17 @@ pub(super) async fn send_heartbeats(
         let mut changed = flow.watch_nodes();
         let mut tick = tokio::time::interval(HEARTBEAT_INTERVAL);
         let mut connected = nats.connection.watch();
+        let mut serves = true;
         loop {
-            nats.send_heartbeat(&flow, &nodes, true);
+            nats.send_heartbeat(&flow, &nodes, serves);
             tokio::select! {
-                () = closing.cancelled() => break,
+                () = closing.cancelled(), if serves => serves = false,
                 Some(_) = roll_call.next() => {}
                 _ = tick.tick() => {}
                 Ok(()) = changed.changed() => {}
                 Ok(()) = connected.changed() => {}
             }
         }
-        nats.send_heartbeat(&flow, &nodes, false);
     });
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Requests of other ingresses: where their answers go, and how their messages are acknowledged.
 
-use super::Nats;
+use super::{Nats, streams::Outgoing};
 use crate::flow::{self, Acknowledge, AnswerMessage, AnswerMeta, Flow, ReplySink, Request};
 use krt_broker::Acker;
 use krt_model::{hint, message::Payload, outcome::Failure};
@@ -32,6 +32,8 @@ pub(super) struct RemoteReply {
     to: ReplyTo,
     /// The message, until the end: both go in one envelope.
     message: Mutex<Option<Payload>>,
+    /// The answer, if it is a stream and a client waits for it.
+    stream: Option<Arc<Outgoing>>,
 }
 
 impl RemoteReply {
@@ -41,31 +43,48 @@ impl RemoteReply {
         workflow: usize,
         id: Option<Arc<str>>,
         to: ReplyTo,
+        stream: Option<Arc<Outgoing>>,
     ) -> Self {
         let flow = to.no_client.then(|| Arc::downgrade(flow));
-        Self { nats: Arc::clone(nats), flow, workflow, id, to, message: Mutex::default() }
+        Self { nats: Arc::clone(nats), flow, workflow, id, to, message: Mutex::default(), stream }
     }
 
     /// Returns the reply address of a request; `None` if it was received at this ingress.
     pub(super) fn address(request: &Request) -> Option<&ReplyTo> {
+        Self::of(request).map(|reply| &reply.to)
+    }
+
+    /// Returns how many messages of a streamed answer have been sent, for the request's next node; `None` for other
+    /// answers.
+    pub(super) fn sequence(request: &Request) -> Option<u64> {
+        match Self::of(request) {
+            Some(reply) => reply.stream.as_ref().map(|stream| stream.sent()),
+            None => request.route.streams.then_some(0),
+        }
+    }
+
+    fn of(request: &Request) -> Option<&Self> {
         let sink: &dyn Any = request.remote_reply()?;
-        let reply: &Self = sink.downcast_ref().expect("nats alone receives requests from elsewhere");
-        Some(&reply.to)
+        Some(sink.downcast_ref().expect("nats alone receives requests from elsewhere"))
     }
 }
 
 impl ReplySink for RemoteReply {
     fn message(&self, message: AnswerMessage) {
+        if let Some(stream) = &self.stream {
+            return self.nats.send_part(self.workflow, &self.to, stream, message);
+        }
         *self.message.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.payload);
     }
 
     fn end(&self, status: Result<(), Failure>, meta: AnswerMeta) -> bool {
-        match &self.flow {
-            Some(flow) => end_without_client(flow, status, meta),
-            None => {
+        match (&self.flow, &self.stream) {
+            (Some(flow), _) => end_without_client(flow, status, meta),
+            (None, Some(stream)) => self.nats.end_stream(self.workflow, &self.to, stream, status, meta),
+            (None, None) => {
                 let message = self.message.lock().unwrap_or_else(PoisonError::into_inner).take();
                 let id = self.id.as_deref().unwrap_or_default();
-                self.nats.answer(self.workflow, id, &self.to, status.map(|()| message), meta);
+                self.nats.answer(self.workflow, id, &self.to, status.map(|()| message), None, meta);
             }
         }
         true

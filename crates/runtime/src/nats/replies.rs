@@ -1,9 +1,15 @@
-//! The requests of this ingress. Each waits for one answer, in its own inbox.
+//! The requests of this ingress. Each waits for one answer, in its own inbox; an answer may be a stream.
 
-use super::{Nats, encode, no_responders::NoResponders, remote::ReplyTo};
+use super::{
+    Nats, encode,
+    no_responders::NoResponders,
+    presence::SILENCE_TIMEOUT,
+    remote::ReplyTo,
+    streams::{Arrivals, Part},
+};
 use crate::{
     envelopes,
-    flow::{Answer, AnswerMeta, Flow, Request, WorkElsewhere, no_memory},
+    flow::{Answer, AnswerMessage, AnswerMeta, Flow, Request, WorkElsewhere, no_memory},
 };
 use krt_broker::{
     Connection, Envelope, Error, Listener, Received, WireProtocol, sender::OnUnsent, subject::is_inbox,
@@ -23,8 +29,11 @@ use tokio::task::JoinSet;
 /// How long the record of a request whose client has left waits for the calls of handlers that this stops: longer
 /// than the notice and its answer take.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Interval between checks of that time.
+/// Interval between checks of that time, and of streams.
 const TICK: Duration = Duration::from_millis(250);
+
+/// Between the prefix of an engine's inboxes and a stream.
+const CREDIT: &str = "-credit.";
 
 /// The requests that wait for an answer, by id.
 #[derive(Debug)]
@@ -45,6 +54,8 @@ struct State {
 struct Waiting {
     request: Weak<Request>,
     work: Option<WorkElsewhere>,
+    /// Its answer so far, if it is a stream.
+    stream: Option<Arc<Arrivals>>,
 }
 
 impl PendingReplies {
@@ -68,13 +79,26 @@ impl PendingReplies {
     }
 
     pub(super) fn add(&self, request: &Arc<Request>) {
-        let waiting = Waiting { request: Arc::downgrade(request), work: request.work_elsewhere() };
+        let stream = request.route.streams.then(Arc::default);
+        let waiting = Waiting { request: Arc::downgrade(request), work: request.work_elsewhere(), stream };
         self.lock().waiting.insert(Arc::clone(&request.id), waiting);
     }
 
     pub(super) fn remove(&self, id: &str) -> Option<Arc<Request>> {
         let waiting = self.lock().waiting.remove(id);
         waiting?.request.upgrade()
+    }
+
+    /// Returns the answer so far of a request whose answer is a stream.
+    fn stream(&self, id: &str) -> Option<(Arc<Request>, Arc<Arrivals>)> {
+        let state = self.lock();
+        let waiting = state.waiting.get(id)?;
+        Some((waiting.request.upgrade()?, Arc::clone(waiting.stream.as_ref()?)))
+    }
+
+    /// Returns the inbox for the credit of a stream that leaves this engine.
+    pub(super) fn credit_inbox(&self, stream: &str) -> String {
+        format!("{}{CREDIT}{stream}", self.inbox)
     }
 
     /// Stops to wait for the answer of a request whose client has left. Its record waits a little longer.
@@ -118,10 +142,28 @@ impl PendingReplies {
         })
     }
 
-    /// Takes out all waiting requests.
-    fn take_all(&self) -> Vec<Arc<Request>> {
-        let waiting = std::mem::take(&mut self.lock().waiting);
-        waiting.into_values().filter_map(|waiting| waiting.request.upgrade()).collect()
+    /// Takes out the waiting requests, or those alone whose answers are streams.
+    fn take_all(&self, only_streams: bool) -> Vec<Arc<Request>> {
+        let mut state = self.lock();
+        let waiting: Vec<_> =
+            state.waiting.extract_if(|_, waiting| !only_streams || waiting.stream.is_some()).collect();
+        drop(state);
+        waiting.into_iter().filter_map(|(_, waiting)| waiting.request.upgrade()).collect()
+    }
+
+    /// Takes out the requests whose answers are streams that cannot go on, with the reasons.
+    fn take_broken(&self, broken: impl Fn(&Arrivals) -> Option<Failure>) -> Vec<(Arc<Request>, Failure)> {
+        let mut state = self.lock();
+        let streams = state.waiting.iter().filter_map(|(id, waiting)| Some((id, waiting.stream.as_ref()?)));
+        let found: Vec<_> =
+            streams.filter_map(|(id, stream)| Some((Arc::clone(id), broken(stream)?))).collect();
+        let taken: Vec<_> =
+            found.into_iter().map(|(id, failure)| (state.waiting.remove(&id), failure)).collect();
+        drop(state);
+        taken
+            .into_iter()
+            .filter_map(|(waiting, failure)| Some((waiting?.request.upgrade()?, failure)))
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -142,7 +184,7 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
         }
     }
     tasks.spawn(watch_connection(Arc::clone(nats), Arc::clone(flow)));
-    tasks.spawn(close_records(Arc::clone(&nats.replies)));
+    tasks.spawn(check_waiting(Arc::clone(nats), Arc::clone(flow)));
     Ok(())
 }
 
@@ -179,11 +221,29 @@ async fn handle_replies(nats: Arc<Nats>, flow: Arc<Flow>, mut listener: Listener
     }
 }
 
-async fn close_records(replies: Arc<PendingReplies>) {
+/// Closes records, and ends streams that cannot go on.
+async fn check_waiting(nats: Arc<Nats>, flow: Arc<Flow>) {
     let mut tick = tokio::time::interval(TICK);
     loop {
-        replies.expire(tick.tick().await.into());
+        let now = tick.tick().await.into();
+        nats.replies.expire(now);
+        let is_up = |inbox: &str| nats.presence.knows(engine_of(inbox));
+        for (request, failure) in
+            nats.replies.take_broken(|stream| stream.broken(now, SILENCE_TIMEOUT, is_up))
+        {
+            flow.fail_from_remote(&request, failure, &HopChain::default());
+        }
     }
+}
+
+/// Returns the engine of an inbox for credit.
+fn engine_of(inbox: &str) -> &str {
+    let engine = inbox.split_once(CREDIT).map_or(inbox, |(engine, _)| engine);
+    engine.rsplit('.').next().unwrap_or_default()
+}
+
+fn remote(kind: Option<Kind>, message: String) -> Failure {
+    Failure::Remote { kind: kind.unwrap_or(Kind::Handler), message }
 }
 
 /// Returns the failure of a request whose answer cannot be read.
@@ -196,12 +256,12 @@ fn unread(request: Option<&str>, error: &envelopes::Error) -> Failure {
     Failure::Remote { kind: Kind::Lost, message }
 }
 
-/// Fails waiting requests when the core NATS server is gone, as their messages are lost.
+/// Fails waiting requests when the server is gone and their messages are lost: all in core NATS, and streams.
 async fn watch_connection(nats: Arc<Nats>, flow: Arc<Flow>) {
     let mut up = nats.connection.watch();
     while up.changed().await.is_ok() {
-        if !*up.borrow_and_update() && nats.options.protocol == WireProtocol::Core {
-            for request in nats.replies.take_all() {
+        if !*up.borrow_and_update() {
+            for request in nats.replies.take_all(nats.options.protocol == WireProtocol::JetStream) {
                 request.answer(Err(Failure::Disconnected), AnswerMeta::default());
             }
         }
@@ -215,7 +275,7 @@ impl Nats {
         self.stages[workflow][0].answers()
     }
 
-    fn handle_reply(&self, flow: &Flow, received: Received) {
+    fn handle_reply(self: &Arc<Self>, flow: &Flow, received: Received) {
         let id = received.subject.strip_prefix(&*self.replies.inbox).map(|rest| rest.trim_start_matches('.'));
         if received.no_responders {
             let request = id.and_then(|id| self.replies.remove(id));
@@ -232,10 +292,25 @@ impl Nats {
             Err(error) => {
                 let request = id.and_then(|id| self.replies.remove(id));
                 let failure = unread(id, &error);
-                request.inspect(|request| flow.reply_from_remote(request, Err(failure), &hops));
+                request.inspect(|request| flow.fail_from_remote(request, failure, &hops));
                 return;
             }
         };
+        if let Some((request, stream)) = id.and_then(|id| self.replies.stream(id)) {
+            let kind = received.headers.failure;
+            let part = match (envelope.error.is_empty(), envelope.payload.is_some()) {
+                (true, true) => self.to_answer(&request, envelope, kind).map(|payload| Part::Message {
+                    payload,
+                    credit: received.reply.filter(|reply| is_inbox(reply)),
+                }),
+                (no_error, _) => {
+                    encode::fill(&mut hops, &request, &envelope.tracking);
+                    let status = if no_error { Ok(()) } else { Err(remote(kind, envelope.error)) };
+                    Ok(Part::End { status, hops })
+                }
+            };
+            return self.handle_part(flow, &request, &stream, received.headers.sequence, part);
+        }
         let Some(request) = self.replies.remove(id.unwrap_or(&envelope.reply)) else {
             if !envelope.error.is_empty() && envelope.reply.is_empty() && id.is_none() {
                 // Runners of JetStream do this too; the request is unknown.
@@ -251,14 +326,51 @@ impl Nats {
         };
         encode::fill(&mut hops, &request, &envelope.tracking);
         let answer = self.to_answer(&request, envelope, received.headers.failure);
-        flow.reply_from_remote(&request, answer, &hops);
+        flow.reply_from_remote(&request, answer.map(Some), &hops);
+    }
+
+    /// Takes a part of a streamed answer, and its number.
+    fn handle_part(
+        self: &Arc<Self>,
+        flow: &Flow,
+        request: &Request,
+        stream: &Arrivals,
+        number: Option<u64>,
+        part: Result<Part, Failure>,
+    ) {
+        let parts = part.and_then(|part| match (number, part) {
+            (Some(number), part) => stream.take(number, part, Instant::now()),
+            // An engine refuses a request before its answer is a stream.
+            (None, end @ Part::End { status: Err(_), .. }) => Ok(vec![end]),
+            (None, _) => Err(remote(Some(Kind::Lost), "a message of the answer has no number".to_owned())),
+        });
+        match parts {
+            Ok(parts) => parts.into_iter().for_each(|part| self.apply(flow, request, stream, part)),
+            Err(failure) => {
+                self.replies.remove(&request.id);
+                flow.fail_from_remote(request, failure, &HopChain::default());
+            }
+        }
+    }
+
+    fn apply(self: &Arc<Self>, flow: &Flow, request: &Request, stream: &Arrivals, part: Part) {
+        match part {
+            Part::Message { payload, credit } => {
+                let bytes = payload.value().len();
+                let credit = credit.map(|inbox| stream.credit(self, inbox, bytes));
+                flow.send(request, AnswerMessage { payload, credit });
+            }
+            Part::End { status, hops } => {
+                self.replies.remove(&request.id);
+                flow.reply_from_remote(request, status.map(|()| None), &hops);
+            }
+        }
     }
 
     /// Converts a reply to a request into its answer.
     fn to_answer(&self, request: &Request, envelope: Envelope, kind: Option<Kind>) -> Answer {
         if !envelope.error.is_empty() {
-            let kind = kind.unwrap_or(Kind::Handler);
-            return Err(Failure::Remote { kind, message: envelope.error });
+            return Err(remote(kind, envelope.error));
         }
         let Some(payload) = envelope.payload else {
             let message = "the answer has no message".to_owned();
@@ -302,7 +414,7 @@ impl Nats {
             flow.lost_in_background(&stage.workflow, &stage.node, about.request, &failure);
         } else {
             let to = ReplyTo { reply: about.reply.to_owned(), ..ReplyTo::default() };
-            self.answer(about.workflow, about.request, &to, Err(failure), AnswerMeta::default());
+            self.answer(about.workflow, about.request, &to, Err(failure), None, AnswerMeta::default());
         }
     }
 }

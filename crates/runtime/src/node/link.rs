@@ -667,8 +667,11 @@ impl<'a> Inbox<'a> {
         let checked = made.and_then(|payload| node.flow.check_message(delivery, &payload).map(|()| payload));
         match checked {
             Ok(payload) => {
-                state.window.note_sent(id);
+                let acker = state.window.note_sent(id);
                 drop(state);
+                if let Some(acker) = acker {
+                    acker.ack();
+                }
                 node.flow.send(&request, AnswerMessage { payload, credit: Some(credit) });
             }
             Err(failure) => {

@@ -1,7 +1,7 @@
 //! The unanswered deliveries of a worker.
 
 use super::stream::Stream;
-use crate::flow::{Delivery, OpenRecord, Request, Route, Saving, now};
+use crate::flow::{Acker, Delivery, OpenRecord, Request, Route, Saving, now};
 use krt_model::{message::Timestamp, name::Name};
 use std::{
     collections::VecDeque,
@@ -122,12 +122,15 @@ impl Window {
         }
     }
 
-    /// Counts a message that the handler of an unanswered delivery has sent.
-    pub(super) fn note_sent(&mut self, id: u32) {
+    /// Counts a message that the handler of an unanswered delivery has sent. Returns the delivery's acker at the first
+    /// one: the client has a part of the answer, so nothing may handle the delivery again.
+    pub(super) fn note_sent(&mut self, id: u32) -> Option<Acker> {
         let index = self.index(id);
-        if let Some(Some(Entry { delivery: Some(delivery), .. })) = self.entries.get_mut(index) {
-            delivery.sent = delivery.sent.saturating_add(1);
-        }
+        let Some(Some(Entry { delivery: Some(delivery), .. })) = self.entries.get_mut(index) else {
+            return None;
+        };
+        delivery.sent = delivery.sent.saturating_add(1);
+        delivery.acker.take()
     }
 
     /// Gives up a delivery whose answer has failed, while its handler works. Returns it, so that it can be failed.

@@ -31,7 +31,7 @@ impl<T: Serialize> IntoResponse for JsonResponse<T> {
 }
 
 /// A live event with JSON data.
-pub(crate) fn event(name: &str, value: &impl Serialize) -> Event {
+pub(crate) fn event(name: &str, value: &(impl Serialize + ?Sized)) -> Event {
     let text = serde_json::to_string(value).unwrap_or_default();
     Event::default().event(name).data(text)
 }

@@ -128,6 +128,7 @@ fn of_versions(routes: &mut Routes) {
     routes.add(Method::GET, "/runtimes/{runtime}/versions/{version}/docs/files/{path}", VIEWER, docs::file);
     routes.add(Method::GET, "/runtimes/{runtime}/versions/{version}/methods", VIEWER, calls::methods);
     routes.add(Method::POST, "/runtimes/{runtime}/versions/{version}/call", MANAGER, calls::call);
+    routes.add(Method::POST, "/runtimes/{runtime}/versions/{version}/call/live", MANAGER, calls::live);
 }
 
 fn data(routes: &mut Routes) {

@@ -3,7 +3,7 @@ import { useMemo } from "react";
 import { Link, useParams } from "react-router";
 import * as api from "../../api/queries";
 import type { Log, Prediction, Request, RequestDetail, StoredDocument, StoredPoint } from "../../api/schema";
-import { bytes, clockWithMilliseconds, duration, number } from "../../lib/format";
+import { bytes, clockWithMilliseconds, count, duration, number } from "../../lib/format";
 import { CopyButton } from "../../ui/controls";
 import { type Column, Figures, PageHeader, Panel, Table, usePageTitle } from "../../ui/layout";
 import { Loaded } from "../../ui/loaded";
@@ -106,6 +106,12 @@ function Sums({ request }: { request: Request }) {
           label: request.early_reply ? "Until the early reply" : "Elapsed",
           value: duration(request.elapsed_ms),
         },
+        ...(request.stream
+          ? [
+              { label: "First message", value: duration(request.stream.first_ms) },
+              { label: "Messages", value: count(request.stream.messages) },
+            ]
+          : []),
         { label: "In handlers", value: duration(sum(({ handler_ms }) => handler_ms)) },
         { label: "Waiting", value: duration(sum(({ waiting_ms }) => waiting_ms)) },
         { label: "Serialising", value: duration(sum(coding)) },
@@ -127,7 +133,7 @@ const OUTCOMES = {
 } as const;
 
 function Waterfall({ request }: { request: Request }) {
-  const { whole, bars, answer } = timeline(request);
+  const { whole, bars, first, answer } = timeline(request);
   const axis = marks(whole);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
@@ -171,6 +177,7 @@ function Waterfall({ request }: { request: Request }) {
                   {axis.map((at) => (
                     <span key={at} className="mark" style={{ left: `${(at / whole) * 100}%` }} />
                   ))}
+                  {first !== null && <span className="first" style={{ left: `${first}%` }} />}
                   {answer < 99.9 && <span className="answer" style={{ left: `${answer}%` }} />}
                   <span className="wait" style={{ left: `${wait.left}%`, width: `${wait.width}%` }} />
                   {serialisation.map(({ left, width }) =>
@@ -204,6 +211,11 @@ function Waterfall({ request }: { request: Request }) {
       <p className="legend small muted" aria-hidden>
         <span className="key wait" /> waiting <span className="key code" /> serialising{" "}
         <span className="key work" /> handler
+        {first !== null && (
+          <>
+            <span className="key first" /> the first message
+          </>
+        )}
         {answer < 99.9 && (
           <>
             <span className="key answer" /> the client was answered

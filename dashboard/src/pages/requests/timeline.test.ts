@@ -40,6 +40,15 @@ test("work continues after an early reply", () => {
   expect([whole, answer]).toEqual([4, 25]);
 });
 
+test("a stream has a first message, if it has any", () => {
+  const hops = [hop(0, 0, 9)];
+  const first = (first_ms: number | null) =>
+    timeline({ hops, elapsed_ms: 10, stream: { messages: 3, first_ms } });
+  expect(first(4).first).toBe(40);
+  expect(first(null).first).toBeNull();
+  expect(timeline({ hops, elapsed_ms: 10 }).first).toBeNull();
+});
+
 test("a request without hops", () => {
   expect(timeline({ hops: [], elapsed_ms: 0 }).bars).toEqual([]);
 });

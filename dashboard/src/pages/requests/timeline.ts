@@ -20,13 +20,19 @@ export interface Timeline {
   /** Milliseconds from the request's start to its last event. */
   whole: number;
   bars: Bar[];
+  /** The time of the first message of a stream, in percent. */
+  first: number | null;
   /** The time of the answer, in percent. */
   answer: number;
   /** Milliseconds outside of queues, handlers and encoding. */
   between: number;
 }
 
-export function timeline({ hops, elapsed_ms }: Pick<Request, "hops" | "elapsed_ms">): Timeline {
+export function timeline({
+  hops,
+  elapsed_ms,
+  stream,
+}: Pick<Request, "hops" | "elapsed_ms" | "stream">): Timeline {
   const ends = hops.map((hop) => hop.start_ms + hop.handler_ms + hop.decode_ms);
   const whole = Math.max(elapsed_ms, ...ends, 0.001);
   const share = (ms: number) => (Math.max(0, ms) / whole) * 100;
@@ -46,7 +52,8 @@ export function timeline({ hops, elapsed_ms }: Pick<Request, "hops" | "elapsed_m
     handler: { left: share(hop.start_ms), width: share(hop.handler_ms) },
   }));
   const used = hops.reduce((sum, hop) => sum + hop.waiting_ms + hop.handler_ms + coding(hop), 0);
-  return { whole, bars, answer: share(elapsed_ms), between: Math.max(0, whole - used) };
+  const first = stream?.first_ms === undefined || stream.first_ms === null ? null : share(stream.first_ms);
+  return { whole, bars, first, answer: share(elapsed_ms), between: Math.max(0, whole - used) };
 }
 
 /** Milliseconds that krt needed for the form of a hop's messages. */

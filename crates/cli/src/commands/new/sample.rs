@@ -23,7 +23,7 @@ pub(super) struct Sample {
 }
 
 /// The samples, by their names.
-static SAMPLES: [Sample; 2] = [CLASSIFIER, ETL];
+static SAMPLES: [Sample; 3] = [CLASSIFIER, ETL, LLM_STREAM];
 
 const CLASSIFIER: Sample = Sample {
     id: "classifier",
@@ -60,6 +60,24 @@ const ETL: Sample = Sample {
         ("src/convert/test_main.py", template!("etl/convert/test_main.py")),
         ("src/store/main.py", template!("etl/store/main.py")),
         ("src/store/test_main.py", template!("etl/store/test_main.py")),
+        GIT_IGNORE,
+        SCHEMA,
+    ],
+};
+
+const LLM_STREAM: Sample = Sample {
+    id: "llm-stream",
+    summary: "A node that streams tokens, with a small generator in place of a language model",
+    nodes: "the node `model`",
+    call: "krt call Generate '{\"text\": \"The boat\"}'",
+    files: &[
+        ("krt.yml", template!("llm-stream/krt.yml")),
+        ("public_input.proto", template!("llm-stream/public_input.proto")),
+        ("docs/README.md", template!("llm-stream/README.md")),
+        ("models/corpus.txt", template!("llm-stream/models/corpus.txt")),
+        ("src/model/main.py", template!("llm-stream/model/main.py")),
+        ("src/model/generator.py", template!("llm-stream/model/generator.py")),
+        ("src/model/test_main.py", template!("llm-stream/model/test_main.py")),
         GIT_IGNORE,
         SCHEMA,
     ],

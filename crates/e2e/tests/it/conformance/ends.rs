@@ -70,6 +70,39 @@ pub(super) async fn invalid_answers(language: &Language) {
     service.stop().await;
 }
 
+pub(super) async fn streams_end_after_their_messages(language: &Language) {
+    let service = language.start().await;
+    for (number, text) in [(0, ""), (0, "last"), (100, ""), (100, "last"), (3, "fail")] {
+        let order = json!({ "act": "stream", "number": number, "text": text });
+        let (messages, ended) = service.client().stream("Stream", order).await.unwrap().rest().await;
+        let numbers = (0..number).map(|number| number.to_string());
+        let expected: Vec<_> = numbers.chain((text == "last").then(|| "last".to_owned())).collect();
+        let texts: Vec<_> = messages.iter().map(|message| message["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, expected, "{text}");
+        match text {
+            "fail" => {
+                assert_status(ended.map(|()| Value::Null), Code::Internal, "error in 'worker': no more");
+            }
+            _ => ended.unwrap(),
+        }
+    }
+    let one = service.call("Alone", json!({ "act": "stream", "number": 1 })).await.unwrap_err();
+    assert!(one.message().contains("the RPC has one answer"), "{one}");
+    service.stop().await;
+}
+
+pub(super) async fn a_client_that_leaves_ends_a_stream(language: &Language) {
+    let service = language.start().await;
+    let process = service.call("Alone", act("echo")).await.unwrap()["process"].clone();
+    let endless = json!({ "act": "stream", "number": 1 << 40 });
+    let mut left = service.client().stream("Stream", endless).await.unwrap();
+    left.next().await.unwrap();
+    drop(left);
+    let after = service.call("Alone", act("echo")).await.unwrap();
+    assert_eq!(after["process"], process, "the process lives on");
+    service.stop().await;
+}
+
 pub(super) async fn messages_of_a_mebibyte(language: &Language) {
     let service = language.start().await;
     let blob = "QUJD".repeat((1 << 20) / 3);

@@ -1,12 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link2, Send } from "lucide-react";
+import { Link2, Send, Square } from "lucide-react";
 import { type KeyboardEvent, useEffect, useMemo, useState } from "react";
 import { Link } from "react-router";
 import { client, type Refused, refused, take } from "../../../api/client";
 import * as api from "../../../api/queries";
-import type { CallResult, Method, Methods } from "../../../api/schema";
+import type { Call, CallResult, Method, Methods } from "../../../api/schema";
 import { may, useSession } from "../../../app/session";
-import { duration } from "../../../lib/format";
+import { count, duration, plural } from "../../../lib/format";
 import { useUrl } from "../../../lib/url";
 import { Button, CopyButton, Segments, Select, TextField } from "../../../ui/controls";
 import { Empty, Failure, Warning } from "../../../ui/feedback";
@@ -18,7 +18,9 @@ import { MessageForm } from "./form";
 import { type Past, useHistory } from "./history";
 import { type Fields, isFields, type Json, parseMessage, write } from "./message";
 import { LANGUAGES, type Language, snippet, target } from "./snippets";
+import type { Streamed } from "./streamed";
 import "./try.css";
+import { useStream } from "./use-stream";
 
 export default function TryPage() {
   const version = useVersion();
@@ -53,6 +55,8 @@ function Try({ methods, method }: { methods: Methods; method: Method }) {
   const [text, setText] = useState(() => write(message));
   const [wrong, setWrong] = useState<string>();
   const [result, setResult] = useState<CallResult | null>(null);
+  const path = { runtime: version.runtime, version: version.name };
+  const stream = useStream(path);
   const [error, setError] = useState<Refused | null>(null);
   const [busy, setBusy] = useState(false);
   const runs = version.state === "STARTED" || version.state === "PUBLISHED";
@@ -76,13 +80,8 @@ function Try({ methods, method }: { methods: Methods; method: Method }) {
     setBusy(true);
     setError(null);
     try {
-      const path = { runtime: version.runtime, version: version.name };
       const body = { method: method.path, message };
-      const done = await take(
-        client.POST("/runtimes/{runtime}/versions/{version}/call", { params: { path }, body }),
-      );
-      setResult(done);
-      const { code, ok, elapsed_ms, request } = done;
+      const { code, ok, elapsed_ms, request } = method.streams ? await stream.call(body) : await once(body);
       history.add({
         time: new Date().toISOString(),
         version: version.name,
@@ -95,9 +94,18 @@ function Try({ methods, method }: { methods: Methods; method: Method }) {
       });
     } catch (thrown) {
       setResult(null);
+      stream.clear();
       setError(refused(thrown));
     }
     setBusy(false);
+  }
+
+  async function once(body: Call): Promise<CallResult> {
+    const done = await take(
+      client.POST("/runtimes/{runtime}/versions/{version}/call", { params: { path }, body }),
+    );
+    setResult(done);
+    return done;
   }
 
   function onKeyDown(event: KeyboardEvent) {
@@ -116,10 +124,10 @@ function Try({ methods, method }: { methods: Methods; method: Method }) {
             label="Method"
             hideLabel
             value={method.path}
-            options={methods.methods.map(({ path, name, service, input, output }) => ({
+            options={methods.methods.map(({ path, name, service, input, output, streams }) => ({
               id: path,
               text: name,
-              description: `${service}: ${short(input)} → ${short(output)}`,
+              description: `${service}: ${short(input)} → ${streams ? "stream of " : ""}${short(output)}`,
             }))}
             onChange={(path) => url.set({ method: path, message: null })}
           />
@@ -133,6 +141,11 @@ function Try({ methods, method }: { methods: Methods; method: Method }) {
         >
           Call
         </Button>
+        {busy && method.streams && (
+          <Button icon={<Square aria-hidden size={12} />} onPress={stream.cancel}>
+            Cancel
+          </Button>
+        )}
         <span className="muted small wide-only">
           <kbd>Ctrl</kbd> <kbd>Enter</kbd>
         </span>
@@ -160,7 +173,7 @@ function Try({ methods, method }: { methods: Methods; method: Method }) {
           />
         </Panel>
       </div>
-      <Outcome error={error} result={result} />
+      {stream.answer ? <Stream answer={stream.answer} /> : <Outcome error={error} result={result} />}
       <Snippets method={method} message={message} />
       {history.past.length > 0 && (
         <History
@@ -236,6 +249,52 @@ function Outcome({ error, result }: { error: Refused | null; result: CallResult 
   );
 }
 
+/** A streamed answer, with its messages as they come. */
+function Stream({ answer }: { answer: Streamed }) {
+  const { runtime } = useVersion();
+  const { request, count: all, latest, ended } = answer;
+  return (
+    <div className="outcome">
+      <Panel
+        title={
+          <span className="row">
+            Answer{" "}
+            {ended ? (
+              <Badge tone={ended.ok ? "good" : "bad"}>{ended.code}</Badge>
+            ) : (
+              <Badge tone="info" moving>
+                streaming
+              </Badge>
+            )}
+            <span className="muted plain number">
+              {plural(all, "message")}
+              {ended && `, ${duration(ended.elapsed_ms)}`}
+            </span>
+          </span>
+        }
+        actions={request && <Link to={`/runtimes/${runtime}/requests/${request}`}>Waterfall and logs</Link>}
+      >
+        {all > latest.length && <p className="muted small">The latest {count(latest.length)} are shown.</p>}
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
+        <div className="stream-log" role="log" aria-label="Messages" tabIndex={0}>
+          <ol>
+            {latest.map(({ number, text }) => (
+              <li key={number}>
+                <span className="muted number">{number}</span>
+                <pre>{text}</pre>
+              </li>
+            ))}
+          </ol>
+        </div>
+        {ended && !ended.ok && <p className="tone-bad">{ended.message}</p>}
+        <p role="status" className="hidden-visually">
+          {ended && `The stream ended: ${ended.code}`}
+        </p>
+      </Panel>
+    </div>
+  );
+}
+
 const LANGUAGE_NAMES = Object.keys(LANGUAGES) as Language[];
 
 function Snippets({ method, message }: { method: Method; message: Fields }) {
@@ -244,7 +303,8 @@ function Snippets({ method, message }: { method: Method; message: Fields }) {
   const url = useUrl();
   const language = LANGUAGE_NAMES.find((name) => name === url.get("as")) ?? "grpcurl";
   const where = target(server, version, window.location.hostname);
-  const code = snippet(language, { ...where, method: method.path, message: message as Json });
+  const { path, streams } = method;
+  const code = snippet(language, { ...where, method: path, streams, message: message as Json });
   return (
     <Panel
       title="Call from your code"

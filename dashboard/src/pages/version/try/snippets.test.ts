@@ -10,6 +10,7 @@ const target: Target = {
   metadata: [["krt-runtime", "greeter"]],
   token: false,
   method: "/greeter.Entrypoint/Greet",
+  streams: false,
   message: { name: "Ada's" },
 };
 
@@ -30,6 +31,13 @@ test("with TLS and a token", () => {
     expect(snippet(language, secret)).toContain("KRT_TOKEN");
 });
 
+test("streams are read as events", () => {
+  for (const language of ["curl", "python", "go"] as const) {
+    expect(snippet(language, target)).not.toContain("event-stream");
+    expect(snippet(language, { ...target, streams: true })).toContain("text/event-stream");
+  }
+});
+
 test("text in Go may have characters that raw text cannot", () => {
   expect(snippet("go", { ...target, message: { name: "a`b" } })).toContain(
     'message := "{\\n  \\"name\\": \\"a`b\\"\\n}"',
@@ -39,7 +47,8 @@ test("text in Go may have characters that raw text cannot", () => {
 /** The request that arrives when the snippet runs. */
 async function arrives(
   run: (address: string) => [string, string[]],
-): Promise<{ path: string; runtime: unknown; body: unknown }> {
+  reply = "{}",
+): Promise<{ path: string; runtime: unknown; body: unknown; printed: string }> {
   let resolve: (found: { path: string; runtime: unknown; body: unknown }) => void = () => undefined;
   const promise = new Promise<{ path: string; runtime: unknown; body: unknown }>((found) => {
     resolve = found;
@@ -50,18 +59,22 @@ async function arrives(
       body += part;
     });
     request.on("end", () => {
-      response.end("{}");
+      response.end(reply);
       resolve({ path: request.url ?? "", runtime: request.headers["krt-runtime"], body: JSON.parse(body) });
     });
   });
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   const [program, args] = run(`127.0.0.1:${(server.address() as AddressInfo).port}`);
   const { spawn } = await import("node:child_process");
-  const child = spawn(program, args, { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
+  let printed = "";
+  child.stdout.on("data", (part) => {
+    printed += part;
+  });
   const found = await promise;
-  await new Promise((ended) => child.on("exit", ended));
+  await new Promise((ended) => child.on("close", ended));
   server.close();
-  return found;
+  return { ...found, printed };
 }
 
 const message = {
@@ -88,7 +101,16 @@ test.skipIf(!has("python3"))("Python sends the message unchanged", async () => {
     "python3",
     ["-c", snippet("python", { ...target, address, message })],
   ]);
-  expect(found).toEqual({ path: target.method, runtime: "greeter", body: message });
+  expect(found).toMatchObject({ path: target.method, runtime: "greeter", body: message });
+});
+
+test.skipIf(!has("python3"))("Python prints the messages of a stream", async () => {
+  const reply = 'data: {"text": "a"}\n\nevent: status\ndata: {"code": "ok"}\n\n';
+  const { printed } = await arrives(
+    (address) => ["python3", ["-c", snippet("python", { ...target, address, message, streams: true })]],
+    reply,
+  );
+  expect(printed).toBe("{'text': 'a'}\n{'code': 'ok'}\n");
 });
 
 test.skipIf(!has("curl"))("curl sends the message unchanged", async () => {
@@ -96,7 +118,7 @@ test.skipIf(!has("curl"))("curl sends the message unchanged", async () => {
     "sh",
     ["-c", `${snippet("curl", { ...target, address, message })} -s`],
   ]);
-  expect(found).toEqual({ path: target.method, runtime: "greeter", body: message });
+  expect(found).toMatchObject({ path: target.method, runtime: "greeter", body: message });
 });
 
 test.each([

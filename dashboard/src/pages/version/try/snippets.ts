@@ -12,6 +12,8 @@ export interface Target {
   token: boolean;
   /** `/package.Service/Method` */
   method: string;
+  /** Whether the answer is a stream of messages. */
+  streams: boolean;
   message: Json;
 }
 
@@ -20,7 +22,7 @@ export function target(
   server: { mode: string; public_address: string; public_tls: boolean },
   version: { runtime: string; name: string; state: string },
   here: string,
-): Omit<Target, "method" | "message"> {
+): Omit<Target, "method" | "streams" | "message"> {
   const address = server.public_address.replace(/^(0\.0\.0\.0|\[::\])(?=:)/, here);
   const base = { address, tls: server.public_tls };
   if (server.mode === "run") return { ...base, metadata: [], token: false };
@@ -73,8 +75,9 @@ function grpcurl(target: Target): string {
 
 function curl(target: Target): string {
   return [
-    `curl ${url(target)}`,
+    `curl ${target.streams ? "-N " : ""}${url(target)}`,
     "-H 'content-type: application/json'",
+    ...(target.streams ? ["-H 'accept: text/event-stream'"] : []),
     ...headers(target),
     `-d ${quoted(write(target.message))}`,
   ].join(" \\\n  ");
@@ -83,6 +86,7 @@ function curl(target: Target): string {
 function python(target: Target): string {
   const lines = [
     '"content-type": "application/json",',
+    ...(target.streams ? ['"accept": "text/event-stream",'] : []),
     ...target.metadata.map(([name, value]) => `${JSON.stringify(name)}: ${JSON.stringify(value)},`),
     ...(target.token ? [`"authorization": f"Bearer {os.environ['KRT_TOKEN']}",`] : []),
   ];
@@ -98,9 +102,14 @@ request = Request(
     },
 )
 with urlopen(request) as response:
-    print(json.load(response))
-`;
+${target.streams ? PYTHON_EVENTS : "    print(json.load(response))\n"}`;
 }
+
+/** Messages come first; the last event is the status. */
+const PYTHON_EVENTS = `    for line in response:
+        if line.startswith(b"data: "):
+            print(json.loads(line[6:]), flush=True)
+`;
 
 /** A value as a Python literal. */
 function literal(value: Json, indent = ""): string {
@@ -131,6 +140,7 @@ function goText(text: string): string {
 function go(target: Target): string {
   const set = [
     `request.Header.Set("Content-Type", "application/json")`,
+    ...(target.streams ? [`request.Header.Set("Accept", "text/event-stream")`] : []),
     ...target.metadata.map(
       ([name, value]) => `request.Header.Set(${JSON.stringify(name)}, ${JSON.stringify(value)})`,
     ),
@@ -139,10 +149,9 @@ function go(target: Target): string {
   return `package main
 
 import (
-	"fmt"
-	"io"
+${target.streams ? "" : '\t"fmt"\n'}	"io"
 	"log"
-	"net/http"${target.token ? '\n\t"os"' : ""}
+	"net/http"${target.token || target.streams ? '\n\t"os"' : ""}
 	"strings"
 )
 
@@ -158,11 +167,19 @@ func main() {
 		log.Fatal(err)
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
+${target.streams ? GO_EVENTS : GO_ANSWER}}
+`;
+}
+
+const GO_ANSWER = `	answer, err := io.ReadAll(response.Body)
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(response.Status, string(answer))
-}
 `;
-}
+
+/** Messages come first; the last event is the status. */
+const GO_EVENTS = `	if _, err := io.Copy(os.Stdout, response.Body); err != nil {
+		log.Fatal(err)
+	}
+`;

@@ -36,6 +36,20 @@ var ends = map[string]act{
 	"typed_none": func(*kre.HandlerContext, *pb.Order) (proto.Message, error) {
 		return (*pb.Answer)(nil), nil
 	},
+	"stream": func(ctx *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
+		for number := int64(0); number < order.Number; number++ {
+			if err := ctx.Send(answer(strconv.FormatInt(number, 10))); err != nil {
+				return nil, err
+			}
+		}
+		switch order.Text {
+		case "fail":
+			return nil, errors.New("no more")
+		case "":
+			return nil, nil
+		}
+		return answer(order.Text), nil
+	},
 	"large": func(_ *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
 		return answer(strings.Repeat("x", int(order.Number))), nil
 	},

@@ -85,6 +85,14 @@ async def child(ctx, order):
     return answer(str(-ended))
 
 
+async def stream(ctx, order):
+    for number in range(order.number):
+        await ctx.send(answer(str(number)))
+    if order.text == "fail":
+        raise RuntimeError("no more")
+    return answer(order.text) if order.text else None
+
+
 acts = {
     "fail": fail,
     "panic": panic,
@@ -100,4 +108,5 @@ acts = {
     "block": block,
     "watch": watch,
     "child": child,
+    "stream": stream,
 }

@@ -2,7 +2,7 @@
 
 use super::{answer, put, scratch, until};
 use conformance::{Answer, Order};
-use krt_sdk::Result;
+use krt_sdk::{Context, Result};
 use std::{
     os::unix::process::ExitStatusExt as _,
     process::{self, Command},
@@ -23,6 +23,17 @@ pub fn die_once(order: &Order) -> Result<Answer> {
         return die();
     }
     Ok(answer(order.text.clone()))
+}
+
+/// Sends messages. Returns whether the stream ends with them.
+pub async fn stream(ctx: &Context, order: &Order) -> Result<bool> {
+    for number in 0..order.number {
+        ctx.send(answer(number.to_string())).await?;
+    }
+    match &*order.text {
+        "fail" => Err("no more".into()),
+        text => Ok(text.is_empty()),
+    }
 }
 
 /// Waits for a file, and says that it does by another.

@@ -29,6 +29,8 @@ async fn init(ctx: Context) -> Result<()> {
 async fn handler(ctx: Context, order: Order) -> Result<Option<Any>> {
     let answer = match &*order.act {
         "none" => return Ok(None),
+        "stream" if ends::stream(&ctx, &order).await? => return Ok(None),
+        "stream" => answer(order.text),
         "other_type" => return Ok(Some(packed(Order::full_name(), order.encode_to_vec()))),
         "values" => values::kept(&ctx)?,
         "calls" => values::calls(&ctx)?,
