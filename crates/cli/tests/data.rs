@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use krt_model::log::Level;
-use krt_store::{LogRecord, Options, PREDICTIONS, Point, Retention, Store, Value, Writer, parse_document};
+use krt_store::{
+    LogRecord, Options, PREDICTIONS, Point, Retention, Store, UPDATES, Value, Writer, parse_document,
+};
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
@@ -269,6 +271,45 @@ fn predictions_are_filtered() {
     assert_eq!(dates(&["--version", "v1"]), "13");
     assert_eq!(dates(&["--since", "2026-01-31T12:01:00Z", "--until", "2026-01-31T12:03:00Z"]), "12");
     assert_eq!(dates(&["--limit", "1"]), "0");
+}
+
+#[test]
+fn predictions_have_the_true_value_that_came_later() {
+    let fixture = Fixture::new();
+    for (n, (request, predicted, truth)) in
+        [("r-1", "cat", ""), ("r-2", "cat", "cat"), ("r-3", "dog", ""), ("r-4", "cow", "cow")]
+            .iter()
+            .enumerate()
+    {
+        fixture.save(
+            PREDICTIONS,
+            &format!(
+                r#"{{"_id": {n}, "date": "2026-01-31T12:0{n}:00.000000Z", "error": "", "predictedValue": "{predicted}", "trueValue": "{truth}", "versionName": "v{}", "requestId": "{request}"}}"#,
+                n % 2
+            ),
+        );
+    }
+    for (request, truth, date) in
+        [("r-1", "cat", "13"), ("r-2", "dog", "13"), ("r-1", "cow", "12"), ("r-9", "cat", "12")]
+    {
+        fixture.save(
+            UPDATES,
+            &format!(r#"{{"requestId": "{request}", "trueValue": "{truth}", "date": "2026-01-31T{date}:00:00.000000Z"}}"#),
+        );
+    }
+    let folder = fixture.close();
+    let folder = folder.path();
+    insta::assert_snapshot!(
+        "updated_predictions",
+        session(
+            folder,
+            &[
+                &["predictions", "--oldest"],
+                &["predictions", "--summary"],
+                &["predictions", "--summary", "--version", "v1"]
+            ]
+        )
+    );
 }
 
 #[test]
