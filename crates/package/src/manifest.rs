@@ -72,6 +72,8 @@ pub(crate) struct NodeEntry {
     pub(crate) image: Option<String>,
     pub(crate) gpu: Option<Gpu>,
     pub(crate) run: RunOptions,
+    /// The file of its samples, as written.
+    pub(crate) warmup: Option<Located<String>>,
 }
 
 /// A workflow in a manifest.
@@ -122,7 +124,8 @@ impl NodeEntry {
     fn into_node(self) -> Option<Node> {
         let (name, src) = (self.name?, self.src?.value);
         let (language, build, image) = (self.language, self.sources, self.image);
-        Some(Node { name, src, language, build, image, gpu: self.gpu, run: self.run })
+        let run = RunOptions { warmup: self.warmup.map(|path| path.value), ..self.run };
+        Some(Node { name, src, language, build, image, gpu: self.gpu, run })
     }
 }
 

@@ -64,4 +64,5 @@ mod tls;
 mod traces;
 mod typed;
 mod volume;
+mod warmup;
 mod watch;
