@@ -28,6 +28,7 @@ pub mod message;
 pub mod metadata;
 pub mod name;
 pub mod outcome;
+pub mod priority;
 pub mod request;
 pub mod team;
 pub mod text;

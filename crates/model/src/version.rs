@@ -306,6 +306,8 @@ pub struct Workflow {
     pub entrypoint: String,
     /// The nodes that a message passes: indexes into [`Version::nodes`], at least one.
     pub sequence: Vec<usize>,
+    /// Whether its requests wait in the order of their priorities.
+    pub priority: bool,
 }
 
 #[cfg(test)]

@@ -87,6 +87,7 @@ pub(crate) struct WorkflowEntry {
     pub(crate) sequential: Vec<Located<String>>,
     /// The known nodes, as indices into [`Manifest::nodes`].
     pub(crate) sequence: Vec<usize>,
+    pub(crate) priority: bool,
 }
 
 /// Parses the text of a manifest, and reports all problems.
@@ -132,7 +133,7 @@ impl NodeEntry {
 impl WorkflowEntry {
     fn into_workflow(self) -> Option<Workflow> {
         let (name, entrypoint) = (self.name?, self.entrypoint?.value);
-        Some(Workflow { name, entrypoint, sequence: self.sequence })
+        Some(Workflow { name, entrypoint, sequence: self.sequence, priority: self.priority })
     }
 }
 

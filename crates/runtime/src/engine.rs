@@ -81,6 +81,11 @@ impl Engine {
         if let (Some(route), true) = (streams, parts.broker.is_some()) {
             return Err(Error::StreamOverNats { workflow: route.workflow.clone() });
         }
+        if let (Some(route), true) =
+            (routes.iter().flatten().find(|route| route.priority), parts.broker.is_some())
+        {
+            tracing::warn!("`priority` of workflow `{}` has no effect over NATS", route.workflow);
+        }
         let (flow, broker) = flow(&mut parts, &routes).await?;
         let nodes = nodes(&parts, &flow);
         let part = Part { ingress: has_ingress, nodes: nodes.iter().map(|node| node.index).collect() };

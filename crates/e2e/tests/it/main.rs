@@ -42,6 +42,7 @@ mod package;
 mod pairs;
 mod plain;
 mod predictions;
+mod priority;
 mod python;
 mod records;
 mod recycle;

@@ -6,6 +6,7 @@ use krt_model::{
     message::TYPE_URL_PREFIX,
     metadata::Metadata,
     name::Name,
+    priority::Priority,
     version::{Batch, Generation, OlderRunner, RunOptions, Runner, Workflow},
 };
 use std::sync::{
@@ -91,6 +92,7 @@ fn fixture_with(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixtu
             name: name("w"),
             entrypoint: "Run".to_owned(),
             sequence: sequence.clone(),
+            priority: false,
         }],
     };
     let folder = tempfile::tempdir().unwrap();
@@ -104,6 +106,7 @@ fn fixture_with(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixtu
         answer_type: "t.M".to_owned(),
         answer_limit: 1024,
         streams: false,
+        priority: false,
     });
     Fixture { flow, route, _store: (folder, writer) }
 }
@@ -140,7 +143,12 @@ impl Fixture {
     async fn request(&self, timeout: Duration) -> Result<Payload, Failure> {
         let permit = self.flow.admission().enter(10)?;
         let deadline = Deadline::after(timeout);
-        let head = RequestHead { deadline, trace: Trace::default(), metadata: Metadata::default() };
+        let head = RequestHead {
+            deadline,
+            trace: Trace::default(),
+            metadata: Metadata::default(),
+            priority: Priority::default(),
+        };
         let pending = self.flow.request(permit.into(), &self.route, message(b"in"), head);
         let mut messages = pending.whole().await?;
         assert_eq!(messages.len(), 1, "an answer of KRT v1 is one message");

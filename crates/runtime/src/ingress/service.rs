@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use krt_model::{
     message::Payload,
     metadata::{Metadata, MetadataName},
+    priority::Priority,
 };
 use krt_package::Package;
 use prost_reflect::MessageDescriptor;
@@ -182,7 +183,8 @@ impl Ingress {
         let mut reservation = permit.reserve();
         reservation.try_grow(json.len()).map_err(full)?;
         let json = reservation.hold(json);
-        let head = RequestHead { deadline, trace, metadata: Metadata::default() };
+        let head =
+            RequestHead { deadline, trace, metadata: Metadata::default(), priority: Priority::default() };
         let (answer, permit) = call.request(permit, json, route, head, on_id).await?;
         let mut text = Bytes::new();
         for message in answer {

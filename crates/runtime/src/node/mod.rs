@@ -104,6 +104,12 @@ impl NodeGpus {
 }
 
 impl Node {
+    /// Whether requests wait for it in the order of their priorities.
+    fn has_priorities(&self) -> bool {
+        let mut workflows = self.package.version.workflows.iter();
+        workflows.any(|workflow| workflow.priority && workflow.sequence.contains(&self.index))
+    }
+
     fn queue(&self) -> &Arc<NodeQueue> {
         self.flow.queue(self.index)
     }
