@@ -199,6 +199,8 @@ function summarise(runtime: string, query: URLSearchParams): PredictionSummary {
     accuracy: predictions ? correct / predictions : null,
     missing_values: sum(over.map((one) => one.missing_values)),
     new_labels: sum(over.map((one) => one.new_labels)),
+    pending: predictions ? 3 : 0,
+    unmatched_updates: predictions ? 1 : 0,
     first: predictions ? stamp(from) : null,
     last: predictions ? stamp(to) : null,
     classes,
@@ -216,12 +218,15 @@ function list(runtime: string, query: URLSearchParams): PredictionPage {
     const truth = DIGITS[Math.floor(next() * 10)] ?? "0";
     const wrong = next() < 0.04;
     const error = next() < 0.015 ? "missing_values" : next() < 0.008 ? "new_labels" : null;
+    const pending = !error && i < 3;
     return {
       id: `p${i}`,
+      request: `r${i}`,
       time: stamp(BORN - i * 95_000),
       version: "digits-v4",
       predicted: error ? "" : wrong ? (DIGITS[Math.floor(next() * 10)] ?? "1") : truth,
-      true_value: error ? "" : truth,
+      true_value: error || pending ? "" : truth,
+      updated: !error && i === 5 ? stamp(BORN) : null,
       error,
       extra: wrong ? { confidence: Math.round(next() * 1000) / 1000 } : null,
     };

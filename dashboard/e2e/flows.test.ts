@@ -314,6 +314,16 @@ test("predictions: a cell of the matrix narrows the list", () =>
     await expect.poll(() => rows.nth(1).innerText()).toMatch(/\t3\t3/);
   }));
 
+test("predictions: what waits for its true value is pending", () =>
+  as("linus", async (page) => {
+    await page.goto("/runtimes/digits/predictions");
+    const figures = page.locator(".figures");
+    await expect.poll(() => figures.innerText()).toMatch(/Pending\s+3\s+Updates without prediction\s+1/);
+    const rows = page.getByRole("region", { name: "Predictions" }).getByRole("row");
+    expect(await rows.nth(1).innerText()).toContain("pending");
+    expect(await rows.nth(6).innerText()).toContain("updated");
+  }));
+
 test("a token is shown once", () =>
   as("grace", async (page) => {
     await page.goto("/account");

@@ -15,10 +15,16 @@ pub struct Prediction {
     pub time: Time,
     /// The version.
     pub version: String,
+    /// The request that saved it; `null` in `init`, for a whole batch, and for older runners.
+    #[schema(required)]
+    pub request: Option<String>,
     /// The predicted label.
     pub predicted: String,
-    /// The true label.
+    /// The true label, the latest that is known; empty while it is not known.
     pub true_value: String,
+    /// When the true label came, if after the prediction.
+    #[schema(required, value_type = Option<schema::Time>)]
+    pub updated: Option<Time>,
     /// Why it cannot be scored.
     #[schema(required)]
     pub error: Option<String>,
@@ -50,6 +56,10 @@ pub struct PredictionSummary {
     pub missing_values: u64,
     /// The number without a label, because labels were new.
     pub new_labels: u64,
+    /// The number whose true label is not known yet.
+    pub pending: u64,
+    /// The number of requests, of any time and version, that have a true label but no prediction.
+    pub unmatched_updates: u64,
     /// The time of the first prediction.
     #[schema(required, value_type = Option<schema::Time>)]
     pub first: Option<Time>,
@@ -65,7 +75,7 @@ pub struct PredictionSummary {
     pub every_seconds: u64,
     /// The scores over time.
     pub over_time: Vec<PredictionWindow>,
-    /// Whether there were more predictions than the server reads.
+    /// Whether there were more predictions, or updates, than the server reads.
     pub truncated: bool,
 }
 

@@ -207,6 +207,7 @@ pub(crate) mod tests {
                 name: name("buying"),
                 entrypoint: "Buy".to_owned(),
                 sequence: sequence.to_vec(),
+                priority: false,
             }],
         }
     }

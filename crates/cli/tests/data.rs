@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use krt_model::log::Level;
-use krt_store::{LogRecord, Options, PREDICTIONS, Point, Retention, Store, Value, Writer, parse_document};
+use krt_store::{
+    LogRecord, Options, PREDICTIONS, Point, Retention, Store, UPDATES, Value, Writer, parse_document,
+};
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
@@ -269,6 +271,54 @@ fn predictions_are_filtered() {
     assert_eq!(dates(&["--version", "v1"]), "13");
     assert_eq!(dates(&["--since", "2026-01-31T12:01:00Z", "--until", "2026-01-31T12:03:00Z"]), "12");
     assert_eq!(dates(&["--limit", "1"]), "0");
+}
+
+#[test]
+fn predictions_have_the_true_value_that_came_later() {
+    let fixture = Fixture::new();
+    for (n, (request, predicted, truth)) in
+        [("r-1", "cat", ""), ("r-2", "cat", "cat"), ("r-3", "dog", ""), ("r-4", "cow", "cow")]
+            .iter()
+            .enumerate()
+    {
+        fixture.save(
+            PREDICTIONS,
+            &format!(
+                r#"{{"_id": {n}, "date": "2026-01-31T12:0{n}:00.000000Z", "error": "", "predictedValue": "{predicted}", "trueValue": "{truth}", "versionName": "v{}", "requestId": "{request}"}}"#,
+                n % 2
+            ),
+        );
+    }
+    for (request, truth, date) in
+        [("r-1", "cat", "13"), ("r-2", "dog", "13"), ("r-1", "cow", "12"), ("r-9", "cat", "12")]
+    {
+        fixture.save(
+            UPDATES,
+            &format!(r#"{{"requestId": "{request}", "trueValue": "{truth}", "date": "2026-01-31T{date}:00:00.000000Z"}}"#),
+        );
+    }
+    let folder = fixture.close();
+    let print = |arguments: &[&str]| results(folder.path(), &[&["predictions"], arguments].concat());
+    let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    let printed = print(&["--oldest", "--json"]);
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let shown: Vec<_> =
+        printed.lines().map(json).map(|one| (text(&one["trueValue"]), text(&one["updated"]))).collect();
+    let late = "2026-01-31T13:00:00.000000Z";
+    let expected = [("cat", late), ("dog", late), ("", ""), ("cow", "")];
+    assert_eq!(shown, expected.map(|(truth, updated)| (truth.to_owned(), updated.to_owned())));
+
+    let counts = |arguments: &[&str]| {
+        let summary = json(&print(&[&["--summary", "--json"], arguments].concat()));
+        ["count", "compared", "correct", "pending", "unmatchedUpdates"]
+            .map(|name| summary[name].as_u64().unwrap())
+    };
+    assert_eq!(counts(&[]), [4, 3, 2, 1, 1]);
+    assert_eq!(counts(&["--version", "v1"]), [2, 2, 1, 0, 1], "others match updates, too");
+    let rows = print(&["--summary", "--format", "csv"]);
+    assert!(rows.lines().any(|row| row == ",,pending,1"), "{rows}");
+    let table = print(&["--summary"]);
+    assert!(table.lines().next().unwrap().contains("pending  updates without prediction"), "{table}");
 }
 
 #[test]

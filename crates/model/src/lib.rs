@@ -29,6 +29,7 @@ pub mod message;
 pub mod metadata;
 pub mod name;
 pub mod outcome;
+pub mod priority;
 pub mod request;
 pub mod severity;
 pub mod team;

@@ -131,6 +131,8 @@ pub struct RunOptions {
     pub limits: Limits,
     /// When one of its processes is replaced.
     pub recycle: Recycle,
+    /// The file of samples that each process handles first, relative to the package's root.
+    pub warmup: Option<String>,
 }
 
 /// How a node gets several messages in one call of its handler.
@@ -290,6 +292,7 @@ impl Default for RunOptions {
             runner: Runner::default(),
             limits: Limits::default(),
             recycle: Recycle::default(),
+            warmup: None,
         }
     }
 }
@@ -303,6 +306,8 @@ pub struct Workflow {
     pub entrypoint: String,
     /// The nodes that a message passes: indexes into [`Version::nodes`], at least one.
     pub sequence: Vec<usize>,
+    /// Whether its requests wait in the order of their priorities.
+    pub priority: bool,
 }
 
 #[cfg(test)]

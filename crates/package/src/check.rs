@@ -6,8 +6,10 @@ use crate::manifest::{Located, Manifest, WorkflowEntry};
 use crate::path;
 use crate::problem::{Problem, Report, Source};
 use crate::root::{self, Root};
+use crate::samples::{self, Inputs};
 use crate::schema::{Rpc, Schema};
 use crate::suggest;
+use krt_model::hint;
 use krt_model::version::{Generation, PayloadForm, Runner};
 
 /// Checks that each node's `src` is a file of the package, or built from one, and normalizes its path.
@@ -82,6 +84,57 @@ pub(crate) fn batches(manifest: &Manifest, source: &Source, report: &mut Report)
         let name = node.label.as_ref().map_or(src.value.as_str(), |label| label.value.as_str());
         let message = format!("node `{name}` cannot have `batch`: {reason}");
         report.push(source.error(&src.span, message).hint("remove `batch`"));
+    }
+}
+
+/// Checks the samples of each node with `warmup`.
+pub(crate) fn warmups(
+    manifest: &mut Manifest,
+    schema: &Schema,
+    root: &Root,
+    source: &Source,
+    report: &mut Report,
+) {
+    let Manifest { nodes, workflows, .. } = manifest;
+    let sequences: Vec<&[usize]> = workflows.iter().map(|workflow| workflow.sequence.as_slice()).collect();
+    for (index, node) in nodes.iter_mut().enumerate() {
+        let Some(warmup) = &mut node.warmup else { continue };
+        if node.run.runner != Runner::Krt {
+            let message = "`warmup` needs a handler that krt calls, and another runner calls this one";
+            report.push(source.error(&warmup.span, message).hint("remove `warmup`"));
+            continue;
+        }
+        match root.find(&warmup.value) {
+            Ok(short) => path::take(warmup, short, source, report),
+            Err(error) => {
+                report.push(path::missing(source, warmup, &error));
+                continue;
+            }
+        }
+        let inputs = Inputs::of(index, node.run.payload == PayloadForm::Json, &sequences, schema);
+        match samples::read(&root.path().join(&warmup.value)) {
+            Ok(text) => lines(&warmup.value, text, &inputs, report),
+            Err(error) => {
+                let message = format!("cannot warm up with `{}`: {}", warmup.value, hint::messages(&error));
+                report.push(source.error(&warmup.span, message).maybe_hint(hint::hints(&error).pop()));
+            }
+        }
+    }
+}
+
+/// Checks each line of a file of samples.
+fn lines(file: &str, text: String, inputs: &Inputs<'_>, report: &mut Report) {
+    let source = Source::new(file, text);
+    let mut failed = false;
+    for (line, text) in samples::lines(source.text()) {
+        let Err(error) = inputs.parse(line, text) else { continue };
+        let start = source.offset(line - 1, 0).unwrap_or_default();
+        let problem = source.error(&(start..start), hint::messages(&error));
+        report.push(problem.maybe_hint(hint::hints(&error).pop()));
+        failed = true;
+    }
+    if failed {
+        report.add_source(source);
     }
 }
 

@@ -15,6 +15,7 @@
 //! - [`executable`]: the platform of an executable, and the runner that it was built with.
 //! - [`edit`]: edits a `krt.yml` and preserves its formatting.
 //! - [`example`]: example messages.
+//! - [`samples`]: samples of a node's input, for `warmup`.
 //! - [`suggest`]: the known word nearest to an unknown one.
 //! - [`problem`]: problems with place and hint; [`render`] formats them.
 //!
@@ -40,6 +41,7 @@ pub mod problem;
 pub mod reading;
 pub mod render;
 mod root;
+pub mod samples;
 pub mod schema;
 mod step;
 pub mod suggest;

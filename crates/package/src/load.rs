@@ -247,6 +247,7 @@ fn compile(
     let mut schema = schema?;
     let mut problems = Report::default();
     check::workflows(manifest, &mut schema, source, &mut problems);
+    check::warmups(manifest, &schema, root, source, &mut problems);
     schema::keep_sources(root, &mut problems);
     report.extend(problems);
     Some(schema)

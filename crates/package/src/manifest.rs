@@ -72,6 +72,8 @@ pub(crate) struct NodeEntry {
     pub(crate) image: Option<String>,
     pub(crate) gpu: Option<Gpu>,
     pub(crate) run: RunOptions,
+    /// The file of its samples, as written.
+    pub(crate) warmup: Option<Located<String>>,
 }
 
 /// A workflow in a manifest.
@@ -85,6 +87,7 @@ pub(crate) struct WorkflowEntry {
     pub(crate) sequential: Vec<Located<String>>,
     /// The known nodes, as indices into [`Manifest::nodes`].
     pub(crate) sequence: Vec<usize>,
+    pub(crate) priority: bool,
 }
 
 /// Parses the text of a manifest, and reports all problems.
@@ -122,14 +125,15 @@ impl NodeEntry {
     fn into_node(self) -> Option<Node> {
         let (name, src) = (self.name?, self.src?.value);
         let (language, build, image) = (self.language, self.sources, self.image);
-        Some(Node { name, src, language, build, image, gpu: self.gpu, run: self.run })
+        let run = RunOptions { warmup: self.warmup.map(|path| path.value), ..self.run };
+        Some(Node { name, src, language, build, image, gpu: self.gpu, run })
     }
 }
 
 impl WorkflowEntry {
     fn into_workflow(self) -> Option<Workflow> {
         let (name, entrypoint) = (self.name?, self.entrypoint?.value);
-        Some(Workflow { name, entrypoint, sequence: self.sequence })
+        Some(Workflow { name, entrypoint, sequence: self.sequence, priority: self.priority })
     }
 }
 

@@ -22,8 +22,8 @@ pub struct ScoredPrediction<'a> {
     pub time: Timestamp,
     /// The predicted label.
     pub predicted: &'a str,
-    /// The true label.
-    pub actual: &'a str,
+    /// The true label, once known.
+    pub actual: Option<&'a str>,
     /// Why it cannot be scored.
     pub error: Option<ScoreError>,
 }
@@ -55,16 +55,18 @@ struct Count {
     correct: u64,
     missing_values: u64,
     new_labels: u64,
+    pending: u64,
 }
 
 impl Count {
     fn add(&mut self, prediction: &ScoredPrediction<'_>) {
-        match prediction.error {
-            Some(ScoreError::MissingValues) => self.missing_values += 1,
-            Some(ScoreError::NewLabels) => self.new_labels += 1,
-            None => {
+        match (prediction.error, prediction.actual) {
+            (Some(ScoreError::MissingValues), _) => self.missing_values += 1,
+            (Some(ScoreError::NewLabels), _) => self.new_labels += 1,
+            (None, None) => self.pending += 1,
+            (None, Some(actual)) => {
                 self.predictions += 1;
-                self.correct += u64::from(prediction.predicted == prediction.actual);
+                self.correct += u64::from(prediction.predicted == actual);
             }
         }
     }
@@ -90,8 +92,8 @@ impl Tally {
         let (first, last) = self.span.unwrap_or((prediction.time, prediction.time));
         self.span = Some((first.min(prediction.time), last.max(prediction.time)));
         self.seconds.entry(prediction.time.0.div_euclid(1_000_000)).or_default().add(prediction);
-        if prediction.error.is_none() {
-            let pair = (self.label(prediction.actual), self.label(prediction.predicted));
+        if let (None, Some(actual)) = (prediction.error, prediction.actual) {
+            let pair = (self.label(actual), self.label(prediction.predicted));
             *self.pairs.entry(pair).or_default() += 1;
         }
     }
@@ -106,8 +108,8 @@ impl Tally {
         *self.labels.entry(label.to_owned()).or_insert(next)
     }
 
-    /// Sums up, in windows of `every`, or in about a hundred windows.
-    pub fn finish(self, every: Option<Duration>, truncated: bool) -> PredictionSummary {
+    /// Sums up, in windows of `every`, or in about a hundred windows. `unmatched` counts updates without a prediction.
+    pub fn finish(self, every: Option<Duration>, unmatched: u64, truncated: bool) -> PredictionSummary {
         let every = every.map_or_else(|| self.every(), |every| every.as_secs().max(1));
         let mut labels: Vec<_> = self.labels.iter().map(|(label, number)| (label.clone(), *number)).collect();
         labels.sort();
@@ -123,6 +125,8 @@ impl Tally {
             accuracy: ratio(self.all.correct, self.all.predictions),
             missing_values: self.all.missing_values,
             new_labels: self.all.new_labels,
+            pending: self.all.pending,
+            unmatched_updates: unmatched,
             first: self.span.map(|(first, _)| Time(first.0)),
             last: self.span.map(|(_, last)| Time(last.0)),
             classes: labels.iter().enumerate().map(|(index, label)| class(label, index, &counts)).collect(),
@@ -178,7 +182,7 @@ mod tests {
     use super::*;
 
     fn prediction<'a>(second: i64, actual: &'a str, predicted: &'a str) -> ScoredPrediction<'a> {
-        ScoredPrediction { time: Timestamp(second * 1_000_000), predicted, actual, error: None }
+        ScoredPrediction { time: Timestamp(second * 1_000_000), predicted, actual: Some(actual), error: None }
     }
 
     #[test]
@@ -190,8 +194,10 @@ mod tests {
             tally.add(&prediction(second, actual, predicted));
         }
         tally.add(&ScoredPrediction { error: Some(ScoreError::NewLabels), ..prediction(62, "", "") });
-        let summary = tally.finish(Some(Duration::from_secs(60)), false);
+        tally.add(&ScoredPrediction { actual: None, ..prediction(63, "", "cat") });
+        let summary = tally.finish(Some(Duration::from_secs(60)), 5, false);
         assert_eq!((summary.predictions, summary.correct, summary.new_labels), (4, 3, 1));
+        assert_eq!((summary.pending, summary.unmatched_updates), (1, 5));
         assert_eq!(summary.accuracy, Some(0.75));
         assert_eq!(summary.confusion.labels, ["cat", "dog"]);
         assert_eq!(summary.confusion.counts, [[1, 1], [0, 2]]);
@@ -204,7 +210,7 @@ mod tests {
 
     #[test]
     fn an_empty_tally_has_no_accuracy() {
-        let summary = Tally::default().finish(None, false);
+        let summary = Tally::default().finish(None, 0, false);
         assert_eq!((summary.accuracy, summary.every_seconds, summary.over_time.len()), (None, 1, 0));
     }
 
@@ -215,7 +221,7 @@ mod tests {
             let label = number.to_string();
             tally.add(&prediction(0, &label, &label));
         }
-        let summary = tally.finish(None, false);
+        let summary = tally.finish(None, 0, false);
         assert_eq!(summary.confusion.labels.len(), MAX_LABELS + 1);
         assert_eq!(summary.predictions as usize, MAX_LABELS + 50);
     }

@@ -31,6 +31,7 @@ pub mod json;
 mod log;
 mod options;
 mod point;
+mod predictions;
 mod reader;
 mod request;
 mod snapshot;
@@ -47,9 +48,10 @@ pub use json::{JsonError, parse_document, to_json, value_text};
 pub use log::{LogRecord, MAX_MESSAGE};
 pub use options::{Options, Retention};
 pub use point::{MAX_FIELDS, MAX_NAME, MAX_TEXT, Point, Value};
+pub use predictions::{MAX_UPDATES, PREDICTIONS, PredictionFilter, PredictionUpdates, UPDATES};
 pub use reader::{
     Reader,
-    documents::{Collection, PredictionFilter},
+    documents::Collection,
     logs::{LogFilter, LogPage, StoredLog},
     measurements::{Order, PointFilter, SeriesInfo, StoredPoint, Tags},
     requests::{RequestFilter, RequestOrder},
@@ -58,6 +60,3 @@ pub use reader::{
 pub use snapshot::Snapshot;
 pub use store::{Series, Store, Writer};
 pub use telemetry::{Counters, Sink};
-
-/// The collection that predictions are documents of (docs/reference/krt-v1.md#predictions).
-pub const PREDICTIONS: &str = "classificationMetrics";

@@ -1490,10 +1490,13 @@ export interface components {
             time: components["schemas"]["Time"];
             /** @description The version. */
             version: string;
+            /** @description The request that saved it; `null` in `init`, for a whole batch, and for older runners. */
+            request: string | null;
             /** @description The predicted label. */
             predicted: string;
-            /** @description The true label. */
+            /** @description The true label, the latest that is known; empty while it is not known. */
             true_value: string;
+            updated: components["schemas"]["Time"] | null;
             /** @description Why it cannot be scored. */
             error: string | null;
             /** @description Whatever the node saved beside; may be `null`. */
@@ -1533,6 +1536,16 @@ export interface components {
              * @description The number without a label, because labels were new.
              */
             new_labels: number;
+            /**
+             * Format: int64
+             * @description The number whose true label is not known yet.
+             */
+            pending: number;
+            /**
+             * Format: int64
+             * @description The number of requests, of any time and version, that have a true label but no prediction.
+             */
+            unmatched_updates: number;
             first: components["schemas"]["Time"] | null;
             last: components["schemas"]["Time"] | null;
             /** @description The scores of each label. */
@@ -1546,7 +1559,7 @@ export interface components {
             every_seconds: number;
             /** @description The scores over time. */
             over_time: components["schemas"]["PredictionWindow"][];
-            /** @description Whether there were more predictions than the server reads. */
+            /** @description Whether there were more predictions, or updates, than the server reads. */
             truncated: boolean;
         };
         /** @description The scores of a window of time. */

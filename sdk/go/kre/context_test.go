@@ -337,9 +337,9 @@ func TestPredictions(t *testing.T) {
 	}))
 	for _, document := range []string{
 		`{"date":"2024-01-02T03:04:05.600000Z","error":"","predictedValue":"cat","trueValue":"dog",` +
-			`"extra":null,"versionId":"v1-id","versionName":"v1"}`,
+			`"extra":null,"versionId":"v1-id","versionName":"v1","requestId":"request-1"}`,
 		`{"date":"2024-02-29T12:30:15.250000Z","error":"new_labels","predictedValue":"","trueValue":"",` +
-			`"extra":null,"versionId":"v1-id","versionName":"v1"}`,
+			`"extra":null,"versionId":"v1-id","versionName":"v1","requestId":"request-1"}`,
 	} {
 		save := engine.Await(frame.Save)
 		expect(t, string(save.Body), `{"delivery":1,"collection":"classificationMetrics","document":`+document+"}")
@@ -351,6 +351,24 @@ func TestPredictions(t *testing.T) {
 		"[ctx.prediction.save] invalid value for metric error other should be one of 'missing_values,new_labels'",
 	} {
 		expect(t, engine.Log(), "3 1 "+words)
+	}
+	done(t, engine)
+}
+
+func TestPredictionsWithALaterTrueValue(t *testing.T) {
+	engine := handle(t, act(func(ctx *HandlerContext) error {
+		ctx.Prediction.SavePending(enginetest.Now, "cat")
+		return ctx.Prediction.Update("request-0", "dog")
+	}))
+	for _, saved := range []string{
+		`"classificationMetrics","document":{"date":"2024-02-29T12:30:15.250000Z","error":"","predictedValue":"cat",` +
+			`"trueValue":"","extra":null,"versionId":"v1-id","versionName":"v1","requestId":"request-1"}`,
+		`"classificationMetricsUpdates","document":{"requestId":"request-0","trueValue":"dog",` +
+			`"date":"2024-02-29T12:30:15.250000Z"}`,
+	} {
+		save := engine.Await(frame.Save)
+		expect(t, string(save.Body), `{"delivery":1,"collection":`+saved+"}")
+		engine.Send(frame.Done, save.ID, nil)
 	}
 	done(t, engine)
 }

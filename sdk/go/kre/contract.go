@@ -14,7 +14,9 @@ const (
 	ErrNewLabels SaveMetricErr = "new_labels"
 
 	// predictions is the collection of predictions.
-	predictions    = "classificationMetrics"
+	predictions = "classificationMetrics"
+	// updates is the collection of true values that came after their predictions.
+	updates        = "classificationMetricsUpdates"
 	predictionDate = "2006-01-02T15:04:05.000000Z"
 )
 
@@ -46,4 +48,8 @@ func notSaved(reason error) error {
 
 func notPredicted(reason error) error {
 	return fmt.Errorf("[ctx.prediction.save] error saving the prediction: %w", reason)
+}
+
+func notUpdated(reason error) error {
+	return fmt.Errorf("[ctx.prediction.update] error saving the true value: %w", reason)
 }

@@ -65,10 +65,20 @@ func conversationHandlers() map[string]interface{} {
 		"predict": then(func(ctx *HandlerContext, _ string) {
 			ctx.Prediction.Save(conversationTime, "cat", "dog")
 		}),
+		"predict_later": textHandler(func(ctx *HandlerContext, text string) (string, error) {
+			ctx.Prediction.SavePending(conversationTime, "cat")
+			return text, ctx.Prediction.Update(text, "dog")
+		}),
 		"predict_wrongly": then(func(ctx *HandlerContext, _ string) {
 			ctx.Prediction.Save(conversationTime, "", "dog")
 			ctx.Prediction.Save(conversationTime, "cat", "")
 			ctx.Prediction.SaveError("other")
+			ctx.Prediction.SavePending(conversationTime, "")
+			for _, update := range [][2]string{{"", "dog"}, {"r-1", ""}} {
+				if err := ctx.Prediction.Update(update[0], update[1]); err != nil {
+					ctx.Logger.Error(err.Error())
+				}
+			}
 		}),
 		"path": textHandler(func(ctx *HandlerContext, text string) (string, error) { return ctx.Path(text), nil }),
 		"trace": textHandler(func(ctx *HandlerContext, _ string) (string, error) {

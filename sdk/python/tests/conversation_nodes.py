@@ -200,6 +200,13 @@ async def predict(ctx: Context, data: Any) -> Message:
 
 
 @handler
+async def predict_later(ctx: Context, data: Any) -> Message:
+    await ctx.prediction.save_pending("cat", utcdate=WHEN)
+    await ctx.prediction.update(read(data), "dog")
+    return text(read(data))
+
+
+@handler
 async def predict_wrongly(ctx: Context, data: Any) -> Message:
     for wrong in (
         {"true_value": "dog"},
@@ -208,6 +215,15 @@ async def predict_wrongly(ctx: Context, data: Any) -> Message:
     ):
         try:
             await ctx.prediction.save(**wrong)
+        except ValueError as refused:
+            ctx.logger.error("%s", refused)
+    for call in (
+        ctx.prediction.save_pending(""),
+        ctx.prediction.update("", "dog"),
+        ctx.prediction.update("r-1", ""),
+    ):
+        try:
+            await call
         except ValueError as refused:
             ctx.logger.error("%s", refused)
     return text(read(data))

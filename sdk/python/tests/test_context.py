@@ -10,7 +10,7 @@ from time import time_ns
 
 import pytest
 
-from krt import errors
+from krt import errors, testing
 from krt.testing import FakeContext
 
 
@@ -70,6 +70,9 @@ def test_failures_of_the_store_are_raised(context):
         asyncio.run(context.db.save("coll", {"a": 1}))
     with pytest.raises(errors.DatabaseError, match="it is down"):
         asyncio.run(context.prediction.save("a", "b"))
+    with pytest.raises(errors.DatabaseError) as error:
+        asyncio.run(context.prediction.update("r-1", "b"))
+    assert str(error.value) == "[ctx.prediction.update] error saving the true value: it is down"
 
 
 class TestPrediction:
@@ -95,6 +98,41 @@ class TestPrediction:
         date = datetime.strptime(document["date"] + "+0000", "%Y-%m-%dT%H:%M:%S.%fZ%z")
         assert before <= date <= datetime.now(timezone.utc)
         assert document["extra"] is None
+
+    def test_a_true_value_may_come_later(self, context):
+        ids = []
+
+        async def handler(ctx, data):
+            await ctx.prediction.save_pending("cat", {"score": 0.5})
+            await ctx.prediction.update("an earlier one", "dog")
+            ids.append(ctx.request_id)
+            return data
+
+        testing.run(handler, {}, context=context)
+        [prediction] = context.predictions
+        assert (prediction["predictedValue"], prediction["trueValue"]) == ("cat", "")
+        assert [prediction["requestId"]] == ids
+        [update] = context.prediction_updates
+        datetime.strptime(update.pop("date"), "%Y-%m-%dT%H:%M:%S.%fZ")
+        assert update == {"requestId": "an earlier one", "trueValue": "dog"}
+
+    @pytest.mark.parametrize(
+        ("method", "arguments", "wrong"),
+        [
+            ("save_pending", ("",), "'predicted_value'=''"),
+            ("save_pending", (None,), "'predicted_value'='None'"),
+            ("update", ("", "dog"), "'request_id'=''"),
+            ("update", ("r-1", 5), "'true_value'='5'"),
+        ],
+    )
+    def test_messages_of_later_values(self, context, method, arguments, wrong):
+        with pytest.raises(errors.ArgumentError) as error:
+            asyncio.run(getattr(context.prediction, method)(*arguments))
+        assert (
+            str(error.value)
+            == f"[ctx.prediction.{method}] invalid {wrong}, must be a nonempty string"
+        )
+        assert context.predictions == context.prediction_updates == []
 
     @pytest.mark.parametrize("error", ["missing_values", "new_labels"])
     def test_errors_need_no_values(self, context, error):

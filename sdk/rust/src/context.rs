@@ -65,6 +65,11 @@ impl Scope {
         })
     }
 
+    /// The id of the request; `None` in `init`, and for a whole batch.
+    pub(crate) fn request(&self) -> Option<Arc<str>> {
+        self.delivery().map(|delivery| Arc::clone(&delivery.request))
+    }
+
     /// The id for frames of this scope, even after the answer; 0 outside of a delivery.
     pub(crate) fn number(&self) -> u32 {
         match &self.own {

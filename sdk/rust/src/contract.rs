@@ -3,6 +3,9 @@
 /// The collection of predictions.
 pub(crate) const PREDICTIONS: &str = "classificationMetrics";
 
+/// The collection of true values that came after their predictions.
+pub(crate) const UPDATES: &str = "classificationMetricsUpdates";
+
 /// Errors of the context's methods.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ContextError {
@@ -36,6 +39,8 @@ pub(crate) enum ContextError {
     NotMetricError { value: String },
     #[error("[ctx.prediction.save] error saving the prediction: {reason}")]
     NotPredicted { reason: String },
+    #[error("[ctx.prediction.update] error saving the true value: {reason}")]
+    NotUpdated { reason: String },
 }
 
 impl ContextError {

@@ -3,7 +3,7 @@
 use crate::{
     Result,
     context::Scope,
-    contract::{ContextError, PREDICTIONS},
+    contract::{ContextError, PREDICTIONS, UPDATES},
     database::Database,
 };
 use bson::{Bson, doc};
@@ -46,24 +46,37 @@ impl std::str::FromStr for MetricError {
 /// A prediction: the predicted and the true value, or an error instead.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    outcome: Result<(String, String), MetricError>,
+    outcome: Outcome,
     date: SystemTime,
     extra: Bson,
+}
+
+/// What a prediction knows.
+#[derive(Debug, Clone, PartialEq)]
+enum Outcome {
+    Known { predicted: String, truth: String },
+    Pending { predicted: String },
+    Failed(MetricError),
 }
 
 impl Prediction {
     /// A prediction with its true value. Neither may be empty.
     pub fn new(predicted_value: impl Into<String>, true_value: impl Into<String>) -> Self {
-        Self {
-            outcome: Ok((predicted_value.into(), true_value.into())),
-            date: SystemTime::now(),
-            extra: Bson::Null,
-        }
+        Self::of(Outcome::Known { predicted: predicted_value.into(), truth: true_value.into() })
+    }
+
+    /// A prediction whose true value comes later, with [`Predictions::update`]. The predicted value may not be empty.
+    pub fn pending(predicted_value: impl Into<String>) -> Self {
+        Self::of(Outcome::Pending { predicted: predicted_value.into() })
     }
 
     /// A failed prediction.
     pub fn error(error: MetricError) -> Self {
-        Self { outcome: Err(error), date: SystemTime::now(), extra: Bson::Null }
+        Self::of(Outcome::Failed(error))
+    }
+
+    fn of(outcome: Outcome) -> Self {
+        Self { outcome, date: SystemTime::now(), extra: Bson::Null }
     }
 
     /// Sets its time, instead of now.
@@ -82,18 +95,21 @@ impl Predictions<'_> {
     /// Saves a prediction, and returns once the store has confirmed it.
     pub async fn save(self, prediction: Prediction) -> Result<()> {
         let Prediction { outcome, date, extra } = prediction;
-        let (error, (predicted, truth)) = match outcome {
-            Ok(values) => {
-                ContextError::require("prediction.save", "predicted_value", &values.0)?;
-                ContextError::require("prediction.save", "true_value", &values.1)?;
-                ("", values)
+        let (error, predicted, truth) = match outcome {
+            Outcome::Known { predicted, truth } => {
+                ContextError::require("prediction.save", "predicted_value", &predicted)?;
+                ContextError::require("prediction.save", "true_value", &truth)?;
+                ("", predicted, truth)
             }
-            Err(error) => (error.as_str(), Default::default()),
+            Outcome::Pending { predicted } => {
+                ContextError::require("prediction.save_pending", "predicted_value", &predicted)?;
+                ("", predicted, String::new())
+            }
+            Outcome::Failed(error) => (error.as_str(), String::new(), String::new()),
         };
-        let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
         let hello = &self.0.process.hello;
-        let document = doc! {
-            "date": UtcDateTime::from(date).format(form)?,
+        let mut document = doc! {
+            "date": text(date)?,
             "error": error,
             "predictedValue": predicted,
             "trueValue": truth,
@@ -101,7 +117,30 @@ impl Predictions<'_> {
             "versionId": &hello.version_id,
             "versionName": &hello.version,
         };
+        if let Some(request) = self.0.request() {
+            document.insert("requestId", &*request);
+        }
         let stored = Database(self.0).store(PREDICTIONS, document.into()).await;
         Ok(stored.map_err(|reason| ContextError::NotPredicted { reason })?)
     }
+
+    /// Saves the true value of what an earlier request predicted, and returns once the store has confirmed it.
+    ///
+    /// `request_id` is the [`Context::request_id`](crate::Context::request_id) of the handler that saved the prediction.
+    /// The true value counts for all predictions of that request. The latest update replaces earlier ones, and the true
+    /// value of [`Prediction::new`].
+    pub async fn update(self, request_id: &str, true_value: &str) -> Result<()> {
+        ContextError::require("prediction.update", "request_id", request_id)?;
+        ContextError::require("prediction.update", "true_value", true_value)?;
+        let date = text(SystemTime::now())?;
+        let update = doc! { "requestId": request_id, "trueValue": true_value, "date": date };
+        let stored = Database(self.0).store(UPDATES, update.into()).await;
+        Ok(stored.map_err(|reason| ContextError::NotUpdated { reason })?)
+    }
+}
+
+/// A time as text, as KRT v1 stores it.
+fn text(date: SystemTime) -> Result<String> {
+    let form = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+    Ok(UtcDateTime::from(date).format(form)?)
 }

@@ -69,7 +69,12 @@ fn stage() -> Stage {
         environment: Vec::new(),
         metadata: Vec::new(),
         nodes: vec![node],
-        workflows: vec![Workflow { name: name("buying"), entrypoint: "Buy".to_owned(), sequence: vec![0] }],
+        workflows: vec![Workflow {
+            name: name("buying"),
+            entrypoint: "Buy".to_owned(),
+            sequence: vec![0],
+            priority: false,
+        }],
     };
     StageRef { runtime: "shop", version: &version, workflow: &version.workflows[0], position: 0 }.stage()
 }

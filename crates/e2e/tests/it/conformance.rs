@@ -146,6 +146,7 @@ cases! {
         records_name_their_node_and_request;
     ends:
         a_failing_init_fails_the_start,
+        a_sample_that_fails_fails_the_start,
         errors_and_panics_are_errors_of_the_request,
         invalid_answers,
         messages_of_a_mebibyte,

@@ -3,10 +3,16 @@
 use crate::{
     documents::saved,
     script::{raised, send, value},
-    support::{Krt, assert_status},
+    support::{Krt, assert_status, krt::packages, team::dashboard},
 };
 use bson::{Bson, Document, doc};
-use krt_store::PREDICTIONS;
+use http::{Method, StatusCode};
+use krt_api::{
+    prediction::{PredictionPage, PredictionSummary},
+    request::RequestDetail,
+};
+use krt_servers::MongoServer;
+use krt_store::{PREDICTIONS, UPDATES};
 use serde_json::json;
 use tonic::Code;
 
@@ -18,9 +24,11 @@ fn prediction(version: &str, date: &str, values: [&str; 2], error: &str, extra: 
     }
 }
 
+/// Without the ids of the documents and of their requests, if they have one.
 fn without_ids(mut predictions: Vec<Document>) -> Vec<Document> {
     for prediction in &mut predictions {
         prediction.remove("_id").expect("every document has an id");
+        prediction.remove("requestId");
     }
     predictions
 }
@@ -91,6 +99,99 @@ async fn every_time_format_in_utc() {
             prediction("script-v1", "2024-01-02T03:04:05.000000Z", ["kept", ""], "new_labels", kept),
         ]
     );
+}
+
+#[tokio::test]
+async fn predictions_name_their_request() {
+    let init = "await ctx.prediction.save('in', 'init')";
+    let service = Krt::run("script").env("SCRIPT_INIT", init).start().await;
+    let id = value(&service, "await ctx.prediction.save('a', 'b')\nreturn ctx.request_id").await;
+    let ended = service.stop().await;
+    let predictions = saved(&ended, PREDICTIONS).await;
+    let [.., in_init, in_handler] = &predictions[..] else { panic!("{predictions:?}") };
+    assert!(!in_init.contains_key("requestId"), "there is no request in `init`");
+    assert_eq!(in_handler.get_str("requestId").ok(), id.as_str());
+}
+
+/// Updates predictions of earlier requests, and reads the dashboard's API.
+async fn update_predictions(krt: Krt) {
+    let service = krt.start().await;
+    let http = dashboard(&service).await;
+    let get = async |path: &str| {
+        http.send(Method::GET, &format!("/api/v1/runtimes/script-v1{path}"), &[], "").await
+    };
+    let summary = async || get("/predictions/summary").await.read::<PredictionSummary>(StatusCode::OK);
+    let predict = async |call: &str| {
+        let id = value(&service, &format!("await ctx.prediction.{call}\nreturn ctx.request_id")).await;
+        id.as_str().unwrap().to_owned()
+    };
+    let pending = predict("save_pending('cat', {'score': 0.5})").await;
+    let known = predict("save('cat', 'cat')").await;
+    let before = summary().await;
+    assert_eq!((before.predictions, before.correct, before.pending), (1, 1, 1));
+    assert_eq!(before.unmatched_updates, 0);
+
+    for (id, truth) in [(&*pending, "dog"), (&*pending, "cat"), (&*known, "dog"), ("unknown", "cat")] {
+        value(&service, &format!("await ctx.prediction.update('{id}', '{truth}')\nreturn 0")).await;
+    }
+    let after = summary().await;
+    assert_eq!((after.predictions, after.correct, after.pending), (2, 1, 0));
+    assert_eq!(after.unmatched_updates, 1);
+    assert_eq!(
+        (after.confusion.labels, after.confusion.counts),
+        (vec!["cat".into(), "dog".into()], vec![vec![1, 0], vec![1, 0]])
+    );
+    let none =
+        get("/predictions/summary?to=2020-01-01T00:00:00Z").await.read::<PredictionSummary>(StatusCode::OK);
+    assert_eq!(
+        (none.predictions, none.unmatched_updates),
+        (0, 1),
+        "predictions outside of the span match, too"
+    );
+
+    for (truth, id) in [("cat", &pending), ("dog", &known)] {
+        let page: PredictionPage =
+            get(&format!("/predictions?true_value={truth}")).await.read(StatusCode::OK);
+        let [prediction] = &page.predictions[..] else { panic!("{truth}: {page:?}") };
+        assert_eq!((&*prediction.true_value, prediction.request.as_ref()), (truth, Some(id)));
+        assert!(prediction.updated.is_some());
+    }
+    let detail: RequestDetail = get(&format!("/requests/{known}")).await.read(StatusCode::OK);
+    assert_eq!(detail.predictions[0].true_value, "dog");
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn true_values_that_come_later_count() {
+    update_predictions(Krt::run_with_dashboard(&packages().join("script"))).await;
+}
+
+#[tokio::test]
+async fn true_values_that_come_later_count_in_mongodb() {
+    let Some(server) = MongoServer::start("true_values_that_come_later_count_in_mongodb") else { return };
+    update_predictions(Krt::run_with_dashboard(&packages().join("script")).flag("--mongo", &server.url))
+        .await;
+}
+
+#[tokio::test]
+async fn wrong_arguments_of_updates_are_reported() {
+    let service = crate::script::start().await;
+    let rows = [
+        ("save_pending('')", "save_pending", "predicted_value", ""),
+        ("save_pending(3)", "save_pending", "predicted_value", "3"),
+        ("update('', 'a')", "update", "request_id", ""),
+        ("update(None, 'a')", "update", "request_id", "None"),
+        ("update('r-1', '')", "update", "true_value", ""),
+        ("update('r-1', 1)", "update", "true_value", "1"),
+    ];
+    for (call, method, argument, shown) in rows {
+        let (_, text) = raised(&service, &format!("ctx.prediction.{call}")).await;
+        let expected =
+            format!("[ctx.prediction.{method}] invalid '{argument}'='{shown}', must be a nonempty string");
+        assert_eq!(text, expected, "{call}");
+    }
+    let ended = service.stop().await;
+    assert_eq!((saved(&ended, PREDICTIONS).await, saved(&ended, UPDATES).await), (vec![], vec![]));
 }
 
 #[tokio::test]

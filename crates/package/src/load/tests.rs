@@ -580,3 +580,57 @@ fn streams_need_a_last_node_that_can_stream() {
         assert!(if expected.is_empty() { found.is_empty() } else { found.contains(&expected) }, "{found}");
     }
 }
+
+#[test]
+fn samples_of_a_node_are_checked() {
+    let manifest = MANIFEST
+        .replace("    replicas: 2\n", "    warmup: ./samples.jsonl\n")
+        .replace("src: bin/counter", "src: src/counter.py\n    warmup: inner.jsonl");
+    let other = "  - name: stop\n    entrypoint: Stop\n    sequential: [greeter]\n";
+    let rpc = "message Stop {} service Other { rpc Stop (Stop) returns (Response); }\n";
+    let check = |manifest: &str, proto: &str, samples: &str, inner: &str| {
+        let folder = folder(&[
+            ("krt.yml", manifest),
+            ("public_input.proto", proto),
+            ("src/greeter/main.py", "async def handler(ctx, data): ...\n"),
+            ("src/counter.py", "async def handler(ctx, data): ...\n"),
+            ("samples.jsonl", samples),
+            ("inner.jsonl", inner),
+        ]);
+        let report = Loader::default().check(folder.path()).unwrap().report;
+        report.problems().iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let good = "\u{feff}{\"first_name\": \"Ada\"}\n\n{\"firstName\": \"Grace\"}\r\n{\"@type\": \"hello.Response\"}\n";
+    let typed = "{\"@type\": \"type.googleapis.com/hello.Response\", \"greeting\": \"hi\"}";
+    assert_eq!(check(&manifest, PROTO, good, typed), [""; 0]);
+    let bad = "{\"first_nam\": \"Ada\"}\n{}\n[1]\n{\"@type\": \"hello.Nothing\"}\n{\n";
+    let found = check(&manifest, PROTO, bad, "{}");
+    let expected = [
+        "inner.jsonl:1:1: the node is not the first of a workflow: its input has the type that another node returns; hint: name the type: `{\"@type\": \"package.Message\", …}`",
+        "samples.jsonl:1:1: ",
+        "samples.jsonl:3:1: a sample must be a JSON object",
+        "samples.jsonl:4:1: no `.proto` of the package has the message `hello.Nothing`",
+        "samples.jsonl:5:1: ",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for expected in expected {
+        assert!(found.iter().any(|found| found.starts_with(expected)), "{expected}: {found:#?}");
+    }
+    let ambiguous = check(&format!("{manifest}{other}"), &format!("{PROTO}{rpc}"), "{}", typed);
+    let words =
+        "samples.jsonl:1:1: the node gets messages of several types: `hello.Request` and `hello.Stop`";
+    assert!(ambiguous.iter().any(|found| found.starts_with(words)), "{ambiguous:#?}");
+
+    for (from, to, expected) in [
+        ("./samples.jsonl", "nowhere.jsonl", "`nowhere.jsonl`"),
+        ("    warmup: ./", "    runner: external\n    warmup: ./", "needs a handler that krt calls"),
+    ] {
+        let found = check(&manifest.replace(from, to), PROTO, "{}", typed);
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:#?}");
+    }
+    let many = "{}\n".repeat(crate::samples::MAX_SAMPLES + 1);
+    for (samples, expected) in [("\n", "has no samples"), (many.as_str(), "has more than 1000 samples")] {
+        let found = check(&manifest, PROTO, samples, typed);
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:#?}");
+    }
+}

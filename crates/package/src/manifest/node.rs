@@ -4,7 +4,7 @@ use super::read::{Fields, Reader};
 use super::{NodeEntry, gpu, run};
 use crate::yaml::Node;
 
-pub(super) const KEYS: [&str; 14] = [
+pub(super) const KEYS: [&str; 15] = [
     "name",
     "image",
     "src",
@@ -19,6 +19,7 @@ pub(super) const KEYS: [&str; 14] = [
     "runner",
     "limits",
     "recycle",
+    "warmup",
 ];
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<NodeEntry> {
@@ -39,5 +40,6 @@ fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<NodeEntry>
         image: reader.image(&mut fields),
         gpu: gpu::read(reader, &mut fields),
         run: run::read(reader, &mut fields),
+        warmup: fields.get("warmup").and_then(|node| reader.text(node, "`warmup`")),
     })
 }

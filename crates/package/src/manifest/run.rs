@@ -33,6 +33,8 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> RunOptions {
         runner: fields.get("runner").and_then(|node| runner(reader, &node)).unwrap_or_default(),
         limits: limits::read(reader, fields),
         recycle: recycle::read(reader, fields),
+        // Its place is needed until the file has been read.
+        warmup: None,
     }
 }
 

@@ -193,7 +193,7 @@ fn the_nodes() {
             "  - title: greeter\n",
             &[
                 "11:5 error: node 1 has no `name`",
-                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `build`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries`, `payload`, `batch`, `runner`, `limits` and `recycle`",
+                "11:5 warning: unknown key `title` in node 1 | there are `name`, `image`, `src`, `build`, `gpu`, `replicas`, `concurrency`, `timeout`, `retries`, `payload`, `batch`, `runner`, `limits`, `recycle` and `warmup`",
                 "21:18 error: there is no node `greeter` | there is only `counter`",
             ],
         ),

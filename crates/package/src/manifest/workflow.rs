@@ -4,7 +4,7 @@ use super::WorkflowEntry;
 use super::read::{Fields, Reader};
 use crate::yaml::Node;
 
-pub(super) const KEYS: [&str; 3] = ["name", "entrypoint", "sequential"];
+pub(super) const KEYS: [&str; 4] = ["name", "entrypoint", "sequential", "priority"];
 
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Vec<WorkflowEntry> {
     let items = reader.items(fields, "workflows");
@@ -18,5 +18,7 @@ fn entry(reader: &mut Reader<'_>, item: Node, index: usize) -> Option<WorkflowEn
     let items = reader.items(&mut fields, "sequential");
     let sequential =
         items.into_iter().filter_map(|item| reader.text(item, "a name in `sequential`")).collect();
-    Some(WorkflowEntry { label, name, entrypoint, sequential, sequence: Vec::new() })
+    let priority = fields.get("priority").and_then(|node| reader.boolean(&node, "priority"));
+    let priority = priority.unwrap_or_default();
+    Some(WorkflowEntry { label, name, entrypoint, sequential, sequence: Vec::new(), priority })
 }

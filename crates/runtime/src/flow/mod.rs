@@ -15,6 +15,7 @@ mod broker;
 mod elapsed;
 mod hop;
 mod pending;
+mod priority;
 mod queue;
 mod record;
 mod request;

@@ -2,12 +2,13 @@
 
 use super::{
     batch::{Batcher, Curve, Pause},
+    priority,
     request::{Delivery, DeliveryEnd, Request},
 };
 use krt_model::name::Name;
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, atomic::Ordering},
     time::Duration,
 };
 use tokio::sync::watch;
@@ -65,7 +66,10 @@ pub struct NodeQueue {
 
 #[derive(Debug, Default)]
 struct State {
+    /// In the order of their ranks.
     queue: VecDeque<Delivery>,
+    /// The deliveries that have waited.
+    arrived: u64,
     /// The parts of batches that failed as a whole. They come first, and each stays apart from other messages.
     again: VecDeque<Vec<Delivery>>,
     slots: Vec<WorkerSlot>,
@@ -89,6 +93,16 @@ impl WorkerSlot {
 }
 
 impl State {
+    /// Queues a delivery behind those of its priority, and behind those of lower priority that have waited long.
+    fn enqueue(&mut self, delivery: Delivery) {
+        self.arrived += 1;
+        let rank = priority::rank(self.arrived, delivery.request.priority);
+        delivery.request.rank.store(rank, Ordering::Relaxed);
+        let ranks = self.queue.iter().map(|waiting| waiting.request.rank.load(Ordering::Relaxed));
+        let place = priority::place(ranks, rank);
+        self.queue.insert(place, delivery);
+    }
+
     /// Takes room from the worker with the most room for a place, if any has room.
     fn reserve_slot(&mut self, place: StageIndex) -> Option<(SlotId, Arc<dyn Worker>)> {
         let free = |slot: &&mut WorkerSlot| slot.room > 0 && slot.takes(place);
@@ -343,7 +357,7 @@ impl NodeQueue {
             let waits_behind = |waiting: &Delivery| self.places.is_empty() || stage_of(waiting) == place;
             let worker = if state.queue.iter().any(waits_behind) { None } else { state.reserve_slot(place) };
             let Some((slot, worker)) = worker else {
-                state.queue.push_back(delivery);
+                state.enqueue(delivery);
                 return Ok(());
             };
             drop(state);
@@ -372,7 +386,7 @@ impl NodeQueue {
         batcher.arrived();
         let waiting = state.queue.len() + 1;
         state.end_pauses(|_, pause| waiting >= pause.until || !batcher.can_wait(&delivery, pause));
-        state.queue.push_back(delivery);
+        state.enqueue(delivery);
         drop(state);
         self.serve();
         Ok(())

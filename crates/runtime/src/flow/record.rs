@@ -295,6 +295,7 @@ mod tests {
                 answer_type: String::new(),
                 answer_limit: 0,
                 streams: false,
+                priority: false,
             };
             Self {
                 request_records: Arc::new(request_records),

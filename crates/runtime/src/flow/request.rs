@@ -15,12 +15,13 @@ use krt_model::{
     metadata::Metadata,
     name::Name,
     outcome::{Failure, HandlerResult, Step},
+    priority::Priority,
     request::{Hop, HopChain, HopEnding, StreamedAnswer},
 };
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -55,6 +56,8 @@ pub struct RequestHead {
     pub trace: Trace,
     /// What its client sent for the handlers.
     pub metadata: Metadata,
+    /// How early it is handled among those that wait.
+    pub priority: Priority,
 }
 
 /// A request received elsewhere.
@@ -115,6 +118,10 @@ pub struct Request {
     pub trace: Trace,
     /// What its client sent for the handlers, passed on with its messages.
     pub metadata: Metadata,
+    /// How early it is handled among those that wait. It is not passed on to other engines.
+    pub priority: Priority,
+    /// The place of its message among those that wait: the lowest comes first. The queue sets it.
+    pub(super) rank: AtomicI64,
     /// Its record, kept only in the engine that received it.
     pub(crate) record: Option<Arc<OpenRecord>>,
     client: Client,
@@ -133,7 +140,7 @@ impl Request {
         request_records: &Arc<RequestRecords>,
     ) -> Arc<Self> {
         let id = new_id();
-        let RequestHead { deadline, trace, metadata } = head;
+        let RequestHead { deadline, trace, metadata, priority } = head;
         trace.name(&id);
         let record = Some(request_records.open(&id, &route, start, permit.bytes()));
         Arc::new(Self {
@@ -143,6 +150,8 @@ impl Request {
             deadline: Some(deadline),
             trace,
             metadata,
+            priority,
+            rank: AtomicI64::new(0),
             record,
             client: Client::Local(LocalReply::default()),
             replied: AtomicBool::new(false),
@@ -164,6 +173,8 @@ impl Request {
             deadline,
             trace,
             metadata,
+            priority: Priority::default(),
+            rank: AtomicI64::new(0),
             client: Client::Remote(RemoteClient { reply, hops: Mutex::new(hops) }),
             replied: AtomicBool::new(replied),
             left: AtomicBool::new(false),

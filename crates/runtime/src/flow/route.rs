@@ -17,4 +17,6 @@ pub struct Route {
     pub answer_limit: usize,
     /// Whether the answer is a stream of messages.
     pub streams: bool,
+    /// Whether its requests wait in the order of their priorities.
+    pub priority: bool,
 }

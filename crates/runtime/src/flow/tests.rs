@@ -6,6 +6,7 @@ use krt_model::{
     message::TYPE_URL_PREFIX,
     metadata::Metadata,
     name::Name,
+    priority::Priority,
     version::{Batch, Generation, OlderRunner, RunOptions, Runner, Workflow},
 };
 use krt_store::{RequestFilter, RequestOrder};
@@ -93,6 +94,7 @@ fn fixture_with(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixtu
             name: name("w"),
             entrypoint: "Run".to_owned(),
             sequence: sequence.clone(),
+            priority: false,
         }],
     };
     let folder = tempfile::tempdir().unwrap();
@@ -106,6 +108,7 @@ fn fixture_with(run: &RunOptions, limits: Limits, sequence: Vec<usize>) -> Fixtu
         answer_type: "t.M".to_owned(),
         answer_limit: 1024,
         streams: false,
+        priority: false,
     });
     Fixture { flow, route, store, _writer: (folder, writer) }
 }
@@ -142,7 +145,12 @@ impl Fixture {
     async fn request(&self, timeout: Duration) -> Result<Payload, Failure> {
         let permit = self.flow.admission().enter(10)?;
         let deadline = Deadline::after(timeout);
-        let head = RequestHead { deadline, trace: Trace::default(), metadata: Metadata::default() };
+        let head = RequestHead {
+            deadline,
+            trace: Trace::default(),
+            metadata: Metadata::default(),
+            priority: Priority::default(),
+        };
         let pending = self.flow.request(permit.into(), &self.route, message(b"in"), head);
         let mut messages = pending.whole().await?;
         assert_eq!(messages.len(), 1, "an answer of KRT v1 is one message");
@@ -188,9 +196,9 @@ async fn failed_calls_and_late_answers_are_counted() {
     }
     let (delivery, _ended) = remote_delivery(&fixture);
     let request = Arc::clone(&delivery.request);
-    fixture.flow.reply_from_remote(&request, Ok(message(b"")), &HopChain::default());
+    fixture.flow.reply_from_remote(&request, Ok(Some(message(b""))), &HopChain::default());
     assert_eq!(seen().2, 0);
-    fixture.flow.reply_from_remote(&request, Ok(message(b"")), &HopChain::default());
+    fixture.flow.reply_from_remote(&request, Ok(Some(message(b""))), &HopChain::default());
     assert_eq!(seen().2, 1);
     fixture.flow.lost_in_background("w", "one", "1", &Failure::Lost);
     assert_eq!(fixture.flow.metrics().failed_in_background.get(), 1);
@@ -207,6 +215,7 @@ async fn a_record_has_the_sizes_of_a_stream() {
         deadline: Deadline::after(LONG),
         trace: Trace::default(),
         metadata: Metadata::default(),
+        priority: Priority::default(),
     };
     let pending = fixture.flow.request(permit.into(), &fixture.route, message(b"in"), head);
     let open = fixture.flow.request_records().in_flight();

@@ -23,7 +23,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, Response, Version, header::EXPECT, request::Parts};
 use hyper::body::Incoming;
-use krt_model::{message::Payload, outcome::Failure};
+use krt_model::{message::Payload, outcome::Failure, priority::Priority};
 use std::{sync::Arc, time::Duration};
 use tonic::Status;
 
@@ -153,6 +153,7 @@ impl<'a, C: Codec> Call<'a, C> {
         let deadline = self.deadline(timeout.unwrap_or(Duration::MAX));
         let route = self.method.route()?;
         let metadata = metadata::of(&head.headers, self.ingress.metadata())?;
+        let priority = priority(&head.headers, route)?;
         let (mut reader, limit) = (Reader::new(body), self.ingress.limits().message);
         let enter = |size| self.ingress.flow().enter(route, size);
         let received = receive(&self.codec, &mut reader, &head.headers, limit, enter);
@@ -164,7 +165,7 @@ impl<'a, C: Codec> Call<'a, C> {
         }
         let (mut permit, message) = received?;
         permit.hold(metadata.size()).map_err(|failure| status::of_failure(&failure))?;
-        Ok((permit, message, RequestHead { deadline, trace, metadata }))
+        Ok((permit, message, RequestHead { deadline, trace, metadata, priority }))
     }
 
     /// Returns the deadline of a call that begins now. `timeout`: the time that the client gives.
@@ -210,6 +211,16 @@ pub(super) async fn receive<C: Codec, B: RequestBody>(
     let codings = codec.codings(announced, headers)?;
     let message = codings.undo(message, limit, &permit.reserve()).await?;
     Ok((permit, message))
+}
+
+/// Returns the priority that a client gives its request, if the workflow has priorities.
+fn priority(headers: &HeaderMap, route: &Route) -> Result<Priority, Status> {
+    match headers.get(Priority::HEADER).filter(|_| route.priority) {
+        Some(value) => {
+            Priority::parse(value.as_bytes()).map_err(|error| Status::invalid_argument(error.to_string()))
+        }
+        None => Ok(Priority::default()),
+    }
 }
 
 /// Returns whether a client sends its whole body before it reads a refusal.

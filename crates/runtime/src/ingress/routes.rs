@@ -17,6 +17,7 @@ pub fn routes(package: &Package, answer_limit: usize) -> Vec<Option<Arc<Route>>>
             answer_type: method.output.full_name().to_owned(),
             answer_limit,
             streams: method.streams,
+            priority: workflow.priority,
         }));
     }
     routes

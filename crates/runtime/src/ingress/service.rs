@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use krt_model::{
     message::Payload,
     metadata::{Metadata, MetadataName},
+    priority::Priority,
 };
 use krt_package::Package;
 use prost_reflect::MessageDescriptor;
@@ -217,7 +218,8 @@ impl Ingress {
         let mut reservation = permit.reserve();
         reservation.try_grow(json.len()).map_err(full)?;
         let json = reservation.hold(json);
-        let head = RequestHead { deadline, trace, metadata: Metadata::default() };
+        let head =
+            RequestHead { deadline, trace, metadata: Metadata::default(), priority: Priority::default() };
         call.post(permit, json, route, head).await
     }
 

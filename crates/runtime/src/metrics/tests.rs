@@ -38,6 +38,7 @@ fn version() -> Version {
             name: name("estimate"),
             entrypoint: "Estimate".to_owned(),
             sequence: vec![0],
+            priority: false,
         }],
     }
 }

@@ -268,6 +268,7 @@ mod tests {
             answer_type: String::new(),
             answer_limit: 1,
             streams: false,
+            priority: false,
         };
         let admission = Arc::new(Admission::new(Limits::default()));
         admission.open();

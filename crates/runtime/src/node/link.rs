@@ -14,7 +14,8 @@ use super::{
     plain::{ConversionError, Plain},
     process::ProcessEnd,
     stream::{Exceeded, Stream},
-    window::{self, Unanswered, Window},
+    warmup::Warmup,
+    window::{self, Subject, Unanswered, Window},
 };
 use crate::{
     flow::{
@@ -80,6 +81,8 @@ struct State {
     answered: u64,
     /// The answered deliveries when the worker's GPU ran out of memory, by the worker's own words.
     out_of_gpu_memory: Option<u64>,
+    /// The samples that the worker handles first.
+    warmup: Warmup,
 }
 
 /// Why a link ended.
@@ -104,7 +107,15 @@ impl Link {
     pub(super) fn new(node: Arc<Node>, socket: OwnedWriteHalf) -> Self {
         let window = Window::new(usize::from(node.run.concurrency));
         let (batches, outbox) = (OpenBatches::default(), Outbox::default());
-        let state = State { window, batches, outbox, open: true, answered: 0, out_of_gpu_memory: None };
+        let state = State {
+            window,
+            batches,
+            outbox,
+            open: true,
+            answered: 0,
+            out_of_gpu_memory: None,
+            warmup: Warmup::default(),
+        };
         Self {
             node,
             socket,
@@ -114,6 +125,16 @@ impl Link {
             filled: Notify::new(),
             shrunk: Notify::new(),
         }
+    }
+
+    /// Lets the worker handle samples before it counts as ready.
+    pub(super) fn warm_up(&self, warmup: Warmup) {
+        self.lock().warmup = warmup;
+    }
+
+    /// Returns the sample that the worker has not answered, in words.
+    pub(super) fn sample(&self) -> Option<String> {
+        self.lock().warmup.in_flight()
     }
 
     /// Sends HELLO.
@@ -427,13 +448,40 @@ impl Link {
 
     /// Returns a stream for the answer of a delivery, if it is one and the worker knows streams.
     fn stream_for(&self, delivery: &Delivery, id: u32) -> Option<Arc<Stream>> {
-        let link = self.streams.get().filter(|_| delivery.request.route.streams)?;
+        self.stream(delivery.request.route.streams, id)
+    }
+
+    fn stream(&self, wanted: bool, id: u32) -> Option<Arc<Stream>> {
+        let link = self.streams.get().filter(|_| wanted)?;
         let link = Weak::clone(link);
         Some(Stream::new(move |messages, bytes| {
             if let Some(link) = link.upgrade() {
                 link.send(|outbox| outbox.credit(id, messages, bytes));
             }
         }))
+    }
+
+    /// Sends the samples of the next call of the handler. Returns whether there are any.
+    fn send_samples(&self) -> bool {
+        let most = self.node.run.batch.map_or(1, |batch| usize::from(batch.max));
+        let mut state = self.lock();
+        let samples = state.warmup.next(most);
+        let (batch, count) = (state.window.next_id(), samples.len());
+        for (index, sample) in samples.iter().enumerate() {
+            let id = state.window.next_id();
+            let stream = self.stream(sample.streams, id);
+            let more = if index + 1 < count { flag::MORE } else { 0 };
+            let flags = more | if stream.is_some() { flag::STREAM } else { 0 };
+            let workflow = &self.node.package.version.workflows[sample.workflow].name;
+            let subject = Subject::of_sample(sample.line, workflow.clone());
+            let index = u16::try_from(sample.workflow).unwrap_or(u16::MAX);
+            state.outbox.deliver(id, flags, index, subject.request(), &[], &sample.message);
+            state.window.push_sample(batch, subject, stream);
+            state.warmup.sent(id, sample);
+        }
+        drop(state);
+        self.filled.notify_one();
+        count > 0
     }
 
     fn freed(&self) {
@@ -533,6 +581,8 @@ struct Inbox<'a> {
     link: &'a Arc<Link>,
     frames: Frames,
     ready: Option<Readiness>,
+    /// READY, while the worker handles samples.
+    warming: Option<(Readiness, frame::Ready)>,
     calls: Calls,
     plain: RecordBuilder,
     /// When the worker's pause between two batches ends, unless the queue ended it before.
@@ -547,6 +597,7 @@ impl<'a> Inbox<'a> {
             link,
             frames: Frames::new(node.hello.max_frame, node.run.payload, memory),
             ready: Some(ready),
+            warming: None,
             calls: Calls::default(),
             plain: RecordBuilder::new(Lines::Plain),
             pause: None,
@@ -564,6 +615,9 @@ impl<'a> Inbox<'a> {
         match frame {
             WorkerFrame::Ready(ready) => self.ready(ready),
             WorkerFrame::Broken(why) => Err(LinkEnd::Broken(why)),
+            WorkerFrame::Result { id, status, .. } if self.warming.is_some() => {
+                self.sample_ended(id, &status)
+            }
             WorkerFrame::Result { id, status, early_exit, whole, start, end } => self
                 .result(id, status, Flags { early_exit, whole }, HandlerTimes { start, end })
                 .map_err(|_| LinkEnd::ProtocolError(ProtocolError::UnknownDelivery { what: "RESULT", id })),
@@ -577,11 +631,17 @@ impl<'a> Inbox<'a> {
             }
             WorkerFrame::Measurement { id, point } => {
                 let subject = self.link.lock().window.subject(id);
-                effects::measure(&self.link.node, subject.as_ref(), &point);
+                if !subject.as_ref().is_some_and(Subject::is_sample) {
+                    effects::measure(&self.link.node, subject.as_ref(), &point);
+                }
                 Ok(())
             }
             WorkerFrame::Save { call, delivery, collection, document } => {
                 let subject = self.link.lock().window.subject(delivery);
+                if subject.as_ref().is_some_and(Subject::is_sample) {
+                    self.link.send(|outbox| outbox.done(call));
+                    return Ok(());
+                }
                 self.calls.save(Arc::clone(self.link), call, subject, collection, document);
                 Ok(())
             }
@@ -616,18 +676,55 @@ impl<'a> Inbox<'a> {
         if ready.stream && self.link.node.hello.stream.is_some() {
             self.link.streams.get_or_init(|| Arc::downgrade(self.link));
         }
-        // What is sent ahead would be in no batch.
-        let ahead =
-            if run.replicas == 1 && run.concurrency == 1 && run.batch.is_none() { PREFETCH } else { 0 };
+        self.warming = Some((known, ready));
+        self.go_on();
+        Ok(())
+    }
+
+    /// Lets the worker handle the next samples. After the last ones, it joins the queue.
+    fn go_on(&mut self) {
+        if self.link.send_samples() {
+            return;
+        }
+        let Some((known, ready)) = self.warming.take() else { return };
+        let run = &self.link.node.run;
+        // What is sent ahead would be in no batch, and is overtaken no more.
+        let alone = run.replicas == 1 && run.concurrency == 1 && run.batch.is_none();
+        let ahead = if alone && !self.link.node.has_priorities() { PREFETCH } else { 0 };
         let worker: Arc<dyn Worker> = Arc::clone(self.link) as _;
         self.link.node.queue().join(worker, usize::from(run.concurrency) + ahead, &self.link.slot);
         // At this point the worker has joined the queue. Its first result is read later, as this task is the
         // reader.
         let _ = known.send(ready);
+    }
+
+    /// Takes the result of a sample. One that fails fails the worker's start.
+    fn sample_ended(&mut self, id: u32, status: &Status) -> Result<(), LinkEnd> {
+        let mut state = self.link.lock();
+        state
+            .window
+            .answered(id)
+            .map_err(|_| LinkEnd::ProtocolError(ProtocolError::UnknownDelivery { what: "RESULT", id }))?;
+        let result = match status {
+            Status::Message(_) => Ok(true),
+            Status::Nothing => Ok(false),
+            Status::Error(error) => Err(error.clone()),
+            Status::Cancelled => Err("it was cancelled".to_owned()),
+            Status::TooLarge(size) => Err(format!("its answer is too large: {size} bytes")),
+        };
+        if let Some(failure) = state.warmup.ended(id, result) {
+            return Err(LinkEnd::Broken(failure));
+        }
+        let idle = state.warmup.is_idle();
+        drop(state);
+        if idle {
+            self.go_on();
+        }
         Ok(())
     }
 
     fn early_reply(&mut self, id: u32, message: Message) -> Result<(), window::Unknown> {
+        self.link.lock().warmup.replied(id);
         let Some(request) = self.link.lock().window.get(id)?.map(|delivery| Arc::clone(&delivery.request))
         else {
             return Ok(());

@@ -3,6 +3,7 @@
 //! - [`supervisor`]: starts, restarts and stops workers.
 //! - [`process`]: one process.
 //! - [`recycle`]: when a worker is replaced by a new one.
+//! - [`warmup`]: samples that a worker handles before it gets messages.
 //! - [`link`]: the engine's end of the socket to one worker.
 //! - [`window`]: the unanswered deliveries of a worker.
 //! - [`batches`]: the batches among them.
@@ -32,6 +33,7 @@ mod recycle;
 mod scripted;
 mod stream;
 mod supervisor;
+mod warmup;
 mod window;
 mod worker;
 
@@ -102,6 +104,12 @@ impl NodeGpus {
 }
 
 impl Node {
+    /// Whether requests wait for it in the order of their priorities.
+    fn has_priorities(&self) -> bool {
+        let mut workflows = self.package.version.workflows.iter();
+        workflows.any(|workflow| workflow.priority && workflow.sequence.contains(&self.index))
+    }
+
     fn queue(&self) -> &Arc<NodeQueue> {
         self.flow.queue(self.index)
     }

@@ -26,6 +26,7 @@ use krt_model::{
     message::{Payload, TYPE_URL_PREFIX},
     metadata::Metadata,
     outcome::Failure,
+    priority::Priority,
     version::RunOptions,
 };
 use krt_remote::Documents;
@@ -143,6 +144,7 @@ impl Stage {
             answer_type: "Line".to_owned(),
             answer_limit: MAX_FRAME,
             streams,
+            priority: false,
         });
         Self { node: Arc::new(node), flow, route, _parts: (folder, writer) }
     }
@@ -153,7 +155,12 @@ impl Stage {
         tokio::spawn(async move {
             let permit = flow.admission().enter(payload.value().len())?;
             let deadline = Deadline::after(Duration::from_secs(3600));
-            let head = RequestHead { deadline, trace: Trace::default(), metadata: Metadata::default() };
+            let head = RequestHead {
+                deadline,
+                trace: Trace::default(),
+                metadata: Metadata::default(),
+                priority: Priority::default(),
+            };
             let pending = flow.request(permit.into(), &route, payload, head);
             let mut messages = pending.whole().await?;
             Ok(messages.remove(0).expect("a unary answer is one message").payload)
@@ -165,7 +172,12 @@ impl Stage {
         let payload = line(text);
         let permit = self.flow.admission().enter(payload.value().len()).unwrap();
         let deadline = Deadline::after(within);
-        let head = RequestHead { deadline, trace: Trace::default(), metadata: Metadata::default() };
+        let head = RequestHead {
+            deadline,
+            trace: Trace::default(),
+            metadata: Metadata::default(),
+            priority: Priority::default(),
+        };
         let pending = self.flow.request(permit.into(), &self.route, payload, head);
         pending.stream(&self.flow)
     }

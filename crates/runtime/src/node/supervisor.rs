@@ -381,7 +381,8 @@ async fn report_if_slow<T>(node: &Node, start: impl Future<Output = T>) -> T {
             started = &mut start => return started,
             () = tokio::time::sleep(START_REPORT_INTERVAL) => {
                 let seconds = begun.elapsed().as_secs();
-                tracing::info!(node = %node.name, "still starting after {seconds} s: `init` has not ended");
+                let what = if node.run.warmup.is_some() { "`init` and `warmup` have" } else { "`init` has" };
+                tracing::info!(node = %node.name, "still starting after {seconds} s: {what} not ended");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The unanswered deliveries of a worker.
 
 use super::stream::Stream;
-use crate::flow::{Acker, Delivery, OpenRecord, Request, Route, Saving, now};
+use crate::flow::{Acker, Delivery, OpenRecord, Request, Saving, now};
 use krt_model::{message::Timestamp, name::Name};
 use std::{
     collections::VecDeque,
@@ -30,8 +30,10 @@ pub(super) struct Window {
 #[derive(Debug, Clone)]
 pub(super) struct Subject {
     request: Arc<str>,
-    route: Arc<Route>,
+    workflow: Name,
     record: Option<Weak<OpenRecord>>,
+    /// Whether it is a sample of `warmup`, which has no effects.
+    sample: bool,
 }
 
 #[derive(Debug)]
@@ -98,6 +100,14 @@ impl Window {
         let since = Some(Instant::now());
         let entry = Entry { batch, delivery: Some(delivery), since, cancelled: None, stream: None };
         self.entries.push_back(Some(entry));
+    }
+
+    /// Adds a sample, for whose answer nobody waits, under [`Window::next_id`].
+    pub(super) fn push_sample(&mut self, batch: u32, subject: Subject, stream: Option<Arc<Stream>>) {
+        let id = self.next_id();
+        let entry = Entry { batch, delivery: None, since: Some(Instant::now()), cancelled: None, stream };
+        self.entries.push_back(Some(entry));
+        self.remember(id, subject);
     }
 
     /// Returns the id of the first delivery of an unanswered delivery's batch, or its own if it is in none.
@@ -259,9 +269,20 @@ impl Subject {
         let request = &delivery.request;
         Self {
             request: Arc::clone(&request.id),
-            route: Arc::clone(&request.route),
+            workflow: request.route.workflow.clone(),
             record: request.record.as_ref().map(Arc::downgrade),
+            sample: false,
         }
+    }
+
+    /// The subject of a sample of `warmup`.
+    pub(super) fn of_sample(line: usize, workflow: Name) -> Self {
+        Self { request: format!("warmup-{line}").into(), workflow, record: None, sample: true }
+    }
+
+    /// Whether it is a sample of `warmup`, which has no effects.
+    pub(super) fn is_sample(&self) -> bool {
+        self.sample
     }
 
     /// The id of the request.
@@ -271,7 +292,7 @@ impl Subject {
 
     /// Its workflow.
     pub(super) fn workflow(&self) -> &Name {
-        &self.route.workflow
+        &self.workflow
     }
 
     /// Keeps its record open for a document, if it was received here and has not ended: a background task may

@@ -7,6 +7,7 @@ use super::{
     output::{self, LineContext, Lines},
     process::{Process, ProcessEnd},
     recycle::Gauge,
+    warmup::{self, Warmup},
 };
 use crate::{flow::StageIndex, gpus::TooFew, metrics::TrackedWorker};
 use krt_model::hint;
@@ -88,6 +89,14 @@ impl Channel {
         }
     }
 
+    /// Returns the sample of `warmup` that the worker has not answered, in words.
+    fn sample(&self) -> Option<String> {
+        match self {
+            Self::Link(link) => link.sample(),
+            Self::Older(_) => None,
+        }
+    }
+
     /// Returns the number of deliveries that the worker has answered.
     fn answered(&self) -> u64 {
         match self {
@@ -138,7 +147,11 @@ pub(super) enum StartFailure {
         #[diagnostic_source]
         older::WireError,
     ),
-    /// User code failed: an import, or `init`. The text is the worker's, with the traceback.
+    /// It has no samples to handle first.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Warmup(#[from] warmup::Error),
+    /// User code failed: an import, `init`, or a sample of `warmup`. The text is the worker's, with the traceback.
     #[error("{message}")]
     Broken {
         /// The error text.
@@ -153,7 +166,7 @@ pub(super) enum StartFailure {
 }
 
 impl Worker {
-    /// Starts a worker and waits until its `init` has ended.
+    /// Starts a worker and waits until its `init` has ended, and it has handled the samples of `warmup`.
     pub(super) async fn start(
         node: &Arc<Node>,
         launch: &Launch,
@@ -176,12 +189,14 @@ impl Worker {
         lifeline: &Lifeline,
     ) -> Result<Self, StartFailure> {
         let begun = Instant::now();
+        let warmup = Warmup::load(node).await?;
         let (mut process, socket) =
             Process::start(launch, node.run.limits, lifeline).await.map_err(|source| {
                 StartFailure::Spawn { program: launch.program.display().to_string(), source }
             })?;
         let (read, write) = socket.into_split();
         let link = Arc::new(Link::new(Arc::clone(node), write));
+        link.warm_up(warmup);
         link.greet();
 
         let (outputs, guard) = (read_outputs(node, &link, &mut process), process.guard());
@@ -199,7 +214,13 @@ impl Worker {
             }
             Err(_) => Err(match message.await {
                 Ok(message) => StartFailure::Broken { message },
-                Err(_) => StartFailure::Ended { how: worker.ended().await.how },
+                Err(_) => {
+                    let how = worker.ended().await.how;
+                    let sample = worker.link.sample();
+                    StartFailure::Ended {
+                        how: sample.map_or_else(|| how.clone(), |sample| format!("{how}; {sample}")),
+                    }
+                }
             }),
         }
     }

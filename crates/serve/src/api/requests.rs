@@ -19,7 +19,9 @@ use krt_model::{
     name::Name,
     request::{Ending, RequestRecord, Saved},
 };
-use krt_store::{FindLimits, PREDICTIONS, PointFilter, RequestFilter, RequestOrder, Value, to_json};
+use krt_store::{
+    FindLimits, PREDICTIONS, PointFilter, PredictionUpdates, RequestFilter, RequestOrder, Value, to_json,
+};
 use serde_json::value::RawValue;
 use std::{cmp::Reverse, collections::HashSet};
 
@@ -150,13 +152,19 @@ async fn saved_by(
     stores: &RuntimeStores,
 ) -> Result<(Vec<StoredDocument>, Vec<Prediction>), Refusal> {
     let (mut documents, mut predictions) = (Vec::new(), Vec::new());
+    let predicted = request.saved.iter().any(|saved| saved.collection == PREDICTIONS);
+    let updates = match predicted {
+        true => predictions::updates(stores, doc! { "requestId": &*request.id }).await?.0,
+        false => PredictionUpdates::default(),
+    };
     for saved in &request.saved {
         let one = FindLimits { limit: Some(1), ..FindLimits::default() };
         let mut found = predictions::find(stores, &saved.collection, doc! { "_id": &saved.id }, one).await?;
-        let document = found.try_next().await?;
-        match document.as_ref().filter(|_| saved.collection == PREDICTIONS) {
-            Some(prediction) => predictions.extend(predictions::shown(prediction)),
-            None => documents.push(show_document(saved, document.as_deref())),
+        match found.try_next().await? {
+            Some(prediction) if saved.collection == PREDICTIONS => {
+                predictions.extend(predictions::shown(&updates.join(prediction)));
+            }
+            document => documents.push(show_document(saved, document.as_deref())),
         }
     }
     Ok((documents, predictions))

@@ -1,4 +1,4 @@
-//! Collections, searches, predictions.
+//! Collections and searches.
 
 use super::Reader;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     filter::Filter,
 };
-use bson::{DateTime, Document, RawDocumentBuf};
+use bson::{Document, RawDocumentBuf};
 use futures::stream::Stream;
 use std::sync::Arc;
 
@@ -17,47 +17,6 @@ pub struct Collection {
     pub name: String,
     /// Its number of documents.
     pub documents: u64,
-}
-
-/// Selects predictions that match everything that is set.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct PredictionFilter {
-    /// The name of the predicting version.
-    pub version: Option<String>,
-    /// From this time on, in nanoseconds since the Unix epoch.
-    pub from: Option<i64>,
-    /// Before this time.
-    pub to: Option<i64>,
-}
-
-impl PredictionFilter {
-    /// The filter as a query over [`PREDICTIONS`](crate::PREDICTIONS).
-    pub fn query(&self) -> Document {
-        let mut query = Document::new();
-        if let Some(version) = &self.version {
-            query.insert("versionName", version);
-        }
-        let mut date = Document::new();
-        if let Some(from) = self.from {
-            date.insert("$gte", date_text(from));
-        }
-        if let Some(to) = self.to {
-            date.insert("$lt", date_text(to));
-        }
-        if !date.is_empty() {
-            query.insert("date", date);
-        }
-        query
-    }
-}
-
-/// A time in the format of predictions, `2024-01-31T12:00:00.000000Z`, which sorts by time. Rounds up to the
-/// next microsecond, as no prediction lies between two.
-fn date_text(nanos: i64) -> String {
-    let micros = nanos.div_euclid(1000) + i64::from(nanos.rem_euclid(1000) > 0);
-    let (second, micros) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-    let date = DateTime::from_millis(second * 1000).try_to_rfc3339_string().unwrap_or_default();
-    format!("{}.{micros:06}Z", date.trim_end_matches('Z'))
 }
 
 impl Reader {
@@ -87,24 +46,5 @@ impl Reader {
     ) -> Result<impl Stream<Item = Result<RawDocumentBuf, Error>> + Send + use<>, Error> {
         let filter = Filter::parse(query)?;
         Ok(Scan::new(Arc::clone(&self.documents), collection, filter, limits).into_stream())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_of_predictions() {
-        let cases = [
-            (0, "1970-01-01T00:00:00.000000Z"),
-            (1_700_000_000_123_456_000, "2023-11-14T22:13:20.123456Z"),
-            (1_700_000_000_123_456_001, "2023-11-14T22:13:20.123457Z"),
-            (-1000, "1969-12-31T23:59:59.999999Z"),
-            (-1, "1970-01-01T00:00:00.000000Z"),
-        ];
-        for (nanos, text) in cases {
-            assert_eq!(date_text(nanos), text);
-        }
     }
 }

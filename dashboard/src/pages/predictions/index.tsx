@@ -53,7 +53,12 @@ export default function PredictionsPage() {
       </PageHeader>
       <Loaded query={query} height={480}>
         {(summary) =>
-          summary.predictions + summary.missing_values + summary.new_labels === 0 ? (
+          summary.predictions +
+            summary.missing_values +
+            summary.new_labels +
+            summary.pending +
+            summary.unmatched_updates ===
+          0 ? (
             <Empty title="No predictions in this period" icon={<Target aria-hidden size={28} />}>
               A handler saves the predicted and the true value with <code>ctx.prediction.save</code>.
             </Empty>
@@ -77,6 +82,16 @@ export default function PredictionsPage() {
                     value: count(summary.new_labels),
                     ...(summary.new_labels && { tone: "warn" }),
                   },
+                  ...(summary.pending ? [{ label: "Pending", value: count(summary.pending) }] : []),
+                  ...(summary.unmatched_updates
+                    ? [
+                        {
+                          label: "Updates without prediction",
+                          value: count(summary.unmatched_updates),
+                          tone: "warn" as const,
+                        },
+                      ]
+                    : []),
                 ]}
               />
               <OverTime
@@ -279,8 +294,18 @@ function List({
       cell: (one) =>
         one.error ? (
           <Badge tone="warn">{ERROR_WORDS[one.error as "new_labels"] ?? one.error}</Badge>
+        ) : one.true_value ? (
+          <>
+            {one.true_value}
+            {one.updated && (
+              <span className="muted small">
+                {" updated "}
+                <Moment time={one.updated} />
+              </span>
+            )}
+          </>
         ) : (
-          one.true_value
+          <Badge tone="idle">pending</Badge>
         ),
     },
     {
@@ -289,7 +314,9 @@ function List({
         one.error ? (
           ""
         ) : (
-          <span className={one.predicted === one.true_value ? undefined : "tone-bad"}>{one.predicted}</span>
+          <span className={!one.true_value || one.predicted === one.true_value ? undefined : "tone-bad"}>
+            {one.predicted}
+          </span>
         ),
     },
     {

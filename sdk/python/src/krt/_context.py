@@ -71,7 +71,7 @@ class Context:
         self.db = Database(effects)
         self.measurement = Measurements(logger, effects)
         self._notices = notices or Notices(logger)
-        self.prediction = Predictions(identity, effects, self._notices)
+        self.prediction = Predictions(identity, effects, self._notices, self._request_or_none)
         self._identity = identity
         self._effects = effects
         self._values: dict[str, Any] = {}
@@ -220,6 +220,11 @@ class Context:
 
     def _current(self) -> Delivery | None:
         return current.get()
+
+    def _request_or_none(self) -> str | None:
+        """Returns the id of the request, `None` in `init` and for a whole batch."""
+        delivery = self._current()
+        return None if delivery is None else delivery.request.decode(errors="replace")
 
     def _request(self, name: str) -> Delivery:
         """Returns the delivery of the running code, even after its handler has returned."""

@@ -11,6 +11,8 @@ NANOSECONDS = {PRECISION_S: 10**9, PRECISION_MS: 10**6, PRECISION_US: 10**3, PRE
 
 PREDICTIONS = "classificationMetrics"
 """The collection of predictions."""
+UPDATES = "classificationMetricsUpdates"
+"""The collection of true values that came after their predictions."""
 PREDICTION_DATE = "%Y-%m-%dT%H:%M:%S.%fZ"
 ERR_MISSING_VALUES = "missing_values"
 ERR_NEW_LABELS = "new_labels"
@@ -51,3 +53,8 @@ def not_a_prediction_error(value: object) -> str:
 def not_predicted(reason: str) -> str:
     """The message for a prediction that was not saved."""
     return f"[ctx.prediction.save] error saving the prediction: {reason}"
+
+
+def not_updated(reason: str) -> str:
+    """The message for a true value that was not saved."""
+    return f"[ctx.prediction.update] error saving the true value: {reason}"

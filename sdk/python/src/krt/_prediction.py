@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +23,17 @@ class Predictions:
     ERR_NEW_LABELS = _contract.ERR_NEW_LABELS
     """The error of a prediction with a label unknown to the model."""
 
-    def __init__(self, identity: Identity, effects: Effects, notices: Notices) -> None:
+    def __init__(
+        self,
+        identity: Identity,
+        effects: Effects,
+        notices: Notices,
+        request: Callable[[], str | None],
+    ) -> None:
         self._identity = identity
         self._effects = effects
         self._notices = notices
+        self._request = request
 
     async def save(
         self,
@@ -57,8 +64,52 @@ class Predictions:
         if error != "":
             _check_error(error)
         else:
-            _check_text("predicted_value", predicted_value)
-            _check_text("true_value", true_value)
+            _check_text("save", "predicted_value", predicted_value)
+            _check_text("save", "true_value", true_value)
+        await self._save(predicted_value, true_value, extra, utcdate, error)
+
+    async def save_pending(
+        self,
+        predicted_value: str,
+        extra: Mapping[str, Any] | None = None,
+        utcdate: datetime | str | None = None,
+    ) -> None:
+        """Saves a prediction whose true value comes later, with `update`.
+
+        Keep `ctx.request_id` where the true value will come from. `utcdate` is a `datetime` in UTC
+        or an ISO 8601 string; the default is now. Raises `ArgumentError`, `DocumentError` for
+        `extra`, and `DatabaseError`.
+        """
+        _check_text("save_pending", "predicted_value", predicted_value)
+        await self._save(predicted_value, "", extra, utcdate, "")
+
+    async def update(self, request_id: str, true_value: str) -> None:
+        """Saves the true value of what an earlier request predicted.
+
+        `request_id` is the `ctx.request_id` of the handler that saved the prediction. The true
+        value counts for all predictions of that request. The latest update replaces earlier ones,
+        and the true value of `save`. Raises `ArgumentError` and `DatabaseError`.
+        """
+        _check_text("update", "request_id", request_id)
+        _check_text("update", "true_value", true_value)
+        update = {
+            "requestId": request_id,
+            "trueValue": true_value,
+            "date": utc_now().strftime(_contract.PREDICTION_DATE),
+        }
+        try:
+            await self._effects.save(_contract.UPDATES, _documents.encode(update))
+        except CallFailed as failure:
+            raise DatabaseError(_contract.not_updated(str(failure))) from None
+
+    async def _save(
+        self,
+        predicted_value: str,
+        true_value: str,
+        extra: Mapping[str, Any] | None,
+        utcdate: datetime | str | None,
+        error: str,
+    ) -> None:
         document = {
             "date": _in_utc(utcdate).strftime(_contract.PREDICTION_DATE),
             "error": error,
@@ -68,6 +119,9 @@ class Predictions:
             "versionId": self._identity.version_id,
             "versionName": self._identity.version,
         }
+        request = self._request()
+        if request is not None:
+            document["requestId"] = request
         try:
             await self._effects.save(_contract.PREDICTIONS, _documents.encode(document))
         except CallFailed as failure:
@@ -79,9 +133,9 @@ def _check_error(error: object) -> None:
         raise ArgumentError(_contract.not_a_prediction_error(error))
 
 
-def _check_text(argument: str, value: object) -> None:
+def _check_text(method: str, argument: str, value: object) -> None:
     if not isinstance(value, str) or not value:
-        raise ArgumentError(_contract.not_text("prediction.save", argument, value))
+        raise ArgumentError(_contract.not_text(f"prediction.{method}", argument, value))
 
 
 def _in_utc(moment: object) -> datetime:

@@ -153,8 +153,13 @@ class FakeContext(Context):
 
     @property
     def predictions(self) -> list[dict[str, Any]]:
-        """The documents of `prediction.save`."""
+        """The documents of `prediction.save` and `prediction.save_pending`."""
         return self.saved(_contract.PREDICTIONS)
+
+    @property
+    def prediction_updates(self) -> list[dict[str, Any]]:
+        """The documents of `prediction.update`."""
+        return self.saved(_contract.UPDATES)
 
     @property
     def replies(self) -> list[Any]:

@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{sync::Notify, task::JoinHandle};
 
-pub(super) const HANDLERS: [&str; 37] = [
+pub(super) const HANDLERS: [&str; 38] = [
     "echo",
     "same",
     "error",
@@ -31,6 +31,7 @@ pub(super) const HANDLERS: [&str; 37] = [
     "copy",
     "find_everything",
     "predict",
+    "predict_later",
     "predict_wrongly",
     "path",
     "trace",
@@ -148,12 +149,21 @@ async fn act(name: String, ctx: Context, text: String) -> Result<String> {
             let date = SystemTime::UNIX_EPOCH + Duration::from_millis(DAY);
             ctx.prediction().save(Prediction::new("cat", "dog").at(date)).await?;
         }
+        "predict_later" => {
+            let date = SystemTime::UNIX_EPOCH + Duration::from_millis(DAY);
+            ctx.prediction().save(Prediction::pending("cat").at(date)).await?;
+            ctx.prediction().update(&text, "dog").await?;
+        }
         "predict_wrongly" => {
             let lacking = [Prediction::new("", "dog"), Prediction::new("cat", "")];
             for prediction in lacking {
                 tell(&ctx, ctx.prediction().save(prediction).await);
             }
             tell(&ctx, MetricError::from_str("other"));
+            tell(&ctx, ctx.prediction().save(Prediction::pending("")).await);
+            for (request, truth) in [("", "dog"), ("r-1", "")] {
+                tell(&ctx, ctx.prediction().update(request, truth).await);
+            }
         }
         "path" => return Ok(ctx.path(text).display().to_string()),
         "trace" => {

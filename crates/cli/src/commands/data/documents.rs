@@ -100,7 +100,7 @@ impl Iterator for Documents {
 }
 
 /// A record with the document's JSON.
-fn record(document: &RawDocumentBuf) -> Result<Record> {
+pub(super) fn record(document: &RawDocumentBuf) -> Result<Record> {
     let Fields(fields) = serde_json::from_str(&krt_store::to_json(document))?;
     Ok(fields.into_iter().fold(Record::default(), |record, (name, value)| record.with(name, value)))
 }

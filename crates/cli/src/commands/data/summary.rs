@@ -18,7 +18,7 @@ const MAX_MATRIX: usize = 12;
 /// The quality of predictions.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Summary {
-    /// The number of predictions without an error.
+    /// The number of predictions without an error whose true value is known.
     compared: u64,
     correct: u64,
     /// The number of errors of each kind.
@@ -27,10 +27,15 @@ pub(super) struct Summary {
     pairs: BTreeMap<(String, String), u64>,
     /// The number of predictions beyond [`MAX_PAIRS`].
     other: u64,
+    /// The number of predictions whose true value is not known yet.
+    pending: u64,
+    /// The number of requests with a true value that came later, but without a prediction.
+    pub(super) unmatched_updates: u64,
 }
 
 /// The summary as JSON.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Sums<'a> {
     count: u64,
     compared: u64,
@@ -40,6 +45,8 @@ struct Sums<'a> {
     confusion: Vec<Pair<'a>>,
     /// The number of predictions beyond [`MAX_PAIRS`].
     other: u64,
+    pending: u64,
+    unmatched_updates: u64,
 }
 
 #[derive(Serialize)]
@@ -54,11 +61,13 @@ impl Summary {
     /// Counts a prediction (docs/reference/krt-v1.md#predictions).
     pub(super) fn add(&mut self, prediction: &RawDocumentBuf) {
         let text = |name| prediction.get_str(name).unwrap_or_default().to_owned();
-        let error = text("error");
-        if error.is_empty() {
-            self.compare(text("trueValue"), text("predictedValue"));
-        } else {
+        let (error, wanted) = (text("error"), text("trueValue"));
+        if !error.is_empty() {
             *self.errors.entry(error).or_default() += 1;
+        } else if wanted.is_empty() {
+            self.pending += 1;
+        } else {
+            self.compare(wanted, text("predictedValue"));
         }
     }
 
@@ -74,17 +83,17 @@ impl Summary {
     }
 
     fn count(&self) -> u64 {
-        self.compared + self.errors.values().sum::<u64>()
+        self.compared + self.pending + self.errors.values().sum::<u64>()
     }
 
-    /// The share of correct predictions among those without an error.
+    /// The share of correct predictions among those compared.
     fn accuracy(&self) -> Option<f64> {
         (self.compared > 0).then(|| self.correct as f64 / self.compared as f64)
     }
 
     /// Prints one object in JSON, or a row for each counter in CSV.
     pub(super) fn print(&self, printer: &mut Printer) -> Result<Printed> {
-        if self.count() == 0 {
+        if self.count() + self.unmatched_updates == 0 {
             return Ok(Printed { any: false, more: false });
         }
         match printer.format() {
@@ -109,6 +118,8 @@ impl Summary {
             errors: &self.errors,
             confusion: confusion.collect(),
             other: self.other,
+            pending: self.pending,
+            unmatched_updates: self.unmatched_updates,
         })
     }
 
@@ -126,16 +137,24 @@ impl Summary {
             pairs.map(move |((wanted, predicted), &count)| row(Some(wanted), Some(predicted), None, count));
         let other = (self.other > 0).then(|| row(None, None, None, self.other));
         let errors = self.errors.iter().map(move |(error, &count)| row(None, None, Some(error), count));
-        pairs.chain(other).chain(errors)
+        let pending = (self.pending > 0).then(|| row(None, None, Some("pending"), self.pending));
+        pairs.chain(other).chain(errors).chain(pending)
     }
 
     fn print_tables(&self, printer: &mut Printer) -> Result<()> {
         let accuracy = self.accuracy().map(|accuracy| format!("{:.1} %", accuracy * 100.0));
-        let head = Record::default()
+        let mut head = Record::default()
             .with("predictions", self.count())
             .with("compared", self.compared)
             .with("correct", self.correct)
             .with("accuracy", accuracy);
+        for (name, count) in
+            [("pending", self.pending), ("updates without prediction", self.unmatched_updates)]
+        {
+            if count > 0 {
+                head = head.with(name, count);
+            }
+        }
         printer.print_all(vec![head])?;
         if !self.errors.is_empty() {
             printer.text("\n")?;

@@ -4,7 +4,7 @@ use super::{Language, act};
 use crate::support::{Service, assert_status, krt::packages, service::Exited};
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt as _;
-use krt_store::{FindLimits, Order, PREDICTIONS, PointFilter, StoredPoint, Value};
+use krt_store::{FindLimits, Order, PREDICTIONS, PointFilter, StoredPoint, UPDATES, Value};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 use tonic::{Code, Request, metadata::MetadataValue};
@@ -212,17 +212,28 @@ pub(super) async fn measurements_keep_their_types_and_never_fail(language: &Lang
 pub(super) async fn predictions_are_documents_of_their_collection(language: &Language) {
     let service = language.start().await;
     service.call("Alone", act("predict")).await.unwrap();
+    service.call("Alone", json!({ "act": "update", "text": "an earlier one" })).await.unwrap();
     let ended = service.stop().await;
     let predictions = saved(&ended, PREDICTIONS).await;
     let errors: Vec<_> = predictions.iter().map(|document| document.get_str("error").unwrap()).collect();
-    assert_eq!(errors, ["", "missing_values", "new_labels"]);
-    let mut first = predictions[0].clone();
-    first.remove("_id").unwrap();
-    let expected = doc! {
-        "date": "2024-02-29T12:30:15.250000Z", "error": "", "predictedValue": "cat", "trueValue": "dog",
-        "extra": Bson::Null, "versionId": "conformance-v1", "versionName": "conformance-v1",
-    };
-    assert_eq!(first, expected);
+    assert_eq!(errors, ["", "missing_values", "new_labels", ""]);
+    let request = predictions[0].get_str("requestId").unwrap();
+    assert!(!request.is_empty(), "{predictions:?}");
+    for (index, truth) in [(0, "dog"), (3, "")] {
+        let mut prediction = predictions[index].clone();
+        prediction.remove("_id").unwrap();
+        let expected = doc! {
+            "date": "2024-02-29T12:30:15.250000Z", "error": "", "predictedValue": "cat", "trueValue": truth,
+            "extra": Bson::Null, "versionId": "conformance-v1", "versionName": "conformance-v1",
+            "requestId": request,
+        };
+        assert_eq!(prediction, expected);
+    }
+    let mut updates = saved(&ended, UPDATES).await;
+    let date = updates[0].remove("date").unwrap();
+    assert_eq!(date.as_str().map(str::len), Some("2024-02-29T12:30:15.250000Z".len()), "{date}");
+    updates[0].remove("_id").unwrap();
+    assert_eq!(updates, [doc! { "requestId": "an earlier one", "trueValue": "dog" }]);
     let records = ended.lines.records();
     for message in [
         "[ctx.prediction.save] invalid 'predicted_value'='', must be a nonempty string",

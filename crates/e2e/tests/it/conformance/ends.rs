@@ -1,7 +1,7 @@
 //! Every way in which a request can end.
 
 use super::{Language, act};
-use crate::support::{Service, assert_status};
+use crate::support::{Copy, Krt, Service, assert_status};
 use futures::future::join_all;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -31,6 +31,18 @@ pub(super) async fn a_failing_init_fails_the_start(language: &Language) {
     assert!(error.contains(&format!("node `worker` does not start: {words}")), "{error}");
     assert!(error.contains(place), "{error}");
     assert!(!error.contains("node 'last'"), "{error}");
+}
+
+pub(super) async fn a_sample_that_fails_fails_the_start(language: &Language) {
+    let package = Copy::of(&format!("conformance/{}", language.name));
+    package.edit("krt.yml", "  - name: worker\n", "  - name: worker\n    warmup: samples.jsonl\n");
+    let samples = "{\"act\": \"measure\"}\n{\"act\": \"fail\", \"text\": \"not that\"}\n";
+    std::fs::write(package.path().join("samples.jsonl"), samples).unwrap();
+    let ended = Krt::run_at(package.path()).spawn().end().await;
+    let text = ended.lines.text();
+    assert_eq!(ended.code, Some(1), "{text}");
+    let failed = "the sample in line 2 of `samples.jsonl` failed: ";
+    assert!(text.contains(failed) && text.contains("not that"), "{text}");
 }
 
 pub(super) async fn errors_and_panics_are_errors_of_the_request(language: &Language) {

@@ -21,6 +21,9 @@ var effects = map[string]act{
 	"wrong":          wrong,
 	"measure":        measure,
 	"predict":        predict,
+	"update": func(ctx *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
+		return answer("updated"), ctx.Prediction.Update(order.Text, "dog")
+	},
 	"speak":          speak,
 	"reply": func(ctx *kre.HandlerContext, order *pb.Order) (proto.Message, error) {
 		err := ctx.EarlyReply(&pb.Answer{Text: "early"})
@@ -138,6 +141,7 @@ func predict(ctx *kre.HandlerContext, _ *pb.Order) (proto.Message, error) {
 	ctx.Prediction.Save(day, "cat", "dog")
 	ctx.Prediction.SaveError(kre.ErrMissingValues)
 	ctx.Prediction.SaveError(kre.ErrNewLabels)
+	ctx.Prediction.SavePending(day, "cat")
 	ctx.Prediction.Save(day, "", "dog")
 	ctx.Prediction.SaveError("other")
 	return answer("predicted"), nil

@@ -62,12 +62,18 @@ async def predict(ctx, order):
     await prediction.save("cat", "dog", utcdate=DAY)
     await prediction.save(error=prediction.ERR_MISSING_VALUES)
     await prediction.save(error=prediction.ERR_NEW_LABELS)
+    await prediction.save_pending("cat", utcdate=DAY)
     for wrong in ({"predicted_value": "", "true_value": "dog"}, {"error": "other"}):
         try:
             await prediction.save(**wrong)
         except ValueError as error:
             ctx.logger.error(str(error))
     return answer("predicted")
+
+
+async def update(ctx, order):
+    await ctx.prediction.update(order.text, "dog")
+    return answer("updated")
 
 
 async def speak(ctx, order):
@@ -123,6 +129,7 @@ acts = {
     "wrong": wrong,
     "measure": measure,
     "predict": predict,
+    "update": update,
     "speak": speak,
     "reply": reply,
     "old_reply": old_reply,

@@ -78,6 +78,7 @@ pub async fn predict(ctx: &Context) -> Result<Answer> {
     prediction.save(Prediction::new("cat", "dog").at(day())).await?;
     prediction.save(Prediction::error(MetricError::MissingValues)).await?;
     prediction.save(Prediction::error(MetricError::NewLabels)).await?;
+    prediction.save(Prediction::pending("cat").at(day())).await?;
     if let Err(error) = prediction.save(Prediction::new("", "dog")).await {
         ctx.logger().error(error);
     }
@@ -85,6 +86,11 @@ pub async fn predict(ctx: &Context) -> Result<Answer> {
         ctx.logger().error(error);
     }
     Ok(answer("predicted".to_owned()))
+}
+
+pub async fn update(ctx: &Context, order: &Order) -> Result<Answer> {
+    ctx.prediction().update(&order.text, "dog").await?;
+    Ok(answer("updated".to_owned()))
 }
 
 pub fn speak(ctx: &Context, order: &Order) -> Answer {

@@ -47,6 +47,7 @@ async fn handler(ctx: Context, order: Order) -> Result<Option<Any>> {
         "wrong" => effects::wrong(&ctx, &order).await?,
         "measure" => effects::measure(&ctx),
         "predict" => effects::predict(&ctx).await?,
+        "update" => effects::update(&ctx, &order).await?,
         "speak" => effects::speak(&ctx, &order),
         "reply" => effects::reply(&ctx, &order).await?,
         "old_reply" => effects::old_reply(&ctx, &order)?,
