@@ -2,7 +2,9 @@
 
 use crate::hops;
 use async_nats::{HeaderMap, HeaderValue};
-use krt_model::{message::Timestamp, metadata::Metadata, outcome::Kind, request::HopChain};
+use krt_model::{
+    message::Timestamp, metadata::Metadata, outcome::Kind, priority::Priority, request::HopChain,
+};
 use std::str::FromStr as _;
 
 /// The names.
@@ -13,6 +15,7 @@ mod name {
     pub(super) const NO_CLIENT: &str = "Krt-Nobody";
     pub(super) const HOPS: &str = "Krt-Hops";
     pub(super) const METADATA: &str = "Krt-Metadata";
+    pub(super) const PRIORITY: &str = "Krt-Priority";
     pub(super) const SEQUENCE: &str = "Krt-Sequence";
     /// Defined by the server.
     pub(super) const MESSAGE_ID: &str = "Nats-Msg-Id";
@@ -35,6 +38,8 @@ pub struct Headers {
     pub hops: HopChain,
     /// What the client sent beside its message, as JSON.
     pub metadata: Metadata,
+    /// How early the message is handled among those that wait.
+    pub priority: Priority,
     /// How many messages of the answer, which is a stream, come before this one.
     pub sequence: Option<u64>,
     /// The W3C trace context: `traceparent`, `tracestate`.
@@ -52,6 +57,7 @@ impl Headers {
         let hops = (!self.hops.is_empty()).then(|| hops::write(&self.hops));
         let metadata = (!self.metadata.is_empty())
             .then(|| serde_json::to_string(&self.metadata).expect("texts are JSON"));
+        let priority = (self.priority != Priority::default()).then(|| self.priority.level().to_string());
         let sequence = self.sequence.map(|number| number.to_string());
         let fields = [
             (name::REPLY, self.reply.as_deref()),
@@ -60,6 +66,7 @@ impl Headers {
             (name::NO_CLIENT, self.no_client.then_some("true")),
             (name::HOPS, hops.as_deref()),
             (name::METADATA, metadata.as_deref()),
+            (name::PRIORITY, priority.as_deref()),
             (name::SEQUENCE, sequence.as_deref()),
             (name::MESSAGE_ID, self.message_id.as_deref()),
         ];
@@ -87,6 +94,7 @@ impl Headers {
             no_client: map.get(name::NO_CLIENT).is_some(),
             hops: map.get(name::HOPS).map(|value| read_hops(value.as_str())).unwrap_or_default(),
             metadata: map.get(name::METADATA).map(|value| read_metadata(value.as_str())).unwrap_or_default(),
+            priority: map.get(name::PRIORITY).map(|value| read_priority(value.as_str())).unwrap_or_default(),
             sequence: text(name::SEQUENCE).and_then(|text| text.parse().ok()),
             message_id: text(name::MESSAGE_ID),
         }
@@ -106,6 +114,14 @@ fn read_metadata(text: &str) -> Metadata {
     serde_json::from_str(text).unwrap_or_else(|error| {
         tracing::warn!("a message's header `{}` is invalid and ignored: {error}", name::METADATA);
         Metadata::default()
+    })
+}
+
+/// Reads the priority. An invalid one counts as none.
+fn read_priority(text: &str) -> Priority {
+    Priority::parse(text.as_bytes()).unwrap_or_else(|error| {
+        tracing::debug!("a message's header is invalid and ignored: {error}");
+        Priority::default()
     })
 }
 
@@ -137,6 +153,7 @@ mod tests {
             no_client: true,
             hops,
             metadata: serde_json::from_str(r#"{"x-key-bin":["AP8="],"x-tenant":["a \"b\"","c"]}"#).unwrap(),
+            priority: Priority::parse(b"-7").unwrap(),
             sequence: Some(7),
             trace: vec![("traceparent", "00-1-2-01".to_owned()), ("tracestate", "a=b".to_owned())],
             message_id: Some("id.1".to_owned()),
@@ -162,6 +179,7 @@ mod tests {
         map.insert(name::DEADLINE, "soon");
         map.insert(name::FAILURE, "a whim");
         map.insert(name::HOPS, "a detour");
+        map.insert(name::PRIORITY, "11");
         map.insert(name::SEQUENCE, "-1");
         for metadata in
             ["a secret", r#"{"x":"y"}"#, r#"{"X":["y"]}"#, r#"{"x-bin":["?"]}"#, r#"{"x":["\n"]}"#]

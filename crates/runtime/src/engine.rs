@@ -69,11 +69,6 @@ impl Engine {
     /// Assembles the parts, without starting them. `has_ingress`: whether this engine receives requests.
     pub async fn build(mut parts: Parts, has_ingress: bool) -> Result<Self, Error> {
         let routes = ingress::routes(&parts.package, parts.options.requests.message);
-        if let (Some(route), true) =
-            (routes.iter().flatten().find(|route| route.priority), parts.broker.is_some())
-        {
-            tracing::warn!("`priority` of workflow `{}` has no effect over NATS", route.workflow);
-        }
         let (flow, broker) = flow(&mut parts, &routes).await?;
         let nodes = nodes(&parts, &flow);
         let part = Part { ingress: has_ingress, nodes: nodes.iter().map(|node| node.index).collect() };

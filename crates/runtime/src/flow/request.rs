@@ -73,6 +73,8 @@ pub struct RemoteRequest {
     pub trace: Trace,
     /// What its client sent for the handlers.
     pub metadata: Metadata,
+    /// How early it is handled among those that wait.
+    pub priority: Priority,
     /// Takes its answer.
     pub reply: Box<dyn ReplySink>,
     /// The calls of handlers before.
@@ -162,7 +164,7 @@ impl Request {
 
     /// Creates a request received elsewhere.
     pub fn remote(from: RemoteRequest, route: Arc<Route>, permit: Permit) -> Arc<Self> {
-        let RemoteRequest { id, start, deadline, trace, metadata, reply, hops, replied } = from;
+        let RemoteRequest { id, start, deadline, trace, metadata, priority, reply, hops, replied } = from;
         let id = id.unwrap_or_else(new_id);
         trace.name(&id);
         Arc::new(Self {
@@ -173,7 +175,7 @@ impl Request {
             deadline,
             trace,
             metadata,
-            priority: Priority::default(),
+            priority,
             rank: AtomicI64::new(0),
             client: Client::Remote(RemoteClient { reply, hops: Mutex::new(hops) }),
             replied: AtomicBool::new(replied),

@@ -159,6 +159,7 @@ impl StageConsumer {
             deadline: deadline.flatten(),
             trace,
             metadata: headers.metadata,
+            priority: headers.priority,
             reply: Box::new(self.reply(id, to, headers.sequence)),
             hops: headers.hops,
             replied: envelope.replied,

@@ -46,6 +46,7 @@ pub(super) fn delivery(nats: &Nats, delivery: &Delivery) -> Result<Message, Full
             // Nobody takes the calls of handlers after the answer.
             hops: if request.replied() { HopChain::default() } else { request.hops() },
             metadata: request.metadata.clone(),
+            priority: request.priority,
             sequence: RemoteReply::sequence(request),
             trace: request.trace.context().map(|context| context.headers().collect()).unwrap_or_default(),
             ..Headers::default()
@@ -245,7 +246,7 @@ mod tests {
         flow::{Admission, AnswerMessage, AnswerMeta, Limits, RemoteRequest, ReplySink, Route},
         traces::Trace,
     };
-    use krt_model::metadata::Metadata;
+    use krt_model::{metadata::Metadata, priority::Priority};
     use std::sync::Arc;
 
     #[derive(Debug)]
@@ -278,6 +279,7 @@ mod tests {
             deadline: None,
             trace: Trace::default(),
             metadata: Metadata::default(),
+            priority: Priority::default(),
             reply: Box::new(NoClient),
             hops: HopChain::default(),
             replied: false,

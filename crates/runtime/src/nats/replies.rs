@@ -426,7 +426,7 @@ mod tests {
         flow::{Admission, AnswerMessage, Limits, RemoteRequest, ReplySink, Route, now},
         traces::Trace,
     };
-    use krt_model::metadata::Metadata;
+    use krt_model::{metadata::Metadata, priority::Priority};
     use std::sync::mpsc;
 
     /// Passes on how an answer ends.
@@ -460,6 +460,7 @@ mod tests {
             deadline: None,
             trace: Trace::default(),
             metadata: Metadata::default(),
+            priority: Priority::default(),
             reply: Box::new(EndRecorder(ends)),
             hops: HopChain::default(),
             replied: false,

@@ -6,7 +6,9 @@ use crate::{
     node::scripted::{Stage, line},
     traces::Trace,
 };
-use krt_model::{metadata::Metadata, outcome::Failure, request::HopChain, version::RunOptions};
+use krt_model::{
+    metadata::Metadata, outcome::Failure, priority::Priority, request::HopChain, version::RunOptions,
+};
 
 /// Nobody waits for an answer.
 #[derive(Debug)]
@@ -36,6 +38,7 @@ impl Requests {
             deadline: None,
             trace: Trace::default(),
             metadata: Metadata::default(),
+            priority: Priority::default(),
             reply: Box::new(NoClient),
             hops: HopChain::default(),
             replied: true,
