@@ -22,7 +22,7 @@ fuzz_target!(|body: &[u8]| {
                     points.push(format!("{point:?}"));
                 }
             }
-            Err(told) => assert!(told.len() < 1000, "{told}"),
+            Err(error) => assert!(error.len() < 1000, "{error}"),
         }
     });
     assert!(lines <= body.split(|&byte| byte == b'\n').count());

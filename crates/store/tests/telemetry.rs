@@ -315,7 +315,7 @@ async fn points_are_found_by_the_text_of_a_field() {
     let until = PointFilter { to: Some(9), ..filter("m") };
     let named = |text, limit| -> Vec<i64> {
         let points = store.reader().points_that_name(&until, "id", text, limit).unwrap();
-        assert!(points.iter().all(|point| point.fields.len() == 2), "all fields are told");
+        assert!(points.iter().all(|point| point.fields.len() == 2), "all fields are kept");
         points.iter().map(|point| point.time).collect()
     };
     assert_eq!((named("x", 9), named("x", 1), named("5", 9)), (vec![2, 3], vec![2], vec![]));

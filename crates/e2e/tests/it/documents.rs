@@ -185,9 +185,9 @@ async fn failed_saves_raise_an_error() {
         await ctx.db.save('people', {'_id': 'ada', 'n': 1})
         return await told(ctx.db.save('people', {'_id': 'ada', 'n': 2}))
     ";
-    let told = script::value(&service, twice).await;
-    assert_eq!(told[0], "DatabaseError");
-    let text = told[1].as_str().unwrap().to_owned();
+    let refused = script::value(&service, twice).await;
+    assert_eq!(refused[0], "DatabaseError");
+    let text = refused[1].as_str().unwrap().to_owned();
     assert!(text.starts_with("[ctx.db.save] error saving the document: ") && text.contains("_id"), "{text}");
     let uncaught = send(&service, "One", &["await ctx.db.save('people', {'_id': 'ada'})"]).await;
     assert_status(uncaught, Code::Internal, &format!("error in 'first': {text}"));

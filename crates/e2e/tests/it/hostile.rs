@@ -72,9 +72,9 @@ async fn a_violation_ends_the_worker_and_its_request() {
         let status = service.call("Attack", json!({ "text": attack })).await.unwrap_err();
         assert_eq!(status.code(), Code::Internal, "{attack}: {status}");
         let start = "node 'hostile' died while it handled the request: it broke the node protocol: ";
-        let told = status.message().strip_prefix(start).unwrap_or_else(|| panic!("{attack}: {status}"));
-        let whole = told == violation || (violation.ends_with(": ") && told.starts_with(violation));
-        assert!(whole, "{attack}: {told}");
+        let message = status.message().strip_prefix(start).unwrap_or_else(|| panic!("{attack}: {status}"));
+        let whole = message == violation || (violation.ends_with(": ") && message.starts_with(violation));
+        assert!(whole, "{attack}: {message}");
         recovered(&service).await;
     }
     service.stop().await;

@@ -41,11 +41,11 @@ impl Tally {
 
     /// Counts an error, which a client must be able to understand.
     fn error(&self, status: &Status) {
-        let told = |start: &str| {
+        let about_a_node = |start: &str| {
             let node = status.message().strip_prefix(start)?.split_once('\'')?;
             NODES.contains(&node.0).then_some(node.1)
         };
-        let counter = match (status.code(), told("node '")) {
+        let counter = match (status.code(), about_a_node("node '")) {
             (Code::Internal, Some(" died while it handled the request: killed by signal 9 (SIGKILL)")) => {
                 &self.died
             }
@@ -80,12 +80,12 @@ async fn every_request_ends_once(package: &str) -> String {
     let (kills, _) = tokio::join!(killer(&service, &tally, requests), clients);
     let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
     let (answered, died, down) = (count(&tally.answered), count(&tally.died), count(&tally.down));
-    let told = format!("{kills} kills: {answered} answered, {died} died, {down} down, of {requests}");
-    assert_eq!(answered + died + down, requests, "{told}");
-    assert!(kills > 0 && died > 0 && answered >= (kills - 1) * ANSWERS.start, "{told}");
+    let summary = format!("{kills} kills: {answered} answered, {died} died, {down} down, of {requests}");
+    assert_eq!(answered + died + down, requests, "{summary}");
+    assert!(kills > 0 && died > 0 && answered >= (kills - 1) * ANSWERS.start, "{summary}");
     recovered(&service).await;
     service.stop().await;
-    told
+    summary
 }
 
 /// Sends requests one after the other until all were sent.

@@ -16,14 +16,14 @@ use std::{collections::BTreeSet, path::Path};
 /// Asserts a refusal in the API's format; returns the message.
 #[track_caller]
 fn refused(reply: &Reply, status: StatusCode, code: &str) -> String {
-    let told = reply.expect(status);
+    let error = reply.expect(status);
     assert_eq!(reply.header("content-type"), "application/json", "{reply:?}");
-    assert_eq!(told["code"], code, "{told}");
+    assert_eq!(error["code"], code, "{error}");
     let known = ["code", "message", "hint", "problems"];
-    let names = told.as_object().unwrap().keys();
-    assert!(names.clone().all(|name| known.contains(&name.as_str())), "{told}");
-    let message = told["message"].as_str().unwrap();
-    assert!(!message.is_empty() && !message.contains("hint:") && !message.contains('\n'), "{told}");
+    let names = error.as_object().unwrap().keys();
+    assert!(names.clone().all(|name| known.contains(&name.as_str())), "{error}");
+    let message = error["message"].as_str().unwrap();
+    assert!(!message.is_empty() && !message.contains("hint:") && !message.contains('\n'), "{error}");
     message.to_owned()
 }
 

@@ -142,8 +142,8 @@ async fn a_runtime_is_reached_by_its_name_or_its_host() {
             .await
             .expect(StatusCode::ACCEPTED);
         eventually("it runs", async || {
-            let told = team.api.get(&format!("{of}/{version}")).await.json();
-            (told["state"] == "STARTED").then_some(())
+            let found = team.api.get(&format!("{of}/{version}")).await.json();
+            (found["state"] == "STARTED").then_some(())
         })
         .await;
         team.api
@@ -252,8 +252,8 @@ async fn requests_are_shown_with_all_their_data() {
     };
 
     let large = "x".repeat(100_000);
-    let told = detail(&large).await;
-    let hop = &told["request"]["hops"][0];
+    let found = detail(&large).await;
+    let hop = &found["request"]["hops"][0];
     for part in ["waiting_ms", "encode_ms", "handler_ms", "decode_ms"] {
         assert!(hop[part].as_f64().unwrap() > 0.0, "{part}: {hop}");
     }
@@ -262,34 +262,34 @@ async fn requests_are_shown_with_all_their_data() {
     let small = json!({"_id": 7, "text": "xxxxx"});
     let document = |id, document, bytes| json!({"node": "keeper", "collection": "texts", "id": id, "document": document, "bytes": bytes});
     let expected = [document(7, small, 30), document(8, Value::Null, 100_025)];
-    assert_eq!(told["documents"], json!(expected));
-    let predictions = told["predictions"].as_array().unwrap();
+    assert_eq!(found["documents"], json!(expected));
+    let predictions = found["predictions"].as_array().unwrap();
     assert_eq!(predictions.len(), 1);
     assert_eq!(
         (&predictions[0]["predicted"], &predictions[0]["version"]),
         (&json!("cat"), &json!("keeper-v1"))
     );
-    assert_eq!((&told["saved"], &told["logs"][0]["message"]), (&json!(3), &json!("kept")));
-    assert_eq!(told["points"].as_array().unwrap().len(), 2);
+    assert_eq!((&found["saved"], &found["logs"][0]["message"]), (&json!(3), &json!("kept")));
+    assert_eq!(found["points"].as_array().unwrap().len(), 2);
 
-    let told = detail("raise").await;
-    assert_eq!(told["request"]["ending"], "failed");
-    let traceback = told["logs"][0]["message"].as_str().unwrap();
+    let found = detail("raise").await;
+    assert_eq!(found["request"]["ending"], "failed");
+    let traceback = found["logs"][0]["message"].as_str().unwrap();
     assert!(
         traceback.contains("line 3, in handler") && traceback.contains("ValueError: not that"),
         "{traceback}"
     );
-    assert_eq!((&told["documents"], &told["saved"]), (&json!([]), &json!(0)));
+    assert_eq!((&found["documents"], &found["saved"]), (&json!([]), &json!(0)));
 
     // All of it remains available after its version has stopped, and after the server was killed.
     team.api.act("keeper-v1", "stop").await.expect(StatusCode::ACCEPTED);
     team.until("keeper-v1", "STOPPED").await;
     team.kill().await;
     let team = Team::start(data.path()).await;
-    let path = format!("/runtimes/shop/requests/{}", told["request"]["id"].as_str().unwrap());
-    assert_eq!(team.api.get(&path).await.expect(StatusCode::OK), told);
+    let path = format!("/runtimes/shop/requests/{}", found["request"]["id"].as_str().unwrap());
+    assert_eq!(team.api.get(&path).await.expect(StatusCode::OK), found);
     let page = team.api.get("/runtimes/shop/requests?ending=failed").await.expect(StatusCode::OK);
-    assert_eq!((&page["requests"], &page["kept"]), (&json!([told["request"]]), &json!(2)));
+    assert_eq!((&page["requests"], &page["kept"]), (&json!([found["request"]]), &json!(2)));
     team.stop().await;
 }
 
@@ -299,15 +299,15 @@ async fn failed_starts_end_in_an_error_with_a_reason() {
     let team = Team::with_shop(data.path()).await;
     team.upload("v1", "raise RuntimeError('no such model')").await;
     team.api.act("v1", "start").await.expect(StatusCode::ACCEPTED);
-    let told = team.until("v1", "ERROR").await;
-    let reason = told["reasons"][0].as_str().unwrap();
+    let failed = team.until("v1", "ERROR").await;
+    let reason = failed["reasons"][0].as_str().unwrap();
     assert!(reason.contains("node `namer` does not start"), "{reason}");
     assert!(reason.contains("RuntimeError: no such model"), "{reason}");
     // The state survives a restart, and the version can be started again.
     team.stop().await;
     let team = Team::start(data.path()).await;
-    let told = team.until("v1", "ERROR").await;
-    assert_eq!(told["actions"], json!(["start", "delete"]));
+    let failed = team.until("v1", "ERROR").await;
+    assert_eq!(failed["actions"], json!(["start", "delete"]));
     team.stop().await;
 }
 

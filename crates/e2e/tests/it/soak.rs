@@ -70,19 +70,19 @@ async fn soak(variable: &str, default: usize, mut deployment: Deployment) -> Str
     let spans = deployment.traces.received.load(Ordering::Relaxed);
     let (mode, keeps) = (deployment.mode(), deployment.is_in_memory());
     let saved = saved::compare(deployment.stop().await, &tally).await;
-    let told = format!(
+    let summary = format!(
         "{mode}, seed {seed}: {requests} requests in {:.0} s ({:.0} a second)\n{tally}\n{faults}\n{saved}\n{disk}\n\
          {spans} exports of traces\n{growth}",
         took.as_secs_f64(),
         requests as f64 / took.as_secs_f64(),
     );
-    tally.assert_complete(requests, &told);
+    tally.assert_complete(requests, &summary);
     saved.assert_nothing_lost();
     if keeps {
         saved.assert_nothing_doubled();
     }
     disk.assert_bounded();
     growth.assert_flat(requests);
-    assert!(spans > 0, "no trace was exported: {told}");
-    told
+    assert!(spans > 0, "no trace was exported: {summary}");
+    summary
 }

@@ -103,8 +103,8 @@ async fn clients_fail_and_krt_call_waits_during_the_setup() {
     assert_eq!(health(&client).await, ServingStatus::NotServing);
     let http = Http::one(address);
     let early = http.post_json("/actor.Entrypoint/Act", &json!({ "text": "hello" })).await;
-    let told = json!({ "code": "unavailable", "message": "the service is starting" });
-    assert_eq!(early.expect(StatusCode::SERVICE_UNAVAILABLE), told);
+    let error = json!({ "code": "unavailable", "message": "the service is starting" });
+    assert_eq!(early.expect(StatusCode::SERVICE_UNAVAILABLE), error);
 
     let at = address.to_string();
     let impatient = call(&["--address", &at, "--timeout", "0.3", "Act", r#"{"text": "hello"}"#]);
@@ -187,12 +187,12 @@ async fn watched_packages_with_errors_are_reported_to_clients() {
     std::fs::write(&manifest, whole.replace("entrypoint: Act", "entrypoint: Nothing")).unwrap();
     let waiting = |record: &Record| record.message == "waiting for the package to change";
     service.lines.wait("that it waits", waiting).await;
-    let told = async || {
+    let refused = async || {
         let status = service.call("Act", json!({ "text": "hello" })).await.unwrap_err();
         assert_eq!(status.code(), Code::Unavailable, "{status}");
         (status.message() == "the service did not start: its log says why").then_some(())
     };
-    eventually("clients are told", told).await;
+    eventually("clients get the error", refused).await;
     assert_eq!(health(&service.client()).await, ServingStatus::NotServing);
     std::fs::write(&manifest, whole).unwrap();
     let again = async || service.call("Act", json!({ "text": "hello" })).await.ok();

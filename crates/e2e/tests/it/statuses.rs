@@ -317,9 +317,9 @@ async fn long_errors_are_cut_for_clients_but_not_in_the_log() {
         service.lines.wait("the whole text", whole).await;
         let path = format!("/{}/Act", service.client().method("Act").parent_service().full_name());
         let reply = service.http().post_json(&path, &request).await;
-        let told = reply.expect(http::StatusCode::INTERNAL_SERVER_ERROR);
-        let told = told["message"].as_str().unwrap();
-        assert!(told.len() <= 64 << 10 && told.starts_with("error in 'worker': "), "{}", told.len());
+        let error = reply.expect(http::StatusCode::INTERNAL_SERVER_ERROR);
+        let message = error["message"].as_str().unwrap();
+        assert!(message.len() <= 64 << 10 && message.starts_with("error in 'worker': "), "{}", message.len());
     }
     service.stop().await;
 }

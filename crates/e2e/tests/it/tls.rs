@@ -61,10 +61,10 @@ async fn both_protocols_and_a_renewed_certificate() {
     let stays = async || {
         let (answer, _) = by_http1(service.address, &signed).await;
         assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
-        let told = |record: &crate::support::lines::Record| {
+        let is_warning = |record: &crate::support::lines::Record| {
             record.level == "WARN" && record.message.starts_with("the certificate before stays in use: ")
         };
-        service.lines.records().iter().any(told).then_some(())
+        service.lines.records().iter().any(is_warning).then_some(())
     };
     eventually("the broken file is reported", stays).await;
     std::fs::copy(&renewed.key, &signed.key).unwrap();

@@ -155,8 +155,8 @@ async fn over_tls_by_either_protocol() {
         // It sends nothing to an untrusted receiver.
         let service = start(&client.certificate).await;
         run(&service, &[]).await;
-        let told = service.stop().await.lines.text();
-        assert!(told.contains("requests go on without"), "{protocol}: {told}");
+        let log = service.stop().await.lines.text();
+        assert!(log.contains("requests go on without"), "{protocol}: {log}");
         assert_eq!(receiver.spans().0.len(), 13, "{protocol}");
     }
 }
@@ -182,8 +182,8 @@ async fn unusable_certificates_are_reported() {
                 .env("OTEL_EXPORTER_OTLP_CLIENT_KEY", key)
                 .start()
                 .await;
-            let told = service.stop().await.lines.text();
-            assert!(told.contains("traces are not exported") && told.contains(why), "{protocol}: {told}");
+            let log = service.stop().await.lines.text();
+            assert!(log.contains("traces are not exported") && log.contains(why), "{protocol}: {log}");
         }
     }
 }
@@ -235,8 +235,8 @@ async fn sampled_traces() {
         } else {
             assert_eq!(spans.0, [], "{parent:?} {sampler}");
         }
-        let told = ended.lines.text().contains("the variable OTEL_TRACES_SAMPLER is not understood");
-        assert_eq!(told, sampler == "no_sampler");
+        let warned = ended.lines.text().contains("the variable OTEL_TRACES_SAMPLER is not understood");
+        assert_eq!(warned, sampler == "no_sampler");
     }
 }
 
@@ -365,11 +365,11 @@ async fn handlers_get_client_headers_without_a_receiver() {
 }
 
 /// The lines about traces except the first one, which describes their export.
-fn told(lines: &Lines) -> Vec<String> {
+fn messages(lines: &Lines) -> Vec<String> {
     let records = lines.records().into_iter().map(|record| record.message);
-    let mut told: Vec<_> = records.filter(|message| message.contains("traces are")).collect();
-    assert!(told.remove(0).starts_with("traces are exported by "), "{told:?}");
-    told
+    let mut messages: Vec<_> = records.filter(|message| message.contains("traces are")).collect();
+    assert!(messages.remove(0).starts_with("traces are exported by "), "{messages:?}");
+    messages
 }
 
 #[tokio::test]
@@ -390,8 +390,8 @@ async fn an_unreachable_receiver_costs_one_log_line() {
             run(&service, &[]).await;
         }
         let ended = service.stop().await;
-        let told = told(&ended.lines);
-        assert_eq!(told.len(), 1, "{told:?}");
+        let messages = messages(&ended.lines);
+        assert_eq!(messages.len(), 1, "{messages:?}");
         assert!(!ended.lines.text().contains("s3cret"), "{}", ended.lines.text());
     }
 }
@@ -419,10 +419,10 @@ async fn a_refusing_receiver_is_reported_once_until_it_recovers() {
         _ = again => {}
         () = more => {}
     }
-    let told = told(&service.stop().await.lines);
-    assert_eq!(told.len(), 2, "{told:?}");
+    let messages = messages(&service.stop().await.lines);
+    assert_eq!(messages.len(), 2, "{messages:?}");
     assert_eq!(
-        told[0],
+        messages[0],
         "traces are not exported, requests go on without: Operation failed: HTTP export failed with status code: 400"
     );
 }

@@ -174,8 +174,8 @@ async fn failed_starts_report_the_reason() {
     assert!(why.starts_with("error: `v1` is in ERROR: "), "{why}");
     assert!(why.contains("RuntimeError: no such model"), "{why}");
     let failed = ada.types(&["version", "start", "v1", "--json"]).await;
-    let told: Value = serde_json::from_str(&failed.out).unwrap();
-    assert_eq!((failed.code, &told["state"]), (Some(1), &json!("ERROR")));
+    let report: Value = serde_json::from_str(&failed.out).unwrap();
+    assert_eq!((failed.code, &report["state"]), (Some(1), &json!("ERROR")));
     let shown = ada.types(&["version", "show", "v1"]).await.well();
     assert!(shown.contains("state:           ERROR\n") && shown.contains("no such model"), "{shown}");
     // A wait for a state that is never reached ends after the timeout; the operation continues.
@@ -423,12 +423,12 @@ fn terminal() -> (File, OwnedFd) {
 async fn asked(person: &Person, server: &str, terminal: OwnedFd) -> tokio::process::Child {
     let mut command: tokio::process::Command = person.command(&["login", server]).into();
     let mut child = command.stdin(terminal).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
-    let mut told = Vec::new();
+    let mut prompt = Vec::new();
     let errors = child.stderr.as_mut().unwrap();
-    while !told.ends_with(b": ") {
-        told.push(tokio::time::timeout(TIMEOUT, errors.read_u8()).await.unwrap().unwrap());
+    while !prompt.ends_with(b": ") {
+        prompt.push(tokio::time::timeout(TIMEOUT, errors.read_u8()).await.unwrap().unwrap());
     }
-    assert_eq!(String::from_utf8_lossy(&told), format!("password of admin at {server}: "));
+    assert_eq!(String::from_utf8_lossy(&prompt), format!("password of admin at {server}: "));
     child
 }
 

@@ -33,7 +33,7 @@ struct Pages<'a> {
     team: &'a Team,
     slowest: Duration,
     /// A line for each page.
-    told: Vec<String>,
+    lines: Vec<String>,
 }
 
 impl Pages<'_> {
@@ -48,7 +48,7 @@ impl Pages<'_> {
         times.sort();
         let (median, reply) = (times[ROUNDS / 2], last.expect("it was asked for"));
         let millis = median.as_secs_f64() * 1e3;
-        self.told.push(format!("{millis:8.1} ms {:9} bytes  {page}", reply.body.len()));
+        self.lines.push(format!("{millis:8.1} ms {:9} bytes  {page}", reply.body.len()));
         self.slowest = self.slowest.max(median);
         reply.expect(StatusCode::OK)
     }
@@ -81,12 +81,12 @@ async fn every_page_over_a_large_store() {
     team.api.act("v1", "publish").await.expect(StatusCode::OK);
     println!("{REAL_REQUESTS} calls: {:.1?}", call(&team, REAL_REQUESTS).await);
 
-    let mut pages = Pages { team: &team, slowest: Duration::ZERO, told: Vec::new() };
+    let mut pages = Pages { team: &team, slowest: Duration::ZERO, lines: Vec::new() };
     logs(&mut pages, &filled).await;
     measurements(&mut pages, &filled).await;
     predictions(&mut pages, &filled).await;
     courses(&mut pages, &filled).await;
-    println!("{}\n{:8.1} ms the slowest", pages.told.join("\n"), pages.slowest.as_secs_f64() * 1e3);
+    println!("{}\n{:8.1} ms the slowest", pages.lines.join("\n"), pages.slowest.as_secs_f64() * 1e3);
     team.stop().await;
 }
 

@@ -62,10 +62,10 @@ async fn changed_packages_are_restarted() {
     copy.edit("krt.yml", "entrypoint: Two", "entrypoint: Tow");
     let waiting = |record: &Record| record.message == "waiting for the package to change";
     service.lines.wait("that it waits", waiting).await;
-    let told = |record: &Record| {
+    let is_reported = |record: &Record| {
         record.level == "ERROR" && record.message.starts_with("krt.yml:") && record.message.contains("`Tow`")
     };
-    assert!(service.lines.records().iter().any(told), "{}", service.lines.text());
+    assert!(service.lines.records().iter().any(is_reported), "{}", service.lines.text());
     assert!(service.workers("plain").is_empty(), "what ran before has ended");
 
     copy.edit("krt.yml", "entrypoint: Tow", "entrypoint: Two");

@@ -88,9 +88,9 @@ fn refusals() {
 #[test]
 fn an_invisible_tab_is_pointed_out() {
     let (_, problems) = parse(&Source::new("krt.yml", "nodes:\n  - name: a\n\tsrc: b\n"));
-    let told =
+    let advised =
         problems.iter().filter_map(|problem| problem.hint.as_deref()).any(|hint| hint.contains("use spaces"));
-    assert!(told, "{problems:?}");
+    assert!(advised, "{problems:?}");
 }
 
 fn refused_quickly(text: &str, expected: &str) {

@@ -58,12 +58,12 @@ fn too_few_are_an_error_that_counts() {
         "it wants 1 GPU for each of 2 workers, and krt knows of no GPU on this machine"
     );
     let gpus = listed(2);
-    let told = |workers| gpus.reserve(&[wanted(workers)]).unwrap_err().1.to_string();
-    assert_eq!(told(3), "it wants 1 GPU for each of 3 workers, and there are 2 GPUs");
+    let refusal = |workers| gpus.reserve(&[wanted(workers)]).unwrap_err().1.to_string();
+    assert_eq!(refusal(3), "it wants 1 GPU for each of 3 workers, and there are 2 GPUs");
     let first = gpus.reserve(&[wanted(1)]).unwrap();
-    assert_eq!(told(2), "it wants 1 GPU for each of 2 workers, and of 2 GPUs only 1 is free");
+    assert_eq!(refusal(2), "it wants 1 GPU for each of 2 workers, and of 2 GPUs only 1 is free");
     let second = gpus.reserve(&[wanted(1)]).unwrap();
-    assert_eq!(told(1), "it wants 1 GPU, and all are in use by other workers");
+    assert_eq!(refusal(1), "it wants 1 GPU, and all are in use by other workers");
     drop((first, second));
     gpus.reserve(&[wanted(2)]).unwrap();
 }

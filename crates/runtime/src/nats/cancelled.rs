@@ -84,7 +84,7 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
     tasks.spawn(async move {
         let mut tick = tokio::time::interval(TICK);
         loop {
-            let (stopped, told) = tokio::select! {
+            let (stopped, announced) = tokio::select! {
                 received = listener.next() => {
                     let Some(received) = received else { return };
                     let id = std::str::from_utf8(&received.body).ok().filter(|id| id.len() <= MAX_ID);
@@ -98,7 +98,7 @@ pub(super) async fn listen(nats: &Arc<Nats>, flow: &Arc<Flow>, tasks: &mut JoinS
             for request in stopped.iter().filter(|request| !request.replied()) {
                 flow.stop(request);
                 // Its ingress still waits for what it led to.
-                if told {
+                if announced {
                     nats.report(request);
                 }
             }

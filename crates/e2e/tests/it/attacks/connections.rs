@@ -219,12 +219,12 @@ async fn idle_connections_make_room_at_the_limit() {
     let plain = Http::one(service.address).post_json(ACT, &json!({ "text": "hello" })).await;
     assert_eq!(plain.expect(StatusCode::SERVICE_UNAVAILABLE)["code"], "unavailable");
     page.send(Method::GET, "/api/v1/runtimes", &[], "").await.expect(StatusCode::OK);
-    let told = |record: &crate::support::lines::Record| {
+    let is_warning = |record: &crate::support::lines::Record| {
         record.level == "WARN"
             && record.message.starts_with("too many connections, ")
             && record.message.ends_with("the limit is 8; hint: raise it with --max-connections")
     };
-    service.lines.wait("that there are too many", told).await;
+    service.lines.wait("that there are too many", is_warning).await;
     // They answer pings, so they would stay if the limit were higher.
     recovered(&service, before + 8).await;
     drop(greedy);

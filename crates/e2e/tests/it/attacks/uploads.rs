@@ -69,7 +69,7 @@ async fn uploads_to_a_full_disk_report_that_it_is_full() {
     disk.fill();
     let why = "the server's disk is full";
     let archive = noise(48 << 20);
-    let told = |status: StatusCode, answer: &Value| {
+    let assert_refused = |status: StatusCode, answer: &Value| {
         assert_eq!((status, &answer["code"]), (StatusCode::SERVICE_UNAVAILABLE, &Value::from("unavailable")));
         assert_eq!(answer["message"], why);
     };
@@ -77,7 +77,7 @@ async fn uploads_to_a_full_disk_report_that_it_is_full() {
     let headers = [("authorization", &*bearer), ("content-type", "application/octet-stream")];
     for http in [Http::one(team.api.address()), Http::two(team.api.address())] {
         let reply = http.send(Method::POST, UPLOADS, &headers, archive.clone()).await;
-        told(reply.status, &reply.json());
+        assert_refused(reply.status, &reply.json());
     }
     for more in ["", "connection: close\r\n"] {
         let answer = send_first(&team, &format!("authorization: {bearer}\r\n{more}"), &archive).await;

@@ -60,11 +60,11 @@ impl Tally {
         self.begun.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()
     }
 
-    pub(super) fn assert_complete(&self, requests: usize, told: &str) {
+    pub(super) fn assert_complete(&self, requests: usize, summary: &str) {
         let failed: usize = self.failed.lock().unwrap().values().sum();
         let ended = self.answered.load(Ordering::Relaxed) + self.left.load(Ordering::Relaxed) + failed;
-        assert_eq!(ended, requests, "each request ends once: {told}");
-        assert!(failed < requests / 4, "{failed} of {requests} requests failed: {told}");
+        assert_eq!(ended, requests, "each request ends once: {summary}");
+        assert!(failed < requests / 4, "{failed} of {requests} requests failed: {summary}");
     }
 }
 

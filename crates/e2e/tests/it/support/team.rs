@@ -142,8 +142,8 @@ impl Team {
     /// Waits until a version is in a state; returns the version.
     pub(crate) async fn until(&self, version: &str, state: &str) -> Value {
         eventually(state, async || {
-            let told = self.api.get(&format!("/runtimes/shop/versions/{version}")).await.json();
-            (told["state"] == state).then_some(told)
+            let found = self.api.get(&format!("/runtimes/shop/versions/{version}")).await.json();
+            (found["state"] == state).then_some(found)
         })
         .await
     }

@@ -53,14 +53,14 @@ fn tags_and_fields_are_bounded() {
     let named = |count: usize, value: &str| {
         (0..count).map(|index| format!("n{index}={value}")).collect::<Vec<_>>().join(",")
     };
-    let told = |body: String| {
+    let counted = |body: String| {
         one(&body).map(|line| line.fields.len() + line.tags.len()).map_err(|error| reason(&error))
     };
-    assert_eq!(told(format!("m,{} f=1", named(255, "a"))), Ok(256));
-    assert_eq!(told(format!("m {}", named(255, "1"))), Ok(255));
-    assert_eq!(told(format!("m {}", named(255, "1").repeat(3).replace("1n", "1,n"))), Ok(255));
-    assert_eq!(told(format!("m,{} f=1", named(256, "a"))), Err("more than 255 tags".to_owned()));
-    assert_eq!(told(format!("m {}", named(1_000_000, "1"))), Err("more than 255 fields".to_owned()));
+    assert_eq!(counted(format!("m,{} f=1", named(255, "a"))), Ok(256));
+    assert_eq!(counted(format!("m {}", named(255, "1"))), Ok(255));
+    assert_eq!(counted(format!("m {}", named(255, "1").repeat(3).replace("1n", "1,n"))), Ok(255));
+    assert_eq!(counted(format!("m,{} f=1", named(256, "a"))), Err("more than 255 tags".to_owned()));
+    assert_eq!(counted(format!("m {}", named(1_000_000, "1"))), Err("more than 255 fields".to_owned()));
 }
 
 /// Returns the reason in an error, without the line.
@@ -105,11 +105,12 @@ fn invalid_points() {
         ("m f=1 9223372036854775808", "time outside range"),
     ];
     for (body, reason) in cases {
-        let told = one(body).unwrap_err();
-        assert_eq!(told, format!("unable to parse '{}': {reason}", body.trim_start()), "{body}");
+        let error = one(body).unwrap_err();
+        assert_eq!(error, format!("unable to parse '{}': {reason}", body.trim_start()), "{body}");
     }
-    let told = lines(b"m,t=\xff f=1\nm f=1", Precision::Seconds).map(|line| line.is_ok()).collect::<Vec<_>>();
-    assert_eq!(told, [false, true]);
+    let parsed =
+        lines(b"m,t=\xff f=1\nm f=1", Precision::Seconds).map(|line| line.is_ok()).collect::<Vec<_>>();
+    assert_eq!(parsed, [false, true]);
 }
 
 #[test]
