@@ -1,6 +1,7 @@
 //! A version's messages over NATS, where several engines may serve the version.
 //!
 //! - [`encode`]: deliveries and answers as messages.
+//! - [`answers`]: answers on their way to other ingresses.
 //! - [`no_responders`]: reports that a message has no receiver.
 //! - [`replies`]: the requests of this ingress, and their answers.
 //! - [`streams`]: the messages of answers that are streams.
@@ -10,6 +11,7 @@
 //! - [`presence`]: the nodes that are up on each engine.
 //! - [`writer`]: saves documents for runners that know no store.
 
+mod answers;
 mod cancelled;
 mod consumer;
 mod encode;
@@ -23,23 +25,22 @@ mod writer;
 pub use writer::serve as serve_writer;
 
 use crate::{
-    flow::{Admission, AnswerMeta, Broker, Delivery, Flow, Limits, Refused, Request, Route, no_memory},
-    memory::{Full, Pool},
+    flow::{Admission, Broker, Delivery, Flow, Limits, Refused, Request, Route, no_memory},
+    memory::Pool,
     traces::Traces,
 };
 use cancelled::Cancellations;
 use krt_broker::{
-    Acker, Compression, Connection, Error, Message, Sender, StageRef, WireProtocol, stream,
+    Compression, Connection, Error, Sender, StageRef, WireProtocol, stream,
     subject::{Stage, engine_subject},
 };
 use krt_model::{
-    message::Payload,
     name::Name,
     outcome::Failure,
     version::{Node, Runner, Version},
 };
 use presence::Presence;
-use remote::{RemoteReply, ReplyTo};
+use remote::RemoteReply;
 use replies::PendingReplies;
 use std::{sync::Arc, time::Duration};
 use streams::Streams;
@@ -281,49 +282,6 @@ impl Nats {
         match self.options.protocol {
             WireProtocol::Core => server,
             WireProtocol::JetStream => server.saturating_sub(krt_broker::dead::MAX_HEADERS),
-        }
-    }
-
-    /// Sends an answer to a remote entrypoint. `sequence`: how many messages of a stream it ends.
-    fn answer(
-        &self,
-        workflow: usize,
-        id: &str,
-        to: &ReplyTo,
-        answer: Result<Option<Payload>, Failure>,
-        sequence: Option<u64>,
-        meta: AnswerMeta,
-    ) {
-        let limit = self.limit();
-        let AnswerMeta { tracking, hops, acker } = meta;
-        let acker = acker.map(remote::of_intake);
-        let encoded = |answer| -> Result<Message, Full> {
-            let mut message = encode::answer(self, workflow, id, to, answer, &tracking, &hops)?;
-            message.headers.sequence = sequence;
-            Ok(message)
-        };
-        let failure = match encoded(answer).map(|message| encode::within(message, limit)) {
-            Ok((message, size)) if size <= limit => return self.send_answer(message, to, acker),
-            Ok((_, size)) => {
-                let sender = encode::sender_name(&tracking);
-                Failure::TooLargeToSend { sender, size, limit }
-            }
-            Err(full) => no_memory(full),
-        };
-        match encoded(Err(failure)) {
-            Ok(message) => self.send_answer(message, to, acker),
-            // Dropping the acker gives the message back.
-            Err(full) => tracing::error!(request = id, "the answer is lost: {full}"),
-        }
-    }
-
-    fn send_answer(&self, message: Message, to: &ReplyTo, acker: Option<Box<Acker>>) {
-        if self.options.protocol == WireProtocol::JetStream && to.inbox.is_none() {
-            self.sender.store(message, acker, None);
-        } else if message.headers.sequence.is_some() {
-            self.sender.send_in_order(message, acker);
-        } else {
-            self.sender.send(message, acker);
         }
     }
 }

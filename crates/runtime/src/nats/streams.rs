@@ -7,9 +7,9 @@
 //!
 //! A message is sent once, and not stored: what is lost ends the stream.
 
-use super::{Nats, encode, remote::ReplyTo};
-use crate::flow::{self, AnswerMessage, AnswerMeta, Credit, no_memory};
-use krt_broker::{Error, Listener, Message};
+use super::Nats;
+use crate::flow::{self, Credit};
+use krt_broker::{Error, Listener};
 use krt_model::{
     message::Payload,
     name::Name,
@@ -66,10 +66,12 @@ impl Streams {
 /// The stream of one request, as far as this engine sends it.
 #[derive(Debug)]
 pub(super) struct Outgoing {
-    key: u64,
+    /// The last word of its inbox for credit.
+    pub(super) key: u64,
     /// The request's id.
-    request: Arc<str>,
-    node: Name,
+    pub(super) request: Arc<str>,
+    /// The node whose messages these are.
+    pub(super) node: Name,
     all: Weak<Streams>,
     state: Mutex<Sent>,
 }
@@ -89,6 +91,34 @@ impl Outgoing {
     /// Returns how many messages of the answer have been sent, by all engines.
     pub(super) fn sent(&self) -> u64 {
         self.lock().next
+    }
+
+    /// Calls `send` with the number of the next message, unless the stream has ended. Keeps the message's credit. After a
+    /// failure, the number is still free.
+    pub(super) fn send_next(
+        &self,
+        credit: Option<Credit>,
+        send: impl FnOnce(u64) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut state = self.lock();
+        if !state.ended {
+            send(state.next)?;
+            state.next += 1;
+            state.credits.extend(credit);
+        }
+        Ok(())
+    }
+
+    /// Ends the stream, and returns all credits. Returns the number after the last message; `None` if it has ended.
+    pub(super) fn end(&self) -> Option<u64> {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.ended, true) {
+            return None;
+        }
+        let (number, credits) = (state.next, std::mem::take(&mut state.credits));
+        drop(state);
+        drop(credits);
+        Some(number)
     }
 
     /// Returns the credits of the first `taken` messages of this engine.
@@ -112,71 +142,6 @@ impl Drop for Outgoing {
         if let Some(all) = self.all.upgrade() {
             all.lock().streams.remove(&self.key);
         }
-    }
-}
-
-impl Nats {
-    /// Sends a message of a stream; drops it after the end.
-    pub(super) fn send_part(
-        &self,
-        workflow: usize,
-        to: &ReplyTo,
-        outgoing: &Outgoing,
-        message: AnswerMessage,
-    ) {
-        let AnswerMessage { payload, credit } = message;
-        let mut state = outgoing.lock();
-        if state.ended {
-            return;
-        }
-        match self.part(to, outgoing, state.next, payload) {
-            Ok(message) => {
-                state.next += 1;
-                state.credits.extend(credit);
-                self.sender.send_in_order(message, None);
-            }
-            Err(failure) => {
-                drop(state);
-                self.end_stream(workflow, to, outgoing, Err(failure), AnswerMeta::default());
-            }
-        }
-    }
-
-    fn part(
-        &self,
-        to: &ReplyTo,
-        outgoing: &Outgoing,
-        number: u64,
-        payload: Payload,
-    ) -> Result<Message, Failure> {
-        let credit = self.replies.credit_inbox(&outgoing.key.to_string());
-        let message =
-            encode::part(self, &outgoing.request, to, credit, number, payload).map_err(no_memory)?;
-        let (size, limit) = (message.size(), self.limit());
-        match size <= limit {
-            true => Ok(message),
-            false => Err(Failure::TooLargeToSend { sender: outgoing.node.to_string(), size, limit }),
-        }
-    }
-
-    /// Ends a stream, once.
-    pub(super) fn end_stream(
-        &self,
-        workflow: usize,
-        to: &ReplyTo,
-        outgoing: &Outgoing,
-        status: Result<(), Failure>,
-        meta: AnswerMeta,
-    ) {
-        let mut state = outgoing.lock();
-        if std::mem::replace(&mut state.ended, true) {
-            drop(state);
-            return meta.ack();
-        }
-        let (number, credits) = (state.next, std::mem::take(&mut state.credits));
-        drop(state);
-        drop(credits);
-        self.answer(workflow, &outgoing.request, to, status.map(|()| None), Some(number), meta);
     }
 }
 
