@@ -106,7 +106,7 @@ pub(super) async fn streams_end_after_their_messages(language: &Language) {
 pub(super) async fn a_client_that_leaves_ends_a_stream(language: &Language) {
     let service = language.start().await;
     let process = service.call("Alone", act("echo")).await.unwrap()["process"].clone();
-    let endless = json!({ "act": "stream", "number": 1 << 40 });
+    let endless = json!({ "act": "stream", "number": i32::MAX });
     let mut left = service.client().stream("Stream", endless).await.unwrap();
     left.next().await.unwrap();
     drop(left);
