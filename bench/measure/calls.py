@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import grpc
 from chain_pb2 import Work
-from single_pb2 import Blob, HangRequest, Ping, Process
+from google.protobuf.json_format import MessageToJson
+from single_pb2 import Blob, HangRequest, Ping, Process, Prompt, Token
 
 from . import BenchError
 
@@ -50,6 +51,34 @@ class Call:
             raise BenchError(f"{self.method} gave another answer than expected")
 
 
+@dataclass(frozen=True)
+class Stream:
+    """A method that answers with a stream, with a request and the expected messages."""
+
+    method: str
+    request: Any
+    answers: list[Any]
+
+    def json(self) -> str:
+        """The request as JSON."""
+        return str(MessageToJson(self.request))
+
+    def verify(self, address: str) -> None:
+        """Makes the call once, and raises unless the messages are as expected."""
+        with _channel(address) as channel:
+            call = channel.unary_stream(
+                self.method,
+                request_serializer=type(self.request).SerializeToString,
+                response_deserializer=type(self.answers[0]).FromString,
+            )
+            try:
+                answers = list(call(self.request, timeout=_SECONDS))
+            except grpc.RpcError as error:
+                raise CallError(self.method, error) from error
+        if answers != self.answers:
+            raise BenchError(f"{self.method} gave other messages than expected")
+
+
 class CallError(BenchError):
     """A call that failed."""
 
@@ -86,6 +115,11 @@ def echo(size: int) -> Call:
     """A message of `size` bytes in each direction."""
     blob = Blob(content=bytes(range(256)) * (size // 256))
     return Call("/single.Entrypoint/Echo", blob, blob)
+
+
+def write(tokens: int) -> Stream:
+    """A stream of tokens."""
+    return Stream("/single.Entrypoint/Write", Prompt(tokens=tokens), [Token(text="token")] * tokens)
 
 
 def idle(address: str) -> int:

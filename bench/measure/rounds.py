@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from typing import TypeVar
 
-from .load import Load
 from .targets import Measured
+
+T = TypeVar("T")
 
 
 def requests(rate: float, clients: int, seconds: float) -> int:
@@ -14,7 +16,7 @@ def requests(rate: float, clients: int, seconds: float) -> int:
     return max(1, round(rate * seconds / clients)) * clients
 
 
-def median(loads: dict[str, list[Load]], figure: Callable[[Load], float]) -> Measured:
+def median(loads: dict[str, list[T]], figure: Callable[[T], float]) -> Measured:
     """Returns the median of a figure over all rounds, for each contender."""
     medians = {name: statistics.median(map(figure, rounds)) for name, rounds in loads.items()}
     return Measured(medians.get("ours"), medians["reference"])

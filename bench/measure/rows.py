@@ -13,20 +13,27 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from . import BenchError, calls, load, processes, rounds, servers
-from .calls import Call
+from . import BenchError, calls, load, processes, rounds, servers, streams
+from .calls import Call, Stream
 from .load import Load
 from .options import Options
 from .servers import Server
+from .streams import StreamLoad
 from .targets import Measured
 
 Figures = Iterator[tuple[str, Measured]]
+Start = Callable[[], AbstractContextManager[Server]]
 # The start of a server, and the call to measure.
-Contender = tuple[Callable[[], AbstractContextManager[Server]], Call]
+Contender = tuple[Start, Call]
+C = TypeVar("C", Call, Stream)
+T = TypeVar("T")
 
 _MEBIBYTE = 1 << 20
 _NODES = 3
+# Of each stream: about a paragraph of a language model.
+_TOKENS = 200
 
 
 def chain_32(options: Options) -> Figures:
@@ -91,6 +98,15 @@ def waiting(options: Options) -> Figures:
     yield "waiting/rate", rounds.median(loads, lambda load: load.rate)
 
 
+def stream(options: Options) -> Figures:
+    """A stream of tokens, which take no time to compute."""
+    contenders = (partial(servers.krt, options, "single"), servers.grpc_aio)
+    many = _compare_streams(options, *contenders, clients=32)
+    yield "stream/rate", rounds.median(many, lambda load: load.rate)
+    one = _compare_streams(options, *contenders, clients=1)
+    yield "stream/first", rounds.median(one, lambda load: load.first)
+
+
 def start(options: Options) -> Figures:
     """From the start of the process to the first answer, with packages already installed."""
     if options.references_only:
@@ -135,6 +151,7 @@ ROWS: dict[str, Callable[[Options], Figures]] = {
     "memory": memory,
     "payload": payload,
     "waiting": waiting,
+    "stream": stream,
     "crash": crash,
 }
 
@@ -163,6 +180,33 @@ def _against_echo(options: Options, package: str) -> Figures:
 def _compare(
     options: Options, ours: Contender, reference: Contender, clients: int
 ) -> dict[str, list[Load]]:
+    """Loads two servers with calls that have one answer."""
+
+    def load_of(server: Server, call: Call) -> Load:
+        return _prepare(server, call, clients).load(options.seconds)
+
+    return _in_turn(options, ours, reference, load_of)
+
+
+def _compare_streams(
+    options: Options, ours: Start, reference: Start, clients: int
+) -> dict[str, list[StreamLoad]]:
+    """Loads two servers with calls that are answered with a stream."""
+    call = calls.write(_TOKENS)
+
+    def load_of(server: Server, call: Stream) -> StreamLoad:
+        calls.when_up(lambda: call.verify(server.address))
+        return streams.run(options, server.address, call, clients, options.seconds)
+
+    return _in_turn(options, (ours, call), (reference, call), load_of)
+
+
+def _in_turn(
+    options: Options,
+    ours: tuple[Start, C],
+    reference: tuple[Start, C],
+    load_of: Callable[[Server, C], T],
+) -> dict[str, list[T]]:
     """Loads two servers in turn, so that both run under the same conditions.
 
     The order changes each round. Each round restarts both: the system's placement of the processes
@@ -171,12 +215,12 @@ def _compare(
     contenders = {"reference": reference}
     if not options.references_only:
         contenders["ours"] = ours
-    loads: dict[str, list[Load]] = {name: [] for name in contenders}
+    loads: dict[str, list[T]] = {name: [] for name in contenders}
     for turn in range(options.rounds):
         for name in sorted(contenders, reverse=bool(turn % 2)):
             start, call = contenders[name]
             with start() as server:
-                loads[name].append(_prepare(server, call, clients).load(options.seconds))
+                loads[name].append(load_of(server, call))
                 call.verify(server.address)
     return loads
 

@@ -37,6 +37,14 @@ class Server:
     pid: int
 
 
+def binary(options: Options, name: str) -> Path:
+    """The path of a program that `make bench` builds."""
+    path = options.binaries / name
+    if not path.is_file():
+        raise BenchError(f"`{path}` does not exist\nhint: make bench builds it")
+    return path
+
+
 @contextmanager
 def grpc_aio() -> Iterator[Server]:
     """The reference in Python."""
@@ -48,14 +56,14 @@ def grpc_aio() -> Iterator[Server]:
 @contextmanager
 def tonic_echo(options: Options) -> Iterator[Server]:
     """The reference in Rust."""
-    with _serve("tonic echo", [_binary(options, "krt-bench-echo")]) as server:
+    with _serve("tonic echo", [binary(options, "krt-bench-echo")]) as server:
         yield server
 
 
 @contextmanager
 def entrypoint(options: Options) -> Iterator[Server]:
     """Our entrypoint without workers."""
-    with _serve("entrypoint", [_binary(options, "krt-bench-entry")]) as server:
+    with _serve("entrypoint", [binary(options, "krt-bench-entry")]) as server:
         yield server
 
 
@@ -77,7 +85,7 @@ def nats() -> Iterator[Server]:
 
 def raw_nats(options: Options, url: str, seconds: float) -> dict[str, float]:
     """Measures requests over NATS without KRT; returns medians in milliseconds."""
-    command = [_binary(options, "krt-bench-nats"), url, str(seconds)]
+    command = [binary(options, "krt-bench-nats"), url, str(seconds)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise BenchError(f"krt-bench-nats failed\n{done.stderr}")
@@ -98,7 +106,7 @@ def krt(
     """
     folder = WORK / "data" / (data or package)
     folder.mkdir(parents=True, exist_ok=True)
-    command: list[str | Path] = [_binary(options, "krt"), "run", BENCH / package]
+    command: list[str | Path] = [binary(options, "krt"), "run", BENCH / package]
     command += ["--listen", "127.0.0.1:0", "--data", folder, "--log-format", "json"]
     if nats is not None:
         command += ["--nats", nats]
@@ -118,13 +126,6 @@ def listening(
 def forget_data() -> None:
     """Removes the data of earlier measurements from the stores."""
     shutil.rmtree(WORK / "data", ignore_errors=True)
-
-
-def _binary(options: Options, name: str) -> Path:
-    path = options.binaries / name
-    if not path.is_file():
-        raise BenchError(f"`{path}` does not exist\nhint: make bench builds it")
-    return path
 
 
 @contextmanager

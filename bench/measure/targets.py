@@ -100,6 +100,12 @@ FIGURES = {
         "grpc.aio",
         _times("≥", 0.95),
     ),
+    "stream/rate": Figure(
+        "stream", "tokens from a Python node, 32 clients", "tokens/s", "grpc.aio", _times("≥", 1)
+    ),
+    "stream/first": Figure(
+        "stream", "first token from a Python node, 1 client, p50", "ms", "grpc.aio"
+    ),
     "crash/error": Figure(
         "crash", "host killed in a handler, until the client's error", "ms", None, Target("≤", 20)
     ),

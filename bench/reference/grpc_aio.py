@@ -8,13 +8,16 @@ import asyncio
 import sys
 
 import grpc
+from grpc_reflection.v1alpha import reflection
 
 sys.path.insert(0, sys.argv[1])
 
+import chain_pb2
 import chain_pb2_grpc
+import single_pb2
 import single_pb2_grpc
 from chain_pb2 import Work
-from single_pb2 import Blob, Ping
+from single_pb2 import Blob, Ping, Token
 
 
 async def first(work):
@@ -46,11 +49,19 @@ class Single(single_pb2_grpc.EntrypointServicer):
     async def Echo(self, request, context):
         return Blob(content=request.content)
 
+    async def Write(self, request, context):
+        for _ in range(request.tokens):
+            yield Token(text="token")
+
 
 async def main():
     server = grpc.aio.server()
     chain_pb2_grpc.add_EntrypointServicer_to_server(Chain(), server)
     single_pb2_grpc.add_EntrypointServicer_to_server(Single(), server)
+    services = [
+        module.DESCRIPTOR.services_by_name["Entrypoint"] for module in (chain_pb2, single_pb2)
+    ]
+    reflection.enable_server_reflection([service.full_name for service in services], server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(f"listening on 127.0.0.1:{port}", flush=True)
