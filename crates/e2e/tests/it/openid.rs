@@ -122,7 +122,7 @@ async fn a_provider_signs_users_in() {
 #[tokio::test]
 async fn users_rejected_by_a_provider() {
     let Some(fixture) = Fixture::open("users_rejected_by_a_provider").await else { return };
-    denied(&fixture.sign_in("grace").await, StatusCode::FORBIDDEN, "none of the groups");
+    denied(&fixture.sign_in("grace").await, StatusCode::FORBIDDEN, "None of your groups");
     // A name at the provider gives no access to an existing account.
     denied(&fixture.sign_in("admin").await, StatusCode::FORBIDDEN, "There is a user `admin` already");
 
