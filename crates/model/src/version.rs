@@ -193,7 +193,7 @@ pub struct Memory(pub u64);
 
 impl fmt::Display for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
+        let units = [("Pi", 50), ("Ti", 40), ("Gi", 30), ("Mi", 20), ("Ki", 10)];
         let whole = |&(_, shift): &(&str, u32)| self.0 >> shift > 0 && self.0.trailing_zeros() >= shift;
         match units.into_iter().find(whole) {
             Some((unit, shift)) => write!(f, "{}{unit}", self.0 >> shift),
@@ -308,6 +308,22 @@ pub struct Workflow {
     pub sequence: Vec<usize>,
     /// Whether its requests wait in the order of their priorities.
     pub priority: bool,
+    /// How its answers are kept for equal requests. `None`: each request runs its handlers.
+    pub cache: Option<Cache>,
+}
+
+/// How answers are kept for equal requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cache {
+    /// How long an answer is kept.
+    pub ttl: Duration,
+    /// The memory of the kept answers.
+    pub max: Memory,
+}
+
+impl Cache {
+    /// The memory of a cache that names none.
+    pub const DEFAULT_MAX: Memory = Memory(64 << 20);
 }
 
 #[cfg(test)]

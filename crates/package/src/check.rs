@@ -165,6 +165,9 @@ pub(crate) fn workflows(manifest: &Manifest, schema: &mut Schema, source: &Sourc
                 if let Some(problem) = cannot_stream(manifest, workflow, &schema.rpcs[place], source) {
                     report.push(problem);
                 }
+                if let Some(problem) = cannot_cache(workflow, schema, place, source) {
+                    report.push(problem);
+                }
             }
             Ok(None) => {}
             Err(NoRpc { message, hint, span }) => {
@@ -204,6 +207,24 @@ fn cannot_stream(
     let message = format!("node `{}` cannot stream the answer of `{}`: {reason}", place.value, rpc.name);
     let hint = format!("{remedy}, or `stream` from the RPC");
     Some(source.error(&place.span, message).hint(hint))
+}
+
+/// The problem of a workflow with `cache` whose RPC may have side effects, or streams its answer.
+fn cannot_cache(workflow: &WorkflowEntry, schema: &Schema, rpc: usize, source: &Source) -> Option<Problem> {
+    let Located { span, .. } = workflow.cache.as_ref()?;
+    let rpc = &schema.rpcs[rpc];
+    let (reason, hint) = if rpc.streams {
+        ("its answer is a stream", "remove `cache` from the workflow, or `stream` from the RPC")
+    } else if !schema.is_safe(rpc) && !rpc.takes_stream {
+        (
+            "it is not marked as free of side effects",
+            "add `option idempotency_level = NO_SIDE_EFFECTS;` to the RPC if its handlers only compute an answer",
+        )
+    } else {
+        return None;
+    };
+    let message = format!("the answers of `{}` cannot be kept in a `cache`: {reason}", rpc.name);
+    Some(source.error(span, message).hint(hint))
 }
 
 /// Why a workflow has no RPC.

@@ -9,6 +9,7 @@
 mod attacks;
 mod backup;
 mod batches;
+mod cache;
 mod chaos;
 mod conformance;
 mod connect;

@@ -582,6 +582,31 @@ fn streams_need_a_last_node_that_can_stream() {
 }
 
 #[test]
+fn a_cache_needs_an_rpc_without_side_effects() {
+    let manifest = MANIFEST.replace("greeter]\n", "greeter]\n    cache: {ttl: 1m}\n");
+    let safe = PROTO.replace("(Response);", "(Response) { option idempotency_level = NO_SIDE_EFFECTS; }");
+    let cannot = "error: the answers of `Greet` cannot be kept in a `cache`: ";
+    for (proto, expected) in [
+        (
+            PROTO.to_owned(),
+            "it is not marked as free of side effects | add `option idempotency_level = NO_SIDE_EFFECTS;`",
+        ),
+        (
+            safe.replace("(Response)", "(stream Response)"),
+            "its answer is a stream | remove `cache` from the workflow",
+        ),
+        (safe, ""),
+    ] {
+        let folder = greeter();
+        fs::write(folder.path().join("krt.yml"), &manifest).unwrap();
+        fs::write(folder.path().join("public_input.proto"), proto).unwrap();
+        let found = lines(&Loader::default().check(folder.path()).unwrap().report);
+        let is_found = found.contains(&format!("{cannot}{expected}"));
+        assert!(if expected.is_empty() { found.is_empty() } else { is_found }, "{found}");
+    }
+}
+
+#[test]
 fn samples_of_a_node_are_checked() {
     let manifest = MANIFEST
         .replace("    replicas: 2\n", "    warmup: ./samples.jsonl\n")

@@ -12,6 +12,7 @@ mod admission;
 mod answer;
 mod batch;
 mod broker;
+mod cache;
 mod elapsed;
 mod hop;
 mod pending;
@@ -26,6 +27,7 @@ pub use admission::{Admission, Limits, Permit, no_memory};
 pub use answer::{Answer, AnswerMessage, AnswerMeta, Credit, Messages, ReplySink, Sender};
 pub use batch::Curve;
 pub use broker::{Broker, Refused};
+pub use cache::CacheKey;
 pub use pending::{AnswerStream, PendingAnswer};
 pub use queue::{Accepted, NodeQueue, SlotId, StageIndex, Worker};
 pub use record::{CodecTimes, OpenRecord, RequestRecords, WorkElsewhere};
@@ -38,12 +40,13 @@ use crate::{
 };
 use batch::Batcher;
 use broker::Memory;
+use cache::{AnswerCache, Found};
 use elapsed::Elapsed;
 use krt_model::{
     hint,
     message::{Payload, Timestamp, Tracking},
     outcome::{self, Failure, HandlerResult, Outcome},
-    request::{Ending, HopChain},
+    request::{Cached, Ending, HopChain},
     version::{Node, Version, Workflow},
 };
 use krt_store::Store;
@@ -66,6 +69,8 @@ pub struct Flow {
     /// By node: whether its processes measure their own times.
     measured: Vec<bool>,
     metrics: Metrics,
+    /// By workflow.
+    caches: Vec<Option<Arc<AnswerCache>>>,
     request_records: Arc<RequestRecords>,
     workers: watch::Sender<()>,
 }
@@ -105,7 +110,10 @@ impl Flow {
             Arc::new(NodeQueue::new(node.name.clone(), waits, places, batcher, workers.clone()))
         };
         let queues: Arc<[_]> = version.nodes.iter().enumerate().map(queue).collect();
-        let through_broker = broker.is_some();
+        let metrics = Metrics::new(version, broker.is_some());
+        let cache = |(index, workflow): (usize, &Workflow)| {
+            Some(AnswerCache::new(workflow.cache.as_ref()?, metrics.cache(index)?.clone()))
+        };
         Self {
             broker: broker.unwrap_or_else(|| Arc::new(Memory { queues: Arc::clone(&queues) })),
             queues,
@@ -113,7 +121,8 @@ impl Flow {
             admission: Arc::new(admission),
             elapsed: Elapsed::new(version, store),
             measured: version.nodes.iter().map(measures).collect(),
-            metrics: Metrics::new(version, through_broker),
+            caches: version.workflows.iter().enumerate().map(cache).collect(),
+            metrics,
             request_records: Arc::new(RequestRecords::new(version, store)),
             workers,
         }
@@ -158,6 +167,7 @@ impl Flow {
     pub fn metrics_text(&self, more: &Registry) -> String {
         let now = |queue: &Arc<NodeQueue>| NodeGauges { waiting: queue.depth(), workers: queue.workers() };
         let connected = self.broker.is_connected();
+        self.caches.iter().flatten().for_each(|cache| cache.measure());
         self.metrics.text(self.admission.in_flight(), connected, self.queues.iter().map(now), more)
     }
 
@@ -174,21 +184,50 @@ impl Flow {
         self.admission.memory().reserve()
     }
 
-    /// Sends a message through a workflow. Records the stages in the trace.
+    /// Returns whether the answers of a route are kept for equal requests.
+    pub fn has_cache(&self, route: &Route) -> bool {
+        self.caches[route.index].is_some()
+    }
+
+    /// Forgets the kept answers: handlers may answer otherwise from now on.
+    pub fn forget_answers(&self) {
+        self.caches.iter().flatten().for_each(|cache| cache.clear());
+    }
+
+    /// Sends a message through a workflow, unless there is an answer to an equal request, of the same key. Records the
+    /// stages in the trace.
     pub fn request(
         &self,
         permit: Arc<Permit>,
         route: &Arc<Route>,
         payload: Payload,
         head: RequestHead,
+        key: Option<CacheKey>,
     ) -> PendingAnswer<'_> {
         let (start, begun, deadline) = (now(), Instant::now(), head.deadline);
         let request = Request::open(Arc::clone(route), start, head, permit, &self.request_records);
         let pending = PendingAnswer::new(self, Arc::clone(&request), deadline, begun);
-        let mut tracking = Vec::with_capacity(route.sequence.len() + 1);
-        tracking.push(Tracking { node: None, start, end: now() });
-        self.post(Delivery::new(request, 0, payload, tracking));
+        let cache = key.and_then(|key| Some((key, self.caches[route.index].as_ref()?)));
+        match cache.map(|(key, cache)| cache.find(key)) {
+            None => self.begin(request, payload),
+            Some(Found::Answer(answer)) => self.answer_from_cache(&request, Cached::Hit, answer),
+            Some(Found::Flight(flight)) => return pending.waiting_for(flight, payload),
+        }
         pending
+    }
+
+    /// Sends a request's message to the first node.
+    fn begin(&self, request: Arc<Request>, payload: Payload) {
+        request.begin();
+        let mut tracking = Vec::with_capacity(request.route.sequence.len() + 1);
+        tracking.push(Tracking { node: None, start: request.start, end: now() });
+        self.post(Delivery::new(request, 0, payload, tracking));
+    }
+
+    /// Answers a request that no node gets.
+    fn answer_from_cache(&self, request: &Request, cached: Cached, answer: Payload) {
+        request.cached(cached);
+        request.answer(Ok(answer), AnswerMeta::default());
     }
 
     /// Takes back a delivery with its handler's result and decides the next step of the request.

@@ -2,10 +2,12 @@
 //!
 //! [`page`] serves them in the OpenMetrics text format, which Prometheus reads.
 
+mod cache;
 pub mod page;
 mod rolling;
 mod workers;
 
+pub use cache::CacheMetrics;
 pub use rolling::{Percentiles, Reading, RollingStats};
 pub use workers::TrackedWorker;
 
@@ -78,6 +80,7 @@ struct WorkflowMetrics {
     /// By [`ENDINGS`].
     endings: [Counter; ENDINGS.len()],
     recent: RollingStats,
+    cache: Option<CacheMetrics>,
 }
 
 #[derive(Debug)]
@@ -160,6 +163,10 @@ impl Metrics {
         registry.register("worker_restarts", "Restarts of a node's workers", restarts.clone());
         registry.register("late_results", "Results for requests that had already ended", late.clone());
         registry.register("background_failures", "Failures after an early reply", background.clone());
+        let caches = cache::Families::default();
+        if version.workflows.iter().any(|workflow| workflow.cache.is_some()) {
+            caches.register(&mut registry);
+        }
         let processes = WorkerProcesses::default();
         registry.register_collector(Box::new(processes.clone()));
         let broker = BrokerMetrics::default();
@@ -173,6 +180,7 @@ impl Metrics {
                 seconds: seconds.get_or_create_owned(&WorkflowLabels { workflow: name.clone() }),
                 endings: ENDINGS.map(|ending| requests.get_or_create_owned(&ended(ending))),
                 recent: RollingStats::new(start),
+                cache: workflow.cache.map(|_| caches.of(&name)),
                 name,
             }
         });
@@ -242,6 +250,11 @@ impl Metrics {
     /// Returns a workflow's statistics of the last minutes.
     pub fn recent_of_workflow(&self, workflow: usize) -> &RollingStats {
         &self.workflows[workflow].recent
+    }
+
+    /// Returns the metrics of a workflow's cache, if it has one.
+    pub fn cache(&self, workflow: usize) -> Option<&CacheMetrics> {
+        self.workflows[workflow].cache.as_ref()
     }
 
     /// Returns the number of restarts of a node's processes.

@@ -4,7 +4,7 @@ use super::*;
 use krt_model::{
     name::Name,
     outcome::Kind,
-    version::{Batch, Node, RunOptions, Workflow},
+    version::{Batch, Cache, Node, RunOptions, Workflow},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,6 +39,7 @@ fn version() -> Version {
             entrypoint: "Estimate".to_owned(),
             sequence: vec![0],
             priority: false,
+            cache: Some(Cache { ttl: Duration::from_secs(1), max: Cache::DEFAULT_MAX }),
         }],
     }
 }

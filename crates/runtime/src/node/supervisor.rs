@@ -242,8 +242,14 @@ impl ReplicaSupervisor {
                     break;
                 }
                 () = self.restart.notified() => {
-                    if let Some(old) = self.replace(&mut worker, "restarted").await {
-                        self.retire(old);
+                    if let Some(mut old) = self.replace(&mut worker, "restarted").await {
+                        old.stop();
+                        let flow = Arc::clone(&self.place.node.flow);
+                        self.old.spawn(async move {
+                            old.ended().await;
+                            // The new worker may answer otherwise, and no old one answers any more.
+                            flow.forget_answers();
+                        });
                         allowance = self.allowance(&worker).await;
                     }
                 }
@@ -352,6 +358,7 @@ impl ReplicaSupervisor {
                 () = self.restart.notified() => {
                     *backoff = Backoff::default();
                     useful = true;
+                    node.flow.forget_answers();
                     continue;
                 }
                 started = start => started,

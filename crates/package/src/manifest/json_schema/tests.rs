@@ -1,7 +1,8 @@
 //! The schema and the reader agree: on keys, on examples, on errors, and on every package of this repository.
 
 use super::super::{
-    Report, Source, Target, batch, document, gpu, limits, node, other_versions, parse, recycle, workflow,
+    Report, Source, Target, batch, cache, document, gpu, limits, node, other_versions, parse, recycle,
+    workflow,
 };
 use super::JSON_SCHEMA;
 use crate::yaml;
@@ -78,7 +79,8 @@ fn good() -> Value {
             {"name": "features", "src": "src/features/main.py", "limits": {}, "batch": {}, "gpu": {}, "recycle": {}},
             {"name": "model", "src": "src/model/main.py"},
         ],
-        "workflows": [{"name": "estimate", "entrypoint": "Estimate", "sequential": ["features", "model"]}],
+        "workflows": [{"name": "estimate", "entrypoint": "Estimate", "sequential": ["features", "model"],
+                       "cache": {"ttl": "60s"}}],
     })
 }
 
@@ -142,6 +144,7 @@ fn the_reader_knows_the_same_keys() {
         known("/nodes/0/gpu", &gpu::KEYS),
         known("/nodes/0/recycle", &recycle::KEYS),
         known("/workflows/0", &workflow::KEYS),
+        known("/workflows/0/cache", &cache::KEYS),
     ]
     .into_iter()
     .flatten()
