@@ -87,6 +87,21 @@ pub(crate) fn batches(manifest: &Manifest, source: &Source, report: &mut Report)
     }
 }
 
+/// Checks that each node whose replicas follow the load has a runner whose calls krt can measure.
+pub(crate) fn replicas(manifest: &Manifest, source: &Source, report: &mut Report) {
+    for node in &manifest.nodes {
+        let (Some(src), true) = (&node.src, node.run.replicas.follow()) else { continue };
+        let reason = match node.run.runner {
+            Runner::External => "another program starts its processes",
+            Runner::Older(_) => "each process of its runner serves one place in a workflow",
+            Runner::Krt => continue,
+        };
+        let name = node.label.as_ref().map_or(src.value.as_str(), |label| label.value.as_str());
+        let message = format!("node `{name}` cannot have `replicas` that follow the load: {reason}");
+        report.push(source.error(&src.span, message).hint("write a number, such as `replicas: 2`"));
+    }
+}
+
 /// Checks the samples of each node with `warmup`.
 pub(crate) fn warmups(
     manifest: &mut Manifest,

@@ -16,6 +16,7 @@ mod node;
 mod other_versions;
 mod read;
 mod recycle;
+mod replicas;
 mod run;
 mod workflow;
 

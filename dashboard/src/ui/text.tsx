@@ -59,6 +59,7 @@ const NODES: Record<NodeState, Tone> = {
   starting: "warn",
   degraded: "warn",
   down: "bad",
+  asleep: "idle",
   stopped: "idle",
 };
 

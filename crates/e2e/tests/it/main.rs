@@ -52,6 +52,7 @@ mod remote;
 mod retire;
 mod runners;
 mod rust;
+mod scaling;
 mod schema;
 mod script;
 mod serve;

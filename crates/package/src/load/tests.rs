@@ -8,6 +8,7 @@ use crate::render::Style;
 use krt_model::hint;
 use krt_model::language::Language;
 use krt_model::severity::Severity;
+use krt_model::version::Replicas;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
@@ -108,7 +109,7 @@ fn a_folder_loads() {
     let version = &package.version;
     assert_eq!(version.name.as_str(), "greeter-v1");
     assert_eq!(version.config.len(), 2);
-    assert_eq!(version.nodes[0].run.replicas, 2);
+    assert_eq!(version.nodes[0].run.replicas, Replicas::fixed(2));
     assert_eq!(version.nodes[0].run.timeout, Some(Duration::from_millis(500)));
     assert!(version.nodes[1].gpu.is_some());
     assert_eq!(version.workflows[0].sequence, [0, 1, 0]);
@@ -551,6 +552,23 @@ fn batches_need_a_runner_that_knows_them() {
     assert!(older[0].starts_with(&format!("{cannot}its runner gives a handler one message")), "{older:?}");
     let external = refused(&executable(here, ""), "    batch: {max: 2}\n    runner: external\n");
     assert!(external[0].starts_with(&format!("{cannot}another runner calls its handler")), "{external:?}");
+}
+
+#[test]
+fn replicas_that_follow_the_load_need_a_runner_that_krt_calls() {
+    let here = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+    let refused = |executable: &[u8], more: &str| -> Vec<String> {
+        let found = findings(executable, &Loader::default(), more).into_iter();
+        found.filter(|(severity, _)| *severity == Severity::Error).map(|(_, words)| words).collect()
+    };
+    let cannot = "krt.yml:15:10: node `counter` cannot have `replicas` that follow the load: ";
+    let follow = "    replicas: {max: 2}\n";
+    assert!(refused(&executable(here, ""), follow).is_empty());
+    let older = refused(&executable(here, READS), follow);
+    assert!(older[0].starts_with(&format!("{cannot}each process of its runner")), "{older:?}");
+    let external = refused(&executable(here, ""), &format!("{follow}    runner: external\n"));
+    assert!(external[0].starts_with(&format!("{cannot}another program starts")), "{external:?}");
+    assert!(refused(&executable(here, READS), "    replicas: {min: 2, max: 2}\n").is_empty());
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> Recycle {
     Recycle {
         memory: fields
             .get("memory")
-            .and_then(|node| limits::memory(reader, &node, "memory", &limits::MEMORY)),
+            .and_then(|node| limits::memory(reader, &node, "memory", limits::LEAST_MEMORY)),
         requests: fields.get("requests").and_then(|node| requests(reader, &node)),
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     batch, limits,
     read::{Fields, Reader},
-    recycle,
+    recycle, replicas,
 };
 use crate::yaml::{Node, Value};
 use krt_model::version::{PayloadForm, RunOptions, Runner};
@@ -15,11 +15,10 @@ const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::f
 pub(super) fn read(reader: &mut Reader<'_>, fields: &mut Fields) -> RunOptions {
     let default = RunOptions::default();
     let mut number = |key, range| fields.get(key).and_then(|node| reader.integer(&node, key, range));
-    let replicas = number("replicas", 1..=RunOptions::MAX_REPLICAS);
     let concurrency = number("concurrency", 1..=RunOptions::MAX_CONCURRENCY);
     let retries = number("retries", 0..=RunOptions::MAX_RETRIES);
     RunOptions {
-        replicas: replicas.unwrap_or(default.replicas),
+        replicas: replicas::read(reader, fields),
         concurrency: concurrency.unwrap_or(default.concurrency),
         retries: retries.unwrap_or(default.retries),
         timeout: fields.get("timeout").and_then(|node| reader.duration(&node, "timeout", &TIMEOUT)),

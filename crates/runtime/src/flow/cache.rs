@@ -81,8 +81,9 @@ pub(super) enum FlightAnswer {
 }
 
 impl AnswerCache {
-    /// What an answer takes beside its bytes: its entry, and what shares and counts the bytes. Tests measure it.
-    const OVERHEAD: usize = 512;
+    /// What an answer takes beside its bytes: its entry, and what shares and counts the bytes. Measured with 100,000
+    /// answers: 236 bytes, and an allocator adds up to 16 to each of five allocations.
+    const OVERHEAD: usize = 320;
 
     pub(super) fn new(cache: &Cache, metrics: CacheMetrics) -> Arc<Self> {
         let max = usize::try_from(cache.max.0).unwrap_or(usize::MAX);

@@ -15,6 +15,7 @@ mod broker;
 mod cache;
 mod elapsed;
 mod hop;
+mod load;
 mod pending;
 mod priority;
 mod queue;
@@ -28,6 +29,7 @@ pub use answer::{Answer, AnswerMessage, AnswerMeta, Credit, Messages, ReplySink,
 pub use batch::Curve;
 pub use broker::{Broker, Refused};
 pub use cache::CacheKey;
+pub use load::QueueLoad;
 pub use pending::{AnswerStream, PendingAnswer};
 pub use queue::{Accepted, NodeQueue, SlotId, StageIndex, Worker};
 pub use record::{CodecTimes, OpenRecord, RequestRecords, WorkElsewhere};
@@ -50,6 +52,7 @@ use krt_model::{
     version::{Node, Version, Workflow},
 };
 use krt_store::Store;
+use load::Meter;
 use prometheus_client::registry::Registry;
 pub(crate) use record::Saving;
 use std::{
@@ -106,8 +109,12 @@ impl Flow {
         let queue = |(index, node): (usize, &Node)| {
             let places = places(version, index);
             let batcher = Batcher::of(&node.run);
-            let waits = node.run.retries > 0;
-            Arc::new(NodeQueue::new(node.name.clone(), waits, places, batcher, workers.clone()))
+            let Node { name, run, .. } = node;
+            // Messages wake a node that sleeps.
+            let waits = run.retries > 0 || run.replicas.min == 0;
+            let meter = || Meter::new(run.batch.map_or(1, |batch| batch.max.into()));
+            let meter = run.replicas.follow().then(meter);
+            Arc::new(NodeQueue::new(name.clone(), waits, places, batcher, meter, workers.clone()))
         };
         let queues: Arc<[_]> = version.nodes.iter().enumerate().map(queue).collect();
         let metrics = Metrics::new(version, broker.is_some());
@@ -165,7 +172,11 @@ impl Flow {
 
     /// Renders the metrics as text, followed by those of `more`.
     pub fn metrics_text(&self, more: &Registry) -> String {
-        let now = |queue: &Arc<NodeQueue>| NodeGauges { waiting: queue.depth(), workers: queue.workers() };
+        let now = |queue: &Arc<NodeQueue>| NodeGauges {
+            waiting: queue.depth(),
+            workers: queue.workers(),
+            wanted: queue.wanted(),
+        };
         let connected = self.broker.is_connected();
         self.caches.iter().flatten().for_each(|cache| cache.measure());
         self.metrics.text(self.admission.in_flight(), connected, self.queues.iter().map(now), more)
@@ -394,6 +405,19 @@ impl Flow {
     pub fn clear_parts(&self, node: usize) {
         for delivery in self.queues[node].clear_parts() {
             self.down(delivery);
+        }
+    }
+
+    /// Gives up the deliveries that wait for a node that cannot be woken, unless another worker is up: they go back to
+    /// the broker, or fail.
+    pub fn cannot_wake(&self, node: usize, reason: &str) {
+        for delivery in self.queues[node].clear_all() {
+            if delivery.acker.is_some() {
+                delivery.close(DeliveryEnd::Lost);
+                continue;
+            }
+            let node = self.node_of(&delivery).clone();
+            self.fail(delivery, Failure::NotStarted { node, reason: reason.to_owned() });
         }
     }
 

@@ -135,7 +135,7 @@ impl Parts {
     fn list(&mut self, fields: &[Field<'_>], kind: &Kind) -> Option<()> {
         match kind {
             Kind::Message(_) if fields.iter().any(|field| field.wire == WireType::StartGroup) => {
-                self.raw(fields)
+                self.raw(fields);
             }
             Kind::Message(kind) => {
                 for field in fields {

@@ -71,6 +71,8 @@ pub struct NodeGauges {
     pub waiting: usize,
     /// Processes that are up.
     pub workers: usize,
+    /// Processes that there should be.
+    pub wanted: usize,
 }
 
 #[derive(Debug)]
@@ -93,6 +95,7 @@ struct NodeMetrics {
     restarts: Counter,
     queue: Gauge,
     workers: Gauge,
+    wanted: Gauge,
     recent: RollingStats,
 }
 
@@ -142,6 +145,7 @@ impl Metrics {
         let restarts = Family::<NodeLabels, Counter>::default();
         let queue = Family::<NodeLabels, Gauge>::default();
         let workers = Family::<NodeLabels, Gauge>::default();
+        let wanted = Family::<NodeLabels, Gauge>::default();
         let (in_flight, late, background) = (Gauge::default(), Counter::default(), Counter::default());
         registry.register("requests", "Requests, by workflow and outcome", requests.clone());
         registry.register("request_duration_seconds", "Time from a request to its answer", seconds.clone());
@@ -160,6 +164,7 @@ impl Metrics {
         registry.register("batch_size", "Messages in a batch of a node", batch.clone());
         registry.register("queue_depth", "Messages in a node's queue", queue.clone());
         registry.register("workers", "Workers of a node that are ready", workers.clone());
+        registry.register("workers_wanted", "Workers that a node should have", wanted.clone());
         registry.register("worker_restarts", "Restarts of a node's workers", restarts.clone());
         registry.register("late_results", "Results for requests that had already ended", late.clone());
         registry.register("background_failures", "Failures after an early reply", background.clone());
@@ -194,6 +199,7 @@ impl Metrics {
                 restarts: restarts.get_or_create_owned(&labels),
                 queue: queue.get_or_create_owned(&labels),
                 workers: workers.get_or_create_owned(&labels),
+                wanted: wanted.get_or_create_owned(&labels),
                 recent: RollingStats::new(start),
             }
         });
@@ -272,6 +278,11 @@ impl Metrics {
         self.workers.track(&self.nodes[node].name, guard)
     }
 
+    /// Reads the memory of the largest of a node's workers that are up, in bytes.
+    pub fn largest_worker(&self, node: usize) -> u64 {
+        self.workers.largest(&self.nodes[node].name)
+    }
+
     /// Renders the text, with the given current state, followed by the metrics of `more`.
     pub fn text(
         &self,
@@ -286,6 +297,7 @@ impl Metrics {
         for (of, now) in self.nodes.iter().zip(nodes) {
             of.queue.set(count(now.waiting));
             of.workers.set(count(now.workers));
+            of.wanted.set(count(now.wanted));
         }
         let mut text = String::new();
         // Writing to a string does not fail.

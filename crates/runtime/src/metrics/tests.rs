@@ -50,8 +50,12 @@ fn registered(through_broker: bool) -> BTreeMap<String, Described> {
     metrics.request(0, Ending::Failed, Duration::from_millis(1));
     metrics.failure(0, &Failure::Disconnected);
     let _worker = metrics.track_worker(0, std::process::id());
-    let text =
-        metrics.text(0, true, std::iter::once(NodeGauges { waiting: 0, workers: 1 }), &Registry::default());
+    let text = metrics.text(
+        0,
+        true,
+        std::iter::once(NodeGauges { waiting: 0, workers: 1, wanted: 1 }),
+        &Registry::default(),
+    );
     let mut found = BTreeMap::new();
     for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
         let (name, kind) = line.split_once(' ').unwrap();

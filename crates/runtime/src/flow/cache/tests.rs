@@ -82,7 +82,7 @@ async fn of_equal_requests_one_runs() {
 async fn the_next_request_runs_when_one_fails_or_leaves() {
     let cache = cache(1 << 20);
     let (leaves, fails, goes_on) = (flight(&cache, 1), flight(&cache, 1), flight(&cache, 1));
-    let mut leaves = Box::pin(leaves.answer(|| futures::future::pending()));
+    let mut leaves = Box::pin(leaves.answer(futures::future::pending));
     assert!(poll!(&mut leaves).is_pending());
     let mut fails = Box::pin(fails.answer(async || Err(Failure::Lost)));
     assert!(poll!(&mut fails).is_pending());

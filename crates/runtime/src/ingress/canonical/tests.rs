@@ -144,7 +144,7 @@ fn message() -> impl Strategy<Value = DynamicMessage> {
         message
     });
     alone.prop_recursive(2, 6, 3, |inner| {
-        (inner.clone(), proptest::collection::vec(inner, 0..3)).prop_map(|(mut message, others)| {
+        (inner.clone(), vec(inner, 0..3)).prop_map(|(mut message, others)| {
             let list: Vec<_> = others.iter().cloned().map(Value::Message).collect();
             let by_text = others.iter().enumerate();
             let by_text = by_text
