@@ -184,6 +184,8 @@ impl Engine {
 
     /// Replaces the workers of a node, by its index in the version.
     pub(crate) fn restart(&self, running: &Running, index: usize) {
+        // A node that sleeps wakes with its new sources. Workers that are replaced now answer a little longer.
+        self.flow.forget_answers();
         running.nodes.restart(index);
     }
 

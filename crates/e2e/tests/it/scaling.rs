@@ -123,7 +123,7 @@ async fn workers_come_with_the_load_and_go_without_it() {
     let mut one = clients.leave_one(&service).await;
     one.until(workers(&service, 1)).await;
     one.until(eventually("they end", async || (service.workers("actor").len() == 1).then_some(()))).await;
-    let down = |message: &str| message.starts_with("1 workers instead of 2: fewer have sufficed for ");
+    let down = |message: &str| message.starts_with("1 worker instead of 2: fewer have sufficed for ");
     service.lines.wait("why", |record| down(&record.message)).await;
     drop(one);
     let records = service.stop().await.lines.records();

@@ -54,6 +54,7 @@ use krt_model::{
 use krt_store::Store;
 use load::Meter;
 use prometheus_client::registry::Registry;
+use queue::Patience;
 pub(crate) use record::Saving;
 use std::{
     sync::Arc,
@@ -110,11 +111,10 @@ impl Flow {
             let places = places(version, index);
             let batcher = Batcher::of(&node.run);
             let Node { name, run, .. } = node;
-            // Messages wake a node that sleeps.
-            let waits = run.retries > 0 || run.replicas.min == 0;
+            let patience = Patience { restart: run.retries > 0, wake: run.replicas.min == 0 };
             let meter = || Meter::new(run.batch.map_or(1, |batch| batch.max.into()));
             let meter = run.replicas.follow().then(meter);
-            Arc::new(NodeQueue::new(name.clone(), waits, places, batcher, meter, workers.clone()))
+            Arc::new(NodeQueue::new(name.clone(), patience, places, batcher, meter, workers.clone()))
         };
         let queues: Arc<[_]> = version.nodes.iter().enumerate().map(queue).collect();
         let metrics = Metrics::new(version, broker.is_some());

@@ -55,11 +55,27 @@ pub type StageIndex = (usize, usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotId(u64);
 
+/// What deliveries wait for while no worker is up; those of other nodes return at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Patience {
+    /// For a worker that starts again: the node has retries.
+    pub(super) restart: bool,
+    /// For a worker that they wake: the node may sleep.
+    pub(super) wake: bool,
+}
+
+impl Patience {
+    fn waits(self) -> bool {
+        self.restart || self.wake
+    }
+}
+
 /// A node's queue and its workers.
 #[derive(Debug)]
 pub struct NodeQueue {
     node: Name,
-    waits: bool,
+    /// What deliveries wait for while no worker is up.
+    patience: Patience,
     /// The places of the node's workers, if each serves only one.
     places: Vec<StageIndex>,
     /// Decides on batches, if the node's handler gets them.
@@ -268,11 +284,10 @@ fn stage_of(delivery: &Delivery) -> StageIndex {
 }
 
 impl NodeQueue {
-    /// Creates a queue. `waits`: whether deliveries wait for a worker while none is up, or return at once.
-    /// `places`: the places of the node's workers, if each serves only one. `meter`: measures the load.
+    /// Creates a queue. `places`: the places of the node's workers, if each serves only one. `meter`: measures the load.
     pub(super) fn new(
         node: Name,
-        waits: bool,
+        patience: Patience,
         places: Vec<StageIndex>,
         batcher: Option<Batcher>,
         meter: Option<Meter>,
@@ -280,7 +295,7 @@ impl NodeQueue {
     ) -> Self {
         Self {
             node,
-            waits,
+            patience,
             places,
             batcher,
             changed,
@@ -457,7 +472,7 @@ impl NodeQueue {
                 return Ok(());
             }
             let place = stage_of(&delivery);
-            if !state.has_worker(place) && !self.waits {
+            if !state.has_worker(place) && !self.patience.waits() {
                 return Err(delivery);
             }
             let waits_behind = |waiting: &Delivery| self.places.is_empty() || stage_of(waiting) == place;
@@ -487,7 +502,7 @@ impl NodeQueue {
             delivery.close(DeliveryEnd::Done);
             return Ok(());
         }
-        if state.slots.is_empty() && !self.waits {
+        if state.slots.is_empty() && !self.patience.waits() {
             return Err(delivery);
         }
         batcher.arrived();
@@ -522,7 +537,7 @@ impl NodeQueue {
     /// Takes out the deliveries for which no worker is up, unless this queue's deliveries wait for one.
     pub(super) fn clear(&self) -> VecDeque<Delivery> {
         let mut state = self.lock();
-        if self.waits {
+        if self.patience.waits() {
             return VecDeque::new();
         }
         let queue = std::mem::take(&mut state.queue);
@@ -548,7 +563,7 @@ impl NodeQueue {
         if !state.slots.is_empty() {
             return Vec::new();
         }
-        let goes = |delivery: &Delivery| delivery.acker.is_some() || !self.waits;
+        let goes = |delivery: &Delivery| delivery.acker.is_some() || !self.patience.waits();
         let mut gone = Vec::new();
         for part in std::mem::take(&mut state.again) {
             let (back, stay): (Vec<_>, Vec<_>) = part.into_iter().partition(goes);
@@ -575,9 +590,10 @@ impl NodeQueue {
         back
     }
 
-    /// Returns whether the queue takes a delivery: a worker is up, or the delivery would wait for one.
+    /// Returns whether the queue takes a delivery: a worker is up, or the delivery would wait for one that starts again,
+    /// or wake one.
     pub fn takes(&self) -> bool {
-        self.waits || self.workers() > 0
+        self.patience.restart || self.is_asleep() || self.workers() > 0
     }
 
     /// Stops the work for a request, queued or at a worker.

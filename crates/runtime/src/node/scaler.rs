@@ -62,6 +62,8 @@ struct Up {
 /// The end of a start.
 struct Start {
     began: Instant,
+    /// Changes when the worker is to be replaced: also if that was during its start.
+    restart: watch::Receiver<()>,
     worker: Result<Worker, Failed>,
 }
 
@@ -121,7 +123,9 @@ impl Scaler {
             took: Duration::ZERO,
             refused: None,
         };
-        workers.into_iter().enumerate().for_each(|(number, worker)| one.keep_up(number, worker, None));
+        for (number, worker) in workers.into_iter().enumerate() {
+            one.keep_up(number, worker, one.restart.clone(), None);
+        }
         one
     }
 
@@ -155,6 +159,7 @@ impl Scaler {
             match (before, wanted) {
                 (_, 0) => tracing::info!(node = %self.node.name, "sleeps: {reason}"),
                 (0, _) => tracing::info!(node = %self.node.name, "wakes: {reason}"),
+                (_, 1) => tracing::info!(node = %self.node.name, "1 worker instead of {before}: {reason}"),
                 _ => tracing::info!(node = %self.node.name, "{wanted} workers instead of {before}: {reason}"),
             }
         }
@@ -217,7 +222,8 @@ impl Scaler {
         };
         self.taken.insert(number, place);
         let (context, others) = (self.places[number].clone(), !self.up.is_empty());
-        let began = Instant::now();
+        let (began, mut restart) = (Instant::now(), self.restart.clone());
+        restart.mark_unchanged();
         let logs = self.node.logs.clone();
         self.starting.spawn(logs.around(async move {
             // The first worker of a node that sleeps has to start, whatever is free.
@@ -226,18 +232,18 @@ impl Scaler {
                 Ok(()) => context.fill().await.map_err(Failed::Start),
                 Err(lacking) => Err(Failed::Memory(lacking)),
             };
-            (number, Start { began, worker })
+            (number, Start { began, restart, worker })
         }));
         true
     }
 
-    fn started(&mut self, number: usize, Start { began, worker }: Start) {
+    fn started(&mut self, number: usize, Start { began, restart, worker }: Start) {
         let place = self.taken.remove(&number).flatten();
         match worker {
             Ok(worker) => {
                 self.took = began.elapsed();
                 (self.backoff, self.refused) = (Backoff::default(), None);
-                self.keep_up(number, worker, place);
+                self.keep_up(number, worker, restart, place);
             }
             Err(Failed::Memory(NoMemory { takes, free })) => {
                 self.not_before = Instant::now() + MEMORY_PAUSE;
@@ -262,11 +268,17 @@ impl Scaler {
     }
 
     /// Keeps a worker up until it is to end.
-    fn keep_up(&mut self, number: usize, worker: Worker, place: Option<OwnedSemaphorePermit>) {
+    fn keep_up(
+        &mut self,
+        number: usize,
+        worker: Worker,
+        restart: watch::Receiver<()>,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
         self.node.queue().set_asleep(false);
         let retire = CancellationToken::new();
         let context = self.places[number].clone();
-        let replica = Replica::new(context, self.restart.clone(), self.stop.clone(), retire.clone());
+        let replica = Replica::new(context, restart, self.stop.clone(), retire.clone());
         self.up.insert(number, Up { retire, place });
         let logs = self.node.logs.clone();
         self.tasks.spawn(logs.around(async move {

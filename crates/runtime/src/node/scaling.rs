@@ -76,8 +76,8 @@ impl fmt::Display for Reason {
             Self::Waits { wait, call } => {
                 write!(f, "messages wait {:.1} ms on average, and a call takes {:.1} ms", ms(wait), ms(call))
             }
-            Self::Fewer(time) => write!(f, "fewer have sufficed for {} s", time.as_secs_f64()),
-            Self::Idle(time) => write!(f, "no message for {} s", time.as_secs_f64()),
+            Self::Fewer(time) => write!(f, "fewer have sufficed for {:.1} s", time.as_secs_f64()),
+            Self::Idle(time) => write!(f, "no message for {:.1} s", time.as_secs_f64()),
         }
     }
 }
@@ -104,11 +104,11 @@ pub(super) struct Scaling {
 }
 
 /// The shortest and the longest time over which arrivals and waits count, and the number of calls that it should cover.
-const WINDOW: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(300), 10);
+const WINDOW: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(300), 30);
 /// For how long waits must be known before they count.
 const STEADY: Duration = Duration::from_secs(1);
 /// How many messages that did not wait are added, so that a few that did prove nothing.
-const PRIOR: f64 = 4.0;
+const PRIOR: f64 = 8.0;
 /// The mean waits, in calls, that lead to more workers, and that fewer workers must keep.
 const UP: f64 = 1.0;
 const DOWN: f64 = 0.5;
@@ -151,6 +151,12 @@ impl Scaling {
         if self.wanted == 0 {
             return (seen.waiting > 0).then(|| self.up(now, &seen, 1, Reason::Woken));
         }
+        let quiet = now.saturating_sub(self.quiet_since);
+        if quiet >= self.bounds.idle && self.wanted > self.bounds.min {
+            // A node that wakes again has not been in need of more workers.
+            (self.wanted, self.last_change) = (self.wanted - 1, now);
+            return Some(Reason::Idle(quiet));
+        }
         let waits = self.waits(now, &seen);
         let needed = if waits.is_some() { self.wanted } else { self.need(now, &seen) };
         self.note_need(now, &seen, needed);
@@ -180,11 +186,11 @@ impl Scaling {
         }
     }
 
-    /// Returns the mean wait, if messages have waited longer than a call takes.
+    /// Returns the mean wait, if messages have waited longer than a call takes, and some still wait.
     fn waits(&self, now: Duration, seen: &Observation) -> Option<Reason> {
         let since = self.window.iter().position(|(time, _)| *time >= self.steady_since)?;
         let (from, before) = self.window[since];
-        if now.saturating_sub(from) < STEADY {
+        if seen.waiting == 0 || now.saturating_sub(from) < STEADY {
             return None;
         }
         let messages = (seen.arrived - before.arrived) as f64 + before.waiting as f64;
@@ -246,12 +252,6 @@ impl Scaling {
 
     /// Takes one worker less, if fewer would have served for long enough.
     fn down(&mut self, now: Duration, seen: &Observation) -> Option<Reason> {
-        let quiet = now.saturating_sub(self.quiet_since);
-        if quiet >= self.bounds.idle && self.wanted > self.bounds.min {
-            // A node that wakes again has not been in need of more workers.
-            (self.wanted, self.last_change) = (self.wanted - 1, now);
-            return Some(Reason::Idle(quiet));
-        }
         let needed = self.needs.front().map_or(self.wanted, |(_, needed)| *needed).max(1);
         let hold = self.hold(seen);
         let is_known = now.saturating_sub(self.known_since) >= hold;

@@ -224,7 +224,6 @@ fn a_constant_load_leads_to_a_constant_number() {
             simulation.run_until(settles + HOUR);
             let changes = simulation.since(settles);
             assert!(changes.is_empty(), "load {index}, seed {seed}: {settled:?}, then {changes:?}");
-            eprintln!("load {index} seed {seed}: {:?}", simulation.changes);
             let (wait, call) = (simulation.mean_wait(), simulation.busy / simulation.ended as f64);
             assert!(wait <= 1.1 * call, "load {index}: {wait} s of waiting for {call} s");
         }
@@ -247,7 +246,6 @@ fn a_step_leads_to_enough_workers() {
             assert!(backlog < 100, "{backlog} {:?}", simulation.changes);
             simulation.run_until(60.0 + 10.0 * MINUTE);
             let (wait, call) = (simulation.mean_wait(), simulation.busy / simulation.ended as f64);
-            eprintln!("step {least} seed {seed}: {wait} {:?}", simulation.changes);
             assert!(wait <= call, "{wait} s of waiting for {call} s: {:?}", simulation.changes);
         }
     }
@@ -263,7 +261,6 @@ fn the_number_follows_a_load_that_falls_one_by_one() {
     assert_eq!(simulation.ready, before, "{:?}", simulation.changes);
     simulation.run_until(30.0 * MINUTE);
     let changes = simulation.since(10.0 * MINUTE);
-    eprintln!("{changes:?}");
     assert_eq!(simulation.ready, 1, "{changes:?}");
     let mut last = (0.0, before);
     for (at, wanted) in changes {

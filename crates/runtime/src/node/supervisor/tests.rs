@@ -406,10 +406,13 @@ async fn a_node_without_messages_sleeps_until_one_comes() {
     let queue = stage.flow.queue(0);
     assert!(queue.is_asleep() && queue.takes());
     assert_eq!((queue.workers(), queue.wanted()), (0, 0));
+    // It wakes with its new files, and is not started once more.
+    nodes.restart(0);
     let both = [stage.request("in"), stage.request("in")];
     for request in both {
         assert_eq!(request.await.unwrap(), Ok(line("x")));
     }
+    tokio::time::sleep(Duration::from_secs(10)).await;
     assert!(!queue.is_asleep());
     assert_eq!((queue.wanted(), scripts.starts().len()), (1, 2));
     nodes.stop().await;
